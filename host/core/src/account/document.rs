@@ -1,0 +1,179 @@
+//! Decoding an account document the way the hooks of the older server expect it (B15):
+//! keys in any case, unknown keys ignored, `null` clears lists only, integers must be
+//! integers, maps merge, lists replace.
+
+use serde_json::{Map, Value};
+
+use super::fields::{self, Kind};
+
+/// Why a document could not be read; `path` is the field, such as `filters.allowed_ip`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DocumentError {
+    #[error("not valid JSON: {0}")]
+    Syntax(String),
+    #[error("the account must be a JSON object")]
+    NotAnObject,
+    #[error("field \"{path}\": expected {expected}, found {found}")]
+    Type { path: String, expected: &'static str, found: &'static str },
+}
+
+/// Parses `text` and merges it into `target`.
+pub fn merge(target: &mut Map<String, Value>, text: &str) -> Result<(), DocumentError> {
+    let patch: Value = serde_json::from_str(text).map_err(|error| DocumentError::Syntax(error.to_string()))?;
+    merge_value(target, &patch)
+}
+
+/// Merges an already parsed document into `target`.
+pub fn merge_value(target: &mut Map<String, Value>, patch: &Value) -> Result<(), DocumentError> {
+    let Value::Object(patch) = patch else { return Err(DocumentError::NotAnObject) };
+    merge_object(target, patch, fields::ACCOUNT, "")
+}
+
+fn merge_object(
+    target: &mut Map<String, Value>,
+    patch: &Map<String, Value>,
+    known: &'static [(&'static str, Kind)],
+    prefix: &str,
+) -> Result<(), DocumentError> {
+    for (key, value) in patch {
+        let Some((name, kind)) = fields::find(known, key) else { continue };
+        merge_field(target, name, kind, value, &format!("{prefix}{name}"))?;
+    }
+    Ok(())
+}
+
+fn merge_field(
+    target: &mut Map<String, Value>,
+    name: &str,
+    kind: Kind,
+    value: &Value,
+    path: &str,
+) -> Result<(), DocumentError> {
+    if value.is_null() {
+        if matches!(kind, Kind::Texts | Kind::PermissionMap | Kind::Anything) {
+            target.remove(name);
+        }
+        return Ok(());
+    }
+    match kind {
+        Kind::Integer => {
+            value.as_i64().ok_or_else(|| mismatch(path, "an integer", value))?;
+            target.insert(name.to_owned(), value.clone());
+        }
+        Kind::Text => {
+            value.as_str().ok_or_else(|| mismatch(path, "a string", value))?;
+            target.insert(name.to_owned(), value.clone());
+        }
+        Kind::Flag => {
+            value.as_bool().ok_or_else(|| mismatch(path, "true or false", value))?;
+            target.insert(name.to_owned(), value.clone());
+        }
+        Kind::Texts => {
+            target.insert(name.to_owned(), texts(value, path)?);
+        }
+        Kind::Anything => {
+            target.insert(name.to_owned(), value.clone());
+        }
+        Kind::PermissionMap => {
+            let Value::Object(directories) = value else { return Err(mismatch(path, "an object", value)) };
+            let merged = object_in(target, name);
+            for (directory, tokens) in directories {
+                merged.insert(directory.clone(), texts(tokens, &format!("{path}.{directory}"))?);
+            }
+        }
+        Kind::Object(known) => {
+            let Value::Object(patch) = value else { return Err(mismatch(path, "an object", value)) };
+            merge_object(object_in(target, name), patch, known, &format!("{path}."))?;
+        }
+    }
+    Ok(())
+}
+
+/// The object under `name`, made when there is none.
+fn object_in<'a>(target: &'a mut Map<String, Value>, name: &str) -> &'a mut Map<String, Value> {
+    let slot = target.entry(name.to_owned()).or_insert_with(|| Value::Object(Map::new()));
+    if !slot.is_object() {
+        *slot = Value::Object(Map::new());
+    }
+    match slot {
+        Value::Object(object) => object,
+        _ => unreachable!("the slot was made an object above"),
+    }
+}
+
+fn texts(value: &Value, path: &str) -> Result<Value, DocumentError> {
+    let items = match value {
+        Value::Null => return Ok(Value::Array(Vec::new())),
+        Value::Array(items) => items,
+        other => return Err(mismatch(path, "a list of strings", other)),
+    };
+    let texts = items
+        .iter()
+        .map(|item| match item {
+            Value::Null => Ok(Value::String(String::new())),
+            Value::String(_) => Ok(item.clone()),
+            other => Err(mismatch(path, "a list of strings", other)),
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Value::Array(texts))
+}
+
+fn mismatch(path: &str, expected: &'static str, found: &Value) -> DocumentError {
+    let found = match found {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number that is not an integer in range",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    };
+    let found = if found.starts_with("a number") && expected != "an integer" { "a number" } else { found };
+    DocumentError::Type { path: path.to_owned(), expected, found }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// B15: `patch` merged into `base` gives `expected`, or an error that contains it.
+    fn check(base: &str, patch: &str, expected: &str) {
+        let mut target = serde_json::from_str(base).unwrap();
+        match merge(&mut target, patch) {
+            Ok(()) => assert_eq!(serde_json::to_string(&target).unwrap(), expected, "{patch}"),
+            Err(error) => assert!(error.to_string().contains(expected), "{patch}: {error}"),
+        }
+    }
+
+    #[test]
+    fn documents_merge_as_the_older_server_did() {
+        // B15-01, B15-02
+        check("{}", r#"{"STATUS":1,"nobody":"knows"}"#, r#"{"status":1}"#);
+        check("{}", r#"{"uid":1,"uid":2}"#, r#"{"uid":2}"#);
+        // B15-03
+        check(r#"{"status":1}"#, r#"{"status":null}"#, r#"{"status":1}"#);
+        check(r#"{"public_keys":["a"]}"#, r#"{"public_keys":null}"#, "{}");
+        // B15-04
+        check("{}", r#"{"uid":1.0}"#, "field \"uid\": expected an integer");
+        check("{}", r#"{"uid":"1"}"#, "found a string");
+        check("{}", r#"{"status":true}"#, "found true or false");
+        check("{}", r#"{"username":7}"#, "field \"username\": expected a string, found a number");
+        // B15-05
+        check(
+            r#"{"permissions":{"/":["*"]}}"#,
+            r#"{"permissions":{"/in":["list"]}}"#,
+            r#"{"permissions":{"/":["*"],"/in":["list"]}}"#,
+        );
+        check(
+            r#"{"filters":{"allowed_ip":["a"],"denied_ip":["b"]}}"#,
+            r#"{"filters":{"Allowed_IP":["c"]}}"#,
+            r#"{"filters":{"allowed_ip":["c"],"denied_ip":["b"]}}"#,
+        );
+        check("{}", r#"{"filters":{"hooks":{"external_auth_disabled":1}}}"#, "filters.hooks.external_auth_disabled");
+        // B15-06
+        check("{}", r#"{"status":1}{"status":0}"#, "trailing characters");
+        check("{}", "  {\"status\":1} \n", r#"{"status":1}"#);
+        check("{}", "", "not valid JSON");
+        check("{}", "[]", "must be a JSON object");
+        check("{}", r#"{"used_quota_file":3}"#, r#"{"used_quota_files":3}"#);
+    }
+}

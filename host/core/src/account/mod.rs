@@ -1,0 +1,166 @@
+//! Accounts. Whatever comes from outside (a hook, the CLI, an import) is an
+//! [`AccountDraft`]; its one validation makes an [`Account`].
+
+mod document;
+mod draft;
+mod fields;
+mod registry;
+mod view;
+
+use ipnet::IpNet;
+use serde_json::{Map, Value};
+
+pub use document::DocumentError;
+pub use draft::{AccountDraft, CredentialRule, InvalidAccount, Validated};
+pub use registry::{AccountError, Accounts};
+pub use view::{Audience, compact_json};
+
+use crate::connection::LoginMethod;
+use crate::password::PasswordHash;
+use crate::permission::PermissionTable;
+use crate::public_key::PublicKey;
+
+/// A valid account. Fields of the account document (spec section C) that the server does
+/// not use itself are kept in `other`, so that they survive a round trip (C1-01).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    /// 0: not stored.
+    pub id: i64,
+    pub username: String,
+    pub enabled: bool,
+    /// Milliseconds since 1970; 0: never.
+    pub expiration_date: i64,
+    pub password: Option<PasswordHash>,
+    pub public_keys: Vec<PublicKey>,
+    /// The lines as they were given, with their comments.
+    pub public_key_lines: Vec<String>,
+    /// An absolute path of the host.
+    pub home_dir: String,
+    pub uid: u32,
+    pub gid: u32,
+    /// 0: unlimited, here and in the four fields below.
+    pub max_sessions: u32,
+    /// Bytes.
+    pub quota_size: i64,
+    pub quota_files: i64,
+    /// KB/s, 1 KB = 1000 bytes.
+    pub upload_bandwidth: i64,
+    pub download_bandwidth: i64,
+    pub permissions: PermissionTable,
+    pub filters: Filters,
+    pub filesystem: Map<String, Value>,
+    pub usage: Usage,
+    /// Milliseconds since 1970; 0: never.
+    pub last_login: i64,
+    pub other: Map<String, Value>,
+}
+
+/// What the server itself maintains; no draft sets it (A8-16, A9-06).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    pub used_quota_size: i64,
+    pub used_quota_files: i64,
+    pub last_quota_update: i64,
+}
+
+/// Restrictions on logins (section C3); the rest of the object is in `other`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Filters {
+    pub allowed_ip: Vec<IpNet>,
+    pub denied_ip: Vec<IpNet>,
+    pub denied_login_methods: Vec<LoginMethod>,
+    pub external_auth_disabled: bool,
+    pub denies_ssh: bool,
+    /// The whole object as it was given.
+    pub document: Map<String, Value>,
+}
+
+impl Account {
+    /// A4-08: expired when the date is set and past.
+    pub fn is_expired(&self, now: i64) -> bool {
+        self.expiration_date > 0 && self.expiration_date < now
+    }
+
+    /// A4-09: the denied list is looked at first and wins (J-02).
+    pub fn allows_address(&self, address: core::net::IpAddr) -> bool {
+        let address = address.to_canonical();
+        let contains = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
+        if contains(&self.filters.denied_ip) {
+            return false;
+        }
+        self.filters.allowed_ip.is_empty() || contains(&self.filters.allowed_ip)
+    }
+
+    pub fn denies_method(&self, method: LoginMethod) -> bool {
+        self.filters.denied_login_methods.contains(&method)
+    }
+
+    /// B12-01: with the single methods denied and a combined one left, a verified key is
+    /// only the first of two steps. The answer is the methods of the second step.
+    pub fn second_steps(&self) -> Vec<LoginMethod> {
+        let singles = [LoginMethod::Password, LoginMethod::PublicKey, LoginMethod::KeyboardInteractive];
+        if singles.iter().any(|method| !self.denies_method(*method)) {
+            return Vec::new();
+        }
+        [LoginMethod::Password, LoginMethod::KeyboardInteractive]
+            .into_iter()
+            .filter(|method| !self.denies_method(method.after_public_key()))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(filters: &str) -> Account {
+        let json = format!(
+            r#"{{"status":1,"username":"u","home_dir":"/srv/u","permissions":{{"/":["*"]}},"filters":{filters}}}"#
+        );
+        AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account
+    }
+
+    #[test]
+    fn denied_addresses_win() {
+        // A4-09
+        let check = |filters: &str, address: &str, expected: bool| {
+            assert_eq!(account(filters).allows_address(address.parse().unwrap()), expected, "{filters} {address}");
+        };
+        check("{}", "10.0.0.1", true);
+        let both = r#"{"allowed_ip":["10.0.0.0/8","2001:db8::/32"],"denied_ip":["10.1.0.0/16"]}"#;
+        check(both, "10.0.0.1", true);
+        check(both, "::ffff:10.0.0.1", true);
+        check(both, "10.1.0.1", false);
+        check(both, "192.0.2.1", false);
+        check(both, "2001:db8::1", true);
+        check(r#"{"denied_ip":["0.0.0.0/0"]}"#, "127.0.0.1", false);
+        check(r#"{"denied_ip":["0.0.0.0/0"]}"#, "::1", true);
+    }
+
+    #[test]
+    fn a_combined_method_alone_makes_two_steps() {
+        // B12-01, B12-02
+        let check = |denied: &str, expected: &[LoginMethod]| {
+            assert_eq!(account(&format!(r#"{{"denied_login_methods":{denied}}}"#)).second_steps(), expected, "{denied}");
+        };
+        check("[]", &[]);
+        check(r#"["password"]"#, &[]);
+        check(
+            r#"["publickey","password","keyboard-interactive","publickey+keyboard-interactive"]"#,
+            &[LoginMethod::Password],
+        );
+        check(
+            r#"["publickey","password","keyboard-interactive"]"#,
+            &[LoginMethod::Password, LoginMethod::KeyboardInteractive],
+        );
+    }
+
+    #[test]
+    fn expiry_is_strict() {
+        let mut account = account("{}");
+        assert!(!account.is_expired(i64::MAX));
+        account.expiration_date = 1000;
+        assert!(!account.is_expired(1000));
+        assert!(account.is_expired(1001));
+    }
+}

@@ -1,0 +1,121 @@
+//! Adding and changing accounts: validation, then hashing, then the store.
+
+use std::sync::Arc;
+
+use super::{Account, AccountDraft, CredentialRule, InvalidAccount, Validated};
+use crate::password::PasswordError;
+use crate::ports::{AccountStore, Passwords, StoreError};
+use crate::secret::Secret;
+
+/// The accounts of the server. The CLI, the API and logins change them only through here.
+pub struct Accounts {
+    store: Arc<dyn AccountStore>,
+    passwords: Arc<dyn Passwords>,
+    /// Where homes are when a document names none (A3-39).
+    users_base_dir: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    #[error("the account is not valid: {0}")]
+    Invalid(#[from] InvalidAccount),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+}
+
+impl Accounts {
+    pub fn new(store: Arc<dyn AccountStore>, passwords: Arc<dyn Passwords>, users_base_dir: Option<String>) -> Self {
+        Self { store, passwords, users_base_dir }
+    }
+
+    pub async fn find(&self, username: &str) -> Result<Option<Account>, StoreError> {
+        self.store.find(username).await
+    }
+
+    pub async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Account>, StoreError> {
+        self.store.list(after, limit).await
+    }
+
+    pub async fn delete(&self, username: &str) -> Result<(), StoreError> {
+        self.store.delete(username).await
+    }
+
+    pub async fn record_login(&self, id: i64, at: i64) -> Result<(), StoreError> {
+        self.store.record_login(id, at).await
+    }
+
+    /// Adds a new account with zero usage (A9-06).
+    pub async fn add(&self, mut draft: AccountDraft) -> Result<Account, AccountError> {
+        draft.keep_maintained_fields_of(None);
+        let account = self.prepare(draft, CredentialRule::Required).await?;
+        Ok(self.store.insert(&account).await?)
+    }
+
+    /// Replaces the stored account of that name.
+    pub async fn update(&self, mut draft: AccountDraft) -> Result<Account, AccountError> {
+        let username = draft.username().to_owned();
+        let stored = self.store.find(&username).await?.ok_or(StoreError::NotFound(username))?;
+        draft.keep_maintained_fields_of(Some(&stored));
+        let account = self.prepare(draft, CredentialRule::Required).await?;
+        Ok(self.store.update(&account).await?)
+    }
+
+    /// A draft from a hook, ready to be stored but not stored: usage and dates kept from the
+    /// stored account of that name (A11-21), the password hashed once at most.
+    pub async fn prepare_from_hook(
+        &self,
+        mut draft: AccountDraft,
+        presented: Option<&Secret>,
+    ) -> Result<(Account, Option<Account>), AccountError> {
+        let stored = self.store.find(draft.username()).await?;
+        draft.keep_maintained_fields_of(stored.as_ref());
+        if let Some(presented) = presented {
+            self.set_presented_password(&mut draft, stored.as_ref(), presented).await?;
+        }
+        let account = self.prepare(draft, CredentialRule::Optional).await?;
+        Ok((account, stored))
+    }
+
+    /// A11-22: the presented password becomes the stored one. A stored hash that matches it
+    /// already is kept, so that a login costs one key derivation.
+    async fn set_presented_password(
+        &self,
+        draft: &mut AccountDraft,
+        stored: Option<&Account>,
+        presented: &Secret,
+    ) -> Result<(), AccountError> {
+        if let Some(hash) = stored.and_then(|stored| stored.password.as_ref())
+            && self.passwords.matches(hash, presented).await?
+        {
+            draft.set("password", serde_json::Value::String(hash.expose().to_owned()));
+        } else {
+            draft.set_clear_password(presented.clone());
+        }
+        Ok(())
+    }
+
+    /// Stores what [`prepare_from_hook`](Self::prepare_from_hook) made, unless nothing changed.
+    pub async fn commit_from_hook(&self, account: Account, stored: Option<&Account>) -> Result<Account, StoreError> {
+        match stored {
+            Some(stored) if *stored == account => Ok(account),
+            Some(_) => self.store.update(&account).await,
+            None => self.store.insert(&account).await,
+        }
+    }
+
+    async fn prepare(&self, mut draft: AccountDraft, rule: CredentialRule) -> Result<Account, AccountError> {
+        if draft.home_dir().is_empty()
+            && let Some(base) = &self.users_base_dir
+        {
+            let home = format!("{}/{}", base.trim_end_matches('/'), draft.username());
+            draft.set("home_dir", serde_json::Value::String(home));
+        }
+        let Validated { mut account, clear_password } = draft.validate(rule)?;
+        if let Some(clear) = clear_password {
+            account.password = Some(self.passwords.hash(&clear).await?);
+        }
+        Ok(account)
+    }
+}

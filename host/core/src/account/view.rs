@@ -1,0 +1,139 @@
+//! An account as a JSON document, in the key order that scripts know (C1-04).
+
+use serde_json::{Map, Value, json};
+
+use super::Account;
+
+/// Who reads the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The store and hooks that decide logins: with the password's hash.
+    Trusted,
+    /// Administrators and observers: without secrets.
+    Redacted,
+}
+
+impl Account {
+    pub fn to_document(&self, audience: Audience) -> Map<String, Value> {
+        let mut document = Map::new();
+        let mut put = |name: &str, value: Value| {
+            document.insert(name.to_owned(), value);
+        };
+        put("id", json!(self.id));
+        put("status", json!(i32::from(self.enabled)));
+        put("username", json!(self.username));
+        put("expiration_date", json!(self.expiration_date));
+        if let (Audience::Trusted, Some(hash)) = (audience, &self.password) {
+            put("password", json!(hash.expose()));
+        }
+        if !self.public_key_lines.is_empty() {
+            put("public_keys", json!(self.public_key_lines));
+        }
+        put("home_dir", json!(self.home_dir));
+        put("uid", json!(self.uid));
+        put("gid", json!(self.gid));
+        put("max_sessions", json!(self.max_sessions));
+        put("quota_size", json!(self.quota_size));
+        put("quota_files", json!(self.quota_files));
+        put("permissions", Value::Object(self.permissions_document()));
+        put("used_quota_size", json!(self.usage.used_quota_size));
+        put("used_quota_files", json!(self.usage.used_quota_files));
+        put("last_quota_update", json!(self.usage.last_quota_update));
+        put("upload_bandwidth", json!(self.upload_bandwidth));
+        put("download_bandwidth", json!(self.download_bandwidth));
+        put("last_login", json!(self.last_login));
+        put("filters", Value::Object(self.filters.document.clone()));
+        put("filesystem", Value::Object(self.filesystem.clone()));
+        for (name, value) in &self.other {
+            put(name, value.clone());
+        }
+        if audience == Audience::Redacted {
+            put("has_password", json!(self.password.is_some()));
+            redact(&mut document);
+        }
+        document
+    }
+
+    fn permissions_document(&self) -> Map<String, Value> {
+        self.permissions
+            .entries()
+            .map(|(directory, set)| (directory.display().into_owned(), json!(set.tokens())))
+            .collect()
+    }
+}
+
+/// Replaces the values of fields that hold secrets, at any depth.
+fn redact(object: &mut Map<String, Value>) {
+    const SECRETS: &[&str] = &[
+        "access_secret",
+        "account_key",
+        "sas_url",
+        "credentials",
+        "passphrase",
+        "private_key",
+        "key_passphrase",
+        "session_token",
+        "sse_customer_key",
+        "api_key",
+        "secret",
+        "password",
+    ];
+    for (name, value) in object {
+        match value {
+            Value::Object(inner) if !SECRETS.contains(&name.as_str()) => redact(inner),
+            Value::Array(items) => {
+                for item in items {
+                    if let Value::Object(inner) = item {
+                        redact(inner);
+                    }
+                }
+            }
+            value if SECRETS.contains(&name.as_str()) => *value = json!("[redacted]"),
+            _ => {}
+        }
+    }
+}
+
+/// Compact JSON with `<`, `>` and `&` escaped, as scripts that match the text byte by byte
+/// have always seen it (C1-05, C1-06).
+pub fn compact_json(document: &Map<String, Value>) -> String {
+    let plain = serde_json::to_string(document).unwrap_or_default();
+    let mut escaped = String::with_capacity(plain.len());
+    for character in plain.chars() {
+        match character {
+            '<' => escaped.push_str("\\u003c"),
+            '>' => escaped.push_str("\\u003e"),
+            '&' => escaped.push_str("\\u0026"),
+            '\u{2028}' => escaped.push_str("\\u2028"),
+            '\u{2029}' => escaped.push_str("\\u2029"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{AccountDraft, CredentialRule};
+    use super::*;
+
+    #[test]
+    fn hooks_see_the_known_order_and_escapes() {
+        // C1-04, C1-06
+        let json = r#"{"filesystem":{"provider":0},"permissions":{"/":["*"]},"home_dir":"/srv/<&>","username":"test_user","status":1,"password":"$1$a$b","description":"x"}"#;
+        let account = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+        assert_eq!(
+            compact_json(&account.to_document(Audience::Trusted)),
+            r#"{"id":0,"status":1,"username":"test_user","expiration_date":0,"password":"$1$a$b","home_dir":"/srv/\u003c\u0026\u003e","uid":0,"gid":0,"max_sessions":0,"quota_size":0,"quota_files":0,"permissions":{"/":["*"]},"used_quota_size":0,"used_quota_files":0,"last_quota_update":0,"upload_bandwidth":0,"download_bandwidth":0,"last_login":0,"filters":{},"filesystem":{"provider":0},"description":"x"}"#
+        );
+    }
+
+    #[test]
+    fn redacted_documents_hold_no_secret() {
+        let json = r#"{"status":1,"username":"u","home_dir":"/u","permissions":{"/":["*"]},"password":"$1$a$b","filesystem":{"provider":0,"s3config":{"access_secret":"hush","bucket":"b"}},"filters":{"totp_config":{"secret":{"payload":"hush"}}}}"#;
+        let account = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+        let text = compact_json(&account.to_document(Audience::Redacted));
+        assert!(!text.contains("hush") && !text.contains("$1$a$b"), "{text}");
+        assert!(text.contains(r#""has_password":true"#) && text.contains(r#""bucket":"b""#), "{text}");
+    }
+}

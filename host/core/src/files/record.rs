@@ -1,0 +1,146 @@
+//! What is logged of transfers and commands: the senders and keys of A21-03 and A21-04, in
+//! that order, because filters read the lines as text.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::connection::ConnectionId;
+
+/// The protocol in log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Sftp,
+    Ssh,
+}
+
+impl Protocol {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sftp => "SFTP",
+            Self::Ssh => "SSH",
+        }
+    }
+}
+
+/// Writes the lines of one session.
+#[derive(Debug, Clone)]
+pub struct FileLog(Arc<(ConnectionId, String)>);
+
+/// The optional parts of a command line.
+#[derive(Debug, Clone, Default)]
+pub struct Command {
+    pub target_path: String,
+    pub mode: Option<u32>,
+    pub owner: Option<(u32, u32)>,
+    pub times: Option<(i64, i64)>,
+    pub size: Option<u64>,
+    pub ssh_command: String,
+}
+
+impl FileLog {
+    pub fn new(connection: ConnectionId, username: String) -> Self {
+        Self(Arc::new((connection, username)))
+    }
+
+    /// One command line. `access_time` and `modification_time` are seconds since 1970 here;
+    /// the log's formatter writes them as dates.
+    pub fn command(&self, sender: &'static str, protocol: Protocol, path: &str, command: &Command) {
+        let (connection, username) = &*self.0;
+        let mode = command.mode.map(|mode| format!("{mode:o}")).unwrap_or_default();
+        let (uid, gid) = command.owner.map_or((-1, -1), |(uid, gid)| (i64::from(uid), i64::from(gid)));
+        let (accessed, modified) = command.times.unzip();
+        tracing::info!(
+            sender,
+            username,
+            file_path = path,
+            target_path = command.target_path,
+            filemode = mode,
+            uid,
+            gid,
+            access_time = accessed,
+            modification_time = modified,
+            ssh_command = command.ssh_command,
+            connection_id = connection.as_str(),
+            protocol = protocol.as_str(),
+            size = command.size,
+        );
+    }
+}
+
+/// One download or upload, from open to close.
+pub struct Transfer {
+    log: FileLog,
+    protocol: Protocol,
+    host_path: String,
+    upload: bool,
+    bytes_in: u64,
+    bytes_out: u64,
+    started: Instant,
+    failed: bool,
+    recorded: bool,
+}
+
+impl Transfer {
+    pub fn new(log: FileLog, protocol: Protocol, host_path: String, upload: bool) -> Self {
+        let started = Instant::now();
+        Self { log, protocol, host_path, upload, bytes_in: 0, bytes_out: 0, started, failed: false, recorded: false }
+    }
+
+    pub fn moved_in(&mut self, bytes: usize) {
+        self.bytes_in += bytes as u64;
+    }
+
+    pub fn moved_out(&mut self, bytes: usize) {
+        self.bytes_out += bytes as u64;
+    }
+
+    pub fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    pub fn failed(&self) -> bool {
+        self.failed
+    }
+
+    pub fn context(&self) -> (&FileLog, Protocol, &str) {
+        (&self.log, self.protocol, &self.host_path)
+    }
+
+    /// The transfer ended as the client wished.
+    pub fn complete(&mut self, now: Instant) {
+        self.recorded = true;
+        let (connection, username) = &*self.log.0;
+        let (sender, size) = if self.upload { ("Upload", self.bytes_in) } else { ("Download", self.bytes_out) };
+        let elapsed = u64::try_from(now.duration_since(self.started).as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(
+            sender,
+            elapsed_ms = elapsed,
+            size_bytes = size,
+            username,
+            file_path = self.host_path,
+            connection_id = connection.as_str(),
+            protocol = self.protocol.as_str(),
+        );
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        if self.recorded {
+            return;
+        }
+        let (connection, username) = &*self.log.0;
+        let (sender, size) = if self.upload { ("Upload", self.bytes_in) } else { ("Download", self.bytes_out) };
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::warn!(
+            sender,
+            elapsed_ms = elapsed,
+            size_bytes = size,
+            username,
+            file_path = self.host_path,
+            connection_id = connection.as_str(),
+            protocol = self.protocol.as_str(),
+            error = "the transfer was not completed",
+        );
+    }
+}

@@ -1,0 +1,16 @@
+//! What the server *is*, without a socket, a disk or a database: accounts, permissions,
+//! hooks, logins, sessions and files as rules, and the ports through which the outer
+//! rings serve them. See `host/ARCHITECTURE.md`.
+
+pub mod account;
+pub mod connection;
+pub mod files;
+pub mod hook;
+pub mod login;
+pub mod password;
+pub mod path;
+pub mod permission;
+pub mod ports;
+pub mod public_key;
+pub mod secret;
+pub mod session;

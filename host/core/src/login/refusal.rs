@@ -1,0 +1,70 @@
+//! Why a login was refused. Only the log says so; the client sees one answer for all.
+
+use crate::account::AccountError;
+use crate::connection::Connection;
+use crate::hook::GateFailure;
+use crate::password::PasswordError;
+use crate::ports::StoreError;
+
+/// The login type of connections that never tried (A4-01, J-07).
+pub const NO_AUTH_TRIED: &str = "no_auth_tryed";
+
+/// Denials are the client's doing; failures are ours and feed no brute-force score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalReason {
+    UnknownUser,
+    WrongCredential,
+    /// By a hook or by the account's own settings.
+    Denied,
+    /// The server or a hook could not decide.
+    Failure,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Refusal {
+    pub reason: RefusalReason,
+    text: String,
+}
+
+impl Refusal {
+    pub fn new(reason: RefusalReason, text: impl Into<String>) -> Self {
+        Self { reason, text: text.into() }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::new(RefusalReason::Failure, error.to_string())
+    }
+}
+
+impl From<PasswordError> for Refusal {
+    fn from(error: PasswordError) -> Self {
+        Self::new(RefusalReason::Failure, error.to_string())
+    }
+}
+
+impl From<GateFailure> for Refusal {
+    fn from(failure: GateFailure) -> Self {
+        Self::new(RefusalReason::Failure, failure.to_string())
+    }
+}
+
+impl From<AccountError> for Refusal {
+    fn from(error: AccountError) -> Self {
+        Self::new(RefusalReason::Failure, format!("the hook's answer was not used: {error}"))
+    }
+}
+
+/// The line that fail2ban reads: keys in this order (A21-06, A21-07).
+pub fn log_connection_failed(connection: &Connection, username: &str, login_type: &str, error: &str) {
+    tracing::debug!(
+        sender = "connection_failed",
+        client_ip = %connection.remote.ip(),
+        username,
+        login_type,
+        error,
+        connection_id = connection.id.as_str(),
+    );
+}

@@ -1,0 +1,174 @@
+//! The only kind of path above storage: what the client sees.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Longest path accepted, in bytes (Linux `PATH_MAX`).
+pub const MAX_PATH_BYTES: usize = 4096;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    #[error("the path contains a NUL byte")]
+    Nul,
+    #[error("the path is longer than {MAX_PATH_BYTES} bytes")]
+    TooLong,
+}
+
+/// An absolute, normalised path of bytes: it begins with `/`, has no `.`, `..`, empty
+/// component, trailing slash or NUL. Names need not be UTF-8.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VirtualPath(Vec<u8>);
+
+impl VirtualPath {
+    pub fn root() -> Self {
+        Self(b"/".to_vec())
+    }
+
+    /// The path a client means by `raw`: absolute, or relative to `base`. `..` above the
+    /// root stays at the root, as in a chroot.
+    pub fn resolve(base: &VirtualPath, raw: &[u8]) -> Result<Self, PathError> {
+        if raw.contains(&0) {
+            return Err(PathError::Nul);
+        }
+        if raw.len() > MAX_PATH_BYTES {
+            return Err(PathError::TooLong);
+        }
+        let mut path = if raw.first() == Some(&b'/') { Vec::new() } else { base.components_only().to_vec() };
+        for component in raw.split(|byte| *byte == b'/') {
+            match component {
+                b"" | b"." => {}
+                b".." => {
+                    let parent = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+                    path.truncate(parent);
+                }
+                name => {
+                    path.push(b'/');
+                    path.extend_from_slice(name);
+                }
+            }
+        }
+        if path.len() > MAX_PATH_BYTES {
+            return Err(PathError::TooLong);
+        }
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        Ok(Self(path))
+    }
+
+    /// An absolute path that is already written in normal form, as accounts store it
+    /// (A8-04). `None` if it is relative or not normalised.
+    pub fn parse_normalised(text: &str) -> Option<Self> {
+        let path = Self::resolve(&Self::root(), text.as_bytes()).ok()?;
+        (path.as_bytes() == text.as_bytes()).then_some(path)
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub fn is_root(&self) -> bool {
+        self.0 == b"/"
+    }
+
+    /// The root's parent is the root.
+    pub fn parent(&self) -> VirtualPath {
+        let components = self.components_only();
+        match components.iter().rposition(|byte| *byte == b'/') {
+            Some(end) if end > 0 => Self(components.get(..end).unwrap_or_default().to_vec()),
+            _ => Self::root(),
+        }
+    }
+
+    /// The last component; none for the root.
+    pub fn file_name(&self) -> Option<&[u8]> {
+        if self.is_root() {
+            return None;
+        }
+        self.0.rsplit(|byte| *byte == b'/').next()
+    }
+
+    /// The path without its leading slash: empty for the root.
+    pub fn relative(&self) -> &[u8] {
+        self.0.get(1..).unwrap_or_default()
+    }
+
+    /// Component-wise containment: `/ab` is not below `/a` (A5-03).
+    pub fn is_same_or_below(&self, ancestor: &VirtualPath) -> bool {
+        match self.0.strip_prefix(ancestor.components_only()) {
+            Some(rest) => rest.is_empty() || rest.first() == Some(&b'/'),
+            None => false,
+        }
+    }
+
+    /// For logs and messages; bytes that are not UTF-8 become U+FFFD.
+    pub fn display(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.0)
+    }
+
+    /// `/a/b`, but empty for the root, so that components can be appended.
+    fn components_only(&self) -> &[u8] {
+        if self.is_root() { b"" } else { &self.0 }
+    }
+}
+
+impl fmt::Debug for VirtualPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(base: &str, raw: &[u8], expected: Result<&str, PathError>) {
+        let base = VirtualPath::parse_normalised(base).unwrap();
+        let resolved = VirtualPath::resolve(&base, raw);
+        assert_eq!(
+            resolved.as_ref().map(|path| path.as_bytes()),
+            expected.as_ref().map(|text| text.as_bytes()),
+            "{raw:?}"
+        );
+    }
+
+    #[test]
+    fn client_paths_are_normalised() {
+        check("/", b"", Ok("/"));
+        check("/", b".", Ok("/"));
+        check("/home", b"", Ok("/home"));
+        check("/home", b"a/b", Ok("/home/a/b"));
+        check("/home", b"/a//b/./c/", Ok("/a/b/c"));
+        check("/", b"a\nb", Ok("/a\nb"));
+        check("/", b"a\0b", Err(PathError::Nul));
+        check("/", &[b'x'; MAX_PATH_BYTES + 1], Err(PathError::TooLong));
+    }
+
+    #[test]
+    fn dot_dot_never_leaves_the_root() {
+        check("/", b"..", Ok("/"));
+        check("/", b"../../../etc/passwd", Ok("/etc/passwd"));
+        check("/a/b", b"../..", Ok("/"));
+        check("/a/b", b"../../../c", Ok("/c"));
+        check("/a", b"/b/../../c/..", Ok("/"));
+    }
+
+    #[test]
+    fn containment_is_by_component() {
+        let path = |text| VirtualPath::parse_normalised(text).unwrap();
+        assert!(path("/a/b").is_same_or_below(&path("/a")));
+        assert!(path("/a").is_same_or_below(&path("/a")));
+        assert!(path("/a").is_same_or_below(&path("/")));
+        assert!(!path("/ab").is_same_or_below(&path("/a")));
+        assert!(!path("/").is_same_or_below(&path("/a")));
+    }
+
+    #[test]
+    fn names_and_parents() {
+        let path = VirtualPath::resolve(&VirtualPath::root(), b"/d/\xff\xfe").unwrap();
+        assert_eq!(path.file_name(), Some(&b"\xff\xfe"[..]));
+        assert_eq!(path.parent().as_bytes(), b"/d");
+        assert_eq!(path.parent().parent().parent().as_bytes(), b"/");
+        assert_eq!(VirtualPath::root().file_name(), None);
+    }
+}

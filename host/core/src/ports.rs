@@ -1,0 +1,130 @@
+//! What the core needs from the outer rings. Ring 2 implements these traits; only the
+//! binary knows the concrete types.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::account::Account;
+use crate::files::storage::{Storage, StorageError};
+use crate::password::{PasswordError, PasswordHash};
+use crate::secret::Secret;
+
+/// Where accounts live.
+#[async_trait]
+pub trait AccountStore: Send + Sync {
+    async fn find(&self, username: &str) -> Result<Option<Account>, StoreError>;
+
+    /// In the order of their names, after `after`.
+    async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Account>, StoreError>;
+
+    /// Adds a new account with zero usage; the answer has its id.
+    async fn insert(&self, account: &Account) -> Result<Account, StoreError>;
+
+    /// Replaces the account of that name, but for what only the server maintains.
+    async fn update(&self, account: &Account) -> Result<Account, StoreError>;
+
+    async fn delete(&self, username: &str) -> Result<(), StoreError>;
+
+    /// `at`: milliseconds since 1970.
+    async fn record_login(&self, id: i64, at: i64) -> Result<(), StoreError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error("there is already an account named \"{0}\"")]
+    Exists(String),
+    #[error("there is no account named \"{0}\"")]
+    NotFound(String),
+    #[error("the database is in use by another program and did not become free within {0:?}")]
+    Busy(Duration),
+    #[error("the database cannot be written: {0}")]
+    ReadOnly(String),
+    #[error("the database is full: {0}")]
+    Full(String),
+    #[error("user management is disabled (data_provider.manage_users = 0)")]
+    Disabled,
+    #[error("the database failed: {0}")]
+    Failed(String),
+}
+
+/// Password hashing on a bounded pool, off the runtime's threads.
+#[async_trait]
+pub trait Passwords: Send + Sync {
+    async fn matches(&self, hash: &PasswordHash, clear: &Secret) -> Result<bool, PasswordError>;
+
+    async fn hash(&self, clear: &Secret) -> Result<PasswordHash, PasswordError>;
+}
+
+/// Opens the file tree of an account.
+pub trait StorageFactory: Send + Sync {
+    /// Makes the home directory if it is missing (A4-11).
+    fn open(&self, account: &Account) -> Result<Arc<dyn Storage>, StorageError>;
+}
+
+/// A plugin's own small store, kept over restarts.
+#[async_trait]
+pub trait PluginStore: Send + Sync {
+    async fn get(&self, plugin: &str, key: &str) -> Result<Option<Vec<u8>>, PluginStoreError>;
+
+    async fn set(&self, plugin: &str, key: &str, value: &[u8], ttl: Option<Duration>) -> Result<(), PluginStoreError>;
+
+    async fn delete(&self, plugin: &str, key: &str) -> Result<(), PluginStoreError>;
+
+    async fn list(
+        &self,
+        plugin: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<String>, PluginStoreError>;
+
+    /// Adds to a counter in one step; the time to live is set when the key is made.
+    async fn increment(
+        &self,
+        plugin: &str,
+        key: &str,
+        delta: i64,
+        ttl: Option<Duration>,
+    ) -> Result<i64, PluginStoreError>;
+
+    /// Stores `new` if the value is still `expected`; says whether it did.
+    async fn compare_and_set(
+        &self,
+        plugin: &str,
+        key: &str,
+        expected: Option<&[u8]>,
+        new: &[u8],
+        ttl: Option<Duration>,
+    ) -> Result<bool, PluginStoreError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PluginStoreError {
+    #[error("the plugin's quota of keys or bytes is used up")]
+    Full,
+    #[error("the key or value is longer than the limit")]
+    TooLarge,
+    #[error("the value under this key is not a counter")]
+    NotACounter,
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Time as a parameter.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since 1970.
+    fn now(&self) -> i64;
+}
+
+/// The clock on the wall.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> i64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+}

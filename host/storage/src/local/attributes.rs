@@ -1,0 +1,118 @@
+//! Metadata, read and written.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
+use rustix::io::Errno;
+use tidegate_core::files::storage::{FileKind, Metadata, SetAttributes, Space, StorageError};
+use tidegate_core::path::VirtualPath;
+
+use super::errors::from_errno;
+use super::resolve::Root;
+
+pub fn metadata_of(file: &OwnedFd) -> Result<Metadata, StorageError> {
+    Ok(from_stat(&fs::fstat(file).map_err(from_errno)?))
+}
+
+pub fn from_stat(stat: &Stat) -> Metadata {
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => FileKind::File,
+        FileType::Directory => FileKind::Directory,
+        FileType::Symlink => FileKind::Symlink,
+        _ => FileKind::Other,
+    };
+    Metadata {
+        kind,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        mode: stat.st_mode,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        accessed: stat.st_atime,
+        modified: stat.st_mtime,
+        links: stat.st_nlink,
+    }
+}
+
+pub fn set_by_path(root: &Root, path: &VirtualPath, attributes: &SetAttributes, follow: bool) -> Result<(), StorageError> {
+    let file = if follow {
+        root.open_path_only(path)
+    } else {
+        root.open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    }
+    .map_err(from_errno)?;
+    if let Some(size) = attributes.size {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let writable = root.open(path, flags, Mode::empty()).map_err(from_errno)?;
+        fs::ftruncate(&writable, size).map_err(from_errno)?;
+    }
+    set_by_path_descriptor(&file, attributes)
+}
+
+/// For a descriptor opened with `O_PATH`.
+fn set_by_path_descriptor(file: &OwnedFd, attributes: &SetAttributes) -> Result<(), StorageError> {
+    if let Some((uid, gid)) = attributes.owner {
+        fs::chownat(file, "", user(uid)?, group(gid)?, AtFlags::EMPTY_PATH).map_err(from_errno)?;
+    }
+    if let Some(mode) = attributes.mode {
+        // The system call for modes takes no O_PATH descriptor; its name in /proc is that
+        // very file.
+        let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+        fs::chmod(name, permission_bits(mode)).map_err(from_errno)?;
+    }
+    if let Some(times) = attributes.times {
+        fs::utimensat(file, "", &timestamps(times), AtFlags::EMPTY_PATH).map_err(from_errno)?;
+    }
+    Ok(())
+}
+
+/// For an open file.
+pub fn set_by_descriptor(file: &OwnedFd, attributes: &SetAttributes) -> Result<(), StorageError> {
+    if let Some(size) = attributes.size {
+        fs::ftruncate(file, size).map_err(from_errno)?;
+    }
+    if let Some((uid, gid)) = attributes.owner {
+        fs::fchown(file, user(uid)?, group(gid)?).map_err(from_errno)?;
+    }
+    if let Some(mode) = attributes.mode {
+        fs::fchmod(file, permission_bits(mode)).map_err(from_errno)?;
+    }
+    if let Some(times) = attributes.times {
+        fs::futimens(file, &timestamps(times)).map_err(from_errno)?;
+    }
+    Ok(())
+}
+
+pub fn space_of(file: &impl AsFd) -> Result<Space, StorageError> {
+    let space = fs::fstatvfs(file).map_err(from_errno)?;
+    Ok(Space {
+        block_size: space.f_bsize,
+        fragment_size: space.f_frsize,
+        blocks: space.f_blocks,
+        blocks_free: space.f_bfree,
+        blocks_available: space.f_bavail,
+        files: space.f_files,
+        files_free: space.f_ffree,
+        files_available: space.f_favail,
+        id: space.f_fsid,
+        flags: space.f_flag.bits(),
+        name_max: space.f_namemax,
+    })
+}
+
+fn permission_bits(mode: u32) -> Mode {
+    Mode::from_raw_mode(mode & 0o7777)
+}
+
+/// `u32::MAX` would mean "unchanged" to the system call.
+fn user(uid: u32) -> Result<Option<Uid>, StorageError> {
+    if uid == u32::MAX { Err(from_errno(Errno::INVAL)) } else { Ok(Some(Uid::from_raw(uid))) }
+}
+
+fn group(gid: u32) -> Result<Option<Gid>, StorageError> {
+    if gid == u32::MAX { Err(from_errno(Errno::INVAL)) } else { Ok(Some(Gid::from_raw(gid))) }
+}
+
+fn timestamps((accessed, modified): (i64, i64)) -> Timestamps {
+    let at = |seconds| Timespec { tv_sec: seconds, tv_nsec: 0 };
+    Timestamps { last_access: at(accessed), last_modification: at(modified) }
+}

@@ -1,0 +1,58 @@
+//! Errors of the operating system in the classes of the port.
+
+use rustix::io::Errno;
+use tidegate_core::files::storage::{StorageError, StorageErrorKind};
+
+pub fn from_errno(errno: Errno) -> StorageError {
+    StorageError::new(kind_of(errno), message_of(errno))
+}
+
+/// With what the error is about before the message.
+pub fn with_errno(errno: Errno, subject: &str) -> StorageError {
+    StorageError::new(kind_of(errno), format!("{subject}: {}", message_of(errno)))
+}
+
+fn kind_of(errno: Errno) -> StorageErrorKind {
+    match errno {
+        Errno::NOENT => StorageErrorKind::NotFound,
+        Errno::ACCESS | Errno::PERM => StorageErrorKind::PermissionDenied,
+        // RESOLVE_BENEATH answers this for a path that would leave the tree; renames and
+        // links across file systems do not occur below one open directory otherwise.
+        Errno::XDEV => StorageErrorKind::CrossDevice,
+        Errno::EXIST => StorageErrorKind::AlreadyExists,
+        Errno::NOTDIR => StorageErrorKind::NotADirectory,
+        Errno::ISDIR => StorageErrorKind::IsADirectory,
+        Errno::NOTEMPTY => StorageErrorKind::NotEmpty,
+        Errno::NAMETOOLONG => StorageErrorKind::NameTooLong,
+        Errno::NOSPC | Errno::DQUOT | Errno::FBIG => StorageErrorKind::NoSpace,
+        Errno::ROFS => StorageErrorKind::ReadOnly,
+        Errno::LOOP => StorageErrorKind::Loop,
+        Errno::OPNOTSUPP | Errno::NOSYS => StorageErrorKind::Unsupported,
+        Errno::INVAL => StorageErrorKind::Invalid,
+        _ => StorageErrorKind::Other,
+    }
+}
+
+/// In words, without the number.
+fn message_of(errno: Errno) -> String {
+    match errno {
+        Errno::NOENT => "no such file or directory".to_owned(),
+        Errno::ACCESS | Errno::PERM => "permission denied".to_owned(),
+        Errno::XDEV => "the path leads outside the directory or to another file system".to_owned(),
+        Errno::EXIST => "the file exists already".to_owned(),
+        Errno::NOTDIR => "a part of the path is not a directory".to_owned(),
+        Errno::ISDIR => "is a directory".to_owned(),
+        Errno::NOTEMPTY => "the directory is not empty".to_owned(),
+        Errno::NAMETOOLONG => "the name is too long".to_owned(),
+        Errno::NOSPC => "no space left on the device".to_owned(),
+        Errno::DQUOT => "the disk quota is exceeded".to_owned(),
+        Errno::FBIG => "the file would be too large".to_owned(),
+        Errno::ROFS => "the file system is read-only".to_owned(),
+        Errno::LOOP => "too many levels of symbolic links".to_owned(),
+        Errno::INVAL => "invalid argument".to_owned(),
+        other => {
+            let text = std::io::Error::from(other).to_string();
+            text.split(" (os error").next().unwrap_or_default().to_lowercase()
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! A directory of the host as a file tree.
+//!
+//! Nothing here joins path strings: a path is opened relative to the root's descriptor with
+//! `RESOLVE_BENEATH`, so that `..`, symbolic links and directories renamed meanwhile cannot
+//! lead out. Operations on names open the parent that way and work on the last component
+//! without following it.
+
+mod attributes;
+mod directory;
+mod errors;
+mod file;
+mod replacement;
+mod resolve;
+
+use std::fs::DirBuilder;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::io::Errno;
+use tidegate_core::account::Account;
+use tidegate_core::files::storage::{
+    DirectoryReader, FileKind, Metadata, OpenOptions, SetAttributes, Space, Storage, StorageError, StorageErrorKind,
+    StorageFile,
+};
+use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::StorageFactory;
+
+use self::directory::LocalDirectory;
+use self::errors::{from_errno, with_errno};
+use self::file::LocalFile;
+use self::replacement::Replacement;
+use self::resolve::Root;
+
+/// When an upload becomes visible (A3-16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OverwriteMode {
+    /// New files grow under their name; a file that is overwritten stays until the upload
+    /// is complete.
+    #[default]
+    Standard,
+    /// Every upload appears when it is complete.
+    Atomic,
+    /// As `Atomic`, but a new file that was cut off is kept, for the client to resume.
+    AtomicWithResume,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocalStorageSettings {
+    pub overwrite: OverwriteMode,
+    /// Bits cleared in the mode of new files and directories.
+    pub umask: u32,
+    /// Give new files to the account's uid and gid; only root can.
+    pub set_owner: bool,
+}
+
+impl Default for LocalStorageSettings {
+    fn default() -> Self {
+        Self { overwrite: OverwriteMode::default(), umask: 0o022, set_owner: rustix::process::geteuid().is_root() }
+    }
+}
+
+/// Opens accounts' home directories.
+pub struct LocalStorageFactory {
+    pub settings: LocalStorageSettings,
+}
+
+impl StorageFactory for LocalStorageFactory {
+    fn open(&self, account: &Account) -> Result<Arc<dyn Storage>, StorageError> {
+        let owner = Owner { uid: account.uid, gid: account.gid };
+        Ok(Arc::new(LocalStorage::open(Path::new(&account.home_dir), self.settings, owner)?))
+    }
+}
+
+/// The owner of new files; 0 leaves the server's own (A5-16).
+#[derive(Debug, Clone, Copy, Default)]
+struct Owner {
+    uid: u32,
+    gid: u32,
+}
+
+impl Owner {
+    fn apply(self, settings: &LocalStorageSettings, file: &OwnedFd) -> Result<(), StorageError> {
+        if !settings.set_owner || (self.uid == 0 && self.gid == 0) {
+            return Ok(());
+        }
+        let uid = (self.uid != 0).then(|| Uid::from_raw(self.uid));
+        let gid = (self.gid != 0).then(|| Gid::from_raw(self.gid));
+        fs::chownat(file, "", uid, gid, AtFlags::EMPTY_PATH).map_err(from_errno)
+    }
+}
+
+/// One account's directory.
+pub struct LocalStorage {
+    root: Arc<Root>,
+    root_path: PathBuf,
+    settings: LocalStorageSettings,
+    owner: Owner,
+}
+
+impl LocalStorage {
+    /// Makes the directory, and those above it, if it is missing (A4-11).
+    fn open(path: &Path, settings: LocalStorageSettings, owner: Owner) -> Result<Self, StorageError> {
+        let in_context = |errno: Errno| with_errno(errno, &format!("the home directory {}", path.display()));
+        let made = !path.exists();
+        if made {
+            let mode = 0o777 & !settings.umask;
+            DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|error| {
+                in_context(Errno::from_io_error(&error).unwrap_or(Errno::IO))
+            })?;
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = fs::open(path, flags, Mode::empty()).map_err(in_context)?;
+        if made {
+            owner.apply(&settings, &root)?;
+        }
+        Ok(Self { root: Arc::new(Root::new(root)), root_path: path.to_owned(), settings, owner })
+    }
+
+    fn new_mode(&self, asked: Option<u32>, default: u32) -> Mode {
+        Mode::from_raw_mode((asked.unwrap_or(default) & 0o7777 & !self.settings.umask) & 0o7777)
+    }
+
+    /// The regular file that an upload would overwrite, if it is one.
+    fn existing_file(&self, path: &VirtualPath) -> Result<Option<Metadata>, StorageError> {
+        match self.root.open_path_only(path) {
+            Ok(file) => {
+                let metadata = attributes::metadata_of(&file)?;
+                Ok((metadata.kind == FileKind::File).then_some(metadata))
+            }
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(from_errno(errno)),
+        }
+    }
+
+    fn open_directly(&self, path: &VirtualPath, options: OpenOptions, existed: bool) -> Result<LocalFile, StorageError> {
+        let mut flags = OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        flags |= match (options.read, options.write) {
+            (true, true) => OFlags::RDWR,
+            (false, true) => OFlags::WRONLY,
+            _ => OFlags::RDONLY,
+        };
+        flags.set(OFlags::APPEND, options.append);
+        flags.set(OFlags::TRUNC, options.truncate && options.write);
+        flags.set(OFlags::CREATE, options.create);
+        flags.set(OFlags::EXCL, options.create && options.exclusive);
+        let mode = if options.create { self.new_mode(options.mode, 0o666) } else { Mode::empty() };
+        let file = self.root.open(path, flags, mode).map_err(from_errno)?;
+        if options.create && !existed {
+            self.owner.apply(&self.settings, &file)?;
+        }
+        LocalFile::new(file, options)
+    }
+
+    fn replacement(&self, path: &VirtualPath, options: OpenOptions, existing: Option<Metadata>) -> Result<LocalFile, StorageError> {
+        let mode = match existing {
+            Some(existing) => Mode::from_raw_mode(existing.mode & 0o7777),
+            None => self.new_mode(options.mode, 0o666),
+        };
+        let keep_partial = self.settings.overwrite == OverwriteMode::AtomicWithResume && existing.is_none();
+        let (replacement, file) =
+            Replacement::begin(self.root.clone(), path, mode, options.exclusive || existing.is_none(), keep_partial)?;
+        match existing {
+            // Only root may give a file to the owner of the one it replaces.
+            Some(existing) if self.settings.set_owner => {
+                let owner = (Uid::from_raw(existing.uid), Gid::from_raw(existing.gid));
+                fs::fchown(&file, Some(owner.0), Some(owner.1)).map_err(from_errno)?;
+                fs::fchmod(&file, mode).map_err(from_errno)?;
+            }
+            Some(_) => fs::fchmod(&file, mode).map_err(from_errno)?,
+            None => self.owner.apply(&self.settings, &file)?,
+        }
+        LocalFile::replacing(file, options, replacement)
+    }
+}
+
+#[async_trait]
+impl Storage for LocalStorage {
+    fn kind(&self) -> &'static str {
+        "local"
+    }
+
+    fn host_path(&self, path: &VirtualPath) -> String {
+        let relative = String::from_utf8_lossy(path.relative()).into_owned();
+        if relative.is_empty() {
+            return self.root_path.display().to_string();
+        }
+        format!("{}/{relative}", self.root_path.display().to_string().trim_end_matches('/'))
+    }
+
+    async fn open(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn StorageFile>, StorageError> {
+        if !options.write {
+            return Ok(Box::new(self.open_directly(path, options, true)?));
+        }
+        if path.is_root() {
+            return Err(from_errno(Errno::ISDIR));
+        }
+        let existing = self.existing_file(path)?;
+        if existing.is_some() && options.create && options.exclusive {
+            return Err(from_errno(Errno::EXIST));
+        }
+        let atomic = self.settings.overwrite != OverwriteMode::Standard;
+        let overwrites = existing.is_some() && options.truncate;
+        let is_missing = existing.is_none() && matches!(self.root.open_path_only(path), Err(Errno::NOENT));
+        let is_new = is_missing && options.create && atomic;
+        if overwrites || is_new {
+            return Ok(Box::new(self.replacement(path, options, existing)?));
+        }
+        Ok(Box::new(self.open_directly(path, options, existing.is_some())?))
+    }
+
+    async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
+        attributes::metadata_of(&self.root.open_path_only(path).map_err(from_errno)?)
+    }
+
+    async fn symlink_metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
+        let place = self.root.place(path).map_err(from_errno)?;
+        let stat = fs::statat(place.directory(), place.name(), AtFlags::SYMLINK_NOFOLLOW).map_err(from_errno)?;
+        Ok(attributes::from_stat(&stat))
+    }
+
+    async fn read_directory(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, StorageError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = self.root.open(path, flags, Mode::empty()).map_err(from_errno)?;
+        Ok(Box::new(LocalDirectory::new(directory, path.is_root())?))
+    }
+
+    async fn create_directory(&self, path: &VirtualPath, mode: Option<u32>) -> Result<(), StorageError> {
+        let place = self.root.place(path).map_err(from_errno)?;
+        fs::mkdirat(place.directory(), place.name(), self.new_mode(mode, 0o777)).map_err(from_errno)?;
+        let made = self.root.open_path_only(path).map_err(from_errno)?;
+        self.owner.apply(&self.settings, &made)
+    }
+
+    async fn remove_directory(&self, path: &VirtualPath) -> Result<(), StorageError> {
+        let place = self.root.place(path).map_err(from_errno)?;
+        fs::unlinkat(place.directory(), place.name(), AtFlags::REMOVEDIR).map_err(from_errno)
+    }
+
+    async fn remove_file(&self, path: &VirtualPath) -> Result<(), StorageError> {
+        let place = self.root.place(path).map_err(from_errno)?;
+        fs::unlinkat(place.directory(), place.name(), AtFlags::empty()).map_err(from_errno)
+    }
+
+    async fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), StorageError> {
+        let from = self.root.place(from).map_err(from_errno)?;
+        let to = self.root.place(to).map_err(from_errno)?;
+        let flags = if replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
+        fs::renameat_with(from.directory(), from.name(), to.directory(), to.name(), flags).map_err(from_errno)
+    }
+
+    async fn hard_link(&self, existing: &VirtualPath, new: &VirtualPath) -> Result<(), StorageError> {
+        let existing = self.root.place(existing).map_err(from_errno)?;
+        let new = self.root.place(new).map_err(from_errno)?;
+        let flags = AtFlags::empty();
+        fs::linkat(existing.directory(), existing.name(), new.directory(), new.name(), flags).map_err(from_errno)
+    }
+
+    async fn create_symlink(&self, target: &[u8], link: &VirtualPath) -> Result<(), StorageError> {
+        let stored = resolve::stored_link_target(target, link)
+            .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
+        let place = self.root.place(link).map_err(from_errno)?;
+        fs::symlinkat(stored.as_slice(), place.directory(), place.name()).map_err(from_errno)
+    }
+
+    async fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>, StorageError> {
+        let place = self.root.place(path).map_err(from_errno)?;
+        let target = fs::readlinkat(place.directory(), place.name(), Vec::new()).map_err(from_errno)?;
+        // A link that points out of the tree says nothing about the host.
+        resolve::shown_link_target(target.as_bytes(), path, &self.root_path)
+            .ok_or_else(|| StorageError::new(StorageErrorKind::PermissionDenied, "the link leads outside"))
+    }
+
+    async fn set_attributes(&self, path: &VirtualPath, attributes: &SetAttributes, follow: bool) -> Result<(), StorageError> {
+        attributes::set_by_path(&self.root, path, attributes, follow)
+    }
+
+    async fn space(&self, path: &VirtualPath) -> Result<Space, StorageError> {
+        attributes::space_of(&self.root.open_path_only(path).map_err(from_errno)?)
+    }
+
+    fn user_name(&self, uid: u32) -> Option<String> {
+        uzers::get_user_by_uid(uid).map(|user| user.name().to_string_lossy().into_owned())
+    }
+
+    fn group_name(&self, gid: u32) -> Option<String> {
+        uzers::get_group_by_gid(gid).map(|group| group.name().to_string_lossy().into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests;

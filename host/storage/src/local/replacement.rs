@@ -1,0 +1,161 @@
+//! A file that takes another's place when it is complete. Until then it has no name
+//! (`O_TMPFILE`): whatever ends the upload, `kill -9` included, leaves the old file and no
+//! debris. File systems without unnamed files get a hidden name instead.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use tidegate_core::files::storage::{StorageError, StorageErrorKind};
+use tidegate_core::path::VirtualPath;
+
+use super::errors::from_errno;
+use super::resolve::{Place, Root};
+
+/// Links followed to find the file that a name means.
+const MAX_LINKS: usize = 8;
+const NAME_MAX: usize = 255;
+
+static SERIAL: AtomicU64 = AtomicU64::new(0);
+
+pub struct Replacement {
+    root: Arc<Root>,
+    /// Where the file will be: no link any more.
+    target: VirtualPath,
+    /// The name it has meanwhile, if it needs one.
+    temporary: Option<Vec<u8>>,
+    must_be_new: bool,
+    keep_partial: bool,
+    done: bool,
+    unnamed: Option<Arc<OwnedFd>>,
+}
+
+impl Replacement {
+    /// `must_be_new`: refuse if something has the name by then, because overwriting was not
+    /// asked for. `keep_partial`: give an abandoned file its name all the same (A5-11).
+    pub fn begin(
+        root: Arc<Root>,
+        path: &VirtualPath,
+        mode: Mode,
+        must_be_new: bool,
+        keep_partial: bool,
+    ) -> Result<(Self, OwnedFd), StorageError> {
+        let target = final_target(&root, path)?;
+        let (file, temporary) = {
+            let place = root.place(&target).map_err(from_errno)?;
+            create(&place, mode)?
+        };
+        let unnamed = match (&temporary, keep_partial) {
+            (None, true) => Some(Arc::new(file.try_clone().map_err(|_| from_errno(Errno::MFILE))?)),
+            _ => None,
+        };
+        Ok((Self { root, target, temporary, must_be_new, keep_partial, done: false, unnamed }, file))
+    }
+
+    /// Puts the file in its place.
+    pub fn commit(mut self, file: &OwnedFd) -> Result<(), StorageError> {
+        let outcome = self.put_in_place(file);
+        self.done = outcome.is_ok();
+        outcome
+    }
+
+    fn put_in_place(&mut self, file: &OwnedFd) -> Result<(), StorageError> {
+        let place = self.root.place(&self.target).map_err(from_errno)?;
+        if self.temporary.is_none() {
+            match link_unnamed(file, &place, place.name()) {
+                Ok(()) => return Ok(()),
+                Err(Errno::EXIST) if !self.must_be_new => {}
+                Err(errno) => return Err(from_errno(errno)),
+            }
+            let name = temporary_name(place.name());
+            link_unnamed(file, &place, &name).map_err(from_errno)?;
+            self.temporary = Some(name);
+        }
+        let Some(temporary) = self.temporary.as_deref() else { return Err(from_errno(Errno::INVAL)) };
+        if self.must_be_new {
+            let flags = fs::RenameFlags::NOREPLACE;
+            fs::renameat_with(place.directory(), temporary, place.directory(), place.name(), flags).map_err(from_errno)
+        } else {
+            fs::renameat(place.directory(), temporary, place.directory(), place.name()).map_err(from_errno)
+        }
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let Ok(place) = self.root.place(&self.target) else { return };
+        // Nobody is left to tell of a failure here; the old file is untouched either way.
+        match (&self.temporary, &self.unnamed) {
+            (Some(temporary), _) if self.keep_partial => {
+                let flags = fs::RenameFlags::NOREPLACE;
+                if fs::renameat_with(place.directory(), temporary.as_slice(), place.directory(), place.name(), flags).is_err() {
+                    let _ = fs::unlinkat(place.directory(), temporary.as_slice(), AtFlags::empty());
+                }
+            }
+            (Some(temporary), _) => {
+                let _ = fs::unlinkat(place.directory(), temporary.as_slice(), AtFlags::empty());
+            }
+            (None, Some(file)) => {
+                let _ = link_unnamed(file, &place, place.name());
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+/// The path that `path` means when its last component is a chain of links: the rename must
+/// replace the file, not the link to it.
+fn final_target(root: &Root, path: &VirtualPath) -> Result<VirtualPath, StorageError> {
+    let mut path = path.clone();
+    for _ in 0..MAX_LINKS {
+        let place = root.place(&path).map_err(from_errno)?;
+        let is_link = match fs::statat(place.directory(), place.name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => FileType::from_raw_mode(stat.st_mode) == FileType::Symlink,
+            Err(Errno::NOENT) => false,
+            Err(errno) => return Err(from_errno(errno)),
+        };
+        if !is_link {
+            return Ok(path.clone());
+        }
+        let target = fs::readlinkat(place.directory(), place.name(), Vec::new()).map_err(from_errno)?;
+        if target.as_bytes().first() == Some(&b'/') {
+            return Err(from_errno(Errno::XDEV));
+        }
+        path = VirtualPath::resolve(&path.parent(), target.as_bytes())
+            .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
+    }
+    Err(from_errno(Errno::LOOP))
+}
+
+fn create(place: &Place<'_>, mode: Mode) -> Result<(OwnedFd, Option<Vec<u8>>), StorageError> {
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    match fs::openat(place.directory(), ".", flags, mode) {
+        Ok(file) => Ok((file, None)),
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
+            let name = temporary_name(place.name());
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = fs::openat(place.directory(), name.as_slice(), flags, mode).map_err(from_errno)?;
+            Ok((file, Some(name)))
+        }
+        Err(errno) => Err(from_errno(errno)),
+    }
+}
+
+/// Linking a descriptor by its number needs a privilege; by its name in /proc it does not.
+fn link_unnamed(file: &OwnedFd, place: &Place<'_>, name: &[u8]) -> Result<(), Errno> {
+    let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+    fs::linkat(CWD, source, place.directory(), name, AtFlags::SYMLINK_FOLLOW)
+}
+
+fn temporary_name(name: &[u8]) -> Vec<u8> {
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let mut temporary = format!(".tidegate-upload.{}.{serial}.", std::process::id()).into_bytes();
+    let room = NAME_MAX.saturating_sub(temporary.len());
+    temporary.extend_from_slice(name.get(..name.len().min(room)).unwrap_or_default());
+    temporary
+}

@@ -1,0 +1,162 @@
+//! What the tree must never do: lead out, or lose the old file.
+
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+struct Tree {
+    directory: tempfile::TempDir,
+    storage: LocalStorage,
+}
+
+fn tree(overwrite: OverwriteMode) -> Tree {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("outside"), "secret").unwrap();
+    let home = directory.path().join("home");
+    let settings = LocalStorageSettings { overwrite, ..LocalStorageSettings::default() };
+    let storage = LocalStorage::open(&home, settings, Owner::default()).unwrap();
+    Tree { directory, storage }
+}
+
+impl Tree {
+    fn home(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join("home").join(name)
+    }
+
+    fn content(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.home(name)).ok()
+    }
+}
+
+fn path(text: &str) -> VirtualPath {
+    VirtualPath::resolve(&VirtualPath::root(), text.as_bytes()).unwrap()
+}
+
+const PUT: OpenOptions =
+    OpenOptions { read: false, write: true, append: false, create: true, truncate: true, exclusive: false, mode: None };
+const GET: OpenOptions =
+    OpenOptions { read: true, write: false, append: false, create: false, truncate: false, exclusive: false, mode: None };
+
+#[tokio::test]
+async fn links_do_not_lead_out() {
+    // A5-03
+    let tree = tree(OverwriteMode::Standard);
+    symlink("../outside", tree.home("relative")).unwrap();
+    symlink("/etc/passwd", tree.home("absolute")).unwrap();
+    symlink("..", tree.home("up")).unwrap();
+    symlink("/proc/self/root", tree.home("magic")).unwrap();
+    for name in ["/relative", "/absolute", "/up/outside", "/magic/etc/passwd"] {
+        assert!(tree.storage.open(&path(name), GET).await.is_err(), "read {name}");
+        assert!(tree.storage.open(&path(name), PUT).await.is_err(), "write {name}");
+        assert!(tree.storage.metadata(&path(name)).await.is_err(), "stat {name}");
+        assert!(tree.storage.set_attributes(&path(name), &SetAttributes { mode: Some(0o777), ..Default::default() }, true).await.is_err());
+    }
+    assert!(tree.storage.read_link(&path("/absolute")).await.is_err());
+    assert!(tree.storage.read_link(&path("/relative")).await.is_err());
+    assert!(tree.storage.rename(&path("/up/outside"), &path("/mine"), true).await.is_err());
+    assert!(tree.storage.hard_link(&path("/up/outside"), &path("/mine")).await.is_err());
+    // A hard link to a link is a link: nothing is gained by it.
+    tree.storage.hard_link(&path("/absolute"), &path("/copy")).await.unwrap();
+    assert!(tree.storage.open(&path("/copy"), GET).await.is_err());
+    assert_eq!(std::fs::read_to_string(tree.directory.path().join("outside")).unwrap(), "secret");
+}
+
+#[tokio::test]
+async fn absolute_links_mean_the_tree() {
+    let tree = tree(OverwriteMode::Standard);
+    std::fs::create_dir(tree.home("d")).unwrap();
+    std::fs::write(tree.home("target"), "inside").unwrap();
+    tree.storage.create_symlink(b"/target", &path("/d/link")).await.unwrap();
+    let file = tree.storage.open(&path("/d/link"), GET).await.unwrap();
+    let mut data = Vec::new();
+    file.read_at(0, 100, &mut data).await.unwrap();
+    assert_eq!(data, b"inside");
+}
+
+#[tokio::test]
+async fn an_abandoned_upload_leaves_the_old_file() {
+    for mode in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
+        let tree = tree(mode);
+        std::fs::write(tree.home("file"), "old").unwrap();
+        let file = tree.storage.open(&path("/file"), PUT).await.unwrap();
+        file.write_at(0, b"new con").await.unwrap();
+        assert_eq!(tree.content("file").as_deref(), Some("old"), "{mode:?}");
+        drop(file);
+        assert_eq!(tree.content("file").as_deref(), Some("old"), "{mode:?}");
+
+        let file = tree.storage.open(&path("/file"), PUT).await.unwrap();
+        file.write_at(0, b"new content").await.unwrap();
+        file.finish().await.unwrap();
+        drop(file);
+        assert_eq!(tree.content("file").as_deref(), Some("new content"), "{mode:?}");
+        assert_eq!(std::fs::read_dir(tree.home("")).unwrap().count(), 1, "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn new_files_appear_as_the_mode_says() {
+    let check = async |mode, during: Option<&str>, after: Option<&str>| {
+        let tree = tree(mode);
+        let file = tree.storage.open(&path("/new"), PUT).await.unwrap();
+        file.write_at(0, b"part").await.unwrap();
+        assert_eq!(tree.content("new").as_deref(), during, "{mode:?}");
+        drop(file);
+        assert_eq!(tree.content("new").as_deref(), after, "{mode:?}");
+    };
+    // A5-10, A5-11
+    check(OverwriteMode::Standard, Some("part"), Some("part")).await;
+    check(OverwriteMode::Atomic, None, None).await;
+    check(OverwriteMode::AtomicWithResume, None, Some("part")).await;
+}
+
+#[tokio::test]
+async fn overwriting_through_a_link_keeps_the_link_and_the_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let tree = tree(OverwriteMode::Standard);
+    std::fs::create_dir(tree.home("d")).unwrap();
+    std::fs::write(tree.home("d/file"), "old").unwrap();
+    std::fs::set_permissions(tree.home("d/file"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("d/file", tree.home("link")).unwrap();
+    let file = tree.storage.open(&path("/link"), PUT).await.unwrap();
+    file.write_at(0, b"new").await.unwrap();
+    file.finish().await.unwrap();
+    assert_eq!(tree.content("d/file").as_deref(), Some("new"));
+    assert!(tree.home("link").symlink_metadata().unwrap().is_symlink());
+    assert_eq!(tree.home("d/file").metadata().unwrap().permissions().mode() & 0o777, 0o640);
+}
+
+#[tokio::test]
+async fn errors_name_their_class() {
+    let tree = tree(OverwriteMode::Standard);
+    std::fs::create_dir_all(tree.home("d/e")).unwrap();
+    std::fs::write(tree.home("f"), "x").unwrap();
+    symlink("loop", tree.home("loop")).unwrap();
+    let kind = |error: StorageError| error.kind;
+    let long = format!("/{}", "x".repeat(300));
+    assert_eq!(tree.storage.metadata(&path("/none")).await.map_err(kind), Err(StorageErrorKind::NotFound));
+    assert_eq!(tree.storage.metadata(&path("/f/x")).await.map_err(kind), Err(StorageErrorKind::NotADirectory));
+    assert_eq!(tree.storage.metadata(&path("/loop")).await.map_err(kind), Err(StorageErrorKind::Loop));
+    assert_eq!(tree.storage.metadata(&path(&long)).await.map_err(kind), Err(StorageErrorKind::NameTooLong));
+    assert_eq!(tree.storage.remove_directory(&path("/d")).await.map_err(kind), Err(StorageErrorKind::NotEmpty));
+    assert_eq!(tree.storage.remove_directory(&path("/f")).await.map_err(kind), Err(StorageErrorKind::NotADirectory));
+    assert!(tree.storage.remove_file(&path("/d")).await.is_err());
+    assert_eq!(tree.storage.create_directory(&path("/d"), None).await.map_err(kind), Err(StorageErrorKind::AlreadyExists));
+    assert_eq!(tree.storage.rename(&path("/f"), &path("/d"), false).await.map_err(kind), Err(StorageErrorKind::AlreadyExists));
+}
+
+#[tokio::test]
+async fn the_roots_parent_is_the_root() {
+    let tree = tree(OverwriteMode::Standard);
+    let mut reader = tree.storage.read_directory(&path("/")).await.unwrap();
+    let entries = reader.next_entries(10).await.unwrap();
+    let of = |name: &[u8]| entries.iter().find(|entry| entry.name == name).unwrap().metadata;
+    assert_eq!(of(b"."), of(b".."));
+}
+
+#[tokio::test]
+async fn pipes_are_not_opened() {
+    let tree = tree(OverwriteMode::Standard);
+    let status = std::process::Command::new("mkfifo").arg(tree.home("pipe")).status().unwrap();
+    assert!(status.success());
+    assert!(tree.storage.open(&path("/pipe"), GET).await.is_err());
+}
