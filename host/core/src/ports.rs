@@ -70,9 +70,9 @@ pub trait PluginStore: Send + Sync {
 
     async fn set(&self, plugin: &str, key: &str, value: &[u8], ttl: Option<Duration>) -> Result<(), PluginStoreError>;
 
-    async fn delete(&self, plugin: &str, key: &str) -> Result<(), PluginStoreError>;
+    async fn remove(&self, plugin: &str, key: &str) -> Result<(), PluginStoreError>;
 
-    async fn list(
+    async fn list_keys(
         &self,
         plugin: &str,
         prefix: &str,

@@ -1,1 +1,14 @@
+//! The server side of SFTP version 3 (draft-ietf-secsh-filexfer-02) with OpenSSH's
+//! extensions, over any stream of bytes. It reaches files only through
+//! [`tidegate_core::files::FileService`].
 
+mod attributes;
+mod extensions;
+mod handles;
+mod listing;
+mod packet;
+mod protocol;
+mod requests;
+mod server;
+
+pub use server::{Progress, ProtocolError, SftpServer};

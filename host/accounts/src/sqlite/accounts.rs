@@ -1,0 +1,182 @@
+//! Accounts as rows.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row, ffi, named_params, params};
+use serde_json::{Map, Value, json};
+use tidegate_core::account::{Account, AccountDraft, Audience, CredentialRule};
+use tidegate_core::ports::{AccountStore, StoreError};
+
+use super::{SqliteDatabase, classify};
+
+const COLUMNS: &str = "id, status, username, expiration_date, password, public_keys, home_dir, uid, gid, max_sessions, \
+     quota_size, quota_files, permissions, used_quota_size, used_quota_files, last_quota_update, upload_bandwidth, \
+     download_bandwidth, last_login, filters, filesystem, other";
+
+const INTEGERS: [&str; 14] = [
+    "id",
+    "status",
+    "expiration_date",
+    "uid",
+    "gid",
+    "max_sessions",
+    "quota_size",
+    "quota_files",
+    "used_quota_size",
+    "used_quota_files",
+    "last_quota_update",
+    "upload_bandwidth",
+    "download_bandwidth",
+    "last_login",
+];
+const TEXTS: [&str; 3] = ["username", "password", "home_dir"];
+const DOCUMENTS: [&str; 4] = ["public_keys", "permissions", "filters", "filesystem"];
+
+#[async_trait]
+impl AccountStore for SqliteDatabase {
+    async fn find(&self, username: &str) -> Result<Option<Account>, StoreError> {
+        let username = username.to_owned();
+        self.read(move |connection| find(connection, &username)).await
+    }
+
+    async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Account>, StoreError> {
+        let after = after.unwrap_or_default().to_owned();
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM users WHERE username > ?1 ORDER BY username LIMIT ?2");
+            let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+            let mut rows = statement.query(params![after, limit]).map_err(classify)?;
+            let mut accounts = Vec::new();
+            while let Some(row) = rows.next().map_err(classify)? {
+                accounts.push(from_row(row)?);
+            }
+            Ok(accounts)
+        })
+        .await
+    }
+
+    async fn insert(&self, account: &Account) -> Result<Account, StoreError> {
+        let account = account.clone();
+        self.write(move |connection| insert(connection, &account)).await
+    }
+
+    async fn update(&self, account: &Account) -> Result<Account, StoreError> {
+        let account = account.clone();
+        self.write(move |connection| update(connection, &account)).await
+    }
+
+    async fn delete(&self, username: &str) -> Result<(), StoreError> {
+        let username = username.to_owned();
+        self.write(move |connection| {
+            let deleted = connection.execute("DELETE FROM users WHERE username = ?1", [&username]).map_err(classify)?;
+            if deleted == 0 { Err(StoreError::NotFound(username)) } else { Ok(()) }
+        })
+        .await
+    }
+
+    async fn record_login(&self, id: i64, at: i64) -> Result<(), StoreError> {
+        self.note(move |connection| {
+            let mut statement =
+                connection.prepare_cached("UPDATE users SET last_login = ?1 WHERE id = ?2").map_err(classify)?;
+            statement.execute(params![at, id]).map(drop).map_err(classify)
+        })
+        .await
+    }
+}
+
+fn find(connection: &Connection, username: &str) -> Result<Option<Account>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM users WHERE username = ?1");
+    let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+    let found = statement.query_row([username], |row| Ok(from_row(row))).optional().map_err(classify)?;
+    found.transpose()
+}
+
+fn insert(connection: &Connection, account: &Account) -> Result<Account, StoreError> {
+    let sql = "INSERT INTO users (status, username, expiration_date, password, public_keys, home_dir, uid, gid, \
+         max_sessions, quota_size, quota_files, permissions, used_quota_size, used_quota_files, last_quota_update, \
+         upload_bandwidth, download_bandwidth, last_login, filters, filesystem, other) \
+         VALUES (:status, :username, :expiration_date, :password, :public_keys, :home_dir, :uid, :gid, \
+         :max_sessions, :quota_size, :quota_files, :permissions, 0, 0, 0, \
+         :upload_bandwidth, :download_bandwidth, 0, :filters, :filesystem, :other)";
+    match write(connection, sql, account) {
+        Err(rusqlite::Error::SqliteFailure(failure, _)) if failure.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE => {
+            Err(StoreError::Exists(account.username.clone()))
+        }
+        Err(error) => Err(classify(error)),
+        Ok(_) => stored(connection, account),
+    }
+}
+
+/// The name, the usage and the last login are not touched (A9-06).
+fn update(connection: &Connection, account: &Account) -> Result<Account, StoreError> {
+    let sql = "UPDATE users SET status = :status, expiration_date = :expiration_date, password = :password, \
+         public_keys = :public_keys, home_dir = :home_dir, uid = :uid, gid = :gid, max_sessions = :max_sessions, \
+         quota_size = :quota_size, quota_files = :quota_files, permissions = :permissions, \
+         upload_bandwidth = :upload_bandwidth, download_bandwidth = :download_bandwidth, filters = :filters, \
+         filesystem = :filesystem, other = :other WHERE username = :username";
+    match write(connection, sql, account).map_err(classify)? {
+        0 => Err(StoreError::NotFound(account.username.clone())),
+        _ => stored(connection, account),
+    }
+}
+
+fn stored(connection: &Connection, account: &Account) -> Result<Account, StoreError> {
+    find(connection, &account.username)?.ok_or_else(|| StoreError::NotFound(account.username.clone()))
+}
+
+fn write(connection: &Connection, sql: &str, account: &Account) -> Result<usize, rusqlite::Error> {
+    let document = account.to_document(Audience::Trusted);
+    let json = |name: &str| document.get(name).map(Value::to_string);
+    let other = Value::Object(account.other.clone()).to_string();
+    connection.prepare_cached(sql)?.execute(named_params! {
+        ":status": i32::from(account.enabled),
+        ":username": account.username,
+        ":expiration_date": account.expiration_date,
+        ":password": account.password.as_ref().map(|hash| hash.expose()),
+        ":public_keys": json("public_keys"),
+        ":home_dir": account.home_dir,
+        ":uid": account.uid,
+        ":gid": account.gid,
+        ":max_sessions": account.max_sessions,
+        ":quota_size": account.quota_size,
+        ":quota_files": account.quota_files,
+        ":permissions": json("permissions"),
+        ":upload_bandwidth": account.upload_bandwidth,
+        ":download_bandwidth": account.download_bandwidth,
+        ":filters": json("filters"),
+        ":filesystem": json("filesystem"),
+        ":other": other,
+    })
+}
+
+/// A row is believed no more than any other document: it goes through the one validation.
+fn from_row(row: &Row<'_>) -> Result<Account, StoreError> {
+    let mut document = Map::new();
+    for name in INTEGERS {
+        document.insert(name.to_owned(), json!(row.get::<_, Option<i64>>(name).map_err(classify)?.unwrap_or(0)));
+    }
+    for name in TEXTS {
+        if let Some(text) = row.get::<_, Option<String>>(name).map_err(classify)? {
+            document.insert(name.to_owned(), Value::String(text));
+        }
+    }
+    let username = document.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let invalid = |problem: String| StoreError::Failed(format!("the account \"{username}\" in the database is not valid: {problem}"));
+    for name in DOCUMENTS {
+        if let Some(value) = json_column(row, name).map_err(&invalid)? {
+            document.insert(name.to_owned(), value);
+        }
+    }
+    if let Some(Value::Object(other)) = json_column(row, "other").map_err(&invalid)? {
+        document.extend(other);
+    }
+    let mut draft = AccountDraft::default();
+    draft.merge_value(&Value::Object(document)).map_err(|error| invalid(error.to_string()))?;
+    Ok(draft.validate(CredentialRule::Optional).map_err(|error| invalid(error.to_string()))?.account)
+}
+
+fn json_column(row: &Row<'_>, name: &str) -> Result<Option<Value>, String> {
+    let text: Option<String> = row.get(name).map_err(|error| format!("column {name}: {error}"))?;
+    match text.as_deref() {
+        None | Some("") => Ok(None),
+        Some(text) => serde_json::from_str(text).map(Some).map_err(|error| format!("column {name}: {error}")),
+    }
+}

@@ -1,0 +1,37 @@
+//! The scripts of `sql/sqlite/`, each applied once, in one transaction. SQLite's
+//! `user_version` holds the date of the last one.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{OpenError, classify_open};
+
+const MIGRATIONS: [(i64, &str); 2] = [
+    (20_200_131, include_str!("../../../../sql/sqlite/20200131.sql")),
+    (20_261_122, include_str!("../../../../sql/sqlite/20261122.sql")),
+];
+
+pub fn apply(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let classify = |error: rusqlite::Error| classify_open(&error, path);
+    let known = MIGRATIONS.last().map_or(0, |(version, _)| *version);
+    let current = version(connection).map_err(classify)?;
+    if current > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found: current, known });
+    }
+    if current == known {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
+    // Another process may have migrated while this one waited for the lock.
+    let current = version(&transaction).map_err(classify)?;
+    for (version, script) in MIGRATIONS.iter().filter(|(version, _)| *version > current) {
+        transaction.execute_batch(script).map_err(classify)?;
+        transaction.pragma_update(None, "user_version", version).map_err(classify)?;
+    }
+    transaction.commit().map_err(classify)
+}
+
+fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}

@@ -1,0 +1,154 @@
+//! One suite for every kind of database, and what can be wrong with a file.
+
+use tidegate_core::account::{Account, AccountDraft, CredentialRule};
+use tidegate_core::ports::{AccountStore, PluginStore, PluginStoreError};
+
+use super::*;
+
+fn account(username: &str) -> Account {
+    let json = format!(
+        r#"{{"status":1,"username":"{username}","home_dir":"/srv/{username}","permissions":{{"/":["*"],"/ro":["list"]}},
+        "password":"$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/","email":"a@b","filters":{{"allowed_ip":["10.0.0.0/8"],"web_client":["x"]}}}}"#
+    );
+    AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Required).unwrap().account
+}
+
+async fn accounts_suite(database: SqliteDatabase) {
+    let added = database.insert(&account("alice")).await.unwrap();
+    assert!(added.id > 0);
+    assert_eq!(Account { id: 0, ..added.clone() }, account("alice"));
+    assert_eq!(database.insert(&account("alice")).await, Err(StoreError::Exists("alice".into())));
+    assert_eq!(database.find("alice").await.unwrap().unwrap(), added);
+    assert_eq!(database.find("Alice").await.unwrap(), None);
+
+    let changed = Account { max_sessions: 3, ..added.clone() };
+    assert_eq!(database.update(&changed).await.unwrap(), changed);
+    assert_eq!(database.update(&account("bob")).await, Err(StoreError::NotFound("bob".into())));
+
+    database.record_login(added.id, 1234).await.unwrap();
+    // A9-06: an update does not touch what the server maintains.
+    assert_eq!(database.update(&changed).await.unwrap().last_login, 1234);
+
+    database.insert(&account("bob")).await.unwrap();
+    let names = |accounts: Vec<Account>| accounts.into_iter().map(|account| account.username).collect::<Vec<_>>();
+    assert_eq!(names(database.list(None, 10).await.unwrap()), ["alice", "bob"]);
+    assert_eq!(names(database.list(Some("alice"), 10).await.unwrap()), ["bob"]);
+    assert_eq!(names(database.list(None, 1).await.unwrap()), ["alice"]);
+
+    database.delete("alice").await.unwrap();
+    assert_eq!(database.find("alice").await.unwrap(), None);
+    assert_eq!(database.delete("alice").await, Err(StoreError::NotFound("alice".into())));
+}
+
+async fn plugin_values_suite(database: SqliteDatabase) {
+    database.set("p", "k", b"v", None).await.unwrap();
+    assert_eq!(database.get("p", "k").await.unwrap().as_deref(), Some(&b"v"[..]));
+    assert_eq!(database.get("q", "k").await.unwrap(), None);
+    assert_eq!(database.increment("p", "n", 2, None).await, Ok(2));
+    assert_eq!(database.increment("p", "n", -5, None).await, Ok(-3));
+    assert_eq!(database.increment("p", "k", 1, None).await, Err(PluginStoreError::NotACounter));
+    assert_eq!(database.compare_and_set("p", "k", Some(b"x"), b"y", None).await, Ok(false));
+    assert_eq!(database.compare_and_set("p", "k", Some(b"v"), b"y", None).await, Ok(true));
+    assert_eq!(database.compare_and_set("p", "new", None, b"1", None).await, Ok(true));
+    assert_eq!(database.list_keys("p", "", None, 10).await.unwrap(), ["k", "n", "new"]);
+    assert_eq!(database.list_keys("p", "n", Some("n"), 10).await.unwrap(), ["new"]);
+    database.set("p", "gone", b"v", Some(Duration::ZERO)).await.unwrap();
+    assert_eq!(database.get("p", "gone").await.unwrap(), None);
+    database.remove("p", "k").await.unwrap();
+    assert_eq!(database.get("p", "k").await.unwrap(), None);
+    assert_eq!(database.set("p", &"k".repeat(600), b"", None).await, Err(PluginStoreError::TooLarge));
+    let large = vec![0; 64 << 10];
+    let mut outcome = Ok(());
+    for number in 0..300 {
+        outcome = database.set("flood", &number.to_string(), &large, None).await;
+        if outcome.is_err() {
+            break;
+        }
+    }
+    assert_eq!(outcome, Err(PluginStoreError::Full));
+}
+
+fn file() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tidegate.db");
+    (directory, path)
+}
+
+#[tokio::test]
+async fn a_file_keeps_accounts() {
+    let (_directory, path) = file();
+    accounts_suite(SqliteDatabase::open(&path).unwrap()).await;
+    plugin_values_suite(SqliteDatabase::open(&path).unwrap()).await;
+    assert_eq!(SqliteDatabase::open(&path).unwrap().find("bob").await.unwrap().unwrap().username, "bob");
+}
+
+#[tokio::test]
+async fn memory_keeps_accounts() {
+    accounts_suite(SqliteDatabase::in_memory().unwrap()).await;
+    plugin_values_suite(SqliteDatabase::in_memory().unwrap()).await;
+}
+
+#[test]
+fn a_new_file_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_directory, path) = file();
+    SqliteDatabase::open(&path).unwrap();
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn the_older_servers_table_is_taken_over() {
+    // A9-01
+    let (_directory, path) = file();
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("../../../../sql/sqlite/20200131.sql")).unwrap();
+    old.execute_batch(
+        r#"INSERT INTO users VALUES (7,'old','$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/','[]','/srv/old',0,0,0,0,0,'{"/":["*"]}',5,1,0,0,0,0,0,1,'{"allowed_ip":[],"denied_ip":[]}','{"provider":0}')"#,
+    )
+    .unwrap();
+    drop(old);
+    let found = SqliteDatabase::open(&path).unwrap().find("old").await.unwrap().unwrap();
+    assert_eq!((found.id, found.usage.used_quota_size), (7, 5));
+}
+
+#[tokio::test]
+async fn a_broken_row_is_named_and_harms_no_other() {
+    let (_directory, path) = file();
+    let database = SqliteDatabase::open(&path).unwrap();
+    database.insert(&account("alice")).await.unwrap();
+    database.insert(&account("bob")).await.unwrap();
+    let raw = Connection::open(&path).unwrap();
+    raw.execute("UPDATE users SET permissions = '{' WHERE username = 'alice'", []).unwrap();
+    let error = database.find("alice").await.unwrap_err().to_string();
+    assert!(error.contains("\"alice\"") && error.contains("permissions"), "{error}");
+    assert!(database.find("bob").await.unwrap().is_some());
+}
+
+fn check_open_error(prepare: impl FnOnce(&Path), expected: &str) {
+    let (_directory, path) = file();
+    prepare(&path);
+    let error = SqliteDatabase::open(&path).err().unwrap().to_string();
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn unusable_files_are_explained() {
+    check_open_error(|path| std::fs::write(path, "this is not a database, but a text").unwrap(), "is not an SQLite database");
+    check_open_error(
+        |path| Connection::open(path).unwrap().pragma_update(None, "user_version", 99_999_999).unwrap(),
+        "made by a newer release",
+    );
+    check_open_error(|path| std::fs::create_dir(path).unwrap(), "could not be opened");
+}
+
+#[tokio::test]
+async fn a_locked_database_answers_after_the_timeout() {
+    let (_directory, path) = file();
+    let database = SqliteDatabase::open(&path).unwrap();
+    database.insert(&account("alice")).await.unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    assert_eq!(database.delete("alice").await, Err(StoreError::Busy(BUSY_TIMEOUT)));
+    // Readers go on in write-ahead mode.
+    assert!(database.find("alice").await.unwrap().is_some());
+}

@@ -1,0 +1,179 @@
+//! OpenSSH's extensions to version 3 (its PROTOCOL file, section 4).
+
+use tidegate_core::files::storage::Space;
+use tidegate_core::files::{OpenFile, Protocol};
+
+use crate::handles::Handle;
+use crate::packet::{Reader, Reply, Status, fill_u32, put_string, put_u32, put_u64};
+use crate::protocol::{MAX_DATA, MAX_HANDLES, MAX_PACKET, StatusCode, kind};
+use crate::requests::{ok, path, put_single_name};
+use crate::server::SftpServer;
+
+/// What the VERSION packet says.
+pub const ADVERTISED: [(&str, &str); 11] = [
+    ("posix-rename@openssh.com", "1"),
+    ("statvfs@openssh.com", "2"),
+    ("fstatvfs@openssh.com", "2"),
+    ("hardlink@openssh.com", "1"),
+    ("fsync@openssh.com", "1"),
+    ("lsetstat@openssh.com", "1"),
+    ("limits@openssh.com", "1"),
+    ("expand-path@openssh.com", "1"),
+    ("copy-data", "1"),
+    ("home-directory", "1"),
+    ("users-groups-by-id@openssh.com", "1"),
+];
+
+const COPY_PORTION: usize = 256 * 1024;
+
+impl SftpServer {
+    pub(crate) async fn extended(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
+        match body.string()? {
+            b"posix-rename@openssh.com" => self.rename(body, reply, true).await,
+            b"statvfs@openssh.com" => {
+                let space = self.files.space(&path(&mut body)?).await?;
+                put_space(reply, &space);
+                Ok(())
+            }
+            b"fstatvfs@openssh.com" => {
+                let space = self.handles.file(body.string()?)?.space().await?;
+                put_space(reply, &space);
+                Ok(())
+            }
+            b"hardlink@openssh.com" => {
+                let existing = path(&mut body)?;
+                let new = path(&mut body)?;
+                self.files.hard_link(&existing, &new, Protocol::Sftp).await?;
+                reply.status(&ok());
+                Ok(())
+            }
+            b"fsync@openssh.com" => {
+                self.handles.file(body.string()?)?.sync().await?;
+                reply.status(&ok());
+                Ok(())
+            }
+            b"lsetstat@openssh.com" => self.setstat(body, reply, false).await,
+            b"limits@openssh.com" => {
+                put_limits(reply);
+                Ok(())
+            }
+            b"expand-path@openssh.com" => self.expand_path(body, reply),
+            b"copy-data" => self.copy_data(body, reply).await,
+            b"home-directory" => {
+                // Every account's home is its root; other accounts have none here.
+                put_single_name(reply, b"/");
+                Ok(())
+            }
+            b"users-groups-by-id@openssh.com" => self.names_by_id(body, reply),
+            name => {
+                let name = String::from_utf8_lossy(name).into_owned();
+                Err(Status::new(StatusCode::OpUnsupported, format!("the extension \"{name}\" is not supported")))
+            }
+        }
+    }
+
+    /// `~` and `~/…` mean the home directory, which is the root.
+    fn expand_path(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
+        let raw = body.string()?;
+        let expanded = match raw.strip_prefix(b"~") {
+            Some(rest) if rest.is_empty() || rest.first() == Some(&b'/') => rest,
+            Some(_) => return Err(Status::new(StatusCode::NoSuchFile, "there are no other home directories")),
+            None => raw,
+        };
+        let path = tidegate_core::path::VirtualPath::resolve(&tidegate_core::path::VirtualPath::root(), expanded)?;
+        put_single_name(reply, path.as_bytes());
+        Ok(())
+    }
+
+    /// draft-ietf-secsh-filexfer-extensions-00 §7: a length of 0 means up to the end.
+    async fn copy_data(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
+        let source = body.string()?;
+        let source_offset = body.u64()?;
+        let length = body.u64()?;
+        let target = body.string()?;
+        let target_offset = body.u64()?;
+        if source == target {
+            return Err(Status::new(StatusCode::Failure, "the two handles are the same"));
+        }
+        let Handle::File(mut from) = self.handles.remove(source)? else { return Err(Status::bad_handle()) };
+        let outcome = match self.handles.file(target) {
+            Ok(to) => copy(&mut from, source_offset, length, to, target_offset).await,
+            Err(status) => Err(status),
+        };
+        self.handles.restore(source, Handle::File(from));
+        outcome?;
+        reply.status(&ok());
+        Ok(())
+    }
+
+    fn names_by_id(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
+        let mut users = Reader::new(body.string()?);
+        let mut groups = Reader::new(body.string()?);
+        let packet = reply.begin(kind::EXTENDED_REPLY);
+        put_names(packet, &mut users, |id| self.files.user_name(id))?;
+        put_names(packet, &mut groups, |id| self.files.group_name(id))
+    }
+}
+
+async fn copy(
+    from: &mut OpenFile,
+    mut source_offset: u64,
+    length: u64,
+    to: &mut OpenFile,
+    mut target_offset: u64,
+) -> Result<(), Status> {
+    let mut left = if length == 0 { u64::MAX } else { length };
+    let mut portion = Vec::with_capacity(COPY_PORTION);
+    while left > 0 {
+        portion.clear();
+        let wanted = usize::try_from(left).unwrap_or(COPY_PORTION).min(COPY_PORTION);
+        let count = from.read_at(source_offset, wanted, &mut portion).await?;
+        if count == 0 {
+            break;
+        }
+        to.write_at(target_offset, &portion).await?;
+        source_offset += count as u64;
+        target_offset += count as u64;
+        left -= count as u64;
+    }
+    Ok(())
+}
+
+/// One list of names; an unknown id has an empty one.
+fn put_names(packet: &mut Vec<u8>, ids: &mut Reader<'_>, name: impl Fn(u32) -> Option<String>) -> Result<(), Status> {
+    let length_at = packet.len();
+    put_u32(packet, 0);
+    while !ids.is_empty() {
+        put_string(packet, name(ids.u32()?).unwrap_or_default().as_bytes());
+    }
+    let length = packet.len() - length_at - 4;
+    fill_u32(packet, length_at, u32::try_from(length).unwrap_or(u32::MAX));
+    Ok(())
+}
+
+fn put_limits(reply: &mut Reply<'_>) {
+    let packet = reply.begin(kind::EXTENDED_REPLY);
+    for limit in [MAX_PACKET, MAX_DATA, MAX_DATA, MAX_HANDLES] {
+        put_u64(packet, limit as u64);
+    }
+}
+
+fn put_space(reply: &mut Reply<'_>, space: &Space) {
+    let packet = reply.begin(kind::EXTENDED_REPLY);
+    for value in [
+        space.block_size,
+        space.fragment_size,
+        space.blocks,
+        space.blocks_free,
+        space.blocks_available,
+        space.files,
+        space.files_free,
+        space.files_available,
+        space.id,
+        // Only "read-only" and "no set-user-id" are defined for the wire.
+        space.flags & 3,
+        space.name_max,
+    ] {
+        put_u64(packet, value);
+    }
+}

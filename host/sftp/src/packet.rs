@@ -1,0 +1,143 @@
+//! Fields of packets, read in place and written in place.
+
+use tidegate_core::files::FileError;
+
+use crate::protocol::{StatusCode, kind};
+
+/// Why a request is answered with a status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    pub code: StatusCode,
+    pub message: String,
+}
+
+impl Status {
+    pub fn new(code: StatusCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    pub fn malformed() -> Self {
+        Self::new(StatusCode::BadMessage, "the packet is truncated or malformed")
+    }
+
+    pub fn bad_handle() -> Self {
+        Self::new(StatusCode::Failure, "the handle is not open")
+    }
+}
+
+/// A5-02
+impl From<FileError> for Status {
+    fn from(error: FileError) -> Self {
+        let code = match error {
+            FileError::Denied => StatusCode::PermissionDenied,
+            FileError::NotFound => StatusCode::NoSuchFile,
+            FileError::Unsupported => StatusCode::OpUnsupported,
+            FileError::Failed(_) => StatusCode::Failure,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<tidegate_core::path::PathError> for Status {
+    fn from(error: tidegate_core::path::PathError) -> Self {
+        Self::new(StatusCode::Failure, error.to_string())
+    }
+}
+
+/// Takes fields off the front of a packet.
+#[derive(Clone, Copy)]
+pub struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Status> {
+        let (head, tail) = self.0.split_at_checked(length).ok_or_else(Status::malformed)?;
+        self.0 = tail;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Status> {
+        self.take(N)?.try_into().map_err(|_| Status::malformed())
+    }
+
+    pub fn u32(&mut self) -> Result<u32, Status> {
+        Ok(u32::from_be_bytes(self.array()?))
+    }
+
+    pub fn u64(&mut self) -> Result<u64, Status> {
+        Ok(u64::from_be_bytes(self.array()?))
+    }
+
+    pub fn string(&mut self) -> Result<&'a [u8], Status> {
+        let length = self.u32()?;
+        self.take(usize::try_from(length).map_err(|_| Status::malformed())?)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// One reply under construction at the end of the output. Its length is filled in by
+/// [`finish`](Reply::finish).
+pub struct Reply<'a> {
+    output: &'a mut Vec<u8>,
+    start: usize,
+    id: u32,
+}
+
+impl<'a> Reply<'a> {
+    pub fn new(output: &'a mut Vec<u8>, id: u32) -> Self {
+        let start = output.len();
+        Self { output, start, id }
+    }
+
+    /// Begins a packet: length (to be filled in), type, request id.
+    pub fn begin(&mut self, kind: u8) -> &mut Vec<u8> {
+        self.output.truncate(self.start);
+        self.output.extend_from_slice(&[0; 4]);
+        self.output.push(kind);
+        self.output.extend_from_slice(&self.id.to_be_bytes());
+        self.output
+    }
+
+    /// Replaces whatever was begun.
+    pub fn status(&mut self, status: &Status) {
+        let packet = self.begin(kind::STATUS);
+        put_u32(packet, status.code as u32);
+        put_string(packet, status.message.as_bytes());
+        put_string(packet, b"");
+    }
+
+    pub fn finish(self) {
+        fill_length(self.output, self.start);
+    }
+}
+
+/// Writes the length of the packet that begins at `start`.
+pub fn fill_length(output: &mut [u8], start: usize) {
+    let length = u32::try_from(output.len().saturating_sub(start + 4)).unwrap_or(u32::MAX);
+    fill_u32(output, start, length);
+}
+
+pub fn fill_u32(output: &mut [u8], at: usize, value: u32) {
+    if let Some(field) = output.get_mut(at..at + 4) {
+        field.copy_from_slice(&value.to_be_bytes());
+    }
+}
+
+pub fn put_u32(output: &mut Vec<u8>, value: u32) {
+    output.extend_from_slice(&value.to_be_bytes());
+}
+
+pub fn put_u64(output: &mut Vec<u8>, value: u64) {
+    output.extend_from_slice(&value.to_be_bytes());
+}
+
+pub fn put_string(output: &mut Vec<u8>, value: &[u8]) {
+    put_u32(output, u32::try_from(value.len()).unwrap_or(u32::MAX));
+    output.extend_from_slice(value);
+}

@@ -1,0 +1,66 @@
+//! Numbers of the protocol.
+
+/// Of the version that is spoken.
+pub const VERSION: u32 = 3;
+
+/// Largest packet, without its length field (as OpenSSH).
+pub const MAX_PACKET: usize = 256 * 1024;
+/// Largest data part of a read or write: a packet less its header.
+pub const MAX_DATA: usize = MAX_PACKET - 1024;
+pub const MAX_HANDLES: usize = 1000;
+/// Entries are sent in packets of about this size; some clients take no larger ones.
+pub const NAME_REPLY_SIZE: usize = 30_000;
+
+/// Packet types (draft §3).
+pub mod kind {
+    pub const INIT: u8 = 1;
+    pub const VERSION: u8 = 2;
+    pub const OPEN: u8 = 3;
+    pub const CLOSE: u8 = 4;
+    pub const READ: u8 = 5;
+    pub const WRITE: u8 = 6;
+    pub const LSTAT: u8 = 7;
+    pub const FSTAT: u8 = 8;
+    pub const SETSTAT: u8 = 9;
+    pub const FSETSTAT: u8 = 10;
+    pub const OPENDIR: u8 = 11;
+    pub const READDIR: u8 = 12;
+    pub const REMOVE: u8 = 13;
+    pub const MKDIR: u8 = 14;
+    pub const RMDIR: u8 = 15;
+    pub const REALPATH: u8 = 16;
+    pub const STAT: u8 = 17;
+    pub const RENAME: u8 = 18;
+    pub const READLINK: u8 = 19;
+    pub const SYMLINK: u8 = 20;
+    pub const STATUS: u8 = 101;
+    pub const HANDLE: u8 = 102;
+    pub const DATA: u8 = 103;
+    pub const NAME: u8 = 104;
+    pub const ATTRS: u8 = 105;
+    pub const EXTENDED: u8 = 200;
+    pub const EXTENDED_REPLY: u8 = 201;
+}
+
+/// Flags of OPEN (draft §6.3).
+pub mod open {
+    pub const READ: u32 = 1;
+    pub const WRITE: u32 = 2;
+    pub const APPEND: u32 = 4;
+    pub const CREATE: u32 = 8;
+    pub const TRUNCATE: u32 = 16;
+    pub const EXCLUSIVE: u32 = 32;
+}
+
+/// Status codes (draft §7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum StatusCode {
+    Ok = 0,
+    Eof = 1,
+    NoSuchFile = 2,
+    PermissionDenied = 3,
+    Failure = 4,
+    BadMessage = 5,
+    OpUnsupported = 8,
+}

@@ -1,0 +1,199 @@
+//! Packets out of the stream, in order, and replies back.
+
+use std::sync::Arc;
+
+use tidegate_core::files::FileService;
+
+use crate::extensions;
+use crate::handles::Handles;
+use crate::packet::{Reader, Reply, Status, fill_length, put_string, put_u32};
+use crate::protocol::{MAX_PACKET, StatusCode, VERSION, kind};
+
+/// One SFTP channel.
+pub struct SftpServer {
+    pub(crate) files: Arc<FileService>,
+    pub(crate) handles: Handles,
+    initialised: bool,
+    /// Input that is not yet answered: part of a packet, or packets put off because the
+    /// output was full.
+    carry: Vec<u8>,
+    carry_start: usize,
+}
+
+/// Why [`SftpServer::receive`] returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// All complete packets are answered.
+    NeedsInput,
+    /// There may be more to answer once the output has been sent.
+    OutputFull,
+}
+
+/// The stream cannot be followed any further; the channel must be closed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    #[error("a packet of {0} bytes is larger than the limit of {MAX_PACKET}")]
+    PacketTooLarge(u32),
+    #[error("a packet without a type")]
+    EmptyPacket,
+    #[error("the first packet was of type {0}, not INIT")]
+    NotInitialised(u8),
+    #[error("the INIT packet is malformed")]
+    MalformedInit,
+    #[error("a packet of type {0} without a request id")]
+    NoRequestId(u8),
+}
+
+impl SftpServer {
+    pub fn new(files: FileService) -> Self {
+        Self { files: Arc::new(files), handles: Handles::default(), initialised: false, carry: Vec::new(), carry_start: 0 }
+    }
+
+    /// Input that waits to be answered, in bytes.
+    pub fn waiting(&self) -> usize {
+        self.carry.len().saturating_sub(self.carry_start)
+    }
+
+    /// Answers the packets of `input` into `output` until `budget` bytes are there. Packets
+    /// are decoded where they lie; only a part of one is copied, to wait for its rest.
+    pub async fn receive(&mut self, input: &[u8], output: &mut Vec<u8>, budget: usize) -> Result<Progress, ProtocolError> {
+        let mut input = input;
+        while self.waiting() > 0 {
+            input = self.complete_first_packet(input)?;
+            if self.answer_carry(output, budget).await? == Progress::OutputFull {
+                self.carry.extend_from_slice(input);
+                return Ok(Progress::OutputFull);
+            }
+            if input.is_empty() {
+                return Ok(Progress::NeedsInput);
+            }
+        }
+        let (rest, progress) = self.answer_all(input, output, budget).await?;
+        self.carry.extend_from_slice(rest);
+        Ok(progress)
+    }
+
+    /// Moves so much of `input` behind the carried bytes as the first carried packet lacks;
+    /// all of it when several packets wait there.
+    fn complete_first_packet<'a>(&mut self, input: &'a [u8]) -> Result<&'a [u8], ProtocolError> {
+        self.carry.drain(..self.carry_start);
+        self.carry_start = 0;
+        let mut input = input;
+        if self.carry.len() < 4 {
+            let (head, tail) = input.split_at(input.len().min(4 - self.carry.len()));
+            self.carry.extend_from_slice(head);
+            input = tail;
+        }
+        if let Some(size) = packet_size(&self.carry)? {
+            let missing = size.saturating_sub(self.carry.len());
+            let (head, tail) = input.split_at(input.len().min(missing));
+            self.carry.extend_from_slice(head);
+            input = tail;
+        }
+        Ok(input)
+    }
+
+    async fn answer_carry(&mut self, output: &mut Vec<u8>, budget: usize) -> Result<Progress, ProtocolError> {
+        let carry = std::mem::take(&mut self.carry);
+        let outcome = self.answer_all(&carry, output, budget).await;
+        let left = outcome.as_ref().map_or(0, |(rest, _)| rest.len());
+        let progress = outcome.map(|(_, progress)| progress);
+        self.carry_start = carry.len() - left;
+        self.carry = carry;
+        if left == 0 {
+            self.carry.clear();
+            self.carry_start = 0;
+        }
+        progress
+    }
+
+    /// Answers complete packets; gives back the rest.
+    async fn answer_all<'a>(
+        &mut self,
+        input: &'a [u8],
+        output: &mut Vec<u8>,
+        budget: usize,
+    ) -> Result<(&'a [u8], Progress), ProtocolError> {
+        let mut rest = input;
+        loop {
+            let Some(size) = packet_size(rest)? else { return Ok((rest, Progress::NeedsInput)) };
+            let Some((packet, tail)) = rest.split_at_checked(size) else { return Ok((rest, Progress::NeedsInput)) };
+            if output.len() >= budget {
+                return Ok((rest, Progress::OutputFull));
+            }
+            self.answer(packet.get(4..).unwrap_or_default(), output).await?;
+            rest = tail;
+        }
+    }
+
+    async fn answer(&mut self, packet: &[u8], output: &mut Vec<u8>) -> Result<(), ProtocolError> {
+        let (&kind, body) = packet.split_first().ok_or(ProtocolError::EmptyPacket)?;
+        let mut body = Reader::new(body);
+        if !self.initialised {
+            return self.initialise(kind, &mut body, output);
+        }
+        let id = body.u32().map_err(|_| ProtocolError::NoRequestId(kind))?;
+        let mut reply = Reply::new(output, id);
+        match self.dispatch(kind, body, &mut reply).await {
+            Ok(()) => {}
+            Err(status) => reply.status(&status),
+        }
+        reply.finish();
+        Ok(())
+    }
+
+    fn initialise(&mut self, kind: u8, body: &mut Reader<'_>, output: &mut Vec<u8>) -> Result<(), ProtocolError> {
+        if kind != kind::INIT {
+            return Err(ProtocolError::NotInitialised(kind));
+        }
+        body.u32().map_err(|_| ProtocolError::MalformedInit)?;
+        self.initialised = true;
+        let start = output.len();
+        output.extend_from_slice(&[0; 4]);
+        output.push(kind::VERSION);
+        put_u32(output, VERSION);
+        for (name, version) in extensions::ADVERTISED {
+            put_string(output, name.as_bytes());
+            put_string(output, version.as_bytes());
+        }
+        fill_length(output, start);
+        Ok(())
+    }
+
+    /// The table of operations.
+    async fn dispatch(&mut self, kind: u8, body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
+        match kind {
+            kind::OPEN => self.open(body, reply).await,
+            kind::CLOSE => self.close(body, reply).await,
+            kind::READ => self.read(body, reply).await,
+            kind::WRITE => self.write(body, reply).await,
+            kind::LSTAT => self.lstat(body, reply).await,
+            kind::FSTAT => self.fstat(body, reply).await,
+            kind::SETSTAT => self.setstat(body, reply, true).await,
+            kind::FSETSTAT => self.fsetstat(body, reply).await,
+            kind::OPENDIR => self.opendir(body, reply).await,
+            kind::READDIR => self.readdir(body, reply).await,
+            kind::REMOVE => self.remove(body, reply).await,
+            kind::MKDIR => self.mkdir(body, reply).await,
+            kind::RMDIR => self.rmdir(body, reply).await,
+            kind::REALPATH => self.realpath(body, reply),
+            kind::STAT => self.stat(body, reply).await,
+            kind::RENAME => self.rename(body, reply, false).await,
+            kind::READLINK => self.readlink(body, reply).await,
+            kind::SYMLINK => self.symlink(body, reply).await,
+            kind::EXTENDED => self.extended(body, reply).await,
+            other => Err(Status::new(StatusCode::OpUnsupported, format!("packets of type {other} are not supported"))),
+        }
+    }
+}
+
+/// The size of the packet at the front, with its length field; none if that is not there yet.
+fn packet_size(bytes: &[u8]) -> Result<Option<usize>, ProtocolError> {
+    let Some(length) = bytes.first_chunk::<4>() else { return Ok(None) };
+    let length = u32::from_be_bytes(*length);
+    match usize::try_from(length) {
+        Ok(0) => Err(ProtocolError::EmptyPacket),
+        Ok(size) if size <= MAX_PACKET => Ok(Some(size + 4)),
+        _ => Err(ProtocolError::PacketTooLarge(length)),
+    }
+}
