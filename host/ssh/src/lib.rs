@@ -1,1 +1,16 @@
+//! SSH: the listener, authentication, and the channels that carry SFTP and commands. What
+//! russh does not bound (login time, half-open connections, input of a client that does not
+//! read) is bounded here.
 
+mod algorithms;
+mod channel;
+mod connections;
+mod exec;
+mod guarded_stream;
+mod handler;
+pub mod host_keys;
+mod listener;
+
+pub use algorithms::{AlgorithmError, Algorithms};
+pub use exec::{SUPPORTED_COMMANDS, SshCommands};
+pub use listener::{BoundListener, SshServer, SshSettings};

@@ -1,0 +1,110 @@
+//! A socket that can be cut off from outside. The SSH library has no limit on the time for
+//! login, and does not act on a disconnect while keys are exchanged; ending the stream
+//! always works.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{Notify, watch};
+
+/// Completes when the connection must end, with the reason.
+type Guard = Pin<Box<dyn Future<Output = &'static str> + Send>>;
+
+pub struct GuardedStream<S> {
+    stream: S,
+    /// None once it has completed.
+    guard: Option<Guard>,
+    reason: &'static str,
+}
+
+impl<S> GuardedStream<S> {
+    /// Ends when `close` is notified, or when `authenticated` is not true after `grace`.
+    pub fn new(stream: S, close: Arc<Notify>, mut authenticated: watch::Receiver<bool>, grace: Duration) -> Self {
+        let guard = async move {
+            let logged_in = async {
+                // An error means that the connection is over, which ends the guard as well.
+                let _ = authenticated.wait_for(|done| *done).await;
+            };
+            tokio::select! {
+                () = close.notified() => return "closed by the server",
+                done = tokio::time::timeout(grace, logged_in) => if done.is_err() {
+                    return "the login took too long";
+                },
+            }
+            close.notified().await;
+            "closed by the server"
+        };
+        Self { stream, guard: Some(Box::pin(guard)), reason: "" }
+    }
+
+    fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if let Some(guard) = &mut self.guard {
+            match guard.as_mut().poll(cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(reason) => {
+                    self.reason = reason;
+                    self.guard = None;
+                }
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, self.reason))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for GuardedStream<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.check(cx)?;
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.check(cx)?;
+        Pin::new(&mut self.stream).poll_write(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    async fn check(authenticate: bool, close: bool, expected: Option<&str>) {
+        let (_peer, stream) = tokio::io::duplex(10);
+        let (sender, receiver) = watch::channel(false);
+        let notify = Arc::new(Notify::new());
+        let mut guarded = GuardedStream::new(stream, notify.clone(), receiver, Duration::from_secs(120));
+        if authenticate {
+            sender.send_replace(true);
+        }
+        if close {
+            notify.notify_one();
+        }
+        let read = tokio::time::timeout(Duration::from_secs(600), guarded.read_u8()).await;
+        assert_eq!(read.ok().map(|error| error.unwrap_err().to_string()).as_deref(), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_stream_ends_in_time() {
+        // A4-01
+        check(false, false, Some("the login took too long")).await;
+        check(true, false, None).await;
+        check(true, true, Some("closed by the server")).await;
+        check(false, true, Some("closed by the server")).await;
+    }
+}

@@ -1,0 +1,315 @@
+//! One connection as russh sees it: authentication, then channels.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::keys::{Algorithm, ssh_key};
+use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey};
+use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet};
+use tidegate_core::connection::LoginMethod;
+use tidegate_core::login::{AuthenticatedAccount, Login, Outcome};
+use tidegate_core::public_key::PublicKey;
+use tidegate_core::secret::Secret;
+use tidegate_sftp::SftpServer;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::channel::{ChannelError, SftpChannel};
+use crate::connections::ConnectionGuard;
+use crate::exec::{self, Command};
+use crate::listener::{SshServer, offered_methods};
+
+/// From the arrival of a wrong password to its refusal, so that the time tells nothing.
+const PASSWORD_REFUSAL_TIME: Duration = Duration::from_secs(1);
+const MIN_RSA_BITS: u32 = 2048;
+
+pub struct SshHandler {
+    server: Arc<SshServer>,
+    login: Login,
+    guard: ConnectionGuard,
+    authenticated: watch::Sender<bool>,
+    attempted: bool,
+    account: Option<AuthenticatedAccount>,
+    channels: HashMap<ChannelId, ChannelState>,
+    opened_channels: u32,
+}
+
+enum ChannelState {
+    /// Open, with nothing requested yet.
+    Idle,
+    Sftp(Box<SftpChannel>),
+    /// A checksum waits for its input.
+    Checksum(Command),
+    /// A command runs on a task of its own.
+    Running,
+}
+
+impl SshHandler {
+    pub fn new(server: Arc<SshServer>, login: Login, guard: ConnectionGuard, authenticated: watch::Sender<bool>) -> Self {
+        let channels = HashMap::new();
+        Self { server, login, guard, authenticated, attempted: false, account: None, channels, opened_channels: 0 }
+    }
+
+    fn conclude(&mut self, outcome: Outcome) -> Auth {
+        match outcome {
+            Outcome::Accepted(account) => {
+                self.account = Some(account);
+                Auth::Accept
+            }
+            Outcome::NextStep(methods) => {
+                let methods: Vec<MethodKind> = methods.into_iter().filter_map(ssh_method).collect();
+                Auth::Reject { proceed_with_methods: Some(MethodSet::from(&methods[..])), partial_success: true }
+            }
+            Outcome::Refused => refuse(),
+        }
+    }
+
+    /// The outcome of a password; a refusal comes no sooner than a second after the request.
+    async fn conclude_password(&mut self, started: Instant, outcome: Outcome) -> Auth {
+        if matches!(outcome, Outcome::Refused) {
+            tokio::time::sleep_until(started + PASSWORD_REFUSAL_TIME).await;
+        }
+        self.conclude(outcome)
+    }
+
+    fn open_files(&mut self) -> Option<tidegate_core::files::FileService> {
+        self.opened_channels += 1;
+        match self.account.as_ref()?.open_files(self.opened_channels) {
+            Ok(files) => Some(files),
+            Err(error) => {
+                let connection_id = self.login.connection().id.as_str();
+                tracing::error!(sender = "sftpd", message = format!("the files could not be opened: {error}"), connection_id);
+                None
+            }
+        }
+    }
+
+    /// A channel that failed is closed; the others go on.
+    fn channel_failed(&mut self, channel: ChannelId, error: ChannelError, session: &mut Session) -> Result<(), russh::Error> {
+        let connection_id = self.login.connection().id.as_str();
+        tracing::warn!(sender = "sftpd", message = format!("a channel was closed: {error}"), connection_id);
+        self.channels.remove(&channel);
+        match error {
+            // Its replies would stay in memory for as long as the connection.
+            ChannelError::NotReading => Err(russh::Error::Disconnect),
+            ChannelError::Ssh(error) => Err(error),
+            ChannelError::Protocol(_) => session.close(channel),
+        }
+    }
+}
+
+impl Drop for SshHandler {
+    fn drop(&mut self) {
+        if !self.attempted && self.account.is_none() {
+            self.login.abandoned("the connection ended before an attempt to log in");
+        }
+    }
+}
+
+impl Handler for SshHandler {
+    type Error = russh::Error;
+
+    async fn authentication_banner(&mut self) -> Result<Option<String>, Self::Error> {
+        Ok(self.server.settings().banner.clone())
+    }
+
+    async fn auth_none(&mut self, _user: &str) -> Result<Auth, Self::Error> {
+        Ok(refuse())
+    }
+
+    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
+        self.attempted = true;
+        let started = Instant::now();
+        let outcome = self.login.password(user, Secret::new(password)).await;
+        Ok(self.conclude_password(started, outcome).await)
+    }
+
+    async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
+        self.attempted = true;
+        match acceptable_key(offer.public_key, offer.algorithm) {
+            Some(key) if self.login.public_key_offered(user, &key).await => Ok(Auth::Accept),
+            _ => Ok(refuse()),
+        }
+    }
+
+    async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
+        let Some(key) = acceptable_key(key.public_key, key.algorithm) else { return Ok(refuse()) };
+        let outcome = self.login.public_key_verified(user, &key).await;
+        Ok(self.conclude(outcome))
+    }
+
+    /// One round: the built-in question for the password (B4-02).
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        _submethods: &str,
+        response: Option<Response<'a>>,
+    ) -> Result<Auth, Self::Error> {
+        self.attempted = true;
+        let Some(mut response) = response else {
+            return Ok(Auth::Partial {
+                name: "".into(),
+                instructions: "".into(),
+                prompts: vec![("Password: ".into(), false)].into(),
+            });
+        };
+        let started = Instant::now();
+        let (answer, more) = (response.next(), response.next());
+        let password = answer.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+        let outcome = match (password, more) {
+            (Some(password), None) => self.login.keyboard_interactive_password(user, Secret::new(password)).await,
+            _ => Outcome::Refused,
+        };
+        Ok(self.conclude_password(started, outcome).await)
+    }
+
+    async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), Self::Error> {
+        self.authenticated.send_replace(true);
+        self.guard.authenticated();
+        Ok(())
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        if self.channels.len() >= self.server.settings().max_channels {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        // The channel object is dropped: data comes through the callbacks below.
+        self.channels.insert(channel.id(), ChannelState::Idle);
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn subsystem_request(&mut self, channel: ChannelId, name: &str, session: &mut Session) -> Result<(), Self::Error> {
+        let idle = matches!(self.channels.get(&channel), Some(ChannelState::Idle));
+        if name != "sftp" || !idle {
+            return session.channel_failure(channel);
+        }
+        let Some(files) = self.open_files() else { return session.channel_failure(channel) };
+        let sftp = SftpChannel::new(SftpServer::new(files));
+        self.channels.insert(channel, ChannelState::Sftp(Box::new(sftp)));
+        session.channel_success(channel)
+    }
+
+    async fn exec_request(&mut self, channel: ChannelId, line: &[u8], session: &mut Session) -> Result<(), Self::Error> {
+        let idle = matches!(self.channels.get(&channel), Some(ChannelState::Idle));
+        let Some(command) = self.server.settings().commands.parse(line).filter(|_| idle) else {
+            return session.channel_failure(channel);
+        };
+        let Some(files) = self.open_files() else { return session.channel_failure(channel) };
+        session.channel_success(channel)?;
+        if matches!(command, Command::ChecksumOfInput(_)) {
+            self.channels.insert(channel, ChannelState::Checksum(command));
+        } else {
+            self.channels.insert(channel, ChannelState::Running);
+            tokio::spawn(exec::run(command, Arc::new(files), session.handle(), channel));
+        }
+        Ok(())
+    }
+
+    async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
+        let outcome = match self.channels.get_mut(&channel) {
+            Some(ChannelState::Sftp(sftp)) => sftp.data(channel, data, session).await,
+            Some(ChannelState::Checksum(_)) => {
+                self.finish_checksum(channel, data, session);
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        outcome.or_else(|error| self.channel_failed(channel, error, session))
+    }
+
+    async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
+        let outcome = match self.channels.get_mut(&channel) {
+            Some(ChannelState::Sftp(sftp)) => sftp.end_of_input(channel, session),
+            Some(ChannelState::Checksum(_)) => {
+                self.finish_checksum(channel, b"", session);
+                Ok(())
+            }
+            Some(ChannelState::Running) | None => Ok(()),
+            Some(ChannelState::Idle) => session.close(channel).map_err(ChannelError::from),
+        };
+        outcome.or_else(|error| self.channel_failed(channel, error, session))
+    }
+
+    async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Self::Error> {
+        self.channels.remove(&channel);
+        Ok(())
+    }
+
+    async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
+        session.channel_failure(channel)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the trait's signature")]
+    async fn pty_request(
+        &mut self,
+        channel: ChannelId,
+        _term: &str,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        _modes: &[(russh::Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_failure(channel)
+    }
+
+    async fn env_request(&mut self, channel: ChannelId, _name: &str, _value: &str, session: &mut Session) -> Result<(), Self::Error> {
+        session.channel_failure(channel)
+    }
+
+    async fn x11_request(
+        &mut self,
+        channel: ChannelId,
+        _single_connection: bool,
+        _protocol: &str,
+        _cookie: &str,
+        _screen: u32,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_failure(channel)
+    }
+}
+
+impl SshHandler {
+    fn finish_checksum(&mut self, channel: ChannelId, input: &[u8], session: &Session) {
+        if let Some(ChannelState::Checksum(Command::ChecksumOfInput(digest))) =
+            self.channels.insert(channel, ChannelState::Running)
+        {
+            let finished = exec::of_input(digest, input);
+            let handle = session.handle();
+            tokio::spawn(async move { finished.send(&handle, channel).await });
+        }
+    }
+}
+
+fn refuse() -> Auth {
+    Auth::Reject { proceed_with_methods: Some(offered_methods()), partial_success: false }
+}
+
+fn ssh_method(method: LoginMethod) -> Option<MethodKind> {
+    match method {
+        LoginMethod::Password => Some(MethodKind::Password),
+        LoginMethod::KeyboardInteractive => Some(MethodKind::KeyboardInteractive),
+        LoginMethod::PublicKey => Some(MethodKind::PublicKey),
+        LoginMethod::PublicKeyThenPassword | LoginMethod::PublicKeyThenKeyboardInteractive => None,
+    }
+}
+
+/// Not DSA, not signatures with SHA-1, not short RSA keys: the library would verify them.
+fn acceptable_key(key: &ssh_key::PublicKey, algorithm: &Algorithm) -> Option<PublicKey> {
+    let weak = match algorithm {
+        Algorithm::Dsa | Algorithm::Rsa { hash: None } => true,
+        Algorithm::Rsa { .. } => key.key_data().rsa().is_none_or(|rsa| rsa.key_size() < MIN_RSA_BITS),
+        _ => false,
+    };
+    if weak { None } else { PublicKey::try_from(key.clone()).ok() }
+}

@@ -1,0 +1,200 @@
+//! Accepting connections. An error of `accept` never ends the listener.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use russh::keys::PrivateKey;
+use russh::server::Config;
+use russh::{Limits, MethodKind, MethodSet, SshId};
+use tidegate_core::connection::{Connection, ConnectionId};
+use tidegate_core::login::{Login, LoginService};
+use tidegate_core::ports::Clock;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::algorithms::Algorithms;
+use crate::connections::Connections;
+use crate::exec::SshCommands;
+use crate::guarded_stream::GuardedStream;
+use crate::handler::SshHandler;
+
+/// Pause after an accept error, such as no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// From the arrival of a request to its rejection, at the least.
+const REJECTION_TIME: Duration = Duration::from_millis(200);
+/// A session without an idle timeout; the library wants some bound for closing.
+const NO_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
+const WINDOW_SIZE: u32 = 4 << 20;
+/// Holds an SFTP write of 32 KiB with its header, so that it need not be reassembled.
+const MAX_PACKET_SIZE: u32 = 128 << 10;
+/// Messages from tasks that wait for the connection; bounds memory, see `channel`.
+const EVENT_QUEUE: usize = 4;
+/// Time for closing connections once they have been told to.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+
+pub struct SshSettings {
+    pub host_keys: Vec<PrivateKey>,
+    pub algorithms: Algorithms,
+    /// What follows `SSH-2.0-`.
+    pub identification: String,
+    /// Shown before authentication.
+    pub banner: Option<String>,
+    /// None: unlimited.
+    pub max_auth_tries: Option<usize>,
+    /// Handshake and login together (A4-01).
+    pub login_grace: Duration,
+    pub idle_timeout: Option<Duration>,
+    pub max_half_open: usize,
+    pub max_channels: usize,
+    pub commands: SshCommands,
+}
+
+/// What every connection shares.
+pub struct SshServer {
+    config: Arc<Config>,
+    settings: SshSettings,
+    login: Arc<LoginService>,
+    clock: Arc<dyn Clock>,
+    connections: Arc<Connections>,
+    serial: AtomicU64,
+}
+
+/// Bound but not yet served: the port is known, nobody is let in.
+pub struct BoundListener {
+    listener: TcpListener,
+    pub address: SocketAddr,
+}
+
+impl BoundListener {
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+}
+
+impl SshServer {
+    pub fn new(mut settings: SshSettings, login: Arc<LoginService>, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let config = Config {
+            server_id: SshId::Standard(format!("SSH-2.0-{}", settings.identification).into()),
+            methods: offered_methods(),
+            auth_rejection_time: REJECTION_TIME,
+            auth_rejection_time_initial: Some(Duration::ZERO),
+            keys: std::mem::take(&mut settings.host_keys),
+            limits: Limits::default(),
+            window_size: WINDOW_SIZE,
+            maximum_packet_size: MAX_PACKET_SIZE,
+            event_buffer_size: EVENT_QUEUE,
+            preferred: settings.algorithms.preferred(),
+            max_auth_attempts: settings.max_auth_tries.unwrap_or(0),
+            inactivity_timeout: Some(settings.idle_timeout.unwrap_or(NO_IDLE_TIMEOUT)),
+            ..Config::default()
+        };
+        Arc::new(Self {
+            config: Arc::new(config),
+            settings,
+            login,
+            clock,
+            connections: Arc::new(Connections::default()),
+            serial: AtomicU64::new(0),
+        })
+    }
+
+    pub fn settings(&self) -> &SshSettings {
+        &self.settings
+    }
+
+    /// Serves until `stop` is true. Then connections get `grace` to end by themselves before
+    /// they are closed.
+    pub async fn serve(self: Arc<Self>, bound: BoundListener, mut stop: watch::Receiver<bool>, grace: Duration) {
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = bound.listener.accept() => match accepted {
+                    Ok((socket, remote)) => {
+                        let server = self.clone();
+                        tasks.spawn(async move { server.connection(socket, remote).await });
+                    }
+                    Err(error) => {
+                        tracing::warn!(sender = "sftpd", message = format!("a connection could not be accepted: {error}"));
+                        self.connections.evict_oldest();
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(ended) = tasks.join_next() => report_panic(ended),
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+        }
+        drop(bound);
+        self.drain(tasks, grace).await;
+    }
+
+    async fn drain(&self, mut tasks: JoinSet<()>, grace: Duration) {
+        let all_ended = async |tasks: &mut JoinSet<()>| {
+            while let Some(ended) = tasks.join_next().await {
+                report_panic(ended);
+            }
+        };
+        if tokio::time::timeout(grace, all_ended(&mut tasks)).await.is_err() {
+            self.connections.close_all();
+            // Whoever does not end now is cut off with the process.
+            let _ = tokio::time::timeout(CLOSE_TIME, all_ended(&mut tasks)).await;
+        }
+    }
+
+    /// One connection, to its end.
+    async fn connection(self: Arc<Self>, socket: TcpStream, remote: SocketAddr) {
+        let Ok(local) = socket.local_addr() else { return };
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(sender = "sftpd", message = format!("TCP_NODELAY could not be set: {error}"));
+        }
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        let now = self.clock.now();
+        let connection = Arc::new(Connection {
+            id: ConnectionId::new(format!("SSH_{now:x}{serial:04x}")),
+            remote: SocketAddr::new(remote.ip().to_canonical(), remote.port()),
+            local,
+            client_software: None,
+            opened_at: now,
+        });
+        let close = Arc::new(Notify::new());
+        let (authenticated, logged_in) = watch::channel(false);
+        let guard = self.connections.enter(serial, close.clone(), self.settings.max_half_open);
+        let stream = GuardedStream::new(socket, close.clone(), logged_in, self.settings.login_grace);
+        let login = Login::new(self.login.clone(), connection.clone(), close);
+        let handler = SshHandler::new(self.clone(), login, guard, authenticated);
+        let outcome = match russh::server::run_stream(self.config.clone(), stream, handler).await {
+            Ok(session) => session.await,
+            Err(error) => Err(error),
+        };
+        report_end(&connection, outcome);
+    }
+}
+
+pub fn offered_methods() -> MethodSet {
+    MethodSet::from(&[MethodKind::PublicKey, MethodKind::Password, MethodKind::KeyboardInteractive][..])
+}
+
+fn report_end(connection: &Connection, outcome: Result<(), russh::Error>) {
+    let connection_id = connection.id.as_str();
+    match outcome {
+        Ok(()) => tracing::debug!(sender = "sftpd", message = "connection closed", connection_id),
+        Err(russh::Error::Join(_)) => {
+            let message = "the connection's task panicked; this connection alone was ended";
+            tracing::error!(sender = "sftpd", message, connection_id);
+        }
+        Err(error) => tracing::debug!(sender = "sftpd", message = format!("connection closed: {error}"), connection_id),
+    }
+}
+
+fn report_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(sender = "sftpd", message = "a connection's task panicked; this connection alone was ended");
+    }
+}
