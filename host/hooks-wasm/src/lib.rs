@@ -1,1 +1,17 @@
+//! Hooks that are WebAssembly components: an engine with limits, a directory that is
+//! watched, and one adapter module for each track of the contract in `wit/`.
 
+mod capability;
+mod component_file;
+mod engine;
+mod limits;
+mod loader;
+mod plugin;
+mod settings;
+mod v0_1;
+mod watch;
+
+pub use engine::EngineError;
+pub use loader::{PluginDirectory, PluginInfo, PluginPorts};
+pub use plugin::PluginHook;
+pub use settings::{Grant, Limits, PluginSettings, SettingsError};

@@ -154,6 +154,20 @@ impl AccountDraft {
         }
     }
 
+    /// Checks one field alone, as [`validate`](Self::validate) will; for builders that want
+    /// to hear of a mistake at once.
+    pub fn check(&self, field: &str) -> Result<(), InvalidAccount> {
+        match field {
+            "username" => self.validated_username().map(drop),
+            "home_dir" => self.validated_home_dir().map(drop),
+            "permissions" => self.permission_entries().map(drop),
+            "public_keys" => self.validated_public_keys().map(drop),
+            "filters" => self.validated_filters().map(drop),
+            "filesystem" => self.validated_filesystem().map(drop),
+            _ => Ok(()),
+        }
+    }
+
     /// The one validation (A8, C1).
     pub fn validate(self, rule: CredentialRule) -> Result<Validated, InvalidAccount> {
         let username = self.validated_username()?;
@@ -281,6 +295,14 @@ impl AccountDraft {
     }
 
     fn validated_permissions(&self) -> Result<PermissionTable, InvalidAccount> {
+        let entries = self.permission_entries()?;
+        if !entries.iter().any(|(path, _)| path.is_root()) {
+            return Err(invalid("permissions", "permissions for \"/\" are needed"));
+        }
+        Ok(PermissionTable::new(entries))
+    }
+
+    fn permission_entries(&self) -> Result<Vec<(VirtualPath, PermissionSet)>, InvalidAccount> {
         let Some(Value::Object(directories)) = self.document.get("permissions") else {
             return Err(invalid("permissions", "permissions for \"/\" are needed, such as {\"/\":[\"*\"]}"));
         };
@@ -297,10 +319,7 @@ impl AccountDraft {
                 .map_err(|token| invalid(&field, format!("\"{token}\" is not a permission")))?;
             entries.push((path, set));
         }
-        if !entries.iter().any(|(path, _)| path.is_root()) {
-            return Err(invalid("permissions", "permissions for \"/\" are needed"));
-        }
-        Ok(PermissionTable::new(entries))
+        Ok(entries)
     }
 
     fn validated_filters(&self) -> Result<Filters, InvalidAccount> {

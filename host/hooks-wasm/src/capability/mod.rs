@@ -1,0 +1,3 @@
+//! What the host lends to plugins.
+
+pub mod output;

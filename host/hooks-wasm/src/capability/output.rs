@@ -1,0 +1,146 @@
+//! Standard output and error of a plugin: logged line by line under its name, bounded.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+const MAX_LINE: usize = 4096;
+
+/// Log lines of one call, whether printed or logged by the plugin.
+pub struct LineBudget {
+    plugin: String,
+    left: usize,
+    told: bool,
+}
+
+impl LineBudget {
+    pub fn new(plugin: &str, lines: usize) -> Self {
+        Self { plugin: plugin.to_owned(), left: lines, told: false }
+    }
+
+    /// Whether one more line may be logged.
+    pub fn take(&mut self) -> bool {
+        if self.left > 0 {
+            self.left -= 1;
+            return true;
+        }
+        if !self.told {
+            self.told = true;
+            let message = "the plugin logged more lines than it may in one call (limits.log_lines); the rest is dropped";
+            tracing::warn!(sender = "plugin", plugin = self.plugin, message);
+        }
+        false
+    }
+}
+
+/// One of the two streams.
+#[derive(Clone)]
+pub struct LineStream(Arc<Mutex<Lines>>);
+
+struct Lines {
+    plugin: String,
+    is_error: bool,
+    line: Vec<u8>,
+    budget: Arc<Mutex<LineBudget>>,
+}
+
+impl LineStream {
+    pub fn new(plugin: &str, is_error: bool, budget: Arc<Mutex<LineBudget>>) -> Self {
+        Self(Arc::new(Mutex::new(Lines { plugin: plugin.to_owned(), is_error, line: Vec::new(), budget })))
+    }
+
+    fn push(&self, bytes: &[u8]) {
+        let mut lines = self.lock();
+        for byte in bytes {
+            if *byte == b'\n' {
+                lines.emit();
+            } else if lines.line.len() < MAX_LINE {
+                lines.line.push(*byte);
+            }
+        }
+    }
+
+    /// Logs a last line that has no end.
+    pub fn finish(&self) {
+        self.lock().emit();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lines {
+    fn emit(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        if line.is_empty() || !self.budget.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return;
+        }
+        let message = String::from_utf8_lossy(&line).into_owned();
+        let plugin = self.plugin.as_str();
+        if self.is_error {
+            tracing::warn!(sender = "plugin", plugin, message);
+        } else {
+            tracing::info!(sender = "plugin", plugin, message);
+        }
+    }
+}
+
+impl IsTerminal for LineStream {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for LineStream {
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+#[async_trait]
+impl Pollable for LineStream {
+    async fn ready(&mut self) {}
+}
+
+#[async_trait]
+impl OutputStream for LineStream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.push(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(64 << 10)
+    }
+}
+
+impl AsyncWrite for LineStream {
+    fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.push(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

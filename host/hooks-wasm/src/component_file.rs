@@ -1,0 +1,71 @@
+//! Is this file a component, and one for this server?
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
+
+const PACKAGE: &str = "tidegate:hooks/";
+const TRACK: &str = "0.1.";
+
+/// Why a file is not a plugin, with what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    #[error("it could not be read: {0}")]
+    Unreadable(String),
+    #[error("it is not WebAssembly; copy the whole component into place")]
+    NotWasm,
+    #[error("it is a core module, not a component; wrap it with: wasm-tools component new FILE -o PLUGIN.wasm")]
+    CoreModule,
+    #[error("it is precompiled native code, which is not loaded; use the .wasm component it was made from")]
+    Precompiled,
+    #[error("it is WebAssembly of a version that this server does not know")]
+    OtherVersion,
+    #[error("it cannot be compiled: {0}")]
+    Invalid(String),
+    #[error("it exports no hook; it has to export one of: {known}{found}")]
+    NoHook { known: &'static str, found: String },
+    #[error("it is made for version {version} of the hooks, this server speaks {TRACK}x; rebuild it with this server's wit/")]
+    OtherTrack { version: String },
+    #[error("it needs something that this server does not offer: {0}")]
+    Unlinkable(String),
+    #[error("its settings cannot be used: {0}")]
+    Settings(String),
+    #[error("its name may hold letters, digits, \"-\" and \"_\" only")]
+    Name,
+}
+
+/// Hooks that a component may export.
+pub const KNOWN_HOOKS: &str = "external-auth";
+
+/// Compiles a component; takes CPU time, so call it off the runtime's threads.
+pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
+    // Magic number, then version and layer (component-model binary format).
+    match bytes.get(..8) {
+        Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => {}
+        Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => return Err(LoadError::CoreModule),
+        Some([0, b'a', b's', b'm', ..]) => return Err(LoadError::OtherVersion),
+        _ if Engine::detect_precompiled(bytes).is_some() => return Err(LoadError::Precompiled),
+        _ => return Err(LoadError::NotWasm),
+    }
+    Component::from_binary(engine, bytes).map_err(|error| LoadError::Invalid(error.root_cause().to_string()))
+}
+
+/// The hooks of this contract's track that the component exports, such as `external-auth`.
+pub fn exported_hooks(engine: &Engine, component: &Component) -> Result<Vec<String>, LoadError> {
+    let exports = component.component_type();
+    let mut hooks = Vec::new();
+    let mut others = Vec::new();
+    for (name, export) in exports.exports(engine) {
+        let hook = name.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@'));
+        match (hook, &export.ty) {
+            (Some((hook, version)), ComponentItem::ComponentInstance(_)) if version.starts_with(TRACK) => hooks.push(hook.to_owned()),
+            (Some((_, version)), _) => return Err(LoadError::OtherTrack { version: version.to_owned() }),
+            (None, _) => others.push(name.to_owned()),
+        }
+    }
+    if hooks.is_empty() {
+        let found = if others.is_empty() { String::new() } else { format!(" (it exports {})", others.join(", ")) };
+        return Err(LoadError::NoHook { known: KNOWN_HOOKS, found });
+    }
+    Ok(hooks)
+}

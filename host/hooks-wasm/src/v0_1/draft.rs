@@ -1,0 +1,169 @@
+//! Accounts under construction. Every setter is checked at once; the whole is validated
+//! when the hook returns it.
+
+use serde_json::{Value, json};
+use tidegate_core::account::AccountDraft;
+use tidegate_core::password::PasswordHash;
+use wasmtime::component::Resource;
+
+use super::bindings::tidegate::hooks::types;
+use super::state::{AccountHandle, CallState, DraftHandle};
+
+type Draft = Resource<DraftHandle>;
+/// The inner error goes to the guest, the outer one traps.
+type Checked = wasmtime::Result<Result<(), String>>;
+
+impl CallState {
+    /// Changes a copy, and keeps it if `field` is valid in it.
+    fn change(&mut self, this: &Draft, field: &str, change: impl FnOnce(&mut AccountDraft)) -> Checked {
+        let draft = self.table.get_mut(this)?;
+        let mut changed = draft.clone();
+        change(&mut changed);
+        match changed.check(field) {
+            Ok(()) => {
+                *draft = changed;
+                Ok(Ok(()))
+            }
+            Err(error) => Ok(Err(error.to_string())),
+        }
+    }
+
+    fn set(&mut self, this: &Draft, field: &str, value: Value) -> wasmtime::Result<()> {
+        self.table.get_mut(this)?.set(field, value);
+        Ok(())
+    }
+}
+
+impl types::HostAccountDraft for CallState {
+    fn new(&mut self, username: String) -> wasmtime::Result<Draft> {
+        Ok(self.table.push(AccountDraft::new(&username))?)
+    }
+
+    fn of(&mut self, account: Resource<AccountHandle>) -> wasmtime::Result<Draft> {
+        let draft = AccountDraft::of(self.table.get(&account)?);
+        Ok(self.table.push(draft)?)
+    }
+
+    fn from_json(&mut self, document: String) -> wasmtime::Result<Result<Draft, String>> {
+        match AccountDraft::from_json(&document) {
+            Ok(draft) => Ok(Ok(self.table.push(draft)?)),
+            Err(error) => Ok(Err(error.to_string())),
+        }
+    }
+
+    fn set_enabled(&mut self, this: Draft, enabled: bool) -> wasmtime::Result<()> {
+        self.set(&this, "status", json!(i32::from(enabled)))
+    }
+
+    fn set_expires_at(&mut self, this: Draft, when: Option<u64>) -> wasmtime::Result<()> {
+        let milliseconds = when.map_or(0, |when| when.saturating_mul(1000).min(i64::MAX.cast_unsigned()));
+        self.set(&this, "expiration_date", json!(milliseconds))
+    }
+
+    fn set_home_directory(&mut self, this: Draft, path: String) -> Checked {
+        self.change(&this, "home_dir", |draft| draft.set("home_dir", json!(path)))
+    }
+
+    fn set_owner(&mut self, this: Draft, uid: u32, gid: u32) -> wasmtime::Result<()> {
+        self.set(&this, "uid", json!(uid))?;
+        self.set(&this, "gid", json!(gid))
+    }
+
+    fn set_groups(&mut self, this: Draft, names: Vec<String>) -> Checked {
+        let groups: Vec<Value> = names.into_iter().map(|name| json!({"name": name, "type": 2})).collect();
+        self.change(&this, "groups", |draft| draft.set("groups", json!(groups)))
+    }
+
+    fn set_role(&mut self, this: Draft, name: Option<String>) -> Checked {
+        self.change(&this, "role", |draft| draft.set("role", json!(name.unwrap_or_default())))
+    }
+
+    fn set_email(&mut self, this: Draft, address: Option<String>) -> Checked {
+        self.change(&this, "email", |draft| draft.set("email", json!(address.unwrap_or_default())))
+    }
+
+    fn set_permissions(&mut self, this: Draft, virtual_path: String, permissions: Vec<String>) -> Checked {
+        self.change(&this, "permissions", |draft| draft.set_permissions(&virtual_path, &permissions))
+    }
+
+    fn set_quota(&mut self, this: Draft, max_bytes: u64, max_files: u64) -> wasmtime::Result<()> {
+        let signed = |number: u64| json!(i64::try_from(number).unwrap_or(i64::MAX));
+        self.set(&this, "quota_size", signed(max_bytes))?;
+        self.set(&this, "quota_files", signed(max_files))
+    }
+
+    fn set_bandwidth(&mut self, this: Draft, upload: u64, download: u64) -> wasmtime::Result<()> {
+        // The document counts in units of 1000 bytes, the guest in KiB.
+        let kilobytes = |kib: u64| json!(i64::try_from(kib.saturating_mul(1024) / 1000).unwrap_or(i64::MAX));
+        self.set(&this, "upload_bandwidth", kilobytes(upload))?;
+        self.set(&this, "download_bandwidth", kilobytes(download))
+    }
+
+    fn set_max_sessions(&mut self, this: Draft, max: u32) -> wasmtime::Result<()> {
+        self.set(&this, "max_sessions", json!(max))
+    }
+
+    fn mount_folder(&mut self, _this: Draft, _virtual_path: String, _folder: String) -> Checked {
+        Ok(Err("this version of the server has no shared folders".to_owned()))
+    }
+
+    fn set_allowed_ips(&mut self, this: Draft, networks: Vec<String>) -> Checked {
+        self.change(&this, "filters", |draft| draft.set_filter("allowed_ip", json!(networks)))
+    }
+
+    fn set_denied_ips(&mut self, this: Draft, networks: Vec<String>) -> Checked {
+        self.change(&this, "filters", |draft| draft.set_filter("denied_ip", json!(networks)))
+    }
+
+    /// The document lists what is denied, so the rest is.
+    fn set_login_methods(&mut self, this: Draft, methods: Vec<types::LoginMethod>) -> Checked {
+        let name = |method: &types::LoginMethod| match method {
+            types::LoginMethod::Password => "password".to_owned(),
+            types::LoginMethod::PublicKey => "publickey".to_owned(),
+            types::LoginMethod::KeyboardInteractive => "keyboard-interactive".to_owned(),
+            types::LoginMethod::Certificate => "certificate".to_owned(),
+            types::LoginMethod::Other(name) => name.clone(),
+        };
+        let allowed: Vec<String> = methods.iter().map(name).collect();
+        let known = tidegate_core::connection::LoginMethod::ALL.map(tidegate_core::connection::LoginMethod::as_str);
+        if let Some(unknown) = allowed.iter().find(|name| !known.contains(&name.as_str())) {
+            return Ok(Err(format!("\"{unknown}\" is not a login method of this server")));
+        }
+        let denied: Vec<&str> = known.into_iter().filter(|name| !allowed.iter().any(|allowed| allowed == name)).collect();
+        self.change(&this, "filters", |draft| draft.set_filter("denied_login_methods", json!(denied)))
+    }
+
+    fn set_public_keys(&mut self, this: Draft, keys: Vec<String>) -> Checked {
+        self.change(&this, "public_keys", |draft| draft.set("public_keys", json!(keys)))
+    }
+
+    fn set_password_hash(&mut self, this: Draft, hash: String) -> Checked {
+        if PasswordHash::recognise(&hash).is_none() {
+            return Ok(Err("this is not a password hash in a known format".to_owned()));
+        }
+        self.change(&this, "password", |draft| draft.set("password", json!(hash)))
+    }
+
+    fn set_storage(&mut self, this: Draft, document: String) -> Checked {
+        let storage: Value = match serde_json::from_str(&document) {
+            Ok(storage @ Value::Object(_)) => storage,
+            Ok(_) => return Ok(Err("the storage must be a JSON object".to_owned())),
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        self.change(&this, "filesystem", |draft| draft.set("filesystem", storage))
+    }
+
+    fn set_cache_seconds(&mut self, this: Draft, seconds: u32) -> wasmtime::Result<()> {
+        self.table.get_mut(&this)?.set_filter("external_auth_cache_time", json!(seconds));
+        Ok(())
+    }
+
+    fn to_json(&mut self, this: Draft) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.to_redacted_json())
+    }
+
+    fn drop(&mut self, this: Draft) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
