@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, EcdsaCurve, PrivateKey, decode_secret_key};
 
+/// A private key of the server.
+pub type HostKey = PrivateKey;
+
 /// The keys of a server that configures none.
 pub const DEFAULT_FILES: [&str; 2] = ["id_ed25519", "id_rsa"];
 

@@ -12,7 +12,7 @@ use storage::{
     StorageFile,
 };
 
-pub use record::{Command, FileLog, Protocol, Transfer};
+pub use record::{Command, FileLog, NO_TIME, Protocol, Transfer};
 
 use crate::account::Account;
 use crate::connection::ConnectionId;

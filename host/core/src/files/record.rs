@@ -26,6 +26,9 @@ impl Protocol {
 #[derive(Debug, Clone)]
 pub struct FileLog(Arc<(ConnectionId, String)>);
 
+/// A time that a line has no use for; the log's formatter writes an empty text.
+pub const NO_TIME: i64 = i64::MIN;
+
 /// The optional parts of a command line.
 #[derive(Debug, Clone, Default)]
 pub struct Command {
@@ -57,8 +60,8 @@ impl FileLog {
             filemode = mode,
             uid,
             gid,
-            access_time = accessed,
-            modification_time = modified,
+            access_time = accessed.unwrap_or(NO_TIME),
+            modification_time = modified.unwrap_or(NO_TIME),
             ssh_command = command.ssh_command,
             connection_id = connection.as_str(),
             protocol = protocol.as_str(),

@@ -1,0 +1,291 @@
+//! `tidegate user`.
+
+use std::io::Read;
+
+use anyhow::{Context, anyhow, bail};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tidegate_core::account::{Account, AccountDraft, Audience};
+use tidegate_core::secret::Secret;
+
+use super::Place;
+use crate::wire::Stores;
+
+/// Accounts read at once.
+const PAGE: u32 = 500;
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add an account
+    Add(UserArguments),
+    /// Change the given fields of an account
+    Update(UserArguments),
+    /// Show one account
+    Show(NameArguments),
+    /// List accounts
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete an account; its files stay
+    Delete(NameArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct NameArguments {
+    #[command(flatten)]
+    place: Place,
+    #[arg(long, short)]
+    username: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct UserArguments {
+    #[command(flatten)]
+    place: Place,
+    #[arg(long, short)]
+    username: Option<String>,
+    /// The password, or its hash in a known format
+    #[arg(long, conflicts_with = "password_stdin")]
+    password: Option<String>,
+    /// Read the password from standard input
+    #[arg(long)]
+    password_stdin: bool,
+    /// An absolute path
+    #[arg(long)]
+    home_dir: Option<String>,
+    /// A line or a file (repeatable); replaces the keys there are
+    #[arg(long)]
+    public_key: Vec<String>,
+    /// DIRECTORY:PERMISSION,… such as "/:*" (repeatable); replaces the permissions there are
+    #[arg(long)]
+    permissions: Vec<String>,
+    /// 1 enabled, 0 disabled
+    #[arg(long)]
+    status: Option<i64>,
+    /// RFC 3339, or milliseconds since 1970; 0 means never
+    #[arg(long)]
+    expiration_date: Option<String>,
+    /// 0 means unlimited
+    #[arg(long)]
+    max_sessions: Option<i64>,
+    /// Bytes; 0 means unlimited
+    #[arg(long)]
+    quota_size: Option<i64>,
+    /// 0 means unlimited
+    #[arg(long)]
+    quota_files: Option<i64>,
+    /// KB/s; 0 means unlimited
+    #[arg(long)]
+    upload_bandwidth: Option<i64>,
+    /// KB/s; 0 means unlimited
+    #[arg(long)]
+    download_bandwidth: Option<i64>,
+    /// A network in CIDR notation (repeatable)
+    #[arg(long)]
+    allowed_ip: Vec<String>,
+    /// A network in CIDR notation (repeatable)
+    #[arg(long)]
+    denied_ip: Vec<String>,
+    #[arg(long)]
+    uid: Option<i64>,
+    #[arg(long)]
+    gid: Option<i64>,
+    /// A whole account document: a file, or - for standard input
+    #[arg(long, conflicts_with = "password_stdin")]
+    from_json: Option<String>,
+    /// Print the account as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(command: UserCommand) -> anyhow::Result<()> {
+    match command {
+        UserCommand::Add(arguments) => add(arguments).await,
+        UserCommand::Update(arguments) => update(arguments).await,
+        UserCommand::Show(arguments) => show(arguments).await,
+        UserCommand::List { place, json } => list(&place, json).await,
+        UserCommand::Delete(arguments) => delete(arguments).await,
+    }
+}
+
+async fn add(arguments: UserArguments) -> anyhow::Result<()> {
+    let mut draft = match &arguments.username {
+        Some(username) => AccountDraft::new(username),
+        None => AccountDraft::default(),
+    };
+    if arguments.permissions.is_empty() && arguments.from_json.is_none() {
+        draft.set_permissions("/", &["*".to_owned()]);
+    }
+    arguments.apply(&mut draft)?;
+    let account = open(&arguments.place)?.accounts.add(draft).await?;
+    report("added", &account, arguments.json)
+}
+
+async fn update(arguments: UserArguments) -> anyhow::Result<()> {
+    let stores = open(&arguments.place)?;
+    let username = match (&arguments.username, &arguments.from_json) {
+        (Some(username), _) => username.clone(),
+        (None, Some(source)) => AccountDraft::from_json(&read_source(source)?)?.username().to_owned(),
+        (None, None) => bail!("name the account with --username"),
+    };
+    let mut draft = AccountDraft::of(&find(&stores, &username).await?);
+    arguments.apply(&mut draft)?;
+    if draft.username() != username {
+        bail!("an account cannot be renamed; add \"{}\" and delete \"{username}\"", draft.username());
+    }
+    let account = stores.accounts.update(draft).await?;
+    report("updated", &account, arguments.json)
+}
+
+async fn show(arguments: NameArguments) -> anyhow::Result<()> {
+    let account = find(&open(&arguments.place)?, &arguments.username).await?;
+    println!("{}", serde_json::to_string_pretty(&account.to_document(Audience::Redacted))?);
+    Ok(())
+}
+
+async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
+    let stores = open(place)?;
+    let mut accounts: Vec<Account> = Vec::new();
+    loop {
+        let after = accounts.last().map(|account| account.username.clone());
+        let page = stores.accounts.list(after.as_deref(), PAGE).await?;
+        if page.is_empty() {
+            break;
+        }
+        accounts.extend(page);
+    }
+    if json {
+        let documents: Vec<_> = accounts.iter().map(|account| account.to_document(Audience::Redacted)).collect();
+        println!("{}", serde_json::to_string_pretty(&documents)?);
+        return Ok(());
+    }
+    for account in &accounts {
+        let status = if account.enabled { "enabled" } else { "disabled" };
+        println!("{:<24} {status:<9} {}", account.username, account.home_dir);
+    }
+    Ok(())
+}
+
+async fn delete(arguments: NameArguments) -> anyhow::Result<()> {
+    open(&arguments.place)?.accounts.delete(&arguments.username).await?;
+    if arguments.json {
+        println!("{}", json!({ "deleted": arguments.username }));
+    } else {
+        println!("The account \"{}\" was deleted.", arguments.username);
+    }
+    Ok(())
+}
+
+fn open(place: &Place) -> anyhow::Result<Stores> {
+    let (_, settings) = place.settings()?;
+    Stores::open(&settings.database, settings.users_base_dir)
+}
+
+async fn find(stores: &Stores, username: &str) -> anyhow::Result<Account> {
+    let found = stores.accounts.find(username).await?;
+    found.ok_or_else(|| anyhow!("there is no account named \"{username}\""))
+}
+
+fn report(done: &str, account: &Account, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(&account.to_document(Audience::Redacted))?);
+    } else {
+        println!("The account \"{}\" was {done}.", account.username);
+    }
+    Ok(())
+}
+
+fn read_source(source: &str) -> anyhow::Result<String> {
+    if source == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("standard input could not be read")?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(source).with_context(|| format!("{source} could not be read"))
+}
+
+impl UserArguments {
+    /// A document first, then the single fields.
+    fn apply(&self, draft: &mut AccountDraft) -> anyhow::Result<()> {
+        if let Some(source) = &self.from_json {
+            draft.merge_json(&read_source(source)?).with_context(|| format!("{source} is not an account"))?;
+        }
+        let numbers = [
+            ("status", self.status),
+            ("max_sessions", self.max_sessions),
+            ("quota_size", self.quota_size),
+            ("quota_files", self.quota_files),
+            ("upload_bandwidth", self.upload_bandwidth),
+            ("download_bandwidth", self.download_bandwidth),
+            ("uid", self.uid),
+            ("gid", self.gid),
+        ];
+        for (field, value) in numbers {
+            if let Some(value) = value {
+                draft.set(field, json!(value));
+            }
+        }
+        if let (Some(username), Some(_)) = (&self.username, &self.from_json) {
+            draft.set("username", json!(username));
+        }
+        if let Some(home) = &self.home_dir {
+            draft.set("home_dir", json!(home));
+        }
+        if let Some(date) = &self.expiration_date {
+            draft.set("expiration_date", json!(milliseconds(date)?));
+        }
+        if !self.public_key.is_empty() {
+            draft.set("public_keys", json!(super::public_key_lines(&self.public_key)?));
+        }
+        if !self.permissions.is_empty() {
+            draft.set("permissions", permissions(&self.permissions)?);
+        }
+        for (field, networks) in [("allowed_ip", &self.allowed_ip), ("denied_ip", &self.denied_ip)] {
+            if !networks.is_empty() {
+                draft.set_filter(field, json!(networks));
+            }
+        }
+        self.apply_password(draft)
+    }
+
+    fn apply_password(&self, draft: &mut AccountDraft) -> anyhow::Result<()> {
+        if self.password_stdin {
+            let text = read_source("-")?;
+            draft.set_clear_password(Secret::new(text.trim_end_matches(['\r', '\n'])));
+        } else if let Some(password) = &self.password {
+            draft.set("password", json!(password));
+        }
+        Ok(())
+    }
+}
+
+/// `/dir:list,download`
+fn permissions(arguments: &[String]) -> anyhow::Result<Value> {
+    let mut table = serde_json::Map::new();
+    for argument in arguments {
+        let (directory, tokens) = argument
+            .rsplit_once(':')
+            .ok_or_else(|| anyhow!("\"{argument}\" is not of the form DIRECTORY:PERMISSION,…, such as \"/:*\""))?;
+        let tokens: Vec<&str> = tokens.split(',').map(str::trim).filter(|token| !token.is_empty()).collect();
+        table.insert(directory.to_owned(), json!(tokens));
+    }
+    Ok(Value::Object(table))
+}
+
+fn milliseconds(text: &str) -> anyhow::Result<i64> {
+    if let Ok(milliseconds) = text.parse() {
+        return Ok(milliseconds);
+    }
+    let time: Timestamp = text
+        .parse()
+        .map_err(|_| anyhow!("\"{text}\" is neither an RFC 3339 time such as 2030-01-31T00:00:00Z nor milliseconds"))?;
+    Ok(time.as_millisecond())
+}

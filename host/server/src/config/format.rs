@@ -1,0 +1,116 @@
+//! Files in six formats, all read into one tree.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::environment;
+
+const EXTENSIONS: [&str; 7] = ["toml", "yaml", "yml", "json", "hcl", "env", "properties"];
+const DEFAULT_NAME: &str = "tidegate";
+
+/// The file to read; none if there is none and none was asked for.
+pub fn find(directory: &Path, file: Option<&str>) -> Result<Option<PathBuf>, String> {
+    let name = file.unwrap_or(DEFAULT_NAME);
+    let as_path = Path::new(name);
+    let has_extension =
+        as_path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| EXTENSIONS.contains(&extension));
+    if has_extension {
+        let path = directory.join(as_path);
+        return if path.is_file() { Ok(Some(path)) } else { Err(format!("the configuration file {} does not exist", path.display())) };
+    }
+    let present: Vec<PathBuf> =
+        EXTENSIONS.iter().map(|extension| directory.join(format!("{name}.{extension}"))).filter(|path| path.is_file()).collect();
+    match (present.as_slice(), file) {
+        ([], None) => Ok(None),
+        ([], Some(name)) => {
+            Err(format!("there is no configuration file {}/{name}.{{{}}}", directory.display(), EXTENSIONS.join(",")))
+        }
+        ([path], _) => Ok(Some(path.clone())),
+        ([first, second, ..], _) => Err(format!(
+            "there are two configuration files, {} and {}; remove one, or name one with --config-file",
+            first.display(),
+            second.display()
+        )),
+    }
+}
+
+/// The text and the tree. `defaults` tells formats without types what is meant.
+pub fn read(path: &Path, defaults: &Value) -> Result<(String, Value), String> {
+    let shown = path.display();
+    let bytes = std::fs::read(path).map_err(|error| format!("{shown}: could not be read: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("{shown}: is not UTF-8 text"))?;
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let value = parse(extension, &text, defaults).map_err(|problem| format!("{shown}{problem}"))?;
+    match value {
+        Value::Object(_) => Ok((text, value)),
+        Value::Null => Ok((text, Value::Object(Map::new()))),
+        _ => Err(format!("{shown}: the file must hold sections such as \"sftpd\"")),
+    }
+}
+
+/// The error begins with the place: `, line 3: …` or `: …`.
+fn parse(extension: &str, text: &str, defaults: &Value) -> Result<Value, String> {
+    let at_line = |line: Option<usize>, problem: String| match line {
+        Some(line) => format!(", line {line}: {problem}"),
+        None => format!(": {problem}"),
+    };
+    match extension {
+        "toml" => toml::from_str(text).map_err(|error: toml::de::Error| {
+            let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
+            at_line(line, error.message().to_owned())
+        }),
+        "yaml" | "yml" => {
+            let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+            serde_saphyr::from_str_with_options(text, options).map_err(|error: serde_saphyr::Error| {
+                let line = error.location().and_then(|location| usize::try_from(location.line()).ok());
+                at_line(line, error.to_string())
+            })
+        }
+        "json" => serde_json::from_str(text).map_err(|error| at_line(Some(error.line()), error.to_string())),
+        "hcl" => hcl::eval::from_str(text, &hcl::eval::Context::new()).map_err(|error| {
+            let line = match &error {
+                hcl::Error::Parse(error) => Some(error.location().line()),
+                _ => None,
+            };
+            at_line(line, error.to_string().lines().last().unwrap_or_default().trim().to_owned())
+        }),
+        "env" => from_pairs(env_pairs(text)?, "__", defaults),
+        "properties" => from_pairs(property_pairs(text)?, ".", defaults),
+        other => Err(format!(": files of the kind .{other} are not read; use one of {}", EXTENSIONS.join(", "))),
+    }
+}
+
+/// `KEY=value` lines; the prefix of environment variables may be there or not.
+fn env_pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+    dotenvy::from_read_iter(text.as_bytes())
+        .map(|pair| {
+            let (key, value) = pair.map_err(|_| ": a line is not of the form KEY=value; quote values with spaces".to_owned())?;
+            let key = environment::PREFIXES.iter().find_map(|prefix| key.strip_prefix(prefix)).unwrap_or(&key);
+            Ok((key.to_ascii_lowercase(), value))
+        })
+        .collect()
+}
+
+fn property_pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+    let mut pairs = Vec::new();
+    for line in java_properties::PropertiesIter::new_with_encoding(text.as_bytes(), encoding_rs::UTF_8) {
+        let line = line.map_err(|error| match error.line_number() {
+            Some(number) => format!(", line {number}: {error}"),
+            None => format!(": {error}"),
+        })?;
+        if let java_properties::LineContent::KVPair(key, value) = line.consume_content() {
+            pairs.push((key, value));
+        }
+    }
+    Ok(pairs)
+}
+
+fn from_pairs(pairs: Vec<(String, String)>, separator: &str, defaults: &Value) -> Result<Value, String> {
+    let mut value = Value::Object(Map::new());
+    for (key, text) in pairs {
+        let path: Vec<&str> = key.split(separator).collect();
+        environment::insert(&mut value, defaults, &path, &text).map_err(|problem| format!(": key \"{key}\": {problem}"))?;
+    }
+    Ok(value)
+}

@@ -1,0 +1,331 @@
+//! The configuration: the older server's sections and keys, and ours. Read from a file in
+//! any of six formats, overridden by the environment, checked as a whole.
+
+mod environment;
+mod format;
+mod known;
+pub mod settings;
+mod validate;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use settings::Settings;
+
+/// As written. Names and defaults are those of the older server (A3).
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    pub sftpd: Sftpd,
+    pub common: Common,
+    pub data_provider: DataProvider,
+    pub httpd: Httpd,
+    pub command: Command,
+    pub plugins: Plugins,
+    /// `[plugin.NAME]`
+    pub plugin: Map<String, Value>,
+    /// `[hook.KIND]`
+    pub hook: Map<String, Value>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sftpd {
+    pub bind_port: u16,
+    pub bind_address: String,
+    /// Minutes; 0: none.
+    pub idle_timeout: u32,
+    /// Negative: unlimited; 0: six.
+    pub max_auth_tries: i32,
+    /// Octal.
+    pub umask: String,
+    /// What follows `SSH-2.0-`.
+    pub banner: String,
+    pub upload_mode: i32,
+    pub actions: Actions,
+    pub keys: Vec<HostKey>,
+    pub enable_scp: bool,
+    pub kex_algorithms: Vec<String>,
+    pub ciphers: Vec<String>,
+    pub macs: Vec<String>,
+    pub login_banner_file: String,
+    pub setstat_mode: i32,
+    pub enabled_ssh_commands: Vec<String>,
+    pub keyboard_interactive_auth_program: String,
+    pub keyboard_interactive_auth_hook: HookValue,
+    /// Connections that have not logged in; more evict the oldest.
+    pub max_half_open: usize,
+    pub max_channels: usize,
+}
+
+impl Default for Sftpd {
+    fn default() -> Self {
+        Self {
+            bind_port: 2022,
+            bind_address: String::new(),
+            idle_timeout: 15,
+            max_auth_tries: 0,
+            umask: "0022".to_owned(),
+            banner: String::new(),
+            upload_mode: 0,
+            actions: Actions::default(),
+            keys: Vec::new(),
+            enable_scp: false,
+            kex_algorithms: Vec::new(),
+            ciphers: Vec::new(),
+            macs: Vec::new(),
+            login_banner_file: String::new(),
+            setstat_mode: 0,
+            enabled_ssh_commands: ["md5sum", "sha1sum", "cd", "pwd"].map(str::to_owned).to_vec(),
+            keyboard_interactive_auth_program: String::new(),
+            keyboard_interactive_auth_hook: HookValue::default(),
+            max_half_open: 512,
+            max_channels: 64,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Actions {
+    pub execute_on: Vec<String>,
+    pub command: String,
+    pub http_notification_url: String,
+    pub hook: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HostKey {
+    #[serde(default)]
+    pub private_key: PathBuf,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Common {
+    /// Seconds that running transfers get when the server stops.
+    pub grace_time: u64,
+    pub post_connect_hook: HookValue,
+    pub post_disconnect_hook: HookValue,
+    pub startup_hook: HookValue,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DataProvider {
+    pub driver: String,
+    pub name: String,
+    pub host: String,
+    pub port: u16,
+    pub username: String,
+    pub password: String,
+    pub sslmode: i32,
+    pub connection_string: String,
+    pub connectionstring: String,
+    pub users_table: String,
+    pub manage_users: i32,
+    pub track_quota: i32,
+    pub pool_size: i32,
+    pub users_base_dir: String,
+    pub actions: Actions,
+    pub external_auth_program: String,
+    pub external_auth_hook: HookValue,
+    pub external_auth_scope: i32,
+    pub pre_login_program: String,
+    pub pre_login_hook: HookValue,
+    pub post_login_hook: HookValue,
+    pub post_login_scope: i32,
+    pub check_password_hook: HookValue,
+    pub check_password_scope: i32,
+}
+
+impl Default for DataProvider {
+    fn default() -> Self {
+        Self {
+            driver: "sqlite".to_owned(),
+            name: "tidegate.db".to_owned(),
+            host: String::new(),
+            port: 5432,
+            username: String::new(),
+            password: String::new(),
+            sslmode: 0,
+            connection_string: String::new(),
+            connectionstring: String::new(),
+            users_table: "users".to_owned(),
+            manage_users: 1,
+            track_quota: 2,
+            pool_size: 0,
+            users_base_dir: String::new(),
+            actions: Actions::default(),
+            external_auth_program: String::new(),
+            external_auth_hook: HookValue::default(),
+            external_auth_scope: 0,
+            pre_login_program: String::new(),
+            pre_login_hook: HookValue::default(),
+            post_login_hook: HookValue::default(),
+            post_login_scope: 0,
+            check_password_hook: HookValue::default(),
+            check_password_scope: 0,
+        }
+    }
+}
+
+/// The REST API is not part of this version; its keys are accepted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Httpd {
+    pub bind_port: u16,
+    pub bind_address: String,
+    pub templates_path: String,
+    pub static_files_path: String,
+    pub backups_path: String,
+}
+
+impl Default for Httpd {
+    fn default() -> Self {
+        Self {
+            bind_port: 8080,
+            bind_address: "127.0.0.1".to_owned(),
+            templates_path: "templates".to_owned(),
+            static_files_path: "static".to_owned(),
+            backups_path: "backups".to_owned(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Command {
+    /// Whether programs see the server's environment, as the older server's did (J-03).
+    pub inherit_env: bool,
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self { inherit_env: true }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Plugins {
+    /// Relative to the configuration directory.
+    pub directory: PathBuf,
+}
+
+impl Default for Plugins {
+    fn default() -> Self {
+        Self { directory: PathBuf::from("plugins") }
+    }
+}
+
+/// One hook or a chain of them: a program's path, a URL, or `plugin:NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum HookValue {
+    One(String),
+    Chain(Vec<String>),
+}
+
+impl Default for HookValue {
+    fn default() -> Self {
+        Self::One(String::new())
+    }
+}
+
+impl HookValue {
+    pub fn links(&self) -> Vec<String> {
+        let links = match self {
+            Self::One(link) => vec![link.clone()],
+            Self::Chain(links) => links.clone(),
+        };
+        links.into_iter().filter(|link| !link.trim().is_empty()).collect()
+    }
+}
+
+/// Where a configuration comes from, for messages.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// None: no file, only defaults and the environment.
+    pub path: Option<PathBuf>,
+    text: String,
+}
+
+impl Source {
+    /// `FILE, line N, key "KEY"`
+    pub fn place(&self, key: &str) -> String {
+        let Some(path) = &self.path else { return format!("key \"{key}\"") };
+        match known::line_of(&self.text, key) {
+            Some(line) => format!("{}, line {line}, key \"{key}\"", path.display()),
+            None => format!("{}, key \"{key}\"", path.display()),
+        }
+    }
+}
+
+/// Everything that is wrong, one sentence each.
+#[derive(Debug)]
+pub struct ConfigErrors(pub Vec<String>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// What was read, before it is validated.
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub source: Source,
+    /// Unknown keys, as sentences; errors unless the operator is lenient.
+    pub unknown: Vec<String>,
+}
+
+impl Loaded {
+    /// A configuration made by the program itself.
+    pub fn from_config(config: Config) -> Self {
+        Self { config, source: Source { path: None, text: String::new() }, unknown: Vec::new() }
+    }
+
+    /// `file`: a name without extension, or a path with one.
+    pub fn read(directory: &Path, file: Option<&str>, environment: &[(String, String)]) -> Result<Self, ConfigErrors> {
+        let one = |problem: String| ConfigErrors(vec![problem]);
+        let defaults = serde_json::to_value(Config::default()).map_err(|error| one(error.to_string()))?;
+        let (source, mut value) = match format::find(directory, file).map_err(one)? {
+            None => (Source { path: None, text: String::new() }, Value::Object(Map::new())),
+            Some(path) => {
+                let (text, value) = format::read(&path, &defaults).map_err(one)?;
+                (Source { path: Some(path), text }, value)
+            }
+        };
+        environment::apply(&mut value, &defaults, environment).map_err(one)?;
+        let unknown = known::unknown_keys(&value, &defaults)
+            .into_iter()
+            .map(|unknown| format!("{}: {}", source.place(&unknown.key), unknown.advice))
+            .collect();
+        let config = serde_path_to_error::deserialize(value)
+            .map_err(|error| one(format!("{}: {}", source.place(&error.path().to_string()), error.inner())))?;
+        Ok(Self { config, source, unknown })
+    }
+
+    /// The whole check. `lenient`: unknown keys are only warned of.
+    pub fn validate(&self, directory: &Path, lenient: bool) -> Result<Settings, ConfigErrors> {
+        let mut problems = if lenient { Vec::new() } else { self.unknown.clone() };
+        match validate::settings(&self.config, &self.source, directory) {
+            Ok(settings) if problems.is_empty() => Ok(settings),
+            Ok(_) => Err(ConfigErrors(problems)),
+            Err(ConfigErrors(more)) => {
+                problems.extend(more);
+                Err(ConfigErrors(problems))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

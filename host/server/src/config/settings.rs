@@ -1,0 +1,64 @@
+//! The configuration after it was checked: what the server is built from.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tidegate_core::files::SetAttributesPolicy;
+use tidegate_core::hook::OnError;
+use tidegate_core::hook::external_auth::Scope;
+use tidegate_hooks_legacy::Environment;
+use tidegate_hooks_wasm::PluginSettings;
+use tidegate_ssh::{Algorithms, SshCommands};
+use tidegate_storage::OverwriteMode;
+
+#[derive(Debug)]
+pub struct Settings {
+    pub bind_address: IpAddr,
+    pub bind_port: u16,
+    pub identification: String,
+    pub login_banner: Option<String>,
+    pub host_keys: Vec<PathBuf>,
+    pub algorithms: Algorithms,
+    pub commands: SshCommands,
+    pub max_auth_tries: Option<usize>,
+    pub idle_timeout: Option<Duration>,
+    pub max_half_open: usize,
+    pub max_channels: usize,
+    pub umask: u32,
+    pub overwrite: OverwriteMode,
+    pub set_attributes: SetAttributesPolicy,
+    pub grace_time: Duration,
+    pub database: DatabaseSettings,
+    pub users_base_dir: Option<String>,
+    pub external_auth: HookSettings,
+    pub external_auth_scope: Scope,
+    pub program_environment: Environment,
+    pub plugin_directory: PathBuf,
+    pub plugins: BTreeMap<String, PluginSettings>,
+    /// What the operator should know of, though it is no error.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseSettings {
+    Sqlite(PathBuf),
+    Memory,
+}
+
+/// The links of one hook point that the configuration names, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookSettings {
+    pub links: Vec<HookTarget>,
+    pub deadline: Duration,
+    pub on_error: OnError,
+    pub concurrency: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookTarget {
+    Program(String),
+    Http(String),
+    Plugin(String),
+}

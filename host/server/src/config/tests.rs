@@ -1,0 +1,130 @@
+//! Six formats with one meaning, and errors that say where and what to do.
+
+use super::*;
+
+const LEGACY_DEFAULT: &str = include_str!("testdata/legacy-default.json");
+
+fn read(name: &str, text: &str, environment: &[(&str, &str)]) -> Result<Settings, ConfigErrors> {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join(name), text).unwrap();
+    let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let base = name.split('.').next();
+    Loaded::read(directory.path(), base, &environment)?.validate(directory.path(), false)
+}
+
+fn check_error(name: &str, text: &str, expected: &[&str]) {
+    let error = read(name, text, &[]).unwrap_err().to_string();
+    for part in expected {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn every_format_says_the_same() {
+    // A1-24
+    for (name, text) in [
+        ("tidegate.toml", "[sftpd]\nbind_port = 2200\nidle_timeout = 3\nenabled_ssh_commands = [\"cd\"]\n"),
+        ("tidegate.yaml", "sftpd:\n  bind_port: 2200\n  idle_timeout: 3\n  enabled_ssh_commands: [cd]\n"),
+        ("tidegate.yml", "sftpd:\n  bind_port: 2200\n  idle_timeout: 3\n  enabled_ssh_commands:\n    - cd\n"),
+        ("tidegate.json", r#"{"sftpd":{"bind_port":2200,"idle_timeout":3,"enabled_ssh_commands":["cd"]}}"#),
+        ("tidegate.hcl", "sftpd {\n  bind_port = 2200\n  idle_timeout = 3\n  enabled_ssh_commands = [\"cd\"]\n}\n"),
+        ("tidegate.env", "SFTPD__BIND_PORT=2200\nTIDEGATE_SFTPD__IDLE_TIMEOUT=3\nSFTPGO_SFTPD__ENABLED_SSH_COMMANDS=cd\n"),
+        ("tidegate.properties", "sftpd.bind_port=2200\nsftpd.idle_timeout: 3\nsftpd.enabled_ssh_commands=cd\n"),
+    ] {
+        let settings = read(name, text, &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!((settings.bind_port, settings.idle_timeout), (2200, Some(std::time::Duration::from_secs(180))), "{name}");
+        assert!(settings.commands.parse(b"cd").is_some() && settings.commands.parse(b"pwd").is_none(), "{name}");
+    }
+}
+
+#[test]
+fn the_older_servers_default_file_is_taken_as_it_is() {
+    // A3-08
+    let settings = read("sftpgo.json", LEGACY_DEFAULT, &[]).unwrap();
+    assert_eq!(settings.bind_port, 2022);
+    assert!(matches!(settings.database, settings::DatabaseSettings::Sqlite(path) if path.ends_with("sftpgo.db")));
+}
+
+#[test]
+fn the_environment_overrides_and_ours_wins() {
+    // A3-02
+    let environment = [
+        ("SFTPGO_SFTPD__BIND_PORT", "1"),
+        ("TIDEGATE_SFTPD__BIND_PORT", "2"),
+        ("SFTPGO_SFTPD__ENABLED_SSH_COMMANDS", "pwd,cd"),
+        ("SFTPGO_AUTHD__SOMETHING", "x"),
+        ("TIDEGATE_COMMAND__INHERIT_ENV", "0"),
+    ];
+    let settings = read("tidegate.toml", "[sftpd]\nbind_port = 9\n", &environment).unwrap();
+    assert_eq!(settings.bind_port, 2);
+    assert!(settings.commands.parse(b"pwd").is_some());
+    assert_eq!(settings.program_environment, tidegate_hooks_legacy::Environment::Cleared);
+    let error = read("tidegate.toml", "", &[("TIDEGATE_SFTPD__BIND_PORT", "many")]).unwrap_err().to_string();
+    assert!(error.contains("TIDEGATE_SFTPD__BIND_PORT") && error.contains("not an integer"), "{error}");
+}
+
+#[test]
+fn unknown_keys_are_named_with_the_nearest() {
+    check_error("tidegate.toml", "[sftpd]\n\nbind_prot = 1\n", &["tidegate.toml", "line 3", "sftpd.bind_prot", "\"bind_port\""]);
+    check_error("tidegate.yaml", "sfptd:\n  bind_port: 1\n", &["line 1", "\"sfptd\"", "\"sftpd\""]);
+    check_error("tidegate.json", r#"{"sftpd":{"keys":[{"private":"x"}]}}"#, &["sftpd.keys.private", "private_key"]);
+    check_error("tidegate.toml", "[sftpd]\nqqqqqqqqqqqqqq = 1\n", &["remove it"]);
+}
+
+#[test]
+fn syntax_errors_have_a_line() {
+    check_error("tidegate.toml", "[sftpd]\nbind_port = \n", &["tidegate.toml, line 2"]);
+    check_error("tidegate.json", "{\n\"sftpd\": {,}\n}", &["tidegate.json, line 2"]);
+    check_error("tidegate.yaml", "sftpd:\n  - bind_port: [\n", &["tidegate.yaml, line"]);
+    check_error("tidegate.hcl", "sftpd {\n  bind_port = = 1\n}\n", &["tidegate.hcl, line 2"]);
+    check_error("tidegate.env", "this is no assignment\n", &["KEY=value"]);
+    check_error("tidegate.toml", "\u{0}", &["tidegate.toml"]);
+    check_error("tidegate.json", "[]", &["sections"]);
+}
+
+#[test]
+fn values_are_checked_all_at_once() {
+    check_error(
+        "tidegate.toml",
+        "[sftpd]\nbind_address = \"nowhere\"\nciphers = [\"3des-cbc\"]\nsetstat_mode = 7\n[data_provider]\ndriver = \"mysql\"\n",
+        &["\"nowhere\" is not an IP address", "\"3des-cbc\" is not supported", "setstat_mode", "\"mysql\" is not supported by this version", "line 6"],
+    );
+    check_error("tidegate.toml", "[sftpd]\nbind_port = 70000\n", &["line 2", "sftpd.bind_port"]);
+    check_error("tidegate.toml", "[sftpd]\nbind_port = \"x\"\n", &["sftpd.bind_port", "invalid type"]);
+    check_error("tidegate.toml", "[data_provider]\nexternal_auth_hook = \"hook.sh\"\n", &["not an absolute path"]);
+    check_error("tidegate.toml", "[data_provider]\nexternal_auth_hook = [\"plugin:\"]\n", &["needs a name"]);
+    check_error("tidegate.toml", "[data_provider]\nexternal_auth_hook = \"/nonexistent/x\"\n", &["/nonexistent/x"]);
+    check_error(
+        "tidegate.toml",
+        "[data_provider]\nexternal_auth_hook = \"plugin:a\"\nexternal_auth_program = \"plugin:b\"\n",
+        &["older name"],
+    );
+    check_error("tidegate.toml", "[hook.external-auth]\non_error = \"accept\"\n", &["\"deny\" or \"skip\""]);
+    check_error("tidegate.toml", "[hook.external]\non_error = \"deny\"\n", &["no such hook"]);
+    check_error("tidegate.toml", "[plugin.x]\ngrants = [\"all\"]\n", &["plugin.x"]);
+}
+
+#[test]
+fn a_hook_that_this_version_lacks_is_refused() {
+    // Ignoring it would open a door.
+    check_error("tidegate.toml", "[data_provider]\npre_login_hook = \"/bin/true\"\n", &["pre_login_hook", "does not have this feature"]);
+}
+
+#[test]
+fn odd_values_of_the_older_server_are_warned_of() {
+    // A3-07, A3-14
+    let settings = read("tidegate.toml", "[sftpd]\nupload_mode = 9\numask = \"abc\"\n[data_provider]\nexternal_auth_scope = 99\n", &[]).unwrap();
+    assert_eq!(settings.warnings.len(), 3, "{:?}", settings.warnings);
+    assert_eq!(settings.umask, 0o022);
+}
+
+#[test]
+fn two_files_are_one_too_many() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("tidegate.toml"), "").unwrap();
+    std::fs::write(directory.path().join("tidegate.json"), "{}").unwrap();
+    let error = Loaded::read(directory.path(), None, &[]).unwrap_err().to_string();
+    assert!(error.contains("two configuration files"), "{error}");
+    Loaded::read(directory.path(), Some("tidegate.toml"), &[]).unwrap();
+    assert!(Loaded::read(directory.path(), Some("other"), &[]).is_err());
+}

@@ -1,0 +1,355 @@
+//! The whole check of a configuration, before anything is started. Every problem is found,
+//! not only the first.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tidegate_core::files::SetAttributesPolicy;
+use tidegate_core::hook::OnError;
+use tidegate_core::hook::external_auth::Scope;
+use tidegate_hooks_legacy::{Environment, HttpHook, ProgramHook};
+use tidegate_hooks_wasm::PluginSettings;
+use tidegate_ssh::{Algorithms, SshCommands, host_keys};
+use tidegate_storage::OverwriteMode;
+
+use super::settings::{DatabaseSettings, HookSettings, HookTarget};
+use super::{Actions, Config, ConfigErrors, Settings, Source};
+use crate::version;
+
+const DEFAULT_AUTH_TRIES: usize = 6;
+/// Of programs and web servers that decide logins (J-09).
+const EXTERNAL_AUTH_DEADLINE: Duration = Duration::from_secs(60);
+const EXTERNAL_AUTH: &str = "external-auth";
+
+/// Collects problems while the settings are built.
+struct Check<'a> {
+    source: &'a Source,
+    problems: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Check<'_> {
+    fn problem(&mut self, key: &str, text: impl std::fmt::Display) {
+        self.problems.push(format!("{}: {text}", self.source.place(key)));
+    }
+
+    fn warning(&mut self, key: &str, text: impl std::fmt::Display) {
+        self.warnings.push(format!("{}: {text}", self.source.place(key)));
+    }
+
+    /// For keys of features that this version does not have: set, they are errors, because
+    /// ignoring a hook would open a door.
+    fn unsupported(&mut self, key: &str, is_set: bool) {
+        if is_set {
+            self.problem(key, "this version of the server does not have this feature; remove the key");
+        }
+    }
+}
+
+pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Settings, ConfigErrors> {
+    let mut check = Check { source, problems: Vec::new(), warnings: Vec::new() };
+    refuse_unsupported(config, &mut check);
+    let settings = Settings {
+        bind_address: bind_address(config, &mut check),
+        bind_port: config.sftpd.bind_port,
+        identification: identification(config, &mut check),
+        login_banner: login_banner(config, directory, &mut check),
+        host_keys: host_key_paths(config, directory, &mut check),
+        algorithms: algorithms(config, &mut check)?,
+        commands: commands(config, &mut check),
+        max_auth_tries: match config.sftpd.max_auth_tries {
+            0 => Some(DEFAULT_AUTH_TRIES),
+            tries => usize::try_from(tries).ok(),
+        },
+        idle_timeout: minutes(config.sftpd.idle_timeout),
+        max_half_open: at_least_one("sftpd.max_half_open", config.sftpd.max_half_open, &mut check),
+        max_channels: at_least_one("sftpd.max_channels", config.sftpd.max_channels, &mut check),
+        umask: umask(config, &mut check),
+        overwrite: upload_mode(config, &mut check),
+        set_attributes: setstat_mode(config, &mut check),
+        grace_time: Duration::from_secs(config.common.grace_time),
+        database: database(config, directory, &mut check),
+        users_base_dir: users_base_dir(config, &mut check),
+        external_auth: external_auth(config, &mut check),
+        external_auth_scope: scope(config, &mut check),
+        program_environment: if config.command.inherit_env { Environment::Inherited } else { Environment::Cleared },
+        plugin_directory: directory.join(&config.plugins.directory),
+        plugins: plugins(config, &mut check),
+        warnings: Vec::new(),
+    };
+    if check.problems.is_empty() {
+        Ok(Settings { warnings: check.warnings, ..settings })
+    } else {
+        Err(ConfigErrors(check.problems))
+    }
+}
+
+fn refuse_unsupported(config: &Config, check: &mut Check<'_>) {
+    let Config { sftpd, common, data_provider: provider, .. } = config;
+    check.unsupported("sftpd.actions", sftpd.actions != Actions::default());
+    check.unsupported("sftpd.enable_scp", sftpd.enable_scp);
+    check.unsupported("sftpd.keyboard_interactive_auth_program", !sftpd.keyboard_interactive_auth_program.is_empty());
+    check.unsupported("sftpd.keyboard_interactive_auth_hook", !sftpd.keyboard_interactive_auth_hook.links().is_empty());
+    check.unsupported("common.post_connect_hook", !common.post_connect_hook.links().is_empty());
+    check.unsupported("common.post_disconnect_hook", !common.post_disconnect_hook.links().is_empty());
+    check.unsupported("common.startup_hook", !common.startup_hook.links().is_empty());
+    check.unsupported("data_provider.actions", provider.actions != Actions::default());
+    check.unsupported("data_provider.pre_login_program", !provider.pre_login_program.is_empty());
+    check.unsupported("data_provider.pre_login_hook", !provider.pre_login_hook.links().is_empty());
+    check.unsupported("data_provider.post_login_hook", !provider.post_login_hook.links().is_empty());
+    check.unsupported("data_provider.check_password_hook", !provider.check_password_hook.links().is_empty());
+    check.unsupported("data_provider.users_table", provider.users_table != "users");
+    check.unsupported("data_provider.manage_users", provider.manage_users != 1);
+}
+
+fn bind_address(config: &Config, check: &mut Check<'_>) -> IpAddr {
+    match config.sftpd.bind_address.as_str() {
+        // All interfaces; a dual-stack socket serves IPv4 as well.
+        "" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        text => text.trim_matches(['[', ']']).parse().unwrap_or_else(|_| {
+            check.problem("sftpd.bind_address", format!("\"{text}\" is not an IP address; leave it empty for all interfaces"));
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+        }),
+    }
+}
+
+fn identification(config: &Config, check: &mut Check<'_>) -> String {
+    let text = config.sftpd.banner.trim();
+    if text.is_empty() {
+        return version::IDENTIFICATION.to_owned();
+    }
+    // RFC 4253 §4.2: printable US-ASCII, 255 characters in all.
+    if text.len() > 200 || !text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        check.problem("sftpd.banner", "must be at most 200 printable ASCII characters");
+    }
+    text.to_owned()
+}
+
+/// A3-23: an unreadable file is only warned of.
+fn login_banner(config: &Config, directory: &Path, check: &mut Check<'_>) -> Option<String> {
+    let file = config.sftpd.login_banner_file.as_str();
+    if file.is_empty() {
+        return None;
+    }
+    match std::fs::read_to_string(directory.join(file)) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            check.warning("sftpd.login_banner_file", format!("there will be no banner: {error}"));
+            None
+        }
+    }
+}
+
+fn host_key_paths(config: &Config, directory: &Path, check: &mut Check<'_>) -> Vec<std::path::PathBuf> {
+    if config.sftpd.keys.is_empty() {
+        return host_keys::DEFAULT_FILES.iter().map(|name| directory.join(name)).collect();
+    }
+    if config.sftpd.keys.iter().any(|key| key.private_key.as_os_str().is_empty()) {
+        check.problem("sftpd.keys", "every key needs a private_key, which is the path of a file");
+    }
+    config.sftpd.keys.iter().map(|key| directory.join(&key.private_key)).collect()
+}
+
+fn algorithms(config: &Config, check: &mut Check<'_>) -> Result<Algorithms, ConfigErrors> {
+    let sftpd = &config.sftpd;
+    Algorithms::from_names(&sftpd.kex_algorithms, &sftpd.ciphers, &sftpd.macs).or_else(|error| {
+        check.problem(&format!("sftpd.{}", error.key), &error);
+        Algorithms::from_names(&[], &[], &[]).map_err(|error| ConfigErrors(vec![error.to_string()]))
+    })
+}
+
+/// A3-25: names that there are not are warned of.
+fn commands(config: &Config, check: &mut Check<'_>) -> SshCommands {
+    let (commands, unknown) = SshCommands::from_names(&config.sftpd.enabled_ssh_commands);
+    for name in unknown {
+        check.warning("sftpd.enabled_ssh_commands", format!("\"{name}\" is not a command of this version; it is ignored"));
+    }
+    commands
+}
+
+fn minutes(minutes: u32) -> Option<Duration> {
+    (minutes > 0).then(|| Duration::from_secs(60 * u64::from(minutes)))
+}
+
+fn at_least_one(key: &str, value: usize, check: &mut Check<'_>) -> usize {
+    if value == 0 {
+        check.problem(key, "must be at least 1");
+    }
+    value
+}
+
+/// A3-14: a bad value is only warned of.
+fn umask(config: &Config, check: &mut Check<'_>) -> u32 {
+    match u32::from_str_radix(config.sftpd.umask.trim(), 8) {
+        Ok(umask) if umask <= 0o777 => umask,
+        _ => {
+            check.warning("sftpd.umask", format!("\"{}\" is not octal; 0022 is used", config.sftpd.umask));
+            0o022
+        }
+    }
+}
+
+/// A3-07: a value out of range is only warned of.
+fn upload_mode(config: &Config, check: &mut Check<'_>) -> OverwriteMode {
+    match config.sftpd.upload_mode {
+        0 => OverwriteMode::Standard,
+        1 => OverwriteMode::Atomic,
+        2 => OverwriteMode::AtomicWithResume,
+        other => {
+            check.warning("sftpd.upload_mode", format!("{other} is not 0, 1 or 2; 0 is used"));
+            OverwriteMode::Standard
+        }
+    }
+}
+
+fn setstat_mode(config: &Config, check: &mut Check<'_>) -> SetAttributesPolicy {
+    match config.sftpd.setstat_mode {
+        // 2 ignores what a storage cannot do; local files can do all of it.
+        0 | 2 => SetAttributesPolicy::Apply,
+        1 => SetAttributesPolicy::Ignore,
+        other => {
+            check.problem("sftpd.setstat_mode", format!("{other} is not 0, 1 or 2"));
+            SetAttributesPolicy::Apply
+        }
+    }
+}
+
+fn database(config: &Config, directory: &Path, check: &mut Check<'_>) -> DatabaseSettings {
+    let provider = &config.data_provider;
+    match provider.driver.as_str() {
+        "sqlite" if provider.name.is_empty() => {
+            check.problem("data_provider.name", "must name a file, such as \"tidegate.db\"");
+            DatabaseSettings::Memory
+        }
+        "sqlite" => DatabaseSettings::Sqlite(directory.join(&provider.name)),
+        "memory" => DatabaseSettings::Memory,
+        other => {
+            let known = ["postgresql", "mysql", "bolt"].contains(&other);
+            let text = if known { "is not supported by this version" } else { "is not a driver" };
+            check.problem("data_provider.driver", format!("\"{other}\" {text}; use \"sqlite\" or \"memory\""));
+            DatabaseSettings::Memory
+        }
+    }
+}
+
+fn users_base_dir(config: &Config, check: &mut Check<'_>) -> Option<String> {
+    let base = config.data_provider.users_base_dir.as_str();
+    if base.is_empty() {
+        return None;
+    }
+    if !base.starts_with('/') {
+        check.problem("data_provider.users_base_dir", "must be an absolute path");
+    }
+    Some(base.to_owned())
+}
+
+/// A3-07: a value out of range is only warned of. 8 is for TLS certificates, which SSH has not.
+fn scope(config: &Config, check: &mut Check<'_>) -> Scope {
+    match u8::try_from(config.data_provider.external_auth_scope) {
+        Ok(bits @ 0..=15) => Scope::from_bits(bits),
+        _ => {
+            let text = format!("{} is not between 0 and 7; 0 (all methods) is used", config.data_provider.external_auth_scope);
+            check.warning("data_provider.external_auth_scope", text);
+            Scope::default()
+        }
+    }
+}
+
+/// `[hook.external-auth]`
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct HookSection {
+    /// Seconds.
+    timeout: u64,
+    on_error: String,
+    concurrency: usize,
+}
+
+impl Default for HookSection {
+    fn default() -> Self {
+        Self { timeout: EXTERNAL_AUTH_DEADLINE.as_secs(), on_error: "deny".to_owned(), concurrency: 64 }
+    }
+}
+
+fn external_auth(config: &Config, check: &mut Check<'_>) -> HookSettings {
+    let section = hook_section(config, check);
+    let on_error = match section.on_error.as_str() {
+        "deny" => OnError::Deny,
+        "skip" => OnError::Skip,
+        other => {
+            check.problem("hook.external-auth.on_error", format!("\"{other}\" is not \"deny\" or \"skip\""));
+            OnError::Deny
+        }
+    };
+    if !(1..=300).contains(&section.timeout) {
+        check.problem("hook.external-auth.timeout", "must be between 1 and 300 seconds");
+    }
+    let deadline = Duration::from_secs(section.timeout);
+    let (key, values) = external_auth_values(config, check);
+    let links = values.iter().filter_map(|value| match hook_target(value, deadline) {
+        Ok(target) => Some(target),
+        Err(problem) => {
+            check.problem(key, problem);
+            None
+        }
+    });
+    let links = links.collect();
+    HookSettings { links, deadline, on_error, concurrency: at_least_one("hook.external-auth.concurrency", section.concurrency, check) }
+}
+
+fn hook_section(config: &Config, check: &mut Check<'_>) -> HookSection {
+    let mut section = HookSection::default();
+    for (kind, value) in &config.hook {
+        if kind.replace('_', "-") != EXTERNAL_AUTH {
+            check.problem(&format!("hook.{kind}"), format!("there is no such hook; this version has \"{EXTERNAL_AUTH}\""));
+            continue;
+        }
+        match serde_json::from_value(value.clone()) {
+            Ok(read) => section = read,
+            Err(error) => check.problem(&format!("hook.{kind}"), error),
+        }
+    }
+    section
+}
+
+/// J-10: two names for one thing.
+fn external_auth_values(config: &Config, check: &mut Check<'_>) -> (&'static str, Vec<String>) {
+    let provider = &config.data_provider;
+    let (old, new) = (provider.external_auth_program.trim(), provider.external_auth_hook.links());
+    if old.is_empty() {
+        return ("data_provider.external_auth_hook", new);
+    }
+    if !new.is_empty() && new != [old] {
+        let text = "is an older name of external_auth_hook, and the two differ; remove one";
+        check.problem("data_provider.external_auth_program", text);
+    }
+    ("data_provider.external_auth_program", vec![old.to_owned()])
+}
+
+/// B0-01, A3-46
+fn hook_target(value: &str, deadline: Duration) -> Result<HookTarget, String> {
+    let value = value.trim();
+    if let Some(name) = value.strip_prefix("plugin:") {
+        return if name.is_empty() { Err("\"plugin:\" needs a name after it".to_owned()) } else { Ok(HookTarget::Plugin(name.to_owned())) };
+    }
+    if value.starts_with("http") {
+        return HttpHook::new(value, deadline).map(|_| HookTarget::Http(value.to_owned())).map_err(|error| error.to_string());
+    }
+    ProgramHook::new(value, Environment::Cleared, deadline)
+        .map(|_| HookTarget::Program(value.to_owned()))
+        .map_err(|error| error.to_string())
+}
+
+fn plugins(config: &Config, check: &mut Check<'_>) -> BTreeMap<String, PluginSettings> {
+    let mut plugins = BTreeMap::new();
+    for (name, value) in &config.plugin {
+        match PluginSettings::from_value(value.clone()) {
+            Ok(settings) => drop(plugins.insert(name.clone(), settings)),
+            Err(error) => check.problem(&format!("plugin.{name}"), error),
+        }
+    }
+    plugins
+}

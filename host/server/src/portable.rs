@@ -1,0 +1,97 @@
+//! `tidegate portable`: one directory, one user, nothing kept (A17).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use rand::seq::IndexedRandom;
+use serde_json::json;
+use tidegate_core::account::AccountDraft;
+use tidegate_core::hook::Chain;
+use tidegate_core::hook::external_auth::Scope;
+use tidegate_core::secret::Secret;
+use tidegate_ssh::host_keys;
+use tidegate_storage::LocalStorageSettings;
+
+use crate::config::settings::DatabaseSettings;
+use crate::config::{Config, Loaded};
+use crate::wire::{self, Stores};
+use crate::{serve, shutdown};
+
+const DEFAULT_USER: &str = "user";
+const MAX_AUTH_TRIES: i32 = 12;
+const PASSWORD_LENGTH: usize = 12;
+/// Without letters that look alike.
+const PASSWORD_ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+
+#[derive(Debug, clap::Args)]
+pub struct PortableArguments {
+    /// The directory to serve
+    #[arg(short, long, default_value = ".")]
+    directory: PathBuf,
+    /// The user name
+    #[arg(short, long, default_value = DEFAULT_USER)]
+    username: String,
+    /// The password; generated and shown if neither it nor a key is given
+    #[arg(short, long, env = "TIDEGATE_PORTABLE_PASSWORD", hide_env_values = true)]
+    password: Option<String>,
+    /// A public key of the user, as a line or a file (repeatable)
+    #[arg(short = 'k', long)]
+    public_key: Vec<String>,
+    /// What the user may do; "*" means everything
+    #[arg(short = 'g', long, value_delimiter = ',', default_value = "list,download")]
+    permissions: Vec<String>,
+    /// The port; 0 means any
+    #[arg(short = 's', long, default_value_t = 0)]
+    sftpd_port: u16,
+    /// The address to listen on; all interfaces by default
+    #[arg(long, default_value = "")]
+    bind_address: String,
+    /// SSH commands to enable; "*" means all
+    #[arg(short = 'c', long, value_delimiter = ',', default_value = "md5sum,sha1sum,cd,pwd")]
+    ssh_commands: Vec<String>,
+    /// The log file; empty means no log
+    #[arg(short, long, default_value = "")]
+    pub log_file_path: String,
+}
+
+pub async fn run(arguments: PortableArguments) -> anyhow::Result<()> {
+    let directory = arguments.directory.canonicalize().with_context(|| {
+        format!("the directory {} cannot be served; name one that exists with --directory", arguments.directory.display())
+    })?;
+    ensure!(directory.is_dir(), "{} is not a directory; name one with --directory", directory.display());
+    let mut config = Config::default();
+    config.sftpd.bind_port = arguments.sftpd_port;
+    config.sftpd.bind_address = arguments.bind_address;
+    config.sftpd.max_auth_tries = MAX_AUTH_TRIES;
+    config.sftpd.enabled_ssh_commands = arguments.ssh_commands;
+    let settings = Loaded::from_config(config).validate(&directory, false)?;
+    let stores = Stores::open(&DatabaseSettings::Memory, None)?;
+
+    let generated = (arguments.password.is_none() && arguments.public_key.is_empty()).then(generate_password);
+    let mut draft = AccountDraft::new(&arguments.username);
+    draft.set("home_dir", json!(directory));
+    draft.set_permissions("/", &arguments.permissions);
+    draft.set("public_keys", json!(crate::cli::public_key_lines(&arguments.public_key)?));
+    if let Some(password) = arguments.password.as_ref().or(generated.as_ref()) {
+        draft.set_clear_password(Secret::new(password.as_str()));
+    }
+    stores.accounts.add(draft).await?;
+
+    let chain = Arc::new(Chain::default());
+    let login = wire::login_service(&stores, chain, Scope::default(), LocalStorageSettings::default(), &settings)?;
+    let stop = shutdown::on_signals().context("signals cannot be handled")?;
+    println!("Serving {} to user \"{}\"", directory.display(), arguments.username);
+    if let Some(password) = generated {
+        println!("Password: {password}");
+    }
+    serve::listen_with(settings, vec![host_keys::ephemeral()?], login, stop, |address| {
+        println!("Listening on {address}; stop with Ctrl-C");
+    })
+    .await
+}
+
+fn generate_password() -> String {
+    let mut random = rand::rng();
+    (0..PASSWORD_LENGTH).filter_map(|_| PASSWORD_ALPHABET.choose(&mut random)).copied().map(char::from).collect()
+}
