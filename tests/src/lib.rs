@@ -1,1 +1,14 @@
+//! A server as a user starts it, and the clients that users have.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+pub mod clients;
+pub mod raw_sftp;
+pub mod server;
+pub mod tools;

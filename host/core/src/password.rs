@@ -98,7 +98,9 @@ impl PasswordHash {
 }
 
 fn matches_argon2id(hash: &str, clear: &[u8]) -> bool {
-    let Ok(parsed) = PhcString::new(hash) else { return false };
+    let Ok(parsed) = PhcString::new(hash) else {
+        return false;
+    };
     let memory = parsed.params.get_decimal("m").unwrap_or(u32::MAX);
     memory <= MAX_ARGON2_MEMORY_KIB && Argon2::default().verify_password(clear, &parsed).is_ok()
 }
@@ -116,8 +118,12 @@ fn matches_pbkdf2(hash: &str, clear: &[u8], derive: fn(&[u8], &[u8], u32, &mut [
     else {
         return false;
     };
-    let Ok(iterations @ 1..=MAX_PBKDF2_ITERATIONS) = iterations.parse::<u32>() else { return false };
-    let Ok(expected) = STANDARD.decode(expected) else { return false };
+    let Ok(iterations @ 1..=MAX_PBKDF2_ITERATIONS) = iterations.parse::<u32>() else {
+        return false;
+    };
+    let Ok(expected) = STANDARD.decode(expected) else {
+        return false;
+    };
     if expected.is_empty() || expected.len() > size {
         return false;
     }
@@ -129,7 +135,9 @@ fn matches_pbkdf2(hash: &str, clear: &[u8], derive: fn(&[u8], &[u8], u32, &mut [
 /// The shape is checked first because the library panics on salts outside the alphabet.
 fn matches_md5_crypt(hash: &str, clear: &[u8]) -> bool {
     let in_alphabet = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"./".contains(&byte));
-    let Some((salt, digest)) = hash.strip_prefix("$1$").and_then(|rest| rest.split_once('$')) else { return false };
+    let Some((salt, digest)) = hash.strip_prefix("$1$").and_then(|rest| rest.split_once('$')) else {
+        return false;
+    };
     let well_formed = salt.len() <= 8 && digest.len() == 22 && in_alphabet(salt) && in_alphabet(digest);
     well_formed && pwhash::md5_crypt::verify(clear, hash)
 }
@@ -172,7 +180,11 @@ mod tests {
         // From crypt(3)
         check("$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "password", true);
         check("$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "passwore", false);
-        check("$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1", "Hello world!", true);
+        check(
+            "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
+            "Hello world!",
+            true,
+        );
         check("$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5", "Hello world!", true);
         check("$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5", "hello world!", false);
     }

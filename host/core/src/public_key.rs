@@ -136,7 +136,13 @@ mod tests {
 
     #[test]
     fn other_lines_are_refused() {
-        for line in ["", "ssh-ed25519", "ssh-ed25519 !!!", "hello world", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio"] {
+        for line in [
+            "",
+            "ssh-ed25519",
+            "ssh-ed25519 !!!",
+            "hello world",
+            "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio",
+        ] {
             assert!(PublicKey::parse(line).is_err(), "{line}");
         }
     }

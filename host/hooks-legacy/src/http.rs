@@ -98,7 +98,12 @@ impl Hook<ExternalAuth> for HttpHook {
     }
 
     fn description(&self) -> HookDescription {
-        HookDescription { adapter: "http", target: self.name.clone(), deadline: self.deadline, health: "ready".to_owned() }
+        HookDescription {
+            adapter: "http",
+            target: self.name.clone(),
+            deadline: self.deadline,
+            health: "ready".to_owned(),
+        }
     }
 
     /// A11-11: 200 and a user, or a denial. A server error is a failure, not a denial.

@@ -79,7 +79,9 @@ pub fn external_auth_answer(answer: &[u8]) -> Result<ExternalAuthVerdict, HookEr
     }
     let draft = AccountDraft::from_json(&text).map_err(|error| HookError::BadOutput(error.to_string()))?;
     if draft.username().is_empty() {
-        return Ok(ExternalAuthVerdict::Reject(Denial { reason: "the hook answered with an empty username".to_owned() }));
+        return Ok(ExternalAuthVerdict::Reject(Denial {
+            reason: "the hook answered with an empty username".to_owned(),
+        }));
     }
     Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft))))
 }
@@ -129,7 +131,9 @@ mod tests {
         // A11-04, A11-06, B15, B17
         let check = |answer: &str, expected: &str| {
             let outcome = match external_auth_answer(answer.as_bytes()) {
-                Ok(ExternalAuthVerdict::Accept(Some(draft))) => format!("accept {}", draft.username()),
+                Ok(ExternalAuthVerdict::Accept(Some(draft))) => {
+                    format!("accept {}", draft.username())
+                }
                 Ok(ExternalAuthVerdict::Reject(_)) => "reject".to_owned(),
                 Ok(other) => format!("{other:?}"),
                 Err(error) => error.kind().to_owned(),

@@ -24,7 +24,9 @@ pub enum LoadError {
     Invalid(String),
     #[error("it exports no hook; it has to export one of: {known}{found}")]
     NoHook { known: &'static str, found: String },
-    #[error("it is made for version {version} of the hooks, this server speaks {TRACK}x; rebuild it with this server's wit/")]
+    #[error(
+        "it is made for version {version} of the hooks, this server speaks {TRACK}x; rebuild it with this server's wit/"
+    )]
     OtherTrack { version: String },
     #[error("it needs something that this server does not offer: {0}")]
     Unlinkable(String),
@@ -58,8 +60,12 @@ pub fn exported_hooks(engine: &Engine, component: &Component) -> Result<Vec<Stri
     for (name, export) in exports.exports(engine) {
         let hook = name.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@'));
         match (hook, &export.ty) {
-            (Some((hook, version)), ComponentItem::ComponentInstance(_)) if version.starts_with(TRACK) => hooks.push(hook.to_owned()),
-            (Some((_, version)), _) => return Err(LoadError::OtherTrack { version: version.to_owned() }),
+            (Some((hook, version)), ComponentItem::ComponentInstance(_)) if version.starts_with(TRACK) => {
+                hooks.push(hook.to_owned())
+            }
+            (Some((_, version)), _) => {
+                return Err(LoadError::OtherTrack { version: version.to_owned() });
+            }
             (None, _) => others.push(name.to_owned()),
         }
     }

@@ -138,7 +138,9 @@ impl PluginDirectory {
     async fn refresh_one(self: &Arc<Self>, name: &str) {
         let (bytes, settings_text) = match self.read(name) {
             Ok(read) => read,
-            Err(error) => return self.report(name, Seen { digest: String::new(), settings: None, error: Some(error) }),
+            Err(error) => {
+                return self.report(name, Seen { digest: String::new(), settings: None, error: Some(error) });
+            }
         };
         let digest = hexadecimal(&Sha256::digest(&bytes));
         let seen = self.lock().seen.get(name).cloned();
@@ -175,7 +177,8 @@ impl PluginDirectory {
         if let Some(error) = &seen.error {
             let in_service = self.link(name).loaded().is_some();
             let consequence = if in_service { "; the version before it stays in service" } else { "" };
-            let message = format!("the plugin {}/{name}.wasm was not loaded: {error}{consequence}", self.directory.display());
+            let message =
+                format!("the plugin {}/{name}.wasm was not loaded: {error}{consequence}", self.directory.display());
             tracing::error!(sender = "plugins", plugin = name, message);
         }
         self.lock().seen.insert(name.to_owned(), seen);
@@ -201,13 +204,20 @@ impl PluginDirectory {
         Ok((bytes, settings))
     }
 
-    async fn load(&self, name: &str, bytes: Vec<u8>, settings: Option<&str>, digest: &str) -> Result<Loaded, LoadError> {
+    async fn load(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        settings: Option<&str>,
+        digest: &str,
+    ) -> Result<Loaded, LoadError> {
         let settings = self.settings(name, settings)?;
         let engine = self.engine.clone();
         let compiled = tokio::task::spawn_blocking(move || component_file::compile(&engine, &bytes)).await;
         let component = compiled.map_err(|error| LoadError::Invalid(error.to_string()))??;
         let hooks = component_file::exported_hooks(&self.engine, &component)?;
-        let unlinkable = |error: wasmtime::Error| LoadError::Unlinkable(format!("{error:#}").lines().collect::<Vec<_>>().join(" "));
+        let unlinkable =
+            |error: wasmtime::Error| LoadError::Unlinkable(format!("{error:#}").lines().collect::<Vec<_>>().join(" "));
         let instance = self.linker.instantiate_pre(&component).map_err(unlinkable)?;
         let calls = Semaphore::new(settings.limits.concurrency);
         let PluginPorts { passwords, store } = self.ports.clone();
@@ -220,7 +230,8 @@ impl PluginDirectory {
             None
         };
         for hook in hooks.iter().filter(|hook| *hook != EXTERNAL_AUTH) {
-            let message = format!("the plugin \"{name}\" exports \"{hook}\", which this version of the server never calls");
+            let message =
+                format!("the plugin \"{name}\" exports \"{hook}\", which this version of the server never calls");
             tracing::warn!(sender = "plugins", plugin = name, message);
         }
         Ok(Loaded { engine: self.engine.clone(), shared, digest: digest.to_owned(), hooks, external_auth, calls })
@@ -245,7 +256,8 @@ impl PluginDirectory {
             state.links.iter().filter(|(name, link)| !present.contains(*name) && link.loaded().is_some()).collect();
         for (name, link) in missing {
             link.replace(None);
-            let message = format!("the plugin \"{name}\" was removed; what it decided is refused until the server is restarted");
+            let message =
+                format!("the plugin \"{name}\" was removed; what it decided is refused until the server is restarted");
             tracing::error!(sender = "plugins", plugin = name, message);
         }
     }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use tidegate_core::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
@@ -12,8 +11,8 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
 use crate::settings::Limits;
-use crate::v0_1::external_auth;
 use crate::v0_1::Shared;
+use crate::v0_1::external_auth;
 
 /// A component that passed every check.
 pub struct Loaded {
@@ -73,7 +72,9 @@ impl Hook<ExternalAuth> for PluginHook {
     }
 
     async fn call(&self, event: &ExternalAuth) -> Result<ExternalAuthVerdict, HookError> {
-        let Some(loaded) = self.loaded() else { return Err(HookError::Unavailable("the plugin is not loaded".to_owned())) };
+        let Some(loaded) = self.loaded() else {
+            return Err(HookError::Unavailable("the plugin is not loaded".to_owned()));
+        };
         let Some(export) = &loaded.external_auth else {
             return Err(HookError::Unavailable("the plugin does not export this hook".to_owned()));
         };
@@ -85,4 +86,3 @@ impl Hook<ExternalAuth> for PluginHook {
         tokio::time::timeout(deadline, call).await.unwrap_or(Err(HookError::Timeout(deadline)))
     }
 }
-

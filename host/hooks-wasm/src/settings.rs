@@ -67,7 +67,8 @@ pub struct SettingsError(String);
 
 impl PluginSettings {
     pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
-        let settings: Self = toml::from_str(text).map_err(|error| SettingsError(error.to_string().trim().to_owned()))?;
+        let settings: Self =
+            toml::from_str(text).map_err(|error| SettingsError(error.to_string().trim().to_owned()))?;
         settings.check()
     }
 
@@ -104,7 +105,9 @@ mod tests {
 
     #[test]
     fn settings_are_read_and_checked() {
-        let settings = PluginSettings::from_toml("grants = [\"credentials\"]\n[limits]\ncpu_ms = 50\n[config]\nusers = 1").unwrap();
+        let settings =
+            PluginSettings::from_toml("grants = [\"credentials\"]\n[limits]\ncpu_ms = 50\n[config]\nusers = 1")
+                .unwrap();
         assert!(settings.grants(Grant::Credentials));
         assert_eq!((settings.limits.cpu_ms, settings.limits.memory_mib), (50, 64));
         assert_eq!(settings.config, serde_json::json!({"users": 1}));

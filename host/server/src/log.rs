@@ -146,7 +146,8 @@ mod tests {
         });
         let mut text = String::new();
         File::open(path).unwrap().read_to_string(&mut text).unwrap();
-        let expected = r#""sender":"connection_failed","client_ip":"192.0.2.1","username":"a\"b","login_type":"password"}"#;
+        let expected =
+            r#""sender":"connection_failed","client_ip":"192.0.2.1","username":"a\"b","login_type":"password"}"#;
         let (first, second) = text.split_once('\n').unwrap();
         assert!(first.starts_with(r#"{"level":"debug","time":""#) && first.ends_with(expected), "{first}");
         assert!(second.contains(r#""modification_time":"""#), "{second}");

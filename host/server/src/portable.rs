@@ -57,7 +57,10 @@ pub struct PortableArguments {
 
 pub async fn run(arguments: PortableArguments) -> anyhow::Result<()> {
     let directory = arguments.directory.canonicalize().with_context(|| {
-        format!("the directory {} cannot be served; name one that exists with --directory", arguments.directory.display())
+        format!(
+            "the directory {} cannot be served; name one that exists with --directory",
+            arguments.directory.display()
+        )
     })?;
     ensure!(directory.is_dir(), "{} is not a directory; name one with --directory", directory.display());
     let mut config = Config::default();

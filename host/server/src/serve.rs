@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tidegate_ssh::host_keys::HostKey;
 use tidegate_core::hook::Chain;
 use tidegate_core::login::LoginService;
 use tidegate_core::ports::SystemClock;
+use tidegate_ssh::host_keys::HostKey;
 use tidegate_ssh::{BoundListener, SshServer, SshSettings, host_keys};
 use tidegate_storage::LocalStorageSettings;
 use tokio::sync::watch;
@@ -79,10 +79,14 @@ pub async fn listen_with(
 async fn bind(address: IpAddr, port: u16) -> anyhow::Result<BoundListener> {
     let bound = match BoundListener::bind(SocketAddr::new(address, port)).await {
         // A machine without IPv6.
-        Err(_) if address.is_unspecified() => BoundListener::bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port)).await,
+        Err(_) if address.is_unspecified() => {
+            BoundListener::bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port)).await
+        }
         outcome => outcome,
     };
-    bound.with_context(|| format!("port {port} cannot be bound; another program may use it: choose another with sftpd.bind_port"))
+    bound.with_context(|| {
+        format!("port {port} cannot be bound; another program may use it: choose another with sftpd.bind_port")
+    })
 }
 
 /// Making an RSA key takes seconds of CPU.

@@ -77,7 +77,9 @@ impl SftpServer {
         let raw = body.string()?;
         let expanded = match raw.strip_prefix(b"~") {
             Some(rest) if rest.is_empty() || rest.first() == Some(&b'/') => rest,
-            Some(_) => return Err(Status::new(StatusCode::NoSuchFile, "there are no other home directories")),
+            Some(_) => {
+                return Err(Status::new(StatusCode::NoSuchFile, "there are no other home directories"));
+            }
             None => raw,
         };
         let path = tidegate_core::path::VirtualPath::resolve(&tidegate_core::path::VirtualPath::root(), expanded)?;
@@ -95,7 +97,9 @@ impl SftpServer {
         if source == target {
             return Err(Status::new(StatusCode::Failure, "the two handles are the same"));
         }
-        let Handle::File(mut from) = self.handles.remove(source)? else { return Err(Status::bad_handle()) };
+        let Handle::File(mut from) = self.handles.remove(source)? else {
+            return Err(Status::bad_handle());
+        };
         let outcome = match self.handles.file(target) {
             Ok(to) => copy(&mut from, source_offset, length, to, target_offset).await,
             Err(status) => Err(status),

@@ -17,7 +17,8 @@ pub fn put_long_name(line: &mut Vec<u8>, name: &[u8], metadata: &Metadata, now: 
     });
     put_permissions(line, metadata.mode);
     let date = date(metadata.modified, now);
-    let columns = format!(" {:>4} {:<8} {:<8} {:>8} {date} ", metadata.links, metadata.uid, metadata.gid, metadata.size);
+    let columns =
+        format!(" {:>4} {:<8} {:<8} {:>8} {date} ", metadata.links, metadata.uid, metadata.gid, metadata.size);
     line.extend_from_slice(columns.as_bytes());
     line.extend_from_slice(name);
 }
@@ -38,9 +39,12 @@ fn put_permissions(line: &mut Vec<u8>, mode: u32) {
 }
 
 fn date(time: i64, now: i64) -> String {
-    let Ok(time_stamp) = Timestamp::from_second(time) else { return "Jan  1  1970".to_owned() };
+    let Ok(time_stamp) = Timestamp::from_second(time) else {
+        return "Jan  1  1970".to_owned();
+    };
     let civil = TimeZone::UTC.to_datetime(time_stamp);
-    let month = usize::try_from(civil.month()).ok().and_then(|month| MONTHS.get(month.wrapping_sub(1))).unwrap_or(&"???");
+    let month =
+        usize::try_from(civil.month()).ok().and_then(|month| MONTHS.get(month.wrapping_sub(1))).unwrap_or(&"???");
     if (now - time).abs() < HALF_A_YEAR {
         format!("{month} {:>2} {:02}:{:02}", civil.day(), civil.hour(), civil.minute())
     } else {

@@ -105,7 +105,12 @@ impl SftpServer {
         Ok(())
     }
 
-    pub(crate) async fn setstat(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>, follow: bool) -> Result<(), Status> {
+    pub(crate) async fn setstat(
+        &mut self,
+        mut body: Reader<'_>,
+        reply: &mut Reply<'_>,
+        follow: bool,
+    ) -> Result<(), Status> {
         let path = path(&mut body)?;
         let attributes = attributes::read(&mut body)?;
         self.files.set_attributes(&path, &attributes, follow, Protocol::Sftp).await?;
@@ -138,7 +143,8 @@ impl SftpServer {
         put_u32(packet, 0);
         let mut count = 0;
         while packet.len() - start < NAME_REPLY_SIZE / 2 {
-            let entries = directory.next_entries(ENTRIES_AT_ONCE).await.map_err(tidegate_core::files::FileError::from)?;
+            let entries =
+                directory.next_entries(ENTRIES_AT_ONCE).await.map_err(tidegate_core::files::FileError::from)?;
             if entries.is_empty() {
                 break;
             }
@@ -181,7 +187,12 @@ impl SftpServer {
     }
 
     /// `replace`: as rename(2); otherwise an existing target is an error (draft §6.5).
-    pub(crate) async fn rename(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>, replace: bool) -> Result<(), Status> {
+    pub(crate) async fn rename(
+        &mut self,
+        mut body: Reader<'_>,
+        reply: &mut Reply<'_>,
+        replace: bool,
+    ) -> Result<(), Status> {
         let from = path(&mut body)?;
         let to = path(&mut body)?;
         self.files.rename(&from, &to, replace, Protocol::Sftp).await?;

@@ -46,7 +46,13 @@ pub enum ProtocolError {
 
 impl SftpServer {
     pub fn new(files: FileService) -> Self {
-        Self { files: Arc::new(files), handles: Handles::default(), initialised: false, carry: Vec::new(), carry_start: 0 }
+        Self {
+            files: Arc::new(files),
+            handles: Handles::default(),
+            initialised: false,
+            carry: Vec::new(),
+            carry_start: 0,
+        }
     }
 
     /// Input that waits to be answered, in bytes.
@@ -56,7 +62,12 @@ impl SftpServer {
 
     /// Answers the packets of `input` into `output` until `budget` bytes are there. Packets
     /// are decoded where they lie; only a part of one is copied, to wait for its rest.
-    pub async fn receive(&mut self, input: &[u8], output: &mut Vec<u8>, budget: usize) -> Result<Progress, ProtocolError> {
+    pub async fn receive(
+        &mut self,
+        input: &[u8],
+        output: &mut Vec<u8>,
+        budget: usize,
+    ) -> Result<Progress, ProtocolError> {
         let mut input = input;
         while self.waiting() > 0 {
             input = self.complete_first_packet(input)?;
@@ -116,8 +127,12 @@ impl SftpServer {
     ) -> Result<(&'a [u8], Progress), ProtocolError> {
         let mut rest = input;
         loop {
-            let Some(size) = packet_size(rest)? else { return Ok((rest, Progress::NeedsInput)) };
-            let Some((packet, tail)) = rest.split_at_checked(size) else { return Ok((rest, Progress::NeedsInput)) };
+            let Some(size) = packet_size(rest)? else {
+                return Ok((rest, Progress::NeedsInput));
+            };
+            let Some((packet, tail)) = rest.split_at_checked(size) else {
+                return Ok((rest, Progress::NeedsInput));
+            };
             if output.len() >= budget {
                 return Ok((rest, Progress::OutputFull));
             }
@@ -189,7 +204,9 @@ impl SftpServer {
 
 /// The size of the packet at the front, with its length field; none if that is not there yet.
 fn packet_size(bytes: &[u8]) -> Result<Option<usize>, ProtocolError> {
-    let Some(length) = bytes.first_chunk::<4>() else { return Ok(None) };
+    let Some(length) = bytes.first_chunk::<4>() else {
+        return Ok(None);
+    };
     let length = u32::from_be_bytes(*length);
     match usize::try_from(length) {
         Ok(0) => Err(ProtocolError::EmptyPacket),

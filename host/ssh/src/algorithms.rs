@@ -9,7 +9,8 @@ use russh::{Preferred, cipher, compression, kex, mac};
 /// Offered when nothing is configured, in order of preference. No finite-field group: one
 /// handshake without login costs up to 0.7 s of CPU.
 const DEFAULT_KEX: &[kex::Name] = &[kex::MLKEM768X25519_SHA256, kex::CURVE25519, kex::CURVE25519_PRE_RFC_8731];
-const OTHER_KEX: &[kex::Name] = &[kex::ECDH_SHA2_NISTP256, kex::ECDH_SHA2_NISTP384, kex::ECDH_SHA2_NISTP521, kex::DH_G14_SHA256];
+const OTHER_KEX: &[kex::Name] =
+    &[kex::ECDH_SHA2_NISTP256, kex::ECDH_SHA2_NISTP384, kex::ECDH_SHA2_NISTP521, kex::DH_G14_SHA256];
 
 /// AES-GCM first: an order of magnitude faster than chacha20-poly1305, which is not offered
 /// by default because OpenSSH's client would choose it.
@@ -77,7 +78,12 @@ fn key_algorithms() -> Vec<Algorithm> {
     ]
 }
 
-fn select<N: Copy + AsRef<str>>(key: &'static str, names: &[String], default: &[N], other: &[N]) -> Result<Vec<N>, AlgorithmError> {
+fn select<N: Copy + AsRef<str>>(
+    key: &'static str,
+    names: &[String],
+    default: &[N],
+    other: &[N],
+) -> Result<Vec<N>, AlgorithmError> {
     if names.is_empty() {
         return Ok(default.to_vec());
     }

@@ -105,7 +105,9 @@ impl SftpChannel {
 
     /// The engine back from its task, if that has nothing to do any more.
     fn take_back(&mut self) {
-        let Engine::Aside(aside) = &self.engine else { return };
+        let Engine::Aside(aside) = &self.engine else {
+            return;
+        };
         let returned = aside.lock().returned.take();
         if let Some(server) = returned {
             self.engine = Engine::Here(server);

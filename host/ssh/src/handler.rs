@@ -46,7 +46,12 @@ enum ChannelState {
 }
 
 impl SshHandler {
-    pub fn new(server: Arc<SshServer>, login: Login, guard: ConnectionGuard, authenticated: watch::Sender<bool>) -> Self {
+    pub fn new(
+        server: Arc<SshServer>,
+        login: Login,
+        guard: ConnectionGuard,
+        authenticated: watch::Sender<bool>,
+    ) -> Self {
         let channels = HashMap::new();
         Self { server, login, guard, authenticated, attempted: false, account: None, channels, opened_channels: 0 }
     }
@@ -79,14 +84,23 @@ impl SshHandler {
             Ok(files) => Some(files),
             Err(error) => {
                 let connection_id = self.login.connection().id.as_str();
-                tracing::error!(sender = "sftpd", message = format!("the files could not be opened: {error}"), connection_id);
+                tracing::error!(
+                    sender = "sftpd",
+                    message = format!("the files could not be opened: {error}"),
+                    connection_id
+                );
                 None
             }
         }
     }
 
     /// A channel that failed is closed; the others go on.
-    fn channel_failed(&mut self, channel: ChannelId, error: ChannelError, session: &mut Session) -> Result<(), russh::Error> {
+    fn channel_failed(
+        &mut self,
+        channel: ChannelId,
+        error: ChannelError,
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
         let connection_id = self.login.connection().id.as_str();
         tracing::warn!(sender = "sftpd", message = format!("a channel was closed: {error}"), connection_id);
         self.channels.remove(&channel);
@@ -134,7 +148,9 @@ impl Handler for SshHandler {
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
-        let Some(key) = acceptable_key(key.public_key, key.algorithm) else { return Ok(refuse()) };
+        let Some(key) = acceptable_key(key.public_key, key.algorithm) else {
+            return Ok(refuse());
+        };
         let outcome = self.login.public_key_verified(user, &key).await;
         Ok(self.conclude(outcome))
     }
@@ -186,23 +202,37 @@ impl Handler for SshHandler {
         Ok(())
     }
 
-    async fn subsystem_request(&mut self, channel: ChannelId, name: &str, session: &mut Session) -> Result<(), Self::Error> {
+    async fn subsystem_request(
+        &mut self,
+        channel: ChannelId,
+        name: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
         let idle = matches!(self.channels.get(&channel), Some(ChannelState::Idle));
         if name != "sftp" || !idle {
             return session.channel_failure(channel);
         }
-        let Some(files) = self.open_files() else { return session.channel_failure(channel) };
+        let Some(files) = self.open_files() else {
+            return session.channel_failure(channel);
+        };
         let sftp = SftpChannel::new(SftpServer::new(files));
         self.channels.insert(channel, ChannelState::Sftp(Box::new(sftp)));
         session.channel_success(channel)
     }
 
-    async fn exec_request(&mut self, channel: ChannelId, line: &[u8], session: &mut Session) -> Result<(), Self::Error> {
+    async fn exec_request(
+        &mut self,
+        channel: ChannelId,
+        line: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
         let idle = matches!(self.channels.get(&channel), Some(ChannelState::Idle));
         let Some(command) = self.server.settings().commands.parse(line).filter(|_| idle) else {
             return session.channel_failure(channel);
         };
-        let Some(files) = self.open_files() else { return session.channel_failure(channel) };
+        let Some(files) = self.open_files() else {
+            return session.channel_failure(channel);
+        };
         session.channel_success(channel)?;
         if matches!(command, Command::ChecksumOfInput(_)) {
             self.channels.insert(channel, ChannelState::Checksum(command));
@@ -262,7 +292,13 @@ impl Handler for SshHandler {
         session.channel_failure(channel)
     }
 
-    async fn env_request(&mut self, channel: ChannelId, _name: &str, _value: &str, session: &mut Session) -> Result<(), Self::Error> {
+    async fn env_request(
+        &mut self,
+        channel: ChannelId,
+        _name: &str,
+        _value: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
         session.channel_failure(channel)
     }
 

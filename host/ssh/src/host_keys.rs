@@ -50,7 +50,8 @@ fn load(path: &Path) -> Result<PrivateKey, HostKeyError> {
     }
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(unreadable)?;
-    decode_secret_key(&text, None).map_err(|error| HostKeyError::Invalid { path: path.to_owned(), problem: error.to_string() })
+    decode_secret_key(&text, None)
+        .map_err(|error| HostKeyError::Invalid { path: path.to_owned(), problem: error.to_string() })
 }
 
 fn make(path: &Path) -> Result<PrivateKey, HostKeyError> {
@@ -59,7 +60,9 @@ fn make(path: &Path) -> Result<PrivateKey, HostKeyError> {
         // 4096 bits
         Some("id_rsa") => Algorithm::Rsa { hash: None },
         Some("id_ecdsa") => Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
-        _ => return Err(HostKeyError::Missing { path: path.to_owned() }),
+        _ => {
+            return Err(HostKeyError::Missing { path: path.to_owned() });
+        }
     };
     tracing::info!(sender = "sftpd", message = format!("making the host key {}", path.display()));
     let key = generate(algorithm, path)?;

@@ -148,7 +148,9 @@ impl SshServer {
 
     /// One connection, to its end.
     async fn connection(self: Arc<Self>, socket: TcpStream, remote: SocketAddr) {
-        let Ok(local) = socket.local_addr() else { return };
+        let Ok(local) = socket.local_addr() else {
+            return;
+        };
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(sender = "sftpd", message = format!("TCP_NODELAY could not be set: {error}"));
         }

@@ -2,9 +2,9 @@
 
 mod users;
 
+use tidegate_hook::config;
 use tidegate_hook::external_auth::{AuthVerdict, Guest};
 use tidegate_hook::types::{AccountDraft, Denial, Failure, LoginAttempt, LoginMethod};
-use tidegate_hook::config;
 
 use crate::users::{Others, Settings, User};
 
@@ -23,7 +23,8 @@ impl Guest for JsonUsers {
             return Ok(reject("the credential does not match"));
         }
         let document = settings.document_of(user);
-        let draft = AccountDraft::from_json(&document).map_err(|problem| failure(format!("user {}: {problem}", user.username())))?;
+        let draft = AccountDraft::from_json(&document)
+            .map_err(|problem| failure(format!("user {}: {problem}", user.username())))?;
         Ok(AuthVerdict::Accept(Some(draft)))
     }
 }

@@ -29,7 +29,8 @@ pub struct User(Map<String, Value>);
 
 impl Settings {
     pub fn parse(json: &str) -> Result<Self, String> {
-        let settings: Self = serde_json::from_str(json).map_err(|error| format!("the plugin's config cannot be used: {error}"))?;
+        let settings: Self =
+            serde_json::from_str(json).map_err(|error| format!("the plugin's config cannot be used: {error}"))?;
         match settings.users.iter().position(|user| user.username().is_empty()) {
             Some(index) => Err(format!("the plugin's config cannot be used: users[{index}] has no username")),
             None => Ok(settings),
@@ -77,8 +78,12 @@ mod tests {
 
     #[test]
     fn users_get_what_the_list_leaves_out() {
-        let settings = Settings::parse(r#"{"home_base":"/srv/","users":[{"username":"a"},{"username":"b","status":0,"home_dir":"/b"}]}"#).unwrap();
-        let document = |name| serde_json::from_str::<Value>(&settings.document_of(settings.find(name).unwrap())).unwrap();
+        let settings = Settings::parse(
+            r#"{"home_base":"/srv/","users":[{"username":"a"},{"username":"b","status":0,"home_dir":"/b"}]}"#,
+        )
+        .unwrap();
+        let document =
+            |name| serde_json::from_str::<Value>(&settings.document_of(settings.find(name).unwrap())).unwrap();
         assert_eq!(document("a"), json!({"username":"a","status":1,"permissions":{"/":["*"]},"home_dir":"/srv/a"}));
         assert_eq!(document("b")["status"], 0);
         assert_eq!(document("b")["home_dir"], "/b");
@@ -88,7 +93,8 @@ mod tests {
 
     #[test]
     fn keys_are_compared_without_comments() {
-        let settings = Settings::parse(r#"{"users":[{"username":"a","public_keys":["ssh-ed25519 AAAA me"]}]}"#).unwrap();
+        let settings =
+            Settings::parse(r#"{"users":[{"username":"a","public_keys":["ssh-ed25519 AAAA me"]}]}"#).unwrap();
         let user = settings.find("a").unwrap();
         assert!(user.has_key("ssh-ed25519 AAAA"));
         assert!(!user.has_key("ssh-ed25519 AAAB"));

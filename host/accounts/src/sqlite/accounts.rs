@@ -159,7 +159,9 @@ fn from_row(row: &Row<'_>) -> Result<Account, StoreError> {
         }
     }
     let username = document.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let invalid = |problem: String| StoreError::Failed(format!("the account \"{username}\" in the database is not valid: {problem}"));
+    let invalid = |problem: String| {
+        StoreError::Failed(format!("the account \"{username}\" in the database is not valid: {problem}"))
+    };
     for name in DOCUMENTS {
         if let Some(value) = json_column(row, name).map_err(&invalid)? {
             document.insert(name.to_owned(), value);

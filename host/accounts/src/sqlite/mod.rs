@@ -46,7 +46,8 @@ pub enum OpenError {
 impl SqliteDatabase {
     /// Opens the file, made with mode 0600 if it is missing, and brings its tables up to date.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let unusable = |error: std::io::Error| OpenError::Unusable { path: path.to_owned(), problem: error.to_string() };
+        let unusable =
+            |error: std::io::Error| OpenError::Unusable { path: path.to_owned(), problem: error.to_string() };
         if !path.exists() {
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(unusable)?;
         }

@@ -127,7 +127,8 @@ impl PluginStore for SqliteDatabase {
         new: &[u8],
         ttl: Option<Duration>,
     ) -> Result<bool, PluginStoreError> {
-        let (plugin, key, expected, new) = (plugin.to_owned(), key.to_owned(), expected.map(<[u8]>::to_vec), new.to_vec());
+        let (plugin, key, expected, new) =
+            (plugin.to_owned(), key.to_owned(), expected.map(<[u8]>::to_vec), new.to_vec());
         self.plugin_values(move |connection, now| {
             if read(connection, &plugin, &key, now)? != expected {
                 return Ok(false);
@@ -144,7 +145,8 @@ fn expiry(now: i64, ttl: Option<Duration>) -> Option<i64> {
 }
 
 fn read(connection: &Connection, plugin: &str, key: &str, now: i64) -> Result<Option<Vec<u8>>, rusqlite::Error> {
-    let sql = "SELECT value FROM plugin_values WHERE plugin = ?1 AND key = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
+    let sql =
+        "SELECT value FROM plugin_values WHERE plugin = ?1 AND key = ?2 AND (expires_at IS NULL OR expires_at > ?3)";
     connection.prepare_cached(sql)?.query_row(params![plugin, key, now], |row| row.get(0)).optional()
 }
 
@@ -166,7 +168,9 @@ fn store(
     }
     let sql = "SELECT count(*), coalesce(sum(length(value)), 0) FROM plugin_values WHERE plugin = ?1 AND key <> ?2";
     let usage = |connection: &Connection| {
-        connection.prepare_cached(sql)?.query_row(params![plugin, key], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+        connection
+            .prepare_cached(sql)?
+            .query_row(params![plugin, key], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
     };
     let fits = |(keys, bytes): (i64, i64)| keys < MAX_KEYS && bytes + (value.len() as i64) <= MAX_BYTES;
     if !fits(usage(connection)?) {

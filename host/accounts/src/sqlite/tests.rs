@@ -133,7 +133,10 @@ fn check_open_error(prepare: impl FnOnce(&Path), expected: &str) {
 
 #[test]
 fn unusable_files_are_explained() {
-    check_open_error(|path| std::fs::write(path, "this is not a database, but a text").unwrap(), "is not an SQLite database");
+    check_open_error(
+        |path| std::fs::write(path, "this is not a database, but a text").unwrap(),
+        "is not an SQLite database",
+    );
     check_open_error(
         |path| Connection::open(path).unwrap().pragma_update(None, "user_version", 99_999_999).unwrap(),
         "made by a newer release",

@@ -25,7 +25,9 @@ pub fn merge(target: &mut Map<String, Value>, text: &str) -> Result<(), Document
 
 /// Merges an already parsed document into `target`.
 pub fn merge_value(target: &mut Map<String, Value>, patch: &Value) -> Result<(), DocumentError> {
-    let Value::Object(patch) = patch else { return Err(DocumentError::NotAnObject) };
+    let Value::Object(patch) = patch else {
+        return Err(DocumentError::NotAnObject);
+    };
     merge_object(target, patch, fields::ACCOUNT, "")
 }
 
@@ -36,7 +38,9 @@ fn merge_object(
     prefix: &str,
 ) -> Result<(), DocumentError> {
     for (key, value) in patch {
-        let Some((name, kind)) = fields::find(known, key) else { continue };
+        let Some((name, kind)) = fields::find(known, key) else {
+            continue;
+        };
         merge_field(target, name, kind, value, &format!("{prefix}{name}"))?;
     }
     Ok(())
@@ -75,14 +79,18 @@ fn merge_field(
             target.insert(name.to_owned(), value.clone());
         }
         Kind::PermissionMap => {
-            let Value::Object(directories) = value else { return Err(mismatch(path, "an object", value)) };
+            let Value::Object(directories) = value else {
+                return Err(mismatch(path, "an object", value));
+            };
             let merged = object_in(target, name);
             for (directory, tokens) in directories {
                 merged.insert(directory.clone(), texts(tokens, &format!("{path}.{directory}"))?);
             }
         }
         Kind::Object(known) => {
-            let Value::Object(patch) = value else { return Err(mismatch(path, "an object", value)) };
+            let Value::Object(patch) = value else {
+                return Err(mismatch(path, "an object", value));
+            };
             merge_object(object_in(target, name), patch, known, &format!("{path}."))?;
         }
     }

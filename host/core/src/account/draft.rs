@@ -173,7 +173,8 @@ impl AccountDraft {
         let username = self.validated_username()?;
         let (password, clear_password) = self.validated_password();
         let (public_keys, public_key_lines) = self.validated_public_keys()?;
-        if rule == CredentialRule::Required && password.is_none() && clear_password.is_none() && public_keys.is_empty() {
+        if rule == CredentialRule::Required && password.is_none() && clear_password.is_none() && public_keys.is_empty()
+        {
             return Err(invalid("password", "a password or at least one public key is needed"));
         }
         let account = Account {
@@ -231,7 +232,9 @@ impl AccountDraft {
         let items = match object.get(field) {
             None | Some(Value::Null) => return Ok(Vec::new()),
             Some(Value::Array(items)) => items,
-            Some(_) => return Err(invalid(format!("{prefix}{field}"), "must be a list of strings")),
+            Some(_) => {
+                return Err(invalid(format!("{prefix}{field}"), "must be a list of strings"));
+            }
         };
         items
             .iter()
@@ -274,7 +277,8 @@ impl AccountDraft {
             if line.is_empty() {
                 continue;
             }
-            let key = PublicKey::parse(&line).map_err(|error| invalid(format!("public_keys.{index}"), error.to_string()))?;
+            let key =
+                PublicKey::parse(&line).map_err(|error| invalid(format!("public_keys.{index}"), error.to_string()))?;
             keys.push(key);
             lines.push(line);
         }
@@ -309,8 +313,9 @@ impl AccountDraft {
         let mut entries = Vec::with_capacity(directories.len());
         for directory in directories.keys() {
             let field = format!("permissions.{directory}");
-            let path = VirtualPath::parse_normalised(directory)
-                .ok_or_else(|| invalid(&field, "must be an absolute path without \"..\" and without a slash at its end"))?;
+            let path = VirtualPath::parse_normalised(directory).ok_or_else(|| {
+                invalid(&field, "must be an absolute path without \"..\" and without a slash at its end")
+            })?;
             let tokens = self.texts(directories, "permissions.", directory)?;
             if tokens.is_empty() {
                 return Err(invalid(&field, "must not be empty"));
@@ -323,7 +328,9 @@ impl AccountDraft {
     }
 
     fn validated_filters(&self) -> Result<Filters, InvalidAccount> {
-        let Some(Value::Object(document)) = self.document.get("filters") else { return Ok(Filters::default()) };
+        let Some(Value::Object(document)) = self.document.get("filters") else {
+            return Ok(Filters::default());
+        };
         let denied_login_methods = self.denied_login_methods(document)?;
         let denied_protocols = self.texts(document, "filters.", "denied_protocols")?;
         let switch = |name: &str| document.get("hooks").and_then(|hooks| hooks.get(name)).and_then(Value::as_bool);
@@ -349,7 +356,9 @@ impl AccountDraft {
                         denied.push(LoginMethod::Password);
                     }
                 }
-                None => return Err(invalid("filters.denied_login_methods", format!("\"{name}\" is not a login method"))),
+                None => {
+                    return Err(invalid("filters.denied_login_methods", format!("\"{name}\" is not a login method")));
+                }
             }
         }
         // B12-06
@@ -364,7 +373,8 @@ impl AccountDraft {
             .into_iter()
             .map(|text| {
                 text.parse::<IpNet>().map_err(|_| {
-                    let hint = if text.parse::<IpAddr>().is_ok() { format!(", such as \"{text}/32\"") } else { String::new() };
+                    let hint =
+                        if text.parse::<IpAddr>().is_ok() { format!(", such as \"{text}/32\"") } else { String::new() };
                     // A8-08
                     invalid(format!("filters.{field}"), format!("\"{text}\" is not a network in CIDR notation{hint}"))
                 })
@@ -373,12 +383,15 @@ impl AccountDraft {
     }
 
     fn validated_filesystem(&self) -> Result<Map<String, Value>, InvalidAccount> {
-        let Some(Value::Object(filesystem)) = self.document.get("filesystem") else { return Ok(Map::new()) };
+        let Some(Value::Object(filesystem)) = self.document.get("filesystem") else {
+            return Ok(Map::new());
+        };
         match filesystem.get("provider").and_then(Value::as_i64).unwrap_or(0) {
             0 => Ok(filesystem.clone()),
-            provider @ 1..=6 => {
-                Err(invalid("filesystem.provider", format!("{provider} is not supported by this version; use 0 (local)")))
-            }
+            provider @ 1..=6 => Err(invalid(
+                "filesystem.provider",
+                format!("{provider} is not supported by this version; use 0 (local)"),
+            )),
             provider => Err(invalid("filesystem.provider", format!("{provider} is not a provider"))),
         }
     }
@@ -386,9 +399,28 @@ impl AccountDraft {
     /// Known fields that no member of [`Account`] holds.
     fn other_fields(&self) -> Map<String, Value> {
         const HELD: &[&str] = &[
-            "status", "username", "expiration_date", "password", "public_keys", "home_dir", "uid", "gid", "max_sessions",
-            "quota_size", "quota_files", "permissions", "upload_bandwidth", "download_bandwidth", "filters", "filesystem",
-            "id", "used_quota_size", "used_quota_files", "last_quota_update", "last_login", "has_password",
+            "status",
+            "username",
+            "expiration_date",
+            "password",
+            "public_keys",
+            "home_dir",
+            "uid",
+            "gid",
+            "max_sessions",
+            "quota_size",
+            "quota_files",
+            "permissions",
+            "upload_bandwidth",
+            "download_bandwidth",
+            "filters",
+            "filesystem",
+            "id",
+            "used_quota_size",
+            "used_quota_files",
+            "last_quota_update",
+            "last_login",
+            "has_password",
         ];
         self.document
             .iter()

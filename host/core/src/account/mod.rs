@@ -141,7 +141,11 @@ mod tests {
     fn a_combined_method_alone_makes_two_steps() {
         // B12-01, B12-02
         let check = |denied: &str, expected: &[LoginMethod]| {
-            assert_eq!(account(&format!(r#"{{"denied_login_methods":{denied}}}"#)).second_steps(), expected, "{denied}");
+            assert_eq!(
+                account(&format!(r#"{{"denied_login_methods":{denied}}}"#)).second_steps(),
+                expected,
+                "{denied}"
+            );
         };
         check("[]", &[]);
         check(r#"["password"]"#, &[]);

@@ -86,11 +86,7 @@ impl FileService {
     }
 
     fn require_any(&self, directory: &VirtualPath, permissions: &[Permission]) -> Result<(), FileError> {
-        if self.account.permissions.at(directory).allows_any(permissions) {
-            Ok(())
-        } else {
-            Err(FileError::Denied)
-        }
+        if self.account.permissions.at(directory).allows_any(permissions) { Ok(()) } else { Err(FileError::Denied) }
     }
 
     /// Opens for reading: `download` on the parent (A5-05).
@@ -120,12 +116,15 @@ impl FileService {
         let mut options = options;
         match self.storage.metadata(path).await {
             // A5-09
-            Ok(existing) if existing.kind == FileKind::Directory => return Err(FileError::Unsupported),
+            Ok(existing) if existing.kind == FileKind::Directory => {
+                return Err(FileError::Unsupported);
+            }
             Ok(_) => self.require(&parent, Permission::Overwrite)?,
             // The file must not appear between this look and the open, or `overwrite` would
             // have been skipped.
             Err(error) if error.kind == StorageErrorKind::NotFound => {
-                options.exclusive |= options.create && !self.account.permissions.at(&parent).allows(Permission::Overwrite);
+                options.exclusive |=
+                    options.create && !self.account.permissions.at(&parent).allows(Permission::Overwrite);
             }
             Err(error) => return Err(error.into()),
         }
@@ -133,7 +132,13 @@ impl FileService {
         Ok(self.opened(file, path, protocol, options))
     }
 
-    fn opened(&self, file: Box<dyn StorageFile>, path: &VirtualPath, protocol: Protocol, options: OpenOptions) -> OpenFile {
+    fn opened(
+        &self,
+        file: Box<dyn StorageFile>,
+        path: &VirtualPath,
+        protocol: Protocol,
+        options: OpenOptions,
+    ) -> OpenFile {
         OpenFile {
             file,
             options,
@@ -161,7 +166,12 @@ impl FileService {
         Ok(self.storage.read_directory(path).await?)
     }
 
-    pub async fn create_directory(&self, path: &VirtualPath, mode: Option<u32>, protocol: Protocol) -> Result<(), FileError> {
+    pub async fn create_directory(
+        &self,
+        path: &VirtualPath,
+        mode: Option<u32>,
+        protocol: Protocol,
+    ) -> Result<(), FileError> {
         self.require(&path.parent(), Permission::CreateDirs)?;
         self.storage.create_directory(path, mode).await?;
         self.record("Mkdir", protocol, path, Command::default());
@@ -216,7 +226,12 @@ impl FileService {
 
     /// A second name gives the file's content and a way to change it: `download` and
     /// `upload` at its place, `upload` at the new one.
-    pub async fn hard_link(&self, existing: &VirtualPath, new: &VirtualPath, protocol: Protocol) -> Result<(), FileError> {
+    pub async fn hard_link(
+        &self,
+        existing: &VirtualPath,
+        new: &VirtualPath,
+        protocol: Protocol,
+    ) -> Result<(), FileError> {
         self.refuse_root(new)?;
         for permission in [Permission::Download, Permission::Upload, Permission::Overwrite] {
             self.require(&existing.parent(), permission)?;
@@ -259,7 +274,9 @@ impl FileService {
         protocol: Protocol,
     ) -> Result<(), FileError> {
         check_attribute_permissions(self.account.permissions.at(&path.parent()), attributes)?;
-        let Some(effective) = effective_attributes(self.policy, attributes) else { return Ok(()) };
+        let Some(effective) = effective_attributes(self.policy, attributes) else {
+            return Ok(());
+        };
         self.storage.set_attributes(path, &effective, follow).await?;
         record_attributes(&self.log, &effective, protocol, &self.storage.host_path(path));
         Ok(())
@@ -280,7 +297,12 @@ impl FileService {
 
     /// An SSH command was executed (A7-09).
     pub fn record_ssh_command(&self, command: &str, path: &VirtualPath) {
-        self.record("SSHCommand", Protocol::Ssh, path, Command { ssh_command: command.to_owned(), ..Command::default() });
+        self.record(
+            "SSHCommand",
+            Protocol::Ssh,
+            path,
+            Command { ssh_command: command.to_owned(), ..Command::default() },
+        );
     }
 
     /// A5-07
@@ -372,7 +394,9 @@ impl OpenFile {
         if attributes.size.is_some() && !self.options.write {
             return Err(FileError::Denied);
         }
-        let Some(effective) = effective_attributes(self.policy, attributes) else { return Ok(()) };
+        let Some(effective) = effective_attributes(self.policy, attributes) else {
+            return Ok(());
+        };
         self.file.set_attributes(&effective).await?;
         let (log, protocol, host_path) = self.transfer.context();
         record_attributes(log, &effective, protocol, host_path);

@@ -59,7 +59,8 @@ impl<E: HookEvent> Link<E> {
     }
 
     pub fn description(&self) -> HookDescription {
-        HookDescription { deadline: self.deadline, ..self.hook.description() }
+        let description = self.hook.description();
+        HookDescription { deadline: description.deadline.min(self.deadline), ..description }
     }
 
     async fn call(&self, event: &E) -> Result<E::Verdict, HookError> {
@@ -215,11 +216,8 @@ mod tests {
         // B17: any failure of a gate refuses, unless the operator says to skip it.
         check(vec![(Scripted("a", Fails), Deny), (Scripted("b", yes()), Deny)], Err("a")).await;
         check(vec![(Scripted("a", Hangs), Deny), (Scripted("b", yes()), Deny)], Err("a")).await;
-        check(
-            vec![(Scripted("a", Hangs), Skip), (Scripted("b", yes()), Deny)],
-            Ok((Answer::Final("yes"), Some("b"))),
-        )
-        .await;
+        check(vec![(Scripted("a", Hangs), Skip), (Scripted("b", yes()), Deny)], Ok((Answer::Final("yes"), Some("b"))))
+            .await;
     }
 
     #[tokio::test]

@@ -55,8 +55,16 @@ impl LoginService {
         let mut noise = [0; 16];
         getrandom::fill(&mut noise).map_err(|error| PasswordError::Hashing(error.to_string()))?;
         let decoy = PasswordHash::of(&Secret::new(format!("{noise:?}")))?;
-        let LoginPorts { accounts, passwords, external_auth, external_auth_scope, sessions, storage, set_attributes, clock } =
-            ports;
+        let LoginPorts {
+            accounts,
+            passwords,
+            external_auth,
+            external_auth_scope,
+            sessions,
+            storage,
+            set_attributes,
+            clock,
+        } = ports;
         Ok(Self {
             accounts,
             passwords,
@@ -197,7 +205,8 @@ impl Login {
 
     async fn try_password(&self, username: &str, password: Secret, method: LoginMethod) -> Result<Account, Refusal> {
         let as_password = Credential::Password(password.clone());
-        let asks_answers = matches!(method, LoginMethod::KeyboardInteractive | LoginMethod::PublicKeyThenKeyboardInteractive);
+        let asks_answers =
+            matches!(method, LoginMethod::KeyboardInteractive | LoginMethod::PublicKeyThenKeyboardInteractive);
         let credential = if asks_answers && !self.service.external_auth_scope.covers(&as_password) {
             Credential::KeyboardInteractive
         } else {
@@ -257,7 +266,9 @@ impl Login {
             Some(resolved) => resolved,
             None => match stored {
                 Some(account) => Resolved { account, replaces: None, vouched: false, password_instead: None },
-                None => return Err(Refusal::new(RefusalReason::UnknownUser, "there is no such account")),
+                None => {
+                    return Err(Refusal::new(RefusalReason::UnknownUser, "there is no such account"));
+                }
             },
         };
         checks::account_conditions(&resolved.account, self.service.clock.now())?;

@@ -33,7 +33,8 @@ impl LineBudget {
         }
         if !self.told {
             self.told = true;
-            let message = "the plugin logged more lines than it may in one call (limits.log_lines); the rest is dropped";
+            let message =
+                "the plugin logged more lines than it may in one call (limits.log_lines); the rest is dropped";
             tracing::warn!(sender = "plugin", plugin = self.plugin, message);
         }
         false

@@ -43,7 +43,9 @@ impl types::HostAccount for CallState {
 
     fn permissions(&mut self, this: Resource<AccountHandle>, virtual_path: String) -> wasmtime::Result<Vec<String>> {
         let account = self.table.get(&this)?;
-        let Ok(path) = VirtualPath::resolve(&VirtualPath::root(), virtual_path.as_bytes()) else { return Ok(Vec::new()) };
+        let Ok(path) = VirtualPath::resolve(&VirtualPath::root(), virtual_path.as_bytes()) else {
+            return Ok(Vec::new());
+        };
         Ok(account.permissions.at(&path).tokens().into_iter().map(str::to_owned).collect())
     }
 

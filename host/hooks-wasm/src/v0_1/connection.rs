@@ -74,7 +74,9 @@ impl types::HostLoginAttempt for CallState {
         if !self.shared.settings.grants(Grant::Credentials) {
             return Ok(Err(types::AccessError::NotGranted(Grant::Credentials.as_str().to_owned())));
         }
-        let Credential::Password(password) = &attempt.credential else { return Ok(Err(types::AccessError::Absent)) };
+        let Credential::Password(password) = &attempt.credential else {
+            return Ok(Err(types::AccessError::Absent));
+        };
         tracing::info!(
             sender = "audit",
             plugin = self.shared.name,
@@ -91,8 +93,12 @@ impl types::HostLoginAttempt for CallState {
         hash: String,
     ) -> wasmtime::Result<Result<bool, types::AccessError>> {
         let attempt = self.table.get(&this)?.clone();
-        let Credential::Password(password) = &attempt.credential else { return Ok(Err(types::AccessError::Absent)) };
-        let Some(hash) = PasswordHash::recognise(&hash) else { return Ok(Ok(false)) };
+        let Credential::Password(password) = &attempt.credential else {
+            return Ok(Err(types::AccessError::Absent));
+        };
+        let Some(hash) = PasswordHash::recognise(&hash) else {
+            return Ok(Ok(false));
+        };
         let matches = self.shared.passwords.matches(&hash, password).await;
         Ok(Ok(matches.map_err(|error| wasmtime::Error::msg(error.to_string()))?))
     }

@@ -129,7 +129,8 @@ impl types::HostAccountDraft for CallState {
         if let Some(unknown) = allowed.iter().find(|name| !known.contains(&name.as_str())) {
             return Ok(Err(format!("\"{unknown}\" is not a login method of this server")));
         }
-        let denied: Vec<&str> = known.into_iter().filter(|name| !allowed.iter().any(|allowed| allowed == name)).collect();
+        let denied: Vec<&str> =
+            known.into_iter().filter(|name| !allowed.iter().any(|allowed| allowed == name)).collect();
         self.change(&this, "filters", |draft| draft.set_filter("denied_login_methods", json!(denied)))
     }
 

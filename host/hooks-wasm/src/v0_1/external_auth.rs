@@ -37,9 +37,15 @@ impl Export {
     }
 
     /// One call on a fresh instance.
-    pub async fn call(&self, engine: &Engine, shared: Arc<Shared>, event: &ExternalAuth) -> Result<ExternalAuthVerdict, HookError> {
+    pub async fn call(
+        &self,
+        engine: &Engine,
+        shared: Arc<Shared>,
+        event: &ExternalAuth,
+    ) -> Result<ExternalAuthVerdict, HookError> {
         let state = CallState::new(shared, event.connection.id.to_string());
-        let mut store = Store::try_new(engine, state).map_err(|error| HookError::Failed(error.root_cause().to_string()))?;
+        let mut store =
+            Store::try_new(engine, state).map_err(|error| HookError::Failed(error.root_cause().to_string()))?;
         limits::apply(&mut store);
         let outcome = self.authenticate(&mut store, Arc::new(event.clone())).await;
         let state = store.data_mut();

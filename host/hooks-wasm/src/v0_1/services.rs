@@ -22,11 +22,21 @@ impl log::Host for CallState {
         let fields: String = Value::Object(fields).to_string().chars().take(MAX_MESSAGE).collect();
         let (plugin, connection_id) = (self.shared.name.as_str(), self.connection_id.as_str());
         match level {
-            log::Level::Trace => tracing::trace!(sender = "plugin", plugin, message, fields, connection_id),
-            log::Level::Debug => tracing::debug!(sender = "plugin", plugin, message, fields, connection_id),
-            log::Level::Info => tracing::info!(sender = "plugin", plugin, message, fields, connection_id),
-            log::Level::Warn => tracing::warn!(sender = "plugin", plugin, message, fields, connection_id),
-            log::Level::Error => tracing::error!(sender = "plugin", plugin, message, fields, connection_id),
+            log::Level::Trace => {
+                tracing::trace!(sender = "plugin", plugin, message, fields, connection_id)
+            }
+            log::Level::Debug => {
+                tracing::debug!(sender = "plugin", plugin, message, fields, connection_id)
+            }
+            log::Level::Info => {
+                tracing::info!(sender = "plugin", plugin, message, fields, connection_id)
+            }
+            log::Level::Warn => {
+                tracing::warn!(sender = "plugin", plugin, message, fields, connection_id)
+            }
+            log::Level::Error => {
+                tracing::error!(sender = "plugin", plugin, message, fields, connection_id)
+            }
         }
         Ok(())
     }
@@ -54,7 +64,12 @@ impl kv::Host for CallState {
         Ok(self.shared.store.get(&self.shared.name, &key).await.map_err(kv_error))
     }
 
-    async fn set(&mut self, key: String, value: Vec<u8>, ttl: Option<u32>) -> wasmtime::Result<Result<(), kv::KvError>> {
+    async fn set(
+        &mut self,
+        key: String,
+        value: Vec<u8>,
+        ttl: Option<u32>,
+    ) -> wasmtime::Result<Result<(), kv::KvError>> {
         Ok(self.shared.store.set(&self.shared.name, &key, &value, duration(ttl)).await.map_err(kv_error))
     }
 
@@ -72,7 +87,12 @@ impl kv::Host for CallState {
         Ok(store.list_keys(&self.shared.name, &prefix, cursor.as_deref(), limit).await.map_err(kv_error))
     }
 
-    async fn increment(&mut self, key: String, delta: i64, ttl: Option<u32>) -> wasmtime::Result<Result<i64, kv::KvError>> {
+    async fn increment(
+        &mut self,
+        key: String,
+        delta: i64,
+        ttl: Option<u32>,
+    ) -> wasmtime::Result<Result<i64, kv::KvError>> {
         Ok(self.shared.store.increment(&self.shared.name, &key, delta, duration(ttl)).await.map_err(kv_error))
     }
 

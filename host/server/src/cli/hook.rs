@@ -52,7 +52,10 @@ pub async fn run(command: HookCommand) -> anyhow::Result<()> {
         let description = link.description();
         let (number, adapter, target) = (index + 1, description.adapter, description.target);
         let (deadline, health) = (description.deadline, description.health);
-        println!("{kind} {number}. {adapter:<8} {target}  (deadline {deadline:?}, on error {}, {health})", on_error(link.on_error()));
+        println!(
+            "{kind} {number}. {adapter:<8} {target}  (deadline {deadline:?}, on error {}, {health})",
+            on_error(link.on_error())
+        );
     }
     Ok(())
 }

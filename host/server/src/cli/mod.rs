@@ -97,7 +97,9 @@ pub fn run() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| error.exit());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&anyhow::Error::new(error).context("the runtime could not be started")),
+        Err(error) => {
+            return failed(&anyhow::Error::new(error).context("the runtime could not be started"));
+        }
     };
     match runtime.block_on(dispatch(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -227,7 +229,9 @@ pub fn public_key_lines(arguments: &[String]) -> anyhow::Result<Vec<String>> {
         }
         let text = std::fs::read_to_string(argument)
             .with_context(|| format!("\"{argument}\" is neither a public key nor a file that can be read"))?;
-        lines.extend(text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned));
+        lines.extend(
+            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned),
+        );
     }
     Ok(lines)
 }

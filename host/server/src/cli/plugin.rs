@@ -55,7 +55,8 @@ pub async fn run(command: PluginCommand) -> anyhow::Result<()> {
 /// The plugins and the chain as a server would have them, without serving.
 pub async fn open(place: &Place) -> anyhow::Result<(Arc<PluginDirectory>, Arc<Chain<ExternalAuth>>)> {
     let (_, settings) = place.settings()?;
-    let Settings { database, users_base_dir, external_auth, program_environment, plugin_directory, plugins, .. } = settings;
+    let Settings { database, users_base_dir, external_auth, program_environment, plugin_directory, plugins, .. } =
+        settings;
     let stores = Stores::open(&database, users_base_dir)?;
     let chain = Arc::new(Chain::default());
     let links = ExternalAuthLinks::new(&external_auth, program_environment)?;

@@ -10,14 +10,17 @@ pub const PREFIXES: [&str; 2] = ["SFTPGO_", "TIDEGATE_"];
 pub fn apply(value: &mut Value, defaults: &Value, environment: &[(String, String)]) -> Result<(), String> {
     for prefix in PREFIXES {
         for (name, text) in environment {
-            let Some(key) = name.strip_prefix(prefix).filter(|key| key.contains("__")) else { continue };
+            let Some(key) = name.strip_prefix(prefix).filter(|key| key.contains("__")) else {
+                continue;
+            };
             let key = key.to_ascii_lowercase();
             let path: Vec<&str> = key.split("__").collect();
             let section_is_known = path.first().is_some_and(|section| defaults.get(*section).is_some());
             if prefix == "SFTPGO_" && (!section_is_known || default_at(defaults, &path).is_none()) {
                 continue;
             }
-            insert(value, defaults, &path, text).map_err(|problem| format!("environment variable {name}: {problem}"))?;
+            insert(value, defaults, &path, text)
+                .map_err(|problem| format!("environment variable {name}: {problem}"))?;
         }
     }
     Ok(())
@@ -26,7 +29,9 @@ pub fn apply(value: &mut Value, defaults: &Value, environment: &[(String, String
 /// Puts `text` at `path`, as the type that the default there has.
 pub fn insert(value: &mut Value, defaults: &Value, path: &[&str], text: &str) -> Result<(), String> {
     let typed = typed(default_at(defaults, path), text)?;
-    let Some((last, sections)) = path.split_last() else { return Ok(()) };
+    let Some((last, sections)) = path.split_last() else {
+        return Ok(());
+    };
     let mut target = value;
     for section in sections {
         target = entry(target, section)?;

@@ -13,14 +13,23 @@ const DEFAULT_NAME: &str = "tidegate";
 pub fn find(directory: &Path, file: Option<&str>) -> Result<Option<PathBuf>, String> {
     let name = file.unwrap_or(DEFAULT_NAME);
     let as_path = Path::new(name);
-    let has_extension =
-        as_path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| EXTENSIONS.contains(&extension));
+    let has_extension = as_path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .is_some_and(|extension| EXTENSIONS.contains(&extension));
     if has_extension {
         let path = directory.join(as_path);
-        return if path.is_file() { Ok(Some(path)) } else { Err(format!("the configuration file {} does not exist", path.display())) };
+        return if path.is_file() {
+            Ok(Some(path))
+        } else {
+            Err(format!("the configuration file {} does not exist", path.display()))
+        };
     }
-    let present: Vec<PathBuf> =
-        EXTENSIONS.iter().map(|extension| directory.join(format!("{name}.{extension}"))).filter(|path| path.is_file()).collect();
+    let present: Vec<PathBuf> = EXTENSIONS
+        .iter()
+        .map(|extension| directory.join(format!("{name}.{extension}")))
+        .filter(|path| path.is_file())
+        .collect();
     match (present.as_slice(), file) {
         ([], None) => Ok(None),
         ([], Some(name)) => {
@@ -57,7 +66,8 @@ fn parse(extension: &str, text: &str, defaults: &Value) -> Result<Value, String>
     };
     match extension {
         "toml" => toml::from_str(text).map_err(|error: toml::de::Error| {
-            let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
+            let line =
+                error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
             at_line(line, error.message().to_owned())
         }),
         "yaml" | "yml" => {
@@ -85,7 +95,8 @@ fn parse(extension: &str, text: &str, defaults: &Value) -> Result<Value, String>
 fn env_pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     dotenvy::from_read_iter(text.as_bytes())
         .map(|pair| {
-            let (key, value) = pair.map_err(|_| ": a line is not of the form KEY=value; quote values with spaces".to_owned())?;
+            let (key, value) =
+                pair.map_err(|_| ": a line is not of the form KEY=value; quote values with spaces".to_owned())?;
             let key = environment::PREFIXES.iter().find_map(|prefix| key.strip_prefix(prefix)).unwrap_or(&key);
             Ok((key.to_ascii_lowercase(), value))
         })
@@ -110,7 +121,8 @@ fn from_pairs(pairs: Vec<(String, String)>, separator: &str, defaults: &Value) -
     let mut value = Value::Object(Map::new());
     for (key, text) in pairs {
         let path: Vec<&str> = key.split(separator).collect();
-        environment::insert(&mut value, defaults, &path, &text).map_err(|problem| format!(": key \"{key}\": {problem}"))?;
+        environment::insert(&mut value, defaults, &path, &text)
+            .map_err(|problem| format!(": key \"{key}\": {problem}"))?;
     }
     Ok(value)
 }

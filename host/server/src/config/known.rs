@@ -23,7 +23,9 @@ pub fn unknown_keys(value: &Value, defaults: &Value) -> Vec<Unknown> {
 }
 
 fn walk(value: &Value, defaults: &Value, prefix: &str, unknown: &mut Vec<Unknown>) {
-    let (Value::Object(value), Value::Object(defaults)) = (value, defaults) else { return };
+    let (Value::Object(value), Value::Object(defaults)) = (value, defaults) else {
+        return;
+    };
     for (key, inner) in value {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         if prefix.is_empty() && FREE.contains(&key.as_str()) {
@@ -51,7 +53,9 @@ fn walk_list(list: &Value, keys: &[&str], path: &str, unknown: &mut Vec<Unknown>
 fn advice<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> String {
     let nearest = known.map(|known| (strsim::damerau_levenshtein(key, known), known)).min();
     match nearest {
-        Some((distance, known)) if distance <= MAX_DISTANCE => format!("there is no such key; did you mean \"{known}\"?"),
+        Some((distance, known)) if distance <= MAX_DISTANCE => {
+            format!("there is no such key; did you mean \"{known}\"?")
+        }
         _ => "there is no such key; remove it".to_owned(),
     }
 }

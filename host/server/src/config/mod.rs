@@ -257,7 +257,9 @@ pub struct Source {
 impl Source {
     /// `FILE, line N, key "KEY"`
     pub fn place(&self, key: &str) -> String {
-        let Some(path) = &self.path else { return format!("key \"{key}\"") };
+        let Some(path) = &self.path else {
+            return format!("key \"{key}\"");
+        };
         match known::line_of(&self.text, key) {
             Some(line) => format!("{}, line {line}, key \"{key}\"", path.display()),
             None => format!("{}, key \"{key}\"", path.display()),

@@ -7,7 +7,8 @@ const LEGACY_DEFAULT: &str = include_str!("testdata/legacy-default.json");
 fn read(name: &str, text: &str, environment: &[(&str, &str)]) -> Result<Settings, ConfigErrors> {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join(name), text).unwrap();
-    let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let environment: Vec<_> =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let base = name.split('.').next();
     Loaded::read(directory.path(), base, &environment)?.validate(directory.path(), false)
 }
@@ -28,11 +29,18 @@ fn every_format_says_the_same() {
         ("tidegate.yml", "sftpd:\n  bind_port: 2200\n  idle_timeout: 3\n  enabled_ssh_commands:\n    - cd\n"),
         ("tidegate.json", r#"{"sftpd":{"bind_port":2200,"idle_timeout":3,"enabled_ssh_commands":["cd"]}}"#),
         ("tidegate.hcl", "sftpd {\n  bind_port = 2200\n  idle_timeout = 3\n  enabled_ssh_commands = [\"cd\"]\n}\n"),
-        ("tidegate.env", "SFTPD__BIND_PORT=2200\nTIDEGATE_SFTPD__IDLE_TIMEOUT=3\nSFTPGO_SFTPD__ENABLED_SSH_COMMANDS=cd\n"),
+        (
+            "tidegate.env",
+            "SFTPD__BIND_PORT=2200\nTIDEGATE_SFTPD__IDLE_TIMEOUT=3\nSFTPGO_SFTPD__ENABLED_SSH_COMMANDS=cd\n",
+        ),
         ("tidegate.properties", "sftpd.bind_port=2200\nsftpd.idle_timeout: 3\nsftpd.enabled_ssh_commands=cd\n"),
     ] {
         let settings = read(name, text, &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!((settings.bind_port, settings.idle_timeout), (2200, Some(std::time::Duration::from_secs(180))), "{name}");
+        assert_eq!(
+            (settings.bind_port, settings.idle_timeout),
+            (2200, Some(std::time::Duration::from_secs(180))),
+            "{name}"
+        );
         assert!(settings.commands.parse(b"cd").is_some() && settings.commands.parse(b"pwd").is_none(), "{name}");
     }
 }
@@ -65,7 +73,11 @@ fn the_environment_overrides_and_ours_wins() {
 
 #[test]
 fn unknown_keys_are_named_with_the_nearest() {
-    check_error("tidegate.toml", "[sftpd]\n\nbind_prot = 1\n", &["tidegate.toml", "line 3", "sftpd.bind_prot", "\"bind_port\""]);
+    check_error(
+        "tidegate.toml",
+        "[sftpd]\n\nbind_prot = 1\n",
+        &["tidegate.toml", "line 3", "sftpd.bind_prot", "\"bind_port\""],
+    );
     check_error("tidegate.yaml", "sfptd:\n  bind_port: 1\n", &["line 1", "\"sfptd\"", "\"sftpd\""]);
     check_error("tidegate.json", r#"{"sftpd":{"keys":[{"private":"x"}]}}"#, &["sftpd.keys.private", "private_key"]);
     check_error("tidegate.toml", "[sftpd]\nqqqqqqqqqqqqqq = 1\n", &["remove it"]);
@@ -87,7 +99,13 @@ fn values_are_checked_all_at_once() {
     check_error(
         "tidegate.toml",
         "[sftpd]\nbind_address = \"nowhere\"\nciphers = [\"3des-cbc\"]\nsetstat_mode = 7\n[data_provider]\ndriver = \"mysql\"\n",
-        &["\"nowhere\" is not an IP address", "\"3des-cbc\" is not supported", "setstat_mode", "\"mysql\" is not supported by this version", "line 6"],
+        &[
+            "\"nowhere\" is not an IP address",
+            "\"3des-cbc\" is not supported",
+            "setstat_mode",
+            "\"mysql\" is not supported by this version",
+            "line 6",
+        ],
     );
     check_error("tidegate.toml", "[sftpd]\nbind_port = 70000\n", &["line 2", "sftpd.bind_port"]);
     check_error("tidegate.toml", "[sftpd]\nbind_port = \"x\"\n", &["sftpd.bind_port", "invalid type"]);
@@ -107,13 +125,22 @@ fn values_are_checked_all_at_once() {
 #[test]
 fn a_hook_that_this_version_lacks_is_refused() {
     // Ignoring it would open a door.
-    check_error("tidegate.toml", "[data_provider]\npre_login_hook = \"/bin/true\"\n", &["pre_login_hook", "does not have this feature"]);
+    check_error(
+        "tidegate.toml",
+        "[data_provider]\npre_login_hook = \"/bin/true\"\n",
+        &["pre_login_hook", "does not have this feature"],
+    );
 }
 
 #[test]
 fn odd_values_of_the_older_server_are_warned_of() {
     // A3-07, A3-14
-    let settings = read("tidegate.toml", "[sftpd]\nupload_mode = 9\numask = \"abc\"\n[data_provider]\nexternal_auth_scope = 99\n", &[]).unwrap();
+    let settings = read(
+        "tidegate.toml",
+        "[sftpd]\nupload_mode = 9\numask = \"abc\"\n[data_provider]\nexternal_auth_scope = 99\n",
+        &[],
+    )
+    .unwrap();
     assert_eq!(settings.warnings.len(), 3, "{:?}", settings.warnings);
     assert_eq!(settings.umask, 0o022);
 }

@@ -110,7 +110,10 @@ fn bind_address(config: &Config, check: &mut Check<'_>) -> IpAddr {
         // All interfaces; a dual-stack socket serves IPv4 as well.
         "" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         text => text.trim_matches(['[', ']']).parse().unwrap_or_else(|_| {
-            check.problem("sftpd.bind_address", format!("\"{text}\" is not an IP address; leave it empty for all interfaces"));
+            check.problem(
+                "sftpd.bind_address",
+                format!("\"{text}\" is not an IP address; leave it empty for all interfaces"),
+            );
             IpAddr::V6(Ipv6Addr::UNSPECIFIED)
         }),
     }
@@ -165,7 +168,10 @@ fn algorithms(config: &Config, check: &mut Check<'_>) -> Result<Algorithms, Conf
 fn commands(config: &Config, check: &mut Check<'_>) -> SshCommands {
     let (commands, unknown) = SshCommands::from_names(&config.sftpd.enabled_ssh_commands);
     for name in unknown {
-        check.warning("sftpd.enabled_ssh_commands", format!("\"{name}\" is not a command of this version; it is ignored"));
+        check.warning(
+            "sftpd.enabled_ssh_commands",
+            format!("\"{name}\" is not a command of this version; it is ignored"),
+        );
     }
     commands
 }
@@ -251,7 +257,8 @@ fn scope(config: &Config, check: &mut Check<'_>) -> Scope {
     match u8::try_from(config.data_provider.external_auth_scope) {
         Ok(bits @ 0..=15) => Scope::from_bits(bits),
         _ => {
-            let text = format!("{} is not between 0 and 7; 0 (all methods) is used", config.data_provider.external_auth_scope);
+            let text =
+                format!("{} is not between 0 and 7; 0 (all methods) is used", config.data_provider.external_auth_scope);
             check.warning("data_provider.external_auth_scope", text);
             Scope::default()
         }
@@ -297,14 +304,22 @@ fn external_auth(config: &Config, check: &mut Check<'_>) -> HookSettings {
         }
     });
     let links = links.collect();
-    HookSettings { links, deadline, on_error, concurrency: at_least_one("hook.external-auth.concurrency", section.concurrency, check) }
+    HookSettings {
+        links,
+        deadline,
+        on_error,
+        concurrency: at_least_one("hook.external-auth.concurrency", section.concurrency, check),
+    }
 }
 
 fn hook_section(config: &Config, check: &mut Check<'_>) -> HookSection {
     let mut section = HookSection::default();
     for (kind, value) in &config.hook {
         if kind.replace('_', "-") != EXTERNAL_AUTH {
-            check.problem(&format!("hook.{kind}"), format!("there is no such hook; this version has \"{EXTERNAL_AUTH}\""));
+            check.problem(
+                &format!("hook.{kind}"),
+                format!("there is no such hook; this version has \"{EXTERNAL_AUTH}\""),
+            );
             continue;
         }
         match serde_json::from_value(value.clone()) {
@@ -333,10 +348,16 @@ fn external_auth_values(config: &Config, check: &mut Check<'_>) -> (&'static str
 fn hook_target(value: &str, deadline: Duration) -> Result<HookTarget, String> {
     let value = value.trim();
     if let Some(name) = value.strip_prefix("plugin:") {
-        return if name.is_empty() { Err("\"plugin:\" needs a name after it".to_owned()) } else { Ok(HookTarget::Plugin(name.to_owned())) };
+        return if name.is_empty() {
+            Err("\"plugin:\" needs a name after it".to_owned())
+        } else {
+            Ok(HookTarget::Plugin(name.to_owned()))
+        };
     }
     if value.starts_with("http") {
-        return HttpHook::new(value, deadline).map(|_| HookTarget::Http(value.to_owned())).map_err(|error| error.to_string());
+        return HttpHook::new(value, deadline)
+            .map(|_| HookTarget::Http(value.to_owned()))
+            .map_err(|error| error.to_string());
     }
     ProgramHook::new(value, Environment::Cleared, deadline)
         .map(|_| HookTarget::Program(value.to_owned()))

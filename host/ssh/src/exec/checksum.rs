@@ -22,7 +22,9 @@ pub enum Digest {
 
 impl Digest {
     pub fn by_command(name: &str) -> Option<Self> {
-        [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512].into_iter().find(|digest| digest.command() == name)
+        [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512]
+            .into_iter()
+            .find(|digest| digest.command() == name)
     }
 
     fn command(self) -> &'static str {

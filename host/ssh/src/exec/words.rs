@@ -44,7 +44,8 @@ mod tests {
     use super::*;
 
     fn check(line: &str, expected: Option<&[&str]>) {
-        let words = split(line.as_bytes()).map(|words| words.into_iter().map(|word| String::from_utf8(word).unwrap()).collect::<Vec<_>>());
+        let words = split(line.as_bytes())
+            .map(|words| words.into_iter().map(|word| String::from_utf8(word).unwrap()).collect::<Vec<_>>());
         assert_eq!(words, expected.map(|words| words.iter().map(|&word| word.to_owned()).collect()), "{line}");
     }
 

@@ -33,7 +33,12 @@ pub fn from_stat(stat: &Stat) -> Metadata {
     }
 }
 
-pub fn set_by_path(root: &Root, path: &VirtualPath, attributes: &SetAttributes, follow: bool) -> Result<(), StorageError> {
+pub fn set_by_path(
+    root: &Root,
+    path: &VirtualPath,
+    attributes: &SetAttributes,
+    follow: bool,
+) -> Result<(), StorageError> {
     let file = if follow {
         root.open_path_only(path)
     } else {

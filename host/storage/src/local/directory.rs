@@ -28,7 +28,9 @@ impl LocalDirectory {
             let looked_at: &[u8] = if self.is_root && name == b".." { b"." } else { name };
             let directory = self.entries.fd()?;
             match fs::statat(directory.as_fd(), looked_at, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => return Ok(Some(DirectoryEntry { name: name.to_vec(), metadata: attributes::from_stat(&stat) })),
+                Ok(stat) => {
+                    return Ok(Some(DirectoryEntry { name: name.to_vec(), metadata: attributes::from_stat(&stat) }));
+                }
                 // Removed since it was listed.
                 Err(Errno::NOENT) => {}
                 Err(errno) => return Err(errno),

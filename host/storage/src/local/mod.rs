@@ -108,9 +108,11 @@ impl LocalStorage {
         let made = !path.exists();
         if made {
             let mode = 0o777 & !settings.umask;
-            DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|error| {
-                in_context(Errno::from_io_error(&error).unwrap_or(Errno::IO))
-            })?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(mode)
+                .create(path)
+                .map_err(|error| in_context(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = fs::open(path, flags, Mode::empty()).map_err(in_context)?;
@@ -136,7 +138,12 @@ impl LocalStorage {
         }
     }
 
-    fn open_directly(&self, path: &VirtualPath, options: OpenOptions, existed: bool) -> Result<LocalFile, StorageError> {
+    fn open_directly(
+        &self,
+        path: &VirtualPath,
+        options: OpenOptions,
+        existed: bool,
+    ) -> Result<LocalFile, StorageError> {
         let mut flags = OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         flags |= match (options.read, options.write) {
             (true, true) => OFlags::RDWR,
@@ -155,7 +162,12 @@ impl LocalStorage {
         LocalFile::new(file, options)
     }
 
-    fn replacement(&self, path: &VirtualPath, options: OpenOptions, existing: Option<Metadata>) -> Result<LocalFile, StorageError> {
+    fn replacement(
+        &self,
+        path: &VirtualPath,
+        options: OpenOptions,
+        existing: Option<Metadata>,
+    ) -> Result<LocalFile, StorageError> {
         let mode = match existing {
             Some(existing) => Mode::from_raw_mode(existing.mode & 0o7777),
             None => self.new_mode(options.mode, 0o666),
@@ -274,7 +286,12 @@ impl Storage for LocalStorage {
             .ok_or_else(|| StorageError::new(StorageErrorKind::PermissionDenied, "the link leads outside"))
     }
 
-    async fn set_attributes(&self, path: &VirtualPath, attributes: &SetAttributes, follow: bool) -> Result<(), StorageError> {
+    async fn set_attributes(
+        &self,
+        path: &VirtualPath,
+        attributes: &SetAttributes,
+        follow: bool,
+    ) -> Result<(), StorageError> {
         attributes::set_by_path(&self.root, path, attributes, follow)
     }
 

@@ -73,7 +73,9 @@ impl Replacement {
             link_unnamed(file, &place, &name).map_err(from_errno)?;
             self.temporary = Some(name);
         }
-        let Some(temporary) = self.temporary.as_deref() else { return Err(from_errno(Errno::INVAL)) };
+        let Some(temporary) = self.temporary.as_deref() else {
+            return Err(from_errno(Errno::INVAL));
+        };
         if self.must_be_new {
             let flags = fs::RenameFlags::NOREPLACE;
             fs::renameat_with(place.directory(), temporary, place.directory(), place.name(), flags).map_err(from_errno)
@@ -88,12 +90,16 @@ impl Drop for Replacement {
         if self.done {
             return;
         }
-        let Ok(place) = self.root.place(&self.target) else { return };
+        let Ok(place) = self.root.place(&self.target) else {
+            return;
+        };
         // Nobody is left to tell of a failure here; the old file is untouched either way.
         match (&self.temporary, &self.unnamed) {
             (Some(temporary), _) if self.keep_partial => {
                 let flags = fs::RenameFlags::NOREPLACE;
-                if fs::renameat_with(place.directory(), temporary.as_slice(), place.directory(), place.name(), flags).is_err() {
+                if fs::renameat_with(place.directory(), temporary.as_slice(), place.directory(), place.name(), flags)
+                    .is_err()
+                {
                     let _ = fs::unlinkat(place.directory(), temporary.as_slice(), AtFlags::empty());
                 }
             }

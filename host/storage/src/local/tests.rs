@@ -34,8 +34,15 @@ fn path(text: &str) -> VirtualPath {
 
 const PUT: OpenOptions =
     OpenOptions { read: false, write: true, append: false, create: true, truncate: true, exclusive: false, mode: None };
-const GET: OpenOptions =
-    OpenOptions { read: true, write: false, append: false, create: false, truncate: false, exclusive: false, mode: None };
+const GET: OpenOptions = OpenOptions {
+    read: true,
+    write: false,
+    append: false,
+    create: false,
+    truncate: false,
+    exclusive: false,
+    mode: None,
+};
 
 #[tokio::test]
 async fn links_do_not_lead_out() {
@@ -49,7 +56,12 @@ async fn links_do_not_lead_out() {
         assert!(tree.storage.open(&path(name), GET).await.is_err(), "read {name}");
         assert!(tree.storage.open(&path(name), PUT).await.is_err(), "write {name}");
         assert!(tree.storage.metadata(&path(name)).await.is_err(), "stat {name}");
-        assert!(tree.storage.set_attributes(&path(name), &SetAttributes { mode: Some(0o777), ..Default::default() }, true).await.is_err());
+        assert!(
+            tree.storage
+                .set_attributes(&path(name), &SetAttributes { mode: Some(0o777), ..Default::default() }, true)
+                .await
+                .is_err()
+        );
     }
     assert!(tree.storage.read_link(&path("/absolute")).await.is_err());
     assert!(tree.storage.read_link(&path("/relative")).await.is_err());
@@ -140,8 +152,14 @@ async fn errors_name_their_class() {
     assert_eq!(tree.storage.remove_directory(&path("/d")).await.map_err(kind), Err(StorageErrorKind::NotEmpty));
     assert_eq!(tree.storage.remove_directory(&path("/f")).await.map_err(kind), Err(StorageErrorKind::NotADirectory));
     assert!(tree.storage.remove_file(&path("/d")).await.is_err());
-    assert_eq!(tree.storage.create_directory(&path("/d"), None).await.map_err(kind), Err(StorageErrorKind::AlreadyExists));
-    assert_eq!(tree.storage.rename(&path("/f"), &path("/d"), false).await.map_err(kind), Err(StorageErrorKind::AlreadyExists));
+    assert_eq!(
+        tree.storage.create_directory(&path("/d"), None).await.map_err(kind),
+        Err(StorageErrorKind::AlreadyExists)
+    );
+    assert_eq!(
+        tree.storage.rename(&path("/f"), &path("/d"), false).await.map_err(kind),
+        Err(StorageErrorKind::AlreadyExists)
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,168 @@
+//! The walls of the tree: which crate may know which, and what a file may look like.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tidegate_tests::tools;
+
+/// Ours: from each crate to those it may name.
+const ARROWS: [(&str, &[&str]); 9] = [
+    ("tidegate-core", &[]),
+    ("tidegate-hooks-wasm", &["tidegate-core"]),
+    ("tidegate-hooks-legacy", &["tidegate-core"]),
+    ("tidegate-storage", &["tidegate-core"]),
+    ("tidegate-accounts", &["tidegate-core"]),
+    ("tidegate-sftp", &["tidegate-core"]),
+    ("tidegate-ssh", &["tidegate-core", "tidegate-sftp"]),
+    (
+        "tidegate",
+        &[
+            "tidegate-core",
+            "tidegate-hooks-wasm",
+            "tidegate-hooks-legacy",
+            "tidegate-storage",
+            "tidegate-accounts",
+            "tidegate-ssh",
+        ],
+    ),
+    // From outside only: it runs the binary.
+    ("tidegate-tests", &[]),
+];
+
+/// Others: who alone may depend on them.
+const OWNERS: [(&str, &[&str]); 8] = [
+    ("wasmtime", &["tidegate-hooks-wasm"]),
+    ("wasmtime-wasi", &["tidegate-hooks-wasm"]),
+    ("russh", &["tidegate-ssh"]),
+    ("rusqlite", &["tidegate-accounts"]),
+    ("reqwest", &["tidegate-hooks-legacy"]),
+    ("subprocess", &["tidegate-hooks-legacy"]),
+    ("rustix", &["tidegate-storage", "tidegate"]),
+    ("anyhow", &["tidegate"]),
+];
+
+/// Crate → its dependencies, without those for tests.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--format-version", "1", "--no-deps", "--offline"]).current_dir(tools::root());
+    let metadata: Value = serde_json::from_str(&tools::run_ok(&mut cargo)).unwrap();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    packages
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().unwrap().iter();
+            let normal = dependencies.filter(|dependency| dependency["kind"].is_null());
+            let names = normal.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect();
+            (package["name"].as_str().unwrap().to_owned(), names)
+        })
+        .collect()
+}
+
+#[test]
+fn arrows_point_one_way() {
+    let dependencies = dependencies();
+    for (name, found) in &dependencies {
+        let allowed =
+            ARROWS.iter().find(|(from, _)| from == name).unwrap_or_else(|| panic!("{name} has no place in ARROWS"));
+        for other in found.iter().filter(|other| dependencies.contains_key(*other)) {
+            assert!(allowed.1.contains(&other.as_str()), "{name} must not know {other}");
+        }
+    }
+}
+
+#[test]
+fn each_library_has_its_owner() {
+    for (name, found) in dependencies() {
+        for (library, owners) in OWNERS {
+            assert!(!found.contains(library) || owners.contains(&name.as_str()), "{name} must not depend on {library}");
+        }
+    }
+}
+
+/// Sources that git knows or would take, with these endings.
+fn sources(endings: &[&str]) -> Vec<(PathBuf, String)> {
+    let root = tools::root();
+    let mut git = Command::new("git");
+    let listed = tools::run_ok(git.args(["ls-files", "--cached", "--others", "--exclude-standard"]).current_dir(&root));
+    listed
+        .lines()
+        .filter(|name| endings.iter().any(|ending| name.ends_with(ending)))
+        .filter_map(|name| Some((PathBuf::from(name), std::fs::read_to_string(root.join(name)).ok()?)))
+        .collect()
+}
+
+fn is_below(path: &Path, directory: &str) -> bool {
+    path.starts_with(directory)
+}
+
+#[test]
+fn the_core_does_no_input_or_output() {
+    for (path, text) in sources(&[".rs"]).iter().filter(|(path, _)| is_below(path, "host/core")) {
+        for forbidden in ["std::fs", "std::net", "std::process", "tokio::fs", "tokio::net", "tokio::spawn"] {
+            assert!(!text.contains(forbidden), "{} uses {forbidden}", path.display());
+        }
+    }
+}
+
+#[test]
+fn sql_is_in_its_place() {
+    for (path, text) in sources(&[".rs"]).iter().filter(|(path, _)| is_below(path, "host")) {
+        let allowed = is_below(path, "host/accounts");
+        assert!(
+            allowed || !["SELECT ", "INSERT INTO", "UPDATE users"].iter().any(|sql| text.contains(sql)),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn generated_types_stay_in_their_track() {
+    for (path, text) in sources(&[".rs"]).iter().filter(|(path, _)| is_below(path, "host")) {
+        assert!(is_below(path, "host/hooks-wasm/src/v0_1") || !text.contains("bindings::"), "{}", path.display());
+    }
+}
+
+#[test]
+fn sources_are_tidy() {
+    for (path, text) in sources(&[".rs"]).iter().filter(|(path, _)| is_below(path, "host") || is_below(path, "tests")) {
+        let shown = path.display();
+        let lines = text.lines().count();
+        assert!(lines <= 500, "{shown} has {lines} lines; split it");
+        assert!(text.starts_with("//!"), "{shown} does not say what it is for");
+        assert!(
+            !text.contains("thread::sleep")
+                || shown.to_string().ends_with("engine.rs")
+                || shown.to_string().contains("architecture"),
+            "{shown} sleeps"
+        );
+        for word in ["utils", "helpers", "manager", "common"] {
+            let name = path.file_stem().unwrap().to_string_lossy();
+            assert!(!name.contains(word), "{shown}: a name that says nothing");
+        }
+    }
+}
+
+#[test]
+fn the_contract_is_valid() {
+    let wasm_tools = tools::cache().join("venv/bin/wasm-tools");
+    let printed = tools::run_ok(Command::new(wasm_tools).args(["component", "wit"]).arg(tools::root().join("wit")));
+    assert!(printed.contains("package tidegate:hooks@0.1.0"), "{printed}");
+}
+
+#[test]
+fn migrations_are_named_by_date() {
+    for (path, _) in sources(&[".sql"]) {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        assert!(stem.len() == 8 && stem.chars().all(|digit| digit.is_ascii_digit()), "{}", path.display());
+    }
+}

@@ -1,0 +1,200 @@
+//! The command line, as scripts use it: output, errors, exit status.
+
+use tidegate_tests::clients::text;
+use tidegate_tests::server::Site;
+use tidegate_tests::tools;
+
+fn check(site: &Site, arguments: &[&str], status: i32, expected: &str) {
+    let output = tools::run(&mut site.tidegate(arguments));
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(status), "{arguments:?}: {text}");
+    assert!(text.contains(expected), "{arguments:?}: {text}");
+}
+
+#[test]
+fn users_are_managed() {
+    let site = Site::new();
+    check(&site, &["initprovider"], 0, "up to date");
+    check(
+        &site,
+        &["user", "add", "--username", "alice", "--home-dir", "/srv/alice", "--password", "pw"],
+        0,
+        "was added",
+    );
+    check(
+        &site,
+        &["user", "add", "--username", "alice", "--home-dir", "/srv/alice", "--password", "pw"],
+        1,
+        "already an account",
+    );
+    check(
+        &site,
+        &["user", "add", "--username", "bob", "--home-dir", "/srv/bob"],
+        1,
+        "a password or at least one public key",
+    );
+    check(&site, &["user", "add", "--username", "bob", "--home-dir", "bob", "--password", "x"], 1, "absolute path");
+    check(
+        &site,
+        &["user", "add", "--username", "bob", "--home-dir", "/b", "--password", "x", "--permissions", "/:fly"],
+        1,
+        "\"fly\" is not a permission",
+    );
+    check(
+        &site,
+        &["user", "add", "--username", "bob", "--home-dir", "/b", "--public-key", "/nonexistent"],
+        1,
+        "neither a public key nor a file",
+    );
+    check(
+        &site,
+        &["user", "add", "--username", "bob", "--home-dir", "/b", "--password", "x", "--allowed-ip", "10.0.0.1"],
+        1,
+        "\"10.0.0.1/32\"",
+    );
+    check(
+        &site,
+        &["user", "add", "--username", "../bob", "--home-dir", "/srv/../bob", "--password", "x"],
+        1,
+        "home_dir",
+    );
+    check(
+        &site,
+        &["user", "update", "--username", "alice", "--max-sessions", "3", "--expiration-date", "2030-01-01T00:00:00Z"],
+        0,
+        "was updated",
+    );
+    check(&site, &["user", "show", "--username", "alice"], 0, "\"expiration_date\": 1893456000000");
+    check(&site, &["user", "show", "--username", "alice"], 0, "\"max_sessions\": 3");
+    check(&site, &["user", "list"], 0, "alice");
+    check(&site, &["user", "list", "--json"], 0, "\"username\": \"alice\"");
+    check(&site, &["user", "show", "--username", "nobody"], 1, "no account named \"nobody\"");
+    check(&site, &["user", "delete", "--username", "alice"], 0, "was deleted");
+    check(&site, &["user", "delete", "--username", "alice"], 1, "no account named");
+    check(&site, &["user", "fly"], 2, "Usage");
+    let shown = tools::run_ok(&mut site.tidegate(&["user", "list", "--json"]));
+    assert_eq!(shown.trim(), "[]");
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let site = Site::new();
+    site.user("alice");
+    let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "alice"]));
+    assert!(!shown.contains("argon2") && shown.contains("\"has_password\": true"), "{shown}");
+}
+
+#[test]
+fn accounts_come_from_json_too() {
+    let site = Site::new();
+    let whole = r#"{"username":"carol","status":1,"password":"x","home_dir":"/c","permissions":{"/":["*"],"/ro":["list","download"]},"email":"c@example","groups":[{"name":"g","type":1}]}"#;
+    let file = site.write("carol.json", whole);
+    let path = file.to_str().unwrap();
+    check(&site, &["user", "add", "--from-json", path, "--json"], 0, "\"email\": \"c@example\"");
+    check(&site, &["user", "show", "--username", "carol"], 0, "\"/ro\"");
+    site.write("carol.json", r#"{"username":"carol","uid":"1"}"#);
+    check(&site, &["user", "update", "--from-json", path], 1, "field \"uid\": expected an integer, found a string");
+    site.write("carol.json", "{");
+    check(&site, &["user", "add", "--from-json", path], 1, "not valid JSON");
+}
+
+#[test]
+fn the_configuration_is_checked_and_shown() {
+    let site = Site::new();
+    check(&site, &["config", "check"], 0, "is valid");
+    check(&site, &["config", "show"], 0, "bind_port = 0");
+    check(&site, &["config", "show", "--json"], 0, "\"bind_port\": 0");
+    let site = Site::new().config("bind_prot = 1\n[data_provider]\npassword = \"hush\"");
+    check(&site, &["config", "check"], 1, "did you mean \"bind_port\"?");
+    check(&site, &["serve"], 1, "did you mean \"bind_port\"?");
+    let shown = tools::run_ok(&mut site.tidegate(&["config", "show"]));
+    assert!(shown.contains("[redacted]") && !shown.contains("hush"), "{shown}");
+    // Leniently, it is only a warning.
+    drop(site);
+    let lenient = Site::new().config("bind_prot = 1");
+    let mut command = lenient.tidegate(&["serve", "--lenient", "--log-file-path", ""]);
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines =
+        std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap())).map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("\"warn\"") && line.contains("bind_prot")));
+    assert!(lines.any(|line| line.contains("listening")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn the_version_names_commit_and_date() {
+    // A1-29
+    for flag in ["--version", "-v"] {
+        let version = tools::run_ok(std::process::Command::new(tools::tidegate()).arg(flag));
+        assert!(version.starts_with("tidegate 0.1.0-") && version.trim_end().ends_with('Z'), "{version}");
+    }
+}
+
+#[test]
+fn a_first_start_makes_what_is_missing() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let site = directory.path().join("new/place");
+    let mut child = std::process::Command::new(tools::tidegate())
+        .args(["serve", "--log-file-path", "", "-c"])
+        .arg(&site)
+        .env("TIDEGATE_SFTPD__BIND_PORT", "0")
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines =
+        std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap())).map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("listening")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for (name, mode) in
+        [("id_ed25519", 0o600), ("id_rsa", 0o600), ("tidegate.db", 0o600), ("plugins", 0o700), ("backups", 0o700)]
+    {
+        let metadata = site.join(name).metadata().unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(metadata.permissions().mode() & 0o777, mode, "{name}");
+    }
+}
+
+#[test]
+fn portable_shares_a_directory() {
+    // A17
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("file"), "content").unwrap();
+    let mut child = std::process::Command::new(tools::tidegate())
+        .args(["portable", "-s", "0", "--bind-address", "127.0.0.1", "-d"])
+        .arg(directory.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines =
+        std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap())).map_while(Result::ok);
+    let mut password = String::new();
+    let port = loop {
+        let line = lines.next().expect("it did not say where it listens");
+        if let Some(text) = line.strip_prefix("Password: ") {
+            password = text.to_owned();
+        }
+        if let Some(address) = line.strip_prefix("Listening on ") {
+            break address.split(';').next().unwrap().rsplit(':').next().unwrap().to_owned();
+        }
+    };
+    let url = format!("sftp://127.0.0.1:{port}/file");
+    let mut curl = std::process::Command::new("curl");
+    curl.args(["--silent", "--show-error", "--insecure", "--user", &format!("user:{password}"), &url]);
+    assert_eq!(tools::run_ok(&mut curl), "content");
+    // Only reading is allowed by default.
+    let mut upload = std::process::Command::new("curl");
+    upload.args([
+        "--silent",
+        "--insecure",
+        "--user",
+        &format!("user:{password}"),
+        "--upload-file",
+        "/etc/hostname",
+        &format!("{url}2"),
+    ]);
+    assert!(!tools::run(&mut upload).status.success());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

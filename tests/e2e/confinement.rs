@@ -1,0 +1,113 @@
+//! No path leads out of the home directory.
+
+use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tidegate_tests::raw_sftp::{RawSftp, fields, string};
+use tidegate_tests::server::Site;
+
+const OUTSIDE: &str = "this is outside";
+
+/// A home with a neighbour of the same prefix and every kind of link out of it.
+fn site() -> (Site, std::path::PathBuf) {
+    let site = Site::new();
+    let home = site.user("alice");
+    std::fs::create_dir_all(&home).unwrap();
+    site.write("homes/alice2/secret", OUTSIDE);
+    site.write("secret", OUTSIDE);
+    symlink("../../secret", home.join("relative")).unwrap();
+    symlink(site.path("secret"), home.join("absolute")).unwrap();
+    symlink("..", home.join("up")).unwrap();
+    symlink("/", home.join("root")).unwrap();
+    symlink("/proc/self/root", home.join("magic")).unwrap();
+    symlink("up", home.join("chain")).unwrap();
+    (site, home)
+}
+
+#[test]
+fn no_spelling_of_a_path_leads_out() {
+    let (site, home) = site();
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    for path in [
+        "../alice2/secret",
+        "/../alice2/secret",
+        "../../secret",
+        "//../../secret",
+        "/./../../secret",
+        "relative",
+        "absolute",
+        "up/alice2/secret",
+        "chain/alice2/secret",
+        "root/etc/passwd",
+        "magic/etc/passwd",
+        "up/up/secret",
+        "/up/../../secret",
+        "alice2/secret",
+        "/etc/passwd",
+        "..%2fsecret",
+        "....//secret",
+        "up/",
+        "root/.",
+    ] {
+        let opened = raw.open_file(path, 1);
+        assert_eq!(opened.kind, 101, "{path} was opened");
+        let created = raw.open_file(format!("{path}.new"), 2 | 8);
+        if created.kind == 102 {
+            // A name of its own, inside.
+            raw.request(4, &string(created.handle()));
+        }
+        for kind in [7, 17] {
+            let reply = raw.request(kind, &string(path));
+            assert!(reply.kind == 101 || !path.contains("secret"), "{path}: {reply:?}");
+        }
+    }
+    for path in ["up", "root", "magic", "chain", "up/alice2"] {
+        assert_eq!(raw.request(11, &string(path)).kind, 101, "{path} was listed");
+        assert_eq!(raw.request(19, &string(path)).status(), 3, "the target of {path} was shown");
+        assert_ne!(raw.request(14, &fields(&[&string(format!("{path}/made")), &0_u32.to_be_bytes()])).status(), 0);
+        assert_ne!(raw.request(18, &fields(&[&string("mine"), &string(format!("{path}/mine"))])).status(), 0);
+    }
+    // New links: whatever they say, following them stays inside.
+    for target in ["../../secret", "/etc/passwd", "../../../../../../etc/passwd"] {
+        raw.request(20, &fields(&[&string(target), &string("planted")]));
+        assert_eq!(raw.open_file("planted", 1).kind, 101, "{target}");
+        raw.request(13, &string("planted"));
+    }
+    assert_eq!(std::fs::read_to_string(site.path("secret")).unwrap(), OUTSIDE);
+    assert_eq!(std::fs::read_to_string(site.path("homes/alice2/secret")).unwrap(), OUTSIDE);
+    assert!(home.is_dir() && !site.path("secret.new").exists() && !site.path("homes/alice2/secret.new").exists());
+}
+
+/// A directory that becomes a link out, and back, as fast as it goes.
+#[test]
+fn a_race_of_renames_does_not_lead_out() {
+    let (site, home) = site();
+    std::fs::create_dir(home.join("honest")).unwrap();
+    std::fs::write(home.join("honest/secret"), "this is inside").unwrap();
+    symlink(site.path(""), home.join("evil")).unwrap();
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (honest, evil, used) = (home.join("honest"), home.join("evil"), home.join("used"));
+            while !done.load(Ordering::Relaxed) {
+                std::fs::rename(&honest, &used).unwrap();
+                std::fs::rename(&used, &honest).unwrap();
+                std::fs::rename(&evil, &used).unwrap();
+                std::fs::rename(&used, &evil).unwrap();
+            }
+        });
+        for _ in 0..3000 {
+            let opened = raw.open_file("used/secret", 1);
+            if opened.kind == 102 {
+                let handle = opened.handle();
+                let data = raw.request(5, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &100_u32.to_be_bytes()]));
+                assert_eq!(data.string(), b"this is inside");
+                raw.request(4, &string(&handle));
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}

@@ -1,0 +1,134 @@
+//! `kill -9`, signals, and databases that are no good.
+
+use std::process::Command;
+
+use tidegate_tests::clients::{Proof, can_log_in, text};
+use tidegate_tests::raw_sftp::{RawSftp, fields, string};
+use tidegate_tests::server::Site;
+use tidegate_tests::tools;
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
+
+#[test]
+fn a_kill_loses_nothing_that_was_acknowledged() {
+    let site = Site::new();
+    let home = site.user("alice");
+    for round in 0..5_u64 {
+        let server = site.start();
+        let mut raw = RawSftp::connect(&server, "alice", "pw");
+        // A finished upload, one that overwrites it and is cut off, a new one that is cut off.
+        let finished = raw.open_file("finished", 2 | 8 | 16).handle();
+        let content = format!("round {round}");
+        let write =
+            |handle: &[u8], offset: u64, data: &str| fields(&[&string(handle), &offset.to_be_bytes(), &string(data)]);
+        assert_eq!(raw.request(6, &write(&finished, 0, &content)).status(), 0);
+        assert_eq!(raw.request(4, &string(&finished)).status(), 0);
+        let overwriting = raw.open_file("finished", 2 | 8 | 16).handle();
+        assert_eq!(raw.request(6, &write(&overwriting, 0, "half of the next")).status(), 0);
+        let name = format!("new {round}");
+        let new = raw.open_file(&name, 2 | 8 | 16).handle();
+        assert_eq!(raw.request(6, &write(&new, 0, "acknowledged")).status(), 0);
+        let user = format!("user{round}");
+        site.user(&user);
+        server.kill();
+        assert_eq!(std::fs::read_to_string(home.join("finished")).unwrap(), content);
+        assert_eq!(std::fs::read_to_string(home.join(&name)).unwrap(), "acknowledged");
+        let debris: Vec<_> = std::fs::read_dir(&home)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != "finished" && !name.starts_with("new "))
+            .collect();
+        assert_eq!(debris, Vec::<String>::new());
+        let server = site.start();
+        assert!(can_log_in(&server, &user, PASSWORD));
+    }
+}
+
+#[test]
+fn a_kill_during_user_changes_keeps_the_database_whole() {
+    let site = Site::new();
+    site.user("first");
+    let mut acknowledged = vec!["first".to_owned()];
+    for number in 0..12 {
+        let name = format!("user{number:02}");
+        let mut command =
+            site.tidegate(&["user", "add", "--username", &name, "--password", "pw", "--home-dir", "/tmp/none"]);
+        let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        if number % 2 == 0 {
+            assert!(child.wait().unwrap().success());
+            acknowledged.push(name);
+        } else {
+            // Somewhere in the middle: what it does by then is another each time.
+            for _ in 0..number * 40_000 {
+                std::hint::black_box(number);
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+    let listed = tools::run_ok(&mut site.tidegate(&["user", "list"]));
+    for name in acknowledged {
+        assert!(listed.contains(&name), "{name} was lost:\n{listed}");
+    }
+}
+
+#[test]
+fn a_signal_drains() {
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    assert_eq!(server.terminate().code(), Some(0));
+}
+
+fn check_start_error(site: &Site, expected: &str) {
+    let output = tools::run(&mut site.tidegate(&["serve", "--log-file-path", ""]));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains(expected), "{}", text(&output));
+}
+
+#[test]
+fn unusable_databases_stop_the_start_with_advice() {
+    let site = Site::new();
+    site.write("tidegate.db", "this is a text and no database, whatever its name says");
+    check_start_error(&site, "is not an SQLite database");
+
+    let site = Site::new();
+    site.user("alice");
+    let script =
+        "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute('pragma user_version=99999999'); c.commit()";
+    tools::run_ok(Command::new(tools::python()).args(["-c", script]).arg(site.path("tidegate.db")));
+    check_start_error(&site, "made by a newer release");
+}
+
+#[test]
+fn a_locked_database_refuses_and_recovers() {
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    let script = "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute('begin exclusive'); print('locked', flush=True); sys.stdin.read()";
+    let mut holder = Command::new(tools::python())
+        .args(["-c", script])
+        .arg(site.path("tidegate.db"))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = [0; 7];
+    std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut line).unwrap();
+    // Logins only read; changes wait and are refused.
+    assert!(can_log_in(&server, "alice", PASSWORD));
+    let output = tools::run(&mut site.tidegate(&[
+        "user",
+        "add",
+        "--username",
+        "bob",
+        "--password",
+        "x",
+        "--home-dir",
+        "/tmp/none",
+    ]));
+    assert!(!output.status.success() && text(&output).contains("in use by another program"), "{}", text(&output));
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    site.user("bob");
+}

@@ -1,0 +1,281 @@
+//! External authentication through each adapter: a program, a web server, a component.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+
+use tidegate_tests::clients::{Proof, can_log_in, key};
+use tidegate_tests::server::{Server, Site};
+use tidegate_tests::tools;
+
+use crate::logins::round_trip;
+
+/// The sample of the older server's README, letter by letter (A11-26).
+const SAMPLE: &str = r#"#!/bin/sh
+
+if test "$SFTPGO_AUTHD_USERNAME" = "test_user"; then
+  echo '{"status":1,"username":"test_user","expiration_date":0,"home_dir":"/tmp/test_user","uid":0,"gid":0,"max_sessions":0,"quota_size":0,"quota_files":100000,"permissions":{"/":["*"],"/somedir":["list","download"]},"upload_bandwidth":0,"download_bandwidth":0,"filters":{"allowed_ip":[],"denied_ip":[]},"public_keys":[]}'
+else
+  echo '{"username":""}'
+fi
+"#;
+
+fn with_program(script: &str, more: &str) -> (Site, Server) {
+    let site = Site::new();
+    let path = site.script("hook.sh", script);
+    let site = site.config(&format!("[data_provider]\nexternal_auth_hook = \"{}\"\n{more}", path.display()));
+    let server = site.start();
+    (site, server)
+}
+
+#[test]
+fn the_sample_script_runs_unmodified() {
+    let (site, server) = with_program(SAMPLE, "");
+    round_trip(&server, "test_user", Proof::Password("anything"));
+    let mine = key(&site.path(""), "mine");
+    assert!(can_log_in(&server, "test_user", Proof::Key(&mine)));
+    assert!(!can_log_in(&server, "other", Proof::Password("anything")));
+    std::fs::remove_dir_all("/tmp/test_user").unwrap();
+}
+
+#[test]
+fn the_older_name_of_the_key_works() {
+    let site = Site::new();
+    let path = site.script("hook.sh", SAMPLE);
+    let site = site.config(&format!("[data_provider]\nexternal_auth_program = \"{}\"", path.display()));
+    let server = site.start();
+    assert!(!can_log_in(&server, "other", Proof::Password("x")));
+}
+
+/// A script that lets `alice` in with the password `pw`, and prints what it saw.
+fn script(site_home: &Path, answer: &str) -> String {
+    format!(
+        "#!/bin/sh\necho \"user=$SFTPGO_AUTHD_USERNAME password=$SFTPGO_AUTHD_PASSWORD key=$SFTPGO_AUTHD_PUBLIC_KEY \
+         kbd=$SFTPGO_AUTHD_KEYBOARD_INTERACTIVE ip=$SFTPGO_AUTHD_IP\" >&2\n\
+         if [ \"$SFTPGO_AUTHD_PASSWORD\" = pw ]; then\n  echo '{}'\nelse\n  echo '{{\"username\":\"\"}}'\nfi\n",
+        answer.replace("HOME", &site_home.display().to_string())
+    )
+}
+
+const ANSWER: &str = r#"{"status":1,"username":"alice","home_dir":"HOME","permissions":{"/":["*"]}}"#;
+
+#[test]
+fn what_a_program_prints_to_standard_error_is_logged() {
+    let home = tempfile::tempdir().unwrap();
+    let (_site, server) = with_program(&script(home.path(), ANSWER), "");
+    assert!(can_log_in(&server, "alice", Proof::Password("pw")));
+    let line = server.wait_for_text("user=alice");
+    assert_eq!(line["sender"], "external_auth_hook");
+    assert!(line["message"].as_str().unwrap().contains("ip=127.0.0.1"));
+}
+
+#[test]
+fn the_answer_decides_over_this_very_login() {
+    // A11-24, B1-01, C6-06
+    let home = tempfile::tempdir().unwrap();
+    for (more, expected) in [
+        ("", true),
+        (r#","expiration_date":1000"#, false),
+        (r#","filters":{"denied_ip":["127.0.0.0/8"]}"#, false),
+        (r#","filters":{"denied_login_methods":["password","keyboard-interactive"]}"#, false),
+        (r#","permissions":{"/":["fly"]}"#, false),
+    ] {
+        let answer = ANSWER.replacen(
+            "\"username\"",
+            &format!(
+                "{}\"username\"",
+                more.trim_start_matches(',').to_owned() + if more.is_empty() { "" } else { "," }
+            ),
+            1,
+        );
+        // The last of two equal keys counts, so the permissions under test come last.
+        let answer = if more.contains("fly") { ANSWER.replace(r#"{"/":["*"]}"#, r#"{"/":["fly"]}"#) } else { answer };
+        let (_site, server) = with_program(&script(home.path(), &answer), "");
+        assert_eq!(can_log_in(&server, "alice", Proof::Password("pw")), expected, "{answer}\n{}", server.log());
+    }
+}
+
+#[test]
+fn the_account_is_stored_with_the_presented_password() {
+    // A11-20, A11-22, C6-01
+    let home = tempfile::tempdir().unwrap();
+    let (site, server) = with_program(&script(home.path(), ANSWER), "");
+    assert!(can_log_in(&server, "alice", Proof::Password("pw")));
+    drop(server);
+    let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "alice"]));
+    assert!(shown.contains("\"has_password\": true"), "{shown}");
+    // With a hook that always fails, nobody gets in, not even with the stored password.
+    site.script("hook.sh", "#!/bin/sh\nexit 1\n");
+    let server = site.start();
+    assert!(!can_log_in(&server, "alice", Proof::Password("pw")));
+    // Without the hook, the stored account counts.
+    drop(server);
+    let mut plain = site.tidegate(&["user", "list"]);
+    assert!(tools::run_ok(&mut plain).contains("alice"));
+}
+
+#[test]
+fn the_scope_limits_the_methods() {
+    // A3-42
+    let home = tempfile::tempdir().unwrap();
+    let (site, server) = with_program(&script(home.path(), ANSWER), "external_auth_scope = 2");
+    assert!(!can_log_in(&server, "alice", Proof::Password("pw")));
+    drop(server);
+    site.user("bob");
+    let server = site.start();
+    assert!(can_log_in(&server, "bob", Proof::Password("pw")));
+}
+
+/// B17: every way in which a program can fail refuses.
+#[test]
+fn a_failing_program_refuses() {
+    let home = tempfile::tempdir().unwrap();
+    let answer = ANSWER.replace("HOME", &home.path().display().to_string());
+    for (script, reason) in [
+        (format!("#!/bin/sh\necho '{answer}'\nexit 1\n"), "ended with"),
+        ("#!/bin/sh\n".to_owned(), "empty"),
+        ("#!/bin/sh\necho '   '\n".to_owned(), "empty"),
+        ("#!/bin/sh\necho nonsense\n".to_owned(), "not valid JSON"),
+        (format!("#!/bin/sh\necho '{answer}'\necho '{answer}'\n"), "trailing characters"),
+        ("#!/bin/sh\necho '{\"username\":\"alice\"}'\n".to_owned(), "home_dir"),
+        ("#!/bin/sh\nsleep 60\n".to_owned(), "did not answer within"),
+        ("#!/bin/sh\nkill -9 $$\n".to_owned(), "ended with"),
+        ("#!/bin/sh\nhead -c 2000000 /dev/zero\n".to_owned(), "more than"),
+        ("#!/nonexistent/shell\n".to_owned(), "could not be started"),
+    ] {
+        let (_site, server) = with_program(&script, "[hook.external-auth]\ntimeout = 2");
+        assert!(!can_log_in(&server, "alice", Proof::Password("pw")), "{script}");
+        server.wait_for(|line| line["sender"] == "connection_failed" && line.to_string().contains(reason));
+    }
+}
+
+/// Answers every POST with the same status and body; hands the requests' bodies over.
+fn web_server(status: u16, body: &str) -> (String, std::sync::mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/auth", listener.local_addr().unwrap());
+    let response = format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let (sender, requests) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            let mut portion = [0; 4096];
+            while !is_complete(&request) {
+                match stream.read(&mut portion) {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => request.extend_from_slice(&portion[..count]),
+                }
+            }
+            let _ = sender.send(String::from_utf8_lossy(&request).into_owned());
+            let _ = stream.write_all(response.as_bytes());
+        }
+    });
+    (url, requests)
+}
+
+fn is_complete(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
+    body.len() >= length.unwrap_or(0)
+}
+
+fn with_url(url: &str) -> Server {
+    let site = Site::new().config(&format!("[data_provider]\nexternal_auth_hook = \"{url}\""));
+    // The directory must outlive the server; both end with the test.
+    let server = site.start();
+    std::mem::forget(site);
+    server
+}
+
+#[test]
+fn a_web_server_decides_logins() {
+    // A11-10, A11-11
+    let home = tempfile::tempdir().unwrap();
+    let (url, requests) = web_server(200, &ANSWER.replace("HOME", &home.path().display().to_string()));
+    let server = with_url(&url);
+    round_trip(&server, "alice", Proof::Password("pw"));
+    let request = requests.recv().unwrap();
+    assert!(request.to_ascii_lowercase().contains("content-type: application/json"), "{request}");
+    assert!(request.contains(r#""username":"alice""#) && request.contains(r#""password":"pw""#), "{request}");
+}
+
+#[test]
+fn a_failing_web_server_refuses() {
+    // B17
+    for (status, body) in
+        [(403, ""), (200, ""), (204, ""), (500, ANSWER), (302, ANSWER), (200, "nonsense"), (201, ANSWER)]
+    {
+        let (url, _requests) = web_server(status, body);
+        let server = with_url(&url);
+        assert!(!can_log_in(&server, "alice", Proof::Password("pw")), "{status} {body}");
+    }
+    // Nobody listens there.
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = with_url(&format!("http://user:secret@{unused}/"));
+    assert!(!can_log_in(&server, "alice", Proof::Password("pw")));
+    assert!(!server.log().contains("secret"), "{}", server.log());
+}
+
+/// The same hash as `openssl passwd -6`, of the password `sesame`.
+pub const SESAME: &str =
+    "$6$abcdefgh$Bk2D4uYVcw0FbFPsWa0iJZ1DNfy8v6OjKcRcuBfMkWD1KdADPVnmQf5cr0O8HfAYpq1XrrjdgIRINkwgSKJ8/1";
+
+pub fn json_users(home: &Path) -> String {
+    format!(
+        "[config]\nhome_base = \"{}\"\n[[config.users]]\nusername = \"alice\"\npassword = \"{SESAME}\"\n",
+        home.display()
+    )
+}
+
+#[test]
+fn a_component_in_the_directory_decides_logins() {
+    let site = Site::new();
+    site.plugin("json-users", &tools::guest("json-users"), &json_users(&site.path("homes")));
+    let mine = key(&site.path(""), "mine");
+    let line = std::fs::read_to_string(mine.with_extension("pub")).unwrap();
+    let more = format!("[[config.users]]\nusername = \"carol\"\npublic_keys = [\"{}\"]\n", line.trim());
+    site.write("plugins/json-users.toml", json_users(&site.path("homes")) + &more);
+    site.user("stored");
+    let server = site.start();
+    round_trip(&server, "alice", Proof::Password("sesame"));
+    assert!(!can_log_in(&server, "alice", Proof::Password("wrong")));
+    assert!(can_log_in(&server, "carol", Proof::Key(&mine)));
+    assert!(!can_log_in(&server, "alice", Proof::Key(&mine)));
+    // The plugin defers for users it does not know.
+    assert!(can_log_in(&server, "stored", Proof::Password("pw")));
+    assert!(!can_log_in(&server, "nobody", Proof::Password("pw")));
+}
+
+#[test]
+fn a_component_in_javascript_decides_logins() {
+    let site = Site::new();
+    let settings =
+        format!("[config]\npassword_hash = \"{SESAME}\"\ndirectory = \"{}\"\n", site.path("guests").display());
+    site.plugin("guests", &tools::guest("guests"), &settings);
+    let server = site.start();
+    assert!(can_log_in(&server, "guest-1", Proof::Password("sesame")));
+    assert!(!can_log_in(&server, "guest-1", Proof::Password("wrong")));
+    assert!(!can_log_in(&server, "alice", Proof::Password("sesame")));
+}
+
+#[test]
+fn a_chain_asks_the_next_when_one_defers() {
+    let home = tempfile::tempdir().unwrap();
+    let site = Site::new();
+    site.plugin("json-users", &tools::guest("json-users"), &json_users(&site.path("homes")));
+    let script = site.script("hook.sh", &script(home.path(), &ANSWER.replace("alice", "bob")));
+    let site = site
+        .config(&format!("[data_provider]\nexternal_auth_hook = [\"plugin:json-users\", \"{}\"]", script.display()));
+    let listed = tools::run_ok(&mut site.tidegate(&["hook", "list"]));
+    assert!(listed.find("plugin").unwrap() < listed.find("program").unwrap(), "{listed}");
+    let server = site.start();
+    assert!(can_log_in(&server, "alice", Proof::Password("sesame")));
+    assert!(can_log_in(&server, "bob", Proof::Password("pw")));
+    assert!(!can_log_in(&server, "bob", Proof::Password("no")));
+}

@@ -1,0 +1,73 @@
+//! Connections that never log in.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use tidegate_tests::clients::{Proof, can_log_in};
+use tidegate_tests::server::{Server, Site};
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
+
+fn connect(server: &Server) -> TcpStream {
+    TcpStream::connect(("127.0.0.1", server.port)).unwrap()
+}
+
+#[test]
+fn silent_connections_do_not_keep_an_honest_one_out() {
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    let silent: Vec<_> = (0..100).map(|_| connect(&server)).collect();
+    let slow: Vec<_> = (0..100)
+        .map(|_| {
+            let mut stream = connect(&server);
+            stream.write_all(b"SSH-2.0-slow\r\n\0\0").unwrap();
+            stream
+        })
+        .collect();
+    let started = Instant::now();
+    assert!(can_log_in(&server, "alice", PASSWORD));
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    drop((silent, slow));
+}
+
+#[test]
+fn the_oldest_half_open_connection_makes_room() {
+    let site = Site::new().config("max_half_open = 20");
+    site.user("alice");
+    let server = site.start();
+    let mut silent: Vec<_> = (0..60).map(|_| connect(&server)).collect();
+    assert!(can_log_in(&server, "alice", PASSWORD));
+    let mut rest = Vec::new();
+    silent[0].set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // The server's identification, then the end.
+    silent[0].read_to_end(&mut rest).unwrap();
+    assert!(rest.starts_with(b"SSH-2.0-Tidegate"));
+    server.wait_for_text("no_auth_tryed");
+}
+
+#[test]
+fn noise_harms_nobody() {
+    let site = Site::new();
+    site.user("alice");
+    let mut server = site.start();
+    let noise: [&[u8]; 6] = [
+        b"",
+        b"\0\0\0\0",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"SSH-1.5-old\r\n",
+        b"SSH-2.0-x\r\n\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"SSH-2.0-x\r\n\0\0\0\x0c\x0a\x14aaaaaaaaaa",
+    ];
+    for bytes in noise {
+        let mut stream = connect(&server);
+        stream.write_all(bytes).unwrap();
+        stream.write_all(&[b'A'; 70_000]).ok();
+        drop(stream);
+    }
+    let endless = vec![b'x'; 1 << 20];
+    connect(&server).write_all(&endless).ok();
+    assert!(server.is_running() && can_log_in(&server, "alice", PASSWORD));
+    assert!(!server.log().contains("panic"), "{}", server.log());
+}

@@ -1,0 +1,164 @@
+//! Packets that no client sends: an answer or a closed channel, never a hang, and the next
+//! session works.
+
+use std::io::Write;
+
+use tidegate_tests::clients::{Proof, can_log_in};
+use tidegate_tests::raw_sftp::{RawSftp, fields, string};
+use tidegate_tests::server::{Server, Site};
+
+const BAD_MESSAGE: u32 = 5;
+const FAILURE: u32 = 4;
+const UNSUPPORTED: u32 = 8;
+const NO_SUCH_FILE: u32 = 2;
+
+fn server() -> (Site, Server) {
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    (site, server)
+}
+
+#[test]
+fn malformed_requests_get_a_status() {
+    let (_site, server) = server();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    for kind in (3..=20).chain([200]) {
+        for body in [&b""[..], b"\0", b"\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x05ab", b"\x7f\xff\xff\xffabcdef"] {
+            let reply = raw.request(kind, body);
+            assert_eq!(reply.status(), BAD_MESSAGE, "type {kind}, body {body:?}");
+        }
+    }
+    for kind in [0, 2, 21, 100, 101, 199, 201, 255] {
+        assert_eq!(raw.request(kind, b"").status(), UNSUPPORTED, "type {kind}");
+    }
+    assert_eq!(raw.request(200, &string("no-such@extension")).status(), UNSUPPORTED);
+    // Attributes whose flags promise more than there is.
+    let attributes = fields(&[&string("x"), &0x0f_u32.to_be_bytes(), &[0; 3]]);
+    assert_eq!(raw.request(9, &attributes).status(), BAD_MESSAGE);
+}
+
+#[test]
+fn handles_that_are_not_open_are_refused() {
+    let (_site, server) = server();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let read = |handle: &[u8]| fields(&[&string(handle), &0_u64.to_be_bytes(), &10_u32.to_be_bytes()]);
+    for handle in [&b""[..], b"\0", b"\xff\xff\xff\xff", b"\0\0\0\0\0", &[7; 300]] {
+        assert_eq!(raw.request(5, &read(handle)).status(), FAILURE);
+        assert_eq!(raw.request(4, &string(handle)).status(), FAILURE);
+        assert_eq!(raw.request(8, &string(handle)).status(), FAILURE);
+        assert_eq!(raw.request(12, &string(handle)).status(), FAILURE);
+    }
+    let handle = raw.open_file("file", 2 | 8).handle();
+    assert_eq!(raw.request(12, &string(&handle)).status(), FAILURE, "a file was listed");
+    assert_ne!(raw.request(5, &read(&handle)).status(), 0, "a file open for writing was read");
+    assert_eq!(raw.request(4, &string(&handle)).status(), 0);
+    assert_eq!(raw.request(4, &string(&handle)).status(), FAILURE, "closed twice");
+    assert_eq!(raw.request(5, &read(&handle)).status(), FAILURE, "read after close");
+    let again = raw.open_file("file", 1).handle();
+    assert_ne!(again, handle, "a handle was used again");
+}
+
+#[test]
+fn offsets_and_lengths_at_the_edge() {
+    let (_site, server) = server();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let handle = raw.open_file("file", 1 | 2 | 8).handle();
+    let at = |offset: u64, length: u32| fields(&[&string(&handle), &offset.to_be_bytes(), &length.to_be_bytes()]);
+    assert_eq!(raw.request(5, &at(0, 10)).status(), 1);
+    assert_eq!(raw.request(5, &at(0, u32::MAX)).status(), 1);
+    assert_eq!(raw.request(5, &at(u64::MAX, 10)).status(), FAILURE);
+    assert_eq!(raw.request(5, &at(i64::MAX as u64, 10)).status(), 1);
+    let write = |offset: u64| fields(&[&string(&handle), &offset.to_be_bytes(), &string("data")]);
+    assert_eq!(raw.request(6, &write(u64::MAX)).status(), FAILURE);
+    assert_eq!(raw.request(6, &write(i64::MAX as u64)).status(), FAILURE);
+    assert_eq!(raw.request(6, &write(0)).status(), 0);
+    assert_eq!(raw.request(5, &at(2, 10)).string(), b"ta");
+}
+
+#[test]
+fn names_of_every_kind() {
+    let (_site, server) = server();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let long = vec![b'x'; 300];
+    let deep = b"d/".repeat(3000);
+    for (name, expected) in [(&b"a\0b"[..], FAILURE), (&long, FAILURE), (&deep, FAILURE), (b"none/x", NO_SUCH_FILE)] {
+        assert_eq!(raw.open_file(name, 2 | 8).status(), expected, "{:?}", &name[..name.len().min(10)]);
+    }
+    // The empty name is the home directory.
+    assert_eq!(raw.request(17, &string("")).kind, 105);
+    assert_eq!(raw.open_file("", 2 | 8).status(), UNSUPPORTED);
+    for name in [&b"a\nb"[..], b"\xff\xfe\x80", b" ", b"-rf", b"*", b"\\", b"\"'", b"\x1b[31m", &[b'y'; 255]] {
+        let handle = raw.open_file(name, 2 | 8).handle();
+        assert_eq!(raw.request(4, &string(handle)).status(), 0, "{name:?}");
+        assert_eq!(raw.request(17, &string(name)).kind, 105, "{name:?}");
+        assert_eq!(raw.request(13, &string(name)).status(), 0, "{name:?}");
+    }
+}
+
+/// The channel is closed, and nothing else.
+fn check_closed(send: impl FnOnce(&mut RawSftp)) {
+    let (_site, mut server) = server();
+    let mut other = RawSftp::connect(&server, "alice", "pw");
+    let mut raw = RawSftp::open(&server, "alice", "pw");
+    send(&mut raw);
+    while raw.receive().is_some() {}
+    assert_eq!(other.request(17, &string("/")).kind, 105, "another session noticed");
+    assert!(server.is_running() && can_log_in(&server, "alice", Proof::Password("pw")));
+    server.wait_for_text("broke the SFTP protocol");
+}
+
+#[test]
+fn streams_that_cannot_be_followed_are_closed() {
+    check_closed(|raw| raw.input.write_all(b"\xff\xff\xff\xff").unwrap());
+    check_closed(|raw| raw.input.write_all(&(256 * 1024 + 1_u32).to_be_bytes()).unwrap());
+    check_closed(|raw| raw.input.write_all(b"\0\0\0\0").unwrap());
+    check_closed(|raw| raw.send(b"\x01"));
+    check_closed(|raw| raw.send(b"\x11\0\0\0\x01\0\0\0\x01/"));
+    check_closed(|raw| raw.input.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap());
+}
+
+#[test]
+fn packets_in_pieces_and_in_heaps() {
+    let (_site, server) = server();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let stat = |id: u32| string(fields(&[&[17], &id.to_be_bytes(), &string("/")]));
+    for byte in stat(1) {
+        raw.input.write_all(&[byte]).unwrap();
+        raw.input.flush().unwrap();
+    }
+    assert_eq!(raw.receive_reply().id, 1);
+    let heap: Vec<u8> = (2..2000).flat_map(stat).collect();
+    // A cut in the middle of a packet.
+    let (first, second) = heap.split_at(heap.len() / 2 + 3);
+    raw.input.write_all(first).unwrap();
+    raw.input.flush().unwrap();
+    raw.input.write_all(second).unwrap();
+    for id in 2..2000 {
+        assert_eq!(raw.receive_reply().id, id);
+    }
+    // The largest packet, and bytes after a request's fields.
+    let handle = raw.open_file("large", 1 | 2 | 8).handle();
+    let data = vec![7; 256 * 1024 - 64];
+    let body = fields(&[&string(&handle), &0_u64.to_be_bytes(), &string(&data)]);
+    assert_eq!(raw.request(6, &body).status(), 0);
+    assert_eq!(raw.request(17, &fields(&[&string("large"), b"trailing"])).kind, 105);
+}
+
+#[test]
+fn too_many_handles_are_refused_and_come_back() {
+    let (_site, server) = server();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let mut handles = Vec::new();
+    loop {
+        let reply = raw.request(11, &string("/"));
+        if reply.kind != 102 {
+            assert_eq!(reply.status(), FAILURE);
+            break;
+        }
+        handles.push(reply.handle());
+        assert!(handles.len() <= 5000, "there is no limit");
+    }
+    raw.request(4, &string(handles.pop().unwrap()));
+    assert_eq!(raw.request(11, &string("/")).kind, 102);
+}

@@ -1,0 +1,23 @@
+//! The built server, from outside, with the clients that people use.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod clients;
+mod command_line;
+mod confinement;
+mod crash;
+mod external_auth;
+mod flow_control;
+mod half_open;
+mod hostile_packets;
+mod logins;
+mod plugins;
+mod reload;
+mod sftp;
+mod ssh;

@@ -1,0 +1,180 @@
+//! What the protocol promises: permissions, extensions, uploads.
+
+use tidegate_tests::clients::{Proof, sftp, sftp_ok, text};
+use tidegate_tests::raw_sftp::{RawSftp, fields, string};
+use tidegate_tests::server::Site;
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
+const DENIED: u32 = 3;
+
+#[test]
+fn permissions_hold_per_directory() {
+    // A5-04 to A5-07
+    let site = Site::new();
+    let home = site.user_with(
+        "alice",
+        &[
+            "--password",
+            "pw",
+            "--permissions",
+            "/:*",
+            "--permissions",
+            "/ro:list,download",
+            "--permissions",
+            "/drop:upload",
+        ],
+    );
+    for directory in ["ro", "drop", "free"] {
+        std::fs::create_dir_all(home.join(directory)).unwrap();
+        std::fs::write(home.join(directory).join("file"), "old").unwrap();
+    }
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let mut status = |kind: u8, body: Vec<u8>| {
+        let reply = raw.request(kind, &body);
+        if reply.kind == 101 { reply.status() } else { 0 }
+    };
+    let open = |path: &str, flags: u32| fields(&[&string(path), &flags.to_be_bytes(), &0_u32.to_be_bytes()]);
+    let two = |from: &str, to: &str| fields(&[&string(from), &string(to)]);
+    let chmod = |path: &str| fields(&[&string(path), &4_u32.to_be_bytes(), &0o600_u32.to_be_bytes()]);
+    // Read-only.
+    assert_eq!(status(3, open("ro/file", 1)), 0);
+    assert_eq!(status(11, string("ro")), 0);
+    assert_eq!(status(3, open("ro/new", 2 | 8)), DENIED);
+    assert_eq!(status(3, open("ro/file", 2)), DENIED);
+    assert_eq!(status(13, string("ro/file")), DENIED);
+    assert_eq!(status(14, fields(&[&string("ro/d"), &0_u32.to_be_bytes()])), DENIED);
+    assert_eq!(status(9, chmod("ro/file")), DENIED);
+    assert_eq!(status(18, two("ro/file", "free/taken")), DENIED);
+    assert_eq!(status(18, two("free/file", "ro/given")), DENIED);
+    assert_eq!(status(20, two("file", "ro/link")), DENIED);
+    // Upload only: no look, no overwriting.
+    assert_eq!(status(3, open("drop/new", 2 | 8)), 0);
+    assert_eq!(status(3, open("drop/file", 2 | 8 | 16)), DENIED);
+    assert_eq!(status(3, open("drop/file", 1)), DENIED);
+    assert_eq!(status(11, string("drop")), DENIED);
+    assert_eq!(status(17, string("drop/file")), DENIED);
+    // A hard link must not carry a file to where more is allowed.
+    let hard_link = |from: &str, to: &str| fields(&[&string("hardlink@openssh.com"), &string(from), &string(to)]);
+    assert_eq!(status(200, hard_link("ro/file", "free/copy")), DENIED);
+    assert_eq!(status(200, hard_link("free/file", "free/copy")), 0);
+    // The root itself.
+    assert_eq!(status(15, string("/")), DENIED);
+    assert_eq!(status(18, two("/", "/x")), DENIED);
+    assert_eq!(std::fs::read_to_string(home.join("ro/file")).unwrap(), "old");
+}
+
+#[test]
+fn extensions_are_advertised_and_answered() {
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    let mut raw = RawSftp::open(&server, "alice", "pw");
+    raw.send(b"\x01\0\0\0\x03");
+    let version = String::from_utf8_lossy(&raw.receive().unwrap()).into_owned();
+    for name in [
+        "posix-rename@openssh.com",
+        "statvfs@openssh.com",
+        "fstatvfs@openssh.com",
+        "hardlink@openssh.com",
+        "fsync@openssh.com",
+        "lsetstat@openssh.com",
+        "limits@openssh.com",
+        "expand-path@openssh.com",
+        "copy-data",
+        "home-directory",
+        "users-groups-by-id@openssh.com",
+    ] {
+        assert!(version.contains(name), "{name}");
+    }
+    let expand = |path: &str| fields(&[&string("expand-path@openssh.com"), &string(path)]);
+    let name_in = |reply: tidegate_tests::raw_sftp::Reply| {
+        assert_eq!(reply.kind, 104);
+        let length = u32::from_be_bytes(reply.body[4..8].try_into().unwrap()) as usize;
+        String::from_utf8(reply.body[8..8 + length].to_vec()).unwrap()
+    };
+    assert_eq!(name_in(raw.request(200, &expand("~"))), "/");
+    assert_eq!(name_in(raw.request(200, &expand("~/a/../b"))), "/b");
+    assert_eq!(raw.request(200, &expand("~bob/x")).status(), 2);
+    assert_eq!(name_in(raw.request(200, &fields(&[&string("home-directory"), &string("")]))), "/");
+    let ids = fields(&[
+        &string("users-groups-by-id@openssh.com"),
+        &string(0_u32.to_be_bytes()),
+        &string(4_000_000_u32.to_be_bytes()),
+    ]);
+    let names = raw.request(200, &ids);
+    assert_eq!((names.kind, &names.body), (201, &fields(&[&string(string("root")), &string(string(""))])));
+}
+
+#[test]
+fn an_upload_that_is_cut_off_leaves_the_old_file() {
+    for mode in ["0", "1", "2"] {
+        let site = Site::new().config(&format!("upload_mode = {mode}"));
+        let home = site.user("alice");
+        std::fs::create_dir_all(&home).unwrap();
+        std::fs::write(home.join("file"), "old").unwrap();
+        let server = site.start();
+        let mut raw = RawSftp::connect(&server, "alice", "pw");
+        let handle = raw.open_file("file", 2 | 8 | 16).handle();
+        assert_eq!(raw.request(6, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &string("half")])).status(), 0);
+        drop(raw);
+        server.wait_for_text("the transfer was not completed");
+        assert_eq!(std::fs::read_to_string(home.join("file")).unwrap(), "old", "mode {mode}");
+        assert_eq!(std::fs::read_dir(&home).unwrap().count(), 1, "mode {mode}");
+    }
+}
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    let site = Site::new();
+    let disk = site.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mount = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+        .arg(&disk)
+        .status()
+        .unwrap();
+    assert!(mount.success(), "a tmpfs cannot be mounted; run the tests as root");
+    let unmount = || std::process::Command::new("umount").args(["-l"]).arg(&disk).status();
+    site.user_with("alice", &["--password", "pw", "--home-dir", disk.to_str().unwrap()]);
+    std::fs::write(disk.join("file"), "old").unwrap();
+    let large = site.write("large", vec![1; 3 << 20]);
+    let server = site.start();
+    let output = sftp(&server, "alice", PASSWORD, &format!("put {} file\n", large.display()));
+    let answer = text(&output);
+    let kept = std::fs::read_to_string(disk.join("file")).unwrap();
+    sftp_ok(&server, "alice", PASSWORD, "ls\n");
+    unmount().unwrap();
+    assert!(!output.status.success(), "{answer}");
+    assert_eq!(kept, "old");
+}
+
+#[test]
+fn logs_have_the_documented_lines() {
+    // A21-03, A21-04
+    let site = Site::new();
+    site.user("alice");
+    let file = site.write("sent", "content");
+    let server = site.start();
+    let batch = format!(
+        "put {} file\nget file {}\nchmod 600 file\nrename file other\nmkdir d\nrmdir d\nrm other\n",
+        file.display(),
+        site.path("got").display()
+    );
+    sftp_ok(&server, "alice", PASSWORD, &batch);
+    let keys = |line: &serde_json::Value| line.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    let upload = server.wait_for(|line| line["sender"] == "Upload");
+    assert_eq!(keys(&upload), "level time sender elapsed_ms size_bytes username file_path connection_id protocol");
+    assert_eq!((&upload["size_bytes"], &upload["protocol"]), (&7.into(), &"SFTP".into()));
+    server.wait_for(|line| line["sender"] == "Download");
+    let chmod = server.wait_for(|line| line["sender"] == "Chmod");
+    assert_eq!(chmod["filemode"], "600");
+    let rename = server.wait_for(|line| line["sender"] == "Rename");
+    assert_eq!(
+        keys(&rename),
+        "level time sender username file_path target_path filemode uid gid access_time modification_time ssh_command connection_id protocol"
+    );
+    for sender in ["Mkdir", "Rmdir", "Remove"] {
+        server.wait_for(|line| line["sender"] == sender);
+    }
+}

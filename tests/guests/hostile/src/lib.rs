@@ -1,0 +1,76 @@
+//! Misbehaves in the way that the user name says; defers for names that it does not know.
+
+use std::cell::RefCell;
+use std::hint::black_box;
+
+use tidegate_hook::external_auth::{AuthVerdict, Guest};
+use tidegate_hook::types::{AccountDraft, Denial, Failure, LoginAttempt};
+use tidegate_hook::{config, kv, log};
+
+struct Hostile;
+
+thread_local! {
+    static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Guest for Hostile {
+    fn authenticate(attempt: &LoginAttempt) -> Result<AuthVerdict, Failure> {
+        let username = attempt.username();
+        match username.as_str() {
+            "loop" => loop {
+                black_box(());
+            },
+            "memory" => {
+                let mut hoard = Vec::new();
+                loop {
+                    hoard.push(black_box(vec![1_u8; 1 << 20]));
+                }
+            }
+            "trap" => panic!("this is a trap"),
+            "recursion" => Ok(deny(&recurse(1).to_string())),
+            "giant" => Ok(deny(&"x".repeat(16 << 20))),
+            "log-flood" => {
+                for number in 0..100_000 {
+                    log::log(log::Level::Info, &format!("line {number}"), &[]);
+                }
+                Ok(deny("flooded"))
+            }
+            "kv-flood" => {
+                let value = vec![0; 60_000];
+                let refused = (0..2000).find_map(|number| kv::set(&number.to_string(), &value, None).err());
+                Ok(deny(&format!("the store said {refused:?}")))
+            }
+            "failure" => Err(Failure { message: "I could not decide".to_owned(), transient: true }),
+            "password" => Ok(deny(&format!("{:?}", attempt.password()))),
+            "drafts" => {
+                let drafts: Vec<_> = (0..100_000).map(|_| AccountDraft::new("x")).collect();
+                Ok(deny(&drafts.len().to_string()))
+            }
+            "memory-of-others" => {
+                let seen = SEEN.with_borrow_mut(|seen| {
+                    seen.push(username.clone());
+                    seen.len()
+                });
+                Ok(deny(&format!("seen {seen}")))
+            }
+            "count" => {
+                Ok(deny(&format!("count {:?} of {:?}", kv::increment("count", 1, None), config::get("limit.top"))))
+            }
+            "invalid" => Ok(AuthVerdict::Accept(Some(AccountDraft::new("invalid")))),
+            "nobody-stored" => Ok(AuthVerdict::Accept(None)),
+            _ => Ok(AuthVerdict::Defer),
+        }
+    }
+}
+
+#[allow(unconditional_recursion, reason = "that is the point")]
+fn recurse(depth: u64) -> u64 {
+    let padding = black_box([depth; 64]);
+    recurse(depth + 1) + padding[0]
+}
+
+fn deny(reason: &str) -> AuthVerdict {
+    AuthVerdict::Reject(Denial { reason: reason.to_owned(), client_message: None })
+}
+
+tidegate_hook::export!(Hostile with_types_in tidegate_hook);

@@ -1,0 +1,190 @@
+//! One server process in a directory of its own, on a port of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::tools;
+
+/// For a line of the log to appear.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A directory with a configuration, before a server runs in it.
+pub struct Site {
+    directory: TempDir,
+    config: String,
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Site {
+    /// Any port on loopback, and one host key that is made at once.
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config =
+            "[sftpd]\nbind_port = 0\nbind_address = \"127.0.0.1\"\nkeys = [{ private_key = \"id_ed25519\" }]\n"
+                .to_owned();
+        Self { directory, config }
+    }
+
+    /// Appends to the configuration; begin with a section unless it belongs to `[sftpd]`.
+    pub fn config(mut self, text: &str) -> Self {
+        self.config.push_str(text);
+        self.config.push('\n');
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub fn script(&self, name: &str, content: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.write(name, content);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// Copies a component into the plugin directory.
+    pub fn plugin(&self, name: &str, component: &Path, settings: &str) {
+        self.write(&format!("plugins/{name}.toml"), settings);
+        std::fs::copy(component, self.path(&format!("plugins/{name}.wasm"))).unwrap();
+    }
+
+    fn write_config(&self) {
+        self.write("tidegate.toml", &self.config);
+    }
+
+    /// The command line, on this directory.
+    pub fn tidegate(&self, arguments: &[&str]) -> Command {
+        self.write_config();
+        let mut command = Command::new(tools::tidegate());
+        command.args(arguments).arg("-c").arg(self.directory.path());
+        command
+    }
+
+    /// An account with all permissions and the password `pw`.
+    pub fn user(&self, name: &str) -> PathBuf {
+        self.user_with(name, &["--password", "pw"])
+    }
+
+    pub fn user_with(&self, name: &str, arguments: &[&str]) -> PathBuf {
+        let home = self.path(&format!("homes/{name}"));
+        let mut command = self.tidegate(&["user", "add", "--username", name, "--home-dir", home.to_str().unwrap()]);
+        tools::run_ok(command.args(arguments));
+        home
+    }
+
+    pub fn start(&self) -> Server {
+        self.start_with(&[])
+    }
+
+    pub fn start_with(&self, environment: &[(&str, &str)]) -> Server {
+        let mut command = self.tidegate(&["serve", "--log-file-path", ""]);
+        command.envs(environment.iter().copied());
+        Server::spawn(command)
+    }
+}
+
+pub struct Server {
+    child: Child,
+    lines: Mutex<Receiver<String>>,
+    seen: Arc<Mutex<Vec<String>>>,
+    pub port: u16,
+}
+
+impl Server {
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let (sender, lines) = channel();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let log = seen.clone();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                log.lock().unwrap().push(line.clone());
+                if sender.send(line).is_err() {
+                    // Nobody waits for lines any more; they are still collected.
+                }
+            }
+        });
+        let mut server = Self { child, lines: Mutex::new(lines), seen, port: 0 };
+        let listening = server.wait_for(|line| line["message"] == "listening");
+        let address = listening["address"].as_str().unwrap();
+        server.port = address.rsplit(':').next().unwrap().parse().unwrap();
+        server
+    }
+
+    /// The next line of the log that `wanted` takes.
+    pub fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + PATIENCE;
+        let lines = self.lines.lock().unwrap();
+        while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match serde_json::from_str(&line) {
+                Ok(value) if wanted(&value) => return value,
+                _ => {}
+            }
+        }
+        panic!("the line did not appear; the log is:\n{}", self.log());
+    }
+
+    pub fn wait_for_text(&self, text: &str) -> Value {
+        self.wait_for(|line| line.to_string().contains(text))
+    }
+
+    /// Everything logged so far.
+    pub fn log(&self) -> String {
+        self.seen.lock().unwrap().join("\n")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Resident memory in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Like `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn terminate(mut self) -> ExitStatus {
+        tools::run_ok(Command::new("kill").arg(self.pid().to_string()));
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already gone after `kill` and `terminate`.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
