@@ -68,7 +68,8 @@ fn offsets_and_lengths_at_the_edge() {
     assert_eq!(raw.request(5, &at(0, 10)).status(), 1);
     assert_eq!(raw.request(5, &at(0, u32::MAX)).status(), 1);
     assert_eq!(raw.request(5, &at(u64::MAX, 10)).status(), FAILURE);
-    assert_eq!(raw.request(5, &at(i64::MAX as u64, 10)).status(), 1);
+    assert_eq!(raw.request(5, &at(i64::MAX as u64, 10)).status(), FAILURE);
+    assert_eq!(raw.request(5, &at(1 << 60, 10)).status(), 1);
     let write = |offset: u64| fields(&[&string(&handle), &offset.to_be_bytes(), &string("data")]);
     assert_eq!(raw.request(6, &write(u64::MAX)).status(), FAILURE);
     assert_eq!(raw.request(6, &write(i64::MAX as u64)).status(), FAILURE);

@@ -136,7 +136,9 @@ fn a_full_disk_loses_nothing() {
         .unwrap();
     assert!(mount.success(), "a tmpfs cannot be mounted; run the tests as root");
     let unmount = || std::process::Command::new("umount").args(["-l"]).arg(&disk).status();
-    site.user_with("alice", &["--password", "pw", "--home-dir", disk.to_str().unwrap()]);
+    site.user("alice");
+    let mut update = site.tidegate(&["user", "update", "--username", "alice", "--home-dir", disk.to_str().unwrap()]);
+    tidegate_tests::tools::run_ok(&mut update);
     std::fs::write(disk.join("file"), "old").unwrap();
     let large = site.write("large", vec![1; 3 << 20]);
     let server = site.start();

@@ -170,8 +170,15 @@ mod tests {
             assert!(matches!(outcome, Err(RunError::Late(_))), "{script}");
             assert!(started.elapsed() < Duration::from_secs(10), "{script}");
             let child = std::fs::read_to_string(&pid).unwrap();
-            let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
-            assert!(stat.is_empty() || stat.contains(") Z"), "{script}: {stat}");
+            let is_running = || {
+                let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+                !stat.is_empty() && !stat.contains(") Z")
+            };
+            // A signal takes effect when the process is next scheduled.
+            while is_running() {
+                assert!(started.elapsed() < Duration::from_secs(10), "{script}");
+                std::thread::yield_now();
+            }
         }
     }
 

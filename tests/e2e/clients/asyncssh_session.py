@@ -35,7 +35,8 @@ async def main():
                 await file.statvfs()
                 await file.utime(times=(1, 2))
             assert (await sftp.stat(b"renamed")).mtime == 2
-            await sftp.symlink(b"renamed", b"link")
+            # asyncssh swaps the two only for servers that call themselves OpenSSH.
+            await sftp.symlink(b"link", b"renamed")
             await sftp.setstat(b"link", asyncssh.SFTPAttrs(atime=5, mtime=6), follow_symlinks=False)
             assert (await sftp.lstat(b"link")).mtime == 6 and (await sftp.stat(b"renamed")).mtime == 2
             await sftp.remote_copy(odd, b"copy")

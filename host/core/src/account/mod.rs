@@ -5,6 +5,7 @@ mod document;
 mod draft;
 mod fields;
 mod registry;
+mod validation;
 mod view;
 
 use ipnet::IpNet;

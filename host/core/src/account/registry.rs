@@ -100,8 +100,15 @@ impl Accounts {
     pub async fn commit_from_hook(&self, account: Account, stored: Option<&Account>) -> Result<Account, StoreError> {
         match stored {
             Some(stored) if *stored == account => Ok(account),
-            Some(_) => self.store.update(&account).await,
-            None => self.store.insert(&account).await,
+            // The first logins of a user may come at the same time.
+            Some(_) => match self.store.update(&account).await {
+                Err(StoreError::NotFound(_)) => self.store.insert(&account).await,
+                outcome => outcome,
+            },
+            None => match self.store.insert(&account).await {
+                Err(StoreError::Exists(_)) => self.store.update(&account).await,
+                outcome => outcome,
+            },
         }
     }
 

@@ -255,7 +255,7 @@ impl Login {
             return known.clone().map_err(|()| None);
         }
         let resolved = self.try_key(username, key).await;
-        self.offers.insert(memo, resolved.as_ref().map(Clone::clone).map_err(|_| ()));
+        self.offers.insert(memo, resolved.clone().map_err(drop));
         resolved.map_err(Some)
     }
 

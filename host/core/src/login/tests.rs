@@ -1,1 +1,293 @@
+//! The login use case with ports of paper.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::files::storage::{Storage, StorageErrorKind};
+use crate::hook::{Denial, Hook, HookDescription, HookError, Link, OnError};
+use crate::ports::{AccountStore, StoreError};
+
+#[derive(Default)]
+struct PaperStore(Mutex<BTreeMap<String, Account>>);
+
+#[async_trait]
+impl AccountStore for PaperStore {
+    async fn find(&self, username: &str) -> Result<Option<Account>, StoreError> {
+        Ok(self.0.lock().unwrap().get(username).cloned())
+    }
+    async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<Account>, StoreError> {
+        Ok(self.0.lock().unwrap().values().cloned().collect())
+    }
+    async fn insert(&self, account: &Account) -> Result<Account, StoreError> {
+        let mut accounts = self.0.lock().unwrap();
+        if accounts.contains_key(&account.username) {
+            return Err(StoreError::Exists(account.username.clone()));
+        }
+        accounts.insert(account.username.clone(), account.clone());
+        Ok(account.clone())
+    }
+    async fn update(&self, account: &Account) -> Result<Account, StoreError> {
+        self.0.lock().unwrap().insert(account.username.clone(), account.clone());
+        Ok(account.clone())
+    }
+    async fn delete(&self, username: &str) -> Result<(), StoreError> {
+        self.0.lock().unwrap().remove(username);
+        Ok(())
+    }
+    async fn record_login(&self, _: i64, _: i64) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Counts key derivations; a hash is the password with a prefix.
+#[derive(Default)]
+struct PaperPasswords(AtomicUsize);
+
+#[async_trait]
+impl Passwords for PaperPasswords {
+    async fn matches(&self, hash: &PasswordHash, clear: &Secret) -> Result<bool, PasswordError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(hash.expose() == format!("$1${}", clear.expose()))
+    }
+    async fn hash(&self, clear: &Secret) -> Result<PasswordHash, PasswordError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(PasswordHash::recognise(&format!("$1${}", clear.expose())).unwrap())
+    }
+}
+
+struct NoStorage;
+
+impl StorageFactory for NoStorage {
+    fn open(&self, _: &Account) -> Result<Arc<dyn Storage>, StorageError> {
+        Err(StorageError::new(StorageErrorKind::Unsupported, "there is none"))
+    }
+}
+
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> i64 {
+        1_000_000
+    }
+}
+
+/// Answers with a user document, like a program; an empty one defers.
+struct PaperHook {
+    answer: Mutex<Result<ExternalAuthVerdict, HookError>>,
+    calls: AtomicUsize,
+}
+
+#[async_trait]
+impl Hook<ExternalAuth> for PaperHook {
+    fn name(&self) -> &str {
+        "paper"
+    }
+    fn description(&self) -> HookDescription {
+        HookDescription { adapter: "test", target: String::new(), deadline: Duration::ZERO, health: String::new() }
+    }
+    async fn call(&self, _: &ExternalAuth) -> Result<ExternalAuthVerdict, HookError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.answer.lock().unwrap().clone()
+    }
+}
+
+struct World {
+    store: Arc<PaperStore>,
+    passwords: Arc<PaperPasswords>,
+    hook: Arc<PaperHook>,
+    service: Arc<LoginService>,
+}
+
+fn world(answer: Option<Result<ExternalAuthVerdict, HookError>>) -> World {
+    let store = Arc::new(PaperStore::default());
+    let passwords = Arc::new(PaperPasswords::default());
+    let has_hook = answer.is_some();
+    let answer = Mutex::new(answer.unwrap_or(Ok(ExternalAuthVerdict::Defer)));
+    let hook = Arc::new(PaperHook { answer, calls: AtomicUsize::new(0) });
+    let chain = Chain::default();
+    if has_hook {
+        chain.replace(vec![Arc::new(Link::new(hook.clone(), Duration::from_secs(5), OnError::Deny, 4))]);
+    }
+    let service = LoginService::new(LoginPorts {
+        accounts: Arc::new(Accounts::new(store.clone(), passwords.clone(), None)),
+        passwords: passwords.clone(),
+        external_auth: Arc::new(chain),
+        external_auth_scope: Scope::default(),
+        sessions: Arc::new(SessionRegistry::default()),
+        storage: Arc::new(NoStorage),
+        set_attributes: SetAttributesPolicy::Apply,
+        clock: Arc::new(Noon),
+    });
+    World { store, passwords, hook, service: Arc::new(service.unwrap()) }
+}
+
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
+
+fn document(more: &str) -> String {
+    format!(r#"{{"username":"alice","status":1,"home_dir":"/a","permissions":{{"/":["*"]}}{more}}}"#)
+}
+
+fn draft(more: &str) -> AccountDraft {
+    AccountDraft::from_json(&document(more)).unwrap()
+}
+
+impl World {
+    async fn stored(&self, more: &str) {
+        let account = draft(more).validate(crate::account::CredentialRule::Optional).unwrap().account;
+        self.store.insert(&account).await.unwrap();
+    }
+
+    fn login(&self) -> Login {
+        let connection = Connection {
+            id: ConnectionId::new("c"),
+            remote: "192.0.2.7:1".parse().unwrap(),
+            local: "192.0.2.1:22".parse().unwrap(),
+            client_software: None,
+            opened_at: 0,
+        };
+        Login::new(self.service.clone(), Arc::new(connection), Arc::new(Notify::new()))
+    }
+
+    async fn password(&self, password: &str) -> &'static str {
+        name(self.login().password("alice", Secret::new(password)).await)
+    }
+}
+
+fn name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Accepted(_) => "accepted",
+        Outcome::NextStep(_) => "next step",
+        Outcome::Refused => "refused",
+    }
+}
+
+fn key() -> PublicKey {
+    PublicKey::parse(KEY).unwrap()
+}
+
+#[tokio::test]
+async fn stored_accounts_are_checked_in_order() {
+    for (more, password, expected) in [
+        (r#","password":"$1$pw""#, "pw", "accepted"),
+        (r#","password":"$1$pw""#, "no", "refused"),
+        (r#","password":"$1$pw","status":0"#, "pw", "refused"),
+        (r#","password":"$1$pw","expiration_date":999999"#, "pw", "refused"),
+        (r#","password":"$1$pw","expiration_date":1000001"#, "pw", "accepted"),
+        (r#","password":"$1$pw","filters":{"denied_ip":["192.0.2.0/24"]}"#, "pw", "refused"),
+        (r#","password":"$1$pw","filters":{"allowed_ip":["192.0.2.0/24"]}"#, "pw", "accepted"),
+        (r#","password":"$1$pw","filters":{"denied_login_methods":["password"]}"#, "pw", "refused"),
+        (r#","password":"$1$pw","filters":{"denied_protocols":["SSH"]}"#, "pw", "refused"),
+        // Without a password, none matches: not even the empty one.
+        ("", "", "refused"),
+        (r#","password":"$1$""#, "", "refused"),
+    ] {
+        let world = world(None);
+        world.stored(more).await;
+        assert_eq!(world.password(password).await, expected, "{more}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_user_costs_as_much_as_a_wrong_password() {
+    let world = world(None);
+    assert_eq!(world.password("pw").await, "refused");
+    assert_eq!(world.passwords.0.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_hook_decides_before_the_store() {
+    let accept = |more: &str| Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft(more)))));
+    let reject = || Ok(ExternalAuthVerdict::Reject(Denial { reason: "no".into() }));
+    for (answer, expected) in [
+        (accept(""), "accepted"),
+        // B1-01: the checks hold for what the hook returned.
+        (accept(r#","status":0"#), "refused"),
+        (accept(r#","filters":{"denied_ip":["0.0.0.0/0"]}"#), "refused"),
+        (reject(), "refused"),
+        (Err(HookError::Failed("broken".into())), "refused"),
+        (Ok(ExternalAuthVerdict::Accept(None)), "accepted"),
+        (Ok(ExternalAuthVerdict::Defer), "accepted"),
+        (Ok(ExternalAuthVerdict::VerifyStored(None)), "accepted"),
+        (Ok(ExternalAuthVerdict::VerifyStored(Some(Secret::new("other")))), "refused"),
+    ] {
+        let world = world(Some(answer.clone()));
+        world.stored(r#","password":"$1$pw""#).await;
+        assert_eq!(world.password("pw").await, expected, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn per_user_switches_keep_the_hook_out() {
+    // B9-01
+    let world = world(Some(Ok(ExternalAuthVerdict::Reject(Denial { reason: "no".into() }))));
+    world.stored(r#","password":"$1$pw","filters":{"hooks":{"external_auth_disabled":true}}"#).await;
+    assert_eq!(world.password("pw").await, "accepted");
+    assert_eq!(world.hook.calls.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_login_derives_one_key() {
+    // B2-08: the presented password is stored, and known to match.
+    let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
+    for login in 1..=3 {
+        assert_eq!(world.password("pw").await, "accepted");
+        assert_eq!(world.passwords.0.load(Ordering::Relaxed), login);
+    }
+    assert!(world.store.find("alice").await.unwrap().unwrap().password.is_some());
+}
+
+#[tokio::test]
+async fn what_an_answer_omits_is_reset() {
+    // A11-21, C6-02
+    let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
+    world.stored(r#","max_sessions":5,"email":"a@b","used_quota_size":77"#).await;
+    assert_eq!(world.password("pw").await, "accepted");
+    let account = world.store.find("alice").await.unwrap().unwrap();
+    assert_eq!((account.max_sessions, account.other.len(), account.usage.used_quota_size), (0, 0, 77));
+}
+
+#[tokio::test]
+async fn a_key_commits_nothing_before_it_is_verified() {
+    // J-14, A11-22, C6-09
+    let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
+    let mut login = world.login();
+    for _ in 0..3 {
+        assert!(login.public_key_offered("alice", &key()).await);
+    }
+    assert!(world.store.find("alice").await.unwrap().is_none());
+    assert_eq!(name(login.public_key_verified("alice", &key()).await), "accepted");
+    assert_eq!(world.store.find("alice").await.unwrap().unwrap().public_keys, [key()]);
+    assert_eq!(world.hook.calls.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_verified_key_can_be_the_first_of_two_steps() {
+    // B12-03
+    let world = world(None);
+    let denied = r#""denied_login_methods":["publickey","password","keyboard-interactive"]"#;
+    world.stored(&format!(r#","password":"$1$pw","public_keys":["{KEY}"],"filters":{{{denied}}}"#)).await;
+    let mut login = world.login();
+    assert_eq!(name(login.password("alice", Secret::new("pw")).await), "refused");
+    assert!(login.public_key_offered("alice", &key()).await);
+    // Offered is not verified.
+    assert_eq!(name(login.password("alice", Secret::new("pw")).await), "refused");
+    assert_eq!(name(login.public_key_verified("alice", &key()).await), "next step");
+    assert_eq!(name(login.password("bob", Secret::new("pw")).await), "refused");
+    assert_eq!(name(login.password("alice", Secret::new("no")).await), "refused");
+    assert_eq!(name(login.password("alice", Secret::new("pw")).await), "accepted");
+}
+
+#[tokio::test]
+async fn an_answer_may_name_another_account() {
+    // A11-25
+    let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
+    match world.login().password("alias", Secret::new("pw")).await {
+        Outcome::Accepted(authenticated) => assert_eq!(authenticated.account().username, "alice"),
+        other => panic!("{}", name(other)),
+    }
+}

@@ -28,7 +28,7 @@ impl Guest for Hostile {
             }
             "trap" => panic!("this is a trap"),
             "recursion" => Ok(deny(&recurse(1).to_string())),
-            "giant" => Ok(deny(&"x".repeat(16 << 20))),
+            "giant" => Ok(deny(&"x".repeat(6 << 20))),
             "log-flood" => {
                 for number in 0..100_000 {
                     log::log(log::Level::Info, &format!("line {number}"), &[]);

@@ -1,0 +1,296 @@
+//! The checks of an account document, one function a field (A8, C1, C3).
+
+use core::net::IpAddr;
+
+use ipnet::IpNet;
+use serde_json::{Map, Value};
+
+use super::draft::{AccountDraft, CredentialRule, InvalidAccount, Validated, invalid};
+use super::{Account, Filters, Usage};
+use crate::connection::LoginMethod;
+use crate::password::PasswordHash;
+use crate::path::VirtualPath;
+use crate::permission::{PermissionSet, PermissionTable};
+use crate::public_key::PublicKey;
+use crate::secret::Secret;
+
+/// Largest uid and gid (A5-16).
+const MAX_SYSTEM_ID: i64 = 2_147_483_647;
+const MAX_USERNAME_BYTES: usize = 255;
+
+impl AccountDraft {
+    /// Checks one field alone, as [`validate`](Self::validate) will; for builders that want
+    /// to hear of a mistake at once.
+    pub fn check(&self, field: &str) -> Result<(), InvalidAccount> {
+        match field {
+            "username" => self.validated_username().map(drop),
+            "home_dir" => self.validated_home_dir().map(drop),
+            "permissions" => self.permission_entries().map(drop),
+            "public_keys" => self.validated_public_keys().map(drop),
+            "filters" => self.validated_filters().map(drop),
+            "filesystem" => self.validated_filesystem().map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// The one validation (A8, C1).
+    pub fn validate(self, rule: CredentialRule) -> Result<Validated, InvalidAccount> {
+        let username = self.validated_username()?;
+        let (password, clear_password) = self.validated_password();
+        let (public_keys, public_key_lines) = self.validated_public_keys()?;
+        if rule == CredentialRule::Required && password.is_none() && clear_password.is_none() && public_keys.is_empty()
+        {
+            return Err(invalid("password", "a password or at least one public key is needed"));
+        }
+        let account = Account {
+            id: self.integer("id", 0, i64::MAX)?,
+            username,
+            enabled: self.integer("status", 0, 1)? == 1,
+            expiration_date: self.integer("expiration_date", 0, i64::MAX)?,
+            password,
+            public_keys,
+            public_key_lines,
+            home_dir: self.validated_home_dir()?,
+            uid: self.small_integer("uid", MAX_SYSTEM_ID)?,
+            gid: self.small_integer("gid", MAX_SYSTEM_ID)?,
+            max_sessions: self.small_integer("max_sessions", i64::from(u32::MAX))?,
+            quota_size: self.integer("quota_size", 0, i64::MAX)?,
+            quota_files: self.integer("quota_files", 0, i64::MAX)?,
+            upload_bandwidth: self.integer("upload_bandwidth", 0, i64::MAX)?,
+            download_bandwidth: self.integer("download_bandwidth", 0, i64::MAX)?,
+            permissions: self.validated_permissions()?,
+            filters: self.validated_filters()?,
+            filesystem: self.validated_filesystem()?,
+            usage: Usage {
+                used_quota_size: self.integer("used_quota_size", i64::MIN, i64::MAX)?,
+                used_quota_files: self.integer("used_quota_files", i64::MIN, i64::MAX)?,
+                last_quota_update: self.integer("last_quota_update", 0, i64::MAX)?,
+            },
+            last_login: self.integer("last_login", 0, i64::MAX)?,
+            other: self.other_fields(),
+        };
+        Ok(Validated { account, clear_password })
+    }
+
+    pub(super) fn text(&self, field: &str) -> &str {
+        self.document.get(field).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn integer(&self, field: &str, min: i64, max: i64) -> Result<i64, InvalidAccount> {
+        let value = match self.document.get(field) {
+            None | Some(Value::Null) => 0,
+            Some(value) => value.as_i64().ok_or_else(|| invalid(field, "must be an integer"))?,
+        };
+        if (min..=max).contains(&value) {
+            Ok(value)
+        } else {
+            Err(invalid(field, format!("{value} is not between {min} and {max}")))
+        }
+    }
+
+    fn small_integer(&self, field: &str, max: i64) -> Result<u32, InvalidAccount> {
+        let value = self.integer(field, 0, max)?;
+        u32::try_from(value).map_err(|_| invalid(field, format!("{value} is not between 0 and {max}")))
+    }
+
+    fn texts(&self, object: &Map<String, Value>, prefix: &str, field: &str) -> Result<Vec<String>, InvalidAccount> {
+        let items = match object.get(field) {
+            None | Some(Value::Null) => return Ok(Vec::new()),
+            Some(Value::Array(items)) => items,
+            Some(_) => {
+                return Err(invalid(format!("{prefix}{field}"), "must be a list of strings"));
+            }
+        };
+        items
+            .iter()
+            .map(|item| item.as_str().map(str::to_owned))
+            .collect::<Option<_>>()
+            .ok_or_else(|| invalid(format!("{prefix}{field}"), "must be a list of strings"))
+    }
+
+    fn validated_username(&self) -> Result<String, InvalidAccount> {
+        let username = self.text("username");
+        if username.is_empty() {
+            return Err(invalid("username", "must not be empty"));
+        }
+        if username.len() > MAX_USERNAME_BYTES {
+            return Err(invalid("username", format!("is longer than {MAX_USERNAME_BYTES} bytes")));
+        }
+        if username.chars().any(char::is_control) {
+            return Err(invalid("username", "must not contain control characters"));
+        }
+        Ok(username.to_owned())
+    }
+
+    fn validated_password(&self) -> (Option<PasswordHash>, Option<Secret>) {
+        if let Some(clear) = &self.clear_password {
+            return (None, Some(clear.clone()));
+        }
+        let text = self.text("password");
+        match PasswordHash::recognise(text) {
+            Some(hash) => (Some(hash), None),
+            None if text.is_empty() => (None, None),
+            None => (None, Some(Secret::new(text))),
+        }
+    }
+
+    fn validated_public_keys(&self) -> Result<(Vec<PublicKey>, Vec<String>), InvalidAccount> {
+        let mut keys = Vec::new();
+        let mut lines = Vec::new();
+        for (index, line) in self.texts(&self.document, "", "public_keys")?.into_iter().enumerate() {
+            let line = line.trim().to_owned();
+            if line.is_empty() {
+                continue;
+            }
+            let key =
+                PublicKey::parse(&line).map_err(|error| invalid(format!("public_keys.{index}"), error.to_string()))?;
+            keys.push(key);
+            lines.push(line);
+        }
+        Ok((keys, lines))
+    }
+
+    fn validated_home_dir(&self) -> Result<String, InvalidAccount> {
+        let home = self.text("home_dir");
+        if !home.starts_with('/') {
+            return Err(invalid("home_dir", "must be an absolute path"));
+        }
+        // A user name with `..` that became part of a home path must not climb out of it.
+        if home.contains('\0') || home.split('/').any(|component| component == "..") {
+            return Err(invalid("home_dir", "must not contain \"..\" or NUL"));
+        }
+        let trimmed = home.trim_end_matches('/');
+        Ok(if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() })
+    }
+
+    fn validated_permissions(&self) -> Result<PermissionTable, InvalidAccount> {
+        let entries = self.permission_entries()?;
+        if !entries.iter().any(|(path, _)| path.is_root()) {
+            return Err(invalid("permissions", "permissions for \"/\" are needed"));
+        }
+        Ok(PermissionTable::new(entries))
+    }
+
+    fn permission_entries(&self) -> Result<Vec<(VirtualPath, PermissionSet)>, InvalidAccount> {
+        let Some(Value::Object(directories)) = self.document.get("permissions") else {
+            return Err(invalid("permissions", "permissions for \"/\" are needed, such as {\"/\":[\"*\"]}"));
+        };
+        let mut entries = Vec::with_capacity(directories.len());
+        for directory in directories.keys() {
+            let field = format!("permissions.{directory}");
+            let path = VirtualPath::parse_normalised(directory).ok_or_else(|| {
+                invalid(&field, "must be an absolute path without \"..\" and without a slash at its end")
+            })?;
+            let tokens = self.texts(directories, "permissions.", directory)?;
+            if tokens.is_empty() {
+                return Err(invalid(&field, "must not be empty"));
+            }
+            let set = PermissionSet::parse(tokens.iter().map(String::as_str))
+                .map_err(|token| invalid(&field, format!("\"{token}\" is not a permission")))?;
+            entries.push((path, set));
+        }
+        Ok(entries)
+    }
+
+    fn validated_filters(&self) -> Result<Filters, InvalidAccount> {
+        let Some(Value::Object(document)) = self.document.get("filters") else {
+            return Ok(Filters::default());
+        };
+        let denied_login_methods = self.denied_login_methods(document)?;
+        let denied_protocols = self.texts(document, "filters.", "denied_protocols")?;
+        let switch = |name: &str| document.get("hooks").and_then(|hooks| hooks.get(name)).and_then(Value::as_bool);
+        Ok(Filters {
+            allowed_ip: self.networks(document, "allowed_ip")?,
+            denied_ip: self.networks(document, "denied_ip")?,
+            denied_login_methods,
+            external_auth_disabled: switch("external_auth_disabled").unwrap_or(false),
+            denies_ssh: denied_protocols.iter().any(|protocol| protocol == "SSH"),
+            document: document.clone(),
+        })
+    }
+
+    fn denied_login_methods(&self, filters: &Map<String, Value>) -> Result<Vec<LoginMethod>, InvalidAccount> {
+        /// Methods of protocols that this server does not speak: kept, without effect.
+        const ELSEWHERE: [&str; 3] = ["TLSCertificate", "TLSCertificate+password", "password-over-SSH"];
+        let mut denied = Vec::new();
+        for name in self.texts(filters, "filters.", "denied_login_methods")? {
+            match LoginMethod::ALL.iter().find(|method| method.as_str() == name) {
+                Some(method) => denied.push(*method),
+                None if ELSEWHERE.contains(&name.as_str()) => {
+                    if name == "password-over-SSH" {
+                        denied.push(LoginMethod::Password);
+                    }
+                }
+                None => {
+                    return Err(invalid("filters.denied_login_methods", format!("\"{name}\" is not a login method")));
+                }
+            }
+        }
+        // B12-06
+        if LoginMethod::ALL.iter().all(|method| denied.contains(method)) {
+            return Err(invalid("filters.denied_login_methods", "at least one login method must stay allowed"));
+        }
+        Ok(denied)
+    }
+
+    fn networks(&self, filters: &Map<String, Value>, field: &str) -> Result<Vec<IpNet>, InvalidAccount> {
+        self.texts(filters, "filters.", field)?
+            .into_iter()
+            .map(|text| {
+                text.parse::<IpNet>().map_err(|_| {
+                    let hint =
+                        if text.parse::<IpAddr>().is_ok() { format!(", such as \"{text}/32\"") } else { String::new() };
+                    // A8-08
+                    invalid(format!("filters.{field}"), format!("\"{text}\" is not a network in CIDR notation{hint}"))
+                })
+            })
+            .collect()
+    }
+
+    fn validated_filesystem(&self) -> Result<Map<String, Value>, InvalidAccount> {
+        let Some(Value::Object(filesystem)) = self.document.get("filesystem") else {
+            return Ok(Map::new());
+        };
+        match filesystem.get("provider").and_then(Value::as_i64).unwrap_or(0) {
+            0 => Ok(filesystem.clone()),
+            provider @ 1..=6 => Err(invalid(
+                "filesystem.provider",
+                format!("{provider} is not supported by this version; use 0 (local)"),
+            )),
+            provider => Err(invalid("filesystem.provider", format!("{provider} is not a provider"))),
+        }
+    }
+
+    /// Known fields that no member of [`Account`] holds.
+    fn other_fields(&self) -> Map<String, Value> {
+        const HELD: &[&str] = &[
+            "status",
+            "username",
+            "expiration_date",
+            "password",
+            "public_keys",
+            "home_dir",
+            "uid",
+            "gid",
+            "max_sessions",
+            "quota_size",
+            "quota_files",
+            "permissions",
+            "upload_bandwidth",
+            "download_bandwidth",
+            "filters",
+            "filesystem",
+            "id",
+            "used_quota_size",
+            "used_quota_files",
+            "last_quota_update",
+            "last_login",
+            "has_password",
+        ];
+        self.document
+            .iter()
+            .filter(|(name, _)| !HELD.contains(&name.as_str()))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+}
