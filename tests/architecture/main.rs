@@ -16,7 +16,7 @@ use serde_json::Value;
 use tidegate_tests::tools;
 
 /// Ours: from each crate to those it may name.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("tidegate-core", &[]),
     ("tidegate-hooks-wasm", &["tidegate-core"]),
     ("tidegate-hooks-legacy", &["tidegate-core"]),
@@ -37,6 +37,8 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ),
     // From outside only: it runs the binary.
     ("tidegate-tests", &[]),
+    // Calls the adapters as the server does.
+    ("tidegate-bench", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-legacy"]),
 ];
 
 /// Others: who alone may depend on them.
@@ -48,7 +50,7 @@ const OWNERS: [(&str, &[&str]); 8] = [
     ("reqwest", &["tidegate-hooks-legacy"]),
     ("subprocess", &["tidegate-hooks-legacy"]),
     ("rustix", &["tidegate-storage", "tidegate"]),
-    ("anyhow", &["tidegate"]),
+    ("anyhow", &["tidegate", "tidegate-bench"]),
 ];
 
 /// Crate → its dependencies, without those for tests.

@@ -3,7 +3,7 @@
 //! Replies go straight into the connection's output. Only when a client does not read them
 //! fast enough does the engine move to a task of its own, whose replies wait in the
 //! library's bounded queue until the client's window opens; the connection itself never
-//! waits, so it cannot deadlock with the engine. See `host/adr/0003`.
+//! waits, so it cannot deadlock with the engine. See `host/adr/0002`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

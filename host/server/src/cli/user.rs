@@ -18,9 +18,9 @@ const PAGE: u32 = 500;
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
     /// Add an account
-    Add(UserArguments),
+    Add(Box<UserArguments>),
     /// Change the given fields of an account
-    Update(UserArguments),
+    Update(Box<UserArguments>),
     /// Show one account
     Show(NameArguments),
     /// List accounts
@@ -116,7 +116,7 @@ pub async fn run(command: UserCommand) -> anyhow::Result<()> {
     }
 }
 
-async fn add(arguments: UserArguments) -> anyhow::Result<()> {
+async fn add(arguments: Box<UserArguments>) -> anyhow::Result<()> {
     let mut draft = match &arguments.username {
         Some(username) => AccountDraft::new(username),
         None => AccountDraft::default(),
@@ -129,7 +129,7 @@ async fn add(arguments: UserArguments) -> anyhow::Result<()> {
     report("added", &account, arguments.json)
 }
 
-async fn update(arguments: UserArguments) -> anyhow::Result<()> {
+async fn update(arguments: Box<UserArguments>) -> anyhow::Result<()> {
     let stores = open(&arguments.place)?;
     let username = match (&arguments.username, &arguments.from_json) {
         (Some(username), _) => username.clone(),

@@ -80,7 +80,6 @@ fn mentions(line: &str, word: &str) -> bool {
         let before = lower.get(..at).and_then(|before| before.chars().next_back());
         let after = lower.get(at + word.len()..).and_then(|after| after.chars().next());
         // Sections and keys of an env file are joined by two underscores.
-        let joined = lower.contains("__");
-        (joined || !before.is_some_and(is_part)) && (joined || !after.is_some_and(is_part))
+        lower.contains("__") || (!before.is_some_and(is_part) && !after.is_some_and(is_part))
     })
 }

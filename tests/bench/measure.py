@@ -1,0 +1,239 @@
+"""The measurements behind tests/bench/run. `--rounds N`, `--mebibytes N`."""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+OUT = ROOT / "tests/bench/out"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(port):
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit(f"nothing listens on {port}")
+
+
+class Server:
+    """A server on a port, with files below `files` as the client sees them."""
+
+    def __init__(self, name, user, files, command, port):
+        self.name, self.user, self.files, self.port = name, user, files, port
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+        wait_for(port)
+
+    def cpu(self):
+        """Seconds of the process and of those of its children that have ended."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return sum(int(field) for field in fields[11:15]) / TICKS
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def servers(work, key):
+    public = (key.with_suffix(".pub")).read_text().strip()
+    homes = {name: work / name for name in ("tidegate", "openssh", "rclone")}
+    for home in homes.values():
+        home.mkdir()
+    yield tidegate(work, public, homes["tidegate"])
+    yield openssh(work, public, homes["openssh"])
+    yield rclone(work, public, homes["rclone"])
+
+
+def tidegate(work, public, home):
+    state, port = work / "state", free_port()
+    state.mkdir()
+    (state / "tidegate.toml").write_text(
+        f'[sftpd]\nbind_port = {port}\nbind_address = "127.0.0.1"\nkeys = [{{ private_key = "id_ed25519" }}]\n'
+    )
+    binary = ROOT / "target/release/tidegate"
+    subprocess.run(
+        [binary, "user", "add", "-c", state, "--username", "bench", "--home-dir", home, "--public-key", public],
+        check=True, stdout=subprocess.DEVNULL,
+    )
+    return Server("tidegate", "bench", "", [binary, "serve", "-c", state], port)
+
+
+def openssh(work, public, home):
+    state, port = work / "sshd", free_port()
+    state.mkdir(mode=0o700)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", state / "host"], check=True)
+    (state / "keys").write_text(public + "\n")
+    (state / "config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {state}/host\nAuthorizedKeysFile {state}/keys\n"
+        f"Subsystem sftp internal-sftp\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nMaxStartups 200\n"
+    )
+    os.makedirs("/run/sshd", exist_ok=True)
+    user = os.environ.get("USER") or "root"
+    return Server("openssh", user, f"{home}/", ["/usr/sbin/sshd", "-D", "-f", state / "config"], port)
+
+
+def rclone(work, public, home):
+    port = free_port()
+    keys = work / "rclone-keys"
+    keys.write_text(public + "\n")
+    command = ["rclone", "serve", "sftp", home, "--addr", f"127.0.0.1:{port}", "--authorized-keys", keys, "--config", "/dev/null"]
+    return Server("rclone", "bench", "", [*command, "--vfs-cache-mode", "off", "--dir-cache-time", "0s"], port)
+
+
+class Client:
+    def __init__(self, key, work):
+        self.key, self.work = key, work
+
+    def options(self, server):
+        return [
+            "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR", "-F/dev/null", "-oIdentityAgent=none",
+            "-oIdentitiesOnly=yes", f"-i{self.key}", f"-oPort={server.port}",
+        ]
+
+    def sftp(self, server, batch):
+        file = self.work / "batch"
+        file.write_text(batch)
+        subprocess.run(
+            ["sftp", *self.options(server), "-b", file, f"{server.user}@127.0.0.1"], check=True, stdout=subprocess.DEVNULL
+        )
+
+    def login(self, server):
+        subprocess.run(
+            ["sftp", *self.options(server), "-b", "/dev/null", f"{server.user}@127.0.0.1"], check=True, stdout=subprocess.DEVNULL
+        )
+
+
+def workloads(client, work, mebibytes):
+    big, small, back = work / "big", work / "small", work / "back"
+    with open(big, "wb") as file:
+        block = os.urandom(1 << 20)
+        for _ in range(mebibytes):
+            file.write(block)
+    small.mkdir()
+    for number in range(2000):
+        (small / f"{number:04}").write_bytes(os.urandom(4096))
+
+    def fresh(path):
+        shutil.rmtree(path, ignore_errors=True)
+        return path
+
+    return {
+        f"upload {mebibytes} MiB (MiB/s)": (lambda s: client.sftp(s, f"put {big} {s.files}big\n"), mebibytes),
+        f"download {mebibytes} MiB (MiB/s)": (lambda s: client.sftp(s, f"get {s.files}big {work}/got\n"), mebibytes),
+        "upload 2000 x 4 KiB (files/s)": (lambda s: client.sftp(s, f"put -r {small} {s.files}small\n"), 2000),
+        "download 2000 x 4 KiB (files/s)": (lambda s: client.sftp(s, f"get -r {s.files}small {fresh(back)}\n"), 2000),
+        "logins by key, one at a time (logins/s)": (lambda s: [client.login(s) for _ in range(20)], 20),
+    }
+
+
+def measure(rounds, mebibytes):
+    base = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    with tempfile.TemporaryDirectory(dir=base) as name:
+        work = pathlib.Path(name)
+        key = work / "key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        running = list(servers(work, key))
+        results = {}
+        try:
+            for workload, (run, amount) in workloads(Client(key, work), work, mebibytes).items():
+                samples = {server.name: [] for server in running}
+                for round_number in range(rounds):
+                    # Nobody is always first.
+                    order = running[round_number % len(running):] + running[: round_number % len(running)]
+                    for server in order:
+                        cpu, started = server.cpu(), time.monotonic()
+                        run(server)
+                        elapsed = time.monotonic() - started
+                        time.sleep(0.1)  # for sshd to reap the session's process
+                        samples[server.name].append((amount / elapsed, server.cpu() - cpu))
+                results[workload] = {
+                    name: {
+                        "rate": statistics.median(rate for rate, _ in taken),
+                        "spread": max(rate for rate, _ in taken) - min(rate for rate, _ in taken),
+                        "server_cpu_s": statistics.median(cpu for _, cpu in taken),
+                    }
+                    for name, taken in samples.items()
+                }
+                print(f"done: {workload}", flush=True)
+        finally:
+            for server in running:
+                server.stop()
+    return results
+
+
+def hook_calls():
+    component = ROOT / "tests/.cache/guests/json-users.wasm"
+    printed = subprocess.run([ROOT / "target/release/hook-calls", component], check=True, capture_output=True, text=True)
+    return json.loads(printed.stdout.strip().splitlines()[-1])
+
+
+def table(results, hooks):
+    lines = ["| workload | Tidegate | OpenSSH | rclone | ratio to OpenSSH | server CPU, ratio |", "| --- | --- | --- | --- | --- | --- |"]
+    for workload, by_server in results.items():
+        ours, theirs, other = (by_server[name] for name in ("tidegate", "openssh", "rclone"))
+        cpu = ours["server_cpu_s"] / theirs["server_cpu_s"] if theirs["server_cpu_s"] else float("nan")
+        lines.append(
+            f"| {workload} | {ours['rate']:.0f} ± {ours['spread'] / 2:.0f} | {theirs['rate']:.0f} | {other['rate']:.0f} "
+            f"| {ours['rate'] / theirs['rate']:.2f} | {cpu:.2f} |"
+        )
+    slowest = max(call["median_us"] for call in hooks.values())
+    lines += ["", "| external-auth call | median µs | p99 µs | times faster than /bin/sh |", "| --- | --- | --- | --- |"]
+    for adapter, call in hooks.items():
+        lines.append(f"| {adapter} | {call['median_us']:.0f} | {call['p99_us']:.0f} | {slowest / call['median_us']:.1f} |")
+    return "\n".join(lines)
+
+
+def plot(results, hooks):
+    import matplotlib
+
+    matplotlib.use("svg")
+    import matplotlib.pyplot as pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(13, 5), gridspec_kw={"width_ratios": [3, 1]})
+    names = list(results)
+    for offset, server in enumerate(("tidegate", "openssh", "rclone")):
+        ratios = [results[name][server]["rate"] / results[name]["openssh"]["rate"] for name in names]
+        left.barh([row + (1 - offset) * 0.27 for row in range(len(names))], ratios, 0.25, label=server)
+    left.set_yticks(range(len(names)), names)
+    left.invert_yaxis()
+    left.axvline(1, color="grey", linewidth=0.8)
+    left.set_xlabel("rate, OpenSSH = 1")
+    left.legend()
+    right.bar([name.replace(" (", "\n(") for name in hooks], [call["median_us"] for call in hooks.values()])
+    right.set_yscale("log")
+    right.set_ylabel("external-auth call, µs (median)")
+    figure.tight_layout()
+    figure.savefig(OUT / "plot.svg")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--mebibytes", type=int, default=1024)
+    arguments = parser.parse_args()
+    hooks = hook_calls()
+    results = measure(arguments.rounds, arguments.mebibytes)
+    (OUT / "results.json").write_text(json.dumps({"transfers": results, "hooks": hooks}, indent=2))
+    plot(results, hooks)
+    print(table(results, hooks))
+
+
+main()
