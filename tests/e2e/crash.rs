@@ -101,6 +101,26 @@ fn unusable_databases_stop_the_start_with_advice() {
 }
 
 #[test]
+fn a_read_only_database_stops_the_start_with_advice() {
+    let site = Site::new();
+    let disk = site.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mount = |options: &str| {
+        let mut mount = Command::new("mount");
+        tools::run_ok(mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&disk));
+    };
+    mount("size=4m");
+    let site = site.config(&format!("[data_provider]\nname = \"{}\"", disk.join("tidegate.db").display()));
+    tools::run_ok(&mut site.tidegate(&["initprovider"]));
+    mount("remount,ro");
+    let output = tools::run(&mut site.tidegate(&["user", "list"]));
+    tools::run_ok(Command::new("umount").arg("-l").arg(&disk));
+    assert_eq!(output.status.code(), Some(1));
+    let text = text(&output);
+    assert!(text.contains("cannot be written") || text.contains("could not be opened"), "{text}");
+}
+
+#[test]
 fn a_locked_database_refuses_and_recovers() {
     let site = Site::new();
     site.user("alice");

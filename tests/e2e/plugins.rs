@@ -48,7 +48,7 @@ fn other_exports_are_named() {
 /// With the component that misbehaves in the way that the user name says.
 fn hostile_site() -> Site {
     let site = Site::new();
-    let settings = "[limits]\ncpu_ms = 200\nmemory_mib = 16\nlog_lines = 10\n[config]\nlimit = { top = 3 }\n";
+    let settings = "[limits]\ncpu_ms = 1000\nmemory_mib = 16\nlog_lines = 10\n[config]\nlimit = { top = 3 }\n";
     site.plugin("hostile", &tools::guest("hostile"), settings);
     site
 }

@@ -11,6 +11,8 @@ use russh::ChannelId;
 use russh::server::{Handle, Session};
 use tidegate_sftp::{Progress, ProtocolError, SftpServer};
 
+use crate::task_guard::TaskGuard;
+
 /// Replies made for one portion of input before the rest of it is put off.
 const OUTPUT_AT_ONCE: usize = 2 << 20;
 /// Replies that may wait for the client's window before the engine steps aside.
@@ -28,7 +30,10 @@ pub struct SftpChannel {
 
 enum Engine {
     Here(Box<SftpServer>),
-    Aside(Arc<Aside>),
+    /// For a moment, between the other two.
+    Moving,
+    /// The guard ends the task with the channel.
+    Aside(Arc<Aside>, #[expect(dead_code, reason = "held for its drop")] TaskGuard),
 }
 
 /// Shared with the task of an engine that stepped aside.
@@ -66,7 +71,7 @@ impl SftpChannel {
             self.queued = 0;
         }
         match &mut self.engine {
-            Engine::Aside(aside) => aside.push(data),
+            Engine::Aside(aside, _) => aside.push(data),
             Engine::Here(server) if self.queued <= MAX_QUEUED => {
                 let mut output = Vec::new();
                 let progress = server.receive(data, &mut output, OUTPUT_AT_ONCE).await;
@@ -76,14 +81,14 @@ impl SftpChannel {
                     Progress::OutputFull => self.step_aside(id, &[], session),
                 }
             }
-            Engine::Here(_) => self.step_aside(id, data, session),
+            Engine::Here(_) | Engine::Moving => self.step_aside(id, data, session),
         }
     }
 
     /// The client will send no more (A4-14).
     pub fn end_of_input(&mut self, id: ChannelId, session: &mut Session) -> Result<(), ChannelError> {
         self.take_back();
-        if let Engine::Aside(aside) = &self.engine
+        if let Engine::Aside(aside, _) = &self.engine
             && aside.end()
         {
             return Ok(());
@@ -105,9 +110,7 @@ impl SftpChannel {
 
     /// The engine back from its task, if that has nothing to do any more.
     fn take_back(&mut self) {
-        let Engine::Aside(aside) = &self.engine else {
-            return;
-        };
+        let Engine::Aside(aside, _) = &self.engine else { return };
         let returned = aside.lock().returned.take();
         if let Some(server) = returned {
             self.engine = Engine::Here(server);
@@ -117,8 +120,9 @@ impl SftpChannel {
     fn step_aside(&mut self, id: ChannelId, data: &[u8], session: &Session) -> Result<(), ChannelError> {
         let aside = Arc::new(Aside::default());
         aside.push(data)?;
-        if let Engine::Here(server) = std::mem::replace(&mut self.engine, Engine::Aside(aside.clone())) {
-            tokio::spawn(run_aside(server, aside, session.handle(), id));
+        if let Engine::Here(server) = std::mem::replace(&mut self.engine, Engine::Moving) {
+            let task = TaskGuard::spawn(run_aside(server, aside.clone(), session.handle(), id));
+            self.engine = Engine::Aside(aside, task);
         }
         Ok(())
     }

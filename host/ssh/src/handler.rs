@@ -19,6 +19,7 @@ use crate::channel::{ChannelError, SftpChannel};
 use crate::connections::ConnectionGuard;
 use crate::exec::{self, Command};
 use crate::listener::{SshServer, offered_methods};
+use crate::task_guard::TaskGuard;
 
 /// From the arrival of a wrong password to its refusal, so that the time tells nothing.
 const PASSWORD_REFUSAL_TIME: Duration = Duration::from_secs(1);
@@ -41,8 +42,8 @@ enum ChannelState {
     Sftp(Box<SftpChannel>),
     /// A checksum waits for its input.
     Checksum(Command),
-    /// A command runs on a task of its own.
-    Running,
+    /// A command runs on a task of its own, which ends with the channel.
+    Running(#[expect(dead_code, reason = "held for its drop")] TaskGuard),
 }
 
 impl SshHandler {
@@ -237,8 +238,8 @@ impl Handler for SshHandler {
         if matches!(command, Command::ChecksumOfInput(_)) {
             self.channels.insert(channel, ChannelState::Checksum(command));
         } else {
-            self.channels.insert(channel, ChannelState::Running);
-            tokio::spawn(exec::run(command, Arc::new(files), session.handle(), channel));
+            let task = TaskGuard::spawn(exec::run(command, Arc::new(files), session.handle(), channel));
+            self.channels.insert(channel, ChannelState::Running(task));
         }
         Ok(())
     }
@@ -262,7 +263,7 @@ impl Handler for SshHandler {
                 self.finish_checksum(channel, b"", session);
                 Ok(())
             }
-            Some(ChannelState::Running) | None => Ok(()),
+            Some(ChannelState::Running(_)) | None => Ok(()),
             Some(ChannelState::Idle) => session.close(channel).map_err(ChannelError::from),
         };
         outcome.or_else(|error| self.channel_failed(channel, error, session))
@@ -317,12 +318,11 @@ impl Handler for SshHandler {
 
 impl SshHandler {
     fn finish_checksum(&mut self, channel: ChannelId, input: &[u8], session: &Session) {
-        if let Some(ChannelState::Checksum(Command::ChecksumOfInput(digest))) =
-            self.channels.insert(channel, ChannelState::Running)
-        {
+        if let Some(ChannelState::Checksum(Command::ChecksumOfInput(digest))) = self.channels.remove(&channel) {
             let finished = exec::of_input(digest, input);
             let handle = session.handle();
-            tokio::spawn(async move { finished.send(&handle, channel).await });
+            let task = TaskGuard::spawn(async move { finished.send(&handle, channel).await });
+            self.channels.insert(channel, ChannelState::Running(task));
         }
     }
 }

@@ -10,6 +10,9 @@ mod guarded_stream;
 mod handler;
 pub mod host_keys;
 mod listener;
+#[cfg(test)]
+mod listener_tests;
+mod task_guard;
 
 pub use algorithms::{AlgorithmError, Algorithms};
 pub use exec::{SUPPORTED_COMMANDS, SshCommands};

@@ -42,9 +42,9 @@ async def main():
             await sftp.remote_copy(odd, b"copy")
             assert (await sftp.stat(b"copy")).size == len(content)
             limits = sftp.limits
-            assert limits.max_packet_len == 262144, limits
-        clients = [await connection.start_sftp_client() for _ in range(5)]
-        await asyncio.gather(*(client.listdir(".") for client in clients))
+            assert limits.max_read_len == limits.max_write_len == 261120, limits
+        clients = [await connection.start_sftp_client(path_encoding=None) for _ in range(5)]
+        await asyncio.gather(*(client.listdir(b".") for client in clients))
         for command in ["shell", "sh -c id", ""]:
             try:
                 await connection.run(command or None, check=True)

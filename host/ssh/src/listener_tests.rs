@@ -1,0 +1,140 @@
+//! Connections that go wrong end alone.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use russh::client;
+use russh::keys::PublicKeyOrCertificate;
+use tidegate_core::account::{Account, Accounts};
+use tidegate_core::files::SetAttributesPolicy;
+use tidegate_core::files::storage::{Storage, StorageError, StorageErrorKind};
+use tidegate_core::hook::Chain;
+use tidegate_core::hook::external_auth::Scope;
+use tidegate_core::login::{LoginPorts, LoginService};
+use tidegate_core::password::{PasswordError, PasswordHash};
+use tidegate_core::ports::{AccountStore, Passwords, StorageFactory, StoreError, SystemClock};
+use tidegate_core::secret::Secret;
+use tidegate_core::session::SessionRegistry;
+use tokio::sync::watch;
+
+use crate::{Algorithms, BoundListener, SshCommands, SshServer, SshSettings, host_keys};
+
+/// Knows nobody, and panics when it is asked for the user `panic`.
+struct FragileStore;
+
+#[async_trait]
+impl AccountStore for FragileStore {
+    async fn find(&self, username: &str) -> Result<Option<Account>, StoreError> {
+        assert_ne!(username, "panic", "this panic is part of the test");
+        Ok(None)
+    }
+    async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<Account>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn insert(&self, _: &Account) -> Result<Account, StoreError> {
+        Err(StoreError::Disabled)
+    }
+    async fn update(&self, _: &Account) -> Result<Account, StoreError> {
+        Err(StoreError::Disabled)
+    }
+    async fn delete(&self, _: &str) -> Result<(), StoreError> {
+        Err(StoreError::Disabled)
+    }
+    async fn record_login(&self, _: i64, _: i64) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+struct NoPasswords;
+
+#[async_trait]
+impl Passwords for NoPasswords {
+    async fn matches(&self, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
+        Ok(false)
+    }
+    async fn hash(&self, _: &Secret) -> Result<PasswordHash, PasswordError> {
+        Err(PasswordError::PoolClosed)
+    }
+}
+
+struct NoStorage;
+
+impl StorageFactory for NoStorage {
+    fn open(&self, _: &Account) -> Result<Arc<dyn Storage>, StorageError> {
+        Err(StorageError::new(StorageErrorKind::Unsupported, "there is none"))
+    }
+}
+
+struct TrustingClient;
+
+impl client::Handler for TrustingClient {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
+}
+
+async fn start(idle_timeout: Option<Duration>) -> SocketAddr {
+    let passwords = Arc::new(NoPasswords);
+    let login = LoginService::new(LoginPorts {
+        accounts: Arc::new(Accounts::new(Arc::new(FragileStore), passwords.clone(), None)),
+        passwords,
+        external_auth: Arc::new(Chain::default()),
+        external_auth_scope: Scope::default(),
+        sessions: Arc::new(SessionRegistry::default()),
+        storage: Arc::new(NoStorage),
+        set_attributes: SetAttributesPolicy::Apply,
+        clock: Arc::new(SystemClock),
+    });
+    let settings = SshSettings {
+        host_keys: vec![host_keys::ephemeral().unwrap()],
+        algorithms: Algorithms::from_names(&[], &[], &[]).unwrap(),
+        identification: "test".into(),
+        banner: None,
+        max_auth_tries: Some(6),
+        login_grace: Duration::from_secs(120),
+        idle_timeout,
+        max_half_open: 10,
+        max_channels: 10,
+        commands: SshCommands::default(),
+    };
+    let bound = BoundListener::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+    let address = bound.address;
+    let server = SshServer::new(settings, Arc::new(login.unwrap()), Arc::new(SystemClock));
+    let (keep_serving, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        let _keep_serving = keep_serving;
+        server.serve(bound, stop, Duration::ZERO).await;
+    });
+    address
+}
+
+async fn connect(address: SocketAddr) -> client::Handle<TrustingClient> {
+    client::connect(Arc::new(client::Config::default()), address, TrustingClient).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_connection_alone() {
+    let address = start(None).await;
+    let mut honest = connect(address).await;
+    let mut fatal = connect(address).await;
+    let outcome = fatal.authenticate_password("panic", "x").await;
+    assert!(!outcome.is_ok_and(|result| result.success()));
+    let closed = tokio::time::timeout(Duration::from_secs(20), &mut fatal).await;
+    assert!(closed.is_ok(), "the connection stayed open");
+    assert!(!honest.authenticate_password("nobody", "x").await.unwrap().success());
+    let mut later = connect(address).await;
+    assert!(!later.authenticate_password("nobody", "x").await.unwrap().success());
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed() {
+    let address = start(Some(Duration::from_millis(300))).await;
+    let mut idle = connect(address).await;
+    // Ends when the server closes it; the library's task then answers every request with an error.
+    let closed = tokio::time::timeout(Duration::from_secs(20), &mut idle).await;
+    assert!(closed.is_ok(), "the connection stayed open");
+}
