@@ -58,6 +58,10 @@ fn permissions_hold_per_directory() {
     let hard_link = |from: &str, to: &str| fields(&[&string("hardlink@openssh.com"), &string(from), &string(to)]);
     assert_eq!(status(200, hard_link("ro/file", "free/copy")), DENIED);
     assert_eq!(status(200, hard_link("free/file", "free/copy")), 0);
+    // Nor must a name or a link carry a directory away from its rules.
+    assert_eq!(status(18, two("ro", "free/moved")), DENIED);
+    assert_eq!(status(18, two("free", "drop")), DENIED);
+    assert_eq!(status(20, two("/ro", "free/link")), DENIED);
     // The root itself.
     assert_eq!(status(15, string("/")), DENIED);
     assert_eq!(status(18, two("/", "/x")), DENIED);

@@ -105,6 +105,11 @@ impl PermissionTable {
             .map_or(PermissionSet::NONE, |(_, set)| *set)
     }
 
+    /// Whether some directory has rules other than the root's.
+    pub fn has_several_directories(&self) -> bool {
+        self.entries.len() > 1
+    }
+
     pub fn entries(&self) -> impl Iterator<Item = &(VirtualPath, PermissionSet)> {
         self.entries.iter().rev()
     }

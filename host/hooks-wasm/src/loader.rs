@@ -111,6 +111,7 @@ impl PluginDirectory {
             Err(error) => {
                 let message = format!("the plugin directory {} could not be read: {error}", self.directory.display());
                 tracing::error!(sender = "plugins", message);
+                (self.on_change)(self);
                 return;
             }
         };
@@ -139,6 +140,7 @@ impl PluginDirectory {
         let (bytes, settings_text) = match self.read(name) {
             Ok(read) => read,
             Err(error) => {
+                self.keep_in_chain(name, &error);
                 return self.report(name, Seen { digest: String::new(), settings: None, error: Some(error) });
             }
         };
@@ -162,9 +164,18 @@ impl PluginDirectory {
                 state.seen.insert(name.to_owned(), seen);
             }
             Err(error) => {
+                self.keep_in_chain(name, &error);
                 seen.error = Some(error);
                 self.report(name, seen);
             }
+        }
+    }
+
+    /// A component that is there but cannot be used may be the one that refuses: its link
+    /// stays, or comes, and fails. What is no component at all decides nothing.
+    fn keep_in_chain(&self, name: &str, error: &LoadError) {
+        if matches!(error, LoadError::Settings(_) | LoadError::Unlinkable(_) | LoadError::Unreadable(_)) {
+            self.lock().external_auth.insert(name.to_owned());
         }
     }
 

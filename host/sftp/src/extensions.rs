@@ -126,7 +126,9 @@ async fn copy(
     to: &mut OpenFile,
     mut target_offset: u64,
 ) -> Result<(), Status> {
-    let mut left = if length == 0 { u64::MAX } else { length };
+    // The end of the source is where it is now: a copy within one file must not chase itself.
+    let available = from.metadata().await?.size.saturating_sub(source_offset);
+    let mut left = if length == 0 { available } else { length.min(available) };
     let mut portion = Vec::with_capacity(COPY_PORTION);
     while left > 0 {
         portion.clear();
@@ -139,6 +141,7 @@ async fn copy(
         source_offset += count as u64;
         target_offset += count as u64;
         left -= count as u64;
+        tokio::task::yield_now().await;
     }
     Ok(())
 }

@@ -26,6 +26,8 @@ pub struct SftpChannel {
     engine: Engine,
     /// Bytes given to the connection since it last had nothing waiting.
     queued: usize,
+    /// This side has closed the channel.
+    closed: bool,
 }
 
 enum Engine {
@@ -33,7 +35,7 @@ enum Engine {
     /// For a moment, between the other two.
     Moving,
     /// The guard ends the task with the channel.
-    Aside(Arc<Aside>, #[expect(dead_code, reason = "held for its drop")] TaskGuard),
+    Aside(Arc<Aside>, TaskGuard),
 }
 
 /// Shared with the task of an engine that stepped aside.
@@ -62,7 +64,7 @@ pub enum ChannelError {
 
 impl SftpChannel {
     pub fn new(server: SftpServer) -> Self {
-        Self { engine: Engine::Here(Box::new(server)), queued: 0 }
+        Self { engine: Engine::Here(Box::new(server)), queued: 0, closed: false }
     }
 
     pub async fn data(&mut self, id: ChannelId, data: &[u8], session: &mut Session) -> Result<(), ChannelError> {
@@ -93,10 +95,19 @@ impl SftpChannel {
         {
             return Ok(());
         }
+        self.closed = true;
         session.exit_status_request(id, 0)?;
         session.eof(id)?;
         session.close(id)?;
         Ok(())
+    }
+
+    /// Whether this side has closed the channel.
+    pub fn is_over(&self) -> bool {
+        match &self.engine {
+            Engine::Aside(aside, task) => task.is_finished() && aside.lock().returned.is_none(),
+            Engine::Here(_) | Engine::Moving => self.closed,
+        }
     }
 
     fn send(&mut self, id: ChannelId, output: Vec<u8>, session: &mut Session) -> Result<(), ChannelError> {

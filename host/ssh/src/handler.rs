@@ -43,7 +43,18 @@ enum ChannelState {
     /// A checksum waits for its input.
     Checksum(Command),
     /// A command runs on a task of its own, which ends with the channel.
-    Running(#[expect(dead_code, reason = "held for its drop")] TaskGuard),
+    Running(TaskGuard),
+}
+
+impl ChannelState {
+    /// Whether this side has closed the channel.
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Running(task) => task.is_finished(),
+            Self::Sftp(sftp) => sftp.is_over(),
+            Self::Idle | Self::Checksum(_) => false,
+        }
+    }
 }
 
 impl SshHandler {
@@ -193,6 +204,8 @@ impl Handler for SshHandler {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
+        // The library does not tell when a channel that this side closed is gone.
+        self.channels.retain(|_, state| !state.is_over());
         if self.channels.len() >= self.server.settings().max_channels {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
@@ -266,6 +279,11 @@ impl Handler for SshHandler {
             Some(ChannelState::Running(_)) | None => Ok(()),
             Some(ChannelState::Idle) => session.close(channel).map_err(ChannelError::from),
         };
+        if matches!(self.channels.get(&channel), Some(ChannelState::Sftp(sftp)) if sftp.is_over())
+            || matches!(self.channels.get(&channel), Some(ChannelState::Idle))
+        {
+            self.channels.remove(&channel);
+        }
         outcome.or_else(|error| self.channel_failed(channel, error, session))
     }
 

@@ -13,6 +13,12 @@ impl TaskGuard {
     }
 }
 
+impl TaskGuard {
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
 impl Drop for TaskGuard {
     fn drop(&mut self) {
         self.0.abort();

@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_explained() {
-        for (json, expected) in [("[]", "config"), (r#"{"users":[{}]}"#, "users[0]"), (r#"{"user":[]}"#, "user")] {
+        for (json, expected) in [("3", "config"), (r#"{"users":[{}]}"#, "users[0]"), (r#"{"user":[]}"#, "user")] {
             assert!(Settings::parse(json).err().unwrap().contains(expected), "{json}");
         }
     }

@@ -45,6 +45,8 @@ async def main():
             assert limits.max_read_len == limits.max_write_len == 261120, limits
         clients = [await connection.start_sftp_client(path_encoding=None) for _ in range(5)]
         await asyncio.gather(*(client.listdir(b".") for client in clients))
+        for _ in range(100):  # more than may be open at once
+            assert (await connection.run("pwd", check=True)).stdout == "/\n"
         for command in ["shell", "sh -c id", ""]:
             try:
                 await connection.run(command or None, check=True)

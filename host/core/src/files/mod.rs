@@ -213,6 +213,8 @@ impl FileService {
         for side in [from, to] {
             self.require_any(&side.parent(), &[Permission::Rename, by_kind])?;
         }
+        self.refuse_other_rules_below(from)?;
+        self.refuse_other_rules_below(to)?;
         kind?;
         let may_replace = self.account.permissions.at(&to.parent()).allows(Permission::Overwrite);
         if replace && !may_replace && self.storage.symlink_metadata(to).await.is_ok() {
@@ -253,6 +255,11 @@ impl FileService {
         let meant = VirtualPath::resolve(&link.parent(), target)?;
         self.refuse_root(&meant)?;
         self.require(&link.parent(), Permission::CreateSymlinks)?;
+        // Permissions are looked up by the path that the client wrote: through a link, those
+        // of its place would hold for what it points to.
+        if self.account.permissions.has_several_directories() {
+            return Err(FileError::Denied);
+        }
         self.storage.create_symlink(target, link).await?;
         let target_path = self.storage.host_path(&meant);
         self.record("Symlink", protocol, link, Command { target_path, ..Command::default() });
@@ -303,6 +310,15 @@ impl FileService {
             path,
             Command { ssh_command: command.to_owned(), ..Command::default() },
         );
+    }
+
+    /// A directory with rules of its own, or one above it, keeps its name: the rules are bound
+    /// to the path and would stay behind.
+    fn refuse_other_rules_below(&self, path: &VirtualPath) -> Result<(), FileError> {
+        if self.account.permissions.entries().any(|(directory, _)| directory.is_same_or_below(path)) {
+            return Err(FileError::Denied);
+        }
+        Ok(())
     }
 
     /// A5-07

@@ -112,18 +112,23 @@ impl Transfer {
     /// The transfer ended as the client wished.
     pub fn complete(&mut self, now: Instant) {
         self.recorded = true;
+        let (sender, size_bytes, elapsed_ms) = self.summary(now);
         let (connection, username) = &*self.log.0;
-        let (sender, size) = if self.upload { ("Upload", self.bytes_in) } else { ("Download", self.bytes_out) };
-        let elapsed = u64::try_from(now.duration_since(self.started).as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
             sender,
-            elapsed_ms = elapsed,
-            size_bytes = size,
+            elapsed_ms,
+            size_bytes,
             username,
             file_path = self.host_path,
             connection_id = connection.as_str(),
             protocol = self.protocol.as_str(),
         );
+    }
+
+    /// Sender, bytes and milliseconds.
+    fn summary(&self, now: Instant) -> (&'static str, u64, u64) {
+        let (sender, size) = if self.upload { ("Upload", self.bytes_in) } else { ("Download", self.bytes_out) };
+        (sender, size, u64::try_from(now.duration_since(self.started).as_millis()).unwrap_or(u64::MAX))
     }
 }
 
@@ -132,13 +137,12 @@ impl Drop for Transfer {
         if self.recorded {
             return;
         }
+        let (sender, size_bytes, elapsed_ms) = self.summary(Instant::now());
         let (connection, username) = &*self.log.0;
-        let (sender, size) = if self.upload { ("Upload", self.bytes_in) } else { ("Download", self.bytes_out) };
-        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(
             sender,
-            elapsed_ms = elapsed,
-            size_bytes = size,
+            elapsed_ms,
+            size_bytes,
             username,
             file_path = self.host_path,
             connection_id = connection.as_str(),

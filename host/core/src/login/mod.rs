@@ -23,21 +23,7 @@ use crate::public_key::PublicKey;
 use crate::secret::Secret;
 use crate::session::{SessionRegistry, SessionSlot};
 
-/// What logins need; one for the server.
-pub struct LoginService {
-    pub accounts: Arc<Accounts>,
-    pub passwords: Arc<dyn Passwords>,
-    pub external_auth: Arc<Chain<ExternalAuth>>,
-    pub external_auth_scope: Scope,
-    pub sessions: Arc<SessionRegistry>,
-    pub storage: Arc<dyn StorageFactory>,
-    pub set_attributes: SetAttributesPolicy,
-    pub clock: Arc<dyn Clock>,
-    /// Compared with the passwords of unknown users, so that they take as long as known ones.
-    decoy: PasswordHash,
-}
-
-/// The ports of a [`LoginService`].
+/// What logins need.
 pub struct LoginPorts {
     pub accounts: Arc<Accounts>,
     pub passwords: Arc<dyn Passwords>,
@@ -49,33 +35,20 @@ pub struct LoginPorts {
     pub clock: Arc<dyn Clock>,
 }
 
+/// One for the server.
+pub struct LoginService {
+    ports: LoginPorts,
+    /// Compared with the passwords of unknown users, so that they take as long as known ones.
+    decoy: PasswordHash,
+}
+
 impl LoginService {
     /// Hashes one random password, which takes some tens of milliseconds.
     pub fn new(ports: LoginPorts) -> Result<Self, PasswordError> {
         let mut noise = [0; 16];
         getrandom::fill(&mut noise).map_err(|error| PasswordError::Hashing(error.to_string()))?;
         let decoy = PasswordHash::of(&Secret::new(format!("{noise:?}")))?;
-        let LoginPorts {
-            accounts,
-            passwords,
-            external_auth,
-            external_auth_scope,
-            sessions,
-            storage,
-            set_attributes,
-            clock,
-        } = ports;
-        Ok(Self {
-            accounts,
-            passwords,
-            external_auth,
-            external_auth_scope,
-            sessions,
-            storage,
-            set_attributes,
-            clock,
-            decoy,
-        })
+        Ok(Self { ports, decoy })
     }
 }
 
@@ -204,21 +177,26 @@ impl Login {
     }
 
     async fn try_password(&self, username: &str, password: Secret, method: LoginMethod) -> Result<Account, Refusal> {
+        // Whoever asks a directory with an empty password is told that anybody may look around.
+        if password.is_empty() {
+            self.service.ports.passwords.matches(&self.service.decoy, &password).await?;
+            return Err(Refusal::new(RefusalReason::WrongCredential, "the password is empty"));
+        }
         let as_password = Credential::Password(password.clone());
         let asks_answers =
             matches!(method, LoginMethod::KeyboardInteractive | LoginMethod::PublicKeyThenKeyboardInteractive);
-        let credential = if asks_answers && !self.service.external_auth_scope.covers(&as_password) {
+        let credential = if asks_answers && !self.service.ports.external_auth_scope.covers(&as_password) {
             Credential::KeyboardInteractive
         } else {
             as_password
         };
-        let stored = self.service.accounts.find(username).await?;
+        let stored = self.service.ports.accounts.find(username).await?;
         let resolved = match self.ask_external_auth(username, &credential, stored.as_ref(), Some(&password)).await {
             Ok(Some(resolved)) => resolved,
             Ok(None) => self.stored_or_unknown(stored, &password).await?,
             Err(refusal) => return Err(refusal),
         };
-        checks::account_conditions(&resolved.account, self.service.clock.now())?;
+        checks::account_conditions(&resolved.account, self.service.ports.clock.now())?;
         if !resolved.vouched {
             let compared = resolved.password_instead.as_ref().unwrap_or(&password);
             self.compare_password(&resolved.account, compared).await?;
@@ -231,7 +209,7 @@ impl Login {
         match stored {
             Some(account) => Ok(Resolved { account, replaces: None, vouched: false, password_instead: None }),
             None => {
-                self.service.passwords.matches(&self.service.decoy, password).await?;
+                self.service.ports.passwords.matches(&self.service.decoy, password).await?;
                 Err(Refusal::new(RefusalReason::UnknownUser, "there is no such account"))
             }
         }
@@ -240,7 +218,7 @@ impl Login {
     async fn compare_password(&self, account: &Account, password: &Secret) -> Result<(), Refusal> {
         // An empty password is no password (and matches no account without one).
         let hash = account.password.as_ref().unwrap_or(&self.service.decoy);
-        let matches = self.service.passwords.matches(hash, password).await?;
+        let matches = self.service.ports.passwords.matches(hash, password).await?;
         if matches && account.password.is_some() && !password.is_empty() {
             Ok(())
         } else {
@@ -261,7 +239,7 @@ impl Login {
 
     async fn try_key(&self, username: &str, key: &PublicKey) -> Result<Resolved, Refusal> {
         let credential = Credential::PublicKey(key.clone());
-        let stored = self.service.accounts.find(username).await?;
+        let stored = self.service.ports.accounts.find(username).await?;
         let resolved = match self.ask_external_auth(username, &credential, stored.as_ref(), None).await? {
             Some(resolved) => resolved,
             None => match stored {
@@ -271,7 +249,7 @@ impl Login {
                 }
             },
         };
-        checks::account_conditions(&resolved.account, self.service.clock.now())?;
+        checks::account_conditions(&resolved.account, self.service.ports.clock.now())?;
         if !resolved.account.public_keys.contains(key) {
             return Err(Refusal::new(RefusalReason::WrongCredential, "the key is not one of the account's"));
         }
@@ -286,7 +264,7 @@ impl Login {
         stored: Option<&Account>,
         password: Option<&Secret>,
     ) -> Result<Option<Resolved>, Refusal> {
-        let service = &self.service;
+        let service = &self.service.ports;
         let disabled = stored.is_some_and(|account| account.filters.external_auth_disabled);
         if service.external_auth.is_empty() || disabled || !service.external_auth_scope.covers(credential) {
             return Ok(None);
@@ -339,7 +317,7 @@ impl Login {
             }
             Credential::KeyboardInteractive => None,
         };
-        let (account, stored) = self.service.accounts.prepare_from_hook(draft, presented).await?;
+        let (account, stored) = self.service.ports.accounts.prepare_from_hook(draft, presented).await?;
         let vouched = !matches!(credential, Credential::KeyboardInteractive);
         Ok(Some(Resolved { account, replaces: Some(stored), vouched, password_instead: None }))
     }
@@ -348,7 +326,7 @@ impl Login {
     async fn commit(&self, resolved: Resolved) -> Result<Account, Refusal> {
         match resolved.replaces {
             None => Ok(resolved.account),
-            Some(stored) => Ok(self.service.accounts.commit_from_hook(resolved.account, stored.as_ref()).await?),
+            Some(stored) => Ok(self.service.ports.accounts.commit_from_hook(resolved.account, stored.as_ref()).await?),
         }
     }
 
@@ -374,6 +352,7 @@ impl Login {
         checks::restrictions(&account, method, self.connection.remote.ip())?;
         let slot = self
             .service
+            .ports
             .sessions
             .admit(&self.connection.id, &account.username, account.max_sessions, self.close.clone())
             .ok_or_else(|| Refusal::new(RefusalReason::Denied, "the account has its maximum of sessions"))?;
@@ -381,16 +360,16 @@ impl Login {
             account: Arc::new(account),
             method,
             connection: self.connection.id.clone(),
-            storage: self.service.storage.clone(),
-            set_attributes: self.service.set_attributes,
+            storage: self.service.ports.storage.clone(),
+            set_attributes: self.service.ports.set_attributes,
             _slot: slot,
         })
     }
 
     async fn record_success(&self, username: &str, authenticated: &AuthenticatedAccount) {
         let account = authenticated.account();
-        let now = self.service.clock.now();
-        if let Err(error) = self.service.accounts.record_login(account.id, now).await {
+        let now = self.service.ports.clock.now();
+        if let Err(error) = self.service.ports.accounts.record_login(account.id, now).await {
             tracing::warn!(sender = "login", message = format!("the time of the login could not be stored: {error}"));
         }
         tracing::info!(

@@ -222,6 +222,13 @@ async fn a_hook_decides_before_the_store() {
 }
 
 #[tokio::test]
+async fn an_empty_password_reaches_no_hook() {
+    let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
+    assert_eq!(world.password("").await, "refused");
+    assert_eq!(world.hook.calls.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
 async fn per_user_switches_keep_the_hook_out() {
     // B9-01
     let world = world(Some(Ok(ExternalAuthVerdict::Reject(Denial { reason: "no".into() }))));

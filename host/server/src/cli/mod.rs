@@ -137,6 +137,9 @@ async fn run_serve(arguments: ServeArguments) -> anyhow::Result<()> {
         settings.grace_time = std::time::Duration::from_secs(seconds);
     }
     let file = directory.join(&log_path);
+    if !log_path.is_empty() {
+        println!("Logging to {}", file.display());
+    }
     log::install(if log_path.is_empty() { log::Target::StandardError } else { log::Target::File(&file) }, level)?;
     panics::install();
     let outcome = serve::serve(settings).await;

@@ -31,9 +31,8 @@ impl LocalDirectory {
                 Ok(stat) => {
                     return Ok(Some(DirectoryEntry { name: name.to_vec(), metadata: attributes::from_stat(&stat) }));
                 }
-                // Removed since it was listed.
-                Err(Errno::NOENT) => {}
-                Err(errno) => return Err(errno),
+                // Removed since it was listed, or on a dead mount: the others are still listed.
+                Err(_) => {}
             }
         }
         Ok(None)

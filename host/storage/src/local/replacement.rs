@@ -132,8 +132,15 @@ fn final_target(root: &Root, path: &VirtualPath) -> Result<VirtualPath, StorageE
         if target.as_bytes().first() == Some(&b'/') {
             return Err(from_errno(Errno::XDEV));
         }
+        let meant = root.open_path_only(&path).map_err(from_errno)?;
         path = VirtualPath::resolve(&path.parent(), target.as_bytes())
             .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
+        // `..` behind a linked directory means another place to the kernel than it says.
+        let found = root.open_path_only(&path).map_err(from_errno)?;
+        let (meant, found) = (fs::fstat(&meant).map_err(from_errno)?, fs::fstat(&found).map_err(from_errno)?);
+        if (meant.st_dev, meant.st_ino) != (found.st_dev, found.st_ino) {
+            return Err(from_errno(Errno::XDEV));
+        }
     }
     Err(from_errno(Errno::LOOP))
 }
