@@ -27,12 +27,9 @@ impl LocalDirectory {
             let name = entry.file_name().to_bytes();
             let looked_at: &[u8] = if self.is_root && name == b".." { b"." } else { name };
             let directory = self.entries.fd()?;
-            match fs::statat(directory.as_fd(), looked_at, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => {
-                    return Ok(Some(DirectoryEntry { name: name.to_vec(), metadata: attributes::from_stat(&stat) }));
-                }
-                // Removed since it was listed, or on a dead mount: the others are still listed.
-                Err(_) => {}
+            // Removed since it was listed, or on a dead mount: the others are still listed.
+            if let Ok(stat) = fs::statat(directory.as_fd(), looked_at, AtFlags::SYMLINK_NOFOLLOW) {
+                return Ok(Some(DirectoryEntry { name: name.to_vec(), metadata: attributes::from_stat(&stat) }));
             }
         }
         Ok(None)

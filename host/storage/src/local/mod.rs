@@ -9,6 +9,7 @@ mod attributes;
 mod directory;
 mod errors;
 mod file;
+mod rename;
 mod replacement;
 mod resolve;
 
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use tidegate_core::account::Account;
 use tidegate_core::files::storage::{
@@ -32,6 +33,7 @@ use tidegate_core::ports::StorageFactory;
 use self::directory::LocalDirectory;
 use self::errors::{from_errno, with_errno};
 use self::file::LocalFile;
+use self::rename::rename_to_new;
 use self::replacement::Replacement;
 use self::resolve::Root;
 
@@ -260,8 +262,10 @@ impl Storage for LocalStorage {
     async fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), StorageError> {
         let from = self.root.place(from).map_err(from_errno)?;
         let to = self.root.place(to).map_err(from_errno)?;
-        let flags = if replace { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
-        fs::renameat_with(from.directory(), from.name(), to.directory(), to.name(), flags).map_err(from_errno)
+        if !replace {
+            return rename_to_new(&from, from.name(), &to).map_err(from_errno);
+        }
+        fs::renameat(from.directory(), from.name(), to.directory(), to.name()).map_err(from_errno)
     }
 
     async fn hard_link(&self, existing: &VirtualPath, new: &VirtualPath) -> Result<(), StorageError> {

@@ -12,6 +12,7 @@ use tidegate_core::files::storage::{StorageError, StorageErrorKind};
 use tidegate_core::path::VirtualPath;
 
 use super::errors::from_errno;
+use super::rename::rename_to_new;
 use super::resolve::{Place, Root};
 
 /// Links followed to find the file that a name means.
@@ -77,8 +78,7 @@ impl Replacement {
             return Err(from_errno(Errno::INVAL));
         };
         if self.must_be_new {
-            let flags = fs::RenameFlags::NOREPLACE;
-            fs::renameat_with(place.directory(), temporary, place.directory(), place.name(), flags).map_err(from_errno)
+            rename_to_new(&place, temporary, &place).map_err(from_errno)
         } else {
             fs::renameat(place.directory(), temporary, place.directory(), place.name()).map_err(from_errno)
         }
@@ -96,10 +96,7 @@ impl Drop for Replacement {
         // Nobody is left to tell of a failure here; the old file is untouched either way.
         match (&self.temporary, &self.unnamed) {
             (Some(temporary), _) if self.keep_partial => {
-                let flags = fs::RenameFlags::NOREPLACE;
-                if fs::renameat_with(place.directory(), temporary.as_slice(), place.directory(), place.name(), flags)
-                    .is_err()
-                {
+                if rename_to_new(&place, temporary, &place).is_err() {
                     let _ = fs::unlinkat(place.directory(), temporary.as_slice(), AtFlags::empty());
                 }
             }
