@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use subprocess::{Exec, ExecExt as _, ExitStatus, Job, JobExt as _, Redirection};
 
-/// How often a program that ended is looked for while something holds its output open.
+/// Waiting is cut into slices of this length, each of which looks at the deadline.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// For a killed program to be gone.
 const REAP_TIME: Duration = Duration::from_secs(5);
