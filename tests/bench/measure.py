@@ -35,10 +35,11 @@ def wait_for(port):
 
 
 class Server:
-    """A server on a port, with files below `files` as the client sees them."""
+    """A server on a port, with the files of `home` below `files` as the client sees them."""
 
-    def __init__(self, name, user, files, command, port):
-        self.name, self.user, self.files, self.port = name, user, files, port
+    def __init__(self, name, user, home, files, command, port):
+        self.name, self.user, self.home, self.files, self.port = name, user, home, files, port
+        self.new = None
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
         wait_for(port)
@@ -74,7 +75,7 @@ def tidegate(work, public, home):
         [binary, "user", "add", "-c", state, "--username", "bench", "--home-dir", home, "--public-key", public],
         check=True, stdout=subprocess.DEVNULL,
     )
-    return Server("tidegate", "bench", "", [binary, "serve", "-c", state], port)
+    return Server("tidegate", "bench", home, "", [binary, "serve", "-c", state], port)
 
 
 def openssh(work, public, home):
@@ -88,7 +89,7 @@ def openssh(work, public, home):
     )
     os.makedirs("/run/sshd", exist_ok=True)
     user = os.environ.get("USER") or "root"
-    return Server("openssh", user, f"{home}/", ["/usr/sbin/sshd", "-D", "-f", state / "config"], port)
+    return Server("openssh", user, home, f"{home}/", ["/usr/sbin/sshd", "-D", "-f", state / "config"], port)
 
 
 def rclone(work, public, home):
@@ -96,7 +97,7 @@ def rclone(work, public, home):
     keys = work / "rclone-keys"
     keys.write_text(public + "\n")
     command = ["rclone", "serve", "sftp", home, "--addr", f"127.0.0.1:{port}", "--authorized-keys", keys, "--config", "/dev/null"]
-    return Server("rclone", "bench", "", [*command, "--vfs-cache-mode", "writes", "--vfs-write-back", "0s"], port)
+    return Server("rclone", "bench", home, "", [*command, "--vfs-cache-mode", "writes", "--vfs-write-back", "0s"], port)
 
 
 class Client:
@@ -122,7 +123,7 @@ class Client:
         )
 
 
-def workloads(client, work, mebibytes):
+def workloads(client, running, work, mebibytes):
     big, small, back = work / "big", work / "small", work / "back"
     with open(big, "wb") as file:
         block = os.urandom(1 << 20)
@@ -133,19 +134,30 @@ def workloads(client, work, mebibytes):
         (small / f"{number:04}").write_bytes(os.urandom(4096))
 
     def fresh(path):
-        shutil.rmtree(path, ignore_errors=True)
+        remove(path)
         return path
 
+    for server in running:
+        shutil.copy(big, server.home / "big")
+        shutil.copytree(small, server.home / "small")
     return {
-        f"upload {mebibytes} MiB, AES-128-GCM (MiB/s)": (lambda s: client.sftp(s, f"put {big} {s.files}big\n", GCM), mebibytes),
+        f"upload {mebibytes} MiB, AES-128-GCM (MiB/s)": (lambda s: client.sftp(s, f"put {big} {s.files}{s.new}\n", GCM), mebibytes),
         f"download {mebibytes} MiB, AES-128-GCM (MiB/s)": (lambda s: client.sftp(s, f"get {s.files}big {work}/got\n", GCM), mebibytes),
         # The client prefers chacha20-poly1305, then AES-CTR; each server has what it has.
-        f"upload {mebibytes} MiB, client's choice (MiB/s)": (lambda s: client.sftp(s, f"put {big} {s.files}big\n"), mebibytes),
+        f"upload {mebibytes} MiB, client's choice (MiB/s)": (lambda s: client.sftp(s, f"put {big} {s.files}{s.new}\n"), mebibytes),
         f"download {mebibytes} MiB, client's choice (MiB/s)": (lambda s: client.sftp(s, f"get {s.files}big {work}/got\n"), mebibytes),
-        "upload 2000 x 4 KiB (files/s)": (lambda s: client.sftp(s, f"put -r {small} {s.files}small\n"), 2000),
+        f"replace {mebibytes} MiB, AES-128-GCM (MiB/s)": (lambda s: client.sftp(s, f"put {big} {s.files}big\n", GCM), mebibytes),
+        "upload 2000 x 4 KiB (files/s)": (lambda s: client.sftp(s, f"put -r {small} {s.files}{s.new}\n"), 2000),
         "download 2000 x 4 KiB (files/s)": (lambda s: client.sftp(s, f"get -r {s.files}small {fresh(back)}\n"), 2000),
         "logins by key, one at a time (logins/s)": (lambda s: [client.login(s) for _ in range(20)], 20),
     }
+
+
+def remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def measure(rounds, mebibytes):
@@ -157,7 +169,7 @@ def measure(rounds, mebibytes):
         running = list(servers(work, key))
         results = {}
         try:
-            for workload, (run, amount) in workloads(Client(key, work), work, mebibytes).items():
+            for number, (workload, (run, amount)) in enumerate(workloads(Client(key, work), running, work, mebibytes).items()):
                 samples = {server.name: [] for server in running}
                 for round_number in range(rounds):
                     # Nobody is always first.
@@ -166,11 +178,14 @@ def measure(rounds, mebibytes):
                         # Its file layer takes minutes for small files; once is enough to compare.
                         if server.name == "rclone" and round_number > 0:
                             continue
+                        # rclone remembers names that were removed behind its back.
+                        server.new = f"new{number}-{round_number}"
                         cpu, started = server.cpu(), time.monotonic()
                         run(server)
                         elapsed = time.monotonic() - started
                         time.sleep(0.1)  # for sshd to reap the session's process
                         samples[server.name].append((amount / elapsed, server.cpu() - cpu))
+                        remove(server.home / server.new)
                 results[workload] = {
                     name: {
                         "rate": statistics.median(rate for rate, _ in taken),

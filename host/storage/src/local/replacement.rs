@@ -18,6 +18,8 @@ use super::resolve::{Place, Root};
 /// Links followed to find the file that a name means.
 const MAX_LINKS: usize = 8;
 const NAME_MAX: usize = 255;
+/// Replaced files from this size on, in bytes, are freed by a thread of their own.
+const FREED_ASIDE: i64 = 64 << 20;
 
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 
@@ -80,8 +82,27 @@ impl Replacement {
         if self.must_be_new {
             rename_to_new(&place, temporary, &place).map_err(from_errno)
         } else {
-            fs::renameat(place.directory(), temporary, place.directory(), place.name()).map_err(from_errno)
+            let replaced = large_file(&place);
+            fs::renameat(place.directory(), temporary, place.directory(), place.name()).map_err(from_errno)?;
+            free_aside(replaced);
+            Ok(())
         }
+    }
+}
+
+/// The file at `place`, if giving back its blocks would take noticeable time.
+fn large_file(place: &Place) -> Option<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = fs::openat(place.directory(), place.name(), flags, Mode::empty()).ok()?;
+    let size = fs::fstat(&file).ok()?.st_size;
+    (size >= FREED_ASIDE).then_some(file)
+}
+
+/// Closes the last reference to a replaced file where nobody waits for it: the kernel frees
+/// the blocks of a large file in that call, for a tenth of a second or more a gigabyte.
+fn free_aside(replaced: Option<OwnedFd>) {
+    if let Some(file) = replaced {
+        std::thread::spawn(move || drop(file));
     }
 }
 
