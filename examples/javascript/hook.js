@@ -1,8 +1,8 @@
 // Lets guests in: user names that begin with "guest-" log in with one shared password, whose hash is in the
 // plugin's configuration, and see one directory. Everybody else is left to the next hook.
 
-import { get } from "tidegate:hooks/config@0.1.0";
-import { AccountDraft } from "tidegate:hooks/types@0.1.0";
+import { get } from "tidegate:hooks/config@0.1.1";
+import { AccountDraft } from "tidegate:hooks/types@0.1.1";
 
 export const externalAuth = {
   authenticate(attempt) {

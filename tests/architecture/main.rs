@@ -16,7 +16,7 @@ use serde_json::Value;
 use tidegate_tests::tools;
 
 /// Ours: from each crate to those it may name.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("tidegate-core", &[]),
     ("tidegate-hooks-wasm", &["tidegate-core"]),
     ("tidegate-hooks-legacy", &["tidegate-core"]),
@@ -37,8 +37,9 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ),
     // From outside only: it runs the binary.
     ("tidegate-tests", &[]),
-    // Calls the adapters as the server does.
-    ("tidegate-bench", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-legacy"]),
+    // Call the adapters as the server does.
+    ("tidegate-contract", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-legacy", "tidegate-accounts"]),
+    ("tidegate-bench", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-legacy", "tidegate-contract"]),
 ];
 
 /// Others: who alone may depend on them.
@@ -50,7 +51,7 @@ const OWNERS: [(&str, &[&str]); 8] = [
     ("reqwest", &["tidegate-hooks-legacy"]),
     ("subprocess", &["tidegate-hooks-legacy"]),
     ("rustix", &["tidegate-storage", "tidegate"]),
-    ("anyhow", &["tidegate", "tidegate-bench"]),
+    ("anyhow", &["tidegate", "tidegate-bench", "tidegate-contract"]),
 ];
 
 /// Crate → its dependencies, without those for tests.
@@ -158,7 +159,43 @@ fn sources_are_tidy() {
 fn the_contract_is_valid() {
     let wasm_tools = tools::cache().join("venv/bin/wasm-tools");
     let printed = tools::run_ok(Command::new(wasm_tools).args(["component", "wit"]).arg(tools::root().join("wit")));
-    assert!(printed.contains("package tidegate:hooks@0.1.0"), "{printed}");
+    assert!(printed.contains("package tidegate:hooks@0.1.1"), "{printed}");
+}
+
+/// Whether `wasm-tools` finds that the world of `new` takes what was made for that of `old`.
+fn is_compatible(old: (&Path, &str), new: (&Path, &str), world: &str) -> bool {
+    let check = tempfile::tempdir().unwrap();
+    for (name, (directory, _)) in [("old", old), ("new", new)] {
+        let copy = check.path().join("deps").join(name);
+        std::fs::create_dir_all(&copy).unwrap();
+        for entry in std::fs::read_dir(directory).unwrap().flatten() {
+            if entry.path().extension().is_some_and(|extension| extension == "wit") {
+                std::fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    let world_of = |version: &str| format!("tidegate:hooks/{world}@{version}");
+    let imports = [old.1, new.1].map(|version| format!("import tidegate:hooks/types@{version};")).join(" ");
+    std::fs::write(check.path().join("root.wit"), format!("package check:check;\nworld all {{ {imports} }}\n"))
+        .unwrap();
+    let mut wasm_tools = Command::new(tools::cache().join("venv/bin/wasm-tools"));
+    wasm_tools.args(["component", "semver-check"]).arg(check.path());
+    let output = wasm_tools.args(["--prev", &world_of(old.1), "--new", &world_of(new.1)]).output().unwrap();
+    output.status.success()
+}
+
+#[test]
+fn released_contracts_go_on_being_kept() {
+    let (wit, released) = (tools::root().join("wit"), tools::root().join("wit/released/0.1.0"));
+    assert!(is_compatible((&released, "0.1.0"), (&wit, "0.1.1"), "external-auth-hook"));
+    // The check itself finds a break.
+    let broken = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(&wit).unwrap().flatten().filter(|entry| entry.path().is_file()) {
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        std::fs::write(broken.path().join(entry.file_name()), text.replace("remote-ip: func()", "remote-host: func()"))
+            .unwrap();
+    }
+    assert!(!is_compatible((&released, "0.1.0"), (broken.path(), "0.1.1"), "external-auth-hook"));
 }
 
 #[test]

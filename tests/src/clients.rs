@@ -11,6 +11,8 @@ use crate::tools;
 #[derive(Clone, Copy)]
 pub enum Proof<'a> {
     Password(&'a str),
+    /// By the method of that name alone, not by an answer to a question.
+    PasswordMethod(&'a str),
     Key(&'a Path),
     /// A key, then a password.
     KeyAndPassword(&'a Path, &'a str),
@@ -31,6 +33,7 @@ const OPTIONS: [&str; 8] = [
 pub fn openssh(program: &str, server: &Server, proof: Proof<'_>) -> Command {
     let (mut command, methods) = match proof {
         Proof::Password(password) => (sshpass(program, password), "keyboard-interactive,password"),
+        Proof::PasswordMethod(password) => (sshpass(program, password), "password"),
         Proof::Key(_) => (Command::new(program), "publickey"),
         Proof::KeyAndPassword(_, password) => (sshpass(program, password), "publickey,password"),
     };
@@ -39,7 +42,7 @@ pub fn openssh(program: &str, server: &Server, proof: Proof<'_>) -> Command {
         Proof::Key(key) | Proof::KeyAndPassword(key, _) => {
             command.arg("-oIdentitiesOnly=yes").arg("-i").arg(key);
         }
-        Proof::Password(_) => {
+        Proof::Password(_) | Proof::PasswordMethod(_) => {
             command.arg("-oPubkeyAuthentication=no");
         }
     }

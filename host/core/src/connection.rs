@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 use std::fmt;
+use std::sync::OnceLock;
 
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
@@ -32,10 +33,17 @@ pub struct Connection {
     pub id: ConnectionId,
     pub remote: SocketAddr,
     pub local: SocketAddr,
-    /// What the client says it is, such as `SSH-2.0-OpenSSH_9.6`; untrusted.
-    pub client_software: Option<String>,
+    /// Known once the client has said it.
+    pub client: OnceLock<String>,
     /// Milliseconds since 1970.
     pub opened_at: i64,
+}
+
+impl Connection {
+    /// What the client says it is, such as `SSH-2.0-OpenSSH_9.6`; untrusted.
+    pub fn client_software(&self) -> Option<&str> {
+        self.client.get().map(String::as_str)
+    }
 }
 
 /// How the client proves who it is.

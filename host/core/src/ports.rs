@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use crate::account::Account;
 use crate::files::storage::{Storage, StorageError};
+use crate::hook::HookRun;
 use crate::password::{PasswordError, PasswordHash};
 use crate::secret::Secret;
 
@@ -110,6 +111,75 @@ pub enum PluginStoreError {
     NotACounter,
     #[error("{0}")]
     Unavailable(String),
+}
+
+/// Bounds of the histogram of durations, in microseconds; what is longer is in one more.
+pub const DURATION_BOUNDS: [u64; 11] =
+    [50, 100, 200, 500, 1_000, 5_000, 20_000, 100_000, 500_000, 2_000_000, 10_000_000];
+
+/// The records of hook calls: the last ones, and counts of all.
+#[async_trait]
+pub trait HookRunStore: Send + Sync {
+    async fn append(&self, runs: Vec<HookRun>) -> Result<(), StoreError>;
+
+    /// The newest that match, oldest first.
+    async fn runs(&self, filter: RunFilter) -> Result<Vec<StoredRun>, StoreError>;
+
+    async fn run(&self, id: i64) -> Result<Option<StoredRun>, StoreError>;
+
+    async fn counters(&self) -> Result<Vec<HookCounter>, StoreError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFilter {
+    pub username: Option<String>,
+    pub hook: Option<String>,
+    pub outcome: Option<String>,
+    /// Only newer ones.
+    pub after: i64,
+    pub limit: u32,
+}
+
+/// As in [`HookRun`], after it was stored.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct StoredRun {
+    pub id: i64,
+    pub at: i64,
+    pub kind: String,
+    pub hook: String,
+    pub adapter: String,
+    pub version: Option<String>,
+    pub connection: Option<String>,
+    pub username: Option<String>,
+    pub address: Option<String>,
+    pub about: Option<String>,
+    pub outcome: String,
+    pub detail: String,
+    pub is_error: bool,
+    pub decided: bool,
+    pub duration_us: i64,
+    pub sent: String,
+    pub received: String,
+    pub standard_error: String,
+    pub cpu_us: Option<i64>,
+    pub memory: Option<i64>,
+}
+
+/// Calls of one hook in one version with one outcome.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct HookCounter {
+    pub kind: String,
+    pub hook: String,
+    pub version: String,
+    pub outcome: String,
+    pub is_error: bool,
+    pub calls: i64,
+    pub total_us: i64,
+    pub max_us: i64,
+    pub cpu_us: i64,
+    pub max_memory: i64,
+    /// By [`DURATION_BOUNDS`].
+    pub histogram: Vec<i64>,
 }
 
 /// Time as a parameter.

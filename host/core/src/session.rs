@@ -1,11 +1,91 @@
-//! The registry of sessions: who is logged in, how many, and the switch that ends one.
+//! Sessions, and their registry: who is logged in, how many, and the switch that ends one.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::connection::ConnectionId;
+use crate::account::Account;
+use crate::connection::{Connection, ConnectionId, LoginMethod};
+use crate::hook::Subject;
+use crate::secret::Secret;
+
+/// An account that logged in, and the connection it did so on.
+#[derive(Debug)]
+pub struct Session {
+    /// That of its connection: there is one session a connection (D-02).
+    pub id: ConnectionId,
+    pub connection: Arc<Connection>,
+    pub account: Arc<Account>,
+    /// As the client sent it; the account's name may be another (A11-25).
+    pub username: String,
+    pub method: LoginMethod,
+    /// What the client logged in with, for hooks that are granted it (D-15).
+    pub password: Option<Secret>,
+    /// Milliseconds since 1970.
+    pub opened_at: i64,
+    pub traffic: Traffic,
+}
+
+/// Bytes of files moved so far.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    received: AtomicU64,
+    sent: AtomicU64,
+}
+
+impl Traffic {
+    pub fn add(&self, received: u64, sent: u64) {
+        self.received.fetch_add(received, Ordering::Relaxed);
+        self.sent.fetch_add(sent, Ordering::Relaxed);
+    }
+
+    /// From the client.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// To the client.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+}
+
+impl Session {
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            connection: Some(&self.connection),
+            username: Some(&self.account.username),
+            account: Some(&self.account),
+            method: Some(self.method),
+            ..Subject::default()
+        }
+    }
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EndReason {
+    #[default]
+    Logout,
+    Idle,
+    AdminClosed,
+    ServerStop,
+    Error,
+}
+
+impl EndReason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::Idle => "idle",
+            Self::AdminClosed => "admin-closed",
+            Self::ServerStop => "server-stop",
+            Self::Error => "error",
+        }
+    }
+}
 
 /// All sessions of the server. Counting and admitting happen under one lock, so that
 /// `max_sessions` holds under a race (A4-10).

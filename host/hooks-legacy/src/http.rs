@@ -3,77 +3,116 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode, Url};
-use tidegate_core::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
-use tidegate_core::hook::{Denial, Hook, HookDescription, HookError};
+use tidegate_core::hook::{Call, Hook, HookDescription, HookError};
 
-use crate::wire;
-
-const CONNECT_TIME: Duration = Duration::from_secs(10);
-const IDLE_CONNECTIONS: usize = 16;
+use crate::event::{LegacyEvent, MAX_ANSWER, Request, Response};
+use crate::flavour::Flavour;
+use crate::http_client::HttpClients;
 
 pub struct HttpHook {
-    client: Client,
+    clients: HttpClients,
     url: Url,
     /// Without credentials: this is what logs show (B0-11).
     name: String,
-    deadline: Duration,
+    flavour: Flavour,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum HttpHookError {
-    #[error("\"{0}\" is not an http or https URL")]
-    NotAUrl(String),
-    #[error("the HTTP client could not be made: {0}")]
-    Client(String),
-}
+#[error("\"{0}\" is not an http or https URL")]
+pub struct HttpHookError(String);
 
 impl HttpHook {
-    pub fn new(url: &str, deadline: Duration) -> Result<Self, HttpHookError> {
-        let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let url = parsed.ok_or_else(|| HttpHookError::NotAUrl(redacted(url)))?;
-        let mut builder = Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT_TIME)
-            .timeout(deadline)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")));
-        if url.scheme() == "http" {
-            // Without this, a machine without certificates could not even make the client.
-            builder = builder.tls_certs_only(std::iter::empty::<reqwest::Certificate>());
-        }
-        let client = builder.build().map_err(|error| HttpHookError::Client(error.to_string()))?;
+    pub fn new(url: &str, clients: HttpClients, flavour: Flavour) -> Result<Self, HttpHookError> {
+        let url = check_url(url)?;
         let name = redacted(url.as_str());
-        Ok(Self { client, url, name, deadline })
+        Ok(Self { clients, url, name, flavour })
     }
 
-    /// One POST; the answer's status and body.
-    async fn post(&self, body: Vec<u8>) -> Result<(StatusCode, Vec<u8>), HookError> {
-        let json = HeaderValue::from_static("application/json");
-        let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, json).body(body);
-        let mut response = request.send().await.map_err(|error| self.classify(error))?;
-        let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.classify(error))? {
-            if answer.len() + chunk.len() > wire::MAX_ANSWER {
-                return Err(HookError::Limit(format!("it answered with more than {} bytes", wire::MAX_ANSWER)));
+    /// One request. Trying again is for notifications only (B0-08).
+    pub(crate) async fn exchange(&self, call: &Call, request: &Request, retried: bool) -> Result<Response, HookError> {
+        call.sent(self.shown(request));
+        let settings = &self.clients.settings;
+        let mut tries_left = if retried { settings.retry_max } else { 0 };
+        let mut wait = settings.retry_wait_min;
+        loop {
+            let outcome = self.send(request).await;
+            let again = match &outcome {
+                Ok(response) => matches!(response.status, 429 | 500 | 502..),
+                Err(HookError::Unavailable(_) | HookError::Timeout(_)) => true,
+                Err(_) => false,
+            };
+            if tries_left == 0 || !again {
+                if let Ok(response) = &outcome {
+                    let body = crate::redaction::redacted_answer(&response.body);
+                    call.received(format!("{}\n{body}", response.status));
+                }
+                return outcome;
             }
-            answer.extend_from_slice(&chunk);
+            tries_left -= 1;
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(settings.retry_wait_max);
         }
-        Ok((response.status(), answer))
+    }
+
+    async fn send(&self, request: &Request) -> Result<Response, HookError> {
+        let mut url = self.url.clone();
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        let client = self.clients.for_scheme(url.scheme());
+        let mut builder = match &request.body {
+            Some(body) => {
+                let json = HeaderValue::from_static("application/json");
+                client.post(url).header(CONTENT_TYPE, json).body(body.clone())
+            }
+            None => client.get(url),
+        };
+        for header in &self.clients.settings.headers {
+            if self.url.as_str().starts_with(&header.url) {
+                builder = builder.header(header.name.clone(), header.value.clone());
+            }
+        }
+        if let Some(parent) = trace_parent() {
+            builder = builder.header("traceparent", parent);
+        }
+        let mut response = builder.send().await.map_err(|error| self.classify(error))?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.classify(error))? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(HookError::Limit(format!("it answered with more than {MAX_ANSWER} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Response { status: response.status().as_u16(), body })
+    }
+
+    fn shown(&self, request: &Request) -> String {
+        let query: Vec<_> = request.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let method = if request.body.is_some() { "POST" } else { "GET" };
+        format!("{method} {} {}\n{}", self.name, query.join("&"), request.shown)
     }
 
     fn classify(&self, error: reqwest::Error) -> HookError {
         if error.is_timeout() {
-            return HookError::Timeout(self.deadline);
+            return HookError::Timeout(self.clients.settings.timeout);
         }
         // The error's own text would show the URL with its credentials.
         HookError::Unavailable(error.without_url().to_string())
     }
+
+    pub(crate) fn describe(&self) -> HookDescription {
+        let mut description = HookDescription::new(&self.name, self.clients.settings.timeout, "ready");
+        description.limits = format!("compat {}", self.flavour.compat);
+        description
+    }
+}
+
+/// Whether this can be the URL of a hook.
+pub fn check_url(url: &str) -> Result<Url, HttpHookError> {
+    let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    parsed.ok_or_else(|| HttpHookError(redacted(url)))
 }
 
 /// The URL without user, password and query.
@@ -91,32 +130,44 @@ fn redacted(url: &str) -> String {
     }
 }
 
+/// A new trace of one span (W3C Trace Context); none if the system has no random numbers.
+fn trace_parent() -> Option<String> {
+    let mut random = [0u8; 24];
+    getrandom::fill(&mut random).ok()?;
+    let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let (trace, span) = hex.split_at_checked(32)?;
+    Some(format!("00-{trace}-{span}-01"))
+}
+
 #[async_trait]
-impl Hook<ExternalAuth> for HttpHook {
+impl<E: LegacyEvent> Hook<E> for HttpHook {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn description(&self) -> HookDescription {
-        HookDescription {
-            adapter: "http",
-            target: self.name.clone(),
-            deadline: self.deadline,
-            health: "ready".to_owned(),
-        }
+    fn adapter(&self) -> &'static str {
+        "http"
     }
 
-    /// A11-11: 200 and a user, or a denial. A server error is a failure, not a denial.
-    async fn call(&self, event: &ExternalAuth) -> Result<ExternalAuthVerdict, HookError> {
-        let (status, answer) = self.post(wire::external_auth_body(event)?).await?;
-        if status == StatusCode::OK {
-            return wire::external_auth_answer(&answer);
-        }
-        if status.is_server_error() {
-            return Err(HookError::Failed(format!("it answered with status {status}")));
-        }
-        Ok(ExternalAuthVerdict::Reject(Denial { reason: format!("the hook answered with status {status}") }))
+    fn description(&self) -> HookDescription {
+        self.describe()
     }
+
+    async fn call(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError> {
+        if !event.is_for(self.flavour)
+            && let Some(verdict) = E::unheard()
+        {
+            return Ok(verdict);
+        }
+        let response = self.exchange(call, &event.request(self.flavour), E::RETRIED).await?;
+        event.read_response(&response, self.flavour)
+    }
+}
+
+/// Time for all tries of a notification.
+pub fn notification_deadline(clients: &HttpClients) -> Duration {
+    let settings = &clients.settings;
+    settings.timeout + (settings.timeout + settings.retry_wait_max) * settings.retry_max
 }
 
 #[cfg(test)]
@@ -132,7 +183,7 @@ mod tests {
     #[test]
     fn only_web_addresses_are_taken() {
         for url in ["ftp://host/", "http://", "http:", "/path"] {
-            assert!(HttpHook::new(url, Duration::from_secs(1)).is_err(), "{url}");
+            assert!(check_url(url).is_err(), "{url}");
         }
     }
 }

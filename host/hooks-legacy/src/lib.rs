@@ -1,11 +1,20 @@
 //! Hooks that are programs or web servers, speaking the older server's language:
 //! environment variables `SFTPGO_*` and JSON.
 
+mod event;
+mod events;
+mod flavour;
 mod http;
+mod http_client;
+mod interactive;
 mod process;
 mod program;
+mod redaction;
 mod stderr_log;
-mod wire;
 
-pub use http::{HttpHook, HttpHookError};
-pub use program::{Environment, ProgramHook, ProgramHookError};
+pub use event::LegacyEvent;
+pub use flavour::{Compat, Dialect, Flavour};
+pub use http::{HttpHook, HttpHookError, check_url, notification_deadline};
+pub use http_client::{HttpClientError, HttpClients, HttpSettings, UrlHeader};
+pub use program::{Environment, ProgramHook, ProgramHookError, ProgramSettings};
+pub use reqwest::header::{HeaderName, HeaderValue};

@@ -94,7 +94,7 @@ fn read_to_end(job: &mut Job, stdout: &mut Sink, stderr: &mut Sink, deadline: In
 }
 
 /// Before anything waits for the leader: afterwards its group could be somebody else's.
-fn kill_group(job: &Job) {
+pub fn kill_group(job: &Job) {
     // It may have ended just now; then there is nothing to kill.
     let _ = job.send_signal_group(SIGKILL);
     if !matches!(job.wait_timeout(REAP_TIME), Ok(Some(_))) {

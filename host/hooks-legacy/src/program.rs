@@ -1,31 +1,41 @@
-//! Programs as hooks.
+//! Programs as hooks: one program, or a directory of them.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use tidegate_core::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
-use tidegate_core::hook::{Hook, HookDescription, HookError};
+use tidegate_core::hook::{Call, Hook, HookDescription, HookError, HookKind};
 
+use crate::event::{Kept, LegacyEvent, MAX_ANSWER, MAX_VARIABLE, ProgramInput, ProgramOutput};
+use crate::flavour::Flavour;
 use crate::process::{self, Run, RunError};
-use crate::{stderr_log, wire};
+use crate::stderr_log;
 
 const MAX_STDERR: usize = 64 << 10;
 
 /// What a program finds in its environment beside the hook's own variables (J-03).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Environment {
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Environment {
     /// All of the server's: the scripts of the older server expect `PATH` at least.
-    Inherited,
-    Cleared,
+    pub inherited: bool,
+    /// `command.env`: more variables, from the configuration.
+    pub variables: Vec<(String, String)>,
+}
+
+/// How a program is run.
+#[derive(Debug, Clone)]
+pub struct ProgramSettings {
+    pub args: Vec<String>,
+    pub environment: Environment,
+    pub deadline: Duration,
+    pub flavour: Flavour,
 }
 
 pub struct ProgramHook {
     path: PathBuf,
     name: String,
-    environment: Environment,
-    deadline: Duration,
+    settings: ProgramSettings,
 }
 
 /// Found at start (A3-46).
@@ -38,78 +48,189 @@ pub enum ProgramHookError {
 }
 
 impl ProgramHook {
-    pub fn new(path: &str, environment: Environment, deadline: Duration) -> Result<Self, ProgramHookError> {
+    pub fn new(path: &str, settings: ProgramSettings) -> Result<Self, ProgramHookError> {
         let path = PathBuf::from(path);
         if !path.is_absolute() {
             return Err(ProgramHookError::NotAbsolute(path.display().to_string()));
         }
-        let unusable = |problem: String| ProgramHookError::Unusable { path: path.clone(), problem };
-        let metadata = path.metadata().map_err(|error| unusable(error.to_string()))?;
-        if !metadata.is_file() {
-            return Err(unusable("it is not a file".to_owned()));
+        let hook = Self { name: path.display().to_string(), path, settings };
+        for program in hook.programs()? {
+            check(&program)?;
         }
-        if metadata.permissions().mode() & 0o111 == 0 {
-            return Err(unusable(format!("it is not executable; run: chmod +x {}", path.display())));
-        }
-        let name = path.display().to_string();
-        Ok(Self { path, name, environment, deadline })
+        Ok(hook)
     }
 
-    async fn run(&self, variables: Vec<(&'static str, String)>) -> Result<Vec<u8>, HookError> {
-        for (name, value) in &variables {
-            if value.contains('\0') {
-                return Err(HookError::Failed(format!("{name} contains a NUL byte and cannot be passed to a program")));
-            }
-            if name.len() + value.len() + 2 > wire::MAX_VARIABLE {
-                let advice = "is longer than a program's environment allows; use an HTTP or a wasm hook";
-                return Err(HookError::Failed(format!("{name} {advice}")));
+    pub fn settings(&self) -> &ProgramSettings {
+        &self.settings
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The program, or those of a directory in lexical order, then the one beside it (D-14).
+    fn programs(&self) -> Result<Vec<PathBuf>, ProgramHookError> {
+        let unusable =
+            |error: std::io::Error| ProgramHookError::Unusable { path: self.path.clone(), problem: error.to_string() };
+        if !self.path.metadata().map_err(unusable)?.is_dir() {
+            return Ok(vec![self.path.clone()]);
+        }
+        let mut programs = Vec::new();
+        for entry in std::fs::read_dir(&self.path).map_err(unusable)? {
+            let path = entry.map_err(unusable)?.path();
+            if path.extension().is_some_and(|extension| extension == "sh") {
+                programs.push(path);
             }
         }
+        programs.sort();
+        let beside = self.path.with_extension("sh");
+        programs.extend(beside.is_file().then_some(beside));
+        Ok(programs)
+    }
+
+    /// Runs all of them, even if one fails; the answers are joined, and one failure makes the
+    /// set fail.
+    async fn run(&self, kind: HookKind, call: &Call, input: ProgramInput) -> Result<ProgramOutput, HookError> {
+        let input = checked(input)?;
+        call.sent(shown(&input));
+        let programs = self.programs().map_err(|error| HookError::Unavailable(error.to_string()))?;
+        let until = Instant::now() + self.settings.deadline;
+        let mut all = ProgramOutput { success: true, status: String::new(), stdout: Vec::new(), stderr: Vec::new() };
+        let mut failure = None;
+        for program in programs {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.run_one(kind, program, &input, left).await {
+                Ok(output) => {
+                    if !output.success && all.success {
+                        (all.success, all.status) = (false, output.status);
+                    }
+                    all.stdout.extend(output.stdout);
+                    all.stderr.extend(output.stderr);
+                }
+                Err(error) => drop(failure.get_or_insert(error)),
+            }
+        }
+        call.received(crate::redaction::redacted_answer(&all.stdout));
+        call.standard_error(String::from_utf8_lossy(&all.stderr));
+        failure.map_or(Ok(all), Err)
+    }
+
+    async fn run_one(
+        &self,
+        kind: HookKind,
+        program: PathBuf,
+        input: &ProgramInput,
+        deadline: Duration,
+    ) -> Result<ProgramOutput, HookError> {
+        let name = program.display().to_string();
         let run = Run {
-            program: self.path.clone(),
-            args: Vec::new(),
-            clear_environment: self.environment == Environment::Cleared,
-            variables: variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            deadline: self.deadline,
-            max_stdout: wire::MAX_ANSWER,
+            args: [self.settings.args.as_slice(), input.arguments.as_slice()].concat(),
+            clear_environment: !self.settings.environment.inherited,
+            variables: self.variables(input),
+            program,
+            deadline,
+            max_stdout: MAX_ANSWER,
             max_stderr: MAX_STDERR,
         };
-        let outcome = tokio::task::spawn_blocking(move || process::run(run)).await;
-        let output = match outcome {
+        let output = match tokio::task::spawn_blocking(move || process::run(run)).await {
             Ok(Ok(output)) => output,
-            Ok(Err(RunError::Late(limit))) => return Err(HookError::Timeout(limit)),
+            Ok(Err(RunError::Late(_))) => return Err(HookError::Timeout(self.settings.deadline)),
             Ok(Err(error)) => return Err(HookError::Unavailable(error.to_string())),
             Err(error) => return Err(HookError::Failed(error.to_string())),
         };
-        stderr_log::log(&self.name, &output.stderr);
-        if !output.status.success() {
+        stderr_log::log(kind, &name, &output.stderr);
+        if output.stdout_truncated {
+            return Err(HookError::Limit(format!("it printed more than {MAX_ANSWER} bytes")));
+        }
+        // A program that a signal ended has said nothing.
+        if !output.status.success() && output.status.code().is_none() {
             return Err(HookError::Failed(format!("it ended with {}", output.status)));
         }
-        if output.stdout_truncated {
-            return Err(HookError::Limit(format!("it printed more than {} bytes", wire::MAX_ANSWER)));
-        }
-        Ok(output.stdout)
+        Ok(ProgramOutput {
+            success: output.status.success(),
+            status: output.status.to_string(),
+            stdout: output.stdout,
+            stderr: output.stderr,
+        })
+    }
+
+    /// Those of the hook come last: the configuration cannot replace them.
+    pub(crate) fn variables(&self, input: &ProgramInput) -> Vec<(String, String)> {
+        let own = input.variables.iter().map(|(name, value, _)| ((*name).to_owned(), value.clone()));
+        self.settings.environment.variables.iter().cloned().chain(own).collect()
+    }
+
+    pub(crate) fn describe(&self) -> HookDescription {
+        let health = match self.programs().map(|programs| programs.iter().try_for_each(|program| check(program))) {
+            Ok(Ok(())) => "ready".to_owned(),
+            Ok(Err(error)) | Err(error) => error.to_string(),
+        };
+        let mut description = HookDescription::new(&self.name, self.settings.deadline, health);
+        description.limits = format!("compat {}", self.settings.flavour.compat);
+        description
     }
 }
 
+fn check(path: &Path) -> Result<(), ProgramHookError> {
+    let unusable = |problem: String| ProgramHookError::Unusable { path: path.to_owned(), problem };
+    let metadata = path.metadata().map_err(|error| unusable(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(unusable("it is not a file".to_owned()));
+    }
+    if metadata.permissions().mode() & 0o111 == 0 {
+        return Err(unusable(format!("it is not executable; run: chmod +x {}", path.display())));
+    }
+    Ok(())
+}
+
+/// What no program could be given (A11-03, C1-05).
+pub(crate) fn checked(input: ProgramInput) -> Result<ProgramInput, HookError> {
+    let arguments = input.arguments.iter().map(|argument| ("an argument", argument));
+    let variables = input.variables.iter().map(|(name, value, _)| (*name, value));
+    for (name, value) in arguments.chain(variables) {
+        if value.contains('\0') {
+            return Err(HookError::Failed(format!("{name} contains a NUL byte and cannot be passed to a program")));
+        }
+        if name.len() + value.len() + 2 > MAX_VARIABLE {
+            let advice = "is longer than a program's environment allows; use an HTTP or a wasm hook";
+            return Err(HookError::Failed(format!("{name} {advice}")));
+        }
+    }
+    Ok(input)
+}
+
+/// The variables as records keep them.
+pub(crate) fn shown(input: &ProgramInput) -> String {
+    let variables = input.variables.iter().map(|(name, value, kept)| match kept {
+        Kept::Redacted if !value.is_empty() => format!("{name}=[redacted]"),
+        _ => format!("{name}={value}"),
+    });
+    variables.collect::<Vec<_>>().join("\n")
+}
+
 #[async_trait]
-impl Hook<ExternalAuth> for ProgramHook {
+impl<E: LegacyEvent> Hook<E> for ProgramHook {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn description(&self) -> HookDescription {
-        HookDescription {
-            adapter: "program",
-            target: self.name.clone(),
-            deadline: self.deadline,
-            health: if self.path.is_file() { "ready".to_owned() } else { "the program is missing".to_owned() },
-        }
+    fn adapter(&self) -> &'static str {
+        "program"
     }
 
-    async fn call(&self, event: &ExternalAuth) -> Result<ExternalAuthVerdict, HookError> {
-        let answer = self.run(wire::external_auth_variables(event)).await?;
-        wire::external_auth_answer(&answer)
+    fn description(&self) -> HookDescription {
+        self.describe()
+    }
+
+    async fn call(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError> {
+        let flavour = self.settings.flavour;
+        if !event.is_for(flavour)
+            && let Some(verdict) = E::unheard()
+        {
+            return Ok(verdict);
+        }
+        let output = self.run(E::KIND, call, event.input(flavour)).await?;
+        event.read_output(&output, flavour)
     }
 }
 
@@ -120,12 +241,18 @@ mod tests {
     #[test]
     fn unusable_programs_are_explained() {
         let check = |path: &str, expected: &str| {
-            let error = ProgramHook::new(path, Environment::Cleared, Duration::from_secs(1)).err().unwrap().to_string();
+            let settings = ProgramSettings {
+                args: Vec::new(),
+                environment: Environment::default(),
+                deadline: Duration::from_secs(1),
+                flavour: Flavour::default(),
+            };
+            let error = ProgramHook::new(path, settings).err().unwrap().to_string();
             assert!(error.contains(expected), "{error}");
         };
         check("hook.sh", "not an absolute path");
         check("/nonexistent/hook.sh", "No such file");
-        check("/etc", "not a file");
+        check("/dev/null", "not a file");
         check("/etc/passwd", "chmod +x");
     }
 }

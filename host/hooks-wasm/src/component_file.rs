@@ -1,10 +1,11 @@
 //! Is this file a component, and one for this server?
 
+use tidegate_core::hook::HookKind;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-const PACKAGE: &str = "tidegate:hooks/";
+pub const PACKAGE: &str = "tidegate:hooks/";
 const TRACK: &str = "0.1.";
 
 /// Why a file is not a plugin, with what to do about it.
@@ -23,13 +24,15 @@ pub enum LoadError {
     #[error("it cannot be compiled: {0}")]
     Invalid(String),
     #[error("it exports no hook; it has to export one of: {known}{found}")]
-    NoHook { known: &'static str, found: String },
+    NoHook { known: String, found: String },
     #[error(
         "it is made for version {version} of the hooks, this server speaks {TRACK}x; rebuild it with this server's wit/"
     )]
     OtherTrack { version: String },
     #[error("it needs something that this server does not offer: {0}")]
     Unlinkable(String),
+    #[error("its SHA-256 is {found}, but the settings allow only {wanted} (sha256)")]
+    OtherDigest { found: String, wanted: String },
     #[error("its settings cannot be used: {0}")]
     Settings(String),
     #[error("its name may hold letters, digits, \"-\" and \"_\" only")]
@@ -37,7 +40,9 @@ pub enum LoadError {
 }
 
 /// Hooks that a component may export.
-pub const KNOWN_HOOKS: &str = "external-auth";
+fn known_hooks() -> String {
+    HookKind::ALL.map(HookKind::as_str).join(", ")
+}
 
 /// Compiles a component; takes CPU time, so call it off the runtime's threads.
 pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
@@ -52,8 +57,8 @@ pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
     Component::from_binary(engine, bytes).map_err(|error| LoadError::Invalid(error.root_cause().to_string()))
 }
 
-/// The hooks of this contract's track that the component exports, such as `external-auth`.
-pub fn exported_hooks(engine: &Engine, component: &Component) -> Result<Vec<String>, LoadError> {
+/// The hooks of this contract's track that the component exports.
+pub fn exported_hooks(engine: &Engine, component: &Component) -> Result<Vec<HookKind>, LoadError> {
     let exports = component.component_type();
     let mut hooks = Vec::new();
     let mut others = Vec::new();
@@ -61,7 +66,10 @@ pub fn exported_hooks(engine: &Engine, component: &Component) -> Result<Vec<Stri
         let hook = name.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@'));
         match (hook, &export.ty) {
             (Some((hook, version)), ComponentItem::ComponentInstance(_)) if version.starts_with(TRACK) => {
-                hooks.push(hook.to_owned())
+                match HookKind::from_name(hook) {
+                    Some(kind) => hooks.push(kind),
+                    None => others.push(name.to_owned()),
+                }
             }
             (Some((_, version)), _) => {
                 return Err(LoadError::OtherTrack { version: version.to_owned() });
@@ -71,7 +79,8 @@ pub fn exported_hooks(engine: &Engine, component: &Component) -> Result<Vec<Stri
     }
     if hooks.is_empty() {
         let found = if others.is_empty() { String::new() } else { format!(" (it exports {})", others.join(", ")) };
-        return Err(LoadError::NoHook { known: KNOWN_HOOKS, found });
+        others.sort();
+        return Err(LoadError::NoHook { known: known_hooks(), found });
     }
     Ok(hooks)
 }

@@ -7,7 +7,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 use crate::settings::MAX_MEMORY_MIB;
 
 /// Calls of all plugins that may be under way at once.
-pub const MAX_CALLS: u32 = 128;
+pub const MAX_CALLS: u32 = 192;
 /// The unit in which computing is counted.
 pub const EPOCH: Duration = Duration::from_millis(10);
 /// Core instances in one component: bindings make a few, interpreters dozens.

@@ -15,3 +15,4 @@ pub use engine::EngineError;
 pub use loader::{PluginDirectory, PluginInfo, PluginPorts};
 pub use plugin::PluginHook;
 pub use settings::{Grant, Limits, PluginSettings, SettingsError};
+pub use v0_1::GuestEvent;

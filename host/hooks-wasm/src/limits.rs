@@ -1,5 +1,7 @@
 //! What one call may use, and what a failure was about.
 
+use std::time::Duration;
+
 use wasmtime::{Error, ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline};
 
 use crate::engine::EPOCH;
@@ -22,6 +24,11 @@ pub struct Memory {
 impl Memory {
     pub fn new(limits: &Limits) -> Self {
         Self { max: limits.memory_mib << 20, used: 0, refused: false }
+    }
+
+    /// In bytes; memories never shrink.
+    pub fn used(&self) -> usize {
+        self.used
     }
 }
 
@@ -56,6 +63,18 @@ impl ResourceLimiter for Memory {
 /// Ticks of computing that a call has left.
 pub fn ticks(limits: &Limits) -> u64 {
     limits.cpu_ms.div_ceil(EPOCH.as_millis().try_into().unwrap_or(u64::MAX)).max(1)
+}
+
+/// What a call has computed, in whole ticks.
+pub fn spent(state: &CallState) -> Duration {
+    let used = ticks(&state.shared.settings.limits).saturating_sub(state.ticks_left);
+    EPOCH * u32::try_from(used).unwrap_or(u32::MAX)
+}
+
+/// Before a call on an instance that was made earlier: its time begins now.
+pub fn renew(store: &mut Store<CallState>) {
+    store.set_hostcall_fuel(MAX_HANDED_OVER);
+    store.set_epoch_deadline(1);
 }
 
 /// Puts the limits on a store. Only ticks in which the guest computes are counted: while it

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
+use tidegate_core::hook::{Family, HookKind};
 use tidegate_core::ports::{Passwords, PluginStore};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
@@ -16,11 +17,14 @@ use crate::component_file::{self, LoadError};
 use crate::engine::{self, EngineError};
 use crate::plugin::{Loaded, PluginHook};
 use crate::settings::PluginSettings;
-use crate::v0_1::{self, CallState, Shared, external_auth};
+use crate::v0_1::{self, CallState, Exports, Guest, Shared};
 
 /// Largest component.
 const MAX_FILE: u64 = 256 << 20;
-const EXTERNAL_AUTH: &str = "external-auth";
+/// Points that a plugin may have been in when it cannot be read: all that decide.
+fn gates() -> impl Iterator<Item = HookKind> {
+    HookKind::ALL.into_iter().filter(|kind| kind.family() == Family::Gate)
+}
 
 /// What plugins are lent.
 #[derive(Clone)]
@@ -44,8 +48,10 @@ pub struct PluginDirectory {
 #[derive(Default)]
 struct State {
     links: BTreeMap<String, Arc<PluginHook>>,
-    /// Names that were once loaded with the hook: they stay in the chain.
-    external_auth: BTreeSet<String>,
+    /// Names that were once loaded with a hook: they stay in its chain.
+    linked: BTreeMap<HookKind, BTreeSet<String>>,
+    /// Names that are linked because nobody could look at what they export.
+    feared: BTreeSet<String>,
     /// What was last looked at under a name, whether it could be loaded or not.
     seen: BTreeMap<String, Seen>,
 }
@@ -57,14 +63,27 @@ struct Seen {
     error: Option<LoadError>,
 }
 
+/// Why a component is not in service, and the hooks that it exports as far as that is known.
+struct NotLoaded {
+    error: LoadError,
+    hooks: Vec<HookKind>,
+}
+
+impl From<LoadError> for NotLoaded {
+    /// What is no component of ours decides nothing.
+    fn from(error: LoadError) -> Self {
+        Self { error, hooks: Vec::new() }
+    }
+}
+
 /// For `tidegate plugin list`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginInfo {
     pub name: String,
     /// Of what is in service; none if nothing is.
     pub digest: Option<String>,
-    pub hooks: Vec<String>,
-    pub grants: Vec<&'static str>,
+    pub hooks: Vec<&'static str>,
+    pub grants: Vec<String>,
     /// Why the file in the directory is not in service.
     pub error: Option<String>,
 }
@@ -82,6 +101,18 @@ impl PluginDirectory {
         Ok(Arc::new(Self { directory, configured, ports, engine, linker, state, on_change }))
     }
 
+    /// Whether a file in `directory` may export that hook: a look at its bytes, without the time
+    /// that loading takes.
+    pub fn may_hold(directory: &Path, kind: HookKind) -> bool {
+        let name = format!("{}{kind}@", component_file::PACKAGE);
+        let Ok(entries) = std::fs::read_dir(directory) else { return false };
+        let files = entries.flatten().map(|entry| entry.path());
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "wasm")).any(|path| {
+            // What cannot be read may hold anything.
+            std::fs::read(path).map_or(true, |bytes| bytes.windows(name.len()).any(|part| part == name.as_bytes()))
+        })
+    }
+
     pub fn path(&self) -> &Path {
         &self.directory
     }
@@ -91,9 +122,9 @@ impl PluginDirectory {
         self.lock().links.entry(name.to_owned()).or_insert_with(|| Arc::new(PluginHook::new(name))).clone()
     }
 
-    /// Plugins that decide logins, in the order of their names.
-    pub fn external_auth_links(&self) -> Vec<Arc<PluginHook>> {
-        let names = self.lock().external_auth.clone();
+    /// Plugins with that hook, in the order of their names.
+    pub fn links_of(&self, kind: HookKind) -> Vec<Arc<PluginHook>> {
+        let names = self.lock().linked.get(&kind).cloned().unwrap_or_default();
         names.iter().map(|name| self.link(name)).collect()
     }
 
@@ -140,7 +171,9 @@ impl PluginDirectory {
         let (bytes, settings_text) = match self.read(name) {
             Ok(read) => read,
             Err(error) => {
-                self.keep_in_chain(name, &error);
+                // Without a look at its exports, it may be any of them.
+                let unknown = matches!(error, LoadError::Unreadable(_) | LoadError::Settings(_));
+                self.keep_in_chain(name, &error, gates().filter(|_| unknown).collect());
                 return self.report(name, Seen { digest: String::new(), settings: None, error: Some(error) });
             }
         };
@@ -153,18 +186,31 @@ impl PluginDirectory {
         let mut seen = Seen { digest: digest.clone(), settings: settings_text, error: None };
         match outcome {
             Ok(loaded) => {
-                let decides_logins = loaded.external_auth.is_some();
                 let message = format!("the plugin \"{name}\" is in service");
-                tracing::info!(sender = "plugins", plugin = name, digest, hooks = loaded.hooks.join(","), message);
+                tracing::info!(
+                    sender = "plugins",
+                    plugin = name,
+                    digest,
+                    hooks = names(&loaded.hooks).join(","),
+                    message
+                );
+                let hooks = loaded.hooks.clone();
                 self.link(name).replace(Some(Arc::new(loaded)));
                 let mut state = self.lock();
-                if decides_logins {
-                    state.external_auth.insert(name.to_owned());
+                // What the file was feared to be before it could be read, and is not.
+                if state.feared.remove(name) {
+                    let others = state.linked.iter_mut().filter(|(kind, _)| !hooks.contains(kind));
+                    others.for_each(|(_, names)| {
+                        names.remove(name);
+                    });
+                }
+                for kind in hooks {
+                    state.linked.entry(kind).or_default().insert(name.to_owned());
                 }
                 state.seen.insert(name.to_owned(), seen);
             }
-            Err(error) => {
-                self.keep_in_chain(name, &error);
+            Err(NotLoaded { error, hooks }) => {
+                self.keep_in_chain(name, &error, hooks);
                 seen.error = Some(error);
                 self.report(name, seen);
             }
@@ -173,9 +219,16 @@ impl PluginDirectory {
 
     /// A component that is there but cannot be used may be the one that refuses: its link
     /// stays, or comes, and fails. What is no component at all decides nothing.
-    fn keep_in_chain(&self, name: &str, error: &LoadError) {
-        if matches!(error, LoadError::Settings(_) | LoadError::Unlinkable(_) | LoadError::Unreadable(_)) {
-            self.lock().external_auth.insert(name.to_owned());
+    fn keep_in_chain(&self, name: &str, error: &LoadError, hooks: Vec<HookKind>) {
+        let gone = matches!(error, LoadError::Unreadable(_)) && !self.directory.join(format!("{name}.wasm")).exists();
+        let mut state = self.lock();
+        let known = state.linked.values().any(|names| names.contains(name));
+        if gone || known || matches!(error, LoadError::Name) {
+            return;
+        }
+        state.feared.insert(name.to_owned());
+        for kind in hooks {
+            state.linked.entry(kind).or_default().insert(name.to_owned());
         }
     }
 
@@ -221,31 +274,29 @@ impl PluginDirectory {
         bytes: Vec<u8>,
         settings: Option<&str>,
         digest: &str,
-    ) -> Result<Loaded, LoadError> {
-        let settings = self.settings(name, settings)?;
+    ) -> Result<Loaded, NotLoaded> {
         let engine = self.engine.clone();
         let compiled = tokio::task::spawn_blocking(move || component_file::compile(&engine, &bytes)).await;
         let component = compiled.map_err(|error| LoadError::Invalid(error.to_string()))??;
         let hooks = component_file::exported_hooks(&self.engine, &component)?;
-        let unlinkable =
-            |error: wasmtime::Error| LoadError::Unlinkable(format!("{error:#}").lines().collect::<Vec<_>>().join(" "));
+        let refused = |error: LoadError| NotLoaded { error, hooks: hooks.clone() };
+        let unlinkable = |error: wasmtime::Error| {
+            refused(LoadError::Unlinkable(format!("{error:#}").lines().collect::<Vec<_>>().join(" ")))
+        };
+        let settings = self.settings(name, settings).map_err(refused)?;
+        if let Some(wanted) = settings.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(digest)) {
+            let found = digest.to_owned();
+            return Err(refused(LoadError::OtherDigest { found, wanted: wanted.clone() }));
+        }
+        let secrets = settings.read_secrets().map_err(|error| refused(LoadError::Settings(error.to_string())))?;
         let instance = self.linker.instantiate_pre(&component).map_err(unlinkable)?;
+        let exports = Exports::find(&instance, &hooks).map_err(unlinkable)?;
         let calls = Semaphore::new(settings.limits.concurrency);
         let PluginPorts { passwords, store } = self.ports.clone();
-        let shared = Arc::new(Shared { name: name.to_owned(), settings, passwords, store });
-        let external_auth = if hooks.iter().any(|hook| hook == EXTERNAL_AUTH) {
-            let export = external_auth::Export::find(&instance).map_err(unlinkable)?;
-            export.try_out(&self.engine, shared.clone()).await.map_err(unlinkable)?;
-            Some(export)
-        } else {
-            None
-        };
-        for hook in hooks.iter().filter(|hook| *hook != EXTERNAL_AUTH) {
-            let message =
-                format!("the plugin \"{name}\" exports \"{hook}\", which this version of the server never calls");
-            tracing::warn!(sender = "plugins", plugin = name, message);
-        }
-        Ok(Loaded { engine: self.engine.clone(), shared, digest: digest.to_owned(), hooks, external_auth, calls })
+        let shared = Arc::new(Shared { name: name.to_owned(), settings, secrets, passwords, store });
+        let guest = Guest::new(self.engine.clone(), instance, shared);
+        guest.try_out().await.map_err(unlinkable)?;
+        Ok(Loaded { guest, digest: digest.to_owned(), hooks, exports, calls })
     }
 
     fn settings(&self, name: &str, text: Option<&str>) -> Result<PluginSettings, LoadError> {
@@ -284,13 +335,14 @@ fn info(state: &State, name: &str) -> PluginInfo {
     PluginInfo {
         name: name.to_owned(),
         digest: loaded.as_ref().map(|loaded| loaded.digest.clone()),
-        hooks: loaded.as_ref().map(|loaded| loaded.hooks.clone()).unwrap_or_default(),
-        grants: loaded
-            .iter()
-            .flat_map(|loaded| loaded.shared.settings.grants.iter().map(|grant| grant.as_str()))
-            .collect(),
+        hooks: loaded.as_ref().map(|loaded| names(&loaded.hooks)).unwrap_or_default(),
+        grants: loaded.as_ref().map(|loaded| loaded.settings().grant_names()).unwrap_or_default(),
         error: error.or_else(|| loaded.is_none().then(|| "there is no such file".to_owned())),
     }
+}
+
+fn names(hooks: &[HookKind]) -> Vec<&'static str> {
+    hooks.iter().map(|kind| kind.as_str()).collect()
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -5,25 +5,27 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use tidegate_core::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
-use tidegate_core::hook::{Hook, HookDescription, HookError};
+use tidegate_core::hook::{Call, Hook, HookDescription, HookError, HookKind};
 use tokio::sync::Semaphore;
-use wasmtime::Engine;
 
-use crate::settings::Limits;
-use crate::v0_1::Shared;
-use crate::v0_1::external_auth;
+use crate::settings::PluginSettings;
+use crate::v0_1::{Exports, Guest, GuestEvent};
 
 /// A component that passed every check.
 pub struct Loaded {
-    pub engine: Engine,
-    pub shared: Arc<Shared>,
+    pub guest: Arc<Guest>,
     /// Hexadecimal SHA-256 of the file.
     pub digest: String,
-    pub hooks: Vec<String>,
-    pub external_auth: Option<external_auth::Export>,
+    pub hooks: Vec<HookKind>,
+    pub exports: Exports,
     /// Calls under way.
     pub calls: Semaphore,
+}
+
+impl Loaded {
+    pub fn settings(&self) -> &PluginSettings {
+        &self.guest.shared().settings
+    }
 }
 
 /// The name, and what is loaded under it.
@@ -37,6 +39,10 @@ impl PluginHook {
         Self { name: name.to_owned(), loaded: ArcSwapOption::empty() }
     }
 
+    pub fn plugin_name(&self) -> &str {
+        &self.name
+    }
+
     /// Calls under way end on what they began with.
     pub fn replace(&self, loaded: Option<Arc<Loaded>>) {
         self.loaded.store(loaded);
@@ -45,44 +51,53 @@ impl PluginHook {
     pub fn loaded(&self) -> Option<Arc<Loaded>> {
         self.loaded.load_full()
     }
-
-    fn limits(&self) -> Limits {
-        self.loaded().map(|loaded| loaded.shared.settings.limits).unwrap_or_default()
-    }
 }
 
 #[async_trait]
-impl Hook<ExternalAuth> for PluginHook {
+impl<E: GuestEvent> Hook<E> for PluginHook {
     fn name(&self) -> &str {
         &self.name
     }
 
+    fn adapter(&self) -> &'static str {
+        "plugin"
+    }
+
     fn description(&self) -> HookDescription {
-        let health = match self.loaded() {
-            Some(loaded) if loaded.external_auth.is_some() => "ready",
+        let loaded = self.loaded();
+        let health = match &loaded {
+            Some(loaded) if E::export(&loaded.exports).is_some() => "ready",
             Some(_) => "the plugin does not export this hook",
             None => "the plugin is not loaded",
         };
-        HookDescription {
-            adapter: "plugin",
-            target: self.name.clone(),
-            deadline: self.limits().deadline(),
-            health: health.to_owned(),
-        }
+        let settings = loaded.as_ref().map(|loaded| loaded.settings().clone()).unwrap_or_default();
+        let limits = settings.limits;
+        let mut description = HookDescription::new(&self.name, limits.deadline(), health);
+        description.version = loaded.map(|loaded| loaded.digest.clone());
+        description.grants = settings.grant_names();
+        description.limits = format!(
+            "cpu {} ms, memory {} MiB, {} at once, {} instances",
+            limits.cpu_ms,
+            limits.memory_mib,
+            limits.concurrency,
+            limits.instances.as_str()
+        );
+        description
     }
 
-    async fn call(&self, event: &ExternalAuth) -> Result<ExternalAuthVerdict, HookError> {
+    async fn call(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError> {
         let Some(loaded) = self.loaded() else {
             return Err(HookError::Unavailable("the plugin is not loaded".to_owned()));
         };
-        let Some(export) = &loaded.external_auth else {
+        let Some(export) = E::export(&loaded.exports) else {
             return Err(HookError::Unavailable("the plugin does not export this hook".to_owned()));
         };
-        let deadline = loaded.shared.settings.limits.deadline();
-        let call = async {
+        call.version(loaded.digest.get(..12).unwrap_or_default());
+        let deadline = loaded.settings().limits.deadline();
+        let answer = async {
             let _permit = loaded.calls.acquire().await.map_err(|_| HookError::Saturated)?;
-            export.call(&loaded.engine, loaded.shared.clone(), event).await
+            loaded.guest.call(export, call, event).await
         };
-        tokio::time::timeout(deadline, call).await.unwrap_or(Err(HookError::Timeout(deadline)))
+        tokio::time::timeout(deadline, answer).await.unwrap_or(Err(HookError::Timeout(deadline)))
     }
 }

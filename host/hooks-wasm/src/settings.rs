@@ -1,10 +1,13 @@
 //! What the operator says about a plugin: `plugins/NAME.toml`, or `[plugin.NAME]` in the
 //! configuration.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
+use tidegate_core::secret::Secret;
 
 /// Something a plugin may do only if the operator says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -12,12 +15,15 @@ use serde_json::Value;
 pub enum Grant {
     /// Read the password that a client typed; every use is logged.
     Credentials,
+    /// See where the storage keeps a file.
+    StoragePaths,
 }
 
 impl Grant {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Credentials => "credentials",
+            Self::StoragePaths => "storage-paths",
         }
     }
 }
@@ -34,17 +40,54 @@ pub struct Limits {
     /// Calls under way at once.
     pub concurrency: usize,
     pub log_lines: usize,
+    pub instances: Instances,
+    /// Instances that are kept ready, unless each call makes its own.
+    pub ready: usize,
+}
+
+/// Where the instance of a call comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Instances {
+    /// Made for the call.
+    #[default]
+    Fresh,
+    /// Made ahead of need and used once: as isolated as a fresh one.
+    Prepared,
+    /// Used again and again, for runtimes that take long to start. What one call leaves in
+    /// memory, the next one can read.
+    Warm,
+}
+
+impl Instances {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Prepared => "prepared",
+            Self::Warm => "warm",
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { deadline_ms: 10_000, cpu_ms: 1_000, memory_mib: 64, concurrency: 32, log_lines: 200 }
+        Self {
+            deadline_ms: 10_000,
+            cpu_ms: 1_000,
+            memory_mib: 64,
+            concurrency: 64,
+            log_lines: 200,
+            instances: Instances::Fresh,
+            ready: 16,
+        }
     }
 }
 
 /// Largest values that a plugin's limits may have.
 pub const MAX_MEMORY_MIB: usize = 512;
 const MAX_DEADLINE_MS: u64 = 300_000;
+/// Each takes a place in the pool that all plugins share.
+const MAX_READY: usize = 64;
 
 impl Limits {
     pub fn deadline(&self) -> Duration {
@@ -57,8 +100,39 @@ impl Limits {
 pub struct PluginSettings {
     pub grants: Vec<Grant>,
     pub limits: Limits,
+    /// Of the file that alone may be loaded, in hexadecimal.
+    pub sha256: Option<String>,
+    /// Given to the plugin by name.
+    pub secrets: BTreeMap<String, SecretSource>,
     /// Given to the plugin as it is.
     pub config: Value,
+}
+
+/// Where the value of a secret is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum SecretSource {
+    /// In the settings themselves.
+    Value(String),
+    /// In a file, without the newline at its end.
+    File { file: PathBuf },
+    /// In a variable of the server's environment.
+    Environment { env: String },
+}
+
+impl SecretSource {
+    fn read(&self) -> Result<Secret, String> {
+        match self {
+            Self::Value(text) => Ok(Secret::new(text.as_str())),
+            Self::File { file } => match std::fs::read_to_string(file) {
+                Ok(text) => Ok(Secret::new(text.trim_end_matches(['\n', '\r']))),
+                Err(error) => Err(format!("the file {} cannot be read: {error}", file.display())),
+            },
+            Self::Environment { env } => std::env::var(env)
+                .map(Secret::new)
+                .map_err(|error| format!("the variable {env} cannot be read: {error}")),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,6 +156,21 @@ impl PluginSettings {
         self.grants.contains(&grant)
     }
 
+    /// Everything that the plugin was given beyond what all have.
+    pub fn grant_names(&self) -> Vec<String> {
+        let grants = self.grants.iter().map(|grant| grant.as_str().to_owned());
+        grants.chain(self.secrets.keys().map(|name| format!("secret:{name}"))).collect()
+    }
+
+    /// The values of all secrets.
+    pub fn read_secrets(&self) -> Result<BTreeMap<String, Secret>, SettingsError> {
+        let read = |(name, source): (&String, &SecretSource)| match source.read() {
+            Ok(secret) => Ok((name.clone(), secret)),
+            Err(problem) => Err(SettingsError(format!("secrets.{name}: {problem}"))),
+        };
+        self.secrets.iter().map(read).collect()
+    }
+
     fn check(self) -> Result<Self, SettingsError> {
         let Limits { deadline_ms, cpu_ms, memory_mib, concurrency, .. } = self.limits;
         let problem = if !(1..=MAX_DEADLINE_MS).contains(&deadline_ms) {
@@ -92,6 +181,8 @@ impl PluginSettings {
             format!("limits.memory_mib must be between 1 and {MAX_MEMORY_MIB}")
         } else if concurrency == 0 {
             "limits.concurrency must be at least 1".to_owned()
+        } else if !(1..=MAX_READY).contains(&self.limits.ready) {
+            format!("limits.ready must be between 1 and {MAX_READY}")
         } else {
             return Ok(self);
         };

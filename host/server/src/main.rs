@@ -2,6 +2,8 @@
 
 mod cli;
 mod config;
+mod hook_points;
+mod journal;
 mod log;
 mod panics;
 mod password_pool;

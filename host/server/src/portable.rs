@@ -1,5 +1,6 @@
 //! `tidegate portable`: one directory, one user, nothing kept (A17).
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,14 +8,13 @@ use anyhow::{Context, ensure};
 use rand::seq::IndexedRandom;
 use serde_json::json;
 use tidegate_core::account::AccountDraft;
-use tidegate_core::hook::Chain;
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::secret::Secret;
 use tidegate_ssh::host_keys;
-use tidegate_storage::LocalStorageSettings;
 
 use crate::config::settings::DatabaseSettings;
 use crate::config::{Config, Loaded};
+use crate::hook_points::HookPoints;
 use crate::wire::{self, Stores};
 use crate::{serve, shutdown};
 
@@ -69,7 +69,7 @@ pub async fn run(arguments: PortableArguments) -> anyhow::Result<()> {
     config.sftpd.max_auth_tries = MAX_AUTH_TRIES;
     config.sftpd.enabled_ssh_commands = arguments.ssh_commands;
     let settings = Loaded::from_config(config).validate(&directory, false)?;
-    let stores = Stores::open(&DatabaseSettings::Memory, None)?;
+    let stores = Stores::open(&DatabaseSettings::Memory)?;
 
     let generated = (arguments.password.is_none() && arguments.public_key.is_empty()).then(generate_password);
     let mut draft = AccountDraft::new(&arguments.username);
@@ -79,16 +79,17 @@ pub async fn run(arguments: PortableArguments) -> anyhow::Result<()> {
     if let Some(password) = arguments.password.as_ref().or(generated.as_ref()) {
         draft.set_clear_password(Secret::new(password.as_str()));
     }
-    stores.accounts.add(draft).await?;
+    stores.accounts(None).add(draft).await?;
 
-    let chain = Arc::new(Chain::default());
-    let login = wire::login_service(&stores, chain, Scope::default(), LocalStorageSettings::default(), &settings)?;
+    let host = Arc::new(wire::silent_host());
+    let points = HookPoints::new(&BTreeMap::new(), &settings.http, Scope::default(), &[], host)?;
+    let login = wire::login_service(&stores, &points, serve::login_settings(&settings))?;
     let stop = shutdown::on_signals().context("signals cannot be handled")?;
     println!("Serving {} to user \"{}\"", directory.display(), arguments.username);
     if let Some(password) = generated {
         println!("Password: {password}");
     }
-    serve::listen_with(settings, vec![host_keys::ephemeral()?], login, stop, |address| {
+    serve::listen_with(settings, vec![host_keys::ephemeral()?], login, &points, stop, |address| {
         println!("Listening on {address}; stop with Ctrl-C");
     })
     .await

@@ -6,20 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tidegate_core::hook::Chain;
+use tidegate_core::hook::observation::Startup;
 use tidegate_core::login::LoginService;
 use tidegate_core::ports::SystemClock;
 use tidegate_ssh::host_keys::HostKey;
-use tidegate_ssh::{BoundListener, SshServer, SshSettings, host_keys};
+use tidegate_ssh::{BoundListener, ConnectionHooks, SshServer, SshSettings, host_keys};
 use tidegate_storage::LocalStorageSettings;
 use tokio::sync::watch;
 
 use crate::config::Settings;
-use crate::wire::{self, ExternalAuthLinks, Stores};
+use crate::hook_points::HookPoints;
+use crate::wire::{self, HookTasks, Hooks, LoginSettings, Stores};
 use crate::{shutdown, version};
 
 /// Handshake and login together (A4-01).
 const LOGIN_GRACE: Duration = Duration::from_secs(120);
+/// For observers at the end, even without a grace time: what happened was promised to them.
+const LEAST_TELLING_TIME: Duration = Duration::from_secs(5);
 
 /// Serves until a signal says to stop.
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
@@ -28,22 +31,34 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         tracing::warn!(sender = "config", message = warning.as_str());
     }
     let stop = shutdown::on_signals().context("signals cannot be handled")?;
-    let stores = Stores::open(&settings.database, settings.users_base_dir.clone())?;
+    let stores = Stores::open(&settings.database)?;
     let keys = load_host_keys(&settings).await?;
-    let chain = Arc::new(Chain::default());
-    let links = ExternalAuthLinks::new(&settings.external_auth, settings.program_environment)?;
     make_plugin_directory(&settings.plugin_directory)?;
-    let directory = settings.plugin_directory.clone();
-    let plugins = wire::open_plugins(directory, settings.plugins.clone(), &stores, links, chain.clone()).await?;
-    let watcher = plugins.watch().context("the plugin directory cannot be watched")?;
+    let (mut tasks, host) = HookTasks::start_journal(&stores);
+    let hooks = Hooks::open(&settings, &stores, host).await?;
+    let watcher = hooks.plugins.watch().context("the plugin directory cannot be watched")?;
     // What changed between the first look and the watch.
-    plugins.refresh().await;
-    let storage = LocalStorageSettings { overwrite: settings.overwrite, umask: settings.umask, ..Default::default() };
-    let login = wire::login_service(&stores, chain, settings.external_auth_scope, storage, &settings)?;
+    hooks.plugins.refresh().await;
+    tasks.start_observers(&hooks.points);
+    hooks.points.startup.notify(Startup { version: version::VERSION });
+    let login = wire::login_service(&stores, &hooks.points, login_settings(&settings))?;
     tracing::info!(sender = "main", message = "the server is starting", version = version::VERSION);
-    let outcome = listen_with(settings, keys, login, stop, |_| {}).await;
+    let grace = settings.grace_time;
+    let outcome = listen_with(settings, keys, login, &hooks.points, stop, |_| {}).await;
     watcher.abort();
+    tasks.finish(grace.max(LEAST_TELLING_TIME)).await;
+    tracing::info!(sender = "main", message = "the server has stopped");
     outcome
+}
+
+pub fn login_settings(settings: &Settings) -> LoginSettings {
+    let storage = LocalStorageSettings { overwrite: settings.overwrite, umask: settings.umask, ..Default::default() };
+    LoginSettings {
+        users_base_dir: settings.users_base_dir.clone(),
+        storage,
+        set_attributes: settings.set_attributes,
+        address_rule: settings.address_rule,
+    }
 }
 
 /// Binds, announces the port, and serves.
@@ -51,6 +66,7 @@ pub async fn listen_with(
     settings: Settings,
     host_keys: Vec<HostKey>,
     login: Arc<LoginService>,
+    points: &HookPoints,
     stop: watch::Receiver<bool>,
     announce: impl FnOnce(SocketAddr),
 ) -> anyhow::Result<()> {
@@ -67,12 +83,13 @@ pub async fn listen_with(
         max_half_open: settings.max_half_open,
         max_channels: settings.max_channels,
         commands: settings.commands,
+        keyboard_interactive: settings.keyboard_interactive,
     };
-    let server = SshServer::new(ssh, login, Arc::new(SystemClock));
+    let hooks = ConnectionHooks { connect: points.connect.clone(), disconnect: points.disconnect.clone() };
+    let server = SshServer::new(ssh, login, hooks, Arc::new(SystemClock));
     tracing::info!(sender = "sftpd", message = "listening", service = "sftpd", address = %address);
     announce(address);
     server.serve(bound, stop, settings.grace_time).await;
-    tracing::info!(sender = "main", message = "the server has stopped");
     Ok(())
 }
 

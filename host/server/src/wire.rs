@@ -1,31 +1,29 @@
 //! The only place that names the concrete types behind the ports.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tidegate_accounts::SqliteDatabase;
-use tidegate_core::account::Accounts;
-use tidegate_core::hook::external_auth::{ExternalAuth, Scope};
-use tidegate_core::hook::{Chain, Hook, Link, OnError};
+use tidegate_core::account::{Accounts, AddressRule};
+use tidegate_core::files::SetAttributesPolicy;
+use tidegate_core::hook::observers::ObserverWork;
+use tidegate_core::hook::{HookHost, HookKind, NoJournal};
 use tidegate_core::login::{LoginPorts, LoginService};
 use tidegate_core::ports::{Passwords, SystemClock};
 use tidegate_core::session::SessionRegistry;
-use tidegate_hooks_legacy::{Environment, HttpHook, ProgramHook};
-use tidegate_hooks_wasm::{PluginDirectory, PluginHook, PluginPorts, PluginSettings};
+use tidegate_hooks_wasm::{PluginDirectory, PluginPorts};
 use tidegate_storage::{LocalStorageFactory, LocalStorageSettings};
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Settings;
-use crate::config::settings::{DatabaseSettings, HookSettings, HookTarget};
+use crate::config::settings::{DatabaseSettings, HookTarget};
+use crate::hook_points::HookPoints;
+use crate::journal::Journal;
 use crate::password_pool::PasswordPool;
 
-/// The chain lets a hook's own deadline speak first: it can say more.
-const CHAIN_DEADLINE_MARGIN: Duration = Duration::from_secs(2);
-/// Above every deadline that a plugin can have.
-const PLUGIN_DEADLINE: Duration = Duration::from_secs(302);
-const PLUGIN_CONCURRENCY: usize = 128;
+/// Observers of one kind that are told at the same time.
+const OBSERVER_TASKS: usize = 16;
 
 pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<SqliteDatabase>> {
     Ok(Arc::new(match settings {
@@ -38,106 +36,130 @@ pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<SqliteDa
 pub struct Stores {
     pub database: Arc<SqliteDatabase>,
     pub passwords: Arc<dyn Passwords>,
-    pub accounts: Arc<Accounts>,
 }
 
 impl Stores {
-    pub fn open(settings: &DatabaseSettings, users_base_dir: Option<String>) -> anyhow::Result<Self> {
-        let database = open_database(settings)?;
-        let passwords: Arc<dyn Passwords> = Arc::new(PasswordPool::new());
-        let accounts = Arc::new(Accounts::new(database.clone(), passwords.clone(), users_base_dir));
-        Ok(Self { database, passwords, accounts })
+    pub fn open(settings: &DatabaseSettings) -> anyhow::Result<Self> {
+        Ok(Self { database: open_database(settings)?, passwords: Arc::new(PasswordPool::new()) })
+    }
+
+    /// Accounts whose changes nobody hears of.
+    pub fn accounts(&self, users_base_dir: Option<String>) -> Accounts {
+        Accounts::new(self.database.clone(), self.passwords.clone(), users_base_dir)
     }
 }
 
-/// The links that decide logins: those that the configuration names, then the plugins that
-/// were dropped into the directory, in the order of their names.
-pub struct ExternalAuthLinks {
-    configured: Vec<Configured>,
-    on_error: OnError,
+/// The hook points, following the plugin directory.
+pub struct Hooks {
+    pub points: Arc<HookPoints>,
+    pub plugins: Arc<PluginDirectory>,
 }
 
-enum Configured {
-    Fixed(Arc<Link<ExternalAuth>>),
-    Plugin(String),
-}
-
-impl ExternalAuthLinks {
-    pub fn new(settings: &HookSettings, environment: Environment) -> anyhow::Result<Self> {
-        let HookSettings { links, deadline, on_error, concurrency } = settings;
-        let fixed = |hook: Arc<dyn Hook<ExternalAuth>>| {
-            Configured::Fixed(Arc::new(Link::new(hook, *deadline + CHAIN_DEADLINE_MARGIN, *on_error, *concurrency)))
-        };
-        let configured = links
-            .iter()
-            .map(|target| {
-                Ok(match target {
-                    HookTarget::Program(path) => fixed(Arc::new(ProgramHook::new(path, environment, *deadline)?)),
-                    HookTarget::Http(url) => fixed(Arc::new(HttpHook::new(url, *deadline)?)),
-                    HookTarget::Plugin(name) => Configured::Plugin(name.clone()),
-                })
-            })
-            .collect::<anyhow::Result<_>>()?;
-        Ok(Self { configured, on_error: *on_error })
+impl Hooks {
+    pub async fn open(settings: &Settings, stores: &Stores, host: HookHost) -> anyhow::Result<Self> {
+        let scope = settings.external_auth_scope;
+        let synchronous = &settings.synchronous_actions;
+        let points = HookPoints::new(&settings.hooks, &settings.http, scope, synchronous, Arc::new(host))?;
+        let points = Arc::new(points);
+        let ports = PluginPorts { passwords: stores.passwords.clone(), store: stores.database.clone() };
+        let following = points.clone();
+        let on_change = Box::new(move |directory: &PluginDirectory| following.follow(directory));
+        let directory = settings.plugin_directory.clone();
+        let plugins = PluginDirectory::new(directory, settings.plugins.clone(), ports, on_change)?;
+        plugins.refresh().await;
+        Ok(Self { points, plugins })
     }
 
-    /// The chain as the directory is now.
-    pub fn with(&self, directory: &PluginDirectory) -> Vec<Arc<Link<ExternalAuth>>> {
-        let mut links: Vec<_> = self
-            .configured
-            .iter()
-            .map(|configured| match configured {
-                Configured::Fixed(link) => link.clone(),
-                Configured::Plugin(name) => self.plugin_link(directory.link(name)),
-            })
-            .collect();
-        for plugin in directory.external_auth_links() {
-            let named = self.configured.iter().any(|configured| match configured {
-                Configured::Plugin(name) => name == Hook::<ExternalAuth>::name(&*plugin),
-                Configured::Fixed(_) => false,
-            });
-            if !named {
-                links.push(self.plugin_link(plugin));
+    /// Only for one kind of event: plugins are loaded, which takes a while, only if one of
+    /// them may want it.
+    pub async fn open_for(
+        kind: HookKind,
+        settings: &Settings,
+        stores: &Stores,
+        host: HookHost,
+    ) -> anyhow::Result<Arc<HookPoints>> {
+        let named = settings
+            .hooks
+            .get(&kind)
+            .is_some_and(|point| point.links.iter().any(|link| matches!(link.target, HookTarget::Plugin(_))));
+        if named || PluginDirectory::may_hold(&settings.plugin_directory, kind) {
+            return Ok(Self::open(settings, stores, host).await?.points);
+        }
+        let (scope, synchronous) = (settings.external_auth_scope, &settings.synchronous_actions);
+        Ok(Arc::new(HookPoints::new(&settings.hooks, &settings.http, scope, synchronous, Arc::new(host))?))
+    }
+}
+
+/// Hooks that keep no records: for commands that only look.
+pub fn silent_host() -> HookHost {
+    HookHost { journal: Arc::new(NoJournal), clock: Arc::new(SystemClock) }
+}
+
+/// Tasks that tell the observers, and the one that writes the records.
+pub struct HookTasks {
+    journal: Arc<Journal>,
+    writer: JoinHandle<()>,
+    observers: Vec<Arc<dyn ObserverWork>>,
+    tasks: JoinSet<()>,
+}
+
+impl HookTasks {
+    /// The journal comes first, because the hook points need it.
+    pub fn start_journal(stores: &Stores) -> (Self, HookHost) {
+        let (journal, writer) = Journal::start(stores.database.clone());
+        let host = HookHost { journal: journal.clone(), clock: Arc::new(SystemClock) };
+        (Self { journal, writer, observers: Vec::new(), tasks: JoinSet::new() }, host)
+    }
+
+    pub fn start_observers(&mut self, points: &HookPoints) {
+        for observer in points.observers() {
+            self.observers.push(observer.clone());
+            for _ in 0..OBSERVER_TASKS {
+                let observer = observer.clone();
+                self.tasks.spawn(async move { observer.work().await });
             }
         }
-        links
     }
 
-    fn plugin_link(&self, plugin: Arc<PluginHook>) -> Arc<Link<ExternalAuth>> {
-        Arc::new(Link::new(plugin, PLUGIN_DEADLINE, self.on_error, PLUGIN_CONCURRENCY))
+    /// Tells what waits, and writes the records, for as long as `grace` lasts.
+    pub async fn finish(mut self, grace: Duration) {
+        self.observers.iter().for_each(|observer| observer.close());
+        let told = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, told).await.is_err() {
+            let message = "some hooks were not told of everything: they took longer than the grace time";
+            tracing::error!(sender = "main", message);
+        }
+        self.tasks.abort_all();
+        self.journal.close();
+        // Calls that were cut off may still hold the journal, but it takes no more records.
+        if tokio::time::timeout(Duration::from_secs(5), self.writer).await.is_err() {
+            tracing::warn!(sender = "main", message = "some records of hook calls were not written");
+        }
     }
 }
 
-/// Loads the plugins and keeps the chain in step with the directory.
-pub async fn open_plugins(
-    directory: PathBuf,
-    configured: BTreeMap<String, PluginSettings>,
-    stores: &Stores,
-    links: ExternalAuthLinks,
-    chain: Arc<Chain<ExternalAuth>>,
-) -> anyhow::Result<Arc<PluginDirectory>> {
-    let ports = PluginPorts { passwords: stores.passwords.clone(), store: stores.database.clone() };
-    let on_change = Box::new(move |directory: &PluginDirectory| chain.replace(links.with(directory)));
-    let directory = PluginDirectory::new(directory, configured, ports, on_change)?;
-    directory.refresh().await;
-    Ok(directory)
+/// What logins depend on beside the stores and the hooks.
+pub struct LoginSettings {
+    pub users_base_dir: Option<String>,
+    pub storage: LocalStorageSettings,
+    pub set_attributes: SetAttributesPolicy,
+    pub address_rule: AddressRule,
 }
 
 pub fn login_service(
     stores: &Stores,
-    external_auth: Arc<Chain<ExternalAuth>>,
-    scope: Scope,
-    storage: LocalStorageSettings,
-    settings: &Settings,
+    points: &HookPoints,
+    settings: LoginSettings,
 ) -> anyhow::Result<Arc<LoginService>> {
     let service = LoginService::new(LoginPorts {
-        accounts: stores.accounts.clone(),
+        accounts: Arc::new(stores.accounts(settings.users_base_dir)),
         passwords: stores.passwords.clone(),
-        external_auth,
-        external_auth_scope: scope,
+        hooks: points.login.clone(),
+        file_hooks: points.file_hooks.clone(),
         sessions: Arc::new(SessionRegistry::default()),
-        storage: Arc::new(LocalStorageFactory { settings: storage }),
+        storage: Arc::new(LocalStorageFactory { settings: settings.storage }),
         set_attributes: settings.set_attributes,
+        address_rule: settings.address_rule,
         clock: Arc::new(SystemClock),
     });
     Ok(Arc::new(service.context("the login service could not be made")?))

@@ -29,7 +29,7 @@ impl Status {
 impl From<FileError> for Status {
     fn from(error: FileError) -> Self {
         let code = match error {
-            FileError::Denied => StatusCode::PermissionDenied,
+            FileError::Denied | FileError::Refused(_) => StatusCode::PermissionDenied,
             FileError::NotFound => StatusCode::NoSuchFile,
             FileError::Unsupported => StatusCode::OpUnsupported,
             FileError::Failed(_) => StatusCode::Failure,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tidegate_core::connection::Connection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, watch};
 
@@ -20,11 +21,23 @@ pub struct GuardedStream<S> {
     /// None once it has completed.
     guard: Option<Guard>,
     reason: &'static str,
+    /// The client's first line so far, until it is known (RFC 4253 §4.2).
+    identification: Option<(Vec<u8>, Arc<Connection>)>,
 }
+
+/// Longest identification, in bytes.
+const MAX_IDENTIFICATION: usize = 255;
 
 impl<S> GuardedStream<S> {
     /// Ends when `close` is notified, or when `authenticated` is not true after `grace`.
-    pub fn new(stream: S, close: Arc<Notify>, mut authenticated: watch::Receiver<bool>, grace: Duration) -> Self {
+    /// `connection` is told what the client says it is.
+    pub fn new(
+        stream: S,
+        connection: Arc<Connection>,
+        close: Arc<Notify>,
+        mut authenticated: watch::Receiver<bool>,
+        grace: Duration,
+    ) -> Self {
         let guard = async move {
             let logged_in = async {
                 // An error means that the connection is over, which ends the guard as well.
@@ -39,7 +52,22 @@ impl<S> GuardedStream<S> {
             close.notified().await;
             "closed by the server"
         };
-        Self { stream, guard: Some(Box::pin(guard)), reason: "" }
+        let identification = Some((Vec::new(), connection));
+        Self { stream, guard: Some(Box::pin(guard)), reason: "", identification }
+    }
+
+    fn look_at(&mut self, data: &[u8]) {
+        let Some((line, connection)) = &mut self.identification else { return };
+        let room = MAX_IDENTIFICATION.saturating_sub(line.len());
+        let end = data.iter().position(|byte| *byte == b'\n');
+        line.extend(data.iter().take(end.unwrap_or(data.len()).min(room)));
+        if end.is_none() && line.len() < MAX_IDENTIFICATION {
+            return;
+        }
+        let text = String::from_utf8_lossy(line).trim_end().to_owned();
+        // Set once; nobody else sets it.
+        let _ = connection.client.set(text);
+        self.identification = None;
     }
 
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -59,7 +87,12 @@ impl<S> GuardedStream<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for GuardedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if self.identification.is_some() {
+            self.look_at(buffer.filled().get(before..).unwrap_or_default());
+        }
+        outcome
     }
 }
 
@@ -82,13 +115,23 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
 mod tests {
     use tokio::io::AsyncReadExt;
 
+    use std::sync::OnceLock;
+
+    use tidegate_core::connection::ConnectionId;
+
     use super::*;
+
+    fn connection() -> Arc<Connection> {
+        let address = "127.0.0.1:1".parse().unwrap();
+        let (id, client) = (ConnectionId::new("c"), OnceLock::new());
+        Arc::new(Connection { id, remote: address, local: address, client, opened_at: 0 })
+    }
 
     async fn check(authenticate: bool, close: bool, expected: Option<&str>) {
         let (_peer, stream) = tokio::io::duplex(10);
         let (sender, receiver) = watch::channel(false);
         let notify = Arc::new(Notify::new());
-        let mut guarded = GuardedStream::new(stream, notify.clone(), receiver, Duration::from_secs(120));
+        let mut guarded = GuardedStream::new(stream, connection(), notify.clone(), receiver, Duration::from_secs(120));
         if authenticate {
             sender.send_replace(true);
         }

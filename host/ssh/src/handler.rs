@@ -8,7 +8,7 @@ use russh::keys::{Algorithm, ssh_key};
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet};
 use tidegate_core::connection::LoginMethod;
-use tidegate_core::login::{AuthenticatedAccount, Login, Outcome};
+use tidegate_core::login::{AuthenticatedAccount, Login, Outcome, Step};
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
 use tidegate_sftp::SftpServer;
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::channel::{ChannelError, SftpChannel};
 use crate::connections::ConnectionGuard;
 use crate::exec::{self, Command};
-use crate::listener::{SshServer, offered_methods};
+use crate::listener::{Ending, SshServer, offered_methods};
 use crate::task_guard::TaskGuard;
 
 /// From the arrival of a wrong password to its refusal, so that the time tells nothing.
@@ -31,9 +31,11 @@ pub struct SshHandler {
     guard: ConnectionGuard,
     authenticated: watch::Sender<bool>,
     attempted: bool,
+    /// Before what tells of the connection's end: a session ends first.
     account: Option<AuthenticatedAccount>,
     channels: HashMap<ChannelId, ChannelState>,
     opened_channels: u32,
+    ending: Ending,
 }
 
 enum ChannelState {
@@ -63,14 +65,21 @@ impl SshHandler {
         login: Login,
         guard: ConnectionGuard,
         authenticated: watch::Sender<bool>,
+        ending: Ending,
     ) -> Self {
-        let channels = HashMap::new();
-        Self { server, login, guard, authenticated, attempted: false, account: None, channels, opened_channels: 0 }
+        let (channels, attempted, account) = (HashMap::new(), false, None);
+        Self { server, login, guard, authenticated, attempted, account, channels, opened_channels: 0, ending }
+    }
+
+    fn refuse(&self) -> Auth {
+        let methods = offered_methods(self.server.settings().keyboard_interactive);
+        Auth::Reject { proceed_with_methods: Some(methods), partial_success: false }
     }
 
     fn conclude(&mut self, outcome: Outcome) -> Auth {
         match outcome {
             Outcome::Accepted(account) => {
+                self.ending.session = Some(account.session().clone());
                 self.account = Some(account);
                 Auth::Accept
             }
@@ -78,7 +87,7 @@ impl SshHandler {
                 let methods: Vec<MethodKind> = methods.into_iter().filter_map(ssh_method).collect();
                 Auth::Reject { proceed_with_methods: Some(MethodSet::from(&methods[..])), partial_success: true }
             }
-            Outcome::Refused => refuse(),
+            Outcome::Refused => self.refuse(),
         }
     }
 
@@ -141,7 +150,7 @@ impl Handler for SshHandler {
     }
 
     async fn auth_none(&mut self, _user: &str) -> Result<Auth, Self::Error> {
-        Ok(refuse())
+        Ok(self.refuse())
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
@@ -155,19 +164,19 @@ impl Handler for SshHandler {
         self.attempted = true;
         match acceptable_key(offer.public_key, offer.algorithm) {
             Some(key) if self.login.public_key_offered(user, &key).await => Ok(Auth::Accept),
-            _ => Ok(refuse()),
+            _ => Ok(self.refuse()),
         }
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
         let Some(key) = acceptable_key(key.public_key, key.algorithm) else {
-            return Ok(refuse());
+            return Ok(self.refuse());
         };
         let outcome = self.login.public_key_verified(user, &key).await;
         Ok(self.conclude(outcome))
     }
 
-    /// One round: the built-in question for the password (B4-02).
+    /// RFC 4256: rounds of questions, as many as the login wants.
     async fn auth_keyboard_interactive<'a>(
         &'a mut self,
         user: &str,
@@ -175,21 +184,26 @@ impl Handler for SshHandler {
         response: Option<Response<'a>>,
     ) -> Result<Auth, Self::Error> {
         self.attempted = true;
-        let Some(mut response) = response else {
-            return Ok(Auth::Partial {
-                name: "".into(),
-                instructions: "".into(),
-                prompts: vec![("Password: ".into(), false)].into(),
-            });
-        };
+        if !self.server.settings().keyboard_interactive {
+            return Ok(self.refuse());
+        }
         let started = Instant::now();
-        let (answer, more) = (response.next(), response.next());
-        let password = answer.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
-        let outcome = match (password, more) {
-            (Some(password), None) => self.login.keyboard_interactive_password(user, Secret::new(password)).await,
-            _ => Outcome::Refused,
+        let step = match response {
+            None => self.login.keyboard_interactive(user).await,
+            Some(response) => match answers(response) {
+                Some(answers) => self.login.answers(answers).await,
+                // No answer that anybody could want is not text.
+                None => Step::Done(Outcome::Refused),
+            },
         };
-        Ok(self.conclude_password(started, outcome).await)
+        Ok(match step {
+            Step::Ask(round) => Auth::Partial {
+                name: "".into(),
+                instructions: round.instruction.into(),
+                prompts: round.prompts.into_iter().map(|prompt| (prompt.text.into(), prompt.echo)).collect(),
+            },
+            Step::Done(outcome) => self.conclude_password(started, outcome).await,
+        })
     }
 
     async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), Self::Error> {
@@ -229,6 +243,7 @@ impl Handler for SshHandler {
         let Some(files) = self.open_files() else {
             return session.channel_failure(channel);
         };
+        self.ending.protocol = "SFTP";
         let sftp = SftpChannel::new(SftpServer::new(files));
         self.channels.insert(channel, ChannelState::Sftp(Box::new(sftp)));
         session.channel_success(channel)
@@ -345,8 +360,8 @@ impl SshHandler {
     }
 }
 
-fn refuse() -> Auth {
-    Auth::Reject { proceed_with_methods: Some(offered_methods()), partial_success: false }
+fn answers(response: Response<'_>) -> Option<Vec<Secret>> {
+    response.map(|answer| String::from_utf8(answer.to_vec()).ok().map(Secret::new)).collect()
 }
 
 fn ssh_method(method: LoginMethod) -> Option<MethodKind> {

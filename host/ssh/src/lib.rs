@@ -16,4 +16,4 @@ mod task_guard;
 
 pub use algorithms::{AlgorithmError, Algorithms};
 pub use exec::{SUPPORTED_COMMANDS, SshCommands};
-pub use listener::{BoundListener, SshServer, SshSettings};
+pub use listener::{BoundListener, ConnectionHooks, SshServer, SshSettings};

@@ -2,23 +2,27 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use russh::keys::PrivateKey;
 use russh::server::Config;
 use russh::{Limits, MethodKind, MethodSet, SshId};
 use tidegate_core::connection::{Connection, ConnectionId};
+use tidegate_core::hook::observation::Disconnect;
+use tidegate_core::hook::review::{Connect, Review};
+use tidegate_core::hook::{Chain, Observers};
 use tidegate_core::login::{Login, LoginService};
 use tidegate_core::ports::Clock;
+use tidegate_core::session::Session;
 use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::algorithms::Algorithms;
-use crate::connections::Connections;
+use crate::connections::{ConnectionGuard, Connections};
 use crate::exec::SshCommands;
 use crate::guarded_stream::GuardedStream;
 use crate::handler::SshHandler;
@@ -55,6 +59,14 @@ pub struct SshSettings {
     pub max_half_open: usize,
     pub max_channels: usize,
     pub commands: SshCommands,
+    /// Whether the method is offered.
+    pub keyboard_interactive: bool,
+}
+
+/// The hooks of a connection, before and after everything else.
+pub struct ConnectionHooks {
+    pub connect: Arc<Chain<Connect>>,
+    pub disconnect: Arc<Observers<Disconnect>>,
 }
 
 /// What every connection shares.
@@ -62,6 +74,7 @@ pub struct SshServer {
     config: Arc<Config>,
     settings: SshSettings,
     login: Arc<LoginService>,
+    hooks: ConnectionHooks,
     clock: Arc<dyn Clock>,
     connections: Arc<Connections>,
     serial: AtomicU64,
@@ -82,10 +95,15 @@ impl BoundListener {
 }
 
 impl SshServer {
-    pub fn new(mut settings: SshSettings, login: Arc<LoginService>, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub fn new(
+        mut settings: SshSettings,
+        login: Arc<LoginService>,
+        hooks: ConnectionHooks,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
         let config = Config {
             server_id: SshId::Standard(format!("SSH-2.0-{}", settings.identification).into()),
-            methods: offered_methods(),
+            methods: offered_methods(settings.keyboard_interactive),
             auth_rejection_time: REJECTION_TIME,
             auth_rejection_time_initial: Some(Duration::ZERO),
             keys: std::mem::take(&mut settings.host_keys),
@@ -102,6 +120,7 @@ impl SshServer {
             config: Arc::new(config),
             settings,
             login,
+            hooks,
             clock,
             connections: Arc::new(Connections::default()),
             serial: AtomicU64::new(0),
@@ -120,8 +139,11 @@ impl SshServer {
             tokio::select! {
                 accepted = bound.listener.accept() => match accepted {
                     Ok((socket, remote)) => {
+                        // Here, because tasks do not begin in the order in which they are made.
+                        let (serial, close) = (self.serial.fetch_add(1, Ordering::Relaxed), Arc::new(Notify::new()));
+                        let guard = self.connections.enter(serial, close.clone(), self.settings.max_half_open);
                         let server = self.clone();
-                        tasks.spawn(async move { server.connection(socket, remote).await });
+                        tasks.spawn(async move { server.connection(socket, remote, serial, close, guard).await });
                     }
                     Err(error) => {
                         tracing::warn!(sender = "sftpd", message = format!("a connection could not be accepted: {error}"));
@@ -151,39 +173,97 @@ impl SshServer {
     }
 
     /// One connection, to its end.
-    async fn connection(self: Arc<Self>, socket: TcpStream, remote: SocketAddr) {
+    async fn connection(
+        self: Arc<Self>,
+        socket: TcpStream,
+        remote: SocketAddr,
+        serial: u64,
+        close: Arc<Notify>,
+        guard: ConnectionGuard,
+    ) {
         let Ok(local) = socket.local_addr() else {
             return;
         };
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(sender = "sftpd", message = format!("TCP_NODELAY could not be set: {error}"));
         }
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let now = self.clock.now();
         let connection = Arc::new(Connection {
             id: ConnectionId::new(format!("SSH_{now:x}{serial:04x}")),
             remote: SocketAddr::new(remote.ip().to_canonical(), remote.port()),
             local,
-            client_software: None,
+            client: OnceLock::new(),
             opened_at: now,
         });
-        let close = Arc::new(Notify::new());
+        if !self.is_let_in(&connection, &close).await {
+            return;
+        }
+        let ended = Ending::new(&self, &connection);
         let (authenticated, logged_in) = watch::channel(false);
-        let guard = self.connections.enter(serial, close.clone(), self.settings.max_half_open);
         let buffered = BufReader::with_capacity(READ_BUFFER, socket);
-        let stream = GuardedStream::new(buffered, close.clone(), logged_in, self.settings.login_grace);
+        let stream =
+            GuardedStream::new(buffered, connection.clone(), close.clone(), logged_in, self.settings.login_grace);
         let login = Login::new(self.login.clone(), connection.clone(), close);
-        let handler = SshHandler::new(self.clone(), login, guard, authenticated);
+        let handler = SshHandler::new(self.clone(), login, guard, authenticated, ended);
         let outcome = match russh::server::run_stream(self.config.clone(), stream, handler).await {
             Ok(session) => session.await,
             Err(error) => Err(error),
         };
         report_end(&connection, outcome);
     }
+
+    /// B7-01: before the first byte of the handshake.
+    async fn is_let_in(&self, connection: &Arc<Connection>, close: &Notify) -> bool {
+        if self.hooks.connect.is_empty() {
+            return true;
+        }
+        let mut event = Connect(connection.clone());
+        let decision = tokio::select! {
+            decision = self.hooks.connect.decide(&mut event) => decision,
+            () = close.notified() => return false,
+        };
+        let reason = match decision.map(|decision| decision.verdict) {
+            Ok(Review::Deny(denial)) => denial.reason,
+            Ok(Review::Allow | Review::Done) => return true,
+            Err(failure) => failure.to_string(),
+        };
+        let connection_id = connection.id.as_str();
+        let message = format!("a connection from {} was refused: {reason}", connection.remote.ip());
+        tracing::info!(sender = "post_connect_hook", message, connection_id);
+        false
+    }
 }
 
-pub fn offered_methods() -> MethodSet {
-    MethodSet::from(&[MethodKind::PublicKey, MethodKind::Password, MethodKind::KeyboardInteractive][..])
+/// Tells the observers that a connection ended, when it is dropped (B7-02).
+pub struct Ending {
+    observers: Arc<Observers<Disconnect>>,
+    connection: Arc<Connection>,
+    started: Instant,
+    pub session: Option<Arc<Session>>,
+    pub protocol: &'static str,
+}
+
+impl Ending {
+    fn new(server: &SshServer, connection: &Arc<Connection>) -> Self {
+        let (observers, connection) = (server.hooks.disconnect.clone(), connection.clone());
+        Self { observers, connection, started: Instant::now(), session: None, protocol: "SSH" }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.observers.notify(Disconnect {
+            connection: self.connection.clone(),
+            session: self.session.take(),
+            protocol: self.protocol,
+            duration: self.started.elapsed(),
+        });
+    }
+}
+
+pub fn offered_methods(keyboard_interactive: bool) -> MethodSet {
+    let methods = [MethodKind::PublicKey, MethodKind::Password, MethodKind::KeyboardInteractive];
+    MethodSet::from(if keyboard_interactive { &methods[..] } else { &methods[..2] })
 }
 
 fn report_end(connection: &Connection, outcome: Result<(), russh::Error>) {

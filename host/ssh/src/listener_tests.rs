@@ -7,19 +7,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use russh::client;
 use russh::keys::PublicKeyOrCertificate;
-use tidegate_core::account::{Account, Accounts};
-use tidegate_core::files::SetAttributesPolicy;
+use tidegate_core::account::{Account, Accounts, AddressRule};
 use tidegate_core::files::storage::{Storage, StorageError, StorageErrorKind};
-use tidegate_core::hook::Chain;
-use tidegate_core::hook::external_auth::Scope;
-use tidegate_core::login::{LoginPorts, LoginService};
+use tidegate_core::files::{FileHooks, SetAttributesPolicy};
+use tidegate_core::hook::Observers;
+use tidegate_core::login::{LoginHooks, LoginPorts, LoginService};
 use tidegate_core::password::{PasswordError, PasswordHash};
 use tidegate_core::ports::{AccountStore, Passwords, StorageFactory, StoreError, SystemClock};
 use tidegate_core::secret::Secret;
 use tidegate_core::session::SessionRegistry;
 use tokio::sync::watch;
 
-use crate::{Algorithms, BoundListener, SshCommands, SshServer, SshSettings, host_keys};
+use crate::{Algorithms, BoundListener, ConnectionHooks, SshCommands, SshServer, SshSettings, host_keys};
 
 /// Knows nobody, and panics when it is asked for the user `panic`.
 struct FragileStore;
@@ -82,8 +81,13 @@ async fn start(idle_timeout: Option<Duration>) -> SocketAddr {
     let login = LoginService::new(LoginPorts {
         accounts: Arc::new(Accounts::new(Arc::new(FragileStore), passwords.clone(), None)),
         passwords,
-        external_auth: Arc::new(Chain::default()),
-        external_auth_scope: Scope::default(),
+        hooks: LoginHooks::new(Arc::default()),
+        file_hooks: Arc::new(FileHooks {
+            before: Arc::default(),
+            after: Observers::new(Arc::default()),
+            synchronous: Vec::new(),
+        }),
+        address_rule: AddressRule::default(),
         sessions: Arc::new(SessionRegistry::default()),
         storage: Arc::new(NoStorage),
         set_attributes: SetAttributesPolicy::Apply,
@@ -100,10 +104,12 @@ async fn start(idle_timeout: Option<Duration>) -> SocketAddr {
         max_half_open: 10,
         max_channels: 10,
         commands: SshCommands::default(),
+        keyboard_interactive: true,
     };
+    let hooks = ConnectionHooks { connect: Arc::default(), disconnect: Observers::new(Arc::default()) };
     let bound = BoundListener::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
     let address = bound.address;
-    let server = SshServer::new(settings, Arc::new(login.unwrap()), Arc::new(SystemClock));
+    let server = SshServer::new(settings, Arc::new(login.unwrap()), hooks, Arc::new(SystemClock));
     let (keep_serving, stop) = watch::channel(false);
     tokio::spawn(async move {
         let _keep_serving = keep_serving;

@@ -7,9 +7,10 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{OpenError, classify_open};
 
-const MIGRATIONS: [(i64, &str); 2] = [
+const MIGRATIONS: [(i64, &str); 3] = [
     (20_200_131, include_str!("../../../../sql/sqlite/20200131.sql")),
     (20_261_122, include_str!("../../../../sql/sqlite/20261122.sql")),
+    (20_261_123, include_str!("../../../../sql/sqlite/20261123.sql")),
 ];
 
 pub fn apply(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {

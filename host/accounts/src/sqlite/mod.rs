@@ -1,6 +1,7 @@
 //! SQLite: a file in write-ahead mode, or memory for portable servers and tests.
 
 mod accounts;
+mod hook_runs;
 mod migrations;
 mod plugin_values;
 

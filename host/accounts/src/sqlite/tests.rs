@@ -40,6 +40,44 @@ async fn accounts_suite(database: SqliteDatabase) {
     assert_eq!(database.delete("alice").await, Err(StoreError::NotFound("alice".into())));
 }
 
+async fn hook_runs_suite(database: SqliteDatabase) {
+    use tidegate_core::hook::{Exchange, HookRun};
+    use tidegate_core::ports::{HookRunStore, RunFilter};
+    let run = |hook: &str, user: &str, outcome: &'static str, micros| HookRun {
+        at: 5,
+        kind: "connect",
+        hook: hook.into(),
+        adapter: "program",
+        connection: None,
+        username: Some(user.into()),
+        address: "192.0.2.1".parse().ok(),
+        about: None,
+        outcome,
+        detail: "why".into(),
+        is_error: outcome == "timeout",
+        decided: true,
+        duration: Duration::from_micros(micros),
+        exchange: Exchange { sent: "A=1".into(), ..Exchange::default() },
+    };
+    let batch = vec![run("a", "u", "allow", 60), run("a", "v", "deny", 70), run("b", "u", "timeout", 99_000_000)];
+    database.append(batch).await.unwrap();
+    database.append(vec![run("a", "u", "allow", 40)]).await.unwrap();
+    let filter = RunFilter { username: None, hook: None, outcome: None, after: 0, limit: 3 };
+    let all = database.runs(filter.clone()).await.unwrap();
+    assert_eq!(all.iter().map(|run| run.id).collect::<Vec<_>>(), [2, 3, 4]);
+    let of_u = database.runs(RunFilter { username: Some("u".into()), limit: 9, ..filter.clone() }).await.unwrap();
+    assert_eq!(of_u.len(), 3);
+    let denied = RunFilter { outcome: Some("deny".into()), hook: Some("a".into()), ..filter };
+    assert_eq!(database.runs(denied).await.unwrap()[0].username.as_deref(), Some("v"));
+    assert_eq!(database.run(3).await.unwrap().unwrap().sent, "A=1");
+    assert!(database.run(99).await.unwrap().is_none());
+    let counters = database.counters().await.unwrap();
+    let allow = counters.iter().find(|counter| counter.outcome == "allow").unwrap();
+    assert_eq!((allow.calls, allow.total_us, allow.max_us, &allow.histogram[..2]), (2, 100, 60, &[1, 1][..]));
+    let late = counters.iter().find(|counter| counter.outcome == "timeout").unwrap();
+    assert_eq!((late.is_error, late.histogram.last()), (true, Some(&1)));
+}
+
 async fn plugin_values_suite(database: SqliteDatabase) {
     database.set("p", "k", b"v", None).await.unwrap();
     assert_eq!(database.get("p", "k").await.unwrap().as_deref(), Some(&b"v"[..]));
@@ -79,6 +117,7 @@ async fn a_file_keeps_accounts() {
     let (_directory, path) = file();
     accounts_suite(SqliteDatabase::open(&path).unwrap()).await;
     plugin_values_suite(SqliteDatabase::open(&path).unwrap()).await;
+    hook_runs_suite(SqliteDatabase::open(&path).unwrap()).await;
     assert_eq!(SqliteDatabase::open(&path).unwrap().find("bob").await.unwrap().unwrap().username, "bob");
 }
 
@@ -86,6 +125,7 @@ async fn a_file_keeps_accounts() {
 async fn memory_keeps_accounts() {
     accounts_suite(SqliteDatabase::in_memory().unwrap()).await;
     plugin_values_suite(SqliteDatabase::in_memory().unwrap()).await;
+    hook_runs_suite(SqliteDatabase::in_memory().unwrap()).await;
 }
 
 #[test]

@@ -14,12 +14,13 @@ use serde_json::{Map, Value};
 pub use document::DocumentError;
 pub use draft::{AccountDraft, CredentialRule, InvalidAccount, Validated};
 pub use registry::{AccountError, Accounts};
-pub use view::{Audience, compact_json};
+pub use view::{Audience, compact_json, unknown_account};
 
 use crate::connection::LoginMethod;
 use crate::password::PasswordHash;
 use crate::permission::PermissionTable;
 use crate::public_key::PublicKey;
+use crate::secret::Secret;
 
 /// A valid account. Fields of the account document (spec section C) that the server does
 /// not use itself are kept in `other`, so that they survive a round trip (C1-01).
@@ -64,6 +65,14 @@ pub struct Usage {
     pub last_quota_update: i64,
 }
 
+/// Which list an address in both belongs to (J-02).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AddressRule {
+    #[default]
+    DeniedWins,
+    AllowedWins,
+}
+
 /// Restrictions on logins (section C3); the rest of the object is in `other`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Filters {
@@ -71,9 +80,22 @@ pub struct Filters {
     pub denied_ip: Vec<IpNet>,
     pub denied_login_methods: Vec<LoginMethod>,
     pub external_auth_disabled: bool,
+    pub pre_login_disabled: bool,
+    pub check_password_disabled: bool,
+    /// B8-01; 0: never.
+    pub external_auth_cache_seconds: i64,
+    /// Present and enabled for SSH.
+    pub one_time_codes: Option<OneTimeCodes>,
     pub denies_ssh: bool,
     /// The whole object as it was given.
     pub document: Map<String, Value>,
+}
+
+/// The part of `filters.totp_config` that SSH logins use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneTimeCodes {
+    /// Base32 (RFC 6238); none if it is stored in a form that this server cannot read.
+    pub secret: Option<Secret>,
 }
 
 impl Account {
@@ -82,14 +104,25 @@ impl Account {
         self.expiration_date > 0 && self.expiration_date < now
     }
 
-    /// A4-09: the denied list is looked at first and wins (J-02).
-    pub fn allows_address(&self, address: core::net::IpAddr) -> bool {
+    /// A4-09, J-02: which list wins for an address in both is the older or the newer rule.
+    pub fn allows_address(&self, address: core::net::IpAddr, rule: AddressRule) -> bool {
         let address = address.to_canonical();
         let contains = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
-        if contains(&self.filters.denied_ip) {
-            return false;
+        let (allowed, denied) = (contains(&self.filters.allowed_ip), contains(&self.filters.denied_ip));
+        match rule {
+            AddressRule::DeniedWins => !denied && (self.filters.allowed_ip.is_empty() || allowed),
+            AddressRule::AllowedWins => allowed || (self.filters.allowed_ip.is_empty() && !denied),
         }
-        self.filters.allowed_ip.is_empty() || contains(&self.filters.allowed_ip)
+    }
+
+    /// Of all its groups, in the order in which the account lists them.
+    pub fn group_names(&self) -> Vec<String> {
+        let groups = self.other.get("groups").and_then(Value::as_array).into_iter().flatten();
+        groups.filter_map(|group| group.get("name")?.as_str()).map(str::to_owned).collect()
+    }
+
+    pub fn role(&self) -> Option<&str> {
+        self.other.get("role").and_then(Value::as_str).filter(|role| !role.is_empty())
     }
 
     pub fn denies_method(&self, method: LoginMethod) -> bool {
@@ -125,7 +158,11 @@ mod tests {
     fn denied_addresses_win() {
         // A4-09
         let check = |filters: &str, address: &str, expected: bool| {
-            assert_eq!(account(filters).allows_address(address.parse().unwrap()), expected, "{filters} {address}");
+            assert_eq!(
+                account(filters).allows_address(address.parse().unwrap(), AddressRule::DeniedWins),
+                expected,
+                "{filters} {address}"
+            );
         };
         check("{}", "10.0.0.1", true);
         let both = r#"{"allowed_ip":["10.0.0.0/8","2001:db8::/32"],"denied_ip":["10.1.0.0/16"]}"#;
@@ -136,6 +173,8 @@ mod tests {
         check(both, "2001:db8::1", true);
         check(r#"{"denied_ip":["0.0.0.0/0"]}"#, "127.0.0.1", false);
         check(r#"{"denied_ip":["0.0.0.0/0"]}"#, "::1", true);
+        let newer = |address: &str| account(both).allows_address(address.parse().unwrap(), AddressRule::AllowedWins);
+        assert!(newer("10.1.0.1") && !newer("192.0.2.1"));
     }
 
     #[test]

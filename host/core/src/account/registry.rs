@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Account, AccountDraft, CredentialRule, InvalidAccount, Validated};
+use super::{Account, AccountDraft, Audience, CredentialRule, InvalidAccount, Validated};
+use crate::hook::Observers;
+use crate::hook::observation::{Change, ObjectChange};
 use crate::password::PasswordError;
 use crate::ports::{AccountStore, Passwords, StoreError};
 use crate::secret::Secret;
@@ -13,6 +15,8 @@ pub struct Accounts {
     passwords: Arc<dyn Passwords>,
     /// Where homes are when a document names none (A3-39).
     users_base_dir: Option<String>,
+    /// Told of what administrators change; not of logins and not of hooks (A15-20, A11-20).
+    observers: Option<Arc<Observers<ObjectChange>>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +31,11 @@ pub enum AccountError {
 
 impl Accounts {
     pub fn new(store: Arc<dyn AccountStore>, passwords: Arc<dyn Passwords>, users_base_dir: Option<String>) -> Self {
-        Self { store, passwords, users_base_dir }
+        Self { store, passwords, users_base_dir, observers: None }
+    }
+
+    pub fn with_observers(self, observers: Arc<Observers<ObjectChange>>) -> Self {
+        Self { observers: Some(observers), ..self }
     }
 
     pub async fn find(&self, username: &str) -> Result<Option<Account>, StoreError> {
@@ -39,7 +47,29 @@ impl Accounts {
     }
 
     pub async fn delete(&self, username: &str) -> Result<(), StoreError> {
-        self.store.delete(username).await
+        let before = match &self.observers {
+            Some(_) => self.store.find(username).await?,
+            None => None,
+        };
+        self.store.delete(username).await?;
+        if let Some(account) = before {
+            self.tell(Change::Delete, &account);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, change: Change, account: &Account) {
+        let Some(observers) = &self.observers else { return };
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        observers.notify(ObjectChange {
+            kind: "user",
+            change,
+            name: account.username.clone(),
+            actor: None,
+            actor_address: None,
+            at: i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+            object: account.to_document(Audience::Redacted),
+        });
     }
 
     pub async fn record_login(&self, id: i64, at: i64) -> Result<(), StoreError> {
@@ -50,7 +80,9 @@ impl Accounts {
     pub async fn add(&self, mut draft: AccountDraft) -> Result<Account, AccountError> {
         draft.keep_maintained_fields_of(None);
         let account = self.prepare(draft, CredentialRule::Required).await?;
-        Ok(self.store.insert(&account).await?)
+        let added = self.store.insert(&account).await?;
+        self.tell(Change::Add, &added);
+        Ok(added)
     }
 
     /// Replaces the stored account of that name.
@@ -59,7 +91,9 @@ impl Accounts {
         let stored = self.store.find(&username).await?.ok_or(StoreError::NotFound(username))?;
         draft.keep_maintained_fields_of(Some(&stored));
         let account = self.prepare(draft, CredentialRule::Required).await?;
-        Ok(self.store.update(&account).await?)
+        let updated = self.store.update(&account).await?;
+        self.tell(Change::Update, &updated);
+        Ok(updated)
     }
 
     /// A draft from a hook, ready to be stored but not stored: usage and dates kept from the

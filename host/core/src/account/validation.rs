@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use super::draft::{AccountDraft, CredentialRule, InvalidAccount, Validated, invalid};
-use super::{Account, Filters, Usage};
+use super::{Account, Filters, OneTimeCodes, Usage};
 use crate::connection::LoginMethod;
 use crate::password::PasswordHash;
 use crate::path::VirtualPath;
@@ -204,6 +204,10 @@ impl AccountDraft {
             denied_ip: self.networks(document, "denied_ip")?,
             denied_login_methods,
             external_auth_disabled: switch("external_auth_disabled").unwrap_or(false),
+            pre_login_disabled: switch("pre_login_disabled").unwrap_or(false),
+            check_password_disabled: switch("check_password_disabled").unwrap_or(false),
+            external_auth_cache_seconds: document.get("external_auth_cache_time").and_then(Value::as_i64).unwrap_or(0),
+            one_time_codes: one_time_codes(document),
             denies_ssh: denied_protocols.iter().any(|protocol| protocol == "SSH"),
             document: document.clone(),
         })
@@ -293,4 +297,24 @@ impl AccountDraft {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
     }
+}
+
+/// `filters.totp_config`, if it is enabled for SSH.
+fn one_time_codes(filters: &Map<String, Value>) -> Option<OneTimeCodes> {
+    let config = filters.get("totp_config")?;
+    let enabled = config.get("enabled").and_then(Value::as_bool).unwrap_or(false);
+    let protocols = config.get("protocols").and_then(Value::as_array);
+    let for_ssh = protocols.into_iter().flatten().any(|protocol| protocol.as_str() == Some("SSH"));
+    if !enabled || !for_ssh {
+        return None;
+    }
+    let secret = config.get("secret");
+    let plain = match secret {
+        Some(Value::String(text)) => Some(text.as_str()),
+        Some(secret) if secret.get("status").and_then(Value::as_str) == Some("Plain") => {
+            secret.get("payload").and_then(Value::as_str)
+        }
+        _ => None,
+    };
+    Some(OneTimeCodes { secret: plain.map(Secret::new) })
 }

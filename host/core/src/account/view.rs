@@ -62,6 +62,33 @@ impl Account {
     }
 }
 
+/// What hooks see of a user that has no account: its name, and `id` 0 (A13-02).
+pub fn unknown_account(username: &str) -> Map<String, Value> {
+    let mut document = Map::new();
+    for name in ["id", "status", "username", "expiration_date", "home_dir", "uid", "gid", "max_sessions"] {
+        document.insert(name.to_owned(), json!(0));
+    }
+    document.insert("username".to_owned(), json!(username));
+    document.insert("home_dir".to_owned(), json!(""));
+    for name in ["quota_size", "quota_files"] {
+        document.insert(name.to_owned(), json!(0));
+    }
+    document.insert("permissions".to_owned(), json!({}));
+    for name in [
+        "used_quota_size",
+        "used_quota_files",
+        "last_quota_update",
+        "upload_bandwidth",
+        "download_bandwidth",
+        "last_login",
+    ] {
+        document.insert(name.to_owned(), json!(0));
+    }
+    document.insert("filters".to_owned(), json!({}));
+    document.insert("filesystem".to_owned(), json!({"provider": 0}));
+    document
+}
+
 /// Replaces the values of fields that hold secrets, at any depth.
 fn redact(object: &mut Map<String, Value>) {
     const SECRETS: &[&str] = &[

@@ -1,23 +1,29 @@
 //! The only way to a file: permission first, then storage. A [`FileService`] belongs to one
 //! session and one account; protocols have nothing else to reach files with.
 
+mod action;
+mod hooks;
+mod open_file;
 mod record;
 pub mod storage;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use storage::{
     DirectoryReader, FileKind, Metadata, OpenOptions, SetAttributes, Space, Storage, StorageError, StorageErrorKind,
     StorageFile,
 };
 
+pub use action::{ActionKind, ActionStatus, FileAction, FileHooks};
+pub use open_file::OpenFile;
 pub use record::{Command, FileLog, NO_TIME, Protocol, Transfer};
 
 use crate::account::Account;
 use crate::connection::ConnectionId;
+use crate::hook::review::Review;
 use crate::path::VirtualPath;
 use crate::permission::Permission;
+use crate::session::Session;
 
 /// What requests for attributes do (A3-24).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,6 +39,9 @@ pub enum SetAttributesPolicy {
 pub enum FileError {
     #[error("permission denied")]
     Denied,
+    /// By a hook, in its own words.
+    #[error("{0}")]
+    Refused(String),
     #[error("no such file or directory")]
     NotFound,
     #[error("operation not supported")]
@@ -58,23 +67,31 @@ impl From<crate::path::PathError> for FileError {
     }
 }
 
+/// The bit of `open_flags` that says that an upload empties the file first (B10-06).
+const TRUNCATES: u32 = 512;
+
 /// The files of one session.
 pub struct FileService {
     account: Arc<Account>,
     storage: Arc<dyn Storage>,
     policy: SetAttributesPolicy,
     log: FileLog,
+    session: Arc<Session>,
+    hooks: Arc<FileHooks>,
+    channel: ConnectionId,
 }
 
 impl FileService {
     pub(crate) fn new(
-        account: Arc<Account>,
+        session: Arc<Session>,
         storage: Arc<dyn Storage>,
         policy: SetAttributesPolicy,
-        connection: ConnectionId,
+        hooks: Arc<FileHooks>,
+        channel: ConnectionId,
     ) -> Self {
-        let log = FileLog::new(connection, account.username.clone());
-        Self { account, storage, policy, log }
+        let account = session.account.clone();
+        let log = FileLog::new(channel.clone(), account.username.clone());
+        Self { account, storage, policy, log, session, hooks, channel }
     }
 
     pub fn username(&self) -> &str {
@@ -93,6 +110,7 @@ impl FileService {
     pub async fn open_read(&self, path: &VirtualPath, protocol: Protocol) -> Result<OpenFile, FileError> {
         self.require(&path.parent(), Permission::Download)?;
         let options = OpenOptions { read: true, ..OpenOptions::default() };
+        self.review(ActionKind::Download, path, protocol, |action| action.size = Some(0)).await?;
         let file = self.storage.open(path, options).await?;
         if file.metadata().await?.kind == FileKind::Directory {
             return Err(FileError::Failed("is a directory".into()));
@@ -114,12 +132,16 @@ impl FileService {
             self.require(&parent, Permission::Download)?;
         }
         let mut options = options;
+        let mut existing_size = None;
         match self.storage.metadata(path).await {
             // A5-09
             Ok(existing) if existing.kind == FileKind::Directory => {
                 return Err(FileError::Unsupported);
             }
-            Ok(_) => self.require(&parent, Permission::Overwrite)?,
+            Ok(existing) => {
+                self.require(&parent, Permission::Overwrite)?;
+                existing_size = Some(existing.size);
+            }
             // The file must not appear between this look and the open, or `overwrite` would
             // have been skipped.
             Err(error) if error.kind == StorageErrorKind::NotFound => {
@@ -128,6 +150,12 @@ impl FileService {
             }
             Err(error) => return Err(error.into()),
         }
+        self.review(ActionKind::Upload, path, protocol, |action| {
+            // B10-06: of a new file both are 0.
+            action.size = Some(existing_size.unwrap_or(0));
+            action.open_flags = Some(existing_size.map_or(0, |_| if options.truncate { TRUNCATES } else { 0 }));
+        })
+        .await?;
         let file = self.storage.open(path, options).await?;
         Ok(self.opened(file, path, protocol, options))
     }
@@ -144,7 +172,10 @@ impl FileService {
             options,
             permissions: self.account.permissions.at(&path.parent()),
             policy: self.policy,
-            transfer: Transfer::new(self.log.clone(), protocol, self.storage.host_path(path), options.write),
+            transfer: self.transfer(path, protocol, options.write),
+            session: self.session.clone(),
+            storage: self.storage.clone(),
+            path: path.clone(),
         }
     }
 
@@ -173,7 +204,9 @@ impl FileService {
         protocol: Protocol,
     ) -> Result<(), FileError> {
         self.require(&path.parent(), Permission::CreateDirs)?;
-        self.storage.create_directory(path, mode).await?;
+        self.review(ActionKind::Mkdir, path, protocol, |_| {}).await?;
+        let outcome = self.storage.create_directory(path, mode).await;
+        self.done(ActionKind::Mkdir, path, protocol, outcome, |_| {}).await?;
         self.record("Mkdir", protocol, path, Command::default());
         Ok(())
     }
@@ -181,7 +214,9 @@ impl FileService {
     pub async fn remove_directory(&self, path: &VirtualPath, protocol: Protocol) -> Result<(), FileError> {
         self.refuse_root(path)?;
         self.require_any(&path.parent(), &[Permission::Delete, Permission::DeleteDirs])?;
-        self.storage.remove_directory(path).await?;
+        self.review(ActionKind::Rmdir, path, protocol, |_| {}).await?;
+        let outcome = self.storage.remove_directory(path).await;
+        self.done(ActionKind::Rmdir, path, protocol, outcome, |_| {}).await?;
         self.record("Rmdir", protocol, path, Command::default());
         Ok(())
     }
@@ -189,7 +224,18 @@ impl FileService {
     pub async fn remove_file(&self, path: &VirtualPath, protocol: Protocol) -> Result<(), FileError> {
         self.refuse_root(path)?;
         self.require_any(&path.parent(), &[Permission::Delete, Permission::DeleteFiles])?;
-        self.storage.remove_file(path).await?;
+        let size = self.size_for_hooks(path).await;
+        let review = self.review(ActionKind::Delete, path, protocol, |action| action.size = size).await?;
+        if review == Review::Done {
+            // J-04: the program has deleted it, and wants to hear no more of it.
+            return Ok(());
+        }
+        let outcome = match self.storage.remove_file(path).await {
+            // B10-07: a hook that removed the file itself is as good.
+            Err(error) if error.kind == StorageErrorKind::NotFound && size.is_some() => Ok(()),
+            outcome => outcome,
+        };
+        self.done(ActionKind::Delete, path, protocol, outcome, |action| action.size = size).await?;
         self.record("Remove", protocol, path, Command::default());
         Ok(())
     }
@@ -220,7 +266,13 @@ impl FileService {
         if replace && !may_replace && self.storage.symlink_metadata(to).await.is_ok() {
             return Err(FileError::Denied);
         }
-        self.storage.rename(from, to, replace && may_replace).await?;
+        let details = |action: &mut FileAction| {
+            action.target = Some(to.clone());
+            action.storage_target = Some(self.storage.host_path(to));
+        };
+        self.review(ActionKind::Rename, from, protocol, details).await?;
+        let outcome = self.storage.rename(from, to, replace && may_replace).await;
+        self.done(ActionKind::Rename, from, protocol, outcome, details).await?;
         let target_path = self.storage.host_path(to);
         self.record("Rename", protocol, from, Command { target_path, ..Command::default() });
         Ok(())
@@ -303,13 +355,16 @@ impl FileService {
     }
 
     /// An SSH command was executed (A7-09).
-    pub fn record_ssh_command(&self, command: &str, path: &VirtualPath) {
+    pub async fn record_ssh_command(&self, command: &str, path: &VirtualPath) {
         self.record(
             "SSHCommand",
             Protocol::Ssh,
             path,
             Command { ssh_command: command.to_owned(), ..Command::default() },
         );
+        let details = |action: &mut FileAction| action.ssh_command = Some(command.to_owned());
+        // The command has run; there is nothing to take back.
+        let _ = self.done(ActionKind::SshCommand, path, Protocol::Ssh, Ok(()), details).await;
     }
 
     /// A directory with rules of its own, or one above it, keeps its name: the rules are bound
@@ -366,77 +421,5 @@ fn record_attributes(log: &FileLog, changed: &SetAttributes, protocol: Protocol,
     }
     if let Some(size) = changed.size {
         log.command("Truncate", protocol, host_path, &Command { size: Some(size), ..Command::default() });
-    }
-}
-
-/// An open file of a session. [`close`](OpenFile::close) commits an upload and records the
-/// transfer; dropping it records a transfer that was cut off.
-pub struct OpenFile {
-    file: Box<dyn StorageFile>,
-    options: OpenOptions,
-    permissions: crate::permission::PermissionSet,
-    policy: SetAttributesPolicy,
-    transfer: Transfer,
-}
-
-impl OpenFile {
-    /// Appends up to `length` bytes from `offset` to `buffer`; 0 at the end.
-    pub async fn read_at(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, FileError> {
-        if !self.options.read {
-            return Err(FileError::Denied);
-        }
-        let read = self.file.read_at(offset, length, buffer).await.inspect_err(|_| self.transfer.fail());
-        let read = read?;
-        self.transfer.moved_out(read);
-        Ok(read)
-    }
-
-    pub async fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), FileError> {
-        if !self.options.write {
-            return Err(FileError::Denied);
-        }
-        let written = self.file.write_at(offset, data).await.inspect_err(|_| self.transfer.fail());
-        written?;
-        self.transfer.moved_in(data.len());
-        Ok(())
-    }
-
-    pub async fn metadata(&self) -> Result<Metadata, FileError> {
-        Ok(self.file.metadata().await?)
-    }
-
-    pub async fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), FileError> {
-        check_attribute_permissions(self.permissions, attributes)?;
-        if attributes.size.is_some() && !self.options.write {
-            return Err(FileError::Denied);
-        }
-        let Some(effective) = effective_attributes(self.policy, attributes) else {
-            return Ok(());
-        };
-        self.file.set_attributes(&effective).await?;
-        let (log, protocol, host_path) = self.transfer.context();
-        record_attributes(log, &effective, protocol, host_path);
-        Ok(())
-    }
-
-    pub async fn sync(&self) -> Result<(), FileError> {
-        Ok(self.file.sync().await?)
-    }
-
-    pub async fn space(&self) -> Result<Space, FileError> {
-        Ok(self.file.space().await?)
-    }
-
-    /// Ends the transfer. An upload that met an error is abandoned: the old file stays.
-    pub async fn close(mut self) -> Result<(), FileError> {
-        if self.options.write && self.transfer.failed() {
-            return Err(FileError::Failed("the upload had failed; the file is as it was".into()));
-        }
-        let finished = self.file.finish().await;
-        match &finished {
-            Ok(()) => self.transfer.complete(Instant::now()),
-            Err(_) => self.transfer.fail(),
-        }
-        Ok(finished?)
     }
 }

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::FileError;
+use super::action::{ActionStatus, FileAction, FileHooks};
 use crate::connection::ConnectionId;
+use crate::hook::observation::PostAction;
 
 /// The protocol in log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +73,8 @@ impl FileLog {
     }
 }
 
-/// One download or upload, from open to close.
+/// One download or upload, from open to close. Logged, and told to the hooks, when it is
+/// complete or dropped.
 pub struct Transfer {
     log: FileLog,
     protocol: Protocol,
@@ -79,14 +83,24 @@ pub struct Transfer {
     bytes_in: u64,
     bytes_out: u64,
     started: Instant,
-    failed: bool,
+    /// Why it failed, if it did.
+    failure: Option<String>,
     recorded: bool,
+    /// None if no hook wants to hear of it.
+    told: Option<(Arc<FileHooks>, FileAction)>,
 }
 
 impl Transfer {
-    pub fn new(log: FileLog, protocol: Protocol, host_path: String, upload: bool) -> Self {
+    pub fn new(
+        log: FileLog,
+        protocol: Protocol,
+        host_path: String,
+        upload: bool,
+        told: Option<(Arc<FileHooks>, FileAction)>,
+    ) -> Self {
         let started = Instant::now();
-        Self { log, protocol, host_path, upload, bytes_in: 0, bytes_out: 0, started, failed: false, recorded: false }
+        let (bytes_in, bytes_out) = (0, 0);
+        Self { log, protocol, host_path, upload, bytes_in, bytes_out, started, failure: None, recorded: false, told }
     }
 
     pub fn moved_in(&mut self, bytes: usize) {
@@ -98,19 +112,45 @@ impl Transfer {
     }
 
     pub fn fail(&mut self) {
-        self.failed = true;
+        self.fail_with("an error of the file system");
+    }
+
+    pub fn fail_with(&mut self, reason: &str) {
+        self.failure.get_or_insert_with(|| reason.to_owned());
     }
 
     pub fn failed(&self) -> bool {
-        self.failed
+        self.failure.is_some()
     }
 
     pub fn context(&self) -> (&FileLog, Protocol, &str) {
         (&self.log, self.protocol, &self.host_path)
     }
 
+    /// Whether its end waits for the hooks (B10-08).
+    pub fn waits_for_hooks(&self) -> bool {
+        self.told.as_ref().is_some_and(|(hooks, action)| hooks.synchronous.contains(&action.kind))
+    }
+
     /// The transfer ended as the client wished.
     pub fn complete(&mut self, now: Instant) {
+        self.log_complete(now);
+        if let Some((hooks, action)) = self.outcome(now, ActionStatus::Ok) {
+            hooks.after.notify(PostAction(Arc::new(action)));
+        }
+    }
+
+    /// As [`complete`](Self::complete), but the hooks can still fail it.
+    pub async fn complete_synchronously(&mut self) -> Result<(), FileError> {
+        let now = Instant::now();
+        self.log_complete(now);
+        match self.outcome(now, ActionStatus::Ok) {
+            Some((hooks, action)) => hooks.tell(action).await,
+            None => Ok(()),
+        }
+    }
+
+    fn log_complete(&mut self, now: Instant) {
         self.recorded = true;
         let (sender, size_bytes, elapsed_ms) = self.summary(now);
         let (connection, username) = &*self.log.0;
@@ -125,6 +165,15 @@ impl Transfer {
         );
     }
 
+    fn outcome(&mut self, now: Instant, status: ActionStatus) -> Option<(Arc<FileHooks>, FileAction)> {
+        let (_, size, elapsed) = self.summary(now);
+        let (hooks, mut action) = self.told.take()?;
+        action.size = Some(size);
+        action.elapsed_ms = Some(elapsed);
+        action.status = Some(status);
+        Some((hooks, action))
+    }
+
     /// Sender, bytes and milliseconds.
     fn summary(&self, now: Instant) -> (&'static str, u64, u64) {
         let (sender, size) = if self.upload { ("Upload", self.bytes_in) } else { ("Download", self.bytes_out) };
@@ -137,6 +186,7 @@ impl Drop for Transfer {
         if self.recorded {
             return;
         }
+        let error = self.failure.take().unwrap_or_else(|| "the transfer was not completed".to_owned());
         let (sender, size_bytes, elapsed_ms) = self.summary(Instant::now());
         let (connection, username) = &*self.log.0;
         tracing::warn!(
@@ -147,7 +197,10 @@ impl Drop for Transfer {
             file_path = self.host_path,
             connection_id = connection.as_str(),
             protocol = self.protocol.as_str(),
-            error = "the transfer was not completed",
+            error,
         );
+        if let Some((hooks, action)) = self.outcome(Instant::now(), ActionStatus::Failed(error)) {
+            hooks.after.notify(PostAction(Arc::new(action)));
+        }
     }
 }

@@ -1,33 +1,11 @@
-//! Links in order, with the rules that hold for every hook: a deadline, a bound on calls
-//! under way, and refusal in any doubt.
+//! Links in order, with the rules that hold for every gate: who is asked, how verdicts
+//! become one, and refusal in any doubt.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Semaphore;
 
-use super::{GateEvent, Hook, HookDescription, HookError, HookEvent};
-
-/// What happens when a link cannot decide. There is no "accept".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnError {
-    /// The gate refuses.
-    #[default]
-    Deny,
-    /// The next link is asked.
-    Skip,
-}
-
-/// One hook in a chain, with its limits.
-pub struct Link<E: HookEvent> {
-    hook: Arc<dyn Hook<E>>,
-    deadline: Duration,
-    on_error: OnError,
-    calls: Semaphore,
-    /// Longest wait for a free call, part of the deadline.
-    queue: Duration,
-}
+use super::{GateEvent, HookError, HookEvent, HookHost, Link, OnError, Subject};
 
 /// The gate could not decide, so it refuses. Not a denial: it feeds no brute-force score.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,51 +22,22 @@ pub struct Decision<V> {
     pub decided_by: Option<String>,
 }
 
-impl<E: HookEvent> Link<E> {
-    /// `concurrency`: calls that may be under way at once, at least one.
-    pub fn new(hook: Arc<dyn Hook<E>>, deadline: Duration, on_error: OnError, concurrency: usize) -> Self {
-        Self { hook, deadline, on_error, calls: Semaphore::new(concurrency.max(1)), queue: deadline }
-    }
-
-    pub fn name(&self) -> &str {
-        self.hook.name()
-    }
-
-    pub fn on_error(&self) -> OnError {
-        self.on_error
-    }
-
-    pub fn description(&self) -> HookDescription {
-        let description = self.hook.description();
-        HookDescription { deadline: description.deadline.min(self.deadline), ..description }
-    }
-
-    async fn call(&self, event: &E) -> Result<E::Verdict, HookError> {
-        let permit = match tokio::time::timeout(self.queue, self.calls.acquire()).await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) | Err(_) => return Err(HookError::Saturated),
-        };
-        let outcome = tokio::time::timeout(self.deadline, self.hook.call(event)).await;
-        drop(permit);
-        outcome.unwrap_or(Err(HookError::Timeout(self.deadline)))
-    }
-}
-
 /// The links of one hook point. They can be replaced while calls are under way; a call
 /// ends on the links it began with.
 pub struct Chain<E: HookEvent> {
     links: ArcSwap<Vec<Arc<Link<E>>>>,
+    host: Arc<HookHost>,
 }
 
 impl<E: HookEvent> Default for Chain<E> {
     fn default() -> Self {
-        Self::new(Vec::new())
+        Self::new(Arc::default(), Vec::new())
     }
 }
 
 impl<E: HookEvent> Chain<E> {
-    pub fn new(links: Vec<Arc<Link<E>>>) -> Self {
-        Self { links: ArcSwap::from_pointee(links) }
+    pub fn new(host: Arc<HookHost>, links: Vec<Arc<Link<E>>>) -> Self {
+        Self { links: ArcSwap::from_pointee(links), host }
     }
 
     pub fn replace(&self, links: Vec<Arc<Link<E>>>) {
@@ -102,29 +51,45 @@ impl<E: HookEvent> Chain<E> {
     pub fn is_empty(&self) -> bool {
         self.links.load().is_empty()
     }
+
+    /// Whether any link is for events about this.
+    pub fn concerns(&self, subject: &Subject<'_>) -> bool {
+        self.links.load().iter().any(|link| link.selector().matches(subject))
+    }
+
+    pub(super) fn host(&self) -> &HookHost {
+        &self.host
+    }
 }
 
 impl<E: GateEvent> Chain<E> {
-    /// Asks the links in order until one decides (first verdict that is final).
-    pub async fn decide(&self, event: &E) -> Result<Decision<E::Verdict>, GateFailure> {
+    /// Asks the links that the event is for, in order, until one decides. A verdict that is
+    /// not final may change the event for the next link.
+    pub async fn decide(&self, event: &mut E) -> Result<Decision<E::Verdict>, GateFailure> {
         for link in self.links().iter() {
-            match link.call(event).await {
+            if !link.selector().matches(&event.subject()) {
+                continue;
+            }
+            let mut answer = link.ask(&self.host, event).await;
+            let failed = match answer.outcome {
                 Ok(verdict) if E::is_final(&verdict) => {
+                    answer.run.decided = true;
+                    self.host.journal.record(answer.run);
                     return Ok(Decision { verdict, decided_by: Some(link.name().to_owned()) });
                 }
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(
-                        sender = "hook",
-                        hook = link.name(),
-                        kind = E::KIND.as_str(),
-                        error_kind = error.kind(),
-                        message = format!("the {} hook \"{}\" {error}", E::KIND, link.name())
-                    );
-                    if link.on_error == OnError::Deny {
-                        return Err(GateFailure { hook: link.name().to_owned(), error });
-                    }
-                }
+                Ok(verdict) => event.take_in(verdict).inspect_err(|error| {
+                    answer.run.is_error = true;
+                    answer.run.outcome = error.kind();
+                    answer.run.detail = error.to_string();
+                }),
+                Err(error) => Err(error),
+            };
+            answer.run.decided = failed.is_err() && link.on_error() == OnError::Deny;
+            self.host.journal.record(answer.run);
+            if let Err(error) = failed
+                && link.on_error() == OnError::Deny
+            {
+                return Err(GateFailure { hook: link.name().to_owned(), error });
             }
         }
         Ok(Decision { verdict: E::undecided(), decided_by: None })
@@ -133,9 +98,11 @@ impl<E: GateEvent> Chain<E> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use async_trait::async_trait;
 
-    use super::super::HookKind;
+    use super::super::{Call, Hook, HookDescription, HookKind, LinkSettings};
     use super::*;
 
     #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +116,12 @@ mod tests {
     impl HookEvent for Question {
         type Verdict = Answer;
         const KIND: HookKind = HookKind::ExternalAuth;
+        fn subject(&self) -> Subject<'_> {
+            Subject::default()
+        }
+        fn label(_: &Answer) -> (&'static str, &str) {
+            ("answer", "")
+        }
     }
 
     impl GateEvent for Question {
@@ -173,10 +146,13 @@ mod tests {
         fn name(&self) -> &str {
             self.0
         }
-        fn description(&self) -> HookDescription {
-            HookDescription { adapter: "test", target: String::new(), deadline: Duration::ZERO, health: "ready".into() }
+        fn adapter(&self) -> &'static str {
+            "test"
         }
-        async fn call(&self, _: &Question) -> Result<Answer, HookError> {
+        fn description(&self) -> HookDescription {
+            HookDescription::new("", Duration::ZERO, "ready")
+        }
+        async fn call(&self, _: &Call, _: &Question) -> Result<Answer, HookError> {
             match &self.1 {
                 Behaviour::Says(answer) => Ok(answer.clone()),
                 Behaviour::Fails => Err(HookError::Failed("broken".into())),
@@ -185,12 +161,14 @@ mod tests {
         }
     }
 
+    fn settings(on_error: OnError) -> LinkSettings {
+        LinkSettings { deadline: Duration::from_millis(20), on_error, concurrency: 1, ..LinkSettings::default() }
+    }
+
     async fn check(links: Vec<(Scripted, OnError)>, expected: Result<(Answer, Option<&str>), &str>) {
-        let links = links
-            .into_iter()
-            .map(|(hook, on_error)| Arc::new(Link::new(Arc::new(hook), Duration::from_millis(20), on_error, 1)))
-            .collect();
-        let outcome = Chain::new(links).decide(&Question).await;
+        let links =
+            links.into_iter().map(|(hook, on_error)| Arc::new(Link::new(Arc::new(hook), settings(on_error)))).collect();
+        let outcome = Chain::new(Arc::default(), links).decide(&mut Question).await;
         match (outcome, expected) {
             (Ok(decision), Ok((verdict, by))) => {
                 assert_eq!((decision.verdict, decision.decided_by.as_deref()), (verdict, by));
@@ -225,13 +203,11 @@ mod tests {
         let link = |name, answer| {
             Arc::new(Link::new(
                 Arc::new(Scripted(name, Behaviour::Says(Answer::Final(answer)))) as Arc<dyn Hook<Question>>,
-                Duration::from_secs(1),
-                OnError::Deny,
-                1,
+                LinkSettings::default(),
             ))
         };
-        let chain = Chain::new(vec![link("old", "old")]);
+        let chain = Chain::new(Arc::default(), vec![link("old", "old")]);
         chain.replace(vec![link("new", "new")]);
-        assert_eq!(chain.decide(&Question).await.unwrap().verdict, Answer::Final("new"));
+        assert_eq!(chain.decide(&mut Question).await.unwrap().verdict, Answer::Final("new"));
     }
 }

@@ -2,22 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Denial, GateEvent, HookEvent, HookKind};
-use crate::account::{Account, AccountDraft};
-use crate::connection::{Connection, Credential, LoginMethod};
+use super::{Denial, GateEvent, HookEvent, HookKind, LoginAttempt, Subject};
+use crate::account::AccountDraft;
+use crate::connection::{Credential, LoginMethod};
 use crate::secret::Secret;
 
-/// One try of one method by one client.
 #[derive(Debug, Clone)]
-pub struct ExternalAuth {
-    pub connection: Arc<Connection>,
-    /// As the client sent it; untrusted.
-    pub username: String,
-    pub credential: Credential,
-    /// Steps that the client already passed in this login.
-    pub completed_methods: Vec<LoginMethod>,
-    pub stored: Option<Arc<Account>>,
-}
+pub struct ExternalAuth(pub Arc<LoginAttempt>);
 
 #[derive(Debug, Clone)]
 pub enum ExternalAuthVerdict {
@@ -33,6 +24,19 @@ pub enum ExternalAuthVerdict {
 impl HookEvent for ExternalAuth {
     type Verdict = ExternalAuthVerdict;
     const KIND: HookKind = HookKind::ExternalAuth;
+
+    fn subject(&self) -> Subject<'_> {
+        self.0.subject()
+    }
+
+    fn label(verdict: &ExternalAuthVerdict) -> (&'static str, &str) {
+        match verdict {
+            ExternalAuthVerdict::Defer => ("defer", ""),
+            ExternalAuthVerdict::Accept(_) => ("accept", ""),
+            ExternalAuthVerdict::VerifyStored(_) => ("verify-stored", ""),
+            ExternalAuthVerdict::Reject(denial) => ("reject", &denial.reason),
+        }
+    }
 }
 
 impl GateEvent for ExternalAuth {
@@ -58,13 +62,20 @@ impl Scope {
         Self(bits)
     }
 
-    pub fn covers(self, credential: &Credential) -> bool {
-        let bit = match credential {
-            Credential::Password(_) => Self::PASSWORD,
-            Credential::PublicKey(_) => Self::PUBLIC_KEY,
-            Credential::KeyboardInteractive => Self::KEYBOARD_INTERACTIVE,
+    /// By the step of the method that is now to be proved.
+    pub fn covers_method(self, method: LoginMethod) -> bool {
+        let bit = match method {
+            LoginMethod::Password | LoginMethod::PublicKeyThenPassword => Self::PASSWORD,
+            LoginMethod::PublicKey => Self::PUBLIC_KEY,
+            LoginMethod::KeyboardInteractive | LoginMethod::PublicKeyThenKeyboardInteractive => {
+                Self::KEYBOARD_INTERACTIVE
+            }
         };
         self.0 == 0 || self.0 & bit != 0
+    }
+
+    pub fn covers(self, credential: &Credential) -> bool {
+        self.covers_method(credential.method())
     }
 }
 

@@ -1,50 +1,56 @@
 //! Hooks: typed events, one trait, one chain. Adapters (components, programs, web servers)
-//! only translate; deadlines, concurrency and the fail rule live in [`chain`].
+//! only translate; deadlines, concurrency, selection and the fail rule live in [`chain`].
 
+mod attempt;
+mod call;
 pub mod chain;
+pub mod check_password;
 pub mod external_auth;
+pub mod keyboard_interactive;
+mod kind;
+pub mod link;
+pub mod observation;
+pub mod observers;
+pub mod pre_login;
+pub mod review;
+mod selector;
 
-use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use chain::{Chain, GateFailure, Link, OnError};
+pub use attempt::LoginAttempt;
+pub use call::{Call, Exchange, HookJournal, HookRun, NoJournal};
+pub use chain::{Chain, GateFailure};
+pub use kind::{Family, HookKind};
+pub use link::{HookHost, Link, LinkSettings, OnError};
+pub use observers::Observers;
+pub use selector::{Selector, Subject};
 
-/// The points at which the server asks or tells hooks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum HookKind {
-    ExternalAuth,
-}
-
-impl HookKind {
-    pub const ALL: [Self; 1] = [Self::ExternalAuth];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ExternalAuth => "external-auth",
-        }
-    }
-}
-
-impl fmt::Display for HookKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Something hooks are asked about.
+/// Something hooks are asked about, or told of.
 pub trait HookEvent: Send + Sync + 'static {
     type Verdict: Send + 'static;
     const KIND: HookKind;
+
+    /// For selectors and records.
+    fn subject(&self) -> Subject<'_>;
+
+    /// The verdict's name and reason, for records.
+    fn label(verdict: &Self::Verdict) -> (&'static str, &str);
 }
 
-/// An event whose answer decides. Observers will have a trait of their own.
+/// An event whose answer decides.
 pub trait GateEvent: HookEvent {
     /// Whether the chain stops at this verdict.
     fn is_final(verdict: &Self::Verdict) -> bool;
+
     /// The verdict when no link decided.
     fn undecided() -> Self::Verdict;
+
+    /// What a verdict that is not final changes for the next link.
+    fn take_in(&mut self, _verdict: Self::Verdict) -> Result<(), HookError> {
+        Ok(())
+    }
 }
 
 /// One hook, whatever it is made of.
@@ -53,28 +59,49 @@ pub trait Hook<E: HookEvent>: Send + Sync {
     /// Unique in its chain; the name in logs.
     fn name(&self) -> &str;
 
+    /// `program`, `http` or `plugin`.
+    fn adapter(&self) -> &'static str;
+
     fn description(&self) -> HookDescription;
 
-    async fn call(&self, event: &E) -> Result<E::Verdict, HookError>;
+    async fn call(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError>;
 }
 
 /// What `tidegate hook list` shows of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookDescription {
-    /// `program`, `http` or `plugin`.
-    pub adapter: &'static str,
     /// The path, the URL without credentials, or the plugin's name.
     pub target: String,
     pub deadline: Duration,
     /// `ready`, or why it is not.
     pub health: String,
+    /// Of a component: its digest.
+    pub version: Option<String>,
+    pub grants: Vec<String>,
+    /// In words, such as `memory 64 MiB`.
+    pub limits: String,
+}
+
+impl HookDescription {
+    pub fn new(target: impl Into<String>, deadline: Duration, health: impl Into<String>) -> Self {
+        let (target, health) = (target.into(), health.into());
+        Self { target, deadline, health, version: None, grants: Vec::new(), limits: String::new() }
+    }
 }
 
 /// A decision against the client: a verdict, never an error.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Denial {
     /// For the log; the client sees none of it at login.
     pub reason: String,
+    /// Sent to the client where the protocol has room for it; never at login.
+    pub client_message: Option<String>,
+}
+
+impl Denial {
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), client_message: None }
+    }
 }
 
 /// The hook could not decide. Only the kind counts for policy; the text is for people.

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use super::{Refusal, RefusalReason};
-use crate::account::Account;
+use crate::account::{Account, AddressRule};
 use crate::connection::LoginMethod;
 
 /// Step 11: before the credential is compared. `now`: milliseconds since 1970.
@@ -18,14 +18,14 @@ pub fn account_conditions(account: &Account, now: i64) -> Result<(), Refusal> {
 }
 
 /// Steps 18, 20 and 22: after the credential matched.
-pub fn restrictions(account: &Account, method: LoginMethod, address: IpAddr) -> Result<(), Refusal> {
+pub fn restrictions(account: &Account, method: LoginMethod, address: IpAddr, rule: AddressRule) -> Result<(), Refusal> {
     if account.filters.denies_ssh {
         return Err(denied("the account may not use SSH"));
     }
     if account.denies_method(method) {
         return Err(denied("the account may not log in by this method"));
     }
-    if !account.allows_address(address) {
+    if !account.allows_address(address, rule) {
         return Err(denied("the account may not log in from this address"));
     }
     Ok(())

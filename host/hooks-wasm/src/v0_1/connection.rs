@@ -32,7 +32,7 @@ impl types::HostConnection for CallState {
     }
 
     fn client_software(&mut self, this: Resource<ConnectionHandle>) -> wasmtime::Result<Option<String>> {
-        Ok(self.table.get(&this)?.client_software.clone())
+        Ok(self.table.get(&this)?.client_software().map(str::to_owned))
     }
 
     fn opened_at(&mut self, this: Resource<ConnectionHandle>) -> wasmtime::Result<u64> {
@@ -71,8 +71,8 @@ impl types::HostLoginAttempt for CallState {
     /// Needs a grant, and every use is logged.
     fn password(&mut self, this: Resource<AttemptHandle>) -> wasmtime::Result<Result<String, types::AccessError>> {
         let attempt = self.table.get(&this)?.clone();
-        if !self.shared.settings.grants(Grant::Credentials) {
-            return Ok(Err(types::AccessError::NotGranted(Grant::Credentials.as_str().to_owned())));
+        if let Err(error) = self.granted(Grant::Credentials) {
+            return Ok(Err(error));
         }
         let Credential::Password(password) = &attempt.credential else {
             return Ok(Err(types::AccessError::Absent));
@@ -131,7 +131,7 @@ impl types::HostLoginAttempt for CallState {
     }
 }
 
-fn method(method: LoginMethod) -> types::LoginMethod {
+pub fn method(method: LoginMethod) -> types::LoginMethod {
     match method {
         LoginMethod::Password => types::LoginMethod::Password,
         LoginMethod::PublicKey => types::LoginMethod::PublicKey,

@@ -1,4 +1,4 @@
-//! The interfaces `log`, `config` and `kv`.
+//! The interfaces `log`, `config`, `secrets` and `kv`.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tidegate_core::ports::PluginStoreError;
 
-use super::bindings::tidegate::hooks::{config, kv, log};
+use super::bindings::tidegate::hooks::types::AccessError;
+use super::bindings::tidegate::hooks::{config, kv, log, secrets};
 use super::state::CallState;
 
 const MAX_MESSAGE: usize = 4096;
@@ -56,6 +57,13 @@ impl config::Host for CallState {
             Value::Null => "{}".to_owned(),
             config => config.to_string(),
         })
+    }
+}
+
+impl secrets::Host for CallState {
+    fn get(&mut self, name: String) -> wasmtime::Result<Result<String, AccessError>> {
+        let secret = self.shared.secrets.get(&name);
+        Ok(secret.map(|secret| secret.expose().to_owned()).ok_or(AccessError::NotGranted(name)))
     }
 }
 

@@ -1,17 +1,25 @@
 //! The host's side of one call.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use tidegate_core::account::{Account, AccountDraft};
 use tidegate_core::connection::Connection;
-use tidegate_core::hook::external_auth::ExternalAuth;
+use tidegate_core::files::FileAction;
+use tidegate_core::hook::LoginAttempt;
+use tidegate_core::hook::keyboard_interactive::Conversation;
+use tidegate_core::hook::observation::{CredentialChanged, ObjectChange};
+use tidegate_core::hook::review::WebRequest;
 use tidegate_core::ports::{Passwords, PluginStore};
+use tidegate_core::secret::Secret;
+use tidegate_core::session::Session;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::bindings::tidegate::hooks::types::AccessError;
 use crate::capability::output::{LineBudget, LineStream};
 use crate::limits::{self, Memory};
-use crate::settings::PluginSettings;
+use crate::settings::{Grant, PluginSettings};
 
 /// Handles that a guest may hold at once.
 const MAX_RESOURCES: usize = 10_000;
@@ -19,14 +27,22 @@ const MAX_RANDOM: u64 = 64 << 10;
 
 // What the guest's handles stand for.
 pub type ConnectionHandle = Arc<Connection>;
-pub type AttemptHandle = Arc<ExternalAuth>;
+pub type AttemptHandle = Arc<LoginAttempt>;
 pub type AccountHandle = Arc<Account>;
 pub type DraftHandle = AccountDraft;
+pub type SessionHandle = Arc<Session>;
+pub type ActionHandle = Arc<FileAction>;
+pub type ObjectChangeHandle = Arc<ObjectChange>;
+pub type WebRequestHandle = Arc<WebRequest>;
+pub type CredentialChangeHandle = Arc<CredentialChanged>;
+pub type ConversationHandle = Arc<dyn Conversation>;
 
 /// What all calls of a plugin share.
 pub struct Shared {
     pub name: String,
     pub settings: PluginSettings,
+    /// By name.
+    pub secrets: BTreeMap<String, Secret>,
     pub passwords: Arc<dyn Passwords>,
     pub store: Arc<dyn PluginStore>,
 }
@@ -45,7 +61,7 @@ pub struct CallState {
 }
 
 impl CallState {
-    pub fn new(shared: Arc<Shared>, connection_id: String) -> Self {
+    pub fn new(shared: Arc<Shared>) -> Self {
         let lines = Arc::new(Mutex::new(LineBudget::new(&shared.name, shared.settings.limits.log_lines)));
         let stdout = LineStream::new(&shared.name, false, lines.clone());
         let stderr = LineStream::new(&shared.name, true, lines.clone());
@@ -58,11 +74,29 @@ impl CallState {
             memory: Memory::new(&limits),
             ticks_left: limits::ticks(&limits),
             lines,
-            connection_id,
+            connection_id: String::new(),
             stdout,
             stderr,
             wasi,
             shared,
+        }
+    }
+
+    /// Before a call, which may be on an instance that was made long before.
+    pub fn begin(&mut self, connection_id: String) {
+        let limits = self.shared.settings.limits;
+        self.connection_id = connection_id;
+        self.ticks_left = limits::ticks(&limits);
+        *self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            LineBudget::new(&self.shared.name, limits.log_lines);
+    }
+
+    /// Whether the operator has given the plugin this.
+    pub fn granted(&self, grant: Grant) -> Result<(), AccessError> {
+        if self.shared.settings.grants(grant) {
+            Ok(())
+        } else {
+            Err(AccessError::NotGranted(grant.as_str().to_owned()))
         }
     }
 

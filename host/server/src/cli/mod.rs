@@ -1,6 +1,7 @@
 //! The command line.
 
 mod hook;
+mod hook_runs;
 mod plugin;
 mod user;
 

@@ -1,16 +1,10 @@
 //! `tidegate plugin`.
 
-use std::sync::Arc;
-
 use clap::Subcommand;
 use serde_json::json;
-use tidegate_core::hook::Chain;
-use tidegate_core::hook::external_auth::ExternalAuth;
-use tidegate_hooks_wasm::PluginDirectory;
 
 use super::Place;
-use crate::config::Settings;
-use crate::wire::{self, ExternalAuthLinks, Stores};
+use crate::wire::{self, Hooks, Stores};
 
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
@@ -26,8 +20,9 @@ pub enum PluginCommand {
 
 pub async fn run(command: PluginCommand) -> anyhow::Result<()> {
     let PluginCommand::List { place, json } = command;
-    let (directory, _) = open(&place).await?;
-    let plugins = directory.plugins();
+    let (_, settings) = place.settings()?;
+    let hooks = Hooks::open(&settings, &Stores::open(&settings.database)?, wire::silent_host()).await?;
+    let plugins = hooks.plugins.plugins();
     if json {
         let documents: Vec<_> = plugins
             .iter()
@@ -50,16 +45,4 @@ pub async fn run(command: PluginCommand) -> anyhow::Result<()> {
         println!("{:<20} {digest:<13} {state}", plugin.name);
     }
     Ok(())
-}
-
-/// The plugins and the chain as a server would have them, without serving.
-pub async fn open(place: &Place) -> anyhow::Result<(Arc<PluginDirectory>, Arc<Chain<ExternalAuth>>)> {
-    let (_, settings) = place.settings()?;
-    let Settings { database, users_base_dir, external_auth, program_environment, plugin_directory, plugins, .. } =
-        settings;
-    let stores = Stores::open(&database, users_base_dir)?;
-    let chain = Arc::new(Chain::default());
-    let links = ExternalAuthLinks::new(&external_auth, program_environment)?;
-    let directory = wire::open_plugins(plugin_directory, plugins, &stores, links, chain.clone()).await?;
-    Ok((directory, chain))
 }

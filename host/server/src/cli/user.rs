@@ -1,17 +1,21 @@
 //! `tidegate user`.
 
 use std::io::Read;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tidegate_core::account::{Account, AccountDraft, Audience};
+use tidegate_core::account::{Account, AccountDraft, Accounts, Audience};
+use tidegate_core::hook::HookKind;
 use tidegate_core::secret::Secret;
 
 use super::Place;
-use crate::wire::Stores;
+use crate::wire::{HookTasks, Hooks, Stores};
 
+/// For the hooks that are told of a change.
+const TELLING_TIME: Duration = Duration::from_secs(60);
 /// Accounts read at once.
 const PAGE: u32 = 500;
 
@@ -125,38 +129,41 @@ async fn add(arguments: Box<UserArguments>) -> anyhow::Result<()> {
         draft.set_permissions("/", &["*".to_owned()]);
     }
     arguments.apply(&mut draft)?;
-    let account = open(&arguments.place)?.accounts.add(draft).await?;
-    report("added", &account, arguments.json)
+    let open = Open::for_changes(&arguments.place).await?;
+    let added = open.accounts.add(draft).await;
+    open.finish().await;
+    report("added", &added?, arguments.json)
 }
 
 async fn update(arguments: Box<UserArguments>) -> anyhow::Result<()> {
-    let stores = open(&arguments.place)?;
     let username = match (&arguments.username, &arguments.from_json) {
         (Some(username), _) => username.clone(),
         (None, Some(source)) => AccountDraft::from_json(&read_source(source)?)?.username().to_owned(),
         (None, None) => bail!("name the account with --username"),
     };
-    let mut draft = AccountDraft::of(&find(&stores, &username).await?);
+    let open = Open::for_changes(&arguments.place).await?;
+    let mut draft = AccountDraft::of(&open.find(&username).await?);
     arguments.apply(&mut draft)?;
     if draft.username() != username {
         bail!("an account cannot be renamed; add \"{}\" and delete \"{username}\"", draft.username());
     }
-    let account = stores.accounts.update(draft).await?;
-    report("updated", &account, arguments.json)
+    let updated = open.accounts.update(draft).await;
+    open.finish().await;
+    report("updated", &updated?, arguments.json)
 }
 
 async fn show(arguments: NameArguments) -> anyhow::Result<()> {
-    let account = find(&open(&arguments.place)?, &arguments.username).await?;
+    let account = Open::to_look(&arguments.place)?.find(&arguments.username).await?;
     println!("{}", serde_json::to_string_pretty(&account.to_document(Audience::Redacted))?);
     Ok(())
 }
 
 async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
-    let stores = open(place)?;
+    let open = Open::to_look(place)?;
     let mut accounts: Vec<Account> = Vec::new();
     loop {
         let after = accounts.last().map(|account| account.username.clone());
-        let page = stores.accounts.list(after.as_deref(), PAGE).await?;
+        let page = open.accounts.list(after.as_deref(), PAGE).await?;
         if page.is_empty() {
             break;
         }
@@ -175,7 +182,10 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
 }
 
 async fn delete(arguments: NameArguments) -> anyhow::Result<()> {
-    open(&arguments.place)?.accounts.delete(&arguments.username).await?;
+    let open = Open::for_changes(&arguments.place).await?;
+    let deleted = open.accounts.delete(&arguments.username).await;
+    open.finish().await;
+    deleted?;
     if arguments.json {
         println!("{}", json!({ "deleted": arguments.username }));
     } else {
@@ -184,14 +194,41 @@ async fn delete(arguments: NameArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open(place: &Place) -> anyhow::Result<Stores> {
-    let (_, settings) = place.settings()?;
-    Stores::open(&settings.database, settings.users_base_dir)
+/// The accounts of a place.
+struct Open {
+    accounts: Accounts,
+    /// Who is told of changes.
+    tasks: Option<HookTasks>,
 }
 
-async fn find(stores: &Stores, username: &str) -> anyhow::Result<Account> {
-    let found = stores.accounts.find(username).await?;
-    found.ok_or_else(|| anyhow!("there is no account named \"{username}\""))
+impl Open {
+    fn to_look(place: &Place) -> anyhow::Result<Self> {
+        let (_, settings) = place.settings()?;
+        let accounts = Stores::open(&settings.database)?.accounts(settings.users_base_dir);
+        Ok(Self { accounts, tasks: None })
+    }
+
+    async fn for_changes(place: &Place) -> anyhow::Result<Self> {
+        let (_, settings) = place.settings()?;
+        let stores = Stores::open(&settings.database)?;
+        let (mut tasks, host) = HookTasks::start_journal(&stores);
+        let points = Hooks::open_for(HookKind::ObjectChanges, &settings, &stores, host).await?;
+        tasks.start_observers(&points);
+        let accounts = stores.accounts(settings.users_base_dir).with_observers(points.object_changes.clone());
+        Ok(Self { accounts, tasks: Some(tasks) })
+    }
+
+    async fn find(&self, username: &str) -> anyhow::Result<Account> {
+        let found = self.accounts.find(username).await?;
+        found.ok_or_else(|| anyhow!("there is no account named \"{username}\""))
+    }
+
+    /// Waits until all are told.
+    async fn finish(self) {
+        if let Some(tasks) = self.tasks {
+            tasks.finish(TELLING_TIME).await;
+        }
+    }
 }
 
 fn report(done: &str, account: &Account, json: bool) -> anyhow::Result<()> {

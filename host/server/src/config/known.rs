@@ -5,7 +5,12 @@ use serde_json::Value;
 /// Sections whose keys the operator chooses.
 const FREE: [&str; 2] = ["plugin", "hook"];
 /// Lists of objects, with the keys of one element.
-const LISTS: [(&str, &[&str]); 1] = [("sftpd.keys", &["private_key"])];
+const LISTS: [(&str, &[&str]); 4] = [
+    ("sftpd.keys", &["private_key"]),
+    ("command.commands", &["path", "timeout", "env", "args", "hook"]),
+    ("http.certificates", &["cert", "key"]),
+    ("http.headers", &["key", "value", "url"]),
+];
 /// Above this, a suggestion would be a guess.
 const MAX_DISTANCE: usize = 4;
 

@@ -3,7 +3,10 @@
 
 mod environment;
 mod format;
+mod hooks;
+mod http;
 mod known;
+mod legacy_hooks;
 pub mod settings;
 mod validate;
 
@@ -24,6 +27,10 @@ pub struct Config {
     pub data_provider: DataProvider,
     pub httpd: Httpd,
     pub command: Command,
+    pub http: Http,
+    /// The era whose rules hold where eras differ (section J): `seed`, `1.0`, `2.0`, `2.4` or
+    /// `current`; empty means `seed`.
+    pub compat: String,
     pub plugins: Plugins,
     /// `[plugin.NAME]`
     pub plugin: Map<String, Value>,
@@ -56,6 +63,8 @@ pub struct Sftpd {
     pub enabled_ssh_commands: Vec<String>,
     pub keyboard_interactive_auth_program: String,
     pub keyboard_interactive_auth_hook: HookValue,
+    /// Whether the method is offered at all.
+    pub keyboard_interactive_authentication: bool,
     /// Connections that have not logged in; more evict the oldest.
     pub max_half_open: usize,
     pub max_channels: usize,
@@ -82,19 +91,24 @@ impl Default for Sftpd {
             enabled_ssh_commands: ["md5sum", "sha1sum", "cd", "pwd"].map(str::to_owned).to_vec(),
             keyboard_interactive_auth_program: String::new(),
             keyboard_interactive_auth_hook: HookValue::default(),
+            keyboard_interactive_authentication: true,
             max_half_open: 512,
             max_channels: 64,
         }
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Actions {
     pub execute_on: Vec<String>,
+    /// Of objects; empty means users.
+    pub execute_for: Vec<String>,
+    /// Actions that wait for the hook.
+    pub execute_sync: Vec<String>,
     pub command: String,
     pub http_notification_url: String,
-    pub hook: String,
+    pub hook: HookValue,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -108,6 +122,7 @@ pub struct HostKey {
 pub struct Common {
     /// Seconds that running transfers get when the server stops.
     pub grace_time: u64,
+    pub actions: Actions,
     pub post_connect_hook: HookValue,
     pub post_disconnect_hook: HookValue,
     pub startup_hook: HookValue,
@@ -199,14 +214,76 @@ impl Default for Httpd {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Command {
-    /// Whether programs see the server's environment, as the older server's did (J-03).
+    /// Whether programs see the server's environment, as those of the first eras did (J-03).
     pub inherit_env: bool,
+    /// Seconds for every program; 0: each hook point has its own.
+    pub timeout: u64,
+    /// `NAME=value` for every program.
+    pub env: Vec<String>,
+    pub commands: Vec<CommandOverride>,
 }
 
 impl Default for Command {
     fn default() -> Self {
-        Self { inherit_env: true }
+        Self { inherit_env: true, timeout: 0, env: Vec::new(), commands: Vec::new() }
     }
+}
+
+/// What differs for one program, in one hook or in all (B0-03).
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CommandOverride {
+    pub path: String,
+    pub timeout: u64,
+    pub env: Vec<String>,
+    pub args: Vec<String>,
+    pub hook: String,
+}
+
+/// The client of all HTTP hooks (B0-08).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Http {
+    /// Seconds.
+    pub timeout: f64,
+    pub retry_wait_min: u64,
+    pub retry_wait_max: u64,
+    pub retry_max: u32,
+    pub ca_certificates: Vec<PathBuf>,
+    pub certificates: Vec<HttpCertificate>,
+    pub skip_tls_verify: bool,
+    pub headers: Vec<HttpHeader>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            timeout: 20.0,
+            retry_wait_min: 2,
+            retry_wait_max: 30,
+            retry_max: 3,
+            ca_certificates: Vec::new(),
+            certificates: Vec::new(),
+            skip_tls_verify: false,
+            headers: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HttpCertificate {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HttpHeader {
+    pub key: String,
+    pub value: String,
+    /// Beginning of the URLs that it is for; empty: all.
+    pub url: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -222,12 +299,21 @@ impl Default for Plugins {
     }
 }
 
-/// One hook or a chain of them: a program's path, a URL, or `plugin:NAME`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One hook or a chain of them. Each is a program's path, a URL, or `plugin:NAME`; or a
+/// table with such a `hook` and what differs for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum HookValue {
     One(String),
-    Chain(Vec<String>),
+    Table(Map<String, Value>),
+    Chain(Vec<HookEntry>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum HookEntry {
+    Text(String),
+    Table(Map<String, Value>),
 }
 
 impl Default for HookValue {
@@ -237,12 +323,14 @@ impl Default for HookValue {
 }
 
 impl HookValue {
-    pub fn links(&self) -> Vec<String> {
-        let links = match self {
-            Self::One(link) => vec![link.clone()],
+    pub fn entries(&self) -> Vec<HookEntry> {
+        let entries = match self {
+            Self::One(link) => vec![HookEntry::Text(link.clone())],
+            Self::Table(table) => vec![HookEntry::Table(table.clone())],
             Self::Chain(links) => links.clone(),
         };
-        links.into_iter().filter(|link| !link.trim().is_empty()).collect()
+        let is_set = |entry: &HookEntry| !matches!(entry, HookEntry::Text(text) if text.trim().is_empty());
+        entries.into_iter().filter(is_set).collect()
     }
 }
 

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidegate_core::files::SetAttributesPolicy;
-use tidegate_core::hook::OnError;
+use tidegate_core::account::AddressRule;
+use tidegate_core::files::{ActionKind, SetAttributesPolicy};
 use tidegate_core::hook::external_auth::Scope;
-use tidegate_hooks_legacy::Environment;
+use tidegate_core::hook::{HookKind, LinkSettings};
+use tidegate_hooks_legacy::{Flavour, HttpSettings, ProgramSettings};
 use tidegate_hooks_wasm::PluginSettings;
 use tidegate_ssh::{Algorithms, SshCommands};
 use tidegate_storage::OverwriteMode;
@@ -32,9 +33,12 @@ pub struct Settings {
     pub grace_time: Duration,
     pub database: DatabaseSettings,
     pub users_base_dir: Option<String>,
-    pub external_auth: HookSettings,
+    pub hooks: BTreeMap<HookKind, HookSettings>,
     pub external_auth_scope: Scope,
-    pub program_environment: Environment,
+    pub synchronous_actions: Vec<ActionKind>,
+    pub keyboard_interactive: bool,
+    pub address_rule: AddressRule,
+    pub http: HttpSettings,
     pub plugin_directory: PathBuf,
     pub plugins: BTreeMap<String, PluginSettings>,
     /// What the operator should know of, though it is no error.
@@ -47,18 +51,23 @@ pub enum DatabaseSettings {
     Memory,
 }
 
-/// The links of one hook point that the configuration names, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The links of one hook point that the configuration names, in order, and what holds for
+/// plugins that were dropped into the directory.
+#[derive(Debug, Clone, Default)]
 pub struct HookSettings {
-    pub links: Vec<HookTarget>,
-    pub deadline: Duration,
-    pub on_error: OnError,
-    pub concurrency: usize,
+    pub links: Vec<LinkConfig>,
+    pub dropped: LinkSettings,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
+pub struct LinkConfig {
+    pub target: HookTarget,
+    pub settings: LinkSettings,
+}
+
+#[derive(Debug, Clone)]
 pub enum HookTarget {
-    Program(String),
-    Http(String),
+    Program { path: String, settings: ProgramSettings },
+    Http { url: String, flavour: Flavour },
     Plugin(String),
 }

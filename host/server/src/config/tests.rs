@@ -1,5 +1,7 @@
 //! Six formats with one meaning, and errors that say where and what to do.
 
+use tidegate_core::hook::HookKind;
+
 use super::*;
 
 const LEGACY_DEFAULT: &str = include_str!("testdata/legacy-default.json");
@@ -62,11 +64,15 @@ fn the_environment_overrides_and_ours_wins() {
         ("SFTPGO_SFTPD__ENABLED_SSH_COMMANDS", "pwd,cd"),
         ("SFTPGO_AUTHD__SOMETHING", "x"),
         ("TIDEGATE_COMMAND__INHERIT_ENV", "0"),
+        ("SFTPGO_DATA_PROVIDER__PRE_LOGIN_HOOK", "/bin/true"),
     ];
     let settings = read("tidegate.toml", "[sftpd]\nbind_port = 9\n", &environment).unwrap();
     assert_eq!(settings.bind_port, 2);
     assert!(settings.commands.parse(b"pwd").is_some());
-    assert_eq!(settings.program_environment, tidegate_hooks_legacy::Environment::Cleared);
+    let settings::HookTarget::Program { path, settings } = &settings.hooks[&HookKind::PreLogin].links[0].target else {
+        panic!("a program");
+    };
+    assert!(path == "/bin/true" && !settings.environment.inherited);
     let error = read("tidegate.toml", "", &[("TIDEGATE_SFTPD__BIND_PORT", "many")]).unwrap_err().to_string();
     assert!(error.contains("TIDEGATE_SFTPD__BIND_PORT") && error.contains("not an integer"), "{error}");
 }
@@ -110,7 +116,7 @@ fn values_are_checked_all_at_once() {
     check_error("tidegate.toml", "[sftpd]\nbind_port = 70000\n", &["line 2", "sftpd.bind_port"]);
     check_error("tidegate.toml", "[sftpd]\nbind_port = \"x\"\n", &["sftpd.bind_port", "invalid type"]);
     check_error("tidegate.toml", "[data_provider]\nexternal_auth_hook = \"hook.sh\"\n", &["not an absolute path"]);
-    check_error("tidegate.toml", "[data_provider]\nexternal_auth_hook = [\"plugin:\"]\n", &["needs a name"]);
+    check_error("tidegate.toml", "[data_provider]\nexternal_auth_hook = [\"plugin:\"]\n", &["needs the name"]);
     check_error("tidegate.toml", "[data_provider]\nexternal_auth_hook = \"/nonexistent/x\"\n", &["/nonexistent/x"]);
     check_error(
         "tidegate.toml",
@@ -123,13 +129,60 @@ fn values_are_checked_all_at_once() {
 }
 
 #[test]
-fn a_hook_that_this_version_lacks_is_refused() {
-    // Ignoring it would open a door.
-    check_error(
-        "tidegate.toml",
-        "[data_provider]\npre_login_hook = \"/bin/true\"\n",
-        &["pre_login_hook", "does not have this feature"],
-    );
+fn hooks_of_all_spellings_become_links() {
+    let text = r#"
+compat = "2.0"
+[sftpd.actions]
+execute_on = ["upload", "pre-delete"]
+http_notification_url = "http://127.0.0.1:1/"
+[data_provider]
+external_auth_hook = ["/bin/true", { hook = "plugin:ldap", on_error = "skip", users = ["a*"] }]
+post_login_hook = "/bin/true"
+post_login_scope = 2
+[command]
+env = ["TZ=UTC"]
+commands = [{ path = "/bin/true", timeout = 7, args = ["x"], hook = "post_login" }]
+[hook.connect]
+hook = { hook = "/bin/false", networks = ["10.0.0.0/8"], compat = "current" }
+timeout = 3
+[hook.session_create]
+hook = "/bin/true"
+dialect = "directadmin"
+"#;
+    let settings = read("tidegate.toml", text, &[]).unwrap();
+    let of = |kind| &settings.hooks[&kind].links;
+    let program = |kind: HookKind| match &of(kind)[0].target {
+        settings::HookTarget::Program { settings, .. } => settings.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(of(HookKind::ExternalAuth).len(), 2);
+    assert_eq!(of(HookKind::ExternalAuth)[1].settings.on_error, tidegate_core::hook::OnError::Skip);
+    assert_eq!(of(HookKind::ExternalAuth)[1].settings.selector.users, ["a*"]);
+    assert_eq!(of(HookKind::PostAction)[0].settings.selector.actions, ["upload"]);
+    assert_eq!(of(HookKind::PreAction)[0].settings.selector.actions, ["delete"]);
+    assert!(matches!(&of(HookKind::PreAction)[0].target, settings::HookTarget::Http { flavour, .. } if flavour.get));
+    assert_eq!(of(HookKind::PostLogin)[0].settings.selector.login_succeeded, Some(true));
+    let post_login = program(HookKind::PostLogin);
+    assert_eq!((post_login.deadline.as_secs(), post_login.args), (7, vec!["x".to_owned()]));
+    assert_eq!(post_login.environment.variables, [("TZ".to_owned(), "UTC".to_owned())]);
+    let connect = program(HookKind::Connect);
+    assert!(!connect.environment.inherited && connect.deadline.as_secs() == 3, "{connect:?}");
+    assert_eq!(program(HookKind::SessionCreate).flavour.dialect, tidegate_hooks_legacy::Dialect::DirectAdmin);
+}
+
+#[test]
+fn hooks_that_make_no_sense_are_explained() {
+    let check = |text: &str, expected: &[&str]| check_error("tidegate.toml", text, expected);
+    check("compat = \"3.0\"\n", &["compat", "seed, 1.0, 2.0, 2.4, current"]);
+    check("[sftpd.actions]\nexecute_on = [\"fly\"]\n", &["\"fly\" is not an action"]);
+    check("[hook.connect]\nhook = \"plugin:../x\"\n", &["name of a plugin"]);
+    check("[hook.connect]\ncompat = \"old\"\n", &["hook.connect.compat"]);
+    check("[hook.connect]\nnetworks = [\"home\"]\n", &["hook.connect.networks", "192.0.2.0/24"]);
+    check("[hook.connect]\ntimeout = 0\n", &["hook.connect.timeout"]);
+    check("[hook.connect]\nhok = \"x\"\n", &["hook.connect", "hok"]);
+    check("[command]\nenv = [\"SFTPGO_X=1\"]\n[hook.connect]\nhook = \"/bin/true\"\n", &["SFTPGO_X", "reserved"]);
+    check("[data_provider]\nexternal_auth_hook = \"http:/\"\n", &["not an http or https URL"]);
+    check("[http]\ntimeout = 0\n", &["http.timeout"]);
 }
 
 #[test]

@@ -6,37 +6,31 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
 use tidegate_core::files::SetAttributesPolicy;
-use tidegate_core::hook::OnError;
 use tidegate_core::hook::external_auth::Scope;
-use tidegate_hooks_legacy::{Environment, HttpHook, ProgramHook};
 use tidegate_hooks_wasm::PluginSettings;
 use tidegate_ssh::{Algorithms, SshCommands, host_keys};
 use tidegate_storage::OverwriteMode;
 
-use super::settings::{DatabaseSettings, HookSettings, HookTarget};
-use super::{Actions, Config, ConfigErrors, Settings, Source};
+use super::settings::DatabaseSettings;
+use super::{Config, ConfigErrors, Settings, Source, hooks, http, legacy_hooks};
 use crate::version;
 
 const DEFAULT_AUTH_TRIES: usize = 6;
-/// Of programs and web servers that decide logins (J-09).
-const EXTERNAL_AUTH_DEADLINE: Duration = Duration::from_secs(60);
-const EXTERNAL_AUTH: &str = "external-auth";
 
 /// Collects problems while the settings are built.
-struct Check<'a> {
+pub(super) struct Check<'a> {
     source: &'a Source,
     problems: Vec<String>,
     warnings: Vec<String>,
 }
 
 impl Check<'_> {
-    fn problem(&mut self, key: &str, text: impl std::fmt::Display) {
+    pub(super) fn problem(&mut self, key: &str, text: impl std::fmt::Display) {
         self.problems.push(format!("{}: {text}", self.source.place(key)));
     }
 
-    fn warning(&mut self, key: &str, text: impl std::fmt::Display) {
+    pub(super) fn warning(&mut self, key: &str, text: impl std::fmt::Display) {
         self.warnings.push(format!("{}: {text}", self.source.place(key)));
     }
 
@@ -73,9 +67,12 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         grace_time: Duration::from_secs(config.common.grace_time),
         database: database(config, directory, &mut check),
         users_base_dir: users_base_dir(config, &mut check),
-        external_auth: external_auth(config, &mut check),
         external_auth_scope: scope(config, &mut check),
-        program_environment: if config.command.inherit_env { Environment::Inherited } else { Environment::Cleared },
+        synchronous_actions: legacy_hooks::synchronous_actions(config, &mut check),
+        hooks: hooks::settings(config, &mut check),
+        keyboard_interactive: config.sftpd.keyboard_interactive_authentication,
+        address_rule: hooks::address_rule(config),
+        http: http::settings(config, directory, &mut check),
         plugin_directory: directory.join(&config.plugins.directory),
         plugins: plugins(config, &mut check),
         warnings: Vec::new(),
@@ -88,19 +85,8 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
 }
 
 fn refuse_unsupported(config: &Config, check: &mut Check<'_>) {
-    let Config { sftpd, common, data_provider: provider, .. } = config;
-    check.unsupported("sftpd.actions", sftpd.actions != Actions::default());
+    let Config { sftpd, data_provider: provider, .. } = config;
     check.unsupported("sftpd.enable_scp", sftpd.enable_scp);
-    check.unsupported("sftpd.keyboard_interactive_auth_program", !sftpd.keyboard_interactive_auth_program.is_empty());
-    check.unsupported("sftpd.keyboard_interactive_auth_hook", !sftpd.keyboard_interactive_auth_hook.links().is_empty());
-    check.unsupported("common.post_connect_hook", !common.post_connect_hook.links().is_empty());
-    check.unsupported("common.post_disconnect_hook", !common.post_disconnect_hook.links().is_empty());
-    check.unsupported("common.startup_hook", !common.startup_hook.links().is_empty());
-    check.unsupported("data_provider.actions", provider.actions != Actions::default());
-    check.unsupported("data_provider.pre_login_program", !provider.pre_login_program.is_empty());
-    check.unsupported("data_provider.pre_login_hook", !provider.pre_login_hook.links().is_empty());
-    check.unsupported("data_provider.post_login_hook", !provider.post_login_hook.links().is_empty());
-    check.unsupported("data_provider.check_password_hook", !provider.check_password_hook.links().is_empty());
     check.unsupported("data_provider.users_table", provider.users_table != "users");
     check.unsupported("data_provider.manage_users", provider.manage_users != 1);
 }
@@ -263,105 +249,6 @@ fn scope(config: &Config, check: &mut Check<'_>) -> Scope {
             Scope::default()
         }
     }
-}
-
-/// `[hook.external-auth]`
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct HookSection {
-    /// Seconds.
-    timeout: u64,
-    on_error: String,
-    concurrency: usize,
-}
-
-impl Default for HookSection {
-    fn default() -> Self {
-        Self { timeout: EXTERNAL_AUTH_DEADLINE.as_secs(), on_error: "deny".to_owned(), concurrency: 64 }
-    }
-}
-
-fn external_auth(config: &Config, check: &mut Check<'_>) -> HookSettings {
-    let section = hook_section(config, check);
-    let on_error = match section.on_error.as_str() {
-        "deny" => OnError::Deny,
-        "skip" => OnError::Skip,
-        other => {
-            check.problem("hook.external-auth.on_error", format!("\"{other}\" is not \"deny\" or \"skip\""));
-            OnError::Deny
-        }
-    };
-    if !(1..=300).contains(&section.timeout) {
-        check.problem("hook.external-auth.timeout", "must be between 1 and 300 seconds");
-    }
-    let deadline = Duration::from_secs(section.timeout);
-    let (key, values) = external_auth_values(config, check);
-    let links = values.iter().filter_map(|value| match hook_target(value, deadline) {
-        Ok(target) => Some(target),
-        Err(problem) => {
-            check.problem(key, problem);
-            None
-        }
-    });
-    let links = links.collect();
-    HookSettings {
-        links,
-        deadline,
-        on_error,
-        concurrency: at_least_one("hook.external-auth.concurrency", section.concurrency, check),
-    }
-}
-
-fn hook_section(config: &Config, check: &mut Check<'_>) -> HookSection {
-    let mut section = HookSection::default();
-    for (kind, value) in &config.hook {
-        if kind.replace('_', "-") != EXTERNAL_AUTH {
-            check.problem(
-                &format!("hook.{kind}"),
-                format!("there is no such hook; this version has \"{EXTERNAL_AUTH}\""),
-            );
-            continue;
-        }
-        match serde_json::from_value(value.clone()) {
-            Ok(read) => section = read,
-            Err(error) => check.problem(&format!("hook.{kind}"), error),
-        }
-    }
-    section
-}
-
-/// J-10: two names for one thing.
-fn external_auth_values(config: &Config, check: &mut Check<'_>) -> (&'static str, Vec<String>) {
-    let provider = &config.data_provider;
-    let (old, new) = (provider.external_auth_program.trim(), provider.external_auth_hook.links());
-    if old.is_empty() {
-        return ("data_provider.external_auth_hook", new);
-    }
-    if !new.is_empty() && new != [old] {
-        let text = "is an older name of external_auth_hook, and the two differ; remove one";
-        check.problem("data_provider.external_auth_program", text);
-    }
-    ("data_provider.external_auth_program", vec![old.to_owned()])
-}
-
-/// B0-01, A3-46
-fn hook_target(value: &str, deadline: Duration) -> Result<HookTarget, String> {
-    let value = value.trim();
-    if let Some(name) = value.strip_prefix("plugin:") {
-        return if name.is_empty() {
-            Err("\"plugin:\" needs a name after it".to_owned())
-        } else {
-            Ok(HookTarget::Plugin(name.to_owned()))
-        };
-    }
-    if value.starts_with("http") {
-        return HttpHook::new(value, deadline)
-            .map(|_| HookTarget::Http(value.to_owned()))
-            .map_err(|error| error.to_string());
-    }
-    ProgramHook::new(value, Environment::Cleared, deadline)
-        .map(|_| HookTarget::Program(value.to_owned()))
-        .map_err(|error| error.to_string())
 }
 
 fn plugins(config: &Config, check: &mut Check<'_>) -> BTreeMap<String, PluginSettings> {

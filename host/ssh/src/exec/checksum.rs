@@ -57,7 +57,7 @@ pub fn of_input(digest: Digest, input: &[u8]) -> Finished {
 pub async fn of_file(digest: Digest, raw_path: &[u8], files: &FileService) -> Finished {
     match hash(digest, raw_path, files).await {
         Ok((sum, path)) => {
-            files.record_ssh_command(digest.command(), &path);
+            files.record_ssh_command(digest.command(), &path).await;
             Finished::ok(line(&sum, raw_path))
         }
         Err(error) => Finished::failed(digest.command(), raw_path, &error.to_string()),

@@ -1,0 +1,137 @@
+//! What hooks are asked about and told of files (A15, B10).
+
+use std::sync::Arc;
+
+use super::FileError;
+use super::record::Protocol;
+use crate::hook::observation::PostAction;
+use crate::hook::review::{PreAction, Review};
+use crate::hook::{Chain, Observers, Subject};
+use crate::path::VirtualPath;
+use crate::session::Session;
+
+/// Kinds of actions, under their names in hooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ActionKind {
+    Download,
+    Upload,
+    Delete,
+    Rename,
+    Copy,
+    Mkdir,
+    Rmdir,
+    SshCommand,
+}
+
+impl ActionKind {
+    pub const ALL: [Self; 8] = [
+        Self::Download,
+        Self::Upload,
+        Self::Delete,
+        Self::Rename,
+        Self::Copy,
+        Self::Mkdir,
+        Self::Rmdir,
+        Self::SshCommand,
+    ];
+
+    /// In configuration, programs and web servers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Download => "download",
+            Self::Upload => "upload",
+            Self::Delete => "delete",
+            Self::Rename => "rename",
+            Self::Copy => "copy",
+            Self::Mkdir => "mkdir",
+            Self::Rmdir => "rmdir",
+            Self::SshCommand => "ssh_cmd",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ActionStatus {
+    Ok,
+    Failed(String),
+    QuotaExceeded,
+}
+
+/// Something a session does, or did, to its files.
+#[derive(Debug, Clone)]
+pub struct FileAction {
+    pub session: Arc<Session>,
+    /// The channel, as in log lines.
+    pub channel: String,
+    pub protocol: Protocol,
+    pub kind: ActionKind,
+    /// What the client sees.
+    pub path: VirtualPath,
+    /// Of a rename or a copy.
+    pub target: Option<VirtualPath>,
+    /// What the operating system calls them.
+    pub storage_path: String,
+    pub storage_target: Option<String>,
+    /// `local`, `s3`, …
+    pub storage_kind: &'static str,
+    /// The existing size before the action, the resulting one after it.
+    pub size: Option<u64>,
+    /// Of an upload, as in SFTP version 3, with the bit 512 for truncation (B10-06).
+    pub open_flags: Option<u32>,
+    pub ssh_command: Option<String>,
+    /// None before the action.
+    pub status: Option<ActionStatus>,
+    pub elapsed_ms: Option<u64>,
+    /// Nanoseconds since 1970.
+    pub at: i64,
+}
+
+impl FileAction {
+    pub fn subject(&self) -> Subject<'_> {
+        Subject { action: Some(self.kind.as_str()), path: Some(&self.path), ..self.session.subject() }
+    }
+}
+
+/// The hooks of file operations.
+pub struct FileHooks {
+    pub before: Arc<Chain<PreAction>>,
+    pub after: Arc<Observers<PostAction>>,
+    /// Operations that wait for the hooks after them, and fail with them (B10-08).
+    pub synchronous: Vec<ActionKind>,
+}
+
+impl FileHooks {
+    /// Whether anybody wants to be asked.
+    pub(super) fn asks(&self) -> bool {
+        !self.before.is_empty()
+    }
+
+    pub(super) fn tells(&self) -> bool {
+        !self.after.chain().is_empty()
+    }
+
+    /// `Done`: the operation is not to be done any more.
+    pub(super) async fn ask(&self, action: FileAction) -> Result<Review, FileError> {
+        match self.before.decide(&mut PreAction(Arc::new(action))).await {
+            Ok(decision) => match decision.verdict {
+                Review::Deny(denial) => match denial.client_message {
+                    Some(message) => Err(FileError::Refused(message)),
+                    None => Err(FileError::Denied),
+                },
+                verdict => Ok(verdict),
+            },
+            // The link has logged why.
+            Err(_) => Err(FileError::Denied),
+        }
+    }
+
+    pub(super) async fn tell(&self, action: FileAction) -> Result<(), FileError> {
+        let waits = self.synchronous.contains(&action.kind);
+        let event = PostAction(Arc::new(action));
+        if !waits {
+            self.after.notify(event);
+            return Ok(());
+        }
+        self.after.tell(&event).await.map_err(|_| FileError::Failed("a hook refused the operation".into()))
+    }
+}

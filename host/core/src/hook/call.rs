@@ -1,0 +1,110 @@
+//! One call of one link: what adapters say of it, and what is kept.
+
+use core::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Longest text that is kept of each side of an exchange, in characters.
+const MAX_KEPT: usize = 4096;
+
+/// Given to an adapter with the event; it notes here what went over the wire. Secrets are
+/// left out by the adapter, which alone knows where they are.
+#[derive(Debug, Default)]
+pub struct Call {
+    exchange: Mutex<Exchange>,
+}
+
+/// What one call sent, got and used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exchange {
+    pub sent: String,
+    pub received: String,
+    pub standard_error: String,
+    /// Of a component: the version that answered (its digest).
+    pub version: Option<String>,
+    /// Largest memory of a component, in bytes.
+    pub memory: Option<usize>,
+    /// Time that a component computed, as far as the host counts it.
+    pub cpu: Option<Duration>,
+}
+
+impl Call {
+    pub fn sent(&self, text: impl AsRef<str>) {
+        self.lock().sent = kept(text.as_ref());
+    }
+
+    pub fn received(&self, text: impl AsRef<str>) {
+        let mut exchange = self.lock();
+        let text = kept(text.as_ref());
+        if exchange.received.len() + text.len() <= MAX_KEPT {
+            exchange.received.push_str(&text);
+        }
+    }
+
+    pub fn standard_error(&self, text: impl AsRef<str>) {
+        self.lock().standard_error = kept(text.as_ref());
+    }
+
+    pub fn version(&self, version: &str) {
+        self.lock().version = Some(version.to_owned());
+    }
+
+    pub fn used(&self, memory: usize, cpu: Duration) {
+        let mut exchange = self.lock();
+        exchange.memory = Some(memory);
+        exchange.cpu = Some(cpu);
+    }
+
+    pub fn finish(&self) -> Exchange {
+        std::mem::take(&mut self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Exchange> {
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn kept(text: &str) -> String {
+    match text.char_indices().nth(MAX_KEPT) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// The record of one call, for `tidegate hook runs` and the counters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookRun {
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// A hook point, or `login` for what the login came to.
+    pub kind: &'static str,
+    pub hook: String,
+    pub adapter: &'static str,
+    pub connection: Option<String>,
+    pub username: Option<String>,
+    pub address: Option<IpAddr>,
+    /// The login method or the file action.
+    pub about: Option<String>,
+    /// The verdict's name, or the kind of the error.
+    pub outcome: &'static str,
+    /// A denial's reason or an error's text.
+    pub detail: String,
+    pub is_error: bool,
+    /// Whether the gate ended with this link.
+    pub decided: bool,
+    pub duration: Duration,
+    pub exchange: Exchange,
+}
+
+/// Keeps records; never waits, and drops what it has no room for.
+pub trait HookJournal: Send + Sync {
+    fn record(&self, run: HookRun);
+}
+
+/// Keeps nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoJournal;
+
+impl HookJournal for NoJournal {
+    fn record(&self, _run: HookRun) {}
+}

@@ -1,0 +1,87 @@
+//! The gate that talks with the user, in as many rounds as it likes (A12, B4).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Denial, GateEvent, HookEvent, HookKind, LoginAttempt, Subject};
+use crate::account::{Account, AccountDraft};
+use crate::secret::Secret;
+
+/// One round: an instruction and questions (RFC 4256 §3.2).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Round {
+    pub instruction: String,
+    pub prompts: Vec<Prompt>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    pub text: String,
+    /// Whether the user sees what they type.
+    pub echo: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ConversationError {
+    #[error("the user went away")]
+    Closed,
+    #[error("the conversation has too many rounds, or a round too many or too long questions")]
+    TooMany,
+}
+
+/// What every kind of hook talks through. It ends with the call.
+#[async_trait]
+pub trait Conversation: Send + Sync {
+    /// Sends one round and waits for the answers, one for each prompt. Without prompts only
+    /// the instruction is shown.
+    async fn ask(&self, round: Round) -> Result<Vec<Secret>, ConversationError>;
+
+    /// Whether this is the account's password; false if it has none, or does not exist.
+    async fn verify_password(&self, answer: &Secret) -> bool;
+
+    /// Whether this is a valid one-time code of the account.
+    async fn verify_one_time_code(&self, answer: &Secret) -> bool;
+}
+
+#[derive(Clone)]
+pub struct KeyboardInteractive {
+    pub attempt: Arc<LoginAttempt>,
+    /// Whom the questions are for, as the hooks before left the account; none: unknown.
+    pub account: Option<Arc<Account>>,
+    pub conversation: Arc<dyn Conversation>,
+}
+
+#[derive(Debug, Clone)]
+pub enum KeyboardInteractiveVerdict {
+    Defer,
+    Accept(Option<Box<AccountDraft>>),
+    Reject(Denial),
+}
+
+impl HookEvent for KeyboardInteractive {
+    type Verdict = KeyboardInteractiveVerdict;
+    const KIND: HookKind = HookKind::KeyboardInteractive;
+
+    fn subject(&self) -> Subject<'_> {
+        Subject { account: self.account.as_deref(), ..self.attempt.subject() }
+    }
+
+    fn label(verdict: &KeyboardInteractiveVerdict) -> (&'static str, &str) {
+        match verdict {
+            KeyboardInteractiveVerdict::Defer => ("defer", ""),
+            KeyboardInteractiveVerdict::Accept(_) => ("accept", ""),
+            KeyboardInteractiveVerdict::Reject(denial) => ("reject", &denial.reason),
+        }
+    }
+}
+
+impl GateEvent for KeyboardInteractive {
+    fn is_final(verdict: &KeyboardInteractiveVerdict) -> bool {
+        !matches!(verdict, KeyboardInteractiveVerdict::Defer)
+    }
+
+    fn undecided() -> KeyboardInteractiveVerdict {
+        KeyboardInteractiveVerdict::Defer
+    }
+}

@@ -1,0 +1,116 @@
+//! Telling hooks what happened: through a bounded queue, after the fact, changing nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, mpsc};
+
+use super::{Chain, GateFailure, HookEvent, HookHost, Subject};
+
+/// Events that may wait; more are dropped, and counted.
+const QUEUE: usize = 20_000;
+/// How often dropped events are told of.
+const DROPS_A_LINE: u64 = 1000;
+
+/// The observers of one hook point.
+pub struct Observers<E: HookEvent> {
+    chain: Chain<E>,
+    sender: std::sync::Mutex<Option<mpsc::Sender<E>>>,
+    receiver: Mutex<mpsc::Receiver<E>>,
+    dropped: AtomicU64,
+}
+
+/// What a server runs, without knowing the event.
+#[async_trait]
+pub trait ObserverWork: Send + Sync {
+    /// Tells one event after another until the queue is closed and empty. Run by several
+    /// tasks at once.
+    async fn work(&self);
+
+    /// No event comes after this.
+    fn close(&self);
+}
+
+impl<E: HookEvent<Verdict = ()>> Observers<E> {
+    pub fn new(host: Arc<HookHost>) -> Arc<Self> {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        Arc::new(Self {
+            chain: Chain::new(host, Vec::new()),
+            sender: std::sync::Mutex::new(Some(sender)),
+            receiver: Mutex::new(receiver),
+            dropped: AtomicU64::new(0),
+        })
+    }
+
+    pub fn chain(&self) -> &Chain<E> {
+        &self.chain
+    }
+
+    pub fn concerns(&self, subject: &Subject<'_>) -> bool {
+        self.chain.concerns(subject)
+    }
+
+    /// Queues the event, if anybody wants it. Never waits.
+    pub fn notify(&self, event: E) {
+        if !self.chain.concerns(&event.subject()) {
+            return;
+        }
+        let sender = self.sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let queued = sender.as_ref().is_some_and(|sender| sender.try_send(event).is_ok());
+        if queued {
+            return;
+        }
+        let dropped = self.dropped.fetch_add(1, Ordering::Relaxed);
+        if dropped.is_multiple_of(DROPS_A_LINE) {
+            let message = format!(
+                "the {} hooks are too slow: {} events were dropped because {QUEUE} wait already",
+                E::KIND,
+                dropped + 1
+            );
+            tracing::error!(sender = "hook", kind = E::KIND.as_str(), message);
+        }
+    }
+
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Tells all links at once, and waits. Errors are recorded, and the first is given back
+    /// for operations that wait for their observers (B10-08).
+    pub async fn tell(&self, event: &E) -> Result<(), GateFailure> {
+        let host = self.chain.host();
+        let mut failure = None;
+        for link in self.chain.links().iter() {
+            if !link.selector().matches(&event.subject()) {
+                continue;
+            }
+            let answer = link.ask(host, event).await;
+            host.journal.record(answer.run);
+            if let Err(error) = answer.outcome {
+                failure.get_or_insert(GateFailure { hook: link.name().to_owned(), error });
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+#[async_trait]
+impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
+    async fn work(&self) {
+        loop {
+            let next = self.receiver.lock().await.recv().await;
+            let Some(event) = next else { return };
+            // Failures are recorded by the link.
+            let _ = self.tell(&event).await;
+        }
+    }
+
+    fn close(&self) {
+        self.sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    }
+}
+
+/// Deadline of observers of a session's end (D-03).
+pub const SESSION_DESTROY_DEADLINE: Duration = Duration::from_secs(5);

@@ -1,0 +1,70 @@
+//! The gate that creates or changes an account before the server checks the credentials
+//! (A13, B3). Its links form a pipeline: each sees what the one before left.
+
+use std::sync::Arc;
+
+use super::{Denial, GateEvent, HookError, HookEvent, HookKind, LoginAttempt, Subject};
+use crate::account::{Account, AccountDraft, CredentialRule};
+
+#[derive(Debug, Clone)]
+pub struct PreLogin {
+    pub attempt: Arc<LoginAttempt>,
+    /// What the pipeline has so far; none if nobody knows the user.
+    pub account: Option<Arc<Account>>,
+    /// What it made of the account, if it changed it.
+    pub changed: Option<AccountDraft>,
+}
+
+#[derive(Debug, Clone)]
+pub enum PreLoginVerdict {
+    Unchanged,
+    Replace(Box<AccountDraft>),
+    Deny(Denial),
+}
+
+impl PreLogin {
+    pub fn new(attempt: Arc<LoginAttempt>) -> Self {
+        let account = attempt.stored.clone();
+        Self { attempt, account, changed: None }
+    }
+}
+
+impl HookEvent for PreLogin {
+    type Verdict = PreLoginVerdict;
+    const KIND: HookKind = HookKind::PreLogin;
+
+    fn subject(&self) -> Subject<'_> {
+        Subject { account: self.account.as_deref(), ..self.attempt.subject() }
+    }
+
+    fn label(verdict: &PreLoginVerdict) -> (&'static str, &str) {
+        match verdict {
+            PreLoginVerdict::Unchanged => ("unchanged", ""),
+            PreLoginVerdict::Replace(_) => ("replace", ""),
+            PreLoginVerdict::Deny(denial) => ("deny", &denial.reason),
+        }
+    }
+}
+
+impl GateEvent for PreLogin {
+    fn is_final(verdict: &PreLoginVerdict) -> bool {
+        matches!(verdict, PreLoginVerdict::Deny(_))
+    }
+
+    fn undecided() -> PreLoginVerdict {
+        PreLoginVerdict::Unchanged
+    }
+
+    fn take_in(&mut self, verdict: PreLoginVerdict) -> Result<(), HookError> {
+        let PreLoginVerdict::Replace(draft) = verdict else { return Ok(()) };
+        // The user that logs in is the one that is prepared (B3-03).
+        let mut draft = *draft;
+        draft.set("username", serde_json::Value::String(self.attempt.username.clone()));
+        draft.keep_maintained_fields_of(self.attempt.stored.as_deref());
+        let validated = draft.clone().validate(CredentialRule::Optional);
+        let validated = validated.map_err(|error| HookError::BadOutput(error.to_string()))?;
+        self.account = Some(Arc::new(validated.account));
+        self.changed = Some(draft);
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! After the credential: restrictions, the session's place, the hooks that may still say no,
+//! and the proof that all of it passed (B1, steps 17 to 26).
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::{LoginService, Refusal, RefusalReason, checks};
+use crate::account::Account;
+use crate::connection::{ConnectionId, LoginMethod};
+use crate::files::storage::StorageError;
+use crate::files::{FileHooks, FileService, SetAttributesPolicy};
+use crate::hook::observation::{PostLogin, SessionDestroy};
+use crate::hook::review::{Review, SessionCreate};
+use crate::hook::{Exchange, HookRun, LoginAttempt, Observers};
+use crate::ports::StorageFactory;
+use crate::session::{EndReason, Session, SessionSlot, Traffic};
+
+/// Proof that every check of the login passed. Holds the session's place (A4-10) and tells
+/// of the session's end when dropped.
+pub struct AuthenticatedAccount {
+    session: Arc<Session>,
+    storage: Arc<dyn StorageFactory>,
+    file_hooks: Arc<FileHooks>,
+    set_attributes: SetAttributesPolicy,
+    observers: Arc<Observers<SessionDestroy>>,
+    started: Instant,
+    reason: Mutex<EndReason>,
+    _slot: SessionSlot,
+}
+
+impl AuthenticatedAccount {
+    pub fn account(&self) -> &Account {
+        &self.session.account
+    }
+
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    pub fn method(&self) -> LoginMethod {
+        self.session.method
+    }
+
+    /// The account's files, for one channel named `channel`.
+    pub fn open_files(&self, channel: u32) -> Result<FileService, StorageError> {
+        let storage = self.storage.open(&self.session.account)?;
+        let id = ConnectionId::new(format!("{}_{channel}", self.session.id));
+        Ok(FileService::new(self.session.clone(), storage, self.set_attributes, self.file_hooks.clone(), id))
+    }
+
+    /// Why the session is about to end; a client that leaves needs no reason.
+    pub fn ends_because(&self, reason: EndReason) {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+}
+
+impl Drop for AuthenticatedAccount {
+    /// D-03, D-04: exactly once for each session that was created.
+    fn drop(&mut self) {
+        self.observers.notify(SessionDestroy {
+            session: self.session.clone(),
+            reason: *self.reason.lock().unwrap_or_else(PoisonError::into_inner),
+            duration: self.started.elapsed(),
+        });
+    }
+}
+
+impl LoginService {
+    pub(super) async fn admit(
+        &self,
+        account: Account,
+        attempt: &LoginAttempt,
+        close: Arc<Notify>,
+    ) -> Result<AuthenticatedAccount, Refusal> {
+        let (ports, method) = (&self.ports, attempt.method());
+        checks::restrictions(&account, method, attempt.connection.remote.ip(), ports.address_rule)?;
+        let slot = ports
+            .sessions
+            .admit(&attempt.connection.id, &account.username, account.max_sessions, close)
+            .ok_or_else(|| Refusal::new(RefusalReason::Denied, "the account has its maximum of sessions"))?;
+        let session = Arc::new(Session {
+            id: attempt.connection.id.clone(),
+            connection: attempt.connection.clone(),
+            account: Arc::new(account),
+            username: attempt.username.clone(),
+            method,
+            password: attempt.password().cloned(),
+            opened_at: ports.clock.now(),
+            traffic: Traffic::default(),
+        });
+        let decision = ports.hooks.session_create.decide(&mut SessionCreate(session.clone())).await?;
+        if let Review::Deny(denial) = decision.verdict {
+            // D-01: the operator will want to know, because the client is told nothing.
+            let message = format!("a session of \"{}\" was refused by a hook: {}", session.username, denial.reason);
+            tracing::error!(sender = "session_create_hook", message, connection_id = session.id.as_str());
+            return Err(Refusal::new(RefusalReason::Denied, denial.reason));
+        }
+        Ok(AuthenticatedAccount {
+            session,
+            storage: ports.storage.clone(),
+            file_hooks: ports.file_hooks.clone(),
+            set_attributes: ports.set_attributes,
+            observers: ports.hooks.session_destroy.clone(),
+            started: Instant::now(),
+            reason: Mutex::default(),
+            _slot: slot,
+        })
+    }
+
+    pub(super) async fn succeeded(&self, attempt: &Arc<LoginAttempt>, authenticated: &AuthenticatedAccount) {
+        let account = authenticated.account();
+        if let Err(error) = self.ports.accounts.record_login(account.id, self.ports.clock.now()).await {
+            tracing::warn!(sender = "login", message = format!("the time of the login could not be stored: {error}"));
+        }
+        tracing::info!(
+            sender = "login",
+            ip = %attempt.connection.remote.ip(),
+            username = attempt.username,
+            account = account.username,
+            method = authenticated.method().as_str(),
+            protocol = "SSH",
+            connection_id = attempt.connection.id.as_str(),
+            client = attempt.connection.client_software(),
+        );
+        self.journal_login(attempt, "accepted", "");
+        self.ports.hooks.post_login.notify(PostLogin {
+            connection: attempt.connection.clone(),
+            attempt: Some(attempt.clone()),
+            outcome: Ok(authenticated.session.clone()),
+        });
+    }
+
+    /// Beside the records of the hooks: what became of the login, and by which check.
+    pub(super) fn journal_login(&self, attempt: &LoginAttempt, outcome: &'static str, detail: &str) {
+        let hooks = &self.ports.hooks;
+        let asked = !hooks.login_pre.is_empty()
+            || !hooks.external_auth.is_empty()
+            || !hooks.pre_login.is_empty()
+            || !hooks.keyboard_interactive.is_empty()
+            || !hooks.check_password.is_empty()
+            || !hooks.session_create.is_empty();
+        if !asked {
+            return;
+        }
+        hooks.host.journal.record(HookRun {
+            at: self.ports.clock.now(),
+            kind: "login",
+            hook: "tidegate".to_owned(),
+            adapter: "server",
+            connection: Some(attempt.connection.id.to_string()),
+            username: Some(attempt.username.clone()),
+            address: Some(attempt.connection.remote.ip()),
+            about: Some(attempt.method().as_str().to_owned()),
+            outcome,
+            detail: detail.to_owned(),
+            is_error: false,
+            decided: true,
+            duration: Duration::ZERO,
+            exchange: Exchange::default(),
+        });
+    }
+}

@@ -1,0 +1,246 @@
+//! From a credential to an account: what hooks make of it, and the comparison with what is
+//! stored (B1, steps 8 to 15).
+
+use std::sync::Arc;
+
+use super::{LoginService, Refusal, RefusalReason, checks};
+use crate::account::{Account, AccountDraft};
+use crate::connection::Credential;
+use crate::hook::LoginAttempt;
+use crate::hook::check_password::{CheckPassword, CheckPasswordVerdict};
+use crate::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
+use crate::hook::pre_login::{PreLogin, PreLoginVerdict};
+use crate::hook::review::{LoginPre, Review};
+use crate::public_key::PublicKey;
+use crate::secret::Secret;
+
+/// The account that an attempt means; what a hook made of it is stored only by
+/// [`LoginService::commit`].
+#[derive(Clone)]
+pub(super) struct Resolved {
+    pub account: Account,
+    /// The account as it was stored before, if the resolved one is to replace it.
+    pub replaces: Option<Option<Account>>,
+    /// A hook has vouched for the credential.
+    pub vouched: bool,
+    /// What to compare with the stored hash instead of what the client sent.
+    pub password_instead: Option<Secret>,
+}
+
+impl Resolved {
+    /// Taken as it is.
+    pub fn from_stored(account: Account) -> Self {
+        Self { account, replaces: None, vouched: false, password_instead: None }
+    }
+}
+
+impl LoginService {
+    /// D-05: before any credential is looked at. A denial is a failed login.
+    pub(super) async fn before_credentials(&self, attempt: &Arc<LoginAttempt>) -> Result<(), Refusal> {
+        let decision = self.ports.hooks.login_pre.decide(&mut LoginPre(attempt.clone())).await?;
+        match decision.verdict {
+            Review::Deny(denial) => Err(Refusal::new(RefusalReason::Denied, denial.reason)),
+            Review::Allow | Review::Done => Ok(()),
+        }
+    }
+
+    /// By password, or by the built-in question for it.
+    pub(super) async fn try_password(
+        &self,
+        attempt: &Arc<LoginAttempt>,
+        password: &Secret,
+    ) -> Result<Account, Refusal> {
+        // Whoever asks a directory with an empty password is told that anybody may look around.
+        if password.is_empty() {
+            self.ports.passwords.matches(&self.decoy, password).await?;
+            return Err(Refusal::new(RefusalReason::WrongCredential, "the password is empty"));
+        }
+        let resolved = match self.resolve(attempt, Some(password)).await? {
+            Some(resolved) => resolved,
+            None => {
+                // As long as a wrong password takes.
+                self.ports.passwords.matches(&self.decoy, password).await?;
+                return Err(unknown_user());
+            }
+        };
+        self.prove_password(attempt, &resolved, password).await?;
+        self.commit(resolved).await
+    }
+
+    /// The account's conditions, then the hook and the comparison (steps 11, 14 and 15).
+    pub(super) async fn prove_password(
+        &self,
+        attempt: &Arc<LoginAttempt>,
+        resolved: &Resolved,
+        password: &Secret,
+    ) -> Result<(), Refusal> {
+        checks::account_conditions(&resolved.account, self.ports.clock.now())?;
+        let instead = match self.check_password(attempt, &resolved.account, password).await? {
+            CheckPasswordVerdict::Accept => return Ok(()),
+            CheckPasswordVerdict::Verify(instead) => Some(instead),
+            CheckPasswordVerdict::Deny(denial) => return Err(Refusal::new(RefusalReason::Denied, denial.reason)),
+            CheckPasswordVerdict::Defer if resolved.vouched => return Ok(()),
+            CheckPasswordVerdict::Defer => None,
+        };
+        let compared = instead.as_ref().or(resolved.password_instead.as_ref()).unwrap_or(password);
+        if self.matches(&resolved.account, compared).await? {
+            Ok(())
+        } else {
+            Err(Refusal::new(RefusalReason::WrongCredential, "the password does not match"))
+        }
+    }
+
+    async fn check_password(
+        &self,
+        attempt: &Arc<LoginAttempt>,
+        account: &Account,
+        password: &Secret,
+    ) -> Result<CheckPasswordVerdict, Refusal> {
+        if account.filters.check_password_disabled {
+            return Ok(CheckPasswordVerdict::Defer);
+        }
+        let mut event = CheckPassword { attempt: attempt.clone(), password: password.clone() };
+        Ok(self.ports.hooks.check_password.decide(&mut event).await?.verdict)
+    }
+
+    /// Takes as long for an account without a password. An empty password is no password.
+    pub(super) async fn matches(&self, account: &Account, password: &Secret) -> Result<bool, Refusal> {
+        let hash = account.password.as_ref().unwrap_or(&self.decoy);
+        let matches = self.ports.passwords.matches(hash, password).await?;
+        Ok(matches && account.password.is_some() && !password.is_empty())
+    }
+
+    pub(super) async fn try_key(&self, attempt: &Arc<LoginAttempt>, key: &PublicKey) -> Result<Resolved, Refusal> {
+        let resolved = self.resolve(attempt, None).await?.ok_or_else(unknown_user)?;
+        checks::account_conditions(&resolved.account, self.ports.clock.now())?;
+        if !resolved.account.public_keys.contains(key) {
+            return Err(Refusal::new(RefusalReason::WrongCredential, "the key is not one of the account's"));
+        }
+        Ok(resolved)
+    }
+
+    /// What the hooks make of the attempt, or else what is stored; none: nobody knows the
+    /// user. Pre-login hooks are for the attempts that external authentication does not
+    /// decide (A13-09).
+    pub(super) async fn resolve(
+        &self,
+        attempt: &Arc<LoginAttempt>,
+        presented: Option<&Secret>,
+    ) -> Result<Option<Resolved>, Refusal> {
+        if let Some(resolved) = self.ask_external_auth(attempt, presented).await? {
+            return Ok(Some(resolved));
+        }
+        self.ask_pre_login(attempt).await
+    }
+
+    async fn ask_external_auth(
+        &self,
+        attempt: &Arc<LoginAttempt>,
+        presented: Option<&Secret>,
+    ) -> Result<Option<Resolved>, Refusal> {
+        let hooks = &self.ports.hooks;
+        let attempt = &self.with_answer(attempt, presented);
+        let disabled = attempt.stored.as_ref().is_some_and(|account| account.filters.external_auth_disabled);
+        if hooks.external_auth.is_empty() || disabled || !hooks.external_auth_scope.covers(&attempt.credential) {
+            return Ok(None);
+        }
+        let now = self.ports.clock.now();
+        if let Some(account) = self.cache.hit(attempt, now) {
+            return Ok(Some(Resolved { vouched: true, ..Resolved::from_stored(account) }));
+        }
+        let decision = hooks.external_auth.decide(&mut ExternalAuth(attempt.clone())).await?;
+        let resolved = match decision.verdict {
+            ExternalAuthVerdict::Defer => return Ok(None),
+            ExternalAuthVerdict::Reject(denial) => return Err(Refusal::new(RefusalReason::Denied, denial.reason)),
+            ExternalAuthVerdict::Accept(None) => accept_stored(attempt)?,
+            ExternalAuthVerdict::Accept(Some(draft)) => self.accept_draft(*draft, attempt, presented).await?,
+            ExternalAuthVerdict::VerifyStored(instead) => {
+                let stored = attempt.stored.as_deref().cloned();
+                let account = stored.ok_or_else(|| {
+                    Refusal::new(RefusalReason::UnknownUser, "there is no stored account to verify with")
+                })?;
+                Resolved { password_instead: instead, ..Resolved::from_stored(account) }
+            }
+        };
+        if resolved.vouched {
+            self.cache.remember(attempt, &resolved.account, now);
+        }
+        Ok(Some(resolved))
+    }
+
+    /// The answer to the built-in question for the password: hooks in scope for passwords
+    /// decide as they would for the password method.
+    fn with_answer(&self, attempt: &Arc<LoginAttempt>, answer: Option<&Secret>) -> Arc<LoginAttempt> {
+        if let (Credential::KeyboardInteractive, Some(password)) = (&attempt.credential, answer) {
+            let credential = Credential::Password(password.clone());
+            if self.ports.hooks.external_auth_scope.covers(&credential) {
+                return Arc::new(LoginAttempt { credential, ..(**attempt).clone() });
+            }
+        }
+        attempt.clone()
+    }
+
+    /// A11-20 to A11-25.
+    pub(super) async fn accept_draft(
+        &self,
+        mut draft: AccountDraft,
+        attempt: &LoginAttempt,
+        presented: Option<&Secret>,
+    ) -> Result<Resolved, Refusal> {
+        let presented = match &attempt.credential {
+            Credential::Password(_) => presented,
+            Credential::PublicKey(key) => {
+                draft.add_public_key(key);
+                None
+            }
+            Credential::KeyboardInteractive => None,
+        };
+        let (account, stored) = self.ports.accounts.prepare_from_hook(draft, presented).await?;
+        let vouched = !matches!(attempt.credential, Credential::KeyboardInteractive);
+        Ok(Resolved { account, replaces: Some(stored), vouched, password_instead: None })
+    }
+
+    /// A13: what the hooks change is stored at once, whatever becomes of the login (B3-04).
+    async fn ask_pre_login(&self, attempt: &Arc<LoginAttempt>) -> Result<Option<Resolved>, Refusal> {
+        let stored = attempt.stored.as_deref().cloned();
+        let disabled = stored.as_ref().is_some_and(|account| account.filters.pre_login_disabled);
+        let chain = &self.ports.hooks.pre_login;
+        if chain.is_empty() || disabled {
+            return Ok(stored.map(Resolved::from_stored));
+        }
+        let mut event = PreLogin::new(attempt.clone());
+        if let PreLoginVerdict::Deny(denial) = chain.decide(&mut event).await?.verdict {
+            return Err(Refusal::new(RefusalReason::Denied, denial.reason));
+        }
+        let Some(draft) = event.changed else {
+            return Ok(stored.map(Resolved::from_stored));
+        };
+        let (account, before) = self.ports.accounts.prepare_from_hook(draft, None).await?;
+        let account = self.ports.accounts.commit_from_hook(account, before.as_ref()).await?;
+        Ok(Some(Resolved::from_stored(account)))
+    }
+
+    /// Stores what a hook changed: only now is the credential proved.
+    pub(super) async fn commit(&self, resolved: Resolved) -> Result<Account, Refusal> {
+        match resolved.replaces {
+            None => Ok(resolved.account),
+            Some(stored) => Ok(self.ports.accounts.commit_from_hook(resolved.account, stored.as_ref()).await?),
+        }
+    }
+}
+
+pub(super) fn unknown_user() -> Refusal {
+    Refusal::new(RefusalReason::UnknownUser, "there is no such account")
+}
+
+/// The hook has vouched for a user without saying anything new of the account.
+pub(super) fn accept_stored(attempt: &LoginAttempt) -> Result<Resolved, Refusal> {
+    let Some(mut account) = attempt.stored.as_deref().cloned() else {
+        return Err(Refusal::new(RefusalReason::UnknownUser, "the hook accepted a user that has no account"));
+    };
+    if let Credential::PublicKey(key) = &attempt.credential {
+        account.public_keys.push(key.clone());
+    }
+    let vouched = !matches!(attempt.credential, Credential::KeyboardInteractive);
+    Ok(Resolved { vouched, ..Resolved::from_stored(account) })
+}

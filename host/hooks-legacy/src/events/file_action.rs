@@ -1,0 +1,200 @@
+//! What is asked and told of files (A15, B10).
+
+use serde_json::{Map, Value, json};
+use tidegate_core::files::{ActionStatus, FileAction};
+use tidegate_core::hook::observation::PostAction;
+use tidegate_core::hook::review::{PreAction, Review};
+use tidegate_core::hook::{Denial, HookError};
+
+use super::review::from_response;
+use crate::event::{LegacyEvent, ProgramInput, ProgramOutput, Request, Response};
+use crate::flavour::{Compat, Flavour};
+
+/// The number of the local file system among the older server's.
+const LOCAL: &str = "0";
+
+struct Fields<'a> {
+    action: &'a FileAction,
+    name: String,
+    path: String,
+    target: String,
+    virtual_path: String,
+    virtual_target: String,
+    status: i32,
+}
+
+fn fields(action: &FileAction, flavour: Flavour) -> Fields<'_> {
+    let kind = action.kind.as_str();
+    Fields {
+        name: if action.status.is_none() { format!("pre-{kind}") } else { kind.to_owned() },
+        path: action.storage_path.clone(),
+        target: action.storage_target.clone().unwrap_or_default(),
+        virtual_path: action.path.display().into_owned(),
+        virtual_target: action.target.as_ref().map(|path| path.display().into_owned()).unwrap_or_default(),
+        status: status(action, flavour.compat),
+        action,
+    }
+}
+
+/// J-05, B10-04
+fn status(action: &FileAction, compat: Compat) -> i32 {
+    let old = matches!(compat, Compat::V1_0 | Compat::V2_0);
+    match (&action.status, old) {
+        (None | Some(ActionStatus::Ok), _) => 1,
+        (Some(ActionStatus::Failed(_)), true) => 0,
+        (Some(ActionStatus::Failed(_)), false) | (Some(ActionStatus::QuotaExceeded), true) => 2,
+        (Some(ActionStatus::QuotaExceeded), false) => 3,
+    }
+}
+
+fn input(action: &FileAction, flavour: Flavour) -> ProgramInput {
+    let fields = fields(action, flavour);
+    let ssh_command = action.ssh_command.as_deref().unwrap_or_default();
+    let size = match (action.size.unwrap_or(0), flavour.compat) {
+        // A15-03
+        (0, Compat::Seed) => String::new(),
+        (size, _) => size.to_string(),
+    };
+    let mut input = ProgramInput::default()
+        .with("SFTPGO_ACTION", &fields.name)
+        .with("SFTPGO_ACTION_USERNAME", &action.session.account.username)
+        .with("SFTPGO_ACTION_PATH", &fields.path)
+        .with("SFTPGO_ACTION_TARGET", &fields.target)
+        .with("SFTPGO_ACTION_VIRTUAL_PATH", &fields.virtual_path)
+        .with("SFTPGO_ACTION_VIRTUAL_TARGET", &fields.virtual_target)
+        .with("SFTPGO_ACTION_SSH_CMD", ssh_command)
+        .with("SFTPGO_ACTION_FILE_SIZE", size)
+        .with("SFTPGO_ACTION_ELAPSED", action.elapsed_ms.unwrap_or(0).to_string())
+        .with("SFTPGO_ACTION_FS_PROVIDER", LOCAL)
+        .with("SFTPGO_ACTION_BUCKET", "")
+        .with("SFTPGO_ACTION_ENDPOINT", "")
+        .with("SFTPGO_ACTION_STATUS", fields.status.to_string())
+        .with("SFTPGO_ACTION_PROTOCOL", action.protocol.as_str())
+        .with("SFTPGO_ACTION_IP", action.session.connection.remote.ip().to_string())
+        .with("SFTPGO_ACTION_SESSION_ID", &action.channel)
+        .with("SFTPGO_ACTION_OPEN_FLAGS", action.open_flags.unwrap_or(0).to_string())
+        .with("SFTPGO_ACTION_TIMESTAMP", action.at.to_string())
+        .with("SFTPGO_ACTION_ROLE", action.session.account.role().unwrap_or_default());
+    // J-12
+    if flavour.compat == Compat::Seed {
+        input = input.with("SFTPGO_ACTION_LOCAL_FILE", (action.storage_kind == "local").to_string());
+    }
+    // J-06, A15-02
+    if flavour.compat < Compat::V2_4 {
+        let username = action.session.account.username.clone();
+        input.arguments = vec![fields.name, username, fields.path, fields.target, ssh_command.to_owned()];
+    }
+    input
+}
+
+fn request(action: &FileAction, flavour: Flavour) -> Request {
+    let fields = fields(action, flavour);
+    if flavour.get {
+        return Request::get(query(&fields));
+    }
+    let mut body = Map::new();
+    let mut put = |name: &str, value: Value| {
+        let empty = matches!(&value, Value::String(text) if text.is_empty()) || value == json!(0);
+        // B10-03: empty ones are left out; these three never are.
+        if !empty || ["action", "username", "status"].contains(&name) {
+            body.insert(name.to_owned(), value);
+        }
+    };
+    put("action", json!(fields.name));
+    put("username", json!(action.session.account.username));
+    put("path", json!(fields.path));
+    put("target_path", json!(fields.target));
+    put("virtual_path", json!(fields.virtual_path));
+    put("virtual_target_path", json!(fields.virtual_target));
+    put("ssh_cmd", json!(action.ssh_command.as_deref().unwrap_or_default()));
+    put("file_size", json!(action.size.unwrap_or(0)));
+    put("elapsed", json!(action.elapsed_ms.unwrap_or(0)));
+    put("fs_provider", json!(0));
+    put("status", json!(fields.status));
+    put("protocol", json!(action.protocol.as_str()));
+    put("ip", json!(action.session.connection.remote.ip().to_string()));
+    put("session_id", json!(action.channel));
+    put("open_flags", json!(action.open_flags.unwrap_or(0)));
+    put("role", json!(action.session.account.role().unwrap_or_default()));
+    put("timestamp", json!(action.at));
+    Request::post(Vec::new(), &body)
+}
+
+/// A15-06
+fn query(fields: &Fields<'_>) -> Vec<(&'static str, String)> {
+    let action = fields.action;
+    let mut query = vec![
+        ("action", fields.name.clone()),
+        ("username", action.session.account.username.clone()),
+        ("path", fields.path.clone()),
+        ("local_file", (action.storage_kind == "local").to_string()),
+    ];
+    if !fields.target.is_empty() {
+        query.push(("target_path", fields.target.clone()));
+    }
+    if let Some(command) = &action.ssh_command {
+        query.push(("ssh_cmd", command.clone()));
+    }
+    if let Some(size) = action.size.filter(|size| *size > 0) {
+        query.push(("file_size", size.to_string()));
+    }
+    query
+}
+
+impl LegacyEvent for PreAction {
+    fn input(&self, flavour: Flavour) -> ProgramInput {
+        input(&self.0, flavour)
+    }
+
+    fn read_output(&self, output: &ProgramOutput, flavour: Flavour) -> Result<Review, HookError> {
+        let deletes = self.0.kind.as_str() == "delete";
+        let old_delete = deletes && matches!(flavour.compat, Compat::V1_0 | Compat::V2_0 | Compat::V2_4);
+        Ok(match (output.objection(), old_delete) {
+            // J-04: it has deleted the file itself, or it wants nothing of it.
+            (None, true) => Review::Done,
+            (Some(_), true) | (None, false) => Review::Allow,
+            (Some(reason), false) => Review::Deny(Denial::new(reason)),
+        })
+    }
+
+    fn request(&self, flavour: Flavour) -> Request {
+        request(&self.0, flavour)
+    }
+
+    fn read_response(&self, response: &Response, flavour: Flavour) -> Result<Review, HookError> {
+        let deletes = self.0.kind.as_str() == "delete";
+        if deletes && matches!(flavour.compat, Compat::V1_0 | Compat::V2_0 | Compat::V2_4) {
+            return Ok(if response.status == 200 { Review::Done } else { Review::Allow });
+        }
+        from_response(response)
+    }
+}
+
+impl LegacyEvent for PostAction {
+    const RETRIED: bool = true;
+
+    /// A15-01: the first era told only of what succeeded.
+    fn is_for(&self, flavour: Flavour) -> bool {
+        flavour.compat > Compat::Seed || self.0.status == Some(ActionStatus::Ok)
+    }
+
+    fn unheard() -> Option<()> {
+        Some(())
+    }
+
+    fn input(&self, flavour: Flavour) -> ProgramInput {
+        input(&self.0, flavour)
+    }
+
+    fn read_output(&self, output: &ProgramOutput, _: Flavour) -> Result<(), HookError> {
+        output.answer().map(drop)
+    }
+
+    fn request(&self, flavour: Flavour) -> Request {
+        request(&self.0, flavour)
+    }
+
+    fn read_response(&self, response: &Response, _: Flavour) -> Result<(), HookError> {
+        response.answer().map(drop)
+    }
+}

@@ -1,0 +1,93 @@
+//! What is told of the web side's credentials, and of the server's start.
+
+use tidegate_core::hook::HookError;
+use tidegate_core::hook::observation::{CredentialChanged, OneClickLoginPost, Startup};
+
+use super::review::{Named, body, input, named};
+use crate::event::{LegacyEvent, ProgramInput, ProgramOutput, Request, Response};
+use crate::flavour::Flavour;
+
+/// D-07. The key itself is never passed.
+fn credential(event: &CredentialChanged) -> Vec<Named> {
+    let flag = |flag: bool| u8::from(flag).to_string();
+    vec![
+        named("SFTPGO_CREDENTIAL_NAME", Some("keyname"), &event.name),
+        named("SFTPGO_CREDENTIAL_IS_LOGIN_URL", Some("is_login_url"), flag(event.is_login_url)),
+        named("SFTPGO_CREDENTIAL_MODIFYING", Some("modifying"), flag(event.modifying)),
+        named("", Some("key"), ""),
+        named("SFTPGO_CREDENTIAL_EXPIRY_TIMESTAMP", Some("expiry_timestamp"), event.expires_at.to_string()),
+        named("SFTPGO_CREDENTIAL_MAX_USES", Some("max_uses"), event.max_uses.to_string()),
+        named("SFTPGO_CREDENTIAL_ALLOW", Some("allow"), event.allow.join("|")),
+        named("SFTPGO_CREDENTIAL_DENY", Some("deny"), event.deny.join("|")),
+        named("SFTPGO_CREDENTIAL_IPS", Some("ips"), event.ips.join("|")),
+        named("SFTPGO_CREDENTIAL_NOTIFY", Some("login_keys_notify_on_creation"), event.notify.to_string()),
+        named("SFTPGO_CREDENTIAL_USERNAME", Some("username"), &event.username),
+    ]
+}
+
+impl LegacyEvent for CredentialChanged {
+    const RETRIED: bool = true;
+
+    fn input(&self, flavour: Flavour) -> ProgramInput {
+        input(credential(self), flavour.dialect)
+    }
+
+    fn read_output(&self, output: &ProgramOutput, _: Flavour) -> Result<(), HookError> {
+        output.answer().map(drop)
+    }
+
+    fn request(&self, flavour: Flavour) -> Request {
+        body(credential(self), flavour.dialect)
+    }
+
+    fn read_response(&self, response: &Response, _: Flavour) -> Result<(), HookError> {
+        response.answer().map(drop)
+    }
+}
+
+/// D-11. The secret that the panel passes here has no counterpart.
+fn one_click(event: &OneClickLoginPost) -> Vec<Named> {
+    vec![
+        named("SFTPGO_LOGIN_TOKEN", Some("token"), &event.token),
+        named("SFTPGO_LOGIN_USERNAME", Some("username"), &event.username),
+        named("", Some("passwd"), ""),
+        named("SFTPGO_LOGIN_NAME", Some("name"), &event.name),
+    ]
+}
+
+impl LegacyEvent for OneClickLoginPost {
+    fn input(&self, flavour: Flavour) -> ProgramInput {
+        input(one_click(self), flavour.dialect)
+    }
+
+    fn read_output(&self, output: &ProgramOutput, _: Flavour) -> Result<(), HookError> {
+        output.answer().map(drop)
+    }
+
+    fn request(&self, flavour: Flavour) -> Request {
+        body(one_click(self), flavour.dialect)
+    }
+
+    fn read_response(&self, response: &Response, _: Flavour) -> Result<(), HookError> {
+        response.answer().map(drop)
+    }
+}
+
+impl LegacyEvent for Startup {
+    fn input(&self, _: Flavour) -> ProgramInput {
+        ProgramInput::default()
+    }
+
+    fn read_output(&self, output: &ProgramOutput, _: Flavour) -> Result<(), HookError> {
+        output.answer().map(drop)
+    }
+
+    /// B7-03
+    fn request(&self, _: Flavour) -> Request {
+        Request::get(Vec::new())
+    }
+
+    fn read_response(&self, response: &Response, _: Flavour) -> Result<(), HookError> {
+        response.answer().map(drop)
+    }
+}

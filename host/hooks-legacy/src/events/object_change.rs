@@ -1,0 +1,115 @@
+//! What is told of changes to accounts and other objects (A15-20, B11).
+
+use serde_json::{Map, Value, json};
+use tidegate_core::account::compact_json;
+use tidegate_core::hook::HookError;
+use tidegate_core::hook::observation::ObjectChange;
+
+use crate::event::{LegacyEvent, ProgramInput, ProgramOutput, Request, Response};
+use crate::flavour::{Compat, Flavour};
+
+/// Who acts when nobody is named.
+const SYSTEM: &str = "__system__";
+
+fn text(object: &Map<String, Value>, name: &str) -> String {
+    match object.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+        None => String::new(),
+    }
+}
+
+/// J-13: one variable a field.
+const FIELDS: [(&str, &str); 14] = [
+    ("SFTPGO_USER_USERNAME", "username"),
+    ("SFTPGO_USER_ID", "id"),
+    ("SFTPGO_USER_STATUS", "status"),
+    ("SFTPGO_USER_EXPIRATION_DATE", "expiration_date"),
+    ("SFTPGO_USER_HOME_DIR", "home_dir"),
+    ("SFTPGO_USER_UID", "uid"),
+    ("SFTPGO_USER_GID", "gid"),
+    ("SFTPGO_USER_QUOTA_FILES", "quota_files"),
+    ("SFTPGO_USER_QUOTA_SIZE", "quota_size"),
+    ("SFTPGO_USER_UPLOAD_BANDWIDTH", "upload_bandwidth"),
+    ("SFTPGO_USER_DOWNLOAD_BANDWIDTH", "download_bandwidth"),
+    ("SFTPGO_USER_MAX_SESSIONS", "max_sessions"),
+    ("SFTPGO_USER_FS_PROVIDER", "filesystem"),
+    ("SFTPGO_USER_PASSWORD", "password"),
+];
+/// A15-21: what follows the action.
+const ARGUMENTS: [&str; 7] = ["username", "id", "status", "expiration_date", "home_dir", "uid", "gid"];
+
+fn field(object: &Map<String, Value>, name: &str) -> String {
+    match name {
+        "filesystem" => {
+            let provider = object.get("filesystem").and_then(|filesystem| filesystem.get("provider"));
+            provider.map_or_else(|| "0".to_owned(), Value::to_string)
+        }
+        "password" => String::new(),
+        name => text(object, name),
+    }
+}
+
+impl LegacyEvent for ObjectChange {
+    const RETRIED: bool = true;
+
+    /// The first eras told of users only.
+    fn is_for(&self, flavour: Flavour) -> bool {
+        flavour.compat >= Compat::V2_4 || self.kind == "user"
+    }
+
+    fn unheard() -> Option<()> {
+        Some(())
+    }
+
+    fn input(&self, flavour: Flavour) -> ProgramInput {
+        let action = self.change.as_str();
+        match flavour.compat {
+            Compat::Seed | Compat::V1_0 => {
+                let mut input = ProgramInput::default().with("SFTPGO_USER_ACTION", action);
+                for (variable, name) in FIELDS {
+                    input = input.with(variable, field(&self.object, name));
+                }
+                let fields = ARGUMENTS.iter().map(|name| field(&self.object, name));
+                input.arguments = std::iter::once(action.to_owned()).chain(fields).collect();
+                input
+            }
+            Compat::V2_0 => ProgramInput::default()
+                .with("SFTPGO_USER_ACTION", action)
+                .with("SFTPGO_USER", compact_json(&self.object)),
+            // B11-02. B11-03: the variable is in milliseconds.
+            Compat::V2_4 | Compat::Current => ProgramInput::default()
+                .with("SFTPGO_PROVIDER_ACTION", action)
+                .with("SFTPGO_PROVIDER_OBJECT_TYPE", self.kind)
+                .with("SFTPGO_PROVIDER_OBJECT_NAME", &self.name)
+                .with("SFTPGO_PROVIDER_USERNAME", self.actor.as_deref().unwrap_or(SYSTEM))
+                .with("SFTPGO_PROVIDER_IP", self.actor_address.map(|ip| ip.to_string()).unwrap_or_default())
+                .with("SFTPGO_PROVIDER_ROLE", "")
+                .with("SFTPGO_PROVIDER_TIMESTAMP", (self.at / 1_000_000).to_string())
+                .with("SFTPGO_PROVIDER_OBJECT", compact_json(&self.object)),
+        }
+    }
+
+    fn read_output(&self, output: &ProgramOutput, _: Flavour) -> Result<(), HookError> {
+        output.answer().map(drop)
+    }
+
+    /// A15-23, B11-02
+    fn request(&self, flavour: Flavour) -> Request {
+        let mut query = vec![("action", self.change.as_str().to_owned())];
+        if flavour.compat >= Compat::V2_4 {
+            query.extend([
+                ("username", self.actor.clone().unwrap_or_else(|| SYSTEM.to_owned())),
+                ("ip", self.actor_address.map(|ip| ip.to_string()).unwrap_or_default()),
+                ("object_type", self.kind.to_owned()),
+                ("object_name", self.name.clone()),
+                ("timestamp", json!(self.at).to_string()),
+            ]);
+        }
+        Request::post(query, &self.object)
+    }
+
+    fn read_response(&self, response: &Response, _: Flavour) -> Result<(), HookError> {
+        response.answer().map(drop)
+    }
+}

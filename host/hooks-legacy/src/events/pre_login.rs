@@ -1,0 +1,63 @@
+//! A13: what should the account be?
+
+use serde_json::{Map, Value};
+use tidegate_core::account::{AccountDraft, Audience, compact_json, unknown_account};
+use tidegate_core::hook::HookError;
+use tidegate_core::hook::pre_login::{PreLogin, PreLoginVerdict};
+
+use crate::event::{LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, Response};
+use crate::flavour::Flavour;
+
+/// With the hash of the password; `id` 0 says that there is no such account.
+fn document(event: &PreLogin) -> Map<String, Value> {
+    match &event.account {
+        Some(account) => account.to_document(Audience::Trusted),
+        None => unknown_account(&event.attempt.username),
+    }
+}
+
+fn ip(event: &PreLogin) -> String {
+    event.attempt.connection.remote.ip().to_string()
+}
+
+fn method(event: &PreLogin) -> String {
+    event.attempt.credential.method().as_str().to_owned()
+}
+
+/// A13-05: only the fields that are given change.
+fn verdict(event: &PreLogin, answer: &[u8]) -> Result<PreLoginVerdict, HookError> {
+    let base = event.account.as_deref().map(AccountDraft::of).unwrap_or_default();
+    Ok(match super::account(answer, base)? {
+        None => PreLoginVerdict::Unchanged,
+        Some(draft) => PreLoginVerdict::Replace(Box::new(draft)),
+    })
+}
+
+impl LegacyEvent for PreLogin {
+    /// A13-02
+    fn input(&self, _: Flavour) -> ProgramInput {
+        ProgramInput::default()
+            .with_secret("SFTPGO_LOGIND_USER", compact_json(&document(self)))
+            .with("SFTPGO_LOGIND_METHOD", method(self))
+            .with("SFTPGO_LOGIND_IP", ip(self))
+            .with("SFTPGO_LOGIND_PROTOCOL", PROTOCOL)
+    }
+
+    fn read_output(&self, output: &ProgramOutput, _: Flavour) -> Result<PreLoginVerdict, HookError> {
+        verdict(self, output.answer()?)
+    }
+
+    /// A13-04
+    fn request(&self, _: Flavour) -> Request {
+        let query = vec![("login_method", method(self)), ("ip", ip(self)), ("protocol", PROTOCOL.to_owned())];
+        Request::post(query, &document(self))
+    }
+
+    fn read_response(&self, response: &Response, _: Flavour) -> Result<PreLoginVerdict, HookError> {
+        match response.status {
+            204 => Ok(PreLoginVerdict::Unchanged),
+            // B3-06: an empty body is as good as 204.
+            _ => verdict(self, response.answer()?),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What is told of logins, sessions and connections.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use tidegate_core::account::{Audience, compact_json, unknown_account};
+use tidegate_core::hook::HookError;
+use tidegate_core::hook::observation::{Disconnect, PostLogin, SessionDestroy};
+
+use super::review::{Named, body, input, named, secret};
+use crate::event::{LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, Response};
+use crate::flavour::{Compat, Flavour};
+
+/// The panel's scripts see what its session files hold (seed 003).
+fn session_destroy(event: &SessionDestroy) -> Vec<Named> {
+    let session = &event.session;
+    let encoded = session.password.as_ref().map(|password| STANDARD.encode(password.expose())).unwrap_or_default();
+    vec![
+        named("SFTPGO_SESSION_USERNAME", Some("username"), &session.account.username),
+        secret("", Some("passwd"), encoded),
+        named("SFTPGO_SESSION_ID", Some("key"), session.id.as_str()),
+        named("", Some("host"), session.connection.local.ip().to_string()),
+        named("SFTPGO_SESSION_IP", Some("ip"), session.connection.remote.ip().to_string()),
+        named("", Some("file"), ""),
+        named("", Some("home_memory"), "0"),
+        named("", Some("selected_domain"), ""),
+        named("SFTPGO_SESSION_METHOD", None, session.method.as_str()),
+        named("SFTPGO_SESSION_PROTOCOL", None, PROTOCOL),
+        named("SFTPGO_SESSION_ORIGIN", None, "ssh"),
+        named("SFTPGO_SESSION_REASON", None, event.reason.as_str()),
+        named("SFTPGO_SESSION_DURATION", None, event.duration.as_millis().to_string()),
+        named("SFTPGO_SESSION_BYTES_RECEIVED", None, session.traffic.received().to_string()),
+        named("SFTPGO_SESSION_BYTES_SENT", None, session.traffic.sent().to_string()),
+    ]
+}
+
+impl LegacyEvent for SessionDestroy {
+    const RETRIED: bool = true;
+
+    fn input(&self, flavour: Flavour) -> ProgramInput {
+        input(session_destroy(self), flavour.dialect)
+    }
+
+    fn read_output(&self, output: &ProgramOutput, _: Flavour) -> Result<(), HookError> {
+        output.answer().map(drop)
+    }
+
+    fn request(&self, flavour: Flavour) -> Request {
+        body(session_destroy(self), flavour.dialect)
+    }
+
+    fn read_response(&self, response: &Response, _: Flavour) -> Result<(), HookError> {
+        response.answer().map(drop)
+    }
+}
+
+/// A14-08: without secrets, under the name that the client typed.
+fn user(event: &PostLogin) -> Map<String, Value> {
+    let typed = event.attempt.as_ref().map_or("", |attempt| attempt.username.as_str());
+    let stored = event.attempt.as_ref().and_then(|attempt| attempt.stored.as_deref());
+    let account = event.outcome.as_ref().map(|session| &*session.account).ok().or(stored);
+    let mut user = match account {
+        Some(account) => account.to_document(Audience::Redacted),
+        None => unknown_account(typed),
+    };
+    user.insert("username".to_owned(), json!(typed));
+    user
+}
+
+/// A14-03, J-07
+fn login_method(event: &PostLogin, flavour: Flavour) -> &'static str {
+    match &event.attempt {
+        Some(attempt) => attempt.method().as_str(),
+        None if flavour.compat == Compat::Current => "no_auth_tried",
+        None => "no_auth_tryed",
+    }
+}
+
+fn status(event: &PostLogin) -> &'static str {
+    if event.outcome.is_ok() { "1" } else { "0" }
+}
+
+impl LegacyEvent for PostLogin {
+    const RETRIED: bool = true;
+
+    fn input(&self, flavour: Flavour) -> ProgramInput {
+        ProgramInput::default()
+            .with("SFTPGO_LOGIND_USER", compact_json(&user(self)))
+            .with("SFTPGO_LOGIND_IP", self.connection.remote.ip().to_string())
+            .with("SFTPGO_LOGIND_METHOD", login_method(self, flavour))
+            .with("SFTPGO_LOGIND_STATUS", status(self))
+            .with("SFTPGO_LOGIND_PROTOCOL", PROTOCOL)
+    }
+
+    fn read_output(&self, output: &ProgramOutput, _: Flavour) -> Result<(), HookError> {
+        output.answer().map(drop)
+    }
+
+    /// A14-05
+    fn request(&self, flavour: Flavour) -> Request {
+        let query = vec![
+            ("login_method", login_method(self, flavour).to_owned()),
+            ("ip", self.connection.remote.ip().to_string()),
+            ("protocol", PROTOCOL.to_owned()),
+            ("status", status(self).to_owned()),
+        ];
+        Request::post(query, &user(self))
+    }
+
+    fn read_response(&self, response: &Response, _: Flavour) -> Result<(), HookError> {
+        response.answer().map(drop)
+    }
+}
+
+fn connection(event: &Disconnect) -> [String; 4] {
+    let username = event.session.as_ref().map(|session| session.account.username.clone()).unwrap_or_default();
+    let duration = event.duration.as_millis().to_string();
+    [event.connection.remote.ip().to_string(), event.protocol.to_owned(), username, duration]
+}
+
+impl LegacyEvent for Disconnect {
+    const RETRIED: bool = true;
+
+    /// B7-02
+    fn input(&self, _: Flavour) -> ProgramInput {
+        let [ip, protocol, username, duration] = connection(self);
+        ProgramInput::default()
+            .with("SFTPGO_CONNECTION_IP", ip)
+            .with("SFTPGO_CONNECTION_PROTOCOL", protocol)
+            .with("SFTPGO_CONNECTION_USERNAME", username)
+            .with("SFTPGO_CONNECTION_DURATION", duration)
+    }
+
+    fn read_output(&self, output: &ProgramOutput, _: Flavour) -> Result<(), HookError> {
+        output.answer().map(drop)
+    }
+
+    fn request(&self, _: Flavour) -> Request {
+        let [ip, protocol, username, duration] = connection(self);
+        Request::get(vec![
+            ("ip", ip),
+            ("protocol", protocol),
+            ("username", username),
+            ("connection_duration", duration),
+        ])
+    }
+
+    fn read_response(&self, response: &Response, _: Flavour) -> Result<(), HookError> {
+        response.answer().map(drop)
+    }
+}

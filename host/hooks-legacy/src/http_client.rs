@@ -1,0 +1,119 @@
+//! The HTTP client that all hooks share, from the section `http` (B0-08, B0-09).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, ClientBuilder, Identity};
+
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+const IDLE_CONNECTIONS: usize = 64;
+
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// Of one request.
+    pub timeout: Duration,
+    /// Between tries of a notification.
+    pub retry_wait_min: Duration,
+    pub retry_wait_max: Duration,
+    /// Tries after the first.
+    pub retry_max: u32,
+    /// Files in PEM, beside the system's authorities.
+    pub ca_certificates: Vec<PathBuf>,
+    /// The client's own: files of a certificate and its key, in PEM.
+    pub certificates: Vec<(PathBuf, PathBuf)>,
+    pub skip_tls_verify: bool,
+    pub headers: Vec<UrlHeader>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(20),
+            retry_wait_min: Duration::from_secs(2),
+            retry_wait_max: Duration::from_secs(30),
+            retry_max: 3,
+            ca_certificates: Vec::new(),
+            certificates: Vec::new(),
+            skip_tls_verify: false,
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// A header for requests whose URL begins with `url`; an empty one means all.
+#[derive(Debug, Clone)]
+pub struct UrlHeader {
+    pub name: HeaderName,
+    pub value: HeaderValue,
+    pub url: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum HttpClientError {
+    #[error("the file {path} cannot be used: {problem}", path = path.display())]
+    File { path: PathBuf, problem: String },
+    #[error("the HTTP client could not be made: {0}")]
+    Client(String),
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct HttpClients {
+    pub(crate) settings: Arc<HttpSettings>,
+    /// For `http`: a machine without certificates could not even make the other.
+    plain: Client,
+    secure: Option<Client>,
+}
+
+impl HttpClients {
+    /// `secure`: whether any URL is `https`.
+    pub fn new(settings: HttpSettings, secure: bool) -> Result<Self, HttpClientError> {
+        let none = std::iter::empty::<Certificate>();
+        let plain = built(builder(&settings).tls_certs_only(none))?;
+        let secure = if secure { Some(built(with_certificates(builder(&settings), &settings)?)?) } else { None };
+        Ok(Self { settings: Arc::new(settings), plain, secure })
+    }
+
+    pub(crate) fn for_scheme(&self, scheme: &str) -> &Client {
+        match &self.secure {
+            Some(secure) if scheme == "https" => secure,
+            _ => &self.plain,
+        }
+    }
+}
+
+fn builder(settings: &HttpSettings) -> ClientBuilder {
+    Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT_TIME)
+        .timeout(settings.timeout)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .tcp_nodelay(true)
+        .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")))
+}
+
+fn with_certificates(mut builder: ClientBuilder, settings: &HttpSettings) -> Result<ClientBuilder, HttpClientError> {
+    let file = |path: &PathBuf, problem: String| HttpClientError::File { path: path.clone(), problem };
+    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| file(path, error.to_string()));
+    for path in &settings.ca_certificates {
+        let bundle = Certificate::from_pem_bundle(&read(path)?).map_err(|error| file(path, error.to_string()))?;
+        builder = builder.tls_certs_merge(bundle);
+    }
+    // One identity is all that a connection can show.
+    if let Some((certificate, key)) = settings.certificates.first() {
+        let pem = [read(key)?, b"\n".to_vec(), read(certificate)?].concat();
+        let identity = Identity::from_pem(&pem).map_err(|error| file(certificate, error.to_string()))?;
+        builder = builder.identity(identity);
+    }
+    Ok(if settings.skip_tls_verify { builder.tls_danger_accept_invalid_certs(true) } else { builder })
+}
+
+fn built(builder: ClientBuilder) -> Result<Client, HttpClientError> {
+    builder.build().map_err(|error| HttpClientError::Client(error.to_string()))
+}

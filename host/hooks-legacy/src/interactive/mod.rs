@@ -1,0 +1,148 @@
+//! Keyboard-interactive hooks of the older server (A12, B4): rounds of JSON, either as lines
+//! of a program or as answers of a web server.
+
+mod over_http;
+mod program;
+
+use serde_json::Value;
+use tidegate_core::hook::keyboard_interactive::{
+    Conversation, ConversationError, KeyboardInteractive, KeyboardInteractiveVerdict, Prompt, Round,
+};
+use tidegate_core::hook::{Denial, HookError};
+use tidegate_core::secret::Secret;
+
+/// What a hook is told when the server has compared the answer itself (B4-04).
+const VERIFIED: &str = "OK";
+
+/// One message of the hook.
+#[derive(Debug, PartialEq, Eq)]
+struct Message {
+    round: Round,
+    check: Option<Check>,
+    /// 0: the conversation goes on.
+    result: i64,
+}
+
+/// What the server compares the answer with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Check {
+    Password,
+    OneTimeCode,
+}
+
+/// How a round went on.
+enum Next {
+    Answers(Vec<Secret>),
+    Verdict(KeyboardInteractiveVerdict),
+}
+
+/// A12-02, B4-04
+fn message(text: &str) -> Result<Message, HookError> {
+    let bad = |problem: String| HookError::BadOutput(problem);
+    let value: Value = serde_json::from_str(text).map_err(|error| bad(format!("not valid JSON: {error}")))?;
+    let fields = value.as_object().ok_or_else(|| bad("each message must be a JSON object".to_owned()))?;
+    let field = |name: &str| {
+        let exact = fields.get(name);
+        let any_case = || fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        exact.or_else(any_case).filter(|value| !value.is_null())
+    };
+    let integer = |name: &str| match field(name) {
+        None => Ok(0),
+        Some(value) => value.as_i64().ok_or_else(|| bad(format!("\"{name}\" must be an integer"))),
+    };
+    let list = |name: &str| match field(name) {
+        None => Ok(&[][..]),
+        Some(Value::Array(items)) => Ok(items.as_slice()),
+        Some(_) => Err(bad(format!("\"{name}\" must be a list"))),
+    };
+    let result = integer("auth_result")?;
+    let check = match integer("check_password")? {
+        0 => None,
+        1 => Some(Check::Password),
+        2 => Some(Check::OneTimeCode),
+        other => return Err(bad(format!("\"check_password\" must be 0, 1 or 2, not {other}"))),
+    };
+    let (questions, echos) = (list("questions")?, list("echos")?);
+    let instruction = match field("instruction") {
+        None => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(_) => return Err(bad("\"instruction\" must be a string".to_owned())),
+    };
+    if result == 0 && (questions.is_empty() || questions.len() != echos.len()) {
+        let counts = format!("{} questions and {} echos", questions.len(), echos.len());
+        return Err(bad(format!("a round needs questions, and as many echos: it has {counts}")));
+    }
+    if result == 0 && check.is_some() && questions.len() != 1 {
+        return Err(bad("\"check_password\" needs exactly one question".to_owned()));
+    }
+    let prompts = questions.iter().zip(echos).map(|(question, echo)| {
+        let text = question.as_str().ok_or_else(|| bad("questions must be strings".to_owned()))?;
+        let echo = echo.as_bool().ok_or_else(|| bad("echos must be true or false".to_owned()))?;
+        Ok(Prompt { text: text.to_owned(), echo })
+    });
+    Ok(Message { round: Round { instruction, prompts: prompts.collect::<Result<_, HookError>>()? }, check, result })
+}
+
+/// Carries one message out: the answers for the hook, or the end.
+async fn carry_out(message: Message, conversation: &dyn Conversation) -> Result<Next, HookError> {
+    match message.result {
+        0 => {}
+        1 => return Ok(Next::Verdict(KeyboardInteractiveVerdict::Accept(None))),
+        other => return Ok(rejected(&format!("the hook ended the conversation with {other}"))),
+    }
+    let answers = match conversation.ask(message.round).await {
+        Ok(answers) => answers,
+        Err(ConversationError::Closed) => return Ok(rejected("the user did not answer")),
+        Err(error) => return Err(HookError::Limit(error.to_string())),
+    };
+    // An answer is one line of the hook's input; a second line would answer the next question.
+    if answers.iter().any(|answer| answer.expose().contains(['\n', '\r', '\0'])) {
+        return Ok(rejected("an answer holds a line break"));
+    }
+    let (Some(check), Some(answer)) = (message.check, answers.first()) else {
+        return Ok(Next::Answers(answers));
+    };
+    let verified = match check {
+        Check::Password => conversation.verify_password(answer).await,
+        Check::OneTimeCode => conversation.verify_one_time_code(answer).await,
+    };
+    Ok(if verified { Next::Answers(vec![Secret::new(VERIFIED)]) } else { rejected("the answer is wrong") })
+}
+
+fn rejected(reason: &str) -> Next {
+    Next::Verdict(KeyboardInteractiveVerdict::Reject(Denial::new(reason)))
+}
+
+/// The hash that these hooks have always been given (A12-01).
+fn stored_hash(event: &KeyboardInteractive) -> String {
+    let password = event.account.as_ref().and_then(|account| account.password.as_ref());
+    password.map(|hash| hash.expose().to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_checked() {
+        // A12-02, A12-05, B4-04
+        let check = |text: &str, expected: Result<(usize, i64), &str>| match (message(text), expected) {
+            (Ok(message), Ok(counts)) => assert_eq!((message.round.prompts.len(), message.result), counts, "{text}"),
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{text}: {error}"),
+            (outcome, _) => panic!("{text}: {outcome:?}"),
+        };
+        check(r#"{"questions":["a","b"],"echos":[true,false]}"#, Ok((2, 0)));
+        check(r#"{"Questions":["a"],"ECHOS":[true],"check_password":1}"#, Ok((1, 0)));
+        check(r#"{"auth_result":1}"#, Ok((0, 1)));
+        check(r#"{"auth_result":-1,"questions":[]}"#, Ok((0, -1)));
+        check(r#"{"questions":["a"],"echos":[]}"#, Err("1 questions and 0 echos"));
+        check(r#"{"questions":[],"echos":[]}"#, Err("a round needs questions"));
+        check(r#"{"instruction":"x"}"#, Err("a round needs questions"));
+        check(r#"{"questions":["a","b"],"echos":[true,true],"check_password":1}"#, Err("exactly one"));
+        check(r#"{"questions":["a"],"echos":[1]}"#, Err("true or false"));
+        check(r#"{"questions":["a"],"echos":[true],"check_password":3}"#, Err("0, 1 or 2"));
+        check(r#"{"auth_result":"1"}"#, Err("integer"));
+        check("hello", Err("not valid JSON"));
+        check("[]", Err("JSON object"));
+    }
+}

@@ -1,0 +1,176 @@
+//! A program that converses over its standard input and output, a line at a time.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use async_trait::async_trait;
+use subprocess::{Exec, ExecExt as _, Job, Redirection};
+use tidegate_core::hook::keyboard_interactive::{KeyboardInteractive, KeyboardInteractiveVerdict};
+use tidegate_core::hook::{Call, Hook, HookDescription, HookError, HookKind};
+use tidegate_core::secret::Secret;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::pipe;
+use tokio::task::JoinHandle;
+
+use super::{Next, carry_out, message, stored_hash};
+use crate::event::ProgramInput;
+use crate::process;
+use crate::program::{ProgramHook, checked, shown};
+use crate::stderr_log;
+
+/// Longest line of a program (A12-05).
+const MAX_LINE: u64 = 64 << 10;
+const MAX_STDERR: u64 = 64 << 10;
+
+/// A program that is running; killed with its group when dropped.
+struct Running {
+    job: Option<Job>,
+    input: pipe::Sender,
+    output: BufReader<pipe::Receiver>,
+    errors: Option<JoinHandle<Vec<u8>>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(job) = self.job.take() {
+            // Killing and waiting for the end take a moment, and nobody has to wait for them.
+            std::thread::spawn(move || process::kill_group(&job));
+        }
+    }
+}
+
+impl Running {
+    /// What the program printed to standard error; ends the program.
+    async fn end(mut self) -> Vec<u8> {
+        let errors = self.errors.take();
+        drop(self);
+        match errors {
+            Some(errors) => errors.await.unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+
+    async fn line(&mut self) -> Result<Option<String>, HookError> {
+        let mut line = Vec::new();
+        let read = (&mut self.output).take(MAX_LINE + 1).read_until(b'\n', &mut line).await;
+        read.map_err(|error| HookError::Unavailable(error.to_string()))?;
+        if u64::try_from(line.len()).is_ok_and(|length| length > MAX_LINE) {
+            return Err(HookError::Limit(format!("it printed a line of more than {MAX_LINE} bytes")));
+        }
+        Ok((!line.is_empty()).then(|| String::from_utf8_lossy(&line).into_owned()))
+    }
+
+    async fn answer(&mut self, answers: &[Secret]) -> Result<(), HookError> {
+        let mut lines = String::new();
+        for answer in answers {
+            lines.push_str(answer.expose());
+            lines.push('\n');
+        }
+        let lines = Secret::new(lines);
+        let written = self.input.write_all(lines.expose().as_bytes()).await;
+        written.map_err(|error| HookError::Failed(format!("it does not read its input: {error}")))
+    }
+}
+
+fn start(hook: &ProgramHook, input: &ProgramInput) -> Exec {
+    let settings = hook.settings();
+    let mut exec = Exec::cmd(hook.path())
+        .args(settings.args.clone())
+        .stdin(Redirection::Pipe)
+        .stdout(Redirection::Pipe)
+        .stderr(Redirection::Pipe)
+        .setpgid();
+    if !settings.environment.inherited {
+        exec = exec.env_clear();
+    }
+    let variables = hook.variables(input).into_iter();
+    exec.env_extend(variables.map(|(name, value)| (OsString::from(name), OsString::from(value))))
+}
+
+fn running(mut job: Job) -> Result<Running, HookError> {
+    let lost = || HookError::Unavailable("its pipes could not be made".to_owned());
+    let (stdin, stdout, stderr) = (job.stdin.take(), job.stdout.take(), job.stderr.take());
+    let receiver = |file: Option<File>| {
+        let file = file.ok_or_else(lost)?;
+        pipe::Receiver::from_owned_fd(OwnedFd::from(file)).map_err(|error| HookError::Unavailable(error.to_string()))
+    };
+    let pipes = (|| {
+        let input = stdin.ok_or_else(lost)?;
+        let input = pipe::Sender::from_owned_fd(OwnedFd::from(input))
+            .map_err(|error| HookError::Unavailable(error.to_string()))?;
+        Ok((input, receiver(stdout)?, receiver(stderr)?))
+    })();
+    let (input, output, errors) = match pipes {
+        Ok(pipes) => pipes,
+        Err(error) => {
+            std::thread::spawn(move || process::kill_group(&job));
+            return Err(error);
+        }
+    };
+    let errors = tokio::spawn(async move {
+        let mut text = Vec::new();
+        let mut limited = errors.take(MAX_STDERR);
+        // Whatever came before an error is still worth a line in the log.
+        let _ = limited.read_to_end(&mut text).await;
+        text
+    });
+    Ok(Running { job: Some(job), input, output: BufReader::new(output), errors: Some(errors) })
+}
+
+#[async_trait]
+impl Hook<KeyboardInteractive> for ProgramHook {
+    fn name(&self) -> &str {
+        Hook::<tidegate_core::hook::external_auth::ExternalAuth>::name(self)
+    }
+
+    fn adapter(&self) -> &'static str {
+        "program"
+    }
+
+    fn description(&self) -> HookDescription {
+        self.describe()
+    }
+
+    /// A12-08: nobody is asked about a user that does not exist.
+    async fn call(&self, call: &Call, event: &KeyboardInteractive) -> Result<KeyboardInteractiveVerdict, HookError> {
+        if event.account.is_none() {
+            return Ok(KeyboardInteractiveVerdict::Defer);
+        }
+        let input = ProgramInput::default()
+            .with("SFTPGO_AUTHD_USERNAME", &event.attempt.username)
+            .with_secret("SFTPGO_AUTHD_PASSWORD", stored_hash(event))
+            .with("SFTPGO_AUTHD_IP", event.attempt.connection.remote.ip().to_string());
+        let input = checked(input)?;
+        call.sent(shown(&input));
+        let exec = start(self, &input);
+        let job = tokio::task::spawn_blocking(move || exec.start()).await;
+        let job = job.map_err(|error| HookError::Failed(error.to_string()))?;
+        let mut running = running(job.map_err(|error| HookError::Unavailable(error.to_string()))?)?;
+        let outcome = converse(&mut running, call, event).await;
+        let errors = running.end().await;
+        stderr_log::log(HookKind::KeyboardInteractive, &self.path().display().to_string(), &errors);
+        call.standard_error(String::from_utf8_lossy(&errors));
+        outcome
+    }
+}
+
+async fn converse(
+    running: &mut Running,
+    call: &Call,
+    event: &KeyboardInteractive,
+) -> Result<KeyboardInteractiveVerdict, HookError> {
+    loop {
+        let Some(line) = running.line().await? else {
+            return Err(HookError::BadOutput("it ended without an \"auth_result\"".to_owned()));
+        };
+        if line.trim().is_empty() {
+            continue;
+        }
+        call.received(&line);
+        match carry_out(message(&line)?, &*event.conversation).await? {
+            Next::Verdict(verdict) => return Ok(verdict),
+            Next::Answers(answers) => running.answer(&answers).await?,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Leaving secrets out of records.
+
+use serde_json::{Map, Value, json};
+
+/// Fields whose values are secret wherever they stand.
+const SECRET: &[&str] = &["password", "passwd", "key", "secret", "payload", "token", "answers", "to_verify"];
+
+/// The document as JSON, with secrets replaced.
+pub fn redacted(document: &Map<String, Value>) -> String {
+    let mut document = Value::Object(document.clone());
+    hide(&mut document);
+    document.to_string()
+}
+
+/// A program's or a server's answer, which is an account or something else in JSON.
+pub fn redacted_answer(answer: &[u8]) -> String {
+    match serde_json::from_slice::<Value>(answer) {
+        Ok(mut value) => {
+            hide(&mut value);
+            value.to_string()
+        }
+        // What is no JSON has no fields to hide; it is kept, because it explains the error.
+        Err(_) => String::from_utf8_lossy(answer).into_owned(),
+    }
+}
+
+fn hide(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                let is_secret = SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret));
+                let is_empty = inner.as_str().is_some_and(str::is_empty);
+                if is_secret && !is_empty {
+                    *inner = json!("[redacted]");
+                } else {
+                    hide(inner);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(hide),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_left_out_at_any_depth() {
+        let answer = br#"{"username":"u","Password":"hush","filters":{"totp_config":{"secret":{"payload":"hush"}}},"answers":["hush"]}"#;
+        let shown = redacted_answer(answer);
+        assert!(!shown.contains("hush") && shown.contains("\"username\":\"u\""), "{shown}");
+        assert_eq!(redacted_answer(b"debug {"), "debug {");
+    }
+}

@@ -1,0 +1,141 @@
+//! Sessions and what they do to files, as guests see them.
+
+use tidegate_core::files::{ActionKind, ActionStatus, Protocol};
+use wasmtime::component::Resource;
+
+use super::bindings::tidegate::hooks::types;
+use super::connection::{method, seconds};
+use super::state::{AccountHandle, ActionHandle, CallState, ConnectionHandle, SessionHandle};
+use crate::settings::Grant;
+
+impl types::HostSession for CallState {
+    fn id(&mut self, this: Resource<SessionHandle>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.id.to_string())
+    }
+
+    fn connection(&mut self, this: Resource<SessionHandle>) -> wasmtime::Result<Resource<ConnectionHandle>> {
+        let connection = self.table.get(&this)?.connection.clone();
+        Ok(self.table.push(connection)?)
+    }
+
+    fn account(&mut self, this: Resource<SessionHandle>) -> wasmtime::Result<Resource<AccountHandle>> {
+        let account = self.table.get(&this)?.account.clone();
+        Ok(self.table.push(account)?)
+    }
+
+    fn username(&mut self, this: Resource<SessionHandle>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.username.clone())
+    }
+
+    fn method(&mut self, this: Resource<SessionHandle>) -> wasmtime::Result<types::LoginMethod> {
+        Ok(method(self.table.get(&this)?.method))
+    }
+
+    fn opened_at(&mut self, this: Resource<SessionHandle>) -> wasmtime::Result<u64> {
+        Ok(seconds(self.table.get(&this)?.opened_at))
+    }
+
+    fn bytes_received(&mut self, this: Resource<SessionHandle>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&this)?.traffic.received())
+    }
+
+    fn bytes_sent(&mut self, this: Resource<SessionHandle>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&this)?.traffic.sent())
+    }
+
+    fn drop(&mut self, this: Resource<SessionHandle>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+type Action = Resource<ActionHandle>;
+
+impl types::HostFileAction for CallState {
+    fn id(&mut self, this: Action) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.channel.clone())
+    }
+
+    fn session(&mut self, this: Action) -> wasmtime::Result<Resource<SessionHandle>> {
+        let session = self.table.get(&this)?.session.clone();
+        Ok(self.table.push(session)?)
+    }
+
+    fn protocol(&mut self, this: Action) -> wasmtime::Result<types::Protocol> {
+        Ok(match self.table.get(&this)?.protocol {
+            Protocol::Sftp => types::Protocol::Sftp,
+            Protocol::Ssh => types::Protocol::SshCommand,
+        })
+    }
+
+    fn kind(&mut self, this: Action) -> wasmtime::Result<types::ActionKind> {
+        Ok(match self.table.get(&this)?.kind {
+            ActionKind::Download => types::ActionKind::Download,
+            ActionKind::Upload => types::ActionKind::Upload,
+            ActionKind::Delete => types::ActionKind::Delete,
+            ActionKind::Rename => types::ActionKind::Rename,
+            ActionKind::Copy => types::ActionKind::Copy,
+            ActionKind::Mkdir => types::ActionKind::Mkdir,
+            ActionKind::Rmdir => types::ActionKind::Rmdir,
+            ActionKind::SshCommand => types::ActionKind::SshCommand,
+        })
+    }
+
+    fn virtual_path(&mut self, this: Action) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.path.display().into_owned())
+    }
+
+    fn virtual_target(&mut self, this: Action) -> wasmtime::Result<Option<String>> {
+        Ok(self.table.get(&this)?.target.as_ref().map(|path| path.display().into_owned()))
+    }
+
+    fn storage_path(&mut self, this: Action) -> wasmtime::Result<Result<String, types::AccessError>> {
+        let path = self.table.get(&this)?.storage_path.clone();
+        Ok(self.granted(Grant::StoragePaths).map(|()| path))
+    }
+
+    fn storage_target(&mut self, this: Action) -> wasmtime::Result<Result<String, types::AccessError>> {
+        let target = self.table.get(&this)?.storage_target.clone();
+        Ok(self.granted(Grant::StoragePaths).and_then(|()| target.ok_or(types::AccessError::Absent)))
+    }
+
+    fn storage_kind(&mut self, this: Action) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.storage_kind.to_owned())
+    }
+
+    fn size(&mut self, this: Action) -> wasmtime::Result<Option<u64>> {
+        Ok(self.table.get(&this)?.size)
+    }
+
+    fn open_flags(&mut self, this: Action) -> wasmtime::Result<Option<u32>> {
+        Ok(self.table.get(&this)?.open_flags)
+    }
+
+    fn ssh_command(&mut self, this: Action) -> wasmtime::Result<Option<String>> {
+        Ok(self.table.get(&this)?.ssh_command.clone())
+    }
+
+    fn status(&mut self, this: Action) -> wasmtime::Result<Option<types::ActionStatus>> {
+        Ok(self.table.get(&this)?.status.as_ref().map(|status| match status {
+            ActionStatus::Ok => types::ActionStatus::Ok,
+            ActionStatus::Failed(_) => types::ActionStatus::Failed,
+            ActionStatus::QuotaExceeded => types::ActionStatus::QuotaExceeded,
+        }))
+    }
+
+    fn error_message(&mut self, this: Action) -> wasmtime::Result<Option<String>> {
+        Ok(match &self.table.get(&this)?.status {
+            Some(ActionStatus::Failed(message)) => Some(message.clone()),
+            _ => None,
+        })
+    }
+
+    fn elapsed_milliseconds(&mut self, this: Action) -> wasmtime::Result<Option<u64>> {
+        Ok(self.table.get(&this)?.elapsed_ms)
+    }
+
+    fn drop(&mut self, this: Action) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! `tidegate hook runs`, `run` and `stats`: the records of hook calls.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use serde_json::json;
+use tidegate_core::ports::{DURATION_BOUNDS, HookCounter, HookRunStore, RunFilter, StoredRun};
+
+use super::Place;
+use crate::wire::Stores;
+
+/// Between looks, when following.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+#[derive(Debug, clap::Args)]
+pub struct RunsArguments {
+    #[command(flatten)]
+    place: Place,
+    /// Only of this user
+    #[arg(long, visible_alias = "username")]
+    user: Option<String>,
+    /// Only of this hook: a path, a URL or the name of a plugin
+    #[arg(long)]
+    hook: Option<String>,
+    /// Only with this outcome, such as deny, accept, timeout or failed
+    #[arg(long)]
+    outcome: Option<String>,
+    /// How many
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// Go on and show new ones
+    #[arg(long)]
+    follow: bool,
+    /// As JSON, one line a call
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RunArguments {
+    #[command(flatten)]
+    place: Place,
+    /// The number that `tidegate hook runs` shows
+    id: i64,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn runs(arguments: RunsArguments) -> anyhow::Result<()> {
+    let (_, settings) = arguments.place.settings()?;
+    let stores = Stores::open(&settings.database)?;
+    let RunsArguments { user: username, hook, outcome, limit, follow, json, .. } = arguments;
+    let mut filter = RunFilter { username, hook, outcome, after: 0, limit };
+    loop {
+        for run in stores.database.runs(filter.clone()).await? {
+            filter.after = filter.after.max(run.id);
+            if json { println!("{}", serde_json::to_string(&run)?) } else { println!("{}", line(&run)) }
+        }
+        if !follow {
+            return Ok(());
+        }
+        filter.limit = u32::MAX;
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+}
+
+fn line(run: &StoredRun) -> String {
+    let who = run.username.as_deref().unwrap_or("-");
+    let decided = if run.decided { "*" } else { " " };
+    let detail = if run.detail.is_empty() { String::new() } else { format!("  {}", run.detail.replace('\n', " ")) };
+    format!(
+        "{:>7}{decided} {} {:<20} {:<14} {:>8}  {who} {}{detail}",
+        run.id,
+        time(run.at),
+        run.kind,
+        run.outcome,
+        duration(run.duration_us),
+        run.hook
+    )
+}
+
+fn time(at: i64) -> String {
+    let stamp = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
+    stamp.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+fn duration(microseconds: i64) -> String {
+    format!("{:?}", Duration::from_micros(u64::try_from(microseconds).unwrap_or(0)))
+}
+
+pub async fn run(arguments: RunArguments) -> anyhow::Result<()> {
+    let (_, settings) = arguments.place.settings()?;
+    let stores = Stores::open(&settings.database)?;
+    let found = stores.database.run(arguments.id).await?;
+    let run =
+        found.ok_or_else(|| anyhow!("there is no record {} (any more); see: tidegate hook runs", arguments.id))?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&run)?);
+        return Ok(());
+    }
+    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+    println!("call         {} at {}", run.id, time(run.at));
+    println!("hook         {} ({}, {})", run.hook, run.kind, run.adapter);
+    println!("version      {}", text(&run.version));
+    println!("user         {} from {}", text(&run.username), text(&run.address));
+    println!("about        {}", text(&run.about));
+    println!("connection   {}", text(&run.connection));
+    let decided = if run.decided { "; this decided" } else { "" };
+    println!("outcome      {}{decided} {}", run.outcome, run.detail);
+    println!("took         {}", duration(run.duration_us));
+    if let (Some(cpu), Some(memory)) = (run.cpu_us, run.memory) {
+        println!("used         {} of computing, {} KiB", duration(cpu), memory / 1024);
+    }
+    for (name, text) in [("sent", &run.sent), ("received", &run.received), ("standard error", &run.standard_error)] {
+        if !text.is_empty() {
+            println!("--- {name}\n{}", text.trim_end());
+        }
+    }
+    Ok(())
+}
+
+pub async fn stats(place: &Place, json: bool) -> anyhow::Result<()> {
+    let (_, settings) = place.settings()?;
+    let counters = Stores::open(&settings.database)?.database.counters().await?;
+    if json {
+        let document = json!({ "duration_bounds_us": DURATION_BOUNDS, "counters": counters });
+        println!("{}", serde_json::to_string_pretty(&document)?);
+        return Ok(());
+    }
+    for counter in &counters {
+        println!("{}", counter_line(counter));
+    }
+    Ok(())
+}
+
+fn counter_line(counter: &HookCounter) -> String {
+    let mean = counter.total_us / counter.calls.max(1);
+    let version = if counter.version.is_empty() { "-" } else { &counter.version };
+    let error = if counter.is_error { " (error)" } else { "" };
+    format!(
+        "{:<20} {:<14}{error} {:>9} calls, mean {:>9}, longest {:>9}, cpu {}, memory {} KiB  {} {version}",
+        counter.kind,
+        counter.outcome,
+        counter.calls,
+        duration(mean),
+        duration(counter.max_us),
+        duration(counter.cpu_us),
+        counter.max_memory / 1024,
+        counter.hook
+    )
+}

@@ -1,0 +1,345 @@
+//! The hooks of the configuration, from the older server's keys and from `[hook.KIND]`
+//! sections, made into links.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tidegate_core::account::AddressRule;
+use tidegate_core::connection::LoginMethod;
+use tidegate_core::hook::{HookKind, LinkSettings, OnError, Selector};
+use tidegate_core::path::VirtualPath;
+use tidegate_hooks_legacy::{Compat, Dialect, Environment, Flavour, ProgramHook, ProgramSettings, check_url};
+
+use super::legacy_hooks::{Named, legacy_name, named};
+use super::settings::{HookSettings, HookTarget, LinkConfig};
+use super::validate::Check;
+use super::{Config, HookEntry, HookValue};
+
+const MAX_DEADLINE: u64 = 300;
+/// The chain lets a hook's own deadline speak first: it can say more.
+const CHAIN_DEADLINE_MARGIN: Duration = Duration::from_secs(2);
+/// Above every deadline that a plugin can have.
+const PLUGIN_DEADLINE: Duration = Duration::from_secs(302);
+
+/// What a link says of itself, or its section says for all of them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Section {
+    /// The link or links.
+    hook: HookValue,
+    /// Seconds.
+    timeout: Option<u64>,
+    on_error: Option<String>,
+    concurrency: Option<usize>,
+    queue: Option<usize>,
+    compat: Option<String>,
+    dialect: Option<String>,
+    inherit_env: Option<bool>,
+    args: Vec<String>,
+    env: Vec<String>,
+    methods: Vec<String>,
+    users: Vec<String>,
+    groups: Vec<String>,
+    networks: Vec<String>,
+    actions: Vec<String>,
+    paths: Vec<String>,
+}
+
+impl Section {
+    /// What the link says, and else what its section says.
+    fn over(self, section: &Self) -> Self {
+        let list = |own: Vec<String>, theirs: &[String]| if own.is_empty() { theirs.to_vec() } else { own };
+        Self {
+            hook: self.hook,
+            timeout: self.timeout.or(section.timeout),
+            on_error: self.on_error.or_else(|| section.on_error.clone()),
+            concurrency: self.concurrency.or(section.concurrency),
+            queue: self.queue.or(section.queue),
+            compat: self.compat.or_else(|| section.compat.clone()),
+            dialect: self.dialect.or_else(|| section.dialect.clone()),
+            inherit_env: self.inherit_env.or(section.inherit_env),
+            args: list(self.args, &section.args),
+            env: list(self.env, &section.env),
+            methods: list(self.methods, &section.methods),
+            users: list(self.users, &section.users),
+            groups: list(self.groups, &section.groups),
+            networks: list(self.networks, &section.networks),
+            actions: list(self.actions, &section.actions),
+            paths: list(self.paths, &section.paths),
+        }
+    }
+}
+
+pub fn settings(config: &Config, check: &mut Check<'_>) -> BTreeMap<HookKind, HookSettings> {
+    let global = compat(config, check);
+    let sections = sections(config, check);
+    let mut hooks = BTreeMap::new();
+    for kind in HookKind::ALL {
+        let section = sections.get(&kind).cloned().unwrap_or_default();
+        let base = Builder { config, kind, global };
+        let key = format!("hook.{kind}");
+        let (dropped, _) = base.link_settings(&key, &section, false, &Named::bare(kind), check);
+        hooks.insert(kind, HookSettings { links: Vec::new(), dropped });
+    }
+    for named in named(config, check) {
+        let section = sections.get(&named.kind).cloned().unwrap_or_default();
+        let builder = Builder { config, kind: named.kind, global };
+        if let Some(link) = builder.link(&named, &section, check) {
+            hooks.entry(named.kind).or_default().links.push(link);
+        }
+    }
+    for (kind, section) in &sections {
+        let builder = Builder { config, kind: *kind, global };
+        for entry in section.hook.entries() {
+            let named = Named { entry, ..Named::bare(*kind) };
+            if let Some(link) = builder.link(&named, section, check) {
+                hooks.entry(*kind).or_default().links.push(link);
+            }
+        }
+    }
+    hooks
+}
+
+fn compat(config: &Config, check: &mut Check<'_>) -> Compat {
+    if config.compat.is_empty() {
+        return Compat::default();
+    }
+    Compat::from_name(&config.compat).unwrap_or_else(|| {
+        check.problem("compat", format!("\"{}\" is not one of {}", config.compat, compat_names()));
+        Compat::default()
+    })
+}
+
+fn compat_names() -> String {
+    Compat::NAMES.map(|(name, _)| name).join(", ")
+}
+
+/// J-02
+pub fn address_rule(config: &Config) -> AddressRule {
+    match Compat::from_name(&config.compat) {
+        Some(compat) if compat >= Compat::V2_4 => AddressRule::AllowedWins,
+        _ => AddressRule::DeniedWins,
+    }
+}
+
+fn sections(config: &Config, check: &mut Check<'_>) -> BTreeMap<HookKind, Section> {
+    let mut sections = BTreeMap::new();
+    for (name, value) in &config.hook {
+        let key = format!("hook.{name}");
+        let Some(kind) = HookKind::from_name(name) else {
+            let known = HookKind::ALL.map(HookKind::as_str).join(", ");
+            check.problem(&key, format!("there is no such hook; there are {known}"));
+            continue;
+        };
+        match serde_json::from_value(value.clone()) {
+            Ok(section) => drop(sections.insert(kind, section)),
+            Err(error) => check.problem(&key, error),
+        }
+    }
+    sections
+}
+
+/// J-09
+fn default_deadline(kind: HookKind) -> Duration {
+    Duration::from_secs(match kind {
+        HookKind::ExternalAuth | HookKind::KeyboardInteractive => 60,
+        HookKind::PostLogin => 20,
+        HookKind::ObjectChanges => 15,
+        HookKind::SessionDestroy => 5,
+        _ => 30,
+    })
+}
+
+struct Builder<'a> {
+    config: &'a Config,
+    kind: HookKind,
+    global: Compat,
+}
+
+impl Builder<'_> {
+    fn link(&self, named: &Named, section: &Section, check: &mut Check<'_>) -> Option<LinkConfig> {
+        let key = named.key.map_or_else(|| format!("hook.{}", self.kind), str::to_owned);
+        let own = match &named.entry {
+            HookEntry::Text(text) => Section { hook: HookValue::One(text.clone()), ..Section::default() },
+            HookEntry::Table(table) => own_section(table, &key, check)?,
+        };
+        let HookValue::One(target) = own.hook.clone() else {
+            check.problem(&key, "each table of a chain needs one \"hook\": a path, a URL or plugin:NAME");
+            return None;
+        };
+        let section = own.over(section);
+        let target = target.trim();
+        let is_plugin = target.starts_with("plugin:");
+        let (settings, flavour) = self.link_settings(&key, &section, !is_plugin, named, check);
+        match self.target(target, &section, &settings, flavour) {
+            Ok(target) => Some(LinkConfig { target, settings }),
+            Err(problem) => {
+                check.problem(&key, problem);
+                None
+            }
+        }
+    }
+
+    /// B0-01, A3-46
+    fn target(
+        &self,
+        target: &str,
+        section: &Section,
+        settings: &LinkSettings,
+        flavour: Flavour,
+    ) -> Result<HookTarget, String> {
+        if let Some(name) = target.strip_prefix("plugin:") {
+            let valid = |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
+            return if name.is_empty() || !name.chars().all(valid) {
+                Err("\"plugin:\" needs the name of a plugin after it".to_owned())
+            } else {
+                Ok(HookTarget::Plugin(name.to_owned()))
+            };
+        }
+        if target.starts_with("http") {
+            check_url(target).map_err(|error| error.to_string())?;
+            return Ok(HookTarget::Http { url: target.to_owned(), flavour });
+        }
+        let settings = self.program(target, section, settings, flavour)?;
+        ProgramHook::new(target, settings.clone()).map_err(|error| error.to_string())?;
+        Ok(HookTarget::Program { path: target.to_owned(), settings })
+    }
+
+    fn program(
+        &self,
+        path: &str,
+        section: &Section,
+        settings: &LinkSettings,
+        flavour: Flavour,
+    ) -> Result<ProgramSettings, String> {
+        let command = &self.config.command;
+        // B0-03: the first that matches.
+        let special = command.commands.iter().find(|special| {
+            special.path == path && (special.hook.is_empty() || legacy_name(self.kind) == special.hook)
+        });
+        let special = special.cloned().unwrap_or_default();
+        let mut variables = Vec::new();
+        for pair in command.env.iter().chain(&special.env).chain(&section.env) {
+            let (name, value) = pair.split_once('=').ok_or_else(|| format!("\"{pair}\" is not NAME=value"))?;
+            // B0-02
+            if name.is_empty() || name.starts_with("SFTPGO_") {
+                return Err(format!("the variable \"{name}\" is reserved for the server"));
+            }
+            variables.push((name.to_owned(), value.to_owned()));
+        }
+        let inherited = command.inherit_env && flavour.compat.inherits_environment();
+        let deadline = match special.timeout {
+            0 => settings.deadline.saturating_sub(CHAIN_DEADLINE_MARGIN),
+            seconds => Duration::from_secs(seconds.min(MAX_DEADLINE)),
+        };
+        Ok(ProgramSettings {
+            args: if section.args.is_empty() { special.args } else { section.args.clone() },
+            environment: Environment { inherited: section.inherit_env.unwrap_or(inherited), variables },
+            deadline,
+            flavour,
+        })
+    }
+
+    fn link_settings(
+        &self,
+        key: &str,
+        section: &Section,
+        has_own_deadline: bool,
+        named: &Named,
+        check: &mut Check<'_>,
+    ) -> (LinkSettings, Flavour) {
+        let mut field = |name: &str, problem: String| check.problem(&format!("{key}.{name}"), problem);
+        let on_error = match section.on_error.as_deref() {
+            None | Some("deny") => OnError::Deny,
+            Some("skip") => OnError::Skip,
+            Some(other) => {
+                field("on_error", format!("\"{other}\" is not \"deny\" or \"skip\""));
+                OnError::Deny
+            }
+        };
+        let compat = match section.compat.as_deref().map(|name| (name, Compat::from_name(name))) {
+            None => self.global,
+            Some((_, Some(compat))) => compat,
+            Some((name, None)) => {
+                field("compat", format!("\"{name}\" is not one of {}", compat_names()));
+                self.global
+            }
+        };
+        let dialect = match section.dialect.as_deref().map(|name| (name, Dialect::from_name(name))) {
+            None => Dialect::default(),
+            Some((_, Some(dialect))) => dialect,
+            Some((name, None)) => {
+                field("dialect", format!("\"{name}\" is not \"sftpgo\" or \"directadmin\""));
+                Dialect::default()
+            }
+        };
+        let command = Some(self.config.command.timeout).filter(|seconds| *seconds > 0);
+        let seconds = section.timeout.or(command);
+        if seconds.is_some_and(|seconds| !(1..=MAX_DEADLINE).contains(&seconds)) {
+            field("timeout", format!("must be between 1 and {MAX_DEADLINE} seconds"));
+        }
+        if section.concurrency == Some(0) {
+            field("concurrency", "must be at least 1".to_owned());
+        }
+        let deadline = seconds.map_or_else(|| default_deadline(self.kind), Duration::from_secs);
+        let defaults = LinkSettings::default();
+        let settings = LinkSettings {
+            deadline: if has_own_deadline { deadline + CHAIN_DEADLINE_MARGIN } else { PLUGIN_DEADLINE },
+            on_error,
+            concurrency: section.concurrency.unwrap_or(defaults.concurrency),
+            queue: section.queue.unwrap_or(defaults.queue),
+            selector: selector(section, named, &mut field),
+        };
+        (settings, Flavour { compat, dialect, get: named.get })
+    }
+}
+
+fn own_section(table: &Map<String, Value>, key: &str, check: &mut Check<'_>) -> Option<Section> {
+    match serde_json::from_value(Value::Object(table.clone())) {
+        Ok(section) => Some(section),
+        Err(error) => {
+            check.problem(key, error);
+            None
+        }
+    }
+}
+
+fn selector(section: &Section, named: &Named, field: &mut impl FnMut(&str, String)) -> Selector {
+    let methods = section.methods.iter().filter_map(|name| {
+        let method = LoginMethod::ALL.into_iter().find(|method| method.as_str() == name);
+        if method.is_none() {
+            let known = LoginMethod::ALL.map(LoginMethod::as_str).join(", ");
+            field("methods", format!("\"{name}\" is not one of {known}"));
+        }
+        method
+    });
+    let methods = methods.collect();
+    let networks = section.networks.iter().filter_map(|text| {
+        let network = text.parse().ok();
+        if network.is_none() {
+            field("networks", format!("\"{text}\" is not a network such as 192.0.2.0/24"));
+        }
+        network
+    });
+    let networks = networks.collect();
+    let paths = section.paths.iter().filter_map(|text| {
+        let path = VirtualPath::resolve(&VirtualPath::root(), text.as_bytes()).ok().filter(|_| text.starts_with('/'));
+        if path.is_none() {
+            field("paths", format!("\"{text}\" is not an absolute path"));
+        }
+        path
+    });
+    let paths = paths.collect();
+    let actions = if section.actions.is_empty() { named.actions.clone() } else { section.actions.clone() };
+    Selector {
+        methods,
+        users: section.users.clone(),
+        groups: section.groups.clone(),
+        networks,
+        actions,
+        paths,
+        login_succeeded: named.login_succeeded,
+    }
+}

@@ -1,0 +1,208 @@
+//! The hooks under the older server's keys.
+
+use tidegate_core::files::ActionKind;
+use tidegate_core::hook::HookKind;
+
+use super::validate::Check;
+use super::{Actions, Config, HookEntry, HookValue};
+
+/// One entry of the older server's keys, with what the key says beside the hook.
+pub struct Named {
+    pub kind: HookKind,
+    /// None if it stands in a section of ours.
+    pub key: Option<&'static str>,
+    pub entry: HookEntry,
+    /// A URL that is told by GET (J-11).
+    pub get: bool,
+    pub actions: Vec<String>,
+    pub login_succeeded: Option<bool>,
+}
+
+impl Named {
+    fn of(kind: HookKind, key: &'static str, value: &HookValue) -> Vec<Self> {
+        let named =
+            |entry| Self { kind, key: Some(key), entry, get: false, actions: Vec::new(), login_succeeded: None };
+        value.entries().into_iter().map(named).collect()
+    }
+
+    /// Of a section of ours.
+    pub fn bare(kind: HookKind) -> Self {
+        let entry = HookEntry::Text(String::new());
+        Self { kind, key: None, entry, get: false, actions: Vec::new(), login_succeeded: None }
+    }
+}
+
+/// The older server's keys (A3, B0 to B11).
+pub fn named(config: &Config, check: &mut Check<'_>) -> Vec<Named> {
+    let Config { sftpd, common, data_provider: provider, .. } = config;
+    let mut all = Vec::new();
+    all.extend(Named::of(HookKind::Startup, "common.startup_hook", &common.startup_hook));
+    all.extend(Named::of(HookKind::Connect, "common.post_connect_hook", &common.post_connect_hook));
+    all.extend(Named::of(HookKind::Disconnect, "common.post_disconnect_hook", &common.post_disconnect_hook));
+    let external = either(
+        ("data_provider.external_auth_program", &provider.external_auth_program),
+        ("data_provider.external_auth_hook", &provider.external_auth_hook),
+        check,
+    );
+    all.extend(Named::of(HookKind::ExternalAuth, external.0, &external.1));
+    let pre_login = either(
+        ("data_provider.pre_login_program", &provider.pre_login_program),
+        ("data_provider.pre_login_hook", &provider.pre_login_hook),
+        check,
+    );
+    all.extend(Named::of(HookKind::PreLogin, pre_login.0, &pre_login.1));
+    let interactive = either(
+        ("sftpd.keyboard_interactive_auth_program", &sftpd.keyboard_interactive_auth_program),
+        ("sftpd.keyboard_interactive_auth_hook", &sftpd.keyboard_interactive_auth_hook),
+        check,
+    );
+    all.extend(Named::of(HookKind::KeyboardInteractive, interactive.0, &interactive.1));
+    // B5-05: 1 is SSH; the others are protocols that this server does not speak.
+    if provider.check_password_scope == 0 || provider.check_password_scope & 1 != 0 {
+        let key = "data_provider.check_password_hook";
+        all.extend(Named::of(HookKind::CheckPassword, key, &provider.check_password_hook));
+    }
+    let login_succeeded = post_login_scope(config, check);
+    let post_login = Named::of(HookKind::PostLogin, "data_provider.post_login_hook", &provider.post_login_hook);
+    all.extend(post_login.into_iter().map(|named| Named { login_succeeded, ..named }));
+    file_actions("sftpd.actions", &sftpd.actions, &mut all, check);
+    file_actions("common.actions", &common.actions, &mut all, check);
+    object_actions(&provider.actions, &mut all, check);
+    all
+}
+
+/// A14-02
+fn post_login_scope(config: &Config, check: &mut Check<'_>) -> Option<bool> {
+    match config.data_provider.post_login_scope {
+        0 => None,
+        1 => Some(false),
+        2 => Some(true),
+        other => {
+            check.problem("data_provider.post_login_scope", format!("{other} is not 0, 1 or 2"));
+            None
+        }
+    }
+}
+
+/// J-10: two names for one thing.
+fn either(
+    (old_key, old): (&'static str, &str),
+    (key, new): (&'static str, &HookValue),
+    check: &mut Check<'_>,
+) -> (&'static str, HookValue) {
+    let old = old.trim();
+    if old.is_empty() {
+        return (key, new.clone());
+    }
+    let same = new.entries() == [HookEntry::Text(old.to_owned())];
+    if !new.entries().is_empty() && !same {
+        let name = key.split('.').next_back().unwrap_or(key);
+        check.problem(old_key, format!("is an older name of {name}, and the two differ; remove one"));
+    }
+    (old_key, HookValue::One(old.to_owned()))
+}
+
+/// A15, B10. A URL under the old key is told by GET (J-11).
+fn file_actions(section: &'static str, actions: &Actions, all: &mut Vec<Named>, check: &mut Check<'_>) {
+    let key = |name: &str| -> &'static str {
+        match (section, name) {
+            ("sftpd.actions", "command") => "sftpd.actions.command",
+            ("sftpd.actions", "url") => "sftpd.actions.http_notification_url",
+            ("sftpd.actions", _) => "sftpd.actions.hook",
+            (_, "command") => "common.actions.command",
+            (_, "url") => "common.actions.http_notification_url",
+            _ => "common.actions.hook",
+        }
+    };
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for name in &actions.execute_on {
+        match (name.strip_prefix("pre-"), known_action(name.trim_start_matches("pre-"))) {
+            (Some(kind), true) => before.push(kind.to_owned()),
+            (None, true) => after.push(name.clone()),
+            (_, false) => {
+                let text = format!("\"{name}\" is not an action; {}", known_actions());
+                check.problem(&format!("{section}.execute_on"), text);
+            }
+        }
+    }
+    let values = [
+        ("command", HookValue::One(actions.command.clone()), false),
+        ("url", HookValue::One(actions.http_notification_url.clone()), true),
+        ("hook", actions.hook.clone(), false),
+    ];
+    for (name, value, get) in values {
+        for (kind, actions) in [(HookKind::PreAction, &before), (HookKind::PostAction, &after)] {
+            if !actions.is_empty() {
+                let links = Named::of(kind, key(name), &value);
+                all.extend(links.into_iter().map(|named| Named { get, actions: actions.clone(), ..named }));
+            }
+        }
+    }
+}
+
+fn known_action(name: &str) -> bool {
+    ActionKind::ALL.iter().any(|kind| kind.as_str() == name)
+}
+
+fn known_actions() -> String {
+    let names = ActionKind::ALL.map(ActionKind::as_str).join(", ");
+    format!("there are {names}, and pre- before each of them")
+}
+
+/// A15-20, B11
+fn object_actions(actions: &Actions, all: &mut Vec<Named>, check: &mut Check<'_>) {
+    for name in &actions.execute_on {
+        if !["add", "update", "delete"].contains(&name.as_str()) {
+            check.problem("data_provider.actions.execute_on", format!("\"{name}\" is not add, update or delete"));
+        }
+    }
+    let users = actions.execute_for.is_empty() || actions.execute_for.iter().any(|kind| kind == "user");
+    if actions.execute_on.is_empty() || !users {
+        return;
+    }
+    let values = [
+        ("data_provider.actions.command", HookValue::One(actions.command.clone())),
+        ("data_provider.actions.http_notification_url", HookValue::One(actions.http_notification_url.clone())),
+        ("data_provider.actions.hook", actions.hook.clone()),
+    ];
+    for (key, value) in values {
+        let links = Named::of(HookKind::ObjectChanges, key, &value);
+        all.extend(links.into_iter().map(|named| Named { actions: actions.execute_on.clone(), ..named }));
+    }
+}
+
+/// B10-08
+pub fn synchronous_actions(config: &Config, check: &mut Check<'_>) -> Vec<ActionKind> {
+    let mut kinds = Vec::new();
+    for (section, actions) in [("sftpd.actions", &config.sftpd.actions), ("common.actions", &config.common.actions)] {
+        for name in &actions.execute_sync {
+            match ActionKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
+                Some(kind) => kinds.push(kind),
+                // Those always wait.
+                None if name.starts_with("pre-") => {}
+                None => check.problem(
+                    &format!("{section}.execute_sync"),
+                    format!("\"{name}\" is not an action; {}", known_actions()),
+                ),
+            }
+        }
+    }
+    kinds
+}
+
+/// The name of the hook point in `command.commands` (B0-03).
+pub fn legacy_name(kind: HookKind) -> &'static str {
+    match kind {
+        HookKind::Startup => "startup",
+        HookKind::Connect => "post_connect",
+        HookKind::Disconnect => "post_disconnect",
+        HookKind::CheckPassword => "check_password",
+        HookKind::PreLogin => "pre_login",
+        HookKind::PostLogin => "post_login",
+        HookKind::ExternalAuth => "external_auth",
+        HookKind::KeyboardInteractive => "keyboard_interactive",
+        HookKind::PreAction | HookKind::PostAction => "fs_actions",
+        HookKind::ObjectChanges => "provider_actions",
+        other => other.as_str(),
+    }
+}

@@ -1,0 +1,277 @@
+//! The hook points of a server, with their links: those that the configuration names, then
+//! the plugins that were dropped into the directory, in the order of their names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidegate_core::files::{ActionKind, FileHooks};
+use tidegate_core::hook::external_auth::{ExternalAuth, Scope};
+use tidegate_core::hook::observation::{
+    CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin, SessionDestroy, Startup,
+};
+use tidegate_core::hook::observers::ObserverWork;
+use tidegate_core::hook::pre_login::PreLogin;
+use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate};
+use tidegate_core::hook::{
+    Chain, Family, Hook, HookDescription, HookEvent, HookHost, HookKind, Link, LinkSettings, Observers, Subject,
+};
+use tidegate_core::login::LoginHooks;
+use tidegate_hooks_legacy::{HttpClients, HttpHook, HttpSettings, ProgramHook, notification_deadline};
+use tidegate_hooks_wasm::{PluginDirectory, PluginHook};
+
+use crate::config::settings::{HookSettings, HookTarget};
+
+const PLUGIN_CONCURRENCY: usize = 256;
+
+/// What every kind of hook can be asked about.
+trait AnyHookEvent: HookEvent {}
+impl<E: HookEvent> AnyHookEvent for E
+where
+    ProgramHook: Hook<E>,
+    HttpHook: Hook<E>,
+    PluginHook: Hook<E>,
+{
+}
+
+/// All hook points, by what they are for.
+pub struct HookPoints {
+    pub login: LoginHooks,
+    pub file_hooks: Arc<FileHooks>,
+    pub connect: Arc<Chain<Connect>>,
+    pub disconnect: Arc<Observers<Disconnect>>,
+    pub object_changes: Arc<Observers<ObjectChange>>,
+    pub startup: Arc<Observers<Startup>>,
+    /// For commands and for following the plugin directory.
+    points: Vec<Box<dyn HookPoint>>,
+    observers: Vec<Arc<dyn ObserverWork>>,
+}
+
+/// One point, whatever its event.
+pub trait HookPoint: Send + Sync {
+    fn kind(&self) -> HookKind;
+
+    fn follow(&self, directory: &PluginDirectory);
+
+    fn links(&self) -> Vec<LinkInfo>;
+
+    /// Each link that there is, and why it would not be asked about this.
+    fn explain(&self, subject: &Subject<'_>) -> Vec<(LinkInfo, Option<&'static str>)>;
+}
+
+/// What commands show of a link.
+pub struct LinkInfo {
+    pub adapter: &'static str,
+    pub on_error: &'static str,
+    pub description: HookDescription,
+}
+
+struct Point<E: HookEvent> {
+    configured: Vec<Configured<E>>,
+    dropped: LinkSettings,
+    place: Place<E>,
+}
+
+enum Configured<E: HookEvent> {
+    Fixed(Arc<Link<E>>),
+    Plugin(String, Box<LinkSettings>),
+}
+
+enum Place<E: HookEvent> {
+    Gate(Arc<Chain<E>>),
+    Observers(Arc<Observers<E>>, fn(&Observers<E>) -> &Chain<E>),
+}
+
+impl<E: HookEvent> Place<E> {
+    fn chain(&self) -> &Chain<E> {
+        match self {
+            Self::Gate(chain) => chain,
+            Self::Observers(observers, chain) => chain(observers),
+        }
+    }
+}
+
+impl<E: HookEvent> HookPoint for Point<E>
+where
+    PluginHook: Hook<E>,
+{
+    fn kind(&self) -> HookKind {
+        E::KIND
+    }
+
+    fn follow(&self, directory: &PluginDirectory) {
+        let mut links: Vec<_> = self
+            .configured
+            .iter()
+            .map(|configured| match configured {
+                Configured::Fixed(link) => link.clone(),
+                Configured::Plugin(name, settings) => plugin_link(directory.link(name), settings),
+            })
+            .collect();
+        for plugin in directory.links_of(E::KIND) {
+            let named = self.configured.iter().any(|configured| match configured {
+                Configured::Plugin(name, _) => name == plugin.plugin_name(),
+                Configured::Fixed(_) => false,
+            });
+            if !named {
+                links.push(plugin_link(plugin, &self.dropped));
+            }
+        }
+        self.place.chain().replace(links);
+    }
+
+    fn links(&self) -> Vec<LinkInfo> {
+        self.place.chain().links().iter().map(|link| info(link)).collect()
+    }
+
+    fn explain(&self, subject: &Subject<'_>) -> Vec<(LinkInfo, Option<&'static str>)> {
+        let links = self.place.chain().links();
+        links.iter().map(|link| (info(link), link.selector().mismatch(subject))).collect()
+    }
+}
+
+fn info<E: HookEvent>(link: &Link<E>) -> LinkInfo {
+    LinkInfo { adapter: link.adapter(), on_error: link.on_error().as_str(), description: link.description() }
+}
+
+fn plugin_link<E: HookEvent>(plugin: Arc<PluginHook>, settings: &LinkSettings) -> Arc<Link<E>>
+where
+    PluginHook: Hook<E>,
+{
+    // The plugin's own limit on calls speaks first.
+    let concurrency = settings.concurrency.max(PLUGIN_CONCURRENCY);
+    Arc::new(Link::new(plugin, LinkSettings { concurrency, ..settings.clone() }))
+}
+
+struct Builder<'a> {
+    settings: &'a BTreeMap<HookKind, HookSettings>,
+    clients: HttpClients,
+    points: Vec<Box<dyn HookPoint>>,
+    observers: Vec<Arc<dyn ObserverWork>>,
+    host: Arc<HookHost>,
+}
+
+impl Builder<'_> {
+    fn gate<E: AnyHookEvent>(&mut self, chain: &Arc<Chain<E>>) -> anyhow::Result<()>
+    where
+        ProgramHook: Hook<E>,
+        HttpHook: Hook<E>,
+        PluginHook: Hook<E>,
+    {
+        self.point(Place::Gate(chain.clone()))
+    }
+
+    fn observer<E: AnyHookEvent + HookEvent<Verdict = ()>>(
+        &mut self,
+        observers: &Arc<Observers<E>>,
+    ) -> anyhow::Result<()>
+    where
+        ProgramHook: Hook<E>,
+        HttpHook: Hook<E>,
+        PluginHook: Hook<E>,
+    {
+        self.observers.push(observers.clone());
+        self.point(Place::Observers(observers.clone(), Observers::chain))
+    }
+
+    fn new_observer<E: AnyHookEvent + HookEvent<Verdict = ()>>(&mut self) -> anyhow::Result<Arc<Observers<E>>>
+    where
+        ProgramHook: Hook<E>,
+        HttpHook: Hook<E>,
+        PluginHook: Hook<E>,
+    {
+        let observers = Observers::new(self.host.clone());
+        self.observer(&observers)?;
+        Ok(observers)
+    }
+
+    fn point<E: HookEvent>(&mut self, place: Place<E>) -> anyhow::Result<()>
+    where
+        ProgramHook: Hook<E>,
+        HttpHook: Hook<E>,
+        PluginHook: Hook<E>,
+    {
+        let HookSettings { links, dropped } = self.settings.get(&E::KIND).cloned().unwrap_or_default();
+        let mut configured = Vec::new();
+        for link in links {
+            let mut settings = link.settings;
+            configured.push(match link.target {
+                HookTarget::Plugin(name) => Configured::Plugin(name, Box::new(settings)),
+                HookTarget::Program { path, settings: program } => {
+                    let hook = Arc::new(ProgramHook::new(&path, program)?);
+                    Configured::Fixed(Arc::new(Link::new(hook, settings)))
+                }
+                HookTarget::Http { url, flavour } => {
+                    // Its tries take longer than one answer may, but for a session's end (D-03).
+                    if E::KIND.family() == Family::Observer && E::KIND != HookKind::SessionDestroy {
+                        settings.deadline = settings.deadline.max(notification_deadline(&self.clients));
+                    }
+                    let hook = Arc::new(HttpHook::new(&url, self.clients.clone(), flavour)?);
+                    Configured::Fixed(Arc::new(Link::new(hook, settings)))
+                }
+            });
+        }
+        let fixed = configured.iter().filter_map(|configured| match configured {
+            Configured::Fixed(link) => Some(link.clone()),
+            Configured::Plugin(..) => None,
+        });
+        place.chain().replace(fixed.collect());
+        self.points.push(Box::new(Point { configured, dropped, place }));
+        Ok(())
+    }
+}
+
+impl HookPoints {
+    /// Without the plugins; [`follow`](Self::follow) adds them.
+    pub fn new(
+        settings: &BTreeMap<HookKind, HookSettings>,
+        http: &HttpSettings,
+        scope: Scope,
+        synchronous: &[ActionKind],
+        host: Arc<HookHost>,
+    ) -> anyhow::Result<Self> {
+        let is_secure =
+            |target: &HookTarget| matches!(target, HookTarget::Http { url, .. } if url.starts_with("https"));
+        let secure = settings.values().flat_map(|point| &point.links).any(|link| is_secure(&link.target));
+        let clients = HttpClients::new(http.clone(), secure)?;
+        let (points, observers) = (Vec::new(), Vec::new());
+        let mut build = Builder { settings, clients, points, observers, host: host.clone() };
+        let mut login = LoginHooks::new(host.clone());
+        login.external_auth_scope = scope;
+        let startup = build.new_observer::<Startup>()?;
+        let connect = Arc::new(Chain::<Connect>::new(host.clone(), Vec::new()));
+        build.gate(&connect)?;
+        build.gate::<LoginPre>(&login.login_pre)?;
+        build.gate::<ExternalAuth>(&login.external_auth)?;
+        build.gate::<PreLogin>(&login.pre_login)?;
+        build.gate(&login.keyboard_interactive)?;
+        build.gate(&login.check_password)?;
+        build.gate::<SessionCreate>(&login.session_create)?;
+        build.observer::<PostLogin>(&login.post_login)?;
+        let before = Arc::new(Chain::<PreAction>::new(host.clone(), Vec::new()));
+        build.gate(&before)?;
+        let after = build.new_observer::<PostAction>()?;
+        build.observer::<SessionDestroy>(&login.session_destroy)?;
+        let disconnect = build.new_observer::<Disconnect>()?;
+        let object_changes = build.new_observer::<ObjectChange>()?;
+        // The web side will call these.
+        build.new_observer::<CredentialChanged>()?;
+        build.gate(&Arc::new(Chain::<PasswordResetPre>::new(host, Vec::new())))?;
+        build.new_observer::<OneClickLoginPost>()?;
+        let file_hooks = Arc::new(FileHooks { before, after, synchronous: synchronous.to_vec() });
+        let Builder { points, observers, .. } = build;
+        Ok(Self { login, file_hooks, connect, disconnect, object_changes, startup, points, observers })
+    }
+
+    /// Brings all chains in step with the plugin directory.
+    pub fn follow(&self, directory: &PluginDirectory) {
+        self.points.iter().for_each(|point| point.follow(directory));
+    }
+
+    pub fn points(&self) -> &[Box<dyn HookPoint>] {
+        &self.points
+    }
+
+    pub fn observers(&self) -> &[Arc<dyn ObserverWork>] {
+        &self.observers
+    }
+}

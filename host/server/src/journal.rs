@@ -1,0 +1,56 @@
+//! Records of hook calls on their way to the database: calls never wait for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tidegate_core::hook::{HookJournal, HookRun};
+use tidegate_core::ports::HookRunStore;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Records that may wait; more are dropped.
+const QUEUE: usize = 8192;
+/// Records that are written at once.
+const BATCH: usize = 512;
+const DROPS_A_LINE: u64 = 10_000;
+
+pub struct Journal {
+    sender: std::sync::Mutex<Option<mpsc::Sender<HookRun>>>,
+    dropped: AtomicU64,
+}
+
+impl Journal {
+    /// The task ends when the journal is closed and everything is written.
+    pub fn start(store: Arc<dyn HookRunStore>) -> (Arc<Self>, JoinHandle<()>) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let journal = Arc::new(Self { sender: std::sync::Mutex::new(Some(sender)), dropped: AtomicU64::new(0) });
+        (journal, tokio::spawn(write(store, receiver)))
+    }
+
+    pub fn close(&self) {
+        self.sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    }
+}
+
+impl HookJournal for Journal {
+    fn record(&self, run: HookRun) {
+        let sender = self.sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if sender.as_ref().is_some_and(|sender| sender.try_send(run).is_ok()) {
+            return;
+        }
+        let dropped = self.dropped.fetch_add(1, Ordering::Relaxed);
+        if dropped.is_multiple_of(DROPS_A_LINE) {
+            let message = format!("records of hook calls are dropped, {} so far: the database is slower", dropped + 1);
+            tracing::warn!(sender = "hook", message);
+        }
+    }
+}
+
+async fn write(store: Arc<dyn HookRunStore>, mut receiver: mpsc::Receiver<HookRun>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while receiver.recv_many(&mut batch, BATCH).await > 0 {
+        if let Err(error) = store.append(std::mem::take(&mut batch)).await {
+            tracing::warn!(sender = "hook", message = format!("records of hook calls were not stored: {error}"));
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Events about somebody, or something, of a given name.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tidegate_core::account::{Account, AccountDraft, Audience, CredentialRule};
+use tidegate_core::connection::{Connection, ConnectionId, Credential, LoginMethod};
+use tidegate_core::files::{ActionKind, ActionStatus, FileAction, Protocol};
+use tidegate_core::hook::LoginAttempt;
+use tidegate_core::hook::check_password::CheckPassword;
+use tidegate_core::hook::external_auth::ExternalAuth;
+use tidegate_core::hook::keyboard_interactive::{Conversation, ConversationError, KeyboardInteractive, Round};
+use tidegate_core::hook::observation::{
+    Change, CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin, SessionDestroy,
+    Startup,
+};
+use tidegate_core::hook::pre_login::PreLogin;
+use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate, WebRequest};
+use tidegate_core::path::VirtualPath;
+use tidegate_core::secret::Secret;
+use tidegate_core::session::{EndReason, Session, Traffic};
+
+/// Where something comes from that has no name yet.
+pub fn address(what: &str) -> IpAddr {
+    let last = match what {
+        "deny" => 2,
+        "fail" => 3,
+        "trap" => 4,
+        "loop" => 5,
+        _ => 1,
+    };
+    Ipv4Addr::new(192, 0, 2, last).into()
+}
+
+pub fn connection(what: &str) -> Arc<Connection> {
+    let client = OnceLock::new();
+    let _ = client.set("SSH-2.0-contract".to_owned());
+    Arc::new(Connection {
+        id: ConnectionId::new("SSH_contract"),
+        remote: SocketAddr::new(address(what), 50_000),
+        local: SocketAddr::from((Ipv4Addr::LOCALHOST, 2022)),
+        client,
+        opened_at: 1_000,
+    })
+}
+
+/// An account as it would be stored, with the password hash `$1$…` of nothing in particular.
+pub fn account(name: &str) -> anyhow::Result<Account> {
+    let mut draft = AccountDraft::new(name);
+    draft.set("home_dir", "/srv/contract".into());
+    draft.set("password", "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/".into());
+    draft.set_permissions("/", &["*".to_owned()]);
+    Ok(draft.validate(CredentialRule::Optional)?.account)
+}
+
+pub fn attempt(name: &str) -> anyhow::Result<Arc<LoginAttempt>> {
+    attempt_with(name, Credential::Password(Secret::new("typed")))
+}
+
+pub fn attempt_with(name: &str, credential: Credential) -> anyhow::Result<Arc<LoginAttempt>> {
+    Ok(Arc::new(LoginAttempt {
+        connection: connection("allow"),
+        username: name.to_owned(),
+        credential,
+        completed_methods: Vec::new(),
+        stored: Some(Arc::new(account(name)?)),
+        number: 1,
+    }))
+}
+
+pub fn session(name: &str) -> anyhow::Result<Arc<Session>> {
+    Ok(Arc::new(Session {
+        id: ConnectionId::new("SSH_contract"),
+        connection: connection("allow"),
+        account: Arc::new(account(name)?),
+        username: name.to_owned(),
+        method: LoginMethod::Password,
+        password: Some(Secret::new("typed")),
+        opened_at: 2_000,
+        traffic: Traffic::default(),
+    }))
+}
+
+pub fn action(what: &str, status: Option<ActionStatus>) -> anyhow::Result<Arc<FileAction>> {
+    let path = VirtualPath::resolve(&VirtualPath::root(), format!("/in/{what}").as_bytes())?;
+    Ok(Arc::new(FileAction {
+        session: session("alice")?,
+        channel: "SSH_contract_1".to_owned(),
+        protocol: Protocol::Sftp,
+        kind: ActionKind::Upload,
+        storage_path: format!("/srv/contract/in/{what}"),
+        path,
+        target: None,
+        storage_target: None,
+        storage_kind: "local",
+        size: Some(3),
+        open_flags: Some(512),
+        ssh_command: None,
+        status,
+        elapsed_ms: Some(4),
+        at: 1_700_000_000_000_000_000,
+    }))
+}
+
+/// Answers `1`, `2`, `3` and so on, or nothing at all.
+pub struct Answers {
+    given: std::sync::atomic::AtomicUsize,
+    goes_away: bool,
+}
+
+impl Answers {
+    pub fn new(goes_away: bool) -> Arc<Self> {
+        Arc::new(Self { given: std::sync::atomic::AtomicUsize::new(0), goes_away })
+    }
+}
+
+#[async_trait]
+impl Conversation for Answers {
+    async fn ask(&self, round: Round) -> Result<Vec<Secret>, ConversationError> {
+        if self.goes_away {
+            return Err(ConversationError::Closed);
+        }
+        let next = || self.given.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        Ok(round.prompts.iter().map(|_| Secret::new(next().to_string())).collect())
+    }
+
+    async fn verify_password(&self, answer: &Secret) -> bool {
+        answer.expose() == "1"
+    }
+
+    async fn verify_one_time_code(&self, answer: &Secret) -> bool {
+        answer.expose() == "1"
+    }
+}
+
+/// One event of a kind, about `what`.
+pub trait About: Sized {
+    fn about(what: &str) -> anyhow::Result<Self>;
+}
+
+macro_rules! about {
+    ($($event:ident: |$what:ident| $make:expr),* $(,)?) => {
+        $(impl About for $event {
+            fn about($what: &str) -> anyhow::Result<Self> {
+                Ok($make)
+            }
+        })*
+    };
+}
+
+about! {
+    Connect: |what| Self(connection(what)),
+    LoginPre: |what| Self(attempt(what)?),
+    ExternalAuth: |what| Self(attempt(what)?),
+    PreLogin: |what| Self::new(attempt(what)?),
+    CheckPassword: |what| Self { attempt: attempt(what)?, password: Secret::new("typed") },
+    KeyboardInteractive: |what| {
+        let attempt = attempt_with(what, Credential::KeyboardInteractive)?;
+        Self { account: attempt.stored.clone(), attempt, conversation: Answers::new(what == "gone") }
+    },
+    SessionCreate: |what| Self(session(what)?),
+    PreAction: |what| Self(action(what, None)?),
+    PasswordResetPre: |what| Self(Arc::new(WebRequest {
+        username: what.to_owned(),
+        address: address("allow"),
+        referer: "https://example.org/".to_owned(),
+        user_agent: "contract".to_owned(),
+        session_id: "web".to_owned(),
+    })),
+    PostLogin: |what| Self {
+        connection: connection("allow"),
+        attempt: Some(attempt(what)?),
+        outcome: Ok(session(what)?),
+    },
+    SessionDestroy: |what| Self {
+        session: session(what)?,
+        reason: EndReason::Logout,
+        duration: Duration::from_millis(1500),
+    },
+    Disconnect: |what| Self {
+        connection: connection(what),
+        session: None,
+        protocol: "SFTP",
+        duration: Duration::from_millis(1500),
+    },
+    PostAction: |what| Self(action(what, Some(ActionStatus::Ok))?),
+    ObjectChange: |what| Self {
+        kind: "user",
+        change: Change::Add,
+        name: what.to_owned(),
+        actor: None,
+        actor_address: None,
+        at: 1_700_000_000_000_000_000,
+        object: account(what)?.to_document(Audience::Redacted),
+    },
+    CredentialChanged: |what| Self { username: what.to_owned(), name: "key".to_owned(), ..Self::default() },
+    OneClickLoginPost: |what| Self { username: what.to_owned(), ..Self::default() },
+    Startup: |_what| Self { version: "0" },
+}

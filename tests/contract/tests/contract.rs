@@ -1,0 +1,277 @@
+//! Every hook point through every adapter, with the same answer.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_contract::adapters::Adapters;
+use tidegate_contract::events::About;
+use tidegate_core::hook::check_password::CheckPassword;
+use tidegate_core::hook::external_auth::ExternalAuth;
+use tidegate_core::hook::keyboard_interactive::KeyboardInteractive;
+use tidegate_core::hook::observation::{
+    CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin, SessionDestroy, Startup,
+};
+use tidegate_core::hook::pre_login::PreLogin;
+use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate};
+use tidegate_core::hook::{Call, Chain, GateEvent, Hook, HookEvent, HookKind, Link, LinkSettings};
+use tidegate_hooks_legacy::{HttpHook, ProgramHook};
+use tidegate_hooks_wasm::PluginHook;
+
+fn component(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../.cache/guests/{name}.wasm"))
+}
+
+async fn adapters() -> Adapters {
+    let settings = "grants = [\"storage-paths\"]\n[limits]\ncpu_ms = 300\n[secrets]\npin = \"1234\"\n";
+    Adapters::new(&component("contract"), settings, Duration::from_secs(3)).await.unwrap()
+}
+
+/// What the hooks say of an event: the verdict's name, or `error`.
+async fn check<E: HookEvent + About>(adapters: &Adapters, what: &str, expected: &str)
+where
+    ProgramHook: Hook<E>,
+    HttpHook: Hook<E>,
+    PluginHook: Hook<E>,
+{
+    for (adapter, hook) in adapters.all::<E>().unwrap() {
+        let outcome = match hook.call(&Call::default(), &E::about(what).unwrap()).await {
+            Ok(verdict) => E::label(&verdict).0,
+            Err(_) => "error",
+        };
+        assert_eq!(outcome, expected, "{} about \"{what}\" through {adapter}", E::KIND);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_hook_point_has_the_same_answer_through_every_adapter() {
+    let adapters = adapters().await;
+    let a = &adapters;
+    for (what, expected) in [("allow", "allow"), ("deny", "deny"), ("fail", "error"), ("trap", "error")] {
+        check::<Connect>(a, what, expected).await;
+        check::<LoginPre>(a, what, expected).await;
+        check::<SessionCreate>(a, what, expected).await;
+        check::<PreAction>(a, what, expected).await;
+        check::<PasswordResetPre>(a, what, expected).await;
+    }
+    for (what, expected) in [("accept", "accept"), ("deny", "reject"), ("fail", "error"), ("trap", "error")] {
+        check::<ExternalAuth>(a, what, expected).await;
+        check::<KeyboardInteractive>(a, what, expected).await;
+    }
+    for (what, expected) in [("unchanged", "unchanged"), ("replace", "replace"), ("fail", "error"), ("trap", "error")] {
+        check::<PreLogin>(a, what, expected).await;
+    }
+    for (what, expected) in [("accept", "accept"), ("verify", "verify"), ("deny", "deny"), ("fail", "error")] {
+        check::<CheckPassword>(a, what, expected).await;
+    }
+    for (what, expected) in [("allow", "told"), ("fail", "error"), ("trap", "error")] {
+        check::<PostLogin>(a, what, expected).await;
+        check::<SessionDestroy>(a, what, expected).await;
+        check::<Disconnect>(a, what, expected).await;
+        check::<PostAction>(a, what, expected).await;
+        check::<ObjectChange>(a, what, expected).await;
+        check::<CredentialChanged>(a, what, expected).await;
+        check::<OneClickLoginPost>(a, what, expected).await;
+    }
+    check::<Startup>(a, "allow", "told").await;
+}
+
+/// H-01: the table above names every hook point there is.
+#[test]
+fn no_hook_point_is_left_out() {
+    let table = include_str!("contract.rs");
+    assert_eq!(
+        table.matches("\n        check::<").count() + table.matches("\n    check::<").count(),
+        HookKind::ALL.len()
+    );
+}
+
+/// What a chain of that one hook makes of the event.
+async fn decided<E: GateEvent>(hook: Arc<dyn Hook<E>>, event: &mut E) -> String {
+    let settings = LinkSettings { deadline: Duration::from_secs(5), ..LinkSettings::default() };
+    let chain = Chain::new(Arc::default(), vec![Arc::new(Link::new(hook, settings))]);
+    match chain.decide(event).await {
+        Ok(decision) => E::label(&decision.verdict).0.to_owned(),
+        Err(_) => "refused".to_owned(),
+    }
+}
+
+/// B17: one row, through all adapters that can behave so.
+async fn refuses<E: GateEvent + About>(adapters: &Adapters, what: &str, only: &[&str])
+where
+    ProgramHook: Hook<E>,
+    HttpHook: Hook<E>,
+    PluginHook: Hook<E>,
+{
+    for (adapter, hook) in adapters.all::<E>().unwrap() {
+        if only.contains(&adapter) {
+            let outcome = decided(hook, &mut E::about(what).unwrap()).await;
+            assert_eq!(outcome, "refused", "{} about \"{what}\" through {adapter}", E::KIND);
+        }
+    }
+}
+
+const ALL: &[&str] = &["program", "http", "plugin"];
+const LEGACY: &[&str] = &["program", "http"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gates_refuse_in_any_doubt() {
+    let adapters = adapters().await;
+    let a = &adapters;
+    // Crash or trap; exit status, server error or failure.
+    for what in ["trap", "fail"] {
+        refuses::<Connect>(a, what, ALL).await;
+        refuses::<LoginPre>(a, what, ALL).await;
+        refuses::<ExternalAuth>(a, what, ALL).await;
+        refuses::<PreLogin>(a, what, ALL).await;
+        refuses::<CheckPassword>(a, what, ALL).await;
+        refuses::<KeyboardInteractive>(a, what, ALL).await;
+        refuses::<SessionCreate>(a, what, ALL).await;
+        refuses::<PreAction>(a, what, ALL).await;
+    }
+    // Timeout, or an endless loop.
+    refuses::<Connect>(a, "loop", ALL).await;
+    refuses::<ExternalAuth>(a, "loop", ALL).await;
+    refuses::<PreLogin>(a, "loop", ALL).await;
+    refuses::<CheckPassword>(a, "loop", ALL).await;
+    refuses::<KeyboardInteractive>(a, "loop", ALL).await;
+    refuses::<PreAction>(a, "loop", ALL).await;
+    // Answers that are none.
+    for what in ["garbage", "endless"] {
+        refuses::<ExternalAuth>(a, what, LEGACY).await;
+        refuses::<PreLogin>(a, what, LEGACY).await;
+        refuses::<CheckPassword>(a, what, LEGACY).await;
+        refuses::<KeyboardInteractive>(a, what, LEGACY).await;
+    }
+    refuses::<CheckPassword>(a, "empty", LEGACY).await;
+    refuses::<KeyboardInteractive>(a, "mismatch", LEGACY).await;
+    refuses::<KeyboardInteractive>(a, "silent", &["program"]).await;
+    // Empty answers that mean something.
+    check_decided::<ExternalAuth>(a, "empty", "reject").await;
+    check_decided::<PreLogin>(a, "empty", "unchanged").await;
+    // Somebody who does not answer is no technical failure.
+    check_decided::<KeyboardInteractive>(a, "gone", "reject").await;
+}
+
+async fn check_decided<E: GateEvent + About>(adapters: &Adapters, what: &str, expected: &str)
+where
+    ProgramHook: Hook<E>,
+    HttpHook: Hook<E>,
+    PluginHook: Hook<E>,
+{
+    for (adapter, hook) in adapters.all::<E>().unwrap() {
+        if LEGACY.contains(&adapter) {
+            assert_eq!(decided(hook, &mut E::about(what).unwrap()).await, expected, "{adapter}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_refuses() {
+    let adapters = adapters().await;
+    let script = adapters.directory().join("hook.sh");
+    let program = Arc::new(adapters.program(HookKind::Connect).unwrap());
+    std::fs::remove_file(script).unwrap();
+    assert_eq!(decided::<Connect>(program, &mut Connect::about("allow").unwrap()).await, "refused");
+    let plugin = adapters.plugin();
+    std::fs::remove_file(adapters.directory().join("plugins/contract.wasm")).unwrap();
+    adapters.plugins.refresh().await;
+    assert_eq!(decided::<Connect>(plugin, &mut Connect::about("allow").unwrap()).await, "refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_arrive_unchanged() {
+    // A11-03
+    let adapters = adapters().await;
+    for name in ["$(id)", "a b;rm -rf /", "quote\"'`", "äöü", "-n", "*"] {
+        for (adapter, hook) in adapters.all::<ExternalAuth>().unwrap() {
+            if adapter == "program" && name.contains('"') {
+                continue; // the sample script does not quote what it prints
+            }
+            let verdict = hook.call(&Call::default(), &ExternalAuth::about(name).unwrap()).await;
+            let tidegate_core::hook::external_auth::ExternalAuthVerdict::Accept(Some(draft)) = verdict.unwrap() else {
+                panic!("{name} through {adapter}");
+            };
+            assert_eq!(draft.username(), name, "{adapter}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_are_recorded_without_secrets() {
+    let adapters = adapters().await;
+    for (adapter, hook) in adapters.all::<ExternalAuth>().unwrap() {
+        let call = Call::default();
+        hook.call(&call, &ExternalAuth::about("accept").unwrap()).await.unwrap();
+        let exchange = call.finish();
+        let all = format!("{exchange:?}");
+        assert!(!all.contains("typed") && !all.contains("$1$saltsalt"), "{adapter}: {all}");
+        match adapter {
+            "program" => {
+                assert!(exchange.sent.contains("SFTPGO_AUTHD_PASSWORD=[redacted]"), "{all}");
+                assert_eq!(exchange.standard_error.trim(), "the contract was asked about accept");
+                assert!(exchange.received.contains("/srv/contract"), "{all}");
+            }
+            "http" => assert!(exchange.sent.starts_with("POST ") && exchange.received.starts_with("200"), "{all}"),
+            _ => assert!(exchange.version.is_some() && exchange.memory > Some(0), "{all}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn secrets_and_values_belong_to_the_plugin() {
+    let adapters = adapters().await;
+    let hook = adapters.plugin();
+    let ask = async |what: &str| {
+        let verdict = Hook::<ExternalAuth>::call(&*hook, &Call::default(), &ExternalAuth::about(what).unwrap()).await;
+        format!("{:?}", verdict.unwrap())
+    };
+    // A secret is shown to nobody but the plugin.
+    assert_eq!(ask("secret").await, "VerifyStored(Some([redacted]))");
+    assert!(ask("count").await.contains("login 1"));
+    assert!(ask("count").await.contains("login 2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_may_be_made_ahead_or_kept() {
+    for instances in ["fresh", "prepared", "warm"] {
+        let settings = format!("[limits]\ninstances = \"{instances}\"\nready = 4\ncpu_ms = 200\n");
+        let adapters = Adapters::new(&component("contract"), &settings, Duration::from_secs(3)).await.unwrap();
+        for round in 0..5 {
+            for (what, expected) in [("allow", "allow"), ("deny", "deny"), ("trap", "error"), ("loop", "error")] {
+                let event = LoginPre::about(what).unwrap();
+                let outcome = Hook::call(&*adapters.plugin(), &Call::default(), &event).await;
+                let outcome = outcome.map_or("error", |verdict| LoginPre::label(&verdict).0);
+                assert_eq!(outcome, expected, "{instances}, round {round}");
+            }
+        }
+        let calls: Vec<_> = (0..64)
+            .map(|_| {
+                let plugin = adapters.plugin();
+                tokio::spawn(async move {
+                    Hook::call(&*plugin, &Call::default(), &LoginPre::about("deny").unwrap()).await.is_ok()
+                })
+            })
+            .collect();
+        for call in calls {
+            assert!(call.await.unwrap(), "{instances}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_component_for_an_older_contract_goes_on_working() {
+    let adapters = Adapters::new(&component("older"), "", Duration::from_secs(3)).await.unwrap();
+    let event = ExternalAuth::about("alice").unwrap();
+    let verdict = Hook::call(&*adapters.plugin(), &Call::default(), &event).await.unwrap();
+    assert_eq!(ExternalAuth::label(&verdict), ("reject", "alice is not known to the older hook"));
+}
+
+#[tokio::test]
+async fn a_pinned_file_is_the_only_one_that_loads() {
+    let settings = format!("sha256 = \"{}\"\n", "0".repeat(64));
+    let error = Adapters::new(&component("older"), &settings, Duration::from_secs(3)).await.err().unwrap();
+    assert!(error.to_string().contains("the settings allow only 0000"), "{error}");
+}

@@ -1,0 +1,245 @@
+//! The life of a session as its hooks see it.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tidegate_tests::clients::{Proof, can_log_in, exec, sftp, sftp_ok, text};
+use tidegate_tests::server::Site;
+use tidegate_tests::tools;
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
+
+/// A script that appends a line for each call, made of its variables.
+fn witness(site: &Site, line: &str) -> String {
+    let log = site.path("calls");
+    let script = site.script("witness.sh", &format!("#!/bin/sh\necho \"{line}\" >> {}\n", log.display()));
+    script.display().to_string()
+}
+
+fn calls(site: &Site) -> Vec<String> {
+    std::fs::read_to_string(site.path("calls")).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+/// Observers are told after the fact.
+fn wait_for_calls(site: &Site, count: usize) -> Vec<String> {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let calls = calls(site);
+        if calls.len() >= count {
+            return calls;
+        }
+        assert!(Instant::now() < until, "{count} calls did not come: {calls:?}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn file_actions_are_asked_and_told() {
+    // A15, B10
+    let site = Site::new();
+    let script = witness(&site, "$SFTPGO_ACTION $SFTPGO_ACTION_VIRTUAL_PATH $SFTPGO_ACTION_FILE_SIZE $*");
+    let site = site.config(&format!(
+        "[sftpd.actions]\nexecute_on = [\"upload\", \"download\", \"rename\", \"delete\", \"mkdir\", \"rmdir\", \"ssh_cmd\"]\n\
+         command = \"{script}\"\n"
+    ));
+    let home = site.user("alice");
+    let file = site.write("local", "12345");
+    let server = site.start();
+    let batch = format!(
+        "put {0} f\nget f {1}\nmkdir d\nrename f d/g\nrm d/g\nrmdir d\n-get missing {1}\n",
+        file.display(),
+        site.path("back").display()
+    );
+    sftp_ok(&server, "alice", PASSWORD, &batch);
+    let mut seen = wait_for_calls(&site, 6);
+    seen.sort();
+    let at = |name: &str| home.join(name).display().to_string();
+    let mut expected = vec![
+        format!("upload /f 5 upload alice {}  ", at("f")),
+        format!("download /f 5 download alice {}  ", at("f")),
+        format!("mkdir /d  mkdir alice {}  ", at("d")),
+        format!("rename /f  rename alice {} {} ", at("f"), at("d/g")),
+        format!("delete /d/g 5 delete alice {}  ", at("d/g")),
+        format!("rmdir /d  rmdir alice {}  ", at("d")),
+    ];
+    expected.sort();
+    let trimmed = |lines: &[String]| lines.iter().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+    assert_eq!(trimmed(&seen), trimmed(&expected));
+    assert!(exec(&server, "alice", PASSWORD, "cd", b"").status.success());
+}
+
+#[test]
+fn a_pre_action_says_no_in_its_own_words() {
+    // B10-05
+    let site = Site::new();
+    site.plugin("contract", &tools::cache().join("guests/contract.wasm"), "");
+    let site = site.config("[data_provider]\nexternal_auth_scope = 2\n");
+    let home = site.user("accept");
+    let file = site.write("local", "x");
+    let server = site.start();
+    let batch = format!("put {0} allow\n-put {0} deny\n-put {0} fail\n-mkdir deny\n", file.display());
+    let said = text(&sftp(&server, "accept", Proof::PasswordMethod("pw"), &batch));
+    assert!(said.contains("not today") || said.contains("Permission denied"), "{said}");
+    assert!(home.join("allow").exists() && !home.join("deny").exists() && !home.join("fail").exists(), "{said}");
+}
+
+#[test]
+fn a_synchronous_upload_hook_can_take_a_file_back() {
+    // B10-08
+    let site = Site::new();
+    let script = site.script("scan.sh", "#!/bin/sh\n! grep -q virus \"$SFTPGO_ACTION_PATH\"\n");
+    let site = site.config(&format!(
+        "[common.actions]\nexecute_on = [\"upload\"]\nexecute_sync = [\"upload\"]\nhook = \"{}\"\n",
+        script.display()
+    ));
+    let home = site.user("alice");
+    let (good, bad) = (site.write("good", "hello"), site.write("bad", "a virus"));
+    let server = site.start();
+    sftp_ok(&server, "alice", PASSWORD, &format!("put {}\n-put {}\n", good.display(), bad.display()));
+    assert!(home.join("good").exists() && !home.join("bad").exists());
+}
+
+#[test]
+fn sessions_are_created_and_destroyed_in_pairs() {
+    // D-01 to D-04, A14, B7
+    let site = Site::new();
+    let line = "$1 $SFTPGO_SESSION_ID$SFTPGO_LOGIND_STATUS$SFTPGO_CONNECTION_USERNAME";
+    let script = witness(&site, line);
+    let hook = |kind: &str| format!("[hook.{kind}]\nhook = {{ hook = \"{script}\", args = [\"{kind}\"] }}\n");
+    let kinds = ["connect", "login-pre", "session-create", "post-login", "session-destroy", "disconnect"];
+    let site = site.config(&kinds.map(hook).concat());
+    site.user("alice");
+    let server = site.start();
+    for _ in 0..3 {
+        assert!(can_log_in(&server, "alice", PASSWORD));
+    }
+    assert!(!can_log_in(&server, "alice", Proof::Password("wrong")));
+    server.terminate();
+    let seen = calls(&site);
+    let count = |prefix: &str| seen.iter().filter(|line| line.starts_with(prefix)).count();
+    assert_eq!((count("session-create "), count("session-destroy ")), (3, 3), "{seen:?}");
+    let ids =
+        |kind: &str| seen.iter().filter_map(|line| line.strip_prefix(kind)).map(str::to_owned).collect::<BTreeSet<_>>();
+    assert_eq!(ids("session-create "), ids("session-destroy "));
+    assert_eq!(count("post-login 1"), 3, "{seen:?}");
+    assert!(count("post-login 0") >= 1 && count("disconnect alice") == 3, "{seen:?}");
+    assert_eq!(count("connect "), count("disconnect "), "{seen:?}");
+}
+
+#[test]
+fn a_connection_is_refused_before_its_handshake() {
+    // B7-01
+    let site = Site::new().config("[common]\npost_connect_hook = \"/bin/false\"\n");
+    site.user("alice");
+    let server = site.start();
+    assert!(!can_log_in(&server, "alice", PASSWORD));
+    server.wait_for_text("was refused");
+    assert!(!server.log().contains("\"sender\":\"connection_failed\""), "{}", server.log());
+}
+
+/// The names of the variables that a script of that section sees, and what it said.
+fn panel_variables(kind: &str) -> BTreeSet<String> {
+    let site = Site::new();
+    let dump = site.path("variables");
+    let script =
+        site.script("panel.sh", &format!("#!/bin/sh\n/usr/bin/env > {}.tmp\n/bin/mv {0}.tmp {0}\n", dump.display()));
+    let site = site.config(&format!(
+        "[hook.{kind}]\nhook = \"{}\"\ndialect = \"directadmin\"\ninherit_env = false\n",
+        script.display()
+    ));
+    site.user("alice");
+    let server = site.start();
+    assert!(can_log_in(&server, "alice", PASSWORD), "{}", server.log());
+    server.terminate();
+    let text = std::fs::read_to_string(Path::new(&dump)).unwrap();
+    let own = ["PWD", "SHLVL", "_", "OLDPWD"];
+    let names = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name.to_owned());
+    names.filter(|name| !own.contains(&name.as_str())).collect()
+}
+
+#[test]
+fn scripts_of_the_panel_see_exactly_their_variables() {
+    // D-12, seed 003
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let request = set(&["username", "password", "session_id", "ip", "referer", "user_agent"]);
+    assert_eq!(panel_variables("session-create"), request);
+    assert_eq!(panel_variables("login-pre"), request);
+    let session = ["username", "passwd", "key", "host", "ip", "file", "home_memory", "selected_domain"];
+    assert_eq!(panel_variables("session-destroy"), set(&session));
+}
+
+#[test]
+fn all_scripts_of_a_directory_run_and_one_failure_fails_the_set() {
+    // D-14
+    let site = Site::new();
+    let log = site.path("calls");
+    let say = |name: &str, more: &str| format!("#!/bin/sh\necho {name} >> {}\n{more}\n", log.display());
+    site.script("login_pre/10-first.sh", &say("first", "exit 0"));
+    site.script("login_pre/20-second.sh", &say("second", "[ \"$username\" != mallory ] || { echo not you; exit 7; }"));
+    site.script("login_pre.sh", &say("last", "exit 0"));
+    let directory = site.path("login_pre");
+    let site =
+        site.config(&format!("[hook.login-pre]\nhook = \"{}\"\ndialect = \"directadmin\"\n", directory.display()));
+    site.user("alice");
+    site.user("mallory");
+    let server = site.start();
+    assert!(can_log_in(&server, "alice", PASSWORD), "{}", server.log());
+    assert_eq!(calls(&site), ["first", "second", "last"]);
+    assert!(!can_log_in(&server, "mallory", PASSWORD));
+    assert_eq!(&calls(&site)[3..6], ["first", "second", "last"]);
+    server.wait_for_text("not you");
+}
+
+#[test]
+fn changes_of_accounts_are_told() {
+    // A15-20, B11
+    let site = Site::new();
+    let script = witness(&site, "$SFTPGO_USER_ACTION $SFTPGO_USER_USERNAME $1 $2 $SFTPGO_USER_STATUS");
+    let site = site.config(&format!(
+        "[data_provider.actions]\nexecute_on = [\"add\", \"update\", \"delete\"]\ncommand = \"{script}\"\n"
+    ));
+    site.user("alice");
+    tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "alice", "--status", "0"]));
+    tools::run_ok(&mut site.tidegate(&["user", "delete", "--username", "alice"]));
+    assert_eq!(calls(&site), ["add alice add alice 1", "update alice update alice 0", "delete alice delete alice 0"]);
+}
+
+#[test]
+fn runs_are_kept_and_explained() {
+    let site = Site::new();
+    let script = site.script(
+        "auth.sh",
+        "#!/bin/sh\necho looking >&2\n[ $SFTPGO_AUTHD_USERNAME = late ] && sleep 100\necho '{\"username\":\"\"}'\n",
+    );
+    let site = site.config(&format!(
+        "[data_provider]\nexternal_auth_hook = [{{ hook = \"{}\", timeout = 1 }}]\nexternal_auth_scope = 1\n",
+        script.display()
+    ));
+    site.user("alice");
+    let server = site.start();
+    assert!(!can_log_in(&server, "alice", PASSWORD));
+    assert!(!can_log_in(&server, "late", PASSWORD));
+    server.terminate();
+    let command = |arguments: &[&str]| tools::run_ok(&mut site.tidegate(arguments));
+    let runs = command(&["hook", "runs", "--user", "alice"]);
+    assert!(runs.contains("external-auth") && runs.contains("reject") && runs.contains("refused"), "{runs}");
+    let late = command(&["hook", "runs", "--outcome", "timeout", "--json"]);
+    let late: serde_json::Value = serde_json::from_str(late.lines().next().unwrap()).unwrap();
+    assert_eq!((late["username"].as_str(), late["is_error"].as_bool()), (Some("late"), Some(true)));
+    let one = command(&["hook", "runs", "--outcome", "reject", "--json"]);
+    let one: serde_json::Value = serde_json::from_str(one.lines().next().unwrap()).unwrap();
+    let shown = command(&["hook", "run", &one["id"].to_string()]);
+    assert!(shown.contains("SFTPGO_AUTHD_PASSWORD=[redacted]") && shown.contains("looking"), "{shown}");
+    assert!(!shown.contains("=pw"), "{shown}");
+    let stats = command(&["hook", "stats"]);
+    assert!(stats.contains("timeout") && stats.contains("(error)"), "{stats}");
+    let password = command(&["hook", "explain", "--user", "alice", "--method", "password"]);
+    assert!(password.contains("asks  program") && password.contains("auth.sh"), "{password}");
+    let key = command(&["hook", "explain", "--user", "alice", "--method", "publickey"]);
+    assert!(key.contains("not asked: the method is not in data_provider.external_auth_scope"), "{key}");
+    let list = command(&["hook", "list"]);
+    assert!(list.contains("external-auth: the first verdict other than defer decides"), "{list}");
+}
