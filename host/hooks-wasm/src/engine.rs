@@ -6,8 +6,8 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 
 use crate::settings::MAX_MEMORY_MIB;
 
-/// Calls of all plugins that may be under way at once.
-pub const MAX_CALLS: u32 = 192;
+/// Instances of all plugins that there may be at once: calls under way, and those kept ready.
+pub const MAX_CALLS: u32 = 256;
 /// The unit in which computing is counted.
 pub const EPOCH: Duration = Duration::from_millis(10);
 /// Core instances in one component: bindings make a few, interpreters dozens.

@@ -308,4 +308,6 @@ impl Login {
 }
 
 #[cfg(test)]
+mod hook_tests;
+#[cfg(test)]
 mod tests;

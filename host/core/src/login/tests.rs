@@ -12,12 +12,11 @@ use crate::account::AccountDraft;
 use crate::connection::ConnectionId;
 use crate::files::storage::{Storage, StorageError, StorageErrorKind};
 use crate::hook::external_auth::ExternalAuthVerdict;
-use crate::hook::keyboard_interactive::{KeyboardInteractiveVerdict, Prompt, Round};
-use crate::hook::{Call, Denial, Hook, HookDescription, HookError, HookEvent, Link, LinkSettings};
+use crate::hook::{Call, Denial, Hook, HookDescription, HookError, Link, LinkSettings};
 use crate::ports::{AccountStore, StoreError};
 
 #[derive(Default)]
-struct PaperStore(Mutex<BTreeMap<String, Account>>);
+pub(super) struct PaperStore(Mutex<BTreeMap<String, Account>>);
 
 #[async_trait]
 impl AccountStore for PaperStore {
@@ -81,34 +80,9 @@ impl Clock for Noon {
 }
 
 /// Answers with a user document, like a program; an empty one defers.
-struct PaperHook {
+pub(super) struct PaperHook {
     answer: Mutex<Result<ExternalAuthVerdict, HookError>>,
-    calls: AtomicUsize,
-}
-
-/// A hook made of a function.
-struct Says<E: HookEvent>(Function<E>);
-
-type Function<E> = Box<dyn Fn(&E) -> <E as HookEvent>::Verdict + Send + Sync>;
-
-#[async_trait]
-impl<E: HookEvent> Hook<E> for Says<E> {
-    fn name(&self) -> &str {
-        "says"
-    }
-    fn adapter(&self) -> &'static str {
-        "test"
-    }
-    fn description(&self) -> HookDescription {
-        HookDescription::new("", Duration::ZERO, "")
-    }
-    async fn call(&self, _: &Call, event: &E) -> Result<E::Verdict, HookError> {
-        Ok((self.0)(event))
-    }
-}
-
-fn says<E: HookEvent>(chain: &Chain<E>, answer: impl Fn(&E) -> E::Verdict + Send + Sync + 'static) {
-    chain.replace(vec![Arc::new(Link::new(Arc::new(Says(Box::new(answer))), LinkSettings::default()))]);
+    pub(super) calls: AtomicUsize,
 }
 
 #[async_trait]
@@ -128,15 +102,15 @@ impl Hook<ExternalAuth> for PaperHook {
     }
 }
 
-struct World {
-    store: Arc<PaperStore>,
+pub(super) struct World {
+    pub(super) store: Arc<PaperStore>,
     passwords: Arc<PaperPasswords>,
-    hook: Arc<PaperHook>,
-    hooks: LoginHooks,
+    pub(super) hook: Arc<PaperHook>,
+    pub(super) hooks: LoginHooks,
     service: Arc<LoginService>,
 }
 
-fn world(answer: Option<Result<ExternalAuthVerdict, HookError>>) -> World {
+pub(super) fn world(answer: Option<Result<ExternalAuthVerdict, HookError>>) -> World {
     let store = Arc::new(PaperStore::default());
     let passwords = Arc::new(PaperPasswords::default());
     let has_hook = answer.is_some();
@@ -170,17 +144,17 @@ fn document(more: &str) -> String {
     format!(r#"{{"username":"alice","status":1,"home_dir":"/a","permissions":{{"/":["*"]}}{more}}}"#)
 }
 
-fn draft(more: &str) -> AccountDraft {
+pub(super) fn draft(more: &str) -> AccountDraft {
     AccountDraft::from_json(&document(more)).unwrap()
 }
 
 impl World {
-    async fn stored(&self, more: &str) {
+    pub(super) async fn stored(&self, more: &str) {
         let account = draft(more).validate(crate::account::CredentialRule::Optional).unwrap().account;
         self.store.insert(&account).await.unwrap();
     }
 
-    fn login(&self) -> Login {
+    pub(super) fn login(&self) -> Login {
         let connection = Connection {
             id: ConnectionId::new("c"),
             remote: "192.0.2.7:1".parse().unwrap(),
@@ -191,12 +165,12 @@ impl World {
         Login::new(self.service.clone(), Arc::new(connection), Arc::new(Notify::new()))
     }
 
-    async fn password(&self, password: &str) -> &'static str {
+    pub(super) async fn password(&self, password: &str) -> &'static str {
         name(self.login().password("alice", Secret::new(password)).await)
     }
 }
 
-fn name(outcome: Outcome) -> &'static str {
+pub(super) fn name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Accepted(_) => "accepted",
         Outcome::NextStep(_) => "next step",
@@ -204,7 +178,7 @@ fn name(outcome: Outcome) -> &'static str {
     }
 }
 
-fn key() -> PublicKey {
+pub(super) fn key() -> PublicKey {
     PublicKey::parse(KEY).unwrap()
 }
 
@@ -334,207 +308,5 @@ async fn an_answer_may_name_another_account() {
     match world.login().password("alias", Secret::new("pw")).await {
         Outcome::Accepted(authenticated) => assert_eq!(authenticated.account().username, "alice"),
         other => panic!("{}", name(other)),
-    }
-}
-
-/// The text of each round, and how it ended.
-async fn converse(login: &mut Login, answers: &[&str]) -> (Vec<String>, &'static str) {
-    let mut step = login.keyboard_interactive("alice").await;
-    let (mut asked, mut answers) = (Vec::new(), answers.iter());
-    loop {
-        match step {
-            Step::Done(outcome) => return (asked, name(outcome)),
-            Step::Ask(round) => {
-                asked.push(round.prompts.iter().map(|prompt| prompt.text.as_str()).collect());
-                let count = round.prompts.len();
-                let given = answers.by_ref().take(count).map(|answer| Secret::new(*answer)).collect();
-                step = login.answers(given).await;
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn without_a_hook_the_password_is_asked_for() {
-    // B4-02
-    let world = world(None);
-    world.stored(r#","password":"$1$pw""#).await;
-    let asked = vec!["Password: ".to_owned()];
-    assert_eq!(converse(&mut world.login(), &["pw"]).await, (asked.clone(), "accepted"));
-    assert_eq!(converse(&mut world.login(), &["no"]).await, (asked.clone(), "refused"));
-    // One question, no answer.
-    assert_eq!(converse(&mut world.login(), &[]).await, (asked, "refused"));
-}
-
-const CODES: &str =
-    r#""totp_config":{"enabled":true,"protocols":["SSH"],"secret":{"status":"Plain","payload":"GEZDGNBVGY3TQOJQ"}}"#;
-
-#[tokio::test]
-async fn an_account_with_one_time_codes_is_asked_for_one() {
-    // B4-02
-    let world = world(None);
-    world.stored(&format!(r#","password":"$1$pw","filters":{{{CODES}}}"#)).await;
-    let (asked, outcome) = converse(&mut world.login(), &["pw", "000000"]).await;
-    assert_eq!((asked, outcome), (vec!["Password: ".to_owned(), "Authentication code: ".to_owned()], "refused"));
-}
-
-struct Asks;
-
-#[async_trait]
-impl Hook<KeyboardInteractive> for Asks {
-    fn name(&self) -> &str {
-        "asks"
-    }
-    fn adapter(&self) -> &'static str {
-        "test"
-    }
-    fn description(&self) -> HookDescription {
-        HookDescription::new("", Duration::ZERO, "")
-    }
-    async fn call(&self, _: &Call, event: &KeyboardInteractive) -> Result<KeyboardInteractiveVerdict, HookError> {
-        let prompt = |text: &str| Prompt { text: text.to_owned(), echo: true };
-        let ask = async |texts: &[&str]| {
-            let prompts = texts.iter().map(|text| prompt(text)).collect();
-            let answers = event.conversation.ask(Round { instruction: "i".into(), prompts }).await;
-            answers.map_err(|error| HookError::Failed(error.to_string()))
-        };
-        let first = ask(&["one", "two"]).await?;
-        ask(&[]).await?;
-        let second = ask(&["password"]).await?;
-        let is_password = event.conversation.verify_password(&second[0]).await;
-        if first.iter().map(Secret::expose).collect::<Vec<_>>() == ["1", "2"] && is_password {
-            Ok(KeyboardInteractiveVerdict::Accept(None))
-        } else {
-            Ok(KeyboardInteractiveVerdict::Reject(Denial::new("wrong")))
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_hook_converses_in_rounds() {
-    let world = world(None);
-    world.stored(r#","password":"$1$pw""#).await;
-    let link = || Arc::new(Link::new(Arc::new(Asks) as Arc<dyn Hook<KeyboardInteractive>>, LinkSettings::default()));
-    world.hooks.keyboard_interactive.replace(vec![link()]);
-    for (answers, expected) in [
-        (&["1", "2", "pw"][..], "accepted"),
-        (&["1", "3", "pw"], "refused"),
-        (&["1", "2", "no"], "refused"),
-        (&["1"], "refused"),
-    ] {
-        assert_eq!(converse(&mut world.login(), answers).await.1, expected, "{answers:?}");
-    }
-    // A12-09
-    world.store.delete("alice").await.unwrap();
-    world.stored(r#","password":"$1$pw","status":0"#).await;
-    assert_eq!(converse(&mut world.login(), &["1", "2", "pw"]).await.1, "refused");
-}
-
-#[tokio::test]
-async fn a_new_request_gives_the_conversation_up() {
-    let world = world(None);
-    world.stored(r#","password":"$1$pw""#).await;
-    let mut login = world.login();
-    assert!(matches!(login.keyboard_interactive("alice").await, Step::Ask(_)));
-    assert!(matches!(login.keyboard_interactive("alice").await, Step::Ask(_)));
-    assert!(matches!(login.answers(vec![Secret::new("pw")]).await, Step::Done(Outcome::Accepted(_))));
-    assert!(matches!(login.answers(vec![Secret::new("pw")]).await, Step::Done(Outcome::Refused)));
-}
-
-#[tokio::test]
-async fn pre_login_makes_and_changes_accounts() {
-    // A13, B3, C6-03, C6-04
-    use crate::hook::pre_login::PreLoginVerdict;
-    let patch = |json: &'static str| {
-        move |event: &PreLogin| {
-            let mut draft = event.account.as_deref().map(AccountDraft::of).unwrap_or_default();
-            draft.merge_json(json).unwrap();
-            PreLoginVerdict::Replace(Box::new(draft))
-        }
-    };
-    let world = world(None);
-    says(&world.hooks.pre_login, |_: &PreLogin| PreLoginVerdict::Unchanged);
-    assert_eq!(world.password("pw").await, "refused");
-    says(
-        &world.hooks.pre_login,
-        patch(r#"{"username":"alice","status":1,"home_dir":"/a","permissions":{"/":["*"]},"password":"pw"}"#),
-    );
-    assert_eq!(world.password("pw").await, "accepted");
-    says(&world.hooks.pre_login, patch(r#"{"status":0}"#));
-    assert_eq!(world.password("pw").await, "refused");
-    let stored = world.store.find("alice").await.unwrap().unwrap();
-    assert!(!stored.enabled && stored.home_dir == "/a");
-    says(&world.hooks.pre_login, patch(r#"{"status":1,"permissions":{"/in":["list"]}}"#));
-    assert_eq!(world.password("pw").await, "accepted");
-    assert_eq!(world.store.find("alice").await.unwrap().unwrap().permissions.entries().count(), 2);
-    // C6-05, A13-06: what does not validate refuses.
-    says(&world.hooks.pre_login, patch(r#"{"home_dir":"relative"}"#));
-    assert_eq!(world.password("pw").await, "refused");
-    says(&world.hooks.pre_login, |_: &PreLogin| PreLoginVerdict::Deny(Denial::new("no")));
-    assert_eq!(world.password("pw").await, "refused");
-}
-
-#[tokio::test]
-async fn password_checks_come_before_the_comparison() {
-    // B5
-    use crate::hook::check_password::CheckPasswordVerdict as Verdict;
-    let world = world(None);
-    world.stored(r#","password":"$1$pw""#).await;
-    let check = async |verdict: Verdict, password: &str, expected: &str| {
-        says(&world.hooks.check_password, move |_: &CheckPassword| verdict.clone());
-        assert_eq!(world.password(password).await, expected);
-    };
-    check(Verdict::Defer, "pw", "accepted").await;
-    check(Verdict::Defer, "no", "refused").await;
-    check(Verdict::Accept, "no", "accepted").await;
-    check(Verdict::Verify(Secret::new("pw")), "pw123456", "accepted").await;
-    check(Verdict::Verify(Secret::new("no")), "pw", "refused").await;
-    check(Verdict::Deny(Denial::new("no")), "pw", "refused").await;
-}
-
-#[tokio::test]
-async fn reviews_refuse_before_and_after() {
-    // D-01, D-05
-    use crate::hook::review::Review;
-    let world = world(None);
-    world.stored(r#","password":"$1$pw""#).await;
-    says(&world.hooks.login_pre, |event: &LoginPre| match event.0.number {
-        1 => Review::Deny(Denial::new("not yet")),
-        _ => Review::Allow,
-    });
-    let mut login = world.login();
-    assert_eq!(name(login.password("alice", Secret::new("pw")).await), "refused");
-    assert_eq!(name(login.password("alice", Secret::new("pw")).await), "accepted");
-    says(&world.hooks.login_pre, |_: &LoginPre| Review::Allow);
-    says(&world.hooks.session_create, |_: &SessionCreate| Review::Deny(Denial::new("no")));
-    assert_eq!(world.password("pw").await, "refused");
-}
-
-#[tokio::test]
-async fn every_session_is_destroyed_once() {
-    // D-04
-    let world = world(None);
-    world.stored(r#","password":"$1$pw""#).await;
-    let destroyed = Arc::new(AtomicUsize::new(0));
-    let count = destroyed.clone();
-    says(world.hooks.session_destroy.chain(), move |_: &SessionDestroy| {
-        count.fetch_add(1, Ordering::Relaxed);
-    });
-    for password in ["pw", "no", "pw"] {
-        world.password(password).await;
-    }
-    crate::hook::observers::ObserverWork::close(&*world.hooks.session_destroy);
-    crate::hook::observers::ObserverWork::work(&*world.hooks.session_destroy).await;
-    assert_eq!(destroyed.load(Ordering::Relaxed), 2);
-}
-
-#[tokio::test]
-async fn accepted_credentials_are_remembered_for_as_long_as_the_account_says() {
-    // B8
-    let answer = draft(r#","filters":{"external_auth_cache_time":60}"#);
-    let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(answer))))));
-    for (password, calls) in [("pw", 1), ("pw", 1), ("other", 2), ("other", 2), ("pw", 2)] {
-        assert_eq!(world.password(password).await, "accepted");
-        assert_eq!(world.hook.calls.load(Ordering::Relaxed), calls, "{password}");
     }
 }

@@ -2,9 +2,11 @@
 //! [`super::gates`] and [`super::observers`].
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tidegate_core::hook::{Call, Denial, HookError, HookEvent};
+use tokio::sync::Notify;
 use wasmtime::component::{Instance, InstancePre, Resource};
 use wasmtime::{Engine, Store};
 
@@ -15,6 +17,8 @@ use crate::settings::Instances;
 
 /// Longest reason of a denial or failure that is kept.
 const MAX_REASON: usize = 500;
+/// At the latest after this time, what is spent is taken down and what is missing is made.
+const REFILL_INTERVAL: Duration = Duration::from_millis(100);
 /// A warm instance that holds more after a call is not used again.
 const MAX_KEPT_HANDLES: usize = 1000;
 
@@ -42,7 +46,11 @@ pub struct Guest {
     instance: InstancePre<CallState>,
     shared: Arc<Shared>,
     /// Instances made ahead of need, or kept after a call.
-    ready: std::sync::Mutex<Vec<Ready>>,
+    ready: Mutex<Vec<Ready>>,
+    /// Instances that had their call: taking them down is not the caller's business.
+    spent: Mutex<Vec<Ready>>,
+    /// Wakes the task that makes instances ahead of need.
+    refill: Notify,
 }
 
 struct Ready {
@@ -52,7 +60,8 @@ struct Ready {
 
 impl Guest {
     pub fn new(engine: Engine, instance: InstancePre<CallState>, shared: Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { engine, instance, shared, ready: std::sync::Mutex::default() })
+        let (ready, spent, refill) = (Mutex::default(), Mutex::default(), Notify::new());
+        Arc::new(Self { engine, instance, shared, ready, spent, refill })
     }
 
     pub fn shared(&self) -> &Arc<Shared> {
@@ -61,7 +70,7 @@ impl Guest {
 
     /// Instantiates the component once, so that a wrong shape shows before a login does, and
     /// then as often as the settings say ahead of need.
-    pub async fn try_out(&self) -> wasmtime::Result<()> {
+    pub async fn try_out(self: &Arc<Self>) -> wasmtime::Result<()> {
         let first = self.instantiate().await?;
         let settings = &self.shared.settings.limits;
         if settings.instances == Instances::Fresh {
@@ -73,8 +82,40 @@ impl Guest {
                 let ready = self.instantiate().await?;
                 self.keep(ready);
             }
+            tokio::spawn(keep_ready(Arc::downgrade(self)));
         }
         Ok(())
+    }
+
+    /// Takes spent instances down and makes new ones, until enough are ready.
+    async fn refill(&self) {
+        drop(std::mem::take(&mut *lock(&self.spent)));
+        while lock(&self.ready).len() < self.shared.settings.limits.ready {
+            match self.instantiate().await {
+                Ok(ready) => self.keep(ready),
+                // No place in the pool: calls make their own until there is.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Hands a spent instance over; wakes the task only now and then, because that takes
+    /// longer than the call.
+    fn put_aside(&self, spent: Ready) {
+        let ready = self.shared.settings.limits.ready;
+        let mut all = lock(&self.spent);
+        // Each holds a place in the pool: what the task cannot keep up with is taken down here.
+        let too_many = all.len() >= ready.div_ceil(2);
+        let mut surplus = Some(spent);
+        if !too_many {
+            all.extend(surplus.take());
+        }
+        let wake = all.len() >= ready.div_ceil(4);
+        drop(all);
+        if wake {
+            self.refill.notify_one();
+        }
+        drop(surplus);
     }
 
     async fn instantiate(&self) -> wasmtime::Result<Ready> {
@@ -85,14 +126,10 @@ impl Guest {
     }
 
     fn keep(&self, ready: Ready) {
-        let mut kept = self.lock();
+        let mut kept = lock(&self.ready);
         if kept.len() < self.shared.settings.limits.ready {
             kept.push(ready);
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Ready>> {
-        self.ready.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub async fn call<E: GuestEvent>(
@@ -102,10 +139,7 @@ impl Guest {
         event: &E,
     ) -> Result<E::Verdict, HookError> {
         let kind = self.shared.settings.limits.instances;
-        let ready = if kind == Instances::Fresh { None } else { self.lock().pop() };
-        if kind == Instances::Prepared {
-            self.prepare_another();
-        }
+        let ready = if kind == Instances::Fresh { None } else { lock(&self.ready).pop() };
         let ready = match ready {
             Some(ready) => Ok(ready),
             None => self.instantiate().await,
@@ -118,16 +152,20 @@ impl Guest {
         let state = ready.store.data_mut();
         state.finish_output();
         call.used(state.memory.used(), limits::spent(state));
-        match answer {
-            Ok(outcome) => {
-                // A guest keeps a few handles, such as that of its standard output.
-                if kind == Instances::Warm && ready.store.data_mut().table.iter_mut().count() <= MAX_KEPT_HANDLES {
+        let outcome = answer.unwrap_or_else(|error| Err(self.explain(&error, Some(ready.store.data()))));
+        match kind {
+            Instances::Fresh => {}
+            Instances::Prepared => self.put_aside(ready),
+            // A trap leaves nothing that could be used again; a guest keeps a few handles, such
+            // as that of its standard output.
+            Instances::Warm => {
+                let failed = matches!(outcome, Err(HookError::Failed(_) | HookError::Limit(_)));
+                if !failed && ready.store.data_mut().table.iter_mut().count() <= MAX_KEPT_HANDLES {
                     self.keep(ready);
                 }
-                outcome
             }
-            Err(error) => Err(self.explain(&error, Some(ready.store.data()))),
         }
+        outcome
     }
 
     fn explain(&self, error: &wasmtime::Error, state: Option<&CallState>) -> HookError {
@@ -147,15 +185,19 @@ impl Guest {
             (text, false) => HookError::Failed(text),
         }
     }
+}
 
-    /// In the background, while the call runs.
-    fn prepare_another(self: &Arc<Self>) {
-        let guest = self.clone();
-        tokio::spawn(async move {
-            if let Ok(ready) = guest.instantiate().await {
-                guest.keep(ready);
-            }
-        });
+fn lock(instances: &Mutex<Vec<Ready>>) -> MutexGuard<'_, Vec<Ready>> {
+    instances.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends with the guest: a plugin that was replaced needs no instances.
+async fn keep_ready(guest: Weak<Guest>) {
+    while let Some(guest) = guest.upgrade() {
+        let woken = tokio::time::timeout(REFILL_INTERVAL, guest.refill.notified()).await;
+        if woken.is_ok() || !lock(&guest.spent).is_empty() {
+            guest.refill().await;
+        }
     }
 }
 
