@@ -171,12 +171,13 @@ def measure(rounds, mebibytes):
         try:
             for number, (workload, (run, amount)) in enumerate(workloads(Client(key, work), running, work, mebibytes).items()):
                 samples = {server.name: [] for server in running}
-                for round_number in range(rounds):
+                # The first round warms memory up, and counts for nobody.
+                for round_number in range(rounds + 1):
                     # Nobody is always first.
                     order = running[round_number % len(running):] + running[: round_number % len(running)]
                     for server in order:
                         # Its file layer takes minutes for small files; once is enough to compare.
-                        if server.name == "rclone" and round_number > 0:
+                        if server.name == "rclone" and round_number != 1:
                             continue
                         # rclone remembers names that were removed behind its back.
                         server.new = f"new{number}-{round_number}"
@@ -184,7 +185,8 @@ def measure(rounds, mebibytes):
                         run(server)
                         elapsed = time.monotonic() - started
                         time.sleep(0.1)  # for sshd to reap the session's process
-                        samples[server.name].append((amount / elapsed, server.cpu() - cpu))
+                        if round_number > 0:
+                            samples[server.name].append((amount / elapsed, server.cpu() - cpu))
                         remove(server.home / server.new)
                 results[workload] = {
                     name: {

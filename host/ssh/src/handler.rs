@@ -11,6 +11,7 @@ use tidegate_core::connection::LoginMethod;
 use tidegate_core::login::{AuthenticatedAccount, Login, Outcome, Step};
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
+use tidegate_core::session::EndReason;
 use tidegate_sftp::SftpServer;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -35,6 +36,7 @@ pub struct SshHandler {
     account: Option<AuthenticatedAccount>,
     channels: HashMap<ChannelId, ChannelState>,
     opened_channels: u32,
+    last_activity: Instant,
     ending: Ending,
 }
 
@@ -68,7 +70,19 @@ impl SshHandler {
         ending: Ending,
     ) -> Self {
         let (channels, attempted, account) = (HashMap::new(), false, None);
-        Self { server, login, guard, authenticated, attempted, account, channels, opened_channels: 0, ending }
+        let (opened_channels, last_activity) = (0, Instant::now());
+        Self {
+            server,
+            login,
+            guard,
+            authenticated,
+            attempted,
+            account,
+            channels,
+            opened_channels,
+            last_activity,
+            ending,
+        }
     }
 
     fn refuse(&self) -> Auth {
@@ -134,10 +148,24 @@ impl SshHandler {
     }
 }
 
+impl SshHandler {
+    /// As far as this side has to do with it.
+    fn end_reason(&self) -> EndReason {
+        let idle = self.server.settings().idle_timeout.is_some_and(|limit| self.last_activity.elapsed() >= limit);
+        match (self.server.is_stopping(), idle) {
+            (true, _) => EndReason::ServerStop,
+            (false, true) => EndReason::Idle,
+            (false, false) => EndReason::Logout,
+        }
+    }
+}
+
 impl Drop for SshHandler {
     fn drop(&mut self) {
-        if !self.attempted && self.account.is_none() {
-            self.login.abandoned("the connection ended before an attempt to log in");
+        match &self.account {
+            Some(account) => account.ends_because(self.end_reason()),
+            None if !self.attempted => self.login.abandoned("the connection ended before an attempt to log in"),
+            None => {}
         }
     }
 }
@@ -207,6 +235,7 @@ impl Handler for SshHandler {
     }
 
     async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), Self::Error> {
+        self.last_activity = Instant::now();
         self.authenticated.send_replace(true);
         self.guard.authenticated();
         Ok(())
@@ -273,6 +302,7 @@ impl Handler for SshHandler {
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
+        self.last_activity = Instant::now();
         let outcome = match self.channels.get_mut(&channel) {
             Some(ChannelState::Sftp(sftp)) => sftp.data(channel, data, session).await,
             Some(ChannelState::Checksum(_)) => {

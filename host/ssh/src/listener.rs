@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,8 @@ pub struct SshServer {
     clock: Arc<dyn Clock>,
     connections: Arc<Connections>,
     serial: AtomicU64,
+    /// The connections are being closed.
+    stopping: AtomicBool,
 }
 
 /// Bound but not yet served: the port is known, nobody is let in.
@@ -124,7 +126,12 @@ impl SshServer {
             clock,
             connections: Arc::new(Connections::default()),
             serial: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
         })
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     pub fn settings(&self) -> &SshSettings {
@@ -166,6 +173,7 @@ impl SshServer {
             }
         };
         if tokio::time::timeout(grace, all_ended(&mut tasks)).await.is_err() {
+            self.stopping.store(true, Ordering::Relaxed);
             self.connections.close_all();
             // Whoever does not end now is cut off with the process.
             let _ = tokio::time::timeout(CLOSE_TIME, all_ended(&mut tasks)).await;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tidegate_tests::clients::{Proof, can_log_in, exec, sftp, sftp_ok, text};
+use tidegate_tests::clients::{Proof, can_log_in, exec, openssh, sftp, sftp_ok, text};
 use tidegate_tests::server::Site;
 use tidegate_tests::tools;
 
@@ -127,6 +127,28 @@ fn sessions_are_created_and_destroyed_in_pairs() {
     assert_eq!(count("post-login 1"), 3, "{seen:?}");
     assert!(count("post-login 0") >= 1 && count("disconnect alice") == 3, "{seen:?}");
     assert_eq!(count("connect "), count("disconnect "), "{seen:?}");
+}
+
+#[test]
+fn a_session_that_the_server_ends_is_told_with_the_reason() {
+    // D-03
+    let site = Site::new();
+    let script = witness(&site, "$SFTPGO_SESSION_REASON $SFTPGO_SESSION_BYTES_RECEIVED $SFTPGO_SESSION_BYTES_SENT");
+    let site = site.config(&format!("[hook.session-destroy]\nhook = \"{script}\"\n"));
+    site.user("alice");
+    let file = site.write("local", "12345");
+    let server = site.start();
+    sftp_ok(&server, "alice", PASSWORD, &format!("put {}\n", file.display()));
+    assert_eq!(wait_for_calls(&site, 1), ["logout 5 0"]);
+    let mut open = openssh("sftp", &server, PASSWORD);
+    open.arg("-oBatchMode=no").arg("alice@127.0.0.1").stdin(std::process::Stdio::piped());
+    let mut open = open.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    server.wait_for(|line| line["sender"] == "login");
+    server.wait_for(|line| line["sender"] == "login");
+    server.terminate();
+    assert_eq!(wait_for_calls(&site, 2)[1], "server-stop 0 0");
+    open.kill().ok();
+    open.wait().unwrap();
 }
 
 #[test]

@@ -39,7 +39,12 @@ impl LoginService {
     pub(super) async fn before_credentials(&self, attempt: &Arc<LoginAttempt>) -> Result<(), Refusal> {
         let decision = self.ports.hooks.login_pre.decide(&mut LoginPre(attempt.clone())).await?;
         match decision.verdict {
-            Review::Deny(denial) => Err(Refusal::new(RefusalReason::Denied, denial.reason)),
+            Review::Deny(denial) => {
+                let connection_id = attempt.connection.id.as_str();
+                let username = attempt.username.as_str();
+                tracing::warn!(sender = "login_pre_hook", message = denial.reason, username, connection_id);
+                Err(Refusal::new(RefusalReason::Denied, denial.reason))
+            }
             Review::Allow | Review::Done => Ok(()),
         }
     }

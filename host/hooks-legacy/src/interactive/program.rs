@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use subprocess::{Exec, ExecExt as _, Job, Redirection};
@@ -22,6 +23,8 @@ use crate::stderr_log;
 /// Longest line of a program (A12-05).
 const MAX_LINE: u64 = 64 << 10;
 const MAX_STDERR: u64 = 64 << 10;
+/// For the rest of standard error, once the program has been killed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A program that is running; killed with its group when dropped.
 struct Running {
@@ -45,9 +48,11 @@ impl Running {
     async fn end(mut self) -> Vec<u8> {
         let errors = self.errors.take();
         drop(self);
-        match errors {
-            Some(errors) => errors.await.unwrap_or_default(),
-            None => Vec::new(),
+        let Some(errors) = errors else { return Vec::new() };
+        // A daemon that the program left behind may hold the pipe open for ever.
+        match tokio::time::timeout(LAST_WORDS, errors).await {
+            Ok(text) => text.unwrap_or_default(),
+            Err(_) => Vec::new(),
         }
     }
 

@@ -1,0 +1,256 @@
+//! What scripts and web servers of each era are given (section J), and how the HTTP client
+//! behaves.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tidegate_contract::events::{About, action, connection};
+use tidegate_core::files::ActionStatus;
+use tidegate_core::hook::external_auth::ExternalAuth;
+use tidegate_core::hook::observation::{ObjectChange, PostAction, PostLogin};
+use tidegate_core::hook::review::{Connect, PreAction};
+use tidegate_core::hook::{Call, Hook, HookEvent};
+use tidegate_hooks_legacy::{
+    Compat, Environment, Flavour, HttpClients, HttpHook, HttpSettings, ProgramHook, ProgramSettings, UrlHeader,
+};
+
+/// What a program of that era finds: its arguments, and the variables that begin with `SFTPGO_`.
+async fn given<E: HookEvent>(compat: Compat, event: &E) -> (String, BTreeMap<String, String>)
+where
+    ProgramHook: Hook<E>,
+{
+    let directory = tempfile::tempdir().unwrap();
+    let dump = directory.path().join("dump");
+    let script = directory.path().join("hook.sh");
+    std::fs::write(&script, format!("#!/bin/sh\n{{ echo \"$*\"; /usr/bin/env; }} > {}\n", dump.display())).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let settings = ProgramSettings {
+        args: Vec::new(),
+        environment: Environment::default(),
+        deadline: Duration::from_secs(10),
+        flavour: Flavour { compat, ..Flavour::default() },
+    };
+    let hook = ProgramHook::new(&script.display().to_string(), settings).unwrap();
+    // Some hooks want an answer, which this one does not give.
+    let _ = hook.call(&Call::default(), event).await;
+    let text = std::fs::read_to_string(&dump).unwrap_or_default();
+    let mut lines = text.lines();
+    let arguments = lines.next().unwrap_or_default().to_owned();
+    let variables = lines.filter_map(|line| line.split_once('='));
+    let variables = variables.filter(|(name, _)| name.starts_with("SFTPGO_"));
+    (arguments, variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+#[tokio::test]
+async fn file_actions_by_era() {
+    let done = PostAction(action("f", Some(ActionStatus::Ok)).unwrap());
+    let failed = PostAction(action("f", Some(ActionStatus::Failed("no".into()))).unwrap());
+    let full = PostAction(action("f", Some(ActionStatus::QuotaExceeded)).unwrap());
+    // J-06
+    let path = "/srv/contract/in/f";
+    assert_eq!(given(Compat::Seed, &done).await.0, format!("upload alice {path}  "));
+    assert_eq!(given(Compat::V2_0, &done).await.0, format!("upload alice {path}  "));
+    assert_eq!(given(Compat::V2_4, &done).await.0, "");
+    // J-12
+    let (_, seed) = given(Compat::Seed, &done).await;
+    assert_eq!((seed["SFTPGO_ACTION_LOCAL_FILE"].as_str(), seed["SFTPGO_ACTION_FS_PROVIDER"].as_str()), ("true", "0"));
+    assert!(!given(Compat::V1_0, &done).await.1.contains_key("SFTPGO_ACTION_LOCAL_FILE"));
+    // A15-01: the first era hears only of what succeeded.
+    assert!(given(Compat::Seed, &failed).await.1.is_empty());
+    // J-05
+    for (compat, numbers) in
+        [(Compat::V1_0, ["1", "0", "2"]), (Compat::V2_0, ["1", "0", "2"]), (Compat::Current, ["1", "2", "3"])]
+    {
+        for (event, number) in [&done, &failed, &full].into_iter().zip(numbers) {
+            assert_eq!(given(compat, event).await.1["SFTPGO_ACTION_STATUS"], number, "{compat}");
+        }
+    }
+    let expected = [
+        ("SFTPGO_ACTION", "upload"),
+        ("SFTPGO_ACTION_USERNAME", "alice"),
+        ("SFTPGO_ACTION_PATH", path),
+        ("SFTPGO_ACTION_VIRTUAL_PATH", "/in/f"),
+        ("SFTPGO_ACTION_FILE_SIZE", "3"),
+        ("SFTPGO_ACTION_ELAPSED", "4"),
+        ("SFTPGO_ACTION_PROTOCOL", "SFTP"),
+        ("SFTPGO_ACTION_IP", "192.0.2.1"),
+        ("SFTPGO_ACTION_SESSION_ID", "SSH_contract_1"),
+        ("SFTPGO_ACTION_OPEN_FLAGS", "512"),
+        ("SFTPGO_ACTION_TIMESTAMP", "1700000000000000000"),
+    ];
+    let (_, current) = given(Compat::Current, &done).await;
+    for (name, value) in expected {
+        assert_eq!(current[name], value, "{name}");
+    }
+    assert_eq!(given(Compat::Current, &PreAction(action("f", None).unwrap())).await.1["SFTPGO_ACTION"], "pre-upload");
+}
+
+#[tokio::test]
+async fn changes_of_accounts_by_era() {
+    // J-13, A15-21, B11-02, B11-03
+    let change = ObjectChange::about("bob").unwrap();
+    let (arguments, seed) = given(Compat::Seed, &change).await;
+    assert_eq!(arguments, "add bob 0 1 0 /srv/contract 0 0");
+    assert_eq!((seed["SFTPGO_USER_ACTION"].as_str(), seed["SFTPGO_USER_HOME_DIR"].as_str()), ("add", "/srv/contract"));
+    assert_eq!(seed["SFTPGO_USER_PASSWORD"], "");
+    let (arguments, middle) = given(Compat::V2_0, &change).await;
+    assert!(arguments.is_empty() && middle["SFTPGO_USER"].contains("\"username\":\"bob\""), "{middle:?}");
+    let (_, current) = given(Compat::Current, &change).await;
+    assert_eq!(current["SFTPGO_PROVIDER_OBJECT_NAME"], "bob");
+    assert_eq!(current["SFTPGO_PROVIDER_OBJECT_TYPE"], "user");
+    assert_eq!(current["SFTPGO_PROVIDER_USERNAME"], "__system__");
+    assert_eq!(current["SFTPGO_PROVIDER_TIMESTAMP"], "1700000000000");
+    assert!(!current["SFTPGO_PROVIDER_OBJECT"].contains("$1$"), "{current:?}");
+}
+
+#[tokio::test]
+async fn clients_that_never_tried_by_era() {
+    // J-07, A14-02
+    let event =
+        PostLogin { connection: connection("allow"), attempt: None, outcome: Err("the login took too long".into()) };
+    for (compat, method) in
+        [(Compat::Seed, "no_auth_tryed"), (Compat::V2_4, "no_auth_tryed"), (Compat::Current, "no_auth_tried")]
+    {
+        let (_, variables) = given(compat, &event).await;
+        assert_eq!(
+            (variables["SFTPGO_LOGIND_METHOD"].as_str(), variables["SFTPGO_LOGIND_STATUS"].as_str()),
+            (method, "0")
+        );
+        assert!(variables["SFTPGO_LOGIND_USER"].contains("\"username\":\"\""), "{variables:?}");
+    }
+}
+
+/// A web server that answers with these statuses, the last one for ever, and keeps what it was
+/// asked.
+fn web(statuses: &[&str]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    let statuses: Vec<String> = statuses.iter().map(|status| (*status).to_owned()).collect();
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            let mut portion = [0; 4096];
+            while !request.windows(4).any(|part| part == b"\r\n\r\n") {
+                match stream.read(&mut portion) {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => request.extend_from_slice(&portion[..count]),
+                }
+            }
+            seen.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
+            let status = &statuses[number.min(statuses.len() - 1)];
+            let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+    });
+    (url, asked)
+}
+
+fn http_settings() -> HttpSettings {
+    HttpSettings {
+        timeout: Duration::from_secs(5),
+        retry_wait_min: Duration::from_millis(1),
+        retry_wait_max: Duration::from_millis(2),
+        retry_max: 3,
+        ..HttpSettings::default()
+    }
+}
+
+async fn ask<E: HookEvent>(url: &str, settings: HttpSettings, flavour: Flavour, event: &E) -> String
+where
+    HttpHook: Hook<E>,
+{
+    let hook = HttpHook::new(url, HttpClients::new(settings, false).unwrap(), flavour).unwrap();
+    match hook.call(&Call::default(), event).await {
+        Ok(verdict) => E::label(&verdict).0.to_owned(),
+        Err(error) => error.kind().to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn only_observers_are_tried_again() {
+    // B0-08, B0-09
+    let told = PostAction(action("f", Some(ActionStatus::Ok)).unwrap());
+    let flavour = Flavour { compat: Compat::Current, ..Flavour::default() };
+    let (url, asked) = web(&["503 X", "429 X", "200 OK"]);
+    assert_eq!(ask(&url, http_settings(), flavour, &told).await, "told");
+    assert_eq!(asked.lock().unwrap().len(), 3);
+    let (url, asked) = web(&["501 X"]);
+    assert_eq!(ask(&url, http_settings(), flavour, &told).await, "failed");
+    assert_eq!(asked.lock().unwrap().len(), 1);
+    let (url, asked) = web(&["503 X"]);
+    assert_eq!(ask(&url, http_settings(), flavour, &Connect::about("allow").unwrap()).await, "failed");
+    assert_eq!(asked.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn requests_carry_what_is_configured_and_go_nowhere_else() {
+    let header = |name: &str, url: &str| UrlHeader {
+        name: name.parse().unwrap(),
+        value: "v".parse().unwrap(),
+        url: url.to_owned(),
+    };
+    let (other, other_asked) = web(&["200 OK"]);
+    let (url, asked) = web(&[&format!("302 Found\r\nLocation: {other}")]);
+    let headers = vec![header("x-all", ""), header("x-ours", &url), header("x-theirs", "http://192.0.2.1/")];
+    let settings = HttpSettings { headers, ..http_settings() };
+    // Credentials in the URL become a header.
+    let with_credentials = url.replace("http://", "http://me:secret@");
+    let connect = Connect::about("allow").unwrap();
+    assert_eq!(ask(&with_credentials, settings, Flavour::default(), &connect).await, "deny");
+    let request = asked.lock().unwrap()[0].to_ascii_lowercase();
+    assert!(request.starts_with("get /?ip=192.0.2.1&protocol=ssh http/1.1\r\n"), "{request}");
+    assert!(request.contains("\r\ntraceparent: 00-") && request.contains("\r\nauthorization: basic "), "{request}");
+    assert!(request.contains("\r\nx-all: v\r\n") && !request.contains("x-theirs"), "{request}");
+    assert!(other_asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_old_notification_is_a_get() {
+    // J-11, A15-06
+    let flavour = Flavour { get: true, ..Flavour::default() };
+    let (url, asked) = web(&["200 OK"]);
+    let told = PostAction(action("f", Some(ActionStatus::Ok)).unwrap());
+    assert_eq!(ask(&url, http_settings(), flavour, &told).await, "told");
+    let request = asked.lock().unwrap()[0].clone();
+    let expected = "GET /?action=upload&username=alice&path=%2Fsrv%2Fcontract%2Fin%2Ff&local_file=true&file_size=3 ";
+    assert!(request.starts_with(expected), "{request}");
+}
+
+#[tokio::test]
+async fn an_empty_answer_depends_on_the_era() {
+    // J-01
+    for (compat, expected) in
+        [(Compat::Seed, "reject"), (Compat::V2_0, "reject"), (Compat::V2_4, "accept"), (Compat::Current, "accept")]
+    {
+        let (url, _) = web(&["200 OK"]);
+        let flavour = Flavour { compat, ..Flavour::default() };
+        assert_eq!(ask(&url, http_settings(), flavour, &ExternalAuth::about("u").unwrap()).await, expected, "{compat}");
+    }
+}
+
+#[tokio::test]
+async fn an_old_delete_hook_deletes_itself() {
+    // J-04
+    let mut delete = (*action("f", None).unwrap()).clone();
+    delete.kind = tidegate_core::files::ActionKind::Delete;
+    let delete = PreAction(Arc::new(delete));
+    for (compat, on_success, on_failure) in [
+        (Compat::Seed, "allow", "deny"),
+        (Compat::V1_0, "done", "allow"),
+        (Compat::V2_4, "done", "allow"),
+        (Compat::Current, "allow", "deny"),
+    ] {
+        let flavour = Flavour { compat, ..Flavour::default() };
+        let (url, _) = web(&["200 OK", "403 X"]);
+        assert_eq!(ask(&url, http_settings(), flavour, &delete).await, on_success, "{compat}");
+        assert_eq!(ask(&url, http_settings(), flavour, &delete).await, on_failure, "{compat}");
+    }
+}
