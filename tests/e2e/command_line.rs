@@ -109,6 +109,14 @@ fn the_configuration_is_checked_and_shown() {
     check(&site, &["serve"], 1, "did you mean \"bind_port\"?");
     let shown = tools::run_ok(&mut site.tidegate(&["config", "show"]));
     assert!(shown.contains("[redacted]") && !shown.contains("hush"), "{shown}");
+    let site = Site::new().config(
+        "[data_provider]\nexternal_auth_hook = \"http://me:hush@127.0.0.1:1/\"\n[http]\nheaders = [{ key = \"x\", value = \"hush\" }]\n\
+         [plugin.x.secrets]\npin = \"hush\"",
+    );
+    for arguments in [&["config", "show"][..], &["config", "show", "--json"]] {
+        let shown = tools::run_ok(&mut site.tidegate(arguments));
+        assert!(shown.contains("[redacted]") && !shown.contains("hush"), "{shown}");
+    }
     // Leniently, it is only a warning.
     drop(site);
     let lenient = Site::new().config("bind_prot = 1");

@@ -1,10 +1,12 @@
 //! Password hashes: which formats are known, and the checks themselves. The functions here
 //! burn CPU for tens of milliseconds; callers run them through [`crate::ports::Passwords`].
 
+use std::cell::RefCell;
+
 use argon2::password_hash::phc::PasswordHash as PhcString;
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use subtle::ConstantTimeEq;
 
 use crate::secret::Secret;
@@ -15,6 +17,10 @@ const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 const MAX_BCRYPT_COST: u32 = 18;
 const MAX_ARGON2_MEMORY_KIB: u32 = 1 << 20;
 const MAX_SHA_CRYPT_ROUNDS: u32 = 10_000_000;
+
+/// Of new hashes, in bytes.
+const SALT_LENGTH: usize = 16;
+const OUTPUT_LENGTH: usize = 32;
 
 /// The formats that are stored as they are (A8-11), by their prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +72,21 @@ impl PasswordHash {
 
     /// A new argon2id hash with a random salt.
     pub fn of(clear: &Secret) -> Result<Self, PasswordError> {
-        let hash = Argon2::default()
-            .hash_password(clear.expose().as_bytes())
-            .map_err(|error| PasswordError::Hashing(error.to_string()))?;
-        Ok(Self { format: HashFormat::Argon2id, text: Secret::new(hash.to_string()) })
+        let hashing = |error: &dyn std::fmt::Display| PasswordError::Hashing(error.to_string());
+        let (mut salt, mut output) = ([0; SALT_LENGTH], [0; OUTPUT_LENGTH]);
+        getrandom::fill(&mut salt).map_err(|error| hashing(&error))?;
+        let params = Params::default();
+        let text = format!(
+            "$argon2id$v={}$m={},t={},p={}${}$",
+            u32::from(Version::V0x13),
+            params.m_cost(),
+            params.t_cost(),
+            params.p_cost(),
+            STANDARD_NO_PAD.encode(salt)
+        );
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        derive_argon2(&argon2, clear.expose().as_bytes(), &salt, &mut output).map_err(|error| hashing(&error))?;
+        Ok(Self { format: HashFormat::Argon2id, text: Secret::new(text + &STANDARD_NO_PAD.encode(output)) })
     }
 
     pub fn format(&self) -> HashFormat {
@@ -102,7 +119,39 @@ fn matches_argon2id(hash: &str, clear: &[u8]) -> bool {
         return false;
     };
     let memory = parsed.params.get_decimal("m").unwrap_or(u32::MAX);
-    memory <= MAX_ARGON2_MEMORY_KIB && Argon2::default().verify_password(clear, &parsed).is_ok()
+    let version = parsed.version.map_or(Ok(Version::default()), Version::try_from);
+    let (Ok(params), Ok(version), Some(salt), Some(expected)) =
+        (Params::try_from(&parsed), version, &parsed.salt, &parsed.hash)
+    else {
+        return false;
+    };
+    if memory > MAX_ARGON2_MEMORY_KIB {
+        return false;
+    }
+    let mut output = vec![0; expected.len()];
+    let argon2 = Argon2::new(Algorithm::Argon2id, version, params);
+    let derived = derive_argon2(&argon2, clear, salt.as_ref(), &mut output);
+    derived.is_ok() && output.ct_eq(expected.as_ref()).into()
+}
+
+thread_local! {
+    /// The memory of derivations, kept for the next one: blocks of this size that come and go
+    /// tear the allocator's memory to pieces.
+    static BLOCKS: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
+}
+
+fn derive_argon2(argon2: &Argon2<'_>, clear: &[u8], salt: &[u8], output: &mut [u8]) -> Result<(), argon2::Error> {
+    let count = argon2.params().block_count();
+    if count > Params::default().block_count() {
+        return argon2.hash_password_into(clear, salt, output);
+    }
+    BLOCKS.with_borrow_mut(|blocks| {
+        if blocks.len() < count {
+            blocks.resize(count, Block::default());
+        }
+        let blocks = blocks.get_mut(..count).unwrap_or_default();
+        argon2.hash_password_into_with_memory(clear, salt, output, blocks)
+    })
 }
 
 fn matches_bcrypt(hash: &str, clear: &[u8]) -> bool {

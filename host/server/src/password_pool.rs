@@ -1,24 +1,53 @@
-//! Key derivations off the runtime's threads, as many at once as there are cores.
+//! Key derivations on threads of their own, as many as there are cores. The same few threads
+//! for all of them: a derivation takes megabytes, which the allocator keeps for each thread.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tidegate_core::password::{PasswordError, PasswordHash};
 use tidegate_core::ports::Passwords;
 use tidegate_core::secret::Secret;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The threads end with the pool.
 pub struct PasswordPool {
-    workers: Semaphore,
+    jobs: Sender<Job>,
 }
 
 impl PasswordPool {
-    pub fn new() -> Self {
+    pub fn new() -> io::Result<Self> {
+        let (jobs, queue) = channel();
+        let queue = Arc::new(Mutex::new(queue));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { workers: Semaphore::new(cores) }
+        for _ in 0..cores {
+            let queue = queue.clone();
+            std::thread::Builder::new().name("passwords".to_owned()).spawn(move || work(&queue))?;
+        }
+        Ok(Self { jobs })
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
-        let _worker = self.workers.acquire().await.map_err(|_| PasswordError::PoolClosed)?;
-        tokio::task::spawn_blocking(work).await.map_err(|error| PasswordError::Hashing(error.to_string()))
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move || {
+            // Nobody waits any more when the connection has ended.
+            let _ = answer.send(work());
+        });
+        self.jobs.send(job).map_err(|_| PasswordError::PoolClosed)?;
+        answered.await.map_err(|_| PasswordError::Hashing("the derivation panicked".to_owned()))
+    }
+}
+
+fn work(queue: &Mutex<Receiver<Job>>) {
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = next else { return };
+        // A panic is one caller's, not the pool's; the hook for panics has logged it.
+        let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Stores {
 
 impl Stores {
     pub fn open(settings: &DatabaseSettings) -> anyhow::Result<Self> {
-        Ok(Self { database: open_database(settings)?, passwords: Arc::new(PasswordPool::new()) })
+        Ok(Self { database: open_database(settings)?, passwords: Arc::new(PasswordPool::new()?) })
     }
 
     /// Accounts whose changes nobody hears of.

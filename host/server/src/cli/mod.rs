@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use serde_json::Value;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{Loaded, Settings};
@@ -180,17 +181,36 @@ fn check_config(place: &Place) -> anyhow::Result<()> {
 }
 
 fn show_config(place: &Place, json: bool) -> anyhow::Result<()> {
-    let mut config = place.load(&place.directory())?.config;
+    let mut config = serde_json::to_value(place.load(&place.directory())?.config)?;
     // A3-06
-    let provider = &mut config.data_provider;
-    for secret in [&mut provider.password, &mut provider.connection_string, &mut provider.connectionstring] {
-        if !secret.is_empty() {
-            *secret = "[redacted]".to_owned();
-        }
-    }
+    redact(&mut config, "");
     let text = if json { serde_json::to_string_pretty(&config)? } else { toml::to_string(&config)? };
     println!("{text}");
     Ok(())
+}
+
+/// Hides passwords, the values of headers, plugins' secrets, and credentials in URLs.
+/// `section`: the dotted name of what holds `value`.
+fn redact(value: &mut Value, section: &str) {
+    const SECRET: [&str; 4] = ["password", "connection_string", "connectionstring", "http.headers.value"];
+    match value {
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                let path = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
+                redact(inner, &path);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, section)),
+        Value::String(text) if !text.is_empty() => {
+            let is_secret = SECRET.iter().any(|secret| section.ends_with(secret));
+            let of_plugin = section.starts_with("plugin.") && section.contains(".secrets.");
+            let in_url = text.starts_with("http") && text.contains('@');
+            if is_secret || of_plugin || in_url {
+                *text = "[redacted]".to_owned();
+            }
+        }
+        _ => {}
+    }
 }
 
 impl Place {
