@@ -19,8 +19,15 @@ pub fn redacted_answer(answer: &[u8]) -> String {
             hide(&mut value);
             value.to_string()
         }
-        // What is no JSON has no fields to hide; it is kept, because it explains the error.
-        Err(_) => String::from_utf8_lossy(answer).into_owned(),
+        // It explains the error, but where its secrets end cannot be told.
+        Err(_) => {
+            let text = String::from_utf8_lossy(answer);
+            let lower = text.to_ascii_lowercase();
+            if SECRET.iter().any(|name| lower.contains(&format!("\"{name}\""))) {
+                return format!("({} bytes that are not JSON and name a secret: not kept)", answer.len());
+            }
+            text.into_owned()
+        }
     }
 }
 
@@ -52,5 +59,7 @@ mod tests {
         let shown = redacted_answer(answer);
         assert!(!shown.contains("hush") && shown.contains("\"username\":\"u\""), "{shown}");
         assert_eq!(redacted_answer(b"debug {"), "debug {");
+        let broken = br#"debug {"username":"u","password":"hush"}"#;
+        assert_eq!(redacted_answer(broken), "(40 bytes that are not JSON and name a secret: not kept)");
     }
 }

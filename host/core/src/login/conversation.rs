@@ -184,10 +184,14 @@ impl LoginService {
         let codes_of = |account: &Account| account.filters.one_time_codes.is_some();
         let only_code = !attempt.completed_methods.is_empty() && attempt.stored.as_deref().is_some_and(codes_of);
         if only_code {
-            let account = attempt.stored.as_deref().cloned().ok_or_else(unknown_user)?;
-            checks::account_conditions(&account, self.ports.clock.now())?;
-            self.ask_code(&account, conversation).await?;
-            return Ok(account);
+            // The hooks are asked at every step (B2-06).
+            let resolved = match resolved {
+                Some(resolved) => resolved,
+                None => self.resolve(attempt, None).await?.ok_or_else(unknown_user)?,
+            };
+            checks::account_conditions(&resolved.account, self.ports.clock.now())?;
+            self.ask_code(&resolved.account, conversation).await?;
+            return self.commit(resolved).await;
         }
         let password = ask_one(conversation, "Password: ").await?;
         let account = match resolved {

@@ -239,3 +239,18 @@ async fn accepted_credentials_are_remembered_for_as_long_as_the_account_says() {
         assert_eq!(world.hook.calls.load(Ordering::Relaxed), calls, "{password}");
     }
 }
+
+#[tokio::test]
+async fn a_code_as_the_second_step_asks_the_hooks_as_well() {
+    // B2-06
+    let world = world(Some(Ok(ExternalAuthVerdict::Defer)));
+    let key = super::tests::key();
+    let line = key.to_line();
+    let denied = r#""denied_login_methods":["publickey","password","keyboard-interactive"]"#;
+    world.stored(&format!(r#","password":"$1$pw","public_keys":["{line}"],"filters":{{{denied},{CODES}}}"#)).await;
+    let mut login = world.login();
+    assert_eq!(name(login.public_key_verified("alice", &key).await), "next step");
+    let (asked, outcome) = converse(&mut login, &["000000"]).await;
+    assert_eq!((asked, outcome), (vec!["Authentication code: ".to_owned()], "refused"));
+    assert_eq!(world.hook.calls.load(Ordering::Relaxed), 2);
+}

@@ -3,7 +3,7 @@
 use tidegate_core::hook::HookError;
 use tidegate_core::hook::observation::{CredentialChanged, OneClickLoginPost, Startup};
 
-use super::review::{Named, body, input, named};
+use super::review::{Named, body, input, named, secret};
 use crate::event::{LegacyEvent, ProgramInput, ProgramOutput, Request, Response};
 use crate::flavour::Flavour;
 
@@ -48,7 +48,7 @@ impl LegacyEvent for CredentialChanged {
 /// D-11. The secret that the panel passes here has no counterpart.
 fn one_click(event: &OneClickLoginPost) -> Vec<Named> {
     vec![
-        named("SFTPGO_LOGIN_TOKEN", Some("token"), &event.token),
+        secret("SFTPGO_LOGIN_TOKEN", Some("token"), &event.token),
         named("SFTPGO_LOGIN_USERNAME", Some("username"), &event.username),
         named("", Some("passwd"), ""),
         named("SFTPGO_LOGIN_NAME", Some("name"), &event.name),
