@@ -123,3 +123,70 @@ fn wrong_settings_keep_a_component_out() {
     let listed = tools::run_ok(&mut site.tidegate(&["plugin", "list"]));
     assert!(listed.contains("hostile.toml") && listed.contains("everything"), "{listed}");
 }
+
+/// Answers every request on a port of its own by sending it elsewhere, until the test ends.
+fn redirecting_server() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = std::io::BufReader::new(stream.try_clone().unwrap());
+            let mut line = String::new();
+            while std::io::BufRead::read_line(&mut head, &mut line).unwrap_or(0) > 2 {
+                line.clear();
+            }
+            let answer = "HTTP/1.1 307 Elsewhere\r\nlocation: http://169.254.169.254/\r\ncontent-length: 2\r\n\r\nok";
+            let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+        }
+    });
+    port
+}
+
+/// What the component was told when it asked for each of `urls`.
+fn fetched(settings: &str, urls: &[&str]) -> Vec<String> {
+    let site = hostile_site();
+    let urls = urls.iter().enumerate().map(|(number, url)| (format!("fetch-{number}"), url));
+    let config: String = urls.clone().map(|(name, url)| format!("{name} = \"{url}\"\n")).collect();
+    site.write("plugins/hostile.toml", format!("{settings}\n[config]\n{config}"));
+    let server = site.start();
+    let error_of = |(name, _): (String, &&str)| {
+        assert!(!can_log_in(&server, &name, PASSWORD));
+        let line = server.wait_for(|line| line["sender"] == "connection_failed" && line["username"] == name);
+        line["error"].as_str().unwrap().to_owned()
+    };
+    urls.map(error_of).collect()
+}
+
+#[test]
+fn requests_go_only_to_granted_places() {
+    let port = redirecting_server();
+    let granted = format!("http://127.0.0.1:{port}/");
+    let other = format!("http://127.0.0.1:{}/", port ^ 1);
+    let errors = fetched("", &[&granted]);
+    assert!(errors[0].contains("has not granted"), "{errors:?}");
+    let errors = fetched(&format!("http = [\"http://127.0.0.1:{port}\"]"), &[&granted, &other, "https://127.0.0.1/"]);
+    // A redirect is an answer like any other: nobody follows it.
+    assert!(errors[0].contains("Ok((307, 2))"), "{errors:?}");
+    assert!(errors[1].contains("has not granted") && errors[2].contains("has not granted"), "{errors:?}");
+}
+
+#[test]
+fn no_name_leads_to_this_machine_or_to_metadata() {
+    let port = redirecting_server();
+    let places = [
+        format!("http://127.0.0.1:{port}/"),
+        format!("http://localhost:{port}/"),
+        format!("http://2130706433:{port}/"),
+        format!("http://0x7f.1:{port}/"),
+        format!("http://[::ffff:127.0.0.1]:{port}/"),
+        "http://169.254.169.254/latest/meta-data".to_owned(),
+        "http://[::ffff:a9fe:a9fe]/".to_owned(),
+        "http://[fd00:ec2::254]/".to_owned(),
+        "http://0.0.0.0/".to_owned(),
+    ];
+    let places: Vec<&str> = places.iter().map(String::as_str).collect();
+    for (place, error) in places.iter().zip(fetched("http = [\"http://*:*\"]", &places)) {
+        assert!(error.contains("DestinationIpProhibited"), "{place}: {error}");
+    }
+}

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
+use crate::capability::egress::Egress;
 use crate::component_file::{self, LoadError};
 use crate::engine::{self, EngineError};
 use crate::plugin::{Loaded, PluginHook};
@@ -31,6 +32,8 @@ fn gates() -> impl Iterator<Item = HookKind> {
 pub struct PluginPorts {
     pub passwords: Arc<dyn Passwords>,
     pub store: Arc<dyn PluginStore>,
+    /// Certificates (PEM) of authorities that plugins' requests trust beside the system's.
+    pub authorities: Vec<PathBuf>,
 }
 
 pub struct PluginDirectory {
@@ -292,8 +295,10 @@ impl PluginDirectory {
         let instance = self.linker.instantiate_pre(&component).map_err(unlinkable)?;
         let exports = Exports::find(&instance, &hooks).map_err(unlinkable)?;
         let calls = Semaphore::new(settings.limits.concurrency);
-        let PluginPorts { passwords, store } = self.ports.clone();
-        let shared = Arc::new(Shared { name: name.to_owned(), settings, secrets, passwords, store });
+        let PluginPorts { passwords, store, authorities } = self.ports.clone();
+        let egress = Egress::new(name, &settings.http, &authorities);
+        let egress = egress.map_err(|problem| refused(LoadError::Settings(format!("http: {problem}"))))?;
+        let shared = Arc::new(Shared { name: name.to_owned(), settings, secrets, passwords, store, egress });
         let guest = Guest::new(self.engine.clone(), instance, shared);
         guest.try_out().await.map_err(unlinkable)?;
         Ok(Loaded { guest, digest: digest.to_owned(), hooks, exports, calls })

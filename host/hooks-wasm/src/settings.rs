@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tidegate_core::secret::Secret;
 
+use crate::capability::http_grant::HttpGrant;
+
 /// Something a plugin may do only if the operator says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -99,6 +101,8 @@ impl Limits {
 #[serde(default, deny_unknown_fields)]
 pub struct PluginSettings {
     pub grants: Vec<Grant>,
+    /// Where it may send HTTP requests.
+    pub http: Vec<HttpGrant>,
     pub limits: Limits,
     /// Of the file that alone may be loaded, in hexadecimal.
     pub sha256: Option<String>,
@@ -159,7 +163,8 @@ impl PluginSettings {
     /// Everything that the plugin was given beyond what all have.
     pub fn grant_names(&self) -> Vec<String> {
         let grants = self.grants.iter().map(|grant| grant.as_str().to_owned());
-        grants.chain(self.secrets.keys().map(|name| format!("secret:{name}"))).collect()
+        let secrets = self.secrets.keys().map(|name| format!("secret:{name}"));
+        grants.chain(self.http.iter().map(ToString::to_string)).chain(secrets).collect()
     }
 
     /// The values of all secrets.

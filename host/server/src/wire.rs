@@ -61,7 +61,11 @@ impl Hooks {
         let synchronous = &settings.synchronous_actions;
         let points = HookPoints::new(&settings.hooks, &settings.http, scope, synchronous, Arc::new(host))?;
         let points = Arc::new(points);
-        let ports = PluginPorts { passwords: stores.passwords.clone(), store: stores.database.clone() };
+        let ports = PluginPorts {
+            passwords: stores.passwords.clone(),
+            store: stores.database.clone(),
+            authorities: settings.http.ca_certificates.clone(),
+        };
         let following = points.clone();
         let on_change = Box::new(move |directory: &PluginDirectory| following.follow(directory));
         let directory = settings.plugin_directory.clone();

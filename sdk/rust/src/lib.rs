@@ -15,6 +15,9 @@
 //! tidegate_hook::export!(Hook with_types_in tidegate_hook);
 //! ```
 
+#[cfg(feature = "http")]
+pub mod http;
+
 wit_bindgen::generate!({
     path: "../../wit",
     world: "external-auth-hook",

@@ -92,7 +92,7 @@ pub async fn load(component: &Path, settings: &str, directory: &Path) -> Result<
         .with_context(|| format!("{} is missing; run tests/guests/build", component.display()))?;
     std::fs::write(plugins.join("contract.toml"), settings)?;
     let store = Arc::new(SqliteDatabase::in_memory()?);
-    let ports = PluginPorts { passwords: Arc::new(NoPasswords), store };
+    let ports = PluginPorts { passwords: Arc::new(NoPasswords), store, authorities: Vec::new() };
     let loaded = PluginDirectory::new(plugins, BTreeMap::new(), ports, Box::new(|_| {}))?;
     loaded.refresh().await;
     if let Some(error) = loaded.plugins().into_iter().find_map(|plugin| plugin.error) {

@@ -24,10 +24,11 @@ use self::bindings::EveryHook;
 use self::bindings::exports::tidegate::hooks as exports;
 
 /// Everything that a component may import. WASI is there because guests' C libraries want
-/// it; it opens no file and no socket.
+/// it; it opens no file and no socket. Requests go where the plugin's settings allow.
 pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     EveryHook::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut CallState| state)?;
     Ok(linker)
 }

@@ -15,8 +15,10 @@ use tidegate_core::secret::Secret;
 use tidegate_core::session::Session;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::bindings::tidegate::hooks::types::AccessError;
+use crate::capability::egress::Egress;
 use crate::capability::output::{LineBudget, LineStream};
 use crate::limits::{self, Memory};
 use crate::settings::{Grant, PluginSettings};
@@ -45,6 +47,7 @@ pub struct Shared {
     pub secrets: BTreeMap<String, Secret>,
     pub passwords: Arc<dyn Passwords>,
     pub store: Arc<dyn PluginStore>,
+    pub egress: Egress,
 }
 
 pub struct CallState {
@@ -58,6 +61,8 @@ pub struct CallState {
     stdout: LineStream,
     stderr: LineStream,
     wasi: WasiCtx,
+    http: WasiHttpCtx,
+    egress: Egress,
 }
 
 impl CallState {
@@ -78,6 +83,8 @@ impl CallState {
             stdout,
             stderr,
             wasi,
+            http: WasiHttpCtx::new(),
+            egress: shared.egress.clone(),
             shared,
         }
     }
@@ -110,5 +117,11 @@ impl CallState {
 impl WasiView for CallState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for CallState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.egress }
     }
 }

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use tidegate_hook::external_auth::{AuthVerdict, Guest};
 use tidegate_hook::types::{AccountDraft, Denial, Failure, LoginAttempt};
-use tidegate_hook::{config, kv, log};
+use tidegate_hook::{config, http, kv, log};
 
 struct Hostile;
 
@@ -55,6 +55,11 @@ impl Guest for Hostile {
             }
             "count" => {
                 Ok(deny(&format!("count {:?} of {:?}", kv::increment("count", 1, None), config::get("limit.top"))))
+            }
+            name if name.starts_with("fetch-") => {
+                let url = config::get(name).unwrap_or_default();
+                let answer = http::Request::get(url).send(1000).map(|response| (response.status, response.body.len()));
+                Ok(deny(&format!("{answer:?}")))
             }
             "invalid" => Ok(AuthVerdict::Accept(Some(AccountDraft::new("invalid")))),
             "nobody-stored" => Ok(AuthVerdict::Accept(None)),

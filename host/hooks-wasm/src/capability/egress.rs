@@ -1,0 +1,193 @@
+//! HTTP requests of a plugin (`wasi:http`): only to granted places, and never by a name to an
+//! address that the name has no business with.
+
+use std::error::Error as _;
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Limited};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect::Policy;
+use reqwest::{Body, Certificate, Client, Request, Url};
+use url::Host;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+use super::address;
+use super::http_grant::HttpGrant;
+
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// Longest time that a connection is kept for the next request.
+const IDLE_TIME: Duration = Duration::from_secs(30);
+/// Largest body of a request.
+const MAX_REQUEST: usize = 16 << 20;
+
+/// What becomes of the response once its head is there, as `wasi:http` wants it.
+type Sent = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
+
+/// What a plugin may reach; all its calls share the connections.
+#[derive(Clone)]
+pub struct Egress(Arc<Inner>);
+
+struct Inner {
+    plugin: String,
+    grants: Vec<HttpGrant>,
+    /// For granted names.
+    named: Option<Client>,
+    /// For machines that a grant names itself.
+    exempt: Option<Client>,
+}
+
+impl Egress {
+    /// `authorities`: PEM files beside the system's certificates.
+    pub fn new(plugin: &str, grants: &[HttpGrant], authorities: &[PathBuf]) -> Result<Self, String> {
+        let secure = grants.iter().any(HttpGrant::is_secure);
+        let client = |checked: bool| build(secure, authorities, checked);
+        let named = grants.iter().any(|grant| !grant.names_machine()).then(|| client(true)).transpose()?;
+        let exempt = grants.iter().any(HttpGrant::names_machine).then(|| client(false)).transpose()?;
+        Ok(Self(Arc::new(Inner { plugin: plugin.to_owned(), grants: grants.to_vec(), named, exempt })))
+    }
+
+    async fn send(self, request: http::Request<WasiBody>, options: Option<RequestOptions>) -> Result<Sent, Error> {
+        let url = Url::parse(&request.uri().to_string()).map_err(|_| Error::HttpRequestUriInvalid)?;
+        let client = self.client_for(&url)?;
+        let request = to_reqwest(request, url).await?;
+        let answer = client.execute(request);
+        let answer = match options.and_then(|options| options.first_byte_timeout) {
+            Some(time) => tokio::time::timeout(time, answer).await.map_err(|_| Error::ConnectionReadTimeout)?,
+            None => answer.await,
+        };
+        let response = http::Response::<Body>::from(answer.map_err(|error| self.explain(&error))?);
+        let body = |body: Body| body.map_err(|error| Error::InternalError(Some(error.to_string()))).boxed_unsync();
+        Ok((response.map(body), Box::new(std::future::ready(Ok(())))))
+    }
+
+    /// The client for a place, if the operator granted it.
+    fn client_for(&self, url: &Url) -> Result<&Client, Error> {
+        let granted: Vec<_> = self.0.grants.iter().filter(|grant| grant.allows(url)).collect();
+        if granted.is_empty() {
+            self.warn(url, "is not granted; to allow it, add it to \"http\" in the plugin's settings");
+            return Err(Error::HttpRequestDenied);
+        }
+        if granted.iter().any(|grant| grant.names_machine()) {
+            return self.0.exempt.as_ref().ok_or(Error::ConfigurationError);
+        }
+        // An address in the URL is never looked up, so it is checked here.
+        let literal = match url.host() {
+            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+            _ => None,
+        };
+        if literal.is_some_and(address::is_prohibited) {
+            self.warn(url, "is an address of this machine or its network's own; grant the address itself to allow it");
+            return Err(Error::DestinationIpProhibited);
+        }
+        self.0.named.as_ref().ok_or(Error::ConfigurationError)
+    }
+
+    fn explain(&self, error: &reqwest::Error) -> Error {
+        let mut cause = error.source();
+        while let Some(source) = cause {
+            if source.is::<Prohibited>() {
+                if let Some(url) = error.url() {
+                    self.warn(url, "leads to an address of this machine or its network's own; grant the address itself to allow it");
+                }
+                return Error::DestinationIpProhibited;
+            }
+            cause = source.source();
+        }
+        if error.is_timeout() {
+            Error::ConnectionTimeout
+        } else if error.is_connect() {
+            Error::ConnectionRefused
+        } else {
+            Error::HttpProtocolError
+        }
+    }
+
+    /// Paths and queries may hold secrets: only the place is logged.
+    fn warn(&self, url: &Url, problem: &str) {
+        let place = url.origin().ascii_serialization();
+        let plugin = self.0.plugin.as_str();
+        let message = format!("a request of the plugin \"{plugin}\" was refused: {place} {problem}");
+        tracing::warn!(sender = "plugins", plugin, message);
+    }
+}
+
+impl WasiHttpHooks for Egress {
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _transmission: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
+        Box::new(self.clone().send(request, options))
+    }
+}
+
+async fn to_reqwest(request: http::Request<WasiBody>, url: Url) -> Result<Request, Error> {
+    let (parts, body) = request.into_parts();
+    let too_large = |_| Error::HttpRequestBodySize(Some(MAX_REQUEST as u64));
+    let body = Limited::new(body, MAX_REQUEST).collect().await.map_err(too_large)?.to_bytes();
+    let mut request = Request::new(parts.method, url);
+    *request.headers_mut() = parts.headers;
+    if !body.is_empty() {
+        *request.body_mut() = Some(Body::from(body));
+    }
+    Ok(request)
+}
+
+/// `checked`: names lead to public addresses and private networks only.
+fn build(secure: bool, authorities: &[PathBuf], checked: bool) -> Result<Client, String> {
+    let mut builder = Client::builder()
+        .no_proxy()
+        // The guest sees a redirect and may follow it: that is a request of its own.
+        .redirect(Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT_TIME)
+        .pool_idle_timeout(IDLE_TIME)
+        .tcp_nodelay(true);
+    if checked {
+        builder = builder.dns_resolver(Arc::new(CheckedNames));
+    }
+    if secure {
+        for path in authorities {
+            let unusable = |problem: String| format!("the file {} cannot be used: {problem}", path.display());
+            let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+            let bundle = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error.to_string()))?;
+            builder = builder.tls_certs_merge(bundle);
+        }
+    } else {
+        // A machine without certificates could not make the client otherwise.
+        builder = builder.tls_certs_only(std::iter::empty::<Certificate>());
+    }
+    builder.build().map_err(|error| error.to_string())
+}
+
+/// A name led only to addresses that names may not lead to.
+#[derive(Debug, thiserror::Error)]
+#[error("the name leads to a prohibited address")]
+struct Prohibited;
+
+/// Looks names up and gives only what may be connected to: the connection goes to one of
+/// these, whatever the name leads to a moment later.
+struct CheckedNames;
+
+impl Resolve for CheckedNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if found.is_empty() {
+                return Err(io::Error::from(io::ErrorKind::NotFound).into());
+            }
+            // One bad address among good ones is how such an attack looks.
+            if found.iter().any(|found| address::is_prohibited(found.ip())) {
+                return Err(Prohibited.into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
