@@ -48,7 +48,7 @@ const OWNERS: [(&str, &[&str]); 8] = [
     ("wasmtime-wasi", &["tidegate-hooks-wasm"]),
     ("russh", &["tidegate-ssh"]),
     ("rusqlite", &["tidegate-accounts"]),
-    ("reqwest", &["tidegate-hooks-legacy"]),
+    ("reqwest", &["tidegate-hooks-legacy", "tidegate-hooks-wasm"]),
     ("subprocess", &["tidegate-hooks-legacy"]),
     ("rustix", &["tidegate-storage", "tidegate"]),
     ("anyhow", &["tidegate", "tidegate-bench", "tidegate-contract"]),

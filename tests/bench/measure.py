@@ -59,17 +59,22 @@ def servers(work, key):
     homes = {name: work / name for name in ("tidegate", "openssh", "rclone")}
     for home in homes.values():
         home.mkdir()
-    yield tidegate(work, public, homes["tidegate"])
+    yield tidegate(work / "state", public, homes["tidegate"])
     yield openssh(work, public, homes["openssh"])
     yield rclone(work, public, homes["rclone"])
 
 
-def tidegate(work, public, home):
-    state, port = work / "state", free_port()
+def tidegate(state, public, home, settings="", plugins=None):
+    """`plugins`: settings of the components to use, by name."""
+    port = free_port()
     state.mkdir()
     (state / "tidegate.toml").write_text(
-        f'[sftpd]\nbind_port = {port}\nbind_address = "127.0.0.1"\nkeys = [{{ private_key = "id_ed25519" }}]\n'
+        f'[sftpd]\nbind_port = {port}\nbind_address = "127.0.0.1"\nkeys = [{{ private_key = "id_ed25519" }}]\n{settings}'
     )
+    (state / "plugins").mkdir(mode=0o700)
+    for name, text in (plugins or {}).items():
+        shutil.copy(ROOT / f"tests/.cache/guests/{name}.wasm", state / "plugins")
+        (state / f"plugins/{name}.toml").write_text(text)
     binary = ROOT / "target/release/tidegate"
     subprocess.run(
         [binary, "user", "add", "-c", state, "--username", "bench", "--home-dir", home, "--public-key", public],
@@ -160,9 +165,12 @@ def remove(path):
         path.unlink(missing_ok=True)
 
 
+def memory():
+    return "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+
 def measure(rounds, mebibytes):
-    base = "/dev/shm" if os.path.isdir("/dev/shm") else None
-    with tempfile.TemporaryDirectory(dir=base) as name:
+    with tempfile.TemporaryDirectory(dir=memory()) as name:
         work = pathlib.Path(name)
         key = work / "key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
@@ -209,7 +217,7 @@ def hook_calls():
     return json.loads(printed.stdout.strip().splitlines()[-1])
 
 
-def table(results, hooks):
+def table(results, hooks, costs):
     lines = ["| workload | Tidegate | OpenSSH | rclone | ratio to OpenSSH | server CPU, ratio |", "| --- | --- | --- | --- | --- | --- |"]
     for workload, by_server in results.items():
         ours, theirs, other = (by_server[name] for name in ("tidegate", "openssh", "rclone"))
@@ -231,6 +239,9 @@ def table(results, hooks):
                 f"| {shell['median_us'] / call['median_us']:.1f} | {call['parallel_per_second']:.0f} "
                 f"| {call['parallel_per_second'] / shell['parallel_per_second']:.1f} |"
             )
+    lines += ["", "| hooks in the way | time, ratio | server CPU s | without |", "| --- | --- | --- | --- |"]
+    for name, cost in costs.items():
+        lines.append(f"| {name} | {cost['time_ratio']:.3f} | {cost['server_cpu_s']:.2f} | {cost['server_cpu_s_without']:.2f} |")
     return "\n".join(lines)
 
 
@@ -270,11 +281,16 @@ def main():
     parser.add_argument("--hooks-only", action="store_true")
     arguments = parser.parse_args()
     hooks = hook_calls()
+    in_the_way = hook_costs.costs(arguments.rounds, arguments.mebibytes)
     results = {} if arguments.hooks_only else measure(arguments.rounds, arguments.mebibytes)
-    (OUT / "results.json").write_text(json.dumps({"transfers": results, "hooks": hooks}, indent=2))
+    everything = {"transfers": results, "hooks": hooks, "hook_costs": in_the_way}
+    (OUT / "results.json").write_text(json.dumps(everything, indent=2))
     if results:
         plot(results, hooks)
-    print(table(results, hooks))
+    print(table(results, hooks, in_the_way))
 
 
-main()
+if __name__ == "__main__":
+    import hook_costs
+
+    main()

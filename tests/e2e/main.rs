@@ -15,6 +15,7 @@ mod crash;
 mod external_auth;
 mod flow_control;
 mod half_open;
+mod hostile_components;
 mod hostile_packets;
 mod logins;
 mod plugins;

@@ -30,6 +30,10 @@ pub trait AccountStore: Send + Sync {
 
     /// `at`: milliseconds since 1970.
     async fn record_login(&self, id: i64, at: i64) -> Result<(), StoreError>;
+
+    /// An upload, or a download, was done. Says whether it was the account's first; `at` is
+    /// kept for that one only.
+    async fn record_first_transfer(&self, id: i64, upload: bool, at: i64) -> Result<bool, StoreError>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

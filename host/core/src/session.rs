@@ -1,7 +1,7 @@
 //! Sessions, and their registry: who is logged in, how many, and the switch that ends one.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -33,9 +33,32 @@ pub struct Session {
 pub struct Traffic {
     received: AtomicU64,
     sent: AtomicU64,
+    downloaded: AtomicBool,
+    uploaded: AtomicBool,
 }
 
 impl Traffic {
+    /// Of a session whose account may have moved files before.
+    pub fn of(account: &Account) -> Self {
+        let before = |at: i64| AtomicBool::new(at > 0);
+        let (downloaded, uploaded) = (before(account.usage.first_download), before(account.usage.first_upload));
+        Self { downloaded, uploaded, ..Self::default() }
+    }
+
+    fn moved(&self, upload: bool) -> &AtomicBool {
+        if upload { &self.uploaded } else { &self.downloaded }
+    }
+
+    /// Whether no file is known to have moved that way.
+    pub fn may_be_first(&self, upload: bool) -> bool {
+        !self.moved(upload).load(Ordering::Relaxed)
+    }
+
+    /// True for the first caller.
+    pub fn take_first(&self, upload: bool) -> bool {
+        !self.moved(upload).swap(true, Ordering::Relaxed)
+    }
+
     pub fn add(&self, received: u64, sent: u64) {
         self.received.fetch_add(received, Ordering::Relaxed);
         self.sent.fetch_add(sent, Ordering::Relaxed);

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use wasmtime::{Error, ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline};
 
-use crate::engine::EPOCH;
 use crate::settings::Limits;
 use crate::v0_1::CallState;
 
@@ -60,15 +59,9 @@ impl ResourceLimiter for Memory {
     }
 }
 
-/// Ticks of computing that a call has left.
-pub fn ticks(limits: &Limits) -> u64 {
-    limits.cpu_ms.div_ceil(EPOCH.as_millis().try_into().unwrap_or(u64::MAX)).max(1)
-}
-
-/// What a call has computed, in whole ticks.
+/// What a call has computed, to the clock's tick.
 pub fn spent(state: &CallState) -> Duration {
-    let used = ticks(&state.shared.settings.limits).saturating_sub(state.ticks_left);
-    EPOCH * u32::try_from(used).unwrap_or(u32::MAX)
+    state.shared.settings.limits.computing().saturating_sub(state.computing_left)
 }
 
 /// Before a call on an instance that was made earlier: its time begins now.
@@ -85,9 +78,9 @@ pub fn apply(store: &mut Store<CallState>) {
     store.set_max_component_handles(MAX_HANDLES);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut context: StoreContextMut<'_, CallState>| {
-        let left = &mut context.data_mut().ticks_left;
-        *left = left.saturating_sub(1);
-        if *left == 0 {
+        let state = context.data_mut();
+        state.count_tick();
+        if state.computing_left.is_zero() {
             return Ok(UpdateDeadline::Interrupt);
         }
         Ok(UpdateDeadline::Yield(1))

@@ -95,6 +95,10 @@ impl Limits {
     pub fn deadline(&self) -> Duration {
         Duration::from_millis(self.deadline_ms)
     }
+
+    pub fn computing(&self) -> Duration {
+        Duration::from_millis(self.cpu_ms)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]

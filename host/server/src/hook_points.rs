@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tidegate_core::files::{ActionKind, FileHooks};
+use tidegate_core::files::{ActionKind, FileHooks, FirstTransfers};
 use tidegate_core::hook::external_auth::{ExternalAuth, Scope};
 use tidegate_core::hook::observation::{
     CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin, SessionDestroy, Startup,
@@ -16,6 +16,7 @@ use tidegate_core::hook::{
     Chain, Family, Hook, HookDescription, HookEvent, HookHost, HookKind, Link, LinkSettings, Observers, Subject,
 };
 use tidegate_core::login::LoginHooks;
+use tidegate_core::ports::AccountStore;
 use tidegate_hooks_legacy::{HttpClients, HttpHook, HttpSettings, ProgramHook, notification_deadline};
 use tidegate_hooks_wasm::{PluginDirectory, PluginHook};
 
@@ -227,6 +228,7 @@ impl HookPoints {
         http: &HttpSettings,
         scope: Scope,
         synchronous: &[ActionKind],
+        accounts: Option<Arc<dyn AccountStore>>,
         host: Arc<HookHost>,
     ) -> anyhow::Result<Self> {
         let is_secure =
@@ -257,8 +259,10 @@ impl HookPoints {
         build.new_observer::<CredentialChanged>()?;
         build.gate(&Arc::new(Chain::<PasswordResetPre>::new(host, Vec::new())))?;
         build.new_observer::<OneClickLoginPost>()?;
-        let file_hooks = Arc::new(FileHooks { before, after, synchronous: synchronous.to_vec() });
-        let Builder { points, observers, .. } = build;
+        let Builder { points, mut observers, .. } = build;
+        let first = accounts.map(|accounts| FirstTransfers::new(accounts, after.clone()));
+        observers.extend(first.clone().map(|first| first as Arc<dyn ObserverWork>));
+        let file_hooks = Arc::new(FileHooks { before, after, synchronous: synchronous.to_vec(), first });
         Ok(Self { login, file_hooks, connect, disconnect, object_changes, startup, points, observers })
     }
 

@@ -82,7 +82,7 @@ pub async fn run(arguments: PortableArguments) -> anyhow::Result<()> {
     stores.accounts(None).add(draft).await?;
 
     let host = Arc::new(wire::silent_host());
-    let points = HookPoints::new(&BTreeMap::new(), &settings.http, Scope::default(), &[], host)?;
+    let points = HookPoints::new(&BTreeMap::new(), &settings.http, Scope::default(), &[], None, host)?;
     let login = wire::login_service(&stores, &points, serve::login_settings(&settings))?;
     let stop = shutdown::on_signals().context("signals cannot be handled")?;
     println!("Serving {} to user \"{}\"", directory.display(), arguments.username);

@@ -10,7 +10,7 @@ use tidegate_core::files::SetAttributesPolicy;
 use tidegate_core::hook::observers::ObserverWork;
 use tidegate_core::hook::{HookHost, HookKind, NoJournal};
 use tidegate_core::login::{LoginPorts, LoginService};
-use tidegate_core::ports::{Passwords, SystemClock};
+use tidegate_core::ports::{AccountStore, Passwords, SystemClock};
 use tidegate_core::session::SessionRegistry;
 use tidegate_hooks_wasm::{PluginDirectory, PluginPorts};
 use tidegate_storage::{LocalStorageFactory, LocalStorageSettings};
@@ -59,7 +59,9 @@ impl Hooks {
     pub async fn open(settings: &Settings, stores: &Stores, host: HookHost) -> anyhow::Result<Self> {
         let scope = settings.external_auth_scope;
         let synchronous = &settings.synchronous_actions;
-        let points = HookPoints::new(&settings.hooks, &settings.http, scope, synchronous, Arc::new(host))?;
+        let accounts: Arc<dyn AccountStore> = stores.database.clone();
+        let points =
+            HookPoints::new(&settings.hooks, &settings.http, scope, synchronous, Some(accounts), Arc::new(host))?;
         let points = Arc::new(points);
         let ports = PluginPorts {
             passwords: stores.passwords.clone(),
@@ -90,7 +92,7 @@ impl Hooks {
             return Ok(Self::open(settings, stores, host).await?.points);
         }
         let (scope, synchronous) = (settings.external_auth_scope, &settings.synchronous_actions);
-        Ok(Arc::new(HookPoints::new(&settings.hooks, &settings.http, scope, synchronous, Arc::new(host))?))
+        Ok(Arc::new(HookPoints::new(&settings.hooks, &settings.http, scope, synchronous, None, Arc::new(host))?))
     }
 }
 

@@ -44,6 +44,9 @@ impl AccountStore for FragileStore {
     async fn record_login(&self, _: i64, _: i64) -> Result<(), StoreError> {
         Ok(())
     }
+    async fn record_first_transfer(&self, _: i64, _: bool, _: i64) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 }
 
 struct NoPasswords;
@@ -86,6 +89,7 @@ async fn start(idle_timeout: Option<Duration>) -> SocketAddr {
             before: Arc::default(),
             after: Observers::new(Arc::default()),
             synchronous: Vec::new(),
+            first: None,
         }),
         address_rule: AddressRule::default(),
         sessions: Arc::new(SessionRegistry::default()),

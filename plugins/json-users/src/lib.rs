@@ -2,15 +2,13 @@
 
 mod users;
 
-use tidegate_hook::config;
-use tidegate_hook::external_auth::{AuthVerdict, Guest};
-use tidegate_hook::types::{AccountDraft, Denial, Failure, LoginAttempt, LoginMethod};
+use tidegate_hook::{AccountDraft, AuthVerdict, ExternalAuth, Failure, LoginAttempt, LoginMethod, config};
 
 use crate::users::{Others, Settings, User};
 
 struct JsonUsers;
 
-impl Guest for JsonUsers {
+impl ExternalAuth for JsonUsers {
     fn authenticate(attempt: &LoginAttempt) -> Result<AuthVerdict, Failure> {
         let settings = Settings::parse(&config::to_json()).map_err(failure)?;
         let Some(user) = settings.find(&attempt.username()) else {
@@ -45,11 +43,11 @@ fn proves(attempt: &LoginAttempt, user: &User) -> Result<bool, Failure> {
 }
 
 fn reject(reason: &str) -> AuthVerdict {
-    AuthVerdict::Reject(Denial { reason: reason.to_owned(), client_message: None })
+    AuthVerdict::reject(reason)
 }
 
 fn failure(message: String) -> Failure {
     Failure { message, transient: false }
 }
 
-tidegate_hook::export!(JsonUsers with_types_in tidegate_hook);
+tidegate_hook::export!(JsonUsers: ExternalAuth);

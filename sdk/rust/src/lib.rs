@@ -1,29 +1,67 @@
-//! Bindings of the contract in `wit/` for hooks written in Rust.
+//! Hooks for the Tidegate SFTP server, in Rust.
 //!
-//! ```ignore
-//! use tidegate_hook::external_auth::{AuthVerdict, Guest};
-//! use tidegate_hook::types::{Failure, LoginAttempt};
+//! A hook is a type with the trait of each hook point it takes part in, and one line that
+//! exports it:
 //!
-//! struct Hook;
+//! ```
+//! use tidegate_hook::{AccountDraft, AuthVerdict, ExternalAuth, Failure, LoginAttempt, config};
 //!
-//! impl Guest for Hook {
+//! struct Guests;
+//!
+//! impl ExternalAuth for Guests {
 //!     fn authenticate(attempt: &LoginAttempt) -> Result<AuthVerdict, Failure> {
-//!         Ok(AuthVerdict::Defer)
+//!         if !attempt.username().starts_with("guest-") {
+//!             return Ok(AuthVerdict::Defer);
+//!         }
+//!         let hash = config::get("password_hash").ok_or_else(|| Failure::new("config.password_hash is needed"))?;
+//!         if !attempt.password_matches(&hash).unwrap_or(false) {
+//!             return Ok(AuthVerdict::reject("not the guests' password"));
+//!         }
+//!         let draft = AccountDraft::new(&attempt.username());
+//!         draft.set_home_directory("/srv/guests").map_err(Failure::new)?;
+//!         draft.set_permissions("/", &["list".to_owned(), "download".to_owned()]).map_err(Failure::new)?;
+//!         Ok(AuthVerdict::Accept(Some(draft)))
 //!     }
 //! }
 //!
-//! tidegate_hook::export!(Hook with_types_in tidegate_hook);
+//! tidegate_hook::export!(Guests: ExternalAuth);
+//! # fn main() {}
 //! ```
+//!
+//! The crate also builds natively: there, [`testing`] stands in for the server, and hooks are
+//! tested with plain `cargo test`.
 
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub mod bindings;
+#[cfg(not(target_family = "wasm"))]
+mod bindings;
+mod export;
+mod hooks;
+mod host;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
+mod verdicts;
 
-wit_bindgen::generate!({
-    path: "../../wit",
-    world: "external-auth-hook",
-    pub_export_macro: true,
-    default_bindings_module: "tidegate_hook",
-});
+pub use bindings::host::tidegate::hooks::types::{
+    AccessError, ActionKind, ActionStatus, ChangeKind, Denial, Failure, LoginMethod, ObjectKind, Protocol, Quota,
+    Timestamp,
+};
+pub use hooks::*;
+pub use host::{config, kv, log, secrets};
+pub use verdicts::*;
 
-pub use exports::tidegate::hooks::external_auth;
-pub use tidegate::hooks::{config, kv, log, types};
+#[cfg(target_family = "wasm")]
+pub use bindings::host::tidegate::hooks::conversations::Conversation;
+pub use bindings::host::tidegate::hooks::conversations::{ConversationError, Prompt};
+#[cfg(target_family = "wasm")]
+pub use bindings::host::tidegate::hooks::types::{
+    Account, AccountDraft, Connection, CredentialChange, FileAction, LoginAttempt, ObjectChange, Session, WebRequest,
+};
+#[cfg(not(target_family = "wasm"))]
+pub use testing::{
+    Account, AccountDraft, Connection, Conversation, CredentialChange, FileAction, LoginAttempt, ObjectChange, Session,
+    WebRequest,
+};

@@ -158,7 +158,7 @@ about! {
     CheckPassword: |what| Self { attempt: attempt(what)?, password: Secret::new("typed") },
     KeyboardInteractive: |what| {
         let attempt = attempt_with(what, Credential::KeyboardInteractive)?;
-        Self { account: attempt.stored.clone(), attempt, conversation: Answers::new(what == "gone") }
+        Self { account: attempt.stored.clone(), attempt, conversation: Answers::new(["gone", "never-stops"].contains(&what)) }
     },
     SessionCreate: |what| Self(session(what)?),
     PreAction: |what| Self(action(what, None)?),

@@ -153,6 +153,8 @@ async fn gates_refuse_in_any_doubt() {
     check_decided::<PreLogin>(a, "empty", "unchanged").await;
     // Somebody who does not answer is no technical failure.
     check_decided::<KeyboardInteractive>(a, "gone", "reject").await;
+    // Nor is one whose conversation is used after it closed.
+    check_decided::<KeyboardInteractive>(a, "never-stops", "reject").await;
 }
 
 async fn check_decided<E: GateEvent + About>(adapters: &Adapters, what: &str, expected: &str)

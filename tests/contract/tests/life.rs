@@ -72,6 +72,34 @@ fn file_actions_are_asked_and_told() {
 }
 
 #[test]
+fn the_first_transfer_each_way_is_told_once() {
+    // B10-10
+    let site = Site::new();
+    let script = witness(&site, "$SFTPGO_ACTION $SFTPGO_ACTION_VIRTUAL_PATH");
+    let site = site.config(&format!(
+        "[common.actions]\nexecute_on = [\"first-upload\", \"first-download\", \"mkdir\"]\nhook = \"{script}\"\n"
+    ));
+    site.user("alice");
+    let file = site.write("local", "12345");
+    let back = site.path("back").display().to_string();
+    {
+        let server = site.start();
+        let batch = format!("-get missing {back}\nput {0} f\nput {0} g\nget f {back}\nget g {back}\n", file.display());
+        sftp_ok(&server, "alice", PASSWORD, &batch);
+        let mut seen = wait_for_calls(&site, 2);
+        seen.sort();
+        assert_eq!(seen, ["first-download /f", "first-upload /f"]);
+    }
+    let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "alice", "--json"]));
+    assert!(shown.contains("first_upload") && shown.contains("first_download"), "{shown}");
+    // A later session, after a restart, has no first one any more; the directory comes last.
+    let server = site.start();
+    sftp_ok(&server, "alice", PASSWORD, &format!("put {} h\nget h {back}\nmkdir last\n", file.display()));
+    let seen = wait_for_calls(&site, 3);
+    assert!(seen.iter().any(|line| line == "mkdir /last") && seen.len() == 3, "{seen:?}");
+}
+
+#[test]
 fn a_pre_action_says_no_in_its_own_words() {
     // B10-05
     let site = Site::new();

@@ -195,3 +195,19 @@ fn the_sample_with_hours_runs_unmodified() {
         assert!(shown.contains(&format!("\"status\": {}", i32::from(expected))), "{shown}");
     }
 }
+
+#[test]
+fn a_client_that_leaves_in_the_middle_of_a_conversation_harms_nobody() {
+    let runtime = runtime();
+    let site = site(&runtime, "plugin", &["keyboard-interactive"]);
+    site.user("never-stops");
+    site.user("talker");
+    let mut server = site.start();
+    // The client is killed by the program that should answer.
+    let gone = interactive(&site, &server, "never-stops", &[("leave", "'; kill -9 $PPID; echo '")]);
+    assert!(!gone.status.success(), "{}\n{}", clients::text(&gone), server.log());
+    server.wait_for(|line| line["message"].as_str().is_some_and(|text| text.starts_with("connection closed")));
+    assert!(server.is_running());
+    let next = interactive(&site, &server, "talker", &[("one", "1"), ("two", "2"), ("three", "3")]);
+    assert!(next.status.success(), "{}", server.log());
+}

@@ -10,9 +10,9 @@ use super::{SqliteDatabase, classify};
 
 const COLUMNS: &str = "id, status, username, expiration_date, password, public_keys, home_dir, uid, gid, max_sessions, \
      quota_size, quota_files, permissions, used_quota_size, used_quota_files, last_quota_update, upload_bandwidth, \
-     download_bandwidth, last_login, filters, filesystem, other";
+     download_bandwidth, last_login, first_download, first_upload, filters, filesystem, other";
 
-const INTEGERS: [&str; 14] = [
+const INTEGERS: [&str; 16] = [
     "id",
     "status",
     "expiration_date",
@@ -27,6 +27,8 @@ const INTEGERS: [&str; 14] = [
     "upload_bandwidth",
     "download_bandwidth",
     "last_login",
+    "first_download",
+    "first_upload",
 ];
 const TEXTS: [&str; 3] = ["username", "password", "home_dir"];
 const DOCUMENTS: [&str; 4] = ["public_keys", "permissions", "filters", "filesystem"];
@@ -77,6 +79,16 @@ impl AccountStore for SqliteDatabase {
             let mut statement =
                 connection.prepare_cached("UPDATE users SET last_login = ?1 WHERE id = ?2").map_err(classify)?;
             statement.execute(params![at, id]).map(drop).map_err(classify)
+        })
+        .await
+    }
+
+    async fn record_first_transfer(&self, id: i64, upload: bool, at: i64) -> Result<bool, StoreError> {
+        let column = if upload { "first_upload" } else { "first_download" };
+        self.write(move |connection| {
+            let sql = format!("UPDATE users SET {column} = ?1 WHERE id = ?2 AND {column} = 0");
+            let changed = connection.execute(&sql, params![at.max(1), id]).map_err(classify)?;
+            Ok(changed > 0)
         })
         .await
     }

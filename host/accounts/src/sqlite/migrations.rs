@@ -7,10 +7,11 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{OpenError, classify_open};
 
-const MIGRATIONS: [(i64, &str); 3] = [
+const MIGRATIONS: [(i64, &str); 4] = [
     (20_200_131, include_str!("../../../../sql/sqlite/20200131.sql")),
     (20_261_122, include_str!("../../../../sql/sqlite/20261122.sql")),
     (20_261_123, include_str!("../../../../sql/sqlite/20261123.sql")),
+    (20_261_124, include_str!("../../../../sql/sqlite/20261124.sql")),
 ];
 
 pub fn apply(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {

@@ -63,6 +63,9 @@ pub struct Usage {
     pub used_quota_size: i64,
     pub used_quota_files: i64,
     pub last_quota_update: i64,
+    /// Milliseconds since 1970; 0: never (B10-10).
+    pub first_download: i64,
+    pub first_upload: i64,
 }
 
 /// Which list an address in both belongs to (J-02).

@@ -65,6 +65,8 @@ impl AccountDraft {
                 used_quota_size: self.integer("used_quota_size", i64::MIN, i64::MAX)?,
                 used_quota_files: self.integer("used_quota_files", i64::MIN, i64::MAX)?,
                 last_quota_update: self.integer("last_quota_update", 0, i64::MAX)?,
+                first_download: self.integer("first_download", 0, i64::MAX)?,
+                first_upload: self.integer("first_upload", 0, i64::MAX)?,
             },
             last_login: self.integer("last_login", 0, i64::MAX)?,
             other: self.other_fields(),
@@ -290,6 +292,8 @@ impl AccountDraft {
             "last_quota_update",
             "last_login",
             "has_password",
+            "first_download",
+            "first_upload",
         ];
         self.document
             .iter()

@@ -44,6 +44,11 @@ impl Account {
         put("last_login", json!(self.last_login));
         put("filters", Value::Object(self.filters.document.clone()));
         put("filesystem", Value::Object(self.filesystem.clone()));
+        for (name, at) in [("first_download", self.usage.first_download), ("first_upload", self.usage.first_upload)] {
+            if at > 0 {
+                put(name, json!(at));
+            }
+        }
         for (name, value) in &self.other {
             put(name, value.clone());
         }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::FileError;
 use super::record::Protocol;
+use super::{FileError, FirstTransfers};
 use crate::hook::observation::PostAction;
 use crate::hook::review::{PreAction, Review};
 use crate::hook::{Chain, Observers, Subject};
@@ -14,7 +14,9 @@ use crate::session::Session;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ActionKind {
     Download,
+    FirstDownload,
     Upload,
+    FirstUpload,
     Delete,
     Rename,
     Copy,
@@ -24,9 +26,11 @@ pub enum ActionKind {
 }
 
 impl ActionKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Download,
+        Self::FirstDownload,
         Self::Upload,
+        Self::FirstUpload,
         Self::Delete,
         Self::Rename,
         Self::Copy,
@@ -39,7 +43,9 @@ impl ActionKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Download => "download",
+            Self::FirstDownload => "first-download",
             Self::Upload => "upload",
+            Self::FirstUpload => "first-upload",
             Self::Delete => "delete",
             Self::Rename => "rename",
             Self::Copy => "copy",
@@ -98,6 +104,8 @@ pub struct FileHooks {
     pub after: Arc<Observers<PostAction>>,
     /// Operations that wait for the hooks after them, and fail with them (B10-08).
     pub synchronous: Vec<ActionKind>,
+    /// None where accounts are not kept.
+    pub first: Option<Arc<FirstTransfers>>,
 }
 
 impl FileHooks {

@@ -80,7 +80,11 @@ impl FileService {
             let kind = if upload { ActionKind::Upload } else { ActionKind::Download };
             (self.hooks.clone(), self.action(kind, path, protocol))
         });
-        Transfer::new(self.log.clone(), protocol, self.storage.host_path(path), upload, told)
+        let first = self.hooks.first.clone().filter(|_| self.session.traffic.may_be_first(upload)).map(|first| {
+            let kind = if upload { ActionKind::Upload } else { ActionKind::Download };
+            (first, self.action(kind, path, protocol))
+        });
+        Transfer::new(self.log.clone(), protocol, self.storage.host_path(path), upload, told, first)
     }
 }
 

@@ -2,6 +2,7 @@
 //! session and one account; protocols have nothing else to reach files with.
 
 mod action;
+mod first;
 mod hooks;
 mod open_file;
 mod record;
@@ -15,6 +16,7 @@ use storage::{
 };
 
 pub use action::{ActionKind, ActionStatus, FileAction, FileHooks};
+pub use first::FirstTransfers;
 pub use open_file::OpenFile;
 pub use record::{Command, FileLog, NO_TIME, Protocol, Transfer};
 

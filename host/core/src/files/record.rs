@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::FileError;
 use super::action::{ActionStatus, FileAction, FileHooks};
+use super::{FileError, FirstTransfers};
 use crate::connection::ConnectionId;
 use crate::hook::observation::PostAction;
 
@@ -88,6 +88,8 @@ pub struct Transfer {
     recorded: bool,
     /// None if no hook wants to hear of it.
     told: Option<(Arc<FileHooks>, FileAction)>,
+    /// None if it cannot be the account's first.
+    first: Option<(Arc<FirstTransfers>, FileAction)>,
 }
 
 impl Transfer {
@@ -97,10 +99,12 @@ impl Transfer {
         host_path: String,
         upload: bool,
         told: Option<(Arc<FileHooks>, FileAction)>,
+        first: Option<(Arc<FirstTransfers>, FileAction)>,
     ) -> Self {
         let started = Instant::now();
         let (bytes_in, bytes_out) = (0, 0);
-        Self { log, protocol, host_path, upload, bytes_in, bytes_out, started, failure: None, recorded: false, told }
+        let (failure, recorded) = (None, false);
+        Self { log, protocol, host_path, upload, bytes_in, bytes_out, started, failure, recorded, told, first }
     }
 
     pub fn moved_in(&mut self, bytes: usize) {
@@ -138,15 +142,27 @@ impl Transfer {
         if let Some((hooks, action)) = self.outcome(now, ActionStatus::Ok) {
             hooks.after.notify(PostAction(Arc::new(action)));
         }
+        self.remember_first(now);
     }
 
     /// As [`complete`](Self::complete), but the hooks can still fail it.
     pub async fn complete_synchronously(&mut self) -> Result<(), FileError> {
         let now = Instant::now();
         self.log_complete(now);
-        match self.outcome(now, ActionStatus::Ok) {
-            Some((hooks, action)) => hooks.tell(action).await,
-            None => Ok(()),
+        if let Some((hooks, action)) = self.outcome(now, ActionStatus::Ok) {
+            hooks.tell(action).await?;
+        }
+        self.remember_first(now);
+        Ok(())
+    }
+
+    fn remember_first(&mut self, now: Instant) {
+        let (_, size, elapsed) = self.summary(now);
+        if let Some((first, action)) = self.first.take()
+            && action.session.traffic.take_first(self.upload)
+        {
+            let (size, elapsed_ms, status) = (Some(size), Some(elapsed), Some(ActionStatus::Ok));
+            first.done(FileAction { size, elapsed_ms, status, ..action });
         }
     }
 

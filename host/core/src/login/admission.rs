@@ -83,12 +83,12 @@ impl LoginService {
         let session = Arc::new(Session {
             id: attempt.connection.id.clone(),
             connection: attempt.connection.clone(),
+            traffic: Traffic::of(&account),
             account: Arc::new(account),
             username: attempt.username.clone(),
             method,
             password: attempt.password().cloned(),
             opened_at: ports.clock.now(),
-            traffic: Traffic::default(),
         });
         let decision = ports.hooks.session_create.decide(&mut SessionCreate(session.clone())).await?;
         if let Review::Deny(denial) = decision.verdict {

@@ -45,6 +45,9 @@ impl AccountStore for PaperStore {
     async fn record_login(&self, _: i64, _: i64) -> Result<(), StoreError> {
         Ok(())
     }
+    async fn record_first_transfer(&self, _: i64, _: bool, _: i64) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 }
 
 /// Counts key derivations; a hash is the password with a prefix.
@@ -128,6 +131,7 @@ pub(super) fn world(answer: Option<Result<ExternalAuthVerdict, HookError>>) -> W
             before: Arc::default(),
             after: Observers::new(Arc::default()),
             synchronous: Vec::new(),
+            first: None,
         }),
         address_rule: AddressRule::default(),
         sessions: Arc::new(SessionRegistry::default()),

@@ -41,9 +41,10 @@ fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, g, h] = address.segments();
     let pair = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match (a, b, c, d, e, f) {
-        (0, 0, 0, 0, 0, 0 | 0xffff) | (0, 0, 0, 0, 0xffff, 0) | (0x64, 0xff9b, 0, 0, 0, 0) | (0x64, 0xff9b, 1, _, _, _) => {
-            Some(pair(g, h))
-        }
+        (0, 0, 0, 0, 0, 0 | 0xffff)
+        | (0, 0, 0, 0, 0xffff, 0)
+        | (0x64, 0xff9b, 0, 0, 0, 0)
+        | (0x64, 0xff9b, 1, _, _, _) => Some(pair(g, h)),
         (0x2002, high, low, ..) => Some(pair(high, low)),
         (0x2001, 0, ..) => Some(pair(!g, !h)),
         _ => None,
@@ -84,7 +85,9 @@ mod tests {
         ] {
             assert!(is_prohibited(address.parse().unwrap()), "{address}");
         }
-        for address in ["192.0.2.1", "10.0.0.1", "192.168.1.1", "2001:db8::1", "fd12::1", "::ffff:192.0.2.1", "64:ff9b::c000:201"] {
+        for address in
+            ["192.0.2.1", "10.0.0.1", "192.168.1.1", "2001:db8::1", "fd12::1", "::ffff:192.0.2.1", "64:ff9b::c000:201"]
+        {
             assert!(!is_prohibited(address.parse().unwrap()), "{address}");
         }
     }

@@ -138,7 +138,11 @@ mod tests {
                 assert!(!expected, "{grant}");
                 continue;
             };
-            assert_eq!(grant.allows(&Url::parse(url).unwrap_or_else(|_| Url::parse("x:y").unwrap())), expected, "{grant} {url}");
+            assert_eq!(
+                grant.allows(&Url::parse(url).unwrap_or_else(|_| Url::parse("x:y").unwrap())),
+                expected,
+                "{grant} {url}"
+            );
         }
     }
 

@@ -99,7 +99,8 @@ impl types::HostLoginAttempt for CallState {
         let Some(hash) = PasswordHash::recognise(&hash) else {
             return Ok(Ok(false));
         };
-        let matches = self.shared.passwords.matches(&hash, password).await;
+        let shared = self.shared.clone();
+        let matches = self.wait(shared.passwords.matches(&hash, password)).await;
         Ok(Ok(matches.map_err(|error| wasmtime::Error::msg(error.to_string()))?))
     }
 

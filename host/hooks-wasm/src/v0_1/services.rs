@@ -69,7 +69,8 @@ impl secrets::Host for CallState {
 
 impl kv::Host for CallState {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, kv::KvError>> {
-        Ok(self.shared.store.get(&self.shared.name, &key).await.map_err(kv_error))
+        let shared = self.shared.clone();
+        Ok(self.wait(shared.store.get(&shared.name, &key)).await.map_err(kv_error))
     }
 
     async fn set(
@@ -78,11 +79,13 @@ impl kv::Host for CallState {
         value: Vec<u8>,
         ttl: Option<u32>,
     ) -> wasmtime::Result<Result<(), kv::KvError>> {
-        Ok(self.shared.store.set(&self.shared.name, &key, &value, duration(ttl)).await.map_err(kv_error))
+        let shared = self.shared.clone();
+        Ok(self.wait(shared.store.set(&shared.name, &key, &value, duration(ttl))).await.map_err(kv_error))
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), kv::KvError>> {
-        Ok(self.shared.store.remove(&self.shared.name, &key).await.map_err(kv_error))
+        let shared = self.shared.clone();
+        Ok(self.wait(shared.store.remove(&shared.name, &key)).await.map_err(kv_error))
     }
 
     async fn list_keys(
@@ -91,8 +94,9 @@ impl kv::Host for CallState {
         cursor: Option<String>,
         limit: u32,
     ) -> wasmtime::Result<Result<Vec<String>, kv::KvError>> {
-        let store = &self.shared.store;
-        Ok(store.list_keys(&self.shared.name, &prefix, cursor.as_deref(), limit).await.map_err(kv_error))
+        let shared = self.shared.clone();
+        let keys = shared.store.list_keys(&shared.name, &prefix, cursor.as_deref(), limit);
+        Ok(self.wait(keys).await.map_err(kv_error))
     }
 
     async fn increment(
@@ -101,7 +105,8 @@ impl kv::Host for CallState {
         delta: i64,
         ttl: Option<u32>,
     ) -> wasmtime::Result<Result<i64, kv::KvError>> {
-        Ok(self.shared.store.increment(&self.shared.name, &key, delta, duration(ttl)).await.map_err(kv_error))
+        let shared = self.shared.clone();
+        Ok(self.wait(shared.store.increment(&shared.name, &key, delta, duration(ttl))).await.map_err(kv_error))
     }
 
     async fn compare_and_set(
@@ -111,9 +116,9 @@ impl kv::Host for CallState {
         new: Vec<u8>,
         ttl: Option<u32>,
     ) -> wasmtime::Result<Result<bool, kv::KvError>> {
-        let store = &self.shared.store;
-        let outcome = store.compare_and_set(&self.shared.name, &key, expected.as_deref(), &new, duration(ttl)).await;
-        Ok(outcome.map_err(kv_error))
+        let shared = self.shared.clone();
+        let outcome = shared.store.compare_and_set(&shared.name, &key, expected.as_deref(), &new, duration(ttl));
+        Ok(self.wait(outcome).await.map_err(kv_error))
     }
 }
 

@@ -71,7 +71,9 @@ impl types::HostFileAction for CallState {
     fn kind(&mut self, this: Action) -> wasmtime::Result<types::ActionKind> {
         Ok(match self.table.get(&this)?.kind {
             ActionKind::Download => types::ActionKind::Download,
+            ActionKind::FirstDownload => types::ActionKind::FirstDownload,
             ActionKind::Upload => types::ActionKind::Upload,
+            ActionKind::FirstUpload => types::ActionKind::FirstUpload,
             ActionKind::Delete => types::ActionKind::Delete,
             ActionKind::Rename => types::ActionKind::Rename,
             ActionKind::Copy => types::ActionKind::Copy,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tidegate_core::account::{Account, AccountDraft};
 use tidegate_core::connection::Connection;
@@ -20,7 +21,8 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::bindings::tidegate::hooks::types::AccessError;
 use crate::capability::egress::Egress;
 use crate::capability::output::{LineBudget, LineStream};
-use crate::limits::{self, Memory};
+use crate::engine::EPOCH;
+use crate::limits::Memory;
 use crate::settings::{Grant, PluginSettings};
 
 /// Handles that a guest may hold at once.
@@ -54,7 +56,10 @@ pub struct CallState {
     pub shared: Arc<Shared>,
     pub table: ResourceTable,
     pub memory: Memory,
-    pub ticks_left: u64,
+    /// What the call may still compute.
+    pub computing_left: Duration,
+    /// For the host, since the last tick of the clock; at most one tick.
+    pub waited: Duration,
     pub lines: Arc<Mutex<LineBudget>>,
     /// For the log lines of this call.
     pub connection_id: String,
@@ -77,7 +82,8 @@ impl CallState {
         Self {
             table,
             memory: Memory::new(&limits),
-            ticks_left: limits::ticks(&limits),
+            computing_left: limits.computing(),
+            waited: Duration::ZERO,
             lines,
             connection_id: String::new(),
             stdout,
@@ -93,9 +99,25 @@ impl CallState {
     pub fn begin(&mut self, connection_id: String) {
         let limits = self.shared.settings.limits;
         self.connection_id = connection_id;
-        self.ticks_left = limits::ticks(&limits);
+        self.computing_left = limits.computing();
+        self.waited = Duration::ZERO;
         *self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
             LineBudget::new(&self.shared.name, limits.log_lines);
+    }
+
+    /// Waits for the host's own work, which is no computing of the guest's. However long it
+    /// takes, the clock ticks for it once, when the guest goes on.
+    pub async fn wait<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let started = Instant::now();
+        let result = work.await;
+        self.waited = (self.waited + started.elapsed()).min(EPOCH);
+        result
+    }
+
+    /// A tick of the clock went by: what of it the host took is not the guest's.
+    pub fn count_tick(&mut self) {
+        let computed = EPOCH.saturating_sub(std::mem::take(&mut self.waited));
+        self.computing_left = self.computing_left.saturating_sub(computed);
     }
 
     /// Whether the operator has given the plugin this.

@@ -116,7 +116,8 @@ fn file_actions(section: &'static str, actions: &Actions, all: &mut Vec<Named>, 
     };
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for name in &actions.execute_on {
-        match (name.strip_prefix("pre-"), known_action(name.trim_start_matches("pre-"))) {
+        let known = known_action(name.trim_start_matches("pre-")) && !name.starts_with("pre-first-");
+        match (name.strip_prefix("pre-"), known) {
             (Some(kind), true) => before.push(kind.to_owned()),
             (None, true) => after.push(name.clone()),
             (_, false) => {

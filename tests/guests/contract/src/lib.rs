@@ -6,7 +6,7 @@ wit_bindgen::generate!({ path: "../../../wit", world: "every-hook", generate_all
 use std::hint::black_box;
 
 use exports::tidegate::hooks as exported;
-use tidegate::hooks::conversations::{Conversation, Prompt};
+use tidegate::hooks::conversations::{Conversation, ConversationError, Prompt};
 use tidegate::hooks::types::*;
 use tidegate::hooks::{config, kv, secrets};
 
@@ -134,6 +134,13 @@ impl exported::keyboard_interactive::Guest for Contract {
         misbehave(&what)?;
         if what == "deny" {
             return Ok(InteractiveVerdict::Reject(denial()));
+        }
+        if what == "never-stops" {
+            // The conversation stays closed however often it is asked.
+            let prompt = [Prompt { text: "leave".to_owned(), echo: true }];
+            let answers: Vec<_> = (0..3).map(|_| conversation.ask("", &prompt)).collect();
+            let closed = answers.iter().all(|answer| matches!(answer, Err(ConversationError::Closed)));
+            return Ok(if closed { InteractiveVerdict::Reject(denial()) } else { InteractiveVerdict::Accept(None) });
         }
         let ask = |texts: &[&str]| {
             let prompts: Vec<_> = texts.iter().map(|text| Prompt { text: (*text).to_owned(), echo: true }).collect();

@@ -3,9 +3,7 @@
 use std::cell::RefCell;
 use std::hint::black_box;
 
-use tidegate_hook::external_auth::{AuthVerdict, Guest};
-use tidegate_hook::types::{AccountDraft, Denial, Failure, LoginAttempt};
-use tidegate_hook::{config, http, kv, log};
+use tidegate_hook::{AccountDraft, AuthVerdict, ExternalAuth, Failure, LoginAttempt, config, http, kv, log};
 
 struct Hostile;
 
@@ -13,7 +11,7 @@ thread_local! {
     static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Guest for Hostile {
+impl ExternalAuth for Hostile {
     fn authenticate(attempt: &LoginAttempt) -> Result<AuthVerdict, Failure> {
         let username = attempt.username();
         match username.as_str() {
@@ -75,7 +73,7 @@ fn recurse(depth: u64) -> u64 {
 }
 
 fn deny(reason: &str) -> AuthVerdict {
-    AuthVerdict::Reject(Denial { reason: reason.to_owned(), client_message: None })
+    AuthVerdict::reject(reason)
 }
 
-tidegate_hook::export!(Hostile with_types_in tidegate_hook);
+tidegate_hook::export!(Hostile: ExternalAuth);

@@ -1,0 +1,74 @@
+//! The first download and the first upload of an account: remembered, and told of once
+//! (B10-10).
+
+use std::sync::{Arc, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, mpsc};
+
+use super::action::{ActionKind, FileAction};
+use crate::hook::Observers;
+use crate::hook::observation::PostAction;
+use crate::hook::observers::ObserverWork;
+use crate::ports::AccountStore;
+
+/// At most one of each kind for a session; more than this at once are not remembered, and the
+/// account's next session tries again.
+const QUEUE: usize = 1000;
+
+pub struct FirstTransfers {
+    accounts: Arc<dyn AccountStore>,
+    after: Arc<Observers<PostAction>>,
+    sender: std::sync::Mutex<Option<mpsc::Sender<FileAction>>>,
+    receiver: Mutex<mpsc::Receiver<FileAction>>,
+}
+
+impl FirstTransfers {
+    pub fn new(accounts: Arc<dyn AccountStore>, after: Arc<Observers<PostAction>>) -> Arc<Self> {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let (sender, receiver) = (std::sync::Mutex::new(Some(sender)), Mutex::new(receiver));
+        Arc::new(Self { accounts, after, sender, receiver })
+    }
+
+    /// A transfer that may be the account's first was done. Never waits.
+    pub(super) fn done(&self, action: FileAction) {
+        if let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = sender.try_send(action);
+        }
+    }
+
+    async fn remember(&self, mut action: FileAction) {
+        let upload = action.kind == ActionKind::Upload;
+        let account = &action.session.account;
+        match self.accounts.record_first_transfer(account.id, upload, action.at / 1_000_000).await {
+            Ok(true) => {
+                action.kind = if upload { ActionKind::FirstUpload } else { ActionKind::FirstDownload };
+                let event = PostAction(Arc::new(action));
+                if self.after.concerns(&event.0.subject()) {
+                    // Failures are recorded by the link.
+                    let _ = self.after.tell(&event).await;
+                }
+            }
+            Ok(false) => {}
+            Err(error) => {
+                let message = format!("the first transfer of \"{}\" was not remembered: {error}", account.username);
+                tracing::warn!(sender = "dataprovider", message);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ObserverWork for FirstTransfers {
+    async fn work(&self) {
+        loop {
+            let next = self.receiver.lock().await.recv().await;
+            let Some(action) = next else { return };
+            self.remember(action).await;
+        }
+    }
+
+    fn close(&self) {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}

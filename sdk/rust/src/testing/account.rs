@@ -1,0 +1,256 @@
+use std::cell::RefCell;
+
+use serde_json::{Map, Value, json};
+
+use crate::{LoginMethod, Quota, Timestamp};
+
+/// Made of the document that the REST API shows.
+#[derive(Debug, Clone, Default)]
+pub struct Account(Map<String, Value>);
+
+impl Account {
+    /// # Panics
+    ///
+    /// If the text is no JSON object: the test is wrong then.
+    pub fn from_json(document: &str) -> Self {
+        match serde_json::from_str(document) {
+            Ok(Value::Object(fields)) => Self(fields),
+            other => panic!("an account is a JSON object, not {other:?}"),
+        }
+    }
+
+    fn text(&self, field: &str) -> String {
+        self.0.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    fn number(&self, field: &str) -> u64 {
+        self.0.get(field).and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    fn texts(&self, field: &str) -> Vec<String> {
+        texts(self.0.get(field))
+    }
+
+    pub fn username(&self) -> String {
+        self.text("username")
+    }
+
+    pub fn enabled(&self) -> bool {
+        self.0.get("status").is_none_or(|status| *status != json!(0))
+    }
+
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        Some(self.number("expiration_date") / 1000).filter(|seconds| *seconds > 0)
+    }
+
+    pub fn home_directory(&self) -> String {
+        self.text("home_dir")
+    }
+
+    pub fn groups(&self) -> Vec<String> {
+        let groups = self.0.get("groups").and_then(Value::as_array).into_iter().flatten();
+        groups.filter_map(|group| Some(group.get("name")?.as_str()?.to_owned())).collect()
+    }
+
+    pub fn role(&self) -> Option<String> {
+        Some(self.text("role")).filter(|role| !role.is_empty())
+    }
+
+    pub fn email(&self) -> Option<String> {
+        Some(self.text("email")).filter(|email| !email.is_empty())
+    }
+
+    /// Of the nearest directory at or above the path that has any.
+    pub fn permissions(&self, virtual_path: &str) -> Vec<String> {
+        let table = self.0.get("permissions").and_then(Value::as_object);
+        let mut path = virtual_path;
+        loop {
+            if let Some(found) = table.and_then(|table| table.get(path)) {
+                return texts(Some(found));
+            }
+            match path.rfind('/') {
+                Some(0) if path.len() > 1 => path = "/",
+                Some(end) if end > 0 => path = &path[..end],
+                _ => return Vec::new(),
+            }
+        }
+    }
+
+    pub fn quota(&self) -> Quota {
+        Quota {
+            max_bytes: self.number("quota_size"),
+            used_bytes: self.number("used_quota_size"),
+            max_files: self.number("quota_files"),
+            used_files: self.number("used_quota_files"),
+        }
+    }
+
+    pub fn last_login(&self) -> Option<Timestamp> {
+        Some(self.number("last_login") / 1000).filter(|seconds| *seconds > 0)
+    }
+
+    pub fn has_password(&self) -> bool {
+        !self.text("password").is_empty()
+    }
+
+    pub fn public_keys(&self) -> Vec<String> {
+        self.texts("public_keys")
+    }
+
+    pub fn to_json(&self) -> String {
+        Value::Object(self.0.clone()).to_string()
+    }
+}
+
+fn texts(value: Option<&Value>) -> Vec<String> {
+    let values = value.and_then(Value::as_array).into_iter().flatten();
+    values.filter_map(|value| Some(value.as_str()?.to_owned())).collect()
+}
+
+/// Keeps what it is told; a test looks at [`to_json`](Self::to_json) or
+/// [`field`](Self::field).
+#[derive(Debug)]
+pub struct AccountDraft(RefCell<Map<String, Value>>);
+
+impl AccountDraft {
+    pub fn new(username: &str) -> Self {
+        Self::from_fields([("username".to_owned(), json!(username)), ("status".to_owned(), json!(1))])
+    }
+
+    fn from_fields(fields: impl IntoIterator<Item = (String, Value)>) -> Self {
+        Self(RefCell::new(fields.into_iter().collect()))
+    }
+
+    pub fn of(account: &Account) -> Self {
+        Self::from_fields(account.0.clone())
+    }
+
+    pub fn from_json(document: &str) -> Result<Self, String> {
+        match serde_json::from_str(document) {
+            Ok(Value::Object(fields)) => Ok(Self::from_fields(fields)),
+            Ok(_) => Err("the account is not a JSON object".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// For the test to look at: a field by its name in the document, `Null` if it is not set.
+    pub fn field(&self, name: &str) -> Value {
+        self.0.borrow().get(name).cloned().unwrap_or_default()
+    }
+
+    fn set(&self, field: &str, value: Value) {
+        self.0.borrow_mut().insert(field.to_owned(), value);
+    }
+
+    fn set_filter(&self, field: &str, value: Value) {
+        let mut fields = self.0.borrow_mut();
+        if let Value::Object(filters) = fields.entry("filters").or_insert_with(|| json!({})) {
+            filters.insert(field.to_owned(), value);
+        }
+    }
+
+    pub fn set_enabled(&self, enabled: bool) {
+        self.set("status", json!(i32::from(enabled)));
+    }
+
+    pub fn set_expires_at(&self, when: Option<Timestamp>) {
+        self.set("expiration_date", json!(when.unwrap_or(0) * 1000));
+    }
+
+    pub fn set_home_directory(&self, path: &str) -> Result<(), String> {
+        if !path.starts_with('/') {
+            return Err(format!("home_dir: \"{path}\" is not an absolute path"));
+        }
+        self.set("home_dir", json!(path));
+        Ok(())
+    }
+
+    pub fn set_owner(&self, uid: u32, gid: u32) {
+        self.set("uid", json!(uid));
+        self.set("gid", json!(gid));
+    }
+
+    pub fn set_groups(&self, names: &[String]) -> Result<(), String> {
+        let groups: Vec<_> = names.iter().map(|name| json!({"name": name, "type": 1})).collect();
+        self.set("groups", json!(groups));
+        Ok(())
+    }
+
+    pub fn set_role(&self, name: Option<&str>) -> Result<(), String> {
+        self.set("role", json!(name.unwrap_or_default()));
+        Ok(())
+    }
+
+    pub fn set_email(&self, address: Option<&str>) -> Result<(), String> {
+        self.set("email", json!(address.unwrap_or_default()));
+        Ok(())
+    }
+
+    pub fn set_permissions(&self, virtual_path: &str, permissions: &[String]) -> Result<(), String> {
+        let mut fields = self.0.borrow_mut();
+        if let Value::Object(table) = fields.entry("permissions").or_insert_with(|| json!({})) {
+            table.insert(virtual_path.to_owned(), json!(permissions));
+        }
+        Ok(())
+    }
+
+    pub fn set_quota(&self, max_bytes: u64, max_files: u64) {
+        self.set("quota_size", json!(max_bytes));
+        self.set("quota_files", json!(max_files));
+    }
+
+    pub fn set_bandwidth(&self, upload: u64, download: u64) {
+        self.set("upload_bandwidth", json!(upload));
+        self.set("download_bandwidth", json!(download));
+    }
+
+    pub fn set_max_sessions(&self, max: u32) {
+        self.set("max_sessions", json!(max));
+    }
+
+    pub fn mount_folder(&self, virtual_path: &str, folder: &str) -> Result<(), String> {
+        let mut fields = self.0.borrow_mut();
+        if let Value::Array(folders) = fields.entry("virtual_folders").or_insert_with(|| json!([])) {
+            folders.push(json!({"name": folder, "virtual_path": virtual_path}));
+        }
+        Ok(())
+    }
+
+    pub fn set_allowed_ips(&self, networks: &[String]) -> Result<(), String> {
+        self.set_filter("allowed_ip", json!(networks));
+        Ok(())
+    }
+
+    pub fn set_denied_ips(&self, networks: &[String]) -> Result<(), String> {
+        self.set_filter("denied_ip", json!(networks));
+        Ok(())
+    }
+
+    pub fn set_login_methods(&self, methods: &[LoginMethod]) -> Result<(), String> {
+        self.set("login_methods", json!(methods.iter().map(|method| format!("{method:?}")).collect::<Vec<_>>()));
+        Ok(())
+    }
+
+    pub fn set_public_keys(&self, keys: &[String]) -> Result<(), String> {
+        self.set("public_keys", json!(keys));
+        Ok(())
+    }
+
+    pub fn set_password_hash(&self, hash: &str) -> Result<(), String> {
+        self.set("password", json!(hash));
+        Ok(())
+    }
+
+    pub fn set_storage(&self, document: &str) -> Result<(), String> {
+        self.set("filesystem", serde_json::from_str(document).map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    pub fn set_cache_seconds(&self, seconds: u32) {
+        self.set_filter("external_auth_cache_time", json!(seconds));
+    }
+
+    pub fn to_json(&self) -> String {
+        Value::Object(self.0.borrow().clone()).to_string()
+    }
+}

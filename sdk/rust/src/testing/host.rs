@@ -1,0 +1,124 @@
+//! Configuration, store, secrets and log of a test: of the test's own thread.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::AccessError;
+use crate::kv::KvError;
+use crate::log::Level;
+
+#[derive(Default)]
+struct Host {
+    config: Value,
+    secrets: BTreeMap<String, String>,
+    values: BTreeMap<String, Vec<u8>>,
+    lines: Vec<(Level, String)>,
+}
+
+thread_local! {
+    static HOST: RefCell<Host> = RefCell::default();
+}
+
+/// Forgets everything that was set and kept.
+pub fn reset() {
+    HOST.take();
+}
+
+/// # Panics
+///
+/// If the text is not JSON: the test is wrong then.
+pub fn set_config(json: &str) {
+    let config = serde_json::from_str(json).expect("the configuration of a test is JSON");
+    HOST.with_borrow_mut(|host| host.config = config);
+}
+
+pub fn set_secret(name: &str, value: &str) {
+    HOST.with_borrow_mut(|host| host.secrets.insert(name.to_owned(), value.to_owned()));
+}
+
+/// The messages so far.
+pub fn logged() -> Vec<String> {
+    HOST.with_borrow(|host| host.lines.iter().map(|(_, message)| message.clone()).collect())
+}
+
+#[doc(hidden)]
+pub fn config(key: &str) -> Option<String> {
+    HOST.with_borrow(|host| {
+        let found = key.split('.').try_fold(&host.config, |value, part| value.get(part))?;
+        Some(found.as_str().map_or_else(|| found.to_string(), str::to_owned))
+    })
+}
+
+#[doc(hidden)]
+pub fn config_json() -> String {
+    HOST.with_borrow(|host| if host.config.is_null() { "{}".to_owned() } else { host.config.to_string() })
+}
+
+#[doc(hidden)]
+pub fn secret(name: &str) -> Result<String, AccessError> {
+    HOST.with_borrow(|host| host.secrets.get(name).cloned()).ok_or_else(|| AccessError::NotGranted(name.to_owned()))
+}
+
+#[doc(hidden)]
+pub fn log(level: Level, message: &str, _fields: &[(String, String)]) {
+    HOST.with_borrow_mut(|host| host.lines.push((level, message.to_owned())));
+}
+
+#[doc(hidden)]
+pub fn get(key: &str) -> Result<Option<Vec<u8>>, KvError> {
+    Ok(HOST.with_borrow(|host| host.values.get(key).cloned()))
+}
+
+/// Nothing expires in a test.
+#[doc(hidden)]
+pub fn set(key: &str, value: &[u8], _ttl_seconds: Option<u32>) -> Result<(), KvError> {
+    HOST.with_borrow_mut(|host| host.values.insert(key.to_owned(), value.to_vec()));
+    Ok(())
+}
+
+#[doc(hidden)]
+pub fn delete(key: &str) -> Result<(), KvError> {
+    HOST.with_borrow_mut(|host| host.values.remove(key));
+    Ok(())
+}
+
+#[doc(hidden)]
+pub fn list_keys(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Vec<String>, KvError> {
+    let after = cursor.unwrap_or_default();
+    Ok(HOST.with_borrow(|host| {
+        let keys = host.values.keys().filter(|key| key.starts_with(prefix) && key.as_str() > after);
+        keys.take(limit as usize).cloned().collect()
+    }))
+}
+
+/// The store keeps counters as decimal text.
+#[doc(hidden)]
+pub fn increment(key: &str, delta: i64, _ttl_seconds: Option<u32>) -> Result<i64, KvError> {
+    HOST.with_borrow_mut(|host| {
+        let value = host.values.entry(key.to_owned()).or_insert_with(|| b"0".to_vec());
+        let count: i64 = std::str::from_utf8(value)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| KvError::Unavailable("the value under this key is not a counter".to_owned()))?;
+        *value = (count + delta).to_string().into_bytes();
+        Ok(count + delta)
+    })
+}
+
+#[doc(hidden)]
+pub fn compare_and_set(
+    key: &str,
+    expected: Option<&[u8]>,
+    new: &[u8],
+    _ttl_seconds: Option<u32>,
+) -> Result<bool, KvError> {
+    HOST.with_borrow_mut(|host| {
+        if host.values.get(key).map(Vec::as_slice) != expected {
+            return Ok(false);
+        }
+        host.values.insert(key.to_owned(), new.to_vec());
+        Ok(true)
+    })
+}
