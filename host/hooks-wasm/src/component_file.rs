@@ -5,6 +5,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
+use crate::signature::SignatureError;
+
 pub const PACKAGE: &str = "tidegate:hooks/";
 const TRACK: &str = "0.1.";
 
@@ -33,6 +35,12 @@ pub enum LoadError {
     Unlinkable(String),
     #[error("its SHA-256 is {found}, but the settings allow only {wanted} (sha256)")]
     OtherDigest { found: String, wanted: String },
+    #[error(
+        "it is not signed, but plugins.trusted_keys is set; sign it (tidegate plugin sign --key KEY FILE) and put the .sig file beside it"
+    )]
+    Unsigned,
+    #[error("its signature (the .sig file beside it) is not good: {0}")]
+    Untrusted(SignatureError),
     #[error("its settings cannot be used: {0}")]
     Settings(String),
     #[error("its name may hold letters, digits, \"-\" and \"_\" only")]

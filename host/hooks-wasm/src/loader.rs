@@ -18,6 +18,7 @@ use crate::component_file::{self, LoadError};
 use crate::engine::{self, EngineError};
 use crate::plugin::{Loaded, PluginHook};
 use crate::settings::PluginSettings;
+use crate::signature::TrustedKeys;
 use crate::v0_1::{self, CallState, Exports, Guest, Shared};
 
 /// Largest component.
@@ -34,6 +35,8 @@ pub struct PluginPorts {
     pub store: Arc<dyn PluginStore>,
     /// Certificates (PEM) of authorities that plugins' requests trust beside the system's.
     pub authorities: Vec<PathBuf>,
+    /// With any, only what one of them signed is loaded.
+    pub trusted_keys: TrustedKeys,
 }
 
 pub struct PluginDirectory {
@@ -63,7 +66,16 @@ struct State {
 struct Seen {
     digest: String,
     settings: Option<String>,
+    signature: Option<String>,
     error: Option<LoadError>,
+}
+
+/// What the directory has under a name.
+struct Files {
+    component: Vec<u8>,
+    settings: Option<String>,
+    /// Read only if it matters.
+    signature: Option<String>,
 }
 
 /// Why a component is not in service, and the hooks that it exports as far as that is known.
@@ -171,22 +183,28 @@ impl PluginDirectory {
     }
 
     async fn refresh_one(self: &Arc<Self>, name: &str) {
-        let (bytes, settings_text) = match self.read(name) {
+        let files = match self.read(name) {
             Ok(read) => read,
             Err(error) => {
                 // Without a look at its exports, it may be any of them.
                 let unknown = matches!(error, LoadError::Unreadable(_) | LoadError::Settings(_));
                 self.keep_in_chain(name, &error, gates().filter(|_| unknown).collect());
-                return self.report(name, Seen { digest: String::new(), settings: None, error: Some(error) });
+                return self
+                    .report(name, Seen { digest: String::new(), settings: None, signature: None, error: Some(error) });
             }
         };
-        let digest = hexadecimal(&Sha256::digest(&bytes));
-        let seen = self.lock().seen.get(name).cloned();
-        if seen.is_some_and(|seen| seen.digest == digest && seen.settings == settings_text) {
+        let digest = hexadecimal(&Sha256::digest(&files.component));
+        let mut seen = Seen {
+            digest: digest.clone(),
+            settings: files.settings.clone(),
+            signature: files.signature.clone(),
+            error: None,
+        };
+        let before = self.lock().seen.get(name).cloned();
+        if before.is_some_and(|before| Seen { error: None, ..before } == seen) {
             return;
         }
-        let outcome = self.load(name, bytes, settings_text.as_deref(), &digest).await;
-        let mut seen = Seen { digest: digest.clone(), settings: settings_text, error: None };
+        let outcome = self.load(name, files, &digest).await;
         match outcome {
             Ok(loaded) => {
                 let message = format!("the plugin \"{name}\" is in service");
@@ -251,8 +269,7 @@ impl PluginDirectory {
         self.lock().seen.insert(name.to_owned(), seen);
     }
 
-    /// The component and the text of its settings file.
-    fn read(&self, name: &str) -> Result<(Vec<u8>, Option<String>), LoadError> {
+    fn read(&self, name: &str) -> Result<Files, LoadError> {
         let valid = |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
         if name.is_empty() || !name.chars().all(valid) {
             return Err(LoadError::Name);
@@ -262,22 +279,30 @@ impl PluginDirectory {
         if path.metadata().map_err(unreadable)?.len() > MAX_FILE {
             return Err(LoadError::Invalid(format!("it is larger than {} MiB", MAX_FILE >> 20)));
         }
-        let bytes = std::fs::read(&path).map_err(unreadable)?;
+        let component = std::fs::read(&path).map_err(unreadable)?;
         let settings = match std::fs::read_to_string(self.directory.join(format!("{name}.toml"))) {
             Ok(text) => Some(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(LoadError::Settings(error.to_string())),
         };
-        Ok((bytes, settings))
+        let signed = !self.ports.trusted_keys.is_empty();
+        let signature = || std::fs::read_to_string(self.directory.join(format!("{name}.wasm.sig"))).ok();
+        Ok(Files { component, settings, signature: if signed { signature() } else { None } })
     }
 
-    async fn load(
-        &self,
-        name: &str,
-        bytes: Vec<u8>,
-        settings: Option<&str>,
-        digest: &str,
-    ) -> Result<Loaded, NotLoaded> {
+    /// Whoever could write the file is not thereby somebody who may decide logins.
+    fn check_signature(&self, files: &Files) -> Result<(), LoadError> {
+        let keys = &self.ports.trusted_keys;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let signature = files.signature.as_ref().ok_or(LoadError::Unsigned)?;
+        keys.verify(&files.component, signature).map(drop).map_err(LoadError::Untrusted)
+    }
+
+    async fn load(&self, name: &str, files: Files, digest: &str) -> Result<Loaded, NotLoaded> {
+        let trusted = self.check_signature(&files);
+        let Files { component: bytes, settings, .. } = files;
         let engine = self.engine.clone();
         let compiled = tokio::task::spawn_blocking(move || component_file::compile(&engine, &bytes)).await;
         let component = compiled.map_err(|error| LoadError::Invalid(error.to_string()))??;
@@ -286,7 +311,8 @@ impl PluginDirectory {
         let unlinkable = |error: wasmtime::Error| {
             refused(LoadError::Unlinkable(format!("{error:#}").lines().collect::<Vec<_>>().join(" ")))
         };
-        let settings = self.settings(name, settings).map_err(refused)?;
+        trusted.map_err(refused)?;
+        let settings = self.settings(name, settings.as_deref()).map_err(refused)?;
         if let Some(wanted) = settings.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(digest)) {
             let found = digest.to_owned();
             return Err(refused(LoadError::OtherDigest { found, wanted: wanted.clone() }));
@@ -295,7 +321,7 @@ impl PluginDirectory {
         let instance = self.linker.instantiate_pre(&component).map_err(unlinkable)?;
         let exports = Exports::find(&instance, &hooks).map_err(unlinkable)?;
         let calls = Semaphore::new(settings.limits.concurrency);
-        let PluginPorts { passwords, store, authorities } = self.ports.clone();
+        let PluginPorts { passwords, store, authorities, .. } = self.ports.clone();
         let egress = Egress::new(name, &settings.http, &authorities);
         let egress = egress.map_err(|problem| refused(LoadError::Settings(format!("http: {problem}"))))?;
         let shared = Arc::new(Shared { name: name.to_owned(), settings, secrets, passwords, store, egress });
@@ -350,6 +376,6 @@ fn names(hooks: &[HookKind]) -> Vec<&'static str> {
     hooks.iter().map(|kind| kind.as_str()).collect()
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -19,6 +19,8 @@ pub enum Grant {
     Credentials,
     /// See where the storage keeps a file.
     StoragePaths,
+    /// Read the beginning of a file that an action is about.
+    FileContents,
 }
 
 impl Grant {
@@ -26,6 +28,7 @@ impl Grant {
         match self {
             Self::Credentials => "credentials",
             Self::StoragePaths => "storage-paths",
+            Self::FileContents => "file-contents",
         }
     }
 }

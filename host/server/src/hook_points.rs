@@ -2,8 +2,11 @@
 //! the plugins that were dropped into the directory, in the order of their names.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use tidegate_core::account::Account;
 use tidegate_core::files::{ActionKind, FileHooks, FirstTransfers};
 use tidegate_core::hook::external_auth::{ExternalAuth, Scope};
 use tidegate_core::hook::observation::{
@@ -13,7 +16,8 @@ use tidegate_core::hook::observers::ObserverWork;
 use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate};
 use tidegate_core::hook::{
-    Chain, Family, Hook, HookDescription, HookEvent, HookHost, HookKind, Link, LinkSettings, Observers, Subject,
+    Chain, Family, GateEvent, Hook, HookDescription, HookEvent, HookHost, HookKind, Link, LinkSettings, Observers,
+    Subject,
 };
 use tidegate_core::login::LoginHooks;
 use tidegate_core::ports::AccountStore;
@@ -21,12 +25,13 @@ use tidegate_hooks_legacy::{HttpClients, HttpHook, HttpSettings, ProgramHook, no
 use tidegate_hooks_wasm::{PluginDirectory, PluginHook};
 
 use crate::config::settings::{HookSettings, HookTarget};
+use crate::hook_test::{self, Case, Testable, Tested};
 
 const PLUGIN_CONCURRENCY: usize = 256;
 
 /// What every kind of hook can be asked about.
-trait AnyHookEvent: HookEvent {}
-impl<E: HookEvent> AnyHookEvent for E
+trait AnyHookEvent: HookEvent + Testable {}
+impl<E: HookEvent + Testable> AnyHookEvent for E
 where
     ProgramHook: Hook<E>,
     HttpHook: Hook<E>,
@@ -47,7 +52,12 @@ pub struct HookPoints {
     observers: Vec<Arc<dyn ObserverWork>>,
 }
 
+/// What a test asks or tells the links of a point.
+type Test = Box<dyn Fn(Arc<Case>, Option<Account>) -> BoxFuture<anyhow::Result<Tested>> + Send + Sync>;
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// One point, whatever its event.
+#[async_trait]
 pub trait HookPoint: Send + Sync {
     fn kind(&self) -> HookKind;
 
@@ -57,6 +67,9 @@ pub trait HookPoint: Send + Sync {
 
     /// Each link that there is, and why it would not be asked about this.
     fn explain(&self, subject: &Subject<'_>) -> Vec<(LinkInfo, Option<&'static str>)>;
+
+    /// A made-up event through all links; `stored`: the account it is about.
+    async fn test(&self, case: Arc<Case>, stored: Option<Account>) -> anyhow::Result<Tested>;
 }
 
 /// What commands show of a link.
@@ -70,6 +83,7 @@ struct Point<E: HookEvent> {
     configured: Vec<Configured<E>>,
     dropped: LinkSettings,
     place: Place<E>,
+    test: Test,
 }
 
 enum Configured<E: HookEvent> {
@@ -91,6 +105,7 @@ impl<E: HookEvent> Place<E> {
     }
 }
 
+#[async_trait]
 impl<E: HookEvent> HookPoint for Point<E>
 where
     PluginHook: Hook<E>,
@@ -128,6 +143,10 @@ where
         let links = self.place.chain().links();
         links.iter().map(|link| (info(link), link.selector().mismatch(subject))).collect()
     }
+
+    async fn test(&self, case: Arc<Case>, stored: Option<Account>) -> anyhow::Result<Tested> {
+        (self.test)(case, stored).await
+    }
 }
 
 fn info<E: HookEvent>(link: &Link<E>) -> LinkInfo {
@@ -152,13 +171,15 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn gate<E: AnyHookEvent>(&mut self, chain: &Arc<Chain<E>>) -> anyhow::Result<()>
+    fn gate<E: AnyHookEvent + GateEvent>(&mut self, chain: &Arc<Chain<E>>) -> anyhow::Result<()>
     where
         ProgramHook: Hook<E>,
         HttpHook: Hook<E>,
         PluginHook: Hook<E>,
     {
-        self.point(Place::Gate(chain.clone()))
+        let tested = chain.clone();
+        let test: Test = Box::new(move |case, stored| Box::pin(hook_test::gate(tested.clone(), case, stored)));
+        self.point(Place::Gate(chain.clone()), test)
     }
 
     fn observer<E: AnyHookEvent + HookEvent<Verdict = ()>>(
@@ -171,7 +192,9 @@ impl Builder<'_> {
         PluginHook: Hook<E>,
     {
         self.observers.push(observers.clone());
-        self.point(Place::Observers(observers.clone(), Observers::chain))
+        let tested = observers.clone();
+        let test: Test = Box::new(move |case, stored| Box::pin(hook_test::observers(tested.clone(), case, stored)));
+        self.point(Place::Observers(observers.clone(), Observers::chain), test)
     }
 
     fn new_observer<E: AnyHookEvent + HookEvent<Verdict = ()>>(&mut self) -> anyhow::Result<Arc<Observers<E>>>
@@ -185,7 +208,7 @@ impl Builder<'_> {
         Ok(observers)
     }
 
-    fn point<E: HookEvent>(&mut self, place: Place<E>) -> anyhow::Result<()>
+    fn point<E: HookEvent>(&mut self, place: Place<E>, test: Test) -> anyhow::Result<()>
     where
         ProgramHook: Hook<E>,
         HttpHook: Hook<E>,
@@ -216,7 +239,7 @@ impl Builder<'_> {
             Configured::Plugin(..) => None,
         });
         place.chain().replace(fixed.collect());
-        self.points.push(Box::new(Point { configured, dropped, place }));
+        self.points.push(Box::new(Point { configured, dropped, place, test }));
         Ok(())
     }
 }

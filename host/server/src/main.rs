@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod hook_points;
+mod hook_test;
 mod journal;
 mod log;
 mod panics;

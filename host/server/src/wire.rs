@@ -67,6 +67,7 @@ impl Hooks {
             passwords: stores.passwords.clone(),
             store: stores.database.clone(),
             authorities: settings.http.ca_certificates.clone(),
+            trusted_keys: settings.trusted_plugin_keys.clone(),
         };
         let following = points.clone();
         let on_change = Box::new(move |directory: &PluginDirectory| following.follow(directory));

@@ -36,6 +36,8 @@
 pub mod bindings;
 #[cfg(not(target_family = "wasm"))]
 mod bindings;
+#[cfg(feature = "clock")]
+pub mod clock;
 mod export;
 mod hooks;
 mod host;

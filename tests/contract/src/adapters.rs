@@ -15,7 +15,7 @@ use tidegate_core::password::{PasswordError, PasswordHash};
 use tidegate_core::ports::Passwords;
 use tidegate_core::secret::Secret;
 use tidegate_hooks_legacy::{Environment, Flavour, HttpClients, HttpHook, HttpSettings, ProgramHook, ProgramSettings};
-use tidegate_hooks_wasm::{PluginDirectory, PluginHook, PluginPorts};
+use tidegate_hooks_wasm::{PluginDirectory, PluginHook, PluginPorts, TrustedKeys};
 
 use crate::web_server;
 
@@ -92,7 +92,12 @@ pub async fn load(component: &Path, settings: &str, directory: &Path) -> Result<
         .with_context(|| format!("{} is missing; run tests/guests/build", component.display()))?;
     std::fs::write(plugins.join("contract.toml"), settings)?;
     let store = Arc::new(SqliteDatabase::in_memory()?);
-    let ports = PluginPorts { passwords: Arc::new(NoPasswords), store, authorities: Vec::new() };
+    let ports = PluginPorts {
+        passwords: Arc::new(NoPasswords),
+        store,
+        authorities: Vec::new(),
+        trusted_keys: TrustedKeys::default(),
+    };
     let loaded = PluginDirectory::new(plugins, BTreeMap::new(), ports, Box::new(|_| {}))?;
     loaded.refresh().await;
     if let Some(error) = loaded.plugins().into_iter().find_map(|plugin| plugin.error) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tidegate_core::account::{Account, AccountDraft, Audience, CredentialRule};
 use tidegate_core::connection::{Connection, ConnectionId, Credential, LoginMethod};
-use tidegate_core::files::{ActionKind, ActionStatus, FileAction, Protocol};
+use tidegate_core::files::{ActionKind, ActionStatus, Contents, FileAction, Protocol};
 use tidegate_core::hook::LoginAttempt;
 use tidegate_core::hook::check_password::CheckPassword;
 use tidegate_core::hook::external_auth::ExternalAuth;
@@ -101,6 +101,7 @@ pub fn action(what: &str, status: Option<ActionStatus>) -> anyhow::Result<Arc<Fi
         status,
         elapsed_ms: Some(4),
         at: 1_700_000_000_000_000_000,
+        contents: Contents::default(),
     }))
 }
 

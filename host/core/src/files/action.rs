@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::record::Protocol;
+use super::storage::{OpenOptions, Storage, StorageError, StorageErrorKind};
 use super::{FileError, FirstTransfers};
 use crate::hook::observation::PostAction;
 use crate::hook::review::{PreAction, Review};
@@ -90,11 +91,39 @@ pub struct FileAction {
     pub elapsed_ms: Option<u64>,
     /// Nanoseconds since 1970.
     pub at: i64,
+    /// Where the file is; none in tests.
+    pub contents: Contents,
+}
+
+/// The files of the session, for hooks that look into one.
+#[derive(Clone, Default)]
+pub struct Contents(pub Option<Arc<dyn Storage>>);
+
+impl std::fmt::Debug for Contents {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Contents")
+    }
 }
 
 impl FileAction {
     pub fn subject(&self) -> Subject<'_> {
         Subject { action: Some(self.kind.as_str()), path: Some(&self.path), ..self.session.subject() }
+    }
+
+    /// At most `max` bytes from the beginning of the file.
+    pub async fn first_bytes(&self, max: usize) -> Result<Vec<u8>, StorageError> {
+        let Some(storage) = &self.contents.0 else {
+            return Err(StorageError::new(StorageErrorKind::NotFound, "there is no file"));
+        };
+        let file = storage.open(&self.path, OpenOptions { read: true, ..OpenOptions::default() }).await?;
+        let mut bytes = Vec::with_capacity(max);
+        while bytes.len() < max {
+            let (offset, missing) = (bytes.len() as u64, max - bytes.len());
+            if file.read_at(offset, missing, &mut bytes).await? == 0 {
+                break;
+            }
+        }
+        Ok(bytes)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The hooks around the operations of a [`FileService`].
 
-use super::action::{ActionKind, ActionStatus, FileAction};
+use super::action::{ActionKind, ActionStatus, Contents, FileAction};
 use super::record::{Protocol, Transfer};
 use super::storage::StorageError;
 use super::{FileError, FileService, OpenFile};
@@ -25,6 +25,7 @@ impl FileService {
             status: None,
             elapsed_ms: None,
             at: nanoseconds_now(),
+            contents: Contents(Some(self.storage.clone())),
         }
     }
 

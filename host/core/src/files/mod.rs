@@ -15,7 +15,7 @@ use storage::{
     StorageFile,
 };
 
-pub use action::{ActionKind, ActionStatus, FileAction, FileHooks};
+pub use action::{ActionKind, ActionStatus, Contents, FileAction, FileHooks};
 pub use first::FirstTransfers;
 pub use open_file::OpenFile;
 pub use record::{Command, FileLog, NO_TIME, Protocol, Transfer};

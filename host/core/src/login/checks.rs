@@ -31,6 +31,32 @@ pub fn restrictions(account: &Account, method: LoginMethod, address: IpAddr, rul
     Ok(())
 }
 
+/// One of the account's conditions, and why it would refuse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountCheck {
+    pub name: &'static str,
+    pub problem: Option<String>,
+}
+
+/// All conditions of the account on a login, for people who want to see them: what
+/// [`account_conditions`] and [`restrictions`] ask one after the other.
+pub fn account_checks(
+    account: &Account,
+    method: LoginMethod,
+    address: IpAddr,
+    rule: AddressRule,
+    now: i64,
+) -> Vec<AccountCheck> {
+    let check = |name, outcome: Result<(), Refusal>| {
+        let problem = outcome.err().map(|refusal| refusal.to_string());
+        AccountCheck { name, problem }
+    };
+    vec![
+        check("enabled and not expired", account_conditions(account, now)),
+        check("SSH, method and address", restrictions(account, method, address, rule)),
+    ]
+}
+
 fn denied(text: &str) -> Refusal {
     Refusal::new(RefusalReason::Denied, text)
 }

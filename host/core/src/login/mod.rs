@@ -15,6 +15,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 pub use admission::AuthenticatedAccount;
+pub use checks::{AccountCheck, account_checks};
 pub use conversation::Step;
 pub use refusal::{Refusal, RefusalReason};
 

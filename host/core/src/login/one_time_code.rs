@@ -10,12 +10,14 @@ use crate::secret::Secret;
 
 const DIGITS: usize = 6;
 const STEP_SECONDS: u64 = 30;
-const TOLERANCE: u8 = 1;
+/// Steps before and after.
+const TOLERANCE: u64 = 1;
 
-/// Remembers which code was used last, so that none is good twice (RFC 6238 §5.2).
+/// Remembers the step of the last code of each account, so that neither it nor an earlier one
+/// is good again (RFC 6238 §5.2).
 #[derive(Default)]
 pub struct OneTimeCodes {
-    used: Mutex<HashMap<String, String>>,
+    used: Mutex<HashMap<String, u64>>,
 }
 
 impl OneTimeCodes {
@@ -25,13 +27,17 @@ impl OneTimeCodes {
         let Some(secret) = secret.and_then(|secret| Base32::Encoded(secret.expose().to_owned()).to_bytes().ok()) else {
             return false;
         };
+        let totp = TOTP::new_unchecked(Algorithm::SHA1, DIGITS, 0, STEP_SECONDS, secret);
+        let now = u64::try_from(now / 1000).unwrap_or(0) / STEP_SECONDS;
+        let steps = now.saturating_sub(TOLERANCE)..=now + TOLERANCE;
         let code = code.expose().trim();
-        let totp = TOTP::new_unchecked(Algorithm::SHA1, DIGITS, TOLERANCE, STEP_SECONDS, secret);
-        if !totp.check(code, u64::try_from(now / 1000).unwrap_or(0)) {
+        let Some(step) = steps.into_iter().find(|step| totp.check(code, step * STEP_SECONDS)) else { return false };
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.get(&account.username).is_some_and(|last| step <= *last) {
             return false;
         }
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.insert(account.username.clone(), code.to_owned()).as_deref() != Some(code)
+        used.insert(account.username.clone(), step);
+        true
     }
 }
 
@@ -58,5 +64,8 @@ mod tests {
         let codes = OneTimeCodes::default();
         assert!(codes.verify(&account, &Secret::new("287082"), 59_000));
         assert!(!codes.verify(&account, &Secret::new("287082"), 59_000));
+        // Step 1 was used; 755224 is the code of step 0, still within the tolerance.
+        assert!(OneTimeCodes::default().verify(&account, &Secret::new("755224"), 30_000));
+        assert!(!codes.verify(&account, &Secret::new("755224"), 30_000));
     }
 }

@@ -6,6 +6,7 @@ wasmtime::component::bindgen!({
     imports: {
         "tidegate:hooks/kv": async | trappable,
         "tidegate:hooks/types.[method]login-attempt.password-matches": async | trappable,
+        "tidegate:hooks/types.[method]file-action.first-bytes": async | trappable,
         "tidegate:hooks/conversations": async | trappable,
         default: trappable,
     },

@@ -8,6 +8,8 @@ use super::connection::{method, seconds};
 use super::state::{AccountHandle, ActionHandle, CallState, ConnectionHandle, SessionHandle};
 use crate::settings::Grant;
 
+const MAX_FIRST_BYTES: usize = 64 << 10;
+
 impl types::HostSession for CallState {
     fn id(&mut self, this: Resource<SessionHandle>) -> wasmtime::Result<String> {
         Ok(self.table.get(&this)?.id.to_string())
@@ -103,6 +105,15 @@ impl types::HostFileAction for CallState {
 
     fn storage_kind(&mut self, this: Action) -> wasmtime::Result<String> {
         Ok(self.table.get(&this)?.storage_kind.to_owned())
+    }
+
+    async fn first_bytes(&mut self, this: Action, max: u32) -> wasmtime::Result<Result<Vec<u8>, types::AccessError>> {
+        let action = self.table.get(&this)?.clone();
+        if let Err(error) = self.granted(Grant::FileContents) {
+            return Ok(Err(error));
+        }
+        let max = (max as usize).min(MAX_FIRST_BYTES);
+        Ok(self.wait(action.first_bytes(max)).await.map_err(|_| types::AccessError::Absent))
     }
 
     fn size(&mut self, this: Action) -> wasmtime::Result<Option<u64>> {

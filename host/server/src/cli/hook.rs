@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookKind, Subject};
 
-use super::{Place, hook_runs};
+use super::{Place, hook_runs, hook_test};
 use crate::config::Settings;
 use crate::hook_points::{HookPoint, LinkInfo};
 use crate::wire::{self, Hooks, Stores};
@@ -40,6 +40,8 @@ pub enum HookCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Ask a hook about a made-up login or file, and show all of what happens
+    Test(Box<hook_test::TestArguments>),
     /// List the last calls of hooks
     Runs(hook_runs::RunsArguments),
     /// Show one call: what was sent, what came back, and the timing
@@ -58,6 +60,7 @@ pub async fn run(command: HookCommand) -> anyhow::Result<()> {
     match command {
         HookCommand::List { place, json } => list(&place, json).await,
         HookCommand::Explain { place, user, method, ip, json } => explain(&place, &user, &method, ip, json).await,
+        HookCommand::Test(arguments) => hook_test::test(*arguments).await,
         HookCommand::Runs(arguments) => hook_runs::runs(arguments).await,
         HookCommand::Run(arguments) => hook_runs::run(arguments).await,
         HookCommand::Stats { place, json } => hook_runs::stats(&place, json).await,

@@ -2,8 +2,11 @@
 
 mod hook;
 mod hook_runs;
+mod hook_test;
 mod plugin;
+mod plugin_new;
 mod user;
+mod user_totp;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -223,7 +226,7 @@ impl Place {
         self.config_file.clone().or_else(|| from_environment("CONFIG_FILE"))
     }
 
-    fn load(&self, directory: &Path) -> anyhow::Result<Loaded> {
+    pub fn load(&self, directory: &Path) -> anyhow::Result<Loaded> {
         let environment: Vec<(String, String)> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();

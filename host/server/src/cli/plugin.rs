@@ -1,9 +1,17 @@
 //! `tidegate plugin`.
 
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
 use clap::Subcommand;
 use serde_json::json;
+use tidegate_core::hook::HookKind;
+use tidegate_hooks_wasm::{Inspection, TrustedKeys, componentize, inspect, sign, world};
 
-use super::Place;
+use super::{Place, plugin_new};
+use crate::config::{Config, Loaded};
+use crate::hook_test::{Bench, Case};
 use crate::wire::{self, Hooks, Stores};
 
 #[derive(Debug, Subcommand)]
@@ -16,10 +24,63 @@ pub enum PluginCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Write a project for a new plugin: a hook that builds, with a test that passes
+    New(plugin_new::NewArguments),
+    /// Say what a component is, wants and costs, and call each of its hooks once
+    Check {
+        /// The component
+        file: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a component's world
+    Inspect {
+        /// The component
+        file: PathBuf,
+        /// As WIT, instead of the names of its imports and exports
+        #[arg(long)]
+        wit: bool,
+    },
+    /// Make a component of a core module, such as compilers for C and Go write
+    Component {
+        /// The core module
+        file: PathBuf,
+        /// Where the component goes
+        #[arg(long)]
+        output: PathBuf,
+    },
+    /// Sign a component for servers that have plugins.trusted_keys
+    Sign {
+        /// The component; the signature is written beside it, with .sig at the end
+        file: PathBuf,
+        /// An OpenSSH private key of type ed25519
+        #[arg(long)]
+        key: PathBuf,
+    },
+    /// Verify a component's signature
+    Verify {
+        /// The component, with its signature beside it
+        file: PathBuf,
+        /// The public key that must have made it: a line, or a file
+        #[arg(long)]
+        key: String,
+    },
 }
 
 pub async fn run(command: PluginCommand) -> anyhow::Result<()> {
-    let PluginCommand::List { place, json } = command;
+    match command {
+        PluginCommand::List { place, json } => list(&place, json).await,
+        PluginCommand::New(arguments) => plugin_new::write(&arguments),
+        PluginCommand::Check { file, json } => check(&file, json).await,
+        PluginCommand::Inspect { file, wit } => print_world(&file, wit),
+        PluginCommand::Component { file, output } => make_component(&file, &output),
+        PluginCommand::Sign { file, key } => write_signature(&file, &key),
+        PluginCommand::Verify { file, key } => verify(&file, &key),
+    }
+}
+
+async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
     let (_, settings) = place.settings()?;
     let hooks = Hooks::open(&settings, &Stores::open(&settings.database)?, wire::silent_host()).await?;
     let plugins = hooks.plugins.plugins();
@@ -44,5 +105,135 @@ pub async fn run(command: PluginCommand) -> anyhow::Result<()> {
         let state = plugin.error.clone().unwrap_or_else(|| format!("exports {}", plugin.hooks.join(", ")));
         println!("{:<20} {digest:<13} {state}", plugin.name);
     }
+    Ok(())
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("the file {} cannot be read", file.display()))
+}
+
+fn inspected(file: &Path) -> anyhow::Result<Inspection> {
+    inspect(&read(file)?).map_err(|error| anyhow::anyhow!("{} is no plugin for this server: {error}", file.display()))
+}
+
+/// What one call of a hook about nobody in particular gave.
+struct Smoke {
+    kind: HookKind,
+    outcome: String,
+    failed: bool,
+    microseconds: u128,
+}
+
+async fn check(file: &Path, json: bool) -> anyhow::Result<()> {
+    let inspection = inspected(file)?;
+    let mut calls = Vec::new();
+    for kind in &inspection.hooks {
+        calls.push(smoke(file, *kind).await?);
+    }
+    if json {
+        let document = json!({
+            "sha256": inspection.digest,
+            "size": inspection.size,
+            "compile_ms": u64::try_from(inspection.compile_time.as_millis())?,
+            "hooks": inspection.hooks.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
+            "imports": inspection.imports,
+            "needs": inspection.needs,
+            "calls": calls.iter().map(|call| json!({
+                "hook": call.kind.as_str(),
+                "outcome": call.outcome,
+                "failed": call.failed,
+                "microseconds": u64::try_from(call.microseconds).unwrap_or(u64::MAX),
+            })).collect::<Vec<_>>(),
+        });
+        println!("{}", serde_json::to_string_pretty(&document)?);
+        return Ok(());
+    }
+    println!("size      {} KiB, sha256 {}", inspection.size.div_ceil(1024), inspection.digest);
+    println!("compiled  in {:?}", inspection.compile_time);
+    println!("exports   {}", inspection.hooks.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", "));
+    println!("imports   {}", inspection.imports.join(", "));
+    for need in &inspection.needs {
+        println!("needs     {need}");
+    }
+    let settings = file.with_extension("toml");
+    let settings =
+        if settings.exists() { settings.display().to_string() } else { "nothing: it has no settings file".to_owned() };
+    println!("granted   by {settings}");
+    for call in &calls {
+        let failed = if call.failed { " (that is what its settings are for, or a mistake)" } else { "" };
+        println!("called    {}: {} in {} µs{failed}", call.kind, call.outcome, call.microseconds);
+    }
+    Ok(())
+}
+
+async fn smoke(file: &Path, kind: HookKind) -> anyhow::Result<Smoke> {
+    let link = file.display().to_string();
+    let loaded = Loaded::from_config(Config::default());
+    let bench = Bench::alone(kind, &link, loaded, Path::new(".")).await?;
+    let case = Case {
+        hook: kind.as_str().to_owned(),
+        link,
+        user: "nobody".to_owned(),
+        password: Some("guess".to_owned()),
+        ..Case::default()
+    };
+    let started = Instant::now();
+    let report = bench.run(case).await?;
+    Ok(Smoke { kind, outcome: report.outcome(), failed: report.failed(), microseconds: started.elapsed().as_micros() })
+}
+
+fn print_world(file: &Path, wit: bool) -> anyhow::Result<()> {
+    if wit {
+        let text = world(&read(file)?).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+        print!("{text}");
+        return Ok(());
+    }
+    let inspection = inspected(file)?;
+    inspection.imports.iter().for_each(|import| println!("import {import}"));
+    inspection.hooks.iter().for_each(|hook| println!("export {hook}"));
+    Ok(())
+}
+
+fn make_component(file: &Path, output: &Path) -> anyhow::Result<()> {
+    let component = componentize(&read(file)?).with_context(|| format!("{}", file.display()))?;
+    std::fs::write(output, component).with_context(|| format!("{} cannot be written", output.display()))
+}
+
+fn signature_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".sig");
+    PathBuf::from(name)
+}
+
+fn write_signature(file: &Path, key: &Path) -> anyhow::Result<()> {
+    // Nobody should sign what no server will load.
+    inspected(file)?;
+    let key_text = std::fs::read_to_string(key).with_context(|| format!("the key {} cannot be read", key.display()))?;
+    let signature = sign(&read(file)?, &key_text).with_context(|| format!("{}", key.display()))?;
+    let path = signature_of(file);
+    std::fs::write(&path, signature).with_context(|| format!("{} cannot be written", path.display()))?;
+    println!("{}", path.display());
+    Ok(())
+}
+
+fn verify(file: &Path, key: &str) -> anyhow::Result<()> {
+    let line = if key.starts_with("ssh-") {
+        key.to_owned()
+    } else {
+        std::fs::read_to_string(key).with_context(|| format!("the key {key} cannot be read"))?
+    };
+    let keys = TrustedKeys::parse(line.lines().filter(|line| !line.trim().is_empty()))?;
+    let path = signature_of(file);
+    let Ok(signature) = std::fs::read_to_string(&path) else {
+        bail!(
+            "there is no signature {}; make one with: tidegate plugin sign --key KEY {}",
+            path.display(),
+            file.display()
+        );
+    };
+    let fingerprint = keys
+        .verify(&read(file)?, &signature)
+        .with_context(|| format!("the signature {} is not good", path.display()))?;
+    println!("good: signed by {fingerprint}");
     Ok(())
 }

@@ -11,7 +11,7 @@ use tidegate_core::account::{Account, AccountDraft, Accounts, Audience};
 use tidegate_core::hook::HookKind;
 use tidegate_core::secret::Secret;
 
-use super::Place;
+use super::{Place, user_totp};
 use crate::wire::{HookTasks, Hooks, Stores};
 
 /// For the hooks that are told of a change.
@@ -37,6 +37,8 @@ pub enum UserCommand {
     },
     /// Delete an account; its files stay
     Delete(NameArguments),
+    /// Give an account one-time codes, or take them away
+    Totp(user_totp::TotpArguments),
 }
 
 #[derive(Debug, Args)]
@@ -117,6 +119,7 @@ pub async fn run(command: UserCommand) -> anyhow::Result<()> {
         UserCommand::Show(arguments) => show(arguments).await,
         UserCommand::List { place, json } => list(&place, json).await,
         UserCommand::Delete(arguments) => delete(arguments).await,
+        UserCommand::Totp(arguments) => user_totp::run(arguments).await,
     }
 }
 
@@ -195,20 +198,20 @@ async fn delete(arguments: NameArguments) -> anyhow::Result<()> {
 }
 
 /// The accounts of a place.
-struct Open {
-    accounts: Accounts,
+pub struct Open {
+    pub accounts: Accounts,
     /// Who is told of changes.
     tasks: Option<HookTasks>,
 }
 
 impl Open {
-    fn to_look(place: &Place) -> anyhow::Result<Self> {
+    pub fn to_look(place: &Place) -> anyhow::Result<Self> {
         let (_, settings) = place.settings()?;
         let accounts = Stores::open(&settings.database)?.accounts(settings.users_base_dir);
         Ok(Self { accounts, tasks: None })
     }
 
-    async fn for_changes(place: &Place) -> anyhow::Result<Self> {
+    pub async fn for_changes(place: &Place) -> anyhow::Result<Self> {
         let (_, settings) = place.settings()?;
         let stores = Stores::open(&settings.database)?;
         let (mut tasks, host) = HookTasks::start_journal(&stores);
@@ -218,13 +221,13 @@ impl Open {
         Ok(Self { accounts, tasks: Some(tasks) })
     }
 
-    async fn find(&self, username: &str) -> anyhow::Result<Account> {
+    pub async fn find(&self, username: &str) -> anyhow::Result<Account> {
         let found = self.accounts.find(username).await?;
         found.ok_or_else(|| anyhow!("there is no account named \"{username}\""))
     }
 
     /// Waits until all are told.
-    async fn finish(self) {
+    pub async fn finish(self) {
         if let Some(tasks) = self.tasks {
             tasks.finish(TELLING_TIME).await;
         }

@@ -291,11 +291,13 @@ pub struct HttpHeader {
 pub struct Plugins {
     /// Relative to the configuration directory.
     pub directory: PathBuf,
+    /// Public keys (ed25519, one line each). With any, only what one of them signed is loaded.
+    pub trusted_keys: Vec<String>,
 }
 
 impl Default for Plugins {
     fn default() -> Self {
-        Self { directory: PathBuf::from("plugins") }
+        Self { directory: PathBuf::from("plugins"), trusted_keys: Vec::new() }
     }
 }
 

@@ -10,7 +10,7 @@ use tidegate_core::files::{ActionKind, SetAttributesPolicy};
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::hook::{HookKind, LinkSettings};
 use tidegate_hooks_legacy::{Flavour, HttpSettings, ProgramSettings};
-use tidegate_hooks_wasm::PluginSettings;
+use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
 use tidegate_ssh::{Algorithms, SshCommands};
 use tidegate_storage::OverwriteMode;
 
@@ -40,6 +40,7 @@ pub struct Settings {
     pub address_rule: AddressRule,
     pub http: HttpSettings,
     pub plugin_directory: PathBuf,
+    pub trusted_plugin_keys: TrustedKeys,
     pub plugins: BTreeMap<String, PluginSettings>,
     /// What the operator should know of, though it is no error.
     pub warnings: Vec<String>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidegate_core::files::SetAttributesPolicy;
 use tidegate_core::hook::external_auth::Scope;
-use tidegate_hooks_wasm::PluginSettings;
+use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
 use tidegate_ssh::{Algorithms, SshCommands, host_keys};
 use tidegate_storage::OverwriteMode;
 
@@ -74,6 +74,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         address_rule: hooks::address_rule(config),
         http: http::settings(config, directory, &mut check),
         plugin_directory: directory.join(&config.plugins.directory),
+        trusted_plugin_keys: trusted_plugin_keys(config, &mut check),
         plugins: plugins(config, &mut check),
         warnings: Vec::new(),
     };
@@ -82,6 +83,13 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
     } else {
         Err(ConfigErrors(check.problems))
     }
+}
+
+fn trusted_plugin_keys(config: &Config, check: &mut Check<'_>) -> TrustedKeys {
+    TrustedKeys::parse(config.plugins.trusted_keys.iter().map(String::as_str)).unwrap_or_else(|error| {
+        check.problem("plugins.trusted_keys", error.to_string());
+        TrustedKeys::default()
+    })
 }
 
 fn refuse_unsupported(config: &Config, check: &mut Check<'_>) {

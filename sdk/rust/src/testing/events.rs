@@ -52,6 +52,7 @@ event! {
         storage_path: Result<String, AccessError> = Err(AccessError::NotGranted("storage-paths".to_owned())),
         storage_target: Result<String, AccessError> = Err(AccessError::NotGranted("storage-paths".to_owned())),
         storage_kind: String = "local".to_owned(),
+        contents: Vec<u8> = Vec::new(),
         size: Option<u64> = None,
         open_flags: Option<u32> = None,
         ssh_command: Option<String> = None,
@@ -94,5 +95,11 @@ event! {
         allowed: Vec<String> = Vec::new(),
         denied: Vec<String> = Vec::new(),
         ips: Vec<String> = Vec::new(),
+    }
+}
+
+impl FileAction {
+    pub fn first_bytes(&self, max: u32) -> Result<Vec<u8>, AccessError> {
+        Ok(self.contents.iter().copied().take(max as usize).collect())
     }
 }

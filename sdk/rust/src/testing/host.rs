@@ -15,6 +15,7 @@ struct Host {
     secrets: BTreeMap<String, String>,
     values: BTreeMap<String, Vec<u8>>,
     lines: Vec<(Level, String)>,
+    now: Option<u64>,
 }
 
 thread_local! {
@@ -36,6 +37,17 @@ pub fn set_config(json: &str) {
 
 pub fn set_secret(name: &str, value: &str) {
     HOST.with_borrow_mut(|host| host.secrets.insert(name.to_owned(), value.to_owned()));
+}
+
+/// Stops the clock there: seconds since 1970.
+pub fn set_time(seconds: u64) {
+    HOST.with_borrow_mut(|host| host.now = Some(seconds));
+}
+
+#[doc(hidden)]
+pub fn now() -> u64 {
+    let real = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    HOST.with_borrow(|host| host.now).unwrap_or_else(real)
 }
 
 /// The messages so far.

@@ -1,0 +1,16 @@
+//! `tidegate hook test`: one made-up event, through one hook or through the whole chain, and
+//! everything that can be said of what happened.
+
+mod case;
+mod event;
+mod file;
+mod outcome;
+mod report;
+mod run;
+
+pub use case::Case;
+pub use event::Testable;
+pub use file::cases_of;
+pub use outcome::{Tested, gate, observers};
+pub use report::{Report, print};
+pub use run::Bench;

@@ -1,0 +1,59 @@
+//! What came of a made-up event.
+
+use std::sync::Arc;
+
+use tidegate_core::account::{Account, AccountDraft};
+use tidegate_core::hook::{Chain, GateEvent, HookEvent, Observers};
+
+use super::{Case, Testable};
+
+/// Of the chain as a whole.
+#[derive(Debug)]
+pub struct Tested {
+    /// A verdict's name, `told`, or `failed`.
+    pub verdict: String,
+    pub detail: String,
+    pub failed: bool,
+    pub decided_by: Option<String>,
+    pub account: Option<AccountDraft>,
+}
+
+pub async fn gate<E: GateEvent + Testable>(
+    chain: Arc<Chain<E>>,
+    case: Arc<Case>,
+    stored: Option<Account>,
+) -> anyhow::Result<Tested> {
+    let mut event = E::made_up(&case, stored.as_ref())?;
+    Ok(match chain.decide(&mut event).await {
+        Ok(decision) => {
+            let (verdict, detail) = E::label(&decision.verdict);
+            Tested {
+                verdict: verdict.to_owned(),
+                detail: detail.to_owned(),
+                failed: false,
+                decided_by: decision.decided_by,
+                account: event.account(&decision.verdict),
+            }
+        }
+        Err(failure) => failed(failure.error.to_string(), Some(failure.hook)),
+    })
+}
+
+pub async fn observers<E: HookEvent<Verdict = ()> + Testable>(
+    observers: Arc<Observers<E>>,
+    case: Arc<Case>,
+    stored: Option<Account>,
+) -> anyhow::Result<Tested> {
+    let event = E::made_up(&case, stored.as_ref())?;
+    Ok(match observers.tell(&event).await {
+        Ok(()) => {
+            let (verdict, detail) = ("told".to_owned(), String::new());
+            Tested { verdict, detail, failed: false, decided_by: None, account: None }
+        }
+        Err(failure) => failed(failure.error.to_string(), Some(failure.hook)),
+    })
+}
+
+fn failed(detail: String, decided_by: Option<String>) -> Tested {
+    Tested { verdict: "failed".to_owned(), detail, failed: true, decided_by, account: None }
+}

@@ -1,0 +1,159 @@
+//! Runs cases, each in the chain that it names.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, anyhow};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tidegate_core::account::{Account, AccountDraft, Audience, CredentialRule};
+use tidegate_core::connection::LoginMethod;
+use tidegate_core::hook::{HookHost, HookJournal, HookKind, HookRun};
+use tidegate_core::login::{AccountCheck, account_checks};
+use tidegate_core::ports::SystemClock;
+
+use super::{Case, Report, Tested};
+use crate::config::settings::DatabaseSettings;
+use crate::config::{Config, Loaded, Settings};
+use crate::wire::{Hooks, Stores};
+
+/// Keeps what links record.
+#[derive(Default)]
+pub struct Recorder(Mutex<Vec<HookRun>>);
+
+impl HookJournal for Recorder {
+    fn record(&self, run: HookRun) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(run);
+    }
+}
+
+impl Recorder {
+    pub fn take(&self) -> Vec<HookRun> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Hooks that are set up for tests: the configured ones, or one alone.
+pub struct Bench {
+    settings: Settings,
+    stores: Stores,
+    hooks: Hooks,
+    recorder: Arc<Recorder>,
+    /// Holds the component under test.
+    _directory: Option<TempDir>,
+}
+
+impl Bench {
+    /// All hooks of a configuration, with its accounts and its plugins' stores.
+    pub async fn configured(settings: Settings) -> anyhow::Result<Self> {
+        Self::open(settings, None).await
+    }
+
+    /// One hook and nothing else; what it keeps is forgotten afterwards. `loaded`: where the
+    /// settings of HTTP, programs and plugins come from.
+    pub async fn alone(kind: HookKind, link: &str, loaded: Loaded, directory: &Path) -> anyhow::Result<Self> {
+        let config = loaded.config;
+        let mut only = Config {
+            command: config.command,
+            http: config.http,
+            compat: config.compat,
+            plugins: config.plugins,
+            plugin: config.plugin,
+            ..Config::default()
+        };
+        let place = tempfile::tempdir().context("no temporary directory could be made")?;
+        let is_component = link.ends_with(".wasm");
+        if is_component {
+            copy_component(Path::new(link), place.path())?;
+            only.plugins.directory = place.path().join("plugins");
+        } else {
+            if !link.starts_with("plugin:") {
+                only.plugins.directory = place.path().join("plugins");
+                std::fs::create_dir(&only.plugins.directory)?;
+            }
+            only.hook.insert(kind.as_str().to_owned(), json!({ "hook": link }));
+        }
+        let mut settings = Loaded::from_config(only).validate(directory, false)?;
+        settings.database = DatabaseSettings::Memory;
+        Self::open(settings, Some(place)).await
+    }
+
+    async fn open(settings: Settings, directory: Option<TempDir>) -> anyhow::Result<Self> {
+        let stores = Stores::open(&settings.database)?;
+        let recorder = Arc::new(Recorder::default());
+        let host = HookHost { journal: recorder.clone(), clock: Arc::new(SystemClock) };
+        let hooks = Hooks::open(&settings, &stores, host).await?;
+        Ok(Self { settings, stores, hooks, recorder, _directory: directory })
+    }
+
+    pub async fn run(&self, case: Case) -> anyhow::Result<Report> {
+        let kind = case.kind()?;
+        let case = Arc::new(case);
+        let stored = self.stored(&case).await?;
+        let point = self.hooks.points.points().iter().find(|point| point.kind() == kind);
+        let point = point.ok_or_else(|| anyhow!("the hook point {kind} is missing"))?;
+        // A plugin that is not loaded would only look as if it had nothing to say.
+        let broken =
+            self.hooks.plugins.plugins().into_iter().find_map(|plugin| plugin.error.map(|error| (plugin.name, error)));
+        if let Some((name, error)) = broken.filter(|_| point.links().is_empty()) {
+            anyhow::bail!("the plugin \"{name}\" was not loaded: {error}");
+        }
+        anyhow::ensure!(
+            !point.links().is_empty(),
+            "no hook is there for {kind}; name one with --link, or see: tidegate hook list"
+        );
+        let tested = point.test(case.clone(), stored.clone()).await?;
+        let runs = self.recorder.take();
+        let (after, problem) = self.accepted(&tested, stored.as_ref());
+        let checks = after.as_ref().map(|account| self.checks(account, &case)).unwrap_or_default();
+        let document = |account: &Account| Value::Object(account.to_document(Audience::Redacted));
+        let (before, after) = (stored.as_ref().map(document), after.as_ref().map(document));
+        Ok(Report::new(case, tested, runs, before, after, problem, checks))
+    }
+
+    async fn stored(&self, case: &Case) -> anyhow::Result<Option<Account>> {
+        let Some(fields) = &case.account else {
+            return Ok(self.stores.accounts(self.settings.users_base_dir.clone()).find(&case.user).await?);
+        };
+        let mut draft = AccountDraft::new(&case.user);
+        draft.merge_value(&Value::Object(fields.clone()))?;
+        Ok(Some(draft.validate(CredentialRule::Optional)?.account))
+    }
+
+    /// The account that the server would take over, or why it would not.
+    fn accepted(&self, tested: &Tested, stored: Option<&Account>) -> (Option<Account>, Option<String>) {
+        let Some(draft) = &tested.account else { return (None, None) };
+        let mut draft = draft.clone();
+        draft.keep_maintained_fields_of(stored);
+        match draft.validate(CredentialRule::Optional) {
+            Ok(validated) => (Some(validated.account), None),
+            Err(error) => (None, Some(error.to_string())),
+        }
+    }
+
+    fn checks(&self, account: &Account, case: &Case) -> Vec<AccountCheck> {
+        let method = match (&case.public_key, case.answers.is_empty()) {
+            (Some(_), _) => LoginMethod::PublicKey,
+            (None, false) => LoginMethod::KeyboardInteractive,
+            (None, true) => LoginMethod::Password,
+        };
+        let now = jiff::Timestamp::now().as_millisecond();
+        account_checks(account, method, case.ip, self.settings.address_rule, now)
+    }
+}
+
+/// The component and its settings, under a name of its own.
+fn copy_component(file: &Path, place: &Path) -> anyhow::Result<()> {
+    let plugins = place.join("plugins");
+    std::fs::create_dir(&plugins)?;
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("plugin");
+    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    std::fs::copy(file, plugins.join(format!("{name}.wasm")))
+        .with_context(|| format!("the component {} cannot be read", file.display()))?;
+    let settings: PathBuf = file.with_extension("toml");
+    if settings.exists() {
+        std::fs::copy(&settings, plugins.join(format!("{name}.toml")))
+            .with_context(|| format!("the settings {} cannot be read", settings.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,8 @@
+// Turns a network of scanners away, before the handshake.
+
+#include <hooks/connect.h>
+
+connect_t on_connect(connection_t connection) {
+  bool scanner = text_starts_with(connection_remote_ip(connection), text("203.0.113."));
+  return scanner ? connect_deny(text("a network of scanners")) : connect_allow();
+}

@@ -1,0 +1,22 @@
+// Passwords may have a six-digit code at their end, which is taken off before the server compares.
+// Needs the grant `credentials`.
+package main
+
+import (
+	"tidegate/hook"
+	"tidegate/hook/checkpassword"
+)
+
+func init() { checkpassword.Handle(check) }
+
+func check(attempt hook.LoginAttempt) (checkpassword.Verdict, error) {
+	password, err := attempt.Password()
+	if err != nil {
+		return checkpassword.Verdict{}, err
+	}
+	end := len(password) - 7
+	if end < 0 || password[end] != '-' {
+		return checkpassword.Defer(), nil
+	}
+	return checkpassword.Verify(password[:end]), nil
+}

@@ -1,0 +1,18 @@
+// Logs connections that ended without a login.
+package main
+
+import (
+	"time"
+
+	"tidegate/hook"
+	"tidegate/hook/disconnect"
+)
+
+func init() { disconnect.Handle(disconnected) }
+
+func disconnected(connection hook.Connection, session hook.Session, duration time.Duration) error {
+	if session == nil {
+		hook.Warnf("%s left after %d ms without a login", connection.RemoteIP(), duration.Milliseconds())
+	}
+	return nil
+}

@@ -1,0 +1,24 @@
+// Gives everybody who comes from the office more bandwidth, just before the login.
+package main
+
+import (
+	"strings"
+
+	"tidegate/hook"
+	"tidegate/hook/prelogin"
+)
+
+func init() { prelogin.Handle(prepare) }
+
+func prepare(attempt hook.LoginAttempt, account hook.Account) (prelogin.Verdict, error) {
+	if account == nil {
+		return prelogin.Unchanged(), nil
+	}
+	draft := hook.AccountDraftOf(account)
+	limit := uint64(512)
+	if strings.HasPrefix(attempt.Connection().RemoteIP(), "192.0.2.") {
+		limit = 0
+	}
+	draft.SetBandwidth(limit, limit)
+	return prelogin.Replace(draft), nil
+}

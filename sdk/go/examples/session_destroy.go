@@ -1,0 +1,17 @@
+// Logs how much each session moved.
+package main
+
+import (
+	"time"
+
+	"tidegate/hook"
+	"tidegate/hook/sessiondestroy"
+)
+
+func init() { sessiondestroy.Handle(ended) }
+
+func ended(session hook.Session, reason string, duration time.Duration) error {
+	moved := session.BytesReceived() + session.BytesSent()
+	hook.Infof("%s: %d bytes in %d s (%s)", session.Username(), moved, int(duration.Seconds()), reason)
+	return nil
+}

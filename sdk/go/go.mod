@@ -1,0 +1,3 @@
+module tidegate/hook
+
+go 1.24

@@ -1,0 +1,9 @@
+// Logs connections that ended without a login.
+import { log } from "tidegate-hook";
+
+/** @type {import("tidegate-hook").Disconnect} */
+export function disconnect(connection, session, duration) {
+  if (!session) {
+    log.warn(`${connection.remoteIp()} left after ${duration} ms without a login`);
+  }
+}

@@ -1,0 +1,8 @@
+// Refuses uploads of programs.
+import { allow, deny } from "tidegate-hook";
+
+/** @type {import("tidegate-hook").PreAction} */
+export function preAction(action) {
+  const program = /\.(exe|bat|com)$/i.test(action.virtualPath());
+  return action.kind().tag === "upload" && program ? deny("a program", "programs are not taken here") : allow();
+}

@@ -1,0 +1,13 @@
+// Gives everybody who comes from the office more bandwidth, just before the login.
+import { AccountDraft, replace, unchanged } from "tidegate-hook";
+
+/** @type {import("tidegate-hook").PreLogin} */
+export function preLogin(attempt, account) {
+  if (!account) {
+    return unchanged();
+  }
+  const draft = AccountDraft.of(account);
+  const limit = attempt.connection().remoteIp().startsWith("192.0.2.") ? 0 : 512;
+  draft.setBandwidth(limit, limit);
+  return replace(draft);
+}

@@ -1,0 +1,8 @@
+"""Logs new login URLs that never expire."""
+
+from tidegate_hook import CredentialChange, log
+
+
+def credential_changed(change: CredentialChange) -> None:
+    if change.is_login_url() and change.expires_at() is None:
+        log.warn(f"the login URL {change.name()} of {change.username()} never expires")

@@ -1,0 +1,8 @@
+"""Logs connections that ended without a login."""
+
+from tidegate_hook import Connection, Session, log
+
+
+def disconnect(connection: Connection, session: Session | None, duration_milliseconds: int) -> None:
+    if session is None:
+        log.warn(f"{connection.remote_ip()} left after {duration_milliseconds} ms without a login")

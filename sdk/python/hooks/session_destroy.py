@@ -1,0 +1,8 @@
+"""Logs how much each session moved."""
+
+from tidegate_hook import Session, log
+
+
+def session_destroy(session: Session, reason: str, duration_milliseconds: int) -> None:
+    moved = session.bytes_received() + session.bytes_sent()
+    log.info(f"{session.username()}: {moved} bytes in {duration_milliseconds // 1000} s ({reason})")

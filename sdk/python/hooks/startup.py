@@ -1,0 +1,7 @@
+"""Writes a line to the log when the server starts."""
+
+from tidegate_hook import log
+
+
+def startup(server_version: str) -> None:
+    log.info(f"hello, server {server_version}")

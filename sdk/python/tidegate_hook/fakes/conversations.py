@@ -1,0 +1,1 @@
+from ..contract.imports.conversations import *  # noqa: F403

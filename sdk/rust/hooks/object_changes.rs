@@ -1,0 +1,27 @@
+//! Logs who changed which account.
+
+use tidegate_hook::{Failure, ObjectChange, ObjectChanges, log};
+
+use crate::Plugin;
+
+impl ObjectChanges for Plugin {
+    fn notify(change: &ObjectChange) -> Result<(), Failure> {
+        let actor = change.actor().unwrap_or_else(|| "the system".to_owned());
+        log::info(&format!("{actor}: {:?} {:?} {}", change.change(), change.kind(), change.name()));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_hook::testing::host;
+
+    use super::*;
+
+    #[test]
+    fn the_actor_is_named() {
+        let change = ObjectChange { name: "alice".to_owned(), actor: Some("root".to_owned()), ..ObjectChange::default() };
+        Plugin::notify(&change).unwrap();
+        assert!(host::logged()[0].starts_with("root: "));
+    }
+}
