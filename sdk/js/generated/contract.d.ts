@@ -703,6 +703,11 @@ declare module 'tidegate:hooks/types@0.1.1' {
     */
     storageKind(): string;
     /**
+    * The beginning of the file, at most `max` and at most 64 KiB: to tell what it is. Needs the
+    * permission `file-contents`. Absent if there is no such file.
+    */
+    firstBytes(max: number): Uint8Array;
+    /**
     * The existing size before the action, the resulting one after it.
     */
     size(): number | null;

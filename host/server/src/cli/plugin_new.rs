@@ -258,7 +258,7 @@ impl Words {
         if self.hooks.contains(&HookKind::ExternalAuth) {
             // Of the word "changeme".
             text.push_str(
-                "password_hash = \"$2b$10$6h0BW5ZX0DiyJr0oMMkMhOKhBb7ZL2sHzh7dP7c4q.1jqS4ZQkOTi\"\n\
+                "password_hash = \"$2b$10$eZxP33.gmdECc0xP81o/YuFHHVIAu5HS0/3Y7Hsd9FEKXWtoLkM3u\"\n\
                  directory = \"/srv/guests\"\n",
             );
         }

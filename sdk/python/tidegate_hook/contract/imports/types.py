@@ -573,6 +573,14 @@ class FileAction:
         `local`, `s3`, …
         """
         raise NotImplementedError
+    def first_bytes(self, max: int) -> bytes:
+        """
+        The beginning of the file, at most `max` and at most 64 KiB: to tell what it is. Needs the
+        permission `file-contents`. Absent if there is no such file.
+        
+        Raises: `componentize_py_types.Err(wit_world.imports.types.AccessError)`
+        """
+        raise NotImplementedError
     def size(self) -> Optional[int]:
         """
         The existing size before the action, the resulting one after it.

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Lets guests in: user names that begin with "guest-" share one password. Everybody else is left to the stored accounts,
+# so register it with users = ["guest-*"]. GUEST_PASSWORD and GUEST_DIRECTORY come from the hook's `env`.
+refuse() { echo '{"username":""}'; exit 0; }
+case $SFTPGO_AUTHD_USERNAME in
+guest-*) ;;
+*) refuse ;;
+esac
+# What is put into JSON must not need escaping.
+case $SFTPGO_AUTHD_USERNAME in
+*[!a-z0-9-]*) refuse ;;
+esac
+[ -n "$GUEST_PASSWORD" ] && [ "$SFTPGO_AUTHD_PASSWORD" = "$GUEST_PASSWORD" ] || refuse
+printf '{"username":"%s","status":1,"home_dir":"%s","permissions":{"/":["list","download"]}}\n' \
+    "$SFTPGO_AUTHD_USERNAME" "$GUEST_DIRECTORY"

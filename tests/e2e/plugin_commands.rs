@@ -1,0 +1,105 @@
+//! `tidegate plugin check|inspect|component|sign|verify`, and what signatures are for.
+
+use std::path::Path;
+use std::process::Command;
+
+use tidegate_tests::clients::{Proof, can_log_in, key};
+use tidegate_tests::server::Site;
+use tidegate_tests::tools;
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
+
+fn tidegate(arguments: &[&str]) -> (bool, String) {
+    let output = tools::run(Command::new(tools::tidegate()).args(arguments));
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), text)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn a_component_is_looked_at() {
+    let guest = tools::guest("http-auth");
+    let (good, checked) = tidegate(&["plugin", "check", text(&guest)]);
+    assert!(good, "{checked}");
+    for expected in
+        ["external-auth", "wasi:http/outgoing-handler", "the places that it may send", "[secrets]", "called"]
+    {
+        assert!(checked.contains(expected), "{expected}: {checked}");
+    }
+    let (_, json) = tidegate(&["plugin", "check", "--json", text(&guest)]);
+    let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(document["hooks"][0], "external-auth");
+    let (_, wit) = tidegate(&["plugin", "inspect", "--wit", text(&guest)]);
+    assert!(wit.contains("export tidegate:hooks/external-auth@0.1.1;"), "{wit}");
+}
+
+#[test]
+fn what_is_no_plugin_says_what_to_do() {
+    let site = Site::new();
+    for (name, content, expected) in [
+        ("core", &b"\0asm\x01\0\0\0"[..], "wasm-tools component new"),
+        ("text", b"hello", "not WebAssembly"),
+        ("nothing", b"\0asm\x0d\0\x01\0", "exports no hook"),
+    ] {
+        let file = site.write(&format!("{name}.wasm"), content);
+        let (good, said) = tidegate(&["plugin", "check", text(&file)]);
+        assert!(!good && said.contains(expected), "{name}: {said}");
+    }
+    let older = site.path("newer.wasm");
+    // The contract's version is in the name of the export.
+    let changed =
+        replaced(&std::fs::read(tools::guest("older")).unwrap(), b"external-auth@0.1.", b"external-auth@9.1.");
+    std::fs::write(&older, changed).unwrap();
+    let (good, said) = tidegate(&["plugin", "check", text(&older)]);
+    assert!(!good && said.contains("made for version 9.1."), "{said}");
+    let (good, said) = tidegate(&["plugin", "component", text(&tools::guest("older")), "--output", "/dev/null"]);
+    assert!(!good && said.contains("already"), "{said}");
+}
+
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let places: Vec<_> = (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from)).collect();
+    assert!(!places.is_empty());
+    places.iter().for_each(|at| bytes[*at..at + to.len()].copy_from_slice(to));
+    bytes
+}
+
+#[test]
+fn only_what_a_trusted_key_signed_is_loaded() {
+    let site = Site::new();
+    let (trusted, stranger) = (key(&site.path(""), "trusted"), key(&site.path(""), "stranger"));
+    let public = std::fs::read_to_string(trusted.with_extension("pub")).unwrap();
+    let site = site.config(&format!("[plugins]\ntrusted_keys = [{:?}]\n", public.trim()));
+    let settings = "[[config.users]]\nusername = \"alice\"\npassword = \"$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/\"\n";
+    site.plugin("json-users", &tools::guest("json-users"), settings);
+    let plugin = site.path("plugins/json-users.wasm");
+    let listed = || tools::run_ok(&mut site.tidegate(&["plugin", "list"]));
+    assert!(listed().contains("not signed"), "{}", listed());
+    let sign = |key: &Path| tidegate(&["plugin", "sign", "--key", text(key), text(&plugin)]);
+    assert!(sign(&stranger).0);
+    assert!(listed().contains("none of the trusted keys"), "{}", listed());
+    assert!(sign(&trusted).0);
+    assert!(listed().contains("exports external-auth"), "{}", listed());
+    let verify = |key: &Path| tidegate(&["plugin", "verify", "--key", text(&key.with_extension("pub")), text(&plugin)]);
+    assert!(verify(&trusted).1.contains("good: signed by SHA256:"), "{}", verify(&trusted).1);
+    assert!(!verify(&stranger).0);
+    // OpenSSH's own tool agrees, and its signatures are taken as well.
+    let signature = site.path("plugins/json-users.wasm.sig");
+    std::fs::remove_file(&signature).unwrap();
+    tools::run_ok(
+        Command::new("ssh-keygen").args(["-q", "-Y", "sign", "-n", "tidegate-plugin", "-f"]).arg(&trusted).arg(&plugin),
+    );
+    assert!(listed().contains("exports external-auth"), "{}", listed());
+    // One byte more is another file.
+    let mut bytes = std::fs::read(&plugin).unwrap();
+    bytes.extend([0, 1, 0]);
+    std::fs::write(&plugin, bytes).unwrap();
+    assert!(listed().contains("changed after it was signed"), "{}", listed());
+    // What is not loaded refuses: nobody knows what it would have said.
+    site.user("bob");
+    let server = site.start();
+    assert!(!can_log_in(&server, "bob", PASSWORD));
+}
