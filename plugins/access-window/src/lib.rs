@@ -73,7 +73,11 @@ mod tests {
 
     #[test]
     fn a_mistake_in_the_settings_refuses() {
-        for settings in ["{}", r#"{"windows": [{"from": "25:00", "to": "26:00"}]}"#, r#"{"windows": [{"from": "08:00", "to": "09:00", "time_zone": "Mars"}]}"#] {
+        for settings in [
+            "{}",
+            r#"{"windows": [{"from": "25:00", "to": "26:00"}]}"#,
+            r#"{"windows": [{"from": "08:00", "to": "09:00", "time_zone": "Mars"}]}"#,
+        ] {
             host::set_config(settings);
             assert!(AccessWindow::review(&Session::default()).is_err(), "{settings}");
         }

@@ -29,6 +29,8 @@ impl Claims {
             Value::Object(document) => document,
             _ => Map::new(),
         };
+        // The document's own default is a disabled account.
+        document.entry("status").or_insert_with(|| 1.into());
         // Whoever logs in gets the account of that name and no other.
         document.insert("username".to_owned(), self.username.clone().into());
         Ok(Value::Object(document).to_string())
@@ -49,15 +51,17 @@ impl Claims {
     /// A text that is one claim becomes the claim, whatever its type; within a text, claims are
     /// texts or numbers that can be part of a path.
     fn filled_text(&self, text: &str) -> Result<Value, Failure> {
-        let only = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).filter(|name| !name.contains(['{', '}']));
+        let only =
+            text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).filter(|name| !name.contains(['{', '}']));
         if let Some(name) = only {
             return self.claim(name);
         }
         let mut filled = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
-            let (name, behind) =
-                after.split_once('}').ok_or_else(|| Failure::new(format!("config.account: \"{text}\" has a {{ too many")))?;
+            let (name, behind) = after
+                .split_once('}')
+                .ok_or_else(|| Failure::new(format!("config.account: \"{text}\" has a {{ too many")))?;
             filled.push_str(before);
             filled.push_str(&part(name, &self.claim(name)?)?);
             rest = behind;

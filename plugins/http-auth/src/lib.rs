@@ -48,7 +48,8 @@ fn request(settings: &Settings, attempt: &LoginAttempt) -> Result<Option<Request
         (Style::Introspection, Some(token)) => {
             let body = format!("token={}&token_type_hint=access_token", settings::form_encoded(&token));
             let id = settings::form_encoded(&settings.client_id);
-            let secret = secrets::get("client-secret").map_err(|_| Failure::new("the secret \"client-secret\" is needed"))?;
+            let secret =
+                secrets::get("client-secret").map_err(|_| Failure::new("the secret \"client-secret\" is needed"))?;
             let request = Request::post(&settings.url, body)
                 .header("content-type", "application/x-www-form-urlencoded")
                 .header("authorization", settings::basic(&id, &settings::form_encoded(&secret)));
@@ -70,7 +71,8 @@ fn decide(settings: &Settings, username: &str, response: &Response) -> Result<Au
         return Ok(AuthVerdict::reject("the token is not active, or not this user's"));
     }
     let document = claims.account(&settings.account)?;
-    let draft = AccountDraft::from_json(&document).map_err(|problem| Failure::new(format!("config.account: {problem}")))?;
+    let draft =
+        AccountDraft::from_json(&document).map_err(|problem| Failure::new(format!("config.account: {problem}")))?;
     Ok(AuthVerdict::Accept(Some(draft)))
 }
 
@@ -95,7 +97,7 @@ mod tests {
     fn claims_become_an_account() {
         let body = r#"{"tenant": "acme", "limits": {"bytes": 1000}}"#;
         let Ok(AuthVerdict::Accept(Some(draft))) = answered(SETTINGS, 200, body) else { panic!("refused") };
-        assert_eq!(draft.field("home_dir"), "/srv/acme/alice");
+        assert_eq!((draft.field("home_dir"), draft.field("status")), ("/srv/acme/alice".into(), 1.into()));
         assert_eq!((draft.field("quota_size"), draft.field("username")), (1000.into(), "alice".into()));
     }
 

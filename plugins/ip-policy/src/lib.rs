@@ -93,7 +93,9 @@ impl PostLogin for IpPolicy {
         match outcome {
             // A right password ends the suspicion.
             Ok(_) => kv::delete(&key).map_err(unavailable),
-            Err(_) if attempt.is_some() => kv::increment(&key, 1, Some(guessers.seconds)).map(drop).map_err(unavailable),
+            Err(_) if attempt.is_some() => {
+                kv::increment(&key, 1, Some(guessers.seconds)).map(drop).map_err(unavailable)
+            }
             // Who never tried guessed nothing.
             Err(_) => Ok(()),
         }
@@ -117,7 +119,9 @@ mod tests {
     fn users_come_from_their_networks() {
         host::reset();
         host::set_config(r#"{"rules": [{"users": ["svc-*", "root"], "networks": ["10.0.0.0/8", "2001:db8::/32"]}]}"#);
-        assert!(allowed("svc-backup", "10.1.2.3") && allowed("root", "2001:db8::7") && allowed("root", "::ffff:10.0.0.1"));
+        assert!(
+            allowed("svc-backup", "10.1.2.3") && allowed("root", "2001:db8::7") && allowed("root", "::ffff:10.0.0.1")
+        );
         assert!(!allowed("svc-backup", "192.0.2.1") && !allowed("root", "192.0.2.1"));
         assert!(allowed("alice", "192.0.2.1"));
     }

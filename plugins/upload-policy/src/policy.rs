@@ -69,7 +69,9 @@ fn hexadecimal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<u8>
             let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
             u8::from_str_radix(pair, 16).ok()
         });
-        digits.collect::<Option<Vec<u8>>>().ok_or_else(|| serde::de::Error::custom(format!("\"{text}\" is not hexadecimal")))
+        digits
+            .collect::<Option<Vec<u8>>>()
+            .ok_or_else(|| serde::de::Error::custom(format!("\"{text}\" is not hexadecimal")))
     };
     texts.iter().map(bytes).collect()
 }

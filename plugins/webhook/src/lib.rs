@@ -36,7 +36,8 @@ fn tell(message: &Message) -> Result<(), Failure> {
     let mut request = Request::post(&settings.url, body.clone()).header("content-type", "application/json");
     // Without the secret, the receiver cannot tell who speaks; that is the operator's choice.
     if let Ok(secret) = secrets::get("signing-key") {
-        request = request.header("x-tidegate-signature", format!("sha256={}", signature(secret.as_bytes(), body.as_bytes())));
+        request =
+            request.header("x-tidegate-signature", format!("sha256={}", signature(secret.as_bytes(), body.as_bytes())));
     }
     let mut pauses = PAUSES_MS.iter();
     loop {

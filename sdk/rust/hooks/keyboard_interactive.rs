@@ -15,7 +15,11 @@ impl KeyboardInteractive for Plugin {
             return Ok(InteractiveVerdict::reject("not the password"));
         }
         let town = ask("Town: ", true)?;
-        Ok(if town == "Tidegate" { InteractiveVerdict::Accept(None) } else { InteractiveVerdict::reject("not the town") })
+        Ok(if town == "Tidegate" {
+            InteractiveVerdict::Accept(None)
+        } else {
+            InteractiveVerdict::reject("not the town")
+        })
     }
 }
 

@@ -20,7 +20,8 @@ mod tests {
 
     #[test]
     fn the_actor_is_named() {
-        let change = ObjectChange { name: "alice".to_owned(), actor: Some("root".to_owned()), ..ObjectChange::default() };
+        let change =
+            ObjectChange { name: "alice".to_owned(), actor: Some("root".to_owned()), ..ObjectChange::default() };
         Plugin::notify(&change).unwrap();
         assert!(host::logged()[0].starts_with("root: "));
     }

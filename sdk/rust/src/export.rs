@@ -41,8 +41,12 @@ macro_rules! __glue {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __verdict {
-    ($interface:ident ()) => { () };
-    ($interface:ident $verdict:ident) => { $interface::$verdict };
+    ($interface:ident ()) => {
+        ()
+    };
+    ($interface:ident $verdict:ident) => {
+        $interface::$verdict
+    };
 }
 
 #[cfg(target_family = "wasm")]

@@ -12,9 +12,7 @@ pub mod config {
 pub mod kv {
     pub use crate::bindings::host::tidegate::hooks::kv::KvError;
     #[cfg(target_family = "wasm")]
-    pub use crate::bindings::host::tidegate::hooks::kv::{
-        compare_and_set, delete, get, increment, list_keys, set,
-    };
+    pub use crate::bindings::host::tidegate::hooks::kv::{compare_and_set, delete, get, increment, list_keys, set};
     #[cfg(not(target_family = "wasm"))]
     pub use crate::testing::host::{compare_and_set, delete, get, increment, list_keys, set};
 }

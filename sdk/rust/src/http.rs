@@ -84,7 +84,8 @@ impl Request {
         if !self.body.is_empty() {
             headers.push(("content-length".to_owned(), self.body.len().to_string().into_bytes()));
         }
-        let headers = Fields::from_list(&headers).map_err(|error| Error(format!("a header is not valid: {error:?}")))?;
+        let headers =
+            Fields::from_list(&headers).map_err(|error| Error(format!("a header is not valid: {error:?}")))?;
         let request = OutgoingRequest::new(headers);
         request.set_method(&self.method).map_err(|()| Error("the method is not valid".to_owned()))?;
         request.set_scheme(Some(&scheme)).map_err(|()| Error("the scheme is not valid".to_owned()))?;

@@ -110,7 +110,9 @@ pub async fn test(arguments: TestArguments) -> anyhow::Result<()> {
     let mut reports: Vec<Report> = Vec::with_capacity(cases.len());
     for case in cases {
         let kind = case.kind()?;
-        let key = if case.link.is_empty() { Default::default() } else { (case.hook.clone(), case.link.clone()) };
+        // A component is compiled once, whichever of its hooks are asked.
+        let hook = if case.link.is_empty() || case.link.ends_with(".wasm") { "" } else { &case.hook };
+        let key = (hook.to_owned(), case.link.clone());
         if !benches.contains_key(&key) {
             let bench = if case.link.is_empty() {
                 Bench::configured(arguments.place.settings()?.1).await?

@@ -1,7 +1,6 @@
 //! `tidegate plugin`.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
@@ -126,9 +125,13 @@ struct Smoke {
 
 async fn check(file: &Path, json: bool) -> anyhow::Result<()> {
     let inspection = inspected(file)?;
+    let link = file.display().to_string();
     let mut calls = Vec::new();
-    for kind in &inspection.hooks {
-        calls.push(smoke(file, *kind).await?);
+    if let Some(first) = inspection.hooks.first() {
+        let bench = Bench::alone(*first, &link, Loaded::from_config(Config::default()), Path::new(".")).await?;
+        for kind in &inspection.hooks {
+            calls.push(smoke(&bench, *kind).await?);
+        }
     }
     if json {
         let document = json!({
@@ -166,20 +169,15 @@ async fn check(file: &Path, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn smoke(file: &Path, kind: HookKind) -> anyhow::Result<Smoke> {
-    let link = file.display().to_string();
-    let loaded = Loaded::from_config(Config::default());
-    let bench = Bench::alone(kind, &link, loaded, Path::new(".")).await?;
+async fn smoke(bench: &Bench, kind: HookKind) -> anyhow::Result<Smoke> {
     let case = Case {
         hook: kind.as_str().to_owned(),
-        link,
         user: "nobody".to_owned(),
         password: Some("guess".to_owned()),
         ..Case::default()
     };
-    let started = Instant::now();
     let report = bench.run(case).await?;
-    Ok(Smoke { kind, outcome: report.outcome(), failed: report.failed(), microseconds: started.elapsed().as_micros() })
+    Ok(Smoke { kind, outcome: report.outcome(), failed: report.failed(), microseconds: report.took().as_micros() })
 }
 
 fn print_world(file: &Path, wit: bool) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tidegate_core::hook::HookRun;
@@ -57,6 +58,11 @@ impl Report {
             "" => self.tested.verdict.clone(),
             detail => format!("{} ({detail})", self.tested.verdict),
         }
+    }
+
+    /// All links together.
+    pub fn took(&self) -> Duration {
+        self.runs.iter().map(|run| run.duration).sum()
     }
 
     pub fn failed(&self) -> bool {

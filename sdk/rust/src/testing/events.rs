@@ -1,9 +1,7 @@
 //! What observers and reviewers are told of: plain values with the getters of the contract.
 
 use super::{Account, Connection};
-use crate::{
-    AccessError, ActionKind, ActionStatus, ChangeKind, LoginMethod, ObjectKind, Protocol, Timestamp,
-};
+use crate::{AccessError, ActionKind, ActionStatus, ChangeKind, LoginMethod, ObjectKind, Protocol, Timestamp};
 
 macro_rules! event {
     ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty = $default:expr,)* }) => {
