@@ -16,7 +16,7 @@ use serde_json::Value;
 use tidegate_tests::tools;
 
 /// Ours: from each crate to those it may name.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("tidegate-core", &[]),
     ("tidegate-hooks-wasm", &["tidegate-core"]),
     ("tidegate-hooks-legacy", &["tidegate-core"]),
@@ -35,6 +35,8 @@ const ARROWS: [(&str, &[&str]); 11] = [
             "tidegate-ssh",
         ],
     ),
+    // Writes parts of the SDKs.
+    ("tidegate-bindings", &[]),
     // From outside only: it runs the binary.
     ("tidegate-tests", &[]),
     // Call the adapters as the server does.
@@ -51,7 +53,7 @@ const OWNERS: [(&str, &[&str]); 8] = [
     ("reqwest", &["tidegate-hooks-legacy", "tidegate-hooks-wasm"]),
     ("subprocess", &["tidegate-hooks-legacy"]),
     ("rustix", &["tidegate-storage", "tidegate"]),
-    ("anyhow", &["tidegate", "tidegate-bench", "tidegate-contract"]),
+    ("anyhow", &["tidegate", "tidegate-bench", "tidegate-bindings", "tidegate-contract"]),
 ];
 
 /// Crate → its dependencies, without those for tests.

@@ -281,16 +281,21 @@ def main():
     parser.add_argument("--hooks-only", action="store_true")
     arguments = parser.parse_args()
     hooks = hook_calls()
+    by_language = languages.calls(ROOT)
     in_the_way = hook_costs.costs(arguments.rounds, arguments.mebibytes)
     results = {} if arguments.hooks_only else measure(arguments.rounds, arguments.mebibytes)
-    everything = {"transfers": results, "hooks": hooks, "hook_costs": in_the_way}
+    everything = {"transfers": results, "hooks": hooks, "hook_costs": in_the_way, "languages": by_language}
     (OUT / "results.json").write_text(json.dumps(everything, indent=2))
     if results:
         plot(results, hooks)
     print(table(results, hooks, in_the_way))
+    shell_us = hooks["external-auth"]["program (/bin/sh)"]["median_us"]
+    print("\n" + languages.table(by_language, shell_us))
+    languages.plot(by_language, shell_us, OUT / "languages.svg")
 
 
 if __name__ == "__main__":
     import hook_costs
+    import languages
 
     main()

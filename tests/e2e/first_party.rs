@@ -175,6 +175,40 @@ fn webhook_signs_and_tries_again() {
     assert!(second.0.contains(&format!("x-tidegate-signature: sha256={signature}")), "{}", second.0);
 }
 
+#[test]
+fn audit_syslog_sends_only_where_it_may() {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    let address = socket.local_addr().unwrap();
+    let config = format!("[config]\nserver = \"{address}\"\nhostname = \"sftp1\"\n");
+    let site = Site::new();
+    site.plugin("audit-syslog", &tools::guest("audit-syslog"), &format!("udp = [\"{address}\"]\n{config}"));
+    site.user("alice");
+    let server = site.start();
+    assert!(can_log_in(&server, "alice", PASSWORD), "{}", server.log());
+    let mut buffer = [0; 2000];
+    let mut next = || {
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..length].to_vec()).unwrap()
+    };
+    let mut seen = [next(), next()];
+    seen.sort();
+    assert!(seen[0].starts_with("<86>1 20") && seen[0].contains(" sftp1 tidegate - "), "{seen:?}");
+    assert!(
+        seen.iter().any(|line| line.contains("- login [tidegate@32473 user=\"alice\" ip=\"127.0.0.1\"")),
+        "{seen:?}"
+    );
+    assert!(seen.iter().any(|line| line.contains("- session-end [")), "{seen:?}");
+    drop(server);
+    // Another port is another place.
+    let elsewhere = format!("udp = [\"127.0.0.1:9\"]\n{config}");
+    site.plugin("audit-syslog", &tools::guest("audit-syslog"), &elsewhere);
+    let server = site.start();
+    assert!(can_log_in(&server, "alice", PASSWORD), "{}", server.log());
+    let refused = server.wait_for(|line| line["hook"] == "audit-syslog" && line["error_kind"].is_string());
+    assert!(refused["message"].as_str().unwrap().contains("AccessDenied"), "{refused}");
+}
+
 /// A directory with alice, whose password is "secret".
 fn slapd(site: &Site) -> (Child, String) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

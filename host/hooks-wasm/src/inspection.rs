@@ -39,6 +39,9 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     if wants("wasi:http/outgoing-handler") {
         needs.push("http = [\"https://…\"]: the places that it may send requests to");
     }
+    if wants("wasi:sockets/udp") {
+        needs.push("udp = [\"ADDRESS:PORT\"]: where it may send datagrams, if it does");
+    }
     if wants("tidegate:hooks/secrets") {
         needs.push("[secrets]: the secrets that it asks for by name");
     }

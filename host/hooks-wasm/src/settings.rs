@@ -2,6 +2,7 @@
 //! configuration.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -110,6 +111,8 @@ pub struct PluginSettings {
     pub grants: Vec<Grant>,
     /// Where it may send HTTP requests.
     pub http: Vec<HttpGrant>,
+    /// Where it may send datagrams, as addresses with ports.
+    pub udp: Vec<SocketAddr>,
     pub limits: Limits,
     /// Of the file that alone may be loaded, in hexadecimal.
     pub sha256: Option<String>,
@@ -171,7 +174,8 @@ impl PluginSettings {
     pub fn grant_names(&self) -> Vec<String> {
         let grants = self.grants.iter().map(|grant| grant.as_str().to_owned());
         let secrets = self.secrets.keys().map(|name| format!("secret:{name}"));
-        grants.chain(self.http.iter().map(ToString::to_string)).chain(secrets).collect()
+        let datagrams = self.udp.iter().map(|address| format!("udp://{address}"));
+        grants.chain(self.http.iter().map(ToString::to_string)).chain(datagrams).chain(secrets).collect()
     }
 
     /// The values of all secrets.

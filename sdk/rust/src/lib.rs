@@ -45,6 +45,8 @@ mod host;
 pub mod http;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+#[cfg(feature = "udp")]
+pub mod udp;
 mod verdicts;
 
 pub use bindings::host::tidegate::hooks::types::{

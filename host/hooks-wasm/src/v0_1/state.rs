@@ -1,6 +1,7 @@
 //! The host's side of one call.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use tidegate_core::ports::{Passwords, PluginStore};
 use tidegate_core::secret::Secret;
 use tidegate_core::session::Session;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -75,7 +77,17 @@ impl CallState {
         let lines = Arc::new(Mutex::new(LineBudget::new(&shared.name, shared.settings.limits.log_lines)));
         let stdout = LineStream::new(&shared.name, false, lines.clone());
         let stderr = LineStream::new(&shared.name, true, lines.clone());
-        let wasi = WasiCtx::builder().stdout(stdout.clone()).stderr(stderr.clone()).max_random_size(MAX_RANDOM).build();
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(stdout.clone()).stderr(stderr.clone()).max_random_size(MAX_RANDOM);
+        wasi.allow_tcp(false).allow_udp(!shared.settings.udp.is_empty());
+        if !shared.settings.udp.is_empty() {
+            let shared = shared.clone();
+            wasi.socket_addr_check(move |address, purpose| {
+                let allowed = may_use(&shared.settings.udp, address, purpose);
+                Box::pin(std::future::ready(allowed))
+            });
+        }
+        let wasi = wasi.build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         let limits = shared.settings.limits;
@@ -133,6 +145,15 @@ impl CallState {
     pub fn finish_output(&self) {
         self.stdout.finish();
         self.stderr.finish();
+    }
+}
+
+/// Datagrams go to granted addresses; a socket is bound to any port.
+fn may_use(granted: &[SocketAddr], address: SocketAddr, purpose: SocketAddrUse) -> bool {
+    match purpose {
+        SocketAddrUse::UdpBind => address.ip().is_unspecified() && address.port() == 0,
+        SocketAddrUse::UdpSend => granted.contains(&address),
+        _ => false,
     }
 }
 
