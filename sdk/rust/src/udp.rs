@@ -8,7 +8,7 @@ pub fn send(to: SocketAddr, datagram: &[u8]) -> Result<(), String> {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     use wasip2::sockets::instance_network::instance_network;
-    use wasip2::sockets::network::{IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress};
+    use wasip2::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress, Ipv6SocketAddress};
     use wasip2::sockets::udp::OutgoingDatagram;
     use wasip2::sockets::udp_create_socket::create_udp_socket;
 
@@ -28,7 +28,7 @@ pub fn send(to: SocketAddr, datagram: &[u8]) -> Result<(), String> {
         IpAddr::V4(_) => (IpAddressFamily::Ipv4, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         IpAddr::V6(_) => (IpAddressFamily::Ipv6, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
     };
-    let explain = |error| format!("{to}: {error:?}; to allow it, add it to \"udp\" in the plugin's settings");
+    let explain = |error: ErrorCode| format!("{to}: {}; to allow it, add it to \"udp\" in the plugin's settings", error.name());
     let socket = create_udp_socket(family).map_err(explain)?;
     socket.start_bind(&instance_network(), address(SocketAddr::new(any, 0))).map_err(explain)?;
     socket.subscribe().block();
