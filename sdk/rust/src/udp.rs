@@ -28,7 +28,8 @@ pub fn send(to: SocketAddr, datagram: &[u8]) -> Result<(), String> {
         IpAddr::V4(_) => (IpAddressFamily::Ipv4, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         IpAddr::V6(_) => (IpAddressFamily::Ipv6, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
     };
-    let explain = |error: ErrorCode| format!("{to}: {}; to allow it, add it to \"udp\" in the plugin's settings", error.name());
+    let explain =
+        |error: ErrorCode| format!("{to}: {}; to allow it, add it to \"udp\" in the plugin's settings", error.name());
     let socket = create_udp_socket(family).map_err(explain)?;
     socket.start_bind(&instance_network(), address(SocketAddr::new(any, 0))).map_err(explain)?;
     socket.subscribe().block();
