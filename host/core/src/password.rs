@@ -16,6 +16,9 @@ use crate::secret::Secret;
 const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 const MAX_BCRYPT_COST: u32 = 18;
 const MAX_ARGON2_MEMORY_KIB: u32 = 1 << 20;
+const MAX_ARGON2_PASSES: u32 = 64;
+/// Memory, in KiB, times passes: what a derivation takes grows with it.
+const MAX_ARGON2_WORK: u64 = 4 << 20;
 const MAX_SHA_CRYPT_ROUNDS: u32 = 10_000_000;
 
 /// Of new hashes, in bytes.
@@ -125,7 +128,9 @@ fn matches_argon2id(hash: &str, clear: &[u8]) -> bool {
     else {
         return false;
     };
-    if memory > MAX_ARGON2_MEMORY_KIB {
+    let passes = params.t_cost();
+    let work = u64::from(memory) * u64::from(passes);
+    if memory > MAX_ARGON2_MEMORY_KIB || passes > MAX_ARGON2_PASSES || work > MAX_ARGON2_WORK {
         return false;
     }
     let mut output = vec![0; expected.len()];
@@ -251,6 +256,7 @@ mod tests {
         for hash in [
             "$argon2id$",
             "$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdHNhbHQ$AAAA",
+            "$argon2id$v=19$m=65536,t=4294967295,p=1$c2FsdHNhbHQ$AAAA",
             "$2a$31$ajq8Q7fbtFRQvXpdCq7Jcuy.Rx1h/L4J60Otx.gyNLbAYctGMJ9tK",
             "$2b$",
             "$pbkdf2-sha256$0$salt$AAAA",

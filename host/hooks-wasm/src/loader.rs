@@ -290,7 +290,7 @@ impl PluginDirectory {
         Ok(Files { component, settings, signature: if signed { signature() } else { None } })
     }
 
-    /// Whoever could write the file is not thereby somebody who may decide logins.
+    /// A signature vouches for the component; its name and its settings are the directory's.
     fn check_signature(&self, files: &Files) -> Result<(), LoadError> {
         let keys = &self.ports.trusted_keys;
         if keys.is_empty() {

@@ -34,8 +34,10 @@ impl PasswordPool {
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move || {
-            // Nobody waits any more when the connection has ended.
-            let _ = answer.send(work());
+            // Nobody waits any more when the connection, or the call of a plugin, has ended.
+            if !answer.is_closed() {
+                let _ = answer.send(work());
+            }
         });
         self.jobs.send(job).map_err(|_| PasswordError::PoolClosed)?;
         answered.await.map_err(|_| PasswordError::Hashing("the derivation panicked".to_owned()))

@@ -4,10 +4,12 @@ mod claims;
 mod settings;
 
 use tidegate_hook::http::{Request, Response};
-use tidegate_hook::{AccountDraft, AuthVerdict, ExternalAuth, Failure, LoginAttempt, LoginMethod, secrets};
+use tidegate_hook::{
+    AccessError, AccountDraft, AuthVerdict, ExternalAuth, Failure, LoginAttempt, LoginMethod, secrets,
+};
 
 use crate::claims::Claims;
-use crate::settings::{Settings, Style};
+use crate::settings::{Existing, Settings, Style};
 
 const MAX_ANSWER: usize = 1 << 20;
 
@@ -16,21 +18,33 @@ struct HttpAuth;
 impl ExternalAuth for HttpAuth {
     fn authenticate(attempt: &LoginAttempt) -> Result<AuthVerdict, Failure> {
         let settings = Settings::read()?;
+        let stored = attempt.stored_account();
+        if stored.as_ref().is_some_and(|account| !account.enabled()) {
+            return Ok(AuthVerdict::reject("the stored account is disabled"));
+        }
         let Some(request) = request(&settings, attempt)? else { return Ok(AuthVerdict::Defer) };
         let response = request
             .timeout_ms(settings.timeout_ms)
             .send(MAX_ANSWER)
             .map_err(|error| Failure::transient(format!("{}: {error}", settings.url)))?;
-        decide(&settings, &attempt.username(), &response)
+        let verdict = decide(&settings, &attempt.username(), &response)?;
+        Ok(match (verdict, settings.existing) {
+            // What an administrator changed since, and its one-time codes, hold.
+            (AuthVerdict::Accept(_), Existing::Keep) if stored.is_some() => AuthVerdict::Accept(None),
+            (verdict, _) => verdict,
+        })
     }
 }
 
 /// None for methods that the service is not asked about.
 fn request(settings: &Settings, attempt: &LoginAttempt) -> Result<Option<Request>, Failure> {
-    let refused = |error| Failure::new(format!("the credential cannot be read: {error:?}"));
-    let password = match attempt.method() {
-        LoginMethod::Password | LoginMethod::KeyboardInteractive => Some(attempt.password().map_err(refused)?),
-        _ => None,
+    let refused = |error: AccessError| Failure::new(format!("the credential cannot be read: {error:?}"));
+    let password = match (attempt.method(), attempt.password()) {
+        (LoginMethod::PublicKey | LoginMethod::Certificate, _) => None,
+        (_, Ok(password)) => Some(password),
+        // A conversation has no password before its first question.
+        (_, Err(AccessError::Absent)) => return Ok(None),
+        (_, Err(error)) => return Err(refused(error)),
     };
     match (settings.style, password) {
         (Style::Json, password) => {

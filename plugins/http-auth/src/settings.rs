@@ -15,6 +15,8 @@ pub struct Settings {
     pub client_id: String,
     #[serde(default = "five_seconds")]
     pub timeout_ms: u64,
+    #[serde(default)]
+    pub existing: Existing,
     /// The account's document, with `{claim}` for what the service says.
     pub account: Map<String, Value>,
 }
@@ -28,6 +30,17 @@ pub enum Style {
     Json,
     /// OAuth 2.0 token introspection (RFC 7662); the password is the token.
     Introspection,
+}
+
+/// What becomes of an account that is stored already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Existing {
+    /// Used as it is.
+    #[default]
+    Keep,
+    /// Made anew at each login, whatever somebody changed in it.
+    Replace,
 }
 
 fn five_seconds() -> u64 {

@@ -47,8 +47,15 @@ impl Rule {
     }
 }
 
+/// Who has one IPv6 address has its whole /64.
 fn key(address: IpAddr) -> String {
-    format!("failures/{address}")
+    match address {
+        IpAddr::V4(address) => format!("failures/{address}"),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("failures/{a:x}:{b:x}:{c:x}:{d:x}::")
+        }
+    }
 }
 
 fn address_of(connection: &Connection) -> Result<IpAddr, Failure> {
@@ -65,11 +72,9 @@ impl LoginPre for IpPolicy {
         let settings = Settings::read()?;
         let address = address_of(&attempt.connection())?;
         if let Some(guessers) = &settings.guessers {
-            // Adding nothing reads the counter, and makes none that was not there.
-            let failures = match kv::get(&key(address)).map_err(unavailable)? {
-                Some(_) => kv::increment(&key(address), 0, None).map_err(unavailable)?,
-                None => 0,
-            };
+            // The store keeps counters as decimal text.
+            let kept = kv::get(&key(address)).map_err(unavailable)?.unwrap_or_default();
+            let failures = std::str::from_utf8(&kept).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
             if failures >= guessers.failures {
                 return Ok(Review::deny("too many failed logins from this address"));
             }
@@ -90,14 +95,13 @@ impl PostLogin for IpPolicy {
     ) -> Result<(), Failure> {
         let Some(guessers) = Settings::read()?.guessers else { return Ok(()) };
         let key = key(address_of(connection)?);
+        // A right password clears nothing: its owner could guess at others in between. Who never
+        // tried guessed nothing.
         match outcome {
-            // A right password ends the suspicion.
-            Ok(_) => kv::delete(&key).map_err(unavailable),
             Err(_) if attempt.is_some() => {
                 kv::increment(&key, 1, Some(guessers.seconds)).map(drop).map_err(unavailable)
             }
-            // Who never tried guessed nothing.
-            Err(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -137,7 +141,8 @@ mod tests {
         }
         assert!(!allowed("alice", "192.0.2.9") && allowed("alice", "192.0.2.10"));
         IpPolicy::notify(&ip, Some(&attempt), Ok(&Session::default())).unwrap();
-        assert!(allowed("alice", "192.0.2.9"));
+        assert!(!allowed("alice", "192.0.2.9"), "a success of somebody clears nothing");
+        assert_eq!(key("2001:db8::1".parse().unwrap()), key("2001:db8::ffff:1".parse().unwrap()));
     }
 
     #[test]

@@ -23,7 +23,7 @@ impl Settings {
 impl KeyboardInteractive for Totp {
     fn converse(attempt: &LoginAttempt, conversation: &Conversation) -> Result<InteractiveVerdict, Failure> {
         let settings = Settings::read()?;
-        // Somebody without an account is asked as well: the questions tell nobody who exists.
+        // Somebody without an account is asked for both, as those with codes are.
         let enrolled = attempt.stored_account().is_none_or(|account| has_codes(&account.to_json()));
         let ask = |text: Option<String>, default: &str| {
             let prompt = Prompt { text: text.unwrap_or_else(|| default.to_owned()), echo: false };

@@ -10,6 +10,8 @@ use crate::secret::Secret;
 
 const DIGITS: usize = 6;
 const STEP_SECONDS: u64 = 30;
+/// Bytes.
+const MIN_SECRET: usize = 10;
 /// Steps before and after.
 const TOLERANCE: u64 = 1;
 
@@ -27,6 +29,10 @@ impl OneTimeCodes {
         let Some(secret) = secret.and_then(|secret| Base32::Encoded(secret.expose().to_owned()).to_bytes().ok()) else {
             return false;
         };
+        // Codes of a short secret can be guessed from a few of them; of none, by anybody.
+        if secret.len() < MIN_SECRET {
+            return false;
+        }
         let totp = TOTP::new_unchecked(Algorithm::SHA1, DIGITS, 0, STEP_SECONDS, secret);
         let now = u64::try_from(now / 1000).unwrap_or(0) / STEP_SECONDS;
         let steps = now.saturating_sub(TOLERANCE)..=now + TOLERANCE;

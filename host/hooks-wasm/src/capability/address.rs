@@ -6,8 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Services beside link-local 169.254.169.254 that give a machine its credentials.
 const METADATA_V4: [Ipv4Addr; 3] =
     [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
-const METADATA_V6: [Ipv6Addr; 2] =
-    [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254);
 
 /// Whether nobody may be sent there who was only granted a name.
 pub fn is_prohibited(address: IpAddr) -> bool {
@@ -32,19 +31,23 @@ fn prohibited_v6(address: Ipv6Addr) -> bool {
         || address.is_unspecified()
         || address.is_multicast()
         || address.is_unicast_link_local()
-        || METADATA_V6.contains(&address)
+        || address == METADATA_V6
+        || is_cloud_or_local_translation(address)
+}
+
+/// fd00:ec2::/32 gives machines of one cloud their credentials in several places; what a
+/// translator of 64:ff9b:1::/48 (RFC 8215) makes of an address is the operator's choice.
+fn is_cloud_or_local_translation(address: Ipv6Addr) -> bool {
+    matches!(address.segments(), [0xfd00, 0xec2, ..] | [0x64, 0xff9b, 1, ..])
 }
 
 /// The IPv4 address that an IPv6 address leads to: mapped, compatible (RFC 4291), translated
-/// (RFC 6052, RFC 8215), 6to4 (RFC 3056) or Teredo (RFC 4380).
+/// (RFC 6052), 6to4 (RFC 3056) or Teredo (RFC 4380).
 fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, g, h] = address.segments();
     let pair = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match (a, b, c, d, e, f) {
-        (0, 0, 0, 0, 0, 0 | 0xffff)
-        | (0, 0, 0, 0, 0xffff, 0)
-        | (0x64, 0xff9b, 0, 0, 0, 0)
-        | (0x64, 0xff9b, 1, _, _, _) => Some(pair(g, h)),
+        (0, 0, 0, 0, 0, 0 | 0xffff) | (0, 0, 0, 0, 0xffff, 0) | (0x64, 0xff9b, 0, 0, 0, 0) => Some(pair(g, h)),
         (0x2002, high, low, ..) => Some(pair(high, low)),
         (0x2001, 0, ..) => Some(pair(!g, !h)),
         _ => None,
@@ -74,6 +77,8 @@ mod tests {
             "fe80::1",
             "ff02::1",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "64:ff9b:1:a9fe:a9:fe00::",
             "::ffff:127.0.0.1",
             "::ffff:169.254.169.254",
             "::ffff:0:127.0.0.1",

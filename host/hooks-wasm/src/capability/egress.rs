@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Limited};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Body, Certificate, Client, Request, Url};
+use tokio::sync::Semaphore;
 use url::Host;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
@@ -21,15 +22,17 @@ use super::http_grant::HttpGrant;
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// Longest time that a connection is kept for the next request.
 const IDLE_TIME: Duration = Duration::from_secs(30);
-/// Largest body of a request.
-const MAX_REQUEST: usize = 16 << 20;
+/// Largest body of a request, which the host holds until it is sent.
+const MAX_REQUEST: usize = 4 << 20;
+/// Requests under way of one call.
+const MAX_REQUESTS: usize = 16;
 
 /// What becomes of the response once its head is there, as `wasi:http` wants it.
 type Sent = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 /// What a plugin may reach; all its calls share the connections.
 #[derive(Clone)]
-pub struct Egress(Arc<Inner>);
+pub struct Egress(Arc<Inner>, Arc<Semaphore>);
 
 struct Inner {
     plugin: String,
@@ -47,11 +50,22 @@ impl Egress {
         let client = |checked: bool| build(secure, authorities, checked);
         let named = grants.iter().any(|grant| !grant.names_machine()).then(|| client(true)).transpose()?;
         let exempt = grants.iter().any(HttpGrant::names_machine).then(|| client(false)).transpose()?;
-        Ok(Self(Arc::new(Inner { plugin: plugin.to_owned(), grants: grants.to_vec(), named, exempt })))
+        let inner = Inner { plugin: plugin.to_owned(), grants: grants.to_vec(), named, exempt };
+        Ok(Self(Arc::new(inner), Arc::new(Semaphore::new(MAX_REQUESTS))))
+    }
+
+    /// For one call, with its own number of requests.
+    pub fn for_call(&self) -> Self {
+        Self(self.0.clone(), Arc::new(Semaphore::new(MAX_REQUESTS)))
     }
 
     async fn send(self, request: http::Request<WasiBody>, options: Option<RequestOptions>) -> Result<Sent, Error> {
+        let _place = self.1.clone().try_acquire_owned().map_err(|_| Error::ConnectionLimitReached)?;
         let url = Url::parse(&request.uri().to_string()).map_err(|_| Error::HttpRequestUriInvalid)?;
+        // Who asks is in headers; here it would end up in another one.
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Error::HttpRequestUriInvalid);
+        }
         let client = self.client_for(&url)?;
         let request = to_reqwest(request, url).await?;
         let answer = client.execute(request);
@@ -133,6 +147,8 @@ async fn to_reqwest(request: http::Request<WasiBody>, url: Url) -> Result<Reques
     let body = Limited::new(body, MAX_REQUEST).collect().await.map_err(too_large)?.to_bytes();
     let mut request = Request::new(parts.method, url);
     *request.headers_mut() = parts.headers;
+    // The client's own, made of the very URL that was checked.
+    request.headers_mut().remove(http::header::HOST);
     if !body.is_empty() {
         *request.body_mut() = Some(Body::from(body));
     }

@@ -71,7 +71,7 @@ impl Guest {
     /// Instantiates the component once, so that a wrong shape shows before a login does, and
     /// then as often as the settings say ahead of need.
     pub async fn try_out(self: &Arc<Self>) -> wasmtime::Result<()> {
-        let first = self.instantiate().await?;
+        let first = self.instantiate_in_time().await?;
         let settings = &self.shared.settings.limits;
         if settings.instances == Instances::Fresh {
             return Ok(());
@@ -79,7 +79,7 @@ impl Guest {
         self.keep(first);
         if settings.instances == Instances::Prepared {
             for _ in 1..settings.ready {
-                let ready = self.instantiate().await?;
+                let ready = self.instantiate_in_time().await?;
                 self.keep(ready);
             }
             tokio::spawn(keep_ready(Arc::downgrade(self)));
@@ -91,7 +91,7 @@ impl Guest {
     async fn refill(&self) {
         drop(std::mem::take(&mut *lock(&self.spent)));
         while lock(&self.ready).len() < self.shared.settings.limits.ready {
-            match self.instantiate().await {
+            match self.instantiate_in_time().await {
                 Ok(ready) => self.keep(ready),
                 // No place in the pool: calls make their own until there is.
                 Err(_) => return,
@@ -123,6 +123,13 @@ impl Guest {
         limits::apply(&mut store);
         let instance = self.instance.instantiate_async(&mut store).await?;
         Ok(Ready { store, instance })
+    }
+
+    /// Outside of a call, which has a deadline of its own: a start function may wait for ever.
+    async fn instantiate_in_time(&self) -> wasmtime::Result<Ready> {
+        let deadline = self.shared.settings.limits.deadline();
+        let late = |_| wasmtime::Error::msg(format!("its start took longer than {deadline:?} (limits.deadline_ms)"));
+        tokio::time::timeout(deadline, self.instantiate()).await.map_err(late)?
     }
 
     fn keep(&self, ready: Ready) {

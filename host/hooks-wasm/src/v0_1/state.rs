@@ -102,7 +102,7 @@ impl CallState {
             stderr,
             wasi,
             http: WasiHttpCtx::new(),
-            egress: shared.egress.clone(),
+            egress: shared.egress.for_call(),
             shared,
         }
     }

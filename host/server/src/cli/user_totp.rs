@@ -66,6 +66,10 @@ fn print(arguments: &TotpArguments, secret: Option<&str>) -> anyhow::Result<()> 
         println!("{}", serde_json::to_string_pretty(&json!({ "secret": secret, "url": url }))?);
     } else {
         println!("Give this to \"{}\"; it is shown only now:\n{secret}\n{url}", arguments.username);
+        println!(
+            "The method \"password\" still asks for no code; deny it to this account \
+             (filters.denied_login_methods) if it should."
+        );
     }
     Ok(())
 }

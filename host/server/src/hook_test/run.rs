@@ -150,6 +150,13 @@ fn copy_component(file: &Path, place: &Path) -> anyhow::Result<()> {
     let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
     std::fs::copy(file, plugins.join(format!("{name}.wasm")))
         .with_context(|| format!("the component {} cannot be read", file.display()))?;
+    let mut signature = file.as_os_str().to_owned();
+    signature.push(".sig");
+    let signature = PathBuf::from(signature);
+    if signature.exists() {
+        std::fs::copy(&signature, plugins.join(format!("{name}.wasm.sig")))
+            .with_context(|| format!("the signature {} cannot be read", signature.display()))?;
+    }
     let settings: PathBuf = file.with_extension("toml");
     if settings.exists() {
         std::fs::copy(&settings, plugins.join(format!("{name}.toml")))
