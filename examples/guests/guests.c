@@ -1,0 +1,1 @@
+../../sdk/c/examples/external_auth.c

@@ -1,0 +1,1 @@
+../../sdk/go/examples/external_auth.go

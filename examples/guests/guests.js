@@ -1,0 +1,1 @@
+../../sdk/js/hooks/external_auth.js

@@ -1,0 +1,1 @@
+../../sdk/python/hooks/external_auth.py

@@ -1,0 +1,1 @@
+../../sdk/rust/hooks/external_auth.rs
