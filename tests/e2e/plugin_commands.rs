@@ -29,9 +29,13 @@ fn a_component_is_looked_at() {
     {
         assert!(checked.contains(expected), "{expected}: {checked}");
     }
-    let (_, json) = tidegate(&["plugin", "check", "--json", text(&guest)]);
+    assert!(checked.contains("granted   nothing"), "{checked}");
+    let site = Site::new();
+    site.plugin("http-auth", &guest, "grants = [\"credentials\"]\nhttp = [\"https://idp.example\"]\n");
+    let (_, json) = tidegate(&["plugin", "check", "--json", text(&site.path("plugins/http-auth.wasm"))]);
     let document: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(document["hooks"][0], "external-auth");
+    assert_eq!(document["granted"], serde_json::json!(["credentials", "https://idp.example"]));
     let (_, wit) = tidegate(&["plugin", "inspect", "--wit", text(&guest)]);
     assert!(wit.contains("export tidegate:hooks/external-auth@0.1.1;"), "{wit}");
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 use serde_json::json;
 use tidegate_core::hook::HookKind;
-use tidegate_hooks_wasm::{Inspection, TrustedKeys, componentize, inspect, sign, world};
+use tidegate_hooks_wasm::{Inspection, PluginSettings, TrustedKeys, componentize, inspect, sign, world};
 
 use super::{Place, plugin_new};
 use crate::config::{Config, Loaded};
@@ -125,6 +125,7 @@ struct Smoke {
 
 async fn check(file: &Path, json: bool) -> anyhow::Result<()> {
     let inspection = inspected(file)?;
+    let granted = granted(file)?;
     let link = file.display().to_string();
     let mut calls = Vec::new();
     if let Some(first) = inspection.hooks.first() {
@@ -141,6 +142,7 @@ async fn check(file: &Path, json: bool) -> anyhow::Result<()> {
             "hooks": inspection.hooks.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
             "imports": inspection.imports,
             "needs": inspection.needs,
+            "granted": granted,
             "calls": calls.iter().map(|call| json!({
                 "hook": call.kind.as_str(),
                 "outcome": call.outcome,
@@ -158,15 +160,28 @@ async fn check(file: &Path, json: bool) -> anyhow::Result<()> {
     for need in &inspection.needs {
         println!("needs     {need}");
     }
-    let settings = file.with_extension("toml");
-    let settings =
-        if settings.exists() { settings.display().to_string() } else { "nothing: it has no settings file".to_owned() };
-    println!("granted   by {settings}");
+    let granted = if granted.is_empty() { "nothing".to_owned() } else { granted.join(", ") };
+    println!("granted   {granted} (by {})", settings_of(file).display());
     for call in &calls {
         let failed = if call.failed { " (that is what its settings are for, or a mistake)" } else { "" };
         println!("called    {}: {} in {} µs{failed}", call.kind, call.outcome, call.microseconds);
     }
     Ok(())
+}
+
+fn settings_of(file: &Path) -> PathBuf {
+    file.with_extension("toml")
+}
+
+/// What the settings beside the component would give it.
+fn granted(file: &Path) -> anyhow::Result<Vec<String>> {
+    let path = settings_of(file);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let settings = PluginSettings::from_toml(&text).with_context(|| format!("{}", path.display()))?;
+    Ok(settings.grant_names())
 }
 
 async fn smoke(bench: &Bench, kind: HookKind) -> anyhow::Result<Smoke> {
