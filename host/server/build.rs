@@ -5,6 +5,9 @@ use std::process::Command;
 fn main() {
     println!("cargo:rerun-if-changed=../../.git/HEAD");
     println!("cargo:rerun-if-changed=../../.git/refs/heads");
+    // Embedded for `plugin new`, in a way that Cargo does not see.
+    println!("cargo:rerun-if-changed=../../wit");
+    println!("cargo:rerun-if-changed=../../sdk");
     println!("cargo:rerun-if-env-changed=SOURCE_DATE_EPOCH");
     let commit = run("git", &["describe", "--always", "--dirty", "--exclude", "*"]).unwrap_or_else(|| "unknown".into());
     let mut date_arguments = vec!["-u".to_owned(), "+%FT%TZ".to_owned()];
