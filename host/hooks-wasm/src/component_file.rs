@@ -17,7 +17,9 @@ pub enum LoadError {
     Unreadable(String),
     #[error("it is not WebAssembly; copy the whole component into place")]
     NotWasm,
-    #[error("it is a core module, not a component; wrap it with: wasm-tools component new FILE -o PLUGIN.wasm")]
+    #[error(
+        "it is a core module, not a component; wrap it with: tidegate plugin component FILE --output PLUGIN.wasm (or wasm-tools component new FILE -o PLUGIN.wasm)"
+    )]
     CoreModule,
     #[error("it is precompiled native code, which is not loaded; use the .wasm component it was made from")]
     Precompiled,
