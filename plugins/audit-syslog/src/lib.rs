@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 use tidegate_hook::{
-    ActionKind, ActionStatus, ChangeKind, Connection, Failure, FileAction, LoginAttempt, ObjectChange, ObjectChanges,
-    ObjectKind, PostAction, PostLogin, Session, SessionDestroy, clock, config, udp,
+    ActionStatus, Connection, Failure, FileAction, LoginAttempt, ObjectChange, ObjectChanges, PostAction, PostLogin,
+    Session, SessionDestroy, clock, config, udp,
 };
 
 use crate::line::{Line, Severity};
@@ -72,7 +72,7 @@ impl PostAction for AuditSyslog {
         let severity = if good { Severity::Informational } else { Severity::Warning };
         let session = action.session();
         let mut line = Line::new("file-action", severity)
-            .with("kind", action_name(action.kind()))
+            .with("kind", action.kind().name())
             .with("user", session.account().username())
             .with("ip", session.connection().remote_ip())
             .with("path", action.virtual_path());
@@ -92,49 +92,12 @@ impl PostAction for AuditSyslog {
 impl ObjectChanges for AuditSyslog {
     fn notify(change: &ObjectChange) -> Result<(), Failure> {
         let line = Line::new("object-change", Severity::Notice)
-            .with("change", change_name(change.change()))
-            .with("object", object_name(change.kind()))
+            .with("change", change.change().name())
+            .with("object", change.kind().name())
             .with("name", change.name())
             .with("actor", change.actor().unwrap_or_default());
         tell(line)
     }
-}
-
-fn action_name(kind: ActionKind) -> String {
-    let name = match kind {
-        ActionKind::Download => "download",
-        ActionKind::FirstDownload => "first-download",
-        ActionKind::Upload => "upload",
-        ActionKind::FirstUpload => "first-upload",
-        ActionKind::Delete => "delete",
-        ActionKind::Rename => "rename",
-        ActionKind::Copy => "copy",
-        ActionKind::Mkdir => "mkdir",
-        ActionKind::Rmdir => "rmdir",
-        ActionKind::SshCommand => "ssh-command",
-        ActionKind::Other(name) => return name,
-    };
-    name.to_owned()
-}
-
-fn change_name(change: ChangeKind) -> &'static str {
-    match change {
-        ChangeKind::Add => "add",
-        ChangeKind::Update => "update",
-        ChangeKind::Delete => "delete",
-    }
-}
-
-fn object_name(kind: ObjectKind) -> String {
-    let name = match kind {
-        ObjectKind::Account => "account",
-        ObjectKind::Group => "group",
-        ObjectKind::Folder => "folder",
-        ObjectKind::Admin => "admin",
-        ObjectKind::ApiKey => "api-key",
-        ObjectKind::Other(name) => return name,
-    };
-    name.to_owned()
 }
 
 tidegate_hook::export!(AuditSyslog: PostLogin, SessionDestroy, PostAction, ObjectChanges);

@@ -1,13 +1,11 @@
 use hmac::{Hmac, Mac};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
-use tidegate_hook::{
-    ActionKind, ActionStatus, ChangeKind, Connection, FileAction, LoginAttempt, ObjectChange, ObjectKind, Session,
-};
+use tidegate_hook::{ActionKind, ActionStatus, Connection, FileAction, LoginAttempt, ObjectChange, Session};
 
 /// What the receiver gets: an event's name and what is known of it.
 pub struct Message {
-    event: &'static str,
+    event: String,
     fields: Value,
 }
 
@@ -19,22 +17,13 @@ impl Message {
         };
         let username = attempt.map(LoginAttempt::username);
         let fields = json!({ "username": username, "ip": connection.remote_ip(), "connection": connection.id(), "error": error });
-        Self { event, fields }
+        Self { event: event.to_owned(), fields }
     }
 
     pub fn action(action: &FileAction) -> Self {
         let event = match action.kind() {
-            ActionKind::Download => "download",
-            ActionKind::FirstDownload => "first-download",
-            ActionKind::Upload => "upload",
-            ActionKind::FirstUpload => "first-upload",
-            ActionKind::Delete => "delete",
-            ActionKind::Rename => "rename",
-            ActionKind::Copy => "copy",
-            ActionKind::Mkdir => "mkdir",
-            ActionKind::Rmdir => "rmdir",
-            ActionKind::SshCommand => "ssh-command",
-            ActionKind::Other(_) => "action",
+            ActionKind::Other(_) => "action".to_owned(),
+            kind => kind.name().to_owned(),
         };
         let session = action.session();
         let fields = json!({
@@ -58,29 +47,16 @@ impl Message {
             "bytes_received": session.bytes_received(),
             "bytes_sent": session.bytes_sent(),
         });
-        Self { event: "session-end", fields }
+        Self { event: "session-end".to_owned(), fields }
     }
 
     pub fn change(change: &ObjectChange) -> Self {
-        let object = match change.kind() {
-            ObjectKind::Account => "account".to_owned(),
-            ObjectKind::Group => "group".to_owned(),
-            ObjectKind::Folder => "folder".to_owned(),
-            ObjectKind::Admin => "admin".to_owned(),
-            ObjectKind::ApiKey => "api-key".to_owned(),
-            ObjectKind::Other(name) => name,
-        };
-        let what = match change.change() {
-            ChangeKind::Add => "add",
-            ChangeKind::Update => "update",
-            ChangeKind::Delete => "delete",
-        };
-        let fields = json!({ "object": object, "change": what, "name": change.name(), "actor": change.actor() });
-        Self { event: "object-change", fields }
+        let fields = json!({ "object": change.kind().name(), "change": change.change().name(), "name": change.name(), "actor": change.actor() });
+        Self { event: "object-change".to_owned(), fields }
     }
 
-    pub fn event(&self) -> &'static str {
-        self.event
+    pub fn event(&self) -> &str {
+        &self.event
     }
 
     /// `now`: seconds since 1970. Fields that nobody knows are left out.

@@ -1,7 +1,9 @@
 //! HTTP requests to the places that the operator granted (`http` in the plugin's settings).
 
 use wasip2::http::outgoing_handler;
-use wasip2::http::types::{ErrorCode, Fields, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme};
+use wasip2::http::types::{
+    ErrorCode, Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions, Scheme,
+};
 use wasip2::io::streams::StreamError;
 
 /// What was sent back. A status that means an error is not an [`Error`].
@@ -69,17 +71,7 @@ impl Request {
 
     /// Waits for the whole response, of at most `max_body` bytes.
     pub fn send(self, max_body: usize) -> Result<Response, Error> {
-        let invalid = |what: &str| Error(format!("the {what} of the URL \"{}\" is not valid", self.url));
-        let (scheme, rest) = match self.url.split_once("://") {
-            Some(("http", rest)) => (Scheme::Http, rest),
-            Some(("https", rest)) => (Scheme::Https, rest),
-            _ => return Err(invalid("scheme")),
-        };
-        let (authority, path) = match rest.find(['/', '?']) {
-            Some(end) => rest.split_at(end),
-            None => (rest, "/"),
-        };
-        let path = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
+        let (scheme, authority, path) = parts(&self.url)?;
         let mut headers = self.headers;
         if !self.body.is_empty() {
             headers.push(("content-length".to_owned(), self.body.len().to_string().into_bytes()));
@@ -107,22 +99,40 @@ impl Request {
             Some(Ok(response)) => response?,
             _ => return Err(Error("there was no answer".to_owned())),
         };
-        let status = response.status();
-        let headers = response.headers().entries();
-        let incoming = response.consume().map_err(|()| Error("the response has no body".to_owned()))?;
-        let stream = incoming.stream().map_err(|()| Error("the response has no body".to_owned()))?;
-        let mut body = Vec::new();
-        loop {
-            match stream.blocking_read(64 << 10) {
-                Ok(chunk) => body.extend_from_slice(&chunk),
-                Err(StreamError::Closed) => break,
-                Err(StreamError::LastOperationFailed(error)) => return Err(Error(error.to_debug_string())),
-            }
-            if body.len() > max_body {
-                return Err(Error(format!("the response is longer than {max_body} bytes")));
-            }
-        }
+        let (status, headers) = (response.status(), response.headers().entries());
+        let body = read_all(response, max_body)?;
         Ok(Response { status, headers, body })
+    }
+}
+
+/// Scheme, host with port, and path with query.
+fn parts(url: &str) -> Result<(Scheme, &str, String), Error> {
+    let (scheme, rest) = match url.split_once("://") {
+        Some(("http", rest)) => (Scheme::Http, rest),
+        Some(("https", rest)) => (Scheme::Https, rest),
+        _ => return Err(Error(format!("the scheme of the URL \"{url}\" is not valid"))),
+    };
+    let (authority, path) = match rest.find(['/', '?']) {
+        Some(end) => rest.split_at(end),
+        None => (rest, "/"),
+    };
+    let path = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
+    Ok((scheme, authority, path))
+}
+
+fn read_all(response: IncomingResponse, max: usize) -> Result<Vec<u8>, Error> {
+    let incoming = response.consume().map_err(|()| Error("the response has no body".to_owned()))?;
+    let stream = incoming.stream().map_err(|()| Error("the response has no body".to_owned()))?;
+    let mut body = Vec::new();
+    loop {
+        match stream.blocking_read(64 << 10) {
+            Ok(chunk) => body.extend_from_slice(&chunk),
+            Err(StreamError::Closed) => return Ok(body),
+            Err(StreamError::LastOperationFailed(error)) => return Err(Error(error.to_debug_string())),
+        }
+        if body.len() > max {
+            return Err(Error(format!("the response is longer than {max} bytes")));
+        }
     }
 }
 

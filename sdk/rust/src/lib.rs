@@ -43,6 +43,7 @@ mod hooks;
 mod host;
 #[cfg(feature = "http")]
 pub mod http;
+mod names;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 #[cfg(feature = "udp")]
