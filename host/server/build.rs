@@ -9,7 +9,12 @@ fn main() {
     println!("cargo:rerun-if-changed=../../wit");
     println!("cargo:rerun-if-changed=../../sdk");
     println!("cargo:rerun-if-env-changed=SOURCE_DATE_EPOCH");
-    let commit = run("git", &["describe", "--always", "--dirty", "--exclude", "*"]).unwrap_or_else(|| "unknown".into());
+    // For builds without the repository, such as in a container.
+    println!("cargo:rerun-if-env-changed=TIDEGATE_COMMIT");
+    let given = std::env::var("TIDEGATE_COMMIT").ok().filter(|commit| !commit.is_empty());
+    let commit = given
+        .or_else(|| run("git", &["describe", "--always", "--dirty", "--exclude", "*"]))
+        .unwrap_or_else(|| "unknown".into());
     let mut date_arguments = vec!["-u".to_owned(), "+%FT%TZ".to_owned()];
     if let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") {
         date_arguments.push(format!("--date=@{epoch}"));

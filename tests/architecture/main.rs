@@ -16,7 +16,7 @@ use serde_json::Value;
 use tidegate_tests::tools;
 
 /// Ours: from each crate to those it may name.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("tidegate-core", &[]),
     ("tidegate-hooks-wasm", &["tidegate-core"]),
     ("tidegate-hooks-legacy", &["tidegate-core"]),
@@ -24,6 +24,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("tidegate-accounts", &["tidegate-core"]),
     ("tidegate-sftp", &["tidegate-core"]),
     ("tidegate-ssh", &["tidegate-core", "tidegate-sftp"]),
+    ("tidegate-httpd", &["tidegate-core"]),
     (
         "tidegate",
         &[
@@ -33,6 +34,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "tidegate-storage",
             "tidegate-accounts",
             "tidegate-ssh",
+            "tidegate-httpd",
         ],
     ),
     // Writes parts of the SDKs.
@@ -45,14 +47,15 @@ const ARROWS: [(&str, &[&str]); 12] = [
 ];
 
 /// Others: who alone may depend on them.
-const OWNERS: [(&str, &[&str]); 8] = [
+const OWNERS: [(&str, &[&str]); 9] = [
     ("wasmtime", &["tidegate-hooks-wasm"]),
     ("wasmtime-wasi", &["tidegate-hooks-wasm"]),
     ("russh", &["tidegate-ssh"]),
+    ("axum", &["tidegate-httpd"]),
     ("rusqlite", &["tidegate-accounts"]),
     ("reqwest", &["tidegate-hooks-legacy", "tidegate-hooks-wasm"]),
     ("subprocess", &["tidegate-hooks-legacy"]),
-    ("rustix", &["tidegate-storage", "tidegate"]),
+    ("rustix", &["tidegate-storage", "tidegate-ssh", "tidegate"]),
     ("anyhow", &["tidegate", "tidegate-bench", "tidegate-bindings", "tidegate-contract"]),
 ];
 

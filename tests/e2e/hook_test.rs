@@ -28,7 +28,7 @@ fn a_program_is_shown_from_the_inside() {
         "careful",
         "+ username: \"bob\"",
         "verdict: accept",
-        "enabled and not expired",
+        "enabled, not expired, and at this time",
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }

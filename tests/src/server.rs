@@ -32,7 +32,7 @@ impl Site {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config =
-            "[sftpd]\nbind_port = 0\nbind_address = \"127.0.0.1\"\nkeys = [{ private_key = \"id_ed25519\" }]\n"
+            "[httpd]\nbind_port = 0\n[sftpd]\nbind_port = 0\nbind_address = \"127.0.0.1\"\nkeys = [{ private_key = \"id_ed25519\" }]\n"
                 .to_owned();
         Self { directory, config }
     }
@@ -108,6 +108,12 @@ pub struct Server {
     lines: Mutex<Receiver<String>>,
     seen: Arc<Mutex<Vec<String>>>,
     pub port: u16,
+    /// Of the metrics; 0: there are none.
+    pub http_port: u16,
+}
+
+fn port_of(listening: &Value) -> u16 {
+    listening["address"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap()
 }
 
 impl Server {
@@ -125,10 +131,15 @@ impl Server {
                 }
             }
         });
-        let mut server = Self { child, lines: Mutex::new(lines), seen, port: 0 };
-        let listening = server.wait_for(|line| line["message"] == "listening");
-        let address = listening["address"].as_str().unwrap();
-        server.port = address.rsplit(':').next().unwrap().parse().unwrap();
+        let mut server = Self { child, lines: Mutex::new(lines), seen, port: 0, http_port: 0 };
+        let listening = server.wait_for(|line| line["message"] == "listening" && line["service"] == "sftpd");
+        server.port = port_of(&listening);
+        let http = server
+            .log()
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .find(|line| line["message"] == "listening" && line["service"] == "httpd");
+        server.http_port = http.as_ref().map_or(0, port_of);
         server
     }
 

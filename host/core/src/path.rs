@@ -19,6 +19,12 @@ pub enum PathError {
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VirtualPath(Vec<u8>);
 
+impl Default for VirtualPath {
+    fn default() -> Self {
+        Self::root()
+    }
+}
+
 impl VirtualPath {
     pub fn root() -> Self {
         Self(b"/".to_vec())
@@ -99,6 +105,21 @@ impl VirtualPath {
             Some(rest) => rest.is_empty() || rest.first() == Some(&b'/'),
             None => false,
         }
+    }
+
+    /// What `ancestor` would call this path if it were the root; the path itself if it is not
+    /// below it.
+    pub fn below(&self, ancestor: &VirtualPath) -> VirtualPath {
+        match self.0.strip_prefix(ancestor.components_only()) {
+            Some([]) => Self::root(),
+            Some(rest @ [b'/', ..]) => Self(rest.to_vec()),
+            _ => self.clone(),
+        }
+    }
+
+    /// None for the root.
+    pub fn first_component(&self) -> Option<&[u8]> {
+        self.relative().split(|byte| *byte == b'/').next().filter(|name| !name.is_empty())
     }
 
     /// For logs and messages; bytes that are not UTF-8 become U+FFFD.

@@ -10,6 +10,7 @@ use crate::account::Account;
 use crate::files::storage::{Storage, StorageError};
 use crate::hook::HookRun;
 use crate::password::{PasswordError, PasswordHash};
+use crate::quota::{Scope, UsedQuota};
 use crate::secret::Secret;
 
 /// Where accounts live.
@@ -28,12 +29,61 @@ pub trait AccountStore: Send + Sync {
 
     async fn delete(&self, username: &str) -> Result<(), StoreError>;
 
+    /// Servers that have sessions of the account are to look at it again.
+    async fn announce_change(&self, username: &str) -> Result<(), StoreError>;
+
+    /// What was announced since `cursor`, and the cursor for the next look; the first look has
+    /// none and only gets a cursor.
+    async fn changes(&self, cursor: Option<i64>) -> Result<(i64, AccountChanges), StoreError>;
+
     /// `at`: milliseconds since 1970.
     async fn record_login(&self, id: i64, at: i64) -> Result<(), StoreError>;
 
     /// An upload, or a download, was done. Says whether it was the account's first; `at` is
     /// kept for that one only.
     async fn record_first_transfer(&self, id: i64, upload: bool, at: i64) -> Result<bool, StoreError>;
+}
+
+/// Directories that accounts share.
+#[async_trait]
+pub trait FolderStore: Send + Sync {
+    /// An absolute path of the host.
+    async fn mapped_path(&self, name: &str) -> Result<Option<String>, StoreError>;
+
+    async fn folder_names(&self) -> Result<Vec<String>, StoreError>;
+}
+
+/// What accounts and folders use.
+#[async_trait]
+pub trait UsageStore: Send + Sync {
+    /// Reads a usage and marks it as in change; the mark survives the process.
+    async fn open_usage(&self, scope: &Scope) -> Result<StoredUsage, StoreError>;
+
+    /// The usage is settled: takes the mark away.
+    async fn close_usage(&self, scope: &Scope) -> Result<(), StoreError>;
+
+    /// Adds changes; `at`: milliseconds since 1970. Scopes that are gone are passed over.
+    async fn add_usage(&self, changes: Vec<(Scope, UsedQuota)>, at: i64) -> Result<(), StoreError>;
+
+    async fn replace_usage(&self, scope: &Scope, used: UsedQuota, at: i64) -> Result<(), StoreError>;
+
+    /// Those with the mark.
+    async fn unsettled_usages(&self) -> Result<Vec<Scope>, StoreError>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredUsage {
+    pub used: UsedQuota,
+    /// It had the mark already, or was never counted: not to be believed.
+    pub is_unsettled: bool,
+}
+
+/// Accounts that were changed, by whomever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountChanges {
+    Named(Vec<String>),
+    /// More than are remembered.
+    All,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +100,9 @@ pub enum StoreError {
     Full(String),
     #[error("user management is disabled (data_provider.manage_users = 0)")]
     Disabled,
+    /// What is asked for contradicts what is stored.
+    #[error("{0}")]
+    Refused(String),
     #[error("the database failed: {0}")]
     Failed(String),
 }
@@ -66,6 +119,9 @@ pub trait Passwords: Send + Sync {
 pub trait StorageFactory: Send + Sync {
     /// Makes the home directory if it is missing (A4-11).
     fn open(&self, account: &Account) -> Result<Arc<dyn Storage>, StorageError>;
+
+    /// A directory that accounts share.
+    fn open_directory(&self, path: &str) -> Result<Arc<dyn Storage>, StorageError>;
 }
 
 /// A plugin's own small store, kept over restarts.
@@ -190,6 +246,11 @@ pub struct HookCounter {
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970.
     fn now(&self) -> i64;
+
+    /// What to add at `at` for the zone that access times are meant in, in milliseconds.
+    fn zone_offset(&self, _at: i64) -> i64 {
+        0
+    }
 }
 
 /// The clock on the wall.

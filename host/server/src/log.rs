@@ -1,11 +1,9 @@
 //! The log: one JSON object a line, with the keys in the order in which the code gives them,
 //! because filters such as fail2ban's read lines as text (A21).
 
-use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use jiff::{Timestamp, Zoned, tz::TimeZone};
@@ -18,41 +16,70 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
+use crate::log_file::{LogFile, Rotation};
+
 /// Where lines go.
 pub enum Target<'a> {
     StandardError,
-    File(&'a Path),
+    File(&'a Path, Rotation),
     Nowhere,
 }
 
-pub fn install(target: Target<'_>, level: LevelFilter) -> anyhow::Result<()> {
+/// How lines look.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    pub level: LevelFilter,
+    /// Local time otherwise.
+    pub utc: bool,
+}
+
+/// The log of the process.
+#[derive(Clone)]
+pub struct Log(Arc<Mutex<Output>>);
+
+impl Log {
+    /// On SIGUSR1 (A21-09).
+    pub fn reopen(&self) {
+        let outcome = match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Output::File(file) => file.reopen(),
+            Output::StandardError | Output::Nowhere => Ok(()),
+        };
+        match outcome {
+            Ok(()) => tracing::info!(sender = "log", message = "the log was opened anew"),
+            Err(error) => tracing::error!(sender = "log", message = format!("the log stays as it is: {error}")),
+        }
+    }
+}
+
+pub fn install(target: Target<'_>, style: Style) -> anyhow::Result<Log> {
     let output = match target {
         Target::StandardError => Output::StandardError,
-        Target::File(path) => {
-            let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-            Output::File(file.with_context(|| {
-                format!("the log {} could not be opened; choose another with --log-file-path", path.display())
-            })?)
-        }
-        Target::Nowhere => return Ok(()),
+        Target::File(path, rotation) => Output::File(LogFile::open(path, rotation).with_context(|| {
+            format!("the log {} could not be opened; choose another with --log-file-path", path.display())
+        })?),
+        Target::Nowhere => return Ok(Log(Arc::new(Mutex::new(Output::Nowhere)))),
     };
     let ours = tracing_subscriber::filter::filter_fn(|metadata| metadata.target().starts_with("tidegate"));
-    let layer = JsonLines { output: Mutex::new(output) }.with_filter(ours).with_filter(level);
-    Registry::default().with(layer).try_init().context("the log could not be installed")
+    let output = Arc::new(Mutex::new(output));
+    let layer = JsonLines { output: output.clone(), utc: style.utc }.with_filter(ours).with_filter(style.level);
+    Registry::default().with(layer).try_init().context("the log could not be installed")?;
+    Ok(Log(output))
 }
 
 enum Output {
     StandardError,
-    File(File),
+    File(LogFile),
+    Nowhere,
 }
 
 struct JsonLines {
-    output: Mutex<Output>,
+    output: Arc<Mutex<Output>>,
+    utc: bool,
 }
 
 impl<S: Subscriber> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        let now = Zoned::now();
+        let now = if self.utc { Timestamp::now().to_zoned(TimeZone::UTC) } else { Zoned::now() };
         let mut line = Line(String::with_capacity(256));
         line.0.push('{');
         line.put("level", &Value::from(level_name(*event.metadata().level())));
@@ -61,10 +88,11 @@ impl<S: Subscriber> Layer<S> for JsonLines {
         line.0.push_str("}\n");
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         // A log that cannot be written must not stop the server.
-        let _ = match &mut *output {
-            Output::StandardError => std::io::stderr().write_all(line.0.as_bytes()),
-            Output::File(file) => file.write_all(line.0.as_bytes()),
-        };
+        match &mut *output {
+            Output::StandardError => drop(std::io::stderr().write_all(line.0.as_bytes())),
+            Output::File(file) => file.write(line.0.as_bytes()),
+            Output::Nowhere => {}
+        }
     }
 }
 
@@ -129,6 +157,7 @@ fn date(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::Read;
 
     use super::*;
@@ -138,8 +167,9 @@ mod tests {
         // A21-07: what fail2ban's filter matches
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
-        let output = OpenOptions::new().append(true).create(true).open(&path).unwrap();
-        let layer = JsonLines { output: Mutex::new(Output::File(output)) };
+        let rotation = Rotation { max_size: 1 << 20, max_backups: 1, max_age: None, compress: false };
+        let output = Output::File(LogFile::open(&path, rotation).unwrap());
+        let layer = JsonLines { output: Arc::new(Mutex::new(output)), utc: true };
         tracing::subscriber::with_default(Registry::default().with(layer), || {
             tracing::debug!(sender = "connection_failed", client_ip = %"192.0.2.1", username = "a\"b", login_type = "password");
             tracing::info!(sender = "Chtimes", access_time = 0_i64, modification_time = NO_TIME);

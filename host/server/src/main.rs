@@ -1,11 +1,17 @@
 //! The binary `tidegate`.
 
+mod activation;
+mod advertisement;
 mod cli;
+mod clock;
 mod config;
+mod confine;
+mod control;
 mod hook_points;
 mod hook_test;
 mod journal;
 mod log;
+mod log_file;
 mod panics;
 mod password_pool;
 mod portable;

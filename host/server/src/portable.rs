@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rand::seq::IndexedRandom;
@@ -10,14 +11,18 @@ use serde_json::json;
 use tidegate_core::account::AccountDraft;
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::secret::Secret;
-use tidegate_ssh::host_keys;
+use tidegate_ssh::{Launcher, host_keys};
 
+use crate::advertisement::Advertisement;
 use crate::config::settings::DatabaseSettings;
 use crate::config::{Config, Loaded};
 use crate::hook_points::HookPoints;
-use crate::wire::{self, Stores};
-use crate::{serve, shutdown};
+use crate::serve::Serving;
+use crate::shutdown;
+use crate::wire::{self, HookTasks, Services, Stores};
 
+/// For what sessions leave to be done.
+const LEAST_ENDING_TIME: Duration = Duration::from_secs(5);
 const DEFAULT_USER: &str = "user";
 const MAX_AUTH_TRIES: i32 = 12;
 const PASSWORD_LENGTH: usize = 12;
@@ -47,6 +52,15 @@ pub struct PortableArguments {
     /// The address to listen on; all interfaces by default
     #[arg(long, default_value = "")]
     bind_address: String,
+    /// Announce the server in the local network
+    #[arg(short = 'S', long, num_args = 0..=1, default_missing_value = "true", default_value = "true", value_parser = super::cli::flag)]
+    advertise_service: bool,
+    /// Show the user name and the password in the announcement
+    #[arg(short = 'C', long, num_args = 0..=1, default_missing_value = "true", default_value = "false", value_parser = super::cli::flag)]
+    advertise_credentials: bool,
+    /// Where the files are: 0 means the local directory, the only one that there is
+    #[arg(short, long, default_value_t = 0)]
+    fs_provider: u8,
     /// SSH commands to enable; "*" means all
     #[arg(short = 'c', long, value_delimiter = ',', default_value = "md5sum,sha1sum,cd,pwd")]
     ssh_commands: Vec<String>,
@@ -55,7 +69,8 @@ pub struct PortableArguments {
     pub log_file_path: String,
 }
 
-pub async fn run(arguments: PortableArguments) -> anyhow::Result<()> {
+pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Result<()> {
+    ensure!(arguments.fs_provider == 0, "only local directories can be served; use --fs-provider 0");
     let directory = arguments.directory.canonicalize().with_context(|| {
         format!(
             "the directory {} cannot be served; name one that exists with --directory",
@@ -83,16 +98,40 @@ pub async fn run(arguments: PortableArguments) -> anyhow::Result<()> {
 
     let host = Arc::new(wire::silent_host());
     let points = HookPoints::new(&BTreeMap::new(), &settings.http, Scope::default(), &[], None, host)?;
-    let login = wire::login_service(&stores, &points, serve::login_settings(&settings))?;
+    let storage = Arc::new(wire::storage_factory(&settings, None)?);
+    let services = Services::new(&stores, &points, &settings, storage)?;
+    let (mut tasks, _) = HookTasks::start_journal(&stores);
+    tasks.start_keeper(services.scans.keeper.clone());
+    let watch = services.watch.clone();
+    let watch = tokio::spawn(async move { watch.run().await });
     let stop = shutdown::on_signals().context("signals cannot be handled")?;
     println!("Serving {} to user \"{}\"", directory.display(), arguments.username);
-    if let Some(password) = generated {
+    if let Some(password) = &generated {
         println!("Password: {password}");
     }
-    serve::listen_with(settings, vec![host_keys::ephemeral()?], login, &points, stop, |address| {
+    let password = arguments.password.as_deref().or(generated.as_deref()).unwrap_or_default();
+    let credentials = arguments.advertise_credentials.then_some((arguments.username.as_str(), password));
+    let mut advertisement = None;
+    let host_keys = vec![host_keys::ephemeral()?];
+    let serving = Serving { settings, host_keys, launcher: Some(Arc::new(launcher)), bound: None };
+    let outcome = serving.listen(&services, &points, stop, |address| {
         println!("Listening on {address}; stop with Ctrl-C");
-    })
-    .await
+        if arguments.advertise_service {
+            advertisement = advertise(address.port(), credentials);
+        }
+    });
+    let outcome = outcome.await;
+    drop(advertisement);
+    watch.abort();
+    tasks.finish(LEAST_ENDING_TIME).await;
+    outcome
+}
+
+/// Without it the server is as good.
+fn advertise(port: u16, credentials: Option<(&str, &str)>) -> Option<Advertisement> {
+    Advertisement::announce(port, credentials)
+        .inspect_err(|error| eprintln!("tidegate: warning: the server is not announced in the network: {error:#}"))
+        .ok()
 }
 
 fn generate_password() -> String {

@@ -1,31 +1,38 @@
 //! `tidegate serve`, and the part that portable servers share with it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tidegate_core::hook::observation::Startup;
-use tidegate_core::login::LoginService;
 use tidegate_core::ports::SystemClock;
 use tidegate_ssh::host_keys::HostKey;
-use tidegate_ssh::{BoundListener, ConnectionHooks, SshServer, SshSettings, host_keys};
-use tidegate_storage::LocalStorageSettings;
+use tidegate_ssh::{BoundListener, ConnectionHooks, Launcher, SshServer, SshSettings, host_keys};
+use tidegate_storage::LocalStorageFactory;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
+use crate::activation::{self, Activation};
 use crate::config::Settings;
+use crate::config::settings::HttpListener;
 use crate::hook_points::HookPoints;
-use crate::wire::{self, HookTasks, Hooks, LoginSettings, Stores};
-use crate::{shutdown, version};
+use crate::wire::{self, HookTasks, Hooks, Services, Stores};
+use crate::{control, shutdown, version};
 
 /// Handshake and login together (A4-01).
 const LOGIN_GRACE: Duration = Duration::from_secs(120);
 /// For observers at the end, even without a grace time: what happened was promised to them.
 const LEAST_TELLING_TIME: Duration = Duration::from_secs(5);
 
-/// Serves until a signal says to stop.
-pub async fn serve(settings: Settings) -> anyhow::Result<()> {
+/// Serves until a signal says to stop; `directory`: the server's state.
+pub async fn serve(
+    settings: Settings,
+    directory: &Path,
+    activation: Activation,
+    command_line: Launcher,
+) -> anyhow::Result<()> {
     raise_descriptor_limit();
     for warning in &settings.warnings {
         tracing::warn!(sender = "config", message = warning.as_str());
@@ -41,56 +48,138 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     hooks.plugins.refresh().await;
     tasks.start_observers(&hooks.points);
     hooks.points.startup.notify(Startup { version: version::VERSION });
-    let login = wire::login_service(&stores, &hooks.points, login_settings(&settings))?;
+    let storage = wire::storage_factory(&settings, Some(directory))?;
+    clean_leftovers(&storage);
+    let services = Services::new(&stores, &hooks.points, &settings, Arc::new(storage))?;
+    tasks.start_keeper(services.scans.keeper.clone());
     tracing::info!(sender = "main", message = "the server is starting", version = version::VERSION);
     let grace = settings.grace_time;
-    let outcome = listen_with(settings, keys, login, &hooks.points, stop, |_| {}).await;
+    let background = start_background(&services, &settings, directory, activation.httpd, stop.clone()).await?;
+    let serving =
+        Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };
+    let announce_end = async {
+        shutdown::requested(stop.clone()).await;
+        activation::tell_stopping();
+    };
+    let (outcome, ()) = tokio::join!(
+        serving.listen(&services, &hooks.points, stop.clone(), |_| activation::tell_ready()),
+        announce_end,
+    );
+    drop(background);
     watcher.abort();
     tasks.finish(grace.max(LEAST_TELLING_TIME)).await;
     tracing::info!(sender = "main", message = "the server has stopped");
     outcome
 }
 
-pub fn login_settings(settings: &Settings) -> LoginSettings {
-    let storage = LocalStorageSettings { overwrite: settings.overwrite, umask: settings.umask, ..Default::default() };
-    LoginSettings {
-        users_base_dir: settings.users_base_dir.clone(),
-        storage,
-        set_attributes: settings.set_attributes,
-        address_rule: settings.address_rule,
+/// What is needed to listen.
+pub struct Serving {
+    pub settings: Settings,
+    pub host_keys: Vec<HostKey>,
+    /// None: no programs of the system are started.
+    pub launcher: Option<Arc<Launcher>>,
+    /// A listener that was handed over.
+    pub bound: Option<TcpListener>,
+}
+
+impl Serving {
+    /// Binds, announces the port, and serves.
+    pub async fn listen(
+        self,
+        services: &Services,
+        points: &HookPoints,
+        stop: watch::Receiver<bool>,
+        announce: impl FnOnce(SocketAddr),
+    ) -> anyhow::Result<()> {
+        let Self { settings, host_keys, launcher, bound } = self;
+        let bound = match bound {
+            Some(listener) => BoundListener::from_listener(tokio::net::TcpListener::from_std(listener)?)?,
+            None => bind(settings.bind_address, settings.bind_port).await?,
+        };
+        let address = bound.address;
+        let ssh = SshSettings {
+            host_keys,
+            algorithms: settings.algorithms,
+            identification: settings.identification,
+            banner: settings.login_banner,
+            max_auth_tries: settings.max_auth_tries,
+            login_grace: LOGIN_GRACE,
+            max_half_open: settings.max_half_open,
+            max_channels: settings.max_channels,
+            commands: settings.commands,
+            launcher,
+            proxy: settings.proxy,
+            limits: settings.limits,
+            keyboard_interactive: settings.keyboard_interactive,
+        };
+        let hooks = ConnectionHooks { connect: points.connect.clone(), disconnect: points.disconnect.clone() };
+        let server = SshServer::new(ssh, services.login.clone(), hooks, Arc::new(SystemClock));
+        tracing::info!(sender = "sftpd", message = "listening", service = "sftpd", address = %address);
+        announce(address);
+        server.serve(bound, stop, settings.grace_time).await;
+        Ok(())
     }
 }
 
-/// Binds, announces the port, and serves.
-pub async fn listen_with(
-    settings: Settings,
-    host_keys: Vec<HostKey>,
-    login: Arc<LoginService>,
-    points: &HookPoints,
+/// Starts what runs beside the connections; the tasks end when the set is dropped.
+async fn start_background(
+    services: &Services,
+    settings: &Settings,
+    directory: &Path,
+    httpd: Option<TcpListener>,
     stop: watch::Receiver<bool>,
-    announce: impl FnOnce(SocketAddr),
-) -> anyhow::Result<()> {
-    let bound = bind(settings.bind_address, settings.bind_port).await?;
-    let address = bound.address;
-    let ssh = SshSettings {
-        host_keys,
-        algorithms: settings.algorithms,
-        identification: settings.identification,
-        banner: settings.login_banner,
-        max_auth_tries: settings.max_auth_tries,
-        login_grace: LOGIN_GRACE,
-        idle_timeout: settings.idle_timeout,
-        max_half_open: settings.max_half_open,
-        max_channels: settings.max_channels,
-        commands: settings.commands,
-        keyboard_interactive: settings.keyboard_interactive,
-    };
-    let hooks = ConnectionHooks { connect: points.connect.clone(), disconnect: points.disconnect.clone() };
-    let server = SshServer::new(ssh, login, hooks, Arc::new(SystemClock));
-    tracing::info!(sender = "sftpd", message = "listening", service = "sftpd", address = %address);
-    announce(address);
-    server.serve(bound, stop, settings.grace_time).await;
-    Ok(())
+) -> anyhow::Result<JoinSet<()>> {
+    let mut tasks = JoinSet::new();
+    let (watch, scans) = (services.watch.clone(), services.scans.clone());
+    tasks.spawn(async move { watch.run().await });
+    tasks.spawn(async move { scans.recover().await });
+    tasks.spawn(activation::keep_watchdog_quiet());
+    let socket = control::bind(directory)?;
+    let subjects = services.subjects();
+    tasks.spawn(tidegate_httpd::serve_socket(socket, tidegate_httpd::control(subjects.clone()), stop.clone()));
+    if let Some(listener) = bind_http(settings.http_listener, httpd).await? {
+        let address = listener.local_addr()?;
+        tracing::info!(sender = "httpd", message = "listening", service = "httpd", address = %address);
+        let router = tidegate_httpd::metrics(subjects);
+        tasks.spawn(tidegate_httpd::serve_tcp(listener, router, services.metrics.clone(), stop));
+    }
+    Ok(tasks)
+}
+
+/// A default port that is in use is no reason not to start.
+async fn bind_http(
+    settings: HttpListener,
+    handed_over: Option<TcpListener>,
+) -> anyhow::Result<Option<tokio::net::TcpListener>> {
+    if let Some(listener) = handed_over {
+        return Ok(Some(tokio::net::TcpListener::from_std(listener)?));
+    }
+    match tokio::net::TcpListener::bind(settings.address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if !settings.is_chosen => {
+            let message = format!("there will be no metrics: {} cannot be bound: {error}", settings.address);
+            tracing::warn!(sender = "httpd", message);
+            Ok(None)
+        }
+        Err(error) => Err(error).with_context(|| {
+            format!("{} cannot be bound; choose another with httpd.bind_address and httpd.bind_port", settings.address)
+        }),
+    }
+}
+
+fn clean_leftovers(storage: &LocalStorageFactory) {
+    let Some(leftovers) = &storage.settings.leftovers else { return };
+    match leftovers.clean() {
+        Ok(0) => {}
+        Ok(files) => {
+            let message = format!("{files} uploads that an earlier server left were removed");
+            tracing::info!(sender = "storage", message);
+        }
+        Err(error) => {
+            let message = format!("uploads that an earlier server left could not be removed: {error}");
+            tracing::warn!(sender = "storage", message);
+        }
+    }
 }
 
 async fn bind(address: IpAddr, port: u16) -> anyhow::Result<BoundListener> {

@@ -3,6 +3,23 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+/// Completes when the server is to stop.
+pub async fn requested(mut stop: watch::Receiver<bool>) {
+    // An error means that nobody listens for signals any more.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+/// Does something at each SIGUSR1.
+pub fn on_user_signal(act: impl Fn() + Send + 'static) -> std::io::Result<()> {
+    let mut signals = signal(SignalKind::user_defined1())?;
+    tokio::spawn(async move {
+        while signals.recv().await.is_some() {
+            act();
+        }
+    });
+    Ok(())
+}
+
 /// True once SIGTERM or SIGINT has arrived.
 pub fn on_signals() -> std::io::Result<watch::Receiver<bool>> {
     let (stop, stopped) = watch::channel(false);

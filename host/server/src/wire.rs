@@ -1,19 +1,23 @@
 //! The only place that names the concrete types behind the ports.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tidegate_accounts::SqliteDatabase;
-use tidegate_core::account::{Accounts, AddressRule};
-use tidegate_core::files::SetAttributesPolicy;
+use tidegate_core::account::Accounts;
+use tidegate_core::files::FileContext;
 use tidegate_core::hook::observers::ObserverWork;
 use tidegate_core::hook::{HookHost, HookKind, NoJournal};
 use tidegate_core::login::{LoginPorts, LoginService};
-use tidegate_core::ports::{AccountStore, Passwords, SystemClock};
-use tidegate_core::session::SessionRegistry;
+use tidegate_core::metrics::Metrics;
+use tidegate_core::ports::{AccountStore, Clock, HookRunStore, Passwords, StorageFactory, SystemClock};
+use tidegate_core::quota::{QuotaKeeper, QuotaScans};
+use tidegate_core::session::{SessionRegistry, SessionWatch};
 use tidegate_hooks_wasm::{PluginDirectory, PluginPorts};
-use tidegate_storage::{LocalStorageFactory, LocalStorageSettings};
+use tidegate_httpd::Subjects;
+use tidegate_storage::{Leftovers, LocalStorageFactory, LocalStorageSettings};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Settings;
@@ -128,6 +132,12 @@ impl HookTasks {
         }
     }
 
+    /// The keeper's work ends with that of the observers.
+    pub fn start_keeper(&mut self, keeper: Arc<QuotaKeeper>) {
+        self.observers.push(keeper.clone());
+        self.tasks.spawn(async move { keeper.work().await });
+    }
+
     /// Tells what waits, and writes the records, for as long as `grace` lasts.
     pub async fn finish(mut self, grace: Duration) {
         self.observers.iter().for_each(|observer| observer.close());
@@ -145,29 +155,78 @@ impl HookTasks {
     }
 }
 
-/// What logins depend on beside the stores and the hooks.
-pub struct LoginSettings {
-    pub users_base_dir: Option<String>,
-    pub storage: LocalStorageSettings,
-    pub set_attributes: SetAttributesPolicy,
-    pub address_rule: AddressRule,
+/// What serves the sessions.
+pub struct Services {
+    pub login: Arc<LoginService>,
+    pub sessions: Arc<SessionRegistry>,
+    pub watch: Arc<SessionWatch>,
+    pub scans: Arc<QuotaScans>,
+    pub metrics: Arc<Metrics>,
+    pub hook_runs: Arc<dyn HookRunStore>,
 }
 
-pub fn login_service(
-    stores: &Stores,
-    points: &HookPoints,
-    settings: LoginSettings,
-) -> anyhow::Result<Arc<LoginService>> {
-    let service = LoginService::new(LoginPorts {
-        accounts: Arc::new(stores.accounts(settings.users_base_dir)),
-        passwords: stores.passwords.clone(),
-        hooks: points.login.clone(),
-        file_hooks: points.file_hooks.clone(),
-        sessions: Arc::new(SessionRegistry::default()),
-        storage: Arc::new(LocalStorageFactory { settings: settings.storage }),
-        set_attributes: settings.set_attributes,
-        address_rule: settings.address_rule,
-        clock: Arc::new(SystemClock),
-    });
-    Ok(Arc::new(service.context("the login service could not be made")?))
+/// How accounts' files are kept; `state`: where uploads are noted, if anywhere.
+pub fn storage_factory(settings: &Settings, state: Option<&Path>) -> anyhow::Result<LocalStorageFactory> {
+    let leftovers = state.map(|state| Leftovers::in_directory(state.join("uploads"))).transpose();
+    let leftovers = leftovers.context("the directory for notes of uploads could not be made")?.map(Arc::new);
+    let (overwrite, umask) = (settings.overwrite, settings.umask);
+    let settings = LocalStorageSettings { overwrite, umask, leftovers, ..LocalStorageSettings::default() };
+    Ok(LocalStorageFactory { settings })
+}
+
+impl Services {
+    pub fn new(
+        stores: &Stores,
+        points: &HookPoints,
+        settings: &Settings,
+        storage: Arc<dyn StorageFactory>,
+    ) -> anyhow::Result<Self> {
+        let metrics = Arc::new(Metrics::new().context("the metrics could not be made")?);
+        let sessions = Arc::new(SessionRegistry::default());
+        let clock: Arc<dyn Clock> = Arc::new(settings.clock.clone());
+        let scans = quota_scans(stores, settings, storage.clone());
+        let files = FileContext {
+            policy: settings.set_attributes,
+            hooks: points.file_hooks.clone(),
+            quotas: scans.keeper.clone(),
+            metrics: metrics.clone(),
+        };
+        let login = LoginService::new(LoginPorts {
+            accounts: Arc::new(stores.accounts(settings.users_base_dir.clone())),
+            passwords: stores.passwords.clone(),
+            hooks: points.login.clone(),
+            files: Arc::new(files),
+            metrics: metrics.clone(),
+            sessions: sessions.clone(),
+            storage,
+            address_rule: settings.address_rule,
+            clock: clock.clone(),
+        });
+        let login = Arc::new(login.context("the login service could not be made")?);
+        let watch = Arc::new(SessionWatch {
+            accounts: stores.database.clone(),
+            sessions: sessions.clone(),
+            clock,
+            metrics: metrics.clone(),
+            address_rule: settings.address_rule,
+            idle_timeout: settings.idle_timeout,
+        });
+        Ok(Self { login, sessions, watch, scans, metrics, hook_runs: stores.database.clone() })
+    }
+
+    /// What HTTP requests are about.
+    pub fn subjects(&self) -> Subjects {
+        Subjects {
+            sessions: self.sessions.clone(),
+            scans: self.scans.clone(),
+            metrics: self.metrics.clone(),
+            hook_runs: self.hook_runs.clone(),
+        }
+    }
+}
+
+pub fn quota_scans(stores: &Stores, settings: &Settings, storage: Arc<dyn StorageFactory>) -> Arc<QuotaScans> {
+    let keeper = QuotaKeeper::new(stores.database.clone(), Arc::new(SystemClock), settings.tracking);
+    let (accounts, folders) = (stores.database.clone(), stores.database.clone());
+    Arc::new(QuotaScans { keeper, accounts, folders, storage })
 }

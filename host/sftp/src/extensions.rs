@@ -2,11 +2,12 @@
 
 use tidegate_core::files::storage::Space;
 use tidegate_core::files::{OpenFile, Protocol};
+use tidegate_core::path::VirtualPath;
 
 use crate::handles::Handle;
 use crate::packet::{Reader, Reply, Status, fill_u32, put_string, put_u32, put_u64};
 use crate::protocol::{MAX_DATA, MAX_HANDLES, MAX_PACKET, StatusCode, kind};
-use crate::requests::{ok, path, put_single_name};
+use crate::requests::{ok, put_single_name};
 use crate::server::SftpServer;
 
 /// What the VERSION packet says.
@@ -31,7 +32,7 @@ impl SftpServer {
         match body.string()? {
             b"posix-rename@openssh.com" => self.rename(body, reply, true).await,
             b"statvfs@openssh.com" => {
-                let space = self.files.space(&path(&mut body)?).await?;
+                let space = self.files.space(&self.path(&mut body)?).await?;
                 put_space(reply, &space);
                 Ok(())
             }
@@ -41,8 +42,8 @@ impl SftpServer {
                 Ok(())
             }
             b"hardlink@openssh.com" => {
-                let existing = path(&mut body)?;
-                let new = path(&mut body)?;
+                let existing = self.path(&mut body)?;
+                let new = self.path(&mut body)?;
                 self.files.hard_link(&existing, &new, Protocol::Sftp).await?;
                 reply.status(&ok());
                 Ok(())
@@ -82,7 +83,10 @@ impl SftpServer {
             }
             None => raw,
         };
-        let path = tidegate_core::path::VirtualPath::resolve(&tidegate_core::path::VirtualPath::root(), expanded)?;
+        let path = VirtualPath::resolve(
+            &if expanded.len() < raw.len() { VirtualPath::root() } else { self.files.start_directory() },
+            expanded,
+        )?;
         put_single_name(reply, path.as_bytes());
         Ok(())
     }

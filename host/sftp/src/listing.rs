@@ -54,10 +54,22 @@ fn date(time: i64, now: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_core::files::storage::FileId;
+
     use super::*;
 
     fn check(kind: FileKind, mode: u32, modified: i64, expected: &str) {
-        let metadata = Metadata { kind, size: 1234, mode, uid: 1000, gid: 100, accessed: 0, modified, links: 1 };
+        let metadata = Metadata {
+            kind,
+            size: 1234,
+            mode,
+            uid: 1000,
+            gid: 100,
+            accessed: 0,
+            modified,
+            links: 1,
+            id: FileId::default(),
+        };
         let mut line = Vec::new();
         put_long_name(&mut line, b"name", &metadata, 1_700_000_000);
         assert_eq!(String::from_utf8(line).unwrap(), expected);

@@ -32,7 +32,7 @@ impl From<FileError> for Status {
             FileError::Denied | FileError::Refused(_) => StatusCode::PermissionDenied,
             FileError::NotFound => StatusCode::NoSuchFile,
             FileError::Unsupported => StatusCode::OpUnsupported,
-            FileError::Failed(_) => StatusCode::Failure,
+            FileError::QuotaExceeded(_) | FileError::Failed(_) => StatusCode::Failure,
         };
         Self::new(code, error.to_string())
     }

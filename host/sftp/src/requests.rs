@@ -20,14 +20,18 @@ pub fn ok() -> Status {
     Status::new(StatusCode::Ok, "")
 }
 
-/// A path as the client wrote it; relative ones begin at the root.
-pub fn path(body: &mut Reader<'_>) -> Result<VirtualPath, Status> {
-    Ok(VirtualPath::resolve(&VirtualPath::root(), body.string()?)?)
-}
-
 impl SftpServer {
+    /// A path as the client wrote it; relative ones begin at the start directory.
+    pub(crate) fn path(&self, body: &mut Reader<'_>) -> Result<VirtualPath, Status> {
+        let raw = body.string()?;
+        if raw.first() == Some(&b'/') {
+            return Ok(VirtualPath::resolve(&VirtualPath::root(), raw)?);
+        }
+        Ok(VirtualPath::resolve(&self.files.start_directory(), raw)?)
+    }
+
     pub(crate) async fn open(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let path = path(&mut body)?;
+        let path = self.path(&mut body)?;
         let flags = body.u32()?;
         let attributes = attributes::read(&mut body)?;
         self.handles.require_room()?;
@@ -88,13 +92,13 @@ impl SftpServer {
     }
 
     pub(crate) async fn stat(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let metadata = self.files.metadata(&path(&mut body)?).await?;
+        let metadata = self.files.metadata(&self.path(&mut body)?).await?;
         attributes::put(reply.begin(kind::ATTRS), &metadata);
         Ok(())
     }
 
     pub(crate) async fn lstat(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let metadata = self.files.symlink_metadata(&path(&mut body)?).await?;
+        let metadata = self.files.symlink_metadata(&self.path(&mut body)?).await?;
         attributes::put(reply.begin(kind::ATTRS), &metadata);
         Ok(())
     }
@@ -111,7 +115,7 @@ impl SftpServer {
         reply: &mut Reply<'_>,
         follow: bool,
     ) -> Result<(), Status> {
-        let path = path(&mut body)?;
+        let path = self.path(&mut body)?;
         let attributes = attributes::read(&mut body)?;
         self.files.set_attributes(&path, &attributes, follow, Protocol::Sftp).await?;
         reply.status(&ok());
@@ -127,7 +131,7 @@ impl SftpServer {
     }
 
     pub(crate) async fn opendir(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let path = path(&mut body)?;
+        let path = self.path(&mut body)?;
         self.handles.require_room()?;
         let directory = self.files.read_directory(&path).await?;
         let handle = self.handles.insert(Handle::Directory(directory));
@@ -161,13 +165,13 @@ impl SftpServer {
     }
 
     pub(crate) async fn remove(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        self.files.remove_file(&path(&mut body)?, Protocol::Sftp).await?;
+        self.files.remove_file(&self.path(&mut body)?, Protocol::Sftp).await?;
         reply.status(&ok());
         Ok(())
     }
 
     pub(crate) async fn mkdir(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let path = path(&mut body)?;
+        let path = self.path(&mut body)?;
         let attributes = attributes::read(&mut body)?;
         self.files.create_directory(&path, attributes.mode, Protocol::Sftp).await?;
         reply.status(&ok());
@@ -175,13 +179,13 @@ impl SftpServer {
     }
 
     pub(crate) async fn rmdir(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        self.files.remove_directory(&path(&mut body)?, Protocol::Sftp).await?;
+        self.files.remove_directory(&self.path(&mut body)?, Protocol::Sftp).await?;
         reply.status(&ok());
         Ok(())
     }
 
     pub(crate) fn realpath(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let path = path(&mut body)?;
+        let path = self.path(&mut body)?;
         put_single_name(reply, path.as_bytes());
         Ok(())
     }
@@ -193,15 +197,15 @@ impl SftpServer {
         reply: &mut Reply<'_>,
         replace: bool,
     ) -> Result<(), Status> {
-        let from = path(&mut body)?;
-        let to = path(&mut body)?;
+        let from = self.path(&mut body)?;
+        let to = self.path(&mut body)?;
         self.files.rename(&from, &to, replace, Protocol::Sftp).await?;
         reply.status(&ok());
         Ok(())
     }
 
     pub(crate) async fn readlink(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let target = self.files.read_link(&path(&mut body)?).await?;
+        let target = self.files.read_link(&self.path(&mut body)?).await?;
         put_single_name(reply, &target);
         Ok(())
     }
@@ -209,7 +213,7 @@ impl SftpServer {
     /// The target comes first, as OpenSSH has always sent it, not as the draft says.
     pub(crate) async fn symlink(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
         let target = body.string()?;
-        let link = path(&mut body)?;
+        let link = self.path(&mut body)?;
         self.files.create_symlink(target, &link, Protocol::Sftp).await?;
         reply.status(&ok());
         Ok(())

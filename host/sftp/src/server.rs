@@ -55,6 +55,11 @@ impl SftpServer {
         }
     }
 
+    /// Whether transfers wait for their time.
+    pub fn is_throttled(&self) -> bool {
+        self.files.session().live.is_throttled()
+    }
+
     /// Input that waits to be answered, in bytes.
     pub fn waiting(&self) -> usize {
         self.carry.len().saturating_sub(self.carry_start)

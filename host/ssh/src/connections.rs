@@ -2,6 +2,7 @@
 //! room: an honest login takes a moment, a flood of silent connections only evicts itself.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -14,6 +15,15 @@ pub struct Connections {
 struct Entry {
     close: Arc<Notify>,
     half_open: bool,
+    /// Once it is known; behind a proxy that takes a moment.
+    host: Option<IpAddr>,
+}
+
+/// How many connections there may be; 0: no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ConnectionLimits {
+    pub total: usize,
+    pub per_host: usize,
 }
 
 /// A connection's place; given back when dropped.
@@ -26,7 +36,7 @@ impl Connections {
     /// `serial`: grows with every connection. More than `max_half_open` evict the oldest.
     pub fn enter(self: &Arc<Self>, serial: u64, close: Arc<Notify>, max_half_open: usize) -> ConnectionGuard {
         let mut open = self.lock();
-        open.insert(serial, Entry { close, half_open: true });
+        open.insert(serial, Entry { close, half_open: true, host: None });
         if open.values().filter(|entry| entry.half_open).count() > max_half_open {
             Self::evict(&mut open);
         }
@@ -57,6 +67,23 @@ impl Connections {
 }
 
 impl ConnectionGuard {
+    /// Counts the connection for its host; the error says which limit it exceeds.
+    pub fn belongs_to(&self, host: IpAddr, limits: ConnectionLimits) -> Result<(), &'static str> {
+        let mut open = self.connections.lock();
+        let of_host = open.values().filter(|entry| entry.host == Some(host)).count();
+        let all = open.values().filter(|entry| entry.host.is_some()).count();
+        if limits.total > 0 && all >= limits.total {
+            return Err("the server has its maximum of connections");
+        }
+        if limits.per_host > 0 && of_host >= limits.per_host {
+            return Err("the host has its maximum of connections");
+        }
+        if let Some(entry) = open.get_mut(&self.serial) {
+            entry.host = Some(host);
+        }
+        Ok(())
+    }
+
     pub fn authenticated(&self) {
         if let Some(entry) = self.connections.lock().get_mut(&self.serial) {
             entry.half_open = false;
@@ -73,6 +100,21 @@ impl Drop for ConnectionGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_count_hosts_and_all() {
+        let connections = Arc::new(Connections::default());
+        let enter = |serial| connections.enter(serial, Arc::new(Notify::new()), 100);
+        let limits = ConnectionLimits { total: 3, per_host: 2 };
+        let (a, b): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let kept: Vec<_> = (0..5).map(enter).collect();
+        assert!(kept[0].belongs_to(a, limits).is_ok());
+        assert!(kept[1].belongs_to(a, limits).is_ok());
+        assert!(kept[2].belongs_to(a, limits).unwrap_err().contains("host"));
+        assert!(kept[3].belongs_to(b, limits).is_ok());
+        assert!(kept[4].belongs_to(b, limits).unwrap_err().contains("server"));
+        assert!(kept[4].belongs_to(b, ConnectionLimits::default()).is_ok());
+    }
 
     #[tokio::test]
     async fn the_oldest_half_open_connection_makes_room() {

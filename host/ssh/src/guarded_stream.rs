@@ -13,6 +13,8 @@ use tidegate_core::connection::Connection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, watch};
 
+use crate::read_gate::ReadGate;
+
 /// Completes when the connection must end, with the reason.
 type Guard = Pin<Box<dyn Future<Output = &'static str> + Send>>;
 
@@ -21,6 +23,7 @@ pub struct GuardedStream<S> {
     /// None once it has completed.
     guard: Option<Guard>,
     reason: &'static str,
+    gate: Arc<ReadGate>,
     /// The client's first line so far, until it is known (RFC 4253 §4.2).
     identification: Option<(Vec<u8>, Arc<Connection>)>,
 }
@@ -30,13 +33,14 @@ const MAX_IDENTIFICATION: usize = 255;
 
 impl<S> GuardedStream<S> {
     /// Ends when `close` is notified, or when `authenticated` is not true after `grace`.
-    /// `connection` is told what the client says it is.
+    /// `connection` is told what the client says it is. Nothing is read while `gate` is shut.
     pub fn new(
         stream: S,
         connection: Arc<Connection>,
         close: Arc<Notify>,
         mut authenticated: watch::Receiver<bool>,
         grace: Duration,
+        gate: Arc<ReadGate>,
     ) -> Self {
         let guard = async move {
             let logged_in = async {
@@ -53,7 +57,7 @@ impl<S> GuardedStream<S> {
             "closed by the server"
         };
         let identification = Some((Vec::new(), connection));
-        Self { stream, guard: Some(Box::pin(guard)), reason: "", identification }
+        Self { stream, guard: Some(Box::pin(guard)), reason: "", gate, identification }
     }
 
     fn look_at(&mut self, data: &[u8]) {
@@ -87,6 +91,9 @@ impl<S> GuardedStream<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for GuardedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
+        if self.gate.poll_open(cx).is_pending() {
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if self.identification.is_some() {
@@ -131,7 +138,14 @@ mod tests {
         let (_peer, stream) = tokio::io::duplex(10);
         let (sender, receiver) = watch::channel(false);
         let notify = Arc::new(Notify::new());
-        let mut guarded = GuardedStream::new(stream, connection(), notify.clone(), receiver, Duration::from_secs(120));
+        let mut guarded = GuardedStream::new(
+            stream,
+            connection(),
+            notify.clone(),
+            receiver,
+            Duration::from_secs(120),
+            Arc::default(),
+        );
         if authenticate {
             sender.send_replace(true);
         }

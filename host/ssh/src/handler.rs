@@ -18,8 +18,10 @@ use tokio::time::Instant;
 
 use crate::channel::{ChannelError, SftpChannel};
 use crate::connections::ConnectionGuard;
-use crate::exec::{self, Command};
+use crate::exec;
 use crate::listener::{Ending, SshServer, offered_methods};
+use crate::read_gate::ReadGate;
+use crate::stream::{ChannelInput, ChannelOutput};
 use crate::task_guard::TaskGuard;
 
 /// From the arrival of a wrong password to its refusal, so that the time tells nothing.
@@ -36,27 +38,25 @@ pub struct SshHandler {
     account: Option<AuthenticatedAccount>,
     channels: HashMap<ChannelId, ChannelState>,
     opened_channels: u32,
-    last_activity: Instant,
     ending: Ending,
+    gate: Arc<ReadGate>,
 }
 
 enum ChannelState {
     /// Open, with nothing requested yet.
     Idle,
     Sftp(Box<SftpChannel>),
-    /// A checksum waits for its input.
-    Checksum(Command),
     /// A command runs on a task of its own, which ends with the channel.
-    Running(TaskGuard),
+    Running(Arc<ChannelInput>, TaskGuard),
 }
 
 impl ChannelState {
     /// Whether this side has closed the channel.
     fn is_over(&self) -> bool {
         match self {
-            Self::Running(task) => task.is_finished(),
+            Self::Running(_, task) => task.is_finished(),
             Self::Sftp(sftp) => sftp.is_over(),
-            Self::Idle | Self::Checksum(_) => false,
+            Self::Idle => false,
         }
     }
 }
@@ -68,20 +68,17 @@ impl SshHandler {
         guard: ConnectionGuard,
         authenticated: watch::Sender<bool>,
         ending: Ending,
+        gate: Arc<ReadGate>,
     ) -> Self {
         let (channels, attempted, account) = (HashMap::new(), false, None);
-        let (opened_channels, last_activity) = (0, Instant::now());
-        Self {
-            server,
-            login,
-            guard,
-            authenticated,
-            attempted,
-            account,
-            channels,
-            opened_channels,
-            last_activity,
-            ending,
+        let opened_channels = 0;
+        Self { server, login, guard, authenticated, attempted, account, channels, opened_channels, ending, gate }
+    }
+
+    /// The session is in use.
+    fn active(&self) {
+        if let Some(account) = &self.account {
+            account.session().live.active(self.server.now());
         }
     }
 
@@ -113,10 +110,13 @@ impl SshHandler {
         self.conclude(outcome)
     }
 
-    fn open_files(&mut self) -> Option<tidegate_core::files::FileService> {
+    fn open_files(&mut self, protocol: &'static str, command: &str) -> Option<tidegate_core::files::FileService> {
         self.opened_channels += 1;
         match self.account.as_ref()?.open_files(self.opened_channels) {
-            Ok(files) => Some(files),
+            Ok(files) => {
+                files.session().live.channel_opened(protocol, command);
+                Some(files)
+            }
             Err(error) => {
                 let connection_id = self.login.connection().id.as_str();
                 tracing::error!(
@@ -141,7 +141,7 @@ impl SshHandler {
         self.channels.remove(&channel);
         match error {
             // Its replies would stay in memory for as long as the connection.
-            ChannelError::NotReading => Err(russh::Error::Disconnect),
+            ChannelError::NotReading(_) => Err(russh::Error::Disconnect),
             ChannelError::Ssh(error) => Err(error),
             ChannelError::Protocol(_) => session.close(channel),
         }
@@ -149,14 +149,9 @@ impl SshHandler {
 }
 
 impl SshHandler {
-    /// As far as this side has to do with it.
+    /// Unless this side has closed it for a reason of its own.
     fn end_reason(&self) -> EndReason {
-        let idle = self.server.settings().idle_timeout.is_some_and(|limit| self.last_activity.elapsed() >= limit);
-        match (self.server.is_stopping(), idle) {
-            (true, _) => EndReason::ServerStop,
-            (false, true) => EndReason::Idle,
-            (false, false) => EndReason::Logout,
-        }
+        if self.server.is_stopping() { EndReason::ServerStop } else { EndReason::Logout }
     }
 }
 
@@ -235,7 +230,7 @@ impl Handler for SshHandler {
     }
 
     async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), Self::Error> {
-        self.last_activity = Instant::now();
+        self.active();
         self.authenticated.send_replace(true);
         self.guard.authenticated();
         Ok(())
@@ -269,11 +264,12 @@ impl Handler for SshHandler {
         if name != "sftp" || !idle {
             return session.channel_failure(channel);
         }
-        let Some(files) = self.open_files() else {
+        let Some(files) = self.open_files("SFTP", "") else {
             return session.channel_failure(channel);
         };
         self.ending.protocol = "SFTP";
-        let sftp = SftpChannel::new(SftpServer::new(files));
+        files.prepare_start_directory().await;
+        let sftp = SftpChannel::new(SftpServer::new(files), self.gate.clone());
         self.channels.insert(channel, ChannelState::Sftp(Box::new(sftp)));
         session.channel_success(channel)
     }
@@ -286,28 +282,30 @@ impl Handler for SshHandler {
     ) -> Result<(), Self::Error> {
         let idle = matches!(self.channels.get(&channel), Some(ChannelState::Idle));
         let Some(command) = self.server.settings().commands.parse(line).filter(|_| idle) else {
+            let connection_id = self.login.connection().id.as_str();
+            let message = format!("the command \"{}\" was refused", String::from_utf8_lossy(line).escape_debug());
+            tracing::info!(sender = "ssh_command", message, connection_id);
             return session.channel_failure(channel);
         };
-        let Some(files) = self.open_files() else {
+        let Some(files) = self.open_files(command.protocol(), &String::from_utf8_lossy(line)) else {
             return session.channel_failure(channel);
         };
         session.channel_success(channel)?;
-        if matches!(command, Command::ChecksumOfInput(_)) {
-            self.channels.insert(channel, ChannelState::Checksum(command));
-        } else {
-            let task = TaskGuard::spawn(exec::run(command, Arc::new(files), session.handle(), channel));
-            self.channels.insert(channel, ChannelState::Running(task));
-        }
+        self.ending.protocol = command.protocol();
+        let input = ChannelInput::new(self.gate.clone());
+        let output = ChannelOutput::new(session.handle(), channel, input.clone());
+        let launcher = self.server.settings().launcher.clone();
+        let task = TaskGuard::spawn(exec::run(command, launcher, Arc::new(files), input.clone(), output));
+        self.channels.insert(channel, ChannelState::Running(input, task));
         Ok(())
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
-        self.last_activity = Instant::now();
+        self.active();
         let outcome = match self.channels.get_mut(&channel) {
             Some(ChannelState::Sftp(sftp)) => sftp.data(channel, data, session).await,
-            Some(ChannelState::Checksum(_)) => {
-                self.finish_checksum(channel, data, session);
-                Ok(())
+            Some(ChannelState::Running(input, task)) if !task.is_finished() => {
+                input.push(data).map_err(ChannelError::from)
             }
             _ => Ok(()),
         };
@@ -317,11 +315,11 @@ impl Handler for SshHandler {
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
         let outcome = match self.channels.get_mut(&channel) {
             Some(ChannelState::Sftp(sftp)) => sftp.end_of_input(channel, session),
-            Some(ChannelState::Checksum(_)) => {
-                self.finish_checksum(channel, b"", session);
+            Some(ChannelState::Running(input, _)) => {
+                input.end();
                 Ok(())
             }
-            Some(ChannelState::Running(_)) | None => Ok(()),
+            None => Ok(()),
             Some(ChannelState::Idle) => session.close(channel).map_err(ChannelError::from),
         };
         if matches!(self.channels.get(&channel), Some(ChannelState::Sftp(sftp)) if sftp.is_over())
@@ -376,17 +374,6 @@ impl Handler for SshHandler {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         session.channel_failure(channel)
-    }
-}
-
-impl SshHandler {
-    fn finish_checksum(&mut self, channel: ChannelId, input: &[u8], session: &Session) {
-        if let Some(ChannelState::Checksum(Command::ChecksumOfInput(digest))) = self.channels.remove(&channel) {
-            let finished = exec::of_input(digest, input);
-            let handle = session.handle();
-            let task = TaskGuard::spawn(async move { finished.send(&handle, channel).await });
-            self.channels.insert(channel, ChannelState::Running(task));
-        }
     }
 }
 

@@ -12,8 +12,14 @@ pub mod host_keys;
 mod listener;
 #[cfg(test)]
 mod listener_tests;
+mod proxy;
+mod read_gate;
+mod scp;
+mod stream;
 mod task_guard;
 
 pub use algorithms::{AlgorithmError, Algorithms};
-pub use exec::{SUPPORTED_COMMANDS, SshCommands};
+pub use connections::ConnectionLimits;
+pub use exec::{Launcher, SUPPORTED_COMMANDS, SshCommands};
 pub use listener::{BoundListener, ConnectionHooks, SshServer, SshSettings};
+pub use proxy::{ProxyRule, ProxySettings};

@@ -22,16 +22,18 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::algorithms::Algorithms;
-use crate::connections::{ConnectionGuard, Connections};
-use crate::exec::SshCommands;
+use crate::connections::{ConnectionGuard, ConnectionLimits, Connections};
+use crate::exec::{Launcher, SshCommands};
 use crate::guarded_stream::GuardedStream;
 use crate::handler::SshHandler;
+use crate::proxy::{Prefixed, ProxySettings};
+use crate::read_gate::ReadGate;
 
 /// Pause after an accept error, such as no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// From the arrival of a request to its rejection, at the least.
 const REJECTION_TIME: Duration = Duration::from_millis(200);
-/// A session without an idle timeout; the library wants some bound for closing.
+/// Idle sessions are ended elsewhere; the library wants some bound for closing.
 const NO_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
 const WINDOW_SIZE: u32 = 4 << 20;
 /// Holds an SFTP write of 32 KiB with its header, so that it need not be reassembled.
@@ -55,10 +57,13 @@ pub struct SshSettings {
     pub max_auth_tries: Option<usize>,
     /// Handshake and login together (A4-01).
     pub login_grace: Duration,
-    pub idle_timeout: Option<Duration>,
     pub max_half_open: usize,
     pub max_channels: usize,
     pub commands: SshCommands,
+    /// For programs of the system; none: there are none.
+    pub launcher: Option<Arc<Launcher>>,
+    pub proxy: ProxySettings,
+    pub limits: ConnectionLimits,
     /// Whether the method is offered.
     pub keyboard_interactive: bool,
 }
@@ -90,7 +95,11 @@ pub struct BoundListener {
 
 impl BoundListener {
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        Self::from_listener(TcpListener::bind(address).await?)
+    }
+
+    /// One that somebody else has bound, such as systemd.
+    pub fn from_listener(listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         Ok(Self { listener, address })
     }
@@ -115,7 +124,7 @@ impl SshServer {
             event_buffer_size: EVENT_QUEUE,
             preferred: settings.algorithms.preferred(),
             max_auth_attempts: settings.max_auth_tries.unwrap_or(0),
-            inactivity_timeout: Some(settings.idle_timeout.unwrap_or(NO_IDLE_TIMEOUT)),
+            inactivity_timeout: Some(NO_IDLE_TIMEOUT),
             ..Config::default()
         };
         Arc::new(Self {
@@ -132,6 +141,10 @@ impl SshServer {
 
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    pub fn now(&self) -> i64 {
+        self.clock.now()
     }
 
     pub fn settings(&self) -> &SshSettings {
@@ -183,7 +196,7 @@ impl SshServer {
     /// One connection, to its end.
     async fn connection(
         self: Arc<Self>,
-        socket: TcpStream,
+        mut socket: TcpStream,
         remote: SocketAddr,
         serial: u64,
         close: Arc<Notify>,
@@ -195,10 +208,24 @@ impl SshServer {
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(sender = "sftpd", message = format!("TCP_NODELAY could not be set: {error}"));
         }
+        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+        let greeting = tokio::select! {
+            greeting = self.settings.proxy.greet(&mut socket, remote.ip()) => greeting,
+            () = close.notified() => return,
+        };
+        let greeting = match greeting {
+            Ok(greeting) => greeting,
+            Err(problem) => return refuse(remote, problem),
+        };
+        let remote =
+            greeting.source.map_or(remote, |source| SocketAddr::new(source.ip().to_canonical(), source.port()));
+        if let Err(problem) = guard.belongs_to(remote.ip(), self.settings.limits) {
+            return refuse(remote, problem);
+        }
         let now = self.clock.now();
         let connection = Arc::new(Connection {
             id: ConnectionId::new(format!("SSH_{now:x}{serial:04x}")),
-            remote: SocketAddr::new(remote.ip().to_canonical(), remote.port()),
+            remote,
             local,
             client: OnceLock::new(),
             opened_at: now,
@@ -208,11 +235,11 @@ impl SshServer {
         }
         let ended = Ending::new(&self, &connection);
         let (authenticated, logged_in) = watch::channel(false);
-        let buffered = BufReader::with_capacity(READ_BUFFER, socket);
-        let stream =
-            GuardedStream::new(buffered, connection.clone(), close.clone(), logged_in, self.settings.login_grace);
+        let buffered = Prefixed::new(greeting.rest, BufReader::with_capacity(READ_BUFFER, socket));
+        let (grace, gate) = (self.settings.login_grace, Arc::new(ReadGate::default()));
+        let stream = GuardedStream::new(buffered, connection.clone(), close.clone(), logged_in, grace, gate.clone());
         let login = Login::new(self.login.clone(), connection.clone(), close);
-        let handler = SshHandler::new(self.clone(), login, guard, authenticated, ended);
+        let handler = SshHandler::new(self.clone(), login, guard, authenticated, ended, gate);
         let outcome = match russh::server::run_stream(self.config.clone(), stream, handler).await {
             Ok(session) => session.await,
             Err(error) => Err(error),
@@ -272,6 +299,10 @@ impl Drop for Ending {
 pub fn offered_methods(keyboard_interactive: bool) -> MethodSet {
     let methods = [MethodKind::PublicKey, MethodKind::Password, MethodKind::KeyboardInteractive];
     MethodSet::from(if keyboard_interactive { &methods[..] } else { &methods[..2] })
+}
+
+fn refuse(remote: SocketAddr, problem: &str) {
+    tracing::info!(sender = "sftpd", message = format!("a connection from {} was refused: {problem}", remote.ip()));
 }
 
 fn report_end(connection: &Connection, outcome: Result<(), russh::Error>) {

@@ -20,7 +20,7 @@ use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate, WebRequest};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::secret::Secret;
-use tidegate_core::session::{EndReason, Session, Traffic};
+use tidegate_core::session::{EndReason, LiveSession, Session, Traffic};
 
 /// Where something comes from that has no name yet.
 pub fn address(what: &str) -> IpAddr {
@@ -71,15 +71,17 @@ pub fn attempt_with(name: &str, credential: Credential) -> anyhow::Result<Arc<Lo
 }
 
 pub fn session(name: &str) -> anyhow::Result<Arc<Session>> {
+    let account = Arc::new(account(name)?);
     Ok(Arc::new(Session {
         id: ConnectionId::new("SSH_contract"),
         connection: connection("allow"),
-        account: Arc::new(account(name)?),
+        account: account.clone(),
         username: name.to_owned(),
         method: LoginMethod::Password,
         password: Some(Secret::new("typed")),
         opened_at: 2_000,
         traffic: Traffic::default(),
+        live: LiveSession::new(account, connection("allow").remote.ip(), 2_000),
     }))
 }
 

@@ -1,16 +1,19 @@
 //! Accounts as rows.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, ffi, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, ffi, named_params, params};
 use serde_json::{Map, Value, json};
 use tidegate_core::account::{Account, AccountDraft, Audience, CredentialRule};
-use tidegate_core::ports::{AccountStore, StoreError};
+use tidegate_core::ports::{AccountChanges, AccountStore, StoreError};
 
-use super::{SqliteDatabase, classify};
+use super::{SqliteDatabase, classify, folders};
 
 const COLUMNS: &str = "id, status, username, expiration_date, password, public_keys, home_dir, uid, gid, max_sessions, \
      quota_size, quota_files, permissions, used_quota_size, used_quota_files, last_quota_update, upload_bandwidth, \
      download_bandwidth, last_login, first_download, first_upload, filters, filesystem, other";
+
+/// Changes that are remembered for servers to look at.
+const CHANGES_KEPT: i64 = 10_000;
 
 const INTEGERS: [&str; 16] = [
     "id",
@@ -48,7 +51,7 @@ impl AccountStore for SqliteDatabase {
             let mut rows = statement.query(params![after, limit]).map_err(classify)?;
             let mut accounts = Vec::new();
             while let Some(row) = rows.next().map_err(classify)? {
-                accounts.push(from_row(row)?);
+                accounts.push(from_row(connection, row)?);
             }
             Ok(accounts)
         })
@@ -57,21 +60,36 @@ impl AccountStore for SqliteDatabase {
 
     async fn insert(&self, account: &Account) -> Result<Account, StoreError> {
         let account = account.clone();
-        self.write(move |connection| insert(connection, &account)).await
+        self.write(move |connection| in_transaction(connection, |connection| insert(connection, &account))).await
     }
 
     async fn update(&self, account: &Account) -> Result<Account, StoreError> {
         let account = account.clone();
-        self.write(move |connection| update(connection, &account)).await
+        self.write(move |connection| in_transaction(connection, |connection| update(connection, &account))).await
     }
 
     async fn delete(&self, username: &str) -> Result<(), StoreError> {
         let username = username.to_owned();
         self.write(move |connection| {
-            let deleted = connection.execute("DELETE FROM users WHERE username = ?1", [&username]).map_err(classify)?;
-            if deleted == 0 { Err(StoreError::NotFound(username)) } else { Ok(()) }
+            in_transaction(connection, |connection| {
+                let sql = "DELETE FROM users WHERE username = ?1";
+                if connection.execute(sql, [&username]).map_err(classify)? == 0 {
+                    return Err(StoreError::NotFound(username));
+                }
+                let sql = "DELETE FROM unsettled_usages WHERE kind = 'account' AND name = ?1";
+                connection.execute(sql, [&username]).map(drop).map_err(classify)
+            })
         })
         .await
+    }
+
+    async fn announce_change(&self, username: &str) -> Result<(), StoreError> {
+        let username = username.to_owned();
+        self.write(move |connection| in_transaction(connection, |connection| note_change(connection, &username))).await
+    }
+
+    async fn changes(&self, cursor: Option<i64>) -> Result<(i64, AccountChanges), StoreError> {
+        self.read(move |connection| changes(connection, cursor)).await
     }
 
     async fn record_login(&self, id: i64, at: i64) -> Result<(), StoreError> {
@@ -94,14 +112,54 @@ impl AccountStore for SqliteDatabase {
     }
 }
 
+/// All of the work or none of it.
+fn in_transaction<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
+    let done = work(&transaction)?;
+    transaction.commit().map_err(classify)?;
+    Ok(done)
+}
+
+/// Servers that have sessions of the account will look at it again.
+fn note_change(connection: &Connection, username: &str) -> Result<(), StoreError> {
+    connection.execute("INSERT INTO account_changes (username) VALUES (?1)", [username]).map_err(classify)?;
+    let oldest = connection.last_insert_rowid().saturating_sub(CHANGES_KEPT);
+    connection.execute("DELETE FROM account_changes WHERE id <= ?1", [oldest]).map(drop).map_err(classify)
+}
+
+fn changes(connection: &Connection, cursor: Option<i64>) -> Result<(i64, AccountChanges), StoreError> {
+    let newest = "SELECT coalesce(max(id), 0) FROM account_changes";
+    let newest: i64 =
+        connection.prepare_cached(newest).map_err(classify)?.query_row([], |row| row.get(0)).map_err(classify)?;
+    let nothing = AccountChanges::Named(Vec::new());
+    let Some(cursor) = cursor else {
+        return Ok((newest, nothing));
+    };
+    if newest == cursor {
+        return Ok((newest, nothing));
+    }
+    // A database that was replaced counts from the beginning.
+    if newest < cursor || newest - cursor >= CHANGES_KEPT {
+        return Ok((newest, AccountChanges::All));
+    }
+    let sql = "SELECT DISTINCT username FROM account_changes WHERE id > ?1 AND id <= ?2";
+    let mut statement = connection.prepare_cached(sql).map_err(classify)?;
+    let names = statement.query_map(params![cursor, newest], |row| row.get(0)).map_err(classify)?;
+    Ok((newest, AccountChanges::Named(names.collect::<Result<_, _>>().map_err(classify)?)))
+}
+
 fn find(connection: &Connection, username: &str) -> Result<Option<Account>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM users WHERE username = ?1");
     let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
-    let found = statement.query_row([username], |row| Ok(from_row(row))).optional().map_err(classify)?;
+    let found = statement.query_row([username], |row| Ok(from_row(connection, row))).optional().map_err(classify)?;
     found.transpose()
 }
 
 fn insert(connection: &Connection, account: &Account) -> Result<Account, StoreError> {
+    folders::store(connection, account)?;
     let sql = "INSERT INTO users (status, username, expiration_date, password, public_keys, home_dir, uid, gid, \
          max_sessions, quota_size, quota_files, permissions, used_quota_size, used_quota_files, last_quota_update, \
          upload_bandwidth, download_bandwidth, last_login, filters, filesystem, other) \
@@ -126,7 +184,10 @@ fn update(connection: &Connection, account: &Account) -> Result<Account, StoreEr
          filesystem = :filesystem, other = :other WHERE username = :username";
     match write(connection, sql, account).map_err(classify)? {
         0 => Err(StoreError::NotFound(account.username.clone())),
-        _ => stored(connection, account),
+        _ => {
+            folders::store(connection, account)?;
+            stored(connection, account)
+        }
     }
 }
 
@@ -160,7 +221,7 @@ fn write(connection: &Connection, sql: &str, account: &Account) -> Result<usize,
 }
 
 /// A row is believed no more than any other document: it goes through the one validation.
-fn from_row(row: &Row<'_>) -> Result<Account, StoreError> {
+fn from_row(connection: &Connection, row: &Row<'_>) -> Result<Account, StoreError> {
     let mut document = Map::new();
     for name in INTEGERS {
         document.insert(name.to_owned(), json!(row.get::<_, Option<i64>>(name).map_err(classify)?.unwrap_or(0)));
@@ -182,6 +243,7 @@ fn from_row(row: &Row<'_>) -> Result<Account, StoreError> {
     if let Some(Value::Object(other)) = json_column(row, "other").map_err(&invalid)? {
         document.extend(other);
     }
+    folders::complete(connection, &mut document)?;
     let mut draft = AccountDraft::default();
     draft.merge_value(&Value::Object(document)).map_err(|error| invalid(error.to_string()))?;
     Ok(draft.validate(CredentialRule::Optional).map_err(|error| invalid(error.to_string()))?.account)

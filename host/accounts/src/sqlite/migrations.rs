@@ -7,11 +7,12 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{OpenError, classify_open};
 
-const MIGRATIONS: [(i64, &str); 4] = [
+const MIGRATIONS: [(i64, &str); 5] = [
     (20_200_131, include_str!("../../../../sql/sqlite/20200131.sql")),
     (20_261_122, include_str!("../../../../sql/sqlite/20261122.sql")),
     (20_261_123, include_str!("../../../../sql/sqlite/20261123.sql")),
     (20_261_124, include_str!("../../../../sql/sqlite/20261124.sql")),
+    (20_261_125, include_str!("../../../../sql/sqlite/20261125.sql")),
 ];
 
 pub fn apply(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {

@@ -1,9 +1,11 @@
 //! SQLite: a file in write-ahead mode, or memory for portable servers and tests.
 
 mod accounts;
+mod folders;
 mod hook_runs;
 mod migrations;
 mod plugin_values;
+mod usages;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;

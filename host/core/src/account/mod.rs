@@ -4,6 +4,9 @@
 mod document;
 mod draft;
 mod fields;
+mod filter_validation;
+mod filters;
+mod folders;
 mod registry;
 mod validation;
 mod view;
@@ -13,6 +16,8 @@ use serde_json::{Map, Value};
 
 pub use document::DocumentError;
 pub use draft::{AccountDraft, CredentialRule, InvalidAccount, Validated};
+pub use filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, NameVerdict, OneTimeCodes, PatternRule};
+pub use folders::{FolderQuota, VirtualFolder, VirtualFolders};
 pub use registry::{AccountError, Accounts};
 pub use view::{Audience, compact_json, unknown_account};
 
@@ -20,7 +25,6 @@ use crate::connection::LoginMethod;
 use crate::password::PasswordHash;
 use crate::permission::PermissionTable;
 use crate::public_key::PublicKey;
-use crate::secret::Secret;
 
 /// A valid account. Fields of the account document (spec section C) that the server does
 /// not use itself are kept in `other`, so that they survive a round trip (C1-01).
@@ -50,6 +54,7 @@ pub struct Account {
     pub download_bandwidth: i64,
     pub permissions: PermissionTable,
     pub filters: Filters,
+    pub folders: VirtualFolders,
     pub filesystem: Map<String, Value>,
     pub usage: Usage,
     /// Milliseconds since 1970; 0: never.
@@ -76,31 +81,6 @@ pub enum AddressRule {
     AllowedWins,
 }
 
-/// Restrictions on logins (section C3); the rest of the object is in `other`.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Filters {
-    pub allowed_ip: Vec<IpNet>,
-    pub denied_ip: Vec<IpNet>,
-    pub denied_login_methods: Vec<LoginMethod>,
-    pub external_auth_disabled: bool,
-    pub pre_login_disabled: bool,
-    pub check_password_disabled: bool,
-    /// B8-01; 0: never.
-    pub external_auth_cache_seconds: i64,
-    /// Present and enabled for SSH.
-    pub one_time_codes: Option<OneTimeCodes>,
-    pub denies_ssh: bool,
-    /// The whole object as it was given.
-    pub document: Map<String, Value>,
-}
-
-/// The part of `filters.totp_config` that SSH logins use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OneTimeCodes {
-    /// Base32 (RFC 6238); none if it is stored in a form that this server cannot read.
-    pub secret: Option<Secret>,
-}
-
 impl Account {
     /// A4-08: expired when the date is set and past.
     pub fn is_expired(&self, now: i64) -> bool {
@@ -116,6 +96,31 @@ impl Account {
             AddressRule::DeniedWins => !denied && (self.filters.allowed_ip.is_empty() || allowed),
             AddressRule::AllowedWins => allowed || (self.filters.allowed_ip.is_empty() && !denied),
         }
+    }
+
+    /// In one of its windows, or without any. `local_now`: milliseconds since 1970, in the zone
+    /// that the windows are meant in.
+    pub fn allows_time(&self, local_now: i64) -> bool {
+        let windows = &self.filters.access_time;
+        windows.is_empty() || windows.iter().any(|window| window.contains(local_now))
+    }
+
+    /// KB/s up and down for a client at `address`; 0: unlimited. The first limit by network
+    /// that has the address holds instead of the account's own.
+    pub fn bandwidth_for(&self, address: core::net::IpAddr) -> (i64, i64) {
+        let by_network = self.filters.bandwidth_limits.iter().find(|limit| limit.covers(address));
+        by_network.map_or((self.upload_bandwidth, self.download_bandwidth), |limit| (limit.upload, limit.download))
+    }
+
+    /// Milliseconds since 1970; none if it is not known.
+    pub fn last_password_change(&self) -> Option<i64> {
+        self.other.get("last_password_change").and_then(Value::as_i64).filter(|at| *at > 0)
+    }
+
+    /// The password is older than the account allows.
+    pub fn password_is_expired(&self, now: i64) -> bool {
+        let lifetime = self.filters.password_expiration.saturating_mul(24 * 3_600_000);
+        lifetime > 0 && self.last_password_change().is_some_and(|changed| now > changed.saturating_add(lifetime))
     }
 
     /// Of all its groups, in the order in which the account lists them.

@@ -6,7 +6,7 @@ use super::{Account, AccountDraft, Audience, CredentialRule, InvalidAccount, Val
 use crate::hook::Observers;
 use crate::hook::observation::{Change, ObjectChange};
 use crate::password::PasswordError;
-use crate::ports::{AccountStore, Passwords, StoreError};
+use crate::ports::{AccountStore, Clock, Passwords, StoreError, SystemClock};
 use crate::secret::Secret;
 
 /// The accounts of the server. The CLI, the API and logins change them only through here.
@@ -52,6 +52,7 @@ impl Accounts {
             None => None,
         };
         self.store.delete(username).await?;
+        self.store.announce_change(username).await?;
         if let Some(account) = before {
             self.tell(Change::Delete, &account);
         }
@@ -60,14 +61,13 @@ impl Accounts {
 
     fn tell(&self, change: Change, account: &Account) {
         let Some(observers) = &self.observers else { return };
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         observers.notify(ObjectChange {
             kind: "user",
             change,
             name: account.username.clone(),
             actor: None,
             actor_address: None,
-            at: i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+            at: SystemClock.now().saturating_mul(1_000_000),
             object: account.to_document(Audience::Redacted),
         });
     }
@@ -79,7 +79,8 @@ impl Accounts {
     /// Adds a new account with zero usage (A9-06).
     pub async fn add(&self, mut draft: AccountDraft) -> Result<Account, AccountError> {
         draft.keep_maintained_fields_of(None);
-        let account = self.prepare(draft, CredentialRule::Required).await?;
+        let mut account = self.prepare(draft, CredentialRule::Required).await?;
+        note_password_change(&mut account);
         let added = self.store.insert(&account).await?;
         self.tell(Change::Add, &added);
         Ok(added)
@@ -90,8 +91,12 @@ impl Accounts {
         let username = draft.username().to_owned();
         let stored = self.store.find(&username).await?.ok_or(StoreError::NotFound(username))?;
         draft.keep_maintained_fields_of(Some(&stored));
-        let account = self.prepare(draft, CredentialRule::Required).await?;
+        let mut account = self.prepare(draft, CredentialRule::Required).await?;
+        if account.password != stored.password {
+            note_password_change(&mut account);
+        }
         let updated = self.store.update(&account).await?;
+        self.store.announce_change(&updated.username).await?;
         self.tell(Change::Update, &updated);
         Ok(updated)
     }
@@ -158,5 +163,12 @@ impl Accounts {
             account.password = Some(self.passwords.hash(&clear).await?);
         }
         Ok(account)
+    }
+}
+
+/// For accounts whose passwords expire.
+fn note_password_change(account: &mut Account) {
+    if account.password.is_some() && account.filters.password_expiration > 0 {
+        account.other.insert("last_password_change".to_owned(), serde_json::json!(SystemClock.now()));
     }
 }

@@ -1,13 +1,9 @@
 //! The checks of an account document, one function a field (A8, C1, C3).
 
-use core::net::IpAddr;
-
-use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use super::draft::{AccountDraft, CredentialRule, InvalidAccount, Validated, invalid};
-use super::{Account, Filters, OneTimeCodes, Usage};
-use crate::connection::LoginMethod;
+use super::{Account, Usage};
 use crate::password::PasswordHash;
 use crate::path::VirtualPath;
 use crate::permission::{PermissionSet, PermissionTable};
@@ -29,6 +25,7 @@ impl AccountDraft {
             "public_keys" => self.validated_public_keys().map(drop),
             "filters" => self.validated_filters().map(drop),
             "filesystem" => self.validated_filesystem().map(drop),
+            "virtual_folders" => self.validated_folders().map(drop),
             _ => Ok(()),
         }
     }
@@ -60,6 +57,7 @@ impl AccountDraft {
             download_bandwidth: self.integer("download_bandwidth", 0, i64::MAX)?,
             permissions: self.validated_permissions()?,
             filters: self.validated_filters()?,
+            folders: self.validated_folders()?,
             filesystem: self.validated_filesystem()?,
             usage: Usage {
                 used_quota_size: self.integer("used_quota_size", i64::MIN, i64::MAX)?,
@@ -95,7 +93,12 @@ impl AccountDraft {
         u32::try_from(value).map_err(|_| invalid(field, format!("{value} is not between 0 and {max}")))
     }
 
-    fn texts(&self, object: &Map<String, Value>, prefix: &str, field: &str) -> Result<Vec<String>, InvalidAccount> {
+    pub(super) fn texts(
+        &self,
+        object: &Map<String, Value>,
+        prefix: &str,
+        field: &str,
+    ) -> Result<Vec<String>, InvalidAccount> {
         let items = match object.get(field) {
             None | Some(Value::Null) => return Ok(Vec::new()),
             Some(Value::Array(items)) => items,
@@ -194,65 +197,6 @@ impl AccountDraft {
         Ok(entries)
     }
 
-    fn validated_filters(&self) -> Result<Filters, InvalidAccount> {
-        let Some(Value::Object(document)) = self.document.get("filters") else {
-            return Ok(Filters::default());
-        };
-        let denied_login_methods = self.denied_login_methods(document)?;
-        let denied_protocols = self.texts(document, "filters.", "denied_protocols")?;
-        let switch = |name: &str| document.get("hooks").and_then(|hooks| hooks.get(name)).and_then(Value::as_bool);
-        Ok(Filters {
-            allowed_ip: self.networks(document, "allowed_ip")?,
-            denied_ip: self.networks(document, "denied_ip")?,
-            denied_login_methods,
-            external_auth_disabled: switch("external_auth_disabled").unwrap_or(false),
-            pre_login_disabled: switch("pre_login_disabled").unwrap_or(false),
-            check_password_disabled: switch("check_password_disabled").unwrap_or(false),
-            external_auth_cache_seconds: document.get("external_auth_cache_time").and_then(Value::as_i64).unwrap_or(0),
-            one_time_codes: one_time_codes(document),
-            denies_ssh: denied_protocols.iter().any(|protocol| protocol == "SSH"),
-            document: document.clone(),
-        })
-    }
-
-    fn denied_login_methods(&self, filters: &Map<String, Value>) -> Result<Vec<LoginMethod>, InvalidAccount> {
-        /// Methods of protocols that this server does not speak: kept, without effect.
-        const ELSEWHERE: [&str; 3] = ["TLSCertificate", "TLSCertificate+password", "password-over-SSH"];
-        let mut denied = Vec::new();
-        for name in self.texts(filters, "filters.", "denied_login_methods")? {
-            match LoginMethod::ALL.iter().find(|method| method.as_str() == name) {
-                Some(method) => denied.push(*method),
-                None if ELSEWHERE.contains(&name.as_str()) => {
-                    if name == "password-over-SSH" {
-                        denied.push(LoginMethod::Password);
-                    }
-                }
-                None => {
-                    return Err(invalid("filters.denied_login_methods", format!("\"{name}\" is not a login method")));
-                }
-            }
-        }
-        // B12-06
-        if LoginMethod::ALL.iter().all(|method| denied.contains(method)) {
-            return Err(invalid("filters.denied_login_methods", "at least one login method must stay allowed"));
-        }
-        Ok(denied)
-    }
-
-    fn networks(&self, filters: &Map<String, Value>, field: &str) -> Result<Vec<IpNet>, InvalidAccount> {
-        self.texts(filters, "filters.", field)?
-            .into_iter()
-            .map(|text| {
-                text.parse::<IpNet>().map_err(|_| {
-                    let hint =
-                        if text.parse::<IpAddr>().is_ok() { format!(", such as \"{text}/32\"") } else { String::new() };
-                    // A8-08
-                    invalid(format!("filters.{field}"), format!("\"{text}\" is not a network in CIDR notation{hint}"))
-                })
-            })
-            .collect()
-    }
-
     fn validated_filesystem(&self) -> Result<Map<String, Value>, InvalidAccount> {
         let Some(Value::Object(filesystem)) = self.document.get("filesystem") else {
             return Ok(Map::new());
@@ -301,24 +245,4 @@ impl AccountDraft {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
     }
-}
-
-/// `filters.totp_config`, if it is enabled for SSH.
-fn one_time_codes(filters: &Map<String, Value>) -> Option<OneTimeCodes> {
-    let config = filters.get("totp_config")?;
-    let enabled = config.get("enabled").and_then(Value::as_bool).unwrap_or(false);
-    let protocols = config.get("protocols").and_then(Value::as_array);
-    let for_ssh = protocols.into_iter().flatten().any(|protocol| protocol.as_str() == Some("SSH"));
-    if !enabled || !for_ssh {
-        return None;
-    }
-    let secret = config.get("secret");
-    let plain = match secret {
-        Some(Value::String(text)) => Some(text.as_str()),
-        Some(secret) if secret.get("status").and_then(Value::as_str) == Some("Plain") => {
-            secret.get("payload").and_then(Value::as_str)
-        }
-        _ => None,
-    };
-    Some(OneTimeCodes { secret: plain.map(Secret::new) })
 }

@@ -1,11 +1,14 @@
 //! The hooks around the operations of a [`FileService`].
 
+use std::sync::Arc;
+
 use super::action::{ActionKind, ActionStatus, Contents, FileAction};
-use super::record::{Protocol, Transfer};
-use super::storage::StorageError;
-use super::{FileError, FileService, OpenFile};
+use super::record::{Protocol, Transfer, TransferOutcome};
+use super::storage::Metadata;
+use super::{FileError, FileService};
 use crate::hook::review::Review;
 use crate::path::VirtualPath;
+use crate::session::ActiveTransfer;
 
 impl FileService {
     fn action(&self, kind: ActionKind, path: &VirtualPath, protocol: Protocol) -> FileAction {
@@ -37,12 +40,12 @@ impl FileService {
         protocol: Protocol,
         details: impl FnOnce(&mut FileAction),
     ) -> Result<Review, FileError> {
-        if !self.hooks.asks() {
+        if !self.context.hooks.asks() {
             return Ok(Review::Allow);
         }
         let mut action = self.action(kind, path, protocol);
         details(&mut action);
-        self.hooks.ask(action).await
+        self.context.hooks.ask(action).await
     }
 
     /// Tells the hooks of an operation's outcome, if there are any; gives the outcome back.
@@ -51,58 +54,48 @@ impl FileService {
         kind: ActionKind,
         path: &VirtualPath,
         protocol: Protocol,
-        outcome: Result<(), StorageError>,
+        outcome: Result<(), FileError>,
         details: impl FnOnce(&mut FileAction),
     ) -> Result<(), FileError> {
-        if !self.hooks.tells() {
-            return Ok(outcome?);
+        if !self.context.hooks.tells() {
+            return outcome;
         }
         let mut action = self.action(kind, path, protocol);
         details(&mut action);
         action.status = Some(match &outcome {
             Ok(()) => ActionStatus::Ok,
-            Err(error) => ActionStatus::Failed(error.message.clone()),
+            Err(FileError::QuotaExceeded(_)) => ActionStatus::QuotaExceeded,
+            Err(error) => ActionStatus::Failed(error.to_string()),
         });
-        let told = self.hooks.tell(action).await;
+        let told = self.context.hooks.tell(action).await;
         outcome?;
         told
     }
 
     /// Of an existing file, if a hook will want to know.
-    pub(super) async fn size_for_hooks(&self, path: &VirtualPath) -> Option<u64> {
-        if !self.hooks.asks() && !self.hooks.tells() {
+    pub(super) async fn metadata_for_hooks(&self, path: &VirtualPath) -> Option<Metadata> {
+        if !self.context.hooks.asks() && !self.context.hooks.tells() {
             return None;
         }
-        self.storage.symlink_metadata(path).await.ok().map(|metadata| metadata.size)
+        self.storage.symlink_metadata(path).await.ok()
     }
 
     pub(super) fn transfer(&self, path: &VirtualPath, protocol: Protocol, upload: bool) -> Transfer {
-        let told = self.hooks.tells().then(|| {
+        let told = self.context.hooks.tells().then(|| {
             let kind = if upload { ActionKind::Upload } else { ActionKind::Download };
-            (self.hooks.clone(), self.action(kind, path, protocol))
+            (self.context.hooks.clone(), self.action(kind, path, protocol))
         });
-        let first = self.hooks.first.clone().filter(|_| self.session.traffic.may_be_first(upload)).map(|first| {
-            let kind = if upload { ActionKind::Upload } else { ActionKind::Download };
-            (first, self.action(kind, path, protocol))
-        });
-        Transfer::new(self.log.clone(), protocol, self.storage.host_path(path), upload, told, first)
-    }
-}
-
-impl OpenFile {
-    /// The hooks are told when the file is in its place, because they want to look at it; an
-    /// upload that one of them fails is removed again (B10-08).
-    pub(super) async fn close_synchronously(mut self) -> Result<(), FileError> {
-        let finished = self.file.finish().await;
-        if let Err(error) = finished {
-            self.transfer.fail_with(&error.message);
-            return Err(error.into());
-        }
-        let told = self.transfer.complete_synchronously().await;
-        if told.is_err() && self.options.write {
-            self.storage.remove_file(&self.path).await?;
-        }
-        told
+        let first =
+            self.context.hooks.first.clone().filter(|_| self.session.traffic.may_be_first(upload)).map(|first| {
+                let kind = if upload { ActionKind::Upload } else { ActionKind::Download };
+                (first, self.action(kind, path, protocol))
+            });
+        let at = nanoseconds_now() / 1_000_000;
+        let active = Arc::new(ActiveTransfer::new(upload, path.display().into_owned(), at));
+        self.session.live.transfer_began(active.clone());
+        let (session, metrics) = (self.session.clone(), self.context.metrics.clone());
+        let outcome = TransferOutcome { told, first, session, active, metrics };
+        Transfer::new(self.log.clone(), protocol, self.storage.host_path(path), upload, outcome)
     }
 }
 

@@ -3,89 +3,280 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::pace::Pace;
 use super::record::Transfer;
-use super::storage::{Metadata, OpenOptions, SetAttributes, Space, Storage, StorageFile};
-use super::{FileError, SetAttributesPolicy, check_attribute_permissions, effective_attributes, record_attributes};
+use super::storage::{Metadata, OpenOptions, SetAttributes, Space, StorageFile};
+use super::usage::Counting;
+use super::{FileError, FileService, attributes};
 use crate::path::VirtualPath;
-use crate::permission::PermissionSet;
-use crate::session::Session;
+use crate::quota::{QuotaLimits, limits_of};
 
 /// An open file of a session. [`close`](OpenFile::close) commits an upload and records the
 /// transfer; dropping it records a transfer that was cut off.
 pub struct OpenFile {
-    pub(super) file: Box<dyn StorageFile>,
-    pub(super) options: OpenOptions,
-    pub(super) permissions: PermissionSet,
-    pub(super) policy: SetAttributesPolicy,
-    pub(super) transfer: Transfer,
-    pub(super) session: Arc<Session>,
-    pub(super) storage: Arc<dyn Storage>,
-    pub(super) path: VirtualPath,
+    pub(super) opened: Option<Opened>,
+    pace: Pace,
+}
+
+pub(super) struct Opened {
+    pub file: Box<dyn StorageFile>,
+    pub options: OpenOptions,
+    pub transfer: Transfer,
+    pub files: Arc<FileService>,
+    pub path: VirtualPath,
+    /// None: uploads are not counted here.
+    pub counting: Option<Counting>,
+    /// The file as it was before it was opened.
+    pub existed: Option<Metadata>,
 }
 
 impl OpenFile {
+    pub(super) fn new(opened: Opened) -> Self {
+        Self { opened: Some(opened), pace: Pace::new() }
+    }
+
+    fn opened(&mut self) -> Result<&mut Opened, FileError> {
+        self.opened.as_mut().ok_or_else(|| FileError::Failed("the file is closed".into()))
+    }
+
     /// Appends up to `length` bytes from `offset` to `buffer`; 0 at the end.
     pub async fn read_at(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, FileError> {
-        if !self.options.read {
+        let opened = self.opened()?;
+        if !opened.options.read {
             return Err(FileError::Denied);
         }
-        let read = self.file.read_at(offset, length, buffer).await.inspect_err(|_| self.transfer.fail());
+        let read = opened.file.read_at(offset, length, buffer).await.inspect_err(|_| opened.transfer.fail());
         let read = read?;
-        self.transfer.moved_out(read);
-        self.session.traffic.add(0, read as u64);
+        opened.transfer.moved_out(read);
+        let session = &opened.files.session;
+        session.traffic.add(0, read as u64);
+        let rate = session.live.rate(false);
+        if rate > 0 {
+            self.pace.moved(read, rate).await;
+        }
         Ok(read)
     }
 
     pub async fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), FileError> {
-        if !self.options.write {
+        let opened = self.opened()?;
+        if !opened.options.write {
             return Err(FileError::Denied);
         }
-        let written = self.file.write_at(offset, data).await.inspect_err(|_| self.transfer.fail());
-        written?;
-        self.transfer.moved_in(data.len());
-        self.session.traffic.add(data.len() as u64, 0);
+        opened.reserve(offset, data.len()).await?;
+        opened.file.write_at(offset, data).await.inspect_err(|_| opened.transfer.fail())?;
+        opened.transfer.moved_in(data.len());
+        let session = &opened.files.session;
+        session.traffic.add(data.len() as u64, 0);
+        let rate = session.live.rate(true);
+        if rate > 0 {
+            self.pace.moved(data.len(), rate).await;
+        }
         Ok(())
     }
 
-    pub async fn metadata(&self) -> Result<Metadata, FileError> {
-        Ok(self.file.metadata().await?)
+    pub async fn metadata(&mut self) -> Result<Metadata, FileError> {
+        Ok(self.opened()?.file.metadata().await?)
     }
 
-    pub async fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), FileError> {
-        check_attribute_permissions(self.permissions, attributes)?;
-        if attributes.size.is_some() && !self.options.write {
-            return Err(FileError::Denied);
+    pub async fn set_attributes(&mut self, wanted: &SetAttributes) -> Result<(), FileError> {
+        self.opened()?.set_attributes(wanted).await
+    }
+
+    pub async fn sync(&mut self) -> Result<(), FileError> {
+        Ok(self.opened()?.file.sync().await?)
+    }
+
+    pub async fn space(&mut self) -> Result<Space, FileError> {
+        Ok(self.opened()?.file.space().await?)
+    }
+
+    /// The transfer failed elsewhere: closing it will abandon it.
+    pub fn fail(&mut self, reason: &str) {
+        if let Some(opened) = &mut self.opened {
+            opened.transfer.fail_with(reason);
         }
-        let Some(effective) = effective_attributes(self.policy, attributes) else {
-            return Ok(());
-        };
-        self.file.set_attributes(&effective).await?;
-        let (log, protocol, host_path) = self.transfer.context();
-        record_attributes(log, &effective, protocol, host_path);
-        Ok(())
-    }
-
-    pub async fn sync(&self) -> Result<(), FileError> {
-        Ok(self.file.sync().await?)
-    }
-
-    pub async fn space(&self) -> Result<Space, FileError> {
-        Ok(self.file.space().await?)
     }
 
     /// Ends the transfer. An upload that met an error is abandoned: the old file stays.
     pub async fn close(mut self) -> Result<(), FileError> {
-        if self.options.write && self.transfer.failed() {
-            return Err(FileError::Failed("the upload had failed; the file is as it was".into()));
+        let Some(mut opened) = self.opened.take() else {
+            return Ok(());
+        };
+        if opened.options.write && opened.transfer.failed() {
+            let error = opened.transfer.failure_error();
+            opened.give_up().await;
+            return Err(error);
         }
-        if self.transfer.waits_for_hooks() {
-            return self.close_synchronously().await;
+        let finished = opened.finish().await;
+        if let Err(error) = finished {
+            opened.transfer.fail_with(&error.to_string());
+            opened.drop_counting();
+            return Err(error);
         }
-        let finished = self.file.finish().await;
-        match &finished {
-            Ok(()) => self.transfer.complete(Instant::now()),
-            Err(error) => self.transfer.fail_with(&error.message),
+        if opened.transfer.waits_for_hooks() {
+            return opened.complete_with_hooks().await;
         }
-        Ok(finished?)
+        opened.transfer.complete(Instant::now());
+        Ok(())
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        if let Some(opened) = self.opened.take() {
+            opened.drop_counting();
+        }
+    }
+}
+
+impl Opened {
+    fn limits(&self) -> QuotaLimits {
+        limits_of(&self.files.account(), &self.path)
+    }
+
+    /// Room for bytes that are about to be written.
+    async fn reserve(&mut self, offset: u64, length: usize) -> Result<(), FileError> {
+        let length = length as u64;
+        let end = if self.options.append {
+            let max = self.files.account().filters.max_upload_file_size;
+            if max > 0 { self.file.metadata().await?.size.saturating_add(length) } else { length }
+        } else {
+            offset.saturating_add(length)
+        };
+        let checked = self.files.check_size(end).and_then(|()| {
+            let limits = self.limits();
+            match &mut self.counting {
+                None => Ok(()),
+                Some(counting) if self.options.append => Ok(counting.upload.reserve_appended(length, limits)?),
+                Some(counting) => Ok(counting.upload.reserve(end, limits)?),
+            }
+        });
+        checked.inspect_err(|error| self.transfer.fail_by(error))
+    }
+
+    async fn set_attributes(&mut self, wanted: &SetAttributes) -> Result<(), FileError> {
+        attributes::check_permissions(self.files.permissions_at(&self.path.parent()), wanted)?;
+        if wanted.size.is_some() && !self.options.write {
+            return Err(FileError::Denied);
+        }
+        let policy = self.files.context.policy;
+        let Some(effective) = attributes::effective(policy, wanted) else {
+            return Ok(());
+        };
+        match effective.size {
+            Some(size) => self.resize(size, &effective).await?,
+            None => self.apply(&effective).await?,
+        }
+        let (log, protocol, host_path) = self.transfer.context();
+        attributes::record(log, &effective, protocol, host_path);
+        Ok(())
+    }
+
+    async fn apply(&self, effective: &SetAttributes) -> Result<(), FileError> {
+        let outcome = self.file.set_attributes(effective).await;
+        attributes::ignore_unsupported(self.files.context.policy, outcome.map_err(FileError::from))
+    }
+
+    async fn resize(&mut self, size: u64, effective: &SetAttributes) -> Result<(), FileError> {
+        self.files.check_size(size)?;
+        let limits = self.limits();
+        let Some(mut counting) = self.counting.take() else {
+            return self.apply(effective).await;
+        };
+        let outcome = async {
+            let ledger = counting.upload.ledger().clone();
+            let names = ledger.names(|| self.files.scan_tree(&self.path)).await?;
+            let before = self.file.metadata().await?;
+            names.check_resize(before.size, size, limits)?;
+            self.apply(effective).await?;
+            counting.upload.resized(&names, &before, size);
+            Ok(())
+        }
+        .await;
+        self.counting = Some(counting);
+        outcome
+    }
+
+    /// Puts the file in its place, and counts what it replaces.
+    async fn finish(&mut self) -> Result<(), FileError> {
+        let Some(counting) = &mut self.counting else {
+            return Ok(self.file.finish().await?);
+        };
+        let ledger = counting.upload.ledger().clone();
+        let names = ledger.names(|| self.files.scan_tree(&self.path)).await?;
+        let replaced = match counting.upload.is_unnamed() {
+            true => self.files.storage.metadata(&self.path).await.ok(),
+            false => None,
+        };
+        self.file.finish().await?;
+        let size = self.file.metadata().await?.size;
+        counting.upload.complete(&names, size, replaced.as_ref());
+        self.counting = None;
+        Ok(())
+    }
+
+    /// The hooks are told when the file is in its place, because they want to look at it; an
+    /// upload that one of them fails is removed again (B10-08).
+    async fn complete_with_hooks(mut self) -> Result<(), FileError> {
+        let told = self.transfer.complete_synchronously().await;
+        if told.is_err() && self.options.write {
+            let (files, path) = (&self.files, &self.path);
+            files.counting_removal(path, async || Ok(files.storage.remove_file(path).await?)).await?;
+        }
+        told
+    }
+
+    /// An upload that failed. One that met a limit leaves no part of it (A10-03).
+    async fn give_up(mut self) {
+        let by_quota = self.transfer.failed_by_quota();
+        let Some(mut counting) = self.counting.take() else {
+            if by_quota && !self.file.is_unnamed() {
+                self.restore().await;
+            }
+            return;
+        };
+        if counting.upload.is_unnamed() {
+            counting.upload.abandon(self.file);
+            return;
+        }
+        let ledger = counting.upload.ledger().clone();
+        let Ok(names) = ledger.names(|| self.files.scan_tree(&self.path)).await else {
+            counting.upload.abandon(self.file);
+            return;
+        };
+        if by_quota {
+            let removed = self.file.metadata().await.ok();
+            if self.restore().await
+                && let Some(removed) = removed
+            {
+                names.removed(&removed);
+            }
+        }
+        match self.file.metadata().await {
+            Ok(now) => counting.upload.complete(&names, now.size, None),
+            Err(_) => counting.upload.abandon(self.file),
+        }
+    }
+
+    /// A new file is removed, an older one gets its size back. True: it was removed.
+    async fn restore(&self) -> bool {
+        if let Some(existed) = &self.existed {
+            let size = SetAttributes { size: Some(existed.size), ..SetAttributes::default() };
+            // Nothing was taken away from the old part; if this fails it is only longer.
+            let _ = self.file.set_attributes(&size).await;
+            return false;
+        }
+        let (storage, path) = (&self.files.storage, &self.path);
+        let same = match (storage.symlink_metadata(path).await, self.file.metadata().await) {
+            (Ok(named), Ok(open)) => named.id == open.id && open.links == 1,
+            _ => false,
+        };
+        same && storage.remove_file(path).await.is_ok()
+    }
+
+    fn drop_counting(self) {
+        if let Some(mut counting) = self.counting {
+            counting.upload.abandon(self.file);
+        }
     }
 }

@@ -8,11 +8,14 @@ use super::action::{ActionStatus, FileAction, FileHooks};
 use super::{FileError, FirstTransfers};
 use crate::connection::ConnectionId;
 use crate::hook::observation::PostAction;
+use crate::metrics::Metrics;
+use crate::session::{ActiveTransfer, Session};
 
 /// The protocol in log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     Sftp,
+    Scp,
     Ssh,
 }
 
@@ -20,6 +23,7 @@ impl Protocol {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sftp => "SFTP",
+            Self::Scp => "SCP",
             Self::Ssh => "SSH",
         }
     }
@@ -84,35 +88,38 @@ pub struct Transfer {
     bytes_out: u64,
     started: Instant,
     /// Why it failed, if it did.
-    failure: Option<String>,
+    failure: Option<FileError>,
     recorded: bool,
+    outcome: TransferOutcome,
+}
+
+/// Who hears of a transfer's end.
+pub struct TransferOutcome {
     /// None if no hook wants to hear of it.
-    told: Option<(Arc<FileHooks>, FileAction)>,
+    pub told: Option<(Arc<FileHooks>, FileAction)>,
     /// None if it cannot be the account's first.
-    first: Option<(Arc<FirstTransfers>, FileAction)>,
+    pub first: Option<(Arc<FirstTransfers>, FileAction)>,
+    pub session: Arc<Session>,
+    pub active: Arc<ActiveTransfer>,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Transfer {
-    pub fn new(
-        log: FileLog,
-        protocol: Protocol,
-        host_path: String,
-        upload: bool,
-        told: Option<(Arc<FileHooks>, FileAction)>,
-        first: Option<(Arc<FirstTransfers>, FileAction)>,
-    ) -> Self {
+    pub fn new(log: FileLog, protocol: Protocol, host_path: String, upload: bool, outcome: TransferOutcome) -> Self {
         let started = Instant::now();
         let (bytes_in, bytes_out) = (0, 0);
         let (failure, recorded) = (None, false);
-        Self { log, protocol, host_path, upload, bytes_in, bytes_out, started, failure, recorded, told, first }
+        Self { log, protocol, host_path, upload, bytes_in, bytes_out, started, failure, recorded, outcome }
     }
 
     pub fn moved_in(&mut self, bytes: usize) {
         self.bytes_in += bytes as u64;
+        self.outcome.active.moved(bytes as u64);
     }
 
     pub fn moved_out(&mut self, bytes: usize) {
         self.bytes_out += bytes as u64;
+        self.outcome.active.moved(bytes as u64);
     }
 
     pub fn fail(&mut self) {
@@ -120,7 +127,23 @@ impl Transfer {
     }
 
     pub fn fail_with(&mut self, reason: &str) {
-        self.failure.get_or_insert_with(|| reason.to_owned());
+        self.failure.get_or_insert_with(|| FileError::Failed(reason.to_owned()));
+    }
+
+    pub fn fail_by(&mut self, error: &FileError) {
+        self.failure.get_or_insert_with(|| error.clone());
+    }
+
+    pub fn failed_by_quota(&self) -> bool {
+        matches!(self.failure, Some(FileError::QuotaExceeded(_)))
+    }
+
+    /// What closing a failed upload answers.
+    pub fn failure_error(&self) -> FileError {
+        match &self.failure {
+            Some(error @ FileError::QuotaExceeded(_)) => error.clone(),
+            _ => FileError::Failed("the upload had failed; the file is as it was".into()),
+        }
     }
 
     pub fn failed(&self) -> bool {
@@ -133,13 +156,13 @@ impl Transfer {
 
     /// Whether its end waits for the hooks (B10-08).
     pub fn waits_for_hooks(&self) -> bool {
-        self.told.as_ref().is_some_and(|(hooks, action)| hooks.synchronous.contains(&action.kind))
+        self.outcome.told.as_ref().is_some_and(|(hooks, action)| hooks.synchronous.contains(&action.kind))
     }
 
     /// The transfer ended as the client wished.
     pub fn complete(&mut self, now: Instant) {
         self.log_complete(now);
-        if let Some((hooks, action)) = self.outcome(now, ActionStatus::Ok) {
+        if let Some((hooks, action)) = self.ending(now, ActionStatus::Ok) {
             hooks.after.notify(PostAction(Arc::new(action)));
         }
         self.remember_first(now);
@@ -149,7 +172,7 @@ impl Transfer {
     pub async fn complete_synchronously(&mut self) -> Result<(), FileError> {
         let now = Instant::now();
         self.log_complete(now);
-        if let Some((hooks, action)) = self.outcome(now, ActionStatus::Ok) {
+        if let Some((hooks, action)) = self.ending(now, ActionStatus::Ok) {
             hooks.tell(action).await?;
         }
         self.remember_first(now);
@@ -158,7 +181,7 @@ impl Transfer {
 
     fn remember_first(&mut self, now: Instant) {
         let (_, size, elapsed) = self.summary(now);
-        if let Some((first, action)) = self.first.take()
+        if let Some((first, action)) = self.outcome.first.take()
             && action.session.traffic.take_first(self.upload)
         {
             let (size, elapsed_ms, status) = (Some(size), Some(elapsed), Some(ActionStatus::Ok));
@@ -181,9 +204,9 @@ impl Transfer {
         );
     }
 
-    fn outcome(&mut self, now: Instant, status: ActionStatus) -> Option<(Arc<FileHooks>, FileAction)> {
+    fn ending(&mut self, now: Instant, status: ActionStatus) -> Option<(Arc<FileHooks>, FileAction)> {
         let (_, size, elapsed) = self.summary(now);
-        let (hooks, mut action) = self.told.take()?;
+        let (hooks, mut action) = self.outcome.told.take()?;
         action.size = Some(size);
         action.elapsed_ms = Some(elapsed);
         action.status = Some(status);
@@ -199,10 +222,19 @@ impl Transfer {
 
 impl Drop for Transfer {
     fn drop(&mut self) {
+        let TransferOutcome { session, active, metrics, .. } = &self.outcome;
+        session.live.transfer_ended(active);
+        metrics.transfer(self.upload, if self.upload { self.bytes_in } else { self.bytes_out }, self.recorded);
         if self.recorded {
             return;
         }
-        let error = self.failure.take().unwrap_or_else(|| "the transfer was not completed".to_owned());
+        let failure = self.failure.take();
+        let status = match &failure {
+            Some(FileError::QuotaExceeded(_)) => ActionStatus::QuotaExceeded,
+            Some(error) => ActionStatus::Failed(error.to_string()),
+            None => ActionStatus::Failed("the transfer was not completed".to_owned()),
+        };
+        let error = failure.map_or_else(|| "the transfer was not completed".to_owned(), |error| error.to_string());
         let (sender, size_bytes, elapsed_ms) = self.summary(Instant::now());
         let (connection, username) = &*self.log.0;
         tracing::warn!(
@@ -215,7 +247,7 @@ impl Drop for Transfer {
             protocol = self.protocol.as_str(),
             error,
         );
-        if let Some((hooks, action)) = self.outcome(Instant::now(), ActionStatus::Failed(error)) {
+        if let Some((hooks, action)) = self.ending(Instant::now(), status) {
             hooks.after.notify(PostAction(Arc::new(action)));
         }
     }

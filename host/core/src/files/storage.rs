@@ -2,6 +2,7 @@
 //! operating system's means, not by comparing strings (A5-03).
 
 use std::fmt;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 
@@ -15,6 +16,11 @@ pub trait Storage: Send + Sync {
 
     /// What the operating system calls the path; for logs and hooks.
     fn host_path(&self, path: &VirtualPath) -> String;
+
+    /// The place of a directory on the host, without links; for programs of the host.
+    fn real_path(&self, _path: &VirtualPath) -> Result<PathBuf, StorageError> {
+        Err(StorageError::new(StorageErrorKind::Unsupported, "the files are not on this host"))
+    }
 
     async fn open(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn StorageFile>, StorageError>;
 
@@ -73,6 +79,11 @@ pub trait StorageFile: Send + Sync {
 
     async fn space(&self) -> Result<Space, StorageError>;
 
+    /// Whether the file gets its name only when it is finished.
+    fn is_unnamed(&self) -> bool {
+        false
+    }
+
     /// Makes an upload visible under its name. Nothing is acknowledged before this.
     async fn finish(&self) -> Result<(), StorageError>;
 }
@@ -123,7 +134,18 @@ pub struct Metadata {
     pub accessed: i64,
     pub modified: i64,
     pub links: u64,
+    pub id: FileId,
 }
+
+/// Which file it is, under whatever name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct FileId {
+    pub device: u64,
+    pub inode: u64,
+}
+
+/// How the names begin that storage gives to uploads that are not complete.
+pub const TEMPORARY_PREFIX: &[u8] = b".tidegate-upload.";
 
 /// What to change; absent fields stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,7 +1,7 @@
 //! After the credential: restrictions, the session's place, the hooks that may still say no,
 //! and the proof that all of it passed (B1, steps 17 to 26).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -10,23 +10,23 @@ use super::{LoginService, Refusal, RefusalReason, checks};
 use crate::account::Account;
 use crate::connection::{ConnectionId, LoginMethod};
 use crate::files::storage::StorageError;
-use crate::files::{FileHooks, FileService, SetAttributesPolicy};
+use crate::files::{FileContext, FileService};
 use crate::hook::observation::{PostLogin, SessionDestroy};
 use crate::hook::review::{Review, SessionCreate};
 use crate::hook::{Exchange, HookRun, LoginAttempt, Observers};
+use crate::metrics::Metrics;
 use crate::ports::StorageFactory;
-use crate::session::{EndReason, Session, SessionSlot, Traffic};
+use crate::session::{EndReason, LiveSession, Session, SessionSlot, Traffic};
 
 /// Proof that every check of the login passed. Holds the session's place (A4-10) and tells
 /// of the session's end when dropped.
 pub struct AuthenticatedAccount {
     session: Arc<Session>,
     storage: Arc<dyn StorageFactory>,
-    file_hooks: Arc<FileHooks>,
-    set_attributes: SetAttributesPolicy,
+    files: Arc<FileContext>,
     observers: Arc<Observers<SessionDestroy>>,
     started: Instant,
-    reason: Mutex<EndReason>,
+    metrics: Arc<Metrics>,
     _slot: SessionSlot,
 }
 
@@ -45,23 +45,24 @@ impl AuthenticatedAccount {
 
     /// The account's files, for one channel named `channel`.
     pub fn open_files(&self, channel: u32) -> Result<FileService, StorageError> {
-        let storage = self.storage.open(&self.session.account)?;
+        let storage = self.storage.open(&self.session.live.account())?;
         let id = ConnectionId::new(format!("{}_{channel}", self.session.id));
-        Ok(FileService::new(self.session.clone(), storage, self.set_attributes, self.file_hooks.clone(), id))
+        Ok(FileService::new(self.session.clone(), storage, self.files.clone(), id))
     }
 
     /// Why the session is about to end; a client that leaves needs no reason.
     pub fn ends_because(&self, reason: EndReason) {
-        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        self.session.live.ends_because(reason);
     }
 }
 
 impl Drop for AuthenticatedAccount {
     /// D-03, D-04: exactly once for each session that was created.
     fn drop(&mut self) {
+        self.metrics.active_connections.dec();
         self.observers.notify(SessionDestroy {
             session: self.session.clone(),
-            reason: *self.reason.lock().unwrap_or_else(PoisonError::into_inner),
+            reason: self.session.live.end_reason().unwrap_or_default(),
             duration: self.started.elapsed(),
         });
     }
@@ -79,38 +80,42 @@ impl LoginService {
         let slot = ports
             .sessions
             .admit(&attempt.connection.id, &account.username, account.max_sessions, close)
-            .ok_or_else(|| Refusal::new(RefusalReason::Denied, "the account has its maximum of sessions"))?;
+            .ok_or_else(|| Refusal::new(RefusalReason::Session, "the account has its maximum of sessions"))?;
+        let (account, now) = (Arc::new(account), ports.clock.now());
         let session = Arc::new(Session {
             id: attempt.connection.id.clone(),
             connection: attempt.connection.clone(),
             traffic: Traffic::of(&account),
-            account: Arc::new(account),
+            live: LiveSession::new(account.clone(), attempt.connection.remote.ip(), now),
+            account,
             username: attempt.username.clone(),
             method,
             password: attempt.password().cloned(),
-            opened_at: ports.clock.now(),
+            opened_at: now,
         });
         let decision = ports.hooks.session_create.decide(&mut SessionCreate(session.clone())).await?;
         if let Review::Deny(denial) = decision.verdict {
             // D-01: the operator will want to know, because the client is told nothing.
             let message = format!("a session of \"{}\" was refused by a hook: {}", session.username, denial.reason);
             tracing::error!(sender = "session_create_hook", message, connection_id = session.id.as_str());
-            return Err(Refusal::new(RefusalReason::Denied, denial.reason));
+            return Err(Refusal::new(RefusalReason::Session, denial.reason));
         }
+        slot.begin(session.clone());
+        ports.metrics.active_connections.inc();
         Ok(AuthenticatedAccount {
             session,
             storage: ports.storage.clone(),
-            file_hooks: ports.file_hooks.clone(),
-            set_attributes: ports.set_attributes,
+            files: ports.files.clone(),
             observers: ports.hooks.session_destroy.clone(),
             started: Instant::now(),
-            reason: Mutex::default(),
+            metrics: ports.metrics.clone(),
             _slot: slot,
         })
     }
 
     pub(super) async fn succeeded(&self, attempt: &Arc<LoginAttempt>, authenticated: &AuthenticatedAccount) {
         let account = authenticated.account();
+        self.ports.metrics.login(attempt.method(), true);
         if let Err(error) = self.ports.accounts.record_login(account.id, self.ports.clock.now()).await {
             tracing::warn!(sender = "login", message = format!("the time of the login could not be stored: {error}"));
         }

@@ -169,7 +169,7 @@ impl LoginService {
             KeyboardInteractiveVerdict::Accept(Some(draft)) => self.accept_draft(*draft, &attempt, None).await?,
         };
         // B1-02, A12-09: after the exchange.
-        checks::account_conditions(&resolved.account, self.ports.clock.now())?;
+        checks::account_conditions(&resolved.account, &*self.ports.clock)?;
         Ok(Some(self.commit(resolved).await?))
     }
 
@@ -189,7 +189,7 @@ impl LoginService {
                 Some(resolved) => resolved,
                 None => self.resolve(attempt, None).await?.ok_or_else(unknown_user)?,
             };
-            checks::account_conditions(&resolved.account, self.ports.clock.now())?;
+            checks::account_conditions(&resolved.account, &*self.ports.clock)?;
             self.ask_code(&resolved.account, conversation).await?;
             return self.commit(resolved).await;
         }

@@ -79,7 +79,7 @@ impl LoginService {
         resolved: &Resolved,
         password: &Secret,
     ) -> Result<(), Refusal> {
-        checks::account_conditions(&resolved.account, self.ports.clock.now())?;
+        checks::account_conditions(&resolved.account, &*self.ports.clock)?;
         let instead = match self.check_password(attempt, &resolved.account, password).await? {
             CheckPasswordVerdict::Accept => return Ok(()),
             CheckPasswordVerdict::Verify(instead) => Some(instead),
@@ -117,7 +117,7 @@ impl LoginService {
 
     pub(super) async fn try_key(&self, attempt: &Arc<LoginAttempt>, key: &PublicKey) -> Result<Resolved, Refusal> {
         let resolved = self.resolve(attempt, None).await?.ok_or_else(unknown_user)?;
-        checks::account_conditions(&resolved.account, self.ports.clock.now())?;
+        checks::account_conditions(&resolved.account, &*self.ports.clock)?;
         if !resolved.account.public_keys.contains(key) {
             return Err(Refusal::new(RefusalReason::WrongCredential, "the key is not one of the account's"));
         }

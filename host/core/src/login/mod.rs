@@ -25,7 +25,7 @@ use self::external_auth_cache::ExternalAuthCache;
 use self::one_time_code::OneTimeCodes;
 use crate::account::{Account, Accounts, AddressRule};
 use crate::connection::{Connection, Credential, LoginMethod};
-use crate::files::{FileHooks, SetAttributesPolicy};
+use crate::files::FileContext;
 use crate::hook::check_password::CheckPassword;
 use crate::hook::external_auth::{ExternalAuth, Scope};
 use crate::hook::keyboard_interactive::KeyboardInteractive;
@@ -33,6 +33,7 @@ use crate::hook::observation::{PostLogin, SessionDestroy};
 use crate::hook::pre_login::PreLogin;
 use crate::hook::review::{LoginPre, SessionCreate};
 use crate::hook::{Chain, HookHost, LoginAttempt, Observers};
+use crate::metrics::Metrics;
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{Clock, Passwords, StorageFactory};
 use crate::public_key::PublicKey;
@@ -80,10 +81,10 @@ pub struct LoginPorts {
     pub accounts: Arc<Accounts>,
     pub passwords: Arc<dyn Passwords>,
     pub hooks: LoginHooks,
-    pub file_hooks: Arc<FileHooks>,
+    pub files: Arc<FileContext>,
+    pub metrics: Arc<Metrics>,
     pub sessions: Arc<SessionRegistry>,
     pub storage: Arc<dyn StorageFactory>,
-    pub set_attributes: SetAttributesPolicy,
     pub address_rule: AddressRule,
     pub clock: Arc<dyn Clock>,
 }
@@ -218,7 +219,8 @@ impl Login {
 
     /// The connection ended before anybody tried to log in (A4-01).
     pub fn abandoned(&self, reason: &str) {
-        refusal::log_connection_failed(&self.connection, "", refusal::NO_AUTH_TRIED, reason);
+        self.service.ports.metrics.no_auth.inc();
+        refusal::log_connection_failed(&self.connection, "", refusal::NO_AUTH_TRIED, reason, "no_attempt");
         self.service.ports.hooks.post_login.notify(PostLogin {
             connection: self.connection.clone(),
             attempt: None,
@@ -297,8 +299,15 @@ impl Login {
     }
 
     fn refused(&self, attempt: &Arc<LoginAttempt>, refusal: &Refusal) {
+        self.service.ports.metrics.login(attempt.method(), false);
         let text = refusal.to_string();
-        refusal::log_connection_failed(&self.connection, &attempt.username, attempt.method().login_type(), &text);
+        refusal::log_connection_failed(
+            &self.connection,
+            &attempt.username,
+            attempt.method().login_type(),
+            &text,
+            refusal.reason.as_str(),
+        );
         self.service.journal_login(attempt, "refused", &text);
         self.service.ports.hooks.post_login.notify(PostLogin {
             connection: self.connection.clone(),

@@ -9,6 +9,9 @@ use crate::ports::StoreError;
 /// The login type of connections that never tried (A4-01, J-07).
 pub const NO_AUTH_TRIED: &str = "no_auth_tryed";
 
+/// Of a user name, in bytes.
+const MAX_LOGGED_NAME: usize = 1024;
+
 /// Denials are the client's doing; failures are ours and feed no brute-force score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalReason {
@@ -16,8 +19,24 @@ pub enum RefusalReason {
     WrongCredential,
     /// By a hook or by the account's own settings.
     Denied,
+    /// After a right credential: too many sessions, or a hook wants none (D-01). Nobody who
+    /// guesses gets that far.
+    Session,
     /// The server or a hook could not decide.
     Failure,
+}
+
+impl RefusalReason {
+    /// In the log, where filters read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownUser => "unknown_user",
+            Self::WrongCredential => "wrong_credential",
+            Self::Denied => "denied",
+            Self::Session => "session",
+            Self::Failure => "failure",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,13 +77,17 @@ impl From<AccountError> for Refusal {
 }
 
 /// The line that fail2ban reads: keys in this order (A21-06, A21-07).
-pub fn log_connection_failed(connection: &Connection, username: &str, login_type: &str, error: &str) {
+/// `reason` tells a denial, which is the client's doing, from a failure of ours.
+pub fn log_connection_failed(connection: &Connection, username: &str, login_type: &str, error: &str, reason: &str) {
+    // Whoever logs in with a megabyte would otherwise fill the log with it.
+    let username = username.get(..username.floor_char_boundary(MAX_LOGGED_NAME)).unwrap_or_default();
     tracing::debug!(
         sender = "connection_failed",
         client_ip = %connection.remote.ip(),
         username,
         login_type,
         error,
+        reason,
         connection_id = connection.id.as_str(),
     );
 }

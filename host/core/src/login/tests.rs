@@ -11,9 +11,12 @@ use super::*;
 use crate::account::AccountDraft;
 use crate::connection::ConnectionId;
 use crate::files::storage::{Storage, StorageError, StorageErrorKind};
+use crate::files::{FileHooks, SetAttributesPolicy};
 use crate::hook::external_auth::ExternalAuthVerdict;
 use crate::hook::{Call, Denial, Hook, HookDescription, HookError, Link, LinkSettings};
-use crate::ports::{AccountStore, StoreError};
+use crate::metrics::Metrics;
+use crate::ports::{AccountChanges, AccountStore, StoreError, SystemClock};
+use crate::quota::{NoUsages, QuotaKeeper, Tracking};
 
 #[derive(Default)]
 pub(super) struct PaperStore(Mutex<BTreeMap<String, Account>>);
@@ -42,6 +45,12 @@ impl AccountStore for PaperStore {
         self.0.lock().unwrap().remove(username);
         Ok(())
     }
+    async fn announce_change(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+    async fn changes(&self, _: Option<i64>) -> Result<(i64, AccountChanges), StoreError> {
+        Ok((0, AccountChanges::Named(Vec::new())))
+    }
     async fn record_login(&self, _: i64, _: i64) -> Result<(), StoreError> {
         Ok(())
     }
@@ -69,6 +78,10 @@ impl Passwords for PaperPasswords {
 struct NoStorage;
 
 impl StorageFactory for NoStorage {
+    fn open_directory(&self, _: &str) -> Result<Arc<dyn Storage>, StorageError> {
+        Err(StorageError::new(StorageErrorKind::Unsupported, "there is none"))
+    }
+
     fn open(&self, _: &Account) -> Result<Arc<dyn Storage>, StorageError> {
         Err(StorageError::new(StorageErrorKind::Unsupported, "there is none"))
     }
@@ -123,20 +136,26 @@ pub(super) fn world(answer: Option<Result<ExternalAuthVerdict, HookError>>) -> W
     if has_hook {
         hooks.external_auth.replace(vec![Arc::new(Link::new(hook.clone(), LinkSettings::default()))]);
     }
+    let metrics = Arc::new(Metrics::new().unwrap());
     let service = LoginService::new(LoginPorts {
         accounts: Arc::new(Accounts::new(store.clone(), passwords.clone(), None)),
         passwords: passwords.clone(),
         hooks: hooks.clone(),
-        file_hooks: Arc::new(FileHooks {
-            before: Arc::default(),
-            after: Observers::new(Arc::default()),
-            synchronous: Vec::new(),
-            first: None,
+        files: Arc::new(FileContext {
+            policy: SetAttributesPolicy::Apply,
+            metrics: metrics.clone(),
+            quotas: QuotaKeeper::new(Arc::new(NoUsages), Arc::new(SystemClock), Tracking::Never),
+            hooks: Arc::new(FileHooks {
+                before: Arc::default(),
+                after: Observers::new(Arc::default()),
+                synchronous: Vec::new(),
+                first: None,
+            }),
         }),
         address_rule: AddressRule::default(),
         sessions: Arc::new(SessionRegistry::default()),
         storage: Arc::new(NoStorage),
-        set_attributes: SetAttributesPolicy::Apply,
+        metrics,
         clock: Arc::new(Noon),
     });
     World { store, passwords, hook, hooks, service: Arc::new(service.unwrap()) }

@@ -66,6 +66,7 @@ impl types::HostFileAction for CallState {
     fn protocol(&mut self, this: Action) -> wasmtime::Result<types::Protocol> {
         Ok(match self.table.get(&this)?.protocol {
             Protocol::Sftp => types::Protocol::Sftp,
+            Protocol::Scp => types::Protocol::Scp,
             Protocol::Ssh => types::Protocol::SshCommand,
         })
     }

@@ -1,24 +1,32 @@
 //! The command line.
 
+mod connection;
 mod hook;
 mod hook_runs;
 mod hook_test;
 mod plugin;
 mod plugin_new;
+mod quota;
 mod user;
 mod user_totp;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use serde_json::Value;
+use tidegate_ssh::Launcher;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::activation::Activation;
 use crate::config::{Loaded, Settings};
+use crate::confine::{self, ConfinedArguments};
+use crate::control::Control;
+use crate::log_file::Rotation;
 use crate::portable::{self, PortableArguments};
-use crate::{log, panics, serve, state_directory, version, wire};
+use crate::{log, panics, serve, shutdown, state_directory, version, wire};
 
 const AFTER_HELP: &str = "Exit status: 0 done, 1 refused or failed, 2 wrong usage.";
 
@@ -53,6 +61,17 @@ enum Command {
     /// Look at hooks
     #[command(subcommand)]
     Hook(hook::HookCommand),
+    /// See who is logged in, and close connections
+    #[command(subcommand)]
+    Connection(connection::ConnectionCommand),
+    /// Count what accounts use
+    #[command(subcommand)]
+    Quota(quota::QuotaCommand),
+    /// Ask whether the server is alive
+    Ping(Place),
+    /// Become a program that reaches nothing but some directories
+    #[command(hide = true)]
+    Confined(ConfinedArguments),
 }
 
 /// Where the configuration and the state are.
@@ -74,8 +93,26 @@ struct ServeArguments {
     #[arg(short, long)]
     log_file_path: Option<String>,
     /// The least important level that is logged
-    #[arg(long, default_value = "debug", value_parser = ["error", "warn", "info", "debug", "trace"])]
-    log_level: String,
+    #[arg(long, value_parser = ["error", "warn", "info", "debug", "trace"])]
+    log_level: Option<String>,
+    /// Log everything, or only what is important [default: true]
+    #[arg(short = 'v', long, num_args = 0..=1, default_missing_value = "true", value_parser = flag)]
+    log_verbose: Option<bool>,
+    /// Megabytes after which the log file is turned over [default: 10]
+    #[arg(short = 's', long)]
+    log_max_size: Option<u64>,
+    /// Old log files that are kept; 0 means all [default: 5]
+    #[arg(short = 'b', long)]
+    log_max_backups: Option<usize>,
+    /// Days that old log files are kept; 0 means for ever [default: 28]
+    #[arg(short = 'a', long)]
+    log_max_age: Option<u64>,
+    /// Compress old log files [default: false]
+    #[arg(short = 'z', long, num_args = 0..=1, default_missing_value = "true", value_parser = flag)]
+    log_compress: Option<bool>,
+    /// Times in UTC instead of local time
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_parser = flag)]
+    log_utc_time: Option<bool>,
     /// Only warn of unknown keys in the configuration
     #[arg(long)]
     lenient: bool,
@@ -100,13 +137,25 @@ enum ConfigCommand {
 
 pub fn run() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| error.exit());
+    // Both before there are threads.
+    if let Command::Confined(arguments) = &cli.command {
+        return confine::run(arguments).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
+    }
+    let activation = match &cli.command {
+        Command::Serve(_) => Activation::take().context("the sockets that systemd hands over cannot be used"),
+        _ => Ok(Activation::default()),
+    };
+    let activation = match activation {
+        Ok(activation) => activation,
+        Err(error) => return failed(&error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             return failed(&anyhow::Error::new(error).context("the runtime could not be started"));
         }
     };
-    match runtime.block_on(dispatch(cli.command)) {
+    match runtime.block_on(dispatch(cli.command, activation)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
@@ -117,9 +166,9 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn dispatch(command: Command) -> anyhow::Result<()> {
+async fn dispatch(command: Command, activation: Activation) -> anyhow::Result<()> {
     match command {
-        Command::Serve(arguments) => run_serve(arguments).await,
+        Command::Serve(arguments) => run_serve(arguments, activation).await,
         Command::Portable(arguments) => run_portable(arguments).await,
         Command::Initprovider(place) => initprovider(&place),
         Command::User(command) => user::run(command).await,
@@ -127,12 +176,17 @@ async fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Config(ConfigCommand::Show { place, json }) => show_config(&place, json),
         Command::Plugin(command) => plugin::run(command).await,
         Command::Hook(command) => hook::run(command).await,
+        Command::Connection(command) => connection::run(command).await,
+        Command::Quota(command) => quota::run(command).await,
+        Command::Ping(place) => ping(&place).await,
+        Command::Confined(arguments) => confine::run(&arguments),
     }
 }
 
-async fn run_serve(arguments: ServeArguments) -> anyhow::Result<()> {
+async fn run_serve(arguments: ServeArguments, activation: Activation) -> anyhow::Result<()> {
     let directory = state_directory::prepare(&arguments.place.directory())?;
-    let level: LevelFilter = arguments.log_level.parse().context("the log level is not known")?;
+    let style = arguments.log_style()?;
+    let rotation = arguments.rotation()?;
     let log_path = arguments.log_file_path.clone().or_else(|| from_environment("LOG_FILE_PATH"));
     let log_path = log_path.unwrap_or_else(|| "tidegate.log".to_owned());
     let loaded = arguments.place.load(&directory)?;
@@ -145,9 +199,11 @@ async fn run_serve(arguments: ServeArguments) -> anyhow::Result<()> {
     if !log_path.is_empty() {
         println!("Logging to {}", file.display());
     }
-    log::install(if log_path.is_empty() { log::Target::StandardError } else { log::Target::File(&file) }, level)?;
+    let target = if log_path.is_empty() { log::Target::StandardError } else { log::Target::File(&file, rotation) };
+    let log = log::install(target, style)?;
     panics::install();
-    let outcome = serve::serve(settings).await;
+    shutdown::on_user_signal(move || log.reopen()).context("signals cannot be handled")?;
+    let outcome = serve::serve(settings, &directory, activation, launcher()).await;
     if let Err(error) = &outcome {
         tracing::error!(sender = "main", message = format!("{error:#}"));
     }
@@ -156,10 +212,81 @@ async fn run_serve(arguments: ServeArguments) -> anyhow::Result<()> {
 
 async fn run_portable(arguments: PortableArguments) -> anyhow::Result<()> {
     let path = PathBuf::from(&arguments.log_file_path);
-    let target = if arguments.log_file_path.is_empty() { log::Target::Nowhere } else { log::Target::File(&path) };
-    log::install(target, LevelFilter::DEBUG)?;
+    let target = match arguments.log_file_path.is_empty() {
+        true => log::Target::Nowhere,
+        false => log::Target::File(&path, DEFAULT_ROTATION),
+    };
+    log::install(target, log::Style { level: LevelFilter::DEBUG, utc: false })?;
     panics::install();
-    portable::run(arguments).await
+    portable::run(arguments, launcher()).await
+}
+
+/// This very binary, even if another one has taken its place on disk meanwhile.
+fn launcher() -> Launcher {
+    Launcher { command: vec!["/proc/self/exe".to_owned(), "confined".to_owned()] }
+}
+
+/// `true`, `false`, `1` or `0` (A2-08).
+pub fn flag(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("use true or false".to_owned()),
+    }
+}
+
+const DEFAULT_ROTATION: Rotation =
+    Rotation { max_size: 10 << 20, max_backups: 5, max_age: Some(Duration::from_secs(28 * DAY)), compress: false };
+const DAY: u64 = 24 * 3600;
+
+impl ServeArguments {
+    /// A flag wins over the environment (A2-10).
+    fn number<T: std::str::FromStr>(value: Option<T>, name: &str, default: T) -> anyhow::Result<T> {
+        match (value, from_environment(name)) {
+            (Some(value), _) => Ok(value),
+            (None, Some(text)) => {
+                text.trim().parse().map_err(|_| anyhow::anyhow!("TIDEGATE_{name}: \"{text}\" is not a number"))
+            }
+            (None, None) => Ok(default),
+        }
+    }
+
+    fn choice(value: Option<bool>, name: &str, default: bool) -> anyhow::Result<bool> {
+        match (value, from_environment(name)) {
+            (Some(value), _) => Ok(value),
+            (None, Some(text)) => flag(text.trim()).map_err(|problem| anyhow::anyhow!("TIDEGATE_{name}: {problem}")),
+            (None, None) => Ok(default),
+        }
+    }
+
+    fn log_style(&self) -> anyhow::Result<log::Style> {
+        let verbose = Self::choice(self.log_verbose, "LOG_VERBOSE", true)?;
+        let level = self.log_level.clone().or_else(|| from_environment("LOG_LEVEL"));
+        let level = level.unwrap_or_else(|| if verbose { "debug" } else { "info" }.to_owned());
+        let level = level.parse().context("the log level is not known")?;
+        Ok(log::Style { level, utc: Self::choice(self.log_utc_time, "LOG_UTC_TIME", false)? })
+    }
+
+    fn rotation(&self) -> anyhow::Result<Rotation> {
+        let max_size = Self::number(self.log_max_size, "LOG_MAX_SIZE", 10)?;
+        let days = Self::number(self.log_max_age, "LOG_MAX_AGE", 28)?;
+        Ok(Rotation {
+            // 0 means the default, as for the library that the older server used.
+            max_size: if max_size == 0 { DEFAULT_ROTATION.max_size } else { max_size.saturating_mul(1 << 20) },
+            max_backups: Self::number(self.log_max_backups, "LOG_MAX_BACKUPS", 5)?,
+            max_age: (days > 0).then(|| Duration::from_secs(days.saturating_mul(DAY))),
+            compress: Self::choice(self.log_compress, "LOG_COMPRESS", false)?,
+        })
+    }
+}
+
+async fn ping(place: &Place) -> anyhow::Result<()> {
+    let directory = place.directory();
+    let control = Control::connect(&directory).await?;
+    let control = control.with_context(|| format!("no server runs in {}", directory.display()))?;
+    control.ask(hyper::Method::GET, "/connections", None).await?;
+    println!("The server is alive.");
+    Ok(())
 }
 
 fn initprovider(place: &Place) -> anyhow::Result<()> {
@@ -187,9 +314,18 @@ fn show_config(place: &Place, json: bool) -> anyhow::Result<()> {
     let mut config = serde_json::to_value(place.load(&place.directory())?.config)?;
     // A3-06
     redact(&mut config, "");
+    remove_unset(&mut config);
     let text = if json { serde_json::to_string_pretty(&config)? } else { toml::to_string(&config)? };
     println!("{text}");
     Ok(())
+}
+
+/// Keys without a value, which TOML cannot say.
+fn remove_unset(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, inner| !inner.is_null());
+        fields.values_mut().for_each(remove_unset);
+    }
 }
 
 /// Hides passwords, the values of headers, plugins' secrets, and credentials in URLs.

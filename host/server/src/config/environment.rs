@@ -68,6 +68,10 @@ fn typed(default: Option<&Value>, text: &str) -> Result<Value, String> {
         Some(Value::Array(_)) => {
             Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect())
         }
+        // A key without a default: octal numbers are texts.
+        Some(Value::Null) if text == "0" || !text.starts_with('0') => {
+            Ok(text.trim().parse::<i64>().map_or_else(|_| Value::from(text), Value::from))
+        }
         _ => Ok(Value::from(text)),
     }
 }

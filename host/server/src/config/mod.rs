@@ -7,6 +7,7 @@ mod hooks;
 mod http;
 mod known;
 mod legacy_hooks;
+mod network;
 pub mod settings;
 mod validate;
 
@@ -122,6 +123,22 @@ pub struct HostKey {
 pub struct Common {
     /// Seconds that running transfers get when the server stops.
     pub grace_time: u64,
+    /// The zone of access times: empty for UTC, or `local`.
+    pub tz: String,
+    /// 0: no PROXY protocol; 1: headers are read; 2: they are needed.
+    pub proxy_protocol: i32,
+    /// Networks or addresses of the proxies; empty: anybody.
+    pub proxy_allowed: Vec<String>,
+    /// Among them, those that send no header.
+    pub proxy_skipped: Vec<String>,
+    /// 0: unlimited, here and below.
+    pub max_total_connections: usize,
+    pub max_per_host_connections: usize,
+    /// Later eras have these here; set, they win over those of `sftpd`.
+    pub idle_timeout: Option<u32>,
+    pub upload_mode: Option<i32>,
+    pub setstat_mode: Option<i32>,
+    pub umask: Option<String>,
     pub actions: Actions,
     pub post_connect_hook: HookValue,
     pub post_disconnect_hook: HookValue,
@@ -188,11 +205,12 @@ impl Default for DataProvider {
     }
 }
 
-/// The REST API is not part of this version; its keys are accepted.
+/// Serves `/metrics`. The REST API is not part of this version; its keys are accepted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Httpd {
-    pub bind_port: u16,
+    /// Not set: 8080, if it is free.
+    pub bind_port: Option<u16>,
     pub bind_address: String,
     pub templates_path: String,
     pub static_files_path: String,
@@ -202,7 +220,7 @@ pub struct Httpd {
 impl Default for Httpd {
     fn default() -> Self {
         Self {
-            bind_port: 8080,
+            bind_port: None,
             bind_address: "127.0.0.1".to_owned(),
             templates_path: "templates".to_owned(),
             static_files_path: "static".to_owned(),

@@ -1,7 +1,7 @@
 //! The configuration after it was checked: what the server is built from.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,10 +9,13 @@ use tidegate_core::account::AddressRule;
 use tidegate_core::files::{ActionKind, SetAttributesPolicy};
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::hook::{HookKind, LinkSettings};
+use tidegate_core::quota::Tracking;
 use tidegate_hooks_legacy::{Flavour, HttpSettings, ProgramSettings};
 use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
-use tidegate_ssh::{Algorithms, SshCommands};
+use tidegate_ssh::{Algorithms, ConnectionLimits, ProxySettings, SshCommands};
 use tidegate_storage::OverwriteMode;
+
+use crate::clock::ZonedClock;
 
 #[derive(Debug)]
 pub struct Settings {
@@ -38,12 +41,25 @@ pub struct Settings {
     pub synchronous_actions: Vec<ActionKind>,
     pub keyboard_interactive: bool,
     pub address_rule: AddressRule,
+    pub proxy: ProxySettings,
+    pub limits: ConnectionLimits,
+    pub http_listener: HttpListener,
+    pub tracking: Tracking,
+    pub clock: ZonedClock,
     pub http: HttpSettings,
     pub plugin_directory: PathBuf,
     pub trusted_plugin_keys: TrustedKeys,
     pub plugins: BTreeMap<String, PluginSettings>,
     /// What the operator should know of, though it is no error.
     pub warnings: Vec<String>,
+}
+
+/// Where HTTP is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpListener {
+    pub address: SocketAddr,
+    /// The operator has chosen the port: without it, the server does not start.
+    pub is_chosen: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use tidegate_core::files::SetAttributesPolicy;
 use tidegate_core::hook::external_auth::Scope;
+use tidegate_core::quota::Tracking;
 use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
 use tidegate_ssh::{Algorithms, SshCommands, host_keys};
 use tidegate_storage::OverwriteMode;
 
 use super::settings::DatabaseSettings;
-use super::{Config, ConfigErrors, Settings, Source, hooks, http, legacy_hooks};
+use super::{Config, ConfigErrors, Settings, Source, hooks, http, legacy_hooks, network};
+use crate::clock::ZonedClock;
 use crate::version;
 
 const DEFAULT_AUTH_TRIES: usize = 6;
@@ -58,7 +60,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
             0 => Some(DEFAULT_AUTH_TRIES),
             tries => usize::try_from(tries).ok(),
         },
-        idle_timeout: minutes(config.sftpd.idle_timeout),
+        idle_timeout: minutes(config.common.idle_timeout.unwrap_or(config.sftpd.idle_timeout)),
         max_half_open: at_least_one("sftpd.max_half_open", config.sftpd.max_half_open, &mut check),
         max_channels: at_least_one("sftpd.max_channels", config.sftpd.max_channels, &mut check),
         umask: umask(config, &mut check),
@@ -72,6 +74,11 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         hooks: hooks::settings(config, &mut check),
         keyboard_interactive: config.sftpd.keyboard_interactive_authentication,
         address_rule: hooks::address_rule(config),
+        proxy: network::proxy(config, &mut check),
+        limits: network::limits(config),
+        http_listener: network::http_listener(config, &mut check),
+        tracking: tracking(config, &mut check),
+        clock: zone(config, &mut check),
         http: http::settings(config, directory, &mut check),
         plugin_directory: directory.join(&config.plugins.directory),
         trusted_plugin_keys: trusted_plugin_keys(config, &mut check),
@@ -93,8 +100,7 @@ fn trusted_plugin_keys(config: &Config, check: &mut Check<'_>) -> TrustedKeys {
 }
 
 fn refuse_unsupported(config: &Config, check: &mut Check<'_>) {
-    let Config { sftpd, data_provider: provider, .. } = config;
-    check.unsupported("sftpd.enable_scp", sftpd.enable_scp);
+    let Config { data_provider: provider, .. } = config;
     check.unsupported("data_provider.users_table", provider.users_table != "users");
     check.unsupported("data_provider.manage_users", provider.manage_users != 1);
 }
@@ -160,7 +166,12 @@ fn algorithms(config: &Config, check: &mut Check<'_>) -> Result<Algorithms, Conf
 
 /// A3-25: names that there are not are warned of.
 fn commands(config: &Config, check: &mut Check<'_>) -> SshCommands {
-    let (commands, unknown) = SshCommands::from_names(&config.sftpd.enabled_ssh_commands);
+    let mut names = config.sftpd.enabled_ssh_commands.clone();
+    // A3-21
+    if config.sftpd.enable_scp {
+        names.push("scp".to_owned());
+    }
+    let (commands, unknown) = SshCommands::from_names(&names);
     for name in unknown {
         check.warning(
             "sftpd.enabled_ssh_commands",
@@ -183,10 +194,11 @@ fn at_least_one(key: &str, value: usize, check: &mut Check<'_>) -> usize {
 
 /// A3-14: a bad value is only warned of.
 fn umask(config: &Config, check: &mut Check<'_>) -> u32 {
-    match u32::from_str_radix(config.sftpd.umask.trim(), 8) {
+    let umask = config.common.umask.as_ref().unwrap_or(&config.sftpd.umask);
+    match u32::from_str_radix(umask.trim(), 8) {
         Ok(umask) if umask <= 0o777 => umask,
         _ => {
-            check.warning("sftpd.umask", format!("\"{}\" is not octal; 0022 is used", config.sftpd.umask));
+            check.warning("sftpd.umask", format!("\"{}\" is not octal; 0022 is used", umask));
             0o022
         }
     }
@@ -194,7 +206,7 @@ fn umask(config: &Config, check: &mut Check<'_>) -> u32 {
 
 /// A3-07: a value out of range is only warned of.
 fn upload_mode(config: &Config, check: &mut Check<'_>) -> OverwriteMode {
-    match config.sftpd.upload_mode {
+    match config.common.upload_mode.unwrap_or(config.sftpd.upload_mode) {
         0 => OverwriteMode::Standard,
         1 => OverwriteMode::Atomic,
         2 => OverwriteMode::AtomicWithResume,
@@ -206,13 +218,36 @@ fn upload_mode(config: &Config, check: &mut Check<'_>) -> OverwriteMode {
 }
 
 fn setstat_mode(config: &Config, check: &mut Check<'_>) -> SetAttributesPolicy {
-    match config.sftpd.setstat_mode {
-        // 2 ignores what a storage cannot do; local files can do all of it.
-        0 | 2 => SetAttributesPolicy::Apply,
+    match config.common.setstat_mode.unwrap_or(config.sftpd.setstat_mode) {
+        0 => SetAttributesPolicy::Apply,
+        2 => SetAttributesPolicy::IgnoreUnsupported,
         1 => SetAttributesPolicy::Ignore,
         other => {
             check.problem("sftpd.setstat_mode", format!("{other} is not 0, 1 or 2"));
             SetAttributesPolicy::Apply
+        }
+    }
+}
+
+fn tracking(config: &Config, check: &mut Check<'_>) -> Tracking {
+    match config.data_provider.track_quota {
+        0 => Tracking::Never,
+        1 => Tracking::Always,
+        2 => Tracking::WhereLimited,
+        other => {
+            check.problem("data_provider.track_quota", format!("{other} is not 0, 1 or 2"));
+            Tracking::default()
+        }
+    }
+}
+
+fn zone(config: &Config, check: &mut Check<'_>) -> ZonedClock {
+    match config.common.tz.as_str() {
+        "" | "utc" | "UTC" => ZonedClock::utc(),
+        "local" => ZonedClock::local(),
+        other => {
+            check.problem("common.tz", format!("\"{other}\" is not \"local\"; leave it empty for UTC"));
+            ZonedClock::utc()
         }
     }
 }

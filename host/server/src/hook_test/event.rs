@@ -26,7 +26,7 @@ use tidegate_core::hook::{HookEvent, LoginAttempt};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
-use tidegate_core::session::{EndReason, Session, Traffic};
+use tidegate_core::session::{EndReason, LiveSession, Session, Traffic};
 
 use super::Case;
 
@@ -85,15 +85,17 @@ fn session(case: &Case, stored: Option<&Account>) -> anyhow::Result<Arc<Session>
         }
     };
     let attempt = attempt(case, stored)?;
+    let account = Arc::new(account);
     Ok(Arc::new(Session {
         id: attempt.connection.id.clone(),
         connection: attempt.connection.clone(),
-        account: Arc::new(account),
+        account: account.clone(),
         username: case.user.clone(),
         method: attempt.method(),
         password: attempt.password().cloned(),
         opened_at: now(),
         traffic: Traffic::default(),
+        live: LiveSession::new(account, attempt.connection.remote.ip(), now()),
     }))
 }
 

@@ -137,8 +137,7 @@ impl Bench {
             (None, false) => LoginMethod::KeyboardInteractive,
             (None, true) => LoginMethod::Password,
         };
-        let now = jiff::Timestamp::now().as_millisecond();
-        account_checks(account, method, case.ip, self.settings.address_rule, now)
+        account_checks(account, method, case.ip, self.settings.address_rule, &self.settings.clock)
     }
 }
 

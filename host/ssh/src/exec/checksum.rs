@@ -1,5 +1,7 @@
 //! `md5sum` and its family, built in (A7-01).
 
+use std::sync::Arc;
+
 use md5::Md5;
 use sha1::Sha1;
 use sha2::digest::DynDigest;
@@ -54,7 +56,7 @@ pub fn of_input(digest: Digest, input: &[u8]) -> Finished {
     Finished::ok(line(&hasher.finalize(), b"-"))
 }
 
-pub async fn of_file(digest: Digest, raw_path: &[u8], files: &FileService) -> Finished {
+pub async fn of_file(digest: Digest, raw_path: &[u8], files: &Arc<FileService>) -> Finished {
     match hash(digest, raw_path, files).await {
         Ok((sum, path)) => {
             files.record_ssh_command(digest.command(), &path).await;
@@ -64,8 +66,12 @@ pub async fn of_file(digest: Digest, raw_path: &[u8], files: &FileService) -> Fi
     }
 }
 
-async fn hash(digest: Digest, raw_path: &[u8], files: &FileService) -> Result<(Box<[u8]>, VirtualPath), FileError> {
-    let path = VirtualPath::resolve(&VirtualPath::root(), raw_path)?;
+async fn hash(
+    digest: Digest,
+    raw_path: &[u8],
+    files: &Arc<FileService>,
+) -> Result<(Box<[u8]>, VirtualPath), FileError> {
+    let path = VirtualPath::resolve(&files.start_directory(), raw_path)?;
     files.metadata(&path).await?;
     let mut file = files.open_read(&path, Protocol::Ssh).await?;
     let mut hasher = digest.hasher();

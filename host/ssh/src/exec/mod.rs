@@ -2,19 +2,37 @@
 //! first of them must be a command that exists here and is enabled (A3-25, A7).
 
 mod checksum;
+pub mod expand;
+mod program;
+mod rsync;
 mod words;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use russh::ChannelId;
-use russh::server::Handle;
 use tidegate_core::files::FileService;
 
 use self::checksum::Digest;
+pub use self::program::Launcher;
+use self::program::ProgramRequest;
+use crate::scp::{self, ScpRequest};
+use crate::stream::{ChannelInput, ChannelOutput};
 
 /// Every command that there is.
-pub const SUPPORTED_COMMANDS: [&str; 7] = ["md5sum", "sha1sum", "sha256sum", "sha384sum", "sha512sum", "cd", "pwd"];
+pub const SUPPORTED_COMMANDS: [&str; 12] = [
+    "md5sum",
+    "sha1sum",
+    "sha256sum",
+    "sha384sum",
+    "sha512sum",
+    "cd",
+    "pwd",
+    "scp",
+    "rsync",
+    "git-receive-pack",
+    "git-upload-pack",
+    "git-upload-archive",
+];
 
 /// The commands that clients may use.
 #[derive(Debug, Clone, Default)]
@@ -42,27 +60,47 @@ impl SshCommands {
     pub fn parse(&self, line: &[u8]) -> Option<Command> {
         let mut words = words::split(line)?.into_iter();
         let name = words.next()?;
+        // git says it in both ways.
+        let name = if name == b"git" { [b"git-".as_slice(), &words.next()?].concat() } else { name };
         let name = self.0.iter().find(|enabled| enabled.as_bytes() == name)?;
-        let path = words.next_back();
         match *name {
             "cd" => Some(Command::ChangeDirectory),
             "pwd" => Some(Command::PrintDirectory),
-            name => {
-                let digest = Digest::by_command(name)?;
-                Some(match path {
+            "scp" => ScpRequest::parse(words.collect()).map(Command::Scp),
+            name => match Digest::by_command(name) {
+                Some(digest) => Some(match words.next_back() {
                     Some(path) => Command::ChecksumOfFile(digest, path),
                     None => Command::ChecksumOfInput(digest),
-                })
-            }
+                }),
+                None => {
+                    let words: Vec<_> = words.collect();
+                    Some(match ProgramRequest::parse(name, &words) {
+                        Ok(request) => Command::Program(request),
+                        Err(problem) => Command::Refused(name, problem),
+                    })
+                }
+            },
         }
     }
 }
 
+#[derive(Debug)]
 pub enum Command {
     ChangeDirectory,
     PrintDirectory,
     ChecksumOfFile(Digest, Vec<u8>),
     ChecksumOfInput(Digest),
+    Scp(ScpRequest),
+    Program(ProgramRequest),
+    /// A program that there is, with arguments that it must not get.
+    Refused(&'static str, String),
+}
+
+impl Command {
+    /// In logs and lists.
+    pub fn protocol(&self) -> &'static str {
+        if matches!(self, Self::Scp(_)) { "SCP" } else { "SSH" }
+    }
 }
 
 /// How a command ended: what it printed, and its exit status.
@@ -82,29 +120,43 @@ impl Finished {
         Self { output: format!("{command}: {path} {problem}\n").into_bytes(), status: 1 }
     }
 
-    pub async fn send(self, handle: &Handle, channel: ChannelId) {
-        // Errors mean that the connection is over: nobody is left to be told.
-        if !self.output.is_empty() {
-            let _ = handle.data(channel, self.output).await;
+    async fn send(self, output: &ChannelOutput) {
+        if output.send(self.output).await.is_ok() {
+            output.finish(self.status).await;
         }
-        let _ = handle.exit_status_request(channel, self.status).await;
-        let _ = handle.eof(channel).await;
-        let _ = handle.close(channel).await;
     }
 }
 
-/// Runs a command that needs no input, on a task of its own.
-pub async fn run(command: Command, files: Arc<FileService>, handle: Handle, channel: ChannelId) {
+/// Runs a command on a task of its own.
+pub async fn run(
+    command: Command,
+    launcher: Option<Arc<Launcher>>,
+    files: Arc<FileService>,
+    input: Arc<ChannelInput>,
+    output: ChannelOutput,
+) {
     let finished = match command {
+        Command::Scp(request) => return scp::run(request, files, input, output).await,
+        Command::Program(request) => match launcher {
+            Some(launcher) => return program::run(request, launcher, files, input, output).await,
+            None => Finished::failed(request.name, b"", "is not available here"),
+        },
+        Command::Refused(name, problem) => Finished::failed(name, b"", &problem),
         Command::ChangeDirectory => Finished::ok(""),
-        Command::PrintDirectory => Finished::ok("/\n"),
+        Command::PrintDirectory => {
+            let mut line = files.start_directory().as_bytes().to_vec();
+            line.push(b'\n');
+            Finished::ok(line)
+        }
         Command::ChecksumOfFile(digest, path) => checksum::of_file(digest, &path, &files).await,
-        Command::ChecksumOfInput(digest) => checksum::of_input(digest, b""),
+        // A7-01: of what arrives at once.
+        Command::ChecksumOfInput(digest) => checksum::of_input(digest, &input.next().await),
     };
-    finished.send(&handle, channel).await;
+    if finished.status != 0 {
+        files.ssh_command_failed();
+    }
+    finished.send(&output).await;
 }
-
-pub use checksum::of_input;
 
 #[cfg(test)]
 mod tests {
@@ -126,6 +178,25 @@ mod tests {
         check(&["*"], "pwd; id", false);
         check(&["*"], "md5sum 'unfinished", false);
         check(&[], "pwd", false);
+        check(&["scp"], "scp -t /a", true);
+        check(&["scp"], "scp /a /b", false);
+        check(&["*"], "git upload-pack '/a.git'", true);
+        check(&["*"], "git daemon", false);
         assert_eq!(SshCommands::from_names(&["fly".into(), "cd".into()]).1, ["fly"]);
+    }
+
+    #[test]
+    fn git_gets_one_path_and_no_option() {
+        let commands = SshCommands::from_names(&["*".to_owned()]).0;
+        let check = |line: &str, runs: bool| {
+            let command = commands.parse(line.as_bytes());
+            assert_eq!(matches!(command, Some(Command::Program(_))), runs, "{line}");
+            assert!(runs || matches!(command, Some(Command::Refused(..))), "{line}");
+        };
+        check("git-receive-pack '/a b.git'", true);
+        check("git-upload-pack --upload-pack=id /a", false);
+        check("git-upload-pack --strict", false);
+        check("git-upload-pack", false);
+        check("git-upload-archive /a /b", false);
     }
 }

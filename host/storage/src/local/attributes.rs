@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
-use tidegate_core::files::storage::{FileKind, Metadata, SetAttributes, Space, StorageError};
+use tidegate_core::files::storage::{FileId, FileKind, Metadata, SetAttributes, Space, StorageError};
 use tidegate_core::path::VirtualPath;
 
 use super::errors::from_errno;
@@ -30,6 +30,7 @@ pub fn from_stat(stat: &Stat) -> Metadata {
         accessed: stat.st_atime,
         modified: stat.st_mtime,
         links: stat.st_nlink,
+        id: FileId { device: stat.st_dev, inode: stat.st_ino },
     }
 }
 

@@ -139,6 +139,10 @@ impl StorageFile for LocalFile {
         attributes::space_of(&*self.file)
     }
 
+    fn is_unnamed(&self) -> bool {
+        self.replacement.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     async fn finish(&self) -> Result<(), StorageError> {
         let replacement = self.replacement.lock().unwrap_or_else(PoisonError::into_inner).take();
         match replacement {

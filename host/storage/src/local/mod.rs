@@ -9,12 +9,15 @@ mod attributes;
 mod directory;
 mod errors;
 mod file;
+mod leftovers;
 mod rename;
 mod replacement;
 mod resolve;
 
+use std::ffi::OsString;
 use std::fs::DirBuilder;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,9 +36,11 @@ use tidegate_core::ports::StorageFactory;
 use self::directory::LocalDirectory;
 use self::errors::{from_errno, with_errno};
 use self::file::LocalFile;
+pub use self::leftovers::Leftovers;
 use self::rename::rename_to_new;
-use self::replacement::Replacement;
+use self::replacement::{Replacement, Temporaries};
 use self::resolve::Root;
+use crate::mounted::{Mount, MountedStorage};
 
 /// When an upload becomes visible (A3-16).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,18 +55,28 @@ pub enum OverwriteMode {
     AtomicWithResume,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct LocalStorageSettings {
     pub overwrite: OverwriteMode,
     /// Bits cleared in the mode of new files and directories.
     pub umask: u32,
     /// Give new files to the account's uid and gid; only root can.
     pub set_owner: bool,
+    /// Where temporary names are noted; without it, those of a killed server stay.
+    pub leftovers: Option<Arc<Leftovers>>,
+    /// Uploads that replace have no name until they are complete, where the file system can.
+    pub unnamed_uploads: bool,
 }
 
 impl Default for LocalStorageSettings {
     fn default() -> Self {
-        Self { overwrite: OverwriteMode::default(), umask: 0o022, set_owner: rustix::process::geteuid().is_root() }
+        Self {
+            overwrite: OverwriteMode::default(),
+            umask: 0o022,
+            set_owner: rustix::process::geteuid().is_root(),
+            leftovers: None,
+            unnamed_uploads: true,
+        }
     }
 }
 
@@ -73,7 +88,28 @@ pub struct LocalStorageFactory {
 impl StorageFactory for LocalStorageFactory {
     fn open(&self, account: &Account) -> Result<Arc<dyn Storage>, StorageError> {
         let owner = Owner { uid: account.uid, gid: account.gid };
-        Ok(Arc::new(LocalStorage::open(Path::new(&account.home_dir), self.settings, owner)?))
+        let home = self.open_at(&account.home_dir, owner, !account.filters.no_home_check)?;
+        if account.folders.is_empty() {
+            return Ok(home);
+        }
+        let mounts = account.folders.iter().map(|folder| {
+            if folder.mapped_path.is_empty() {
+                let text = format!("the folder \"{}\" has no path; make it with a mapped_path", folder.name);
+                return Err(StorageError::new(StorageErrorKind::NotFound, text));
+            }
+            Ok(Mount { at: folder.virtual_path.clone(), storage: self.open_at(&folder.mapped_path, owner, true)? })
+        });
+        Ok(Arc::new(MountedStorage::new(home, mounts.collect::<Result<_, _>>()?)))
+    }
+
+    fn open_directory(&self, path: &str) -> Result<Arc<dyn Storage>, StorageError> {
+        self.open_at(path, Owner::default(), true)
+    }
+}
+
+impl LocalStorageFactory {
+    fn open_at(&self, path: &str, owner: Owner, make: bool) -> Result<Arc<dyn Storage>, StorageError> {
+        Ok(Arc::new(LocalStorage::open(Path::new(path), self.settings.clone(), owner, make)?))
     }
 }
 
@@ -104,10 +140,10 @@ pub struct LocalStorage {
 }
 
 impl LocalStorage {
-    /// Makes the directory, and those above it, if it is missing (A4-11).
-    fn open(path: &Path, settings: LocalStorageSettings, owner: Owner) -> Result<Self, StorageError> {
+    /// `make`: the directory, and those above it, if it is missing (A4-11).
+    fn open(path: &Path, settings: LocalStorageSettings, owner: Owner, make: bool) -> Result<Self, StorageError> {
         let in_context = |errno: Errno| with_errno(errno, &format!("the home directory {}", path.display()));
-        let made = !path.exists();
+        let made = make && !path.exists();
         if made {
             let mode = 0o777 & !settings.umask;
             DirBuilder::new()
@@ -138,6 +174,11 @@ impl LocalStorage {
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(from_errno(errno)),
         }
+    }
+
+    fn temporaries(&self) -> Temporaries<'_> {
+        let LocalStorageSettings { leftovers, unnamed_uploads, .. } = &self.settings;
+        Temporaries { unnamed: *unnamed_uploads, leftovers: leftovers.as_deref(), root_path: &self.root_path }
     }
 
     fn open_directly(
@@ -175,8 +216,9 @@ impl LocalStorage {
             None => self.new_mode(options.mode, 0o666),
         };
         let keep_partial = self.settings.overwrite == OverwriteMode::AtomicWithResume && existing.is_none();
+        let must_be_new = options.exclusive || existing.is_none();
         let (replacement, file) =
-            Replacement::begin(self.root.clone(), path, mode, options.exclusive || existing.is_none(), keep_partial)?;
+            Replacement::begin(self.root.clone(), path, mode, must_be_new, keep_partial, &self.temporaries())?;
         match existing {
             // Only root may give a file to the owner of the one it replaces.
             Some(existing) if self.settings.set_owner => {
@@ -203,6 +245,13 @@ impl Storage for LocalStorage {
             return self.root_path.display().to_string();
         }
         format!("{}/{relative}", self.root_path.display().to_string().trim_end_matches('/'))
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Result<PathBuf, StorageError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = self.root.open(path, flags, Mode::empty()).map_err(from_errno)?;
+        let name = fs::readlink(format!("/proc/self/fd/{}", directory.as_raw_fd()), Vec::new()).map_err(from_errno)?;
+        Ok(PathBuf::from(OsString::from_vec(name.into_bytes())))
     }
 
     async fn open(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn StorageFile>, StorageError> {

@@ -2,16 +2,20 @@
 //! (`O_TMPFILE`): whatever ends the upload, `kill -9` included, leaves the old file and no
 //! debris. File systems without unnamed files get a hidden name instead.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use tidegate_core::files::storage::{StorageError, StorageErrorKind};
+use tidegate_core::files::storage::{StorageError, StorageErrorKind, TEMPORARY_PREFIX};
 use tidegate_core::path::VirtualPath;
 
 use super::errors::from_errno;
+use super::leftovers::{Leftovers, Note};
 use super::rename::rename_to_new;
 use super::resolve::{Place, Root};
 
@@ -33,6 +37,16 @@ pub struct Replacement {
     keep_partial: bool,
     done: bool,
     unnamed: Option<Arc<OwnedFd>>,
+    /// Of the temporary name.
+    _note: Option<Note>,
+}
+
+/// How files without their final name are kept.
+pub struct Temporaries<'a> {
+    pub unnamed: bool,
+    pub leftovers: Option<&'a Leftovers>,
+    /// For notes.
+    pub root_path: &'a Path,
 }
 
 impl Replacement {
@@ -44,17 +58,18 @@ impl Replacement {
         mode: Mode,
         must_be_new: bool,
         keep_partial: bool,
+        temporaries: &Temporaries<'_>,
     ) -> Result<(Self, OwnedFd), StorageError> {
         let target = final_target(&root, path)?;
-        let (file, temporary) = {
+        let (file, temporary, note) = {
             let place = root.place(&target).map_err(from_errno)?;
-            create(&place, mode)?
+            create(&place, &target, mode, temporaries)?
         };
         let unnamed = match (&temporary, keep_partial) {
             (None, true) => Some(Arc::new(file.try_clone().map_err(|_| from_errno(Errno::MFILE))?)),
             _ => None,
         };
-        Ok((Self { root, target, temporary, must_be_new, keep_partial, done: false, unnamed }, file))
+        Ok((Self { root, target, temporary, must_be_new, keep_partial, done: false, unnamed, _note: note }, file))
     }
 
     /// Puts the file in its place.
@@ -163,15 +178,29 @@ fn final_target(root: &Root, path: &VirtualPath) -> Result<VirtualPath, StorageE
     Err(from_errno(Errno::LOOP))
 }
 
-fn create(place: &Place<'_>, mode: Mode) -> Result<(OwnedFd, Option<Vec<u8>>), StorageError> {
+type Created = (OwnedFd, Option<Vec<u8>>, Option<Note>);
+
+fn create(
+    place: &Place<'_>,
+    target: &VirtualPath,
+    mode: Mode,
+    temporaries: &Temporaries<'_>,
+) -> Result<Created, StorageError> {
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-    match fs::openat(place.directory(), ".", flags, mode) {
-        Ok(file) => Ok((file, None)),
+    let unnamed = match temporaries.unnamed {
+        true => fs::openat(place.directory(), ".", flags, mode),
+        false => Err(Errno::OPNOTSUPP),
+    };
+    match unnamed {
+        Ok(file) => Ok((file, None, None)),
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
             let name = temporary_name(place.name());
+            let directory = temporaries.root_path.join(OsStr::from_bytes(target.parent().relative()));
+            let note = temporaries.leftovers.map(|leftovers| leftovers.note(&name, &directory)).transpose();
+            let note = note.map_err(|error| StorageError::new(StorageErrorKind::Other, error.to_string()))?;
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let file = fs::openat(place.directory(), name.as_slice(), flags, mode).map_err(from_errno)?;
-            Ok((file, Some(name)))
+            Ok((file, Some(name), note))
         }
         Err(errno) => Err(from_errno(errno)),
     }
@@ -185,7 +214,8 @@ fn link_unnamed(file: &OwnedFd, place: &Place<'_>, name: &[u8]) -> Result<(), Er
 
 fn temporary_name(name: &[u8]) -> Vec<u8> {
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let mut temporary = format!(".tidegate-upload.{}.{serial}.", std::process::id()).into_bytes();
+    let mut temporary = TEMPORARY_PREFIX.to_vec();
+    temporary.extend_from_slice(format!("{}.{serial}.", std::process::id()).as_bytes());
     let room = NAME_MAX.saturating_sub(temporary.len());
     temporary.extend_from_slice(name.get(..name.len().min(room)).unwrap_or_default());
     temporary

@@ -1,0 +1,99 @@
+//! Used quotas, of accounts and of folders.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use tidegate_core::ports::{StoreError, StoredUsage, UsageStore};
+use tidegate_core::quota::{Scope, UsedQuota};
+
+use super::{SqliteDatabase, classify};
+
+#[async_trait]
+impl UsageStore for SqliteDatabase {
+    async fn open_usage(&self, scope: &Scope) -> Result<StoredUsage, StoreError> {
+        let scope = scope.clone();
+        // With a full sync: without the mark, what follows would be lost with the process.
+        self.write(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
+            let (kind, table, column, name) = place(&scope);
+            let sql =
+                format!("SELECT used_quota_size, used_quota_files, last_quota_update FROM {table} WHERE {column} = ?1");
+            let found = transaction
+                .query_row(&sql, [name], |row| {
+                    let used = UsedQuota { size: row.get(0)?, files: row.get(1)? };
+                    Ok((used, row.get::<_, i64>(2)?))
+                })
+                .optional()
+                .map_err(classify)?;
+            let (used, updated_at) = found.ok_or_else(|| StoreError::NotFound(name.to_owned()))?;
+            let mark = "INSERT OR IGNORE INTO unsettled_usages (kind, name) VALUES (?1, ?2)";
+            let is_new = transaction.execute(mark, params![kind, name]).map_err(classify)? > 0;
+            transaction.commit().map_err(classify)?;
+            Ok(StoredUsage { used, is_unsettled: !is_new || updated_at == 0 })
+        })
+        .await
+    }
+
+    async fn close_usage(&self, scope: &Scope) -> Result<(), StoreError> {
+        let scope = scope.clone();
+        self.note(move |connection| {
+            let (kind, _, _, name) = place(&scope);
+            let sql = "DELETE FROM unsettled_usages WHERE kind = ?1 AND name = ?2";
+            connection.execute(sql, params![kind, name]).map(drop).map_err(classify)
+        })
+        .await
+    }
+
+    async fn add_usage(&self, changes: Vec<(Scope, UsedQuota)>, at: i64) -> Result<(), StoreError> {
+        self.note(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
+            for (scope, by) in &changes {
+                let (_, table, column, name) = place(scope);
+                let sql = format!(
+                    "UPDATE {table} SET used_quota_size = max(0, used_quota_size + ?1), \
+                     used_quota_files = max(0, used_quota_files + ?2), last_quota_update = ?3 WHERE {column} = ?4"
+                );
+                let mut statement = transaction.prepare_cached(&sql).map_err(classify)?;
+                statement.execute(params![by.size, by.files, at, name]).map_err(classify)?;
+            }
+            transaction.commit().map_err(classify)
+        })
+        .await
+    }
+
+    async fn replace_usage(&self, scope: &Scope, used: UsedQuota, at: i64) -> Result<(), StoreError> {
+        let scope = scope.clone();
+        self.note(move |connection| replace(connection, &scope, used, at)).await
+    }
+
+    async fn unsettled_usages(&self) -> Result<Vec<Scope>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT kind, name FROM unsettled_usages ORDER BY kind, name";
+            let mut statement = connection.prepare_cached(sql).map_err(classify)?;
+            let rows = statement
+                .query_map([], |row| {
+                    let (kind, name): (String, String) = (row.get(0)?, row.get(1)?);
+                    Ok(if kind == "folder" { Scope::Folder(name) } else { Scope::Account(name) })
+                })
+                .map_err(classify)?;
+            rows.collect::<Result<_, _>>().map_err(classify)
+        })
+        .await
+    }
+}
+
+fn replace(connection: &Connection, scope: &Scope, used: UsedQuota, at: i64) -> Result<(), StoreError> {
+    let (_, table, column, name) = place(scope);
+    let sql = format!(
+        "UPDATE {table} SET used_quota_size = ?1, used_quota_files = ?2, last_quota_update = ?3 WHERE {column} = ?4"
+    );
+    let changed = connection.execute(&sql, params![used.size, used.files, at.max(1), name]).map_err(classify)?;
+    if changed == 0 { Err(StoreError::NotFound(name.to_owned())) } else { Ok(()) }
+}
+
+/// The mark's kind, and where the row is: table, column, name.
+fn place(scope: &Scope) -> (&'static str, &'static str, &'static str, &str) {
+    match scope {
+        Scope::Account(name) => ("account", "users", "username", name),
+        Scope::Folder(name) => ("folder", "folders", "name", name),
+    }
+}

@@ -1,0 +1,238 @@
+//! The checks of `filters` and `virtual_folders` (C3, C5).
+
+use core::net::IpAddr;
+
+use glob::Pattern;
+use ipnet::IpNet;
+use serde_json::{Map, Value};
+
+use super::draft::{AccountDraft, InvalidAccount, invalid};
+use super::filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, OneTimeCodes, PatternRule};
+use crate::connection::LoginMethod;
+use crate::path::VirtualPath;
+use crate::secret::Secret;
+
+impl AccountDraft {
+    pub(super) fn validated_filters(&self) -> Result<Filters, InvalidAccount> {
+        let Some(Value::Object(document)) = self.document.get("filters") else {
+            return Ok(Filters::default());
+        };
+        let denied_protocols = self.texts(document, "filters.", "denied_protocols")?;
+        let hook_switch = |name: &str| document.get("hooks").and_then(|hooks| hooks.get(name)).and_then(Value::as_bool);
+        let flag = |name: &str| document.get(name).and_then(Value::as_bool).unwrap_or(false);
+        Ok(Filters {
+            allowed_ip: self.networks(document, "filters.", "allowed_ip")?,
+            denied_ip: self.networks(document, "filters.", "denied_ip")?,
+            denied_login_methods: self.denied_login_methods(document)?,
+            external_auth_disabled: hook_switch("external_auth_disabled").unwrap_or(false),
+            pre_login_disabled: hook_switch("pre_login_disabled").unwrap_or(false),
+            check_password_disabled: hook_switch("check_password_disabled").unwrap_or(false),
+            external_auth_cache_seconds: document.get("external_auth_cache_time").and_then(Value::as_i64).unwrap_or(0),
+            one_time_codes: one_time_codes(document),
+            needs_second_factor: self.second_factor_protocols(document)?.iter().any(|protocol| protocol == "SSH"),
+            needs_password_change: flag("require_password_change"),
+            password_expiration: natural(document, "filters.", "password_expiration")?,
+            denies_ssh: denied_protocols.iter().any(|protocol| protocol == "SSH"),
+            file_patterns: self.file_patterns(document)?,
+            max_upload_file_size: natural(document, "filters.", "max_upload_file_size")?.unsigned_abs(),
+            start_directory: start_directory(document)?,
+            access_time: access_time(document)?,
+            bandwidth_limits: self.bandwidth_limits(document)?,
+            no_home_check: flag("disable_fs_checks"),
+            document: document.clone(),
+        })
+    }
+
+    fn denied_login_methods(&self, filters: &Map<String, Value>) -> Result<Vec<LoginMethod>, InvalidAccount> {
+        /// Methods of protocols that this server does not speak: kept, without effect.
+        const ELSEWHERE: [&str; 3] = ["TLSCertificate", "TLSCertificate+password", "password-over-SSH"];
+        let mut denied = Vec::new();
+        for name in self.texts(filters, "filters.", "denied_login_methods")? {
+            match LoginMethod::ALL.iter().find(|method| method.as_str() == name) {
+                Some(method) => denied.push(*method),
+                None if ELSEWHERE.contains(&name.as_str()) => {
+                    if name == "password-over-SSH" {
+                        denied.push(LoginMethod::Password);
+                    }
+                }
+                None => {
+                    return Err(invalid("filters.denied_login_methods", format!("\"{name}\" is not a login method")));
+                }
+            }
+        }
+        // B12-06
+        if LoginMethod::ALL.iter().all(|method| denied.contains(method)) {
+            return Err(invalid("filters.denied_login_methods", "at least one login method must stay allowed"));
+        }
+        Ok(denied)
+    }
+
+    /// Under its name of either era.
+    fn second_factor_protocols(&self, filters: &Map<String, Value>) -> Result<Vec<String>, InvalidAccount> {
+        let mut protocols = self.texts(filters, "filters.", "two_factor_protocols")?;
+        protocols.extend(self.texts(filters, "filters.", "2fa_protocols")?);
+        Ok(protocols)
+    }
+
+    fn networks(&self, object: &Map<String, Value>, prefix: &str, field: &str) -> Result<Vec<IpNet>, InvalidAccount> {
+        self.texts(object, prefix, field)?
+            .into_iter()
+            .map(|text| {
+                text.parse::<IpNet>().map_err(|_| {
+                    let hint =
+                        if text.parse::<IpAddr>().is_ok() { format!(", such as \"{text}/32\"") } else { String::new() };
+                    // A8-08
+                    invalid(format!("{prefix}{field}"), format!("\"{text}\" is not a network in CIDR notation{hint}"))
+                })
+            })
+            .collect()
+    }
+
+    /// Patterns, and the extensions that older documents have instead.
+    fn file_patterns(&self, filters: &Map<String, Value>) -> Result<FilePatterns, InvalidAccount> {
+        let mut rules = Vec::new();
+        for (prefix, rule) in objects(filters, "filters.", "file_patterns")? {
+            let patterns = |field: &str| {
+                let texts = self.texts(rule, &prefix, field)?;
+                texts.iter().map(|text| pattern(text, &format!("{prefix}{field}"))).collect::<Result<Vec<_>, _>>()
+            };
+            let (allowed, denied) = (patterns("allowed_patterns")?, patterns("denied_patterns")?);
+            let hides = rule.get("deny_policy").and_then(Value::as_i64).unwrap_or(0) == 1;
+            rules.push(PatternRule { directory: directory(rule, &prefix, "path")?, allowed, denied, hides });
+        }
+        for (prefix, rule) in objects(filters, "filters.", "file_extensions")? {
+            let patterns = |field: &str| {
+                let texts = self.texts(rule, &prefix, field)?;
+                texts
+                    .iter()
+                    .map(|text| pattern(&format!("*{text}"), &format!("{prefix}{field}")))
+                    .collect::<Result<Vec<_>, _>>()
+            };
+            let (allowed, denied) = (patterns("allowed_extensions")?, patterns("denied_extensions")?);
+            rules.push(PatternRule { directory: directory(rule, &prefix, "path")?, allowed, denied, hides: false });
+        }
+        for rule in &rules {
+            if rules.iter().filter(|other| other.directory == rule.directory).count() > 1 {
+                let problem = format!("\"{}\" has patterns twice", rule.directory.display());
+                return Err(invalid("filters.file_patterns", problem));
+            }
+        }
+        Ok(FilePatterns::new(rules))
+    }
+
+    fn bandwidth_limits(&self, filters: &Map<String, Value>) -> Result<Vec<BandwidthLimit>, InvalidAccount> {
+        let limits = objects(filters, "filters.", "bandwidth_limits")?;
+        limits
+            .into_iter()
+            .map(|(prefix, limit)| {
+                Ok(BandwidthLimit {
+                    sources: self.networks(limit, &prefix, "sources")?,
+                    upload: natural(limit, &prefix, "upload_bandwidth")?,
+                    download: natural(limit, &prefix, "download_bandwidth")?,
+                })
+            })
+            .collect()
+    }
+}
+
+fn pattern(text: &str, field: &str) -> Result<Pattern, InvalidAccount> {
+    if text.contains('/') {
+        return Err(invalid(field, format!("\"{text}\" must be a name, without a slash")));
+    }
+    Pattern::new(text).map_err(|error| invalid(field, format!("\"{text}\" is not a pattern: {}", error.msg)))
+}
+
+/// An object with the name of its place, which ends with a dot.
+type Placed<'a> = (String, &'a Map<String, Value>);
+
+/// The objects of a list, each with the name of its place.
+pub(super) fn objects<'a>(
+    parent: &'a Map<String, Value>,
+    prefix: &str,
+    field: &str,
+) -> Result<Vec<Placed<'a>>, InvalidAccount> {
+    let items = match parent.get(field) {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Array(items)) => items,
+        Some(_) => return Err(invalid(format!("{prefix}{field}"), "must be a list of objects")),
+    };
+    let named = |(index, item): (usize, &'a Value)| {
+        let place = format!("{prefix}{field}.{index}");
+        match item {
+            Value::Object(object) => Ok((format!("{place}."), object)),
+            _ => Err(invalid(place, "must be an object")),
+        }
+    };
+    items.iter().enumerate().map(named).collect()
+}
+
+pub(super) fn natural(object: &Map<String, Value>, prefix: &str, field: &str) -> Result<i64, InvalidAccount> {
+    match object.get(field) {
+        None | Some(Value::Null) => Ok(0),
+        Some(value) => value
+            .as_i64()
+            .filter(|value| *value >= 0)
+            .ok_or_else(|| invalid(format!("{prefix}{field}"), "must be an integer that is not negative")),
+    }
+}
+
+pub(super) fn directory(object: &Map<String, Value>, prefix: &str, field: &str) -> Result<VirtualPath, InvalidAccount> {
+    let text = object.get(field).and_then(Value::as_str).unwrap_or_default();
+    VirtualPath::parse_normalised(text).ok_or_else(|| {
+        let problem = format!("\"{text}\" must be an absolute path without \"..\" and without a slash at its end");
+        invalid(format!("{prefix}{field}"), problem)
+    })
+}
+
+fn start_directory(filters: &Map<String, Value>) -> Result<VirtualPath, InvalidAccount> {
+    match filters.get("start_directory").and_then(Value::as_str) {
+        None | Some("") => Ok(VirtualPath::root()),
+        Some(_) => directory(filters, "filters.", "start_directory"),
+    }
+}
+
+fn access_time(filters: &Map<String, Value>) -> Result<Vec<AccessWindow>, InvalidAccount> {
+    let mut windows = Vec::new();
+    for (prefix, window) in objects(filters, "filters.", "access_time")? {
+        let day = natural(window, &prefix, "day_of_week")?;
+        let day_of_week = u8::try_from(day)
+            .ok()
+            .filter(|day| *day <= 6)
+            .ok_or_else(|| invalid(format!("{prefix}day_of_week"), "must be between 0 (Sunday) and 6 (Saturday)"))?;
+        let (from, to) = (minute_of_day(window, &prefix, "from")?, minute_of_day(window, &prefix, "to")?);
+        if from > to {
+            return Err(invalid(format!("{prefix}to"), "must not be before \"from\"; use two windows over midnight"));
+        }
+        windows.push(AccessWindow { day_of_week, from, to });
+    }
+    Ok(windows)
+}
+
+fn minute_of_day(window: &Map<String, Value>, prefix: &str, field: &str) -> Result<u16, InvalidAccount> {
+    let text = window.get(field).and_then(Value::as_str).unwrap_or_default();
+    let parsed = text.split_once(':').and_then(|(hour, minute)| {
+        let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+        (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+    });
+    parsed.ok_or_else(|| invalid(format!("{prefix}{field}"), format!("\"{text}\" is not a time such as \"08:30\"")))
+}
+
+/// `filters.totp_config`, if it is enabled for SSH.
+fn one_time_codes(filters: &Map<String, Value>) -> Option<OneTimeCodes> {
+    let config = filters.get("totp_config")?;
+    let enabled = config.get("enabled").and_then(Value::as_bool).unwrap_or(false);
+    let protocols = config.get("protocols").and_then(Value::as_array);
+    let for_ssh = protocols.into_iter().flatten().any(|protocol| protocol.as_str() == Some("SSH"));
+    if !enabled || !for_ssh {
+        return None;
+    }
+    let secret = config.get("secret");
+    let plain = match secret {
+        Some(Value::String(text)) => Some(text.as_str()),
+        Some(secret) if secret.get("status").and_then(Value::as_str) == Some("Plain") => {
+            secret.get("payload").and_then(Value::as_str)
+        }
+        _ => None,
+    };
+    Some(OneTimeCodes { secret: plain.map(Secret::new) })
+}

@@ -1,0 +1,148 @@
+//! Virtual folders: other directories of the host in an account's tree (C5).
+
+use serde_json::{Map, Value};
+
+use super::draft::{AccountDraft, InvalidAccount, invalid};
+use super::filter_validation::{directory, objects};
+use crate::path::VirtualPath;
+
+const MAX_NAME_BYTES: usize = 255;
+
+/// One folder as one account sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VirtualFolder {
+    /// Shared by all accounts that have the folder, and so is its usage.
+    pub name: String,
+    /// Where it is in the account's tree.
+    pub virtual_path: VirtualPath,
+    /// An absolute path of the host; empty until the stored folder has filled it in.
+    pub mapped_path: String,
+    pub quota: FolderQuota,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FolderQuota {
+    /// −1: what is in the folder counts for the account.
+    OfAccount,
+    /// Bytes and files; 0: unlimited.
+    Own { size: i64, files: i64 },
+}
+
+/// All of an account's folders; none is inside another.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VirtualFolders(Vec<VirtualFolder>);
+
+impl VirtualFolders {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> std::slice::Iter<'_, VirtualFolder> {
+        self.0.iter()
+    }
+
+    /// The folder that `path` is in.
+    pub fn at(&self, path: &VirtualPath) -> Option<&VirtualFolder> {
+        self.0.iter().find(|folder| path.is_same_or_below(&folder.virtual_path))
+    }
+
+    /// Whether a folder is at `path` or below it: such a place keeps its name.
+    pub fn any_below(&self, path: &VirtualPath) -> bool {
+        self.0.iter().any(|folder| folder.virtual_path.is_same_or_below(path))
+    }
+}
+
+impl AccountDraft {
+    pub(super) fn validated_folders(&self) -> Result<VirtualFolders, InvalidAccount> {
+        let mut folders: Vec<VirtualFolder> = Vec::new();
+        for (prefix, object) in objects(&self.document, "", "virtual_folders")? {
+            let folder = folder(object, &prefix)?;
+            for other in &folders {
+                let (a, b) = (&folder.virtual_path, &other.virtual_path);
+                if a.is_same_or_below(b) || b.is_same_or_below(a) {
+                    // C5-02
+                    let problem = format!("\"{}\" overlaps with \"{}\"", a.display(), b.display());
+                    return Err(invalid(format!("{prefix}virtual_path"), problem));
+                }
+            }
+            folders.push(folder);
+        }
+        Ok(VirtualFolders(folders))
+    }
+}
+
+fn folder(object: &Map<String, Value>, prefix: &str) -> Result<VirtualFolder, InvalidAccount> {
+    let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+    let virtual_path = directory(object, prefix, "virtual_path")?;
+    if virtual_path.is_root() {
+        return Err(invalid(format!("{prefix}virtual_path"), "must not be \"/\": that is the home directory"));
+    }
+    let mapped_path = text("mapped_path").trim_end_matches('/').to_owned();
+    let climbs = mapped_path.contains('\0') || mapped_path.split('/').any(|component| component == "..");
+    if !mapped_path.is_empty() && (!mapped_path.starts_with('/') || climbs) {
+        return Err(invalid(format!("{prefix}mapped_path"), "must be an absolute path without \"..\""));
+    }
+    // Folders of the first era have no name but their path.
+    let name = if text("name").is_empty() { mapped_path.clone() } else { text("name").to_owned() };
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
+        return Err(invalid(format!("{prefix}name"), "a folder needs a name of at most 255 bytes, or a mapped_path"));
+    }
+    if let Some(filesystem) = object.get("filesystem")
+        && filesystem.get("provider").and_then(Value::as_i64).unwrap_or(0) != 0
+    {
+        return Err(invalid(format!("{prefix}filesystem.provider"), "is not supported; use 0 (local)"));
+    }
+    let quota = folder_quota(object, prefix)?;
+    Ok(VirtualFolder { name, virtual_path, mapped_path, quota })
+}
+
+fn folder_quota(object: &Map<String, Value>, prefix: &str) -> Result<FolderQuota, InvalidAccount> {
+    let number = |field: &str| match object.get(field) {
+        None | Some(Value::Null) => Ok(0),
+        Some(value) => value
+            .as_i64()
+            .filter(|value| *value >= -1)
+            .ok_or_else(|| invalid(format!("{prefix}{field}"), "must be an integer of at least -1")),
+    };
+    let excluded = object.get("exclude_from_quota").and_then(Value::as_bool);
+    match (number("quota_size")?, number("quota_files")?) {
+        (-1, -1) => Ok(FolderQuota::OfAccount),
+        (-1, _) | (_, -1) => {
+            Err(invalid(format!("{prefix}quota_size"), "-1 must be the value of quota_size and quota_files both"))
+        }
+        // The first era's way to say it.
+        (0, 0) if excluded == Some(false) => Ok(FolderQuota::OfAccount),
+        (size, files) => Ok(FolderQuota::Own { size, files }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::CredentialRule;
+    use super::*;
+
+    fn check(folders: &str, problem: Option<&str>) {
+        let json = format!(
+            r#"{{"status":1,"username":"u","home_dir":"/srv/u","permissions":{{"/":["*"]}},"virtual_folders":{folders}}}"#
+        );
+        let outcome = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional);
+        assert_eq!(outcome.err().map(|error| error.field).as_deref(), problem, "{folders}");
+    }
+
+    #[test]
+    fn folders_are_checked() {
+        check(r#"[{"name":"a","virtual_path":"/a","mapped_path":"/srv/a"}]"#, None);
+        check(r#"[{"virtual_path":"/a","mapped_path":"/srv/a","exclude_from_quota":true}]"#, None);
+        check(r#"[{"name":"a","virtual_path":"/a","quota_size":-1,"quota_files":-1}]"#, None);
+        check(r#"[{"name":"a","virtual_path":"/a","quota_size":-1}]"#, Some("virtual_folders.0.quota_size"));
+        check(r#"[{"name":"a","virtual_path":"/"}]"#, Some("virtual_folders.0.virtual_path"));
+        check(r#"[{"name":"a","virtual_path":"/a/../b"}]"#, Some("virtual_folders.0.virtual_path"));
+        check(r#"[{"name":"a","virtual_path":"/a","mapped_path":"b"}]"#, Some("virtual_folders.0.mapped_path"));
+        check(r#"[{"virtual_path":"/a"}]"#, Some("virtual_folders.0.name"));
+        check(
+            r#"[{"name":"a","virtual_path":"/a"},{"name":"b","virtual_path":"/a/b"}]"#,
+            Some("virtual_folders.1.virtual_path"),
+        );
+        check(r#"{"name":"a"}"#, Some("virtual_folders"));
+    }
+}

@@ -1,0 +1,88 @@
+//! Requests to change attributes.
+
+use super::storage::SetAttributes;
+use super::{Command, FileError, FileLog, FileService, Protocol};
+use crate::path::VirtualPath;
+use crate::permission::{Permission, PermissionSet};
+
+/// What requests for attributes do (A3-24).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SetAttributesPolicy {
+    #[default]
+    Apply,
+    /// Answer success and change nothing.
+    Ignore,
+    /// As `Ignore`, but only where the storage cannot do it.
+    IgnoreUnsupported,
+}
+
+impl FileService {
+    /// `chmod`, `chown`, `chtimes` on the parent, or on the path itself for a directory's
+    /// own entry there (A5-05); a new size needs `upload` and `overwrite`.
+    pub async fn set_attributes(
+        &self,
+        path: &VirtualPath,
+        attributes: &SetAttributes,
+        follow: bool,
+        protocol: Protocol,
+    ) -> Result<(), FileError> {
+        check_permissions(self.permissions_at(&path.parent()), attributes)?;
+        self.require_name(path)?;
+        let policy = self.context.policy;
+        let Some(effective) = effective(policy, attributes) else {
+            return Ok(());
+        };
+        let apply = async || {
+            let outcome = self.storage.set_attributes(path, &effective, follow).await;
+            ignore_unsupported(policy, outcome.map_err(FileError::from))
+        };
+        match effective.size {
+            Some(size) => self.counting_resize(path, size, apply).await?,
+            None => apply().await?,
+        }
+        record(&self.log, &effective, protocol, &self.storage.host_path(path));
+        Ok(())
+    }
+}
+
+pub(super) fn ignore_unsupported(policy: SetAttributesPolicy, outcome: Result<(), FileError>) -> Result<(), FileError> {
+    match outcome {
+        Err(FileError::Unsupported) if policy == SetAttributesPolicy::IgnoreUnsupported => Ok(()),
+        outcome => outcome,
+    }
+}
+
+pub(super) fn effective(policy: SetAttributesPolicy, attributes: &SetAttributes) -> Option<SetAttributes> {
+    let effective = match policy {
+        SetAttributesPolicy::Apply | SetAttributesPolicy::IgnoreUnsupported => *attributes,
+        SetAttributesPolicy::Ignore => SetAttributes { size: attributes.size, ..SetAttributes::default() },
+    };
+    (!effective.is_empty()).then_some(effective)
+}
+
+pub(super) fn check_permissions(permissions: PermissionSet, attributes: &SetAttributes) -> Result<(), FileError> {
+    let needed = [
+        (attributes.size.is_some(), Permission::Upload),
+        (attributes.size.is_some(), Permission::Overwrite),
+        (attributes.mode.is_some(), Permission::Chmod),
+        (attributes.owner.is_some(), Permission::Chown),
+        (attributes.times.is_some(), Permission::Chtimes),
+    ];
+    let allowed = needed.iter().all(|(asked, permission)| !asked || permissions.allows(*permission));
+    if allowed { Ok(()) } else { Err(FileError::Denied) }
+}
+
+pub(super) fn record(log: &FileLog, changed: &SetAttributes, protocol: Protocol, host_path: &str) {
+    if let Some(mode) = changed.mode {
+        log.command("Chmod", protocol, host_path, &Command { mode: Some(mode), ..Command::default() });
+    }
+    if changed.owner.is_some() {
+        log.command("Chown", protocol, host_path, &Command { owner: changed.owner, ..Command::default() });
+    }
+    if changed.times.is_some() {
+        log.command("Chtimes", protocol, host_path, &Command { times: changed.times, ..Command::default() });
+    }
+    if let Some(size) = changed.size {
+        log.command("Truncate", protocol, host_path, &Command { size: Some(size), ..Command::default() });
+    }
+}

@@ -1,0 +1,49 @@
+//! Why a file operation was not done.
+
+use super::storage::{StorageError, StorageErrorKind};
+use crate::path::PathError;
+use crate::quota::QuotaError;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    #[error("permission denied")]
+    Denied,
+    /// By a hook, in its own words.
+    #[error("{0}")]
+    Refused(String),
+    #[error("no such file or directory")]
+    NotFound,
+    #[error("operation not supported")]
+    Unsupported,
+    /// Or the largest file that the account may upload.
+    #[error("{0}")]
+    QuotaExceeded(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<StorageError> for FileError {
+    fn from(error: StorageError) -> Self {
+        match error.kind {
+            StorageErrorKind::NotFound => Self::NotFound,
+            StorageErrorKind::PermissionDenied => Self::Denied,
+            StorageErrorKind::Unsupported => Self::Unsupported,
+            _ => Self::Failed(error.message),
+        }
+    }
+}
+
+impl From<PathError> for FileError {
+    fn from(error: PathError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<QuotaError> for FileError {
+    fn from(error: QuotaError) -> Self {
+        match error {
+            QuotaError::Exceeded => Self::QuotaExceeded(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}

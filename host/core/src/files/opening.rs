@@ -1,0 +1,101 @@
+//! Opening files for transfers.
+
+use std::sync::Arc;
+
+use super::open_file::{OpenFile, Opened};
+use super::storage::{FileKind, Metadata, OpenOptions, StorageErrorKind, StorageFile};
+use super::usage::Counting;
+use super::{ActionKind, FileError, FileService, Protocol};
+use crate::path::VirtualPath;
+use crate::permission::Permission;
+
+/// The bit of `open_flags` that says that an upload empties the file first (B10-06).
+const TRUNCATES: u32 = 512;
+
+impl FileService {
+    /// Opens for reading: `download` on the parent (A5-05).
+    pub async fn open_read(self: &Arc<Self>, path: &VirtualPath, protocol: Protocol) -> Result<OpenFile, FileError> {
+        self.require(&path.parent(), Permission::Download)?;
+        self.require_name(path)?;
+        let options = OpenOptions { read: true, ..OpenOptions::default() };
+        self.review(ActionKind::Download, path, protocol, |action| action.size = Some(0)).await?;
+        let file = self.storage.open(path, options).await?;
+        let metadata = file.metadata().await?;
+        if metadata.kind == FileKind::Directory {
+            return Err(FileError::Failed("is a directory".into()));
+        }
+        Ok(self.opened(file, path, protocol, options, None, Some(metadata)))
+    }
+
+    /// Opens for writing: `upload` on the parent, and `overwrite` if the file exists
+    /// (A5-05, A5-06). Reading as well needs `download`.
+    pub async fn open_write(
+        self: &Arc<Self>,
+        path: &VirtualPath,
+        options: OpenOptions,
+        protocol: Protocol,
+    ) -> Result<OpenFile, FileError> {
+        let parent = path.parent();
+        self.require(&parent, Permission::Upload)?;
+        if options.read {
+            self.require(&parent, Permission::Download)?;
+        }
+        self.require_name(path)?;
+        let existing = self.writable_file(path).await?;
+        self.review(ActionKind::Upload, path, protocol, |action| {
+            // B10-06: of a new file both are 0.
+            action.size = Some(existing.map_or(0, |existing| existing.size));
+            action.open_flags = Some(existing.map_or(0, |_| if options.truncate { TRUNCATES } else { 0 }));
+        })
+        .await?;
+        let may_overwrite = self.permissions_at(&parent).allows(Permission::Overwrite);
+        // The file must not appear between that look and the open, or `overwrite` would have
+        // been skipped.
+        let exclusive = options.exclusive | (existing.is_none() && options.create && !may_overwrite);
+        let options = OpenOptions { exclusive, ..options };
+        let Some(counted) = self.counted(path) else {
+            let file = self.storage.open(path, options).await?;
+            return Ok(self.opened(file, path, protocol, options, None, existing));
+        };
+        let ledger = self.context.quotas.ledger(&counted.scope);
+        let names = ledger.names(|| self.scan_tree(path)).await?;
+        // Hooks may have taken their time: what counts is what is there now.
+        let before = self.writable_file(path).await?;
+        match &before {
+            Some(before) if options.truncate => names.check_overwrite(before.size, counted.limits)?,
+            Some(_) => names.check_overwrite(0, counted.limits)?,
+            None => names.check_new_file(counted.limits)?,
+        }
+        let file = self.storage.open(path, options).await?;
+        let counting = Counting::of(&counted, &ledger, &names, &*file, before.as_ref()).await?;
+        drop(names);
+        Ok(self.opened(file, path, protocol, options, Some(counting), before))
+    }
+
+    /// The file that an upload would write over, if it may.
+    async fn writable_file(&self, path: &VirtualPath) -> Result<Option<Metadata>, FileError> {
+        match self.storage.metadata(path).await {
+            // A5-09
+            Ok(existing) if existing.kind == FileKind::Directory => Err(FileError::Unsupported),
+            Ok(existing) => {
+                self.require(&path.parent(), Permission::Overwrite)?;
+                Ok(Some(existing))
+            }
+            Err(error) if error.kind == StorageErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn opened(
+        self: &Arc<Self>,
+        file: Box<dyn StorageFile>,
+        path: &VirtualPath,
+        protocol: Protocol,
+        options: OpenOptions,
+        counting: Option<Counting>,
+        existed: Option<Metadata>,
+    ) -> OpenFile {
+        let transfer = self.transfer(path, protocol, options.write);
+        OpenFile::new(Opened { file, options, transfer, files: self.clone(), path: path.clone(), counting, existed })
+    }
+}

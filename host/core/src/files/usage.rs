@@ -1,0 +1,162 @@
+//! What operations on files count for quotas.
+
+use super::storage::{Metadata, StorageFile};
+use super::{FileError, FileService};
+use crate::account::{Account, FolderQuota};
+use crate::path::VirtualPath;
+use crate::quota::{QuotaError, QuotaLimits, ScanTree, Scope, UploadQuota, scope_of};
+
+/// Where a path is counted.
+pub(super) struct Counted {
+    pub scope: Scope,
+    pub limits: QuotaLimits,
+}
+
+impl FileService {
+    /// None: it is not counted.
+    pub(super) fn counted(&self, path: &VirtualPath) -> Option<Counted> {
+        let account = self.account();
+        let (scope, limits) = scope_of(&account, path, self.context.quotas.tracking)?;
+        Some(Counted { scope, limits })
+    }
+
+    /// What is counted for the same scope as `path`.
+    pub(super) fn scan_tree(&self, path: &VirtualPath) -> ScanTree {
+        scan_tree_at(&self.account(), self.storage.clone(), path)
+    }
+
+    /// Does something that removes the name `path`, and counts it. `metadata`: of what has the
+    /// name before, without following links.
+    pub(super) async fn counting_removal<T>(
+        &self,
+        path: &VirtualPath,
+        act: impl AsyncFnOnce() -> Result<T, FileError>,
+    ) -> Result<T, FileError> {
+        let Some(counted) = self.counted(path) else {
+            return act().await;
+        };
+        let ledger = self.context.quotas.ledger(&counted.scope);
+        let names = ledger.names(|| self.scan_tree(path)).await?;
+        let before = self.storage.symlink_metadata(path).await.ok();
+        let done = act().await?;
+        if let Some(removed) = &before {
+            names.removed(removed);
+        }
+        Ok(done)
+    }
+
+    /// Somebody else has removed the file.
+    pub(super) async fn count_removed(&self, path: &VirtualPath, removed: &Metadata) -> Result<(), FileError> {
+        if let Some(counted) = self.counted(path) {
+            let ledger = self.context.quotas.ledger(&counted.scope);
+            ledger.names(|| self.scan_tree(path)).await?.removed(removed);
+        }
+        Ok(())
+    }
+
+    /// Gives a file another size, and counts it.
+    pub(super) async fn counting_resize(
+        &self,
+        path: &VirtualPath,
+        size: u64,
+        act: impl AsyncFnOnce() -> Result<(), FileError>,
+    ) -> Result<(), FileError> {
+        self.check_size(size)?;
+        let Some(counted) = self.counted(path) else {
+            return act().await;
+        };
+        let ledger = self.context.quotas.ledger(&counted.scope);
+        let names = ledger.names(|| self.scan_tree(path)).await?;
+        let before = self.storage.metadata(path).await?;
+        names.check_resize(before.size, size, counted.limits)?;
+        act().await?;
+        names.resized(&before, size);
+        Ok(())
+    }
+
+    /// `max_upload_file_size` (C3).
+    pub(super) fn check_size(&self, size: u64) -> Result<(), FileError> {
+        let max = self.account().filters.max_upload_file_size;
+        if max > 0 && size > max {
+            return Err(FileError::QuotaExceeded(format!("the file is larger than the {max} bytes allowed")));
+        }
+        Ok(())
+    }
+
+    /// Bytes that may still be stored where `path` is; none: no limit.
+    pub async fn room_at(&self, path: &VirtualPath) -> Result<Option<u64>, FileError> {
+        let Some(counted) = self.counted(path) else {
+            return Ok(None);
+        };
+        let ledger = self.context.quotas.ledger(&counted.scope);
+        let used = {
+            let _names = ledger.names(|| self.scan_tree(path)).await?;
+            ledger.used()
+        };
+        let QuotaLimits { size, files } = counted.limits;
+        if (files > 0 && used.files > files) || (size > 0 && used.size >= size) {
+            return Err(QuotaError::Exceeded.into());
+        }
+        Ok((size > 0).then(|| u64::try_from(size.saturating_sub(used.size)).unwrap_or(0)))
+    }
+
+    /// A program that changes the files at `path` is about to run.
+    pub async fn command_begins(&self, path: &VirtualPath) -> Result<(), FileError> {
+        if let Some(counted) = self.counted(path) {
+            let ledger = self.context.quotas.ledger(&counted.scope);
+            ledger.command_begins(|| self.scan_tree(path)).await?;
+        }
+        Ok(())
+    }
+
+    /// It has ended: what it left is counted (A7-06).
+    pub async fn command_ended(&self, path: &VirtualPath) -> Result<(), FileError> {
+        if let Some(counted) = self.counted(path) {
+            let ledger = self.context.quotas.ledger(&counted.scope);
+            let names = ledger.names(|| self.scan_tree(path)).await?;
+            names.command_ended(&self.scan_tree(path)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The part of an account's files that counts for the same scope as `path`.
+pub fn scan_tree_at(
+    account: &Account,
+    storage: std::sync::Arc<dyn super::storage::Storage>,
+    path: &VirtualPath,
+) -> ScanTree {
+    let is_own = |quota: FolderQuota| quota != FolderQuota::OfAccount;
+    match account.folders.at(path).filter(|folder| is_own(folder.quota)) {
+        Some(folder) => ScanTree { storage, root: folder.virtual_path.clone(), skip: Vec::new() },
+        None => {
+            let others = account.folders.iter().filter(|folder| is_own(folder.quota));
+            let skip = others.map(|folder| folder.virtual_path.clone()).collect();
+            ScanTree { storage, root: VirtualPath::root(), skip }
+        }
+    }
+}
+
+/// One upload's quota.
+pub(super) struct Counting {
+    pub upload: UploadQuota,
+}
+
+impl Counting {
+    /// After the file was opened, under the lock.
+    pub(super) async fn of(
+        counted: &Counted,
+        ledger: &std::sync::Arc<crate::quota::Ledger>,
+        names: &crate::quota::Names<'_>,
+        file: &dyn StorageFile,
+        before: Option<&Metadata>,
+    ) -> Result<Self, FileError> {
+        let upload = if file.is_unnamed() {
+            UploadQuota::unnamed(ledger.clone(), before.map(|metadata| metadata.size), counted.limits)?
+        } else {
+            let metadata = file.metadata().await?;
+            UploadQuota::in_place(ledger.clone(), names, &metadata, before.is_none())
+        };
+        Ok(Self { upload })
+    }
+}

@@ -1,0 +1,170 @@
+//! What is counted for monitoring, under the older server's names (A20).
+
+use prometheus::{IntCounter, IntGauge, Opts, Registry};
+
+use crate::connection::LoginMethod;
+
+/// One for the server. Counting is one atomic addition.
+pub struct Metrics {
+    pub registry: Registry,
+    pub store_available: IntGauge,
+    pub active_connections: IntGauge,
+    pub uploads: Transfers,
+    pub downloads: Transfers,
+    pub ssh_commands: IntCounter,
+    pub ssh_command_errors: IntCounter,
+    /// Connections that ended before an attempt to log in.
+    pub no_auth: IntCounter,
+    http: HttpRequests,
+    logins: Outcomes,
+    by_method: [Outcomes; LoginMethod::ALL.len()],
+}
+
+/// Of one direction; partial ones are in the sizes as well.
+pub struct Transfers {
+    pub done: IntCounter,
+    pub failed: IntCounter,
+    pub bytes: IntCounter,
+}
+
+struct HttpRequests {
+    all: IntCounter,
+    ok: IntCounter,
+    client_errors: IntCounter,
+    server_errors: IntCounter,
+}
+
+struct Outcomes {
+    attempts: IntCounter,
+    accepted: IntCounter,
+    refused: IntCounter,
+}
+
+struct Names {
+    registry: Registry,
+}
+
+impl Names {
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        let counter = IntCounter::with_opts(Opts::new(name, help))?;
+        self.registry.register(Box::new(counter.clone()))?;
+        Ok(counter)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        let gauge = IntGauge::with_opts(Opts::new(name, help))?;
+        self.registry.register(Box::new(gauge.clone()))?;
+        Ok(gauge)
+    }
+
+    fn transfers(&self, what: &str) -> Result<Transfers, prometheus::Error> {
+        Ok(Transfers {
+            done: self.counter(&format!("sftpgo_{what}s_total"), &format!("Completed {what}s"))?,
+            failed: self.counter(&format!("sftpgo_{what}_errors_total"), &format!("Failed {what}s"))?,
+            bytes: self.counter(&format!("sftpgo_{what}_size"), &format!("Bytes of {what}s, partial ones included"))?,
+        })
+    }
+
+    fn outcomes(&self, prefix: &str, what: &str) -> Result<Outcomes, prometheus::Error> {
+        Ok(Outcomes {
+            attempts: self.counter(&format!("sftpgo_{prefix}attempts_total"), &format!("Attempts to log in{what}"))?,
+            accepted: self.counter(&format!("sftpgo_{prefix}ok_total"), &format!("Accepted logins{what}"))?,
+            refused: self.counter(&format!("sftpgo_{prefix}ko_total"), &format!("Refused logins{what}"))?,
+        })
+    }
+}
+
+impl Metrics {
+    /// Errors mean that two metrics have one name.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let names = Names { registry: Registry::new() };
+        let method = |prefix: &str, what: &str| names.outcomes(prefix, &format!(" by {what}"));
+        Ok(Self {
+            store_available: names
+                .gauge("sftpgo_dataprovider_availability", "Whether the store of accounts answers: 1 yes, 0 no")?,
+            active_connections: names.gauge("sftpgo_active_connections", "Sessions that are logged in")?,
+            uploads: names.transfers("upload")?,
+            downloads: names.transfers("download")?,
+            ssh_commands: names.counter("sftpgo_ssh_commands_total", "SSH commands that succeeded")?,
+            ssh_command_errors: names.counter("sftpgo_ssh_command_errors_total", "SSH commands that failed")?,
+            no_auth: names.counter("sftpgo_no_auth_total", "Connections that ended before an attempt to log in")?,
+            http: HttpRequests {
+                all: names.counter("sftpgo_http_req_total", "HTTP requests")?,
+                ok: names.counter("sftpgo_http_req_ok_total", "HTTP requests answered with success")?,
+                client_errors: names.counter("sftpgo_http_client_errors_total", "HTTP requests that were wrong")?,
+                server_errors: names.counter("sftpgo_http_server_errors_total", "HTTP requests that failed")?,
+            },
+            logins: names.outcomes("login_", "")?,
+            by_method: [
+                method("password_login_", "password")?,
+                method("public_key_login_", "public key")?,
+                method("keyboard_interactive_login_", "keyboard-interactive")?,
+                method("key_and_password_login_", "public key, then password")?,
+                method("key_and_keyboard_int_login_", "public key, then keyboard-interactive")?,
+            ],
+            registry: names.registry,
+        })
+    }
+
+    pub fn login(&self, method: LoginMethod, accepted: bool) {
+        let at = LoginMethod::ALL.iter().position(|known| *known == method);
+        let by_method = at.and_then(|at| self.by_method.get(at));
+        for outcomes in std::iter::once(&self.logins).chain(by_method) {
+            outcomes.attempts.inc();
+            if accepted {
+                outcomes.accepted.inc()
+            } else {
+                outcomes.refused.inc()
+            };
+        }
+    }
+
+    pub fn http_request(&self, status: u16) {
+        self.http.all.inc();
+        match status {
+            200..300 => self.http.ok.inc(),
+            400..500 => self.http.client_errors.inc(),
+            500.. => self.http.server_errors.inc(),
+            _ => {}
+        }
+    }
+
+    pub fn transfer(&self, upload: bool, bytes: u64, done: bool) {
+        let transfers = if upload { &self.uploads } else { &self.downloads };
+        transfers.bytes.inc_by(bytes);
+        if done {
+            transfers.done.inc()
+        } else {
+            transfers.failed.inc()
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_have_their_own_counters() {
+        // A20-04
+        let metrics = Metrics::new().unwrap();
+        metrics.login(LoginMethod::PublicKey, true);
+        metrics.login(LoginMethod::Password, false);
+        let value = |name: &str| {
+            let families = metrics.registry.gather();
+            let family = families.iter().find(|family| family.name() == name).unwrap();
+            family.get_metric()[0].get_counter().get_value()
+        };
+        for (name, expected) in [
+            ("sftpgo_login_attempts_total", 2.0),
+            ("sftpgo_login_ok_total", 1.0),
+            ("sftpgo_public_key_login_ok_total", 1.0),
+            ("sftpgo_password_login_ko_total", 1.0),
+            ("sftpgo_password_login_ok_total", 0.0),
+            ("sftpgo_keyboard_interactive_login_attempts_total", 0.0),
+            ("sftpgo_upload_size", 0.0),
+        ] {
+            assert_eq!(value(name), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! All ledgers of the server, and the task that saves what they count.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, watch};
+
+use super::ledger::Ledger;
+use super::scan::{ScanProgress, ScanTree};
+use super::{QuotaError, Scope, Tracking, UsedQuota};
+use crate::hook::observers::ObserverWork;
+use crate::ports::{Clock, UsageStore};
+
+/// Changes within this time are saved together.
+const SAVE_DELAY: Duration = Duration::from_millis(10);
+/// Between looks for ledgers that have nothing to do.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// After the last change, the store is told that a usage is settled.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// What all ledgers share.
+pub struct QuotaPorts {
+    pub(super) store: Arc<dyn UsageStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) changed: Notify,
+    /// Held while something is on its way to the store.
+    pub(super) order: tokio::sync::Mutex<()>,
+}
+
+/// One for the server.
+pub struct QuotaKeeper {
+    pub tracking: Tracking,
+    ports: Arc<QuotaPorts>,
+    ledgers: Mutex<HashMap<Scope, Arc<Ledger>>>,
+    scans: Mutex<HashMap<Scope, Arc<ScanProgress>>>,
+    closed: watch::Sender<bool>,
+}
+
+/// What a scan found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ScanReport {
+    pub scope: Scope,
+    pub before: UsedQuota,
+    pub found: UsedQuota,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScanError {
+    /// A10-06
+    #[error("another scan is already in progress")]
+    InProgress,
+    #[error("quotas are not tracked (data_provider.track_quota = 0)")]
+    NotTracked,
+    #[error(transparent)]
+    Quota(#[from] QuotaError),
+}
+
+impl QuotaKeeper {
+    pub fn new(store: Arc<dyn UsageStore>, clock: Arc<dyn Clock>, tracking: Tracking) -> Arc<Self> {
+        let ports = QuotaPorts { store, clock, changed: Notify::new(), order: tokio::sync::Mutex::default() };
+        let (ledgers, scans) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { tracking, ports: Arc::new(ports), ledgers, scans, closed: watch::Sender::new(false) })
+    }
+
+    pub fn ledger(&self, scope: &Scope) -> Arc<Ledger> {
+        let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ledger) = ledgers.get(scope) {
+            return ledger.clone();
+        }
+        let ledger = Arc::new(Ledger::new(scope.clone(), self.ports.clone()));
+        ledgers.insert(scope.clone(), ledger.clone());
+        ledger
+    }
+
+    /// Counts the files of a scope again, and replaces what is stored (A10-06).
+    pub async fn scan(&self, scope: &Scope, tree: ScanTree) -> Result<ScanReport, ScanError> {
+        if self.tracking == Tracking::Never {
+            return Err(ScanError::NotTracked);
+        }
+        let scan = Scan::begin(self, scope)?;
+        let ledger = self.ledger(scope);
+        // A usage that is counted on opening is counted once more; it cannot be believed either.
+        let names = ledger.names(|| tree.clone()).await?;
+        let before = ledger.used();
+        let found = names.recount(&tree, &scan.progress).await?;
+        Ok(ScanReport { scope: scope.clone(), before, found })
+    }
+
+    /// Scans under way: scope, files and directories so far.
+    pub fn scans(&self) -> Vec<(Scope, u64, u64)> {
+        let scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner);
+        scans.iter().map(|(scope, progress)| (scope.clone(), progress.files(), progress.directories())).collect()
+    }
+
+    /// Usages that were in change when an earlier process died.
+    pub async fn unsettled(&self) -> Result<Vec<Scope>, QuotaError> {
+        Ok(self.ports.store.unsettled_usages().await?)
+    }
+
+    /// Saves everything now.
+    pub async fn save(&self) {
+        let _order = self.ports.order.lock().await;
+        let changes: Vec<_> = self.all().into_iter().map(|ledger| (ledger.take_unsaved(), ledger)).collect();
+        let changed = changes.iter().filter(|(change, _)| !change.is_zero());
+        let batch: Vec<_> = changed.clone().map(|(change, ledger)| (ledger.scope.clone(), *change)).collect();
+        if batch.is_empty() {
+            return;
+        }
+        if let Err(error) = self.ports.store.add_usage(batch, self.ports.clock.now()).await {
+            tracing::warn!(sender = "quota", message = format!("used quotas could not be stored: {error}"));
+            changed.for_each(|(change, ledger)| ledger.put_back(*change));
+        }
+    }
+
+    async fn close_idle(&self, idle: Duration) {
+        for ledger in self.all() {
+            if let Err(error) = ledger.close(idle).await {
+                tracing::warn!(sender = "quota", message = format!("a used quota could not be settled: {error}"));
+            }
+        }
+    }
+
+    async fn settle_abandoned(&self) {
+        for ledger in self.all().into_iter().filter(|ledger| ledger.has_abandoned()) {
+            ledger.settle().await;
+        }
+    }
+
+    /// Everything is saved, and settled as far as nothing is under way.
+    pub async fn finish(&self) {
+        self.settle_abandoned().await;
+        self.save().await;
+        self.close_idle(Duration::ZERO).await;
+    }
+
+    fn all(&self) -> Vec<Arc<Ledger>> {
+        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+#[async_trait]
+impl ObserverWork for QuotaKeeper {
+    async fn work(&self) {
+        let mut closed = self.closed.subscribe();
+        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        loop {
+            tokio::select! {
+                () = self.ports.changed.notified() => {
+                    tokio::time::sleep(SAVE_DELAY).await;
+                    self.settle_abandoned().await;
+                    self.save().await;
+                }
+                _ = look.tick() => self.close_idle(IDLE).await,
+                () = async { drop(closed.wait_for(|closed| *closed).await) } => break,
+            }
+        }
+        self.finish().await;
+    }
+
+    fn close(&self) {
+        self.closed.send_replace(true);
+    }
+}
+
+/// A place among the scans, given back when dropped.
+struct Scan<'a> {
+    keeper: &'a QuotaKeeper,
+    scope: Scope,
+    progress: Arc<ScanProgress>,
+}
+
+impl<'a> Scan<'a> {
+    fn begin(keeper: &'a QuotaKeeper, scope: &Scope) -> Result<Self, ScanError> {
+        let mut scans = keeper.scans.lock().unwrap_or_else(PoisonError::into_inner);
+        if scans.contains_key(scope) {
+            return Err(ScanError::InProgress);
+        }
+        let progress = Arc::new(ScanProgress::default());
+        scans.insert(scope.clone(), progress.clone());
+        Ok(Self { keeper, scope: scope.clone(), progress })
+    }
+}
+
+impl Drop for Scan<'_> {
+    fn drop(&mut self) {
+        self.keeper.scans.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.scope);
+    }
+}

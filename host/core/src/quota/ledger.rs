@@ -1,0 +1,349 @@
+//! The count of one scope.
+//!
+//! Bytes are reserved before they are written, so that a limit holds under parallel
+//! sessions. What changes names (making, replacing, removing files) happens under one lock
+//! for the scope, so that what is subtracted is what was there; writes do not take it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::keeper::QuotaPorts;
+use super::scan::{self, ScanProgress, ScanTree};
+use super::{QuotaError, QuotaLimits, Scope, UsedQuota};
+use crate::files::storage::{FileId, FileKind, Metadata, StorageFile};
+
+pub struct Ledger {
+    pub(super) scope: Scope,
+    ports: Arc<QuotaPorts>,
+    names: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// With what is reserved.
+    used: UsedQuota,
+    /// Not yet in the store.
+    unsaved: UsedQuota,
+    /// Of uploads that have no name yet.
+    reserved: UsedQuota,
+    /// Files that are written under their name.
+    growing: HashMap<FileId, Growing>,
+    /// Uploads that were dropped, to be counted under the lock.
+    abandoned: Vec<(FileId, Box<dyn StorageFile>)>,
+    /// Programs that change files behind the ledger's back.
+    commands: u32,
+    /// The store knows that the usage is in change.
+    open: bool,
+    last_change: Instant,
+}
+
+struct Growing {
+    /// As counted.
+    size: u64,
+    writers: u32,
+    /// Still has a name in the tree.
+    is_linked: bool,
+}
+
+impl Ledger {
+    pub(super) fn new(scope: Scope, ports: Arc<QuotaPorts>) -> Self {
+        let zero = UsedQuota::default();
+        let state = State {
+            used: zero,
+            unsaved: zero,
+            reserved: zero,
+            growing: HashMap::new(),
+            abandoned: Vec::new(),
+            commands: 0,
+            open: false,
+            last_change: Instant::now(),
+        };
+        Self { scope, ports, names: tokio::sync::Mutex::default(), state: Mutex::new(state) }
+    }
+
+    /// The lock for changes of names. The first caller reads the stored usage; one that
+    /// cannot be believed is counted from `tree` first.
+    pub async fn names(&self, tree: impl Fn() -> ScanTree) -> Result<Names<'_>, QuotaError> {
+        let guard = self.names.lock().await;
+        let names = Names { ledger: self, _guard: guard };
+        names.settle_abandoned().await;
+        if !self.state().open {
+            let stored = self.ports.store.open_usage(&self.scope).await?;
+            {
+                let mut state = self.state();
+                state.used = stored.used;
+                state.open = true;
+            }
+            if stored.is_unsettled
+                && let Err(error) = names.recount(&tree(), &ScanProgress::default()).await
+            {
+                self.state().open = false;
+                return Err(error);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Counts what was dropped.
+    pub(super) async fn settle(&self) {
+        let names = Names { ledger: self, _guard: self.names.lock().await };
+        names.settle_abandoned().await;
+    }
+
+    fn change(&self, state: &mut State, by: UsedQuota) {
+        if by.is_zero() {
+            return;
+        }
+        state.used = state.used + by;
+        state.unsaved = state.unsaved + by;
+        state.last_change = Instant::now();
+        self.ports.changed.notify_one();
+    }
+
+    pub(super) fn reserve_unnamed(&self, by: UsedQuota, limits: QuotaLimits, credit: i64) -> Result<(), QuotaError> {
+        let mut state = self.state();
+        check(state.used, by, limits, credit)?;
+        state.reserved = state.reserved + by;
+        self.change(&mut state, by);
+        Ok(())
+    }
+
+    pub(super) fn release_unnamed(&self, by: UsedQuota) {
+        let mut state = self.state();
+        state.reserved = state.reserved + -by;
+        self.change(&mut state, -by);
+    }
+
+    /// Counts a file that is written under its name up to `end`, or by `appended` bytes more.
+    pub(super) fn grow(&self, id: FileId, to: GrowTo, limits: QuotaLimits) -> Result<(), QuotaError> {
+        let mut state = self.state();
+        let used = state.used;
+        let Some(growing) = state.growing.get_mut(&id).filter(|growing| growing.is_linked) else {
+            return Ok(());
+        };
+        let end = match to {
+            GrowTo::End(end) => end,
+            GrowTo::Appended(bytes) => growing.size.saturating_add(bytes),
+        };
+        if end <= growing.size {
+            return Ok(());
+        }
+        let by = UsedQuota { size: difference(end, growing.size), files: 0 };
+        check(used, by, limits, 0)?;
+        growing.size = end;
+        self.change(&mut state, by);
+        Ok(())
+    }
+
+    pub(super) fn abandon(&self, id: FileId, file: Box<dyn StorageFile>) {
+        let mut state = self.state();
+        state.abandoned.push((id, file));
+        self.ports.changed.notify_one();
+    }
+
+    pub fn used(&self) -> UsedQuota {
+        self.state().used
+    }
+
+    pub(super) fn has_abandoned(&self) -> bool {
+        !self.state().abandoned.is_empty()
+    }
+
+    pub(super) fn take_unsaved(&self) -> UsedQuota {
+        std::mem::take(&mut self.state().unsaved)
+    }
+
+    pub(super) fn put_back(&self, unsaved: UsedQuota) {
+        let mut state = self.state();
+        state.unsaved = state.unsaved + unsaved;
+    }
+
+    /// A program that changes files begins; [`Names::command_ended`] counts what it did.
+    pub async fn command_begins(&self, tree: impl Fn() -> ScanTree) -> Result<(), QuotaError> {
+        let _names = self.names(tree).await?;
+        self.state().commands += 1;
+        Ok(())
+    }
+
+    /// Tells the store that the usage is settled, unless something is under way.
+    /// `idle`: nothing may have changed for that long.
+    pub(super) async fn close(&self, idle: std::time::Duration) -> Result<(), QuotaError> {
+        let Ok(_names) = self.names.try_lock() else {
+            return Ok(());
+        };
+        {
+            let mut state = self.state();
+            let busy = !state.growing.is_empty()
+                || !state.reserved.is_zero()
+                || !state.unsaved.is_zero()
+                || !state.abandoned.is_empty()
+                || state.commands > 0;
+            if !state.open || busy || state.last_change.elapsed() < idle {
+                return Ok(());
+            }
+            state.open = false;
+        }
+        Ok(self.ports.store.close_usage(&self.scope).await?)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change is complete before anything that can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) enum GrowTo {
+    End(u64),
+    Appended(u64),
+}
+
+/// The lock of a ledger. Each method says what was just done to the files.
+pub struct Names<'a> {
+    ledger: &'a Ledger,
+    _guard: tokio::sync::MutexGuard<'a, ()>,
+}
+
+impl Names<'_> {
+    /// Whether one more file may be made.
+    pub fn check_new_file(&self, limits: QuotaLimits) -> Result<(), QuotaError> {
+        // A quota of bytes that is used up lets no new file begin (A10-02).
+        let by = UsedQuota { size: i64::from(limits.size > 0), files: 1 };
+        check(self.ledger.state().used, by, limits, 0)
+    }
+
+    /// Whether a file of `old` bytes may be written over.
+    pub fn check_overwrite(&self, old: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
+        let by = UsedQuota { size: i64::from(limits.size > 0), files: 0 };
+        check(self.ledger.state().used, by, limits, i64::try_from(old).unwrap_or(i64::MAX))
+    }
+
+    /// A file was opened to be written under its name.
+    pub(super) fn opened(&self, metadata: &Metadata, is_new: bool) {
+        let mut state = self.ledger.state();
+        if is_new {
+            self.ledger.change(&mut state, UsedQuota { size: 0, files: 1 });
+        }
+        let growing =
+            state.growing.entry(metadata.id).or_insert(Growing { size: metadata.size, writers: 0, is_linked: true });
+        growing.writers += 1;
+    }
+
+    /// One of its writers closed it; `size`: as the file system says.
+    pub(super) fn closed(&self, id: FileId, size: u64) {
+        let mut state = self.ledger.state();
+        let Some(growing) = state.growing.get_mut(&id) else { return };
+        growing.writers = growing.writers.saturating_sub(1);
+        if growing.writers > 0 {
+            return;
+        }
+        let by = if growing.is_linked { difference(size, growing.size) } else { 0 };
+        state.growing.remove(&id);
+        self.ledger.change(&mut state, UsedQuota { size: by, files: 0 });
+    }
+
+    /// An upload without a name got one; `reserved` is what was counted for it.
+    pub(super) fn named(&self, reserved: UsedQuota, size: u64, replaced: Option<&Metadata>) {
+        let mut state = self.ledger.state();
+        state.reserved = state.reserved + -reserved;
+        let now = UsedQuota { size: i64::try_from(size).unwrap_or(i64::MAX), files: 1 };
+        self.ledger.change(&mut state, now + -reserved);
+        drop(state);
+        if let Some(replaced) = replaced {
+            self.removed(replaced);
+        }
+    }
+
+    /// A name was removed, or replaced; `metadata`: of what had it.
+    pub fn removed(&self, metadata: &Metadata) {
+        if metadata.kind != FileKind::File || metadata.links > 1 {
+            return;
+        }
+        let mut state = self.ledger.state();
+        let size = match state.growing.get_mut(&metadata.id) {
+            Some(growing) if growing.is_linked => {
+                growing.is_linked = false;
+                growing.size
+            }
+            Some(_) => return,
+            None => metadata.size,
+        };
+        self.ledger.change(&mut state, -UsedQuota { size: i64::try_from(size).unwrap_or(i64::MAX), files: 1 });
+    }
+
+    /// Whether a file may get the size `to`.
+    pub fn check_resize(&self, from: u64, to: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
+        if to <= from {
+            return Ok(());
+        }
+        check(self.ledger.state().used, UsedQuota { size: difference(to, from), files: 0 }, limits, 0)
+    }
+
+    /// The file has another size now; `metadata`: as it was before.
+    pub fn resized(&self, metadata: &Metadata, to: u64) {
+        let mut state = self.ledger.state();
+        let from = match state.growing.get_mut(&metadata.id) {
+            Some(growing) if growing.is_linked => std::mem::replace(&mut growing.size, to),
+            Some(_) => return,
+            None => metadata.size,
+        };
+        self.ledger.change(&mut state, UsedQuota { size: difference(to, from), files: 0 });
+    }
+
+    /// Counts the files themselves; what is being written is counted as it is known here.
+    pub async fn recount(&self, tree: &ScanTree, progress: &ScanProgress) -> Result<UsedQuota, QuotaError> {
+        let excluded: HashSet<FileId> = self.ledger.state().growing.keys().copied().collect();
+        let counted = scan::count(tree, &excluded, progress).await;
+        let counted = counted.map_err(|error| QuotaError::Scan(error.message))?;
+        // Nothing unsaved may reach the store after what replaces it.
+        let _order = self.ledger.ports.order.lock().await;
+        let used = {
+            let mut state = self.ledger.state();
+            let linked = state.growing.values().filter(|growing| growing.is_linked);
+            let growing = linked.fold(UsedQuota::default(), |sum, growing| {
+                sum + UsedQuota { size: i64::try_from(growing.size).unwrap_or(i64::MAX), files: 1 }
+            });
+            state.used = counted + growing + state.reserved;
+            state.unsaved = UsedQuota::default();
+            state.last_change = Instant::now();
+            state.used
+        };
+        self.ledger.ports.store.replace_usage(&self.ledger.scope, used, self.ledger.ports.clock.now()).await?;
+        Ok(used)
+    }
+
+    /// A program that changed files has ended.
+    pub async fn command_ended(&self, tree: &ScanTree) -> Result<UsedQuota, QuotaError> {
+        let counted = self.recount(tree, &ScanProgress::default()).await;
+        let mut state = self.ledger.state();
+        state.commands = state.commands.saturating_sub(1);
+        counted
+    }
+
+    pub(super) async fn settle_abandoned(&self) {
+        loop {
+            let next = self.ledger.state().abandoned.pop();
+            let Some((id, file)) = next else { return };
+            // Without an answer the count stays as it was; a scan would find it.
+            let size = match file.metadata().await {
+                Ok(metadata) => metadata.size,
+                Err(_) => self.ledger.state().growing.get(&id).map_or(0, |growing| growing.size),
+            };
+            self.closed(id, size);
+        }
+    }
+}
+
+fn check(used: UsedQuota, by: UsedQuota, limits: QuotaLimits, credit: i64) -> Result<(), QuotaError> {
+    let exceeds = |used: i64, by: i64, limit: i64| limit > 0 && by > 0 && used.saturating_add(by) > limit;
+    let size = exceeds(used.size, by.size, if limits.size > 0 { limits.size.saturating_add(credit) } else { 0 });
+    if size || exceeds(used.files, by.files, limits.files) {
+        return Err(QuotaError::Exceeded);
+    }
+    Ok(())
+}
+
+fn difference(to: u64, from: u64) -> i64 {
+    let signed = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
+    signed(to).saturating_sub(signed(from))
+}

@@ -1,0 +1,156 @@
+//! Quotas: what accounts and folders use, exactly (A10).
+//!
+//! A [`Ledger`] counts for one account or folder. While the server runs it is the truth; the
+//! store follows within milliseconds. Before the first change the store is told that the
+//! usage is in change, and a usage that was so when the process died is counted again from
+//! the files themselves. See `host/adr/0009`.
+
+mod keeper;
+mod ledger;
+mod scan;
+mod scans;
+mod upload;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+pub use keeper::{QuotaKeeper, QuotaPorts, ScanError, ScanReport};
+pub use ledger::{Ledger, Names};
+pub use scan::{ScanProgress, ScanTree};
+pub use scans::QuotaScans;
+pub use upload::UploadQuota;
+
+use crate::account::{Account, FolderQuota};
+use crate::path::VirtualPath;
+use crate::ports::{StoreError, StoredUsage, UsageStore};
+
+/// Whose usage it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind", content = "name")]
+pub enum Scope {
+    Account(String),
+    Folder(String),
+}
+
+/// Bytes and files. Negative in changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UsedQuota {
+    pub size: i64,
+    pub files: i64,
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Account(name) => write!(f, "the account \"{name}\""),
+            Self::Folder(name) => write!(f, "the folder \"{name}\""),
+        }
+    }
+}
+
+impl UsedQuota {
+    pub fn is_zero(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl std::ops::Add for UsedQuota {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { size: self.size.saturating_add(other.size), files: self.files.saturating_add(other.files) }
+    }
+}
+
+impl std::ops::Neg for UsedQuota {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self { size: self.size.saturating_neg(), files: self.files.saturating_neg() }
+    }
+}
+
+/// What may be used; 0: unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QuotaLimits {
+    pub size: i64,
+    pub files: i64,
+}
+
+impl QuotaLimits {
+    pub fn is_unlimited(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// What is counted (`track_quota`, A10-01).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tracking {
+    Never,
+    Always,
+    /// Accounts that have a limit, and folders.
+    #[default]
+    WhereLimited,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QuotaError {
+    #[error("the quota is exceeded")]
+    Exceeded,
+    #[error("the quota could not be read: {0}")]
+    Store(#[from] StoreError),
+    #[error("the files could not be counted: {0}")]
+    Scan(String),
+}
+
+/// How much may be stored where `path` is.
+pub fn limits_of(account: &Account, path: &VirtualPath) -> QuotaLimits {
+    match account.folders.at(path).map(|folder| folder.quota) {
+        Some(FolderQuota::Own { size, files }) => QuotaLimits { size, files },
+        Some(FolderQuota::OfAccount) | None => QuotaLimits { size: account.quota_size, files: account.quota_files },
+    }
+}
+
+/// Whose usage a path counts for, and how much that may be; none: it is not counted.
+pub fn scope_of(account: &Account, path: &VirtualPath, tracking: Tracking) -> Option<(Scope, QuotaLimits)> {
+    if tracking == Tracking::Never {
+        return None;
+    }
+    let limits = limits_of(account, path);
+    if let Some(folder) = account.folders.at(path)
+        && folder.quota != FolderQuota::OfAccount
+    {
+        return Some((Scope::Folder(folder.name.clone()), limits));
+    }
+    let tracked = tracking == Tracking::Always || !limits.is_unlimited();
+    tracked.then(|| (Scope::Account(account.username.clone()), limits))
+}
+
+/// For servers that keep no accounts: nothing was used before, and nothing is remembered.
+pub struct NoUsages;
+
+#[async_trait]
+impl UsageStore for NoUsages {
+    async fn open_usage(&self, _: &Scope) -> Result<StoredUsage, StoreError> {
+        Ok(StoredUsage { used: UsedQuota::default(), is_unsettled: false })
+    }
+
+    async fn close_usage(&self, _: &Scope) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn add_usage(&self, _: Vec<(Scope, UsedQuota)>, _: i64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn replace_usage(&self, _: &Scope, _: UsedQuota, _: i64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn unsettled_usages(&self) -> Result<Vec<Scope>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! Counting what is there.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::UsedQuota;
+use crate::files::storage::{FileId, FileKind, Storage, StorageError, StorageErrorKind, TEMPORARY_PREFIX};
+use crate::path::VirtualPath;
+
+const ENTRIES_AT_ONCE: usize = 256;
+
+/// The part of a file tree that counts for one scope.
+#[derive(Clone)]
+pub struct ScanTree {
+    pub storage: Arc<dyn Storage>,
+    pub root: VirtualPath,
+    /// Counted elsewhere.
+    pub skip: Vec<VirtualPath>,
+}
+
+/// For people who wait.
+#[derive(Debug, Default)]
+pub struct ScanProgress {
+    files: AtomicU64,
+    directories: AtomicU64,
+}
+
+impl ScanProgress {
+    pub fn files(&self) -> u64 {
+        self.files.load(Ordering::Relaxed)
+    }
+
+    pub fn directories(&self) -> u64 {
+        self.directories.load(Ordering::Relaxed)
+    }
+}
+
+/// Regular files below the root (A10-06): each counts once, however many names it has.
+/// `excluded` are left out; links are not followed, and what vanishes meanwhile is not there.
+pub async fn count(
+    tree: &ScanTree,
+    excluded: &HashSet<FileId>,
+    progress: &ScanProgress,
+) -> Result<UsedQuota, StorageError> {
+    let mut used = UsedQuota::default();
+    let mut several_names = HashSet::new();
+    let mut waiting = vec![tree.root.clone()];
+    while let Some(directory) = waiting.pop() {
+        if tree.skip.contains(&directory) {
+            continue;
+        }
+        let mut reader = match tree.storage.read_directory(&directory).await {
+            Ok(reader) => reader,
+            Err(error) if is_gone(&error) && directory != tree.root => continue,
+            Err(error) => return Err(error),
+        };
+        progress.directories.fetch_add(1, Ordering::Relaxed);
+        loop {
+            let entries = reader.next_entries(ENTRIES_AT_ONCE).await?;
+            if entries.is_empty() {
+                break;
+            }
+            for entry in entries {
+                let metadata = entry.metadata;
+                match metadata.kind {
+                    FileKind::Directory if entry.name != b"." && entry.name != b".." => {
+                        // Too deep to be reached by any path is too deep to be counted.
+                        waiting.extend(VirtualPath::resolve(&directory, &entry.name));
+                    }
+                    FileKind::File if !entry.name.starts_with(TEMPORARY_PREFIX) => {
+                        let counted = metadata.links > 1 && !several_names.insert(metadata.id);
+                        if !counted && !excluded.contains(&metadata.id) {
+                            used.files += 1;
+                            used.size = used.size.saturating_add_unsigned(metadata.size);
+                            progress.files.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(used)
+}
+
+fn is_gone(error: &StorageError) -> bool {
+    matches!(error.kind, StorageErrorKind::NotFound | StorageErrorKind::NotADirectory | StorageErrorKind::Loop)
+}

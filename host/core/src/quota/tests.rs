@@ -1,0 +1,163 @@
+//! Ledgers on paper: what is counted, and what a limit refuses.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::account::{AccountDraft, CredentialRule};
+use crate::files::storage::{FileId, FileKind, Metadata};
+use crate::ports::{StoreError, StoredUsage, SystemClock, UsageStore};
+
+#[derive(Default)]
+struct PaperUsages {
+    used: Mutex<HashMap<Scope, UsedQuota>>,
+    open: Mutex<Vec<Scope>>,
+}
+
+#[async_trait]
+impl UsageStore for PaperUsages {
+    async fn open_usage(&self, scope: &Scope) -> Result<StoredUsage, StoreError> {
+        let mut open = self.open.lock().unwrap();
+        open.push(scope.clone());
+        Ok(StoredUsage { used: self.used.lock().unwrap().get(scope).copied().unwrap_or_default(), is_unsettled: false })
+    }
+    async fn close_usage(&self, scope: &Scope) -> Result<(), StoreError> {
+        self.open.lock().unwrap().retain(|open| open != scope);
+        Ok(())
+    }
+    async fn add_usage(&self, changes: Vec<(Scope, UsedQuota)>, _: i64) -> Result<(), StoreError> {
+        let mut used = self.used.lock().unwrap();
+        for (scope, by) in changes {
+            let entry = used.entry(scope).or_default();
+            *entry = *entry + by;
+        }
+        Ok(())
+    }
+    async fn replace_usage(&self, scope: &Scope, used: UsedQuota, _: i64) -> Result<(), StoreError> {
+        self.used.lock().unwrap().insert(scope.clone(), used);
+        Ok(())
+    }
+    async fn unsettled_usages(&self) -> Result<Vec<Scope>, StoreError> {
+        Ok(self.open.lock().unwrap().clone())
+    }
+}
+
+fn file(inode: u64, size: u64) -> Metadata {
+    let id = FileId { device: 1, inode };
+    Metadata { kind: FileKind::File, size, mode: 0, uid: 0, gid: 0, accessed: 0, modified: 0, links: 1, id }
+}
+
+fn no_tree() -> ScanTree {
+    panic!("nothing is to be counted from the files");
+}
+
+struct Paper {
+    store: Arc<PaperUsages>,
+    keeper: Arc<QuotaKeeper>,
+    scope: Scope,
+}
+
+fn paper() -> Paper {
+    let store = Arc::new(PaperUsages::default());
+    let keeper = QuotaKeeper::new(store.clone(), Arc::new(SystemClock), Tracking::WhereLimited);
+    Paper { store, keeper, scope: Scope::Account("u".into()) }
+}
+
+impl Paper {
+    async fn stored(&self) -> (i64, i64) {
+        self.keeper.save().await;
+        let used = self.store.used.lock().unwrap().get(&self.scope).copied().unwrap_or_default();
+        (used.size, used.files)
+    }
+}
+
+const LIMITS: QuotaLimits = QuotaLimits { size: 100, files: 2 };
+
+#[tokio::test]
+async fn an_unnamed_upload_is_counted_as_it_grows() {
+    // A10-03, A10-04
+    let paper = paper();
+    let ledger = paper.keeper.ledger(&paper.scope);
+    let names = ledger.names(no_tree).await.unwrap();
+    let mut first = UploadQuota::unnamed(ledger.clone(), None, LIMITS).unwrap();
+    first.reserve(60, LIMITS).unwrap();
+    first.reserve(40, LIMITS).unwrap();
+    assert_eq!(first.reserve(101, LIMITS), Err(QuotaError::Exceeded));
+    first.complete(&names, 60, None);
+    drop(names);
+    assert_eq!(paper.stored().await, (60, 1));
+
+    // Replacing it: its size is a credit, and is subtracted at the end.
+    let mut second = UploadQuota::unnamed(ledger.clone(), Some(60), LIMITS).unwrap();
+    second.reserve(100, LIMITS).unwrap();
+    assert_eq!(second.reserve(101, LIMITS), Err(QuotaError::Exceeded));
+    let names = ledger.names(no_tree).await.unwrap();
+    second.complete(&names, 100, Some(&file(1, 60)));
+    drop(names);
+    assert_eq!(paper.stored().await, (100, 1));
+    assert_eq!(paper.keeper.unsettled().await.unwrap(), std::slice::from_ref(&paper.scope));
+    paper.keeper.finish().await;
+    assert!(paper.keeper.unsettled().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn several_writers_of_one_file_count_once() {
+    let paper = paper();
+    let ledger = paper.keeper.ledger(&paper.scope);
+    let names = ledger.names(no_tree).await.unwrap();
+    let mut a = UploadQuota::in_place(ledger.clone(), &names, &file(7, 0), true);
+    let mut b = UploadQuota::in_place(ledger.clone(), &names, &file(7, 0), false);
+    a.reserve(30, LIMITS).unwrap();
+    b.reserve(50, LIMITS).unwrap();
+    a.reserve_appended(10, LIMITS).unwrap();
+    assert_eq!(ledger.used(), UsedQuota { size: 60, files: 1 });
+    a.complete(&names, 60, None);
+    // Removed while the other still writes.
+    names.removed(&file(7, 60));
+    b.reserve(90, LIMITS).unwrap();
+    b.complete(&names, 90, None);
+    drop(names);
+    assert_eq!(paper.stored().await, (0, 0));
+}
+
+#[tokio::test]
+async fn limits_hold_when_many_reserve_at_once() {
+    let paper = paper();
+    let limits = QuotaLimits { size: 1000, files: 7 };
+    let ledger = paper.keeper.ledger(&paper.scope);
+    drop(ledger.names(no_tree).await.unwrap());
+    let made: Vec<bool> = std::thread::scope(|scope| {
+        let one = || {
+            let Ok(mut upload) = UploadQuota::unnamed(ledger.clone(), None, limits) else { return false };
+            for end in 1..=400 {
+                let _ = upload.reserve(end, limits);
+            }
+            std::mem::forget(upload);
+            true
+        };
+        let threads: Vec<_> = (0..32).map(|_| scope.spawn(one)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(made.into_iter().filter(|made| *made).count(), 7);
+    assert_eq!(ledger.used(), UsedQuota { size: 1000, files: 7 });
+}
+
+#[test]
+fn scopes_follow_folders_and_tracking() {
+    // A10-01, C5-01
+    let json = r#"{"status":1,"username":"u","home_dir":"/srv/u","quota_size":5,"permissions":{"/":["*"]},"virtual_folders":[
+        {"name":"own","virtual_path":"/own","mapped_path":"/srv/o","quota_files":3},
+        {"name":"mine","virtual_path":"/mine","mapped_path":"/srv/m","quota_size":-1,"quota_files":-1}]}"#;
+    let account = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+    let check = |path: &str, tracking, expected: Option<(Scope, QuotaLimits)>| {
+        let path = VirtualPath::parse_normalised(path).unwrap();
+        assert_eq!(scope_of(&account, &path, tracking), expected, "{path:?}");
+    };
+    let mine = Some((Scope::Account("u".into()), QuotaLimits { size: 5, files: 0 }));
+    check("/a", Tracking::WhereLimited, mine.clone());
+    check("/mine/a", Tracking::WhereLimited, mine);
+    check("/own/a", Tracking::Always, Some((Scope::Folder("own".into()), QuotaLimits { size: 0, files: 3 })));
+    check("/own", Tracking::Never, None);
+}

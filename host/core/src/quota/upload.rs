@@ -1,0 +1,113 @@
+//! The quota's side of one upload.
+
+use std::sync::Arc;
+
+use super::ledger::{GrowTo, Ledger, Names};
+use super::{QuotaError, QuotaLimits, UsedQuota};
+use crate::files::storage::{FileId, Metadata, StorageFile};
+
+/// What one open file counts for its ledger.
+pub struct UploadQuota {
+    ledger: Arc<Ledger>,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Written under its name, with others perhaps.
+    InPlace(FileId),
+    /// Gets its name when it is complete.
+    Unnamed {
+        /// What was counted for it.
+        reserved: UsedQuota,
+        /// Bytes of the file that it will replace.
+        credit: i64,
+    },
+    Settled,
+}
+
+impl UploadQuota {
+    /// `is_new`: there was no such file before.
+    pub fn in_place(ledger: Arc<Ledger>, names: &Names<'_>, metadata: &Metadata, is_new: bool) -> Self {
+        names.opened(metadata, is_new);
+        Self { ledger, kind: Kind::InPlace(metadata.id) }
+    }
+
+    /// `replaces`: the size of the file that is there now, if there is one. Without one, the
+    /// new file is counted at once.
+    pub fn unnamed(ledger: Arc<Ledger>, replaces: Option<u64>, limits: QuotaLimits) -> Result<Self, QuotaError> {
+        let reserved = UsedQuota { size: 0, files: i64::from(replaces.is_none()) };
+        let credit = replaces.map_or(0, |size| i64::try_from(size).unwrap_or(i64::MAX));
+        ledger.reserve_unnamed(reserved, limits, credit)?;
+        Ok(Self { ledger, kind: Kind::Unnamed { reserved, credit } })
+    }
+
+    /// Before bytes up to `end` are written.
+    pub fn reserve(&mut self, end: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
+        match &mut self.kind {
+            Kind::InPlace(id) => self.ledger.grow(*id, GrowTo::End(end), limits),
+            Kind::Unnamed { reserved, credit } => {
+                let end = i64::try_from(end).unwrap_or(i64::MAX);
+                let by = UsedQuota { size: end.saturating_sub(reserved.size).max(0), files: 0 };
+                if by.is_zero() {
+                    return Ok(());
+                }
+                self.ledger.reserve_unnamed(by, limits, *credit)?;
+                *reserved = *reserved + by;
+                Ok(())
+            }
+            Kind::Settled => Ok(()),
+        }
+    }
+
+    /// Before `bytes` are written behind the end of the file.
+    pub fn reserve_appended(&mut self, bytes: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
+        match &self.kind {
+            Kind::InPlace(id) => self.ledger.grow(*id, GrowTo::Appended(bytes), limits),
+            Kind::Unnamed { reserved, .. } => {
+                let end = u64::try_from(reserved.size).unwrap_or(0).saturating_add(bytes);
+                self.reserve(end, limits)
+            }
+            Kind::Settled => Ok(()),
+        }
+    }
+
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    pub fn is_unnamed(&self) -> bool {
+        matches!(self.kind, Kind::Unnamed { .. })
+    }
+
+    /// The size was set through the open file.
+    pub fn resized(&mut self, names: &Names<'_>, before: &Metadata, to: u64) {
+        match &mut self.kind {
+            Kind::InPlace(_) => names.resized(before, to),
+            Kind::Unnamed { reserved, .. } => {
+                let to = i64::try_from(to).unwrap_or(i64::MAX);
+                let by = UsedQuota { size: reserved.size.saturating_sub(to), files: 0 };
+                self.ledger.release_unnamed(by);
+                *reserved = *reserved + -by;
+            }
+            Kind::Settled => {}
+        }
+    }
+
+    /// The file is complete. `size`: as the file system says; `replaced`: what had its name.
+    pub fn complete(&mut self, names: &Names<'_>, size: u64, replaced: Option<&Metadata>) {
+        match std::mem::replace(&mut self.kind, Kind::Settled) {
+            Kind::InPlace(id) => names.closed(id, size),
+            Kind::Unnamed { reserved, .. } => names.named(reserved, size, replaced),
+            Kind::Settled => {}
+        }
+    }
+
+    /// The upload ends without being completed; an unnamed one leaves nothing.
+    pub fn abandon(&mut self, file: Box<dyn StorageFile>) {
+        match std::mem::replace(&mut self.kind, Kind::Settled) {
+            Kind::InPlace(id) => self.ledger.abandon(id, file),
+            Kind::Unnamed { reserved, .. } => self.ledger.release_unnamed(reserved),
+            Kind::Settled => {}
+        }
+    }
+}

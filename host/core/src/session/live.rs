@@ -1,0 +1,155 @@
+//! What changes while a session lasts: its account, which an administrator may edit, and the
+//! transfers under way.
+
+use core::net::IpAddr;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
+use serde::Serialize;
+
+use super::EndReason;
+use crate::account::Account;
+
+/// KB of bandwidth limits, in bytes (A5-17).
+const KILOBYTE: u64 = 1000;
+
+#[derive(Debug)]
+pub struct LiveSession {
+    account: ArcSwap<Account>,
+    address: IpAddr,
+    /// Bytes a second; 0: unlimited.
+    upload_rate: AtomicU64,
+    download_rate: AtomicU64,
+    /// Milliseconds since 1970.
+    last_activity: AtomicI64,
+    transfers: Mutex<Vec<Arc<ActiveTransfer>>>,
+    /// Protocol and command of the channel that was opened last.
+    channel: Mutex<(&'static str, String)>,
+    end_reason: Mutex<Option<EndReason>>,
+}
+
+/// One file on its way.
+#[derive(Debug)]
+pub struct ActiveTransfer {
+    pub upload: bool,
+    /// What the client sees.
+    pub path: String,
+    /// Milliseconds since 1970.
+    pub started_at: i64,
+    size: AtomicU64,
+}
+
+/// As administrators see it (A18-03).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TransferView {
+    pub operation_type: &'static str,
+    pub path: String,
+    pub start_time: i64,
+    pub size: u64,
+    pub last_activity: i64,
+}
+
+impl ActiveTransfer {
+    pub fn new(upload: bool, path: String, started_at: i64) -> Self {
+        Self { upload, path, started_at, size: AtomicU64::new(0) }
+    }
+
+    pub fn moved(&self, bytes: u64) {
+        self.size.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl LiveSession {
+    /// `address`: of the client, for limits by network.
+    pub fn new(account: Arc<Account>, address: IpAddr, now: i64) -> Self {
+        let live = Self {
+            account: ArcSwap::new(account.clone()),
+            address,
+            upload_rate: AtomicU64::new(0),
+            download_rate: AtomicU64::new(0),
+            last_activity: AtomicI64::new(now),
+            transfers: Mutex::default(),
+            channel: Mutex::new(("SSH", String::new())),
+            end_reason: Mutex::default(),
+        };
+        live.set_rates(&account);
+        live
+    }
+
+    pub fn account(&self) -> Guard<Arc<Account>> {
+        self.account.load()
+    }
+
+    /// An administrator changed the account: what is under way follows.
+    pub fn replace_account(&self, account: Arc<Account>) {
+        self.set_rates(&account);
+        self.account.store(account);
+    }
+
+    fn set_rates(&self, account: &Account) {
+        let (upload, download) = account.bandwidth_for(self.address);
+        let bytes = |kilobytes: i64| u64::try_from(kilobytes).unwrap_or(0).saturating_mul(KILOBYTE);
+        self.upload_rate.store(bytes(upload), Ordering::Relaxed);
+        self.download_rate.store(bytes(download), Ordering::Relaxed);
+    }
+
+    /// Bytes a second for one transfer; 0: unlimited.
+    pub fn rate(&self, upload: bool) -> u64 {
+        if upload { &self.upload_rate } else { &self.download_rate }.load(Ordering::Relaxed)
+    }
+
+    pub fn is_throttled(&self) -> bool {
+        self.rate(true) > 0 || self.rate(false) > 0
+    }
+
+    pub fn active(&self, now: i64) {
+        self.last_activity.store(now, Ordering::Relaxed);
+    }
+
+    /// Milliseconds since 1970.
+    pub fn last_activity(&self) -> i64 {
+        self.last_activity.load(Ordering::Relaxed)
+    }
+
+    pub fn transfer_began(&self, transfer: Arc<ActiveTransfer>) {
+        self.transfers.lock().unwrap_or_else(PoisonError::into_inner).push(transfer);
+    }
+
+    pub fn transfer_ended(&self, transfer: &Arc<ActiveTransfer>) {
+        let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = transfers.iter().position(|other| Arc::ptr_eq(other, transfer)) {
+            transfers.swap_remove(at);
+        }
+    }
+
+    pub fn transfers(&self) -> Vec<TransferView> {
+        let transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = |transfer: &Arc<ActiveTransfer>| TransferView {
+            operation_type: if transfer.upload { "upload" } else { "download" },
+            path: transfer.path.clone(),
+            start_time: transfer.started_at,
+            size: transfer.size.load(Ordering::Relaxed),
+            last_activity: self.last_activity(),
+        };
+        transfers.iter().map(view).collect()
+    }
+
+    pub fn channel_opened(&self, protocol: &'static str, ssh_command: &str) {
+        *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = (protocol, ssh_command.to_owned());
+    }
+
+    /// Protocol and command, of the channel that was opened last.
+    pub fn channel(&self) -> (&'static str, String) {
+        self.channel.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The first reason stays.
+    pub fn ends_because(&self, reason: EndReason) {
+        self.end_reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+    }
+
+    pub fn end_reason(&self) -> Option<EndReason> {
+        *self.end_reason.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

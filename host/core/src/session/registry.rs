@@ -1,0 +1,140 @@
+//! All sessions of the server.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::{EndReason, Session};
+use crate::connection::ConnectionId;
+
+/// Counting and admitting happen under one lock, so that `max_sessions` holds under a race
+/// (A4-10).
+#[derive(Default)]
+pub struct SessionRegistry {
+    sessions: Mutex<HashMap<ConnectionId, Entry>>,
+}
+
+struct Entry {
+    username: String,
+    close: Arc<Notify>,
+    /// None until the login is complete.
+    session: Option<Arc<Session>>,
+}
+
+/// A place in the registry, given back when dropped.
+pub struct SessionSlot {
+    registry: Arc<SessionRegistry>,
+    connection: ConnectionId,
+}
+
+impl SessionSlot {
+    /// The login is complete: the session can be seen.
+    pub fn begin(&self, session: Arc<Session>) {
+        if let Some(entry) = self.registry.lock().get_mut(&self.connection) {
+            entry.session = Some(session);
+        }
+    }
+}
+
+impl SessionRegistry {
+    /// A place for one more session of `username`, or none if it has `max` already (0: no
+    /// limit). `close` is notified when the session is to end.
+    pub fn admit(
+        self: &Arc<Self>,
+        connection: &ConnectionId,
+        username: &str,
+        max: u32,
+        close: Arc<Notify>,
+    ) -> Option<SessionSlot> {
+        let mut sessions = self.lock();
+        let active = sessions.values().filter(|entry| entry.username == username).count();
+        if max > 0 && active >= max as usize {
+            return None;
+        }
+        sessions.insert(connection.clone(), Entry { username: username.to_owned(), close, session: None });
+        Some(SessionSlot { registry: self.clone(), connection: connection.clone() })
+    }
+
+    /// Ends a session; false if there is none of that name.
+    pub fn close(&self, connection: &ConnectionId, reason: EndReason) -> bool {
+        let sessions = self.lock();
+        let Some(entry) = sessions.get(connection) else {
+            return false;
+        };
+        if let Some(session) = &entry.session {
+            session.live.ends_because(reason);
+        }
+        entry.close.notify_one();
+        true
+    }
+
+    /// Those whose login is complete, the oldest first.
+    pub fn sessions(&self) -> Vec<Arc<Session>> {
+        let mut sessions: Vec<_> = self.lock().values().filter_map(|entry| entry.session.clone()).collect();
+        sessions.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
+        sessions
+    }
+
+    pub fn sessions_of(&self, username: &str) -> Vec<Arc<Session>> {
+        let sessions = self.lock();
+        let of_user = sessions.values().filter(|entry| entry.username == username);
+        of_user.filter_map(|entry| entry.session.clone()).collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A panic elsewhere cannot leave the map half changed: every change is one call.
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Entry>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for SessionSlot {
+    fn drop(&mut self) {
+        self.registry.lock().remove(&self.connection);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_per_account_and_places_come_back() {
+        let registry = Arc::new(SessionRegistry::default());
+        let admit = |connection: &str, user: &str, max| {
+            registry.admit(&ConnectionId::new(connection), user, max, Arc::new(Notify::new()))
+        };
+        let first = admit("1", "alice", 1);
+        assert!(first.is_some());
+        assert!(admit("2", "alice", 1).is_none());
+        let _bob = admit("3", "bob", 1).unwrap();
+        drop(first);
+        assert!(admit("4", "alice", 1).is_some());
+    }
+
+    #[test]
+    fn the_limit_holds_under_a_race() {
+        // A4-10
+        let registry = Arc::new(SessionRegistry::default());
+        let slots: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..32)
+                .map(|number| {
+                    let registry = registry.clone();
+                    scope.spawn(move || {
+                        registry.admit(&ConnectionId::new(number.to_string()), "alice", 5, Arc::new(Notify::new()))
+                    })
+                })
+                .collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(slots.len(), 5);
+    }
+}

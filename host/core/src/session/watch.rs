@@ -1,0 +1,239 @@
+//! What ends a session from this side: its account changed or expired, or nothing happened
+//! for too long.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{EndReason, Session, SessionRegistry};
+use crate::account::{Account, AddressRule};
+use crate::metrics::Metrics;
+use crate::ports::{AccountChanges, AccountStore, Clock, StoreError};
+
+/// Changes of accounts take effect within a second.
+const LOOK_INTERVAL: Duration = Duration::from_millis(300);
+
+/// Looks after all sessions of the server.
+pub struct SessionWatch {
+    pub accounts: Arc<dyn AccountStore>,
+    pub sessions: Arc<SessionRegistry>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+    pub address_rule: AddressRule,
+    /// Without transfers and requests (A4-13).
+    pub idle_timeout: Option<Duration>,
+}
+
+impl SessionWatch {
+    /// Never returns.
+    pub async fn run(&self) {
+        let mut cursor = None;
+        let mut store_works = true;
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            match self.follow_changes(&mut cursor).await {
+                Ok(()) => {
+                    self.metrics.store_available.set(1);
+                    store_works = true;
+                }
+                Err(error) if store_works => {
+                    store_works = false;
+                    // A9-05
+                    self.metrics.store_available.set(0);
+                    let message = format!("changes of accounts cannot be seen at the moment: {error}");
+                    tracing::warn!(sender = "session", message);
+                }
+                Err(_) => {}
+            }
+            self.end_what_is_over();
+        }
+    }
+
+    /// The cursor moves on only after all that it passes was looked at.
+    async fn follow_changes(&self, cursor: &mut Option<i64>) -> Result<(), StoreError> {
+        let (next, changes) = self.accounts.changes(*cursor).await?;
+        let names: BTreeSet<String> = match changes {
+            AccountChanges::Named(names) => names.into_iter().collect(),
+            AccountChanges::All => {
+                self.sessions.sessions().iter().map(|session| session.account.username.clone()).collect()
+            }
+        };
+        for name in names {
+            let sessions = self.sessions.sessions_of(&name);
+            if sessions.is_empty() {
+                continue;
+            }
+            match self.accounts.find(&name).await? {
+                Some(account) => self.replace_account(&sessions, Arc::new(account)),
+                None => sessions.iter().for_each(|session| self.end(session, EndReason::AdminClosed, "it was deleted")),
+            }
+        }
+        *cursor = Some(next);
+        Ok(())
+    }
+
+    fn replace_account(&self, sessions: &[Arc<Session>], account: Arc<Account>) {
+        for session in sessions {
+            if !account.enabled {
+                self.end(session, EndReason::AdminClosed, "it was disabled");
+            } else if account.filters.denies_ssh {
+                self.end(session, EndReason::AdminClosed, "it may not use SSH any more");
+            } else if !account.allows_address(session.connection.remote.ip(), self.address_rule) {
+                self.end(session, EndReason::AdminClosed, "it may not be used from this address any more");
+            } else {
+                session.live.replace_account(account.clone());
+            }
+        }
+    }
+
+    fn end_what_is_over(&self) {
+        let now = self.clock.now();
+        let local_now = now.saturating_add(self.clock.zone_offset(now));
+        for session in self.sessions.sessions() {
+            let account = session.live.account();
+            let idle = Duration::from_millis(u64::try_from(now - session.live.last_activity()).unwrap_or(0));
+            if account.is_expired(now) {
+                self.end(&session, EndReason::AdminClosed, "it has expired");
+            } else if !account.allows_time(local_now) {
+                self.end(&session, EndReason::AdminClosed, "it may not be used at this time");
+            } else if self.idle_timeout.is_some_and(|limit| idle >= limit) {
+                self.end(&session, EndReason::Idle, "nothing happened for too long");
+            }
+        }
+    }
+
+    fn end(&self, session: &Arc<Session>, reason: EndReason, why: &str) {
+        if session.live.end_reason().is_none() {
+            let message = format!("a session of \"{}\" is closed: {why}", session.account.username);
+            tracing::info!(sender = "session", message, connection_id = session.id.as_str());
+        }
+        self.sessions.close(&session.id, reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use async_trait::async_trait;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::account::{AccountDraft, CredentialRule};
+    use crate::connection::{Connection, ConnectionId, LoginMethod};
+    use crate::session::{LiveSession, Traffic};
+
+    /// One account, and whether it has changed.
+    struct PaperAccounts(Mutex<(i64, Option<Account>)>);
+
+    #[async_trait]
+    impl AccountStore for PaperAccounts {
+        async fn find(&self, _: &str) -> Result<Option<Account>, StoreError> {
+            Ok(self.0.lock().unwrap().1.clone())
+        }
+        async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<Account>, StoreError> {
+            Ok(Vec::new())
+        }
+        async fn insert(&self, _: &Account) -> Result<Account, StoreError> {
+            Err(StoreError::Disabled)
+        }
+        async fn update(&self, _: &Account) -> Result<Account, StoreError> {
+            Err(StoreError::Disabled)
+        }
+        async fn delete(&self, _: &str) -> Result<(), StoreError> {
+            Err(StoreError::Disabled)
+        }
+        async fn announce_change(&self, _: &str) -> Result<(), StoreError> {
+            Ok(())
+        }
+        async fn changes(&self, cursor: Option<i64>) -> Result<(i64, AccountChanges), StoreError> {
+            let newest = self.0.lock().unwrap().0;
+            let names = if cursor.is_some_and(|cursor| cursor < newest) { vec!["u".to_owned()] } else { Vec::new() };
+            Ok((newest, AccountChanges::Named(names)))
+        }
+        async fn record_login(&self, _: i64, _: i64) -> Result<(), StoreError> {
+            Ok(())
+        }
+        async fn record_first_transfer(&self, _: i64, _: bool, _: i64) -> Result<bool, StoreError> {
+            Ok(false)
+        }
+    }
+
+    #[derive(Default)]
+    struct PaperClock(AtomicI64);
+
+    impl Clock for PaperClock {
+        fn now(&self) -> i64 {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    fn account(more: &str) -> Account {
+        let json = format!(r#"{{"status":1,"username":"u","home_dir":"/srv/u","permissions":{{"/":["*"]}}{more}}}"#);
+        AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account
+    }
+
+    /// A session of `before` meets `after` at `now`; how it ends, and its limit on uploads.
+    async fn check(before: &str, after: Option<&str>, now: i64) -> (Option<EndReason>, u64) {
+        let accounts = Arc::new(PaperAccounts(Mutex::new((1, Some(account(before))))));
+        let (sessions, clock) = (Arc::new(SessionRegistry::default()), Arc::new(PaperClock::default()));
+        let address = "192.0.2.1:5".parse().unwrap();
+        let id = ConnectionId::new("c");
+        let connection =
+            Connection { id: id.clone(), remote: address, local: address, client: Default::default(), opened_at: 0 };
+        let account_then = Arc::new(account(before));
+        let session = Arc::new(Session {
+            id: id.clone(),
+            connection: Arc::new(connection),
+            account: account_then.clone(),
+            username: "u".into(),
+            method: LoginMethod::Password,
+            password: None,
+            opened_at: 0,
+            traffic: Traffic::default(),
+            live: LiveSession::new(account_then, address.ip(), 0),
+        });
+        let slot = sessions.admit(&id, "u", 0, Arc::new(Notify::new())).unwrap();
+        slot.begin(session.clone());
+        let watch = SessionWatch {
+            accounts: accounts.clone(),
+            sessions,
+            clock: clock.clone(),
+            metrics: Arc::new(Metrics::new().unwrap()),
+            address_rule: AddressRule::default(),
+            idle_timeout: Some(Duration::from_secs(60)),
+        };
+        let mut cursor = None;
+        watch.follow_changes(&mut cursor).await.unwrap();
+        *accounts.0.lock().unwrap() = (2, after.map(account));
+        clock.0.store(now, Ordering::Relaxed);
+        watch.follow_changes(&mut cursor).await.unwrap();
+        watch.end_what_is_over();
+        (session.live.end_reason(), session.live.rate(true))
+    }
+
+    #[tokio::test]
+    async fn sessions_follow_their_account() {
+        let closed = Some(EndReason::AdminClosed);
+        assert_eq!(check("", Some(""), 1000).await, (None, 0));
+        assert_eq!(check("", Some(r#","upload_bandwidth":7"#), 1000).await, (None, 7000));
+        let by_network = r#","filters":{"bandwidth_limits":[{"sources":["192.0.2.0/24"],"upload_bandwidth":3}]}"#;
+        assert_eq!(check(by_network, Some(by_network), 1000).await, (None, 3000));
+        assert_eq!(check("", Some(r#","status":0"#), 1000).await.0, closed);
+        assert_eq!(check("", None, 1000).await.0, closed);
+        assert_eq!(check("", Some(r#","filters":{"denied_ip":["192.0.2.0/24"]}"#), 1000).await.0, closed);
+        assert_eq!(check("", Some(r#","filters":{"denied_protocols":["SSH"]}"#), 1000).await.0, closed);
+        assert_eq!(check(r#","expiration_date":500"#, Some(r#","expiration_date":500"#), 1000).await.0, closed);
+        // A Thursday.
+        let fridays = r#","filters":{"access_time":[{"day_of_week":5,"from":"00:00","to":"23:59"}]}"#;
+        assert_eq!(check(fridays, Some(fridays), 1000).await.0, closed);
+    }
+
+    #[tokio::test]
+    async fn idle_sessions_end() {
+        // A4-13
+        assert_eq!(check("", Some(""), 59_999).await.0, None);
+        assert_eq!(check("", Some(""), 60_000).await.0, Some(EndReason::Idle));
+    }
+}

@@ -1,0 +1,47 @@
+//! Listeners, until the server stops.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use tidegate_core::metrics::Metrics;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+
+use crate::requests;
+
+/// For requests under way when the server stops.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+
+pub async fn serve_tcp(listener: TcpListener, router: Router, metrics: Arc<Metrics>, stop: watch::Receiver<bool>) {
+    let router = router.layer(from_fn_with_state(metrics, requests::record));
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stopped(stop.clone()));
+    until_stopped(serving.into_future(), stop).await;
+}
+
+/// Nobody but the owner of the socket can ask.
+pub async fn serve_socket(listener: UnixListener, router: Router, stop: watch::Receiver<bool>) {
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stopped(stop.clone()));
+    until_stopped(serving.into_future(), stop).await;
+}
+
+async fn until_stopped(serving: impl Future<Output = std::io::Result<()>>, stop: watch::Receiver<bool>) {
+    let too_late = async {
+        stopped(stop).await;
+        tokio::time::sleep(CLOSE_TIME).await;
+    };
+    tokio::select! {
+        outcome = serving => if let Err(error) = outcome {
+            tracing::error!(sender = "httpd", message = format!("a listener ended: {error}"));
+        },
+        () = too_late => {}
+    }
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that the server is gone.
+    drop(stop.wait_for(|stop| *stop).await);
+}

@@ -1,0 +1,48 @@
+//! The portable server in the local network's list of services (A17-03).
+
+use std::time::Duration;
+
+use anyhow::Context;
+use mdns_sd::{ServiceDaemon, ServiceInfo};
+
+use crate::version;
+
+const SERVICE: &str = "_sftp-ssh._tcp.local.";
+/// For the goodbye to be sent.
+const GOODBYE_TIME: Duration = Duration::from_secs(1);
+
+/// Announced until it is dropped.
+pub struct Advertisement {
+    daemon: ServiceDaemon,
+    name: String,
+}
+
+impl Advertisement {
+    /// `credentials`: shown to everybody in the network.
+    pub fn announce(port: u16, credentials: Option<(&str, &str)>) -> anyhow::Result<Self> {
+        let daemon = ServiceDaemon::new().context("the daemon could not be started")?;
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let host = format!("{}.local.", host.split('.').next().filter(|name| !name.is_empty()).unwrap_or("localhost"));
+        let mut properties = vec![("version", version::VERSION)];
+        if let Some((user, password)) = credentials {
+            properties.extend([("user", user), ("password", password)]);
+        }
+        let instance = format!("Tidegate portable {port}");
+        let info = ServiceInfo::new(SERVICE, &instance, &host, (), port, &properties[..])?.enable_addr_auto();
+        let name = info.get_fullname().to_owned();
+        daemon.register(info)?;
+        Ok(Self { daemon, name })
+    }
+}
+
+impl Drop for Advertisement {
+    fn drop(&mut self) {
+        // Whoever does not hear the goodbye forgets the service in time.
+        if let Ok(done) = self.daemon.unregister(&self.name) {
+            let _ = done.recv_timeout(GOODBYE_TIME);
+        }
+        if let Ok(done) = self.daemon.shutdown() {
+            let _ = done.recv_timeout(GOODBYE_TIME);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Who may connect, and through whom.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use ipnet::IpNet;
+use tidegate_ssh::{ConnectionLimits, ProxyRule, ProxySettings};
+
+use super::Config;
+use super::settings::HttpListener;
+use super::validate::Check;
+
+const DEFAULT_HTTP_PORT: u16 = 8080;
+
+pub(super) fn proxy(config: &Config, check: &mut Check<'_>) -> ProxySettings {
+    let common = &config.common;
+    let rule = match common.proxy_protocol {
+        0 => ProxyRule::Ignore,
+        1 => ProxyRule::Optional,
+        2 => ProxyRule::Required,
+        other => {
+            check.problem("common.proxy_protocol", format!("{other} is not 0, 1 or 2"));
+            ProxyRule::Ignore
+        }
+    };
+    if rule != ProxyRule::Ignore && common.proxy_allowed.is_empty() {
+        let text = "is empty, so anybody can claim to be any client; list the proxies";
+        check.warning("common.proxy_allowed", text);
+    }
+    ProxySettings {
+        rule,
+        allowed: networks("common.proxy_allowed", &common.proxy_allowed, check),
+        skipped: networks("common.proxy_skipped", &common.proxy_skipped, check),
+    }
+}
+
+/// Networks, or single addresses.
+fn networks(key: &str, texts: &[String], check: &mut Check<'_>) -> Vec<IpNet> {
+    let mut networks = Vec::new();
+    for text in texts {
+        match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
+            Ok(network) => networks.push(network),
+            Err(_) => check.problem(key, format!("\"{text}\" is neither an address nor a network")),
+        }
+    }
+    networks
+}
+
+pub(super) fn limits(config: &Config) -> ConnectionLimits {
+    let common = &config.common;
+    ConnectionLimits { total: common.max_total_connections, per_host: common.max_per_host_connections }
+}
+
+pub(super) fn http_listener(config: &Config, check: &mut Check<'_>) -> HttpListener {
+    let text = config.httpd.bind_address.trim_matches(['[', ']']);
+    let address = match text {
+        "" => Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        text => text.parse(),
+    };
+    let address = address.unwrap_or_else(|_| {
+        check.problem("httpd.bind_address", format!("\"{text}\" is not an IP address; use 127.0.0.1"));
+        IpAddr::V4(Ipv4Addr::LOCALHOST)
+    });
+    let port = config.httpd.bind_port;
+    let address = SocketAddr::new(address, port.unwrap_or(DEFAULT_HTTP_PORT));
+    HttpListener { address, is_chosen: port.is_some() }
+}

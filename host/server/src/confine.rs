@@ -1,0 +1,67 @@
+//! `tidegate confined`: confines itself with Landlock, then becomes another program. The
+//! server starts rsync and git through it, so that whatever their options and links say, they
+//! reach one directory and nothing else.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, Scope,
+    path_beneath_rules,
+};
+
+/// Newest rights known to this code; an older kernel enforces those that it knows.
+const LEVEL: ABI = ABI::V6;
+/// Where programs and their libraries are.
+const SYSTEM: [&str; 6] = ["/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin"];
+/// Not all of `/etc`: it has secrets, and a link can lead there.
+const SYSTEM_FILES: [&str; 4] = ["/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/localtime", "/dev/urandom"];
+
+#[derive(Debug, clap::Args)]
+pub struct ConfinedArguments {
+    /// A directory that the program may read
+    #[arg(long)]
+    read: Vec<PathBuf>,
+    /// A directory that the program may read and change
+    #[arg(long)]
+    write: Vec<PathBuf>,
+    #[arg(last = true, required = true)]
+    program: Vec<OsString>,
+}
+
+/// Returns only if it fails.
+pub fn run(arguments: &ConfinedArguments) -> anyhow::Result<()> {
+    restrict(&arguments.read, &arguments.write)?;
+    let Some((program, arguments)) = arguments.program.split_first() else {
+        anyhow::bail!("name a program");
+    };
+    let error = Command::new(program).args(arguments).exec();
+    Err(error).with_context(|| format!("{} could not be started", Path::new(program).display()))
+}
+
+fn restrict(read: &[PathBuf], write: &[PathBuf]) -> anyhow::Result<()> {
+    let all = AccessFs::from_all(LEVEL);
+    let see = AccessFs::ReadFile | AccessFs::ReadDir;
+    // Nothing in an account's files is ever executed.
+    let change = all & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
+    let mut rules = Ruleset::default()
+        .handle_access(all)?
+        // None is allowed.
+        .handle_access(AccessNet::from_all(LEVEL))?
+        .scope(Scope::from_all(LEVEL))?
+        .create()?
+        .add_rules(path_beneath_rules(SYSTEM, AccessFs::from_read(LEVEL)))?
+        .add_rules(path_beneath_rules(SYSTEM_FILES, AccessFs::ReadFile))?
+        .add_rules(path_beneath_rules(["/dev/null"], AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate))?;
+    for (directories, access) in [(read, see), (write, change)] {
+        for directory in directories {
+            let opened = PathFd::new(directory).with_context(|| format!("{} cannot be opened", directory.display()))?;
+            rules = rules.add_rule(PathBeneath::new(opened, access))?;
+        }
+    }
+    rules.restrict_self()?;
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! The socket on which the server takes orders from administrators' commands, and their side
+//! of it.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::{UnixListener, UnixStream};
+
+const NAME: &str = "tidegate.sock";
+const MAX_ANSWER: usize = 64 << 20;
+
+pub fn path_in(directory: &Path) -> PathBuf {
+    directory.join(NAME)
+}
+
+/// Only this user can connect. A socket that a dead server left is replaced.
+pub fn bind(directory: &Path) -> anyhow::Result<UnixListener> {
+    let path = path_in(directory);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("{} could not be removed", path.display()));
+        }
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path).with_context(|| format!("{} could not be made", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// A server that runs.
+pub struct Control(UnixStream);
+
+impl Control {
+    /// None if no server runs in that directory.
+    pub async fn connect(directory: &Path) -> anyhow::Result<Option<Self>> {
+        let path = path_in(directory);
+        match UnixStream::connect(&path).await {
+            Ok(stream) => Ok(Some(Self(stream))),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("the server's socket {} cannot be used", path.display())),
+        }
+    }
+
+    /// One request; an error that the server gave is a sentence.
+    pub async fn ask(self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(self.0)).await?;
+        let connection = tokio::spawn(connection);
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(body)))?;
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+        let body = body.map_err(|error| anyhow!("the server's answer could not be read: {error}"))?.to_bytes();
+        connection.abort();
+        let answer: Value = serde_json::from_slice(&body).context("the server's answer is not JSON")?;
+        if status != StatusCode::OK {
+            bail!("{}", answer.get("error").and_then(Value::as_str).unwrap_or("the server refused"));
+        }
+        Ok(answer)
+    }
+}

@@ -1,0 +1,260 @@
+//! The log's file: turned over by size, old ones kept by count and age, compressed if that
+//! is wanted (A2-05 to A2-08). Names of old ones hold the time: `tidegate-TIME.log.gz`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use jiff::Zoned;
+
+/// After a rotation that failed, this much is written before the next try.
+const RETRY_AFTER: u64 = 1 << 20;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Rotation {
+    /// Bytes.
+    pub max_size: u64,
+    /// Old files; 0: all.
+    pub max_backups: usize,
+    /// None: for ever.
+    pub max_age: Option<Duration>,
+    pub compress: bool,
+}
+
+pub struct LogFile {
+    path: PathBuf,
+    file: File,
+    size: u64,
+    rotation: Rotation,
+}
+
+impl LogFile {
+    pub fn open(path: &Path, rotation: Rotation) -> io::Result<Self> {
+        let file = open(path)?;
+        let size = file.metadata()?.len();
+        Ok(Self { path: path.to_owned(), file, size, rotation })
+    }
+
+    /// One line, in one system call. A rotation that fails loses no line.
+    pub fn write(&mut self, line: &[u8]) {
+        let length = line.len() as u64;
+        if self.size > 0 && self.size.saturating_add(length) > self.rotation.max_size && self.rotate().is_err() {
+            self.size = self.rotation.max_size.saturating_sub(RETRY_AFTER);
+        }
+        // A log that cannot be written must not stop the server.
+        if self.file.write_all(line).is_ok() {
+            self.size = self.size.saturating_add(length);
+        }
+    }
+
+    /// On SIGUSR1: follows a file that somebody moved away, or else turns it over.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        let is_same =
+            |there: &std::fs::Metadata, ours: std::fs::Metadata| (there.dev(), there.ino()) == (ours.dev(), ours.ino());
+        match std::fs::metadata(&self.path) {
+            Ok(there) if is_same(&there, self.file.metadata()?) => {
+                if self.size > 0 {
+                    self.rotate()
+                } else {
+                    Ok(())
+                }
+            }
+            _ => self.begin(),
+        }
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        self.file = open(&self.path)?;
+        self.size = self.file.metadata()?.len();
+        Ok(())
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        let backup = self.free_backup_name();
+        std::fs::rename(&self.path, &backup)?;
+        if let Err(error) = self.begin() {
+            // The lines go on into the old file, under its old name.
+            std::fs::rename(&backup, &self.path)?;
+            return Err(error);
+        }
+        let (path, rotation) = (self.path.clone(), self.rotation);
+        std::thread::spawn(move || tidy(&path, rotation));
+        Ok(())
+    }
+
+    fn free_backup_name(&self) -> PathBuf {
+        let (stem, extension) = name_parts(&self.path);
+        let time = Zoned::now().strftime("%Y-%m-%dT%H-%M-%S.%3f").to_string();
+        let named = |serial: u32| {
+            // Sorts behind the name without it.
+            let serial = if serial == 0 { String::new() } else { format!("_{serial:04}") };
+            self.path.with_file_name(format!("{stem}-{time}{serial}{extension}"))
+        };
+        let is_free = |path: &PathBuf| !path.exists() && !compressed(path).exists();
+        (0..).map(named).find(is_free).unwrap_or_else(|| named(0))
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+/// `tidegate` and `.log`
+fn name_parts(path: &Path) -> (String, String) {
+    let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let extension = text(path.extension());
+    (text(path.file_stem()), if extension.is_empty() { extension } else { format!(".{extension}") })
+}
+
+fn compressed(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".gz");
+    name.into()
+}
+
+/// Compresses and removes old files, one thread at a time; what fails is tried again after
+/// the next rotation.
+fn tidy(path: &Path, rotation: Rotation) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut backups = backups_of(path);
+    // The newest first: the time is in the name.
+    backups.sort_by(|a, b| b.cmp(a));
+    for (index, backup) in backups.iter().enumerate() {
+        let too_many = rotation.max_backups > 0 && index >= rotation.max_backups;
+        let age = std::fs::metadata(backup).and_then(|metadata| metadata.modified()).ok();
+        let age = age.and_then(|modified| SystemTime::now().duration_since(modified).ok());
+        let too_old = rotation.max_age.is_some_and(|max| age.is_some_and(|age| age > max));
+        let outcome = if too_many || too_old {
+            std::fs::remove_file(backup)
+        } else if rotation.compress && backup.extension().is_none_or(|extension| extension != "gz") {
+            compress(backup)
+        } else {
+            Ok(())
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(sender = "log", message = format!("the old log {} stays: {error}", backup.display()));
+        }
+    }
+}
+
+/// Files that look like ours: the stem, a time, the extension.
+fn backups_of(path: &Path) -> Vec<PathBuf> {
+    let (stem, extension) = name_parts(path);
+    let prefix = format!("{stem}-2");
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let plain = name.strip_suffix(".gz").unwrap_or(&name);
+            plain.starts_with(&prefix) && plain.ends_with(&extension) && plain.contains('T')
+        })
+        .collect()
+}
+
+/// Written beside and renamed, so that a half file is never taken for the whole.
+fn compress(path: &Path) -> io::Result<()> {
+    let (target, beside) = (compressed(path), path.with_extension("compressing"));
+    let output = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    let mut encoder = GzEncoder::new(output, Compression::default());
+    io::copy(&mut File::open(path)?, &mut encoder)?;
+    encoder.finish()?.sync_all()?;
+    std::fs::rename(&beside, &target)?;
+    std::fs::remove_file(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    const ROTATION: Rotation = Rotation { max_size: 1000, max_backups: 3, max_age: None, compress: false };
+
+    fn count(directory: &Path) -> usize {
+        std::fs::read_dir(directory).unwrap().count()
+    }
+
+    /// Lines that are in no file any more, and files that there are.
+    fn check(rotation: Rotation, lines: usize, expected_files: usize) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tidegate.log");
+        let mut log = LogFile::open(&path, rotation).unwrap();
+        for number in 0..lines {
+            log.write(format!("{number:0>99}\n").as_bytes());
+        }
+        tidy(&path, rotation);
+        assert_eq!(count(directory.path()), expected_files);
+        let mut text = String::new();
+        for file in backups_of(&path).into_iter().chain([path]) {
+            let mut file_text = String::new();
+            let file_open = File::open(&file).unwrap();
+            if file.extension().is_some_and(|extension| extension == "gz") {
+                GzDecoder::new(file_open).read_to_string(&mut file_text).unwrap();
+            } else {
+                assert!(file_open.metadata().unwrap().len() <= 1000);
+                { file_open }.read_to_string(&mut file_text).unwrap();
+            }
+            text.push_str(&file_text);
+        }
+        let mut found: Vec<usize> = text.lines().map(|line| line.parse().unwrap()).collect();
+        found.sort_unstable();
+        let first = found[0];
+        assert_eq!(found, (first..lines).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn files_turn_over_without_losing_a_line() {
+        check(ROTATION, 5, 1);
+        check(ROTATION, 35, 4);
+        check(ROTATION, 95, 4);
+        check(Rotation { max_backups: 0, ..ROTATION }, 95, 10);
+        check(Rotation { compress: true, ..ROTATION }, 35, 4);
+    }
+
+    #[test]
+    fn old_files_are_removed() {
+        let rotation = Rotation { max_age: Some(Duration::ZERO), ..ROTATION };
+        check(rotation, 35, 1);
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_followed() {
+        // A21-09
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tidegate.log");
+        let mut log = LogFile::open(&path, ROTATION).unwrap();
+        log.write(b"one\n");
+        std::fs::rename(&path, directory.path().join("elsewhere")).unwrap();
+        log.write(b"two\n");
+        log.reopen().unwrap();
+        log.write(b"three\n");
+        assert_eq!(std::fs::read_to_string(directory.path().join("elsewhere")).unwrap(), "one\ntwo\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\n");
+        // Nobody moved it: it turns over.
+        log.reopen().unwrap();
+        log.write(b"four\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "four\n");
+        assert_eq!(backups_of(&path).len(), 1);
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_loses_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tidegate.log");
+        let mut log = LogFile::open(&path, ROTATION).unwrap();
+        log.write(&[b'x'; 999]);
+        // The file's name is gone: it cannot be renamed.
+        std::fs::remove_file(&path).unwrap();
+        log.write(b"after\n");
+        assert!(!path.exists());
+    }
+}

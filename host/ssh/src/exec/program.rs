@@ -1,0 +1,373 @@
+//! Programs of the system: `rsync` and git's (A7-03). They run for the account, in a process
+//! group of their own, and can reach nothing but the path that they are for.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tidegate_core::files::storage::FileKind;
+use tidegate_core::files::{FileError, FileService};
+use tidegate_core::path::VirtualPath;
+use tidegate_core::permission::Permission;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, Command};
+
+use super::rsync::{self, RsyncLine};
+use crate::stream::{ChannelInput, ChannelOutput};
+
+const PORTION: usize = 64 << 10;
+const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+/// A7-05
+const NEEDED: [Permission; 6] = [
+    Permission::Download,
+    Permission::Upload,
+    Permission::CreateDirs,
+    Permission::List,
+    Permission::Overwrite,
+    Permission::Delete,
+];
+/// Settings that a repository must not make for the server: they start programs.
+const GIT_SETTINGS: [(&str, &str); 7] = [
+    ("core.hooksPath", "/dev/null"),
+    ("core.fsmonitor", "false"),
+    ("core.alternateRefsCommand", "true"),
+    ("core.pager", "cat"),
+    ("receive.denyCurrentBranch", "refuse"),
+    ("gc.auto", "0"),
+    ("safe.directory", "*"),
+];
+
+/// How programs are started: this server's own binary confines itself, then becomes them.
+#[derive(Debug, Clone)]
+pub struct Launcher {
+    /// With the arguments that make it do so.
+    pub command: Vec<String>,
+}
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub struct ProgramRequest {
+    pub name: &'static str,
+    arguments: Vec<String>,
+    path: Vec<u8>,
+    reads_only: bool,
+}
+
+impl ProgramRequest {
+    /// From the words after the name.
+    pub fn parse(name: &'static str, words: &[Vec<u8>]) -> Result<Self, String> {
+        if name == "rsync" {
+            let RsyncLine { options, path, reads_only } = rsync::parse(words)?;
+            return Ok(Self { name, arguments: options, path, reads_only });
+        }
+        match words {
+            [path] if !path.starts_with(b"-") => {
+                let reads_only = name != "git-receive-pack";
+                Ok(Self { name, arguments: Vec::new(), path: path.clone(), reads_only })
+            }
+            _ => Err("exactly one path is expected".to_owned()),
+        }
+    }
+
+    /// A7-04
+    fn with_link_rules(mut self, may_link: bool) -> Self {
+        if self.name == "rsync" {
+            let rule = if may_link { "--safe-links" } else { "--munge-links" };
+            if !self.arguments.iter().any(|argument| argument == rule) {
+                // Right behind `--server`, which has to be first.
+                self.arguments.insert(1, rule.to_owned());
+            }
+        }
+        self
+    }
+}
+
+/// Where a program may work.
+struct Place {
+    path: VirtualPath,
+    /// What it may reach: the path itself, or the directory in which it will make it.
+    directory: VirtualPath,
+}
+
+/// Runs a program to its end; what is wrong goes to the client's standard error.
+pub async fn run(
+    request: ProgramRequest,
+    launcher: Arc<Launcher>,
+    files: Arc<FileService>,
+    input: Arc<ChannelInput>,
+    output: ChannelOutput,
+) {
+    let (name, raw) = (request.name, request.path.clone());
+    match prepare_and_run(request, &launcher, &files, input, &output).await {
+        Ok((status, path)) => {
+            if status == 0 {
+                files.record_ssh_command(name, &path).await;
+            } else {
+                files.ssh_command_failed();
+            }
+            output.finish(status).await;
+        }
+        Err(error) => {
+            files.ssh_command_failed();
+            // A7-07
+            let text = format!("{name}: {} {error}\n", String::from_utf8_lossy(&raw));
+            if output.send_error(text.into_bytes()).await.is_ok() {
+                output.finish(1).await;
+            }
+        }
+    }
+}
+
+async fn prepare_and_run(
+    request: ProgramRequest,
+    launcher: &Launcher,
+    files: &Arc<FileService>,
+    input: Arc<ChannelInput>,
+    output: &ChannelOutput,
+) -> Result<(u32, VirtualPath), FileError> {
+    let place = find_place(files, &request.path).await?;
+    require_everything(files, &place)?;
+    let may_link = files.allows_at(&place.directory, Permission::CreateSymlinks);
+    let request = request.with_link_rules(may_link);
+    let room = if request.reads_only { None } else { files.room_at(&place.path).await? };
+    let command = command(&request, launcher, files, &place)?;
+    if request.reads_only {
+        return Ok((run_process(command, input, output, None).await?, place.path));
+    }
+    // Counted again whatever becomes of the program, even when the client is gone.
+    let counting = Counting::begin(files.clone(), place.path.clone()).await?;
+    let status = run_process(command, input, output, room).await;
+    counting.end().await?;
+    Ok((status?, place.path))
+}
+
+async fn find_place(files: &FileService, raw: &[u8]) -> Result<Place, FileError> {
+    let path = VirtualPath::resolve(&files.start_directory(), raw)?;
+    let is_directory = match files.metadata(&path).await {
+        Ok(metadata) => metadata.kind == FileKind::Directory,
+        Err(FileError::NotFound) => false,
+        Err(error) => return Err(error),
+    };
+    let directory = if is_directory { path.clone() } else { path.parent() };
+    Ok(Place { path, directory })
+}
+
+/// Programs do not ask for permissions, so all must be there, and no rule may hold below.
+fn require_everything(files: &FileService, place: &Place) -> Result<(), FileError> {
+    for path in [&place.path, &place.directory] {
+        let renames = [Permission::Rename, Permission::RenameFiles];
+        let all = NEEDED.iter().all(|permission| files.allows_at(path, *permission));
+        if !all || !renames.iter().any(|permission| files.allows_at(path, *permission)) {
+            return Err(FileError::Denied);
+        }
+    }
+    let account = files.account();
+    let other_rules = account
+        .permissions
+        .entries()
+        .any(|(directory, _)| *directory != place.directory && directory.is_same_or_below(&place.directory));
+    let limited = account.filters.max_upload_file_size > 0 || account.filters.file_patterns.concern(&place.directory);
+    if other_rules
+        || limited
+        || account.folders.any_below(&place.directory) && account.folders.at(&place.directory).is_none()
+    {
+        return Err(FileError::Denied);
+    }
+    Ok(())
+}
+
+fn command(
+    request: &ProgramRequest,
+    launcher: &Launcher,
+    files: &FileService,
+    place: &Place,
+) -> Result<Command, FileError> {
+    let host = |path: &VirtualPath| files.confined_host_path(path);
+    let directory = host(&place.directory)?;
+    let path = match place.path == place.directory {
+        true => directory.clone(),
+        false => directory.join(os_text(place.path.file_name().unwrap_or_default())),
+    };
+    let [program, arguments @ ..] = launcher.command.as_slice() else {
+        return Err(FileError::Unsupported);
+    };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command.arg(if request.reads_only { "--read" } else { "--write" }).arg(&directory);
+    command.arg("--").arg(request.name).args(&request.arguments);
+    if request.name == "rsync" {
+        command.arg(".");
+        // A slash at the end means the content of the directory.
+        let keeps_slash = request.path.ends_with(b"/") && place.path == place.directory;
+        command.arg(if keeps_slash { with_slash(path) } else { path });
+    } else {
+        command.arg(path);
+    }
+    command.env_clear().env("PATH", SEARCH_PATH).env("HOME", &directory).env("LC_ALL", "C");
+    put_git_environment(&mut command);
+    command.current_dir(&directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let account = files.account();
+    // Only root can be somebody else; both ids, or the groups of root would stay.
+    if rustix::process::geteuid().is_root() && account.uid > 0 {
+        command.uid(account.uid).gid(if account.gid > 0 { account.gid } else { account.uid });
+    }
+    command.process_group(0).kill_on_drop(true);
+    Ok(command)
+}
+
+fn put_git_environment(command: &mut Command) {
+    command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+    command.env("GIT_CONFIG_COUNT", GIT_SETTINGS.len().to_string());
+    for (index, (key, value)) in GIT_SETTINGS.iter().enumerate() {
+        command.env(format!("GIT_CONFIG_KEY_{index}"), key).env(format!("GIT_CONFIG_VALUE_{index}"), value);
+    }
+    for role in ["AUTHOR", "COMMITTER"] {
+        command.env(format!("GIT_{role}_NAME"), "tidegate").env(format!("GIT_{role}_EMAIL"), "tidegate@localhost");
+    }
+}
+
+fn os_text(bytes: &[u8]) -> &std::ffi::OsStr {
+    use std::os::unix::ffi::OsStrExt;
+    std::ffi::OsStr::from_bytes(bytes)
+}
+
+fn with_slash(path: PathBuf) -> PathBuf {
+    let mut text = path.into_os_string();
+    text.push("/");
+    text.into()
+}
+
+/// Moves data until the program ends; gives back its exit status. `room`: bytes that the
+/// client may still send (A7-06).
+async fn run_process(
+    mut command: Command,
+    input: Arc<ChannelInput>,
+    output: &ChannelOutput,
+    room: Option<u64>,
+) -> Result<u32, FileError> {
+    let failed = |error: std::io::Error| FileError::Failed(format!("the program could not be started: {error}"));
+    let mut child = command.spawn().map_err(failed)?;
+    let group = GroupGuard(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+    let (Some(stdin), Some(mut stdout), Some(mut stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(FileError::Failed("the program has no standard streams".into()));
+    };
+    let exceeded = AtomicBool::new(false);
+    let feed = async {
+        if feed(stdin, &input, room).await == Fed::TooMuch {
+            exceeded.store(true, Ordering::Relaxed);
+            group.kill();
+        }
+        // The program ends by itself now, or was killed.
+        std::future::pending::<()>().await
+    };
+    let errors = async {
+        let mut portion = vec![0; PORTION];
+        while let Ok(count @ 1..) = stderr.read(&mut portion).await {
+            if output.send_error(portion.get(..count).unwrap_or_default().to_vec()).await.is_err() {
+                break;
+            }
+        }
+    };
+    let results = async {
+        let mut portion = vec![0; PORTION];
+        while let Ok(count @ 1..) = stdout.read(&mut portion).await {
+            if output.send(portion.get(..count).unwrap_or_default().to_vec()).await.is_err() {
+                break;
+            }
+        }
+    };
+    let status = tokio::select! {
+        () = feed => 1,
+        (status, (), ()) = async { tokio::join!(wait(&mut child), errors, results) } => status,
+    };
+    drop(group);
+    if exceeded.load(Ordering::Relaxed) {
+        return Err(FileError::QuotaExceeded("the quota is exceeded".into()));
+    }
+    Ok(status)
+}
+
+async fn wait(child: &mut Child) -> u32 {
+    let status = child.wait().await.ok().and_then(|status| status.code());
+    // By a signal: as shells say it.
+    status.and_then(|code| u32::try_from(code).ok()).unwrap_or(128)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Fed {
+    All,
+    TooMuch,
+}
+
+async fn feed(mut stdin: ChildStdin, input: &ChannelInput, room: Option<u64>) -> Fed {
+    let mut left = room;
+    loop {
+        let data = input.next().await;
+        if data.is_empty() {
+            return Fed::All;
+        }
+        if let Some(left) = &mut left {
+            match left.checked_sub(data.len() as u64) {
+                Some(rest) => *left = rest,
+                None => return Fed::TooMuch,
+            }
+        }
+        // A program that reads no more will end by itself.
+        if stdin.write_all(&data).await.is_err() {
+            return Fed::All;
+        }
+    }
+}
+
+/// Ends a program with all that it has started.
+struct GroupGuard(Option<Pid>);
+
+impl GroupGuard {
+    fn kill(&self) {
+        if let Some(group) = self.0 {
+            // Gone already is as good.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for GroupGuard {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The quota while a program changes files.
+struct Counting(Option<(Arc<FileService>, VirtualPath)>);
+
+impl Counting {
+    async fn begin(files: Arc<FileService>, path: VirtualPath) -> Result<Self, FileError> {
+        files.command_begins(&path).await?;
+        Ok(Self(Some((files, path))))
+    }
+
+    async fn end(mut self) -> Result<(), FileError> {
+        match self.0.take() {
+            Some((files, path)) => files.command_ended(&path).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Counting {
+    /// The client is gone, and the program with it.
+    fn drop(&mut self) {
+        if let Some((files, path)) = self.0.take() {
+            tokio::spawn(async move {
+                if let Err(error) = files.command_ended(&path).await {
+                    let message = format!("the files at \"{}\" could not be counted: {error}", path.display());
+                    tracing::warn!(sender = "quota", message);
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The command lines with which rsync's client starts its other end. Options that name
+//! files, start programs or follow links out of the tree are not passed on.
+
+/// `--server`, and what may follow it without a value.
+const FLAGS: &[&str] = &[
+    "--append",
+    "--append-verify",
+    "--checksum",
+    "--compress",
+    "--delay-updates",
+    "--delete",
+    "--delete-after",
+    "--delete-before",
+    "--delete-delay",
+    "--delete-during",
+    "--delete-excluded",
+    "--delete-missing-args",
+    "--existing",
+    "--fake-super",
+    "--force",
+    "--from0",
+    "--fsync",
+    "--fuzzy",
+    "--group",
+    "--hard-links",
+    "--ignore-errors",
+    "--ignore-existing",
+    "--ignore-missing-args",
+    "--ignore-times",
+    "--inplace",
+    "--list-only",
+    "--mkpath",
+    "--munge-links",
+    "--new-compress",
+    "--no-implied-dirs",
+    "--no-msgs2stderr",
+    "--no-r",
+    "--no-W",
+    "--no-whole-file",
+    "--numeric-ids",
+    "--old-compress",
+    "--one-file-system",
+    "--open-noatime",
+    "--owner",
+    "--partial",
+    "--perms",
+    "--preallocate",
+    "--recursive",
+    "--remove-sent-files",
+    "--remove-source-files",
+    "--safe-links",
+    "--sender",
+    "--size-only",
+    "--sparse",
+    "--stats",
+    "--times",
+    "--use-qsort",
+    "--whole-file",
+];
+
+/// With a value after `=`.
+const VALUES: &[&str] = &[
+    "--block-size",
+    "--bwlimit",
+    "--checksum-choice",
+    "--checksum-seed",
+    "--compress-choice",
+    "--compress-level",
+    "--debug",
+    "--iconv",
+    "--info",
+    "--log-format",
+    "--max-alloc",
+    "--max-delete",
+    "--max-size",
+    "--min-size",
+    "--modify-window",
+    "--out-format",
+    "--skip-compress",
+    "--stop-after",
+    "--stop-at",
+    "--timeout",
+];
+
+/// Letters of the cluster of short options. Not among them: `L`, `K` and `k`, which follow
+/// links, and `s`, which hides the path from us.
+const LETTERS: &[u8] = b"ACDEFHIJNOPRSUWXbcdghilmnopqrtuvxyz";
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct RsyncLine {
+    /// Without the paths.
+    pub options: Vec<String>,
+    pub path: Vec<u8>,
+    /// The server only sends.
+    pub reads_only: bool,
+}
+
+/// From the words after `rsync`.
+pub fn parse(words: &[Vec<u8>]) -> Result<RsyncLine, String> {
+    let mut words = words.iter();
+    if words.next().map(Vec::as_slice) != Some(b"--server") {
+        return Err("only the other end of a client can be started".to_owned());
+    }
+    let mut options = vec!["--server".to_owned()];
+    for word in words.by_ref() {
+        if word == b"." {
+            let mut paths = words.map(Vec::as_slice);
+            let path = match (paths.next(), paths.next()) {
+                (Some(path), None) => path.to_vec(),
+                (None, _) => b".".to_vec(),
+                (Some(_), Some(_)) => return Err("only one path can be named at a time".to_owned()),
+            };
+            let reads_only = options.iter().any(|option| option == "--sender");
+            return Ok(RsyncLine { options, path, reads_only });
+        }
+        let option = std::str::from_utf8(word).map_err(|_| "an option is not text".to_owned())?;
+        if !is_allowed(option) {
+            return Err(format!("the option {option} is not allowed"));
+        }
+        options.push(option.to_owned());
+    }
+    Err("the path is missing; do not use --secluded-args".to_owned())
+}
+
+fn is_allowed(option: &str) -> bool {
+    if let Some((name, value)) = option.split_once('=') {
+        return VALUES.contains(&name) && !value.contains('/');
+    }
+    if option.starts_with("--") {
+        return FLAGS.contains(&option);
+    }
+    let Some(cluster) = option.strip_prefix('-') else { return false };
+    // What follows `e` says what the client can do.
+    let (letters, capabilities) = match cluster.split_once('e') {
+        Some((letters, capabilities)) => (letters, capabilities),
+        None => (cluster, ""),
+    };
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+    letters.bytes().all(|letter| LETTERS.contains(&letter) || letter.is_ascii_digit())
+        && (capabilities.is_empty() || capabilities.starts_with('.') || capabilities.starts_with(char::is_numeric))
+        && is_plain(capabilities)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str, expected: Result<(&str, bool), &str>) {
+        let words: Vec<Vec<u8>> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+        let found = parse(&words);
+        let found = found
+            .as_ref()
+            .map(|line| (std::str::from_utf8(&line.path).unwrap(), line.reads_only))
+            .map_err(String::as_str);
+        match (found, expected) {
+            (Err(error), Err(part)) => assert!(error.contains(part), "{line}: {error}"),
+            (found, expected) => assert_eq!(found, expected, "{line}"),
+        }
+    }
+
+    #[test]
+    fn only_harmless_lines_are_passed_on() {
+        check("--server -logDtpre.iLsfxCIvu . /dir", Ok(("/dir", false)));
+        check("--server --sender -vlogDtpre.iLsfxCIvu --numeric-ids . dir", Ok(("dir", true)));
+        check("--server -vvnlogDtprze.iLsfxCIvu --delete-during --partial --bwlimit=100 . .", Ok((".", false)));
+        check("--server -re.iLsfxCIvu .", Ok((".", false)));
+        check("--daemon", Err("only the other end"));
+        check("--server --daemon .", Err("--daemon is not allowed"));
+        check("--server --config=/etc/x -r . /", Err("--config=/etc/x is not allowed"));
+        check("--server -r --log-file=/etc/x . /", Err("not allowed"));
+        check("--server -r --rsh=/bin/sh . /", Err("not allowed"));
+        check("--server -r --temp-dir=/tmp . /", Err("not allowed"));
+        check("--server -r --files-from=/etc/passwd . /", Err("not allowed"));
+        check("--server -r --link-dest=/etc . /", Err("not allowed"));
+        check("--server -r --copy-unsafe-links . /", Err("not allowed"));
+        check("--server -r --log-format=/x . /", Err("not allowed"));
+        check("--server -Lre.iLsfxCIvu . /", Err("not allowed"));
+        check("--server -slogDtpre.iLsfxCIvu", Err("not allowed"));
+        check("--server -re.i;id . /", Err("not allowed"));
+        check("--server -r . /a /b", Err("one path"));
+        check("--server -r", Err("path is missing"));
+        check("-a /etc /tmp", Err("only the other end"));
+    }
+}

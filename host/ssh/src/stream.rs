@@ -1,0 +1,211 @@
+//! A channel as a stream of bytes, for what runs on a task of its own: commands, and SFTP
+//! engines that had to step aside.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use russh::ChannelId;
+use russh::server::Handle;
+use tokio::sync::Notify;
+
+use crate::read_gate::{GateShare, ReadGate};
+
+/// The connection is not read while more than this waits; it is again below the second.
+const HIGH_WATER: usize = 1 << 20;
+const LOW_WATER: usize = 256 << 10;
+/// Kept for a client that does not read what it is sent: then its input must go on, because
+/// it may be what lets the output go on.
+const MAX_WAITING: usize = 8 << 20;
+
+/// Data on its way to a task.
+pub struct ChannelInput {
+    state: Mutex<State>,
+    arrived: Notify,
+}
+
+struct State {
+    bytes: Vec<u8>,
+    /// The client will send no more.
+    ended: bool,
+    /// The task waits for the client to read.
+    output_waits: bool,
+    gate: GateShare,
+}
+
+/// The client sends, but does not read what it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the client sends but does not read the replies")]
+pub struct NotReading;
+
+impl ChannelInput {
+    pub fn new(gate: Arc<ReadGate>) -> Arc<Self> {
+        let gate = GateShare::new(gate);
+        let state = State { bytes: Vec::new(), ended: false, output_waits: false, gate };
+        Arc::new(Self { state: Mutex::new(state), arrived: Notify::new() })
+    }
+
+    pub fn push(&self, data: &[u8]) -> Result<(), NotReading> {
+        let mut state = self.lock();
+        if state.bytes.len() + data.len() > MAX_WAITING {
+            return Err(NotReading);
+        }
+        state.bytes.extend_from_slice(data);
+        state.update_gate();
+        drop(state);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    pub fn end(&self) {
+        self.lock().ended = true;
+        self.arrived.notify_one();
+    }
+
+    /// What has arrived; empty when the client has ended its input.
+    pub async fn next(&self) -> Vec<u8> {
+        loop {
+            let arrived = self.arrived.notified();
+            if let Some(bytes) = self.take() {
+                return bytes;
+            }
+            arrived.await;
+        }
+    }
+
+    /// What has arrived; none: nothing yet.
+    fn take(&self) -> Option<Vec<u8>> {
+        let mut state = self.lock();
+        if state.bytes.is_empty() && !state.ended {
+            return None;
+        }
+        let bytes = std::mem::take(&mut state.bytes);
+        state.update_gate();
+        Some(bytes)
+    }
+
+    /// What has arrived, and whether more may follow.
+    pub fn take_now(&self) -> (Vec<u8>, bool) {
+        let mut state = self.lock();
+        let bytes = std::mem::take(&mut state.bytes);
+        state.update_gate();
+        (bytes, !state.ended)
+    }
+
+    fn set_output_waits(&self, waits: bool) {
+        let mut state = self.lock();
+        state.output_waits = waits;
+        state.update_gate();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn update_gate(&mut self) {
+        let waiting = self.bytes.len();
+        if self.output_waits || waiting < LOW_WATER {
+            self.gate.set_shut(false);
+        } else if waiting > HIGH_WATER {
+            self.gate.set_shut(true);
+        }
+    }
+}
+
+/// Data on its way to the client, at the pace at which it reads.
+#[derive(Clone)]
+pub struct ChannelOutput {
+    handle: Handle,
+    id: ChannelId,
+    /// Of the same channel.
+    input: Arc<ChannelInput>,
+}
+
+/// The connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone;
+
+impl ChannelOutput {
+    pub fn new(handle: Handle, id: ChannelId, input: Arc<ChannelInput>) -> Self {
+        Self { handle, id, input }
+    }
+
+    pub async fn send(&self, data: Vec<u8>) -> Result<(), Gone> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        self.input.set_output_waits(true);
+        let sent = self.handle.data(self.id, data).await;
+        self.input.set_output_waits(false);
+        sent.map_err(|_| Gone)
+    }
+
+    /// Standard error (RFC 4254 §5.2).
+    pub async fn send_error(&self, data: Vec<u8>) -> Result<(), Gone> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        self.input.set_output_waits(true);
+        let sent = self.handle.extended_data(self.id, 1, data).await;
+        self.input.set_output_waits(false);
+        sent.map_err(|_| Gone)
+    }
+
+    /// Ends the channel with an exit status.
+    pub async fn finish(&self, status: u32) {
+        // Errors mean that the connection is over: nobody is left to be told.
+        let _ = self.handle.exit_status_request(self.id, status).await;
+        let _ = self.handle.eof(self.id).await;
+        let _ = self.handle.close(self.id).await;
+    }
+
+    pub async fn close(&self) {
+        let _ = self.handle.close(self.id).await;
+    }
+}
+
+/// What has arrived, read by bytes and lines.
+pub struct InputReader {
+    input: Arc<ChannelInput>,
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl InputReader {
+    pub fn new(input: Arc<ChannelInput>) -> Self {
+        Self { input, bytes: Vec::new(), start: 0 }
+    }
+
+    /// At least one byte and at most `max`; none at the end of the input.
+    pub async fn some(&mut self, max: usize) -> Option<&[u8]> {
+        if self.start >= self.bytes.len() {
+            self.bytes = self.input.next().await;
+            self.start = 0;
+        }
+        let from = self.start;
+        self.start = self.bytes.len().min(from.saturating_add(max));
+        self.bytes.get(from..self.start).filter(|bytes| !bytes.is_empty())
+    }
+
+    pub async fn byte(&mut self) -> Option<u8> {
+        self.some(1).await.and_then(|bytes| bytes.first().copied())
+    }
+
+    /// Up to a line feed, without it. None at the end of the input; an error if there is none
+    /// within `max` bytes.
+    pub async fn line(&mut self, max: usize) -> Option<Result<Vec<u8>, LineTooLong>> {
+        let mut line = Vec::new();
+        loop {
+            match self.byte().await? {
+                b'\n' => return Some(Ok(line)),
+                byte => line.push(byte),
+            }
+            if line.len() > max {
+                return Some(Err(LineTooLong));
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineTooLong;

@@ -1,0 +1,235 @@
+//! Several directories of the host as one file tree: an account's home and its virtual
+//! folders (C5). Each is confined for itself; nothing is renamed or linked from one to another.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tidegate_core::files::storage::{
+    DirectoryEntry, DirectoryReader, FileKind, Metadata, OpenOptions, SetAttributes, Space, Storage, StorageError,
+    StorageErrorKind, StorageFile,
+};
+use tidegate_core::path::VirtualPath;
+
+pub struct MountedStorage {
+    home: Arc<dyn Storage>,
+    mounts: Vec<Mount>,
+}
+
+pub struct Mount {
+    pub at: VirtualPath,
+    pub storage: Arc<dyn Storage>,
+}
+
+impl MountedStorage {
+    /// No mount is inside another.
+    pub fn new(home: Arc<dyn Storage>, mounts: Vec<Mount>) -> Self {
+        Self { home, mounts }
+    }
+
+    /// The tree that has `path`, and what it calls it.
+    fn find(&self, path: &VirtualPath) -> (&dyn Storage, VirtualPath) {
+        match self.mounts.iter().find(|mount| path.is_same_or_below(&mount.at)) {
+            Some(mount) => (&*mount.storage, path.below(&mount.at)),
+            None => (&*self.home, path.clone()),
+        }
+    }
+
+    /// For operations with two paths.
+    fn find_both(
+        &self,
+        a: &VirtualPath,
+        b: &VirtualPath,
+    ) -> Result<(&dyn Storage, VirtualPath, VirtualPath), StorageError> {
+        let mount_of = |path: &VirtualPath| self.mounts.iter().position(|mount| path.is_same_or_below(&mount.at));
+        if mount_of(a) != mount_of(b) {
+            let text = "the paths are in different folders";
+            return Err(StorageError::new(StorageErrorKind::CrossDevice, text));
+        }
+        let ((storage, a), (_, b)) = (self.find(a), self.find(b));
+        Ok((storage, a, b))
+    }
+
+    /// Names in `directory` that lead to mounts.
+    fn names_in(&self, directory: &VirtualPath) -> Vec<Vec<u8>> {
+        let mut names: Vec<Vec<u8>> = self
+            .mounts
+            .iter()
+            .filter(|mount| mount.at != *directory && mount.at.is_same_or_below(directory))
+            .filter_map(|mount| mount.at.below(directory).first_component().map(<[u8]>::to_vec))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// A directory above a mount is there, whether the home has it or not.
+    fn is_above_mount(&self, path: &VirtualPath) -> bool {
+        self.mounts.iter().any(|mount| mount.at != *path && mount.at.is_same_or_below(path))
+    }
+
+    async fn look(&self, path: &VirtualPath, follow: bool) -> Result<Metadata, StorageError> {
+        let (storage, inner) = self.find(path);
+        let outcome = if follow { storage.metadata(&inner).await } else { storage.symlink_metadata(&inner).await };
+        match outcome {
+            Err(error) if error.kind == StorageErrorKind::NotFound && self.is_above_mount(path) => {
+                let root = self.home.metadata(&VirtualPath::root()).await?;
+                Ok(Metadata { kind: FileKind::Directory, ..root })
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+#[async_trait]
+impl Storage for MountedStorage {
+    fn kind(&self) -> &'static str {
+        self.home.kind()
+    }
+
+    fn host_path(&self, path: &VirtualPath) -> String {
+        let (storage, path) = self.find(path);
+        storage.host_path(&path)
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Result<PathBuf, StorageError> {
+        let (storage, path) = self.find(path);
+        storage.real_path(&path)
+    }
+
+    async fn open(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn StorageFile>, StorageError> {
+        let (storage, path) = self.find(path);
+        storage.open(&path, options).await
+    }
+
+    async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
+        self.look(path, true).await
+    }
+
+    async fn symlink_metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
+        self.look(path, false).await
+    }
+
+    async fn read_directory(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, StorageError> {
+        let mounted = self.names_in(path);
+        let (storage, inner) = self.find(path);
+        let reader = match storage.read_directory(&inner).await {
+            Ok(reader) => Some(reader),
+            Err(error) if error.kind == StorageErrorKind::NotFound && !mounted.is_empty() => None,
+            Err(error) => return Err(error),
+        };
+        if mounted.is_empty()
+            && let Some(reader) = reader
+        {
+            return Ok(reader);
+        }
+        let mut shown = Vec::with_capacity(mounted.len());
+        for name in mounted {
+            if let Ok(at) = VirtualPath::resolve(path, &name)
+                && let Ok(metadata) = self.look(&at, true).await
+            {
+                shown.push(DirectoryEntry { name, metadata });
+            }
+        }
+        Ok(Box::new(WithMounts { reader, mounted: shown, shown: false }))
+    }
+
+    async fn create_directory(&self, path: &VirtualPath, mode: Option<u32>) -> Result<(), StorageError> {
+        if self.is_above_mount(path) {
+            return Err(StorageError::new(StorageErrorKind::AlreadyExists, "the directory exists already"));
+        }
+        let (storage, path) = self.find(path);
+        storage.create_directory(&path, mode).await
+    }
+
+    async fn remove_directory(&self, path: &VirtualPath) -> Result<(), StorageError> {
+        let (storage, path) = self.find(path);
+        storage.remove_directory(&path).await
+    }
+
+    async fn remove_file(&self, path: &VirtualPath) -> Result<(), StorageError> {
+        let (storage, path) = self.find(path);
+        storage.remove_file(&path).await
+    }
+
+    async fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), StorageError> {
+        let (storage, from, to) = self.find_both(from, to)?;
+        storage.rename(&from, &to, replace).await
+    }
+
+    async fn hard_link(&self, existing: &VirtualPath, new: &VirtualPath) -> Result<(), StorageError> {
+        let (storage, existing, new) = self.find_both(existing, new)?;
+        storage.hard_link(&existing, &new).await
+    }
+
+    /// A link that would lead to another folder cannot be followed, and is not made.
+    async fn create_symlink(&self, target: &[u8], link: &VirtualPath) -> Result<(), StorageError> {
+        let meant = VirtualPath::resolve(&link.parent(), target)
+            .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
+        let (storage, meant, link) = self.find_both(&meant, link)?;
+        let is_absolute = target.first() == Some(&b'/');
+        storage.create_symlink(if is_absolute { meant.as_bytes() } else { target }, &link).await
+    }
+
+    async fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>, StorageError> {
+        let (storage, path) = self.find(path);
+        storage.read_link(&path).await
+    }
+
+    async fn set_attributes(
+        &self,
+        path: &VirtualPath,
+        attributes: &SetAttributes,
+        follow: bool,
+    ) -> Result<(), StorageError> {
+        let (storage, path) = self.find(path);
+        storage.set_attributes(&path, attributes, follow).await
+    }
+
+    async fn space(&self, path: &VirtualPath) -> Result<Space, StorageError> {
+        let (storage, path) = self.find(path);
+        storage.space(&path).await
+    }
+
+    fn user_name(&self, uid: u32) -> Option<String> {
+        self.home.user_name(uid)
+    }
+
+    fn group_name(&self, gid: u32) -> Option<String> {
+        self.home.group_name(gid)
+    }
+}
+
+/// A directory of the home, with the mounts in it instead of what they cover.
+struct WithMounts {
+    /// None: it is there only because of the mounts.
+    reader: Option<Box<dyn DirectoryReader>>,
+    mounted: Vec<DirectoryEntry>,
+    shown: bool,
+}
+
+#[async_trait]
+impl DirectoryReader for WithMounts {
+    async fn next_entries(&mut self, max: usize) -> Result<Vec<DirectoryEntry>, StorageError> {
+        if !self.shown {
+            self.shown = true;
+            return Ok(self.mounted.clone());
+        }
+        let Some(reader) = &mut self.reader else {
+            return Ok(Vec::new());
+        };
+        loop {
+            let mut entries = reader.next_entries(max).await?;
+            if entries.is_empty() {
+                return Ok(entries);
+            }
+            entries.retain(|entry| !self.mounted.iter().any(|mounted| mounted.name == entry.name));
+            if !entries.is_empty() {
+                return Ok(entries);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

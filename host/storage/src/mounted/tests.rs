@@ -1,0 +1,81 @@
+//! Folders in their places, and nothing that leads from one to another.
+
+use super::*;
+use crate::local::{LocalStorageFactory, LocalStorageSettings};
+use tidegate_core::account::{AccountDraft, CredentialRule};
+use tidegate_core::ports::StorageFactory;
+
+fn path(text: &str) -> VirtualPath {
+    VirtualPath::parse_normalised(text).unwrap()
+}
+
+struct Tree {
+    directory: tempfile::TempDir,
+    storage: Arc<dyn Storage>,
+}
+
+fn tree() -> Tree {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).display().to_string();
+    let json = format!(
+        r#"{{"status":1,"username":"u","home_dir":"{}","permissions":{{"/":["*"]}},"virtual_folders":[
+        {{"name":"a","virtual_path":"/shared","mapped_path":"{}"}},
+        {{"name":"b","virtual_path":"/deep/er/b","mapped_path":"{}"}}]}}"#,
+        at("home"),
+        at("a"),
+        at("b")
+    );
+    let account = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+    let storage = LocalStorageFactory { settings: LocalStorageSettings::default() }.open(&account).unwrap();
+    Tree { directory, storage }
+}
+
+async fn names(storage: &Arc<dyn Storage>, at: &str) -> Vec<String> {
+    let mut reader = storage.read_directory(&path(at)).await.unwrap();
+    let mut names = Vec::new();
+    loop {
+        let entries = reader.next_entries(2).await.unwrap();
+        if entries.is_empty() {
+            names.sort();
+            return names;
+        }
+        let shown = entries.into_iter().map(|entry| String::from_utf8(entry.name).unwrap());
+        names.extend(shown.filter(|name| name != "." && name != ".."));
+    }
+}
+
+#[tokio::test]
+async fn folders_are_seen_in_their_places() {
+    let Tree { directory, storage } = tree();
+    std::fs::write(directory.path().join("home/file"), "x").unwrap();
+    std::fs::write(directory.path().join("a/inside"), "12345").unwrap();
+    // Covered by the folder.
+    std::fs::write(directory.path().join("home/shared"), "x").unwrap();
+    assert_eq!(names(&storage, "/").await, ["deep", "file", "shared"]);
+    assert_eq!(names(&storage, "/shared").await, ["inside"]);
+    assert_eq!(names(&storage, "/deep").await, ["er"]);
+    assert_eq!(names(&storage, "/deep/er").await, ["b"]);
+    assert!(names(&storage, "/deep/er/b").await.is_empty());
+    assert_eq!(storage.metadata(&path("/deep")).await.unwrap().kind, FileKind::Directory);
+    assert_eq!(storage.metadata(&path("/shared")).await.unwrap().kind, FileKind::Directory);
+    assert_eq!(storage.metadata(&path("/shared/inside")).await.unwrap().size, 5);
+    assert_eq!(storage.host_path(&path("/shared/x")), directory.path().join("a/x").display().to_string());
+}
+
+#[tokio::test]
+async fn nothing_goes_from_one_to_another() {
+    let Tree { directory, storage } = tree();
+    std::fs::write(directory.path().join("home/file"), "x").unwrap();
+    std::fs::write(directory.path().join("outside"), "secret").unwrap();
+    std::os::unix::fs::symlink("../outside", directory.path().join("a/link")).unwrap();
+    let kind = |error: StorageError| error.kind;
+    let cross = Err(StorageErrorKind::CrossDevice);
+    assert_eq!(storage.rename(&path("/file"), &path("/shared/file"), true).await.map_err(kind), cross);
+    assert_eq!(storage.hard_link(&path("/file"), &path("/shared/file")).await.map_err(kind), cross);
+    assert_eq!(storage.create_symlink(b"/shared/x", &path("/link")).await.map_err(kind), cross);
+    assert_eq!(storage.create_symlink(b"../file", &path("/shared/link2")).await.map_err(kind), cross);
+    assert!(storage.open(&path("/shared/link"), OpenOptions { read: true, ..Default::default() }).await.is_err());
+    storage.create_symlink(b"/shared/inside", &path("/shared/up")).await.unwrap();
+    assert_eq!(storage.read_link(&path("/shared/up")).await.unwrap(), b"inside");
+    assert!(storage.create_directory(&path("/deep"), None).await.is_err());
+}
