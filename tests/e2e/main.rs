@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod account_limits;
 mod clients;
 mod command_line;
 mod confinement;
@@ -20,9 +21,14 @@ mod hook_test;
 mod hostile_components;
 mod hostile_packets;
 mod logins;
+mod operations;
+mod packaging;
 mod plugin_commands;
 mod plugin_projects;
 mod plugins;
+mod quotas;
 mod reload;
+mod sessions;
 mod sftp;
 mod ssh;
+mod user_tools;

@@ -4,6 +4,7 @@ use tidegate_core::files::storage::Space;
 use tidegate_core::files::{OpenFile, Protocol};
 use tidegate_core::path::VirtualPath;
 
+use crate::check_file::{self, Form};
 use crate::handles::Handle;
 use crate::packet::{Reader, Reply, Status, fill_u32, put_string, put_u32, put_u64};
 use crate::protocol::{MAX_DATA, MAX_HANDLES, MAX_PACKET, StatusCode, kind};
@@ -11,7 +12,7 @@ use crate::requests::{ok, put_single_name};
 use crate::server::SftpServer;
 
 /// What the VERSION packet says.
-pub const ADVERTISED: [(&str, &str); 11] = [
+pub const ADVERTISED: [(&str, &str); 13] = [
     ("posix-rename@openssh.com", "1"),
     ("statvfs@openssh.com", "2"),
     ("fstatvfs@openssh.com", "2"),
@@ -21,6 +22,8 @@ pub const ADVERTISED: [(&str, &str); 11] = [
     ("limits@openssh.com", "1"),
     ("expand-path@openssh.com", "1"),
     ("copy-data", "1"),
+    ("check-file", check_file::ALGORITHMS),
+    ("md5-hash", "1"),
     ("home-directory", "1"),
     ("users-groups-by-id@openssh.com", "1"),
 ];
@@ -60,6 +63,10 @@ impl SftpServer {
             }
             b"expand-path@openssh.com" => self.expand_path(body, reply),
             b"copy-data" => self.copy_data(body, reply).await,
+            b"check-file-name" => self.check_file(body, reply, Form::ByName).await,
+            b"check-file-handle" => self.check_file(body, reply, Form::ByHandle).await,
+            b"check-file" => self.check_file(body, reply, Form::Paramiko).await,
+            name @ (b"md5-hash" | b"md5-hash-handle") => self.md5_hash(name, body, reply).await,
             b"home-directory" => {
                 // Every account's home is its root; other accounts have none here.
                 put_single_name(reply, b"/");

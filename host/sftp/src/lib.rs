@@ -3,6 +3,8 @@
 //! [`tidegate_core::files::FileService`].
 
 mod attributes;
+mod check_file;
+mod digest;
 mod extensions;
 mod handles;
 mod listing;
@@ -11,4 +13,5 @@ mod protocol;
 mod requests;
 mod server;
 
+pub use digest::Digest;
 pub use server::{Progress, ProtocolError, SftpServer};

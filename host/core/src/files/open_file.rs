@@ -57,6 +57,15 @@ impl OpenFile {
         Ok(read)
     }
 
+    /// As [`read_at`](Self::read_at), for a checksum: the bytes do not leave the server.
+    pub async fn inspect_at(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, FileError> {
+        let opened = self.opened()?;
+        if !opened.options.read {
+            return Err(FileError::Denied);
+        }
+        Ok(opened.file.read_at(offset, length, buffer).await?)
+    }
+
     pub async fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), FileError> {
         let opened = self.opened()?;
         if !opened.options.write {

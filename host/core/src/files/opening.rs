@@ -9,6 +9,7 @@ use super::{ActionKind, FileError, FileService, Protocol};
 use crate::path::VirtualPath;
 use crate::permission::Permission;
 
+const INSPECTED_AT_ONCE: usize = 256 << 10;
 /// The bit of `open_flags` that says that an upload empties the file first (B10-06).
 const TRUNCATES: u32 = 512;
 
@@ -25,6 +26,37 @@ impl FileService {
             return Err(FileError::Failed("is a directory".into()));
         }
         Ok(self.opened(file, path, protocol, options, None, Some(metadata)))
+    }
+
+    /// Reads a part of a file for a checksum of it: `list` is enough (A7-01), and it is no
+    /// download.
+    pub async fn inspect(
+        &self,
+        path: &VirtualPath,
+        offset: u64,
+        length: u64,
+        mut update: impl FnMut(&[u8]) + Send,
+    ) -> Result<(), FileError> {
+        self.require(&path.parent(), Permission::List)?;
+        self.require_name(path)?;
+        let file = self.storage.open(path, OpenOptions { read: true, ..OpenOptions::default() }).await?;
+        if file.metadata().await?.kind == FileKind::Directory {
+            return Err(FileError::Failed("is a directory".into()));
+        }
+        let mut portion = Vec::with_capacity(INSPECTED_AT_ONCE);
+        let (mut position, end) = (offset, offset.saturating_add(length));
+        while position < end {
+            portion.clear();
+            let wanted = usize::try_from(end - position).unwrap_or(INSPECTED_AT_ONCE).min(INSPECTED_AT_ONCE);
+            let count = file.read_at(position, wanted, &mut portion).await?;
+            if count == 0 {
+                break;
+            }
+            update(&portion);
+            position += count as u64;
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
     /// Opens for writing: `upload` on the parent, and `overwrite` if the file exists

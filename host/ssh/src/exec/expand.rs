@@ -2,7 +2,9 @@
 
 use glob::{MatchOptions, Pattern};
 use tidegate_core::files::FileService;
-use tidegate_core::path::VirtualPath;
+use tidegate_core::path::{PathError, VirtualPath};
+
+use super::words::Word;
 
 const ENTRIES_AT_ONCE: usize = 256;
 /// Results of one pattern; more would be a way to use up memory.
@@ -10,37 +12,43 @@ const MAX_RESULTS: usize = 100_000;
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
-/// The paths that `path` matches, or itself if that is none, as shells do it.
-pub async fn expand(files: &FileService, path: VirtualPath) -> Vec<VirtualPath> {
-    let has_pattern = path.as_bytes().iter().any(|byte| matches!(byte, b'*' | b'?' | b'['));
-    // A file of that very name is meant.
-    if !has_pattern || files.symlink_metadata(&path).await.is_ok() {
-        return vec![path];
-    }
+/// What a word means as a path: relative ones begin at the start directory, and `~` is it.
+pub fn resolve(files: &FileService, raw: &[u8]) -> Result<VirtualPath, PathError> {
+    let raw = match raw.strip_prefix(b"~") {
+        Some(rest) if rest.is_empty() || rest.first() == Some(&b'/') => rest.strip_prefix(b"/").unwrap_or(rest),
+        _ => raw,
+    };
+    VirtualPath::resolve(&files.start_directory(), raw)
+}
+
+/// The paths that a word means; if its pattern matches none, the word itself, as shells do it.
+pub async fn expand(files: &FileService, word: &Word) -> Result<Vec<VirtualPath>, PathError> {
+    let literal = resolve(files, &word.text)?;
+    let Some(pattern) = &word.pattern else {
+        return Ok(vec![literal]);
+    };
+    let pattern = resolve(files, pattern)?;
     let mut found = vec![VirtualPath::root()];
-    for component in path.relative().split(|byte| *byte == b'/') {
-        let pattern = std::str::from_utf8(component).ok().and_then(|text| Pattern::new(text).ok());
+    for component in pattern.relative().split(|byte| *byte == b'/') {
         let mut next = Vec::new();
         for directory in &found {
-            match &pattern {
-                Some(pattern) => next.extend(matching(files, directory, pattern).await),
-                None => next.extend(VirtualPath::resolve(directory, component)),
-            }
+            next.extend(matching(files, directory, component).await);
             if next.len() > MAX_RESULTS {
-                return vec![path];
+                return Ok(vec![literal]);
             }
         }
         found = next;
     }
-    if found.is_empty() { vec![path] } else { found }
+    Ok(if found.is_empty() { vec![literal] } else { found })
 }
 
 /// Sorted, as shells show them.
-async fn matching(files: &FileService, directory: &VirtualPath, pattern: &Pattern) -> Vec<VirtualPath> {
-    let literal = !pattern.as_str().contains(['*', '?', '[']);
-    if literal {
-        return VirtualPath::resolve(directory, pattern.as_str().as_bytes()).into_iter().collect();
-    }
+async fn matching(files: &FileService, directory: &VirtualPath, component: &[u8]) -> Vec<VirtualPath> {
+    let is_pattern = component.iter().any(|byte| matches!(byte, b'*' | b'?' | b'['));
+    let pattern = std::str::from_utf8(component).ok().and_then(|text| Pattern::new(text).ok());
+    let (true, Some(pattern)) = (is_pattern, pattern) else {
+        return VirtualPath::resolve(directory, component).into_iter().collect();
+    };
     let Ok(mut reader) = files.read_directory(directory).await else {
         return Vec::new();
     };

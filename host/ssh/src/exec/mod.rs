@@ -5,14 +5,14 @@ mod checksum;
 pub mod expand;
 mod program;
 mod rsync;
-mod words;
+pub mod words;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidegate_core::files::FileService;
+use tidegate_sftp::Digest;
 
-use self::checksum::Digest;
 pub use self::program::Launcher;
 use self::program::ProgramRequest;
 use crate::scp::{self, ScpRequest};
@@ -59,17 +59,17 @@ impl SshCommands {
     /// enabled (A7-08).
     pub fn parse(&self, line: &[u8]) -> Option<Command> {
         let mut words = words::split(line)?.into_iter();
-        let name = words.next()?;
+        let name = words.next()?.text;
         // git says it in both ways.
-        let name = if name == b"git" { [b"git-".as_slice(), &words.next()?].concat() } else { name };
+        let name = if name == b"git" { [b"git-".as_slice(), &words.next()?.text].concat() } else { name };
         let name = self.0.iter().find(|enabled| enabled.as_bytes() == name)?;
         match *name {
             "cd" => Some(Command::ChangeDirectory),
             "pwd" => Some(Command::PrintDirectory),
             "scp" => ScpRequest::parse(words.collect()).map(Command::Scp),
-            name => match Digest::by_command(name) {
+            name => match checksum::by_command(name) {
                 Some(digest) => Some(match words.next_back() {
-                    Some(path) => Command::ChecksumOfFile(digest, path),
+                    Some(path) => Command::ChecksumOfFile(digest, path.text),
                     None => Command::ChecksumOfInput(digest),
                 }),
                 None => {

@@ -14,7 +14,9 @@ use tidegate_core::permission::Permission;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 
+use super::expand;
 use super::rsync::{self, RsyncLine};
+use super::words::Word;
 use crate::stream::{ChannelInput, ChannelOutput};
 
 const PORTION: usize = 64 << 10;
@@ -51,21 +53,22 @@ pub struct Launcher {
 pub struct ProgramRequest {
     pub name: &'static str,
     arguments: Vec<String>,
-    path: Vec<u8>,
+    paths: Vec<Word>,
     reads_only: bool,
 }
 
 impl ProgramRequest {
     /// From the words after the name.
-    pub fn parse(name: &'static str, words: &[Vec<u8>]) -> Result<Self, String> {
+    pub fn parse(name: &'static str, words: &[Word]) -> Result<Self, String> {
         if name == "rsync" {
-            let RsyncLine { options, path, reads_only } = rsync::parse(words)?;
-            return Ok(Self { name, arguments: options, path, reads_only });
+            let RsyncLine { options, paths, reads_only } = rsync::parse(words)?;
+            return Ok(Self { name, arguments: options, paths, reads_only });
         }
         match words {
-            [path] if !path.starts_with(b"-") => {
+            [path] if !path.starts_with(b"-") && !path.text.is_empty() => {
                 let reads_only = name != "git-receive-pack";
-                Ok(Self { name, arguments: Vec::new(), path: path.clone(), reads_only })
+                let path = Word { pattern: None, ..path.clone() };
+                Ok(Self { name, arguments: Vec::new(), paths: vec![path], reads_only })
             }
             _ => Err("exactly one path is expected".to_owned()),
         }
@@ -87,6 +90,8 @@ impl ProgramRequest {
 /// Where a program may work.
 struct Place {
     path: VirtualPath,
+    /// The client wrote a slash behind it: the content of the directory is meant.
+    has_slash: bool,
     /// What it may reach: the path itself, or the directory in which it will make it.
     directory: VirtualPath,
 }
@@ -99,7 +104,7 @@ pub async fn run(
     input: Arc<ChannelInput>,
     output: ChannelOutput,
 ) {
-    let (name, raw) = (request.name, request.path.clone());
+    let (name, raw) = (request.name, request.paths.first().map(|path| path.text.clone()).unwrap_or_default());
     match prepare_and_run(request, &launcher, &files, input, &output).await {
         Ok((status, path)) => {
             if status == 0 {
@@ -127,31 +132,40 @@ async fn prepare_and_run(
     input: Arc<ChannelInput>,
     output: &ChannelOutput,
 ) -> Result<(u32, VirtualPath), FileError> {
-    let place = find_place(files, &request.path).await?;
-    require_everything(files, &place)?;
+    let mut places = Vec::new();
+    for word in &request.paths {
+        for path in expand::expand(files, word).await? {
+            let place = find_place(files, path, word.text.ends_with(b"/")).await?;
+            require_everything(files, &place)?;
+            places.push(place);
+        }
+    }
+    // Of several only one can be written to, which the options have seen to.
+    let Some(place) = places.first() else {
+        return Err(FileError::NotFound);
+    };
     let may_link = files.allows_at(&place.directory, Permission::CreateSymlinks);
     let request = request.with_link_rules(may_link);
     let room = if request.reads_only { None } else { files.room_at(&place.path).await? };
-    let command = command(&request, launcher, files, &place)?;
+    let command = command(&request, launcher, files, &places)?;
     if request.reads_only {
-        return Ok((run_process(command, input, output, None).await?, place.path));
+        return Ok((run_process(command, input, output, None).await?, place.path.clone()));
     }
     // Counted again whatever becomes of the program, even when the client is gone.
     let counting = Counting::begin(files.clone(), place.path.clone()).await?;
     let status = run_process(command, input, output, room).await;
     counting.end().await?;
-    Ok((status?, place.path))
+    Ok((status?, place.path.clone()))
 }
 
-async fn find_place(files: &FileService, raw: &[u8]) -> Result<Place, FileError> {
-    let path = VirtualPath::resolve(&files.start_directory(), raw)?;
+async fn find_place(files: &FileService, path: VirtualPath, has_slash: bool) -> Result<Place, FileError> {
     let is_directory = match files.metadata(&path).await {
         Ok(metadata) => metadata.kind == FileKind::Directory,
         Err(FileError::NotFound) => false,
         Err(error) => return Err(error),
     };
     let directory = if is_directory { path.clone() } else { path.parent() };
-    Ok(Place { path, directory })
+    Ok(Place { path, has_slash: has_slash && is_directory, directory })
 }
 
 /// Programs do not ask for permissions, so all must be there, and no rule may hold below.
@@ -182,32 +196,37 @@ fn command(
     request: &ProgramRequest,
     launcher: &Launcher,
     files: &FileService,
-    place: &Place,
+    places: &[Place],
 ) -> Result<Command, FileError> {
-    let host = |path: &VirtualPath| files.confined_host_path(path);
-    let directory = host(&place.directory)?;
-    let path = match place.path == place.directory {
-        true => directory.clone(),
-        false => directory.join(os_text(place.path.file_name().unwrap_or_default())),
+    let (mut directories, mut paths) = (Vec::new(), Vec::new());
+    for place in places {
+        let directory = files.confined_host_path(&place.directory)?;
+        let path = match place.path == place.directory {
+            true => directory.clone(),
+            false => directory.join(os_text(place.path.file_name().unwrap_or_default())),
+        };
+        paths.push(if place.has_slash { with_slash(path) } else { path });
+        directories.push(directory);
+    }
+    let Some(directory) = directories.first() else {
+        return Err(FileError::NotFound);
     };
     let [program, arguments @ ..] = launcher.command.as_slice() else {
         return Err(FileError::Unsupported);
     };
     let mut command = Command::new(program);
     command.args(arguments);
-    command.arg(if request.reads_only { "--read" } else { "--write" }).arg(&directory);
+    for directory in &directories {
+        command.arg(if request.reads_only { "--read" } else { "--write" }).arg(directory);
+    }
     command.arg("--").arg(request.name).args(&request.arguments);
     if request.name == "rsync" {
         command.arg(".");
-        // A slash at the end means the content of the directory.
-        let keeps_slash = request.path.ends_with(b"/") && place.path == place.directory;
-        command.arg(if keeps_slash { with_slash(path) } else { path });
-    } else {
-        command.arg(path);
     }
-    command.env_clear().env("PATH", SEARCH_PATH).env("HOME", &directory).env("LC_ALL", "C");
+    command.args(&paths);
+    command.env_clear().env("PATH", SEARCH_PATH).env("HOME", directory).env("LC_ALL", "C");
     put_git_environment(&mut command);
-    command.current_dir(&directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.current_dir(directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let account = files.account();
     // Only root can be somebody else; both ids, or the groups of root would stay.
     if rustix::process::geteuid().is_root() && account.uid > 0 {

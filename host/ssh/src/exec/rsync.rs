@@ -1,6 +1,8 @@
 //! The command lines with which rsync's client starts its other end. Options that name
 //! files, start programs or follow links out of the tree are not passed on.
 
+use super::words::Word;
+
 /// `--server`, and what may follow it without a value.
 const FLAGS: &[&str] = &[
     "--append",
@@ -79,6 +81,7 @@ const VALUES: &[&str] = &[
     "--skip-compress",
     "--stop-after",
     "--stop-at",
+    "--suffix",
     "--timeout",
 ];
 
@@ -86,40 +89,58 @@ const VALUES: &[&str] = &[
 /// links, and `s`, which hides the path from us.
 const LETTERS: &[u8] = b"ACDEFHIJNOPRSUWXbcdghilmnopqrtuvxyz";
 
+/// With a name as the next word, which must be inside the directory.
+const NAMES: &[&str] = &["--backup-dir", "--compare-dest", "--copy-dest", "--link-dest", "--partial-dir", "--temp-dir"];
+
 #[derive(Debug, PartialEq, Eq)]
 pub struct RsyncLine {
     /// Without the paths.
     pub options: Vec<String>,
-    pub path: Vec<u8>,
+    /// At least one.
+    pub paths: Vec<Word>,
     /// The server only sends.
     pub reads_only: bool,
 }
 
 /// From the words after `rsync`.
-pub fn parse(words: &[Vec<u8>]) -> Result<RsyncLine, String> {
+pub fn parse(words: &[Word]) -> Result<RsyncLine, String> {
     let mut words = words.iter();
-    if words.next().map(Vec::as_slice) != Some(b"--server") {
+    if words.next().map(|word| word.text.as_slice()) != Some(b"--server") {
         return Err("only the other end of a client can be started".to_owned());
     }
     let mut options = vec!["--server".to_owned()];
-    for word in words.by_ref() {
-        if word == b"." {
-            let mut paths = words.map(Vec::as_slice);
-            let path = match (paths.next(), paths.next()) {
-                (Some(path), None) => path.to_vec(),
-                (None, _) => b".".to_vec(),
-                (Some(_), Some(_)) => return Err("only one path can be named at a time".to_owned()),
-            };
+    while let Some(word) = words.next() {
+        if word.text == b"." {
+            let mut paths: Vec<Word> = words.cloned().collect();
+            if paths.is_empty() {
+                paths.push(Word { text: b".".to_vec(), pattern: None });
+            }
             let reads_only = options.iter().any(|option| option == "--sender");
-            return Ok(RsyncLine { options, path, reads_only });
+            if paths.len() > 1 && !reads_only {
+                return Err("only one path can be written to".to_owned());
+            }
+            return Ok(RsyncLine { options, paths, reads_only });
         }
-        let option = std::str::from_utf8(word).map_err(|_| "an option is not text".to_owned())?;
+        let option = text(word)?;
+        if NAMES.contains(&option) {
+            let name = words.next().map(text).transpose()?.unwrap_or_default();
+            let leads_out = name.is_empty() || name.starts_with('/') || name.split('/').any(|part| part == "..");
+            if leads_out {
+                return Err(format!("the option {option} must name something inside the directory"));
+            }
+            options.extend([option.to_owned(), name.to_owned()]);
+            continue;
+        }
         if !is_allowed(option) {
             return Err(format!("the option {option} is not allowed"));
         }
         options.push(option.to_owned());
     }
     Err("the path is missing; do not use --secluded-args".to_owned())
+}
+
+fn text(word: &Word) -> Result<&str, String> {
+    std::str::from_utf8(&word.text).map_err(|_| "an option is not text".to_owned())
 }
 
 fn is_allowed(option: &str) -> bool {
@@ -146,11 +167,11 @@ mod tests {
     use super::*;
 
     fn check(line: &str, expected: Result<(&str, bool), &str>) {
-        let words: Vec<Vec<u8>> = line.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+        let words = super::super::words::split(line.as_bytes()).unwrap();
         let found = parse(&words);
         let found = found
             .as_ref()
-            .map(|line| (std::str::from_utf8(&line.path).unwrap(), line.reads_only))
+            .map(|line| (std::str::from_utf8(&line.paths[0].text).unwrap(), line.reads_only))
             .map_err(String::as_str);
         match (found, expected) {
             (Err(error), Err(part)) => assert!(error.contains(part), "{line}: {error}"),
@@ -170,14 +191,20 @@ mod tests {
         check("--server -r --log-file=/etc/x . /", Err("not allowed"));
         check("--server -r --rsh=/bin/sh . /", Err("not allowed"));
         check("--server -r --temp-dir=/tmp . /", Err("not allowed"));
+        check("--server -r --temp-dir /tmp . /", Err("inside"));
         check("--server -r --files-from=/etc/passwd . /", Err("not allowed"));
         check("--server -r --link-dest=/etc . /", Err("not allowed"));
         check("--server -r --copy-unsafe-links . /", Err("not allowed"));
         check("--server -r --log-format=/x . /", Err("not allowed"));
         check("--server -Lre.iLsfxCIvu . /", Err("not allowed"));
         check("--server -slogDtpre.iLsfxCIvu", Err("not allowed"));
-        check("--server -re.i;id . /", Err("not allowed"));
+        check("--server '-re.i;id' . /", Err("not allowed"));
         check("--server -r . /a /b", Err("one path"));
+        check("--server --sender -r . /a /b", Ok(("/a", true)));
+        check("--server -r --partial-dir .rsync-partial --delay-updates . /a", Ok(("/a", false)));
+        check("--server -r --backup-dir b\\ k --suffix=.old . /a", Ok(("/a", false)));
+        check("--server -r --backup-dir ../x . /a", Err("inside"));
+        check("--server -r --partial-dir /x . /a", Err("inside"));
         check("--server -r", Err("path is missing"));
         check("-a /etc /tmp", Err("only the other end"));
     }

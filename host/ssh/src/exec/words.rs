@@ -1,20 +1,62 @@
 //! Words of a command line, as a POSIX shell splits them: quotes and backslashes, no
-//! expansion.
+//! expansion of variables.
+
+/// One word, and what it would mean as a pattern.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Word {
+    pub text: Vec<u8>,
+    /// The same with quoted `*`, `?` and `[` made literal; none if there is no other.
+    pub pattern: Option<Vec<u8>>,
+}
+
+impl Word {
+    pub fn starts_with(&self, prefix: &[u8]) -> bool {
+        self.text.starts_with(prefix)
+    }
+}
+
+/// A word under construction.
+#[derive(Default)]
+struct Draft {
+    text: Vec<u8>,
+    pattern: Vec<u8>,
+    is_pattern: bool,
+}
+
+impl Draft {
+    fn quoted(&mut self, byte: u8) {
+        self.text.push(byte);
+        match byte {
+            b'*' | b'?' | b'[' => self.pattern.extend([b'[', byte, b']']),
+            other => self.pattern.push(other),
+        }
+    }
+
+    fn plain(&mut self, byte: u8) {
+        self.text.push(byte);
+        self.pattern.push(byte);
+        self.is_pattern |= matches!(byte, b'*' | b'?' | b'[');
+    }
+
+    fn finish(self) -> Word {
+        Word { text: self.text, pattern: self.is_pattern.then_some(self.pattern) }
+    }
+}
 
 /// None if a quote is not closed.
-pub fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub fn split(line: &[u8]) -> Option<Vec<Word>> {
     let mut words = Vec::new();
-    let mut word: Option<Vec<u8>> = None;
+    let mut word: Option<Draft> = None;
     let mut bytes = line.iter().copied();
     while let Some(byte) = bytes.next() {
         match byte {
-            b' ' | b'\t' | b'\n' => words.extend(word.take()),
+            b' ' | b'\t' | b'\n' => words.extend(word.take().map(Draft::finish)),
             b'\'' => {
                 let word = word.get_or_insert_default();
                 loop {
                     match bytes.next()? {
                         b'\'' => break,
-                        other => word.push(other),
+                        other => word.quoted(other),
                     }
                 }
             }
@@ -24,18 +66,21 @@ pub fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
                     match bytes.next()? {
                         b'"' => break,
                         b'\\' => match bytes.next()? {
-                            escaped @ (b'"' | b'\\' | b'$' | b'`') => word.push(escaped),
-                            other => word.extend([b'\\', other]),
+                            escaped @ (b'"' | b'\\' | b'$' | b'`') => word.quoted(escaped),
+                            other => {
+                                word.quoted(b'\\');
+                                word.quoted(other);
+                            }
                         },
-                        other => word.push(other),
+                        other => word.quoted(other),
                     }
                 }
             }
-            b'\\' => word.get_or_insert_default().push(bytes.next()?),
-            other => word.get_or_insert_default().push(other),
+            b'\\' => word.get_or_insert_default().quoted(bytes.next()?),
+            other => word.get_or_insert_default().plain(other),
         }
     }
-    words.extend(word);
+    words.extend(word.map(Draft::finish));
     Some(words)
 }
 
@@ -45,7 +90,7 @@ mod tests {
 
     fn check(line: &str, expected: Option<&[&str]>) {
         let words = split(line.as_bytes())
-            .map(|words| words.into_iter().map(|word| String::from_utf8(word).unwrap()).collect::<Vec<_>>());
+            .map(|words| words.into_iter().map(|word| String::from_utf8(word.text).unwrap()).collect::<Vec<_>>());
         assert_eq!(words, expected.map(|words| words.iter().map(|&word| word.to_owned()).collect()), "{line}");
     }
 
@@ -56,8 +101,22 @@ mod tests {
         check("a 'b c' \"d \\\"e\"", Some(&["a", "b c", "d \"e"]));
         check("a\\ b ''", Some(&["a b", ""]));
         check("$HOME `id` *", Some(&["$HOME", "`id`", "*"]));
+        check("'it'\"'\"'s'", Some(&["it's"]));
         check("'open", None);
         check("\"open", None);
         check("open\\", None);
+    }
+
+    #[test]
+    fn only_what_is_not_quoted_is_a_pattern() {
+        let check = |line: &str, expected: Option<&str>| {
+            let word = split(line.as_bytes()).unwrap().remove(0);
+            assert_eq!(word.pattern.as_deref(), expected.map(str::as_bytes), "{line}");
+        };
+        check("/a/*.txt", Some("/a/*.txt"));
+        check("/a/'*'.txt", None);
+        check("/a/\\*.txt", None);
+        check("'a[1]'*", Some("a[[]1]*"));
+        check("plain", None);
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tidegate_core::files::{FileError, FileService};
 use tidegate_core::path::VirtualPath;
 
+use crate::exec::words::Word;
 use crate::stream::{ChannelInput, ChannelOutput, Gone, InputReader};
 
 /// Longest control line: a name, and the numbers before it.
@@ -26,7 +27,7 @@ pub struct ScpRequest {
     preserve: bool,
     /// The target must be a directory.
     into_directory: bool,
-    paths: Vec<Vec<u8>>,
+    paths: Vec<Word>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,14 +40,14 @@ enum Direction {
 
 impl ScpRequest {
     /// From the words after `scp`; none if they are not a remote end's (A6-02).
-    pub fn parse(words: Vec<Vec<u8>>) -> Option<Self> {
+    pub fn parse(words: Vec<Word>) -> Option<Self> {
         let (mut recursive, mut preserve, mut into_directory, mut direction) = (false, false, false, None);
         let mut words = words.into_iter().peekable();
-        while let Some(options) = words.next_if(|word| word.len() > 1 && word.first() == Some(&b'-')) {
-            if options == b"--" {
+        while let Some(options) = words.next_if(|word| word.text.len() > 1 && word.starts_with(b"-")) {
+            if options.text == b"--" {
                 break;
             }
-            for option in options.iter().skip(1) {
+            for option in options.text.iter().skip(1) {
                 match option {
                     b't' => direction = Some(Direction::ToServer),
                     b'f' => direction = Some(Direction::FromServer),
@@ -117,7 +118,7 @@ impl Scp {
     /// A problem with one file. Alone it ends the run (A6-03); among several, the others go on.
     async fn report(&mut self, path: &VirtualPath, error: &FileError) -> Result<(), Ended> {
         self.problems += 1;
-        let text = format!("scp: {}: {error}", path.display());
+        let text = format!("scp: {}: {}", path.display(), words_of(error));
         if self.request.recursive || self.request.into_directory || self.request.paths.len() > 1 {
             self.tell(WARNING, &text).await
         } else {
@@ -171,14 +172,14 @@ impl Scp {
             None => Err(Ended::Gone),
         }
     }
+}
 
-    fn resolve(&self, raw: &[u8]) -> Result<VirtualPath, FileError> {
-        // As in a shell's home directory.
-        let raw = match raw.strip_prefix(b"~") {
-            Some(rest) if rest.is_empty() || rest.first() == Some(&b'/') => rest.strip_prefix(b"/").unwrap_or(rest),
-            _ => raw,
-        };
-        Ok(VirtualPath::resolve(&self.files.start_directory(), raw)?)
+/// As people know it from other servers.
+fn words_of(error: &FileError) -> String {
+    match error {
+        FileError::NotFound => "No such file or directory".to_owned(),
+        FileError::Denied => "Permission denied".to_owned(),
+        other => other.to_string(),
     }
 }
 
@@ -187,10 +188,15 @@ mod tests {
     use super::*;
 
     fn check(line: &str, expected: Option<(Direction, bool, bool, &[&str])>) {
-        let words = line.split(' ').filter(|word| !word.is_empty()).map(|word| word.as_bytes().to_vec()).collect();
+        let words = line
+            .split(' ')
+            .filter(|word| !word.is_empty())
+            .map(|word| Word { text: word.as_bytes().to_vec(), pattern: None })
+            .collect();
         let parsed = ScpRequest::parse(words);
         let found = parsed.map(|request| {
-            let paths = request.paths.iter().map(|path| String::from_utf8(path.clone()).unwrap()).collect::<Vec<_>>();
+            let paths =
+                request.paths.iter().map(|path| String::from_utf8(path.text.clone()).unwrap()).collect::<Vec<_>>();
             (request.direction, request.recursive, request.preserve, paths)
         });
         let expected = expected.map(|(direction, recursive, preserve, paths)| {

@@ -4,6 +4,8 @@ use tidegate_core::files::storage::{FileKind, OpenOptions, SetAttributes};
 use tidegate_core::files::{FileError, OpenFile, Protocol};
 use tidegate_core::path::VirtualPath;
 
+use crate::exec::expand;
+
 use super::{Ended, FATAL, MAX_LINE, OK, Scp, WARNING};
 
 const PORTION: usize = 256 << 10;
@@ -30,13 +32,15 @@ struct OpenDirectory {
 impl Scp {
     pub(super) async fn receive(&mut self) -> Result<(), Ended> {
         let raw = self.request.paths.first().cloned().unwrap_or_default();
-        let target = match self.resolve(&raw) {
-            Ok(target) => target,
-            Err(error) => return self.report(&VirtualPath::root(), &error).await,
+        let target = match expand::expand(&self.files, &raw).await.as_deref() {
+            Ok([target]) => target.clone(),
+            Ok(_) => return Err(self.protest("ambiguous target").await),
+            Err(error) => return self.report(&VirtualPath::root(), &FileError::from(*error)).await,
         };
         let is_directory = self.is_directory(&target).await;
-        if self.request.into_directory && !is_directory {
-            let text = format!("scp: {}: not a directory", target.display());
+        let must_be = self.request.into_directory || raw.text.ends_with(b"/");
+        if must_be && !is_directory {
+            let text = format!("scp: {}: Not a directory", target.display());
             self.tell(FATAL, &text).await?;
             return Err(Ended::ByError);
         }
@@ -107,7 +111,7 @@ impl Scp {
     async fn enter(&mut self, path: &VirtualPath, entry: &Entry) -> Result<bool, Ended> {
         let made = match self.files.metadata(path).await {
             Ok(metadata) if metadata.kind == FileKind::Directory => Ok(()),
-            Ok(_) => Err(FileError::Failed("not a directory".into())),
+            Ok(_) => Err(FileError::Failed("Not a directory".into())),
             // Without `list` nobody knows; making it will tell.
             Err(_) => self.files.create_directory(path, Some(entry.mode | 0o700), Protocol::Scp).await,
         };

@@ -14,10 +14,10 @@ impl Scp {
     pub(super) async fn send_all(&mut self) -> Result<(), Ended> {
         self.reply().await?;
         let mut sources = Vec::new();
-        for raw in self.request.paths.clone() {
-            match self.resolve(&raw) {
-                Ok(path) => sources.extend(expand::expand(&self.files, path).await),
-                Err(error) => self.report(&VirtualPath::root(), &error).await?,
+        for word in self.request.paths.clone() {
+            match expand::expand(&self.files, &word).await {
+                Ok(paths) => sources.extend(paths),
+                Err(error) => self.report(&VirtualPath::root(), &FileError::from(error)).await?,
             }
         }
         for source in sources {
@@ -115,10 +115,6 @@ impl Scp {
     /// The lines before an entry.
     async fn announce(&mut self, kind: u8, path: &VirtualPath, metadata: &Metadata, size: u64) -> Result<Reply, Ended> {
         let name = path.file_name().unwrap_or(b"/");
-        if name.contains(&b'\n') {
-            self.report(path, &FileError::Failed("the name has a line feed, which scp cannot send".into())).await?;
-            return Ok(Reply::Warning);
-        }
         if self.request.preserve {
             let (modified, accessed) = (metadata.modified.max(0), metadata.accessed.max(0));
             self.output.send(format!("T{modified} 0 {accessed} 0\n").into_bytes()).await?;
@@ -126,7 +122,13 @@ impl Scp {
         }
         let mut line = vec![kind];
         line.extend_from_slice(format!("{:04o} {size} ", metadata.mode & 0o7777).as_bytes());
-        line.extend_from_slice(name);
+        // A line feed would end the line: it is sent as other servers send it.
+        for byte in name {
+            match byte {
+                b'\n' => line.extend_from_slice(b"\\^J"),
+                other => line.push(*other),
+            }
+        }
         line.push(b'\n');
         self.output.send(line).await?;
         self.reply().await

@@ -1,0 +1,222 @@
+//! What narrows an account beyond its permissions (C3): patterns, sizes, start directory,
+//! bandwidth, folders.
+
+use std::time::Instant;
+
+use tidegate_tests::clients::{Proof, can_log_in, exec, sftp, sftp_ok, text};
+use tidegate_tests::raw_sftp::{RawSftp, fields, string};
+use tidegate_tests::server::Site;
+use tidegate_tests::tools;
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
+const NO_SUCH_FILE: u32 = 2;
+const DENIED: u32 = 3;
+const FAILURE: u32 = 4;
+
+/// An account with more in its document than options can say.
+fn account(site: &Site, more: &str) -> std::path::PathBuf {
+    let home = site.path("homes/alice");
+    let json = format!(
+        r#"{{"username":"alice","status":1,"password":"pw","home_dir":"{}","permissions":{{"/":["*"]}},{more}}}"#,
+        home.display()
+    );
+    let file = site.write("alice.json", json);
+    tools::run_ok(&mut site.tidegate(&["user", "add", "--from-json", file.to_str().unwrap()]));
+    std::fs::create_dir_all(&home).unwrap();
+    home
+}
+
+#[test]
+fn patterns_deny_and_hide_names() {
+    let site = Site::new();
+    let home = account(
+        &site,
+        r#""filters":{"file_patterns":[
+            {"path":"/","denied_patterns":["*.exe"]},
+            {"path":"/in","allowed_patterns":["*.csv"]},
+            {"path":"/secret","denied_patterns":["hidden*"],"deny_policy":1}]}"#,
+    );
+    for name in ["a.txt", "a.EXE", "in/a.csv", "in/a.txt", "secret/hidden.txt", "secret/open.txt", "secret/hiddendir/x"]
+    {
+        site.write(&format!("homes/alice/{name}"), "content");
+    }
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let mut status = |kind: u8, body: Vec<u8>| {
+        let reply = raw.request(kind, &body);
+        if reply.kind == 101 { reply.status() } else { 0 }
+    };
+    let open = |path: &str, flags: u32| fields(&[&string(path), &flags.to_be_bytes(), &0_u32.to_be_bytes()]);
+    let two = |from: &str, to: &str| fields(&[&string(from), &string(to)]);
+    assert_eq!(status(3, open("a.txt", 1)), 0);
+    assert_eq!(status(3, open("a.EXE", 1)), DENIED);
+    assert_eq!(status(17, string("a.EXE")), 0, "it may be seen");
+    assert_eq!(status(3, open("new.exe", 2 | 8)), DENIED);
+    assert_eq!(status(18, two("a.txt", "a.exe")), DENIED);
+    assert_eq!(status(18, two("a.EXE", "b.txt")), DENIED);
+    assert_eq!(status(13, string("a.EXE")), DENIED);
+    assert_eq!(status(3, open("in/a.csv", 1)), 0);
+    assert_eq!(status(3, open("in/a.txt", 1)), DENIED);
+    assert_eq!(status(3, open("secret/hidden.txt", 1)), NO_SUCH_FILE);
+    assert_eq!(status(17, string("secret/hidden.txt")), NO_SUCH_FILE);
+    assert_eq!(status(17, string("secret/hiddendir/x")), NO_SUCH_FILE);
+    assert_eq!(status(3, open("secret/hidden.new", 2 | 8)), NO_SUCH_FILE);
+    // Neither by another name of the directory.
+    assert_eq!(status(18, two("secret", "open")), DENIED);
+    assert_eq!(status(20, two("/secret", "/link")), DENIED);
+    let listed = sftp_ok(&server, "alice", PASSWORD, "ls -1 secret\nls -1\n");
+    assert!(listed.contains("open.txt") && !listed.contains("hidden"), "{listed}");
+    assert!(listed.contains("a.EXE"), "{listed}");
+    assert!(home.join("secret/hidden.txt").exists());
+}
+
+#[test]
+fn uploads_have_a_largest_size() {
+    let site = Site::new();
+    let home = account(&site, r#""filters":{"max_upload_file_size":1000}"#);
+    let server = site.start();
+    let (fits, too_large) = (site.write("fits", vec![1; 1000]), site.write("too-large", vec![1; 1001]));
+    let put = |local: &std::path::Path, to: &str| {
+        sftp(&server, "alice", PASSWORD, &format!("put {} {to}\n", local.display())).status.success()
+    };
+    assert!(put(&fits, "a"));
+    assert!(!put(&too_large, "b") && !home.join("b").exists());
+    assert!(!put(&too_large, "a"));
+    assert_eq!(std::fs::read(home.join("a")).unwrap(), vec![1; 1000], "the old file stays");
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let handle = raw.open_file("a", 2 | 4).handle();
+    assert_eq!(raw.request(6, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &string([2])])).status(), FAILURE);
+    raw.request(4, &string(&handle));
+    assert_eq!(std::fs::read(home.join("a")).unwrap(), vec![1; 1000]);
+    let size = [&1_u32.to_be_bytes()[..], &1001_u64.to_be_bytes()].concat();
+    assert_eq!(raw.request(9, &fields(&[&string("a"), &size])).status(), FAILURE);
+}
+
+#[test]
+fn relative_paths_begin_at_the_start_directory() {
+    let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
+    let home = account(&site, r#""filters":{"start_directory":"/deep/start"}"#);
+    let server = site.start();
+    let local = site.write("local", "content");
+    let printed = sftp_ok(&server, "alice", PASSWORD, &format!("pwd\nput {} here\nls -1 /\n", local.display()));
+    assert!(printed.contains("/deep/start"), "{printed}");
+    assert!(home.join("deep/start/here").exists());
+    let sum = exec(&server, "alice", PASSWORD, "md5sum here", b"");
+    assert!(text(&sum).starts_with("9a0364b9e99bb480dd25e1f0284c8555  here"), "{}", text(&sum));
+    assert_eq!(text(&exec(&server, "alice", PASSWORD, "pwd", b"")), "/deep/start\n");
+}
+
+#[test]
+fn logins_have_their_times_and_conditions() {
+    let closed = r#""filters":{"access_time":[{"day_of_week":DAY,"from":"00:00","to":"23:59"}]}"#;
+    // 1970-01-01 was a Thursday.
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let today = (since.as_secs() / 86_400 + 4) % 7;
+    let check = |more: &str, expected: bool| {
+        let site = Site::new();
+        account(&site, more);
+        let server = site.start();
+        assert_eq!(can_log_in(&server, "alice", PASSWORD), expected, "{more}");
+    };
+    check(&closed.replace("DAY", &((today + 3) % 7).to_string()), false);
+    check(&closed.replace("DAY", &today.to_string()), true);
+    check(r#""filters":{"require_password_change":true}"#, false);
+    check(r#""filters":{"two_factor_protocols":["SSH"]}"#, false);
+    check(r#""filters":{"denied_login_methods":["publickey"]}"#, true);
+    check(r#""filters":{"denied_login_methods":["password","keyboard-interactive"]}"#, false);
+    check(r#""filters":{"password_expiration":1}"#, true);
+}
+
+#[test]
+fn bandwidth_is_kept_within_two_percent() {
+    // A5-17: 2 MB at 1000 KB/s and at 500 KB/s
+    let site = Site::new();
+    let home = account(
+        &site,
+        r#""upload_bandwidth":1000,"download_bandwidth":1,
+        "filters":{"bandwidth_limits":[{"sources":["192.0.2.0/24"],"upload_bandwidth":9,"download_bandwidth":9},
+        {"sources":["127.0.0.0/8"],"upload_bandwidth":1000,"download_bandwidth":500}]}"#,
+    );
+    std::fs::write(home.join("down"), vec![7; 2_000_000]).unwrap();
+    let local = site.write("up", vec![7; 2_000_000]);
+    let server = site.start();
+    let elapsed = |sender: &str| {
+        let line = server.wait_for(|line| line["sender"] == sender);
+        line["elapsed_ms"].as_u64().unwrap()
+    };
+    sftp_ok(&server, "alice", PASSWORD, &format!("put {} up\n", local.display()));
+    let up = elapsed("Upload");
+    assert!((1960..=2200).contains(&up), "{up} ms instead of 2000");
+    sftp_ok(&server, "alice", PASSWORD, &format!("get down {}\n", site.path("back").display()));
+    let down = elapsed("Download");
+    assert!((3920..=4300).contains(&down), "{down} ms instead of 4000");
+    assert_eq!(std::fs::read(site.path("back")).unwrap(), vec![7; 2_000_000]);
+    // Two at once on one connection: each has its own limit, neither waits for the other.
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let (one, two) = (raw.open_file("one", 2 | 8).handle(), raw.open_file("two", 2 | 8).handle());
+    let started = Instant::now();
+    for offset in (0..500_000_u64).step_by(20_000) {
+        for handle in [&one, &two] {
+            let write = fields(&[&string(handle), &offset.to_be_bytes(), &string(vec![1; 20_000])]);
+            assert_eq!(raw.request(6, &write).status(), 0);
+        }
+    }
+    let taken = started.elapsed().as_millis();
+    assert!((480..=1200).contains(&taken), "{taken} ms for 500 KB each");
+}
+
+#[test]
+fn folders_are_mounted_and_shared() {
+    // C5
+    let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
+    let shared = site.path("shared");
+    let folder = |path: &str, quota: &str| {
+        format!(
+            r#""virtual_folders":[{{"name":"team","virtual_path":"{path}","mapped_path":"{}"{quota}}}]"#,
+            shared.display()
+        )
+    };
+    let home = account(&site, &folder("/team", r#","quota_files":2,"quota_size":1000"#));
+    let bob = format!(
+        r#"{{"username":"bob","status":1,"password":"pw","home_dir":"{}","permissions":{{"/":["*"],"/x/t":["list","download"]}},
+        "virtual_folders":[{{"name":"team","virtual_path":"/x/t"}}]}}"#,
+        site.path("homes/bob").display()
+    );
+    let bob = site.write("bob.json", bob);
+    tools::run_ok(&mut site.tidegate(&["user", "add", "--from-json", bob.to_str().unwrap()]));
+    let server = site.start();
+    let local = site.write("local", vec![1; 400]);
+    let put = |to: &str| sftp(&server, "alice", PASSWORD, &format!("put {} {to}\n", local.display())).status.success();
+    assert!(put("/team/a") && put("/team/b"));
+    assert!(!put("/team/c"), "the folder's own quota");
+    assert!(put("/mine") && shared.join("a").exists() && home.join("mine").exists());
+    let listed = sftp_ok(&server, "bob", PASSWORD, "ls -1\nls -1 x\nls -1 x/t\n");
+    assert!(listed.contains('t') && listed.contains('a') && listed.contains('b'), "{listed}");
+    assert!(!sftp(&server, "bob", PASSWORD, &format!("put {} x/t/no\n", local.display())).status.success());
+    // Between them nothing is renamed; the places themselves stay.
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let two = |from: &str, to: &str| fields(&[&string(from), &string(to)]);
+    assert_eq!(raw.request(18, &two("/mine", "/team/mine")).status(), FAILURE);
+    assert_eq!(raw.request(18, &two("/team", "/other")).status(), DENIED);
+    assert_eq!(raw.request(15, &string("/team")).status(), DENIED);
+    assert_eq!(raw.request(18, &two("/team/a", "/team/z")).status(), 0);
+    let report = tools::run_ok(&mut site.tidegate(&["quota", "scan", "--folder", "team"]));
+    assert_eq!(report.trim(), "folder team: 2 files, 800 bytes");
+    let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "bob"]));
+    assert!(shown.contains("\"used_quota_size\": 800"), "{shown}");
+    // A program reaches the folder that it is for, and not the home.
+    let sent = exec(&server, "alice", PASSWORD, "rsync --server --sender -logDtpre.iLsfxCIvu . /team/", b"");
+    assert!(!text(&sent).contains("denied"), "{}", text(&sent));
+    // One that nobody has made, and one that is another directory.
+    for (wrong, problem) in [
+        (r#"{"name":"none","virtual_path":"/n"}"#, "no folder named \"none\""),
+        (r#"{"name":"team","virtual_path":"/n","mapped_path":"/elsewhere"}"#, "already"),
+    ] {
+        let json = format!(
+            r#"{{"username":"eve","status":1,"password":"x","home_dir":"/e","permissions":{{"/":["*"]}},"virtual_folders":[{wrong}]}}"#
+        );
+        let file = site.write("eve.json", json);
+        let refused = tools::run(&mut site.tidegate(&["user", "add", "--from-json", file.to_str().unwrap()]));
+        assert!(!refused.status.success() && text(&refused).contains(problem), "{}", text(&refused));
+    }
+}

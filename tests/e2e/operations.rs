@@ -1,0 +1,282 @@
+//! What operators rely on: metrics, logs, fail2ban, systemd, the announcement in the network.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tidegate_tests::clients::{Proof, can_log_in, exec, sftp, sftp_ok, text};
+use tidegate_tests::server::{Server, Site};
+use tidegate_tests::tools;
+
+const PASSWORD: Proof<'static> = Proof::PasswordMethod("pw");
+
+fn get(server: &Server, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.http_port)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The value of a metric without labels.
+fn metric(text: &str, name: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+#[test]
+fn metrics_have_the_older_names() {
+    // A20
+    let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
+    let home = site.user("alice");
+    let server = site.start();
+    let local = site.write("local", vec![1; 1234]);
+    sftp_ok(&server, "alice", PASSWORD, &format!("put {} a\nget a {}\n", local.display(), site.path("b").display()));
+    assert!(!can_log_in(&server, "alice", Proof::PasswordMethod("wrong")));
+    exec(&server, "alice", PASSWORD, "md5sum a", b"");
+    exec(&server, "alice", PASSWORD, "md5sum none", b"");
+    std::fs::remove_dir_all(&home).unwrap();
+    let _ = sftp(&server, "alice", PASSWORD, "get a\n");
+    let answer = get(&server, "/metrics");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("text/plain"), "{answer}");
+    for (name, expected) in [
+        ("sftpgo_dataprovider_availability", 1.0),
+        ("sftpgo_active_connections", 0.0),
+        ("sftpgo_uploads_total", 1.0),
+        ("sftpgo_upload_size", 1234.0),
+        ("sftpgo_upload_errors_total", 0.0),
+        ("sftpgo_downloads_total", 1.0),
+        ("sftpgo_download_size", 1234.0),
+        ("sftpgo_ssh_commands_total", 1.0),
+        ("sftpgo_ssh_command_errors_total", 1.0),
+        ("sftpgo_login_attempts_total", 5.0),
+        ("sftpgo_login_ok_total", 4.0),
+        ("sftpgo_login_ko_total", 1.0),
+        ("sftpgo_password_login_attempts_total", 5.0),
+        ("sftpgo_public_key_login_ok_total", 0.0),
+        ("sftpgo_keyboard_interactive_login_ko_total", 0.0),
+        ("sftpgo_http_req_total", 0.0),
+    ] {
+        assert_eq!(metric(&answer, name), Some(expected), "{name}");
+    }
+    assert!(metric(&answer, "process_open_fds").unwrap() > 5.0);
+    // A18-12
+    let missing = get(&server, "/none");
+    assert!(missing.starts_with("HTTP/1.1 404") && missing.contains("\"status\":404"), "{missing}");
+    let line = server.wait_for(|line| line["sender"] == "httpd" && line["resp_status"] == 404);
+    assert_eq!(line["uri"], "/none");
+    assert_eq!(metric(&get(&server, "/metrics"), "sftpgo_http_client_errors_total"), Some(1.0));
+}
+
+#[test]
+fn hooks_are_in_the_metrics() {
+    // A20-09
+    let site = Site::new();
+    let script = site.script("hook", "#!/bin/sh\nexit 0\n");
+    let site = site.config(&format!("[common]\npost_connect_hook = \"{}\"", script.display()));
+    site.user("alice");
+    let server = site.start();
+    assert!(can_log_in(&server, "alice", PASSWORD));
+    let mut answer = String::new();
+    for _ in 0..100 {
+        answer = get(&server, "/metrics");
+        if answer.contains("tidegate_hook_calls_total{kind=\"connect\"") {
+            break;
+        }
+    }
+    assert!(answer.contains("tidegate_hook_duration_seconds_bucket{kind=\"connect\""), "{answer}");
+}
+
+/// A server that logs to a file.
+fn logging(site: &Site, arguments: &[&str]) -> std::process::Child {
+    let mut command = site.tidegate(&[&["serve", "--log-file-path", "server.log"], arguments].concat());
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Reads a file until it has the text.
+fn wait_for_text(path: &Path, wanted: &str) -> String {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        if text.contains(wanted) {
+            return text;
+        }
+        assert!(std::time::Instant::now() < until, "{wanted:?} is not in {}:\n{text}", path.display());
+        std::thread::yield_now();
+    }
+}
+
+fn signal(child: &std::process::Child, name: &str) {
+    tools::run_ok(Command::new("kill").args(["-s", name]).arg(child.id().to_string()));
+}
+
+#[test]
+fn a_signal_opens_the_log_anew() {
+    // A21-09, A2-04
+    let site = Site::new();
+    let log = site.path("server.log");
+    let mut server = logging(&site, &[]);
+    wait_for_text(&log, "\"service\":\"sftpd\"");
+    std::fs::rename(&log, site.path("moved")).unwrap();
+    signal(&server, "USR1");
+    wait_for_text(&log, "the log was opened anew");
+    signal(&server, "TERM");
+    assert!(server.wait().unwrap().success());
+    assert!(wait_for_text(&log, "the server has stopped").lines().all(|line| line.starts_with("{\"level\"")));
+    assert!(!std::fs::read_to_string(site.path("moved")).unwrap().contains("stopped"));
+}
+
+#[test]
+fn logs_are_quiet_when_asked() {
+    // A2-09
+    let site = Site::new();
+    let mut server = logging(&site, &["--log-verbose=false"]);
+    let text = wait_for_text(&site.path("server.log"), "\"service\":\"sftpd\"");
+    assert!(!text.contains("\"level\":\"debug\""), "{text}");
+    signal(&server, "TERM");
+    server.wait().unwrap();
+}
+
+#[test]
+fn fail2ban_finds_those_who_guess() {
+    // A21-07
+    let filter = tools::root().join("examples/fail2ban/filter.d/tidegate.conf");
+    let samples = tools::root().join("tests/fail2ban/sample.log");
+    let regex = |log: &Path, filter: &str, options: &[&str]| {
+        let mut command = Command::new("fail2ban-regex");
+        tools::run_ok(command.args(options).arg(log).arg(filter).env("TZ", "UTC"))
+    };
+    let filter = filter.display().to_string();
+    let marks = std::fs::read_to_string(&samples).unwrap();
+    let expected: Vec<String> = marks
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("# failJSON: ")?).ok())
+        .filter(|mark| mark["match"] == true)
+        .map(|mark| mark["host"].as_str().unwrap().to_owned())
+        .collect();
+    let found = regex(&samples, &filter, &["-o", "<ip>"]);
+    let found: Vec<&str> = found.lines().filter(|line| !line.trim().is_empty()).collect();
+    assert!(!expected.is_empty());
+    assert_eq!(found, expected);
+    assert!(!found.contains(&"203.0.113.66"), "a forged address");
+    // And what the server itself writes.
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    for user in ["alice", "nobody\",\"client_ip\":\"203.0.113.66", "ü\\"] {
+        assert!(!can_log_in(&server, user, Proof::PasswordMethod("wrong")));
+    }
+    let log = site.write("log", server.log());
+    let found = regex(&log, &filter, &["-o", "<ip>"]);
+    assert_eq!(found.split_whitespace().collect::<Vec<_>>(), ["127.0.0.1"; 3], "{}", server.log());
+    // The jail names the filter.
+    let jail = std::fs::read_to_string(tools::root().join("examples/fail2ban/jail.d/tidegate.conf")).unwrap();
+    assert!(jail.contains("[tidegate]") && jail.contains("filter"), "{jail}");
+}
+
+#[test]
+fn systemd_hands_sockets_over_and_is_told() {
+    let site = Site::new();
+    site.user("alice");
+    let socket = site.path("notify");
+    let notified = UnixDatagram::bind(&socket).unwrap();
+    notified.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let receive = || {
+        let mut message = [0; 200];
+        let length = notified.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    // Python makes the sockets, puts them where systemd puts them, and becomes the server.
+    let script = r#"
+import os, socket, sys
+listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+print(*(listener.getsockname()[1] for listener in listeners), flush=True)
+copies = [os.dup(listener.fileno()) for listener in listeners]
+for number, copy in enumerate(copies):
+    os.dup2(copy, 3 + number, inheritable=True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2", LISTEN_FDNAMES="httpd:sftpd")
+os.execv(sys.argv[1], sys.argv[1:])
+"#;
+    let serve = site.tidegate(&["serve", "--log-file-path", ""]);
+    let mut command = Command::new(tools::python());
+    command.arg("-c").arg(script).arg(serve.get_program()).args(serve.get_args());
+    command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "400000");
+    let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut ports = String::new();
+    let mut byte = [0];
+    let mut stdout = server.stdout.take().unwrap();
+    while stdout.read(&mut byte).unwrap() == 1 && byte[0] != b'\n' {
+        ports.push(char::from(byte[0]));
+    }
+    let port: u16 = ports.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let mut messages = Vec::new();
+    while !messages.iter().any(|message| message == "READY=1")
+        || !messages.iter().any(|message| message == "WATCHDOG=1")
+    {
+        messages.extend(receive().lines().map(str::to_owned));
+    }
+    let mut greeting = [0; 8];
+    TcpStream::connect(("127.0.0.1", port)).unwrap().read_exact(&mut greeting).unwrap();
+    assert_eq!(&greeting, b"SSH-2.0-");
+    signal(&server, "TERM");
+    while !messages.iter().any(|message| message == "STOPPING=1") {
+        messages.extend(receive().lines().map(str::to_owned));
+    }
+    assert!(server.wait().unwrap().success());
+}
+
+#[test]
+fn the_server_can_be_asked_whether_it_lives() {
+    let site = Site::new();
+    let dead = tools::run(&mut site.tidegate(&["ping"]));
+    assert_eq!(dead.status.code(), Some(1));
+    assert!(text(&dead).contains("no server runs"), "{}", text(&dead));
+    let _server = site.start();
+    tools::run_ok(&mut site.tidegate(&["ping"]));
+}
+
+#[test]
+fn portable_servers_are_announced() {
+    // A17-03
+    let directory = tempfile::tempdir().unwrap();
+    let mut portable = Command::new(tools::tidegate());
+    portable.args(["portable", "-d"]).arg(directory.path());
+    portable.args(["-u", "bob", "-p", "secret", "-C", "--bind-address", "127.0.0.1"]);
+    let mut portable = portable.stdout(Stdio::piped()).spawn().unwrap();
+    let mut output = std::io::BufReader::new(portable.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("Listening on") {
+        line.clear();
+        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+    }
+    let address = line.strip_prefix("Listening on ").unwrap().split(';').next().unwrap();
+    let port = address.rsplit(':').next().unwrap();
+    let script = r#"
+import sys, threading
+from zeroconf import ServiceBrowser, Zeroconf
+found = threading.Event()
+class Listener:
+    def add_service(self, zeroconf, kind, name):
+        info = zeroconf.get_service_info(kind, name, 5000)
+        if info and info.port == int(sys.argv[1]):
+            print(name, sorted((key.decode(), value.decode()) for key, value in info.properties.items()), flush=True)
+            found.set()
+    update_service = add_service
+    def remove_service(self, zeroconf, kind, name):
+        pass
+zeroconf = Zeroconf()
+browser = ServiceBrowser(zeroconf, "_sftp-ssh._tcp.local.", Listener())
+ok = found.wait(30)
+zeroconf.close()
+sys.exit(0 if ok else 1)
+"#;
+    let found = tools::run(Command::new(tools::python()).args(["-c", script, port]));
+    signal(&portable, "TERM");
+    assert!(portable.wait().unwrap().success());
+    let found = text(&found);
+    assert!(found.starts_with(&format!("Tidegate portable {port}._sftp-ssh._tcp.local.")), "{found}");
+    assert!(found.contains("('user', 'bob')") && found.contains("('password', 'secret')"), "{found}");
+    assert!(found.contains("('version', "), "{found}");
+}

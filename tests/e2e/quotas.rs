@@ -1,0 +1,270 @@
+//! Quotas to the byte: what is refused, what is counted, and by whom (A10).
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tidegate_tests::clients::{Proof, exec, openssh, sftp, sftp_ok, text};
+use tidegate_tests::raw_sftp::{RawSftp, fields, string};
+use tidegate_tests::server::{Server, Site};
+use tidegate_tests::tools;
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
+const FAILURE: u32 = 4;
+
+fn site(arguments: &[&str]) -> (Site, std::path::PathBuf) {
+    let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
+    let home = site.user_with("alice", &[&["--password", "pw"], arguments].concat());
+    (site, home)
+}
+
+/// Files and bytes, as stored, when they are as expected or do not change any more.
+fn used(site: &Site, expected: (i64, i64)) -> (i64, i64) {
+    let mut found = (0, 0);
+    for _ in 0..50 {
+        let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "alice"]));
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        found = (shown["used_quota_files"].as_i64().unwrap(), shown["used_quota_size"].as_i64().unwrap());
+        if found == expected {
+            break;
+        }
+    }
+    found
+}
+
+fn check_used(site: &Site, expected: (i64, i64)) {
+    assert_eq!(used(site, expected), expected, "files and bytes");
+}
+
+fn scan(site: &Site) -> Value {
+    let text = tools::run_ok(&mut site.tidegate(&["quota", "scan", "--username", "alice", "--json"]));
+    serde_json::from_str::<Value>(&text).unwrap()[0].clone()
+}
+
+fn file(site: &Site, name: &str, size: usize) -> String {
+    site.write(name, vec![b'x'; size]).display().to_string()
+}
+
+/// `put`, and how it ended.
+fn put(server: &Server, local: &str, remote: &str) -> bool {
+    sftp(server, "alice", PASSWORD, &format!("put {local} {remote}\n")).status.success()
+}
+
+#[test]
+fn limits_hold_to_the_byte() {
+    // A10-02, A10-03, A10-04, A10-05
+    for mode in ["", "upload_mode = 1", "upload_mode = 2"] {
+        let (site, home) = site(&["--quota-size", "1000", "--quota-files", "3"]);
+        let site = site.config(mode);
+        let server = site.start();
+        let (large, small) = (file(&site, "large", 600), file(&site, "small", 400));
+        assert!(put(&server, &large, "a"));
+        check_used(&site, (1, 600));
+        // One byte too many: nothing of it stays.
+        let one_more = file(&site, "one-more", 401);
+        assert!(!put(&server, &one_more, "b"), "{mode}");
+        assert!(!home.join("b").exists(), "{mode}");
+        check_used(&site, (1, 600));
+        assert!(put(&server, &small, "b"));
+        check_used(&site, (2, 1000));
+        // Full: not even an empty file; but writing over the own bytes is no growth.
+        let empty = file(&site, "empty", 0);
+        assert!(!put(&server, &empty, "c"));
+        assert!(put(&server, &large, "a"));
+        assert!(!put(&server, &large, "b"), "200 bytes too many");
+        assert_eq!(std::fs::metadata(home.join("b")).unwrap().len(), 400, "the old file stays");
+        check_used(&site, (2, 1000));
+        // Smaller, renamed over, removed.
+        assert!(put(&server, &small, "a"));
+        check_used(&site, (2, 800));
+        sftp_ok(&server, "alice", PASSWORD, "rename a b\n");
+        check_used(&site, (1, 400));
+        sftp_ok(&server, "alice", PASSWORD, "ln b hard\nln -s b soft\n");
+        check_used(&site, (1, 400));
+        sftp_ok(&server, "alice", PASSWORD, "rm b\nrm soft\n");
+        check_used(&site, (1, 400));
+        sftp_ok(&server, "alice", PASSWORD, "rm hard\n");
+        check_used(&site, (0, 0));
+        // Files.
+        for name in ["1", "2", "3"] {
+            assert!(put(&server, &empty, name));
+        }
+        assert!(!put(&server, &empty, "4"));
+        assert!(put(&server, &small, "3"));
+        check_used(&site, (3, 400));
+        let report = scan(&site);
+        assert_eq!(report["before"], report["found"]);
+    }
+}
+
+#[test]
+fn every_way_to_grow_is_counted() {
+    let (site, home) = site(&["--quota-size", "100000"]);
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let write =
+        |handle: &[u8], offset: u64, data: &[u8]| fields(&[&string(handle), &offset.to_be_bytes(), &string(data)]);
+    let set_size = |size: u64| [&1_u32.to_be_bytes()[..], &size.to_be_bytes()].concat();
+    // Sparse: the size counts.
+    let handle = raw.open_file("sparse", 2 | 8).handle();
+    assert_eq!(raw.request(6, &write(&handle, 90_000, b"end")).status(), 0);
+    assert_eq!(raw.request(6, &write(&handle, 99_998, b"too long")).status(), FAILURE);
+    assert_eq!(raw.request(4, &string(&handle)).status(), FAILURE, "an upload that met the limit leaves nothing");
+    assert!(!home.join("sparse").exists());
+    let handle = raw.open_file("sparse", 2 | 8).handle();
+    assert_eq!(raw.request(6, &write(&handle, 90_000, b"end")).status(), 0);
+    assert_eq!(raw.request(4, &string(&handle)).status(), 0);
+    check_used(&site, (1, 90_003));
+    // Truncation, both ways, by path and by handle.
+    assert_eq!(raw.request(9, &fields(&[&string("sparse"), &set_size(10)])).status(), 0);
+    check_used(&site, (1, 10));
+    assert_eq!(raw.request(9, &fields(&[&string("sparse"), &set_size(100_001)])).status(), FAILURE);
+    assert_eq!(raw.request(9, &fields(&[&string("sparse"), &set_size(50_000)])).status(), 0);
+    let handle = raw.open_file("sparse", 2).handle();
+    assert_eq!(raw.request(10, &fields(&[&string(&handle), &set_size(20)])).status(), 0);
+    assert_eq!(raw.request(10, &fields(&[&string(&handle), &set_size(200_000)])).status(), FAILURE);
+    assert_eq!(raw.request(4, &string(&handle)).status(), 0);
+    check_used(&site, (1, 20));
+    // Appending, by two handles at once.
+    let first = raw.open_file("sparse", 2 | 4).handle();
+    let second = raw.open_file("sparse", 2 | 4).handle();
+    assert_eq!(raw.request(6, &write(&first, 0, &[1; 100])).status(), 0);
+    assert_eq!(raw.request(6, &write(&second, 0, &[2; 100])).status(), 0);
+    assert_eq!(raw.request(4, &string(&first)).status(), 0);
+    assert_eq!(raw.request(4, &string(&second)).status(), 0);
+    check_used(&site, (1, 220));
+    // A copy inside the server.
+    let (from, to) = (raw.open_file("sparse", 1).handle(), raw.open_file("copy", 2 | 8).handle());
+    let zero = 0_u64.to_be_bytes();
+    let copy = fields(&[&string("copy-data"), &string(&from), &zero, &zero, &string(&to), &zero]);
+    assert_eq!(raw.request(200, &copy).status(), 0);
+    assert_eq!(raw.request(4, &string(&to)).status(), 0);
+    check_used(&site, (2, 440));
+    // A file that is removed while it is written.
+    let handle = raw.open_file("gone", 2 | 8).handle();
+    assert_eq!(raw.request(6, &write(&handle, 0, &[3; 1000])).status(), 0);
+    assert_eq!(raw.request(13, &string("gone")).status(), 0);
+    assert_eq!(raw.request(6, &write(&handle, 1000, &[3; 1000])).status(), 0);
+    assert_eq!(raw.request(4, &string(&handle)).status(), 0);
+    check_used(&site, (2, 440));
+    // A client that vanishes.
+    let handle = raw.open_file("part", 2 | 8).handle();
+    assert_eq!(raw.request(6, &write(&handle, 0, &[4; 1000])).status(), 0);
+    drop(raw);
+    check_used(&site, (3, 1440));
+    let report = scan(&site);
+    assert_eq!(report["before"], report["found"]);
+}
+
+#[test]
+fn what_others_change_is_found_by_a_scan() {
+    // A10-06
+    let (site, home) = site(&["--quota-files", "2"]);
+    std::fs::create_dir_all(home.join("d/e")).unwrap();
+    std::fs::write(home.join("d/e/there-before"), "12345").unwrap();
+    let server = site.start();
+    let empty = file(&site, "empty", 0);
+    // An account that was never counted is counted before its first upload.
+    assert!(put(&server, &empty, "a"));
+    check_used(&site, (2, 5));
+    assert!(!put(&server, &empty, "b"));
+    std::fs::remove_file(home.join("d/e/there-before")).unwrap();
+    assert!(!put(&server, &empty, "b"), "nobody told the server");
+    let report = scan(&site);
+    assert_eq!(report["found"]["files"], 1);
+    assert!(put(&server, &empty, "b"));
+    // And without a server.
+    server.terminate();
+    std::fs::write(home.join("c"), "123").unwrap();
+    assert_eq!(scan(&site)["found"]["size"], 3);
+    check_used(&site, (3, 3));
+    let text = tools::run_ok(&mut site.tidegate(&["quota", "scan"]));
+    assert_eq!(text.trim(), "alice: 3 files, 3 bytes");
+    let wrong = tools::run(&mut site.tidegate(&["quota", "scan", "--username", "nobody"]));
+    assert!(text_of(&wrong).contains("no account named \"nobody\""), "{}", text_of(&wrong));
+}
+
+fn text_of(output: &std::process::Output) -> String {
+    text(output)
+}
+
+#[test]
+fn tracking_can_be_switched_off() {
+    // A10-01
+    let (site, _) = site(&["--quota-files", "1"]);
+    let site = site.config("[data_provider]\ntrack_quota = 0");
+    let server = site.start();
+    let empty = file(&site, "empty", 0);
+    assert!(put(&server, &empty, "a") && put(&server, &empty, "b"));
+    check_used(&site, (0, 0));
+    let refused = tools::run(&mut site.tidegate(&["quota", "scan"]));
+    assert!(!refused.status.success() && text(&refused).contains("track_quota"), "{}", text(&refused));
+}
+
+#[test]
+fn programs_are_counted_and_stopped() {
+    // A7-06
+    let (site, home) = site(&["--quota-size", "300000", "--quota-files", "10"]);
+    let server = site.start();
+    let shell = |program: &str, arguments: &[&str]| {
+        let ssh = openssh("ssh", &server, PASSWORD);
+        let words = std::iter::once(ssh.get_program()).chain(ssh.get_args());
+        let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+        let mut command = Command::new(program);
+        command.args(arguments).env("SSHPASS", "pw").env("RSYNC_RSH", words.join(" "));
+        tools::run(&mut command)
+    };
+    let tree = site.path("tree");
+    for number in 0..4 {
+        site.write(&format!("tree/{number}"), noise(50_000, number));
+    }
+    let source = format!("{}/", tree.display());
+    let sent = shell("rsync", &["-a", &source, "alice@127.0.0.1:/tree/"]);
+    assert!(sent.status.success(), "{}", text(&sent));
+    check_used(&site, (4, 200_000));
+    site.write("tree/large", noise(150_000, 9));
+    let sent = shell("rsync", &["-a", &source, "alice@127.0.0.1:/tree/"]);
+    assert!(!sent.status.success(), "more than there is room for");
+    let report = scan(&site);
+    assert_eq!(report["before"], report["found"]);
+    assert!(report["found"]["size"].as_i64().unwrap() <= 300_000, "{report}");
+    std::fs::remove_file(site.path("tree/large")).unwrap();
+    let sent = shell("rsync", &["-a", "--delete", &source, "alice@127.0.0.1:/tree/"]);
+    assert!(sent.status.success(), "{}", text(&sent));
+    check_used(&site, (4, 200_000));
+    assert!(home.join("tree/3").exists());
+    // Commands are in the log, and a refused one says why.
+    server.wait_for_text("\"sender\":\"SSHCommand\"");
+    let refused = exec(&server, "alice", PASSWORD, "rsync --server --daemon . /", b"");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused).contains("--daemon is not allowed"), "{}", text(&refused));
+}
+
+/// Bytes that do not compress.
+fn noise(size: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    (0..size).map(|_| next()).collect()
+}
+
+#[test]
+fn an_upload_that_hooks_refuse_is_not_counted() {
+    // B10-08
+    let site = Site::new();
+    let script = site.script("no", "#!/bin/sh\nexit 1\n");
+    let site = site.config(&format!(
+        "[common.actions]\nexecute_on = [\"upload\"]\nexecute_sync = [\"upload\"]\nhook = \"{}\"",
+        script.display()
+    ));
+    let home = site.user_with("alice", &["--password", "pw", "--quota-files", "5"]);
+    let server = site.start();
+    assert!(!put(&server, &file(&site, "some", 10), "a"));
+    assert!(!home.join("a").exists());
+    check_used(&site, (0, 0));
+    assert!(Path::new(&home).exists());
+}
