@@ -138,14 +138,16 @@ assert sftp.open(name).read() == data
 print("-- resumed by appending")
 
 # Renaming a file that is open, over one that is open: both handles go on.
-with sftp.open(f"{where}/a", "w") as a, sftp.open(f"{where}/b", "w") as b:
-    a.write(b"A"); b.write(b"B"); a.flush(); b.flush()
-    sftp.posix_rename(f"{where}/a", f"{where}/b")
-    a.write(b"a")
-    b.write(b"b")
-assert sftp.open(f"{where}/b").read() == b"Aa"
-fails(lambda: sftp.stat(f"{where}/a"))
-print("-- renamed while open")
+# Where uploads appear only when they are complete (ATOMIC), there is nothing to rename before.
+if not os.environ.get("ATOMIC"):
+    with sftp.open(f"{where}/a", "w") as a, sftp.open(f"{where}/b", "w") as b:
+        a.write(b"A"); b.write(b"B"); a.flush(); b.flush()
+        sftp.posix_rename(f"{where}/a", f"{where}/b")
+        a.write(b"a")
+        b.write(b"b")
+    assert sftp.open(f"{where}/b").read() == b"Aa"
+    fails(lambda: sftp.stat(f"{where}/a"))
+    print("-- renamed while open")
 
 # FSETSTAT of the times on the handle that wrote, then close: the close must not set them anew.
 with sftp.open(f"{where}/times", "w") as file:

@@ -72,7 +72,7 @@ fn sshfs_is_a_disk() {
 
 #[test]
 fn ansible_copies_files() {
-    check("ansible.py", "", &[]);
+    check("ansible_copy.py", "", &[]);
 }
 
 #[test]
@@ -89,8 +89,8 @@ fn lftp_mirrors() {
 #[test]
 fn winscp_renames_over() {
     check("winscp_like.py", "", &[]);
-    check("winscp_like.py", "upload_mode = 1", &[]);
-    check("winscp_like.py", "upload_mode = 2", &[]);
+    check("winscp_like.py", "upload_mode = 1", &[("ATOMIC", "1")]);
+    check("winscp_like.py", "upload_mode = 2", &[("ATOMIC", "1")]);
 }
 
 #[test]

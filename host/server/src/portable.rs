@@ -103,7 +103,8 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     let (mut tasks, _) = HookTasks::start_journal(&stores);
     tasks.start_keeper(services.scans.keeper.clone());
     let watch = services.watch.clone();
-    let watch = tokio::spawn(async move { watch.run().await });
+    let begin = watch.begin().await?;
+    let watch = tokio::spawn(async move { watch.run(begin).await });
     let stop = shutdown::on_signals().context("signals cannot be handled")?;
     println!("Serving {} to user \"{}\"", directory.display(), arguments.username);
     if let Some(password) = &generated {

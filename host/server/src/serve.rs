@@ -131,7 +131,8 @@ async fn start_background(
 ) -> anyhow::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
     let (watch, scans) = (services.watch.clone(), services.scans.clone());
-    tasks.spawn(async move { watch.run().await });
+    let begin = watch.begin().await?;
+    tasks.spawn(async move { watch.run(begin).await });
     tasks.spawn(async move { scans.recover().await });
     tasks.spawn(activation::keep_watchdog_quiet());
     let socket = control::bind(directory)?;

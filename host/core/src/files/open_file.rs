@@ -118,7 +118,7 @@ impl OpenFile {
         }
         let finished = opened.finish().await;
         if let Err(error) = finished {
-            opened.transfer.fail_with(&error.to_string());
+            opened.transfer.fail_by(&error);
             opened.drop_counting();
             return Err(error);
         }
@@ -217,6 +217,11 @@ impl Opened {
             true => self.files.storage.metadata(&self.path).await.ok(),
             false => None,
         };
+        let limits = limits_of(&self.files.account(), &self.path);
+        if let Err(error) = counting.upload.check_completion(&names, replaced.as_ref(), limits) {
+            counting.upload.give_up(&names, &*self.file, true).await;
+            return Err(error.into());
+        }
         self.file.finish().await?;
         let size = self.file.metadata().await?.size;
         counting.upload.complete(&names, size, replaced.as_ref());
@@ -239,20 +244,22 @@ impl Opened {
     async fn give_up(mut self) {
         let by_quota = self.transfer.failed_by_quota();
         let Some(mut counting) = self.counting.take() else {
-            if by_quota && !self.file.is_unnamed() {
+            if self.file.is_unnamed() {
+                self.file.abandon(by_quota).await;
+            } else if by_quota {
                 self.restore().await;
             }
             return;
         };
-        if counting.upload.is_unnamed() {
-            counting.upload.abandon(self.file);
-            return;
-        }
         let ledger = counting.upload.ledger().clone();
         let Ok(names) = ledger.names(|| self.files.scan_tree(&self.path)).await else {
             counting.upload.abandon(self.file);
             return;
         };
+        if counting.upload.is_unnamed() {
+            counting.upload.give_up(&names, &*self.file, by_quota).await;
+            return;
+        }
         if by_quota {
             let removed = self.file.metadata().await.ok();
             if self.restore().await

@@ -84,6 +84,12 @@ pub trait StorageFile: Send + Sync {
         false
     }
 
+    /// Ends an upload that failed, as dropping it would; says what is kept of one that had no
+    /// name before. `discard`: nothing is to be kept.
+    async fn abandon(&self, _discard: bool) -> Option<Metadata> {
+        None
+    }
+
     /// Makes an upload visible under its name. Nothing is acknowledged before this.
     async fn finish(&self) -> Result<(), StorageError>;
 }

@@ -101,6 +101,7 @@ impl LoginService {
             return Err(Refusal::new(RefusalReason::Session, denial.reason));
         }
         slot.begin(session.clone());
+        self.follow_change(&session).await?;
         ports.metrics.active_connections.inc();
         Ok(AuthenticatedAccount {
             session,
@@ -111,6 +112,21 @@ impl LoginService {
             metrics: ports.metrics.clone(),
             _slot: slot,
         })
+    }
+
+    /// An administrator may have changed the account since it was read.
+    async fn follow_change(&self, session: &Arc<Session>) -> Result<(), Refusal> {
+        let username = &session.account.username;
+        if !self.ports.sessions.changed_lately(username) {
+            return Ok(());
+        }
+        let account = self.ports.accounts.find(username).await?;
+        let account = account.ok_or_else(super::credentials::unknown_user)?;
+        checks::account_conditions(&account, &*self.ports.clock)?;
+        let address = session.connection.remote.ip();
+        checks::restrictions(&account, session.method, address, self.ports.address_rule)?;
+        session.live.replace_account(Arc::new(account));
+        Ok(())
     }
 
     pub(super) async fn succeeded(&self, attempt: &Arc<LoginAttempt>, authenticated: &AuthenticatedAccount) {

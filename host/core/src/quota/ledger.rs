@@ -30,12 +30,19 @@ struct State {
     /// Files that are written under their name.
     growing: HashMap<FileId, Growing>,
     /// Uploads that were dropped, to be counted under the lock.
-    abandoned: Vec<(FileId, Box<dyn StorageFile>)>,
+    abandoned: Vec<Abandoned>,
     /// Programs that change files behind the ledger's back.
     commands: u32,
     /// The store knows that the usage is in change.
     open: bool,
     last_change: Instant,
+}
+
+/// An upload that was dropped.
+pub(super) enum Abandoned {
+    InPlace(FileId, Box<dyn StorageFile>),
+    /// With what was counted for it; a part of it may be kept.
+    Unnamed(UsedQuota, Box<dyn StorageFile>),
 }
 
 struct Growing {
@@ -136,9 +143,9 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn abandon(&self, id: FileId, file: Box<dyn StorageFile>) {
+    pub(super) fn abandon(&self, upload: Abandoned) {
         let mut state = self.state();
-        state.abandoned.push((id, file));
+        state.abandoned.push(upload);
         self.ports.changed.notify_one();
     }
 
@@ -323,14 +330,44 @@ impl Names<'_> {
     pub(super) async fn settle_abandoned(&self) {
         loop {
             let next = self.ledger.state().abandoned.pop();
-            let Some((id, file)) = next else { return };
-            // Without an answer the count stays as it was; a scan would find it.
-            let size = match file.metadata().await {
-                Ok(metadata) => metadata.size,
-                Err(_) => self.ledger.state().growing.get(&id).map_or(0, |growing| growing.size),
-            };
-            self.closed(id, size);
+            match next {
+                None => return,
+                Some(Abandoned::InPlace(id, file)) => {
+                    // Without an answer the count stays as it was; a scan would find it.
+                    let size = match file.metadata().await {
+                        Ok(metadata) => metadata.size,
+                        Err(_) => self.ledger.state().growing.get(&id).map_or(0, |growing| growing.size),
+                    };
+                    self.closed(id, size);
+                }
+                Some(Abandoned::Unnamed(reserved, file)) => self.give_up_unnamed(reserved, &*file, false).await,
+            }
         }
+    }
+
+    /// An upload without a name failed; what is kept of it has one now.
+    pub(super) async fn give_up_unnamed(&self, reserved: UsedQuota, file: &dyn StorageFile, discard: bool) {
+        match file.abandon(discard).await {
+            Some(kept) => self.named(reserved, kept.size, None),
+            None => self.ledger.release_unnamed(reserved),
+        }
+    }
+
+    /// Whether a complete upload may take its place: what it was to replace may be gone.
+    pub(super) fn check_completion(
+        &self,
+        reserved: UsedQuota,
+        replaced: Option<&Metadata>,
+        limits: QuotaLimits,
+    ) -> Result<(), QuotaError> {
+        let used = self.ledger.state().used;
+        let freed = replaced.filter(|replaced| replaced.links == 1);
+        let freed_size = freed.map_or(0, |freed| i64::try_from(freed.size).unwrap_or(i64::MAX));
+        let files = used.files + 1 - reserved.files - i64::from(freed.is_some());
+        let grows = reserved.size > freed_size;
+        let too_large = limits.size > 0 && grows && used.size.saturating_sub(freed_size) > limits.size;
+        let too_many = limits.files > 0 && freed.is_none() && files > limits.files;
+        if too_large || too_many { Err(QuotaError::Exceeded) } else { Ok(()) }
     }
 }
 

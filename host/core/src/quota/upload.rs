@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ledger::{GrowTo, Ledger, Names};
+use super::ledger::{Abandoned, GrowTo, Ledger, Names};
 use super::{QuotaError, QuotaLimits, UsedQuota};
 use crate::files::storage::{FileId, Metadata, StorageFile};
 
@@ -102,12 +102,32 @@ impl UploadQuota {
         }
     }
 
-    /// The upload ends without being completed; an unnamed one leaves nothing.
+    /// The upload ends without being completed; it is counted a moment later.
     pub fn abandon(&mut self, file: Box<dyn StorageFile>) {
         match std::mem::replace(&mut self.kind, Kind::Settled) {
-            Kind::InPlace(id) => self.ledger.abandon(id, file),
-            Kind::Unnamed { reserved, .. } => self.ledger.release_unnamed(reserved),
+            Kind::InPlace(id) => self.ledger.abandon(Abandoned::InPlace(id, file)),
+            Kind::Unnamed { reserved, .. } => self.ledger.abandon(Abandoned::Unnamed(reserved, file)),
             Kind::Settled => {}
+        }
+    }
+
+    /// As [`abandon`](Self::abandon), at once, for an upload without a name.
+    pub async fn give_up(&mut self, names: &Names<'_>, file: &dyn StorageFile, discard: bool) {
+        if let Kind::Unnamed { reserved, .. } = std::mem::replace(&mut self.kind, Kind::Settled) {
+            names.give_up_unnamed(reserved, file, discard).await;
+        }
+    }
+
+    /// Before the file gets its name; `replaced`: what has it now.
+    pub fn check_completion(
+        &self,
+        names: &Names<'_>,
+        replaced: Option<&Metadata>,
+        limits: QuotaLimits,
+    ) -> Result<(), QuotaError> {
+        match &self.kind {
+            Kind::Unnamed { reserved, .. } => names.check_completion(*reserved, replaced, limits),
+            Kind::InPlace(_) | Kind::Settled => Ok(()),
         }
     }
 }

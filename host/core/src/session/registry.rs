@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -13,7 +14,12 @@ use crate::connection::ConnectionId;
 #[derive(Default)]
 pub struct SessionRegistry {
     sessions: Mutex<HashMap<ConnectionId, Entry>>,
+    /// Accounts that changed lately: whoever was logging in then may have read the old one.
+    changed: Mutex<HashMap<String, Instant>>,
 }
+
+/// Longer than a login may take.
+const LONGEST_LOGIN: Duration = Duration::from_secs(180);
 
 struct Entry {
     username: String,
@@ -54,6 +60,19 @@ impl SessionRegistry {
         }
         sessions.insert(connection.clone(), Entry { username: username.to_owned(), close, session: None });
         Some(SessionSlot { registry: self.clone(), connection: connection.clone() })
+    }
+
+    /// The account was changed; its sessions know.
+    pub fn note_change(&self, username: &str) {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        changed.retain(|_, at| at.elapsed() < LONGEST_LOGIN);
+        changed.insert(username.to_owned(), Instant::now());
+    }
+
+    /// Whether a login that ends now may have begun before a change of its account.
+    pub fn changed_lately(&self, username: &str) -> bool {
+        let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        changed.get(username).is_some_and(|at| at.elapsed() < LONGEST_LOGIN)
     }
 
     /// Ends a session; false if there is none of that name.

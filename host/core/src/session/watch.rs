@@ -25,9 +25,14 @@ pub struct SessionWatch {
 }
 
 impl SessionWatch {
+    /// Changes after this are seen; before the first login.
+    pub async fn begin(&self) -> Result<i64, StoreError> {
+        Ok(self.accounts.changes(None).await?.0)
+    }
+
     /// Never returns.
-    pub async fn run(&self) {
-        let mut cursor = None;
+    pub async fn run(&self, begin: i64) {
+        let mut cursor = Some(begin);
         let mut store_works = true;
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
@@ -59,6 +64,7 @@ impl SessionWatch {
             }
         };
         for name in names {
+            self.sessions.note_change(&name);
             let sessions = self.sessions.sessions_of(&name);
             if sessions.is_empty() {
                 continue;

@@ -143,6 +143,12 @@ impl StorageFile for LocalFile {
         self.replacement.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
+    async fn abandon(&self, discard: bool) -> Option<Metadata> {
+        let replacement = self.replacement.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let kept = replacement.abandon(discard);
+        if kept { attributes::metadata_of(&self.file).ok() } else { None }
+    }
+
     async fn finish(&self) -> Result<(), StorageError> {
         let replacement = self.replacement.lock().unwrap_or_else(PoisonError::into_inner).take();
         match replacement {

@@ -121,29 +121,39 @@ fn free_aside(replaced: Option<OwnedFd>) {
     }
 }
 
-impl Drop for Replacement {
-    fn drop(&mut self) {
-        if self.done {
-            return;
+impl Replacement {
+    /// Ends it without success. True: what there was has got its name (A5-11). The old file is
+    /// untouched either way.
+    pub fn abandon(mut self, discard: bool) -> bool {
+        self.keep_partial &= !discard;
+        self.end()
+    }
+
+    fn end(&mut self) -> bool {
+        if std::mem::replace(&mut self.done, true) {
+            return false;
         }
         let Ok(place) = self.root.place(&self.target) else {
-            return;
+            return false;
         };
-        // Nobody is left to tell of a failure here; the old file is untouched either way.
         match (&self.temporary, &self.unnamed) {
-            (Some(temporary), _) if self.keep_partial => {
-                if rename_to_new(&place, temporary, &place).is_err() {
-                    let _ = fs::unlinkat(place.directory(), temporary.as_slice(), AtFlags::empty());
-                }
-            }
             (Some(temporary), _) => {
+                if self.keep_partial && rename_to_new(&place, temporary, &place).is_ok() {
+                    return true;
+                }
+                // Nobody is left to tell of a failure here.
                 let _ = fs::unlinkat(place.directory(), temporary.as_slice(), AtFlags::empty());
+                false
             }
-            (None, Some(file)) => {
-                let _ = link_unnamed(file, &place, place.name());
-            }
-            (None, None) => {}
+            (None, Some(file)) => self.keep_partial && link_unnamed(file, &place, place.name()).is_ok(),
+            (None, None) => false,
         }
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

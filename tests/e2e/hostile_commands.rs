@@ -1,0 +1,232 @@
+//! Exec strings and protocols that try to get out, or are broken: nothing leaves the account's
+//! files, nothing hangs, and nothing runs that was not asked for.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tidegate_tests::clients::{Proof, exec, openssh, sftp_ok, text};
+use tidegate_tests::server::{Server, Site};
+use tidegate_tests::tools;
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
+
+fn site() -> (Site, PathBuf) {
+    let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
+    let home = site.user("alice");
+    std::fs::create_dir_all(&home).unwrap();
+    site.write("outside/secret", "secret");
+    (site, home)
+}
+
+fn run(server: &Server, command: &str, input: &[u8]) -> Output {
+    exec(server, "alice", PASSWORD, command, input)
+}
+
+#[test]
+fn scp_stays_inside() {
+    // A6; the client's part of the protocol, by hand
+    let (site, home) = site();
+    std::os::unix::fs::symlink("../../outside", home.join("link")).unwrap();
+    let server = site.start();
+    let check = |command: &str, input: &[u8], status: i32, part: &str| {
+        let output = run(&server, command, input);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{command}: {said:?}");
+        assert!(said.contains(part), "{command}: {said:?}");
+    };
+    let file = |line: &str| [line.as_bytes(), b"\nx\0"].concat();
+    // Up from the root is the root.
+    check("scp -t ../../x", &file("C0644 1 name"), 0, "\0\0\0");
+    assert!(home.join("x").exists() && !site.path("x").exists());
+    check("scp -t /link/stolen", &file("C0644 1 name"), 1, "\u{2}scp: /link/stolen:");
+    check("scp -f ../../outside/secret", b"\0", 1, "\u{2}scp: /outside/secret: No such file");
+    check("scp -f link/secret", b"\0", 1, "\u{2}scp: /link/secret:");
+    check("scp -f /etc/passwd", b"\0", 1, "No such file");
+    for wrong in [
+        "C0644 1 ../x",
+        "C0644 1 a/b",
+        "C0644 1 ..",
+        "C0644 -1 a",
+        "C0644 1",
+        "C0644",
+        "C06440 1 a",
+        "C0644 1x a",
+        "X",
+        "",
+        "T1 2 3",
+        "D0755 0 d",
+        "E",
+    ] {
+        check("scp -t .", &file(wrong), 1, "protocol error");
+    }
+    check("scp -r -t .", b"D0755 0 ..\n", 1, "protocol error");
+    check("scp -t .", &[b'C'; 100_000], 1, "protocol error");
+    check("scp -t .", b"\x02bye\n", 1, "\0");
+    // Less data than was said: nothing is acknowledged, and nothing hangs.
+    let output = run(&server, "scp -t part", b"C0644 1000000000000 part\nxyz");
+    assert_eq!(output.stdout, b"\0\0");
+    // More data than was said.
+    check("scp -t .", b"C0644 1 a\nxyz", 1, "longer than was said");
+    assert!(!site.path("outside/stolen").exists());
+    assert_eq!(std::fs::read_to_string(site.path("outside/secret")).unwrap(), "secret");
+}
+
+#[test]
+fn only_what_is_enabled_is_run() {
+    // A7-08
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    for command in ["scp -t .", "rsync --server -r . /", "git-upload-pack /", "sh -c id", "/bin/sh", "sha512sum x", ""]
+    {
+        let output = run(&server, command, b"");
+        assert_ne!(output.status.code(), Some(0), "{command}");
+        assert!(!text(&output).contains("uid="), "{command}");
+    }
+    assert_eq!(run(&server, "pwd", b"").stdout, b"/\n");
+    drop(server);
+    let (site, home) = self::site();
+    let server = site.start();
+    for command in [
+        "pwd; id",
+        "pwd $(id)",
+        "pwd `id`",
+        "md5sum x; touch y",
+        "git-upload-pack '/a'; touch /y",
+        "git-upload-pack --upload-pack='touch y' /a",
+        "git-receive-pack --help",
+        "git-shell -c id",
+        "git daemon",
+        "rsync --daemon",
+        "rsync -e 'touch y' x: .",
+        "rsync --server -re'touch y' . /",
+        "rsync --server --sender -logDtpre.iLsfxCIvu --files-from=/etc/passwd . /",
+        "rsync --server -logDtpre.iLsfxCIvu --log-file=/tmp/tidegate-stolen . /",
+        "scp -S /bin/sh -t .",
+    ] {
+        let output = run(&server, command, b"");
+        let said = text(&output);
+        assert!(output.status.code() != Some(0) || command.starts_with("pwd"), "{command}: {said}");
+        assert!(!said.contains("uid="), "{command}: {said}");
+    }
+    assert!(!home.join("y").exists() && !Path::new("/tmp/tidegate-stolen").exists());
+}
+
+/// OpenSSH as a transport for programs.
+fn transport(server: &Server) -> String {
+    let ssh = openssh("ssh", server, PASSWORD);
+    let words: Vec<String> = std::iter::once(ssh.get_program())
+        .chain(ssh.get_args())
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    words.join(" ")
+}
+
+#[test]
+fn links_lead_rsync_nowhere() {
+    // A7-04
+    let (site, home) = site();
+    std::os::unix::fs::symlink(site.path("outside"), home.join("absolute")).unwrap();
+    std::os::unix::fs::symlink("../../outside", home.join("relative")).unwrap();
+    std::fs::create_dir(home.join("d")).unwrap();
+    std::os::unix::fs::symlink(site.path("outside"), home.join("d/inner")).unwrap();
+    let server = site.start();
+    let back = site.path("back");
+    let rsync = |arguments: &[&str]| {
+        let mut command = Command::new("rsync");
+        command.args(arguments).env("SSHPASS", "pw").env("RSYNC_RSH", transport(&server));
+        tools::run(&mut command)
+    };
+    for source in ["absolute/", "relative/", "absolute/secret", "d/inner/secret", "../../outside/", "/etc/passwd"] {
+        let output = rsync(&["-r", &format!("alice@127.0.0.1:{source}"), back.to_str().unwrap()]);
+        assert!(!output.status.success(), "{source}");
+    }
+    // Options that follow links are not passed on.
+    let output = rsync(&["-rL", "alice@127.0.0.1:/d/", back.to_str().unwrap()]);
+    assert!(!output.status.success() && text(&output).contains("not allowed"), "{}", text(&output));
+    // Even written through a link that is there, nothing is changed outside.
+    let local = site.write("tree/inner/secret", "changed");
+    let tree = format!("{}/", local.parent().unwrap().parent().unwrap().display());
+    rsync(&["-r", "--inplace", &tree, "alice@127.0.0.1:/d/"]);
+    rsync(&["-r", &tree, "alice@127.0.0.1:/absolute/"]);
+    assert_eq!(std::fs::read_to_string(site.path("outside/secret")).unwrap(), "secret");
+    assert_eq!(std::fs::read_dir(site.path("outside")).unwrap().count(), 1);
+    let found = std::fs::read_dir(&back).map(|entries| entries.count()).unwrap_or(0);
+    assert_eq!(found, 0, "nothing came from outside");
+}
+
+#[test]
+fn repositories_run_no_programs() {
+    // A client that may write files could otherwise be whoever runs the server.
+    let (site, home) = site();
+    let repository = home.join("r.git");
+    tools::run_ok(Command::new("git").args(["init", "-q", "--bare", "-b", "main"]).arg(&repository));
+    let proof = site.path("ran");
+    let run_it = format!("touch {}", proof.display());
+    let hook = format!("#!/bin/sh\n{run_it}\n");
+    for name in ["pre-receive", "update", "post-receive", "post-update", "reference-transaction"] {
+        site.script(&format!("homes/alice/r.git/hooks/{name}"), &hook);
+    }
+    let worktree = home.join("worktree");
+    std::fs::create_dir_all(&worktree).unwrap();
+    let mut config = std::fs::read_to_string(repository.join("config")).unwrap();
+    let (tree, smudge) = (worktree.display(), run_it.clone());
+    config = config.replace("bare = true", "bare = false");
+    config.push_str(&format!(
+        "[core]\n\talternateRefsCommand = \"{run_it} #\"\n\tfsmonitor = \"{run_it}\"\n\tworktree = {tree}\n\
+         [receive]\n\tdenyCurrentBranch = updateInstead\n[filter \"x\"]\n\tsmudge = \"{smudge}; cat\"\n\
+         [uploadpack]\n\tpackObjectsHook = \"{run_it}\"\n"
+    ));
+    std::fs::write(repository.join("config"), config).unwrap();
+    std::fs::create_dir_all(repository.join("info")).unwrap();
+    std::fs::write(repository.join("info/attributes"), "* filter=x\n").unwrap();
+    let server = site.start();
+    let local = site.path("local");
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(arguments).current_dir(&local).env("SSHPASS", "pw").env("GIT_SSH_COMMAND", transport(&server));
+        command.env("GIT_SSH_VARIANT", "ssh").env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_TERMINAL_PROMPT", "0");
+        tools::run(&mut command)
+    };
+    std::fs::create_dir_all(&local).unwrap();
+    git(&["init", "-q", "-b", "main"]);
+    std::fs::write(local.join("file"), "x").unwrap();
+    git(&["add", "."]);
+    git(&["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]);
+    let url = format!("ssh://alice@127.0.0.1:{}/r.git", server.port);
+    for branch in ["main:main", "main:other"] {
+        // Refused or not: what counts is that nothing runs.
+        git(&["push", "-q", &url, branch]);
+    }
+    git(&["clone", "-q", &url, "cloned"]);
+    git(&["fetch", "-q", &url]);
+    assert!(!proof.exists(), "a program of the repository was run");
+}
+
+#[test]
+fn programs_end_with_their_channel() {
+    // Clients that vanish take their programs with them.
+    let (site, _) = site();
+    let server = site.start();
+    let children = || {
+        let found = tools::run(Command::new("pgrep").args(["-x", "rsync"]));
+        String::from_utf8_lossy(&found.stdout).lines().count()
+    };
+    let before = children();
+    let mut ssh = openssh("ssh", &server, PASSWORD);
+    ssh.arg("alice@127.0.0.1").arg("rsync --server -logDtpre.iLsfxCIvu . /");
+    let mut child = ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // The server's rsync has said which version it speaks.
+    let mut version = [0; 4];
+    child.stdout.as_mut().unwrap().read_exact(&mut version).unwrap();
+    assert!(children() > before);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while children() > before {
+        assert!(std::time::Instant::now() < until, "the program goes on");
+    }
+    // The server itself is well.
+    sftp_ok(&server, "alice", PASSWORD, "pwd\n");
+}

@@ -1,0 +1,241 @@
+//! Every operation on every kind of wrong target, with the exact status that the client sees.
+
+use std::path::Path;
+use std::process::Command;
+
+use tidegate_tests::raw_sftp::{RawSftp, fields, string};
+use tidegate_tests::server::Site;
+use tidegate_tests::tools;
+
+const OK: u32 = 0;
+const NO_SUCH_FILE: u32 = 2;
+const DENIED: u32 = 3;
+const FAILURE: u32 = 4;
+const UNSUPPORTED: u32 = 8;
+
+const READ: u32 = 1;
+const WRITE: u32 = 2;
+const CREATE: u32 = 8;
+const TRUNCATE: u32 = 16;
+
+/// The operations, by name, on one path.
+fn operations(path: &str) -> Vec<(&'static str, u8, Vec<u8>)> {
+    let none = 0_u32.to_be_bytes();
+    let open = |flags: u32| fields(&[&string(path), &flags.to_be_bytes(), &none]);
+    let extended = |name: &str| fields(&[&string(name), &string(path)]);
+    let mode = [&4_u32.to_be_bytes()[..], &0o644_u32.to_be_bytes()].concat();
+    let size = [&1_u32.to_be_bytes()[..], &1_u64.to_be_bytes()].concat();
+    vec![
+        ("read", 3, open(READ)),
+        ("write", 3, open(WRITE | CREATE | TRUNCATE)),
+        ("list", 11, string(path)),
+        ("stat", 17, string(path)),
+        ("lstat", 7, string(path)),
+        ("chmod", 9, fields(&[&string(path), &mode])),
+        ("truncate", 9, fields(&[&string(path), &size])),
+        ("readlink", 19, string(path)),
+        ("statvfs", 200, extended("statvfs@openssh.com")),
+        ("rmdir", 15, string(path)),
+        ("remove", 13, string(path)),
+        ("rename", 18, fields(&[&string(path), &string("/renamed")])),
+        ("hard link", 200, fields(&[&string("hardlink@openssh.com"), &string(path), &string("/linked")])),
+        ("mkdir", 14, fields(&[&string(path), &none])),
+    ]
+}
+
+/// The statuses of all operations on `path`, in their order.
+fn check(raw: &mut RawSftp, path: &str, expected: &[(&str, u32)]) {
+    for (name, kind, body) in operations(path) {
+        let Some((_, status)) = expected.iter().find(|(expected, _)| *expected == name) else { continue };
+        let reply = raw.request(kind, &body);
+        let found = if reply.kind == 101 { reply.status() } else { OK };
+        assert_eq!(found, *status, "{name} {path}");
+        if reply.kind == 102 {
+            raw.request(4, &string(reply.handle()));
+        }
+    }
+}
+
+const ALL: [&str; 14] = [
+    "read",
+    "write",
+    "list",
+    "stat",
+    "lstat",
+    "chmod",
+    "truncate",
+    "readlink",
+    "statvfs",
+    "rmdir",
+    "remove",
+    "rename",
+    "hard link",
+    "mkdir",
+];
+
+/// One status for all, but for some.
+fn all_but(status: u32, others: &[(&'static str, u32)]) -> Vec<(&'static str, u32)> {
+    let other = |name: &str| others.iter().find(|(other, _)| *other == name).map_or(status, |(_, status)| *status);
+    ALL.iter().map(|name| (*name, other(name))).collect()
+}
+
+#[test]
+fn targets_of_the_wrong_kind() {
+    let site = Site::new();
+    let home = site.user("alice");
+    site.write("homes/alice/file", "x");
+    site.write("homes/alice/full/inside", "x");
+    std::os::unix::fs::symlink("loop", home.join("loop")).unwrap();
+    std::os::unix::fs::symlink("nowhere", home.join("dangling")).unwrap();
+    tools::run_ok(Command::new("mkfifo").arg(home.join("pipe")));
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let missing = all_but(NO_SUCH_FILE, &[("write", NO_SUCH_FILE)]);
+    check(&mut raw, "/none/x", &missing);
+    // A file where a directory is meant.
+    check(&mut raw, "/file/x", &all_but(FAILURE, &[]));
+    check(&mut raw, "/file", &[("list", FAILURE), ("readlink", FAILURE), ("rmdir", FAILURE), ("mkdir", FAILURE)]);
+    // A directory where a file is meant (A5-08, A5-09).
+    check(
+        &mut raw,
+        "/full",
+        &[
+            ("read", FAILURE),
+            ("write", UNSUPPORTED),
+            ("truncate", FAILURE),
+            ("readlink", FAILURE),
+            ("rmdir", FAILURE),
+            ("remove", FAILURE),
+            ("hard link", DENIED),
+            ("mkdir", FAILURE),
+        ],
+    );
+    check(
+        &mut raw,
+        "/loop",
+        &[
+            ("read", FAILURE),
+            ("write", FAILURE),
+            ("list", FAILURE),
+            ("stat", FAILURE),
+            ("lstat", OK),
+            ("chmod", FAILURE),
+            ("truncate", FAILURE),
+            ("readlink", OK),
+            ("statvfs", FAILURE),
+            ("rmdir", FAILURE),
+            ("mkdir", FAILURE),
+        ],
+    );
+    check(&mut raw, "/loop/x", &all_but(FAILURE, &[]));
+    check(
+        &mut raw,
+        "/dangling",
+        &[
+            ("read", NO_SUCH_FILE),
+            ("list", NO_SUCH_FILE),
+            ("stat", NO_SUCH_FILE),
+            ("lstat", OK),
+            ("readlink", OK),
+            ("chmod", NO_SUCH_FILE),
+        ],
+    );
+    check(&mut raw, "/pipe", &[("read", UNSUPPORTED), ("stat", OK), ("readlink", FAILURE)]);
+    // The root (A5-07).
+    check(
+        &mut raw,
+        "/",
+        &[
+            ("read", FAILURE),
+            ("write", UNSUPPORTED),
+            ("list", OK),
+            ("stat", OK),
+            ("rmdir", DENIED),
+            ("remove", DENIED),
+            ("rename", DENIED),
+            ("mkdir", FAILURE),
+        ],
+    );
+    // Names and paths that are too long; NUL.
+    check(&mut raw, &format!("/{}", "n".repeat(256)), &all_but(FAILURE, &[]));
+    check(&mut raw, &"/d".repeat(2100), &all_but(FAILURE, &[]));
+    check(&mut raw, "/a\0b", &all_but(FAILURE, &[]));
+    let handle = raw.open_file("/none", READ);
+    assert_eq!(handle.status(), NO_SUCH_FILE);
+    // All of it is still there.
+    assert!(home.join("full/inside").exists() && home.join("file").exists());
+}
+
+/// What runs on a file system of its own; true if this process may make one.
+fn mount(kind: &str, at: &Path) -> bool {
+    std::fs::create_dir_all(at).unwrap();
+    let mut command = Command::new("mount");
+    command.args(["-t", "tmpfs", "-o", kind, "tmpfs"]).arg(at);
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+struct Mounted<'a>(&'a Path);
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        // Lazily: the server may still be in it.
+        let _ = Command::new("umount").arg("-l").arg(self.0).output();
+    }
+}
+
+#[test]
+fn full_and_read_only_file_systems() {
+    let site = Site::new();
+    let home = site.user("alice");
+    assert!(mount("size=64k", &home), "this test has to run as root, because it mounts file systems");
+    let _mounted = Mounted(&home);
+    std::fs::write(home.join("file"), "old content").unwrap();
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let handle = raw.open_file("/file", WRITE | CREATE | TRUNCATE).handle();
+    let mut status = OK;
+    for offset in (0..300_000_u64).step_by(30_000) {
+        let write = fields(&[&string(&handle), &offset.to_be_bytes(), &string(vec![1; 30_000])]);
+        status = raw.request(6, &write).status();
+        if status != OK {
+            break;
+        }
+    }
+    assert_eq!(status, FAILURE, "the disk is full");
+    assert_eq!(raw.request(4, &string(&handle)).status(), FAILURE);
+    assert_eq!(std::fs::read_to_string(home.join("file")).unwrap(), "old content");
+    drop(raw);
+    tools::run_ok(Command::new("mount").args(["-o", "remount,ro"]).arg(&home));
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    check(
+        &mut raw,
+        "/file",
+        &[
+            ("read", OK),
+            ("write", FAILURE),
+            ("stat", OK),
+            ("chmod", FAILURE),
+            ("truncate", FAILURE),
+            ("remove", FAILURE),
+            ("rename", FAILURE),
+            ("hard link", FAILURE),
+        ],
+    );
+    check(&mut raw, "/new", &[("write", FAILURE), ("mkdir", FAILURE)]);
+    assert_eq!(std::fs::read_to_string(home.join("file")).unwrap(), "old content");
+}
+
+#[test]
+fn permissions_deny_every_operation() {
+    // A5-05
+    let site = Site::new();
+    let home = site.user_with("alice", &["--password", "pw", "--permissions", "/:upload"]);
+    site.write("homes/alice/file", "x");
+    site.write("homes/alice/d/file", "x");
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    check(&mut raw, "/file", &all_but(DENIED, &[]));
+    check(&mut raw, "/d", &all_but(DENIED, &[("write", UNSUPPORTED)]));
+    check(&mut raw, "/none", &all_but(DENIED, &[("write", OK)]));
+    assert!(home.join("none").exists() && home.join("file").exists());
+}
