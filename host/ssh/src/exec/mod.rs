@@ -141,7 +141,14 @@ pub async fn run(
             Some(launcher) => return program::run(request, launcher, files, input, output).await,
             None => Finished::failed(request.name, b"", "is not available here"),
         },
-        Command::Refused(name, problem) => Finished::failed(name, b"", &problem),
+        Command::Refused(name, problem) => {
+            files.ssh_command_failed();
+            // On standard error: standard output is the program's protocol.
+            if output.send_error(format!("{name}: {problem}\n").into_bytes()).await.is_ok() {
+                output.finish(1).await;
+            }
+            return;
+        }
         Command::ChangeDirectory => Finished::ok(""),
         Command::PrintDirectory => {
             let mut line = files.start_directory().as_bytes().to_vec();

@@ -75,8 +75,8 @@ pub async fn run(request: ScpRequest, files: Arc<FileService>, input: Arc<Channe
     };
     match outcome {
         Ok(()) => output.finish(u32::from(scp.problems > 0)).await,
-        Err(Ended::ByError) => output.finish(1).await,
-        Err(Ended::Gone) => {}
+        // Also when the client has only ended its input: the connection may be there.
+        Err(Ended::ByError | Ended::Gone) => output.finish(1).await,
     }
 }
 
