@@ -69,6 +69,7 @@ def tidegate(state, public, home, settings="", plugins=None):
     port = free_port()
     state.mkdir()
     (state / "tidegate.toml").write_text(
+        "[httpd]\nbind_port = 0\n"
         f'[sftpd]\nbind_port = {port}\nbind_address = "127.0.0.1"\nkeys = [{{ private_key = "id_ed25519" }}]\n{settings}'
     )
     (state / "plugins").mkdir(mode=0o700)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tidegate_core::hook::{HookJournal, HookRun};
 use tidegate_core::ports::HookRunStore;
@@ -12,6 +13,8 @@ use tokio::task::JoinHandle;
 const QUEUE: usize = 8192;
 /// Records that are written at once.
 const BATCH: usize = 512;
+/// Before records are written, more may come.
+const GATHERING_TIME: Duration = Duration::from_millis(20);
 const DROPS_A_LINE: u64 = 10_000;
 
 pub struct Journal {
@@ -48,7 +51,15 @@ impl HookJournal for Journal {
 
 async fn write(store: Arc<dyn HookRunStore>, mut receiver: mpsc::Receiver<HookRun>) {
     let mut batch = Vec::with_capacity(BATCH);
-    while receiver.recv_many(&mut batch, BATCH).await > 0 {
+    while let Some(first) = receiver.recv().await {
+        // A transaction for each call would cost more than the call.
+        tokio::time::sleep(GATHERING_TIME).await;
+        batch.push(first);
+        while batch.len() < BATCH
+            && let Ok(run) = receiver.try_recv()
+        {
+            batch.push(run);
+        }
         if let Err(error) = store.append(std::mem::take(&mut batch)).await {
             tracing::warn!(sender = "hook", message = format!("records of hook calls were not stored: {error}"));
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::ledger::Ledger;
 use super::scan::{ScanProgress, ScanTree};
@@ -14,8 +15,9 @@ use super::{QuotaError, Scope, Tracking, UsedQuota};
 use crate::hook::observers::ObserverWork;
 use crate::ports::{Clock, UsageStore};
 
-/// Changes within this time are saved together.
+/// Changes within this time are saved together: the first ones, and those that follow soon.
 const SAVE_DELAY: Duration = Duration::from_millis(10);
+const BUSY_SAVE_DELAY: Duration = Duration::from_millis(100);
 /// Between looks for ledgers that have nothing to do.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// After the last change, the store is told that a usage is settled.
@@ -146,10 +148,13 @@ impl ObserverWork for QuotaKeeper {
     async fn work(&self) {
         let mut closed = self.closed.subscribe();
         let mut look = tokio::time::interval(LOOK_INTERVAL);
+        let mut busy_until = Instant::now();
         loop {
             tokio::select! {
                 () = self.ports.changed.notified() => {
-                    tokio::time::sleep(SAVE_DELAY).await;
+                    let is_busy = Instant::now() < busy_until;
+                    tokio::time::sleep(if is_busy { BUSY_SAVE_DELAY } else { SAVE_DELAY }).await;
+                    busy_until = Instant::now() + 2 * BUSY_SAVE_DELAY;
                     self.settle_abandoned().await;
                     self.save().await;
                 }

@@ -12,7 +12,7 @@ use tidegate_core::files::{FileError, FileService};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::permission::Permission;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::expand;
 use super::rsync::{self, RsyncLine};
@@ -20,6 +20,8 @@ use super::words::Word;
 use crate::stream::{ChannelInput, ChannelOutput};
 
 const PORTION: usize = 64 << 10;
+/// As much as a pipe holds.
+const OUTPUT_PORTION: usize = 64 << 10;
 const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// A7-05
 const NEEDED: [Permission; 6] = [
@@ -292,11 +294,14 @@ async fn run_process(
         }
     };
     let results = async {
-        let mut portion = vec![0; PORTION];
-        while let Ok(count @ 1..) = stdout.read(&mut portion).await {
-            if output.send(portion.get(..count).unwrap_or_default().to_vec()).await.is_err() {
+        // The next portion is read while the one before is sent.
+        let mut next = read_portion(&mut stdout).await;
+        while !next.is_empty() {
+            let (sent, portion) = tokio::join!(output.send(next), read_portion(&mut stdout));
+            if sent.is_err() {
                 break;
             }
+            next = portion;
         }
     };
     let status = tokio::select! {
@@ -308,6 +313,14 @@ async fn run_process(
         return Err(FileError::QuotaExceeded("the quota is exceeded".into()));
     }
     Ok(status)
+}
+
+/// What the program has written, as much as a pipe holds; nothing at its end.
+async fn read_portion(stdout: &mut ChildStdout) -> Vec<u8> {
+    let mut portion = Vec::with_capacity(OUTPUT_PORTION);
+    // An error is an end.
+    let _ = stdout.read_buf(&mut portion).await;
+    portion
 }
 
 async fn wait(child: &mut Child) -> u32 {
