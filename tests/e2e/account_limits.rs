@@ -61,7 +61,11 @@ fn patterns_deny_and_hide_names() {
     assert_eq!(status(17, string("secret/hidden.txt")), NO_SUCH_FILE);
     assert_eq!(status(17, string("secret/hiddendir/x")), NO_SUCH_FILE);
     assert_eq!(status(3, open("secret/hidden.new", 2 | 8)), NO_SUCH_FILE);
-    // Neither by another name of the directory.
+    // Neither by another name of the directory, nor of one in it.
+    assert_eq!(status(18, two("/secret/hiddendir", "/seen")), NO_SUCH_FILE);
+    assert_eq!(status(14, fields(&[&string("secret/sub"), &0_u32.to_be_bytes()])), 0);
+    assert_eq!(status(18, two("/secret/sub", "/sub")), DENIED);
+    assert_eq!(status(18, two("/secret/sub", "/secret/other")), 0);
     assert_eq!(status(18, two("secret", "open")), DENIED);
     assert_eq!(status(20, two("/secret", "/link")), DENIED);
     let listed = sftp_ok(&server, "alice", PASSWORD, "ls -1 secret\nls -1\n");

@@ -157,6 +157,34 @@ fn links_lead_rsync_nowhere() {
 }
 
 #[test]
+fn a_race_of_links_does_not_lead_rsync_out() {
+    let (site, home) = site();
+    site.write("homes/alice/dir/inside", "inside");
+    let server = site.start();
+    let racing = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // What another session could do with SFTP, faster.
+            while racing.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = std::fs::rename(home.join("dir"), home.join("away"));
+                let _ = std::os::unix::fs::symlink("../../outside", home.join("dir"));
+                let _ = std::fs::remove_file(home.join("dir"));
+                let _ = std::fs::rename(home.join("away"), home.join("dir"));
+            }
+        });
+        for number in 0..40 {
+            let back = site.path(&format!("back{number}"));
+            let mut rsync = Command::new("rsync");
+            rsync.args(["-r", "alice@127.0.0.1:/dir/"]).arg(&back).env("SSHPASS", "pw");
+            // Some tries fail; none may bring what is outside.
+            let _ = rsync.env("RSYNC_RSH", transport(&server)).output();
+            assert!(!back.join("secret").exists(), "try {number}");
+        }
+        racing.store(false, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
 fn repositories_run_no_programs() {
     // A client that may write files could otherwise be whoever runs the server.
     let (site, home) = site();

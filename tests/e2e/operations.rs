@@ -245,6 +245,11 @@ fn the_server_can_be_asked_whether_it_lives() {
     assert!(text(&dead).contains("no server runs"), "{}", text(&dead));
     let _server = site.start();
     tools::run_ok(&mut site.tidegate(&["ping"]));
+    // Two would count the same usages.
+    let second = tools::run(&mut site.tidegate(&["serve", "--log-file-path", ""]));
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second).contains("a server runs in"), "{}", text(&second));
+    tools::run_ok(&mut site.tidegate(&["ping"]));
 }
 
 #[test]

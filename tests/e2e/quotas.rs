@@ -125,6 +125,13 @@ fn every_way_to_grow_is_counted() {
     assert_eq!(raw.request(10, &fields(&[&string(&handle), &set_size(200_000)])).status(), FAILURE);
     assert_eq!(raw.request(4, &string(&handle)).status(), 0);
     check_used(&site, (1, 20));
+    // Resized though the owner could not be set.
+    let owner = [&3_u32.to_be_bytes()[..], &500_u64.to_be_bytes(), &[0xff; 8]].concat();
+    assert_ne!(raw.request(9, &fields(&[&string("sparse"), &owner])).status(), 0);
+    check_used(&site, (1, i64::try_from(std::fs::metadata(home.join("sparse")).unwrap().len()).unwrap()));
+    assert_eq!(raw.request(9, &fields(&[&string("sparse"), &set_size(20)])).status(), 0);
+    // The names of the server's own temporary files, which are not counted, are nobody else's.
+    assert_eq!(raw.open_file(".tidegate-upload.1", 2 | 8).status(), 3);
     // Appending, by two handles at once.
     let first = raw.open_file("sparse", 2 | 4).handle();
     let second = raw.open_file("sparse", 2 | 4).handle();
@@ -139,6 +146,23 @@ fn every_way_to_grow_is_counted() {
     let copy = fields(&[&string("copy-data"), &string(&from), &zero, &zero, &string(&to), &zero]);
     assert_eq!(raw.request(200, &copy).status(), 0);
     assert_eq!(raw.request(4, &string(&to)).status(), 0);
+    check_used(&site, (2, 440));
+    // One that meets the limit takes nothing from another that writes the same file.
+    let (first, second) = (raw.open_file("copy", 2 | 4).handle(), raw.open_file("copy", 2 | 4).handle());
+    assert_eq!(raw.request(6, &write(&first, 0, &[5; 50])).status(), 0);
+    assert_eq!(raw.request(4, &string(&first)).status(), 0);
+    assert_eq!(raw.request(6, &write(&second, 0, &vec![6; 100_000])).status(), FAILURE);
+    assert_eq!(raw.request(4, &string(&second)).status(), FAILURE);
+    assert_eq!(std::fs::metadata(home.join("copy")).unwrap().len(), 270);
+    assert_eq!(raw.request(9, &fields(&[&string("copy"), &set_size(220)])).status(), 0);
+    // A link that is turned to another file while it is written over.
+    assert_eq!(raw.request(20, &fields(&[&string("sparse"), &string("link")])).status(), 0);
+    let handle = raw.open_file("link", 2 | 8 | 16).handle();
+    assert_eq!(raw.request(6, &write(&handle, 0, &[7; 220])).status(), 0);
+    assert_eq!(raw.request(13, &string("link")).status(), 0);
+    assert_eq!(raw.request(20, &fields(&[&string("copy"), &string("link")])).status(), 0);
+    assert_eq!(raw.request(4, &string(&handle)).status(), 0);
+    assert_eq!(raw.request(13, &string("link")).status(), 0);
     check_used(&site, (2, 440));
     // A file that is removed while it is written.
     let handle = raw.open_file("gone", 2 | 8).handle();

@@ -3,15 +3,16 @@
 //! reach one directory and nothing else.
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context;
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, Scope,
-    path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr, Scope, path_beneath_rules,
 };
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
 /// Newest rights known to this code; an older kernel enforces those that it knows.
 const LEVEL: ABI = ABI::V6;
@@ -42,6 +43,14 @@ pub fn run(arguments: &ConfinedArguments) -> anyhow::Result<()> {
     Err(error).with_context(|| format!("{} could not be started", Path::new(program).display()))
 }
 
+/// The path was resolved by the server: a link that is in it now was put there meanwhile, to
+/// lead elsewhere.
+fn open_without_links(directory: &Path) -> anyhow::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat2(CWD, directory, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+        .with_context(|| format!("{} cannot be opened", directory.display()))
+}
+
 fn restrict(read: &[PathBuf], write: &[PathBuf]) -> anyhow::Result<()> {
     let all = AccessFs::from_all(LEVEL);
     let see = AccessFs::ReadFile | AccessFs::ReadDir;
@@ -58,8 +67,7 @@ fn restrict(read: &[PathBuf], write: &[PathBuf]) -> anyhow::Result<()> {
         .add_rules(path_beneath_rules(["/dev/null"], AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate))?;
     for (directories, access) in [(read, see), (write, change)] {
         for directory in directories {
-            let opened = PathFd::new(directory).with_context(|| format!("{} cannot be opened", directory.display()))?;
-            rules = rules.add_rule(PathBeneath::new(opened, access))?;
+            rules = rules.add_rule(PathBeneath::new(open_without_links(directory)?, access))?;
         }
     }
     rules.restrict_self()?;

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::activation::{self, Activation};
 use crate::config::Settings;
 use crate::config::settings::HttpListener;
+use crate::control::Control;
 use crate::hook_points::HookPoints;
 use crate::wire::{self, HookTasks, Hooks, Services, Stores};
 use crate::{control, shutdown, version};
@@ -38,6 +39,7 @@ pub async fn serve(
         tracing::warn!(sender = "config", message = warning.as_str());
     }
     let stop = shutdown::on_signals().context("signals cannot be handled")?;
+    refuse_second_server(directory).await?;
     let stores = Stores::open(&settings.database)?;
     let keys = load_host_keys(&settings).await?;
     make_plugin_directory(&settings.plugin_directory)?;
@@ -57,19 +59,27 @@ pub async fn serve(
     let background = start_background(&services, &settings, directory, activation.httpd, stop.clone()).await?;
     let serving =
         Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };
+    let stopped = stop.clone();
     let announce_end = async {
-        shutdown::requested(stop.clone()).await;
+        shutdown::requested(stopped).await;
         activation::tell_stopping();
     };
-    let (outcome, ()) = tokio::join!(
-        serving.listen(&services, &hooks.points, stop.clone(), |_| activation::tell_ready()),
-        announce_end,
-    );
+    let announce_end = tokio::spawn(announce_end);
+    let outcome = serving.listen(&services, &hooks.points, stop, |_| activation::tell_ready()).await;
+    announce_end.abort();
     drop(background);
     watcher.abort();
     tasks.finish(grace.max(LEAST_TELLING_TIME)).await;
     tracing::info!(sender = "main", message = "the server has stopped");
     outcome
+}
+
+/// Two servers would count the same usages and clean up each other's uploads.
+async fn refuse_second_server(directory: &Path) -> anyhow::Result<()> {
+    if Control::connect(directory).await?.is_some() {
+        bail!("a server runs in {} already; stop it, or choose another with --config-dir", directory.display());
+    }
+    Ok(())
 }
 
 /// What is needed to listen.

@@ -175,13 +175,16 @@ fn insert(connection: &Connection, account: &Account) -> Result<Account, StoreEr
     }
 }
 
-/// The name, the usage and the last login are not touched (A9-06).
+/// The name, the usage and the last login are not touched (A9-06); but a usage that was not counted
+/// until now, or elsewhere, is not believed any more.
 fn update(connection: &Connection, account: &Account) -> Result<Account, StoreError> {
     let sql = "UPDATE users SET status = :status, expiration_date = :expiration_date, password = :password, \
          public_keys = :public_keys, home_dir = :home_dir, uid = :uid, gid = :gid, max_sessions = :max_sessions, \
          quota_size = :quota_size, quota_files = :quota_files, permissions = :permissions, \
          upload_bandwidth = :upload_bandwidth, download_bandwidth = :download_bandwidth, filters = :filters, \
-         filesystem = :filesystem, other = :other WHERE username = :username";
+         filesystem = :filesystem, other = :other, \
+         last_quota_update = CASE WHEN home_dir <> :home_dir OR (quota_size = 0 AND quota_files = 0 \
+         AND :quota_size + :quota_files > 0) THEN 0 ELSE last_quota_update END WHERE username = :username";
     match write(connection, sql, account).map_err(classify)? {
         0 => Err(StoreError::NotFound(account.username.clone())),
         _ => {

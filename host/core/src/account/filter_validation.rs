@@ -139,7 +139,9 @@ fn pattern(text: &str, field: &str) -> Result<Pattern, InvalidAccount> {
     if text.contains('/') {
         return Err(invalid(field, format!("\"{text}\" must be a name, without a slash")));
     }
-    Pattern::new(text).map_err(|error| invalid(field, format!("\"{text}\" is not a pattern: {}", error.msg)))
+    // Older documents write a negated class as regular expressions do; case does not count.
+    let text = text.replace("[^", "[!").to_lowercase();
+    Pattern::new(&text).map_err(|error| invalid(field, format!("\"{text}\" is not a pattern: {}", error.msg)))
 }
 
 /// An object with the name of its place, which ends with a dot.

@@ -128,6 +128,13 @@ impl FilePatterns {
             .any(|rule| rule.directory.is_same_or_below(directory) || directory.is_same_or_below(&rule.directory))
     }
 
+    /// Whether the same rule holds for what is in both directories.
+    pub fn same_rule(&self, a: &VirtualPath, b: &VirtualPath) -> bool {
+        let rule_of =
+            |directory: &VirtualPath| self.rules.iter().position(|rule| directory.is_same_or_below(&rule.directory));
+        rule_of(a) == rule_of(b)
+    }
+
     /// Whether a rule is bound to `path` or to something below it.
     pub fn has_rule_below(&self, path: &VirtualPath) -> bool {
         self.rules.iter().any(|rule| rule.directory.is_same_or_below(path))
@@ -156,7 +163,7 @@ impl FilePatterns {
         if name.is_empty() || name == b"." || name == b".." {
             return NameVerdict::Allowed;
         }
-        let name = String::from_utf8_lossy(name);
+        let name = String::from_utf8_lossy(name).to_lowercase();
         let matches = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches_with(&name, OPTIONS));
         if matches(&rule.allowed) || (rule.allowed.is_empty() && !matches(&rule.denied)) {
             NameVerdict::Allowed

@@ -113,6 +113,10 @@ impl FileService {
 
     /// The patterns of the account let this name be used.
     fn require_name(&self, path: &VirtualPath) -> Result<(), FileError> {
+        // Names of uploads that are not complete: the server's own, and not counted.
+        if path.file_name().is_some_and(|name| name.starts_with(storage::TEMPORARY_PREFIX)) {
+            return Err(FileError::Denied);
+        }
         match self.account().filters.file_patterns.of(path) {
             NameVerdict::Allowed => Ok(()),
             NameVerdict::Denied => Err(FileError::Denied),

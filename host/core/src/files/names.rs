@@ -41,8 +41,8 @@ impl FileService {
         let size = before.map(|metadata| metadata.size);
         let review = self.review(ActionKind::Delete, path, protocol, |action| action.size = size).await?;
         let is_gone = before.is_some() && self.is_missing(path).await;
-        if let Some(before) = before.filter(|_| is_gone) {
-            self.count_removed(path, &before).await?;
+        if is_gone {
+            self.recount(path).await?;
         }
         if review == Review::Done {
             // J-04: the program has deleted it, and wants to hear no more of it.
@@ -82,7 +82,10 @@ impl FileService {
         }
         self.refuse_other_rules_below(from)?;
         self.refuse_other_rules_below(to)?;
-        kind?;
+        // What is in a directory would come under other patterns.
+        if kind? == FileKind::Directory && !self.account().filters.file_patterns.same_rule(from, to) {
+            return Err(FileError::Denied);
+        }
         let may_replace = self.permissions_at(&to.parent()).allows(Permission::Overwrite);
         if replace && !may_replace && self.storage.symlink_metadata(to).await.is_ok() {
             return Err(FileError::Denied);
@@ -100,14 +103,15 @@ impl FileService {
     }
 
     async fn rename_counting(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), FileError> {
+        let Some(counted) = self.counted(to) else {
+            return Ok(self.storage.rename(from, to, replace).await?);
+        };
+        // Held for every rename: a directory must not move past a scan.
+        let ledger = self.context.quotas.ledger(&counted.scope);
+        let names = ledger.names(|| self.scan_tree(to)).await?;
         if !replace {
             return Ok(self.storage.rename(from, to, false).await?);
         }
-        let Some(counted) = self.counted(to) else {
-            return Ok(self.storage.rename(from, to, true).await?);
-        };
-        let ledger = self.context.quotas.ledger(&counted.scope);
-        let names = ledger.names(|| self.scan_tree(to)).await?;
         let moved = self.storage.symlink_metadata(from).await?;
         let replaced = self.storage.symlink_metadata(to).await.ok();
         self.storage.rename(from, to, true).await?;
@@ -133,7 +137,7 @@ impl FileService {
         }
         self.require_name(existing)?;
         self.require_name(new)?;
-        self.storage.hard_link(existing, new).await?;
+        self.counting_nothing(new, async || Ok(self.storage.hard_link(existing, new).await?)).await?;
         let target_path = self.storage.host_path(new);
         self.record("Link", protocol, existing, Command { target_path, ..Command::default() });
         Ok(())

@@ -49,6 +49,7 @@ impl OpenFile {
         let read = read?;
         opened.transfer.moved_out(read);
         let session = &opened.files.session;
+        session.live.moves();
         session.traffic.add(0, read as u64);
         let rate = session.live.rate(false);
         if rate > 0 {
@@ -75,6 +76,7 @@ impl OpenFile {
         opened.file.write_at(offset, data).await.inspect_err(|_| opened.transfer.fail())?;
         opened.transfer.moved_in(data.len());
         let session = &opened.files.session;
+        session.live.moves();
         session.traffic.add(data.len() as u64, 0);
         let rate = session.live.rate(true);
         if rate > 0 {
@@ -106,9 +108,10 @@ impl OpenFile {
         }
     }
 
-    /// Ends the transfer. An upload that met an error is abandoned: the old file stays.
+    /// Ends the transfer. An upload that met an error is abandoned: the old file stays. Given up
+    /// halfway, it is as if the file had been dropped.
     pub async fn close(mut self) -> Result<(), FileError> {
-        let Some(mut opened) = self.opened.take() else {
+        let Some(opened) = &mut self.opened else {
             return Ok(());
         };
         if opened.options.write && opened.transfer.failed() {
@@ -116,10 +119,8 @@ impl OpenFile {
             opened.give_up().await;
             return Err(error);
         }
-        let finished = opened.finish().await;
-        if let Err(error) = finished {
+        if let Err(error) = opened.finish().await {
             opened.transfer.fail_by(&error);
-            opened.drop_counting();
             return Err(error);
         }
         if opened.transfer.waits_for_hooks() {
@@ -189,20 +190,19 @@ impl Opened {
     async fn resize(&mut self, size: u64, effective: &SetAttributes) -> Result<(), FileError> {
         self.files.check_size(size)?;
         let limits = self.limits();
-        let Some(mut counting) = self.counting.take() else {
+        let Some(counting) = &self.counting else {
             return self.apply(effective).await;
         };
-        let outcome = async {
-            let ledger = counting.upload.ledger().clone();
-            let names = ledger.names(|| self.files.scan_tree(&self.path)).await?;
-            let before = self.file.metadata().await?;
-            names.check_resize(before.size, size, limits)?;
-            self.apply(effective).await?;
-            counting.upload.resized(&names, &before, size);
-            Ok(())
+        let ledger = counting.upload.ledger().clone();
+        let names = ledger.names(|| self.files.scan_tree(&self.path)).await?;
+        let before = self.file.metadata().await?;
+        names.check_resize(before.size, size, limits)?;
+        let outcome = self.apply(effective).await;
+        // It may have been resized though something else failed.
+        let now = self.file.metadata().await.map_or(before.size, |now| now.size);
+        if let Some(counting) = &mut self.counting {
+            counting.upload.resized(&names, &before, now);
         }
-        .await;
-        self.counting = Some(counting);
         outcome
     }
 
@@ -213,10 +213,7 @@ impl Opened {
         };
         let ledger = counting.upload.ledger().clone();
         let names = ledger.names(|| self.files.scan_tree(&self.path)).await?;
-        let replaced = match counting.upload.is_unnamed() {
-            true => self.files.storage.metadata(&self.path).await.ok(),
-            false => None,
-        };
+        let replaced = self.file.replaces().await;
         let limits = limits_of(&self.files.account(), &self.path);
         if let Err(error) = counting.upload.check_completion(&names, replaced.as_ref(), limits) {
             counting.upload.give_up(&names, &*self.file, true).await;
@@ -231,57 +228,62 @@ impl Opened {
 
     /// The hooks are told when the file is in its place, because they want to look at it; an
     /// upload that one of them fails is removed again (B10-08).
-    async fn complete_with_hooks(mut self) -> Result<(), FileError> {
+    async fn complete_with_hooks(&mut self) -> Result<(), FileError> {
         let told = self.transfer.complete_synchronously().await;
-        if told.is_err() && self.options.write {
+        if told.is_err() && self.options.write && self.has_its_name().await {
             let (files, path) = (&self.files, &self.path);
             files.counting_removal(path, async || Ok(files.storage.remove_file(path).await?)).await?;
         }
         told
     }
 
-    /// An upload that failed. One that met a limit leaves no part of it (A10-03).
-    async fn give_up(mut self) {
+    /// Nobody has put another file in its place.
+    async fn has_its_name(&self) -> bool {
+        match (self.files.storage.metadata(&self.path).await, self.file.metadata().await) {
+            (Ok(named), Ok(open)) => named.id == open.id,
+            _ => false,
+        }
+    }
+
+    /// An upload that failed. One that met a limit leaves no part of it (A10-03), unless others
+    /// write the same file.
+    async fn give_up(&mut self) {
         let by_quota = self.transfer.failed_by_quota();
-        let Some(mut counting) = self.counting.take() else {
+        let Some(counting) = &mut self.counting else {
             if self.file.is_unnamed() {
                 self.file.abandon(by_quota).await;
-            } else if by_quota {
-                self.restore().await;
+            } else if by_quota && self.existed.is_none() && !self.options.append {
+                self.remove_own().await;
             }
             return;
         };
         let ledger = counting.upload.ledger().clone();
+        // Without the lock, dropping it counts it later.
         let Ok(names) = ledger.names(|| self.files.scan_tree(&self.path)).await else {
-            counting.upload.abandon(self.file);
             return;
         };
         if counting.upload.is_unnamed() {
             counting.upload.give_up(&names, &*self.file, by_quota).await;
+            self.counting = None;
             return;
         }
-        if by_quota {
+        let alone = counting.upload.is_only_writer(&names);
+        if by_quota && alone && self.existed.is_none() {
             let removed = self.file.metadata().await.ok();
-            if self.restore().await
+            if self.remove_own().await
                 && let Some(removed) = removed
             {
                 names.removed(&removed);
             }
         }
-        match self.file.metadata().await {
-            Ok(now) => counting.upload.complete(&names, now.size, None),
-            Err(_) => counting.upload.abandon(self.file),
+        if let (Ok(now), Some(counting)) = (self.file.metadata().await, &mut self.counting) {
+            counting.upload.complete(&names, now.size, None);
+            self.counting = None;
         }
     }
 
-    /// A new file is removed, an older one gets its size back. True: it was removed.
-    async fn restore(&self) -> bool {
-        if let Some(existed) = &self.existed {
-            let size = SetAttributes { size: Some(existed.size), ..SetAttributes::default() };
-            // Nothing was taken away from the old part; if this fails it is only longer.
-            let _ = self.file.set_attributes(&size).await;
-            return false;
-        }
+    /// Removes a new file that has no other name and no other content than this upload's.
+    async fn remove_own(&self) -> bool {
         let (storage, path) = (&self.files.storage, &self.path);
         let same = match (storage.symlink_metadata(path).await, self.file.metadata().await) {
             (Ok(named), Ok(open)) => named.id == open.id && open.links == 1,

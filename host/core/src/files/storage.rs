@@ -84,6 +84,11 @@ pub trait StorageFile: Send + Sync {
         false
     }
 
+    /// What an upload without a name will replace, under the lock of names.
+    async fn replaces(&self) -> Option<Metadata> {
+        None
+    }
+
     /// Ends an upload that failed, as dropping it would; says what is kept of one that had no
     /// name before. `discard`: nothing is to be kept.
     async fn abandon(&self, _discard: bool) -> Option<Metadata> {

@@ -4,7 +4,7 @@ use super::storage::{Metadata, StorageFile};
 use super::{FileError, FileService};
 use crate::account::{Account, FolderQuota};
 use crate::path::VirtualPath;
-use crate::quota::{QuotaError, QuotaLimits, ScanTree, Scope, UploadQuota, scope_of};
+use crate::quota::{QuotaError, QuotaLimits, ScanProgress, ScanTree, Scope, UploadQuota, scope_of};
 
 /// Where a path is counted.
 pub(super) struct Counted {
@@ -45,13 +45,28 @@ impl FileService {
         Ok(done)
     }
 
-    /// Somebody else has removed the file.
-    pub(super) async fn count_removed(&self, path: &VirtualPath, removed: &Metadata) -> Result<(), FileError> {
+    /// Somebody else has removed a file: who it was that counted it, nobody knows.
+    pub(super) async fn recount(&self, path: &VirtualPath) -> Result<(), FileError> {
         if let Some(counted) = self.counted(path) {
             let ledger = self.context.quotas.ledger(&counted.scope);
-            ledger.names(|| self.scan_tree(path)).await?.removed(removed);
+            let names = ledger.names(|| self.scan_tree(path)).await?;
+            names.recount(&self.scan_tree(path), &ScanProgress::default()).await?;
         }
         Ok(())
+    }
+
+    /// Does something to names that changes no count, but not during a scan.
+    pub(super) async fn counting_nothing<T>(
+        &self,
+        path: &VirtualPath,
+        act: impl AsyncFnOnce() -> Result<T, FileError>,
+    ) -> Result<T, FileError> {
+        let Some(counted) = self.counted(path) else {
+            return act().await;
+        };
+        let ledger = self.context.quotas.ledger(&counted.scope);
+        let _names = ledger.names(|| self.scan_tree(path)).await?;
+        act().await
     }
 
     /// Gives a file another size, and counts it.
@@ -69,9 +84,11 @@ impl FileService {
         let names = ledger.names(|| self.scan_tree(path)).await?;
         let before = self.storage.metadata(path).await?;
         names.check_resize(before.size, size, counted.limits)?;
-        act().await?;
-        names.resized(&before, size);
-        Ok(())
+        let outcome = act().await;
+        // It may have been resized though something else failed.
+        let now = self.storage.metadata(path).await.ok().filter(|now| now.id == before.id);
+        names.resized(&before, now.map_or(if outcome.is_ok() { size } else { before.size }, |now| now.size));
+        outcome
     }
 
     /// `max_upload_file_size` (C3).

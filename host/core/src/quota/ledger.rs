@@ -31,6 +31,8 @@ struct State {
     growing: HashMap<FileId, Growing>,
     /// Uploads that were dropped, to be counted under the lock.
     abandoned: Vec<Abandoned>,
+    /// Uploads without a name.
+    unnamed: u32,
     /// Programs that change files behind the ledger's back.
     commands: u32,
     /// The store knows that the usage is in change.
@@ -62,6 +64,7 @@ impl Ledger {
             reserved: zero,
             growing: HashMap::new(),
             abandoned: Vec::new(),
+            unnamed: 0,
             commands: 0,
             open: false,
             last_change: Instant::now(),
@@ -79,15 +82,14 @@ impl Ledger {
             let stored = self.ports.store.open_usage(&self.scope).await?;
             {
                 let mut state = self.state();
-                state.used = stored.used;
-                state.open = true;
+                let unsaved = state.unsaved;
+                state.used = stored.used + unsaved;
             }
-            if stored.is_unsettled
-                && let Err(error) = names.recount(&tree(), &ScanProgress::default()).await
-            {
-                self.state().open = false;
-                return Err(error);
+            if stored.is_unsettled {
+                names.recount(&tree(), &ScanProgress::default()).await?;
             }
+            // Only now: whoever gives up before leaves it to the next one.
+            self.state().open = true;
         }
         Ok(names)
     }
@@ -114,6 +116,15 @@ impl Ledger {
         state.reserved = state.reserved + by;
         self.change(&mut state, by);
         Ok(())
+    }
+
+    pub(super) fn unnamed_begins(&self) {
+        self.state().unnamed += 1;
+    }
+
+    pub(super) fn unnamed_ends(&self) {
+        let mut state = self.state();
+        state.unnamed = state.unnamed.saturating_sub(1);
     }
 
     pub(super) fn release_unnamed(&self, by: UsedQuota) {
@@ -185,6 +196,7 @@ impl Ledger {
                 || !state.reserved.is_zero()
                 || !state.unsaved.is_zero()
                 || !state.abandoned.is_empty()
+                || state.unnamed > 0
                 || state.commands > 0;
             if !state.open || busy || state.last_change.elapsed() < idle {
                 return Ok(());
@@ -234,6 +246,11 @@ impl Names<'_> {
         let growing =
             state.growing.entry(metadata.id).or_insert(Growing { size: metadata.size, writers: 0, is_linked: true });
         growing.writers += 1;
+    }
+
+    /// Whether one handle alone writes the file.
+    pub(super) fn has_one_writer(&self, id: FileId) -> bool {
+        self.ledger.state().growing.get(&id).is_some_and(|growing| growing.writers == 1)
     }
 
     /// One of its writers closed it; `size`: as the file system says.
@@ -324,6 +341,8 @@ impl Names<'_> {
         let counted = self.recount(tree, &ScanProgress::default()).await;
         let mut state = self.ledger.state();
         state.commands = state.commands.saturating_sub(1);
+        // Without a count nothing is known: the next one counts, or is refused.
+        state.open &= counted.is_ok();
         counted
     }
 
@@ -340,7 +359,10 @@ impl Names<'_> {
                     };
                     self.closed(id, size);
                 }
-                Some(Abandoned::Unnamed(reserved, file)) => self.give_up_unnamed(reserved, &*file, false).await,
+                Some(Abandoned::Unnamed(reserved, file)) => {
+                    self.give_up_unnamed(reserved, &*file, false).await;
+                    self.ledger.unnamed_ends();
+                }
             }
         }
     }

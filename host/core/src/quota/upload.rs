@@ -38,6 +38,7 @@ impl UploadQuota {
         let reserved = UsedQuota { size: 0, files: i64::from(replaces.is_none()) };
         let credit = replaces.map_or(0, |size| i64::try_from(size).unwrap_or(i64::MAX));
         ledger.reserve_unnamed(reserved, limits, credit)?;
+        ledger.unnamed_begins();
         Ok(Self { ledger, kind: Kind::Unnamed { reserved, credit } })
     }
 
@@ -75,6 +76,11 @@ impl UploadQuota {
         &self.ledger
     }
 
+    /// Whether nobody else writes the file under its name.
+    pub fn is_only_writer(&self, names: &Names<'_>) -> bool {
+        matches!(&self.kind, Kind::InPlace(id) if names.has_one_writer(*id))
+    }
+
     pub fn is_unnamed(&self) -> bool {
         matches!(self.kind, Kind::Unnamed { .. })
     }
@@ -97,7 +103,10 @@ impl UploadQuota {
     pub fn complete(&mut self, names: &Names<'_>, size: u64, replaced: Option<&Metadata>) {
         match std::mem::replace(&mut self.kind, Kind::Settled) {
             Kind::InPlace(id) => names.closed(id, size),
-            Kind::Unnamed { reserved, .. } => names.named(reserved, size, replaced),
+            Kind::Unnamed { reserved, .. } => {
+                names.named(reserved, size, replaced);
+                self.ledger.unnamed_ends();
+            }
             Kind::Settled => {}
         }
     }
@@ -115,6 +124,7 @@ impl UploadQuota {
     pub async fn give_up(&mut self, names: &Names<'_>, file: &dyn StorageFile, discard: bool) {
         if let Kind::Unnamed { reserved, .. } = std::mem::replace(&mut self.kind, Kind::Settled) {
             names.give_up_unnamed(reserved, file, discard).await;
+            self.ledger.unnamed_ends();
         }
     }
 

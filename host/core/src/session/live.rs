@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::EndReason;
 use crate::account::Account;
+use crate::ports::{Clock, SystemClock};
 
 /// KB of bandwidth limits, in bytes (A5-17).
 const KILOBYTE: u64 = 1000;
@@ -105,6 +106,11 @@ impl LiveSession {
 
     pub fn active(&self, now: i64) {
         self.last_activity.store(now, Ordering::Relaxed);
+    }
+
+    /// Something moves.
+    pub fn moves(&self) {
+        self.active(SystemClock.now());
     }
 
     /// Milliseconds since 1970.

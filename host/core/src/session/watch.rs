@@ -69,7 +69,15 @@ impl SessionWatch {
             if sessions.is_empty() {
                 continue;
             }
-            match self.accounts.find(&name).await? {
+            let found = match self.accounts.find(&name).await {
+                Ok(found) => found,
+                // It could not log in again either; the others are still looked at.
+                Err(error) => {
+                    tracing::warn!(sender = "session", message = format!("\"{name}\" could not be read: {error}"));
+                    continue;
+                }
+            };
+            match found {
                 Some(account) => self.replace_account(&sessions, Arc::new(account)),
                 None => sessions.iter().for_each(|session| self.end(session, EndReason::AdminClosed, "it was deleted")),
             }
@@ -86,6 +94,8 @@ impl SessionWatch {
                 self.end(session, EndReason::AdminClosed, "it may not use SSH any more");
             } else if !account.allows_address(session.connection.remote.ip(), self.address_rule) {
                 self.end(session, EndReason::AdminClosed, "it may not be used from this address any more");
+            } else if has_other_files(&session.live.account(), &account) {
+                self.end(session, EndReason::AdminClosed, "its files are elsewhere now");
             } else {
                 session.live.replace_account(account.clone());
             }
@@ -115,6 +125,16 @@ impl SessionWatch {
         }
         self.sessions.close(&session.id, reason);
     }
+}
+
+/// Open channels would go on with the old ones.
+fn has_other_files(before: &Account, after: &Account) -> bool {
+    let places = |account: &Account| {
+        let folders = account.folders.iter();
+        let folders = folders.map(|folder| (folder.virtual_path.clone(), folder.mapped_path.clone()));
+        (account.home_dir.clone(), account.uid, account.gid, account.filesystem.clone(), folders.collect::<Vec<_>>())
+    };
+    before.id != after.id || places(before) != places(after)
 }
 
 #[cfg(test)]

@@ -151,11 +151,11 @@ async fn prepare_and_run(
     let room = if request.reads_only { None } else { files.room_at(&place.path).await? };
     let command = command(&request, launcher, files, &places)?;
     if request.reads_only {
-        return Ok((run_process(command, input, output, None).await?, place.path.clone()));
+        return Ok((run_process(files, command, input, output, None).await?, place.path.clone()));
     }
     // Counted again whatever becomes of the program, even when the client is gone.
     let counting = Counting::begin(files.clone(), place.path.clone()).await?;
-    let status = run_process(command, input, output, room).await;
+    let status = run_process(files, command, input, output, room).await;
     counting.end().await?;
     Ok((status?, place.path.clone()))
 }
@@ -263,6 +263,7 @@ fn with_slash(path: PathBuf) -> PathBuf {
 /// Moves data until the program ends; gives back its exit status. `room`: bytes that the
 /// client may still send (A7-06).
 async fn run_process(
+    files: &FileService,
     mut command: Command,
     input: Arc<ChannelInput>,
     output: &ChannelOutput,
@@ -301,6 +302,7 @@ async fn run_process(
             if sent.is_err() {
                 break;
             }
+            files.session().live.moves();
             next = portion;
         }
     };
@@ -383,10 +385,12 @@ impl Counting {
     }
 
     async fn end(mut self) -> Result<(), FileError> {
-        match self.0.take() {
-            Some((files, path)) => files.command_ended(&path).await,
-            None => Ok(()),
-        }
+        // On a task of its own: the count goes on when the client leaves meanwhile.
+        let Some((files, path)) = self.0.take() else {
+            return Ok(());
+        };
+        let counted = tokio::spawn(async move { files.command_ended(&path).await });
+        counted.await.unwrap_or_else(|_| Err(FileError::Failed("the files could not be counted".into())))
     }
 }
 

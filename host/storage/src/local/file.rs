@@ -143,6 +143,10 @@ impl StorageFile for LocalFile {
         self.replacement.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
+    async fn replaces(&self) -> Option<Metadata> {
+        self.replacement.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.replaces()
+    }
+
     async fn abandon(&self, discard: bool) -> Option<Metadata> {
         let replacement = self.replacement.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let kept = replacement.abandon(discard);

@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use tidegate_core::files::storage::{StorageError, StorageErrorKind, TEMPORARY_PREFIX};
+use tidegate_core::files::storage::{Metadata, StorageError, StorageErrorKind, TEMPORARY_PREFIX};
 use tidegate_core::path::VirtualPath;
 
+use super::attributes;
 use super::errors::from_errno;
 use super::leftovers::{Leftovers, Note};
 use super::rename::rename_to_new;
@@ -70,6 +71,13 @@ impl Replacement {
             _ => None,
         };
         Ok((Self { root, target, temporary, must_be_new, keep_partial, done: false, unnamed, _note: note }, file))
+    }
+
+    /// What has the name now; links are not followed, because the rename does not either.
+    pub fn replaces(&self) -> Option<Metadata> {
+        let place = self.root.place(&self.target).ok()?;
+        let stat = fs::statat(place.directory(), place.name(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some(attributes::from_stat(&stat))
     }
 
     /// Puts the file in its place.
