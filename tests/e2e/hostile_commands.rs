@@ -190,7 +190,8 @@ fn repositories_run_no_programs() {
     let (site, home) = site();
     let repository = home.join("r.git");
     tools::run_ok(Command::new("git").args(["init", "-q", "--bare", "-b", "main"]).arg(&repository));
-    let proof = site.path("ran");
+    // Inside, where a program that ran could write.
+    let proof = repository.join("ran");
     let run_it = format!("touch {}", proof.display());
     let hook = format!("#!/bin/sh\n{run_it}\n");
     for name in ["pre-receive", "update", "post-receive", "post-update", "reference-transaction"] {
@@ -204,11 +205,16 @@ fn repositories_run_no_programs() {
     config.push_str(&format!(
         "[core]\n\talternateRefsCommand = \"{run_it} #\"\n\tfsmonitor = \"{run_it}\"\n\tworktree = {tree}\n\
          [receive]\n\tdenyCurrentBranch = updateInstead\n[filter \"x\"]\n\tsmudge = \"{smudge}; cat\"\n\
-         [uploadpack]\n\tpackObjectsHook = \"{run_it}\"\n"
+         [uploadpack]\n\tpackObjectsHook = \"{run_it}\"\n[tar \"x\"]\n\tcommand = \"{run_it}; cat\"\n\tremote = true\n\
+         [extensions]\n\tpartialClone = origin\n[remote \"origin\"]\n\tpromisor = true\n\
+         \turl = \"ext::sh -c {}\"\n[protocol \"ext\"]\n\tallow = always\n",
+        run_it.replace(' ', "% ")
     ));
     std::fs::write(repository.join("config"), config).unwrap();
     std::fs::create_dir_all(repository.join("info")).unwrap();
     std::fs::write(repository.join("info/attributes"), "* filter=x\n").unwrap();
+    std::fs::create_dir_all(repository.join("refs/heads")).unwrap();
+    std::fs::write(repository.join("refs/heads/gone"), "0123456789012345678901234567890123456789\n").unwrap();
     let server = site.start();
     let local = site.path("local");
     let git = |arguments: &[&str]| {
@@ -227,6 +233,8 @@ fn repositories_run_no_programs() {
         // Refused or not: what counts is that nothing runs.
         git(&["push", "-q", &url, branch]);
     }
+    git(&["push", "-q", &url, ":gone"]);
+    git(&["archive", &format!("--remote={url}"), "--format=x", "main"]);
     git(&["clone", "-q", &url, "cloned"]);
     git(&["fetch", "-q", &url]);
     assert!(!proof.exists(), "a program of the repository was run");
@@ -238,7 +246,7 @@ fn programs_end_with_their_channel() {
     let (site, _) = site();
     let server = site.start();
     let children = || {
-        let found = tools::run(Command::new("pgrep").args(["-x", "rsync"]));
+        let found = tools::run(Command::new("pgrep").args(["-x", "rsync", "-P"]).arg(server.pid().to_string()));
         String::from_utf8_lossy(&found.stdout).lines().count()
     };
     let before = children();

@@ -8,16 +8,43 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr, Scope, path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+    path_beneath_rules,
 };
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// Newest rights known to this code; an older kernel enforces those that it knows.
 const LEVEL: ABI = ABI::V6;
-/// Where programs and their libraries are.
+/// Where programs and their libraries are: to be read, not to be run.
 const SYSTEM: [&str; 6] = ["/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin"];
+/// All that may be run: the programs themselves, their parts, and what loads them. No shell: git's
+/// configuration, which clients write, can name commands in many places.
+const PROGRAMS: [&str; 21] = [
+    "/usr/bin/rsync",
+    "/usr/local/bin/rsync",
+    "/usr/bin/git",
+    "/usr/bin/git-receive-pack",
+    "/usr/bin/git-upload-archive",
+    "/usr/bin/git-upload-pack",
+    "/usr/local/bin/git",
+    "/usr/local/bin/git-receive-pack",
+    "/usr/local/bin/git-upload-archive",
+    "/usr/local/bin/git-upload-pack",
+    "/usr/lib/git-core",
+    "/usr/libexec/git-core",
+    "/usr/local/lib/git-core",
+    "/usr/local/libexec/git-core",
+    "/lib64/ld-linux-x86-64.so.2",
+    "/lib/ld-linux-aarch64.so.1",
+    "/lib/ld-linux-armhf.so.3",
+    "/lib/ld-linux-riscv64-lp64d.so.1",
+    "/lib64/ld64.so.2",
+    "/lib/ld-musl-x86_64.so.1",
+    "/lib/ld-musl-aarch64.so.1",
+];
 /// Not all of `/etc`: it has secrets, and a link can lead there.
 const SYSTEM_FILES: [&str; 4] = ["/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/localtime", "/dev/urandom"];
 
@@ -29,12 +56,19 @@ pub struct ConfinedArguments {
     /// A directory that the program may read and change
     #[arg(long)]
     write: Vec<PathBuf>,
+    /// The largest file that the program may write, in bytes
+    #[arg(long)]
+    largest: Option<u64>,
     #[arg(last = true, required = true)]
     program: Vec<OsString>,
 }
 
 /// Returns only if it fails.
 pub fn run(arguments: &ConfinedArguments) -> anyhow::Result<()> {
+    if let Some(bytes) = arguments.largest {
+        let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+        setrlimit(Resource::Fsize, limit).context("the size of files cannot be limited")?;
+    }
     restrict(&arguments.read, &arguments.write)?;
     let Some((program, arguments)) = arguments.program.split_first() else {
         anyhow::bail!("name a program");
@@ -62,7 +96,8 @@ fn restrict(read: &[PathBuf], write: &[PathBuf]) -> anyhow::Result<()> {
         .handle_access(AccessNet::from_all(LEVEL))?
         .scope(Scope::from_all(LEVEL))?
         .create()?
-        .add_rules(path_beneath_rules(SYSTEM, AccessFs::from_read(LEVEL)))?
+        .add_rules(path_beneath_rules(SYSTEM, see))?
+        .add_rules(path_beneath_rules(PROGRAMS, see | AccessFs::Execute))?
         .add_rules(path_beneath_rules(SYSTEM_FILES, AccessFs::ReadFile))?
         .add_rules(path_beneath_rules(["/dev/null"], AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate))?;
     for (directories, access) in [(read, see), (write, change)] {
@@ -70,6 +105,9 @@ fn restrict(read: &[PathBuf], write: &[PathBuf]) -> anyhow::Result<()> {
             rules = rules.add_rule(PathBeneath::new(open_without_links(directory)?, access))?;
         }
     }
-    rules.restrict_self()?;
+    // Options and settings alone do not hold: without the kernel, nothing is started.
+    if rules.restrict_self()?.ruleset == RulesetStatus::NotEnforced {
+        bail!("this kernel cannot confine programs (it has no Landlock), so none is started");
+    }
     Ok(())
 }

@@ -31,13 +31,15 @@ pub struct LogFile {
     file: File,
     size: u64,
     rotation: Rotation,
+    /// Time and serial of the last old file: a name is not used again, so that names sort by age.
+    last: (String, u32),
 }
 
 impl LogFile {
     pub fn open(path: &Path, rotation: Rotation) -> io::Result<Self> {
         let file = open(path)?;
         let size = file.metadata()?.len();
-        Ok(Self { path: path.to_owned(), file, size, rotation })
+        Ok(Self { path: path.to_owned(), file, size, rotation, last: (String::new(), 0) })
     }
 
     /// One line, in one system call. A rotation that fails loses no line.
@@ -83,20 +85,23 @@ impl LogFile {
             return Err(error);
         }
         let (path, rotation) = (self.path.clone(), self.rotation);
-        std::thread::spawn(move || tidy(&path, rotation));
+        // Without a thread the next rotation does it.
+        let _ = std::thread::Builder::new().spawn(move || tidy(&path, rotation));
         Ok(())
     }
 
-    fn free_backup_name(&self) -> PathBuf {
+    fn free_backup_name(&mut self) -> PathBuf {
         let (stem, extension) = name_parts(&self.path);
         let time = Zoned::now().strftime("%Y-%m-%dT%H-%M-%S.%3f").to_string();
+        let serial = if self.last.0 == time { self.last.1 + 1 } else { 0 };
+        self.last = (time.clone(), serial);
         let named = |serial: u32| {
             // Sorts behind the name without it.
             let serial = if serial == 0 { String::new() } else { format!("_{serial:04}") };
             self.path.with_file_name(format!("{stem}-{time}{serial}{extension}"))
         };
         let is_free = |path: &PathBuf| !path.exists() && !compressed(path).exists();
-        (0..).map(named).find(is_free).unwrap_or_else(|| named(0))
+        (serial..).map(named).find(is_free).unwrap_or_else(|| named(serial))
     }
 }
 

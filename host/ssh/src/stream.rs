@@ -26,8 +26,8 @@ struct State {
     bytes: Vec<u8>,
     /// The client will send no more.
     ended: bool,
-    /// The task waits for the client to read.
-    output_waits: bool,
+    /// Sends of the task that wait for the client to read.
+    output_waits: u32,
     gate: GateShare,
 }
 
@@ -39,7 +39,7 @@ pub struct NotReading;
 impl ChannelInput {
     pub fn new(gate: Arc<ReadGate>) -> Arc<Self> {
         let gate = GateShare::new(gate);
-        let state = State { bytes: Vec::new(), ended: false, output_waits: false, gate };
+        let state = State { bytes: Vec::new(), ended: false, output_waits: 0, gate };
         Arc::new(Self { state: Mutex::new(state), arrived: Notify::new() })
     }
 
@@ -92,7 +92,7 @@ impl ChannelInput {
 
     fn set_output_waits(&self, waits: bool) {
         let mut state = self.lock();
-        state.output_waits = waits;
+        state.output_waits = if waits { state.output_waits + 1 } else { state.output_waits.saturating_sub(1) };
         state.update_gate();
     }
 
@@ -104,7 +104,7 @@ impl ChannelInput {
 impl State {
     fn update_gate(&mut self) {
         let waiting = self.bytes.len();
-        if self.output_waits || waiting < LOW_WATER {
+        if self.output_waits > 0 || waiting < LOW_WATER {
             self.gate.set_shut(false);
         } else if waiting > HIGH_WATER {
             self.gate.set_shut(true);

@@ -39,6 +39,13 @@ pub async fn expand(files: &FileService, word: &Word) -> Result<Vec<VirtualPath>
         }
         found = next;
     }
+    let mut there = Vec::new();
+    for path in found {
+        if files.symlink_metadata(&path).await.is_ok() {
+            there.push(path);
+        }
+    }
+    let found = there;
     Ok(if found.is_empty() { vec![literal] } else { found })
 }
 

@@ -33,12 +33,14 @@ const NEEDED: [Permission; 6] = [
     Permission::Delete,
 ];
 /// Settings that a repository must not make for the server: they start programs.
-const GIT_SETTINGS: [(&str, &str); 7] = [
+const GIT_SETTINGS: [(&str, &str); 9] = [
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
     ("core.alternateRefsCommand", "true"),
     ("core.pager", "cat"),
     ("receive.denyCurrentBranch", "refuse"),
+    ("receive.autogc", "false"),
+    ("maintenance.auto", "false"),
     ("gc.auto", "0"),
     ("safe.directory", "*"),
 ];
@@ -146,10 +148,10 @@ async fn prepare_and_run(
     let Some(place) = places.first() else {
         return Err(FileError::NotFound);
     };
-    let may_link = files.allows_at(&place.directory, Permission::CreateSymlinks);
+    let may_link = may_link(files, place);
     let request = request.with_link_rules(may_link);
     let room = if request.reads_only { None } else { files.room_at(&place.path).await? };
-    let command = command(&request, launcher, files, &places)?;
+    let command = command(&request, launcher, files, &places, room)?;
     if request.reads_only {
         return Ok((run_process(files, command, input, output, None).await?, place.path.clone()));
     }
@@ -158,6 +160,14 @@ async fn prepare_and_run(
     let status = run_process(files, command, input, output, room).await;
     counting.end().await?;
     Ok((status?, place.path.clone()))
+}
+
+/// As over SFTP: with rules for several places, links would lead around them.
+fn may_link(files: &FileService, place: &Place) -> bool {
+    let account = files.account();
+    files.allows_at(&place.directory, Permission::CreateSymlinks)
+        && !account.permissions.has_several_directories()
+        && account.filters.file_patterns.is_empty()
 }
 
 async fn find_place(files: &FileService, path: VirtualPath, has_slash: bool) -> Result<Place, FileError> {
@@ -199,6 +209,7 @@ fn command(
     launcher: &Launcher,
     files: &FileService,
     places: &[Place],
+    room: Option<u64>,
 ) -> Result<Command, FileError> {
     let (mut directories, mut paths) = (Vec::new(), Vec::new());
     for place in places {
@@ -221,6 +232,10 @@ fn command(
     for directory in &directories {
         command.arg(if request.reads_only { "--read" } else { "--write" }).arg(directory);
     }
+    // What is sent compressed, or as differences, is larger on disk.
+    if let Some(room) = room {
+        command.arg(format!("--largest={room}"));
+    }
     command.arg("--").arg(request.name).args(&request.arguments);
     if request.name == "rsync" {
         command.arg(".");
@@ -239,6 +254,8 @@ fn command(
 }
 
 fn put_git_environment(command: &mut Command) {
+    // Neither by a missing object nor by an address may a repository make git fetch.
+    command.env("GIT_ALLOW_PROTOCOL", "").env("GIT_NO_LAZY_FETCH", "1");
     command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
     command.env("GIT_CONFIG_COUNT", GIT_SETTINGS.len().to_string());
     for (index, (key, value)) in GIT_SETTINGS.iter().enumerate() {

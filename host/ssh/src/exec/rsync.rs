@@ -124,7 +124,7 @@ pub fn parse(words: &[Word]) -> Result<RsyncLine, String> {
         let option = text(word)?;
         if NAMES.contains(&option) {
             let name = words.next().map(text).transpose()?.unwrap_or_default();
-            let leads_out = name.is_empty() || name.starts_with('/') || name.split('/').any(|part| part == "..");
+            let leads_out = name.is_empty() || name.starts_with(['/', '-']) || name.split('/').any(|part| part == "..");
             if leads_out {
                 return Err(format!("the option {option} must name something inside the directory"));
             }
@@ -158,7 +158,8 @@ fn is_allowed(option: &str) -> bool {
     };
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
     letters.bytes().all(|letter| LETTERS.contains(&letter) || letter.is_ascii_digit())
-        && (capabilities.is_empty() || capabilities.starts_with('.') || capabilities.starts_with(char::is_numeric))
+        // Without capabilities, the next word would be the value of this one.
+        && (!cluster.contains('e') || capabilities.starts_with('.') || capabilities.starts_with(char::is_numeric))
         && is_plain(capabilities)
 }
 
@@ -205,6 +206,8 @@ mod tests {
         check("--server -r --backup-dir b\\ k --suffix=.old . /a", Ok(("/a", false)));
         check("--server -r --backup-dir ../x . /a", Err("inside"));
         check("--server -r --partial-dir /x . /a", Err("inside"));
+        check("--server --partial-dir --munge-links -lre.iLsfxCIvu . /a", Err("inside"));
+        check("--server -re --munge-links . /a", Err("not allowed"));
         check("--server -r", Err("path is missing"));
         check("-a /etc /tmp", Err("only the other end"));
     }

@@ -68,7 +68,8 @@ impl ScpRequest {
 
 /// One run of the protocol, to its end.
 pub async fn run(request: ScpRequest, files: Arc<FileService>, input: Arc<ChannelInput>, output: ChannelOutput) {
-    let mut scp = Scp { request, files, input: InputReader::new(input), output: output.clone(), problems: 0 };
+    let several = request.recursive || request.into_directory || request.paths.len() > 1;
+    let mut scp = Scp { request, files, input: InputReader::new(input), output: output.clone(), problems: 0, several };
     let outcome = match scp.request.direction {
         Direction::ToServer => scp.receive().await,
         Direction::FromServer => scp.send_all().await,
@@ -86,6 +87,8 @@ struct Scp {
     input: InputReader,
     output: ChannelOutput,
     problems: u32,
+    /// More than one file is on its way.
+    several: bool,
 }
 
 /// Why a run cannot go on.
@@ -119,7 +122,7 @@ impl Scp {
     async fn report(&mut self, path: &VirtualPath, error: &FileError) -> Result<(), Ended> {
         self.problems += 1;
         let text = format!("scp: {}: {}", path.display(), words_of(error));
-        if self.request.recursive || self.request.into_directory || self.request.paths.len() > 1 {
+        if self.several {
             self.tell(WARNING, &text).await
         } else {
             self.tell(FATAL, &text).await?;

@@ -240,10 +240,11 @@ fn parse_entry(line: &[u8]) -> Option<Entry> {
 
 /// `MTIME 0 ATIME 0`: seconds and microseconds.
 fn parse_times(line: &[u8]) -> Option<Times> {
-    let mut numbers = text(line)?.split(' ').map(str::parse::<u32>);
+    // Times before 1970 and after 2106 are sent as well; SFTP itself could not say them.
+    let mut numbers = text(line)?.split(' ').map(str::parse::<i64>);
     let (modified, _, accessed, _) =
         (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
-    numbers.next().is_none().then_some((i64::from(accessed), i64::from(modified)))
+    numbers.next().is_none().then_some((accessed, modified))
 }
 
 fn text(bytes: &[u8]) -> Option<&str> {
@@ -286,7 +287,8 @@ mod tests {
     #[test]
     fn times_are_four_numbers() {
         assert_eq!(parse_times(b"5 0 7 0"), Some((7, 5)));
-        for wrong in ["", "5", "5 0 7", "5 0 7 0 1", "-5 0 7 0", "a 0 7 0"] {
+        assert_eq!(parse_times(b"7258118400 0 -5 0"), Some((-5, 7_258_118_400)));
+        for wrong in ["", "5", "5 0 7", "5 0 7 0 1", "a 0 7 0"] {
             assert_eq!(parse_times(wrong.as_bytes()), None, "{wrong}");
         }
     }

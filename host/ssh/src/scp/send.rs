@@ -20,6 +20,7 @@ impl Scp {
                 Err(error) => self.report(&VirtualPath::root(), &FileError::from(error)).await?,
             }
         }
+        self.several |= sources.len() > 1;
         for source in sources {
             self.send_entry(source).await?;
         }
@@ -83,7 +84,11 @@ impl Scp {
                     }
                 }
                 _ => match self.files.open_read(&path, Protocol::Scp).await {
-                    Ok(file) => self.send_file(&path, file, &metadata).await?,
+                    // A hook may have taken its time: the size is that of now.
+                    Ok(mut file) => {
+                        let metadata = file.metadata().await.unwrap_or(metadata);
+                        self.send_file(&path, file, &metadata).await?;
+                    }
                     Err(error) => self.report(&path, &error).await?,
                 },
             }
