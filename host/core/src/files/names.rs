@@ -107,8 +107,7 @@ impl FileService {
             return Ok(self.storage.rename(from, to, replace).await?);
         };
         // Held for every rename: a directory must not move past a scan.
-        let ledger = self.context.quotas.ledger(&counted.scope);
-        let names = ledger.names(|| self.scan_tree(to)).await?;
+        let names = counted.ledger.names(|| self.scan_tree(to)).await?;
         if !replace {
             return Ok(self.storage.rename(from, to, false).await?);
         }

@@ -6,10 +6,9 @@ use std::time::Instant;
 use super::pace::Pace;
 use super::record::Transfer;
 use super::storage::{Metadata, OpenOptions, SetAttributes, Space, StorageFile};
-use super::usage::Counting;
 use super::{FileError, FileService, attributes};
 use crate::path::VirtualPath;
-use crate::quota::{QuotaLimits, limits_of};
+use crate::quota::{QuotaLimits, UploadQuota, limits_of};
 
 /// An open file of a session. [`close`](OpenFile::close) commits an upload and records the
 /// transfer; dropping it records a transfer that was cut off.
@@ -25,7 +24,7 @@ pub(super) struct Opened {
     pub files: Arc<FileService>,
     pub path: VirtualPath,
     /// None: uploads are not counted here.
-    pub counting: Option<Counting>,
+    pub quota: Option<UploadQuota>,
     /// The file as it was before it was opened.
     pub existed: Option<Metadata>,
 }
@@ -134,7 +133,7 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         if let Some(opened) = self.opened.take() {
-            opened.drop_counting();
+            opened.drop_quota();
         }
     }
 }
@@ -155,10 +154,10 @@ impl Opened {
         };
         let checked = self.files.check_size(end).and_then(|()| {
             let limits = self.limits();
-            match &mut self.counting {
+            match &mut self.quota {
                 None => Ok(()),
-                Some(counting) if self.options.append => Ok(counting.upload.reserve_appended(length, limits)?),
-                Some(counting) => Ok(counting.upload.reserve(end, limits)?),
+                Some(quota) if self.options.append => Ok(quota.reserve_appended(length, limits)?),
+                Some(quota) => Ok(quota.reserve(end, limits)?),
             }
         });
         checked.inspect_err(|error| self.transfer.fail_by(error))
@@ -190,39 +189,39 @@ impl Opened {
     async fn resize(&mut self, size: u64, effective: &SetAttributes) -> Result<(), FileError> {
         self.files.check_size(size)?;
         let limits = self.limits();
-        let Some(counting) = &self.counting else {
+        let Some(quota) = &self.quota else {
             return self.apply(effective).await;
         };
-        let ledger = counting.upload.ledger().clone();
+        let ledger = quota.ledger().clone();
         let names = ledger.names(|| self.files.scan_tree(&self.path)).await?;
         let before = self.file.metadata().await?;
         names.check_resize(before.size, size, limits)?;
         let outcome = self.apply(effective).await;
         // It may have been resized though something else failed.
         let now = self.file.metadata().await.map_or(before.size, |now| now.size);
-        if let Some(counting) = &mut self.counting {
-            counting.upload.resized(&names, &before, now);
+        if let Some(quota) = &mut self.quota {
+            quota.resized(&names, &before, now);
         }
         outcome
     }
 
     /// Puts the file in its place, and counts what it replaces.
     async fn finish(&mut self) -> Result<(), FileError> {
-        let Some(counting) = &mut self.counting else {
+        let Some(quota) = &mut self.quota else {
             return Ok(self.file.finish().await?);
         };
-        let ledger = counting.upload.ledger().clone();
+        let ledger = quota.ledger().clone();
         let names = ledger.names(|| self.files.scan_tree(&self.path)).await?;
         let replaced = self.file.replaces().await;
         let limits = limits_of(&self.files.account(), &self.path);
-        if let Err(error) = counting.upload.check_completion(&names, replaced.as_ref(), limits) {
-            counting.upload.give_up(&names, &*self.file, true).await;
+        if let Err(error) = quota.check_completion(&names, replaced.as_ref(), limits) {
+            quota.give_up(&names, &*self.file, true).await;
             return Err(error.into());
         }
         self.file.finish().await?;
         let size = self.file.metadata().await?.size;
-        counting.upload.complete(&names, size, replaced.as_ref());
-        self.counting = None;
+        quota.complete(&names, size, replaced.as_ref());
+        self.quota = None;
         Ok(())
     }
 
@@ -249,7 +248,7 @@ impl Opened {
     /// write the same file.
     async fn give_up(&mut self) {
         let by_quota = self.transfer.failed_by_quota();
-        let Some(counting) = &mut self.counting else {
+        let Some(quota) = &mut self.quota else {
             if self.file.is_unnamed() {
                 self.file.abandon(by_quota).await;
             } else if by_quota && self.existed.is_none() && !self.options.append {
@@ -257,17 +256,17 @@ impl Opened {
             }
             return;
         };
-        let ledger = counting.upload.ledger().clone();
+        let ledger = quota.ledger().clone();
         // Without the lock, dropping it counts it later.
         let Ok(names) = ledger.names(|| self.files.scan_tree(&self.path)).await else {
             return;
         };
-        if counting.upload.is_unnamed() {
-            counting.upload.give_up(&names, &*self.file, by_quota).await;
-            self.counting = None;
+        if quota.is_unnamed() {
+            quota.give_up(&names, &*self.file, by_quota).await;
+            self.quota = None;
             return;
         }
-        let alone = counting.upload.is_only_writer(&names);
+        let alone = quota.is_only_writer(&names);
         if by_quota && alone && self.existed.is_none() {
             let removed = self.file.metadata().await.ok();
             if self.remove_own().await
@@ -276,9 +275,9 @@ impl Opened {
                 names.removed(&removed);
             }
         }
-        if let (Ok(now), Some(counting)) = (self.file.metadata().await, &mut self.counting) {
-            counting.upload.complete(&names, now.size, None);
-            self.counting = None;
+        if let (Ok(now), Some(quota)) = (self.file.metadata().await, &mut self.quota) {
+            quota.complete(&names, now.size, None);
+            self.quota = None;
         }
     }
 
@@ -292,9 +291,9 @@ impl Opened {
         same && storage.remove_file(path).await.is_ok()
     }
 
-    fn drop_counting(self) {
-        if let Some(mut counting) = self.counting {
-            counting.upload.abandon(self.file);
+    fn drop_quota(self) {
+        if let Some(mut quota) = self.quota {
+            quota.abandon(self.file);
         }
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::open_file::{OpenFile, Opened};
 use super::storage::{FileKind, Metadata, OpenOptions, StorageErrorKind, StorageFile};
-use super::usage::Counting;
 use super::{ActionKind, FileError, FileService, Protocol};
 use crate::path::VirtualPath;
 use crate::permission::Permission;
+use crate::quota::UploadQuota;
 
 const INSPECTED_AT_ONCE: usize = 256 << 10;
 /// The bit of `open_flags` that says that an upload empties the file first (B10-06).
@@ -89,8 +89,7 @@ impl FileService {
             let file = self.storage.open(path, options).await?;
             return Ok(self.opened(file, path, protocol, options, None, existing));
         };
-        let ledger = self.context.quotas.ledger(&counted.scope);
-        let names = ledger.names(|| self.scan_tree(path)).await?;
+        let names = counted.ledger.names(|| self.scan_tree(path)).await?;
         // Hooks may have taken their time: what counts is what is there now.
         let before = self.writable_file(path).await?;
         match &before {
@@ -99,9 +98,9 @@ impl FileService {
             None => names.check_new_file(counted.limits)?,
         }
         let file = self.storage.open(path, options).await?;
-        let counting = Counting::of(&counted, &ledger, &names, &*file, before.as_ref()).await?;
+        let quota = counted.upload(&names, &*file, before.as_ref()).await?;
         drop(names);
-        Ok(self.opened(file, path, protocol, options, Some(counting), before))
+        Ok(self.opened(file, path, protocol, options, Some(quota), before))
     }
 
     /// The file that an upload would write over, if it may.
@@ -124,10 +123,10 @@ impl FileService {
         path: &VirtualPath,
         protocol: Protocol,
         options: OpenOptions,
-        counting: Option<Counting>,
+        quota: Option<UploadQuota>,
         existed: Option<Metadata>,
     ) -> OpenFile {
         let transfer = self.transfer(path, protocol, options.write);
-        OpenFile::new(Opened { file, options, transfer, files: self.clone(), path: path.clone(), counting, existed })
+        OpenFile::new(Opened { file, options, transfer, files: self.clone(), path: path.clone(), quota, existed })
     }
 }

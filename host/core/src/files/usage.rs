@@ -1,15 +1,34 @@
 //! What operations on files count for quotas.
 
-use super::storage::{Metadata, StorageFile};
+use std::sync::Arc;
+
+use super::storage::{Metadata, Storage, StorageFile};
 use super::{FileError, FileService};
 use crate::account::{Account, FolderQuota};
 use crate::path::VirtualPath;
-use crate::quota::{QuotaError, QuotaLimits, ScanProgress, ScanTree, Scope, UploadQuota, scope_of};
+use crate::quota::{Ledger, Names, QuotaError, QuotaLimits, ScanProgress, ScanTree, UploadQuota, scope_of};
 
 /// Where a path is counted.
 pub(super) struct Counted {
-    pub scope: Scope,
+    pub ledger: Arc<Ledger>,
     pub limits: QuotaLimits,
+}
+
+impl Counted {
+    /// One upload's quota, after the file was opened; `before`: what had the name, if anything.
+    pub(super) async fn upload(
+        &self,
+        names: &Names<'_>,
+        file: &dyn StorageFile,
+        before: Option<&Metadata>,
+    ) -> Result<UploadQuota, FileError> {
+        if file.is_unnamed() {
+            let replaced = before.map(|metadata| metadata.size);
+            return Ok(UploadQuota::unnamed(self.ledger.clone(), replaced, self.limits)?);
+        }
+        let metadata = file.metadata().await?;
+        Ok(UploadQuota::in_place(self.ledger.clone(), names, &metadata, before.is_none()))
+    }
 }
 
 impl FileService {
@@ -17,7 +36,7 @@ impl FileService {
     pub(super) fn counted(&self, path: &VirtualPath) -> Option<Counted> {
         let account = self.account();
         let (scope, limits) = scope_of(&account, path, self.context.quotas.tracking)?;
-        Some(Counted { scope, limits })
+        Some(Counted { ledger: self.context.quotas.ledger(&scope), limits })
     }
 
     /// What is counted for the same scope as `path`.
@@ -25,8 +44,7 @@ impl FileService {
         scan_tree_at(&self.account(), self.storage.clone(), path)
     }
 
-    /// Does something that removes the name `path`, and counts it. `metadata`: of what has the
-    /// name before, without following links.
+    /// Does something that removes the name `path`, and counts it.
     pub(super) async fn counting_removal<T>(
         &self,
         path: &VirtualPath,
@@ -35,8 +53,7 @@ impl FileService {
         let Some(counted) = self.counted(path) else {
             return act().await;
         };
-        let ledger = self.context.quotas.ledger(&counted.scope);
-        let names = ledger.names(|| self.scan_tree(path)).await?;
+        let names = counted.ledger.names(|| self.scan_tree(path)).await?;
         let before = self.storage.symlink_metadata(path).await.ok();
         let done = act().await?;
         if let Some(removed) = &before {
@@ -48,8 +65,7 @@ impl FileService {
     /// Somebody else has removed a file: who it was that counted it, nobody knows.
     pub(super) async fn recount(&self, path: &VirtualPath) -> Result<(), FileError> {
         if let Some(counted) = self.counted(path) {
-            let ledger = self.context.quotas.ledger(&counted.scope);
-            let names = ledger.names(|| self.scan_tree(path)).await?;
+            let names = counted.ledger.names(|| self.scan_tree(path)).await?;
             names.recount(&self.scan_tree(path), &ScanProgress::default()).await?;
         }
         Ok(())
@@ -64,8 +80,7 @@ impl FileService {
         let Some(counted) = self.counted(path) else {
             return act().await;
         };
-        let ledger = self.context.quotas.ledger(&counted.scope);
-        let _names = ledger.names(|| self.scan_tree(path)).await?;
+        let _names = counted.ledger.names(|| self.scan_tree(path)).await?;
         act().await
     }
 
@@ -80,8 +95,7 @@ impl FileService {
         let Some(counted) = self.counted(path) else {
             return act().await;
         };
-        let ledger = self.context.quotas.ledger(&counted.scope);
-        let names = ledger.names(|| self.scan_tree(path)).await?;
+        let names = counted.ledger.names(|| self.scan_tree(path)).await?;
         let before = self.storage.metadata(path).await?;
         names.check_resize(before.size, size, counted.limits)?;
         let outcome = act().await;
@@ -105,10 +119,9 @@ impl FileService {
         let Some(counted) = self.counted(path) else {
             return Ok(None);
         };
-        let ledger = self.context.quotas.ledger(&counted.scope);
         let used = {
-            let _names = ledger.names(|| self.scan_tree(path)).await?;
-            ledger.used()
+            let _names = counted.ledger.names(|| self.scan_tree(path)).await?;
+            counted.ledger.used()
         };
         let QuotaLimits { size, files } = counted.limits;
         if (files > 0 && used.files > files) || (size > 0 && used.size >= size) {
@@ -120,8 +133,7 @@ impl FileService {
     /// A program that changes the files at `path` is about to run.
     pub async fn command_begins(&self, path: &VirtualPath) -> Result<(), FileError> {
         if let Some(counted) = self.counted(path) {
-            let ledger = self.context.quotas.ledger(&counted.scope);
-            ledger.command_begins(|| self.scan_tree(path)).await?;
+            counted.ledger.command_begins(|| self.scan_tree(path)).await?;
         }
         Ok(())
     }
@@ -129,8 +141,7 @@ impl FileService {
     /// It has ended: what it left is counted (A7-06).
     pub async fn command_ended(&self, path: &VirtualPath) -> Result<(), FileError> {
         if let Some(counted) = self.counted(path) {
-            let ledger = self.context.quotas.ledger(&counted.scope);
-            let names = ledger.names(|| self.scan_tree(path)).await?;
+            let names = counted.ledger.names(|| self.scan_tree(path)).await?;
             names.command_ended(&self.scan_tree(path)).await?;
         }
         Ok(())
@@ -138,11 +149,7 @@ impl FileService {
 }
 
 /// The part of an account's files that counts for the same scope as `path`.
-pub fn scan_tree_at(
-    account: &Account,
-    storage: std::sync::Arc<dyn super::storage::Storage>,
-    path: &VirtualPath,
-) -> ScanTree {
+pub fn scan_tree_at(account: &Account, storage: Arc<dyn Storage>, path: &VirtualPath) -> ScanTree {
     let is_own = |quota: FolderQuota| quota != FolderQuota::OfAccount;
     match account.folders.at(path).filter(|folder| is_own(folder.quota)) {
         Some(folder) => ScanTree { storage, root: folder.virtual_path.clone(), skip: Vec::new() },
@@ -151,29 +158,5 @@ pub fn scan_tree_at(
             let skip = others.map(|folder| folder.virtual_path.clone()).collect();
             ScanTree { storage, root: VirtualPath::root(), skip }
         }
-    }
-}
-
-/// One upload's quota.
-pub(super) struct Counting {
-    pub upload: UploadQuota,
-}
-
-impl Counting {
-    /// After the file was opened, under the lock.
-    pub(super) async fn of(
-        counted: &Counted,
-        ledger: &std::sync::Arc<crate::quota::Ledger>,
-        names: &crate::quota::Names<'_>,
-        file: &dyn StorageFile,
-        before: Option<&Metadata>,
-    ) -> Result<Self, FileError> {
-        let upload = if file.is_unnamed() {
-            UploadQuota::unnamed(ledger.clone(), before.map(|metadata| metadata.size), counted.limits)?
-        } else {
-            let metadata = file.metadata().await?;
-            UploadQuota::in_place(ledger.clone(), names, &metadata, before.is_none())
-        };
-        Ok(Self { upload })
     }
 }
