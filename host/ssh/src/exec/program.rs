@@ -11,17 +11,16 @@ use tidegate_core::files::storage::FileKind;
 use tidegate_core::files::{FileError, FileService};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::permission::Permission;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, Command};
 
 use super::expand;
 use super::rsync::{self, RsyncLine};
 use super::words::Word;
 use crate::stream::{ChannelInput, ChannelOutput};
 
-const PORTION: usize = 64 << 10;
 /// As much as a pipe holds.
-const OUTPUT_PORTION: usize = 64 << 10;
+const PORTION: usize = 64 << 10;
 const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// A7-05
 const NEEDED: [Permission; 6] = [
@@ -156,9 +155,9 @@ async fn prepare_and_run(
         return Ok((run_process(files, command, input, output, None).await?, place.path.clone()));
     }
     // Counted again whatever becomes of the program, even when the client is gone.
-    let counting = Counting::begin(files.clone(), place.path.clone()).await?;
+    let count = CommandCount::begin(files.clone(), place.path.clone()).await?;
     let status = run_process(files, command, input, output, room).await;
-    counting.end().await?;
+    count.end().await?;
     Ok((status?, place.path.clone()))
 }
 
@@ -195,10 +194,8 @@ fn require_everything(files: &FileService, place: &Place) -> Result<(), FileErro
         .entries()
         .any(|(directory, _)| *directory != place.directory && directory.is_same_or_below(&place.directory));
     let limited = account.filters.max_upload_file_size > 0 || account.filters.file_patterns.concern(&place.directory);
-    if other_rules
-        || limited
-        || account.folders.any_below(&place.directory) && account.folders.at(&place.directory).is_none()
-    {
+    let other_storage = account.folders.any_below(&place.directory) && account.folders.at(&place.directory).is_none();
+    if other_rules || limited || other_storage {
         return Err(FileError::Denied);
     }
     Ok(())
@@ -304,11 +301,9 @@ async fn run_process(
         std::future::pending::<()>().await
     };
     let errors = async {
-        let mut portion = vec![0; PORTION];
-        while let Ok(count @ 1..) = stderr.read(&mut portion).await {
-            if output.send_error(portion.get(..count).unwrap_or_default().to_vec()).await.is_err() {
-                break;
-            }
+        let mut next = read_portion(&mut stderr).await;
+        while !next.is_empty() && output.send_error(next).await.is_ok() {
+            next = read_portion(&mut stderr).await;
         }
     };
     let results = async {
@@ -335,10 +330,10 @@ async fn run_process(
 }
 
 /// What the program has written, as much as a pipe holds; nothing at its end.
-async fn read_portion(stdout: &mut ChildStdout) -> Vec<u8> {
-    let mut portion = Vec::with_capacity(OUTPUT_PORTION);
+async fn read_portion(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+    let mut portion = Vec::with_capacity(PORTION);
     // An error is an end.
-    let _ = stdout.read_buf(&mut portion).await;
+    let _ = stream.read_buf(&mut portion).await;
     portion
 }
 
@@ -393,9 +388,9 @@ impl Drop for GroupGuard {
 }
 
 /// The quota while a program changes files.
-struct Counting(Option<(Arc<FileService>, VirtualPath)>);
+struct CommandCount(Option<(Arc<FileService>, VirtualPath)>);
 
-impl Counting {
+impl CommandCount {
     async fn begin(files: Arc<FileService>, path: VirtualPath) -> Result<Self, FileError> {
         files.command_begins(&path).await?;
         Ok(Self(Some((files, path))))
@@ -411,7 +406,7 @@ impl Counting {
     }
 }
 
-impl Drop for Counting {
+impl Drop for CommandCount {
     /// The client is gone, and the program with it.
     fn drop(&mut self) {
         if let Some((files, path)) = self.0.take() {
