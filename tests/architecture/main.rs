@@ -50,7 +50,8 @@ const ARROWS: [(&str, &[&str]); 13] = [
 const OWNERS: [(&str, &[&str]); 9] = [
     ("wasmtime", &["tidegate-hooks-wasm"]),
     ("wasmtime-wasi", &["tidegate-hooks-wasm"]),
-    ("russh", &["tidegate-ssh"]),
+    // The benchmark has a client of its own.
+    ("russh", &["tidegate-ssh", "tidegate-bench"]),
     ("axum", &["tidegate-httpd"]),
     ("rusqlite", &["tidegate-accounts"]),
     ("reqwest", &["tidegate-hooks-legacy", "tidegate-hooks-wasm"]),

@@ -12,9 +12,11 @@ use tokio::task::JoinHandle;
 /// Records that may wait; more are dropped.
 const QUEUE: usize = 8192;
 /// Records that are written at once.
-const BATCH: usize = 512;
-/// Before records are written, more may come.
+const BATCH: usize = 2048;
+/// Before records are written, more may come; after this many, even more.
 const GATHERING_TIME: Duration = Duration::from_millis(20);
+const BUSY: usize = 16;
+const BUSY_GATHERING_TIME: Duration = Duration::from_millis(100);
 const DROPS_A_LINE: u64 = 10_000;
 
 pub struct Journal {
@@ -50,17 +52,18 @@ impl HookJournal for Journal {
 }
 
 async fn write(store: Arc<dyn HookRunStore>, mut receiver: mpsc::Receiver<HookRun>) {
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut gathering_time = GATHERING_TIME;
     while let Some(first) = receiver.recv().await {
         // A transaction for each call would cost more than the call.
-        tokio::time::sleep(GATHERING_TIME).await;
-        batch.push(first);
+        tokio::time::sleep(gathering_time).await;
+        let mut batch = vec![first];
         while batch.len() < BATCH
             && let Ok(run) = receiver.try_recv()
         {
             batch.push(run);
         }
-        if let Err(error) = store.append(std::mem::take(&mut batch)).await {
+        gathering_time = if batch.len() < BUSY { GATHERING_TIME } else { BUSY_GATHERING_TIME };
+        if let Err(error) = store.append(batch).await {
             tracing::warn!(sender = "hook", message = format!("records of hook calls were not stored: {error}"));
         }
     }

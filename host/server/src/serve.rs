@@ -67,6 +67,10 @@ pub async fn serve(
     let announce_end = tokio::spawn(announce_end);
     let outcome = serving.listen(&services, &hooks.points, stop, |_| activation::tell_ready()).await;
     announce_end.abort();
+    // Without connections the end is there before the task has had its turn.
+    if announce_end.await.is_err() {
+        activation::tell_stopping();
+    }
     drop(background);
     watcher.abort();
     tasks.finish(grace.max(LEAST_TELLING_TIME)).await;

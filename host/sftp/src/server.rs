@@ -180,28 +180,29 @@ impl SftpServer {
         Ok(())
     }
 
-    /// The table of operations.
+    /// The table of operations. Those that are not asked for all the time are on the heap: an
+    /// idle session has room for the largest that is not.
     async fn dispatch(&mut self, kind: u8, body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
         match kind {
-            kind::OPEN => self.open(body, reply).await,
-            kind::CLOSE => self.close(body, reply).await,
+            kind::OPEN => Box::pin(self.open(body, reply)).await,
+            kind::CLOSE => Box::pin(self.close(body, reply)).await,
             kind::READ => self.read(body, reply).await,
             kind::WRITE => self.write(body, reply).await,
             kind::LSTAT => self.lstat(body, reply).await,
             kind::FSTAT => self.fstat(body, reply).await,
-            kind::SETSTAT => self.setstat(body, reply, true).await,
-            kind::FSETSTAT => self.fsetstat(body, reply).await,
-            kind::OPENDIR => self.opendir(body, reply).await,
+            kind::SETSTAT => Box::pin(self.setstat(body, reply, true)).await,
+            kind::FSETSTAT => Box::pin(self.fsetstat(body, reply)).await,
+            kind::OPENDIR => Box::pin(self.opendir(body, reply)).await,
             kind::READDIR => self.readdir(body, reply).await,
-            kind::REMOVE => self.remove(body, reply).await,
-            kind::MKDIR => self.mkdir(body, reply).await,
-            kind::RMDIR => self.rmdir(body, reply).await,
+            kind::REMOVE => Box::pin(self.remove(body, reply)).await,
+            kind::MKDIR => Box::pin(self.mkdir(body, reply)).await,
+            kind::RMDIR => Box::pin(self.rmdir(body, reply)).await,
             kind::REALPATH => self.realpath(body, reply),
             kind::STAT => self.stat(body, reply).await,
-            kind::RENAME => self.rename(body, reply, false).await,
-            kind::READLINK => self.readlink(body, reply).await,
-            kind::SYMLINK => self.symlink(body, reply).await,
-            kind::EXTENDED => self.extended(body, reply).await,
+            kind::RENAME => Box::pin(self.rename(body, reply, false)).await,
+            kind::READLINK => Box::pin(self.readlink(body, reply)).await,
+            kind::SYMLINK => Box::pin(self.symlink(body, reply)).await,
+            kind::EXTENDED => Box::pin(self.extended(body, reply)).await,
             other => Err(Status::new(StatusCode::OpUnsupported, format!("packets of type {other} are not supported"))),
         }
     }

@@ -48,6 +48,16 @@ impl Algorithms {
         })
     }
 
+    /// In the server's order.
+    pub fn ciphers(&self) -> &[cipher::Name] {
+        &self.ciphers
+    }
+
+    /// With one cipher alone.
+    pub fn with_cipher(&self, cipher: cipher::Name) -> Self {
+        Self { ciphers: vec![cipher], ..self.clone() }
+    }
+
     pub fn preferred(&self) -> Preferred {
         let mut kex = self.kex.clone();
         // Not algorithms but announcements; without the second there is no strict key exchange.

@@ -88,14 +88,21 @@ impl<S> GuardedStream<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for GuardedStream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for GuardedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        if self.gate.poll_open(cx).is_pending() {
+        let before = buffer.filled().len();
+        let outcome = match self.gate.poll_open(cx) {
+            Poll::Ready(()) => Pin::new(&mut self.stream).poll_read(cx, buffer),
+            Poll::Pending => Poll::Pending,
+        };
+        if outcome.is_pending() {
+            // While it is pending, the next look for something to read goes on with it.
+            if let Poll::Ready(Err(error)) = Pin::new(&mut self.stream).poll_flush(cx) {
+                return Poll::Ready(Err(error));
+            }
             return Poll::Pending;
         }
-        let before = buffer.filled().len();
-        let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if self.identification.is_some() {
             self.look_at(buffer.filled().get(before..).unwrap_or_default());
         }
@@ -109,8 +116,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
         Pin::new(&mut self.stream).poll_write(cx, data)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    /// Replies to what arrived together leave together: what is written is flushed when there
+    /// is nothing to read.
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -165,6 +165,8 @@ impl Drop for SshHandler {
     }
 }
 
+// The library keeps room in every session for the largest of these futures, several times over;
+// logins are therefore on the heap.
 impl Handler for SshHandler {
     type Error = russh::Error;
 
@@ -179,14 +181,14 @@ impl Handler for SshHandler {
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
         self.attempted = true;
         let started = Instant::now();
-        let outcome = self.login.password(user, Secret::new(password)).await;
+        let outcome = Box::pin(self.login.password(user, Secret::new(password))).await;
         Ok(self.conclude_password(started, outcome).await)
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
         self.attempted = true;
         match acceptable_key(offer.public_key, offer.algorithm) {
-            Some(key) if self.login.public_key_offered(user, &key).await => Ok(Auth::Accept),
+            Some(key) if Box::pin(self.login.public_key_offered(user, &key)).await => Ok(Auth::Accept),
             _ => Ok(self.refuse()),
         }
     }
@@ -195,7 +197,7 @@ impl Handler for SshHandler {
         let Some(key) = acceptable_key(key.public_key, key.algorithm) else {
             return Ok(self.refuse());
         };
-        let outcome = self.login.public_key_verified(user, &key).await;
+        let outcome = Box::pin(self.login.public_key_verified(user, &key)).await;
         Ok(self.conclude(outcome))
     }
 
@@ -212,9 +214,9 @@ impl Handler for SshHandler {
         }
         let started = Instant::now();
         let step = match response {
-            None => self.login.keyboard_interactive(user).await,
+            None => Box::pin(self.login.keyboard_interactive(user)).await,
             Some(response) => match answers(response) {
-                Some(answers) => self.login.answers(answers).await,
+                Some(answers) => Box::pin(self.login.answers(answers)).await,
                 // No answer that anybody could want is not text.
                 None => Step::Done(Outcome::Refused),
             },

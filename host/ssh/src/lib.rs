@@ -3,6 +3,7 @@
 //! read) is bounded here.
 
 mod algorithms;
+mod batched_socket;
 mod channel;
 mod connections;
 mod exec;
@@ -12,6 +13,7 @@ pub mod host_keys;
 mod listener;
 #[cfg(test)]
 mod listener_tests;
+mod negotiation;
 mod proxy;
 mod read_gate;
 mod scp;

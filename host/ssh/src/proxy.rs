@@ -1,14 +1,11 @@
 //! The PROXY protocol, versions 1 and 2: who the client of a load balancer is (A4-16).
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ipnet::IpNet;
 use proxy_header::{Error, ParseConfig, Protocol, ProxyHeader};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Longest header; version 2 could announce more.
 const MAX_HEADER: usize = 4096;
@@ -108,46 +105,6 @@ async fn read_header(
 
 fn looks_like_header(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PROXY") || bytes.starts_with(b"\r\n\r\n\0")
-}
-
-/// A stream of which a part was read already.
-pub struct Prefixed<S> {
-    prefix: Vec<u8>,
-    read: usize,
-    stream: S,
-}
-
-impl<S> Prefixed<S> {
-    pub fn new(prefix: Vec<u8>, stream: S) -> Self {
-        Self { prefix, read: 0, stream }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let waiting = self.prefix.get(self.read..).unwrap_or_default();
-        if waiting.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buffer);
-        }
-        let count = waiting.len().min(buffer.remaining());
-        buffer.put_slice(waiting.get(..count).unwrap_or_default());
-        self.read += count;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, data)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use crate::read_gate::{GateShare, ReadGate};
 const HIGH_WATER: usize = 1 << 20;
 const LOW_WATER: usize = 256 << 10;
 /// Kept for a client that does not read what it is sent: then its input must go on, because
-/// it may be what lets the output go on.
-const MAX_WAITING: usize = 8 << 20;
+/// it may be what lets the output go on. More than a window, which is what a client may send.
+const MAX_WAITING: usize = 16 << 20;
 
 /// Data on its way to a task.
 pub struct ChannelInput {

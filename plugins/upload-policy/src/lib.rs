@@ -2,14 +2,22 @@
 
 mod policy;
 
+use std::sync::OnceLock;
+
 use tidegate_hook::{ActionKind, ActionStatus, Denial, Failure, FileAction, PostAction, PreAction, Review, config};
 
 use crate::policy::Policy;
 
 struct UploadPolicy;
 
-fn policy() -> Result<Policy, Failure> {
-    serde_json::from_str(&config::to_json()).map_err(|error| Failure::new(format!("config: {error}")))
+/// Read once by an instance: with other settings there are other instances.
+fn policy() -> Result<&'static Policy, Failure> {
+    static POLICY: OnceLock<Policy> = OnceLock::new();
+    if let Some(policy) = POLICY.get() {
+        return Ok(policy);
+    }
+    let policy = serde_json::from_str(&config::to_json()).map_err(|error| Failure::new(format!("config: {error}")))?;
+    Ok(POLICY.get_or_init(|| policy))
 }
 
 /// The name that the file will have.

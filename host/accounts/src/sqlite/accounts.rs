@@ -39,8 +39,19 @@ const DOCUMENTS: [&str; 4] = ["public_keys", "permissions", "filters", "filesyst
 #[async_trait]
 impl AccountStore for SqliteDatabase {
     async fn find(&self, username: &str) -> Result<Option<Account>, StoreError> {
-        let username = username.to_owned();
-        self.read(move |connection| find(connection, &username)).await
+        let found = match self.at_once(|connection| find(connection, username)) {
+            Some(found) => found,
+            None => {
+                let username = username.to_owned();
+                self.read(move |connection| find(connection, &username)).await
+            }
+        };
+        found.map(|found| {
+            found.map(|mut account| {
+                self.last_logins.complete(&mut account);
+                account
+            })
+        })
     }
 
     async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Account>, StoreError> {
@@ -65,7 +76,10 @@ impl AccountStore for SqliteDatabase {
 
     async fn update(&self, account: &Account) -> Result<Account, StoreError> {
         let account = account.clone();
-        self.write(move |connection| in_transaction(connection, |connection| update(connection, &account))).await
+        let mut updated =
+            self.write(move |connection| in_transaction(connection, |connection| update(connection, &account))).await?;
+        self.last_logins.complete(&mut updated);
+        Ok(updated)
     }
 
     async fn delete(&self, username: &str) -> Result<(), StoreError> {
@@ -93,12 +107,8 @@ impl AccountStore for SqliteDatabase {
     }
 
     async fn record_login(&self, id: i64, at: i64) -> Result<(), StoreError> {
-        self.note(move |connection| {
-            let mut statement =
-                connection.prepare_cached("UPDATE users SET last_login = ?1 WHERE id = ?2").map_err(classify)?;
-            statement.execute(params![at, id]).map(drop).map_err(classify)
-        })
-        .await
+        self.last_logins.record(id, at);
+        Ok(())
     }
 
     async fn record_first_transfer(&self, id: i64, upload: bool, at: i64) -> Result<bool, StoreError> {

@@ -38,42 +38,42 @@ impl HookRunStore for SqliteDatabase {
 
 fn append(connection: &mut Connection, runs: &[HookRun]) -> Result<(), rusqlite::Error> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for run in runs {
-        insert(&transaction, run)?;
-    }
+    insert(&transaction, runs)?;
     let newest = transaction.last_insert_rowid();
     transaction.prepare_cached("DELETE FROM hook_runs WHERE id <= ?1")?.execute([newest - MAX_RUNS])?;
     count(&transaction, runs)?;
     transaction.commit()
 }
 
-fn insert(connection: &Connection, run: &HookRun) -> Result<(), rusqlite::Error> {
-    let sql = format!(
+fn insert(connection: &Connection, runs: &[HookRun]) -> Result<(), rusqlite::Error> {
+    let mut statement = connection.prepare_cached(&format!(
         "INSERT INTO hook_runs ({}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
         COLUMNS.trim_start_matches("id, ")
-    );
-    let exchange = &run.exchange;
-    connection.prepare_cached(&sql)?.execute(params![
-        run.at,
-        run.kind,
-        run.hook,
-        run.adapter,
-        exchange.version,
-        run.connection,
-        run.username,
-        run.address.map(|address| address.to_string()),
-        run.about,
-        run.outcome,
-        run.detail,
-        run.is_error,
-        run.decided,
-        microseconds(run.duration),
-        exchange.sent,
-        exchange.received,
-        exchange.standard_error,
-        exchange.cpu.map(microseconds),
-        exchange.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
-    ])?;
+    ))?;
+    for run in runs {
+        let exchange = &run.exchange;
+        statement.execute(params![
+            run.at,
+            run.kind,
+            run.hook,
+            run.adapter,
+            exchange.version,
+            run.connection,
+            run.username,
+            run.address.map(|address| address.to_string()),
+            run.about,
+            run.outcome,
+            run.detail,
+            run.is_error,
+            run.decided,
+            microseconds(run.duration),
+            exchange.sent,
+            exchange.received,
+            exchange.standard_error,
+            exchange.cpu.map(microseconds),
+            exchange.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        ])?;
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod folders;
 mod hook_runs;
+mod last_logins;
 mod migrations;
 mod plugin_values;
 mod usages;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use last_logins::LastLogins;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tidegate_core::ports::StoreError;
 
@@ -27,6 +29,9 @@ pub struct SqliteDatabase {
     reader: Arc<Mutex<Connection>>,
     writer: Arc<Mutex<Connection>>,
     clerk: Arc<Mutex<Connection>>,
+    /// For one row out of the page cache, without a hop to another thread; never waits.
+    finder: Arc<Mutex<Connection>>,
+    last_logins: Arc<LastLogins>,
 }
 
 /// Why a database could not be opened, with what to do about it.
@@ -59,8 +64,10 @@ impl SqliteDatabase {
         migrations::apply(&mut writer, path)?;
         let clerk = connect(path, "NORMAL").map_err(classify)?;
         let reader = connect(path, "NORMAL").map_err(classify)?;
+        let finder = connect(path, "NORMAL").map_err(classify)?;
+        finder.busy_timeout(Duration::ZERO).map_err(classify)?;
         let shared = |connection| Arc::new(Mutex::new(connection));
-        Ok(Self { reader: shared(reader), writer: shared(writer), clerk: shared(clerk) })
+        Ok(Self::of(shared(reader), shared(writer), shared(clerk), shared(finder)))
     }
 
     /// Lost when dropped.
@@ -70,7 +77,26 @@ impl SqliteDatabase {
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         migrations::apply(&mut connection, path)?;
         let shared = Arc::new(Mutex::new(connection));
-        Ok(Self { reader: shared.clone(), writer: shared.clone(), clerk: shared })
+        Ok(Self::of(shared.clone(), shared.clone(), shared.clone(), shared))
+    }
+
+    fn of(
+        reader: Arc<Mutex<Connection>>,
+        writer: Arc<Mutex<Connection>>,
+        clerk: Arc<Mutex<Connection>>,
+        finder: Arc<Mutex<Connection>>,
+    ) -> Self {
+        let last_logins = LastLogins::new(clerk.clone());
+        Self { reader, writer, clerk, finder, last_logins }
+    }
+
+    /// None: somebody else is at it, or there is something to wait for.
+    fn at_once<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Option<Result<T, StoreError>> {
+        let finder = self.finder.try_lock().ok()?;
+        match work(&finder) {
+            Err(StoreError::Busy(_)) => None,
+            outcome => Some(outcome),
+        }
     }
 
     async fn read<T: Send + 'static>(
@@ -92,6 +118,13 @@ impl SqliteDatabase {
         work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         on(&self.clerk, work).await
+    }
+}
+
+impl Drop for SqliteDatabase {
+    fn drop(&mut self) {
+        // What comes after this has nobody to come from.
+        let _ = self.last_logins.store();
     }
 }
 

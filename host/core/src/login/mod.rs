@@ -289,6 +289,8 @@ impl Login {
         match admitted {
             Ok(authenticated) => {
                 self.service.succeeded(attempt, &authenticated).await;
+                // Sessions last longer than logins.
+                self.offers = HashMap::new();
                 Outcome::Accepted(authenticated)
             }
             Err(refusal) => {

@@ -164,13 +164,10 @@ impl LocalStorage {
         Mode::from_raw_mode((asked.unwrap_or(default) & 0o7777 & !self.settings.umask) & 0o7777)
     }
 
-    /// The regular file that an upload would overwrite, if it is one.
-    fn existing_file(&self, path: &VirtualPath) -> Result<Option<Metadata>, StorageError> {
+    /// What an upload would write over, links followed; none: the name is free.
+    fn existing(&self, path: &VirtualPath) -> Result<Option<Metadata>, StorageError> {
         match self.root.open_path_only(path) {
-            Ok(file) => {
-                let metadata = attributes::metadata_of(&file)?;
-                Ok((metadata.kind == FileKind::File).then_some(metadata))
-            }
+            Ok(file) => Ok(Some(attributes::metadata_of(&file)?)),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(from_errno(errno)),
         }
@@ -261,14 +258,14 @@ impl Storage for LocalStorage {
         if path.is_root() {
             return Err(from_errno(Errno::ISDIR));
         }
-        let existing = self.existing_file(path)?;
+        let found = self.existing(path)?;
+        let existing = found.filter(|found| found.kind == FileKind::File);
         if existing.is_some() && options.create && options.exclusive {
             return Err(from_errno(Errno::EXIST));
         }
         let atomic = self.settings.overwrite != OverwriteMode::Standard;
         let overwrites = existing.is_some() && options.truncate;
-        let is_missing = existing.is_none() && matches!(self.root.open_path_only(path), Err(Errno::NOENT));
-        let is_new = is_missing && options.create && atomic;
+        let is_new = found.is_none() && options.create && atomic;
         if overwrites || is_new {
             return Ok(Box::new(self.replacement(path, options, existing)?));
         }

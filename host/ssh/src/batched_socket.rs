@@ -1,0 +1,254 @@
+//! The socket of a connection. The library reads the length of a packet and its rest one after
+//! the other, and writes and flushes each packet by itself; here packets that arrive together
+//! are read together, and small replies to them leave together.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Read at once beyond what is asked for.
+const INPUT: usize = 4 << 10;
+/// Data for a buffer at least this large is read straight into it.
+const LARGE: usize = 4 << 10;
+/// Most that is held back: some twenty acknowledgements of writes. A client that has sent all
+/// it may send gets them at once, because then there is nothing to read.
+const HELD: usize = 1 << 10;
+
+/// Output is held until [`poll_flush`](AsyncWrite::poll_flush) or until it is more than a
+/// little. Whoever owns the socket flushes when there is nothing to read.
+pub struct BatchedSocket {
+    socket: TcpStream,
+    input: Unread,
+    held: Vec<u8>,
+    /// Of what is held, the part that has left.
+    left: usize,
+    /// Of what is written next, the part that was sent before.
+    sent: usize,
+}
+
+/// A part of a buffer that stays as long as it is, so that it is cleared only once.
+#[derive(Default)]
+struct Unread {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Unread {
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.start >= self.end
+    }
+
+    fn use_up(&mut self, count: usize) {
+        self.start = self.end.min(self.start + count);
+    }
+
+    /// The whole buffer, to be filled; [`filled`](Self::filled) says how far.
+    fn clear(&mut self, size: usize) -> &mut [u8] {
+        (self.start, self.end) = (0, 0);
+        self.bytes.resize(self.bytes.len().max(size), 0);
+        &mut self.bytes
+    }
+
+    fn filled(&mut self, count: usize) {
+        self.end = count;
+    }
+}
+
+impl BatchedSocket {
+    /// `read`: what was read from the socket before, and will be read again. `sent`: bytes that
+    /// were sent before, and will be written again.
+    pub fn new(socket: TcpStream, read: Vec<u8>, sent: usize) -> Self {
+        let end = read.len();
+        Self { socket, input: Unread { bytes: read, start: 0, end }, held: Vec::new(), left: 0, sent }
+    }
+
+    /// Fills the empty input.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut into = ReadBuf::new(self.input.clear(INPUT));
+        let outcome = Pin::new(&mut self.socket).poll_read(cx, &mut into);
+        let count = into.filled().len();
+        self.input.filled(count);
+        outcome
+    }
+
+    /// Fills the buffer, and the empty input with what there is beyond.
+    fn poll_fill_both(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.socket.poll_read_ready(cx))?;
+            let wanted = buffer.initialize_unfilled();
+            let room = wanted.len();
+            let parts = &mut [IoSliceMut::new(wanted), IoSliceMut::new(self.input.clear(INPUT))];
+            let outcome = self.socket.try_read_vectored(parts);
+            let count = *outcome.as_ref().unwrap_or(&0);
+            self.input.filled(count.saturating_sub(room));
+            match outcome {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+                Ok(count) => {
+                    buffer.advance(count.min(room));
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+
+    fn held(&self) -> &[u8] {
+        self.held.get(self.left..).unwrap_or_default()
+    }
+
+    /// Writes all that is held, and then of `data` what the socket takes.
+    fn poll_write_both(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let waiting = self.held.get(self.left..).unwrap_or_default();
+            let (held, socket) = (waiting.len(), Pin::new(&mut self.socket));
+            let outcome = match (waiting, data) {
+                ([], data) => socket.poll_write(cx, data),
+                (waiting, []) => socket.poll_write(cx, waiting),
+                (waiting, data) => socket.poll_write_vectored(cx, &[IoSlice::new(waiting), IoSlice::new(data)]),
+            };
+            let count = ready!(outcome)?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.left += count.min(held);
+            if count >= held {
+                self.held.clear();
+                self.left = 0;
+            }
+            if count > held || data.is_empty() && self.held.is_empty() {
+                return Poll::Ready(Ok(count - held));
+            }
+        }
+    }
+}
+
+impl AsyncRead for BatchedSocket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.input.is_empty() {
+            if buffer.remaining() >= LARGE {
+                return self.poll_fill_both(cx, buffer);
+            }
+            ready!(self.poll_fill(cx))?;
+        }
+        let waiting = self.input.rest();
+        let count = waiting.len().min(buffer.remaining());
+        buffer.put_slice(waiting.get(..count).unwrap_or_default());
+        self.input.use_up(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for BatchedSocket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        if self.sent > 0 {
+            let count = self.sent.min(data.len());
+            self.sent -= count;
+            return Poll::Ready(Ok(count));
+        }
+        if self.held().len() + data.len() > HELD {
+            return self.poll_write_both(cx, data);
+        }
+        self.held.extend_from_slice(data);
+        Poll::Ready(Ok(data.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.held().is_empty() {
+            ready!(self.poll_write_both(cx, &[]))?;
+        }
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush(cx))?;
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair(read: &[u8]) -> (BatchedSocket, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        (BatchedSocket::new(socket, read.to_vec(), 0), client)
+    }
+
+    /// The same bytes come out, however large the portions are in which they are asked for.
+    async fn check_reading(portions: &[usize]) {
+        let sent: Vec<u8> = (0..300_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let (before, after) = sent.split_at(1000);
+        let (mut socket, mut client) = pair(before).await;
+        let after = after.to_vec();
+        let writing = tokio::spawn(async move {
+            client.write_all(&after).await.unwrap();
+            client.shutdown().await.unwrap();
+        });
+        let mut got = Vec::new();
+        for portion in portions.iter().cycle() {
+            let mut buffer = vec![0; *portion];
+            let count = socket.read(&mut buffer).await.unwrap();
+            if count == 0 {
+                break;
+            }
+            got.extend_from_slice(&buffer[..count]);
+        }
+        writing.await.unwrap();
+        assert!(got == sent, "{portions:?}");
+    }
+
+    #[tokio::test]
+    async fn bytes_arrive_in_their_order() {
+        check_reading(&[4, 32 << 10]).await;
+        check_reading(&[1]).await;
+        check_reading(&[5000, 3, 100_000]).await;
+    }
+
+    /// Replies of these sizes, flushed at the end, arrive as they were written.
+    async fn check_writing(sizes: &[usize]) {
+        let (mut socket, mut client) = pair(b"").await;
+        let reading = tokio::spawn(async move {
+            let mut got = Vec::new();
+            client.read_to_end(&mut got).await.unwrap();
+            got
+        });
+        let mut sent = Vec::new();
+        for (number, size) in sizes.iter().enumerate() {
+            let reply = vec![number as u8; *size];
+            socket.write_all(&reply).await.unwrap();
+            sent.extend_from_slice(&reply);
+        }
+        socket.shutdown().await.unwrap();
+        assert!(reading.await.unwrap() == sent, "{sizes:?}");
+    }
+
+    #[tokio::test]
+    async fn replies_leave_in_their_order() {
+        check_writing(&[10, 20, 30]).await;
+        check_writing(&[1000, 24, 1, 2_000_000, 5, 1024, 1025]).await;
+        check_writing(&[40; 500]).await;
+    }
+
+    #[tokio::test]
+    async fn little_is_held_until_it_is_flushed() {
+        let (mut socket, mut client) = pair(b"").await;
+        socket.write_all(b"held").await.unwrap();
+        let mut buffer = [0; 10];
+        assert_eq!(client.try_read(&mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        socket.flush().await.unwrap();
+        assert_eq!(client.read(&mut buffer).await.unwrap(), 4);
+    }
+}

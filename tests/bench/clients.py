@@ -1,0 +1,86 @@
+"""The clients that the servers are measured with."""
+
+import json
+import os
+import struct
+import subprocess
+
+from servers import ROOT
+
+LOAD = ROOT / "target/release/ssh-load"
+# ProFTPD has no AES-GCM; it gets the next fastest.
+GCM = ("-c", "aes128-gcm@openssh.com,aes128-ctr")
+
+
+class Client:
+    """OpenSSH's, and the light one of this tree."""
+
+    def __init__(self, key, work, inside=()):
+        """`inside`: a command that runs others in a network namespace."""
+        self.key, self.work, self.inside = key, work, inside
+
+    def options(self, server):
+        return [
+            "-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oLogLevel=ERROR", "-F/dev/null", "-oIdentityAgent=none",
+            "-oIdentitiesOnly=yes", f"-i{self.key}", f"-oPort={server.port}",
+        ]
+
+    def address(self, server):
+        return f"{server.user}@{server.host}"
+
+    def sftp(self, server, batch, options=()):
+        self.wait([self.start_sftp(server, batch, options)])
+
+    def start_sftp(self, server, batch, options=(), number=0):
+        file = self.work / f"batch{number}"
+        file.write_text(batch)
+        command = [*self.inside, "sftp", *self.options(server), *options, "-b", file, self.address(server)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    def wait(self, processes):
+        if any([process.wait() for process in processes]):
+            raise SystemExit("a client failed")
+
+    def shell(self, server, *command):
+        """With rsync's `-e` set."""
+        environment = {**os.environ, "RSYNC_RSH": " ".join(map(str, ["ssh", *self.options(server)]))}
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+
+    def scp(self, server, *paths):
+        self.shell(server, "scp", "-O", "-q", *self.options(server), *paths)
+
+    def light(self, server, *load, cipher="aes128-gcm@openssh.com", password=None):
+        """What the light client printed: at least {"seconds": s}."""
+        return json.loads(subprocess.run(
+            self.light_command(server, *load, cipher=cipher, password=password), check=True, capture_output=True, text=True
+        ).stdout)
+
+    def light_command(self, server, *load, cipher="aes128-gcm@openssh.com", password=None):
+        proof = ["--password", password] if password else ["--key", self.key]
+        target = ["--host", server.host, "--port", str(server.port), "--user", server.user, *proof, "--cipher", cipher]
+        return [*self.inside, LOAD, *target, *map(str, load)]
+
+
+class Raw:
+    """SFTP packets through OpenSSH's client, without a library's own time."""
+
+    def __init__(self, client, server):
+        command = ["ssh", *client.options(server), "-s", client.address(server), "sftp"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.send(b"\x01" + struct.pack(">I", 3))
+        self.receive()
+
+    def send(self, packet):
+        self.process.stdin.write(struct.pack(">I", len(packet)) + packet)
+        self.process.stdin.flush()
+
+    def receive(self):
+        return self.process.stdout.read(struct.unpack(">I", self.process.stdout.read(4))[0])
+
+    def remove(self, path, number):
+        self.send(b"\x0d" + struct.pack(">II", number, len(path)) + path)
+        assert self.receive()[5:9] == b"\0\0\0\0"
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()

@@ -1,0 +1,63 @@
+"""Small files, lists and metadata, and what the checks of an account cost."""
+
+import shutil
+
+import servers
+from clients import Client, Raw
+from context import SMALL, fresh
+from rounds import Workload
+
+LISTED = 20_000
+STATS = 5_000
+
+# Rules, a quota, patterns, and sizes: all that is checked without asking anybody.
+CHECKED = {
+    "permissions": {"/": ["*"], "/ro": ["list", "download"], "/in/deep": ["*"]},
+    "quota_size": 10**12,
+    "quota_files": 10**9,
+    "filters": {"file_patterns": [{"path": "/ro", "denied_patterns": ["*.exe"]}], "max_upload_file_size": 10**11},
+}
+WARM = '[limits]\ninstances = "warm"\n'
+POLICY = '[config]\ndenied_names = ["~$*"]\nmax_bytes = 0\n'
+
+
+def small(bench):
+    """`checked` has rules and a quota; `warm` and `fresh` also a component that is asked before and told after every
+    action, on an instance that is kept, or on a new one for each."""
+    client, files = Client(bench.key, bench.work), bench.small_files()
+    make = servers.tidegate
+    running = [
+        make(bench.work, key=bench.key),
+        make(bench.work, "checked", bench.key, account=CHECKED),
+        make(bench.work, "warm", bench.key, account=CHECKED, plugins={"upload-policy": WARM + POLICY}),
+        make(bench.work, "fresh", bench.key, account=CHECKED, plugins={"upload-policy": POLICY}),
+        servers.openssh(bench.work, bench.key),
+        servers.proftpd(bench.work, bench.key),
+    ]
+    for server in running:
+        shutil.copytree(files, server.home / "small")
+        (server.home / "listed").mkdir()
+        for number in range(LISTED):
+            (server.home / f"listed/{number:05}").touch()
+    back = bench.work / "back"
+
+    def delete(server):
+        raw = Raw(client, server)
+        for number in range(SMALL):
+            raw.remove(f"{server.files}{server.new}/{number:04}".encode(), number)
+        raw.close()
+
+    def stats(server, depth):
+        cipher = "aes128-ctr" if server.name == "proftpd" else "aes128-gcm@openssh.com"
+        return client.light(server, "stat", "--path", f"{server.files}small/0001", "--count", STATS, "--depth", depth, cipher=cipher)
+
+    return bench.measure(running, [
+        Workload(f"put {SMALL} x 4 KiB", lambda s: client.sftp(s, f"put -r {files} {s.files}{s.new}\n"), SMALL, "files/s"),
+        Workload(f"get {SMALL} x 4 KiB", lambda s: client.sftp(s, f"get -r {s.files}small {fresh(back)}\n"), SMALL, "files/s"),
+        Workload(f"list {LISTED} entries", lambda s: client.sftp(s, f"ls -f {s.files}listed\n"), LISTED, "entries/s"),
+        Workload(
+            f"delete {SMALL} files", delete, SMALL, "files/s", prepare=lambda s: shutil.copytree(files, s.home / s.new)
+        ),
+        Workload("stat, one at a time", lambda s: stats(s, 1), STATS, "stats/s"),
+        Workload("stat, 32 deep", lambda s: stats(s, 32), STATS, "stats/s"),
+    ])
