@@ -231,9 +231,7 @@ impl SshServer {
         let ended = Ending::new(&self, &connection);
         let (authenticated, logged_in) = watch::channel(false);
         let mut read = greeting.rest;
-        let Ok(offer) = look_ahead(&mut socket, &self.identification, &mut read).await else {
-            return;
-        };
+        let offer = look_ahead(&mut socket, &self.identification, &mut read).await;
         let config = self.config_for(offer.as_ref());
         let socket = BatchedSocket::new(socket, read, self.identification.len());
         let (grace, gate) = (self.settings.login_grace, Arc::new(ReadGate::default()));

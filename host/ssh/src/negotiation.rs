@@ -17,26 +17,28 @@ const KEXINIT: u8 = 20;
 const COOKIE: usize = 16;
 
 /// Sends the server's identification, and looks at what the client offers, if that comes soon.
-/// What was read is added to `read`, for the library to read again.
+/// What was read is added to `read`, for the library to read again. A connection that fails
+/// meanwhile is left to the library as well, so that its end is told of as any other's.
 pub async fn look_ahead(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     identification: &[u8],
     read: &mut Vec<u8>,
-) -> std::io::Result<Option<Offer>> {
-    stream.write_all(identification).await?;
+) -> Option<Offer> {
+    stream.write_all(identification).await.ok()?;
     let looking = async {
         loop {
             match parse(read) {
-                Look::Offer(offer) => return Ok(Some(offer)),
-                Look::NoOffer => return Ok(None),
+                Look::Offer(offer) => return Some(offer),
+                Look::NoOffer => return None,
                 Look::Incomplete => {}
             }
-            if stream.read_buf(read).await? == 0 {
-                return Ok(None);
+            if stream.read_buf(read).await.is_ok_and(|count| count > 0) {
+                continue;
             }
+            return None;
         }
     };
-    tokio::time::timeout(PATIENCE, looking).await.unwrap_or(Ok(None))
+    tokio::time::timeout(PATIENCE, looking).await.ok().flatten()
 }
 
 /// The ciphers of a client, in its order.
@@ -146,7 +148,7 @@ mod tests {
         let (mut client, mut server) = tokio::io::duplex(1000);
         client.write_all(b"SSH-2.0-patient\r\n").await.unwrap();
         let mut read = Vec::new();
-        assert_eq!(look_ahead(&mut server, b"SSH-2.0-t\r\n", &mut read).await.unwrap(), None);
+        assert_eq!(look_ahead(&mut server, b"SSH-2.0-t\r\n", &mut read).await, None);
         assert_eq!(read, b"SSH-2.0-patient\r\n");
         let mut greeting = [0; 11];
         client.read_exact(&mut greeting).await.unwrap();
