@@ -51,12 +51,16 @@ def small(bench):
         cipher = "aes128-ctr" if server.name == "proftpd" else "aes128-gcm@openssh.com"
         return client.light(server, "stat", "--path", f"{server.files}small/0001", "--count", STATS, "--depth", depth, cipher=cipher)
 
+    # ProFTPD takes no directory that is not there.
+    takes_new = ("tidegate", "checked", "warm", "fresh", "openssh")
+    put = lambda server: client.sftp(server, f"put -r {files} {server.files}{server.new}\n")
     return bench.measure(running, [
-        Workload(f"put {SMALL} x 4 KiB", lambda s: client.sftp(s, f"put -r {files} {s.files}{s.new}\n"), SMALL, "files/s"),
+        Workload(f"put {SMALL} x 4 KiB", put, SMALL, "files/s", only=takes_new),
         Workload(f"get {SMALL} x 4 KiB", lambda s: client.sftp(s, f"get -r {s.files}small {fresh(back)}\n"), SMALL, "files/s"),
         Workload(f"list {LISTED} entries", lambda s: client.sftp(s, f"ls -f {s.files}listed\n"), LISTED, "entries/s"),
         Workload(
-            f"delete {SMALL} files", delete, SMALL, "files/s", prepare=lambda s: shutil.copytree(files, s.home / s.new)
+            # Made by the server itself, which counts them.
+            f"delete {SMALL} files", delete, SMALL, "files/s", only=takes_new, prepare=put
         ),
         Workload("stat, one at a time", lambda s: stats(s, 1), STATS, "stats/s"),
         Workload("stat, 32 deep", lambda s: stats(s, 32), STATS, "stats/s"),
