@@ -46,17 +46,14 @@ impl AccountStore for SqliteDatabase {
                 self.read(move |connection| find(connection, &username)).await
             }
         };
-        found.map(|found| {
-            found.map(|mut account| {
-                self.last_logins.complete(&mut account);
-                account
-            })
-        })
+        let mut found = found?;
+        found.iter_mut().for_each(|account| self.last_logins.complete(account));
+        Ok(found)
     }
 
     async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Account>, StoreError> {
         let after = after.unwrap_or_default().to_owned();
-        self.read(move |connection| {
+        let listed = self.read(move |connection| {
             let sql = format!("SELECT {COLUMNS} FROM users WHERE username > ?1 ORDER BY username LIMIT ?2");
             let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
             let mut rows = statement.query(params![after, limit]).map_err(classify)?;
@@ -65,8 +62,10 @@ impl AccountStore for SqliteDatabase {
                 accounts.push(from_row(connection, row)?);
             }
             Ok(accounts)
-        })
-        .await
+        });
+        let mut accounts = listed.await?;
+        accounts.iter_mut().for_each(|account| self.last_logins.complete(account));
+        Ok(accounts)
     }
 
     async fn insert(&self, account: &Account) -> Result<Account, StoreError> {

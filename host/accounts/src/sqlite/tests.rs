@@ -28,6 +28,8 @@ async fn accounts_suite(database: SqliteDatabase) {
     database.record_login(added.id, 1234).await.unwrap();
     // A9-06: an update does not touch what the server maintains.
     assert_eq!(database.update(&changed).await.unwrap().last_login, 1234);
+    // Before it has been stored as after.
+    assert_eq!(database.list(None, 10).await.unwrap()[0].last_login, 1234);
 
     database.insert(&account("bob")).await.unwrap();
     let names = |accounts: Vec<Account>| accounts.into_iter().map(|account| account.username).collect::<Vec<_>>();
