@@ -30,9 +30,9 @@ class Bench:
             (directory / f"{number:04}").write_bytes(os.urandom(4096))
         return directory
 
-    def measure(self, running, workloads, number_of_rounds=None):
+    def measure(self, running, workloads):
         try:
-            return rounds.run(workloads, running, number_of_rounds or self.rounds)
+            return rounds.run(workloads, running, self.rounds)
         finally:
             for server in running:
                 server.stop()

@@ -20,8 +20,6 @@ class Workload:
     only: tuple = ()
     """Before each turn, not measured."""
     prepare: Callable = None
-    """More than the section's rounds would tell nothing new."""
-    rounds: int = None
 
 
 # Their file layers take minutes; once is enough to compare.
@@ -41,7 +39,7 @@ def run(workloads, servers, rounds):
     for number, workload in enumerate(workloads):
         taking = [server for server in servers if not workload.only or server.name in workload.only]
         samples = {server.name: [] for server in taking}
-        for turn in range((workload.rounds or rounds) + 1):
+        for turn in range(rounds + 1):
             for server in taking[turn % len(taking):] + taking[: turn % len(taking)]:
                 if server.name in ONCE and turn != 1:
                     continue
