@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use tidegate_tests::clients::{Proof, can_log_in, exec, sftp, sftp_ok, text};
+use tidegate_tests::clients::{Proof, can_log_in, exec, rsync, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::Site;
 use tidegate_tests::tools;
@@ -167,6 +167,25 @@ fn bandwidth_is_kept_within_two_percent() {
     }
     let taken = started.elapsed().as_millis();
     assert!((480..=1200).contains(&taken), "{taken} ms for 500 KB each");
+}
+
+#[test]
+fn programs_keep_to_the_bandwidth() {
+    // A5-17: 1 MB at 1000 KB/s and at 500 KB/s; no more than a tenth slower, for their start.
+    let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
+    let home = account(&site, r#""upload_bandwidth":1000,"download_bandwidth":500"#);
+    let local = site.write("up", vec![7; 1_000_000]);
+    let server = site.start();
+    let elapsed = |from: &str, to: &str| {
+        let started = Instant::now();
+        tools::run_ok(&mut rsync(&server, "pw", &["-W", from, to]));
+        started.elapsed().as_millis()
+    };
+    let up = elapsed(local.to_str().unwrap(), "alice@127.0.0.1:/up");
+    assert!((950..=1900).contains(&up), "{up} ms instead of 1000");
+    assert_eq!(std::fs::metadata(home.join("up")).unwrap().len(), 1_000_000);
+    let down = elapsed("alice@127.0.0.1:/up", site.path("back").to_str().unwrap());
+    assert!((1900..=2900).contains(&down), "{down} ms instead of 2000");
 }
 
 #[test]

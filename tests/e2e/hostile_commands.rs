@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use tidegate_tests::clients::{Proof, exec, openssh, sftp_ok, text};
+use tidegate_tests::clients::{Proof, exec, openssh, rsync, sftp_ok, text, transport};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::tools;
 
@@ -113,16 +113,6 @@ fn only_what_is_enabled_is_run() {
     assert!(!home.join("y").exists() && !Path::new("/tmp/tidegate-stolen").exists());
 }
 
-/// OpenSSH as a transport for programs.
-fn transport(server: &Server) -> String {
-    let ssh = openssh("ssh", server, PASSWORD);
-    let words: Vec<String> = std::iter::once(ssh.get_program())
-        .chain(ssh.get_args())
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
-    words.join(" ")
-}
-
 #[test]
 fn links_lead_rsync_nowhere() {
     // A7-04
@@ -133,11 +123,7 @@ fn links_lead_rsync_nowhere() {
     std::os::unix::fs::symlink(site.path("outside"), home.join("d/inner")).unwrap();
     let server = site.start();
     let back = site.path("back");
-    let rsync = |arguments: &[&str]| {
-        let mut command = Command::new("rsync");
-        command.args(arguments).env("SSHPASS", "pw").env("RSYNC_RSH", transport(&server));
-        tools::run(&mut command)
-    };
+    let rsync = |arguments: &[&str]| tools::run(&mut rsync(&server, "pw", arguments));
     for source in ["absolute/", "relative/", "absolute/secret", "d/inner/secret", "../../outside/", "/etc/passwd"] {
         let output = rsync(&["-r", &format!("alice@127.0.0.1:{source}"), back.to_str().unwrap()]);
         assert!(!output.status.success(), "{source}");
@@ -174,10 +160,8 @@ fn a_race_of_links_does_not_lead_rsync_out() {
         });
         for number in 0..40 {
             let back = site.path(&format!("back{number}"));
-            let mut rsync = Command::new("rsync");
-            rsync.args(["-r", "alice@127.0.0.1:/dir/"]).arg(&back).env("SSHPASS", "pw");
             // Some tries fail; none may bring what is outside.
-            let _ = rsync.env("RSYNC_RSH", transport(&server)).output();
+            let _ = rsync(&server, "pw", &["-r", "alice@127.0.0.1:/dir/", back.to_str().unwrap()]).output();
             assert!(!back.join("secret").exists(), "try {number}");
         }
         racing.store(false, std::sync::atomic::Ordering::Relaxed);
@@ -219,7 +203,11 @@ fn repositories_run_no_programs() {
     let local = site.path("local");
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
-        command.args(arguments).current_dir(&local).env("SSHPASS", "pw").env("GIT_SSH_COMMAND", transport(&server));
+        command
+            .args(arguments)
+            .current_dir(&local)
+            .env("SSHPASS", "pw")
+            .env("GIT_SSH_COMMAND", transport(&server, "pw"));
         command.env("GIT_SSH_VARIANT", "ssh").env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_TERMINAL_PROMPT", "0");
         tools::run(&mut command)
     };

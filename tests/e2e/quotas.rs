@@ -1,10 +1,9 @@
 //! Quotas to the byte: what is refused, what is counted, and by whom (A10).
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
-use tidegate_tests::clients::{Proof, exec, openssh, sftp, sftp_ok, text};
+use tidegate_tests::clients::{Proof, exec, rsync, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::tools;
@@ -230,30 +229,23 @@ fn programs_are_counted_and_stopped() {
     // A7-06
     let (site, home) = site(&["--quota-size", "300000", "--quota-files", "10"]);
     let server = site.start();
-    let shell = |program: &str, arguments: &[&str]| {
-        let ssh = openssh("ssh", &server, PASSWORD);
-        let words = std::iter::once(ssh.get_program()).chain(ssh.get_args());
-        let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
-        let mut command = Command::new(program);
-        command.args(arguments).env("SSHPASS", "pw").env("RSYNC_RSH", words.join(" "));
-        tools::run(&mut command)
-    };
+    let send = |arguments: &[&str]| tools::run(&mut rsync(&server, "pw", arguments));
     let tree = site.path("tree");
     for number in 0..4 {
         site.write(&format!("tree/{number}"), noise(50_000, number));
     }
     let source = format!("{}/", tree.display());
-    let sent = shell("rsync", &["-a", &source, "alice@127.0.0.1:/tree/"]);
+    let sent = send(&["-a", &source, "alice@127.0.0.1:/tree/"]);
     assert!(sent.status.success(), "{}", text(&sent));
     check_used(&site, (4, 200_000));
     site.write("tree/large", noise(150_000, 9));
-    let sent = shell("rsync", &["-a", &source, "alice@127.0.0.1:/tree/"]);
+    let sent = send(&["-a", &source, "alice@127.0.0.1:/tree/"]);
     assert!(!sent.status.success(), "more than there is room for");
     let report = scan(&site);
     assert_eq!(report["before"], report["found"]);
     assert!(report["found"]["size"].as_i64().unwrap() <= 300_000, "{report}");
     std::fs::remove_file(site.path("tree/large")).unwrap();
-    let sent = shell("rsync", &["-a", "--delete", &source, "alice@127.0.0.1:/tree/"]);
+    let sent = send(&["-a", "--delete", &source, "alice@127.0.0.1:/tree/"]);
     assert!(sent.status.success(), "{}", text(&sent));
     check_used(&site, (4, 200_000));
     assert!(home.join("tree/3").exists());
@@ -262,6 +254,105 @@ fn programs_are_counted_and_stopped() {
     let refused = exec(&server, "alice", PASSWORD, "rsync --server --daemon . /", b"");
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused).contains("--daemon is not allowed"), "{}", text(&refused));
+}
+
+/// After an rsync was refused: a scan finds what is stored, and no more than `most` bytes.
+fn check_refused(site: &Site, most: i64) {
+    let report = scan(site);
+    assert_eq!(report["before"], report["found"]);
+    assert!(report["found"]["size"].as_i64().unwrap() <= most, "{report}");
+}
+
+#[test]
+fn programs_at_the_same_time_share_the_room() {
+    // A7-06, A10-03. Slow enough that they run side by side.
+    let (site, _) = site(&["--quota-size", "3000000", "--upload-bandwidth", "2000"]);
+    let server = site.start();
+    for (index, name) in ["one", "two", "three"].iter().enumerate() {
+        for part in 0..4 {
+            site.write(&format!("{name}/{part}"), noise(500_000, (index * 10 + part) as u64));
+        }
+    }
+    let started: Vec<_> = ["one", "two", "three"]
+        .map(|name| {
+            let source = site.path(name).display().to_string();
+            let mut command = rsync(&server, "pw", &["-a", &source, "alice@127.0.0.1:/"]);
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+        })
+        .into();
+    let ended = started.into_iter().map(|mut child| child.wait().unwrap().success());
+    assert!(ended.filter(|success| *success).count() <= 1, "two of them are more than there is room for");
+    check_refused(&site, 3_000_000);
+}
+
+#[test]
+fn what_arrives_compressed_is_counted_as_it_is_stored() {
+    let (site, home) = site(&["--quota-size", "30000000"]);
+    let server = site.start();
+    // Each of them fits.
+    for number in 0..100 {
+        let path = site.write(&format!("zeros/{number}"), "");
+        std::fs::File::options().write(true).open(path).unwrap().set_len(5_000_000).unwrap();
+    }
+    let source = site.path("zeros").display().to_string();
+    for options in [&["-az"][..], &["-azS"]] {
+        let sent = tools::run(&mut rsync(&server, "pw", &[options, &[&source, "alice@127.0.0.1:/"]].concat()));
+        // The program is stopped a moment later.
+        check_refused(&site, 250_000_000);
+        assert!(!sent.status.success() && text(&sent).contains("quota"), "{}", text(&sent));
+        std::fs::remove_dir_all(home.join("zeros")).unwrap();
+        scan(&site);
+    }
+}
+
+#[test]
+fn writing_over_the_same_files_needs_no_room_for_all_of_them() {
+    let (site, _) = site(&["--quota-size", "12000000"]);
+    let server = site.start();
+    let source = format!("{}/", site.path("tree").display());
+    // Other content each time, three times as much as there is room for.
+    for round in 0..4 {
+        for number in 0..20 {
+            site.write(&format!("tree/{number}"), noise(500_000, round * 100 + number));
+        }
+        let sent =
+            tools::run(&mut rsync(&server, "pw", &["-a", "-W", "--ignore-times", &source, "alice@127.0.0.1:/tree/"]));
+        assert!(sent.status.success(), "round {round}: {}", text(&sent));
+        check_used(&site, (20, 10_000_000));
+    }
+}
+
+#[test]
+fn a_limit_set_during_an_upload_holds_for_it() {
+    // A10-03, and A4-14: changes of accounts take effect on running sessions.
+    for mode in ["", "upload_mode = 1"] {
+        let (site, home) = site(&[]);
+        let site = site.config(mode);
+        site.write("homes/alice/older", [b'x'; 300]);
+        let server = site.start();
+        let mut raw = RawSftp::connect(&server, "alice", "pw");
+        // Write, create and truncate.
+        let handle = raw.open_file("running", 2 | 8 | 16).handle();
+        let mut write = |offset: u64, size: usize| {
+            let body = fields(&[&string(&handle), &offset.to_be_bytes(), &string(vec![b'y'; size])]);
+            raw.request(6, &body).status()
+        };
+        assert_eq!(write(0, 400), 0);
+        tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "alice", "--quota-size", "1000"]));
+        // The same bytes once more, until the change is known.
+        let mut tries = 0;
+        while used(&site, (2, 700)).1 == 0 && tries < 100 {
+            assert_eq!(write(0, 400), 0, "{mode}");
+            tries += 1;
+        }
+        assert_eq!(write(400, 300), 0, "{mode}: room for 300 more");
+        assert_eq!(write(700, 1), FAILURE, "{mode}: and not for one more than that");
+        raw.request(4, &string(&handle));
+        assert!(!home.join("running").exists(), "nothing of it stays");
+        check_used(&site, (1, 300));
+        let report = scan(&site);
+        assert_eq!(report["before"], report["found"]);
+    }
 }
 
 /// Bytes that do not compress.

@@ -49,6 +49,20 @@ pub fn openssh(program: &str, server: &Server, proof: Proof<'_>) -> Command {
     command
 }
 
+/// rsync over OpenSSH, with a password.
+pub fn rsync(server: &Server, password: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("rsync");
+    command.args(arguments).env("SSHPASS", password).env("RSYNC_RSH", transport(server, password));
+    command
+}
+
+/// OpenSSH as a transport for programs, which have the password in `SSHPASS`.
+pub fn transport(server: &Server, password: &str) -> String {
+    let ssh = openssh("ssh", server, Proof::Password(password));
+    let words = std::iter::once(ssh.get_program()).chain(ssh.get_args());
+    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
 fn sshpass(program: &str, password: &str) -> Command {
     let mut command = Command::new("sshpass");
     command.arg("-e").env("SSHPASS", password).arg(program);

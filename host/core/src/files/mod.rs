@@ -10,6 +10,7 @@ mod names;
 mod open_file;
 mod opening;
 mod pace;
+mod program_room;
 mod record;
 pub mod storage;
 mod usage;
@@ -24,6 +25,8 @@ pub use attributes::SetAttributesPolicy;
 pub use error::FileError;
 pub use first::FirstTransfers;
 pub use open_file::OpenFile;
+pub use pace::Pace;
+pub use program_room::ProgramRoom;
 pub use record::{Command, FileLog, NO_TIME, Protocol, Transfer};
 pub use usage::scan_tree_at;
 

@@ -7,8 +7,9 @@ use super::pace::Pace;
 use super::record::Transfer;
 use super::storage::{Metadata, OpenOptions, SetAttributes, Space, StorageFile};
 use super::{FileError, FileService, attributes};
+use crate::account::Account;
 use crate::path::VirtualPath;
-use crate::quota::{QuotaLimits, UploadQuota, limits_of};
+use crate::quota::{QuotaLimits, ScanProgress, UploadQuota, limits_of};
 
 /// An open file of a session. [`close`](OpenFile::close) commits an upload and records the
 /// transfer; dropping it records a transfer that was cut off.
@@ -25,13 +26,15 @@ pub(super) struct Opened {
     pub path: VirtualPath,
     /// None: uploads are not counted here.
     pub quota: Option<UploadQuota>,
+    /// The account when that was decided.
+    pub counted_for: Arc<Account>,
     /// The file as it was before it was opened.
     pub existed: Option<Metadata>,
 }
 
 impl OpenFile {
     pub(super) fn new(opened: Opened) -> Self {
-        Self { opened: Some(opened), pace: Pace::new() }
+        Self { opened: Some(opened), pace: Pace::default() }
     }
 
     fn opened(&mut self) -> Result<&mut Opened, FileError> {
@@ -145,6 +148,9 @@ impl Opened {
 
     /// Room for bytes that are about to be written.
     async fn reserve(&mut self, offset: u64, length: usize) -> Result<(), FileError> {
+        if self.quota.is_none() {
+            self.follow_account().await.inspect_err(|error| self.transfer.fail_by(error))?;
+        }
         let length = length as u64;
         let end = if self.options.append {
             let max = self.files.account().filters.max_upload_file_size;
@@ -161,6 +167,30 @@ impl Opened {
             }
         });
         checked.inspect_err(|error| self.transfer.fail_by(error))
+    }
+
+    /// An administrator may have set a limit for an account that had none: what was written
+    /// until now is counted then.
+    async fn follow_account(&mut self) -> Result<(), FileError> {
+        if Arc::ptr_eq(&self.counted_for, &self.files.account()) {
+            return Ok(());
+        }
+        self.counted_for = self.files.account().clone();
+        let Some(counted) = self.files.counted(&self.path) else {
+            return Ok(());
+        };
+        let tree = self.files.scan_tree(&self.path);
+        let names = counted.ledger.names(|| tree.clone()).await?;
+        let now = self.file.metadata().await?;
+        let quota = self.quota.insert(counted.upload(&names, &*self.file, self.existed.as_ref()).await?);
+        if quota.is_unnamed() {
+            quota.reserve(now.size, counted.limits)?;
+        } else if now.links == 0 {
+            names.removed(&now);
+        }
+        // After the file is known, so that it is counted as it is here.
+        names.recount(&tree, &ScanProgress::default()).await?;
+        Ok(())
     }
 
     async fn set_attributes(&mut self, wanted: &SetAttributes) -> Result<(), FileError> {
@@ -188,6 +218,9 @@ impl Opened {
 
     async fn resize(&mut self, size: u64, effective: &SetAttributes) -> Result<(), FileError> {
         self.files.check_size(size)?;
+        if self.quota.is_none() {
+            self.follow_account().await?;
+        }
         let limits = self.limits();
         let Some(quota) = &self.quota else {
             return self.apply(effective).await;
@@ -207,6 +240,9 @@ impl Opened {
 
     /// Puts the file in its place, and counts what it replaces.
     async fn finish(&mut self) -> Result<(), FileError> {
+        if self.quota.is_none() && self.options.write {
+            self.follow_account().await?;
+        }
         let Some(quota) = &mut self.quota else {
             return Ok(self.file.finish().await?);
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::open_file::{OpenFile, Opened};
 use super::storage::{FileKind, Metadata, OpenOptions, StorageErrorKind, StorageFile};
 use super::{ActionKind, FileError, FileService, Protocol};
+use crate::account::Account;
 use crate::path::VirtualPath;
 use crate::permission::Permission;
 use crate::quota::UploadQuota;
@@ -25,7 +26,7 @@ impl FileService {
         if metadata.kind == FileKind::Directory {
             return Err(FileError::Failed("is a directory".into()));
         }
-        Ok(self.opened(file, path, protocol, options, None, Some(metadata)))
+        Ok(self.opened(file, path, protocol, options, (None, self.account().clone()), Some(metadata)))
     }
 
     /// Reads a part of a file for a checksum of it: `list` is enough (A7-01), and it is no
@@ -85,9 +86,10 @@ impl FileService {
         // been skipped.
         let exclusive = options.exclusive | (existing.is_none() && options.create && !may_overwrite);
         let options = OpenOptions { exclusive, ..options };
+        let account = self.account().clone();
         let Some(counted) = self.counted(path) else {
             let file = self.storage.open(path, options).await?;
-            return Ok(self.opened(file, path, protocol, options, None, existing));
+            return Ok(self.opened(file, path, protocol, options, (None, account), existing));
         };
         let names = counted.ledger.names(|| self.scan_tree(path)).await?;
         // Hooks may have taken their time: what counts is what is there now.
@@ -100,7 +102,7 @@ impl FileService {
         let file = self.storage.open(path, options).await?;
         let quota = counted.upload(&names, &*file, before.as_ref()).await?;
         drop(names);
-        Ok(self.opened(file, path, protocol, options, Some(quota), before))
+        Ok(self.opened(file, path, protocol, options, (Some(quota), account), before))
     }
 
     /// The file that an upload would write over, if it may.
@@ -123,10 +125,11 @@ impl FileService {
         path: &VirtualPath,
         protocol: Protocol,
         options: OpenOptions,
-        quota: Option<UploadQuota>,
+        (quota, counted_for): (Option<UploadQuota>, Arc<Account>),
         existed: Option<Metadata>,
     ) -> OpenFile {
         let transfer = self.transfer(path, protocol, options.write);
-        OpenFile::new(Opened { file, options, transfer, files: self.clone(), path: path.clone(), quota, existed })
+        let (files, path) = (self.clone(), path.clone());
+        OpenFile::new(Opened { file, options, transfer, files, path, quota, counted_for, existed })
     }
 }

@@ -13,11 +13,13 @@ pub struct Pace {
     due: Instant,
 }
 
-impl Pace {
-    pub fn new() -> Self {
+impl Default for Pace {
+    fn default() -> Self {
         Self { due: Instant::now() }
     }
+}
 
+impl Pace {
     /// `bytes` were moved at `rate` bytes a second; waits until more may follow.
     pub async fn moved(&mut self, bytes: usize, rate: u64) {
         let now = Instant::now();
@@ -41,7 +43,7 @@ mod tests {
     /// `portions` of `size` bytes at `rate` take `expected` milliseconds, within 2 %.
     async fn check(size: usize, portions: usize, rate: u64, expected: u64) {
         let started = Instant::now();
-        let mut pace = Pace::new();
+        let mut pace = Pace::default();
         for _ in 0..portions {
             pace.moved(size, rate).await;
         }
@@ -59,7 +61,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_earns_no_burst() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::default();
         pace.moved(1000, 1_000_000).await;
         tokio::time::sleep(Duration::from_secs(60)).await;
         let started = Instant::now();

@@ -6,7 +6,7 @@ use super::storage::{Metadata, Storage, StorageFile};
 use super::{FileError, FileService};
 use crate::account::{Account, FolderQuota};
 use crate::path::VirtualPath;
-use crate::quota::{Ledger, Names, QuotaError, QuotaLimits, ScanProgress, ScanTree, UploadQuota, scope_of};
+use crate::quota::{Ledger, Names, QuotaLimits, ScanProgress, ScanTree, Scope, UploadQuota, scope_of};
 
 /// Where a path is counted.
 pub(super) struct Counted {
@@ -35,8 +35,13 @@ impl FileService {
     /// None: it is not counted.
     pub(super) fn counted(&self, path: &VirtualPath) -> Option<Counted> {
         let account = self.account();
-        let (scope, limits) = scope_of(&account, path, self.context.quotas.tracking)?;
-        Some(Counted { ledger: self.context.quotas.ledger(&scope), limits })
+        let quotas = &self.context.quotas;
+        let Some((scope, limits)) = scope_of(&account, path, quotas.tracking) else {
+            // What is changed now is not counted: with a limit later, all is counted again.
+            quotas.forget(&Scope::Account(account.username.clone()));
+            return None;
+        };
+        Some(Counted { ledger: quotas.ledger(&scope), limits })
     }
 
     /// What is counted for the same scope as `path`.
@@ -110,39 +115,6 @@ impl FileService {
         let max = self.account().filters.max_upload_file_size;
         if max > 0 && size > max {
             return Err(FileError::QuotaExceeded(format!("the file is larger than the {max} bytes allowed")));
-        }
-        Ok(())
-    }
-
-    /// Bytes that may still be stored where `path` is; none: no limit.
-    pub async fn room_at(&self, path: &VirtualPath) -> Result<Option<u64>, FileError> {
-        let Some(counted) = self.counted(path) else {
-            return Ok(None);
-        };
-        let used = {
-            let _names = counted.ledger.names(|| self.scan_tree(path)).await?;
-            counted.ledger.used()
-        };
-        let QuotaLimits { size, files } = counted.limits;
-        if (files > 0 && used.files > files) || (size > 0 && used.size >= size) {
-            return Err(QuotaError::Exceeded.into());
-        }
-        Ok((size > 0).then(|| u64::try_from(size.saturating_sub(used.size)).unwrap_or(0)))
-    }
-
-    /// A program that changes the files at `path` is about to run.
-    pub async fn command_begins(&self, path: &VirtualPath) -> Result<(), FileError> {
-        if let Some(counted) = self.counted(path) {
-            counted.ledger.command_begins(|| self.scan_tree(path)).await?;
-        }
-        Ok(())
-    }
-
-    /// It has ended: what it left is counted (A7-06).
-    pub async fn command_ended(&self, path: &VirtualPath) -> Result<(), FileError> {
-        if let Some(counted) = self.counted(path) {
-            let names = counted.ledger.names(|| self.scan_tree(path)).await?;
-            names.command_ended(&self.scan_tree(path)).await?;
         }
         Ok(())
     }

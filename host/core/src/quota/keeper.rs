@@ -77,6 +77,13 @@ impl QuotaKeeper {
         ledger
     }
 
+    /// The files of a scope are changed without being counted.
+    pub fn forget(&self, scope: &Scope) {
+        if let Some(ledger) = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner).get(scope) {
+            ledger.forget();
+        }
+    }
+
     /// Counts the files of a scope again, and replaces what is stored (A10-06).
     pub async fn scan(&self, scope: &Scope, tree: ScanTree) -> Result<ScanReport, ScanError> {
         if self.tracking == Tracking::Never {

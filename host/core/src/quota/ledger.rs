@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::keeper::QuotaPorts;
+use super::program::{ProgramId, Programs};
 use super::scan::{self, ScanProgress, ScanTree};
 use super::{QuotaError, QuotaLimits, Scope, UsedQuota};
 use crate::files::storage::{FileId, FileKind, Metadata, StorageFile};
@@ -34,7 +35,7 @@ struct State {
     /// Uploads without a name.
     unnamed: u32,
     /// Programs that change files behind the ledger's back.
-    commands: u32,
+    programs: Programs,
     /// The store knows that the usage is in change.
     open: bool,
     last_change: Instant,
@@ -65,7 +66,7 @@ impl Ledger {
             growing: HashMap::new(),
             abandoned: Vec::new(),
             unnamed: 0,
-            commands: 0,
+            programs: Programs::default(),
             open: false,
             last_change: Instant::now(),
         };
@@ -177,10 +178,30 @@ impl Ledger {
         state.unsaved = state.unsaved + unsaved;
     }
 
-    /// A program that changes files begins; [`Names::command_ended`] counts what it did.
-    pub async fn command_begins(&self, tree: impl Fn() -> ScanTree) -> Result<(), QuotaError> {
-        let _names = self.names(tree).await?;
-        self.state().commands += 1;
+    /// What is known here is so no more: the next one counts the files, or is refused.
+    pub fn forget(&self) {
+        self.state().open = false;
+    }
+
+    fn program_is_over(&self, id: ProgramId) {
+        let mut state = self.state();
+        let size = -state.programs.end(id);
+        self.change(&mut state, UsedQuota { size, files: 0 });
+    }
+
+    /// A program has ended, and what it did cannot be counted now.
+    pub(super) fn program_is_lost(&self, id: ProgramId) {
+        self.program_is_over(id);
+        self.forget();
+    }
+
+    /// A program has brought in `total` bytes by now: they are counted until the files are.
+    pub(super) fn program_moved(&self, id: ProgramId, total: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
+        let mut state = self.state();
+        let by = UsedQuota { size: state.programs.more_than_known(id, total), files: 0 };
+        check(state.used, by, limits, 0)?;
+        state.programs.moved(id, by.size);
+        self.change(&mut state, by);
         Ok(())
     }
 
@@ -197,7 +218,7 @@ impl Ledger {
                 || !state.unsaved.is_zero()
                 || !state.abandoned.is_empty()
                 || state.unnamed > 0
-                || state.commands > 0;
+                || !state.programs.is_empty();
             if !state.open || busy || state.last_change.elapsed() < idle {
                 return Ok(());
             }
@@ -327,7 +348,8 @@ impl Names<'_> {
             let growing = linked.fold(UsedQuota::default(), |sum, growing| {
                 sum + UsedQuota { size: i64::try_from(growing.size).unwrap_or(i64::MAX), files: 1 }
             });
-            state.used = counted + growing + state.reserved;
+            let programs = UsedQuota { size: state.programs.counted(), files: 0 };
+            state.used = counted + growing + state.reserved + programs;
             state.unsaved = UsedQuota::default();
             state.last_change = Instant::now();
             state.used
@@ -336,13 +358,23 @@ impl Names<'_> {
         Ok(used)
     }
 
+    /// Bytes that are counted for programs, though their files are too.
+    pub(super) fn of_programs(&self) -> i64 {
+        self.ledger.state().programs.counted()
+    }
+
+    /// A program that changes files begins.
+    pub(super) fn program_begins(&self) -> ProgramId {
+        self.ledger.state().programs.begin()
+    }
+
     /// A program that changed files has ended.
-    pub async fn command_ended(&self, tree: &ScanTree) -> Result<UsedQuota, QuotaError> {
+    pub(super) async fn program_ended(&self, id: ProgramId, tree: &ScanTree) -> Result<UsedQuota, QuotaError> {
+        self.ledger.program_is_over(id);
         let counted = self.recount(tree, &ScanProgress::default()).await;
-        let mut state = self.ledger.state();
-        state.commands = state.commands.saturating_sub(1);
-        // Without a count nothing is known: the next one counts, or is refused.
-        state.open &= counted.is_ok();
+        if counted.is_err() {
+            self.ledger.forget();
+        }
         counted
     }
 

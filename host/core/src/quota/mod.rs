@@ -7,6 +7,7 @@
 
 mod keeper;
 mod ledger;
+mod program;
 mod scan;
 mod scans;
 mod upload;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use keeper::{QuotaKeeper, QuotaPorts, ScanError, ScanReport};
 pub use ledger::{Ledger, Names};
+pub use program::ProgramQuota;
 pub use scan::{ScanProgress, ScanTree};
 pub use scans::QuotaScans;
 pub use upload::UploadQuota;

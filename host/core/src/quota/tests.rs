@@ -161,3 +161,22 @@ fn scopes_follow_folders_and_tracking() {
     check("/own/a", Tracking::Always, Some((Scope::Folder("own".into()), QuotaLimits { size: 0, files: 3 })));
     check("/own", Tracking::Never, None);
 }
+
+#[tokio::test]
+async fn programs_share_the_room_there_is() {
+    // A7-06
+    let paper = paper();
+    let ledger = paper.keeper.ledger(&paper.scope);
+    let begin = async || ProgramQuota::begin(ledger.clone(), no_tree).await.unwrap();
+    let (one, two) = (begin().await, begin().await);
+    one.moved(60, LIMITS).unwrap();
+    // What is known already, and less than before.
+    one.moved(60, LIMITS).unwrap();
+    one.moved(10, LIMITS).unwrap();
+    two.moved(40, LIMITS).unwrap();
+    assert_eq!(two.moved(41, LIMITS), Err(QuotaError::Exceeded));
+    assert_eq!(one.moved(61, LIMITS), Err(QuotaError::Exceeded));
+    assert_eq!(ledger.used(), UsedQuota { size: 100, files: 0 });
+    one.moved(1000, QuotaLimits::default()).unwrap();
+    assert_eq!(ledger.used().size, 1040);
+}

@@ -3,9 +3,11 @@
 
 mod checksum;
 pub mod expand;
+mod process;
 mod program;
 mod rsync;
 pub mod words;
+mod written;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -4,23 +4,19 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tidegate_core::files::storage::FileKind;
 use tidegate_core::files::{FileError, FileService};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::permission::Permission;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::Command;
 
 use super::expand;
+use super::process;
 use super::rsync::{self, RsyncLine};
 use super::words::Word;
 use crate::stream::{ChannelInput, ChannelOutput};
 
-/// As much as a pipe holds.
-const PORTION: usize = 64 << 10;
 const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// A7-05
 const NEEDED: [Permission; 6] = [
@@ -75,6 +71,14 @@ impl ProgramRequest {
             }
             _ => Err("exactly one path is expected".to_owned()),
         }
+    }
+
+    /// With a limit, what is written must be what is stored.
+    fn with_limit(mut self, is_limited: bool) -> Self {
+        if self.name == "rsync" && is_limited {
+            self.arguments = rsync::without_holes(self.arguments);
+        }
+        self
     }
 
     /// A7-04
@@ -149,15 +153,16 @@ async fn prepare_and_run(
     };
     let may_link = may_link(files, place);
     let request = request.with_link_rules(may_link);
-    let room = if request.reads_only { None } else { files.room_at(&place.path).await? };
-    let command = command(&request, launcher, files, &places, room)?;
     if request.reads_only {
-        return Ok((run_process(files, command, input, output, None).await?, place.path.clone()));
+        let command = command(&request, launcher, files, &places, None)?;
+        return Ok((process::run(files, command, input, output, None).await?, place.path.clone()));
     }
     // Counted again whatever becomes of the program, even when the client is gone.
-    let count = CommandCount::begin(files.clone(), place.path.clone()).await?;
-    let status = run_process(files, command, input, output, room).await;
-    count.end().await?;
+    let room = files.program_room(&place.path).await?;
+    let request = request.with_limit(room.is_limited());
+    let command = command(&request, launcher, files, &places, room.bytes())?;
+    let status = process::run(files, command, input, output, Some(&room)).await;
+    room.end().await?;
     Ok((status?, place.path.clone()))
 }
 
@@ -272,150 +277,4 @@ fn with_slash(path: PathBuf) -> PathBuf {
     let mut text = path.into_os_string();
     text.push("/");
     text.into()
-}
-
-/// Moves data until the program ends; gives back its exit status. `room`: bytes that the
-/// client may still send (A7-06).
-async fn run_process(
-    files: &FileService,
-    mut command: Command,
-    input: Arc<ChannelInput>,
-    output: &ChannelOutput,
-    room: Option<u64>,
-) -> Result<u32, FileError> {
-    let failed = |error: std::io::Error| FileError::Failed(format!("the program could not be started: {error}"));
-    let mut child = command.spawn().map_err(failed)?;
-    let group = GroupGuard(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
-    let (Some(stdin), Some(mut stdout), Some(mut stderr)) =
-        (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
-        return Err(FileError::Failed("the program has no standard streams".into()));
-    };
-    let exceeded = AtomicBool::new(false);
-    let feed = async {
-        if feed(stdin, &input, room).await == Fed::TooMuch {
-            exceeded.store(true, Ordering::Relaxed);
-            group.kill();
-        }
-        // The program ends by itself now, or was killed.
-        std::future::pending::<()>().await
-    };
-    let errors = async {
-        let mut next = read_portion(&mut stderr).await;
-        while !next.is_empty() && output.send_error(next).await.is_ok() {
-            next = read_portion(&mut stderr).await;
-        }
-    };
-    let results = async {
-        // The next portion is read while the one before is sent.
-        let mut next = read_portion(&mut stdout).await;
-        while !next.is_empty() {
-            let (sent, portion) = tokio::join!(output.send(next), read_portion(&mut stdout));
-            if sent.is_err() {
-                break;
-            }
-            files.session().live.moves();
-            next = portion;
-        }
-    };
-    let status = tokio::select! {
-        () = feed => 1,
-        (status, (), ()) = async { tokio::join!(wait(&mut child), errors, results) } => status,
-    };
-    drop(group);
-    if exceeded.load(Ordering::Relaxed) {
-        return Err(FileError::QuotaExceeded("the quota is exceeded".into()));
-    }
-    Ok(status)
-}
-
-/// What the program has written, as much as a pipe holds; nothing at its end.
-async fn read_portion(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
-    let mut portion = Vec::with_capacity(PORTION);
-    // An error is an end.
-    let _ = stream.read_buf(&mut portion).await;
-    portion
-}
-
-async fn wait(child: &mut Child) -> u32 {
-    let status = child.wait().await.ok().and_then(|status| status.code());
-    // By a signal: as shells say it.
-    status.and_then(|code| u32::try_from(code).ok()).unwrap_or(128)
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Fed {
-    All,
-    TooMuch,
-}
-
-async fn feed(mut stdin: ChildStdin, input: &ChannelInput, room: Option<u64>) -> Fed {
-    let mut left = room;
-    loop {
-        let data = input.next().await;
-        if data.is_empty() {
-            return Fed::All;
-        }
-        if let Some(left) = &mut left {
-            match left.checked_sub(data.len() as u64) {
-                Some(rest) => *left = rest,
-                None => return Fed::TooMuch,
-            }
-        }
-        // A program that reads no more will end by itself.
-        if stdin.write_all(&data).await.is_err() {
-            return Fed::All;
-        }
-    }
-}
-
-/// Ends a program with all that it has started.
-struct GroupGuard(Option<Pid>);
-
-impl GroupGuard {
-    fn kill(&self) {
-        if let Some(group) = self.0 {
-            // Gone already is as good.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
-}
-
-impl Drop for GroupGuard {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-/// The quota while a program changes files.
-struct CommandCount(Option<(Arc<FileService>, VirtualPath)>);
-
-impl CommandCount {
-    async fn begin(files: Arc<FileService>, path: VirtualPath) -> Result<Self, FileError> {
-        files.command_begins(&path).await?;
-        Ok(Self(Some((files, path))))
-    }
-
-    async fn end(mut self) -> Result<(), FileError> {
-        // On a task of its own: the count goes on when the client leaves meanwhile.
-        let Some((files, path)) = self.0.take() else {
-            return Ok(());
-        };
-        let counted = tokio::spawn(async move { files.command_ended(&path).await });
-        counted.await.unwrap_or_else(|_| Err(FileError::Failed("the files could not be counted".into())))
-    }
-}
-
-impl Drop for CommandCount {
-    /// The client is gone, and the program with it.
-    fn drop(&mut self) {
-        if let Some((files, path)) = self.0.take() {
-            tokio::spawn(async move {
-                if let Err(error) = files.command_ended(&path).await {
-                    let message = format!("the files at \"{}\" could not be counted: {error}", path.display());
-                    tracing::warn!(sender = "quota", message);
-                }
-            });
-        }
-    }
 }

@@ -139,6 +139,19 @@ pub fn parse(words: &[Word]) -> Result<RsyncLine, String> {
     Err("the path is missing; do not use --secluded-args".to_owned())
 }
 
+/// Without options that make files larger than what is written to them, which no count of
+/// written bytes would see. The files have the same content.
+pub fn without_holes(options: Vec<String>) -> Vec<String> {
+    let options = options.into_iter().filter(|option| option != "--sparse" && option != "--preallocate");
+    options
+        .map(|option| match option.split_once('e') {
+            _ if option.starts_with("--") || !option.starts_with('-') => option,
+            Some((letters, capabilities)) => format!("{}e{capabilities}", letters.replace('S', "")),
+            None => option.replace('S', ""),
+        })
+        .collect()
+}
+
 fn text(word: &Word) -> Result<&str, String> {
     std::str::from_utf8(&word.text).map_err(|_| "an option is not text".to_owned())
 }
@@ -166,6 +179,16 @@ fn is_allowed(option: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_for_holes_are_left_out() {
+        let check = |line: &str, expected: &str| {
+            let options = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(without_holes(options).join(" "), expected, "{line}");
+        };
+        check("--server -lSogDtpre.iLsfxCIvuS --sparse --delete", "--server -logDtpre.iLsfxCIvuS --delete");
+        check("--server -rSS --preallocate --partial-dir Se.S", "--server -r --partial-dir Se.S");
+    }
 
     fn check(line: &str, expected: Result<(&str, bool), &str>) {
         let words = super::super::words::split(line.as_bytes()).unwrap();

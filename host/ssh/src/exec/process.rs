@@ -1,0 +1,227 @@
+//! A program that runs: data moves between it and its channel, as fast as the account may and
+//! as far as its quota reaches.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tidegate_core::files::{FileError, FileService, Pace, ProgramRoom};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::time::Instant;
+
+use super::written::written_by;
+use crate::stream::{ChannelInput, ChannelOutput};
+
+/// As much as a pipe holds.
+const PORTION: usize = 64 << 10;
+/// Between looks at what a program with a limit has written.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// Its files are counted that often, for what no look sees: files without content, and those of others.
+const COUNT_INTERVAL: Duration = Duration::from_millis(250);
+/// But not for more than this part of the time.
+const COUNT_SHARE: u32 = 20;
+
+/// Moves data until the program ends; gives back its exit status. Without `room` it writes
+/// nothing.
+pub async fn run(
+    files: &FileService,
+    mut command: Command,
+    input: Arc<ChannelInput>,
+    output: &ChannelOutput,
+    room: Option<&ProgramRoom>,
+) -> Result<u32, FileError> {
+    let failed = |error: std::io::Error| FileError::Failed(format!("the program could not be started: {error}"));
+    let mut child = command.spawn().map_err(failed)?;
+    let id = child.id().and_then(|id| i32::try_from(id).ok());
+    let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(FileError::Failed("the program has no standard streams".into()));
+    };
+    let program = Program {
+        files,
+        output,
+        room,
+        group: Group(id.and_then(Pid::from_raw)),
+        sent: AtomicU64::new(0),
+        refusal: Mutex::default(),
+        turn: tokio::sync::Mutex::default(),
+    };
+    let status = tokio::select! {
+        () = program.feed(stdin, &input) => 1,
+        () = program.watch(id) => 1,
+        (status, (), ()) = async {
+            tokio::join!(wait(&mut child), program.forward_errors(stderr), program.forward(stdout))
+        } => status,
+    };
+    program.finish(status)
+}
+
+struct Program<'a> {
+    files: &'a FileService,
+    output: &'a ChannelOutput,
+    room: Option<&'a ProgramRoom>,
+    group: Group,
+    /// Bytes of its standard streams that went to the client.
+    sent: AtomicU64,
+    /// Why it was killed.
+    refusal: Mutex<Option<FileError>>,
+    /// Of those who want it to be stopped and counted.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Program<'_> {
+    /// What the client sends goes in. Never returns: the program ends by itself, or is killed.
+    async fn feed(&self, mut stdin: ChildStdin, input: &ChannelInput) {
+        let mut pace = Pace::default();
+        let mut total = 0;
+        'all: loop {
+            let data = input.next().await;
+            if data.is_empty() {
+                break;
+            }
+            for portion in data.chunks(PORTION) {
+                total += portion.len() as u64;
+                // A program that reads no more will end by itself.
+                if !self.may_bring_in(total).await || stdin.write_all(portion).await.is_err() {
+                    break 'all;
+                }
+                let live = &self.files.session().live;
+                live.moves();
+                let rate = live.rate(true);
+                if rate > 0 {
+                    pace.moved(portion.len(), rate).await;
+                }
+            }
+        }
+        drop(stdin);
+        std::future::pending().await
+    }
+
+    /// What is sent compressed, or as differences, is larger on disk. Never returns.
+    async fn watch(&self, id: Option<i32>) {
+        let (Some(room), Some(id)) = (self.room, id) else {
+            return std::future::pending().await;
+        };
+        let mut look = tokio::time::interval(LOOK_INTERVAL);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut count_at = Instant::now() + COUNT_INTERVAL;
+        loop {
+            look.tick().await;
+            if !room.is_limited() {
+                continue;
+            }
+            let written = written_by(id).saturating_sub(self.sent.load(Ordering::Relaxed));
+            self.may_bring_in(written).await;
+            let began = Instant::now();
+            if began >= count_at {
+                if room.recount().await.is_err() {
+                    // While it runs a file that gets another name may be counted twice.
+                    self.stop_and(room.recount()).await;
+                }
+                let ended = Instant::now();
+                count_at = ended + COUNT_INTERVAL.max((ended - began) * COUNT_SHARE);
+            }
+        }
+    }
+
+    /// Whether there is room for `total` bytes since the program began; if not, it is killed.
+    async fn may_bring_in(&self, total: u64) -> bool {
+        let Some(room) = self.room else {
+            return true;
+        };
+        if room.moved(total).await.is_ok() {
+            return true;
+        }
+        // It may have replaced files: what counts is what is there now.
+        let count_and_try = async {
+            room.recount().await?;
+            room.moved(total).await
+        };
+        self.stop_and(count_and_try).await
+    }
+
+    /// Does something while the program stands still; when that fails, the program is killed.
+    async fn stop_and(&self, act: impl Future<Output = Result<(), FileError>>) -> bool {
+        let _turn = self.turn.lock().await;
+        self.group.signal(Signal::STOP);
+        let outcome = act.await;
+        let is_well = outcome.is_ok();
+        if let Err(error) = outcome {
+            self.refusal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            self.group.signal(Signal::KILL);
+        }
+        self.group.signal(Signal::CONT);
+        is_well
+    }
+
+    async fn forward_errors(&self, mut stderr: ChildStderr) {
+        let mut next = read_portion(&mut stderr).await;
+        while !next.is_empty() {
+            self.sent.fetch_add(next.len() as u64, Ordering::Relaxed);
+            if self.output.send_error(next).await.is_err() {
+                break;
+            }
+            next = read_portion(&mut stderr).await;
+        }
+    }
+
+    async fn forward(&self, mut stdout: ChildStdout) {
+        let mut pace = Pace::default();
+        // The next portion is read while the one before is sent.
+        let mut next = read_portion(&mut stdout).await;
+        while !next.is_empty() {
+            let length = next.len();
+            self.sent.fetch_add(length as u64, Ordering::Relaxed);
+            let (sent, portion) = tokio::join!(self.output.send(next), read_portion(&mut stdout));
+            if sent.is_err() {
+                break;
+            }
+            let live = &self.files.session().live;
+            live.moves();
+            let rate = live.rate(false);
+            if rate > 0 {
+                pace.moved(length, rate).await;
+            }
+            next = portion;
+        }
+    }
+
+    fn finish(self, status: u32) -> Result<u32, FileError> {
+        let refusal = self.refusal.into_inner().unwrap_or_else(PoisonError::into_inner);
+        refusal.map_or(Ok(status), Err)
+    }
+}
+
+/// What the program has written, as much as a pipe holds; nothing at its end.
+async fn read_portion(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+    let mut portion = Vec::with_capacity(PORTION);
+    // An error is an end.
+    let _ = stream.read_buf(&mut portion).await;
+    portion
+}
+
+async fn wait(child: &mut Child) -> u32 {
+    let status = child.wait().await.ok().and_then(|status| status.code());
+    // By a signal: as shells say it.
+    status.and_then(|code| u32::try_from(code).ok()).unwrap_or(128)
+}
+
+/// A program with all that it has started; ended when dropped.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // Gone already is as good.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
