@@ -183,7 +183,7 @@ impl Ledger {
         self.state().open = false;
     }
 
-    fn program_is_over(&self, id: ProgramId) {
+    pub(super) fn program_is_over(&self, id: ProgramId) {
         let mut state = self.state();
         let size = -state.programs.end(id);
         self.change(&mut state, UsedQuota { size, files: 0 });

@@ -106,6 +106,11 @@ impl ProgramQuota {
         Ok(())
     }
 
+    /// It was not run.
+    pub fn give_up(self) {
+        self.ledger.program_is_over(self.id);
+    }
+
     /// It has ended: what it left is counted.
     pub async fn end(self, tree: &ScanTree) -> Result<UsedQuota, QuotaError> {
         match self.ledger.names(|| tree.clone()).await {

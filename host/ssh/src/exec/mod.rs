@@ -2,6 +2,7 @@
 //! first of them must be a command that exists here and is enabled (A3-25, A7).
 
 mod checksum;
+mod counting;
 pub mod expand;
 mod process;
 mod program;

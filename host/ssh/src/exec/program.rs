@@ -6,11 +6,12 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use tidegate_core::files::storage::FileKind;
-use tidegate_core::files::{FileError, FileService};
+use tidegate_core::files::{FileError, FileService, ProgramRoom};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::permission::Permission;
 use tokio::process::Command;
 
+use super::counting::Counting;
 use super::expand;
 use super::process;
 use super::rsync::{self, RsyncLine};
@@ -158,11 +159,11 @@ async fn prepare_and_run(
         return Ok((process::run(files, command, input, output, None).await?, place.path.clone()));
     }
     // Counted again whatever becomes of the program, even when the client is gone.
-    let room = files.program_room(&place.path).await?;
-    let request = request.with_limit(room.is_limited());
-    let command = command(&request, launcher, files, &places, room.bytes())?;
-    let status = process::run(files, command, input, output, Some(&room)).await;
-    room.end().await?;
+    let counting = Counting::new(files.program_room(&place.path).await?);
+    let request = request.with_limit(counting.room().is_some_and(ProgramRoom::is_limited));
+    let command = command(&request, launcher, files, &places, counting.room().and_then(ProgramRoom::bytes))?;
+    let status = process::run(files, command, input, output, counting.room()).await;
+    counting.end().await?;
     Ok((status?, place.path.clone()))
 }
 
