@@ -55,6 +55,10 @@ class Client:
             self.light_command(server, *load, cipher=cipher, password=password), check=True, capture_output=True, text=True
         ).stdout)
 
+    def echo(self, server, count):
+        command = [LOAD.with_name("echo"), "--port", str(server.port), "ask", "--count", str(count)]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
     def light_command(self, server, *load, cipher="aes128-gcm@openssh.com", password=None):
         proof = ["--password", password] if password else ["--key", self.key]
         target = ["--host", server.host, "--port", str(server.port), "--user", server.user, *proof, "--cipher", cipher]

@@ -88,6 +88,11 @@ class Server:
             self.process.wait()
 
 
+def echo(work):
+    port = free_port()
+    return Server("echo", "nobody", work, "", [ROOT / "target/release/echo", "--port", str(port), "serve"], port)
+
+
 def tidegate(work, name="tidegate", key=None, settings="", plugins=None, account=None, common="", **place):
     """`settings`: lines of [sftpd]; `common`: whole tables; `plugins`: settings of the components to use, by name.
     `account`: what the stored account has beside its key; False: none is stored."""

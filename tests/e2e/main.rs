@@ -29,6 +29,7 @@ mod plugin_projects;
 mod plugins;
 mod quotas;
 mod reload;
+mod running_systemd;
 mod sessions;
 mod sftp;
 mod ssh;

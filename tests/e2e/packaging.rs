@@ -48,13 +48,17 @@ fn other_files_are_well_formed() {
     tools::run_ok(&mut check);
 }
 
+pub fn build_package(to: &Path) {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["deb", "--no-build", "--no-strip", "--fast", "--output"]).arg(to);
+    tools::run_ok(cargo.current_dir(tools::root().join("host/server")));
+}
+
 #[test]
 fn the_debian_package_has_everything_in_its_place() {
     let directory = tempfile::tempdir().unwrap();
     let package = directory.path().join("tidegate.deb");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["deb", "--no-build", "--no-strip", "--fast", "--output"]).arg(&package);
-    tools::run_ok(cargo.current_dir(tools::root().join("host/server")));
+    build_package(&package);
     let listed = tools::run_ok(Command::new("dpkg-deb").arg("--contents").arg(&package));
     for (mode, path) in [
         ("-rwxr-xr-x", "./usr/bin/tidegate"),

@@ -9,6 +9,7 @@
 )]
 
 pub mod clients;
+pub mod container;
 pub mod raw_sftp;
 pub mod server;
 pub mod tools;
