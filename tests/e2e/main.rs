@@ -21,6 +21,7 @@ mod hook_test;
 mod hostile_commands;
 mod hostile_components;
 mod hostile_packets;
+mod image;
 mod logins;
 mod operations;
 mod packaging;
