@@ -81,6 +81,21 @@ class Raw:
     def receive(self):
         return self.process.stdout.read(struct.unpack(">I", self.process.stdout.read(4))[0])
 
+    def make_directory(self, path):
+        self.ask(b"\x0e", 0, path, struct.pack(">I", 0))
+
+    def make(self, path, number, content):
+        """A new file, with a request for each step."""
+        create = struct.pack(">II", 0x02 | 0x08 | 0x10, 0)
+        handle = self.ask(b"\x03", number, path, create)[9:]
+        self.ask(b"\x06", number, handle, struct.pack(">QI", 0, len(content)) + content)
+        self.ask(b"\x04", number, handle)
+
+    def ask(self, kind, number, name, rest=b""):
+        """A request that begins with a string."""
+        self.send(kind + struct.pack(">II", number, len(name)) + name + rest)
+        return self.receive()
+
     def remove(self, path, number):
         self.send(b"\x0d" + struct.pack(">II", number, len(path)) + path)
         assert self.receive()[5:9] == b"\0\0\0\0"

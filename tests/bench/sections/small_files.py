@@ -9,6 +9,7 @@ from rounds import Workload
 
 LISTED = 20_000
 STATS = 5_000
+MADE = 5_000
 
 # Rules, a quota, patterns, and sizes: all that is checked without asking anybody.
 CHECKED = {
@@ -49,6 +50,13 @@ def small(bench):
             raw.remove(f"{server.files}{server.new}/{number:04}".encode(), number)
         raw.close()
 
+    def make(server):
+        raw, directory = Raw(client, server), f"{server.files}{server.new}".encode()
+        raw.make_directory(directory)
+        for number in range(MADE):
+            raw.make(directory + f"/{number}".encode(), number, b"x" * 4096)
+        raw.close()
+
     def stats(server, depth):
         if server is echo:
             return client.echo(server, STATS)
@@ -67,6 +75,8 @@ def small(bench):
             # Made by the server itself, which counts them.
             f"delete {SMALL} files", delete, SMALL, "files/s", only=takes_new, prepare=put
         ),
+        # For the cost of checks: less is in it that varies than in a run of a client.
+        Workload(f"make {MADE} files, step by step", make, MADE, "files/s", only=takes_new),
         Workload("stat, one at a time", lambda s: stats(s, 1), STATS, "stats/s"),
         Workload("stat, 32 deep", lambda s: stats(s, 32), STATS, "stats/s", only=takes_all),
     ])
