@@ -9,7 +9,7 @@ use super::storage::{Metadata, OpenOptions, SetAttributes, Space, StorageFile};
 use super::{FileError, FileService, attributes};
 use crate::account::Account;
 use crate::path::VirtualPath;
-use crate::quota::{QuotaLimits, ScanProgress, UploadQuota, limits_of};
+use crate::quota::{Ledger, QuotaLimits, ScanProgress, UploadQuota, limits_of};
 
 /// An open file of a session. [`close`](OpenFile::close) commits an upload and records the
 /// transfer; dropping it records a transfer that was cut off.
@@ -175,14 +175,20 @@ impl Opened {
         if Arc::ptr_eq(&self.counted_for, &self.files.account()) {
             return Ok(());
         }
-        self.counted_for = self.files.account().clone();
+        let account = self.files.account().clone();
         let Some(counted) = self.files.counted(&self.path) else {
+            self.counted_for = account;
             return Ok(());
         };
         let tree = self.files.scan_tree(&self.path);
         let names = counted.ledger.names(|| tree.clone()).await?;
+        let uncounted = Uncounted(&counted.ledger);
         let now = self.file.metadata().await?;
-        let quota = self.quota.insert(counted.upload(&names, &*self.file, self.existed.as_ref()).await?);
+        let quota = self.quota.insert(match self.file.is_unnamed() {
+            true => counted.upload(&names, &*self.file, self.existed.as_ref()).await?,
+            // The count below makes no difference between new and old files.
+            false => UploadQuota::in_place(counted.ledger.clone(), &names, &now, false),
+        });
         if quota.is_unnamed() {
             quota.reserve(now.size, counted.limits)?;
         } else if now.links == 0 {
@@ -190,6 +196,8 @@ impl Opened {
         }
         // After the file is known, so that it is counted as it is here.
         names.recount(&tree, &ScanProgress::default()).await?;
+        self.counted_for = account;
+        std::mem::forget(uncounted);
         Ok(())
     }
 
@@ -331,5 +339,14 @@ impl Opened {
         if let Some(mut quota) = self.quota {
             quota.abandon(self.file);
         }
+    }
+}
+
+/// A ledger in which something is not yet as it should be: dropped, it is to count all again.
+struct Uncounted<'a>(&'a Ledger);
+
+impl Drop for Uncounted<'_> {
+    fn drop(&mut self) {
+        self.0.forget();
     }
 }

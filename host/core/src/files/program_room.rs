@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 
 use super::{FileError, FileService};
 use crate::path::VirtualPath;
-use crate::quota::{ProgramQuota, QuotaError, QuotaLimits, limits_of};
+use crate::quota::{Moved, ProgramQuota, QuotaError, QuotaLimits, limits_of};
 
 /// Counts for a program that changes the files at a path. It must be [ended](Self::end).
 pub struct ProgramRoom {
@@ -21,7 +21,7 @@ impl FileService {
     pub async fn program_room(self: &Arc<Self>, path: &VirtualPath) -> Result<ProgramRoom, FileError> {
         let room = ProgramRoom { files: self.clone(), path: path.clone(), quota: OnceCell::new() };
         if let Some(counted) = self.counted(path) {
-            room.moved(0).await?;
+            room.quota().await?;
             let (used, QuotaLimits { size, files }) = (counted.ledger.used(), counted.limits);
             if (files > 0 && used.files > files) || (size > 0 && used.size >= size) {
                 room.give_up();
@@ -49,10 +49,10 @@ impl ProgramRoom {
         !self.limits().is_unlimited()
     }
 
-    /// Before more goes into the program; `total`: bytes since it began.
-    pub async fn moved(&self, total: u64) -> Result<(), FileError> {
+    /// Before more goes into the program, or after it was written.
+    pub async fn moved(&self, by_now: Moved) -> Result<(), FileError> {
         match self.quota().await? {
-            Some(quota) => Ok(quota.moved(total, self.limits())?),
+            Some(quota) => Ok(quota.moved(by_now, self.limits())?),
             None => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::keeper::QuotaPorts;
-use super::program::{ProgramId, Programs};
+use super::program::{Moved, ProgramId, Programs};
 use super::scan::{self, ScanProgress, ScanTree};
 use super::{QuotaError, QuotaLimits, Scope, UsedQuota};
 use crate::files::storage::{FileId, FileKind, Metadata, StorageFile};
@@ -36,8 +36,10 @@ struct State {
     unnamed: u32,
     /// Programs that change files behind the ledger's back.
     programs: Programs,
-    /// The store knows that the usage is in change.
+    /// The store knows that the usage is in change, and `used` is right.
     open: bool,
+    /// Something was changed without being counted.
+    forgotten: bool,
     last_change: Instant,
 }
 
@@ -68,6 +70,7 @@ impl Ledger {
             unnamed: 0,
             programs: Programs::default(),
             open: false,
+            forgotten: false,
             last_change: Instant::now(),
         };
         Self { scope, ports, names: tokio::sync::Mutex::default(), state: Mutex::new(state) }
@@ -85,12 +88,14 @@ impl Ledger {
                 let mut state = self.state();
                 let unsaved = state.unsaved;
                 state.used = stored.used + unsaved;
+                state.forgotten = false;
             }
             if stored.is_unsettled {
                 names.recount(&tree(), &ScanProgress::default()).await?;
             }
             // Only now: whoever gives up before leaves it to the next one.
-            self.state().open = true;
+            let mut state = self.state();
+            state.open = !state.forgotten;
         }
         Ok(names)
     }
@@ -180,7 +185,9 @@ impl Ledger {
 
     /// What is known here is so no more: the next one counts the files, or is refused.
     pub fn forget(&self) {
-        self.state().open = false;
+        let mut state = self.state();
+        state.open = false;
+        state.forgotten = true;
     }
 
     pub(super) fn program_is_over(&self, id: ProgramId) {
@@ -195,14 +202,17 @@ impl Ledger {
         self.forget();
     }
 
-    /// A program has brought in `total` bytes by now: they are counted until the files are.
-    pub(super) fn program_moved(&self, id: ProgramId, total: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
+    /// A program has moved that much by now: it is counted until the files are.
+    pub(super) fn program_moved(&self, id: ProgramId, by_now: Moved, limits: QuotaLimits) -> Result<(), QuotaError> {
         let mut state = self.state();
-        let by = UsedQuota { size: state.programs.more_than_known(id, total), files: 0 };
-        check(state.used, by, limits, 0)?;
-        state.programs.moved(id, by.size);
-        self.change(&mut state, by);
-        Ok(())
+        let by = UsedQuota { size: state.programs.growth(id, by_now), files: 0 };
+        let outcome = check(state.used, by, limits, 0);
+        // What is written is there, whether it may be or not.
+        if outcome.is_ok() || matches!(by_now, Moved::Written(_)) {
+            state.programs.moved(id, by_now);
+            self.change(&mut state, by);
+        }
+        outcome
     }
 
     /// Tells the store that the usage is settled, unless something is under way.
@@ -231,6 +241,14 @@ impl Ledger {
         // Every change is complete before anything that can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a count of the files found.
+pub(super) struct Count {
+    /// That are there.
+    pub files: UsedQuota,
+    /// With what is reserved.
+    pub used: UsedQuota,
 }
 
 pub(super) enum GrowTo {
@@ -337,7 +355,15 @@ impl Names<'_> {
 
     /// Counts the files themselves; what is being written is counted as it is known here.
     pub async fn recount(&self, tree: &ScanTree, progress: &ScanProgress) -> Result<UsedQuota, QuotaError> {
-        let excluded: HashSet<FileId> = self.ledger.state().growing.keys().copied().collect();
+        Ok(self.count(tree, progress).await?.used)
+    }
+
+    pub(super) async fn count(&self, tree: &ScanTree, progress: &ScanProgress) -> Result<Count, QuotaError> {
+        let excluded: HashSet<FileId> = {
+            let mut state = self.ledger.state();
+            state.programs.count_begins();
+            state.growing.keys().copied().collect()
+        };
         let counted = scan::count(tree, &excluded, progress).await;
         let counted = counted.map_err(|error| QuotaError::Scan(error.message))?;
         // Nothing unsaved may reach the store after what replaces it.
@@ -348,19 +374,18 @@ impl Names<'_> {
             let growing = linked.fold(UsedQuota::default(), |sum, growing| {
                 sum + UsedQuota { size: i64::try_from(growing.size).unwrap_or(i64::MAX), files: 1 }
             });
-            let programs = UsedQuota { size: state.programs.counted(), files: 0 };
-            state.used = counted + growing + state.reserved + programs;
+            let programs = UsedQuota { size: state.programs.count_ends(), files: 0 };
+            let files = counted + growing;
+            state.used = files + state.reserved + programs;
             state.unsaved = UsedQuota::default();
             state.last_change = Instant::now();
-            state.used
+            Count { files, used: state.used }
         };
-        self.ledger.ports.store.replace_usage(&self.ledger.scope, used, self.ledger.ports.clock.now()).await?;
+        let stored =
+            self.ledger.ports.store.replace_usage(&self.ledger.scope, used.used, self.ledger.ports.clock.now());
+        // What was unsaved is nowhere else now.
+        stored.await.inspect_err(|_| self.ledger.forget())?;
         Ok(used)
-    }
-
-    /// Bytes that are counted for programs, though their files are too.
-    pub(super) fn of_programs(&self) -> i64 {
-        self.ledger.state().programs.counted()
     }
 
     /// A program that changes files begins.

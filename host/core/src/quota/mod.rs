@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use keeper::{QuotaKeeper, QuotaPorts, ScanError, ScanReport};
 pub use ledger::{Ledger, Names};
-pub use program::ProgramQuota;
+pub use program::{Moved, ProgramQuota};
 pub use scan::{ScanProgress, ScanTree};
 pub use scans::QuotaScans;
 pub use upload::UploadQuota;

@@ -169,14 +169,17 @@ async fn programs_share_the_room_there_is() {
     let ledger = paper.keeper.ledger(&paper.scope);
     let begin = async || ProgramQuota::begin(ledger.clone(), no_tree).await.unwrap();
     let (one, two) = (begin().await, begin().await);
-    one.moved(60, LIMITS).unwrap();
-    // What is known already, and less than before.
-    one.moved(60, LIMITS).unwrap();
-    one.moved(10, LIMITS).unwrap();
-    two.moved(40, LIMITS).unwrap();
-    assert_eq!(two.moved(41, LIMITS), Err(QuotaError::Exceeded));
-    assert_eq!(one.moved(61, LIMITS), Err(QuotaError::Exceeded));
-    assert_eq!(ledger.used(), UsedQuota { size: 100, files: 0 });
-    one.moved(1000, QuotaLimits::default()).unwrap();
+    one.moved(Moved::In(60), LIMITS).unwrap();
+    // What is known already, less than before, and what is written of what came in.
+    one.moved(Moved::In(60), LIMITS).unwrap();
+    one.moved(Moved::In(10), LIMITS).unwrap();
+    one.moved(Moved::Written(60), LIMITS).unwrap();
+    two.moved(Moved::In(40), LIMITS).unwrap();
+    assert_eq!(two.moved(Moved::In(41), LIMITS), Err(QuotaError::Exceeded));
+    assert_eq!(one.moved(Moved::Written(61), LIMITS), Err(QuotaError::Exceeded));
+    assert_eq!(ledger.used(), UsedQuota { size: 101, files: 0 });
+    one.moved(Moved::In(1000), QuotaLimits::default()).unwrap();
     assert_eq!(ledger.used().size, 1040);
+    two.give_up();
+    assert_eq!(ledger.used().size, 1000);
 }

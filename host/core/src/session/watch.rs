@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{EndReason, Session, SessionRegistry};
-use crate::account::{Account, AddressRule};
+use crate::account::{Account, AddressRule, FolderQuota};
 use crate::metrics::Metrics;
 use crate::ports::{AccountChanges, AccountStore, Clock, StoreError};
 
@@ -131,7 +131,10 @@ impl SessionWatch {
 fn has_other_files(before: &Account, after: &Account) -> bool {
     let places = |account: &Account| {
         let folders = account.folders.iter();
-        let folders = folders.map(|folder| (folder.virtual_path.clone(), folder.mapped_path.clone()));
+        // Whose quota a folder is must not change under what counts for it.
+        let is_own = |quota: FolderQuota| quota != FolderQuota::OfAccount;
+        let folders =
+            folders.map(|folder| (folder.virtual_path.clone(), folder.mapped_path.clone(), is_own(folder.quota)));
         (account.home_dir.clone(), account.uid, account.gid, account.filesystem.clone(), folders.collect::<Vec<_>>())
     };
     before.id != after.id || places(before) != places(after)

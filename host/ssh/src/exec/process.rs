@@ -1,12 +1,13 @@
 //! A program that runs: data moves between it and its channel, as fast as the account may and
 //! as far as its quota reaches.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tidegate_core::files::{FileError, FileService, Pace, ProgramRoom};
+use tidegate_core::quota::Moved;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::Instant;
@@ -45,6 +46,7 @@ pub async fn run(
         room,
         group: Group(id.and_then(Pid::from_raw)),
         sent: AtomicU64::new(0),
+        ended: AtomicBool::new(false),
         refusal: Mutex::default(),
         turn: tokio::sync::Mutex::default(),
     };
@@ -52,7 +54,7 @@ pub async fn run(
         () = program.feed(stdin, &input) => 1,
         () = program.watch(id) => 1,
         (status, (), ()) = async {
-            tokio::join!(wait(&mut child), program.forward_errors(stderr), program.forward(stdout))
+            tokio::join!(program.wait(&mut child), program.forward_errors(stderr), program.forward(stdout))
         } => status,
     };
     program.finish(status)
@@ -65,6 +67,8 @@ struct Program<'a> {
     group: Group,
     /// Bytes of its standard streams that went to the client.
     sent: AtomicU64,
+    /// It itself; others that it started may not have.
+    ended: AtomicBool,
     /// Why it was killed.
     refusal: Mutex<Option<FileError>>,
     /// Of those who want it to be stopped and counted.
@@ -84,7 +88,7 @@ impl Program<'_> {
             for portion in data.chunks(PORTION) {
                 total += portion.len() as u64;
                 // A program that reads no more will end by itself.
-                if !self.may_bring_in(total).await || stdin.write_all(portion).await.is_err() {
+                if !self.may_move(Moved::In(total)).await || stdin.write_all(portion).await.is_err() {
                     break 'all;
                 }
                 let live = &self.files.session().live;
@@ -109,11 +113,14 @@ impl Program<'_> {
         let mut count_at = Instant::now() + COUNT_INTERVAL;
         loop {
             look.tick().await;
+            if self.ended.load(Ordering::Relaxed) {
+                return std::future::pending().await;
+            }
             if !room.is_limited() {
                 continue;
             }
             let written = written_by(id).saturating_sub(self.sent.load(Ordering::Relaxed));
-            self.may_bring_in(written).await;
+            self.may_move(Moved::Written(written)).await;
             let began = Instant::now();
             if began >= count_at {
                 if room.recount().await.is_err() {
@@ -126,18 +133,18 @@ impl Program<'_> {
         }
     }
 
-    /// Whether there is room for `total` bytes since the program began; if not, it is killed.
-    async fn may_bring_in(&self, total: u64) -> bool {
+    /// Whether there is room for that; if not, the program is killed.
+    async fn may_move(&self, by_now: Moved) -> bool {
         let Some(room) = self.room else {
             return true;
         };
-        if room.moved(total).await.is_ok() {
+        if room.moved(by_now).await.is_ok() {
             return true;
         }
         // It may have replaced files: what counts is what is there now.
         let count_and_try = async {
             room.recount().await?;
-            room.moved(total).await
+            room.moved(by_now).await
         };
         self.stop_and(count_and_try).await
     }
@@ -145,6 +152,10 @@ impl Program<'_> {
     /// Does something while the program stands still; when that fails, the program is killed.
     async fn stop_and(&self, act: impl Future<Output = Result<(), FileError>>) -> bool {
         let _turn = self.turn.lock().await;
+        // Its number may be another's by now.
+        if self.ended.load(Ordering::Relaxed) {
+            return false;
+        }
         self.group.signal(Signal::STOP);
         let outcome = act.await;
         let is_well = outcome.is_ok();
@@ -154,6 +165,13 @@ impl Program<'_> {
         }
         self.group.signal(Signal::CONT);
         is_well
+    }
+
+    async fn wait(&self, child: &mut Child) -> u32 {
+        let status = child.wait().await.ok().and_then(|status| status.code());
+        self.ended.store(true, Ordering::Relaxed);
+        // By a signal: as shells say it.
+        status.and_then(|code| u32::try_from(code).ok()).unwrap_or(128)
     }
 
     async fn forward_errors(&self, mut stderr: ChildStderr) {
@@ -200,12 +218,6 @@ async fn read_portion(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     // An error is an end.
     let _ = stream.read_buf(&mut portion).await;
     portion
-}
-
-async fn wait(child: &mut Child) -> u32 {
-    let status = child.wait().await.ok().and_then(|status| status.code());
-    // By a signal: as shells say it.
-    status.and_then(|code| u32::try_from(code).ok()).unwrap_or(128)
 }
 
 /// A program with all that it has started; ended when dropped.
