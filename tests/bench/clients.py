@@ -91,6 +91,12 @@ class Raw:
         self.ask(b"\x06", number, handle, struct.pack(">QI", 0, len(content)) + content)
         self.ask(b"\x04", number, handle)
 
+    def read(self, path, number):
+        """A file of one block, with a request for each step."""
+        handle = self.ask(b"\x03", number, path, struct.pack(">II", 0x01, 0))[9:]
+        self.ask(b"\x05", number, handle, struct.pack(">QI", 0, 32768))
+        self.ask(b"\x04", number, handle)
+
     def ask(self, kind, number, name, rest=b""):
         """A request that begins with a string."""
         self.send(kind + struct.pack(">II", number, len(name)) + name + rest)

@@ -57,6 +57,12 @@ def small(bench):
             raw.make(directory + f"/{number}".encode(), number, b"x" * 4096)
         raw.close()
 
+    def read(server):
+        raw = Raw(client, server)
+        for number in range(MADE):
+            raw.read(f"{server.files}small/{number % SMALL:04}".encode(), number)
+        raw.close()
+
     def stats(server, depth):
         if server is echo:
             return client.echo(server, STATS)
@@ -77,6 +83,7 @@ def small(bench):
         ),
         # For the cost of checks: less is in it that varies than in a run of a client.
         Workload(f"make {MADE} files, step by step", make, MADE, "files/s", only=takes_new),
+        Workload(f"read {MADE} files, step by step", read, MADE, "files/s", only=takes_new),
         Workload("stat, one at a time", lambda s: stats(s, 1), STATS, "stats/s"),
         Workload("stat, 32 deep", lambda s: stats(s, 32), STATS, "stats/s", only=takes_all),
     ])
