@@ -13,7 +13,7 @@ const MIB: usize = 1 << 20;
 
 /// A server whose user has a file of this size, in memory where there is room.
 fn with_file(mebibytes: usize) -> (Site, Server, std::path::PathBuf) {
-    let site = Site::new();
+    let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
     let home = site.user("alice");
     std::fs::create_dir_all(&home).unwrap();
     let content: Vec<u8> = (0..MIB).map(|at| (at ^ (at >> 7)) as u8).collect();
@@ -56,6 +56,26 @@ fn paramiko_downloads_256_mib() {
     let mut python = Command::new(tools::python());
     tools::run_ok(python.arg(script).arg(server.port.to_string()).arg(&received));
     tools::run_ok(Command::new("cmp").arg(received).arg(home.join("big")));
+}
+
+/// With some of its channels unread; under a limit replies come from tasks.
+fn check_unread(limits: &str) {
+    let (site, server, home) = with_file(16);
+    let update = site.write("limits.json", format!(r#"{{"username":"alice"{limits}}}"#));
+    tools::run_ok(&mut site.tidegate(&["user", "update", "--from-json", update.to_str().unwrap()]));
+    let script = tools::root().join("tests/e2e/clients/unread_channels.py");
+    let mut python = Command::new(tools::python());
+    tools::run_ok(python.arg(script).arg(server.port.to_string()).arg(home.join("big")));
+}
+
+#[test]
+fn channels_that_are_not_read_hold_up_no_others() {
+    check_unread("");
+}
+
+#[test]
+fn throttled_channels_that_are_not_read_hold_up_no_others() {
+    check_unread(r#","download_bandwidth":20000"#);
 }
 
 #[test]

@@ -1,25 +1,23 @@
 //! The SFTP engine of a channel, run where the channel's data arrives.
 //!
-//! Replies go straight into the connection's output. Only when a client does not read them
-//! fast enough does the engine move to a task of its own, whose replies wait in the
-//! library's bounded queue until the client's window opens; the connection itself never
-//! waits, so it cannot deadlock with the engine. Under a bandwidth limit the engine is always
-//! there, because it sleeps. See `host/adr/0002`.
+//! Replies go into the connection's output as far as the client's window reaches. Only when a
+//! client does not read them fast enough does the engine move to a task of its own, which
+//! waits for the window; the connection itself never waits, so it cannot deadlock with the
+//! engine, and a channel that is not read holds up no other. Under a bandwidth limit the
+//! engine is always there, because it sleeps. See `host/adr/0002`.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
-use russh::ChannelId;
-use russh::server::Session;
 use tidegate_sftp::{Progress, ProtocolError, SftpServer};
 
 use crate::read_gate::ReadGate;
-use crate::stream::{ChannelInput, ChannelOutput, NotReading};
+use crate::stream::{ChannelInput, ChannelOutput, ChannelSender, NotReading, finish};
 use crate::task_guard::TaskGuard;
 
 /// Replies made for one portion of input before the rest of it is put off.
 const OUTPUT_AT_ONCE: usize = 2 << 20;
-/// Replies that may wait for the client's window before the engine steps aside.
-const MAX_QUEUED: usize = 2 << 20;
 /// Replies sent at once by an engine that stepped aside.
 const OUTPUT_ASIDE: usize = 128 << 10;
 /// The same under a bandwidth limit: each reply goes when its time has come.
@@ -27,12 +25,12 @@ const OUTPUT_THROTTLED: usize = 1;
 
 pub struct SftpChannel {
     engine: Engine,
-    /// Bytes given to the connection since it last had nothing waiting.
-    queued: usize,
-    /// This side has closed the channel.
-    closed: bool,
+    channel: ChannelSender,
     gate: Arc<ReadGate>,
 }
+
+/// Replies on their way, of which the connection has not taken all.
+type Sending = Pin<Box<dyn Future<Output = Result<(), russh::Error>> + Send>>;
 
 enum Engine {
     Here(Box<SftpServer>),
@@ -40,6 +38,8 @@ enum Engine {
     Moving,
     /// The guard ends the task with the channel.
     Aside(Arc<Aside>, TaskGuard),
+    /// The channel is being closed.
+    Over(TaskGuard),
 }
 
 /// Shared with the task of an engine that stepped aside.
@@ -60,15 +60,12 @@ pub enum ChannelError {
 }
 
 impl SftpChannel {
-    pub fn new(server: SftpServer, gate: Arc<ReadGate>) -> Self {
-        Self { engine: Engine::Here(Box::new(server)), queued: 0, closed: false, gate }
+    pub fn new(server: SftpServer, channel: ChannelSender, gate: Arc<ReadGate>) -> Self {
+        Self { engine: Engine::Here(Box::new(server)), channel, gate }
     }
 
-    pub async fn data(&mut self, id: ChannelId, data: &[u8], session: &mut Session) -> Result<(), ChannelError> {
+    pub async fn data(&mut self, data: &[u8]) -> Result<(), ChannelError> {
         self.take_back();
-        if !session.has_pending_data(id) {
-            self.queued = 0;
-        }
         if let Engine::Aside(aside, _) = &self.engine {
             match aside.push(data)? {
                 None => return Ok(()),
@@ -76,49 +73,56 @@ impl SftpChannel {
             }
         }
         match &mut self.engine {
-            Engine::Here(server) if self.queued <= MAX_QUEUED && !server.is_throttled() => {
+            Engine::Here(server) if !server.is_throttled() => {
                 let mut output = Vec::new();
                 let progress = server.receive(data, &mut output, OUTPUT_AT_ONCE).await;
-                self.send(id, output, session)?;
-                match progress? {
-                    Progress::NeedsInput => Ok(()),
-                    Progress::OutputFull => self.step_aside(id, &[], session),
+                let unsent = self.send(output)?;
+                if matches!(progress?, Progress::NeedsInput) && unsent.is_none() {
+                    return Ok(());
                 }
+                self.step_aside(unsent, &[])
             }
-            Engine::Here(_) | Engine::Moving | Engine::Aside(..) => self.step_aside(id, data, session),
+            Engine::Here(_) => self.step_aside(None, data),
+            // What comes after the end of the input is no request.
+            Engine::Moving | Engine::Aside(..) | Engine::Over(_) => Ok(()),
         }
     }
 
     /// The client will send no more (A4-14).
-    pub fn end_of_input(&mut self, id: ChannelId, session: &mut Session) -> Result<(), ChannelError> {
+    pub fn end_of_input(&mut self) {
         self.take_back();
         if let Engine::Aside(aside, _) = &self.engine
             && aside.end()
         {
-            return Ok(());
+            return;
         }
-        self.closed = true;
-        session.exit_status_request(id, 0)?;
-        session.eof(id)?;
-        session.close(id)?;
-        Ok(())
+        let channel = self.channel.clone();
+        self.engine = Engine::Over(TaskGuard::spawn(async move { finish(&channel, 0).await }));
     }
 
     /// Whether this side has closed the channel.
     pub fn is_over(&self) -> bool {
         match &self.engine {
             Engine::Aside(aside, task) => task.is_finished() && aside.lock().is_none(),
-            Engine::Here(_) | Engine::Moving => self.closed,
+            Engine::Over(task) => task.is_finished(),
+            Engine::Here(_) | Engine::Moving => false,
         }
     }
 
-    fn send(&mut self, id: ChannelId, output: Vec<u8>, session: &mut Session) -> Result<(), ChannelError> {
+    /// Gives the connection what the client's window has room for; what there is none for comes
+    /// back.
+    fn send(&self, output: Vec<u8>) -> Result<Option<Sending>, ChannelError> {
         if output.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        self.queued += output.len();
-        session.data(id, output)?;
-        Ok(())
+        let channel = self.channel.clone();
+        // Many packets at once are no reason to step aside.
+        let mut sending: Sending =
+            Box::pin(tokio::task::unconstrained(async move { channel.data_bytes(output).await }));
+        match sending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(sent) => Ok(sent.map(|()| None)?),
+            Poll::Pending => Ok(Some(sending)),
+        }
     }
 
     /// The engine back from its task, if that has nothing to do any more.
@@ -130,13 +134,14 @@ impl SftpChannel {
         }
     }
 
-    fn step_aside(&mut self, id: ChannelId, data: &[u8], session: &Session) -> Result<(), ChannelError> {
+    /// `unsent` goes to the client first; `data` is input that the engine has not seen.
+    fn step_aside(&mut self, unsent: Option<Sending>, data: &[u8]) -> Result<(), ChannelError> {
         let input = ChannelInput::new(self.gate.clone());
         input.push(data)?;
         if let Engine::Here(server) = std::mem::replace(&mut self.engine, Engine::Moving) {
             let aside = Arc::new(Aside { input: input.clone(), returned: Mutex::default() });
-            let output = ChannelOutput::new(session.handle(), id, input);
-            let task = TaskGuard::spawn(run_aside(server, aside.clone(), output));
+            let output = ChannelOutput::new(self.channel.clone(), input);
+            let task = TaskGuard::spawn(run_aside(server, aside.clone(), output, unsent));
             self.engine = Engine::Aside(aside, task);
         }
         Ok(())
@@ -187,7 +192,12 @@ enum Finished {
 }
 
 /// Answers what waits, at the pace at which the client reads and its limits allow.
-async fn run_aside(mut server: Box<SftpServer>, aside: Arc<Aside>, channel: ChannelOutput) {
+async fn run_aside(mut server: Box<SftpServer>, aside: Arc<Aside>, channel: ChannelOutput, unsent: Option<Sending>) {
+    if let Some(sending) = unsent
+        && channel.wait_for(sending).await.is_err()
+    {
+        return;
+    }
     let mut input = Vec::new();
     loop {
         let mut output = Vec::new();

@@ -21,7 +21,7 @@ use crate::connections::ConnectionGuard;
 use crate::exec;
 use crate::listener::{Ending, SshServer, offered_methods};
 use crate::read_gate::ReadGate;
-use crate::stream::{ChannelInput, ChannelOutput};
+use crate::stream::{ChannelInput, ChannelOutput, ChannelSender};
 use crate::task_guard::TaskGuard;
 
 /// From the arrival of a wrong password to its refusal, so that the time tells nothing.
@@ -44,7 +44,7 @@ pub struct SshHandler {
 
 enum ChannelState {
     /// Open, with nothing requested yet.
-    Idle,
+    Idle(ChannelSender),
     Sftp(Box<SftpChannel>),
     /// A command runs on a task of its own, which ends with the channel.
     Running(Arc<ChannelInput>, TaskGuard),
@@ -56,7 +56,7 @@ impl ChannelState {
         match self {
             Self::Running(_, task) => task.is_finished(),
             Self::Sftp(sftp) => sftp.is_over(),
-            Self::Idle => false,
+            Self::Idle(_) => false,
         }
     }
 }
@@ -108,6 +108,14 @@ impl SshHandler {
             tokio::time::sleep_until(started + PASSWORD_REFUSAL_TIME).await;
         }
         self.conclude(outcome)
+    }
+
+    /// For a channel on which nothing was requested yet.
+    fn idle(&self, channel: ChannelId) -> Option<ChannelSender> {
+        match self.channels.get(&channel) {
+            Some(ChannelState::Idle(sender)) => Some(sender.clone()),
+            _ => None,
+        }
     }
 
     fn open_files(&mut self, protocol: &'static str, command: &str) -> Option<tidegate_core::files::FileService> {
@@ -250,8 +258,9 @@ impl Handler for SshHandler {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
-        // The channel object is dropped: data comes through the callbacks below.
-        self.channels.insert(channel.id(), ChannelState::Idle);
+        // Data comes through the callbacks below, not through the object.
+        let (_, sender) = channel.split();
+        self.channels.insert(sender.id(), ChannelState::Idle(Arc::new(sender)));
         reply.accept().await;
         Ok(())
     }
@@ -262,16 +271,15 @@ impl Handler for SshHandler {
         name: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let idle = matches!(self.channels.get(&channel), Some(ChannelState::Idle));
-        if name != "sftp" || !idle {
+        let Some(sender) = self.idle(channel).filter(|_| name == "sftp") else {
             return session.channel_failure(channel);
-        }
+        };
         let Some(files) = self.open_files("SFTP", "") else {
             return session.channel_failure(channel);
         };
         self.ending.protocol = "SFTP";
         files.prepare_start_directory().await;
-        let sftp = SftpChannel::new(SftpServer::new(files), self.gate.clone());
+        let sftp = SftpChannel::new(SftpServer::new(files), sender, self.gate.clone());
         self.channels.insert(channel, ChannelState::Sftp(Box::new(sftp)));
         session.channel_success(channel)
     }
@@ -282,8 +290,8 @@ impl Handler for SshHandler {
         line: &[u8],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let idle = matches!(self.channels.get(&channel), Some(ChannelState::Idle));
-        let Some(command) = self.server.settings().commands.parse(line).filter(|_| idle) else {
+        let command = self.server.settings().commands.parse(line);
+        let Some((command, sender)) = command.zip(self.idle(channel)) else {
             let connection_id = self.login.connection().id.as_str();
             let message = format!("the command \"{}\" was refused", String::from_utf8_lossy(line).escape_debug());
             tracing::info!(sender = "ssh_command", message, connection_id);
@@ -295,7 +303,7 @@ impl Handler for SshHandler {
         session.channel_success(channel)?;
         self.ending.protocol = command.protocol();
         let input = ChannelInput::new(self.gate.clone());
-        let output = ChannelOutput::new(session.handle(), channel, input.clone());
+        let output = ChannelOutput::new(sender, input.clone());
         let launcher = self.server.settings().launcher.clone();
         let task = TaskGuard::spawn(exec::run(command, launcher, Arc::new(files), input.clone(), output));
         self.channels.insert(channel, ChannelState::Running(input, task));
@@ -305,7 +313,7 @@ impl Handler for SshHandler {
     async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
         self.active();
         let outcome = match self.channels.get_mut(&channel) {
-            Some(ChannelState::Sftp(sftp)) => sftp.data(channel, data, session).await,
+            Some(ChannelState::Sftp(sftp)) => sftp.data(data).await,
             Some(ChannelState::Running(input, task)) if !task.is_finished() => {
                 input.push(data).map_err(ChannelError::from)
             }
@@ -315,21 +323,16 @@ impl Handler for SshHandler {
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
-        let outcome = match self.channels.get_mut(&channel) {
-            Some(ChannelState::Sftp(sftp)) => sftp.end_of_input(channel, session),
-            Some(ChannelState::Running(input, _)) => {
-                input.end();
-                Ok(())
+        match self.channels.get_mut(&channel) {
+            Some(ChannelState::Sftp(sftp)) => sftp.end_of_input(),
+            Some(ChannelState::Running(input, _)) => input.end(),
+            None => {}
+            Some(ChannelState::Idle(_)) => {
+                self.channels.remove(&channel);
+                return session.close(channel);
             }
-            None => Ok(()),
-            Some(ChannelState::Idle) => session.close(channel).map_err(ChannelError::from),
-        };
-        if matches!(self.channels.get(&channel), Some(ChannelState::Sftp(sftp)) if sftp.is_over())
-            || matches!(self.channels.get(&channel), Some(ChannelState::Idle))
-        {
-            self.channels.remove(&channel);
         }
-        outcome.or_else(|error| self.channel_failed(channel, error, session))
+        Ok(())
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Self::Error> {

@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use russh::ChannelId;
-use russh::server::Handle;
+use russh::ChannelWriteHalf;
+use russh::server::Msg;
 use tokio::sync::Notify;
 
 use crate::read_gate::{GateShare, ReadGate};
@@ -112,11 +112,14 @@ impl State {
     }
 }
 
+/// What the library keeps of a channel's window: whoever sends through it waits for its own
+/// channel alone, and never leaves the connection with more than the client takes.
+pub type ChannelSender = Arc<ChannelWriteHalf<Msg>>;
+
 /// Data on its way to the client, at the pace at which it reads.
 #[derive(Clone)]
 pub struct ChannelOutput {
-    handle: Handle,
-    id: ChannelId,
+    channel: ChannelSender,
     /// Of the same channel.
     input: Arc<ChannelInput>,
 }
@@ -126,42 +129,43 @@ pub struct ChannelOutput {
 pub struct Gone;
 
 impl ChannelOutput {
-    pub fn new(handle: Handle, id: ChannelId, input: Arc<ChannelInput>) -> Self {
-        Self { handle, id, input }
+    pub fn new(channel: ChannelSender, input: Arc<ChannelInput>) -> Self {
+        Self { channel, input }
     }
 
     pub async fn send(&self, data: Vec<u8>) -> Result<(), Gone> {
-        if data.is_empty() {
-            return Ok(());
-        }
-        self.input.set_output_waits(true);
-        let sent = self.handle.data(self.id, data).await;
-        self.input.set_output_waits(false);
-        sent.map_err(|_| Gone)
+        self.wait_for(self.channel.data_bytes(data)).await
     }
 
     /// Standard error (RFC 4254 §5.2).
     pub async fn send_error(&self, data: Vec<u8>) -> Result<(), Gone> {
-        if data.is_empty() {
-            return Ok(());
-        }
+        self.wait_for(self.channel.extended_data_bytes(1, data)).await
+    }
+
+    /// Until something is sent, the client's input must go on.
+    pub async fn wait_for(&self, sending: impl Future<Output = Result<(), russh::Error>>) -> Result<(), Gone> {
         self.input.set_output_waits(true);
-        let sent = self.handle.extended_data(self.id, 1, data).await;
+        let sent = sending.await;
         self.input.set_output_waits(false);
         sent.map_err(|_| Gone)
     }
 
     /// Ends the channel with an exit status.
     pub async fn finish(&self, status: u32) {
-        // Errors mean that the connection is over: nobody is left to be told.
-        let _ = self.handle.exit_status_request(self.id, status).await;
-        let _ = self.handle.eof(self.id).await;
-        let _ = self.handle.close(self.id).await;
+        finish(&self.channel, status).await;
     }
 
     pub async fn close(&self) {
-        let _ = self.handle.close(self.id).await;
+        let _ = self.channel.close().await;
     }
+}
+
+/// Ends a channel with an exit status.
+pub async fn finish(channel: &ChannelSender, status: u32) {
+    // Errors mean that the connection is over: nobody is left to be told.
+    let _ = channel.exit_status(status).await;
+    let _ = channel.eof().await;
+    let _ = channel.close().await;
 }
 
 /// What has arrived, read by bytes and lines.

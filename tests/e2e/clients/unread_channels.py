@@ -1,0 +1,82 @@
+"""Leaves channels of a connection unread, as clients do whose user pauses a transfer, while others go on; reads them after."""
+import hashlib
+import struct
+import sys
+
+import paramiko
+
+PORT, FILE = int(sys.argv[1]), sys.argv[2]
+READ, REQUESTS = 32768, 400
+
+transport = paramiko.Transport(("127.0.0.1", PORT))
+transport.connect(username="alice", password="pw")
+with open(FILE, "rb") as file:
+    content = file.read()
+
+
+def channel():
+    opened = transport.open_session(timeout=10)
+    opened.settimeout(10)
+    return opened
+
+
+def exactly(source, length):
+    data = b""
+    while len(data) < length:
+        more = source.recv(length - len(data))
+        assert more, f"the channel ended after {len(data)} of {length} bytes"
+        data += more
+    return data
+
+
+def packet(source):
+    return exactly(source, struct.unpack(">I", exactly(source, 4))[0])
+
+
+def send(target, body):
+    target.sendall(struct.pack(">I", len(body)) + body)
+
+
+def start_scp():
+    scp = channel()
+    scp.exec_command("scp -f /big")
+    scp.sendall(b"\0")
+    while exactly(scp, 1) != b"\n":
+        pass
+    scp.sendall(b"\0")
+    return scp
+
+
+def start_reads():
+    sftp = channel()
+    sftp.invoke_subsystem("sftp")
+    send(sftp, b"\x01" + struct.pack(">I", 3))
+    assert packet(sftp)[0] == 2
+    send(sftp, b"\x03" + struct.pack(">II", 1, 4) + b"/big" + struct.pack(">II", 1, 0))
+    handle = packet(sftp)[5:]
+    for number in range(REQUESTS):
+        send(sftp, b"\x05" + struct.pack(">I", number) + handle + struct.pack(">QI", number * READ, READ))
+    return sftp
+
+
+unread = [start_scp(), start_reads(), start_reads()]
+for _ in range(3):
+    command = channel()
+    command.exec_command("sha256sum /big")
+    said = command.makefile().read().decode()
+    assert said.startswith(hashlib.sha256(content).hexdigest()), said
+    with paramiko.SFTPClient.from_transport(transport) as sftp:
+        sftp.get_channel().settimeout(10)
+        assert "big" in sftp.listdir("/")
+        with sftp.open("/big") as file:
+            assert file.read(100_000) == content[:100_000]
+
+# Nothing of what waited is lost or mixed up.
+scp, *readers = unread
+assert exactly(scp, len(content)) == content
+for sftp in readers:
+    for number in range(REQUESTS):
+        reply = packet(sftp)
+        assert reply[:5] == b"\x67" + struct.pack(">I", number)
+        assert reply[9:] == content[number * READ:(number + 1) * READ]
+transport.close()
