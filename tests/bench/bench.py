@@ -9,7 +9,7 @@ import tempfile
 import report
 import servers
 from context import Bench
-from sections import hooks, link, logins, memory, others, small_files, transfers
+from sections import checks, hooks, link, logins, memory, others, small_files, transfers
 
 OUT = servers.ROOT / "tests/bench/out"
 
@@ -17,6 +17,7 @@ SECTIONS = {
     "big": transfers.big,
     "ciphers": transfers.ciphers,
     "small": small_files.small,
+    "checks": checks.measure,
     "programs": transfers.programs,
     "others": others.others,
     "logins": logins.measure,

@@ -65,6 +65,22 @@ class Client:
         return [*self.inside, LOAD, *target, *map(str, load)]
 
 
+class Prompt:
+    """OpenSSH's sftp, which stays and is told what to do."""
+
+    def __init__(self, client, server):
+        command = ["sftp", *client.options(server), "-q", "-b", "-", client.address(server)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def do(self, command):
+        """Returns when it is done: the next command's answer has come."""
+        self.process.stdin.write(f"{command}\npwd\n")
+        for line in self.process.stdout:
+            if line.startswith("Remote working directory"):
+                return
+        raise SystemExit(f"sftp ended on: {command}")
+
+
 class Raw:
     """SFTP packets through OpenSSH's client, without a library's own time."""
 

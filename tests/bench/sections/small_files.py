@@ -1,4 +1,4 @@
-"""Small files, lists and metadata, and what the checks of an account cost."""
+"""Small files, lists and metadata."""
 
 import shutil
 
@@ -11,28 +11,11 @@ LISTED = 20_000
 STATS = 5_000
 MADE = 5_000
 
-# Rules, a quota, patterns, and sizes: all that is checked without asking anybody.
-CHECKED = {
-    "permissions": {"/": ["*"], "/ro": ["list", "download"], "/in/deep": ["*"]},
-    "quota_size": 10**12,
-    "quota_files": 10**9,
-    "filters": {"file_patterns": [{"path": "/ro", "denied_patterns": ["*.exe"]}], "max_upload_file_size": 10**11},
-}
-WARM = '[limits]\ninstances = "warm"\n'
-POLICY = '[config]\ndenied_names = ["~$*"]\nmax_bytes = 0\n'
-
-
 def small(bench):
-    """`checked` has rules and a quota; `warm` and `fresh` also a component that is asked before and told after every
-    action, on an instance that is kept, or on a new one for each. `echo` sends back what it gets, without SSH: what a
-    round trip costs here at least."""
+    """`echo` sends back what it gets, without SSH: what a round trip costs here at least."""
     client, files = Client(bench.key, bench.work), bench.small_files()
-    make = servers.tidegate
     running = [
-        make(bench.work, key=bench.key),
-        make(bench.work, "checked", bench.key, account=CHECKED),
-        make(bench.work, "warm", bench.key, account=CHECKED, plugins={"upload-policy": WARM + POLICY}),
-        make(bench.work, "fresh", bench.key, account=CHECKED, plugins={"upload-policy": POLICY}),
+        servers.tidegate(bench.work, key=bench.key),
         servers.openssh(bench.work, bench.key),
         servers.proftpd(bench.work, bench.key),
     ]
@@ -71,7 +54,7 @@ def small(bench):
 
     # ProFTPD takes no directory that is not there.
     takes_all = tuple(server.name for server in running)
-    takes_new = ("tidegate", "checked", "warm", "fresh", "openssh")
+    takes_new = ("tidegate", "openssh")
     put = lambda server: client.sftp(server, f"put -r {files} {server.files}{server.new}\n")
     return bench.measure([*running, echo], [
         Workload(f"put {SMALL} x 4 KiB", put, SMALL, "files/s", only=takes_new),
@@ -81,7 +64,6 @@ def small(bench):
             # Made by the server itself, which counts them.
             f"delete {SMALL} files", delete, SMALL, "files/s", only=takes_new, prepare=put
         ),
-        # For the cost of checks: less is in it that varies than in a run of a client.
         Workload(f"make {MADE} files, step by step", make, MADE, "files/s", only=takes_new),
         Workload(f"read {MADE} files, step by step", read, MADE, "files/s", only=takes_new),
         Workload("stat, one at a time", lambda s: stats(s, 1), STATS, "stats/s"),

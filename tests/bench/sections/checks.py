@@ -1,0 +1,112 @@
+"""What the checks of an account cost: small files with and without them, in turns so short that the machine does not
+change between two that are compared."""
+
+import math
+import pathlib
+import shutil
+import statistics
+import time
+
+import servers
+from clients import Client, Prompt, Raw
+
+TURNS_A_ROUND, FILES = 10, 250
+
+# Rules, a quota, patterns, and sizes: all that is checked without asking anybody.
+CHECKED = {
+    "permissions": {"/": ["*"], "/ro": ["list", "download"], "/in/deep": ["*"]},
+    "quota_size": 10**12,
+    "quota_files": 10**9,
+    "filters": {"file_patterns": [{"path": "/ro", "denied_patterns": ["*.exe"]}], "max_upload_file_size": 10**11},
+}
+POLICY = '[config]\ndenied_names = ["~$*"]\nmax_bytes = 0\n'
+
+
+def component(instances):
+    """A component that is asked before and told after every action."""
+    return {"account": CHECKED, "plugins": {"upload-policy": f'[limits]\ninstances = "{instances}"\n{POLICY}'}}
+
+
+# `again` has none either: what it costs is how far the others' numbers can be trusted.
+KINDS = {
+    "none": {},
+    "again": {},
+    "checked": {"account": CHECKED},
+    "warm": component("warm"),
+    "prepared": component("prepared"),
+    "fresh": component("fresh"),
+}
+
+
+def measure(bench):
+    client = Client(bench.key, bench.work)
+    running = [servers.tidegate(bench.work, name, bench.key, **kind) for name, kind in KINDS.items()]
+    try:
+        return compare([Sessions(bench.work, client, server) for server in running], bench.rounds * TURNS_A_ROUND)
+    finally:
+        for server in running:
+            server.stop()
+
+
+class Sessions:
+    """With one server: a client that waits for each answer, and OpenSSH's."""
+
+    def __init__(self, work, client, server):
+        self.server, self.raw, self.prompt = server, Raw(client, server), Prompt(client, server)
+        self.files, self.back = work / f"{server.name}-files", work / f"{server.name}-back"
+        self.files.mkdir()
+        for number in range(FILES):
+            (self.files / str(number)).write_bytes(bytes(4096))
+
+    def work(self):
+        """Name → what does it. Each uses what the one before left."""
+        return {
+            "make, step by step": lambda: [self.raw.make(f"made/{number}".encode(), number, bytes(4096)) for number in range(FILES)],
+            "read, step by step": lambda: [self.raw.read(f"made/{number}".encode(), number) for number in range(FILES)],
+            "remove": lambda: [self.raw.remove(f"made/{number}".encode(), number) for number in range(FILES)],
+            "put": lambda: self.prompt.do(f"put -r {self.files} put"),
+            "get": lambda: self.prompt.do(f"get -r put {self.back}"),
+        }
+
+    def turn(self):
+        """Name → seconds, and CPU seconds of the server, for each file."""
+        (self.server.home / "made").mkdir()
+        taken = {}
+        for name, act in self.work().items():
+            computed, started = computing(self.server), time.monotonic()
+            act()
+            # Both are read before anything else is done.
+            taken[name] = (time.monotonic() - started) / FILES, (computing(self.server) - computed) / FILES
+        for left in (self.server.home / "made", self.server.home / "put", self.back):
+            shutil.rmtree(left)
+        return taken
+
+
+def computing(server):
+    """CPU seconds of the threads that there are, to the microsecond."""
+    tasks = pathlib.Path(f"/proc/{server.process.pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
+def compare(sessions, turns):
+    """Workload → server → µs for each file, and the cost beside `none` with an interval that has the true median in 95 of
+    100 cases."""
+    samples = []
+    for turn in range(turns + 1):
+        first = turn % len(sessions)
+        taken = {session.server.name: session.turn() for session in sessions[first:] + sessions[:first]}
+        if turn > 0:
+            samples.append(taken)
+    results = {}
+    for workload in sessions[0].work():
+        results[workload] = {}
+        for name in KINDS:
+            seconds, cpu = zip(*(taken[name][workload] for taken in samples))
+            costs = sorted(taken[name][workload][0] / taken["none"][workload][0] - 1 for taken in samples)
+            middle, spread = len(costs) / 2, math.sqrt(len(costs))
+            low, high = costs[max(0, int(middle - spread))], costs[min(len(costs) - 1, int(middle + spread))]
+            result = {"us": statistics.median(seconds) * 1e6, "cpu_us": statistics.median(cpu) * 1e6}
+            results[workload][name] = {**result, "cost": statistics.median(costs), "low": low, "high": high}
+        shown = ", ".join(f"{name} {result['us']:.0f} µs ({result['cost']:+.1%})" for name, result in results[workload].items())
+        print(f"{workload}: {shown}", flush=True)
+    return results
