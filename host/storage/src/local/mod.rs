@@ -213,9 +213,10 @@ impl LocalStorage {
             None => self.new_mode(options.mode, 0o666),
         };
         let keep_partial = self.settings.overwrite == OverwriteMode::AtomicWithResume && existing.is_none();
-        let must_be_new = options.exclusive || existing.is_none();
+        // Of two that empty a file that was not there, the last one wins, as if both had written it.
+        let must_be_new = options.exclusive || (existing.is_none() && !options.truncate);
         let (replacement, file) =
-            Replacement::begin(self.root.clone(), path, mode, must_be_new, keep_partial, &self.temporaries())?;
+            Replacement::begin(&self.root, path, mode, must_be_new, keep_partial, &self.temporaries())?;
         match existing {
             // Only root may give a file to the owner of the one it replaces.
             Some(existing) if self.settings.set_owner => {

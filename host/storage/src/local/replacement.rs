@@ -3,7 +3,7 @@
 //! debris. File systems without unnamed files get a hidden name instead.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,9 +29,11 @@ const FREED_ASIDE: i64 = 64 << 20;
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 pub struct Replacement {
-    root: Arc<Root>,
-    /// Where the file will be: no link any more.
-    target: VirtualPath,
+    /// Where the file will be, whatever the directory is called by then: as it would be if it
+    /// had been written under its name.
+    directory: OwnedFd,
+    /// No link.
+    name: Vec<u8>,
     /// The name it has meanwhile, if it needs one.
     temporary: Option<Vec<u8>>,
     must_be_new: bool,
@@ -54,62 +56,62 @@ impl Replacement {
     /// `must_be_new`: refuse if something has the name by then, because overwriting was not
     /// asked for. `keep_partial`: give an abandoned file its name all the same (A5-11).
     pub fn begin(
-        root: Arc<Root>,
+        root: &Root,
         path: &VirtualPath,
         mode: Mode,
         must_be_new: bool,
         keep_partial: bool,
         temporaries: &Temporaries<'_>,
     ) -> Result<(Self, OwnedFd), StorageError> {
-        let target = final_target(&root, path)?;
-        let (file, temporary, note) = {
-            let place = root.place(&target).map_err(from_errno)?;
-            create(&place, &target, mode, temporaries)?
-        };
+        let target = final_target(root, path)?;
+        let place = root.place(&target).map_err(from_errno)?;
+        let (file, temporary, note) = create(&place, &target, mode, temporaries)?;
+        let name = place.name().to_vec();
+        let directory = place.into_directory().map_err(from_errno)?;
         let unnamed = match (&temporary, keep_partial) {
             (None, true) => Some(Arc::new(file.try_clone().map_err(|_| from_errno(Errno::MFILE))?)),
             _ => None,
         };
-        Ok((Self { root, target, temporary, must_be_new, keep_partial, done: false, unnamed, _note: note }, file))
+        let done = false;
+        Ok((Self { directory, name, temporary, must_be_new, keep_partial, done, unnamed, _note: note }, file))
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place::within(self.directory.as_fd(), &self.name)
     }
 
     /// What has the name now; links are not followed, because the rename does not either.
     pub fn replaces(&self) -> Option<Metadata> {
-        let place = self.root.place(&self.target).ok()?;
+        let place = self.place();
         let stat = fs::statat(place.directory(), place.name(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
         Some(attributes::from_stat(&stat))
     }
 
     /// Puts the file in its place.
     pub fn commit(mut self, file: &OwnedFd) -> Result<(), StorageError> {
-        let outcome = self.put_in_place(file);
+        let outcome = self.put_in_place(file).map_err(from_errno);
         self.done = outcome.is_ok();
         outcome
     }
 
-    fn put_in_place(&mut self, file: &OwnedFd) -> Result<(), StorageError> {
-        let place = self.root.place(&self.target).map_err(from_errno)?;
+    fn put_in_place(&mut self, file: &OwnedFd) -> Result<(), Errno> {
         if self.temporary.is_none() {
-            match link_unnamed(file, &place, place.name()) {
-                Ok(()) => return Ok(()),
+            match link_unnamed(file, &self.place(), &self.name) {
                 Err(Errno::EXIST) if !self.must_be_new => {}
-                Err(errno) => return Err(from_errno(errno)),
+                outcome => return outcome,
             }
-            let name = temporary_name(place.name());
-            link_unnamed(file, &place, &name).map_err(from_errno)?;
+            let name = temporary_name(&self.name);
+            link_unnamed(file, &self.place(), &name)?;
             self.temporary = Some(name);
         }
-        let Some(temporary) = self.temporary.as_deref() else {
-            return Err(from_errno(Errno::INVAL));
-        };
+        let (place, temporary) = (self.place(), self.temporary.as_deref().unwrap_or_default());
         if self.must_be_new {
-            rename_to_new(&place, temporary, &place).map_err(from_errno)
-        } else {
-            let replaced = large_file(&place);
-            fs::renameat(place.directory(), temporary, place.directory(), place.name()).map_err(from_errno)?;
-            free_aside(replaced);
-            Ok(())
+            return rename_to_new(&place, temporary, &place);
         }
+        let replaced = large_file(&place);
+        fs::renameat(place.directory(), temporary, place.directory(), place.name())?;
+        free_aside(replaced);
+        Ok(())
     }
 }
 
@@ -141,9 +143,7 @@ impl Replacement {
         if std::mem::replace(&mut self.done, true) {
             return false;
         }
-        let Ok(place) = self.root.place(&self.target) else {
-            return false;
-        };
+        let place = self.place();
         match (&self.temporary, &self.unnamed) {
             (Some(temporary), _) => {
                 if self.keep_partial && rename_to_new(&place, temporary, &place).is_ok() {

@@ -21,15 +21,28 @@ pub struct Place<'a> {
 }
 
 enum Directory<'a> {
-    Root(BorrowedFd<'a>),
-    Below(OwnedFd),
+    Held(BorrowedFd<'a>),
+    Opened(OwnedFd),
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// In a directory that is open already.
+    pub fn within(directory: BorrowedFd<'a>, name: &'a [u8]) -> Self {
+        Self { directory: Directory::Held(directory), name }
+    }
+
     pub fn directory(&self) -> BorrowedFd<'_> {
         match &self.directory {
-            Directory::Root(root) => *root,
-            Directory::Below(directory) => directory.as_fd(),
+            Directory::Held(directory) => *directory,
+            Directory::Opened(directory) => directory.as_fd(),
+        }
+    }
+
+    /// To be held for longer.
+    pub fn into_directory(self) -> Result<OwnedFd, Errno> {
+        match self.directory {
+            Directory::Held(directory) => directory.try_clone_to_owned().map_err(|_| Errno::MFILE),
+            Directory::Opened(directory) => Ok(directory),
         }
     }
 
@@ -56,15 +69,15 @@ impl Root {
     /// The parent, opened, and the last component. The root is `.` in itself.
     pub fn place<'a>(&'a self, path: &'a VirtualPath) -> Result<Place<'a>, Errno> {
         let Some(name) = path.file_name() else {
-            return Ok(Place { directory: Directory::Root(self.0.as_fd()), name: b"." });
+            return Ok(Place::within(self.0.as_fd(), b"."));
         };
         let relative = path.relative();
         let parent = relative.get(..relative.len().saturating_sub(name.len() + 1)).unwrap_or_default();
         if parent.is_empty() {
-            return Ok(Place { directory: Directory::Root(self.0.as_fd()), name });
+            return Ok(Place::within(self.0.as_fd(), name));
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Place { directory: Directory::Below(self.open_relative(parent, flags, Mode::empty())?), name })
+        Ok(Place { directory: Directory::Opened(self.open_relative(parent, flags, Mode::empty())?), name })
     }
 
     fn open_relative(&self, relative: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {

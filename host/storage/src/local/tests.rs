@@ -122,6 +122,49 @@ async fn new_files_appear_as_the_mode_says() {
 }
 
 #[tokio::test]
+async fn of_two_uploads_of_a_new_file_the_last_one_stays() {
+    // A5-10
+    for mode in [OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
+        let tree = tree(mode);
+        let (first, second) =
+            (tree.storage.open(&path("/new"), PUT).await, tree.storage.open(&path("/new"), PUT).await);
+        let (first, second) = (first.unwrap(), second.unwrap());
+        first.write_at(0, b"first").await.unwrap();
+        second.write_at(0, b"second").await.unwrap();
+        first.finish().await.unwrap();
+        assert_eq!(second.replaces().await.unwrap().size, 5);
+        second.finish().await.unwrap();
+        assert_eq!(tree.content("new").as_deref(), Some("second"), "{mode:?}");
+        assert_eq!(std::fs::read_dir(tree.home("")).unwrap().count(), 1, "{mode:?}");
+        // Where it must be new, or nothing is to be emptied, what others wrote stays.
+        for options in [OpenOptions { exclusive: true, ..PUT }, OpenOptions { truncate: false, ..PUT }] {
+            let third = tree.storage.open(&path("/other"), options).await.unwrap();
+            std::fs::write(tree.home("other"), "of others").unwrap();
+            assert!(third.finish().await.is_err());
+            assert_eq!(tree.content("other").as_deref(), Some("of others"));
+            std::fs::remove_file(tree.home("other")).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upload_follows_its_directory() {
+    for mode in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
+        let tree = tree(mode);
+        std::fs::create_dir(tree.home("before")).unwrap();
+        std::fs::write(tree.home("before/old"), "old").unwrap();
+        for name in ["old", "new"] {
+            let file = tree.storage.open(&path(&format!("/before/{name}")), PUT).await.unwrap();
+            file.write_at(0, b"content").await.unwrap();
+            std::fs::rename(tree.home("before"), tree.home("after")).unwrap();
+            file.finish().await.unwrap();
+            assert_eq!(tree.content(&format!("after/{name}")).as_deref(), Some("content"), "{mode:?}");
+            std::fs::rename(tree.home("after"), tree.home("before")).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn overwriting_through_a_link_keeps_the_link_and_the_mode() {
     use std::os::unix::fs::PermissionsExt;
     let tree = tree(OverwriteMode::Standard);
