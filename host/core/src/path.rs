@@ -117,9 +117,14 @@ impl VirtualPath {
         }
     }
 
+    /// Of the directories on the way, and the last one; none for the root.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.relative().split(|byte| *byte == b'/').filter(|name| !name.is_empty())
+    }
+
     /// None for the root.
     pub fn first_component(&self) -> Option<&[u8]> {
-        self.relative().split(|byte| *byte == b'/').next().filter(|name| !name.is_empty())
+        self.names().next()
     }
 
     /// For logs and messages; bytes that are not UTF-8 become U+FFFD.

@@ -1,5 +1,9 @@
 //! What an account may do, and where.
 
+use std::cmp::Reverse;
+
+use glob::Pattern;
+
 use crate::path::VirtualPath;
 
 /// One permission token of an account (A8-05).
@@ -85,24 +89,60 @@ impl PermissionSet {
 }
 
 /// Directory → permissions. The longest directory that is the path or an ancestor of it
-/// wins entirely; there is no union (A5-04).
+/// wins entirely; there is no union (A5-04). Names in a directory may be patterns, with `*`,
+/// `?` and `[…]`; of two directories as deep, the one without a pattern wins.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PermissionTable {
-    /// Longest first, so that the first match is the answer.
-    entries: Vec<(VirtualPath, PermissionSet)>,
+    /// Deepest first, so that the first match is the answer.
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    directory: VirtualPath,
+    /// Of the names in `directory`, if there are patterns among them.
+    names: Vec<Pattern>,
+    set: PermissionSet,
+}
+
+impl Entry {
+    fn new((directory, set): (VirtualPath, PermissionSet)) -> Self {
+        let has_pattern = directory.as_bytes().iter().any(|byte| b"*?[".contains(byte));
+        let patterns = directory.names().map(|name| Pattern::new(&String::from_utf8_lossy(name)));
+        // What is no pattern is a name.
+        let names = patterns.collect::<Result<Vec<_>, _>>().ok().filter(|_| has_pattern).unwrap_or_default();
+        Self { directory, names, set }
+    }
+
+    fn holds_at(&self, path: &VirtualPath) -> bool {
+        let matches = || !self.names.is_empty() && path.names().count() >= self.names.len() && self.agrees_with(path);
+        path.is_same_or_below(&self.directory) || matches()
+    }
+
+    /// Whether it is bound to `path`, or can be to something below it.
+    fn is_bound_below(&self, path: &VirtualPath) -> bool {
+        let can_be = || path.names().count() <= self.names.len() && self.agrees_with(path);
+        self.directory.is_same_or_below(path) || can_be()
+    }
+
+    /// As far as both reach.
+    fn agrees_with(&self, path: &VirtualPath) -> bool {
+        self.names.iter().zip(path.names()).all(|(pattern, name)| pattern.matches(&String::from_utf8_lossy(name)))
+    }
 }
 
 impl PermissionTable {
-    pub fn new(mut entries: Vec<(VirtualPath, PermissionSet)>) -> Self {
-        entries.sort_by_key(|(path, _)| std::cmp::Reverse(path.as_bytes().len()));
+    pub fn new(entries: Vec<(VirtualPath, PermissionSet)>) -> Self {
+        let mut entries: Vec<Entry> = entries.into_iter().map(Entry::new).collect();
+        entries.sort_by_key(|entry| {
+            let (depth, length) = (entry.directory.names().count(), entry.directory.as_bytes().len());
+            (Reverse(depth), !entry.names.is_empty(), Reverse(length))
+        });
         Self { entries }
     }
 
     pub fn at(&self, path: &VirtualPath) -> PermissionSet {
-        self.entries
-            .iter()
-            .find(|(directory, _)| path.is_same_or_below(directory))
-            .map_or(PermissionSet::NONE, |(_, set)| *set)
+        self.entries.iter().find(|entry| entry.holds_at(path)).map_or(PermissionSet::NONE, |entry| entry.set)
     }
 
     /// Whether some directory has rules other than the root's.
@@ -110,8 +150,19 @@ impl PermissionTable {
         self.entries.len() > 1
     }
 
-    pub fn entries(&self) -> impl Iterator<Item = &(VirtualPath, PermissionSet)> {
-        self.entries.iter().rev()
+    /// Whether rules are bound to `path`, or can be to something below it.
+    pub fn has_rules_below(&self, path: &VirtualPath) -> bool {
+        self.entries.iter().any(|entry| entry.is_bound_below(path))
+    }
+
+    /// Whether other rules than those of `directory` can hold somewhere in it.
+    pub fn differ_within(&self, directory: &VirtualPath) -> bool {
+        let deeper = |entry: &Entry| entry.directory.names().count() > directory.names().count();
+        self.entries.iter().any(|entry| deeper(entry) && entry.is_bound_below(directory))
+    }
+
+    pub fn entries(&self) -> impl Iterator<Item = (&VirtualPath, PermissionSet)> {
+        self.entries.iter().rev().map(|entry| (&entry.directory, entry.set))
     }
 }
 
@@ -144,6 +195,37 @@ mod tests {
         check(table, "/rob", &["*"]);
         check(table, "/none/x", &[]);
         check(&[("/a", &["*"])], "/b", &[]);
+    }
+
+    #[test]
+    fn names_may_be_patterns() {
+        let table: &[(&str, &[&str])] = &[
+            ("/", &["*"]),
+            ("/in*", &["upload"]),
+            ("/inbox", &["list"]),
+            ("/*/secret", &[]),
+            ("/[", &["rename"]),
+            ("/a/b", &["copy"]),
+        ];
+        check(table, "/x", &["*"]);
+        check(table, "/in", &["upload"]);
+        check(table, "/incoming/deeper", &["upload"]);
+        check(table, "/inbox/a", &["list"]);
+        check(table, "/inbox/secret/a", &[]);
+        check(table, "/secret", &["*"]);
+        check(table, "/[/x", &["rename"]);
+        let table = PermissionTable::new(
+            table
+                .iter()
+                .map(|(at, tokens)| (path(at), PermissionSet::parse(tokens.iter().copied()).unwrap()))
+                .collect(),
+        );
+        for (at, expected) in [("/", true), ("/x", true), ("/in", true), ("/x/y", false), ("/x/secret", true)] {
+            assert_eq!(table.has_rules_below(&path(at)), expected, "{at}");
+        }
+        // `/*/secret` can hold below every directory.
+        assert!(table.differ_within(&path("/inbox")) && table.differ_within(&path("/x")));
+        assert!(!table.differ_within(&path("/a/b")) && !table.differ_within(&path("/inner/x")));
     }
 
     #[test]

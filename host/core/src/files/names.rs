@@ -175,8 +175,7 @@ impl FileService {
     /// to the path and would stay behind.
     fn refuse_other_rules_below(&self, path: &VirtualPath) -> Result<(), FileError> {
         let account = self.account();
-        let has_rules = account.permissions.entries().any(|(directory, _)| directory.is_same_or_below(path));
-        if has_rules || account.filters.file_patterns.has_rule_below(path) {
+        if account.permissions.has_rules_below(path) || account.filters.file_patterns.has_rule_below(path) {
             return Err(FileError::Denied);
         }
         Ok(())
