@@ -92,6 +92,11 @@ fn accounts_come_from_json_too() {
     let path = file.to_str().unwrap();
     check(&site, &["user", "add", "--from-json", path, "--json"], 0, "\"email\": \"c@example\"");
     check(&site, &["user", "show", "--username", "carol"], 0, "\"/ro\"");
+    // What an administrator takes away is gone.
+    site.write("carol.json", r#"{"username":"carol","permissions":{"/":["list"]}}"#);
+    check(&site, &["user", "update", "--from-json", path], 0, "");
+    let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "carol"]));
+    assert!(!shown.contains("/ro") && shown.contains("\"email\": \"c@example\""), "{shown}");
     site.write("carol.json", r#"{"username":"carol","uid":"1"}"#);
     check(&site, &["user", "update", "--from-json", path], 1, "field \"uid\": expected an integer, found a string");
     site.write("carol.json", "{");

@@ -252,11 +252,21 @@ fn read_source(source: &str) -> anyhow::Result<String> {
     std::fs::read_to_string(source).with_context(|| format!("{source} could not be read"))
 }
 
+/// A hook's answer adds to the permissions there are (B3-02); an administrator says which hold.
+fn names_permissions(document: &str) -> bool {
+    let document: serde_json::Value = serde_json::from_str(document).unwrap_or_default();
+    document.get("permissions").is_some_and(serde_json::Value::is_object)
+}
+
 impl UserArguments {
     /// A document first, then the single fields.
     fn apply(&self, draft: &mut AccountDraft) -> anyhow::Result<()> {
         if let Some(source) = &self.from_json {
-            draft.merge_json(&read_source(source)?).with_context(|| format!("{source} is not an account"))?;
+            let text = read_source(source)?;
+            if names_permissions(&text) {
+                draft.set("permissions", json!({}));
+            }
+            draft.merge_json(&text).with_context(|| format!("{source} is not an account"))?;
         }
         let numbers = [
             ("status", self.status),
