@@ -95,6 +95,8 @@ fn commands_exist_and_others_do_not() {
     assert_eq!(run("cd /x", b""), (String::new(), 0));
     assert_eq!(run("md5sum /file", b""), ("900150983cd24fb0d6963f7d28e17f72  /file\n".into(), 0));
     assert_eq!(run("sha1sum file", b""), ("a9993e364706816aba3e25717850c26c9cd0d89d  file\n".into(), 0));
+    let both = "900150983cd24fb0d6963f7d28e17f72  /file\nmd5sum: /none no such file or directory\n";
+    assert_eq!(run("md5sum -b /file /none", b""), (both.into(), 1));
     assert_eq!(run("md5sum", b"abc"), ("900150983cd24fb0d6963f7d28e17f72  -\n".into(), 0));
     let (message, status) = run("md5sum /none", b"");
     assert_eq!((message.as_str(), status), ("md5sum: /none no such file or directory\n", 1));

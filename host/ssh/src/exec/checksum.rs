@@ -17,7 +17,38 @@ pub fn of_input(digest: Digest, input: &[u8]) -> Finished {
     Finished::ok(line(&hasher.finalize(), b"-"))
 }
 
-pub async fn of_file(digest: Digest, raw_path: &[u8], files: &FileService) -> Finished {
+/// The files that are named; options that change nothing here are taken.
+pub fn paths(words: impl Iterator<Item = Vec<u8>>) -> Result<Vec<Vec<u8>>, String> {
+    let (mut paths, mut options_may_follow) = (Vec::new(), true);
+    for word in words {
+        match word.as_slice() {
+            b"--" if options_may_follow => options_may_follow = false,
+            b"-b" | b"-t" | b"--binary" | b"--text" if options_may_follow => {}
+            [b'-', _, ..] if options_may_follow => {
+                return Err(format!("the option {} is not known here", String::from_utf8_lossy(&word).escape_debug()));
+            }
+            _ => paths.push(word),
+        }
+    }
+    Ok(paths)
+}
+
+pub fn means_input(paths: &[Vec<u8>]) -> bool {
+    paths.is_empty() || paths == [b"-"]
+}
+
+/// A line for each, whether the others could be read or not.
+pub async fn of_files(digest: Digest, raw_paths: &[Vec<u8>], files: &FileService) -> Finished {
+    let mut all = Finished::ok([]);
+    for raw_path in raw_paths {
+        let Finished { output, status } = of_file(digest, raw_path, files).await;
+        all.output.extend(output);
+        all.status = all.status.max(status);
+    }
+    all
+}
+
+async fn of_file(digest: Digest, raw_path: &[u8], files: &FileService) -> Finished {
     let command = format!("{}sum", digest.name());
     let path = match expand::resolve(files, raw_path) {
         Ok(path) => path,

@@ -71,9 +71,10 @@ impl SshCommands {
             "pwd" => Some(Command::PrintDirectory),
             "scp" => ScpRequest::parse(words.collect()).map(Command::Scp),
             name => match checksum::by_command(name) {
-                Some(digest) => Some(match words.next_back() {
-                    Some(path) => Command::ChecksumOfFile(digest, path.text),
-                    None => Command::ChecksumOfInput(digest),
+                Some(digest) => Some(match checksum::paths(words.map(|word| word.text)) {
+                    Ok(paths) if checksum::means_input(&paths) => Command::ChecksumOfInput(digest),
+                    Ok(paths) => Command::ChecksumOfFiles(digest, paths),
+                    Err(problem) => Command::Refused(name, problem),
                 }),
                 None => {
                     let words: Vec<_> = words.collect();
@@ -91,7 +92,7 @@ impl SshCommands {
 pub enum Command {
     ChangeDirectory,
     PrintDirectory,
-    ChecksumOfFile(Digest, Vec<u8>),
+    ChecksumOfFiles(Digest, Vec<Vec<u8>>),
     ChecksumOfInput(Digest),
     Scp(ScpRequest),
     Program(ProgramRequest),
@@ -158,7 +159,7 @@ pub async fn run(
             line.push(b'\n');
             Finished::ok(line)
         }
-        Command::ChecksumOfFile(digest, path) => checksum::of_file(digest, &path, &files).await,
+        Command::ChecksumOfFiles(digest, paths) => checksum::of_files(digest, &paths, &files).await,
         // A7-01: of what arrives at once.
         Command::ChecksumOfInput(digest) => checksum::of_input(digest, &input.next().await),
     };
@@ -208,5 +209,24 @@ mod tests {
         check("git-upload-pack --strict", false);
         check("git-upload-pack", false);
         check("git-upload-archive /a /b", false);
+    }
+
+    #[test]
+    fn checksums_are_of_all_files_that_are_named() {
+        let commands = SshCommands::from_names(&["*".to_owned()]).0;
+        let check = |line: &str, expected: Option<&[&str]>| {
+            let paths = match commands.parse(line.as_bytes()) {
+                Some(Command::ChecksumOfFiles(_, paths)) => Some(paths),
+                Some(Command::ChecksumOfInput(_)) => Some(Vec::new()),
+                _ => None,
+            };
+            let expected = expected.map(|paths| paths.iter().map(|path| path.as_bytes().to_vec()).collect());
+            assert_eq!(paths, expected, "{line}");
+        };
+        check("md5sum a 'b c'", Some(&["a", "b c"]));
+        check("md5sum -b -- -a", Some(&["-a"]));
+        check("md5sum", Some(&[]));
+        check("md5sum -", Some(&[]));
+        check("md5sum -c sums", None);
     }
 }
