@@ -89,7 +89,7 @@ fn uploads_have_a_largest_size() {
     assert_eq!(std::fs::read(home.join("a")).unwrap(), vec![1; 1000], "the old file stays");
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let handle = raw.open_file("a", 2 | 4).handle();
-    assert_eq!(raw.request(6, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &string([2])])).status(), FAILURE);
+    assert_eq!(raw.request(6, &fields(&[&string(&handle), &1000_u64.to_be_bytes(), &string([2])])).status(), FAILURE);
     raw.request(4, &string(&handle));
     assert_eq!(std::fs::read(home.join("a")).unwrap(), vec![1; 1000]);
     let size = [&1_u32.to_be_bytes()[..], &1001_u64.to_be_bytes()].concat();

@@ -129,13 +129,13 @@ fn every_way_to_grow_is_counted() {
     assert_ne!(raw.request(9, &fields(&[&string("sparse"), &owner])).status(), 0);
     check_used(&site, (1, i64::try_from(std::fs::metadata(home.join("sparse")).unwrap().len()).unwrap()));
     assert_eq!(raw.request(9, &fields(&[&string("sparse"), &set_size(20)])).status(), 0);
-    // The names of the server's own temporary files, which are not counted, are nobody else's.
+    // The names of the server's own temporary files are nobody else's.
     assert_eq!(raw.open_file(".tidegate-upload.1", 2 | 8).status(), 3);
     // Appending, by two handles at once.
     let first = raw.open_file("sparse", 2 | 4).handle();
     let second = raw.open_file("sparse", 2 | 4).handle();
-    assert_eq!(raw.request(6, &write(&first, 0, &[1; 100])).status(), 0);
-    assert_eq!(raw.request(6, &write(&second, 0, &[2; 100])).status(), 0);
+    assert_eq!(raw.request(6, &write(&first, 20, &[1; 100])).status(), 0);
+    assert_eq!(raw.request(6, &write(&second, 20, &[2; 100])).status(), 0);
     assert_eq!(raw.request(4, &string(&first)).status(), 0);
     assert_eq!(raw.request(4, &string(&second)).status(), 0);
     check_used(&site, (1, 220));
@@ -148,9 +148,9 @@ fn every_way_to_grow_is_counted() {
     check_used(&site, (2, 440));
     // One that meets the limit takes nothing from another that writes the same file.
     let (first, second) = (raw.open_file("copy", 2 | 4).handle(), raw.open_file("copy", 2 | 4).handle());
-    assert_eq!(raw.request(6, &write(&first, 0, &[5; 50])).status(), 0);
+    assert_eq!(raw.request(6, &write(&first, 220, &[5; 50])).status(), 0);
     assert_eq!(raw.request(4, &string(&first)).status(), 0);
-    assert_eq!(raw.request(6, &write(&second, 0, &vec![6; 100_000])).status(), FAILURE);
+    assert_eq!(raw.request(6, &write(&second, 220, &vec![6; 100_000])).status(), FAILURE);
     assert_eq!(raw.request(4, &string(&second)).status(), FAILURE);
     assert_eq!(std::fs::metadata(home.join("copy")).unwrap().len(), 270);
     assert_eq!(raw.request(9, &fields(&[&string("copy"), &set_size(220)])).status(), 0);
@@ -325,7 +325,7 @@ fn writing_over_the_same_files_needs_no_room_for_all_of_them() {
 #[test]
 fn a_limit_set_during_an_upload_holds_for_it() {
     // A10-03, and A4-14: changes of accounts take effect on running sessions.
-    for mode in ["", "upload_mode = 1"] {
+    for mode in ["", "upload_mode = 1", "upload_mode = 2"] {
         let (site, home) = site(&[]);
         let site = site.config(mode);
         site.write("homes/alice/older", [b'x'; 300]);
@@ -353,6 +353,50 @@ fn a_limit_set_during_an_upload_holds_for_it() {
         let report = scan(&site);
         assert_eq!(report["before"], report["found"]);
     }
+}
+
+#[test]
+fn an_upload_that_a_new_limit_refuses_when_it_is_complete_leaves_nothing() {
+    // A10-03, A5-11
+    for mode in ["upload_mode = 1", "upload_mode = 2"] {
+        let (site, home) = site(&[]);
+        let site = site.config(mode);
+        site.write("homes/alice/older", [b'x'; 300]);
+        let server = site.start();
+        let mut raw = RawSftp::connect(&server, "alice", "pw");
+        let handle = raw.open_file("running", 2 | 8 | 16).handle();
+        let body = fields(&[&string(&handle), &0_u64.to_be_bytes(), &string(vec![b'y'; 600])]);
+        assert_eq!(raw.request(6, &body).status(), 0);
+        let less =
+            r#"{"username":"alice","quota_size":500,"permissions":{"/":["list","upload","overwrite","delete"]}}"#;
+        let less = site.write("less.json", less);
+        tools::run_ok(&mut site.tidegate(&["user", "update", "--from-json", less.to_str().unwrap()]));
+        // Until the change is known: then directories may not be made at all.
+        let make = fields(&[&string("older"), &0_u32.to_be_bytes()]);
+        let mut tries = 0;
+        while raw.request(14, &make).status() == FAILURE && tries < 100_000 {
+            tries += 1;
+        }
+        assert_eq!(raw.request(4, &string(&handle)).status(), FAILURE, "{mode}");
+        assert!(!home.join("running").exists(), "{mode}: nothing of it stays");
+        check_used(&site, (1, 300));
+        let report = scan(&site);
+        assert_eq!(report["before"], report["found"]);
+    }
+}
+
+#[test]
+fn no_name_hides_a_file_from_its_quota() {
+    let (site, _) = site(&["--quota-size", "300000"]);
+    let server = site.start();
+    for number in 0..6 {
+        site.write(&format!("tree/.tidegate-upload.{number}"), noise(100_000, number));
+    }
+    let source = format!("{}/", site.path("tree").display());
+    let sent = tools::run(&mut rsync(&server, "pw", &["-a", &source, "alice@127.0.0.1:/tree/"]));
+    assert!(!sent.status.success(), "{}", text(&sent));
+    check_refused(&site, 300_000);
+    assert!(scan(&site)["found"]["size"].as_i64().unwrap() >= 100_000, "they are counted");
 }
 
 /// Bytes that do not compress.

@@ -74,6 +74,7 @@ impl OpenFile {
         if !opened.options.write {
             return Err(FileError::Denied);
         }
+        opened.check_resumption(offset).inspect_err(|error| opened.transfer.fail_by(error))?;
         opened.reserve(offset, data.len()).await?;
         opened.file.write_at(offset, data).await.inspect_err(|_| opened.transfer.fail())?;
         opened.transfer.moved_in(data.len());
@@ -123,6 +124,9 @@ impl OpenFile {
         }
         if let Err(error) = opened.finish().await {
             opened.transfer.fail_by(&error);
+            if opened.transfer.failed_by_quota() {
+                opened.give_up().await;
+            }
             return Err(error);
         }
         if opened.transfer.waits_for_hooks() {
@@ -136,7 +140,7 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         if let Some(opened) = self.opened.take() {
-            opened.drop_quota();
+            opened.end();
         }
     }
 }
@@ -144,6 +148,18 @@ impl Drop for OpenFile {
 impl Opened {
     fn limits(&self) -> QuotaLimits {
         limits_of(&self.files.account(), &self.path)
+    }
+
+    /// What is appended to a file that was there begins at its end, or the client has another
+    /// file in mind (A5-12).
+    fn check_resumption(&self, offset: u64) -> Result<(), FileError> {
+        match self.existed {
+            Some(existed) if self.options.append && offset < existed.size => {
+                let problem = format!("offset {offset} is before the end of the file, at {}", existed.size);
+                Err(FileError::Failed(problem))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Room for bytes that are about to be written.
@@ -182,13 +198,13 @@ impl Opened {
         };
         let tree = self.files.scan_tree(&self.path);
         let names = counted.ledger.names(|| tree.clone()).await?;
-        let uncounted = Uncounted(&counted.ledger);
         let now = self.file.metadata().await?;
         let quota = self.quota.insert(match self.file.is_unnamed() {
             true => counted.upload(&names, &*self.file, self.existed.as_ref()).await?,
             // The count below makes no difference between new and old files.
             false => UploadQuota::in_place(counted.ledger.clone(), &names, &now, false),
         });
+        let uncounted = Uncounted(&counted.ledger);
         if quota.is_unnamed() {
             quota.reserve(now.size, counted.limits)?;
         } else if now.links == 0 {
@@ -265,7 +281,6 @@ impl Opened {
         self.file.finish().await?;
         let size = self.file.metadata().await?.size;
         quota.complete(&names, size, replaced.as_ref());
-        self.quota = None;
         Ok(())
     }
 
@@ -307,7 +322,6 @@ impl Opened {
         };
         if quota.is_unnamed() {
             quota.give_up(&names, &*self.file, by_quota).await;
-            self.quota = None;
             return;
         }
         let alone = quota.is_only_writer(&names);
@@ -321,7 +335,6 @@ impl Opened {
         }
         if let (Ok(now), Some(quota)) = (self.file.metadata().await, &mut self.quota) {
             quota.complete(&names, now.size, None);
-            self.quota = None;
         }
     }
 
@@ -335,9 +348,17 @@ impl Opened {
         same && storage.remove_file(path).await.is_ok()
     }
 
-    fn drop_quota(self) {
-        if let Some(mut quota) = self.quota {
-            quota.abandon(self.file);
+    /// What was not closed, or could not be, is counted a moment later.
+    fn end(self) {
+        let Self { quota, file, files, options, .. } = self;
+        match quota {
+            Some(mut quota) => quota.abandon(file),
+            None if options.write => {
+                drop(file);
+                // A limit may have been set since it was last written to.
+                files.uncounted();
+            }
+            None => {}
         }
     }
 }

@@ -21,8 +21,8 @@ impl FileService {
     pub async fn program_room(self: &Arc<Self>, path: &VirtualPath) -> Result<ProgramRoom, FileError> {
         let room = ProgramRoom { files: self.clone(), path: path.clone(), quota: OnceCell::new() };
         if let Some(counted) = self.counted(path) {
-            room.quota().await?;
-            let (used, QuotaLimits { size, files }) = (counted.ledger.used(), counted.limits);
+            let used = room.quota().await?.map(ProgramQuota::used).unwrap_or_default();
+            let QuotaLimits { size, files } = counted.limits;
             if (files > 0 && used.files > files) || (size > 0 && used.size >= size) {
                 room.give_up();
                 return Err(QuotaError::Exceeded.into());
@@ -46,7 +46,7 @@ impl ProgramRoom {
 
     /// As it is now: an administrator may set a limit meanwhile.
     pub fn is_limited(&self) -> bool {
-        !self.limits().is_unlimited()
+        self.files.counted(&self.path).is_some_and(|counted| !counted.limits.is_unlimited())
     }
 
     /// Before more goes into the program, or after it was written.

@@ -22,11 +22,11 @@ impl Counted {
         file: &dyn StorageFile,
         before: Option<&Metadata>,
     ) -> Result<UploadQuota, FileError> {
+        let metadata = file.metadata().await?;
         if file.is_unnamed() {
             let replaced = before.map(|metadata| metadata.size);
-            return Ok(UploadQuota::unnamed(self.ledger.clone(), replaced, self.limits)?);
+            return Ok(UploadQuota::unnamed(self.ledger.clone(), metadata.id, replaced, self.limits)?);
         }
-        let metadata = file.metadata().await?;
         Ok(UploadQuota::in_place(self.ledger.clone(), names, &metadata, before.is_none()))
     }
 }
@@ -38,10 +38,15 @@ impl FileService {
         let quotas = &self.context.quotas;
         let Some((scope, limits)) = scope_of(&account, path, quotas.tracking) else {
             // What is changed now is not counted: with a limit later, all is counted again.
-            quotas.forget(&Scope::Account(account.username.clone()));
+            self.uncounted();
             return None;
         };
         Some(Counted { ledger: quotas.ledger(&scope), limits })
+    }
+
+    /// Files of the account were changed, or are about to be, without being counted.
+    pub(super) fn uncounted(&self) {
+        self.context.quotas.forget(&Scope::Account(self.account().username.clone()));
     }
 
     /// What is counted for the same scope as `path`.

@@ -32,8 +32,8 @@ struct State {
     growing: HashMap<FileId, Growing>,
     /// Uploads that were dropped, to be counted under the lock.
     abandoned: Vec<Abandoned>,
-    /// Uploads without a name.
-    unnamed: u32,
+    /// Files of uploads that have no name yet, or one that only the server knows.
+    unnamed: HashSet<FileId>,
     /// Programs that change files behind the ledger's back.
     programs: Programs,
     /// The store knows that the usage is in change, and `used` is right.
@@ -47,7 +47,7 @@ struct State {
 pub(super) enum Abandoned {
     InPlace(FileId, Box<dyn StorageFile>),
     /// With what was counted for it; a part of it may be kept.
-    Unnamed(UsedQuota, Box<dyn StorageFile>),
+    Unnamed(FileId, UsedQuota, Box<dyn StorageFile>),
 }
 
 struct Growing {
@@ -67,7 +67,7 @@ impl Ledger {
             reserved: zero,
             growing: HashMap::new(),
             abandoned: Vec::new(),
-            unnamed: 0,
+            unnamed: HashSet::new(),
             programs: Programs::default(),
             open: false,
             forgotten: false,
@@ -84,14 +84,15 @@ impl Ledger {
         names.settle_abandoned().await;
         if !self.state().open {
             let stored = self.ports.store.open_usage(&self.scope).await?;
-            {
+            let was_forgotten = {
                 let mut state = self.state();
                 let unsaved = state.unsaved;
                 state.used = stored.used + unsaved;
-                state.forgotten = false;
-            }
-            if stored.is_unsettled {
-                names.recount(&tree(), &ScanProgress::default()).await?;
+                std::mem::take(&mut state.forgotten)
+            };
+            if stored.is_unsettled || was_forgotten {
+                let counted = names.recount(&tree(), &ScanProgress::default()).await;
+                counted.inspect_err(|_| self.forget())?;
             }
             // Only now: whoever gives up before leaves it to the next one.
             let mut state = self.state();
@@ -124,13 +125,12 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn unnamed_begins(&self) {
-        self.state().unnamed += 1;
+    pub(super) fn unnamed_begins(&self, id: FileId) {
+        self.state().unnamed.insert(id);
     }
 
-    pub(super) fn unnamed_ends(&self) {
-        let mut state = self.state();
-        state.unnamed = state.unnamed.saturating_sub(1);
+    pub(super) fn unnamed_ends(&self, id: FileId) {
+        self.state().unnamed.remove(&id);
     }
 
     pub(super) fn release_unnamed(&self, by: UsedQuota) {
@@ -168,6 +168,12 @@ impl Ledger {
 
     pub fn used(&self) -> UsedQuota {
         self.state().used
+    }
+
+    /// Without what programs have moved since the files were counted: it may have replaced some.
+    pub(super) fn used_without_programs(&self) -> UsedQuota {
+        let state = self.state();
+        state.used + -UsedQuota { size: state.programs.counted(), files: 0 }
     }
 
     pub(super) fn has_abandoned(&self) -> bool {
@@ -227,7 +233,7 @@ impl Ledger {
                 || !state.reserved.is_zero()
                 || !state.unsaved.is_zero()
                 || !state.abandoned.is_empty()
-                || state.unnamed > 0
+                || !state.unnamed.is_empty()
                 || !state.programs.is_empty();
             if !state.open || busy || state.last_change.elapsed() < idle {
                 return Ok(());
@@ -306,8 +312,9 @@ impl Names<'_> {
     }
 
     /// An upload without a name got one; `reserved` is what was counted for it.
-    pub(super) fn named(&self, reserved: UsedQuota, size: u64, replaced: Option<&Metadata>) {
+    pub(super) fn named(&self, id: FileId, reserved: UsedQuota, size: u64, replaced: Option<&Metadata>) {
         let mut state = self.ledger.state();
+        state.unnamed.remove(&id);
         state.reserved = state.reserved + -reserved;
         let now = UsedQuota { size: i64::try_from(size).unwrap_or(i64::MAX), files: 1 };
         self.ledger.change(&mut state, now + -reserved);
@@ -362,7 +369,7 @@ impl Names<'_> {
         let excluded: HashSet<FileId> = {
             let mut state = self.ledger.state();
             state.programs.count_begins();
-            state.growing.keys().copied().collect()
+            state.growing.keys().chain(&state.unnamed).copied().collect()
         };
         let counted = scan::count(tree, &excluded, progress).await;
         let counted = counted.map_err(|error| QuotaError::Scan(error.message))?;
@@ -395,12 +402,13 @@ impl Names<'_> {
 
     /// A program that changed files has ended.
     pub(super) async fn program_ended(&self, id: ProgramId, tree: &ScanTree) -> Result<UsedQuota, QuotaError> {
-        self.ledger.program_is_over(id);
         let counted = self.recount(tree, &ScanProgress::default()).await;
+        // Only now is what it brought among the files.
+        self.ledger.program_is_over(id);
         if counted.is_err() {
             self.ledger.forget();
         }
-        counted
+        counted.map(|_| self.ledger.used())
     }
 
     pub(super) async fn settle_abandoned(&self) {
@@ -416,19 +424,21 @@ impl Names<'_> {
                     };
                     self.closed(id, size);
                 }
-                Some(Abandoned::Unnamed(reserved, file)) => {
-                    self.give_up_unnamed(reserved, &*file, false).await;
-                    self.ledger.unnamed_ends();
+                Some(Abandoned::Unnamed(id, reserved, file)) => {
+                    self.give_up_unnamed(id, reserved, &*file, false).await;
                 }
             }
         }
     }
 
     /// An upload without a name failed; what is kept of it has one now.
-    pub(super) async fn give_up_unnamed(&self, reserved: UsedQuota, file: &dyn StorageFile, discard: bool) {
+    pub(super) async fn give_up_unnamed(&self, id: FileId, reserved: UsedQuota, file: &dyn StorageFile, discard: bool) {
         match file.abandon(discard).await {
-            Some(kept) => self.named(reserved, kept.size, None),
-            None => self.ledger.release_unnamed(reserved),
+            Some(kept) => self.named(id, reserved, kept.size, None),
+            None => {
+                self.ledger.unnamed_ends(id);
+                self.ledger.release_unnamed(reserved);
+            }
         }
     }
 

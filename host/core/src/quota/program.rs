@@ -111,11 +111,16 @@ impl Programs {
 
     /// The files are counted: what stays counted for all programs together.
     pub(super) fn count_ends(&mut self) -> i64 {
-        self.running.values_mut().fold(0, |sum, running| {
-            running.input.count_ends(IN_FLIGHT);
-            running.written.count_ends(0);
-            running.counted().saturating_add(sum)
-        })
+        for Running { input, written } in self.running.values_mut() {
+            input.count_ends(IN_FLIGHT);
+            written.count_ends(0);
+        }
+        self.counted()
+    }
+
+    /// For all of them.
+    pub(super) fn counted(&self) -> i64 {
+        self.running.values().fold(0, |sum, running| running.counted().saturating_add(sum))
     }
 }
 
@@ -131,9 +136,10 @@ impl ProgramQuota {
         Ok(Self { ledger, id })
     }
 
-    /// What is used now, with what others reserved.
+    /// Bytes and files that are there, with what uploads reserved. What other programs have
+    /// brought meanwhile is theirs to answer for.
     pub fn used(&self) -> UsedQuota {
-        self.ledger.used()
+        self.ledger.used_without_programs()
     }
 
     /// Before more goes in, or after it was written.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::UsedQuota;
-use crate::files::storage::{FileId, FileKind, Storage, StorageError, StorageErrorKind, TEMPORARY_PREFIX};
+use crate::files::storage::{FileId, FileKind, Storage, StorageError, StorageErrorKind};
 use crate::path::VirtualPath;
 
 const ENTRIES_AT_ONCE: usize = 256;
@@ -68,7 +68,7 @@ pub async fn count(
                         // Too deep to be reached by any path is too deep to be counted.
                         waiting.extend(VirtualPath::resolve(&directory, &entry.name));
                     }
-                    FileKind::File if !entry.name.starts_with(TEMPORARY_PREFIX) => {
+                    FileKind::File => {
                         let counted = metadata.links > 1 && !several_names.insert(metadata.id);
                         if !counted && !excluded.contains(&metadata.id) {
                             used.files += 1;

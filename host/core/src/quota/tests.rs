@@ -81,7 +81,7 @@ async fn an_unnamed_upload_is_counted_as_it_grows() {
     let paper = paper();
     let ledger = paper.keeper.ledger(&paper.scope);
     let names = ledger.names(no_tree).await.unwrap();
-    let mut first = UploadQuota::unnamed(ledger.clone(), None, LIMITS).unwrap();
+    let mut first = UploadQuota::unnamed(ledger.clone(), file(1, 0).id, None, LIMITS).unwrap();
     first.reserve(60, LIMITS).unwrap();
     first.reserve(40, LIMITS).unwrap();
     assert_eq!(first.reserve(101, LIMITS), Err(QuotaError::Exceeded));
@@ -90,7 +90,7 @@ async fn an_unnamed_upload_is_counted_as_it_grows() {
     assert_eq!(paper.stored().await, (60, 1));
 
     // Replacing it: its size is a credit, and is subtracted at the end.
-    let mut second = UploadQuota::unnamed(ledger.clone(), Some(60), LIMITS).unwrap();
+    let mut second = UploadQuota::unnamed(ledger.clone(), file(2, 0).id, Some(60), LIMITS).unwrap();
     second.reserve(100, LIMITS).unwrap();
     assert_eq!(second.reserve(101, LIMITS), Err(QuotaError::Exceeded));
     let names = ledger.names(no_tree).await.unwrap();
@@ -130,7 +130,9 @@ async fn limits_hold_when_many_reserve_at_once() {
     drop(ledger.names(no_tree).await.unwrap());
     let made: Vec<bool> = std::thread::scope(|scope| {
         let one = || {
-            let Ok(mut upload) = UploadQuota::unnamed(ledger.clone(), None, limits) else { return false };
+            let Ok(mut upload) = UploadQuota::unnamed(ledger.clone(), file(3, 0).id, None, limits) else {
+                return false;
+            };
             for end in 1..=400 {
                 let _ = upload.reserve(end, limits);
             }

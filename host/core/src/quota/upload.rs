@@ -17,6 +17,7 @@ enum Kind {
     InPlace(FileId),
     /// Gets its name when it is complete.
     Unnamed {
+        id: FileId,
         /// What was counted for it.
         reserved: UsedQuota,
         /// Bytes of the file that it will replace.
@@ -34,19 +35,24 @@ impl UploadQuota {
 
     /// `replaces`: the size of the file that is there now, if there is one. Without one, the
     /// new file is counted at once.
-    pub fn unnamed(ledger: Arc<Ledger>, replaces: Option<u64>, limits: QuotaLimits) -> Result<Self, QuotaError> {
+    pub fn unnamed(
+        ledger: Arc<Ledger>,
+        id: FileId,
+        replaces: Option<u64>,
+        limits: QuotaLimits,
+    ) -> Result<Self, QuotaError> {
         let reserved = UsedQuota { size: 0, files: i64::from(replaces.is_none()) };
         let credit = replaces.map_or(0, |size| i64::try_from(size).unwrap_or(i64::MAX));
         ledger.reserve_unnamed(reserved, limits, credit)?;
-        ledger.unnamed_begins();
-        Ok(Self { ledger, kind: Kind::Unnamed { reserved, credit } })
+        ledger.unnamed_begins(id);
+        Ok(Self { ledger, kind: Kind::Unnamed { id, reserved, credit } })
     }
 
     /// Before bytes up to `end` are written.
     pub fn reserve(&mut self, end: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
         match &mut self.kind {
             Kind::InPlace(id) => self.ledger.grow(*id, GrowTo::End(end), limits),
-            Kind::Unnamed { reserved, credit } => {
+            Kind::Unnamed { reserved, credit, .. } => {
                 let end = i64::try_from(end).unwrap_or(i64::MAX);
                 let by = UsedQuota { size: end.saturating_sub(reserved.size).max(0), files: 0 };
                 if by.is_zero() {
@@ -103,10 +109,7 @@ impl UploadQuota {
     pub fn complete(&mut self, names: &Names<'_>, size: u64, replaced: Option<&Metadata>) {
         match std::mem::replace(&mut self.kind, Kind::Settled) {
             Kind::InPlace(id) => names.closed(id, size),
-            Kind::Unnamed { reserved, .. } => {
-                names.named(reserved, size, replaced);
-                self.ledger.unnamed_ends();
-            }
+            Kind::Unnamed { id, reserved, .. } => names.named(id, reserved, size, replaced),
             Kind::Settled => {}
         }
     }
@@ -115,16 +118,15 @@ impl UploadQuota {
     pub fn abandon(&mut self, file: Box<dyn StorageFile>) {
         match std::mem::replace(&mut self.kind, Kind::Settled) {
             Kind::InPlace(id) => self.ledger.abandon(Abandoned::InPlace(id, file)),
-            Kind::Unnamed { reserved, .. } => self.ledger.abandon(Abandoned::Unnamed(reserved, file)),
+            Kind::Unnamed { id, reserved, .. } => self.ledger.abandon(Abandoned::Unnamed(id, reserved, file)),
             Kind::Settled => {}
         }
     }
 
     /// As [`abandon`](Self::abandon), at once, for an upload without a name.
     pub async fn give_up(&mut self, names: &Names<'_>, file: &dyn StorageFile, discard: bool) {
-        if let Kind::Unnamed { reserved, .. } = std::mem::replace(&mut self.kind, Kind::Settled) {
-            names.give_up_unnamed(reserved, file, discard).await;
-            self.ledger.unnamed_ends();
+        if let Kind::Unnamed { id, reserved, .. } = std::mem::replace(&mut self.kind, Kind::Settled) {
+            names.give_up_unnamed(id, reserved, file, discard).await;
         }
     }
 

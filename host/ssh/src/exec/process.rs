@@ -123,9 +123,9 @@ impl Program<'_> {
             self.may_move(Moved::Written(written)).await;
             let began = Instant::now();
             if began >= count_at {
-                if room.recount().await.is_err() {
+                if still_fits(room).await.is_err() {
                     // While it runs a file that gets another name may be counted twice.
-                    self.stop_and(room.recount()).await;
+                    self.stop_and(still_fits(room)).await;
                 }
                 let ended = Instant::now();
                 count_at = ended + COUNT_INTERVAL.max((ended - began) * COUNT_SHARE);
@@ -209,6 +209,14 @@ impl Program<'_> {
     fn finish(self, status: u32) -> Result<u32, FileError> {
         let refusal = self.refusal.into_inner().unwrap_or_else(PoisonError::into_inner);
         refusal.map_or(Ok(status), Err)
+    }
+}
+
+/// Counts the files. When that cannot be done now, the next count will tell.
+async fn still_fits(room: &ProgramRoom) -> Result<(), FileError> {
+    match room.recount().await {
+        Err(error @ FileError::QuotaExceeded(_)) => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -32,7 +32,8 @@ const NEEDED: [Permission; 6] = [
 const GIT_SETTINGS: [(&str, &str); 9] = [
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
-    ("core.alternateRefsCommand", "true"),
+    // Says nothing, and is a part of git: nothing else can be started.
+    ("core.alternateRefsCommand", "git-for-each-ref"),
     ("core.pager", "cat"),
     ("receive.denyCurrentBranch", "refuse"),
     ("receive.autogc", "false"),
@@ -195,10 +196,7 @@ fn require_everything(files: &FileService, place: &Place) -> Result<(), FileErro
         }
     }
     let account = files.account();
-    let other_rules = account
-        .permissions
-        .entries()
-        .any(|(directory, _)| *directory != place.directory && directory.is_same_or_below(&place.directory));
+    let other_rules = account.permissions.differ_within(&place.directory);
     let limited = account.filters.max_upload_file_size > 0 || account.filters.file_patterns.concern(&place.directory);
     let other_storage = account.folders.any_below(&place.directory) && account.folders.at(&place.directory).is_none();
     if other_rules || limited || other_storage {
