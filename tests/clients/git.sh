@@ -25,7 +25,8 @@ g init -q -b main "$WORK/one"; cd "$WORK/one"
 echo one > file; head -c 5000000 /dev/urandom > big; mkdir d; for i in $(seq 500); do echo $i > d/$i; done
 g add .; g commit -qm one; g tag -a v1 -m v1
 g remote add origin "$U/repo.git"
-g push -q -u origin main v1
+g push -q -u origin main v1 2> "$WORK/log" || { cat "$WORK/log"; fail push; }
+[ -s "$WORK/log" ] && fail "push: $(cat "$WORK/log")"
 step "ls-remote and clone"
 [ "$(g ls-remote origin | wc -l)" = 4 ] || fail "ls-remote: $(g ls-remote origin)"
 g clone -q "$U/repo.git" "$WORK/two"; same "$WORK/one/d" "$WORK/two/d"; cmp "$WORK/one/big" "$WORK/two/big"

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tidegate_tests::tools;
@@ -62,6 +62,15 @@ fn descendant(id: u32, name: &str) -> Option<u32> {
     })
 }
 
+/// A command that does not outlive the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+    }
+}
+
 /// The first process of the container.
 struct Init(u32);
 
@@ -89,8 +98,9 @@ fn the_image_runs_without_privileges() {
     buildah.ok(&["config", "--env", "TIDEGATE_SFTPD__BIND_PORT=0", "--env", "TIDEGATE_HTTPD__BIND_PORT=0", &container]);
     // As its ENTRYPOINT and CMD say, which `buildah run` does not heed.
     let mut serve = buildah.command(&["run", &container, "--", "tini", "--", "tidegate", "serve"]);
-    let mut serve = serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut log = BufReader::new(serve.stderr.take().unwrap()).lines().map(|line| line.unwrap());
+    serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut serve = Running(serve.spawn().unwrap());
+    let mut log = BufReader::new(serve.0.stderr.take().unwrap()).lines().map(|line| line.unwrap());
     let port = log
         .by_ref()
         .filter_map(|line| serde_json::from_str::<Value>(&line).ok())
@@ -98,7 +108,7 @@ fn the_image_runs_without_privileges() {
         .and_then(|line| Some(line["address"].as_str()?.rsplit_once(':')?.1.to_owned()))
         .expect("the server does not listen");
 
-    let init = Init(descendant(serve.id(), "tini").expect("tini does not run"));
+    let init = Init(descendant(serve.0.id(), "tini").expect("tini does not run"));
 
     let inside = |line: &str| buildah.ok(&["run", &container, "--", "sh", "-c", line]);
     inside("tidegate ping");
@@ -116,6 +126,6 @@ fn the_image_runs_without_privileges() {
 
     init.signal("TERM");
     assert!(log.any(|line| line.contains("the server has stopped")));
-    serve.wait().unwrap();
+    serve.0.wait().unwrap();
     buildah.ok(&["rm", &container]);
 }
