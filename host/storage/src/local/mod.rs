@@ -259,12 +259,19 @@ impl Storage for LocalStorage {
         if path.is_root() {
             return Err(from_errno(Errno::ISDIR));
         }
+        let atomic = self.settings.overwrite != OverwriteMode::Standard;
+        // Most files are new, and then nothing has to be looked at.
+        if options.create && !atomic {
+            match self.open_directly(path, OpenOptions { exclusive: true, ..options }, false) {
+                Err(error) if error.kind == StorageErrorKind::AlreadyExists && !options.exclusive => {}
+                outcome => return Ok(Box::new(outcome?)),
+            }
+        }
         let found = self.existing(path)?;
         let existing = found.filter(|found| found.kind == FileKind::File);
         if existing.is_some() && options.create && options.exclusive {
             return Err(from_errno(Errno::EXIST));
         }
-        let atomic = self.settings.overwrite != OverwriteMode::Standard;
         let overwrites = existing.is_some() && options.truncate;
         let is_new = found.is_none() && options.create && atomic;
         if overwrites || is_new {
