@@ -1,23 +1,28 @@
 //! The SFTP engine of a channel, run where the channel's data arrives.
 //!
-//! Replies go into the connection's output as far as the client's window reaches. Only when a
-//! client does not read them fast enough does the engine move to a task of its own, which
-//! waits for the window; the connection itself never waits, so it cannot deadlock with the
-//! engine, and a channel that is not read holds up no other. Under a bandwidth limit the
-//! engine is always there, because it sleeps. See `host/adr/0002`.
+//! Replies go straight into the connection's output, as far as the client's window reaches;
+//! some may wait for it. Only when a client does not read them fast enough does the engine
+//! move to a task of its own, which waits for the window; the connection itself never waits,
+//! so it cannot deadlock with the engine. Under a bandwidth limit the engine is always there, because it sleeps. See
+//! `host/adr/0002`.
 
-use std::pin::Pin;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
+use russh::ChannelId;
+use russh::server::Session;
 use tidegate_sftp::{Progress, ProtocolError, SftpServer};
 
 use crate::read_gate::ReadGate;
-use crate::stream::{ChannelInput, ChannelOutput, ChannelSender, NotReading, finish};
+use crate::stream::{ChannelInput, ChannelOutput, NotReading};
 use crate::task_guard::TaskGuard;
+use crate::window::{ReplyWindow, Window};
 
 /// Replies made for one portion of input before the rest of it is put off.
 const OUTPUT_AT_ONCE: usize = 2 << 20;
+/// Replies that may wait for the client's window before the engine steps aside.
+const MAX_UNSENT: usize = 2 << 20;
 /// Replies sent at once by an engine that stepped aside.
 const OUTPUT_ASIDE: usize = 128 << 10;
 /// The same under a bandwidth limit: each reply goes when its time has come.
@@ -25,12 +30,19 @@ const OUTPUT_THROTTLED: usize = 1;
 
 pub struct SftpChannel {
     engine: Engine,
-    channel: ChannelSender,
+    /// This side has closed the channel.
+    closed: bool,
+    window: Arc<ReplyWindow>,
+    unsent: Unsent,
     gate: Arc<ReadGate>,
 }
 
-/// Replies on their way, of which the connection has not taken all.
-type Sending = Pin<Box<dyn Future<Output = Result<(), russh::Error>> + Send>>;
+/// Replies that the client's window has no room for yet.
+#[derive(Default)]
+struct Unsent {
+    portions: VecDeque<Bytes>,
+    length: usize,
+}
 
 enum Engine {
     Here(Box<SftpServer>),
@@ -38,8 +50,6 @@ enum Engine {
     Moving,
     /// The guard ends the task with the channel.
     Aside(Arc<Aside>, TaskGuard),
-    /// The channel is being closed.
-    Over(TaskGuard),
 }
 
 /// Shared with the task of an engine that stepped aside.
@@ -60,11 +70,17 @@ pub enum ChannelError {
 }
 
 impl SftpChannel {
-    pub fn new(server: SftpServer, channel: ChannelSender, gate: Arc<ReadGate>) -> Self {
-        Self { engine: Engine::Here(Box::new(server)), channel, gate }
+    pub fn new(server: SftpServer, gate: Arc<ReadGate>) -> Self {
+        Self {
+            engine: Engine::Here(Box::new(server)),
+            closed: false,
+            window: Arc::default(),
+            unsent: Unsent::default(),
+            gate,
+        }
     }
 
-    pub async fn data(&mut self, data: &[u8]) -> Result<(), ChannelError> {
+    pub async fn data(&mut self, id: ChannelId, data: &[u8], session: &mut Session) -> Result<(), ChannelError> {
         self.take_back();
         if let Engine::Aside(aside, _) = &self.engine {
             match aside.push(data)? {
@@ -73,56 +89,58 @@ impl SftpChannel {
             }
         }
         match &mut self.engine {
-            Engine::Here(server) if !server.is_throttled() => {
+            Engine::Here(server) if !server.is_throttled() && self.unsent.length <= MAX_UNSENT => {
                 let mut output = Vec::new();
                 let progress = server.receive(data, &mut output, OUTPUT_AT_ONCE).await;
-                let unsent = self.send(output)?;
-                if matches!(progress?, Progress::NeedsInput) && unsent.is_none() {
-                    return Ok(());
+                self.unsent.push(output);
+                self.send(id, session)?;
+                match progress? {
+                    Progress::NeedsInput if self.unsent.length == 0 || self.window.is_known() => Ok(()),
+                    Progress::NeedsInput | Progress::OutputFull => self.step_aside(id, &[], session),
                 }
-                self.step_aside(unsent, &[])
             }
-            Engine::Here(_) => self.step_aside(None, data),
-            // What comes after the end of the input is no request.
-            Engine::Moving | Engine::Aside(..) | Engine::Over(_) => Ok(()),
+            Engine::Here(_) | Engine::Moving | Engine::Aside(..) => self.step_aside(id, data, session),
         }
     }
 
+    /// The client takes that many bytes now.
+    pub fn window_adjusted(&mut self, id: ChannelId, size: u32, session: &mut Session) -> Result<(), ChannelError> {
+        self.window.adjusted(size);
+        self.send(id, session)
+    }
+
     /// The client will send no more (A4-14).
-    pub fn end_of_input(&mut self) {
+    pub fn end_of_input(&mut self, id: ChannelId, session: &mut Session) -> Result<(), ChannelError> {
         self.take_back();
+        if self.unsent.length > 0 {
+            self.step_aside(id, &[], session)?;
+        }
         if let Engine::Aside(aside, _) = &self.engine
             && aside.end()
         {
-            return;
+            return Ok(());
         }
-        let channel = self.channel.clone();
-        self.engine = Engine::Over(TaskGuard::spawn(async move { finish(&channel, 0).await }));
+        self.closed = true;
+        session.exit_status_request(id, 0)?;
+        session.eof(id)?;
+        session.close(id)?;
+        Ok(())
     }
 
     /// Whether this side has closed the channel.
     pub fn is_over(&self) -> bool {
         match &self.engine {
             Engine::Aside(aside, task) => task.is_finished() && aside.lock().is_none(),
-            Engine::Over(task) => task.is_finished(),
-            Engine::Here(_) | Engine::Moving => false,
+            Engine::Here(_) | Engine::Moving => self.closed,
         }
     }
 
-    /// Gives the connection what the client's window has room for; what there is none for comes
-    /// back.
-    fn send(&self, output: Vec<u8>) -> Result<Option<Sending>, ChannelError> {
-        if output.is_empty() {
-            return Ok(None);
+    /// What the client's window has room for.
+    fn send(&mut self, id: ChannelId, session: &mut Session) -> Result<(), ChannelError> {
+        while let Some(portion) = self.unsent.take(&self.window) {
+            session.data(id, portion)?;
         }
-        let channel = self.channel.clone();
-        // Many packets at once are no reason to step aside.
-        let mut sending: Sending =
-            Box::pin(tokio::task::unconstrained(async move { channel.data_bytes(output).await }));
-        match sending.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(sent) => Ok(sent.map(|()| None)?),
-            Poll::Pending => Ok(Some(sending)),
-        }
+        Ok(())
     }
 
     /// The engine back from its task, if that has nothing to do any more.
@@ -134,17 +152,39 @@ impl SftpChannel {
         }
     }
 
-    /// `unsent` goes to the client first; `data` is input that the engine has not seen.
-    fn step_aside(&mut self, unsent: Option<Sending>, data: &[u8]) -> Result<(), ChannelError> {
+    /// `data` is input that the engine has not seen.
+    fn step_aside(&mut self, id: ChannelId, data: &[u8], session: &Session) -> Result<(), ChannelError> {
         let input = ChannelInput::new(self.gate.clone());
         input.push(data)?;
         if let Engine::Here(server) = std::mem::replace(&mut self.engine, Engine::Moving) {
             let aside = Arc::new(Aside { input: input.clone(), returned: Mutex::default() });
-            let output = ChannelOutput::new(self.channel.clone(), input);
+            let window = Window::OfReplies(self.window.clone());
+            let output = ChannelOutput::new(session.handle(), id, window, input);
+            let unsent = std::mem::take(&mut self.unsent);
             let task = TaskGuard::spawn(run_aside(server, aside.clone(), output, unsent));
             self.engine = Engine::Aside(aside, task);
         }
         Ok(())
+    }
+}
+
+impl Unsent {
+    fn push(&mut self, output: Vec<u8>) {
+        if !output.is_empty() {
+            self.length += output.len();
+            self.portions.push_back(output.into());
+        }
+    }
+
+    /// The next that there is room for.
+    fn take(&mut self, window: &ReplyWindow) -> Option<Bytes> {
+        let first = self.portions.front_mut()?;
+        let portion = first.split_to(window.take(first.len()));
+        if first.is_empty() {
+            self.portions.pop_front();
+        }
+        self.length -= portion.len();
+        Some(portion).filter(|portion| !portion.is_empty())
     }
 }
 
@@ -192,11 +232,11 @@ enum Finished {
 }
 
 /// Answers what waits, at the pace at which the client reads and its limits allow.
-async fn run_aside(mut server: Box<SftpServer>, aside: Arc<Aside>, channel: ChannelOutput, unsent: Option<Sending>) {
-    if let Some(sending) = unsent
-        && channel.wait_for(sending).await.is_err()
-    {
-        return;
+async fn run_aside(mut server: Box<SftpServer>, aside: Arc<Aside>, channel: ChannelOutput, unsent: Unsent) {
+    for portion in unsent.portions {
+        if channel.send(portion).await.is_err() {
+            return;
+        }
     }
     let mut input = Vec::new();
     loop {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use russh::keys::{Algorithm, ssh_key};
 use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, ChannelOpenFailure, MethodKind, MethodSet};
+use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, MethodKind, MethodSet};
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::login::{AuthenticatedAccount, Login, Outcome, Step};
 use tidegate_core::public_key::PublicKey;
@@ -21,8 +21,9 @@ use crate::connections::ConnectionGuard;
 use crate::exec;
 use crate::listener::{Ending, SshServer, offered_methods};
 use crate::read_gate::ReadGate;
-use crate::stream::{ChannelInput, ChannelOutput, ChannelSender};
+use crate::stream::{ChannelInput, ChannelOutput};
 use crate::task_guard::TaskGuard;
+use crate::window::Window;
 
 /// From the arrival of a wrong password to its refusal, so that the time tells nothing.
 const PASSWORD_REFUSAL_TIME: Duration = Duration::from_secs(1);
@@ -44,7 +45,7 @@ pub struct SshHandler {
 
 enum ChannelState {
     /// Open, with nothing requested yet.
-    Idle(ChannelSender),
+    Idle(Arc<ChannelWriteHalf<Msg>>),
     Sftp(Box<SftpChannel>),
     /// A command runs on a task of its own, which ends with the channel.
     Running(Arc<ChannelInput>, TaskGuard),
@@ -111,7 +112,7 @@ impl SshHandler {
     }
 
     /// For a channel on which nothing was requested yet.
-    fn idle(&self, channel: ChannelId) -> Option<ChannelSender> {
+    fn idle(&self, channel: ChannelId) -> Option<Arc<ChannelWriteHalf<Msg>>> {
         match self.channels.get(&channel) {
             Some(ChannelState::Idle(sender)) => Some(sender.clone()),
             _ => None,
@@ -271,15 +272,15 @@ impl Handler for SshHandler {
         name: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let Some(sender) = self.idle(channel).filter(|_| name == "sftp") else {
+        if name != "sftp" || self.idle(channel).is_none() {
             return session.channel_failure(channel);
-        };
+        }
         let Some(files) = self.open_files("SFTP", "") else {
             return session.channel_failure(channel);
         };
         self.ending.protocol = "SFTP";
         files.prepare_start_directory().await;
-        let sftp = SftpChannel::new(SftpServer::new(files), sender, self.gate.clone());
+        let sftp = SftpChannel::new(SftpServer::new(files), self.gate.clone());
         self.channels.insert(channel, ChannelState::Sftp(Box::new(sftp)));
         session.channel_success(channel)
     }
@@ -303,7 +304,7 @@ impl Handler for SshHandler {
         session.channel_success(channel)?;
         self.ending.protocol = command.protocol();
         let input = ChannelInput::new(self.gate.clone());
-        let output = ChannelOutput::new(sender, input.clone());
+        let output = ChannelOutput::new(session.handle(), channel, Window::OfSender(sender), input.clone());
         let launcher = self.server.settings().launcher.clone();
         let task = TaskGuard::spawn(exec::run(command, launcher, Arc::new(files), input.clone(), output));
         self.channels.insert(channel, ChannelState::Running(input, task));
@@ -313,7 +314,7 @@ impl Handler for SshHandler {
     async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
         self.active();
         let outcome = match self.channels.get_mut(&channel) {
-            Some(ChannelState::Sftp(sftp)) => sftp.data(data).await,
+            Some(ChannelState::Sftp(sftp)) => sftp.data(channel, data, session).await,
             Some(ChannelState::Running(input, task)) if !task.is_finished() => {
                 input.push(data).map_err(ChannelError::from)
             }
@@ -322,17 +323,35 @@ impl Handler for SshHandler {
         outcome.or_else(|error| self.channel_failed(channel, error, session))
     }
 
+    async fn window_adjusted(
+        &mut self,
+        channel: ChannelId,
+        new_size: u32,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let outcome = match self.channels.get_mut(&channel) {
+            Some(ChannelState::Sftp(sftp)) => sftp.window_adjusted(channel, new_size, session),
+            _ => Ok(()),
+        };
+        outcome.or_else(|error| self.channel_failed(channel, error, session))
+    }
+
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
-        match self.channels.get_mut(&channel) {
-            Some(ChannelState::Sftp(sftp)) => sftp.end_of_input(),
-            Some(ChannelState::Running(input, _)) => input.end(),
-            None => {}
-            Some(ChannelState::Idle(_)) => {
-                self.channels.remove(&channel);
-                return session.close(channel);
+        let outcome = match self.channels.get_mut(&channel) {
+            Some(ChannelState::Sftp(sftp)) => sftp.end_of_input(channel, session),
+            Some(ChannelState::Running(input, _)) => {
+                input.end();
+                Ok(())
             }
+            None => Ok(()),
+            Some(ChannelState::Idle(_)) => session.close(channel).map_err(ChannelError::from),
+        };
+        if matches!(self.channels.get(&channel), Some(ChannelState::Sftp(sftp)) if sftp.is_over())
+            || matches!(self.channels.get(&channel), Some(ChannelState::Idle(_)))
+        {
+            self.channels.remove(&channel);
         }
-        Ok(())
+        outcome.or_else(|error| self.channel_failed(channel, error, session))
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Self::Error> {

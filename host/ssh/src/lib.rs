@@ -19,6 +19,7 @@ mod read_gate;
 mod scp;
 mod stream;
 mod task_guard;
+mod window;
 
 pub use algorithms::{AlgorithmError, Algorithms};
 pub use connections::ConnectionLimits;

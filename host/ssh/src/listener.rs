@@ -40,9 +40,8 @@ const NO_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
 const WINDOW_SIZE: u32 = 12 << 20;
 /// Holds an SFTP write of 32 KiB with its header, so that it need not be reassembled.
 const MAX_PACKET_SIZE: u32 = 128 << 10;
-/// Packets on their way into the connection's output, of all its channels. As many as one
-/// portion of replies has at 32 KiB (see `channel`); a client's window allows fewer.
-const EVENT_QUEUE: usize = 80;
+/// Messages from tasks that wait for the connection; bounds memory, see `channel`.
+const EVENT_QUEUE: usize = 4;
 /// Time for closing connections once they have been told to.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 

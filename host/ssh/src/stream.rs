@@ -3,11 +3,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use russh::ChannelWriteHalf;
-use russh::server::Msg;
+use bytes::Bytes;
+use russh::ChannelId;
+use russh::server::Handle;
 use tokio::sync::Notify;
 
 use crate::read_gate::{GateShare, ReadGate};
+use crate::window::{ReplyWindow, Window};
 
 /// The connection is not read while more than this waits; it is again below the second.
 const HIGH_WATER: usize = 1 << 20;
@@ -112,14 +114,12 @@ impl State {
     }
 }
 
-/// What the library keeps of a channel's window: whoever sends through it waits for its own
-/// channel alone, and never leaves the connection with more than the client takes.
-pub type ChannelSender = Arc<ChannelWriteHalf<Msg>>;
-
 /// Data on its way to the client, at the pace at which it reads.
 #[derive(Clone)]
 pub struct ChannelOutput {
-    channel: ChannelSender,
+    handle: Handle,
+    id: ChannelId,
+    window: Window,
     /// Of the same channel.
     input: Arc<ChannelInput>,
 }
@@ -129,43 +129,59 @@ pub struct ChannelOutput {
 pub struct Gone;
 
 impl ChannelOutput {
-    pub fn new(channel: ChannelSender, input: Arc<ChannelInput>) -> Self {
-        Self { channel, input }
+    pub fn new(handle: Handle, id: ChannelId, window: Window, input: Arc<ChannelInput>) -> Self {
+        Self { handle, id, window, input }
     }
 
-    pub async fn send(&self, data: Vec<u8>) -> Result<(), Gone> {
-        self.wait_for(self.channel.data_bytes(data)).await
+    pub async fn send(&self, data: impl Into<Bytes>) -> Result<(), Gone> {
+        self.send_to(None, data.into()).await
     }
 
     /// Standard error (RFC 4254 §5.2).
-    pub async fn send_error(&self, data: Vec<u8>) -> Result<(), Gone> {
-        self.wait_for(self.channel.extended_data_bytes(1, data)).await
+    pub async fn send_error(&self, data: impl Into<Bytes>) -> Result<(), Gone> {
+        self.send_to(Some(1), data.into()).await
     }
 
-    /// Until something is sent, the client's input must go on.
-    pub async fn wait_for(&self, sending: impl Future<Output = Result<(), russh::Error>>) -> Result<(), Gone> {
+    async fn send_to(&self, extended: Option<u32>, data: Bytes) -> Result<(), Gone> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        // Until it is sent the client's input must go on.
         self.input.set_output_waits(true);
-        let sent = sending.await;
+        let sent = match &self.window {
+            Window::OfSender(sender) => match extended {
+                None => sender.data_bytes(data).await.map_err(|_| Gone),
+                Some(kind) => sender.extended_data_bytes(kind, data).await.map_err(|_| Gone),
+            },
+            Window::OfReplies(window) => self.queue(window, extended, data).await,
+        };
         self.input.set_output_waits(false);
-        sent.map_err(|_| Gone)
+        sent
+    }
+
+    async fn queue(&self, window: &Arc<ReplyWindow>, extended: Option<u32>, mut data: Bytes) -> Result<(), Gone> {
+        while !data.is_empty() {
+            let part = window.queue(&mut data).await;
+            let sent = match extended {
+                None => self.handle.data(self.id, part).await,
+                Some(kind) => self.handle.extended_data(self.id, kind, part).await,
+            };
+            sent.map_err(|_| Gone)?;
+        }
+        Ok(())
     }
 
     /// Ends the channel with an exit status.
     pub async fn finish(&self, status: u32) {
-        finish(&self.channel, status).await;
+        // Errors mean that the connection is over: nobody is left to be told.
+        let _ = self.handle.exit_status_request(self.id, status).await;
+        let _ = self.handle.eof(self.id).await;
+        let _ = self.handle.close(self.id).await;
     }
 
     pub async fn close(&self) {
-        let _ = self.channel.close().await;
+        let _ = self.handle.close(self.id).await;
     }
-}
-
-/// Ends a channel with an exit status.
-pub async fn finish(channel: &ChannelSender, status: u32) {
-    // Errors mean that the connection is over: nobody is left to be told.
-    let _ = channel.exit_status(status).await;
-    let _ = channel.eof().await;
-    let _ = channel.close().await;
 }
 
 /// What has arrived, read by bytes and lines.

@@ -6,7 +6,7 @@ import sys
 import paramiko
 
 PORT, FILE = int(sys.argv[1]), sys.argv[2]
-READ, REQUESTS = 32768, 400
+READ, REQUESTS, READ_AT_FIRST = 32768, 400, 20
 
 transport = paramiko.Transport(("127.0.0.1", PORT))
 transport.connect(username="alice", password="pw")
@@ -56,7 +56,15 @@ def start_reads():
     handle = packet(sftp)[5:]
     for number in range(REQUESTS):
         send(sftp, b"\x05" + struct.pack(">I", number) + handle + struct.pack(">QI", number * READ, READ))
+    check(sftp, content, range(READ_AT_FIRST))
     return sftp
+
+
+def check(sftp, content, numbers):
+    for number in numbers:
+        reply = packet(sftp)
+        assert reply[:5] == b"\x67" + struct.pack(">I", number)
+        assert reply[9:] == content[number * READ:(number + 1) * READ]
 
 
 unread = [start_scp(), start_reads(), start_reads()]
@@ -75,8 +83,5 @@ for _ in range(3):
 scp, *readers = unread
 assert exactly(scp, len(content)) == content
 for sftp in readers:
-    for number in range(REQUESTS):
-        reply = packet(sftp)
-        assert reply[:5] == b"\x67" + struct.pack(">I", number)
-        assert reply[9:] == content[number * READ:(number + 1) * READ]
+    check(sftp, content, range(READ_AT_FIRST, REQUESTS))
 transport.close()
