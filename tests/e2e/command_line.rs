@@ -99,6 +99,9 @@ fn accounts_come_from_json_too() {
     assert!(!shown.contains("/ro") && shown.contains("\"email\": \"c@example\""), "{shown}");
     site.write("carol.json", r#"{"username":"carol","uid":"1"}"#);
     check(&site, &["user", "update", "--from-json", path], 1, "field \"uid\": expected an integer, found a string");
+    site.write("carol.json", r#"{"username":"carol","permissions":{}}"#);
+    let refused = tools::run(&mut site.tidegate(&["user", "update", "--from-json", path]));
+    assert_eq!(text(&refused).matches("permissions for \"/\" are needed").count(), 1, "{}", text(&refused));
     site.write("carol.json", "{");
     check(&site, &["user", "add", "--from-json", path], 1, "not valid JSON");
 }

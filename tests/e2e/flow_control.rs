@@ -79,6 +79,15 @@ fn throttled_channels_that_are_not_read_hold_up_no_others() {
 }
 
 #[test]
+fn replies_stay_whole_where_a_window_ends() {
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    let script = tools::root().join("tests/e2e/clients/narrow_window.py");
+    tools::run_ok(Command::new(tools::python()).arg(script).arg(server.port.to_string()));
+}
+
+#[test]
 fn twenty_thousand_pipelined_stats_are_answered() {
     const STATS: u32 = 20_000;
     let site = Site::new();

@@ -89,7 +89,10 @@ impl SftpChannel {
             }
         }
         match &mut self.engine {
-            Engine::Here(server) if !server.is_throttled() && self.unsent.length <= MAX_UNSENT => {
+            // What a task has left in the queue goes first: it may end within a reply.
+            Engine::Here(server)
+                if !server.is_throttled() && self.unsent.length <= MAX_UNSENT && !self.window.has_queued() =>
+            {
                 let mut output = Vec::new();
                 let progress = server.receive(data, &mut output, OUTPUT_AT_ONCE).await;
                 self.unsent.push(output);
@@ -112,7 +115,7 @@ impl SftpChannel {
     /// The client will send no more (A4-14).
     pub fn end_of_input(&mut self, id: ChannelId, session: &mut Session) -> Result<(), ChannelError> {
         self.take_back();
-        if self.unsent.length > 0 {
+        if self.unsent.length > 0 || self.window.has_queued() {
             self.step_aside(id, &[], session)?;
         }
         if let Engine::Aside(aside, _) = &self.engine

@@ -20,7 +20,7 @@ pub enum Window {
 }
 
 /// Counted here. The library says how large the window is with every adjustment. Before the
-/// first, most clients take much more than [`ASSUMED`]; how much is found out by sending one
+/// first, most clients take more than [`ASSUMED`]; how much is found out by sending one
 /// portion after the other, and only the last of them can be too much.
 pub struct ReplyWindow {
     state: Mutex<State>,
@@ -35,8 +35,8 @@ struct State {
     queued: usize,
 }
 
-/// OpenSSH's client has adjusted its window by then.
-const ASSUMED: usize = 128 << 10;
+/// Most clients begin with twice as much, and have adjusted it by then.
+const ASSUMED: usize = 1 << 20;
 /// To find out whether there is room for it; a packet of most clients.
 const PORTION: usize = 32 << 10;
 
@@ -65,6 +65,11 @@ impl ReplyWindow {
     /// Whether more than an assumption is known of it.
     pub fn is_known(&self) -> bool {
         self.lock().is_known
+    }
+
+    /// Whether some of what was queued is still on its way.
+    pub fn has_queued(&self) -> bool {
+        self.lock().queued > 0
     }
 
     /// Waits for room; gives the part of `data` that there is room for, to be queued.
@@ -131,6 +136,7 @@ mod tests {
         // 30 of them are in the queue when the window is said to be 100.
         let mut data = Bytes::from(vec![1; 30]);
         let queued = window.queue(&mut data).await;
+        assert!(window.has_queued());
         assert_eq!(window.take(1 << 30), ASSUMED - 30);
         window.adjusted(100);
         assert_eq!(window.take(50), 50);
@@ -143,6 +149,7 @@ mod tests {
         });
         tokio::task::yield_now().await;
         drop((queued, rest));
+        assert!(!window.has_queued());
         // Sending made no room; the client does.
         assert_eq!(window.take(1), 0);
         window.adjusted(1000);

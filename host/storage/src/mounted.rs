@@ -123,7 +123,13 @@ impl Storage for MountedStorage {
         {
             return Ok(reader);
         }
-        let mut shown = Vec::with_capacity(mounted.len());
+        let mut shown = Vec::with_capacity(mounted.len() + 2);
+        if reader.is_none() {
+            // As in every other directory.
+            for (name, at) in [(&b"."[..], path), (b"..", &path.parent())] {
+                shown.push(DirectoryEntry { name: name.to_vec(), metadata: self.look(at, true).await? });
+            }
+        }
         for name in mounted {
             if let Ok(at) = VirtualPath::resolve(path, &name)
                 && let Ok(metadata) = self.look(&at, true).await

@@ -21,12 +21,19 @@ pub struct Accounts {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccountError {
+    // Not its source: whoever prints a chain of errors would say it twice.
     #[error("the account is not valid: {0}")]
-    Invalid(#[from] InvalidAccount),
+    Invalid(InvalidAccount),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Password(#[from] PasswordError),
+}
+
+impl From<InvalidAccount> for AccountError {
+    fn from(error: InvalidAccount) -> Self {
+        Self::Invalid(error)
+    }
 }
 
 impl Accounts {

@@ -1,0 +1,50 @@
+"""Many small requests with a small window, so that replies are cut where it ends: each has to arrive whole, and in order."""
+import struct
+import sys
+import threading
+
+import paramiko
+
+REQUESTS, AT_ONCE = 40_000, 500
+
+transport = paramiko.Transport(("127.0.0.1", int(sys.argv[1])))
+transport.connect(username="alice", password="pw")
+
+
+def exactly(source, length):
+    data = b""
+    while len(data) < length:
+        more = source.recv(length - len(data))
+        assert more, f"the channel ended after {len(data)} of {length} bytes"
+        data += more
+    return data
+
+
+def packet(source):
+    return exactly(source, struct.unpack(">I", exactly(source, 4))[0])
+
+
+def framed(body):
+    return struct.pack(">I", len(body)) + body
+
+
+for window in (32768, 33000, 70_001):
+    sftp = transport.open_session(window_size=window, timeout=10)
+    sftp.settimeout(20)
+    sftp.invoke_subsystem("sftp")
+    sftp.sendall(framed(b"\x01" + struct.pack(">I", 3)))
+    assert packet(sftp)[0] == 2
+
+    def ask():
+        for first in range(0, REQUESTS, AT_ONCE):
+            stats = [framed(b"\x11" + struct.pack(">II", number, 1) + b"/") for number in range(first, first + AT_ONCE)]
+            sftp.sendall(b"".join(stats))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for number in range(REQUESTS):
+        reply = packet(sftp)
+        assert reply[:5] == b"\x69" + struct.pack(">I", number), (window, number, reply)
+    asking.join()
+    sftp.close()
+transport.close()
