@@ -5,7 +5,7 @@ import threading
 
 import paramiko
 
-REQUESTS, AT_ONCE = 40_000, 500
+REQUESTS, AT_ONCE, NEVER_ADJUSTED = 40_000, 50, 2 << 20
 
 transport = paramiko.Transport(("127.0.0.1", int(sys.argv[1])))
 transport.connect(username="alice", password="pw")
@@ -28,9 +28,12 @@ def framed(body):
     return struct.pack(">I", len(body)) + body
 
 
-for window in (32768, 33000, 70_001):
+# The last one is never adjusted: the server has to find out how much it takes.
+for window in (32768, 33000, 70_001, NEVER_ADJUSTED):
     sftp = transport.open_session(window_size=window, timeout=10)
     sftp.settimeout(20)
+    if window == NEVER_ADJUSTED:
+        sftp.in_window_threshold = 1 << 40
     sftp.invoke_subsystem("sftp")
     sftp.sendall(framed(b"\x01" + struct.pack(">I", 3)))
     assert packet(sftp)[0] == 2
