@@ -3,8 +3,8 @@
 //! Replies go straight into the connection's output, as far as the client's window reaches;
 //! some may wait for it. Only when a client does not read them fast enough does the engine
 //! move to a task of its own, which waits for the window; the connection itself never waits,
-//! so it cannot deadlock with the engine. Under a bandwidth limit the engine is always there, because it sleeps. See
-//! `host/adr/0002`.
+//! so it cannot deadlock with the engine. Under a bandwidth limit the engine is always there,
+//! because it sleeps. See `host/adr/0002`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
