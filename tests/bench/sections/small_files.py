@@ -11,6 +11,7 @@ LISTED = 20_000
 STATS = 5_000
 MADE = 5_000
 
+
 def small(bench):
     """`echo` sends back what it gets, without SSH: what a round trip costs here at least."""
     client, files = Client(bench.key, bench.work), bench.small_files()
