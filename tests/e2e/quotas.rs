@@ -40,6 +40,13 @@ fn scan(site: &Site) -> Value {
     serde_json::from_str::<Value>(&text).unwrap()[0].clone()
 }
 
+/// What was counted is what a scan finds; gives that.
+fn check_counted(site: &Site) -> Value {
+    let report = scan(site);
+    assert_eq!(report["before"], report["found"]);
+    report["found"].clone()
+}
+
 fn file(site: &Site, name: &str, size: usize) -> String {
     site.write(name, vec![b'x'; size]).display().to_string()
 }
@@ -91,8 +98,7 @@ fn limits_hold_to_the_byte() {
         assert!(!put(&server, &empty, "4"));
         assert!(put(&server, &small, "3"));
         check_used(&site, (3, 400));
-        let report = scan(&site);
-        assert_eq!(report["before"], report["found"]);
+        check_counted(&site);
     }
 }
 
@@ -175,8 +181,7 @@ fn every_way_to_grow_is_counted() {
     assert_eq!(raw.request(6, &write(&handle, 0, &[4; 1000])).status(), 0);
     drop(raw);
     check_used(&site, (3, 1440));
-    let report = scan(&site);
-    assert_eq!(report["before"], report["found"]);
+    check_counted(&site);
 }
 
 #[test]
@@ -241,9 +246,7 @@ fn programs_are_counted_and_stopped() {
     site.write("tree/large", noise(150_000, 9));
     let sent = send(&["-a", &source, "alice@127.0.0.1:/tree/"]);
     assert!(!sent.status.success(), "more than there is room for");
-    let report = scan(&site);
-    assert_eq!(report["before"], report["found"]);
-    assert!(report["found"]["size"].as_i64().unwrap() <= 300_000, "{report}");
+    check_refused(&site, 300_000);
     std::fs::remove_file(site.path("tree/large")).unwrap();
     let sent = send(&["-a", "--delete", &source, "alice@127.0.0.1:/tree/"]);
     assert!(sent.status.success(), "{}", text(&sent));
@@ -258,9 +261,8 @@ fn programs_are_counted_and_stopped() {
 
 /// After an rsync was refused: a scan finds what is stored, and no more than `most` bytes.
 fn check_refused(site: &Site, most: i64) {
-    let report = scan(site);
-    assert_eq!(report["before"], report["found"]);
-    assert!(report["found"]["size"].as_i64().unwrap() <= most, "{report}");
+    let found = check_counted(site);
+    assert!(found["size"].as_i64().unwrap() <= most, "{found}");
 }
 
 #[test]
@@ -350,8 +352,7 @@ fn a_limit_set_during_an_upload_holds_for_it() {
         raw.request(4, &string(&handle));
         assert!(!home.join("running").exists(), "nothing of it stays");
         check_used(&site, (1, 300));
-        let report = scan(&site);
-        assert_eq!(report["before"], report["found"]);
+        check_counted(&site);
     }
 }
 
@@ -380,8 +381,7 @@ fn an_upload_that_a_new_limit_refuses_when_it_is_complete_leaves_nothing() {
         assert_eq!(raw.request(4, &string(&handle)).status(), FAILURE, "{mode}");
         assert!(!home.join("running").exists(), "{mode}: nothing of it stays");
         check_used(&site, (1, 300));
-        let report = scan(&site);
-        assert_eq!(report["before"], report["found"]);
+        check_counted(&site);
     }
 }
 

@@ -5,27 +5,12 @@ import threading
 
 import paramiko
 
+from packets import framed, packet, send
+
 REQUESTS, AT_ONCE, NEVER_ADJUSTED = 40_000, 50, 2 << 20
 
 transport = paramiko.Transport(("127.0.0.1", int(sys.argv[1])))
 transport.connect(username="alice", password="pw")
-
-
-def exactly(source, length):
-    data = b""
-    while len(data) < length:
-        more = source.recv(length - len(data))
-        assert more, f"the channel ended after {len(data)} of {length} bytes"
-        data += more
-    return data
-
-
-def packet(source):
-    return exactly(source, struct.unpack(">I", exactly(source, 4))[0])
-
-
-def framed(body):
-    return struct.pack(">I", len(body)) + body
 
 
 # The last one is never adjusted: the server has to find out how much it takes.
@@ -35,7 +20,7 @@ for window in (32768, 33000, 70_001, NEVER_ADJUSTED):
     if window == NEVER_ADJUSTED:
         sftp.in_window_threshold = 1 << 40
     sftp.invoke_subsystem("sftp")
-    sftp.sendall(framed(b"\x01" + struct.pack(">I", 3)))
+    send(sftp, b"\x01" + struct.pack(">I", 3))
     assert packet(sftp)[0] == 2
 
     def ask():

@@ -5,6 +5,8 @@ import sys
 
 import paramiko
 
+from packets import exactly, packet, send
+
 PORT, FILE = int(sys.argv[1]), sys.argv[2]
 READ, REQUESTS, READ_AT_FIRST = 32768, 400, 20
 
@@ -18,23 +20,6 @@ def channel():
     opened = transport.open_session(timeout=10)
     opened.settimeout(10)
     return opened
-
-
-def exactly(source, length):
-    data = b""
-    while len(data) < length:
-        more = source.recv(length - len(data))
-        assert more, f"the channel ended after {len(data)} of {length} bytes"
-        data += more
-    return data
-
-
-def packet(source):
-    return exactly(source, struct.unpack(">I", exactly(source, 4))[0])
-
-
-def send(target, body):
-    target.sendall(struct.pack(">I", len(body)) + body)
 
 
 def start_scp():
