@@ -102,6 +102,18 @@ impl Storage for MountedStorage {
         storage.open(&path, options).await
     }
 
+    async fn create_new(
+        &self,
+        path: &VirtualPath,
+        options: OpenOptions,
+    ) -> Result<Option<Box<dyn StorageFile>>, StorageError> {
+        if self.is_above_mount(path) {
+            return Ok(None);
+        }
+        let (storage, path) = self.find(path);
+        storage.create_new(&path, options).await
+    }
+
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
         self.look(path, true).await
     }
@@ -153,7 +165,7 @@ impl Storage for MountedStorage {
         storage.remove_directory(&path).await
     }
 
-    async fn remove_file(&self, path: &VirtualPath) -> Result<(), StorageError> {
+    async fn remove_file(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
         let (storage, path) = self.find(path);
         storage.remove_file(&path).await
     }

@@ -40,21 +40,18 @@ impl FileService {
         let before = self.metadata_for_hooks(path).await;
         let size = before.map(|metadata| metadata.size);
         let review = self.review(ActionKind::Delete, path, protocol, |action| action.size = size).await?;
-        let is_gone = before.is_some() && self.is_missing(path).await;
-        if is_gone {
-            self.recount(path).await?;
-        }
         if review == Review::Done {
+            if before.is_some() && self.is_missing(path).await {
+                self.recount(path).await?;
+            }
             // J-04: the program has deleted it, and wants to hear no more of it.
             return Ok(());
         }
-        let outcome = self
-            .counting_removal(path, async || match self.storage.remove_file(path).await {
-                // B10-07: a hook that removed the file itself is as good.
-                Err(error) if error.kind == StorageErrorKind::NotFound && before.is_some() => Ok(()),
-                outcome => Ok(outcome?),
-            })
-            .await;
+        let outcome = match self.remove_counting(path).await {
+            // B10-07: a hook that removed the file itself is as good.
+            Err(FileError::NotFound) if before.is_some() => self.recount(path).await,
+            outcome => outcome,
+        };
         self.done(ActionKind::Delete, path, protocol, outcome, |action| action.size = size).await?;
         self.record("Remove", protocol, path, Command::default());
         Ok(())

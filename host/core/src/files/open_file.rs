@@ -289,8 +289,7 @@ impl Opened {
     async fn complete_with_hooks(&mut self) -> Result<(), FileError> {
         let told = self.transfer.complete_synchronously().await;
         if told.is_err() && self.options.write && self.has_its_name().await {
-            let (files, path) = (&self.files, &self.path);
-            files.counting_removal(path, async || Ok(files.storage.remove_file(path).await?)).await?;
+            self.files.remove_counting(&self.path).await?;
         }
         told
     }

@@ -8,7 +8,7 @@ use super::{ActionKind, FileError, FileService, Protocol};
 use crate::account::Account;
 use crate::path::VirtualPath;
 use crate::permission::Permission;
-use crate::quota::UploadQuota;
+use crate::quota::{QuotaError, UploadQuota};
 
 const INSPECTED_AT_ONCE: usize = 256 << 10;
 /// The bit of `open_flags` that says that an upload empties the file first (B10-06).
@@ -74,6 +74,34 @@ impl FileService {
             self.require(&parent, Permission::Download)?;
         }
         self.require_name(path)?;
+        self.review_upload(path, options, protocol).await?;
+        let account = self.account().clone();
+        let Some(counted) = self.counted(path) else {
+            let (file, before) = self.open_upload(path, options, |_| Ok(())).await?;
+            return Ok(self.opened(file, path, protocol, options, (None, account), before));
+        };
+        let names = counted.ledger.names(|| self.scan_tree(path)).await?;
+        let check = |before: Option<&Metadata>| match before {
+            Some(before) if options.truncate => names.check_overwrite(before.size, counted.limits),
+            Some(_) => names.check_overwrite(0, counted.limits),
+            None => names.check_new_file(counted.limits),
+        };
+        let (file, before) = self.open_upload(path, options, check).await?;
+        let quota = counted.upload(&names, &*file, before.as_ref()).await?;
+        drop(names);
+        Ok(self.opened(file, path, protocol, options, (Some(quota), account), before))
+    }
+
+    /// Asks the hooks before an upload, of which a file that may not be written over is none.
+    async fn review_upload(
+        &self,
+        path: &VirtualPath,
+        options: OpenOptions,
+        protocol: Protocol,
+    ) -> Result<(), FileError> {
+        if !self.context.hooks.asks() {
+            return Ok(());
+        }
         let existing = self.writable_file(path).await?;
         self.review(ActionKind::Upload, path, protocol, |action| {
             // B10-06: of a new file both are 0.
@@ -81,28 +109,30 @@ impl FileService {
             action.open_flags = Some(existing.map_or(0, |_| if options.truncate { TRUNCATES } else { 0 }));
         })
         .await?;
-        let may_overwrite = self.permissions_at(&parent).allows(Permission::Overwrite);
+        Ok(())
+    }
+
+    /// Opens for writing; gives what had the name before, too. Most files are new: only where
+    /// one is, or may be, it is looked at.
+    async fn open_upload(
+        &self,
+        path: &VirtualPath,
+        options: OpenOptions,
+        check: impl Fn(Option<&Metadata>) -> Result<(), QuotaError>,
+    ) -> Result<(Box<dyn StorageFile>, Option<Metadata>), FileError> {
+        if check(None).is_ok()
+            && let Some(file) = self.storage.create_new(path, options).await?
+        {
+            return Ok((file, None));
+        }
+        let before = self.writable_file(path).await?;
+        check(before.as_ref())?;
+        let may_overwrite = self.permissions_at(&path.parent()).allows(Permission::Overwrite);
         // The file must not appear between that look and the open, or `overwrite` would have
         // been skipped.
-        let exclusive = options.exclusive | (existing.is_none() && options.create && !may_overwrite);
-        let options = OpenOptions { exclusive, ..options };
-        let account = self.account().clone();
-        let Some(counted) = self.counted(path) else {
-            let file = self.storage.open(path, options).await?;
-            return Ok(self.opened(file, path, protocol, options, (None, account), existing));
-        };
-        let names = counted.ledger.names(|| self.scan_tree(path)).await?;
-        // Hooks may have taken their time: what counts is what is there now.
-        let before = self.writable_file(path).await?;
-        match &before {
-            Some(before) if options.truncate => names.check_overwrite(before.size, counted.limits)?,
-            Some(_) => names.check_overwrite(0, counted.limits)?,
-            None => names.check_new_file(counted.limits)?,
-        }
-        let file = self.storage.open(path, options).await?;
-        let quota = counted.upload(&names, &*file, before.as_ref()).await?;
-        drop(names);
-        Ok(self.opened(file, path, protocol, options, (Some(quota), account), before))
+        let exclusive = options.exclusive | (before.is_none() && options.create && !may_overwrite);
+        let file = self.storage.open(path, OpenOptions { exclusive, ..options }).await?;
+        Ok((file, before))
     }
 
     /// The file that an upload would write over, if it may.

@@ -24,6 +24,14 @@ pub trait Storage: Send + Sync {
 
     async fn open(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn StorageFile>, StorageError>;
 
+    /// As [`open`](Storage::open), but only a file that is not there yet: most uploads are of
+    /// one, and then nothing has to be looked at before. None: something has the name, or may.
+    async fn create_new(
+        &self,
+        path: &VirtualPath,
+        options: OpenOptions,
+    ) -> Result<Option<Box<dyn StorageFile>>, StorageError>;
+
     /// Follows symbolic links.
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError>;
 
@@ -36,7 +44,8 @@ pub trait Storage: Send + Sync {
 
     async fn remove_directory(&self, path: &VirtualPath) -> Result<(), StorageError>;
 
-    async fn remove_file(&self, path: &VirtualPath) -> Result<(), StorageError>;
+    /// Gives what had the name.
+    async fn remove_file(&self, path: &VirtualPath) -> Result<Metadata, StorageError>;
 
     async fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), StorageError>;
 

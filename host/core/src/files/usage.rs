@@ -54,22 +54,15 @@ impl FileService {
         scan_tree_at(&self.account(), self.storage.clone(), path)
     }
 
-    /// Does something that removes the name `path`, and counts it.
-    pub(super) async fn counting_removal<T>(
-        &self,
-        path: &VirtualPath,
-        act: impl AsyncFnOnce() -> Result<T, FileError>,
-    ) -> Result<T, FileError> {
+    /// Removes the name `path`, and counts it.
+    pub(super) async fn remove_counting(&self, path: &VirtualPath) -> Result<(), FileError> {
         let Some(counted) = self.counted(path) else {
-            return act().await;
+            self.storage.remove_file(path).await?;
+            return Ok(());
         };
         let names = counted.ledger.names(|| self.scan_tree(path)).await?;
-        let before = self.storage.symlink_metadata(path).await.ok();
-        let done = act().await?;
-        if let Some(removed) = &before {
-            names.removed(removed);
-        }
-        Ok(done)
+        names.removed(&self.storage.remove_file(path).await?);
+        Ok(())
     }
 
     /// Somebody else has removed a file: who it was that counted it, nobody knows.

@@ -173,6 +173,11 @@ impl LocalStorage {
         }
     }
 
+    /// Every upload appears when it is complete.
+    fn is_atomic(&self) -> bool {
+        self.settings.overwrite != OverwriteMode::Standard
+    }
+
     fn temporaries(&self) -> Temporaries<'_> {
         let LocalStorageSettings { leftovers, unnamed_uploads, .. } = &self.settings;
         Temporaries { unnamed: *unnamed_uploads, leftovers: leftovers.as_deref(), root_path: &self.root_path }
@@ -259,25 +264,32 @@ impl Storage for LocalStorage {
         if path.is_root() {
             return Err(from_errno(Errno::ISDIR));
         }
-        let atomic = self.settings.overwrite != OverwriteMode::Standard;
-        // Most files are new, and then nothing has to be looked at.
-        if options.create && !atomic {
-            match self.open_directly(path, OpenOptions { exclusive: true, ..options }, false) {
-                Err(error) if error.kind == StorageErrorKind::AlreadyExists && !options.exclusive => {}
-                outcome => return Ok(Box::new(outcome?)),
-            }
-        }
         let found = self.existing(path)?;
         let existing = found.filter(|found| found.kind == FileKind::File);
         if existing.is_some() && options.create && options.exclusive {
             return Err(from_errno(Errno::EXIST));
         }
         let overwrites = existing.is_some() && options.truncate;
-        let is_new = found.is_none() && options.create && atomic;
+        let is_new = found.is_none() && options.create && self.is_atomic();
         if overwrites || is_new {
             return Ok(Box::new(self.replacement(path, options, existing)?));
         }
         Ok(Box::new(self.open_directly(path, options, existing.is_some())?))
+    }
+
+    async fn create_new(
+        &self,
+        path: &VirtualPath,
+        options: OpenOptions,
+    ) -> Result<Option<Box<dyn StorageFile>>, StorageError> {
+        if !options.create || path.is_root() || self.is_atomic() {
+            return Ok(None);
+        }
+        match self.open_directly(path, OpenOptions { exclusive: true, ..options }, false) {
+            Ok(file) => Ok(Some(Box::new(file))),
+            Err(error) if error.kind == StorageErrorKind::AlreadyExists => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
@@ -308,9 +320,11 @@ impl Storage for LocalStorage {
         fs::unlinkat(place.directory(), place.name(), AtFlags::REMOVEDIR).map_err(from_errno)
     }
 
-    async fn remove_file(&self, path: &VirtualPath) -> Result<(), StorageError> {
+    async fn remove_file(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
         let place = self.root.place(path).map_err(from_errno)?;
-        fs::unlinkat(place.directory(), place.name(), AtFlags::empty()).map_err(from_errno)
+        let stat = fs::statat(place.directory(), place.name(), AtFlags::SYMLINK_NOFOLLOW).map_err(from_errno)?;
+        fs::unlinkat(place.directory(), place.name(), AtFlags::empty()).map_err(from_errno)?;
+        Ok(attributes::from_stat(&stat))
     }
 
     async fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), StorageError> {

@@ -251,3 +251,22 @@ async fn pipes_are_not_opened() {
     assert!(status.success());
     assert!(tree.storage.open(&path("/pipe"), GET).await.is_err());
 }
+
+#[tokio::test]
+async fn a_file_is_made_at_once_only_where_nothing_is() {
+    for (mode, expected) in [(OverwriteMode::Standard, true), (OverwriteMode::Atomic, false)] {
+        let tree = tree(mode);
+        std::fs::write(tree.home("file"), "old").unwrap();
+        std::fs::create_dir(tree.home("directory")).unwrap();
+        symlink("missing", tree.home("dangling")).unwrap();
+        symlink("../outside", tree.home("out")).unwrap();
+        for name in ["/file", "/directory", "/dangling", "/out", "/"] {
+            assert!(tree.storage.create_new(&path(name), PUT).await.unwrap().is_none(), "{mode:?} {name}");
+        }
+        assert_eq!(tree.content("file").as_deref(), Some("old"));
+        let made = tree.storage.create_new(&path("/new"), PUT).await.unwrap();
+        assert_eq!((made.is_some(), tree.home("new").exists()), (expected, expected), "{mode:?}");
+        let not_asked = OpenOptions { create: false, ..PUT };
+        assert!(tree.storage.create_new(&path("/other"), not_asked).await.unwrap().is_none(), "{mode:?}");
+    }
+}

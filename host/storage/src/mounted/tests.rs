@@ -79,4 +79,9 @@ async fn nothing_goes_from_one_to_another() {
     storage.create_symlink(b"/shared/inside", &path("/shared/up")).await.unwrap();
     assert_eq!(storage.read_link(&path("/shared/up")).await.unwrap(), b"inside");
     assert!(storage.create_directory(&path("/deep"), None).await.is_err());
+    let new = OpenOptions { write: true, create: true, ..OpenOptions::default() };
+    for fixed in ["/deep", "/deep/er", "/shared"] {
+        assert!(storage.create_new(&path(fixed), new).await.unwrap().is_none(), "{fixed}");
+    }
+    assert!(!directory.path().join("home/deep").exists());
 }
