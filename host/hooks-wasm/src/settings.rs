@@ -47,7 +47,7 @@ pub struct Limits {
     pub concurrency: usize,
     pub log_lines: usize,
     pub instances: Instances,
-    /// Instances that are kept ready, unless each call makes its own.
+    /// Instances that are kept ready, if they are prepared or warm.
     pub ready: usize,
 }
 
@@ -55,10 +55,10 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Instances {
-    /// Made for the call.
+    /// Used once; made when the call before is over, or if that was not in time, for the call.
     #[default]
     Fresh,
-    /// Made ahead of need and used once: as isolated as a fresh one.
+    /// Used once; more of them are made ahead of need.
     Prepared,
     /// Used again and again, for runtimes that take long to start. What one call leaves in
     /// memory, the next one can read.
@@ -94,10 +94,20 @@ pub const MAX_MEMORY_MIB: usize = 512;
 const MAX_DEADLINE_MS: u64 = 300_000;
 /// Each takes a place in the pool that all plugins share.
 const MAX_READY: usize = 64;
+/// For calls that follow each other.
+const READY_FOR_FRESH: usize = 1;
 
 impl Limits {
     pub fn deadline(&self) -> Duration {
         Duration::from_millis(self.deadline_ms)
+    }
+
+    /// Instances to have before they are called for.
+    pub fn ahead(&self) -> usize {
+        match self.instances {
+            Instances::Fresh => READY_FOR_FRESH,
+            Instances::Prepared | Instances::Warm => self.ready,
+        }
     }
 
     pub fn computing(&self) -> Duration {

@@ -263,6 +263,21 @@ async fn instances_may_be_made_ahead_or_kept() {
     }
 }
 
+/// What is kept ready goes with the plugin: otherwise the fifth of these would find no place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_is_replaced_leaves_no_instances() {
+    let settings = |cpu_ms: u32| format!("[limits]\ninstances = \"prepared\"\nready = 64\ncpu_ms = {cpu_ms}\n");
+    let adapters = Adapters::new(&component("older"), &settings(200), Duration::from_secs(3)).await.unwrap();
+    for round in 0..8 {
+        let event = ExternalAuth::about("alice").unwrap();
+        Hook::call(&*adapters.plugin(), &Call::default(), &event).await.unwrap();
+        std::fs::write(adapters.directory().join("plugins/contract.toml"), settings(201 + round)).unwrap();
+        adapters.plugins.refresh().await;
+        let problem = adapters.plugins.plugins().into_iter().find_map(|plugin| plugin.error);
+        assert_eq!(problem, None, "round {round}");
+    }
+}
+
 #[tokio::test]
 async fn a_component_for_an_older_contract_goes_on_working() {
     let adapters = Adapters::new(&component("older"), "", Duration::from_secs(3)).await.unwrap();

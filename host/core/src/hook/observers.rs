@@ -9,15 +9,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc};
-use tokio::time::Instant;
 
 use super::{Chain, GateFailure, HookEvent, HookHost, Subject};
 
 /// Events that may wait; more are dropped, and counted.
 const QUEUE: usize = 20_000;
-/// Events that follow each other are told together: to wake a task for each takes longer than
-/// a component needs.
-const GATHERING_TIME: Duration = Duration::from_millis(5);
 /// How often dropped events are told of.
 const DROPS_A_LINE: u64 = 1000;
 
@@ -25,29 +21,8 @@ const DROPS_A_LINE: u64 = 1000;
 pub struct Observers<E: HookEvent> {
     chain: Chain<E>,
     sender: std::sync::Mutex<Option<mpsc::Sender<E>>>,
-    queue: Mutex<Queue<E>>,
+    queue: Mutex<mpsc::Receiver<E>>,
     dropped: AtomicU64,
-}
-
-/// The end of the queue at which events are taken.
-struct Queue<E> {
-    receiver: mpsc::Receiver<E>,
-    taken: Option<Instant>,
-}
-
-impl<E> Queue<E> {
-    /// None when the queue is closed and empty.
-    async fn next(&mut self) -> Option<E> {
-        if let Ok(event) = self.receiver.try_recv() {
-            return Some(event);
-        }
-        if let Some(taken) = self.taken {
-            tokio::time::sleep_until(taken + GATHERING_TIME).await;
-        }
-        let event = self.receiver.recv().await;
-        self.taken = Some(Instant::now());
-        event
-    }
 }
 
 /// What a server runs, without knowing the event.
@@ -67,7 +42,7 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
         Arc::new(Self {
             chain: Chain::new(host, Vec::new()),
             sender: std::sync::Mutex::new(Some(sender)),
-            queue: Mutex::new(Queue { receiver, taken: None }),
+            queue: Mutex::new(receiver),
             dropped: AtomicU64::new(0),
         })
     }
@@ -130,7 +105,7 @@ impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
         loop {
             let mut queue = self.queue.lock().await;
             loop {
-                let Some(event) = queue.next().await else { return };
+                let Some(event) = queue.recv().await else { return };
                 // Failures are recorded by the link.
                 let mut telling = pin!(self.tell(&event));
                 // Components answer at once; while others wait, the next task goes on.

@@ -3,7 +3,6 @@
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use tidegate_core::hook::{Call, Denial, HookError, HookEvent};
 use tokio::sync::Notify;
@@ -17,8 +16,6 @@ use crate::settings::Instances;
 
 /// Longest reason of a denial or failure that is kept.
 const MAX_REASON: usize = 500;
-/// At the latest after this time, what is spent is taken down and what is missing is made.
-const REFILL_INTERVAL: Duration = Duration::from_millis(100);
 /// A warm instance that holds more after a call is not used again.
 const MAX_KEPT_HANDLES: usize = 1000;
 
@@ -49,8 +46,14 @@ pub struct Guest {
     ready: Mutex<Vec<Ready>>,
     /// Instances that had their call: taking them down is not the caller's business.
     spent: Mutex<Vec<Ready>>,
-    /// Wakes the task that makes instances ahead of need.
-    refill: Notify,
+    /// Wakes the task that takes instances down and makes new ones.
+    renew: Arc<Notify>,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.renew.notify_one();
+    }
 }
 
 struct Ready {
@@ -60,8 +63,8 @@ struct Ready {
 
 impl Guest {
     pub fn new(engine: Engine, instance: InstancePre<CallState>, shared: Arc<Shared>) -> Arc<Self> {
-        let (ready, spent, refill) = (Mutex::default(), Mutex::default(), Notify::new());
-        Arc::new(Self { engine, instance, shared, ready, spent, refill })
+        let (ready, spent, renew) = (Mutex::default(), Mutex::default(), Arc::default());
+        Arc::new(Self { engine, instance, shared, ready, spent, renew })
     }
 
     pub fn shared(&self) -> &Arc<Shared> {
@@ -72,25 +75,23 @@ impl Guest {
     /// then as often as the settings say ahead of need.
     pub async fn try_out(self: &Arc<Self>) -> wasmtime::Result<()> {
         let first = self.instantiate_in_time().await?;
-        let settings = &self.shared.settings.limits;
-        if settings.instances == Instances::Fresh {
+        self.keep(first);
+        let limits = &self.shared.settings.limits;
+        if limits.instances == Instances::Warm {
             return Ok(());
         }
-        self.keep(first);
-        if settings.instances == Instances::Prepared {
-            for _ in 1..settings.ready {
-                let ready = self.instantiate_in_time().await?;
-                self.keep(ready);
-            }
-            tokio::spawn(keep_ready(Arc::downgrade(self)));
+        for _ in 1..limits.ahead() {
+            let ready = self.instantiate_in_time().await?;
+            self.keep(ready);
         }
+        tokio::spawn(renew(Arc::downgrade(self), self.renew.clone()));
         Ok(())
     }
 
     /// Takes spent instances down and makes new ones, until enough are ready.
-    async fn refill(&self) {
+    async fn renew(&self) {
         drop(std::mem::take(&mut *lock(&self.spent)));
-        while lock(&self.ready).len() < self.shared.settings.limits.ready {
+        while lock(&self.ready).len() < self.shared.settings.limits.ahead() {
             match self.instantiate_in_time().await {
                 Ok(ready) => self.keep(ready),
                 // No place in the pool: calls make their own until there is.
@@ -99,22 +100,19 @@ impl Guest {
         }
     }
 
-    /// Hands a spent instance over; wakes the task only now and then, because that takes
-    /// longer than the call.
+    /// Hands a spent instance over. The task that is woken runs on this thread when the caller
+    /// has to wait for something: after the client has its answer.
     fn put_aside(&self, spent: Ready) {
-        let ready = self.shared.settings.limits.ready;
         let mut all = lock(&self.spent);
         // Each holds a place in the pool: what the task cannot keep up with is taken down here.
-        let too_many = all.len() >= ready.div_ceil(2);
-        let mut surplus = Some(spent);
-        if !too_many {
-            all.extend(surplus.take());
-        }
-        let wake = all.len() >= ready.div_ceil(4);
+        let surplus = if all.len() < self.shared.settings.limits.ahead() {
+            all.push(spent);
+            None
+        } else {
+            Some(spent)
+        };
         drop(all);
-        if wake {
-            self.refill.notify_one();
-        }
+        self.renew.notify_one();
         drop(surplus);
     }
 
@@ -134,7 +132,7 @@ impl Guest {
 
     fn keep(&self, ready: Ready) {
         let mut kept = lock(&self.ready);
-        if kept.len() < self.shared.settings.limits.ready {
+        if kept.len() < self.shared.settings.limits.ahead() {
             kept.push(ready);
         }
     }
@@ -145,8 +143,7 @@ impl Guest {
         call: &Call,
         event: &E,
     ) -> Result<E::Verdict, HookError> {
-        let kind = self.shared.settings.limits.instances;
-        let ready = if kind == Instances::Fresh { None } else { lock(&self.ready).pop() };
+        let ready = lock(&self.ready).pop();
         let ready = match ready {
             Some(ready) => Ok(ready),
             None => self.instantiate().await,
@@ -160,9 +157,8 @@ impl Guest {
         state.finish_output();
         call.used(state.memory.used(), limits::spent(state));
         let outcome = answer.unwrap_or_else(|error| Err(self.explain(&error, Some(ready.store.data()))));
-        match kind {
-            Instances::Fresh => {}
-            Instances::Prepared => self.put_aside(ready),
+        match self.shared.settings.limits.instances {
+            Instances::Fresh | Instances::Prepared => self.put_aside(ready),
             // A trap leaves nothing that could be used again; a guest keeps a few handles, such
             // as that of its standard output.
             Instances::Warm => {
@@ -199,12 +195,11 @@ fn lock(instances: &Mutex<Vec<Ready>>) -> MutexGuard<'_, Vec<Ready>> {
 }
 
 /// Ends with the guest: a plugin that was replaced needs no instances.
-async fn keep_ready(guest: Weak<Guest>) {
-    while let Some(guest) = guest.upgrade() {
-        let woken = tokio::time::timeout(REFILL_INTERVAL, guest.refill.notified()).await;
-        if woken.is_ok() || !lock(&guest.spent).is_empty() {
-            guest.refill().await;
-        }
+async fn renew(guest: Weak<Guest>, wanted: Arc<Notify>) {
+    loop {
+        wanted.notified().await;
+        let Some(guest) = guest.upgrade() else { return };
+        guest.renew().await;
     }
 }
 
