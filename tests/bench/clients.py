@@ -4,6 +4,7 @@ import json
 import os
 import struct
 import subprocess
+import time
 
 from servers import ROOT
 
@@ -87,10 +88,14 @@ class Raw:
     def __init__(self, client, server):
         command = ["ssh", *client.options(server), "-s", client.address(server), "sftp"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # Seconds before each request, as an answer and the next request would be under way.
+        self.pause = 0
         self.send(b"\x01" + struct.pack(">I", 3))
         self.receive()
 
     def send(self, packet):
+        if self.pause:
+            time.sleep(self.pause)
         self.process.stdin.write(struct.pack(">I", len(packet)) + packet)
         self.process.stdin.flush()
 

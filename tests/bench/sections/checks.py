@@ -2,6 +2,7 @@
 change between two that are compared."""
 
 import math
+import os
 import pathlib
 import shutil
 import statistics
@@ -11,6 +12,7 @@ import servers
 from clients import Client, Prompt, Raw
 
 TURNS_A_ROUND, FILES = 10, 250
+FILES_AWAY, PAUSE = 100, 0.0001
 
 # Rules, a quota, patterns, and sizes: all that is checked without asking anybody.
 CHECKED = {
@@ -28,22 +30,17 @@ def component(instances):
 
 
 # `again` has none either: what it costs is how far the others' numbers can be trusted.
-KINDS = {
-    "none": {},
-    "again": {},
-    "checked": {"account": CHECKED},
-    "warm": component("warm"),
-    "prepared": component("prepared"),
-    "fresh": component("fresh"),
-}
+KINDS = {"none": {}, "again": {}, "checked": {"account": CHECKED}, "warm": component("warm"), "fresh": component("fresh")}
 
 
 def measure(bench):
     client = Client(bench.key, bench.work)
     running = [servers.tidegate(bench.work, name, bench.key, **kind) for name, kind in KINDS.items()]
+    cores = os.sched_getaffinity(0)
     try:
         return compare([Sessions(bench.work, client, server) for server in running], bench.rounds * TURNS_A_ROUND)
     finally:
+        os.sched_setaffinity(0, cores)
         for server in running:
             server.stop()
 
@@ -58,28 +55,63 @@ class Sessions:
         for number in range(FILES):
             (self.files / str(number)).write_bytes(bytes(4096))
 
-    def work(self):
+    def step_by_step(self, files):
         """Name → what does it. Each uses what the one before left."""
         return {
-            "make, step by step": lambda: [self.raw.make(f"made/{number}".encode(), number, bytes(4096)) for number in range(FILES)],
-            "read, step by step": lambda: [self.raw.read(f"made/{number}".encode(), number) for number in range(FILES)],
-            "remove": lambda: [self.raw.remove(f"made/{number}".encode(), number) for number in range(FILES)],
+            "make": lambda: [self.raw.make(f"made/{number}".encode(), number, bytes(4096)) for number in range(files)],
+            "read": lambda: [self.raw.read(f"made/{number}".encode(), number) for number in range(files)],
+            "remove": lambda: [self.raw.remove(f"made/{number}".encode(), number) for number in range(files)],
+        }
+
+    def by_sftp(self):
+        return {
             "put": lambda: self.prompt.do(f"put -r {self.files} put"),
             "get": lambda: self.prompt.do(f"get -r put {self.back}"),
         }
 
     def turn(self):
-        """Name → seconds, and CPU seconds of the server, for each file."""
+        """Workload → seconds, and CPU seconds of the server, for each file."""
+        apart, together = Cores(self, apart=True), Cores(self, apart=False)
+        taken = {}
+        for place, suffix in ((apart, ""), (together, ", on the same cores")):
+            place.take()
+            taken |= self.timed({**self.step_by_step(FILES), **self.by_sftp()}, FILES, suffix)
+        apart.take()
+        self.raw.pause = PAUSE
+        taken |= self.timed(self.step_by_step(FILES_AWAY), FILES_AWAY, ", 0.1 ms away")
+        self.raw.pause = 0
+        together.take()
+        return taken
+
+    def timed(self, work, files, suffix):
         (self.server.home / "made").mkdir()
         taken = {}
-        for name, act in self.work().items():
+        for name, act in work.items():
             computed, started = computing(self.server), time.monotonic()
             act()
             # Both are read before anything else is done.
-            taken[name] = (time.monotonic() - started) / FILES, (computing(self.server) - computed) / FILES
+            taken[name + suffix] = (time.monotonic() - started) / files, (computing(self.server) - computed) / files
         for left in (self.server.home / "made", self.server.home / "put", self.back):
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=True)
         return taken
+
+
+class Cores:
+    """Where a server and its clients run. Apart, each side has one core, as if it had a machine of its own; otherwise the
+    kernel puts them where it likes, and a thread of the server in the way of a client."""
+
+    ALL = os.sched_getaffinity(0)
+
+    def __init__(self, sessions, apart):
+        clients = [os.getpid(), sessions.raw.process.pid, sessions.prompt.process.pid]
+        clients += servers.children(sessions.prompt.process.pid)
+        ours, theirs = ({min(self.ALL)}, {max(self.ALL)}) if apart else (self.ALL, self.ALL)
+        self.places = {sessions.server.process.pid: ours, **{client: theirs for client in clients}}
+
+    def take(self):
+        for process, cores in self.places.items():
+            for task in pathlib.Path(f"/proc/{process}/task").iterdir():
+                os.sched_setaffinity(int(task.name), cores)
 
 
 def computing(server):
@@ -98,7 +130,7 @@ def compare(sessions, turns):
         if turn > 0:
             samples.append(taken)
     results = {}
-    for workload in sessions[0].work():
+    for workload in samples[0]["none"]:
         results[workload] = {}
         for name in KINDS:
             seconds, cpu = zip(*(taken[name][workload] for taken in samples))
