@@ -94,8 +94,10 @@ class Raw:
         self.receive()
 
     def send(self, packet):
-        if self.pause:
-            time.sleep(self.pause)
+        until = time.perf_counter() + self.pause
+        # Sleeping would take longer than asked for.
+        while self.pause and time.perf_counter() < until:
+            pass
         self.process.stdin.write(struct.pack(">I", len(packet)) + packet)
         self.process.stdin.flush()
 

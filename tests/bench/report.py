@@ -90,7 +90,7 @@ def checks(workloads):
         "Time for each file, with nothing to check (µs), and how much longer it takes (the goal is 5 % for all together); in brackets",
         "where the median is in 95 of 100 cases, and the server's CPU time (µs). `the same again` has nothing to check either.",
         "`make`, `read` and `remove` have a request for each step; `put` and `get` are those of OpenSSH's client. Server and client each",
-        "have one core, unless it says otherwise; 0.1 ms away, a request comes that much after the answer to the one before.", "",
+        "have one core, unless it says otherwise; 0.2 ms away, a request comes that much after the answer to the one before.", "",
         "| workload | nothing | " + " | ".join(kinds.values()) + " |", "| --- " * (len(kinds) + 2) + "|",
     ]
     for workload, by_server in workloads.items():

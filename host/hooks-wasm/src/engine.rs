@@ -6,8 +6,10 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use crate::settings::MAX_MEMORY_MIB;
 
-/// Instances of all plugins that there may be at once: calls under way, and those kept ready.
+/// Calls of all plugins that there may be at once.
 pub const MAX_CALLS: u32 = 256;
+/// With the instances that wait for a call or had theirs: they take no place from calls.
+const INSTANCES: u32 = MAX_CALLS * 2;
 /// The unit in which computing is counted.
 pub const EPOCH: Duration = Duration::from_millis(10);
 /// Core instances in one component: bindings make a few, interpreters dozens.
@@ -28,16 +30,16 @@ pub fn engine() -> Result<Engine, EngineError> {
     let mut config = Config::new();
     config.epoch_interruption(true).wasm_backtrace_details(WasmBacktraceDetails::Disable);
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(MAX_CALLS)
-        .total_stacks(MAX_CALLS)
-        .total_core_instances(MAX_CALLS * CORE_INSTANCES)
-        .total_memories(MAX_CALLS * 2)
-        .total_tables(MAX_CALLS * 8)
+    pool.total_component_instances(INSTANCES)
+        .total_stacks(INSTANCES)
+        .total_core_instances(INSTANCES * CORE_INSTANCES)
+        .total_memories(INSTANCES * 2)
+        .total_tables(INSTANCES * 8)
         .max_memory_size(MAX_MEMORY_MIB << 20)
         .max_component_instance_size(4 << 20)
         .max_core_instance_size(1 << 20)
         .table_elements(100_000)
-        .max_unused_warm_slots(MAX_CALLS)
+        .max_unused_warm_slots(INSTANCES)
         // Pages that a call wrote are put back as they were rather than given away: the next
         // call finds them without a fault. Kernels before 6.7 cannot say which those are.
         .pagemap_scan(Enabled::Auto)

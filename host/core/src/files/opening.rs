@@ -92,7 +92,7 @@ impl FileService {
         Ok(self.opened(file, path, protocol, options, (Some(quota), account), before))
     }
 
-    /// Asks the hooks before an upload, of which a file that may not be written over is none.
+    /// Asks the hooks, but not about a file that may not be written over.
     async fn review_upload(
         &self,
         path: &VirtualPath,
@@ -112,8 +112,8 @@ impl FileService {
         Ok(())
     }
 
-    /// Opens for writing; gives what had the name before, too. Most files are new: only where
-    /// one is, or may be, it is looked at.
+    /// Opens for writing; gives what had the name before, too. Most files are new, and only
+    /// others are looked at.
     async fn open_upload(
         &self,
         path: &VirtualPath,

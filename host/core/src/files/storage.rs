@@ -24,8 +24,8 @@ pub trait Storage: Send + Sync {
 
     async fn open(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn StorageFile>, StorageError>;
 
-    /// As [`open`](Storage::open), but only a file that is not there yet: most uploads are of
-    /// one, and then nothing has to be looked at before. None: something has the name, or may.
+    /// Opens a file that is not there yet: most uploads are of one, and then nothing has to be
+    /// looked at before. None: something has the name, or it takes [`open`](Storage::open).
     async fn create_new(
         &self,
         path: &VirtualPath,

@@ -42,17 +42,26 @@ pub struct Guest {
     engine: Engine,
     instance: InstancePre<CallState>,
     shared: Arc<Shared>,
-    /// Instances made ahead of need, or kept after a call.
-    ready: Mutex<Vec<Ready>>,
-    /// Instances that had their call: taking them down is not the caller's business.
-    spent: Mutex<Vec<Ready>>,
+    kept: Mutex<Kept>,
     /// Wakes the task that takes instances down and makes new ones.
-    renew: Arc<Notify>,
+    wanted: Arc<Notify>,
+}
+
+/// Instances without a call.
+#[derive(Default)]
+struct Kept {
+    /// Made ahead of need, or kept after a call.
+    ready: Vec<Ready>,
+    /// Had their call: taking them down is not the caller's business.
+    spent: Vec<Ready>,
+    /// A start function may take its time, and nothing spent is taken down meanwhile.
+    is_making: bool,
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.renew.notify_one();
+        // The task sees that there is nothing to make instances for.
+        self.wanted.notify_one();
     }
 }
 
@@ -63,8 +72,7 @@ struct Ready {
 
 impl Guest {
     pub fn new(engine: Engine, instance: InstancePre<CallState>, shared: Arc<Shared>) -> Arc<Self> {
-        let (ready, spent, renew) = (Mutex::default(), Mutex::default(), Arc::default());
-        Arc::new(Self { engine, instance, shared, ready, spent, renew })
+        Arc::new(Self { engine, instance, shared, kept: Mutex::default(), wanted: Arc::default() })
     }
 
     pub fn shared(&self) -> &Arc<Shared> {
@@ -84,15 +92,16 @@ impl Guest {
             let ready = self.instantiate_in_time().await?;
             self.keep(ready);
         }
-        tokio::spawn(renew(Arc::downgrade(self), self.renew.clone()));
+        tokio::spawn(replenish(Arc::downgrade(self), self.wanted.clone()));
         Ok(())
     }
 
     /// Takes spent instances down and makes new ones, until enough are ready.
-    async fn renew(&self) {
-        drop(std::mem::take(&mut *lock(&self.spent)));
-        while lock(&self.ready).len() < self.shared.settings.limits.ahead() {
-            match self.instantiate_in_time().await {
+    async fn replenish(&self) {
+        while self.lacks_instances() {
+            let made = self.instantiate_in_time().await;
+            self.kept().is_making = false;
+            match made {
                 Ok(ready) => self.keep(ready),
                 // No place in the pool: calls make their own until there is.
                 Err(_) => return,
@@ -100,19 +109,31 @@ impl Guest {
         }
     }
 
-    /// Hands a spent instance over. The task that is woken runs on this thread when the caller
-    /// has to wait for something: after the client has its answer.
+    fn lacks_instances(&self) -> bool {
+        let mut kept = self.kept();
+        let spent = std::mem::take(&mut kept.spent);
+        kept.is_making = kept.ready.len() < self.shared.settings.limits.ahead();
+        let lacks = kept.is_making;
+        // Calls under way want the lock.
+        drop(kept);
+        drop(spent);
+        lacks
+    }
+
+    /// Hands a spent instance over. The task that is woken usually runs on this thread when
+    /// the caller has to wait for something: after the client has its answer.
     fn put_aside(&self, spent: Ready) {
-        let mut all = lock(&self.spent);
+        let mut kept = self.kept();
         // Each holds a place in the pool: what the task cannot keep up with is taken down here.
-        let surplus = if all.len() < self.shared.settings.limits.ahead() {
-            all.push(spent);
+        let has_room = !kept.is_making && kept.spent.len() < self.shared.settings.limits.ahead().div_ceil(2);
+        let surplus = if has_room {
+            kept.spent.push(spent);
             None
         } else {
             Some(spent)
         };
-        drop(all);
-        self.renew.notify_one();
+        drop(kept);
+        self.wanted.notify_one();
         drop(surplus);
     }
 
@@ -131,10 +152,14 @@ impl Guest {
     }
 
     fn keep(&self, ready: Ready) {
-        let mut kept = lock(&self.ready);
-        if kept.len() < self.shared.settings.limits.ahead() {
-            kept.push(ready);
+        let mut kept = self.kept();
+        if kept.ready.len() < self.shared.settings.limits.ahead() {
+            kept.ready.push(ready);
         }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub async fn call<E: GuestEvent>(
@@ -143,7 +168,7 @@ impl Guest {
         call: &Call,
         event: &E,
     ) -> Result<E::Verdict, HookError> {
-        let ready = lock(&self.ready).pop();
+        let ready = self.kept().ready.pop();
         let ready = match ready {
             Some(ready) => Ok(ready),
             None => self.instantiate().await,
@@ -190,16 +215,12 @@ impl Guest {
     }
 }
 
-fn lock(instances: &Mutex<Vec<Ready>>) -> MutexGuard<'_, Vec<Ready>> {
-    instances.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Ends with the guest: a plugin that was replaced needs no instances.
-async fn renew(guest: Weak<Guest>, wanted: Arc<Notify>) {
+async fn replenish(guest: Weak<Guest>, wanted: Arc<Notify>) {
     loop {
         wanted.notified().await;
         let Some(guest) = guest.upgrade() else { return };
-        guest.renew().await;
+        guest.replenish().await;
     }
 }
 

@@ -264,7 +264,14 @@ impl Storage for LocalStorage {
         if path.is_root() {
             return Err(from_errno(Errno::ISDIR));
         }
-        let found = self.existing(path)?;
+        let mut found = self.existing(path)?;
+        if found.is_none() && options.create && !self.is_atomic() {
+            if let Some(file) = self.create_new(path, options).await? {
+                return Ok(file);
+            }
+            // It may have been made meanwhile, and is replaced then.
+            found = self.existing(path)?;
+        }
         let existing = found.filter(|found| found.kind == FileKind::File);
         if existing.is_some() && options.create && options.exclusive {
             return Err(from_errno(Errno::EXIST));
