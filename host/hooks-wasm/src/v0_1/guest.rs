@@ -98,7 +98,13 @@ impl Guest {
 
     /// Takes spent instances down and makes new ones, until enough are ready.
     async fn replenish(&self) {
-        while self.lacks_instances() {
+        loop {
+            let spent = std::mem::take(&mut self.kept().spent);
+            // Not under the lock, which calls under way want.
+            drop(spent);
+            if !self.begin_making() {
+                return;
+            }
             let made = self.instantiate_in_time().await;
             self.kept().is_making = false;
             match made {
@@ -109,15 +115,11 @@ impl Guest {
         }
     }
 
-    fn lacks_instances(&self) -> bool {
+    /// False: enough are ready.
+    fn begin_making(&self) -> bool {
         let mut kept = self.kept();
-        let spent = std::mem::take(&mut kept.spent);
         kept.is_making = kept.ready.len() < self.shared.settings.limits.ahead();
-        let lacks = kept.is_making;
-        // Calls under way want the lock.
-        drop(kept);
-        drop(spent);
-        lacks
+        kept.is_making
     }
 
     /// Hands a spent instance over. The task that is woken usually runs on this thread when
