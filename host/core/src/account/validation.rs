@@ -33,7 +33,7 @@ impl AccountDraft {
     /// The one validation (A8, C1).
     pub fn validate(self, rule: CredentialRule) -> Result<Validated, InvalidAccount> {
         let username = self.validated_username()?;
-        let (password, clear_password) = self.validated_password();
+        let (password, clear_password) = self.validated_password()?;
         let (public_keys, public_key_lines) = self.validated_public_keys()?;
         if rule == CredentialRule::Required && password.is_none() && clear_password.is_none() && public_keys.is_empty()
         {
@@ -127,16 +127,20 @@ impl AccountDraft {
         Ok(username.to_owned())
     }
 
-    fn validated_password(&self) -> (Option<PasswordHash>, Option<Secret>) {
+    fn validated_password(&self) -> Result<(Option<PasswordHash>, Option<Secret>), InvalidAccount> {
         if let Some(clear) = &self.clear_password {
-            return (None, Some(clear.clone()));
+            return Ok((None, Some(clear.clone())));
         }
         let text = self.text("password");
-        match PasswordHash::recognise(text) {
+        if let Some(prefix) = PasswordHash::unsupported(text) {
+            let problem = format!("hashes that begin with {prefix} cannot be checked here; set the password anew");
+            return Err(invalid("password", problem));
+        }
+        Ok(match PasswordHash::recognise(text) {
             Some(hash) => (Some(hash), None),
             None if text.is_empty() => (None, None),
             None => (None, Some(Secret::new(text))),
-        }
+        })
     }
 
     fn validated_public_keys(&self) -> Result<(Vec<PublicKey>, Vec<String>), InvalidAccount> {

@@ -1,25 +1,13 @@
 //! Password hashes: which formats are known, and the checks themselves. The functions here
 //! burn CPU for tens of milliseconds; callers run them through [`crate::ports::Passwords`].
 
-use std::cell::RefCell;
+mod formats;
 
-use argon2::password_hash::phc::PasswordHash as PhcString;
-use argon2::{Algorithm, Argon2, Block, Params, Version};
+use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use subtle::ConstantTimeEq;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use crate::secret::Secret;
-
-/// Upper bounds on the cost that a stored hash may demand: a hash comes from a hook or an
-/// import and must not be able to occupy a core for minutes.
-const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
-const MAX_BCRYPT_COST: u32 = 18;
-const MAX_ARGON2_MEMORY_KIB: u32 = 1 << 20;
-const MAX_ARGON2_PASSES: u32 = 64;
-/// Memory, in KiB, times passes: what a derivation takes grows with it.
-const MAX_ARGON2_WORK: u64 = 4 << 20;
-const MAX_SHA_CRYPT_ROUNDS: u32 = 10_000_000;
 
 /// Of new hashes, in bytes.
 const SALT_LENGTH: usize = 16;
@@ -33,12 +21,19 @@ pub enum HashFormat {
     Pbkdf2Sha1,
     Pbkdf2Sha256,
     Pbkdf2Sha512,
+    /// The salt in base64.
+    Pbkdf2Base64Sha256,
     Md5Crypt,
     Sha256Crypt,
     Sha512Crypt,
+    Yescrypt,
+    /// Without a salt, in hexadecimal.
+    Md5,
+    Sha256,
+    Sha512,
 }
 
-const PREFIXES: [(&str, HashFormat); 10] = [
+const PREFIXES: [(&str, HashFormat); 15] = [
     ("$argon2id$", HashFormat::Argon2id),
     ("$2a$", HashFormat::Bcrypt),
     ("$2b$", HashFormat::Bcrypt),
@@ -46,10 +41,17 @@ const PREFIXES: [(&str, HashFormat); 10] = [
     ("$pbkdf2-sha1$", HashFormat::Pbkdf2Sha1),
     ("$pbkdf2-sha256$", HashFormat::Pbkdf2Sha256),
     ("$pbkdf2-sha512$", HashFormat::Pbkdf2Sha512),
+    ("$pbkdf2-b64salt-sha256$", HashFormat::Pbkdf2Base64Sha256),
     ("$1$", HashFormat::Md5Crypt),
     ("$5$", HashFormat::Sha256Crypt),
     ("$6$", HashFormat::Sha512Crypt),
+    ("$y$", HashFormat::Yescrypt),
+    ("{MD5}", HashFormat::Md5),
+    ("{SHA256}", HashFormat::Sha256),
+    ("{SHA512}", HashFormat::Sha512),
 ];
+/// Taken for clear passwords, the text of these hashes would let in whoever knows it.
+const UNSUPPORTED: [&str; 5] = ["$apr1$", "$7$", "$gy$", "$scrypt$", "{SSHA}"];
 
 /// A password hash in one of the known formats.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +75,11 @@ impl PasswordHash {
         Some(Self { format: *format, text: Secret::new(text) })
     }
 
+    /// The prefix, if the text is a hash of a kind that cannot be checked here.
+    pub fn unsupported(text: &str) -> Option<&'static str> {
+        UNSUPPORTED.into_iter().find(|prefix| text.starts_with(prefix))
+    }
+
     /// A new argon2id hash with a random salt.
     pub fn of(clear: &Secret) -> Result<Self, PasswordError> {
         let hashing = |error: &dyn std::fmt::Display| PasswordError::Hashing(error.to_string());
@@ -88,7 +95,8 @@ impl PasswordHash {
             STANDARD_NO_PAD.encode(salt)
         );
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        derive_argon2(&argon2, clear.expose().as_bytes(), &salt, &mut output).map_err(|error| hashing(&error))?;
+        formats::derive_argon2(&argon2, clear.expose().as_bytes(), &salt, &mut output)
+            .map_err(|error| hashing(&error))?;
         Ok(Self { format: HashFormat::Argon2id, text: Secret::new(text + &STANDARD_NO_PAD.encode(output)) })
     }
 
@@ -105,109 +113,8 @@ impl PasswordHash {
     /// above, matches nothing.
     pub fn matches(&self, clear: &Secret) -> bool {
         let (hash, clear) = (self.text.expose(), clear.expose().as_bytes());
-        match self.format {
-            HashFormat::Argon2id => matches_argon2id(hash, clear),
-            HashFormat::Bcrypt => matches_bcrypt(hash, clear),
-            HashFormat::Pbkdf2Sha1 => matches_pbkdf2(hash, clear, pbkdf2::pbkdf2_hmac::<sha1::Sha1>, 20),
-            HashFormat::Pbkdf2Sha256 => matches_pbkdf2(hash, clear, pbkdf2::pbkdf2_hmac::<sha2::Sha256>, 32),
-            HashFormat::Pbkdf2Sha512 => matches_pbkdf2(hash, clear, pbkdf2::pbkdf2_hmac::<sha2::Sha512>, 64),
-            HashFormat::Md5Crypt => matches_md5_crypt(hash, clear),
-            HashFormat::Sha256Crypt | HashFormat::Sha512Crypt => matches_sha_crypt(hash, clear),
-        }
+        formats::matches(self.format, hash, clear)
     }
-}
-
-fn matches_argon2id(hash: &str, clear: &[u8]) -> bool {
-    let Ok(parsed) = PhcString::new(hash) else {
-        return false;
-    };
-    let memory = parsed.params.get_decimal("m").unwrap_or(u32::MAX);
-    let version = parsed.version.map_or(Ok(Version::default()), Version::try_from);
-    let (Ok(params), Ok(version), Some(salt), Some(expected)) =
-        (Params::try_from(&parsed), version, &parsed.salt, &parsed.hash)
-    else {
-        return false;
-    };
-    let passes = params.t_cost();
-    let work = u64::from(memory) * u64::from(passes);
-    if memory > MAX_ARGON2_MEMORY_KIB || passes > MAX_ARGON2_PASSES || work > MAX_ARGON2_WORK {
-        return false;
-    }
-    let mut output = vec![0; expected.len()];
-    let argon2 = Argon2::new(Algorithm::Argon2id, version, params);
-    let derived = derive_argon2(&argon2, clear, salt.as_ref(), &mut output);
-    derived.is_ok() && output.ct_eq(expected.as_ref()).into()
-}
-
-thread_local! {
-    /// The memory of derivations, kept for the next one: blocks of this size that come and go
-    /// tear the allocator's memory to pieces.
-    static BLOCKS: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
-}
-
-fn derive_argon2(argon2: &Argon2<'_>, clear: &[u8], salt: &[u8], output: &mut [u8]) -> Result<(), argon2::Error> {
-    let count = argon2.params().block_count();
-    if count > Params::default().block_count() {
-        return argon2.hash_password_into(clear, salt, output);
-    }
-    BLOCKS.with_borrow_mut(|blocks| {
-        if blocks.len() < count {
-            blocks.resize(count, Block::default());
-        }
-        let blocks = blocks.get_mut(..count).unwrap_or_default();
-        argon2.hash_password_into_with_memory(clear, salt, output, blocks)
-    })
-}
-
-fn matches_bcrypt(hash: &str, clear: &[u8]) -> bool {
-    let cost = hash.split('$').nth(2).and_then(|cost| cost.parse().ok()).unwrap_or(u32::MAX);
-    cost <= MAX_BCRYPT_COST && bcrypt::verify(clear, hash).unwrap_or(false)
-}
-
-/// `$pbkdf2-<digest>$<iterations>$<salt as text>$<base64>` (A8-12).
-fn matches_pbkdf2(hash: &str, clear: &[u8], derive: fn(&[u8], &[u8], u32, &mut [u8]), size: usize) -> bool {
-    let mut fields = hash.split('$').skip(2);
-    let (Some(iterations), Some(salt), Some(expected), None) =
-        (fields.next(), fields.next(), fields.next(), fields.next())
-    else {
-        return false;
-    };
-    let Ok(iterations @ 1..=MAX_PBKDF2_ITERATIONS) = iterations.parse::<u32>() else {
-        return false;
-    };
-    let Ok(expected) = STANDARD.decode(expected) else {
-        return false;
-    };
-    if expected.is_empty() || expected.len() > size {
-        return false;
-    }
-    let mut derived = vec![0; expected.len()];
-    derive(clear, salt.as_bytes(), iterations, &mut derived);
-    derived.ct_eq(&expected).into()
-}
-
-/// The shape is checked first because the library panics on salts outside the alphabet.
-fn matches_md5_crypt(hash: &str, clear: &[u8]) -> bool {
-    let in_alphabet = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"./".contains(&byte));
-    let Some((salt, digest)) = hash.strip_prefix("$1$").and_then(|rest| rest.split_once('$')) else {
-        return false;
-    };
-    let well_formed = salt.len() <= 8 && digest.len() == 22 && in_alphabet(salt) && in_alphabet(digest);
-    well_formed && pwhash::md5_crypt::verify(clear, hash)
-}
-
-/// The work grows with the square of the password's length.
-const MAX_SHA_CRYPT_PASSWORD: usize = 1024;
-
-fn matches_sha_crypt(hash: &str, clear: &[u8]) -> bool {
-    let rounds = hash.split('$').nth(2).and_then(|field| field.strip_prefix("rounds="));
-    if rounds.is_some_and(|rounds| rounds.parse().unwrap_or(u32::MAX) > MAX_SHA_CRYPT_ROUNDS) {
-        return false;
-    }
-    if clear.len() > MAX_SHA_CRYPT_PASSWORD {
-        return false;
-    }
-    sha_crypt::PasswordVerifier::verify_password(&sha_crypt::ShaCrypt::default(), clear, hash).is_ok()
 }
 
 #[cfg(test)]
@@ -241,6 +148,21 @@ mod tests {
         );
         check("$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5", "Hello world!", true);
         check("$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5", "hello world!", false);
+        // The first vector again, with its salt in base64.
+        let base64_salt = "$pbkdf2-b64salt-sha256$150000$RTg2YTlZTVgzekM3$R5J62hsSq+pYw00hLLPKBbcGXmq7fj5+/M0IFoYtZbo=";
+        check(base64_salt, "password", true);
+        check(base64_salt, "passwort", false);
+        // From crypt(3) of Debian 12
+        let yescrypt = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$tnSYvahCwPBHKZUspmcxMfb0.WiB9W.zEaKlOBL35rC";
+        check(yescrypt, "password", true);
+        check(yescrypt, "passwort", false);
+        // RFC 1321 A.5, FIPS 180-2 B.1 and C.1
+        check("{MD5}900150983cd24fb0d6963f7d28e17f72", "abc", true);
+        check("{SHA256}BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD", "abc", true);
+        let sha512 = "{SHA512}ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+                      2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f";
+        check(sha512, "abc", true);
+        check(sha512, "abd", false);
     }
 
     #[test]
@@ -267,6 +189,10 @@ mod tests {
             "$1$\u{80}$qjXMvbEw8oaL.CzflDtaK/",
             "$6$rounds=4294967295$salt$x",
             "$6$",
+            "$y$j9T$abcd$",
+            "$y$jZT$F5Jx5fExrKuPp53xLKQ..1$tnSYvahCwPBHKZUspmcxMfb0.WiB9W.zEaKlOBL35rC",
+            "{MD5}",
+            "{SHA256}900150983cd24fb0d6963f7d28e17f72",
         ] {
             check(hash, "password", false);
         }
