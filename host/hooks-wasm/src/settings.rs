@@ -55,8 +55,11 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Instances {
-    /// Used once; made when the call before is over, or if that was not in time, for the call.
+    /// Used once, but that the file operations of a session follow each other on one of its own,
+    /// while they come without a pause.
     #[default]
+    Session,
+    /// Used once; made when the call before is over, or if that was not in time, for the call.
     Fresh,
     /// Used once; more of them are made ahead of need.
     Prepared,
@@ -68,6 +71,7 @@ pub enum Instances {
 impl Instances {
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Session => "session",
             Self::Fresh => "fresh",
             Self::Prepared => "prepared",
             Self::Warm => "warm",
@@ -83,7 +87,7 @@ impl Default for Limits {
             memory_mib: 64,
             concurrency: 64,
             log_lines: 200,
-            instances: Instances::Fresh,
+            instances: Instances::Session,
             ready: 16,
         }
     }
@@ -105,7 +109,7 @@ impl Limits {
     /// Instances to have before they are called for.
     pub fn ahead(&self) -> usize {
         match self.instances {
-            Instances::Fresh => READY_FOR_FRESH,
+            Instances::Session | Instances::Fresh => READY_FOR_FRESH,
             Instances::Prepared | Instances::Warm => self.ready,
         }
     }

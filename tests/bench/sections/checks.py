@@ -31,7 +31,13 @@ def component(instances):
 
 
 # `again` has none either: what it costs is how far the others' numbers can be trusted.
-KINDS = {"none": {}, "again": {}, "checked": {"account": CHECKED}, "warm": component("warm"), "fresh": component("fresh")}
+KINDS = {
+    "none": {},
+    "again": {},
+    "checked": {"account": CHECKED},
+    "session": component("session"),
+    "fresh": component("fresh"),
+}
 
 
 def measure(bench):

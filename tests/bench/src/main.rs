@@ -35,7 +35,8 @@ async fn main() -> Result<()> {
     let shell = Shell::new()?;
     let mut programs = Points::default();
     programs.all(&Kind::Program(&shell)).await?;
-    let fresh = Adapters::new(Path::new(&component), "", DEADLINE).await?;
+    let fresh = "[limits]\ninstances = \"fresh\"\n";
+    let fresh = Adapters::new(Path::new(&component), fresh, DEADLINE).await?;
     let prepared = "[limits]\ninstances = \"prepared\"\nready = 64\n";
     let prepared = Adapters::new(Path::new(&component), prepared, DEADLINE).await?;
     let mut all = programs;

@@ -1,5 +1,6 @@
 //! Events about somebody, or something, of a given name.
 
+use anyhow::Context;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -105,6 +106,15 @@ pub fn action(what: &str, status: Option<ActionStatus>) -> anyhow::Result<Arc<Fi
         at: 1_700_000_000_000_000_000,
         contents: Contents::default(),
     }))
+}
+
+/// As [`action`], in a session of another connection.
+pub fn action_on(connection_id: &str, what: &str) -> anyhow::Result<Arc<FileAction>> {
+    let action = (*action(what, None)?).clone();
+    let connection = Connection { id: ConnectionId::new(connection_id), ..(*connection("allow")).clone() };
+    let session = Arc::into_inner(session("alice")?).context("the session is somebody else's")?;
+    let session = Arc::new(Session { id: connection.id.clone(), connection: Arc::new(connection), ..session });
+    Ok(Arc::new(FileAction { session, ..action }))
 }
 
 /// Answers `1`, `2`, `3` and so on, or nothing at all.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_contract::adapters::Adapters;
-use tidegate_contract::events::About;
+use tidegate_contract::events::{About, action_on};
 use tidegate_core::hook::check_password::CheckPassword;
 use tidegate_core::hook::external_auth::ExternalAuth;
 use tidegate_core::hook::keyboard_interactive::KeyboardInteractive;
@@ -238,7 +238,7 @@ async fn secrets_and_values_belong_to_the_plugin() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_may_be_made_ahead_or_kept() {
-    for instances in ["fresh", "prepared", "warm"] {
+    for instances in ["session", "fresh", "prepared", "warm"] {
         let settings = format!("[limits]\ninstances = \"{instances}\"\nready = 4\ncpu_ms = 200\n");
         let adapters = Adapters::new(&component("contract"), &settings, Duration::from_secs(3)).await.unwrap();
         for round in 0..5 {
@@ -261,6 +261,31 @@ async fn instances_may_be_made_ahead_or_kept() {
             assert!(call.await.unwrap(), "{instances}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_meets_its_own_instance_and_no_other() {
+    let ask = async |adapters: &Adapters, connection: &str, what: &str| {
+        let event = PreAction(action_on(connection, what).unwrap());
+        match Hook::call(&*adapters.plugin(), &Call::default(), &event).await {
+            Ok(verdict) => PreAction::label(&verdict).1.to_owned(),
+            Err(error) => error.kind().to_owned(),
+        }
+    };
+    let settings = "[limits]\ncpu_ms = 200\n";
+    let adapters = Adapters::new(&component("contract"), settings, Duration::from_secs(3)).await.unwrap();
+    assert_eq!(ask(&adapters, "a", "count").await, "call 1");
+    assert_eq!(ask(&adapters, "a", "count").await, "call 2");
+    assert_eq!(ask(&adapters, "b", "count").await, "call 1");
+    assert_eq!(ask(&adapters, "a", "count").await, "call 3");
+    // A trap ends it, and a refusal does not.
+    assert_eq!(ask(&adapters, "a", "trap").await, "failed");
+    assert_eq!(ask(&adapters, "a", "count").await, "call 1");
+    assert_eq!(ask(&adapters, "b", "count").await, "call 2");
+    let fresh = format!("{settings}instances = \"fresh\"\n");
+    let adapters = Adapters::new(&component("contract"), &fresh, Duration::from_secs(3)).await.unwrap();
+    assert_eq!(ask(&adapters, "a", "count").await, "call 1");
+    assert_eq!(ask(&adapters, "a", "count").await, "call 1");
 }
 
 /// What is kept ready goes with the plugin: otherwise the fifth of these would find no place.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use super::deadline::in_time;
 use super::{Call, Hook, HookDescription, HookError, HookEvent, HookJournal, HookRun, NoJournal, Selector};
 use crate::ports::{Clock, SystemClock};
 
@@ -153,7 +154,7 @@ impl<E: HookEvent> Link<E> {
             };
             self.hook.call(call, event).await
         };
-        tokio::time::timeout(deadline, work).await.unwrap_or(Err(HookError::Timeout(deadline)))
+        in_time(deadline, work).await.unwrap_or(Err(HookError::Timeout(deadline)))
     }
 
     async fn wait_for_place(&self) -> Result<tokio::sync::SemaphorePermit<'_>, HookError> {

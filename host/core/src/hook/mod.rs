@@ -5,6 +5,7 @@ mod attempt;
 mod call;
 pub mod chain;
 pub mod check_password;
+pub mod deadline;
 pub mod external_auth;
 pub mod keyboard_interactive;
 mod kind;

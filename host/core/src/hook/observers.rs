@@ -14,6 +14,9 @@ use super::{Chain, GateFailure, HookEvent, HookHost, Subject};
 
 /// Events that may wait; more are dropped, and counted.
 const QUEUE: usize = 20_000;
+/// After the first event of a while more are waited for: one after the other they find the hook's
+/// code and memory in the caches, and whoever causes them wakes nobody.
+const GATHERING_TIME: Duration = Duration::from_millis(2);
 /// How often dropped events are told of.
 const DROPS_A_LINE: u64 = 1000;
 
@@ -105,7 +108,11 @@ impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
         loop {
             let mut queue = self.queue.lock().await;
             loop {
+                let is_first = queue.is_empty();
                 let Some(event) = queue.recv().await else { return };
+                if is_first && !queue.is_closed() {
+                    tokio::time::sleep(GATHERING_TIME).await;
+                }
                 // Failures are recorded by the link.
                 let mut telling = pin!(self.tell(&event));
                 // Components answer at once; while others wait, the next task goes on.

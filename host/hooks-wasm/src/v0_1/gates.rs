@@ -20,21 +20,25 @@ use super::state::{CallState, DraftHandle};
 
 /// Declares a gate whose verdict is a [`Review`].
 macro_rules! review {
-    ($event:ident, $module:ident, $verdict:ident) => {
+    ($event:ident, $module:ident, $verdict:ident$(, $is_of_session:literal)?) => {
         impl GuestEvent for $event {
             type Export = exports::$module::GuestIndices;
+            type Function = exports::$module::Guest;
+            $(const IS_OF_SESSION: bool = $is_of_session;)?
 
             fn export(exports: &Exports) -> Option<&Self::Export> {
                 exports.$module.as_ref()
             }
 
-            async fn invoke(
-                &self,
+            fn find(
                 export: &Self::Export,
                 store: &mut Store<CallState>,
                 instance: &Instance,
-            ) -> Answer<Review> {
-                let guest = export.load(&mut *store, instance)?;
+            ) -> wasmtime::Result<Self::Function> {
+                export.load(store, instance)
+            }
+
+            async fn invoke(&self, guest: Self::Function, store: &mut Store<CallState>) -> Answer<Review> {
                 let subject = lend(store, self.0.clone())?;
                 let verdict = guest.call_review(&mut *store, borrowed(&subject)).await?;
                 take_back(store, subject)?;
@@ -51,7 +55,7 @@ macro_rules! review {
 review!(Connect, connect, ConnectVerdict);
 review!(LoginPre, login_pre, LoginPreVerdict);
 review!(SessionCreate, session_create, SessionVerdict);
-review!(PreAction, pre_action, ActionVerdict);
+review!(PreAction, pre_action, ActionVerdict, true);
 review!(PasswordResetPre, password_reset_pre, ResetVerdict);
 
 /// A draft that the guest returned.
@@ -62,19 +66,22 @@ fn draft(store: &mut Store<CallState>, handle: Resource<DraftHandle>) -> Result<
 
 impl GuestEvent for ExternalAuth {
     type Export = exports::external_auth::GuestIndices;
+    type Function = exports::external_auth::Guest;
 
     fn export(exports: &Exports) -> Option<&Self::Export> {
         exports.external_auth.as_ref()
     }
 
-    async fn invoke(
-        &self,
+    fn find(
         export: &Self::Export,
         store: &mut Store<CallState>,
         instance: &Instance,
-    ) -> Answer<ExternalAuthVerdict> {
+    ) -> wasmtime::Result<Self::Function> {
+        export.load(store, instance)
+    }
+
+    async fn invoke(&self, guest: Self::Function, store: &mut Store<CallState>) -> Answer<ExternalAuthVerdict> {
         use exports::external_auth::AuthVerdict;
-        let guest = export.load(&mut *store, instance)?;
         let attempt = lend(store, self.0.clone())?;
         let verdict = guest.call_authenticate(&mut *store, borrowed(&attempt)).await?;
         take_back(store, attempt)?;
@@ -93,19 +100,22 @@ impl GuestEvent for ExternalAuth {
 
 impl GuestEvent for PreLogin {
     type Export = exports::pre_login::GuestIndices;
+    type Function = exports::pre_login::Guest;
 
     fn export(exports: &Exports) -> Option<&Self::Export> {
         exports.pre_login.as_ref()
     }
 
-    async fn invoke(
-        &self,
+    fn find(
         export: &Self::Export,
         store: &mut Store<CallState>,
         instance: &Instance,
-    ) -> Answer<PreLoginVerdict> {
+    ) -> wasmtime::Result<Self::Function> {
+        export.load(store, instance)
+    }
+
+    async fn invoke(&self, guest: Self::Function, store: &mut Store<CallState>) -> Answer<PreLoginVerdict> {
         use exports::pre_login::PreLoginVerdict as Verdict;
-        let guest = export.load(&mut *store, instance)?;
         let attempt = lend(store, self.attempt.clone())?;
         let account = self.account.clone().map(|account| lend(store, account)).transpose()?;
         let verdict = guest.call_prepare(&mut *store, borrowed(&attempt), account.as_ref().map(borrowed)).await?;
@@ -124,19 +134,22 @@ impl GuestEvent for PreLogin {
 
 impl GuestEvent for CheckPassword {
     type Export = exports::check_password::GuestIndices;
+    type Function = exports::check_password::Guest;
 
     fn export(exports: &Exports) -> Option<&Self::Export> {
         exports.check_password.as_ref()
     }
 
-    async fn invoke(
-        &self,
+    fn find(
         export: &Self::Export,
         store: &mut Store<CallState>,
         instance: &Instance,
-    ) -> Answer<CheckPasswordVerdict> {
+    ) -> wasmtime::Result<Self::Function> {
+        export.load(store, instance)
+    }
+
+    async fn invoke(&self, guest: Self::Function, store: &mut Store<CallState>) -> Answer<CheckPasswordVerdict> {
         use exports::check_password::PasswordVerdict;
-        let guest = export.load(&mut *store, instance)?;
         // The password may be the answer to a question, which the attempt itself lacks.
         let credential = Credential::Password(self.password.clone());
         let attempt = lend(store, Arc::new(LoginAttempt { credential, ..(*self.attempt).clone() }))?;
@@ -154,19 +167,22 @@ impl GuestEvent for CheckPassword {
 
 impl GuestEvent for KeyboardInteractive {
     type Export = exports::keyboard_interactive::GuestIndices;
+    type Function = exports::keyboard_interactive::Guest;
 
     fn export(exports: &Exports) -> Option<&Self::Export> {
         exports.keyboard_interactive.as_ref()
     }
 
-    async fn invoke(
-        &self,
+    fn find(
         export: &Self::Export,
         store: &mut Store<CallState>,
         instance: &Instance,
-    ) -> Answer<KeyboardInteractiveVerdict> {
+    ) -> wasmtime::Result<Self::Function> {
+        export.load(store, instance)
+    }
+
+    async fn invoke(&self, guest: Self::Function, store: &mut Store<CallState>) -> Answer<KeyboardInteractiveVerdict> {
         use exports::keyboard_interactive::InteractiveVerdict;
-        let guest = export.load(&mut *store, instance)?;
         // What the hooks before made of the account is what this one is about.
         let stored = self.account.clone().or_else(|| self.attempt.stored.clone());
         let attempt = lend(store, Arc::new(LoginAttempt { stored, ..(*self.attempt).clone() }))?;

@@ -4,12 +4,14 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use tidegate_core::connection::ConnectionId;
 use tidegate_core::hook::{Call, Denial, HookError, HookEvent};
 use tokio::sync::Notify;
 use wasmtime::component::{Instance, InstancePre, Resource};
 use wasmtime::{Engine, Store};
 
 use super::bindings::tidegate::hooks::types;
+use super::kept::{GivenBack, Kept, Ready, WAITING_TIME};
 use super::state::{CallState, Shared};
 use crate::limits;
 use crate::settings::Instances;
@@ -26,14 +28,24 @@ pub type Answer<V> = wasmtime::Result<Result<V, HookError>>;
 pub trait GuestEvent: HookEvent {
     /// Where the component's function is.
     type Export: Send + Sync;
+    /// Comes again and again within a session, of one account: its calls may share an instance.
+    const IS_OF_SESSION: bool = false;
+
+    /// It in one instance.
+    type Function: Clone + Send + Sync + 'static;
 
     fn export(exports: &super::Exports) -> Option<&Self::Export>;
 
-    fn invoke(
-        &self,
+    fn find(
         export: &Self::Export,
         store: &mut Store<CallState>,
         instance: &Instance,
+    ) -> wasmtime::Result<Self::Function>;
+
+    fn invoke(
+        &self,
+        guest: Self::Function,
+        store: &mut Store<CallState>,
     ) -> impl Future<Output = Answer<Self::Verdict>> + Send;
 }
 
@@ -47,27 +59,11 @@ pub struct Guest {
     wanted: Arc<Notify>,
 }
 
-/// Instances without a call.
-#[derive(Default)]
-struct Kept {
-    /// Made ahead of need, or kept after a call.
-    ready: Vec<Ready>,
-    /// Had their call: taking them down is not the caller's business.
-    spent: Vec<Ready>,
-    /// A start function may take its time, and nothing spent is taken down meanwhile.
-    is_making: bool,
-}
-
 impl Drop for Guest {
     fn drop(&mut self) {
         // The task sees that there is nothing to make instances for.
         self.wanted.notify_one();
     }
-}
-
-struct Ready {
-    store: Store<CallState>,
-    instance: Instance,
 }
 
 impl Guest {
@@ -99,7 +95,7 @@ impl Guest {
     /// Takes spent instances down and makes new ones, until enough are ready.
     async fn replenish(&self) {
         loop {
-            let spent = std::mem::take(&mut self.kept().spent);
+            let spent = self.kept().take_spent();
             // Not under the lock, which calls under way want.
             drop(spent);
             if !self.begin_making() {
@@ -143,7 +139,7 @@ impl Guest {
         let mut store = Store::try_new(&self.engine, CallState::new(self.shared.clone()))?;
         limits::apply(&mut store);
         let instance = self.instance.instantiate_async(&mut store).await?;
-        Ok(Ready { store, instance })
+        Ok(Ready::new(store, instance))
     }
 
     /// Outside of a call, which has a deadline of its own: a start function may wait for ever.
@@ -170,32 +166,45 @@ impl Guest {
         call: &Call,
         event: &E,
     ) -> Result<E::Verdict, HookError> {
-        let ready = self.kept().ready.pop();
+        let connection = event.subject().connection.map(|connection| connection.id.clone());
+        let instances = self.shared.settings.limits.instances;
+        let session = connection.as_ref().filter(|_| E::IS_OF_SESSION && instances == Instances::Session);
+        let ready = self.kept().take(session);
         let ready = match ready {
             Some(ready) => Ok(ready),
             None => self.instantiate().await,
         };
         let mut ready = ready.map_err(|error| self.explain(&error, None))?;
-        let connection = event.subject().connection.map(|connection| connection.id.to_string());
-        ready.store.data_mut().begin(connection.unwrap_or_default());
+        ready.store.data_mut().begin(connection.as_ref().map(ToString::to_string).unwrap_or_default());
         limits::renew(&mut ready.store);
-        let answer = event.invoke(export, &mut ready.store, &ready.instance).await;
+        let answer = match ready.function::<E>(export) {
+            Ok(guest) => event.invoke(guest, &mut ready.store).await,
+            Err(error) => Err(error),
+        };
         let state = ready.store.data_mut();
         state.finish_output();
         call.used(state.memory.used(), limits::spent(state));
         let outcome = answer.unwrap_or_else(|error| Err(self.explain(&error, Some(ready.store.data()))));
-        match self.shared.settings.limits.instances {
-            Instances::Fresh | Instances::Prepared => self.put_aside(ready),
-            // A trap leaves nothing that could be used again; a guest keeps a few handles, such
-            // as that of its standard output.
-            Instances::Warm => {
-                let failed = matches!(outcome, Err(HookError::Failed(_) | HookError::Limit(_)));
-                if !failed && ready.store.data_mut().table.iter_mut().count() <= MAX_KEPT_HANDLES {
-                    self.keep(ready);
-                }
-            }
+        // A trap leaves nothing that could be used again; a guest keeps a few handles, such as
+        // that of its standard output.
+        let failed = matches!(outcome, Err(HookError::Failed(_) | HookError::Limit(_)));
+        let is_clean = !failed && ready.store.data_mut().table.iter_mut().count() <= MAX_KEPT_HANDLES;
+        match (instances, session) {
+            (Instances::Session, Some(session)) if is_clean => self.keep_for(session, ready),
+            (Instances::Warm, _) if is_clean => self.keep(ready),
+            (Instances::Warm, _) => {}
+            _ => self.put_aside(ready),
         }
         outcome
+    }
+
+    fn keep_for(&self, session: &ConnectionId, ready: Ready) {
+        let given_back = self.kept().give_back(ready, session);
+        match given_back {
+            GivenBack::Kept => {}
+            GivenBack::First => self.wanted.notify_one(),
+            GivenBack::Surplus(surplus) => self.put_aside(surplus),
+        }
     }
 
     fn explain(&self, error: &wasmtime::Error, state: Option<&CallState>) -> HookError {
@@ -219,10 +228,17 @@ impl Guest {
 
 /// Ends with the guest: a plugin that was replaced needs no instances.
 async fn replenish(guest: Weak<Guest>, wanted: Arc<Notify>) {
+    let mut has_waiting = false;
     loop {
-        wanted.notified().await;
+        if has_waiting {
+            // Either way there is something to look after.
+            let _ = tokio::time::timeout(WAITING_TIME, wanted.notified()).await;
+        } else {
+            wanted.notified().await;
+        }
         let Some(guest) = guest.upgrade() else { return };
         guest.replenish().await;
+        has_waiting = guest.kept().waits_for_sessions();
     }
 }
 

@@ -7,6 +7,7 @@ mod conversation;
 mod draft;
 mod gates;
 pub mod guest;
+mod kept;
 mod objects;
 mod observers;
 mod services;

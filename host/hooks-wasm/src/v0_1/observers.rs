@@ -21,22 +21,26 @@ fn told(outcome: Result<(), Failure>) -> Result<(), HookError> {
 
 /// Declares an observer; the last part calls the guest.
 macro_rules! observer {
-    ($event:ident, $module:ident, |$this:ident, $guest:ident, $store:ident| $call:expr) => {
+    ($event:ident, $module:ident, $(is_of_session = $is_of_session:literal,)? |$this:ident, $guest:ident, $store:ident| $call:expr) => {
         impl GuestEvent for $event {
             type Export = exports::$module::GuestIndices;
+            type Function = exports::$module::Guest;
+            $(const IS_OF_SESSION: bool = $is_of_session;)?
 
             fn export(exports: &Exports) -> Option<&Self::Export> {
                 exports.$module.as_ref()
             }
 
-            async fn invoke(
-                &self,
+            fn find(
                 export: &Self::Export,
-                $store: &mut Store<CallState>,
+                store: &mut Store<CallState>,
                 instance: &Instance,
-            ) -> Answer<()> {
+            ) -> wasmtime::Result<Self::Function> {
+                export.load(store, instance)
+            }
+
+            async fn invoke(&self, $guest: Self::Function, $store: &mut Store<CallState>) -> Answer<()> {
                 let $this = self;
-                let $guest = export.load(&mut *$store, instance)?;
                 $call
             }
         }
@@ -87,7 +91,7 @@ observer!(Disconnect, disconnect, |this, guest, store| {
     Ok(told(notified))
 });
 
-observer!(PostAction, post_action, |this, guest, store| {
+observer!(PostAction, post_action, is_of_session = true, |this, guest, store| {
     let action = lend(store, this.0.clone())?;
     let notified = guest.call_notify(&mut *store, borrowed(&action)).await?;
     take_back(store, action)?;

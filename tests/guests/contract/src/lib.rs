@@ -4,6 +4,7 @@
 wit_bindgen::generate!({ path: "../../../wit", world: "every-hook", generate_all });
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use exports::tidegate::hooks as exported;
 use tidegate::hooks::conversations::{Conversation, ConversationError, Prompt};
@@ -11,6 +12,9 @@ use tidegate::hooks::types::*;
 use tidegate::hooks::{config, kv, secrets};
 
 struct Contract;
+
+/// That this instance has had.
+static CALLS: AtomicU32 = AtomicU32::new(0);
 
 fn denial() -> Denial {
     Denial { reason: "the contract says no".to_owned(), client_message: Some("not today".to_owned()) }
@@ -168,6 +172,10 @@ impl exported::pre_action::Guest for Contract {
         let path = action.virtual_path();
         let what = last(&path);
         misbehave(what)?;
+        if what == "count" {
+            let reason = format!("call {}", CALLS.fetch_add(1, Ordering::Relaxed) + 1);
+            return Ok(ActionVerdict::Deny(Denial { reason, client_message: None }));
+        }
         Ok(if what == "deny" { ActionVerdict::Deny(denial()) } else { ActionVerdict::Allow })
     }
 }
