@@ -1,34 +1,39 @@
-//! The records of hook calls, for `tidegate hook runs`.
+//! The records of hook calls, for `tidegate hook runs`. They are gathered: a row for each would
+//! take longer to write than many calls take.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
 use tidegate_core::hook::HookRun;
 use tidegate_core::ports::{DURATION_BOUNDS, HookCounter, HookRunStore, RunFilter, StoreError, StoredRun};
 
 use super::{SqliteDatabase, classify};
 
-/// Records that are kept.
+/// Records that are kept, at least.
 const MAX_RUNS: i64 = 10_000;
-const COLUMNS: &str = "id, at, kind, hook, adapter, version, connection, username, address, about, outcome, detail, \
-                       is_error, decided, duration_us, sent, received, standard_error, cpu_us, memory";
 
 #[async_trait]
 impl HookRunStore for SqliteDatabase {
     async fn append(&self, runs: Vec<HookRun>) -> Result<(), StoreError> {
-        self.note(move |connection| append(connection, &runs).map_err(classify)).await
+        self.note(move |connection| append(connection, &runs)).await
     }
 
     async fn runs(&self, filter: RunFilter) -> Result<Vec<StoredRun>, StoreError> {
-        self.read(move |connection| runs(connection, &filter).map_err(classify)).await
+        self.read(move |connection| find(connection, &filter)).await
     }
 
     async fn run(&self, id: i64) -> Result<Option<StoredRun>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM hook_runs WHERE id = ?1");
-        self.read(move |connection| connection.query_row(&sql, [id], stored).optional().map_err(classify)).await
+        self.read(move |connection| {
+            let sql = "SELECT first, runs FROM hook_run_batches WHERE first <= ?1 ORDER BY first DESC LIMIT 1";
+            let batch = connection.query_row(sql, [id], gathered).optional().map_err(classify)?;
+            let runs = batch.map(|batch| batch.runs()).transpose()?.unwrap_or_default();
+            Ok(runs.into_iter().find(|run| run.id == id))
+        })
+        .await
     }
 
     async fn counters(&self) -> Result<Vec<HookCounter>, StoreError> {
@@ -36,45 +41,145 @@ impl HookRunStore for SqliteDatabase {
     }
 }
 
-fn append(connection: &mut Connection, runs: &[HookRun]) -> Result<(), rusqlite::Error> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    insert(&transaction, runs)?;
-    let newest = transaction.last_insert_rowid();
-    transaction.prepare_cached("DELETE FROM hook_runs WHERE id <= ?1")?.execute([newest - MAX_RUNS])?;
-    count(&transaction, runs)?;
-    transaction.commit()
+/// One record in a batch.
+#[derive(Serialize, Deserialize)]
+struct Record<'a> {
+    at: i64,
+    kind: Cow<'a, str>,
+    hook: Cow<'a, str>,
+    adapter: Cow<'a, str>,
+    version: Option<Cow<'a, str>>,
+    connection: Option<Cow<'a, str>>,
+    username: Option<Cow<'a, str>>,
+    address: Option<Cow<'a, str>>,
+    about: Option<Cow<'a, str>>,
+    outcome: Cow<'a, str>,
+    detail: Cow<'a, str>,
+    is_error: bool,
+    decided: bool,
+    duration_us: i64,
+    sent: Cow<'a, str>,
+    received: Cow<'a, str>,
+    standard_error: Cow<'a, str>,
+    cpu_us: Option<i64>,
+    memory: Option<i64>,
 }
 
-fn insert(connection: &Connection, runs: &[HookRun]) -> Result<(), rusqlite::Error> {
-    let mut statement = connection.prepare_cached(&format!(
-        "INSERT INTO hook_runs ({}) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
-        COLUMNS.trim_start_matches("id, ")
-    ))?;
-    for run in runs {
+impl<'a> From<&'a HookRun> for Record<'a> {
+    fn from(run: &'a HookRun) -> Self {
         let exchange = &run.exchange;
-        statement.execute(params![
-            run.at,
-            run.kind,
-            run.hook,
-            run.adapter,
-            exchange.version,
-            run.connection,
-            run.username,
-            run.address.map(|address| address.to_string()),
-            run.about,
-            run.outcome,
-            run.detail,
-            run.is_error,
-            run.decided,
-            microseconds(run.duration),
-            exchange.sent,
-            exchange.received,
-            exchange.standard_error,
-            exchange.cpu.map(microseconds),
-            exchange.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
-        ])?;
+        Self {
+            at: run.at,
+            kind: run.kind.into(),
+            hook: run.hook.as_str().into(),
+            adapter: run.adapter.into(),
+            version: exchange.version.as_deref().map(Cow::from),
+            connection: run.connection.as_deref().map(Cow::from),
+            username: run.username.as_deref().map(Cow::from),
+            address: run.address.map(|address| address.to_string().into()),
+            about: run.about.as_deref().map(Cow::from),
+            outcome: run.outcome.into(),
+            detail: run.detail.as_str().into(),
+            is_error: run.is_error,
+            decided: run.decided,
+            duration_us: microseconds(run.duration),
+            sent: exchange.sent.as_str().into(),
+            received: exchange.received.as_str().into(),
+            standard_error: exchange.standard_error.as_str().into(),
+            cpu_us: exchange.cpu.map(microseconds),
+            memory: exchange.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        }
     }
-    Ok(())
+}
+
+impl Record<'_> {
+    fn numbered(self, id: i64) -> StoredRun {
+        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+        StoredRun {
+            id,
+            at: self.at,
+            kind: self.kind.into_owned(),
+            hook: self.hook.into_owned(),
+            adapter: self.adapter.into_owned(),
+            version: owned(self.version),
+            connection: owned(self.connection),
+            username: owned(self.username),
+            address: owned(self.address),
+            about: owned(self.about),
+            outcome: self.outcome.into_owned(),
+            detail: self.detail.into_owned(),
+            is_error: self.is_error,
+            decided: self.decided,
+            duration_us: self.duration_us,
+            sent: self.sent.into_owned(),
+            received: self.received.into_owned(),
+            standard_error: self.standard_error.into_owned(),
+            cpu_us: self.cpu_us,
+            memory: self.memory,
+        }
+    }
+}
+
+/// A row: records with following numbers.
+struct Gathered {
+    first: i64,
+    text: String,
+}
+
+fn gathered(row: &Row<'_>) -> Result<Gathered, rusqlite::Error> {
+    Ok(Gathered { first: row.get("first")?, text: row.get("runs")? })
+}
+
+impl Gathered {
+    fn runs(&self) -> Result<Vec<StoredRun>, StoreError> {
+        let records: Vec<Record<'_>> = serde_json::from_str(&self.text)
+            .map_err(|error| StoreError::Failed(format!("records of hook calls cannot be read: {error}")))?;
+        Ok((self.first..).zip(records).map(|(id, record)| record.numbered(id)).collect())
+    }
+}
+
+fn append(connection: &mut Connection, runs: &[HookRun]) -> Result<(), StoreError> {
+    let records: Vec<Record<'_>> = runs.iter().map(Record::from).collect();
+    let text = serde_json::to_string(&records).map_err(|error| StoreError::Failed(error.to_string()))?;
+    let mut store = || {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let number = i64::try_from(runs.len()).unwrap_or(i64::MAX);
+        let next = "SELECT coalesce(max(first + count), 1) FROM hook_run_batches";
+        let first: i64 = transaction.prepare_cached(next)?.query_row([], |row| row.get(0))?;
+        let insert = "INSERT INTO hook_run_batches (first, count, runs) VALUES (?1, ?2, ?3)";
+        transaction.prepare_cached(insert)?.execute(params![first, number, text])?;
+        let forget = "DELETE FROM hook_run_batches WHERE first + count <= ?1";
+        transaction.prepare_cached(forget)?.execute([first + number - MAX_RUNS])?;
+        count(&transaction, runs)?;
+        transaction.commit()
+    };
+    store().map_err(classify)
+}
+
+/// The newest that the filter lets through, oldest first.
+fn find(connection: &Connection, filter: &RunFilter) -> Result<Vec<StoredRun>, StoreError> {
+    let sql = "SELECT first, runs FROM hook_run_batches WHERE first + count > ?1 + 1 ORDER BY first DESC";
+    let mut statement = connection.prepare_cached(sql).map_err(classify)?;
+    let batches = statement.query_map([filter.after], gathered).map_err(classify)?;
+    let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+    let is = |wanted: &Option<String>, found: Option<&str>| wanted.is_none() || wanted.as_deref() == found;
+    let mut found = Vec::new();
+    for batch in batches {
+        let mut runs = batch.map_err(classify)?.runs()?;
+        runs.retain(|run| {
+            run.id > filter.after
+                && is(&filter.username, run.username.as_deref())
+                && is(&filter.hook, Some(&run.hook))
+                && is(&filter.outcome, Some(&run.outcome))
+        });
+        found.extend(runs.into_iter().rev());
+        if found.len() >= limit {
+            found.truncate(limit);
+            break;
+        }
+    }
+    found.reverse();
+    Ok(found)
 }
 
 /// What a batch adds to one counter.
@@ -138,50 +243,6 @@ fn add(connection: &Connection, key: [&str; 4], mut sum: Sum) -> Result<(), rusq
 
 fn list(text: &str) -> Vec<i64> {
     serde_json::from_str(text).unwrap_or_default()
-}
-
-fn runs(connection: &Connection, filter: &RunFilter) -> Result<Vec<StoredRun>, rusqlite::Error> {
-    let mut sql = format!("SELECT {COLUMNS} FROM hook_runs WHERE id > ?");
-    let mut values = vec![Value::from(filter.after)];
-    let wanted = [("username", &filter.username), ("hook", &filter.hook), ("outcome", &filter.outcome)];
-    for (column, value) in wanted {
-        if let Some(value) = value {
-            sql.push_str(&format!(" AND {column} = ?"));
-            values.push(Value::from(value.clone()));
-        }
-    }
-    sql.push_str(" ORDER BY id DESC LIMIT ?");
-    values.push(Value::from(filter.limit));
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params_from_iter(values), stored)?;
-    let mut runs = rows.collect::<Result<Vec<_>, _>>()?;
-    runs.reverse();
-    Ok(runs)
-}
-
-fn stored(row: &Row<'_>) -> Result<StoredRun, rusqlite::Error> {
-    Ok(StoredRun {
-        id: row.get("id")?,
-        at: row.get("at")?,
-        kind: row.get("kind")?,
-        hook: row.get("hook")?,
-        adapter: row.get("adapter")?,
-        version: row.get("version")?,
-        connection: row.get("connection")?,
-        username: row.get("username")?,
-        address: row.get("address")?,
-        about: row.get("about")?,
-        outcome: row.get("outcome")?,
-        detail: row.get("detail")?,
-        is_error: row.get("is_error")?,
-        decided: row.get("decided")?,
-        duration_us: row.get("duration_us")?,
-        sent: row.get("sent")?,
-        received: row.get("received")?,
-        standard_error: row.get("standard_error")?,
-        cpu_us: row.get("cpu_us")?,
-        memory: row.get("memory")?,
-    })
 }
 
 fn counters(connection: &Connection) -> Result<Vec<HookCounter>, rusqlite::Error> {

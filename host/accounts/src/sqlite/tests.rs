@@ -73,8 +73,16 @@ async fn hook_runs_suite(database: SqliteDatabase) {
     assert_eq!(database.runs(denied).await.unwrap()[0].username.as_deref(), Some("v"));
     assert_eq!(database.run(3).await.unwrap().unwrap().sent, "A=1");
     assert!(database.run(99).await.unwrap().is_none());
+    let hurried: Vec<_> = (0..6000).map(|_| run("c", "w", "allow", 1)).collect();
+    for _ in 0..3 {
+        database.append(hurried.clone()).await.unwrap();
+    }
+    assert!(database.run(4).await.unwrap().is_none(), "it is a ring");
+    assert!(database.run(18_004 - 9_999).await.unwrap().is_some(), "of ten thousand");
+    let newest = RunFilter { username: None, hook: None, outcome: None, after: 18_002, limit: 9 };
+    assert_eq!(database.runs(newest).await.unwrap().iter().map(|run| run.id).collect::<Vec<_>>(), [18_003, 18_004]);
     let counters = database.counters().await.unwrap();
-    let allow = counters.iter().find(|counter| counter.outcome == "allow").unwrap();
+    let allow = counters.iter().find(|counter| counter.outcome == "allow" && counter.hook == "a").unwrap();
     assert_eq!((allow.calls, allow.total_us, allow.max_us, &allow.histogram[..2]), (2, 100, 60, &[1, 1][..]));
     let late = counters.iter().find(|counter| counter.outcome == "timeout").unwrap();
     assert_eq!((late.is_error, late.histogram.last()), (true, Some(&1)));
