@@ -1,6 +1,6 @@
 //! The command line, as scripts use it: output, errors, exit status.
 
-use tidegate_tests::clients::text;
+use tidegate_tests::clients::{Proof, can_log_in, text};
 use tidegate_tests::server::Site;
 use tidegate_tests::tools;
 
@@ -178,7 +178,8 @@ fn portable_shares_a_directory() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("file"), "content").unwrap();
     let mut child = std::process::Command::new(tools::tidegate())
-        .args(["portable", "-s", "0", "--bind-address", "127.0.0.1", "-d"])
+        // Empty means generated, or the default.
+        .args(["portable", "-s", "0", "-p", "", "-u", "", "--bind-address", "127.0.0.1", "-d"])
         .arg(directory.path())
         .stdout(std::process::Stdio::piped())
         .spawn()
@@ -199,6 +200,39 @@ fn portable_shares_a_directory() {
     let mut python = std::process::Command::new(tools::python());
     let text = tools::run_ok(python.arg(script).args([&port, &password]));
     assert_eq!(text, "read b'content', not written\n");
+    assert!((49152..=64151).contains(&port.parse::<u16>().unwrap()), "A17-02: {port}");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn accounts_can_be_dumped_and_loaded() {
+    // A18-10, A18-11
+    use std::os::unix::fs::PermissionsExt;
+    let (from, to) = (Site::new(), Site::new());
+    from.user("alice");
+    from.user_with("bob", &["--password", "other", "--quota-size", "1000"]);
+    let file = from.path("accounts.json");
+    tools::run_ok(from.tidegate(&["dump"]).arg(&file));
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(tools::run_ok(&mut from.tidegate(&["dump"])), text);
+    assert!(!text.contains("\"other\"") && text.contains("$argon2id$"));
+    // One that is there keeps its place and gets the rest; the other is new.
+    to.user_with("bob", &["--password", "old"]);
+    let server = to.start();
+    assert_eq!(tools::run_ok(to.tidegate(&["load"]).arg(&file)), "1 accounts were added, 1 updated.\n");
+    assert!(can_log_in(&server, "alice", Proof::Password("pw")));
+    assert!(can_log_in(&server, "bob", Proof::Password("other")));
+    assert!(!can_log_in(&server, "bob", Proof::Password("old")));
+    for (text, expected) in [
+        ("{", "is no dump"),
+        ("{\"users\":{}}", "lacks the list"),
+        (r#"{"users":[{"username":""}]}"#, "users.0"),
+        (r#"{"users":[{"username":"carol","home_dir":"relative"}]}"#, "carol"),
+    ] {
+        let output = tools::run(to.tidegate(&["load"]).arg(to.write("wrong.json", text)));
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(expected), "{output:?}");
+    }
 }

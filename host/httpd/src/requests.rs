@@ -2,13 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use axum::body::HttpBody;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{CONTENT_LENGTH, USER_AGENT};
+use axum::http::header::USER_AGENT;
 use axum::middleware::Next;
 use axum::response::Response;
 use tidegate_core::metrics::Metrics;
+
+static SERIAL: AtomicU64 = AtomicU64::new(1);
 
 pub async fn record(
     State(metrics): State<Arc<Metrics>>,
@@ -22,7 +26,8 @@ pub async fn record(
     let response = next.run(request).await;
     let status = response.status();
     metrics.http_request(status.as_u16());
-    let size = response.headers().get(CONTENT_LENGTH).and_then(|size| size.to_str().ok()?.parse::<u64>().ok());
+    let size = response.body().size_hint().exact();
+    let request_id = format!("{:x}-{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed));
     tracing::info!(
         sender = "httpd",
         remote_addr = %remote,
@@ -33,6 +38,7 @@ pub async fn record(
         resp_status = status.as_u16(),
         resp_size = size.unwrap_or(0),
         elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        request_id,
     );
     response
 }

@@ -1,11 +1,13 @@
 //! `tidegate portable`: one directory, one user, nothing kept (A17).
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use rand::RngExt;
 use rand::seq::IndexedRandom;
 use serde_json::json;
 use tidegate_core::account::AccountDraft;
@@ -26,6 +28,9 @@ const LEAST_ENDING_TIME: Duration = Duration::from_secs(5);
 const DEFAULT_USER: &str = "user";
 const MAX_AUTH_TRIES: i32 = 12;
 const PASSWORD_LENGTH: usize = 12;
+/// Where a port is looked for (A17-02): firewalls may be open there.
+const PORTS: RangeInclusive<u16> = 49152..=64151;
+const PORT_TRIES: usize = 50;
 /// Without letters that look alike.
 const PASSWORD_ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
@@ -61,6 +66,21 @@ pub struct PortableArguments {
     /// Where the files are: 0 means the local directory, the only one that there is
     #[arg(short, long, default_value_t = 0)]
     fs_provider: u8,
+    /// Understood, and refused as other kinds of files are
+    #[arg(long, hide = true)]
+    s3_access_key: Option<String>,
+    #[arg(long, hide = true)]
+    s3_access_secret: Option<String>,
+    #[arg(long, hide = true)]
+    s3_bucket: Option<String>,
+    #[arg(long, hide = true)]
+    s3_endpoint: Option<String>,
+    #[arg(long, hide = true)]
+    s3_key_prefix: Option<String>,
+    #[arg(long, hide = true)]
+    s3_region: Option<String>,
+    #[arg(long, hide = true)]
+    s3_storage_class: Option<String>,
     /// SSH commands to enable; "*" means all
     #[arg(short = 'c', long, value_delimiter = ',', default_value = "md5sum,sha1sum,cd,pwd")]
     ssh_commands: Vec<String>,
@@ -69,8 +89,26 @@ pub struct PortableArguments {
     pub log_file_path: String,
 }
 
+impl PortableArguments {
+    fn names_s3(&self) -> bool {
+        let options = [
+            &self.s3_access_key,
+            &self.s3_access_secret,
+            &self.s3_bucket,
+            &self.s3_endpoint,
+            &self.s3_key_prefix,
+            &self.s3_region,
+            &self.s3_storage_class,
+        ];
+        options.iter().any(|option| option.as_deref().is_some_and(|text| !text.is_empty()))
+    }
+}
+
 pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Result<()> {
-    ensure!(arguments.fs_provider == 0, "only local directories can be served; use --fs-provider 0");
+    ensure!(
+        arguments.fs_provider == 0 && !arguments.names_s3(),
+        "only local directories can be served; use --fs-provider 0, and no --s3 options"
+    );
     let directory = arguments.directory.canonicalize().with_context(|| {
         format!(
             "the directory {} cannot be served; name one that exists with --directory",
@@ -79,20 +117,24 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     })?;
     ensure!(directory.is_dir(), "{} is not a directory; name one with --directory", directory.display());
     let mut config = Config::default();
-    config.sftpd.bind_port = arguments.sftpd_port;
+    config.sftpd.bind_port = free_port(&arguments);
     config.sftpd.bind_address = arguments.bind_address;
     config.sftpd.max_auth_tries = MAX_AUTH_TRIES;
     config.sftpd.enabled_ssh_commands = arguments.ssh_commands;
     let settings = Loaded::from_config(config).validate(&directory, false)?;
     let stores = Stores::open(&DatabaseSettings::Memory)?;
 
-    let generated = (arguments.password.is_none() && arguments.public_key.is_empty()).then(generate_password);
-    let mut draft = AccountDraft::new(&arguments.username);
+    // Empty means generated, or the default (A17-01).
+    let given = arguments.password.as_deref().filter(|password| !password.is_empty());
+    let generated = (given.is_none() && arguments.public_key.is_empty()).then(generate_password);
+    let password = given.or(generated.as_deref());
+    let username = if arguments.username.is_empty() { DEFAULT_USER } else { &arguments.username };
+    let mut draft = AccountDraft::new(username);
     draft.set("home_dir", json!(directory));
     draft.set_permissions("/", &arguments.permissions);
     draft.set("public_keys", json!(crate::cli::public_key_lines(&arguments.public_key)?));
-    if let Some(password) = arguments.password.as_ref().or(generated.as_ref()) {
-        draft.set_clear_password(Secret::new(password.as_str()));
+    if let Some(password) = password {
+        draft.set_clear_password(Secret::new(password));
     }
     stores.accounts(None).add(draft).await?;
 
@@ -106,12 +148,11 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     let begin = watch.begin().await?;
     let watch = tokio::spawn(async move { watch.run(begin).await });
     let stop = shutdown::on_signals().context("signals cannot be handled")?;
-    println!("Serving {} to user \"{}\"", directory.display(), arguments.username);
+    println!("Serving {} to user \"{username}\"", directory.display());
     if let Some(password) = &generated {
         println!("Password: {password}");
     }
-    let password = arguments.password.as_deref().or(generated.as_deref()).unwrap_or_default();
-    let credentials = arguments.advertise_credentials.then_some((arguments.username.as_str(), password));
+    let credentials = arguments.advertise_credentials.then_some((username, password.unwrap_or_default()));
     let mut advertisement = None;
     let host_keys = vec![host_keys::ephemeral()?];
     let serving = Serving { settings, host_keys, launcher: Some(Arc::new(launcher)), bound: None };
@@ -133,6 +174,18 @@ fn advertise(port: u16, credentials: Option<(&str, &str)>) -> Option<Advertiseme
     Advertisement::announce(port, credentials)
         .inspect_err(|error| eprintln!("tidegate: warning: the server is not announced in the network: {error:#}"))
         .ok()
+}
+
+/// One that was free a moment ago; 0, any, if there is none.
+fn free_port(arguments: &PortableArguments) -> u16 {
+    if arguments.sftpd_port != 0 {
+        return arguments.sftpd_port;
+    }
+    let address = if arguments.bind_address.is_empty() { "::" } else { &arguments.bind_address };
+    let mut random = rand::rng();
+    let ports = std::iter::repeat_with(|| random.random_range(PORTS)).take(PORT_TRIES);
+    let mut free = ports.filter(|port| std::net::TcpListener::bind((address, *port)).is_ok());
+    free.next().unwrap_or(0)
 }
 
 fn generate_password() -> String {

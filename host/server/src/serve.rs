@@ -1,6 +1,7 @@
 //! `tidegate serve`, and the part that portable servers share with it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +112,8 @@ impl Serving {
             None => bind(settings.bind_address, settings.bind_port).await?,
         };
         let address = bound.address;
+        // Programs inherit it, and files get it from the kernel whatever the server's own was (A3-14).
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(settings.umask));
         let ssh = SshSettings {
             host_keys,
             algorithms: settings.algorithms,
@@ -221,7 +224,8 @@ fn make_plugin_directory(path: &Path) -> anyhow::Result<()> {
     if path.exists() && !path.is_dir() {
         bail!("{} is not a directory; choose another with plugins.directory", path.display());
     }
-    std::fs::create_dir_all(path).with_context(|| format!("the plugin directory {} could not be made", path.display()))
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.with_context(|| format!("the plugin directory {} could not be made", path.display()))
 }
 
 /// Every connection and every open file is a descriptor.

@@ -9,11 +9,20 @@ pub async fn requested(mut stop: watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-/// Does something at each SIGUSR1.
-pub fn on_user_signal(act: impl Fn() + Send + 'static) -> std::io::Result<()> {
-    let mut signals = signal(SignalKind::user_defined1())?;
+/// Does something at each SIGUSR1, and at each SIGHUP: a closed terminal, or the habit of
+/// another server's operators, must end nothing (A21-09).
+pub fn on_user_signals(act: impl Fn() + Send + 'static) -> std::io::Result<()> {
+    let mut user = signal(SignalKind::user_defined1())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
-        while signals.recv().await.is_some() {
+        loop {
+            let received = tokio::select! {
+                received = user.recv() => received,
+                received = hangup.recv() => received,
+            };
+            if received.is_none() {
+                return;
+            }
             act();
         }
     });

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod connection;
 mod hook;
 mod hook_runs;
@@ -67,6 +68,10 @@ enum Command {
     /// Count what accounts use
     #[command(subcommand)]
     Quota(quota::QuotaCommand),
+    /// Write all accounts into one document
+    Dump(backup::DumpArguments),
+    /// Add the accounts of such a document, and update those that there are
+    Load(backup::LoadArguments),
     /// Ask whether the server is alive
     Ping(Place),
     /// Become a program that reaches nothing but some directories
@@ -178,6 +183,8 @@ async fn dispatch(command: Command, activation: Activation) -> anyhow::Result<()
         Command::Hook(command) => hook::run(command).await,
         Command::Connection(command) => connection::run(command).await,
         Command::Quota(command) => quota::run(command).await,
+        Command::Dump(arguments) => backup::dump(arguments).await,
+        Command::Load(arguments) => backup::load(arguments).await,
         Command::Ping(place) => ping(&place).await,
         Command::Confined(arguments) => confine::run(&arguments),
     }
@@ -192,7 +199,8 @@ async fn run_serve(arguments: ServeArguments, activation: Activation) -> anyhow:
     let loaded = arguments.place.load(&directory)?;
     let mut settings = loaded.validate(&directory, arguments.lenient)?;
     settings.warnings.extend(loaded.unknown);
-    if let Some(seconds) = arguments.grace_time {
+    if arguments.grace_time.is_some() || from_environment("GRACE_TIME").is_some() {
+        let seconds = ServeArguments::number(arguments.grace_time, "GRACE_TIME", 0)?;
         settings.grace_time = std::time::Duration::from_secs(seconds);
     }
     let file = directory.join(&log_path);
@@ -202,7 +210,7 @@ async fn run_serve(arguments: ServeArguments, activation: Activation) -> anyhow:
     let target = if log_path.is_empty() { log::Target::StandardError } else { log::Target::File(&file, rotation) };
     let log = log::install(target, style)?;
     panics::install();
-    shutdown::on_user_signal(move || log.reopen()).context("signals cannot be handled")?;
+    shutdown::on_user_signals(move || log.reopen()).context("signals cannot be handled")?;
     let outcome = serve::serve(settings, &directory, activation, launcher()).await;
     if let Err(error) = &outcome {
         tracing::error!(sender = "main", message = format!("{error:#}"));
@@ -216,8 +224,9 @@ async fn run_portable(arguments: PortableArguments) -> anyhow::Result<()> {
         true => log::Target::Nowhere,
         false => log::Target::File(&path, DEFAULT_ROTATION),
     };
-    log::install(target, log::Style { level: LevelFilter::DEBUG, utc: false })?;
+    let log = log::install(target, log::Style { level: LevelFilter::DEBUG, utc: false })?;
     panics::install();
+    shutdown::on_user_signals(move || log.reopen()).context("signals cannot be handled")?;
     portable::run(arguments, launcher()).await
 }
 

@@ -47,18 +47,27 @@ pub async fn run(command: QuotaCommand) -> anyhow::Result<()> {
     }
     let storage = Arc::new(wire::storage_factory(&settings, None)?);
     let scans = wire::quota_scans(&stores, &settings, storage);
-    let mut reports = Vec::new();
+    let (mut reports, mut failed) = (Vec::new(), 0);
     for scope in &scopes {
-        let report = scan(&directory, &scans, scope).await?;
-        if !json {
-            print(&report);
+        match scan(&directory, &scans, scope).await {
+            Ok(report) => {
+                if !json {
+                    print(&report);
+                }
+                reports.push(report);
+            }
+            // The others are counted all the same.
+            Err(error) => {
+                failed += 1;
+                eprintln!("{scope}: {error:#}");
+            }
         }
-        reports.push(report);
     }
     scans.keeper.finish().await;
     if json {
         println!("{}", serde_json::to_string_pretty(&reports)?);
     }
+    anyhow::ensure!(failed == 0, "{failed} of {} could not be counted", scopes.len());
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use crate::wire::{HookTasks, Hooks, Stores};
 /// For the hooks that are told of a change.
 const TELLING_TIME: Duration = Duration::from_secs(60);
 /// Accounts read at once.
-const PAGE: u32 = 500;
+pub const PAGE: u32 = 500;
 
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
@@ -243,7 +243,8 @@ fn report(done: &str, account: &Account, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read_source(source: &str) -> anyhow::Result<String> {
+/// `-` is standard input.
+pub fn read_source(source: &str) -> anyhow::Result<String> {
     if source == "-" {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).context("standard input could not be read")?;

@@ -62,6 +62,10 @@ fn typed(default: Option<&Value>, text: &str) -> Result<Value, String> {
             "0" | "false" => Ok(Value::Bool(false)),
             other => Err(format!("\"{other}\" is not true or false")),
         },
+        Some(Value::Number(default)) if default.is_f64() => {
+            let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+            number.map(Value::from).ok_or_else(|| format!("\"{text}\" is not a number"))
+        }
         Some(Value::Number(_)) => {
             text.trim().parse::<i64>().map(Value::from).map_err(|_| format!("\"{text}\" is not an integer"))
         }

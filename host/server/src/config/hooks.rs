@@ -174,11 +174,36 @@ impl Builder<'_> {
         let is_plugin = target.starts_with("plugin:");
         let (settings, flavour) = self.link_settings(&key, &section, !is_plugin, named, check);
         match self.target(target, &section, &settings, flavour) {
-            Ok(target) => Some(LinkConfig { target, settings }),
+            Ok(target) => {
+                let deadline = settings.deadline.max(self.least_deadline(&target, &section));
+                Some(LinkConfig { target, settings: LinkSettings { deadline, ..settings } })
+            }
+            // Nothing is decided there, or only what is not offered then (A3-46, A15-08).
+            Err(problem) if named.key.is_some() && self.is_optional() => {
+                check.warning(&key, format!("{problem}; the hook is not used"));
+                None
+            }
             Err(problem) => {
                 check.problem(&key, problem);
                 None
             }
+        }
+    }
+
+    fn is_optional(&self) -> bool {
+        matches!(self.kind, HookKind::PostAction | HookKind::ObjectChanges | HookKind::KeyboardInteractive)
+    }
+
+    /// What the operator gives a program, or all web servers, this link lets them have (B0-03,
+    /// B0-08).
+    fn least_deadline(&self, target: &HookTarget, section: &Section) -> Duration {
+        match target {
+            HookTarget::Program { settings, .. } => settings.deadline + CHAIN_DEADLINE_MARGIN,
+            HookTarget::Http { .. } if section.timeout.is_none() => {
+                let timeout = Duration::try_from_secs_f64(self.config.http.timeout).unwrap_or_default();
+                timeout.min(Duration::from_secs(MAX_DEADLINE)) + CHAIN_DEADLINE_MARGIN
+            }
+            HookTarget::Http { .. } | HookTarget::Plugin(_) => Duration::ZERO,
         }
     }
 

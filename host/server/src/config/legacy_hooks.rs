@@ -114,6 +114,7 @@ fn file_actions(section: &'static str, actions: &Actions, all: &mut Vec<Named>, 
             _ => "common.actions.hook",
         }
     };
+    check_names(section, actions, check);
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for name in &actions.execute_on {
         let known = known_action(name.trim_start_matches("pre-")) && !name.starts_with("pre-first-");
@@ -141,6 +142,17 @@ fn file_actions(section: &'static str, actions: &Actions, all: &mut Vec<Named>, 
     }
 }
 
+/// J-10: a file that is half migrated would tell everything twice.
+fn check_names(section: &str, actions: &Actions, check: &mut Check<'_>) {
+    for (name, old) in [("command", &actions.command), ("http_notification_url", &actions.http_notification_url)] {
+        let differs = |entry: &HookEntry| !matches!(entry, HookEntry::Text(text) if text == old);
+        if !old.is_empty() && actions.hook.entries().iter().any(differs) {
+            let problem = format!("is an older name of {section}.hook, and the two differ; remove one");
+            check.problem(&format!("{section}.{name}"), problem);
+        }
+    }
+}
+
 fn known_action(name: &str) -> bool {
     ActionKind::ALL.iter().any(|kind| kind.as_str() == name)
 }
@@ -152,6 +164,7 @@ fn known_actions() -> String {
 
 /// A15-20, B11
 fn object_actions(actions: &Actions, all: &mut Vec<Named>, check: &mut Check<'_>) {
+    check_names("data_provider.actions", actions, check);
     for name in &actions.execute_on {
         if !["add", "update", "delete"].contains(&name.as_str()) {
             check.problem("data_provider.actions.execute_on", format!("\"{name}\" is not add, update or delete"));
@@ -178,6 +191,9 @@ pub fn synchronous_actions(config: &Config, check: &mut Check<'_>) -> Vec<Action
     for (section, actions) in [("sftpd.actions", &config.sftpd.actions), ("common.actions", &config.common.actions)] {
         for name in &actions.execute_sync {
             match ActionKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
+                // They are told once the file is there and known to be the first.
+                Some(ActionKind::FirstUpload | ActionKind::FirstDownload) => check
+                    .problem(&format!("{section}.execute_sync"), format!("nothing can wait for \"{name}\"; remove it")),
                 Some(kind) => kinds.push(kind),
                 // Those always wait.
                 None if name.starts_with("pre-") => {}

@@ -138,11 +138,23 @@ pub struct Common {
     pub idle_timeout: Option<u32>,
     pub upload_mode: Option<i32>,
     pub setstat_mode: Option<i32>,
+    #[serde(deserialize_with = "text_or_number")]
     pub umask: Option<String>,
     pub actions: Actions,
     pub post_connect_hook: HookValue,
     pub post_disconnect_hook: HookValue,
     pub startup_hook: HookValue,
+}
+
+/// Digits look like a number to some formats.
+fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    use serde::de::Error;
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        _ => Err(D::Error::custom("expected an octal number as a text")),
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 //! Six formats with one meaning, and errors that say where and what to do.
 
+use std::time::Duration;
+
 use tidegate_core::hook::HookKind;
 
 use super::*;
@@ -65,9 +67,12 @@ fn the_environment_overrides_and_ours_wins() {
         ("SFTPGO_AUTHD__SOMETHING", "x"),
         ("TIDEGATE_COMMAND__INHERIT_ENV", "0"),
         ("SFTPGO_DATA_PROVIDER__PRE_LOGIN_HOOK", "/bin/true"),
+        ("SFTPGO_HTTP__TIMEOUT", "2.5"),
+        ("SFTPGO_COMMON__UMASK", "77"),
     ];
     let settings = read("tidegate.toml", "[sftpd]\nbind_port = 9\n", &environment).unwrap();
-    assert_eq!(settings.bind_port, 2);
+    assert_eq!((settings.bind_port, settings.umask), (2, 0o77));
+    assert_eq!(settings.http.timeout, Duration::from_millis(2500));
     assert!(settings.commands.parse(b"pwd").is_some());
     let settings::HookTarget::Program { path, settings } = &settings.hooks[&HookKind::PreLogin].links[0].target else {
         panic!("a program");
@@ -75,6 +80,46 @@ fn the_environment_overrides_and_ours_wins() {
     assert!(path == "/bin/true" && !settings.environment.inherited);
     let error = read("tidegate.toml", "", &[("TIDEGATE_SFTPD__BIND_PORT", "many")]).unwrap_err().to_string();
     assert!(error.contains("TIDEGATE_SFTPD__BIND_PORT") && error.contains("not an integer"), "{error}");
+}
+
+#[test]
+fn what_a_hook_is_given_its_chain_lets_it_have() {
+    // B0-03, B0-08
+    let check = |text: &str, least: u64, most: u64| {
+        let settings = read("tidegate.toml", text, &[]).unwrap();
+        let deadline = settings.hooks[&HookKind::PreLogin].links[0].settings.deadline.as_secs();
+        assert!((least..=most).contains(&deadline), "{text}: {deadline}");
+    };
+    let program = "[data_provider]\npre_login_hook = \"/bin/true\"\n";
+    check(program, 30, 35);
+    check(&format!("{program}[[command.commands]]\npath = \"/bin/true\"\ntimeout = 120\n"), 120, 125);
+    let http = "[data_provider]\npre_login_hook = \"http://127.0.0.1:1/\"\n[http]\ntimeout = 200.0\n";
+    check(http, 200, 205);
+    let bounded = "[hook.pre-login]\ntimeout = 5\nhook = \"http://127.0.0.1:1/\"\n[http]\ntimeout = 200.0\n";
+    check(bounded, 5, 10);
+}
+
+#[test]
+fn programs_that_cannot_run_are_fatal_where_they_decide() {
+    // A3-46, A15-08
+    let check = |text: &str, expected: Option<&str>| match (read("tidegate.toml", text, &[]), expected) {
+        (Ok(settings), None) => settings,
+        (Err(error), Some(expected)) => {
+            assert!(error.to_string().contains(expected), "{error}");
+            read("tidegate.toml", "", &[]).unwrap()
+        }
+        (outcome, _) => panic!("{text}: {:?}", outcome.map(drop)),
+    };
+    let settings = check("[sftpd.actions]\nexecute_on = [\"upload\"]\ncommand = \"notify.sh\"\n", None);
+    assert!(settings.hooks[&HookKind::PostAction].links.is_empty() && settings.keyboard_interactive);
+    assert!(settings.warnings.iter().any(|warning| warning.contains("notify.sh")), "{:?}", settings.warnings);
+    let settings = check("[sftpd]\nkeyboard_interactive_auth_program = \"/nowhere/ask\"\n", None);
+    assert!(!settings.keyboard_interactive);
+    check("[sftpd.actions]\nexecute_on = [\"pre-upload\"]\ncommand = \"scan.sh\"\n", Some("scan.sh"));
+    check("[data_provider]\nexternal_auth_program = \"/nowhere/auth\"\n", Some("/nowhere/auth"));
+    // J-10
+    let both = "[common.actions]\nexecute_on = [\"upload\"]\ncommand = \"/bin/true\"\nhook = \"/bin/false\"\n";
+    check(both, Some("the two differ"));
 }
 
 #[test]

@@ -7,13 +7,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use tidegate_core::files::SetAttributesPolicy;
+use tidegate_core::hook::HookKind;
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::quota::Tracking;
 use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
 use tidegate_ssh::{Algorithms, SshCommands, host_keys};
 use tidegate_storage::OverwriteMode;
 
-use super::settings::DatabaseSettings;
+use super::settings::{DatabaseSettings, HookSettings};
 use super::{Config, ConfigErrors, Settings, Source, hooks, http, legacy_hooks, network};
 use crate::clock::ZonedClock;
 use crate::version;
@@ -48,6 +49,7 @@ impl Check<'_> {
 pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Settings, ConfigErrors> {
     let mut check = Check { source, problems: Vec::new(), warnings: Vec::new() };
     refuse_unsupported(config, &mut check);
+    let hooks = hooks::settings(config, &mut check);
     let settings = Settings {
         bind_address: bind_address(config, &mut check),
         bind_port: config.sftpd.bind_port,
@@ -71,8 +73,8 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         users_base_dir: users_base_dir(config, &mut check),
         external_auth_scope: scope(config, &mut check),
         synchronous_actions: legacy_hooks::synchronous_actions(config, &mut check),
-        hooks: hooks::settings(config, &mut check),
-        keyboard_interactive: config.sftpd.keyboard_interactive_authentication,
+        keyboard_interactive: config.sftpd.keyboard_interactive_authentication && !lacks_its_hook(config, &hooks),
+        hooks,
         address_rule: hooks::address_rule(config),
         proxy: network::proxy(config, &mut check),
         limits: network::limits(config),
@@ -202,6 +204,14 @@ fn umask(config: &Config, check: &mut Check<'_>) -> u32 {
             0o022
         }
     }
+}
+
+/// A3-46: without the hook that is to ask the questions the method is not offered.
+fn lacks_its_hook(config: &Config, hooks: &BTreeMap<HookKind, HookSettings>) -> bool {
+    let sftpd = &config.sftpd;
+    let is_named = !sftpd.keyboard_interactive_auth_program.is_empty()
+        || !sftpd.keyboard_interactive_auth_hook.entries().is_empty();
+    is_named && hooks.get(&HookKind::KeyboardInteractive).is_none_or(|point| point.links.is_empty())
 }
 
 /// A3-07: a value out of range is only warned of.

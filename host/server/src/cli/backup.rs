@@ -1,0 +1,112 @@
+//! `tidegate dump` and `tidegate load`: all accounts as one document, with their password hashes
+//! (A18-10, A18-11).
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use serde_json::{Value, json};
+use tidegate_core::account::{AccountDraft, Audience};
+
+use super::Place;
+use super::user::{Open, PAGE, read_source};
+
+#[derive(Debug, Args)]
+pub struct DumpArguments {
+    #[command(flatten)]
+    place: Place,
+    /// Where to write it, for its owner alone to read; "-" means standard output
+    #[arg(default_value = "-")]
+    file: String,
+}
+
+#[derive(Debug, Args)]
+pub struct LoadArguments {
+    #[command(flatten)]
+    place: Place,
+    /// The document to read; "-" means standard input
+    file: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn dump(arguments: DumpArguments) -> anyhow::Result<()> {
+    let open = Open::to_look(&arguments.place)?;
+    let mut users: Vec<Value> = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = open.accounts.list(after.as_deref(), PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.username.clone());
+        users.extend(page.iter().map(|account| Value::Object(account.to_document(Audience::Trusted))));
+    }
+    let text = serde_json::to_string_pretty(&json!({ "users": users }))? + "\n";
+    if arguments.file == "-" {
+        return Ok(std::io::stdout().write_all(text.as_bytes())?);
+    }
+    write_privately(Path::new(&arguments.file), &text)?;
+    println!("{} accounts were written to {}.", users.len(), arguments.file);
+    Ok(())
+}
+
+/// An old file of that name is replaced when the new one is complete.
+fn write_privately(path: &Path, text: &str) -> anyhow::Result<()> {
+    let unwritable = || format!("{} cannot be written", path.display());
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file =
+        options.write(true).create(true).truncate(true).mode(0o600).open(&beside).with_context(unwritable)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(unwritable)?;
+    std::fs::rename(&beside, path).with_context(unwritable)
+}
+
+/// Everything is looked at before anything is changed. Accounts that there are get what the
+/// document says, but keep what the server maintains.
+pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
+    let drafts = drafts(&read_source(&arguments.file)?).with_context(|| format!("{} is no dump", arguments.file))?;
+    let open = Open::for_changes(&arguments.place).await?;
+    let (mut added, mut updated) = (0, 0);
+    let mut outcome = Ok(());
+    for draft in drafts {
+        let username = draft.username().to_owned();
+        let is_there = match open.accounts.find(&username).await {
+            Ok(found) => found.is_some(),
+            Err(error) => {
+                outcome = Err(anyhow!(error));
+                break;
+            }
+        };
+        let done = if is_there { open.accounts.update(draft).await } else { open.accounts.add(draft).await };
+        if let Err(error) = done {
+            outcome = Err(anyhow!(error).context(format!("the account \"{username}\" could not be loaded")));
+            break;
+        }
+        *(if is_there { &mut updated } else { &mut added }) += 1;
+    }
+    open.finish().await;
+    if arguments.json {
+        println!("{}", json!({ "added": added, "updated": updated }));
+    } else {
+        println!("{added} accounts were added, {updated} updated.");
+    }
+    outcome
+}
+
+fn drafts(text: &str) -> anyhow::Result<Vec<AccountDraft>> {
+    let document: Value = serde_json::from_str(text)?;
+    let Some(users) = document.get("users").and_then(Value::as_array) else {
+        bail!("it lacks the list \"users\"");
+    };
+    let draft = |(index, user): (usize, &Value)| {
+        let draft = AccountDraft::from_json(&user.to_string()).with_context(|| format!("users.{index}"))?;
+        if draft.username().is_empty() {
+            bail!("users.{index} has no username");
+        }
+        Ok(draft)
+    };
+    users.iter().enumerate().map(draft).collect()
+}
