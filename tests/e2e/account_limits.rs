@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use tidegate_tests::clients::{Proof, can_log_in, exec, rsync, sftp, sftp_ok, text};
+use tidegate_tests::clients::{Proof, can_log_in, exec, openssh, rsync, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::Site;
 use tidegate_tests::tools;
@@ -242,4 +242,127 @@ fn folders_are_mounted_and_shared() {
         let refused = tools::run(&mut site.tidegate(&["user", "add", "--from-json", file.to_str().unwrap()]));
         assert!(!refused.status.success() && text(&refused).contains(problem), "{}", text(&refused));
     }
+}
+
+#[test]
+fn the_start_directory_is_there_for_every_protocol() {
+    let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
+    let home = account(&site, r#""filters":{"start_directory":"/deep/start"}"#);
+    let server = site.start();
+    let local = site.write("local", "content");
+    let mut scp = openssh("scp", &server, PASSWORD);
+    tools::run_ok(scp.arg("-O").arg(&local).arg("alice@127.0.0.1:"));
+    assert_eq!(std::fs::read_to_string(home.join("deep/start/local")).unwrap(), "content");
+}
+
+#[test]
+fn scp_needs_no_list() {
+    // A6-04
+    let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
+    let rights = ["--password", "pw", "--permissions", "/:upload,download,create_dirs,overwrite"];
+    let home = site.user_with("alice", &rights);
+    let server = site.start();
+    std::fs::create_dir_all(home.join("in/sub")).unwrap();
+    std::fs::write(home.join("in/sub/a"), "abc").unwrap();
+    let local = site.write("local", "content");
+    let scp = |arguments: &[&str]| tools::run_ok(openssh("scp", &server, PASSWORD).arg("-O").args(arguments));
+    let local = local.to_str().unwrap();
+    scp(&[local, "alice@127.0.0.1:/in"]);
+    scp(&[local, "alice@127.0.0.1:/in/sub/"]);
+    assert!(home.join("in/local").exists() && home.join("in/sub/local").exists());
+    let back = site.path("back");
+    scp(&["-r", "alice@127.0.0.1:/in", back.to_str().unwrap()]);
+    assert_eq!(std::fs::read_to_string(back.join("sub/a")).unwrap(), "abc");
+    assert!(!sftp(&server, "alice", PASSWORD, "ls /in\n").status.success());
+}
+
+#[test]
+fn checksums_by_name_tell_nothing_that_may_not_be_downloaded() {
+    let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
+    let home = site.user_with("alice", &["--password", "pw", "--permissions", "/:list,upload"]);
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::write(home.join("secret"), "abc").unwrap();
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let one_byte = [&0_u64.to_be_bytes()[..], &1_u64.to_be_bytes()].concat();
+    let check = fields(&[&string("check-file-name"), &string("secret"), &string("md5"), &one_byte, &[0; 4]]);
+    assert_eq!(raw.request(200, &check).status(), DENIED);
+    let hash = fields(&[&string("md5-hash"), &string("secret"), &one_byte, &string("")]);
+    assert_eq!(raw.request(200, &hash).status(), DENIED);
+    // A7-01: of a whole file, where the administrator lets the command be used.
+    let sum = exec(&server, "alice", PASSWORD, "md5sum secret", b"");
+    assert_eq!(text(&sum), "900150983cd24fb0d6963f7d28e17f72  secret\n");
+}
+
+#[test]
+fn modes_let_nobody_run_a_file_as_somebody_else() {
+    let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
+    let rights = ["--password", "pw", "--permissions", "/:list,upload,create_dirs,create_symlinks,overwrite"];
+    let home = site.user_with("alice", &rights);
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let mode = [&4_u32.to_be_bytes()[..], &0o106_755_u32.to_be_bytes()].concat();
+    raw.request(3, &fields(&[&string("f"), &10_u32.to_be_bytes(), &mode])).handle();
+    assert_eq!(raw.request(14, &fields(&[&string("d"), &mode])).status(), 0);
+    let found = |name: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        home.join(name).metadata().unwrap().permissions().mode() & 0o7777
+    };
+    assert_eq!((found("f"), found("d")), (0o755, 0o755));
+    // A link has no size; what it points to keeps its own.
+    std::fs::write(home.join("f"), "content").unwrap();
+    std::os::unix::fs::symlink("f", home.join("link")).unwrap();
+    let size = [&1_u32.to_be_bytes()[..], &3_u64.to_be_bytes()].concat();
+    let request = fields(&[&string("lsetstat@openssh.com"), &string("link"), &size]);
+    assert_eq!(raw.request(200, &request).status(), 5);
+    assert_eq!(std::fs::read_to_string(home.join("f")).unwrap(), "content");
+}
+
+#[test]
+fn a_session_has_so_many_handles_on_all_its_channels() {
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    let control = site.path("control");
+    let mut channels: Vec<_> = (0..3).map(|_| RawSftp::multiplexed(&server, "alice", "pw", &control)).collect();
+    let mut opened = 0;
+    for raw in &mut channels {
+        while raw.request(11, &string("/")).kind == 102 {
+            opened += 1;
+        }
+    }
+    assert_eq!(opened, 2000);
+    // What one channel held is free when it is gone; the first one is the connection itself.
+    channels.pop();
+    channels.remove(1);
+    let raw = &mut channels[0];
+    let limit = std::time::Instant::now();
+    assert_eq!(raw.request(4, &string(0_u32.to_be_bytes())).status(), 0);
+    while raw.request(11, &string("/")).kind != 102 {
+        assert!(limit.elapsed().as_secs() < 20, "no handle becomes free");
+    }
+}
+
+#[test]
+fn a_hook_makes_no_folders() {
+    // C5-02
+    let site = Site::new();
+    let mapped = site.path("shared");
+    let answer = format!(
+        r#"{{"status":1,"username":"bob","home_dir":"{}","permissions":{{"/":["*"]}},"virtual_folders":[{{"name":"team","virtual_path":"/team","mapped_path":"{}"}}]}}"#,
+        site.path("homes/bob").display(),
+        mapped.display()
+    );
+    let hook = site.script("auth.sh", &format!("#!/bin/sh\nprintf '%s' '{answer}'\n"));
+    let site = site.config(&format!("[data_provider]\nexternal_auth_hook = \"{}\"\n", hook.display()));
+    let server = site.start();
+    assert!(!can_log_in(&server, "bob", PASSWORD));
+    server.wait_for_text("a hook names the folder");
+    let document =
+        r#"{"username":"carol","status":1,"password":"pw","home_dir":"/srv/carol","permissions":{"/":["*"]},"#;
+    let folder =
+        format!(r#""virtual_folders":[{{"name":"team","virtual_path":"/t","mapped_path":"{}"}}]}}"#, mapped.display());
+    let file = site.write("carol.json", format!("{document}{folder}"));
+    tools::run_ok(&mut site.tidegate(&["user", "add", "--from-json", file.to_str().unwrap()]));
+    assert!(can_log_in(&server, "bob", PASSWORD), "{}", server.log());
 }

@@ -40,7 +40,10 @@ fn each_fixture_is_refused_for_its_own_reason() {
         let site = Site::new();
         site.user("alice");
         component(&fixture, &site);
-        site.write("plugins/hostile.toml", "[limits]\ncpu_ms = 1000\nmemory_mib = 16\nlog_lines = 10\n");
+        site.write(
+            "plugins/hostile.toml",
+            "[limits]\ncpu_ms = 1000\ndeadline_ms = 90000\nmemory_mib = 16\nlog_lines = 10\n",
+        );
         let mut server = site.start();
         assert!(!can_log_in(&server, "mallory", PASSWORD), "{name}");
         let line = server.wait_for(|line| line["sender"] == "connection_failed" && line["username"] == "mallory");

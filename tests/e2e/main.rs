@@ -14,6 +14,7 @@ mod command_line;
 mod confinement;
 mod crash;
 mod external_auth;
+mod file_actions;
 mod first_party;
 mod flow_control;
 mod half_open;

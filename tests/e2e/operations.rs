@@ -295,3 +295,58 @@ sys.exit(0 if ok else 1)
     assert!(found.contains("('user', 'bob')") && found.contains("('password', 'secret')"), "{found}");
     assert!(found.contains("('version', "), "{found}");
 }
+
+#[test]
+fn a_closed_terminal_ends_nothing() {
+    // A21-09
+    let site = Site::new();
+    site.user("alice");
+    let mut server = site.start();
+    for name in ["HUP", "USR1", "HUP"] {
+        tools::run_ok(Command::new("kill").args([&format!("-{name}"), &server.pid().to_string()]));
+    }
+    assert!(can_log_in(&server, "alice", PASSWORD));
+    assert!(server.is_running());
+}
+
+#[test]
+fn keys_that_nobody_may_use_are_logged() {
+    // A21-06
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    let key = site.path("weak");
+    tools::run_ok(Command::new("ssh-keygen").args(["-q", "-t", "rsa", "-b", "1024", "-N", "", "-f"]).arg(&key));
+    assert!(!can_log_in(&server, "alice", Proof::Key(&key)));
+    let line = server.wait_for(|line| line["sender"] == "connection_failed");
+    assert_eq!((line["username"].as_str(), line["login_type"].as_str()), (Some("alice"), Some("public_key")));
+    assert!(line["error"].as_str().unwrap().contains("too weak"), "{line}");
+}
+
+#[test]
+fn a_scan_goes_on_after_an_account_that_cannot_be_counted() {
+    // A10-06
+    let site = Site::new();
+    let (alice, bob) = (site.user("alice"), site.user("bob"));
+    std::fs::create_dir_all(alice.parent().unwrap()).unwrap();
+    std::fs::write(&alice, "no directory").unwrap();
+    std::fs::create_dir_all(&bob).unwrap();
+    std::fs::write(bob.join("a"), "abc").unwrap();
+    let output = tools::run(&mut site.tidegate(&["quota", "scan", "--json"]));
+    assert_eq!(output.status.code(), Some(1));
+    let reports: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(reports.as_array().unwrap().len(), 1, "{reports}");
+    assert_eq!(reports[0]["found"]["size"], 3);
+    assert!(text(&output).contains("alice"), "{}", text(&output));
+}
+
+#[test]
+fn requests_are_logged_with_size_and_number() {
+    // A21-05
+    let site = Site::new();
+    let server = site.start();
+    get(&server, "/metrics");
+    let line = server.wait_for(|line| line["sender"] == "httpd" && line["uri"] == "/metrics");
+    assert!(line["resp_size"].as_u64().unwrap() > 1000, "{line}");
+    assert!(!line["request_id"].as_str().unwrap().is_empty(), "{line}");
+}

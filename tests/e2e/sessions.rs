@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tidegate_tests::clients::{Proof, can_log_in};
+use tidegate_tests::clients::{Proof, can_log_in, exec};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::tools;
@@ -160,4 +160,86 @@ fn hosts_have_their_number_of_connections() {
     assert!(connect().is_none());
     server.wait_for_text("the host has its maximum of connections");
     assert!(greets(&server, "PROXY TCP4 192.0.2.55 127.0.0.1 4711 22\r\nSSH-2.0-x\r\n"), "another host");
+}
+
+/// A file that takes long to sum up, and no room.
+fn huge_file(home: &std::path::Path) {
+    std::fs::create_dir_all(home).unwrap();
+    std::fs::File::create(home.join("huge")).unwrap().set_len(1 << 42).unwrap();
+}
+
+#[test]
+fn requests_that_take_long_hold_up_nobody() {
+    let site = Site::new();
+    let home = site.user("alice");
+    let server = site.start();
+    huge_file(&home);
+    let control = site.path("control");
+    let mut raw = RawSftp::multiplexed(&server, "alice", "pw", &control);
+    let sum = fields(&[&string("check-file-name"), &string("huge"), &string("md5"), &[0; 16], &[0; 4]]);
+    raw.send_request(200, &sum);
+    // Another channel of the same connection, while the sum is being made.
+    let mut other = RawSftp::multiplexed(&server, "alice", "pw", &control);
+    assert_eq!(other.request(17, &string("/")).kind, 105);
+    // And nobody is asked to wait for the end of it.
+    let changed = Instant::now();
+    tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "alice", "--status", "0"]));
+    assert!(raw.receive().is_none(), "the channel ended without an answer");
+    assert!(changed.elapsed() < Duration::from_secs(3), "{:?}", changed.elapsed());
+}
+
+#[test]
+fn a_session_ends_while_a_hook_is_asked() {
+    let site = Site::new();
+    let hook = site.script("slow.sh", "#!/bin/sh\nexec sleep 100\n");
+    let site = site.config(&format!("[hook.pre-action]\ntimeout = 100\nhook = \"{}\"\n", hook.display()));
+    site.user("alice");
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    raw.send_request(14, &fields(&[&string("d"), &0_u32.to_be_bytes()]));
+    let started = Instant::now();
+    let id = connections(&site)[0]["connection_id"].as_str().unwrap().to_owned();
+    tools::run_ok(&mut site.tidegate(&["connection", "close", &id]));
+    assert!(raw.receive().is_none());
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+#[test]
+fn input_that_no_command_reads_keeps_no_session() {
+    let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
+    site.user_with("alice", &["--password", "pw", "--max-sessions", "1"]);
+    let server = site.start();
+    let started = Instant::now();
+    for command in ["pwd", "md5sum /missing", "rsync --daemon"] {
+        exec(&server, "alice", PASSWORD, command, &vec![7; 20 << 20]);
+        // The place is free when the client is gone: at once, or a moment later.
+        while !can_log_in(&server, "alice", PASSWORD) {
+            assert!(started.elapsed() < Duration::from_secs(60), "{command}: the session stays");
+        }
+    }
+}
+
+#[test]
+fn a_stopping_server_waits_for_transfers_and_not_for_idle_sessions() {
+    let site = Site::new();
+    site.user("alice");
+    let server = Server::with_grace(&site, 60);
+    let _idle = RawSftp::connect(&server, "alice", "pw");
+    let started = Instant::now();
+    assert!(server.terminate().success());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+
+    let server = Server::with_grace(&site, 60);
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let handle = raw.open_file("upload", 2 | 8).handle();
+    tools::run_ok(std::process::Command::new("kill").arg(server.pid().to_string()));
+    // Two seconds later an idle session would be gone.
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(2) {
+        let write = fields(&[&string(&handle), &0_u64.to_be_bytes(), &string("x")]);
+        assert_eq!(raw.request(6, &write).status(), 0);
+    }
+    assert_eq!(raw.request(4, &string(&handle)).status(), 0);
+    assert!(raw.receive().is_none(), "with nothing left to do it ends");
+    assert!(server.ended().success());
 }

@@ -1,7 +1,7 @@
 //! SFTP byte by byte, through OpenSSH's `ssh -s`: for packets that no client sends.
 
 use std::io::{Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::clients::{Proof, openssh};
 use crate::server::Server;
@@ -54,20 +54,35 @@ pub fn fields(parts: &[&[u8]]) -> Vec<u8> {
 
 impl RawSftp {
     pub fn open(server: &Server, user: &str, password: &str) -> Self {
+        Self::spawn(openssh("ssh", server, Proof::Password(password)), user)
+    }
+
+    /// After INIT and VERSION.
+    pub fn connect(server: &Server, user: &str, password: &str) -> Self {
+        Self::open(server, user, password).initialised()
+    }
+
+    /// As [`connect`](Self::connect); all that name the same socket share a connection, which is
+    /// the first one's.
+    pub fn multiplexed(server: &Server, user: &str, password: &str, control: &std::path::Path) -> Self {
         let mut ssh = openssh("ssh", server, Proof::Password(password));
+        ssh.arg("-oControlMaster=auto").arg(format!("-oControlPath={}", control.display()));
+        Self::spawn(ssh, user).initialised()
+    }
+
+    fn spawn(mut ssh: Command, user: &str) -> Self {
         ssh.arg("-s").arg(format!("{user}@127.0.0.1")).arg("sftp");
         let mut child = ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         Self { child, input, output, next_id: 0 }
     }
 
-    /// After INIT and VERSION.
-    pub fn connect(server: &Server, user: &str, password: &str) -> Self {
-        let mut raw = Self::open(server, user, password);
+    fn initialised(mut self) -> Self {
+        let raw = &mut self;
         raw.send(&[&[1][..], &3_u32.to_be_bytes()].concat());
         let version = raw.receive().expect("no VERSION");
         assert_eq!(version[0], 2);
-        raw
+        self
     }
 
     /// For another thread to write to.

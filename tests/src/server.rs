@@ -143,6 +143,16 @@ impl Server {
         server
     }
 
+    /// Transfers get so many seconds when it is to stop.
+    pub fn with_grace(site: &Site, seconds: u32) -> Self {
+        Self::spawn(site.tidegate(&["serve", "--log-file-path", "", "--grace-time", &seconds.to_string()]))
+    }
+
+    /// How it ended, once it has.
+    pub fn ended(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
     /// The next line of the log that `wanted` takes.
     pub fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let until = Instant::now() + PATIENCE;

@@ -79,6 +79,10 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let names = Names { registry: Registry::new() };
         let method = |prefix: &str, what: &str| names.outcomes(prefix, &format!(" by {what}"));
+        // A20-08: methods that SSH does not have, for those who draw them.
+        method("tls_cert_login_", "TLS certificate")?;
+        method("tls_cert_and_pwd_login_", "TLS certificate and password")?;
+        method("idp_login_", "identity provider")?;
         Ok(Self {
             store_available: names
                 .gauge("sftpgo_dataprovider_availability", "Whether the store of accounts answers: 1 yes, 0 no")?,

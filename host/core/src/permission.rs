@@ -108,7 +108,8 @@ struct Entry {
 impl Entry {
     fn new((directory, set): (VirtualPath, PermissionSet)) -> Self {
         let has_pattern = directory.as_bytes().iter().any(|byte| b"*?[".contains(byte));
-        let patterns = directory.names().map(|name| Pattern::new(&String::from_utf8_lossy(name)));
+        // Older documents write a negated class as regular expressions do.
+        let patterns = directory.names().map(|name| Pattern::new(&String::from_utf8_lossy(name).replace("[^", "[!")));
         // What is no pattern is a name.
         let names = patterns.collect::<Result<Vec<_>, _>>().ok().filter(|_| has_pattern).unwrap_or_default();
         Self { directory, names, set }
@@ -206,6 +207,7 @@ mod tests {
             ("/*/secret", &[]),
             ("/[", &["rename"]),
             ("/a/b", &["copy"]),
+            ("/[^a-z]1", &["chmod"]),
         ];
         check(table, "/x", &["*"]);
         check(table, "/in", &["upload"]);
@@ -214,6 +216,8 @@ mod tests {
         check(table, "/inbox/secret/a", &[]);
         check(table, "/secret", &["*"]);
         check(table, "/[/x", &["rename"]);
+        check(table, "/A1/x", &["chmod"]);
+        check(table, "/b1", &["*"]);
         let table = PermissionTable::new(
             table
                 .iter()

@@ -18,6 +18,11 @@ use crate::secret::Secret;
 pub trait AccountStore: Send + Sync {
     async fn find(&self, username: &str) -> Result<Option<Account>, StoreError>;
 
+    /// Where the folders of its accounts are; none: it keeps none.
+    fn folders(&self) -> Option<&dyn FolderStore> {
+        None
+    }
+
     /// In the order of their names, after `after`.
     async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Account>, StoreError>;
 

@@ -3,7 +3,7 @@
 //! `md5-hash-handle` (draft-ietf-secsh-filexfer-09 §9.1.1).
 
 use sha2::digest::DynDigest;
-use tidegate_core::files::FileError;
+use tidegate_core::files::{FileError, OpenFile, Protocol};
 
 use crate::digest::Digest;
 use crate::packet::{Reader, Reply, Status, put_string};
@@ -99,29 +99,41 @@ impl SftpServer {
         target: &Target<'_>,
         offset: u64,
         length: u64,
-        mut update: impl FnMut(&[u8]) + Send,
+        update: impl FnMut(&[u8]) + Send,
     ) -> Result<(), Status> {
-        let handle = match target {
-            Target::Path(path) => return Ok(self.files.inspect(path, offset, length, update).await?),
-            Target::Handle(handle) => *handle,
-        };
-        let file = self.handles.file(handle)?;
-        let mut position = offset;
-        let end = offset.saturating_add(length);
-        let mut portion = Vec::new();
-        while position < end {
-            portion.clear();
-            let wanted = usize::try_from((end - position).min(PORTION)).unwrap_or(0);
-            let count = file.inspect_at(position, wanted, &mut portion).await?;
-            if count == 0 {
-                break;
+        match target {
+            Target::Path(path) => {
+                let mut file = self.files.open_read(path, Protocol::Sftp).await?;
+                inspect(&mut file, offset, length, update).await
             }
-            update(&portion);
-            position += count as u64;
-            tokio::task::yield_now().await;
+            Target::Handle(handle) => inspect(self.handles.file(handle)?, offset, length, update).await,
         }
-        Ok(())
     }
+}
+
+/// Checksums of any part of a file tell as much as its content: by name, too, they need what a
+/// download needs.
+async fn inspect(
+    file: &mut OpenFile,
+    offset: u64,
+    length: u64,
+    mut update: impl FnMut(&[u8]) + Send,
+) -> Result<(), Status> {
+    let mut position = offset;
+    let end = offset.saturating_add(length);
+    let mut portion = Vec::new();
+    while position < end {
+        portion.clear();
+        let wanted = usize::try_from((end - position).min(PORTION)).unwrap_or(0);
+        let count = file.inspect_at(position, wanted, &mut portion).await?;
+        if count == 0 {
+            break;
+        }
+        update(&portion);
+        position += count as u64;
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 fn failure(text: &str) -> Status {

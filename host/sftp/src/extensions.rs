@@ -1,7 +1,7 @@
 //! OpenSSH's extensions to version 3 (its PROTOCOL file, section 4).
 
 use tidegate_core::files::storage::Space;
-use tidegate_core::files::{OpenFile, Protocol};
+use tidegate_core::files::{CopyRange, Protocol};
 use tidegate_core::path::VirtualPath;
 
 use crate::check_file::{self, Form};
@@ -28,7 +28,19 @@ pub const ADVERTISED: [(&str, &str); 13] = [
     ("users-groups-by-id@openssh.com", "1"),
 ];
 
-const COPY_PORTION: usize = 256 * 1024;
+/// Names that are looked up for one request: more than a listing of theirs has owners.
+const MAX_NAMES: usize = 1000;
+
+/// Those that read a whole file, or write one.
+const LONG: [&[u8]; 6] =
+    [b"copy-data", b"check-file-name", b"check-file-handle", b"check-file", b"md5-hash", b"md5-hash-handle"];
+
+/// Whether a packet, without its length, asks for one of them.
+pub fn takes_long(packet: &[u8]) -> bool {
+    let Some((&kind::EXTENDED, body)) = packet.split_first() else { return false };
+    let mut body = Reader::new(body);
+    body.u32().is_ok() && body.string().is_ok_and(|name| LONG.contains(&name))
+}
 
 impl SftpServer {
     pub(crate) async fn extended(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
@@ -108,11 +120,10 @@ impl SftpServer {
         if source == target {
             return Err(Status::new(StatusCode::Failure, "the two handles are the same"));
         }
-        let Handle::File(mut from) = self.handles.remove(source)? else {
-            return Err(Status::bad_handle());
-        };
+        let range = CopyRange { from: source_offset, length, to: target_offset };
+        let mut from = self.handles.take_file(source)?;
         let outcome = match self.handles.file(target) {
-            Ok(to) => copy(&mut from, source_offset, length, to, target_offset).await,
+            Ok(to) => self.files.copy(&mut from, to, range, Protocol::Sftp).await.map_err(Status::from),
             Err(status) => Err(status),
         };
         self.handles.restore(source, Handle::File(from));
@@ -122,39 +133,17 @@ impl SftpServer {
     }
 
     fn names_by_id(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let mut users = Reader::new(body.string()?);
-        let mut groups = Reader::new(body.string()?);
-        let packet = reply.begin(kind::EXTENDED_REPLY);
-        put_names(packet, &mut users, |id| self.files.user_name(id))?;
-        put_names(packet, &mut groups, |id| self.files.group_name(id))
-    }
-}
-
-async fn copy(
-    from: &mut OpenFile,
-    mut source_offset: u64,
-    length: u64,
-    to: &mut OpenFile,
-    mut target_offset: u64,
-) -> Result<(), Status> {
-    // The end of the source is where it is now: a copy within one file must not chase itself.
-    let available = from.metadata().await?.size.saturating_sub(source_offset);
-    let mut left = if length == 0 { available } else { length.min(available) };
-    let mut portion = Vec::with_capacity(COPY_PORTION);
-    while left > 0 {
-        portion.clear();
-        let wanted = usize::try_from(left).unwrap_or(COPY_PORTION).min(COPY_PORTION);
-        let count = from.read_at(source_offset, wanted, &mut portion).await?;
-        if count == 0 {
-            break;
+        let (users, groups) = (body.string()?, body.string()?);
+        if users.len() + groups.len() > MAX_NAMES * size_of::<u32>() {
+            return Err(Status::new(
+                StatusCode::Failure,
+                format!("at most {MAX_NAMES} names can be asked for at once"),
+            ));
         }
-        to.write_at(target_offset, &portion).await?;
-        source_offset += count as u64;
-        target_offset += count as u64;
-        left -= count as u64;
-        tokio::task::yield_now().await;
+        let packet = reply.begin(kind::EXTENDED_REPLY);
+        put_names(packet, &mut Reader::new(users), |id| self.files.user_name(id))?;
+        put_names(packet, &mut Reader::new(groups), |id| self.files.group_name(id))
     }
-    Ok(())
 }
 
 /// One list of names; an unknown id has an empty one.

@@ -14,4 +14,4 @@ mod requests;
 mod server;
 
 pub use digest::Digest;
-pub use server::{Progress, ProtocolError, SftpServer};
+pub use server::{Patience, Progress, ProtocolError, SftpServer};

@@ -8,6 +8,8 @@ pub const MAX_PACKET: usize = 256 * 1024;
 /// Largest data part of a read or write: a packet less its header.
 pub const MAX_DATA: usize = MAX_PACKET - 1024;
 pub const MAX_HANDLES: usize = 1000;
+/// Of all channels of a session: each is a descriptor or three, and others need some.
+pub const MAX_HANDLES_OF_SESSION: usize = 2000;
 /// Entries are sent in packets of about this size; some clients take no larger ones.
 pub const NAME_REPLY_SIZE: usize = 30_000;
 

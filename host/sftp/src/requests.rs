@@ -117,6 +117,10 @@ impl SftpServer {
     ) -> Result<(), Status> {
         let path = self.path(&mut body)?;
         let attributes = attributes::read(&mut body)?;
+        if !follow && attributes.size.is_some() {
+            // A link has no size of its own to be set; OpenSSH answers the same.
+            return Err(Status::new(StatusCode::BadMessage, "the size of a link cannot be set"));
+        }
         self.files.set_attributes(&path, &attributes, follow, Protocol::Sftp).await?;
         reply.status(&ok());
         Ok(())

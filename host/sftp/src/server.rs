@@ -18,6 +18,16 @@ pub struct SftpServer {
     /// output was full.
     carry: Vec<u8>,
     carry_start: usize,
+    patience: Patience,
+}
+
+/// Whether the caller has time for requests that read or write a whole file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Patience {
+    /// The connection stands still until `receive` returns.
+    #[default]
+    Short,
+    Long,
 }
 
 /// Why [`SftpServer::receive`] returned.
@@ -27,6 +37,8 @@ pub enum Progress {
     NeedsInput,
     /// There may be more to answer once the output has been sent.
     OutputFull,
+    /// The next request needs [`Patience::Long`].
+    TakesLong,
 }
 
 /// The stream cannot be followed any further; the channel must be closed.
@@ -46,13 +58,19 @@ pub enum ProtocolError {
 
 impl SftpServer {
     pub fn new(files: FileService) -> Self {
+        let handles = Handles::new(files.session().clone());
         Self {
             files: Arc::new(files),
-            handles: Handles::default(),
+            handles,
             initialised: false,
             carry: Vec::new(),
             carry_start: 0,
+            patience: Patience::default(),
         }
+    }
+
+    pub fn set_patience(&mut self, patience: Patience) {
+        self.patience = patience;
     }
 
     /// Whether transfers wait for their time.
@@ -76,9 +94,10 @@ impl SftpServer {
         let mut input = input;
         while self.waiting() > 0 {
             input = self.complete_first_packet(input)?;
-            if self.answer_carry(output, budget).await? == Progress::OutputFull {
+            let progress = self.answer_carry(output, budget).await?;
+            if progress != Progress::NeedsInput {
                 self.carry.extend_from_slice(input);
-                return Ok(Progress::OutputFull);
+                return Ok(progress);
             }
             if input.is_empty() {
                 return Ok(Progress::NeedsInput);
@@ -141,7 +160,11 @@ impl SftpServer {
             if output.len() >= budget {
                 return Ok((rest, Progress::OutputFull));
             }
-            self.answer(packet.get(4..).unwrap_or_default(), output).await?;
+            let packet = packet.get(4..).unwrap_or_default();
+            if self.patience == Patience::Short && extensions::takes_long(packet) {
+                return Ok((rest, Progress::TakesLong));
+            }
+            self.answer(packet, output).await?;
             rest = tail;
         }
     }

@@ -3,8 +3,9 @@
 //! Replies go straight into the connection's output, as far as the client's window reaches;
 //! some may wait for it. Only when a client does not read them fast enough does the engine
 //! move to a task of its own, which waits for the window; the connection itself never waits,
-//! so it cannot deadlock with the engine. Under a bandwidth limit the engine is always there,
-//! because it sleeps. See `host/adr/0002`.
+//! so it cannot deadlock with the engine. Requests that take long, such as checksums, are
+//! answered there as well, and under a bandwidth limit the engine is always there, because it
+//! sleeps. See `host/adr/0002`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use russh::ChannelId;
 use russh::server::Session;
-use tidegate_sftp::{Progress, ProtocolError, SftpServer};
+use tidegate_sftp::{Patience, Progress, ProtocolError, SftpServer};
 
 use crate::read_gate::ReadGate;
 use crate::stream::{ChannelInput, ChannelOutput, NotReading};
@@ -99,7 +100,9 @@ impl SftpChannel {
                 self.send(id, session)?;
                 match progress? {
                     Progress::NeedsInput if self.unsent.length == 0 || self.window.is_known() => Ok(()),
-                    Progress::NeedsInput | Progress::OutputFull => self.step_aside(id, &[], session),
+                    Progress::NeedsInput | Progress::OutputFull | Progress::TakesLong => {
+                        self.step_aside(id, &[], session)
+                    }
                 }
             }
             Engine::Here(_) | Engine::Moving | Engine::Aside(..) => self.step_aside(id, data, session),
@@ -201,7 +204,7 @@ impl Aside {
     }
 
     /// The input that came meanwhile. With none, the engine is given back and the task ends.
-    fn next_input(&self, server: Box<SftpServer>) -> Result<(Box<SftpServer>, Vec<u8>), Finished> {
+    fn next_input(&self, mut server: Box<SftpServer>) -> Result<(Box<SftpServer>, Vec<u8>), Finished> {
         let mut returned = self.lock();
         let (bytes, more_may_follow) = self.input.take_now();
         if !bytes.is_empty() {
@@ -210,6 +213,7 @@ impl Aside {
         if !more_may_follow {
             return Err(Finished::EndOfInput);
         }
+        server.set_patience(Patience::Short);
         *returned = Some(server);
         Err(Finished::Returned)
     }
@@ -236,6 +240,8 @@ enum Finished {
 
 /// Answers what waits, at the pace at which the client reads and its limits allow.
 async fn run_aside(mut server: Box<SftpServer>, aside: Arc<Aside>, channel: ChannelOutput, unsent: Unsent) {
+    let _input = aside.input.until_dropped();
+    server.set_patience(Patience::Long);
     for portion in unsent.portions {
         if channel.send(portion).await.is_err() {
             return;
@@ -251,7 +257,7 @@ async fn run_aside(mut server: Box<SftpServer>, aside: Arc<Aside>, channel: Chan
             return;
         }
         match progress {
-            Ok(Progress::OutputFull) => {}
+            Ok(Progress::OutputFull | Progress::TakesLong) => {}
             Ok(Progress::NeedsInput) => match aside.next_input(server) {
                 Ok((engine, more)) => (server, input) = (engine, more),
                 Err(Finished::Returned) => return,

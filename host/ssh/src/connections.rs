@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tidegate_core::session::CloseSignal;
 
 #[derive(Default)]
 pub struct Connections {
@@ -13,7 +13,7 @@ pub struct Connections {
 }
 
 struct Entry {
-    close: Arc<Notify>,
+    close: Arc<CloseSignal>,
     half_open: bool,
     /// Once it is known; behind a proxy that takes a moment.
     host: Option<IpAddr>,
@@ -34,7 +34,7 @@ pub struct ConnectionGuard {
 
 impl Connections {
     /// `serial`: grows with every connection. More than `max_half_open` evict the oldest.
-    pub fn enter(self: &Arc<Self>, serial: u64, close: Arc<Notify>, max_half_open: usize) -> ConnectionGuard {
+    pub fn enter(self: &Arc<Self>, serial: u64, close: Arc<CloseSignal>, max_half_open: usize) -> ConnectionGuard {
         let mut open = self.lock();
         open.insert(serial, Entry { close, half_open: true, host: None });
         if open.values().filter(|entry| entry.half_open).count() > max_half_open {
@@ -51,13 +51,18 @@ impl Connections {
     fn evict(open: &mut BTreeMap<u64, Entry>) {
         if let Some(oldest) = open.values_mut().find(|entry| entry.half_open) {
             oldest.half_open = false;
-            oldest.close.notify_one();
+            oldest.close.close();
         }
+    }
+
+    /// Nobody has logged in there.
+    pub fn close_half_open(&self) {
+        self.lock().values().filter(|entry| entry.half_open).for_each(|entry| entry.close.close());
     }
 
     pub fn close_all(&self) {
         for entry in self.lock().values() {
-            entry.close.notify_one();
+            entry.close.close();
         }
     }
 
@@ -104,7 +109,7 @@ mod tests {
     #[test]
     fn limits_count_hosts_and_all() {
         let connections = Arc::new(Connections::default());
-        let enter = |serial| connections.enter(serial, Arc::new(Notify::new()), 100);
+        let enter = |serial| connections.enter(serial, Arc::default(), 100);
         let limits = ConnectionLimits { total: 3, per_host: 2 };
         let (a, b): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         let kept: Vec<_> = (0..5).map(enter).collect();
@@ -120,7 +125,7 @@ mod tests {
     async fn the_oldest_half_open_connection_makes_room() {
         let connections = Arc::new(Connections::default());
         let enter = |serial| {
-            let close = Arc::new(Notify::new());
+            let close = Arc::new(CloseSignal::default());
             (connections.enter(serial, close.clone(), 2), close)
         };
         let (first, first_close) = enter(1);
@@ -128,9 +133,9 @@ mod tests {
         let (_second, second_close) = enter(2);
         let (_third, third_close) = enter(3);
         let (_fourth, _) = enter(4);
-        tokio::time::timeout(std::time::Duration::from_secs(1), second_close.notified()).await.unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(1), second_close.closed()).await.unwrap();
         for kept in [first_close, third_close] {
-            let closed = tokio::time::timeout(std::time::Duration::ZERO, kept.notified()).await;
+            let closed = tokio::time::timeout(std::time::Duration::ZERO, kept.closed()).await;
             assert!(closed.is_err());
         }
     }

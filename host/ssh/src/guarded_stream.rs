@@ -10,8 +10,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tidegate_core::connection::Connection;
+use tidegate_core::session::CloseSignal;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::read_gate::ReadGate;
 
@@ -32,12 +33,12 @@ pub struct GuardedStream<S> {
 const MAX_IDENTIFICATION: usize = 255;
 
 impl<S> GuardedStream<S> {
-    /// Ends when `close` is notified, or when `authenticated` is not true after `grace`.
+    /// Ends when `close` is given, or when `authenticated` is not true after `grace`.
     /// `connection` is told what the client says it is. Nothing is read while `gate` is shut.
     pub fn new(
         stream: S,
         connection: Arc<Connection>,
-        close: Arc<Notify>,
+        close: Arc<CloseSignal>,
         mut authenticated: watch::Receiver<bool>,
         grace: Duration,
         gate: Arc<ReadGate>,
@@ -48,12 +49,12 @@ impl<S> GuardedStream<S> {
                 let _ = authenticated.wait_for(|done| *done).await;
             };
             tokio::select! {
-                () = close.notified() => return "closed by the server",
+                () = close.closed() => return "closed by the server",
                 done = tokio::time::timeout(grace, logged_in) => if done.is_err() {
                     return "the login took too long";
                 },
             }
-            close.notified().await;
+            close.closed().await;
             "closed by the server"
         };
         let identification = Some((Vec::new(), connection));
@@ -146,11 +147,11 @@ mod tests {
     async fn check(authenticate: bool, close: bool, expected: Option<&str>) {
         let (_peer, stream) = tokio::io::duplex(10);
         let (sender, receiver) = watch::channel(false);
-        let notify = Arc::new(Notify::new());
+        let signal = Arc::new(CloseSignal::default());
         let mut guarded = GuardedStream::new(
             stream,
             connection(),
-            notify.clone(),
+            signal.clone(),
             receiver,
             Duration::from_secs(120),
             Arc::default(),
@@ -159,7 +160,7 @@ mod tests {
             sender.send_replace(true);
         }
         if close {
-            notify.notify_one();
+            signal.close();
         }
         let read = tokio::time::timeout(Duration::from_secs(600), guarded.read_u8()).await;
         assert_eq!(read.ok().map(|error| error.unwrap_err().to_string()).as_deref(), expected);

@@ -11,7 +11,7 @@ use tidegate_core::connection::LoginMethod;
 use tidegate_core::login::{AuthenticatedAccount, Login, Outcome, Step};
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
-use tidegate_core::session::EndReason;
+use tidegate_core::session::{CloseSignal, EndReason};
 use tidegate_sftp::SftpServer;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -41,6 +41,7 @@ pub struct SshHandler {
     opened_channels: u32,
     ending: Ending,
     gate: Arc<ReadGate>,
+    close: Arc<CloseSignal>,
 }
 
 enum ChannelState {
@@ -70,10 +71,11 @@ impl SshHandler {
         authenticated: watch::Sender<bool>,
         ending: Ending,
         gate: Arc<ReadGate>,
+        close: Arc<CloseSignal>,
     ) -> Self {
         let (channels, attempted, account) = (HashMap::new(), false, None);
         let opened_channels = 0;
-        Self { server, login, guard, authenticated, attempted, account, channels, opened_channels, ending, gate }
+        Self { server, login, guard, authenticated, attempted, account, channels, opened_channels, ending, gate, close }
     }
 
     /// The session is in use.
@@ -196,10 +198,14 @@ impl Handler for SshHandler {
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
         self.attempted = true;
-        match acceptable_key(offer.public_key, offer.algorithm) {
-            Some(key) if Box::pin(self.login.public_key_offered(user, &key)).await => Ok(Auth::Accept),
-            _ => Ok(self.refuse()),
-        }
+        let Some(key) = acceptable_key(offer.public_key, offer.algorithm) else {
+            if let Ok(weak) = PublicKey::try_from(offer.public_key.clone()) {
+                self.login.public_key_unacceptable(user, &weak);
+            }
+            return Ok(self.refuse());
+        };
+        let is_wanted = Box::pin(self.login.public_key_offered(user, &key)).await;
+        Ok(if is_wanted { Auth::Accept } else { self.refuse() })
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
@@ -303,10 +309,16 @@ impl Handler for SshHandler {
         };
         session.channel_success(channel)?;
         self.ending.protocol = command.protocol();
+        files.prepare_start_directory().await;
         let input = ChannelInput::new(self.gate.clone());
         let output = ChannelOutput::new(session.handle(), channel, Window::OfSender(sender), input.clone());
         let launcher = self.server.settings().launcher.clone();
-        let task = TaskGuard::spawn(exec::run(command, launcher, Arc::new(files), input.clone(), output));
+        let (files, wanted) = (Arc::new(files), input.until_dropped());
+        let running = exec::run(command, launcher, files, input.clone(), output);
+        let task = TaskGuard::spawn(async move {
+            let _wanted = wanted;
+            running.await;
+        });
         self.channels.insert(channel, ChannelState::Running(input, task));
         Ok(())
     }
@@ -314,7 +326,12 @@ impl Handler for SshHandler {
     async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
         self.active();
         let outcome = match self.channels.get_mut(&channel) {
-            Some(ChannelState::Sftp(sftp)) => sftp.data(channel, data, session).await,
+            Some(ChannelState::Sftp(sftp)) => tokio::select! {
+                biased;
+                outcome = sftp.data(channel, data, session) => outcome,
+                // A request may wait, for a hook for instance: nobody looks at the socket then.
+                () = self.close.closed() => return Err(russh::Error::Disconnect),
+            },
             Some(ChannelState::Running(input, task)) if !task.is_finished() => {
                 input.push(data).map_err(ChannelError::from)
             }

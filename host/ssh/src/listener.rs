@@ -15,9 +15,9 @@ use tidegate_core::hook::review::{Connect, Review};
 use tidegate_core::hook::{Chain, Observers};
 use tidegate_core::login::{Login, LoginService};
 use tidegate_core::ports::Clock;
-use tidegate_core::session::Session;
+use tidegate_core::session::{CloseSignal, EndReason, Session};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::algorithms::Algorithms;
@@ -42,6 +42,14 @@ const WINDOW_SIZE: u32 = 12 << 20;
 const MAX_PACKET_SIZE: u32 = 128 << 10;
 /// Messages from tasks that wait for the connection; bounds memory, see `channel`.
 const EVENT_QUEUE: usize = 4;
+/// How the kernel asks a silent peer whether it is still there.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_PROBES: u32 = 3;
+/// Between looks at which sessions have nothing to do, when the server is to stop.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(200);
+/// A session in which nothing happened for that long is between two requests of nobody.
+const QUIET_TIME: i64 = 1000;
 /// Time for closing connections once they have been told to.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
@@ -146,8 +154,8 @@ impl SshServer {
         &self.settings
     }
 
-    /// Serves until `stop` is true. Then connections get `grace` to end by themselves before
-    /// they are closed.
+    /// Serves until `stop` is true. Then transfers get `grace` to end by themselves before their
+    /// connections are closed; sessions without any are closed at once.
     pub async fn serve(self: Arc<Self>, bound: BoundListener, mut stop: watch::Receiver<bool>, grace: Duration) {
         let mut tasks = JoinSet::new();
         loop {
@@ -155,7 +163,7 @@ impl SshServer {
                 accepted = bound.listener.accept() => match accepted {
                     Ok((socket, remote)) => {
                         // Here, because tasks do not begin in the order in which they are made.
-                        let (serial, close) = (self.serial.fetch_add(1, Ordering::Relaxed), Arc::new(Notify::new()));
+                        let (serial, close) = (self.serial.fetch_add(1, Ordering::Relaxed), Arc::new(CloseSignal::default()));
                         let guard = self.connections.enter(serial, close.clone(), self.settings.max_half_open);
                         let server = self.clone();
                         tasks.spawn(async move { server.connection(socket, remote, serial, close, guard).await });
@@ -176,8 +184,15 @@ impl SshServer {
 
     async fn drain(&self, mut tasks: JoinSet<()>, grace: Duration) {
         let all_ended = async |tasks: &mut JoinSet<()>| {
-            while let Some(ended) = tasks.join_next().await {
-                report_panic(ended);
+            let mut look = tokio::time::interval(DRAIN_INTERVAL);
+            loop {
+                tokio::select! {
+                    ended = tasks.join_next() => match ended {
+                        Some(ended) => report_panic(ended),
+                        None => return,
+                    },
+                    _ = look.tick() => self.close_quiet_sessions(),
+                }
             }
         };
         if tokio::time::timeout(grace, all_ended(&mut tasks)).await.is_err() {
@@ -188,25 +203,35 @@ impl SshServer {
         }
     }
 
+    fn close_quiet_sessions(&self) {
+        self.connections.close_half_open();
+        let now = self.now();
+        for session in self.login.sessions().sessions() {
+            if !session.live.has_work() && now - session.live.last_activity() >= QUIET_TIME {
+                self.login.sessions().close(&session.id, EndReason::ServerStop);
+            }
+        }
+    }
+
     /// One connection, to its end.
     async fn connection(
         self: Arc<Self>,
         mut socket: TcpStream,
         remote: SocketAddr,
         serial: u64,
-        close: Arc<Notify>,
+        close: Arc<CloseSignal>,
         guard: ConnectionGuard,
     ) {
         let Ok(local) = socket.local_addr() else {
             return;
         };
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(sender = "sftpd", message = format!("TCP_NODELAY could not be set: {error}"));
+        if let Err(error) = socket.set_nodelay(true).and_then(|()| notice_dead_peers(&socket)) {
+            tracing::debug!(sender = "sftpd", message = format!("a socket's options could not be set: {error}"));
         }
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         let greeting = tokio::select! {
             greeting = self.settings.proxy.greet(&mut socket, remote.ip()) => greeting,
-            () = close.notified() => return,
+            () = close.closed() => return,
         };
         let greeting = match greeting {
             Ok(greeting) => greeting,
@@ -236,8 +261,8 @@ impl SshServer {
         let socket = BatchedSocket::new(socket, read, self.identification.len());
         let (grace, gate) = (self.settings.login_grace, Arc::new(ReadGate::default()));
         let stream = GuardedStream::new(socket, connection.clone(), close.clone(), logged_in, grace, gate.clone());
-        let login = Login::new(self.login.clone(), connection.clone(), close);
-        let handler = SshHandler::new(self.clone(), login, guard, authenticated, ended, gate);
+        let login = Login::new(self.login.clone(), connection.clone(), close.clone());
+        let handler = SshHandler::new(self.clone(), login, guard, authenticated, ended, gate, close);
         let outcome = match russh::server::run_stream(config, stream, handler).await {
             Ok(session) => session.await,
             Err(error) => Err(error),
@@ -252,14 +277,14 @@ impl SshServer {
     }
 
     /// B7-01: before the first byte of the handshake.
-    async fn is_let_in(&self, connection: &Arc<Connection>, close: &Notify) -> bool {
+    async fn is_let_in(&self, connection: &Arc<Connection>, close: &CloseSignal) -> bool {
         if self.hooks.connect.is_empty() {
             return true;
         }
         let mut event = Connect(connection.clone());
         let decision = tokio::select! {
             decision = self.hooks.connect.decide(&mut event) => decision,
-            () = close.notified() => return false,
+            () = close.closed() => return false,
         };
         let reason = match decision.map(|decision| decision.verdict) {
             Ok(Review::Deny(denial)) => denial.reason,
@@ -321,6 +346,17 @@ fn config(settings: &SshSettings, keys: Vec<PrivateKey>, algorithms: &Algorithms
 pub fn offered_methods(keyboard_interactive: bool) -> MethodSet {
     let methods = [MethodKind::PublicKey, MethodKind::Password, MethodKind::KeyboardInteractive];
     MethodSet::from(if keyboard_interactive { &methods[..] } else { &methods[..2] })
+}
+
+/// A peer that vanished keeps the account's place among its sessions, until the kernel has
+/// asked it a few times.
+fn notice_dead_peers(socket: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)?;
+    Ok(())
 }
 
 fn refuse(remote: SocketAddr, problem: &str) {

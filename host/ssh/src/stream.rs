@@ -28,6 +28,8 @@ struct State {
     bytes: Vec<u8>,
     /// The client will send no more.
     ended: bool,
+    /// Nobody takes any more of it: what still comes is thrown away.
+    unwanted: bool,
     /// Sends of the task that wait for the client to read.
     output_waits: u32,
     gate: GateShare,
@@ -41,12 +43,15 @@ pub struct NotReading;
 impl ChannelInput {
     pub fn new(gate: Arc<ReadGate>) -> Arc<Self> {
         let gate = GateShare::new(gate);
-        let state = State { bytes: Vec::new(), ended: false, output_waits: 0, gate };
+        let state = State { bytes: Vec::new(), ended: false, unwanted: false, output_waits: 0, gate };
         Arc::new(Self { state: Mutex::new(state), arrived: Notify::new() })
     }
 
     pub fn push(&self, data: &[u8]) -> Result<(), NotReading> {
         let mut state = self.lock();
+        if state.unwanted {
+            return Ok(());
+        }
         if state.bytes.len() + data.len() > MAX_WAITING {
             return Err(NotReading);
         }
@@ -92,6 +97,12 @@ impl ChannelInput {
         (bytes, !state.ended)
     }
 
+    /// For the task that reads it: when that is over, however it ends, the rest of the input
+    /// must not keep the connection from being read.
+    pub fn until_dropped(self: &Arc<Self>) -> Wanted {
+        Wanted(self.clone())
+    }
+
     fn set_output_waits(&self, waits: bool) {
         let mut state = self.lock();
         state.output_waits = if waits { state.output_waits + 1 } else { state.output_waits.saturating_sub(1) };
@@ -100,6 +111,18 @@ impl ChannelInput {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Input that somebody takes; dropped, it is thrown away.
+pub struct Wanted(Arc<ChannelInput>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.unwanted = true;
+        state.bytes = Vec::new();
+        state.update_gate();
     }
 }
 

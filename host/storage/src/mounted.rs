@@ -247,6 +247,10 @@ impl DirectoryReader for WithMounts {
             }
         }
     }
+
+    fn passed_over(&self) -> Option<StorageError> {
+        self.reader.as_ref()?.passed_over()
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, ffi, named_params, params};
 use serde_json::{Map, Value, json};
 use tidegate_core::account::{Account, AccountDraft, Audience, CredentialRule};
-use tidegate_core::ports::{AccountChanges, AccountStore, StoreError};
+use tidegate_core::ports::{AccountChanges, AccountStore, FolderStore, StoreError};
 
 use super::{SqliteDatabase, classify, folders};
 
@@ -66,6 +66,10 @@ impl AccountStore for SqliteDatabase {
         let mut accounts = listed.await?;
         accounts.iter_mut().for_each(|account| self.last_logins.complete(account));
         Ok(accounts)
+    }
+
+    fn folders(&self) -> Option<&dyn FolderStore> {
+        Some(self)
     }
 
     async fn insert(&self, account: &Account) -> Result<Account, StoreError> {

@@ -144,8 +144,11 @@ impl Accounts {
 
     /// Stores what [`prepare_from_hook`](Self::prepare_from_hook) made, unless nothing changed.
     pub async fn commit_from_hook(&self, account: Account, stored: Option<&Account>) -> Result<Account, StoreError> {
+        if stored == Some(&account) {
+            return Ok(account);
+        }
+        self.require_folders(&account).await?;
         match stored {
-            Some(stored) if *stored == account => Ok(account),
             // The first logins of a user may come at the same time.
             Some(_) => match self.store.update(&account).await {
                 Err(StoreError::NotFound(_)) => self.store.insert(&account).await,
@@ -156,6 +159,22 @@ impl Accounts {
                 outcome => outcome,
             },
         }
+    }
+
+    /// Only administrators make folders: a hook's answer names those that there are (C5-02).
+    async fn require_folders(&self, account: &Account) -> Result<(), StoreError> {
+        let Some(store) = self.store.folders() else {
+            return Ok(());
+        };
+        for folder in account.folders.iter() {
+            if store.mapped_path(&folder.name).await?.is_none() {
+                let name = &folder.name;
+                return Err(StoreError::Refused(format!(
+                    "a hook names the folder \"{name}\", which there is not; add it to an account as an administrator"
+                )));
+            }
+        }
+        Ok(())
     }
 
     async fn prepare(&self, mut draft: AccountDraft, rule: CredentialRule) -> Result<Account, AccountError> {

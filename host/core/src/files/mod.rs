@@ -3,6 +3,7 @@
 
 mod action;
 mod attributes;
+mod copy;
 mod error;
 mod first;
 mod hooks;
@@ -12,6 +13,7 @@ mod opening;
 mod pace;
 mod program_room;
 mod record;
+mod seen;
 pub mod storage;
 mod usage;
 
@@ -22,6 +24,7 @@ use storage::{DirectoryEntry, DirectoryReader, Metadata, Space, Storage, Storage
 
 pub use action::{ActionKind, ActionStatus, Contents, FileAction, FileHooks};
 pub use attributes::SetAttributesPolicy;
+pub use copy::CopyRange;
 pub use error::FileError;
 pub use first::FirstTransfers;
 pub use open_file::OpenFile;
@@ -160,9 +163,30 @@ impl FileService {
         Ok(self.storage.symlink_metadata(path).await?)
     }
 
+    /// Of a file or directory that is about to be sent or written, for clients that say what
+    /// they expect it to be: who may do that may know as much without `list` (A6-04).
+    pub async fn metadata_for_transfer(&self, path: &VirtualPath) -> Result<Metadata, FileError> {
+        let transfers = [Permission::List, Permission::Download, Permission::Upload, Permission::CreateDirs];
+        if !self.permissions_at(path).allows_any(&transfers) {
+            self.require_any(&path.parent(), &transfers)?;
+        }
+        self.require_visible(path)?;
+        Ok(self.storage.metadata(path).await?)
+    }
+
+    /// For a directory that is sent as a whole: `download` on it is enough (A6-04).
+    pub async fn read_directory_for_download(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, FileError> {
+        self.require_any(path, &[Permission::List, Permission::Download])?;
+        self.readable_directory(path).await
+    }
+
     /// `list` on the directory itself (A5-05).
     pub async fn read_directory(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, FileError> {
         self.require(path, Permission::List)?;
+        self.readable_directory(path).await
+    }
+
+    async fn readable_directory(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, FileError> {
         self.require_visible(path)?;
         let reader = self.storage.read_directory(path).await?;
         let patterns = &self.account().filters.file_patterns;
@@ -212,6 +236,20 @@ impl FileService {
         let _ = self.done(ActionKind::SshCommand, path, Protocol::Ssh, Ok(()), details).await;
     }
 
+    /// What was done is in the log even when a hook then fails the operation.
+    fn record_if(
+        &self,
+        outcome: &Result<(), FileError>,
+        sender: &'static str,
+        protocol: Protocol,
+        path: &VirtualPath,
+        command: Command,
+    ) {
+        if outcome.is_ok() {
+            self.record(sender, protocol, path, command);
+        }
+    }
+
     fn record(&self, sender: &'static str, protocol: Protocol, path: &VirtualPath, command: Command) {
         self.log.command(sender, protocol, &self.storage.host_path(path), &command);
     }
@@ -237,5 +275,9 @@ impl DirectoryReader for Visible {
                 return Ok(entries);
             }
         }
+    }
+
+    fn passed_over(&self) -> Option<StorageError> {
+        self.reader.passed_over()
     }
 }

@@ -16,10 +16,9 @@ impl FileService {
         self.require(&path.parent(), Permission::CreateDirs)?;
         self.require_name(path)?;
         self.review(ActionKind::Mkdir, path, protocol, |_| {}).await?;
-        let outcome = self.storage.create_directory(path, mode).await;
-        self.done(ActionKind::Mkdir, path, protocol, outcome.map_err(FileError::from), |_| {}).await?;
-        self.record("Mkdir", protocol, path, Command::default());
-        Ok(())
+        let outcome = self.storage.create_directory(path, mode).await.map_err(FileError::from);
+        self.record_if(&outcome, "Mkdir", protocol, path, Command::default());
+        self.done(ActionKind::Mkdir, path, protocol, outcome, |_| {}).await
     }
 
     pub async fn remove_directory(&self, path: &VirtualPath, protocol: Protocol) -> Result<(), FileError> {
@@ -27,10 +26,9 @@ impl FileService {
         self.require_any(&path.parent(), &[Permission::Delete, Permission::DeleteDirs])?;
         self.require_name(path)?;
         self.review(ActionKind::Rmdir, path, protocol, |_| {}).await?;
-        let outcome = self.storage.remove_directory(path).await;
-        self.done(ActionKind::Rmdir, path, protocol, outcome.map_err(FileError::from), |_| {}).await?;
-        self.record("Rmdir", protocol, path, Command::default());
-        Ok(())
+        let outcome = self.storage.remove_directory(path).await.map_err(FileError::from);
+        self.record_if(&outcome, "Rmdir", protocol, path, Command::default());
+        self.done(ActionKind::Rmdir, path, protocol, outcome, |_| {}).await
     }
 
     pub async fn remove_file(&self, path: &VirtualPath, protocol: Protocol) -> Result<(), FileError> {
@@ -52,9 +50,8 @@ impl FileService {
             Err(FileError::NotFound) if before.is_some() => self.recount(path).await,
             outcome => outcome,
         };
-        self.done(ActionKind::Delete, path, protocol, outcome, |action| action.size = size).await?;
-        self.record("Remove", protocol, path, Command::default());
-        Ok(())
+        self.record_if(&outcome, "Remove", protocol, path, Command::default());
+        self.done(ActionKind::Delete, path, protocol, outcome, |action| action.size = size).await
     }
 
     /// `rename` on both parents (A5-05, J-19); replacing a file needs `overwrite` on the
@@ -93,10 +90,9 @@ impl FileService {
         };
         self.review(ActionKind::Rename, from, protocol, details).await?;
         let outcome = self.rename_counting(from, to, replace && may_replace).await;
-        self.done(ActionKind::Rename, from, protocol, outcome, details).await?;
         let target_path = self.storage.host_path(to);
-        self.record("Rename", protocol, from, Command { target_path, ..Command::default() });
-        Ok(())
+        self.record_if(&outcome, "Rename", protocol, from, Command { target_path, ..Command::default() });
+        self.done(ActionKind::Rename, from, protocol, outcome, details).await
     }
 
     async fn rename_counting(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), FileError> {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::pace::Pace;
 use super::record::Transfer;
+use super::seen::Seen;
 use super::storage::{Metadata, OpenOptions, SetAttributes, Space, StorageFile};
 use super::{FileError, FileService, attributes};
 use crate::account::Account;
@@ -30,6 +31,7 @@ pub(super) struct Opened {
     pub counted_for: Arc<Account>,
     /// The file as it was before it was opened.
     pub existed: Option<Metadata>,
+    pub seen: Seen,
 }
 
 impl OpenFile {
@@ -49,6 +51,7 @@ impl OpenFile {
         }
         let read = opened.file.read_at(offset, length, buffer).await.inspect_err(|_| opened.transfer.fail());
         let read = read?;
+        opened.seen.read(offset, read);
         opened.transfer.moved_out(read);
         let session = &opened.files.session;
         session.live.moves();
@@ -66,18 +69,15 @@ impl OpenFile {
         if !opened.options.read {
             return Err(FileError::Denied);
         }
-        Ok(opened.file.read_at(offset, length, buffer).await?)
+        opened.seen.is_used_inside = true;
+        let read = opened.file.read_at(offset, length, buffer).await?;
+        opened.files.session.live.moves();
+        Ok(read)
     }
 
     pub async fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), FileError> {
+        self.store_at(offset, data).await?;
         let opened = self.opened()?;
-        if !opened.options.write {
-            return Err(FileError::Denied);
-        }
-        opened.check_resumption(offset).inspect_err(|error| opened.transfer.fail_by(error))?;
-        opened.reserve(offset, data.len()).await?;
-        opened.file.write_at(offset, data).await.inspect_err(|_| opened.transfer.fail())?;
-        opened.transfer.moved_in(data.len());
         let session = &opened.files.session;
         session.live.moves();
         session.traffic.add(data.len() as u64, 0);
@@ -85,6 +85,19 @@ impl OpenFile {
         if rate > 0 {
             self.pace.moved(data.len(), rate).await;
         }
+        Ok(())
+    }
+
+    /// As [`write_at`](Self::write_at), with bytes that did not come from the client.
+    pub(super) async fn store_at(&mut self, offset: u64, data: &[u8]) -> Result<(), FileError> {
+        let opened = self.opened()?;
+        if !opened.options.write {
+            return Err(FileError::Denied);
+        }
+        opened.check_resumption(offset).inspect_err(|error| opened.transfer.fail_by(error))?;
+        opened.reserve(offset, data.len()).await?;
+        opened.file.write_at(offset, data).await.inspect_err(|_| opened.transfer.fail())?;
+        opened.transfer.stored(opened.resumed_at(offset), data.len());
         Ok(())
     }
 
@@ -122,6 +135,10 @@ impl OpenFile {
             opened.give_up().await;
             return Err(error);
         }
+        if !opened.options.write {
+            opened.end_download();
+            return Ok(());
+        }
         if let Err(error) = opened.finish().await {
             opened.transfer.fail_by(&error);
             if opened.transfer.failed_by_quota() {
@@ -139,7 +156,10 @@ impl OpenFile {
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
-        if let Some(opened) = self.opened.take() {
+        if let Some(mut opened) = self.opened.take() {
+            if !opened.options.write && opened.seen.is_nothing_but_inside() {
+                opened.transfer.dismiss();
+            }
             opened.end();
         }
     }
@@ -154,11 +174,34 @@ impl Opened {
     /// file in mind (A5-12).
     fn check_resumption(&self, offset: u64) -> Result<(), FileError> {
         match self.existed {
-            Some(existed) if self.options.append && offset < existed.size => {
+            Some(existed) if self.options.append && !self.options.truncate && offset < existed.size => {
                 let problem = format!("offset {offset} is before the end of the file, at {}", existed.size);
                 Err(FileError::Failed(problem))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Where bytes at `offset` go if they continue a file that was there (A15-09).
+    fn resumed_at(&self, offset: u64) -> u64 {
+        match self.existed {
+            Some(_) if self.options.truncate => 0,
+            Some(existed) if self.options.append => existed.size,
+            Some(_) => offset,
+            None => 0,
+        }
+    }
+
+    /// A client that has not got all of the file has not downloaded it (A5-13). One that
+    /// continues an earlier download has.
+    fn end_download(&mut self) {
+        let size = self.existed.map_or(0, |existed| existed.size);
+        if self.seen.is_nothing_but_inside() {
+            self.transfer.dismiss();
+        } else if !self.seen.is_all_of(size) {
+            self.transfer.fail_with("not all of the file was read");
+        } else if !self.transfer.failed() {
+            self.transfer.complete(Instant::now());
         }
     }
 
@@ -246,13 +289,13 @@ impl Opened {
             self.follow_account().await?;
         }
         let limits = self.limits();
-        let Some(quota) = &self.quota else {
+        let Some(quota) = &mut self.quota else {
             return self.apply(effective).await;
         };
         let ledger = quota.ledger().clone();
         let names = ledger.names(|| self.files.scan_tree(&self.path)).await?;
         let before = self.file.metadata().await?;
-        names.check_resize(before.size, size, limits)?;
+        quota.reserve(size, limits)?;
         let outcome = self.apply(effective).await;
         // It may have been resized though something else failed.
         let now = self.file.metadata().await.map_or(before.size, |now| now.size);
@@ -279,8 +322,8 @@ impl Opened {
             return Err(error.into());
         }
         self.file.finish().await?;
-        let size = self.file.metadata().await?.size;
-        quota.complete(&names, size, replaced.as_ref());
+        let now = self.file.metadata().await?;
+        quota.complete(&names, &now, replaced.as_ref());
         Ok(())
     }
 
@@ -333,7 +376,7 @@ impl Opened {
             }
         }
         if let (Ok(now), Some(quota)) = (self.file.metadata().await, &mut self.quota) {
-            quota.complete(&names, now.size, None);
+            quota.complete(&names, &now, None);
         }
     }
 

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::open_file::{OpenFile, Opened};
+use super::seen::Seen;
 use super::storage::{FileKind, Metadata, OpenOptions, StorageErrorKind, StorageFile};
+use super::usage::Counted;
 use super::{ActionKind, FileError, FileService, Protocol};
 use crate::account::Account;
 use crate::path::VirtualPath;
 use crate::permission::Permission;
-use crate::quota::{QuotaError, UploadQuota};
+use crate::quota::{Names, QuotaError, QuotaLimits, UploadQuota};
 
 const INSPECTED_AT_ONCE: usize = 256 << 10;
 /// The bit of `open_flags` that says that an upload empties the file first (B10-06).
@@ -55,6 +57,7 @@ impl FileService {
             }
             update(&portion);
             position += count as u64;
+            self.session.live.moves();
             tokio::task::yield_now().await;
         }
         Ok(())
@@ -74,35 +77,56 @@ impl FileService {
             self.require(&parent, Permission::Download)?;
         }
         self.require_name(path)?;
-        self.review_upload(path, options, protocol).await?;
+        match self.open_counted(path, options, protocol).await {
+            // It ends before it began, and observers hear of that (A10-02).
+            Err(error @ FileError::QuotaExceeded(_)) => {
+                self.context.metrics.transfer(true, 0, false);
+                let refused = Err(error.clone());
+                let told = self.done(ActionKind::Upload, path, protocol, refused, |action| action.size = Some(0)).await;
+                Err(told.err().unwrap_or(error))
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn open_counted(
+        self: &Arc<Self>,
+        path: &VirtualPath,
+        options: OpenOptions,
+        protocol: Protocol,
+    ) -> Result<OpenFile, FileError> {
         let account = self.account().clone();
-        let Some(counted) = self.counted(path) else {
+        let counted = self.counted(path);
+        self.review_upload(path, options, protocol, counted.as_ref()).await?;
+        let Some(counted) = counted else {
             let (file, before) = self.open_upload(path, options, |_| Ok(())).await?;
             return Ok(self.opened(file, path, protocol, options, (None, account), before));
         };
         let names = counted.ledger.names(|| self.scan_tree(path)).await?;
-        let check = |before: Option<&Metadata>| match before {
-            Some(before) if options.truncate => names.check_overwrite(before.size, counted.limits),
-            Some(_) => names.check_overwrite(0, counted.limits),
-            None => names.check_new_file(counted.limits),
-        };
+        let check = |before: Option<&Metadata>| check_room(&names, before, options, counted.limits);
         let (file, before) = self.open_upload(path, options, check).await?;
         let quota = counted.upload(&names, &*file, before.as_ref()).await?;
         drop(names);
         Ok(self.opened(file, path, protocol, options, (Some(quota), account), before))
     }
 
-    /// Asks the hooks, but not about a file that may not be written over.
+    /// Asks the hooks, but not about a file that may not be written over, or for which there
+    /// is no room (B10-05).
     async fn review_upload(
         &self,
         path: &VirtualPath,
         options: OpenOptions,
         protocol: Protocol,
+        counted: Option<&Counted>,
     ) -> Result<(), FileError> {
         if !self.context.hooks.asks() {
             return Ok(());
         }
         let existing = self.writable_file(path).await?;
+        if let Some(counted) = counted {
+            let names = counted.ledger.names(|| self.scan_tree(path)).await?;
+            check_room(&names, existing.as_ref(), options, counted.limits)?;
+        }
         self.review(ActionKind::Upload, path, protocol, |action| {
             // B10-06: of a new file both are 0.
             action.size = Some(existing.map_or(0, |existing| existing.size));
@@ -160,6 +184,21 @@ impl FileService {
     ) -> OpenFile {
         let transfer = self.transfer(path, protocol, options.write);
         let (files, path) = (self.clone(), path.clone());
-        OpenFile::new(Opened { file, options, transfer, files, path, quota, counted_for, existed })
+        let seen = Seen::default();
+        OpenFile::new(Opened { file, options, transfer, files, path, quota, counted_for, existed, seen })
+    }
+}
+
+/// Whether an upload may begin (A10-02); `before`: the file that it would write over.
+fn check_room(
+    names: &Names<'_>,
+    before: Option<&Metadata>,
+    options: OpenOptions,
+    limits: QuotaLimits,
+) -> Result<(), QuotaError> {
+    match before {
+        Some(before) if options.truncate => names.check_overwrite(before.size, limits),
+        Some(_) => names.check_overwrite(0, limits),
+        None => names.check_new_file(limits),
     }
 }

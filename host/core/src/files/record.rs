@@ -87,9 +87,13 @@ pub struct Transfer {
     bytes_in: u64,
     bytes_out: u64,
     started: Instant,
+    /// Where an upload continues a file that was there, in bytes; none: nothing was written.
+    resumed_at: Option<u64>,
     /// Why it failed, if it did.
     failure: Option<FileError>,
     recorded: bool,
+    /// It was none.
+    dismissed: bool,
     outcome: TransferOutcome,
 }
 
@@ -108,13 +112,33 @@ impl Transfer {
     pub fn new(log: FileLog, protocol: Protocol, host_path: String, upload: bool, outcome: TransferOutcome) -> Self {
         let started = Instant::now();
         let (bytes_in, bytes_out) = (0, 0);
-        let (failure, recorded) = (None, false);
-        Self { log, protocol, host_path, upload, bytes_in, bytes_out, started, failure, recorded, outcome }
+        let (resumed_at, failure, recorded, dismissed) = (None, None, false, false);
+        Self {
+            log,
+            protocol,
+            host_path,
+            upload,
+            bytes_in,
+            bytes_out,
+            started,
+            resumed_at,
+            failure,
+            recorded,
+            dismissed,
+            outcome,
+        }
     }
 
-    pub fn moved_in(&mut self, bytes: usize) {
+    /// `resumed_at`: where these bytes continue a file that was there; otherwise 0.
+    pub fn stored(&mut self, resumed_at: u64, bytes: usize) {
+        self.resumed_at = Some(self.resumed_at.map_or(resumed_at, |earlier| earlier.min(resumed_at)));
         self.bytes_in += bytes as u64;
         self.outcome.active.moved(bytes as u64);
+    }
+
+    /// Nothing was transferred, and nobody hears of it.
+    pub fn dismiss(&mut self) {
+        self.dismissed = true;
     }
 
     pub fn moved_out(&mut self, bytes: usize) {
@@ -171,16 +195,16 @@ impl Transfer {
     /// As [`complete`](Self::complete), but the hooks can still fail it.
     pub async fn complete_synchronously(&mut self) -> Result<(), FileError> {
         let now = Instant::now();
-        self.log_complete(now);
         if let Some((hooks, action)) = self.ending(now, ActionStatus::Ok) {
-            hooks.tell(action).await?;
+            hooks.tell(action).await.inspect_err(|error| self.fail_by(error))?;
         }
+        self.log_complete(now);
         self.remember_first(now);
         Ok(())
     }
 
     fn remember_first(&mut self, now: Instant) {
-        let (_, size, elapsed) = self.summary(now);
+        let (size, (_, _, elapsed)) = (self.size_for_hooks(), self.summary(now));
         if let Some((first, action)) = self.outcome.first.take()
             && action.session.traffic.take_first(self.upload)
         {
@@ -205,12 +229,17 @@ impl Transfer {
     }
 
     fn ending(&mut self, now: Instant, status: ActionStatus) -> Option<(Arc<FileHooks>, FileAction)> {
-        let (_, size, elapsed) = self.summary(now);
+        let (size, (_, _, elapsed)) = (self.size_for_hooks(), self.summary(now));
         let (hooks, mut action) = self.outcome.told.take()?;
         action.size = Some(size);
         action.elapsed_ms = Some(elapsed);
         action.status = Some(status);
         Some((hooks, action))
+    }
+
+    /// A15-09
+    fn size_for_hooks(&self) -> u64 {
+        if self.upload { self.resumed_at.unwrap_or(0).saturating_add(self.bytes_in) } else { self.bytes_out }
     }
 
     /// Sender, bytes and milliseconds.
@@ -224,6 +253,9 @@ impl Drop for Transfer {
     fn drop(&mut self) {
         let TransferOutcome { session, active, metrics, .. } = &self.outcome;
         session.live.transfer_ended(active);
+        if self.dismissed {
+            return;
+        }
         metrics.transfer(self.upload, if self.upload { self.bytes_in } else { self.bytes_out }, self.recorded);
         if self.recorded {
             return;

@@ -113,6 +113,9 @@ pub trait StorageFile: Send + Sync {
 pub trait DirectoryReader: Send + Sync {
     /// The next entries, at most `max`; empty at the end. Includes `.` and `..`.
     async fn next_entries(&mut self, max: usize) -> Result<Vec<DirectoryEntry>, StorageError>;
+
+    /// Why entries that are there were not given; none: all were.
+    fn passed_over(&self) -> Option<StorageError>;
 }
 
 #[derive(Debug, Clone)]

@@ -4,11 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-
 use super::{LoginService, Refusal, RefusalReason, checks};
 use crate::account::Account;
-use crate::connection::{ConnectionId, LoginMethod};
+use crate::connection::{ConnectionId, Credential, LoginMethod};
 use crate::files::storage::StorageError;
 use crate::files::{FileContext, FileService};
 use crate::hook::observation::{PostLogin, SessionDestroy};
@@ -16,7 +14,7 @@ use crate::hook::review::{Review, SessionCreate};
 use crate::hook::{Exchange, HookRun, LoginAttempt, Observers};
 use crate::metrics::Metrics;
 use crate::ports::StorageFactory;
-use crate::session::{EndReason, LiveSession, Session, SessionSlot, Traffic};
+use crate::session::{CloseSignal, EndReason, LiveSession, Session, SessionSlot, Traffic};
 
 /// Proof that every check of the login passed. Holds the session's place (A4-10) and tells
 /// of the session's end when dropped.
@@ -73,7 +71,7 @@ impl LoginService {
         &self,
         account: Account,
         attempt: &LoginAttempt,
-        close: Arc<Notify>,
+        close: Arc<CloseSignal>,
     ) -> Result<AuthenticatedAccount, Refusal> {
         let (ports, method) = (&self.ports, attempt.method());
         checks::restrictions(&account, method, attempt.connection.remote.ip(), ports.address_rule)?;
@@ -144,6 +142,11 @@ impl LoginService {
             protocol = "SSH",
             connection_id = attempt.connection.id.as_str(),
             client = attempt.connection.client_software(),
+            // A8-14
+            info = match &attempt.credential {
+                Credential::PublicKey(key) => key.fingerprint(),
+                _ => String::new(),
+            },
         );
         self.journal_login(attempt, "accepted", "");
         self.ports.hooks.post_login.notify(PostLogin {

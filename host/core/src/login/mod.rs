@@ -12,8 +12,6 @@ mod refusal;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-
 pub use admission::AuthenticatedAccount;
 pub use checks::{AccountCheck, account_checks};
 pub use conversation::Step;
@@ -38,7 +36,7 @@ use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{Clock, Passwords, StorageFactory};
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
-use crate::session::SessionRegistry;
+use crate::session::{CloseSignal, SessionRegistry};
 
 /// The hooks of a login, in the order in which it meets them.
 #[derive(Clone)]
@@ -99,6 +97,10 @@ pub struct LoginService {
 }
 
 impl LoginService {
+    pub fn sessions(&self) -> &Arc<SessionRegistry> {
+        &self.ports.sessions
+    }
+
     /// Hashes one random password, which takes some tens of milliseconds.
     pub fn new(ports: LoginPorts) -> Result<Self, PasswordError> {
         let mut noise = [0; 16];
@@ -124,7 +126,7 @@ type Offer = (Arc<LoginAttempt>, Result<Resolved, ()>);
 pub struct Login {
     service: Arc<LoginService>,
     connection: Arc<Connection>,
-    close: Arc<Notify>,
+    close: Arc<CloseSignal>,
     /// The user whose key was verified as the first of two steps.
     first_step: Option<String>,
     attempts: u32,
@@ -136,7 +138,7 @@ pub struct Login {
 
 impl Login {
     /// `close` ends the connection from outside once a session exists.
-    pub fn new(service: Arc<LoginService>, connection: Arc<Connection>, close: Arc<Notify>) -> Self {
+    pub fn new(service: Arc<LoginService>, connection: Arc<Connection>, close: Arc<CloseSignal>) -> Self {
         let offers = HashMap::new();
         Self { service, connection, close, first_step: None, attempts: 0, offers, exchange: None }
     }
@@ -215,6 +217,21 @@ impl Login {
             return Outcome::NextStep(next);
         }
         self.conclude(&attempt, outcome).await
+    }
+
+    /// The key, or the way in which it signs, is too weak for anybody.
+    pub fn public_key_unacceptable(&mut self, username: &str, key: &PublicKey) {
+        self.attempts = self.attempts.saturating_add(1);
+        let attempt = Arc::new(LoginAttempt {
+            connection: self.connection.clone(),
+            username: username.to_owned(),
+            credential: Credential::PublicKey(key.clone()),
+            completed_methods: Vec::new(),
+            stored: None,
+            number: self.attempts,
+        });
+        let text = "the key or its signature is too weak; use ed25519, ecdsa, or RSA with 2048 bits and SHA-2";
+        self.refused(&attempt, &Refusal::new(RefusalReason::Denied, text));
     }
 
     /// The connection ended before anybody tried to log in (A4-01).

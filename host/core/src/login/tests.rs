@@ -185,7 +185,7 @@ impl World {
             client: Default::default(),
             opened_at: 0,
         };
-        Login::new(self.service.clone(), Arc::new(connection), Arc::new(Notify::new()))
+        Login::new(self.service.clone(), Arc::new(connection), Arc::default())
     }
 
     pub(super) async fn password(&self, password: &str) -> &'static str {

@@ -298,17 +298,32 @@ impl Names<'_> {
         self.ledger.state().growing.get(&id).is_some_and(|growing| growing.writers == 1)
     }
 
-    /// One of its writers closed it; `size`: as the file system says.
-    pub(super) fn closed(&self, id: FileId, size: u64) {
+    /// One of its writers closed it; `now`: as the file system says.
+    pub(super) fn closed(&self, now: &Metadata) {
         let mut state = self.ledger.state();
-        let Some(growing) = state.growing.get_mut(&id) else { return };
+        let Some(growing) = state.growing.get_mut(&now.id) else { return };
         growing.writers = growing.writers.saturating_sub(1);
         if growing.writers > 0 {
             return;
         }
-        let by = if growing.is_linked { difference(size, growing.size) } else { 0 };
-        state.growing.remove(&id);
-        self.ledger.change(&mut state, UsedQuota { size: by, files: 0 });
+        let by = match growing.is_linked {
+            false => UsedQuota::default(),
+            // A program or a hook removed it, which nobody here was told.
+            true if now.links == 0 => -UsedQuota { size: i64::try_from(growing.size).unwrap_or(i64::MAX), files: 1 },
+            true => UsedQuota { size: difference(now.size, growing.size), files: 0 },
+        };
+        state.growing.remove(&now.id);
+        self.ledger.change(&mut state, by);
+    }
+
+    /// One of its writers is gone, and nobody knows more.
+    fn closed_unseen(&self, id: FileId) {
+        let mut state = self.ledger.state();
+        let Some(growing) = state.growing.get_mut(&id) else { return };
+        growing.writers = growing.writers.saturating_sub(1);
+        if growing.writers == 0 {
+            state.growing.remove(&id);
+        }
     }
 
     /// An upload without a name got one; `reserved` is what was counted for it.
@@ -418,11 +433,10 @@ impl Names<'_> {
                 None => return,
                 Some(Abandoned::InPlace(id, file)) => {
                     // Without an answer the count stays as it was; a scan would find it.
-                    let size = match file.metadata().await {
-                        Ok(metadata) => metadata.size,
-                        Err(_) => self.ledger.state().growing.get(&id).map_or(0, |growing| growing.size),
-                    };
-                    self.closed(id, size);
+                    match file.metadata().await {
+                        Ok(now) => self.closed(&now),
+                        Err(_) => self.closed_unseen(id),
+                    }
                 }
                 Some(Abandoned::Unnamed(id, reserved, file)) => {
                     self.give_up_unnamed(id, reserved, &*file, false).await;

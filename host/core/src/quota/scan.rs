@@ -61,12 +61,13 @@ pub async fn count(
             if entries.is_empty() {
                 break;
             }
+            tokio::task::yield_now().await;
             for entry in entries {
                 let metadata = entry.metadata;
                 match metadata.kind {
                     FileKind::Directory if entry.name != b"." && entry.name != b".." => {
-                        // Too deep to be reached by any path is too deep to be counted.
-                        waiting.extend(VirtualPath::resolve(&directory, &entry.name));
+                        // What no path reaches would come back with a rename.
+                        waiting.push(VirtualPath::resolve(&directory, &entry.name).map_err(|_| too_deep(&directory))?);
                     }
                     FileKind::File => {
                         let counted = metadata.links > 1 && !several_names.insert(metadata.id);
@@ -80,9 +81,20 @@ pub async fn count(
                 }
             }
         }
-        tokio::task::yield_now().await;
+        // What cannot be seen cannot be counted as nothing.
+        if let Some(error) = reader.passed_over() {
+            let message = format!("what is in \"{}\" cannot be counted: {error}", directory.display());
+            return Err(StorageError::new(error.kind, message));
+        }
     }
     Ok(used)
+}
+
+fn too_deep(directory: &VirtualPath) -> StorageError {
+    // A path of that length says nothing to anybody: its beginning does.
+    let shown: String = directory.display().chars().take(60).collect();
+    let message = format!("what is in \"{shown}…\" is too deep to be counted; move it up or remove it");
+    StorageError::new(StorageErrorKind::Invalid, message)
 }
 
 fn is_gone(error: &StorageError) -> bool {

@@ -85,7 +85,7 @@ async fn an_unnamed_upload_is_counted_as_it_grows() {
     first.reserve(60, LIMITS).unwrap();
     first.reserve(40, LIMITS).unwrap();
     assert_eq!(first.reserve(101, LIMITS), Err(QuotaError::Exceeded));
-    first.complete(&names, 60, None);
+    first.complete(&names, &file(1, 60), None);
     drop(names);
     assert_eq!(paper.stored().await, (60, 1));
 
@@ -94,7 +94,7 @@ async fn an_unnamed_upload_is_counted_as_it_grows() {
     second.reserve(100, LIMITS).unwrap();
     assert_eq!(second.reserve(101, LIMITS), Err(QuotaError::Exceeded));
     let names = ledger.names(no_tree).await.unwrap();
-    second.complete(&names, 100, Some(&file(1, 60)));
+    second.complete(&names, &file(2, 100), Some(&file(1, 60)));
     drop(names);
     assert_eq!(paper.stored().await, (100, 1));
     assert_eq!(paper.keeper.unsettled().await.unwrap(), std::slice::from_ref(&paper.scope));
@@ -113,11 +113,23 @@ async fn several_writers_of_one_file_count_once() {
     b.reserve(50, LIMITS).unwrap();
     a.reserve_appended(10, LIMITS).unwrap();
     assert_eq!(ledger.used(), UsedQuota { size: 60, files: 1 });
-    a.complete(&names, 60, None);
+    a.complete(&names, &file(7, 60), None);
     // Removed while the other still writes.
     names.removed(&file(7, 60));
     b.reserve(90, LIMITS).unwrap();
-    b.complete(&names, 90, None);
+    b.complete(&names, &file(7, 90), None);
+    drop(names);
+    assert_eq!(paper.stored().await, (0, 0));
+}
+
+#[tokio::test]
+async fn what_a_program_removed_while_it_was_written_counts_nothing() {
+    let paper = paper();
+    let ledger = paper.keeper.ledger(&paper.scope);
+    let names = ledger.names(no_tree).await.unwrap();
+    let mut upload = UploadQuota::in_place(ledger.clone(), &names, &file(7, 0), true);
+    upload.reserve(30, LIMITS).unwrap();
+    upload.complete(&names, &Metadata { links: 0, ..file(7, 30) }, None);
     drop(names);
     assert_eq!(paper.stored().await, (0, 0));
 }

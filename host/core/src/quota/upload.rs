@@ -105,11 +105,11 @@ impl UploadQuota {
         }
     }
 
-    /// The file is complete. `size`: as the file system says; `replaced`: what had its name.
-    pub fn complete(&mut self, names: &Names<'_>, size: u64, replaced: Option<&Metadata>) {
+    /// The file is complete. `now`: as the file system says; `replaced`: what had its name.
+    pub fn complete(&mut self, names: &Names<'_>, now: &Metadata, replaced: Option<&Metadata>) {
         match std::mem::replace(&mut self.kind, Kind::Settled) {
-            Kind::InPlace(id) => names.closed(id, size),
-            Kind::Unnamed { id, reserved, .. } => names.named(id, reserved, size, replaced),
+            Kind::InPlace(_) => names.closed(now),
+            Kind::Unnamed { id, reserved, .. } => names.named(id, reserved, now.size, replaced),
             Kind::Settled => {}
         }
     }

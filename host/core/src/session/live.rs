@@ -2,7 +2,7 @@
 //! transfers under way.
 
 use core::net::IpAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
@@ -25,6 +25,10 @@ pub struct LiveSession {
     /// Milliseconds since 1970.
     last_activity: AtomicI64,
     transfers: Mutex<Vec<Arc<ActiveTransfer>>>,
+    /// Under way.
+    commands: AtomicUsize,
+    /// Open files and directories of all its channels.
+    pub handles: AtomicUsize,
     /// Protocol and command of the channel that was opened last.
     channel: Mutex<(&'static str, String)>,
     end_reason: Mutex<Option<EndReason>>,
@@ -61,6 +65,15 @@ impl ActiveTransfer {
     }
 }
 
+/// A command of a session.
+pub struct RunningCommand<'a>(&'a LiveSession);
+
+impl Drop for RunningCommand<'_> {
+    fn drop(&mut self) {
+        self.0.commands.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl LiveSession {
     /// `address`: of the client, for limits by network.
     pub fn new(account: Arc<Account>, address: IpAddr, now: i64) -> Self {
@@ -71,6 +84,8 @@ impl LiveSession {
             download_rate: AtomicU64::new(0),
             last_activity: AtomicI64::new(now),
             transfers: Mutex::default(),
+            commands: AtomicUsize::new(0),
+            handles: AtomicUsize::new(0),
             channel: Mutex::new(("SSH", String::new())),
             end_reason: Mutex::default(),
         };
@@ -139,6 +154,18 @@ impl LiveSession {
             last_activity: self.last_activity(),
         };
         transfers.iter().map(view).collect()
+    }
+
+    /// A command runs until what is given back is dropped.
+    pub fn command_began(&self) -> RunningCommand<'_> {
+        self.commands.fetch_add(1, Ordering::Relaxed);
+        RunningCommand(self)
+    }
+
+    /// Whether it would lose something if it ended now.
+    pub fn has_work(&self) -> bool {
+        self.commands.load(Ordering::Relaxed) > 0
+            || !self.transfers.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     pub fn channel_opened(&self, protocol: &'static str, ssh_command: &str) {

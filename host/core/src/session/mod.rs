@@ -1,6 +1,7 @@
 //! Sessions, and their registry: who is logged in, what is under way, and the switch that
 //! ends one.
 
+mod close_signal;
 mod live;
 mod registry;
 mod watch;
@@ -8,6 +9,7 @@ mod watch;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+pub use close_signal::CloseSignal;
 pub use live::{ActiveTransfer, LiveSession, TransferView};
 pub use registry::{SessionRegistry, SessionSlot};
 pub use watch::SessionWatch;

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-
-use super::{EndReason, Session};
+use super::{CloseSignal, EndReason, Session};
 use crate::connection::ConnectionId;
 
 /// Counting and admitting happen under one lock, so that `max_sessions` holds under a race
@@ -23,7 +21,7 @@ const LONGEST_LOGIN: Duration = Duration::from_secs(180);
 
 struct Entry {
     username: String,
-    close: Arc<Notify>,
+    close: Arc<CloseSignal>,
     /// None until the login is complete.
     session: Option<Arc<Session>>,
 }
@@ -45,13 +43,13 @@ impl SessionSlot {
 
 impl SessionRegistry {
     /// A place for one more session of `username`, or none if it has `max` already (0: no
-    /// limit). `close` is notified when the session is to end.
+    /// limit). `close` is given when the session is to end.
     pub fn admit(
         self: &Arc<Self>,
         connection: &ConnectionId,
         username: &str,
         max: u32,
-        close: Arc<Notify>,
+        close: Arc<CloseSignal>,
     ) -> Option<SessionSlot> {
         let mut sessions = self.lock();
         let active = sessions.values().filter(|entry| entry.username == username).count();
@@ -84,7 +82,7 @@ impl SessionRegistry {
         if let Some(session) = &entry.session {
             session.live.ends_because(reason);
         }
-        entry.close.notify_one();
+        entry.close.close();
         true
     }
 
@@ -129,7 +127,7 @@ mod tests {
     fn the_limit_is_per_account_and_places_come_back() {
         let registry = Arc::new(SessionRegistry::default());
         let admit = |connection: &str, user: &str, max| {
-            registry.admit(&ConnectionId::new(connection), user, max, Arc::new(Notify::new()))
+            registry.admit(&ConnectionId::new(connection), user, max, Arc::default())
         };
         let first = admit("1", "alice", 1);
         assert!(first.is_some());
@@ -148,7 +146,7 @@ mod tests {
                 .map(|number| {
                     let registry = registry.clone();
                     scope.spawn(move || {
-                        registry.admit(&ConnectionId::new(number.to_string()), "alice", 5, Arc::new(Notify::new()))
+                        registry.admit(&ConnectionId::new(number.to_string()), "alice", 5, Arc::default())
                     })
                 })
                 .collect();

@@ -27,7 +27,9 @@ pub struct SessionWatch {
 impl SessionWatch {
     /// Changes after this are seen; before the first login.
     pub async fn begin(&self) -> Result<i64, StoreError> {
-        Ok(self.accounts.changes(None).await?.0)
+        let (cursor, _) = self.accounts.changes(None).await?;
+        self.metrics.store_available.set(1);
+        Ok(cursor)
     }
 
     /// Never returns.
@@ -145,13 +147,11 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicI64, Ordering};
 
-    use async_trait::async_trait;
-    use tokio::sync::Notify;
-
     use super::*;
     use crate::account::{AccountDraft, CredentialRule};
     use crate::connection::{Connection, ConnectionId, LoginMethod};
     use crate::session::{LiveSession, Traffic};
+    use async_trait::async_trait;
 
     /// One account, and whether it has changed.
     struct PaperAccounts(Mutex<(i64, Option<Account>)>);
@@ -223,7 +223,7 @@ mod tests {
             traffic: Traffic::default(),
             live: LiveSession::new(account_then, address.ip(), 0),
         });
-        let slot = sessions.admit(&id, "u", 0, Arc::new(Notify::new())).unwrap();
+        let slot = sessions.admit(&id, "u", 0, Arc::default()).unwrap();
         slot.begin(session.clone());
         let watch = SessionWatch {
             accounts: accounts.clone(),

@@ -1,6 +1,7 @@
 //! `md5sum` and its family, built in (A7-01).
 
 use tidegate_core::files::FileService;
+use tidegate_core::path::VirtualPath;
 use tidegate_sftp::Digest;
 
 use super::Finished;
@@ -9,6 +10,10 @@ use super::expand;
 /// `md5sum` and so on.
 pub fn by_command(name: &str) -> Option<Digest> {
     name.strip_suffix("sum").and_then(Digest::by_name)
+}
+
+pub fn name_of(digest: Digest) -> String {
+    format!("{}sum", digest.name())
 }
 
 pub fn of_input(digest: Digest, input: &[u8]) -> Finished {
@@ -48,18 +53,24 @@ pub async fn of_files(digest: Digest, raw_paths: &[Vec<u8>], files: &FileService
     all
 }
 
+/// As the client wrote it, without what changes nothing (A7-01).
+fn cleaned(raw_path: &[u8]) -> Vec<u8> {
+    match VirtualPath::resolve(&VirtualPath::root(), raw_path) {
+        Ok(path) if raw_path.starts_with(b"/") => path.as_bytes().to_vec(),
+        Ok(path) => path.relative().to_vec(),
+        Err(_) => raw_path.to_vec(),
+    }
+}
+
 async fn of_file(digest: Digest, raw_path: &[u8], files: &FileService) -> Finished {
-    let command = format!("{}sum", digest.name());
+    let command = name_of(digest);
     let path = match expand::resolve(files, raw_path) {
         Ok(path) => path,
         Err(error) => return Finished::failed(&command, raw_path, &error.to_string()),
     };
     let mut hasher = digest.hasher();
     match files.inspect(&path, 0, u64::MAX, |portion| hasher.update(portion)).await {
-        Ok(()) => {
-            files.record_ssh_command(&command, &path).await;
-            Finished::ok(line(&hasher.finalize(), raw_path))
-        }
+        Ok(()) => Finished::ok(line(&hasher.finalize(), &cleaned(raw_path))),
         Err(error) => Finished::failed(&command, raw_path, &error.to_string()),
     }
 }

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidegate_core::files::FileService;
+use tidegate_core::path::VirtualPath;
 use tidegate_sftp::Digest;
 
 pub use self::program::Launcher;
@@ -105,6 +106,23 @@ impl Command {
     pub fn protocol(&self) -> &'static str {
         if matches!(self, Self::Scp(_)) { "SCP" } else { "SSH" }
     }
+
+    /// Its name, and what it is about: where there is no path, the directory that it is in.
+    fn described(&self, files: &FileService) -> (String, VirtualPath) {
+        let here = files.start_directory();
+        match self {
+            Self::ChangeDirectory => ("cd".to_owned(), here),
+            Self::PrintDirectory => ("pwd".to_owned(), here),
+            Self::ChecksumOfInput(digest) => (checksum::name_of(*digest), here),
+            Self::ChecksumOfFiles(digest, paths) => {
+                let first = paths.first().and_then(|raw| expand::resolve(files, raw).ok());
+                (checksum::name_of(*digest), first.unwrap_or(here))
+            }
+            Self::Scp(_) => ("scp".to_owned(), here),
+            Self::Program(request) => (request.name.to_owned(), here),
+            Self::Refused(name, _) => ((*name).to_owned(), here),
+        }
+    }
 }
 
 /// How a command ended: what it printed, and its exit status.
@@ -139,6 +157,9 @@ pub async fn run(
     input: Arc<ChannelInput>,
     output: ChannelOutput,
 ) {
+    let (name, path) = command.described(&files);
+    let session = files.session().clone();
+    let _running = session.live.command_began();
     let finished = match command {
         Command::Scp(request) => return scp::run(request, files, input, output).await,
         Command::Program(request) => match launcher {
@@ -163,8 +184,10 @@ pub async fn run(
         // A7-01: of what arrives at once.
         Command::ChecksumOfInput(digest) => checksum::of_input(digest, &input.next().await),
     };
-    if finished.status != 0 {
-        files.ssh_command_failed();
+    match finished.status {
+        // A7-09
+        0 => files.record_ssh_command(&name, &path).await,
+        _ => files.ssh_command_failed(),
     }
     finished.send(&output).await;
 }

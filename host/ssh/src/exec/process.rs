@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::Instant;
 
-use super::written::written_by;
+use super::written::{work_of, written_by};
 use crate::stream::{ChannelInput, ChannelOutput};
 
 /// As much as a pipe holds.
@@ -23,6 +23,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 const COUNT_INTERVAL: Duration = Duration::from_millis(250);
 /// But not for more than this part of the time.
 const COUNT_SHARE: u32 = 20;
+/// Between looks at whether it does anything; sessions are idle after minutes.
+const WORK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Moves data until the program ends; gives back its exit status. Without `room` it writes
 /// nothing.
@@ -53,6 +55,7 @@ pub async fn run(
     let status = tokio::select! {
         () = program.feed(stdin, &input) => 1,
         () = program.watch(id) => 1,
+        () = program.keep_active(id) => 1,
         (status, (), ()) = async {
             tokio::join!(program.wait(&mut child), program.forward_errors(stderr), program.forward(stdout))
         } => status,
@@ -130,6 +133,22 @@ impl Program<'_> {
                 let ended = Instant::now();
                 count_at = ended + COUNT_INTERVAL.max((ended - began) * COUNT_SHARE);
             }
+        }
+    }
+
+    /// A program that computes without a word is not idle (A4-13). Never returns.
+    async fn keep_active(&self, id: Option<i32>) {
+        let Some(id) = id else {
+            return std::future::pending().await;
+        };
+        let mut before = work_of(id);
+        loop {
+            tokio::time::sleep(WORK_INTERVAL).await;
+            let now = work_of(id);
+            if now != before {
+                self.files.session().live.moves();
+            }
+            before = now;
         }
     }
 

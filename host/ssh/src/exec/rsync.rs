@@ -98,7 +98,7 @@ pub struct RsyncLine {
     pub options: Vec<String>,
     /// At least one.
     pub paths: Vec<Word>,
-    /// The server only sends.
+    /// The server only sends, and removes nothing of what it sent.
     pub reads_only: bool,
 }
 
@@ -115,7 +115,8 @@ pub fn parse(words: &[Word]) -> Result<RsyncLine, String> {
             if paths.is_empty() {
                 paths.push(Word { text: b".".to_vec(), pattern: None });
             }
-            let reads_only = options.iter().any(|option| option == "--sender");
+            let has = |wanted: &[&str]| options.iter().any(|option| wanted.contains(&option.as_str()));
+            let reads_only = has(&["--sender"]) && !has(&["--remove-source-files", "--remove-sent-files"]);
             if paths.len() > 1 && !reads_only {
                 return Err("only one path can be written to".to_owned());
             }

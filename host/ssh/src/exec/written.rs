@@ -1,4 +1,5 @@
-//! How many bytes a program has written, as Linux counts them for each process.
+//! How many bytes a program has written, and whether it does anything, as Linux counts it for
+//! each process.
 
 use std::fs::read_to_string;
 
@@ -14,14 +15,40 @@ pub fn written_by(id: i32) -> u64 {
 }
 
 fn add(id: i32, depth: u32, total: &mut u64) {
-    if let Ok(text) = read_to_string(format!("/proc/{id}/io")) {
-        *total += text.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse::<u64>().ok()).unwrap_or(0);
-    }
-    // They start others from their first thread.
-    let children = read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    *total += counter(id, "wchar: ");
     if depth > 0 {
-        children.split_whitespace().filter_map(|id| id.parse().ok()).for_each(|id| add(id, depth - 1, total));
+        children(id).into_iter().for_each(|id| add(id, depth - 1, total));
     }
+}
+
+/// A number that changes while the process, or one that it started, reads, writes or computes.
+pub fn work_of(id: i32) -> u64 {
+    let mut work = 0;
+    add_work(id, MAX_DEPTH, &mut work);
+    work
+}
+
+fn add_work(id: i32, depth: u32, work: &mut u64) {
+    let moved = counter(id, "rchar: ").wrapping_add(counter(id, "wchar: "));
+    // Behind the name, which may have spaces: the 12th and 13th are ticks in user and system mode.
+    let stat = read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    *work = work.wrapping_add(moved).wrapping_add(ticks);
+    if depth > 0 {
+        children(id).into_iter().for_each(|id| add_work(id, depth - 1, work));
+    }
+}
+
+fn counter(id: i32, name: &str) -> u64 {
+    let text = read_to_string(format!("/proc/{id}/io")).unwrap_or_default();
+    text.lines().find_map(|line| line.strip_prefix(name)?.parse().ok()).unwrap_or(0)
+}
+
+/// They start others from their first thread.
+fn children(id: i32) -> Vec<i32> {
+    let children = read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    children.split_whitespace().filter_map(|id| id.parse().ok()).collect()
 }
 
 #[cfg(test)]

@@ -97,7 +97,8 @@ impl Scp {
     }
 
     async fn is_directory(&self, path: &VirtualPath) -> bool {
-        path.is_root() || self.files.metadata(path).await.is_ok_and(|metadata| metadata.kind == FileKind::Directory)
+        path.is_root()
+            || self.files.metadata_for_transfer(path).await.is_ok_and(|metadata| metadata.kind == FileKind::Directory)
     }
 
     async fn place_in(&mut self, directory: &VirtualPath, entry: &Entry) -> Result<VirtualPath, Ended> {
@@ -109,10 +110,9 @@ impl Scp {
 
     /// False if the directory cannot be: the client was told, and passes over it.
     async fn enter(&mut self, path: &VirtualPath, entry: &Entry) -> Result<bool, Ended> {
-        let made = match self.files.metadata(path).await {
+        let made = match self.files.metadata_for_transfer(path).await {
             Ok(metadata) if metadata.kind == FileKind::Directory => Ok(()),
             Ok(_) => Err(FileError::Failed("Not a directory".into())),
-            // Without `list` nobody knows; making it will tell.
             Err(_) => self.files.create_directory(path, Some(entry.mode | 0o700), Protocol::Scp).await,
         };
         match made {

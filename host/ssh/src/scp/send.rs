@@ -42,7 +42,7 @@ impl Scp {
                     continue;
                 }
             };
-            let metadata = match self.files.metadata(&path).await {
+            let metadata = match self.files.metadata_for_transfer(&path).await {
                 Ok(metadata) => metadata,
                 // Who may download but not look can still send a file.
                 Err(FileError::Denied) => match self.open_unseen(&path).await {
@@ -104,7 +104,7 @@ impl Scp {
 
     /// In reverse order, because the last is sent first.
     async fn names_in(&self, path: &VirtualPath) -> Result<Vec<Vec<u8>>, FileError> {
-        let mut reader = self.files.read_directory(path).await?;
+        let mut reader = self.files.read_directory_for_download(path).await?;
         let mut names = Vec::new();
         loop {
             let entries = reader.next_entries(ENTRIES_AT_ONCE).await?;

@@ -14,11 +14,13 @@ pub struct LocalDirectory {
     entries: Dir,
     /// The root's `..` is the root itself: nothing is told of what is above.
     is_root: bool,
+    /// Of entries that are there and could not be looked at.
+    passed_over: Option<Errno>,
 }
 
 impl LocalDirectory {
     pub fn new(directory: OwnedFd, is_root: bool) -> Result<Self, StorageError> {
-        Ok(Self { entries: Dir::new(directory).map_err(from_errno)?, is_root })
+        Ok(Self { entries: Dir::new(directory).map_err(from_errno)?, is_root, passed_over: None })
     }
 
     fn next_entry(&mut self) -> Result<Option<DirectoryEntry>, Errno> {
@@ -27,9 +29,14 @@ impl LocalDirectory {
             let name = entry.file_name().to_bytes();
             let looked_at: &[u8] = if self.is_root && name == b".." { b"." } else { name };
             let directory = self.entries.fd()?;
-            // Removed since it was listed, or on a dead mount: the others are still listed.
-            if let Ok(stat) = fs::statat(directory.as_fd(), looked_at, AtFlags::SYMLINK_NOFOLLOW) {
-                return Ok(Some(DirectoryEntry { name: name.to_vec(), metadata: attributes::from_stat(&stat) }));
+            match fs::statat(directory.as_fd(), looked_at, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => {
+                    return Ok(Some(DirectoryEntry { name: name.to_vec(), metadata: attributes::from_stat(&stat) }));
+                }
+                // Removed since it was listed.
+                Err(Errno::NOENT) => {}
+                // In a directory that may not be searched, or on a dead mount: the others are still listed.
+                Err(errno) => self.passed_over = Some(errno),
             }
         }
         Ok(None)
@@ -48,5 +55,9 @@ impl DirectoryReader for LocalDirectory {
             }
         }
         Ok(entries)
+    }
+
+    fn passed_over(&self) -> Option<StorageError> {
+        self.passed_over.map(from_errno)
     }
 }

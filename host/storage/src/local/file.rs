@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use rustix::buffer::spare_capacity;
-use rustix::fs::{self, FileType};
+use rustix::fs::{self, FileType, OFlags};
 use rustix::io::{self, Errno, ReadWriteFlags};
 use tidegate_core::files::storage::{Metadata, OpenOptions, SetAttributes, Space, StorageError, StorageFile};
 
@@ -34,6 +34,10 @@ impl LocalFile {
 
     pub fn replacing(file: OwnedFd, options: OpenOptions, replacement: Replacement) -> Result<Self, StorageError> {
         let mut this = Self::new(file, options)?;
+        if options.append {
+            // It was opened before anybody asked for more than a file without a name.
+            fs::fcntl_setfl(&*this.file, OFlags::APPEND).map_err(from_errno)?;
+        }
         this.replacement = Mutex::new(Some(replacement));
         Ok(this)
     }

@@ -135,6 +135,8 @@ impl Owner {
 pub struct LocalStorage {
     root: Arc<Root>,
     root_path: PathBuf,
+    /// As it is shown.
+    root_text: String,
     settings: LocalStorageSettings,
     owner: Owner,
 }
@@ -157,11 +159,13 @@ impl LocalStorage {
         if made {
             owner.apply(&settings, &root)?;
         }
-        Ok(Self { root: Arc::new(Root::new(root)), root_path: path.to_owned(), settings, owner })
+        let root_text = path.display().to_string();
+        Ok(Self { root: Arc::new(Root::new(root)), root_path: path.to_owned(), root_text, settings, owner })
     }
 
+    /// Who may make a file may not thereby let others run it as somebody else.
     fn new_mode(&self, asked: Option<u32>, default: u32) -> Mode {
-        Mode::from_raw_mode((asked.unwrap_or(default) & 0o7777 & !self.settings.umask) & 0o7777)
+        Mode::from_raw_mode(asked.unwrap_or(default) & 0o777 & !self.settings.umask)
     }
 
     /// What an upload would write over, links followed; none: the name is free.
@@ -243,11 +247,11 @@ impl Storage for LocalStorage {
     }
 
     fn host_path(&self, path: &VirtualPath) -> String {
-        let relative = String::from_utf8_lossy(path.relative()).into_owned();
+        let relative = String::from_utf8_lossy(path.relative());
         if relative.is_empty() {
-            return self.root_path.display().to_string();
+            return self.root_text.clone();
         }
-        format!("{}/{relative}", self.root_path.display().to_string().trim_end_matches('/'))
+        [self.root_text.trim_end_matches('/'), &relative].join("/")
     }
 
     fn real_path(&self, path: &VirtualPath) -> Result<PathBuf, StorageError> {

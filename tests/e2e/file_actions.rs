@@ -1,0 +1,284 @@
+//! What hooks hear of operations on files, and when (A15, B10).
+
+use std::path::Path;
+use std::process::Command;
+
+use tidegate_tests::clients::{Proof, exec, rsync, sftp, sftp_ok};
+use tidegate_tests::raw_sftp::{RawSftp, Reply, fields, string};
+use tidegate_tests::server::{Server, Site};
+use tidegate_tests::tools;
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
+const OK: u32 = 0;
+const DENIED: u32 = 3;
+const FAILURE: u32 = 4;
+const READ: u32 = 1;
+const WRITE: u32 = 2;
+const APPEND: u32 = 4;
+const CREATE: u32 = 8;
+const TRUNCATE: u32 = 16;
+
+/// Hooks of today that write a line for each action: name, virtual path, size, status, command.
+fn site(actions: &str, user: &[&str]) -> (Site, std::path::PathBuf) {
+    let site = Site::new();
+    let told = site.path("told");
+    let hook = site.script(
+        "hook.sh",
+        &format!(
+            "#!/bin/sh\necho \"$SFTPGO_ACTION $SFTPGO_ACTION_VIRTUAL_PATH $SFTPGO_ACTION_VIRTUAL_TARGET \
+             size=$SFTPGO_ACTION_FILE_SIZE status=$SFTPGO_ACTION_STATUS cmd=$SFTPGO_ACTION_SSH_CMD\" >> {}\n",
+            told.display()
+        ),
+    );
+    let site = site.config(&format!(
+        "enabled_ssh_commands = [\"*\"]\n[common.actions]\nexecute_on = [{actions}]\n\
+         hook = [{{ hook = \"{}\", compat = \"current\" }}]\n",
+        hook.display()
+    ));
+    let home = site.user_with("alice", &[&["--password", "pw"], user].concat());
+    (site, home)
+}
+
+/// What the hooks were told, in any order: programs run at the same time. The server is stopped,
+/// and with it their queue is empty.
+fn check_told(site: &Site, server: Server, expected: &[&str]) {
+    assert!(server.terminate().success());
+    let text = std::fs::read_to_string(site.path("told")).unwrap_or_default();
+    let mut told: Vec<String> =
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let mut expected = expected.to_vec();
+    told.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(told, expected);
+}
+
+fn read(raw: &mut RawSftp, handle: &[u8], offset: u64, length: u32) -> Reply {
+    raw.request(5, &fields(&[&string(handle), &offset.to_be_bytes(), &length.to_be_bytes()]))
+}
+
+fn write(raw: &mut RawSftp, handle: &[u8], offset: u64, data: &[u8]) -> u32 {
+    raw.request(6, &fields(&[&string(handle), &offset.to_be_bytes(), &string(data)])).status()
+}
+
+fn close(raw: &mut RawSftp, handle: &[u8]) -> u32 {
+    raw.request(4, &string(handle)).status()
+}
+
+#[test]
+fn only_whole_downloads_are_downloads() {
+    // A5-13, A20-02
+    let (site, home) = site("\"download\"", &[]);
+    let server = site.start();
+    std::fs::create_dir_all(&home).unwrap();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    for name in ["part", "rest", "whole", "empty", "untouched", "summed"] {
+        std::fs::write(home.join(name), if name == "empty" { vec![] } else { vec![7; 1000] }).unwrap();
+    }
+    let mut fetch = |name: &str, parts: &[(u64, u32)]| {
+        let handle = raw.open_file(name, READ).handle();
+        for (offset, length) in parts {
+            assert_eq!(read(&mut raw, &handle, *offset, *length).kind, 103, "{name}");
+        }
+        assert_eq!(close(&mut raw, &handle), OK, "the client may close what it likes");
+    };
+    fetch("part", &[(0, 100)]);
+    // A download that was begun earlier, and one whose end comes first.
+    fetch("rest", &[(600, 400)]);
+    fetch("whole", &[(500, 500), (0, 500)]);
+    fetch("empty", &[]);
+    fetch("untouched", &[]);
+    // Nothing leaves the server for a checksum.
+    let handle = raw.open_file("summed", READ).handle();
+    let sum = fields(&[&string("md5-hash-handle"), &string(&handle), &[0; 16], &string("")]);
+    assert_eq!(raw.request(200, &sum).kind, 201);
+    assert_eq!(close(&mut raw, &handle), OK);
+    drop(raw);
+    let expected = [
+        "download /part size=100 status=2 cmd=",
+        "download /rest size=400 status=1 cmd=",
+        "download /whole size=1000 status=1 cmd=",
+        "download /empty size=0 status=1 cmd=",
+        "download /untouched size=0 status=2 cmd=",
+    ];
+    check_told(&site, server, &expected);
+}
+
+#[test]
+fn a_resumed_upload_has_the_size_that_it_comes_to() {
+    // A15-09
+    let (site, home) = site("\"upload\"", &[]);
+    let server = site.start();
+    std::fs::write(home_file(&home, "begun"), [1; 600]).unwrap();
+    std::fs::write(home.join("appended"), [1; 600]).unwrap();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    for (name, flags, offset) in
+        [("begun", WRITE, 600_u64), ("appended", WRITE | APPEND, 600), ("new", WRITE | CREATE, 0)]
+    {
+        let handle = raw.open_file(name, flags).handle();
+        assert_eq!(write(&mut raw, &handle, offset, &[2; 50]), OK);
+        assert_eq!(close(&mut raw, &handle), OK);
+    }
+    // Emptied, it is not continued: what is appended begins at 0.
+    let handle = raw.open_file("begun", WRITE | APPEND | TRUNCATE | CREATE).handle();
+    assert_eq!(write(&mut raw, &handle, 0, &[3; 20]), OK);
+    assert_eq!(close(&mut raw, &handle), OK);
+    assert_eq!(std::fs::read(home.join("begun")).unwrap(), [3; 20]);
+    drop(raw);
+    let expected = [
+        "upload /begun size=650 status=1 cmd=",
+        "upload /appended size=650 status=1 cmd=",
+        "upload /new size=50 status=1 cmd=",
+        "upload /begun size=20 status=1 cmd=",
+    ];
+    check_told(&site, server, &expected);
+}
+
+fn home_file(home: &Path, name: &str) -> std::path::PathBuf {
+    std::fs::create_dir_all(home).unwrap();
+    home.join(name)
+}
+
+#[test]
+fn hooks_are_not_asked_about_uploads_without_room() {
+    // A10-02, B10-05
+    let (site, home) = site("\"pre-upload\", \"upload\"", &["--quota-files", "1"]);
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let handle = raw.open_file("first", WRITE | CREATE).handle();
+    assert_eq!(close(&mut raw, &handle), OK);
+    let refused = raw.open_file("second", WRITE | CREATE);
+    assert_eq!(refused.status(), FAILURE);
+    assert!(!home.join("second").exists());
+    drop(raw);
+    let expected = [
+        "pre-upload /first size=0 status=1 cmd=",
+        "upload /first size=0 status=1 cmd=",
+        "upload /second size=0 status=3 cmd=",
+    ];
+    check_told(&site, server, &expected);
+}
+
+#[test]
+fn copies_by_the_server_need_their_permission_and_are_told() {
+    // A8-05, B10-01
+    let rights = "list,download,upload,overwrite,delete,rename,create_dirs";
+    let arguments = ["--permissions", &format!("/:{rights},copy"), "--permissions", &format!("/in:{rights}")];
+    let (site, home) = site("\"pre-copy\", \"copy\", \"download\"", &arguments);
+    let server = site.start();
+    std::fs::create_dir_all(home.join("in")).unwrap();
+    std::fs::write(home.join("a"), vec![5; 300_000]).unwrap();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let mut copy = |from: &str, to: &str, offset: u64, length: u64| {
+        let (source, target) = (raw.open_file(from, READ).handle(), raw.open_file(to, WRITE | CREATE).handle());
+        let range = (&offset.to_be_bytes(), &length.to_be_bytes());
+        let body = fields(&[&string("copy-data"), &string(&source), range.0, range.1, &string(&target), &[0; 8]]);
+        let status = raw.request(200, &body).status();
+        assert_eq!((close(&mut raw, &source), close(&mut raw, &target)), (OK, OK));
+        status
+    };
+    assert_eq!(copy("a", "whole", 0, 0), OK);
+    assert_eq!(copy("a", "part", 1000, 500), OK);
+    assert_eq!(copy("a", "in/denied", 0, 0), DENIED);
+    assert_eq!(std::fs::read(home.join("whole")).unwrap(), vec![5; 300_000]);
+    assert_eq!(std::fs::metadata(home.join("part")).unwrap().len(), 500);
+    // A directory is no source, and stays open.
+    let directory = raw.request(11, &string("/")).handle();
+    let target = raw.open_file("other", WRITE | CREATE).handle();
+    let body = fields(&[&string("copy-data"), &string(&directory), &[0; 16], &string(&target), &[0; 8]]);
+    assert_eq!(raw.request(200, &body).status(), FAILURE);
+    assert_eq!(raw.request(12, &string(&directory)).kind, 104, "it can still be read");
+    server.wait_for_text("\"sender\":\"Copy\"");
+    drop(raw);
+    let expected = [
+        "pre-copy /a /whole size=300000 status=1 cmd=",
+        "copy /a /whole size=300000 status=1 cmd=",
+        "pre-copy /a /part size=300000 status=1 cmd=",
+        "copy /a /part size=300000 status=1 cmd=",
+    ];
+    // What is copied is not downloaded.
+    check_told(&site, server, &expected);
+}
+
+#[test]
+fn every_command_that_succeeds_is_told_once() {
+    // A7-09, A7-01
+    let (site, home) = site("\"ssh_cmd\"", &[]);
+    let server = site.start();
+    std::fs::create_dir_all(home.join("d")).unwrap();
+    std::fs::write(home.join("d/a"), "abc").unwrap();
+    std::fs::write(home.join("b"), "abc").unwrap();
+    let run = |command: &str, input: &[u8]| {
+        let output = exec(&server, "alice", PASSWORD, command, input);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(run("pwd", b""), (Some(0), "/\n".into()));
+    assert_eq!(run("cd d", b""), (Some(0), String::new()));
+    let sum = "900150983cd24fb0d6963f7d28e17f72";
+    assert_eq!(run("md5sum", b"abc"), (Some(0), format!("{sum}  -\n")));
+    assert_eq!(run("md5sum /d//a ./b", b""), (Some(0), format!("{sum}  /d/a\n{sum}  b\n")));
+    assert_eq!(run("md5sum /b /missing", b"").0, Some(1));
+    let expected = [
+        "ssh_cmd / size=0 status=1 cmd=pwd",
+        "ssh_cmd / size=0 status=1 cmd=cd",
+        "ssh_cmd / size=0 status=1 cmd=md5sum",
+        "ssh_cmd /d/a size=0 status=1 cmd=md5sum",
+    ];
+    check_told(&site, server, &expected);
+}
+
+#[test]
+fn what_was_done_is_logged_though_a_hook_then_fails_it() {
+    // B10-08, A21-04, A20-02
+    let site = Site::new();
+    let hook = site.script("no.sh", "#!/bin/sh\nexit 1\n");
+    let site = site.config(&format!(
+        "[common.actions]\nexecute_on = [\"upload\", \"delete\"]\nexecute_sync = [\"upload\", \"delete\"]\nhook = \"{}\"\n",
+        hook.display()
+    ));
+    let home = site.user("alice");
+    let server = site.start();
+    std::fs::write(home_file(&home, "old"), "x").unwrap();
+    assert!(!sftp(&server, "alice", PASSWORD, "rm old\n").status.success());
+    assert!(!home.join("old").exists());
+    server.wait_for_text("\"sender\":\"Remove\"");
+    let file = site.write("new", "content");
+    assert!(!sftp(&server, "alice", PASSWORD, &format!("put {} new\n", file.display())).status.success());
+    let line = server.wait_for(|line| line["sender"] == "Upload");
+    assert!(line["error"].as_str().is_some_and(|error| error.contains("hook")), "{line}");
+    assert!(!home.join("new").exists());
+}
+
+#[test]
+fn rsync_removes_what_it_has_sent() {
+    let (site, home) = site("\"delete\"", &["--quota-files", "10"]);
+    let server = site.start();
+    std::fs::create_dir_all(home.join("out")).unwrap();
+    std::fs::write(home.join("out/a"), "abc").unwrap();
+    tools::run_ok(&mut site.tidegate(&["quota", "scan", "--username", "alice"]));
+    let to = site.path("fetched");
+    let arguments = ["-r", "--remove-source-files", "alice@127.0.0.1:/out/", to.to_str().unwrap()];
+    tools::run_ok(&mut rsync(&server, "pw", &arguments));
+    assert_eq!(std::fs::read_to_string(to.join("a")).unwrap(), "abc");
+    assert!(!home.join("out/a").exists());
+    let report = tools::run_ok(&mut site.tidegate(&["quota", "scan", "--username", "alice", "--json"]));
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report[0]["before"], report[0]["found"]);
+}
+
+#[test]
+fn the_umask_holds_for_all_files() {
+    // A3-14: of files over SFTP and of what programs bring.
+    let (site, home) = site("\"upload\"", &[]);
+    let site = site.config("[common]\numask = \"0027\"\n");
+    let server = site.start();
+    let file = site.write("f", "x");
+    // As permissive as the client likes.
+    tools::run_ok(Command::new("chmod").arg("666").arg(&file));
+    sftp_ok(&server, "alice", PASSWORD, &format!("put {} a\nmkdir d\n", file.display()));
+    tools::run_ok(&mut rsync(&server, "pw", &[file.to_str().unwrap(), "alice@127.0.0.1:/b"]));
+    let mode = |name: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(home.join(name)).unwrap().permissions().mode() & 0o7777
+    };
+    assert_eq!((mode("a"), mode("d"), mode("b")), (0o640, 0o750, 0o640));
+}
