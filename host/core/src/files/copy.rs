@@ -26,7 +26,7 @@ impl FileService {
         range: CopyRange,
         protocol: Protocol,
     ) -> Result<(), FileError> {
-        let (from, to) = (source.path()?, target.path()?);
+        let (from, to) = (source.copied_path()?, target.path()?);
         for path in [&from, &to] {
             self.require(&path.parent(), Permission::Copy)?;
         }
@@ -74,6 +74,14 @@ impl FileService {
 }
 
 impl OpenFile {
+    /// Of a source: even if it may not be copied, nobody wanted to download it.
+    fn copied_path(&mut self) -> Result<VirtualPath, FileError> {
+        if let Some(opened) = &mut self.opened {
+            opened.seen.is_used_inside = true;
+        }
+        self.path()
+    }
+
     fn path(&self) -> Result<VirtualPath, FileError> {
         self.opened
             .as_ref()
