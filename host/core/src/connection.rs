@@ -2,18 +2,18 @@
 
 use core::net::SocketAddr;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
 
 /// Unique while the server runs; appears in every log line about the connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId(String);
+pub struct ConnectionId(Arc<str>);
 
 impl ConnectionId {
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Arc::from(text.into()))
     }
 
     pub fn as_str(&self) -> &str {

@@ -16,7 +16,7 @@ use super::{Chain, GateFailure, HookEvent, HookHost, Subject};
 const QUEUE: usize = 20_000;
 /// After the first event of a while more are waited for: one after the other they find the hook's
 /// code and memory in the caches, and whoever causes them wakes nobody.
-const GATHERING_TIME: Duration = Duration::from_millis(2);
+const GATHERING_TIME: Duration = Duration::from_millis(20);
 /// How often dropped events are told of.
 const DROPS_A_LINE: u64 = 1000;
 

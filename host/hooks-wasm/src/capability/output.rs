@@ -25,6 +25,11 @@ impl LineBudget {
         Self { plugin: plugin.to_owned(), left: lines, told: false }
     }
 
+    /// For the next call.
+    pub fn renew(&mut self, lines: usize) {
+        (self.left, self.told) = (lines, false);
+    }
+
     /// Whether one more line may be logged.
     pub fn take(&mut self) -> bool {
         if self.left > 0 {

@@ -81,7 +81,7 @@ impl types::HostLoginAttempt for CallState {
             sender = "audit",
             plugin = self.shared.name,
             username = attempt.username,
-            connection_id = self.connection_id,
+            connection_id = self.connection_text(),
             message = "the plugin read the password of a login attempt",
         );
         Ok(Ok(password.expose().to_owned()))

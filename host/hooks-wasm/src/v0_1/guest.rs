@@ -175,7 +175,7 @@ impl Guest {
             None => self.instantiate().await,
         };
         let mut ready = ready.map_err(|error| self.explain(&error, None))?;
-        ready.store.data_mut().begin(connection.as_ref().map(ToString::to_string).unwrap_or_default());
+        ready.store.data_mut().begin(connection.clone());
         limits::renew(&mut ready.store);
         let answer = match ready.function::<E>(export) {
             Ok(guest) => event.invoke(guest, &mut ready.store).await,

@@ -21,7 +21,7 @@ impl log::Host for CallState {
         let fields: serde_json::Map<String, Value> =
             fields.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
         let fields: String = Value::Object(fields).to_string().chars().take(MAX_MESSAGE).collect();
-        let (plugin, connection_id) = (self.shared.name.as_str(), self.connection_id.as_str());
+        let (plugin, connection_id) = (self.shared.name.as_str(), self.connection_text());
         match level {
             log::Level::Trace => {
                 tracing::trace!(sender = "plugin", plugin, message, fields, connection_id)

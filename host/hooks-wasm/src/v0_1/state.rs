@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tidegate_core::account::{Account, AccountDraft};
-use tidegate_core::connection::Connection;
+use tidegate_core::connection::{Connection, ConnectionId};
 use tidegate_core::files::FileAction;
 use tidegate_core::hook::LoginAttempt;
 use tidegate_core::hook::keyboard_interactive::Conversation;
@@ -64,7 +64,7 @@ pub struct CallState {
     pub waited: Duration,
     pub lines: Arc<Mutex<LineBudget>>,
     /// For the log lines of this call.
-    pub connection_id: String,
+    pub connection_id: Option<ConnectionId>,
     stdout: LineStream,
     stderr: LineStream,
     wasi: WasiCtx,
@@ -97,7 +97,7 @@ impl CallState {
             computing_left: limits.computing(),
             waited: Duration::ZERO,
             lines,
-            connection_id: String::new(),
+            connection_id: None,
             stdout,
             stderr,
             wasi,
@@ -107,14 +107,18 @@ impl CallState {
         }
     }
 
+    /// In log lines; empty where there is no connection.
+    pub fn connection_text(&self) -> &str {
+        self.connection_id.as_ref().map_or("", ConnectionId::as_str)
+    }
+
     /// Before a call, which may be on an instance that was made long before.
-    pub fn begin(&mut self, connection_id: String) {
+    pub fn begin(&mut self, connection_id: Option<ConnectionId>) {
         let limits = self.shared.settings.limits;
         self.connection_id = connection_id;
         self.computing_left = limits.computing();
         self.waited = Duration::ZERO;
-        *self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            LineBudget::new(&self.shared.name, limits.log_lines);
+        self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner).renew(limits.log_lines);
     }
 
     /// Waits for the host's own work, which is no computing of the guest's. However long it
