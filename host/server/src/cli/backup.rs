@@ -57,9 +57,10 @@ fn write_privately(path: &Path, text: &str) -> anyhow::Result<()> {
     let unwritable = || format!("{} cannot be written", path.display());
     let mut beside = path.as_os_str().to_owned();
     beside.push(".part");
+    // One that was left, or that somebody else made, may be open to others.
+    let _ = std::fs::remove_file(&beside);
     let mut options = std::fs::OpenOptions::new();
-    let mut file =
-        options.write(true).create(true).truncate(true).mode(0o600).open(&beside).with_context(unwritable)?;
+    let mut file = options.write(true).create_new(true).mode(0o600).open(&beside).with_context(unwritable)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(unwritable)?;
     std::fs::rename(&beside, path).with_context(unwritable)
 }
