@@ -327,7 +327,8 @@ impl PluginDirectory {
         let shared = Arc::new(Shared { name: name.to_owned(), settings, secrets, passwords, store, egress });
         let guest = Guest::new(self.engine.clone(), instance, shared);
         guest.try_out().await.map_err(unlinkable)?;
-        Ok(Loaded { guest, digest: digest.to_owned(), hooks, exports, calls })
+        let version = digest.get(..12).unwrap_or_default().into();
+        Ok(Loaded { guest, digest: digest.to_owned(), version, hooks, exports, calls })
     }
 
     fn settings(&self, name: &str, text: Option<&str>) -> Result<PluginSettings, LoadError> {

@@ -17,6 +17,8 @@ pub struct Loaded {
     pub guest: Arc<Guest>,
     /// Hexadecimal SHA-256 of the file.
     pub digest: String,
+    /// What records name it by: the digest's beginning.
+    pub version: Arc<str>,
     pub hooks: Vec<HookKind>,
     pub exports: Exports,
     /// Calls under way.
@@ -64,6 +66,10 @@ impl<E: GuestEvent> Hook<E> for PluginHook {
         "plugin"
     }
 
+    fn needs_everything(&self) -> bool {
+        false
+    }
+
     fn description(&self) -> HookDescription {
         let loaded = self.loaded();
         let health = match &loaded {
@@ -93,7 +99,7 @@ impl<E: GuestEvent> Hook<E> for PluginHook {
         let Some(export) = E::export(&loaded.exports) else {
             return Err(HookError::Unavailable("the plugin does not export this hook".to_owned()));
         };
-        call.version(loaded.digest.get(..12).unwrap_or_default());
+        call.version(&loaded.version);
         let deadline = loaded.settings().limits.deadline();
         let answer = async {
             let _permit = loaded.calls.acquire().await.map_err(|_| HookError::Saturated)?;

@@ -100,6 +100,7 @@ pub fn action(what: &str, status: Option<ActionStatus>) -> anyhow::Result<Arc<Fi
         storage_kind: "local",
         size: Some(3),
         open_flags: Some(512),
+        overwritten: None,
         ssh_command: None,
         status,
         elapsed_ms: Some(4),

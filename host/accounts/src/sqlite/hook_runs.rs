@@ -41,28 +41,46 @@ impl HookRunStore for SqliteDatabase {
     }
 }
 
-/// One record in a batch.
-#[derive(Serialize, Deserialize)]
+/// One record in a batch, without what it has nothing for: most have little.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Record<'a> {
     at: i64,
     kind: Cow<'a, str>,
     hook: Cow<'a, str>,
     adapter: Cow<'a, str>,
+    #[serde(skip_serializing_if = "is_nothing")]
     version: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "is_nothing")]
     connection: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "is_nothing")]
     username: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "is_nothing")]
     address: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "is_nothing")]
     about: Option<Cow<'a, str>>,
     outcome: Cow<'a, str>,
+    #[serde(skip_serializing_if = "is_nothing")]
     detail: Cow<'a, str>,
+    #[serde(skip_serializing_if = "is_nothing")]
     is_error: bool,
+    #[serde(skip_serializing_if = "is_nothing")]
     decided: bool,
     duration_us: i64,
+    #[serde(skip_serializing_if = "is_nothing")]
     sent: Cow<'a, str>,
+    #[serde(skip_serializing_if = "is_nothing")]
     received: Cow<'a, str>,
+    #[serde(skip_serializing_if = "is_nothing")]
     standard_error: Cow<'a, str>,
+    #[serde(skip_serializing_if = "is_nothing")]
     cpu_us: Option<i64>,
+    #[serde(skip_serializing_if = "is_nothing")]
     memory: Option<i64>,
+}
+
+fn is_nothing<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl<'a> From<&'a HookRun> for Record<'a> {
@@ -71,10 +89,10 @@ impl<'a> From<&'a HookRun> for Record<'a> {
         Self {
             at: run.at,
             kind: run.kind.into(),
-            hook: run.hook.as_str().into(),
+            hook: (&*run.hook).into(),
             adapter: run.adapter.into(),
             version: exchange.version.as_deref().map(Cow::from),
-            connection: run.connection.as_deref().map(Cow::from),
+            connection: run.connection.as_ref().map(|id| id.as_str().into()),
             username: run.username.as_deref().map(Cow::from),
             address: run.address.map(|address| address.to_string().into()),
             about: run.about.as_deref().map(Cow::from),

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OnceCell;
+
 use super::record::Protocol;
-use super::storage::{OpenOptions, Storage, StorageError, StorageErrorKind};
+use super::storage::{FileKind, OpenOptions, Storage, StorageError, StorageErrorKind};
 use super::{FileError, FirstTransfers};
 use crate::hook::observation::PostAction;
 use crate::hook::review::{PreAction, Review};
 use crate::hook::{Chain, Observers, Subject};
 use crate::path::VirtualPath;
 use crate::session::Session;
+
+/// The bit of `open_flags` that says that an upload empties the file first (B10-06).
+const TRUNCATES: u32 = 512;
 
 /// Kinds of actions, under their names in hooks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,10 +86,12 @@ pub struct FileAction {
     pub storage_target: Option<String>,
     /// `local`, `s3`, …
     pub storage_kind: &'static str,
-    /// The existing size before the action, the resulting one after it.
+    /// The existing size before the action, the resulting one after it; not that of a file that
+    /// is yet to be looked at.
     pub size: Option<u64>,
-    /// Of an upload, as in SFTP version 3, with the bit 512 for truncation (B10-06).
+    /// Of an upload, as in SFTP version 3, with the bit 512 for truncation (B10-06); likewise.
     pub open_flags: Option<u32>,
+    pub overwritten: Option<Overwritten>,
     pub ssh_command: Option<String>,
     /// None before the action.
     pub status: Option<ActionStatus>,
@@ -93,6 +100,26 @@ pub struct FileAction {
     pub at: i64,
     /// Where the file is; none in tests.
     pub contents: Contents,
+}
+
+/// What an upload may write over, for hooks that want to know: for most, looking takes longer
+/// than their answer.
+#[derive(Debug, Clone)]
+pub struct Overwritten {
+    truncates: bool,
+    /// The file's size, if there is one.
+    found: OnceCell<Option<u64>>,
+}
+
+impl Overwritten {
+    pub(super) fn new(truncates: bool) -> Self {
+        Self { truncates, found: OnceCell::new() }
+    }
+
+    /// B10-06: of a new file both are 0.
+    pub(super) fn details(existing: Option<u64>, truncates: bool) -> (Option<u64>, Option<u32>) {
+        (Some(existing.unwrap_or(0)), Some(if existing.is_some() && truncates { TRUNCATES } else { 0 }))
+    }
 }
 
 /// The files of the session, for hooks that look into one.
@@ -108,6 +135,16 @@ impl std::fmt::Debug for Contents {
 impl FileAction {
     pub fn subject(&self) -> Subject<'_> {
         Subject { action: Some(self.kind.as_str()), path: Some(&self.path), ..self.session.subject() }
+    }
+
+    /// The size and the flags, of a file that is looked at for it if need be.
+    pub async fn size_and_open_flags(&self) -> (Option<u64>, Option<u32>) {
+        let Some(overwritten) = &self.overwritten else { return (self.size, self.open_flags) };
+        let look = || async {
+            let found = self.contents.0.as_ref()?.metadata(&self.path).await.ok()?;
+            (found.kind != FileKind::Directory).then_some(found.size)
+        };
+        Overwritten::details(*overwritten.found.get_or_init(look).await, overwritten.truncates)
     }
 
     /// At most `max` bytes from the beginning of the file.
@@ -141,6 +178,11 @@ impl FileHooks {
     /// Whether anybody wants to be asked.
     pub(super) fn asks(&self) -> bool {
         !self.before.is_empty()
+    }
+
+    /// Whether somebody has to be told of everything that could be known.
+    pub(super) fn asks_with_everything(&self) -> bool {
+        self.before.needs_everything()
     }
 
     pub(super) fn tells(&self) -> bool {

@@ -24,6 +24,7 @@ impl FileService {
             storage_kind: self.storage.kind(),
             size: None,
             open_flags: None,
+            overwritten: None,
             ssh_command: None,
             status: None,
             elapsed_ms: None,

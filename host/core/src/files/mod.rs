@@ -22,7 +22,7 @@ use std::sync::Arc;
 use arc_swap::Guard;
 use storage::{DirectoryEntry, DirectoryReader, Metadata, Space, Storage, StorageError};
 
-pub use action::{ActionKind, ActionStatus, Contents, FileAction, FileHooks};
+pub use action::{ActionKind, ActionStatus, Contents, FileAction, FileHooks, Overwritten};
 pub use attributes::SetAttributesPolicy;
 pub use copy::CopyRange;
 pub use error::FileError;

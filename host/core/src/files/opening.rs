@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::action::Overwritten;
 use super::open_file::{OpenFile, Opened};
 use super::seen::Seen;
 use super::storage::{FileKind, Metadata, OpenOptions, StorageErrorKind, StorageFile};
@@ -13,8 +14,6 @@ use crate::permission::Permission;
 use crate::quota::{Names, QuotaError, QuotaLimits, UploadQuota};
 
 const INSPECTED_AT_ONCE: usize = 256 << 10;
-/// The bit of `open_flags` that says that an upload empties the file first (B10-06).
-const TRUNCATES: u32 = 512;
 
 impl FileService {
     /// Opens for reading: `download` on the parent (A5-05).
@@ -122,18 +121,32 @@ impl FileService {
         if !self.context.hooks.asks() {
             return Ok(());
         }
+        if !self.context.hooks.asks_with_everything() && self.may_write(path, counted).await? {
+            let overwritten = Some(Overwritten::new(options.truncate));
+            self.review(ActionKind::Upload, path, protocol, |action| action.overwritten = overwritten).await?;
+            return Ok(());
+        }
         let existing = self.writable_file(path).await?;
         if let Some(counted) = counted {
             let names = counted.ledger.names(|| self.scan_tree(path)).await?;
             check_room(&names, existing.as_ref(), options, counted.limits)?;
         }
         self.review(ActionKind::Upload, path, protocol, |action| {
-            // B10-06: of a new file both are 0.
-            action.size = Some(existing.map_or(0, |existing| existing.size));
-            action.open_flags = Some(existing.map_or(0, |_| if options.truncate { TRUNCATES } else { 0 }));
+            let existing = existing.map(|existing| existing.size);
+            (action.size, action.open_flags) = Overwritten::details(existing, options.truncate);
         })
         .await?;
         Ok(())
+    }
+
+    /// Whether there may be an upload of this name, be there a file or not.
+    async fn may_write(&self, path: &VirtualPath, counted: Option<&Counted>) -> Result<bool, FileError> {
+        if !self.permissions_at(&path.parent()).allows(Permission::Overwrite) {
+            return Ok(false);
+        }
+        let Some(counted) = counted else { return Ok(true) };
+        let names = counted.ledger.names(|| self.scan_tree(path)).await?;
+        Ok(names.check_new_file(counted.limits).is_ok() && names.check_overwrite(0, counted.limits).is_ok())
     }
 
     /// Opens for writing; gives what had the name before, too. Most files are new, and only

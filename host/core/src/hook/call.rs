@@ -1,8 +1,10 @@
 //! One call of one link: what adapters say of it, and what is kept.
 
 use core::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use crate::connection::ConnectionId;
 
 /// Longest text that is kept of each side of an exchange, in characters.
 const MAX_KEPT: usize = 4096;
@@ -21,7 +23,7 @@ pub struct Exchange {
     pub received: String,
     pub standard_error: String,
     /// Of a component: the version that answered (its digest).
-    pub version: Option<String>,
+    pub version: Option<Arc<str>>,
     /// Largest memory of a component, in bytes.
     pub memory: Option<usize>,
     /// Time that a component computed, as far as the host counts it.
@@ -45,8 +47,8 @@ impl Call {
         self.lock().standard_error = kept(text.as_ref());
     }
 
-    pub fn version(&self, version: &str) {
-        self.lock().version = Some(version.to_owned());
+    pub fn version(&self, version: &Arc<str>) {
+        self.lock().version = Some(version.clone());
     }
 
     pub fn used(&self, memory: usize, cpu: Duration) {
@@ -78,9 +80,9 @@ pub struct HookRun {
     pub at: i64,
     /// A hook point, or `login` for what the login came to.
     pub kind: &'static str,
-    pub hook: String,
+    pub hook: Arc<str>,
     pub adapter: &'static str,
-    pub connection: Option<String>,
+    pub connection: Option<ConnectionId>,
     pub username: Option<String>,
     pub address: Option<IpAddr>,
     /// The login method or the file action.

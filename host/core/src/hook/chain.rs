@@ -57,6 +57,11 @@ impl<E: HookEvent> Chain<E> {
         self.links.load().iter().any(|link| link.selector().matches(subject))
     }
 
+    /// As [`super::Hook::needs_everything`], of any link.
+    pub fn needs_everything(&self) -> bool {
+        self.links.load().iter().any(|link| link.needs_everything())
+    }
+
     pub(super) fn host(&self) -> &HookHost {
         &self.host
     }

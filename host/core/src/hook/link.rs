@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::deadline::in_time;
 use super::{Call, Hook, HookDescription, HookError, HookEvent, HookJournal, HookRun, NoJournal, Selector};
+use crate::connection::ConnectionId;
 use crate::ports::{Clock, SystemClock};
 
 /// What happens when a link cannot decide. There is no "accept".
@@ -66,6 +67,7 @@ impl Default for LinkSettings {
 
 pub struct Link<E: HookEvent> {
     hook: Arc<dyn Hook<E>>,
+    name: Arc<str>,
     settings: LinkSettings,
     calls: Semaphore,
     waiting: AtomicUsize,
@@ -80,15 +82,20 @@ pub(super) struct Answer<E: HookEvent> {
 impl<E: HookEvent> Link<E> {
     pub fn new(hook: Arc<dyn Hook<E>>, settings: LinkSettings) -> Self {
         let calls = Semaphore::new(settings.concurrency.max(1));
-        Self { hook, settings, calls, waiting: AtomicUsize::new(0) }
+        let name = hook.name().into();
+        Self { hook, name, settings, calls, waiting: AtomicUsize::new(0) }
     }
 
     pub fn name(&self) -> &str {
-        self.hook.name()
+        &self.name
     }
 
     pub fn adapter(&self) -> &'static str {
         self.hook.adapter()
+    }
+
+    pub(super) fn needs_everything(&self) -> bool {
+        self.hook.needs_everything()
     }
 
     pub fn on_error(&self) -> OnError {
@@ -118,9 +125,9 @@ impl<E: HookEvent> Link<E> {
         let run = HookRun {
             at,
             kind: E::KIND.as_str(),
-            hook: self.name().to_owned(),
+            hook: self.name.clone(),
             adapter: self.hook.adapter(),
-            connection: subject.connection.map(|connection| connection.id.to_string()),
+            connection: subject.connection.map(|connection| connection.id.clone()),
             username: subject.username.map(str::to_owned),
             address: subject.remote(),
             about: subject.about().map(str::to_owned),
@@ -138,7 +145,7 @@ impl<E: HookEvent> Link<E> {
                 kind = E::KIND.as_str(),
                 error_kind = error.kind(),
                 message = format!("the {} hook \"{}\" {error}", E::KIND, self.name()),
-                connection_id = run.connection,
+                connection_id = run.connection.as_ref().map(ConnectionId::as_str),
             );
         }
         Answer { outcome, run }

@@ -63,6 +63,12 @@ pub trait Hook<E: HookEvent>: Send + Sync {
     /// `program`, `http` or `plugin`.
     fn adapter(&self) -> &'static str;
 
+    /// Whether an event must hold all that there is to know, not only what asks for it: a program
+    /// is told everything before it starts.
+    fn needs_everything(&self) -> bool {
+        true
+    }
+
     fn description(&self) -> HookDescription;
 
     async fn call(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError>;

@@ -171,9 +171,9 @@ impl LoginService {
         hooks.host.journal.record(HookRun {
             at: self.ports.clock.now(),
             kind: "login",
-            hook: "tidegate".to_owned(),
+            hook: "tidegate".into(),
             adapter: "server",
-            connection: Some(attempt.connection.id.to_string()),
+            connection: Some(attempt.connection.id.clone()),
             username: Some(attempt.username.clone()),
             address: Some(attempt.connection.remote.ip()),
             about: Some(attempt.method().as_str().to_owned()),

@@ -7,6 +7,8 @@ wasmtime::component::bindgen!({
         "tidegate:hooks/kv": async | trappable,
         "tidegate:hooks/types.[method]login-attempt.password-matches": async | trappable,
         "tidegate:hooks/types.[method]file-action.first-bytes": async | trappable,
+        "tidegate:hooks/types.[method]file-action.size": async | trappable,
+        "tidegate:hooks/types.[method]file-action.open-flags": async | trappable,
         "tidegate:hooks/conversations": async | trappable,
         default: trappable,
     },

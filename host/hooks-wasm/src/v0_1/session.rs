@@ -117,12 +117,14 @@ impl types::HostFileAction for CallState {
         Ok(self.wait(action.first_bytes(max)).await.map_err(|_| types::AccessError::Absent))
     }
 
-    fn size(&mut self, this: Action) -> wasmtime::Result<Option<u64>> {
-        Ok(self.table.get(&this)?.size)
+    async fn size(&mut self, this: Action) -> wasmtime::Result<Option<u64>> {
+        let action = self.table.get(&this)?.clone();
+        Ok(self.wait(action.size_and_open_flags()).await.0)
     }
 
-    fn open_flags(&mut self, this: Action) -> wasmtime::Result<Option<u32>> {
-        Ok(self.table.get(&this)?.open_flags)
+    async fn open_flags(&mut self, this: Action) -> wasmtime::Result<Option<u32>> {
+        let action = self.table.get(&this)?.clone();
+        Ok(self.wait(action.size_and_open_flags()).await.1)
     }
 
     fn ssh_command(&mut self, this: Action) -> wasmtime::Result<Option<String>> {

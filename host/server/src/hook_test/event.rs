@@ -124,6 +124,7 @@ fn action(case: &Case, stored: Option<&Account>, after: bool) -> anyhow::Result<
         target,
         storage_kind: "local",
         size: case.size,
+        overwritten: None,
         open_flags: (kind == ActionKind::Upload && !after).then_some(512),
         ssh_command: None,
         status: after.then_some(status),

@@ -150,8 +150,8 @@ fn print_run(run: &HookRun) {
 fn run_as_json(run: &HookRun) -> Value {
     json!({
         "adapter": run.adapter,
-        "hook": run.hook,
-        "version": run.exchange.version,
+        "hook": &*run.hook,
+        "version": run.exchange.version.as_deref(),
         "outcome": run.outcome,
         "detail": run.detail,
         "is_error": run.is_error,
