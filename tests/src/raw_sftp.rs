@@ -90,6 +90,11 @@ impl RawSftp {
         std::fs::File::from(std::os::fd::AsFd::as_fd(&self.input).try_clone_to_owned().unwrap())
     }
 
+    /// Nothing more will be sent.
+    pub fn end_input(&mut self) {
+        self.input = std::os::fd::OwnedFd::from(std::fs::File::open("/dev/null").unwrap()).into();
+    }
+
     /// A packet with its length before it.
     pub fn send(&mut self, packet: &[u8]) {
         self.input.write_all(&string(packet)).unwrap();

@@ -12,6 +12,7 @@ mod packet;
 mod protocol;
 mod requests;
 mod server;
+mod throttle;
 
 pub use digest::Digest;
 pub use server::{Patience, Progress, ProtocolError, SftpServer};

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use tidegate_core::files::FileService;
+use tokio::time::Instant;
 
 use crate::extensions;
 use crate::handles::Handles;
 use crate::packet::{Reader, Reply, Status, fill_length, put_string, put_u32};
 use crate::protocol::{MAX_PACKET, StatusCode, VERSION, kind};
+use crate::throttle::Throttle;
 
 /// One SFTP channel.
 pub struct SftpServer {
@@ -19,6 +21,7 @@ pub struct SftpServer {
     carry: Vec<u8>,
     carry_start: usize,
     patience: Patience,
+    throttle: Throttle,
 }
 
 /// Whether the caller has time for requests that read or write a whole file.
@@ -33,12 +36,14 @@ pub enum Patience {
 /// Why [`SftpServer::receive`] returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// All complete packets are answered.
+    /// All complete packets are answered, but those for which [`SftpServer::next_due`] says when.
     NeedsInput,
     /// There may be more to answer once the output has been sent.
     OutputFull,
     /// The next request needs [`Patience::Long`].
     TakesLong,
+    /// Too much waits for the time that [`SftpServer::next_due`] says.
+    Throttled,
 }
 
 /// The stream cannot be followed any further; the channel must be closed.
@@ -66,6 +71,7 @@ impl SftpServer {
             carry: Vec::new(),
             carry_start: 0,
             patience: Patience::default(),
+            throttle: Throttle::default(),
         }
     }
 
@@ -76,6 +82,11 @@ impl SftpServer {
     /// Whether transfers wait for their time.
     pub fn is_throttled(&self) -> bool {
         self.files.session().live.is_throttled()
+    }
+
+    /// When [`receive`](Self::receive) has more to say without more input (A5-17).
+    pub fn next_due(&self) -> Option<Instant> {
+        self.throttle.next_due()
     }
 
     /// Input that waits to be answered, in bytes.
@@ -92,6 +103,7 @@ impl SftpServer {
         budget: usize,
     ) -> Result<Progress, ProtocolError> {
         let mut input = input;
+        self.answer_due(output, budget).await?;
         while self.waiting() > 0 {
             input = self.complete_first_packet(input)?;
             let progress = self.answer_carry(output, budget).await?;
@@ -160,13 +172,33 @@ impl SftpServer {
             if output.len() >= budget {
                 return Ok((rest, Progress::OutputFull));
             }
+            if self.throttle.is_full() {
+                return Ok((rest, Progress::Throttled));
+            }
             let packet = packet.get(4..).unwrap_or_default();
             if self.patience == Patience::Short && extensions::takes_long(packet) {
                 return Ok((rest, Progress::TakesLong));
             }
-            self.answer(packet, output).await?;
+            if !self.throttle.put_off(packet) {
+                self.answer(packet, output).await?;
+            }
             rest = tail;
         }
+    }
+
+    /// Gives out replies whose time has come, and answers what waited behind them.
+    async fn answer_due(&mut self, output: &mut Vec<u8>, budget: usize) -> Result<(), ProtocolError> {
+        while output.len() < budget
+            && let Some(due) = self.throttle.take_due(Instant::now())
+        {
+            output.extend_from_slice(&due.reply);
+            for packet in &due.requests {
+                if !self.throttle.put_off(packet) {
+                    self.answer(packet, output).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn answer(&mut self, packet: &[u8], output: &mut Vec<u8>) -> Result<(), ProtocolError> {
@@ -176,13 +208,26 @@ impl SftpServer {
             return self.initialise(kind, &mut body, output);
         }
         let id = body.u32().map_err(|_| ProtocolError::NoRequestId(kind))?;
+        let start = output.len();
         let mut reply = Reply::new(output, id);
         match self.dispatch(kind, body, &mut reply).await {
             Ok(()) => {}
             Err(status) => reply.status(&status),
         }
         reply.finish();
+        if matches!(kind, kind::READ | kind::WRITE) && self.is_throttled() {
+            self.hold_if_early(body, output, start);
+        }
         Ok(())
+    }
+
+    /// Keeps the reply at `start`, to a request for the handle in `body`, until its time.
+    fn hold_if_early(&mut self, mut body: Reader<'_>, output: &mut Vec<u8>, start: usize) {
+        let Ok(wire) = body.string() else { return };
+        let due = self.handles.file(wire).ok().and_then(|file| file.due());
+        if let (Some(due), Ok(handle)) = (due, wire.try_into()) {
+            self.throttle.hold(handle, due, output.split_off(start));
+        }
     }
 
     fn initialise(&mut self, kind: u8, body: &mut Reader<'_>, output: &mut Vec<u8>) -> Result<(), ProtocolError> {

@@ -5,7 +5,7 @@
 //! move to a task of its own, which waits for the window; the connection itself never waits,
 //! so it cannot deadlock with the engine. Requests that take long, such as checksums, are
 //! answered there as well, and under a bandwidth limit the engine is always there, because it
-//! sleeps. See `host/adr/0002`.
+//! keeps replies until their time. See `host/adr/0002`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use russh::ChannelId;
 use russh::server::Session;
 use tidegate_sftp::{Patience, Progress, ProtocolError, SftpServer};
+use tokio::time::Instant;
 
 use crate::read_gate::ReadGate;
 use crate::stream::{ChannelInput, ChannelOutput, NotReading};
@@ -26,8 +27,6 @@ const OUTPUT_AT_ONCE: usize = 2 << 20;
 const MAX_UNSENT: usize = 2 << 20;
 /// Replies sent at once by an engine that stepped aside.
 const OUTPUT_ASIDE: usize = 128 << 10;
-/// The same under a bandwidth limit: each reply goes when its time has come.
-const OUTPUT_THROTTLED: usize = 1;
 
 pub struct SftpChannel {
     engine: Engine,
@@ -96,13 +95,13 @@ impl SftpChannel {
             {
                 let mut output = Vec::new();
                 let progress = server.receive(data, &mut output, OUTPUT_AT_ONCE).await;
+                // A limit may have come into force meanwhile.
+                let is_current = server.next_due().is_none();
                 self.unsent.push(output);
                 self.send(id, session)?;
                 match progress? {
-                    Progress::NeedsInput if self.unsent.length == 0 || self.window.is_known() => Ok(()),
-                    Progress::NeedsInput | Progress::OutputFull | Progress::TakesLong => {
-                        self.step_aside(id, &[], session)
-                    }
+                    Progress::NeedsInput if is_current && (self.unsent.length == 0 || self.window.is_known()) => Ok(()),
+                    _ => self.step_aside(id, &[], session),
                 }
             }
             Engine::Here(_) | Engine::Moving | Engine::Aside(..) => self.step_aside(id, data, session),
@@ -250,20 +249,23 @@ async fn run_aside(mut server: Box<SftpServer>, aside: Arc<Aside>, channel: Chan
     let mut input = Vec::new();
     loop {
         let mut output = Vec::new();
-        let budget = if server.is_throttled() { OUTPUT_THROTTLED } else { OUTPUT_ASIDE };
-        let progress = server.receive(&input, &mut output, budget).await;
+        let progress = server.receive(&input, &mut output, OUTPUT_ASIDE).await;
         input.clear();
         if channel.send(output).await.is_err() {
             return;
         }
-        match progress {
-            Ok(Progress::OutputFull | Progress::TakesLong) => {}
-            Ok(Progress::NeedsInput) => match aside.next_input(server) {
+        match (progress, server.next_due()) {
+            (Ok(Progress::OutputFull | Progress::TakesLong), _) => {}
+            (Ok(Progress::Throttled), due) => {
+                tokio::time::sleep_until(due.unwrap_or_else(Instant::now)).await;
+            }
+            (Ok(Progress::NeedsInput), Some(due)) => input = aside.input.until(due).await,
+            (Ok(Progress::NeedsInput), None) => match aside.next_input(server) {
                 Ok((engine, more)) => (server, input) = (engine, more),
                 Err(Finished::Returned) => return,
                 Err(Finished::EndOfInput) => return channel.finish(0).await,
             },
-            Err(error) => {
+            (Err(error), _) => {
                 tracing::debug!(sender = "sftpd", message = format!("the client broke the SFTP protocol: {error}"));
                 return channel.close().await;
             }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use russh::ChannelId;
 use russh::server::Handle;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::read_gate::{GateShare, ReadGate};
 use crate::window::{ReplyWindow, Window};
@@ -76,6 +77,17 @@ impl ChannelInput {
             }
             arrived.await;
         }
+    }
+
+    /// What arrives before `due`. Nothing, too, if no more will come, but not earlier then.
+    pub async fn until(&self, due: Instant) -> Vec<u8> {
+        let arriving = async {
+            match self.next().await {
+                bytes if bytes.is_empty() => std::future::pending().await,
+                bytes => bytes,
+            }
+        };
+        tokio::time::timeout_at(due, arriving).await.unwrap_or_default()
     }
 
     /// What has arrived; none: nothing yet.

@@ -43,7 +43,8 @@ impl OpenFile {
         self.opened.as_mut().ok_or_else(|| FileError::Failed("the file is closed".into()))
     }
 
-    /// Appends up to `length` bytes from `offset` to `buffer`; 0 at the end.
+    /// Appends up to `length` bytes from `offset` to `buffer`; 0 at the end. More may follow when
+    /// it is [due](Self::due).
     pub async fn read_at(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, FileError> {
         let opened = self.opened()?;
         if !opened.options.read {
@@ -58,7 +59,7 @@ impl OpenFile {
         session.traffic.add(0, read as u64);
         let rate = session.live.rate(false);
         if rate > 0 {
-            self.pace.moved(read, rate).await;
+            self.pace.advance(read, rate);
         }
         Ok(read)
     }
@@ -83,9 +84,23 @@ impl OpenFile {
         session.traffic.add(data.len() as u64, 0);
         let rate = session.live.rate(true);
         if rate > 0 {
-            self.pace.moved(data.len(), rate).await;
+            self.pace.advance(data.len(), rate);
         }
         Ok(())
+    }
+
+    /// When the bandwidth limit lets more of the transfer follow (A5-17); none: now. Until then
+    /// the client must not hear of what [`read_at`](Self::read_at) and
+    /// [`write_at`](Self::write_at) did.
+    pub fn due(&self) -> Option<tokio::time::Instant> {
+        self.pace.due()
+    }
+
+    /// Waits until then.
+    pub async fn wait_until_due(&self) {
+        if let Some(due) = self.due() {
+            tokio::time::sleep_until(due).await;
+        }
     }
 
     /// As [`write_at`](Self::write_at), with bytes that did not come from the client.

@@ -22,12 +22,22 @@ impl Default for Pace {
 impl Pace {
     /// `bytes` were moved at `rate` bytes a second; waits until more may follow.
     pub async fn moved(&mut self, bytes: usize, rate: u64) {
+        self.advance(bytes, rate);
+        if let Some(due) = self.due() {
+            tokio::time::sleep_until(due).await;
+        }
+    }
+
+    /// As [`moved`](Self::moved), without the wait.
+    pub fn advance(&mut self, bytes: usize, rate: u64) {
         let now = Instant::now();
         let earliest = now.checked_sub(MAX_CREDIT).unwrap_or(now);
         self.due = self.due.max(earliest) + time_for(bytes, rate);
-        if self.due.saturating_duration_since(now) >= MIN_WAIT {
-            tokio::time::sleep_until(self.due).await;
-        }
+    }
+
+    /// When more may follow; none: now.
+    pub fn due(&self) -> Option<Instant> {
+        Some(self.due).filter(|due| due.saturating_duration_since(Instant::now()) >= MIN_WAIT)
     }
 }
 

@@ -175,6 +175,7 @@ impl Scp {
             let count = data.len() as u64;
             if outcome.is_ok() {
                 outcome = file.write_at(offset, data).await;
+                file.wait_until_due().await;
             }
             offset += count;
         }

@@ -180,6 +180,7 @@ impl Scp {
                 data.resize(wanted, 0);
             }
             offset += data.len() as u64;
+            file.wait_until_due().await;
             self.output.send(data).await?;
         }
         Ok(outcome)
