@@ -9,7 +9,7 @@ use crate::extensions;
 use crate::handles::Handles;
 use crate::packet::{Reader, Reply, Status, fill_length, put_string, put_u32};
 use crate::protocol::{MAX_PACKET, StatusCode, VERSION, kind};
-use crate::throttle::Throttle;
+use crate::throttle::{Requests, Throttle};
 
 /// One SFTP channel.
 pub struct SftpServer {
@@ -192,11 +192,28 @@ impl SftpServer {
             && let Some(due) = self.throttle.take_due(Instant::now())
         {
             output.extend_from_slice(&due.reply);
-            for packet in &due.requests {
-                if !self.throttle.put_off(packet) {
-                    self.answer(packet, output).await?;
-                }
+            self.answer_behind(due.handle, due.requests, output, budget).await?;
+        }
+        Ok(())
+    }
+
+    /// Answers what waited behind a reply, until there is another to keep.
+    async fn answer_behind(
+        &mut self,
+        handle: [u8; 4],
+        mut requests: Requests,
+        output: &mut Vec<u8>,
+        budget: usize,
+    ) -> Result<(), ProtocolError> {
+        while let Some(packet) = requests.next() {
+            // Of two handles, the other one may be early.
+            if !self.throttle.put_off(&packet) {
+                self.answer(&packet, output).await?;
             }
+            if output.len() >= budget {
+                self.throttle.pause(handle, Instant::now());
+            }
+            self.throttle.put_back(handle, &mut requests);
         }
         Ok(())
     }

@@ -22,14 +22,29 @@ pub struct Throttle {
 struct Early {
     due: Instant,
     reply: Vec<u8>,
-    requests: VecDeque<Vec<u8>>,
+    requests: Requests,
+}
+
+/// What waits behind a reply, in order.
+#[derive(Default)]
+pub struct Requests {
+    packets: VecDeque<Vec<u8>>,
+    length: usize,
+}
+
+impl Requests {
+    pub fn next(&mut self) -> Option<Vec<u8>> {
+        let packet = self.packets.pop_front()?;
+        self.length -= packet.len();
+        Some(packet)
+    }
 }
 
 /// What may go on.
 pub struct Due {
+    pub handle: [u8; 4],
     pub reply: Vec<u8>,
-    /// To be answered next, in order.
-    pub requests: VecDeque<Vec<u8>>,
+    pub requests: Requests,
 }
 
 impl Throttle {
@@ -45,7 +60,13 @@ impl Throttle {
     /// Keeps the reply to a request for `handle`.
     pub fn hold(&mut self, handle: [u8; 4], due: Instant, reply: Vec<u8>) {
         self.waiting += reply.len();
-        self.transfers.insert(handle, Early { due, reply, requests: VecDeque::new() });
+        self.transfers.insert(handle, Early { due, reply, requests: Requests::default() });
+    }
+
+    /// Lets what comes next for `handle` wait, without a reply that is to be kept.
+    pub fn pause(&mut self, handle: [u8; 4], due: Instant) {
+        let nothing = || Early { due, reply: Vec::new(), requests: Requests::default() };
+        self.transfers.entry(handle).or_insert_with(nothing);
     }
 
     /// Keeps a request, without its length, behind a reply that is held for one of its handles;
@@ -57,7 +78,8 @@ impl Throttle {
         let held = handles(packet).into_iter().flatten().find(|handle| self.transfers.contains_key(handle));
         let Some(early) = held.and_then(|handle| self.transfers.get_mut(&handle)) else { return false };
         self.waiting += packet.len();
-        early.requests.push_back(packet.to_vec());
+        early.requests.length += packet.len();
+        early.requests.packets.push_back(packet.to_vec());
         true
     }
 
@@ -66,8 +88,16 @@ impl Throttle {
         let (&handle, _) =
             self.transfers.iter().filter(|(_, early)| early.due <= now).min_by_key(|(_, early)| early.due)?;
         let Early { reply, requests, .. } = self.transfers.remove(&handle)?;
-        self.waiting -= reply.len() + requests.iter().map(Vec::len).sum::<usize>();
-        Some(Due { reply, requests })
+        self.waiting -= reply.len() + requests.length;
+        Some(Due { handle, reply, requests })
+    }
+
+    /// Gives the requests back if they have to wait again, behind the next reply for their handle.
+    pub fn put_back(&mut self, handle: [u8; 4], requests: &mut Requests) {
+        if let Some(early) = self.transfers.get_mut(&handle) {
+            self.waiting += requests.length;
+            early.requests = std::mem::take(requests);
+        }
     }
 }
 
@@ -133,9 +163,18 @@ mod tests {
             assert_eq!(throttle.put_off(packet), waits, "{packet:?}");
         }
         assert!(throttle.take_due(now).is_none());
-        let due = throttle.take_due(now + Duration::from_secs(1)).unwrap();
-        assert_eq!((due.reply, due.requests.len()), (vec![7; 10], 3));
+        let later = now + Duration::from_secs(1);
+        let mut due = throttle.take_due(later).unwrap();
+        assert_eq!((due.handle, due.reply, due.requests.next()), (one, vec![7; 10], Some(write.clone())));
         assert_eq!((throttle.next_due(), throttle.waiting), (None, 0));
+        throttle.put_back(one, &mut due.requests);
+        assert_eq!(due.requests.packets.len(), 2);
+        throttle.hold(one, later, vec![8; 10]);
+        throttle.put_back(one, &mut due.requests);
+        assert!(due.requests.next().is_none() && throttle.waiting > 10);
+        let mut due = throttle.take_due(later).unwrap();
+        assert_eq!((due.requests.packets.len(), throttle.waiting), (2, 0));
+        assert!(due.requests.next().is_some() && due.requests.next() == Some(copy));
     }
 
     #[test]

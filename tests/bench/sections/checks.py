@@ -30,11 +30,14 @@ def component(instances):
     return {"account": CHECKED, "plugins": {"upload-policy": f'[limits]\ninstances = "{instances}"\n{POLICY}'}}
 
 
+TOLD_NOTHING = '[hook.post-action]\nhook = [{ hook = "plugin:upload-policy", actions = ["ssh_cmd"] }]\n'
+
 # `again` has none either: what it costs is how far the others' numbers can be trusted.
 KINDS = {
     "none": {},
     "again": {},
     "checked": {"account": CHECKED},
+    "asked": {**component("session"), "common": TOLD_NOTHING},
     "session": component("session"),
     "fresh": component("fresh"),
 }

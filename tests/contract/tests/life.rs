@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tidegate_tests::clients::{Proof, can_log_in, exec, openssh, sftp, sftp_ok, text};
+use tidegate_tests::raw_sftp::RawSftp;
 use tidegate_tests::server::Site;
 use tidegate_tests::tools;
 
@@ -112,6 +113,45 @@ fn a_pre_action_says_no_in_its_own_words() {
     let said = text(&sftp(&server, "accept", Proof::PasswordMethod("pw"), &batch));
     assert!(said.contains("not today") || said.contains("Permission denied"), "{said}");
     assert!(home.join("allow").exists() && !home.join("deny").exists() && !home.join("fail").exists(), "{said}");
+}
+
+#[test]
+fn hooks_see_what_an_upload_would_write_over() {
+    // B10-06: the size and the flags, of a component that asks for them and of a program.
+    let uploads = [("new/sized", 2 | 8 | 16), ("old/sized", 2 | 8), ("old/sized", 2 | 8 | 16)];
+    let expected = ["0 0", "600 0", "600 512"];
+    let begin = |home: &Path| {
+        std::fs::create_dir_all(home.join("new")).unwrap();
+        std::fs::create_dir_all(home.join("old")).unwrap();
+        std::fs::write(home.join("old/sized"), [1; 600]).unwrap();
+    };
+
+    let site = Site::new();
+    site.plugin("contract", &tools::cache().join("guests/contract.wasm"), "");
+    let site = site.config("[data_provider]\nexternal_auth_scope = 2\n");
+    let home = site.user("accept");
+    begin(&home);
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "accept", "pw");
+    for ((name, flags), expected) in uploads.iter().zip(expected) {
+        let refused = raw.open_file(name, *flags);
+        assert_eq!((refused.status(), &refused.body[8..8 + expected.len()]), (3, expected.as_bytes()), "{name}");
+    }
+    assert!(!home.join("new/sized").exists());
+    assert_eq!(std::fs::read(home.join("old/sized")).unwrap(), [1; 600]);
+
+    let site = Site::new();
+    let script = witness(&site, "$SFTPGO_ACTION_FILE_SIZE $SFTPGO_ACTION_OPEN_FLAGS");
+    let site = site.config(&format!(
+        "[common.actions]\nexecute_on = [\"pre-upload\"]\nhook = [{{ hook = \"{script}\", compat = \"current\" }}]\n"
+    ));
+    begin(&site.user("alice"));
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    for (name, flags) in uploads {
+        raw.open_file(name, flags).handle();
+    }
+    assert_eq!(calls(&site), expected);
 }
 
 #[test]

@@ -176,6 +176,10 @@ impl exported::pre_action::Guest for Contract {
             let reason = format!("call {}", CALLS.fetch_add(1, Ordering::Relaxed) + 1);
             return Ok(ActionVerdict::Deny(Denial { reason, client_message: None }));
         }
+        if what == "sized" {
+            let seen = format!("{} {}", action.size().unwrap_or_default(), action.open_flags().unwrap_or_default());
+            return Ok(ActionVerdict::Deny(Denial { reason: seen.clone(), client_message: Some(seen) }));
+        }
         Ok(if what == "deny" { ActionVerdict::Deny(denial()) } else { ActionVerdict::Allow })
     }
 }
