@@ -128,7 +128,7 @@ fn hooks_see_what_an_upload_would_write_over() {
 
     let site = Site::new();
     site.plugin("contract", &tools::cache().join("guests/contract.wasm"), "");
-    let site = site.config("[data_provider]\nexternal_auth_scope = 2\n");
+    let site = site.config("keyboard_interactive_authentication = false\n[data_provider]\nexternal_auth_scope = 2\n");
     let home = site.user("accept");
     begin(&home);
     let server = site.start();
