@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use crate::packet::Reader;
 use crate::protocol::kind;
 
-/// Bytes that may wait. What OpenSSH's and most other clients send at once is less.
+/// Bytes that may wait; then the client is read no further. Most send less at once. OpenSSH's sends up
+/// to 16 MiB, of one file at a time.
 const MAX_WAITING: usize = 3 << 20;
 
 #[derive(Default)]

@@ -96,11 +96,11 @@ impl SftpChannel {
                 let mut output = Vec::new();
                 let progress = server.receive(data, &mut output, OUTPUT_AT_ONCE).await;
                 // A limit may have come into force meanwhile.
-                let is_current = server.next_due().is_none();
+                let all_is_due = server.next_due().is_none();
                 self.unsent.push(output);
                 self.send(id, session)?;
                 match progress? {
-                    Progress::NeedsInput if is_current && (self.unsent.length == 0 || self.window.is_known()) => Ok(()),
+                    Progress::NeedsInput if all_is_due && (self.unsent.length == 0 || self.window.is_known()) => Ok(()),
                     _ => self.step_aside(id, &[], session),
                 }
             }

@@ -98,9 +98,7 @@ impl OpenFile {
 
     /// Waits until then.
     pub async fn wait_until_due(&self) {
-        if let Some(due) = self.due() {
-            tokio::time::sleep_until(due).await;
-        }
+        self.pace.wait().await;
     }
 
     /// As [`write_at`](Self::write_at), with bytes that did not come from the client.

@@ -23,6 +23,11 @@ impl Pace {
     /// `bytes` were moved at `rate` bytes a second; waits until more may follow.
     pub async fn moved(&mut self, bytes: usize, rate: u64) {
         self.advance(bytes, rate);
+        self.wait().await;
+    }
+
+    /// Waits until more may follow.
+    pub async fn wait(&self) {
         if let Some(due) = self.due() {
             tokio::time::sleep_until(due).await;
         }
