@@ -4,6 +4,7 @@
 mod capability;
 mod component_file;
 mod componentize;
+mod computing;
 mod engine;
 mod inspection;
 mod limits;

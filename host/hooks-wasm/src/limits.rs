@@ -61,7 +61,7 @@ impl ResourceLimiter for Memory {
 
 /// What a call has computed, to the clock's tick.
 pub fn spent(state: &CallState) -> Duration {
-    state.shared.settings.limits.computing().saturating_sub(state.computing_left)
+    state.shared.settings.limits.computing().saturating_sub(state.allowance.left())
 }
 
 /// Before a call on an instance that was made earlier: its time begins now.
@@ -70,7 +70,7 @@ pub fn renew(store: &mut Store<CallState>) {
     store.set_epoch_deadline(1);
 }
 
-/// Puts the limits on a store. Only ticks in which the guest computes are counted: while it
+/// Puts the limits on a store. Ticks are noticed where the guest computes: while it
 /// waits for the host, nothing asks for the time.
 pub fn apply(store: &mut Store<CallState>) {
     store.limiter(|state| &mut state.memory);
@@ -78,9 +78,9 @@ pub fn apply(store: &mut Store<CallState>) {
     store.set_max_component_handles(MAX_HANDLES);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|mut context: StoreContextMut<'_, CallState>| {
-        let state = context.data_mut();
-        state.count_tick();
-        if state.computing_left.is_zero() {
+        let allowance = &mut context.data_mut().allowance;
+        allowance.count_tick();
+        if allowance.left().is_zero() {
             return Ok(UpdateDeadline::Interrupt);
         }
         Ok(UpdateDeadline::Yield(1))

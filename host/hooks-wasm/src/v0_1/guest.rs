@@ -138,7 +138,8 @@ impl Guest {
     async fn instantiate(&self) -> wasmtime::Result<Ready> {
         let mut store = Store::try_new(&self.engine, CallState::new(self.shared.clone()))?;
         limits::apply(&mut store);
-        let instance = self.instance.instantiate_async(&mut store).await?;
+        let waited = store.data().allowance.waited();
+        let instance = waited.watch(self.instance.instantiate_async(&mut store)).await?;
         Ok(Ready::new(store, instance))
     }
 
@@ -178,7 +179,10 @@ impl Guest {
         ready.store.data_mut().begin(connection.clone());
         limits::renew(&mut ready.store);
         let answer = match ready.function::<E>(export) {
-            Ok(guest) => event.invoke(guest, &mut ready.store).await,
+            Ok(guest) => {
+                let waited = ready.store.data().allowance.waited();
+                waited.watch(event.invoke(guest, &mut ready.store)).await
+            }
             Err(error) => Err(error),
         };
         let state = ready.store.data_mut();

@@ -70,7 +70,7 @@ impl secrets::Host for CallState {
 impl kv::Host for CallState {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, kv::KvError>> {
         let shared = self.shared.clone();
-        Ok(self.wait(shared.store.get(&shared.name, &key)).await.map_err(kv_error))
+        Ok(shared.store.get(&shared.name, &key).await.map_err(kv_error))
     }
 
     async fn set(
@@ -80,12 +80,12 @@ impl kv::Host for CallState {
         ttl: Option<u32>,
     ) -> wasmtime::Result<Result<(), kv::KvError>> {
         let shared = self.shared.clone();
-        Ok(self.wait(shared.store.set(&shared.name, &key, &value, duration(ttl))).await.map_err(kv_error))
+        Ok(shared.store.set(&shared.name, &key, &value, duration(ttl)).await.map_err(kv_error))
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), kv::KvError>> {
         let shared = self.shared.clone();
-        Ok(self.wait(shared.store.remove(&shared.name, &key)).await.map_err(kv_error))
+        Ok(shared.store.remove(&shared.name, &key).await.map_err(kv_error))
     }
 
     async fn list_keys(
@@ -96,7 +96,7 @@ impl kv::Host for CallState {
     ) -> wasmtime::Result<Result<Vec<String>, kv::KvError>> {
         let shared = self.shared.clone();
         let keys = shared.store.list_keys(&shared.name, &prefix, cursor.as_deref(), limit);
-        Ok(self.wait(keys).await.map_err(kv_error))
+        Ok(keys.await.map_err(kv_error))
     }
 
     async fn increment(
@@ -106,7 +106,7 @@ impl kv::Host for CallState {
         ttl: Option<u32>,
     ) -> wasmtime::Result<Result<i64, kv::KvError>> {
         let shared = self.shared.clone();
-        Ok(self.wait(shared.store.increment(&shared.name, &key, delta, duration(ttl))).await.map_err(kv_error))
+        Ok(shared.store.increment(&shared.name, &key, delta, duration(ttl)).await.map_err(kv_error))
     }
 
     async fn compare_and_set(
@@ -118,7 +118,7 @@ impl kv::Host for CallState {
     ) -> wasmtime::Result<Result<bool, kv::KvError>> {
         let shared = self.shared.clone();
         let outcome = shared.store.compare_and_set(&shared.name, &key, expected.as_deref(), &new, duration(ttl));
-        Ok(self.wait(outcome).await.map_err(kv_error))
+        Ok(outcome.await.map_err(kv_error))
     }
 }
 

@@ -114,17 +114,17 @@ impl types::HostFileAction for CallState {
             return Ok(Err(error));
         }
         let max = (max as usize).min(MAX_FIRST_BYTES);
-        Ok(self.wait(action.first_bytes(max)).await.map_err(|_| types::AccessError::Absent))
+        Ok(action.first_bytes(max).await.map_err(|_| types::AccessError::Absent))
     }
 
     async fn size(&mut self, this: Action) -> wasmtime::Result<Option<u64>> {
         let action = self.table.get(&this)?.clone();
-        Ok(self.wait(action.size_and_open_flags()).await.0)
+        Ok(action.size_and_open_flags().await.0)
     }
 
     async fn open_flags(&mut self, this: Action) -> wasmtime::Result<Option<u32>> {
         let action = self.table.get(&this)?.clone();
-        Ok(self.wait(action.size_and_open_flags()).await.1)
+        Ok(action.size_and_open_flags().await.1)
     }
 
     fn ssh_command(&mut self, this: Action) -> wasmtime::Result<Option<String>> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use tidegate_core::account::{Account, AccountDraft};
 use tidegate_core::connection::{Connection, ConnectionId};
@@ -23,7 +22,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::bindings::tidegate::hooks::types::AccessError;
 use crate::capability::egress::Egress;
 use crate::capability::output::{LineBudget, LineStream};
-use crate::engine::EPOCH;
+use crate::computing::Allowance;
 use crate::limits::Memory;
 use crate::settings::{Grant, PluginSettings};
 
@@ -58,10 +57,7 @@ pub struct CallState {
     pub shared: Arc<Shared>,
     pub table: ResourceTable,
     pub memory: Memory,
-    /// What the call may still compute.
-    pub computing_left: Duration,
-    /// For the host, since the last tick of the clock; at most one tick.
-    pub waited: Duration,
+    pub allowance: Allowance,
     pub lines: Arc<Mutex<LineBudget>>,
     /// For the log lines of this call.
     pub connection_id: Option<ConnectionId>,
@@ -94,8 +90,7 @@ impl CallState {
         Self {
             table,
             memory: Memory::new(&limits),
-            computing_left: limits.computing(),
-            waited: Duration::ZERO,
+            allowance: Allowance::new(limits.computing()),
             lines,
             connection_id: None,
             stdout,
@@ -116,24 +111,8 @@ impl CallState {
     pub fn begin(&mut self, connection_id: Option<ConnectionId>) {
         let limits = self.shared.settings.limits;
         self.connection_id = connection_id;
-        self.computing_left = limits.computing();
-        self.waited = Duration::ZERO;
+        self.allowance.renew(limits.computing());
         self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner).renew(limits.log_lines);
-    }
-
-    /// Waits for the host's own work, which is no computing of the guest's. However long it
-    /// takes, the clock ticks for it once, when the guest goes on.
-    pub async fn wait<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let started = Instant::now();
-        let result = work.await;
-        self.waited = (self.waited + started.elapsed()).min(EPOCH);
-        result
-    }
-
-    /// A tick of the clock went by: what of it the host took is not the guest's.
-    pub fn count_tick(&mut self) {
-        let computed = EPOCH.saturating_sub(std::mem::take(&mut self.waited));
-        self.computing_left = self.computing_left.saturating_sub(computed);
     }
 
     /// Whether the operator has given the plugin this.
