@@ -14,7 +14,7 @@ def calls(root):
     results = {}
     with tempfile.TemporaryDirectory() as name:
         work = pathlib.Path(name)
-        environment = {**os.environ, "TIDEGATE": str(binary), "CARGO_TARGET_DIR": str(root / "plugins/target/projects")}
+        environment = {**os.environ, "TIDEGATE": str(binary), "CARGO_TARGET_DIR": str(root / "plugins/target")}
         for language in LANGUAGES:
             new = [binary, "plugin", "new", "bench", "--lang", language, "--hook", "external-auth", "--directory", work / language]
             (work / language).mkdir()

@@ -20,7 +20,7 @@ fn tidegate(directory: &Path, arguments: &[&str]) -> String {
 fn run(project: &Path, program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(project);
-    command.env("TIDEGATE", tools::tidegate()).env("CARGO_TARGET_DIR", tools::root().join("plugins/target/projects"));
+    command.env("TIDEGATE", tools::tidegate()).env("CARGO_TARGET_DIR", tools::root().join("plugins/target"));
     // Zig and Go keep what they compiled for everybody.
     command.env("HOME", std::env::var("HOME").unwrap_or("/tmp".to_owned()));
     tools::run_ok(&mut command)
