@@ -158,62 +158,6 @@ fn bandwidth_is_kept_within_two_percent() {
 }
 
 #[test]
-fn transfers_of_one_channel_have_a_limit_each() {
-    // A5-17: three of 1 MB at once at 1000 KB/s, every request sent before the first reply.
-    let site = Site::new();
-    let home = account(&site, r#""upload_bandwidth":1000,"download_bandwidth":1000"#);
-    std::fs::write(home.join("down"), vec![7; 1_000_000]).unwrap();
-    let server = site.start();
-    let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let up = [raw.open_file("one", 2 | 8).handle(), raw.open_file("two", 2 | 8).handle()];
-    let down = raw.open_file("down", 1).handle();
-    let started = Instant::now();
-    let mut expected = Vec::new();
-    for offset in (0..1_000_000_u64).step_by(200_000) {
-        for handle in &up {
-            let write = fields(&[&string(handle), &offset.to_be_bytes(), &string(vec![1; 200_000])]);
-            expected.push((raw.send_request(6, &write), 101));
-        }
-        let read = fields(&[&string(&down), &offset.to_be_bytes(), &200_000_u32.to_be_bytes()]);
-        expected.push((raw.send_request(5, &read), 103));
-    }
-    for handle in up.iter().chain([&down]) {
-        expected.push((raw.send_request(4, &string(handle)), 101));
-    }
-    let stat = raw.send_request(17, &string("down"));
-    let first = raw.receive_reply();
-    assert_eq!((first.id, first.kind), (stat, 105), "what has nothing to do with the transfers does not wait for them");
-    let mut replies: Vec<(u32, u8)> = Vec::new();
-    for _ in &expected {
-        let reply = raw.receive_reply();
-        match reply.kind {
-            101 => assert_eq!(reply.status(), 0),
-            _ => assert_eq!(reply.string(), vec![7; 200_000]),
-        }
-        replies.push((reply.id, reply.kind));
-    }
-    let taken = started.elapsed().as_millis();
-    assert!((950..=1900).contains(&taken), "{taken} ms for 1 MB each");
-    replies.sort_unstable();
-    assert_eq!(replies, expected);
-    for name in ["one", "two"] {
-        assert_eq!(std::fs::read(home.join(name)).unwrap(), vec![1; 1_000_000]);
-    }
-    for _ in 0..3 {
-        let line = server.wait_for(|line| line["sender"] == "Upload" || line["sender"] == "Download");
-        let elapsed = line["elapsed_ms"].as_u64().unwrap();
-        assert!((950..=1300).contains(&elapsed), "{line}");
-    }
-    // What the client does not wait for is done all the same.
-    let handle = raw.open_file("three", 2 | 8).handle();
-    raw.send_request(6, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &string(vec![1; 200_000])]));
-    raw.send_request(6, &fields(&[&string(&handle), &200_000_u64.to_be_bytes(), &string(vec![2; 1000])]));
-    raw.send_request(4, &string(&handle));
-    raw.end_input();
-    server.wait_for(|line| line["sender"] == "Upload" && line["size_bytes"] == 201_000);
-}
-
-#[test]
 fn programs_keep_to_the_bandwidth() {
     // A5-17: 1 MB at 1000 KB/s and at 500 KB/s; no more than a tenth slower, for their start.
     let site = Site::new().config("enabled_ssh_commands = [\"*\"]");

@@ -35,5 +35,6 @@ mod running_systemd;
 mod sessions;
 mod sftp;
 mod ssh;
+mod throttled;
 mod user_tools;
 mod wrong_targets;

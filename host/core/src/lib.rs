@@ -8,6 +8,7 @@ pub mod files;
 pub mod hook;
 pub mod login;
 pub mod metrics;
+pub mod pace;
 pub mod password;
 pub mod path;
 pub mod permission;

@@ -4,7 +4,6 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::engine::EPOCH;
@@ -18,6 +17,11 @@ impl Waited {
         Duration::from_nanos(self.0.load(Ordering::Relaxed))
     }
 
+    fn add(&self, time: Duration) {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
     /// Runs a call. Between a poll that found it waiting and the next one it did not compute;
     /// a call that never waits does not look at the clock.
     pub async fn watch<T>(&self, call: impl Future<Output = T>) -> T {
@@ -25,11 +29,10 @@ impl Waited {
         let mut waiting_since: Option<Instant> = None;
         std::future::poll_fn(|context| {
             if let Some(since) = waiting_since.take() {
-                let waited = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                self.0.fetch_add(waited, Ordering::Relaxed);
+                self.add(since.elapsed());
             }
             let polled = call.as_mut().poll(context);
-            if let Poll::Pending = polled {
+            if polled.is_pending() {
                 waiting_since = Some(Instant::now());
             }
             polled
@@ -68,7 +71,11 @@ impl Allowance {
     /// The clock ticked while the guest computed. A tick counts once: a thread that was not
     /// given the processor for longer did not compute.
     pub fn count_tick(&mut self) {
-        let (now, waited) = (Instant::now(), self.waited.total());
+        self.count_until(Instant::now());
+    }
+
+    fn count_until(&mut self, now: Instant) {
+        let waited = self.waited.total();
         let (since, waited_then) = std::mem::replace(&mut self.counted, (now, waited));
         let computed = now.duration_since(since).saturating_sub(waited.saturating_sub(waited_then));
         self.left = self.left.saturating_sub(computed.min(EPOCH));
@@ -81,53 +88,45 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(1);
 
-    /// What is left after ticks between which the call waited and computed so long.
-    async fn left_after(turns: &[(Duration, Duration)]) -> Duration {
+    /// What is left, in milliseconds, after 20 ticks between which the call waited and computed
+    /// so many.
+    fn check(waits: u64, computes: u64, expected: u128) {
         let mut allowance = Allowance::new(LIMIT);
-        let waited = allowance.waited();
-        waited
-            .watch(async {
-                for (waits, computes) in turns {
-                    tokio::time::sleep(*waits).await;
-                    std::thread::sleep(*computes);
-                    allowance.count_tick();
-                }
-                allowance.left()
-            })
-            .await
+        let (mut now, waited) = (allowance.counted.0, allowance.waited());
+        for _ in 0..20 {
+            waited.add(Duration::from_millis(waits));
+            now += Duration::from_millis(waits + computes);
+            allowance.count_until(now);
+        }
+        assert_eq!(allowance.left().as_millis(), expected, "{waits} ms and {computes} ms");
     }
 
-    #[tokio::test]
-    async fn waiting_is_not_computing() {
-        let turn = (Duration::from_millis(15), Duration::from_micros(1));
-        let left = left_after(&[turn; 20]).await;
-        assert!(left > LIMIT - Duration::from_millis(100), "{left:?}");
+    #[test]
+    fn only_computing_counts() {
+        check(15, 0, 1000);
+        check(15, 8, 840);
+        check(0, 8, 840);
+        // A tick counts once.
+        check(0, 50, 800);
+        check(500, 50, 800);
     }
 
-    #[tokio::test]
-    async fn computing_counts_beside_waiting() {
-        let turn = (Duration::from_millis(15), Duration::from_millis(8));
-        let left = left_after(&[turn; 20]).await;
-        assert!(left <= LIMIT - Duration::from_millis(160), "{left:?}");
-    }
-
-    #[tokio::test]
-    async fn a_tick_counts_once() {
-        let left = left_after(&[(Duration::ZERO, EPOCH * 5)]).await;
-        assert!(left >= LIMIT - EPOCH, "{left:?}");
-    }
-
-    #[tokio::test]
-    async fn each_call_begins_anew() {
+    #[test]
+    fn each_call_begins_anew() {
         let mut allowance = Allowance::new(LIMIT);
-        std::thread::sleep(EPOCH);
-        allowance.count_tick();
+        allowance.count_until(allowance.counted.0 + EPOCH);
+        allowance.waited().add(LIMIT);
         allowance.renew(LIMIT);
-        assert_eq!(allowance.left(), LIMIT);
-        allowance.waited().watch(tokio::time::sleep(EPOCH)).await;
-        allowance.renew(LIMIT);
-        std::thread::sleep(EPOCH);
-        allowance.count_tick();
+        allowance.count_until(allowance.counted.0 + EPOCH);
         assert_eq!(allowance.left(), LIMIT - EPOCH);
+    }
+
+    #[tokio::test]
+    async fn the_time_between_polls_is_waiting() {
+        let waited = Waited::default();
+        waited.watch(std::future::ready(())).await;
+        assert_eq!(waited.total(), Duration::ZERO);
+        waited.watch(tokio::time::sleep(Duration::from_millis(5))).await;
+        assert!(waited.total() >= Duration::from_millis(4), "{:?}", waited.total());
     }
 }

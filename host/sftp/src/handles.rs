@@ -89,6 +89,14 @@ impl Handles {
         }
     }
 
+    /// As [`file`](Self::file), for who only wants to know what is open.
+    pub fn opened_file(&self, wire: &[u8]) -> Option<&OpenFile> {
+        match self.open.get(&number(wire)?)? {
+            Handle::File(file) => Some(file),
+            Handle::Directory(_) => None,
+        }
+    }
+
     pub fn directory(&mut self, wire: &[u8]) -> Result<&mut dyn DirectoryReader, Status> {
         match number(wire).and_then(|number| self.open.get_mut(&number)) {
             Some(Handle::Directory(directory)) => Ok(directory.as_mut()),

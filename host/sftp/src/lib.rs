@@ -6,6 +6,7 @@ mod attributes;
 mod check_file;
 mod digest;
 mod extensions;
+mod footprint;
 mod handles;
 mod listing;
 mod packet;

@@ -6,10 +6,11 @@ use tidegate_core::files::FileService;
 use tokio::time::Instant;
 
 use crate::extensions;
+use crate::footprint::{Footprint, Opened, Surroundings};
 use crate::handles::Handles;
 use crate::packet::{Reader, Reply, Status, fill_length, put_string, put_u32};
 use crate::protocol::{MAX_PACKET, StatusCode, VERSION, kind};
-use crate::throttle::{Requests, Throttle};
+use crate::throttle::Throttle;
 
 /// One SFTP channel.
 pub struct SftpServer {
@@ -22,6 +23,10 @@ pub struct SftpServer {
     carry_start: usize,
     patience: Patience,
     throttle: Throttle,
+    /// Bytes a second, up and down, for which it was reckoned what waits how long.
+    limits: (u64, u64),
+    /// What comes after it cannot be understood.
+    broken: Option<ProtocolError>,
 }
 
 /// Whether the caller has time for requests that read or write a whole file.
@@ -72,6 +77,8 @@ impl SftpServer {
             carry_start: 0,
             patience: Patience::default(),
             throttle: Throttle::default(),
+            limits: (0, 0),
+            broken: None,
         }
     }
 
@@ -95,15 +102,36 @@ impl SftpServer {
     }
 
     /// Answers the packets of `input` into `output` until `budget` bytes are there. Packets
-    /// are decoded where they lie; only a part of one is copied, to wait for its rest.
+    /// are decoded where they lie; only a part of one is copied, to wait for its rest. An error
+    /// comes when all that was sent before it is answered.
     pub async fn receive(
         &mut self,
         input: &[u8],
         output: &mut Vec<u8>,
         budget: usize,
     ) -> Result<Progress, ProtocolError> {
-        let mut input = input;
         self.answer_due(output, budget).await?;
+        if self.broken.is_none() {
+            match self.answer_input(input, output, budget).await {
+                Ok(progress) => return Ok(progress),
+                Err(error) => self.broken = Some(error),
+            }
+        }
+        if self.throttle.is_empty()
+            && let Some(error) = self.broken.take()
+        {
+            return Err(error);
+        }
+        Ok(Progress::NeedsInput)
+    }
+
+    async fn answer_input(
+        &mut self,
+        input: &[u8],
+        output: &mut Vec<u8>,
+        budget: usize,
+    ) -> Result<Progress, ProtocolError> {
+        let mut input = input;
         while self.waiting() > 0 {
             input = self.complete_first_packet(input)?;
             let progress = self.answer_carry(output, budget).await?;
@@ -179,43 +207,60 @@ impl SftpServer {
             if self.patience == Patience::Short && extensions::takes_long(packet) {
                 return Ok((rest, Progress::TakesLong));
             }
-            if !self.throttle.put_off(packet) {
+            if !self.put_off(packet) {
                 self.answer(packet, output).await?;
             }
             rest = tail;
         }
     }
 
-    /// Gives out replies whose time has come, and answers what waited behind them.
+    /// Gives out replies whose time has come, and answers what had to come after them.
     async fn answer_due(&mut self, output: &mut Vec<u8>, budget: usize) -> Result<(), ProtocolError> {
-        while output.len() < budget
-            && let Some(due) = self.throttle.take_due(Instant::now())
-        {
-            output.extend_from_slice(&due.reply);
-            self.answer_behind(due.handle, due.requests, output, budget).await?;
+        if self.throttle.is_empty() {
+            return Ok(());
+        }
+        // A4-13: who waits for a limit is not idle.
+        self.files.session().live.moves();
+        self.follow_limits();
+        while output.len() < budget {
+            if let Some(request) = self.throttle.take_request() {
+                self.answer(&request, output).await?;
+            } else if let Some(reply) = self.throttle.take_reply(Instant::now()) {
+                output.extend_from_slice(&reply);
+            } else {
+                break;
+            }
         }
         Ok(())
     }
 
-    /// Answers what waited behind a reply, until there is another to keep.
-    async fn answer_behind(
-        &mut self,
-        handle: [u8; 4],
-        mut requests: Requests,
-        output: &mut Vec<u8>,
-        budget: usize,
-    ) -> Result<(), ProtocolError> {
-        while let Some(packet) = requests.next() {
-            // Of two handles, the other one may be early.
-            if !self.throttle.put_off(&packet) {
-                self.answer(&packet, output).await?;
-            }
-            if output.len() >= budget {
-                self.throttle.pause(handle, Instant::now());
-            }
-            self.throttle.put_back(handle, &mut requests);
+    /// New limits apply to what waits, too.
+    fn follow_limits(&mut self) {
+        let limits = self.files.session().live.rates();
+        if limits != self.limits {
+            self.limits = limits;
+            let handles = &mut self.handles;
+            self.throttle.reschedule(|handle| handles.file(handle).ok().and_then(|file| file.due()));
         }
-        Ok(())
+    }
+
+    /// Lets a request wait if it has to come after something that waits.
+    fn put_off(&mut self, packet: &[u8]) -> bool {
+        if self.throttle.is_empty() {
+            return false;
+        }
+        let start_directory = self.files.start_directory();
+        let opened = |handle: &[u8]| {
+            let file = self.handles.opened_file(handle)?;
+            Some(Opened { path: file.path()?.clone(), for_writing: file.is_upload() })
+        };
+        let surroundings = Surroundings { opened: &opened, start_directory: &start_directory };
+        let footprint = Footprint::of(packet, &surroundings);
+        let waits = self.throttle.is_in_the_way_of(&footprint);
+        if waits {
+            self.throttle.put_off(packet, footprint);
+        }
+        waits
     }
 
     async fn answer(&mut self, packet: &[u8], output: &mut Vec<u8>) -> Result<(), ProtocolError> {
@@ -242,8 +287,8 @@ impl SftpServer {
     fn hold_if_early(&mut self, mut body: Reader<'_>, output: &mut Vec<u8>, start: usize) {
         let Ok(wire) = body.string() else { return };
         let due = self.handles.file(wire).ok().and_then(|file| file.due());
-        if let (Some(due), Ok(handle)) = (due, wire.try_into()) {
-            self.throttle.hold(handle, due, output.split_off(start));
+        if let Some(due) = due {
+            self.throttle.hold(wire, due, output.split_off(start));
         }
     }
 

@@ -1,128 +1,113 @@
 //! Transfers that are ahead of their bandwidth limit (A5-17): what the client may not hear of
-//! yet, and the requests for the same file behind it. Requests for others go on meanwhile.
+//! yet, and the requests that have to come after it. Others go on meanwhile.
 
 use std::collections::{HashMap, VecDeque};
 
 use tokio::time::Instant;
 
-use crate::packet::Reader;
-use crate::protocol::kind;
+use crate::footprint::Footprint;
 
 /// Bytes that may wait; then the client is read no further. Most send less at once. OpenSSH's sends up
 /// to 16 MiB, of one file at a time.
 const MAX_WAITING: usize = 3 << 20;
+/// Requests that may wait. Each is compared with those before it.
+const MAX_REQUESTS: usize = 1000;
 
 #[derive(Default)]
 pub struct Throttle {
-    /// By the handle, as it goes over the wire.
-    transfers: HashMap<[u8; 4], Early>,
-    waiting: usize,
+    /// The transfers that are ahead, by the handle as it goes over the wire.
+    ahead: HashMap<Vec<u8>, Held>,
+    /// In the order in which they came.
+    requests: VecDeque<Waiting>,
+    /// Of replies and requests, in bytes.
+    size: usize,
+    /// Whether one of the requests may have nothing to wait for any more.
+    has_news: bool,
 }
 
-/// One transfer that is ahead of its limit.
-struct Early {
+/// A reply that waits for its time.
+struct Held {
     due: Instant,
     reply: Vec<u8>,
-    requests: Requests,
 }
 
-/// What waits behind a reply, in order.
-#[derive(Default)]
-pub struct Requests {
-    packets: VecDeque<Vec<u8>>,
-    length: usize,
-}
-
-impl Requests {
-    pub fn next(&mut self) -> Option<Vec<u8>> {
-        let packet = self.packets.pop_front()?;
-        self.length -= packet.len();
-        Some(packet)
-    }
-}
-
-/// What may go on.
-pub struct Due {
-    pub handle: [u8; 4],
-    pub reply: Vec<u8>,
-    pub requests: Requests,
+struct Waiting {
+    /// Without its length.
+    packet: Vec<u8>,
+    footprint: Footprint,
 }
 
 impl Throttle {
-    /// Whether requests have to wait until something is due.
+    pub fn is_empty(&self) -> bool {
+        self.ahead.is_empty() && self.requests.is_empty()
+    }
+
+    /// Whether no more requests can wait.
     pub fn is_full(&self) -> bool {
-        self.waiting >= MAX_WAITING
+        self.size >= MAX_WAITING || self.requests.len() >= MAX_REQUESTS
     }
 
+    /// When there is something to take.
     pub fn next_due(&self) -> Option<Instant> {
-        self.transfers.values().map(|early| early.due).min()
-    }
-
-    /// Keeps the reply to a request for `handle`.
-    pub fn hold(&mut self, handle: [u8; 4], due: Instant, reply: Vec<u8>) {
-        self.waiting += reply.len();
-        self.transfers.insert(handle, Early { due, reply, requests: Requests::default() });
-    }
-
-    /// Lets what comes next for `handle` wait, without a reply that is to be kept.
-    pub fn pause(&mut self, handle: [u8; 4], due: Instant) {
-        let nothing = || Early { due, reply: Vec::new(), requests: Requests::default() };
-        self.transfers.entry(handle).or_insert_with(nothing);
-    }
-
-    /// Keeps a request, without its length, behind a reply that is held for one of its handles;
-    /// false if there is none.
-    pub fn put_off(&mut self, packet: &[u8]) -> bool {
-        if self.transfers.is_empty() {
-            return false;
+        if self.has_news {
+            return Some(Instant::now());
         }
-        let held = handles(packet).into_iter().flatten().find(|handle| self.transfers.contains_key(handle));
-        let Some(early) = held.and_then(|handle| self.transfers.get_mut(&handle)) else { return false };
-        self.waiting += packet.len();
-        early.requests.length += packet.len();
-        early.requests.packets.push_back(packet.to_vec());
-        true
+        self.ahead.values().map(|held| held.due).min()
     }
 
-    /// The one that is due first, if any is.
-    pub fn take_due(&mut self, now: Instant) -> Option<Due> {
-        let (&handle, _) =
-            self.transfers.iter().filter(|(_, early)| early.due <= now).min_by_key(|(_, early)| early.due)?;
-        let Early { reply, requests, .. } = self.transfers.remove(&handle)?;
-        self.waiting -= reply.len() + requests.length;
-        Some(Due { handle, reply, requests })
+    /// Keeps the reply to a request for `handle`, for which none is kept yet.
+    pub fn hold(&mut self, handle: &[u8], due: Instant, reply: Vec<u8>) {
+        self.size += reply.len();
+        self.ahead.insert(handle.to_vec(), Held { due, reply });
     }
 
-    /// Gives the requests back if they have to wait again, behind the next reply for their handle.
-    pub fn put_back(&mut self, handle: [u8; 4], requests: &mut Requests) {
-        if let Some(early) = self.transfers.get_mut(&handle) {
-            self.waiting += requests.length;
-            early.requests = std::mem::take(requests);
+    /// Whether a request has to come after something that waits.
+    pub fn is_in_the_way_of(&self, footprint: &Footprint) -> bool {
+        self.blocks(footprint, self.requests.len())
+    }
+
+    pub fn put_off(&mut self, packet: &[u8], footprint: Footprint) {
+        self.size += packet.len();
+        self.requests.push_back(Waiting { packet: packet.to_vec(), footprint });
+    }
+
+    /// The reply whose time came first, if any has come.
+    pub fn take_reply(&mut self, now: Instant) -> Option<Vec<u8>> {
+        let due = self.ahead.iter().filter(|(_, held)| held.due <= now);
+        let handle = due.min_by_key(|(_, held)| held.due)?.0.clone();
+        let held = self.ahead.remove(&handle)?;
+        self.size -= held.reply.len();
+        self.has_news = !self.requests.is_empty();
+        Some(held.reply)
+    }
+
+    /// The first request that has nothing to wait for any more. After `None` there is none until
+    /// a reply was taken.
+    pub fn take_request(&mut self) -> Option<Vec<u8>> {
+        if !self.has_news {
+            return None;
+        }
+        let free = self.requests.iter().enumerate().position(|(at, waiting)| !self.blocks(&waiting.footprint, at));
+        let taken = free.and_then(|at| self.requests.remove(at));
+        self.has_news = taken.is_some() && !self.requests.is_empty();
+        let packet = taken?.packet;
+        self.size -= packet.len();
+        Some(packet)
+    }
+
+    /// After a limit has changed: `due` says when each transfer may go on now, none at once.
+    pub fn reschedule(&mut self, mut due: impl FnMut(&[u8]) -> Option<Instant>) {
+        let now = Instant::now();
+        for (handle, held) in &mut self.ahead {
+            held.due = due(handle).unwrap_or(now);
         }
     }
-}
 
-/// The handles that a request may name. A path is taken for one, too: none is four bytes that
-/// begin with a NUL.
-fn handles(packet: &[u8]) -> [Option<[u8; 4]>; 2] {
-    named(packet).unwrap_or_default()
-}
-
-fn named(packet: &[u8]) -> Option<[Option<[u8; 4]>; 2]> {
-    let (&kind, body) = packet.split_first()?;
-    let mut body = Reader::new(body);
-    body.u32().ok()?;
-    let name = if kind == kind::EXTENDED { body.string().ok()? } else { b"" };
-    let first = body.string().ok()?.try_into().ok();
-    let second = if name == b"copy-data" { after_range(body) } else { None };
-    Some([first, second])
-}
-
-/// Behind the offset and the length of `copy-data`.
-fn after_range(mut body: Reader<'_>) -> Option<[u8; 4]> {
-    body.u64().ok()?;
-    body.u64().ok()?;
-    body.string().ok()?.try_into().ok()
+    /// Whether a held reply or one of the first `count` requests has to come before it.
+    fn blocks(&self, footprint: &Footprint, count: usize) -> bool {
+        self.ahead.keys().any(|handle| footprint.acts_on(handle))
+            || self.requests.iter().take(count).any(|earlier| footprint.follows(&earlier.footprint))
+    }
 }
 
 #[cfg(test)]
@@ -130,62 +115,104 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::footprint::tests::{copy, footprint, request};
+    use crate::protocol::kind;
 
-    fn request(kind: u8, fields: &[&[u8]]) -> Vec<u8> {
-        let mut packet = vec![kind, 0, 0, 0, 9];
-        for field in fields {
-            packet.extend_from_slice(&(field.len() as u32).to_be_bytes());
-            packet.extend_from_slice(field);
+    fn put_off(throttle: &mut Throttle, packet: &[u8]) -> bool {
+        let footprint = footprint(packet);
+        let waits = throttle.is_in_the_way_of(&footprint);
+        if waits {
+            throttle.put_off(packet, footprint);
         }
-        packet
+        waits
+    }
+
+    fn hold(throttle: &mut Throttle, handle: &[u8], due: Instant) {
+        throttle.hold(handle, due, handle.to_vec());
     }
 
     #[test]
-    fn requests_wait_behind_a_reply_for_their_handle() {
-        let (one, two) = ([0, 0, 0, 1], [0, 0, 0, 2]);
+    fn requests_keep_their_order_and_others_go_on() {
         let mut throttle = Throttle::default();
-        let write = request(kind::WRITE, &[&one]);
-        assert!(!throttle.put_off(&write));
         let now = Instant::now();
-        throttle.hold(one, now + Duration::from_secs(1), vec![7; 10]);
-        let mut copy = request(kind::EXTENDED, &[b"copy-data", &two]);
-        copy.extend_from_slice(&[0; 16]);
-        copy.extend_from_slice(&[0, 0, 0, 4]);
-        copy.extend_from_slice(&one);
-        for (packet, waits) in [
-            (&write, true),
-            (&request(kind::READ, &[&two]), false),
-            (&request(kind::STAT, &[b"/one"]), false),
-            (&request(kind::EXTENDED, &[b"fsync@openssh.com", &one]), true),
-            (&copy, true),
-            (&vec![kind::CLOSE], false),
-            (&Vec::new(), false),
-        ] {
-            assert_eq!(throttle.put_off(packet), waits, "{packet:?}");
-        }
-        assert!(throttle.take_due(now).is_none());
         let later = now + Duration::from_secs(1);
-        let mut due = throttle.take_due(later).unwrap();
-        assert_eq!((due.handle, due.reply, due.requests.next()), (one, vec![7; 10], Some(write.clone())));
-        assert_eq!((throttle.next_due(), throttle.waiting), (None, 0));
-        throttle.put_back(one, &mut due.requests);
-        assert_eq!(due.requests.packets.len(), 2);
-        throttle.hold(one, later, vec![8; 10]);
-        throttle.put_back(one, &mut due.requests);
-        assert!(due.requests.next().is_none() && throttle.waiting > 10);
-        let mut due = throttle.take_due(later).unwrap();
-        assert_eq!((due.requests.packets.len(), throttle.waiting), (2, 0));
-        assert!(due.requests.next().is_some() && due.requests.next() == Some(copy));
+        hold(&mut throttle, b"r", now);
+        hold(&mut throttle, b"w", later);
+        let stat = request(kind::STAT, &[b"/r"]);
+        let (read, write) = (request(kind::READ, &[b"r"]), request(kind::WRITE, &[b"w"]));
+        let (close_r, close_w) = (request(kind::CLOSE, &[b"r"]), request(kind::CLOSE, &[b"w"]));
+        let rename = request(kind::RENAME, &[b"/w", b"/x"]);
+        let copied = copy(b"r", b"w");
+        for (packet, waits) in [
+            (&stat, false),
+            (&read, true),
+            (&write, true),
+            (&copied, true),
+            (&close_r, true),
+            (&close_w, true),
+            (&rename, true),
+            (&request(kind::STAT, &[b"/x"]), true),
+            (&request(kind::STAT, &[b"/y"]), false),
+        ] {
+            assert_eq!(put_off(&mut throttle, packet), waits, "{packet:?}");
+        }
+        assert_eq!(throttle.take_request(), None);
+        assert_eq!(throttle.take_reply(now), Some(b"r".to_vec()));
+        assert!(throttle.next_due().unwrap() < later, "there is something to look at now");
+        // What belongs to the other file is not due, and so neither is the copy between both.
+        assert_eq!((throttle.take_request(), throttle.take_request()), (Some(read), None));
+        assert_eq!((throttle.next_due(), throttle.take_reply(now)), (Some(later), None));
+        assert_eq!(throttle.take_reply(later), Some(b"w".to_vec()));
+        for packet in [write, copied, close_r, close_w, rename, request(kind::STAT, &[b"/x"])] {
+            assert_eq!(throttle.take_request(), Some(packet));
+        }
+        assert!(throttle.take_request().is_none() && throttle.is_empty());
+        assert_eq!((throttle.next_due(), throttle.size), (None, 0));
     }
 
     #[test]
-    fn it_is_full_of_requests_or_of_replies() {
+    fn a_request_that_is_early_again_holds_up_the_next() {
         let mut throttle = Throttle::default();
-        throttle.hold([0; 4], Instant::now(), vec![0; MAX_WAITING - 20]);
+        let now = Instant::now();
+        hold(&mut throttle, b"w", now);
+        let write = request(kind::WRITE, &[b"w"]);
+        put_off(&mut throttle, &write);
+        put_off(&mut throttle, &write);
+        throttle.take_reply(now);
+        assert_eq!(throttle.take_request(), Some(write.clone()));
+        hold(&mut throttle, b"w", now);
+        assert_eq!(throttle.take_request(), None);
+        throttle.take_reply(now);
+        assert_eq!(throttle.take_request(), Some(write));
+    }
+
+    #[test]
+    fn another_limit_makes_another_time() {
+        let mut throttle = Throttle::default();
+        let now = Instant::now();
+        let later = now + Duration::from_secs(100);
+        hold(&mut throttle, b"r", later);
+        hold(&mut throttle, b"w", later);
+        throttle.reschedule(|handle| (handle == b"w").then_some(later));
+        assert_eq!(throttle.take_reply(Instant::now()), Some(b"r".to_vec()));
+        assert_eq!(throttle.take_reply(Instant::now()), None);
+    }
+
+    #[test]
+    fn it_is_full_of_bytes_or_of_requests() {
+        let now = Instant::now();
+        let mut throttle = Throttle::default();
+        throttle.hold(b"w", now, vec![0; MAX_WAITING - 20]);
         assert!(!throttle.is_full());
-        throttle.put_off(&request(kind::WRITE, &[&[0; 4], &[0; 20]]));
+        put_off(&mut throttle, &request(kind::WRITE, &[b"w", &[0; 20]]));
         assert!(throttle.is_full());
-        throttle.take_due(Instant::now());
+        throttle.take_reply(now);
         assert!(!throttle.is_full());
+        let mut throttle = Throttle::default();
+        hold(&mut throttle, b"w", now);
+        while !throttle.is_full() {
+            put_off(&mut throttle, &request(kind::FSTAT, &[b"w"]));
+        }
+        assert_eq!(throttle.requests.len(), MAX_REQUESTS);
     }
 }

@@ -107,8 +107,16 @@ pub struct FileAction {
 #[derive(Debug, Clone)]
 pub struct Overwritten {
     truncates: bool,
-    /// The file's size, if there is one.
-    found: OnceCell<Option<u64>>,
+    found: OnceCell<Found>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    Nothing,
+    /// So many bytes.
+    File(u64),
+    /// It cannot be seen, or is no file: the upload will fail.
+    Unknown,
 }
 
 impl Overwritten {
@@ -140,11 +148,20 @@ impl FileAction {
     /// The size and the flags, of a file that is looked at for it if need be.
     pub async fn size_and_open_flags(&self) -> (Option<u64>, Option<u32>) {
         let Some(overwritten) = &self.overwritten else { return (self.size, self.open_flags) };
-        let look = || async {
-            let found = self.contents.0.as_ref()?.metadata(&self.path).await.ok()?;
-            (found.kind != FileKind::Directory).then_some(found.size)
-        };
-        Overwritten::details(*overwritten.found.get_or_init(look).await, overwritten.truncates)
+        match *overwritten.found.get_or_init(|| self.look()).await {
+            Found::Nothing => Overwritten::details(None, overwritten.truncates),
+            Found::File(size) => Overwritten::details(Some(size), overwritten.truncates),
+            Found::Unknown => (None, None),
+        }
+    }
+
+    async fn look(&self) -> Found {
+        let Some(storage) = &self.contents.0 else { return Found::Unknown };
+        match storage.metadata(&self.path).await {
+            Ok(found) if found.kind != FileKind::Directory => Found::File(found.size),
+            Err(error) if error.kind == StorageErrorKind::NotFound => Found::Nothing,
+            _ => Found::Unknown,
+        }
     }
 
     /// At most `max` bytes from the beginning of the file.

@@ -26,7 +26,7 @@ impl FileService {
         range: CopyRange,
         protocol: Protocol,
     ) -> Result<(), FileError> {
-        let (from, to) = (source.copied_path()?, target.path()?);
+        let (from, to) = (source.copied_path()?, target.required_path()?);
         for path in [&from, &to] {
             self.require(&path.parent(), Permission::Copy)?;
         }
@@ -79,13 +79,10 @@ impl OpenFile {
         if let Some(opened) = &mut self.opened {
             opened.seen.is_used_inside = true;
         }
-        self.path()
+        self.required_path()
     }
 
-    fn path(&self) -> Result<VirtualPath, FileError> {
-        self.opened
-            .as_ref()
-            .map(|opened| opened.path.clone())
-            .ok_or_else(|| FileError::Failed("the file is closed".into()))
+    fn required_path(&self) -> Result<VirtualPath, FileError> {
+        self.path().cloned().ok_or_else(|| FileError::Failed("the file is closed".into()))
     }
 }

@@ -1,14 +1,15 @@
 //! A transfer under way.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::pace::Pace;
+use tokio::time::{Duration, Instant};
+
 use super::record::Transfer;
 use super::seen::Seen;
 use super::storage::{Metadata, OpenOptions, SetAttributes, Space, StorageFile};
 use super::{FileError, FileService, attributes};
 use crate::account::Account;
+use crate::pace::Pace;
 use crate::path::VirtualPath;
 use crate::quota::{Ledger, QuotaLimits, ScanProgress, UploadQuota, limits_of};
 
@@ -17,7 +18,12 @@ use crate::quota::{Ledger, QuotaLimits, ScanProgress, UploadQuota, limits_of};
 pub struct OpenFile {
     pub(super) opened: Option<Opened>,
     pace: Pace,
+    /// Whether the last bytes came from the client.
+    came_in: bool,
 }
+
+/// New limits apply to who waits for an older one within this time.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) struct Opened {
     pub file: Box<dyn StorageFile>,
@@ -36,7 +42,10 @@ pub(super) struct Opened {
 
 impl OpenFile {
     pub(super) fn new(opened: Opened) -> Self {
-        Self { opened: Some(opened), pace: Pace::default() }
+        let came_in = opened.options.write;
+        let live = &opened.files.session.live;
+        let pace = if live.is_throttled() { live.debt(came_in) } else { Pace::default() };
+        Self { opened: Some(opened), pace, came_in }
     }
 
     fn opened(&mut self) -> Result<&mut Opened, FileError> {
@@ -60,6 +69,7 @@ impl OpenFile {
         let rate = session.live.rate(false);
         if rate > 0 {
             self.pace.advance(read, rate);
+            self.came_in = false;
         }
         Ok(read)
     }
@@ -85,6 +95,7 @@ impl OpenFile {
         let rate = session.live.rate(true);
         if rate > 0 {
             self.pace.advance(data.len(), rate);
+            self.came_in = true;
         }
         Ok(())
     }
@@ -92,13 +103,30 @@ impl OpenFile {
     /// When the bandwidth limit lets more of the transfer follow (A5-17); none: now. Until then
     /// the client must not hear of what [`read_at`](Self::read_at) and
     /// [`write_at`](Self::write_at) did.
-    pub fn due(&self) -> Option<tokio::time::Instant> {
+    pub fn due(&mut self) -> Option<Instant> {
+        let opened = self.opened.as_ref()?;
+        self.pace.change_rate(opened.files.session.live.rate(self.came_in));
         self.pace.due()
     }
 
     /// Waits until then.
-    pub async fn wait_until_due(&self) {
-        self.pace.wait().await;
+    pub async fn wait_until_due(&mut self) {
+        while let Some(due) = self.due() {
+            tokio::time::sleep_until(due.min(Instant::now() + LOOK_INTERVAL)).await;
+            if let Some(opened) = &self.opened {
+                // A4-13: who waits for a limit is not idle.
+                opened.files.session.live.moves();
+            }
+        }
+    }
+
+    /// None: it is closed.
+    pub fn path(&self) -> Option<&VirtualPath> {
+        self.opened.as_ref().map(|opened| &opened.path)
+    }
+
+    pub fn is_upload(&self) -> bool {
+        self.opened.as_ref().is_some_and(|opened| opened.options.write)
     }
 
     /// As [`write_at`](Self::write_at), with bytes that did not come from the client.
@@ -162,7 +190,7 @@ impl OpenFile {
         if opened.transfer.waits_for_hooks() {
             return opened.complete_with_hooks().await;
         }
-        opened.transfer.complete(Instant::now());
+        opened.transfer.complete(std::time::Instant::now());
         Ok(())
     }
 }
@@ -170,6 +198,7 @@ impl OpenFile {
 impl Drop for OpenFile {
     fn drop(&mut self) {
         if let Some(mut opened) = self.opened.take() {
+            opened.files.session.live.owes(self.came_in, &self.pace);
             if !opened.options.write && opened.seen.is_nothing_but_inside() {
                 opened.transfer.dismiss();
             }
@@ -214,7 +243,7 @@ impl Opened {
         } else if !self.seen.is_all_of(size) {
             self.transfer.fail_with("not all of the file was read");
         } else if !self.transfer.failed() {
-            self.transfer.complete(Instant::now());
+            self.transfer.complete(std::time::Instant::now());
         }
     }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::EndReason;
 use crate::account::Account;
+use crate::pace::Pace;
 use crate::ports::{Clock, SystemClock};
 
 /// KB of bandwidth limits, in bytes (A5-17).
@@ -24,6 +25,8 @@ pub struct LiveSession {
     download_rate: AtomicU64,
     /// Milliseconds since 1970.
     last_activity: AtomicI64,
+    /// Of ended transfers that were ahead of their limit, up and down (A5-17).
+    debts: Mutex<(Pace, Pace)>,
     transfers: Mutex<Vec<Arc<ActiveTransfer>>>,
     /// Under way.
     commands: AtomicUsize,
@@ -83,6 +86,7 @@ impl LiveSession {
             upload_rate: AtomicU64::new(0),
             download_rate: AtomicU64::new(0),
             last_activity: AtomicI64::new(now),
+            debts: Mutex::default(),
             transfers: Mutex::default(),
             commands: AtomicUsize::new(0),
             handles: AtomicUsize::new(0),
@@ -115,8 +119,29 @@ impl LiveSession {
         if upload { &self.upload_rate } else { &self.download_rate }.load(Ordering::Relaxed)
     }
 
+    /// Of both directions, up and down.
+    pub fn rates(&self) -> (u64, u64) {
+        (self.rate(true), self.rate(false))
+    }
+
     pub fn is_throttled(&self) -> bool {
-        self.rate(true) > 0 || self.rate(false) > 0
+        self.rates() != (0, 0)
+    }
+
+    /// A transfer ended. If its limit did not allow that yet, the next ones begin as far ahead
+    /// as it was, or many short ones would have no limit.
+    pub fn owes(&self, upload: bool, pace: &Pace) {
+        if pace.is_ahead() {
+            let mut debts = self.debts.lock().unwrap_or_else(PoisonError::into_inner);
+            let debt = if upload { &mut debts.0 } else { &mut debts.1 };
+            debt.catch_up_with(pace);
+        }
+    }
+
+    /// What a transfer begins with.
+    pub fn debt(&self, upload: bool) -> Pace {
+        let debts = self.debts.lock().unwrap_or_else(PoisonError::into_inner);
+        if upload { debts.0.next() } else { debts.1.next() }
     }
 
     pub fn active(&self, now: i64) {

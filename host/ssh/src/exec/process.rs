@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tidegate_core::files::{FileError, FileService, Pace, ProgramRoom};
+use tidegate_core::files::{FileError, FileService, ProgramRoom};
+use tidegate_core::pace::Pace;
 use tidegate_core::quota::Moved;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
