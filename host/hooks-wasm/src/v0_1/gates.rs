@@ -11,32 +11,18 @@ use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction
 use tidegate_core::hook::{HookError, LoginAttempt};
 use tidegate_core::secret::Secret;
 use wasmtime::Store;
-use wasmtime::component::{Instance, Resource};
+use wasmtime::component::Resource;
 
-use super::Exports;
 use super::bindings::exports::tidegate::hooks as exports;
-use super::guest::{Answer, GuestEvent, borrowed, denial, failure, lend, take_back};
+use super::guest::{Answer, GuestEvent, borrowed, denial, failure, is_exported_as, lend, take_back};
 use super::state::{CallState, DraftHandle};
 
 /// Declares a gate whose verdict is a [`Review`].
 macro_rules! review {
     ($event:ident, $module:ident, $verdict:ident$(, $is_of_session:literal)?) => {
         impl GuestEvent for $event {
-            type Export = exports::$module::GuestIndices;
-            type Function = exports::$module::Guest;
+            is_exported_as!($module);
             $(const IS_OF_SESSION: bool = $is_of_session;)?
-
-            fn export(exports: &Exports) -> Option<&Self::Export> {
-                exports.$module.as_ref()
-            }
-
-            fn find(
-                export: &Self::Export,
-                store: &mut Store<CallState>,
-                instance: &Instance,
-            ) -> wasmtime::Result<Self::Function> {
-                export.load(store, instance)
-            }
 
             async fn invoke(&self, guest: Self::Function, store: &mut Store<CallState>) -> Answer<Review> {
                 let subject = lend(store, self.0.clone())?;
@@ -65,20 +51,7 @@ fn draft(store: &mut Store<CallState>, handle: Resource<DraftHandle>) -> Result<
 }
 
 impl GuestEvent for ExternalAuth {
-    type Export = exports::external_auth::GuestIndices;
-    type Function = exports::external_auth::Guest;
-
-    fn export(exports: &Exports) -> Option<&Self::Export> {
-        exports.external_auth.as_ref()
-    }
-
-    fn find(
-        export: &Self::Export,
-        store: &mut Store<CallState>,
-        instance: &Instance,
-    ) -> wasmtime::Result<Self::Function> {
-        export.load(store, instance)
-    }
+    is_exported_as!(external_auth);
 
     async fn invoke(&self, guest: Self::Function, store: &mut Store<CallState>) -> Answer<ExternalAuthVerdict> {
         use exports::external_auth::AuthVerdict;
@@ -99,20 +72,7 @@ impl GuestEvent for ExternalAuth {
 }
 
 impl GuestEvent for PreLogin {
-    type Export = exports::pre_login::GuestIndices;
-    type Function = exports::pre_login::Guest;
-
-    fn export(exports: &Exports) -> Option<&Self::Export> {
-        exports.pre_login.as_ref()
-    }
-
-    fn find(
-        export: &Self::Export,
-        store: &mut Store<CallState>,
-        instance: &Instance,
-    ) -> wasmtime::Result<Self::Function> {
-        export.load(store, instance)
-    }
+    is_exported_as!(pre_login);
 
     async fn invoke(&self, guest: Self::Function, store: &mut Store<CallState>) -> Answer<PreLoginVerdict> {
         use exports::pre_login::PreLoginVerdict as Verdict;
@@ -133,20 +93,7 @@ impl GuestEvent for PreLogin {
 }
 
 impl GuestEvent for CheckPassword {
-    type Export = exports::check_password::GuestIndices;
-    type Function = exports::check_password::Guest;
-
-    fn export(exports: &Exports) -> Option<&Self::Export> {
-        exports.check_password.as_ref()
-    }
-
-    fn find(
-        export: &Self::Export,
-        store: &mut Store<CallState>,
-        instance: &Instance,
-    ) -> wasmtime::Result<Self::Function> {
-        export.load(store, instance)
-    }
+    is_exported_as!(check_password);
 
     async fn invoke(&self, guest: Self::Function, store: &mut Store<CallState>) -> Answer<CheckPasswordVerdict> {
         use exports::check_password::PasswordVerdict;
@@ -166,20 +113,7 @@ impl GuestEvent for CheckPassword {
 }
 
 impl GuestEvent for KeyboardInteractive {
-    type Export = exports::keyboard_interactive::GuestIndices;
-    type Function = exports::keyboard_interactive::Guest;
-
-    fn export(exports: &Exports) -> Option<&Self::Export> {
-        exports.keyboard_interactive.as_ref()
-    }
-
-    fn find(
-        export: &Self::Export,
-        store: &mut Store<CallState>,
-        instance: &Instance,
-    ) -> wasmtime::Result<Self::Function> {
-        export.load(store, instance)
-    }
+    is_exported_as!(keyboard_interactive);
 
     async fn invoke(&self, guest: Self::Function, store: &mut Store<CallState>) -> Answer<KeyboardInteractiveVerdict> {
         use exports::keyboard_interactive::InteractiveVerdict;

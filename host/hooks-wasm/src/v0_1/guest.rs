@@ -49,6 +49,27 @@ pub trait GuestEvent: HookEvent {
     ) -> impl Future<Output = Answer<Self::Verdict>> + Send;
 }
 
+/// In an `impl GuestEvent`: the export of this name in the WIT, and how it is found.
+macro_rules! is_exported_as {
+    ($module:ident) => {
+        type Export = $crate::v0_1::bindings::exports::tidegate::hooks::$module::GuestIndices;
+        type Function = $crate::v0_1::bindings::exports::tidegate::hooks::$module::Guest;
+
+        fn export(exports: &$crate::v0_1::Exports) -> Option<&Self::Export> {
+            exports.$module.as_ref()
+        }
+
+        fn find(
+            export: &Self::Export,
+            store: &mut wasmtime::Store<$crate::v0_1::CallState>,
+            instance: &wasmtime::component::Instance,
+        ) -> wasmtime::Result<Self::Function> {
+            export.load(store, instance)
+        }
+    };
+}
+pub(super) use is_exported_as;
+
 /// A component that can be instantiated.
 pub struct Guest {
     engine: Engine,

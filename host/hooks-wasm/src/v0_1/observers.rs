@@ -7,12 +7,9 @@ use tidegate_core::hook::observation::{
     CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin, SessionDestroy, Startup,
 };
 use wasmtime::Store;
-use wasmtime::component::Instance;
 
-use super::Exports;
-use super::bindings::exports::tidegate::hooks as exports;
 use super::bindings::tidegate::hooks::types::Failure;
-use super::guest::{Answer, GuestEvent, borrowed, failure, lend, take_back};
+use super::guest::{Answer, GuestEvent, borrowed, failure, is_exported_as, lend, take_back};
 use super::state::CallState;
 
 fn told(outcome: Result<(), Failure>) -> Result<(), HookError> {
@@ -23,21 +20,8 @@ fn told(outcome: Result<(), Failure>) -> Result<(), HookError> {
 macro_rules! observer {
     ($event:ident, $module:ident, $(is_of_session = $is_of_session:literal,)? |$this:ident, $guest:ident, $store:ident| $call:expr) => {
         impl GuestEvent for $event {
-            type Export = exports::$module::GuestIndices;
-            type Function = exports::$module::Guest;
+            is_exported_as!($module);
             $(const IS_OF_SESSION: bool = $is_of_session;)?
-
-            fn export(exports: &Exports) -> Option<&Self::Export> {
-                exports.$module.as_ref()
-            }
-
-            fn find(
-                export: &Self::Export,
-                store: &mut Store<CallState>,
-                instance: &Instance,
-            ) -> wasmtime::Result<Self::Function> {
-                export.load(store, instance)
-            }
 
             async fn invoke(&self, $guest: Self::Function, $store: &mut Store<CallState>) -> Answer<()> {
                 let $this = self;
