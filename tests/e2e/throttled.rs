@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tidegate_tests::raw_sftp::{RawSftp, Reply, fields, string};
-use tidegate_tests::server::Site;
+use tidegate_tests::server::{Server, Site};
 use tidegate_tests::tools;
 
 const CREATE: u32 = 2 | 8;
@@ -22,6 +22,15 @@ fn write(handle: &[u8], offset: u64, data: &[u8]) -> Vec<u8> {
 
 fn read(handle: &[u8], offset: u64, length: u32) -> Vec<u8> {
     fields(&[&string(handle), &offset.to_be_bytes(), &length.to_be_bytes()])
+}
+
+/// A client that has sent all of a file of 200 KB and waits for two replies.
+fn with_upload(server: &Server) -> RawSftp {
+    let mut raw = RawSftp::connect(server, "alice", "pw");
+    let handle = raw.open_file("upload", CREATE).handle();
+    raw.send_request(6, &write(&handle, 0, &[1; 200_000]));
+    raw.send_request(4, &string(&handle));
+    raw
 }
 
 /// Sends all before it takes a reply; gives the replies in the order of the requests.
@@ -147,10 +156,7 @@ fn many_short_transfers_are_no_faster() {
 fn a_limit_that_is_lifted_frees_what_waits() {
     let site = site(1);
     let server = site.start();
-    let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let handle = raw.open_file("upload", CREATE).handle();
-    raw.send_request(6, &write(&handle, 0, &[1; 200_000]));
-    raw.send_request(4, &string(&handle));
+    let mut raw = with_upload(&server);
     // The other handle is not held up by it: the requests above have arrived.
     assert_eq!(raw.request(17, &string("/")).kind, 105);
     let started = Instant::now();
@@ -164,10 +170,7 @@ fn a_limit_that_is_lifted_frees_what_waits() {
 fn what_came_before_a_broken_packet_is_done() {
     let site = site(1000);
     let server = site.start();
-    let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let handle = raw.open_file("upload", CREATE).handle();
-    raw.send_request(6, &write(&handle, 0, &[1; 200_000]));
-    raw.send_request(4, &string(&handle));
+    let mut raw = with_upload(&server);
     raw.send(&[]);
     // Nobody will take it for a request.
     raw.send_request(13, &string("upload"));
