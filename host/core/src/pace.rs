@@ -6,6 +6,13 @@ use tokio::time::{Duration, Instant};
 const MAX_CREDIT: Duration = Duration::from_millis(100);
 /// Shorter waits are put together, because timers are no finer.
 const MIN_WAIT: Duration = Duration::from_millis(2);
+/// New limits apply to who waits for an older one within this time.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// When to look whether it is due: a limit may be lifted or changed before.
+pub fn next_look(due: Instant) -> Instant {
+    due.min(Instant::now() + LOOK_INTERVAL)
+}
 
 /// One transfer's clock: it advances by the time that its bytes may take.
 #[derive(Debug, Clone, Copy)]

@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use russh::ChannelId;
 use russh::server::Session;
+use tidegate_core::pace::next_look;
 use tidegate_sftp::{Patience, Progress, ProtocolError, SftpServer};
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use crate::read_gate::ReadGate;
 use crate::stream::{ChannelInput, ChannelOutput, NotReading};
@@ -27,8 +28,6 @@ const OUTPUT_AT_ONCE: usize = 2 << 20;
 const MAX_UNSENT: usize = 2 << 20;
 /// Replies sent at once by an engine that stepped aside.
 const OUTPUT_ASIDE: usize = 128 << 10;
-/// New limits apply to requests that wait for an older one within this time.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 pub struct SftpChannel {
     engine: Engine,
@@ -259,9 +258,9 @@ async fn run_aside(mut server: Box<SftpServer>, aside: Arc<Aside>, channel: Chan
         match (progress, server.next_due()) {
             (Ok(Progress::OutputFull | Progress::TakesLong), _) => {}
             (Ok(Progress::Throttled), due) => {
-                tokio::time::sleep_until(or_soon(due.unwrap_or_else(Instant::now))).await;
+                tokio::time::sleep_until(next_look(due.unwrap_or_else(Instant::now))).await;
             }
-            (Ok(Progress::NeedsInput), Some(due)) => input = aside.input.until(or_soon(due)).await,
+            (Ok(Progress::NeedsInput), Some(due)) => input = aside.input.until(next_look(due)).await,
             (Ok(Progress::NeedsInput), None) => match aside.next_input(server) {
                 Ok((engine, more)) => (server, input) = (engine, more),
                 Err(Finished::Returned) => return,
@@ -273,9 +272,4 @@ async fn run_aside(mut server: Box<SftpServer>, aside: Arc<Aside>, channel: Chan
             }
         }
     }
-}
-
-/// A limit may be lifted or changed before what waits for it is due.
-fn or_soon(due: Instant) -> Instant {
-    due.min(Instant::now() + LOOK_INTERVAL)
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use super::record::Transfer;
 use super::seen::Seen;
 use super::storage::{Metadata, OpenOptions, SetAttributes, Space, StorageFile};
 use super::{FileError, FileService, attributes};
 use crate::account::Account;
-use crate::pace::Pace;
+use crate::pace::{Pace, next_look};
 use crate::path::VirtualPath;
 use crate::quota::{Ledger, QuotaLimits, ScanProgress, UploadQuota, limits_of};
 
@@ -21,9 +21,6 @@ pub struct OpenFile {
     /// Whether the last bytes came from the client.
     came_in: bool,
 }
-
-/// New limits apply to who waits for an older one within this time.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) struct Opened {
     pub file: Box<dyn StorageFile>,
@@ -112,7 +109,7 @@ impl OpenFile {
     /// Waits until then.
     pub async fn wait_until_due(&mut self) {
         while let Some(due) = self.due() {
-            tokio::time::sleep_until(due.min(Instant::now() + LOOK_INTERVAL)).await;
+            tokio::time::sleep_until(next_look(due)).await;
             if let Some(opened) = &self.opened {
                 // A4-13: who waits for a limit is not idle.
                 opened.files.session.live.moves();
