@@ -11,9 +11,17 @@ const PASSWORD: Proof<'static> = Proof::Password("pw");
 
 #[test]
 fn a_kill_loses_nothing_that_was_acknowledged() {
-    let site = Site::new();
+    // A3-16, A5-10, A5-11: what an upload that overwrites has written is there where it is
+    // written in place; otherwise the old file is.
+    check_kills("upload_mode = 0", true);
+    check_kills("upload_mode = 1", false);
+    check_kills("upload_mode = 2", false);
+}
+
+fn check_kills(mode: &str, is_in_place: bool) {
+    let site = Site::new().config(mode);
     let home = site.user("alice");
-    for round in 0..5_u64 {
+    for round in 0..3_u64 {
         let server = site.start();
         let mut raw = RawSftp::connect(&server, "alice", "pw");
         // A finished upload, one that overwrites it and is cut off, a new one that is cut off.
@@ -31,8 +39,10 @@ fn a_kill_loses_nothing_that_was_acknowledged() {
         let user = format!("user{round}");
         site.user(&user);
         server.kill();
-        assert_eq!(std::fs::read_to_string(home.join("finished")).unwrap(), content);
-        assert_eq!(std::fs::read_to_string(home.join(&name)).unwrap(), "acknowledged");
+        let expected = if is_in_place { "half of the next" } else { &content };
+        assert_eq!(std::fs::read_to_string(home.join("finished")).unwrap(), expected, "{mode}");
+        let kept = std::fs::read_to_string(home.join(&name)).ok();
+        assert_eq!(kept.as_deref(), is_in_place.then_some("acknowledged"), "{mode}");
         let debris: Vec<_> = std::fs::read_dir(&home)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

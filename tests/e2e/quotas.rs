@@ -78,6 +78,12 @@ fn limits_hold_to_the_byte() {
         assert!(!put(&server, &empty, "c"));
         assert!(put(&server, &large, "a"));
         assert!(!put(&server, &large, "b"), "200 bytes too many");
+        if mode.is_empty() {
+            // B10-09: emptied when it was opened, it goes with what was written.
+            assert!(!home.join("b").exists());
+            check_used(&site, (1, 600));
+            assert!(put(&server, &small, "b"));
+        }
         assert_eq!(std::fs::metadata(home.join("b")).unwrap().len(), 400, "the old file stays");
         check_used(&site, (2, 1000));
         // Smaller, renamed over, removed.

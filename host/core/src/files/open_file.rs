@@ -162,8 +162,8 @@ impl OpenFile {
         }
     }
 
-    /// Ends the transfer. An upload that met an error is abandoned: the old file stays. Given up
-    /// halfway, it is as if the file had been dropped.
+    /// Ends the transfer. An upload that met an error is abandoned. Given up halfway, it is as if
+    /// the file had been dropped.
     pub async fn close(mut self) -> Result<(), FileError> {
         let Some(opened) = &mut self.opened else {
             return Ok(());
@@ -282,7 +282,7 @@ impl Opened {
         let names = counted.ledger.names(|| tree.clone()).await?;
         let now = self.file.metadata().await?;
         let quota = self.quota.insert(match self.file.is_unnamed() {
-            true => counted.upload(&names, &*self.file, self.existed.as_ref()).await?,
+            true => counted.upload(&names, &*self.file, self.existed.as_ref(), false).await?,
             // The count below makes no difference between new and old files.
             false => UploadQuota::in_place(counted.ledger.clone(), &names, &now, false),
         });
@@ -391,7 +391,7 @@ impl Opened {
         let Some(quota) = &mut self.quota else {
             if self.file.is_unnamed() {
                 self.file.abandon(by_quota).await;
-            } else if by_quota && self.existed.is_none() && !self.options.append {
+            } else if by_quota && self.is_all_its_own() && !self.options.append {
                 self.remove_own().await;
             }
             return;
@@ -406,7 +406,7 @@ impl Opened {
             return;
         }
         let alone = quota.is_only_writer(&names);
-        if by_quota && alone && self.existed.is_none() {
+        if by_quota && alone && self.is_all_its_own() {
             let removed = self.file.metadata().await.ok();
             if self.remove_own().await
                 && let Some(removed) = removed
@@ -419,7 +419,12 @@ impl Opened {
         }
     }
 
-    /// Removes a new file that has no other name and no other content than this upload's.
+    /// Nothing is in the file but what this upload wrote.
+    fn is_all_its_own(&self) -> bool {
+        self.existed.is_none() || self.options.truncate
+    }
+
+    /// Removes a file that has no other name and no other content than this upload's.
     async fn remove_own(&self) -> bool {
         let (storage, path) = (&self.files.storage, &self.path);
         let same = match (storage.symlink_metadata(path).await, self.file.metadata().await) {

@@ -104,7 +104,7 @@ impl FileService {
         let names = counted.ledger.names(|| self.scan_tree(path)).await?;
         let check = |before: Option<&Metadata>| check_room(&names, before, options, counted.limits);
         let (file, before) = self.open_upload(path, options, check).await?;
-        let quota = counted.upload(&names, &*file, before.as_ref()).await?;
+        let quota = counted.upload(&names, &*file, before.as_ref(), options.truncate).await?;
         drop(names);
         Ok(self.opened(file, path, protocol, options, (Some(quota), account), before))
     }

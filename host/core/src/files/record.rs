@@ -166,7 +166,7 @@ impl Transfer {
     pub fn failure_error(&self) -> FileError {
         match &self.failure {
             Some(error @ FileError::QuotaExceeded(_)) => error.clone(),
-            _ => FileError::Failed("the upload had failed; the file is as it was".into()),
+            _ => FileError::Failed("the upload had failed".into()),
         }
     }
 

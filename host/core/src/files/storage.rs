@@ -70,8 +70,8 @@ pub trait Storage: Send + Sync {
     fn group_name(&self, gid: u32) -> Option<String>;
 }
 
-/// An open file. Dropping it without [`finish`](StorageFile::finish) abandons an upload:
-/// what was there before stays.
+/// An open file. Dropping it without [`finish`](StorageFile::finish) abandons an upload that
+/// gets its name only then.
 #[async_trait]
 pub trait StorageFile: Send + Sync {
     /// Appends up to `length` bytes from `offset` to `buffer`; 0 at the end of the file.

@@ -15,17 +15,25 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// One upload's quota, after the file was opened; `before`: what had the name, if anything.
+    /// One upload's quota, after the file was opened; `before`: what had the name, if anything;
+    /// `emptied`: opening a file under its name has emptied it.
     pub(super) async fn upload(
         &self,
         names: &Names<'_>,
         file: &dyn StorageFile,
         before: Option<&Metadata>,
+        emptied: bool,
     ) -> Result<UploadQuota, FileError> {
         let metadata = file.metadata().await?;
         if file.is_unnamed() {
             let replaced = before.map(|metadata| metadata.size);
             return Ok(UploadQuota::unnamed(self.ledger.clone(), metadata.id, replaced, self.limits)?);
+        }
+        match before {
+            Some(before) if emptied && before.id == metadata.id => names.resized(before, metadata.size),
+            // Another file took the name meanwhile, by other ways than the server's.
+            Some(_) if emptied => self.ledger.forget(),
+            _ => {}
         }
         Ok(UploadQuota::in_place(self.ledger.clone(), names, &metadata, before.is_none()))
     }

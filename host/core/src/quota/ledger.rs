@@ -447,8 +447,9 @@ impl Names<'_> {
 
     /// An upload without a name failed; what is kept of it has one now.
     pub(super) async fn give_up_unnamed(&self, id: FileId, reserved: UsedQuota, file: &dyn StorageFile, discard: bool) {
+        let replaced = file.replaces().await;
         match file.abandon(discard).await {
-            Some(kept) => self.named(id, reserved, kept.size, None),
+            Some(kept) => self.named(id, reserved, kept.size, replaced.as_ref()),
             None => {
                 self.ledger.unnamed_ends(id);
                 self.ledger.release_unnamed(reserved);

@@ -123,6 +123,31 @@ async fn several_writers_of_one_file_count_once() {
 }
 
 #[tokio::test]
+async fn a_file_that_opening_emptied_frees_its_bytes_at_once() {
+    // A10-04
+    let paper = paper();
+    let ledger = paper.keeper.ledger(&paper.scope);
+    let names = ledger.names(no_tree).await.unwrap();
+    let mut first = UploadQuota::in_place(ledger.clone(), &names, &file(7, 0), true);
+    first.reserve(80, LIMITS).unwrap();
+    first.complete(&names, &file(7, 80), None);
+    names.resized(&file(7, 80), 0);
+    let mut second = UploadQuota::in_place(ledger.clone(), &names, &file(7, 0), false);
+    assert_eq!(ledger.used(), UsedQuota { size: 0, files: 1 });
+    second.reserve(90, LIMITS).unwrap();
+    // Emptied once more while it is written.
+    names.resized(&file(7, 90), 0);
+    let mut third = UploadQuota::in_place(ledger.clone(), &names, &file(7, 0), false);
+    assert_eq!(ledger.used(), UsedQuota { size: 0, files: 1 });
+    third.reserve(100, LIMITS).unwrap();
+    assert_eq!(third.reserve(101, LIMITS), Err(QuotaError::Exceeded));
+    second.complete(&names, &file(7, 100), None);
+    third.complete(&names, &file(7, 100), None);
+    drop(names);
+    assert_eq!(paper.stored().await, (100, 1));
+}
+
+#[tokio::test]
 async fn what_a_program_removed_while_it_was_written_counts_nothing() {
     let paper = paper();
     let ledger = paper.keeper.ledger(&paper.scope);

@@ -10,6 +10,7 @@ mod directory;
 mod errors;
 mod file;
 mod leftovers;
+mod opening;
 mod rename;
 mod replacement;
 mod resolve;
@@ -27,31 +28,28 @@ use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use tidegate_core::account::Account;
 use tidegate_core::files::storage::{
-    DirectoryReader, FileKind, Metadata, OpenOptions, SetAttributes, Space, Storage, StorageError, StorageErrorKind,
-    StorageFile,
+    DirectoryReader, Metadata, OpenOptions, SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile,
 };
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::StorageFactory;
 
 use self::directory::LocalDirectory;
 use self::errors::{from_errno, with_errno};
-use self::file::LocalFile;
 pub use self::leftovers::Leftovers;
 use self::rename::rename_to_new;
-use self::replacement::{Replacement, Temporaries};
 use self::resolve::Root;
 use crate::mounted::{Mount, MountedStorage};
 
 /// When an upload becomes visible (A3-16).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OverwriteMode {
-    /// New files grow under their name; a file that is overwritten stays until the upload
-    /// is complete.
+    /// Uploads write into the file that has the name, from the first byte on, as OpenSSH's
+    /// server does.
     #[default]
     Standard,
     /// Every upload appears when it is complete.
     Atomic,
-    /// As `Atomic`, but a new file that was cut off is kept, for the client to resume.
+    /// As `Atomic`, but an upload that was cut off takes the name, for the client to resume.
     AtomicWithResume,
 }
 
@@ -167,77 +165,6 @@ impl LocalStorage {
     fn new_mode(&self, asked: Option<u32>, default: u32) -> Mode {
         Mode::from_raw_mode(asked.unwrap_or(default) & 0o777 & !self.settings.umask)
     }
-
-    /// What an upload would write over, links followed; none: the name is free.
-    fn existing(&self, path: &VirtualPath) -> Result<Option<Metadata>, StorageError> {
-        match self.root.open_path_only(path) {
-            Ok(file) => Ok(Some(attributes::metadata_of(&file)?)),
-            Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(from_errno(errno)),
-        }
-    }
-
-    /// Every upload appears when it is complete.
-    fn is_atomic(&self) -> bool {
-        self.settings.overwrite != OverwriteMode::Standard
-    }
-
-    fn temporaries(&self) -> Temporaries<'_> {
-        let LocalStorageSettings { leftovers, unnamed_uploads, .. } = &self.settings;
-        Temporaries { unnamed: *unnamed_uploads, leftovers: leftovers.as_deref(), root_path: &self.root_path }
-    }
-
-    fn open_directly(
-        &self,
-        path: &VirtualPath,
-        options: OpenOptions,
-        existed: bool,
-    ) -> Result<LocalFile, StorageError> {
-        let mut flags = OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        flags |= match (options.read, options.write) {
-            (true, true) => OFlags::RDWR,
-            (false, true) => OFlags::WRONLY,
-            _ => OFlags::RDONLY,
-        };
-        flags.set(OFlags::APPEND, options.append);
-        flags.set(OFlags::TRUNC, options.truncate && options.write);
-        flags.set(OFlags::CREATE, options.create);
-        flags.set(OFlags::EXCL, options.create && options.exclusive);
-        let mode = if options.create { self.new_mode(options.mode, 0o666) } else { Mode::empty() };
-        let file = self.root.open(path, flags, mode).map_err(from_errno)?;
-        if options.create && !existed {
-            self.owner.apply(&self.settings, &file)?;
-        }
-        LocalFile::new(file, options)
-    }
-
-    fn replacement(
-        &self,
-        path: &VirtualPath,
-        options: OpenOptions,
-        existing: Option<Metadata>,
-    ) -> Result<LocalFile, StorageError> {
-        let mode = match existing {
-            Some(existing) => Mode::from_raw_mode(existing.mode & 0o7777),
-            None => self.new_mode(options.mode, 0o666),
-        };
-        let keep_partial = self.settings.overwrite == OverwriteMode::AtomicWithResume && existing.is_none();
-        // Of two that empty a file that was not there, the last one wins, as if both had written it.
-        let must_be_new = options.exclusive || (existing.is_none() && !options.truncate);
-        let (replacement, file) =
-            Replacement::begin(&self.root, path, mode, must_be_new, keep_partial, &self.temporaries())?;
-        match existing {
-            // Only root may give a file to the owner of the one it replaces.
-            Some(existing) if self.settings.set_owner => {
-                let owner = (Uid::from_raw(existing.uid), Gid::from_raw(existing.gid));
-                fs::fchown(&file, Some(owner.0), Some(owner.1)).map_err(from_errno)?;
-                fs::fchmod(&file, mode).map_err(from_errno)?;
-            }
-            Some(_) => fs::fchmod(&file, mode).map_err(from_errno)?,
-            None => self.owner.apply(&self.settings, &file)?,
-        }
-        LocalFile::replacing(file, options, replacement)
-    }
 }
 
 #[async_trait]
@@ -262,30 +189,7 @@ impl Storage for LocalStorage {
     }
 
     async fn open(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn StorageFile>, StorageError> {
-        if !options.write {
-            return Ok(Box::new(self.open_directly(path, options, true)?));
-        }
-        if path.is_root() {
-            return Err(from_errno(Errno::ISDIR));
-        }
-        let mut found = self.existing(path)?;
-        if found.is_none() && options.create && !self.is_atomic() {
-            if let Some(file) = self.create_new(path, options).await? {
-                return Ok(file);
-            }
-            // It may have been made meanwhile, and is replaced then.
-            found = self.existing(path)?;
-        }
-        let existing = found.filter(|found| found.kind == FileKind::File);
-        if existing.is_some() && options.create && options.exclusive {
-            return Err(from_errno(Errno::EXIST));
-        }
-        let overwrites = existing.is_some() && options.truncate;
-        let is_new = found.is_none() && options.create && self.is_atomic();
-        if overwrites || is_new {
-            return Ok(Box::new(self.replacement(path, options, existing)?));
-        }
-        Ok(Box::new(self.open_directly(path, options, existing.is_some())?))
+        Ok(Box::new(self.open_file(path, options)?))
     }
 
     async fn create_new(
@@ -296,7 +200,7 @@ impl Storage for LocalStorage {
         if !options.create || path.is_root() || self.is_atomic() {
             return Ok(None);
         }
-        match self.open_directly(path, OpenOptions { exclusive: true, ..options }, false) {
+        match self.make(path, options) {
             Ok(file) => Ok(Some(Box::new(file))),
             Err(error) if error.kind == StorageErrorKind::AlreadyExists => Ok(None),
             Err(error) => Err(error),

@@ -104,6 +104,10 @@ impl Replacement {
             link_unnamed(file, &self.place(), &name)?;
             self.temporary = Some(name);
         }
+        self.move_over()
+    }
+
+    fn move_over(&self) -> Result<(), Errno> {
         let (place, temporary) = (self.place(), self.temporary.as_deref().unwrap_or_default());
         if self.must_be_new {
             return rename_to_new(&place, temporary, &place);
@@ -132,8 +136,8 @@ fn free_aside(replaced: Option<OwnedFd>) {
 }
 
 impl Replacement {
-    /// Ends it without success. True: what there was has got its name (A5-11). The old file is
-    /// untouched either way.
+    /// Ends it without success. True: what there was has got its name, and replaces the old
+    /// file (A5-11).
     pub fn abandon(mut self, discard: bool) -> bool {
         self.keep_partial &= !discard;
         self.end()
@@ -143,18 +147,20 @@ impl Replacement {
         if std::mem::replace(&mut self.done, true) {
             return false;
         }
-        let place = self.place();
-        match (&self.temporary, &self.unnamed) {
-            (Some(temporary), _) => {
-                if self.keep_partial && rename_to_new(&place, temporary, &place).is_ok() {
-                    return true;
-                }
-                // Nobody is left to tell of a failure here.
-                let _ = fs::unlinkat(place.directory(), temporary.as_slice(), AtFlags::empty());
-                false
-            }
-            (None, Some(file)) => self.keep_partial && link_unnamed(file, &place, place.name()).is_ok(),
-            (None, None) => false,
+        if self.keep_partial && self.keep().is_ok() {
+            return true;
+        }
+        if let Some(temporary) = &self.temporary {
+            // Nobody is left to tell of a failure here.
+            let _ = fs::unlinkat(&self.directory, temporary.as_slice(), AtFlags::empty());
+        }
+        false
+    }
+
+    fn keep(&mut self) -> Result<(), Errno> {
+        match self.unnamed.clone() {
+            Some(file) => self.put_in_place(&file),
+            None => self.move_over(),
         }
     }
 }

@@ -86,15 +86,16 @@ async fn absolute_links_mean_the_tree() {
 }
 
 #[tokio::test]
-async fn an_abandoned_upload_leaves_the_old_file() {
-    for mode in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
+async fn an_overwritten_file_changes_as_the_mode_says() {
+    // A3-16, A5-10, A5-11
+    let check = async |mode, during: &str, broken_off: &str| {
         let tree = tree(mode);
-        std::fs::write(tree.home("file"), "old").unwrap();
+        std::fs::write(tree.home("file"), "older content").unwrap();
         let file = tree.storage.open(&path("/file"), PUT).await.unwrap();
         file.write_at(0, b"new con").await.unwrap();
-        assert_eq!(tree.content("file").as_deref(), Some("old"), "{mode:?}");
+        assert_eq!(tree.content("file").as_deref(), Some(during), "{mode:?}");
         drop(file);
-        assert_eq!(tree.content("file").as_deref(), Some("old"), "{mode:?}");
+        assert_eq!(tree.content("file").as_deref(), Some(broken_off), "{mode:?}");
 
         let file = tree.storage.open(&path("/file"), PUT).await.unwrap();
         file.write_at(0, b"new content").await.unwrap();
@@ -102,7 +103,35 @@ async fn an_abandoned_upload_leaves_the_old_file() {
         drop(file);
         assert_eq!(tree.content("file").as_deref(), Some("new content"), "{mode:?}");
         assert_eq!(std::fs::read_dir(tree.home("")).unwrap().count(), 1, "{mode:?}");
+    };
+    check(OverwriteMode::Standard, "new con", "new con").await;
+    check(OverwriteMode::Atomic, "older content", "older content").await;
+    check(OverwriteMode::AtomicWithResume, "older content", "new con").await;
+}
+
+#[tokio::test]
+async fn in_place_other_names_and_handles_mean_the_same_file() {
+    // A3-16
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let tree = tree(OverwriteMode::Standard);
+    std::fs::write(tree.home("file"), "older content").unwrap();
+    std::fs::set_permissions(tree.home("file"), std::fs::Permissions::from_mode(0o642)).unwrap();
+    std::fs::hard_link(tree.home("file"), tree.home("second")).unwrap();
+    let before = tree.home("file").metadata().unwrap();
+    let one = tree.storage.open(&path("/file"), PUT).await.unwrap();
+    let two = tree.storage.open(&path("/file"), OpenOptions { truncate: false, ..PUT }).await.unwrap();
+    one.write_at(0, b"one").await.unwrap();
+    two.write_at(3, b"two").await.unwrap();
+    tree.storage.rename(&path("/file"), &path("/moved"), true).await.unwrap();
+    one.write_at(6, b"end").await.unwrap();
+    one.finish().await.unwrap();
+    two.finish().await.unwrap();
+    for name in ["moved", "second"] {
+        assert_eq!(tree.content(name).as_deref(), Some("onetwoend"));
     }
+    let after = tree.home("moved").metadata().unwrap();
+    assert_eq!((after.ino(), after.mode(), after.nlink()), (before.ino(), before.mode(), 2));
+    assert!(!tree.home("file").exists());
 }
 
 #[tokio::test]
