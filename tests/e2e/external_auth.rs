@@ -279,3 +279,38 @@ fn a_chain_asks_the_next_when_one_defers() {
     assert!(can_log_in(&server, "bob", Proof::Password("pw")));
     assert!(!can_log_in(&server, "bob", Proof::Password("no")));
 }
+
+/// B2-04, J-01: adapter, era, method. The stored account has the key `own` and the password `pw`.
+#[test]
+fn an_empty_answer_lets_no_other_key_in() {
+    for adapter in ["program", "http"] {
+        for (compat, own, right, wrong) in
+            [("seed", false, false, false), ("2.4", true, true, false), ("current", true, true, true)]
+        {
+            let site = Site::new();
+            let (own_key, foreign) = (key(&site.path(""), "own"), key(&site.path(""), "foreign"));
+            let hook = match adapter {
+                "program" => site.script("hook.sh", "#!/bin/sh\n").display().to_string(),
+                _ => web_server(200, "").0,
+            };
+            let site = site.config(&format!("[hook.external-auth]\nhook = \"{hook}\"\ncompat = \"{compat}\""));
+            let public = own_key.with_extension("pub");
+            site.user_with("alice", &["--password", "pw", "--public-key", public.to_str().unwrap()]);
+            let server = site.start();
+            let check = |proof: Proof<'_>, expected: bool, what: &str| {
+                assert_eq!(
+                    can_log_in(&server, "alice", proof),
+                    expected,
+                    "{adapter} {compat} {what}\n{}",
+                    server.log()
+                );
+            };
+            check(Proof::Key(&foreign), false, "a foreign key");
+            check(Proof::Key(&own_key), own, "the account's key");
+            check(Proof::PasswordMethod("no"), wrong, "another password");
+            // Which the last era has stored.
+            check(Proof::PasswordMethod("pw"), right, "the password");
+            assert!(!can_log_in(&server, "nobody", Proof::Key(&own_key)), "{adapter} {compat}");
+        }
+    }
+}

@@ -238,14 +238,12 @@ pub(super) fn unknown_user() -> Refusal {
     Refusal::new(RefusalReason::UnknownUser, "there is no such account")
 }
 
-/// The hook has vouched for a user without saying anything new of the account.
+/// The hook has accepted a user without saying anything new of the account, which is used as it
+/// is: a key has to be one of its own (B2-04).
 pub(super) fn accept_stored(attempt: &LoginAttempt) -> Result<Resolved, Refusal> {
-    let Some(mut account) = attempt.stored.as_deref().cloned() else {
+    let Some(account) = attempt.stored.as_deref().cloned() else {
         return Err(Refusal::new(RefusalReason::UnknownUser, "the hook accepted a user that has no account"));
     };
-    if let Credential::PublicKey(key) = &attempt.credential {
-        account.public_keys.push(key.clone());
-    }
-    let vouched = !matches!(attempt.credential, Credential::KeyboardInteractive);
+    let vouched = matches!(attempt.credential, Credential::Password(_));
     Ok(Resolved { vouched, ..Resolved::from_stored(account) })
 }

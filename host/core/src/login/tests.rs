@@ -257,6 +257,38 @@ async fn a_hook_decides_before_the_store() {
 }
 
 #[tokio::test]
+async fn only_a_named_account_vouches_for_a_key() {
+    // B2-04: verdict x stored key x method
+    let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDHE+kC5XFCbR0go1J4PXNqJpFH0cWSlhbUnOep0ZIJC";
+    let (own, foreign) = (format!(r#","public_keys":["{KEY}"]"#), format!(r#","public_keys":["{other}"]"#));
+    let given = ExternalAuthVerdict::Accept(Some(Box::new(draft(""))));
+    for (verdict, more, expected) in [
+        (ExternalAuthVerdict::Accept(None), own.as_str(), "accepted"),
+        (ExternalAuthVerdict::Accept(None), foreign.as_str(), "refused"),
+        (ExternalAuthVerdict::Accept(None), "", "refused"),
+        (ExternalAuthVerdict::VerifyStored(None), own.as_str(), "accepted"),
+        (ExternalAuthVerdict::VerifyStored(None), foreign.as_str(), "refused"),
+        (ExternalAuthVerdict::VerifyStored(Some(Secret::new("pw"))), foreign.as_str(), "refused"),
+        (ExternalAuthVerdict::Defer, foreign.as_str(), "refused"),
+        (given, foreign.as_str(), "accepted"),
+    ] {
+        let world = world(Some(Ok(verdict.clone())));
+        world.stored(&format!(r#","password":"$1$pw"{more}"#)).await;
+        let mut login = world.login();
+        assert_eq!(login.public_key_offered("alice", &key()).await, expected == "accepted", "{verdict:?} {more}");
+        assert_eq!(name(login.public_key_verified("alice", &key()).await), expected, "{verdict:?} {more}");
+        // For a user that there is not, nothing but an account in the answer does.
+        assert_eq!(
+            name(world.login().public_key_verified("bob", &key()).await),
+            match verdict {
+                ExternalAuthVerdict::Accept(Some(_)) => "accepted",
+                _ => "refused",
+            }
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_empty_password_reaches_no_hook() {
     let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
     assert_eq!(world.password("").await, "refused");

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use tidegate_core::account::{AccountDraft, Audience, compact_json};
 use tidegate_core::connection::Credential;
 use tidegate_core::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
-use tidegate_core::hook::{Denial, HookError};
+use tidegate_core::hook::{Denial, HookError, LoginAttempt};
 
 use super::object;
 use crate::event::{LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, Response};
@@ -52,7 +52,7 @@ impl LegacyEvent for ExternalAuth {
     }
 
     fn read_output(&self, output: &ProgramOutput, flavour: Flavour) -> Result<ExternalAuthVerdict, HookError> {
-        verdict(output.answer()?, flavour)
+        verdict(&self.0, output.answer()?, flavour)
     }
 
     /// A11-10, B2-02
@@ -77,20 +77,15 @@ impl LegacyEvent for ExternalAuth {
     fn read_response(&self, response: &Response, flavour: Flavour) -> Result<ExternalAuthVerdict, HookError> {
         match response.objection()? {
             Some(reason) => Ok(ExternalAuthVerdict::Reject(Denial::new(reason))),
-            None => verdict(&response.body, flavour),
+            None => verdict(&self.0, &response.body, flavour),
         }
     }
 }
 
-/// A11-04, A11-06: a user is an acceptance, a user without a name a denial. What an empty
-/// answer is depends on the era (J-01).
-fn verdict(answer: &[u8], flavour: Flavour) -> Result<ExternalAuthVerdict, HookError> {
+/// A11-04, A11-06: a user is an acceptance, a user without a name a denial.
+fn verdict(attempt: &LoginAttempt, answer: &[u8], flavour: Flavour) -> Result<ExternalAuthVerdict, HookError> {
     let Some(draft) = super::account(answer, AccountDraft::default())? else {
-        return Ok(if flavour.compat >= Compat::V2_4 {
-            ExternalAuthVerdict::Accept(None)
-        } else {
-            ExternalAuthVerdict::Reject(Denial::new("the hook's answer was empty"))
-        });
+        return Ok(empty(attempt, flavour.compat));
     };
     if draft.username().is_empty() {
         return Ok(ExternalAuthVerdict::Reject(Denial::new("the hook answered with an empty username")));
@@ -98,37 +93,101 @@ fn verdict(answer: &[u8], flavour: Flavour) -> Result<ExternalAuthVerdict, HookE
     Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft))))
 }
 
+/// J-01, B2-04: an empty answer was a denial first, then left the stored account to decide. In the
+/// last era it also accepts a password, which becomes the stored one; a key it never accepts.
+fn empty(attempt: &LoginAttempt, compat: Compat) -> ExternalAuthVerdict {
+    if compat < Compat::V2_4 {
+        return ExternalAuthVerdict::Reject(Denial::new("the hook's answer was empty"));
+    }
+    match (&attempt.credential, &attempt.stored) {
+        (Credential::Password(_), Some(stored)) if compat >= Compat::Current => {
+            ExternalAuthVerdict::Accept(Some(Box::new(AccountDraft::of(stored))))
+        }
+        _ => ExternalAuthVerdict::VerifyStored(None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tidegate_core::account::CredentialRule;
+    use tidegate_core::connection::{Connection, ConnectionId};
+    use tidegate_core::public_key::PublicKey;
+    use tidegate_core::secret::Secret;
+
     use super::*;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
+
+    fn attempt(credential: Credential, is_known: bool) -> LoginAttempt {
+        let address = "192.0.2.1:5".parse().unwrap();
+        let id = ConnectionId::new("c");
+        let connection = Connection { id, remote: address, local: address, client: Default::default(), opened_at: 0 };
+        let json = r#"{"username":"bob","home_dir":"/b","permissions":{"/":["*"]}}"#;
+        let stored = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+        LoginAttempt {
+            connection: Arc::new(connection),
+            username: "bob".to_owned(),
+            credential,
+            completed_methods: Vec::new(),
+            stored: is_known.then(|| Arc::new(stored)),
+            number: 1,
+        }
+    }
+
+    fn shown(outcome: Result<ExternalAuthVerdict, HookError>) -> String {
+        match outcome {
+            Ok(ExternalAuthVerdict::Accept(Some(draft))) => format!("accept {}", draft.username()),
+            Ok(ExternalAuthVerdict::Accept(None)) => "accept".to_owned(),
+            Ok(ExternalAuthVerdict::VerifyStored(_)) => "verify-stored".to_owned(),
+            Ok(ExternalAuthVerdict::Reject(_)) => "reject".to_owned(),
+            Ok(other) => format!("{other:?}"),
+            Err(error) => error.kind().to_owned(),
+        }
+    }
 
     #[test]
     fn answers_are_users_or_denials() {
         // A11-04, A11-06, B15, B17
-        let check = |answer: &str, compat: Compat, expected: &str| {
-            let outcome = match verdict(answer.as_bytes(), Flavour { compat, ..Flavour::default() }) {
-                Ok(ExternalAuthVerdict::Accept(Some(draft))) => format!("accept {}", draft.username()),
-                Ok(ExternalAuthVerdict::Accept(None)) => "accept".to_owned(),
-                Ok(ExternalAuthVerdict::Reject(_)) => "reject".to_owned(),
-                Ok(other) => format!("{other:?}"),
-                Err(error) => error.kind().to_owned(),
-            };
-            assert_eq!(outcome, expected, "{answer:?}");
+        let attempt = attempt(Credential::Password(Secret::new("x")), true);
+        let check = |answer: &str, expected: &str| {
+            for (_, compat) in Compat::NAMES {
+                let outcome = verdict(&attempt, answer.as_bytes(), Flavour { compat, ..Flavour::default() });
+                assert_eq!(shown(outcome), expected, "{answer:?} {compat}");
+            }
         };
-        let seed = Compat::Seed;
-        check(r#"{"username":"bob"}"#, seed, "accept bob");
-        check("\n {\"USERNAME\":\"bob\"} \n", seed, "accept bob");
-        check(r#"{"username":""}"#, seed, "reject");
-        check("{}", seed, "reject");
-        check("", seed, "reject");
-        check(" \n\t", seed, "reject");
-        // J-01
-        check("", Compat::V2_0, "reject");
-        check("\n", Compat::Current, "accept");
-        check("null", seed, "bad-output");
-        check("OK", seed, "bad-output");
-        check(r#"{"username":"bob"}{"username":"bob"}"#, seed, "bad-output");
-        check(r#"{"username":"bob","status":"1"}"#, seed, "bad-output");
-        check("debug\n{\"username\":\"bob\"}", seed, "bad-output");
+        check(r#"{"username":"bob"}"#, "accept bob");
+        check("\n {\"USERNAME\":\"bob\"} \n", "accept bob");
+        check(r#"{"username":""}"#, "reject");
+        check("{}", "reject");
+        check("null", "bad-output");
+        check("OK", "bad-output");
+        check(r#"{"username":"bob"}{"username":"bob"}"#, "bad-output");
+        check(r#"{"username":"bob","status":"1"}"#, "bad-output");
+        check("debug\n{\"username\":\"bob\"}", "bad-output");
+    }
+
+    #[test]
+    fn an_empty_answer_accepts_no_key() {
+        // J-01, B2-04
+        let key = || Credential::PublicKey(PublicKey::parse(KEY).unwrap());
+        let password = || Credential::Password(Secret::new("x"));
+        let check = |credential: Credential, is_known, expected: [&str; 5]| {
+            let attempt = attempt(credential, is_known);
+            for ((name, compat), expected) in Compat::NAMES.into_iter().zip(expected) {
+                for answer in ["", "\n", " \t\n"] {
+                    let outcome = verdict(&attempt, answer.as_bytes(), Flavour { compat, ..Flavour::default() });
+                    assert_eq!(shown(outcome), expected, "{name} {:?} {is_known}", attempt.credential);
+                }
+            }
+        };
+        let stored = ["reject", "reject", "reject", "verify-stored", "verify-stored"];
+        check(password(), true, ["reject", "reject", "reject", "verify-stored", "accept bob"]);
+        check(password(), false, stored);
+        check(key(), true, stored);
+        check(key(), false, stored);
+        check(Credential::KeyboardInteractive, true, stored);
+        check(Credential::KeyboardInteractive, false, stored);
     }
 }
