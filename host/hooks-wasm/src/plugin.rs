@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use tidegate_core::hook::deadline::in_time;
+use tidegate_core::hook::deadline::in_time_of;
 use tidegate_core::hook::{Call, Hook, HookDescription, HookError, HookKind};
 use tokio::sync::Semaphore;
 
@@ -105,6 +105,6 @@ impl<E: GuestEvent> Hook<E> for PluginHook {
             let _permit = loaded.calls.acquire().await.map_err(|_| HookError::Saturated)?;
             loaded.guest.call(export, call, event).await
         };
-        in_time(deadline, answer).await.unwrap_or(Err(HookError::Timeout(deadline)))
+        in_time_of(event, deadline, answer).await.unwrap_or(Err(HookError::Timeout(deadline)))
     }
 }

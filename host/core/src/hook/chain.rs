@@ -62,6 +62,11 @@ impl<E: HookEvent> Chain<E> {
         self.links.load().iter().any(|link| link.needs_everything())
     }
 
+    /// As [`super::Hook::needs_password`], of any link that is for events about this.
+    pub fn needs_password(&self, subject: &Subject<'_>) -> bool {
+        self.links.load().iter().any(|link| link.needs_password() && link.selector().matches(subject))
+    }
+
     pub(super) fn host(&self) -> &HookHost {
         &self.host
     }

@@ -5,9 +5,23 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::HookEvent;
+
 /// The deadline has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Late;
+
+/// The deadline of a call about `event`: for one that talks with the client, in its own time.
+pub async fn in_time_of<E: HookEvent, T>(
+    event: &E,
+    deadline: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, Late> {
+    match event.own_time() {
+        Some(own) => own.bound(deadline, work).await,
+        None => in_time(deadline, work).await,
+    }
+}
 
 /// As `tokio::time::timeout`, with a timer only for a future that has to wait for something: a
 /// component's answer usually comes without.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Denial, GateEvent, HookEvent, HookKind, LoginAttempt, Subject};
+use super::{Denial, GateEvent, HookEvent, HookKind, LoginAttempt, OwnTime, Subject};
 use crate::account::{Account, AccountDraft};
 use crate::secret::Secret;
 
@@ -42,6 +42,11 @@ pub trait Conversation: Send + Sync {
 
     /// Whether this is a valid one-time code of the account.
     async fn verify_one_time_code(&self, answer: &Secret) -> bool;
+
+    /// What the deadlines of its hooks count; none: all the time that passes.
+    fn own_time(&self) -> Option<&OwnTime> {
+        None
+    }
 }
 
 #[derive(Clone)]
@@ -65,6 +70,10 @@ impl HookEvent for KeyboardInteractive {
 
     fn subject(&self) -> Subject<'_> {
         Subject { account: self.account.as_deref(), ..self.attempt.subject() }
+    }
+
+    fn own_time(&self) -> Option<&OwnTime> {
+        self.conversation.own_time()
     }
 
     fn label(verdict: &KeyboardInteractiveVerdict) -> (&'static str, &str) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use super::deadline::in_time;
+use super::deadline::in_time_of;
 use super::{Call, Hook, HookDescription, HookError, HookEvent, HookJournal, HookRun, NoJournal, Selector};
 use crate::connection::ConnectionId;
 use crate::ports::{Clock, SystemClock};
@@ -98,6 +98,10 @@ impl<E: HookEvent> Link<E> {
         self.hook.needs_everything()
     }
 
+    pub(super) fn needs_password(&self) -> bool {
+        self.hook.needs_password()
+    }
+
     pub fn on_error(&self) -> OnError {
         self.settings.on_error
     }
@@ -161,7 +165,7 @@ impl<E: HookEvent> Link<E> {
             };
             self.hook.call(call, event).await
         };
-        in_time(deadline, work).await.unwrap_or(Err(HookError::Timeout(deadline)))
+        in_time_of(event, deadline, work).await.unwrap_or(Err(HookError::Timeout(deadline)))
     }
 
     async fn wait_for_place(&self) -> Result<tokio::sync::SemaphorePermit<'_>, HookError> {

@@ -12,6 +12,7 @@ mod kind;
 pub mod link;
 pub mod observation;
 pub mod observers;
+mod own_time;
 pub mod pre_login;
 pub mod review;
 mod selector;
@@ -26,6 +27,7 @@ pub use chain::{Chain, GateFailure};
 pub use kind::{Family, HookKind};
 pub use link::{HookHost, Link, LinkSettings, OnError};
 pub use observers::Observers;
+pub use own_time::OwnTime;
 pub use selector::{Selector, Subject};
 
 /// Something hooks are asked about, or told of.
@@ -35,6 +37,11 @@ pub trait HookEvent: Send + Sync + 'static {
 
     /// For selectors and records.
     fn subject(&self) -> Subject<'_>;
+
+    /// Of an event that the hook talks with the client about: what its deadline counts.
+    fn own_time(&self) -> Option<&OwnTime> {
+        None
+    }
 
     /// The verdict's name and reason, for records.
     fn label(verdict: &Self::Verdict) -> (&'static str, &str);
@@ -67,6 +74,11 @@ pub trait Hook<E: HookEvent>: Send + Sync {
     /// is told everything before it starts.
     fn needs_everything(&self) -> bool {
         true
+    }
+
+    /// Whether it is to be given the password that a session began with (D-15).
+    fn needs_password(&self) -> bool {
+        false
     }
 
     fn description(&self) -> HookDescription;
