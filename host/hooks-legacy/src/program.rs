@@ -68,24 +68,37 @@ impl ProgramHook {
         &self.path
     }
 
-    /// The program, or those of a directory in lexical order, then the one beside it (D-14).
+    /// The program, or those of a directory in lexical order, then the one beside it (D-14). A
+    /// directory without any decides nothing, so it cannot be used.
     fn programs(&self) -> Result<Vec<PathBuf>, ProgramHookError> {
-        let unusable =
-            |error: std::io::Error| ProgramHookError::Unusable { path: self.path.clone(), problem: error.to_string() };
-        if !self.path.metadata().map_err(unusable)?.is_dir() {
+        let unusable = |problem: String| ProgramHookError::Unusable { path: self.path.clone(), problem };
+        if !self.path.metadata().map_err(|error| unusable(error.to_string()))?.is_dir() {
             return Ok(vec![self.path.clone()]);
         }
-        let mut programs = Vec::new();
-        for entry in std::fs::read_dir(&self.path).map_err(unusable)? {
-            let path = entry.map_err(unusable)?.path();
-            if path.extension().is_some_and(|extension| extension == "sh") {
-                programs.push(path);
-            }
-        }
-        programs.sort();
+        let entries = self.entries().map_err(|error| unusable(error.to_string()))?;
+        let mut programs: Vec<_> = entries.into_iter().filter(|path| is_script(path)).collect();
         let beside = self.path.with_extension("sh");
         programs.extend(beside.is_file().then_some(beside));
+        if programs.is_empty() {
+            return Err(unusable("the directory holds no program; only names that end in .sh are run".to_owned()));
+        }
         Ok(programs)
+    }
+
+    /// In lexical order.
+    fn entries(&self) -> std::io::Result<Vec<PathBuf>> {
+        let mut entries = Vec::new();
+        for entry in std::fs::read_dir(&self.path)? {
+            entries.push(entry?.path());
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
+    /// Executable files of a directory that are not run, because of their names.
+    pub fn skipped_files(&self) -> Vec<PathBuf> {
+        let entries = if self.path.is_dir() { self.entries().unwrap_or_default() } else { Vec::new() };
+        entries.into_iter().filter(|path| !is_script(path) && check(path).is_ok()).collect()
     }
 
     /// Runs all of them, even if one fails; the answers are joined, and one failure makes the
@@ -171,6 +184,10 @@ impl ProgramHook {
     }
 }
 
+fn is_script(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "sh")
+}
+
 fn check(path: &Path) -> Result<(), ProgramHookError> {
     let unusable = |problem: String| ProgramHookError::Unusable { path: path.to_owned(), problem };
     let metadata = path.metadata().map_err(|error| unusable(error.to_string()))?;
@@ -254,5 +271,58 @@ mod tests {
         check("/nonexistent/hook.sh", "No such file");
         check("/dev/null", "not a file");
         check("/etc/passwd", "chmod +x");
+    }
+
+    #[test]
+    fn a_directory_needs_a_program_that_can_run() {
+        // D-14
+        let check = |files: &[(&str, u32)], expected: Result<usize, &str>| {
+            let directory = tempfile::tempdir().unwrap();
+            let hooks = directory.path().join("hooks");
+            std::fs::create_dir(&hooks).unwrap();
+            for (name, mode) in files {
+                let path = hooks.join(name);
+                std::fs::write(&path, "#!/bin/sh\n").unwrap();
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(*mode)).unwrap();
+            }
+            let settings = ProgramSettings {
+                args: Vec::new(),
+                environment: Environment::default(),
+                deadline: Duration::from_secs(1),
+                flavour: Flavour::default(),
+            };
+            match (ProgramHook::new(&hooks.display().to_string(), settings), expected) {
+                (Ok(hook), Ok(skipped)) => assert_eq!(hook.skipped_files().len(), skipped, "{files:?}"),
+                (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{files:?}: {error}"),
+                (outcome, _) => panic!("{files:?}: {:?}", outcome.err()),
+            }
+        };
+        check(&[], Err("no program"));
+        check(&[("check.py", 0o755)], Err("no program"));
+        check(&[("README", 0o644)], Err("no program"));
+        check(&[("a.sh.bak", 0o755)], Err("no program"));
+        check(&[("a.sh", 0o644)], Err("chmod +x"));
+        check(&[("a.sh", 0o755), ("b.sh", 0o644)], Err("chmod +x"));
+        check(&[("../hooks.sh", 0o755)], Ok(0));
+        check(&[("a.sh", 0o755), ("README", 0o644)], Ok(0));
+        check(&[("a.sh", 0o755), ("check.py", 0o755)], Ok(1));
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_was_emptied_decides_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("a.sh");
+        std::fs::write(&script, "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let settings = ProgramSettings {
+            args: Vec::new(),
+            environment: Environment::default(),
+            deadline: Duration::from_secs(5),
+            flavour: Flavour::default(),
+        };
+        let hook = ProgramHook::new(&directory.path().display().to_string(), settings).unwrap();
+        std::fs::remove_file(&script).unwrap();
+        let outcome = hook.run(HookKind::Connect, &Call::default(), ProgramInput::default()).await;
+        assert!(matches!(outcome, Err(HookError::Unavailable(_))), "{:?}", outcome.err());
     }
 }

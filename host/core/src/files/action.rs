@@ -79,7 +79,7 @@ pub struct FileAction {
     pub kind: ActionKind,
     /// What the client sees.
     pub path: VirtualPath,
-    /// Of a rename or a copy.
+    /// Of a rename, a copy or a link.
     pub target: Option<VirtualPath>,
     /// What the operating system calls them.
     pub storage_path: String,
@@ -142,7 +142,8 @@ impl std::fmt::Debug for Contents {
 
 impl FileAction {
     pub fn subject(&self) -> Subject<'_> {
-        Subject { action: Some(self.kind.as_str()), path: Some(&self.path), ..self.session.subject() }
+        let (action, path, target) = (Some(self.kind.as_str()), Some(&self.path), self.target.as_ref());
+        Subject { action, path, target, ..self.session.subject() }
     }
 
     /// The size and the flags, of a file that is looked at for it if need be.

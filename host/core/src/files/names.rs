@@ -115,7 +115,7 @@ impl FileService {
     }
 
     /// A second name gives the file's content and a way to change it: `download` and
-    /// `upload` at its place, `upload` at the new one.
+    /// `upload` at its place, `upload` at the new one. Hooks know it as a copy.
     pub async fn hard_link(
         &self,
         existing: &VirtualPath,
@@ -129,10 +129,18 @@ impl FileService {
         }
         self.require_name(existing)?;
         self.require_name(new)?;
-        self.counting_nothing(new, async || Ok(self.storage.hard_link(existing, new).await?)).await?;
+        let size = self.metadata_for_hooks(existing).await.map(|metadata| metadata.size);
         let target_path = self.storage.host_path(new);
-        self.record("Link", protocol, existing, Command { target_path, ..Command::default() });
-        Ok(())
+        let details = |action: &mut FileAction| {
+            action.target = Some(new.clone());
+            action.storage_target = Some(target_path.clone());
+            action.size = size;
+        };
+        self.review(ActionKind::Copy, existing, protocol, details).await?;
+        let outcome = self.counting_nothing(new, async || Ok(self.storage.hard_link(existing, new).await?)).await;
+        let command = Command { target_path: target_path.clone(), ..Command::default() };
+        self.record_if(&outcome, "Link", protocol, existing, command);
+        self.done(ActionKind::Copy, existing, protocol, outcome, details).await
     }
 
     /// `create_symlinks` on the parent of the link (A5-05). Following it later is subject to
@@ -154,6 +162,12 @@ impl FileService {
         if account.permissions.has_several_directories() || !account.filters.file_patterns.is_empty() {
             return Err(FileError::Denied);
         }
+        // Where it leads is another place to find the file; hooks that watch names are asked.
+        let details = |action: &mut FileAction| {
+            action.target = Some(link.clone());
+            action.storage_target = Some(self.storage.host_path(link));
+        };
+        self.review(ActionKind::Copy, &meant, protocol, details).await?;
         self.storage.create_symlink(target, link).await?;
         let target_path = self.storage.host_path(&meant);
         self.record("Symlink", protocol, link, Command { target_path, ..Command::default() });

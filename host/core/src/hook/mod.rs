@@ -28,7 +28,7 @@ pub use kind::{Family, HookKind};
 pub use link::{HookHost, Link, LinkSettings, OnError};
 pub use observers::Observers;
 pub use own_time::OwnTime;
-pub use selector::{Selector, Subject};
+pub use selector::{Selectable, Selector, Subject};
 
 /// Something hooks are asked about, or told of.
 pub trait HookEvent: Send + Sync + 'static {

@@ -87,6 +87,8 @@ pub enum Change {
 }
 
 impl Change {
+    pub const ALL: [Self; 3] = [Self::Add, Self::Update, Self::Delete];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Add => "add",

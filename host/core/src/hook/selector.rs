@@ -5,8 +5,11 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 use wildmatch::WildMatch;
 
+use super::HookKind;
+use super::observation::Change;
 use crate::account::Account;
 use crate::connection::{Connection, LoginMethod};
+use crate::files::ActionKind;
 use crate::path::VirtualPath;
 
 /// What an event is about, as far as it has it.
@@ -18,6 +21,8 @@ pub struct Subject<'a> {
     pub method: Option<LoginMethod>,
     pub action: Option<&'a str>,
     pub path: Option<&'a VirtualPath>,
+    /// The other path of a rename, a copy or a link.
+    pub target: Option<&'a VirtualPath>,
     /// Whether the login succeeded, if the event is about one that has ended.
     pub succeeded: Option<bool>,
     /// For an event without a connection.
@@ -45,7 +50,7 @@ pub struct Selector {
     pub groups: Vec<String>,
     pub networks: Vec<IpNet>,
     pub actions: Vec<String>,
-    /// A directory and everything below it.
+    /// A directory and everything below it; of two paths, one has to be there.
     pub paths: Vec<VirtualPath>,
     /// Outcomes of logins that an observer hears of; none: all.
     pub login_succeeded: Option<bool>,
@@ -85,14 +90,90 @@ impl Selector {
                 self.actions.is_empty(),
                 subject.action.is_some_and(|action| self.actions.iter().any(|wanted| wanted == action)),
             ),
-            (
-                "paths",
-                self.paths.is_empty(),
-                subject.path.is_some_and(|path| self.paths.iter().any(|wanted| path.is_same_or_below(wanted))),
-            ),
+            ("paths", self.paths.is_empty(), self.touches(subject)),
             ("outcomes", self.login_succeeded.is_none(), subject.succeeded == self.login_succeeded),
         ];
         lists.into_iter().find(|(_, absent, matches)| !absent && !matches).map(|(name, ..)| name)
+    }
+
+    /// A directory that is renamed takes along what is below it, so that one above a wanted path
+    /// counts as well.
+    fn touches(&self, subject: &Subject<'_>) -> bool {
+        let moves = subject.target.is_some();
+        let touches = |path: &VirtualPath| {
+            let above = |wanted: &VirtualPath| moves && wanted.is_same_or_below(path);
+            self.paths.iter().any(|wanted| path.is_same_or_below(wanted) || above(wanted))
+        };
+        [subject.path, subject.target].into_iter().flatten().any(touches)
+    }
+}
+
+/// What events of a kind can be selected by. Any other list would never match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Selectable {
+    methods: &'static [LoginMethod],
+    pub users: bool,
+    pub groups: bool,
+    pub networks: bool,
+    pub paths: bool,
+}
+
+impl Selectable {
+    const NOTHING: Self = Self { methods: &[], users: false, groups: false, networks: false, paths: false };
+    const LOGIN: Self = Self { methods: &LoginMethod::ALL, users: true, groups: true, networks: true, ..Self::NOTHING };
+
+    pub fn has_methods(&self) -> bool {
+        !self.methods.is_empty()
+    }
+
+    pub fn has_method(&self, wanted: LoginMethod) -> bool {
+        self.methods.iter().any(|method| covers(wanted, *method))
+    }
+}
+
+impl HookKind {
+    pub fn selectable(self) -> Selectable {
+        const ASKED: [LoginMethod; 2] =
+            [LoginMethod::KeyboardInteractive, LoginMethod::PublicKeyThenKeyboardInteractive];
+        const WITH_PASSWORD: [LoginMethod; 4] = [
+            LoginMethod::Password,
+            LoginMethod::KeyboardInteractive,
+            LoginMethod::PublicKeyThenPassword,
+            LoginMethod::PublicKeyThenKeyboardInteractive,
+        ];
+        let login = Selectable::LOGIN;
+        let nothing = Selectable::NOTHING;
+        match self {
+            Self::Startup => nothing,
+            Self::Connect => Selectable { networks: true, ..nothing },
+            Self::KeyboardInteractive => Selectable { methods: &ASKED, ..login },
+            Self::CheckPassword => Selectable { methods: &WITH_PASSWORD, ..login },
+            Self::LoginPre
+            | Self::ExternalAuth
+            | Self::PreLogin
+            | Self::SessionCreate
+            | Self::PostLogin
+            | Self::SessionDestroy
+            | Self::Disconnect => login,
+            Self::PreAction | Self::PostAction => Selectable { paths: true, ..login },
+            Self::ObjectChanges => Selectable { users: true, ..nothing },
+            Self::PasswordResetPre => Selectable { users: true, networks: true, ..nothing },
+            Self::CredentialChanged | Self::OneClickLoginPost => Selectable { users: true, ..nothing },
+        }
+    }
+
+    /// What events of this kind can be about.
+    pub fn actions(self) -> Vec<&'static str> {
+        // First transfers are known for what they are only once they are done.
+        let is_first = |kind: &ActionKind| matches!(kind, ActionKind::FirstDownload | ActionKind::FirstUpload);
+        match self {
+            Self::PreAction => {
+                ActionKind::ALL.iter().filter(|kind| !is_first(kind)).map(|kind| kind.as_str()).collect()
+            }
+            Self::PostAction => ActionKind::ALL.iter().map(|kind| kind.as_str()).collect(),
+            Self::ObjectChanges => Change::ALL.iter().map(|change| change.as_str()).collect(),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -147,5 +228,55 @@ mod tests {
         let below = |text: &[u8]| VirtualPath::resolve(&VirtualPath::root(), text).unwrap();
         check(Selector { paths: vec![below(b"/in")], ..Default::default() }, None);
         check(Selector { paths: vec![below(b"/i")], ..Default::default() }, Some("paths"));
+    }
+
+    #[test]
+    fn paths_see_both_ends_and_what_a_directory_takes_along() {
+        // B10-13
+        let path = |text: &str| VirtualPath::parse_normalised(text).unwrap();
+        let check = |from: &str, to: Option<&str>, expected: bool| {
+            let (from, to) = (path(from), to.map(path));
+            let subject = Subject { path: Some(&from), target: to.as_ref(), ..Subject::default() };
+            let selector = Selector { paths: vec![path("/a/protected")], ..Selector::default() };
+            assert_eq!(selector.matches(&subject), expected, "{from:?} {to:?}");
+        };
+        check("/a/protected/x", None, true);
+        check("/x", None, false);
+        check("/a", None, false);
+        check("/a/protected/x", Some("/x"), true);
+        check("/x", Some("/a/protected/x"), true);
+        check("/x", Some("/a/protected"), true);
+        check("/a", Some("/b"), true);
+        check("/b", Some("/a"), true);
+        check("/b", Some("/a/other"), false);
+    }
+
+    #[test]
+    fn each_kind_says_what_its_events_have() {
+        let check = |kind: HookKind, lists: &str| {
+            let has = kind.selectable();
+            let found = [
+                ("methods", has.has_methods()),
+                ("users", has.users),
+                ("groups", has.groups),
+                ("networks", has.networks),
+                ("actions", !kind.actions().is_empty()),
+                ("paths", has.paths),
+            ];
+            let found: Vec<_> = found.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect();
+            assert_eq!(found.join(" "), lists, "{kind}");
+        };
+        check(HookKind::Startup, "");
+        check(HookKind::Connect, "networks");
+        check(HookKind::LoginPre, "methods users groups networks");
+        check(HookKind::PreAction, "methods users groups networks actions paths");
+        check(HookKind::PostAction, "methods users groups networks actions paths");
+        check(HookKind::ObjectChanges, "users actions");
+        check(HookKind::PasswordResetPre, "users networks");
+        assert!(!HookKind::KeyboardInteractive.selectable().has_method(LoginMethod::Password));
+        assert!(HookKind::KeyboardInteractive.selectable().has_method(LoginMethod::KeyboardInteractive));
+        assert!(!HookKind::CheckPassword.selectable().has_method(LoginMethod::PublicKey));
+        assert!(HookKind::PreAction.actions().contains(&"ssh_cmd"));
+        assert!(!HookKind::PreAction.actions().contains(&"first-upload"));
     }
 }

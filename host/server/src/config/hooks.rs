@@ -2,22 +2,22 @@
 //! sections, made into links.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tidegate_core::account::AddressRule;
-use tidegate_core::connection::LoginMethod;
-use tidegate_core::hook::{HookKind, LinkSettings, OnError, Selector};
-use tidegate_core::path::VirtualPath;
+use tidegate_core::files::ActionKind;
+use tidegate_core::hook::{HookKind, LinkSettings, OnError};
 use tidegate_hooks_legacy::{Compat, Dialect, Environment, Flavour, ProgramHook, ProgramSettings, check_url};
 
-use super::legacy_hooks::{Named, legacy_name, named};
+use super::legacy_hooks::{Named, named};
 use super::settings::{HookSettings, HookTarget, LinkConfig};
 use super::validate::Check;
-use super::{Config, HookEntry, HookValue};
+use super::{Config, HookEntry, HookValue, commands, selectors};
 
-const MAX_DEADLINE: u64 = 300;
+pub(super) const MAX_DEADLINE: u64 = 300;
 /// The chain lets a hook's own deadline speak first: it can say more.
 const CHAIN_DEADLINE_MARGIN: Duration = Duration::from_secs(2);
 /// Above every deadline that a plugin can have.
@@ -26,7 +26,7 @@ const PLUGIN_DEADLINE: Duration = Duration::from_secs(302);
 /// What a link says of itself, or its section says for all of them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Section {
+pub(super) struct Section {
     /// The link or links.
     hook: HookValue,
     /// Seconds.
@@ -39,15 +39,25 @@ struct Section {
     inherit_env: Option<bool>,
     args: Vec<String>,
     env: Vec<String>,
-    methods: Vec<String>,
-    users: Vec<String>,
-    groups: Vec<String>,
-    networks: Vec<String>,
-    actions: Vec<String>,
-    paths: Vec<String>,
+    pub(super) methods: Vec<String>,
+    pub(super) users: Vec<String>,
+    pub(super) groups: Vec<String>,
+    pub(super) networks: Vec<String>,
+    pub(super) actions: Vec<String>,
+    pub(super) paths: Vec<String>,
 }
 
 impl Section {
+    /// What it says that only programs have.
+    fn given_for_programs(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let given = [
+            ("args", !self.args.is_empty()),
+            ("env", !self.env.is_empty()),
+            ("inherit_env", self.inherit_env.is_some()),
+        ];
+        given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name)
+    }
+
     /// What the link says, and else what its section says.
     fn over(self, section: &Self) -> Self {
         let list = |own: Vec<String>, theirs: &[String]| if own.is_empty() { theirs.to_vec() } else { own };
@@ -72,31 +82,43 @@ impl Section {
     }
 }
 
-pub fn settings(config: &Config, check: &mut Check<'_>) -> BTreeMap<HookKind, HookSettings> {
+/// `synchronous`: the actions that wait for their hooks.
+pub fn settings(
+    config: &Config,
+    synchronous: &[ActionKind],
+    check: &mut Check<'_>,
+) -> BTreeMap<HookKind, HookSettings> {
     let global = compat(config, check);
     let sections = sections(config, check);
     let mut hooks = BTreeMap::new();
     for kind in HookKind::ALL {
         let section = sections.get(&kind).cloned().unwrap_or_default();
-        let base = Builder { config, kind, global };
+        let base = Builder { config, kind, global, synchronous };
         let key = format!("hook.{kind}");
         let (dropped, _) = base.link_settings(&key, &section, false, &Named::bare(kind), check);
         hooks.insert(kind, HookSettings { links: Vec::new(), dropped });
     }
     for named in named(config, check) {
         let section = sections.get(&named.kind).cloned().unwrap_or_default();
-        let builder = Builder { config, kind: named.kind, global };
+        let builder = Builder { config, kind: named.kind, global, synchronous };
         if let Some(link) = builder.link(&named, &section, check) {
             hooks.entry(named.kind).or_default().links.push(link);
         }
     }
     for (kind, section) in &sections {
-        let builder = Builder { config, kind: *kind, global };
+        let builder = Builder { config, kind: *kind, global, synchronous };
         for entry in section.hook.entries() {
             let named = Named { entry, ..Named::bare(*kind) };
             if let Some(link) = builder.link(&named, section, check) {
                 hooks.entry(*kind).or_default().links.push(link);
             }
+        }
+    }
+    for (kind, section) in &sections {
+        let links = hooks.get(kind).into_iter().flat_map(|point| &point.links);
+        let has_program = links.into_iter().any(|link| matches!(link.target, HookTarget::Program { .. }));
+        for name in section.given_for_programs().filter(|_| !has_program) {
+            check.warning(&format!("hook.{kind}.{name}"), "only programs have it, and there is none; it has no effect");
         }
     }
     hooks
@@ -156,6 +178,7 @@ struct Builder<'a> {
     config: &'a Config,
     kind: HookKind,
     global: Compat,
+    synchronous: &'a [ActionKind],
 }
 
 impl Builder<'_> {
@@ -169,17 +192,32 @@ impl Builder<'_> {
             check.problem(&key, "each table of a chain needs one \"hook\": a path, a URL or plugin:NAME");
             return None;
         };
-        let section = own.over(section);
         let target = target.trim();
+        let is_program = !target.starts_with("plugin:") && !target.starts_with("http");
+        refuse_unused(&own, is_program, &key, check);
+        let section = own.over(section);
+        if self.kind == HookKind::KeyboardInteractive && Path::new(target).is_dir() {
+            // Several programs cannot hold one conversation.
+            check.problem(&key, format!("\"{target}\" is a directory; name one program that asks the questions"));
+            return None;
+        }
         let is_plugin = target.starts_with("plugin:");
         let (settings, flavour) = self.link_settings(&key, &section, !is_plugin, named, check);
-        match self.target(target, &section, &settings, flavour) {
+        let mut skipped = Vec::new();
+        let target = self.target(target, &section, &settings, flavour, &mut skipped);
+        for file in skipped {
+            check.warning(
+                &key,
+                format!("{} is not run: of a directory, only names that end in .sh are", file.display()),
+            );
+        }
+        match target {
             Ok(target) => {
                 let deadline = settings.deadline.max(self.least_deadline(&target, &section));
                 Some(LinkConfig { target, settings: LinkSettings { deadline, ..settings } })
             }
             // Nothing is decided there, or only what is not offered then (A3-46, A15-08).
-            Err(problem) if named.key.is_some() && self.is_optional() => {
+            Err(problem) if named.key.is_some() && self.is_optional(named) => {
                 check.warning(&key, format!("{problem}; the hook is not used"));
                 None
             }
@@ -190,8 +228,14 @@ impl Builder<'_> {
         }
     }
 
-    fn is_optional(&self) -> bool {
-        matches!(self.kind, HookKind::PostAction | HookKind::ObjectChanges | HookKind::KeyboardInteractive)
+    /// What an operation waits for may refuse it, so that it is no mere observer (B10-08).
+    fn is_optional(&self, named: &Named) -> bool {
+        let waits = |action: &String| self.synchronous.iter().any(|kind| kind.as_str() == action);
+        match self.kind {
+            HookKind::PostAction => !named.actions.iter().any(waits),
+            HookKind::ObjectChanges | HookKind::KeyboardInteractive => true,
+            _ => false,
+        }
     }
 
     /// What the operator gives a program, or all web servers, this link lets them have (B0-03,
@@ -214,6 +258,7 @@ impl Builder<'_> {
         section: &Section,
         settings: &LinkSettings,
         flavour: Flavour,
+        skipped: &mut Vec<PathBuf>,
     ) -> Result<HookTarget, String> {
         if let Some(name) = target.strip_prefix("plugin:") {
             let valid = |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
@@ -228,7 +273,8 @@ impl Builder<'_> {
             return Ok(HookTarget::Http { url: target.to_owned(), flavour });
         }
         let settings = self.program(target, section, settings, flavour)?;
-        ProgramHook::new(target, settings.clone()).map_err(|error| error.to_string())?;
+        let hook = ProgramHook::new(target, settings.clone()).map_err(|error| error.to_string())?;
+        *skipped = hook.skipped_files();
         Ok(HookTarget::Program { path: target.to_owned(), settings })
     }
 
@@ -240,11 +286,7 @@ impl Builder<'_> {
         flavour: Flavour,
     ) -> Result<ProgramSettings, String> {
         let command = &self.config.command;
-        // B0-03: the first that matches.
-        let special = command.commands.iter().find(|special| {
-            special.path == path && (special.hook.is_empty() || legacy_name(self.kind) == special.hook)
-        });
-        let special = special.cloned().unwrap_or_default();
+        let special = commands::special(command, self.kind, path).cloned().unwrap_or_default();
         let mut variables = Vec::new();
         for pair in command.env.iter().chain(&special.env).chain(&section.env) {
             let (name, value) = pair.split_once('=').ok_or_else(|| format!("\"{pair}\" is not NAME=value"))?;
@@ -315,9 +357,15 @@ impl Builder<'_> {
             on_error,
             concurrency: section.concurrency.unwrap_or(defaults.concurrency),
             queue: section.queue.unwrap_or(defaults.queue),
-            selector: selector(section, named, &mut field),
+            selector: selectors::selector(self.kind, section, named, &mut field),
         };
         (settings, Flavour { compat, dialect, get: named.get })
+    }
+}
+
+fn refuse_unused(own: &Section, is_program: bool, key: &str, check: &mut Check<'_>) {
+    for name in own.given_for_programs().filter(|_| !is_program) {
+        check.problem(&format!("{key}.{name}"), "only a program has it; remove the key");
     }
 }
 
@@ -328,43 +376,5 @@ fn own_section(table: &Map<String, Value>, key: &str, check: &mut Check<'_>) -> 
             check.problem(key, error);
             None
         }
-    }
-}
-
-fn selector(section: &Section, named: &Named, field: &mut impl FnMut(&str, String)) -> Selector {
-    let methods = section.methods.iter().filter_map(|name| {
-        let method = LoginMethod::ALL.into_iter().find(|method| method.as_str() == name);
-        if method.is_none() {
-            let known = LoginMethod::ALL.map(LoginMethod::as_str).join(", ");
-            field("methods", format!("\"{name}\" is not one of {known}"));
-        }
-        method
-    });
-    let methods = methods.collect();
-    let networks = section.networks.iter().filter_map(|text| {
-        let network = text.parse().ok();
-        if network.is_none() {
-            field("networks", format!("\"{text}\" is not a network such as 192.0.2.0/24"));
-        }
-        network
-    });
-    let networks = networks.collect();
-    let paths = section.paths.iter().filter_map(|text| {
-        let path = VirtualPath::resolve(&VirtualPath::root(), text.as_bytes()).ok().filter(|_| text.starts_with('/'));
-        if path.is_none() {
-            field("paths", format!("\"{text}\" is not an absolute path"));
-        }
-        path
-    });
-    let paths = paths.collect();
-    let actions = if section.actions.is_empty() { named.actions.clone() } else { section.actions.clone() };
-    Selector {
-        methods,
-        users: section.users.clone(),
-        groups: section.groups.clone(),
-        networks,
-        actions,
-        paths,
-        login_succeeded: named.login_succeeded,
     }
 }

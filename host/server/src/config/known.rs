@@ -56,13 +56,16 @@ fn walk_list(list: &Value, keys: &[&str], path: &str, unknown: &mut Vec<Unknown>
 }
 
 fn advice<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> String {
-    let nearest = known.map(|known| (strsim::damerau_levenshtein(key, known), known)).min();
-    match nearest {
-        Some((distance, known)) if distance <= MAX_DISTANCE => {
-            format!("there is no such key; did you mean \"{known}\"?")
-        }
-        _ => "there is no such key; remove it".to_owned(),
+    match nearest(key, known.map(String::as_str)) {
+        Some(known) => format!("there is no such key; did you mean \"{known}\"?"),
+        None => "there is no such key; remove it".to_owned(),
     }
+}
+
+/// The one that was probably meant.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let nearest = known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
+    (nearest.0 <= MAX_DISTANCE).then_some(nearest.1)
 }
 
 /// The line on which a dotted key stands, as far as a search by text can tell: the line of

@@ -2,9 +2,13 @@
 
 use tidegate_core::files::ActionKind;
 use tidegate_core::hook::HookKind;
+use tidegate_hooks_legacy::Compat;
 
 use super::validate::Check;
-use super::{Actions, Config, HookEntry, HookValue};
+use super::{Actions, Config, DataProvider, HookEntry, HookValue};
+
+/// The kind of object whose changes are told.
+const USER: &str = "user";
 
 /// One entry of the older server's keys, with what the key says beside the hook.
 pub struct Named {
@@ -57,18 +61,29 @@ pub fn named(config: &Config, check: &mut Check<'_>) -> Vec<Named> {
         check,
     );
     all.extend(Named::of(HookKind::KeyboardInteractive, interactive.0, &interactive.1));
-    // B5-05: 1 is SSH; the others are protocols that this server does not speak.
-    if provider.check_password_scope == 0 || provider.check_password_scope & 1 != 0 {
-        let key = "data_provider.check_password_hook";
-        all.extend(Named::of(HookKind::CheckPassword, key, &provider.check_password_hook));
-    }
+    check_password(provider, &mut all, check);
     let login_succeeded = post_login_scope(config, check);
     let post_login = Named::of(HookKind::PostLogin, "data_provider.post_login_hook", &provider.post_login_hook);
     all.extend(post_login.into_iter().map(|named| Named { login_succeeded, ..named }));
     file_actions("sftpd.actions", &sftpd.actions, &mut all, check);
     file_actions("common.actions", &common.actions, &mut all, check);
-    object_actions(&provider.actions, &mut all, check);
+    object_actions(config, &mut all, check);
     all
+}
+
+/// B5-05: 1 is SSH; the others are protocols that this server does not speak.
+fn check_password(provider: &DataProvider, all: &mut Vec<Named>, check: &mut Check<'_>) {
+    const KEY: &str = "data_provider.check_password_scope";
+    let scope = provider.check_password_scope;
+    if !(0..=15).contains(&scope) {
+        check.problem(KEY, format!("{scope} is not a sum of 1 (SSH), 2 (FTP), 4 (WebDAV) and 8 (HTTP)"));
+    }
+    let hook = Named::of(HookKind::CheckPassword, "data_provider.check_password_hook", &provider.check_password_hook);
+    if scope == 0 || scope & 1 != 0 {
+        all.extend(hook);
+    } else if !hook.is_empty() {
+        check.warning(KEY, format!("{scope} leaves out SSH (1), so the hook is never asked"));
+    }
 }
 
 /// A14-02
@@ -115,6 +130,9 @@ fn file_actions(section: &'static str, actions: &Actions, all: &mut Vec<Named>, 
         }
     };
     check_names(section, actions, check);
+    if !actions.execute_for.is_empty() {
+        check.problem(&format!("{section}.execute_for"), "belongs to data_provider.actions; remove it here");
+    }
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for name in &actions.execute_on {
         let known = known_action(name.trim_start_matches("pre-")) && !name.starts_with("pre-first-");
@@ -157,21 +175,31 @@ fn known_action(name: &str) -> bool {
     ActionKind::ALL.iter().any(|kind| kind.as_str() == name)
 }
 
-fn known_actions() -> String {
+pub fn known_actions() -> String {
     let names = ActionKind::ALL.map(ActionKind::as_str).join(", ");
     format!("there are {names}, and pre- before each of them")
 }
 
 /// A15-20, B11
-fn object_actions(actions: &Actions, all: &mut Vec<Named>, check: &mut Check<'_>) {
+fn object_actions(config: &Config, all: &mut Vec<Named>, check: &mut Check<'_>) {
+    let actions = &config.data_provider.actions;
     check_names("data_provider.actions", actions, check);
     for name in &actions.execute_on {
         if !["add", "update", "delete"].contains(&name.as_str()) {
             check.problem("data_provider.actions.execute_on", format!("\"{name}\" is not add, update or delete"));
         }
     }
-    let users = actions.execute_for.is_empty() || actions.execute_for.iter().any(|kind| kind == "user");
-    if actions.execute_on.is_empty() || !users {
+    for name in actions.execute_for.iter().filter(|name| *name != USER) {
+        let text = format!("this version tells of no changes of \"{name}\"; there is \"{USER}\"");
+        check.problem("data_provider.actions.execute_for", text);
+    }
+    if actions.execute_on.is_empty() {
+        return;
+    }
+    // B11-04: the first eras had only accounts, and no such list.
+    let has_no_list = Compat::from_name(&config.compat).unwrap_or_default() < Compat::V2_4;
+    if actions.execute_for.is_empty() && !has_no_list {
+        check.warning("data_provider.actions.execute_for", "is empty, so the hook is told of no change; name \"user\"");
         return;
     }
     let values = [
@@ -183,28 +211,6 @@ fn object_actions(actions: &Actions, all: &mut Vec<Named>, check: &mut Check<'_>
         let links = Named::of(HookKind::ObjectChanges, key, &value);
         all.extend(links.into_iter().map(|named| Named { actions: actions.execute_on.clone(), ..named }));
     }
-}
-
-/// B10-08
-pub fn synchronous_actions(config: &Config, check: &mut Check<'_>) -> Vec<ActionKind> {
-    let mut kinds = Vec::new();
-    for (section, actions) in [("sftpd.actions", &config.sftpd.actions), ("common.actions", &config.common.actions)] {
-        for name in &actions.execute_sync {
-            match ActionKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
-                // They are told once the file is there and known to be the first.
-                Some(ActionKind::FirstUpload | ActionKind::FirstDownload) => check
-                    .problem(&format!("{section}.execute_sync"), format!("nothing can wait for \"{name}\"; remove it")),
-                Some(kind) => kinds.push(kind),
-                // Those always wait.
-                None if name.starts_with("pre-") => {}
-                None => check.problem(
-                    &format!("{section}.execute_sync"),
-                    format!("\"{name}\" is not an action; {}", known_actions()),
-                ),
-            }
-        }
-    }
-    kinds
 }
 
 /// The name of the hook point in `command.commands` (B0-03).

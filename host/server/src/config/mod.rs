@@ -1,6 +1,7 @@
 //! The configuration: the older server's sections and keys, and ours. Read from a file in
 //! any of six formats, overridden by the environment, checked as a whole.
 
+mod commands;
 mod environment;
 mod format;
 mod hooks;
@@ -8,7 +9,9 @@ mod http;
 mod known;
 mod legacy_hooks;
 mod network;
+mod selectors;
 pub mod settings;
+mod synchronous;
 mod validate;
 
 use std::fmt;
@@ -103,7 +106,7 @@ impl Default for Sftpd {
 #[serde(default)]
 pub struct Actions {
     pub execute_on: Vec<String>,
-    /// Of objects; empty means users.
+    /// Of objects; empty means none, but users in the eras that had no such list (B11-04).
     pub execute_for: Vec<String>,
     /// Actions that wait for the hook.
     pub execute_sync: Vec<String>,
@@ -449,5 +452,7 @@ impl Loaded {
     }
 }
 
+#[cfg(test)]
+mod hook_tests;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use super::*;
 
 const LEGACY_DEFAULT: &str = include_str!("testdata/legacy-default.json");
 
-fn read(name: &str, text: &str, environment: &[(&str, &str)]) -> Result<Settings, ConfigErrors> {
+pub fn read(name: &str, text: &str, environment: &[(&str, &str)]) -> Result<Settings, ConfigErrors> {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join(name), text).unwrap();
     let environment: Vec<_> =
@@ -17,7 +17,7 @@ fn read(name: &str, text: &str, environment: &[(&str, &str)]) -> Result<Settings
     Loaded::read(directory.path(), base, &environment)?.validate(directory.path(), false)
 }
 
-fn check_error(name: &str, text: &str, expected: &[&str]) {
+pub fn check_error(name: &str, text: &str, expected: &[&str]) {
     let error = read(name, text, &[]).unwrap_err().to_string();
     for part in expected {
         assert!(error.contains(part), "{error}");

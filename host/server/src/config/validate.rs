@@ -15,7 +15,7 @@ use tidegate_ssh::{Algorithms, SshCommands, host_keys};
 use tidegate_storage::OverwriteMode;
 
 use super::settings::{DatabaseSettings, HookSettings};
-use super::{Config, ConfigErrors, Settings, Source, hooks, http, legacy_hooks, network};
+use super::{Config, ConfigErrors, Settings, Source, commands, hooks, http, network, synchronous};
 use crate::clock::ZonedClock;
 use crate::version;
 
@@ -30,11 +30,11 @@ pub(super) struct Check<'a> {
 
 impl Check<'_> {
     pub(super) fn problem(&mut self, key: &str, text: impl std::fmt::Display) {
-        self.problems.push(format!("{}: {text}", self.source.place(key)));
+        add(&mut self.problems, format!("{}: {text}", self.source.place(key)));
     }
 
     pub(super) fn warning(&mut self, key: &str, text: impl std::fmt::Display) {
-        self.warnings.push(format!("{}: {text}", self.source.place(key)));
+        add(&mut self.warnings, format!("{}: {text}", self.source.place(key)));
     }
 
     /// For keys of features that this version does not have: set, they are errors, because
@@ -46,10 +46,21 @@ impl Check<'_> {
     }
 }
 
+/// What a section says is looked at for each of its links.
+fn add(texts: &mut Vec<String>, text: String) {
+    if !texts.contains(&text) {
+        texts.push(text);
+    }
+}
+
 pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Settings, ConfigErrors> {
     let mut check = Check { source, problems: Vec::new(), warnings: Vec::new() };
     refuse_unsupported(config, &mut check);
-    let hooks = hooks::settings(config, &mut check);
+    let synchronous_actions = synchronous::actions(config, &mut check);
+    let hooks = hooks::settings(config, &synchronous_actions, &mut check);
+    let plugin_directory = directory.join(&config.plugins.directory);
+    synchronous::require_hooks(config, &hooks, &plugin_directory, &mut check);
+    commands::check(config, &hooks, &mut check);
     let settings = Settings {
         bind_address: bind_address(config, &mut check),
         bind_port: config.sftpd.bind_port,
@@ -72,7 +83,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         database: database(config, directory, &mut check),
         users_base_dir: users_base_dir(config, &mut check),
         external_auth_scope: scope(config, &mut check),
-        synchronous_actions: legacy_hooks::synchronous_actions(config, &mut check),
+        synchronous_actions,
         keyboard_interactive: config.sftpd.keyboard_interactive_authentication && !lacks_its_hook(config, &hooks),
         hooks,
         address_rule: hooks::address_rule(config),
@@ -82,7 +93,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         tracking: tracking(config, &mut check),
         clock: zone(config, &mut check),
         http: http::settings(config, directory, &mut check),
-        plugin_directory: directory.join(&config.plugins.directory),
+        plugin_directory,
         trusted_plugin_keys: trusted_plugin_keys(config, &mut check),
         plugins: plugins(config, &mut check),
         warnings: Vec::new(),

@@ -1,0 +1,65 @@
+//! `command.commands`: what differs for one program. An entry that applies to nothing is a mistake.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tidegate_core::hook::HookKind;
+
+use super::hooks::MAX_DEADLINE;
+use super::known::nearest;
+use super::legacy_hooks::legacy_name;
+use super::settings::{HookSettings, HookTarget};
+use super::validate::Check;
+use super::{Command, CommandOverride, Config};
+
+/// A hook of the older server that this one does not have.
+const ELSEWHERE: &str = "data_retention";
+
+/// B0-03: the first that matches.
+pub fn special<'a>(command: &'a Command, kind: HookKind, path: &str) -> Option<&'a CommandOverride> {
+    command.commands.iter().find(|special| special.path == path && is_for(special, kind))
+}
+
+fn is_for(special: &CommandOverride, kind: HookKind) -> bool {
+    let hook = special.hook.as_str();
+    hook.is_empty() || hook == legacy_name(kind) || HookKind::from_name(hook) == Some(kind)
+}
+
+pub fn check(config: &Config, hooks: &BTreeMap<HookKind, HookSettings>, check: &mut Check<'_>) {
+    for special in &config.command.commands {
+        check_one(special, hooks, check);
+    }
+}
+
+fn check_one(special: &CommandOverride, hooks: &BTreeMap<HookKind, HookSettings>, check: &mut Check<'_>) {
+    if !Path::new(&special.path).is_absolute() {
+        check.problem("command.commands.path", format!("\"{}\" is not an absolute path", special.path));
+    }
+    if special.timeout > MAX_DEADLINE {
+        let text = format!("{} is not between 1 and {MAX_DEADLINE} seconds", special.timeout);
+        check.problem("command.commands.timeout", text);
+    }
+    let hook = special.hook.as_str();
+    if hook == ELSEWHERE {
+        check.warning("command.commands.hook", format!("this version has no hook \"{hook}\"; the entry is ignored"));
+        return;
+    }
+    if !hook.is_empty() && !HookKind::ALL.into_iter().any(|kind| is_for(special, kind)) {
+        let known: Vec<_> = HookKind::ALL.into_iter().map(legacy_name).collect();
+        let advice = match nearest(hook, known.iter().copied()) {
+            Some(name) => format!("did you mean \"{name}\"?"),
+            None => format!("there are {}", known.join(", ")),
+        };
+        check.problem("command.commands.hook", format!("there is no hook \"{hook}\"; {advice}"));
+        return;
+    }
+    let runs = |(kind, point): (&HookKind, &HookSettings)| {
+        let is_program =
+            |target: &HookTarget| matches!(target, HookTarget::Program { path, .. } if *path == special.path);
+        is_for(special, *kind) && point.links.iter().any(|link| is_program(&link.target))
+    };
+    if !hooks.iter().any(runs) {
+        let of = if hook.is_empty() { "no hook".to_owned() } else { format!("no hook \"{hook}\"") };
+        check.warning("command.commands.path", format!("{of} runs \"{}\", so the entry has no effect", special.path));
+    }
+}

@@ -1,0 +1,83 @@
+//! `execute_sync`: operations that wait for the hooks told of them, and fail with them (B10-08). With
+//! nothing that could refuse, every operation would pass, so that is a mistake.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tidegate_core::files::ActionKind;
+use tidegate_core::hook::HookKind;
+use tidegate_hooks_wasm::PluginDirectory;
+
+use super::legacy_hooks::known_actions;
+use super::settings::HookSettings;
+use super::validate::Check;
+use super::{Actions, Config};
+
+fn sections(config: &Config) -> [(&'static str, &Actions); 2] {
+    [("sftpd.actions", &config.sftpd.actions), ("common.actions", &config.common.actions)]
+}
+
+pub fn actions(config: &Config, check: &mut Check<'_>) -> Vec<ActionKind> {
+    let mut kinds = Vec::new();
+    for (section, actions) in sections(config) {
+        for name in &actions.execute_sync {
+            match ActionKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
+                // They are told once the file is there and known to be the first.
+                Some(ActionKind::FirstUpload | ActionKind::FirstDownload) => check
+                    .problem(&format!("{section}.execute_sync"), format!("nothing can wait for \"{name}\"; remove it")),
+                Some(kind) => kinds.push(kind),
+                // Those always wait.
+                None if name.strip_prefix("pre-").is_some_and(|name| HookKind::PreAction.actions().contains(&name)) => {
+                }
+                None => check.problem(
+                    &format!("{section}.execute_sync"),
+                    format!("\"{name}\" is not an action; {}", known_actions()),
+                ),
+            }
+        }
+    }
+    if !config.data_provider.actions.execute_sync.is_empty() {
+        check.problem("data_provider.actions.execute_sync", "changes of accounts wait for no hook; remove the key");
+    }
+    kinds
+}
+
+/// Each needs a hook that is told of it: by its own section, by `[hook.post-action]`, or a plugin that
+/// lies in the directory.
+pub fn require_hooks(
+    config: &Config,
+    hooks: &BTreeMap<HookKind, HookSettings>,
+    plugin_directory: &Path,
+    check: &mut Check<'_>,
+) {
+    for (section, actions) in sections(config) {
+        let key = format!("{section}.execute_sync");
+        for name in actions.execute_sync.iter().filter(|name| is_known(name)) {
+            let is_named = actions.execute_on.contains(name);
+            if has_hook(actions) && !is_named {
+                let text = format!("\"{name}\" is not in execute_on, so the hook is not told of it; add it there");
+                check.problem(&key, text);
+            } else if !is_told(hooks, name) && !PluginDirectory::may_hold(plugin_directory, HookKind::PostAction) {
+                let text =
+                    format!("no hook is told of \"{name}\", so there is nothing to wait for; name one, or remove it");
+                check.problem(&key, text);
+            }
+        }
+    }
+}
+
+fn is_known(name: &str) -> bool {
+    ActionKind::ALL.iter().any(|kind| kind.as_str() == name)
+}
+
+fn has_hook(actions: &Actions) -> bool {
+    let is_set = |text: &String| !text.trim().is_empty();
+    is_set(&actions.command) || is_set(&actions.http_notification_url) || !actions.hook.entries().is_empty()
+}
+
+fn is_told(hooks: &BTreeMap<HookKind, HookSettings>, name: &str) -> bool {
+    let links = hooks.get(&HookKind::PostAction).into_iter().flat_map(|point| &point.links);
+    links
+        .map(|link| &link.settings.selector.actions)
+        .any(|actions| actions.is_empty() || actions.iter().any(|action| action == name))
+}
