@@ -110,8 +110,8 @@ fn accounts_come_from_json_too() {
 fn the_configuration_is_checked_and_shown() {
     let site = Site::new();
     check(&site, &["config", "check"], 0, "is valid");
-    check(&site, &["config", "show"], 0, "bind_port = 0");
-    check(&site, &["config", "show", "--json"], 0, "\"bind_port\": 0");
+    check(&site, &["config", "show"], 0, "bind_port = -1");
+    check(&site, &["config", "show", "--json"], 0, "\"bind_port\": -1");
     let site = Site::new().config("bind_prot = 1\n[data_provider]\npassword = \"hush\"");
     check(&site, &["config", "check"], 1, "did you mean \"bind_port\"?");
     check(&site, &["serve"], 1, "did you mean \"bind_port\"?");

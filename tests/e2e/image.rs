@@ -95,7 +95,14 @@ fn the_image_runs_without_privileges() {
     let buildah = Buildah(directory.path());
     build(&buildah, directory.path());
     let container = buildah.ok(&["from", "--pull-never", "localhost/tidegate"]);
-    buildah.ok(&["config", "--env", "TIDEGATE_SFTPD__BIND_PORT=0", "--env", "TIDEGATE_HTTPD__BIND_PORT=0", &container]);
+    buildah.ok(&[
+        "config",
+        "--env",
+        "TIDEGATE_SFTPD__BIND_PORT=0",
+        "--env",
+        "TIDEGATE_HTTPD__BIND_PORT=-1",
+        &container,
+    ]);
     // As its ENTRYPOINT and CMD say, which `buildah run` does not heed.
     let mut serve = buildah.command(&["run", &container, "--", "tini", "--", "tidegate", "serve"]);
     serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -39,9 +39,6 @@ fn other_files_are_well_formed() {
     let mut shellcheck = Command::new("shellcheck");
     shellcheck.args(["-s", "sh"]);
     tools::run_ok(shellcheck.args(["postinst", "prerm", "postrm"].map(|name| packaging().join("debian").join(name))));
-    let parse = "import plistlib, sys; print(plistlib.load(open(sys.argv[1], 'rb'))['Label'])";
-    let plist = packaging().join("launchd/tidegate.plist");
-    tools::run_ok(Command::new(tools::python()).args(["-c", parse]).arg(plist));
     let site = tidegate_tests::server::Site::new();
     let mut check = Command::new(tools::tidegate());
     check.args(["config", "check", "-c"]).arg(site.path("state")).arg("-f").arg(packaging().join("etc/tidegate.toml"));

@@ -32,7 +32,7 @@ impl Site {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config =
-            "[httpd]\nbind_port = 0\n[sftpd]\nbind_port = 0\nbind_address = \"127.0.0.1\"\nkeys = [{ private_key = \"id_ed25519\" }]\n"
+            "[httpd]\nbind_port = -1\n[sftpd]\nbind_port = 0\nbind_address = \"127.0.0.1\"\nkeys = [{ private_key = \"id_ed25519\" }]\n"
                 .to_owned();
         Self { directory, config }
     }

@@ -1,7 +1,9 @@
 //! The socket on which the server takes orders from administrators' commands, and their side
 //! of it.
 
+use std::fs::File;
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -14,10 +16,32 @@ use serde_json::Value;
 use tokio::net::{UnixListener, UnixStream};
 
 const NAME: &str = "tidegate.sock";
+/// Of `sun_path`, with its end (unix(7)).
+const MAX_NAME: usize = 107;
 const MAX_ANSWER: usize = 64 << 20;
 
 pub fn path_in(directory: &Path) -> PathBuf {
     directory.join(NAME)
+}
+
+/// A name of the socket that is short enough for the kernel, whatever the directory is called: a long
+/// one is reached through a descriptor of the directory.
+struct Short {
+    path: PathBuf,
+    /// Open as long as the name is used.
+    _directory: Option<File>,
+}
+
+impl Short {
+    fn of(directory: &Path) -> std::io::Result<Self> {
+        let path = path_in(directory);
+        if path.as_os_str().len() <= MAX_NAME {
+            return Ok(Self { path, _directory: None });
+        }
+        let directory = File::open(directory)?;
+        let path = path_in(Path::new(&format!("/proc/self/fd/{}", directory.as_raw_fd())));
+        Ok(Self { path, _directory: Some(directory) })
+    }
 }
 
 /// Only this user can connect. A socket that a dead server left is replaced.
@@ -29,7 +53,8 @@ pub fn bind(directory: &Path) -> anyhow::Result<UnixListener> {
         }
         _ => {}
     }
-    let listener = UnixListener::bind(&path).with_context(|| format!("{} could not be made", path.display()))?;
+    let short = Short::of(directory).with_context(|| format!("{} cannot be used", directory.display()))?;
+    let listener = UnixListener::bind(&short.path).with_context(|| format!("{} could not be made", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     Ok(listener)
 }
@@ -41,7 +66,11 @@ impl Control {
     /// None if no server runs in that directory.
     pub async fn connect(directory: &Path) -> anyhow::Result<Option<Self>> {
         let path = path_in(directory);
-        match UnixStream::connect(&path).await {
+        let short = match Short::of(directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            short => short.with_context(|| format!("{} cannot be used", directory.display()))?,
+        };
+        match UnixStream::connect(&short.path).await {
             Ok(stream) => Ok(Some(Self(stream))),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
             Err(error) => Err(error).with_context(|| format!("the server's socket {} cannot be used", path.display())),
@@ -69,5 +98,28 @@ impl Control {
             bail!("{}", answer.get("error").and_then(Value::as_str).unwrap_or("the server refused"));
         }
         Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn directories_of_any_length_have_a_socket() {
+        let root = tempfile::tempdir().unwrap();
+        for length in [1, 60, 107, 200, 255] {
+            let directory = root.path().join("d".repeat(length)).join("e".repeat(length));
+            assert!(Control::connect(&directory).await.unwrap().is_none(), "{length}");
+            std::fs::create_dir_all(&directory).unwrap();
+            assert!(Control::connect(&directory).await.unwrap().is_none(), "{length}");
+            let listener = bind(&directory).unwrap();
+            assert!(Control::connect(&directory).await.unwrap().is_some(), "{length}");
+            let mode = path_in(&directory).metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{length}");
+            drop(listener);
+            assert!(Control::connect(&directory).await.unwrap().is_none(), "{length}");
+            bind(&directory).unwrap();
+        }
     }
 }

@@ -122,7 +122,7 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     config.sftpd.max_auth_tries = MAX_AUTH_TRIES;
     config.sftpd.enabled_ssh_commands = arguments.ssh_commands;
     let settings = Loaded::from_config(config).validate(&directory, false)?;
-    let stores = Stores::open(&DatabaseSettings::Memory)?;
+    let stores = Stores::open(&DatabaseSettings::Memory(None))?;
 
     // Empty means generated, or the default (A17-01).
     let given = arguments.password.as_deref().filter(|password| !password.is_empty());

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::activation::{self, Activation};
+use crate::cli::backup;
 use crate::config::Settings;
 use crate::config::settings::HttpListener;
 use crate::control::Control;
@@ -42,6 +43,7 @@ pub async fn serve(
     let stop = shutdown::on_signals().context("signals cannot be handled")?;
     refuse_second_server(directory).await?;
     let stores = Stores::open(&settings.database)?;
+    backup::load_into_memory(&settings.database, &stores, settings.users_base_dir.clone()).await?;
     let keys = load_host_keys(&settings).await?;
     make_plugin_directory(&settings.plugin_directory)?;
     let (mut tasks, host) = HookTasks::start_journal(&stores);
@@ -166,12 +168,15 @@ async fn start_background(
 
 /// A default port that is in use is no reason not to start.
 async fn bind_http(
-    settings: HttpListener,
+    settings: Option<HttpListener>,
     handed_over: Option<TcpListener>,
 ) -> anyhow::Result<Option<tokio::net::TcpListener>> {
     if let Some(listener) = handed_over {
         return Ok(Some(tokio::net::TcpListener::from_std(listener)?));
     }
+    let Some(settings) = settings else {
+        return Ok(None);
+    };
     match tokio::net::TcpListener::bind(settings.address).await {
         Ok(listener) => Ok(Some(listener)),
         Err(error) if !settings.is_chosen => {

@@ -8,13 +8,13 @@ use anyhow::Context;
 
 /// Makes what is missing, for this user alone.
 pub fn prepare(directory: &Path) -> anyhow::Result<PathBuf> {
-    for path in [directory.to_owned(), directory.join("plugins"), directory.join("backups")] {
+    for path in [directory.to_owned(), directory.join("plugins")] {
         make(&path)?;
     }
     directory.canonicalize().with_context(|| format!("the directory {} cannot be used", directory.display()))
 }
 
-fn make(path: &Path) -> anyhow::Result<()> {
+pub fn make(path: &Path) -> anyhow::Result<()> {
     if path.is_dir() {
         return Ok(());
     }

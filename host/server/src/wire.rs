@@ -32,7 +32,7 @@ const OBSERVER_TASKS: usize = 16;
 pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<SqliteDatabase>> {
     Ok(Arc::new(match settings {
         DatabaseSettings::Sqlite(path) => SqliteDatabase::open(path)?,
-        DatabaseSettings::Memory => SqliteDatabase::in_memory()?,
+        DatabaseSettings::Memory(_) => SqliteDatabase::in_memory()?,
     }))
 }
 

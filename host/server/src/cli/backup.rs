@@ -12,6 +12,8 @@ use tidegate_core::account::{AccountDraft, Audience};
 
 use super::Place;
 use super::user::{Open, PAGE, read_source};
+use crate::config::settings::DatabaseSettings;
+use crate::wire::Stores;
 
 #[derive(Debug, Args)]
 pub struct DumpArguments {
@@ -110,4 +112,23 @@ fn drafts(text: &str) -> anyhow::Result<Vec<AccountDraft>> {
         Ok(draft)
     };
     users.iter().enumerate().map(draft).collect()
+}
+
+/// A9-03: accounts that are kept in memory begin with those of a dump.
+pub async fn load_into_memory(
+    database: &DatabaseSettings,
+    stores: &Stores,
+    users_base_dir: Option<String>,
+) -> anyhow::Result<()> {
+    let DatabaseSettings::Memory(Some(path)) = database else {
+        return Ok(());
+    };
+    let named = || format!("data_provider.name, {}", path.display());
+    let drafts = drafts(&std::fs::read_to_string(path).with_context(named)?).with_context(named)?;
+    let accounts = stores.accounts(users_base_dir);
+    for draft in drafts {
+        let username = draft.username().to_owned();
+        accounts.add(draft).await.with_context(|| format!("{}: the account \"{username}\"", named()))?;
+    }
+    Ok(())
 }

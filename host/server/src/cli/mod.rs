@@ -1,6 +1,6 @@
 //! The command line.
 
-mod backup;
+pub mod backup;
 mod connection;
 mod hook;
 mod hook_runs;
@@ -22,7 +22,7 @@ use tidegate_ssh::Launcher;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::activation::Activation;
-use crate::config::{Loaded, Settings};
+use crate::config::{Loaded, Settings, other_directories};
 use crate::confine::{self, ConfinedArguments};
 use crate::control::Control;
 use crate::log_file::Rotation;
@@ -198,7 +198,8 @@ async fn run_serve(arguments: ServeArguments, activation: Activation) -> anyhow:
     let log_path = log_path.unwrap_or_else(|| "tidegate.log".to_owned());
     let loaded = arguments.place.load(&directory)?;
     let mut settings = loaded.validate(&directory, arguments.lenient)?;
-    settings.warnings.extend(loaded.unknown);
+    settings.warnings.extend(loaded.notes.into_iter().chain(loaded.unknown));
+    state_directory::make(&settings.backups)?;
     if arguments.grace_time.is_some() || from_environment("GRACE_TIME").is_some() {
         let seconds = ServeArguments::number(arguments.grace_time, "GRACE_TIME", 0)?;
         settings.grace_time = std::time::Duration::from_secs(seconds);
@@ -206,6 +207,8 @@ async fn run_serve(arguments: ServeArguments, activation: Activation) -> anyhow:
     let file = directory.join(&log_path);
     if !log_path.is_empty() {
         println!("Logging to {}", file.display());
+        // They are in the log as well.
+        settings.warnings.iter().for_each(|warning| eprintln!("tidegate: warning: {warning}"));
     }
     let target = if log_path.is_empty() { log::Target::StandardError } else { log::Target::File(&file, rotation) };
     let log = log::install(target, style)?;
@@ -309,7 +312,9 @@ fn check_config(place: &Place) -> anyhow::Result<()> {
     let directory = place.directory();
     let loaded = place.load(&directory)?;
     let settings = loaded.validate(&directory, false)?;
-    for warning in &settings.warnings {
+    // Below it is said that there is no file.
+    let notes = loaded.notes.iter().filter(|_| loaded.source.path.is_some());
+    for warning in settings.warnings.iter().chain(notes) {
         eprintln!("tidegate: warning: {warning}");
     }
     match &loaded.source.path {
@@ -363,8 +368,18 @@ fn redact(value: &mut Value, section: &str) {
 
 impl Place {
     pub fn directory(&self) -> PathBuf {
-        let directory = self.config_dir.clone().or_else(|| from_environment("CONFIG_DIR").map(PathBuf::from));
-        directory.unwrap_or_else(|| PathBuf::from("."))
+        self.chosen_directory().unwrap_or_else(|| PathBuf::from("."))
+    }
+
+    fn chosen_directory(&self) -> Option<PathBuf> {
+        self.config_dir.clone().or_else(|| from_environment("CONFIG_DIR").map(PathBuf::from))
+    }
+
+    /// Where the file may be: elsewhere only if no directory was chosen (A3-04).
+    fn directories(&self, directory: &Path) -> Vec<PathBuf> {
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let others = if self.chosen_directory().is_none() { other_directories(home.as_deref()) } else { Vec::new() };
+        std::iter::once(directory.to_owned()).chain(others).collect()
     }
 
     fn file(&self) -> Option<String> {
@@ -375,13 +390,14 @@ impl Place {
         let environment: Vec<(String, String)> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Ok(Loaded::read(directory, self.file().as_deref(), &environment)?)
+        Ok(Loaded::read(&self.directories(directory), self.file().as_deref(), &environment)?)
     }
 
     /// The directory, made if it is missing, and the checked configuration.
     pub fn settings(&self) -> anyhow::Result<(PathBuf, Settings)> {
         let directory = state_directory::prepare(&self.directory())?;
         let settings = self.load(&directory)?.validate(&directory, false)?;
+        state_directory::make(&settings.backups)?;
         Ok((directory, settings))
     }
 }

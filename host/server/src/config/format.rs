@@ -1,48 +1,10 @@
 //! Files in six formats, all read into one tree.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use super::environment;
-
-const EXTENSIONS: [&str; 7] = ["toml", "yaml", "yml", "json", "hcl", "env", "properties"];
-const DEFAULT_NAME: &str = "tidegate";
-
-/// The file to read; none if there is none and none was asked for.
-pub fn find(directory: &Path, file: Option<&str>) -> Result<Option<PathBuf>, String> {
-    let name = file.unwrap_or(DEFAULT_NAME);
-    let as_path = Path::new(name);
-    let has_extension = as_path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .is_some_and(|extension| EXTENSIONS.contains(&extension));
-    if has_extension {
-        let path = directory.join(as_path);
-        return if path.is_file() {
-            Ok(Some(path))
-        } else {
-            Err(format!("the configuration file {} does not exist", path.display()))
-        };
-    }
-    let present: Vec<PathBuf> = EXTENSIONS
-        .iter()
-        .map(|extension| directory.join(format!("{name}.{extension}")))
-        .filter(|path| path.is_file())
-        .collect();
-    match (present.as_slice(), file) {
-        ([], None) => Ok(None),
-        ([], Some(name)) => {
-            Err(format!("there is no configuration file {}/{name}.{{{}}}", directory.display(), EXTENSIONS.join(",")))
-        }
-        ([path], _) => Ok(Some(path.clone())),
-        ([first, second, ..], _) => Err(format!(
-            "there are two configuration files, {} and {}; remove one, or name one with --config-file",
-            first.display(),
-            second.display()
-        )),
-    }
-}
 
 /// The text and the tree. `defaults` tells formats without types what is meant.
 pub fn read(path: &Path, defaults: &Value) -> Result<(String, Value), String> {
@@ -87,7 +49,7 @@ fn parse(extension: &str, text: &str, defaults: &Value) -> Result<Value, String>
         }),
         "env" => from_pairs(env_pairs(text)?, "__", defaults),
         "properties" => from_pairs(property_pairs(text)?, ".", defaults),
-        other => Err(format!(": files of the kind .{other} are not read; use one of {}", EXTENSIONS.join(", "))),
+        other => Err(format!(": files of the kind .{other} are not read; use .toml, .yaml or .json")),
     }
 }
 

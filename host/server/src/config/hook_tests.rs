@@ -68,7 +68,7 @@ fn a_section_only_narrows_what_an_old_key_names() {
     let old = "[common.actions]\nexecute_on = [\"pre-upload\", \"pre-delete\"]\nhook = \"/bin/false\"\n";
     let settings = read("tidegate.toml", &format!("{old}[hook.pre-action]\nactions = [\"delete\", \"rename\"]\n"), &[]);
     assert_eq!(settings.unwrap().hooks[&HookKind::PreAction].links[0].settings.selector.actions, ["delete"]);
-    check(&format!("{old}[hook.pre-action]\nactions = [\"rename\"]\n"), &["hook.actions.actions", "execute_on"]);
+    check(&format!("{old}[hook.pre-action]\nactions = [\"rename\"]\n"), &["common.actions.hook.actions", "execute_on"]);
 }
 
 #[test]

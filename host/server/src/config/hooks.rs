@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tidegate_core::account::AddressRule;
 use tidegate_core::files::ActionKind;
@@ -24,7 +24,7 @@ const CHAIN_DEADLINE_MARGIN: Duration = Duration::from_secs(2);
 const PLUGIN_DEADLINE: Duration = Duration::from_secs(302);
 
 /// What a link says of itself, or its section says for all of them.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Section {
     /// The link or links.
@@ -80,6 +80,11 @@ impl Section {
             paths: list(self.paths, &section.paths),
         }
     }
+}
+
+/// The keys of a section, with what they hold when they are not given.
+pub fn section_defaults() -> Value {
+    serde_json::to_value(Section::default()).unwrap_or_default()
 }
 
 /// `synchronous`: the actions that wait for their hooks.

@@ -2,15 +2,10 @@
 
 use serde_json::Value;
 
+use super::{CommandOverride, HostKey, HttpCertificate, HttpHeader};
+
 /// Sections whose keys the operator chooses.
-const FREE: [&str; 2] = ["plugin", "hook"];
-/// Lists of objects, with the keys of one element.
-const LISTS: [(&str, &[&str]); 4] = [
-    ("sftpd.keys", &["private_key"]),
-    ("command.commands", &["path", "timeout", "env", "args", "hook"]),
-    ("http.certificates", &["cert", "key"]),
-    ("http.headers", &["key", "value", "url"]),
-];
+pub const FREE: [&str; 2] = ["plugin", "hook"];
 /// Above this, a suggestion would be a guess.
 const MAX_DISTANCE: usize = 4;
 
@@ -38,21 +33,33 @@ fn walk(value: &Value, defaults: &Value, prefix: &str, unknown: &mut Vec<Unknown
         }
         match defaults.get(key) {
             None => unknown.push(Unknown { advice: advice(key, defaults.keys()), key: path }),
-            Some(_) => match LISTS.iter().find(|(list, _)| *list == path) {
-                Some((_, keys)) => walk_list(inner, keys, &path, unknown),
-                None => defaults.get(key).into_iter().for_each(|default| walk(inner, default, &path, unknown)),
+            Some(default) => match element_of(&path) {
+                Some(element) => walk_list(inner, &element, &path, unknown),
+                None => walk(inner, default, &path, unknown),
             },
         }
     }
 }
 
-fn walk_list(list: &Value, keys: &[&str], path: &str, unknown: &mut Vec<Unknown>) {
-    for element in list.as_array().into_iter().flatten().filter_map(Value::as_object) {
-        for key in element.keys().filter(|key| !keys.contains(&key.as_str())) {
-            let known = keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
-            unknown.push(Unknown { advice: advice(key, known.iter()), key: format!("{path}.{key}") });
-        }
+fn walk_list(list: &Value, element: &Value, path: &str, unknown: &mut Vec<Unknown>) {
+    list.as_array().into_iter().flatten().for_each(|item| walk(item, element, path, unknown));
+}
+
+/// The keys of an element, if `path` is a list of objects.
+pub fn element_of(path: &str) -> Option<Value> {
+    match path {
+        "sftpd.keys" => serde_json::to_value(HostKey::default()),
+        "command.commands" => serde_json::to_value(CommandOverride::default()),
+        "http.certificates" => serde_json::to_value(HttpCertificate::default()),
+        "http.headers" => serde_json::to_value(HttpHeader::default()),
+        _ => return None,
     }
+    .ok()
+}
+
+/// For a key that is not in `known`.
+pub fn advice_of(key: &str, known: &Value) -> String {
+    advice(key, known.as_object().into_iter().flat_map(|keys| keys.keys()))
 }
 
 fn advice<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> String {
@@ -62,10 +69,11 @@ fn advice<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> String {
     }
 }
 
-/// The one that was probably meant.
+/// The one that was probably meant: no more than half of the name differs.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let nearest = known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
-    (nearest.0 <= MAX_DISTANCE).then_some(nearest.1)
+    let limit = MAX_DISTANCE.min(name.chars().count() / 2);
+    (nearest.0 <= limit).then_some(nearest.1)
 }
 
 /// The line on which a dotted key stands, as far as a search by text can tell: the line of

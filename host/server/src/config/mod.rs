@@ -2,12 +2,15 @@
 //! any of six formats, overridden by the environment, checked as a whole.
 
 mod commands;
+mod database;
 mod environment;
 mod format;
 mod hooks;
 mod http;
 mod known;
 mod legacy_hooks;
+mod legacy_keys;
+mod location;
 mod network;
 mod selectors;
 pub mod settings;
@@ -20,6 +23,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use location::other_directories;
 pub use settings::Settings;
 
 /// As written. Names and defaults are those of the older server (A3).
@@ -52,6 +56,7 @@ pub struct Sftpd {
     /// Negative: unlimited; 0: six.
     pub max_auth_tries: i32,
     /// Octal.
+    #[serde(deserialize_with = "octal_text")]
     pub umask: String,
     /// What follows `SSH-2.0-`.
     pub banner: String,
@@ -115,9 +120,9 @@ pub struct Actions {
     pub hook: HookValue,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HostKey {
-    #[serde(default)]
     pub private_key: PathBuf,
 }
 
@@ -149,15 +154,22 @@ pub struct Common {
     pub startup_hook: HookValue,
 }
 
-/// Digits look like a number to some formats.
+/// Digits look like a number to some formats, and `0022` like one with a point to YAML.
 fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     use serde::de::Error;
+    let whole = |number: &serde_json::Number| number.as_f64().filter(|number| number.fract() == 0.0);
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text)),
-        Value::Number(number) => Ok(Some(number.to_string())),
+        Value::Number(number) => {
+            Ok(Some(whole(&number).map_or_else(|| number.to_string(), |number| number.to_string())))
+        }
         _ => Err(D::Error::custom("expected an octal number as a text")),
     }
+}
+
+fn octal_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text_or_number(deserializer).map(Option::unwrap_or_default)
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -224,8 +236,8 @@ impl Default for DataProvider {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Httpd {
-    /// Not set: 8080, if it is free.
-    pub bind_port: Option<u16>,
+    /// 0: none; -1: any; not set: 8080, if it is free.
+    pub bind_port: Option<i32>,
     pub bind_address: String,
     pub templates_path: String,
     pub static_files_path: String,
@@ -378,6 +390,13 @@ pub struct Source {
 }
 
 impl Source {
+    /// Whether the key stands there with digits that say that they are octal: as a number, they have
+    /// lost that.
+    fn is_octal_number(&self, key: &str) -> bool {
+        let line = known::line_of(&self.text, key).and_then(|number| self.text.lines().nth(number - 1));
+        line.is_some_and(|line| !line.contains(['"', '\'']) && line.contains("0o"))
+    }
+
     /// `FILE, line N, key "KEY"`
     pub fn place(&self, key: &str) -> String {
         let Some(path) = &self.path else {
@@ -409,33 +428,46 @@ pub struct Loaded {
     pub source: Source,
     /// Unknown keys, as sentences; errors unless the operator is lenient.
     pub unknown: Vec<String>,
+    /// What else the operator should know: where the file was found, and what of it is not used.
+    pub notes: Vec<String>,
 }
 
 impl Loaded {
     /// A configuration made by the program itself.
     pub fn from_config(config: Config) -> Self {
-        Self { config, source: Source { path: None, text: String::new() }, unknown: Vec::new() }
+        let source = Source { path: None, text: String::new() };
+        Self { config, source, unknown: Vec::new(), notes: Vec::new() }
     }
 
-    /// `file`: a name without extension, or a path with one.
-    pub fn read(directory: &Path, file: Option<&str>, environment: &[(String, String)]) -> Result<Self, ConfigErrors> {
+    /// `directories`: the configuration directory, then others in which the file may be. `file`: a name
+    /// without extension, or a path with one.
+    pub fn read(
+        directories: &[PathBuf],
+        file: Option<&str>,
+        environment: &[(String, String)],
+    ) -> Result<Self, ConfigErrors> {
         let one = |problem: String| ConfigErrors(vec![problem]);
         let defaults = serde_json::to_value(Config::default()).map_err(|error| one(error.to_string()))?;
-        let (source, mut value) = match format::find(directory, file).map_err(one)? {
+        let location::Found { path, mut notes } = location::find(directories, file).map_err(one)?;
+        let (source, mut value) = match path {
             None => (Source { path: None, text: String::new() }, Value::Object(Map::new())),
             Some(path) => {
                 let (text, value) = format::read(&path, &defaults).map_err(one)?;
                 (Source { path: Some(path), text }, value)
             }
         };
-        environment::apply(&mut value, &defaults, environment).map_err(one)?;
-        let unknown = known::unknown_keys(&value, &defaults)
-            .into_iter()
-            .map(|unknown| format!("{}: {}", source.place(&unknown.key), unknown.advice))
-            .collect();
+        let variables = environment::apply(&mut value, &defaults, environment).map_err(one)?;
+        notes.extend(variables.warnings);
+        let older = legacy_keys::translate(&mut value, &defaults);
+        let say = |(key, text): (String, String)| format!("{}: {text}", source.place(&key));
+        notes.extend(older.ignored.into_iter().map(say));
+        let mut unknown: Vec<_> = older.refused.into_iter().map(say).collect();
+        unknown.extend(variables.unknown);
+        let others = known::unknown_keys(&value, &defaults);
+        unknown.extend(others.into_iter().map(|unknown| say((unknown.key, unknown.advice))));
         let config = serde_path_to_error::deserialize(value)
             .map_err(|error| one(format!("{}: {}", source.place(&error.path().to_string()), error.inner())))?;
-        Ok(Self { config, source, unknown })
+        Ok(Self { config, source, unknown, notes })
     }
 
     /// The whole check. `lenient`: unknown keys are only warned of.

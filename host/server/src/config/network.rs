@@ -50,7 +50,8 @@ pub(super) fn limits(config: &Config) -> ConnectionLimits {
     ConnectionLimits { total: common.max_total_connections, per_host: common.max_per_host_connections }
 }
 
-pub(super) fn http_listener(config: &Config, check: &mut Check<'_>) -> HttpListener {
+/// A3-50
+pub(super) fn http_listener(config: &Config, check: &mut Check<'_>) -> Option<HttpListener> {
     let text = config.httpd.bind_address.trim_matches(['[', ']']);
     let address = match text {
         "" => Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
@@ -60,7 +61,17 @@ pub(super) fn http_listener(config: &Config, check: &mut Check<'_>) -> HttpListe
         check.problem("httpd.bind_address", format!("\"{text}\" is not an IP address; use 127.0.0.1"));
         IpAddr::V4(Ipv4Addr::LOCALHOST)
     });
-    let port = config.httpd.bind_port;
-    let address = SocketAddr::new(address, port.unwrap_or(DEFAULT_HTTP_PORT));
-    HttpListener { address, is_chosen: port.is_some() }
+    let (port, is_chosen) = match config.httpd.bind_port {
+        None => (DEFAULT_HTTP_PORT, false),
+        Some(0) => return None,
+        Some(-1) => (0, true),
+        Some(port) => match u16::try_from(port) {
+            Ok(port) => (port, true),
+            Err(_) => {
+                check.problem("httpd.bind_port", format!("{port} is not a port; 0 turns HTTP off, -1 asks for any"));
+                return None;
+            }
+        },
+    };
+    Some(HttpListener { address: SocketAddr::new(address, port), is_chosen })
 }

@@ -43,7 +43,8 @@ pub struct Settings {
     pub address_rule: AddressRule,
     pub proxy: ProxySettings,
     pub limits: ConnectionLimits,
-    pub http_listener: HttpListener,
+    pub http_listener: Option<HttpListener>,
+    pub backups: PathBuf,
     pub tracking: Tracking,
     pub clock: ZonedClock,
     pub http: HttpSettings,
@@ -65,7 +66,8 @@ pub struct HttpListener {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseSettings {
     Sqlite(PathBuf),
-    Memory,
+    /// With the accounts of a dump, if one is named.
+    Memory(Option<PathBuf>),
 }
 
 /// The links of one hook point that the configuration names, in order, and what holds for

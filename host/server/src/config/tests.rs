@@ -14,7 +14,7 @@ pub fn read(name: &str, text: &str, environment: &[(&str, &str)]) -> Result<Sett
     let environment: Vec<_> =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let base = name.split('.').next();
-    Loaded::read(directory.path(), base, &environment)?.validate(directory.path(), false)
+    Loaded::read(&[directory.path().to_owned()], base, &environment)?.validate(directory.path(), false)
 }
 
 pub fn check_error(name: &str, text: &str, expected: &[&str]) {
@@ -244,12 +244,132 @@ fn odd_values_of_the_older_server_are_warned_of() {
 }
 
 #[test]
-fn two_files_are_one_too_many() {
+fn ports_can_be_off_or_any() {
+    // A3-50
+    let check = |line: &str, expected: Option<(u16, bool)>| {
+        let settings = read("tidegate.toml", &format!("[httpd]\n{line}\n"), &[]).unwrap();
+        let listener = settings.http_listener.map(|listener| (listener.address.port(), listener.is_chosen));
+        assert_eq!(listener, expected, "{line}");
+    };
+    check("", Some((8080, false)));
+    check("bind_port = 0", None);
+    check("bind_port = -1", Some((0, true)));
+    check("bind_port = 8081", Some((8081, true)));
+    check("bindings = [{ port = 0 }]", None);
+    check("bindings = [{ port = 8082, address = \"127.0.0.1\" }]", Some((8082, true)));
+    check_error("tidegate.toml", "[httpd]\nbind_port = -2\n", &["httpd.bind_port", "-1 asks for any"]);
+    check_error("tidegate.toml", "[httpd]\nbind_port = 65536\n", &["httpd.bind_port"]);
+}
+
+#[test]
+fn masks_are_octal_however_they_are_written() {
+    // A3-14
+    let check = |name: &str, text: &str, expected: Option<u32>| {
+        let settings = read(name, text, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
+        match expected {
+            Some(expected) => assert_eq!((settings.umask, &settings.warnings), (expected, &Vec::new()), "{text}"),
+            None => {
+                let key = if text.contains("common") { "common.umask" } else { "sftpd.umask" };
+                assert!(settings.warnings.iter().any(|warning| warning.contains(key)), "{:?}", settings.warnings);
+            }
+        }
+    };
+    for section in ["sftpd", "common"] {
+        let toml = |value: &str| format!("[{section}]\numask = {value}\n");
+        let yaml = |value: &str| format!("{section}:\n  umask: {value}\n");
+        check("tidegate.yaml", &yaml("0022"), Some(0o022));
+        check("tidegate.yaml", &yaml("0077"), Some(0o077));
+        check("tidegate.yaml", &yaml("'0027'"), Some(0o027));
+        check("tidegate.yaml", &yaml("22"), Some(0o022));
+        check("tidegate.yaml", &yaml("0o022"), None);
+        check("tidegate.toml", &toml("\"0022\""), Some(0o022));
+        check("tidegate.toml", &toml("22"), Some(0o022));
+        check("tidegate.toml", &toml("0o077"), None);
+        check("tidegate.toml", &toml("\"0088\""), None);
+        check("tidegate.toml", &toml("\"\""), None);
+        check("tidegate.toml", &toml("\"01777\""), None);
+        check("tidegate.json", &format!("{{\"{section}\":{{\"umask\":\"0022\"}}}}"), Some(0o022));
+        check("tidegate.hcl", &format!("{section} {{\n  umask = \"0022\"\n}}\n"), Some(0o022));
+        check("tidegate.properties", &format!("{section}.umask=0022\n"), Some(0o022));
+    }
+}
+
+#[test]
+fn keys_of_other_databases_are_not_ignored_in_silence() {
+    // A3-32 to A3-38, A9-03
+    let of = |lines: &str| format!("[data_provider]\n{lines}\n");
+    let warned = |lines: &str, key: &str| {
+        let settings = read("tidegate.toml", &of(lines), &[]).unwrap_or_else(|error| panic!("{lines}: {error}"));
+        assert!(settings.warnings.iter().any(|warning| warning.contains(key)), "{lines}: {:?}", settings.warnings);
+    };
+    warned("host = \"db\"", "data_provider.host");
+    warned("port = 3306", "data_provider.port");
+    warned("username = \"u\"", "data_provider.username");
+    warned("password = \"p\"", "data_provider.password");
+    warned("sslmode = 1", "data_provider.sslmode");
+    warned("pool_size = 4", "data_provider.pool_size");
+    warned("driver = \"memory\"\nhost = \"db\"", "data_provider.host");
+    warned("connection_string = \"file:/srv/x.db?cache=shared\"", "cache=shared");
+    check_error("tidegate.toml", &of("sslmode = 9"), &["data_provider.sslmode"]);
+    check_error("tidegate.toml", &of("users_table = \"view\""), &["data_provider.users_table"]);
+    check_error("tidegate.toml", &of("manage_users = 0"), &["data_provider.manage_users"]);
+    check_error("tidegate.toml", &of("connection_string = \"host=db\""), &["data_provider.connection_string"]);
+    check_error("tidegate.toml", &of("connectionstring = \"a\"\nconnection_string = \"b\""), &["the two differ"]);
+    check_error("tidegate.toml", &of("driver = \"memory\"\nname = \"gone.json\""), &["no dump", "gone.json"]);
+    let file = |lines: &str| match read("tidegate.toml", &of(lines), &[]).unwrap().database {
+        settings::DatabaseSettings::Sqlite(path) => path,
+        other => panic!("{other:?}"),
+    };
+    assert!(file("port = 5432").ends_with("tidegate.db"));
+    assert_eq!(file("connection_string = \"file:/srv/x.db\""), Path::new("/srv/x.db"));
+    assert_eq!(file("connectionstring = \"file:/srv/x.db\""), Path::new("/srv/x.db"));
+}
+
+#[test]
+fn what_is_not_used_is_said() {
+    // A3-25, A3-52
+    let check = |text: &str, expected: &str| {
+        let settings = read("tidegate.toml", text, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert!(settings.warnings.iter().any(|warning| warning.contains(expected)), "{text}: {:?}", settings.warnings);
+    };
+    check("[sftpd]\nenabled_ssh_commands = [\"cd\", \"sha1sm\"]\n", "\"sha1sm\"");
+    check("[sftpd]\nenabled_ssh_commands = [\"SCP\"]\n", "\"SCP\"");
+    check("[httpd]\ntemplates_path = \"mine\"\n", "httpd.templates_path");
+    check("[data_provider]\nexternal_auth_scope = 8\n", "data_provider.external_auth_scope");
+    check("[data_provider]\ncheck_password_hook = \"/bin/true\"\ncheck_password_scope = 2\n", "leaves out SSH");
+    check_error(
+        "tidegate.toml",
+        "[data_provider]\ncheck_password_scope = 16\n",
+        &["data_provider.check_password_scope"],
+    );
+    let settings = read("tidegate.toml", "[httpd]\nbackups_path = \"/srv/b\"\n", &[]).unwrap();
+    assert_eq!(settings.backups, Path::new("/srv/b"));
+}
+
+#[test]
+fn keys_of_later_versions_are_understood_or_named() {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("tidegate.toml"), "").unwrap();
-    std::fs::write(directory.path().join("tidegate.json"), "{}").unwrap();
-    let error = Loaded::read(directory.path(), None, &[]).unwrap_err().to_string();
-    assert!(error.contains("two configuration files"), "{error}");
-    Loaded::read(directory.path(), Some("tidegate.toml"), &[]).unwrap();
-    assert!(Loaded::read(directory.path(), Some("other"), &[]).is_err());
+    let load = |text: &str, environment: &[(&str, &str)]| {
+        std::fs::write(directory.path().join("tidegate.toml"), text).unwrap();
+        let environment: Vec<_> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let loaded = Loaded::read(&[directory.path().to_owned()], None, &environment).unwrap();
+        let settings = loaded.validate(directory.path(), false).map_err(|error| error.to_string());
+        (settings, loaded.notes.join("\n"))
+    };
+    let (settings, notes) = load("[sftpd]\nbindings = [{ port = 22, address = \"127.0.0.1\" }]\n", &[]);
+    assert_eq!((settings.unwrap().bind_port, notes.as_str()), (22, ""));
+    let environment = [("SFTPGO_SFTPD__BINDINGS__0__PORT", "23"), ("SFTPGO_SFTPD__HOST_KEYS", "/k")];
+    let (settings, notes) = load("[sftpd]\nbind_port = 22\n", &environment);
+    let settings = settings.unwrap();
+    assert_eq!((settings.bind_port, settings.host_keys), (23, vec![PathBuf::from("/k")]));
+    assert!(notes.contains("sftpd.bindings"), "{notes}");
+    let (settings, notes) = load("[common.defender]\nenabled = true\n", &[]);
+    assert!(settings.is_ok() && notes.contains("line 1") && notes.contains("common.defender"), "{notes}");
+    let (settings, _) = load("[sftpd]\npassword_authentication = false\n", &[]);
+    assert!(settings.unwrap_err().contains("sftpd.password_authentication"));
+    let (settings, _) = load("", &[("TIDEGATE_SFTPD__BIND_PROT", "1")]);
+    assert!(settings.unwrap_err().contains("TIDEGATE_SFTPD__BIND_PROT"));
+    let (settings, notes) = load("", &[("SFTPGO_SFTPD__BIND_PROT", "1")]);
+    assert!(settings.is_ok() && notes.contains("SFTPGO_SFTPD__BIND_PROT"), "{notes}");
 }

@@ -14,8 +14,8 @@ use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
 use tidegate_ssh::{Algorithms, SshCommands, host_keys};
 use tidegate_storage::OverwriteMode;
 
-use super::settings::{DatabaseSettings, HookSettings};
-use super::{Config, ConfigErrors, Settings, Source, commands, hooks, http, network, synchronous};
+use super::settings::HookSettings;
+use super::{Config, ConfigErrors, Httpd, Settings, Source, commands, database, hooks, http, network, synchronous};
 use crate::clock::ZonedClock;
 use crate::version;
 
@@ -36,14 +36,6 @@ impl Check<'_> {
     pub(super) fn warning(&mut self, key: &str, text: impl std::fmt::Display) {
         add(&mut self.warnings, format!("{}: {text}", self.source.place(key)));
     }
-
-    /// For keys of features that this version does not have: set, they are errors, because
-    /// ignoring a hook would open a door.
-    fn unsupported(&mut self, key: &str, is_set: bool) {
-        if is_set {
-            self.problem(key, "this version of the server does not have this feature; remove the key");
-        }
-    }
 }
 
 /// What a section says is looked at for each of its links.
@@ -55,12 +47,12 @@ fn add(texts: &mut Vec<String>, text: String) {
 
 pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Settings, ConfigErrors> {
     let mut check = Check { source, problems: Vec::new(), warnings: Vec::new() };
-    refuse_unsupported(config, &mut check);
     let synchronous_actions = synchronous::actions(config, &mut check);
     let hooks = hooks::settings(config, &synchronous_actions, &mut check);
     let plugin_directory = directory.join(&config.plugins.directory);
     synchronous::require_hooks(config, &hooks, &plugin_directory, &mut check);
     commands::check(config, &hooks, &mut check);
+    warn_of_pages(config, &mut check);
     let settings = Settings {
         bind_address: bind_address(config, &mut check),
         bind_port: config.sftpd.bind_port,
@@ -80,7 +72,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         overwrite: upload_mode(config, &mut check),
         set_attributes: setstat_mode(config, &mut check),
         grace_time: Duration::from_secs(config.common.grace_time),
-        database: database(config, directory, &mut check),
+        database: database::settings(config, directory, &mut check),
         users_base_dir: users_base_dir(config, &mut check),
         external_auth_scope: scope(config, &mut check),
         synchronous_actions,
@@ -93,6 +85,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         tracking: tracking(config, &mut check),
         clock: zone(config, &mut check),
         http: http::settings(config, directory, &mut check),
+        backups: directory.join(&config.httpd.backups_path),
         plugin_directory,
         trusted_plugin_keys: trusted_plugin_keys(config, &mut check),
         plugins: plugins(config, &mut check),
@@ -112,10 +105,18 @@ fn trusted_plugin_keys(config: &Config, check: &mut Check<'_>) -> TrustedKeys {
     })
 }
 
-fn refuse_unsupported(config: &Config, check: &mut Check<'_>) {
-    let Config { data_provider: provider, .. } = config;
-    check.unsupported("data_provider.users_table", provider.users_table != "users");
-    check.unsupported("data_provider.manage_users", provider.manage_users != 1);
+/// A3-52: what the older server read its pages from.
+fn warn_of_pages(config: &Config, check: &mut Check<'_>) {
+    let defaults = Httpd::default();
+    let paths = [
+        ("httpd.templates_path", &config.httpd.templates_path, &defaults.templates_path),
+        ("httpd.static_files_path", &config.httpd.static_files_path, &defaults.static_files_path),
+    ];
+    for (key, path, default) in paths {
+        if path != default && !path.is_empty() {
+            check.warning(key, "the server has its pages in itself; the key is ignored");
+        }
+    }
 }
 
 fn bind_address(config: &Config, check: &mut Check<'_>) -> IpAddr {
@@ -205,16 +206,30 @@ fn at_least_one(key: &str, value: usize, check: &mut Check<'_>) -> usize {
     value
 }
 
-/// A3-14: a bad value is only warned of.
+/// A3-14: a bad value is only warned of, and the process keeps its own.
 fn umask(config: &Config, check: &mut Check<'_>) -> u32 {
-    let umask = config.common.umask.as_ref().unwrap_or(&config.sftpd.umask);
-    match u32::from_str_radix(umask.trim(), 8) {
-        Ok(umask) if umask <= 0o777 => umask,
-        _ => {
-            check.warning("sftpd.umask", format!("\"{}\" is not octal; 0022 is used", umask));
-            0o022
+    let (key, text) = match &config.common.umask {
+        Some(umask) => ("common.umask", umask),
+        None => ("sftpd.umask", &config.sftpd.umask),
+    };
+    let octal = u32::from_str_radix(text.trim(), 8).ok().filter(|umask| *umask <= 0o777);
+    match octal.filter(|_| !check.source.is_octal_number(key)) {
+        Some(umask) => umask,
+        None => {
+            let own = own_umask();
+            let text =
+                format!("\"{text}\" is not an octal text such as \"0022\"; the process's own, {own:04o}, is kept");
+            check.warning(key, text);
+            own
         }
     }
+}
+
+/// As the process was started with, as far as the kernel says.
+fn own_umask() -> u32 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let own = status.lines().find_map(|line| u32::from_str_radix(line.strip_prefix("Umask:")?.trim(), 8).ok());
+    own.unwrap_or(0o077)
 }
 
 /// A3-46: without the hook that is to ask the questions the method is not offered.
@@ -273,24 +288,6 @@ fn zone(config: &Config, check: &mut Check<'_>) -> ZonedClock {
     }
 }
 
-fn database(config: &Config, directory: &Path, check: &mut Check<'_>) -> DatabaseSettings {
-    let provider = &config.data_provider;
-    match provider.driver.as_str() {
-        "sqlite" if provider.name.is_empty() => {
-            check.problem("data_provider.name", "must name a file, such as \"tidegate.db\"");
-            DatabaseSettings::Memory
-        }
-        "sqlite" => DatabaseSettings::Sqlite(directory.join(&provider.name)),
-        "memory" => DatabaseSettings::Memory,
-        other => {
-            let known = ["postgresql", "mysql", "bolt"].contains(&other);
-            let text = if known { "is not supported by this version" } else { "is not a driver" };
-            check.problem("data_provider.driver", format!("\"{other}\" {text}; use \"sqlite\" or \"memory\""));
-            DatabaseSettings::Memory
-        }
-    }
-}
-
 fn users_base_dir(config: &Config, check: &mut Check<'_>) -> Option<String> {
     let base = config.data_provider.users_base_dir.as_str();
     if base.is_empty() {
@@ -302,10 +299,19 @@ fn users_base_dir(config: &Config, check: &mut Check<'_>) -> Option<String> {
     Some(base.to_owned())
 }
 
-/// A3-07: a value out of range is only warned of. 8 is for TLS certificates, which SSH has not.
+/// Which SSH has not.
+const TLS_CERTIFICATE: u8 = 8;
+
+/// A3-07: a value out of range is only warned of.
 fn scope(config: &Config, check: &mut Check<'_>) -> Scope {
     match u8::try_from(config.data_provider.external_auth_scope) {
-        Ok(bits @ 0..=15) => Scope::from_bits(bits),
+        Ok(bits @ 0..=15) => {
+            if bits == TLS_CERTIFICATE {
+                check
+                    .warning("data_provider.external_auth_scope", "8 leaves out all that SSH has, so no hook is asked");
+            }
+            Scope::from_bits(bits)
+        }
         _ => {
             let text =
                 format!("{} is not between 0 and 7; 0 (all methods) is used", config.data_provider.external_auth_scope);

@@ -74,7 +74,7 @@ impl Bench {
             only.hook.insert(kind.as_str().to_owned(), json!({ "hook": link }));
         }
         let mut settings = Loaded::from_config(only).validate(directory, false)?;
-        settings.database = DatabaseSettings::Memory;
+        settings.database = DatabaseSettings::Memory(None);
         Self::open(settings, Some(place)).await
     }
 

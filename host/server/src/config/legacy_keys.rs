@@ -1,0 +1,383 @@
+//! Keys of the older server's later versions: what is understood under another name, and what this
+//! version does not have. Nothing of it is ignored in silence, and nothing whose lack would open a door.
+
+use serde_json::{Map, Value, json};
+
+/// A section and a key in it.
+type Key = (&'static str, &'static str);
+
+/// Services and features of their own.
+const SECTIONS: [&str; 7] = ["ftpd", "webdavd", "telemetry", "kms", "mfa", "smtp", "acme"];
+
+/// Without them the server is as closed as before.
+const IGNORED: [(&str, &[&str]); 4] = [
+    (
+        "common",
+        &[
+            "defender",
+            "rate_limiters",
+            "data_retention_hook",
+            "temp_path",
+            "rename_mode",
+            "resume_max_size",
+            "server_version",
+            "metadata",
+            "event_manager",
+            "allow_self_connections",
+        ],
+    ),
+    (
+        "sftpd",
+        &[
+            "host_certificates",
+            "host_key_algorithms",
+            "public_key_algorithms",
+            "moduli",
+            "trusted_user_ca_keys",
+            "revoked_user_certs_file",
+            "min_dh_group_exchange_key_size",
+            "folder_prefix",
+            "max_packet_size",
+        ],
+    ),
+    (
+        "data_provider",
+        &[
+            "sql_tables_prefix",
+            "root_cert",
+            "client_cert",
+            "client_key",
+            "disable_sni",
+            "target_session_attrs",
+            "prefer_database_credentials",
+            "credentials_path",
+            "delayed_quota_update",
+            "password_hashing",
+            "password_validation",
+            "password_caching",
+            "update_mode",
+            "create_default_admin",
+            "naming_rules",
+            "is_shared",
+            "node",
+            "skip_natural_keys_validation",
+        ],
+    ),
+    (
+        "httpd",
+        &[
+            "openapi_path",
+            "web_root",
+            "ca_certificates",
+            "ca_revocation_lists",
+            "signing_passphrase",
+            "signing_passphrase_file",
+            "token_validation",
+            "cookie_lifetime",
+            "share_cookie_lifetime",
+            "jwt_lifetime",
+            "max_upload_file_size",
+            "cors",
+            "setup",
+            "hide_support_link",
+        ],
+    ),
+];
+
+/// Whoever set them relies on them.
+const REFUSED: [(&str, &str, &str); 6] = [
+    ("common", "allowlist_status", "addresses that are not on the list could connect"),
+    (
+        "sftpd",
+        "password_authentication",
+        "passwords would be accepted whatever it says; deny the method to the accounts",
+    ),
+    ("httpd", "auth_user_file", "what it protects would be open"),
+    ("httpd", "certificate_file", "nothing would be encrypted"),
+    ("httpd", "certificate_key_file", "nothing would be encrypted"),
+    ("httpd", "tls_protocols", "nothing would be encrypted"),
+];
+
+/// The same under the name of another era: section and key, then ours.
+const MOVED: [(Key, Key); 3] = [
+    (("data_provider", "backups_path"), ("httpd", "backups_path")),
+    (("sftpd", "proxy_protocol"), ("common", "proxy_protocol")),
+    (("sftpd", "proxy_allowed"), ("common", "proxy_allowed")),
+];
+
+/// What is to be said, each with its key.
+#[derive(Debug, Default)]
+pub struct Told {
+    pub refused: Vec<(String, String)>,
+    pub ignored: Vec<(String, String)>,
+}
+
+/// Takes the keys out of the tree, or puts them where they belong. Those in `defaults` are ours.
+pub fn translate(value: &mut Value, defaults: &Value) -> Told {
+    let mut told = Told::default();
+    let Value::Object(tree) = value else { return told };
+    for section in ["sftpd", "httpd"] {
+        bindings(tree, section, &mut told);
+    }
+    host_keys(tree, &mut told);
+    for (old, new) in MOVED {
+        moved(tree, old, new, &mut told);
+    }
+    let is_ours = |section: &str, key: &str| defaults.get(section).and_then(|keys| keys.get(key)).is_some();
+    for (section, key, lack) in REFUSED {
+        let given = if is_ours(section, key) { None } else { take(tree, section, key) };
+        let is_set =
+            |value: &Value| is_meaningful(value) || (key == "password_authentication" && *value == json!(false));
+        if given.is_some_and(|value| is_set(&value) && value != json!(true)) {
+            told.refused.push((
+                format!("{section}.{key}"),
+                format!("this version does not have the key, and {lack}; remove it"),
+            ));
+        }
+    }
+    for (section, keys) in IGNORED {
+        for key in keys.iter().filter(|key| !is_ours(section, key)) {
+            if take(tree, section, key).is_some_and(|value| is_meaningful(&value)) {
+                told.ignored
+                    .push((format!("{section}.{key}"), "this version does not have the key; it is ignored".to_owned()));
+            }
+        }
+    }
+    for section in SECTIONS.into_iter().filter(|section| defaults.get(*section).is_none()) {
+        if tree.remove(section).is_some_and(|value| is_meaningful(&value)) {
+            told.ignored.push((section.to_owned(), "this version does not have the section; it is ignored".to_owned()));
+        }
+    }
+    if let Some(Value::Array(plugins)) = tree.get("plugins") {
+        if !plugins.is_empty() {
+            let text = "programs that the older server called plugins cannot be used; make components of them";
+            told.refused.push(("plugins".to_owned(), text.to_owned()));
+        }
+        tree.remove("plugins");
+    }
+    told
+}
+
+/// `[{ "port": 2022, "address": "" }]` instead of `bind_port` and `bind_address`. A port of 0 turns a
+/// binding off.
+fn bindings(tree: &mut Map<String, Value>, section: &str, told: &mut Told) {
+    let key = format!("{section}.bindings");
+    let Some(given) = take(tree, section, "bindings") else { return };
+    let Some(list) = given.as_array().filter(|list| list.iter().all(Value::is_object)) else {
+        told.refused.push((key, "must be a list of objects with port and address".to_owned()));
+        return;
+    };
+    let is_on = |binding: &&Value| binding.get("port") != Some(&json!(0)) && binding.get("port").is_some();
+    let on: Vec<&Value> = list.iter().filter(is_on).collect();
+    let keys = tree.entry(section).or_insert_with(|| json!({}));
+    let Value::Object(keys) = keys else { return };
+    if keys.contains_key("bind_port") || keys.contains_key("bind_address") {
+        told.ignored
+            .push((key.clone(), "it holds instead of bind_port and bind_address, which are ignored".to_owned()));
+        keys.remove("bind_address");
+    }
+    match (on.as_slice(), section) {
+        ([], "sftpd") => {
+            told.refused.push((key, "no binding has a port, but the server is there for SFTP; give it one".to_owned()))
+        }
+        ([], _) => drop(keys.insert("bind_port".to_owned(), json!(0))),
+        ([first, others @ ..], _) => {
+            for (from, to) in [("port", "bind_port"), ("address", "bind_address")] {
+                first.get(from).map(|value| keys.insert(to.to_owned(), value.clone()));
+            }
+            if !others.is_empty() {
+                let text =
+                    "this version listens on one address; the first that has a port is used, the others are ignored";
+                told.ignored.push((key.clone(), text.to_owned()));
+            }
+            let rest: Vec<_> =
+                first.as_object().into_iter().flatten().filter(|(name, value)| is_passed_over(name, value)).collect();
+            for (name, _) in rest {
+                told.ignored
+                    .push((format!("{key}.{name}"), "this version does not have the key; it is ignored".to_owned()));
+            }
+        }
+    }
+}
+
+fn is_passed_over(name: &str, value: &Value) -> bool {
+    match name {
+        "port" | "address" => false,
+        // Headers of proxies are read wherever they are allowed.
+        "apply_proxy_config" => *value == json!(false),
+        _ => is_meaningful(value),
+    }
+}
+
+/// A list of paths instead of `keys`, a list of objects.
+fn host_keys(tree: &mut Map<String, Value>, told: &mut Told) {
+    let Some(given) = take(tree, "sftpd", "host_keys") else { return };
+    let paths = given.as_array().filter(|paths| paths.iter().all(Value::is_string));
+    let Some(paths) = paths else {
+        told.refused.push(("sftpd.host_keys".to_owned(), "must be a list of paths".to_owned()));
+        return;
+    };
+    if paths.is_empty() {
+        return;
+    }
+    let Some(Value::Object(keys)) = tree.get_mut("sftpd") else { return };
+    let ours = Value::Array(paths.iter().map(|path| json!({ "private_key": path })).collect());
+    if keys.get("keys").is_some_and(|given| is_meaningful(given) && *given != ours) {
+        let text = "it holds instead of sftpd.keys, which is ignored".to_owned();
+        told.ignored.push(("sftpd.host_keys".to_owned(), text));
+    }
+    keys.insert("keys".to_owned(), ours);
+}
+
+fn moved(tree: &mut Map<String, Value>, old: Key, new: Key, told: &mut Told) {
+    let Some(given) = take(tree, old.0, old.1).filter(is_meaningful) else { return };
+    let Value::Object(keys) = tree.entry(new.0).or_insert_with(|| json!({})) else { return };
+    match keys.get(new.1) {
+        Some(ours) if *ours != given => {
+            let text = format!("is an older name of {}.{}, and the two differ; remove one", new.0, new.1);
+            told.refused.push((format!("{}.{}", old.0, old.1), text));
+        }
+        _ => drop(keys.insert(new.1.to_owned(), given)),
+    }
+}
+
+fn take(tree: &mut Map<String, Value>, section: &str, key: &str) -> Option<Value> {
+    tree.get_mut(section)?.as_object_mut()?.remove(key)
+}
+
+/// Whether it asks for anything.
+fn is_meaningful(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => items.iter().any(is_meaningful),
+        Value::Object(fields) => {
+            let is = |name: &str, off: Value| fields.get(name) == Some(&off);
+            let is_off = is("enabled", json!(false))
+                || is("host", json!(""))
+                || is("bind_port", json!(0))
+                || is("port", json!(0));
+            let has_no_binding = fields.get("bindings").is_some_and(|bindings| !is_meaningful(bindings));
+            !is_off && !has_no_binding && fields.values().any(is_meaningful)
+        }
+    }
+}
+
+/// Whether a variable of the environment may name it.
+pub fn is_known(path: &[&str]) -> bool {
+    match path {
+        [section, ..] if SECTIONS.contains(section) => true,
+        [section, key, ..] => {
+            let is = |(of, name): (&str, &str)| of == *section && name == *key;
+            element_of(&[*section, *key]).is_some()
+                || is(("sftpd", "host_keys"))
+                || MOVED.iter().any(|(old, _)| is(*old))
+                || REFUSED.iter().any(|(of, name, _)| is((of, name)))
+                || IGNORED.iter().any(|(of, keys)| of == section && keys.contains(key))
+        }
+        _ => false,
+    }
+}
+
+/// What a variable's text becomes.
+pub fn default_at(path: &[&str]) -> Option<Value> {
+    match path {
+        ["sftpd" | "httpd", "bindings"] | ["sftpd", "host_keys" | "proxy_allowed"] => Some(json!([])),
+        ["sftpd", "proxy_protocol"] => Some(json!(0)),
+        ["data_provider", "backups_path"] => Some(json!("")),
+        _ => None,
+    }
+}
+
+/// The fields of a list's elements.
+pub fn element_of(list: &[&str]) -> Option<Value> {
+    match list {
+        ["sftpd" | "httpd", "bindings"] => Some(json!({ "port": 0, "address": "", "apply_proxy_config": true })),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    /// `expected`: the tree after it, and the keys that are refused and ignored.
+    fn check(given: Value, expected: Value, refused: &[&str], ignored: &[&str]) {
+        let defaults = serde_json::to_value(Config::default()).unwrap();
+        let mut tree = given.clone();
+        let told = translate(&mut tree, &defaults);
+        let keys = |told: &[(String, String)]| told.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
+        assert_eq!(tree, expected, "{given}");
+        assert_eq!(
+            (keys(&told.refused), keys(&told.ignored)),
+            (refused.iter().map(ToString::to_string).collect(), ignored.iter().map(ToString::to_string).collect()),
+            "{given}"
+        );
+    }
+
+    #[test]
+    fn later_names_are_understood() {
+        let one =
+            json!({ "sftpd": { "bindings": [{ "port": 22, "address": "127.0.0.1", "apply_proxy_config": true }] } });
+        check(one, json!({ "sftpd": { "bind_port": 22, "bind_address": "127.0.0.1" } }), &[], &[]);
+        let off_first = json!({ "sftpd": { "bindings": [{ "port": 0 }, { "port": 23 }] } });
+        check(off_first, json!({ "sftpd": { "bind_port": 23 } }), &[], &[]);
+        let two = json!({ "sftpd": { "bindings": [{ "port": 22 }, { "port": 23 }] } });
+        check(two, json!({ "sftpd": { "bind_port": 22 } }), &[], &["sftpd.bindings"]);
+        let both = json!({ "sftpd": { "bind_port": 1, "bind_address": "::1", "bindings": [{ "port": 22 }] } });
+        check(both, json!({ "sftpd": { "bind_port": 22 } }), &[], &["sftpd.bindings"]);
+        check(json!({ "sftpd": { "bindings": [] } }), json!({ "sftpd": {} }), &["sftpd.bindings"], &[]);
+        check(json!({ "sftpd": { "bindings": 22 } }), json!({ "sftpd": {} }), &["sftpd.bindings"], &[]);
+        check(json!({ "httpd": { "bindings": [{ "port": 0 }] } }), json!({ "httpd": { "bind_port": 0 } }), &[], &[]);
+        let web =
+            json!({ "httpd": { "bindings": [{ "port": 80, "enable_https": true, "apply_proxy_config": false }] } });
+        let ignored = ["httpd.bindings.enable_https", "httpd.bindings.apply_proxy_config"];
+        check(web, json!({ "httpd": { "bind_port": 80 } }), &[], &ignored);
+        let keys = json!({ "sftpd": { "host_keys": ["a", "b"] } });
+        check(keys, json!({ "sftpd": { "keys": [{ "private_key": "a" }, { "private_key": "b" }] } }), &[], &[]);
+        check(json!({ "sftpd": { "host_keys": [], "keys": [] } }), json!({ "sftpd": { "keys": [] } }), &[], &[]);
+        let backups = json!({ "data_provider": { "backups_path": "/b" } });
+        check(backups, json!({ "data_provider": {}, "httpd": { "backups_path": "/b" } }), &[], &[]);
+        let differ = json!({ "data_provider": { "backups_path": "/b" }, "httpd": { "backups_path": "c" } });
+        let left = json!({ "data_provider": {}, "httpd": { "backups_path": "c" } });
+        check(differ, left, &["data_provider.backups_path"], &[]);
+    }
+
+    #[test]
+    fn what_there_is_not_is_said() {
+        let ignored = |given: Value, key: &str| {
+            let section = key.split('.').next().unwrap();
+            let left = if key.contains('.') { json!({ section: {} }) } else { json!({}) };
+            check(given, left, &[], &[key]);
+        };
+        ignored(json!({ "common": { "defender": { "enabled": true, "threshold": 15 } } }), "common.defender");
+        ignored(json!({ "sftpd": { "trusted_user_ca_keys": ["/ca"] } }), "sftpd.trusted_user_ca_keys");
+        ignored(json!({ "data_provider": { "naming_rules": 5 } }), "data_provider.naming_rules");
+        ignored(json!({ "ftpd": { "bindings": [{ "port": 21 }] } }), "ftpd");
+        ignored(json!({ "smtp": { "host": "mail", "port": 25 } }), "smtp");
+        let silent = |given: Value| {
+            let section = given.as_object().unwrap().keys().next().unwrap().clone();
+            let left = if SECTIONS.contains(&section.as_str()) { json!({}) } else { json!({ section: {} }) };
+            check(given, left, &[], &[]);
+        };
+        silent(json!({ "common": { "defender": { "enabled": false, "threshold": 15 } } }));
+        silent(json!({ "ftpd": { "bindings": [{ "port": 0, "address": "x" }], "banner": "x" } }));
+        silent(json!({ "telemetry": { "bind_port": 0, "bind_address": "127.0.0.1" } }));
+        silent(json!({ "smtp": { "host": "", "port": 587 } }));
+        silent(json!({ "sftpd": { "password_authentication": true } }));
+        silent(json!({ "httpd": { "auth_user_file": "" } }));
+        let refused = |given: Value, key: &str| {
+            let section = key.split('.').next().unwrap();
+            check(given, json!({ section: {} }), &[key], &[]);
+        };
+        refused(json!({ "sftpd": { "password_authentication": false } }), "sftpd.password_authentication");
+        refused(json!({ "common": { "allowlist_status": 1 } }), "common.allowlist_status");
+        refused(json!({ "httpd": { "auth_user_file": "/etc/users" } }), "httpd.auth_user_file");
+        check(json!({ "plugins": [] }), json!({}), &[], &[]);
+        check(json!({ "plugins": [{ "type": "auth" }] }), json!({}), &["plugins"], &[]);
+        check(json!({ "plugins": { "directory": "p" } }), json!({ "plugins": { "directory": "p" } }), &[], &[]);
+    }
+}
