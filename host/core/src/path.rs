@@ -69,6 +69,12 @@ impl VirtualPath {
         (path.as_bytes() == text.as_bytes()).then_some(path)
     }
 
+    /// Likewise, but slashes at the end do not count.
+    pub fn parse_directory(text: &str) -> Option<Self> {
+        let trimmed = text.trim_end_matches('/');
+        Self::parse_normalised(if trimmed.is_empty() && !text.is_empty() { "/" } else { trimmed })
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -187,6 +193,24 @@ mod tests {
         assert!(path("/a").is_same_or_below(&path("/")));
         assert!(!path("/ab").is_same_or_below(&path("/a")));
         assert!(!path("/").is_same_or_below(&path("/a")));
+    }
+
+    #[test]
+    fn a_slash_at_the_end_changes_nothing() {
+        // A8-04
+        let check = |text: &str, expected: Option<&str>| {
+            let path = VirtualPath::parse_directory(text);
+            assert_eq!(path, expected.and_then(VirtualPath::parse_normalised), "{text}");
+        };
+        check("/", Some("/"));
+        check("//", Some("/"));
+        check("/a/", Some("/a"));
+        check("/a//", Some("/a"));
+        check("/a/b", Some("/a/b"));
+        check("", None);
+        check("a/", None);
+        check("/a//b/", None);
+        check("/a/../b/", None);
     }
 
     #[test]

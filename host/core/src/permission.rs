@@ -62,7 +62,8 @@ impl PermissionSet {
         let mut set = Self::NONE;
         for token in tokens {
             if token == "*" {
-                return Ok(Self::ALL);
+                set = Self::ALL;
+                continue;
             }
             let Some((_, permission)) = TOKENS.iter().find(|(name, _)| *name == token) else {
                 return Err(token.to_owned());

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 
-use crate::account::Account;
+use crate::account::{Account, Audience};
 use crate::files::storage::{Storage, StorageError};
 use crate::hook::HookRun;
 use crate::password::{PasswordError, PasswordHash};
@@ -24,12 +25,18 @@ pub trait AccountStore: Send + Sync {
     }
 
     /// In the order of their names, after `after`.
-    async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Account>, StoreError>;
+    async fn list(&self, after: Option<&str>, limit: u32) -> Result<AccountPage, StoreError>;
+
+    /// The account's document, valid or not: to change it, or to keep it elsewhere.
+    async fn stored(&self, username: &str) -> Result<Option<StoredDocument>, StoreError> {
+        let found = self.find(username).await?;
+        Ok(found.map(|account| StoredDocument::of(&account)))
+    }
 
     /// Adds a new account with zero usage; the answer has its id.
     async fn insert(&self, account: &Account) -> Result<Account, StoreError>;
 
-    /// Replaces the account of that name, but for what only the server maintains.
+    /// Replaces the account of that name and revision, but for what only the server maintains.
     async fn update(&self, account: &Account) -> Result<Account, StoreError>;
 
     async fn delete(&self, username: &str) -> Result<(), StoreError>;
@@ -47,6 +54,37 @@ pub trait AccountStore: Send + Sync {
     /// An upload, or a download, was done. Says whether it was the account's first; `at` is
     /// kept for that one only.
     async fn record_first_transfer(&self, id: i64, upload: bool, at: i64) -> Result<bool, StoreError>;
+}
+
+/// Some accounts in the order of their names.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AccountPage {
+    pub accounts: Vec<Account>,
+    /// Those that cannot be used: they are in the way of no other.
+    pub invalid: Vec<InvalidStored>,
+    /// After this name there may be more; none: these were the last.
+    pub next: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct InvalidStored {
+    pub username: String,
+    pub problem: String,
+    pub document: Map<String, Value>,
+}
+
+/// What is stored of an account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredDocument {
+    /// Counts the changes; a change of an older revision is refused.
+    pub revision: i64,
+    pub document: Map<String, Value>,
+}
+
+impl StoredDocument {
+    pub fn of(account: &Account) -> Self {
+        Self { revision: account.revision, document: account.to_document(Audience::Trusted) }
+    }
 }
 
 /// Directories that accounts share.
@@ -97,6 +135,12 @@ pub enum StoreError {
     Exists(String),
     #[error("there is no account named \"{0}\"")]
     NotFound(String),
+    #[error(
+        "the account \"{username}\" in the database is not valid: {problem}; change or delete it with \"tidegate user\""
+    )]
+    Invalid { username: String, problem: String },
+    #[error("the account \"{0}\" was changed at the same time; try again")]
+    Conflict(String),
     #[error("the database is in use by another program and did not become free within {0:?}")]
     Busy(Duration),
     #[error("the database cannot be written: {0}")]

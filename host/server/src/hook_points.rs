@@ -79,6 +79,26 @@ pub struct LinkInfo {
     pub description: HookDescription,
 }
 
+/// A link that fails whenever it is called.
+pub struct Unusable {
+    kind: HookKind,
+    name: String,
+    problem: String,
+    /// The plugin is there, but not for this hook.
+    pub is_loaded: bool,
+}
+
+impl std::fmt::Display for Unusable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { kind, name, problem, .. } = self;
+        let consequence = match kind.family() {
+            Family::Gate => "what it decides is refused",
+            Family::Observer => "it is told of nothing",
+        };
+        write!(f, "the {kind} hook \"plugin:{name}\" cannot be used: {problem}; {consequence}")
+    }
+}
+
 struct Point<E: HookEvent> {
     configured: Vec<Configured<E>>,
     dropped: LinkSettings,
@@ -292,6 +312,22 @@ impl HookPoints {
     /// Brings all chains in step with the plugin directory.
     pub fn follow(&self, directory: &PluginDirectory) {
         self.points.iter().for_each(|point| point.follow(directory));
+    }
+
+    /// Links to plugins that cannot be called as things are.
+    pub fn unusable(&self) -> impl Iterator<Item = Unusable> {
+        self.points.iter().flat_map(|point| {
+            let kind = point.kind();
+            let links = point.links().into_iter().filter(|link| link.adapter == "plugin");
+            links.map(|link| link.description).filter(|description| description.health != "ready").map(
+                move |description| Unusable {
+                    kind,
+                    is_loaded: description.version.is_some(),
+                    name: description.target,
+                    problem: description.health,
+                },
+            )
+        })
     }
 
     pub fn points(&self) -> &[Box<dyn HookPoint>] {

@@ -51,6 +51,9 @@ pub async fn serve(
     let watcher = hooks.plugins.watch().context("the plugin directory cannot be watched")?;
     // What changed between the first look and the watch.
     hooks.plugins.refresh().await;
+    for unusable in hooks.points.unusable() {
+        tracing::error!(sender = "hook", message = unusable.to_string());
+    }
     tasks.start_observers(&hooks.points);
     hooks.points.startup.notify(Startup { version: version::VERSION });
     let storage = wire::storage_factory(&settings, Some(directory))?;

@@ -14,7 +14,9 @@ use tidegate_core::hook::Observers;
 use tidegate_core::login::{LoginHooks, LoginPorts, LoginService};
 use tidegate_core::metrics::Metrics;
 use tidegate_core::password::{PasswordError, PasswordHash};
-use tidegate_core::ports::{AccountChanges, AccountStore, Passwords, StorageFactory, StoreError, SystemClock};
+use tidegate_core::ports::{
+    AccountChanges, AccountPage, AccountStore, Passwords, StorageFactory, StoreError, SystemClock,
+};
 use tidegate_core::quota::{NoUsages, QuotaKeeper, Tracking};
 use tidegate_core::secret::Secret;
 use tidegate_core::session::SessionRegistry;
@@ -34,8 +36,8 @@ impl AccountStore for FragileStore {
         assert_ne!(username, "panic", "this panic is part of the test");
         Ok(None)
     }
-    async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<Account>, StoreError> {
-        Ok(Vec::new())
+    async fn list(&self, _: Option<&str>, _: u32) -> Result<AccountPage, StoreError> {
+        Ok(AccountPage::default())
     }
     async fn insert(&self, _: &Account) -> Result<Account, StoreError> {
         Err(StoreError::Disabled)

@@ -1,40 +1,18 @@
 //! Accounts as rows.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, ffi, named_params, params};
-use serde_json::{Map, Value, json};
-use tidegate_core::account::{Account, AccountDraft, Audience, CredentialRule};
-use tidegate_core::ports::{AccountChanges, AccountStore, FolderStore, StoreError};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, ffi, named_params, params};
+use serde_json::Value;
+use tidegate_core::account::{Account, Audience};
+use tidegate_core::ports::{
+    AccountChanges, AccountPage, AccountStore, FolderStore, InvalidStored, StoreError, StoredDocument,
+};
 
+use super::rows::{AccountRow, COLUMNS};
 use super::{SqliteDatabase, classify, folders};
-
-const COLUMNS: &str = "id, status, username, expiration_date, password, public_keys, home_dir, uid, gid, max_sessions, \
-     quota_size, quota_files, permissions, used_quota_size, used_quota_files, last_quota_update, upload_bandwidth, \
-     download_bandwidth, last_login, first_download, first_upload, filters, filesystem, other";
 
 /// Changes that are remembered for servers to look at.
 const CHANGES_KEPT: i64 = 10_000;
-
-const INTEGERS: [&str; 16] = [
-    "id",
-    "status",
-    "expiration_date",
-    "uid",
-    "gid",
-    "max_sessions",
-    "quota_size",
-    "quota_files",
-    "used_quota_size",
-    "used_quota_files",
-    "last_quota_update",
-    "upload_bandwidth",
-    "download_bandwidth",
-    "last_login",
-    "first_download",
-    "first_upload",
-];
-const TEXTS: [&str; 3] = ["username", "password", "home_dir"];
-const DOCUMENTS: [&str; 4] = ["public_keys", "permissions", "filters", "filesystem"];
 
 #[async_trait]
 impl AccountStore for SqliteDatabase {
@@ -51,21 +29,16 @@ impl AccountStore for SqliteDatabase {
         Ok(found)
     }
 
-    async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Account>, StoreError> {
+    async fn list(&self, after: Option<&str>, limit: u32) -> Result<AccountPage, StoreError> {
         let after = after.unwrap_or_default().to_owned();
-        let listed = self.read(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM users WHERE username > ?1 ORDER BY username LIMIT ?2");
-            let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
-            let mut rows = statement.query(params![after, limit]).map_err(classify)?;
-            let mut accounts = Vec::new();
-            while let Some(row) = rows.next().map_err(classify)? {
-                accounts.push(from_row(connection, row)?);
-            }
-            Ok(accounts)
-        });
-        let mut accounts = listed.await?;
-        accounts.iter_mut().for_each(|account| self.last_logins.complete(account));
-        Ok(accounts)
+        let mut page = self.read(move |connection| list(connection, &after, limit)).await?;
+        page.accounts.iter_mut().for_each(|account| self.last_logins.complete(account));
+        Ok(page)
+    }
+
+    async fn stored(&self, username: &str) -> Result<Option<StoredDocument>, StoreError> {
+        let username = username.to_owned();
+        self.read(move |connection| stored(connection, &username)).await
     }
 
     fn folders(&self) -> Option<&dyn FolderStore> {
@@ -165,10 +138,43 @@ fn changes(connection: &Connection, cursor: Option<i64>) -> Result<(i64, Account
 }
 
 fn find(connection: &Connection, username: &str) -> Result<Option<Account>, StoreError> {
+    row(connection, username)?.map(|row| row.account(connection)).transpose()
+}
+
+fn stored(connection: &Connection, username: &str) -> Result<Option<StoredDocument>, StoreError> {
+    let Some(row) = row(connection, username)? else { return Ok(None) };
+    Ok(Some(match row.clone().account(connection) {
+        Ok(account) => StoredDocument::of(&account),
+        Err(StoreError::Invalid { .. }) => StoredDocument { revision: row.revision, document: row.document },
+        Err(error) => return Err(error),
+    }))
+}
+
+fn row(connection: &Connection, username: &str) -> Result<Option<AccountRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM users WHERE username = ?1");
     let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
-    let found = statement.query_row([username], |row| Ok(from_row(connection, row))).optional().map_err(classify)?;
+    let found = statement.query_row([username], |row| Ok(AccountRow::read(row))).optional().map_err(classify)?;
     found.transpose()
+}
+
+/// A row that is not valid is in the way of no other.
+fn list(connection: &Connection, after: &str, limit: u32) -> Result<AccountPage, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM users WHERE username > ?1 ORDER BY username LIMIT ?2");
+    let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+    let mut rows = statement.query(params![after, limit]).map_err(classify)?;
+    let mut page = AccountPage::default();
+    while let Some(row) = rows.next().map_err(classify)? {
+        let row = AccountRow::read(row)?;
+        page.next = Some(row.username.clone());
+        match row.clone().account(connection) {
+            Ok(account) => page.accounts.push(account),
+            Err(StoreError::Invalid { username, problem }) => {
+                page.invalid.push(InvalidStored { username, problem, document: row.document });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(page)
 }
 
 fn insert(connection: &Connection, account: &Account) -> Result<Account, StoreError> {
@@ -184,11 +190,11 @@ fn insert(connection: &Connection, account: &Account) -> Result<Account, StoreEr
             Err(StoreError::Exists(account.username.clone()))
         }
         Err(error) => Err(classify(error)),
-        Ok(_) => stored(connection, account),
+        Ok(_) => reread(connection, account),
     }
 }
 
-/// The name, the usage and the last login are not touched (A9-06); but a usage that was not counted
+/// Only of the revision that the account was made from. The name, the usage and the last login are not touched (A9-06); but a usage that was not counted
 /// until now, or elsewhere, is not believed any more.
 fn update(connection: &Connection, account: &Account) -> Result<Account, StoreError> {
     let sql = "UPDATE users SET status = :status, expiration_date = :expiration_date, password = :password, \
@@ -197,17 +203,19 @@ fn update(connection: &Connection, account: &Account) -> Result<Account, StoreEr
          upload_bandwidth = :upload_bandwidth, download_bandwidth = :download_bandwidth, filters = :filters, \
          filesystem = :filesystem, other = :other, \
          last_quota_update = CASE WHEN home_dir <> :home_dir OR (quota_size = 0 AND quota_files = 0 \
-         AND :quota_size + :quota_files > 0) THEN 0 ELSE last_quota_update END WHERE username = :username";
+         AND :quota_size + :quota_files > 0) THEN 0 ELSE last_quota_update END, revision = revision + 1 \
+         WHERE username = :username AND revision = :revision";
     match write(connection, sql, account).map_err(classify)? {
+        0 if row(connection, &account.username)?.is_some() => Err(StoreError::Conflict(account.username.clone())),
         0 => Err(StoreError::NotFound(account.username.clone())),
         _ => {
             folders::store(connection, account)?;
-            stored(connection, account)
+            reread(connection, account)
         }
     }
 }
 
-fn stored(connection: &Connection, account: &Account) -> Result<Account, StoreError> {
+fn reread(connection: &Connection, account: &Account) -> Result<Account, StoreError> {
     find(connection, &account.username)?.ok_or_else(|| StoreError::NotFound(account.username.clone()))
 }
 
@@ -215,7 +223,12 @@ fn write(connection: &Connection, sql: &str, account: &Account) -> Result<usize,
     let document = account.to_document(Audience::Trusted);
     let json = |name: &str| document.get(name).map(Value::to_string);
     let other = Value::Object(account.other.clone()).to_string();
-    connection.prepare_cached(sql)?.execute(named_params! {
+    let mut statement = connection.prepare_cached(sql)?;
+    // A new row has the first revision.
+    if let Some(index) = statement.parameter_index(":revision")? {
+        statement.raw_bind_parameter(index, account.revision)?;
+    }
+    statement.execute(named_params! {
         ":status": i32::from(account.enabled),
         ":username": account.username,
         ":expiration_date": account.expiration_date,
@@ -234,41 +247,4 @@ fn write(connection: &Connection, sql: &str, account: &Account) -> Result<usize,
         ":filesystem": json("filesystem"),
         ":other": other,
     })
-}
-
-/// A row is believed no more than any other document: it goes through the one validation.
-fn from_row(connection: &Connection, row: &Row<'_>) -> Result<Account, StoreError> {
-    let mut document = Map::new();
-    for name in INTEGERS {
-        document.insert(name.to_owned(), json!(row.get::<_, Option<i64>>(name).map_err(classify)?.unwrap_or(0)));
-    }
-    for name in TEXTS {
-        if let Some(text) = row.get::<_, Option<String>>(name).map_err(classify)? {
-            document.insert(name.to_owned(), Value::String(text));
-        }
-    }
-    let username = document.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let invalid = |problem: String| {
-        StoreError::Failed(format!("the account \"{username}\" in the database is not valid: {problem}"))
-    };
-    for name in DOCUMENTS {
-        if let Some(value) = json_column(row, name).map_err(&invalid)? {
-            document.insert(name.to_owned(), value);
-        }
-    }
-    if let Some(Value::Object(other)) = json_column(row, "other").map_err(&invalid)? {
-        document.extend(other);
-    }
-    folders::complete(connection, &mut document)?;
-    let mut draft = AccountDraft::default();
-    draft.merge_value(&Value::Object(document)).map_err(|error| invalid(error.to_string()))?;
-    Ok(draft.validate(CredentialRule::Optional).map_err(|error| invalid(error.to_string()))?.account)
-}
-
-fn json_column(row: &Row<'_>, name: &str) -> Result<Option<Value>, String> {
-    let text: Option<String> = row.get(name).map_err(|error| format!("column {name}: {error}"))?;
-    match text.as_deref() {
-        None | Some("") => Ok(None),
-        Some(text) => serde_json::from_str(text).map(Some).map_err(|error| format!("column {name}: {error}")),
-    }
 }

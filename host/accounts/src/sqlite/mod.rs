@@ -6,6 +6,7 @@ mod hook_runs;
 mod last_logins;
 mod migrations;
 mod plugin_values;
+mod rows;
 mod usages;
 
 use std::fs::OpenOptions;

@@ -1,14 +1,14 @@
 //! One suite for every kind of database, and what can be wrong with a file.
 
 use tidegate_core::account::{Account, AccountDraft, CredentialRule};
-use tidegate_core::ports::{AccountStore, PluginStore, PluginStoreError};
+use tidegate_core::ports::{AccountPage, AccountStore, PluginStore, PluginStoreError, StoreError};
 
 use super::*;
 
 fn account(username: &str) -> Account {
     let json = format!(
         r#"{{"status":1,"username":"{username}","home_dir":"/srv/{username}","permissions":{{"/":["*"],"/ro":["list"]}},
-        "password":"$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/","email":"a@b","filters":{{"allowed_ip":["10.0.0.0/8"],"web_client":["x"]}}}}"#
+        "password":"$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/","email":"a@b","filters":{{"allowed_ip":["10.0.0.0/8"],"web_client":["write-disabled"]}}}}"#
     );
     AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Required).unwrap().account
 }
@@ -22,17 +22,22 @@ async fn accounts_suite(database: SqliteDatabase) {
     assert_eq!(database.find("Alice").await.unwrap(), None);
 
     let changed = Account { max_sessions: 3, ..added.clone() };
-    assert_eq!(database.update(&changed).await.unwrap(), changed);
+    let changed = Account { revision: 1, ..changed.clone() };
+    assert_eq!(database.update(&Account { revision: 0, ..changed.clone() }).await.unwrap(), changed);
     assert_eq!(database.update(&account("bob")).await, Err(StoreError::NotFound("bob".into())));
 
     database.record_login(added.id, 1234).await.unwrap();
     // A9-06: an update does not touch what the server maintains.
     assert_eq!(database.update(&changed).await.unwrap().last_login, 1234);
+    // Of an older revision.
+    assert_eq!(database.update(&changed).await, Err(StoreError::Conflict("alice".into())));
+    assert_eq!(database.stored("alice").await.unwrap().unwrap().revision, 2);
+    assert_eq!(database.stored("nobody").await.unwrap(), None);
     // Before it has been stored as after.
-    assert_eq!(database.list(None, 10).await.unwrap()[0].last_login, 1234);
+    assert_eq!(database.list(None, 10).await.unwrap().accounts[0].last_login, 1234);
 
     database.insert(&account("bob")).await.unwrap();
-    let names = |accounts: Vec<Account>| accounts.into_iter().map(|account| account.username).collect::<Vec<_>>();
+    let names = |page: AccountPage| page.accounts.into_iter().map(|account| account.username).collect::<Vec<_>>();
     assert_eq!(names(database.list(None, 10).await.unwrap()), ["alice", "bob"]);
     assert_eq!(names(database.list(Some("alice"), 10).await.unwrap()), ["bob"]);
     assert_eq!(names(database.list(None, 1).await.unwrap()), ["alice"]);
@@ -172,6 +177,114 @@ async fn a_broken_row_is_named_and_harms_no_other() {
     let error = database.find("alice").await.unwrap_err().to_string();
     assert!(error.contains("\"alice\"") && error.contains("permissions"), "{error}");
     assert!(database.find("bob").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_invalid_row_is_in_the_way_of_no_other() {
+    for (column, value, expected) in [
+        ("permissions", "'{'", "permissions"),
+        ("permissions", "'[]'", "permissions"),
+        ("filters", r#"'{"denied_protocols":["ssh"]}'"#, "filters.denied_protocols"),
+        ("filesystem", r#"'{"provider":1}'"#, "filesystem.provider"),
+        ("password", "'$apr1$a$b'", "password"),
+        ("public_keys", "'[\"nonsense\"]'", "public_keys"),
+        ("uid", "'many'", "uid"),
+        ("uid", "1.5", "uid"),
+        ("status", "7", "status"),
+        ("home_dir", "x'00ff'", "home_dir"),
+        ("other", "'['", "other"),
+        ("other", "'[]'", "other"),
+        ("public_keys", "7", "public_keys"),
+    ] {
+        let (_directory, path) = file();
+        let database = SqliteDatabase::open(&path).unwrap();
+        for name in ["alice", "bob", "carol"] {
+            database.insert(&account(name)).await.unwrap();
+        }
+        let raw = Connection::open(&path).unwrap();
+        raw.execute(&format!("UPDATE users SET {column} = {value} WHERE username = 'bob'"), []).unwrap();
+        let page = database.list(None, 10).await.unwrap();
+        let names: Vec<_> = page.accounts.iter().map(|account| account.username.as_str()).collect();
+        assert_eq!((names, page.next.as_deref()), (vec!["alice", "carol"], Some("carol")), "{column} {value}");
+        let [invalid] = page.invalid.as_slice() else { panic!("{column} {value}: {:?}", page.invalid) };
+        assert!(
+            invalid.username == "bob" && invalid.problem.contains(expected),
+            "{column} {value}: {}",
+            invalid.problem
+        );
+        let error = database.find("bob").await.unwrap_err();
+        assert!(matches!(error, StoreError::Invalid { .. }) && error.to_string().contains("\"bob\""), "{error}");
+        // It can be looked at, mended and deleted.
+        let stored = database.stored("bob").await.unwrap().unwrap();
+        assert_eq!(stored.document.get("username"), Some(&serde_json::json!("bob")));
+        let mended = Account { revision: stored.revision, ..account("bob") };
+        assert_eq!(database.update(&mended).await.unwrap().username, "bob", "{column} {value}");
+        raw.execute(&format!("UPDATE users SET {column} = {value} WHERE username = 'bob'"), []).unwrap();
+        database.delete("bob").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn changes_at_the_same_time_lose_nothing() {
+    use std::sync::Arc;
+
+    use tidegate_core::account::Accounts;
+    let (_directory, path) = file();
+    let accounts = || {
+        let database = Arc::new(SqliteDatabase::open(&path).unwrap());
+        Accounts::new(database, Arc::new(NoPasswords), None)
+    };
+    accounts().add(AccountDraft::of(&account("alice"))).await.unwrap();
+    let change = |field: &'static str| {
+        let accounts = accounts();
+        async move {
+            // Made from what was there before any of the others.
+            let mut draft = AccountDraft::of(&accounts.find("alice").await.unwrap().unwrap());
+            tokio::task::yield_now().await;
+            draft.set(field, serde_json::json!(7));
+            accounts.update(draft).await.unwrap()
+        }
+    };
+    let fields = ["max_sessions", "quota_size", "quota_files", "upload_bandwidth", "download_bandwidth", "uid", "gid"];
+    let tasks: Vec<_> = fields.into_iter().map(|field| tokio::spawn(change(field))).collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let found = accounts().find("alice").await.unwrap().unwrap();
+    assert_eq!((found.max_sessions, found.quota_size, found.quota_files), (7, 7, 7));
+    assert_eq!((found.upload_bandwidth, found.download_bandwidth, found.uid, found.gid), (7, 7, 7, 7));
+    assert_eq!(found.revision, 7);
+
+    // A hook's answer, made while an administrator closes the account.
+    let (hook, admin) = (accounts(), accounts());
+    let mut draft = AccountDraft::of(&found);
+    draft.merge_json(r#"{"filters":{"max_upload_file_size":5}}"#).unwrap();
+    let (prepared, before) = hook.prepare_from_hook(draft, None).await.unwrap();
+    let mut closed = AccountDraft::of(&admin.find("alice").await.unwrap().unwrap());
+    closed.set("status", serde_json::json!(0));
+    admin.update(closed).await.unwrap();
+    let committed = hook.commit_from_hook(prepared, before.as_ref()).await.unwrap();
+    assert!(!committed.enabled && committed.filters.max_upload_file_size == 5);
+}
+
+/// There is nothing to hash.
+struct NoPasswords;
+
+#[async_trait::async_trait]
+impl tidegate_core::ports::Passwords for NoPasswords {
+    async fn matches(
+        &self,
+        _: &tidegate_core::password::PasswordHash,
+        _: &tidegate_core::secret::Secret,
+    ) -> Result<bool, tidegate_core::password::PasswordError> {
+        Ok(false)
+    }
+    async fn hash(
+        &self,
+        _: &tidegate_core::secret::Secret,
+    ) -> Result<tidegate_core::password::PasswordHash, tidegate_core::password::PasswordError> {
+        Err(tidegate_core::password::PasswordError::PoolClosed)
+    }
 }
 
 fn check_open_error(prepare: impl FnOnce(&Path), expected: &str) {

@@ -84,7 +84,8 @@ fn merge_field(
             };
             let merged = object_in(target, name);
             for (directory, tokens) in directories {
-                merged.insert(directory.clone(), texts(tokens, &format!("{path}.{directory}"))?);
+                let tokens = texts(tokens, &format!("{path}.{directory}"))?;
+                merged.insert(without_slash(directory, directories), tokens);
             }
         }
         Kind::Object(known) => {
@@ -95,6 +96,16 @@ fn merge_field(
         }
     }
     Ok(())
+}
+
+/// A slash at the end of a directory does not count (A8-04); with both spellings in one document, the
+/// validation will refuse them.
+fn without_slash(directory: &str, directories: &Map<String, Value>) -> String {
+    match directory.trim_end_matches('/') {
+        "" => directory.to_owned(),
+        trimmed if trimmed != directory && directories.contains_key(trimmed) => directory.to_owned(),
+        trimmed => trimmed.to_owned(),
+    }
 }
 
 /// The object under `name`, made when there is none.
@@ -170,6 +181,11 @@ mod tests {
             r#"{"permissions":{"/":["*"]}}"#,
             r#"{"permissions":{"/in":["list"]}}"#,
             r#"{"permissions":{"/":["*"],"/in":["list"]}}"#,
+        );
+        check(
+            r#"{"permissions":{"/":["*"],"/in":["list"]}}"#,
+            r#"{"permissions":{"/in/":["upload"]}}"#,
+            r#"{"permissions":{"/":["*"],"/in":["upload"]}}"#,
         );
         check(
             r#"{"filters":{"allowed_ip":["a"],"denied_ip":["b"]}}"#,

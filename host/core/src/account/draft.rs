@@ -1,8 +1,11 @@
 //! The one way from outside to an [`Account`].
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
-use super::{Account, Audience, DocumentError, document, fields};
+use super::{Account, Audience, DocumentError, concurrent, document, fields};
+use crate::ports::StoredDocument;
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
 
@@ -13,6 +16,8 @@ pub struct AccountDraft {
     /// Set apart from the document so that a password typed by a client is never taken for
     /// a hash (A8-18).
     pub(super) clear_password: Option<Secret>,
+    /// What the draft was made from: changes that others make meanwhile are told by it.
+    pub(super) base: Option<Arc<StoredDocument>>,
 }
 
 /// Whether a password or a key must be there (A8-02).
@@ -52,7 +57,20 @@ impl AccountDraft {
 
     /// A copy of a stored account, to change a few things.
     pub fn of(account: &Account) -> Self {
-        Self { document: account.to_document(Audience::Trusted), clear_password: None }
+        Self::of_stored(StoredDocument::of(account))
+    }
+
+    /// Likewise, of an account that may not be valid.
+    pub fn of_stored(stored: StoredDocument) -> Self {
+        Self { document: stored.document.clone(), clear_password: None, base: Some(Arc::new(stored)) }
+    }
+
+    /// The changes of the draft, made to what is stored now.
+    pub(super) fn rebase(&mut self, stored: &StoredDocument) {
+        if let Some(base) = self.base.as_ref().filter(|base| base.revision != stored.revision) {
+            self.document = concurrent::merged(&base.document, &self.document, &stored.document);
+        }
+        self.base = Some(Arc::new(stored.clone()));
     }
 
     /// From a whole document; what it omits has its default (A11-21).
@@ -131,11 +149,15 @@ impl AccountDraft {
     /// Carries over what only the server maintains, from the stored account (A11-21), or
     /// its defaults for a new one (A9-06).
     pub fn keep_maintained_fields_of(&mut self, stored: Option<&Account>) {
+        let stored = stored.map(|stored| stored.to_document(Audience::Trusted));
+        self.keep_maintained_fields_in(stored.as_ref());
+    }
+
+    pub(super) fn keep_maintained_fields_in(&mut self, stored: Option<&Map<String, Value>>) {
         for field in fields::MAINTAINED_BY_SERVER {
             self.document.remove(*field);
         }
         let Some(stored) = stored else { return };
-        let stored = stored.to_document(Audience::Trusted);
         for field in fields::MAINTAINED_BY_SERVER {
             if let Some(value) = stored.get(*field) {
                 self.document.insert((*field).to_owned(), value.clone());
@@ -172,7 +194,14 @@ mod tests {
         check(r#"{"quota_size":-1}"#, Some("quota_size"));
         check(r#"{"expiration_date":-5}"#, Some("expiration_date"));
         check(r#"{"permissions":{"/":[]}}"#, Some("permissions./"));
-        check(r#"{"permissions":{"/a/":["list"]}}"#, Some("permissions./a/"));
+        check(r#"{"permissions":{"/a/":["list"]}}"#, None);
+        check(r#"{"permissions":{"/a":["list"],"/a/":["*"]}}"#, Some("permissions./a/"));
+        check(r#"{"permissions":{"/a//b":["list"]}}"#, Some("permissions./a//b"));
+        check(r#"{"permissions":{"/a":["*","fly"]}}"#, Some("permissions./a"));
+        check(r#"{"groups":[{"name":"g","type":4}]}"#, Some("groups.0.type"));
+        check(r#"{"groups":[{"name":"","type":1}]}"#, Some("groups.0.name"));
+        check(r#"{"groups":[{"name":"g","type":1},{"name":"h","type":1}]}"#, Some("groups"));
+        check(r#"{"groups":[{"name":"g"},{"name":"h","type":1}]}"#, None);
         check(r#"{"permissions":{"a":["list"]}}"#, Some("permissions.a"));
         check(r#"{"permissions":{"/a":["fly"]}}"#, Some("permissions./a"));
         check(r#"{"filters":{"allowed_ip":["10.0.0.1"]}}"#, Some("filters.allowed_ip"));
@@ -203,6 +232,21 @@ mod tests {
         typed.set_clear_password(Secret::new("$6$salt$hash"));
         let validated = typed.validate(CredentialRule::Required).unwrap();
         assert!(validated.account.password.is_none() && validated.clear_password.is_some());
+    }
+
+    #[test]
+    fn a_text_of_several_keys_is_several_keys() {
+        const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4dL0bUNLZPc3d1GQj3y1oaR3HBCrMkU7Q8Lk1hGmSo";
+        let count = |texts: &[String]| {
+            let mut draft = AccountDraft::from_json(MINIMAL).unwrap();
+            draft.set("public_keys", json!(texts));
+            draft.validate(CredentialRule::Optional).map(|validated| validated.account.public_keys.len())
+        };
+        let other = KEY.replace("GmSo", "GmSp");
+        assert_eq!(count(&[format!("{KEY} one\n{other} two\n")]), Ok(2));
+        assert_eq!(count(&[format!("# mine\r\n{KEY} one\r\n\r\n{other}")]), Ok(2));
+        assert_eq!(count(&[KEY.to_owned(), format!("\n{other}\n")]), Ok(2));
+        assert_eq!(count(&[format!("{KEY}\nnonsense")]).unwrap_err().field, "public_keys.0");
     }
 
     #[test]

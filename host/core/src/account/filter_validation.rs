@@ -7,17 +7,18 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use super::draft::{AccountDraft, InvalidAccount, invalid};
-use super::filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, OneTimeCodes, PatternRule};
+use super::filter_words::{FACTOR_PROTOCOLS, one_of_numbers};
+use super::filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, PatternRule};
 use crate::connection::LoginMethod;
 use crate::path::VirtualPath;
-use crate::secret::Secret;
 
 impl AccountDraft {
     pub(super) fn validated_filters(&self) -> Result<Filters, InvalidAccount> {
         let Some(Value::Object(document)) = self.document.get("filters") else {
             return Ok(Filters::default());
         };
-        let denied_protocols = self.texts(document, "filters.", "denied_protocols")?;
+        let denied_protocols = self.denied_protocols(document)?;
+        self.check_words(document)?;
         let hook_switch = |name: &str| document.get("hooks").and_then(|hooks| hooks.get(name)).and_then(Value::as_bool);
         let flag = |name: &str| document.get(name).and_then(Value::as_bool).unwrap_or(false);
         Ok(Filters {
@@ -28,7 +29,7 @@ impl AccountDraft {
             pre_login_disabled: hook_switch("pre_login_disabled").unwrap_or(false),
             check_password_disabled: hook_switch("check_password_disabled").unwrap_or(false),
             external_auth_cache_seconds: document.get("external_auth_cache_time").and_then(Value::as_i64).unwrap_or(0),
-            one_time_codes: one_time_codes(document),
+            one_time_codes: self.one_time_codes(document)?,
             needs_second_factor: self.second_factor_protocols(document)?.iter().any(|protocol| protocol == "SSH"),
             needs_password_change: flag("require_password_change"),
             password_expiration: natural(document, "filters.", "password_expiration")?,
@@ -69,8 +70,8 @@ impl AccountDraft {
 
     /// Under its name of either era.
     fn second_factor_protocols(&self, filters: &Map<String, Value>) -> Result<Vec<String>, InvalidAccount> {
-        let mut protocols = self.texts(filters, "filters.", "two_factor_protocols")?;
-        protocols.extend(self.texts(filters, "filters.", "2fa_protocols")?);
+        let mut protocols = self.words(filters, "filters.", "two_factor_protocols", &FACTOR_PROTOCOLS)?;
+        protocols.extend(self.words(filters, "filters.", "2fa_protocols", &FACTOR_PROTOCOLS)?);
         Ok(protocols)
     }
 
@@ -97,7 +98,7 @@ impl AccountDraft {
                 texts.iter().map(|text| pattern(text, &format!("{prefix}{field}"))).collect::<Result<Vec<_>, _>>()
             };
             let (allowed, denied) = (patterns("allowed_patterns")?, patterns("denied_patterns")?);
-            let hides = rule.get("deny_policy").and_then(Value::as_i64).unwrap_or(0) == 1;
+            let hides = one_of_numbers(rule, &prefix, "deny_policy", 1)? == 1;
             rules.push(PatternRule { directory: directory(rule, &prefix, "path")?, allowed, denied, hides });
         }
         for (prefix, rule) in objects(filters, "filters.", "file_extensions")? {
@@ -111,6 +112,7 @@ impl AccountDraft {
             let (allowed, denied) = (patterns("allowed_extensions")?, patterns("denied_extensions")?);
             rules.push(PatternRule { directory: directory(rule, &prefix, "path")?, allowed, denied, hides: false });
         }
+        // Two of a directory would be one too many, whatever they say.
         for rule in &rules {
             if rules.iter().filter(|other| other.directory == rule.directory).count() > 1 {
                 let problem = format!("\"{}\" has patterns twice", rule.directory.display());
@@ -180,8 +182,8 @@ pub(super) fn natural(object: &Map<String, Value>, prefix: &str, field: &str) ->
 
 pub(super) fn directory(object: &Map<String, Value>, prefix: &str, field: &str) -> Result<VirtualPath, InvalidAccount> {
     let text = object.get(field).and_then(Value::as_str).unwrap_or_default();
-    VirtualPath::parse_normalised(text).ok_or_else(|| {
-        let problem = format!("\"{text}\" must be an absolute path without \"..\" and without a slash at its end");
+    VirtualPath::parse_directory(text).ok_or_else(|| {
+        let problem = format!("\"{text}\" must be an absolute path without \"..\", \".\" and double slashes");
         invalid(format!("{prefix}{field}"), problem)
     })
 }
@@ -217,24 +219,4 @@ fn minute_of_day(window: &Map<String, Value>, prefix: &str, field: &str) -> Resu
         (hour < 24 && minute < 60).then_some(hour * 60 + minute)
     });
     parsed.ok_or_else(|| invalid(format!("{prefix}{field}"), format!("\"{text}\" is not a time such as \"08:30\"")))
-}
-
-/// `filters.totp_config`, if it is enabled for SSH.
-fn one_time_codes(filters: &Map<String, Value>) -> Option<OneTimeCodes> {
-    let config = filters.get("totp_config")?;
-    let enabled = config.get("enabled").and_then(Value::as_bool).unwrap_or(false);
-    let protocols = config.get("protocols").and_then(Value::as_array);
-    let for_ssh = protocols.into_iter().flatten().any(|protocol| protocol.as_str() == Some("SSH"));
-    if !enabled || !for_ssh {
-        return None;
-    }
-    let secret = config.get("secret");
-    let plain = match secret {
-        Some(Value::String(text)) => Some(text.as_str()),
-        Some(secret) if secret.get("status").and_then(Value::as_str) == Some("Plain") => {
-            secret.get("payload").and_then(Value::as_str)
-        }
-        _ => None,
-    };
-    Some(OneTimeCodes { secret: plain.map(Secret::new) })
 }

@@ -1,10 +1,12 @@
 //! Accounts. Whatever comes from outside (a hook, the CLI, an import) is an
 //! [`AccountDraft`]; its one validation makes an [`Account`].
 
+mod concurrent;
 mod document;
 mod draft;
 mod fields;
 mod filter_validation;
+mod filter_words;
 mod filters;
 mod folders;
 mod registry;
@@ -19,7 +21,7 @@ pub use draft::{AccountDraft, CredentialRule, InvalidAccount, Validated};
 pub use filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, NameVerdict, OneTimeCodes, PatternRule};
 pub use folders::{FolderQuota, VirtualFolder, VirtualFolders};
 pub use registry::{AccountError, Accounts};
-pub use view::{Audience, compact_json, unknown_account};
+pub use view::{Audience, compact_json, redacted, unknown_account};
 
 use crate::connection::LoginMethod;
 use crate::password::PasswordHash;
@@ -32,6 +34,8 @@ use crate::public_key::PublicKey;
 pub struct Account {
     /// 0: not stored.
     pub id: i64,
+    /// Of the stored account that this one is, or is to replace.
+    pub revision: i64,
     pub username: String,
     pub enabled: bool,
     /// Milliseconds since 1970; 0: never.

@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
+use super::view::redacted;
 use super::{Account, AccountDraft, Audience, CredentialRule, InvalidAccount, Validated};
 use crate::hook::Observers;
 use crate::hook::observation::{Change, ObjectChange};
-use crate::password::PasswordError;
-use crate::ports::{AccountStore, Clock, Passwords, StoreError, SystemClock};
+use crate::password::{PasswordError, PasswordHash};
+use crate::ports::{AccountPage, AccountStore, Clock, Passwords, StoreError, StoredDocument, SystemClock};
 use crate::secret::Secret;
+
+/// Changes that may come first while one is made.
+const MAX_CONFLICTS: u32 = 16;
 
 /// The accounts of the server. The CLI, the API and logins change them only through here.
 pub struct Accounts {
@@ -49,33 +55,38 @@ impl Accounts {
         self.store.find(username).await
     }
 
-    pub async fn list(&self, after: Option<&str>, limit: u32) -> Result<Vec<Account>, StoreError> {
+    pub async fn list(&self, after: Option<&str>, limit: u32) -> Result<AccountPage, StoreError> {
         self.store.list(after, limit).await
+    }
+
+    /// What is stored under that name, valid or not.
+    pub async fn stored(&self, username: &str) -> Result<Option<StoredDocument>, StoreError> {
+        self.store.stored(username).await
     }
 
     pub async fn delete(&self, username: &str) -> Result<(), StoreError> {
         let before = match &self.observers {
-            Some(_) => self.store.find(username).await?,
+            Some(_) => self.store.stored(username).await?,
             None => None,
         };
         self.store.delete(username).await?;
         self.store.announce_change(username).await?;
-        if let Some(account) = before {
-            self.tell(Change::Delete, &account);
+        if let Some(stored) = before {
+            self.tell(Change::Delete, username, redacted(stored.document));
         }
         Ok(())
     }
 
-    fn tell(&self, change: Change, account: &Account) {
+    fn tell(&self, change: Change, username: &str, object: Map<String, Value>) {
         let Some(observers) = &self.observers else { return };
         observers.notify(ObjectChange {
             kind: "user",
             change,
-            name: account.username.clone(),
+            name: username.to_owned(),
             actor: None,
             actor_address: None,
             at: SystemClock.now().saturating_mul(1_000_000),
-            object: account.to_document(Audience::Redacted),
+            object,
         });
     }
 
@@ -89,23 +100,43 @@ impl Accounts {
         let mut account = self.prepare(draft, CredentialRule::Required).await?;
         note_password_change(&mut account);
         let added = self.store.insert(&account).await?;
-        self.tell(Change::Add, &added);
+        self.tell(Change::Add, &added.username, added.to_document(Audience::Redacted));
         Ok(added)
     }
 
-    /// Replaces the stored account of that name.
+    /// Replaces the stored account of that name; of one that was changed since the draft was made, only
+    /// what the draft changes.
     pub async fn update(&self, mut draft: AccountDraft) -> Result<Account, AccountError> {
         let username = draft.username().to_owned();
-        let stored = self.store.find(&username).await?.ok_or(StoreError::NotFound(username))?;
-        draft.keep_maintained_fields_of(Some(&stored));
+        let stored = self.store.stored(&username).await?.ok_or(StoreError::NotFound(username))?;
+        draft.rebase(&stored);
+        draft.keep_maintained_fields_in(Some(&stored.document));
         let mut account = self.prepare(draft, CredentialRule::Required).await?;
-        if account.password != stored.password {
+        let before = stored.document.get("password").and_then(Value::as_str);
+        if account.password.as_ref().map(PasswordHash::expose) != before {
             note_password_change(&mut account);
         }
-        let updated = self.store.update(&account).await?;
+        let updated = self.replace(account, stored).await?;
         self.store.announce_change(&updated.username).await?;
-        self.tell(Change::Update, &updated);
+        self.tell(Change::Update, &updated.username, updated.to_document(Audience::Redacted));
         Ok(updated)
+    }
+
+    /// Stores the account that was made from `base`, with what others changed meanwhile.
+    async fn replace(&self, mut account: Account, mut base: StoredDocument) -> Result<Account, StoreError> {
+        let mut tries = MAX_CONFLICTS;
+        loop {
+            match self.store.update(&account).await {
+                Err(StoreError::Conflict(username)) if tries > 0 => {
+                    tries -= 1;
+                    let current = self.store.stored(&username).await?;
+                    let current = current.ok_or_else(|| StoreError::NotFound(username.clone()))?;
+                    account = rebased(&account, &base, &current).ok_or(StoreError::Conflict(username))?;
+                    base = current;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// A draft from a hook, ready to be stored but not stored: usage and dates kept from the
@@ -121,7 +152,8 @@ impl Accounts {
             self.set_presented_password(&mut draft, stored.as_ref(), presented).await?;
         }
         let account = self.prepare(draft, CredentialRule::Optional).await?;
-        Ok((account, stored))
+        let revision = stored.as_ref().map_or(0, |stored| stored.revision);
+        Ok((Account { revision, ..account }, stored))
     }
 
     /// A11-22: the presented password becomes the stored one. A stored hash that matches it
@@ -150,12 +182,15 @@ impl Accounts {
         self.require_folders(&account).await?;
         match stored {
             // The first logins of a user may come at the same time.
-            Some(_) => match self.store.update(&account).await {
+            Some(stored) => match self.replace(account.clone(), StoredDocument::of(stored)).await {
                 Err(StoreError::NotFound(_)) => self.store.insert(&account).await,
                 outcome => outcome,
             },
             None => match self.store.insert(&account).await {
-                Err(StoreError::Exists(_)) => self.store.update(&account).await,
+                Err(StoreError::Exists(username)) => match self.store.stored(&username).await? {
+                    Some(stored) => self.replace(Account { revision: stored.revision, ..account }, stored).await,
+                    None => self.store.insert(&account).await,
+                },
                 outcome => outcome,
             },
         }
@@ -190,6 +225,15 @@ impl Accounts {
         }
         Ok(account)
     }
+}
+
+/// The changes from `base` to `account`, made to what is stored now; none if that is not valid.
+fn rebased(account: &Account, base: &StoredDocument, current: &StoredDocument) -> Option<Account> {
+    let mut draft = AccountDraft::of(account);
+    draft.base = Some(Arc::new(base.clone()));
+    draft.rebase(current);
+    draft.keep_maintained_fields_in(Some(&current.document));
+    draft.validate(CredentialRule::Optional).ok().map(|validated| validated.account)
 }
 
 /// For accounts whose passwords expire.

@@ -3,6 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::draft::{AccountDraft, CredentialRule, InvalidAccount, Validated, invalid};
+use super::filter_validation::objects;
+use super::filter_words::one_of_numbers;
 use super::{Account, Usage};
 use crate::password::PasswordHash;
 use crate::path::VirtualPath;
@@ -39,8 +41,10 @@ impl AccountDraft {
         {
             return Err(invalid("password", "a password or at least one public key is needed"));
         }
+        self.check_groups()?;
         let account = Account {
             id: self.integer("id", 0, i64::MAX)?,
+            revision: self.base.as_ref().map_or(0, |base| base.revision),
             username,
             enabled: self.integer("status", 0, 1)? == 1,
             expiration_date: self.integer("expiration_date", 0, i64::MAX)?,
@@ -146,15 +150,15 @@ impl AccountDraft {
     fn validated_public_keys(&self) -> Result<(Vec<PublicKey>, Vec<String>), InvalidAccount> {
         let mut keys = Vec::new();
         let mut lines = Vec::new();
-        for (index, line) in self.texts(&self.document, "", "public_keys")?.into_iter().enumerate() {
-            let line = line.trim().to_owned();
-            if line.is_empty() {
-                continue;
+        for (index, text) in self.texts(&self.document, "", "public_keys")?.into_iter().enumerate() {
+            // What was pasted from an authorized_keys file has several, and comments.
+            let given = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            for line in given {
+                let key = PublicKey::parse(line)
+                    .map_err(|error| invalid(format!("public_keys.{index}"), error.to_string()))?;
+                keys.push(key);
+                lines.push(line.to_owned());
             }
-            let key =
-                PublicKey::parse(&line).map_err(|error| invalid(format!("public_keys.{index}"), error.to_string()))?;
-            keys.push(key);
-            lines.push(line);
         }
         Ok((keys, lines))
     }
@@ -187,9 +191,11 @@ impl AccountDraft {
         let mut entries = Vec::with_capacity(directories.len());
         for directory in directories.keys() {
             let field = format!("permissions.{directory}");
-            let path = VirtualPath::parse_normalised(directory).ok_or_else(|| {
-                invalid(&field, "must be an absolute path without \"..\" and without a slash at its end")
-            })?;
+            let path = VirtualPath::parse_directory(directory)
+                .ok_or_else(|| invalid(&field, "must be an absolute path without \"..\", \".\" and double slashes"))?;
+            if entries.iter().any(|(other, _)| *other == path) {
+                return Err(invalid(&field, "is there twice, with and without a slash at its end"));
+            }
             let tokens = self.texts(directories, "permissions.", directory)?;
             if tokens.is_empty() {
                 return Err(invalid(&field, "must not be empty"));
@@ -213,6 +219,18 @@ impl AccountDraft {
             )),
             provider => Err(invalid("filesystem.provider", format!("{provider} is not a provider"))),
         }
+    }
+
+    /// B9-04: kinds of membership are 1 (primary), 2 (secondary) and 3 (membership).
+    fn check_groups(&self) -> Result<(), InvalidAccount> {
+        let mut primary = 0;
+        for (prefix, group) in objects(&self.document, "", "groups")? {
+            if group.get("name").and_then(Value::as_str).unwrap_or_default().is_empty() {
+                return Err(invalid(format!("{prefix}name"), "must name a group"));
+            }
+            primary += i32::from(one_of_numbers(group, &prefix, "type", 3)? == 1);
+        }
+        if primary > 1 { Err(invalid("groups", "only one group can be the primary one (type 1)")) } else { Ok(()) }
     }
 
     /// Known fields that no member of [`Account`] holds.

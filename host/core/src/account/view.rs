@@ -94,6 +94,14 @@ pub fn unknown_account(username: &str) -> Map<String, Value> {
     document
 }
 
+/// A stored document for administrators and observers.
+pub fn redacted(mut document: Map<String, Value>) -> Map<String, Value> {
+    let password = document.remove("password");
+    document.insert("has_password".to_owned(), json!(password.is_some()));
+    redact(&mut document);
+    document
+}
+
 /// Replaces the values of fields that hold secrets, at any depth.
 fn redact(object: &mut Map<String, Value>) {
     const SECRETS: &[&str] = &[

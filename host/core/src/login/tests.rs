@@ -15,7 +15,7 @@ use crate::files::{FileHooks, SetAttributesPolicy};
 use crate::hook::external_auth::ExternalAuthVerdict;
 use crate::hook::{Call, Denial, Hook, HookDescription, HookError, Link, LinkSettings};
 use crate::metrics::Metrics;
-use crate::ports::{AccountChanges, AccountStore, StoreError, SystemClock};
+use crate::ports::{AccountChanges, AccountPage, AccountStore, StoreError, SystemClock};
 use crate::quota::{NoUsages, QuotaKeeper, Tracking};
 
 #[derive(Default)]
@@ -26,8 +26,9 @@ impl AccountStore for PaperStore {
     async fn find(&self, username: &str) -> Result<Option<Account>, StoreError> {
         Ok(self.0.lock().unwrap().get(username).cloned())
     }
-    async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<Account>, StoreError> {
-        Ok(self.0.lock().unwrap().values().cloned().collect())
+    async fn list(&self, _: Option<&str>, _: u32) -> Result<AccountPage, StoreError> {
+        let accounts = self.0.lock().unwrap().values().cloned().collect();
+        Ok(AccountPage { accounts, ..AccountPage::default() })
     }
     async fn insert(&self, account: &Account) -> Result<Account, StoreError> {
         let mut accounts = self.0.lock().unwrap();

@@ -150,6 +150,7 @@ mod tests {
     use super::*;
     use crate::account::{AccountDraft, CredentialRule};
     use crate::connection::{Connection, ConnectionId, LoginMethod};
+    use crate::ports::AccountPage;
     use crate::session::{LiveSession, Traffic};
     use async_trait::async_trait;
 
@@ -161,8 +162,8 @@ mod tests {
         async fn find(&self, _: &str) -> Result<Option<Account>, StoreError> {
             Ok(self.0.lock().unwrap().1.clone())
         }
-        async fn list(&self, _: Option<&str>, _: u32) -> Result<Vec<Account>, StoreError> {
-            Ok(Vec::new())
+        async fn list(&self, _: Option<&str>, _: u32) -> Result<AccountPage, StoreError> {
+            Ok(AccountPage::default())
         }
         async fn insert(&self, _: &Account) -> Result<Account, StoreError> {
             Err(StoreError::Disabled)

@@ -5,13 +5,13 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 use tidegate_core::account::{AccountDraft, Audience};
 
 use super::Place;
-use super::user::{Open, PAGE, read_source};
+use super::user::{Open, read_source, warn_of_invalid};
 use crate::config::settings::DatabaseSettings;
 use crate::wire::Stores;
 
@@ -37,14 +37,12 @@ pub struct LoadArguments {
 
 pub async fn dump(arguments: DumpArguments) -> anyhow::Result<()> {
     let open = Open::to_look(&arguments.place)?;
-    let mut users: Vec<Value> = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = open.accounts.list(after.as_deref(), PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.username.clone());
-        users.extend(page.iter().map(|account| Value::Object(account.to_document(Audience::Trusted))));
-    }
+    let all = open.all().await?;
+    // They are lost neither here nor there: what loads the dump says what is wrong with them.
+    warn_of_invalid(&all.invalid);
+    let valid = all.accounts.iter().map(|account| account.to_document(Audience::Trusted));
+    let invalid = all.invalid.into_iter().map(|invalid| invalid.document);
+    let users: Vec<Value> = valid.chain(invalid).map(Value::Object).collect();
     let text = serde_json::to_string_pretty(&json!({ "users": users }))? + "\n";
     if arguments.file == "-" {
         return Ok(std::io::stdout().write_all(text.as_bytes())?);
@@ -67,36 +65,42 @@ fn write_privately(path: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::rename(&beside, path).with_context(unwritable)
 }
 
-/// Everything is looked at before anything is changed. Accounts that there are get what the
-/// document says, but keep what the server maintains.
+/// The document is read before anything is changed. Accounts that there are get what it says, but keep
+/// what the server maintains; one that cannot be loaded is in the way of no other.
 pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
     let drafts = drafts(&read_source(&arguments.file)?).with_context(|| format!("{} is no dump", arguments.file))?;
     let open = Open::for_changes(&arguments.place).await?;
-    let (mut added, mut updated) = (0, 0);
-    let mut outcome = Ok(());
+    let (mut added, mut updated, mut failed) = (0, 0, 0);
     for draft in drafts {
         let username = draft.username().to_owned();
-        let is_there = match open.accounts.find(&username).await {
-            Ok(found) => found.is_some(),
+        match load_one(&open, draft).await {
+            Ok(true) => added += 1,
+            Ok(false) => updated += 1,
             Err(error) => {
-                outcome = Err(anyhow!(error));
-                break;
+                failed += 1;
+                eprintln!("tidegate: the account \"{username}\" could not be loaded: {error:#}");
             }
-        };
-        let done = if is_there { open.accounts.update(draft).await } else { open.accounts.add(draft).await };
-        if let Err(error) = done {
-            outcome = Err(anyhow!(error).context(format!("the account \"{username}\" could not be loaded")));
-            break;
         }
-        *(if is_there { &mut updated } else { &mut added }) += 1;
     }
     open.finish().await;
     if arguments.json {
-        println!("{}", json!({ "added": added, "updated": updated }));
+        println!("{}", json!({ "added": added, "updated": updated, "failed": failed }));
     } else {
         println!("{added} accounts were added, {updated} updated.");
     }
-    outcome
+    ensure!(failed == 0, "{failed} accounts could not be loaded");
+    Ok(())
+}
+
+/// Whether the account is new.
+async fn load_one(open: &Open, draft: AccountDraft) -> anyhow::Result<bool> {
+    let is_new = open.accounts.stored(draft.username()).await?.is_none();
+    if is_new {
+        open.accounts.add(draft).await?
+    } else {
+        open.accounts.update(draft).await?
+    };
+    Ok(is_new)
 }
 
 fn drafts(text: &str) -> anyhow::Result<Vec<AccountDraft>> {

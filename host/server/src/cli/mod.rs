@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod backup;
+mod config;
 mod connection;
 mod hook;
 mod hook_runs;
@@ -17,7 +18,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use serde_json::Value;
 use tidegate_ssh::Launcher;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -55,7 +55,7 @@ enum Command {
     User(user::UserCommand),
     /// Look at the configuration
     #[command(subcommand)]
-    Config(ConfigCommand),
+    Config(config::ConfigCommand),
     /// Look at plugins
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -126,20 +126,6 @@ struct ServeArguments {
     grace_time: Option<u64>,
 }
 
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
-    /// Check the configuration without starting
-    Check(Place),
-    /// Print the configuration in force, without secrets
-    Show {
-        #[command(flatten)]
-        place: Place,
-        /// As JSON instead of TOML
-        #[arg(long)]
-        json: bool,
-    },
-}
-
 pub fn run() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| error.exit());
     // Both before there are threads.
@@ -177,8 +163,7 @@ async fn dispatch(command: Command, activation: Activation) -> anyhow::Result<()
         Command::Portable(arguments) => run_portable(arguments).await,
         Command::Initprovider(place) => initprovider(&place),
         Command::User(command) => user::run(command).await,
-        Command::Config(ConfigCommand::Check(place)) => check_config(&place),
-        Command::Config(ConfigCommand::Show { place, json }) => show_config(&place, json),
+        Command::Config(command) => config::run(command).await,
         Command::Plugin(command) => plugin::run(command).await,
         Command::Hook(command) => hook::run(command).await,
         Command::Connection(command) => connection::run(command).await,
@@ -306,64 +291,6 @@ fn initprovider(place: &Place) -> anyhow::Result<()> {
     wire::open_database(&settings.database)?;
     println!("The database is up to date.");
     Ok(())
-}
-
-fn check_config(place: &Place) -> anyhow::Result<()> {
-    let directory = place.directory();
-    let loaded = place.load(&directory)?;
-    let settings = loaded.validate(&directory, false)?;
-    // Below it is said that there is no file.
-    let notes = loaded.notes.iter().filter(|_| loaded.source.path.is_some());
-    for warning in settings.warnings.iter().chain(notes) {
-        eprintln!("tidegate: warning: {warning}");
-    }
-    match &loaded.source.path {
-        Some(path) => println!("{} is valid.", path.display()),
-        None => println!("There is no configuration file in {}; the defaults are valid.", directory.display()),
-    }
-    Ok(())
-}
-
-fn show_config(place: &Place, json: bool) -> anyhow::Result<()> {
-    let mut config = serde_json::to_value(place.load(&place.directory())?.config)?;
-    // A3-06
-    redact(&mut config, "");
-    remove_unset(&mut config);
-    let text = if json { serde_json::to_string_pretty(&config)? } else { toml::to_string(&config)? };
-    println!("{text}");
-    Ok(())
-}
-
-/// Keys without a value, which TOML cannot say.
-fn remove_unset(value: &mut Value) {
-    if let Value::Object(fields) = value {
-        fields.retain(|_, inner| !inner.is_null());
-        fields.values_mut().for_each(remove_unset);
-    }
-}
-
-/// Hides passwords, the values of headers, plugins' secrets, and credentials in URLs.
-/// `section`: the dotted name of what holds `value`.
-fn redact(value: &mut Value, section: &str) {
-    const SECRET: [&str; 4] = ["password", "connection_string", "connectionstring", "http.headers.value"];
-    match value {
-        Value::Object(fields) => {
-            for (name, inner) in fields {
-                let path = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
-                redact(inner, &path);
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, section)),
-        Value::String(text) if !text.is_empty() => {
-            let is_secret = SECRET.iter().any(|secret| section.ends_with(secret));
-            let of_plugin = section.starts_with("plugin.") && section.contains(".secrets.");
-            let in_url = text.starts_with("http") && text.contains('@');
-            if is_secret || of_plugin || in_url {
-                *text = "[redacted]".to_owned();
-            }
-        }
-        _ => {}
-    }
 }
 
 impl Place {

@@ -12,6 +12,7 @@ use tidegate_core::ports::{AccountStore, FolderStore};
 use tidegate_core::quota::{QuotaScans, ScanReport, Scope, UsedQuota};
 
 use super::Place;
+use super::user::warn_of_invalid;
 use crate::control::Control;
 use crate::wire::{self, Stores};
 
@@ -76,9 +77,10 @@ async fn everything(stores: &Stores) -> anyhow::Result<Vec<Scope>> {
     let mut after: Option<String> = None;
     loop {
         let page = stores.database.list(after.as_deref(), PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.username.clone());
-        scopes.extend(page.into_iter().map(|account| Scope::Account(account.username)));
+        let Some(next) = page.next else { break };
+        after = Some(next);
+        warn_of_invalid(&page.invalid);
+        scopes.extend(page.accounts.into_iter().map(|account| Scope::Account(account.username)));
     }
     scopes.extend(stores.database.folder_names().await?.into_iter().map(Scope::Folder));
     Ok(scopes)

@@ -7,8 +7,9 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tidegate_core::account::{Account, AccountDraft, Accounts, Audience};
+use tidegate_core::account::{Account, AccountDraft, Accounts, Audience, redacted};
 use tidegate_core::hook::HookKind;
+use tidegate_core::ports::{AccountPage, InvalidStored, StoreError, StoredDocument};
 use tidegate_core::secret::Secret;
 
 use super::{Place, user_totp};
@@ -145,7 +146,7 @@ async fn update(arguments: Box<UserArguments>) -> anyhow::Result<()> {
         (None, None) => bail!("name the account with --username"),
     };
     let open = Open::for_changes(&arguments.place).await?;
-    let mut draft = AccountDraft::of(&open.find(&username).await?);
+    let mut draft = AccountDraft::of_stored(open.stored(&username).await?);
     arguments.apply(&mut draft)?;
     if draft.username() != username {
         bail!("an account cannot be renamed; add \"{}\" and delete \"{username}\"", draft.username());
@@ -156,22 +157,26 @@ async fn update(arguments: Box<UserArguments>) -> anyhow::Result<()> {
 }
 
 async fn show(arguments: NameArguments) -> anyhow::Result<()> {
-    let account = Open::to_look(&arguments.place)?.find(&arguments.username).await?;
-    println!("{}", serde_json::to_string_pretty(&account.to_document(Audience::Redacted))?);
+    let open = Open::to_look(&arguments.place)?;
+    let document = match open.find(&arguments.username).await {
+        Ok(account) => account.to_document(Audience::Redacted),
+        // To see what has to be changed.
+        Err(error) => match error.downcast_ref::<StoreError>() {
+            Some(StoreError::Invalid { .. }) => {
+                eprintln!("tidegate: warning: {error}");
+                redacted(open.stored(&arguments.username).await?.document)
+            }
+            _ => return Err(error),
+        },
+    };
+    println!("{}", serde_json::to_string_pretty(&document)?);
     Ok(())
 }
 
 async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
     let open = Open::to_look(place)?;
-    let mut accounts: Vec<Account> = Vec::new();
-    loop {
-        let after = accounts.last().map(|account| account.username.clone());
-        let page = open.accounts.list(after.as_deref(), PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
-        accounts.extend(page);
-    }
+    let AccountPage { accounts, invalid, .. } = open.all().await?;
+    warn_of_invalid(&invalid);
     if json {
         let documents: Vec<_> = accounts.iter().map(|account| account.to_document(Audience::Redacted)).collect();
         println!("{}", serde_json::to_string_pretty(&documents)?);
@@ -181,7 +186,18 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
         let status = if account.enabled { "enabled" } else { "disabled" };
         println!("{:<24} {status:<9} {}", account.username, account.home_dir);
     }
+    for invalid in &invalid {
+        println!("{:<24} invalid", invalid.username);
+    }
     Ok(())
+}
+
+/// They are not listed with the others, but nobody should think that they are not there.
+pub fn warn_of_invalid(invalid: &[InvalidStored]) {
+    for InvalidStored { username, problem, .. } in invalid {
+        let error = StoreError::Invalid { username: username.clone(), problem: problem.clone() };
+        eprintln!("tidegate: warning: {error}");
+    }
 }
 
 async fn delete(arguments: NameArguments) -> anyhow::Result<()> {
@@ -224,6 +240,26 @@ impl Open {
     pub async fn find(&self, username: &str) -> anyhow::Result<Account> {
         let found = self.accounts.find(username).await?;
         found.ok_or_else(|| anyhow!("there is no account named \"{username}\""))
+    }
+
+    /// What is stored, valid or not.
+    pub async fn stored(&self, username: &str) -> anyhow::Result<StoredDocument> {
+        let found = self.accounts.stored(username).await?;
+        found.ok_or_else(|| anyhow!("there is no account named \"{username}\""))
+    }
+
+    /// All pages as one.
+    pub async fn all(&self) -> anyhow::Result<AccountPage> {
+        let mut all = AccountPage::default();
+        loop {
+            let page = self.accounts.list(all.next.as_deref(), PAGE).await?;
+            if page.next.is_none() {
+                return Ok(all);
+            }
+            all.accounts.extend(page.accounts);
+            all.invalid.extend(page.invalid);
+            all.next = page.next;
+        }
     }
 
     /// Waits until all are told.

@@ -1,0 +1,109 @@
+//! `tidegate config`.
+
+use anyhow::ensure;
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::Place;
+use crate::config::Settings;
+use crate::config::settings::DatabaseSettings;
+use crate::wire::{self, Hooks, Stores};
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check the configuration, and the plugins that it or the directory has, without starting
+    Check(Place),
+    /// Print the configuration in force, without secrets
+    Show {
+        #[command(flatten)]
+        place: Place,
+        /// As JSON instead of TOML
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub async fn run(command: ConfigCommand) -> anyhow::Result<()> {
+    match command {
+        ConfigCommand::Check(place) => check(&place).await,
+        ConfigCommand::Show { place, json } => show(&place, json),
+    }
+}
+
+async fn check(place: &Place) -> anyhow::Result<()> {
+    let directory = place.directory();
+    let loaded = place.load(&directory)?;
+    let settings = loaded.validate(&directory, false)?;
+    // Below it is said that there is no file.
+    let notes = loaded.notes.iter().filter(|_| loaded.source.path.is_some());
+    for warning in settings.warnings.iter().chain(notes) {
+        eprintln!("tidegate: warning: {warning}");
+    }
+    let problems = plugin_problems(&settings).await?;
+    ensure!(problems.is_empty(), "{}", problems.join("\n"));
+    match &loaded.source.path {
+        Some(path) => println!("{} is valid.", path.display()),
+        None => println!("There is no configuration file in {}; the defaults are valid.", directory.display()),
+    }
+    Ok(())
+}
+
+/// Plugins that do not load, named or dropped: their gates would be closed.
+async fn plugin_problems(settings: &Settings) -> anyhow::Result<Vec<String>> {
+    let hooks = Hooks::open(settings, &Stores::open(&DatabaseSettings::Memory(None))?, wire::silent_host()).await?;
+    let plugins = hooks.plugins.plugins();
+    let not_loaded = plugins.iter().filter_map(|plugin| {
+        let error = plugin.error.as_ref()?;
+        Some(format!("the plugin \"{}\" is not loaded: {error}", plugin.name))
+    });
+    let mut problems: Vec<String> = not_loaded.collect();
+    // Those that are not loaded have been named.
+    problems.extend(hooks.points.unusable().filter(|unusable| unusable.is_loaded).map(|unusable| unusable.to_string()));
+    for name in settings.plugins.keys().filter(|name| !plugins.iter().any(|plugin| plugin.name == **name)) {
+        let directory = settings.plugin_directory.display();
+        eprintln!("tidegate: warning: key \"plugin.{name}\": there is no plugin of that name in {directory}");
+    }
+    Ok(problems)
+}
+
+fn show(place: &Place, json: bool) -> anyhow::Result<()> {
+    let mut config = serde_json::to_value(place.load(&place.directory())?.config)?;
+    // A3-06
+    redact(&mut config, "");
+    remove_unset(&mut config);
+    let text = if json { serde_json::to_string_pretty(&config)? } else { toml::to_string(&config)? };
+    println!("{text}");
+    Ok(())
+}
+
+/// Keys without a value, which TOML cannot say.
+fn remove_unset(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, inner| !inner.is_null());
+        fields.values_mut().for_each(remove_unset);
+    }
+}
+
+/// Hides passwords, the values of headers, plugins' secrets, and credentials in URLs.
+/// `section`: the dotted name of what holds `value`.
+fn redact(value: &mut Value, section: &str) {
+    const SECRET: [&str; 4] = ["password", "connection_string", "connectionstring", "http.headers.value"];
+    match value {
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                let path = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
+                redact(inner, &path);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, section)),
+        Value::String(text) if !text.is_empty() => {
+            let is_secret = SECRET.iter().any(|secret| section.ends_with(secret));
+            let of_plugin = section.starts_with("plugin.") && section.contains(".secrets.");
+            let in_url = text.starts_with("http") && text.contains('@');
+            if is_secret || of_plugin || in_url {
+                *text = "[redacted]".to_owned();
+            }
+        }
+        _ => {}
+    }
+}
