@@ -11,6 +11,7 @@
 mod account_limits;
 mod clients;
 mod command_line;
+mod configuration;
 mod confinement;
 mod crash;
 mod external_auth;

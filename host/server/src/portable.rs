@@ -122,6 +122,7 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     config.sftpd.max_auth_tries = MAX_AUTH_TRIES;
     config.sftpd.enabled_ssh_commands = arguments.ssh_commands;
     let settings = Loaded::from_config(config).validate(&directory, false)?;
+    settings.warnings.iter().for_each(|warning| eprintln!("tidegate: warning: {warning}"));
     let stores = Stores::open(&DatabaseSettings::Memory(None))?;
 
     // Empty means generated, or the default (A17-01).

@@ -239,7 +239,7 @@ async fn changes_at_the_same_time_lose_nothing() {
         let accounts = accounts();
         async move {
             // Made from what was there before any of the others.
-            let mut draft = AccountDraft::of(&accounts.find("alice").await.unwrap().unwrap());
+            let mut draft = AccountDraft::of_stored(accounts.stored("alice").await.unwrap().unwrap());
             tokio::task::yield_now().await;
             draft.set(field, serde_json::json!(7));
             accounts.update(draft).await.unwrap()
@@ -260,7 +260,7 @@ async fn changes_at_the_same_time_lose_nothing() {
     let mut draft = AccountDraft::of(&found);
     draft.merge_json(r#"{"filters":{"max_upload_file_size":5}}"#).unwrap();
     let (prepared, before) = hook.prepare_from_hook(draft, None).await.unwrap();
-    let mut closed = AccountDraft::of(&admin.find("alice").await.unwrap().unwrap());
+    let mut closed = AccountDraft::of_stored(admin.stored("alice").await.unwrap().unwrap());
     closed.set("status", serde_json::json!(0));
     admin.update(closed).await.unwrap();
     let committed = hook.commit_from_hook(prepared, before.as_ref()).await.unwrap();

@@ -57,10 +57,10 @@ impl AccountDraft {
 
     /// A copy of a stored account, to change a few things.
     pub fn of(account: &Account) -> Self {
-        Self::of_stored(StoredDocument::of(account))
+        Self { document: account.to_document(Audience::Trusted), ..Self::default() }
     }
 
-    /// Likewise, of an account that may not be valid.
+    /// What is stored, valid or not, to change it: of changes that others make meanwhile, none is lost.
     pub fn of_stored(stored: StoredDocument) -> Self {
         Self { document: stored.document.clone(), clear_password: None, base: Some(Arc::new(stored)) }
     }

@@ -112,7 +112,6 @@ impl AccountDraft {
             let (allowed, denied) = (patterns("allowed_extensions")?, patterns("denied_extensions")?);
             rules.push(PatternRule { directory: directory(rule, &prefix, "path")?, allowed, denied, hides: false });
         }
-        // Two of a directory would be one too many, whatever they say.
         for rule in &rules {
             if rules.iter().filter(|other| other.directory == rule.directory).count() > 1 {
                 let problem = format!("\"{}\" has patterns twice", rule.directory.display());

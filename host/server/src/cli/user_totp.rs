@@ -36,7 +36,7 @@ pub async fn run(arguments: TotpArguments) -> anyhow::Result<()> {
         bail!("say --enable or --disable");
     }
     let open = Open::for_changes(&arguments.place).await?;
-    let mut draft = AccountDraft::of(&open.find(&arguments.username).await?);
+    let mut draft = AccountDraft::of_stored(open.stored(&arguments.username).await?);
     let secret = if arguments.enable { Some(new_secret()?) } else { None };
     let config = match &secret {
         Some(secret) => json!({

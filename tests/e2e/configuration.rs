@@ -1,0 +1,171 @@
+//! Settings, hooks and accounts that would be ignored, or be in the way, without a word (A3, B9-03, A9-06).
+
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
+use tidegate_tests::clients::{Proof, can_log_in, sftp, sftp_ok, text};
+use tidegate_tests::server::Site;
+use tidegate_tests::tools;
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
+
+fn check(site: &Site, arguments: &[&str], status: i32, expected: &[&str]) {
+    let output = tools::run(&mut site.tidegate(arguments));
+    assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", text(&output));
+    for part in expected {
+        assert!(text(&output).contains(part), "{arguments:?}: {}", text(&output));
+    }
+}
+
+#[test]
+fn a_hook_that_watches_a_directory_sees_every_way_into_it() {
+    // B10-01, B10-13
+    let site = Site::new().config("[hook.pre-action]\nhook = \"/bin/false\"\npaths = [\"/a/protected\"]");
+    let home = site.user("alice");
+    std::fs::create_dir_all(home.join("a/protected")).unwrap();
+    std::fs::create_dir_all(home.join("b")).unwrap();
+    std::fs::write(home.join("a/protected/inside"), "x").unwrap();
+    let server = site.start();
+    let local = site.write("local", "content");
+    let put = format!("put {} /outside", local.display());
+    sftp_ok(&server, "alice", PASSWORD, &put);
+    sftp_ok(&server, "alice", PASSWORD, "ln /outside /b/linked");
+    assert_eq!(home.join("outside").metadata().unwrap().nlink(), 2);
+    for batch in [
+        format!("put {} /a/protected/x", local.display()),
+        "rename /outside /a/protected/x".to_owned(),
+        "rename /a/protected/inside /b/taken".to_owned(),
+        "rename /a /c".to_owned(),
+        "rename /b /a/protected/b".to_owned(),
+        "ln /outside /a/protected/x".to_owned(),
+        "ln /a/protected/inside /b/taken".to_owned(),
+        "ln -s /outside /a/protected/x".to_owned(),
+        "ln -s protected /a/alias".to_owned(),
+        "rm /a/protected/inside".to_owned(),
+    ] {
+        assert!(!sftp(&server, "alice", PASSWORD, &batch).status.success(), "{batch}");
+    }
+    let names = |path: &str| std::fs::read_dir(home.join(path)).unwrap().count();
+    assert_eq!((names("a/protected"), names("a"), names("b"), names("")), (1, 1, 1, 3));
+}
+
+#[test]
+fn plugins_that_do_not_load_are_named() {
+    // BUG-17
+    let site = Site::new().config("[data_provider]\nexternal_auth_hook = \"plugin:missing\"");
+    check(&site, &["config", "check"], 1, &["\"missing\" is not loaded"]);
+    site.write("plugins/broken.wasm", b"\0asm\x0d\0\x01\0 and no more");
+    check(&site, &["config", "check"], 1, &["\"missing\" is not loaded", "\"broken\" is not loaded"]);
+    let server = site.start();
+    server.wait_for(|line| {
+        let message = line["message"].as_str().unwrap_or_default();
+        line["level"] == "error" && message.contains("plugin:missing") && message.contains("external-auth")
+    });
+}
+
+#[test]
+fn an_account_that_is_not_valid_is_in_the_way_of_no_other() {
+    // A9-06
+    let site = Site::new();
+    site.user("alice");
+    site.user("bob");
+    site.user("carol");
+    let damage = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
+                  c.execute(\"update users set filesystem = '{\\\"provider\\\": 6}' where username = 'bob'\"); c.commit()";
+    tools::run_ok(Command::new(tools::python()).args(["-c", damage]).arg(site.path("tidegate.db")));
+    let server = site.start();
+    assert!(can_log_in(&server, "alice", PASSWORD) && !can_log_in(&server, "bob", PASSWORD));
+    check(&site, &["user", "list"], 0, &["alice", "bob", "invalid", "carol", "filesystem.provider"]);
+    check(&site, &["user", "list", "--json"], 0, &["\"carol\""]);
+    check(&site, &["dump"], 0, &["\"alice\"", "\"bob\"", "\"carol\"", "filesystem.provider"]);
+    check(&site, &["quota", "scan"], 0, &["alice", "carol"]);
+    check(&site, &["user", "show", "--username", "bob"], 0, &["\"provider\": 6", "filesystem.provider"]);
+    check(&site, &["user", "update", "--username", "bob", "--status", "0"], 1, &["filesystem.provider"]);
+    site.write("local.json", r#"{"username":"bob","filesystem":{"provider":0}}"#);
+    let mended = site.path("local.json");
+    check(&site, &["user", "update", "--from-json", mended.to_str().unwrap()], 0, &["was updated"]);
+    assert!(can_log_in(&server, "bob", PASSWORD));
+    tools::run_ok(Command::new(tools::python()).args(["-c", damage]).arg(site.path("tidegate.db")));
+    check(&site, &["user", "delete", "--username", "bob"], 0, &["was deleted"]);
+    // A dump with such an account: the others are loaded.
+    let dump = r#"{"users":[{"username":"x","status":1,"home_dir":"relative"},
+        {"username":"dave","status":1,"home_dir":"/srv/dave","permissions":{"/":["*"]},"password":"pw"}]}"#;
+    let dump = site.write("dump.json", dump);
+    check(&site, &["load", dump.to_str().unwrap()], 1, &["\"x\" could not be loaded", "1 accounts were added"]);
+    check(&site, &["user", "show", "--username", "dave"], 0, &["\"dave\""]);
+}
+
+#[test]
+fn changes_at_the_same_time_lose_nothing() {
+    let site = Site::new();
+    site.user("alice");
+    for round in 1..=4 {
+        let value = round.to_string();
+        let options = ["--max-sessions", "--quota-size", "--quota-files", "--upload-bandwidth"];
+        let commands: Vec<_> = options
+            .iter()
+            .map(|option| site.tidegate(&["user", "update", "--username", "alice", option, &value]).spawn().unwrap())
+            .collect();
+        for mut command in commands {
+            assert!(command.wait().unwrap().success());
+        }
+        let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "alice"]));
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        for field in ["max_sessions", "quota_size", "quota_files", "upload_bandwidth"] {
+            assert_eq!(shown[field], round, "{field}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_directory_with_a_long_name_and_an_older_file_serves() {
+    // A3-04, A3-50, A2-03
+    let site = Site::new();
+    let long = site.path(&"d".repeat(200)).join("e".repeat(200));
+    std::fs::create_dir_all(&long).unwrap();
+    let json = r#"{"sftpd":{"bindings":[{"port":0},{"port":-7}],"host_keys":["id_ed25519"]},"httpd":{"bind_port":0}}"#;
+    std::fs::write(long.join("sftpgo.json"), json).unwrap();
+    let tidegate = |arguments: &[&str]| {
+        let mut command = Command::new(tools::tidegate());
+        command.args(arguments).arg("-c").arg(&long);
+        command
+    };
+    let output = tools::run(&mut tidegate(&["config", "check"]));
+    assert!(!output.status.success() && text(&output).contains("bind_port"), "{}", text(&output));
+    std::fs::write(long.join("sftpgo.json"), json.replace("-7", "1")).unwrap();
+    let output = tools::run(&mut tidegate(&["config", "check"]));
+    assert!(output.status.success() && text(&output).contains("sftpgo.json is used"), "{}", text(&output));
+    let mut serve = tidegate(&["serve", "--log-file-path", ""]);
+    serve.env("TIDEGATE_SFTPD__BINDINGS__1__PORT", "0").env("TIDEGATE_SFTPD__BINDINGS__0__PORT", "0");
+    let output = tools::run(&mut serve);
+    assert!(!output.status.success() && text(&output).contains("no binding has a port"), "{}", text(&output));
+    std::fs::write(
+        long.join("tidegate.toml"),
+        "[httpd]\nbind_port = 0\n[sftpd]\nbind_port = 0\nkeys = [{ private_key = \"id_ed25519\" }]\n",
+    )
+    .unwrap();
+    let output = tools::run(&mut tidegate(&["config", "check"]));
+    assert!(output.status.success() && text(&output).contains("sftpgo.json is not read"), "{}", text(&output));
+    let mut serve = tidegate(&["serve", "--log-file-path", ""]);
+    let mut child = serve.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap())).map_while(Result::ok);
+    let mut lines = lines.inspect(|line| assert!(!line.contains("\"service\":\"httpd\""), "{line}"));
+    assert!(lines.any(|line| line.contains("\"service\":\"sftpd\"")));
+    // By the socket.
+    tools::run_ok(&mut tidegate(&["ping"]));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn accounts_in_memory_begin_with_a_dump() {
+    // A9-03
+    let from = Site::new();
+    let home = from.user("alice");
+    let site = Site::new().config("[data_provider]\ndriver = \"memory\"\nname = \"accounts.json\"");
+    check(&site, &["config", "check"], 1, &["no dump"]);
+    tools::run_ok(from.tidegate(&["dump"]).arg(site.path("accounts.json")));
+    let server = site.start();
+    sftp_ok(&server, "alice", PASSWORD, "mkdir /made");
+    assert!(home.join("made").is_dir());
+}
