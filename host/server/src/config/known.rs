@@ -76,26 +76,50 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
     (nearest.0 <= limit).then_some(nearest.1)
 }
 
-/// The line on which a dotted key stands, as far as a search by text can tell: the line of
-/// its last part, after those of its sections.
+/// The line on which a dotted key stands, as far as a search by text can tell: that of its last part,
+/// behind those of its sections.
 pub fn line_of(text: &str, key: &str) -> Option<usize> {
-    let mut lines = text.lines().enumerate().peekable();
-    let mut found = None;
-    for part in key.split('.').filter(|part| part.parse::<usize>().is_err()) {
-        let part = part.trim_end_matches(']').split('[').next().unwrap_or(part);
-        let (number, _) = lines.find(|(_, line)| mentions(line, part))?;
-        found = Some(number + 1);
+    let mut parts = key.split('.').filter(|part| part.parse::<usize>().is_err()).map(|part| {
+        let part = part.trim_end_matches(']');
+        part.split('[').next().unwrap_or(part)
+    });
+    let mut part = parts.next()?;
+    for (number, line) in text.lines().enumerate() {
+        let mut from = 0;
+        while let Some(end) = mention(line, from, part) {
+            from = end;
+            let Some(next) = parts.next() else { return Some(number + 1) };
+            part = next;
+        }
     }
-    found
+    None
 }
 
-fn mentions(line: &str, word: &str) -> bool {
+/// Where `word` ends, if it stands in the line behind `from`.
+fn mention(line: &str, from: usize, word: &str) -> Option<usize> {
     let lower = line.to_ascii_lowercase();
-    lower.match_indices(word).any(|(at, _)| {
+    let rest = lower.get(from..)?;
+    let found = rest.match_indices(word).map(|(at, _)| from + at).find(|at| {
         let is_part = |character: char| character.is_alphanumeric() || character == '_';
-        let before = lower.get(..at).and_then(|before| before.chars().next_back());
+        let before = lower.get(..*at).and_then(|before| before.chars().next_back());
         let after = lower.get(at + word.len()..).and_then(|after| after.chars().next());
         // Sections and keys of an env file are joined by two underscores.
         lower.contains("__") || (!before.is_some_and(is_part) && !after.is_some_and(is_part))
-    })
+    });
+    found.map(|at| at + word.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_found_wherever_they_stand() {
+        let check = |text: &str, key: &str, expected: Option<usize>| assert_eq!(line_of(text, key), expected, "{key}");
+        check("[sftpd]\nbind_port = 1\n[httpd]\nbind_port = 2\n", "httpd.bind_port", Some(4));
+        check("[common.defender]\nenabled = true\n", "common.defender", Some(1));
+        check("{\n\"sftpd\": {\"keys\": [{\"private\": 1}]}}", "sftpd.keys[0].private", Some(2));
+        check("SFTPD__BIND_PORT=1\nSFTPD__KEYS=x\n", "sftpd.keys", Some(2));
+        check("[sftpd]\n", "sftpd.keys", None);
+    }
 }
