@@ -39,17 +39,20 @@ fn check_kills(mode: &str, is_in_place: bool) {
         let user = format!("user{round}");
         site.user(&user);
         server.kill();
+        let is_kept_later = mode.ends_with('2');
         let expected = if is_in_place { "half of the next" } else { &content };
         assert_eq!(std::fs::read_to_string(home.join("finished")).unwrap(), expected, "{mode}");
         let kept = std::fs::read_to_string(home.join(&name)).ok();
         assert_eq!(kept.as_deref(), is_in_place.then_some("acknowledged"), "{mode}");
+        let server = site.start();
+        let expected = if is_kept_later { "half of the next" } else { expected };
+        assert_eq!(std::fs::read_to_string(home.join("finished")).unwrap(), expected, "{mode}");
         let debris: Vec<_> = std::fs::read_dir(&home)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .filter(|name| name != "finished" && !name.starts_with("new "))
             .collect();
-        assert_eq!(debris, Vec::<String>::new());
-        let server = site.start();
+        assert_eq!(debris, Vec::<String>::new(), "{mode}");
         assert!(can_log_in(&server, &user, PASSWORD));
     }
 }

@@ -36,6 +36,7 @@ mod running_systemd;
 mod sessions;
 mod sftp;
 mod ssh;
+mod synchronous_uploads;
 mod throttled;
 mod user_tools;
 mod wrong_targets;

@@ -185,7 +185,8 @@ impl Drop for Mounted<'_> {
 
 #[test]
 fn full_and_read_only_file_systems() {
-    let site = Site::new();
+    // A5-10: the old file is there after any failure.
+    let site = Site::new().config("upload_mode = 1");
     let home = site.user("alice");
     assert!(mount("size=64k", &home), "this test has to run as root, because it mounts file systems");
     let _mounted = Mounted(&home);

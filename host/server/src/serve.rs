@@ -11,7 +11,7 @@ use tidegate_core::hook::observation::Startup;
 use tidegate_core::ports::SystemClock;
 use tidegate_ssh::host_keys::HostKey;
 use tidegate_ssh::{BoundListener, ConnectionHooks, Launcher, SshServer, SshSettings, host_keys};
-use tidegate_storage::LocalStorageFactory;
+use tidegate_storage::{Cleaned, LocalStorageFactory};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -194,18 +194,19 @@ async fn bind_http(
 }
 
 fn clean_leftovers(storage: &LocalStorageFactory) {
-    let Some(leftovers) = &storage.settings.leftovers else { return };
-    match leftovers.clean() {
-        Ok(0) => {}
-        Ok(files) => {
-            let message = format!("{files} uploads that an earlier server left were removed");
-            tracing::info!(sender = "storage", message);
-        }
+    let message = match storage.settings.leftovers.clean() {
+        Ok(cleaned) if cleaned.is_nothing() => return,
+        Ok(Cleaned { removed, kept, taken_back, left }) => format!(
+            "of the uploads that an earlier server left, {removed} were removed, {kept} have their name, {taken_back} \
+             without a hook's verdict were taken back, and {left} could not be cleaned up"
+        ),
         Err(error) => {
-            let message = format!("uploads that an earlier server left could not be removed: {error}");
+            let message = format!("uploads that an earlier server left could not be cleaned up: {error}");
             tracing::warn!(sender = "storage", message);
+            return;
         }
-    }
+    };
+    tracing::info!(sender = "storage", message);
 }
 
 async fn bind(address: IpAddr, port: u16) -> anyhow::Result<BoundListener> {

@@ -168,7 +168,8 @@ pub struct Services {
 /// How accounts' files are kept; `state`: where uploads are noted, if anywhere.
 pub fn storage_factory(settings: &Settings, state: Option<&Path>) -> anyhow::Result<LocalStorageFactory> {
     let leftovers = state.map(|state| Leftovers::in_directory(state.join("uploads"))).transpose();
-    let leftovers = leftovers.context("the directory for notes of uploads could not be made")?.map(Arc::new);
+    let leftovers = leftovers.context("the directory for notes of uploads could not be made")?.unwrap_or_default();
+    let leftovers = Arc::new(leftovers);
     let (overwrite, umask) = (settings.overwrite, settings.umask);
     let settings = LocalStorageSettings { overwrite, umask, leftovers, ..LocalStorageSettings::default() };
     Ok(LocalStorageFactory { settings })

@@ -44,6 +44,7 @@ impl SftpServer {
             truncate: has(open::TRUNCATE),
             exclusive: has(open::EXCLUSIVE),
             mode: attributes.mode,
+            ..OpenOptions::default()
         };
         let file = if options.write {
             self.files.open_write(&path, options, Protocol::Sftp).await?

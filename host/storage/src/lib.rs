@@ -4,4 +4,4 @@
 mod local;
 mod mounted;
 
-pub use local::{Leftovers, LocalStorage, LocalStorageFactory, LocalStorageSettings, OverwriteMode};
+pub use local::{Cleaned, Leftovers, LocalStorage, LocalStorageFactory, LocalStorageSettings, OverwriteMode};

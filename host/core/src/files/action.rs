@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 use super::record::Protocol;
-use super::storage::{FileKind, OpenOptions, Storage, StorageError, StorageErrorKind};
+use super::storage::{FileKind, OpenOptions, Storage, StorageError, StorageErrorKind, StorageFile};
 use super::{FileError, FirstTransfers};
 use crate::hook::observation::PostAction;
 use crate::hook::review::{PreAction, Review};
@@ -130,9 +130,14 @@ impl Overwritten {
     }
 }
 
-/// The files of the session, for hooks that look into one.
+/// Where hooks that look into the file find it.
 #[derive(Clone, Default)]
-pub struct Contents(pub Option<Arc<dyn Storage>>);
+pub struct Contents {
+    /// The files of the session.
+    pub storage: Option<Arc<dyn Storage>>,
+    /// An upload that has no name yet.
+    pub unnamed: Option<Arc<dyn StorageFile>>,
+}
 
 impl std::fmt::Debug for Contents {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -157,7 +162,7 @@ impl FileAction {
     }
 
     async fn look(&self) -> Found {
-        let Some(storage) = &self.contents.0 else { return Found::Unknown };
+        let Some(storage) = &self.contents.storage else { return Found::Unknown };
         match storage.metadata(&self.path).await {
             Ok(found) if found.kind != FileKind::Directory => Found::File(found.size),
             Err(error) if error.kind == StorageErrorKind::NotFound => Found::Nothing,
@@ -167,10 +172,15 @@ impl FileAction {
 
     /// At most `max` bytes from the beginning of the file.
     pub async fn first_bytes(&self, max: usize) -> Result<Vec<u8>, StorageError> {
-        let Some(storage) = &self.contents.0 else {
-            return Err(StorageError::new(StorageErrorKind::NotFound, "there is no file"));
+        let opened;
+        let file = match &self.contents {
+            Contents { unnamed: Some(file), .. } => &**file,
+            Contents { storage: Some(storage), .. } => {
+                opened = storage.open(&self.path, OpenOptions { read: true, ..OpenOptions::default() }).await?;
+                &*opened
+            }
+            _ => return Err(StorageError::new(StorageErrorKind::NotFound, "there is no file")),
         };
-        let file = storage.open(&self.path, OpenOptions { read: true, ..OpenOptions::default() }).await?;
         let mut bytes = Vec::with_capacity(max);
         while bytes.len() < max {
             let (offset, missing) = (bytes.len() as u64, max - bytes.len());
@@ -201,6 +211,11 @@ impl FileHooks {
     /// Whether somebody has to be told of everything that could be known.
     pub(super) fn asks_with_everything(&self) -> bool {
         self.before.needs_everything()
+    }
+
+    /// Whether the operation is done only when the hooks after it say so (B10-08).
+    pub(super) fn decide(&self, kind: ActionKind, subject: &Subject<'_>) -> bool {
+        self.synchronous.contains(&kind) && self.tells() && self.after.concerns(subject)
     }
 
     pub(super) fn tells(&self) -> bool {

@@ -6,6 +6,7 @@ use super::action::{ActionKind, ActionStatus, Contents, FileAction};
 use super::record::{Protocol, Transfer, TransferOutcome};
 use super::storage::Metadata;
 use super::{FileError, FileService};
+use crate::hook::Subject;
 use crate::hook::review::Review;
 use crate::path::VirtualPath;
 use crate::session::ActiveTransfer;
@@ -29,7 +30,7 @@ impl FileService {
             status: None,
             elapsed_ms: None,
             at: nanoseconds_now(),
-            contents: Contents(Some(self.storage.clone())),
+            contents: Contents { storage: Some(self.storage.clone()), unnamed: None },
         }
     }
 
@@ -79,6 +80,13 @@ impl FileService {
             return None;
         }
         self.storage.symlink_metadata(path).await.ok()
+    }
+
+    /// Whether an upload of this name ends with the hooks' verdict (B10-08).
+    pub(super) fn upload_is_provisional(&self, path: &VirtualPath) -> bool {
+        let kind = ActionKind::Upload;
+        let subject = Subject { action: Some(kind.as_str()), path: Some(path), ..self.session.subject() };
+        self.context.hooks.decide(kind, &subject)
     }
 
     pub(super) fn transfer(&self, path: &VirtualPath, protocol: Protocol, upload: bool) -> Transfer {

@@ -4,6 +4,7 @@
 mod action;
 mod attributes;
 mod copy;
+mod ending;
 mod error;
 mod first;
 mod hooks;
@@ -188,10 +189,8 @@ impl FileService {
         self.require_visible(path)?;
         let reader = self.storage.read_directory(path).await?;
         let patterns = &self.account().filters.file_patterns;
-        if patterns.concern(path) {
-            return Ok(Box::new(Visible { reader, directory: path.clone(), patterns: patterns.clone() }));
-        }
-        Ok(reader)
+        let patterns = patterns.concern(path).then(|| patterns.clone());
+        Ok(Box::new(Visible { reader, directory: path.clone(), patterns }))
     }
 
     pub async fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>, FileError> {
@@ -253,11 +252,19 @@ impl FileService {
     }
 }
 
-/// A directory without the names that patterns hide.
+/// A directory without the names that patterns hide, and without those of uploads that are
+/// not complete.
 struct Visible {
     reader: Box<dyn DirectoryReader>,
     directory: VirtualPath,
-    patterns: FilePatterns,
+    patterns: Option<FilePatterns>,
+}
+
+impl Visible {
+    fn shows(&self, name: &[u8]) -> bool {
+        let hides = |patterns: &FilePatterns| patterns.of_name(&self.directory, name) == NameVerdict::Hidden;
+        !name.starts_with(storage::TEMPORARY_PREFIX) && !self.patterns.as_ref().is_some_and(hides)
+    }
 }
 
 #[async_trait::async_trait]
@@ -268,7 +275,7 @@ impl DirectoryReader for Visible {
             if entries.is_empty() {
                 return Ok(entries);
             }
-            entries.retain(|entry| self.patterns.of_name(&self.directory, &entry.name) != NameVerdict::Hidden);
+            entries.retain(|entry| self.shows(&entry.name));
             if !entries.is_empty() {
                 return Ok(entries);
             }

@@ -35,6 +35,8 @@ pub(super) struct Opened {
     /// The file as it was before it was opened.
     pub existed: Option<Metadata>,
     pub seen: Seen,
+    /// By a hook, at its end.
+    pub is_refused: bool,
 }
 
 impl OpenFile {
@@ -168,24 +170,28 @@ impl OpenFile {
         let Some(opened) = &mut self.opened else {
             return Ok(());
         };
-        if opened.options.write && opened.transfer.failed() {
-            let error = opened.transfer.failure_error();
-            opened.give_up().await;
-            return Err(error);
-        }
         if !opened.options.write {
             opened.end_download();
             return Ok(());
         }
+        if opened.transfer.failed() {
+            let error = opened.transfer.failure_error();
+            opened.give_up().await;
+            return Err(error);
+        }
+        if opened.transfer.waits_for_hooks()
+            && let Err(error) = opened.ask_hooks().await
+        {
+            opened.transfer.fail_by(&error);
+            opened.give_up().await;
+            return Err(error);
+        }
         if let Err(error) = opened.finish().await {
             opened.transfer.fail_by(&error);
-            if opened.transfer.failed_by_quota() {
+            if opened.to_discard().is_some() {
                 opened.give_up().await;
             }
             return Err(error);
-        }
-        if opened.transfer.waits_for_hooks() {
-            return opened.complete_with_hooks().await;
         }
         opened.transfer.complete(std::time::Instant::now());
         Ok(())
@@ -205,7 +211,7 @@ impl Drop for OpenFile {
 }
 
 impl Opened {
-    fn limits(&self) -> QuotaLimits {
+    pub(super) fn limits(&self) -> QuotaLimits {
         limits_of(&self.files.account(), &self.path)
     }
 
@@ -228,19 +234,6 @@ impl Opened {
             Some(existed) if self.options.append => existed.size,
             Some(_) => offset,
             None => 0,
-        }
-    }
-
-    /// A client that has not got all of the file has not downloaded it (A5-13). One that
-    /// continues an earlier download has.
-    fn end_download(&mut self) {
-        let size = self.existed.map_or(0, |existed| existed.size);
-        if self.seen.is_nothing_but_inside() {
-            self.transfer.dismiss();
-        } else if !self.seen.is_all_of(size) {
-            self.transfer.fail_with("not all of the file was read");
-        } else if !self.transfer.failed() {
-            self.transfer.complete(std::time::Instant::now());
         }
     }
 
@@ -269,7 +262,7 @@ impl Opened {
 
     /// An administrator may have set a limit for an account that had none: what was written
     /// until now is counted then.
-    async fn follow_account(&mut self) -> Result<(), FileError> {
+    pub(super) async fn follow_account(&mut self) -> Result<(), FileError> {
         if Arc::ptr_eq(&self.counted_for, &self.files.account()) {
             return Ok(());
         }
@@ -342,110 +335,6 @@ impl Opened {
             quota.resized(&names, &before, now);
         }
         outcome
-    }
-
-    /// Puts the file in its place, and counts what it replaces.
-    async fn finish(&mut self) -> Result<(), FileError> {
-        if self.quota.is_none() && self.options.write {
-            self.follow_account().await?;
-        }
-        let Some(quota) = &mut self.quota else {
-            return Ok(self.file.finish().await?);
-        };
-        let ledger = quota.ledger().clone();
-        let names = ledger.names(|| self.files.scan_tree(&self.path)).await?;
-        let replaced = self.file.replaces().await;
-        let limits = limits_of(&self.files.account(), &self.path);
-        if let Err(error) = quota.check_completion(&names, replaced.as_ref(), limits) {
-            quota.give_up(&names, &*self.file, true).await;
-            return Err(error.into());
-        }
-        self.file.finish().await?;
-        let now = self.file.metadata().await?;
-        quota.complete(&names, &now, replaced.as_ref());
-        Ok(())
-    }
-
-    /// The hooks are told when the file is in its place, because they want to look at it; an
-    /// upload that one of them fails is removed again (B10-08).
-    async fn complete_with_hooks(&mut self) -> Result<(), FileError> {
-        let told = self.transfer.complete_synchronously().await;
-        if told.is_err() && self.options.write && self.has_its_name().await {
-            self.files.remove_counting(&self.path).await?;
-        }
-        told
-    }
-
-    /// Nobody has put another file in its place.
-    async fn has_its_name(&self) -> bool {
-        match (self.files.storage.metadata(&self.path).await, self.file.metadata().await) {
-            (Ok(named), Ok(open)) => named.id == open.id,
-            _ => false,
-        }
-    }
-
-    /// An upload that failed. One that met a limit leaves no part of it (A10-03), unless others
-    /// write the same file.
-    async fn give_up(&mut self) {
-        let by_quota = self.transfer.failed_by_quota();
-        let Some(quota) = &mut self.quota else {
-            if self.file.is_unnamed() {
-                self.file.abandon(by_quota).await;
-            } else if by_quota && self.is_all_its_own() && !self.options.append {
-                self.remove_own().await;
-            }
-            return;
-        };
-        let ledger = quota.ledger().clone();
-        // Without the lock, dropping it counts it later.
-        let Ok(names) = ledger.names(|| self.files.scan_tree(&self.path)).await else {
-            return;
-        };
-        if quota.is_unnamed() {
-            quota.give_up(&names, &*self.file, by_quota).await;
-            return;
-        }
-        let alone = quota.is_only_writer(&names);
-        if by_quota && alone && self.is_all_its_own() {
-            let removed = self.file.metadata().await.ok();
-            if self.remove_own().await
-                && let Some(removed) = removed
-            {
-                names.removed(&removed);
-            }
-        }
-        if let (Ok(now), Some(quota)) = (self.file.metadata().await, &mut self.quota) {
-            quota.complete(&names, &now, None);
-        }
-    }
-
-    /// Nothing is in the file but what this upload wrote.
-    fn is_all_its_own(&self) -> bool {
-        self.existed.is_none() || self.options.truncate
-    }
-
-    /// Removes a file that has no other name and no other content than this upload's.
-    async fn remove_own(&self) -> bool {
-        let (storage, path) = (&self.files.storage, &self.path);
-        let same = match (storage.symlink_metadata(path).await, self.file.metadata().await) {
-            (Ok(named), Ok(open)) => named.id == open.id && open.links == 1,
-            _ => false,
-        };
-        same && storage.remove_file(path).await.is_ok()
-    }
-
-    /// What was not closed, or could not be, is counted a moment later.
-    fn end(self) {
-        let Self { quota, file, files, options, .. } = self;
-        match quota {
-            Some(mut quota) => quota.abandon(file),
-            None if options.write => {
-                drop(file);
-                // A limit may have been set since it was last written to.
-                files.uncounted();
-            }
-            None => {}
-        }
     }
 }
 

@@ -76,6 +76,7 @@ impl FileService {
             self.require(&parent, Permission::Download)?;
         }
         self.require_name(path)?;
+        let options = OpenOptions { provisional: self.upload_is_provisional(path), ..options };
         match self.open_counted(path, options, protocol).await {
             // It ends before it began, and observers hear of that (A10-02).
             Err(error @ FileError::QuotaExceeded(_)) => {
@@ -198,7 +199,18 @@ impl FileService {
         let transfer = self.transfer(path, protocol, options.write);
         let (files, path) = (self.clone(), path.clone());
         let seen = Seen::default();
-        OpenFile::new(Opened { file, options, transfer, files, path, quota, counted_for, existed, seen })
+        OpenFile::new(Opened {
+            file,
+            options,
+            transfer,
+            files,
+            path,
+            quota,
+            counted_for,
+            existed,
+            seen,
+            is_refused: false,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::action::{ActionStatus, FileAction, FileHooks};
+use super::storage::Shown;
 use super::{FileError, FirstTransfers};
 use crate::connection::ConnectionId;
 use crate::hook::observation::PostAction;
@@ -180,7 +181,7 @@ impl Transfer {
 
     /// Whether its end waits for the hooks (B10-08).
     pub fn waits_for_hooks(&self) -> bool {
-        self.outcome.told.as_ref().is_some_and(|(hooks, action)| hooks.synchronous.contains(&action.kind))
+        self.outcome.told.as_ref().is_some_and(|(hooks, action)| hooks.decide(action.kind, &action.subject()))
     }
 
     /// The transfer ended as the client wished.
@@ -192,15 +193,19 @@ impl Transfer {
         self.remember_first(now);
     }
 
-    /// As [`complete`](Self::complete), but the hooks can still fail it.
-    pub async fn complete_synchronously(&mut self) -> Result<(), FileError> {
-        let now = Instant::now();
-        if let Some((hooks, action)) = self.ending(now, ActionStatus::Ok) {
-            hooks.tell(action).await.inspect_err(|error| self.fail_by(error))?;
+    /// Tells the hooks of the end before it is one: they can still fail it. `shown`: where
+    /// they find a file that has no name yet.
+    pub async fn ask(&mut self, shown: Option<Shown>) -> Result<(), FileError> {
+        // Given up meanwhile, it is told of as a failure.
+        let Some((hooks, mut action)) = self.outcome.told.clone() else { return Ok(()) };
+        self.describe_end(&mut action, Instant::now(), ActionStatus::Ok);
+        if let Some(shown) = shown {
+            action.storage_path = shown.host_path;
+            action.contents.unnamed = Some(Arc::from(shown.file));
         }
-        self.log_complete(now);
-        self.remember_first(now);
-        Ok(())
+        let verdict = hooks.tell(action).await;
+        self.outcome.told = None;
+        verdict.inspect_err(|error| self.fail_by(error))
     }
 
     fn remember_first(&mut self, now: Instant) {
@@ -229,12 +234,16 @@ impl Transfer {
     }
 
     fn ending(&mut self, now: Instant, status: ActionStatus) -> Option<(Arc<FileHooks>, FileAction)> {
-        let (size, (_, _, elapsed)) = (self.size_for_hooks(), self.summary(now));
         let (hooks, mut action) = self.outcome.told.take()?;
-        action.size = Some(size);
+        self.describe_end(&mut action, now, status);
+        Some((hooks, action))
+    }
+
+    fn describe_end(&self, action: &mut FileAction, now: Instant, status: ActionStatus) {
+        let (_, _, elapsed) = self.summary(now);
+        action.size = Some(self.size_for_hooks());
         action.elapsed_ms = Some(elapsed);
         action.status = Some(status);
-        Some((hooks, action))
     }
 
     /// A15-09

@@ -104,8 +104,35 @@ pub trait StorageFile: Send + Sync {
         None
     }
 
-    /// Makes an upload visible under its name. Nothing is acknowledged before this.
-    async fn finish(&self) -> Result<(), StorageError>;
+    /// Lets programs of the host, and hooks, look at an upload that has no name yet. None: it
+    /// has its name.
+    async fn show(&self) -> Result<Option<Shown>, StorageError> {
+        Ok(None)
+    }
+
+    /// Takes back what an upload wrote. Never waits.
+    fn discard(&self, _what: Discard) {}
+
+    /// Makes an upload visible under its name, and final. Nothing is acknowledged before this.
+    /// False: a program that was shown it has taken it away.
+    async fn finish(&self) -> Result<bool, StorageError>;
+}
+
+/// An upload without a name, as others may see it.
+pub struct Shown {
+    /// What the operating system calls it; clients cannot use that name.
+    pub host_path: String,
+    pub file: Box<dyn StorageFile>,
+}
+
+/// What is taken back of an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discard {
+    /// The file, with what it had before.
+    Everything,
+    /// What was written since it was opened [provisionally](OpenOptions::provisional), as far
+    /// as that can be told from what it had before; otherwise everything.
+    Written,
 }
 
 /// The entries of a directory, a portion at a time.
@@ -133,6 +160,9 @@ pub struct OpenOptions {
     pub create: bool,
     pub truncate: bool,
     pub exclusive: bool,
+    /// A hook decides about it at its end (B10-08): whatever ends it before it is finished,
+    /// `kill -9` included, what was written is taken back.
+    pub provisional: bool,
     /// Of a new file, before the umask.
     pub mode: Option<u32>,
 }

@@ -166,6 +166,11 @@ impl Ledger {
         self.ports.changed.notify_one();
     }
 
+    /// Whether one handle alone writes the file.
+    pub(super) fn has_one_writer(&self, id: FileId) -> bool {
+        self.state().growing.get(&id).is_some_and(|growing| growing.writers == 1)
+    }
+
     pub fn used(&self) -> UsedQuota {
         self.state().used
     }
@@ -291,11 +296,6 @@ impl Names<'_> {
         let growing =
             state.growing.entry(metadata.id).or_insert(Growing { size: metadata.size, writers: 0, is_linked: true });
         growing.writers += 1;
-    }
-
-    /// Whether one handle alone writes the file.
-    pub(super) fn has_one_writer(&self, id: FileId) -> bool {
-        self.ledger.state().growing.get(&id).is_some_and(|growing| growing.writers == 1)
     }
 
     /// One of its writers closed it; `now`: as the file system says.

@@ -83,8 +83,8 @@ impl UploadQuota {
     }
 
     /// Whether nobody else writes the file under its name.
-    pub fn is_only_writer(&self, names: &Names<'_>) -> bool {
-        matches!(&self.kind, Kind::InPlace(id) if names.has_one_writer(*id))
+    pub fn is_only_writer(&self) -> bool {
+        matches!(&self.kind, Kind::InPlace(id) if self.ledger.has_one_writer(*id))
     }
 
     pub fn is_unnamed(&self) -> bool {
@@ -127,6 +127,14 @@ impl UploadQuota {
     pub async fn give_up(&mut self, names: &Names<'_>, file: &dyn StorageFile, discard: bool) {
         if let Kind::Unnamed { id, reserved, .. } = std::mem::replace(&mut self.kind, Kind::Settled) {
             names.give_up_unnamed(id, reserved, file, discard).await;
+        }
+    }
+
+    /// A program took the file away before it had its name.
+    pub fn taken_away(&mut self) {
+        if let Kind::Unnamed { id, reserved, .. } = std::mem::replace(&mut self.kind, Kind::Settled) {
+            self.ledger.unnamed_ends(id);
+            self.ledger.release_unnamed(reserved);
         }
     }
 

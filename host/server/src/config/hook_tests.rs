@@ -95,6 +95,24 @@ fn keys_that_a_link_has_no_use_for_are_refused() {
 }
 
 #[test]
+fn a_hook_that_decides_about_visible_uploads_is_warned_of() {
+    // B10-08
+    let check = |mode: u32, sync: &str, warned: bool| {
+        let text = format!(
+            "[common]\nupload_mode = {mode}\n[common.actions]\nexecute_on = [\"upload\", \"delete\"]\n\
+             execute_sync = [{sync}]\nhook = \"/bin/true\"\n"
+        );
+        check_warning(&text, warned.then_some("set upload_mode = 1"));
+    };
+    check(0, "\"upload\"", true);
+    check(0, "\"delete\", \"upload\"", true);
+    check(0, "\"delete\"", false);
+    check(0, "", false);
+    check(1, "\"upload\"", false);
+    check(2, "\"upload\"", false);
+}
+
+#[test]
 fn a_synchronous_hook_has_to_be_there() {
     // B10-08
     let of = |lines: &str| format!("[common.actions]\n{lines}\n");
@@ -116,9 +134,10 @@ fn a_synchronous_hook_has_to_be_there() {
     let elsewhere = "[hook.post-action]\nhook = \"/bin/true\"\nactions = [\"delete\"]\n";
     check(&format!("{}{elsewhere}", of(sync)), &["no hook is told of \"upload\""]);
     check("[data_provider.actions]\nexecute_sync = [\"add\"]\n", &["data_provider.actions.execute_sync"]);
-    check_warning(&of(&format!("{on}\n{sync}\nhook = \"/bin/true\"")), None);
-    check_warning(&of(&format!("{on}\n{sync}\nhook = \"plugin:scan\"")), None);
-    check_warning(&format!("{}[hook.post-action]\nhook = \"/bin/true\"\n", of(sync)), None);
+    let atomic = |text: String| format!("[common]\nupload_mode = 1\n{text}");
+    check_warning(&atomic(of(&format!("{on}\n{sync}\nhook = \"/bin/true\""))), None);
+    check_warning(&atomic(of(&format!("{on}\n{sync}\nhook = \"plugin:scan\""))), None);
+    check_warning(&atomic(format!("{}[hook.post-action]\nhook = \"/bin/true\"\n", of(sync))), None);
     // Nothing waits for it: a warning, as before.
     check_warning(&of(&format!("{on}\nhook = \"/nowhere/tell\"")), Some("the hook is not used"));
 }

@@ -7,9 +7,10 @@ use std::path::Path;
 use tidegate_core::files::ActionKind;
 use tidegate_core::hook::HookKind;
 use tidegate_hooks_wasm::PluginDirectory;
+use tidegate_storage::OverwriteMode;
 
 use super::legacy_hooks::known_actions;
-use super::settings::HookSettings;
+use super::settings::{HookSettings, Settings};
 use super::validate::Check;
 use super::{Actions, Config};
 
@@ -63,6 +64,18 @@ pub fn require_hooks(
                 check.problem(&key, text);
             }
         }
+    }
+}
+
+/// What is written in place is there before the hook decides.
+pub fn warn_of_visible_uploads(settings: &Settings, check: &mut Check<'_>) {
+    let decides = settings.synchronous_actions.contains(&ActionKind::Upload);
+    if decides && settings.overwrite == OverwriteMode::Standard {
+        check.warning(
+            "common.actions.execute_sync",
+            "with upload_mode = 0 an upload can be read under its name before the hook decides, and one that it refuses \
+             is removed with the file that it overwrote; set upload_mode = 1, in which it gets its name after the verdict",
+        );
     }
 }
 

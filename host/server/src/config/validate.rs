@@ -91,6 +91,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         plugins: plugins(config, &mut check),
         warnings: Vec::new(),
     };
+    synchronous::warn_of_visible_uploads(&settings, &mut check);
     if check.problems.is_empty() {
         Ok(Settings { warnings: check.warnings, ..settings })
     } else {

@@ -3,23 +3,29 @@
 
 use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{self, FileType, OFlags};
 use rustix::io::{self, Errno, ReadWriteFlags};
-use tidegate_core::files::storage::{Metadata, OpenOptions, SetAttributes, Space, StorageError, StorageFile};
+use tidegate_core::files::storage::{
+    Discard, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageFile,
+};
 
 use super::attributes;
 use super::errors::from_errno;
+use super::leftovers::Leftovers;
 use super::replacement::Replacement;
+use super::trial::{Trial, take_back_all};
 
 pub struct LocalFile {
     file: Arc<OwnedFd>,
     append: bool,
     /// Taken when the upload is finished.
     replacement: Mutex<Option<Replacement>>,
+    /// Of an upload in place that a hook decides about.
+    trial: Option<Trial>,
 }
 
 impl LocalFile {
@@ -29,17 +35,46 @@ impl LocalFile {
         if !matches!(kind, FileType::RegularFile | FileType::Directory) {
             return Err(from_errno(Errno::OPNOTSUPP));
         }
-        Ok(Self { file: Arc::new(file), append: options.append, replacement: Mutex::new(None) })
+        Ok(Self::of(Arc::new(file), options))
     }
 
-    pub fn replacing(file: OwnedFd, options: OpenOptions, replacement: Replacement) -> Result<Self, StorageError> {
-        let mut this = Self::new(file, options)?;
+    fn of(file: Arc<OwnedFd>, options: OpenOptions) -> Self {
+        Self { file, append: options.append, replacement: Mutex::new(None), trial: None }
+    }
+
+    pub fn replacing(options: OpenOptions, replacement: Replacement) -> Result<Self, StorageError> {
+        let file = replacement.file().clone();
         if options.append {
             // It was opened before anybody asked for more than a file without a name.
-            fs::fcntl_setfl(&*this.file, OFlags::APPEND).map_err(from_errno)?;
+            fs::fcntl_setfl(&*file, OFlags::APPEND).map_err(from_errno)?;
         }
+        let mut this = Self::of(file, options);
         this.replacement = Mutex::new(Some(replacement));
         Ok(this)
+    }
+
+    /// A file that was opened without emptying it; `is_new`: opening it made it.
+    pub fn on_trial(
+        mut self,
+        options: OpenOptions,
+        is_new: bool,
+        leftovers: &Arc<Leftovers>,
+    ) -> Result<Self, StorageError> {
+        let metadata = attributes::metadata_of(&self.file)?;
+        let emptied = is_new || options.truncate;
+        let trial = Trial::new(metadata.id, (!emptied).then_some(metadata.size), leftovers);
+        if emptied {
+            trial.touches(&self.file, 0)?;
+        }
+        if emptied && !is_new {
+            fs::ftruncate(&*self.file, 0).map_err(from_errno)?;
+        }
+        self.trial = Some(trial);
+        Ok(self)
+    }
+
+    fn replacement(&self) -> MutexGuard<'_, Option<Replacement>> {
+        self.replacement.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn read_on_another_thread(&self, offset: u64, length: usize) -> Result<Vec<u8>, StorageError> {
@@ -108,6 +143,9 @@ impl StorageFile for LocalFile {
         if offset > i64::MAX as u64 {
             return Err(from_errno(Errno::INVAL));
         }
+        if let Some(trial) = &self.trial {
+            trial.touches(&self.file, if self.append { u64::MAX } else { offset })?;
+        }
         let mut written = 0;
         while let Some(rest) = data.get(written..).filter(|rest| !rest.is_empty()) {
             let outcome = if self.append {
@@ -130,6 +168,9 @@ impl StorageFile for LocalFile {
     }
 
     async fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), StorageError> {
+        if let (Some(trial), Some(size)) = (&self.trial, attributes.size) {
+            trial.touches(&self.file, size)?;
+        }
         attributes::set_by_descriptor(&self.file, attributes)
     }
 
@@ -144,24 +185,57 @@ impl StorageFile for LocalFile {
     }
 
     fn is_unnamed(&self) -> bool {
-        self.replacement.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.replacement().is_some()
     }
 
     async fn replaces(&self) -> Option<Metadata> {
-        self.replacement.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.replaces()
+        self.replacement().as_ref()?.replaces()
     }
 
     async fn abandon(&self, discard: bool) -> Option<Metadata> {
-        let replacement = self.replacement.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let replacement = self.replacement().take()?;
         let kept = replacement.abandon(discard);
         if kept { attributes::metadata_of(&self.file).ok() } else { None }
     }
 
-    async fn finish(&self) -> Result<(), StorageError> {
-        let replacement = self.replacement.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match replacement {
-            Some(replacement) => replacement.commit(&self.file),
-            None => Ok(()),
+    async fn show(&self) -> Result<Option<Shown>, StorageError> {
+        let path = match self.replacement().as_mut() {
+            Some(replacement) => replacement.show()?,
+            None => return Ok(None),
+        };
+        let file = Box::new(Self::of(self.file.clone(), OpenOptions::default()));
+        Ok(Some(Shown { host_path: path.display().to_string(), file }))
+    }
+
+    fn discard(&self, what: Discard) {
+        if let Some(replacement) = self.replacement().take() {
+            replacement.abandon(true);
+            return;
+        }
+        match &self.trial {
+            Some(trial) => trial.take_back(&self.file, what == Discard::Everything),
+            None if what == Discard::Everything => take_back_all(&self.file),
+            None => {}
+        }
+    }
+
+    async fn finish(&self) -> Result<bool, StorageError> {
+        let replacement = self.replacement().take();
+        let has_name = match replacement {
+            Some(replacement) => replacement.commit()?,
+            None => true,
+        };
+        if let Some(trial) = &self.trial {
+            trial.approve();
+        }
+        Ok(has_name)
+    }
+}
+
+impl Drop for LocalFile {
+    fn drop(&mut self) {
+        if let Some(trial) = &self.trial {
+            trial.take_back(&self.file, false);
         }
     }
 }

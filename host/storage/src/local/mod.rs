@@ -6,14 +6,17 @@
 //! without following it.
 
 mod attributes;
+mod cleaning;
 mod directory;
 mod errors;
 mod file;
+mod inherit;
 mod leftovers;
 mod opening;
 mod rename;
 mod replacement;
 mod resolve;
+mod trial;
 
 use std::ffi::OsString;
 use std::fs::DirBuilder;
@@ -33,6 +36,7 @@ use tidegate_core::files::storage::{
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::StorageFactory;
 
+pub use self::cleaning::Cleaned;
 use self::directory::LocalDirectory;
 use self::errors::{from_errno, with_errno};
 pub use self::leftovers::Leftovers;
@@ -60,8 +64,8 @@ pub struct LocalStorageSettings {
     pub umask: u32,
     /// Give new files to the account's uid and gid; only root can.
     pub set_owner: bool,
-    /// Where temporary names are noted; without it, those of a killed server stay.
-    pub leftovers: Option<Arc<Leftovers>>,
+    /// Where what a killed server would leave is noted.
+    pub leftovers: Arc<Leftovers>,
     /// Uploads that replace have no name until they are complete, where the file system can.
     pub unnamed_uploads: bool,
 }
@@ -72,7 +76,7 @@ impl Default for LocalStorageSettings {
             overwrite: OverwriteMode::default(),
             umask: 0o022,
             set_owner: rustix::process::geteuid().is_root(),
-            leftovers: None,
+            leftovers: Arc::default(),
             unnamed_uploads: true,
         }
     }
@@ -245,6 +249,7 @@ impl Storage for LocalStorage {
     async fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), StorageError> {
         let from = self.root.place(from).map_err(from_errno)?;
         let to = self.root.place(to).map_err(from_errno)?;
+        self.settings.leftovers.renaming((from.directory(), from.name()), (to.directory(), to.name()))?;
         if !replace {
             return rename_to_new(&from, from.name(), &to).map_err(from_errno);
         }
@@ -255,6 +260,7 @@ impl Storage for LocalStorage {
         let existing = self.root.place(existing).map_err(from_errno)?;
         let new = self.root.place(new).map_err(from_errno)?;
         let flags = AtFlags::empty();
+        self.settings.leftovers.renaming((existing.directory(), existing.name()), (new.directory(), new.name()))?;
         fs::linkat(existing.directory(), existing.name(), new.directory(), new.name(), flags).map_err(from_errno)
     }
 
@@ -297,3 +303,5 @@ impl Storage for LocalStorage {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upload_tests;

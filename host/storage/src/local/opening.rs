@@ -1,14 +1,17 @@
 //! How a file is opened, as the upload mode says (A3-16): in place, or as a replacement that
 //! gets its name later.
 
-use rustix::fs::{self, Gid, Mode, OFlags, Uid};
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use tidegate_core::files::storage::{FileKind, Metadata, OpenOptions, StorageError, StorageErrorKind};
 use tidegate_core::path::VirtualPath;
 
 use super::errors::from_errno;
 use super::file::LocalFile;
-use super::replacement::{Replacement, Temporaries};
+use super::inherit::inherit;
+use super::replacement::{Replacement, Wanted};
 use super::{LocalStorage, OverwriteMode, attributes};
 
 /// Looks for a file that others make or remove meanwhile.
@@ -19,17 +22,15 @@ impl LocalStorage {
         if !self.is_atomic() || !options.write || path.is_root() {
             return self.open_in_place(path, options);
         }
-        let found = self.existing(path)?;
-        let existing = found.filter(|found| found.kind == FileKind::File);
-        if existing.is_some() && options.create && options.exclusive {
-            return Err(from_errno(Errno::EXIST));
+        match self.existing(path)? {
+            Some(found) if found.metadata.kind == FileKind::File => match options.truncate {
+                _ if options.create && options.exclusive => Err(from_errno(Errno::EXIST)),
+                true => self.replacement(path, options, Some(found)),
+                false => self.open_in_place(path, options),
+            },
+            None if options.create => self.replacement(path, options, None),
+            _ => self.open_in_place(path, options),
         }
-        let overwrites = existing.is_some() && options.truncate;
-        let is_new = found.is_none() && options.create;
-        if overwrites || is_new {
-            return self.replacement(path, options, existing);
-        }
-        self.open_in_place(path, options)
     }
 
     /// Every upload appears when it is complete.
@@ -64,8 +65,13 @@ impl LocalStorage {
     }
 
     fn open_existing(&self, path: &VirtualPath, options: OpenOptions) -> Result<LocalFile, StorageError> {
-        let file = self.root.open(path, flags_of(options), Mode::empty()).map_err(from_errno)?;
-        LocalFile::new(file, options)
+        let provisional = options.provisional && options.write;
+        // What is emptied is noted first.
+        let truncate = options.truncate && !provisional;
+        let flags = flags_of(OpenOptions { truncate, ..options });
+        let file = self.root.open(path, flags, Mode::empty()).map_err(from_errno)?;
+        let file = LocalFile::new(file, options)?;
+        if provisional { file.on_trial(options, false, &self.settings.leftovers) } else { Ok(file) }
     }
 
     /// Fails if something has the name.
@@ -77,50 +83,52 @@ impl LocalStorage {
         let mode = self.new_mode(options.mode, 0o666);
         let file = self.root.open(path, flags_of(options) | how, mode).map_err(from_errno)?;
         self.owner.apply(&self.settings, &file)?;
-        LocalFile::new(file, options)
+        let file = LocalFile::new(file, options)?;
+        let provisional = options.provisional && options.write;
+        if provisional { file.on_trial(options, true, &self.settings.leftovers) } else { Ok(file) }
     }
 
     /// What an upload would write over, links followed; none: the name is free.
-    fn existing(&self, path: &VirtualPath) -> Result<Option<Metadata>, StorageError> {
+    fn existing(&self, path: &VirtualPath) -> Result<Option<Existing>, StorageError> {
         match self.root.open_path_only(path) {
-            Ok(file) => Ok(Some(attributes::metadata_of(&file)?)),
+            Ok(file) => Ok(Some(Existing { metadata: attributes::metadata_of(&file)?, file })),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(from_errno(errno)),
         }
-    }
-
-    fn temporaries(&self) -> Temporaries<'_> {
-        let super::LocalStorageSettings { leftovers, unnamed_uploads, .. } = &self.settings;
-        Temporaries { unnamed: *unnamed_uploads, leftovers: leftovers.as_deref(), root_path: &self.root_path }
     }
 
     fn replacement(
         &self,
         path: &VirtualPath,
         options: OpenOptions,
-        existing: Option<Metadata>,
+        existing: Option<Existing>,
     ) -> Result<LocalFile, StorageError> {
-        let mode = match existing {
-            Some(existing) => Mode::from_raw_mode(existing.mode & 0o7777),
-            None => self.new_mode(options.mode, 0o666),
+        let keep_partial = self.settings.overwrite == OverwriteMode::AtomicWithResume && !options.provisional;
+        let wanted = Wanted {
+            mode: match &existing {
+                // Until it has the owner of the old one.
+                Some(_) => Mode::RUSR | Mode::WUSR,
+                None => self.new_mode(options.mode, 0o666),
+            },
+            // Of two that empty a file that was not there, the last one wins, as if both had written it.
+            must_be_new: options.exclusive || (existing.is_none() && !options.truncate),
+            keep_partial,
+            keep_after_kill: keep_partial && existing.is_some(),
+            unnamed: self.settings.unnamed_uploads,
         };
-        let keep_partial = self.settings.overwrite == OverwriteMode::AtomicWithResume;
-        // Of two that empty a file that was not there, the last one wins, as if both had written it.
-        let must_be_new = options.exclusive || (existing.is_none() && !options.truncate);
-        let (replacement, file) =
-            Replacement::begin(&self.root, path, mode, must_be_new, keep_partial, &self.temporaries())?;
-        match existing {
-            // Only root may give a file to the owner of the one it replaces.
-            Some(existing) if self.settings.set_owner => {
-                let owner = (Uid::from_raw(existing.uid), Gid::from_raw(existing.gid));
-                fs::fchown(&file, Some(owner.0), Some(owner.1)).map_err(from_errno)?;
-                fs::fchmod(&file, mode).map_err(from_errno)?;
-            }
-            Some(_) => fs::fchmod(&file, mode).map_err(from_errno)?,
-            None => self.owner.apply(&self.settings, &file)?,
+        let replacement = Replacement::begin(&self.root, path, wanted, &self.settings.leftovers)?;
+        match &existing {
+            Some(existing) => inherit(&existing.file, &existing.metadata, replacement.file())?,
+            None => self.owner.apply(&self.settings, replacement.file())?,
         }
-        LocalFile::replacing(file, options, replacement)
+        LocalFile::replacing(options, replacement)
     }
+}
+
+/// A file that is there, by a descriptor that only names it.
+struct Existing {
+    file: OwnedFd,
+    metadata: Metadata,
 }
 
 fn flags_of(options: OpenOptions) -> OFlags {

@@ -1,79 +1,83 @@
-//! A file that takes another's place when it is complete. Until then it has no name
-//! (`O_TMPFILE`): whatever ends the upload, `kill -9` included, leaves the old file and no
-//! debris. File systems without unnamed files get a hidden name instead.
+//! A file that gets its name when it is complete. Until then it has none (`O_TMPFILE`), or a
+//! hidden one: on file systems without unnamed files, for a moment at the end, and where what
+//! is cut off is to take the name of an old file. Hidden names are noted before they are made.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use tidegate_core::files::storage::{Metadata, StorageError, StorageErrorKind, TEMPORARY_PREFIX};
+use tidegate_core::files::storage::{Metadata, StorageError, StorageErrorKind};
 use tidegate_core::path::VirtualPath;
 
 use super::attributes;
 use super::errors::from_errno;
-use super::leftovers::{Leftovers, Note};
+use super::leftovers::{Leftovers, Note, path_of};
 use super::rename::rename_to_new;
 use super::resolve::{Place, Root};
 
 /// Links followed to find the file that a name means.
 const MAX_LINKS: usize = 8;
-const NAME_MAX: usize = 255;
 /// Replaced files from this size on, in bytes, are freed by a thread of their own.
 const FREED_ASIDE: i64 = 64 << 20;
 
-static SERIAL: AtomicU64 = AtomicU64::new(0);
-
 pub struct Replacement {
+    file: Arc<OwnedFd>,
     /// Where the file will be, whatever the directory is called by then: as it would be if it
     /// had been written under its name.
     directory: OwnedFd,
     /// No link.
     name: Vec<u8>,
-    /// The name it has meanwhile, if it needs one.
-    temporary: Option<Vec<u8>>,
-    must_be_new: bool,
-    keep_partial: bool,
+    /// The name that it has meanwhile, if it needs one.
+    hidden: Option<Hidden>,
+    wanted: Wanted,
+    was_shown: bool,
     done: bool,
-    unnamed: Option<Arc<OwnedFd>>,
-    /// Of the temporary name.
-    _note: Option<Note>,
+    leftovers: Arc<Leftovers>,
 }
 
-/// How files without their final name are kept.
-pub struct Temporaries<'a> {
+struct Hidden {
+    name: Vec<u8>,
+    /// Let go after the name is.
+    _note: Note,
+}
+
+/// What becomes of an upload.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    pub mode: Mode,
+    /// Refuse if something has the name by then, because overwriting was not asked for.
+    pub must_be_new: bool,
+    /// Give an abandoned file its name all the same (A5-11).
+    pub keep_partial: bool,
+    /// After `kill -9` as well, at the next start: there is an old file, and a client that
+    /// resumes must not take it for its own.
+    pub keep_after_kill: bool,
+    /// Without any name until then, where the file system can.
     pub unnamed: bool,
-    pub leftovers: Option<&'a Leftovers>,
-    /// For notes.
-    pub root_path: &'a Path,
 }
 
 impl Replacement {
-    /// `must_be_new`: refuse if something has the name by then, because overwriting was not
-    /// asked for. `keep_partial`: give an abandoned file its name all the same (A5-11).
     pub fn begin(
         root: &Root,
         path: &VirtualPath,
-        mode: Mode,
-        must_be_new: bool,
-        keep_partial: bool,
-        temporaries: &Temporaries<'_>,
-    ) -> Result<(Self, OwnedFd), StorageError> {
+        wanted: Wanted,
+        leftovers: &Arc<Leftovers>,
+    ) -> Result<Self, StorageError> {
         let target = final_target(root, path)?;
         let place = root.place(&target).map_err(from_errno)?;
-        let (file, temporary, note) = create(&place, &target, mode, temporaries)?;
+        let (file, hidden) = create(&place, wanted, leftovers)?;
         let name = place.name().to_vec();
         let directory = place.into_directory().map_err(from_errno)?;
-        let unnamed = match (&temporary, keep_partial) {
-            (None, true) => Some(Arc::new(file.try_clone().map_err(|_| from_errno(Errno::MFILE))?)),
-            _ => None,
-        };
-        let done = false;
-        Ok((Self { directory, name, temporary, must_be_new, keep_partial, done, unnamed, _note: note }, file))
+        let (file, leftovers) = (Arc::new(file), leftovers.clone());
+        Ok(Self { file, directory, name, hidden, wanted, was_shown: false, done: false, leftovers })
+    }
+
+    pub fn file(&self) -> &Arc<OwnedFd> {
+        &self.file
     }
 
     fn place(&self) -> Place<'_> {
@@ -87,35 +91,74 @@ impl Replacement {
         Some(attributes::from_stat(&stat))
     }
 
-    /// Puts the file in its place.
-    pub fn commit(mut self, file: &OwnedFd) -> Result<(), StorageError> {
-        let outcome = self.put_in_place(file).map_err(from_errno);
+    /// Gives it a hidden name, by which programs of the host can look at it.
+    pub fn show(&mut self) -> Result<PathBuf, StorageError> {
+        let hidden = self.hide()?.to_vec();
+        self.was_shown = true;
+        let directory = path_of(&self.directory).map_err(from_errno)?;
+        Ok(directory.join(OsStr::from_bytes(&hidden)))
+    }
+
+    fn hide(&mut self) -> Result<&[u8], StorageError> {
+        if self.hidden.is_none() {
+            let name = self.leftovers.hidden_name(&self.name);
+            let note = self.leftovers.note_directory(&self.directory)?;
+            link_unnamed(&self.file, &self.directory, &name).map_err(from_errno)?;
+            self.hidden = Some(Hidden { name, _note: note });
+        }
+        Ok(self.hidden.as_ref().map(|hidden| hidden.name.as_slice()).unwrap_or_default())
+    }
+
+    /// Puts the file in its place. Always by a rename: those who watch the directory hear of
+    /// it by the file's own name, which a link does not tell them in a useful way.
+    /// False: a program that was shown it has taken it away.
+    pub fn commit(mut self) -> Result<bool, StorageError> {
+        let outcome = match self.put_in_place() {
+            Err(error) if self.was_shown && error.kind == StorageErrorKind::NotFound => Ok(false),
+            outcome => outcome.map(|()| true),
+        };
         self.done = outcome.is_ok();
         outcome
     }
 
-    fn put_in_place(&mut self, file: &OwnedFd) -> Result<(), Errno> {
-        if self.temporary.is_none() {
-            match link_unnamed(file, &self.place(), &self.name) {
-                Err(Errno::EXIST) if !self.must_be_new => {}
-                outcome => return outcome,
-            }
-            let name = temporary_name(&self.name);
-            link_unnamed(file, &self.place(), &name)?;
-            self.temporary = Some(name);
-        }
-        self.move_over()
-    }
-
-    fn move_over(&self) -> Result<(), Errno> {
-        let (place, temporary) = (self.place(), self.temporary.as_deref().unwrap_or_default());
-        if self.must_be_new {
-            return rename_to_new(&place, temporary, &place);
+    fn put_in_place(&mut self) -> Result<(), StorageError> {
+        let must_be_new = self.wanted.must_be_new;
+        let hidden = self.hide()?.to_vec();
+        let place = self.place();
+        if must_be_new {
+            return rename_to_new(&place, &hidden, &place).map_err(from_errno);
         }
         let replaced = large_file(&place);
-        fs::renameat(place.directory(), temporary, place.directory(), place.name())?;
+        fs::renameat(place.directory(), &hidden, place.directory(), place.name()).map_err(from_errno)?;
         free_aside(replaced);
         Ok(())
+    }
+
+    /// Ends it without success. True: what there was has got its name, and replaces the old
+    /// file (A5-11).
+    pub fn abandon(mut self, discard: bool) -> bool {
+        self.wanted.keep_partial &= !discard;
+        self.end()
+    }
+
+    fn end(&mut self) -> bool {
+        if std::mem::replace(&mut self.done, true) {
+            return false;
+        }
+        if self.wanted.keep_partial && self.put_in_place().is_ok() {
+            return true;
+        }
+        if let Some(hidden) = &self.hidden {
+            // Nobody is left to tell of a failure here.
+            let _ = fs::unlinkat(&self.directory, hidden.name.as_slice(), AtFlags::empty());
+        }
+        false
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -132,42 +175,6 @@ fn large_file(place: &Place) -> Option<OwnedFd> {
 fn free_aside(replaced: Option<OwnedFd>) {
     if let Some(file) = replaced {
         std::thread::spawn(move || drop(file));
-    }
-}
-
-impl Replacement {
-    /// Ends it without success. True: what there was has got its name, and replaces the old
-    /// file (A5-11).
-    pub fn abandon(mut self, discard: bool) -> bool {
-        self.keep_partial &= !discard;
-        self.end()
-    }
-
-    fn end(&mut self) -> bool {
-        if std::mem::replace(&mut self.done, true) {
-            return false;
-        }
-        if self.keep_partial && self.keep().is_ok() {
-            return true;
-        }
-        if let Some(temporary) = &self.temporary {
-            // Nobody is left to tell of a failure here.
-            let _ = fs::unlinkat(&self.directory, temporary.as_slice(), AtFlags::empty());
-        }
-        false
-    }
-
-    fn keep(&mut self) -> Result<(), Errno> {
-        match self.unnamed.clone() {
-            Some(file) => self.put_in_place(&file),
-            None => self.move_over(),
-        }
-    }
-}
-
-impl Drop for Replacement {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 
@@ -202,45 +209,31 @@ fn final_target(root: &Root, path: &VirtualPath) -> Result<VirtualPath, StorageE
     Err(from_errno(Errno::LOOP))
 }
 
-type Created = (OwnedFd, Option<Vec<u8>>, Option<Note>);
-
 fn create(
     place: &Place<'_>,
-    target: &VirtualPath,
-    mode: Mode,
-    temporaries: &Temporaries<'_>,
-) -> Result<Created, StorageError> {
-    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-    let unnamed = match temporaries.unnamed {
-        true => fs::openat(place.directory(), ".", flags, mode),
-        false => Err(Errno::OPNOTSUPP),
-    };
-    match unnamed {
-        Ok(file) => Ok((file, None, None)),
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
-            let name = temporary_name(place.name());
-            let directory = temporaries.root_path.join(OsStr::from_bytes(target.parent().relative()));
-            let note = temporaries.leftovers.map(|leftovers| leftovers.note(&name, &directory)).transpose();
-            let note = note.map_err(|error| StorageError::new(StorageErrorKind::Other, error.to_string()))?;
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let file = fs::openat(place.directory(), name.as_slice(), flags, mode).map_err(from_errno)?;
-            Ok((file, Some(name), note))
+    wanted: Wanted,
+    leftovers: &Arc<Leftovers>,
+) -> Result<(OwnedFd, Option<Hidden>), StorageError> {
+    if wanted.unnamed && !wanted.keep_after_kill {
+        let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+        match fs::openat(place.directory(), ".", flags, wanted.mode) {
+            Ok(file) => return Ok((file, None)),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {}
+            Err(errno) => return Err(from_errno(errno)),
         }
-        Err(errno) => Err(from_errno(errno)),
     }
+    let name = leftovers.hidden_name(place.name());
+    let note = match wanted.keep_after_kill {
+        true => leftovers.note_partial(place.directory(), &name, place.name())?,
+        false => leftovers.note_directory(place.directory())?,
+    };
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = fs::openat(place.directory(), name.as_slice(), flags, wanted.mode).map_err(from_errno)?;
+    Ok((file, Some(Hidden { name, _note: note })))
 }
 
 /// Linking a descriptor by its number needs a privilege; by its name in /proc it does not.
-fn link_unnamed(file: &OwnedFd, place: &Place<'_>, name: &[u8]) -> Result<(), Errno> {
+fn link_unnamed(file: &OwnedFd, directory: &OwnedFd, name: &[u8]) -> Result<(), Errno> {
     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
-    fs::linkat(CWD, source, place.directory(), name, AtFlags::SYMLINK_FOLLOW)
-}
-
-fn temporary_name(name: &[u8]) -> Vec<u8> {
-    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let mut temporary = TEMPORARY_PREFIX.to_vec();
-    temporary.extend_from_slice(format!("{}.{serial}.", std::process::id()).as_bytes());
-    let room = NAME_MAX.saturating_sub(temporary.len());
-    temporary.extend_from_slice(name.get(..name.len().min(room)).unwrap_or_default());
-    temporary
+    fs::linkat(CWD, source, directory, name, AtFlags::SYMLINK_FOLLOW)
 }

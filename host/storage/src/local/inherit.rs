@@ -1,0 +1,61 @@
+//! What a file that takes another's place keeps of it: owner, mode, access control list and
+//! extended attributes, as far as the system lets this process set them.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use rustix::fs::{self, Gid, Mode, Uid, XattrFlags};
+use rustix::io::Errno;
+use tidegate_core::files::storage::{Metadata, StorageError};
+
+use super::errors::from_errno;
+
+const ACCESS_LIST: &str = "system.posix_acl_access";
+/// Rights of a program, and what guards a content, do not pass to another content.
+const NOT_INHERITED: [&str; 4] = ["security.capability", "security.ima", "security.evm", "trusted.overlay."];
+const MAX_NAMES: usize = 64 << 10;
+const MAX_VALUE: usize = 64 << 10;
+
+/// `old`: a descriptor that only names the file.
+pub fn inherit(old: &OwnedFd, metadata: &Metadata, file: &OwnedFd) -> Result<(), StorageError> {
+    let (uid, gid) = (Uid::from_raw(metadata.uid), Gid::from_raw(metadata.gid));
+    if fs::fchown(file, Some(uid), Some(gid)).is_err() {
+        // Only root may give files away; to a group of one's own others may.
+        let _ = fs::fchown(file, None, Some(gid));
+    }
+    copy_attributes(old, file);
+    // Not the bits that let others run it as somebody else: it has another content now.
+    let mode = Mode::from_raw_mode(metadata.mode & 0o1777);
+    fs::fchmod(file, mode).map_err(from_errno)
+}
+
+fn copy_attributes(old: &OwnedFd, file: &OwnedFd) {
+    // Descriptors that only name a file have no attributes; their names in /proc do.
+    let old = format!("/proc/self/fd/{}", old.as_raw_fd());
+    let mut names = vec![0; 1024];
+    let listed = match fs::listxattr(&old, &mut names) {
+        Err(Errno::RANGE) => {
+            names.resize(MAX_NAMES, 0);
+            fs::listxattr(&old, &mut names)
+        }
+        outcome => outcome,
+    };
+    let names = names.get(..listed.unwrap_or(0)).unwrap_or_default();
+    let mut has_list = false;
+    for name in names.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok()) {
+        if name.is_empty() || NOT_INHERITED.iter().any(|other| name.starts_with(other)) {
+            continue;
+        }
+        has_list |= name == ACCESS_LIST;
+        let mut value = vec![0; MAX_VALUE];
+        if let Ok(length) = fs::getxattr(&old, name, &mut value)
+            && let Some(value) = value.get(..length)
+        {
+            // Some need a privilege.
+            let _ = fs::fsetxattr(file, name, value, XattrFlags::empty());
+        }
+    }
+    if !has_list {
+        // The directory's own list may have given it one.
+        let _ = fs::fremovexattr(file, ACCESS_LIST);
+    }
+}
