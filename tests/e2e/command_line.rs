@@ -164,9 +164,14 @@ fn a_first_start_makes_what_is_missing() {
     assert!(lines.any(|line| line.contains("listening")));
     child.kill().unwrap();
     child.wait().unwrap();
-    for (name, mode) in
-        [("id_ed25519", 0o600), ("id_rsa", 0o600), ("tidegate.db", 0o600), ("plugins", 0o700), ("backups", 0o700)]
-    {
+    for (name, mode) in [
+        ("id_ed25519", 0o600),
+        ("id_ecdsa", 0o600),
+        ("id_rsa", 0o600),
+        ("tidegate.db", 0o600),
+        ("plugins", 0o700),
+        ("backups", 0o700),
+    ] {
         let metadata = site.join(name).metadata().unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(metadata.permissions().mode() & 0o777, mode, "{name}");
     }

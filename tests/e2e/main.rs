@@ -9,6 +9,7 @@
 )]
 
 mod account_limits;
+mod algorithms;
 mod clients;
 mod command_line;
 mod configuration;

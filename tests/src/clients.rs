@@ -101,8 +101,13 @@ pub fn text(output: &Output) -> String {
 
 /// A new key; the public one is beside it.
 pub fn key(directory: &Path, name: &str) -> PathBuf {
+    key_of(directory, name, &["-t", "ed25519"])
+}
+
+/// `kind`: options of `ssh-keygen`.
+pub fn key_of(directory: &Path, name: &str, kind: &[&str]) -> PathBuf {
     let path = directory.join(name);
-    tools::run_ok(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(&path));
+    tools::run_ok(Command::new("ssh-keygen").args(kind).args(["-q", "-N", "", "-C", name, "-f"]).arg(&path));
     path
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::tools;
+use crate::{clients, tools};
 
 /// For a line of the log to appear.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,6 +34,15 @@ impl Site {
         let config =
             "[httpd]\nbind_port = -1\n[sftpd]\nbind_port = 0\nbind_address = \"127.0.0.1\"\nkeys = [{ private_key = \"id_ed25519\" }]\n"
                 .to_owned();
+        Self { directory, config }
+    }
+
+    /// Any port on loopback, and everything else as it is without a configuration. The RSA key is
+    /// there before the first start, since making one takes seconds.
+    pub fn by_default() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = "[httpd]\nbind_port = 0\n[sftpd]\nbind_port = 0\nbind_address = \"127.0.0.1\"\n".to_owned();
+        clients::key_of(directory.path(), "id_rsa", &["-t", "rsa", "-b", "3072"]);
         Self { directory, config }
     }
 

@@ -155,7 +155,7 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     }
     let credentials = arguments.advertise_credentials.then_some((username, password.unwrap_or_default()));
     let mut advertisement = None;
-    let host_keys = vec![host_keys::ephemeral()?];
+    let host_keys = host_keys::ephemeral()?;
     let serving = Serving { settings, host_keys, launcher: Some(Arc::new(launcher)), bound: None };
     let outcome = serving.listen(&services, &points, stop, |address| {
         println!("Listening on {address}; stop with Ctrl-C");

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use tidegate_core::hook::observation::Startup;
 use tidegate_core::ports::SystemClock;
 use tidegate_ssh::host_keys::HostKey;
-use tidegate_ssh::{BoundListener, ConnectionHooks, Launcher, SshServer, SshSettings, host_keys};
+use tidegate_ssh::{BoundListener, ConnectionHooks, Launcher, SshServer, SshSettings};
 use tidegate_storage::{Cleaned, LocalStorageFactory};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -122,6 +122,7 @@ impl Serving {
         let ssh = SshSettings {
             host_keys,
             algorithms: settings.algorithms,
+            prefer_fast_ciphers: settings.prefer_fast_ciphers,
             identification: settings.identification,
             banner: settings.login_banner,
             max_auth_tries: settings.max_auth_tries,
@@ -224,9 +225,8 @@ async fn bind(address: IpAddr, port: u16) -> anyhow::Result<BoundListener> {
 
 /// Making an RSA key takes seconds of CPU.
 async fn load_host_keys(settings: &Settings) -> anyhow::Result<Vec<HostKey>> {
-    let paths = settings.host_keys.clone();
-    let load = move || paths.iter().map(|path| host_keys::load_or_make(path)).collect::<Result<Vec<_>, _>>();
-    Ok(tokio::task::spawn_blocking(load).await??)
+    let (files, algorithms) = (settings.host_keys.clone(), settings.algorithms.clone());
+    Ok(tokio::task::spawn_blocking(move || files.load(&algorithms)).await??)
 }
 
 fn make_plugin_directory(path: &Path) -> anyhow::Result<()> {

@@ -16,6 +16,8 @@ const LARGE: usize = 4 << 10;
 /// Most that is held back: some twenty acknowledgements of writes. A client that has sent all
 /// it may send gets them at once, because then there is nothing to read.
 const HELD: usize = 1 << 10;
+/// How often input is discarded at the end.
+const MAX_DISCARDED: usize = 16;
 
 /// Output is held until [`poll_flush`](AsyncWrite::poll_flush) or until it is more than a
 /// little. Whoever owns the socket flushes when there is nothing to read.
@@ -125,6 +127,24 @@ impl BatchedSocket {
             }
             if count > held || data.is_empty() && self.held.is_empty() {
                 return Poll::Ready(Ok(count - held));
+            }
+        }
+    }
+}
+
+/// Where the library gives up, what it had written still leaves: without it the client could not
+/// say why. What arrived meanwhile is read, since the kernel would answer it with a reset, which
+/// makes some clients forget what they have received.
+impl Drop for BatchedSocket {
+    fn drop(&mut self) {
+        let held = self.held();
+        if held.is_empty() || self.socket.try_write(held).is_err() {
+            return;
+        }
+        let mut arrived = [0; INPUT];
+        for _ in 0..MAX_DISCARDED {
+            if !self.socket.try_read(&mut arrived).is_ok_and(|count| count > 0) {
+                return;
             }
         }
     }
@@ -250,5 +270,17 @@ mod tests {
         assert_eq!(client.try_read(&mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         socket.flush().await.unwrap();
         assert_eq!(client.read(&mut buffer).await.unwrap(), 4);
+    }
+
+    #[tokio::test]
+    async fn what_is_held_leaves_at_the_end() {
+        let (mut socket, mut client) = pair(b"").await;
+        client.write_all(&[7; 5000]).await.unwrap();
+        socket.socket.readable().await.unwrap();
+        socket.write_all(b"last words").await.unwrap();
+        drop(socket);
+        let mut got = Vec::new();
+        client.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, b"last words");
     }
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tidegate_core::connection::Connection;
 use tidegate_core::session::CloseSignal;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::watch;
 
+use crate::login_progress::LoginProgress;
 use crate::read_gate::ReadGate;
 
 /// Completes when the connection must end, with the reason.
@@ -25,6 +25,8 @@ pub struct GuardedStream<S> {
     guard: Option<Guard>,
     reason: &'static str,
     gate: Arc<ReadGate>,
+    /// None once the client has logged in.
+    progress: Option<Arc<LoginProgress>>,
     /// The client's first line so far, until it is known (RFC 4253 §4.2).
     identification: Option<(Vec<u8>, Arc<Connection>)>,
 }
@@ -33,24 +35,21 @@ pub struct GuardedStream<S> {
 const MAX_IDENTIFICATION: usize = 255;
 
 impl<S> GuardedStream<S> {
-    /// Ends when `close` is given, or when `authenticated` is not true after `grace`.
+    /// Ends when `close` is given, or when the client has not logged in after `grace`.
     /// `connection` is told what the client says it is. Nothing is read while `gate` is shut.
     pub fn new(
         stream: S,
         connection: Arc<Connection>,
         close: Arc<CloseSignal>,
-        mut authenticated: watch::Receiver<bool>,
+        progress: Arc<LoginProgress>,
         grace: Duration,
         gate: Arc<ReadGate>,
     ) -> Self {
+        let login = progress.clone();
         let guard = async move {
-            let logged_in = async {
-                // An error means that the connection is over, which ends the guard as well.
-                let _ = authenticated.wait_for(|done| *done).await;
-            };
             tokio::select! {
                 () = close.closed() => return "closed by the server",
-                done = tokio::time::timeout(grace, logged_in) => if done.is_err() {
+                done = tokio::time::timeout(grace, login.is_logged_in()) => if done.is_err() {
                     return "the login took too long";
                 },
             }
@@ -58,7 +57,8 @@ impl<S> GuardedStream<S> {
             "closed by the server"
         };
         let identification = Some((Vec::new(), connection));
-        Self { stream, guard: Some(Box::pin(guard)), reason: "", gate, identification }
+        let (guard, progress): (Guard, _) = (Box::pin(guard), Some(progress));
+        Self { stream, guard: Some(guard), reason: "", gate, progress, identification }
     }
 
     fn look_at(&mut self, data: &[u8]) {
@@ -104,6 +104,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for GuardedStream<S> {
             }
             return Poll::Pending;
         }
+        if self.progress.as_ref().is_some_and(|progress| !progress.arrived()) {
+            self.progress = None;
+        }
         if self.identification.is_some() {
             self.look_at(buffer.filled().get(before..).unwrap_or_default());
         }
@@ -146,18 +149,18 @@ mod tests {
 
     async fn check(authenticate: bool, close: bool, expected: Option<&str>) {
         let (_peer, stream) = tokio::io::duplex(10);
-        let (sender, receiver) = watch::channel(false);
+        let progress = Arc::new(LoginProgress::default());
         let signal = Arc::new(CloseSignal::default());
         let mut guarded = GuardedStream::new(
             stream,
             connection(),
             signal.clone(),
-            receiver,
+            progress.clone(),
             Duration::from_secs(120),
             Arc::default(),
         );
         if authenticate {
-            sender.send_replace(true);
+            progress.logged_in();
         }
         if close {
             signal.close();

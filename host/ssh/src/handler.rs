@@ -13,13 +13,14 @@ use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
 use tidegate_core::session::{CloseSignal, EndReason};
 use tidegate_sftp::SftpServer;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::channel::{ChannelError, SftpChannel};
 use crate::connections::ConnectionGuard;
+use crate::ending::Ending;
 use crate::exec;
-use crate::listener::{Ending, SshServer, offered_methods};
+use crate::listener::{SshServer, offered_methods};
+use crate::login_progress::LoginProgress;
 use crate::read_gate::ReadGate;
 use crate::stream::{ChannelInput, ChannelOutput};
 use crate::task_guard::TaskGuard;
@@ -33,7 +34,7 @@ pub struct SshHandler {
     server: Arc<SshServer>,
     login: Login,
     guard: ConnectionGuard,
-    authenticated: watch::Sender<bool>,
+    progress: Arc<LoginProgress>,
     attempted: bool,
     /// Before what tells of the connection's end: a session ends first.
     account: Option<AuthenticatedAccount>,
@@ -68,14 +69,14 @@ impl SshHandler {
         server: Arc<SshServer>,
         login: Login,
         guard: ConnectionGuard,
-        authenticated: watch::Sender<bool>,
+        progress: Arc<LoginProgress>,
         ending: Ending,
         gate: Arc<ReadGate>,
         close: Arc<CloseSignal>,
     ) -> Self {
         let (channels, attempted, account) = (HashMap::new(), false, None);
         let opened_channels = 0;
-        Self { server, login, guard, authenticated, attempted, account, channels, opened_channels, ending, gate, close }
+        Self { server, login, guard, progress, attempted, account, channels, opened_channels, ending, gate, close }
     }
 
     /// The session is in use.
@@ -86,6 +87,7 @@ impl SshHandler {
     }
 
     fn refuse(&self) -> Auth {
+        self.progress.refused();
         let methods = offered_methods(self.server.settings().keyboard_interactive);
         Auth::Reject { proceed_with_methods: Some(methods), partial_success: false }
     }
@@ -98,11 +100,16 @@ impl SshHandler {
                 Auth::Accept
             }
             Outcome::NextStep(methods) => {
+                self.progress.refused();
                 let methods: Vec<MethodKind> = methods.into_iter().filter_map(ssh_method).collect();
                 Auth::Reject { proceed_with_methods: Some(MethodSet::from(&methods[..])), partial_success: true }
             }
             Outcome::Refused => self.refuse(),
         }
+    }
+
+    fn acceptable_key(&self, key: &ssh_key::PublicKey, algorithm: &Algorithm) -> Option<PublicKey> {
+        acceptable_key(key, algorithm, self.server.settings().algorithms.takes_sha1_signatures())
     }
 
     /// The outcome of a password; a refusal comes no sooner than a second after the request.
@@ -190,6 +197,7 @@ impl Handler for SshHandler {
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
+        self.progress.request();
         self.attempted = true;
         let started = Instant::now();
         let outcome = Box::pin(self.login.password(user, Secret::new(password))).await;
@@ -197,8 +205,9 @@ impl Handler for SshHandler {
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
+        self.progress.request();
         self.attempted = true;
-        let Some(key) = acceptable_key(offer.public_key, offer.algorithm) else {
+        let Some(key) = self.acceptable_key(offer.public_key, offer.algorithm) else {
             if let Ok(weak) = PublicKey::try_from(offer.public_key.clone()) {
                 self.login.public_key_unacceptable(user, &weak);
             }
@@ -209,7 +218,8 @@ impl Handler for SshHandler {
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
-        let Some(key) = acceptable_key(key.public_key, key.algorithm) else {
+        self.progress.request();
+        let Some(key) = self.acceptable_key(key.public_key, key.algorithm) else {
             return Ok(self.refuse());
         };
         let outcome = Box::pin(self.login.public_key_verified(user, &key)).await;
@@ -223,6 +233,7 @@ impl Handler for SshHandler {
         _submethods: &str,
         response: Option<Response<'a>>,
     ) -> Result<Auth, Self::Error> {
+        self.progress.request();
         self.attempted = true;
         if !self.server.settings().keyboard_interactive {
             return Ok(self.refuse());
@@ -248,7 +259,7 @@ impl Handler for SshHandler {
 
     async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), Self::Error> {
         self.active();
-        self.authenticated.send_replace(true);
+        self.progress.logged_in();
         self.guard.authenticated();
         Ok(())
     }
@@ -431,10 +442,12 @@ fn ssh_method(method: LoginMethod) -> Option<MethodKind> {
     }
 }
 
-/// Not DSA, not signatures with SHA-1, not short RSA keys: the library would verify them.
-fn acceptable_key(key: &ssh_key::PublicKey, algorithm: &Algorithm) -> Option<PublicKey> {
+/// Not DSA, not short RSA keys, and signatures with SHA-1 only where they were asked for: the
+/// library would verify them.
+fn acceptable_key(key: &ssh_key::PublicKey, algorithm: &Algorithm, takes_sha1: bool) -> Option<PublicKey> {
     let weak = match algorithm {
-        Algorithm::Dsa | Algorithm::Rsa { hash: None } => true,
+        Algorithm::Dsa => true,
+        Algorithm::Rsa { hash: None } if !takes_sha1 => true,
         Algorithm::Rsa { .. } => key.key_data().rsa().is_none_or(|rsa| rsa.key_size() < MIN_RSA_BITS),
         _ => false,
     };

@@ -8,11 +8,21 @@ use std::path::{Path, PathBuf};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, EcdsaCurve, PrivateKey, decode_secret_key};
 
+use crate::algorithms::Algorithms;
+
 /// A private key of the server.
 pub type HostKey = PrivateKey;
 
 /// The keys of a server that configures none.
-pub const DEFAULT_FILES: [&str; 2] = ["id_ed25519", "id_rsa"];
+const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+
+/// Where the host keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostKeyFiles {
+    /// The usual ones of this directory.
+    Usual(PathBuf),
+    Named(Vec<PathBuf>),
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum HostKeyError {
@@ -28,17 +38,47 @@ pub enum HostKeyError {
     NotMade { path: PathBuf, problem: String },
 }
 
+impl HostKeyFiles {
+    /// Loads the keys, and makes those that are missing. A directory that cannot be written to is
+    /// no reason not to start, as long as there is one of the usual keys.
+    pub fn load(&self, algorithms: &Algorithms) -> Result<Vec<PrivateKey>, HostKeyError> {
+        let directory = match self {
+            Self::Named(paths) => return paths.iter().map(|path| load_or_make(path)).collect(),
+            Self::Usual(directory) => directory,
+        };
+        let (mut keys, mut not_made) = (Vec::new(), Vec::new());
+        for name in DEFAULT_FILES {
+            match load_or_make(&directory.join(name)) {
+                Ok(key) if key.algorithm().is_ecdsa() && !algorithms.takes_ecdsa_host_keys() => {}
+                Ok(key) => keys.push(key),
+                Err(error @ HostKeyError::NotMade { .. }) => not_made.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        if keys.is_empty()
+            && let Some(error) = not_made.pop()
+        {
+            return Err(error);
+        }
+        for error in not_made {
+            tracing::warn!(sender = "sftpd", message = format!("{error}; the server starts without it"));
+        }
+        Ok(keys)
+    }
+}
+
 /// Loads a key; makes it if it is missing and its name says of which kind it should be.
-pub fn load_or_make(path: &Path) -> Result<PrivateKey, HostKeyError> {
+fn load_or_make(path: &Path) -> Result<PrivateKey, HostKeyError> {
     match load(path) {
         Err(HostKeyError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => make(path),
         outcome => outcome,
     }
 }
 
-/// A key that lives as long as the process, for portable servers.
-pub fn ephemeral() -> Result<PrivateKey, HostKeyError> {
-    generate(Algorithm::Ed25519, Path::new("in memory"))
+/// Keys that live as long as the process, for portable servers. Not RSA: it takes seconds.
+pub fn ephemeral() -> Result<Vec<PrivateKey>, HostKeyError> {
+    let kinds = [Algorithm::Ed25519, Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }];
+    kinds.into_iter().map(|kind| generate(kind, Path::new("in memory"))).collect()
 }
 
 fn load(path: &Path) -> Result<PrivateKey, HostKeyError> {
@@ -94,6 +134,44 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::algorithms::AlgorithmPolicy;
+
+    /// `found`: the keys that are there before the start.
+    fn check_usual(found: &[&str], policy: AlgorithmPolicy, expected: &[&str]) {
+        let directory = tempfile::tempdir().unwrap();
+        for name in found {
+            load_or_make(&directory.path().join(name)).unwrap();
+        }
+        // A key of 4096 bits takes too long to make: one that is in the way cannot be made either.
+        if !found.contains(&"id_rsa") {
+            std::fs::create_dir(directory.path().join("id_rsa.new")).unwrap();
+        }
+        let files = HostKeyFiles::Usual(directory.path().to_owned());
+        let keys = files.load(&Algorithms::of_policy(policy)).unwrap();
+        let names: Vec<String> = keys.iter().map(|key| key.algorithm().to_string()).collect();
+        assert_eq!(names, expected);
+        assert_eq!(directory.path().join("id_ecdsa").metadata().unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn the_usual_keys_are_found_or_made() {
+        // A4-02
+        let (ed25519, ecdsa) = ("ssh-ed25519", "ecdsa-sha2-nistp256");
+        check_usual(&[], AlgorithmPolicy::Compatible, &[ed25519, ecdsa]);
+        check_usual(&["id_ecdsa"], AlgorithmPolicy::Legacy, &[ed25519, ecdsa]);
+        check_usual(&["id_ed25519"], AlgorithmPolicy::Modern, &[ed25519]);
+    }
+
+    #[test]
+    fn a_server_without_any_key_does_not_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = HostKeyFiles::Usual(directory.path().join("missing"));
+        let error = files.load(&Algorithms::of_policy(AlgorithmPolicy::Compatible)).unwrap_err();
+        assert!(error.to_string().contains("could not be made"), "{error}");
+        let named = HostKeyFiles::Named(vec![directory.path().join("id_ecdsa"), directory.path().join("mine")]);
+        let error = named.load(&Algorithms::of_policy(AlgorithmPolicy::Modern)).unwrap_err();
+        assert!(error.to_string().contains("mine does not exist"), "{error}");
+    }
 
     #[test]
     fn a_missing_key_is_made_once_and_private() {

@@ -2,10 +2,12 @@
 //! russh does not bound (login time, half-open connections, input of a client that does not
 //! read) is bounded here.
 
+mod algorithm_names;
 mod algorithms;
 mod batched_socket;
 mod channel;
 mod connections;
+mod ending;
 mod exec;
 mod guarded_stream;
 mod handler;
@@ -13,6 +15,7 @@ pub mod host_keys;
 mod listener;
 #[cfg(test)]
 mod listener_tests;
+mod login_progress;
 mod negotiation;
 mod proxy;
 mod read_gate;
@@ -21,7 +24,7 @@ mod stream;
 mod task_guard;
 mod window;
 
-pub use algorithms::{AlgorithmError, Algorithms};
+pub use algorithms::{AlgorithmChoice, AlgorithmPolicy, Algorithms, Remark};
 pub use connections::ConnectionLimits;
 pub use exec::{Launcher, SUPPORTED_COMMANDS, SshCommands};
 pub use listener::{BoundListener, ConnectionHooks, SshServer, SshSettings};

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use russh::keys::PrivateKey;
 use russh::server::Config;
@@ -15,7 +15,7 @@ use tidegate_core::hook::review::{Connect, Review};
 use tidegate_core::hook::{Chain, Observers};
 use tidegate_core::login::{Login, LoginService};
 use tidegate_core::ports::Clock;
-use tidegate_core::session::{CloseSignal, EndReason, Session};
+use tidegate_core::session::{CloseSignal, EndReason};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,10 +23,12 @@ use tokio::task::JoinSet;
 use crate::algorithms::Algorithms;
 use crate::batched_socket::BatchedSocket;
 use crate::connections::{ConnectionGuard, ConnectionLimits, Connections};
+use crate::ending::{Ending, report_end, to_its_end};
 use crate::exec::{Launcher, SshCommands};
 use crate::guarded_stream::GuardedStream;
 use crate::handler::SshHandler;
-use crate::negotiation::{Offer, look_ahead};
+use crate::login_progress::LoginProgress;
+use crate::negotiation::look_ahead;
 use crate::proxy::ProxySettings;
 use crate::read_gate::ReadGate;
 
@@ -51,11 +53,13 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(200);
 /// A session in which nothing happened for that long is between two requests of nobody.
 const QUIET_TIME: i64 = 1000;
 /// Time for closing connections once they have been told to.
-const CLOSE_TIME: Duration = Duration::from_secs(2);
+pub const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 pub struct SshSettings {
     pub host_keys: Vec<PrivateKey>,
     pub algorithms: Algorithms,
+    /// Whether clients get the cipher that the server likes best of theirs.
+    pub prefer_fast_ciphers: bool,
     /// What follows `SSH-2.0-`.
     pub identification: String,
     /// Shown before authentication.
@@ -84,8 +88,10 @@ pub struct ConnectionHooks {
 /// What every connection shares.
 pub struct SshServer {
     config: Arc<Config>,
-    /// For clients whose offer is known, in the server's order.
+    /// For clients whose offer is known.
     by_cipher: Vec<(cipher::Name, Arc<Config>)>,
+    /// The names under which the host keys are offered.
+    host_keys: Vec<String>,
     /// With the end of the line.
     identification: Vec<u8>,
     settings: SshSettings,
@@ -127,10 +133,12 @@ impl SshServer {
         let config = |algorithms: &Algorithms| Arc::new(config(&settings, keys.clone(), algorithms));
         let algorithms = &settings.algorithms;
         let of_cipher = |cipher: &cipher::Name| (*cipher, config(&algorithms.with_cipher(*cipher)));
-        let by_cipher = algorithms.ciphers().iter().map(of_cipher).collect();
+        let looked_for = if settings.prefer_fast_ciphers { algorithms.ciphers() } else { &[] };
+        let by_cipher = looked_for.iter().map(of_cipher).collect();
         Arc::new(Self {
             config: config(algorithms),
             by_cipher,
+            host_keys: algorithms.host_key_names(&keys),
             identification: format!("SSH-2.0-{}\r\n", settings.identification).into_bytes(),
             settings,
             login,
@@ -253,27 +261,32 @@ impl SshServer {
         if !self.is_let_in(&connection, &close).await {
             return;
         }
-        let ended = Ending::new(&self, &connection);
-        let (authenticated, logged_in) = watch::channel(false);
+        let ended = Ending::new(self.hooks.disconnect.clone(), connection.clone());
+        let progress = Arc::new(LoginProgress::default());
         let mut read = greeting.rest;
-        let offer = look_ahead(&mut socket, &self.identification, &mut read).await;
-        let config = self.config_for(offer.as_ref());
-        let socket = BatchedSocket::new(socket, read, self.identification.len());
+        let (config, sent) = self.choose_config(&mut socket, &mut read).await;
+        let socket = BatchedSocket::new(socket, read, sent);
         let (grace, gate) = (self.settings.login_grace, Arc::new(ReadGate::default()));
-        let stream = GuardedStream::new(socket, connection.clone(), close.clone(), logged_in, grace, gate.clone());
+        let stream =
+            GuardedStream::new(socket, connection.clone(), close.clone(), progress.clone(), grace, gate.clone());
         let login = Login::new(self.login.clone(), connection.clone(), close.clone());
-        let handler = SshHandler::new(self.clone(), login, guard, authenticated, ended, gate, close);
+        let handler = SshHandler::new(self.clone(), login, guard, progress.clone(), ended, gate, close.clone());
         let outcome = match russh::server::run_stream(config, stream, handler).await {
-            Ok(session) => session.await,
+            Ok(session) => to_its_end(session, &connection, &progress, &close).await,
             Err(error) => Err(error),
         };
         report_end(&connection, outcome);
     }
 
-    /// Offers the cipher that the server likes best of the client's.
-    fn config_for(&self, offer: Option<&Offer>) -> Arc<Config> {
-        let known = |offer: &Offer| self.by_cipher.iter().find(|(cipher, _)| offer.has(cipher.as_ref()));
-        offer.and_then(known).map_or(&self.config, |(_, config)| config).clone()
+    /// What is offered to a client, and how much was sent to it already to learn of its offer.
+    async fn choose_config(&self, socket: &mut TcpStream, read: &mut Vec<u8>) -> (Arc<Config>, usize) {
+        if self.by_cipher.is_empty() {
+            return (self.config.clone(), 0);
+        }
+        let offer = look_ahead(socket, &self.identification, read).await;
+        let best = offer.and_then(|offer| offer.best_cipher(&self.settings.algorithms, &self.host_keys));
+        let config = best.and_then(|best| self.by_cipher.iter().find(|(cipher, _)| *cipher == best));
+        (config.map_or(&self.config, |(_, config)| config).clone(), self.identification.len())
     }
 
     /// B7-01: before the first byte of the handshake.
@@ -295,33 +308,6 @@ impl SshServer {
         let message = format!("a connection from {} was refused: {reason}", connection.remote.ip());
         tracing::info!(sender = "post_connect_hook", message, connection_id);
         false
-    }
-}
-
-/// Tells the observers that a connection ended, when it is dropped (B7-02).
-pub struct Ending {
-    observers: Arc<Observers<Disconnect>>,
-    connection: Arc<Connection>,
-    started: Instant,
-    pub session: Option<Arc<Session>>,
-    pub protocol: &'static str,
-}
-
-impl Ending {
-    fn new(server: &SshServer, connection: &Arc<Connection>) -> Self {
-        let (observers, connection) = (server.hooks.disconnect.clone(), connection.clone());
-        Self { observers, connection, started: Instant::now(), session: None, protocol: "SSH" }
-    }
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.observers.notify(Disconnect {
-            connection: self.connection.clone(),
-            session: self.session.take(),
-            protocol: self.protocol,
-            duration: self.started.elapsed(),
-        });
     }
 }
 
@@ -361,18 +347,6 @@ fn notice_dead_peers(socket: &TcpStream) -> io::Result<()> {
 
 fn refuse(remote: SocketAddr, problem: &str) {
     tracing::info!(sender = "sftpd", message = format!("a connection from {} was refused: {problem}", remote.ip()));
-}
-
-fn report_end(connection: &Connection, outcome: Result<(), russh::Error>) {
-    let connection_id = connection.id.as_str();
-    match outcome {
-        Ok(()) => tracing::debug!(sender = "sftpd", message = "connection closed", connection_id),
-        Err(russh::Error::Join(_)) => {
-            let message = "the connection's task panicked; this connection alone was ended";
-            tracing::error!(sender = "sftpd", message, connection_id);
-        }
-        Err(error) => tracing::debug!(sender = "sftpd", message = format!("connection closed: {error}"), connection_id),
-    }
 }
 
 fn report_panic(ended: Result<(), tokio::task::JoinError>) {

@@ -23,8 +23,8 @@ use tidegate_core::session::SessionRegistry;
 use tokio::sync::watch;
 
 use crate::{
-    Algorithms, BoundListener, ConnectionHooks, ConnectionLimits, ProxySettings, SshCommands, SshServer, SshSettings,
-    host_keys,
+    AlgorithmPolicy, Algorithms, BoundListener, ConnectionHooks, ConnectionLimits, ProxySettings, SshCommands,
+    SshServer, SshSettings, host_keys,
 };
 
 /// Knows nobody, and panics when it is asked for the user `panic`.
@@ -121,8 +121,9 @@ async fn start() -> SocketAddr {
         clock: Arc::new(SystemClock),
     });
     let settings = SshSettings {
-        host_keys: vec![host_keys::ephemeral().unwrap()],
-        algorithms: Algorithms::from_names(&[], &[], &[]).unwrap(),
+        host_keys: host_keys::ephemeral().unwrap(),
+        algorithms: Algorithms::of_policy(AlgorithmPolicy::Compatible),
+        prefer_fast_ciphers: true,
         identification: "test".into(),
         banner: None,
         max_auth_tries: Some(6),
@@ -163,4 +164,57 @@ async fn a_panic_ends_its_connection_alone() {
     assert!(!honest.authenticate_password("nobody", "x").await.unwrap().success());
     let mut later = connect(address).await;
     assert!(!later.authenticate_password("nobody", "x").await.unwrap().success());
+}
+
+/// A packet that is not encrypted, without its padding.
+fn kexinit(kex: &str, host_key: &str, follows: bool) -> Vec<u8> {
+    let mut payload = vec![20];
+    payload.extend([7; 16]);
+    for list in [kex, host_key, "aes128-ctr", "aes128-ctr", "hmac-sha2-256", "hmac-sha2-256", "none", "none", "", ""] {
+        payload.extend((list.len() as u32).to_be_bytes());
+        payload.extend(list.as_bytes());
+    }
+    payload.push(follows.into());
+    payload.extend([0; 4]);
+    packet(&payload)
+}
+
+fn packet(payload: &[u8]) -> Vec<u8> {
+    let padding = 4 + (8 - (5 + payload.len() + 4) % 8) % 8;
+    let mut packet = ((1 + payload.len() + padding) as u32).to_be_bytes().to_vec();
+    packet.push(padding as u8);
+    packet.extend_from_slice(payload);
+    packet.resize(packet.len() + padding, 0);
+    packet
+}
+
+/// What a client reads that sends these parts.
+async fn reads_the_offer(address: SocketAddr, parts: &[&[u8]]) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let mut got = Vec::new();
+    for part in parts {
+        // The server may be through with the client already.
+        let _ = socket.write_all(part).await;
+    }
+    let _ = socket.read_to_end(&mut got).await;
+    let text = String::from_utf8_lossy(&got);
+    assert!(text.starts_with("SSH-2.0-test\r\n"), "{text:?}");
+    for name in ["curve25519-sha256", "ssh-ed25519", "aes256-gcm@openssh.com", "aes128-ctr", "hmac-sha2-256"] {
+        assert!(text.contains(name), "{name} is not in {text:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_a_common_algorithm_gets_the_offer() {
+    let address = start().await;
+    let identification = b"SSH-2.0-inventory\r\n";
+    for (kex, host_key) in [("diffie-hellman-group1-sha1", "ssh-ed25519"), ("curve25519-sha256", "ssh-dss"), ("", "")] {
+        let together = [&identification[..], &kexinit(kex, host_key, false)].concat();
+        reads_the_offer(address, &[&together]).await;
+        // A guess that the server does not even look at.
+        let guess = [&together[..], &packet(&[30; 200])].concat();
+        reads_the_offer(address, &[&guess]).await;
+        reads_the_offer(address, &[identification, &kexinit(kex, host_key, true), &packet(&[30; 20])]).await;
+    }
 }

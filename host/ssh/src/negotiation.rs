@@ -1,11 +1,15 @@
 //! The server's order of ciphers. RFC 4253 §7.1 takes the client's, and older clients prefer
 //! ciphers that are several times slower than AES-GCM, which they have as well. So the client's
 //! offer is looked at before the server makes its own, which is then the one cipher that comes
-//! first in the server's order.
+//! first in the server's order. A client with which the server has nothing in common gets the
+//! whole offer, to see what there is.
 
 use std::time::Duration;
 
+use russh::cipher;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::algorithms::{Algorithms, is_authenticated};
 
 /// For the client's offer to arrive: about as long as it takes nearby, where the cipher is what
 /// limits a transfer. Farther away it does not, and a round trip more for each login would.
@@ -41,16 +45,39 @@ pub async fn look_ahead(
     tokio::time::timeout(PATIENCE, looking).await.ok().flatten()
 }
 
-/// The ciphers of a client, in its order.
+/// What a client offers, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
+    kex: Vec<String>,
+    host_keys: Vec<String>,
+    ciphers: BothWays,
+    macs: BothWays,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct BothWays {
     to_server: Vec<String>,
     to_client: Vec<String>,
 }
 
+impl BothWays {
+    fn has(&self, name: &str) -> bool {
+        contains(&self.to_server, name) && contains(&self.to_client, name)
+    }
+}
+
+fn contains(list: &[String], name: &str) -> bool {
+    list.iter().any(|known| known == name)
+}
+
 impl Offer {
-    pub fn has(&self, cipher: &str) -> bool {
-        self.to_server.iter().any(|name| name == cipher) && self.to_client.iter().any(|name| name == cipher)
+    /// Of the ciphers with which a session would come about, the one that the server likes best.
+    pub fn best_cipher(&self, ours: &Algorithms, host_keys: &[String]) -> Option<cipher::Name> {
+        let is_possible = ours.kex().iter().any(|kex| contains(&self.kex, kex.as_ref()))
+            && host_keys.iter().any(|key| contains(&self.host_keys, key));
+        let has_mac = ours.macs().iter().any(|mac| self.macs.has(mac.as_ref()));
+        let fits = |cipher: &cipher::Name| self.ciphers.has(cipher.as_ref()) && (has_mac || is_authenticated(*cipher));
+        ours.ciphers().iter().copied().find(fits).filter(|_| is_possible)
     }
 }
 
@@ -88,15 +115,18 @@ fn offer(packet: &[u8]) -> Option<Offer> {
         lists = rest;
         Some(std::str::from_utf8(list).ok()?.split(',').map(str::to_owned).collect())
     };
-    let (_key_exchange, _host_keys): (Vec<_>, Vec<_>) = (next()?, next()?);
-    Some(Offer { to_server: next()?, to_client: next()? })
+    let (kex, host_keys) = (next()?, next()?);
+    let ciphers = BothWays { to_server: next()?, to_client: next()? };
+    let macs = BothWays { to_server: next()?, to_client: next()? };
+    Some(Offer { kex, host_keys, ciphers, macs })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::algorithms::AlgorithmPolicy;
 
-    fn kexinit(lists: [&str; 4]) -> Vec<u8> {
+    fn kexinit(lists: &[&str]) -> Vec<u8> {
         let mut payload = vec![4, KEXINIT];
         payload.extend([7; COOKIE]);
         for list in lists {
@@ -107,13 +137,13 @@ mod tests {
         [(payload.len() as u32).to_be_bytes().to_vec(), payload].concat()
     }
 
-    fn check(identification: &[u8], packet: &[u8], expected: Option<(&[&str], &[&str])>) {
+    fn check(identification: &[u8], packet: &[u8], expected: Option<[&[&str]; 6]>) {
         let whole = [identification, packet].concat();
-        let expected = expected.map(|(has, lacks)| (has.to_vec(), lacks.to_vec()));
         match (parse(&whole), expected) {
-            (Look::Offer(offer), Some((has, lacks))) => {
-                assert!(has.iter().all(|cipher| offer.has(cipher)), "{offer:?}");
-                assert!(!lacks.iter().any(|cipher| offer.has(cipher)), "{offer:?}");
+            (Look::Offer(offer), Some(expected)) => {
+                let Offer { kex, host_keys, ciphers, macs } = offer;
+                let lists = [kex, host_keys, ciphers.to_server, ciphers.to_client, macs.to_server, macs.to_client];
+                assert_eq!(lists, expected);
                 for end in 0..whole.len() {
                     assert_eq!(parse(&whole[..end]), Look::Incomplete, "{end}");
                 }
@@ -125,9 +155,11 @@ mod tests {
 
     #[test]
     fn what_a_client_offers_is_understood() {
-        let both = kexinit(["curve25519-sha256", "ssh-ed25519", "chacha20,aes128-ctr,gcm", "gcm,aes128-ctr"]);
-        check(b"SSH-2.0-x\r\n", &both, Some((&["gcm", "aes128-ctr"], &["chacha20", "aes"])));
-        check(b"SSH-2.0-x\n", &kexinit(["", "", "", ""]), Some((&[], &["gcm"])));
+        let all = kexinit(&["k", "h,i", "chacha20,aes128-ctr,gcm", "gcm,aes128-ctr", "m", "n,m"]);
+        let expected: [&[&str]; 6] =
+            [&["k"], &["h", "i"], &["chacha20", "aes128-ctr", "gcm"], &["gcm", "aes128-ctr"], &["m"], &["n", "m"]];
+        check(b"SSH-2.0-x\r\n", &all, Some(expected));
+        check(b"SSH-2.0-x\n", &kexinit(&["", "", "", "", "", ""]), Some([&[""]; 6]));
     }
 
     #[test]
@@ -135,12 +167,37 @@ mod tests {
         check(b"GET / HTTP/1.1\r\n", b"Host: x\r\n\r\n", None);
         check(b"SSH-2.0-x\r\n", &[0xff; 8], None);
         check(&[b'x'; 300], b"", None);
-        let mut other = kexinit(["a", "b", "c", "d"]);
+        let mut other = kexinit(&["a", "b", "c", "d", "e", "f"]);
         other[5] = 2;
         check(b"SSH-2.0-x\r\n", &other, None);
-        let mut cut = kexinit(["a", "b", "c", "d"]);
+        let mut cut = kexinit(&["a", "b", "c", "d", "e", "f"]);
         cut[3] -= 12;
         check(b"SSH-2.0-x\r\n", &cut, None);
+    }
+
+    /// `lists`: of a client that is otherwise like every other.
+    fn check_cipher(kex: &str, host_key: &str, ciphers: &str, mac: &str, expected: Option<&str>) {
+        let packet = kexinit(&[kex, host_key, ciphers, ciphers, mac, mac]);
+        let Look::Offer(offer) = parse(&[b"SSH-2.0-x\r\n".to_vec(), packet].concat()) else { panic!("no offer") };
+        let ours = Algorithms::of_policy(AlgorithmPolicy::Compatible);
+        let chosen = offer.best_cipher(&ours, &["ssh-ed25519".to_owned()]);
+        assert_eq!(chosen.as_ref().map(AsRef::as_ref), expected, "{kex} {host_key} {ciphers} {mac}");
+    }
+
+    #[test]
+    fn the_best_cipher_is_one_with_which_a_session_comes_about() {
+        let (kex, key, mac) = ("x,curve25519-sha256", "ssh-ed25519", "hmac-sha2-256");
+        let gcm = "aes256-gcm@openssh.com";
+        let all = format!("chacha20-poly1305@openssh.com,aes128-ctr,{gcm}");
+        check_cipher(kex, key, &all, mac, Some(gcm));
+        check_cipher(kex, key, &all, "hmac-md5", Some(gcm));
+        check_cipher(kex, key, "chacha20-poly1305@openssh.com,aes128-ctr", mac, Some("aes128-ctr"));
+        let chacha = "chacha20-poly1305@openssh.com";
+        check_cipher(kex, key, &format!("{chacha},aes128-ctr"), "umac-64@openssh.com", Some(chacha));
+        check_cipher(kex, key, "aes128-ctr", "hmac-md5", None);
+        check_cipher(kex, key, "3des-cbc", mac, None);
+        check_cipher("diffie-hellman-group1-sha1", key, gcm, mac, None);
+        check_cipher(kex, "ssh-dss", gcm, mac, None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,6 +15,7 @@ mod network;
 mod selectors;
 pub mod settings;
 mod synchronous;
+mod transport;
 mod validate;
 
 use std::fmt;
@@ -64,9 +65,13 @@ pub struct Sftpd {
     pub actions: Actions,
     pub keys: Vec<HostKey>,
     pub enable_scp: bool,
+    /// `modern`, `compatible` or `legacy`; the lists below replace its lists.
+    pub algorithms: String,
     pub kex_algorithms: Vec<String>,
     pub ciphers: Vec<String>,
     pub macs: Vec<String>,
+    /// Whether a client gets the cipher that the server likes best of those it offers.
+    pub prefer_fast_ciphers: bool,
     pub login_banner_file: String,
     pub setstat_mode: i32,
     pub enabled_ssh_commands: Vec<String>,
@@ -92,9 +97,11 @@ impl Default for Sftpd {
             actions: Actions::default(),
             keys: Vec::new(),
             enable_scp: false,
+            algorithms: "compatible".to_owned(),
             kex_algorithms: Vec::new(),
             ciphers: Vec::new(),
             macs: Vec::new(),
+            prefer_fast_ciphers: true,
             login_banner_file: String::new(),
             setstat_mode: 0,
             enabled_ssh_commands: ["md5sum", "sha1sum", "cd", "pwd"].map(str::to_owned).to_vec(),

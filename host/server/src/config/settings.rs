@@ -12,6 +12,7 @@ use tidegate_core::hook::{HookKind, LinkSettings};
 use tidegate_core::quota::Tracking;
 use tidegate_hooks_legacy::{Flavour, HttpSettings, ProgramSettings};
 use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
+use tidegate_ssh::host_keys::HostKeyFiles;
 use tidegate_ssh::{Algorithms, ConnectionLimits, ProxySettings, SshCommands};
 use tidegate_storage::OverwriteMode;
 
@@ -23,8 +24,9 @@ pub struct Settings {
     pub bind_port: u16,
     pub identification: String,
     pub login_banner: Option<String>,
-    pub host_keys: Vec<PathBuf>,
+    pub host_keys: HostKeyFiles,
     pub algorithms: Algorithms,
+    pub prefer_fast_ciphers: bool,
     pub commands: SshCommands,
     pub max_auth_tries: Option<usize>,
     pub idle_timeout: Option<Duration>,

@@ -11,11 +11,13 @@ use tidegate_core::hook::HookKind;
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::quota::Tracking;
 use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
-use tidegate_ssh::{Algorithms, SshCommands, host_keys};
+use tidegate_ssh::SshCommands;
 use tidegate_storage::OverwriteMode;
 
 use super::settings::HookSettings;
-use super::{Config, ConfigErrors, Httpd, Settings, Source, commands, database, hooks, http, network, synchronous};
+use super::{
+    Config, ConfigErrors, Httpd, Settings, Source, commands, database, hooks, http, network, synchronous, transport,
+};
 use crate::clock::ZonedClock;
 use crate::version;
 
@@ -58,8 +60,9 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         bind_port: config.sftpd.bind_port,
         identification: identification(config, &mut check),
         login_banner: login_banner(config, directory, &mut check),
-        host_keys: host_key_paths(config, directory, &mut check),
-        algorithms: algorithms(config, &mut check)?,
+        host_keys: transport::host_keys(config, directory, &mut check),
+        algorithms: transport::algorithms(config, &mut check),
+        prefer_fast_ciphers: config.sftpd.prefer_fast_ciphers,
         commands: commands(config, &mut check),
         max_auth_tries: match config.sftpd.max_auth_tries {
             0 => Some(DEFAULT_AUTH_TRIES),
@@ -159,24 +162,6 @@ fn login_banner(config: &Config, directory: &Path, check: &mut Check<'_>) -> Opt
             None
         }
     }
-}
-
-fn host_key_paths(config: &Config, directory: &Path, check: &mut Check<'_>) -> Vec<std::path::PathBuf> {
-    if config.sftpd.keys.is_empty() {
-        return host_keys::DEFAULT_FILES.iter().map(|name| directory.join(name)).collect();
-    }
-    if config.sftpd.keys.iter().any(|key| key.private_key.as_os_str().is_empty()) {
-        check.problem("sftpd.keys", "every key needs a private_key, which is the path of a file");
-    }
-    config.sftpd.keys.iter().map(|key| directory.join(&key.private_key)).collect()
-}
-
-fn algorithms(config: &Config, check: &mut Check<'_>) -> Result<Algorithms, ConfigErrors> {
-    let sftpd = &config.sftpd;
-    Algorithms::from_names(&sftpd.kex_algorithms, &sftpd.ciphers, &sftpd.macs).or_else(|error| {
-        check.problem(&format!("sftpd.{}", error.key), &error);
-        Algorithms::from_names(&[], &[], &[]).map_err(|error| ConfigErrors(vec![error.to_string()]))
-    })
 }
 
 /// A3-25: names that there are not are warned of.

@@ -1,0 +1,127 @@
+//! Clients that wait in vain. paramiko asks for the authentication service again before each
+//! method; the library answers that only once and tells nothing of it (ADR 11). What can be seen
+//! from outside: after an answer that was no success something arrives, and no request comes of it.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+/// From the arrival to the end of the connection.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How far an authentication is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The server has to answer, or the client has sent nothing yet.
+    Open,
+    /// The server has said no, or not yet.
+    Answered,
+    /// Something arrived after that.
+    Arrived,
+    LoggedIn,
+}
+
+/// Shared by the socket, which sees bytes, and the handler, which sees requests.
+pub struct LoginProgress {
+    state: watch::Sender<State>,
+}
+
+impl Default for LoginProgress {
+    fn default() -> Self {
+        Self { state: watch::Sender::new(State::Open) }
+    }
+}
+
+impl LoginProgress {
+    /// A request reached the handler.
+    pub fn request(&self) {
+        self.state.send_replace(State::Open);
+    }
+
+    /// It was refused, or was not enough.
+    pub fn refused(&self) {
+        self.state.send_replace(State::Answered);
+    }
+
+    pub fn logged_in(&self) {
+        self.state.send_replace(State::LoggedIn);
+    }
+
+    /// Bytes arrived; false once that does not matter any more.
+    pub fn arrived(&self) -> bool {
+        self.state.send_if_modified(|state| {
+            let is_news = *state == State::Answered;
+            if is_news {
+                *state = State::Arrived;
+            }
+            is_news
+        });
+        *self.state.borrow() != State::LoggedIn
+    }
+
+    pub async fn is_logged_in(&self) {
+        // The sender lives as long as this future, so that waiting cannot fail.
+        let _ = self.state.subscribe().wait_for(|state| *state == State::LoggedIn).await;
+    }
+
+    /// Completes when what arrived was no request.
+    pub async fn is_stuck(&self) {
+        let mut state = self.state.subscribe();
+        while state.wait_for(|state| *state == State::Arrived).await.is_ok() {
+            let moved_on = state.wait_for(|state| *state != State::Arrived);
+            if tokio::time::timeout(PATIENCE, moved_on).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Whether it is known of a client that it asks for the service again.
+pub fn repeats_its_service_request(identification: &str) -> bool {
+    identification.to_ascii_lowercase().contains("paramiko")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn check(steps: &[fn(&LoginProgress)], expected: bool) {
+        let progress = LoginProgress::default();
+        let day = Duration::from_secs(24 * 3600);
+        let stuck = async { tokio::time::timeout(day, progress.is_stuck()).await.is_ok() };
+        let moving = async {
+            for step in steps {
+                step(&progress);
+                tokio::time::sleep(PATIENCE / 3).await;
+            }
+        };
+        assert_eq!(tokio::join!(stuck, moving).0, expected, "{}", steps.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_client_that_is_not_heard_is_stuck() {
+        let (request, refused, logged_in) = (LoginProgress::request, LoginProgress::refused, LoginProgress::logged_in);
+        let arrived = |progress: &LoginProgress| {
+            progress.arrived();
+        };
+        check(&[], false).await;
+        check(&[arrived, arrived], false).await;
+        check(&[request, refused], false).await;
+        check(&[request, refused, arrived], true).await;
+        check(&[request, refused, arrived, arrived], true).await;
+        check(&[request, refused, arrived, request], false).await;
+        check(&[request, refused, arrived, request, refused], false).await;
+        check(&[request, refused, arrived, request, refused, arrived], true).await;
+        check(&[request, logged_in, arrived, arrived], false).await;
+        check(&[arrived, request, arrived], false).await;
+    }
+
+    #[test]
+    fn the_client_is_known_by_its_name() {
+        assert!(repeats_its_service_request("SSH-2.0-paramiko_5.1.0"));
+        assert!(repeats_its_service_request("SSH-2.0-Paramiko"));
+        assert!(!repeats_its_service_request("SSH-2.0-OpenSSH_9.2p1 Debian-2"));
+    }
+}
