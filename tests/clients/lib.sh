@@ -8,7 +8,7 @@ BASE="${BASE:-}"
 if [ -z "${WORK:-}" ]; then WORK=$(mktemp -d); trap 'rm -rf "$WORK"' EXIT; fi
 export HOME="$WORK/clienthome" LC_ALL=C.UTF-8
 mkdir -p "$HOME/.ssh"
-unset SSH_AUTH_SOCK SSH_ASKPASS DISPLAY
+unset SSH_AUTH_SOCK SSH_ASKPASS DISPLAY XDG_CONFIG_HOME
 # Nothing in these words has a space, so they can be used unquoted and inside RSYNC_RSH, GIT_SSH_COMMAND and so on.
 OPTS="-F /dev/null -i $KEY -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=20 -o ServerAliveInterval=15"
 SSH="ssh $OPTS -p $PORT"

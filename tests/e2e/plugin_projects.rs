@@ -23,6 +23,12 @@ fn run(project: &Path, program: &str, arguments: &[&str]) -> String {
     command.env("TIDEGATE", tools::tidegate()).env("CARGO_TARGET_DIR", tools::root().join("plugins/target"));
     // Zig and Go keep what they compiled for everybody.
     command.env("HOME", std::env::var("HOME").unwrap_or("/tmp".to_owned()));
+    // The machine's own Python may be too old, and its settings for Go are not the project's.
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{}:{path}", tools::python().parent().unwrap().display()));
+    for setting in ["GOROOT", "GOFLAGS", "GOWORK", "GO111MODULE", "WASM_CC"] {
+        command.env_remove(setting);
+    }
     tools::run_ok(&mut command)
 }
 

@@ -49,7 +49,9 @@ fn c_generator() -> Box<dyn WorldGenerator> {
 }
 
 fn go_generator(package: &str) -> Box<dyn WorldGenerator> {
-    let options = wit_bindgen_go::Opts { pkg_name: Some(package.to_owned()), ..Default::default() };
+    // Not with the `gofmt` that a machine may have: what is written must not depend on it.
+    let format = wit_bindgen_go::Format::False;
+    let options = wit_bindgen_go::Opts { pkg_name: Some(package.to_owned()), format, ..Default::default() };
     options.build()
 }
 
