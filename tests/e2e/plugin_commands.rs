@@ -63,6 +63,56 @@ fn what_is_no_plugin_says_what_to_do() {
     assert!(!good && said.contains("already"), "{said}");
 }
 
+/// A component that exports external-auth and does this when it is started.
+fn starting_with(site: &Site, start: &str, settings: &str) -> std::path::PathBuf {
+    let module = format!(
+        "(module (memory (export \"memory\") 1)
+           (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) i32.const 4096)
+           (func (export \"external-auth\") (param i32) (result i32) unreachable)
+           (func (export \"_initialize\") {start}))"
+    );
+    let (source, core, component) = (site.write("start.wat", module), site.path("core.wasm"), site.path("start.wasm"));
+    let wasm_tools = tools::cache().join("venv/bin/wasm-tools");
+    tools::run_ok(Command::new(wasm_tools).arg("parse").arg(source).arg("-o").arg(&core));
+    let (made, said) = tidegate(&["plugin", "component", text(&core), "--output", text(&component)]);
+    assert!(made, "{said}");
+    site.write("start.toml", settings);
+    component
+}
+
+#[test]
+fn what_fails_at_its_start_is_said_as_that() {
+    for (start, settings, expected) in [
+        ("unreachable", "", "it failed when it was started: wasm trap: wasm `unreachable` instruction executed"),
+        ("(loop (br 0))", "[limits]\ncpu_ms = 100\n", "it used up its CPU time (limits.cpu_ms)"),
+        (
+            "(loop (br_if 0 (i32.ge_s (memory.grow (i32.const 16)) (i32.const 0)))) unreachable",
+            "[limits]\nmemory_mib = 2\n",
+            "it needs more than 2 MiB of memory (limits.memory_mib)",
+        ),
+    ] {
+        let site = Site::new();
+        let component = starting_with(&site, start, settings);
+        let (good, said) = tidegate(&["plugin", "check", text(&component)]);
+        assert!(!good && said.contains(expected) && !said.contains("does not offer"), "{start}: {said}");
+        // The server says the same, and closes the gate.
+        site.plugin("start", &component, settings);
+        let listed = tools::run_ok(&mut site.tidegate(&["plugin", "list"]));
+        assert!(listed.contains(expected) && listed.contains("refused meanwhile: external-auth"), "{listed}");
+    }
+}
+
+#[test]
+fn a_pool_without_room_is_said_as_that() {
+    let site = Site::new();
+    for number in 0..9 {
+        let settings = "[limits]\ninstances = \"prepared\"\nready = 64\n";
+        site.plugin(&format!("p{number}"), &tools::guest("older"), settings);
+    }
+    let listed = tools::run_ok(&mut site.tidegate(&["plugin", "list"]));
+    assert!(listed.contains("all 512 places for instances of plugins are taken; lower limits.ready"), "{listed}");
+}
+
 fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let places: Vec<_> = (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from)).collect();

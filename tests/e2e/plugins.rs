@@ -1,4 +1,4 @@
-//! Files in the plugin directory that are no good: a clear error, and nothing else harmed.
+//! Files in the plugin directory that are no good: a clear error, and no gate that opens.
 
 use tidegate_tests::clients::{Proof, can_log_in};
 use tidegate_tests::server::Site;
@@ -7,7 +7,7 @@ use tidegate_tests::tools;
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
 #[test]
-fn bad_files_are_explained_and_harm_nothing() {
+fn bad_files_are_explained_and_close_what_they_may_have_decided() {
     let site = Site::new();
     site.user("alice");
     for (name, content, expected) in [
@@ -19,13 +19,17 @@ fn bad_files_are_explained_and_harm_nothing() {
         ("nothing", b"\0asm\x0d\0\x01\0", "exports no hook"),
         ("bad name", b"\0asm\x0d\0\x01\0", "letters, digits"),
     ] {
-        site.write(&format!("plugins/{name}.wasm"), content);
+        let path = site.write(&format!("plugins/{name}.wasm"), content);
         let listed = tools::run_ok(&mut site.tidegate(&["plugin", "list"]));
-        assert!(listed.contains(expected), "{name}: {listed}");
+        assert!(listed.contains(expected) && listed.contains("refused meanwhile: connect"), "{name}: {listed}");
+        let server = site.start();
+        assert!(!can_log_in(&server, "alice", PASSWORD), "{name}");
+        assert!(server.log().contains("was not loaded"), "{name}");
+        // It never decided anything, so nothing is left of it.
+        std::fs::remove_file(path).unwrap();
+        server.wait_for_text("was removed");
+        assert!(can_log_in(&server, "alice", PASSWORD), "after {name}: {}", server.log());
     }
-    let server = site.start();
-    assert!(can_log_in(&server, "alice", PASSWORD));
-    assert!(server.log().contains("was not loaded"));
 }
 
 /// Text to binary, by the real assembler.
@@ -43,6 +47,10 @@ fn other_exports_are_named() {
     assemble(&source, &site.path("plugins/other.wasm"));
     let listed = tools::run_ok(&mut site.tidegate(&["plugin", "list"]));
     assert!(listed.contains("it exports wasi:cli/run@0.2.0"), "{listed}");
+    // It is whole, and decides nothing.
+    assert!(!listed.contains("refused meanwhile"), "{listed}");
+    site.user("alice");
+    assert!(can_log_in(&site.start(), "alice", PASSWORD));
 }
 
 /// With the component that misbehaves in the way that the user name says.

@@ -64,6 +64,16 @@ fn a_broken_replacement_leaves_the_old_one_in_service() {
     assert_eq!(line["level"], "error");
     assert!(line["message"].as_str().unwrap().contains("the version before it stays in service"), "{line}");
     assert!(can_log_in(&server, "alice", SESAME));
+    // Commands ask the server that runs, not the directory.
+    let listed = |what: &str| {
+        let text = tools::run_ok(&mut site.tidegate(&[what, "list"]));
+        text.lines().find(|line| line.contains("json-users")).unwrap().to_owned()
+    };
+    assert!(listed("hook").contains("; ready)"), "{}", listed("hook"));
+    assert!(listed("plugin").contains("core module") && !listed("plugin").contains(" - "), "{}", listed("plugin"));
+    drop(server);
+    assert!(listed("hook").contains("the plugin is not loaded"), "{}", listed("hook"));
+    assert!(listed("plugin").contains(" - ") && listed("plugin").contains("refused meanwhile"), "{}", listed("plugin"));
 }
 
 #[test]
@@ -86,7 +96,9 @@ fn removing_a_file_opens_no_door() {
     std::fs::remove_file(site.path("plugins/json-users.wasm")).unwrap();
     server.wait_for_text("was removed");
     assert!(!can_log_in(&server, "stored", Proof::Password("pw")));
-    // The operator's restart accepts that it is gone.
+    // A restart is no consent: only the operator lets the gate go.
     drop(server);
+    assert!(!can_log_in(&site.start(), "stored", Proof::Password("pw")));
+    tools::run_ok(&mut site.tidegate(&["plugin", "forget", "json-users"]));
     assert!(can_log_in(&site.start(), "stored", Proof::Password("pw")));
 }

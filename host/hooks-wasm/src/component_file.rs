@@ -1,5 +1,7 @@
 //! Is this file a component, and one for this server?
 
+use std::time::Duration;
+
 use tidegate_core::hook::HookKind;
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -33,8 +35,14 @@ pub enum LoadError {
         "it is made for version {version} of the hooks, this server speaks {TRACK}x; rebuild it with this server's wit/"
     )]
     OtherTrack { version: String },
+    #[error("compiling it takes longer than {0:?}")]
+    TooSlow(Duration),
     #[error("it needs something that this server does not offer: {0}")]
     Unlinkable(String),
+    #[error("it failed when it was started: {0}")]
+    Start(String),
+    #[error("all {0} places for instances of plugins are taken; lower limits.ready of some plugins")]
+    NoRoom(u32),
     #[error("its SHA-256 is {found}, but the settings allow only {wanted} (sha256)")]
     OtherDigest { found: String, wanted: String },
     #[error(
@@ -47,6 +55,13 @@ pub enum LoadError {
     Settings(String),
     #[error("its name may hold letters, digits, \"-\" and \"_\" only")]
     Name,
+}
+
+impl LoadError {
+    /// Whether another try with the same files can end otherwise.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreadable(_) | Self::NoRoom(_))
+    }
 }
 
 /// Hooks that a component may export.

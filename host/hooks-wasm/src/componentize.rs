@@ -1,13 +1,14 @@
 //! A component of a core module, without any tool on the author's machine: which hooks it
-//! implements is in its exports, so nobody has to say so a second time.
+//! implements is in its exports, by the contract's names or by plain ones.
 
 use tidegate_core::hook::HookKind;
 use wasi_preview1_component_adapter_provider as adapter;
 use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::{Resolve, WorldId};
+use wit_parser::{Resolve, WorldId, WorldItem};
 
 use crate::component_file::PACKAGE;
+use crate::plain_exports::{function_of, with_full_names};
 
 /// The contract, file by file.
 const CONTRACT: [(&str, &str); 7] = [
@@ -26,7 +27,10 @@ pub enum ComponentizeError {
     Component,
     #[error("it is not a core module of WebAssembly: {0}")]
     NotAModule(String),
-    #[error("it exports no hook; a core module exports one as \"{PACKAGE}NAME@VERSION#FUNCTION\"")]
+    #[error(
+        "it exports no hook; a core module exports one as \"{PACKAGE}NAME@VERSION#FUNCTION\", or by its plain name, such \
+         as \"external_auth\""
+    )]
     NoHook,
     #[error("no component can be made of it: {0}")]
     Invalid(String),
@@ -49,7 +53,11 @@ fn in_words(error: impl std::fmt::Display) -> ComponentizeError {
 
 fn encode(module: &[u8], facts: &Facts) -> Result<Vec<u8>, ComponentizeError> {
     let (resolve, world) = world(&facts.hooks)?;
-    let mut module = module.to_vec();
+    let mut module = if facts.has_plain_names {
+        with_full_names(module, |kind| full_name(&resolve, world, kind)).map_err(in_words)?
+    } else {
+        module.to_vec()
+    };
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).map_err(in_words)?;
     let mut encoder = ComponentEncoder::default().validate(true).module(&module).map_err(in_words)?;
     if facts.uses_preview1 {
@@ -74,20 +82,37 @@ fn world(hooks: &[HookKind]) -> Result<(Resolve, WorldId), ComponentizeError> {
     Ok((resolve, world))
 }
 
+/// `tidegate:hooks/external-auth@0.1.1#authenticate` of `external-auth`.
+fn full_name(resolve: &Resolve, world: WorldId, kind: HookKind) -> Option<String> {
+    let exports = resolve.worlds.get(world)?.exports.iter();
+    exports.into_iter().find_map(|(key, item)| {
+        let interface = resolve.name_world_key(key);
+        let WorldItem::Interface { id, .. } = item else { return None };
+        let function = resolve.interfaces.get(*id)?.functions.keys().next()?;
+        let is_it = interface.strip_prefix(PACKAGE)?.split_once('@')?.0 == kind.as_str();
+        is_it.then(|| format!("{interface}#{function}"))
+    })
+}
+
 /// What a core module says of itself.
 struct Facts {
     hooks: Vec<HookKind>,
+    has_plain_names: bool,
     uses_preview1: bool,
 }
 
 impl Facts {
     fn read(module: &[u8]) -> wasmparser::Result<Self> {
-        let mut facts = Self { hooks: Vec::new(), uses_preview1: false };
+        let mut facts = Self { hooks: Vec::new(), has_plain_names: false, uses_preview1: false };
+        let mut plain = Vec::new();
         for payload in Parser::new(0).parse_all(module) {
             match payload? {
                 Payload::ExportSection(exports) => {
                     for export in exports {
-                        facts.hooks.extend(hook_of(export?.name));
+                        let export = export?;
+                        let hook = function_of(export.name, export.kind);
+                        let hooks = if export.name.starts_with(PACKAGE) { &mut facts.hooks } else { &mut plain };
+                        hooks.extend(hook);
                     }
                 }
                 Payload::ImportSection(imports) => {
@@ -98,13 +123,13 @@ impl Facts {
                 _ => {}
             }
         }
+        // Names such as "connect" mean something else in a module that has the contract's.
+        if facts.hooks.is_empty() {
+            facts.has_plain_names = !plain.is_empty();
+            facts.hooks = plain;
+        }
         Ok(facts)
     }
-}
-
-/// `external-auth` of `tidegate:hooks/external-auth@0.1.1#authenticate`.
-fn hook_of(export: &str) -> Option<HookKind> {
-    HookKind::from_name(export.strip_prefix(PACKAGE)?.split_once('@')?.0)
 }
 
 #[cfg(test)]
@@ -124,7 +149,66 @@ mod tests {
     }
 
     #[test]
-    fn every_hook_has_a_world() {
-        world(&HookKind::ALL).unwrap();
+    fn every_hook_has_a_world_and_a_function() {
+        let (resolve, world) = world(&HookKind::ALL).unwrap();
+        for kind in HookKind::ALL {
+            let name = full_name(&resolve, world, kind).unwrap();
+            assert!(name.starts_with(&format!("{PACKAGE}{kind}@")) && name.contains('#'), "{name}");
+        }
+        let name = full_name(&resolve, world, HookKind::ExternalAuth).unwrap();
+        assert!(name.ends_with("#authenticate"), "{name}");
+    }
+
+    /// A module with a function for `startup` that takes a text and gives back where its answer
+    /// is, with what every component needs.
+    fn module(name: &str) -> Vec<u8> {
+        let mut exports = wasm_encoder::ExportSection::new();
+        let function = wasm_encoder::ExportKind::Func;
+        exports.export(name, function, 0).export("cabi_realloc", function, 1).export("connect_to", function, 1);
+        exports.export("memory", wasm_encoder::ExportKind::Memory, 0);
+        let integers = |count: usize| std::iter::repeat_n(wasm_encoder::ValType::I32, count);
+        let mut types = wasm_encoder::TypeSection::new();
+        types.ty().function(integers(2), integers(1));
+        types.ty().function(integers(4), integers(1));
+        let mut functions = wasm_encoder::FunctionSection::new();
+        functions.function(0).function(1);
+        let mut memories = wasm_encoder::MemorySection::new();
+        memories.memory(wasm_encoder::MemoryType {
+            minimum: 1,
+            maximum: None,
+            memory64: false,
+            shared: false,
+            page_size_log2: None,
+        });
+        let mut code = wasm_encoder::CodeSection::new();
+        for _ in 0..2 {
+            let mut body = wasm_encoder::Function::new([]);
+            body.instructions().i32_const(8).end();
+            code.function(&body);
+        }
+        let mut module = wasm_encoder::Module::new();
+        module.section(&types).section(&functions).section(&memories).section(&exports).section(&code);
+        module.finish()
+    }
+
+    #[test]
+    fn hooks_are_known_by_full_and_by_plain_names() {
+        let check = |name: &str, expected: Option<HookKind>| {
+            let component = componentize(&module(name));
+            let Some(kind) = expected else {
+                assert_eq!(component, Err(ComponentizeError::NoHook), "{name}");
+                return;
+            };
+            let component = component.unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(crate::claimed_gates::claimed_hooks(&component), Some(vec![kind]), "{name}");
+        };
+        check("tidegate:hooks/startup@0.1.1#notify", Some(HookKind::Startup));
+        check("startup", Some(HookKind::Startup));
+        check("start_up", None);
+        check("notify", None);
+        check("run", None);
+        // A wrong shape is named.
+        let error = componentize(&module("external_auth")).unwrap_err().to_string();
+        assert!(error.contains("external-auth@0.1.1#authenticate"), "{error}");
     }
 }

@@ -9,7 +9,7 @@ use crate::settings::MAX_MEMORY_MIB;
 /// Calls of all plugins that there may be at once.
 pub const MAX_CALLS: u32 = 256;
 /// With the instances that wait for a call or had theirs: they take no place from calls.
-const INSTANCES: u32 = MAX_CALLS * 2;
+pub const INSTANCES: u32 = MAX_CALLS * 2;
 /// The unit in which computing is counted.
 pub const EPOCH: Duration = Duration::from_millis(10);
 /// Core instances in one component: bindings make a few, interpreters dozens.

@@ -7,7 +7,7 @@ use tidegate_core::hook::HookKind;
 
 use crate::component_file::{self, LoadError};
 use crate::engine;
-use crate::loader::hexadecimal;
+use crate::loading::hexadecimal;
 use crate::v0_1;
 
 /// What can be said of a component without settings.

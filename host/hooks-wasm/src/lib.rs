@@ -1,7 +1,9 @@
 //! Hooks that are WebAssembly components: an engine with limits, a directory that is
 //! watched, and one adapter module for each track of the contract in `wit/`.
 
+mod background;
 mod capability;
+mod claimed_gates;
 mod component_file;
 mod componentize;
 mod computing;
@@ -9,7 +11,12 @@ mod engine;
 mod inspection;
 mod limits;
 mod loader;
+mod loading;
+mod overview;
+mod plain_exports;
 mod plugin;
+mod plugin_file;
+mod served_gates;
 mod settings;
 mod signature;
 mod v0_1;
@@ -19,8 +26,10 @@ pub use component_file::LoadError;
 pub use componentize::{ComponentizeError, componentize};
 pub use engine::EngineError;
 pub use inspection::{Inspection, inspect, world};
-pub use loader::{PluginDirectory, PluginInfo, PluginPorts};
-pub use plugin::PluginHook;
+pub use loader::{PluginDirectory, PluginPorts};
+pub use overview::{ForgetError, PluginInfo};
+pub use plugin::{NOT_LOADED, PluginHook};
+pub use served_gates::{RecordError, ServedGates};
 pub use settings::{Grant, Limits, PluginSettings, SettingsError};
 pub use signature::{NAMESPACE, SignatureError, TrustedKeys, sign};
 pub use v0_1::GuestEvent;

@@ -1,32 +1,29 @@
-//! The plugin directory: what lies in it is loaded at start and whenever it changes. A file
-//! that cannot be loaded leaves what is in service as it is.
+//! The plugin directory: what lies in it is loaded at start and whenever it changes. What is
+//! gone or taken back is let go of first; then each plugin is loaded in a task of its own. A file
+//! that cannot be loaded leaves what is in service as it is, and closes the gates that it may
+//! have been meant for if nothing is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sha2::{Digest, Sha256};
-use tidegate_core::hook::{Family, HookKind};
+use tidegate_core::hook::HookKind;
 use tidegate_core::ports::{Passwords, PluginStore};
-use tokio::sync::Semaphore;
-use wasmtime::Engine;
-use wasmtime::component::Linker;
+use tokio::task::JoinHandle;
+use wasmtime::component::Component;
 
-use crate::capability::egress::Egress;
-use crate::component_file::{self, LoadError};
-use crate::engine::{self, EngineError};
+use crate::claimed_gates::{all_gates, claimed_gates, gates_among};
+use crate::component_file::LoadError;
+use crate::engine::EngineError;
+use crate::loading::{self, Files, Loading, Unusable};
 use crate::plugin::{Loaded, PluginHook};
+use crate::served_gates::ServedGates;
 use crate::settings::PluginSettings;
 use crate::signature::TrustedKeys;
-use crate::v0_1::{self, CallState, Exports, Guest, Shared};
 
-/// Largest component.
-const MAX_FILE: u64 = 256 << 20;
-/// Points that a plugin may have been in when it cannot be read: all that decide.
-fn gates() -> impl Iterator<Item = HookKind> {
-    HookKind::ALL.into_iter().filter(|kind| kind.family() == Family::Gate)
-}
+/// Stands for all plugins when the directory cannot be looked into at start.
+const WHOLE_DIRECTORY: &str = "(the plugin directory)";
 
 /// What plugins are lent.
 #[derive(Clone)]
@@ -40,67 +37,49 @@ pub struct PluginPorts {
 }
 
 pub struct PluginDirectory {
-    directory: PathBuf,
-    /// `[plugin.NAME]` of the configuration; wins over `NAME.toml`.
-    configured: BTreeMap<String, PluginSettings>,
-    ports: PluginPorts,
-    engine: Engine,
-    linker: Linker<CallState>,
+    pub(crate) loading: Loading,
     state: Mutex<State>,
     /// Told when the set of hooks changes.
     on_change: Box<dyn Fn(&PluginDirectory) + Send + Sync>,
 }
 
 #[derive(Default)]
-struct State {
-    links: BTreeMap<String, Arc<PluginHook>>,
-    /// Names that were once loaded with a hook: they stay in its chain.
-    linked: BTreeMap<HookKind, BTreeSet<String>>,
-    /// Names that are linked because nobody could look at what they export.
-    feared: BTreeSet<String>,
+pub(crate) struct State {
+    pub links: BTreeMap<String, Arc<PluginHook>>,
+    pub served: ServedGates,
+    /// Of plugins that are there and cannot be used, or not yet.
+    pub assumed: BTreeMap<String, BTreeSet<HookKind>>,
+    /// Names in the directory; none before the first look.
+    pub present: Option<BTreeSet<String>>,
     /// What was last looked at under a name, whether it could be loaded or not.
-    seen: BTreeMap<String, Seen>,
+    pub seen: BTreeMap<String, Seen>,
+    /// What was last compiled, by its digest: other settings need no other compilation.
+    compiled: BTreeMap<String, (String, Component)>,
+    /// Names that a task is busy with, and whether it is to begin again.
+    busy: BTreeMap<String, bool>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-struct Seen {
+pub(crate) struct Seen {
     digest: String,
     settings: Option<String>,
     signature: Option<String>,
-    error: Option<LoadError>,
+    pub error: Option<LoadError>,
 }
 
-/// What the directory has under a name.
-struct Files {
-    component: Vec<u8>,
-    settings: Option<String>,
-    /// Read only if it matters.
-    signature: Option<String>,
-}
-
-/// Why a component is not in service, and the hooks that it exports as far as that is known.
-struct NotLoaded {
-    error: LoadError,
-    hooks: Vec<HookKind>,
-}
-
-impl From<LoadError> for NotLoaded {
-    /// What is no component of ours decides nothing.
-    fn from(error: LoadError) -> Self {
-        Self { error, hooks: Vec::new() }
+impl Seen {
+    fn of(files: &Files) -> Self {
+        let Files { digest, settings, signature, .. } = files;
+        Self { digest: digest.clone(), settings: settings.clone(), signature: signature.clone(), error: None }
     }
-}
 
-/// For `tidegate plugin list`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PluginInfo {
-    pub name: String,
-    /// Of what is in service; none if nothing is.
-    pub digest: Option<String>,
-    pub hooks: Vec<&'static str>,
-    pub grants: Vec<String>,
-    /// Why the file in the directory is not in service.
-    pub error: Option<String>,
+    fn unreadable(error: LoadError) -> Self {
+        Self { digest: String::new(), settings: None, signature: None, error: Some(error) }
+    }
+
+    fn has_passing_error(&self) -> bool {
+        self.error.as_ref().is_some_and(LoadError::is_passing)
+    }
 }
 
 impl PluginDirectory {
@@ -108,275 +87,337 @@ impl PluginDirectory {
         directory: PathBuf,
         configured: BTreeMap<String, PluginSettings>,
         ports: PluginPorts,
+        served: ServedGates,
         on_change: Box<dyn Fn(&PluginDirectory) + Send + Sync>,
     ) -> Result<Arc<Self>, EngineError> {
-        let engine = engine::engine()?;
-        let linker = v0_1::linker(&engine).map_err(|error| EngineError::Engine(error.root_cause().to_string()))?;
-        let state = Mutex::default();
-        Ok(Arc::new(Self { directory, configured, ports, engine, linker, state, on_change }))
+        let loading = Loading::new(directory, configured, ports)?;
+        let state = Mutex::new(State { served, ..State::default() });
+        Ok(Arc::new(Self { loading, state, on_change }))
     }
 
     /// Whether a file in `directory` may export that hook: a look at its bytes, without the time
     /// that loading takes.
     pub fn may_hold(directory: &Path, kind: HookKind) -> bool {
-        let name = format!("{}{kind}@", component_file::PACKAGE);
-        let Ok(entries) = std::fs::read_dir(directory) else { return false };
-        let files = entries.flatten().map(|entry| entry.path());
-        files.filter(|path| path.extension().is_some_and(|extension| extension == "wasm")).any(|path| {
-            // What cannot be read may hold anything.
-            std::fs::read(path).map_or(true, |bytes| bytes.windows(name.len()).any(|part| part == name.as_bytes()))
-        })
+        loading::may_hold(directory, kind)
     }
 
     pub fn path(&self) -> &Path {
-        &self.directory
+        &self.loading.directory
     }
 
     /// The link of that name, whether something is loaded under it or not.
     pub fn link(&self, name: &str) -> Arc<PluginHook> {
-        self.lock().links.entry(name.to_owned()).or_insert_with(|| Arc::new(PluginHook::new(name))).clone()
+        self.lock().link(name)
     }
 
     /// Plugins with that hook, in the order of their names.
     pub fn links_of(&self, kind: HookKind) -> Vec<Arc<PluginHook>> {
-        let names = self.lock().linked.get(&kind).cloned().unwrap_or_default();
-        names.iter().map(|name| self.link(name)).collect()
+        let mut state = self.lock();
+        let mut names = state.names();
+        names.retain(|name| state.is_linked(name, kind));
+        names.iter().map(|name| state.link(name)).collect()
     }
 
-    pub fn plugins(&self) -> Vec<PluginInfo> {
-        let state = self.lock();
-        let names: BTreeSet<&String> = state.links.keys().chain(state.seen.keys()).collect();
-        names.into_iter().map(|name| info(&state, name)).collect()
-    }
-
-    /// Looks at the directory and loads what is new. Errors are logged: one bad file does
-    /// not keep the others from being loaded.
+    /// Looks at the directory and loads what is new; done when all of it is loaded. Errors are
+    /// logged: one bad file does not keep the others from being loaded.
     pub async fn refresh(self: &Arc<Self>) {
-        let names = match self.names() {
+        for task in self.look().await {
+            // A task that ended early has said so.
+            let _ = task.await;
+        }
+    }
+
+    /// Lets go of what is gone, and begins to load what is new.
+    pub(crate) async fn look(self: &Arc<Self>) -> Vec<JoinHandle<()>> {
+        let names = match self.loading.names().await {
             Ok(names) => names,
+            // It went with all that was in it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
             Err(error) => {
-                let message = format!("the plugin directory {} could not be read: {error}", self.directory.display());
-                tracing::error!(sender = "plugins", message);
-                (self.on_change)(self);
-                return;
+                self.not_looked_into(&error);
+                return Vec::new();
             }
         };
-        for name in &names {
-            self.refresh_one(name).await;
-        }
+        let is_first = self.lock().present.is_none();
         self.forget_missing(&names);
+        if is_first {
+            self.await_all(&names);
+        }
+        (self.on_change)(self);
+        names.into_iter().filter_map(|name| self.begin(name)).collect()
+    }
+
+    /// Tries again what failed for a reason that may have passed.
+    pub(crate) async fn look_again(self: &Arc<Self>) {
+        let failed = self.names_with_passing_errors();
+        if failed.iter().any(|name| name == WHOLE_DIRECTORY) {
+            self.look().await;
+            return;
+        }
+        for name in failed {
+            self.begin(name);
+        }
+    }
+
+    fn names_with_passing_errors(&self) -> Vec<String> {
+        let state = self.lock();
+        let failed = state.seen.iter().filter(|(_, seen)| seen.has_passing_error());
+        failed.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn not_looked_into(&self, error: &io::Error) {
+        let mut state = self.lock();
+        // What is in service stays there.
+        if state.present.is_none() {
+            state.assumed.insert(WHOLE_DIRECTORY.to_owned(), all_gates());
+        }
+        let seen = Seen::unreadable(LoadError::Unreadable(error.to_string()));
+        let is_known = state.seen.insert(WHOLE_DIRECTORY.to_owned(), seen.clone()).as_ref() == Some(&seen);
+        drop(state);
+        if !is_known {
+            let message = format!("the plugin directory {} could not be read: {error}", self.path().display());
+            tracing::error!(sender = "plugins", message);
+        }
         (self.on_change)(self);
     }
 
-    fn names(&self) -> io::Result<BTreeSet<String>> {
-        let mut names = BTreeSet::new();
-        for entry in std::fs::read_dir(&self.directory)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "wasm")
-                && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
-                && !name.starts_with('.')
-            {
-                names.insert(name.to_owned());
-            }
-        }
-        Ok(names)
-    }
-
-    async fn refresh_one(self: &Arc<Self>, name: &str) {
-        let files = match self.read(name) {
-            Ok(read) => read,
-            Err(error) => {
-                // Without a look at its exports, it may be any of them.
-                let unknown = matches!(error, LoadError::Unreadable(_) | LoadError::Settings(_));
-                self.keep_in_chain(name, &error, gates().filter(|_| unknown).collect());
-                return self
-                    .report(name, Seen { digest: String::new(), settings: None, signature: None, error: Some(error) });
-            }
-        };
-        let digest = hexadecimal(&Sha256::digest(&files.component));
-        let mut seen = Seen {
-            digest: digest.clone(),
-            settings: files.settings.clone(),
-            signature: files.signature.clone(),
-            error: None,
-        };
-        let before = self.lock().seen.get(name).cloned();
-        if before.is_some_and(|before| Seen { error: None, ..before } == seen) {
-            return;
-        }
-        let outcome = self.load(name, files, &digest).await;
-        match outcome {
-            Ok(loaded) => {
-                let message = format!("the plugin \"{name}\" is in service");
-                tracing::info!(
-                    sender = "plugins",
-                    plugin = name,
-                    digest,
-                    hooks = names(&loaded.hooks).join(","),
-                    message
-                );
-                let hooks = loaded.hooks.clone();
-                self.link(name).replace(Some(Arc::new(loaded)));
-                let mut state = self.lock();
-                // What the file was feared to be before it could be read, and is not.
-                if state.feared.remove(name) {
-                    let others = state.linked.iter_mut().filter(|(kind, _)| !hooks.contains(kind));
-                    others.for_each(|(_, names)| {
-                        names.remove(name);
-                    });
-                }
-                for kind in hooks {
-                    state.linked.entry(kind).or_default().insert(name.to_owned());
-                }
-                state.seen.insert(name.to_owned(), seen);
-            }
-            Err(NotLoaded { error, hooks }) => {
-                self.keep_in_chain(name, &error, hooks);
-                seen.error = Some(error);
-                self.report(name, seen);
-            }
-        }
-    }
-
-    /// A component that is there but cannot be used may be the one that refuses: its link
-    /// stays, or comes, and fails. What is no component at all decides nothing.
-    fn keep_in_chain(&self, name: &str, error: &LoadError, hooks: Vec<HookKind>) {
-        let gone = matches!(error, LoadError::Unreadable(_)) && !self.directory.join(format!("{name}.wasm")).exists();
+    /// Until it is known what a plugin that was there before the server decides, it may be
+    /// anything.
+    fn await_all(&self, names: &BTreeSet<String>) {
         let mut state = self.lock();
-        let known = state.linked.values().any(|names| names.contains(name));
-        if gone || known || matches!(error, LoadError::Name) {
-            return;
+        for name in names {
+            state.assumed.insert(name.clone(), all_gates());
         }
-        state.feared.insert(name.to_owned());
-        for kind in hooks {
-            state.linked.entry(kind).or_default().insert(name.to_owned());
-        }
-    }
-
-    /// Logs an error once for each version of a file.
-    fn report(&self, name: &str, seen: Seen) {
-        let known = self.lock().seen.get(name) == Some(&seen);
-        if known {
-            return;
-        }
-        if let Some(error) = &seen.error {
-            let in_service = self.link(name).loaded().is_some();
-            let consequence = if in_service { "; the version before it stays in service" } else { "" };
-            let message =
-                format!("the plugin {}/{name}.wasm was not loaded: {error}{consequence}", self.directory.display());
-            tracing::error!(sender = "plugins", plugin = name, message);
-        }
-        self.lock().seen.insert(name.to_owned(), seen);
-    }
-
-    fn read(&self, name: &str) -> Result<Files, LoadError> {
-        let valid = |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
-        if name.is_empty() || !name.chars().all(valid) {
-            return Err(LoadError::Name);
-        }
-        let unreadable = |error: io::Error| LoadError::Unreadable(error.to_string());
-        let path = self.directory.join(format!("{name}.wasm"));
-        if path.metadata().map_err(unreadable)?.len() > MAX_FILE {
-            return Err(LoadError::Invalid(format!("it is larger than {} MiB", MAX_FILE >> 20)));
-        }
-        let component = std::fs::read(&path).map_err(unreadable)?;
-        let settings = match std::fs::read_to_string(self.directory.join(format!("{name}.toml"))) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(LoadError::Settings(error.to_string())),
-        };
-        let signed = !self.ports.trusted_keys.is_empty();
-        let signature = || std::fs::read_to_string(self.directory.join(format!("{name}.wasm.sig"))).ok();
-        Ok(Files { component, settings, signature: if signed { signature() } else { None } })
-    }
-
-    /// A signature vouches for the component; its name and its settings are the directory's.
-    fn check_signature(&self, files: &Files) -> Result<(), LoadError> {
-        let keys = &self.ports.trusted_keys;
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let signature = files.signature.as_ref().ok_or(LoadError::Unsigned)?;
-        keys.verify(&files.component, signature).map(drop).map_err(LoadError::Untrusted)
-    }
-
-    async fn load(&self, name: &str, files: Files, digest: &str) -> Result<Loaded, NotLoaded> {
-        let trusted = self.check_signature(&files);
-        let Files { component: bytes, settings, .. } = files;
-        let engine = self.engine.clone();
-        let compiled = tokio::task::spawn_blocking(move || component_file::compile(&engine, &bytes)).await;
-        let component = compiled.map_err(|error| LoadError::Invalid(error.to_string()))??;
-        let hooks = component_file::exported_hooks(&self.engine, &component)?;
-        let refused = |error: LoadError| NotLoaded { error, hooks: hooks.clone() };
-        let unlinkable = |error: wasmtime::Error| {
-            refused(LoadError::Unlinkable(format!("{error:#}").lines().collect::<Vec<_>>().join(" ")))
-        };
-        trusted.map_err(refused)?;
-        let settings = self.settings(name, settings.as_deref()).map_err(refused)?;
-        if let Some(wanted) = settings.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(digest)) {
-            let found = digest.to_owned();
-            return Err(refused(LoadError::OtherDigest { found, wanted: wanted.clone() }));
-        }
-        let secrets = settings.read_secrets().map_err(|error| refused(LoadError::Settings(error.to_string())))?;
-        let instance = self.linker.instantiate_pre(&component).map_err(unlinkable)?;
-        let exports = Exports::find(&instance, &hooks).map_err(unlinkable)?;
-        let calls = Semaphore::new(settings.limits.concurrency);
-        let PluginPorts { passwords, store, authorities, .. } = self.ports.clone();
-        let egress = Egress::new(name, &settings.http, &authorities);
-        let egress = egress.map_err(|problem| refused(LoadError::Settings(format!("http: {problem}"))))?;
-        let shared = Arc::new(Shared { name: name.to_owned(), settings, secrets, passwords, store, egress });
-        let guest = Guest::new(self.engine.clone(), instance, shared);
-        guest.try_out().await.map_err(unlinkable)?;
-        let version = digest.get(..12).unwrap_or_default().into();
-        Ok(Loaded { guest, digest: digest.to_owned(), version, hooks, exports, calls })
-    }
-
-    fn settings(&self, name: &str, text: Option<&str>) -> Result<PluginSettings, LoadError> {
-        match (self.configured.get(name), text) {
-            (Some(configured), _) => Ok(configured.clone()),
-            (None, Some(text)) => {
-                PluginSettings::from_toml(text).map_err(|error| LoadError::Settings(format!("{name}.toml: {error}")))
-            }
-            (None, None) => Ok(PluginSettings::default()),
+        for name in state.served.names().filter(|name| !names.contains(*name)) {
+            let gates = names_of(&state.served.of(name));
+            let message = format!(
+                "the plugin \"{name}\" is not in {}, but it served {gates}: that is refused until the file is back, or \
+                 until: tidegate plugin forget {name}",
+                self.path().display()
+            );
+            tracing::error!(sender = "plugins", plugin = name.as_str(), message);
         }
     }
 
-    /// A file that vanished stays in the chain as a link that fails: deleting a file must
-    /// not open a door. The next start forgets it.
+    /// A name that served a gate stays in its chain as a link that fails: deleting a file must
+    /// not open a door.
     fn forget_missing(&self, present: &BTreeSet<String>) {
         let mut state = self.lock();
-        state.seen.retain(|name, _| present.contains(name));
-        let missing: Vec<_> =
-            state.links.iter().filter(|(name, link)| !present.contains(*name) && link.loaded().is_some()).collect();
-        for (name, link) in missing {
-            link.replace(None);
+        state.present = Some(present.clone());
+        let missing: Vec<_> = state.names().into_iter().filter(|name| !present.contains(name)).collect();
+        for name in missing {
+            state.compiled.remove(&name);
+            state.assumed.remove(&name);
+            let was_loaded = state.links.get(&name).and_then(|link| link.replace(None)).is_some();
+            let was_seen = state.seen.remove(&name).is_some() && name != WHOLE_DIRECTORY;
+            let gates = state.served.of(&name);
+            if gates.is_empty() {
+                // Those that the configuration names ask for theirs again.
+                state.links.remove(&name);
+            }
+            if !was_loaded && !was_seen {
+                continue;
+            }
+            if gates.is_empty() {
+                let message = format!("the plugin \"{name}\" was removed; it decided nothing");
+                tracing::info!(sender = "plugins", plugin = name, message);
+            } else {
+                let message = format!(
+                    "the plugin \"{name}\" was removed; what it decided ({}) is refused until the file is back, or \
+                     until: tidegate plugin forget {name}",
+                    names_of(&gates)
+                );
+                tracing::error!(sender = "plugins", plugin = name, message);
+            }
+        }
+    }
+
+    /// None: a task is busy with that name, and will look again.
+    fn begin(self: &Arc<Self>, name: String) -> Option<JoinHandle<()>> {
+        let mut state = self.lock();
+        if let Some(again) = state.busy.get_mut(&name) {
+            *again = true;
+            return None;
+        }
+        state.busy.insert(name.clone(), false);
+        drop(state);
+        let directory = self.clone();
+        Some(tokio::spawn(async move {
+            loop {
+                directory.bring_up_to_date_or_explain(&name).await;
+                if !directory.begins_again(&name) {
+                    return;
+                }
+            }
+        }))
+    }
+
+    fn begins_again(&self, name: &str) -> bool {
+        let mut state = self.lock();
+        let again = state.busy.get_mut(name).is_some_and(std::mem::take);
+        if !again {
+            state.busy.remove(name);
+        }
+        again
+    }
+
+    async fn bring_up_to_date_or_explain(self: &Arc<Self>, name: &str) {
+        let (directory, plugin) = (self.clone(), name.to_owned());
+        // A fault of ours with one plugin is not one with the next.
+        let work = tokio::spawn(async move { directory.bring_up_to_date(&plugin).await });
+        if work.await.is_err() {
+            let error = LoadError::Invalid("the server failed (its log has more)".to_owned());
+            self.keep_out(name, all_gates(), Seen::unreadable(error));
+        }
+        (self.on_change)(self);
+    }
+
+    async fn bring_up_to_date(&self, name: &str) {
+        let files = match self.loading.read(name).await {
+            Ok(files) => files,
+            Err(Unusable { is_gone: true, .. }) => return,
+            Err(Unusable { error, gates, .. }) => return self.keep_out(name, gates, Seen::unreadable(error)),
+        };
+        let mut seen = Seen::of(&files);
+        let before = self.lock().seen.get(name).cloned();
+        if before.is_some_and(|before| !before.has_passing_error() && Seen { error: None, ..before } == seen) {
+            return;
+        }
+        self.take_back(name, &files);
+        match self.load(name, &files).await {
+            Ok(loaded) => self.put_in_service(name, loaded, seen).await,
+            Err(error) => {
+                seen.error = Some(error);
+                self.keep_out(name, claimed_gates(&files.component), seen);
+            }
+        }
+    }
+
+    /// Grants that the settings no longer give end now, not when everything is loaded anew.
+    fn take_back(&self, name: &str, files: &Files) {
+        let Some(loaded) = self.link(name).loaded() else { return };
+        let Ok(settings) = self.loading.settings(name, files.settings.as_deref()) else { return };
+        if settings.takes_back_from(loaded.settings()) {
+            self.link(name).replace(None);
             let message =
-                format!("the plugin \"{name}\" was removed; what it decided is refused until the server is restarted");
+                format!("something that was granted to the plugin \"{name}\" is taken back; it is loaded anew");
+            tracing::info!(sender = "plugins", plugin = name, message);
+        }
+    }
+
+    async fn load(&self, name: &str, files: &Files) -> Result<Loaded, LoadError> {
+        let known = self.lock().compiled.get(name).filter(|(digest, _)| *digest == files.digest).cloned();
+        let component = match known {
+            Some((_, component)) => component,
+            None => self.loading.compile(files).await?,
+        };
+        self.lock().compiled.insert(name.to_owned(), (files.digest.clone(), component.clone()));
+        self.loading.load(name, files, &component).await
+    }
+
+    async fn put_in_service(&self, name: &str, loaded: Loaded, seen: Seen) {
+        // Loading takes a while, in which the operator may have taken something back.
+        let current = self.loading.current_settings(name).await;
+        let is_outdated = current.is_some_and(|settings| settings.takes_back_from(loaded.settings()));
+        let gates = gates_among(&loaded.hooks);
+        let (hooks, digest) = (names_of(&loaded.hooks), loaded.digest.clone());
+        let mut state = self.lock();
+        if is_outdated || !state.present.as_ref().is_some_and(|present| present.contains(name)) {
+            if let Some(again) = state.busy.get_mut(name) {
+                *again |= is_outdated;
+            }
+            return;
+        }
+        state.link(name).replace(Some(Arc::new(loaded)));
+        state.assumed.remove(name);
+        state.seen.insert(name.to_owned(), seen);
+        let recorded = state.served.add(name, &gates);
+        let lost = state.closed_gates(name);
+        drop(state);
+        let message = format!("the plugin \"{name}\" is in service");
+        tracing::info!(sender = "plugins", plugin = name, digest, hooks, message);
+        if let Err(error) = recorded {
+            let message = format!(
+                "that \"{name}\" serves {hooks} could not be recorded, so a restart without its file would not refuse: \
+                 {error}"
+            );
+            tracing::error!(sender = "plugins", plugin = name, message);
+        }
+        if !lost.is_empty() {
+            let message = format!(
+                "the plugin \"{name}\" served {} before and does not now: that is refused until it does, or until: \
+                 tidegate plugin forget {name}",
+                names_of(&lost)
+            );
             tracing::error!(sender = "plugins", plugin = name, message);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    /// A file that is there but cannot be used may be the one that refuses: its link stays, or
+    /// comes, and fails. Logged once for each version of a file.
+    fn keep_out(&self, name: &str, gates: BTreeSet<HookKind>, seen: Seen) {
+        let mut state = self.lock();
+        if !state.present.as_ref().is_some_and(|present| present.contains(name)) {
+            return;
+        }
+        let is_in_service = state.link(name).loaded().is_some();
+        if is_in_service {
+            state.assumed.remove(name);
+        } else {
+            state.assumed.insert(name.to_owned(), gates);
+        }
+        let is_known = state.seen.insert(name.to_owned(), seen.clone()).as_ref() == Some(&seen);
+        let closed = state.closed_gates(name);
+        drop(state);
+        let Some(error) = seen.error.filter(|_| !is_known) else { return };
+        let consequence = if is_in_service {
+            "; the version before it stays in service".to_owned()
+        } else if closed.is_empty() {
+            String::new()
+        } else {
+            format!("; until it is replaced or removed, this is refused: {}", names_of(&closed))
+        };
+        let message = format!("the plugin {}/{name}.wasm was not loaded: {error}{consequence}", self.path().display());
+        tracing::error!(sender = "plugins", plugin = name, message);
+    }
+
+    pub(crate) fn changed(&self) {
+        (self.on_change)(self);
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn info(state: &State, name: &str) -> PluginInfo {
-    let loaded = state.links.get(name).and_then(|link| link.loaded());
-    let error = state.seen.get(name).and_then(|seen| seen.error.as_ref()).map(ToString::to_string);
-    PluginInfo {
-        name: name.to_owned(),
-        digest: loaded.as_ref().map(|loaded| loaded.digest.clone()),
-        hooks: loaded.as_ref().map(|loaded| names(&loaded.hooks)).unwrap_or_default(),
-        grants: loaded.as_ref().map(|loaded| loaded.settings().grant_names()).unwrap_or_default(),
-        error: error.or_else(|| loaded.is_none().then(|| "there is no such file".to_owned())),
+impl State {
+    pub fn link(&mut self, name: &str) -> Arc<PluginHook> {
+        self.links.entry(name.to_owned()).or_insert_with(|| Arc::new(PluginHook::new(name))).clone()
+    }
+
+    /// All that there is, was, or should be.
+    pub fn names(&self) -> BTreeSet<String> {
+        let names = self.links.keys().chain(self.assumed.keys()).chain(self.seen.keys());
+        names.chain(self.served.names()).cloned().collect()
+    }
+
+    fn is_linked(&self, name: &str, kind: HookKind) -> bool {
+        let loaded = self.links.get(name).and_then(|link| link.loaded());
+        loaded.is_some_and(|loaded| loaded.hooks.contains(&kind)) || self.closed_gates(name).contains(&kind)
+    }
+
+    /// Gates that refuse because of that name.
+    pub fn closed_gates(&self, name: &str) -> BTreeSet<HookKind> {
+        let mut closed = self.served.of(name);
+        closed.extend(self.assumed.get(name).into_iter().flatten());
+        if let Some(loaded) = self.links.get(name).and_then(|link| link.loaded()) {
+            closed.retain(|kind| !loaded.hooks.contains(kind));
+        }
+        closed
     }
 }
 
-fn names(hooks: &[HookKind]) -> Vec<&'static str> {
-    hooks.iter().map(|kind| kind.as_str()).collect()
-}
-
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// In words.
+pub(crate) fn names_of<'a>(hooks: impl IntoIterator<Item = &'a HookKind>) -> String {
+    hooks.into_iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
 }

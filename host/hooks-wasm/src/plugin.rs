@@ -12,6 +12,9 @@ use tokio::sync::Semaphore;
 use crate::settings::PluginSettings;
 use crate::v0_1::{Exports, Guest, GuestEvent};
 
+/// The health of a link under whose name nothing is loaded.
+pub const NOT_LOADED: &str = "the plugin is not loaded";
+
 /// A component that passed every check.
 pub struct Loaded {
     pub guest: Arc<Guest>,
@@ -46,9 +49,9 @@ impl PluginHook {
         &self.name
     }
 
-    /// Calls under way end on what they began with.
-    pub fn replace(&self, loaded: Option<Arc<Loaded>>) {
-        self.loaded.store(loaded);
+    /// Calls under way end on what they began with, which is returned.
+    pub fn replace(&self, loaded: Option<Arc<Loaded>>) -> Option<Arc<Loaded>> {
+        self.loaded.swap(loaded)
     }
 
     pub fn loaded(&self) -> Option<Arc<Loaded>> {
@@ -75,7 +78,7 @@ impl<E: GuestEvent> Hook<E> for PluginHook {
         let health = match &loaded {
             Some(loaded) if E::export(&loaded.exports).is_some() => "ready",
             Some(_) => "the plugin does not export this hook",
-            None => "the plugin is not loaded",
+            None => NOT_LOADED,
         };
         let settings = loaded.as_ref().map(|loaded| loaded.settings().clone()).unwrap_or_default();
         let limits = settings.limits;
@@ -94,7 +97,7 @@ impl<E: GuestEvent> Hook<E> for PluginHook {
 
     async fn call(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError> {
         let Some(loaded) = self.loaded() else {
-            return Err(HookError::Unavailable("the plugin is not loaded".to_owned()));
+            return Err(HookError::Unavailable(NOT_LOADED.to_owned()));
         };
         let Some(export) = E::export(&loaded.exports) else {
             return Err(HookError::Unavailable("the plugin does not export this hook".to_owned()));

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tidegate_core::secret::Secret;
 
 use crate::capability::http_grant::HttpGrant;
+use crate::engine;
 
 /// Something a plugin may do only if the operator says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -98,6 +99,10 @@ pub const MAX_MEMORY_MIB: usize = 512;
 const MAX_DEADLINE_MS: u64 = 300_000;
 /// Each takes a place in the pool that all plugins share.
 const MAX_READY: usize = 64;
+/// As many as all plugins together may have under way.
+const MAX_CONCURRENCY: usize = 256;
+const _: () = assert!(MAX_CONCURRENCY == engine::MAX_CALLS as usize);
+const MAX_LOG_LINES: usize = 100_000;
 /// For calls that follow each other.
 const READY_FOR_FRESH: usize = 1;
 
@@ -202,21 +207,29 @@ impl PluginSettings {
     }
 
     fn check(self) -> Result<Self, SettingsError> {
-        let Limits { deadline_ms, cpu_ms, memory_mib, concurrency, .. } = self.limits;
-        let problem = if !(1..=MAX_DEADLINE_MS).contains(&deadline_ms) {
-            format!("limits.deadline_ms must be between 1 and {MAX_DEADLINE_MS}")
-        } else if !(1..=MAX_DEADLINE_MS).contains(&cpu_ms) {
-            format!("limits.cpu_ms must be between 1 and {MAX_DEADLINE_MS}")
-        } else if !(1..=MAX_MEMORY_MIB).contains(&memory_mib) {
-            format!("limits.memory_mib must be between 1 and {MAX_MEMORY_MIB}")
-        } else if concurrency == 0 {
-            "limits.concurrency must be at least 1".to_owned()
-        } else if !(1..=MAX_READY).contains(&self.limits.ready) {
-            format!("limits.ready must be between 1 and {MAX_READY}")
-        } else {
-            return Ok(self);
-        };
-        Err(SettingsError(problem))
+        let Limits { deadline_ms, cpu_ms, memory_mib, concurrency, log_lines, ready, .. } = self.limits;
+        let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let bounds = [
+            ("deadline_ms", deadline_ms, 1, MAX_DEADLINE_MS),
+            ("cpu_ms", cpu_ms, 1, MAX_DEADLINE_MS),
+            ("memory_mib", wide(memory_mib), 1, wide(MAX_MEMORY_MIB)),
+            ("concurrency", wide(concurrency), 1, wide(MAX_CONCURRENCY)),
+            ("log_lines", wide(log_lines), 0, wide(MAX_LOG_LINES)),
+            ("ready", wide(ready), 1, wide(MAX_READY)),
+        ];
+        match bounds.into_iter().find(|(_, value, least, most)| !(least..=most).contains(&value)) {
+            Some((name, value, least, most)) => {
+                Err(SettingsError(format!("limits.{name} is {value}; it must be between {least} and {most}")))
+            }
+            None => Ok(self),
+        }
+    }
+
+    /// Whether it lacks anything that these other settings give.
+    pub fn takes_back_from(&self, other: &Self) -> bool {
+        let granted = self.grant_names();
+        let is_pinned_anew = self.sha256 != other.sha256 && self.sha256.is_some();
+        is_pinned_anew || other.grant_names().iter().any(|name| !granted.contains(name))
     }
 }
 
@@ -241,5 +254,48 @@ mod tests {
             let error = PluginSettings::from_toml(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn every_limit_has_bounds() {
+        for (name, least, most) in [
+            ("deadline_ms", 1, 300_000),
+            ("cpu_ms", 1, 300_000),
+            ("memory_mib", 1, 512),
+            ("concurrency", 1, 256),
+            ("log_lines", 0, 100_000),
+            ("ready", 1, 64),
+        ] {
+            let with = |value: &str| PluginSettings::from_toml(&format!("[limits]\n{name} = {value}\n"));
+            for good in [least, most] {
+                with(&i64::to_string(&good)).unwrap();
+            }
+            let (below, above) = ((least - 1).to_string(), (most + 1).to_string());
+            for bad in [&below, &above, "-5", "9223372036854775807", "18446744073709551615", "99999999999999999999"] {
+                let error = with(bad).unwrap_err().to_string();
+                assert!(error.contains(name), "{name} = {bad}: {error}");
+            }
+        }
+        let error = PluginSettings::from_toml("[limits]\nconcurrency = 300").unwrap_err().to_string();
+        assert_eq!(error, "limits.concurrency is 300; it must be between 1 and 256");
+    }
+
+    #[test]
+    fn what_is_taken_back_is_noticed() {
+        let check = |before: &str, after: &str, expected: bool| {
+            let [before, after] = [before, after].map(|text| PluginSettings::from_toml(text).unwrap());
+            assert_eq!(after.takes_back_from(&before), expected, "{before:?} {after:?}");
+        };
+        check("", "", false);
+        check("", "grants = [\"credentials\"]", false);
+        check("grants = [\"credentials\"]", "", true);
+        check("grants = [\"credentials\", \"storage-paths\"]", "grants = [\"storage-paths\"]", true);
+        check("http = [\"https://a.example\"]", "http = [\"https://b.example\"]", true);
+        check("udp = [\"192.0.2.1:514\"]", "", true);
+        check("[secrets]\ntoken = \"a\"", "", true);
+        check("[secrets]\ntoken = \"a\"", "[secrets]\ntoken = \"b\"", false);
+        check("[limits]\ncpu_ms = 5", "[limits]\ncpu_ms = 6", false);
+        check("", "sha256 = \"00\"", true);
+        check("sha256 = \"00\"", "", false);
     }
 }

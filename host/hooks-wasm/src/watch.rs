@@ -1,37 +1,120 @@
-//! Notices changes in the plugin directory.
+//! Notices changes in the plugin directory. The watch can end: the directory may be replaced by
+//! another of its name, the system may give up, and our own work may fail. It then begins again.
 
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode};
-use notify::{Event, EventKind, RecursiveMode, Watcher};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::loader::PluginDirectory;
 
 /// Quiet time after a change before the directory is read: copying takes a while.
 const SETTLING: Duration = Duration::from_millis(250);
+/// Changes that do not end hold up the reading no longer than this.
+const MAX_SETTLING: Duration = Duration::from_secs(1);
+/// How often the watch itself is looked after, and how long a lost one waits to begin again.
+const LOOK_AFTER: Duration = Duration::from_secs(3);
 
-impl PluginDirectory {
-    /// Refreshes on every change, for as long as the task lives. The watch is in place when
-    /// this returns.
-    pub fn watch(self: &Arc<Self>) -> Result<tokio::task::JoinHandle<()>, notify::Error> {
-        let (changed, mut changes) = mpsc::channel(1);
+struct Watch {
+    changes: mpsc::Receiver<()>,
+    /// What is watched, whatever has its name by now.
+    watched: Identity,
+    _watcher: RecommendedWatcher,
+}
+
+/// Device and number of a directory.
+type Identity = (u64, u64);
+
+fn identity(path: &Path) -> io::Result<Identity> {
+    let metadata = path.metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+impl Watch {
+    fn begin(path: &Path) -> notify::Result<Self> {
+        let (changed, changes) = mpsc::channel(1);
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.map_or(true, |event| is_change(&event)) {
                 // One waiting notice is enough.
                 let _ = changed.try_send(());
             }
         })?;
-        watcher.watch(self.path(), RecursiveMode::NonRecursive)?;
-        let directory = self.clone();
-        Ok(tokio::spawn(async move {
-            let _watcher = watcher;
-            while changes.recv().await.is_some() {
-                while let Ok(Some(())) = tokio::time::timeout(SETTLING, changes.recv()).await {}
-                directory.refresh().await;
+        let watched = identity(path)?;
+        watcher.watch(path, RecursiveMode::NonRecursive)?;
+        Ok(Self { changes, watched, _watcher: watcher })
+    }
+
+    /// Waits until no more changes come, but not for ever.
+    async fn settle(&mut self) {
+        let end = Instant::now() + MAX_SETTLING;
+        while Instant::now() < end {
+            let quiet = (Instant::now() + SETTLING).min(end);
+            if !matches!(timeout_at(quiet, self.changes.recv()).await, Ok(Some(()))) {
+                return;
             }
-        }))
+        }
+    }
+}
+
+impl PluginDirectory {
+    /// Follows every change, for as long as the task lives. The watch is in place when this
+    /// returns.
+    pub fn watch(self: &Arc<Self>) -> Result<JoinHandle<()>, notify::Error> {
+        let watch = Watch::begin(self.path())?;
+        Ok(tokio::spawn(self.clone().keep_watching(watch)))
+    }
+
+    async fn keep_watching(self: Arc<Self>, mut watch: Watch) {
+        loop {
+            // A set, because its tasks end with this one.
+            let mut following = JoinSet::new();
+            following.spawn(self.clone().follow(watch));
+            let reason = match following.join_next().await {
+                Some(Ok(reason)) => reason,
+                Some(Err(_)) | None => "the task that follows it failed",
+            };
+            let message = format!("the watch on the plugin directory ended ({reason}); it begins again");
+            tracing::error!(sender = "plugins", message);
+            self.look().await;
+            watch = loop {
+                match Watch::begin(self.path()) {
+                    Ok(watch) => break watch,
+                    Err(error) => {
+                        let message = format!("the plugin directory cannot be watched yet: {error}");
+                        tracing::debug!(sender = "plugins", message);
+                    }
+                }
+                tokio::time::sleep(LOOK_AFTER).await;
+            };
+            let message = "the plugin directory is watched again";
+            tracing::info!(sender = "plugins", message);
+            // What changed in between.
+            self.look().await;
+        }
+    }
+
+    /// Ends with the watch; the answer is why.
+    async fn follow(self: Arc<Self>, mut watch: Watch) -> &'static str {
+        loop {
+            match timeout(LOOK_AFTER, watch.changes.recv()).await {
+                Ok(Some(())) => {
+                    watch.settle().await;
+                    self.look().await;
+                }
+                Ok(None) => return "the system's notices ended",
+                Err(_) => self.look_again().await,
+            }
+            if identity(self.path()).ok() != Some(watch.watched) {
+                return "the directory was removed or replaced";
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use tidegate_core::connection::ConnectionId;
 use tidegate_core::quota::{QuotaError, ScanError, Scope};
 use tidegate_core::session::{EndReason, Session, TransferView};
 
-use crate::{Subjects, answer};
+use crate::{HookLinkView, PluginView, Subjects, answer};
 
 /// A session, as administrators see it (A18-03). Times in milliseconds since 1970.
 #[derive(Debug, Serialize)]
@@ -49,6 +49,9 @@ pub fn control(subjects: Subjects) -> Router {
         .route("/connections", get(connections))
         .route("/connections/{id}", delete(close))
         .route("/scans", get(scans).post(scan))
+        .route("/hooks", get(hooks))
+        .route("/plugins", get(plugins))
+        .route("/plugins/{name}", delete(forget_plugin))
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::wrong_method)
         .with_state(subjects)
@@ -90,5 +93,20 @@ async fn scan(State(subjects): State<Subjects>, Json(scope): Json<Scope>) -> Res
             };
             answer::error(status, &error.to_string())
         }
+    }
+}
+
+async fn hooks(State(subjects): State<Subjects>) -> Json<Vec<HookLinkView>> {
+    Json(subjects.inventory.links())
+}
+
+async fn plugins(State(subjects): State<Subjects>) -> Json<Vec<PluginView>> {
+    Json(subjects.inventory.plugins())
+}
+
+async fn forget_plugin(State(subjects): State<Subjects>, Path(name): Path<String>) -> Response {
+    match subjects.inventory.forget(&name) {
+        Ok(()) => answer::message(StatusCode::OK, "Plugin forgotten"),
+        Err(error) => answer::error(StatusCode::NOT_FOUND, &error),
     }
 }

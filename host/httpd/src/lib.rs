@@ -4,6 +4,7 @@
 mod answer;
 mod control;
 mod exposition;
+mod inventory;
 mod requests;
 mod serving;
 
@@ -16,6 +17,7 @@ use tidegate_core::session::SessionRegistry;
 
 pub use control::{ConnectionView, control};
 pub use exposition::metrics;
+pub use inventory::{HookInventory, HookLinkView, PluginView};
 pub use serving::{serve_socket, serve_tcp};
 
 /// What the requests are about.
@@ -25,4 +27,5 @@ pub struct Subjects {
     pub scans: Arc<QuotaScans>,
     pub metrics: Arc<Metrics>,
     pub hook_runs: Arc<dyn HookRunStore>,
+    pub inventory: Arc<dyn HookInventory>,
 }

@@ -82,7 +82,7 @@ pub struct LinkInfo {
 /// A link that fails whenever it is called.
 pub struct Unusable {
     kind: HookKind,
-    name: String,
+    pub name: String,
     problem: String,
     /// The plugin is there, but not for this hook.
     pub is_loaded: bool,

@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod confine;
 mod control;
+mod hook_inventory;
 mod hook_points;
 mod hook_test;
 mod journal;

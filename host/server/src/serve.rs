@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tidegate_core::hook::observation::Startup;
 use tidegate_core::ports::SystemClock;
+use tidegate_hooks_wasm::{PluginDirectory, ServedGates};
 use tidegate_ssh::host_keys::HostKey;
 use tidegate_ssh::{BoundListener, ConnectionHooks, Launcher, SshServer, SshSettings};
 use tidegate_storage::{Cleaned, LocalStorageFactory};
@@ -26,6 +27,8 @@ use crate::{control, shutdown, version};
 
 /// Handshake and login together (A4-01).
 const LOGIN_GRACE: Duration = Duration::from_secs(120);
+/// For which listening waits for plugins.
+const PLUGIN_START: Duration = Duration::from_secs(60);
 /// For observers at the end, even without a grace time: what happened was promised to them.
 const LEAST_TELLING_TIME: Duration = Duration::from_secs(5);
 
@@ -47,13 +50,11 @@ pub async fn serve(
     let keys = load_host_keys(&settings).await?;
     make_plugin_directory(&settings.plugin_directory)?;
     let (mut tasks, host) = HookTasks::start_journal(&stores);
-    let hooks = Hooks::open(&settings, &stores, host).await?;
+    let hooks = Hooks::prepare(&settings, &stores, host, ServedGates::open(directory)?)?;
+    // Before the first look, so that no change is missed.
     let watcher = hooks.plugins.watch().context("the plugin directory cannot be watched")?;
-    // What changed between the first look and the watch.
-    hooks.plugins.refresh().await;
-    for unusable in hooks.points.unusable() {
-        tracing::error!(sender = "hook", message = unusable.to_string());
-    }
+    load_plugins(&hooks.plugins).await;
+    warn_of_unusable(&hooks);
     tasks.start_observers(&hooks.points);
     hooks.points.startup.notify(Startup { version: version::VERSION });
     let storage = wire::storage_factory(&settings, Some(directory))?;
@@ -62,7 +63,7 @@ pub async fn serve(
     tasks.start_keeper(services.scans.keeper.clone());
     tracing::info!(sender = "main", message = "the server is starting", version = version::VERSION);
     let grace = settings.grace_time;
-    let background = start_background(&services, &settings, directory, activation.httpd, stop.clone()).await?;
+    let background = start_background(&services, &hooks, &settings, directory, activation.httpd, stop.clone()).await?;
     let serving =
         Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };
     let stopped = stop.clone();
@@ -90,6 +91,23 @@ async fn refuse_second_server(directory: &Path) -> anyhow::Result<()> {
         bail!("a server runs in {} already; stop it, or choose another with --config-dir", directory.display());
     }
     Ok(())
+}
+
+/// What takes longer is refused until it is loaded.
+async fn load_plugins(plugins: &Arc<PluginDirectory>) {
+    if tokio::time::timeout(PLUGIN_START, plugins.refresh()).await.is_err() {
+        let message = "some plugins are not loaded yet; what they may decide is refused until they are";
+        tracing::warn!(sender = "plugins", message);
+    }
+}
+
+/// Links that cannot be asked; those that are closed by a plugin have had their line.
+fn warn_of_unusable(hooks: &Hooks) {
+    let plugins = hooks.plugins.plugins();
+    let closed = |name: &str| plugins.iter().any(|plugin| plugin.name == name && !plugin.closed_gates.is_empty());
+    for unusable in hooks.points.unusable().filter(|unusable| !closed(&unusable.name)) {
+        tracing::error!(sender = "hook", message = unusable.to_string());
+    }
 }
 
 /// What is needed to listen.
@@ -147,6 +165,7 @@ impl Serving {
 /// Starts what runs beside the connections; the tasks end when the set is dropped.
 async fn start_background(
     services: &Services,
+    hooks: &Hooks,
     settings: &Settings,
     directory: &Path,
     httpd: Option<TcpListener>,
@@ -159,7 +178,7 @@ async fn start_background(
     tasks.spawn(async move { scans.recover().await });
     tasks.spawn(activation::keep_watchdog_quiet());
     let socket = control::bind(directory)?;
-    let subjects = services.subjects();
+    let subjects = services.subjects(hooks);
     tasks.spawn(tidegate_httpd::serve_socket(socket, tidegate_httpd::control(subjects.clone()), stop.clone()));
     if let Some(listener) = bind_http(settings.http_listener, httpd).await? {
         let address = listener.local_addr()?;

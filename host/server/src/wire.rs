@@ -15,7 +15,7 @@ use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::{AccountStore, Clock, HookRunStore, Passwords, StorageFactory, SystemClock};
 use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
-use tidegate_hooks_wasm::{PluginDirectory, PluginPorts};
+use tidegate_hooks_wasm::{PluginDirectory, PluginPorts, ServedGates};
 use tidegate_httpd::Subjects;
 use tidegate_storage::{Leftovers, LocalStorageFactory, LocalStorageSettings};
 use tokio::task::{JoinHandle, JoinSet};
@@ -54,13 +54,27 @@ impl Stores {
 }
 
 /// The hook points, following the plugin directory.
+#[derive(Clone)]
 pub struct Hooks {
     pub points: Arc<HookPoints>,
     pub plugins: Arc<PluginDirectory>,
 }
 
 impl Hooks {
-    pub async fn open(settings: &Settings, stores: &Stores, host: HookHost) -> anyhow::Result<Self> {
+    /// With all plugins; `served`: the gates that plugins served before.
+    pub async fn open(
+        settings: &Settings,
+        stores: &Stores,
+        host: HookHost,
+        served: ServedGates,
+    ) -> anyhow::Result<Self> {
+        let hooks = Self::prepare(settings, stores, host, served)?;
+        hooks.plugins.refresh().await;
+        Ok(hooks)
+    }
+
+    /// Before the first look at the plugin directory.
+    pub fn prepare(settings: &Settings, stores: &Stores, host: HookHost, served: ServedGates) -> anyhow::Result<Self> {
         let scope = settings.external_auth_scope;
         let synchronous = &settings.synchronous_actions;
         let accounts: Arc<dyn AccountStore> = stores.database.clone();
@@ -76,8 +90,7 @@ impl Hooks {
         let following = points.clone();
         let on_change = Box::new(move |directory: &PluginDirectory| following.follow(directory));
         let directory = settings.plugin_directory.clone();
-        let plugins = PluginDirectory::new(directory, settings.plugins.clone(), ports, on_change)?;
-        plugins.refresh().await;
+        let plugins = PluginDirectory::new(directory, settings.plugins.clone(), ports, served, on_change)?;
         Ok(Self { points, plugins })
     }
 
@@ -94,7 +107,7 @@ impl Hooks {
             .get(&kind)
             .is_some_and(|point| point.links.iter().any(|link| matches!(link.target, HookTarget::Plugin(_))));
         if named || PluginDirectory::may_hold(&settings.plugin_directory, kind) {
-            return Ok(Self::open(settings, stores, host).await?.points);
+            return Ok(Self::open(settings, stores, host, ServedGates::default()).await?.points);
         }
         let (scope, synchronous) = (settings.external_auth_scope, &settings.synchronous_actions);
         Ok(Arc::new(HookPoints::new(&settings.hooks, &settings.http, scope, synchronous, None, Arc::new(host))?))
@@ -216,8 +229,9 @@ impl Services {
     }
 
     /// What HTTP requests are about.
-    pub fn subjects(&self) -> Subjects {
+    pub fn subjects(&self, hooks: &Hooks) -> Subjects {
         Subjects {
+            inventory: Arc::new(hooks.clone()),
             sessions: self.sessions.clone(),
             scans: self.scans.clone(),
             metrics: self.metrics.clone(),

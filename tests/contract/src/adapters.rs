@@ -15,7 +15,7 @@ use tidegate_core::password::{PasswordError, PasswordHash};
 use tidegate_core::ports::Passwords;
 use tidegate_core::secret::Secret;
 use tidegate_hooks_legacy::{Environment, Flavour, HttpClients, HttpHook, HttpSettings, ProgramHook, ProgramSettings};
-use tidegate_hooks_wasm::{PluginDirectory, PluginHook, PluginPorts, TrustedKeys};
+use tidegate_hooks_wasm::{PluginDirectory, PluginHook, PluginPorts, ServedGates, TrustedKeys};
 
 use crate::web_server;
 
@@ -98,7 +98,7 @@ pub async fn load(component: &Path, settings: &str, directory: &Path) -> Result<
         authorities: Vec::new(),
         trusted_keys: TrustedKeys::default(),
     };
-    let loaded = PluginDirectory::new(plugins, BTreeMap::new(), ports, Box::new(|_| {}))?;
+    let loaded = PluginDirectory::new(plugins, BTreeMap::new(), ports, ServedGates::default(), Box::new(|_| {}))?;
     loaded.refresh().await;
     if let Some(error) = loaded.plugins().into_iter().find_map(|plugin| plugin.error) {
         anyhow::bail!("the component was not loaded: {error}");

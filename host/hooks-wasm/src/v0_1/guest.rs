@@ -98,7 +98,7 @@ impl Guest {
 
     /// Instantiates the component once, so that a wrong shape shows before a login does, and
     /// then as often as the settings say ahead of need.
-    pub async fn try_out(self: &Arc<Self>) -> wasmtime::Result<()> {
+    pub async fn try_out(self: &Arc<Self>) -> Result<(), HookError> {
         let first = self.instantiate_in_time().await?;
         self.keep(first);
         let limits = &self.shared.settings.limits;
@@ -156,19 +156,22 @@ impl Guest {
         drop(surplus);
     }
 
-    async fn instantiate(&self) -> wasmtime::Result<Ready> {
-        let mut store = Store::try_new(&self.engine, CallState::new(self.shared.clone()))?;
+    async fn instantiate(&self) -> Result<Ready, HookError> {
+        let state = CallState::new(self.shared.clone());
+        let store = Store::try_new(&self.engine, state).map_err(|error| HookError::Failed(error.to_string()));
+        let mut store = store?;
         limits::apply(&mut store);
         let waited = store.data().allowance.waited();
-        let instance = waited.watch(self.instance.instantiate_async(&mut store)).await?;
-        Ok(Ready::new(store, instance))
+        match waited.watch(self.instance.instantiate_async(&mut store)).await {
+            Ok(instance) => Ok(Ready::new(store, instance)),
+            Err(error) => Err(explain(&error, &store.data().memory)),
+        }
     }
 
     /// Outside of a call, which has a deadline of its own: a start function may wait for ever.
-    async fn instantiate_in_time(&self) -> wasmtime::Result<Ready> {
+    async fn instantiate_in_time(&self) -> Result<Ready, HookError> {
         let deadline = self.shared.settings.limits.deadline();
-        let late = |_| wasmtime::Error::msg(format!("its start took longer than {deadline:?} (limits.deadline_ms)"));
-        tokio::time::timeout(deadline, self.instantiate()).await.map_err(late)?
+        tokio::time::timeout(deadline, self.instantiate()).await.map_err(|_| HookError::Timeout(deadline))?
     }
 
     fn keep(&self, ready: Ready) {
@@ -196,7 +199,7 @@ impl Guest {
             Some(ready) => Ok(ready),
             None => self.instantiate().await,
         };
-        let mut ready = ready.map_err(|error| self.explain(&error, None))?;
+        let mut ready = ready?;
         ready.store.data_mut().begin(connection.clone());
         limits::renew(&mut ready.store);
         let answer = match ready.function::<E>(export) {
@@ -209,7 +212,7 @@ impl Guest {
         let state = ready.store.data_mut();
         state.finish_output();
         call.used(state.memory.used(), limits::spent(state));
-        let outcome = answer.unwrap_or_else(|error| Err(self.explain(&error, Some(ready.store.data()))));
+        let outcome = answer.unwrap_or_else(|error| Err(explain(&error, &ready.store.data().memory)));
         // A trap leaves nothing that could be used again; a guest keeps a few handles, such as
         // that of its standard output.
         let failed = matches!(outcome, Err(HookError::Failed(_) | HookError::Limit(_)));
@@ -231,23 +234,16 @@ impl Guest {
             GivenBack::Surplus(surplus) => self.put_aside(surplus),
         }
     }
+}
 
-    fn explain(&self, error: &wasmtime::Error, state: Option<&CallState>) -> HookError {
-        if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-            return HookError::Saturated;
-        }
-        let fresh;
-        let memory = match state {
-            Some(state) => &state.memory,
-            None => {
-                fresh = limits::Memory::new(&self.shared.settings.limits);
-                &fresh
-            }
-        };
-        match limits::explain(error, memory) {
-            (text, true) => HookError::Limit(text),
-            (text, false) => HookError::Failed(text),
-        }
+/// Why an instance could not be made or did not answer.
+fn explain(error: &wasmtime::Error, memory: &limits::Memory) -> HookError {
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return HookError::Saturated;
+    }
+    match limits::explain(error, memory) {
+        (text, true) => HookError::Limit(text),
+        (text, false) => HookError::Failed(text),
     }
 }
 

@@ -1,13 +1,15 @@
 //! `tidegate config`.
 
+use std::path::Path;
+
 use anyhow::ensure;
 use clap::Subcommand;
 use serde_json::Value;
+use tidegate_httpd::HookInventory;
 
 use super::Place;
 use crate::config::Settings;
-use crate::config::settings::DatabaseSettings;
-use crate::wire::{self, Hooks, Stores};
+use crate::hook_inventory;
 
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -39,7 +41,7 @@ async fn check(place: &Place) -> anyhow::Result<()> {
     for warning in settings.warnings.iter().chain(notes) {
         eprintln!("tidegate: warning: {warning}");
     }
-    let problems = plugin_problems(&settings).await?;
+    let problems = plugin_problems(&directory, &settings).await?;
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
     match &loaded.source.path {
         Some(path) => println!("{} is valid.", path.display()),
@@ -48,15 +50,11 @@ async fn check(place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Plugins that do not load, named or dropped: their gates would be closed.
-async fn plugin_problems(settings: &Settings) -> anyhow::Result<Vec<String>> {
-    let hooks = Hooks::open(settings, &Stores::open(&DatabaseSettings::Memory(None))?, wire::silent_host()).await?;
-    let plugins = hooks.plugins.plugins();
-    let not_loaded = plugins.iter().filter_map(|plugin| {
-        let error = plugin.error.as_ref()?;
-        Some(format!("the plugin \"{}\" is not loaded: {error}", plugin.name))
-    });
-    let mut problems: Vec<String> = not_loaded.collect();
+/// Plugins that do not load, named, dropped or missed: their gates would be closed.
+async fn plugin_problems(directory: &Path, settings: &Settings) -> anyhow::Result<Vec<String>> {
+    let hooks = hook_inventory::as_at_start(directory, settings).await?;
+    let plugins = HookInventory::plugins(&hooks);
+    let mut problems: Vec<String> = plugins.iter().filter_map(hook_inventory::problem).collect();
     // Those that are not loaded have been named.
     problems.extend(hooks.points.unusable().filter(|unusable| unusable.is_loaded).map(|unusable| unusable.to_string()));
     for name in settings.plugins.keys().filter(|name| !plugins.iter().any(|plugin| plugin.name == **name)) {

@@ -1,16 +1,19 @@
 //! `tidegate hook`.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookKind, Subject};
+use tidegate_hooks_wasm::ServedGates;
+use tidegate_httpd::HookLinkView;
 
 use super::{Place, hook_runs, hook_test};
 use crate::config::Settings;
-use crate::hook_points::{HookPoint, LinkInfo};
+use crate::hook_inventory::{self, link_view};
 use crate::wire::{self, Hooks, Stores};
 
 #[derive(Debug, Subcommand)]
@@ -68,31 +71,28 @@ pub async fn run(command: HookCommand) -> anyhow::Result<()> {
 }
 
 async fn open(place: &Place) -> anyhow::Result<(Settings, Stores, Hooks)> {
-    let (_, settings) = place.settings()?;
+    let (directory, settings) = place.settings()?;
     let stores = Stores::open(&settings.database)?;
-    let hooks = Hooks::open(&settings, &stores, wire::silent_host()).await?;
+    let served = ServedGates::look(&directory)?;
+    let hooks = Hooks::open(&settings, &stores, wire::silent_host(), served).await?;
     Ok((settings, stores, hooks))
 }
 
 async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
-    let (_, _, hooks) = open(place).await?;
-    let points = hooks.points.points();
+    let (directory, settings) = place.settings()?;
+    let links = hook_inventory::links(&directory, &settings).await?;
     if json {
-        let links = points.iter().flat_map(|point| {
-            let kind = point.kind();
-            point.links().into_iter().map(move |link| as_json(kind, &link))
-        });
-        println!("{}", serde_json::to_string_pretty(&links.collect::<Vec<_>>())?);
+        println!("{}", serde_json::to_string_pretty(&links)?);
         return Ok(());
     }
-    for point in points {
-        list_point(&**point);
+    for kind in HookKind::ALL {
+        let links: Vec<_> = links.iter().filter(|link| link.hook == kind.as_str()).collect();
+        list_point(kind, &links);
     }
     Ok(())
 }
 
-fn list_point(point: &dyn HookPoint) {
-    let (kind, links) = (point.kind(), point.links());
+fn list_point(kind: HookKind, links: &[&HookLinkView]) {
     if links.is_empty() {
         println!("{kind}: no links");
         return;
@@ -103,34 +103,19 @@ fn list_point(point: &dyn HookPoint) {
     }
 }
 
-fn in_words(link: &LinkInfo) -> String {
-    let description = &link.description;
+fn in_words(link: &HookLinkView) -> String {
+    let deadline = Duration::try_from_secs_f64(link.deadline_seconds).unwrap_or_default();
     let mut words = format!(
-        "{:<8} {}  (deadline {:?}, on error {}, {}",
-        link.adapter, description.target, description.deadline, link.on_error, description.limits
+        "{:<8} {}  (deadline {deadline:?}, on error {}, {}",
+        link.adapter, link.target, link.on_error, link.limits
     );
-    if let Some(version) = description.version.as_deref().and_then(|version| version.get(..12)) {
+    if let Some(version) = link.version.as_deref().and_then(|version| version.get(..12)) {
         words.push_str(&format!(", version {version}"));
     }
-    if !description.grants.is_empty() {
-        words.push_str(&format!(", granted {}", description.grants.join(" ")));
+    if !link.grants.is_empty() {
+        words.push_str(&format!(", granted {}", link.grants.join(" ")));
     }
-    format!("{words}; {})", description.health)
-}
-
-fn as_json(kind: HookKind, link: &LinkInfo) -> Value {
-    let description = &link.description;
-    json!({
-        "hook": kind.as_str(),
-        "adapter": link.adapter,
-        "target": description.target,
-        "deadline_seconds": description.deadline.as_secs_f64(),
-        "on_error": link.on_error,
-        "limits": description.limits,
-        "version": description.version,
-        "grants": description.grants,
-        "health": description.health,
-    })
+    format!("{words}; {})", link.health)
 }
 
 /// The hooks of a login, in its order (B1).
@@ -173,7 +158,7 @@ async fn explain(place: &Place, user: &str, method: &str, ip: IpAddr, json: bool
         if json {
             printed.extend(links.iter().map(|(link, mismatch)| {
                 let skipped = whole.clone().or_else(|| mismatch.map(not_selected));
-                let mut value = as_json(kind, link);
+                let mut value = serde_json::to_value(link_view(kind, link)).unwrap_or_default();
                 if let Value::Object(fields) = &mut value {
                     fields.insert("runs".to_owned(), json!(skipped.is_none()));
                     fields.insert("reason".to_owned(), json!(skipped));
@@ -192,7 +177,7 @@ async fn explain(place: &Place, user: &str, method: &str, ip: IpAddr, json: bool
                 Some(list) => {
                     println!("  skips {:<8} {}: {}", link.adapter, link.description.target, not_selected(list))
                 }
-                None => println!("  asks  {}", in_words(link)),
+                None => println!("  asks  {}", in_words(&link_view(kind, link))),
             }
         }
     }

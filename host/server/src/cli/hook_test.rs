@@ -115,7 +115,8 @@ pub async fn test(arguments: TestArguments) -> anyhow::Result<()> {
         let key = (hook.to_owned(), case.link.clone());
         if !benches.contains_key(&key) {
             let bench = if case.link.is_empty() {
-                Bench::configured(arguments.place.settings()?.1).await?
+                let (directory, settings) = arguments.place.settings()?;
+                Bench::configured(settings, &directory).await?
             } else {
                 let (directory, loaded) = arguments.loaded()?;
                 Bench::alone(kind, &case.link, loaded, &directory).await?

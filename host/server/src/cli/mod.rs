@@ -8,6 +8,7 @@ mod hook_runs;
 mod hook_test;
 mod plugin;
 mod plugin_new;
+mod plugin_words;
 mod quota;
 mod user;
 mod user_totp;

@@ -1,17 +1,22 @@
 //! `tidegate plugin`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
+use hyper::Method;
 use serde_json::json;
 use tidegate_core::hook::HookKind;
-use tidegate_hooks_wasm::{Inspection, PluginSettings, TrustedKeys, componentize, inspect, sign, world};
+use tidegate_hooks_wasm::{
+    ForgetError, Inspection, PluginSettings, ServedGates, TrustedKeys, componentize, inspect, sign, world,
+};
 
 use super::{Place, plugin_new};
 use crate::config::{Config, Loaded};
+use crate::control::Control;
+use crate::hook_inventory;
 use crate::hook_test::{Bench, Case};
-use crate::wire::{self, Hooks, Stores};
 
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
@@ -22,6 +27,13 @@ pub enum PluginCommand {
         /// As JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Let go of the gates that a plugin served, which refuse while its file is gone
+    Forget {
+        #[command(flatten)]
+        place: Place,
+        /// The plugin's name: that of its file without .wasm
+        name: String,
     },
     /// Write a project for a new plugin: a hook that builds, with a test that passes
     New(plugin_new::NewArguments),
@@ -70,6 +82,7 @@ pub enum PluginCommand {
 pub async fn run(command: PluginCommand) -> anyhow::Result<()> {
     match command {
         PluginCommand::List { place, json } => list(&place, json).await,
+        PluginCommand::Forget { place, name } => forget(&place, &name).await,
         PluginCommand::New(arguments) => plugin_new::write(&arguments),
         PluginCommand::Check { file, json } => check(&file, json).await,
         PluginCommand::Inspect { file, wit } => print_world(&file, wit),
@@ -80,30 +93,40 @@ pub async fn run(command: PluginCommand) -> anyhow::Result<()> {
 }
 
 async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
-    let (_, settings) = place.settings()?;
-    let hooks = Hooks::open(&settings, &Stores::open(&settings.database)?, wire::silent_host()).await?;
-    let plugins = hooks.plugins.plugins();
+    let (directory, settings) = place.settings()?;
+    let plugins = hook_inventory::plugins(&directory, &settings).await?;
     if json {
-        let documents: Vec<_> = plugins
-            .iter()
-            .map(|plugin| {
-                json!({
-                    "name": plugin.name,
-                    "sha256": plugin.digest,
-                    "hooks": plugin.hooks,
-                    "grants": plugin.grants,
-                    "error": plugin.error,
-                })
-            })
-            .collect();
-        println!("{}", serde_json::to_string_pretty(&documents)?);
+        println!("{}", serde_json::to_string_pretty(&plugins)?);
         return Ok(());
     }
     for plugin in &plugins {
-        let digest = plugin.digest.as_deref().and_then(|digest| digest.get(..12)).unwrap_or("-");
-        let state = plugin.error.clone().unwrap_or_else(|| format!("exports {}", plugin.hooks.join(", ")));
+        let digest = plugin.sha256.as_deref().and_then(|digest| digest.get(..12)).unwrap_or("-");
+        let mut state = plugin.error.clone().unwrap_or_else(|| format!("exports {}", plugin.hooks.join(", ")));
+        if !plugin.closed_gates.is_empty() {
+            state.push_str(&format!("; refused meanwhile: {}", plugin.closed_gates.join(", ")));
+        }
         println!("{:<20} {digest:<13} {state}", plugin.name);
     }
+    Ok(())
+}
+
+/// Asks the server that runs, or changes the record that the next one reads.
+async fn forget(place: &Place, name: &str) -> anyhow::Result<()> {
+    let (directory, _) = place.settings()?;
+    ensure!(
+        name.chars().all(|character| character.is_ascii_alphanumeric() || "-_".contains(character)),
+        "\"{name}\" is not the name of a plugin; see: tidegate plugin list"
+    );
+    match Control::connect(&directory).await? {
+        Some(control) => {
+            control.ask(Method::DELETE, &format!("/plugins/{name}"), None).await?;
+        }
+        None => {
+            let forgotten = ServedGates::open(&directory)?.forget(name, &BTreeSet::new())?;
+            ensure!(forgotten, "{}", ForgetError::NothingToForget(name.to_owned()));
+        }
+    }
+    println!("No gate waits for the plugin \"{name}\" any more.");
     Ok(())
 }
 
@@ -130,6 +153,9 @@ async fn check(file: &Path, json: bool) -> anyhow::Result<()> {
     let mut calls = Vec::new();
     if let Some(first) = inspection.hooks.first() {
         let bench = Bench::alone(*first, &link, Loaded::from_config(Config::default()), Path::new(".")).await?;
+        if let Some(error) = bench.not_loaded() {
+            bail!("{} would not be loaded by a server: {error}", file.display());
+        }
         for kind in &inspection.hooks {
             calls.push(smoke(&bench, *kind).await?);
         }

@@ -8,6 +8,8 @@ use clap::ValueEnum;
 use include_dir::{Dir, DirEntry, include_dir};
 use tidegate_core::hook::HookKind;
 
+use super::plugin_words::Words;
+
 const TEMPLATE: &str = ".template";
 const MAX_NAME: usize = 64;
 
@@ -159,7 +161,14 @@ pub fn write(arguments: &NewArguments) -> anyhow::Result<()> {
         let file = format!("{}.{}", kind.as_str().replace('-', "_"), templates.extension);
         let example = templates.sdk.get_file(format!("{}/{file}", templates.hooks));
         let example = example.with_context(|| format!("there is no example for {kind} in this language"))?;
-        write_file(&project.join(templates.examples).join(file), example.contents())?;
+        let target = project.join(templates.examples).join(file);
+        match arguments.lang {
+            Language::Rust => {
+                let text = example.contents_utf8().context("an example is not text")?;
+                write_file(&target, words.rust_example(*kind, text).as_bytes())?;
+            }
+            _ => write_file(&target, example.contents())?,
+        }
     }
     let template = templates.sdk.get_dir("template").context("the language has no template")?;
     write_templates(template, template.path(), &project, &words)?;
@@ -193,125 +202,6 @@ fn hooks(names: &[String]) -> anyhow::Result<Vec<HookKind>> {
         }
     }
     Ok(hooks)
-}
-
-/// What is put into templates for `{{…}}`.
-struct Words {
-    name: String,
-    hooks: Vec<HookKind>,
-    replacements: Vec<(&'static str, String)>,
-}
-
-impl Words {
-    fn new(name: &str, hooks: &[HookKind]) -> Self {
-        let each = |word: &dyn Fn(&str) -> String, between: &str| {
-            hooks.iter().map(|kind| word(kind.as_str())).collect::<Vec<_>>().join(between)
-        };
-        let snake = |kind: &str| kind.replace('-', "_");
-        let expected = |kind: &str| HookKind::from_name(kind).map_or("", expected_of_example);
-        let replacements = vec![
-            ("{{name}}", name.to_owned()),
-            ("{{hooks}}", each(&str::to_owned, " ")),
-            ("{{modules}}", each(&|kind| format!("mod {};", snake(kind)), "\n")),
-            ("{{traits}}", each(&camel, ", ")),
-            (
-                "{{js-exports}}",
-                each(&|kind| format!("export {{ {} }} from \"./hooks/{}.js\";", lower_camel(kind), snake(kind)), "\n"),
-            ),
-            ("{{js-expected}}", each(&|kind| format!("  {}: \"{}\",", lower_camel(kind), expected(kind)), "\n")),
-            ("{{c-includes}}", each(&|kind| format!("#include <hooks/{}.h>", snake(kind)), "\n")),
-            ("{{c-tests}}", each(&|kind| c_test(kind).unwrap_or_default(), "\n")),
-            ("{{py-imports}}", each(&|kind| format!("from {0} import {0}", snake(kind)), "\n")),
-            ("{{py-names}}", each(&|kind| format!("\"{}\"", snake(kind)), ", ")),
-            ("{{py-expected}}", each(&|kind| format!("    \"{}\": \"{}\",", snake(kind), expected(kind)), "\n")),
-        ];
-        Self { name: name.to_owned(), hooks: hooks.to_vec(), replacements }
-    }
-
-    fn fill(&self, text: &str) -> String {
-        self.replacements.iter().fold(text.to_owned(), |text, (word, value)| text.replace(word, value))
-    }
-
-    /// A table for `tidegate hook test --file`.
-    fn events(&self) -> String {
-        let mut text = format!("# tidegate hook test --file events.toml\nlink = \"{}.wasm\"\n", self.name);
-        for kind in &self.hooks {
-            let expected = expected_of_example(*kind);
-            text.push_str(&format!(
-                "\n[[event]]\nname = \"{kind} about nobody in particular\"\nhook = \"{kind}\"\nuser = \"nobody\"\n\
-                 password = \"guess\"\nexpect = \"{expected}\"\n"
-            ));
-        }
-        text
-    }
-
-    fn settings(&self) -> String {
-        let mut text = format!(
-            "# What the operator grants {0} and sets for it; goes beside {0}.wasm.\n\
-             # grants = [\"credentials\"]\n# http = [\"https://example.com\"]\n",
-            self.name
-        );
-        if self.hooks.contains(&HookKind::CheckPassword) {
-            text = text.replace("# grants", "grants");
-        }
-        text.push_str("\n[config]\n");
-        if self.hooks.contains(&HookKind::ExternalAuth) {
-            // Of the word "changeme".
-            text.push_str(
-                "password_hash = \"$2b$10$eZxP33.gmdECc0xP81o/YuFHHVIAu5HS0/3Y7Hsd9FEKXWtoLkM3u\"\n\
-                 directory = \"/srv/guests\"\n",
-            );
-        }
-        text
-    }
-}
-
-/// What the example of `sdk/*/hooks` says about nobody in particular.
-fn expected_of_example(kind: HookKind) -> &'static str {
-    match kind {
-        HookKind::ExternalAuth | HookKind::CheckPassword => "defer",
-        HookKind::PreLogin => "unchanged",
-        // Nobody answers its questions.
-        HookKind::KeyboardInteractive => "failed",
-        HookKind::Connect
-        | HookKind::LoginPre
-        | HookKind::SessionCreate
-        | HookKind::PreAction
-        | HookKind::PasswordResetPre => "allow",
-        _ => "told",
-    }
-}
-
-/// A call of the example with what the fake server can make up, and what it answers.
-fn c_test(kind: &str) -> Option<String> {
-    let name = kind.replace('-', "_");
-    let (arguments, verdict) = match kind {
-        "external-auth" => ("fake_login_attempt(\"nobody\", \"guess\")", "EXTERNAL_AUTH_DEFER"),
-        "login-pre" => ("fake_login_attempt(\"nobody\", \"guess\")", "LOGIN_PRE_ALLOW"),
-        "pre-login" => ("fake_login_attempt(\"nobody\", \"guess\"), (account_t) {0}", "PRE_LOGIN_UNCHANGED"),
-        "connect" => ("fake_connection(\"192.0.2.1\")", "CONNECT_ALLOW"),
-        "startup" => ("text(\"0.1.0\")", ""),
-        "one-click-login-post" => ("text(\"token\"), text(\"nobody\"), text(\"elsewhere\")", ""),
-        "session-destroy" => ("fake_session(\"nobody\"), text(\"logout\"), 1000", ""),
-        "disconnect" => ("fake_connection(\"192.0.2.1\"), (session_t) {0}, 1000", ""),
-        _ => return None,
-    };
-    let verdict = if verdict.is_empty() { String::new() } else { format!(" && result.val.ok.tag == {verdict}") };
-    Some(format!(
-        "  {{\n    {name}_t result = on_{name}({arguments});\n    check(\"{kind}\", !result.is_err{verdict});\n  }}"
-    ))
-}
-
-/// `external-auth` becomes `ExternalAuth`.
-fn camel(kind: &str) -> String {
-    let capital = |part: &str| part.get(..1).unwrap_or_default().to_uppercase() + part.get(1..).unwrap_or_default();
-    kind.split('-').map(capital).collect()
-}
-
-/// `external-auth` becomes `externalAuth`.
-fn lower_camel(kind: &str) -> String {
-    let name = camel(kind);
-    name.get(..1).unwrap_or_default().to_lowercase() + name.get(1..).unwrap_or_default()
 }
 
 fn write_directory(from: &Dir<'_>, strip: &str, to: &Path, wanted: &dyn Fn(&Path) -> bool) -> anyhow::Result<()> {

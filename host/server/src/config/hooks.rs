@@ -18,6 +18,8 @@ use super::validate::Check;
 use super::{Config, HookEntry, HookValue, commands, selectors};
 
 pub(super) const MAX_DEADLINE: u64 = 300;
+/// Of one link at once.
+const MAX_CALLS: usize = 100_000;
 /// The chain lets a hook's own deadline speak first: it can say more.
 const CHAIN_DEADLINE_MARGIN: Duration = Duration::from_secs(2);
 /// Above every deadline that a plugin can have.
@@ -352,8 +354,8 @@ impl Builder<'_> {
         if seconds.is_some_and(|seconds| !(1..=MAX_DEADLINE).contains(&seconds)) {
             field("timeout", format!("must be between 1 and {MAX_DEADLINE} seconds"));
         }
-        if section.concurrency == Some(0) {
-            field("concurrency", "must be at least 1".to_owned());
+        if section.concurrency.is_some_and(|calls| !(1..=MAX_CALLS).contains(&calls)) {
+            field("concurrency", format!("must be between 1 and {MAX_CALLS}"));
         }
         let deadline = seconds.map_or_else(|| default_deadline(self.kind), Duration::from_secs);
         let defaults = LinkSettings::default();

@@ -225,6 +225,8 @@ fn hooks_that_make_no_sense_are_explained() {
     check("[hook.connect]\ncompat = \"old\"\n", &["hook.connect.compat"]);
     check("[hook.connect]\nnetworks = [\"home\"]\n", &["hook.connect.networks", "192.0.2.0/24"]);
     check("[hook.connect]\ntimeout = 0\n", &["hook.connect.timeout"]);
+    check("[hook.connect]\nconcurrency = 0\n", &["hook.connect.concurrency"]);
+    check("[hook.connect]\nconcurrency = 9223372036854775807\n", &["hook.connect.concurrency", "100000"]);
     check("[hook.connect]\nhok = \"x\"\n", &["hook.connect", "hok"]);
     check("[command]\nenv = [\"SFTPGO_X=1\"]\n[hook.connect]\nhook = \"/bin/true\"\n", &["SFTPGO_X", "reserved"]);
     check("[data_provider]\nexternal_auth_hook = \"http:/\"\n", &["not an http or https URL"]);

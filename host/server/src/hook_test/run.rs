@@ -11,6 +11,7 @@ use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookHost, HookJournal, HookKind, HookRun};
 use tidegate_core::login::{AccountCheck, account_checks};
 use tidegate_core::ports::SystemClock;
+use tidegate_hooks_wasm::{NOT_LOADED, ServedGates};
 
 use super::{Case, Report, Tested};
 use crate::config::settings::DatabaseSettings;
@@ -45,8 +46,8 @@ pub struct Bench {
 
 impl Bench {
     /// All hooks of a configuration, with its accounts and its plugins' stores.
-    pub async fn configured(settings: Settings) -> anyhow::Result<Self> {
-        Self::open(settings, None).await
+    pub async fn configured(settings: Settings, state: &Path) -> anyhow::Result<Self> {
+        Self::open(settings, ServedGates::look(state)?, None).await
     }
 
     /// One hook and nothing else; what it keeps is forgotten afterwards. `loaded`: where the
@@ -75,15 +76,20 @@ impl Bench {
         }
         let mut settings = Loaded::from_config(only).validate(directory, false)?;
         settings.database = DatabaseSettings::Memory(None);
-        Self::open(settings, Some(place)).await
+        Self::open(settings, ServedGates::default(), Some(place)).await
     }
 
-    async fn open(settings: Settings, directory: Option<TempDir>) -> anyhow::Result<Self> {
+    async fn open(settings: Settings, served: ServedGates, directory: Option<TempDir>) -> anyhow::Result<Self> {
         let stores = Stores::open(&settings.database)?;
         let recorder = Arc::new(Recorder::default());
         let host = HookHost { journal: recorder.clone(), clock: Arc::new(SystemClock) };
-        let hooks = Hooks::open(&settings, &stores, host).await?;
+        let hooks = Hooks::open(&settings, &stores, host, served).await?;
         Ok(Self { settings, stores, hooks, recorder, _directory: directory })
+    }
+
+    /// Why a component under test is not in service.
+    pub fn not_loaded(&self) -> Option<String> {
+        self.hooks.plugins.plugins().into_iter().find_map(|plugin| plugin.error)
     }
 
     pub async fn run(&self, case: Case) -> anyhow::Result<Report> {
@@ -95,7 +101,8 @@ impl Bench {
         // A plugin that is not loaded would only look as if it had nothing to say.
         let broken =
             self.hooks.plugins.plugins().into_iter().find_map(|plugin| plugin.error.map(|error| (plugin.name, error)));
-        if let Some((name, error)) = broken.filter(|_| point.links().is_empty()) {
+        let says_nothing = point.links().iter().all(|link| link.description.health == NOT_LOADED);
+        if let Some((name, error)) = broken.filter(|_| says_nothing) {
             anyhow::bail!("the plugin \"{name}\" was not loaded: {error}");
         }
         anyhow::ensure!(

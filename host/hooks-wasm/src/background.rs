@@ -1,0 +1,73 @@
+//! Work that blocks or computes for long, on threads of its own: neither the runtime's threads
+//! nor the end of the process wait for it, and the caller waits only so long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotDone {
+    /// It took longer than it may. The thread keeps its place until it is through.
+    Late,
+    /// It panicked, or no thread could be started.
+    Failed,
+}
+
+/// So many threads at once, each for so long.
+#[derive(Debug, Clone)]
+pub struct Background {
+    name: &'static str,
+    places: Arc<Semaphore>,
+    limit: Duration,
+}
+
+impl Background {
+    pub fn new(name: &'static str, threads: usize, limit: Duration) -> Self {
+        Self { name, places: Arc::new(Semaphore::new(threads)), limit }
+    }
+
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// Waiting for a place does not count, unless those that have one do not end.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NotDone> {
+        let place = tokio::time::timeout(self.limit, self.places.clone().acquire_owned()).await;
+        let place = place.map_err(|_| NotDone::Late)?.map_err(|_| NotDone::Failed)?;
+        let (done, outcome) = oneshot::channel();
+        let thread = move || {
+            let result = work();
+            drop(place);
+            // The caller may have given up.
+            let _ = done.send(result);
+        };
+        std::thread::Builder::new().name(self.name.to_owned()).spawn(thread).map_err(|_| NotDone::Failed)?;
+        match tokio::time::timeout(self.limit, outcome).await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(_)) => Err(NotDone::Failed),
+            Err(_) => Err(NotDone::Late),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_ends_is_late_or_fails() {
+        let patient = Background::new("test", 1, Duration::from_secs(60));
+        // Shares the place.
+        let hasty = Background { limit: Duration::from_millis(20), ..patient.clone() };
+        assert_eq!(patient.run(|| 1).await, Ok(1));
+        assert_eq!(patient.run(|| panic!("on purpose")).await, Err::<(), _>(NotDone::Failed));
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let hung = move || drop(wait.recv());
+        assert_eq!(hasty.run(hung).await, Err(NotDone::Late));
+        // The place is taken as long as the thread goes on.
+        assert_eq!(hasty.run(|| 2).await, Err(NotDone::Late));
+        release.send(()).unwrap();
+        assert_eq!(patient.run(|| 3).await, Ok(3));
+    }
+}

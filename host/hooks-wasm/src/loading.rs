@@ -1,0 +1,245 @@
+//! From the files of a plugin to something that can be called: read, compiled, held against its
+//! settings, and started once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tidegate_core::hook::{HookError, HookKind};
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
+
+use crate::background::{Background, NotDone};
+use crate::capability::egress::Egress;
+use crate::claimed_gates::{all_gates, claimed_gates};
+use crate::component_file::{self, LoadError};
+use crate::engine::{self, EngineError};
+use crate::loader::PluginPorts;
+use crate::plugin::Loaded;
+use crate::plugin_file::{self, NotRead};
+use crate::settings::PluginSettings;
+use crate::v0_1::{self, CallState, Exports, Guest, Shared};
+
+/// Reading may meet a file system that does not answer.
+const READ_TIME: Duration = Duration::from_secs(30);
+const READERS: usize = 4;
+/// An interpreter of 20 MB takes some 15 s on two cores.
+const COMPILE_TIME: Duration = Duration::from_secs(240);
+/// The compiler uses all cores for each.
+const COMPILERS: usize = 2;
+
+/// What the directory has under a name.
+pub struct Files {
+    pub component: Arc<Vec<u8>>,
+    /// Hexadecimal SHA-256 of the component.
+    pub digest: String,
+    pub settings: Option<String>,
+    /// Read only if it matters.
+    pub signature: Option<String>,
+}
+
+/// Why the files of a plugin cannot be read, and the gates that it may have been meant for.
+pub struct Unusable {
+    pub error: LoadError,
+    pub gates: BTreeSet<HookKind>,
+    /// The name is gone from the directory.
+    pub is_gone: bool,
+}
+
+impl Unusable {
+    /// It may be anything.
+    fn unknown(error: LoadError) -> Self {
+        Self { error, gates: all_gates(), is_gone: false }
+    }
+}
+
+pub struct Loading {
+    pub directory: PathBuf,
+    configured: BTreeMap<String, PluginSettings>,
+    ports: PluginPorts,
+    engine: Engine,
+    linker: Linker<CallState>,
+    readers: Background,
+    compilers: Background,
+}
+
+impl Loading {
+    pub fn new(
+        directory: PathBuf,
+        configured: BTreeMap<String, PluginSettings>,
+        ports: PluginPorts,
+    ) -> Result<Self, EngineError> {
+        let engine = engine::engine()?;
+        let linker = v0_1::linker(&engine).map_err(|error| EngineError::Engine(error.root_cause().to_string()))?;
+        let readers = Background::new("plugin-files", READERS, READ_TIME);
+        let compilers = Background::new("plugin-compiler", COMPILERS, COMPILE_TIME);
+        Ok(Self { directory, configured, ports, engine, linker, readers, compilers })
+    }
+
+    /// Names of all that could be plugins.
+    pub async fn names(&self) -> io::Result<BTreeSet<String>> {
+        let directory = self.directory.clone();
+        let names = self.readers.run(move || names_in(&directory)).await;
+        names.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer")))
+    }
+
+    pub async fn read(&self, name: &str) -> Result<Files, Unusable> {
+        let (directory, plugin) = (self.directory.clone(), name.to_owned());
+        let is_signed = !self.ports.trusted_keys.is_empty();
+        let read = self.readers.run(move || read(&directory, &plugin, is_signed)).await;
+        read.unwrap_or_else(|_| {
+            let problem = format!("it could not be read within {READ_TIME:?}");
+            Err(Unusable::unknown(LoadError::Unreadable(problem)))
+        })
+    }
+
+    /// The settings as they are now, if they can be used.
+    pub async fn current_settings(&self, name: &str) -> Option<PluginSettings> {
+        let path = settings_file(&self.directory, name);
+        let text = self.readers.run(move || read_if_there(&path)).await.ok()?.ok()?;
+        self.settings(name, text.as_deref()).ok()
+    }
+
+    pub async fn compile(&self, files: &Files) -> Result<Component, LoadError> {
+        let (engine, bytes) = (self.engine.clone(), files.component.clone());
+        match self.compilers.run(move || component_file::compile(&engine, &bytes)).await {
+            Ok(compiled) => compiled,
+            Err(NotDone::Late) => Err(LoadError::TooSlow(self.compilers.limit())),
+            Err(NotDone::Failed) => Err(LoadError::Invalid("the compiler failed".to_owned())),
+        }
+    }
+
+    pub async fn load(&self, name: &str, files: &Files, component: &Component) -> Result<Loaded, LoadError> {
+        let digest = files.digest.clone();
+        let hooks = component_file::exported_hooks(&self.engine, component)?;
+        self.check_signature(files)?;
+        let settings = self.settings(name, files.settings.as_deref())?;
+        if let Some(wanted) = settings.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(&digest)) {
+            return Err(LoadError::OtherDigest { found: digest, wanted: wanted.clone() });
+        }
+        let secrets = settings.read_secrets().map_err(|error| LoadError::Settings(error.to_string()))?;
+        let unlinkable =
+            |error: wasmtime::Error| LoadError::Unlinkable(format!("{error:#}").lines().collect::<Vec<_>>().join(" "));
+        let instance = self.linker.instantiate_pre(component).map_err(unlinkable)?;
+        let exports = Exports::find(&instance, &hooks).map_err(unlinkable)?;
+        let calls = Semaphore::new(settings.limits.concurrency);
+        let PluginPorts { passwords, store, authorities, .. } = self.ports.clone();
+        let egress = Egress::new(name, &settings.http, &authorities);
+        let egress = egress.map_err(|problem| LoadError::Settings(format!("http: {problem}")))?;
+        let shared = Arc::new(Shared { name: name.to_owned(), settings, secrets, passwords, store, egress });
+        let guest = Guest::new(self.engine.clone(), instance, shared);
+        guest.try_out().await.map_err(at_start)?;
+        let version = digest.get(..12).unwrap_or_default().into();
+        Ok(Loaded { guest, digest, version, hooks, exports, calls })
+    }
+
+    pub fn settings(&self, name: &str, text: Option<&str>) -> Result<PluginSettings, LoadError> {
+        match (self.configured.get(name), text) {
+            (Some(configured), _) => Ok(configured.clone()),
+            (None, Some(text)) => {
+                PluginSettings::from_toml(text).map_err(|error| LoadError::Settings(format!("{name}.toml: {error}")))
+            }
+            (None, None) => Ok(PluginSettings::default()),
+        }
+    }
+
+    /// A signature vouches for the component; its name and its settings are the directory's.
+    fn check_signature(&self, files: &Files) -> Result<(), LoadError> {
+        let keys = &self.ports.trusted_keys;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let signature = files.signature.as_ref().ok_or(LoadError::Unsigned)?;
+        keys.verify(&files.component, signature).map(drop).map_err(LoadError::Untrusted)
+    }
+}
+
+/// Why an instance could not be made.
+fn at_start(error: HookError) -> LoadError {
+    match error {
+        HookError::Saturated => LoadError::NoRoom(engine::INSTANCES),
+        HookError::Timeout(time) => LoadError::Start(format!("it took longer than {time:?} (limits.deadline_ms)")),
+        HookError::Limit(text) | HookError::Failed(text) => LoadError::Start(text),
+        other => LoadError::Start(other.to_string()),
+    }
+}
+
+fn names_in(directory: &Path) -> io::Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "wasm")
+            && let Some(stem) = path.file_stem()
+            && !stem.as_encoded_bytes().starts_with(b".")
+        {
+            names.insert(stem.to_string_lossy().into_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn component_path(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}.wasm"))
+}
+
+fn settings_file(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}.toml"))
+}
+
+fn read(directory: &Path, name: &str, is_signed: bool) -> Result<Files, Unusable> {
+    // Bytes that are no text have no place in a name, and so no path.
+    if name.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(Unusable::unknown(LoadError::Name));
+    }
+    let path = component_path(directory, name);
+    let component = plugin_file::read(&path, plugin_file::MAX_COMPONENT).map_err(|error| match error {
+        NotRead::Because(problem) => Unusable::unknown(LoadError::Unreadable(problem)),
+        NotRead::Missing => Unusable {
+            is_gone: path.symlink_metadata().is_err(),
+            ..Unusable::unknown(LoadError::Unreadable("the link leads nowhere".to_owned()))
+        },
+    })?;
+    let is_valid = |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
+    if name.is_empty() || !name.chars().all(is_valid) {
+        return Err(Unusable { error: LoadError::Name, gates: claimed_gates(&component), is_gone: false });
+    }
+    let settings = read_if_there(&settings_file(directory, name)).map_err(|problem| Unusable {
+        error: LoadError::Settings(format!("{name}.toml: {problem}")),
+        gates: claimed_gates(&component),
+        is_gone: false,
+    })?;
+    let signature = || plugin_file::read_text(&directory.join(format!("{name}.wasm.sig"))).ok();
+    let signature = if is_signed { signature() } else { None };
+    let digest = hexadecimal(&Sha256::digest(&component));
+    Ok(Files { component: Arc::new(component), digest, settings, signature })
+}
+
+fn read_if_there(path: &Path) -> Result<Option<String>, String> {
+    match plugin_file::read_text(path) {
+        Ok(text) => Ok(Some(text)),
+        // A link that leads nowhere was meant to say something.
+        Err(NotRead::Missing) if path.symlink_metadata().is_ok() => Err("the link leads nowhere".to_owned()),
+        Err(NotRead::Missing) => Ok(None),
+        Err(NotRead::Because(problem)) => Err(problem),
+    }
+}
+
+/// Whether a file in `directory` may export that hook: a look at its bytes, without the time
+/// that loading takes.
+pub fn may_hold(directory: &Path, kind: HookKind) -> bool {
+    let name = format!("{}{kind}@", component_file::PACKAGE);
+    let Ok(names) = names_in(directory) else { return false };
+    names.iter().any(|plugin| {
+        // What cannot be read may hold anything.
+        let bytes = plugin_file::read(&component_path(directory, plugin), plugin_file::MAX_COMPONENT);
+        bytes.map_or(true, |bytes| bytes.windows(name.len()).any(|part| part == name.as_bytes()))
+    })
+}
+
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,86 @@
+//! What administrators are told of the plugins, and what they say: that a gate is to be let go.
+
+use crate::claimed_gates::gates_among;
+use crate::loader::{PluginDirectory, State, names_of};
+
+/// For `tidegate plugin list`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginInfo {
+    pub name: String,
+    /// Of what is in service; none if nothing is.
+    pub digest: Option<String>,
+    pub hooks: Vec<&'static str>,
+    pub grants: Vec<String>,
+    /// Gates that refuse because of it.
+    pub closed_gates: Vec<&'static str>,
+    /// Why the file in the directory is not in service, or what is missing.
+    pub error: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ForgetError {
+    #[error(
+        "no gate waits for the plugin \"{0}\" to come back; see: tidegate plugin list (a file that cannot be loaded is to \
+         be replaced or removed)"
+    )]
+    NothingToForget(String),
+    #[error("the record of the gates that plugins served could not be written: {0}")]
+    NotWritten(std::io::Error),
+}
+
+impl PluginDirectory {
+    pub fn plugins(&self) -> Vec<PluginInfo> {
+        let state = self.lock();
+        state.names().iter().map(|name| state.info(name)).collect()
+    }
+
+    /// Lets go of the gates that a plugin served and does not serve now.
+    pub fn forget(&self, name: &str) -> Result<(), ForgetError> {
+        let mut state = self.lock();
+        let serves = state
+            .links
+            .get(name)
+            .and_then(|link| link.loaded())
+            .map(|loaded| gates_among(&loaded.hooks))
+            .unwrap_or_default();
+        let forgotten = state.served.forget(name, &serves).map_err(ForgetError::NotWritten)?;
+        drop(state);
+        if !forgotten {
+            return Err(ForgetError::NothingToForget(name.to_owned()));
+        }
+        self.changed();
+        let message = format!("the operator let go of the gates that the plugin \"{name}\" served");
+        tracing::warn!(sender = "plugins", plugin = name, message);
+        Ok(())
+    }
+}
+
+impl State {
+    fn info(&self, name: &str) -> PluginInfo {
+        let loaded = self.links.get(name).and_then(|link| link.loaded());
+        let closed = self.closed_gates(name);
+        let hooks = loaded.as_ref().map(|loaded| loaded.hooks.iter().map(|kind| kind.as_str()).collect());
+        let way_out = format!("or: tidegate plugin forget {name}");
+        let error = match (self.seen.get(name), &loaded) {
+            (Some(seen), _) if seen.error.is_some() => seen.error.as_ref().map(ToString::to_string),
+            (Some(_), Some(_)) if !closed.is_empty() => {
+                Some(format!("it no longer exports {}; make it do so, {way_out}", names_of(&closed)))
+            }
+            (_, Some(_)) => None,
+            (Some(_), None) => Some("it is being loaded anew".to_owned()),
+            (None, None) if self.present.as_ref().is_some_and(|present| present.contains(name)) => {
+                Some("it is being loaded".to_owned())
+            }
+            (None, None) if self.served.of(name).is_empty() => Some("there is no such file".to_owned()),
+            (None, None) => Some(format!("there is no such file; put it back, {way_out}")),
+        };
+        PluginInfo {
+            name: name.to_owned(),
+            digest: loaded.as_ref().map(|loaded| loaded.digest.clone()),
+            hooks: hooks.unwrap_or_default(),
+            grants: loaded.as_ref().map(|loaded| loaded.settings().grant_names()).unwrap_or_default(),
+            closed_gates: closed.iter().map(|kind| kind.as_str()).collect(),
+            error,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Core modules of languages that cannot export a name such as
+//! `tidegate:hooks/external-auth@0.1.1#authenticate`: plain names are put into the contract's.
+
+use std::collections::BTreeMap;
+
+use tidegate_core::hook::HookKind;
+use wasm_encoder::{ExportKind, ExportSection, Module, RawSection};
+use wasmparser::{ExportSectionReader, ExternalKind, Parser};
+
+use crate::claimed_gates::hook_of;
+
+/// In front of a hook's plain name: the function that frees what the hook returned.
+const AFTER: &str = "cabi_post_";
+
+/// The module with the contract's names; `full_name`: of a hook's function. Plain names count
+/// only where no export has a name of the contract.
+pub fn with_full_names(
+    module: &[u8],
+    full_name: impl Fn(HookKind) -> Option<String>,
+) -> Result<Vec<u8>, wasmparser::BinaryReaderError> {
+    let mut renamed = Module::new();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload?;
+        if let wasmparser::Payload::ExportSection(exports) = payload {
+            renamed.section(&renamed_exports(exports, &full_name)?);
+        } else if let Some((id, range)) = payload.as_section() {
+            let data = module.get(range).unwrap_or_default();
+            renamed.section(&RawSection { id, data });
+        }
+    }
+    Ok(renamed.finish())
+}
+
+/// The hook for which a core module exports a function, by either kind of name.
+pub fn function_of(name: &str, kind: ExternalKind) -> Option<HookKind> {
+    matches!(kind, ExternalKind::Func | ExternalKind::FuncExact).then(|| hook_of(name)).flatten()
+}
+
+fn renamed_exports(
+    exports: ExportSectionReader<'_>,
+    full_name: &impl Fn(HookKind) -> Option<String>,
+) -> Result<ExportSection, wasmparser::BinaryReaderError> {
+    let mut section = ExportSection::new();
+    let mut known: BTreeMap<HookKind, String> = BTreeMap::new();
+    for export in exports {
+        let export = export?;
+        let (prefix, plain) = match export.name.strip_prefix(AFTER) {
+            Some(plain) => (AFTER, plain),
+            None => ("", export.name),
+        };
+        let name = match function_of(plain, export.kind) {
+            Some(kind) if !plain.contains(':') => {
+                let full = known.entry(kind).or_insert_with(|| full_name(kind).unwrap_or_else(|| plain.to_owned()));
+                format!("{prefix}{full}")
+            }
+            _ => export.name.to_owned(),
+        };
+        section.export(&name, kind_of(export.kind), export.index);
+    }
+    Ok(section)
+}
+
+fn kind_of(kind: ExternalKind) -> ExportKind {
+    match kind {
+        ExternalKind::Func | ExternalKind::FuncExact => ExportKind::Func,
+        ExternalKind::Table => ExportKind::Table,
+        ExternalKind::Memory => ExportKind::Memory,
+        ExternalKind::Global => ExportKind::Global,
+        ExternalKind::Tag => ExportKind::Tag,
+    }
+}
