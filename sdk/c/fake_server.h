@@ -5,6 +5,10 @@
 
 #include "tidegate_hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // Forgets everything; call it at the start of each test.
 void fake_reset(void);
 void fake_config(const char *key, const char *value);
@@ -21,4 +25,7 @@ const char *fake_log(void);
 // Objects that the hook holds or handed to the server: with no accepted draft, 0 when it is over.
 int fake_objects_left(void);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -1,5 +1,13 @@
 // An account under construction. Setters that return `bool` are checked by the server at once; after `false`
-// hook_error() explains. Included by tidegate_hook.h.
+// hook_error() explains. Part of tidegate_hook.h, which includes it.
+#ifndef TIDEGATE_DRAFT_H
+#define TIDEGATE_DRAFT_H
+
+#include "tidegate_hook.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 account_draft_t account_draft(text_t username);
 account_draft_t account_draft_of(account_t account);
@@ -75,3 +83,8 @@ static inline void account_draft_set_max_sessions(account_draft_t draft, uint32_
 static inline void account_draft_set_cache_seconds(account_draft_t draft, uint32_t seconds) {
   HOOK_CALL(account_draft, set_cache_seconds)(draft, seconds);
 }
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,4 +1,12 @@
-// What hooks after the login are told about. Included by tidegate_hook.h.
+// What hooks after the login are told about. Part of tidegate_hook.h, which includes it.
+#ifndef TIDEGATE_EVENTS_H
+#define TIDEGATE_EVENTS_H
+
+#include "tidegate_hook.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 HOOK_TEXT(session, id)
 HOOK_OBJECT(session, connection, connection)
@@ -48,3 +56,8 @@ HOOK_VALUE(credential_change, max_uses, uint32_t)
 HOOK_TEXTS(credential_change, allowed)
 HOOK_TEXTS(credential_change, denied)
 HOOK_TEXTS(credential_change, ips)
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -75,14 +75,17 @@ export function fileAction(others = {}) {
   });
 }
 
-/** Answers each round with the next list; without any, the client has gone away. */
-export function conversation({ answers = [], password } = {}) {
+/**
+ * Answers each round with the next list; without any, the client has gone away. `always` answers every other question.
+ */
+export function conversation({ answers = [], always, password } = {}) {
   const rounds = [...answers];
   const gone = () => {
     throw Object.assign(new Error("refused"), { payload: { tag: "closed" } });
   };
+  const repeated = (prompts) => (always === undefined ? gone() : prompts.map(() => always));
   return handle({
-    ask: () => rounds.shift() ?? gone(),
+    ask: (_instruction, prompts) => rounds.shift() ?? repeated(prompts),
     verifyPassword: (answer) => answer === password,
     verifyOneTimeCode: false,
   });
@@ -98,7 +101,7 @@ export function madeUp(name, details) {
     loginPre: [attempt],
     preLogin: [attempt, null],
     checkPassword: [attempt],
-    keyboardInteractive: [attempt, conversation()],
+    keyboardInteractive: [attempt, conversation({ always: details.password, password: details.password })],
     sessionCreate: [user],
     preAction: [fileAction({ status: null })],
     passwordResetPre: [handle({ username: details.username, remoteIp: "192.0.2.1" })],

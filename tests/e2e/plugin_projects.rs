@@ -58,6 +58,33 @@ fn from_nothing_to_a_login(language: &str, test: &[&str]) {
     assert!(can_log_in(&server, "guest-1", Proof::Password("changeme")), "{}", server.log());
     assert!(!can_log_in(&server, "guest-1", Proof::Password("wrong")));
     assert!(!can_log_in(&server, "alice", Proof::Password("changeme")));
+    drop(server);
+    // The first thing that an author changes is a verdict; the project's own tests survive that.
+    let (file, before, after) = first_change(language);
+    let example = project.join(file);
+    let text = std::fs::read_to_string(&example).unwrap();
+    assert!(text.contains(before), "{file}: {text}");
+    std::fs::write(&example, text.replacen(before, after, 1)).unwrap();
+    run(&project, test[0], &test[1..]);
+    run(&project, "./build.sh", &[]);
+    let tested = tidegate(&project, &["hook", "test", "--file", "events.toml"]);
+    assert!(tested.contains("external-auth about nobody in particular: reject"), "{tested}");
+}
+
+/// From "not mine" to a rejection, in the example of external-auth.
+fn first_change(language: &str) -> (&'static str, &'static str, &'static str) {
+    match language {
+        "rust" => ("src/external_auth.rs", "Ok(AuthVerdict::Defer)", "Ok(AuthVerdict::reject(\"not a guest\"))"),
+        "js" => ("hooks/external_auth.js", "return defer();", "return reject(\"not a guest\");"),
+        "python" => ("external_auth.py", "return Defer()", "return Reject(\"not a guest\")"),
+        "c" => (
+            "src/external_auth.c",
+            "return external_auth_defer();",
+            "return external_auth_reject(text(\"not a guest\"));",
+        ),
+        "go" => ("external_auth.go", "externalauth.Defer(), nil", "externalauth.Reject(\"not a guest\"), nil"),
+        other => panic!("{other}"),
+    }
 }
 
 /// The example of each hook point answers what it says, in one component.

@@ -141,7 +141,7 @@ uint8_t * __wasm_export_exports_tidegate_hooks_post_login_notify(int32_t arg, in
       result.is_err = false;
       borrow6 = (uintptr_t) arg3;
 
-      result.val.ok = (exports_tidegate_hooks_post_login_borrow_session_t) { (uintptr_t) arg3 };
+      result.val.ok = (exports_tidegate_hooks_post_login_borrow_session_t) { (int32_t) arg3 };
       break;
     }
     case 1: {

@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_check_password_result_password_verdict_failure_t check_password_t;
 
 // You write this one. It ends with `check_password_defer()`, `…_accept()`, `…_verify(password)`, `…_deny(reason)`
@@ -39,5 +43,9 @@ bool HOOK_EXPORTED(check_password, check)(
 }
 
 #include "../generated/check_password.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

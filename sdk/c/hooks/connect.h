@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_connect_result_connect_verdict_failure_t connect_t;
 
 // You write this one. It ends with `connect_allow()`, `connect_deny(reason)` or `connect_fail(reason)`.
@@ -24,5 +28,9 @@ bool HOOK_EXPORTED(connect, review)(exports_tidegate_hooks_connect_borrow_connec
 }
 
 #include "../generated/connect.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

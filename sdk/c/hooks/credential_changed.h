@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_credential_changed_result_void_failure_t credential_changed_t;
 
 // You write this one. It ends with `credential_changed_done()`, `credential_changed_fail(reason)` or `credential_changed_fail_for_now(reason)`.
@@ -21,5 +25,9 @@ bool HOOK_EXPORTED(credential_changed, notify)(
 }
 
 #include "../generated/credential_changed.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_disconnect_result_void_failure_t disconnect_t;
 
 // You write this one. It ends with `disconnect_done()`, `disconnect_fail(reason)` or `disconnect_fail_for_now(reason)`.
@@ -23,5 +27,9 @@ bool HOOK_EXPORTED(disconnect, notify)(
 }
 
 #include "../generated/disconnect.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_external_auth_result_auth_verdict_failure_t external_auth_t;
 
 // You write this one. It ends with `external_auth_defer()`, `…_accept(draft)`, `…_accept_stored()`,
@@ -55,5 +59,9 @@ bool HOOK_EXPORTED(external_auth, authenticate)(
 }
 
 #include "../generated/external_auth.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

@@ -4,6 +4,10 @@
 
 #include "../tidegate_hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 void hook_drop_objects(void);
 void hook_free_texts(void);
 tidegate_hooks_types_own_account_draft_t hook_give_draft(account_draft_t draft);
@@ -62,4 +66,7 @@ tidegate_hooks_types_own_account_draft_t hook_give_draft(account_draft_t draft);
     return result; \
   }
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_keyboard_interactive_result_interactive_verdict_failure_t keyboard_interactive_t;
 typedef tidegate_hooks_conversations_borrow_conversation_t conversation_t;
 
@@ -69,5 +73,9 @@ bool HOOK_EXPORTED(keyboard_interactive, converse)(
 }
 
 #include "../generated/keyboard_interactive.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

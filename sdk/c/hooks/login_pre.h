@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_login_pre_result_login_pre_verdict_failure_t login_pre_t;
 
 // You write this one. It ends with `login_pre_allow()`, `login_pre_deny(reason)` or `login_pre_fail(reason)`.
@@ -24,5 +28,9 @@ bool HOOK_EXPORTED(login_pre, review)(exports_tidegate_hooks_login_pre_borrow_lo
 }
 
 #include "../generated/login_pre.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_object_changes_result_void_failure_t object_changes_t;
 
 // You write this one. It ends with `object_changes_done()`, `object_changes_fail(reason)` or `object_changes_fail_for_now(reason)`.
@@ -21,5 +25,9 @@ bool HOOK_EXPORTED(object_changes, notify)(
 }
 
 #include "../generated/object_changes.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_one_click_login_post_result_void_failure_t one_click_login_post_t;
 
 // You write this one. It ends with `one_click_login_post_done()`, `one_click_login_post_fail(reason)` or `one_click_login_post_fail_for_now(reason)`.
@@ -23,5 +27,9 @@ bool HOOK_EXPORTED(one_click_login_post, notify)(
 }
 
 #include "../generated/one_click_login_post.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_password_reset_pre_result_reset_verdict_failure_t password_reset_pre_t;
 
 // You write this one. It ends with `password_reset_pre_allow()`, `password_reset_pre_deny(reason)` or `password_reset_pre_fail(reason)`.
@@ -24,5 +28,9 @@ bool HOOK_EXPORTED(password_reset_pre, review)(exports_tidegate_hooks_password_r
 }
 
 #include "../generated/password_reset_pre.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_post_action_result_void_failure_t post_action_t;
 
 // You write this one. It ends with `post_action_done()`, `post_action_fail(reason)` or `post_action_fail_for_now(reason)`.
@@ -21,5 +25,9 @@ bool HOOK_EXPORTED(post_action, notify)(
 }
 
 #include "../generated/post_action.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

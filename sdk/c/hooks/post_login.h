@@ -5,6 +5,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_post_login_result_void_failure_t post_login_t;
 
 // You write this one. It ends with `post_login_done()`, `post_login_fail(reason)` or `post_login_fail_for_now(reason)`.
@@ -26,5 +30,9 @@ bool HOOK_EXPORTED(post_login, notify)(
 }
 
 #include "../generated/post_login.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

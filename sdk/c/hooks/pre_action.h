@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_pre_action_result_action_verdict_failure_t pre_action_t;
 
 // You write this one. It ends with `pre_action_allow()`, `pre_action_deny(reason)` or `pre_action_fail(reason)`.
@@ -24,5 +28,9 @@ bool HOOK_EXPORTED(pre_action, review)(exports_tidegate_hooks_pre_action_borrow_
 }
 
 #include "../generated/pre_action.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_pre_login_result_pre_login_verdict_failure_t pre_login_t;
 
 // You write this one. It ends with `pre_login_unchanged()`, `…_replace(draft)`, `…_deny(reason)` or `…_fail(reason)`.
@@ -37,5 +41,9 @@ bool HOOK_EXPORTED(pre_login, prepare)(
 }
 
 #include "../generated/pre_login.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

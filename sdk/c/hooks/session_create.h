@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_session_create_result_session_verdict_failure_t session_create_t;
 
 // You write this one. It ends with `session_create_allow()`, `session_create_deny(reason)` or `session_create_fail(reason)`.
@@ -24,5 +28,9 @@ bool HOOK_EXPORTED(session_create, review)(exports_tidegate_hooks_session_create
 }
 
 #include "../generated/session_create.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

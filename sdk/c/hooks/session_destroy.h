@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_session_destroy_result_void_failure_t session_destroy_t;
 
 // You write this one. It ends with `session_destroy_done()`, `session_destroy_fail(reason)` or `session_destroy_fail_for_now(reason)`.
@@ -23,5 +27,9 @@ bool HOOK_EXPORTED(session_destroy, notify)(
 }
 
 #include "../generated/session_destroy.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

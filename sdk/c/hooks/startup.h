@@ -4,6 +4,10 @@
 
 #include "hook.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef exports_tidegate_hooks_startup_result_void_failure_t startup_t;
 
 // You write this one. It ends with `startup_done()`, `startup_fail(reason)` or `startup_fail_for_now(reason)`.
@@ -21,5 +25,9 @@ bool HOOK_EXPORTED(startup, notify)(
 }
 
 #include "../generated/startup.h"
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 #endif

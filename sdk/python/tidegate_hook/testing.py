@@ -78,14 +78,19 @@ def file_action(**others: Any) -> Any:
     return handle(**{**defaults, **others})
 
 
-def conversation(*answers: list[str], password: str | None = None) -> Any:
-    """Answers each round with the next list; without any, the client has gone away."""
+def conversation(*answers: list[str], always: str | None = None, password: str | None = None) -> Any:
+    """Answers each round with the next list; without any, the client has gone away.
+
+    `always` answers every other question.
+    """
     rounds = list(answers)
 
     def ask(instruction: str, prompts: list[Any]) -> list[str]:
-        if not rounds:
+        if rounds:
+            return rounds.pop(0)
+        if always is None:
             raise ConnectionError("the client has gone away")
-        return rounds.pop(0)
+        return [always for _ in prompts]
 
     return handle(ask=ask, verify_password=lambda answer: answer == password, verify_one_time_code=lambda answer: False)
 
@@ -102,7 +107,7 @@ def made_up(name: str, *, username: str, password: str | None = None) -> tuple[A
         "login_pre": (attempt,),
         "pre_login": (attempt, None),
         "check_password": (attempt,),
-        "keyboard_interactive": (attempt, conversation()),
+        "keyboard_interactive": (attempt, conversation(always=password, password=password)),
         "session_create": (user,),
         "pre_action": (file_action(status=None),),
         "password_reset_pre": (handle(username=username, remote_ip="192.0.2.1"),),
