@@ -3,11 +3,15 @@
 use tidegate_core::files::storage::{Metadata, SetAttributes};
 
 use crate::packet::{Reader, Status, put_u32, put_u64};
+use crate::protocol::StatusCode;
 
 const SIZE: u32 = 1;
 const OWNER: u32 = 2;
 const PERMISSIONS: u32 = 4;
 const TIMES: u32 = 8;
+const EXTENDED: u32 = 0x8000_0000;
+/// Of an extended attribute: the lengths of its type and of its data.
+const LEAST_EXTENDED: usize = 2 * size_of::<u32>();
 
 pub fn put(output: &mut Vec<u8>, metadata: &Metadata) {
     put_u32(output, SIZE | OWNER | PERMISSIONS | TIMES);
@@ -19,7 +23,8 @@ pub fn put(output: &mut Vec<u8>, metadata: &Metadata) {
     put_u32(output, seconds(metadata.modified));
 }
 
-/// What follows the attributes is ignored: some clients append bytes.
+/// What follows the attributes is ignored: some clients append bytes. Extended attributes have
+/// no meaning here, but must be there if they are announced.
 pub fn read(packet: &mut Reader<'_>) -> Result<SetAttributes, Status> {
     let flags = packet.u32()?;
     let mut attributes = SetAttributes::default();
@@ -35,10 +40,55 @@ pub fn read(packet: &mut Reader<'_>) -> Result<SetAttributes, Status> {
     if flags & TIMES != 0 {
         attributes.times = Some((i64::from(packet.u32()?), i64::from(packet.u32()?)));
     }
+    if flags & EXTENDED != 0 {
+        let count = usize::try_from(packet.u32()?).unwrap_or(usize::MAX);
+        if count > packet.remaining() / LEAST_EXTENDED {
+            return Err(Status::new(StatusCode::BadMessage, format!("{count} extended attributes are not there")));
+        }
+        for _ in 0..count {
+            let (_name, _data) = (packet.string()?, packet.string()?);
+        }
+    }
     Ok(attributes)
 }
 
 /// The wire has 32 bits without a sign.
 fn seconds(time: i64) -> u32 {
     u32::try_from(time.max(0)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a block with these flags and `body` is read as; none: it is refused.
+    fn check(flags: u32, body: &[u8], expected: Option<SetAttributes>) {
+        let block = [&flags.to_be_bytes()[..], body].concat();
+        match read(&mut Reader::new(&block)) {
+            Ok(attributes) => assert_eq!(Some(attributes), expected, "{flags:x} {body:?}"),
+            Err(status) => assert_eq!((status.code, expected), (StatusCode::BadMessage, None), "{flags:x} {body:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_announced_must_be_there() {
+        let nothing = Some(SetAttributes::default());
+        check(0, b"", nothing);
+        check(0, b"appended", nothing);
+        check(SIZE, &[0, 0, 0, 0, 0, 0, 0, 5], Some(SetAttributes { size: Some(5), ..Default::default() }));
+        check(SIZE, &[0; 7], None);
+        check(OWNER, &[0; 4], None);
+        check(PERMISSIONS, &[0; 3], None);
+        check(TIMES, &[0; 4], None);
+        // Extended attributes: the count, then pairs of strings.
+        check(EXTENDED, &[0; 4], nothing);
+        check(EXTENDED, b"\0\0\0\x01\0\0\0\x01n\0\0\0\x02dd", nothing);
+        check(EXTENDED, b"\0\0\0\x01", None);
+        check(EXTENDED, b"\0\0\0\x02\0\0\0\x01n\0\0\0\x02dd", None);
+        check(EXTENDED, b"\0\0\0\x01\0\0\0\x09n\0\0\0\0", None);
+        check(EXTENDED, &[0xff; 4], None);
+        check(EXTENDED, &[0xff; 16], None);
+        check(EXTENDED, b"", None);
+        check(SIZE | EXTENDED, &[0xff; 12], None);
+    }
 }

@@ -80,7 +80,8 @@ impl SftpServer {
             b"check-file" => self.check_file(body, reply, Form::Paramiko).await,
             name @ (b"md5-hash" | b"md5-hash-handle") => self.md5_hash(name, body, reply).await,
             b"home-directory" => {
-                // Every account's home is its root; other accounts have none here.
+                let user = body.string()?;
+                self.require_own_name(user, StatusCode::Failure)?;
                 put_single_name(reply, b"/");
                 Ok(())
             }
@@ -92,13 +93,24 @@ impl SftpServer {
         }
     }
 
-    /// `~` and `~/…` mean the home directory, which is the root.
+    /// Every account's home is its root; others have none here, whether there are such accounts
+    /// or not. No name is the client's own.
+    fn require_own_name(&self, user: &[u8], code: StatusCode) -> Result<(), Status> {
+        if user.is_empty() || user == self.files.username().as_bytes() {
+            return Ok(());
+        }
+        Err(Status::new(code, "there are no other home directories"))
+    }
+
+    /// `~`, `~/…` and `~name/…` mean the home directory, which is the root.
     fn expand_path(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
         let raw = body.string()?;
         let expanded = match raw.strip_prefix(b"~") {
-            Some(rest) if rest.is_empty() || rest.first() == Some(&b'/') => rest,
-            Some(_) => {
-                return Err(Status::new(StatusCode::NoSuchFile, "there are no other home directories"));
+            Some(rest) => {
+                let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+                let (user, below) = rest.split_at(end);
+                self.require_own_name(user, StatusCode::NoSuchFile)?;
+                below
             }
             None => raw,
         };

@@ -25,7 +25,7 @@ impl Status {
     }
 }
 
-/// A5-02
+/// A5-02; the code says by itself what is only that.
 impl From<FileError> for Status {
     fn from(error: FileError) -> Self {
         let code = match error {
@@ -34,7 +34,10 @@ impl From<FileError> for Status {
             FileError::Unsupported => StatusCode::OpUnsupported,
             FileError::QuotaExceeded(_) | FileError::Failed(_) => StatusCode::Failure,
         };
-        Self::new(code, error.to_string())
+        match error {
+            FileError::Denied | FileError::NotFound | FileError::Unsupported => Self::new(code, ""),
+            error => Self::new(code, error.to_string()),
+        }
     }
 }
 
@@ -79,6 +82,11 @@ impl<'a> Reader<'a> {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Bytes that were not yet taken.
+    pub fn remaining(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// One reply under construction at the end of the output. Its length is filled in by
@@ -104,11 +112,17 @@ impl<'a> Reply<'a> {
         self.output
     }
 
-    /// Replaces whatever was begun.
+    /// Replaces whatever was begun. The text begins with the words of the code (A5-19).
     pub fn status(&mut self, status: &Status) {
         let packet = self.begin(kind::STATUS);
         put_u32(packet, status.code as u32);
-        put_string(packet, status.message.as_bytes());
+        let (words, reason) = (status.code.words(), status.message.as_str());
+        let colon = if reason.is_empty() { "" } else { ": " };
+        let length = words.len() + colon.len() + reason.len();
+        put_u32(packet, u32::try_from(length).unwrap_or(u32::MAX));
+        for part in [words, colon, reason] {
+            packet.extend_from_slice(part.as_bytes());
+        }
         put_string(packet, b"");
     }
 
@@ -140,4 +154,38 @@ pub fn put_u64(output: &mut Vec<u8>, value: u64) {
 pub fn put_string(output: &mut Vec<u8>, value: &[u8]) {
     put_u32(output, u32::try_from(value.len()).unwrap_or(u32::MAX));
     output.extend_from_slice(value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text of the reply to a request that ended with `status`.
+    fn check(status: impl Into<Status>, expected: &str) {
+        let mut output = Vec::new();
+        let mut reply = Reply::new(&mut output, 7);
+        reply.status(&status.into());
+        reply.finish();
+        let mut body = Reader::new(output.get(9..).unwrap());
+        body.u32().unwrap();
+        assert_eq!(String::from_utf8_lossy(body.string().unwrap()), expected);
+        assert_eq!(body.string().unwrap(), b"");
+        assert!(body.is_empty());
+    }
+
+    #[test]
+    fn texts_begin_with_the_words_of_the_code() {
+        // A5-19
+        check(Status::new(StatusCode::Ok, ""), "Success");
+        check(Status::new(StatusCode::Eof, ""), "End of file");
+        check(FileError::Denied, "Permission denied");
+        check(FileError::NotFound, "No such file");
+        check(FileError::Unsupported, "Operation unsupported");
+        check(FileError::Refused("not today".into()), "Permission denied: not today");
+        check(FileError::Failed("is a directory".into()), "Failure: is a directory");
+        check(FileError::QuotaExceeded("the quota is exceeded".into()), "Failure: the quota is exceeded");
+        check(Status::malformed(), "Bad message: the packet is truncated or malformed");
+        check(Status::bad_handle(), "Failure: the handle is not open");
+        check(tidegate_core::path::PathError::Nul, "Failure: the path contains a NUL byte");
+    }
 }

@@ -66,3 +66,18 @@ pub enum StatusCode {
     BadMessage = 5,
     OpUnsupported = 8,
 }
+
+impl StatusCode {
+    /// As OpenSSH's server says it: programs compare with these words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Ok => "Success",
+            Self::Eof => "End of file",
+            Self::NoSuchFile => "No such file",
+            Self::PermissionDenied => "Permission denied",
+            Self::Failure => "Failure",
+            Self::BadMessage => "Bad message",
+            Self::OpUnsupported => "Operation unsupported",
+        }
+    }
+}

@@ -42,15 +42,12 @@ impl SftpServer {
             append: has(open::APPEND),
             create: has(open::CREATE),
             truncate: has(open::TRUNCATE),
-            exclusive: has(open::EXCLUSIVE),
+            // Without CREAT it has no meaning.
+            exclusive: has(open::CREATE) && has(open::EXCLUSIVE),
             mode: attributes.mode,
             ..OpenOptions::default()
         };
-        let file = if options.write {
-            self.files.open_write(&path, options, Protocol::Sftp).await?
-        } else {
-            self.files.open_read(&path, Protocol::Sftp).await?
-        };
+        let file = self.files.open(&path, options, Protocol::Sftp).await?;
         let handle = self.handles.insert(Handle::File(Box::new(file)));
         put_string(reply.begin(kind::HANDLE), &handle);
         Ok(())
@@ -76,7 +73,7 @@ impl SftpServer {
         put_u32(packet, 0);
         let count = file.read_at(offset, length, packet).await?;
         if count == 0 {
-            return Err(Status::new(StatusCode::Eof, "end of file"));
+            return Err(Status::new(StatusCode::Eof, ""));
         }
         fill_u32(packet, length_at, u32::try_from(count).unwrap_or(u32::MAX));
         Ok(())
@@ -163,7 +160,7 @@ impl SftpServer {
             }
         }
         if count == 0 {
-            return Err(Status::new(StatusCode::Eof, "end of directory"));
+            return Err(Status::new(StatusCode::Eof, ""));
         }
         fill_u32(packet, count_at, count);
         Ok(())

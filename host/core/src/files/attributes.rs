@@ -10,7 +10,7 @@ use crate::permission::{Permission, PermissionSet};
 pub enum SetAttributesPolicy {
     #[default]
     Apply,
-    /// Answer success and change nothing.
+    /// Answer success and change nothing but sizes, whether the account might or not.
     Ignore,
     /// As `Ignore`, but only where the storage cannot do it.
     IgnoreUnsupported,
@@ -26,12 +26,12 @@ impl FileService {
         follow: bool,
         protocol: Protocol,
     ) -> Result<(), FileError> {
-        check_permissions(self.permissions_at(&path.parent()), attributes)?;
-        self.require_name(path)?;
         let policy = self.context.policy;
         let Some(effective) = effective(policy, attributes) else {
             return Ok(());
         };
+        check_permissions(self.permissions_at(&path.parent()), &effective)?;
+        self.require_name(path)?;
         let apply = async || {
             let outcome = self.storage.set_attributes(path, &effective, follow).await;
             ignore_unsupported(policy, outcome.map_err(FileError::from))

@@ -10,6 +10,7 @@ mod first;
 mod hooks;
 mod names;
 mod open_file;
+mod open_flags;
 mod opening;
 mod program_room;
 mod record;

@@ -134,7 +134,6 @@ impl OpenFile {
         if !opened.options.write {
             return Err(FileError::Denied);
         }
-        opened.check_resumption(offset).inspect_err(|error| opened.transfer.fail_by(error))?;
         opened.reserve(offset, data.len()).await?;
         opened.file.write_at(offset, data).await.inspect_err(|_| opened.transfer.fail())?;
         opened.transfer.stored(opened.resumed_at(offset), data.len());
@@ -215,18 +214,6 @@ impl Opened {
         limits_of(&self.files.account(), &self.path)
     }
 
-    /// What is appended to a file that was there begins at its end, or the client has another
-    /// file in mind (A5-12).
-    fn check_resumption(&self, offset: u64) -> Result<(), FileError> {
-        match self.existed {
-            Some(existed) if self.options.append && !self.options.truncate && offset < existed.size => {
-                let problem = format!("offset {offset} is before the end of the file, at {}", existed.size);
-                Err(FileError::Failed(problem))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Where bytes at `offset` go if they continue a file that was there (A15-09).
     fn resumed_at(&self, offset: u64) -> u64 {
         match self.existed {
@@ -293,14 +280,14 @@ impl Opened {
     }
 
     async fn set_attributes(&mut self, wanted: &SetAttributes) -> Result<(), FileError> {
-        attributes::check_permissions(self.files.permissions_at(&self.path.parent()), wanted)?;
-        if wanted.size.is_some() && !self.options.write {
-            return Err(FileError::Denied);
-        }
         let policy = self.files.context.policy;
         let Some(effective) = attributes::effective(policy, wanted) else {
             return Ok(());
         };
+        attributes::check_permissions(self.files.permissions_at(&self.path.parent()), &effective)?;
+        if effective.size.is_some() && !self.options.write {
+            return Err(FileError::Denied);
+        }
         match effective.size {
             Some(size) => self.resize(size, &effective).await?,
             None => self.apply(&effective).await?,

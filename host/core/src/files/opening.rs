@@ -18,8 +18,7 @@ const INSPECTED_AT_ONCE: usize = 256 << 10;
 impl FileService {
     /// Opens for reading: `download` on the parent (A5-05).
     pub async fn open_read(self: &Arc<Self>, path: &VirtualPath, protocol: Protocol) -> Result<OpenFile, FileError> {
-        self.require(&path.parent(), Permission::Download)?;
-        self.require_name(path)?;
+        self.require_download(path)?;
         let options = OpenOptions { read: true, ..OpenOptions::default() };
         self.review(ActionKind::Download, path, protocol, |action| action.size = Some(0)).await?;
         let file = self.storage.open(path, options).await?;
@@ -28,6 +27,11 @@ impl FileService {
             return Err(FileError::Failed("is a directory".into()));
         }
         Ok(self.opened(file, path, protocol, options, (None, self.account().clone()), Some(metadata)))
+    }
+
+    pub(super) fn require_download(&self, path: &VirtualPath) -> Result<(), FileError> {
+        self.require(&path.parent(), Permission::Download)?;
+        self.require_name(path)
     }
 
     /// Reads a part of a file for a checksum of it: `list` is enough (A7-01), and it is no

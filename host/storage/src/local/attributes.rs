@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use tidegate_core::files::storage::{FileId, FileKind, Metadata, SetAttributes, Space, StorageError};
 use tidegate_core::path::VirtualPath;
 
+use super::Owner;
 use super::errors::from_errno;
 use super::resolve::Root;
 
@@ -39,6 +40,7 @@ pub fn set_by_path(
     path: &VirtualPath,
     attributes: &SetAttributes,
     follow: bool,
+    owner: Owner,
 ) -> Result<(), StorageError> {
     let file = if follow {
         root.open_path_only(path)
@@ -51,11 +53,11 @@ pub fn set_by_path(
         let writable = root.open(path, flags, Mode::empty()).map_err(from_errno)?;
         fs::ftruncate(&writable, size).map_err(from_errno)?;
     }
-    set_by_path_descriptor(&file, attributes)
+    set_by_path_descriptor(&file, attributes, owner)
 }
 
 /// For a descriptor opened with `O_PATH`.
-fn set_by_path_descriptor(file: &OwnedFd, attributes: &SetAttributes) -> Result<(), StorageError> {
+fn set_by_path_descriptor(file: &OwnedFd, attributes: &SetAttributes, owner: Owner) -> Result<(), StorageError> {
     if let Some((uid, gid)) = attributes.owner {
         fs::chownat(file, "", user(uid)?, group(gid)?, AtFlags::EMPTY_PATH).map_err(from_errno)?;
     }
@@ -63,7 +65,7 @@ fn set_by_path_descriptor(file: &OwnedFd, attributes: &SetAttributes) -> Result<
         // The system call for modes takes no O_PATH descriptor; its name in /proc is that
         // very file.
         let name = format!("/proc/self/fd/{}", file.as_raw_fd());
-        fs::chmod(name, permission_bits(mode)).map_err(from_errno)?;
+        fs::chmod(name, permission_bits(file, mode, owner)?).map_err(from_errno)?;
     }
     if let Some(times) = attributes.times {
         fs::utimensat(file, "", &timestamps(times), AtFlags::EMPTY_PATH).map_err(from_errno)?;
@@ -72,7 +74,7 @@ fn set_by_path_descriptor(file: &OwnedFd, attributes: &SetAttributes) -> Result<
 }
 
 /// For an open file.
-pub fn set_by_descriptor(file: &OwnedFd, attributes: &SetAttributes) -> Result<(), StorageError> {
+pub fn set_by_descriptor(file: &OwnedFd, attributes: &SetAttributes, owner: Owner) -> Result<(), StorageError> {
     if let Some(size) = attributes.size {
         fs::ftruncate(file, size).map_err(from_errno)?;
     }
@@ -80,7 +82,7 @@ pub fn set_by_descriptor(file: &OwnedFd, attributes: &SetAttributes) -> Result<(
         fs::fchown(file, user(uid)?, group(gid)?).map_err(from_errno)?;
     }
     if let Some(mode) = attributes.mode {
-        fs::fchmod(file, permission_bits(mode)).map_err(from_errno)?;
+        fs::fchmod(file, permission_bits(file, mode, owner)?).map_err(from_errno)?;
     }
     if let Some(times) = attributes.times {
         fs::futimens(file, &timestamps(times)).map_err(from_errno)?;
@@ -105,8 +107,39 @@ pub fn space_of(file: &impl AsFd) -> Result<Space, StorageError> {
     })
 }
 
-fn permission_bits(mode: u32) -> Mode {
-    Mode::from_raw_mode(mode & 0o7777)
+/// Set-user-id and set-group-id.
+pub const SET_ID: u32 = 0o6000;
+
+/// Of a file that a client is about to write to.
+pub fn drop_set_id(file: &OwnedFd, mode: u32, owner: Owner) -> Result<(), StorageError> {
+    let allowed = permission_bits(file, mode, owner)?;
+    match fs::fchmod(file, allowed) {
+        // Another's file, and this is not root: the kernel will do it.
+        Ok(()) | Err(Errno::PERM) => Ok(()),
+        Err(errno) => Err(from_errno(errno)),
+    }
+}
+
+/// A program of a client's may run as the account's own user and group on the host, where it has
+/// such, but as no other. Of directories the bits mean something else. Asked after a change of
+/// owner.
+fn permission_bits(file: &OwnedFd, mode: u32, owner: Owner) -> Result<Mode, StorageError> {
+    let asked = Mode::from_raw_mode(mode & 0o7777);
+    if !asked.intersects(Mode::SUID | Mode::SGID) {
+        return Ok(asked);
+    }
+    let stat = fs::fstat(file).map_err(from_errno)?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        return Ok(asked);
+    }
+    let mut allowed = asked;
+    if owner.uid == 0 || stat.st_uid != owner.uid {
+        allowed -= Mode::SUID;
+    }
+    if owner.gid == 0 || stat.st_gid != owner.gid {
+        allowed -= Mode::SGID;
+    }
+    Ok(allowed)
 }
 
 /// `u32::MAX` would mean "unchanged" to the system call.

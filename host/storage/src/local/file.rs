@@ -13,6 +13,7 @@ use tidegate_core::files::storage::{
     Discard, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageFile,
 };
 
+use super::Owner;
 use super::attributes;
 use super::errors::from_errno;
 use super::leftovers::Leftovers;
@@ -22,6 +23,8 @@ use super::trial::{Trial, take_back_all};
 pub struct LocalFile {
     file: Arc<OwnedFd>,
     append: bool,
+    /// Of the account, if files are given to it.
+    owner: Owner,
     /// Taken when the upload is finished.
     replacement: Mutex<Option<Replacement>>,
     /// Of an upload in place that a hook decides about.
@@ -29,26 +32,31 @@ pub struct LocalFile {
 }
 
 impl LocalFile {
-    pub fn new(file: OwnedFd, options: OpenOptions) -> Result<Self, StorageError> {
+    pub fn new(file: OwnedFd, options: OpenOptions, owner: Owner) -> Result<Self, StorageError> {
         // Opened without blocking because it may be a pipe; those are not served.
-        let kind = FileType::from_raw_mode(fs::fstat(&file).map_err(from_errno)?.st_mode);
+        let stat = fs::fstat(&file).map_err(from_errno)?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
         if !matches!(kind, FileType::RegularFile | FileType::Directory) {
             return Err(from_errno(Errno::OPNOTSUPP));
         }
-        Ok(Self::of(Arc::new(file), options))
+        if options.write && stat.st_mode & attributes::SET_ID != 0 {
+            // The kernel takes the bits away when others write to a program, but not when root does.
+            attributes::drop_set_id(&file, stat.st_mode, owner)?;
+        }
+        Ok(Self::of(Arc::new(file), options, owner))
     }
 
-    fn of(file: Arc<OwnedFd>, options: OpenOptions) -> Self {
-        Self { file, append: options.append, replacement: Mutex::new(None), trial: None }
+    fn of(file: Arc<OwnedFd>, options: OpenOptions, owner: Owner) -> Self {
+        Self { file, append: options.append, owner, replacement: Mutex::new(None), trial: None }
     }
 
-    pub fn replacing(options: OpenOptions, replacement: Replacement) -> Result<Self, StorageError> {
+    pub fn replacing(options: OpenOptions, owner: Owner, replacement: Replacement) -> Result<Self, StorageError> {
         let file = replacement.file().clone();
         if options.append {
             // It was opened before anybody asked for more than a file without a name.
             fs::fcntl_setfl(&*file, OFlags::APPEND).map_err(from_errno)?;
         }
-        let mut this = Self::of(file, options);
+        let mut this = Self::of(file, options, owner);
         this.replacement = Mutex::new(Some(replacement));
         Ok(this)
     }
@@ -171,7 +179,7 @@ impl StorageFile for LocalFile {
         if let (Some(trial), Some(size)) = (&self.trial, attributes.size) {
             trial.touches(&self.file, size)?;
         }
-        attributes::set_by_descriptor(&self.file, attributes)
+        attributes::set_by_descriptor(&self.file, attributes, self.owner)
     }
 
     async fn sync(&self) -> Result<(), StorageError> {
@@ -203,7 +211,7 @@ impl StorageFile for LocalFile {
             Some(replacement) => replacement.show()?,
             None => return Ok(None),
         };
-        let file = Box::new(Self::of(self.file.clone(), OpenOptions::default()));
+        let file = Box::new(Self::of(self.file.clone(), OpenOptions::default(), self.owner));
         Ok(Some(Shown { host_path: path.display().to_string(), file }))
     }
 

@@ -169,6 +169,11 @@ impl LocalStorage {
     fn new_mode(&self, asked: Option<u32>, default: u32) -> Mode {
         Mode::from_raw_mode(asked.unwrap_or(default) & 0o777 & !self.settings.umask)
     }
+
+    /// The account's own user and group on the host, where files can be given to them.
+    fn mapped_owner(&self) -> Owner {
+        if self.settings.set_owner { self.owner } else { Owner::default() }
+    }
 }
 
 #[async_trait]
@@ -285,7 +290,7 @@ impl Storage for LocalStorage {
         attributes: &SetAttributes,
         follow: bool,
     ) -> Result<(), StorageError> {
-        attributes::set_by_path(&self.root, path, attributes, follow)
+        attributes::set_by_path(&self.root, path, attributes, follow, self.mapped_owner())
     }
 
     async fn space(&self, path: &VirtualPath) -> Result<Space, StorageError> {

@@ -1,0 +1,58 @@
+//! Opening as open(2) does: what the flags ask for beyond reading or writing (draft §6.3).
+
+use std::sync::Arc;
+
+use super::storage::{OpenOptions, StorageErrorKind};
+use super::{FileError, FileService, OpenFile, Protocol};
+use crate::path::VirtualPath;
+
+impl FileService {
+    /// Opens with any flags. A file that is opened only to be read, but made or emptied by that,
+    /// is uploaded without content first: with all the permissions, hooks and limits of an upload.
+    pub async fn open(
+        self: &Arc<Self>,
+        path: &VirtualPath,
+        options: OpenOptions,
+        protocol: Protocol,
+    ) -> Result<OpenFile, FileError> {
+        if options.write {
+            return self.open_write(path, options, protocol).await;
+        }
+        if self.is_changed_by(path, options).await? {
+            // What appeared since that look is not written to.
+            let exclusive = options.exclusive || !options.truncate;
+            let upload = OpenOptions { read: false, write: true, append: false, exclusive, ..options };
+            let made = match self.open_write(path, upload, protocol).await {
+                Ok(file) => file.close().await,
+                Err(error) => Err(error),
+            };
+            // Another client may have made it meanwhile, which is as good (flock on sshfs).
+            let is_there =
+                async || !options.exclusive && !options.truncate && self.storage.metadata(path).await.is_ok();
+            if let Err(error) = made
+                && !is_there().await
+            {
+                return Err(error);
+            }
+        }
+        self.open_read(path, protocol).await
+    }
+
+    /// Whether opening it to read makes or empties a file.
+    async fn is_changed_by(&self, path: &VirtualPath, options: OpenOptions) -> Result<bool, FileError> {
+        if options.truncate || (options.create && options.exclusive) {
+            // Refused before anything is changed.
+            self.require_download(path)?;
+            return Ok(true);
+        }
+        if !options.create {
+            return Ok(false);
+        }
+        self.require_download(path)?;
+        match self.storage.metadata(path).await {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind == StorageErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
