@@ -67,8 +67,17 @@ fn patterns_deny_and_hide_names() {
     assert_eq!(status(18, two("/secret/sub", "/sub")), DENIED);
     assert_eq!(status(18, two("/secret/sub", "/secret/other")), 0);
     assert_eq!(status(18, two("secret", "open")), DENIED);
-    assert_eq!(status(20, two("/secret", "/link")), DENIED);
-    let listed = sftp_ok(&server, "alice", PASSWORD, "ls -1 secret\nls -1\n");
+    // Nor through a link.
+    assert_eq!(status(20, two("/secret", "/link")), 0);
+    assert_eq!(status(3, open("link/hidden.txt", 1)), NO_SUCH_FILE);
+    assert_eq!(status(17, string("link/hiddendir/x")), NO_SUCH_FILE);
+    assert_eq!(status(3, open("link/open.txt", 1)), 0);
+    assert_eq!(status(20, two("secret/hidden.txt", "/innocent")), 0);
+    assert_eq!(status(3, open("innocent", 1)), NO_SUCH_FILE);
+    assert_eq!(status(20, two("a.EXE", "/harmless.txt")), 0);
+    assert_eq!(status(3, open("harmless.txt", 1)), DENIED);
+    assert_eq!(status(3, open("link/new.exe", 2 | 8)), DENIED);
+    let listed = sftp_ok(&server, "alice", PASSWORD, "ls -1 secret\nls -1 link\nls -1\n");
     assert!(listed.contains("open.txt") && !listed.contains("hidden"), "{listed}");
     assert!(listed.contains("a.EXE"), "{listed}");
     assert!(home.join("secret/hidden.txt").exists());
@@ -305,6 +314,75 @@ fn modes_let_nobody_run_a_file_as_somebody_else() {
     let request = fields(&[&string("lsetstat@openssh.com"), &string("link"), &size]);
     assert_eq!(raw.request(200, &request).status(), 5);
     assert_eq!(std::fs::read_to_string(home.join("f")).unwrap(), "content");
+}
+
+/// `setstat_mode`, and what a change of mode, owner, times and size answers without permissions.
+#[test]
+fn attributes_are_ignored_before_permissions_are_asked_for() {
+    // A3-24
+    for (mode, status, size_status) in [("0", DENIED, DENIED), ("1", 0, DENIED), ("2", DENIED, DENIED)] {
+        let site = Site::new().config(&format!("setstat_mode = {mode}"));
+        let home = site.user_with("alice", &["--password", "pw", "--permissions", "/:list,upload"]);
+        std::fs::create_dir_all(&home).unwrap();
+        std::fs::write(home.join("f"), "content").unwrap();
+        let server = site.start();
+        let mut raw = RawSftp::connect(&server, "alice", "pw");
+        let handle = raw.open_file("new", 2 | 8).handle();
+        let blocks = [
+            ([&4_u32.to_be_bytes()[..], &0o600_u32.to_be_bytes()].concat(), status),
+            ([&2_u32.to_be_bytes()[..], &[0; 8]].concat(), status),
+            ([&8_u32.to_be_bytes()[..], &[0; 8]].concat(), status),
+            ([&1_u32.to_be_bytes()[..], &1_u64.to_be_bytes()].concat(), size_status),
+        ];
+        for (block, expected) in &blocks {
+            assert_eq!(raw.request(9, &fields(&[&string("f"), block])).status(), *expected, "mode {mode} {block:?}");
+            assert_eq!(
+                raw.request(10, &fields(&[&string(&handle), block])).status(),
+                *expected,
+                "mode {mode} {block:?}"
+            );
+        }
+        assert_eq!(std::fs::read_to_string(home.join("f")).unwrap(), "content");
+    }
+}
+
+#[test]
+fn modes_make_programs_only_of_the_own_user() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    // The account's ids, the file's, and what a mode of 7755 becomes.
+    for (ids, owner, expected) in [
+        (["0", "0"], (0, 0), 0o1755),
+        (["0", "0"], (1234, 1234), 0o1755),
+        (["1234", "0"], (1234, 1234), 0o5755),
+        (["1234", "1235"], (1234, 1235), 0o7755),
+        (["1234", "1235"], (0, 0), 0o1755),
+        (["1234", "1235"], (1234, 0), 0o5755),
+    ] {
+        let site = Site::new();
+        let home = site.user_with("alice", &["--password", "pw", "--uid", ids[0], "--gid", ids[1]]);
+        std::fs::create_dir_all(&home).unwrap();
+        let server = site.start();
+        let mut raw = RawSftp::connect(&server, "alice", "pw");
+        let mode = [&4_u32.to_be_bytes()[..], &0o107_755_u32.to_be_bytes()].concat();
+        for by_handle in [false, true] {
+            std::fs::write(home.join("f"), "").unwrap();
+            chown(home.join("f"), Some(owner.0), Some(owner.1)).unwrap();
+            let changed = if by_handle {
+                let handle = raw.open_file("f", 2).handle();
+                raw.request(10, &fields(&[&string(&handle), &mode])).status()
+            } else {
+                raw.request(9, &fields(&[&string("f"), &mode])).status()
+            };
+            let found = home.join("f").metadata().unwrap();
+            let bits = found.permissions().mode() & 0o7777;
+            assert_eq!((changed, bits, found.uid()), (0, expected, owner.0), "{ids:?} {owner:?} {by_handle}");
+            std::fs::remove_file(home.join("f")).unwrap();
+        }
+        // Of a directory the bit says to whose group its files belong.
+        std::fs::create_dir(home.join("d")).unwrap();
+        assert_eq!(raw.request(9, &fields(&[&string("d"), &mode])).status(), 0);
+        assert_eq!(home.join("d").metadata().unwrap().permissions().mode() & 0o7777, 0o7755);
+    }
 }
 
 #[test]

@@ -61,7 +61,8 @@ fn permissions_hold_per_directory() {
     // Nor must a name or a link carry a directory away from its rules.
     assert_eq!(status(18, two("ro", "free/moved")), DENIED);
     assert_eq!(status(18, two("free", "drop")), DENIED);
-    assert_eq!(status(20, two("/ro", "free/link")), DENIED);
+    assert_eq!(status(20, two("/ro", "free/link")), 0);
+    assert_eq!(status(3, open("free/link/file", 2)), DENIED);
     // The root itself.
     assert_eq!(status(15, string("/")), DENIED);
     assert_eq!(status(18, two("/", "/x")), DENIED);
@@ -99,8 +100,17 @@ fn extensions_are_advertised_and_answered() {
     };
     assert_eq!(name_in(raw.request(200, &expand("~"))), "/");
     assert_eq!(name_in(raw.request(200, &expand("~/a/../b"))), "/b");
+    assert_eq!(name_in(raw.request(200, &expand("~alice/b"))), "/b");
     assert_eq!(raw.request(200, &expand("~bob/x")).status(), 2);
-    assert_eq!(name_in(raw.request(200, &fields(&[&string("home-directory"), &string("")]))), "/");
+    let home_of = |user: &str| fields(&[&string("home-directory"), &string(user)]);
+    assert_eq!(name_in(raw.request(200, &home_of(""))), "/");
+    assert_eq!(name_in(raw.request(200, &home_of("alice"))), "/");
+    for other in ["bob", "root", "Alice", "alice "] {
+        assert_eq!(raw.request(200, &home_of(other)).status(), 4, "{other}");
+    }
+    // A5-19: the text begins with OpenSSH's words.
+    let missing = raw.request(17, &string("/none"));
+    assert_eq!(&missing.body[4..], [string("No such file"), string("")].concat());
     let ids = fields(&[
         &string("users-groups-by-id@openssh.com"),
         &string(0_u32.to_be_bytes()),

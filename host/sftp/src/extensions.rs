@@ -73,7 +73,7 @@ impl SftpServer {
                 put_limits(reply);
                 Ok(())
             }
-            b"expand-path@openssh.com" => self.expand_path(body, reply),
+            b"expand-path@openssh.com" => self.expand_path(body, reply).await,
             b"copy-data" => self.copy_data(body, reply).await,
             b"check-file-name" => self.check_file(body, reply, Form::ByName).await,
             b"check-file-handle" => self.check_file(body, reply, Form::ByHandle).await,
@@ -103,7 +103,7 @@ impl SftpServer {
     }
 
     /// `~`, `~/…` and `~name/…` mean the home directory, which is the root.
-    fn expand_path(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
+    async fn expand_path(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
         let raw = body.string()?;
         let expanded = match raw.strip_prefix(b"~") {
             Some(rest) => {
@@ -114,10 +114,9 @@ impl SftpServer {
             }
             None => raw,
         };
-        let path = VirtualPath::resolve(
-            &if expanded.len() < raw.len() { VirtualPath::root() } else { self.files.start_directory() },
-            expanded,
-        )?;
+        let base = if expanded.len() < raw.len() { VirtualPath::root() } else { self.files.start_directory() };
+        let path = VirtualPath::resolve(&base, expanded)?;
+        let path = self.files.real_path(&base, path.as_bytes()).await?;
         put_single_name(reply, path.as_bytes());
         Ok(())
     }

@@ -13,6 +13,7 @@ mod packet;
 mod protocol;
 mod requests;
 mod server;
+mod symlink;
 mod throttle;
 
 pub use digest::Digest;

@@ -12,6 +12,7 @@ use crate::listing;
 use crate::packet::{Reader, Reply, Status, fill_u32, put_string, put_u32};
 use crate::protocol::{MAX_DATA, NAME_REPLY_SIZE, StatusCode, kind, open};
 use crate::server::SftpServer;
+use crate::symlink;
 
 /// Entries asked of the storage at once.
 const ENTRIES_AT_ONCE: usize = 100;
@@ -186,8 +187,8 @@ impl SftpServer {
         Ok(())
     }
 
-    pub(crate) fn realpath(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let path = self.path(&mut body)?;
+    pub(crate) async fn realpath(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
+        let path = self.files.real_path(&self.files.start_directory(), body.string()?).await?;
         put_single_name(reply, path.as_bytes());
         Ok(())
     }
@@ -212,11 +213,10 @@ impl SftpServer {
         Ok(())
     }
 
-    /// The target comes first, as OpenSSH has always sent it, not as the draft says.
     pub(crate) async fn symlink(&mut self, mut body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        let target = body.string()?;
-        let link = self.path(&mut body)?;
-        self.files.create_symlink(target, &link, Protocol::Sftp).await?;
+        let sent = (body.string()?, body.string()?);
+        let (text, link) = symlink::text_and_link(&self.files, sent).await?;
+        self.files.create_symlink(text, &link, Protocol::Sftp).await?;
         reply.status(&ok());
         Ok(())
     }

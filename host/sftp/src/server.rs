@@ -327,7 +327,7 @@ impl SftpServer {
             kind::REMOVE => Box::pin(self.remove(body, reply)).await,
             kind::MKDIR => Box::pin(self.mkdir(body, reply)).await,
             kind::RMDIR => Box::pin(self.rmdir(body, reply)).await,
-            kind::REALPATH => self.realpath(body, reply),
+            kind::REALPATH => Box::pin(self.realpath(body, reply)).await,
             kind::STAT => self.stat(body, reply).await,
             kind::RENAME => Box::pin(self.rename(body, reply, false)).await,
             kind::READLINK => Box::pin(self.readlink(body, reply)).await,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tidegate_core::files::storage::{
-    DirectoryEntry, DirectoryReader, FileKind, Metadata, OpenOptions, SetAttributes, Space, Storage, StorageError,
-    StorageErrorKind, StorageFile,
+    Canonical, DirectoryEntry, DirectoryReader, FileKind, Metadata, OpenOptions, SetAttributes, Space, Storage,
+    StorageError, StorageErrorKind, StorageFile,
 };
 use tidegate_core::path::VirtualPath;
 
@@ -27,9 +27,13 @@ impl MountedStorage {
         Self { home, mounts }
     }
 
+    fn mount_of(&self, path: &VirtualPath) -> Option<&Mount> {
+        self.mounts.iter().find(|mount| path.is_same_or_below(&mount.at))
+    }
+
     /// The tree that has `path`, and what it calls it.
     fn find(&self, path: &VirtualPath) -> (&dyn Storage, VirtualPath) {
-        match self.mounts.iter().find(|mount| path.is_same_or_below(&mount.at)) {
+        match self.mount_of(path) {
             Some(mount) => (&*mount.storage, path.below(&mount.at)),
             None => (&*self.home, path.clone()),
         }
@@ -180,18 +184,54 @@ impl Storage for MountedStorage {
         storage.hard_link(&existing, &new).await
     }
 
-    /// A link that would lead to another folder cannot be followed, and is not made.
+    /// A link that would lead to another folder cannot be followed, and is not made. What is
+    /// absolute begins at the folder's own root there.
     async fn create_symlink(&self, target: &[u8], link: &VirtualPath) -> Result<(), StorageError> {
         let meant = VirtualPath::resolve(&link.parent(), target)
             .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
+        let at = self.mount_of(link).map(|mount| mount.at.as_bytes());
         let (storage, meant, link) = self.find_both(&meant, link)?;
-        let is_absolute = target.first() == Some(&b'/');
-        storage.create_symlink(if is_absolute { meant.as_bytes() } else { target }, &link).await
+        let Some(at) = at.filter(|_| target.first() == Some(&b'/')) else {
+            return storage.create_symlink(target, &link).await;
+        };
+        match target.strip_prefix(at) {
+            Some(below @ [b'/', ..]) => storage.create_symlink(below, &link).await,
+            _ => storage.create_symlink(meant.as_bytes(), &link).await,
+        }
     }
 
     async fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>, StorageError> {
-        let (storage, path) = self.find(path);
-        storage.read_link(&path).await
+        let (storage, inner) = self.find(path);
+        let text = storage.read_link(&inner).await?;
+        Ok(match self.mount_of(path) {
+            Some(mount) if text == b"/" => mount.at.as_bytes().to_vec(),
+            Some(mount) if text.first() == Some(&b'/') => [mount.at.as_bytes(), &text].concat(),
+            _ => text,
+        })
+    }
+
+    async fn canonical(&self, path: &VirtualPath, follow: bool) -> Result<Canonical, StorageError> {
+        if self.is_above_mount(path) {
+            return Ok(Canonical { path: path.clone(), lacks_parent: false });
+        }
+        let Some(mount) = self.mount_of(path) else {
+            let found = self.home.canonical(path, follow).await?;
+            // What a folder covers is not reached by a link either.
+            if self.mount_of(&found.path).is_some() {
+                return Err(StorageError::new(StorageErrorKind::CrossDevice, "the link leads to another folder"));
+            }
+            return Ok(found);
+        };
+        let found = mount.storage.canonical(&path.below(&mount.at), follow).await?;
+        let path = VirtualPath::resolve(&mount.at, found.path.relative())
+            .map_err(|error| StorageError::new(StorageErrorKind::NameTooLong, error.to_string()))?;
+        Ok(Canonical { path, ..found })
+    }
+
+    fn without_links(&self) -> Option<Arc<dyn Storage>> {
+        let strict = |storage: &Arc<dyn Storage>| storage.without_links().unwrap_or_else(|| storage.clone());
+        let mounts = self.mounts.iter().map(|mount| Mount { at: mount.at.clone(), storage: strict(&mount.storage) });
+        Some(Arc::new(Self { home: strict(&self.home), mounts: mounts.collect() }))
     }
 
     async fn set_attributes(

@@ -35,8 +35,15 @@ async def main():
                 await file.statvfs()
                 await file.utime(times=(1, 2))
             assert (await sftp.stat(b"renamed")).mtime == 2
-            # asyncssh swaps the two only for servers that call themselves OpenSSH.
-            await sftp.symlink(b"link", b"renamed")
+            await sftp.symlink(b"renamed", b"link")
+            assert await sftp.readlink(b"link") == b"renamed"
+            # What is appended is sent with an offset of 0.
+            async with sftp.open(b"appended", "wb") as file:
+                await file.write(b"one")
+            async with sftp.open(b"appended", "ab") as file:
+                await file.write(b"two")
+            async with sftp.open(b"appended", "rb") as file:
+                assert await file.read() == b"onetwo"
             await sftp.setstat(b"link", asyncssh.SFTPAttrs(atime=5, mtime=6), follow_symlinks=False)
             assert (await sftp.lstat(b"link")).mtime == 6 and (await sftp.stat(b"renamed")).mtime == 2
             await sftp.remote_copy(odd, b"copy")

@@ -44,7 +44,8 @@ except OSError:
     pass
 sftp.posix_rename("d/link", "d/other")
 assert sorted(sftp.listdir("d")) == ["file", "other"]
-assert sftp.normalize("d/../d/./other") == "/d/other"
+assert sftp.normalize("d/../d/./other") == "/d/file"
+assert sftp.normalize("d/../d/./new") == "/d/new"
 for missing in ["none", "d/none", "d/file/x"]:
     try:
         sftp.stat(missing)

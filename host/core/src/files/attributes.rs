@@ -1,5 +1,6 @@
 //! Requests to change attributes.
 
+use super::place::LastName;
 use super::storage::SetAttributes;
 use super::{Command, FileError, FileLog, FileService, Protocol};
 use crate::path::VirtualPath;
@@ -30,10 +31,15 @@ impl FileService {
         let Some(effective) = effective(policy, attributes) else {
             return Ok(());
         };
-        check_permissions(self.permissions_at(&path.parent()), &effective)?;
-        self.require_name(path)?;
+        let check = |path: &VirtualPath| {
+            check_permissions(self.permissions_at(&path.parent()), &effective)?;
+            self.require_name(path)
+        };
+        let last = if follow { LastName::Followed } else { LastName::Itself };
+        let place = self.place(path, last, check).await?;
+        let path = &*place;
         let apply = async || {
-            let outcome = self.storage.set_attributes(path, &effective, follow).await;
+            let outcome = self.tree().set_attributes(path, &effective, follow).await;
             ignore_unsupported(policy, outcome.map_err(FileError::from))
         };
         match effective.size {

@@ -12,15 +12,17 @@ mod names;
 mod open_file;
 mod open_flags;
 mod opening;
+mod place;
 mod program_room;
 mod record;
 mod seen;
 pub mod storage;
 mod usage;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::Guard;
+use place::LastName;
 use storage::{DirectoryEntry, DirectoryReader, Metadata, Space, Storage, StorageError};
 
 pub use action::{ActionKind, ActionStatus, Contents, FileAction, FileHooks, Overwritten};
@@ -52,6 +54,8 @@ pub struct FileContext {
 /// The files of one session.
 pub struct FileService {
     storage: Arc<dyn Storage>,
+    /// Made where it is needed.
+    storage_without_links: OnceLock<Arc<dyn Storage>>,
     context: Arc<FileContext>,
     log: FileLog,
     session: Arc<Session>,
@@ -66,7 +70,7 @@ impl FileService {
         channel: ConnectionId,
     ) -> Self {
         let log = FileLog::new(channel.clone(), session.account.username.clone());
-        Self { storage, context, log, session, channel }
+        Self { storage, storage_without_links: OnceLock::new(), context, log, session, channel }
     }
 
     pub fn username(&self) -> &str {
@@ -138,7 +142,7 @@ impl FileService {
     /// What the operating system calls a directory, links on the way followed; it is inside
     /// the account's files.
     pub fn confined_host_path(&self, path: &VirtualPath) -> Result<std::path::PathBuf, FileError> {
-        Ok(self.storage.real_path(path)?)
+        Ok(self.tree().real_path(path)?)
     }
 
     /// Names that may be seen though they must not be used are no obstacle.
@@ -151,60 +155,77 @@ impl FileService {
 
     /// `list` on the parent (A5-05).
     pub async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, FileError> {
-        self.require(&path.parent(), Permission::List)?;
-        self.require_visible(path)?;
-        Ok(self.storage.metadata(path).await?)
+        let place = self.place(path, LastName::Followed, |path| self.require_look(path)).await?;
+        Ok(self.tree().metadata(&place).await?)
     }
 
     /// `list` on the parent (A5-05).
     pub async fn symlink_metadata(&self, path: &VirtualPath) -> Result<Metadata, FileError> {
+        let place = self.place(path, LastName::Itself, |path| self.require_look(path)).await?;
+        Ok(self.tree().symlink_metadata(&place).await?)
+    }
+
+    fn require_look(&self, path: &VirtualPath) -> Result<(), FileError> {
         self.require(&path.parent(), Permission::List)?;
-        self.require_visible(path)?;
-        Ok(self.storage.symlink_metadata(path).await?)
+        self.require_visible(path)
     }
 
     /// Of a file or directory that is about to be sent or written, for clients that say what
     /// they expect it to be: who may do that may know as much without `list` (A6-04).
     pub async fn metadata_for_transfer(&self, path: &VirtualPath) -> Result<Metadata, FileError> {
         let transfers = [Permission::List, Permission::Download, Permission::Upload, Permission::CreateDirs];
-        if !self.permissions_at(path).allows_any(&transfers) {
-            self.require_any(&path.parent(), &transfers)?;
-        }
-        self.require_visible(path)?;
-        Ok(self.storage.metadata(path).await?)
+        let check = |path: &VirtualPath| {
+            if !self.permissions_at(path).allows_any(&transfers) {
+                self.require_any(&path.parent(), &transfers)?;
+            }
+            self.require_visible(path)
+        };
+        let place = self.place(path, LastName::Followed, check).await?;
+        Ok(self.tree().metadata(&place).await?)
     }
 
     /// For a directory that is sent as a whole: `download` on it is enough (A6-04).
     pub async fn read_directory_for_download(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, FileError> {
-        self.require_any(path, &[Permission::List, Permission::Download])?;
-        self.readable_directory(path).await
+        self.readable_directory(path, &[Permission::List, Permission::Download]).await
     }
 
     /// `list` on the directory itself (A5-05).
     pub async fn read_directory(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, FileError> {
-        self.require(path, Permission::List)?;
-        self.readable_directory(path).await
+        self.readable_directory(path, &[Permission::List]).await
     }
 
-    async fn readable_directory(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, FileError> {
-        self.require_visible(path)?;
-        let reader = self.storage.read_directory(path).await?;
-        let patterns = &self.account().filters.file_patterns;
-        let patterns = patterns.concern(path).then(|| patterns.clone());
-        Ok(Box::new(Visible { reader, directory: path.clone(), patterns }))
+    async fn readable_directory(
+        &self,
+        path: &VirtualPath,
+        permissions: &[Permission],
+    ) -> Result<Box<dyn DirectoryReader>, FileError> {
+        let check = |path: &VirtualPath| {
+            self.require_any(path, permissions)?;
+            self.require_visible(path)
+        };
+        let place = self.place(path, LastName::Followed, check).await?;
+        let reader = self.tree().read_directory(&place).await?;
+        let patterns = self.account().filters.file_patterns.clone();
+        // Of both ends of a link.
+        let other = Some(path).filter(|path| **path != *place && patterns.concern(path));
+        let of = |path: &VirtualPath| patterns.concern(path).then(|| patterns.clone());
+        let visible = Visible { reader, directory: (*place).clone(), patterns: of(&place) };
+        Ok(match other {
+            Some(path) => Box::new(Visible { reader: Box::new(visible), directory: path.clone(), patterns: of(path) }),
+            None => Box::new(visible),
+        })
     }
 
+    /// `list` on the parent (A5-05).
     pub async fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>, FileError> {
-        self.require(&path.parent(), Permission::List)?;
-        self.require_visible(path)?;
-        Ok(self.storage.read_link(path).await?)
+        let place = self.place(path, LastName::Itself, |path| self.require_look(path)).await?;
+        Ok(self.tree().read_link(&place).await?)
     }
 
     /// `list` on the parent; of a limited account the quota is part of it.
     pub async fn space(&self, path: &VirtualPath) -> Result<Space, FileError> {
-        self.require(&path.parent(), Permission::List)?;
-        self.require_visible(path)?;
-        Ok(self.storage.space(path).await?)
+        let place = self.place(path, LastName::Followed, |path| self.require_look(path)).await?;
+        Ok(self.tree().space(&place).await?)
     }
 
     pub fn user_name(&self, uid: u32) -> Option<String> {

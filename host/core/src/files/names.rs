@@ -1,5 +1,6 @@
 //! Operations on names: directories, removals, renames and links.
 
+use super::place::LastName;
 use super::storage::{FileKind, StorageErrorKind};
 use super::{ActionKind, Command, FileAction, FileError, FileService, Protocol};
 use crate::hook::review::Review;
@@ -13,28 +14,40 @@ impl FileService {
         mode: Option<u32>,
         protocol: Protocol,
     ) -> Result<(), FileError> {
-        self.require(&path.parent(), Permission::CreateDirs)?;
-        self.require_name(path)?;
+        let check = |path: &VirtualPath| {
+            self.require(&path.parent(), Permission::CreateDirs)?;
+            self.require_name(path)
+        };
+        let place = self.place(path, LastName::Itself, check).await?;
+        let path = &*place;
         self.review(ActionKind::Mkdir, path, protocol, |_| {}).await?;
-        let outcome = self.storage.create_directory(path, mode).await.map_err(FileError::from);
+        let outcome = self.tree().create_directory(path, mode).await.map_err(FileError::from);
         self.record_if(&outcome, "Mkdir", protocol, path, Command::default());
         self.done(ActionKind::Mkdir, path, protocol, outcome, |_| {}).await
     }
 
     pub async fn remove_directory(&self, path: &VirtualPath, protocol: Protocol) -> Result<(), FileError> {
-        self.refuse_fixed(path)?;
-        self.require_any(&path.parent(), &[Permission::Delete, Permission::DeleteDirs])?;
-        self.require_name(path)?;
+        let check = |path: &VirtualPath| {
+            self.refuse_fixed(path)?;
+            self.require_any(&path.parent(), &[Permission::Delete, Permission::DeleteDirs])?;
+            self.require_name(path)
+        };
+        let place = self.place(path, LastName::Itself, check).await?;
+        let path = &*place;
         self.review(ActionKind::Rmdir, path, protocol, |_| {}).await?;
-        let outcome = self.storage.remove_directory(path).await.map_err(FileError::from);
+        let outcome = self.tree().remove_directory(path).await.map_err(FileError::from);
         self.record_if(&outcome, "Rmdir", protocol, path, Command::default());
         self.done(ActionKind::Rmdir, path, protocol, outcome, |_| {}).await
     }
 
     pub async fn remove_file(&self, path: &VirtualPath, protocol: Protocol) -> Result<(), FileError> {
-        self.refuse_fixed(path)?;
-        self.require_any(&path.parent(), &[Permission::Delete, Permission::DeleteFiles])?;
-        self.require_name(path)?;
+        let check = |path: &VirtualPath| {
+            self.refuse_fixed(path)?;
+            self.require_any(&path.parent(), &[Permission::Delete, Permission::DeleteFiles])?;
+            self.require_name(path)
+        };
+        let place = self.place(path, LastName::Itself, check).await?;
+        let path = &*place;
         let before = self.metadata_for_hooks(path).await;
         let size = before.map(|metadata| metadata.size);
         let review = self.review(ActionKind::Delete, path, protocol, |action| action.size = size).await?;
@@ -63,25 +76,28 @@ impl FileService {
         replace: bool,
         protocol: Protocol,
     ) -> Result<(), FileError> {
-        self.refuse_fixed(from)?;
-        self.refuse_fixed(to)?;
         let kind = self.storage.symlink_metadata(from).await.map(|metadata| metadata.kind);
         let by_kind = match kind {
             Ok(FileKind::Directory) => Permission::RenameDirs,
             _ => Permission::RenameFiles,
         };
-        for side in [from, to] {
+        let check = |side: &VirtualPath| {
+            self.refuse_fixed(side)?;
             self.require_any(&side.parent(), &[Permission::Rename, by_kind])?;
             self.require_name(side)?;
-        }
-        self.refuse_other_rules_below(from)?;
-        self.refuse_other_rules_below(to)?;
+            self.refuse_other_rules_below(side)
+        };
+        let (asked_to, places) = (to, (from, to));
+        let from = self.place(places.0, LastName::Itself, check).await?;
+        let to = self.place(places.1, LastName::Itself, check).await?;
+        let (from, to) = (&*from, &*to);
         // What is in a directory would come under other patterns.
         if kind? == FileKind::Directory && !self.account().filters.file_patterns.same_rule(from, to) {
             return Err(FileError::Denied);
         }
-        let may_replace = self.permissions_at(&to.parent()).allows(Permission::Overwrite);
-        if replace && !may_replace && self.storage.symlink_metadata(to).await.is_ok() {
+        let may_replace =
+            [asked_to, to].iter().all(|to| self.permissions_at(&to.parent()).allows(Permission::Overwrite));
+        if replace && !may_replace && self.tree().symlink_metadata(to).await.is_ok() {
             return Err(FileError::Denied);
         }
         let details = |action: &mut FileAction| {
@@ -97,16 +113,16 @@ impl FileService {
 
     async fn rename_counting(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), FileError> {
         let Some(counted) = self.counted(to) else {
-            return Ok(self.storage.rename(from, to, replace).await?);
+            return Ok(self.tree().rename(from, to, replace).await?);
         };
         // Held for every rename: a directory must not move past a scan.
         let names = counted.ledger.names(|| self.scan_tree(to)).await?;
         if !replace {
-            return Ok(self.storage.rename(from, to, false).await?);
+            return Ok(self.tree().rename(from, to, false).await?);
         }
-        let moved = self.storage.symlink_metadata(from).await?;
-        let replaced = self.storage.symlink_metadata(to).await.ok();
-        self.storage.rename(from, to, true).await?;
+        let moved = self.tree().symlink_metadata(from).await?;
+        let replaced = self.tree().symlink_metadata(to).await.ok();
+        self.tree().rename(from, to, true).await?;
         // Two names of one file: the system call does nothing.
         if let Some(replaced) = replaced.filter(|replaced| replaced.id != moved.id) {
             names.removed(&replaced);
@@ -122,13 +138,19 @@ impl FileService {
         new: &VirtualPath,
         protocol: Protocol,
     ) -> Result<(), FileError> {
-        self.refuse_fixed(new)?;
-        for permission in [Permission::Download, Permission::Upload, Permission::Overwrite] {
-            self.require(&existing.parent(), permission)?;
-            self.require(&new.parent(), permission)?;
-        }
-        self.require_name(existing)?;
-        self.require_name(new)?;
+        let check = |side: &VirtualPath| {
+            for permission in [Permission::Download, Permission::Upload, Permission::Overwrite] {
+                self.require(&side.parent(), permission)?;
+            }
+            self.require_name(side)
+        };
+        let check_new = |side: &VirtualPath| {
+            self.refuse_fixed(side)?;
+            check(side)
+        };
+        let existing = self.place(existing, LastName::Itself, check).await?;
+        let new = self.place(new, LastName::Itself, check_new).await?;
+        let (existing, new) = (&*existing, &*new);
         let size = self.metadata_for_hooks(existing).await.map(|metadata| metadata.size);
         let target_path = self.storage.host_path(new);
         let details = |action: &mut FileAction| {
@@ -137,38 +159,33 @@ impl FileService {
             action.size = size;
         };
         self.review(ActionKind::Copy, existing, protocol, details).await?;
-        let outcome = self.counting_nothing(new, async || Ok(self.storage.hard_link(existing, new).await?)).await;
+        let outcome = self.counting_nothing(new, async || Ok(self.tree().hard_link(existing, new).await?)).await;
         let command = Command { target_path: target_path.clone(), ..Command::default() };
         self.record_if(&outcome, "Link", protocol, existing, command);
         self.done(ActionKind::Copy, existing, protocol, outcome, details).await
     }
 
-    /// `create_symlinks` on the parent of the link (A5-05). Following it later is subject to
-    /// storage's confinement.
+    /// `create_symlinks` on the parent of the link (A5-05). Where it leads is looked at by who
+    /// follows it: storage keeps that inside, and the rules of both ends hold.
     pub async fn create_symlink(&self, target: &[u8], link: &VirtualPath, protocol: Protocol) -> Result<(), FileError> {
-        self.refuse_fixed(link)?;
+        let check = |link: &VirtualPath| {
+            self.refuse_fixed(link)?;
+            self.require(&link.parent(), Permission::CreateSymlinks)?;
+            self.require_name(link)
+        };
         if target.is_empty() {
             return Err(FileError::NotFound);
         }
+        let place = self.place(link, LastName::Itself, check).await?;
+        let link = &*place;
         let meant = VirtualPath::resolve(&link.parent(), target)?;
-        if meant.is_root() {
-            return Err(FileError::Denied);
-        }
-        self.require(&link.parent(), Permission::CreateSymlinks)?;
-        self.require_name(link)?;
-        // Rules are looked up by the path that the client wrote: through a link, those of its
-        // place would hold for what it points to.
-        let account = self.account();
-        if account.permissions.has_several_directories() || !account.filters.file_patterns.is_empty() {
-            return Err(FileError::Denied);
-        }
         // Where it leads is another place to find the file; hooks that watch names are asked.
         let details = |action: &mut FileAction| {
             action.target = Some(link.clone());
             action.storage_target = Some(self.storage.host_path(link));
         };
         self.review(ActionKind::Copy, &meant, protocol, details).await?;
-        self.storage.create_symlink(target, link).await?;
+        self.tree().create_symlink(target, link).await?;
         let target_path = self.storage.host_path(&meant);
         self.record("Symlink", protocol, link, Command { target_path, ..Command::default() });
         Ok(())

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::storage::{OpenOptions, StorageErrorKind};
+use super::place::LastName;
+use super::storage::OpenOptions;
 use super::{FileError, FileService, OpenFile, Protocol};
 use crate::path::VirtualPath;
 
@@ -27,10 +28,8 @@ impl FileService {
                 Err(error) => Err(error),
             };
             // Another client may have made it meanwhile, which is as good (flock on sshfs).
-            let is_there =
-                async || !options.exclusive && !options.truncate && self.storage.metadata(path).await.is_ok();
             if let Err(error) = made
-                && !is_there().await
+                && (options.exclusive || options.truncate || self.storage.metadata(path).await.is_err())
             {
                 return Err(error);
             }
@@ -40,19 +39,11 @@ impl FileService {
 
     /// Whether opening it to read makes or empties a file.
     async fn is_changed_by(&self, path: &VirtualPath, options: OpenOptions) -> Result<bool, FileError> {
-        if options.truncate || (options.create && options.exclusive) {
-            // Refused before anything is changed.
-            self.require_download(path)?;
-            return Ok(true);
-        }
-        if !options.create {
+        if !options.truncate && !options.create {
             return Ok(false);
         }
-        self.require_download(path)?;
-        match self.storage.metadata(path).await {
-            Ok(_) => Ok(false),
-            Err(error) if error.kind == StorageErrorKind::NotFound => Ok(true),
-            Err(error) => Err(error.into()),
-        }
+        // Refused before anything is changed.
+        let place = self.place(path, LastName::Followed, |path| self.require_download(path)).await?;
+        Ok(options.truncate || options.exclusive || !self.is_there(&place).await?)
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::action::Overwritten;
 use super::open_file::{OpenFile, Opened};
+use super::place::LastName;
 use super::seen::Seen;
 use super::storage::{FileKind, Metadata, OpenOptions, StorageErrorKind, StorageFile};
 use super::usage::Counted;
@@ -18,10 +19,11 @@ const INSPECTED_AT_ONCE: usize = 256 << 10;
 impl FileService {
     /// Opens for reading: `download` on the parent (A5-05).
     pub async fn open_read(self: &Arc<Self>, path: &VirtualPath, protocol: Protocol) -> Result<OpenFile, FileError> {
-        self.require_download(path)?;
+        let place = self.place(path, LastName::Followed, |path| self.require_download(path)).await?;
+        let path = &*place;
         let options = OpenOptions { read: true, ..OpenOptions::default() };
         self.review(ActionKind::Download, path, protocol, |action| action.size = Some(0)).await?;
-        let file = self.storage.open(path, options).await?;
+        let file = self.tree().open(path, options).await?;
         let metadata = file.metadata().await?;
         if metadata.kind == FileKind::Directory {
             return Err(FileError::Failed("is a directory".into()));
@@ -43,9 +45,12 @@ impl FileService {
         length: u64,
         mut update: impl FnMut(&[u8]) + Send,
     ) -> Result<(), FileError> {
-        self.require(&path.parent(), Permission::List)?;
-        self.require_name(path)?;
-        let file = self.storage.open(path, OpenOptions { read: true, ..OpenOptions::default() }).await?;
+        let check = |path: &VirtualPath| {
+            self.require(&path.parent(), Permission::List)?;
+            self.require_name(path)
+        };
+        let place = self.place(path, LastName::Followed, check).await?;
+        let file = self.tree().open(&place, OpenOptions { read: true, ..OpenOptions::default() }).await?;
         if file.metadata().await?.kind == FileKind::Directory {
             return Err(FileError::Failed("is a directory".into()));
         }
@@ -74,12 +79,19 @@ impl FileService {
         options: OpenOptions,
         protocol: Protocol,
     ) -> Result<OpenFile, FileError> {
-        let parent = path.parent();
-        self.require(&parent, Permission::Upload)?;
-        if options.read {
-            self.require(&parent, Permission::Download)?;
+        let check = |path: &VirtualPath| {
+            self.require(&path.parent(), Permission::Upload)?;
+            if options.read {
+                self.require(&path.parent(), Permission::Download)?;
+            }
+            self.require_name(path)
+        };
+        let place = self.place(path, LastName::Followed, check).await?;
+        let (asked, path) = (path, &*place);
+        // Something is there to lead to it, though perhaps nothing in the other place.
+        if asked != path && self.is_there(path).await? {
+            self.require(&asked.parent(), Permission::Overwrite)?;
         }
-        self.require_name(path)?;
         let options = OpenOptions { provisional: self.upload_is_provisional(path), ..options };
         match self.open_counted(path, options, protocol).await {
             // It ends before it began, and observers hear of that (A10-02).
@@ -163,7 +175,7 @@ impl FileService {
         check: impl Fn(Option<&Metadata>) -> Result<(), QuotaError>,
     ) -> Result<(Box<dyn StorageFile>, Option<Metadata>), FileError> {
         if check(None).is_ok()
-            && let Some(file) = self.storage.create_new(path, options).await?
+            && let Some(file) = self.tree().create_new(path, options).await?
         {
             return Ok((file, None));
         }
@@ -173,13 +185,13 @@ impl FileService {
         // The file must not appear between that look and the open, or `overwrite` would have
         // been skipped.
         let exclusive = options.exclusive | (before.is_none() && options.create && !may_overwrite);
-        let file = self.storage.open(path, OpenOptions { exclusive, ..options }).await?;
+        let file = self.tree().open(path, OpenOptions { exclusive, ..options }).await?;
         Ok((file, before))
     }
 
     /// The file that an upload would write over, if it may.
     async fn writable_file(&self, path: &VirtualPath) -> Result<Option<Metadata>, FileError> {
-        match self.storage.metadata(path).await {
+        match self.tree().metadata(path).await {
             // A5-09
             Ok(existing) if existing.kind == FileKind::Directory => Err(FileError::Unsupported),
             Ok(existing) => {

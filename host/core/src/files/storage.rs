@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -54,7 +55,17 @@ pub trait Storage: Send + Sync {
     /// `target` as the client wrote it; an absolute one means the tree's root.
     async fn create_symlink(&self, target: &[u8], link: &VirtualPath) -> Result<(), StorageError>;
 
+    /// The text as it was written.
     async fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>, StorageError>;
+
+    /// Where a path leads without links; `follow`: also that of the last name.
+    async fn canonical(&self, path: &VirtualPath, follow: bool) -> Result<Canonical, StorageError>;
+
+    /// The same tree, in which a link on the way is an error: a path that was found to have none
+    /// has none when it is used. None: there are no links at all.
+    fn without_links(&self) -> Option<Arc<dyn Storage>> {
+        None
+    }
 
     async fn set_attributes(
         &self,
@@ -215,6 +226,14 @@ impl SetAttributes {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// A path without links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canonical {
+    pub path: VirtualPath,
+    /// A name above the last one is missing: what follows it is only text.
+    pub lacks_parent: bool,
 }
 
 /// Of the file system below a path, as in `statvfs`.

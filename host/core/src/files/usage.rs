@@ -65,11 +65,11 @@ impl FileService {
     /// Removes the name `path`, and counts it.
     pub(super) async fn remove_counting(&self, path: &VirtualPath) -> Result<(), FileError> {
         let Some(counted) = self.counted(path) else {
-            self.storage.remove_file(path).await?;
+            self.tree().remove_file(path).await?;
             return Ok(());
         };
         let names = counted.ledger.names(|| self.scan_tree(path)).await?;
-        names.removed(&self.storage.remove_file(path).await?);
+        names.removed(&self.tree().remove_file(path).await?);
         Ok(())
     }
 
@@ -107,11 +107,11 @@ impl FileService {
             return act().await;
         };
         let names = counted.ledger.names(|| self.scan_tree(path)).await?;
-        let before = self.storage.metadata(path).await?;
+        let before = self.tree().metadata(path).await?;
         names.check_resize(before.size, size, counted.limits)?;
         let outcome = act().await;
         // It may have been resized though something else failed.
-        let now = self.storage.metadata(path).await.ok().filter(|now| now.id == before.id);
+        let now = self.tree().metadata(path).await.ok().filter(|now| now.id == before.id);
         names.resized(&before, now.map_or(if outcome.is_ok() { size } else { before.size }, |now| now.size));
         outcome
     }

@@ -176,7 +176,13 @@ fn may_link(files: &FileService, place: &Place) -> bool {
         && account.filters.file_patterns.is_empty()
 }
 
+/// Without links: the rules of where it is hold, and programs are confined to it.
 async fn find_place(files: &FileService, path: VirtualPath, has_slash: bool) -> Result<Place, FileError> {
+    let path = match files.without_links(&path).await {
+        Ok(path) => path,
+        Err(FileError::NotFound) => path,
+        Err(error) => return Err(error),
+    };
     let is_directory = match files.metadata(&path).await {
         Ok(metadata) => metadata.kind == FileKind::Directory,
         Err(FileError::NotFound) => false,

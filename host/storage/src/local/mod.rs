@@ -12,6 +12,7 @@ mod errors;
 mod file;
 mod inherit;
 mod leftovers;
+mod links;
 mod opening;
 mod rename;
 mod replacement;
@@ -31,7 +32,8 @@ use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use tidegate_core::account::Account;
 use tidegate_core::files::storage::{
-    DirectoryReader, Metadata, OpenOptions, SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile,
+    Canonical, DirectoryReader, Metadata, OpenOptions, SetAttributes, Space, Storage, StorageError, StorageErrorKind,
+    StorageFile,
 };
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::StorageFactory;
@@ -162,7 +164,8 @@ impl LocalStorage {
             owner.apply(&settings, &root)?;
         }
         let root_text = path.display().to_string();
-        Ok(Self { root: Arc::new(Root::new(root)), root_path: path.to_owned(), root_text, settings, owner })
+        let root = Arc::new(Root::new(root, path).map_err(in_context)?);
+        Ok(Self { root, root_path: path.to_owned(), root_text, settings, owner })
     }
 
     /// Who may make a file may not thereby let others run it as somebody else.
@@ -270,8 +273,9 @@ impl Storage for LocalStorage {
     }
 
     async fn create_symlink(&self, target: &[u8], link: &VirtualPath) -> Result<(), StorageError> {
-        let stored = resolve::stored_link_target(target, link)
-            .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
+        let names = self.root.host_names();
+        let stored =
+            names.stored(target).map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
         let place = self.root.place(link).map_err(from_errno)?;
         fs::symlinkat(stored.as_slice(), place.directory(), place.name()).map_err(from_errno)
     }
@@ -279,9 +283,25 @@ impl Storage for LocalStorage {
     async fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>, StorageError> {
         let place = self.root.place(path).map_err(from_errno)?;
         let target = fs::readlinkat(place.directory(), place.name(), Vec::new()).map_err(from_errno)?;
-        // A link that points out of the tree says nothing about the host.
-        resolve::shown_link_target(target.as_bytes(), path, &self.root_path)
+        // A path of the host elsewhere says nothing to the client.
+        self.root
+            .host_names()
+            .shown(target.as_bytes())
             .ok_or_else(|| StorageError::new(StorageErrorKind::PermissionDenied, "the link leads outside"))
+    }
+
+    async fn canonical(&self, path: &VirtualPath, follow: bool) -> Result<Canonical, StorageError> {
+        self.root.canonical(path, follow).map_err(from_errno)
+    }
+
+    fn without_links(&self) -> Option<Arc<dyn Storage>> {
+        Some(Arc::new(Self {
+            root: Arc::new(self.root.without_links()),
+            root_path: self.root_path.clone(),
+            root_text: self.root_text.clone(),
+            settings: self.settings.clone(),
+            owner: self.owner,
+        }))
     }
 
     async fn set_attributes(

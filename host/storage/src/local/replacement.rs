@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use tidegate_core::files::storage::{Metadata, StorageError, StorageErrorKind};
 use tidegate_core::path::VirtualPath;
@@ -19,8 +19,6 @@ use super::leftovers::{Leftovers, Note, path_of};
 use super::rename::rename_to_new;
 use super::resolve::{Place, Root};
 
-/// Links followed to find the file that a name means.
-const MAX_LINKS: usize = 8;
 /// Replaced files from this size on, in bytes, are freed by a thread of their own.
 const FREED_ASIDE: i64 = 64 << 20;
 
@@ -67,7 +65,8 @@ impl Replacement {
         wanted: Wanted,
         leftovers: &Arc<Leftovers>,
     ) -> Result<Self, StorageError> {
-        let target = final_target(root, path)?;
+        // The file that a link leads to is replaced, not the link.
+        let target = root.canonical(path, true).map_err(from_errno)?.path;
         let place = root.place(&target).map_err(from_errno)?;
         let (file, hidden) = create(&place, wanted, leftovers)?;
         let name = place.name().to_vec();
@@ -176,37 +175,6 @@ fn free_aside(replaced: Option<OwnedFd>) {
     if let Some(file) = replaced {
         std::thread::spawn(move || drop(file));
     }
-}
-
-/// The path that `path` means when its last component is a chain of links: the rename must
-/// replace the file, not the link to it.
-fn final_target(root: &Root, path: &VirtualPath) -> Result<VirtualPath, StorageError> {
-    let mut path = path.clone();
-    for _ in 0..MAX_LINKS {
-        let place = root.place(&path).map_err(from_errno)?;
-        let is_link = match fs::statat(place.directory(), place.name(), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => FileType::from_raw_mode(stat.st_mode) == FileType::Symlink,
-            Err(Errno::NOENT) => false,
-            Err(errno) => return Err(from_errno(errno)),
-        };
-        if !is_link {
-            return Ok(path.clone());
-        }
-        let target = fs::readlinkat(place.directory(), place.name(), Vec::new()).map_err(from_errno)?;
-        if target.as_bytes().first() == Some(&b'/') {
-            return Err(from_errno(Errno::XDEV));
-        }
-        let meant = root.open_path_only(&path).map_err(from_errno)?;
-        path = VirtualPath::resolve(&path.parent(), target.as_bytes())
-            .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
-        // `..` behind a linked directory means another place to the kernel than it says.
-        let found = root.open_path_only(&path).map_err(from_errno)?;
-        let (meant, found) = (fs::fstat(&meant).map_err(from_errno)?, fs::fstat(&found).map_err(from_errno)?);
-        if (meant.st_dev, meant.st_ino) != (found.st_dev, found.st_ino) {
-            return Err(from_errno(Errno::XDEV));
-        }
-    }
-    Err(from_errno(Errno::LOOP))
 }
 
 fn create(

@@ -1,18 +1,26 @@
 //! Paths resolved below a root by the kernel.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{self, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
-use tidegate_core::path::{PathError, VirtualPath};
+use tidegate_core::files::storage::Canonical;
+use tidegate_core::path::VirtualPath;
+
+use super::links::{self, HostNames};
 
 /// Tries when a rename elsewhere keeps the kernel from being sure.
 const RACE_RETRIES: usize = 16;
 
 /// The directory that nothing leaves.
-pub struct Root(OwnedFd);
+pub struct Root {
+    directory: Arc<OwnedFd>,
+    host_names: Arc<HostNames>,
+    follows_links: bool,
+}
 
 /// A name in a directory; the name itself is not followed.
 pub struct Place<'a> {
@@ -52,8 +60,39 @@ impl<'a> Place<'a> {
 }
 
 impl Root {
-    pub fn new(directory: OwnedFd) -> Self {
-        Self(directory)
+    /// `path`: the directory's on the host, as it was opened.
+    pub fn new(directory: OwnedFd, path: &Path) -> Result<Self, Errno> {
+        // There may be links in the path; others name the directory without them.
+        let name = fs::readlink(format!("/proc/self/fd/{}", directory.as_raw_fd()), Vec::new())?;
+        let host_names = HostNames::new([path.as_os_str().as_bytes().to_vec(), name.into_bytes()]);
+        Ok(Self { directory: Arc::new(directory), host_names: Arc::new(host_names), follows_links: true })
+    }
+
+    /// The same directory, in which a link on the way is an error.
+    pub fn without_links(&self) -> Self {
+        Self { directory: self.directory.clone(), host_names: self.host_names.clone(), follows_links: false }
+    }
+
+    pub fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    pub fn host_names(&self) -> &HostNames {
+        &self.host_names
+    }
+
+    /// Where a path leads, without links; the last name is followed if `follow` says so.
+    pub fn canonical(&self, path: &VirtualPath, follow: bool) -> Result<Canonical, Errno> {
+        let has_none = || Canonical { path: path.clone(), lacks_parent: false };
+        if path.is_root() {
+            return Ok(has_none());
+        }
+        let flags = OFlags::PATH | OFlags::CLOEXEC | if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+        match self.open_without_links(path.relative(), flags) {
+            Ok(_) => Ok(has_none()),
+            Err(Errno::NOENT | Errno::LOOP | Errno::XDEV) => links::find(self, path.relative(), follow),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Follows links, but never out of the tree.
@@ -69,97 +108,48 @@ impl Root {
     /// The parent, opened, and the last component. The root is `.` in itself.
     pub fn place<'a>(&'a self, path: &'a VirtualPath) -> Result<Place<'a>, Errno> {
         let Some(name) = path.file_name() else {
-            return Ok(Place::within(self.0.as_fd(), b"."));
+            return Ok(Place::within(self.directory(), b"."));
         };
         let relative = path.relative();
         let parent = relative.get(..relative.len().saturating_sub(name.len() + 1)).unwrap_or_default();
         if parent.is_empty() {
-            return Ok(Place::within(self.0.as_fd(), name));
+            return Ok(Place::within(self.directory(), name));
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Place { directory: Directory::Opened(self.open_relative(parent, flags, Mode::empty())?), name })
     }
 
     fn open_relative(&self, relative: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        if !self.follows_links {
+            return self.open_beneath(relative, flags, mode, ResolveFlags::NO_SYMLINKS);
+        }
+        match self.open_beneath(relative, flags, mode, ResolveFlags::NO_MAGICLINKS) {
+            // A link leads out, or it is absolute and leads in again.
+            Err(Errno::XDEV) => {
+                let keeps_last = flags.contains(OFlags::NOFOLLOW) || flags.contains(OFlags::CREATE | OFlags::EXCL);
+                let Canonical { path: place, lacks_parent } = links::find(self, relative, !keeps_last)?;
+                if lacks_parent {
+                    return Err(Errno::NOENT);
+                }
+                let relative = if place.is_root() { b"." } else { place.relative() };
+                self.open_beneath(relative, flags, mode, ResolveFlags::NO_SYMLINKS)
+            }
+            outcome => outcome,
+        }
+    }
+
+    pub fn open_without_links(&self, relative: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        self.open_beneath(relative, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+    }
+
+    fn open_beneath(&self, relative: &[u8], flags: OFlags, mode: Mode, links: ResolveFlags) -> Result<OwnedFd, Errno> {
+        let resolve = ResolveFlags::BENEATH | links;
         for _ in 0..RACE_RETRIES {
-            match fs::openat2(&self.0, relative, flags, mode, resolve) {
+            match fs::openat2(&*self.directory, relative, flags, mode, resolve) {
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 outcome => return outcome,
             }
         }
         Err(Errno::AGAIN)
-    }
-}
-
-/// How a link is written to disk: an absolute target means the tree's root, so it becomes a
-/// relative one that the kernel can follow beneath it.
-pub fn stored_link_target(target: &[u8], link: &VirtualPath) -> Result<Vec<u8>, PathError> {
-    if target.first() != Some(&b'/') {
-        return if target.contains(&0) { Err(PathError::Nul) } else { Ok(target.to_vec()) };
-    }
-    let target = VirtualPath::resolve(&VirtualPath::root(), target)?;
-    let depth = link.parent().relative().split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
-    let mut relative = b"../".repeat(depth);
-    relative.extend_from_slice(if target.is_root() { b"." } else { target.relative() });
-    Ok(relative)
-}
-
-/// How a link on disk looks to the client. A host path inside the tree becomes a virtual
-/// one; anything that leads out of the tree is not shown.
-pub fn shown_link_target(target: &[u8], link: &VirtualPath, root: &Path) -> Option<Vec<u8>> {
-    if target.first() == Some(&b'/') {
-        let inside = target.strip_prefix(root.as_os_str().as_bytes())?;
-        return match inside.first() {
-            None => Some(b"/".to_vec()),
-            Some(b'/') => Some(inside.to_vec()),
-            Some(_) => None,
-        };
-    }
-    let mut depth = link.parent().relative().split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
-    for component in target.split(|byte| *byte == b'/') {
-        match component {
-            b"" | b"." => {}
-            b".." => depth = depth.checked_sub(1)?,
-            _ => depth += 1,
-        }
-    }
-    Some(target.to_vec())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn path(text: &str) -> VirtualPath {
-        VirtualPath::parse_normalised(text).unwrap()
-    }
-
-    #[test]
-    fn absolute_targets_are_stored_relative_to_the_tree() {
-        let check = |target: &str, link: &str, expected: &str| {
-            let stored = stored_link_target(target.as_bytes(), &path(link)).unwrap();
-            assert_eq!(String::from_utf8(stored).unwrap(), expected, "{link} -> {target}");
-        };
-        check("file", "/link", "file");
-        check("../x", "/a/link", "../x");
-        check("/x/y", "/link", "x/y");
-        check("/x/y", "/a/b/link", "../../x/y");
-        check("/../../etc/passwd", "/a/link", "../etc/passwd");
-        check("/", "/a/link", "../.");
-    }
-
-    #[test]
-    fn targets_outside_are_not_shown() {
-        let check = |target: &str, link: &str, expected: Option<&str>| {
-            let shown = shown_link_target(target.as_bytes(), &path(link), Path::new("/srv/u"));
-            assert_eq!(shown.as_deref(), expected.map(str::as_bytes), "{link} -> {target}");
-        };
-        check("file", "/link", Some("file"));
-        check("../file", "/a/link", Some("../file"));
-        check("../file", "/link", None);
-        check("/srv/u/file", "/link", Some("/file"));
-        check("/srv/user2", "/link", None);
-        check("/etc/passwd", "/link", None);
     }
 }

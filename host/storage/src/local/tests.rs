@@ -74,7 +74,8 @@ async fn links_do_not_lead_out() {
         );
     }
     assert!(tree.storage.read_link(&path("/absolute")).await.is_err());
-    assert!(tree.storage.read_link(&path("/relative")).await.is_err());
+    // Of a relative link the text is the client's own, wherever it leads.
+    assert_eq!(tree.storage.read_link(&path("/relative")).await.unwrap(), b"../outside");
     assert!(tree.storage.rename(&path("/up/outside"), &path("/mine"), true).await.is_err());
     assert!(tree.storage.hard_link(&path("/up/outside"), &path("/mine")).await.is_err());
     // A hard link to a link is a link: nothing is gained by it.
@@ -93,6 +94,60 @@ async fn absolute_links_mean_the_tree() {
     let mut data = Vec::new();
     file.read_at(0, 100, &mut data).await.unwrap();
     assert_eq!(data, b"inside");
+}
+
+#[tokio::test]
+async fn paths_without_links_stay_so() {
+    // A5-03: where a path leads, and that a link put in its way later is not followed.
+    let tree = tree(OverwriteMode::Standard);
+    std::fs::create_dir_all(tree.home("a/b")).unwrap();
+    std::fs::write(tree.home("a/f"), "inside").unwrap();
+    for (text, link) in [
+        ("a", "relative"),
+        ("../a/b", "a/up"),
+        ("../../outside", "a/out"),
+        ("loop", "loop"),
+        ("missing", "dangling"),
+        ("a/f/..", "over-file"),
+    ] {
+        symlink(text, tree.home(link)).unwrap();
+    }
+    symlink(tree.home("a"), tree.home("absolute")).unwrap();
+    symlink(tree.home("relative/b/../f"), tree.home("long")).unwrap();
+    symlink(tree.directory.path().join("homeless"), tree.home("beside")).unwrap();
+    let check = async |from: &str, follow: bool, expected: Result<(&str, bool), StorageErrorKind>| {
+        let found = tree.storage.canonical(&path(from), follow).await;
+        let expected = expected.map(|(to, lacks_parent)| Canonical { path: path(to), lacks_parent });
+        assert_eq!(found.map_err(|error| error.kind), expected, "{from}");
+    };
+    check("/", true, Ok(("/", false))).await;
+    check("/a/f", true, Ok(("/a/f", false))).await;
+    check("/a/new", true, Ok(("/a/new", false))).await;
+    check("/none/new", true, Ok(("/none/new", true))).await;
+    check("/relative/f", true, Ok(("/a/f", false))).await;
+    check("/relative/none/x/y", true, Ok(("/a/none/x/y", true))).await;
+    check("/relative", false, Ok(("/relative", false))).await;
+    check("/relative/up", false, Ok(("/a/up", false))).await;
+    check("/absolute/up", true, Ok(("/a/b", false))).await;
+    check("/long", true, Ok(("/a/f", false))).await;
+    check("/dangling", true, Ok(("/missing", false))).await;
+    check("/a/out", true, Err(StorageErrorKind::CrossDevice)).await;
+    check("/beside", true, Err(StorageErrorKind::CrossDevice)).await;
+    check("/loop", true, Err(StorageErrorKind::Loop)).await;
+    check("/over-file", true, Err(StorageErrorKind::NotADirectory)).await;
+    check("/a/f/x", true, Err(StorageErrorKind::NotADirectory)).await;
+
+    let strict = tree.storage.without_links().unwrap();
+    assert!(strict.metadata(&path("/a/f")).await.is_ok());
+    assert!(strict.symlink_metadata(&path("/relative")).await.is_ok());
+    for linked in ["/relative/f", "/absolute/f", "/long", "/dangling"] {
+        assert!(strict.metadata(&path(linked)).await.is_err(), "{linked}");
+        assert!(strict.open(&path(linked), PUT).await.is_err(), "{linked}");
+    }
+    assert!(strict.symlink_metadata(&path("/relative/f")).await.is_err());
+    assert!(strict.rename(&path("/relative/f"), &path("/f"), true).await.is_err());
+    assert_eq!(tree.content("a/f").as_deref(), Some("inside"));
+    assert!(!tree.home("missing").exists());
 }
 
 #[tokio::test]
