@@ -43,5 +43,6 @@ mod sftp;
 mod ssh;
 mod synchronous_uploads;
 mod throttled;
+mod usage;
 mod user_tools;
 mod wrong_targets;

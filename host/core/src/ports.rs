@@ -11,7 +11,7 @@ use crate::account::{Account, Audience};
 use crate::files::storage::{Storage, StorageError};
 use crate::hook::HookRun;
 use crate::password::{PasswordError, PasswordHash};
-use crate::quota::{Scope, UsedQuota};
+use crate::quota::{Scope, Transferred, UsedQuota};
 use crate::secret::Secret;
 
 /// Where accounts live.
@@ -105,10 +105,18 @@ pub trait UsageStore: Send + Sync {
     /// The usage is settled: takes the mark away.
     async fn close_usage(&self, scope: &Scope) -> Result<(), StoreError>;
 
-    /// Adds changes; `at`: milliseconds since 1970. Scopes that are gone are passed over.
+    /// Adds changes; `at`: milliseconds since 1970. Scopes that are gone are passed over, and one
+    /// that was never counted stays so.
     async fn add_usage(&self, changes: Vec<(Scope, UsedQuota)>, at: i64) -> Result<(), StoreError>;
 
     async fn replace_usage(&self, scope: &Scope, used: UsedQuota, at: i64) -> Result<(), StoreError>;
+
+    /// Whether the usage was ever counted since the account or folder was made, or its place was
+    /// changed.
+    async fn is_counted(&self, scope: &Scope) -> Result<bool, StoreError>;
+
+    /// Adds to what accounts have transferred, by name and id; those that are gone are passed over.
+    async fn add_transferred(&self, changes: Vec<(String, i64, Transferred)>) -> Result<(), StoreError>;
 
     /// Those with the mark.
     async fn unsettled_usages(&self) -> Result<Vec<Scope>, StoreError>;

@@ -175,7 +175,10 @@ async fn start_background(
     let (watch, scans) = (services.watch.clone(), services.scans.clone());
     let begin = watch.begin().await?;
     tasks.spawn(async move { watch.run(begin).await });
-    tasks.spawn(async move { scans.recover().await });
+    tasks.spawn(async move {
+        scans.recover().await;
+        scans.follow().await;
+    });
     tasks.spawn(activation::keep_watchdog_quiet());
     let socket = control::bind(directory)?;
     let subjects = services.subjects(hooks);

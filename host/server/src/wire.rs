@@ -224,6 +224,7 @@ impl Services {
             metrics: metrics.clone(),
             address_rule: settings.address_rule,
             idle_timeout: settings.idle_timeout,
+            scans: Some(scans.clone()),
         });
         Ok(Self { login, sessions, watch, scans, metrics, hook_runs: stores.database.clone() })
     }
@@ -243,5 +244,5 @@ impl Services {
 pub fn quota_scans(stores: &Stores, settings: &Settings, storage: Arc<dyn StorageFactory>) -> Arc<QuotaScans> {
     let keeper = QuotaKeeper::new(stores.database.clone(), Arc::new(SystemClock), settings.tracking);
     let (accounts, folders) = (stores.database.clone(), stores.database.clone());
-    Arc::new(QuotaScans { keeper, accounts, folders, storage })
+    Arc::new(QuotaScans::new(keeper, accounts, folders, storage))
 }

@@ -10,9 +10,10 @@ use super::{classify, folders};
 
 pub const COLUMNS: &str = "id, status, username, expiration_date, password, public_keys, home_dir, uid, gid, max_sessions, \
      quota_size, quota_files, permissions, used_quota_size, used_quota_files, last_quota_update, upload_bandwidth, \
-     download_bandwidth, last_login, first_download, first_upload, filters, filesystem, other, revision";
+     download_bandwidth, last_login, first_download, first_upload, used_upload_data_transfer, \
+     used_download_data_transfer, filters, filesystem, other, revision";
 
-const INTEGERS: [&str; 16] = [
+const INTEGERS: [&str; 18] = [
     "id",
     "status",
     "expiration_date",
@@ -29,6 +30,8 @@ const INTEGERS: [&str; 16] = [
     "last_login",
     "first_download",
     "first_upload",
+    "used_upload_data_transfer",
+    "used_download_data_transfer",
 ];
 const TEXTS: [&str; 3] = ["username", "password", "home_dir"];
 const DOCUMENTS: [&str; 4] = ["public_keys", "permissions", "filters", "filesystem"];

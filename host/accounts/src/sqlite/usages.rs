@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tidegate_core::ports::{StoreError, StoredUsage, UsageStore};
-use tidegate_core::quota::{Scope, UsedQuota};
+use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 
 use super::{SqliteDatabase, classify};
 
@@ -50,7 +50,8 @@ impl UsageStore for SqliteDatabase {
                 let (_, table, column, name) = place(scope);
                 let sql = format!(
                     "UPDATE {table} SET used_quota_size = max(0, used_quota_size + ?1), \
-                     used_quota_files = max(0, used_quota_files + ?2), last_quota_update = ?3 WHERE {column} = ?4"
+                     used_quota_files = max(0, used_quota_files + ?2), \
+                     last_quota_update = CASE last_quota_update WHEN 0 THEN 0 ELSE ?3 END WHERE {column} = ?4"
                 );
                 let mut statement = transaction.prepare_cached(&sql).map_err(classify)?;
                 statement.execute(params![by.size, by.files, at, name]).map_err(classify)?;
@@ -63,6 +64,33 @@ impl UsageStore for SqliteDatabase {
     async fn replace_usage(&self, scope: &Scope, used: UsedQuota, at: i64) -> Result<(), StoreError> {
         let scope = scope.clone();
         self.note(move |connection| replace(connection, &scope, used, at)).await
+    }
+
+    async fn is_counted(&self, scope: &Scope) -> Result<bool, StoreError> {
+        let scope = scope.clone();
+        self.read(move |connection| {
+            let (_, table, column, name) = place(&scope);
+            let sql = format!("SELECT last_quota_update > 0 FROM {table} WHERE {column} = ?1");
+            let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+            let found = statement.query_row([name], |row| row.get(0)).optional().map_err(classify)?;
+            Ok(found.unwrap_or(false))
+        })
+        .await
+    }
+
+    async fn add_transferred(&self, changes: Vec<(String, i64, Transferred)>) -> Result<(), StoreError> {
+        self.note(move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
+            for (name, id, by) in &changes {
+                let sql = "UPDATE users SET used_upload_data_transfer = used_upload_data_transfer + ?1, \
+                     used_download_data_transfer = used_download_data_transfer + ?2 WHERE username = ?3 AND id = ?4";
+                let bytes = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+                let mut statement = transaction.prepare_cached(sql).map_err(classify)?;
+                statement.execute(params![bytes(by.up), bytes(by.down), name, id]).map_err(classify)?;
+            }
+            transaction.commit().map_err(classify)
+        })
+        .await
     }
 
     async fn unsettled_usages(&self) -> Result<Vec<Scope>, StoreError> {

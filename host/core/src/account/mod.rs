@@ -27,6 +27,7 @@ use crate::connection::LoginMethod;
 use crate::password::PasswordHash;
 use crate::permission::PermissionTable;
 use crate::public_key::PublicKey;
+use crate::quota::VolumeLimits;
 
 /// A valid account. Fields of the account document (spec section C) that the server does
 /// not use itself are kept in `other`, so that they survive a round trip (C1-01).
@@ -60,6 +61,7 @@ pub struct Account {
     pub filters: Filters,
     pub folders: VirtualFolders,
     pub filesystem: Map<String, Value>,
+    pub volume: VolumeLimits,
     pub usage: Usage,
     /// Milliseconds since 1970; 0: never.
     pub last_login: i64,
@@ -72,6 +74,9 @@ pub struct Usage {
     pub used_quota_size: i64,
     pub used_quota_files: i64,
     pub last_quota_update: i64,
+    /// Bytes.
+    pub used_upload_data_transfer: i64,
+    pub used_download_data_transfer: i64,
     /// Milliseconds since 1970; 0: never (B10-10).
     pub first_download: i64,
     pub first_upload: i64,

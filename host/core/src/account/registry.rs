@@ -100,6 +100,8 @@ impl Accounts {
         let mut account = self.prepare(draft, CredentialRule::Required).await?;
         note_password_change(&mut account);
         let added = self.store.insert(&account).await?;
+        // A server that had an account of that name counts for this one anew.
+        self.store.announce_change(&added.username).await?;
         self.tell(Change::Add, &added.username, added.to_document(Audience::Redacted));
         Ok(added)
     }

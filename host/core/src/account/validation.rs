@@ -10,10 +10,13 @@ use crate::password::PasswordHash;
 use crate::path::VirtualPath;
 use crate::permission::{PermissionSet, PermissionTable};
 use crate::public_key::PublicKey;
+use crate::quota::VolumeLimits;
 use crate::secret::Secret;
 
 /// Largest uid and gid (A5-16).
 const MAX_SYSTEM_ID: i64 = 2_147_483_647;
+/// As the older server reckons volume limits.
+const MEGABYTE: u64 = 1 << 20;
 const MAX_USERNAME_BYTES: usize = 255;
 
 impl AccountDraft {
@@ -63,10 +66,17 @@ impl AccountDraft {
             filters: self.validated_filters()?,
             folders: self.validated_folders()?,
             filesystem: self.validated_filesystem()?,
+            volume: VolumeLimits {
+                up: self.megabytes("upload_data_transfer")?,
+                down: self.megabytes("download_data_transfer")?,
+                total: self.megabytes("total_data_transfer")?,
+            },
             usage: Usage {
                 used_quota_size: self.integer("used_quota_size", i64::MIN, i64::MAX)?,
                 used_quota_files: self.integer("used_quota_files", i64::MIN, i64::MAX)?,
                 last_quota_update: self.integer("last_quota_update", 0, i64::MAX)?,
+                used_upload_data_transfer: self.integer("used_upload_data_transfer", i64::MIN, i64::MAX)?,
+                used_download_data_transfer: self.integer("used_download_data_transfer", i64::MIN, i64::MAX)?,
                 first_download: self.integer("first_download", 0, i64::MAX)?,
                 first_upload: self.integer("first_upload", 0, i64::MAX)?,
             },
@@ -90,6 +100,12 @@ impl AccountDraft {
         } else {
             Err(invalid(field, format!("{value} is not between {min} and {max}")))
         }
+    }
+
+    /// Of volume limits, in bytes.
+    fn megabytes(&self, field: &str) -> Result<u64, InvalidAccount> {
+        let megabytes = self.integer(field, 0, i64::MAX)?;
+        Ok(megabytes.unsigned_abs().saturating_mul(MEGABYTE))
     }
 
     fn small_integer(&self, field: &str, max: i64) -> Result<u32, InvalidAccount> {
@@ -260,6 +276,8 @@ impl AccountDraft {
             "has_password",
             "first_download",
             "first_upload",
+            "used_upload_data_transfer",
+            "used_download_data_transfer",
         ];
         self.document
             .iter()

@@ -44,9 +44,14 @@ impl Account {
         put("last_login", json!(self.last_login));
         put("filters", Value::Object(self.filters.document.clone()));
         put("filesystem", Value::Object(self.filesystem.clone()));
-        for (name, at) in [("first_download", self.usage.first_download), ("first_upload", self.usage.first_upload)] {
-            if at > 0 {
-                put(name, json!(at));
+        for (name, number) in [
+            ("used_upload_data_transfer", self.usage.used_upload_data_transfer),
+            ("used_download_data_transfer", self.usage.used_download_data_transfer),
+            ("first_download", self.usage.first_download),
+            ("first_upload", self.usage.first_upload),
+        ] {
+            if number > 0 {
+                put(name, json!(number));
             }
         }
         for (name, value) in &self.other {

@@ -59,6 +59,7 @@ impl Opened {
         if self.file.finish().await? {
             let now = self.file.metadata().await?;
             quota.complete(&names, &now, replaced.as_ref());
+            ledger.settle_doubt(|| self.files.scan_tree(&self.path));
         } else {
             quota.taken_away();
         }

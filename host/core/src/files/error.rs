@@ -42,7 +42,7 @@ impl From<PathError> for FileError {
 impl From<QuotaError> for FileError {
     fn from(error: QuotaError) -> Self {
         match error {
-            QuotaError::Exceeded => Self::QuotaExceeded(error.to_string()),
+            QuotaError::Exceeded | QuotaError::VolumeExceeded => Self::QuotaExceeded(error.to_string()),
             other => Self::Failed(other.to_string()),
         }
     }

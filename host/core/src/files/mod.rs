@@ -40,7 +40,7 @@ use crate::connection::ConnectionId;
 use crate::metrics::Metrics;
 use crate::path::VirtualPath;
 use crate::permission::{Permission, PermissionSet};
-use crate::quota::QuotaKeeper;
+use crate::quota::{QuotaKeeper, Volume};
 use crate::session::Session;
 
 /// What the files of all sessions share.
@@ -59,6 +59,8 @@ pub struct FileService {
     context: Arc<FileContext>,
     log: FileLog,
     session: Arc<Session>,
+    /// What the account has transferred; none: that is not counted.
+    volume: Option<Arc<Volume>>,
     channel: ConnectionId,
 }
 
@@ -70,7 +72,8 @@ impl FileService {
         channel: ConnectionId,
     ) -> Self {
         let log = FileLog::new(channel.clone(), session.account.username.clone());
-        Self { storage, storage_without_links: OnceLock::new(), context, log, session, channel }
+        let volume = context.quotas.volumes.of(&session.account);
+        Self { storage, storage_without_links: OnceLock::new(), context, log, session, volume, channel }
     }
 
     pub fn username(&self) -> &str {
@@ -225,7 +228,8 @@ impl FileService {
     /// `list` on the parent; of a limited account the quota is part of it.
     pub async fn space(&self, path: &VirtualPath) -> Result<Space, FileError> {
         let place = self.place(path, LastName::Followed, |path| self.require_look(path)).await?;
-        Ok(self.tree().space(&place).await?)
+        let space = self.tree().space(&place).await?;
+        self.within_quota(&place, space).await
     }
 
     pub fn user_name(&self, uid: u32) -> Option<String> {

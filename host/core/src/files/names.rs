@@ -126,6 +126,7 @@ impl FileService {
         // Two names of one file: the system call does nothing.
         if let Some(replaced) = replaced.filter(|replaced| replaced.id != moved.id) {
             names.removed(&replaced);
+            counted.ledger.settle_doubt(|| self.scan_tree(to));
         }
         Ok(())
     }

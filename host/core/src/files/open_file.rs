@@ -60,6 +60,11 @@ impl OpenFile {
         }
         let read = opened.file.read_at(offset, length, buffer).await.inspect_err(|_| opened.transfer.fail());
         let read = read?;
+        if let Err(error) = opened.files.transfers(0, read) {
+            buffer.truncate(buffer.len().saturating_sub(read));
+            opened.transfer.fail_by(&error);
+            return Err(error);
+        }
         opened.seen.read(offset, read);
         opened.transfer.moved_out(read);
         let session = &opened.files.session;
@@ -86,6 +91,11 @@ impl OpenFile {
     }
 
     pub async fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), FileError> {
+        let opened = self.opened()?;
+        if opened.options.write {
+            let taken = opened.files.transfers(data.len(), 0);
+            taken.inspect_err(|error| opened.transfer.fail_by(error))?;
+        }
         self.store_at(offset, data).await?;
         let opened = self.opened()?;
         let session = &opened.files.session;
@@ -153,7 +163,9 @@ impl OpenFile {
     }
 
     pub async fn space(&mut self) -> Result<Space, FileError> {
-        Ok(self.opened()?.file.space().await?)
+        let opened = self.opened()?;
+        let space = opened.file.space().await?;
+        opened.files.within_quota(&opened.path, space).await
     }
 
     /// The transfer failed elsewhere: closing it will abandon it.

@@ -21,6 +21,7 @@ impl FileService {
     pub async fn open_read(self: &Arc<Self>, path: &VirtualPath, protocol: Protocol) -> Result<OpenFile, FileError> {
         let place = self.place(path, LastName::Followed, |path| self.require_download(path)).await?;
         let path = &*place;
+        self.check_volume(false)?;
         let options = OpenOptions { read: true, ..OpenOptions::default() };
         self.review(ActionKind::Download, path, protocol, |action| action.size = Some(0)).await?;
         let file = self.tree().open(path, options).await?;
@@ -112,6 +113,7 @@ impl FileService {
         protocol: Protocol,
     ) -> Result<OpenFile, FileError> {
         let account = self.account().clone();
+        self.check_volume(true)?;
         let counted = self.counted(path);
         self.review_upload(path, options, protocol, counted.as_ref()).await?;
         let Some(counted) = counted else {

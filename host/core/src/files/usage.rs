@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::storage::{Metadata, Storage, StorageFile};
+use super::storage::{Metadata, Space, Storage, StorageFile};
 use super::{FileError, FileService};
 use crate::account::{Account, FolderQuota};
 use crate::path::VirtualPath;
-use crate::quota::{Ledger, Names, QuotaLimits, ScanProgress, ScanTree, Scope, UploadQuota, scope_of};
+use crate::quota::{
+    Ledger, Names, QuotaLimits, ScanProgress, ScanTree, Scope, Tracking, Transferred, UploadQuota, UsedQuota, scope_of,
+};
 
 /// Where a path is counted.
 pub(super) struct Counted {
@@ -52,6 +54,32 @@ impl FileService {
         Some(Counted { ledger: quotas.ledger(&scope), limits })
     }
 
+    /// Bytes are about to be moved from or to the client, through whatever protocol: counts them,
+    /// unless the account may not transfer as many.
+    pub fn transfers(&self, up: usize, down: usize) -> Result<(), FileError> {
+        let Some(volume) = self.volume.as_ref().filter(|_| self.counts_volume()) else { return Ok(()) };
+        Ok(volume.take(Transferred { up: up as u64, down: down as u64 }, self.account().volume)?)
+    }
+
+    /// Whether the account may transfer anything in a direction.
+    pub fn check_volume(&self, upload: bool) -> Result<(), FileError> {
+        let Some(volume) = self.volume.as_ref().filter(|_| self.counts_volume()) else { return Ok(()) };
+        Ok(volume.check(upload, self.account().volume)?)
+    }
+
+    fn counts_volume(&self) -> bool {
+        self.session.live.limits_volume() || self.context.quotas.tracking == Tracking::Always
+    }
+
+    /// What of the file system is the account's, and is left to it.
+    pub(super) async fn within_quota(&self, path: &VirtualPath, space: Space) -> Result<Space, FileError> {
+        let Some(counted) = self.counted(path).filter(|counted| !counted.limits.is_unlimited()) else {
+            return Ok(space);
+        };
+        drop(counted.ledger.names(|| self.scan_tree(path)).await?);
+        Ok(space.within(counted.limits, counted.ledger.used()))
+    }
+
     /// Files of the account were changed, or are about to be, without being counted.
     pub(super) fn uncounted(&self) {
         self.context.quotas.forget(&Scope::Account(self.account().username.clone()));
@@ -70,6 +98,7 @@ impl FileService {
         };
         let names = counted.ledger.names(|| self.scan_tree(path)).await?;
         names.removed(&self.tree().remove_file(path).await?);
+        counted.ledger.settle_doubt(|| self.scan_tree(path));
         Ok(())
     }
 
@@ -126,6 +155,30 @@ impl FileService {
     }
 }
 
+impl Space {
+    /// Of an account or folder with limits: as if the file system were as large as they are.
+    fn within(self, limits: QuotaLimits, used: UsedQuota) -> Self {
+        let mut space = self;
+        let unit = self.fragment_size.max(1);
+        let natural = |number: i64| u64::try_from(number).unwrap_or(0);
+        if limits.size > 0 {
+            let left = natural(limits.size.saturating_sub(used.size)) / unit;
+            space.blocks = natural(limits.size).div_ceil(unit).min(self.blocks);
+            space.blocks_free = left.min(self.blocks_free);
+            space.blocks_available = left.min(self.blocks_available);
+        }
+        if limits.files > 0 {
+            let left = natural(limits.files.saturating_sub(used.files));
+            // Of a file system without a number of files, the limit is all there is.
+            let at_most = |files: u64, here: u64| if self.files == 0 { files } else { files.min(here) };
+            space.files = at_most(natural(limits.files), self.files);
+            space.files_free = at_most(left, self.files_free);
+            space.files_available = at_most(left, self.files_available);
+        }
+        space
+    }
+}
+
 /// The part of an account's files that counts for the same scope as `path`.
 pub fn scan_tree_at(account: &Account, storage: Arc<dyn Storage>, path: &VirtualPath) -> ScanTree {
     let is_own = |quota: FolderQuota| quota != FolderQuota::OfAccount;
@@ -136,5 +189,44 @@ pub fn scan_tree_at(account: &Account, storage: Arc<dyn Storage>, path: &Virtual
             let skip = others.map(|folder| folder.virtual_path.clone()).collect();
             ScanTree { storage, root: VirtualPath::root(), skip }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blocks and free blocks, files and free files.
+    fn check(limits: (i64, i64), used: (i64, i64), expected: (u64, u64, u64, u64)) {
+        let disk = Space {
+            block_size: 4096,
+            fragment_size: 4096,
+            blocks: 1000,
+            blocks_free: 600,
+            blocks_available: 500,
+            files: 100,
+            files_free: 50,
+            files_available: 50,
+            id: 1,
+            flags: 0,
+            name_max: 255,
+        };
+        let (limits, used) =
+            (QuotaLimits { size: limits.0, files: limits.1 }, UsedQuota { size: used.0, files: used.1 });
+        let space = disk.within(limits, used);
+        let found = (space.blocks, space.blocks_available, space.files, space.files_available);
+        assert_eq!(found, expected, "{limits:?} {used:?}");
+        assert!(space.blocks_free >= space.blocks_available && space.blocks >= space.blocks_free);
+    }
+
+    #[test]
+    fn a_file_system_is_as_large_as_the_quota() {
+        check((0, 0), (0, 0), (1000, 500, 100, 50));
+        check((40960, 0), (8192, 2), (10, 8, 100, 50));
+        check((40960, 10), (8192, 2), (10, 8, 10, 8));
+        check((40960, 10), (50000, 11), (10, 0, 10, 0));
+        check((1000, 0), (0, 0), (1, 0, 100, 50));
+        // The disk itself is smaller, or has less left.
+        check((1 << 40, 1 << 20), (0, 0), (1000, 500, 100, 50));
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::ledger::Ledger;
 use super::scan::{ScanProgress, ScanTree};
-use super::{QuotaError, Scope, Tracking, UsedQuota};
+use super::{QuotaError, Scope, Tracking, UsedQuota, Volumes};
 use crate::hook::observers::ObserverWork;
 use crate::ports::{Clock, UsageStore};
 
@@ -20,6 +20,11 @@ const SAVE_DELAY: Duration = Duration::from_millis(10);
 const BUSY_SAVE_DELAY: Duration = Duration::from_millis(100);
 /// Between looks for ledgers that have nothing to do.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// The files of ledgers are counted for no more than this part of the time.
+const COUNT_SHARE: u32 = 20;
+/// How long sessions of an account that has other files may take to end.
+const ENDS_INTERVAL: Duration = Duration::from_millis(50);
+const ENDS_LOOKS: usize = 100;
 /// After the last change, the store is told that a usage is settled.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -30,11 +35,14 @@ pub struct QuotaPorts {
     pub(super) changed: Notify,
     /// Held while something is on its way to the store.
     pub(super) order: tokio::sync::Mutex<()>,
+    /// Some ledger has to count its files again.
+    pub(super) doubted: Notify,
 }
 
 /// One for the server.
 pub struct QuotaKeeper {
     pub tracking: Tracking,
+    pub volumes: Volumes,
     ports: Arc<QuotaPorts>,
     ledgers: Mutex<HashMap<Scope, Arc<Ledger>>>,
     scans: Mutex<HashMap<Scope, Arc<ScanProgress>>>,
@@ -62,9 +70,11 @@ pub enum ScanError {
 
 impl QuotaKeeper {
     pub fn new(store: Arc<dyn UsageStore>, clock: Arc<dyn Clock>, tracking: Tracking) -> Arc<Self> {
-        let ports = QuotaPorts { store, clock, changed: Notify::new(), order: tokio::sync::Mutex::default() };
+        let (changed, doubted) = (Notify::new(), Notify::new());
+        let ports = Arc::new(QuotaPorts { store, clock, changed, order: tokio::sync::Mutex::default(), doubted });
         let (ledgers, scans) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { tracking, ports: Arc::new(ports), ledgers, scans, closed: watch::Sender::new(false) })
+        let volumes = Volumes::new(tracking, ports.clone());
+        Arc::new(Self { tracking, volumes, ports, ledgers, scans, closed: watch::Sender::new(false) })
     }
 
     pub fn ledger(&self, scope: &Scope) -> Arc<Ledger> {
@@ -82,6 +92,24 @@ impl QuotaKeeper {
         if let Some(ledger) = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner).get(scope) {
             ledger.forget();
         }
+    }
+
+    /// An account was changed. Whether its usage was counted for other files, and now is not any
+    /// more: nothing may be under way for the old ones then.
+    pub async fn has_other_files(&self, scope: &Scope) -> Result<bool, QuotaError> {
+        let ledger = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner).get(scope).cloned();
+        let Some(ledger) = ledger else { return Ok(false) };
+        if self.ports.store.is_counted(scope).await? {
+            return Ok(false);
+        }
+        for _ in 0..ENDS_LOOKS {
+            if !ledger.has_uploads() {
+                break;
+            }
+            tokio::time::sleep(ENDS_INTERVAL).await;
+        }
+        ledger.forget();
+        Ok(true)
     }
 
     /// Counts the files of a scope again, and replaces what is stored (A10-06).
@@ -111,6 +139,7 @@ impl QuotaKeeper {
 
     /// Saves everything now.
     pub async fn save(&self) {
+        self.volumes.save().await;
         let _order = self.ports.order.lock().await;
         let changes: Vec<_> = self.all().into_iter().map(|ledger| (ledger.take_unsaved(), ledger)).collect();
         let changed = changes.iter().filter(|(change, _)| !change.is_zero());
@@ -154,6 +183,23 @@ impl QuotaKeeper {
 impl ObserverWork for QuotaKeeper {
     async fn work(&self) {
         let mut closed = self.closed.subscribe();
+        tokio::select! {
+            () = self.save_changes() => {}
+            // Apart from that, because it can take long.
+            () = self.count_doubted() => {}
+            () = async { drop(closed.wait_for(|closed| *closed).await) } => {}
+        }
+        self.finish().await;
+    }
+
+    fn close(&self) {
+        self.closed.send_replace(true);
+    }
+}
+
+impl QuotaKeeper {
+    /// Never returns.
+    async fn save_changes(&self) {
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         let mut busy_until = Instant::now();
         loop {
@@ -166,14 +212,21 @@ impl ObserverWork for QuotaKeeper {
                     self.save().await;
                 }
                 _ = look.tick() => self.close_idle(IDLE).await,
-                () = async { drop(closed.wait_for(|closed| *closed).await) } => break,
             }
         }
-        self.finish().await;
     }
 
-    fn close(&self) {
-        self.closed.send_replace(true);
+    /// Never returns.
+    async fn count_doubted(&self) {
+        loop {
+            self.ports.doubted.notified().await;
+            // Those that come at once are counted once.
+            tokio::time::sleep(SAVE_DELAY).await;
+            for ledger in self.all() {
+                let Some(took) = ledger.count_doubted().await else { continue };
+                tokio::time::sleep(took * COUNT_SHARE).await;
+            }
+        }
     }
 }
 

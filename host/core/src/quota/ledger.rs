@@ -8,20 +8,21 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::doubt::Doubt;
 use super::keeper::QuotaPorts;
 use super::program::{Moved, ProgramId, Programs};
 use super::scan::{self, ScanProgress, ScanTree};
-use super::{QuotaError, QuotaLimits, Scope, UsedQuota};
+use super::{QuotaError, QuotaLimits, Scope, UsedQuota, difference};
 use crate::files::storage::{FileId, FileKind, Metadata, StorageFile};
 
 pub struct Ledger {
     pub(super) scope: Scope,
-    ports: Arc<QuotaPorts>,
+    pub(super) ports: Arc<QuotaPorts>,
     names: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
-struct State {
+pub(super) struct State {
     /// With what is reserved.
     used: UsedQuota,
     /// Not yet in the store.
@@ -40,6 +41,7 @@ struct State {
     open: bool,
     /// Something was changed without being counted.
     forgotten: bool,
+    pub(super) doubt: Doubt,
     last_change: Instant,
 }
 
@@ -71,6 +73,7 @@ impl Ledger {
             programs: Programs::default(),
             open: false,
             forgotten: false,
+            doubt: Doubt::default(),
             last_change: Instant::now(),
         };
         Self { scope, ports, names: tokio::sync::Mutex::default(), state: Mutex::new(state) }
@@ -103,8 +106,16 @@ impl Ledger {
 
     /// Counts what was dropped.
     pub(super) async fn settle(&self) {
-        let names = Names { ledger: self, _guard: self.names.lock().await };
-        names.settle_abandoned().await;
+        self.lock_names().await.settle_abandoned().await;
+    }
+
+    /// As [`names`](Self::names), as far as the usage is open.
+    pub(super) async fn lock_names(&self) -> Names<'_> {
+        Names { ledger: self, _guard: self.names.lock().await }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.state().open
     }
 
     fn change(&self, state: &mut State, by: UsedQuota) {
@@ -119,7 +130,7 @@ impl Ledger {
 
     pub(super) fn reserve_unnamed(&self, by: UsedQuota, limits: QuotaLimits, credit: i64) -> Result<(), QuotaError> {
         let mut state = self.state();
-        check(state.used, by, limits, credit)?;
+        limits.check(state.used, by, credit)?;
         state.reserved = state.reserved + by;
         self.change(&mut state, by);
         Ok(())
@@ -154,7 +165,7 @@ impl Ledger {
             return Ok(());
         }
         let by = UsedQuota { size: difference(end, growing.size), files: 0 };
-        check(used, by, limits, 0)?;
+        limits.check(used, by, 0)?;
         growing.size = end;
         self.change(&mut state, by);
         Ok(())
@@ -217,7 +228,7 @@ impl Ledger {
     pub(super) fn program_moved(&self, id: ProgramId, by_now: Moved, limits: QuotaLimits) -> Result<(), QuotaError> {
         let mut state = self.state();
         let by = UsedQuota { size: state.programs.growth(id, by_now), files: 0 };
-        let outcome = check(state.used, by, limits, 0);
+        let outcome = limits.check(state.used, by, 0);
         // What is written is there, whether it may be or not.
         if outcome.is_ok() || matches!(by_now, Moved::Written(_)) {
             state.programs.moved(id, by_now);
@@ -239,7 +250,8 @@ impl Ledger {
                 || !state.unsaved.is_zero()
                 || !state.abandoned.is_empty()
                 || !state.unnamed.is_empty()
-                || !state.programs.is_empty();
+                || !state.programs.is_empty()
+                || state.doubt.is_there();
             if !state.open || busy || state.last_change.elapsed() < idle {
                 return Ok(());
             }
@@ -248,7 +260,13 @@ impl Ledger {
         Ok(self.ports.store.close_usage(&self.scope).await?)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// Whether files are being written that are counted here.
+    pub(super) fn has_uploads(&self) -> bool {
+        let state = self.state();
+        !state.growing.is_empty() || !state.unnamed.is_empty() || !state.abandoned.is_empty()
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // Every change is complete before anything that can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -278,13 +296,13 @@ impl Names<'_> {
     pub fn check_new_file(&self, limits: QuotaLimits) -> Result<(), QuotaError> {
         // A quota of bytes that is used up lets no new file begin (A10-02).
         let by = UsedQuota { size: i64::from(limits.size > 0), files: 1 };
-        check(self.ledger.state().used, by, limits, 0)
+        limits.check(self.ledger.state().used, by, 0)
     }
 
     /// Whether a file of `old` bytes may be written over.
     pub fn check_overwrite(&self, old: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
         let by = UsedQuota { size: i64::from(limits.size > 0), files: 0 };
-        check(self.ledger.state().used, by, limits, i64::try_from(old).unwrap_or(i64::MAX))
+        limits.check(self.ledger.state().used, by, i64::try_from(old).unwrap_or(i64::MAX))
     }
 
     /// A file was opened to be written under its name.
@@ -341,10 +359,16 @@ impl Names<'_> {
 
     /// A name was removed, or replaced; `metadata`: of what had it.
     pub fn removed(&self, metadata: &Metadata) {
-        if metadata.kind != FileKind::File || metadata.links > 1 {
+        if metadata.kind != FileKind::File {
             return;
         }
         let mut state = self.ledger.state();
+        if metadata.links > 1 {
+            // Whether one of its other names is counted here is known to the files alone.
+            state.doubt.arises();
+            state.last_change = Instant::now();
+            return;
+        }
         let size = match state.growing.get_mut(&metadata.id) {
             Some(growing) if growing.is_linked => {
                 growing.is_linked = false;
@@ -361,7 +385,7 @@ impl Names<'_> {
         if to <= from {
             return Ok(());
         }
-        check(self.ledger.state().used, UsedQuota { size: difference(to, from), files: 0 }, limits, 0)
+        limits.check(self.ledger.state().used, UsedQuota { size: difference(to, from), files: 0 }, 0)
     }
 
     /// The file has another size now; `metadata`: as it was before.
@@ -473,18 +497,4 @@ impl Names<'_> {
         let too_many = limits.files > 0 && freed.is_none() && files > limits.files;
         if too_large || too_many { Err(QuotaError::Exceeded) } else { Ok(()) }
     }
-}
-
-fn check(used: UsedQuota, by: UsedQuota, limits: QuotaLimits, credit: i64) -> Result<(), QuotaError> {
-    let exceeds = |used: i64, by: i64, limit: i64| limit > 0 && by > 0 && used.saturating_add(by) > limit;
-    let size = exceeds(used.size, by.size, if limits.size > 0 { limits.size.saturating_add(credit) } else { 0 });
-    if size || exceeds(used.files, by.files, limits.files) {
-        return Err(QuotaError::Exceeded);
-    }
-    Ok(())
-}
-
-fn difference(to: u64, from: u64) -> i64 {
-    let signed = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
-    signed(to).saturating_sub(signed(from))
 }

@@ -5,12 +5,14 @@
 //! usage is in change, and a usage that was so when the process died is counted again from
 //! the files themselves. See `host/adr/0009`.
 
+mod doubt;
 mod keeper;
 mod ledger;
 mod program;
 mod scan;
 mod scans;
 mod upload;
+mod volume;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,7 @@ pub use program::{Moved, ProgramQuota};
 pub use scan::{ScanProgress, ScanTree};
 pub use scans::QuotaScans;
 pub use upload::UploadQuota;
+pub use volume::{Transferred, Volume, VolumeLimits, Volumes};
 
 use crate::account::{Account, FolderQuota};
 use crate::path::VirtualPath;
@@ -83,6 +86,22 @@ impl QuotaLimits {
     pub fn is_unlimited(self) -> bool {
         self == Self::default()
     }
+
+    /// Whether more may be used. `credit`: bytes that will be given back for it.
+    fn check(self, used: UsedQuota, by: UsedQuota, credit: i64) -> Result<(), QuotaError> {
+        let exceeds = |used: i64, by: i64, limit: i64| limit > 0 && by > 0 && used.saturating_add(by) > limit;
+        let size = exceeds(used.size, by.size, if self.size > 0 { self.size.saturating_add(credit) } else { 0 });
+        if size || exceeds(used.files, by.files, self.files) {
+            return Err(QuotaError::Exceeded);
+        }
+        Ok(())
+    }
+}
+
+/// By how many bytes a file grows from one size to another.
+fn difference(to: u64, from: u64) -> i64 {
+    let signed = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
+    signed(to).saturating_sub(signed(from))
 }
 
 /// What is counted (`track_quota`, A10-01).
@@ -99,6 +118,8 @@ pub enum Tracking {
 pub enum QuotaError {
     #[error("the quota is exceeded")]
     Exceeded,
+    #[error("the data transfer limit is used up")]
+    VolumeExceeded,
     #[error("the quota could not be read: {0}")]
     Store(#[from] StoreError),
     #[error("the files could not be counted: {0}")]
@@ -146,6 +167,14 @@ impl UsageStore for NoUsages {
     }
 
     async fn replace_usage(&self, _: &Scope, _: UsedQuota, _: i64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn is_counted(&self, _: &Scope) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn add_transferred(&self, _: Vec<(String, i64, Transferred)>) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! Scans that people and the server itself ask for.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
 
 use super::{QuotaError, QuotaKeeper, ScanError, ScanReport, ScanTree, Scope};
 use crate::files::scan_tree_at;
@@ -14,9 +16,20 @@ pub struct QuotaScans {
     pub accounts: Arc<dyn AccountStore>,
     pub folders: Arc<dyn FolderStore>,
     pub storage: Arc<dyn StorageFactory>,
+    changed: Mutex<Vec<String>>,
+    has_changed: Notify,
 }
 
 impl QuotaScans {
+    pub fn new(
+        keeper: Arc<QuotaKeeper>,
+        accounts: Arc<dyn AccountStore>,
+        folders: Arc<dyn FolderStore>,
+        storage: Arc<dyn StorageFactory>,
+    ) -> Self {
+        Self { keeper, accounts, folders, storage, changed: Mutex::default(), has_changed: Notify::new() }
+    }
+
     pub async fn scan(&self, scope: &Scope) -> Result<ScanReport, ScanError> {
         let tree = self.tree(scope).await?;
         self.keeper.scan(scope, tree).await
@@ -40,6 +53,40 @@ impl QuotaScans {
                 }
             }
         }
+    }
+
+    /// The server's own accounts were changed: a usage of files that are an account's no more is
+    /// counted anew. Never returns.
+    pub async fn follow(&self) {
+        loop {
+            let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(name) = changed else {
+                self.has_changed.notified().await;
+                continue;
+            };
+            let scope = Scope::Account(name);
+            let outcome = match self.keeper.has_other_files(&scope).await {
+                Ok(true) => self.settle(&scope).await,
+                Ok(false) => Ok(()),
+                Err(error) => Err(error.into()),
+            };
+            match outcome {
+                Ok(()) | Err(ScanError::Quota(QuotaError::Store(StoreError::NotFound(_)))) => {}
+                Err(error) => {
+                    let message = format!("the usage of {scope} could not be counted again: {error}");
+                    tracing::warn!(sender = "quota", message);
+                }
+            }
+        }
+    }
+
+    /// For [`follow`](Self::follow).
+    pub fn account_changed(&self, username: &str) {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !changed.iter().any(|name| name == username) {
+            changed.push(username.to_owned());
+        }
+        self.has_changed.notify_one();
     }
 
     /// Opening it counts, because it is marked.

@@ -14,6 +14,8 @@ use crate::ports::{StoreError, StoredUsage, SystemClock, UsageStore};
 struct PaperUsages {
     used: Mutex<HashMap<Scope, UsedQuota>>,
     open: Mutex<Vec<Scope>>,
+    is_reset: Mutex<bool>,
+    transferred: Mutex<Transferred>,
 }
 
 #[async_trait]
@@ -37,6 +39,16 @@ impl UsageStore for PaperUsages {
     }
     async fn replace_usage(&self, scope: &Scope, used: UsedQuota, _: i64) -> Result<(), StoreError> {
         self.used.lock().unwrap().insert(scope.clone(), used);
+        Ok(())
+    }
+    async fn is_counted(&self, _: &Scope) -> Result<bool, StoreError> {
+        Ok(!*self.is_reset.lock().unwrap())
+    }
+    async fn add_transferred(&self, changes: Vec<(String, i64, Transferred)>) -> Result<(), StoreError> {
+        let mut transferred = self.transferred.lock().unwrap();
+        for (_, _, by) in changes {
+            *transferred = Transferred { up: transferred.up + by.up, down: transferred.down + by.down };
+        }
         Ok(())
     }
     async fn unsettled_usages(&self) -> Result<Vec<Scope>, StoreError> {
@@ -221,4 +233,56 @@ async fn programs_share_the_room_there_is() {
     assert_eq!(ledger.used().size, 1040);
     two.give_up();
     assert_eq!(ledger.used().size, 1000);
+}
+
+#[tokio::test]
+async fn volumes_are_counted_to_the_byte() {
+    // A10-09
+    let account = |text: &str| {
+        let json = format!(
+            r#"{{"id":5,"status":1,"username":"u","home_dir":"/u","permissions":{{"/":["*"]}},"used_upload_data_transfer":100{text}}}"#
+        );
+        AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account
+    };
+    let (up, down) = (|up| Transferred { up, down: 0 }, |down| Transferred { up: 0, down });
+    let limits = account(r#","upload_data_transfer":1,"total_data_transfer":2"#).volume;
+    assert_eq!(limits, VolumeLimits { up: 1 << 20, down: 0, total: 2 << 20 });
+
+    let paper = paper();
+    let volume = paper.keeper.volumes.of(&account("")).unwrap();
+    assert!(Arc::ptr_eq(&volume, &paper.keeper.volumes.of(&account("")).unwrap()));
+    let limits = VolumeLimits { up: 150, down: 0, total: 200 };
+    assert_eq!(volume.take(up(51), limits), Err(QuotaError::VolumeExceeded));
+    volume.take(up(50), limits).unwrap();
+    assert_eq!(volume.check(true, limits), Err(QuotaError::VolumeExceeded));
+    assert_eq!(volume.check(false, limits), Ok(()));
+    assert_eq!(volume.take(down(51), limits), Err(QuotaError::VolumeExceeded));
+    volume.take(down(50), limits).unwrap();
+    assert_eq!(volume.check(false, limits), Err(QuotaError::VolumeExceeded));
+    // Raised; and without a limit nothing is counted, unless all is.
+    volume.take(down(10), VolumeLimits { down: 60, ..VolumeLimits::default() }).unwrap();
+    volume.take(down(10), VolumeLimits::default()).unwrap();
+    assert_eq!(volume.used(), Transferred { up: 150, down: 60 });
+    paper.keeper.save().await;
+    assert_eq!(*paper.store.transferred.lock().unwrap(), Transferred { up: 50, down: 60 });
+    paper.keeper.save().await;
+    assert_eq!(*paper.store.transferred.lock().unwrap(), Transferred { up: 50, down: 60 });
+    // Added anew, the account begins anew.
+    let anew = Account { id: 6, usage: Default::default(), ..account("") };
+    assert_eq!(paper.keeper.volumes.of(&anew).unwrap().used(), Transferred::default());
+    assert_eq!(paper.keeper.volumes.of(&account("")).unwrap().used(), Transferred::default());
+    let never = QuotaKeeper::new(paper.store.clone(), Arc::new(SystemClock), Tracking::Never);
+    assert!(never.volumes.of(&account("")).is_none());
+}
+
+#[tokio::test]
+async fn a_usage_of_other_files_is_forgotten() {
+    let paper = paper();
+    assert!(!paper.keeper.has_other_files(&paper.scope).await.unwrap(), "nothing is counted yet");
+    let ledger = paper.keeper.ledger(&paper.scope);
+    drop(ledger.names(no_tree).await.unwrap());
+    assert!(!paper.keeper.has_other_files(&paper.scope).await.unwrap());
+    *paper.store.is_reset.lock().unwrap() = true;
+    assert!(paper.keeper.has_other_files(&paper.scope).await.unwrap());
+    assert!(!ledger.is_open());
 }

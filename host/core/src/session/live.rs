@@ -2,7 +2,7 @@
 //! transfers under way.
 
 use core::net::IpAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
@@ -23,6 +23,8 @@ pub struct LiveSession {
     /// Bytes a second; 0: unlimited.
     upload_rate: AtomicU64,
     download_rate: AtomicU64,
+    /// Whether there is a limit to what the account transfers in all.
+    limits_volume: AtomicBool,
     /// Milliseconds since 1970.
     last_activity: AtomicI64,
     /// Of ended transfers that were ahead of their limit, up and down (A5-17).
@@ -85,6 +87,7 @@ impl LiveSession {
             address,
             upload_rate: AtomicU64::new(0),
             download_rate: AtomicU64::new(0),
+            limits_volume: AtomicBool::new(false),
             last_activity: AtomicI64::new(now),
             debts: Mutex::default(),
             transfers: Mutex::default(),
@@ -112,6 +115,11 @@ impl LiveSession {
         let bytes = |kilobytes: i64| u64::try_from(kilobytes).unwrap_or(0).saturating_mul(KILOBYTE);
         self.upload_rate.store(bytes(upload), Ordering::Relaxed);
         self.download_rate.store(bytes(download), Ordering::Relaxed);
+        self.limits_volume.store(!account.volume.is_unlimited(), Ordering::Relaxed);
+    }
+
+    pub fn limits_volume(&self) -> bool {
+        self.limits_volume.load(Ordering::Relaxed)
     }
 
     /// Bytes a second for one transfer; 0: unlimited.

@@ -9,6 +9,7 @@ use super::{EndReason, Session, SessionRegistry};
 use crate::account::{Account, AddressRule, FolderQuota};
 use crate::metrics::Metrics;
 use crate::ports::{AccountChanges, AccountStore, Clock, StoreError};
+use crate::quota::QuotaScans;
 
 /// Changes of accounts take effect within a second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(300);
@@ -22,6 +23,8 @@ pub struct SessionWatch {
     pub address_rule: AddressRule,
     /// Without transfers and requests (A4-13).
     pub idle_timeout: Option<Duration>,
+    /// Told of changed accounts; none where usages are not counted.
+    pub scans: Option<Arc<QuotaScans>>,
 }
 
 impl SessionWatch {
@@ -69,6 +72,7 @@ impl SessionWatch {
             self.sessions.note_change(&name);
             let sessions = self.sessions.sessions_of(&name);
             if sessions.is_empty() {
+                self.tell_scans(&name);
                 continue;
             }
             let found = match self.accounts.find(&name).await {
@@ -83,9 +87,16 @@ impl SessionWatch {
                 Some(account) => self.replace_account(&sessions, Arc::new(account)),
                 None => sessions.iter().for_each(|session| self.end(session, EndReason::AdminClosed, "it was deleted")),
             }
+            self.tell_scans(&name);
         }
         *cursor = Some(next);
         Ok(())
+    }
+
+    fn tell_scans(&self, username: &str) {
+        if let Some(scans) = &self.scans {
+            scans.account_changed(username);
+        }
     }
 
     fn replace_account(&self, sessions: &[Arc<Session>], account: Arc<Account>) {
@@ -233,6 +244,7 @@ mod tests {
             metrics: Arc::new(Metrics::new().unwrap()),
             address_rule: AddressRule::default(),
             idle_timeout: Some(Duration::from_secs(60)),
+            scans: None,
         };
         let mut cursor = None;
         watch.follow_changes(&mut cursor).await.unwrap();

@@ -95,6 +95,15 @@ pub struct UserArguments {
     /// KB/s; 0 means unlimited
     #[arg(long)]
     download_bandwidth: Option<i64>,
+    /// MB (of 1048576 bytes) that may be uploaded in all; 0 means unlimited
+    #[arg(long)]
+    upload_data_transfer: Option<i64>,
+    /// MB that may be downloaded in all; 0 means unlimited
+    #[arg(long)]
+    download_data_transfer: Option<i64>,
+    /// MB that may be uploaded and downloaded in all; 0 means unlimited
+    #[arg(long)]
+    total_data_transfer: Option<i64>,
     /// A network in CIDR notation (repeatable)
     #[arg(long)]
     allowed_ip: Vec<String>,
@@ -312,6 +321,9 @@ impl UserArguments {
             ("quota_files", self.quota_files),
             ("upload_bandwidth", self.upload_bandwidth),
             ("download_bandwidth", self.download_bandwidth),
+            ("upload_data_transfer", self.upload_data_transfer),
+            ("download_data_transfer", self.download_data_transfer),
+            ("total_data_transfer", self.total_data_transfer),
             ("uid", self.uid),
             ("gid", self.gid),
         ];

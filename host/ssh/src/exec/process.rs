@@ -92,7 +92,10 @@ impl Program<'_> {
             for portion in data.chunks(PORTION) {
                 total += portion.len() as u64;
                 // A program that reads no more will end by itself.
-                if !self.may_move(Moved::In(total)).await || stdin.write_all(portion).await.is_err() {
+                if !self.may_transfer(portion.len(), 0).await
+                    || !self.may_move(Moved::In(total)).await
+                    || stdin.write_all(portion).await.is_err()
+                {
                     break 'all;
                 }
                 let live = &self.files.session().live;
@@ -150,6 +153,14 @@ impl Program<'_> {
                 self.files.session().live.moves();
             }
             before = now;
+        }
+    }
+
+    /// Whether the account may transfer that; if not, the program is killed.
+    async fn may_transfer(&self, up: usize, down: usize) -> bool {
+        match self.files.transfers(up, down) {
+            Ok(()) => true,
+            Err(error) => self.stop_and(async { Err(error) }).await,
         }
     }
 
@@ -211,6 +222,9 @@ impl Program<'_> {
         let mut next = read_portion(&mut stdout).await;
         while !next.is_empty() {
             let length = next.len();
+            if !self.may_transfer(0, length).await {
+                break;
+            }
             self.sent.fetch_add(length as u64, Ordering::Relaxed);
             let (sent, portion) = tokio::join!(self.output.send(next), read_portion(&mut stdout));
             if sent.is_err() {

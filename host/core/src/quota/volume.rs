@@ -1,0 +1,162 @@
+//! How much an account has transferred, over all its sessions, and how much it may (A10-09).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::keeper::QuotaPorts;
+use super::{QuotaError, Tracking};
+use crate::account::Account;
+
+/// Bytes up and down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Transferred {
+    pub up: u64,
+    pub down: u64,
+}
+
+impl Transferred {
+    pub fn is_zero(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// How many bytes may be transferred; 0: unlimited. All that are set hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct VolumeLimits {
+    pub up: u64,
+    pub down: u64,
+    /// Both together.
+    pub total: u64,
+}
+
+impl VolumeLimits {
+    pub fn is_unlimited(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Whether `used` is more than may be, after something that moved `by`.
+    fn are_exceeded(self, used: Transferred, by: Transferred) -> bool {
+        let exceeds = |moved: u64, used: u64, limit: u64| limit > 0 && moved > 0 && used > limit;
+        exceeds(by.up, used.up, self.up)
+            || exceeds(by.down, used.down, self.down)
+            || exceeds(by.up.saturating_add(by.down), used.up.saturating_add(used.down), self.total)
+    }
+}
+
+/// What one account has transferred.
+pub struct Volume {
+    id: i64,
+    /// With what is not yet stored.
+    up: AtomicU64,
+    down: AtomicU64,
+    unsaved_up: AtomicU64,
+    unsaved_down: AtomicU64,
+    tracking: Tracking,
+    ports: Arc<QuotaPorts>,
+}
+
+impl Volume {
+    fn new(account: &Account, tracking: Tracking, ports: Arc<QuotaPorts>) -> Self {
+        let used = |bytes: i64| AtomicU64::new(u64::try_from(bytes).unwrap_or(0));
+        Self {
+            id: account.id,
+            up: used(account.usage.used_upload_data_transfer),
+            down: used(account.usage.used_download_data_transfer),
+            unsaved_up: AtomicU64::new(0),
+            unsaved_down: AtomicU64::new(0),
+            tracking,
+            ports,
+        }
+    }
+
+    /// Whether what an account with these limits transfers is counted.
+    pub fn counts(&self, limits: VolumeLimits) -> bool {
+        self.tracking == Tracking::Always || !limits.is_unlimited()
+    }
+
+    pub fn used(&self) -> Transferred {
+        Transferred { up: self.up.load(Ordering::Relaxed), down: self.down.load(Ordering::Relaxed) }
+    }
+
+    /// Counts bytes that are about to be moved, unless that would be too many.
+    pub fn take(&self, by: Transferred, limits: VolumeLimits) -> Result<(), QuotaError> {
+        if !self.counts(limits) || by.is_zero() {
+            return Ok(());
+        }
+        // Added before it is compared: of sessions that move something at once, none misses another.
+        let up = self.up.fetch_add(by.up, Ordering::Relaxed).saturating_add(by.up);
+        let down = self.down.fetch_add(by.down, Ordering::Relaxed).saturating_add(by.down);
+        if limits.are_exceeded(Transferred { up, down }, by) {
+            self.up.fetch_sub(by.up, Ordering::Relaxed);
+            self.down.fetch_sub(by.down, Ordering::Relaxed);
+            return Err(QuotaError::VolumeExceeded);
+        }
+        self.unsaved_up.fetch_add(by.up, Ordering::Relaxed);
+        self.unsaved_down.fetch_add(by.down, Ordering::Relaxed);
+        self.ports.changed.notify_one();
+        Ok(())
+    }
+
+    /// Whether one more byte may be moved in a direction.
+    pub fn check(&self, upload: bool, limits: VolumeLimits) -> Result<(), QuotaError> {
+        let by = if upload { Transferred { up: 1, down: 0 } } else { Transferred { up: 0, down: 1 } };
+        let used = self.used();
+        let next = Transferred { up: used.up.saturating_add(by.up), down: used.down.saturating_add(by.down) };
+        if limits.are_exceeded(next, by) { Err(QuotaError::VolumeExceeded) } else { Ok(()) }
+    }
+}
+
+/// Those of all accounts that had a session.
+pub struct Volumes {
+    tracking: Tracking,
+    ports: Arc<QuotaPorts>,
+    by_name: Mutex<HashMap<String, Arc<Volume>>>,
+}
+
+impl Volumes {
+    pub(super) fn new(tracking: Tracking, ports: Arc<QuotaPorts>) -> Self {
+        Self { tracking, ports, by_name: Mutex::default() }
+    }
+
+    /// `account`: as it was read. While the server runs, what is counted here is the truth, unless
+    /// the account was added anew; none: nothing is counted.
+    pub fn of(&self, account: &Account) -> Option<Arc<Volume>> {
+        if self.tracking == Tracking::Never {
+            return None;
+        }
+        let mut volumes = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(volume) = volumes.get(&account.username).filter(|volume| volume.id >= account.id) {
+            return Some(volume.clone());
+        }
+        let volume = Arc::new(Volume::new(account, self.tracking, self.ports.clone()));
+        volumes.insert(account.username.clone(), volume.clone());
+        Some(volume)
+    }
+
+    /// Stores what is not stored yet.
+    pub(super) async fn save(&self) {
+        let taken = self.take_unsaved();
+        if taken.is_empty() {
+            return;
+        }
+        let changes = taken.iter().map(|(name, volume, by)| (name.clone(), volume.id, *by)).collect();
+        if let Err(error) = self.ports.store.add_transferred(changes).await {
+            tracing::warn!(sender = "quota", message = format!("transferred volumes could not be stored: {error}"));
+            for (_, volume, by) in taken {
+                volume.unsaved_up.fetch_add(by.up, Ordering::Relaxed);
+                volume.unsaved_down.fetch_add(by.down, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn take_unsaved(&self) -> Vec<(String, Arc<Volume>, Transferred)> {
+        let volumes = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        let unsaved = volumes.iter().map(|(name, volume)| {
+            let up = volume.unsaved_up.swap(0, Ordering::Relaxed);
+            let down = volume.unsaved_down.swap(0, Ordering::Relaxed);
+            (name.clone(), volume.clone(), Transferred { up, down })
+        });
+        unsaved.filter(|(_, _, by)| !by.is_zero()).collect()
+    }
+}
