@@ -60,6 +60,12 @@ fn paramiko_does_everything_it_can() {
 }
 
 #[test]
+fn links_are_what_each_client_means() {
+    // A5-20
+    check_python("symlink_orders.py");
+}
+
+#[test]
 fn asyncssh_does_everything_it_can() {
     check_python("asyncssh_session.py");
 }
