@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(patient.run(|| 1).await, Ok(1));
         assert_eq!(patient.run(|| panic!("on purpose")).await, Err::<(), _>(NotDone::Failed));
         let (release, wait) = std::sync::mpsc::channel::<()>();
-        let hung = move || drop(wait.recv());
+        let hung = move || wait.recv().unwrap_or_default();
         assert_eq!(hasty.run(hung).await, Err(NotDone::Late));
         // The place is taken as long as the thread goes on.
         assert_eq!(hasty.run(|| 2).await, Err(NotDone::Late));
