@@ -6,12 +6,11 @@ use super::draft::{AccountDraft, CredentialRule, InvalidAccount, Validated, inva
 use super::filter_validation::objects;
 use super::filter_words::one_of_numbers;
 use super::{Account, Usage};
-use crate::password::PasswordHash;
+use crate::password::{PasswordText, known_prefixes};
 use crate::path::VirtualPath;
 use crate::permission::{PermissionSet, PermissionTable};
 use crate::public_key::PublicKey;
 use crate::quota::VolumeLimits;
-use crate::secret::Secret;
 
 /// Largest uid and gid (A5-16).
 const MAX_SYSTEM_ID: i64 = 2_147_483_647;
@@ -38,10 +37,15 @@ impl AccountDraft {
     /// The one validation (A8, C1).
     pub fn validate(self, rule: CredentialRule) -> Result<Validated, InvalidAccount> {
         let username = self.validated_username()?;
-        let (password, clear_password) = self.validated_password()?;
+        let (password, clear_password) = match self.password_text()? {
+            PasswordText::Hash(hash) => (Some(hash), None),
+            PasswordText::Clear(clear) => (None, Some(clear)),
+            PasswordText::Absent | PasswordText::Locked | PasswordText::Unknown(_) => (None, None),
+        };
         let (public_keys, public_key_lines) = self.validated_public_keys()?;
-        if rule == CredentialRule::Required && password.is_none() && clear_password.is_none() && public_keys.is_empty()
-        {
+        // A password that is locked is meant to be none.
+        let lacks_password = password.is_none() && clear_password.is_none() && !self.has_locked_password();
+        if rule == CredentialRule::Required && lacks_password && public_keys.is_empty() {
             return Err(invalid("password", "a password or at least one public key is needed"));
         }
         self.check_groups()?;
@@ -147,20 +151,26 @@ impl AccountDraft {
         Ok(username.to_owned())
     }
 
-    fn validated_password(&self) -> Result<(Option<PasswordHash>, Option<Secret>), InvalidAccount> {
+    /// A8-11, A8-18: what was typed is clear, and what a document says is what it looks like.
+    fn password_text(&self) -> Result<PasswordText, InvalidAccount> {
         if let Some(clear) = &self.clear_password {
-            return Ok((None, Some(clear.clone())));
+            return Ok(PasswordText::Clear(clear.clone()));
         }
-        let text = self.text("password");
-        if let Some(prefix) = PasswordHash::unsupported(text) {
-            let problem = format!("hashes that begin with {prefix} cannot be checked here; set the password anew");
-            return Err(invalid("password", problem));
+        match PasswordText::of(self.text("password")) {
+            PasswordText::Unknown(name) => {
+                let problem = format!(
+                    "looks like a hash of the kind {name}, which cannot be checked here (these can: {}); set the \
+                     password anew",
+                    known_prefixes()
+                );
+                Err(invalid("password", problem))
+            }
+            text => Ok(text),
         }
-        Ok(match PasswordHash::recognise(text) {
-            Some(hash) => (Some(hash), None),
-            None if text.is_empty() => (None, None),
-            None => (None, Some(Secret::new(text))),
-        })
+    }
+
+    fn has_locked_password(&self) -> bool {
+        matches!(self.password_text(), Ok(PasswordText::Locked))
     }
 
     fn validated_public_keys(&self) -> Result<(Vec<PublicKey>, Vec<String>), InvalidAccount> {

@@ -34,6 +34,7 @@ pub fn matches(format: HashFormat, hash: &str, clear: &[u8]) -> bool {
         HashFormat::Pbkdf2Sha512 => matches_pbkdf2(hash, clear, pbkdf2::pbkdf2_hmac::<sha2::Sha512>, 64),
         HashFormat::Pbkdf2Base64Sha256 => matches_pbkdf2_with_base64_salt(hash, clear),
         HashFormat::Md5Crypt => matches_md5_crypt(hash, clear),
+        HashFormat::Apr1 => clear.len() <= MAX_SHA_CRYPT_PASSWORD && super::apr1::matches(hash, clear),
         HashFormat::Sha256Crypt | HashFormat::Sha512Crypt => matches_sha_crypt(hash, clear),
         HashFormat::Yescrypt => matches_yescrypt(hash, clear),
         HashFormat::Md5 => matches_hexadecimal(hash, &md5::Md5::digest(clear)),

@@ -1,11 +1,15 @@
 //! Password hashes: which formats are known, and the checks themselves. The functions here
 //! burn CPU for tens of milliseconds; callers run them through [`crate::ports::Passwords`].
 
+mod apr1;
 mod formats;
+mod text;
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+
+pub use text::{PasswordText, known_prefixes};
 
 use crate::secret::Secret;
 
@@ -24,6 +28,7 @@ pub enum HashFormat {
     /// The salt in base64.
     Pbkdf2Base64Sha256,
     Md5Crypt,
+    Apr1,
     Sha256Crypt,
     Sha512Crypt,
     Yescrypt,
@@ -33,7 +38,7 @@ pub enum HashFormat {
     Sha512,
 }
 
-const PREFIXES: [(&str, HashFormat); 15] = [
+const PREFIXES: [(&str, HashFormat); 16] = [
     ("$argon2id$", HashFormat::Argon2id),
     ("$2a$", HashFormat::Bcrypt),
     ("$2b$", HashFormat::Bcrypt),
@@ -43,6 +48,7 @@ const PREFIXES: [(&str, HashFormat); 15] = [
     ("$pbkdf2-sha512$", HashFormat::Pbkdf2Sha512),
     ("$pbkdf2-b64salt-sha256$", HashFormat::Pbkdf2Base64Sha256),
     ("$1$", HashFormat::Md5Crypt),
+    ("$apr1$", HashFormat::Apr1),
     ("$5$", HashFormat::Sha256Crypt),
     ("$6$", HashFormat::Sha512Crypt),
     ("$y$", HashFormat::Yescrypt),
@@ -50,8 +56,6 @@ const PREFIXES: [(&str, HashFormat); 15] = [
     ("{SHA256}", HashFormat::Sha256),
     ("{SHA512}", HashFormat::Sha512),
 ];
-/// Taken for clear passwords, the text of these hashes would let in whoever knows it.
-const UNSUPPORTED: [&str; 5] = ["$apr1$", "$7$", "$gy$", "$scrypt$", "{SSHA}"];
 
 /// A password hash in one of the known formats.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,15 +73,10 @@ pub enum PasswordError {
 }
 
 impl PasswordHash {
-    /// The text as a hash, if it begins like one; a clear password otherwise.
+    /// The text as a hash, if it begins like one that can be checked.
     pub fn recognise(text: &str) -> Option<Self> {
         let (_, format) = PREFIXES.iter().find(|(prefix, _)| text.starts_with(prefix))?;
         Some(Self { format: *format, text: Secret::new(text) })
-    }
-
-    /// The prefix, if the text is a hash of a kind that cannot be checked here.
-    pub fn unsupported(text: &str) -> Option<&'static str> {
-        UNSUPPORTED.into_iter().find(|prefix| text.starts_with(prefix))
     }
 
     /// A new argon2id hash with a random salt.
@@ -141,6 +140,12 @@ mod tests {
         // From crypt(3)
         check("$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "password", true);
         check("$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "passwore", false);
+        // From openssl passwd -apr1
+        check("$apr1$saltsalt$yAAkm4libquA.ZWLHbSBq/", "password", true);
+        check("$apr1$saltsalt$yAAkm4libquA.ZWLHbSBq/", "passwore", false);
+        check("$apr1$ab$eIePjsejfBGR8ITtu2z0U1", "x", true);
+        check("$apr1$ab$eIePjsejfBGR8ITtu2z0U1", "", false);
+        check("$apr1$r31.....$HqJZimcKQFAMYayBlzkrA/", "myPassword", true);
         check(
             "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1",
             "Hello world!",
@@ -186,6 +191,9 @@ mod tests {
             "$pbkdf2-sha512$1$salt$",
             "$pbkdf2-sha1$1$salt",
             "$1$",
+            "$apr1$",
+            "$apr1$saltsalt$",
+            "$apr1$saltsaltsalt$qjXMvbEw8oaL.CzflDtaK/",
             "$1$\u{80}$qjXMvbEw8oaL.CzflDtaK/",
             "$6$rounds=4294967295$salt$x",
             "$6$",

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tidegate_core::account::{Account, AccountDraft, Accounts, Audience, redacted};
 use tidegate_core::hook::HookKind;
+use tidegate_core::password::PasswordText;
 use tidegate_core::ports::{AccountPage, InvalidStored, StoreError, StoredDocument};
 use tidegate_core::secret::Secret;
 
@@ -280,6 +281,13 @@ impl Open {
 }
 
 fn report(done: &str, account: &Account, json: bool) -> anyhow::Result<()> {
+    for key in account.public_keys.iter().filter(|key| key.needs_presence()) {
+        eprintln!(
+            "The security key {} will be refused, because it cannot be seen whether it was touched; begin its line with \
+             \"no-touch-required\" if it need not be.",
+            key.fingerprint()
+        );
+    }
     if json {
         println!("{}", serde_json::to_string_pretty(&account.to_document(Audience::Redacted))?);
     } else {
@@ -360,6 +368,11 @@ impl UserArguments {
             let text = read_source("-")?;
             draft.set_clear_password(Secret::new(text.trim_end_matches(['\r', '\n'])));
         } else if let Some(password) = &self.password {
+            if PasswordText::of(password) == PasswordText::Locked {
+                eprintln!(
+                    "The password is the mark of a locked one: no password will do. Use --password-stdin for any text."
+                );
+            }
             draft.set("password", json!(password));
         }
         Ok(())
