@@ -11,6 +11,8 @@ use ssh_key::HashAlg;
 pub struct PublicKey {
     key: ssh_key::PublicKey,
     blob: Vec<u8>,
+    /// Its line says that signatures count that were made without a touch, and demands no more.
+    needs_no_touch: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,17 +20,27 @@ pub struct PublicKey {
 pub struct InvalidPublicKey(String);
 
 impl PublicKey {
-    /// From a line of an `authorized_keys` file. Options before the key are tolerated and
-    /// have no effect.
+    /// From a line of an `authorized_keys` file. Of the options before the key, those that say
+    /// how a security key is to be used are heeded; others are tolerated and have no effect.
     pub fn parse(line: &str) -> Result<Self, InvalidPublicKey> {
         let line = line.trim();
         match parse_key(line) {
             Ok(key) => Self::try_from(key),
-            Err(error) => match after_options(line) {
-                Some(rest) => Self::try_from(parse_key(rest)?),
+            Err(error) => match split_options(line) {
+                Some((options, rest)) => {
+                    let has = |name: &str| options.split(',').any(|option| option.trim().eq_ignore_ascii_case(name));
+                    let needs_no_touch = has("no-touch-required") && !has("verify-required");
+                    Ok(Self { needs_no_touch, ..Self::try_from(parse_key(rest)?)? })
+                }
                 None => Err(error),
             },
         }
+    }
+
+    /// Of a security key (FIDO): whether its signatures count only with a touch, or a PIN.
+    pub fn needs_presence(&self) -> bool {
+        use ssh_key::Algorithm::{SkEcdsaSha2NistP256, SkEd25519};
+        matches!(self.key.algorithm(), SkEcdsaSha2NistP256 | SkEd25519) && !self.needs_no_touch
     }
 
     pub fn blob(&self) -> &[u8] {
@@ -80,8 +92,8 @@ fn parse_key(text: &str) -> Result<ssh_key::PublicKey, InvalidPublicKey> {
     Ok(key)
 }
 
-/// What follows the options of an `authorized_keys` line; quotes may hold spaces.
-fn after_options(line: &str) -> Option<&str> {
+/// The options of an `authorized_keys` line, and what follows them; quotes may hold spaces.
+fn split_options(line: &str) -> Option<(&str, &str)> {
     let (mut quoted, mut escaped) = (false, false);
     let end = line.find(|character: char| {
         let was_escaped = std::mem::take(&mut escaped);
@@ -93,7 +105,7 @@ fn after_options(line: &str) -> Option<&str> {
         }
         false
     })?;
-    line.get(end..)
+    line.split_at_checked(end)
 }
 
 impl TryFrom<ssh_key::PublicKey> for PublicKey {
@@ -101,7 +113,7 @@ impl TryFrom<ssh_key::PublicKey> for PublicKey {
 
     fn try_from(key: ssh_key::PublicKey) -> Result<Self, Self::Error> {
         let blob = key.to_bytes().map_err(|error| InvalidPublicKey(error.to_string()))?;
-        Ok(Self { key, blob })
+        Ok(Self { key, blob, needs_no_touch: false })
     }
 }
 
@@ -132,6 +144,25 @@ mod tests {
         assert_eq!(PublicKey::parse(&format!("no-pty,command=\"x y\" {LINE} c")).unwrap(), bare);
         assert_eq!(bare.to_line(), LINE);
         assert!(bare.fingerprint().starts_with("SHA256:"));
+    }
+
+    #[test]
+    fn security_keys_want_a_touch_unless_their_line_says_otherwise() {
+        let ed25519 = "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLioAAAABHNzaDo=";
+        let ecdsa = "sk-ecdsa-sha2-nistp256@openssh.com AAAAInNrLWVjZHNhLXNoYTItbmlzdHAyNTZAb3BlbnNzaC5jb20AAAAIbmlzdHAyNTYAAABBBGsX0fLhLEJH+Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT+NC4v4af5uO5+tKfA+eFivOM1drMV7Oy7ZAaDe/UfUAAAAEc3NoOg==";
+        let check = |line: &str, expected: bool| {
+            assert_eq!(PublicKey::parse(line).unwrap().needs_presence(), expected, "{line}");
+        };
+        check(LINE, false);
+        for key in [ed25519, ecdsa] {
+            check(key, true);
+            check(&format!("no-pty {key}"), true);
+            check(&format!("no-touch-required {key}"), false);
+            check(&format!("restrict,No-Touch-Required,command=\"a b\" {key} c"), false);
+            check(&format!("no-touch-required,verify-required {key}"), true);
+            check(&format!("verify-required {key}"), true);
+            check(&format!("environment=\"A=b,no-touch-requiredx\" {key}"), true);
+        }
     }
 
     #[test]

@@ -133,6 +133,11 @@ pub trait LegacyEvent: HookEvent {
         true
     }
 
+    /// Whether a hook of that flavour is given the password that a session began with.
+    fn needs_password(_flavour: Flavour) -> bool {
+        false
+    }
+
     /// What stands for an event that the hook does not hear of.
     fn unheard() -> Option<Self::Verdict> {
         None

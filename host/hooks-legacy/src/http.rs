@@ -149,6 +149,10 @@ impl<E: LegacyEvent> Hook<E> for HttpHook {
         "http"
     }
 
+    fn needs_password(&self) -> bool {
+        E::needs_password(self.flavour)
+    }
+
     fn description(&self) -> HookDescription {
         self.describe()
     }

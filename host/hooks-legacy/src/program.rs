@@ -235,6 +235,10 @@ impl<E: LegacyEvent> Hook<E> for ProgramHook {
         "program"
     }
 
+    fn needs_password(&self) -> bool {
+        E::needs_password(self.settings.flavour)
+    }
+
     fn description(&self) -> HookDescription {
         self.describe()
     }

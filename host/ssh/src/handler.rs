@@ -1,13 +1,14 @@
 //! One connection as russh sees it: authentication, then channels.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+mod authentication;
 
-use russh::keys::{Algorithm, ssh_key};
-use russh::server::{Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey};
-use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf, MethodKind, MethodSet};
-use tidegate_core::connection::LoginMethod;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use russh::server::{
+    Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
+};
+use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf};
 use tidegate_core::login::{AuthenticatedAccount, Login, Outcome, Step};
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
@@ -15,20 +16,18 @@ use tidegate_core::session::{CloseSignal, EndReason};
 use tidegate_sftp::SftpServer;
 use tokio::time::Instant;
 
+use self::authentication::answers;
 use crate::channel::{ChannelError, SftpChannel};
 use crate::connections::ConnectionGuard;
 use crate::ending::Ending;
 use crate::exec;
-use crate::listener::{SshServer, offered_methods};
+use crate::listener::SshServer;
 use crate::login_progress::LoginProgress;
 use crate::read_gate::ReadGate;
 use crate::stream::{ChannelInput, ChannelOutput};
 use crate::task_guard::TaskGuard;
+use crate::tries::Tries;
 use crate::window::Window;
-
-/// From the arrival of a wrong password to its refusal, so that the time tells nothing.
-const PASSWORD_REFUSAL_TIME: Duration = Duration::from_secs(1);
-const MIN_RSA_BITS: u32 = 2048;
 
 pub struct SshHandler {
     server: Arc<SshServer>,
@@ -36,6 +35,9 @@ pub struct SshHandler {
     guard: ConnectionGuard,
     progress: Arc<LoginProgress>,
     attempted: bool,
+    tries: Tries,
+    /// To its own connection, once there is one.
+    handle: Arc<OnceLock<Handle>>,
     /// Before what tells of the connection's end: a session ends first.
     account: Option<AuthenticatedAccount>,
     channels: HashMap<ChannelId, ChannelState>,
@@ -65,6 +67,7 @@ impl ChannelState {
 }
 
 impl SshHandler {
+    #[allow(clippy::too_many_arguments, reason = "what belongs to one connection")]
     pub fn new(
         server: Arc<SshServer>,
         login: Login,
@@ -73,10 +76,24 @@ impl SshHandler {
         ending: Ending,
         gate: Arc<ReadGate>,
         close: Arc<CloseSignal>,
+        handle: Arc<OnceLock<Handle>>,
     ) -> Self {
-        let (channels, attempted, account) = (HashMap::new(), false, None);
-        let opened_channels = 0;
-        Self { server, login, guard, progress, attempted, account, channels, opened_channels, ending, gate, close }
+        let tries = Tries::new(server.settings().max_auth_tries);
+        Self {
+            server,
+            login,
+            guard,
+            progress,
+            attempted: false,
+            tries,
+            handle,
+            account: None,
+            channels: HashMap::new(),
+            opened_channels: 0,
+            ending,
+            gate,
+            close,
+        }
     }
 
     /// The session is in use.
@@ -84,40 +101,6 @@ impl SshHandler {
         if let Some(account) = &self.account {
             account.session().live.active(self.server.now());
         }
-    }
-
-    fn refuse(&self) -> Auth {
-        self.progress.refused();
-        let methods = offered_methods(self.server.settings().keyboard_interactive);
-        Auth::Reject { proceed_with_methods: Some(methods), partial_success: false }
-    }
-
-    fn conclude(&mut self, outcome: Outcome) -> Auth {
-        match outcome {
-            Outcome::Accepted(account) => {
-                self.ending.session = Some(account.session().clone());
-                self.account = Some(account);
-                Auth::Accept
-            }
-            Outcome::NextStep(methods) => {
-                self.progress.refused();
-                let methods: Vec<MethodKind> = methods.into_iter().filter_map(ssh_method).collect();
-                Auth::Reject { proceed_with_methods: Some(MethodSet::from(&methods[..])), partial_success: true }
-            }
-            Outcome::Refused => self.refuse(),
-        }
-    }
-
-    fn acceptable_key(&self, key: &ssh_key::PublicKey, algorithm: &Algorithm) -> Option<PublicKey> {
-        acceptable_key(key, algorithm, self.server.settings().algorithms.takes_sha1_signatures())
-    }
-
-    /// The outcome of a password; a refusal comes no sooner than a second after the request.
-    async fn conclude_password(&mut self, started: Instant, outcome: Outcome) -> Auth {
-        if matches!(outcome, Outcome::Refused) {
-            tokio::time::sleep_until(started + PASSWORD_REFUSAL_TIME).await;
-        }
-        self.conclude(outcome)
     }
 
     /// For a channel on which nothing was requested yet.
@@ -177,6 +160,7 @@ impl Drop for SshHandler {
     fn drop(&mut self) {
         match &self.account {
             Some(account) => account.ends_because(self.end_reason()),
+            None if self.login.give_up() => {}
             None if !self.attempted => self.login.abandoned("the connection ended before an attempt to log in"),
             None => {}
         }
@@ -192,38 +176,37 @@ impl Handler for SshHandler {
         Ok(self.server.settings().banner.clone())
     }
 
-    async fn auth_none(&mut self, _user: &str) -> Result<Auth, Self::Error> {
-        Ok(self.refuse())
+    async fn auth_none(&mut self, user: &str) -> Result<Auth, Self::Error> {
+        self.tries.asked();
+        Ok(self.rejection(user).await)
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
-        self.progress.request();
-        self.attempted = true;
+        self.begin_try()?;
         let started = Instant::now();
         let outcome = Box::pin(self.login.password(user, Secret::new(password))).await;
-        Ok(self.conclude_password(started, outcome).await)
+        Ok(self.conclude_password(user, started, outcome).await)
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
-        self.progress.request();
-        self.attempted = true;
+        self.begin_try()?;
         let Some(key) = self.acceptable_key(offer.public_key, offer.algorithm) else {
             if let Ok(weak) = PublicKey::try_from(offer.public_key.clone()) {
                 self.login.public_key_unacceptable(user, &weak);
             }
-            return Ok(self.refuse());
+            return Ok(self.refuse(user).await);
         };
         let is_wanted = Box::pin(self.login.public_key_offered(user, &key)).await;
-        Ok(if is_wanted { Auth::Accept } else { self.refuse() })
+        Ok(if is_wanted { Auth::Accept } else { self.refuse(user).await })
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
         self.progress.request();
         let Some(key) = self.acceptable_key(key.public_key, key.algorithm) else {
-            return Ok(self.refuse());
+            return Ok(self.refuse(user).await);
         };
         let outcome = Box::pin(self.login.public_key_verified(user, &key)).await;
-        Ok(self.conclude(outcome))
+        Ok(self.conclude(user, outcome).await)
     }
 
     /// RFC 4256: rounds of questions, as many as the login wants.
@@ -234,17 +217,22 @@ impl Handler for SshHandler {
         response: Option<Response<'a>>,
     ) -> Result<Auth, Self::Error> {
         self.progress.request();
-        self.attempted = true;
-        if !self.server.settings().keyboard_interactive {
-            return Ok(self.refuse());
+        if response.is_none() {
+            self.begin_try()?;
+            if !self.may_converse(user) {
+                return Ok(self.refuse(user).await);
+            }
         }
         let started = Instant::now();
         let step = match response {
             None => Box::pin(self.login.keyboard_interactive(user)).await,
             Some(response) => match answers(response) {
                 Some(answers) => Box::pin(self.login.answers(answers)).await,
-                // No answer that anybody could want is not text.
-                None => Step::Done(Outcome::Refused),
+                // What is not text answers no question.
+                None => {
+                    self.login.give_up();
+                    Step::Done(Outcome::Refused)
+                }
             },
         };
         Ok(match step {
@@ -253,7 +241,7 @@ impl Handler for SshHandler {
                 instructions: round.instruction.into(),
                 prompts: round.prompts.into_iter().map(|prompt| (prompt.text.into(), prompt.echo)).collect(),
             },
-            Step::Done(outcome) => self.conclude_password(started, outcome).await,
+            Step::Done(outcome) => self.conclude_password(user, started, outcome).await,
         })
     }
 
@@ -281,6 +269,53 @@ impl Handler for SshHandler {
         self.channels.insert(sender.id(), ChannelState::Idle(Arc::new(sender)));
         reply.accept().await;
         Ok(())
+    }
+
+    async fn channel_open_x11(
+        &mut self,
+        _channel: Channel<Msg>,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        refuse_channel(reply).await
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        _channel: Channel<Msg>,
+        _host: &str,
+        _port: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        refuse_channel(reply).await
+    }
+
+    async fn channel_open_forwarded_tcpip(
+        &mut self,
+        _channel: Channel<Msg>,
+        _host: &str,
+        _port: u32,
+        _originator_address: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        refuse_channel(reply).await
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        _channel: Channel<Msg>,
+        _socket_path: &str,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        refuse_channel(reply).await
     }
 
     async fn subsystem_request(
@@ -429,27 +464,8 @@ impl Handler for SshHandler {
     }
 }
 
-fn answers(response: Response<'_>) -> Option<Vec<Secret>> {
-    response.map(|answer| String::from_utf8(answer.to_vec()).ok().map(Secret::new)).collect()
-}
-
-fn ssh_method(method: LoginMethod) -> Option<MethodKind> {
-    match method {
-        LoginMethod::Password => Some(MethodKind::Password),
-        LoginMethod::KeyboardInteractive => Some(MethodKind::KeyboardInteractive),
-        LoginMethod::PublicKey => Some(MethodKind::PublicKey),
-        LoginMethod::PublicKeyThenPassword | LoginMethod::PublicKeyThenKeyboardInteractive => None,
-    }
-}
-
-/// Not DSA, not short RSA keys, and signatures with SHA-1 only where they were asked for: the
-/// library would verify them.
-fn acceptable_key(key: &ssh_key::PublicKey, algorithm: &Algorithm, takes_sha1: bool) -> Option<PublicKey> {
-    let weak = match algorithm {
-        Algorithm::Dsa => true,
-        Algorithm::Rsa { hash: None } if !takes_sha1 => true,
-        Algorithm::Rsa { .. } => key.key_data().rsa().is_none_or(|rsa| rsa.key_size() < MIN_RSA_BITS),
-        _ => false,
-    };
-    if weak { None } else { PublicKey::try_from(key.clone()).ok() }
+/// A4-04: sessions are all that there is.
+async fn refuse_channel(reply: ChannelOpenHandle) -> Result<(), russh::Error> {
+    reply.reject(ChannelOpenFailure::UnknownChannelType).await;
+    Ok(())
 }

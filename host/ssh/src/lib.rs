@@ -22,6 +22,7 @@ mod read_gate;
 mod scp;
 mod stream;
 mod task_guard;
+mod tries;
 mod window;
 
 pub use algorithms::{AlgorithmChoice, AlgorithmPolicy, Algorithms, Remark};

@@ -75,8 +75,8 @@ pub struct SshSettings {
     pub launcher: Option<Arc<Launcher>>,
     pub proxy: ProxySettings,
     pub limits: ConnectionLimits,
-    /// Whether the method is offered.
-    pub keyboard_interactive: bool,
+    /// Whether the method is offered; none: where a hook talks with users (A3-26).
+    pub keyboard_interactive: Option<bool>,
 }
 
 /// The hooks of a connection, before and after everything else.
@@ -148,6 +148,10 @@ impl SshServer {
             serial: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
         })
+    }
+
+    pub fn offers_keyboard_interactive(&self) -> bool {
+        self.settings.keyboard_interactive.unwrap_or_else(|| self.login.has_conversations())
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -270,9 +274,15 @@ impl SshServer {
         let stream =
             GuardedStream::new(socket, connection.clone(), close.clone(), progress.clone(), grace, gate.clone());
         let login = Login::new(self.login.clone(), connection.clone(), close.clone());
-        let handler = SshHandler::new(self.clone(), login, guard, progress.clone(), ended, gate, close.clone());
+        let handle = Arc::new(OnceLock::new());
+        let (told, closed) = (progress.clone(), close.clone());
+        let handler = SshHandler::new(self.clone(), login, guard, told, ended, gate, closed, handle.clone());
         let outcome = match russh::server::run_stream(config, stream, handler).await {
-            Ok(session) => to_its_end(session, &connection, &progress, &close).await,
+            Ok(session) => {
+                // Before the client can have said anything.
+                let _ = handle.set(session.handle());
+                to_its_end(session, &connection, &progress, &close).await
+            }
             Err(error) => Err(error),
         };
         report_end(&connection, outcome);
@@ -314,7 +324,7 @@ impl SshServer {
 fn config(settings: &SshSettings, keys: Vec<PrivateKey>, algorithms: &Algorithms) -> Config {
     Config {
         server_id: SshId::Standard(format!("SSH-2.0-{}", settings.identification).into()),
-        methods: offered_methods(settings.keyboard_interactive),
+        methods: offered_methods(settings.keyboard_interactive.unwrap_or_default()),
         auth_rejection_time: REJECTION_TIME,
         auth_rejection_time_initial: Some(Duration::ZERO),
         keys,
@@ -323,7 +333,8 @@ fn config(settings: &SshSettings, keys: Vec<PrivateKey>, algorithms: &Algorithms
         maximum_packet_size: MAX_PACKET_SIZE,
         event_buffer_size: EVENT_QUEUE,
         preferred: algorithms.preferred(),
-        max_auth_attempts: settings.max_auth_tries.unwrap_or(0),
+        // The library counts the question which methods there are; the handler does not.
+        max_auth_attempts: settings.max_auth_tries.map_or(0, |tries| tries.saturating_add(1)),
         inactivity_timeout: Some(NO_IDLE_TIMEOUT),
         ..Config::default()
     }

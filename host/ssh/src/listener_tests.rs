@@ -134,7 +134,7 @@ async fn start() -> SocketAddr {
         max_half_open: 10,
         max_channels: 10,
         commands: SshCommands::default(),
-        keyboard_interactive: true,
+        keyboard_interactive: None,
     };
     let hooks = ConnectionHooks { connect: Arc::default(), disconnect: Observers::new(Arc::default()) };
     let bound = BoundListener::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();

@@ -21,7 +21,7 @@ use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate, WebRequest};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::secret::Secret;
-use tidegate_core::session::{EndReason, LiveSession, Session, Traffic};
+use tidegate_core::session::{EndReason, KeptPassword, LiveSession, Session, Traffic};
 
 /// Where something comes from that has no name yet.
 pub fn address(what: &str) -> IpAddr {
@@ -79,7 +79,7 @@ pub fn session(name: &str) -> anyhow::Result<Arc<Session>> {
         account: account.clone(),
         username: name.to_owned(),
         method: LoginMethod::Password,
-        password: Some(Secret::new("typed")),
+        password: KeptPassword::new(Some(Secret::new("typed"))),
         opened_at: 2_000,
         traffic: Traffic::default(),
         live: LiveSession::new(account, connection("allow").remote.ip(), 2_000),

@@ -226,10 +226,13 @@ async fn the_old_notification_is_a_get() {
 
 #[tokio::test]
 async fn an_empty_answer_depends_on_the_era() {
-    // J-01
-    for (compat, expected) in
-        [(Compat::Seed, "reject"), (Compat::V2_0, "reject"), (Compat::V2_4, "accept"), (Compat::Current, "accept")]
-    {
+    // J-01, B2-04
+    for (compat, expected) in [
+        (Compat::Seed, "reject"),
+        (Compat::V2_0, "reject"),
+        (Compat::V2_4, "verify-stored"),
+        (Compat::Current, "accept"),
+    ] {
         let (url, _) = web(&["200 OK"]);
         let flavour = Flavour { compat, ..Flavour::default() };
         assert_eq!(ask(&url, http_settings(), flavour, &ExternalAuth::about("u").unwrap()).await, expected, "{compat}");

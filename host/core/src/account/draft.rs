@@ -139,10 +139,16 @@ impl AccountDraft {
         self.text("home_dir")
     }
 
-    /// The document without secrets.
+    /// The document without secrets. The second factor is left out as a whole: the stored one is
+    /// kept whatever becomes of this text.
     pub fn to_redacted_json(&self) -> String {
         let mut document = self.document.clone();
         document.remove("password");
+        if let Some(Value::Object(filters)) = document.get_mut("filters") {
+            for field in fields::SECOND_FACTOR {
+                filters.remove(*field);
+            }
+        }
         super::compact_json(&document)
     }
 
@@ -161,6 +167,24 @@ impl AccountDraft {
         for field in fields::MAINTAINED_BY_SERVER {
             if let Some(value) = stored.get(*field) {
                 self.document.insert((*field).to_owned(), value.clone());
+            }
+        }
+    }
+}
+
+impl AccountDraft {
+    /// A hook's draft has the second factor that the stored account has (A11-21, B3-01). Only that
+    /// of an account which there is not yet may come from the hook.
+    pub fn keep_second_factor_of(&mut self, stored: Option<&Account>) {
+        let Some(stored) = stored else { return };
+        for field in fields::SECOND_FACTOR {
+            match stored.filters.document.get(*field) {
+                Some(value) => self.set_filter(field, value.clone()),
+                None => {
+                    if let Some(Value::Object(filters)) = self.document.get_mut("filters") {
+                        filters.remove(*field);
+                    }
+                }
             }
         }
     }
@@ -247,6 +271,39 @@ mod tests {
         assert_eq!(count(&[format!("# mine\r\n{KEY} one\r\n\r\n{other}")]), Ok(2));
         assert_eq!(count(&[KEY.to_owned(), format!("\n{other}\n")]), Ok(2));
         assert_eq!(count(&[format!("{KEY}\nnonsense")]).unwrap_err().field, "public_keys.0");
+    }
+
+    #[test]
+    fn hooks_leave_the_second_factor_alone() {
+        // A11-21, B3-01
+        let with = |filters: &str| {
+            let mut draft = AccountDraft::from_json(MINIMAL).unwrap();
+            draft.merge_json(&format!(r#"{{"filters":{filters}}}"#)).unwrap();
+            draft
+        };
+        let own = r#"{"totp_config":{"enabled":true,"protocols":["SSH"],"secret":{"status":"Plain","payload":"hush"}},
+            "recovery_codes":[{"secret":{"payload":"hush"}}]}"#;
+        let none = "{}";
+        let off = r#"{"totp_config":{"enabled":false},"recovery_codes":[]}"#;
+        let other = r#"{"totp_config":{"enabled":true,"protocols":["SSH"],"secret":"other"},"max_upload_file_size":7}"#;
+        let filters = |draft: AccountDraft| draft.validate(CredentialRule::Optional).unwrap().account.filters.document;
+        let stored = |text: &str| with(text).validate(CredentialRule::Optional).unwrap().account;
+        for (before, answer) in [(own, none), (own, off), (own, other), (none, own), (none, other), (off, other)] {
+            let mut draft = with(answer);
+            draft.keep_second_factor_of(Some(&stored(before)));
+            let (kept, expected) = (filters(draft), filters(with(before)));
+            for field in fields::SECOND_FACTOR {
+                assert_eq!(kept.get(*field), expected.get(*field), "{before} {answer}");
+            }
+            assert_eq!(kept.contains_key("max_upload_file_size"), answer == other);
+        }
+        // A new account gets what the hook says.
+        let mut draft = with(other);
+        draft.keep_second_factor_of(None);
+        assert_eq!(filters(draft), filters(with(other)));
+        // What a component reads has none of it.
+        let shown = AccountDraft::of(&stored(own)).to_redacted_json();
+        assert!(!shown.contains("hush") && !shown.contains("totp_config"), "{shown}");
     }
 
     #[test]

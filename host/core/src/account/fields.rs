@@ -126,6 +126,10 @@ pub const MAINTAINED_BY_SERVER: &[&str] = &[
     "oidc_custom_fields",
 ];
 
+/// Restrictions that only administrators and the account itself set: an answer of a hook neither
+/// takes an account's second factor away nor replaces it (A11-21, B3-01).
+pub const SECOND_FACTOR: &[&str] = &["totp_config", "recovery_codes"];
+
 /// Spellings of old documents (A8-16).
 const ALIASES: &[(&str, &str)] = &[("used_quota_file", "used_quota_files")];
 

@@ -126,10 +126,11 @@ impl Account {
         self.other.get("last_password_change").and_then(Value::as_i64).filter(|at| *at > 0)
     }
 
-    /// The password is older than the account allows.
+    /// The password is older than the account allows, or nobody knows how old it is.
     pub fn password_is_expired(&self, now: i64) -> bool {
         let lifetime = self.filters.password_expiration.saturating_mul(24 * 3_600_000);
-        lifetime > 0 && self.last_password_change().is_some_and(|changed| now > changed.saturating_add(lifetime))
+        let is_old = || self.last_password_change().is_none_or(|changed| now > changed.saturating_add(lifetime));
+        lifetime > 0 && self.password.is_some() && is_old()
     }
 
     /// Of all its groups, in the order in which the account lists them.
@@ -144,6 +145,24 @@ impl Account {
 
     pub fn denies_method(&self, method: LoginMethod) -> bool {
         self.filters.denied_login_methods.contains(&method)
+    }
+
+    /// Whether somebody who has `proved` that much has to give a one-time code as well: after a
+    /// password always, after a key where a rule demands the second factor.
+    pub fn needs_code(&self, proved: &[LoginMethod]) -> bool {
+        let has_key = proved.contains(&LoginMethod::PublicKey);
+        self.filters.one_time_codes.is_some() && (self.filters.needs_second_factor || !has_key)
+    }
+
+    /// The methods that may follow what was `proved`; none: the login is complete.
+    pub fn next_steps(&self, proved: &[LoginMethod]) -> Vec<LoginMethod> {
+        if proved == [LoginMethod::PublicKey] {
+            let steps = self.second_steps();
+            if !steps.is_empty() {
+                return steps;
+            }
+        }
+        if self.needs_code(proved) { vec![LoginMethod::KeyboardInteractive] } else { Vec::new() }
     }
 
     /// B12-01: with the single methods denied and a combined one left, a verified key is
@@ -214,6 +233,50 @@ mod tests {
             r#"["publickey","password","keyboard-interactive"]"#,
             &[LoginMethod::Password, LoginMethod::KeyboardInteractive],
         );
+    }
+
+    #[test]
+    fn a_second_factor_follows_a_password() {
+        use LoginMethod::{KeyboardInteractive, Password, PublicKey};
+        let codes = r#""totp_config":{"enabled":true,"protocols":["SSH"],"secret":{"payload":"GEZDGNBVGY3TQOJQ"}}"#;
+        let rule = r#""two_factor_protocols":["SSH"]"#;
+        let both = r#""denied_login_methods":["publickey","password","keyboard-interactive"]"#;
+        let check = |filters: &[&str], proved: &[LoginMethod], expected: &[LoginMethod]| {
+            let filters = format!("{{{}}}", filters.join(","));
+            assert_eq!(account(&filters).next_steps(proved), expected, "{filters} {proved:?}");
+        };
+        for proved in [&[Password][..], &[PublicKey], &[PublicKey, Password]] {
+            check(&[], proved, &[]);
+        }
+        check(&[codes], &[Password], &[KeyboardInteractive]);
+        check(&[codes], &[PublicKey], &[]);
+        check(&[codes], &[PublicKey, Password], &[]);
+        check(&[codes, rule], &[Password], &[KeyboardInteractive]);
+        check(&[codes, rule], &[PublicKey], &[KeyboardInteractive]);
+        check(&[codes, rule], &[PublicKey, Password], &[KeyboardInteractive]);
+        check(&[codes, both], &[PublicKey], &[Password, KeyboardInteractive]);
+        check(&[codes, both, rule], &[PublicKey, Password], &[KeyboardInteractive]);
+        check(&[r#""totp_config":{"enabled":true,"protocols":["FTP"]}"#], &[Password], &[]);
+        // A secret that cannot be read is not the absence of a second factor.
+        check(&[r#""totp_config":{"enabled":true,"protocols":["SSH"]}"#], &[Password], &[KeyboardInteractive]);
+    }
+
+    #[test]
+    fn a_password_of_unknown_age_has_expired() {
+        let days = |count: i64| count * 24 * 3_600_000;
+        let check = |expiration: i64, password: bool, changed: Option<i64>, expected: bool| {
+            let mut account = account(&format!(r#"{{"password_expiration":{expiration}}}"#));
+            account.password = PasswordHash::recognise("$1$a$b").filter(|_| password);
+            account.other.extend(changed.map(|at| ("last_password_change".to_owned(), at.into())));
+            assert_eq!(account.password_is_expired(days(10)), expected, "{expiration} {password} {changed:?}");
+        };
+        check(0, true, None, false);
+        check(3, true, None, true);
+        check(3, true, Some(0), true);
+        check(3, true, Some(days(7)), false);
+        check(3, true, Some(days(7) - 1), true);
+        // Without a password there is none to expire.
+        check(3, false, None, false);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::draft::invalid;
 use super::view::redacted;
 use super::{Account, AccountDraft, Audience, CredentialRule, InvalidAccount, Validated};
 use crate::hook::Observers;
@@ -98,7 +99,7 @@ impl Accounts {
     pub async fn add(&self, mut draft: AccountDraft) -> Result<Account, AccountError> {
         draft.keep_maintained_fields_of(None);
         let mut account = self.prepare(draft, CredentialRule::Required).await?;
-        note_password_change(&mut account);
+        note_password_change(&mut account, None);
         let added = self.store.insert(&account).await?;
         // A server that had an account of that name counts for this one anew.
         self.store.announce_change(&added.username).await?;
@@ -114,10 +115,7 @@ impl Accounts {
         draft.rebase(&stored);
         draft.keep_maintained_fields_in(Some(&stored.document));
         let mut account = self.prepare(draft, CredentialRule::Required).await?;
-        let before = stored.document.get("password").and_then(Value::as_str);
-        if account.password.as_ref().map(PasswordHash::expose) != before {
-            note_password_change(&mut account);
-        }
+        note_password_change(&mut account, stored.document.get("password").and_then(Value::as_str));
         let updated = self.replace(account, stored).await?;
         self.store.announce_change(&updated.username).await?;
         self.tell(Change::Update, &updated.username, updated.to_document(Audience::Redacted));
@@ -150,10 +148,13 @@ impl Accounts {
     ) -> Result<(Account, Option<Account>), AccountError> {
         let stored = self.store.find(draft.username()).await?;
         draft.keep_maintained_fields_of(stored.as_ref());
+        draft.keep_second_factor_of(stored.as_ref());
         if let Some(presented) = presented {
             self.set_presented_password(&mut draft, stored.as_ref(), presented).await?;
         }
-        let account = self.prepare(draft, CredentialRule::Optional).await?;
+        let mut account = self.prepare(draft, CredentialRule::Optional).await?;
+        let before = stored.as_ref().and_then(|stored| stored.password.as_ref()).map(PasswordHash::expose);
+        note_password_change(&mut account, before);
         let revision = stored.as_ref().map_or(0, |stored| stored.revision);
         Ok((Account { revision, ..account }, stored))
     }
@@ -218,6 +219,11 @@ impl Accounts {
         if draft.home_dir().is_empty()
             && let Some(base) = &self.users_base_dir
         {
+            // "." would be all the homes, and a name with a slash a place in somebody else's.
+            if matches!(draft.username(), "." | "..") || draft.username().contains(['/', '\0']) {
+                let problem = "is no name for a directory in users_base_dir; give the account a home_dir";
+                return Err(invalid("username", problem).into());
+            }
             let home = format!("{}/{}", base.trim_end_matches('/'), draft.username());
             draft.set("home_dir", serde_json::Value::String(home));
         }
@@ -238,9 +244,121 @@ fn rebased(account: &Account, base: &StoredDocument, current: &StoredDocument) -
     draft.validate(CredentialRule::Optional).ok().map(|validated| validated.account)
 }
 
-/// For accounts whose passwords expire.
-fn note_password_change(account: &mut Account) {
-    if account.password.is_some() && account.filters.password_expiration > 0 {
+/// For passwords that expire, now or once somebody says so. `before`: the stored hash.
+fn note_password_change(account: &mut Account, before: Option<&str>) {
+    let hash = account.password.as_ref().map(PasswordHash::expose);
+    if hash.is_some() && hash != before {
         account.other.insert("last_password_change".to_owned(), serde_json::json!(SystemClock.now()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::ports::AccountChanges;
+
+    /// Holds nothing, and takes everything.
+    struct Empty;
+
+    #[async_trait]
+    impl AccountStore for Empty {
+        async fn find(&self, _: &str) -> Result<Option<Account>, StoreError> {
+            Ok(None)
+        }
+        async fn list(&self, _: Option<&str>, _: u32) -> Result<AccountPage, StoreError> {
+            Ok(AccountPage::default())
+        }
+        async fn insert(&self, account: &Account) -> Result<Account, StoreError> {
+            Ok(account.clone())
+        }
+        async fn update(&self, account: &Account) -> Result<Account, StoreError> {
+            Ok(account.clone())
+        }
+        async fn delete(&self, _: &str) -> Result<(), StoreError> {
+            Ok(())
+        }
+        async fn announce_change(&self, _: &str) -> Result<(), StoreError> {
+            Ok(())
+        }
+        async fn changes(&self, _: Option<i64>) -> Result<(i64, AccountChanges), StoreError> {
+            Ok((0, AccountChanges::Named(Vec::new())))
+        }
+        async fn record_login(&self, _: i64, _: i64) -> Result<(), StoreError> {
+            Ok(())
+        }
+        async fn record_first_transfer(&self, _: i64, _: bool, _: i64) -> Result<bool, StoreError> {
+            Ok(false)
+        }
+    }
+
+    #[async_trait]
+    impl Passwords for Empty {
+        async fn matches(&self, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
+            Ok(false)
+        }
+        async fn hash(&self, clear: &Secret) -> Result<PasswordHash, PasswordError> {
+            PasswordHash::recognise(&format!("$1${}", clear.expose())).ok_or(PasswordError::PoolClosed)
+        }
+    }
+
+    fn draft(username: &str, more: &str) -> AccountDraft {
+        let mut draft = AccountDraft::from_json(r#"{"permissions":{"/":["*"]},"password":"pw"}"#).unwrap();
+        draft.set("username", serde_json::json!(username));
+        draft.merge_json(more).unwrap();
+        draft
+    }
+
+    #[tokio::test]
+    async fn a_home_is_a_directory_of_its_own_in_the_base() {
+        // A3-39
+        let accounts = Accounts::new(Arc::new(Empty), Arc::new(Empty), Some("/srv/homes/".to_owned()));
+        for (username, expected) in [
+            ("alice", Some("/srv/homes/alice")),
+            ("a.b", Some("/srv/homes/a.b")),
+            ("...", Some("/srv/homes/...")),
+            (".", None),
+            ("..", None),
+            ("alice/inside", None),
+            ("/", None),
+            ("../alice", None),
+        ] {
+            let added = accounts.add(draft(username, "{}")).await.ok().map(|account| account.home_dir);
+            assert_eq!(added.as_deref(), expected, "{username}");
+            let from_hook = accounts.prepare_from_hook(draft(username, "{}"), None).await;
+            assert_eq!(from_hook.ok().map(|(account, _)| account.home_dir).as_deref(), expected, "{username}");
+        }
+        // A home that is said is what counts.
+        assert!(accounts.add(draft(".", r#"{"home_dir":"/srv/dot"}"#)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn it_is_known_how_old_a_password_is() {
+        // C3-01
+        let accounts = Accounts::new(Arc::new(Empty), Arc::new(Empty), Some("/srv".to_owned()));
+        let added = accounts.add(draft("alice", "{}")).await.unwrap();
+        assert!(added.last_password_change().is_some());
+        let (made, _) = accounts.prepare_from_hook(draft("alice", "{}"), None).await.unwrap();
+        assert!(made.last_password_change().is_some());
+        // What a hook says of it does not count.
+        let said = draft("alice", r#"{"last_password_change":4102444800000,"password":""}"#);
+        let (made, _) = accounts.prepare_from_hook(said, None).await.unwrap();
+        assert_eq!(made.last_password_change(), None);
+    }
+
+    #[tokio::test]
+    async fn a_locked_password_is_none() {
+        // A8-11
+        let accounts = Accounts::new(Arc::new(Empty), Arc::new(Empty), Some("/srv".to_owned()));
+        for locked in ["!", "*", "!!", "*LK*", "!$6$salt$hash", "!{SSHA}x"] {
+            let account = accounts.add(draft("alice", &format!(r#"{{"password":"{locked}"}}"#))).await.unwrap();
+            assert_eq!(account.password, None, "{locked}");
+        }
+        for unknown in ["{SHA}x", "{CRYPT}$6$salt$hash", "$argon2i$v=19$x", "pbkdf2_sha256$1000$salt$YWJj"] {
+            let refused = accounts.add(draft("alice", &format!(r#"{{"password":"{unknown}"}}"#))).await.unwrap_err();
+            assert!(refused.to_string().contains("looks like a hash of the kind"), "{unknown}: {refused}");
+        }
+        assert!(accounts.add(draft("alice", r#"{"password":""}"#)).await.is_err());
     }
 }

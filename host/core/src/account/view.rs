@@ -7,8 +7,11 @@ use super::Account;
 /// Who reads the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
-    /// The store and hooks that decide logins: with the password's hash.
+    /// The store: everything.
     Trusted,
+    /// Programs and web servers that decide logins: with the password's hash, but without what
+    /// the second factor is made of.
+    LoginHook,
     /// Administrators and observers: without secrets.
     Redacted,
 }
@@ -23,7 +26,7 @@ impl Account {
         put("status", json!(i32::from(self.enabled)));
         put("username", json!(self.username));
         put("expiration_date", json!(self.expiration_date));
-        if let (Audience::Trusted, Some(hash)) = (audience, &self.password) {
+        if let (Audience::Trusted | Audience::LoginHook, Some(hash)) = (audience, &self.password) {
             put("password", json!(hash.expose()));
         }
         if !self.public_key_lines.is_empty() {
@@ -57,9 +60,13 @@ impl Account {
         for (name, value) in &self.other {
             put(name, value.clone());
         }
-        if audience == Audience::Redacted {
-            put("has_password", json!(self.password.is_some()));
-            redact(&mut document);
+        match audience {
+            Audience::Trusted => {}
+            Audience::LoginHook => hide_second_factor(&mut document),
+            Audience::Redacted => {
+                put("has_password", json!(self.password.is_some()));
+                redact(&mut document);
+            }
         }
         document
     }
@@ -105,6 +112,15 @@ pub fn redacted(mut document: Map<String, Value>) -> Map<String, Value> {
     document.insert("has_password".to_owned(), json!(password.is_some()));
     redact(&mut document);
     document
+}
+
+/// That there is one may be known.
+fn hide_second_factor(document: &mut Map<String, Value>) {
+    let Some(Value::Object(filters)) = document.get_mut("filters") else { return };
+    filters.remove("recovery_codes");
+    if let Some(Value::Object(codes)) = filters.get_mut("totp_config") {
+        codes.remove("secret");
+    }
 }
 
 /// Replaces the values of fields that hold secrets, at any depth.
@@ -171,6 +187,17 @@ mod tests {
             compact_json(&account.to_document(Audience::Trusted)),
             r#"{"id":0,"status":1,"username":"test_user","expiration_date":0,"password":"$1$a$b","home_dir":"/srv/\u003c\u0026\u003e","uid":0,"gid":0,"max_sessions":0,"quota_size":0,"quota_files":0,"permissions":{"/":["*"]},"used_quota_size":0,"used_quota_files":0,"last_quota_update":0,"upload_bandwidth":0,"download_bandwidth":0,"last_login":0,"filters":{},"filesystem":{"provider":0},"description":"x"}"#
         );
+    }
+
+    #[test]
+    fn hooks_see_that_there_is_a_second_factor() {
+        // A13-02, B3-07
+        let json = r#"{"username":"u","home_dir":"/u","permissions":{"/":["*"]},"password":"$1$a$b","filters":{"totp_config":{"enabled":true,"secret":{"payload":"hush"}},"recovery_codes":[{"secret":{"payload":"hush"}}]}}"#;
+        let account = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+        let text = compact_json(&account.to_document(Audience::LoginHook));
+        assert!(text.contains("$1$a$b") && text.contains(r#""totp_config":{"enabled":true}"#), "{text}");
+        assert!(!text.contains("hush"), "{text}");
+        assert!(compact_json(&account.to_document(Audience::Trusted)).contains("hush"));
     }
 
     #[test]

@@ -21,10 +21,15 @@ pub struct LoginAttempt {
 }
 
 impl LoginAttempt {
-    /// The method, or the two that a second step makes (B12-04).
+    /// The method, or the two that a second step makes (B12-04). A code after a password is no
+    /// method of its own: the login stays one by password.
     pub fn method(&self) -> LoginMethod {
-        let method = self.credential.method();
-        if self.completed_methods.is_empty() { method } else { method.after_public_key() }
+        let last = match self.completed_methods.last() {
+            Some(LoginMethod::Password) => LoginMethod::Password,
+            _ => self.credential.method(),
+        };
+        let has_key = self.completed_methods.contains(&LoginMethod::PublicKey);
+        if has_key { last.after_public_key() } else { last }
     }
 
     pub fn password(&self) -> Option<&Secret> {

@@ -61,6 +61,7 @@ impl GateEvent for PreLogin {
         let mut draft = *draft;
         draft.set("username", serde_json::Value::String(self.attempt.username.clone()));
         draft.keep_maintained_fields_of(self.attempt.stored.as_deref());
+        draft.keep_second_factor_of(self.attempt.stored.as_deref());
         let validated = draft.clone().validate(CredentialRule::Optional);
         let validated = validated.map_err(|error| HookError::BadOutput(error.to_string()))?;
         self.account = Some(Arc::new(validated.account));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Denial, GateEvent, HookEvent, HookKind, LoginAttempt, Subject};
+use super::{Denial, GateEvent, HookError, HookEvent, HookKind, LoginAttempt, Subject};
 use crate::connection::Connection;
 use crate::files::FileAction;
 use crate::session::Session;
@@ -18,7 +18,7 @@ pub enum Review {
 
 /// Declares a gate whose verdict is a [`Review`].
 macro_rules! review {
-    ($(#[$doc:meta])* $name:ident, $field:ty, $kind:ident, $subject:expr) => {
+    ($(#[$doc:meta])* $name:ident, $field:ty, $kind:ident, $subject:expr$(, $allowed:expr)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone)]
         pub struct $name(pub Arc<$field>);
@@ -49,6 +49,12 @@ macro_rules! review {
             fn undecided() -> Review {
                 Review::Allow
             }
+
+            $(fn take_in(&mut self, _allowed: Review) -> Result<(), HookError> {
+                let note: fn(&$field) = $allowed;
+                note(&self.0);
+                Ok(())
+            })?
         }
     };
 }
@@ -64,7 +70,7 @@ review!(
 );
 review!(
     /// After all checks of a login, before its session exists (D-01).
-    SessionCreate, Session, SessionCreate, Session::subject
+    SessionCreate, Session, SessionCreate, Session::subject, |session| session.live.note_created()
 );
 review!(
     /// A file operation that is about to happen (B10-05).

@@ -14,7 +14,7 @@ use crate::hook::review::{Review, SessionCreate};
 use crate::hook::{Exchange, HookRun, LoginAttempt, Observers};
 use crate::metrics::Metrics;
 use crate::ports::StorageFactory;
-use crate::session::{CloseSignal, EndReason, LiveSession, Session, SessionSlot, Traffic};
+use crate::session::{CloseSignal, EndReason, KeptPassword, LiveSession, Session, SessionSlot, Traffic};
 
 /// Proof that every check of the login passed. Holds the session's place (A4-10) and tells
 /// of the session's end when dropped.
@@ -22,10 +22,32 @@ pub struct AuthenticatedAccount {
     session: Arc<Session>,
     storage: Arc<dyn StorageFactory>,
     files: Arc<FileContext>,
+    metrics: Arc<Metrics>,
+    // The end is told of before the place is free again.
+    _created: Created,
+    _slot: SessionSlot,
+}
+
+/// What hooks have created for a session: told of its end exactly once, when dropped (D-03,
+/// D-04), whether the login came to its end or not.
+struct Created {
+    session: Arc<Session>,
     observers: Arc<Observers<SessionDestroy>>,
     started: Instant,
-    metrics: Arc<Metrics>,
-    _slot: SessionSlot,
+    /// Whether the hooks are being asked: one that nobody waits for any more may still say yes.
+    is_asked: bool,
+}
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        if self.is_asked || self.session.live.is_created() {
+            self.observers.notify(SessionDestroy {
+                session: self.session.clone(),
+                reason: self.session.live.end_reason().unwrap_or_default(),
+                duration: self.started.elapsed(),
+            });
+        }
+    }
 }
 
 impl AuthenticatedAccount {
@@ -55,14 +77,8 @@ impl AuthenticatedAccount {
 }
 
 impl Drop for AuthenticatedAccount {
-    /// D-03, D-04: exactly once for each session that was created.
     fn drop(&mut self) {
         self.metrics.active_connections.dec();
-        self.observers.notify(SessionDestroy {
-            session: self.session.clone(),
-            reason: self.session.live.end_reason().unwrap_or_default(),
-            duration: self.started.elapsed(),
-        });
     }
 }
 
@@ -88,28 +104,50 @@ impl LoginService {
             account,
             username: attempt.username.clone(),
             method,
-            password: attempt.password().cloned(),
+            password: KeptPassword::new(attempt.password().cloned()),
             opened_at: now,
         });
-        let decision = ports.hooks.session_create.decide(&mut SessionCreate(session.clone())).await?;
-        if let Review::Deny(denial) = decision.verdict {
+        let hooks = &ports.hooks;
+        if !hooks.session_create.needs_password(&session.subject()) {
+            self.forget_password(&session);
+        }
+        let mut created = Created {
+            session: session.clone(),
+            observers: hooks.session_destroy.clone(),
+            started: Instant::now(),
+            is_asked: hooks.session_create.concerns(&session.subject()),
+        };
+        let decision = hooks.session_create.decide(&mut SessionCreate(session.clone())).await;
+        created.is_asked = false;
+        let verdict = decision.inspect_err(|_| session.live.ends_because(EndReason::Error))?.verdict;
+        if let Review::Deny(denial) = verdict {
+            session.live.ends_because(EndReason::Error);
             // D-01: the operator will want to know, because the client is told nothing.
             let message = format!("a session of \"{}\" was refused by a hook: {}", session.username, denial.reason);
             tracing::error!(sender = "session_create_hook", message, connection_id = session.id.as_str());
             return Err(Refusal::new(RefusalReason::Session, denial.reason));
         }
         slot.begin(session.clone());
-        self.follow_change(&session).await?;
+        let followed = self.follow_change(&session).await;
+        followed.inspect_err(|_| session.live.ends_because(EndReason::AdminClosed))?;
+        self.forget_password(&session);
+        session.live.note_created();
         ports.metrics.active_connections.inc();
         Ok(AuthenticatedAccount {
             session,
             storage: ports.storage.clone(),
             files: ports.files.clone(),
-            observers: ports.hooks.session_destroy.clone(),
-            started: Instant::now(),
             metrics: ports.metrics.clone(),
+            _created: created,
             _slot: slot,
         })
+    }
+
+    /// Unless a hook is to be given it when the session ends.
+    fn forget_password(&self, session: &Session) {
+        if !self.ports.hooks.session_destroy.chain().needs_password(&session.subject()) {
+            session.password.forget();
+        }
     }
 
     /// An administrator may have changed the account since it was read.

@@ -1,20 +1,19 @@
 //! The keyboard-interactive method (RFC 4256): a hook's questions, or the built-in ones.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinError, JoinSet};
 
-use super::credentials::{Resolved, accept_stored, unknown_user};
+use super::credentials::{PreLoginHooks, Resolved, accept_stored, unknown_user};
 use super::{LoginService, Outcome, Refusal, RefusalReason, checks};
 use crate::account::Account;
-use crate::hook::LoginAttempt;
 use crate::hook::keyboard_interactive::{
     Conversation, ConversationError, KeyboardInteractive, KeyboardInteractiveVerdict, Prompt, Round,
 };
+use crate::hook::{LoginAttempt, OwnTime};
 use crate::secret::Secret;
 
 /// Bounds on one conversation.
@@ -28,12 +27,13 @@ pub enum Step {
     Done(Outcome),
 }
 
-type Outcomes = Pin<Box<dyn Future<Output = Result<Account, Refusal>> + Send>>;
+type Ended = Result<Account, Refusal>;
 
-/// A conversation under way: its future is polled while the server owes the client a round.
+/// A conversation under way, on a task of its own, which ends with it: its limits hold while the
+/// client is silent.
 pub(super) struct Exchange {
     attempt: Arc<LoginAttempt>,
-    outcome: Outcomes,
+    task: JoinSet<Ended>,
     rounds: mpsc::Receiver<Asked>,
     /// Where the answers to the last round go.
     waiting: Option<(usize, oneshot::Sender<Vec<Secret>>)>,
@@ -45,11 +45,18 @@ struct Asked {
 }
 
 impl Exchange {
-    pub fn begin(service: Arc<LoginService>, attempt: Arc<LoginAttempt>) -> Self {
+    /// `proved`: by a password, after which only a code is missing.
+    pub fn begin(service: Arc<LoginService>, attempt: Arc<LoginAttempt>, proved: Option<Resolved>) -> Self {
         let (sender, rounds) = mpsc::channel(1);
         let about = attempt.clone();
-        let outcome = Box::pin(async move { service.converse(&about, sender).await });
-        Self { attempt, outcome, rounds, waiting: None }
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            match proved {
+                Some(resolved) => service.ask_only_code(&about, resolved, sender).await,
+                None => service.converse(&about, sender).await,
+            }
+        });
+        Self { attempt, task, rounds, waiting: None }
     }
 
     pub fn attempt(&self) -> &Arc<LoginAttempt> {
@@ -61,22 +68,37 @@ impl Exchange {
         if let Some((expected, waiting)) = self.waiting.take()
             && expected == answers.len()
         {
-            // Nobody waits any more when the hook is late.
+            // Nothing waits any more when the hook is late.
             let _ = waiting.send(answers);
         }
     }
 
     /// The next round, or how the conversation ended.
-    pub async fn next(&mut self) -> Result<Round, Result<Account, Refusal>> {
+    pub async fn next(&mut self) -> Result<Round, Ended> {
         tokio::select! {
             biased;
-            outcome = &mut self.outcome => Err(outcome),
+            Some(ended) = self.task.join_next() => Err(ended.unwrap_or_else(|error| Err(broken(&error)))),
             Some(asked) = self.rounds.recv() => {
                 self.waiting = Some((asked.round.prompts.len(), asked.answers));
                 Ok(asked.round)
             }
+            else => Err(Err(Refusal::new(RefusalReason::Failure, "the conversation has ended"))),
         }
     }
+
+    /// Ends it, because the client goes on without it. Why it came to nothing: it may have
+    /// refused by itself meanwhile.
+    pub fn give_up(mut self) -> Refusal {
+        match self.task.try_join_next() {
+            Some(Ok(Err(refusal))) => refusal,
+            Some(Err(error)) => broken(&error),
+            Some(Ok(Ok(_))) | None => Refusal::new(RefusalReason::GivenUp, "the client gave the conversation up"),
+        }
+    }
+}
+
+fn broken(error: &JoinError) -> Refusal {
+    Refusal::new(RefusalReason::Failure, format!("the conversation broke off: {error}"))
 }
 
 /// The conversation as hooks see it.
@@ -86,6 +108,9 @@ struct WithClient {
     account: Option<Account>,
     rounds: mpsc::Sender<Asked>,
     asked: AtomicUsize,
+    own_time: OwnTime,
+    /// A code of the account was among the answers.
+    has_code: AtomicBool,
 }
 
 #[async_trait]
@@ -100,59 +125,112 @@ impl Conversation for WithClient {
         }
         let (answers, answered) = oneshot::channel();
         self.rounds.send(Asked { round, answers }).await.map_err(|_| ConversationError::Closed)?;
-        answered.await.map_err(|_| ConversationError::Closed)
+        self.own_time.paused(answered).await.map_err(|_| ConversationError::Closed)
     }
 
     async fn verify_password(&self, answer: &Secret) -> bool {
-        let Some(account) = &self.account else { return false };
+        let Some(account) = &self.account else {
+            // As long as for a user that there is.
+            let _ = self.service.ports.passwords.matches(&self.service.decoy, answer).await;
+            return false;
+        };
         let resolved = Resolved::from_stored(account.clone());
         self.service.prove_password(&self.attempt, &resolved, answer).await.is_ok()
     }
 
     async fn verify_one_time_code(&self, answer: &Secret) -> bool {
-        let now = self.service.ports.clock.now();
-        self.account.as_ref().is_some_and(|account| self.service.codes.verify(account, answer, now))
+        match &self.account {
+            Some(account) => self.check_code(account, answer).is_ok(),
+            None => false,
+        }
+    }
+
+    fn own_time(&self) -> Option<&OwnTime> {
+        Some(&self.own_time)
+    }
+}
+
+impl WithClient {
+    fn check_code(&self, account: &Account, code: &Secret) -> Result<(), Refusal> {
+        let refused = |error| Refusal::new(RefusalReason::WrongCredential, format!("{error}"));
+        self.service.codes.verify(account, code, self.service.ports.clock.now()).map_err(refused)?;
+        self.has_code.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn ask_code(&self, account: &Account) -> Result<(), Refusal> {
+        let code = self.ask_one("Authentication code: ").await?;
+        self.check_code(account, &code)
+    }
+
+    async fn ask_one(&self, text: &str) -> Result<Secret, Refusal> {
+        let prompts = vec![Prompt { text: text.to_owned(), echo: false }];
+        let closed = |_| Refusal::new(RefusalReason::WrongCredential, "the question was not answered");
+        let answers = self.ask(Round { instruction: String::new(), prompts }).await.map_err(closed)?;
+        answers.into_iter().next().ok_or_else(|| closed(ConversationError::Closed))
     }
 }
 
 impl LoginService {
-    async fn converse(
+    fn conversation(
         self: &Arc<Self>,
         attempt: &Arc<LoginAttempt>,
+        account: Option<Account>,
         rounds: mpsc::Sender<Asked>,
-    ) -> Result<Account, Refusal> {
+    ) -> Arc<WithClient> {
+        Arc::new(WithClient {
+            service: self.clone(),
+            attempt: attempt.clone(),
+            account,
+            rounds,
+            asked: AtomicUsize::new(0),
+            own_time: OwnTime::default(),
+            has_code: AtomicBool::new(false),
+        })
+    }
+
+    /// The second factor of a login by password.
+    async fn ask_only_code(
+        self: &Arc<Self>,
+        attempt: &Arc<LoginAttempt>,
+        resolved: Resolved,
+        rounds: mpsc::Sender<Asked>,
+    ) -> Ended {
+        let conversation = self.conversation(attempt, Some(resolved.account.clone()), rounds);
+        conversation.ask_code(&resolved.account).await?;
+        self.commit(resolved).await
+    }
+
+    async fn converse(self: &Arc<Self>, attempt: &Arc<LoginAttempt>, rounds: mpsc::Sender<Asked>) -> Ended {
         let chain = &self.ports.hooks.keyboard_interactive;
         let disabled = attempt.stored.as_ref().is_some_and(|account| account.filters.external_auth_disabled);
         let hooked = !disabled && chain.concerns(&attempt.subject());
+        if !hooked {
+            let conversation = self.conversation(attempt, attempt.stored.as_deref().cloned(), rounds);
+            return self.ask_built_in(attempt, &conversation, None).await;
+        }
         // A12-07: hooks that make accounts come first; without questions of a hook they are
         // asked once the password is there.
-        let resolved = if hooked { self.resolve(attempt, None).await? } else { None };
+        let resolved = self.resolve(attempt, None, PreLoginHooks::Ask).await?;
         let account = resolved.as_ref().map(|resolved| resolved.account.clone());
-        let known = account.clone().or_else(|| attempt.stored.as_deref().cloned());
-        let conversation = Arc::new(WithClient {
-            service: self.clone(),
+        let conversation = self.conversation(attempt, account.clone(), rounds);
+        let event = KeyboardInteractive {
             attempt: attempt.clone(),
-            account: known,
-            rounds,
-            asked: AtomicUsize::new(0),
-        });
-        if hooked {
-            let event = KeyboardInteractive {
-                attempt: attempt.clone(),
-                account: account.map(Arc::new),
-                conversation: conversation.clone(),
-            };
-            if let Some(account) = self.ask_hooks(event, resolved.clone()).await? {
-                return Ok(account);
-            }
+            account: account.map(Arc::new),
+            conversation: conversation.clone(),
+        };
+        match self.ask_hooks(event, &conversation, resolved.clone()).await? {
+            Some(account) => Ok(account),
+            None => self.ask_built_in(attempt, &conversation, Some(resolved)).await,
         }
-        self.ask_built_in(attempt, &conversation, resolved).await
     }
 
-    /// None: no hook decided.
+    /// None: no hook decided. They are asked about unknown users too, whom nothing that they say
+    /// lets in: who exists can be told neither by the questions nor by the time (A12-08).
     async fn ask_hooks(
         &self,
         mut event: KeyboardInteractive,
+        conversation: &WithClient,
         resolved: Option<Resolved>,
     ) -> Result<Option<Account>, Refusal> {
         let attempt = event.attempt.clone();
@@ -170,57 +248,49 @@ impl LoginService {
         };
         // B1-02, A12-09: after the exchange.
         checks::account_conditions(&resolved.account, &*self.ports.clock)?;
+        // The hook may have asked for a password only.
+        let has_code = conversation.has_code.load(Ordering::Relaxed);
+        if resolved.account.needs_code(&attempt.completed_methods) && !has_code {
+            conversation.ask_code(&resolved.account).await?;
+        }
         Ok(Some(self.commit(resolved).await?))
     }
 
     /// B4-02: the password, then a one-time code if the account has one; after a key, where
-    /// there is one, only the code.
+    /// there is one, only the code. `known`: what the hooks have made of the account, if they
+    /// were asked already.
     async fn ask_built_in(
         &self,
         attempt: &Arc<LoginAttempt>,
         conversation: &WithClient,
-        resolved: Option<Resolved>,
-    ) -> Result<Account, Refusal> {
+        known: Option<Option<Resolved>>,
+    ) -> Ended {
         let codes_of = |account: &Account| account.filters.one_time_codes.is_some();
         let only_code = !attempt.completed_methods.is_empty() && attempt.stored.as_deref().is_some_and(codes_of);
         if only_code {
             // The hooks are asked at every step (B2-06).
-            let resolved = match resolved {
+            let resolved = match known {
                 Some(resolved) => resolved,
-                None => self.resolve(attempt, None).await?.ok_or_else(unknown_user)?,
+                None => self.resolve(attempt, None, PreLoginHooks::Ask).await?,
             };
+            let resolved = resolved.ok_or_else(unknown_user)?;
             checks::account_conditions(&resolved.account, &*self.ports.clock)?;
-            self.ask_code(&resolved.account, conversation).await?;
+            conversation.ask_code(&resolved.account).await?;
             return self.commit(resolved).await;
         }
-        let password = ask_one(conversation, "Password: ").await?;
-        let account = match resolved {
+        let password = conversation.ask_one("Password: ").await?;
+        let resolved = match known {
             // A hook has made the account, but asked nothing.
-            Some(resolved) => {
+            Some(Some(resolved)) => {
                 self.prove_password(attempt, &resolved, &password).await?;
-                self.commit(resolved).await?
+                resolved
             }
-            None => self.try_password(attempt, &password).await?,
+            Some(None) => self.try_password(attempt, &password, PreLoginHooks::Asked).await?,
+            None => self.try_password(attempt, &password, PreLoginHooks::Ask).await?,
         };
-        if codes_of(&account) {
-            self.ask_code(&account, conversation).await?;
+        if codes_of(&resolved.account) {
+            conversation.ask_code(&resolved.account).await?;
         }
-        Ok(account)
+        self.commit(resolved).await
     }
-
-    async fn ask_code(&self, account: &Account, conversation: &WithClient) -> Result<(), Refusal> {
-        let code = ask_one(conversation, "Authentication code: ").await?;
-        if self.codes.verify(account, &code, self.ports.clock.now()) {
-            Ok(())
-        } else {
-            Err(Refusal::new(RefusalReason::WrongCredential, "the authentication code is wrong"))
-        }
-    }
-}
-
-async fn ask_one(conversation: &WithClient, text: &str) -> Result<Secret, Refusal> {
-    let prompts = vec![Prompt { text: text.to_owned(), echo: false }];
-    let closed = |_| Refusal::new(RefusalReason::WrongCredential, "the question was not answered");
-    let answers = conversation.ask(Round { instruction: String::new(), prompts }).await.map_err(closed)?;
-    answers.into_iter().next().ok_or_else(|| closed(ConversationError::Closed))
 }

@@ -49,18 +49,15 @@ impl LoginService {
         }
     }
 
-    /// By password, or by the built-in question for it.
+    /// By password, or by the built-in question for it. Nothing is stored yet. External
+    /// authentication may accept an empty password (A11-26); the server itself never does.
     pub(super) async fn try_password(
         &self,
         attempt: &Arc<LoginAttempt>,
         password: &Secret,
-    ) -> Result<Account, Refusal> {
-        // Whoever asks a directory with an empty password is told that anybody may look around.
-        if password.is_empty() {
-            self.ports.passwords.matches(&self.decoy, password).await?;
-            return Err(Refusal::new(RefusalReason::WrongCredential, "the password is empty"));
-        }
-        let resolved = match self.resolve(attempt, Some(password)).await? {
+        pre_login: PreLoginHooks,
+    ) -> Result<Resolved, Refusal> {
+        let resolved = match self.resolve(attempt, Some(password), pre_login).await? {
             Some(resolved) => resolved,
             None => {
                 // As long as a wrong password takes.
@@ -69,7 +66,7 @@ impl LoginService {
             }
         };
         self.prove_password(attempt, &resolved, password).await?;
-        self.commit(resolved).await
+        Ok(resolved)
     }
 
     /// The account's conditions, then the hook and the comparison (steps 11, 14 and 15).
@@ -80,6 +77,11 @@ impl LoginService {
         password: &Secret,
     ) -> Result<(), Refusal> {
         checks::account_conditions(&resolved.account, &*self.ports.clock)?;
+        // Whoever asks a directory with an empty password is told that anybody may look around.
+        if password.is_empty() && !resolved.vouched {
+            self.ports.passwords.matches(&self.decoy, password).await?;
+            return Err(Refusal::new(RefusalReason::WrongCredential, "the password is empty"));
+        }
         let instead = match self.check_password(attempt, &resolved.account, password).await? {
             CheckPasswordVerdict::Accept => return Ok(()),
             CheckPasswordVerdict::Verify(instead) => Some(instead),
@@ -116,26 +118,47 @@ impl LoginService {
     }
 
     pub(super) async fn try_key(&self, attempt: &Arc<LoginAttempt>, key: &PublicKey) -> Result<Resolved, Refusal> {
-        let resolved = self.resolve(attempt, None).await?.ok_or_else(unknown_user)?;
+        let resolved = self.resolve(attempt, None, PreLoginHooks::Ask).await?.ok_or_else(unknown_user)?;
         checks::account_conditions(&resolved.account, &*self.ports.clock)?;
-        if !resolved.account.public_keys.contains(key) {
+        let Some(own) = resolved.account.public_keys.iter().find(|own| *own == key) else {
             return Err(Refusal::new(RefusalReason::WrongCredential, "the key is not one of the account's"));
+        };
+        // The library that checks signatures does not say what was signed beside the request.
+        if own.needs_presence() {
+            let text = "security keys are refused, because it cannot be seen whether they were touched; the line of one that \
+                        need not be touched has to begin with \"no-touch-required\"";
+            tracing::warn!(sender = "login", message = text, username = attempt.username, key = own.fingerprint());
+            return Err(Refusal::new(RefusalReason::Denied, text));
         }
         Ok(resolved)
     }
 
     /// What the hooks make of the attempt, or else what is stored; none: nobody knows the
     /// user. Pre-login hooks are for the attempts that external authentication does not
-    /// decide (A13-09).
+    /// decide (A13-09), once each; not for users whom their switch takes out of it, since only
+    /// one of the two is ever for an attempt.
     pub(super) async fn resolve(
         &self,
         attempt: &Arc<LoginAttempt>,
         presented: Option<&Secret>,
+        pre_login: PreLoginHooks,
     ) -> Result<Option<Resolved>, Refusal> {
         if let Some(resolved) = self.ask_external_auth(attempt, presented).await? {
             return Ok(Some(resolved));
         }
-        self.ask_pre_login(attempt).await
+        let excluded = self.external_auth_is_for(attempt) && is_switched_off(attempt);
+        match pre_login {
+            PreLoginHooks::Ask if !excluded => self.ask_pre_login(attempt).await,
+            PreLoginHooks::Ask | PreLoginHooks::Asked => {
+                Ok(attempt.stored.as_deref().cloned().map(Resolved::from_stored))
+            }
+        }
+    }
+
+    /// Whether the hooks are asked about such attempts, the user's switch aside.
+    fn external_auth_is_for(&self, attempt: &LoginAttempt) -> bool {
+        let hooks = &self.ports.hooks;
+        hooks.external_auth_scope.covers(&attempt.credential) && hooks.external_auth.concerns(&attempt.subject())
     }
 
     async fn ask_external_auth(
@@ -145,8 +168,7 @@ impl LoginService {
     ) -> Result<Option<Resolved>, Refusal> {
         let hooks = &self.ports.hooks;
         let attempt = &self.with_answer(attempt, presented);
-        let disabled = attempt.stored.as_ref().is_some_and(|account| account.filters.external_auth_disabled);
-        if hooks.external_auth.is_empty() || disabled || !hooks.external_auth_scope.covers(&attempt.credential) {
+        if is_switched_off(attempt) || !self.external_auth_is_for(attempt) {
             return Ok(None);
         }
         let now = self.ports.clock.now();
@@ -193,7 +215,7 @@ impl LoginService {
         presented: Option<&Secret>,
     ) -> Result<Resolved, Refusal> {
         let presented = match &attempt.credential {
-            Credential::Password(_) => presented,
+            Credential::Password(_) => presented.filter(|presented| !presented.is_empty()),
             Credential::PublicKey(key) => {
                 draft.add_public_key(key);
                 None
@@ -232,6 +254,19 @@ impl LoginService {
             Some(stored) => Ok(self.ports.accounts.commit_from_hook(resolved.account, stored.as_ref()).await?),
         }
     }
+}
+
+/// Whether the pre-login hooks have still to be asked about an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PreLoginHooks {
+    Ask,
+    /// They were, before a conversation.
+    Asked,
+}
+
+/// B9-01
+fn is_switched_off(attempt: &LoginAttempt) -> bool {
+    attempt.stored.as_ref().is_some_and(|account| account.filters.external_auth_disabled)
 }
 
 pub(super) fn unknown_user() -> Refusal {

@@ -1,5 +1,6 @@
 //! What hooks make of logins.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -8,9 +9,13 @@ use async_trait::async_trait;
 use super::tests::{draft, name, world};
 use super::*;
 use crate::account::AccountDraft;
+use crate::hook::check_password::CheckPassword;
 use crate::hook::external_auth::ExternalAuthVerdict;
-use crate::hook::keyboard_interactive::{KeyboardInteractiveVerdict, Prompt, Round};
-use crate::hook::{Call, Denial, Hook, HookDescription, HookError, HookEvent, Link, LinkSettings};
+use crate::hook::keyboard_interactive::{KeyboardInteractive, KeyboardInteractiveVerdict, Prompt, Round};
+use crate::hook::observation::SessionDestroy;
+use crate::hook::pre_login::PreLogin;
+use crate::hook::review::{LoginPre, SessionCreate};
+use crate::hook::{Call, Chain, Denial, Hook, HookDescription, HookError, HookEvent, Link, LinkSettings};
 use crate::ports::AccountStore;
 
 /// A hook made of a function.
@@ -34,12 +39,12 @@ impl<E: HookEvent> Hook<E> for Says<E> {
     }
 }
 
-fn says<E: HookEvent>(chain: &Chain<E>, answer: impl Fn(&E) -> E::Verdict + Send + Sync + 'static) {
+pub(super) fn says<E: HookEvent>(chain: &Chain<E>, answer: impl Fn(&E) -> E::Verdict + Send + Sync + 'static) {
     chain.replace(vec![Arc::new(Link::new(Arc::new(Says(Box::new(answer))), LinkSettings::default()))]);
 }
 
 /// The text of each round, and how it ended.
-async fn converse(login: &mut Login, answers: &[&str]) -> (Vec<String>, &'static str) {
+pub(super) async fn converse(login: &mut Login, answers: &[&str]) -> (Vec<String>, &'static str) {
     let mut step = login.keyboard_interactive("alice").await;
     let (mut asked, mut answers) = (Vec::new(), answers.iter());
     loop {
@@ -67,7 +72,7 @@ async fn without_a_hook_the_password_is_asked_for() {
     assert_eq!(converse(&mut world.login(), &[]).await, (asked, "refused"));
 }
 
-const CODES: &str =
+pub(super) const CODES: &str =
     r#""totp_config":{"enabled":true,"protocols":["SSH"],"secret":{"status":"Plain","payload":"GEZDGNBVGY3TQOJQ"}}"#;
 
 #[tokio::test]
@@ -133,13 +138,114 @@ async fn a_hook_converses_in_rounds() {
 
 #[tokio::test]
 async fn a_new_request_gives_the_conversation_up() {
+    // A12-05, A14-07
     let world = world(None);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let outcomes = told.clone();
+    says(world.hooks.post_login.chain(), move |event: &PostLogin| {
+        let outcome = event.outcome.as_ref().map_or_else(Clone::clone, |_| "success".to_owned());
+        outcomes.lock().unwrap().push(outcome);
+    });
     world.stored(r#","password":"$1$pw""#).await;
     let mut login = world.login();
     assert!(matches!(login.keyboard_interactive("alice").await, Step::Ask(_)));
     assert!(matches!(login.keyboard_interactive("alice").await, Step::Ask(_)));
     assert!(matches!(login.answers(vec![Secret::new("pw")]).await, Step::Done(Outcome::Accepted(_))));
     assert!(matches!(login.answers(vec![Secret::new("pw")]).await, Step::Done(Outcome::Refused)));
+    assert!(!login.give_up());
+    // By another method, and by going away.
+    let mut login = world.login();
+    assert!(matches!(login.keyboard_interactive("alice").await, Step::Ask(_)));
+    assert_eq!(name(login.password("alice", Secret::new("no")).await), "refused");
+    assert!(matches!(login.keyboard_interactive("alice").await, Step::Ask(_)));
+    assert!(login.give_up());
+    drop(login);
+    crate::hook::observers::ObserverWork::close(&*world.hooks.post_login);
+    crate::hook::observers::ObserverWork::work(&*world.hooks.post_login).await;
+    let gave_up = "the client gave the conversation up";
+    let expected = [gave_up, "success", gave_up, "the password does not match", gave_up];
+    assert_eq!(*told.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn unknown_users_meet_the_same_questions() {
+    // A12-08
+    let link = || Arc::new(Link::new(Arc::new(Asks) as Arc<dyn Hook<KeyboardInteractive>>, LinkSettings::default()));
+    let mut seen = Vec::new();
+    for is_known in [true, false] {
+        for has_hook in [true, false] {
+            let world = world(None);
+            if is_known {
+                world.stored(r#","password":"$1$pw""#).await;
+            }
+            if has_hook {
+                world.hooks.keyboard_interactive.replace(vec![link()]);
+            }
+            let (asked, outcome) = converse(&mut world.login(), &["1", "2", "no"]).await;
+            assert_eq!(outcome, "refused");
+            seen.push((has_hook, asked, world.passwords.0.load(Ordering::Relaxed)));
+        }
+    }
+    assert_eq!(seen[..2], seen[2..]);
+}
+
+#[tokio::test]
+async fn nothing_that_a_hook_says_lets_an_unknown_user_in() {
+    let world = world(None);
+    says(&world.hooks.keyboard_interactive, |_: &KeyboardInteractive| KeyboardInteractiveVerdict::Accept(None));
+    assert_eq!(converse(&mut world.login(), &[]).await.1, "refused");
+}
+
+#[tokio::test]
+async fn pre_login_hooks_are_asked_once() {
+    // A13-09
+    use crate::hook::pre_login::PreLoginVerdict;
+    let asks = |verdict: &KeyboardInteractiveVerdict| matches!(verdict, KeyboardInteractiveVerdict::Defer);
+    for is_known in [true, false] {
+        for verdict in [KeyboardInteractiveVerdict::Defer, KeyboardInteractiveVerdict::Accept(None)] {
+            let world = world(None);
+            if is_known {
+                world.stored(r#","password":"$1$pw""#).await;
+            }
+            let calls = Arc::new(AtomicUsize::new(0));
+            let count = calls.clone();
+            says(&world.hooks.pre_login, move |_: &PreLogin| {
+                count.fetch_add(1, Ordering::Relaxed);
+                PreLoginVerdict::Unchanged
+            });
+            let defers = asks(&verdict);
+            says(&world.hooks.keyboard_interactive, move |_: &KeyboardInteractive| verdict.clone());
+            let (_, outcome) = converse(&mut world.login(), &["pw"]).await;
+            assert_eq!(outcome, if is_known { "accepted" } else { "refused" });
+            assert_eq!(calls.load(Ordering::Relaxed), 1, "known {is_known}, defers {defers}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_of_two_hooks_is_for_an_attempt() {
+    // A13-09, A13-11, B9-01: the account's switches, whether external authentication defers or is
+    // there at all, and whether pre-login is asked.
+    use crate::hook::pre_login::PreLoginVerdict;
+    for (has_external, switches, expected) in [
+        (false, "{}", 1),
+        (false, r#"{"pre_login_disabled":true}"#, 0),
+        (false, r#"{"external_auth_disabled":true}"#, 1),
+        (true, "{}", 1),
+        (true, r#"{"external_auth_disabled":true}"#, 0),
+        (true, r#"{"pre_login_disabled":true}"#, 0),
+    ] {
+        let world = world(has_external.then_some(Ok(ExternalAuthVerdict::Defer)));
+        world.stored(&format!(r#","password":"$1$pw","filters":{{"hooks":{switches}}}"#)).await;
+        let calls = Arc::new(AtomicUsize::new(0));
+        let count = calls.clone();
+        says(&world.hooks.pre_login, move |_: &PreLogin| {
+            count.fetch_add(1, Ordering::Relaxed);
+            PreLoginVerdict::Unchanged
+        });
+        assert_eq!(world.password("pw").await, "accepted");
+        assert_eq!(calls.load(Ordering::Relaxed), expected, "{has_external} {switches}");
+    }
 }
 
 #[tokio::test]

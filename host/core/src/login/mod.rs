@@ -6,6 +6,7 @@ mod checks;
 mod conversation;
 mod credentials;
 mod external_auth_cache;
+mod hooks;
 mod one_time_code;
 mod refusal;
 
@@ -15,64 +16,24 @@ use std::sync::Arc;
 pub use admission::AuthenticatedAccount;
 pub use checks::{AccountCheck, account_checks};
 pub use conversation::Step;
+pub use hooks::LoginHooks;
 pub use refusal::{Refusal, RefusalReason};
 
 use self::conversation::Exchange;
-use self::credentials::Resolved;
+use self::credentials::{PreLoginHooks, Resolved};
 use self::external_auth_cache::ExternalAuthCache;
 use self::one_time_code::OneTimeCodes;
 use crate::account::{Account, Accounts, AddressRule};
 use crate::connection::{Connection, Credential, LoginMethod};
 use crate::files::FileContext;
-use crate::hook::check_password::CheckPassword;
-use crate::hook::external_auth::{ExternalAuth, Scope};
-use crate::hook::keyboard_interactive::KeyboardInteractive;
-use crate::hook::observation::{PostLogin, SessionDestroy};
-use crate::hook::pre_login::PreLogin;
-use crate::hook::review::{LoginPre, SessionCreate};
-use crate::hook::{Chain, HookHost, LoginAttempt, Observers};
+use crate::hook::LoginAttempt;
+use crate::hook::observation::PostLogin;
 use crate::metrics::Metrics;
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{Clock, Passwords, StorageFactory};
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
 use crate::session::{CloseSignal, SessionRegistry};
-
-/// The hooks of a login, in the order in which it meets them.
-#[derive(Clone)]
-pub struct LoginHooks {
-    pub host: Arc<HookHost>,
-    pub login_pre: Arc<Chain<LoginPre>>,
-    pub external_auth: Arc<Chain<ExternalAuth>>,
-    pub external_auth_scope: Scope,
-    pub pre_login: Arc<Chain<PreLogin>>,
-    pub keyboard_interactive: Arc<Chain<KeyboardInteractive>>,
-    pub check_password: Arc<Chain<CheckPassword>>,
-    pub session_create: Arc<Chain<SessionCreate>>,
-    pub post_login: Arc<Observers<PostLogin>>,
-    pub session_destroy: Arc<Observers<SessionDestroy>>,
-}
-
-impl LoginHooks {
-    /// Without any link.
-    pub fn new(host: Arc<HookHost>) -> Self {
-        fn chain<E: crate::hook::HookEvent>(host: &Arc<HookHost>) -> Arc<Chain<E>> {
-            Arc::new(Chain::new(host.clone(), Vec::new()))
-        }
-        Self {
-            login_pre: chain(&host),
-            external_auth: chain(&host),
-            external_auth_scope: Scope::default(),
-            pre_login: chain(&host),
-            keyboard_interactive: chain(&host),
-            check_password: chain(&host),
-            session_create: chain(&host),
-            post_login: Observers::new(host.clone()),
-            session_destroy: Observers::new(host.clone()),
-            host,
-        }
-    }
-}
 
 /// What logins need.
 pub struct LoginPorts {
@@ -101,6 +62,11 @@ impl LoginService {
         &self.ports.sessions
     }
 
+    /// Whether there is a hook that talks with users.
+    pub fn has_conversations(&self) -> bool {
+        !self.ports.hooks.keyboard_interactive.is_empty()
+    }
+
     /// Hashes one random password, which takes some tens of milliseconds.
     pub fn new(ports: LoginPorts) -> Result<Self, PasswordError> {
         let mut noise = [0; 16];
@@ -114,7 +80,7 @@ impl LoginService {
 /// How an attempt ended.
 pub enum Outcome {
     Accepted(AuthenticatedAccount),
-    /// A verified key was the first of two steps (B12-03).
+    /// A key or a password was right, and one of these methods has to follow (B12-03).
     NextStep(Vec<LoginMethod>),
     Refused,
 }
@@ -122,13 +88,21 @@ pub enum Outcome {
 /// An offered key: the attempt, and the account that it would log in.
 type Offer = (Arc<LoginAttempt>, Result<Resolved, ()>);
 
+/// What a user has proved so far.
+struct Passed {
+    username: String,
+    methods: Vec<LoginMethod>,
+    next: Vec<LoginMethod>,
+    /// The account whose password was right; stored once the code is.
+    resolved: Option<Resolved>,
+}
+
 /// The attempts of one connection.
 pub struct Login {
     service: Arc<LoginService>,
     connection: Arc<Connection>,
     close: Arc<CloseSignal>,
-    /// The user whose key was verified as the first of two steps.
-    first_step: Option<String>,
+    passed: Option<Passed>,
     attempts: u32,
     /// Verdicts on offered keys: a hook is asked about each key once (C6-09).
     offers: HashMap<(String, Vec<u8>), Offer>,
@@ -140,30 +114,76 @@ impl Login {
     /// `close` ends the connection from outside once a session exists.
     pub fn new(service: Arc<LoginService>, connection: Arc<Connection>, close: Arc<CloseSignal>) -> Self {
         let offers = HashMap::new();
-        Self { service, connection, close, first_step: None, attempts: 0, offers, exchange: None }
+        Self { service, connection, close, passed: None, attempts: 0, offers, exchange: None }
     }
 
     pub fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 
+    /// The methods that have to follow what the user has proved, if something was.
+    pub fn next_steps(&self, username: &str) -> Option<&[LoginMethod]> {
+        self.passed_by(username).map(|passed| passed.next.as_slice())
+    }
+
+    fn passed_by(&self, username: &str) -> Option<&Passed> {
+        self.passed.as_ref().filter(|passed| passed.username == username)
+    }
+
+    /// Ends a conversation under way, which the client has left: a failed try like others. False:
+    /// there was none.
+    pub fn give_up(&mut self) -> bool {
+        let Some(exchange) = self.exchange.take() else { return false };
+        let attempt = exchange.attempt().clone();
+        self.refused(&attempt, &exchange.give_up());
+        true
+    }
+
     pub async fn password(&mut self, username: &str, password: Secret) -> Outcome {
+        self.give_up();
         let attempt = match self.attempt(username, Credential::Password(password.clone())).await {
             Ok(attempt) => attempt,
             Err((attempt, refusal)) => return self.conclude(&attempt, Err(refusal)).await,
         };
-        let outcome = self.service.try_password(&attempt, &password).await;
+        let resolved = self.service.try_password(&attempt, &password, PreLoginHooks::Ask).await;
+        let outcome = match resolved {
+            Ok(resolved) => match self.missing_factor(&attempt, &resolved) {
+                Ok(next) if next.is_empty() => self.service.commit(resolved).await,
+                Ok(next) => return self.passed(&attempt, next, Some(resolved)),
+                Err(refusal) => Err(refusal),
+            },
+            Err(refusal) => Err(refusal),
+        };
         self.conclude(&attempt, outcome).await
+    }
+
+    /// What has to follow a right password. Whom the account's restrictions keep out is not told
+    /// that it was right.
+    fn missing_factor(&self, attempt: &LoginAttempt, resolved: &Resolved) -> Result<Vec<LoginMethod>, Refusal> {
+        let ports = &self.service.ports;
+        let next = resolved.account.next_steps(&proved(attempt));
+        if !next.is_empty() {
+            let address = attempt.connection.remote.ip();
+            checks::restrictions(&resolved.account, attempt.method(), address, ports.address_rule)?;
+        }
+        Ok(next)
+    }
+
+    fn passed(&mut self, attempt: &LoginAttempt, next: Vec<LoginMethod>, resolved: Option<Resolved>) -> Outcome {
+        let methods = proved(attempt);
+        self.passed = Some(Passed { username: attempt.username.clone(), methods, next: next.clone(), resolved });
+        Outcome::NextStep(next)
     }
 
     /// Begins a conversation; one that was under way is given up.
     pub async fn keyboard_interactive(&mut self, username: &str) -> Step {
-        self.exchange = None;
+        self.give_up();
         let attempt = match self.attempt(username, Credential::KeyboardInteractive).await {
             Ok(attempt) => attempt,
             Err((attempt, refusal)) => return Step::Done(self.conclude(&attempt, Err(refusal)).await),
         };
-        self.exchange = Some(Exchange::begin(self.service.clone(), attempt));
+        let resolved = self.passed_by(username).and_then(|passed| passed.resolved.clone());
+        self.exchange = Some(Exchange::begin(self.service.clone(), attempt, resolved));
         self.next_step().await
     }
 
@@ -176,24 +196,23 @@ impl Login {
     }
 
     async fn next_step(&mut self) -> Step {
-        let Some(mut exchange) = self.exchange.take() else {
+        // It stays where it is: a client that leaves now leaves it.
+        let Some(exchange) = &mut self.exchange else {
             return Step::Done(Outcome::Refused);
         };
         match exchange.next().await {
-            Ok(round) => {
-                self.exchange = Some(exchange);
-                Step::Ask(round)
-            }
-            Err(outcome) => {
+            Ok(round) => Step::Ask(round),
+            Err(ended) => {
                 let attempt = exchange.attempt().clone();
-                drop(exchange);
-                Step::Done(self.conclude(&attempt, outcome).await)
+                self.exchange = None;
+                Step::Done(self.conclude(&attempt, ended).await)
             }
         }
     }
 
     /// Whether a signature with this key would be worth checking. Commits nothing (J-14).
     pub async fn public_key_offered(&mut self, username: &str, key: &PublicKey) -> bool {
+        self.give_up();
         match self.resolve_key(username, key).await {
             (_, Ok(_)) => true,
             (attempt, Err(Some(refusal))) => {
@@ -206,15 +225,15 @@ impl Login {
 
     /// The client has proved that it owns the key.
     pub async fn public_key_verified(&mut self, username: &str, key: &PublicKey) -> Outcome {
+        self.give_up();
         let (attempt, resolved) = match self.resolve_key(username, key).await {
             (attempt, Ok(resolved)) => (attempt, resolved),
             (_, Err(_)) => return Outcome::Refused,
         };
-        let next = resolved.account.second_steps();
+        let next = resolved.account.next_steps(&[LoginMethod::PublicKey]);
         let outcome = self.service.commit(resolved).await;
         if outcome.is_ok() && !next.is_empty() {
-            self.first_step = Some(username.to_owned());
-            return Outcome::NextStep(next);
+            return self.passed(&attempt, next, None);
         }
         self.conclude(&attempt, outcome).await
     }
@@ -253,7 +272,10 @@ impl Login {
         credential: Credential,
     ) -> Result<Arc<LoginAttempt>, (Arc<LoginAttempt>, Refusal)> {
         self.attempts = self.attempts.saturating_add(1);
-        let is_second_step = self.first_step.as_deref() == Some(username);
+        // A key is the first step and a conversation the last: what is done again counts once.
+        let passed = self.passed_by(username).map(|passed| passed.methods.as_slice()).unwrap_or_default();
+        let method = credential.method();
+        let completed_methods = passed.iter().copied().filter(|earlier| comes_before(*earlier, method)).collect();
         let found = self.service.ports.accounts.find(username).await;
         let (stored, failure) = match found {
             Ok(stored) => (stored.map(Arc::new), None),
@@ -263,7 +285,7 @@ impl Login {
             connection: self.connection.clone(),
             username: username.to_owned(),
             credential,
-            completed_methods: if is_second_step { vec![LoginMethod::PublicKey] } else { Vec::new() },
+            completed_methods,
             stored,
             number: self.attempts,
         });
@@ -336,6 +358,21 @@ impl Login {
     }
 }
 
+fn comes_before(earlier: LoginMethod, later: LoginMethod) -> bool {
+    matches!(
+        (earlier, later),
+        (LoginMethod::PublicKey, LoginMethod::Password | LoginMethod::KeyboardInteractive)
+            | (LoginMethod::Password, LoginMethod::KeyboardInteractive)
+    )
+}
+
+/// With the step that has just passed.
+fn proved(attempt: &LoginAttempt) -> Vec<LoginMethod> {
+    [attempt.completed_methods.as_slice(), &[attempt.credential.method()]].concat()
+}
+
+#[cfg(test)]
+mod factor_tests;
 #[cfg(test)]
 mod hook_tests;
 #[cfg(test)]

@@ -15,36 +15,75 @@ const MIN_SECRET: usize = 10;
 /// Steps before and after.
 const TOLERANCE: u64 = 1;
 
+/// Wrong codes one after the other that cost nothing. With more, no code is looked at for a
+/// while, which doubles each time: of a million codes three are good at any moment.
+const FREE_TRIES: u32 = 5;
+const SHORTEST_PAUSE: i64 = 30_000;
+const LONGEST_PAUSE: i64 = 3_600_000;
+
+/// Why a code was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CodeRefusal {
+    #[error("the authentication code is wrong")]
+    Wrong,
+    #[error("too many authentication codes of this account were wrong: none is looked at for {0} seconds")]
+    Paused(i64),
+    #[error(
+        "the account has no secret for authentication codes that could be read; set one with \"tidegate user totp\""
+    )]
+    NoSecret,
+}
+
 /// Remembers the step of the last code of each account, so that neither it nor an earlier one
-/// is good again (RFC 6238 §5.2).
+/// is good again (RFC 6238 §5.2), and how many were wrong since.
 #[derive(Default)]
 pub struct OneTimeCodes {
-    used: Mutex<HashMap<String, u64>>,
+    accounts: Mutex<HashMap<String, Tried>>,
+}
+
+#[derive(Default)]
+struct Tried {
+    last_step: Option<u64>,
+    wrong: u32,
+    /// Milliseconds since 1970.
+    paused_until: i64,
 }
 
 impl OneTimeCodes {
-    /// `now`: milliseconds since 1970.
-    pub fn verify(&self, account: &Account, code: &Secret, now: i64) -> bool {
-        let secret = account.filters.one_time_codes.as_ref().and_then(|codes| codes.secret.as_ref());
-        let Some(secret) = secret.and_then(|secret| Base32::Encoded(secret.expose().to_owned()).to_bytes().ok()) else {
-            return false;
-        };
-        // Codes of a short secret can be guessed from a few of them; of none, by anybody.
-        if secret.len() < MIN_SECRET {
-            return false;
+    /// `now`: milliseconds since 1970. Connections at the same time share the tries.
+    pub fn verify(&self, account: &Account, code: &Secret, now: i64) -> Result<(), CodeRefusal> {
+        let totp = generator(account).ok_or(CodeRefusal::NoSecret)?;
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let tried = accounts.entry(account.username.clone()).or_default();
+        if now < tried.paused_until {
+            return Err(CodeRefusal::Paused((tried.paused_until - now + 999) / 1000));
         }
-        let totp = TOTP::new_unchecked(Algorithm::SHA1, DIGITS, 0, STEP_SECONDS, secret);
-        let now = u64::try_from(now / 1000).unwrap_or(0) / STEP_SECONDS;
-        let steps = now.saturating_sub(TOLERANCE)..=now + TOLERANCE;
+        let step = u64::try_from(now / 1000).unwrap_or(0) / STEP_SECONDS;
+        let mut steps = step.saturating_sub(TOLERANCE)..=step + TOLERANCE;
         let code = code.expose().trim();
-        let Some(step) = steps.into_iter().find(|step| totp.check(code, step * STEP_SECONDS)) else { return false };
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.get(&account.username).is_some_and(|last| step <= *last) {
-            return false;
+        let found = steps.find(|step| totp.check(code, step * STEP_SECONDS));
+        match found.filter(|step| tried.last_step.is_none_or(|last| *step > last)) {
+            Some(step) => {
+                *tried = Tried { last_step: Some(step), ..Tried::default() };
+                Ok(())
+            }
+            None => {
+                tried.wrong = tried.wrong.saturating_add(1);
+                if let Some(doublings) = tried.wrong.checked_sub(FREE_TRIES) {
+                    let pause = SHORTEST_PAUSE.saturating_mul(1 << doublings.min(20)).min(LONGEST_PAUSE);
+                    tried.paused_until = now.saturating_add(pause);
+                }
+                Err(CodeRefusal::Wrong)
+            }
         }
-        used.insert(account.username.clone(), step);
-        true
     }
+}
+
+fn generator(account: &Account) -> Option<TOTP> {
+    let secret = account.filters.one_time_codes.as_ref()?.secret.as_ref()?;
+    let secret = Base32::Encoded(secret.expose().to_owned()).to_bytes().ok()?;
+    // Codes of a short secret can be guessed from a few of them; of none, by anybody.
+    (secret.len() >= MIN_SECRET).then(|| TOTP::new_unchecked(Algorithm::SHA1, DIGITS, 0, STEP_SECONDS, secret))
 }
 
 #[cfg(test)]
@@ -52,14 +91,23 @@ mod tests {
     use super::*;
     use crate::account::{AccountDraft, CredentialRule};
 
-    #[test]
-    fn codes_are_good_once_and_around_their_time() {
+    fn account() -> Account {
         let json = r#"{"username":"u","home_dir":"/u","permissions":{"/":["*"]},"filters":{"totp_config":
             {"enabled":true,"protocols":["SSH"],"secret":{"status":"Plain","payload":"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"}}}}"#;
-        let account = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+        AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account
+    }
+
+    fn wrong() -> Secret {
+        Secret::new("000000")
+    }
+
+    #[test]
+    fn codes_are_good_once_and_around_their_time() {
+        let account = account();
         // RFC 6238, appendix B, the last six digits.
         let check = |code: &str, seconds: i64, expected| {
-            assert_eq!(OneTimeCodes::default().verify(&account, &Secret::new(code), seconds * 1000), expected);
+            let codes = OneTimeCodes::default();
+            assert_eq!(codes.verify(&account, &Secret::new(code), seconds * 1000).is_ok(), expected);
         };
         check("287082", 59, true);
         check("081804", 1_111_111_109, true);
@@ -68,10 +116,64 @@ mod tests {
         check("", 59, false);
         check("287083", 59, false);
         let codes = OneTimeCodes::default();
-        assert!(codes.verify(&account, &Secret::new("287082"), 59_000));
-        assert!(!codes.verify(&account, &Secret::new("287082"), 59_000));
+        assert!(codes.verify(&account, &Secret::new("287082"), 59_000).is_ok());
+        assert!(codes.verify(&account, &Secret::new("287082"), 59_000).is_err());
         // Step 1 was used; 755224 is the code of step 0, still within the tolerance.
-        assert!(OneTimeCodes::default().verify(&account, &Secret::new("755224"), 30_000));
-        assert!(!codes.verify(&account, &Secret::new("755224"), 30_000));
+        assert!(OneTimeCodes::default().verify(&account, &Secret::new("755224"), 30_000).is_ok());
+        assert!(codes.verify(&account, &Secret::new("755224"), 30_000).is_err());
+    }
+
+    #[test]
+    fn guessing_meets_a_brake() {
+        let (account, codes) = (account(), OneTimeCodes::default());
+        let good = || Secret::new("287082");
+        for _ in 0..FREE_TRIES {
+            assert_eq!(codes.verify(&account, &wrong(), 0), Err(CodeRefusal::Wrong));
+        }
+        // Not even the right one.
+        assert_eq!(codes.verify(&account, &good(), 29_001), Err(CodeRefusal::Paused(1)));
+        assert_eq!(codes.verify(&account, &wrong(), 30_000), Err(CodeRefusal::Wrong));
+        assert_eq!(codes.verify(&account, &good(), 59_000), Err(CodeRefusal::Paused(31)));
+        assert_eq!(codes.verify(&account, &good(), 89_999), Err(CodeRefusal::Paused(1)));
+        let mut now = 90_000;
+        let mut tries = 0;
+        while now < 24 * 3_600_000 {
+            match codes.verify(&account, &wrong(), now) {
+                Err(CodeRefusal::Paused(seconds)) => now += seconds * 1000,
+                _ => tries += 1,
+            }
+        }
+        assert!(tries < 40, "{tries} tries a day");
+    }
+
+    #[test]
+    fn a_right_code_takes_the_brake_off() {
+        let (account, codes) = (account(), OneTimeCodes::default());
+        for _ in 1..FREE_TRIES {
+            assert_eq!(codes.verify(&account, &wrong(), 0), Err(CodeRefusal::Wrong));
+        }
+        assert_eq!(codes.verify(&account, &Secret::new("287082"), 59_000), Ok(()));
+        for _ in 1..FREE_TRIES {
+            assert_eq!(codes.verify(&account, &wrong(), 59_000), Err(CodeRefusal::Wrong));
+        }
+        assert_eq!(codes.verify(&account, &wrong(), 59_000), Err(CodeRefusal::Wrong));
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_read_lets_nobody_in() {
+        for totp in [
+            r#""secret":{"payload":""}"#,
+            r#""secret":{"payload":"GEZDG"}"#,
+            r#""secret":{"payload":"??"}"#,
+            r#""x":1"#,
+        ] {
+            let json = format!(
+                r#"{{"username":"u","home_dir":"/u","permissions":{{"/":["*"]}},"filters":{{"totp_config":
+                {{"enabled":true,"protocols":["SSH"],{totp}}}}}}}"#
+            );
+            let account = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+            let outcome = OneTimeCodes::default().verify(&account, &Secret::new("287082"), 59_000);
+            assert_eq!(outcome, Err(CodeRefusal::NoSecret), "{totp}");
+        }
     }
 }

@@ -22,6 +22,8 @@ pub enum RefusalReason {
     /// After a right credential: too many sessions, or a hook wants none (D-01). Nobody who
     /// guesses gets that far.
     Session,
+    /// The client has left a conversation that was under way.
+    GivenUp,
     /// The server or a hook could not decide.
     Failure,
 }
@@ -34,6 +36,7 @@ impl RefusalReason {
             Self::WrongCredential => "wrong_credential",
             Self::Denied => "denied",
             Self::Session => "session",
+            Self::GivenUp => "given_up",
             Self::Failure => "failure",
         }
     }

@@ -12,14 +12,20 @@ use crate::account::AccountDraft;
 use crate::connection::ConnectionId;
 use crate::files::storage::{Storage, StorageError, StorageErrorKind};
 use crate::files::{FileHooks, SetAttributesPolicy};
-use crate::hook::external_auth::ExternalAuthVerdict;
-use crate::hook::{Call, Denial, Hook, HookDescription, HookError, Link, LinkSettings};
+use crate::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
+use crate::hook::{Call, Denial, Hook, HookDescription, HookError, Link, LinkSettings, Observers};
 use crate::metrics::Metrics;
 use crate::ports::{AccountChanges, AccountPage, AccountStore, StoreError, SystemClock};
 use crate::quota::{NoUsages, QuotaKeeper, Tracking};
 
 #[derive(Default)]
 pub(super) struct PaperStore(Mutex<BTreeMap<String, Account>>);
+
+impl PaperStore {
+    pub(super) fn replace(&self, account: Account) {
+        self.0.lock().unwrap().insert(account.username.clone(), account);
+    }
+}
 
 #[async_trait]
 impl AccountStore for PaperStore {
@@ -62,7 +68,7 @@ impl AccountStore for PaperStore {
 
 /// Counts key derivations; a hash is the password with a prefix.
 #[derive(Default)]
-struct PaperPasswords(AtomicUsize);
+pub(super) struct PaperPasswords(pub(super) AtomicUsize);
 
 #[async_trait]
 impl Passwords for PaperPasswords {
@@ -121,10 +127,10 @@ impl Hook<ExternalAuth> for PaperHook {
 
 pub(super) struct World {
     pub(super) store: Arc<PaperStore>,
-    passwords: Arc<PaperPasswords>,
+    pub(super) passwords: Arc<PaperPasswords>,
     pub(super) hook: Arc<PaperHook>,
     pub(super) hooks: LoginHooks,
-    service: Arc<LoginService>,
+    pub(super) service: Arc<LoginService>,
 }
 
 pub(super) fn world(answer: Option<Result<ExternalAuthVerdict, HookError>>) -> World {
@@ -290,10 +296,27 @@ async fn only_a_named_account_vouches_for_a_key() {
 }
 
 #[tokio::test]
-async fn an_empty_password_reaches_no_hook() {
-    let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
+async fn an_empty_password_is_for_the_hook_to_judge() {
+    // A11-26
+    use ExternalAuthVerdict::{Accept, Defer, Reject, VerifyStored};
+    for (verdict, expected) in [
+        (Accept(Some(Box::new(draft("")))), "accepted"),
+        (Accept(None), "accepted"),
+        (VerifyStored(None), "refused"),
+        (Defer, "refused"),
+        (Reject(Denial::new("no")), "refused"),
+    ] {
+        let world = world(Some(Ok(verdict.clone())));
+        world.stored(r#","password":"$1$""#).await;
+        assert_eq!(world.password("").await, expected, "{verdict:?}");
+        assert_eq!(world.hook.calls.load(Ordering::Relaxed), 1);
+        // It is never stored.
+        let stored = world.store.find("alice").await.unwrap().unwrap();
+        assert!(stored.password.is_none_or(|hash| hash.expose() == "$1$"));
+    }
+    let world = world(None);
+    world.stored(r#","password":"$1$""#).await;
     assert_eq!(world.password("").await, "refused");
-    assert_eq!(world.hook.calls.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
@@ -323,7 +346,8 @@ async fn what_an_answer_omits_is_reset() {
     world.stored(r#","max_sessions":5,"email":"a@b","used_quota_size":77"#).await;
     assert_eq!(world.password("pw").await, "accepted");
     let account = world.store.find("alice").await.unwrap().unwrap();
-    assert_eq!((account.max_sessions, account.other.len(), account.usage.used_quota_size), (0, 0, 77));
+    assert_eq!((account.max_sessions, account.usage.used_quota_size), (0, 77));
+    assert_eq!(account.other.keys().collect::<Vec<_>>(), ["last_password_change"]);
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ pub struct LiveSession {
     /// Protocol and command of the channel that was opened last.
     channel: Mutex<(&'static str, String)>,
     end_reason: Mutex<Option<EndReason>>,
+    /// A hook has said yes to it, or nothing had to: its end is told of.
+    created: AtomicBool,
 }
 
 /// One file on its way.
@@ -95,6 +97,7 @@ impl LiveSession {
             handles: AtomicUsize::new(0),
             channel: Mutex::new(("SSH", String::new())),
             end_reason: Mutex::default(),
+            created: AtomicBool::new(false),
         };
         live.set_rates(&account);
         live
@@ -150,6 +153,14 @@ impl LiveSession {
     pub fn debt(&self, upload: bool) -> Pace {
         let debts = self.debts.lock().unwrap_or_else(PoisonError::into_inner);
         if upload { debts.0.next() } else { debts.1.next() }
+    }
+
+    pub fn note_created(&self) {
+        self.created.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_created(&self) -> bool {
+        self.created.load(Ordering::Relaxed)
     }
 
     pub fn active(&self, now: i64) {

@@ -2,6 +2,7 @@
 //! ends one.
 
 mod close_signal;
+mod kept_password;
 mod live;
 mod registry;
 mod watch;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use close_signal::CloseSignal;
+pub use kept_password::KeptPassword;
 pub use live::{ActiveTransfer, LiveSession, TransferView};
 pub use registry::{SessionRegistry, SessionSlot};
 pub use watch::SessionWatch;
@@ -17,7 +19,6 @@ pub use watch::SessionWatch;
 use crate::account::Account;
 use crate::connection::{Connection, ConnectionId, LoginMethod};
 use crate::hook::Subject;
-use crate::secret::Secret;
 
 /// An account that logged in, and the connection it did so on.
 #[derive(Debug)]
@@ -30,8 +31,8 @@ pub struct Session {
     /// As the client sent it; the account's name may be another (A11-25).
     pub username: String,
     pub method: LoginMethod,
-    /// What the client logged in with, for hooks that are granted it (D-15).
-    pub password: Option<Secret>,
+    /// What the client logged in with, while a hook is to be given it (D-15).
+    pub password: KeptPassword,
     /// Milliseconds since 1970.
     pub opened_at: i64,
     pub traffic: Traffic,

@@ -162,7 +162,7 @@ mod tests {
     use crate::account::{AccountDraft, CredentialRule};
     use crate::connection::{Connection, ConnectionId, LoginMethod};
     use crate::ports::AccountPage;
-    use crate::session::{LiveSession, Traffic};
+    use crate::session::{KeptPassword, LiveSession, Traffic};
     use async_trait::async_trait;
 
     /// One account, and whether it has changed.
@@ -230,7 +230,7 @@ mod tests {
             account: account_then.clone(),
             username: "u".into(),
             method: LoginMethod::Password,
-            password: None,
+            password: KeptPassword::default(),
             opened_at: 0,
             traffic: Traffic::default(),
             live: LiveSession::new(account_then, address.ip(), 0),

@@ -123,7 +123,8 @@ impl LegacyEvent for LoginPre {
 }
 
 fn session_create(session: &Session) -> Vec<Named> {
-    let password = session.password.as_ref().map(|password| password.expose()).unwrap_or_default();
+    let password = session.password.get();
+    let password = password.as_ref().map(|password| password.expose()).unwrap_or_default();
     vec![
         named("SFTPGO_SESSION_USERNAME", Some("username"), &session.account.username),
         secret("", Some("password"), password),
@@ -138,6 +139,11 @@ fn session_create(session: &Session) -> Vec<Named> {
 }
 
 impl LegacyEvent for SessionCreate {
+    /// Scripts of the panel have always had it.
+    fn needs_password(flavour: Flavour) -> bool {
+        flavour.dialect == Dialect::DirectAdmin
+    }
+
     fn input(&self, flavour: Flavour) -> ProgramInput {
         input(session_create(&self.0), flavour.dialect)
     }

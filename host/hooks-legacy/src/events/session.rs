@@ -9,12 +9,12 @@ use tidegate_core::hook::observation::{Disconnect, PostLogin, SessionDestroy};
 
 use super::review::{Named, body, input, named, secret};
 use crate::event::{LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, Response};
-use crate::flavour::{Compat, Flavour};
+use crate::flavour::{Compat, Dialect, Flavour};
 
 /// The panel's scripts see what its session files hold (seed 003).
 fn session_destroy(event: &SessionDestroy) -> Vec<Named> {
     let session = &event.session;
-    let encoded = session.password.as_ref().map(|password| STANDARD.encode(password.expose())).unwrap_or_default();
+    let encoded = session.password.get().map(|password| STANDARD.encode(password.expose())).unwrap_or_default();
     vec![
         named("SFTPGO_SESSION_USERNAME", Some("username"), &session.account.username),
         secret("", Some("passwd"), encoded),
@@ -36,6 +36,11 @@ fn session_destroy(event: &SessionDestroy) -> Vec<Named> {
 
 impl LegacyEvent for SessionDestroy {
     const RETRIED: bool = true;
+
+    /// Scripts of the panel have always had it.
+    fn needs_password(flavour: Flavour) -> bool {
+        flavour.dialect == Dialect::DirectAdmin
+    }
 
     fn input(&self, flavour: Flavour) -> ProgramInput {
         input(session_destroy(self), flavour.dialect)

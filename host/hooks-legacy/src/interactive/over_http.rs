@@ -29,9 +29,6 @@ impl Hook<KeyboardInteractive> for HttpHook {
     }
 
     async fn call(&self, call: &Call, event: &KeyboardInteractive) -> Result<KeyboardInteractiveVerdict, HookError> {
-        if event.account.is_none() {
-            return Ok(KeyboardInteractiveVerdict::Defer);
-        }
         let request_id = request_id()?;
         let mut answered: Option<(Vec<Secret>, Vec<String>)> = None;
         for step in 1..=MAX_STEPS {

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use subprocess::{Exec, ExecExt as _, Job, Redirection};
+use tidegate_core::hook::deadline::in_time_of;
 use tidegate_core::hook::keyboard_interactive::{KeyboardInteractive, KeyboardInteractiveVerdict};
-use tidegate_core::hook::{Call, Hook, HookDescription, HookError, HookKind};
+use tidegate_core::hook::{Call, Denial, Hook, HookDescription, HookError, HookKind};
 use tidegate_core::secret::Secret;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
@@ -23,6 +24,8 @@ use crate::stderr_log;
 /// Longest line of a program (A12-05).
 const MAX_LINE: u64 = 64 << 10;
 const MAX_STDERR: u64 = 64 << 10;
+/// With the time in which the user types; a program that is given more has more.
+const LONGEST_CONVERSATION: Duration = Duration::from_secs(60);
 /// For the rest of standard error, once the program has been killed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -137,11 +140,8 @@ impl Hook<KeyboardInteractive> for ProgramHook {
         self.describe()
     }
 
-    /// A12-08: nobody is asked about a user that does not exist.
+    /// A12-08: a user that there is not meets the same questions, and is let in by no answer.
     async fn call(&self, call: &Call, event: &KeyboardInteractive) -> Result<KeyboardInteractiveVerdict, HookError> {
-        if event.account.is_none() {
-            return Ok(KeyboardInteractiveVerdict::Defer);
-        }
         let input = ProgramInput::default()
             .with("SFTPGO_AUTHD_USERNAME", &event.attempt.username)
             .with_secret("SFTPGO_AUTHD_PASSWORD", stored_hash(event))
@@ -152,11 +152,27 @@ impl Hook<KeyboardInteractive> for ProgramHook {
         let job = tokio::task::spawn_blocking(move || exec.start()).await;
         let job = job.map_err(|error| HookError::Failed(error.to_string()))?;
         let mut running = running(job.map_err(|error| HookError::Unavailable(error.to_string()))?)?;
-        let outcome = converse(&mut running, call, event).await;
+        let outcome = in_time(event, self.settings().deadline, converse(&mut running, call, event)).await;
         let errors = running.end().await;
         stderr_log::log(HookKind::KeyboardInteractive, &self.path().display().to_string(), &errors);
         call.standard_error(String::from_utf8_lossy(&errors));
         outcome
+    }
+}
+
+/// A12-06: the whole conversation is bounded as well as the program's own time in it.
+async fn in_time(
+    event: &KeyboardInteractive,
+    own: Duration,
+    conversation: impl Future<Output = Result<KeyboardInteractiveVerdict, HookError>>,
+) -> Result<KeyboardInteractiveVerdict, HookError> {
+    let whole = own.max(LONGEST_CONVERSATION);
+    match tokio::time::timeout(whole, in_time_of(event, own, conversation)).await {
+        Ok(outcome) => outcome.unwrap_or(Err(HookError::Timeout(own))),
+        Err(_) => {
+            let reason = format!("the conversation took longer than {whole:?}");
+            Ok(KeyboardInteractiveVerdict::Reject(Denial::new(reason)))
+        }
     }
 }
 
@@ -177,5 +193,90 @@ async fn converse(
             Next::Verdict(verdict) => return Ok(verdict),
             Next::Answers(answers) => running.answer(&answers).await?,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tidegate_core::connection::{Connection, ConnectionId, Credential};
+    use tidegate_core::hook::keyboard_interactive::{Conversation, ConversationError, Prompt, Round};
+    use tidegate_core::hook::{HookEvent as _, LoginAttempt, OwnTime};
+
+    use super::*;
+
+    /// A user who takes that long to answer.
+    struct Slow(OwnTime, Duration);
+
+    #[async_trait]
+    impl Conversation for Slow {
+        async fn ask(&self, round: Round) -> Result<Vec<Secret>, ConversationError> {
+            self.0.paused(tokio::time::sleep(self.1)).await;
+            Ok(round.prompts.iter().map(|_| Secret::new("x")).collect())
+        }
+        async fn verify_password(&self, _: &Secret) -> bool {
+            false
+        }
+        async fn verify_one_time_code(&self, _: &Secret) -> bool {
+            false
+        }
+        fn own_time(&self) -> Option<&OwnTime> {
+            Some(&self.0)
+        }
+    }
+
+    fn event(thinks: u64) -> KeyboardInteractive {
+        let address = "192.0.2.1:5".parse().unwrap();
+        let id = ConnectionId::new("c");
+        let connection = Connection { id, remote: address, local: address, client: Default::default(), opened_at: 0 };
+        let attempt = LoginAttempt {
+            connection: Arc::new(connection),
+            username: "bob".to_owned(),
+            credential: Credential::KeyboardInteractive,
+            completed_methods: Vec::new(),
+            stored: None,
+            number: 1,
+        };
+        let conversation = Arc::new(Slow(OwnTime::default(), Duration::from_secs(thinks)));
+        KeyboardInteractive { attempt: Arc::new(attempt), account: None, conversation }
+    }
+
+    /// A program that works and asks by turns, with that timeout; all in seconds.
+    async fn check(timeout: u64, works: u64, thinks: u64, turns: usize, expected: &str) {
+        let event = event(thinks);
+        let conversation = async {
+            for _ in 0..turns {
+                tokio::time::sleep(Duration::from_secs(works)).await;
+                let prompts = vec![Prompt { text: "?".to_owned(), echo: true }];
+                let answers = event.conversation.ask(Round { instruction: String::new(), prompts }).await;
+                answers.map_err(|error| HookError::Failed(error.to_string()))?;
+            }
+            Ok(KeyboardInteractiveVerdict::Accept(None))
+        };
+        let outcome = match in_time(&event, Duration::from_secs(timeout), conversation).await {
+            Ok(verdict) => KeyboardInteractive::label(&verdict).0,
+            Err(error) => error.kind(),
+        };
+        assert_eq!(outcome, expected, "timeout {timeout}, {turns} times {works} and {thinks}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timeout_bounds_the_programs_own_time() {
+        // A12-06
+        check(60, 1, 1, 2, "accept").await;
+        check(3, 2, 20, 1, "accept").await;
+        check(3, 2, 20, 2, "timeout").await;
+        check(3, 4, 0, 1, "timeout").await;
+        check(3, 0, 59, 1, "accept").await;
+        // The whole takes a minute at the longest.
+        check(3, 0, 61, 1, "reject").await;
+        check(60, 1, 20, 3, "reject").await;
+        // A larger timeout raises both.
+        check(100, 1, 20, 4, "accept").await;
+        check(100, 0, 99, 1, "accept").await;
+        check(100, 0, 101, 1, "reject").await;
+        check(100, 99, 0, 1, "accept").await;
+        check(100, 101, 0, 1, "timeout").await;
     }
 }

@@ -67,8 +67,8 @@ fn print(arguments: &TotpArguments, secret: Option<&str>) -> anyhow::Result<()> 
     } else {
         println!("Give this to \"{}\"; it is shown only now:\n{secret}\n{url}", arguments.username);
         println!(
-            "The method \"password\" still asks for no code; deny it to this account \
-             (filters.denied_login_methods) if it should."
+            "A login by password asks for a code from now on; one by key does where filters.two_factor_protocols has \
+             \"SSH\"."
         );
     }
     Ok(())

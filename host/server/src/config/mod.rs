@@ -4,6 +4,7 @@
 mod commands;
 mod database;
 mod environment;
+mod flag;
 mod format;
 mod hooks;
 mod http;
@@ -77,8 +78,10 @@ pub struct Sftpd {
     pub enabled_ssh_commands: Vec<String>,
     pub keyboard_interactive_auth_program: String,
     pub keyboard_interactive_auth_hook: HookValue,
-    /// Whether the method is offered at all.
-    pub keyboard_interactive_authentication: bool,
+    /// Whether the method is offered; left out: where a program, a web server or a plugin talks with
+    /// users. What a second factor needs is always there.
+    #[serde(deserialize_with = "flag::optional")]
+    pub keyboard_interactive_authentication: Option<bool>,
     /// Connections that have not logged in; more evict the oldest.
     pub max_half_open: usize,
     pub max_channels: usize,
@@ -107,7 +110,7 @@ impl Default for Sftpd {
             enabled_ssh_commands: ["md5sum", "sha1sum", "cd", "pwd"].map(str::to_owned).to_vec(),
             keyboard_interactive_auth_program: String::new(),
             keyboard_interactive_auth_hook: HookValue::default(),
-            keyboard_interactive_authentication: true,
+            keyboard_interactive_authentication: None,
             max_half_open: 512,
             max_channels: 64,
         }

@@ -41,7 +41,7 @@ pub struct Settings {
     pub hooks: BTreeMap<HookKind, HookSettings>,
     pub external_auth_scope: Scope,
     pub synchronous_actions: Vec<ActionKind>,
-    pub keyboard_interactive: bool,
+    pub keyboard_interactive: Option<bool>,
     pub address_rule: AddressRule,
     pub proxy: ProxySettings,
     pub limits: ConnectionLimits,

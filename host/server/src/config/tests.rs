@@ -101,6 +101,24 @@ fn what_a_hook_is_given_its_chain_lets_it_have() {
 }
 
 #[test]
+fn keyboard_interactive_is_wanted_not_wanted_or_left_to_the_hooks() {
+    // A3-26, B4-01
+    let check = |text: &str, expected: Option<bool>, warns: bool| {
+        let settings = read("tidegate.toml", text, &[]).unwrap();
+        assert_eq!(settings.keyboard_interactive, expected, "{text}");
+        let warned = settings.warnings.iter().any(|warning| warning.contains("keyboard_interactive_authentication"));
+        assert_eq!(warned, warns, "{text}: {:?}", settings.warnings);
+    };
+    let hook = "[hook.keyboard-interactive]\nhook = \"http://127.0.0.1/\"\n";
+    check("", None, false);
+    check("[sftpd]\nkeyboard_interactive_authentication = true\n", Some(true), false);
+    check("[sftpd]\nkeyboard_interactive_authentication = false\n", Some(false), false);
+    check(hook, None, false);
+    check(&format!("[sftpd]\nkeyboard_interactive_authentication = false\n{hook}"), Some(false), true);
+    check(&format!("[sftpd]\nkeyboard_interactive_authentication = true\n{hook}"), Some(true), false);
+}
+
+#[test]
 fn programs_that_cannot_run_are_fatal_where_they_decide() {
     // A3-46, A15-08
     let check = |text: &str, expected: Option<&str>| match (read("tidegate.toml", text, &[]), expected) {
@@ -112,10 +130,10 @@ fn programs_that_cannot_run_are_fatal_where_they_decide() {
         (outcome, _) => panic!("{text}: {:?}", outcome.map(drop)),
     };
     let settings = check("[sftpd.actions]\nexecute_on = [\"upload\"]\ncommand = \"notify.sh\"\n", None);
-    assert!(settings.hooks[&HookKind::PostAction].links.is_empty() && settings.keyboard_interactive);
+    assert!(settings.hooks[&HookKind::PostAction].links.is_empty() && settings.keyboard_interactive.is_none());
     assert!(settings.warnings.iter().any(|warning| warning.contains("notify.sh")), "{:?}", settings.warnings);
     let settings = check("[sftpd]\nkeyboard_interactive_auth_program = \"/nowhere/ask\"\n", None);
-    assert!(!settings.keyboard_interactive);
+    assert_eq!(settings.keyboard_interactive, Some(false));
     check("[sftpd.actions]\nexecute_on = [\"pre-upload\"]\ncommand = \"scan.sh\"\n", Some("scan.sh"));
     check("[data_provider]\nexternal_auth_program = \"/nowhere/auth\"\n", Some("/nowhere/auth"));
     // J-10

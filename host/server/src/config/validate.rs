@@ -81,7 +81,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         users_base_dir: users_base_dir(config, &mut check),
         external_auth_scope,
         synchronous_actions,
-        keyboard_interactive: config.sftpd.keyboard_interactive_authentication && !lacks_its_hook(config, &hooks),
+        keyboard_interactive: keyboard_interactive(config, &hooks, &mut check),
         hooks,
         address_rule: hooks::address_rule(config),
         proxy: network::proxy(config, &mut check),
@@ -218,6 +218,21 @@ fn own_umask() -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let own = status.lines().find_map(|line| u32::from_str_radix(line.strip_prefix("Umask:")?.trim(), 8).ok());
     own.unwrap_or(0o077)
+}
+
+/// A3-26, B4-01. A hook that was named and cannot be used is not replaced by the built-in question.
+fn keyboard_interactive(
+    config: &Config,
+    hooks: &BTreeMap<HookKind, HookSettings>,
+    check: &mut Check<'_>,
+) -> Option<bool> {
+    let wanted = config.sftpd.keyboard_interactive_authentication;
+    let has_links = hooks.get(&HookKind::KeyboardInteractive).is_some_and(|point| !point.links.is_empty());
+    if wanted == Some(false) && has_links {
+        let text = "is false: the keyboard-interactive hooks are never asked; remove one or the other";
+        check.warning("sftpd.keyboard_interactive_authentication", text);
+    }
+    if lacks_its_hook(config, hooks) { Some(false) } else { wanted }
 }
 
 /// A3-46: without the hook that is to ask the questions the method is not offered.

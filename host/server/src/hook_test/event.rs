@@ -26,7 +26,7 @@ use tidegate_core::hook::{HookEvent, LoginAttempt};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
-use tidegate_core::session::{EndReason, LiveSession, Session, Traffic};
+use tidegate_core::session::{EndReason, KeptPassword, LiveSession, Session, Traffic};
 
 use super::Case;
 
@@ -92,7 +92,7 @@ fn session(case: &Case, stored: Option<&Account>) -> anyhow::Result<Arc<Session>
         account: account.clone(),
         username: case.user.clone(),
         method: attempt.method(),
-        password: attempt.password().cloned(),
+        password: KeptPassword::new(attempt.password().cloned()),
         opened_at: now(),
         traffic: Traffic::default(),
         live: LiveSession::new(account, attempt.connection.remote.ip(), now()),

@@ -1,0 +1,312 @@
+//! Second factors, and sessions that hooks create and are told the end of.
+
+use std::sync::Mutex;
+
+use totp_rs::{Algorithm, TOTP};
+
+use super::hook_tests::{CODES, converse, says};
+use super::tests::{World, draft, key, name, world};
+use super::*;
+use crate::hook::check_password::{CheckPassword, CheckPasswordVerdict};
+use crate::hook::external_auth::ExternalAuthVerdict;
+use crate::hook::keyboard_interactive::{KeyboardInteractive, KeyboardInteractiveVerdict};
+use crate::hook::observation::SessionDestroy;
+use crate::hook::observers::ObserverWork;
+use crate::hook::review::{Review, SessionCreate};
+use crate::hook::{Call, Denial, Hook, HookDescription, HookError, HookEvent, Link, LinkSettings};
+use crate::ports::AccountStore;
+
+/// The code at the time of the paper clock.
+fn code() -> String {
+    TOTP::new_unchecked(Algorithm::SHA1, 6, 0, 30, b"1234567890".to_vec()).generate(1000)
+}
+
+const RULE: &str = r#""two_factor_protocols":["SSH"]"#;
+
+async fn with(filters: &[&str]) -> World {
+    let world = world(None);
+    let line = key().to_line();
+    let filters = filters.join(",");
+    world.stored(&format!(r#","password":"$1$pw","public_keys":["{line}"],"filters":{{{filters}}}"#)).await;
+    world
+}
+
+#[tokio::test]
+async fn a_password_alone_does_not_do_where_there_are_codes() {
+    let world = with(&[CODES]).await;
+    let mut login = world.login();
+    assert_eq!(name(login.password("alice", Secret::new("no")).await), "refused");
+    assert!(login.next_steps("alice").is_none());
+    assert_eq!(name(login.password("alice", Secret::new("pw")).await), "next step");
+    assert_eq!(login.next_steps("alice"), Some(&[LoginMethod::KeyboardInteractive][..]));
+    assert!(login.next_steps("bob").is_none());
+    // The password again is no code.
+    assert_eq!(name(login.password("alice", Secret::new("pw")).await), "next step");
+    let (asked, outcome) = converse(&mut login, &["000000"]).await;
+    assert_eq!((asked, outcome), (vec!["Authentication code: ".to_owned()], "refused"));
+    // Somebody else's conversation is not helped by it.
+    assert!(
+        matches!(login.keyboard_interactive("bob").await, Step::Ask(round) if round.prompts[0].text == "Password: ")
+    );
+    let (_, outcome) = converse(&mut login, &[&code()]).await;
+    assert_eq!(outcome, "accepted");
+    // A code is good once.
+    let mut login = world.login();
+    assert_eq!(name(login.password("alice", Secret::new("pw")).await), "next step");
+    assert_eq!(converse(&mut login, &[&code()]).await.1, "refused");
+}
+
+#[tokio::test]
+async fn the_login_stays_one_by_password() {
+    // The method of the step that only asks for the code may be denied.
+    let world = with(&[CODES, r#""denied_login_methods":["keyboard-interactive"]"#]).await;
+    let mut login = world.login();
+    assert_eq!(name(login.password("alice", Secret::new("pw")).await), "next step");
+    let mut step = login.keyboard_interactive("alice").await;
+    assert!(matches!(step, Step::Ask(_)));
+    step = login.answers(vec![Secret::new(code())]).await;
+    let Step::Done(Outcome::Accepted(authenticated)) = step else { panic!("refused") };
+    assert_eq!(authenticated.method(), LoginMethod::Password);
+}
+
+#[tokio::test]
+async fn restrictions_come_before_the_second_factor() {
+    for more in
+        [r#""denied_login_methods":["password"]"#, r#""denied_ip":["192.0.2.0/24"]"#, r#""denied_protocols":["SSH"]"#]
+    {
+        let world = with(&[CODES, more]).await;
+        assert_eq!(world.password("pw").await, "refused", "{more}");
+    }
+}
+
+#[tokio::test]
+async fn hooks_vouch_for_the_first_factor_only() {
+    let filters = format!(r#","filters":{{{CODES}}}"#);
+    for (verdict, expected) in [
+        (ExternalAuthVerdict::Accept(None), "next step"),
+        (ExternalAuthVerdict::Accept(Some(Box::new(draft("")))), "next step"),
+        // The answer cannot take the codes away.
+        (
+            ExternalAuthVerdict::Accept(Some(Box::new(draft(r#","filters":{"totp_config":{"enabled":false}}"#)))),
+            "next step",
+        ),
+        (ExternalAuthVerdict::VerifyStored(None), "next step"),
+        (ExternalAuthVerdict::Reject(Denial::new("no")), "refused"),
+    ] {
+        let world = world(Some(Ok(verdict.clone())));
+        world.stored(&format!(r#","password":"$1$pw"{filters}"#)).await;
+        let mut login = world.login();
+        assert_eq!(name(login.password("alice", Secret::new("pw")).await), expected, "{verdict:?}");
+        // Nothing is stored before the code.
+        let stored = world.store.find("alice").await.unwrap().unwrap();
+        assert!(stored.filters.one_time_codes.is_some() && stored.password.is_some());
+        if expected == "next step" {
+            assert_eq!(converse(&mut login, &[&code()]).await.1, "accepted", "{verdict:?}");
+            let stored = world.store.find("alice").await.unwrap().unwrap();
+            assert!(stored.filters.one_time_codes.is_some(), "{verdict:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_that_asked_for_no_code_is_followed_by_one() {
+    let world = with(&[CODES]).await;
+    says(&world.hooks.keyboard_interactive, |_: &KeyboardInteractive| KeyboardInteractiveVerdict::Accept(None));
+    let asked = vec!["Authentication code: ".to_owned()];
+    assert_eq!(converse(&mut world.login(), &["000000"]).await, (asked.clone(), "refused"));
+    assert_eq!(converse(&mut world.login(), &[&code()]).await, (asked, "accepted"));
+}
+
+#[tokio::test]
+async fn a_key_does_where_no_rule_wants_more() {
+    let check = async |filters: &[&str], expected: &str| {
+        let world = with(filters).await;
+        let mut login = world.login();
+        assert_eq!(name(login.public_key_verified("alice", &key()).await), expected, "{filters:?}");
+        if expected == "next step" {
+            assert_eq!(converse(&mut login, &["000000"]).await.1, "refused");
+            assert_eq!(converse(&mut login, &[&code()]).await.1, "accepted");
+        }
+    };
+    check(&[], "accepted").await;
+    check(&[CODES], "accepted").await;
+    check(&[CODES, RULE], "next step").await;
+    // The rule without codes lets nobody in.
+    check(&[RULE], "refused").await;
+}
+
+#[tokio::test]
+async fn a_rule_wants_the_code_after_a_key_and_a_password() {
+    let denied = r#""denied_login_methods":["publickey","password","keyboard-interactive"]"#;
+    let world = with(&[CODES, RULE, denied]).await;
+    let mut login = world.login();
+    assert_eq!(name(login.public_key_verified("alice", &key()).await), "next step");
+    assert_eq!(name(login.password("alice", Secret::new("pw")).await), "next step");
+    assert_eq!(login.next_steps("alice"), Some(&[LoginMethod::KeyboardInteractive][..]));
+    let (asked, outcome) = converse(&mut login, &[&code()]).await;
+    assert_eq!((asked, outcome), (vec!["Authentication code: ".to_owned()], "accepted"));
+}
+
+#[tokio::test]
+async fn codes_of_parallel_conversations_share_one_brake() {
+    let world = with(&[CODES]).await;
+    for _ in 0..5 {
+        assert_eq!(converse(&mut world.login(), &["pw", "000000"]).await.1, "refused");
+    }
+    assert_eq!(converse(&mut world.login(), &["pw", &code()]).await.1, "refused");
+}
+
+/// A session-create hook that says that.
+struct Creates(&'static str);
+
+#[async_trait::async_trait]
+impl Hook<SessionCreate> for Creates {
+    fn name(&self) -> &str {
+        self.0
+    }
+    fn adapter(&self) -> &'static str {
+        "test"
+    }
+    fn description(&self) -> HookDescription {
+        HookDescription::new("", std::time::Duration::ZERO, "")
+    }
+    async fn call(&self, _: &Call, _: &SessionCreate) -> Result<Review, HookError> {
+        match self.0 {
+            "deny" => Ok(Review::Deny(Denial::new("no"))),
+            "fail" => Err(HookError::Failed("broken".into())),
+            "hang" => std::future::pending().await,
+            _ => Ok(Review::Allow),
+        }
+    }
+}
+
+/// The reasons that session-destroy hooks are told.
+async fn destroyed(world: &World, links: &[&'static str], login: impl AsyncFnOnce(&World)) -> Vec<&'static str> {
+    let links = links.iter().map(|says| {
+        Arc::new(Link::new(Arc::new(Creates(says)) as Arc<dyn Hook<SessionCreate>>, LinkSettings::default()))
+    });
+    world.hooks.session_create.replace(links.collect());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let reasons = told.clone();
+    says(world.hooks.session_destroy.chain(), move |event: &SessionDestroy| {
+        reasons.lock().unwrap().push(event.reason.as_str());
+    });
+    login(world).await;
+    world.hooks.session_destroy.close();
+    world.hooks.session_destroy.work().await;
+    std::mem::take(&mut told.lock().unwrap())
+}
+
+#[tokio::test]
+async fn what_a_hook_created_is_destroyed_once() {
+    // D-04
+    let check = async |links: &[&'static str], expected: &[&str]| {
+        let world = with(&[]).await;
+        let reasons = destroyed(&world, links, async |world| {
+            world.password("pw").await;
+        })
+        .await;
+        assert_eq!(reasons, expected, "{links:?}");
+    };
+    check(&[], &["logout"]).await;
+    check(&["allow"], &["logout"]).await;
+    check(&["allow", "allow"], &["logout"]).await;
+    check(&["deny"], &[]).await;
+    check(&["fail"], &[]).await;
+    check(&["allow", "deny"], &["error"]).await;
+    check(&["allow", "fail"], &["error"]).await;
+    check(&["allow", "allow", "deny"], &["error"]).await;
+    check(&["deny", "allow"], &[]).await;
+}
+
+#[tokio::test]
+async fn a_login_that_breaks_off_is_destroyed_too() {
+    for links in [&["allow", "hang"][..], &["hang"]] {
+        let world = with(&[]).await;
+        let reasons = destroyed(&world, links, async |world| {
+            let mut login = world.login();
+            let mut attempt = Box::pin(login.password("alice", Secret::new("pw")));
+            // The connection ends while the hook is asked.
+            for _ in 0..100 {
+                tokio::select! {
+                    biased;
+                    _ = &mut attempt => panic!("the hook answered"),
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+        });
+        assert_eq!(reasons.await, ["logout"], "{links:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_changes_meanwhile_is_destroyed_too() {
+    let world = with(&[]).await;
+    let reasons = destroyed(&world, &["allow"], async |world| {
+        let account = world.store.find("alice").await.unwrap().unwrap();
+        let mut login = world.login();
+        // Disabled after it was read.
+        says(&world.hooks.check_password, {
+            let (store, sessions) = (world.store.clone(), world.service.sessions().clone());
+            move |_: &CheckPassword| {
+                store.replace(Account { enabled: false, ..account.clone() });
+                sessions.note_change("alice");
+                CheckPasswordVerdict::Defer
+            }
+        });
+        assert_eq!(name(login.password("alice", Secret::new("pw")).await), "refused");
+    });
+    assert_eq!(reasons.await, ["admin-closed"]);
+}
+
+/// A hook that says whether it is to be given the password, and keeps whether it could have it.
+struct Wants(bool, Arc<Mutex<Vec<bool>>>);
+
+macro_rules! wants {
+    ($event:ty, |$about:ident| $session:expr, $verdict:expr) => {
+        #[async_trait::async_trait]
+        impl Hook<$event> for Wants {
+            fn name(&self) -> &str {
+                "wants"
+            }
+            fn adapter(&self) -> &'static str {
+                "test"
+            }
+            fn needs_password(&self) -> bool {
+                self.0
+            }
+            fn description(&self) -> HookDescription {
+                HookDescription::new("", std::time::Duration::ZERO, "")
+            }
+            async fn call(&self, _: &Call, $about: &$event) -> Result<<$event as HookEvent>::Verdict, HookError> {
+                self.1.lock().unwrap().push($session.password.get().is_some());
+                Ok($verdict)
+            }
+        }
+    };
+}
+wants!(SessionCreate, |event| event.0, Review::Allow);
+wants!(SessionDestroy, |event| event.session, ());
+
+#[tokio::test]
+async fn the_password_is_kept_only_for_hooks_that_are_given_it() {
+    // D-15
+    let link = |wants: bool, seen: &Arc<Mutex<Vec<bool>>>| Arc::new(Wants(wants, seen.clone()));
+    for (create, destroy, expected) in [
+        (false, false, [false, false]),
+        (true, false, [true, false]),
+        (false, true, [true, true]),
+        (true, true, [true, true]),
+    ] {
+        let world = with(&[]).await;
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (create_link, destroy_link) = (link(create, &seen), link(destroy, &seen));
+        world.hooks.session_create.replace(vec![Arc::new(Link::new(create_link, LinkSettings::default()))]);
+        let links = vec![Arc::new(Link::new(destroy_link as Arc<dyn Hook<SessionDestroy>>, LinkSettings::default()))];
+        world.hooks.session_destroy.chain().replace(links);
+        assert_eq!(world.password("pw").await, "accepted");
+        world.hooks.session_destroy.close();
+        world.hooks.session_destroy.work().await;
+        assert_eq!(*seen.lock().unwrap(), expected, "{create} {destroy}");
+    }
+}

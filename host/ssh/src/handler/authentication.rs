@@ -1,0 +1,117 @@
+//! Requests to log in: which tries count, and what the client hears of them.
+
+use std::time::Duration;
+
+use russh::keys::{Algorithm, ssh_key};
+use russh::server::{Auth, Response};
+use russh::{Disconnect, MethodKind, MethodSet};
+use tidegate_core::connection::LoginMethod;
+use tidegate_core::login::Outcome;
+use tidegate_core::public_key::PublicKey;
+use tidegate_core::secret::Secret;
+use tokio::time::Instant;
+
+use super::SshHandler;
+use crate::listener::offered_methods;
+
+/// From the arrival of a wrong password to its refusal, so that the time tells nothing.
+const PASSWORD_REFUSAL_TIME: Duration = Duration::from_secs(1);
+const MIN_RSA_BITS: u32 = 2048;
+
+impl SshHandler {
+    /// A new try, which ends a conversation under way. An error if there are none left: the
+    /// client has been told, and does not wait for it.
+    pub(super) fn begin_try(&mut self) -> Result<(), russh::Error> {
+        self.progress.request();
+        self.attempted = true;
+        if self.login.give_up() {
+            self.tries.failed();
+        }
+        if self.tries.are_over() { Err(russh::Error::Disconnect) } else { Ok(()) }
+    }
+
+    pub(super) async fn refuse(&mut self, user: &str) -> Auth {
+        self.tries.failed();
+        self.rejection(user).await
+    }
+
+    /// With the methods that are left. After the last try the connection ends.
+    pub(super) async fn rejection(&mut self, user: &str) -> Auth {
+        self.progress.refused();
+        if self.tries.are_over()
+            && let Some(handle) = self.handle.get()
+        {
+            let (reason, text) = (Disconnect::NoMoreAuthMethodsAvailable, "Too many authentication failures");
+            // It fails only where the connection has ended.
+            let _ = handle.disconnect(reason, text.to_owned(), String::new()).await;
+        }
+        let methods = match self.login.next_steps(user) {
+            Some(steps) => ssh_methods(steps),
+            None => offered_methods(self.server.offers_keyboard_interactive()),
+        };
+        Auth::Reject { proceed_with_methods: Some(methods), partial_success: false }
+    }
+
+    pub(super) async fn conclude(&mut self, user: &str, outcome: Outcome) -> Auth {
+        match outcome {
+            Outcome::Accepted(account) => {
+                self.ending.session = Some(account.session().clone());
+                self.account = Some(account);
+                Auth::Accept
+            }
+            Outcome::NextStep(methods) => {
+                self.progress.refused();
+                Auth::Reject { proceed_with_methods: Some(ssh_methods(&methods)), partial_success: true }
+            }
+            Outcome::Refused => self.refuse(user).await,
+        }
+    }
+
+    /// The outcome of a password; a refusal comes no sooner than a second after the request.
+    pub(super) async fn conclude_password(&mut self, user: &str, started: Instant, outcome: Outcome) -> Auth {
+        if matches!(outcome, Outcome::Refused) {
+            tokio::time::sleep_until(started + PASSWORD_REFUSAL_TIME).await;
+        }
+        self.conclude(user, outcome).await
+    }
+
+    pub(super) fn acceptable_key(&self, key: &ssh_key::PublicKey, algorithm: &Algorithm) -> Option<PublicKey> {
+        acceptable_key(key, algorithm, self.server.settings().algorithms.takes_sha1_signatures())
+    }
+
+    /// A3-26: offered, or what has to follow what the user has proved.
+    pub(super) fn may_converse(&self, user: &str) -> bool {
+        let follows = |steps: &[LoginMethod]| steps.contains(&LoginMethod::KeyboardInteractive);
+        self.server.offers_keyboard_interactive() || self.login.next_steps(user).is_some_and(follows)
+    }
+}
+
+pub(super) fn answers(response: Response<'_>) -> Option<Vec<Secret>> {
+    response.map(|answer| String::from_utf8(answer.to_vec()).ok().map(Secret::new)).collect()
+}
+
+fn ssh_methods(methods: &[LoginMethod]) -> MethodSet {
+    let methods: Vec<MethodKind> = methods.iter().copied().filter_map(ssh_method).collect();
+    MethodSet::from(&methods[..])
+}
+
+fn ssh_method(method: LoginMethod) -> Option<MethodKind> {
+    match method {
+        LoginMethod::Password => Some(MethodKind::Password),
+        LoginMethod::KeyboardInteractive => Some(MethodKind::KeyboardInteractive),
+        LoginMethod::PublicKey => Some(MethodKind::PublicKey),
+        LoginMethod::PublicKeyThenPassword | LoginMethod::PublicKeyThenKeyboardInteractive => None,
+    }
+}
+
+/// Not DSA, not short RSA keys, and signatures with SHA-1 only where they were asked for: the
+/// library would verify them.
+fn acceptable_key(key: &ssh_key::PublicKey, algorithm: &Algorithm, takes_sha1: bool) -> Option<PublicKey> {
+    let weak = match algorithm {
+        Algorithm::Dsa => true,
+        Algorithm::Rsa { hash: None } if !takes_sha1 => true,
+        Algorithm::Rsa { .. } => key.key_data().rsa().is_none_or(|rsa| rsa.key_size() < MIN_RSA_BITS),
+        _ => false,
+    };
+    if weak { None } else { PublicKey::try_from(key.clone()).ok() }
+}

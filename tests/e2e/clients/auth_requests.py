@@ -1,0 +1,84 @@
+"""Sends authentication requests as they are named and prints what comes back, a line each.
+
+usage: auth_requests.py PORT USER REQUEST...
+requests: none, ask (begins keyboard-interactive), password:TEXT, answer:TEXT, code:SECRET (the answer is a one-time code)
+"""
+import base64
+import hashlib
+import hmac
+import queue
+import socket
+import struct
+import sys
+import time
+
+import paramiko
+from paramiko.message import Message
+
+port, user, *requests = sys.argv[1:]
+replies = queue.Queue()
+
+
+def one_time_code(secret):
+    digest = hmac.digest(base64.b32decode(secret), struct.pack(">Q", int(time.time()) // 30), hashlib.sha1)
+    at = digest[-1] & 15
+    return "%06d" % ((struct.unpack(">I", digest[at:at + 4])[0] & 0x7FFFFFFF) % 1_000_000)
+
+
+def asked(self, message):
+    message.get_text(), message.get_text(), message.get_text()
+    prompts = [(message.get_text(), message.get_boolean())[0] for _ in range(message.get_int())]
+    replies.put("ask " + "|".join(prompts))
+
+
+def refused(self, message):
+    methods, partial = message.get_text(), message.get_boolean()
+    replies.put(("partial " if partial else "failure ") + methods)
+
+
+def accepted(self, message):
+    replies.put("success")
+
+
+transport = paramiko.ServiceRequestingTransport(socket.create_connection(("127.0.0.1", int(port))))
+transport.start_client(timeout=20)
+transport.ensure_session()
+for handler in (paramiko.auth_handler.AuthHandler, paramiko.auth_handler.AuthOnlyHandler):
+    handler._parse_userauth_info_request = asked
+    handler._parse_userauth_failure = refused
+    handler._parse_userauth_success = accepted
+transport.auth_handler = transport.get_auth_handler()
+
+for request in requests:
+    kind, _, text = request.partition(":")
+    message = Message()
+    if kind in ("answer", "code"):
+        message.add_byte(bytes([61]))
+        message.add_int(1)
+        message.add_string(one_time_code(text) if kind == "code" else text)
+    else:
+        message.add_byte(bytes([50]))
+        message.add_string(user)
+        message.add_string("ssh-connection")
+        message.add_string({"ask": "keyboard-interactive"}.get(kind, kind))
+        if kind == "ask":
+            message.add_string("")
+            message.add_string("")
+        elif kind == "password":
+            message.add_boolean(False)
+            message.add_string(text)
+    try:
+        transport._send_message(message)
+    except (OSError, EOFError, paramiko.SSHException):
+        pass
+    reply = None
+    while reply is None:
+        try:
+            reply = replies.get(timeout=0.05)
+        except queue.Empty:
+            if not transport.is_active() and replies.empty():
+                reply = "closed"
+    print(reply, flush=True)
+    if reply == "closed":
+        break
+transport.close()
