@@ -42,6 +42,7 @@ mod sessions;
 mod sftp;
 mod ssh;
 mod synchronous_uploads;
+mod table_of_clients;
 mod throttled;
 mod usage;
 mod user_tools;
