@@ -148,14 +148,15 @@ impl Scp {
         };
         self.acknowledge().await?;
         let written = self.receive_data(&mut file, entry.size).await?;
-        let sent = self.source_status().await?;
-        let outcome = match (written, sent) {
-            (Err(error), _) | (Ok(()), Err(error)) => {
-                file.fail(&error.to_string());
-                // The reason is known; closing only abandons the upload.
-                Err(file.close().await.err().filter(is_quota).unwrap_or(error))
+        let preserved = self.request.preserve.then_some((entry.mode, times));
+        let arrived = Arrived::new(Upload { file, path: path.clone(), preserved }, written.is_ok());
+        let outcome = match (written, self.source_status().await) {
+            (Ok(()), Ok(Ok(()))) => arrived.complete().await,
+            (_, Err(ended)) => {
+                arrived.give_up();
+                return Err(ended);
             }
-            (Ok(()), Ok(())) => self.complete(file, path, entry, times).await,
+            (Err(error), _) | (Ok(()), Ok(Err(error))) => arrived.fail(error).await,
         };
         match outcome {
             Ok(()) => self.acknowledge().await,
@@ -182,7 +183,8 @@ impl Scp {
         Ok(outcome)
     }
 
-    /// Whether the client could read all of its file.
+    /// Whether the client could read all of its file. Some end their input instead of saying so,
+    /// once it is all there (A6-07).
     async fn source_status(&mut self) -> Result<Result<(), FileError>, Ended> {
         match self.input.byte().await {
             Some(OK) => Ok(Ok(())),
@@ -191,23 +193,28 @@ impl Scp {
                 Ok(Err(FileError::Failed("the client could not read the file".into())))
             }
             Some(_) => Err(self.protest("the data is longer than was said").await),
-            None => Err(Ended::Gone),
+            None => Ok(Ok(())),
         }
     }
+}
 
-    async fn complete(
-        &mut self,
-        mut file: OpenFile,
-        path: &VirtualPath,
-        entry: &Entry,
-        times: Option<Times>,
-    ) -> Result<(), FileError> {
-        if !self.request.preserve {
+/// A file that is written, to be closed.
+struct Upload {
+    file: OpenFile,
+    path: VirtualPath,
+    /// Mode and times that the client wants it to have.
+    preserved: Option<(u32, Option<Times>)>,
+}
+
+impl Upload {
+    async fn complete(self) -> Result<(), FileError> {
+        let Self { mut file, path, preserved } = self;
+        let Some((mode, times)) = preserved else {
             return file.close().await;
-        }
+        };
         // Through the open file, so that the file has them when it appears. Who may not set
         // them has the file without them, as with any other client.
-        let modes = SetAttributes { mode: Some(entry.mode), ..SetAttributes::default() };
+        let modes = SetAttributes { mode: Some(mode), ..SetAttributes::default() };
         let by_mode = file.set_attributes(&modes).await;
         let times = SetAttributes { times, ..SetAttributes::default() };
         let by_times = file.set_attributes(&times).await;
@@ -215,6 +222,55 @@ impl Scp {
         by_mode.and(by_times).map_err(|error| {
             FileError::Failed(format!("mode or times of \"{}\" were not set: {error}", path.display()))
         })
+    }
+}
+
+/// An upload whose bytes have all arrived: it is completed even if the client goes now (A6-07).
+struct Arrived {
+    upload: Option<Upload>,
+    is_whole: bool,
+}
+
+impl Arrived {
+    fn new(upload: Upload, is_whole: bool) -> Self {
+        Self { upload: Some(upload), is_whole }
+    }
+
+    async fn complete(mut self) -> Result<(), FileError> {
+        match self.upload.take() {
+            Some(upload) => upload.complete().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn fail(mut self, error: FileError) -> Result<(), FileError> {
+        let Some(Upload { mut file, .. }) = self.upload.take() else {
+            return Err(error);
+        };
+        file.fail(&error.to_string());
+        // The reason is known; closing only abandons the upload.
+        Err(file.close().await.err().filter(is_quota).unwrap_or(error))
+    }
+
+    /// The upload counts as broken off.
+    fn give_up(mut self) {
+        self.upload = None;
+    }
+}
+
+impl Drop for Arrived {
+    fn drop(&mut self) {
+        let Some(upload) = self.upload.take().filter(|_| self.is_whole) else { return };
+        // Without a runtime the server is at its end.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let path = upload.path.clone();
+                if let Err(error) = upload.complete().await {
+                    let message = format!("the upload of \"{}\" could not be completed: {error}", path.display());
+                    tracing::warn!(sender = "scp", message);
+                }
+            });
+        }
     }
 }
 
