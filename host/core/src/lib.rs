@@ -6,6 +6,7 @@ pub mod account;
 pub mod connection;
 pub mod files;
 pub mod hook;
+pub mod json;
 pub mod login;
 pub mod metrics;
 pub mod pace;

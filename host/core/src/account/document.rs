@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::fields::{self, Kind};
+use crate::json;
 
 /// Why a document could not be read; `path` is the field, such as `filters.allowed_ip`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +20,7 @@ pub enum DocumentError {
 
 /// Parses `text` and merges it into `target`.
 pub fn merge(target: &mut Map<String, Value>, text: &str) -> Result<(), DocumentError> {
-    let patch: Value = serde_json::from_str(text).map_err(|error| DocumentError::Syntax(error.to_string()))?;
+    let patch: Value = json::parse(text).map_err(|error| DocumentError::Syntax(error.to_string()))?;
     merge_value(target, &patch)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::draft::invalid;
-use super::view::redacted;
+use super::view::{as_hooks_see, redacted};
 use super::{Account, AccountDraft, Audience, CredentialRule, InvalidAccount, Validated};
 use crate::hook::Observers;
 use crate::hook::observation::{Change, ObjectChange};
@@ -87,7 +87,7 @@ impl Accounts {
             actor: None,
             actor_address: None,
             at: SystemClock.now().saturating_mul(1_000_000),
-            object,
+            object: as_hooks_see(object),
         });
     }
 

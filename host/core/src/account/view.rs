@@ -71,6 +71,11 @@ impl Account {
         document
     }
 
+    /// For hooks (C1-04).
+    pub fn to_hook_document(&self, audience: Audience) -> Map<String, Value> {
+        as_hooks_see(self.to_document(audience))
+    }
+
     fn permissions_document(&self) -> Map<String, Value> {
         self.permissions
             .entries()
@@ -101,7 +106,7 @@ pub fn unknown_account(username: &str) -> Map<String, Value> {
     ] {
         document.insert(name.to_owned(), json!(0));
     }
-    document.insert("filters".to_owned(), json!({}));
+    document.insert("filters".to_owned(), json!({"allowed_ip": null, "denied_ip": null}));
     document.insert("filesystem".to_owned(), json!({"provider": 0}));
     document
 }
@@ -121,6 +126,30 @@ fn hide_second_factor(document: &mut Map<String, Value>) {
     if let Some(Value::Object(codes)) = filters.get_mut("totp_config") {
         codes.remove("secret");
     }
+}
+
+/// A document with what the older server always wrote, for scripts that look for text (C1-04).
+pub fn as_hooks_see(mut document: Map<String, Value>) -> Map<String, Value> {
+    let lists = [("allowed_ip", json!([])), ("denied_ip", json!([]))];
+    if let Some(Value::Object(filters)) = document.get_mut("filters") {
+        *filters = beginning_with(lists, filters);
+    }
+    if let Some(Value::Object(filesystem)) = document.get_mut("filesystem") {
+        *filesystem = beginning_with([("provider", json!(0))], filesystem);
+    }
+    document
+}
+
+/// Fields that are always there, in this order, before the others.
+fn beginning_with<const N: usize>(first: [(&str, Value); N], object: &Map<String, Value>) -> Map<String, Value> {
+    let mut all = Map::new();
+    for (name, missing) in first {
+        all.insert(name.to_owned(), object.get(name).cloned().unwrap_or(missing));
+    }
+    for (name, value) in object {
+        all.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    all
 }
 
 /// Replaces the values of fields that hold secrets, at any depth.
@@ -184,9 +213,20 @@ mod tests {
         let json = r#"{"filesystem":{"provider":0},"permissions":{"/":["*"]},"home_dir":"/srv/<&>","username":"test_user","status":1,"password":"$1$a$b","description":"x"}"#;
         let account = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
         assert_eq!(
-            compact_json(&account.to_document(Audience::Trusted)),
-            r#"{"id":0,"status":1,"username":"test_user","expiration_date":0,"password":"$1$a$b","home_dir":"/srv/\u003c\u0026\u003e","uid":0,"gid":0,"max_sessions":0,"quota_size":0,"quota_files":0,"permissions":{"/":["*"]},"used_quota_size":0,"used_quota_files":0,"last_quota_update":0,"upload_bandwidth":0,"download_bandwidth":0,"last_login":0,"filters":{},"filesystem":{"provider":0},"description":"x"}"#
+            compact_json(&account.to_hook_document(Audience::Trusted)),
+            r#"{"id":0,"status":1,"username":"test_user","expiration_date":0,"password":"$1$a$b","home_dir":"/srv/\u003c\u0026\u003e","uid":0,"gid":0,"max_sessions":0,"quota_size":0,"quota_files":0,"permissions":{"/":["*"]},"used_quota_size":0,"used_quota_files":0,"last_quota_update":0,"upload_bandwidth":0,"download_bandwidth":0,"last_login":0,"filters":{"allowed_ip":[],"denied_ip":[]},"filesystem":{"provider":0},"description":"x"}"#
         );
+        let check = |fields: &str, expected: &str| {
+            let json = format!(r#"{{"username":"u","home_dir":"/u","permissions":{{"/":["*"]}},{fields}}}"#);
+            let account = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+            let text = compact_json(&account.to_hook_document(Audience::Trusted));
+            assert!(text.contains(expected), "{text}");
+        };
+        check(
+            r#""filters":{"denied_login_methods":["password"],"denied_ip":["10.0.0.0/8"]}"#,
+            r#""filters":{"allowed_ip":[],"denied_ip":["10.0.0.0/8"],"denied_login_methods":["password"]}"#,
+        );
+        check(r#""status":1"#, r#""filters":{"allowed_ip":[],"denied_ip":[]},"filesystem":{"provider":0}"#);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tidegate_core::hook::check_password::{CheckPassword, CheckPasswordVerdict};
 use tidegate_core::hook::{Denial, HookError};
+use tidegate_core::json;
 use tidegate_core::secret::Secret;
 
 use super::object;
@@ -40,7 +41,8 @@ impl LegacyEvent for CheckPassword {
 /// B5-03
 fn verdict(answer: &[u8]) -> Result<CheckPasswordVerdict, HookError> {
     let bad = |text: String| HookError::BadOutput(text);
-    let answer: Value = serde_json::from_slice(answer).map_err(|error| bad(format!("not valid JSON: {error}")))?;
+    let answer: Value =
+        json::parse(&String::from_utf8_lossy(answer)).map_err(|error| bad(format!("not valid JSON: {error}")))?;
     let field = |name: &str| {
         let fields = answer.as_object()?;
         fields

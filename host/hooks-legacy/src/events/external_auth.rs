@@ -32,7 +32,7 @@ fn fields(event: &ExternalAuth) -> Fields {
         password,
         public_key,
         keyboard_interactive,
-        user: attempt.stored.as_ref().map(|account| account.to_document(Audience::LoginHook)),
+        user: attempt.stored.as_ref().map(|account| account.to_hook_document(Audience::LoginHook)),
     }
 }
 

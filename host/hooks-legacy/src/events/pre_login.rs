@@ -11,7 +11,7 @@ use crate::flavour::Flavour;
 /// With the hash of the password; `id` 0 says that there is no such account.
 fn document(event: &PreLogin) -> Map<String, Value> {
     match &event.account {
-        Some(account) => account.to_document(Audience::LoginHook),
+        Some(account) => account.to_hook_document(Audience::LoginHook),
         None => unknown_account(&event.attempt.username),
     }
 }

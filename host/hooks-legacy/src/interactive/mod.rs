@@ -39,7 +39,7 @@ enum Next {
 /// A12-02, B4-04
 fn message(text: &str) -> Result<Message, HookError> {
     let bad = |problem: String| HookError::BadOutput(problem);
-    let value: Value = serde_json::from_str(text).map_err(|error| bad(format!("not valid JSON: {error}")))?;
+    let value: Value = tidegate_core::json::parse(text).map_err(|error| bad(format!("not valid JSON: {error}")))?;
     let fields = value.as_object().ok_or_else(|| bad("each message must be a JSON object".to_owned()))?;
     let field = |name: &str| {
         let exact = fields.get(name);

@@ -207,7 +207,7 @@ made_up! {
         actor: None,
         actor_address: Some(case.ip),
         at: now().saturating_mul(1_000_000),
-        object: session(case, stored)?.account.to_document(Audience::Redacted),
+        object: session(case, stored)?.account.to_hook_document(Audience::Redacted),
     },
     CredentialChanged: |case, _stored| {
         Self { username: case.user.clone(), name: "test".to_owned(), ..Self::default() }
