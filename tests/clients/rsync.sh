@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # rsync over ssh: upload, delta both ways, delete, links, times, odd names; with and without -s.
-# SECLUDED=refused if the server refuses -s (its exec string names no path).  RSYNC=another rsync program.
+# SECLUDED=refused if a server refuses -s (its exec string names no path).  RSYNC=another rsync program.
 . "$(dirname "$0")/lib.sh"
 # LINKS=munged if the server runs rsync with --munge-links: links then look changed on every run, though they come back right.
 RSYNC=${RSYNC:-rsync}; SECLUDED=${SECLUDED:-works}; LINKS=${LINKS:-kept}

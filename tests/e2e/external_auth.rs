@@ -141,12 +141,28 @@ fn a_failing_program_refuses() {
         ("#!/bin/sh\nsleep 60\n".to_owned(), "did not answer within"),
         ("#!/bin/sh\nkill -9 $$\n".to_owned(), "ended with"),
         ("#!/bin/sh\nhead -c 2000000 /dev/zero\n".to_owned(), "more than"),
-        ("#!/nonexistent/shell\n".to_owned(), "could not be started"),
     ] {
         let (_site, server) = with_program(&script, "[hook.external-auth]\ntimeout = 2");
         assert!(!can_log_in(&server, "alice", Proof::Password("pw")), "{script}");
         server.wait_for(|line| line["sender"] == "connection_failed" && line.to_string().contains(reason));
     }
+}
+
+#[test]
+fn a_missing_interpreter_is_named() {
+    // B0-15: at start, and when it goes later.
+    let site = Site::new();
+    let shell = site.script("shell", "#!/bin/sh\n");
+    let program = site.script("auth.sh", &format!("#!{}\n", shell.display()));
+    let site = site.config(&format!("[data_provider]\nexternal_auth_hook = \"{}\"\n", program.display()));
+    let server = site.start();
+    std::fs::remove_file(&shell).unwrap();
+    assert!(!can_log_in(&server, "alice", Proof::Password("pw")));
+    let named = |text: &str| text.contains("its interpreter") && text.contains(&shell.display().to_string());
+    server.wait_for(|line| line["sender"] == "connection_failed" && named(&line.to_string()));
+    let output = site.tidegate(&["config", "check"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && named(&said), "{said}");
 }
 
 /// Answers every POST with the same status and body; hands the requests' bodies over.

@@ -227,6 +227,71 @@ fn every_command_that_succeeds_is_told_once() {
 }
 
 #[test]
+fn commands_are_asked_about() {
+    // B10-01
+    let site = Site::new();
+    let hook = site.script("ask.sh", "#!/bin/sh\n[ \"$SFTPGO_ACTION_SSH_CMD\" = pwd ]\n");
+    let site = site.config(&format!(
+        "enabled_ssh_commands = [\"*\"]\n[common.actions]\nexecute_on = [\"pre-ssh_cmd\"]\nhook = \"{}\"\n",
+        hook.display()
+    ));
+    let home = site.user("alice");
+    std::fs::create_dir_all(home.join("r.git")).unwrap();
+    let server = site.start();
+    assert_eq!(exec(&server, "alice", PASSWORD, "pwd", b"").status.code(), Some(0));
+    for command in ["cd /", "md5sum", "md5sum /x", "rsync --server -r . /", "git-upload-pack /r.git"] {
+        let output = exec(&server, "alice", PASSWORD, command, b"abc");
+        let said = tidegate_tests::clients::text(&output);
+        assert!(output.status.code() == Some(1) && said.contains("ermission denied"), "{command}: {said}");
+    }
+    // Not a command (A6-06).
+    assert_eq!(exec(&server, "alice", PASSWORD, "scp -t x", b"C0644 1 x\nx\0").status.code(), Some(0));
+}
+
+#[test]
+fn programs_write_nothing_that_a_hook_has_to_see() {
+    // B10-14
+    let check = |actions: &str, section: &str, user: &str, place: &str, writes: bool| {
+        let site = Site::new();
+        let hook = site.script("ok.sh", "#!/bin/sh\nexit 0\n");
+        let site = site.config(&format!(
+            "enabled_ssh_commands = [\"*\"]\n[common.actions]\n{actions}\nhook = [{{ hook = \"{}\"{section} }}]\n",
+            hook.display()
+        ));
+        let home = site.user(user);
+        tools::run_ok(Command::new("git").args(["init", "-q", "--bare"]).arg(home.join("out.git")));
+        std::fs::create_dir_all(home.join("in")).unwrap();
+        std::fs::write(home.join("in/there"), "x").unwrap();
+        let server = site.start();
+        let file = site.write("f", "x");
+        let from = format!("{user}@127.0.0.1:/in/there");
+        tools::run_ok(&mut rsync(&server, "pw", &["-r", &from, site.path("back").to_str().unwrap()]));
+        let to = format!("{user}@127.0.0.1:{place}");
+        let output = tools::run(&mut rsync(&server, "pw", &["-r", file.to_str().unwrap(), &to]));
+        let said = tidegate_tests::clients::text(&output);
+        assert_eq!(output.status.success(), writes, "{actions} {section} {place}: {said}");
+        assert!(writes || said.contains("use sftp or scp"), "{said}");
+        let git = exec(&server, user, PASSWORD, "git-receive-pack /out.git", b"0000");
+        let git = tidegate_tests::clients::text(&git);
+        assert!(place != "/" || git.contains("use sftp or scp") != writes, "{git}");
+        // Files that are seen one by one arrive.
+        sftp_ok(&server, user, PASSWORD, &format!("put {} in/g\n", file.display()));
+    };
+    let (before, after) = ("execute_on = [\"pre-upload\"]", "execute_on = [\"upload\"]");
+    let waits = format!("{after}\nexecute_sync = [\"upload\"]");
+    check(before, "", "alice", "/", false);
+    check(&waits, "", "alice", "/", false);
+    check(after, "", "alice", "/", true);
+    check("execute_on = [\"pre-download\"]", "", "alice", "/", true);
+    check(before, ", programs = \"allow\"", "alice", "/", true);
+    check(&waits, ", programs = \"allow\"", "alice", "/", true);
+    check(before, ", users = [\"bob\"]", "alice", "/", true);
+    check(before, ", paths = [\"/in\"]", "alice", "/", false);
+    check(before, ", paths = [\"/in/deeper\"]", "alice", "/in/", false);
+    check(before, ", paths = [\"/elsewhere\"]", "alice", "/in/", true);
+}
+
+#[test]
 fn what_was_done_is_logged_though_a_hook_then_fails_it() {
     // B10-08, A21-04, A20-02
     let site = Site::new();

@@ -66,6 +66,16 @@ fn scp_stays_inside() {
     // Less data than was said: nothing is acknowledged, and nothing hangs.
     let output = run(&server, "scp -t part", b"C0644 1000000000000 part\nxyz");
     assert_eq!(output.stdout, b"\0\0");
+    // All of the data, and no more word: it is complete (A6-07).
+    let output = run(&server, "scp -t whole", b"C0644 3 whole\nxyz");
+    assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"\0\0\0"[..], Some(0)));
+    assert_eq!(std::fs::read_to_string(home.join("whole")).unwrap(), "xyz");
+    let output = run(&server, "scp -p -t timed", b"T1000000000 0 1000000000 0\nC0600 0 timed\n");
+    assert_eq!(output.status.code(), Some(0));
+    let modified = std::fs::metadata(home.join("timed")).unwrap().modified().unwrap();
+    assert_eq!(modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs(), 1_000_000_000);
+    // The client could not read it.
+    check("scp -t bad", b"C0644 3 bad\nxyz\x01cannot read\n", 1, "could not read");
     // More data than was said.
     check("scp -t .", b"C0644 1 a\nxyz", 1, "longer than was said");
     assert!(!site.path("outside/stolen").exists());
@@ -103,6 +113,10 @@ fn only_what_is_enabled_is_run() {
         "rsync --server -re'touch y' . /",
         "rsync --server --sender -logDtpre.iLsfxCIvu --files-from=/etc/passwd . /",
         "rsync --server -logDtpre.iLsfxCIvu --log-file=/tmp/tidegate-stolen . /",
+        "rsync --server -slogDtpre.iLsfxCIvu",
+        "rsync --server -slogDtpre.iLsfxCIvu . /",
+        "rsync --server -logDtpre.iLsfxCIvu --files-from /etc/passwd . /",
+        "rsync --server -logDtpre.iLsfxCIvu --files-from ../../outside/secret . /",
         "scp -S /bin/sh -t .",
     ] {
         let output = run(&server, command, b"");
@@ -128,9 +142,21 @@ fn links_lead_rsync_nowhere() {
         let output = rsync(&["-r", &format!("alice@127.0.0.1:{source}"), back.to_str().unwrap()]);
         assert!(!output.status.success(), "{source}");
     }
-    // Options that follow links are not passed on.
-    let output = rsync(&["-rL", "alice@127.0.0.1:/d/", back.to_str().unwrap()]);
-    assert!(!output.status.success() && text(&output).contains("not allowed"), "{}", text(&output));
+    // Options that follow links do so within the account.
+    let followed = site.path("followed");
+    for options in ["-rL", "-rk", "-r --copy-unsafe-links", "-rLR"] {
+        let mut arguments: Vec<_> = options.split(' ').collect();
+        arguments.extend(["alice@127.0.0.1:/d/", followed.to_str().unwrap()]);
+        let output = rsync(&arguments);
+        assert!(!text(&output).contains("not allowed"), "{options}: {}", text(&output));
+    }
+    for (list, source) in [("inner/secret\n", "/d/"), ("absolute/secret\n", "/"), ("../outside/secret\n", "/")] {
+        let list = site.write("list", list);
+        let from = format!("--files-from={}", list.display());
+        rsync(&["-rL", &from, &format!("alice@127.0.0.1:{source}"), followed.to_str().unwrap()]);
+    }
+    let found = tools::run(Command::new("find").arg(&followed).args(["-type", "f"]));
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "", "nothing came from outside");
     // Even written through a link that is there, nothing is changed outside.
     let local = site.write("tree/inner/secret", "changed");
     let tree = format!("{}/", local.parent().unwrap().parent().unwrap().display());
@@ -140,6 +166,46 @@ fn links_lead_rsync_nowhere() {
     assert_eq!(std::fs::read_dir(site.path("outside")).unwrap().count(), 1);
     let found = std::fs::read_dir(&back).map(|entries| entries.count()).unwrap_or(0);
     assert_eq!(found, 0, "nothing came from outside");
+}
+
+#[test]
+fn names_elsewhere_need_their_permissions() {
+    // A7-11: what rsync is told to read, link and write is asked for like its path.
+    let site = Site::new().config("enabled_ssh_commands = [\"rsync\"]");
+    let readable = "/readable:list,download";
+    let arguments =
+        ["--password", "pw", "--permissions", "/:list", "--permissions", "/in:*", "--permissions", readable];
+    let home = site.user_with("alice", &[&arguments[..], &["--permissions", "/hidden:upload"]].concat());
+    for name in ["in/old", "readable", "hidden"] {
+        std::fs::create_dir_all(home.join(name)).unwrap();
+        std::fs::write(home.join(name).join("f"), "x").unwrap();
+    }
+    let server = site.start();
+    let tree = site.write("tree/f", "x").parent().unwrap().display().to_string();
+    let check = |option: &str, target: &str, works: bool| {
+        let target = format!("alice@127.0.0.1:{target}");
+        let output = tools::run(&mut rsync(&server, "pw", &["-a", option, &format!("{tree}/"), &target]));
+        assert_eq!(output.status.success(), works, "{option}: {}", text(&output));
+    };
+    check("--link-dest=../old", "/in/new/", true);
+    check("--link-dest=/readable", "/in/new/", false);
+    check("--copy-dest=/readable", "/in/new/", true);
+    check("--copy-dest=/hidden", "/in/new/", false);
+    check("--backup-dir=/in/kept", "/in/new/", true);
+    check("--backup-dir=/kept", "/in/new/", false);
+    check("--backup-dir=/readable", "/in/new/", false);
+    check("--temp-dir=/readable", "/in/new/", false);
+    check("--partial-dir=/hidden", "/in/new/", false);
+    check("--mkpath", "/in/a/b/c/", true);
+    check("--mkpath", "/a/b/c/", false);
+    let list = |path: &str| format!("--files-from=:{path}");
+    for (path, works) in [("/readable/f", true), ("/hidden/f", false), ("/in", false)] {
+        std::fs::write(home.join("readable/f"), "").unwrap();
+        let back = site.path("back");
+        let arguments = ["-a", &list(path), "alice@127.0.0.1:/in/old/", back.to_str().unwrap()];
+        let output = tools::run(&mut rsync(&server, "pw", &arguments));
+        assert_eq!(output.status.success(), works, "{path}: {}", text(&output));
+    }
 }
 
 #[test]

@@ -56,7 +56,13 @@ fn rclone_syncs_and_checks() {
 #[test]
 fn rsync_sends_differences() {
     // A7-04: with create_symlinks, --safe-links is added.
-    check("rsync.sh", "", &[("SECLUDED", "refused")]);
+    check("rsync.sh", "", &[]);
+}
+
+#[test]
+fn rsync_takes_the_options_of_backups() {
+    // A7-11
+    check("rsync_options.sh", "", &[]);
 }
 
 #[test]

@@ -10,10 +10,10 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
-    path_beneath_rules,
+    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
+    Scope, path_beneath_rules,
 };
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 /// Newest rights known to this code; an older kernel enforces those that it knows.
@@ -50,7 +50,7 @@ const SYSTEM_FILES: [&str; 4] = ["/etc/ld.so.cache", "/etc/ld.so.preload", "/etc
 
 #[derive(Debug, clap::Args)]
 pub struct ConfinedArguments {
-    /// A directory that the program may read
+    /// A directory, or a file, that the program may read
     #[arg(long)]
     read: Vec<PathBuf>,
     /// A directory that the program may read and change
@@ -79,10 +79,15 @@ pub fn run(arguments: &ConfinedArguments) -> anyhow::Result<()> {
 
 /// The path was resolved by the server: a link that is in it now was put there meanwhile, to
 /// lead elsewhere.
-fn open_without_links(directory: &Path) -> anyhow::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    openat2(CWD, directory, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
-        .with_context(|| format!("{} cannot be opened", directory.display()))
+fn open_without_links(path: &Path) -> anyhow::Result<OwnedFd> {
+    openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+        .with_context(|| format!("{} cannot be opened", path.display()))
+}
+
+/// Of a file there are fewer rights than of a directory, and the others cannot be given.
+fn rights_at(granted: &OwnedFd, rights: BitFlags<AccessFs>) -> anyhow::Result<BitFlags<AccessFs>> {
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(granted)?.st_mode);
+    Ok(if kind == FileType::Directory { rights } else { rights & AccessFs::from_file(LEVEL) })
 }
 
 fn restrict(read: &[PathBuf], write: &[PathBuf]) -> anyhow::Result<()> {
@@ -100,9 +105,11 @@ fn restrict(read: &[PathBuf], write: &[PathBuf]) -> anyhow::Result<()> {
         .add_rules(path_beneath_rules(PROGRAMS, see | AccessFs::Execute))?
         .add_rules(path_beneath_rules(SYSTEM_FILES, AccessFs::ReadFile))?
         .add_rules(path_beneath_rules(["/dev/null"], AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate))?;
-    for (directories, access) in [(read, see), (write, change)] {
-        for directory in directories {
-            rules = rules.add_rule(PathBeneath::new(open_without_links(directory)?, access))?;
+    for (paths, rights) in [(read, see), (write, change)] {
+        for path in paths {
+            let granted = open_without_links(path)?;
+            let rights = rights_at(&granted, rights)?;
+            rules = rules.add_rule(PathBeneath::new(granted, rights))?;
         }
     }
     // Options and settings alone do not hold: without the kernel, nothing is started.

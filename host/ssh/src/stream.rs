@@ -242,6 +242,11 @@ impl InputReader {
         self.bytes.get(from..self.start).filter(|bytes| !bytes.is_empty())
     }
 
+    /// What has arrived and was not read.
+    pub fn into_rest(mut self) -> Vec<u8> {
+        self.bytes.split_off(self.start.min(self.bytes.len()))
+    }
+
     pub async fn byte(&mut self) -> Option<u8> {
         self.some(1).await.and_then(|bytes| bytes.first().copied())
     }

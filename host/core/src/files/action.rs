@@ -9,7 +9,7 @@ use super::storage::{FileKind, OpenOptions, Storage, StorageError, StorageErrorK
 use super::{FileError, FirstTransfers};
 use crate::hook::observation::PostAction;
 use crate::hook::review::{PreAction, Review};
-use crate::hook::{Chain, Observers, Subject};
+use crate::hook::{Chain, Delivery, HookEvent, Observers, Subject};
 use crate::path::VirtualPath;
 use crate::session::Session;
 
@@ -44,6 +44,11 @@ impl ActionKind {
         Self::Rmdir,
         Self::SshCommand,
     ];
+
+    /// Programs such as rsync do these without asking for each.
+    fn changes_files(self) -> bool {
+        !matches!(self, Self::Download | Self::FirstDownload | Self::FirstUpload | Self::SshCommand)
+    }
 
     /// In configuration, programs and web servers.
     pub fn as_str(self) -> &'static str {
@@ -218,6 +223,26 @@ impl FileHooks {
         self.synchronous.contains(&kind) && self.tells() && self.after.concerns(subject)
     }
 
+    /// The hook, if any, that has to agree to changes of files in `directory`, and does not leave
+    /// programs alone that cannot ask it.
+    pub(super) fn asked_about_writes(&self, subject: &Subject<'_>, directory: &VirtualPath) -> Option<String> {
+        fn first<E: HookEvent>(
+            chain: &Chain<E>,
+            subject: &Subject<'_>,
+            kinds: &[ActionKind],
+            directory: &VirtualPath,
+        ) -> Option<String> {
+            let links = chain.links();
+            let mut asked = links.iter().filter(|link| !link.programs_may_write());
+            let asked = asked.find(|link| link.selector().can_match(subject, kinds, directory));
+            asked.map(|link| link.name().to_owned())
+        }
+        let changes: Vec<_> = ActionKind::ALL.into_iter().filter(|kind| kind.changes_files()).collect();
+        let waits: Vec<_> = changes.iter().copied().filter(|kind| self.synchronous.contains(kind)).collect();
+        first(&self.before, subject, &changes, directory)
+            .or_else(|| first(self.after.chain(), subject, &waits, directory))
+    }
+
     pub(super) fn tells(&self) -> bool {
         !self.after.chain().is_empty()
     }
@@ -244,6 +269,9 @@ impl FileHooks {
             self.after.notify(event);
             return Ok(());
         }
-        self.after.tell(&event).await.map_err(|_| FileError::Failed("a hook refused the operation".into()))
+        self.after
+            .tell(&event, Delivery::Awaited)
+            .await
+            .map_err(|_| FileError::Failed("a hook refused the operation".into()))
     }
 }

@@ -245,6 +245,30 @@ impl FileService {
         self.context.metrics.ssh_command_errors.inc();
     }
 
+    /// An SSH command is about to be executed (B10-01).
+    pub async fn review_ssh_command(&self, command: &str, path: &VirtualPath) -> Result<(), FileError> {
+        let details = |action: &mut FileAction| action.ssh_command = Some(command.to_owned());
+        // There is nothing that a hook could have done in its place.
+        self.review(ActionKind::SshCommand, path, Protocol::Ssh, details).await.map(drop)
+    }
+
+    /// A program is about to change files in `directory`, without asking for each of them.
+    pub fn require_unasked_writes(&self, program: &str, directory: &VirtualPath) -> Result<(), FileError> {
+        let Some(hook) = self.context.hooks.asked_about_writes(&self.session.subject(), directory) else {
+            return Ok(());
+        };
+        let message = format!(
+            "{program} may not write to \"{}\": the hook \"{hook}\" is asked about each file, and {program} does not ask; \
+             programs = \"allow\" on the hook lets it",
+            directory.display()
+        );
+        tracing::info!(sender = "ssh_command", message, connection_id = self.channel.as_str());
+        Err(FileError::Refused(format!(
+            "is refused: a hook of this server has to see each file that is written, which {program} does not allow; \
+             use sftp or scp instead"
+        )))
+    }
+
     /// An SSH command was executed (A7-09).
     pub async fn record_ssh_command(&self, command: &str, path: &VirtualPath) {
         self.context.metrics.ssh_commands.inc();

@@ -61,6 +61,16 @@ impl Selector {
         self.mismatch(subject).is_none()
     }
 
+    /// Whether an event of one of these kinds can be for the link, somewhere in `directory`.
+    pub fn can_match(&self, subject: &Subject<'_>, kinds: &[ActionKind], directory: &VirtualPath) -> bool {
+        let mut kinds = kinds.iter().map(|kind| kind.as_str());
+        let by_kind = kinds.any(|kind| self.actions.is_empty() || self.actions.iter().any(|wanted| wanted == kind));
+        let overlaps = |path: &VirtualPath| path.is_same_or_below(directory) || directory.is_same_or_below(path);
+        let by_path = self.paths.is_empty() || self.paths.iter().any(overlaps);
+        let elsewhere = Self { actions: Vec::new(), paths: Vec::new(), ..self.clone() };
+        by_kind && by_path && elsewhere.matches(subject)
+    }
+
     /// Why the link is not for this event.
     pub fn mismatch(&self, subject: &Subject<'_>) -> Option<&'static str> {
         let groups = || subject.account.map(Account::group_names).unwrap_or_default();
@@ -201,6 +211,34 @@ mod tests {
         check("?", "", false);
         check("p*-*-x?", "p-1-2-xy", true);
         check("p*-*-x?", "p-1-2-x", false);
+    }
+
+    #[test]
+    fn what_can_be_below_a_directory_matches() {
+        let path = |text: &str| VirtualPath::parse_normalised(text).unwrap();
+        let alice = Subject { username: Some("alice"), ..Subject::default() };
+        let check = |selector: &Selector, kinds: &[ActionKind], directory: &str, expected: bool| {
+            assert_eq!(selector.can_match(&alice, kinds, &path(directory)), expected, "{selector:?} {directory}");
+        };
+        let writes = [ActionKind::Upload, ActionKind::Delete];
+        let everything = Selector::default();
+        check(&everything, &writes, "/", true);
+        check(&everything, &[], "/", false);
+        let uploads = Selector { actions: vec!["upload".to_owned()], ..Selector::default() };
+        check(&uploads, &writes, "/a", true);
+        check(&uploads, &[ActionKind::Rename], "/a", false);
+        let downloads = Selector { actions: vec!["download".to_owned()], ..Selector::default() };
+        check(&downloads, &writes, "/", false);
+        let inside = Selector { paths: vec![path("/in/box")], ..Selector::default() };
+        for (directory, expected) in
+            [("/", true), ("/in", true), ("/in/box", true), ("/in/box/a", true), ("/out", false)]
+        {
+            check(&inside, &writes, directory, expected);
+        }
+        let of_bob = Selector { users: vec!["bob".to_owned()], ..Selector::default() };
+        check(&of_bob, &writes, "/", false);
+        let of_all = Selector { users: vec!["a*".to_owned()], ..Selector::default() };
+        check(&of_all, &writes, "/", true);
     }
 
     #[test]

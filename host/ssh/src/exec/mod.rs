@@ -2,11 +2,15 @@
 //! first of them must be a command that exists here and is enabled (A3-25, A7).
 
 mod checksum;
+mod command;
 mod counting;
 pub mod expand;
+mod place;
 mod process;
 mod program;
 mod rsync;
+mod rsync_options;
+mod secluded;
 pub mod words;
 mod written;
 
@@ -17,7 +21,7 @@ use tidegate_core::files::FileService;
 use tidegate_core::path::VirtualPath;
 use tidegate_sftp::Digest;
 
-pub use self::program::Launcher;
+pub use self::command::Launcher;
 use self::program::ProgramRequest;
 use crate::scp::{self, ScpRequest};
 use crate::stream::{ChannelInput, ChannelOutput};
@@ -174,15 +178,11 @@ pub async fn run(
             }
             return;
         }
-        Command::ChangeDirectory => Finished::ok(""),
-        Command::PrintDirectory => {
-            let mut line = files.start_directory().as_bytes().to_vec();
-            line.push(b'\n');
-            Finished::ok(line)
-        }
-        Command::ChecksumOfFiles(digest, paths) => checksum::of_files(digest, &paths, &files).await,
-        // A7-01: of what arrives at once.
-        Command::ChecksumOfInput(digest) => checksum::of_input(digest, &input.next().await),
+        command => match files.review_ssh_command(&name, &path).await {
+            Ok(()) => built_in(command, &files, &input).await,
+            // A hook denies it (B10-01).
+            Err(error) => Finished::failed(&name, path.as_bytes(), &error.to_string()),
+        },
     };
     match finished.status {
         // A7-09
@@ -190,6 +190,22 @@ pub async fn run(
         _ => files.ssh_command_failed(),
     }
     finished.send(&output).await;
+}
+
+/// Commands that are a part of the server.
+async fn built_in(command: Command, files: &FileService, input: &ChannelInput) -> Finished {
+    match command {
+        Command::ChangeDirectory => Finished::ok(""),
+        Command::PrintDirectory => {
+            let mut line = files.start_directory().as_bytes().to_vec();
+            line.push(b'\n');
+            Finished::ok(line)
+        }
+        Command::ChecksumOfFiles(digest, paths) => checksum::of_files(digest, &paths, files).await,
+        // A7-01: of what arrives at once.
+        Command::ChecksumOfInput(digest) => checksum::of_input(digest, &input.next().await),
+        Command::Scp(_) | Command::Program(_) | Command::Refused(..) => Finished::failed("", b"", "is no such command"),
+    }
 }
 
 #[cfg(test)]

@@ -28,11 +28,11 @@ const COUNT_SHARE: u32 = 20;
 const WORK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Moves data until the program ends; gives back its exit status. Without `room` it writes
-/// nothing.
+/// nothing. `first` comes before the rest of the input.
 pub async fn run(
     files: &FileService,
     mut command: Command,
-    input: Arc<ChannelInput>,
+    (first, input): (Vec<u8>, Arc<ChannelInput>),
     output: &ChannelOutput,
     room: Option<&ProgramRoom>,
 ) -> Result<u32, FileError> {
@@ -54,7 +54,7 @@ pub async fn run(
         turn: tokio::sync::Mutex::default(),
     };
     let status = tokio::select! {
-        () = program.feed(stdin, &input) => 1,
+        () = program.feed(stdin, first, &input) => 1,
         () = program.watch(id) => 1,
         () = program.keep_active(id) => 1,
         (status, (), ()) = async {
@@ -81,11 +81,11 @@ struct Program<'a> {
 
 impl Program<'_> {
     /// What the client sends goes in. Never returns: the program ends by itself, or is killed.
-    async fn feed(&self, mut stdin: ChildStdin, input: &ChannelInput) {
+    async fn feed(&self, mut stdin: ChildStdin, mut first: Vec<u8>, input: &ChannelInput) {
         let mut pace = Pace::default();
         let mut total = 0;
         'all: loop {
-            let data = input.next().await;
+            let data = if first.is_empty() { input.next().await } else { std::mem::take(&mut first) };
             if data.is_empty() {
                 break;
             }

@@ -1,108 +1,88 @@
 //! Programs of the system: `rsync` and git's (A7-03). They run for the account, in a process
-//! group of their own, and can reach nothing but the path that they are for.
+//! group of their own, and can reach nothing but the paths that they are for.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::Arc;
 
-use tidegate_core::files::storage::FileKind;
 use tidegate_core::files::{FileError, FileService, ProgramRoom};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::permission::Permission;
 use tokio::process::Command;
 
+use super::command::{Grants, Launcher, confined};
 use super::counting::Counting;
 use super::expand;
+use super::place::{Missing, Place, readable_root};
 use super::process;
-use super::rsync::{self, RsyncLine};
+use super::rsync::{self, RsyncLine, RsyncOption};
+use super::rsync_options::NameUse;
+use super::secluded;
 use super::words::Word;
-use crate::stream::{ChannelInput, ChannelOutput};
-
-const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-/// A7-05
-const NEEDED: [Permission; 6] = [
-    Permission::Download,
-    Permission::Upload,
-    Permission::CreateDirs,
-    Permission::List,
-    Permission::Overwrite,
-    Permission::Delete,
-];
-/// Settings that a repository must not make for the server: they start programs.
-const GIT_SETTINGS: [(&str, &str); 9] = [
-    ("core.hooksPath", "/dev/null"),
-    ("core.fsmonitor", "false"),
-    // Says nothing, and is a part of git: nothing else can be started.
-    ("core.alternateRefsCommand", "git-for-each-ref"),
-    ("core.pager", "cat"),
-    ("receive.denyCurrentBranch", "refuse"),
-    ("receive.autogc", "false"),
-    ("maintenance.auto", "false"),
-    ("gc.auto", "0"),
-    ("safe.directory", "*"),
-];
-
-/// How programs are started: this server's own binary confines itself, then becomes them.
-#[derive(Debug, Clone)]
-pub struct Launcher {
-    /// With the arguments that make it do so.
-    pub command: Vec<String>,
-}
+use crate::stream::{ChannelInput, ChannelOutput, InputReader};
 
 /// What a command line asks for.
 #[derive(Debug)]
 pub struct ProgramRequest {
     pub name: &'static str,
-    arguments: Vec<String>,
-    paths: Vec<Word>,
-    reads_only: bool,
+    line: Line,
+}
+
+#[derive(Debug)]
+enum Line {
+    Git(Word),
+    Rsync(RsyncLine),
+    /// The words of a line that goes on in the input.
+    Secluded(Vec<Word>),
 }
 
 impl ProgramRequest {
     /// From the words after the name.
     pub fn parse(name: &'static str, words: &[Word]) -> Result<Self, String> {
-        if name == "rsync" {
-            let RsyncLine { options, paths, reads_only } = rsync::parse(words)?;
-            return Ok(Self { name, arguments: options, paths, reads_only });
-        }
-        match words {
-            [path] if !path.starts_with(b"-") && !path.text.is_empty() => {
-                let reads_only = name != "git-receive-pack";
-                let path = Word { pattern: None, ..path.clone() };
-                Ok(Self { name, arguments: Vec::new(), paths: vec![path], reads_only })
+        let line = match (name, words) {
+            ("rsync", words) => match rsync::parse(words)? {
+                rsync::Words::Line(line) => Line::Rsync(line),
+                rsync::Words::Secluded(words) => Line::Secluded(words),
+            },
+            (_, [path]) if !path.starts_with(b"-") && !path.text.is_empty() => {
+                Line::Git(Word { pattern: None, ..path.clone() })
             }
-            _ => Err("exactly one path is expected".to_owned()),
+            _ => return Err("exactly one path is expected".to_owned()),
+        };
+        Ok(Self { name, line })
+    }
+
+    fn paths(&self) -> &[Word] {
+        match &self.line {
+            Line::Git(path) => std::slice::from_ref(path),
+            Line::Rsync(line) => &line.paths,
+            Line::Secluded(_) => &[],
         }
     }
 
-    /// With a limit, what is written must be what is stored.
-    fn with_limit(mut self, is_limited: bool) -> Self {
-        if self.name == "rsync" && is_limited {
-            self.arguments = rsync::without_holes(self.arguments);
+    fn reads_only(&self) -> bool {
+        match &self.line {
+            Line::Git(_) => self.name != "git-receive-pack",
+            Line::Rsync(line) => line.reads_only,
+            Line::Secluded(_) => false,
         }
-        self
     }
 
-    /// A7-04
-    fn with_link_rules(mut self, may_link: bool) -> Self {
-        if self.name == "rsync" {
-            let rule = if may_link { "--safe-links" } else { "--munge-links" };
-            if !self.arguments.iter().any(|argument| argument == rule) {
-                // Right behind `--server`, which has to be first.
-                self.arguments.insert(1, rule.to_owned());
+    /// With what the client has sent of its line.
+    async fn complete(self, input: &mut InputReader) -> Result<Self, FileError> {
+        let Line::Secluded(mut words) = self.line else {
+            return Ok(self);
+        };
+        let line = match secluded::read(input).await {
+            Ok(more) => {
+                words.extend(more);
+                rsync::line(&words)
             }
-        }
-        self
+            Err(problem) => Err(problem),
+        };
+        Ok(Self { line: Line::Rsync(line.map_err(FileError::Failed)?), ..self })
     }
-}
-
-/// Where a program may work.
-struct Place {
-    path: VirtualPath,
-    /// The client wrote a slash behind it: the content of the directory is meant.
-    has_slash: bool,
-    /// What it may reach: the path itself, or the directory in which it will make it.
-    directory: VirtualPath,
 }
 
 /// Runs a program to its end; what is wrong goes to the client's standard error.
@@ -113,8 +93,17 @@ pub async fn run(
     input: Arc<ChannelInput>,
     output: ChannelOutput,
 ) {
-    let (name, raw) = (request.name, request.paths.first().map(|path| path.text.clone()).unwrap_or_default());
-    match prepare_and_run(request, &launcher, &files, input, &output).await {
+    let (name, mut raw) = (request.name, request.paths().first().map(|path| path.text.clone()).unwrap_or_default());
+    let mut reader = InputReader::new(input.clone());
+    let outcome = match request.complete(&mut reader).await {
+        Ok(request) => {
+            raw = request.paths().first().map(|path| path.text.clone()).unwrap_or_default();
+            let input = (reader.into_rest(), input);
+            prepare_and_run(&request, &launcher, &files, input, &output).await
+        }
+        Err(error) => Err(error),
+    };
+    match outcome {
         Ok((status, path)) => {
             if status == 0 {
                 files.record_ssh_command(name, &path).await;
@@ -135,17 +124,20 @@ pub async fn run(
 }
 
 async fn prepare_and_run(
-    request: ProgramRequest,
+    request: &ProgramRequest,
     launcher: &Launcher,
     files: &Arc<FileService>,
-    input: Arc<ChannelInput>,
+    input: (Vec<u8>, Arc<ChannelInput>),
     output: &ChannelOutput,
 ) -> Result<(u32, VirtualPath), FileError> {
+    let reads_only = request.reads_only();
+    let makes_path = matches!(&request.line, Line::Rsync(line) if line.makes_path);
     let mut places = Vec::new();
-    for word in &request.paths {
+    for word in request.paths() {
         for path in expand::expand(files, word).await? {
-            let place = find_place(files, path, word.text.ends_with(b"/")).await?;
-            require_everything(files, &place)?;
+            let missing = if makes_path { Missing::AnyName } else { Missing::LastName };
+            let place = Place::find(files, path, word.text.ends_with(b"/"), missing).await?;
+            place.require_everything(files)?;
             places.push(place);
         }
     }
@@ -153,16 +145,22 @@ async fn prepare_and_run(
     let Some(place) = places.first() else {
         return Err(FileError::NotFound);
     };
-    let may_link = may_link(files, place);
-    let request = request.with_link_rules(may_link);
-    if request.reads_only {
-        let command = command(&request, launcher, files, &places, None)?;
+    if !reads_only {
+        files.require_unasked_writes(request.name, &place.directory)?;
+    }
+    files.review_ssh_command(request.name, &place.path).await?;
+    let mut start = Start::new(files, &places, reads_only)?;
+    start.take_in(request, files, place).await?;
+    if reads_only {
+        let command = start.command(request, launcher, files)?;
         return Ok((process::run(files, command, input, output, None).await?, place.path.clone()));
     }
     // Counted again whatever becomes of the program, even when the client is gone.
     let counting = Counting::new(files.program_room(&place.path).await?);
-    let request = request.with_limit(counting.room().is_some_and(ProgramRoom::is_limited));
-    let command = command(&request, launcher, files, &places, counting.room().and_then(ProgramRoom::bytes))?;
+    // With a limit, what is written must be what is stored.
+    start.is_limited = counting.room().is_some_and(ProgramRoom::is_limited);
+    start.grants.largest = counting.room().and_then(ProgramRoom::bytes);
+    let command = start.command(request, launcher, files)?;
     let status = process::run(files, command, input, output, counting.room()).await;
     counting.end().await?;
     Ok((status?, place.path.clone()))
@@ -176,110 +174,123 @@ fn may_link(files: &FileService, place: &Place) -> bool {
         && account.filters.file_patterns.is_empty()
 }
 
-/// Without links: the rules of where it is hold, and programs are confined to it.
-async fn find_place(files: &FileService, path: VirtualPath, has_slash: bool) -> Result<Place, FileError> {
-    let path = match files.without_links(&path).await {
-        Ok(path) => path,
-        Err(FileError::NotFound) => path,
-        Err(error) => return Err(error),
-    };
-    let is_directory = match files.metadata(&path).await {
-        Ok(metadata) => metadata.kind == FileKind::Directory,
-        Err(FileError::NotFound) => false,
-        Err(error) => return Err(error),
-    };
-    let directory = if is_directory { path.clone() } else { path.parent() };
-    Ok(Place { path, has_slash: has_slash && is_directory, directory })
+/// What a program is started with.
+struct Start {
+    grants: Grants,
+    /// Where it works.
+    directory: PathBuf,
+    options: Vec<OsString>,
+    paths: Vec<PathBuf>,
+    is_limited: bool,
 }
 
-/// Programs do not ask for permissions, so all must be there, and no rule may hold below.
-fn require_everything(files: &FileService, place: &Place) -> Result<(), FileError> {
-    for path in [&place.path, &place.directory] {
-        let renames = [Permission::Rename, Permission::RenameFiles];
-        let all = NEEDED.iter().all(|permission| files.allows_at(path, *permission));
-        if !all || !renames.iter().any(|permission| files.allows_at(path, *permission)) {
+impl Start {
+    fn new(files: &FileService, places: &[Place], reads_only: bool) -> Result<Self, FileError> {
+        let (mut grants, mut paths, mut directory) = (Grants::default(), Vec::new(), None);
+        for place in places {
+            let (granted, path) = place.host_paths(files)?;
+            directory.get_or_insert_with(|| granted.clone());
+            if reads_only { &mut grants.read } else { &mut grants.write }.push(granted);
+            paths.push(path);
+        }
+        let directory = directory.ok_or(FileError::NotFound)?;
+        Ok(Self { grants, directory, options: Vec::new(), paths, is_limited: false })
+    }
+
+    /// The options of rsync, with what they name granted.
+    async fn take_in(&mut self, request: &ProgramRequest, files: &FileService, place: &Place) -> Result<(), FileError> {
+        let Line::Rsync(line) = &request.line else {
+            return Ok(());
+        };
+        if line.sets_owners && !files.allows_at(&place.directory, Permission::Chown) {
             return Err(FileError::Denied);
         }
+        if line.follows_links
+            && let Some(root) = readable_root(files)
+        {
+            self.grants.read.push(files.confined_host_path(&root)?);
+        }
+        for option in &line.options {
+            match option {
+                RsyncOption::Plain(text) => self.options.push(text.into()),
+                RsyncOption::Named(option, used, name) => {
+                    let name = self.resolve(request.name, *used, name, files, place).await?;
+                    self.options.extend([(*option).into(), name]);
+                }
+            }
+        }
+        // A7-04
+        let rule = if may_link(files, place) { "--safe-links" } else { "--munge-links" };
+        if !self.options.iter().any(|option| option == rule) {
+            // Right behind `--server`, which has to be first.
+            self.options.insert(self.options.len().min(1), rule.into());
+        }
+        Ok(())
     }
-    let account = files.account();
-    let other_rules = account.permissions.differ_within(&place.directory);
-    let limited = account.filters.max_upload_file_size > 0 || account.filters.file_patterns.concern(&place.directory);
-    let other_storage = account.folders.any_below(&place.directory) && account.folders.at(&place.directory).is_none();
-    if other_rules || limited || other_storage {
-        return Err(FileError::Denied);
-    }
-    Ok(())
-}
 
-fn command(
-    request: &ProgramRequest,
-    launcher: &Launcher,
-    files: &FileService,
-    places: &[Place],
-    room: Option<u64>,
-) -> Result<Command, FileError> {
-    let (mut directories, mut paths) = (Vec::new(), Vec::new());
-    for place in places {
-        let directory = files.confined_host_path(&place.directory)?;
-        let path = match place.path == place.directory {
-            true => directory.clone(),
-            false => directory.join(os_text(place.path.file_name().unwrap_or_default())),
+    /// What the operating system calls a name elsewhere in the account, granted as far as it is used.
+    async fn resolve(
+        &mut self,
+        program: &str,
+        used: NameUse,
+        name: &[u8],
+        files: &FileService,
+        place: &Place,
+    ) -> Result<OsString, FileError> {
+        let is_inside = !name.starts_with(b"/") && !name.split(|byte| *byte == b'/').any(|part| part == b"..");
+        if is_inside && used != NameUse::List {
+            return Ok(OsStr::from_bytes(name).to_owned());
+        }
+        let path = match used {
+            NameUse::List => expand::resolve(files, name)?,
+            _ => VirtualPath::resolve(&place.base(), name)?,
         };
-        paths.push(if place.has_slash { with_slash(path) } else { path });
-        directories.push(directory);
+        let named = Place::find(files, path, false, Missing::AnyName).await?;
+        let (directory, path) = named.host_paths(files)?;
+        match used {
+            NameUse::List if named.is_file() => {
+                named.require_file(files)?;
+                self.grants.read.push(path.clone());
+            }
+            NameUse::List => return Err(FileError::NotFound),
+            // rsync says so itself.
+            NameUse::Read | NameUse::Link if !named.is_there() => {}
+            NameUse::Read => {
+                named.require_reading(files)?;
+                self.grants.read.push(directory);
+            }
+            NameUse::Link | NameUse::Write | NameUse::WriteBeside => {
+                named.require_everything(files)?;
+                files.require_unasked_writes(program, &named.directory)?;
+                if !named.is_counted_with(place, files) {
+                    let text = String::from_utf8_lossy(name);
+                    return Err(FileError::Failed(format!(
+                        "and {text} are in different folders; name one in the same"
+                    )));
+                }
+                self.grants.write.push(directory);
+            }
+        }
+        Ok(path.into_os_string())
     }
-    let Some(directory) = directories.first() else {
-        return Err(FileError::NotFound);
-    };
-    let [program, arguments @ ..] = launcher.command.as_slice() else {
-        return Err(FileError::Unsupported);
-    };
-    let mut command = Command::new(program);
-    command.args(arguments);
-    for directory in &directories {
-        command.arg(if request.reads_only { "--read" } else { "--write" }).arg(directory);
-    }
-    // What is sent compressed, or as differences, is larger on disk.
-    if let Some(room) = room {
-        command.arg(format!("--largest={room}"));
-    }
-    command.arg("--").arg(request.name).args(&request.arguments);
-    if request.name == "rsync" {
-        command.arg(".");
-    }
-    command.args(&paths);
-    command.env_clear().env("PATH", SEARCH_PATH).env("HOME", directory).env("LC_ALL", "C");
-    put_git_environment(&mut command);
-    command.current_dir(directory).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let account = files.account();
-    // Only root can be somebody else; both ids, or the groups of root would stay.
-    if rustix::process::geteuid().is_root() && account.uid > 0 {
-        command.uid(account.uid).gid(if account.gid > 0 { account.gid } else { account.uid });
-    }
-    command.process_group(0).kill_on_drop(true);
-    Ok(command)
-}
 
-fn put_git_environment(command: &mut Command) {
-    // Neither by a missing object nor by an address may a repository make git fetch.
-    command.env("GIT_ALLOW_PROTOCOL", "").env("GIT_NO_LAZY_FETCH", "1");
-    command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-    command.env("GIT_CONFIG_COUNT", GIT_SETTINGS.len().to_string());
-    for (index, (key, value)) in GIT_SETTINGS.iter().enumerate() {
-        command.env(format!("GIT_CONFIG_KEY_{index}"), key).env(format!("GIT_CONFIG_VALUE_{index}"), value);
+    fn command(
+        &self,
+        request: &ProgramRequest,
+        launcher: &Launcher,
+        files: &FileService,
+    ) -> Result<Command, FileError> {
+        let account = files.account();
+        let ids = (account.uid, account.gid);
+        let mut command = confined(launcher, request.name, &self.grants, &self.directory, ids)?;
+        if matches!(request.line, Line::Rsync(_)) {
+            for option in &self.options {
+                let kept = if self.is_limited { rsync::without_holes(option) } else { Some(option.clone()) };
+                command.args(kept);
+            }
+            command.arg(".");
+        }
+        command.args(&self.paths);
+        Ok(command)
     }
-    for role in ["AUTHOR", "COMMITTER"] {
-        command.env(format!("GIT_{role}_NAME"), "tidegate").env(format!("GIT_{role}_EMAIL"), "tidegate@localhost");
-    }
-}
-
-fn os_text(bytes: &[u8]) -> &std::ffi::OsStr {
-    use std::os::unix::ffi::OsStrExt;
-    std::ffi::OsStr::from_bytes(bytes)
-}
-
-fn with_slash(path: PathBuf) -> PathBuf {
-    let mut text = path.into_os_string();
-    text.push("/");
-    text.into()
 }
