@@ -56,7 +56,7 @@ const OWNERS: [(&str, &[&str]); 9] = [
     ("rusqlite", &["tidegate-accounts"]),
     ("reqwest", &["tidegate-hooks-legacy", "tidegate-hooks-wasm"]),
     ("subprocess", &["tidegate-hooks-legacy"]),
-    ("rustix", &["tidegate-storage", "tidegate-hooks-wasm", "tidegate-ssh", "tidegate"]),
+    ("rustix", &["tidegate-storage", "tidegate-hooks-legacy", "tidegate-hooks-wasm", "tidegate-ssh", "tidegate"]),
     ("anyhow", &["tidegate", "tidegate-bench", "tidegate-bindings", "tidegate-contract"]),
 ];
 

@@ -1,8 +1,9 @@
 //! What is counted for monitoring, under the older server's names (A20).
 
-use prometheus::{IntCounter, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::connection::LoginMethod;
+use crate::hook::{Family, HookKind};
 
 /// One for the server. Counting is one atomic addition.
 pub struct Metrics {
@@ -15,6 +16,7 @@ pub struct Metrics {
     pub ssh_command_errors: IntCounter,
     /// Connections that ended before an attempt to log in.
     pub no_auth: IntCounter,
+    hook_events_dropped: IntCounterVec,
     http: HttpRequests,
     logins: Outcomes,
     by_method: [Outcomes; LoginMethod::ALL.len()],
@@ -57,6 +59,16 @@ impl Names {
         Ok(gauge)
     }
 
+    /// One for each hook point that is told of events.
+    fn by_observer(&self, name: &str, help: &str) -> Result<IntCounterVec, prometheus::Error> {
+        let counters = IntCounterVec::new(Opts::new(name, help), &["kind"])?;
+        for kind in HookKind::ALL.into_iter().filter(|kind| kind.family() == Family::Observer) {
+            counters.get_metric_with_label_values(&[kind.as_str()])?;
+        }
+        self.registry.register(Box::new(counters.clone()))?;
+        Ok(counters)
+    }
+
     fn transfers(&self, what: &str) -> Result<Transfers, prometheus::Error> {
         Ok(Transfers {
             done: self.counter(&format!("sftpgo_{what}s_total"), &format!("Completed {what}s"))?,
@@ -92,6 +104,10 @@ impl Metrics {
             ssh_commands: names.counter("sftpgo_ssh_commands_total", "SSH commands that succeeded")?,
             ssh_command_errors: names.counter("sftpgo_ssh_command_errors_total", "SSH commands that failed")?,
             no_auth: names.counter("sftpgo_no_auth_total", "Connections that ended before an attempt to log in")?,
+            hook_events_dropped: names.by_observer(
+                "tidegate_hook_events_dropped_total",
+                "Events that hooks were not told of, because too many waited",
+            )?,
             http: HttpRequests {
                 all: names.counter("sftpgo_http_req_total", "HTTP requests")?,
                 ok: names.counter("sftpgo_http_req_ok_total", "HTTP requests answered with success")?,
@@ -123,6 +139,13 @@ impl Metrics {
         }
     }
 
+    /// B0-10
+    pub fn hook_event_dropped(&self, kind: HookKind) {
+        if let Ok(counter) = self.hook_events_dropped.get_metric_with_label_values(&[kind.as_str()]) {
+            counter.inc();
+        }
+    }
+
     pub fn http_request(&self, status: u16) {
         self.http.all.inc();
         match status {
@@ -147,6 +170,22 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dropped_events_are_counted_by_kind() {
+        // B0-10
+        let metrics = Metrics::new().unwrap();
+        metrics.hook_event_dropped(HookKind::PostAction);
+        metrics.hook_event_dropped(HookKind::PostAction);
+        let families = metrics.registry.gather();
+        let family = families.iter().find(|family| family.name() == "tidegate_hook_events_dropped_total").unwrap();
+        let counts = family
+            .get_metric()
+            .iter()
+            .map(|metric| (metric.get_label()[0].value().to_owned(), metric.get_counter().get_value()));
+        let counts: std::collections::BTreeMap<_, _> = counts.collect();
+        assert_eq!((counts["post-action"], counts["post-login"], counts.get("connect")), (2.0, 0.0, None));
+    }
 
     #[test]
     fn methods_have_their_own_counters() {

@@ -125,9 +125,6 @@ impl Response {
 
 /// The legacy wire of one kind of event.
 pub trait LegacyEvent: HookEvent {
-    /// Whether notifications are tried again (B0-08).
-    const RETRIED: bool = false;
-
     /// Whether a hook of that flavour hears of this event at all.
     fn is_for(&self, _flavour: Flavour) -> bool {
         true

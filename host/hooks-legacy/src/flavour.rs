@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tidegate_core::hook::HookKind;
+
 /// What a script or a web server expects of its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Compat {
@@ -64,4 +66,16 @@ pub struct Flavour {
     pub dialect: Dialect,
     /// The old way of telling a URL of file actions: GET with a query (J-11).
     pub get: bool,
+}
+
+impl Flavour {
+    /// Whether a web server that is down is told again later (B0-08). The first era told of actions
+    /// once (A15-06, A15-23).
+    pub fn retries(self, kind: HookKind) -> bool {
+        match kind {
+            HookKind::PostAction | HookKind::ObjectChanges => self.compat > Compat::Seed,
+            HookKind::PostLogin | HookKind::SessionDestroy | HookKind::Disconnect | HookKind::CredentialChanged => true,
+            _ => false,
+        }
+    }
 }

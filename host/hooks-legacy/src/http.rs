@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use tidegate_core::hook::{Call, Hook, HookDescription, HookError};
+use tidegate_core::hook::{Call, Hook, HookDescription, HookError, HookKind};
 
 use crate::event::{LegacyEvent, MAX_ANSWER, Request, Response};
 use crate::flavour::Flavour;
@@ -17,6 +17,8 @@ pub struct HttpHook {
     /// Without credentials: this is what logs show (B0-11).
     name: String,
     flavour: Flavour,
+    /// Of one request.
+    timeout: Duration,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +28,20 @@ pub struct HttpHookError(String);
 impl HttpHook {
     pub fn new(url: &str, clients: HttpClients, flavour: Flavour) -> Result<Self, HttpHookError> {
         let url = check_url(url)?;
-        let name = redacted(url.as_str());
-        Ok(Self { clients, url, name, flavour })
+        let (name, timeout) = (redacted(url.as_str()), clients.settings.timeout);
+        Ok(Self { clients, url, name, flavour, timeout })
+    }
+
+    /// With a time for one request that is not that of all hooks.
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Time for all tries of a notification.
+    pub fn notification_deadline(&self, kind: HookKind) -> Duration {
+        let settings = &self.clients.settings;
+        let tries = if self.flavour.retries(kind) { settings.retry_max } else { 0 };
+        self.timeout + (self.timeout + settings.retry_wait_max) * tries
     }
 
     /// One request. Trying again is for notifications only (B0-08).
@@ -62,13 +76,14 @@ impl HttpHook {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
         let client = self.clients.for_scheme(url.scheme());
-        let mut builder = match &request.body {
+        let builder = match &request.body {
             Some(body) => {
                 let json = HeaderValue::from_static("application/json");
                 client.post(url).header(CONTENT_TYPE, json).body(body.clone())
             }
             None => client.get(url),
         };
+        let mut builder = builder.timeout(self.timeout);
         for header in &self.clients.settings.headers {
             if self.url.as_str().starts_with(&header.url) {
                 builder = builder.header(header.name.clone(), header.value.clone());
@@ -96,14 +111,14 @@ impl HttpHook {
 
     fn classify(&self, error: reqwest::Error) -> HookError {
         if error.is_timeout() {
-            return HookError::Timeout(self.clients.settings.timeout);
+            return HookError::Timeout(self.timeout);
         }
         // The error's own text would show the URL with its credentials.
         HookError::Unavailable(error.without_url().to_string())
     }
 
     pub(crate) fn describe(&self) -> HookDescription {
-        let mut description = HookDescription::new(&self.name, self.clients.settings.timeout, "ready");
+        let mut description = HookDescription::new(&self.name, self.timeout, "ready");
         description.limits = format!("compat {}", self.flavour.compat);
         description
     }
@@ -163,15 +178,10 @@ impl<E: LegacyEvent> Hook<E> for HttpHook {
         {
             return Ok(verdict);
         }
-        let response = self.exchange(call, &event.request(self.flavour), E::RETRIED).await?;
+        let retried = self.flavour.retries(E::KIND) && !call.is_awaited();
+        let response = self.exchange(call, &event.request(self.flavour), retried).await?;
         event.read_response(&response, self.flavour)
     }
-}
-
-/// Time for all tries of a notification.
-pub fn notification_deadline(clients: &HttpClients) -> Duration {
-    let settings = &clients.settings;
-    settings.timeout + (settings.timeout + settings.retry_wait_max) * settings.retry_max
 }
 
 #[cfg(test)]

@@ -72,8 +72,8 @@ impl HttpClients {
     /// `secure`: whether any URL is `https`.
     pub fn new(settings: HttpSettings, secure: bool) -> Result<Self, HttpClientError> {
         let none = std::iter::empty::<Certificate>();
-        let plain = built(builder(&settings).tls_certs_only(none))?;
-        let secure = if secure { Some(built(with_certificates(builder(&settings), &settings)?)?) } else { None };
+        let plain = built(builder().tls_certs_only(none))?;
+        let secure = if secure { Some(built(with_certificates(builder(), &settings)?)?) } else { None };
         Ok(Self { settings: Arc::new(settings), plain, secure })
     }
 
@@ -85,14 +85,13 @@ impl HttpClients {
     }
 }
 
-fn builder(settings: &HttpSettings) -> ClientBuilder {
+fn builder() -> ClientBuilder {
     Client::builder()
         .no_proxy()
         .redirect(Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())
         .connect_timeout(CONNECT_TIME)
-        .timeout(settings.timeout)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .tcp_nodelay(true)
         .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")))

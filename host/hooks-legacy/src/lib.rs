@@ -7,6 +7,7 @@ mod flavour;
 mod http;
 mod http_client;
 mod interactive;
+mod interpreter;
 mod process;
 mod program;
 mod redaction;
@@ -14,7 +15,7 @@ mod stderr_log;
 
 pub use event::LegacyEvent;
 pub use flavour::{Compat, Dialect, Flavour};
-pub use http::{HttpHook, HttpHookError, check_url, notification_deadline};
+pub use http::{HttpHook, HttpHookError, check_url};
 pub use http_client::{HttpClientError, HttpClients, HttpSettings, UrlHeader};
 pub use program::{Environment, ProgramHook, ProgramHookError, ProgramSettings};
 pub use reqwest::header::{HeaderName, HeaderValue};

@@ -1,18 +1,25 @@
-//! Running a program: bounded in time and output, never a zombie, its whole group killed
+//! Running a program: bounded in time and output, done when it exits, its whole group killed
 //! when it is late.
 
-use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
-use subprocess::{Exec, ExecExt as _, ExitStatus, Job, JobExt as _, Redirection};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tidegate_core::hook::CallPlace;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep_until, timeout};
 
-/// Waiting is cut into slices of this length, each of which looks at the deadline.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+use crate::interpreter;
+
 /// For a killed program to be gone.
 const REAP_TIME: Duration = Duration::from_secs(5);
-const SIGKILL: i32 = 9;
+/// As much as a pipe can hold: what a program left in it is not more.
+const LARGEST_PIPE: usize = 1 << 20;
+const PORTION: usize = 16 << 10;
 
 pub struct Run {
     pub program: PathBuf,
@@ -24,6 +31,7 @@ pub struct Run {
     pub max_stderr: usize,
 }
 
+#[derive(Debug)]
 pub struct Output {
     pub status: ExitStatus,
     pub stdout: Vec<u8>,
@@ -35,155 +43,232 @@ pub struct Output {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("could not be started: {0}")]
-    NotStarted(io::Error),
+    NotStarted(String),
     #[error("was killed after {0:?}")]
     Late(Duration),
     #[error("could not be read: {0}")]
-    Unreadable(io::Error),
+    Unreadable(String),
 }
 
-/// Blocks until the program ended, or was killed; call it off the runtime's threads.
-pub fn run(run: Run) -> Result<Output, RunError> {
-    let deadline = Instant::now() + run.deadline;
-    let mut exec = Exec::cmd(run.program.into_os_string())
-        .args(run.args)
-        .stdin(Redirection::Null)
-        .stdout(Redirection::Pipe)
-        .stderr(Redirection::Pipe)
-        .setpgid();
-    if run.clear_environment {
-        exec = exec.env_clear();
-    }
-    let variables = run.variables.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    let mut job = exec.env_extend(variables).start().map_err(RunError::NotStarted)?;
-    let mut stdout = Sink { kept: Vec::new(), max: run.max_stdout, truncated: false, deadline };
-    let mut stderr = Sink { kept: Vec::new(), max: run.max_stderr, truncated: false, deadline };
-    let outcome = read_to_end(&mut job, &mut stdout, &mut stderr, deadline).and_then(|()| {
-        let left = deadline.saturating_duration_since(Instant::now());
-        job.wait_timeout(left)?.ok_or_else(|| io::ErrorKind::TimedOut.into())
+/// Until the program exits, or is killed. Its caller may give up waiting: the program goes on, and
+/// keeps the place of its call.
+pub async fn run(run: Run, place: CallPlace) -> Result<Output, RunError> {
+    let supervised = tokio::spawn(async move {
+        let outcome = supervise(run).await;
+        drop(place);
+        outcome
     });
-    match outcome {
-        Ok(status) => {
-            let (stdout_truncated, stdout) = (stdout.truncated, stdout.kept);
-            Ok(Output { status, stdout, stdout_truncated, stderr: stderr.kept })
+    supervised.await.unwrap_or_else(|error| Err(RunError::Unreadable(error.to_string())))
+}
+
+async fn supervise(run: Run) -> Result<Output, RunError> {
+    let deadline = Instant::now() + run.deadline;
+    let mut child = start(&run).await?;
+    let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+        kill(&mut child).await;
+        return Err(RunError::Unreadable("it has no standard streams".to_owned()));
+    };
+    let (mut stdout, mut stderr) = (Kept::new(stdout, run.max_stdout), Kept::new(stderr, run.max_stderr));
+    let status = tokio::select! {
+        status = child.wait() => Some(status),
+        () = sleep_until(deadline) => None,
+        // Without its streams it still runs.
+        () = async {
+            tokio::join!(stdout.follow(), stderr.follow());
+            std::future::pending().await
+        } => None,
+    };
+    match status {
+        Some(Ok(status)) => {
+            // What it started may live on, and hold the pipes: nothing waits for that.
+            stdout.take_rest();
+            stderr.take_rest();
+            Ok(Output { status, stdout: stdout.bytes, stdout_truncated: stdout.truncated, stderr: stderr.bytes })
         }
-        Err(error) => {
-            kill_group(&job);
-            if error.kind() == io::ErrorKind::TimedOut {
-                Err(RunError::Late(run.deadline))
-            } else {
-                Err(RunError::Unreadable(error))
-            }
+        Some(Err(error)) => {
+            kill(&mut child).await;
+            Err(RunError::Unreadable(error.to_string()))
+        }
+        None => {
+            kill(&mut child).await;
+            Err(RunError::Late(run.deadline))
         }
     }
 }
 
-fn read_to_end(job: &mut Job, stdout: &mut Sink, stderr: &mut Sink, deadline: Instant) -> io::Result<()> {
-    let mut communicator = job.communicate()?;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        communicator = communicator.limit_time(left.min(LOOK_INTERVAL));
-        match communicator.read_to(&mut *stdout, &mut *stderr) {
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
-            outcome => return outcome,
-        }
+async fn start(run: &Run) -> Result<Child, RunError> {
+    let mut command = Command::new(&run.program);
+    command.args(&run.args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    if run.clear_environment {
+        command.env_clear();
     }
+    command.envs(run.variables.iter().map(|(name, value)| (name, value)));
+    // Reading a program from a slow disk takes its time.
+    let child = tokio::task::spawn_blocking(move || command.spawn()).await;
+    let child = child.unwrap_or_else(|error| Err(io::Error::other(error)));
+    child.map_err(|error| RunError::NotStarted(interpreter::explain(&run.program, &error)))
 }
 
-/// Before anything waits for the leader: afterwards its group could be somebody else's.
-pub fn kill_group(job: &Job) {
-    // It may have ended just now; then there is nothing to kill.
-    let _ = job.send_signal_group(SIGKILL);
-    if !matches!(job.wait_timeout(REAP_TIME), Ok(Some(_))) {
-        job.detach();
+/// With all that it started. Before anything waits for the leader: afterwards its group could be
+/// another one's.
+async fn kill(child: &mut Child) {
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(group) = group {
+        // It may have ended just now; then there is nothing to kill.
+        let _ = kill_process_group(group, Signal::KILL);
     }
+    let _ = timeout(REAP_TIME, child.wait()).await;
 }
 
-/// Keeps the first bytes and discards the rest, so that the program never waits. Also minds
-/// the deadline: the reader's own time limit does not end a program that writes for ever.
-struct Sink {
-    kept: Vec<u8>,
+/// The first bytes of a stream; the rest is discarded, so that the program never waits.
+struct Kept<S> {
+    stream: S,
+    bytes: Vec<u8>,
     max: usize,
     truncated: bool,
-    deadline: Instant,
 }
 
-impl Write for Sink {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        if Instant::now() >= self.deadline {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        let room = self.max.saturating_sub(self.kept.len());
-        self.truncated |= data.len() > room;
-        self.kept.extend(data.iter().take(room));
-        Ok(data.len())
+impl<S: AsyncRead + AsFd + Unpin> Kept<S> {
+    fn new(stream: S, max: usize) -> Self {
+        Self { stream, bytes: Vec::new(), max, truncated: false }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    /// To its end. Loses nothing when dropped.
+    async fn follow(&mut self) {
+        let mut portion = vec![0; PORTION];
+        while let Ok(count) = self.stream.read(&mut portion).await
+            && count > 0
+        {
+            self.keep(portion.get(..count).unwrap_or_default());
+        }
+    }
+
+    /// What is in the pipe now. The pipe itself is asked: that something arrived there just now may
+    /// not be known to the runtime yet.
+    fn take_rest(&mut self) {
+        let mut portion = vec![0; PORTION];
+        let mut taken = 0;
+        while taken < LARGEST_PIPE
+            && let Ok(count) = rustix::io::retry_on_intr(|| rustix::io::read(&self.stream, portion.as_mut_slice()))
+            && count > 0
+        {
+            self.keep(portion.get(..count).unwrap_or_default());
+            taken += count;
+        }
+    }
+
+    fn keep(&mut self, data: &[u8]) {
+        let room = self.max.saturating_sub(self.bytes.len());
+        self.truncated |= data.len() > room;
+        self.bytes.extend(data.iter().take(room));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
-    fn shell(script: &str, deadline: Duration) -> Result<Output, RunError> {
-        run(Run {
+    async fn shell(script: &str, deadline: Duration) -> Result<Output, RunError> {
+        let variables = [("NAME", "a 'b'\n$(id)"), ("PATH", "/usr/bin:/bin")];
+        let run = Run {
             program: "/bin/sh".into(),
             args: vec!["-c".into(), script.into()],
             clear_environment: true,
-            variables: vec![("NAME".into(), "a 'b'\n$(id)".into()), ("PATH".into(), "/usr/bin:/bin".into())],
+            variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             deadline,
             max_stdout: 1000,
             max_stderr: 1000,
-        })
+        };
+        super::run(run, CallPlace::default()).await
     }
 
     const SOON: Duration = Duration::from_millis(300);
     const LATER: Duration = Duration::from_secs(20);
 
-    #[test]
-    fn output_and_status_are_those_of_the_program() {
-        let output = shell("printf %s \"$NAME\"; echo oops >&2; exit 3", LATER).unwrap();
+    fn is_running(pid: &Path) -> bool {
+        let child = std::fs::read_to_string(pid).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+        !stat.is_empty() && !stat.contains(") Z")
+    }
+
+    #[tokio::test]
+    async fn output_and_status_are_those_of_the_program() {
+        let output = shell("printf %s \"$NAME\"; echo oops >&2; exit 3", LATER).await.unwrap();
         assert_eq!(output.stdout, b"a 'b'\n$(id)");
         assert_eq!(output.stderr, b"oops\n");
         assert_eq!(output.status.code(), Some(3));
     }
 
-    #[test]
-    fn too_much_output_is_cut_off() {
-        let output = shell("head -c 100000 /dev/zero", LATER).unwrap();
+    #[tokio::test]
+    async fn too_much_output_is_cut_off() {
+        let output = shell("head -c 100000 /dev/zero", LATER).await.unwrap();
         assert_eq!((output.stdout.len(), output.stdout_truncated), (1000, true));
     }
 
-    #[test]
-    fn a_late_program_is_killed_with_its_children() {
+    #[tokio::test]
+    async fn a_late_program_is_killed_with_its_children() {
+        // C6-08
         let directory = tempfile::tempdir().unwrap();
         let pid = directory.path().join("pid");
         for script in ["sleep 60", "while :; do echo x; done", "exec >&- 2>&-; sleep 60"] {
             let started = Instant::now();
-            let outcome = shell(&format!("sleep 61 & echo $! > {}; {script}", pid.display()), SOON);
+            let outcome = shell(&format!("sleep 61 & echo $! > {}; {script}", pid.display()), SOON).await;
             assert!(matches!(outcome, Err(RunError::Late(_))), "{script}");
             assert!(started.elapsed() < Duration::from_secs(10), "{script}");
-            let child = std::fs::read_to_string(&pid).unwrap();
-            let is_running = || {
-                let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
-                !stat.is_empty() && !stat.contains(") Z")
-            };
             // A signal takes effect when the process is next scheduled.
-            while is_running() {
+            while is_running(&pid) {
                 assert!(started.elapsed() < Duration::from_secs(10), "{script}");
-                std::thread::yield_now();
+                tokio::task::yield_now().await;
             }
         }
     }
 
-    #[test]
-    fn a_missing_program_is_an_error() {
+    #[tokio::test]
+    async fn a_program_is_done_when_it_exits() {
+        // Whatever its children do with its streams: all that it wrote is read, and they live on.
+        let directory = tempfile::tempdir().unwrap();
+        let pid = directory.path().join("pid");
+        let background = format!("& echo $! > {}", pid.display());
+        for (script, status, expected) in [
+            (format!("sleep 30 {background}; echo said"), 0, "said\n"),
+            (format!("sleep 30 >&- {background}; echo said; exit 7"), 7, "said\n"),
+            (format!("(while :; do echo x >&2; done) {background}; printf said"), 0, "said"),
+            (format!("sleep 30 {background}"), 0, ""),
+        ] {
+            let started = Instant::now();
+            let output = shell(&script, LATER).await.unwrap();
+            assert!(started.elapsed() < Duration::from_secs(10), "{script}");
+            assert_eq!((output.status.code(), output.stdout), (Some(status), expected.as_bytes().to_vec()), "{script}");
+            // Whether it writes or not: one that writes finds its pipe closed.
+            assert!(script.contains("while") || is_running(&pid), "{script}");
+            let child: i32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+            let _ = rustix::process::kill_process(Pid::from_raw(child).unwrap(), Signal::KILL);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_whose_caller_left_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let (begun, done) = (directory.path().join("begun"), directory.path().join("done"));
+        let script =
+            format!("echo > {}; while ! [ -e {1}.go ]; do :; done; echo > {1}", begun.display(), done.display());
+        let mut running = Box::pin(shell(&script, LATER));
+        while !begun.exists() {
+            assert!(timeout(Duration::from_millis(1), &mut running).await.is_err());
+        }
+        drop(running);
+        std::fs::write(format!("{}.go", done.display()), "").unwrap();
+        let started = Instant::now();
+        while !done.exists() {
+            assert!(started.elapsed() < Duration::from_secs(10));
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_an_error() {
         let missing = Run {
             program: "/nonexistent/hook".into(),
             args: Vec::new(),
@@ -193,6 +278,6 @@ mod tests {
             max_stdout: 1,
             max_stderr: 1,
         };
-        assert!(matches!(run(missing), Err(RunError::NotStarted(_))));
+        assert!(matches!(run(missing, CallPlace::default()).await, Err(RunError::NotStarted(_))));
     }
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use tidegate_core::hook::{Call, Hook, HookDescription, HookError, HookKind};
+use tidegate_core::hook::{Call, CallPlace, Hook, HookDescription, HookError, HookKind};
 
 use crate::event::{Kept, LegacyEvent, MAX_ANSWER, MAX_VARIABLE, ProgramInput, ProgramOutput};
 use crate::flavour::Flavour;
+use crate::interpreter;
 use crate::process::{self, Run, RunError};
 use crate::stderr_log;
 
@@ -107,12 +108,12 @@ impl ProgramHook {
         let input = checked(input)?;
         call.sent(shown(&input));
         let programs = self.programs().map_err(|error| HookError::Unavailable(error.to_string()))?;
-        let until = Instant::now() + self.settings.deadline;
+        let (until, place) = (Instant::now() + self.settings.deadline, call.take_place());
         let mut all = ProgramOutput { success: true, status: String::new(), stdout: Vec::new(), stderr: Vec::new() };
         let mut failure = None;
         for program in programs {
             let left = until.saturating_duration_since(Instant::now());
-            match self.run_one(kind, program, &input, left).await {
+            match self.run_one(kind, program, &input, left, place.clone()).await {
                 Ok(output) => {
                     if !output.success && all.success {
                         (all.success, all.status) = (false, output.status);
@@ -134,6 +135,7 @@ impl ProgramHook {
         program: PathBuf,
         input: &ProgramInput,
         deadline: Duration,
+        place: CallPlace,
     ) -> Result<ProgramOutput, HookError> {
         let name = program.display().to_string();
         let run = Run {
@@ -145,11 +147,10 @@ impl ProgramHook {
             max_stdout: MAX_ANSWER,
             max_stderr: MAX_STDERR,
         };
-        let output = match tokio::task::spawn_blocking(move || process::run(run)).await {
-            Ok(Ok(output)) => output,
-            Ok(Err(RunError::Late(_))) => return Err(HookError::Timeout(self.settings.deadline)),
-            Ok(Err(error)) => return Err(HookError::Unavailable(error.to_string())),
-            Err(error) => return Err(HookError::Failed(error.to_string())),
+        let output = match process::run(run, place).await {
+            Ok(output) => output,
+            Err(RunError::Late(_)) => return Err(HookError::Timeout(self.settings.deadline)),
+            Err(error) => return Err(HookError::Unavailable(format!("{name} {error}"))),
         };
         stderr_log::log(kind, &name, &output.stderr);
         if output.stdout_truncated {
@@ -196,6 +197,9 @@ fn check(path: &Path) -> Result<(), ProgramHookError> {
     }
     if metadata.permissions().mode() & 0o111 == 0 {
         return Err(unusable(format!("it is not executable; run: chmod +x {}", path.display())));
+    }
+    if let Some(problem) = interpreter::missing(path) {
+        return Err(unusable(problem));
     }
     Ok(())
 }
@@ -275,6 +279,11 @@ mod tests {
         check("/nonexistent/hook.sh", "No such file");
         check("/dev/null", "not a file");
         check("/etc/passwd", "chmod +x");
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("hook.py");
+        std::fs::write(&script, "#!/usr/bin/python9\n").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        check(&script.display().to_string(), "/usr/bin/python9");
     }
 
     #[test]

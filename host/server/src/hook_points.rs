@@ -21,13 +21,11 @@ use tidegate_core::hook::{
 };
 use tidegate_core::login::LoginHooks;
 use tidegate_core::ports::AccountStore;
-use tidegate_hooks_legacy::{HttpClients, HttpHook, HttpSettings, ProgramHook, notification_deadline};
+use tidegate_hooks_legacy::{HttpClients, HttpHook, HttpSettings, ProgramHook};
 use tidegate_hooks_wasm::{PluginDirectory, PluginHook};
 
 use crate::config::settings::{HookSettings, HookTarget};
 use crate::hook_test::{self, Case, Testable, Tested};
-
-const PLUGIN_CONCURRENCY: usize = 256;
 
 /// What every kind of hook can be asked about.
 trait AnyHookEvent: HookEvent + Testable {}
@@ -177,9 +175,7 @@ fn plugin_link<E: HookEvent>(plugin: Arc<PluginHook>, settings: &LinkSettings) -
 where
     PluginHook: Hook<E>,
 {
-    // The plugin's own limit on calls speaks first.
-    let concurrency = settings.concurrency.max(PLUGIN_CONCURRENCY);
-    Arc::new(Link::new(plugin, LinkSettings { concurrency, ..settings.clone() }))
+    Arc::new(Link::new(plugin, settings.clone()))
 }
 
 struct Builder<'a> {
@@ -244,13 +240,13 @@ impl Builder<'_> {
                     let hook = Arc::new(ProgramHook::new(&path, program)?);
                     Configured::Fixed(Arc::new(Link::new(hook, settings)))
                 }
-                HookTarget::Http { url, flavour } => {
+                HookTarget::Http { url, flavour, timeout } => {
+                    let hook = HttpHook::new(&url, self.clients.clone(), flavour)?.with_timeout(timeout);
                     // Its tries take longer than one answer may, but for a session's end (D-03).
                     if E::KIND.family() == Family::Observer && E::KIND != HookKind::SessionDestroy {
-                        settings.deadline = settings.deadline.max(notification_deadline(&self.clients));
+                        settings.deadline = settings.deadline.max(hook.notification_deadline(E::KIND));
                     }
-                    let hook = Arc::new(HttpHook::new(&url, self.clients.clone(), flavour)?);
-                    Configured::Fixed(Arc::new(Link::new(hook, settings)))
+                    Configured::Fixed(Arc::new(Link::new(Arc::new(hook), settings)))
                 }
             });
         }

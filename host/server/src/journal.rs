@@ -1,10 +1,11 @@
 //! Records of hook calls on their way to the database: calls never wait for it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tidegate_core::hook::{HookJournal, HookRun};
+use tidegate_core::hook::{HookJournal, HookKind, HookRun};
+use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::HookRunStore;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -22,14 +23,22 @@ const DROPS_A_LINE: u64 = 10_000;
 pub struct Journal {
     sender: std::sync::Mutex<Option<mpsc::Sender<HookRun>>>,
     dropped: AtomicU64,
+    metrics: OnceLock<Arc<Metrics>>,
 }
 
 impl Journal {
     /// The task ends when the journal is closed and everything is written.
     pub fn start(store: Arc<dyn HookRunStore>) -> (Arc<Self>, JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let journal = Arc::new(Self { sender: std::sync::Mutex::new(Some(sender)), dropped: AtomicU64::new(0) });
+        let (sender, dropped) = (std::sync::Mutex::new(Some(sender)), AtomicU64::new(0));
+        let journal = Arc::new(Self { sender, dropped, metrics: OnceLock::new() });
         (journal, tokio::spawn(write(store, receiver)))
+    }
+
+    /// Where events that are dropped are counted; the hooks come before the metrics.
+    pub fn count_in(&self, metrics: Arc<Metrics>) {
+        // Set once, at start.
+        let _ = self.metrics.set(metrics);
     }
 
     pub fn close(&self) {
@@ -47,6 +56,12 @@ impl HookJournal for Journal {
         if dropped.is_multiple_of(DROPS_A_LINE) {
             let message = format!("records of hook calls are dropped, {} so far: the database is slower", dropped + 1);
             tracing::warn!(sender = "hook", message);
+        }
+    }
+
+    fn event_dropped(&self, kind: HookKind) {
+        if let Some(metrics) = self.metrics.get() {
+            metrics.hook_event_dropped(kind);
         }
     }
 }

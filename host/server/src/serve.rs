@@ -60,6 +60,7 @@ pub async fn serve(
     let storage = wire::storage_factory(&settings, Some(directory))?;
     clean_leftovers(&storage);
     let services = Services::new(&stores, &hooks.points, &settings, Arc::new(storage))?;
+    tasks.count_in(services.metrics.clone());
     tasks.start_keeper(services.scans.keeper.clone());
     tracing::info!(sender = "main", message = "the server is starting", version = version::VERSION);
     let grace = settings.grace_time;

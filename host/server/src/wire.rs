@@ -1,5 +1,6 @@
 //! The only place that names the concrete types behind the ports.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,6 +136,11 @@ impl HookTasks {
         (Self { journal, writer, observers: Vec::new(), tasks: JoinSet::new() }, host)
     }
 
+    /// Events that are dropped count there.
+    pub fn count_in(&self, metrics: Arc<Metrics>) {
+        self.journal.count_in(metrics);
+    }
+
     pub fn start_observers(&mut self, points: &HookPoints) {
         for observer in points.observers() {
             self.observers.push(observer.clone());
@@ -155,17 +161,29 @@ impl HookTasks {
     pub async fn finish(mut self, grace: Duration) {
         self.observers.iter().for_each(|observer| observer.close());
         let told = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(grace, told).await.is_err() {
-            let message = "some hooks were not told of everything: they took longer than the grace time";
-            tracing::error!(sender = "main", message);
-        }
+        // What that did not suffice for is counted below.
+        let _ = tokio::time::timeout(grace, told).await;
         self.tasks.abort_all();
+        for (kind, events) in lost(&self.observers) {
+            let message =
+                format!("{events} events were lost: the {kind} hooks were not told of them in the grace time");
+            tracing::error!(sender = "main", kind = kind.as_str(), events, message);
+        }
         self.journal.close();
         // Calls that were cut off may still hold the journal, but it takes no more records.
         if tokio::time::timeout(Duration::from_secs(5), self.writer).await.is_err() {
             tracing::warn!(sender = "main", message = "some records of hook calls were not written");
         }
     }
+}
+
+/// What was not told, by kind.
+fn lost(observers: &[Arc<dyn ObserverWork>]) -> BTreeMap<HookKind, u64> {
+    let mut lost = BTreeMap::new();
+    for untold in observers.iter().filter_map(|observer| observer.untold()) {
+        *lost.entry(untold.kind).or_default() += untold.events;
+    }
+    lost
 }
 
 /// What serves the sessions.

@@ -188,6 +188,38 @@ async fn only_observers_are_tried_again() {
     let (url, asked) = web(&["503 X"]);
     assert_eq!(ask(&url, http_settings(), flavour, &Connect::about("allow").unwrap()).await, "failed");
     assert_eq!(asked.lock().unwrap().len(), 1);
+    // A15-06, A15-23: the first era told of actions once.
+    for (compat, tries) in [(Compat::Seed, 1), (Compat::V1_0, 4), (Compat::Current, 4)] {
+        let flavour = Flavour { compat, ..Flavour::default() };
+        let (url, asked) = web(&["503 X"]);
+        assert_eq!(ask(&url, http_settings(), flavour, &told).await, "failed");
+        assert_eq!(asked.lock().unwrap().len(), tries, "{compat}");
+        let (url, asked) = web(&["503 X"]);
+        assert_eq!(ask(&url, http_settings(), flavour, &ObjectChange::about("bob").unwrap()).await, "failed");
+        assert_eq!(asked.lock().unwrap().len(), tries, "{compat}");
+    }
+    // Nor is there time for it while an operation waits (B10-08).
+    let (url, asked) = web(&["503 X"]);
+    let hook = HttpHook::new(&url, HttpClients::new(http_settings(), false).unwrap(), flavour).unwrap();
+    assert!(hook.call(&Call::awaited(true), &told).await.is_err());
+    assert_eq!(asked.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_time_of_a_link_holds_for_its_requests() {
+    // B0-08: longer and shorter than that of all hooks.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", silent.local_addr().unwrap());
+    let connect = Connect::about("allow").unwrap();
+    for (of_all, of_link) in [(10_000, 50), (1, 50)] {
+        let settings = HttpSettings { timeout: Duration::from_millis(of_all), ..http_settings() };
+        let clients = HttpClients::new(settings, false).unwrap();
+        let of_link = Duration::from_millis(of_link);
+        let hook = HttpHook::new(&url, clients, Flavour::default()).unwrap().with_timeout(of_link);
+        let error = Hook::<Connect>::call(&hook, &Call::default(), &connect).await.unwrap_err();
+        assert_eq!(error, tidegate_core::hook::HookError::Timeout(of_link));
+        assert_eq!(Hook::<Connect>::description(&hook).deadline, of_link);
+    }
 }
 
 #[tokio::test]

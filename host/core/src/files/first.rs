@@ -1,15 +1,16 @@
 //! The first download and the first upload of an account: remembered, and told of once
 //! (B10-10).
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc};
 
 use super::action::{ActionKind, FileAction};
-use crate::hook::Observers;
 use crate::hook::observation::PostAction;
-use crate::hook::observers::ObserverWork;
+use crate::hook::observers::{ObserverWork, Untold};
+use crate::hook::{Delivery, HookEvent, Observers};
 use crate::ports::AccountStore;
 
 /// At most one of each kind for a session; more than this at once are not remembered, and the
@@ -21,19 +22,23 @@ pub struct FirstTransfers {
     after: Arc<Observers<PostAction>>,
     sender: std::sync::Mutex<Option<mpsc::Sender<FileAction>>>,
     receiver: Mutex<mpsc::Receiver<FileAction>>,
+    under_way: AtomicU64,
 }
 
 impl FirstTransfers {
     pub fn new(accounts: Arc<dyn AccountStore>, after: Arc<Observers<PostAction>>) -> Arc<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (sender, receiver) = (std::sync::Mutex::new(Some(sender)), Mutex::new(receiver));
-        Arc::new(Self { accounts, after, sender, receiver })
+        Arc::new(Self { accounts, after, sender, receiver, under_way: AtomicU64::new(0) })
     }
 
     /// A transfer that may be the account's first was done. Never waits.
     pub(super) fn done(&self, action: FileAction) {
         if let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = sender.try_send(action);
+            self.under_way.fetch_add(1, Ordering::Relaxed);
+            if sender.try_send(action).is_err() {
+                self.under_way.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 
@@ -46,7 +51,7 @@ impl FirstTransfers {
                 let event = PostAction(Arc::new(action));
                 if self.after.concerns(&event.0.subject()) {
                     // Failures are recorded by the link.
-                    let _ = self.after.tell(&event).await;
+                    let _ = self.after.tell(&event, Delivery::Queued).await;
                 }
             }
             Ok(false) => {}
@@ -65,10 +70,16 @@ impl ObserverWork for FirstTransfers {
             let next = self.receiver.lock().await.recv().await;
             let Some(action) = next else { return };
             self.remember(action).await;
+            self.under_way.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     fn close(&self) {
         self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn untold(&self) -> Option<Untold> {
+        let events = self.under_way.load(Ordering::Relaxed);
+        (events > 0).then_some(Untold { kind: PostAction::KIND, events })
     }
 }

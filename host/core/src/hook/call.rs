@@ -4,6 +4,9 @@ use core::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::HookKind;
 use crate::connection::ConnectionId;
 
 /// Longest text that is kept of each side of an exchange, in characters.
@@ -14,6 +17,15 @@ const MAX_KEPT: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Call {
     exchange: Mutex<Exchange>,
+    place: Mutex<Option<OwnedSemaphorePermit>>,
+    is_awaited: bool,
+}
+
+/// One of the calls that a link may have under way: taken until it is dropped. Work that goes on
+/// when its caller has gone, such as a program, keeps it.
+#[derive(Debug, Clone, Default)]
+pub struct CallPlace {
+    _taken: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// What one call sent, got and used.
@@ -31,6 +43,25 @@ pub struct Exchange {
 }
 
 impl Call {
+    /// For an operation that waits for it: it is not to be tried again later.
+    pub fn awaited(is_awaited: bool) -> Self {
+        Self { is_awaited, ..Self::default() }
+    }
+
+    pub fn is_awaited(&self) -> bool {
+        self.is_awaited
+    }
+
+    pub(super) fn occupy(&self, place: OwnedSemaphorePermit) {
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+    }
+
+    /// The place of this call, which else is free when the call is over.
+    pub fn take_place(&self) -> CallPlace {
+        let taken = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        CallPlace { _taken: taken.map(Arc::new) }
+    }
+
     pub fn sent(&self, text: impl AsRef<str>) {
         self.lock().sent = kept(text.as_ref());
     }
@@ -101,6 +132,9 @@ pub struct HookRun {
 /// Keeps records; never waits, and drops what it has no room for.
 pub trait HookJournal: Send + Sync {
     fn record(&self, run: HookRun);
+
+    /// An event for observers was dropped because too many waited (B0-10).
+    fn event_dropped(&self, _kind: HookKind) {}
 }
 
 /// Keeps nothing.

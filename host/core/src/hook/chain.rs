@@ -80,8 +80,12 @@ impl<E: GateEvent> Chain<E> {
             if !link.selector().matches(&event.subject()) {
                 continue;
             }
-            let mut answer = link.ask(&self.host, event).await;
-            let failed = match answer.outcome {
+            let mut answer = link.ask(&self.host, event, true).await;
+            let outcome = match answer.outcome {
+                Err(_) if link.on_error() == OnError::Allow => Ok(E::allowed()),
+                outcome => outcome,
+            };
+            let failed = match outcome {
                 Ok(verdict) if E::is_final(&verdict) => {
                     answer.run.decided = true;
                     self.host.journal.record(answer.run);
@@ -141,6 +145,9 @@ mod tests {
         fn undecided() -> Answer {
             Answer::Pass
         }
+        fn allowed() -> Answer {
+            Answer::Final("allowed")
+        }
     }
 
     enum Behaviour {
@@ -191,7 +198,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_final_verdict_decides() {
         use Behaviour::{Fails, Hangs, Says};
-        use OnError::{Deny, Skip};
+        use OnError::{Allow, Deny, Skip};
         let pass = || Says(Answer::Pass);
         let yes = || Says(Answer::Final("yes"));
         check(vec![], Ok((Answer::Pass, None))).await;
@@ -206,6 +213,15 @@ mod tests {
         check(vec![(Scripted("a", Hangs), Deny), (Scripted("b", yes()), Deny)], Err("a")).await;
         check(vec![(Scripted("a", Hangs), Skip), (Scripted("b", yes()), Deny)], Ok((Answer::Final("yes"), Some("b"))))
             .await;
+        // B17-01
+        for failing in [Fails, Hangs] {
+            check(
+                vec![(Scripted("a", failing), Allow), (Scripted("b", Fails), Deny)],
+                Ok((Answer::Final("allowed"), Some("a"))),
+            )
+            .await;
+        }
+        check(vec![(Scripted("a", pass()), Allow), (Scripted("b", Fails), Deny)], Err("b")).await;
     }
 
     #[tokio::test]

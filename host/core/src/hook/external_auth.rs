@@ -47,6 +47,10 @@ impl GateEvent for ExternalAuth {
     fn undecided() -> ExternalAuthVerdict {
         ExternalAuthVerdict::Defer
     }
+
+    fn allowed() -> ExternalAuthVerdict {
+        ExternalAuthVerdict::Accept(None)
+    }
 }
 
 /// Which methods the hook is asked about (A3-42): a bit mask, 0 for all.

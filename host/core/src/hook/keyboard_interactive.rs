@@ -93,4 +93,8 @@ impl GateEvent for KeyboardInteractive {
     fn undecided() -> KeyboardInteractiveVerdict {
         KeyboardInteractiveVerdict::Defer
     }
+
+    fn allowed() -> KeyboardInteractiveVerdict {
+        KeyboardInteractiveVerdict::Accept(None)
+    }
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::deadline::in_time_of;
 use super::{Call, Hook, HookDescription, HookError, HookEvent, HookJournal, HookRun, NoJournal, Selector};
 use crate::connection::ConnectionId;
 use crate::ports::{Clock, SystemClock};
 
-/// What happens when a link cannot decide. There is no "accept".
+/// What happens when a link cannot decide (B17-01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnError {
     /// The gate refuses.
@@ -19,6 +19,8 @@ pub enum OnError {
     Deny,
     /// The next link is asked.
     Skip,
+    /// As if it had said yes. The operator has to ask for it by name (B17-02).
+    Allow,
 }
 
 impl OnError {
@@ -26,6 +28,7 @@ impl OnError {
         match self {
             Self::Deny => "deny",
             Self::Skip => "skip",
+            Self::Allow => "allow",
         }
     }
 }
@@ -51,6 +54,8 @@ pub struct LinkSettings {
     /// Calls that may wait for one of those to end.
     pub queue: usize,
     pub selector: Selector,
+    /// Of a file hook: rsync and git may write though it cannot be asked about their files.
+    pub programs_may_write: bool,
 }
 
 impl Default for LinkSettings {
@@ -61,6 +66,7 @@ impl Default for LinkSettings {
             concurrency: 64,
             queue: 1024,
             selector: Selector::default(),
+            programs_may_write: false,
         }
     }
 }
@@ -69,7 +75,7 @@ pub struct Link<E: HookEvent> {
     hook: Arc<dyn Hook<E>>,
     name: Arc<str>,
     settings: LinkSettings,
-    calls: Semaphore,
+    calls: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
@@ -81,7 +87,7 @@ pub(super) struct Answer<E: HookEvent> {
 
 impl<E: HookEvent> Link<E> {
     pub fn new(hook: Arc<dyn Hook<E>>, settings: LinkSettings) -> Self {
-        let calls = Semaphore::new(settings.concurrency.max(1));
+        let calls = Arc::new(Semaphore::new(settings.concurrency.max(1)));
         let name = hook.name().into();
         Self { hook, name, settings, calls, waiting: AtomicUsize::new(0) }
     }
@@ -110,13 +116,18 @@ impl<E: HookEvent> Link<E> {
         &self.settings.selector
     }
 
+    pub fn programs_may_write(&self) -> bool {
+        self.settings.programs_may_write
+    }
+
     pub fn description(&self) -> HookDescription {
         let description = self.hook.description();
         HookDescription { deadline: description.deadline.min(self.settings.deadline), ..description }
     }
 
-    pub(super) async fn ask(&self, host: &HookHost, event: &E) -> Answer<E> {
-        let (call, at, started) = (Call::default(), host.clock.now(), Instant::now());
+    /// `is_awaited`: an operation waits for the answer of an observer.
+    pub(super) async fn ask(&self, host: &HookHost, event: &E, is_awaited: bool) -> Answer<E> {
+        let (call, at, started) = (Call::awaited(is_awaited), host.clock.now(), Instant::now());
         let outcome = self.bounded(&call, event).await;
         let (label, detail) = match &outcome {
             Ok(verdict) => {
@@ -159,16 +170,19 @@ impl<E: HookEvent> Link<E> {
     async fn bounded(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError> {
         let deadline = self.settings.deadline;
         let work = async {
-            let _permit = match self.calls.try_acquire() {
-                Ok(permit) => permit,
+            let place = match self.calls.clone().try_acquire_owned() {
+                Ok(place) => place,
                 Err(_) => self.wait_for_place().await?,
             };
-            self.hook.call(call, event).await
+            call.occupy(place);
+            let outcome = self.hook.call(call, event).await;
+            drop(call.take_place());
+            outcome
         };
         in_time_of(event, deadline, work).await.unwrap_or(Err(HookError::Timeout(deadline)))
     }
 
-    async fn wait_for_place(&self) -> Result<tokio::sync::SemaphorePermit<'_>, HookError> {
+    async fn wait_for_place(&self) -> Result<OwnedSemaphorePermit, HookError> {
         struct Waiting<'a>(&'a AtomicUsize);
         impl Drop for Waiting<'_> {
             fn drop(&mut self) {
@@ -180,6 +194,60 @@ impl<E: HookEvent> Link<E> {
         if before >= self.settings.queue {
             return Err(HookError::Saturated);
         }
-        self.calls.acquire().await.map_err(|_| HookError::Saturated)
+        self.calls.clone().acquire_owned().await.map_err(|_| HookError::Saturated)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
+    use super::super::CallPlace;
+    use super::super::observation::Startup;
+    use super::*;
+
+    /// Work that goes on when its caller has gone, as programs do: it holds what it was given.
+    #[derive(Default)]
+    struct GoesOn(Mutex<Vec<CallPlace>>);
+
+    #[async_trait]
+    impl Hook<Startup> for GoesOn {
+        fn name(&self) -> &str {
+            "goes on"
+        }
+        fn adapter(&self) -> &'static str {
+            "test"
+        }
+        fn description(&self) -> HookDescription {
+            HookDescription::new("", Duration::ZERO, "ready")
+        }
+        async fn call(&self, call: &Call, _: &Startup) -> Result<(), HookError> {
+            self.0.lock().unwrap().push(call.take_place());
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn places_are_kept_by_work_that_goes_on() {
+        let hook = Arc::new(GoesOn::default());
+        let deadline = Duration::from_secs(1);
+        let settings = LinkSettings { deadline, concurrency: 4, ..LinkSettings::default() };
+        let link = Link::<Startup>::new(hook.clone(), settings);
+        let (host, event) = (HookHost::default(), Startup { version: "0" });
+        let under_way = || hook.0.lock().unwrap().len();
+        // Late callers, and callers that go at once: each has left, and its work has not ended.
+        for _ in 0..2 {
+            assert!(link.ask(&host, &event, false).await.outcome.is_err());
+        }
+        for _ in 0..20 {
+            let given_up = tokio::time::timeout(Duration::from_millis(1), link.ask(&host, &event, false)).await;
+            assert!(given_up.is_err());
+        }
+        assert_eq!(under_way(), 4);
+        hook.0.lock().unwrap().pop();
+        assert!(link.ask(&host, &event, false).await.outcome.is_err());
+        assert_eq!(under_way(), 4);
     }
 }

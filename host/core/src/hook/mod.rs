@@ -22,11 +22,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use attempt::LoginAttempt;
-pub use call::{Call, Exchange, HookJournal, HookRun, NoJournal};
+pub use call::{Call, CallPlace, Exchange, HookJournal, HookRun, NoJournal};
 pub use chain::{Chain, GateFailure};
 pub use kind::{Family, HookKind};
 pub use link::{HookHost, Link, LinkSettings, OnError};
-pub use observers::Observers;
+pub use observers::{Delivery, Observers};
 pub use own_time::OwnTime;
 pub use selector::{Selectable, Selector, Subject};
 
@@ -54,6 +54,10 @@ pub trait GateEvent: HookEvent {
 
     /// The verdict when no link decided.
     fn undecided() -> Self::Verdict;
+
+    /// What stands for the verdict of a link that failed, where the operator wants that to be a
+    /// yes (B17-01).
+    fn allowed() -> Self::Verdict;
 
     /// What a verdict that is not final changes for the next link.
     fn take_in(&mut self, _verdict: Self::Verdict) -> Result<(), HookError> {

@@ -8,14 +8,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use tokio::sync::{Mutex, mpsc};
 
-use super::{Chain, GateFailure, HookEvent, HookHost, Subject};
+use super::{Chain, GateFailure, HookEvent, HookHost, HookKind, Link, OnError, Subject};
 
 /// Events that may wait; more are dropped, and counted.
 const QUEUE: usize = 20_000;
 /// After the first event of a while more are waited for: one after the other they find the hook's
-/// code and memory in the caches, and whoever causes them wakes nobody.
+/// code and memory in the caches, and what causes them wakes no task.
 const GATHERING_TIME: Duration = Duration::from_millis(20);
 /// How often dropped events are told of.
 const DROPS_A_LINE: u64 = 1000;
@@ -26,6 +27,10 @@ pub struct Observers<E: HookEvent> {
     sender: std::sync::Mutex<Option<mpsc::Sender<E>>>,
     queue: Mutex<mpsc::Receiver<E>>,
     dropped: AtomicU64,
+    /// Events that wait, or are being told.
+    under_way: AtomicU64,
+    /// Events that came when the queue was closed.
+    late: AtomicU64,
 }
 
 /// What a server runs, without knowing the event.
@@ -37,6 +42,27 @@ pub trait ObserverWork: Send + Sync {
 
     /// No event comes after this.
     fn close(&self);
+
+    /// The events that no hook has heard of, or not all of its hooks; for the end of the server.
+    fn untold(&self) -> Option<Untold> {
+        None
+    }
+}
+
+/// Events that were lost, of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Untold {
+    pub kind: HookKind,
+    pub events: u64,
+}
+
+/// Whether something waits for observers to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// From the queue: a web server that is down is tried again (B0-08).
+    Queued,
+    /// An operation waits, and fails with its observers (B10-08): one try.
+    Awaited,
 }
 
 impl<E: HookEvent<Verdict = ()>> Observers<E> {
@@ -47,6 +73,8 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
             sender: std::sync::Mutex::new(Some(sender)),
             queue: Mutex::new(receiver),
             dropped: AtomicU64::new(0),
+            under_way: AtomicU64::new(0),
+            late: AtomicU64::new(0),
         })
     }
 
@@ -58,16 +86,22 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
         self.chain.concerns(subject)
     }
 
-    /// Queues the event, if anybody wants it. Never waits.
+    /// Queues the event, if a link is for it. Never waits.
     pub fn notify(&self, event: E) {
         if !self.chain.concerns(&event.subject()) {
             return;
         }
         let sender = self.sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let queued = sender.as_ref().is_some_and(|sender| sender.try_send(event).is_ok());
-        if queued {
+        let Some(sender) = &*sender else {
+            self.late.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        if sender.try_send(event).is_ok() {
             return;
         }
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.chain.host().journal.event_dropped(E::KIND);
         let dropped = self.dropped.fetch_add(1, Ordering::Relaxed);
         if dropped.is_multiple_of(DROPS_A_LINE) {
             let message = format!(
@@ -79,27 +113,38 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
         }
     }
 
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
-
-    /// Tells all links at once, and waits. Errors are recorded, and the first is given back
-    /// for operations that wait for their observers (B10-08).
-    pub async fn tell(&self, event: &E) -> Result<(), GateFailure> {
-        let host = self.chain.host();
-        let mut failure = None;
-        for link in self.chain.links().iter() {
-            if !link.selector().matches(&event.subject()) {
-                continue;
-            }
-            let answer = link.ask(host, event).await;
-            host.journal.record(answer.run);
-            if let Err(error) = answer.outcome {
-                failure.get_or_insert(GateFailure { hook: link.name().to_owned(), error });
+    /// Tells all links at once, and waits (A15-07). Errors are recorded, and the first of a link
+    /// that may refuse is given back for operations that wait for their observers (B10-08).
+    pub async fn tell(&self, event: &E, delivery: Delivery) -> Result<(), GateFailure> {
+        let links = self.chain.links();
+        match concerned(&links, event).as_slice() {
+            [] => Ok(()),
+            [link] => self.tell_link(link, event, delivery).await,
+            links => {
+                let mut all = Vec::with_capacity(links.len());
+                for link in links {
+                    all.push(self.tell_link(link, event, delivery));
+                }
+                join_all(all).await.into_iter().collect()
             }
         }
-        failure.map_or(Ok(()), Err)
     }
+
+    async fn tell_link(&self, link: &Link<E>, event: &E, delivery: Delivery) -> Result<(), GateFailure> {
+        let host = self.chain.host();
+        let answer = link.ask(host, event, delivery == Delivery::Awaited).await;
+        host.journal.record(answer.run);
+        match (answer.outcome, link.on_error()) {
+            (Err(error), OnError::Deny) => Err(GateFailure { hook: link.name().to_owned(), error }),
+            (Err(_), OnError::Skip | OnError::Allow) | (Ok(()), _) => Ok(()),
+        }
+    }
+}
+
+/// The links that the event is for.
+fn concerned<'a, E: HookEvent>(links: &'a [Arc<Link<E>>], event: &E) -> Vec<&'a Link<E>> {
+    let subject = event.subject();
+    links.iter().map(Arc::as_ref).filter(|link| link.selector().matches(&subject)).collect()
 }
 
 #[async_trait]
@@ -114,13 +159,15 @@ impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
                     tokio::time::sleep(GATHERING_TIME).await;
                 }
                 // Failures are recorded by the link.
-                let mut telling = pin!(self.tell(&event));
+                let mut telling = pin!(self.tell(&event, Delivery::Queued));
                 // Components answer at once; while others wait, the next task goes on.
                 if poll_fn(|cx| Poll::Ready(telling.as_mut().poll(cx))).await.is_pending() {
                     drop(queue);
                     let _ = telling.await;
+                    self.under_way.fetch_sub(1, Ordering::Relaxed);
                     break;
                 }
+                self.under_way.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
@@ -128,7 +175,101 @@ impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
     fn close(&self) {
         self.sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     }
+
+    fn untold(&self) -> Option<Untold> {
+        let events = self.under_way.load(Ordering::Relaxed) + self.late.load(Ordering::Relaxed);
+        (events > 0).then_some(Untold { kind: E::KIND, events })
+    }
 }
 
 /// Deadline of observers of a session's end (D-03).
 pub const SESSION_DESTROY_DEADLINE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Barrier;
+
+    use super::super::observation::Startup;
+    use super::super::{Call, Hook, HookDescription, HookError, LinkSettings};
+    use super::*;
+
+    /// Answers when as many as the barrier wants are being told; else at once.
+    struct Told {
+        together: Option<Arc<Barrier>>,
+        fails: bool,
+    }
+
+    #[async_trait]
+    impl Hook<Startup> for Told {
+        fn name(&self) -> &str {
+            "told"
+        }
+        fn adapter(&self) -> &'static str {
+            "test"
+        }
+        fn description(&self) -> HookDescription {
+            HookDescription::new("", Duration::ZERO, "ready")
+        }
+        async fn call(&self, _: &Call, _: &Startup) -> Result<(), HookError> {
+            if let Some(together) = &self.together {
+                together.wait().await;
+            }
+            if self.fails { Err(HookError::Failed("broken".into())) } else { Ok(()) }
+        }
+    }
+
+    fn observers(links: Vec<(Told, OnError)>) -> Arc<Observers<Startup>> {
+        let observers = Observers::new(Arc::default());
+        let links = links.into_iter().map(|(hook, on_error)| {
+            let settings = LinkSettings { on_error, ..LinkSettings::default() };
+            Arc::new(Link::new(Arc::new(hook) as Arc<dyn Hook<Startup>>, settings))
+        });
+        observers.chain().replace(links.collect());
+        observers
+    }
+
+    const EVENT: Startup = Startup { version: "0" };
+
+    #[tokio::test]
+    async fn links_are_told_side_by_side() {
+        // A15-07
+        let together = Arc::new(Barrier::new(3));
+        let told = || (Told { together: Some(together.clone()), fails: false }, OnError::Deny);
+        observers(vec![told(), told(), told()]).tell(&EVENT, Delivery::Queued).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn only_links_that_may_refuse_fail_an_operation() {
+        // B10-08, B17-01
+        use OnError::{Allow, Deny, Skip};
+        let check = async |links: &[(bool, OnError)], refuses: bool| {
+            let links = links.iter().map(|(fails, on_error)| (Told { together: None, fails: *fails }, *on_error));
+            let outcome = observers(links.collect()).tell(&EVENT, Delivery::Awaited).await;
+            assert_eq!(outcome.is_err(), refuses);
+        };
+        check(&[], false).await;
+        check(&[(false, Deny)], false).await;
+        check(&[(true, Deny)], true).await;
+        check(&[(true, Skip)], false).await;
+        check(&[(true, Allow)], false).await;
+        check(&[(false, Deny), (true, Skip)], false).await;
+        check(&[(true, Skip), (false, Deny), (true, Deny)], true).await;
+    }
+
+    #[tokio::test]
+    async fn what_was_not_told_is_counted() {
+        let never = Told { together: Some(Arc::new(Barrier::new(2))), fails: false };
+        let observers = observers(vec![(never, OnError::Deny)]);
+        assert_eq!(observers.untold(), None);
+        let working = observers.clone();
+        let task = tokio::spawn(async move { working.work().await });
+        observers.notify(EVENT);
+        observers.notify(EVENT);
+        observers.close();
+        observers.notify(EVENT);
+        task.abort();
+        assert!(task.await.is_err());
+        // One may be with the hook, one waits, one came too late.
+        assert_eq!(observers.untold(), Some(Untold { kind: HookKind::Startup, events: 3 }));
+    }
+}

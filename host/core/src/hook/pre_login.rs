@@ -55,6 +55,10 @@ impl GateEvent for PreLogin {
         PreLoginVerdict::Unchanged
     }
 
+    fn allowed() -> PreLoginVerdict {
+        PreLoginVerdict::Unchanged
+    }
+
     fn take_in(&mut self, verdict: PreLoginVerdict) -> Result<(), HookError> {
         let PreLoginVerdict::Replace(draft) = verdict else { return Ok(()) };
         // The user that logs in is the one that is prepared (B3-03).

@@ -50,6 +50,10 @@ macro_rules! review {
                 Review::Allow
             }
 
+            fn allowed() -> Review {
+                Review::Allow
+            }
+
             $(fn take_in(&mut self, _allowed: Review) -> Result<(), HookError> {
                 let note: fn(&$field) = $allowed;
                 note(&self.0);

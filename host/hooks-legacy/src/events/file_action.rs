@@ -171,8 +171,6 @@ impl LegacyEvent for PreAction {
 }
 
 impl LegacyEvent for PostAction {
-    const RETRIED: bool = true;
-
     /// A15-01: the first era told only of what succeeded.
     fn is_for(&self, flavour: Flavour) -> bool {
         flavour.compat > Compat::Seed || self.0.status == Some(ActionStatus::Ok)

@@ -26,8 +26,6 @@ fn credential(event: &CredentialChanged) -> Vec<Named> {
 }
 
 impl LegacyEvent for CredentialChanged {
-    const RETRIED: bool = true;
-
     fn input(&self, flavour: Flavour) -> ProgramInput {
         input(credential(self), flavour.dialect)
     }

@@ -51,8 +51,6 @@ fn field(object: &Map<String, Value>, name: &str) -> String {
 }
 
 impl LegacyEvent for ObjectChange {
-    const RETRIED: bool = true;
-
     /// The first eras told of users only.
     fn is_for(&self, flavour: Flavour) -> bool {
         flavour.compat >= Compat::V2_4 || self.kind == "user"

@@ -35,8 +35,6 @@ fn session_destroy(event: &SessionDestroy) -> Vec<Named> {
 }
 
 impl LegacyEvent for SessionDestroy {
-    const RETRIED: bool = true;
-
     /// Scripts of the panel have always had it.
     fn needs_password(flavour: Flavour) -> bool {
         flavour.dialect == Dialect::DirectAdmin
@@ -65,7 +63,7 @@ fn user(event: &PostLogin) -> Map<String, Value> {
     let stored = event.attempt.as_ref().and_then(|attempt| attempt.stored.as_deref());
     let account = event.outcome.as_ref().map(|session| &*session.account).ok().or(stored);
     let mut user = match account {
-        Some(account) => account.to_document(Audience::Redacted),
+        Some(account) => account.to_hook_document(Audience::Redacted),
         None => unknown_account(typed),
     };
     user.insert("username".to_owned(), json!(typed));
@@ -86,8 +84,6 @@ fn status(event: &PostLogin) -> &'static str {
 }
 
 impl LegacyEvent for PostLogin {
-    const RETRIED: bool = true;
-
     fn input(&self, flavour: Flavour) -> ProgramInput {
         ProgramInput::default()
             .with("SFTPGO_LOGIND_USER", compact_json(&user(self)))
@@ -124,8 +120,6 @@ fn connection(event: &Disconnect) -> [String; 4] {
 }
 
 impl LegacyEvent for Disconnect {
-    const RETRIED: bool = true;
-
     /// B7-02
     fn input(&self, _: Flavour) -> ProgramInput {
         let [ip, protocol, username, duration] = connection(self);

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use subprocess::{Exec, ExecExt as _, Job, Redirection};
+use subprocess::{Exec, ExecExt as _, Job, JobExt as _, Redirection};
 use tidegate_core::hook::deadline::in_time_of;
 use tidegate_core::hook::keyboard_interactive::{KeyboardInteractive, KeyboardInteractiveVerdict};
 use tidegate_core::hook::{Call, Denial, Hook, HookDescription, HookError, HookKind};
@@ -17,7 +17,6 @@ use tokio::task::JoinHandle;
 
 use super::{Next, carry_out, message, stored_hash};
 use crate::event::ProgramInput;
-use crate::process;
 use crate::program::{ProgramHook, checked, shown};
 use crate::stderr_log;
 
@@ -26,6 +25,9 @@ const MAX_LINE: u64 = 64 << 10;
 const MAX_STDERR: u64 = 64 << 10;
 /// With the time in which the user types; a program that is given more has more.
 const LONGEST_CONVERSATION: Duration = Duration::from_secs(60);
+const SIGKILL: i32 = 9;
+/// For a killed program to be gone.
+const REAP_TIME: Duration = Duration::from_secs(5);
 /// For the rest of standard error, once the program has been killed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -41,7 +43,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some(job) = self.job.take() {
             // Killing and waiting for the end take a moment, and nobody has to wait for them.
-            std::thread::spawn(move || process::kill_group(&job));
+            std::thread::spawn(move || kill_group(&job));
         }
     }
 }
@@ -81,6 +83,15 @@ impl Running {
     }
 }
 
+/// Before anything waits for the leader: afterwards its group could be another one's.
+fn kill_group(job: &Job) {
+    // It may have ended just now; then there is nothing to kill.
+    let _ = job.send_signal_group(SIGKILL);
+    if !matches!(job.wait_timeout(REAP_TIME), Ok(Some(_))) {
+        job.detach();
+    }
+}
+
 fn start(hook: &ProgramHook, input: &ProgramInput) -> Exec {
     let settings = hook.settings();
     let mut exec = Exec::cmd(hook.path())
@@ -112,7 +123,7 @@ fn running(mut job: Job) -> Result<Running, HookError> {
     let (input, output, errors) = match pipes {
         Ok(pipes) => pipes,
         Err(error) => {
-            std::thread::spawn(move || process::kill_group(&job));
+            std::thread::spawn(move || kill_group(&job));
             return Err(error);
         }
     };

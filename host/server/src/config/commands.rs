@@ -1,19 +1,45 @@
-//! `command.commands`: what differs for one program. An entry that applies to nothing is a mistake.
+//! The section `command`: what holds for all programs that are hooks, and in `commands` what differs for
+//! one. An entry that applies to nothing is a mistake.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use tidegate_core::hook::HookKind;
 
+use super::Config;
 use super::hooks::MAX_DEADLINE;
 use super::known::nearest;
 use super::legacy_hooks::legacy_name;
 use super::settings::{HookSettings, HookTarget};
 use super::validate::Check;
-use super::{Command, CommandOverride, Config};
 
 /// A hook of the older server that this one does not have.
 const ELSEWHERE: &str = "data_retention";
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Command {
+    /// Whether programs see the server's environment; not said: as it was in their era (J-03).
+    #[serde(deserialize_with = "super::flag::optional")]
+    pub inherit_env: Option<bool>,
+    /// Seconds for every program; 0: each hook point has its own.
+    pub timeout: u64,
+    /// `NAME=value` for every program.
+    pub env: Vec<String>,
+    pub commands: Vec<CommandOverride>,
+}
+
+/// What differs for one program, in one hook or in all (B0-03).
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CommandOverride {
+    pub path: String,
+    pub timeout: u64,
+    pub env: Vec<String>,
+    pub args: Vec<String>,
+    pub hook: String,
+}
 
 /// B0-03: the first that matches.
 pub fn special<'a>(command: &'a Command, kind: HookKind, path: &str) -> Option<&'a CommandOverride> {

@@ -24,6 +24,10 @@ const MAX_CALLS: usize = 100_000;
 const CHAIN_DEADLINE_MARGIN: Duration = Duration::from_secs(2);
 /// Above every deadline that a plugin can have.
 const PLUGIN_DEADLINE: Duration = Duration::from_secs(302);
+/// A plugin has a limit of its own on calls, which speaks first.
+const PLUGIN_CONCURRENCY: usize = 256;
+/// A15-06, A15-23
+const SEED_NOTIFICATION: Duration = Duration::from_secs(15);
 
 /// What a link says of itself, or its section says for all of them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -39,6 +43,8 @@ pub(super) struct Section {
     compat: Option<String>,
     dialect: Option<String>,
     inherit_env: Option<bool>,
+    /// What rsync and git may do where a file hook cannot be asked.
+    programs: Option<String>,
     args: Vec<String>,
     env: Vec<String>,
     pub(super) methods: Vec<String>,
@@ -72,6 +78,7 @@ impl Section {
             compat: self.compat.or_else(|| section.compat.clone()),
             dialect: self.dialect.or_else(|| section.dialect.clone()),
             inherit_env: self.inherit_env.or(section.inherit_env),
+            programs: self.programs.or_else(|| section.programs.clone()),
             args: list(self.args, &section.args),
             env: list(self.env, &section.env),
             methods: list(self.methods, &section.methods),
@@ -96,13 +103,15 @@ pub fn settings(
     check: &mut Check<'_>,
 ) -> BTreeMap<HookKind, HookSettings> {
     let global = compat(config, check);
+    check_timeout(config, check);
     let sections = sections(config, check);
     let mut hooks = BTreeMap::new();
     for kind in HookKind::ALL {
         let section = sections.get(&kind).cloned().unwrap_or_default();
         let base = Builder { config, kind, global, synchronous };
         let key = format!("hook.{kind}");
-        let (dropped, _) = base.link_settings(&key, &section, false, &Named::bare(kind), check);
+        let (dropped, _) = base.link_settings(&key, &section, true, &Named::bare(kind), check);
+        warn_of_unsafe(&key, &section, check);
         hooks.insert(kind, HookSettings { links: Vec::new(), dropped });
     }
     for named in named(config, check) {
@@ -170,6 +179,12 @@ fn sections(config: &Config, check: &mut Check<'_>) -> BTreeMap<HookKind, Sectio
     sections
 }
 
+fn check_timeout(config: &Config, check: &mut Check<'_>) {
+    if config.command.timeout > MAX_DEADLINE {
+        check.problem("command.timeout", format!("must be between 1 and {MAX_DEADLINE} seconds"));
+    }
+}
+
 /// J-09
 fn default_deadline(kind: HookKind) -> Duration {
     Duration::from_secs(match kind {
@@ -199,6 +214,7 @@ impl Builder<'_> {
             check.problem(&key, "each table of a chain needs one \"hook\": a path, a URL or plugin:NAME");
             return None;
         };
+        warn_of_unsafe(&key, &own, check);
         let target = target.trim();
         let is_program = !target.starts_with("plugin:") && !target.starts_with("http");
         refuse_unused(&own, is_program, &key, check);
@@ -209,9 +225,9 @@ impl Builder<'_> {
             return None;
         }
         let is_plugin = target.starts_with("plugin:");
-        let (settings, flavour) = self.link_settings(&key, &section, !is_plugin, named, check);
+        let (settings, flavour) = self.link_settings(&key, &section, is_plugin, named, check);
         let mut skipped = Vec::new();
-        let target = self.target(target, &section, &settings, flavour, &mut skipped);
+        let target = self.target(target, &section, flavour, &mut skipped);
         for file in skipped {
             check.warning(
                 &key,
@@ -220,7 +236,7 @@ impl Builder<'_> {
         }
         match target {
             Ok(target) => {
-                let deadline = settings.deadline.max(self.least_deadline(&target, &section));
+                let deadline = self.link_deadline(&target, &section, settings.deadline);
                 Some(LinkConfig { target, settings: LinkSettings { deadline, ..settings } })
             }
             // Nothing is decided there, or only what is not offered then (A3-46, A15-08).
@@ -245,16 +261,36 @@ impl Builder<'_> {
         }
     }
 
-    /// What the operator gives a program, or all web servers, this link lets them have (B0-03,
-    /// B0-08).
-    fn least_deadline(&self, target: &HookTarget, section: &Section) -> Duration {
-        match target {
-            HookTarget::Program { settings, .. } => settings.deadline + CHAIN_DEADLINE_MARGIN,
-            HookTarget::Http { .. } if section.timeout.is_none() => {
-                let timeout = Duration::try_from_secs_f64(self.config.http.timeout).unwrap_or_default();
-                timeout.min(Duration::from_secs(MAX_DEADLINE)) + CHAIN_DEADLINE_MARGIN
+    /// The hook's own time, and a little more.
+    fn link_deadline(&self, target: &HookTarget, section: &Section, of_plugin: Duration) -> Duration {
+        let own = match target {
+            HookTarget::Plugin(_) => return of_plugin,
+            HookTarget::Program { settings, .. } => settings.deadline,
+            HookTarget::Http { timeout, .. } => *timeout,
+        };
+        // A conversation has several rounds.
+        let least = match (self.kind, section.timeout) {
+            (HookKind::KeyboardInteractive, _) => default_deadline(self.kind),
+            _ => Duration::ZERO,
+        };
+        own.max(least) + CHAIN_DEADLINE_MARGIN
+    }
+
+    /// Of one request: what the link says, and else what its hook point or all web servers have
+    /// (B0-08).
+    fn http_timeout(&self, section: &Section, flavour: Flavour) -> Duration {
+        match section.timeout {
+            Some(seconds) => Duration::from_secs(seconds.min(MAX_DEADLINE)),
+            None if self.kind == HookKind::SessionDestroy => default_deadline(self.kind),
+            None if matches!(self.kind, HookKind::PostAction | HookKind::ObjectChanges)
+                && !flavour.retries(self.kind) =>
+            {
+                SEED_NOTIFICATION
             }
-            HookTarget::Http { .. } | HookTarget::Plugin(_) => Duration::ZERO,
+            None => {
+                let timeout = Duration::try_from_secs_f64(self.config.http.timeout).unwrap_or_default();
+                timeout.min(Duration::from_secs(MAX_DEADLINE))
+            }
         }
     }
 
@@ -263,7 +299,6 @@ impl Builder<'_> {
         &self,
         target: &str,
         section: &Section,
-        settings: &LinkSettings,
         flavour: Flavour,
         skipped: &mut Vec<PathBuf>,
     ) -> Result<HookTarget, String> {
@@ -277,21 +312,16 @@ impl Builder<'_> {
         }
         if target.starts_with("http") {
             check_url(target).map_err(|error| error.to_string())?;
-            return Ok(HookTarget::Http { url: target.to_owned(), flavour });
+            let timeout = self.http_timeout(section, flavour);
+            return Ok(HookTarget::Http { url: target.to_owned(), flavour, timeout });
         }
-        let settings = self.program(target, section, settings, flavour)?;
+        let settings = self.program(target, section, flavour)?;
         let hook = ProgramHook::new(target, settings.clone()).map_err(|error| error.to_string())?;
         *skipped = hook.skipped_files();
         Ok(HookTarget::Program { path: target.to_owned(), settings })
     }
 
-    fn program(
-        &self,
-        path: &str,
-        section: &Section,
-        settings: &LinkSettings,
-        flavour: Flavour,
-    ) -> Result<ProgramSettings, String> {
+    fn program(&self, path: &str, section: &Section, flavour: Flavour) -> Result<ProgramSettings, String> {
         let command = &self.config.command;
         let special = commands::special(command, self.kind, path).cloned().unwrap_or_default();
         let mut variables = Vec::new();
@@ -303,11 +333,12 @@ impl Builder<'_> {
             }
             variables.push((name.to_owned(), value.to_owned()));
         }
-        let inherited = command.inherit_env && flavour.compat.inherits_environment();
-        let deadline = match special.timeout {
-            0 => settings.deadline.saturating_sub(CHAIN_DEADLINE_MARGIN),
-            seconds => Duration::from_secs(seconds.min(MAX_DEADLINE)),
-        };
+        // J-03: as in the hook's era, unless the operator says otherwise.
+        let inherited = command.inherit_env.unwrap_or(flavour.compat.inherits_environment());
+        let given = |seconds: u64| Some(seconds).filter(|seconds| *seconds > 0);
+        let seconds = section.timeout.or(given(special.timeout)).or(given(command.timeout));
+        let deadline = seconds.map(|seconds| Duration::from_secs(seconds.min(MAX_DEADLINE)));
+        let deadline = deadline.unwrap_or_else(|| default_deadline(self.kind));
         Ok(ProgramSettings {
             args: if section.args.is_empty() { special.args } else { section.args.clone() },
             environment: Environment { inherited: section.inherit_env.unwrap_or(inherited), variables },
@@ -320,19 +351,12 @@ impl Builder<'_> {
         &self,
         key: &str,
         section: &Section,
-        has_own_deadline: bool,
+        is_plugin: bool,
         named: &Named,
         check: &mut Check<'_>,
     ) -> (LinkSettings, Flavour) {
         let mut field = |name: &str, problem: String| check.problem(&format!("{key}.{name}"), problem);
-        let on_error = match section.on_error.as_deref() {
-            None | Some("deny") => OnError::Deny,
-            Some("skip") => OnError::Skip,
-            Some(other) => {
-                field("on_error", format!("\"{other}\" is not \"deny\" or \"skip\""));
-                OnError::Deny
-            }
-        };
+        let on_error = on_error(self.kind, section, &mut field);
         let compat = match section.compat.as_deref().map(|name| (name, Compat::from_name(name))) {
             None => self.global,
             Some((_, Some(compat))) => compat,
@@ -349,22 +373,22 @@ impl Builder<'_> {
                 Dialect::default()
             }
         };
-        let command = Some(self.config.command.timeout).filter(|seconds| *seconds > 0);
-        let seconds = section.timeout.or(command);
-        if seconds.is_some_and(|seconds| !(1..=MAX_DEADLINE).contains(&seconds)) {
+        if section.timeout.is_some_and(|seconds| !(1..=MAX_DEADLINE).contains(&seconds)) {
             field("timeout", format!("must be between 1 and {MAX_DEADLINE} seconds"));
         }
         if section.concurrency.is_some_and(|calls| !(1..=MAX_CALLS).contains(&calls)) {
             field("concurrency", format!("must be between 1 and {MAX_CALLS}"));
         }
-        let deadline = seconds.map_or_else(|| default_deadline(self.kind), Duration::from_secs);
+        let programs_may_write = programs(self.kind, section, &mut field);
         let defaults = LinkSettings::default();
+        let concurrency = if is_plugin { PLUGIN_CONCURRENCY } else { defaults.concurrency };
         let settings = LinkSettings {
-            deadline: if has_own_deadline { deadline + CHAIN_DEADLINE_MARGIN } else { PLUGIN_DEADLINE },
+            deadline: section.timeout.map_or(PLUGIN_DEADLINE, Duration::from_secs),
             on_error,
-            concurrency: section.concurrency.unwrap_or(defaults.concurrency),
+            concurrency: section.concurrency.unwrap_or(concurrency),
             queue: section.queue.unwrap_or(defaults.queue),
             selector: selectors::selector(self.kind, section, named, &mut field),
+            programs_may_write,
         };
         (settings, Flavour { compat, dialect, get: named.get })
     }
@@ -373,6 +397,47 @@ impl Builder<'_> {
 fn refuse_unused(own: &Section, is_program: bool, key: &str, check: &mut Check<'_>) {
     for name in own.given_for_programs().filter(|_| !is_program) {
         check.problem(&format!("{key}.{name}"), "only a program has it; remove the key");
+    }
+}
+
+/// B17-01, B17-02: a hook that proves who a user is may only be passed over by name.
+fn on_error(kind: HookKind, section: &Section, field: &mut impl FnMut(&str, String)) -> OnError {
+    use HookKind::{CheckPassword, ExternalAuth, KeyboardInteractive, PreLogin};
+    let proves = matches!(kind, ExternalAuth | PreLogin | CheckPassword | KeyboardInteractive);
+    let allow = if proves { "unsafe_allow" } else { "allow" };
+    match section.on_error.as_deref() {
+        None | Some("deny") => OnError::Deny,
+        Some("skip" | "next") => OnError::Skip,
+        Some(text) if text == allow => OnError::Allow,
+        Some(other) => {
+            field("on_error", format!("\"{other}\" is not \"deny\", \"skip\" or \"{allow}\""));
+            OnError::Deny
+        }
+    }
+}
+
+/// B17-02
+fn warn_of_unsafe(key: &str, section: &Section, check: &mut Check<'_>) {
+    if section.on_error.as_deref() == Some("unsafe_allow") {
+        check.warning(&format!("{key}.on_error"), "lets users in without this hook whenever it fails");
+    }
+}
+
+/// Whether rsync and git may write where the hook cannot be asked about their files.
+fn programs(kind: HookKind, section: &Section, field: &mut impl FnMut(&str, String)) -> bool {
+    let of_files = matches!(kind, HookKind::PreAction | HookKind::PostAction);
+    match section.programs.as_deref() {
+        None => false,
+        Some(_) if !of_files => {
+            field("programs", "is for hooks of file actions only; remove it".to_owned());
+            false
+        }
+        Some("allow") => true,
+        Some("refuse") => false,
+        Some(other) => {
+            field("programs", format!("\"{other}\" is not \"allow\" or \"refuse\""));
+            false
+        }
     }
 }
 

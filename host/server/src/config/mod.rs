@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use commands::{Command, CommandOverride};
 pub use location::other_directories;
 pub use settings::Settings;
 
@@ -266,35 +267,6 @@ impl Default for Httpd {
     }
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Command {
-    /// Whether programs see the server's environment, as those of the first eras did (J-03).
-    pub inherit_env: bool,
-    /// Seconds for every program; 0: each hook point has its own.
-    pub timeout: u64,
-    /// `NAME=value` for every program.
-    pub env: Vec<String>,
-    pub commands: Vec<CommandOverride>,
-}
-
-impl Default for Command {
-    fn default() -> Self {
-        Self { inherit_env: true, timeout: 0, env: Vec::new(), commands: Vec::new() }
-    }
-}
-
-/// What differs for one program, in one hook or in all (B0-03).
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct CommandOverride {
-    pub path: String,
-    pub timeout: u64,
-    pub env: Vec<String>,
-    pub args: Vec<String>,
-    pub hook: String,
-}
-
 /// The client of all HTTP hooks (B0-08).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
@@ -496,5 +468,7 @@ impl Loaded {
 
 #[cfg(test)]
 mod hook_tests;
+#[cfg(test)]
+mod link_tests;
 #[cfg(test)]
 mod tests;

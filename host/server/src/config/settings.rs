@@ -88,7 +88,15 @@ pub struct LinkConfig {
 
 #[derive(Debug, Clone)]
 pub enum HookTarget {
-    Program { path: String, settings: ProgramSettings },
-    Http { url: String, flavour: Flavour },
+    Program {
+        path: String,
+        settings: ProgramSettings,
+    },
+    /// `timeout`: of one request.
+    Http {
+        url: String,
+        flavour: Flavour,
+        timeout: Duration,
+    },
     Plugin(String),
 }

@@ -187,7 +187,7 @@ fn values_are_checked_all_at_once() {
         "[data_provider]\nexternal_auth_hook = \"plugin:a\"\nexternal_auth_program = \"plugin:b\"\n",
         &["older name"],
     );
-    check_error("tidegate.toml", "[hook.external-auth]\non_error = \"accept\"\n", &["\"deny\" or \"skip\""]);
+    check_error("tidegate.toml", "[hook.external-auth]\non_error = \"accept\"\n", &["\"skip\" or \"unsafe_allow\""]);
     check_error("tidegate.toml", "[hook.external]\non_error = \"deny\"\n", &["no such hook"]);
     check_error("tidegate.toml", "[plugin.x]\ngrants = [\"all\"]\n", &["plugin.x"]);
 }

@@ -1,0 +1,136 @@
+//! What a link and its section say: times, places, environment, and what a failure means.
+
+use tidegate_core::hook::HookKind;
+
+use super::tests::{check_error, read};
+use super::*;
+
+#[test]
+fn what_a_link_says_holds_for_every_adapter() {
+    // B0-03, B0-08, D-03, A15-06, A15-23
+    let check = |text: &str, kind: HookKind, own: Option<u64>, link: u64, concurrency: usize| {
+        let settings = read("tidegate.toml", text, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let configured = &settings.hooks[&kind].links[0];
+        let found = match &configured.target {
+            settings::HookTarget::Program { settings, .. } => Some(settings.deadline),
+            settings::HookTarget::Http { timeout, .. } => Some(*timeout),
+            settings::HookTarget::Plugin(_) => None,
+        };
+        assert_eq!(found.map(|own| own.as_secs()), own, "{text}");
+        assert_eq!(configured.settings.deadline.as_secs(), link, "{text}");
+        assert_eq!(configured.settings.concurrency, concurrency, "{text}");
+    };
+    let (program, web, plugin) = ("\"/bin/true\"", "\"http://127.0.0.1:1/\"", "\"plugin:ours\"");
+    let section = |kind: &str, hook: &str, more: &str| format!("[hook.{kind}]\nhook = {hook}\n{more}\n");
+    let other = "[http]\ntimeout = 3.0\n[command]\ntimeout = 7";
+    for kind in [HookKind::PreLogin, HookKind::PostAction, HookKind::Connect, HookKind::SessionDestroy] {
+        let name = kind.as_str();
+        let more = format!("timeout = 60\nconcurrency = 2\n{other}");
+        check(&section(name, program, &more), kind, Some(60), 62, 2);
+        check(&section(name, web, &more), kind, Some(60), 62, 2);
+        check(&section(name, plugin, &more), kind, None, 60, 2);
+    }
+    check(&section("pre-login", program, other), HookKind::PreLogin, Some(7), 9, 64);
+    check(&section("pre-login", web, other), HookKind::PreLogin, Some(3), 5, 64);
+    check(&section("pre-login", plugin, other), HookKind::PreLogin, None, 302, 256);
+    check(&section("session-destroy", web, ""), HookKind::SessionDestroy, Some(5), 7, 64);
+    check(&section("session-destroy", program, ""), HookKind::SessionDestroy, Some(5), 7, 64);
+    let special = "timeout = 4\n[[command.commands]]\npath = \"/bin/true\"\ntimeout = 90";
+    check(&section("pre-login", program, special), HookKind::PreLogin, Some(4), 6, 64);
+    for (compat, seconds) in [("seed", 15), ("1.0", 20), ("current", 20)] {
+        let more = format!("compat = \"{compat}\"");
+        check(&section("post-action", web, &more), HookKind::PostAction, Some(seconds), seconds + 2, 64);
+        check(&section("object-changes", web, &more), HookKind::ObjectChanges, Some(seconds), seconds + 2, 64);
+        check(&section("post-login", web, &more), HookKind::PostLogin, Some(20), 22, 64);
+    }
+    check_error("tidegate.toml", "[command]\ntimeout = 301\n", &["command.timeout", "300"]);
+    let wrong = section("connect", web, "timeout = 301");
+    check_error("tidegate.toml", &wrong, &["hook.connect.timeout", "300"]);
+}
+
+#[test]
+fn the_environment_is_inherited_as_the_operator_says() {
+    // B0-02, J-03
+    let check = |compat: &str, command: &str, link: &str, expected: bool| {
+        let text =
+            format!("compat = \"{compat}\"\n[hook.connect]\nhook = \"/bin/true\"\n{link}\n[command]\n{command}\n");
+        let settings = read("tidegate.toml", &text, &[]).unwrap();
+        let settings::HookTarget::Program { settings, .. } = &settings.hooks[&HookKind::Connect].links[0].target else {
+            panic!("a program");
+        };
+        assert_eq!(settings.environment.inherited, expected, "{text}");
+    };
+    for (compat, by_era) in [("seed", true), ("1.0", true), ("2.0", true), ("2.4", false), ("current", false)] {
+        check(compat, "", "", by_era);
+        check(compat, "inherit_env = true", "", true);
+        check(compat, "inherit_env = false", "", false);
+        check(compat, "inherit_env = false", "inherit_env = true", true);
+        check(compat, "inherit_env = true", "inherit_env = false", false);
+    }
+    check_error("tidegate.toml", "[command]\ninherit_env = \"perhaps\"\n", &["true or false"]);
+    for (text, expected) in [("0", false), ("1", true), ("true", true), ("false", false)] {
+        let variable = [("TIDEGATE_COMMAND__INHERIT_ENV", text)];
+        let settings = read("tidegate.toml", "[hook.connect]\nhook = \"/bin/true\"\n", &variable).unwrap();
+        let settings::HookTarget::Program { settings, .. } = &settings.hooks[&HookKind::Connect].links[0].target else {
+            panic!("a program");
+        };
+        assert_eq!(settings.environment.inherited, expected, "{text}");
+    }
+}
+
+#[test]
+fn on_error_is_what_the_kind_allows() {
+    // B17-01, B17-02
+    use tidegate_core::hook::OnError;
+    let check = |kind: HookKind, value: &str, expected: Option<OnError>| {
+        let text = format!("[hook.{kind}]\nhook = \"http://127.0.0.1:1/\"\non_error = \"{value}\"\n");
+        let settings = read("tidegate.toml", &text, &[]);
+        let found = settings.as_ref().ok().map(|settings| settings.hooks[&kind].links[0].settings.on_error);
+        assert_eq!(found, expected, "{text}");
+        let warned =
+            settings.is_ok_and(|settings| settings.warnings.iter().any(|line| line.contains("without this hook")));
+        assert_eq!(warned, value == "unsafe_allow" && expected.is_some(), "{text}");
+    };
+    for kind in HookKind::ALL {
+        let proves = matches!(
+            kind,
+            HookKind::ExternalAuth | HookKind::PreLogin | HookKind::CheckPassword | HookKind::KeyboardInteractive
+        );
+        check(kind, "deny", Some(OnError::Deny));
+        check(kind, "skip", Some(OnError::Skip));
+        check(kind, "next", Some(OnError::Skip));
+        check(kind, "allow", (!proves).then_some(OnError::Allow));
+        check(kind, "unsafe_allow", proves.then_some(OnError::Allow));
+        check(kind, "accept", None);
+    }
+}
+
+#[test]
+fn programs_of_the_account_write_only_where_the_operator_says_so() {
+    let check = |text: &str, expected: Option<bool>| {
+        let settings = read("tidegate.toml", text, &[]);
+        let found = settings.ok().map(|settings| {
+            let links = &settings.hooks[&HookKind::PreAction].links;
+            links.iter().all(|link| link.settings.programs_may_write)
+                && settings.hooks[&HookKind::PreAction].dropped.programs_may_write
+        });
+        assert_eq!(found, expected, "{text}");
+    };
+    check("[hook.pre-action]\nhook = \"/bin/true\"\n", Some(false));
+    check("[hook.pre-action]\nhook = \"/bin/true\"\nprograms = \"allow\"\n", Some(true));
+    check("[hook.pre-action]\nhook = \"/bin/true\"\nprograms = \"refuse\"\n", Some(false));
+    check(
+        "[hook.pre-action]\nhook = [{ hook = \"/bin/true\", programs = \"refuse\" }]\nprograms = \"allow\"\n",
+        Some(false),
+    );
+    check("[hook.pre-action]\nhook = \"/bin/true\"\nprograms = \"yes\"\n", None);
+    check("[hook.connect]\nhook = \"/bin/true\"\nprograms = \"allow\"\n", None);
+}
+
+#[test]
+fn no_certificate_is_left_out_in_silence() {
+    // B0-08
+    let pair = |name: &str| format!("[[http.certificates]]\ncert = \"{name}.crt\"\nkey = \"{name}.key\"\n");
+    assert_eq!(read("tidegate.toml", &pair("a"), &[]).unwrap().http.certificates.len(), 1);
+    check_error("tidegate.toml", &[pair("a"), pair("b")].concat(), &["http.certificates", "2 certificates"]);
+}
