@@ -50,6 +50,20 @@ fn a_hook_that_watches_a_directory_sees_every_way_into_it() {
 }
 
 #[test]
+fn variables_are_named_without_any_file() {
+    // A3-02, A3-05
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new(tools::tidegate());
+    command.args(["config", "check", "-c"]).arg(directory.path());
+    command.env("SFTPGO_SFTPD__NOTHING", "1").env("SFTPGO_FTPD__BINDINGS__0__PORT", "21");
+    let output = tools::run(&mut command);
+    assert!(output.status.success(), "{}", text(&output));
+    for part in ["SFTPGO_SFTPD__NOTHING", "\"ftpd\"", "there is no configuration file", "The defaults are valid"] {
+        assert!(text(&output).contains(part), "{part}: {}", text(&output));
+    }
+}
+
+#[test]
 fn plugins_that_do_not_load_are_named() {
     // BUG-17
     let site = Site::new().config("[data_provider]\nexternal_auth_hook = \"plugin:missing\"");

@@ -36,16 +36,14 @@ async fn check(place: &Place) -> anyhow::Result<()> {
     let directory = place.directory();
     let loaded = place.load(&directory)?;
     let settings = loaded.validate(&directory, false)?;
-    // Below it is said that there is no file.
-    let notes = loaded.notes.iter().filter(|_| loaded.source.path.is_some());
-    for warning in settings.warnings.iter().chain(notes) {
+    for warning in settings.warnings.iter().chain(&loaded.notes) {
         eprintln!("tidegate: warning: {warning}");
     }
     let problems = plugin_problems(&directory, &settings).await?;
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
     match &loaded.source.path {
         Some(path) => println!("{} is valid.", path.display()),
-        None => println!("There is no configuration file in {}; the defaults are valid.", directory.display()),
+        None => println!("The defaults are valid."),
     }
     Ok(())
 }

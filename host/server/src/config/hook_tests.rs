@@ -64,6 +64,12 @@ fn selectors_that_can_never_match_are_refused() {
 }
 
 #[test]
+fn a_section_is_there_once() {
+    let twice = "[hook.pre-action]\nhook = \"/bin/false\"\n[hook.pre_action]\nhook = \"/bin/true\"\n";
+    check(twice, &["another spelling of hook.pre-action"]);
+}
+
+#[test]
 fn a_section_only_narrows_what_an_old_key_names() {
     let old = "[common.actions]\nexecute_on = [\"pre-upload\", \"pre-delete\"]\nhook = \"/bin/false\"\n";
     let settings = read("tidegate.toml", &format!("{old}[hook.pre-action]\nactions = [\"delete\", \"rename\"]\n"), &[]);

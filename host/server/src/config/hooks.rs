@@ -172,7 +172,14 @@ fn sections(config: &Config, check: &mut Check<'_>) -> BTreeMap<HookKind, Sectio
             continue;
         };
         match serde_json::from_value(value.clone()) {
-            Ok(section) => drop(sections.insert(kind, section)),
+            Ok(section) => {
+                if sections.insert(kind, section).is_some() {
+                    check.problem(
+                        &key,
+                        format!("is another spelling of hook.{kind}, which is there too; write one section"),
+                    );
+                }
+            }
             Err(error) => check.problem(&key, error),
         }
     }
