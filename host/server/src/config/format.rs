@@ -1,10 +1,12 @@
 //! Files in six formats, all read into one tree.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use super::environment;
+use super::unique::Unique;
 
 /// The text and the tree. `defaults` tells formats without types what is meant.
 pub fn read(path: &Path, defaults: &Value) -> Result<(String, Value), String> {
@@ -39,7 +41,9 @@ fn parse(extension: &str, text: &str, defaults: &Value) -> Result<Value, String>
                 at_line(line, error.to_string())
             })
         }
-        "json" => serde_json::from_str(text).map_err(|error| at_line(Some(error.line()), error.to_string())),
+        "json" => serde_json::from_str(text)
+            .map(|Unique(value)| value)
+            .map_err(|error| at_line(Some(error.line()), error.to_string())),
         "hcl" => hcl::eval::from_str(text, &hcl::eval::Context::new()).map_err(|error| {
             let line = match &error {
                 hcl::Error::Parse(error) => Some(error.location().line()),
@@ -81,7 +85,11 @@ fn property_pairs(text: &str) -> Result<Vec<(String, String)>, String> {
 
 fn from_pairs(pairs: Vec<(String, String)>, separator: &str, defaults: &Value) -> Result<Value, String> {
     let mut value = Value::Object(Map::new());
+    let mut seen = HashSet::new();
     for (key, text) in pairs {
+        if !seen.insert(key.clone()) {
+            return Err(format!(": the key \"{key}\" is there twice; remove one"));
+        }
         let path: Vec<&str> = key.split(separator).collect();
         environment::insert(&mut value, defaults, &path, &text)
             .map_err(|problem| format!(": key \"{key}\": {problem}"))?;

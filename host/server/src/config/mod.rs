@@ -17,6 +17,7 @@ mod selectors;
 pub mod settings;
 mod synchronous;
 mod transport;
+mod unique;
 mod validate;
 
 use std::fmt;

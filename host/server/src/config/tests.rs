@@ -165,6 +165,22 @@ fn syntax_errors_have_a_line() {
 }
 
 #[test]
+fn a_key_is_there_once() {
+    for (name, text) in [
+        ("tidegate.toml", "[sftpd]\nbind_port = 1\nbind_port = 2\n"),
+        ("tidegate.yaml", "sftpd:\n  bind_port: 1\n  bind_port: 2\n"),
+        ("tidegate.json", "{\"sftpd\":{\"bind_port\":1,\n\"bind_port\":2}}"),
+        ("tidegate.json", "{\"sftpd\":{},\"sftpd\":{}}"),
+        ("tidegate.env", "SFTPD__BIND_PORT=1\nTIDEGATE_SFTPD__BIND_PORT=2\n"),
+        ("tidegate.properties", "sftpd.bind_port=1\nsftpd.bind_port=2\n"),
+    ] {
+        let error = read(name, text, &[]).unwrap_err().to_string();
+        assert!(error.contains("bind_port") || error.contains("sftpd"), "{name}: {error}");
+    }
+    check_error("tidegate.json", "{\n\"sftpd\":{},\n\"sftpd\":{}}", &["line 3", "\"sftpd\" is there twice"]);
+}
+
+#[test]
 fn values_are_checked_all_at_once() {
     check_error(
         "tidegate.toml",
