@@ -269,7 +269,9 @@ impl PluginDirectory {
             let error = LoadError::Invalid("the server failed (its log has more)".to_owned());
             self.keep_out(name, all_gates(), Seen::unreadable(error));
         }
-        (self.on_change)(self);
+        let directory = self.clone();
+        // A panic has its line in the log; the name must not stay busy for ever.
+        let _ = tokio::spawn(async move { directory.changed() }).await;
     }
 
     async fn bring_up_to_date(&self, name: &str) {

@@ -19,8 +19,10 @@ use crate::loader::PluginDirectory;
 const SETTLING: Duration = Duration::from_millis(250);
 /// Changes that do not end hold up the reading no longer than this.
 const MAX_SETTLING: Duration = Duration::from_secs(1);
-/// How often the watch itself is looked after, and how long a lost one waits to begin again.
+/// How often the watch itself is looked after, and whether a directory that is gone is back.
 const LOOK_AFTER: Duration = Duration::from_secs(3);
+/// Before a watch that ended begins again: what ends it may do so at once.
+const PAUSE: Duration = Duration::from_millis(500);
 
 struct Watch {
     changes: mpsc::Receiver<()>,
@@ -71,32 +73,45 @@ impl PluginDirectory {
         Ok(tokio::spawn(self.clone().keep_watching(watch)))
     }
 
-    async fn keep_watching(self: Arc<Self>, mut watch: Watch) {
+    async fn keep_watching(self: Arc<Self>, watch: Watch) {
+        let mut watch = Some(watch);
         loop {
             // A set, because its tasks end with this one.
-            let mut following = JoinSet::new();
-            following.spawn(self.clone().follow(watch));
-            let reason = match following.join_next().await {
+            let mut watching = JoinSet::new();
+            watching.spawn(self.clone().watch_while_it_lasts(watch.take()));
+            let reason = match watching.join_next().await {
                 Some(Ok(reason)) => reason,
                 Some(Err(_)) | None => "the task that follows it failed",
             };
             let message = format!("the watch on the plugin directory ended ({reason}); it begins again");
             tracing::error!(sender = "plugins", message);
-            self.look().await;
-            watch = loop {
-                match Watch::begin(self.path()) {
-                    Ok(watch) => break watch,
-                    Err(error) => {
-                        let message = format!("the plugin directory cannot be watched yet: {error}");
-                        tracing::debug!(sender = "plugins", message);
-                    }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// `watch`: one that is in place already; without it, whatever changed meanwhile is looked at.
+    async fn watch_while_it_lasts(self: Arc<Self>, watch: Option<Watch>) -> &'static str {
+        if let Some(watch) = watch {
+            return self.follow(watch).await;
+        }
+        self.look().await;
+        let watch = self.begin_watching().await;
+        let message = "the plugin directory is watched again";
+        tracing::info!(sender = "plugins", message);
+        self.look().await;
+        self.follow(watch).await
+    }
+
+    async fn begin_watching(&self) -> Watch {
+        loop {
+            match Watch::begin(self.path()) {
+                Ok(watch) => return watch,
+                Err(error) => {
+                    let message = format!("the plugin directory cannot be watched yet: {error}");
+                    tracing::debug!(sender = "plugins", message);
                 }
-                tokio::time::sleep(LOOK_AFTER).await;
-            };
-            let message = "the plugin directory is watched again";
-            tracing::info!(sender = "plugins", message);
-            // What changed in between.
-            self.look().await;
+            }
+            tokio::time::sleep(LOOK_AFTER).await;
         }
     }
 

@@ -84,13 +84,11 @@ impl Adapters {
     }
 }
 
-/// A plugin directory with that component as `contract`.
-pub async fn load(component: &Path, settings: &str, directory: &Path) -> Result<Arc<PluginDirectory>> {
-    let plugins = directory.join("plugins");
-    std::fs::create_dir_all(&plugins)?;
-    std::fs::copy(component, plugins.join("contract.wasm"))
-        .with_context(|| format!("{} is missing; run tests/guests/build", component.display()))?;
-    std::fs::write(plugins.join("contract.toml"), settings)?;
+/// Before the first look; `on_change`: told when the set of hooks changes.
+pub fn plugin_directory(
+    path: PathBuf,
+    on_change: Box<dyn Fn(&PluginDirectory) + Send + Sync>,
+) -> Result<Arc<PluginDirectory>> {
     let store = Arc::new(SqliteDatabase::in_memory()?);
     let ports = PluginPorts {
         passwords: Arc::new(NoPasswords),
@@ -98,7 +96,17 @@ pub async fn load(component: &Path, settings: &str, directory: &Path) -> Result<
         authorities: Vec::new(),
         trusted_keys: TrustedKeys::default(),
     };
-    let loaded = PluginDirectory::new(plugins, BTreeMap::new(), ports, ServedGates::default(), Box::new(|_| {}))?;
+    Ok(PluginDirectory::new(path, BTreeMap::new(), ports, ServedGates::default(), on_change)?)
+}
+
+/// A plugin directory with that component as `contract`.
+pub async fn load(component: &Path, settings: &str, directory: &Path) -> Result<Arc<PluginDirectory>> {
+    let plugins = directory.join("plugins");
+    std::fs::create_dir_all(&plugins)?;
+    std::fs::copy(component, plugins.join("contract.wasm"))
+        .with_context(|| format!("{} is missing; run tests/guests/build", component.display()))?;
+    std::fs::write(plugins.join("contract.toml"), settings)?;
+    let loaded = plugin_directory(plugins, Box::new(|_| {}))?;
     loaded.refresh().await;
     if let Some(error) = loaded.plugins().into_iter().find_map(|plugin| plugin.error) {
         anyhow::bail!("the component was not loaded: {error}");

@@ -1,0 +1,37 @@
+//! The watch on the plugin directory, where our own work fails.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tidegate_contract::adapters::plugin_directory;
+use tokio::sync::Notify;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_watch_goes_on_after_a_panic() {
+    let directory = tempfile::tempdir().unwrap();
+    // So many of the next changes end in a panic.
+    let (panics, changed) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+    let (left, told) = (panics.clone(), changed.clone());
+    let on_change = move |_: &_| {
+        told.notify_one();
+        let is_left = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        assert!(!is_left, "on purpose");
+    };
+    let plugins = plugin_directory(directory.path().to_owned(), Box::new(on_change)).unwrap();
+    let watch = plugins.watch().unwrap();
+    plugins.refresh().await;
+    for (name, count) in [("first", 1), ("second", 2)] {
+        panics.store(count, Ordering::SeqCst);
+        std::fs::write(directory.path().join(format!("{name}.wasm")), "no component").unwrap();
+        let noticed = async {
+            while !plugins.plugins().iter().any(|plugin| plugin.name == name && plugin.error.is_some()) {
+                changed.notified().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), noticed).await.unwrap();
+    }
+    assert!(!watch.is_finished());
+}
