@@ -35,10 +35,10 @@ fn asked(mode: &str, user: &[&str]) -> Asked {
     let hook = site.script(
         "hook.sh",
         &format!(
-            "#!/bin/sh\n[ \"$SFTPGO_ACTION_STATUS\" = 1 ] || exit 0\n\
-             echo \"$SFTPGO_ACTION_PATH\" > {}\nread answer < {}\nexit \"$answer\"\n",
-            question.display(),
-            verdict.display()
+            "#!/bin/sh\n[ \"$SFTPGO_ACTION_STATUS\" = 1 ] || exit 0\nexec 3<> {}\n\
+             echo \"$SFTPGO_ACTION_PATH\" > {}\nread answer <&3\nexit \"$answer\"\n",
+            verdict.display(),
+            question.display()
         ),
     );
     let site = site.config(&format!(
@@ -196,7 +196,13 @@ fn check(mode: &str, way: Way, user: &[&str]) {
             let server = asked.site.start();
             assert!(server.terminate().success());
         }
-        Way::Terminate => assert!(server.terminate().success()),
+        Way::Terminate => {
+            tools::run_ok(Command::new("kill").arg(server.pid().to_string()));
+            server.wait_for(|line| line["sender"] == "Upload" && line["error"].is_string());
+            // The server ends with its programs.
+            asked.refuse();
+            assert!(server.ended().success());
+        }
         _ => drop(server),
     }
     let is_in_place = mode.ends_with('0');
