@@ -1,6 +1,6 @@
 //! Symbolic links: their text, where they lead, and whose rules hold there (A5-03, A5-20).
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use tidegate_tests::clients::rsync;
 use tidegate_tests::raw_sftp::{RawSftp, Reply, fields, string};
@@ -217,4 +217,9 @@ fn programs_come_under_the_rules_of_where_they_work() {
     assert!(!send("/free/ro/stolen") && !home.join("ro/stolen").exists());
     assert!(send("/free/w/sent"), "{}", server.log());
     assert_eq!(std::fs::read_to_string(home.join("w/sent")).unwrap(), "sent");
+    // A5-16: and no file becomes a program of the server's user.
+    std::fs::set_permissions(&source, std::fs::Permissions::from_mode(0o6755)).unwrap();
+    let to = "alice@127.0.0.1:/w/program";
+    assert!(rsync(&server, "pw", &["-p", source.to_str().unwrap(), to]).output().unwrap().status.success());
+    assert_eq!(home.join("w/program").metadata().unwrap().permissions().mode() & 0o7777, 0o755);
 }

@@ -166,12 +166,9 @@ async fn prepare_and_run(
     Ok((status?, place.path.clone()))
 }
 
-/// As over SFTP: with rules for several places, links would lead around them.
+/// As over SFTP: who follows a link later comes under the rules of both ends.
 fn may_link(files: &FileService, place: &Place) -> bool {
-    let account = files.account();
     files.allows_at(&place.directory, Permission::CreateSymlinks)
-        && !account.permissions.has_several_directories()
-        && account.filters.file_patterns.is_empty()
 }
 
 /// What a program is started with.
@@ -224,6 +221,10 @@ impl Start {
         if !self.options.iter().any(|option| option == rule) {
             // Right behind `--server`, which has to be first.
             self.options.insert(self.options.len().min(1), rule.into());
+        }
+        // A5-16: as over SFTP, no file becomes a program of the user that the server runs as.
+        if !line.reads_only && files.account().uid == 0 {
+            self.options.insert(self.options.len().min(1), "--chmod=Fu-s,Fg-s".into());
         }
         Ok(())
     }
