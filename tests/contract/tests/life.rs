@@ -135,6 +135,7 @@ fn hooks_see_what_an_upload_would_write_over() {
     let mut raw = RawSftp::connect(&server, "accept", "pw");
     for ((name, flags), expected) in uploads.iter().zip(expected) {
         let refused = raw.open_file(name, *flags);
+        let expected = format!("Permission denied: {expected}");
         assert_eq!((refused.status(), &refused.body[8..8 + expected.len()]), (3, expected.as_bytes()), "{name}");
     }
     assert!(!home.join("new/sized").exists());

@@ -232,10 +232,13 @@ mod tests {
     #[test]
     fn hooks_see_that_there_is_a_second_factor() {
         // A13-02, B3-07
-        let json = r#"{"username":"u","home_dir":"/u","permissions":{"/":["*"]},"password":"$1$a$b","filters":{"totp_config":{"enabled":true,"secret":{"payload":"hush"}},"recovery_codes":[{"secret":{"payload":"hush"}}]}}"#;
+        let json = r#"{"username":"u","home_dir":"/u","permissions":{"/":["*"]},"password":"$1$a$b","filters":{"totp_config":{"enabled":true,"protocols":["SSH"],"secret":{"payload":"hush"}},"recovery_codes":[{"secret":{"payload":"hush"}}]}}"#;
         let account = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
         let text = compact_json(&account.to_document(Audience::LoginHook));
-        assert!(text.contains("$1$a$b") && text.contains(r#""totp_config":{"enabled":true}"#), "{text}");
+        assert!(
+            text.contains("$1$a$b") && text.contains(r#""totp_config":{"enabled":true,"protocols":["SSH"]}"#),
+            "{text}"
+        );
         assert!(!text.contains("hush"), "{text}");
         assert!(compact_json(&account.to_document(Audience::Trusted)).contains("hush"));
     }

@@ -262,13 +262,14 @@ mod tests {
         let observers = observers(vec![(never, OnError::Deny)]);
         assert_eq!(observers.untold(), None);
         let working = observers.clone();
-        let task = tokio::spawn(async move { working.work().await });
+        let mut task = tokio::task::JoinSet::new();
+        task.spawn(async move { working.work().await });
         observers.notify(EVENT);
         observers.notify(EVENT);
         observers.close();
         observers.notify(EVENT);
-        task.abort();
-        assert!(task.await.is_err());
+        task.abort_all();
+        assert!(task.join_next().await.unwrap().is_err());
         // One may be with the hook, one waits, one came too late.
         assert_eq!(observers.untold(), Some(Untold { kind: HookKind::Startup, events: 3 }));
     }
