@@ -32,6 +32,7 @@ mod open_flags;
 mod operations;
 mod other_languages;
 mod packaging;
+mod plugin_accounts;
 mod plugin_commands;
 mod plugin_projects;
 mod plugins;

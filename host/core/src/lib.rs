@@ -18,3 +18,5 @@ pub mod public_key;
 pub mod quota;
 pub mod secret;
 pub mod session;
+pub mod terminal;
+pub mod turns;

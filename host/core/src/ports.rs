@@ -7,12 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use crate::account::{Account, Audience};
+use crate::account::{Account, Audience, Occupied};
 use crate::files::storage::{Storage, StorageError};
 use crate::hook::HookRun;
 use crate::password::{PasswordError, PasswordHash};
 use crate::quota::{Scope, Transferred, UsedQuota};
 use crate::secret::Secret;
+use crate::turns::Waiter;
 
 /// Where accounts live.
 #[async_trait]
@@ -22,6 +23,15 @@ pub trait AccountStore: Send + Sync {
     /// Where the folders of its accounts are; none: it keeps none.
     fn folders(&self) -> Option<&dyn FolderStore> {
         None
+    }
+
+    /// The homes of all accounts but one, and the directories that accounts share.
+    async fn occupied(&self, except: &str) -> Result<Vec<Occupied>, StoreError> {
+        let page = self.list(None, u32::MAX).await?;
+        let accounts = page.accounts.into_iter().filter(|account| account.username != except);
+        let occupied =
+            |account: Account| Occupied { path: account.home_dir, by: format!("the account \"{}\"", account.username) };
+        Ok(accounts.map(occupied).collect())
     }
 
     /// In the order of their names, after `after`.
@@ -164,12 +174,32 @@ pub enum StoreError {
     Failed(String),
 }
 
-/// Password hashing on a bounded pool, off the runtime's threads.
+/// Password hashing on a bounded pool, off the runtime's threads. Those who wait take turns.
 #[async_trait]
 pub trait Passwords: Send + Sync {
-    async fn matches(&self, hash: &PasswordHash, clear: &Secret) -> Result<bool, PasswordError>;
+    async fn matches(&self, waiter: Waiter<'_>, hash: &PasswordHash, clear: &Secret) -> Result<bool, PasswordError>;
 
-    async fn hash(&self, clear: &Secret) -> Result<PasswordHash, PasswordError>;
+    /// With a hash that a plugin gave, which is not to cost more than
+    /// [`for_plugins`](PasswordHash::is_for_plugins) allows: the server's own comparisons do not
+    /// wait behind these.
+    async fn matches_for_plugin(
+        &self,
+        waiter: Waiter<'_>,
+        hash: &PasswordHash,
+        clear: &Secret,
+    ) -> Result<bool, PasswordError> {
+        self.matches(waiter, hash, clear).await
+    }
+
+    async fn hash(&self, waiter: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError>;
+}
+
+/// Where paths of the host lead.
+#[async_trait]
+pub trait HostPaths: Send + Sync {
+    /// Each of the absolute paths without links, `.` and `..`; what is not there yet is taken as it
+    /// is written. An error says why that cannot be told.
+    async fn resolve(&self, paths: Vec<String>) -> Vec<Result<String, String>>;
 }
 
 /// Opens the file tree of an account.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use tidegate_core::account::Audience;
 use tidegate_core::hook::HookKind;
 
 /// What a script or a web server expects of its server.
@@ -66,6 +67,15 @@ pub struct Flavour {
     pub dialect: Dialect,
     /// The old way of telling a URL of file actions: GET with a query (J-11).
     pub get: bool,
+    /// It was granted to see and to change one-time codes and recovery codes.
+    pub second_factors: bool,
+}
+
+impl Flavour {
+    /// How an account is shown to hooks that decide logins.
+    pub fn audience(self) -> Audience {
+        if self.second_factors { Audience::Trusted } else { Audience::LoginHook }
+    }
 }
 
 impl Flavour {

@@ -12,29 +12,67 @@ const MAX_TABLE_ELEMENTS: usize = 100_000;
 const MAX_HANDED_OVER: usize = 4 << 20;
 const MAX_HANDLES: usize = 4096;
 
-/// All memories of a call together.
+/// Account drafts that a guest may hold at once.
+const MAX_DRAFTS: usize = 16;
+
+/// All memories of a call together, and what the host holds for the guest.
 #[derive(Debug)]
 pub struct Memory {
     max: usize,
     used: usize,
+    drafts: usize,
+    /// Bytes of the drafts.
+    held: usize,
     refused: bool,
 }
 
+/// The guest would hold more than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it holds more account drafts, or larger ones, than it may")]
+pub struct TooMuch;
+
 impl Memory {
     pub fn new(limits: &Limits) -> Self {
-        Self { max: limits.memory_mib << 20, used: 0, refused: false }
+        Self { max: limits.memory_mib << 20, used: 0, drafts: 0, held: 0, refused: false }
     }
 
     /// In bytes; memories never shrink.
     pub fn used(&self) -> usize {
-        self.used
+        self.used.saturating_add(self.held)
+    }
+
+    /// A draft of that size is made.
+    pub fn hold(&mut self, bytes: usize) -> Result<(), TooMuch> {
+        if self.drafts >= MAX_DRAFTS {
+            return Err(TooMuch);
+        }
+        self.resize(0, bytes)?;
+        self.drafts += 1;
+        Ok(())
+    }
+
+    /// A draft changed its size.
+    pub fn resize(&mut self, before: usize, after: usize) -> Result<(), TooMuch> {
+        let held = self.held.saturating_sub(before).saturating_add(after);
+        if self.used.saturating_add(held) > self.max {
+            self.refused = true;
+            return Err(TooMuch);
+        }
+        self.held = held;
+        Ok(())
+    }
+
+    /// A draft is gone.
+    pub fn release(&mut self, bytes: usize) {
+        self.drafts = self.drafts.saturating_sub(1);
+        self.held = self.held.saturating_sub(bytes);
     }
 }
 
 impl ResourceLimiter for Memory {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         let total = self.used.saturating_sub(current).saturating_add(desired);
-        if total > self.max {
+        if total.saturating_add(self.held) > self.max {
             self.refused = true;
             return Ok(false);
         }
@@ -89,6 +127,9 @@ pub fn apply(store: &mut Store<CallState>) {
 
 /// A trap in words; the second value tells whether a limit was the cause.
 pub fn explain(error: &Error, memory: &Memory) -> (String, bool) {
+    if error.is::<TooMuch>() && !memory.refused {
+        return (format!("it holds more than {MAX_DRAFTS} account drafts"), true);
+    }
     if memory.refused {
         return (format!("it needs more than {} MiB of memory (limits.memory_mib)", memory.max >> 20), true);
     }
@@ -97,5 +138,31 @@ pub fn explain(error: &Error, memory: &Memory) -> (String, bool) {
         Some(Trap::StackOverflow) => ("its stack overflowed".to_owned(), true),
         Some(trap) => (trap.to_string(), false),
         None => (error.root_cause().to_string(), false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drafts_count_against_the_memory() {
+        let mut memory = Memory::new(&Limits { memory_mib: 1, ..Limits::default() });
+        let half = 512 << 10;
+        assert!(memory.memory_growing(0, half, None).unwrap());
+        memory.hold(half / 2).unwrap();
+        assert_eq!(memory.used(), half + half / 2);
+        assert!(!memory.memory_growing(half, 2 * half, None).unwrap());
+        assert_eq!(memory.hold(half), Err(TooMuch));
+        memory.resize(half / 2, 10).unwrap();
+        assert_eq!(memory.resize(10, 2 * half), Err(TooMuch));
+        assert!(memory.memory_growing(half, half + half / 2, None).unwrap());
+        memory.release(10);
+        for _ in 0..MAX_DRAFTS {
+            memory.hold(1).unwrap();
+        }
+        assert_eq!(memory.hold(1), Err(TooMuch));
+        memory.release(1);
+        memory.hold(1).unwrap();
     }
 }

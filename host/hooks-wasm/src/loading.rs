@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tidegate_core::hook::{HookError, HookKind};
-use tokio::sync::Semaphore;
+use tidegate_core::turns::Places;
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
@@ -126,11 +126,12 @@ impl Loading {
             |error: wasmtime::Error| LoadError::Unlinkable(format!("{error:#}").lines().collect::<Vec<_>>().join(" "));
         let instance = self.linker.instantiate_pre(component).map_err(unlinkable)?;
         let exports = Exports::find(&instance, &hooks).map_err(unlinkable)?;
-        let calls = Semaphore::new(settings.limits.concurrency);
+        let calls = Places::with_shares(settings.limits.concurrency);
         let PluginPorts { passwords, store, authorities, .. } = self.ports.clone();
         let egress = Egress::new(name, &settings.http, &authorities);
         let egress = egress.map_err(|problem| LoadError::Settings(format!("http: {problem}")))?;
-        let shared = Arc::new(Shared { name: name.to_owned(), settings, secrets, passwords, store, egress });
+        let rights = Arc::new(settings.account_rights());
+        let shared = Arc::new(Shared { name: name.to_owned(), settings, rights, secrets, passwords, store, egress });
         let guest = Guest::new(self.engine.clone(), instance, shared);
         guest.try_out().await.map_err(at_start)?;
         let version = digest.get(..12).unwrap_or_default().into();

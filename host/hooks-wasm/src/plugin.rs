@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use tidegate_core::hook::deadline::in_time_of;
-use tidegate_core::hook::{Call, Hook, HookDescription, HookError, HookKind};
-use tokio::sync::Semaphore;
+use tidegate_core::account::AccountRights;
+use tidegate_core::hook::deadline::{Late, in_time_of};
+use tidegate_core::hook::{Call, Hook, HookDescription, HookError, HookKind, WaitsFor};
+use tidegate_core::turns::Places;
 
 use crate::settings::PluginSettings;
 use crate::v0_1::{Exports, Guest, GuestEvent};
@@ -25,7 +26,7 @@ pub struct Loaded {
     pub hooks: Vec<HookKind>,
     pub exports: Exports,
     /// Calls under way.
-    pub calls: Semaphore,
+    pub calls: Places,
 }
 
 impl Loaded {
@@ -95,6 +96,12 @@ impl<E: GuestEvent> Hook<E> for PluginHook {
         description
     }
 
+    /// Those of what is loaded now: a grant that was taken back is gone at once.
+    fn account_rights(&self) -> Option<Arc<AccountRights>> {
+        let loaded = self.loaded();
+        Some(loaded.map_or_else(|| Arc::new(AccountRights::bound()), |loaded| loaded.guest.shared().rights.clone()))
+    }
+
     async fn call(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError> {
         let Some(loaded) = self.loaded() else {
             return Err(HookError::Unavailable(NOT_LOADED.to_owned()));
@@ -105,9 +112,16 @@ impl<E: GuestEvent> Hook<E> for PluginHook {
         call.version(&loaded.version);
         let deadline = loaded.settings().limits.deadline();
         let answer = async {
-            let _permit = loaded.calls.acquire().await.map_err(|_| HookError::Saturated)?;
+            let waiter = event.subject().waiter();
+            let _place = match loaded.calls.try_enter(waiter) {
+                Some(place) => place,
+                None => {
+                    let entering = loaded.calls.enter(waiter, usize::MAX);
+                    call.waiting().during(WaitsFor::Place, entering).await.map_err(|_| HookError::Saturated)?
+                }
+            };
             loaded.guest.call(export, call, event).await
         };
-        in_time_of(event, deadline, answer).await.unwrap_or(Err(HookError::Timeout(deadline)))
+        in_time_of(event, deadline, answer).await.unwrap_or_else(|Late| Err(call.late(deadline)))
     }
 }

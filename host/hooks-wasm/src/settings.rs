@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
+use tidegate_core::account::AccountRights;
 use tidegate_core::secret::Secret;
 
 use crate::capability::http_grant::HttpGrant;
@@ -23,6 +24,16 @@ pub enum Grant {
     StoragePaths,
     /// Read the beginning of a file that an action is about.
     FileContents,
+    /// Make accounts whose files belong to users and groups of the system.
+    SystemUsers,
+    /// Mount shared folders in accounts.
+    Folders,
+    /// Put accounts into groups, and give them roles.
+    Groups,
+    /// Choose where accounts' files are kept.
+    Filesystems,
+    /// Read, replace and remove accounts' one-time codes and recovery codes.
+    SecondFactors,
 }
 
 impl Grant {
@@ -31,6 +42,11 @@ impl Grant {
             Self::Credentials => "credentials",
             Self::StoragePaths => "storage-paths",
             Self::FileContents => "file-contents",
+            Self::SystemUsers => "system-users",
+            Self::Folders => "folders",
+            Self::Groups => "groups",
+            Self::Filesystems => "filesystems",
+            Self::SecondFactors => "second-factors",
         }
     }
 }
@@ -48,7 +64,7 @@ pub struct Limits {
     pub concurrency: usize,
     pub log_lines: usize,
     pub instances: Instances,
-    /// Instances that are kept ready, if they are prepared or warm.
+    /// Instances that are made ahead of need, if they are prepared, or kept, if they are warm.
     pub ready: usize,
 }
 
@@ -64,8 +80,8 @@ pub enum Instances {
     Fresh,
     /// Used once; more of them are made ahead of need.
     Prepared,
-    /// Used again and again, for runtimes that take long to start. What one call leaves in
-    /// memory, the next one can read.
+    /// Used again and again for one account, for runtimes that take long to start. What one call
+    /// leaves in memory, the next one of that account can read.
     Warm,
 }
 
@@ -114,8 +130,8 @@ impl Limits {
     /// Instances to have before they are called for.
     pub fn ahead(&self) -> usize {
         match self.instances {
-            Instances::Session | Instances::Fresh => READY_FOR_FRESH,
-            Instances::Prepared | Instances::Warm => self.ready,
+            Instances::Session | Instances::Fresh | Instances::Warm => READY_FOR_FRESH,
+            Instances::Prepared => self.ready,
         }
     }
 
@@ -128,6 +144,10 @@ impl Limits {
 #[serde(default, deny_unknown_fields)]
 pub struct PluginSettings {
     pub grants: Vec<Grant>,
+    /// Which accounts it may make and change.
+    pub accounts: Accounts,
+    /// Roots below which it may place homes, beside those of `data_provider.homes`.
+    pub homes: Vec<String>,
     /// Where it may send HTTP requests.
     pub http: Vec<HttpGrant>,
     /// Where it may send datagrams, as addresses with ports.
@@ -139,6 +159,16 @@ pub struct PluginSettings {
     pub secrets: BTreeMap<String, SecretSource>,
     /// Given to the plugin as it is.
     pub config: Value,
+}
+
+/// Of an answer of the plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Accounts {
+    /// The one that logs in, with a home that is no other account's.
+    #[default]
+    Own,
+    Any,
 }
 
 /// Where the value of a secret is.
@@ -189,9 +219,25 @@ impl PluginSettings {
         self.grants.contains(&grant)
     }
 
+    /// What its answers may make of accounts.
+    pub fn account_rights(&self) -> AccountRights {
+        AccountRights {
+            is_bound: true,
+            any_account: self.accounts == Accounts::Any,
+            homes: self.homes.iter().map(|root| root.trim_end_matches('/').to_owned()).collect(),
+            system_users: self.grants(Grant::SystemUsers),
+            folders: self.grants(Grant::Folders),
+            groups: self.grants(Grant::Groups),
+            filesystems: self.grants(Grant::Filesystems),
+            second_factors: self.grants(Grant::SecondFactors),
+        }
+    }
+
     /// Everything that the plugin was given beyond what all have.
     pub fn grant_names(&self) -> Vec<String> {
-        let grants = self.grants.iter().map(|grant| grant.as_str().to_owned());
+        let accounts = (self.accounts == Accounts::Any).then(|| "accounts:any".to_owned());
+        let homes = self.homes.iter().map(|root| format!("home:{root}"));
+        let grants = self.grants.iter().map(|grant| grant.as_str().to_owned()).chain(accounts).chain(homes);
         let secrets = self.secrets.keys().map(|name| format!("secret:{name}"));
         let datagrams = self.udp.iter().map(|address| format!("udp://{address}"));
         grants.chain(self.http.iter().map(ToString::to_string)).chain(datagrams).chain(secrets).collect()
@@ -221,7 +267,12 @@ impl PluginSettings {
             Some((name, value, least, most)) => {
                 Err(SettingsError(format!("limits.{name} is {value}; it must be between {least} and {most}")))
             }
-            None => Ok(self),
+            None => match self.homes.iter().find(|root| !is_root(root)) {
+                Some(root) => Err(SettingsError(format!(
+                    "homes: \"{root}\" must be an absolute path without \"..\", and not the whole file system"
+                ))),
+                None => Ok(self),
+            },
         }
     }
 
@@ -233,9 +284,37 @@ impl PluginSettings {
     }
 }
 
+/// Whether homes can be below it.
+fn is_root(root: &str) -> bool {
+    let climbs = root.contains('\0') || root.split('/').any(|component| component == "..");
+    root.starts_with('/') && !climbs && !root.trim_matches('/').is_empty()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rights_on_accounts_are_grants() {
+        let rights = |text: &str| PluginSettings::from_toml(text).unwrap().account_rights();
+        assert_eq!(rights(""), AccountRights::bound());
+        let all = "grants = [\"system-users\", \"folders\", \"groups\", \"filesystems\", \"second-factors\"]\n\
+                   accounts = \"any\"\nhomes = [\"/srv/x/\"]";
+        let expected = AccountRights {
+            is_bound: true,
+            any_account: true,
+            homes: vec!["/srv/x".to_owned()],
+            system_users: true,
+            folders: true,
+            groups: true,
+            filesystems: true,
+            second_factors: true,
+        };
+        assert_eq!(rights(all), expected);
+        let mut named = AccountRights { any_account: true, homes: expected.homes.clone(), ..AccountRights::bound() };
+        AccountRights::GRANTS.iter().for_each(|grant| *named.member(grant).unwrap() = true);
+        assert_eq!(named, expected);
+    }
 
     #[test]
     fn settings_are_read_and_checked() {
@@ -250,6 +329,10 @@ mod tests {
             ("[limits]\nmemory = 1", "memory"),
             ("[limits]\nmemory_mib = 100000", "limits.memory_mib"),
             ("limit = 1", "limit"),
+            ("accounts = \"all\"", "all"),
+            ("homes = [\"srv\"]", "homes"),
+            ("homes = [\"/\"]", "homes"),
+            ("homes = [\"/srv/../etc\"]", "homes"),
         ] {
             let error = PluginSettings::from_toml(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

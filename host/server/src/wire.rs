@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tidegate_accounts::SqliteDatabase;
-use tidegate_core::account::Accounts;
+use tidegate_core::account::{Accounts, HomeCheck};
 use tidegate_core::files::FileContext;
 use tidegate_core::hook::observers::ObserverWork;
 use tidegate_core::hook::{HookHost, HookKind, NoJournal};
@@ -18,7 +18,7 @@ use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
 use tidegate_hooks_wasm::{PluginDirectory, PluginPorts, ServedGates};
 use tidegate_httpd::Subjects;
-use tidegate_storage::{Leftovers, LocalStorageFactory, LocalStorageSettings};
+use tidegate_storage::{Leftovers, LocalHostPaths, LocalStorageFactory, LocalStorageSettings};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Settings;
@@ -51,6 +51,14 @@ impl Stores {
     /// Accounts whose changes nobody hears of.
     pub fn accounts(&self, users_base_dir: Option<String>) -> Accounts {
         Accounts::new(self.database.clone(), self.passwords.clone(), users_base_dir)
+    }
+}
+
+impl Stores {
+    /// Accounts that hooks may make, too, where the settings let them.
+    pub fn accounts_for_hooks(&self, settings: &Settings) -> Accounts {
+        let homes = HomeCheck::new(settings.homes.clone(), Arc::new(LocalHostPaths));
+        self.accounts(settings.users_base_dir.clone()).with_homes(homes)
     }
 }
 
@@ -224,7 +232,7 @@ impl Services {
             metrics: metrics.clone(),
         };
         let login = LoginService::new(LoginPorts {
-            accounts: Arc::new(stores.accounts(settings.users_base_dir.clone())),
+            accounts: Arc::new(stores.accounts_for_hooks(settings)),
             passwords: stores.passwords.clone(),
             hooks: points.login.clone(),
             files: Arc::new(files),

@@ -20,6 +20,7 @@ use tidegate_core::ports::{
 use tidegate_core::quota::{NoUsages, QuotaKeeper, Tracking};
 use tidegate_core::secret::Secret;
 use tidegate_core::session::SessionRegistry;
+use tidegate_core::turns::Waiter;
 use tokio::sync::watch;
 
 use crate::{
@@ -66,10 +67,10 @@ struct NoPasswords;
 
 #[async_trait]
 impl Passwords for NoPasswords {
-    async fn matches(&self, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
+    async fn matches(&self, _: Waiter<'_>, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
         Ok(false)
     }
-    async fn hash(&self, _: &Secret) -> Result<PasswordHash, PasswordError> {
+    async fn hash(&self, _: Waiter<'_>, _: &Secret) -> Result<PasswordHash, PasswordError> {
         Err(PasswordError::PoolClosed)
     }
 }

@@ -14,6 +14,7 @@ use tidegate_core::hook::{Hook, HookEvent, HookKind};
 use tidegate_core::password::{PasswordError, PasswordHash};
 use tidegate_core::ports::Passwords;
 use tidegate_core::secret::Secret;
+use tidegate_core::turns::Waiter;
 use tidegate_hooks_legacy::{Environment, Flavour, HttpClients, HttpHook, HttpSettings, ProgramHook, ProgramSettings};
 use tidegate_hooks_wasm::{PluginDirectory, PluginHook, PluginPorts, ServedGates, TrustedKeys};
 
@@ -119,11 +120,11 @@ pub struct NoPasswords;
 
 #[async_trait]
 impl Passwords for NoPasswords {
-    async fn matches(&self, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
+    async fn matches(&self, _: Waiter<'_>, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
         Ok(false)
     }
 
-    async fn hash(&self, _: &Secret) -> Result<PasswordHash, PasswordError> {
+    async fn hash(&self, _: Waiter<'_>, _: &Secret) -> Result<PasswordHash, PasswordError> {
         Err(PasswordError::PoolClosed)
     }
 }

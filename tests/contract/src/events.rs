@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use tidegate_core::account::{Account, AccountDraft, Audience, CredentialRule};
 use tidegate_core::connection::{Connection, ConnectionId, Credential, LoginMethod};
 use tidegate_core::files::{ActionKind, ActionStatus, Contents, FileAction, Protocol};
-use tidegate_core::hook::LoginAttempt;
 use tidegate_core::hook::check_password::CheckPassword;
 use tidegate_core::hook::external_auth::ExternalAuth;
 use tidegate_core::hook::keyboard_interactive::{Conversation, ConversationError, KeyboardInteractive, Round};
@@ -19,6 +18,7 @@ use tidegate_core::hook::observation::{
 };
 use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate, WebRequest};
+use tidegate_core::hook::{Comparisons, LoginAttempt};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::secret::Secret;
 use tidegate_core::session::{EndReason, KeptPassword, LiveSession, Session, Traffic};
@@ -68,6 +68,7 @@ pub fn attempt_with(name: &str, credential: Credential) -> anyhow::Result<Arc<Lo
         completed_methods: Vec::new(),
         stored: Some(Arc::new(account(name)?)),
         number: 1,
+        comparisons: Comparisons::default(),
     }))
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, ffi, named_params, params};
 use serde_json::Value;
-use tidegate_core::account::{Account, Audience};
+use tidegate_core::account::{Account, Audience, Occupied};
 use tidegate_core::ports::{
     AccountChanges, AccountPage, AccountStore, FolderStore, InvalidStored, StoreError, StoredDocument,
 };
@@ -39,6 +39,18 @@ impl AccountStore for SqliteDatabase {
     async fn stored(&self, username: &str) -> Result<Option<StoredDocument>, StoreError> {
         let username = username.to_owned();
         self.read(move |connection| stored(connection, &username)).await
+    }
+
+    async fn occupied(&self, except: &str) -> Result<Vec<Occupied>, StoreError> {
+        let except = except.to_owned();
+        self.read(move |connection| {
+            let sql = "SELECT home_dir, 'the account \"' || username || '\"' FROM users WHERE username <> ?1 \
+                 UNION ALL SELECT mapped_path, 'the folder \"' || name || '\"' FROM folders";
+            let mut statement = connection.prepare_cached(sql).map_err(classify)?;
+            let occupied = statement.query_map([except], |row| Ok(Occupied { path: row.get(0)?, by: row.get(1)? }));
+            occupied.map_err(classify)?.collect::<Result<_, _>>().map_err(classify)
+        })
+        .await
     }
 
     fn folders(&self) -> Option<&dyn FolderStore> {

@@ -2,6 +2,7 @@
 
 use tidegate_core::account::{Account, AccountDraft, CredentialRule};
 use tidegate_core::ports::{AccountPage, AccountStore, PluginStore, PluginStoreError, StoreError};
+use tidegate_core::turns::Waiter;
 
 use super::*;
 
@@ -259,7 +260,8 @@ async fn changes_at_the_same_time_lose_nothing() {
     let (hook, admin) = (accounts(), accounts());
     let mut draft = AccountDraft::of(&found);
     draft.merge_json(r#"{"filters":{"max_upload_file_size":5}}"#).unwrap();
-    let (prepared, before) = hook.prepare_from_hook(draft, None).await.unwrap();
+    let whose = Waiter { address: None, account: "alice" };
+    let (prepared, before) = hook.prepare_from_hook(draft, whose, None).await.unwrap();
     let mut closed = AccountDraft::of_stored(admin.stored("alice").await.unwrap().unwrap());
     closed.set("status", serde_json::json!(0));
     admin.update(closed).await.unwrap();
@@ -274,6 +276,7 @@ struct NoPasswords;
 impl tidegate_core::ports::Passwords for NoPasswords {
     async fn matches(
         &self,
+        _: Waiter<'_>,
         _: &tidegate_core::password::PasswordHash,
         _: &tidegate_core::secret::Secret,
     ) -> Result<bool, tidegate_core::password::PasswordError> {
@@ -281,6 +284,7 @@ impl tidegate_core::ports::Passwords for NoPasswords {
     }
     async fn hash(
         &self,
+        _: Waiter<'_>,
         _: &tidegate_core::secret::Secret,
     ) -> Result<tidegate_core::password::PasswordHash, tidegate_core::password::PasswordError> {
         Err(tidegate_core::password::PasswordError::PoolClosed)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Account, Audience, DocumentError, concurrent, document, fields};
+use super::{Account, AccountRights, Audience, DocumentError, concurrent, document, fields, view};
 use crate::ports::StoredDocument;
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
@@ -18,6 +18,8 @@ pub struct AccountDraft {
     pub(super) clear_password: Option<Secret>,
     /// What the draft was made from: changes that others make meanwhile are told by it.
     pub(super) base: Option<Arc<StoredDocument>>,
+    /// Of the hooks that made it; none: the administrator's.
+    pub(super) rights: Option<Arc<AccountRights>>,
 }
 
 /// Whether a password or a key must be there (A8-02).
@@ -62,7 +64,7 @@ impl AccountDraft {
 
     /// What is stored, valid or not, to change it: of changes that others make meanwhile, none is lost.
     pub fn of_stored(stored: StoredDocument) -> Self {
-        Self { document: stored.document.clone(), clear_password: None, base: Some(Arc::new(stored)) }
+        Self { document: stored.document.clone(), base: Some(Arc::new(stored)), ..Self::default() }
     }
 
     /// The changes of the draft, made to what is stored now.
@@ -71,6 +73,31 @@ impl AccountDraft {
             self.document = concurrent::merged(&base.document, &self.document, &stored.document);
         }
         self.base = Some(Arc::new(stored.clone()));
+    }
+
+    /// As [`of`](Self::of), without what a hook that lacks the grant may not see.
+    pub fn for_hook(account: &Account, rights: &AccountRights) -> Self {
+        let audience = if rights.second_factors { Audience::Trusted } else { Audience::LoginHook };
+        Self { document: account.to_document(audience), ..Self::default() }
+    }
+
+    /// From here on it has what a hook made of it. What several hooks made has the rights that all
+    /// of them have.
+    pub fn bind(&mut self, rights: &Arc<AccountRights>) {
+        self.rights = Some(match &self.rights {
+            Some(before) => Arc::new(before.and(rights)),
+            None => rights.clone(),
+        });
+    }
+
+    /// Of the hooks that made it; an administrator is bound by nothing.
+    pub fn rights(&self) -> Option<&Arc<AccountRights>> {
+        self.rights.as_ref()
+    }
+
+    /// Whether the document has the field, whatever its value.
+    pub(super) fn says(&self, field: &str) -> bool {
+        self.document.get(field).is_some_and(|value| !value.is_null())
     }
 
     /// From a whole document; what it omits has its default (A11-21).
@@ -139,17 +166,18 @@ impl AccountDraft {
         self.text("home_dir")
     }
 
-    /// The document without secrets. The second factor is left out as a whole: the stored one is
-    /// kept whatever becomes of this text.
-    pub fn to_redacted_json(&self) -> String {
-        let mut document = self.document.clone();
-        document.remove("password");
-        if let Some(Value::Object(filters)) = document.get_mut("filters") {
-            for field in fields::SECOND_FACTOR {
-                filters.remove(*field);
-            }
+    /// Mounts a folder that there is; what was mounted there is not any more.
+    pub fn mount_folder(&mut self, virtual_path: &str, name: &str) {
+        let folders = self.document.entry("virtual_folders").or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(folders) = folders {
+            folders.retain(|folder| folder.get("virtual_path").and_then(Value::as_str) != Some(virtual_path));
+            folders.push(json!({"name": name, "virtual_path": virtual_path}));
         }
-        super::compact_json(&document)
+    }
+
+    /// The document without secrets; `second_factors`: but with these.
+    pub fn to_json(&self, second_factors: bool) -> String {
+        super::compact_json(&view::without_secrets(&self.document, second_factors))
     }
 
     /// Carries over what only the server maintains, from the stored account (A11-21), or
@@ -170,12 +198,32 @@ impl AccountDraft {
             }
         }
     }
+
+    /// What a bound hook has no grant for, and says nothing of, stays as the administrator made it.
+    pub(super) fn keep_ungranted(&mut self, rights: &AccountRights, stored: Option<&Account>) {
+        let Some(stored) = stored.filter(|_| rights.is_bound) else { return };
+        let kept = [
+            ("virtual_folders", rights.folders),
+            ("groups", rights.groups),
+            ("role", rights.groups),
+            ("filesystem", rights.filesystems),
+        ];
+        let document = stored.to_document(Audience::Trusted);
+        for (field, granted) in kept {
+            if let Some(value) = document.get(field).filter(|_| !granted && !self.says(field)) {
+                self.document.insert(field.to_owned(), value.clone());
+            }
+        }
+    }
 }
 
 impl AccountDraft {
     /// A hook's draft has the second factor that the stored account has (A11-21, B3-01). Only that
     /// of an account which there is not yet may come from the hook.
     pub fn keep_second_factor_of(&mut self, stored: Option<&Account>) {
+        if self.rights.as_ref().is_some_and(|rights| rights.second_factors) {
+            return;
+        }
         let Some(stored) = stored else { return };
         for field in fields::SECOND_FACTOR {
             match stored.filters.document.get(*field) {
@@ -302,7 +350,7 @@ mod tests {
         draft.keep_second_factor_of(None);
         assert_eq!(filters(draft), filters(with(other)));
         // What a component reads has none of it.
-        let shown = AccountDraft::of(&stored(own)).to_redacted_json();
+        let shown = AccountDraft::of(&stored(own)).to_json(false);
         assert!(!shown.contains("hush") && !shown.contains("totp_config"), "{shown}");
     }
 

@@ -9,7 +9,12 @@ mod filter_validation;
 mod filter_words;
 mod filters;
 mod folders;
+mod home_check;
+mod homes;
 mod registry;
+mod rights;
+mod second_factors;
+mod size;
 mod validation;
 mod view;
 
@@ -20,7 +25,11 @@ pub use document::DocumentError;
 pub use draft::{AccountDraft, CredentialRule, InvalidAccount, Validated};
 pub use filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, NameVerdict, OneTimeCodes, PatternRule};
 pub use folders::{FolderQuota, VirtualFolder, VirtualFolders};
+pub use home_check::HomeCheck;
+pub use homes::{HomeRule, Occupied};
 pub use registry::{AccountError, Accounts};
+pub use rights::{AccountRights, MAX_CACHE_SECONDS};
+pub use size::MAX_DOCUMENT;
 pub use view::{Audience, compact_json, redacted, unknown_account};
 
 use crate::connection::LoginMethod;
@@ -141,6 +150,11 @@ impl Account {
 
     pub fn role(&self) -> Option<&str> {
         self.other.get("role").and_then(Value::as_str).filter(|role| !role.is_empty())
+    }
+
+    /// Its files are on the local disk, as they are.
+    pub fn is_local(&self) -> bool {
+        self.filesystem.get("provider").and_then(Value::as_i64).unwrap_or(0) == 0
     }
 
     pub fn denies_method(&self, method: LoginMethod) -> bool {

@@ -6,12 +6,13 @@ use serde_json::{Map, Value};
 
 use super::draft::invalid;
 use super::view::{as_hooks_see, redacted};
-use super::{Account, AccountDraft, Audience, CredentialRule, InvalidAccount, Validated};
+use super::{Account, AccountDraft, Audience, CredentialRule, HomeCheck, InvalidAccount, Validated};
 use crate::hook::Observers;
 use crate::hook::observation::{Change, ObjectChange};
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{AccountPage, AccountStore, Clock, Passwords, StoreError, StoredDocument, SystemClock};
 use crate::secret::Secret;
+use crate::turns::Waiter;
 
 /// Changes that may come first while one is made.
 const MAX_CONFLICTS: u32 = 16;
@@ -24,6 +25,8 @@ pub struct Accounts {
     users_base_dir: Option<String>,
     /// Told of what administrators change; not of logins and not of hooks (A15-20, A11-20).
     observers: Option<Arc<Observers<ObjectChange>>>,
+    /// None: hooks that are bound by it make no accounts.
+    homes: Option<HomeCheck>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,11 +48,15 @@ impl From<InvalidAccount> for AccountError {
 
 impl Accounts {
     pub fn new(store: Arc<dyn AccountStore>, passwords: Arc<dyn Passwords>, users_base_dir: Option<String>) -> Self {
-        Self { store, passwords, users_base_dir, observers: None }
+        Self { store, passwords, users_base_dir, observers: None, homes: None }
     }
 
     pub fn with_observers(self, observers: Arc<Observers<ObjectChange>>) -> Self {
         Self { observers: Some(observers), ..self }
+    }
+
+    pub fn with_homes(self, homes: HomeCheck) -> Self {
+        Self { homes: Some(homes), ..self }
     }
 
     pub async fn find(&self, username: &str) -> Result<Option<Account>, StoreError> {
@@ -98,7 +105,7 @@ impl Accounts {
     /// Adds a new account with zero usage (A9-06).
     pub async fn add(&self, mut draft: AccountDraft) -> Result<Account, AccountError> {
         draft.keep_maintained_fields_of(None);
-        let mut account = self.prepare(draft, CredentialRule::Required).await?;
+        let mut account = self.prepare(draft).await?;
         note_password_change(&mut account, None);
         let added = self.store.insert(&account).await?;
         // A server that had an account of that name counts for this one anew.
@@ -114,7 +121,7 @@ impl Accounts {
         let stored = self.store.stored(&username).await?.ok_or(StoreError::NotFound(username))?;
         draft.rebase(&stored);
         draft.keep_maintained_fields_in(Some(&stored.document));
-        let mut account = self.prepare(draft, CredentialRule::Required).await?;
+        let mut account = self.prepare(draft).await?;
         note_password_change(&mut account, stored.document.get("password").and_then(Value::as_str));
         let updated = self.replace(account, stored).await?;
         self.store.announce_change(&updated.username).await?;
@@ -140,23 +147,76 @@ impl Accounts {
     }
 
     /// A draft from a hook, ready to be stored but not stored: usage and dates kept from the
-    /// stored account of that name (A11-21), the password hashed once at most.
+    /// stored account of that name (A11-21), the password hashed once at most. `attempt`: who logs
+    /// in, and from where.
     pub async fn prepare_from_hook(
         &self,
         mut draft: AccountDraft,
+        attempt: Waiter<'_>,
         presented: Option<&Secret>,
     ) -> Result<(Account, Option<Account>), AccountError> {
         let stored = self.store.find(draft.username()).await?;
-        draft.keep_maintained_fields_of(stored.as_ref());
-        draft.keep_second_factor_of(stored.as_ref());
+        let rights = draft.rights().cloned().unwrap_or_default();
+        rights.check_name(draft.username(), attempt.account)?;
+        self.complete_from_hook(&mut draft, stored.as_ref())?;
         if let Some(presented) = presented {
-            self.set_presented_password(&mut draft, stored.as_ref(), presented).await?;
+            self.set_presented_password(&mut draft, stored.as_ref(), attempt, presented).await?;
         }
-        let mut account = self.prepare(draft, CredentialRule::Optional).await?;
+        let validated = draft.clone().validate(CredentialRule::Optional)?;
+        self.check_rights(&draft, &validated.account, stored.as_ref()).await?;
+        let mut account = self.hash(validated, attempt).await?;
         let before = stored.as_ref().and_then(|stored| stored.password.as_ref()).map(PasswordHash::expose);
         note_password_change(&mut account, before);
         let revision = stored.as_ref().map_or(0, |stored| stored.revision);
         Ok((Account { revision, ..account }, stored))
+    }
+
+    /// What [`prepare_from_hook`](Self::prepare_from_hook) would make of a draft for `attempted`,
+    /// for people who want to see it.
+    pub async fn preview_from_hook(
+        &self,
+        mut draft: AccountDraft,
+        attempted: &str,
+        stored: Option<&Account>,
+    ) -> Result<Account, AccountError> {
+        let rights = draft.rights().cloned().unwrap_or_default();
+        rights.check_name(draft.username(), attempted)?;
+        self.complete_from_hook(&mut draft, stored)?;
+        let account = draft.clone().validate(CredentialRule::Optional)?.account;
+        self.check_rights(&draft, &account, stored).await?;
+        Ok(account)
+    }
+
+    fn complete_from_hook(&self, draft: &mut AccountDraft, stored: Option<&Account>) -> Result<(), InvalidAccount> {
+        draft.keep_maintained_fields_of(stored);
+        draft.keep_second_factor_of(stored);
+        if let Some(rights) = draft.rights().cloned() {
+            draft.keep_ungranted(&rights, stored);
+        }
+        self.complete_home(draft)
+    }
+
+    /// Whether the hooks behind the draft may make this account, as it will be in force.
+    async fn check_rights(
+        &self,
+        draft: &AccountDraft,
+        account: &Account,
+        stored: Option<&Account>,
+    ) -> Result<(), AccountError> {
+        draft.check_size()?;
+        let Some(rights) = draft.rights().filter(|rights| rights.is_bound) else { return Ok(()) };
+        rights.check(draft, account, stored)?;
+        let Some(homes) = &self.homes else {
+            let problem = "a hook may place no homes here: the server does not know where they may be";
+            return Err(invalid("home_dir", problem).into());
+        };
+        let placed = homes.check(&account.home_dir, &rights.homes).await?;
+        let is_new = stored.is_none_or(|stored| stored.home_dir != account.home_dir);
+        if is_new && !rights.any_account {
+            let others = self.store.occupied(&account.username).await?;
+            homes.check_others(&placed, others).await?;
+        }
+        Ok(())
     }
 
     /// A11-22: the presented password becomes the stored one. A stored hash that matches it
@@ -165,10 +225,11 @@ impl Accounts {
         &self,
         draft: &mut AccountDraft,
         stored: Option<&Account>,
+        attempt: Waiter<'_>,
         presented: &Secret,
     ) -> Result<(), AccountError> {
         if let Some(hash) = stored.and_then(|stored| stored.password.as_ref())
-            && self.passwords.matches(hash, presented).await?
+            && self.passwords.matches(attempt, hash, presented).await?
         {
             draft.set("password", serde_json::Value::String(hash.expose().to_owned()));
         } else {
@@ -215,21 +276,31 @@ impl Accounts {
         Ok(())
     }
 
-    async fn prepare(&self, mut draft: AccountDraft, rule: CredentialRule) -> Result<Account, AccountError> {
+    async fn prepare(&self, mut draft: AccountDraft) -> Result<Account, AccountError> {
+        self.complete_home(&mut draft)?;
+        draft.check_size()?;
+        self.hash(draft.validate(CredentialRule::Required)?, Waiter::SERVER).await
+    }
+
+    fn complete_home(&self, draft: &mut AccountDraft) -> Result<(), InvalidAccount> {
         if draft.home_dir().is_empty()
             && let Some(base) = &self.users_base_dir
         {
             // "." would be all the homes, and a name with a slash a place in somebody else's.
             if matches!(draft.username(), "." | "..") || draft.username().contains(['/', '\0']) {
                 let problem = "is no name for a directory in users_base_dir; give the account a home_dir";
-                return Err(invalid("username", problem).into());
+                return Err(invalid("username", problem));
             }
             let home = format!("{}/{}", base.trim_end_matches('/'), draft.username());
             draft.set("home_dir", serde_json::Value::String(home));
         }
-        let Validated { mut account, clear_password } = draft.validate(rule)?;
+        Ok(())
+    }
+
+    async fn hash(&self, validated: Validated, waiter: Waiter<'_>) -> Result<Account, AccountError> {
+        let Validated { mut account, clear_password } = validated;
         if let Some(clear) = clear_password {
-            account.password = Some(self.passwords.hash(&clear).await?);
+            account.password = Some(self.passwords.hash(waiter, &clear).await?);
         }
         Ok(account)
     }
@@ -295,10 +366,10 @@ mod tests {
 
     #[async_trait]
     impl Passwords for Empty {
-        async fn matches(&self, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
+        async fn matches(&self, _: Waiter<'_>, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
             Ok(false)
         }
-        async fn hash(&self, clear: &Secret) -> Result<PasswordHash, PasswordError> {
+        async fn hash(&self, _: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError> {
             PasswordHash::recognise(&format!("$1${}", clear.expose())).ok_or(PasswordError::PoolClosed)
         }
     }
@@ -326,7 +397,7 @@ mod tests {
         ] {
             let added = accounts.add(draft(username, "{}")).await.ok().map(|account| account.home_dir);
             assert_eq!(added.as_deref(), expected, "{username}");
-            let from_hook = accounts.prepare_from_hook(draft(username, "{}"), None).await;
+            let from_hook = accounts.prepare_from_hook(draft(username, "{}"), Waiter::SERVER, None).await;
             assert_eq!(from_hook.ok().map(|(account, _)| account.home_dir).as_deref(), expected, "{username}");
         }
         // A home that is said is what counts.
@@ -339,11 +410,11 @@ mod tests {
         let accounts = Accounts::new(Arc::new(Empty), Arc::new(Empty), Some("/srv".to_owned()));
         let added = accounts.add(draft("alice", "{}")).await.unwrap();
         assert!(added.last_password_change().is_some());
-        let (made, _) = accounts.prepare_from_hook(draft("alice", "{}"), None).await.unwrap();
+        let (made, _) = accounts.prepare_from_hook(draft("alice", "{}"), Waiter::SERVER, None).await.unwrap();
         assert!(made.last_password_change().is_some());
         // What a hook says of it does not count.
         let said = draft("alice", r#"{"last_password_change":4102444800000,"password":""}"#);
-        let (made, _) = accounts.prepare_from_hook(said, None).await.unwrap();
+        let (made, _) = accounts.prepare_from_hook(said, Waiter::SERVER, None).await.unwrap();
         assert_eq!(made.last_password_change(), None);
     }
 

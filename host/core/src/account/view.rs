@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Account;
+use super::{Account, second_factors};
 
 /// Who reads the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
-    /// The store: everything.
+    /// The store, and hooks that may see second factors: everything.
     Trusted,
-    /// Programs and web servers that decide logins: with the password's hash, but without what
+    /// Other hooks that decide logins: with the password's hash, but without what
     /// the second factor is made of.
     LoginHook,
     /// Administrators and observers: without secrets.
@@ -152,33 +152,52 @@ fn beginning_with<const N: usize>(first: [(&str, Value); N], object: &Map<String
     all
 }
 
+const SECRETS: &[&str] = &[
+    "access_secret",
+    "account_key",
+    "sas_url",
+    "credentials",
+    "passphrase",
+    "private_key",
+    "key_passphrase",
+    "session_token",
+    "sse_customer_key",
+    "api_key",
+    "secret",
+    "password",
+    "recovery_codes",
+];
+
 /// Replaces the values of fields that hold secrets, at any depth.
 fn redact(object: &mut Map<String, Value>) {
-    const SECRETS: &[&str] = &[
-        "access_secret",
-        "account_key",
-        "sas_url",
-        "credentials",
-        "passphrase",
-        "private_key",
-        "key_passphrase",
-        "session_token",
-        "sse_customer_key",
-        "api_key",
-        "secret",
-        "password",
-    ];
     for (name, value) in object {
         match value {
-            Value::Object(inner) if !SECRETS.contains(&name.as_str()) => redact(inner),
-            Value::Array(items) => {
-                for item in items {
-                    if let Value::Object(inner) = item {
-                        redact(inner);
-                    }
-                }
-            }
             value if SECRETS.contains(&name.as_str()) => *value = json!("[redacted]"),
+            Value::Object(inner) => redact(inner),
+            Value::Array(items) => items.iter_mut().filter_map(Value::as_object_mut).for_each(redact),
+            _ => {}
+        }
+    }
+}
+
+/// A copy for the hook that builds the document: what it may not see is not there, so that it can
+/// give back what it has read.
+pub(super) fn without_secrets(document: &Map<String, Value>, second_factors: bool) -> Map<String, Value> {
+    let mut copy = document.clone();
+    remove_secrets(&mut copy);
+    second_factors::remove(&mut copy);
+    if second_factors {
+        second_factors::copy(document, &mut copy);
+    }
+    copy
+}
+
+fn remove_secrets(object: &mut Map<String, Value>) {
+    object.retain(|name, _| !SECRETS.contains(&name.as_str()));
+    for value in object.values_mut() {
+        match value {
+            Value::Object(inner) => remove_secrets(inner),
+            Value::Array(items) => items.iter_mut().filter_map(Value::as_object_mut).for_each(remove_secrets),
             _ => {}
         }
     }

@@ -12,6 +12,7 @@ use crate::hook::review::{PreAction, Review};
 use crate::hook::{Chain, Delivery, HookEvent, Observers, Subject};
 use crate::path::VirtualPath;
 use crate::session::Session;
+use crate::terminal::neutralised;
 
 /// The bit of `open_flags` that says that an upload empties the file first (B10-06).
 const TRUNCATES: u32 = 512;
@@ -156,6 +157,22 @@ impl FileAction {
         Subject { action, path, target, ..self.session.subject() }
     }
 
+    /// A refusal by a hook; `hook`: its name.
+    fn log_denial(&self, hook: &str, reason: &str) {
+        let kind = self.kind.as_str();
+        tracing::info!(
+            sender = "file_hook",
+            hook,
+            action = kind,
+            username = self.session.account.username,
+            path = %self.path.display(),
+            target = self.target.as_ref().map(|path| path.display().into_owned()),
+            reason,
+            connection_id = self.channel,
+            message = format!("the hook \"{hook}\" refused: {kind} of {}: {reason}", self.path.display()),
+        );
+    }
+
     /// The size and the flags, of a file that is looked at for it if need be.
     pub async fn size_and_open_flags(&self) -> (Option<u64>, Option<u32>) {
         let Some(overwritten) = &self.overwritten else { return (self.size, self.open_flags) };
@@ -249,12 +266,16 @@ impl FileHooks {
 
     /// `Done`: the operation is not to be done any more.
     pub(super) async fn ask(&self, action: FileAction) -> Result<Review, FileError> {
-        match self.before.decide(&mut PreAction(Arc::new(action))).await {
+        let action = Arc::new(action);
+        match self.before.decide(&mut PreAction(action.clone())).await {
             Ok(decision) => match decision.verdict {
-                Review::Deny(denial) => match denial.client_message {
-                    Some(message) => Err(FileError::Refused(message)),
-                    None => Err(FileError::Denied),
-                },
+                Review::Deny(denial) => {
+                    action.log_denial(decision.decided_by.as_deref().unwrap_or_default(), &denial.reason);
+                    Err(match denial.client_message {
+                        Some(message) => FileError::Refused(neutralised(&message)),
+                        None => FileError::Denied,
+                    })
+                }
                 verdict => Ok(verdict),
             },
             // The link has logged why.
@@ -269,9 +290,9 @@ impl FileHooks {
             self.after.notify(event);
             return Ok(());
         }
-        self.after
-            .tell(&event, Delivery::Awaited)
-            .await
-            .map_err(|_| FileError::Failed("a hook refused the operation".into()))
+        self.after.tell(&event, Delivery::Awaited).await.map_err(|refused| {
+            event.0.log_denial(&refused.hook, &refused.error.to_string());
+            FileError::Failed("a hook refused the operation".into())
+        })
     }
 }

@@ -1,13 +1,14 @@
 //! One call of one link: what adapters say of it, and what is kept.
 
 use core::net::IpAddr;
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
-
-use super::HookKind;
+use super::{HookError, HookKind};
 use crate::connection::ConnectionId;
+use crate::turns::Place;
 
 /// Longest text that is kept of each side of an exchange, in characters.
 const MAX_KEPT: usize = 4096;
@@ -17,15 +18,60 @@ const MAX_KEPT: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Call {
     exchange: Mutex<Exchange>,
-    place: Mutex<Option<OwnedSemaphorePermit>>,
+    waiting: Waiting,
+    place: Mutex<Option<Place>>,
     is_awaited: bool,
+}
+
+/// What a call waits for that is not the hook's own doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// Among the calls of the hook that may be under way at once.
+    Place,
+    /// Its turn to have a password compared.
+    Passwords,
+}
+
+impl fmt::Display for WaitsFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Place => "a place among the hook's calls (concurrency)",
+            Self::Passwords => "its turn to have a password compared",
+        })
+    }
+}
+
+/// What the call waits for at the moment; shared with whoever does its work.
+#[derive(Debug, Clone, Default)]
+pub struct Waiting(Arc<AtomicU8>);
+
+impl Waiting {
+    /// A wait that is broken off stays noted: whoever broke it off wants to know.
+    pub async fn during<T>(&self, what: WaitsFor, work: impl Future<Output = T>) -> T {
+        let code = match what {
+            WaitsFor::Place => 1,
+            WaitsFor::Passwords => 2,
+        };
+        self.0.store(code, Ordering::Relaxed);
+        let done = work.await;
+        self.0.store(0, Ordering::Relaxed);
+        done
+    }
+
+    pub fn now(&self) -> Option<WaitsFor> {
+        match self.0.load(Ordering::Relaxed) {
+            1 => Some(WaitsFor::Place),
+            2 => Some(WaitsFor::Passwords),
+            _ => None,
+        }
+    }
 }
 
 /// One of the calls that a link may have under way: taken until it is dropped. Work that goes on
 /// when its caller has gone, such as a program, keeps it.
 #[derive(Debug, Clone, Default)]
 pub struct CallPlace {
-    _taken: Option<Arc<OwnedSemaphorePermit>>,
+    _taken: Option<Arc<Place>>,
 }
 
 /// What one call sent, got and used.
@@ -43,6 +89,18 @@ pub struct Exchange {
 }
 
 impl Call {
+    /// What a call that had not ended at its deadline comes to.
+    pub fn late(&self, deadline: Duration) -> HookError {
+        match self.waiting.now() {
+            Some(what) => HookError::Waited(deadline, what),
+            None => HookError::Timeout(deadline),
+        }
+    }
+
+    pub fn waiting(&self) -> &Waiting {
+        &self.waiting
+    }
+
     /// For an operation that waits for it: it is not to be tried again later.
     pub fn awaited(is_awaited: bool) -> Self {
         Self { is_awaited, ..Self::default() }
@@ -52,7 +110,7 @@ impl Call {
         self.is_awaited
     }
 
-    pub(super) fn occupy(&self, place: OwnedSemaphorePermit) {
+    pub(super) fn occupy(&self, place: Place) {
         *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
     }
 

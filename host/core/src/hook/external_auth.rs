@@ -37,6 +37,13 @@ impl HookEvent for ExternalAuth {
             ExternalAuthVerdict::Reject(denial) => ("reject", &denial.reason),
         }
     }
+
+    fn account(verdict: &mut ExternalAuthVerdict) -> Option<&mut AccountDraft> {
+        match verdict {
+            ExternalAuthVerdict::Accept(draft) => draft.as_deref_mut(),
+            _ => None,
+        }
+    }
 }
 
 impl GateEvent for ExternalAuth {

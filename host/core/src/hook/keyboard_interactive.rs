@@ -7,12 +7,22 @@ use async_trait::async_trait;
 use super::{Denial, GateEvent, HookEvent, HookKind, LoginAttempt, OwnTime, Subject};
 use crate::account::{Account, AccountDraft};
 use crate::secret::Secret;
+use crate::terminal::neutralised;
 
 /// One round: an instruction and questions (RFC 4256 §3.2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Round {
     pub instruction: String,
     pub prompts: Vec<Prompt>,
+}
+
+impl Round {
+    /// Nothing in it steers the terminal that shows it, whoever wrote it.
+    pub fn for_a_terminal(self) -> Self {
+        let prompt = |prompt: Prompt| Prompt { text: neutralised(&prompt.text), echo: prompt.echo };
+        let prompts = self.prompts.into_iter().map(prompt).collect();
+        Self { instruction: neutralised(&self.instruction), prompts }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +91,13 @@ impl HookEvent for KeyboardInteractive {
             KeyboardInteractiveVerdict::Defer => ("defer", ""),
             KeyboardInteractiveVerdict::Accept(_) => ("accept", ""),
             KeyboardInteractiveVerdict::Reject(denial) => ("reject", &denial.reason),
+        }
+    }
+
+    fn account(verdict: &mut KeyboardInteractiveVerdict) -> Option<&mut AccountDraft> {
+        match verdict {
+            KeyboardInteractiveVerdict::Accept(draft) => draft.as_deref_mut(),
+            _ => None,
         }
     }
 }

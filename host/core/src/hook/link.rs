@@ -1,15 +1,14 @@
 //! One hook in a chain: its selector, its limits, and the record of its calls.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use super::deadline::in_time_of;
-use super::{Call, Hook, HookDescription, HookError, HookEvent, HookJournal, HookRun, NoJournal, Selector};
+use super::deadline::{Late, in_time_of};
+use super::{Call, Hook, HookDescription, HookError, HookEvent, HookJournal, HookRun, NoJournal, Selector, WaitsFor};
+use crate::account::AccountRights;
 use crate::connection::ConnectionId;
 use crate::ports::{Clock, SystemClock};
+use crate::turns::Places;
 
 /// What happens when a link cannot decide (B17-01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,6 +55,8 @@ pub struct LinkSettings {
     pub selector: Selector,
     /// Of a file hook: rsync and git may write though it cannot be asked about their files.
     pub programs_may_write: bool,
+    /// Of a hook that has none of its own.
+    pub account_rights: Arc<AccountRights>,
 }
 
 impl Default for LinkSettings {
@@ -67,6 +68,7 @@ impl Default for LinkSettings {
             queue: 1024,
             selector: Selector::default(),
             programs_may_write: false,
+            account_rights: Arc::default(),
         }
     }
 }
@@ -75,8 +77,7 @@ pub struct Link<E: HookEvent> {
     hook: Arc<dyn Hook<E>>,
     name: Arc<str>,
     settings: LinkSettings,
-    calls: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    calls: Places,
 }
 
 /// What a link said, and its record, which lacks only whether it decided.
@@ -87,9 +88,9 @@ pub(super) struct Answer<E: HookEvent> {
 
 impl<E: HookEvent> Link<E> {
     pub fn new(hook: Arc<dyn Hook<E>>, settings: LinkSettings) -> Self {
-        let calls = Arc::new(Semaphore::new(settings.concurrency.max(1)));
+        let calls = Places::with_shares(settings.concurrency);
         let name = hook.name().into();
-        Self { hook, name, settings, calls, waiting: AtomicUsize::new(0) }
+        Self { hook, name, settings, calls }
     }
 
     pub fn name(&self) -> &str {
@@ -125,10 +126,17 @@ impl<E: HookEvent> Link<E> {
         HookDescription { deadline: description.deadline.min(self.settings.deadline), ..description }
     }
 
+    fn account_rights(&self) -> Arc<AccountRights> {
+        self.hook.account_rights().unwrap_or_else(|| self.settings.account_rights.clone())
+    }
+
     /// `is_awaited`: an operation waits for the answer of an observer.
     pub(super) async fn ask(&self, host: &HookHost, event: &E, is_awaited: bool) -> Answer<E> {
         let (call, at, started) = (Call::awaited(is_awaited), host.clock.now(), Instant::now());
-        let outcome = self.bounded(&call, event).await;
+        let mut outcome = self.bounded(&call, event).await;
+        if let Some(draft) = outcome.as_mut().ok().and_then(E::account) {
+            draft.bind(&self.account_rights());
+        }
         let (label, detail) = match &outcome {
             Ok(verdict) => {
                 let (label, reason) = E::label(verdict);
@@ -170,31 +178,20 @@ impl<E: HookEvent> Link<E> {
     async fn bounded(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError> {
         let deadline = self.settings.deadline;
         let work = async {
-            let place = match self.calls.clone().try_acquire_owned() {
-                Ok(place) => place,
-                Err(_) => self.wait_for_place().await?,
+            let waiter = event.subject().waiter();
+            let place = match self.calls.try_enter(waiter) {
+                Some(place) => place,
+                None => {
+                    let entering = self.calls.enter(waiter, self.settings.queue);
+                    call.waiting().during(WaitsFor::Place, entering).await.map_err(|_| HookError::Saturated)?
+                }
             };
             call.occupy(place);
             let outcome = self.hook.call(call, event).await;
             drop(call.take_place());
             outcome
         };
-        in_time_of(event, deadline, work).await.unwrap_or(Err(HookError::Timeout(deadline)))
-    }
-
-    async fn wait_for_place(&self) -> Result<OwnedSemaphorePermit, HookError> {
-        struct Waiting<'a>(&'a AtomicUsize);
-        impl Drop for Waiting<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.waiting);
-        if before >= self.settings.queue {
-            return Err(HookError::Saturated);
-        }
-        self.calls.clone().acquire_owned().await.map_err(|_| HookError::Saturated)
+        in_time_of(event, deadline, work).await.unwrap_or_else(|Late| Err(call.late(deadline)))
     }
 }
 

@@ -17,18 +17,21 @@ pub mod pre_login;
 pub mod review;
 mod selector;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use attempt::LoginAttempt;
-pub use call::{Call, CallPlace, Exchange, HookJournal, HookRun, NoJournal};
+pub use attempt::{Comparisons, LoginAttempt};
+pub use call::{Call, CallPlace, Exchange, HookJournal, HookRun, NoJournal, Waiting, WaitsFor};
 pub use chain::{Chain, GateFailure};
 pub use kind::{Family, HookKind};
 pub use link::{HookHost, Link, LinkSettings, OnError};
 pub use observers::{Delivery, Observers};
 pub use own_time::OwnTime;
 pub use selector::{Selectable, Selector, Subject};
+
+use crate::account::{AccountDraft, AccountRights};
 
 /// Something hooks are asked about, or told of.
 pub trait HookEvent: Send + Sync + 'static {
@@ -45,6 +48,11 @@ pub trait HookEvent: Send + Sync + 'static {
 
     /// The verdict's name and reason, for records.
     fn label(verdict: &Self::Verdict) -> (&'static str, &str);
+
+    /// The account that the verdict makes, if it makes one: what it may be depends on the hook.
+    fn account(_verdict: &mut Self::Verdict) -> Option<&mut AccountDraft> {
+        None
+    }
 }
 
 /// An event whose answer decides.
@@ -86,6 +94,11 @@ pub trait Hook<E: HookEvent>: Send + Sync {
     }
 
     fn description(&self) -> HookDescription;
+
+    /// What its answers may make of accounts; none: what its link says.
+    fn account_rights(&self) -> Option<Arc<AccountRights>> {
+        None
+    }
 
     async fn call(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError>;
 }
@@ -134,6 +147,9 @@ pub enum HookError {
     Unavailable(String),
     #[error("did not answer within {0:?}")]
     Timeout(Duration),
+    /// The deadline passed before the hook had its turn: it is not the one that was slow.
+    #[error("was still waiting for {1} after {0:?}")]
+    Waited(Duration, WaitsFor),
     #[error("failed: {0}")]
     Failed(String),
     #[error("gave an answer that cannot be used: {0}")]
@@ -150,6 +166,7 @@ impl HookError {
         match self {
             Self::Unavailable(_) => "unavailable",
             Self::Timeout(_) => "timeout",
+            Self::Waited(..) => "waited",
             Self::Failed(_) => "failed",
             Self::BadOutput(_) => "bad-output",
             Self::Limit(_) => "limit",

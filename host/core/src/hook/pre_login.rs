@@ -44,6 +44,13 @@ impl HookEvent for PreLogin {
             PreLoginVerdict::Deny(denial) => ("deny", &denial.reason),
         }
     }
+
+    fn account(verdict: &mut PreLoginVerdict) -> Option<&mut AccountDraft> {
+        match verdict {
+            PreLoginVerdict::Replace(draft) => Some(draft),
+            _ => None,
+        }
+    }
 }
 
 impl GateEvent for PreLogin {
@@ -63,6 +70,9 @@ impl GateEvent for PreLogin {
         let PreLoginVerdict::Replace(draft) = verdict else { return Ok(()) };
         // The user that logs in is the one that is prepared (B3-03).
         let mut draft = *draft;
+        if let Some(rights) = self.changed.as_ref().and_then(AccountDraft::rights) {
+            draft.bind(rights);
+        }
         draft.set("username", serde_json::Value::String(self.attempt.username.clone()));
         draft.keep_maintained_fields_of(self.attempt.stored.as_deref());
         draft.keep_second_factor_of(self.attempt.stored.as_deref());
@@ -71,5 +81,29 @@ impl GateEvent for PreLogin {
         self.account = Some(Arc::new(validated.account));
         self.changed = Some(draft);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attempt::tests::attempt;
+    use super::*;
+    use crate::account::AccountRights;
+
+    #[test]
+    fn a_later_link_does_not_widen_the_rights_of_an_earlier_one() {
+        let mut event = PreLogin::new(Arc::new(attempt("alice")));
+        let mut answer = |rights: AccountRights| {
+            let json = r#"{"status":1,"username":"x","home_dir":"/srv/x","permissions":{"/":["*"]}}"#;
+            let mut draft = AccountDraft::from_json(json).unwrap();
+            draft.bind(&Arc::new(rights));
+            event.take_in(PreLoginVerdict::Replace(Box::new(draft))).unwrap();
+            event.changed.as_ref().unwrap().rights().unwrap().as_ref().clone()
+        };
+        assert_eq!(answer(AccountRights::unbound()), AccountRights::unbound());
+        assert_eq!(answer(AccountRights::bound()), AccountRights::bound());
+        let granted = AccountRights { any_account: true, second_factors: true, ..AccountRights::bound() };
+        assert_eq!(answer(granted), AccountRights::bound());
+        assert_eq!(answer(AccountRights::unbound()), AccountRights::bound());
     }
 }

@@ -11,6 +11,7 @@ use crate::account::Account;
 use crate::connection::{Connection, LoginMethod};
 use crate::files::ActionKind;
 use crate::path::VirtualPath;
+use crate::turns::Waiter;
 
 /// What an event is about, as far as it has it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,9 +30,14 @@ pub struct Subject<'a> {
     pub address: Option<IpAddr>,
 }
 
-impl Subject<'_> {
+impl<'a> Subject<'a> {
     pub fn remote(&self) -> Option<IpAddr> {
         self.connection.map(|connection| connection.remote.ip()).or(self.address)
+    }
+
+    /// For whom a place is wanted.
+    pub fn waiter(&self) -> Waiter<'a> {
+        Waiter { address: self.remote(), account: self.username.unwrap_or_default() }
     }
 
     /// The login method or the file action.

@@ -123,6 +123,7 @@ impl Conversation for WithClient {
         {
             return Err(ConversationError::TooMany);
         }
+        let round = round.for_a_terminal();
         let (answers, answered) = oneshot::channel();
         self.rounds.send(Asked { round, answers }).await.map_err(|_| ConversationError::Closed)?;
         self.own_time.paused(answered).await.map_err(|_| ConversationError::Closed)
@@ -131,7 +132,7 @@ impl Conversation for WithClient {
     async fn verify_password(&self, answer: &Secret) -> bool {
         let Some(account) = &self.account else {
             // As long as for a user that there is.
-            let _ = self.service.ports.passwords.matches(&self.service.decoy, answer).await;
+            let _ = self.service.ports.passwords.matches(self.attempt.waiter(), &self.service.decoy, answer).await;
             return false;
         };
         let resolved = Resolved::from_stored(account.clone());

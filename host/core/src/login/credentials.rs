@@ -61,7 +61,7 @@ impl LoginService {
             Some(resolved) => resolved,
             None => {
                 // As long as a wrong password takes.
-                self.ports.passwords.matches(&self.decoy, password).await?;
+                self.ports.passwords.matches(attempt.waiter(), &self.decoy, password).await?;
                 return Err(unknown_user());
             }
         };
@@ -79,7 +79,7 @@ impl LoginService {
         checks::account_conditions(&resolved.account, &*self.ports.clock)?;
         // Whoever asks a directory with an empty password is told that anybody may look around.
         if password.is_empty() && !resolved.vouched {
-            self.ports.passwords.matches(&self.decoy, password).await?;
+            self.ports.passwords.matches(attempt.waiter(), &self.decoy, password).await?;
             return Err(Refusal::new(RefusalReason::WrongCredential, "the password is empty"));
         }
         let instead = match self.check_password(attempt, &resolved.account, password).await? {
@@ -90,7 +90,7 @@ impl LoginService {
             CheckPasswordVerdict::Defer => None,
         };
         let compared = instead.as_ref().or(resolved.password_instead.as_ref()).unwrap_or(password);
-        if self.matches(&resolved.account, compared).await? {
+        if self.matches(attempt, &resolved.account, compared).await? {
             Ok(())
         } else {
             Err(Refusal::new(RefusalReason::WrongCredential, "the password does not match"))
@@ -111,9 +111,14 @@ impl LoginService {
     }
 
     /// Takes as long for an account without a password. An empty password is no password.
-    pub(super) async fn matches(&self, account: &Account, password: &Secret) -> Result<bool, Refusal> {
+    pub(super) async fn matches(
+        &self,
+        attempt: &LoginAttempt,
+        account: &Account,
+        password: &Secret,
+    ) -> Result<bool, Refusal> {
         let hash = account.password.as_ref().unwrap_or(&self.decoy);
-        let matches = self.ports.passwords.matches(hash, password).await?;
+        let matches = self.ports.passwords.matches(attempt.waiter(), hash, password).await?;
         Ok(matches && account.password.is_some() && !password.is_empty())
     }
 
@@ -222,7 +227,7 @@ impl LoginService {
             }
             Credential::KeyboardInteractive => None,
         };
-        let (account, stored) = self.ports.accounts.prepare_from_hook(draft, presented).await?;
+        let (account, stored) = self.ports.accounts.prepare_from_hook(draft, attempt.waiter(), presented).await?;
         let vouched = !matches!(attempt.credential, Credential::KeyboardInteractive);
         Ok(Resolved { account, replaces: Some(stored), vouched, password_instead: None })
     }
@@ -242,7 +247,7 @@ impl LoginService {
         let Some(draft) = event.changed else {
             return Ok(stored.map(Resolved::from_stored));
         };
-        let (account, before) = self.ports.accounts.prepare_from_hook(draft, None).await?;
+        let (account, before) = self.ports.accounts.prepare_from_hook(draft, attempt.waiter(), None).await?;
         let account = self.ports.accounts.commit_from_hook(account, before.as_ref()).await?;
         Ok(Some(Resolved::from_stored(account)))
     }

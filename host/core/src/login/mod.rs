@@ -26,8 +26,8 @@ use self::one_time_code::OneTimeCodes;
 use crate::account::{Account, Accounts, AddressRule};
 use crate::connection::{Connection, Credential, LoginMethod};
 use crate::files::FileContext;
-use crate::hook::LoginAttempt;
 use crate::hook::observation::PostLogin;
+use crate::hook::{Comparisons, LoginAttempt};
 use crate::metrics::Metrics;
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{Clock, Passwords, StorageFactory};
@@ -248,6 +248,7 @@ impl Login {
             completed_methods: Vec::new(),
             stored: None,
             number: self.attempts,
+            comparisons: Comparisons::default(),
         });
         let text = "the key or its signature is too weak; use ed25519, ecdsa, or RSA with 2048 bits and SHA-2";
         self.refused(&attempt, &Refusal::new(RefusalReason::Denied, text));
@@ -288,6 +289,7 @@ impl Login {
             completed_methods,
             stored,
             number: self.attempts,
+            comparisons: Comparisons::default(),
         });
         if let Some(refusal) = failure {
             return Err((attempt, refusal));

@@ -17,6 +17,7 @@ use crate::hook::{Call, Denial, Hook, HookDescription, HookError, Link, LinkSett
 use crate::metrics::Metrics;
 use crate::ports::{AccountChanges, AccountPage, AccountStore, StoreError, SystemClock};
 use crate::quota::{NoUsages, QuotaKeeper, Tracking};
+use crate::turns::Waiter;
 
 #[derive(Default)]
 pub(super) struct PaperStore(Mutex<BTreeMap<String, Account>>);
@@ -72,11 +73,11 @@ pub(super) struct PaperPasswords(pub(super) AtomicUsize);
 
 #[async_trait]
 impl Passwords for PaperPasswords {
-    async fn matches(&self, hash: &PasswordHash, clear: &Secret) -> Result<bool, PasswordError> {
+    async fn matches(&self, _: Waiter<'_>, hash: &PasswordHash, clear: &Secret) -> Result<bool, PasswordError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(hash.expose() == format!("$1${}", clear.expose()))
     }
-    async fn hash(&self, clear: &Secret) -> Result<PasswordHash, PasswordError> {
+    async fn hash(&self, _: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(PasswordHash::recognise(&format!("$1${}", clear.expose())).unwrap())
     }

@@ -2,6 +2,7 @@
 //! burn CPU for tens of milliseconds; callers run them through [`crate::ports::Passwords`].
 
 mod apr1;
+mod cost;
 mod formats;
 mod text;
 
@@ -9,6 +10,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
+pub use cost::Unfit;
 pub use text::{PasswordText, known_prefixes};
 
 use crate::secret::Secret;

@@ -18,7 +18,7 @@ struct Fields {
     user: Option<Map<String, Value>>,
 }
 
-fn fields(event: &ExternalAuth) -> Fields {
+fn fields(event: &ExternalAuth, audience: Audience) -> Fields {
     let attempt = &event.0;
     let (mut password, mut public_key, mut keyboard_interactive) = Default::default();
     match &attempt.credential {
@@ -32,14 +32,14 @@ fn fields(event: &ExternalAuth) -> Fields {
         password,
         public_key,
         keyboard_interactive,
-        user: attempt.stored.as_ref().map(|account| account.to_hook_document(Audience::LoginHook)),
+        user: attempt.stored.as_ref().map(|account| account.to_hook_document(audience)),
     }
 }
 
 impl LegacyEvent for ExternalAuth {
     /// A11-02, B2-01: every variable is always there, empty when it does not apply.
-    fn input(&self, _: Flavour) -> ProgramInput {
-        let Fields { ip, password, public_key, keyboard_interactive, user } = fields(self);
+    fn input(&self, flavour: Flavour) -> ProgramInput {
+        let Fields { ip, password, public_key, keyboard_interactive, user } = fields(self, flavour.audience());
         ProgramInput::default()
             .with("SFTPGO_AUTHD_USERNAME", &self.0.username)
             .with_secret("SFTPGO_AUTHD_USER", user.map(|user| compact_json(&user)).unwrap_or_default())
@@ -56,8 +56,8 @@ impl LegacyEvent for ExternalAuth {
     }
 
     /// A11-10, B2-02
-    fn request(&self, _: Flavour) -> Request {
-        let Fields { ip, password, public_key, keyboard_interactive, user } = fields(self);
+    fn request(&self, flavour: Flavour) -> Request {
+        let Fields { ip, password, public_key, keyboard_interactive, user } = fields(self, flavour.audience());
         let mut body = object([
             ("username", json!(self.0.username)),
             ("ip", json!(ip)),
@@ -113,6 +113,7 @@ mod tests {
 
     use tidegate_core::account::CredentialRule;
     use tidegate_core::connection::{Connection, ConnectionId};
+    use tidegate_core::hook::Comparisons;
     use tidegate_core::public_key::PublicKey;
     use tidegate_core::secret::Secret;
 
@@ -133,6 +134,7 @@ mod tests {
             completed_methods: Vec::new(),
             stored: is_known.then(|| Arc::new(stored)),
             number: 1,
+            comparisons: Comparisons::default(),
         }
     }
 

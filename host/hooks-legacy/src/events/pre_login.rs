@@ -9,9 +9,9 @@ use crate::event::{LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, 
 use crate::flavour::Flavour;
 
 /// With the hash of the password; `id` 0 says that there is no such account.
-fn document(event: &PreLogin) -> Map<String, Value> {
+fn document(event: &PreLogin, audience: Audience) -> Map<String, Value> {
     match &event.account {
-        Some(account) => account.to_hook_document(Audience::LoginHook),
+        Some(account) => account.to_hook_document(audience),
         None => unknown_account(&event.attempt.username),
     }
 }
@@ -35,9 +35,9 @@ fn verdict(event: &PreLogin, answer: &[u8]) -> Result<PreLoginVerdict, HookError
 
 impl LegacyEvent for PreLogin {
     /// A13-02
-    fn input(&self, _: Flavour) -> ProgramInput {
+    fn input(&self, flavour: Flavour) -> ProgramInput {
         ProgramInput::default()
-            .with_secret("SFTPGO_LOGIND_USER", compact_json(&document(self)))
+            .with_secret("SFTPGO_LOGIND_USER", compact_json(&document(self, flavour.audience())))
             .with("SFTPGO_LOGIND_METHOD", method(self))
             .with("SFTPGO_LOGIND_IP", ip(self))
             .with("SFTPGO_LOGIND_PROTOCOL", PROTOCOL)
@@ -48,9 +48,9 @@ impl LegacyEvent for PreLogin {
     }
 
     /// A13-04
-    fn request(&self, _: Flavour) -> Request {
+    fn request(&self, flavour: Flavour) -> Request {
         let query = vec![("login_method", method(self)), ("ip", ip(self)), ("protocol", PROTOCOL.to_owned())];
-        Request::post(query, &document(self))
+        Request::post(query, &document(self, flavour.audience()))
     }
 
     fn read_response(&self, response: &Response, _: Flavour) -> Result<PreLoginVerdict, HookError> {

@@ -213,7 +213,7 @@ mod tests {
 
     use tidegate_core::connection::{Connection, ConnectionId, Credential};
     use tidegate_core::hook::keyboard_interactive::{Conversation, ConversationError, Prompt, Round};
-    use tidegate_core::hook::{HookEvent as _, LoginAttempt, OwnTime};
+    use tidegate_core::hook::{Comparisons, HookEvent as _, LoginAttempt, OwnTime};
 
     use super::*;
 
@@ -248,6 +248,7 @@ mod tests {
             completed_methods: Vec::new(),
             stored: None,
             number: 1,
+            comparisons: Comparisons::default(),
         };
         let conversation = Arc::new(Slow(OwnTime::default(), Duration::from_secs(thinks)));
         KeyboardInteractive { attempt: Arc::new(attempt), account: None, conversation }

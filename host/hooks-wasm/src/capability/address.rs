@@ -1,19 +1,30 @@
-//! Addresses that a plugin may not be led to by a name: this machine, and the services that
-//! hand a cloud machine its own credentials.
+//! Addresses that a plugin may not be led to by a name or a pattern: this machine, under any
+//! address that it has, and the services that hand a cloud machine its own credentials.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 /// Services beside link-local 169.254.169.254 that give a machine its credentials.
 const METADATA_V4: [Ipv4Addr; 3] =
     [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254);
 
-/// Whether nobody may be sent there who was only granted a name.
+/// Whether a grant of a name or a pattern never includes this address.
 pub fn is_prohibited(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => prohibited_v4(address),
         IpAddr::V6(address) => prohibited_v6(address) || carried(address).is_some_and(prohibited_v4),
     }
+}
+
+/// Whether an interface of this machine has the address, or the one that it carries: then, and
+/// only then, a socket can be bound to it. Asked each time, because interfaces come and go. Where
+/// the kernel allows to bind to any address (`ip_nonlocal_bind`), every address looks like one.
+pub fn is_own(address: IpAddr) -> bool {
+    let carried = match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => carried(address).map(IpAddr::V4),
+    };
+    [Some(address), carried].into_iter().flatten().any(|address| UdpSocket::bind((address, 0)).is_ok())
 }
 
 fn prohibited_v4(address: Ipv4Addr) -> bool {
@@ -95,5 +106,28 @@ mod tests {
         {
             assert!(!is_prohibited(address.parse().unwrap()), "{address}");
         }
+    }
+
+    /// The address from which packets to a distant network would go out; nothing is sent.
+    fn outward_address() -> Option<IpAddr> {
+        let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+        socket.connect("192.0.2.1:9").ok()?;
+        Some(socket.local_addr().ok()?.ip()).filter(|address| !address.is_unspecified())
+    }
+
+    #[test]
+    fn the_addresses_of_all_interfaces_are_this_machine() {
+        // A machine without a network has none but loopback.
+        let Some(IpAddr::V4(own)) = outward_address() else { return };
+        let [a, b, c, d] = own.octets().map(u16::from);
+        for address in [
+            IpAddr::V4(own),
+            IpAddr::V6(own.to_ipv6_mapped()),
+            IpAddr::V6(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, a << 8 | b, c << 8 | d)),
+            IpAddr::V6(Ipv6Addr::new(0x2002, a << 8 | b, c << 8 | d, 0, 0, 0, 0, 0)),
+        ] {
+            assert!(is_own(address), "{address}");
+        }
+        assert!(!is_own("198.51.100.1".parse().unwrap()));
     }
 }

@@ -39,6 +39,8 @@ struct Inner {
     grants: Vec<HttpGrant>,
     /// For granted names.
     named: Option<Client>,
+    /// For what only a pattern grants.
+    matched: Option<Client>,
     /// For machines that a grant names itself.
     exempt: Option<Client>,
 }
@@ -47,10 +49,13 @@ impl Egress {
     /// `authorities`: PEM files beside the system's certificates.
     pub fn new(plugin: &str, grants: &[HttpGrant], authorities: &[PathBuf]) -> Result<Self, String> {
         let secure = grants.iter().any(HttpGrant::is_secure);
-        let client = |checked: bool| build(secure, authorities, checked);
-        let named = grants.iter().any(|grant| !grant.names_machine()).then(|| client(true)).transpose()?;
-        let exempt = grants.iter().any(HttpGrant::names_machine).then(|| client(false)).transpose()?;
-        let inner = Inner { plugin: plugin.to_owned(), grants: grants.to_vec(), named, exempt };
+        let client = |names: Option<CheckedNames>| build(secure, authorities, names);
+        let is_name = |grant: &HttpGrant| !grant.names_machine() && !grant.is_pattern();
+        let named = grants.iter().any(is_name).then(|| client(Some(CheckedNames::ToChosenHosts))).transpose()?;
+        let matched = grants.iter().any(HttpGrant::is_pattern);
+        let matched = matched.then(|| client(Some(CheckedNames::ToOtherHosts))).transpose()?;
+        let exempt = grants.iter().any(HttpGrant::names_machine).then(|| client(None)).transpose()?;
+        let inner = Inner { plugin: plugin.to_owned(), grants: grants.to_vec(), named, matched, exempt };
         Ok(Self(Arc::new(inner), Arc::new(Semaphore::new(MAX_REQUESTS))))
     }
 
@@ -88,17 +93,20 @@ impl Egress {
         if granted.iter().any(|grant| grant.names_machine()) {
             return self.0.exempt.as_ref().ok_or(Error::ConfigurationError);
         }
+        if granted.iter().any(|grant| !grant.is_pattern()) {
+            return self.0.named.as_ref().ok_or(Error::ConfigurationError);
+        }
         // An address in the URL is never looked up, so it is checked here.
         let literal = match url.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
             _ => None,
         };
-        if literal.is_some_and(address::is_prohibited) {
+        if literal.is_some_and(|address| CheckedNames::ToOtherHosts.refuse(address)) {
             self.warn(url, "is an address of this machine or its network's own; grant the address itself to allow it");
             return Err(Error::DestinationIpProhibited);
         }
-        self.0.named.as_ref().ok_or(Error::ConfigurationError)
+        self.0.matched.as_ref().ok_or(Error::ConfigurationError)
     }
 
     fn explain(&self, error: &reqwest::Error) -> Error {
@@ -155,8 +163,8 @@ async fn to_reqwest(request: http::Request<WasiBody>, url: Url) -> Result<Reques
     Ok(request)
 }
 
-/// `checked`: names lead to public addresses and private networks only.
-fn build(secure: bool, authorities: &[PathBuf], checked: bool) -> Result<Client, String> {
+/// `names`: where they may lead; none: anywhere.
+fn build(secure: bool, authorities: &[PathBuf], names: Option<CheckedNames>) -> Result<Client, String> {
     let mut builder = Client::builder()
         .no_proxy()
         // The guest sees a redirect and may follow it: that is a request of its own.
@@ -166,8 +174,8 @@ fn build(secure: bool, authorities: &[PathBuf], checked: bool) -> Result<Client,
         .connect_timeout(CONNECT_TIME)
         .pool_idle_timeout(IDLE_TIME)
         .tcp_nodelay(true);
-    if checked {
-        builder = builder.dns_resolver(Arc::new(CheckedNames));
+    if let Some(names) = names {
+        builder = builder.dns_resolver(Arc::new(names));
     }
     if secure {
         for path in authorities {
@@ -190,17 +198,31 @@ struct Prohibited;
 
 /// Looks names up and gives only what may be connected to: the connection goes to one of
 /// these, whatever the name leads to a moment later.
-struct CheckedNames;
+#[derive(Debug, Clone, Copy)]
+enum CheckedNames {
+    /// The operator granted the very name: it may lead to an address of this machine that others
+    /// can reach, too.
+    ToChosenHosts,
+    /// A pattern stands for other machines than this one.
+    ToOtherHosts,
+}
+
+impl CheckedNames {
+    fn refuse(self, address: IpAddr) -> bool {
+        address::is_prohibited(address) || (matches!(self, Self::ToOtherHosts) && address::is_own(address))
+    }
+}
 
 impl Resolve for CheckedNames {
     fn resolve(&self, name: Name) -> Resolving {
+        let names = *self;
         Box::pin(async move {
             let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             if found.is_empty() {
                 return Err(io::Error::from(io::ErrorKind::NotFound).into());
             }
             // One bad address among good ones is how such an attack looks.
-            if found.iter().any(|found| address::is_prohibited(found.ip())) {
+            if found.iter().any(|found| names.refuse(found.ip())) {
                 return Err(Prohibited.into());
             }
             Ok(Box::new(found.into_iter()) as Addrs)

@@ -96,6 +96,13 @@ impl HttpGrant {
     }
 }
 
+impl HttpGrant {
+    /// Whether it stands for more hosts than one: the operator did not choose each of them.
+    pub fn is_pattern(&self) -> bool {
+        !matches!(self.host, HostPattern::Exactly(_))
+    }
+}
+
 impl TryFrom<String> for HttpGrant {
     type Error = HttpGrantError;
 

@@ -1,7 +1,8 @@
 //! Connections and login attempts, as guests see them.
 
 use tidegate_core::connection::{Credential, LoginMethod};
-use tidegate_core::password::PasswordHash;
+use tidegate_core::hook::{Comparisons, LoginAttempt, WaitsFor};
+use tidegate_core::password::{PasswordHash, Unfit};
 use wasmtime::component::Resource;
 
 use super::bindings::tidegate::hooks::types;
@@ -99,8 +100,20 @@ impl types::HostLoginAttempt for CallState {
         let Some(hash) = PasswordHash::recognise(&hash) else {
             return Ok(Ok(false));
         };
+        if let Err(problem) = self.may_compare(&attempt, &hash) {
+            tracing::warn!(
+                sender = "audit",
+                plugin = self.shared.name,
+                username = attempt.username,
+                connection_id = self.connection_text(),
+                message =
+                    format!("a hash of the plugin was not compared with the password of a login attempt: {problem}"),
+            );
+            return Ok(Err(types::AccessError::NotGranted(problem)));
+        }
         let shared = self.shared.clone();
-        let matches = shared.passwords.matches(&hash, password).await;
+        let comparing = shared.passwords.matches_for_plugin(attempt.waiter(), &hash, password);
+        let matches = self.waiting.during(WaitsFor::Passwords, comparing).await;
         Ok(Ok(matches.map_err(|error| wasmtime::Error::msg(error.to_string()))?))
     }
 
@@ -128,6 +141,28 @@ impl types::HostLoginAttempt for CallState {
 
     fn drop(&mut self, this: Resource<AttemptHandle>) -> wasmtime::Result<()> {
         self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl CallState {
+    /// Counted and audited: what the guest learns of the password is a handful of yes and no. A
+    /// plugin that may read the password may also ask with hashes that have no salt.
+    fn may_compare(&self, attempt: &LoginAttempt, hash: &PasswordHash) -> Result<(), String> {
+        match hash.is_for_plugins() {
+            Err(Unfit::NoSalt) if self.shared.settings.grants(Grant::Credentials) => {}
+            fit => fit.map_err(|problem| problem.to_string())?,
+        }
+        let too_many = || format!("plugins had {} hashes compared with this password already", Comparisons::MAX);
+        let number = attempt.comparisons.next().ok_or_else(too_many)?;
+        tracing::info!(
+            sender = "audit",
+            plugin = self.shared.name,
+            username = attempt.username,
+            connection_id = self.connection_text(),
+            comparison = number,
+            message = "the plugin had a hash compared with the password of a login attempt",
+        );
         Ok(())
     }
 }

@@ -1,11 +1,35 @@
 //! The conversation that a guest suspends in.
 
+use tidegate_core::hook::WaitsFor;
 use tidegate_core::hook::keyboard_interactive::{ConversationError, Prompt, Round};
 use tidegate_core::secret::Secret;
 use wasmtime::component::Resource;
 
 use super::bindings::tidegate::hooks::conversations;
 use super::state::{CallState, ConversationHandle};
+
+/// Answers that one conversation may have compared: what is stored is not to be found out by
+/// asking.
+const MAX_VERIFICATIONS: u32 = 8;
+
+impl CallState {
+    /// One too many ends the call.
+    fn count_verification(&mut self, what: &str) -> wasmtime::Result<()> {
+        self.verified += 1;
+        if self.verified > MAX_VERIFICATIONS {
+            let problem = format!("it had more than {MAX_VERIFICATIONS} answers verified in one conversation");
+            return Err(wasmtime::Error::msg(problem));
+        }
+        tracing::info!(
+            sender = "audit",
+            plugin = self.shared.name,
+            connection_id = self.connection_text(),
+            verification = self.verified,
+            message = format!("the plugin had an answer compared with the account's {what}"),
+        );
+        Ok(())
+    }
+}
 
 impl conversations::Host for CallState {}
 
@@ -28,7 +52,9 @@ impl conversations::HostConversation for CallState {
 
     async fn verify_password(&mut self, this: Resource<ConversationHandle>, answer: String) -> wasmtime::Result<bool> {
         let conversation = self.table.get(&this)?.clone();
-        Ok(conversation.verify_password(&Secret::new(answer)).await)
+        self.count_verification("password")?;
+        let answer = Secret::new(answer);
+        Ok(self.waiting.during(WaitsFor::Passwords, conversation.verify_password(&answer)).await)
     }
 
     async fn verify_one_time_code(
@@ -37,6 +63,7 @@ impl conversations::HostConversation for CallState {
         answer: String,
     ) -> wasmtime::Result<bool> {
         let conversation = self.table.get(&this)?.clone();
+        self.count_verification("one-time code")?;
         Ok(conversation.verify_one_time_code(&Secret::new(answer)).await)
     }
 

@@ -2,51 +2,89 @@
 //! when the hook returns it.
 
 use serde_json::{Value, json};
-use tidegate_core::account::AccountDraft;
+use tidegate_core::account::{AccountDraft, MAX_CACHE_SECONDS, MAX_DOCUMENT};
 use tidegate_core::password::PasswordHash;
 use wasmtime::component::Resource;
 
 use super::bindings::tidegate::hooks::types;
-use super::state::{AccountHandle, CallState, DraftHandle};
+use super::state::{AccountHandle, CallState};
+use crate::settings::Grant;
 
 type Draft = Resource<DraftHandle>;
 /// The inner error goes to the guest, the outer one traps.
 type Checked = wasmtime::Result<Result<(), String>>;
 
+/// A draft, and how much of the guest's memory it counts for.
+pub struct DraftHandle {
+    draft: AccountDraft,
+    bytes: usize,
+}
+
 impl CallState {
+    fn hold(&mut self, draft: AccountDraft) -> wasmtime::Result<Draft> {
+        draft.check_size()?;
+        let bytes = draft.footprint();
+        self.memory.hold(bytes)?;
+        Ok(self.table.push(DraftHandle { draft, bytes })?)
+    }
+
+    /// Out of the guest's hands.
+    pub fn take_draft(&mut self, this: Draft) -> wasmtime::Result<AccountDraft> {
+        let DraftHandle { draft, bytes } = self.table.delete(this)?;
+        self.memory.release(bytes);
+        Ok(draft)
+    }
+
     /// Changes a copy, and keeps it if `field` is valid in it.
     fn change(&mut self, this: &Draft, field: &str, change: impl FnOnce(&mut AccountDraft)) -> Checked {
-        let draft = self.table.get_mut(this)?;
-        let mut changed = draft.clone();
+        let held = self.table.get_mut(this)?;
+        let mut changed = held.draft.clone();
         change(&mut changed);
-        match changed.check(field) {
+        match changed.check(field).and_then(|()| changed.check_size()) {
             Ok(()) => {
-                *draft = changed;
+                let bytes = changed.footprint();
+                self.memory.resize(held.bytes, bytes)?;
+                *held = DraftHandle { draft: changed, bytes };
                 Ok(Ok(()))
             }
             Err(error) => Ok(Err(error.to_string())),
         }
     }
 
+    /// A value whose size does not matter.
     fn set(&mut self, this: &Draft, field: &str, value: Value) -> wasmtime::Result<()> {
-        self.table.get_mut(this)?.set(field, value);
+        self.table.get_mut(this)?.draft.set(field, value);
         Ok(())
+    }
+
+    /// Tells the guest at once what the answer would be refused for.
+    fn needs(&self, grant: Grant) -> Result<(), String> {
+        let problem = |_| format!("the operator has not granted \"{}\" to this plugin", grant.as_str());
+        self.granted(grant).map_err(problem)
     }
 }
 
 impl types::HostAccountDraft for CallState {
     fn new(&mut self, username: String) -> wasmtime::Result<Draft> {
-        Ok(self.table.push(AccountDraft::new(&username))?)
+        self.hold(AccountDraft::new(&username))
     }
 
     fn of(&mut self, account: Resource<AccountHandle>) -> wasmtime::Result<Draft> {
-        let draft = AccountDraft::of(self.table.get(&account)?);
-        Ok(self.table.push(draft)?)
+        let draft = AccountDraft::for_hook(self.table.get(&account)?, &self.shared.rights);
+        self.hold(draft)
     }
 
     fn from_json(&mut self, document: String) -> wasmtime::Result<Result<Draft, String>> {
-        match AccountDraft::from_json(&document) {
-            Ok(draft) => Ok(Ok(self.table.push(draft)?)),
+        // Before it is read: what it takes in memory is many times its length.
+        if document.len() > MAX_DOCUMENT {
+            return Ok(Err(format!("the document is larger than {} KiB", MAX_DOCUMENT >> 10)));
+        }
+        let draft = match AccountDraft::from_json(&document) {
+            Ok(draft) => draft,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        match draft.check_size() {
+            Ok(()) => self.hold(draft).map(Ok),
             Err(error) => Ok(Err(error.to_string())),
         }
     }
@@ -70,11 +108,17 @@ impl types::HostAccountDraft for CallState {
     }
 
     fn set_groups(&mut self, this: Draft, names: Vec<String>) -> Checked {
+        if let Err(problem) = self.needs(Grant::Groups) {
+            return Ok(Err(problem));
+        }
         let groups: Vec<Value> = names.into_iter().map(|name| json!({"name": name, "type": 2})).collect();
         self.change(&this, "groups", |draft| draft.set("groups", json!(groups)))
     }
 
     fn set_role(&mut self, this: Draft, name: Option<String>) -> Checked {
+        if let Err(problem) = self.needs(Grant::Groups) {
+            return Ok(Err(problem));
+        }
         self.change(&this, "role", |draft| draft.set("role", json!(name.unwrap_or_default())))
     }
 
@@ -103,8 +147,12 @@ impl types::HostAccountDraft for CallState {
         self.set(&this, "max_sessions", json!(max))
     }
 
-    fn mount_folder(&mut self, _this: Draft, _virtual_path: String, _folder: String) -> Checked {
-        Ok(Err("this version of the server has no shared folders".to_owned()))
+    /// Whether there is such a folder shows when the answer is stored (C5-02).
+    fn mount_folder(&mut self, this: Draft, virtual_path: String, folder: String) -> Checked {
+        if let Err(problem) = self.needs(Grant::Folders) {
+            return Ok(Err(problem));
+        }
+        self.change(&this, "virtual_folders", |draft| draft.mount_folder(&virtual_path, &folder))
     }
 
     fn set_allowed_ips(&mut self, this: Draft, networks: Vec<String>) -> Checked {
@@ -151,20 +199,27 @@ impl types::HostAccountDraft for CallState {
             Ok(_) => return Ok(Err("the storage must be a JSON object".to_owned())),
             Err(error) => return Ok(Err(error.to_string())),
         };
+        let is_local = storage.get("provider").is_none_or(|provider| provider.as_i64() == Some(0));
+        if let Err(problem) =
+            self.needs(Grant::Filesystems).or_else(|problem| if is_local { Ok(()) } else { Err(problem) })
+        {
+            return Ok(Err(problem));
+        }
         self.change(&this, "filesystem", |draft| draft.set("filesystem", storage))
     }
 
+    /// A longer time than there may be is cut to that.
     fn set_cache_seconds(&mut self, this: Draft, seconds: u32) -> wasmtime::Result<()> {
-        self.table.get_mut(&this)?.set_filter("external_auth_cache_time", json!(seconds));
+        let seconds = i64::from(seconds).min(MAX_CACHE_SECONDS);
+        self.table.get_mut(&this)?.draft.set_filter("external_auth_cache_time", json!(seconds));
         Ok(())
     }
 
     fn to_json(&mut self, this: Draft) -> wasmtime::Result<String> {
-        Ok(self.table.get(&this)?.to_redacted_json())
+        Ok(self.table.get(&this)?.draft.to_json(self.shared.rights.second_factors))
     }
 
     fn drop(&mut self, this: Draft) -> wasmtime::Result<()> {
-        self.table.delete(this)?;
-        Ok(())
+        self.take_draft(this).map(drop)
     }
 }

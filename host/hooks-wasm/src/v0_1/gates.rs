@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tidegate_core::account::AccountDraft;
 use tidegate_core::connection::Credential;
 use tidegate_core::hook::check_password::{CheckPassword, CheckPasswordVerdict};
 use tidegate_core::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
@@ -45,8 +46,8 @@ review!(PreAction, pre_action, ActionVerdict, true);
 review!(PasswordResetPre, password_reset_pre, ResetVerdict);
 
 /// A draft that the guest returned.
-fn draft(store: &mut Store<CallState>, handle: Resource<DraftHandle>) -> Result<Box<DraftHandle>, HookError> {
-    let draft = store.data_mut().table.delete(handle);
+fn draft(store: &mut Store<CallState>, handle: Resource<DraftHandle>) -> Result<Box<AccountDraft>, HookError> {
+    let draft = store.data_mut().take_draft(handle);
     draft.map(Box::new).map_err(|error| HookError::BadOutput(error.to_string()))
 }
 

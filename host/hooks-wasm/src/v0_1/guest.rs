@@ -101,11 +101,7 @@ impl Guest {
     pub async fn try_out(self: &Arc<Self>) -> Result<(), HookError> {
         let first = self.instantiate_in_time().await?;
         self.keep(first);
-        let limits = &self.shared.settings.limits;
-        if limits.instances == Instances::Warm {
-            return Ok(());
-        }
-        for _ in 1..limits.ahead() {
+        for _ in 1..self.shared.settings.limits.ahead() {
             let ready = self.instantiate_in_time().await?;
             self.keep(ready);
         }
@@ -194,13 +190,18 @@ impl Guest {
         let connection = event.subject().connection.map(|connection| connection.id.clone());
         let instances = self.shared.settings.limits.instances;
         let session = connection.as_ref().filter(|_| E::IS_OF_SESSION && instances == Instances::Session);
-        let ready = self.kept().take(session);
+        let subject = event.subject();
+        let account = subject.username.unwrap_or_default();
+        let ready = match instances {
+            Instances::Warm => self.kept().take_warm(account),
+            _ => self.kept().take(session),
+        };
         let ready = match ready {
             Some(ready) => Ok(ready),
             None => self.instantiate().await,
         };
         let mut ready = ready?;
-        ready.store.data_mut().begin(connection.clone());
+        ready.store.data_mut().begin(connection.clone(), call.waiting().clone());
         limits::renew(&mut ready.store);
         let answer = match ready.function::<E>(export) {
             Ok(guest) => {
@@ -219,11 +220,18 @@ impl Guest {
         let is_clean = !failed && ready.store.data_mut().table.iter_mut().count() <= MAX_KEPT_HANDLES;
         match (instances, session) {
             (Instances::Session, Some(session)) if is_clean => self.keep_for(session, ready),
-            (Instances::Warm, _) if is_clean => self.keep(ready),
-            (Instances::Warm, _) => {}
+            (Instances::Warm, _) => self.keep_warm(account, ready, is_clean),
             _ => self.put_aside(ready),
         }
         outcome
+    }
+
+    /// The next account wants one that has served none.
+    fn keep_warm(&self, account: &str, ready: Ready, is_clean: bool) {
+        let most = self.shared.settings.limits.ready;
+        let surplus = if is_clean { self.kept().keep_warm(account, ready, most) } else { Some(ready) };
+        self.wanted.notify_one();
+        drop(surplus);
     }
 
     fn keep_for(&self, session: &ConnectionId, ready: Ready) {

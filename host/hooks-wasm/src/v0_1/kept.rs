@@ -57,10 +57,18 @@ struct OfSession {
     since: Instant,
 }
 
+/// Whose calls an instance has served: it never serves another account's.
+struct OfAccount {
+    account: String,
+    ready: Ready,
+}
+
 #[derive(Default)]
 pub struct Kept {
-    /// Made ahead of need, or kept for all calls.
+    /// Made ahead of need: nobody's yet.
     pub ready: Vec<Ready>,
+    /// Warm ones, the one that was used last at the end.
+    of_accounts: VecDeque<OfAccount>,
     /// Had their call: taking them down is not the caller's business.
     pub spent: Vec<Ready>,
     /// A start function may take its time, and nothing spent is taken down meanwhile.
@@ -86,6 +94,22 @@ impl Kept {
             Some(kept) => Some(kept.ready),
             None => self.ready.pop(),
         }
+    }
+
+    /// For a call about this account.
+    pub fn take_warm(&mut self, account: &str) -> Option<Ready> {
+        let known = self.of_accounts.iter().rposition(|kept| kept.account == account);
+        match known.and_then(|at| self.of_accounts.remove(at)) {
+            Some(kept) => Some(kept.ready),
+            None => self.ready.pop(),
+        }
+    }
+
+    /// After a call that went well; what there is no room for is given back.
+    pub fn keep_warm(&mut self, account: &str, ready: Ready, most: usize) -> Option<Ready> {
+        self.of_accounts.push_back(OfAccount { account: account.to_owned(), ready });
+        let surplus = self.of_accounts.len() > most;
+        surplus.then(|| self.of_accounts.pop_front()).flatten().map(|oldest| oldest.ready)
     }
 
     /// After a call that went well.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use tidegate_core::account::{Account, AccountDraft};
+use tidegate_core::account::{Account, AccountRights};
 use tidegate_core::connection::{Connection, ConnectionId};
 use tidegate_core::files::FileAction;
-use tidegate_core::hook::LoginAttempt;
 use tidegate_core::hook::keyboard_interactive::Conversation;
 use tidegate_core::hook::observation::{CredentialChanged, ObjectChange};
 use tidegate_core::hook::review::WebRequest;
+use tidegate_core::hook::{LoginAttempt, Waiting};
 use tidegate_core::ports::{Passwords, PluginStore};
 use tidegate_core::secret::Secret;
 use tidegate_core::session::Session;
@@ -34,18 +34,20 @@ const MAX_RANDOM: u64 = 64 << 10;
 pub type ConnectionHandle = Arc<Connection>;
 pub type AttemptHandle = Arc<LoginAttempt>;
 pub type AccountHandle = Arc<Account>;
-pub type DraftHandle = AccountDraft;
 pub type SessionHandle = Arc<Session>;
 pub type ActionHandle = Arc<FileAction>;
 pub type ObjectChangeHandle = Arc<ObjectChange>;
 pub type WebRequestHandle = Arc<WebRequest>;
 pub type CredentialChangeHandle = Arc<CredentialChanged>;
 pub type ConversationHandle = Arc<dyn Conversation>;
+pub use super::draft::DraftHandle;
 
 /// What all calls of a plugin share.
 pub struct Shared {
     pub name: String,
     pub settings: PluginSettings,
+    /// That the settings give to its answers.
+    pub rights: Arc<AccountRights>,
     /// By name.
     pub secrets: BTreeMap<String, Secret>,
     pub passwords: Arc<dyn Passwords>,
@@ -61,6 +63,10 @@ pub struct CallState {
     pub lines: Arc<Mutex<LineBudget>>,
     /// For the log lines of this call.
     pub connection_id: Option<ConnectionId>,
+    /// What the call waits for that is not the guest's doing.
+    pub waiting: Waiting,
+    /// Answers that a conversation was asked to compare with what is stored.
+    pub verified: u32,
     stdout: LineStream,
     stderr: LineStream,
     wasi: WasiCtx,
@@ -93,6 +99,8 @@ impl CallState {
             allowance: Allowance::new(limits.computing()),
             lines,
             connection_id: None,
+            waiting: Waiting::default(),
+            verified: 0,
             stdout,
             stderr,
             wasi,
@@ -108,9 +116,11 @@ impl CallState {
     }
 
     /// Before a call, which may be on an instance that was made long before.
-    pub fn begin(&mut self, connection_id: Option<ConnectionId>) {
+    pub fn begin(&mut self, connection_id: Option<ConnectionId>, waiting: Waiting) {
         let limits = self.shared.settings.limits;
         self.connection_id = connection_id;
+        self.waiting = waiting;
+        self.verified = 0;
         self.allowance.renew(limits.computing());
         self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner).renew(limits.log_lines);
     }

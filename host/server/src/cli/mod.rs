@@ -195,6 +195,7 @@ async fn run_serve(arguments: ServeArguments, activation: Activation) -> anyhow:
         println!("Logging to {}", file.display());
         // They are in the log as well.
         settings.warnings.iter().for_each(|warning| eprintln!("tidegate: warning: {warning}"));
+        settings.homes.own.extend(file.parent().and_then(Path::to_str).map(str::to_owned));
     }
     let target = if log_path.is_empty() { log::Target::StandardError } else { log::Target::File(&file, rotation) };
     let log = log::install(target, style)?;

@@ -12,6 +12,7 @@ use tidegate_core::files::ActionKind;
 use tidegate_core::hook::{HookKind, LinkSettings, OnError};
 use tidegate_hooks_legacy::{Compat, Dialect, Environment, Flavour, ProgramHook, ProgramSettings, check_url};
 
+use super::account_rights::account_rights;
 use super::legacy_hooks::{Named, named};
 use super::settings::{HookSettings, HookTarget, LinkConfig};
 use super::validate::Check;
@@ -53,6 +54,12 @@ pub(super) struct Section {
     pub(super) networks: Vec<String>,
     pub(super) actions: Vec<String>,
     pub(super) paths: Vec<String>,
+    /// Whether the rules for what plugins make of accounts hold for this program or web server.
+    pub(super) restrict: Option<bool>,
+    /// `own`, or `any`.
+    pub(super) accounts: Option<String>,
+    pub(super) homes: Vec<String>,
+    pub(super) grants: Vec<String>,
 }
 
 impl Section {
@@ -87,6 +94,10 @@ impl Section {
             networks: list(self.networks, &section.networks),
             actions: list(self.actions, &section.actions),
             paths: list(self.paths, &section.paths),
+            restrict: self.restrict.or(section.restrict),
+            accounts: self.accounts.or_else(|| section.accounts.clone()),
+            homes: list(self.homes, &section.homes),
+            grants: list(self.grants, &section.grants),
         }
     }
 }
@@ -225,6 +236,7 @@ impl Builder<'_> {
         let target = target.trim();
         let is_program = !target.starts_with("plugin:") && !target.starts_with("http");
         refuse_unused(&own, is_program, &key, check);
+        let says_rights = own.says_rights();
         let section = own.over(section);
         if self.kind == HookKind::KeyboardInteractive && Path::new(target).is_dir() {
             // Several programs cannot hold one conversation.
@@ -232,6 +244,10 @@ impl Builder<'_> {
             return None;
         }
         let is_plugin = target.starts_with("plugin:");
+        if is_plugin && says_rights {
+            let place = "the plugin's own settings, NAME.toml or [plugin.NAME]";
+            check.problem(&key, format!("restrict, accounts, homes and grants of a plugin belong into {place}"));
+        }
         let (settings, flavour) = self.link_settings(&key, &section, is_plugin, named, check);
         let mut skipped = Vec::new();
         let target = self.target(target, &section, flavour, &mut skipped);
@@ -396,8 +412,10 @@ impl Builder<'_> {
             queue: section.queue.unwrap_or(defaults.queue),
             selector: selectors::selector(self.kind, section, named, &mut field),
             programs_may_write,
+            account_rights: account_rights(section, self.kind, &mut field),
         };
-        (settings, Flavour { compat, dialect, get: named.get })
+        let second_factors = settings.account_rights.second_factors;
+        (settings, Flavour { compat, dialect, get: named.get, second_factors })
     }
 }
 

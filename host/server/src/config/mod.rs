@@ -1,11 +1,13 @@
 //! The configuration: the older server's sections and keys, and ours. Read from a file in
 //! any of six formats, overridden by the environment, checked as a whole.
 
+mod account_rights;
 mod commands;
 mod database;
 mod environment;
 mod flag;
 mod format;
+mod homes;
 mod hooks;
 mod http;
 mod known;
@@ -201,6 +203,9 @@ pub struct DataProvider {
     pub track_quota: i32,
     pub pool_size: i32,
     pub users_base_dir: String,
+    /// Roots below which plugins may place homes; empty: `users_base_dir`, and without that
+    /// anywhere but in the system's directories and the server's own.
+    pub homes: Vec<String>,
     pub actions: Actions,
     pub external_auth_program: String,
     pub external_auth_hook: HookValue,
@@ -230,6 +235,7 @@ impl Default for DataProvider {
             track_quota: 2,
             pool_size: 0,
             users_base_dir: String::new(),
+            homes: Vec::new(),
             actions: Actions::default(),
             external_auth_program: String::new(),
             external_auth_hook: HookValue::default(),

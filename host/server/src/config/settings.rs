@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidegate_core::account::AddressRule;
+use tidegate_core::account::{AddressRule, HomeRule};
 use tidegate_core::files::{ActionKind, SetAttributesPolicy};
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::hook::{HookKind, LinkSettings};
@@ -38,6 +38,7 @@ pub struct Settings {
     pub grace_time: Duration,
     pub database: DatabaseSettings,
     pub users_base_dir: Option<String>,
+    pub homes: HomeRule,
     pub hooks: BTreeMap<HookKind, HookSettings>,
     pub external_auth_scope: Scope,
     pub synchronous_actions: Vec<ActionKind>,

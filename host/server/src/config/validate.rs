@@ -10,13 +10,15 @@ use tidegate_core::files::SetAttributesPolicy;
 use tidegate_core::hook::HookKind;
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::quota::Tracking;
+use tidegate_core::terminal::neutralised;
 use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
 use tidegate_ssh::SshCommands;
 use tidegate_storage::OverwriteMode;
 
 use super::settings::HookSettings;
 use super::{
-    Config, ConfigErrors, Httpd, Settings, Source, commands, database, hooks, http, network, synchronous, transport,
+    Config, ConfigErrors, Httpd, Settings, Source, commands, database, homes, hooks, http, network, synchronous,
+    transport,
 };
 use crate::clock::ZonedClock;
 use crate::version;
@@ -77,6 +79,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         grace_time: Duration::from_secs(config.common.grace_time),
         database: database::settings(config, directory, &mut check),
         users_base_dir: users_base_dir(config, &mut check),
+        homes: homes::rule(config, directory, &mut check),
         external_auth_scope: scope(config, &mut check),
         synchronous_actions,
         keyboard_interactive: keyboard_interactive(config, &hooks, &mut check),
@@ -156,7 +159,7 @@ fn login_banner(config: &Config, directory: &Path, check: &mut Check<'_>) -> Opt
         return None;
     }
     match std::fs::read_to_string(directory.join(file)) {
-        Ok(text) => Some(text),
+        Ok(text) => Some(neutralised(&text)),
         Err(error) => {
             check.warning("sftpd.login_banner_file", format!("there will be no banner: {error}"));
             None

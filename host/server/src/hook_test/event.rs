@@ -22,7 +22,7 @@ use tidegate_core::hook::observation::{
 };
 use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate, WebRequest};
-use tidegate_core::hook::{HookEvent, LoginAttempt};
+use tidegate_core::hook::{Comparisons, HookEvent, LoginAttempt};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
@@ -70,6 +70,7 @@ fn attempt(case: &Case, stored: Option<&Account>) -> anyhow::Result<Arc<LoginAtt
         completed_methods: Vec::new(),
         stored: stored.cloned().map(Arc::new),
         number: 1,
+        comparisons: Comparisons::default(),
     }))
 }
 

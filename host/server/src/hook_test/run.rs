@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tidegate_core::account::{Account, AccountDraft, Audience, CredentialRule};
+use tidegate_core::account::{Account, AccountDraft, AccountError, Audience, CredentialRule};
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookHost, HookJournal, HookKind, HookRun};
 use tidegate_core::login::{AccountCheck, account_checks};
@@ -15,7 +15,7 @@ use tidegate_hooks_wasm::{NOT_LOADED, ServedGates};
 
 use super::{Case, Report, Tested};
 use crate::config::settings::DatabaseSettings;
-use crate::config::{Config, Loaded, Settings};
+use crate::config::{Config, DataProvider, Loaded, Settings};
 use crate::wire::{Hooks, Stores};
 
 /// Keeps what links record.
@@ -60,6 +60,11 @@ impl Bench {
             compat: config.compat,
             plugins: config.plugins,
             plugin: config.plugin,
+            data_provider: DataProvider {
+                users_base_dir: config.data_provider.users_base_dir,
+                homes: config.data_provider.homes,
+                ..DataProvider::default()
+            },
             ..Config::default()
         };
         let place = tempfile::tempdir().context("no temporary directory could be made")?;
@@ -111,7 +116,7 @@ impl Bench {
         );
         let tested = point.test(case.clone(), stored.clone()).await?;
         let runs = self.recorder.take();
-        let (after, problem) = self.accepted(&tested, stored.as_ref());
+        let (after, problem) = self.accepted(&tested, &case.user, stored.as_ref()).await;
         let checks = after.as_ref().map(|account| self.checks(account, &case)).unwrap_or_default();
         let document = |account: &Account| Value::Object(account.to_document(Audience::Redacted));
         let (before, after) = (stored.as_ref().map(document), after.as_ref().map(document));
@@ -128,12 +133,17 @@ impl Bench {
     }
 
     /// The account that the server would take over, or why it would not.
-    fn accepted(&self, tested: &Tested, stored: Option<&Account>) -> (Option<Account>, Option<String>) {
+    async fn accepted(
+        &self,
+        tested: &Tested,
+        user: &str,
+        stored: Option<&Account>,
+    ) -> (Option<Account>, Option<String>) {
         let Some(draft) = &tested.account else { return (None, None) };
-        let mut draft = draft.clone();
-        draft.keep_maintained_fields_of(stored);
-        match draft.validate(CredentialRule::Optional) {
-            Ok(validated) => (Some(validated.account), None),
+        let accounts = self.stores.accounts_for_hooks(&self.settings);
+        match accounts.preview_from_hook(draft.clone(), user, stored).await {
+            Ok(account) => (Some(account), None),
+            Err(AccountError::Invalid(error)) => (None, Some(error.to_string())),
             Err(error) => (None, Some(error.to_string())),
         }
     }

@@ -59,6 +59,43 @@ impl ExternalAuth for Hostile {
                 let answer = http::Request::get(url).send(1000).map(|response| (response.status, response.body.len()));
                 Ok(deny(&format!("{answer:?}")))
             }
+            // What a document may hold: config has it under the name, with the name for {user}.
+            name if name.starts_with("json-") => {
+                let document = config::get(name).unwrap_or_default().replace("{user}", name);
+                match AccountDraft::from_json(&document) {
+                    Ok(draft) => Ok(AuthVerdict::Accept(Some(draft))),
+                    Err(problem) => Ok(deny(&format!("from-json said {problem}"))),
+                }
+            }
+            name if name.starts_with("owner-") => {
+                let draft = draft(name);
+                let mut ids = name.split('-').skip(1).map(|id| id.parse().unwrap());
+                draft.set_owner(ids.next().unwrap(), ids.next().unwrap());
+                Ok(AuthVerdict::Accept(Some(draft)))
+            }
+            "mount" => {
+                let draft = draft(&username);
+                match draft.mount_folder("/team", "team") {
+                    Ok(()) => Ok(AuthVerdict::Accept(Some(draft))),
+                    Err(problem) => Ok(deny(&format!("mount-folder said {problem}"))),
+                }
+            }
+            "oracle" => Ok(deny(&oracle(attempt))),
+            "dear" => Ok(deny(&format!("{:?}", attempt.password_matches(DEAR)))),
+            "hoard" => {
+                let document = format!(r#"{{"username":"hoard","description":"{}"}}"#, "x".repeat(200 << 10));
+                let drafts: Vec<_> = (0..100).map(|_| AccountDraft::from_json(&document)).collect();
+                Ok(deny(&drafts.len().to_string()))
+            }
+            "spy" => {
+                let stored = attempt.stored_account().unwrap();
+                Ok(deny(&AccountDraft::of(&stored).to_json()))
+            }
+            "cache" => {
+                let draft = draft(&username);
+                draft.set_cache_seconds(u32::MAX);
+                Ok(deny(&draft.to_json()))
+            }
             "invalid" => Ok(AuthVerdict::Accept(Some(AccountDraft::new("invalid")))),
             "nobody-stored" => Ok(AuthVerdict::Accept(None)),
             _ => Ok(AuthVerdict::Defer),
@@ -70,6 +107,26 @@ impl ExternalAuth for Hostile {
 fn recurse(depth: u64) -> u64 {
     let padding = black_box([depth; 64]);
     recurse(depth + 1) + padding[0]
+}
+
+/// bcrypt at cost 18.
+const DEAR: &str = "$2b$18$ajq8Q7fbtFRQvXpdCq7Jcuy.Rx1h/L4J60Otx.gyNLbAYctGMJ9tK";
+const SALTED: &str = "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/";
+
+/// Asks about the password until nobody answers any more.
+fn oracle(attempt: &LoginAttempt) -> String {
+    let unsalted = attempt.password_matches("{SHA256}0000000000000000000000000000000000000000000000000000000000000000");
+    let answers: Vec<_> = (0..20).map(|_| attempt.password_matches(SALTED)).collect();
+    let given = answers.iter().filter(|answer| answer.is_ok()).count();
+    format!("{unsalted:?}, {given} answers, then {:?}", answers.last())
+}
+
+/// In the home that the configuration names.
+fn draft(username: &str) -> AccountDraft {
+    let draft = AccountDraft::new(username);
+    draft.set_home_directory(&config::get("home").unwrap()).unwrap();
+    draft.set_permissions("/", &["*".to_owned()]).unwrap();
+    draft
 }
 
 fn deny(reason: &str) -> AuthVerdict {

@@ -1,0 +1,116 @@
+//! The rule on homes, applied to where paths really lead.
+
+use std::sync::Arc;
+
+use super::draft::{InvalidAccount, invalid};
+use super::{HomeRule, Occupied};
+use crate::ports::HostPaths;
+
+pub struct HomeCheck {
+    rule: HomeRule,
+    paths: Arc<dyn HostPaths>,
+}
+
+/// A home that the rule allows, and the rule with roots as they are found on the host.
+pub struct Placed {
+    rule: HomeRule,
+    granted: Vec<String>,
+    /// As it is written, and without links.
+    home: [String; 2],
+}
+
+impl HomeCheck {
+    pub fn new(rule: HomeRule, paths: Arc<dyn HostPaths>) -> Self {
+        Self { rule, paths }
+    }
+
+    /// `granted`: further roots of the hook.
+    pub async fn check(&self, home: &str, granted: &[String]) -> Result<Placed, InvalidAccount> {
+        // A root or a directory of the server that cannot be followed holds as it is written.
+        let roots = self.without_links(&self.rule.roots).await;
+        let own = self.without_links(&self.rule.own).await;
+        let granted = self.without_links(granted).await;
+        let found = self.paths.resolve(vec![home.to_owned()]).await.pop();
+        let found = found.unwrap_or_else(|| Err("it was not looked at".to_owned()));
+        let found = found
+            .map_err(|problem| invalid("home_dir", format!("the server cannot tell where {home} leads: {problem}")))?;
+        let rule = HomeRule { roots, own };
+        rule.check(&found, &granted)?;
+        Ok(Placed { rule, granted, home: [home.to_owned(), found] })
+    }
+
+    /// Whether the home is clear of all these directories, whichever way they are reached. A link
+    /// within another account's home is its owner's to change.
+    pub async fn check_others(&self, placed: &Placed, others: Vec<Occupied>) -> Result<(), InvalidAccount> {
+        let written: Vec<String> = others.iter().map(|other| other.path.clone()).collect();
+        let found = self.without_links(&written).await;
+        let found = others.iter().zip(found).map(|(other, path)| Occupied { path, by: other.by.clone() });
+        let all: Vec<Occupied> = found.chain(others.iter().cloned()).collect();
+        placed.home.iter().try_for_each(|home| placed.rule.check_others(home, &placed.granted, &all))
+    }
+
+    async fn without_links(&self, paths: &[String]) -> Vec<String> {
+        if paths.is_empty() {
+            return Vec::new();
+        }
+        let found = self.paths.resolve(paths.to_vec()).await;
+        paths.iter().zip(found).map(|(written, found)| found.unwrap_or_else(|_| written.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+
+    /// A host on which these lead elsewhere.
+    struct Links(Vec<(&'static str, &'static str)>);
+
+    #[async_trait]
+    impl HostPaths for Links {
+        async fn resolve(&self, paths: Vec<String>) -> Vec<Result<String, String>> {
+            let resolve = |path: String| {
+                if path.contains("loop") {
+                    return Err("too many links".to_owned());
+                }
+                let link = self.0.iter().find(|(link, _)| path.starts_with(link));
+                Ok(link.map_or(path.clone(), |(link, target)| path.replacen(link, target, 1)))
+            };
+            paths.into_iter().map(resolve).collect()
+        }
+    }
+
+    async fn check(home: &str, others: &[&str], expected: bool) {
+        let rule = HomeRule { roots: vec!["/srv/files".into()], own: vec!["/srv/state".into()] };
+        let links = vec![
+            ("/srv/files", "/data/files"),
+            ("/data/elsewhere", "/data/files/bob"),
+            ("/srv/out", "/etc"),
+            ("/srv/in", "/data/files/in"),
+        ];
+        let check = HomeCheck::new(rule, Arc::new(Links(links)));
+        let others = others.iter().map(|path| Occupied { path: (*path).to_owned(), by: "bob".into() }).collect();
+        let outcome = match check.check(home, &[]).await {
+            Ok(placed) => check.check_others(&placed, others).await,
+            Err(error) => Err(error),
+        };
+        assert_eq!(outcome.is_ok(), expected, "{home}: {outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn what_counts_is_where_paths_lead() {
+        check("/srv/files/alice", &[], true).await;
+        check("/srv/files/alice", &["/srv/files/bob"], true).await;
+        // The root is a link itself.
+        check("/data/files/alice", &[], true).await;
+        check("/srv/in/alice", &[], true).await;
+        check("/srv/out/alice", &[], false).await;
+        check("/srv/loop", &[], false).await;
+        // Another account's home under another name, and a way through one.
+        check("/srv/files/bob", &["/data/elsewhere"], false).await;
+        check("/srv/in/x", &["/srv/in"], false).await;
+        check("/srv/files/bob/x", &["/srv/files/bob"], false).await;
+        check("/srv/files/alice", &["/srv/files/loop"], true).await;
+    }
+}

@@ -1,0 +1,200 @@
+//! Where a hook may place homes. The paths that are compared here are without links.
+
+use std::path::Path;
+
+use super::draft::{InvalidAccount, invalid};
+
+/// Below these, and they themselves, nothing is anybody's home unless the operator says so.
+const SYSTEM: [&str; 10] = ["/bin", "/boot", "/dev", "/etc", "/proc", "/root", "/run", "/sbin", "/sys", "/usr"];
+/// What holds accounts' files by custom, though the rest beside it is the system's.
+const BELOW_VAR: [&str; 3] = ["/var/lib", "/var/www", "/var/tmp"];
+
+/// What holds for all hooks of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HomeRule {
+    /// Homes are below one of these; none: anywhere that is neither the system's nor the
+    /// server's.
+    pub roots: Vec<String>,
+    /// Directories of the server itself: configuration, state, plugins, log.
+    pub own: Vec<String>,
+}
+
+/// A directory that is in use, and what uses it, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Occupied {
+    pub path: String,
+    pub by: String,
+}
+
+impl HomeRule {
+    /// `granted`: further roots of one hook.
+    pub fn check(&self, home: &str, granted: &[String]) -> Result<(), InvalidAccount> {
+        let home = Path::new(home);
+        let root = self.roots.iter().chain(granted).find(|root| is_below(home, root));
+        if root.is_none() {
+            self.check_default(home)?;
+        }
+        for own in &self.own {
+            let holds = Path::new(own).starts_with(home);
+            // A root in there was the operator's choice; what lies beside it is the server's.
+            let lies_in = home.starts_with(own) && !root.is_some_and(|root| is_below(Path::new(root), own));
+            if holds || lies_in {
+                return Err(refused(format!(
+                    "{} would hold or be in {own}, which is the server's own",
+                    home.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_default(&self, home: &Path) -> Result<(), InvalidAccount> {
+        if !self.roots.is_empty() {
+            let roots = self.roots.join(", ");
+            return Err(refused(format!("{} is not below {roots}", home.display())));
+        }
+        let below = |directories: &[&str]| directories.iter().any(|directory| home.starts_with(directory));
+        let is_library =
+            home.components().nth(1).is_some_and(|first| first.as_os_str().as_encoded_bytes().starts_with(b"lib"));
+        let in_var = home.starts_with("/var") && !below(&BELOW_VAR);
+        if home == Path::new("/") || below(&SYSTEM) || is_library || in_var {
+            return Err(refused(format!("{} is a directory of the system", home.display())));
+        }
+        Ok(())
+    }
+
+    /// Whether the home is, holds, or lies in another account's home or a shared folder. Those
+    /// that hold a whole root are the operator's for looking after it.
+    pub fn check_others(&self, home: &str, granted: &[String], others: &[Occupied]) -> Result<(), InvalidAccount> {
+        let home = Path::new(home);
+        for Occupied { path, by } in others {
+            let holds_root =
+                self.roots.iter().chain(granted).any(|root| is_below(home, root) && Path::new(root).starts_with(path));
+            let path = Path::new(path);
+            if path.starts_with(home) || (home.starts_with(path) && !holds_root) {
+                return Err(invalid(
+                    "home_dir",
+                    format!(
+                        "{} would be, hold or be in the directory of {by}; a hook needs the grant accounts = \"any\" for that",
+                        home.display()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_below(path: &Path, root: &str) -> bool {
+    path.starts_with(root) && path != Path::new(root)
+}
+
+fn refused(problem: String) -> InvalidAccount {
+    let advice = "set data_provider.homes to where homes are, or grant the hook homes = [\"…\"]";
+    invalid("home_dir", format!("{problem}; {advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(list: &[&str]) -> Vec<String> {
+        list.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    fn check(roots: &[&str], granted: &[&str], allowed: &[&str], refused: &[&str]) {
+        let own = texts(&["/srv/tidegate", "/srv/tidegate/plugins", "/var/lib/tidegate", "/opt/log"]);
+        let rule = HomeRule { roots: texts(roots), own };
+        for home in allowed {
+            assert_eq!(rule.check(home, &texts(granted)), Ok(()), "{home} below {roots:?}");
+        }
+        for home in refused {
+            assert!(rule.check(home, &texts(granted)).is_err(), "{home} below {roots:?}");
+        }
+    }
+
+    #[test]
+    fn without_roots_the_system_and_the_server_are_left_alone() {
+        let allowed = [
+            "/srv/alice",
+            "/home/alice",
+            "/home",
+            "/data",
+            "/opt/files",
+            "/tmp/x",
+            "/var/lib/files/alice",
+            "/var/www/site",
+            "/var/www",
+            "/var/tmp/x",
+            "/mnt/usr",
+            "/etcetera",
+            "/srv/tidegate-files",
+        ];
+        let refused = [
+            "/",
+            "/bin",
+            "/boot/x",
+            "/dev/shm/x",
+            "/etc",
+            "/etc/ssh",
+            "/lib",
+            "/lib64/x",
+            "/libx32",
+            "/proc/self/root",
+            "/root",
+            "/root/x",
+            "/run/user/0",
+            "/sbin",
+            "/sys/fs",
+            "/usr/local/share",
+            "/var",
+            "/var/log",
+            "/var/spool/cron",
+            "/var/mail",
+            "/srv",
+            "/srv/tidegate",
+            "/srv/tidegate/plugins",
+            "/srv/tidegate/homes/alice",
+            "/var/lib",
+            "/var/lib/tidegate",
+            "/opt",
+            "/opt/log",
+            "/opt/log/alice",
+        ];
+        check(&[], &[], &allowed, &refused);
+    }
+
+    #[test]
+    fn with_roots_homes_are_below_them() {
+        let refused =
+            ["/srv/files", "/srv/filesystem/x", "/srv", "/home/alice", "/", "/etc", "/srv/tidegate/plugins", "/data"];
+        check(&["/srv/files"], &[], &["/srv/files/alice", "/srv/files/a/b"], &refused);
+        // Further roots of one hook, without the others'.
+        check(&["/srv/files"], &["/data"], &["/srv/files/a", "/data/x"], &["/data", "/srv/x"]);
+        check(&[], &["/etc/homes"], &["/etc/homes/x", "/srv/x"], &["/etc/homes", "/etc/x"]);
+        // A root that holds the server does not give it away; one within it is the operator's choice.
+        let own = ["/srv/tidegate", "/srv/tidegate/x", "/srv/tidegate/plugins", "/srv/tidegate/plugins/x"];
+        check(&["/srv"], &[], &["/srv/alice"], &own);
+        check(&["/srv/tidegate"], &[], &[], &own);
+        check(&["/srv/tidegate/homes"], &[], &["/srv/tidegate/homes/x"], &own);
+        check(&["/srv/tidegate/plugins"], &[], &[], &own);
+    }
+
+    #[test]
+    fn homes_of_others_are_left_alone() {
+        let occupied = |path: &str| vec![Occupied { path: path.to_owned(), by: "somebody".to_owned() }];
+        let check = |roots: &[&str], home: &str, other: &str, expected: bool| {
+            let rule = HomeRule { roots: texts(roots), own: Vec::new() };
+            assert_eq!(rule.check_others(home, &[], &occupied(other)).is_ok(), expected, "{home} and {other}");
+        };
+        check(&[], "/srv/a", "/srv/b", true);
+        check(&[], "/srv/ab", "/srv/a", true);
+        check(&[], "/srv/a", "/srv/a", false);
+        check(&[], "/srv/a/x", "/srv/a", false);
+        check(&[], "/srv", "/srv/a", false);
+        check(&[], "/srv/a", "/srv", false);
+        check(&["/srv"], "/srv/a", "/srv", true);
+        check(&["/srv"], "/srv/a", "/", true);
+        check(&["/srv/files"], "/srv/files/a/x", "/srv/files/a", false);
+    }
+}

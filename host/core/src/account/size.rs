@@ -1,0 +1,91 @@
+//! How large an account may be: every login reads the whole of it.
+
+use serde_json::{Map, Value};
+
+use super::draft::{AccountDraft, InvalidAccount, invalid};
+
+/// Of a document as JSON, in bytes: some thousands of directories or keys.
+pub const MAX_DOCUMENT: usize = 256 << 10;
+
+/// What a value takes beside its text, in memory.
+const NODE: usize = 64;
+
+impl AccountDraft {
+    /// Whether the document is small enough to be stored and read again and again.
+    pub fn check_size(&self) -> Result<(), InvalidAccount> {
+        let too_large = || format!("the account would be larger than {} KiB as JSON", MAX_DOCUMENT >> 10);
+        match largest(&self.document) {
+            (total, Some(field)) if total > MAX_DOCUMENT => Err(invalid(field, too_large())),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the draft takes in memory, about.
+    pub fn footprint(&self) -> usize {
+        self.document.iter().map(|(name, value)| NODE + name.len() + footprint(value)).sum::<usize>() + NODE
+    }
+}
+
+/// The size of all fields, and the name of the largest.
+fn largest(document: &Map<String, Value>) -> (usize, Option<&str>) {
+    let mut total = 2;
+    let mut found = (0, None);
+    for (name, value) in document {
+        let size = name.len() + 4 + text_size(value);
+        total += size;
+        if size > found.0 {
+            found = (size, Some(name.as_str()));
+        }
+    }
+    (total, found.1)
+}
+
+/// As JSON, without counting escapes.
+fn text_size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(|item| text_size(item) + 1).sum::<usize>(),
+        Value::Object(fields) => {
+            2 + fields.iter().map(|(name, inner)| name.len() + 4 + text_size(inner)).sum::<usize>()
+        }
+    }
+}
+
+fn footprint(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => NODE,
+        Value::String(text) => NODE + text.len(),
+        Value::Array(items) => NODE + items.iter().map(footprint).sum::<usize>(),
+        Value::Object(fields) => {
+            NODE + fields.iter().map(|(name, inner)| NODE + name.len() + footprint(inner)).sum::<usize>()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(field: &str, value: Value, expected: Option<&str>) {
+        let mut draft = AccountDraft::new("u");
+        draft.set(field, value);
+        assert_eq!(draft.check_size().err().map(|error| error.field).as_deref(), expected, "{field}");
+        let size = draft.to_json(false).len();
+        assert!(draft.footprint() >= size / 2, "{field}: {} for {size}", draft.footprint());
+    }
+
+    #[test]
+    fn the_largest_field_of_a_large_account_is_named() {
+        let directories = |count: usize| (0..count).map(|n| (format!("/d{n}"), json!(["list"]))).collect::<Map<_, _>>();
+        check("permissions", Value::Object(directories(5000)), None);
+        check("permissions", Value::Object(directories(150_000)), Some("permissions"));
+        check("description", json!("x".repeat(200_000)), None);
+        check("description", json!("x".repeat(300_000)), Some("description"));
+        check("public_keys", json!(vec!["k".repeat(400); 1000]), Some("public_keys"));
+        check("oidc_custom_fields", json!({"a": vec![0; 100_000]}), Some("oidc_custom_fields"));
+    }
+}

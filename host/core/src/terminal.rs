@@ -1,0 +1,43 @@
+//! Text that a client's terminal shows: what others wrote must not steer it.
+
+/// Stands for a character that is left out.
+const MARK: char = '\u{fffd}';
+
+/// The text without control characters (RFC 4256 §3.4, RFC 4252 §5.4), but for line ends and
+/// tabulators, and without the characters that turn the direction of what follows.
+pub fn neutralised(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let is_line_end = character == '\r' && characters.peek() == Some(&'\n');
+        let is_shown = matches!(character, '\n' | '\t') || is_line_end || !steers(character);
+        plain.push(if is_shown { character } else { MARK });
+    }
+    plain
+}
+
+fn steers(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_steers_a_terminal_is_left_out() {
+        for (text, expected) in [
+            ("Password: ", "Password: "),
+            ("Grüße, 你好\n\tline\r\n", "Grüße, 你好\n\tline\r\n"),
+            ("\x1b[2J\x1b]0;title\x07", "\u{fffd}[2J\u{fffd}]0;title\u{fffd}"),
+            ("a\rb", "a\u{fffd}b"),
+            ("\u{9b}31m\u{7f}\0\u{8}", "\u{fffd}31m\u{fffd}\u{fffd}\u{fffd}"),
+            ("a\u{202e}b\u{2066}c\u{2028}", "a\u{fffd}b\u{fffd}c\u{fffd}"),
+            ("", ""),
+        ] {
+            assert_eq!(neutralised(text), expected, "{text:?}");
+        }
+    }
+}
