@@ -53,7 +53,7 @@ pub async fn serve(
     let hooks = Hooks::prepare(&settings, &stores, host, ServedGates::open(directory)?)?;
     // Before the first look, so that no change is missed.
     let watcher = hooks.plugins.watch().context("the plugin directory cannot be watched")?;
-    load_plugins(&hooks.plugins).await;
+    load_plugins(&hooks.plugins, stop.clone()).await;
     warn_of_unusable(&hooks);
     tasks.start_observers(&hooks.points);
     hooks.points.startup.notify(Startup { version: version::VERSION });
@@ -94,9 +94,13 @@ async fn refuse_second_server(directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What takes longer is refused until it is loaded.
-async fn load_plugins(plugins: &Arc<PluginDirectory>) {
-    if tokio::time::timeout(PLUGIN_START, plugins.refresh()).await.is_err() {
+/// What takes longer is refused until it is loaded. A server that is to stop waits for none of it.
+async fn load_plugins(plugins: &Arc<PluginDirectory>, stop: watch::Receiver<bool>) {
+    let is_late = tokio::select! {
+        loaded = tokio::time::timeout(PLUGIN_START, plugins.refresh()) => loaded.is_err(),
+        () = shutdown::requested(stop) => false,
+    };
+    if is_late {
         let message = "some plugins are not loaded yet; what they may decide is refused until they are";
         tracing::warn!(sender = "plugins", message);
     }
