@@ -244,7 +244,7 @@ pub const SESAME: &str =
 
 pub fn json_users(home: &Path) -> String {
     format!(
-        "[config]\nhome_base = \"{}\"\n[[config.users]]\nusername = \"alice\"\npassword = \"{SESAME}\"\n",
+        "homes = [\"{0}\"]\n[config]\nhome_base = \"{0}\"\n[[config.users]]\nusername = \"alice\"\npassword = \"{SESAME}\"\n",
         home.display()
     )
 }
@@ -271,8 +271,10 @@ fn a_component_in_the_directory_decides_logins() {
 #[test]
 fn a_component_in_javascript_decides_logins() {
     let site = Site::new();
-    let settings =
-        format!("[config]\npassword_hash = \"{SESAME}\"\ndirectory = \"{}\"\n", site.path("guests").display());
+    let settings = format!(
+        "homes = [\"{0}\"]\n[config]\npassword_hash = \"{SESAME}\"\ndirectory = \"{0}\"\n",
+        site.path("guests").display()
+    );
     site.plugin("guests", &tools::guest("guests"), &settings);
     let server = site.start();
     assert!(can_log_in(&server, "guest-1", Proof::Password("sesame")));

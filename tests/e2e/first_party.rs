@@ -250,7 +250,7 @@ fn http_auth_asks_ldap_through_the_example_service() {
     let service =
         Service::start(Command::new(tools::python()).arg(script).env("LDAP_URL", &url).env("LDAP_BASE", PEOPLE));
     let settings = format!(
-        "grants = [\"credentials\"]\nhttp = [\"{0}\"]\n[config]\nurl = \"{0}/\"\n[config.account]\n\
+        "grants = [\"credentials\"]\nhomes = [\"{1}\"]\nhttp = [\"{0}\"]\n[config]\nurl = \"{0}/\"\n[config.account]\n\
          home_dir = \"{1}/{{uid}}\"\nemail = \"{{mail}}\"\npermissions = {{ \"/\" = [\"*\"] }}\n",
         service.1,
         site.path("homes").display()

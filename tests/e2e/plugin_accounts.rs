@@ -70,7 +70,6 @@ fn without_a_grant_a_plugin_makes_only_the_account_that_logs_in() {
         (inside(r#""role":"boss""#), "\"groups\""),
         (inside(r#""virtual_folders":[{"name":"team","virtual_path":"/team"}]"#), "\"folders\""),
         (inside(r#""filters":{"external_auth_cache_time":100000}"#), "a day"),
-        (inside(r#""password":"$2b$18$ajq8Q7fbtFRQvXpdCq7Jcuy.Rx1h/L4J60Otx.gyNLbAYctGMJ9tK""#), "too long"),
     ];
     let answers: Vec<String> = cases.iter().map(|(answer, _)| answer.clone()).collect();
     let site = Site::new();

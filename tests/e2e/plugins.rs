@@ -77,7 +77,7 @@ fn a_hostile_component_harms_only_its_own_call() {
         ("kv-flood", "the store said Some(KvError::Full)"),
         ("failure", "I could not decide"),
         ("drafts", "more than 16 account drafts"),
-        ("hoard", "limits.memory_mib"),
+        ("hoard", "more than 16 account drafts"),
         ("dear", "take too long"),
         ("oracle", "Err(AccessError::NotGranted(\"the hash has no salt\")), 8 answers, then Some(Err("),
         ("password", "NotGranted(\"credentials\")"),

@@ -42,7 +42,9 @@ fn site(runtime: &tokio::runtime::Runtime, adapter: &str, kinds: &[&str]) -> Sit
             kinds.iter().map(|kind| format!("[hook.{kind}]\nhook = \"{url}{kind}\"\n")).collect()
         }
         _ => {
-            site.plugin("contract", &component(), &format!("[config]\nhome = \"{home}\"\n"));
+            let homes = site.path("homes");
+            let settings = format!("homes = [\"{}\"]\n[config]\nhome = \"{home}\"\n", homes.display());
+            site.plugin("contract", &component(), &settings);
             String::new()
         }
     };

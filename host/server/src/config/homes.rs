@@ -18,7 +18,8 @@ pub fn rule(config: &Config, directory: &Path, check: &mut Check<'_>) -> HomeRul
     if provider.driver == "sqlite" {
         own.extend(directory.join(&provider.name).parent().map(Path::to_owned));
     }
-    HomeRule { roots, own: texts(own) }
+    // A relative one, such as ".", is not the root of the file system.
+    HomeRule { roots, own: texts(own.into_iter().filter_map(|path| std::path::absolute(path).ok())) }
 }
 
 fn root_of(root: &str, check: &mut Check<'_>) -> Option<String> {
