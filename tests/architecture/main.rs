@@ -8,6 +8,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod specification;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
