@@ -104,6 +104,10 @@ fn accounts_come_from_json_too() {
     assert_eq!(text(&refused).matches("permissions for \"/\" are needed").count(), 1, "{}", text(&refused));
     site.write("carol.json", "{");
     check(&site, &["user", "add", "--from-json", path], 1, "not valid JSON");
+    // A8-11: an account whose password is locked has none, and can be changed without getting one.
+    site.write("carol.json", r#"{"username":"dave","password":"!","home_dir":"/d","permissions":{"/":["*"]}}"#);
+    check(&site, &["user", "add", "--from-json", path], 0, "was added");
+    check(&site, &["user", "update", "--username", "dave", "--max-sessions", "3"], 0, "was updated");
 }
 
 #[test]

@@ -105,7 +105,7 @@ impl Accounts {
     /// Adds a new account with zero usage (A9-06).
     pub async fn add(&self, mut draft: AccountDraft) -> Result<Account, AccountError> {
         draft.keep_maintained_fields_of(None);
-        let mut account = self.prepare(draft).await?;
+        let mut account = self.prepare(draft, CredentialRule::Required).await?;
         note_password_change(&mut account, None);
         let added = self.store.insert(&account).await?;
         // A server that had an account of that name counts for this one anew.
@@ -121,7 +121,9 @@ impl Accounts {
         let stored = self.store.stored(&username).await?.ok_or(StoreError::NotFound(username))?;
         draft.rebase(&stored);
         draft.keep_maintained_fields_in(Some(&stored.document));
-        let mut account = self.prepare(draft).await?;
+        // One that was locked or made by a hook may have none; it can be changed all the same.
+        let rule = if has_credential(&stored) { CredentialRule::Required } else { CredentialRule::Optional };
+        let mut account = self.prepare(draft, rule).await?;
         note_password_change(&mut account, stored.document.get("password").and_then(Value::as_str));
         let updated = self.replace(account, stored).await?;
         self.store.announce_change(&updated.username).await?;
@@ -276,10 +278,10 @@ impl Accounts {
         Ok(())
     }
 
-    async fn prepare(&self, mut draft: AccountDraft) -> Result<Account, AccountError> {
+    async fn prepare(&self, mut draft: AccountDraft, rule: CredentialRule) -> Result<Account, AccountError> {
         self.complete_home(&mut draft)?;
         draft.check_size()?;
-        self.hash(draft.validate(CredentialRule::Required)?, Waiter::SERVER).await
+        self.hash(draft.validate(rule)?, Waiter::SERVER).await
     }
 
     fn complete_home(&self, draft: &mut AccountDraft) -> Result<(), InvalidAccount> {
@@ -313,6 +315,16 @@ fn rebased(account: &Account, base: &StoredDocument, current: &StoredDocument) -
     draft.rebase(current);
     draft.keep_maintained_fields_in(Some(&current.document));
     draft.validate(CredentialRule::Optional).ok().map(|validated| validated.account)
+}
+
+fn has_credential(stored: &StoredDocument) -> bool {
+    let is_there = |name: &str| match stored.document.get(name) {
+        None | Some(Value::Null) => false,
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(_) => true,
+    };
+    is_there("password") || is_there("public_keys")
 }
 
 /// For passwords that expire, now or once somebody says so. `before`: the stored hash.
