@@ -78,7 +78,7 @@ pub struct Place(Option<(Arc<Inner>, Keys)>);
 pub struct Crowded;
 
 impl Places {
-    /// All of them may be anybody's.
+    /// All of them may go to one address.
     pub fn new(total: usize) -> Self {
         let total = total.max(1);
         Self::with(total, (total, total))
@@ -130,7 +130,7 @@ impl Inner {
     }
 
     fn keys(&self, waiter: Waiter<'_>) -> Keys {
-        // Whoever has an IPv6 network has all its addresses.
+        // One host with an IPv6 network has all its addresses.
         let network = waiter.address.map(|address| match address.to_canonical() {
             IpAddr::V4(address) => u128::from(address.to_bits()),
             IpAddr::V6(address) => address.to_bits() >> 64 << 64,
@@ -292,7 +292,7 @@ mod tests {
         Waiter::new(address.parse().unwrap(), account)
     }
 
-    /// One place, which somebody has; those in `waiting` come in this order and are served in
+    /// One place, which is taken; those in `waiting` come in this order and are served in
     /// the order `expected`, which is given by their numbers.
     async fn check(waiting: &[(&str, &'static str)], expected: &[usize]) {
         let places = Arc::new(Places::new(1));

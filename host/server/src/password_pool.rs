@@ -51,7 +51,7 @@ impl Lane {
         Ok(Self { name, places: Places::new(threads), jobs })
     }
 
-    /// The place is held until the work is done, also when nobody waits for it any more.
+    /// The place is held until the work is done, also when its caller has given up.
     async fn run<T: Send + 'static>(
         &self,
         waiter: Waiter<'_>,

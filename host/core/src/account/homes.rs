@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::draft::{InvalidAccount, invalid};
 
-/// Below these, and they themselves, nothing is anybody's home unless the operator says so.
+/// These, and what is below them, are no homes unless the operator says so.
 const SYSTEM: [&str; 10] = ["/bin", "/boot", "/dev", "/etc", "/proc", "/root", "/run", "/sbin", "/sys", "/usr"];
 /// What holds accounts' files by custom, though the rest beside it is the system's.
 const BELOW_VAR: [&str; 3] = ["/var/lib", "/var/www", "/var/tmp"];

@@ -135,7 +135,7 @@ impl Account {
         self.other.get("last_password_change").and_then(Value::as_i64).filter(|at| *at > 0)
     }
 
-    /// The password is older than the account allows, or nobody knows how old it is.
+    /// The password is older than the account allows, or its age is unknown.
     pub fn password_is_expired(&self, now: i64) -> bool {
         let lifetime = self.filters.password_expiration.saturating_mul(24 * 3_600_000);
         let is_old = || self.last_password_change().is_none_or(|changed| now > changed.saturating_add(lifetime));
@@ -161,7 +161,7 @@ impl Account {
         self.filters.denied_login_methods.contains(&method)
     }
 
-    /// Whether somebody who has `proved` that much has to give a one-time code as well: after a
+    /// Whether a client that has `proved` that much has to give a one-time code as well: after a
     /// password always, after a key where a rule demands the second factor.
     pub fn needs_code(&self, proved: &[LoginMethod]) -> bool {
         let has_key = proved.contains(&LoginMethod::PublicKey);

@@ -288,7 +288,7 @@ impl Accounts {
         if draft.home_dir().is_empty()
             && let Some(base) = &self.users_base_dir
         {
-            // "." would be all the homes, and a name with a slash a place in somebody else's.
+            // "." would be all the homes, and a name with a slash a place in another account's.
             if matches!(draft.username(), "." | "..") || draft.username().contains(['/', '\0']) {
                 let problem = "is no name for a directory in users_base_dir; give the account a home_dir";
                 return Err(invalid("username", problem));
@@ -327,7 +327,7 @@ fn has_credential(stored: &StoredDocument) -> bool {
     is_there("password") || is_there("public_keys")
 }
 
-/// For passwords that expire, now or once somebody says so. `before`: the stored hash.
+/// For passwords that expire, now or once the account is changed so. `before`: the stored hash.
 fn note_password_change(account: &mut Account, before: Option<&str>) {
     let hash = account.password.as_ref().map(PasswordHash::expose);
     if hash.is_some() && hash != before {

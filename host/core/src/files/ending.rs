@@ -66,7 +66,7 @@ impl Opened {
         Ok(())
     }
 
-    /// What is not to stay of an upload that failed, or that nobody will finish.
+    /// What is not to stay of an upload that failed or will not be finished.
     pub(super) fn to_discard(&self) -> Option<Discard> {
         if !self.options.write {
             return None;

@@ -41,12 +41,12 @@ impl fmt::Display for WaitsFor {
     }
 }
 
-/// What the call waits for at the moment; shared with whoever does its work.
+/// What the call waits for at the moment; shared with the task that does its work.
 #[derive(Debug, Clone, Default)]
 pub struct Waiting(Arc<AtomicU8>);
 
 impl Waiting {
-    /// A wait that is broken off stays noted: whoever broke it off wants to know.
+    /// A wait that is broken off stays noted, for the error that says what was waited for.
     pub async fn during<T>(&self, what: WaitsFor, work: impl Future<Output = T>) -> T {
         let code = match what {
             WaitsFor::Place => 1,

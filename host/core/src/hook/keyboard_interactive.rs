@@ -17,7 +17,7 @@ pub struct Round {
 }
 
 impl Round {
-    /// Nothing in it steers the terminal that shows it, whoever wrote it.
+    /// Nothing in it steers the terminal that shows it, whichever hook wrote it.
     pub fn for_a_terminal(self) -> Self {
         let prompt = |prompt: Prompt| Prompt { text: neutralised(&prompt.text), echo: prompt.echo };
         let prompts = self.prompts.into_iter().map(prompt).collect();

@@ -34,7 +34,7 @@ struct Created {
     session: Arc<Session>,
     observers: Arc<Observers<SessionDestroy>>,
     started: Instant,
-    /// Whether the hooks are being asked: one that nobody waits for any more may still say yes.
+    /// Whether the hooks are being asked: one whose answer comes too late may still say yes.
     is_asked: bool,
 }
 

@@ -44,7 +44,7 @@ async fn a_password_alone_does_not_do_where_there_are_codes() {
     assert_eq!(name(login.password("alice", Secret::new("pw")).await), "next step");
     let (asked, outcome) = converse(&mut login, &["000000"]).await;
     assert_eq!((asked, outcome), (vec!["Authentication code: ".to_owned()], "refused"));
-    // Somebody else's conversation is not helped by it.
+    // Another user's conversation is not helped by it.
     assert!(
         matches!(login.keyboard_interactive("bob").await, Step::Ask(round) if round.prompts[0].text == "Password: ")
     );
@@ -131,7 +131,7 @@ async fn a_key_does_where_no_rule_wants_more() {
     check(&[], "accepted").await;
     check(&[CODES], "accepted").await;
     check(&[CODES, RULE], "next step").await;
-    // The rule without codes lets nobody in.
+    // The rule without codes lets no login through.
     check(&[RULE], "refused").await;
 }
 

@@ -82,7 +82,7 @@ impl OneTimeCodes {
 fn generator(account: &Account) -> Option<TOTP> {
     let secret = account.filters.one_time_codes.as_ref()?.secret.as_ref()?;
     let secret = Base32::Encoded(secret.expose().to_owned()).to_bytes().ok()?;
-    // Codes of a short secret can be guessed from a few of them; of none, by anybody.
+    // Codes of a short secret can be guessed from a few of them; without a secret, from none.
     (secret.len() >= MIN_SECRET).then(|| TOTP::new_unchecked(Algorithm::SHA1, DIGITS, 0, STEP_SECONDS, secret))
 }
 

@@ -65,7 +65,7 @@ struct OfAccount {
 
 #[derive(Default)]
 pub struct Kept {
-    /// Made ahead of need: nobody's yet.
+    /// Made ahead of need, for no session yet.
     pub ready: Vec<Ready>,
     /// Warm ones, the one that was used last at the end.
     of_accounts: VecDeque<OfAccount>,

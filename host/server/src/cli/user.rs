@@ -202,7 +202,7 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// They are not listed with the others, but nobody should think that they are not there.
+/// They are not listed with the others; this says that they are there.
 pub fn warn_of_invalid(invalid: &[InvalidStored]) {
     for InvalidStored { username, problem, .. } in invalid {
         let error = StoreError::Invalid { username: username.clone(), problem: problem.clone() };

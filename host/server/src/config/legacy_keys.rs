@@ -84,7 +84,7 @@ const IGNORED: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// Whoever set them relies on them.
+/// A configuration that sets them relies on them.
 const REFUSED: [(&str, &str, &str); 6] = [
     ("common", "allowlist_status", "addresses that are not on the list could connect"),
     (
