@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use super::draft::{AccountDraft, InvalidAccount, invalid};
-use super::filter_words::{FACTOR_PROTOCOLS, one_of_numbers};
+use super::filter_words::{FACTOR_PROTOCOLS, flag, one_of_numbers};
 use super::filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, PatternRule};
 use crate::connection::LoginMethod;
 use crate::path::VirtualPath;
@@ -19,19 +19,24 @@ impl AccountDraft {
         };
         let denied_protocols = self.denied_protocols(document)?;
         self.check_words(document)?;
-        let hook_switch = |name: &str| document.get("hooks").and_then(|hooks| hooks.get(name)).and_then(Value::as_bool);
-        let flag = |name: &str| document.get(name).and_then(Value::as_bool).unwrap_or(false);
+        let no_switches = Map::new();
+        let switches = match document.get("hooks") {
+            None | Some(Value::Null) => &no_switches,
+            Some(Value::Object(switches)) => switches,
+            Some(_) => return Err(invalid("filters.hooks", "must be an object")),
+        };
+        let hook_switch = |name: &str| flag(switches, "filters.hooks.", name);
         Ok(Filters {
             allowed_ip: self.networks(document, "filters.", "allowed_ip")?,
             denied_ip: self.networks(document, "filters.", "denied_ip")?,
             denied_login_methods: self.denied_login_methods(document)?,
-            external_auth_disabled: hook_switch("external_auth_disabled").unwrap_or(false),
-            pre_login_disabled: hook_switch("pre_login_disabled").unwrap_or(false),
-            check_password_disabled: hook_switch("check_password_disabled").unwrap_or(false),
-            external_auth_cache_seconds: document.get("external_auth_cache_time").and_then(Value::as_i64).unwrap_or(0),
+            external_auth_disabled: hook_switch("external_auth_disabled")?,
+            pre_login_disabled: hook_switch("pre_login_disabled")?,
+            check_password_disabled: hook_switch("check_password_disabled")?,
+            external_auth_cache_seconds: natural(document, "filters.", "external_auth_cache_time")?,
             one_time_codes: self.one_time_codes(document)?,
             needs_second_factor: self.second_factor_protocols(document)?.iter().any(|protocol| protocol == "SSH"),
-            needs_password_change: flag("require_password_change"),
+            needs_password_change: flag(document, "filters.", "require_password_change")?,
             password_expiration: natural(document, "filters.", "password_expiration")?,
             denies_ssh: denied_protocols.iter().any(|protocol| protocol == "SSH"),
             file_patterns: self.file_patterns(document)?,
@@ -39,7 +44,7 @@ impl AccountDraft {
             start_directory: start_directory(document)?,
             access_time: access_time(document)?,
             bandwidth_limits: self.bandwidth_limits(document)?,
-            no_home_check: flag("disable_fs_checks"),
+            no_home_check: flag(document, "filters.", "disable_fs_checks")?,
             document: document.clone(),
         })
     }
@@ -126,8 +131,15 @@ impl AccountDraft {
         limits
             .into_iter()
             .map(|(prefix, limit)| {
+                let sources = self.networks(limit, &prefix, "sources")?;
+                if sources.is_empty() {
+                    return Err(invalid(
+                        format!("{prefix}sources"),
+                        "must name at least one network, or the limit never holds",
+                    ));
+                }
                 Ok(BandwidthLimit {
-                    sources: self.networks(limit, &prefix, "sources")?,
+                    sources,
                     upload: natural(limit, &prefix, "upload_bandwidth")?,
                     download: natural(limit, &prefix, "download_bandwidth")?,
                 })

@@ -72,11 +72,7 @@ impl AccountDraft {
             Some(Value::Object(config)) => config,
             Some(_) => return Err(invalid("filters.totp_config", "must be an object")),
         };
-        let enabled = match config.get("enabled") {
-            None | Some(Value::Null) => false,
-            Some(Value::Bool(enabled)) => *enabled,
-            Some(_) => return Err(invalid(format!("{PREFIX}enabled"), "must be true or false")),
-        };
+        let enabled = flag(config, PREFIX, "enabled")?;
         let protocols = self.words(config, PREFIX, "protocols", &FACTOR_PROTOCOLS)?;
         if enabled && protocols.is_empty() {
             return Err(invalid(format!("{PREFIX}protocols"), "must name at least one protocol, such as \"SSH\""));
@@ -100,6 +96,14 @@ fn secret(value: Option<&Value>, field: &str) -> Result<Option<Secret>, InvalidA
     }
     let payload = object.get("payload").and_then(Value::as_str);
     Ok(payload.filter(|_| status == "Plain").map(Secret::new))
+}
+
+pub(super) fn flag(object: &Map<String, Value>, prefix: &str, field: &str) -> Result<bool, InvalidAccount> {
+    match object.get(field) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(invalid(format!("{prefix}{field}"), "must be true or false")),
+    }
 }
 
 /// A number between 0 and `max`.
@@ -187,6 +191,24 @@ mod tests {
         check(&of(r#"{"enabled":true,"protocols":["SSH"],"secret":{"status":"Plain","payload":"A"}}"#), &[]);
         check(&of(r#"{"enabled":false,"protocols":[]}"#), &[]);
         check(&of("{}"), &[]);
+    }
+
+    #[test]
+    fn values_that_a_plugin_sets_have_their_types() {
+        let check = |field: &str, value: Value, expected: &str| {
+            let mut draft = AccountDraft::new("u");
+            draft.set("home_dir", Value::from("/srv/u"));
+            draft.set_permissions("/", &["*".to_owned()]);
+            draft.set_filter(field, value);
+            assert_eq!(draft.validate(CredentialRule::Optional).unwrap_err().field, expected);
+        };
+        check("require_password_change", Value::from("true"), "filters.require_password_change");
+        check("hooks", Value::from("none"), "filters.hooks");
+        let switches = serde_json::json!({ "external_auth_disabled": 1 });
+        check("hooks", switches, "filters.hooks.external_auth_disabled");
+        check("external_auth_cache_time", Value::from(-1), "filters.external_auth_cache_time");
+        let limits = serde_json::json!([{ "upload_bandwidth": 5 }]);
+        check("bandwidth_limits", limits, "filters.bandwidth_limits.0.sources");
     }
 
     #[test]

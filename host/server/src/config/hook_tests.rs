@@ -43,6 +43,10 @@ fn selectors_that_can_never_match_are_refused() {
     refused("keyboard-interactive", "methods = [\"password\"]", &["never about \"password\""]);
     refused("check-password", "methods = [\"publickey\"]", &["never about \"publickey\""]);
     refused("login-pre", "methods = [\"pasword\"]", &["\"pasword\" is not one of"]);
+    let scope = "[data_provider]\nexternal_auth_scope = 1\n";
+    let of_key = of("external-auth", "methods = [\"publickey\"]");
+    check(&format!("{scope}{of_key}"), &["external_auth_scope", "leaves out every method"]);
+    check_warning(&format!("{scope}{}", of("external-auth", "methods = [\"publickey\", \"password\"]")), None);
     refused("login-pre", "users = [\"\"]", &["hook.login-pre.users", "matches no name"]);
     // In a table of a chain as well as for the section, and said once.
     let table = "[hook.pre-action]\nhook = [{ hook = \"/bin/false\", actions = [\"uplaod\"] }]\n";

@@ -167,14 +167,16 @@ fn bindings(tree: &mut Map<String, Value>, section: &str, told: &mut Told) {
         told.refused.push((key, "must be a list of objects with port and address".to_owned()));
         return;
     };
-    let is_on = |binding: &&Value| binding.get("port") != Some(&json!(0)) && binding.get("port").is_some();
+    let is_on = |binding: &&Value| binding.get("port") != Some(&json!(0));
     let on: Vec<&Value> = list.iter().filter(is_on).collect();
     let keys = tree.entry(section).or_insert_with(|| json!({}));
     let Value::Object(keys) = keys else { return };
-    if keys.contains_key("bind_port") || keys.contains_key("bind_address") {
-        told.ignored
-            .push((key.clone(), "it holds instead of bind_port and bind_address, which are ignored".to_owned()));
-        keys.remove("bind_address");
+    let holds =
+        |ours: &str, theirs: &str| keys.contains_key(ours) && on.iter().any(|binding| binding.get(theirs).is_some());
+    for (ours, theirs) in [("bind_port", "port"), ("bind_address", "address")] {
+        if holds(ours, theirs) {
+            told.ignored.push((key.clone(), format!("it holds instead of {ours}, which is ignored")));
+        }
     }
     match (on.as_slice(), section) {
         ([], "sftpd") => {
@@ -328,7 +330,9 @@ mod tests {
         let two = json!({ "sftpd": { "bindings": [{ "port": 22 }, { "port": 23 }] } });
         check(two, json!({ "sftpd": { "bind_port": 22 } }), &[], &["sftpd.bindings"]);
         let both = json!({ "sftpd": { "bind_port": 1, "bind_address": "::1", "bindings": [{ "port": 22 }] } });
-        check(both, json!({ "sftpd": { "bind_port": 22 } }), &[], &["sftpd.bindings"]);
+        check(both, json!({ "sftpd": { "bind_port": 22, "bind_address": "::1" } }), &[], &["sftpd.bindings"]);
+        let address = json!({ "sftpd": { "bindings": [{ "address": "::1" }] } });
+        check(address, json!({ "sftpd": { "bind_address": "::1" } }), &[], &[]);
         check(json!({ "sftpd": { "bindings": [] } }), json!({ "sftpd": {} }), &["sftpd.bindings"], &[]);
         check(json!({ "sftpd": { "bindings": 22 } }), json!({ "sftpd": {} }), &["sftpd.bindings"], &[]);
         check(json!({ "httpd": { "bindings": [{ "port": 0 }] } }), json!({ "httpd": { "bind_port": 0 } }), &[], &[]);

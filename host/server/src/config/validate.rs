@@ -56,6 +56,8 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
     let plugin_directory = directory.join(&config.plugins.directory);
     synchronous::require_hooks(config, &hooks, &plugin_directory, &mut check);
     commands::check(config, &hooks, &mut check);
+    let external_auth_scope = scope(config, &mut check);
+    methods_in_scope(external_auth_scope, &hooks, &mut check);
     warn_of_pages(config, &mut check);
     let settings = Settings {
         bind_address: bind_address(config, &mut check),
@@ -80,7 +82,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         database: database::settings(config, directory, &mut check),
         users_base_dir: users_base_dir(config, &mut check),
         homes: homes::rule(config, directory, &mut check),
-        external_auth_scope: scope(config, &mut check),
+        external_auth_scope,
         synchronous_actions,
         keyboard_interactive: keyboard_interactive(config, &hooks, &mut check),
         hooks,
@@ -321,6 +323,18 @@ fn scope(config: &Config, check: &mut Check<'_>) -> Scope {
                 format!("{} is not between 0 and 7; 0 (all methods) is used", config.data_provider.external_auth_scope);
             check.warning("data_provider.external_auth_scope", text);
             Scope::default()
+        }
+    }
+}
+
+/// The mask holds for all hooks, whatever their own lists say.
+fn methods_in_scope(scope: Scope, hooks: &BTreeMap<HookKind, HookSettings>, check: &mut Check<'_>) {
+    let Some(HookSettings { links, dropped }) = hooks.get(&HookKind::ExternalAuth) else { return };
+    for settings in links.iter().map(|link| &link.settings).chain([dropped]) {
+        let methods = &settings.selector.methods;
+        if !methods.is_empty() && !methods.iter().any(|method| scope.covers_method(*method)) {
+            let text = "leaves out every method that a hook names, so the hook would never be called";
+            check.problem("data_provider.external_auth_scope", text);
         }
     }
 }
