@@ -65,7 +65,7 @@ fn variables_are_named_without_any_file() {
 
 #[test]
 fn plugins_that_do_not_load_are_named() {
-    // BUG-17
+    // B17-01
     let site = Site::new().config("[data_provider]\nexternal_auth_hook = \"plugin:missing\"");
     check(&site, &["config", "check"], 1, &["\"missing\" is not loaded"]);
     site.write("plugins/broken.wasm", b"\0asm\x0d\0\x01\0 and no more");
