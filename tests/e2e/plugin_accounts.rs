@@ -188,7 +188,7 @@ fn second_factors_are_neither_seen_nor_removed() {
         let mut server = site.start();
         assert_eq!(refused(&mut server, "spy").contains(&hidden), !is_kept, "{grants}");
         // Whether this login is let in is for the second factor to say.
-        can_log_in(&server, "json-0", PASSWORD);
+        can_log_in(&server, "json-0", Proof::PasswordMethod("pw"));
         let codes = stored(&site, "json-0").unwrap();
         if is_kept {
             assert_eq!(codes["filters"]["totp_config"]["enabled"], true, "{codes}");

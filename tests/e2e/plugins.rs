@@ -135,6 +135,15 @@ fn wrong_settings_keep_a_component_out() {
     assert!(listed.contains("hostile.toml") && listed.contains("everything"), "{listed}");
 }
 
+/// Of a request: a connection that is closed with something unread in it is reset.
+fn read_head(stream: &std::net::TcpStream) {
+    let mut head = std::io::BufReader::new(stream);
+    let mut line = String::new();
+    while std::io::BufRead::read_line(&mut head, &mut line).unwrap_or(0) > 2 {
+        line.clear();
+    }
+}
+
 /// Answers every request on a port of its own by sending it elsewhere, until the test ends.
 fn redirecting_server() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -142,11 +151,7 @@ fn redirecting_server() -> u16 {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut head = std::io::BufReader::new(stream.try_clone().unwrap());
-            let mut line = String::new();
-            while std::io::BufRead::read_line(&mut head, &mut line).unwrap_or(0) > 2 {
-                line.clear();
-            }
+            read_head(&stream);
             let answer = "HTTP/1.1 307 Elsewhere\r\nlocation: http://169.254.169.254/\r\ncontent-length: 2\r\n\r\nok";
             let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
         }
@@ -218,7 +223,9 @@ fn what_the_operator_names_may_be_this_machine() {
     let url = format!("http://{own}:{}/", listener.local_addr().unwrap().port());
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let _ = std::io::Write::write_all(&mut stream.unwrap(), b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+            let mut stream = stream.unwrap();
+            read_head(&stream);
+            let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
         }
     });
     let granted = format!("http = [\"{}\"]", url.trim_end_matches('/'));

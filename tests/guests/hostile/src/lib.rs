@@ -89,7 +89,10 @@ impl ExternalAuth for Hostile {
             }
             "spy" => {
                 let stored = attempt.stored_account().unwrap();
-                Ok(deny(&AccountDraft::of(&stored).to_json()))
+                let document = AccountDraft::of(&stored).to_json();
+                // Reasons are cut; what matters is in the filters.
+                let from = document.find("\"filters\"").unwrap_or(0);
+                Ok(deny(&document[from..]))
             }
             "cache" => {
                 let draft = draft(&username);
