@@ -271,8 +271,9 @@ fn a_component_in_the_directory_decides_logins() {
 #[test]
 fn a_component_in_javascript_decides_logins() {
     let site = Site::new();
+    // All guests share one home.
     let settings = format!(
-        "homes = [\"{0}\"]\n[config]\npassword_hash = \"{SESAME}\"\ndirectory = \"{0}\"\n",
+        "accounts = \"any\"\nhomes = [\"{0}\"]\n[config]\npassword_hash = \"{SESAME}\"\ndirectory = \"{0}/files\"\n",
         site.path("guests").display()
     );
     site.plugin("guests", &tools::guest("guests"), &settings);
