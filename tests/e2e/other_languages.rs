@@ -35,7 +35,8 @@ fn guests_log_in(language: &str, variable: &str, compiler: &Path) {
     assert!(checked.contains("exports   external-auth") && checked.contains("external-auth: defer"), "{checked}");
     let home = site.path("homes/guests");
     std::fs::create_dir_all(&home).unwrap();
-    let settings = format!("[config]\npassword_hash = {HASH:?}\ndirectory = {home:?}\n");
+    let homes = site.path("homes");
+    let settings = format!("homes = [{homes:?}]\n[config]\npassword_hash = {HASH:?}\ndirectory = {home:?}\n");
     site.plugin("guests", &component, &settings);
     site.user("stored");
     let server = site.start();
