@@ -73,6 +73,9 @@ impl Words {
         if self.hooks.contains(&HookKind::CheckPassword) {
             text = text.replace("# grants", "grants");
         }
+        if self.hooks.contains(&HookKind::ExternalAuth) {
+            text.push_str("# All guests share one home; without it, only the first one gets in.\naccounts = \"any\"\n");
+        }
         text.push_str("\n[config]\n");
         if self.hooks.contains(&HookKind::ExternalAuth) {
             // Of the word "changeme".
