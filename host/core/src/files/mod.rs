@@ -16,7 +16,6 @@ mod place;
 mod program_room;
 mod record;
 mod seen;
-pub mod storage;
 mod usage;
 
 use std::sync::{Arc, OnceLock};
@@ -25,6 +24,7 @@ use arc_swap::Guard;
 use place::LastName;
 use storage::{DirectoryEntry, DirectoryReader, Metadata, Space, Storage, StorageError};
 
+pub use crate::ports::storage;
 pub use action::{ActionKind, ActionStatus, Contents, FileAction, FileHooks, Overwritten};
 pub use attributes::SetAttributesPolicy;
 pub use copy::CopyRange;

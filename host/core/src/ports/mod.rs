@@ -1,6 +1,8 @@
 //! What the core needs from the outer rings. Ring 2 implements these traits; only the
 //! binary knows the concrete types.
 
+pub mod storage;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +10,12 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use crate::account::{Account, Audience, Occupied};
-use crate::files::storage::{Storage, StorageError};
 use crate::hook::HookRun;
 use crate::password::{PasswordError, PasswordHash};
 use crate::quota::{Scope, Transferred, UsedQuota};
 use crate::secret::Secret;
 use crate::turns::Waiter;
+use storage::{Storage, StorageError};
 
 /// Where accounts live.
 #[async_trait]
