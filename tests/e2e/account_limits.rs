@@ -6,12 +6,10 @@ use std::time::Instant;
 use tidegate_tests::clients::{Proof, can_log_in, exec, openssh, rsync, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::Site;
+use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 use tidegate_tests::tools;
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
-const NO_SUCH_FILE: u32 = 2;
-const DENIED: u32 = 3;
-const FAILURE: u32 = 4;
 
 /// An account with more in its document than options can say.
 fn account(site: &Site, more: &str) -> std::path::PathBuf {
@@ -44,39 +42,39 @@ fn patterns_deny_and_hide_names() {
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let mut status = |kind: u8, body: Vec<u8>| {
         let reply = raw.request(kind, &body);
-        if reply.kind == 101 { reply.status() } else { 0 }
+        if reply.kind == fxp::STATUS { reply.status() } else { fx::OK }
     };
     let open = |path: &str, flags: u32| fields(&[&string(path), &flags.to_be_bytes(), &0_u32.to_be_bytes()]);
     let two = |from: &str, to: &str| fields(&[&string(from), &string(to)]);
-    assert_eq!(status(3, open("a.txt", 1)), 0);
-    assert_eq!(status(3, open("a.EXE", 1)), DENIED);
-    assert_eq!(status(17, string("a.EXE")), 0, "it may be seen");
-    assert_eq!(status(3, open("new.exe", 2 | 8)), DENIED);
-    assert_eq!(status(18, two("a.txt", "a.exe")), DENIED);
-    assert_eq!(status(18, two("a.EXE", "b.txt")), DENIED);
-    assert_eq!(status(13, string("a.EXE")), DENIED);
-    assert_eq!(status(3, open("in/a.csv", 1)), 0);
-    assert_eq!(status(3, open("in/a.txt", 1)), DENIED);
-    assert_eq!(status(3, open("secret/hidden.txt", 1)), NO_SUCH_FILE);
-    assert_eq!(status(17, string("secret/hidden.txt")), NO_SUCH_FILE);
-    assert_eq!(status(17, string("secret/hiddendir/x")), NO_SUCH_FILE);
-    assert_eq!(status(3, open("secret/hidden.new", 2 | 8)), NO_SUCH_FILE);
+    assert_eq!(status(fxp::OPEN, open("a.txt", fxf::READ)), fx::OK);
+    assert_eq!(status(fxp::OPEN, open("a.EXE", fxf::READ)), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::STAT, string("a.EXE")), fx::OK, "it may be seen");
+    assert_eq!(status(fxp::OPEN, open("new.exe", fxf::WRITE | fxf::CREAT)), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::RENAME, two("a.txt", "a.exe")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::RENAME, two("a.EXE", "b.txt")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::REMOVE, string("a.EXE")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::OPEN, open("in/a.csv", fxf::READ)), fx::OK);
+    assert_eq!(status(fxp::OPEN, open("in/a.txt", fxf::READ)), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::OPEN, open("secret/hidden.txt", fxf::READ)), fx::NO_SUCH_FILE);
+    assert_eq!(status(fxp::STAT, string("secret/hidden.txt")), fx::NO_SUCH_FILE);
+    assert_eq!(status(fxp::STAT, string("secret/hiddendir/x")), fx::NO_SUCH_FILE);
+    assert_eq!(status(fxp::OPEN, open("secret/hidden.new", fxf::WRITE | fxf::CREAT)), fx::NO_SUCH_FILE);
     // Neither by another name of the directory, nor of one in it.
-    assert_eq!(status(18, two("/secret/hiddendir", "/seen")), NO_SUCH_FILE);
-    assert_eq!(status(14, fields(&[&string("secret/sub"), &0_u32.to_be_bytes()])), 0);
-    assert_eq!(status(18, two("/secret/sub", "/sub")), DENIED);
-    assert_eq!(status(18, two("/secret/sub", "/secret/other")), 0);
-    assert_eq!(status(18, two("secret", "open")), DENIED);
+    assert_eq!(status(fxp::RENAME, two("/secret/hiddendir", "/seen")), fx::NO_SUCH_FILE);
+    assert_eq!(status(fxp::MKDIR, fields(&[&string("secret/sub"), &0_u32.to_be_bytes()])), fx::OK);
+    assert_eq!(status(fxp::RENAME, two("/secret/sub", "/sub")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::RENAME, two("/secret/sub", "/secret/other")), fx::OK);
+    assert_eq!(status(fxp::RENAME, two("secret", "open")), fx::PERMISSION_DENIED);
     // Nor through a link.
-    assert_eq!(status(20, two("/secret", "/link")), 0);
-    assert_eq!(status(3, open("link/hidden.txt", 1)), NO_SUCH_FILE);
-    assert_eq!(status(17, string("link/hiddendir/x")), NO_SUCH_FILE);
-    assert_eq!(status(3, open("link/open.txt", 1)), 0);
-    assert_eq!(status(20, two("secret/hidden.txt", "/innocent")), 0);
-    assert_eq!(status(3, open("innocent", 1)), NO_SUCH_FILE);
-    assert_eq!(status(20, two("a.EXE", "/harmless.txt")), 0);
-    assert_eq!(status(3, open("harmless.txt", 1)), DENIED);
-    assert_eq!(status(3, open("link/new.exe", 2 | 8)), DENIED);
+    assert_eq!(status(fxp::SYMLINK, two("/secret", "/link")), fx::OK);
+    assert_eq!(status(fxp::OPEN, open("link/hidden.txt", fxf::READ)), fx::NO_SUCH_FILE);
+    assert_eq!(status(fxp::STAT, string("link/hiddendir/x")), fx::NO_SUCH_FILE);
+    assert_eq!(status(fxp::OPEN, open("link/open.txt", fxf::READ)), fx::OK);
+    assert_eq!(status(fxp::SYMLINK, two("secret/hidden.txt", "/innocent")), fx::OK);
+    assert_eq!(status(fxp::OPEN, open("innocent", fxf::READ)), fx::NO_SUCH_FILE);
+    assert_eq!(status(fxp::SYMLINK, two("a.EXE", "/harmless.txt")), fx::OK);
+    assert_eq!(status(fxp::OPEN, open("harmless.txt", fxf::READ)), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::OPEN, open("link/new.exe", fxf::WRITE | fxf::CREAT)), fx::PERMISSION_DENIED);
     let listed = sftp_ok(&server, "alice", PASSWORD, "ls -1 secret\nls -1 link\nls -1\n");
     assert!(listed.contains("open.txt") && !listed.contains("hidden"), "{listed}");
     assert!(listed.contains("a.EXE"), "{listed}");
@@ -98,12 +96,15 @@ fn uploads_have_a_largest_size() {
     assert!(!put(&too_large, "a") && !home.join("a").exists());
     assert!(put(&fits, "a"));
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let handle = raw.open_file("a", 2 | 4).handle();
-    assert_eq!(raw.request(6, &fields(&[&string(&handle), &1000_u64.to_be_bytes(), &string([2])])).status(), FAILURE);
-    raw.request(4, &string(&handle));
+    let handle = raw.open_file("a", fxf::WRITE | fxf::APPEND).handle();
+    assert_eq!(
+        raw.request(fxp::WRITE, &fields(&[&string(&handle), &1000_u64.to_be_bytes(), &string([2])])).status(),
+        fx::FAILURE
+    );
+    raw.request(fxp::CLOSE, &string(&handle));
     assert_eq!(std::fs::read(home.join("a")).unwrap(), vec![1; 1000]);
     let size = [&1_u32.to_be_bytes()[..], &1001_u64.to_be_bytes()].concat();
-    assert_eq!(raw.request(9, &fields(&[&string("a"), &size])).status(), FAILURE);
+    assert_eq!(raw.request(fxp::SETSTAT, &fields(&[&string("a"), &size])).status(), fx::FAILURE);
 }
 
 #[test]
@@ -217,10 +218,10 @@ fn folders_are_mounted_and_shared() {
     // Between them nothing is renamed; the places themselves stay.
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let two = |from: &str, to: &str| fields(&[&string(from), &string(to)]);
-    assert_eq!(raw.request(18, &two("/mine", "/team/mine")).status(), FAILURE);
-    assert_eq!(raw.request(18, &two("/team", "/other")).status(), DENIED);
-    assert_eq!(raw.request(15, &string("/team")).status(), DENIED);
-    assert_eq!(raw.request(18, &two("/team/a", "/team/z")).status(), 0);
+    assert_eq!(raw.request(fxp::RENAME, &two("/mine", "/team/mine")).status(), fx::FAILURE);
+    assert_eq!(raw.request(fxp::RENAME, &two("/team", "/other")).status(), fx::PERMISSION_DENIED);
+    assert_eq!(raw.request(fxp::RMDIR, &string("/team")).status(), fx::PERMISSION_DENIED);
+    assert_eq!(raw.request(fxp::RENAME, &two("/team/a", "/team/z")).status(), fx::OK);
     let report = tools::run_ok(&mut site.tidegate(&["quota", "scan", "--folder", "team"]));
     assert_eq!(report.trim(), "folder team: 2 files, 800 bytes");
     let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "bob"]));
@@ -284,9 +285,9 @@ fn checksums_by_name_tell_nothing_that_may_not_be_downloaded() {
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let one_byte = [&0_u64.to_be_bytes()[..], &1_u64.to_be_bytes()].concat();
     let check = fields(&[&string("check-file-name"), &string("secret"), &string("md5"), &one_byte, &[0; 4]]);
-    assert_eq!(raw.request(200, &check).status(), DENIED);
+    assert_eq!(raw.request(fxp::EXTENDED, &check).status(), fx::PERMISSION_DENIED);
     let hash = fields(&[&string("md5-hash"), &string("secret"), &one_byte, &string("")]);
-    assert_eq!(raw.request(200, &hash).status(), DENIED);
+    assert_eq!(raw.request(fxp::EXTENDED, &hash).status(), fx::PERMISSION_DENIED);
     // A7-01: of a whole file, where the administrator lets the command be used.
     let sum = exec(&server, "alice", PASSWORD, "md5sum secret", b"");
     assert_eq!(text(&sum), "900150983cd24fb0d6963f7d28e17f72  secret\n");
@@ -300,8 +301,8 @@ fn modes_let_nobody_run_a_file_as_somebody_else() {
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let mode = [&4_u32.to_be_bytes()[..], &0o106_755_u32.to_be_bytes()].concat();
-    raw.request(3, &fields(&[&string("f"), &10_u32.to_be_bytes(), &mode])).handle();
-    assert_eq!(raw.request(14, &fields(&[&string("d"), &mode])).status(), 0);
+    raw.request(fxp::OPEN, &fields(&[&string("f"), &(fxf::WRITE | fxf::CREAT).to_be_bytes(), &mode])).handle();
+    assert_eq!(raw.request(fxp::MKDIR, &fields(&[&string("d"), &mode])).status(), fx::OK);
     let found = |name: &str| {
         use std::os::unix::fs::PermissionsExt;
         home.join(name).metadata().unwrap().permissions().mode() & 0o7777
@@ -312,7 +313,7 @@ fn modes_let_nobody_run_a_file_as_somebody_else() {
     std::os::unix::fs::symlink("f", home.join("link")).unwrap();
     let size = [&1_u32.to_be_bytes()[..], &3_u64.to_be_bytes()].concat();
     let request = fields(&[&string("lsetstat@openssh.com"), &string("link"), &size]);
-    assert_eq!(raw.request(200, &request).status(), 5);
+    assert_eq!(raw.request(fxp::EXTENDED, &request).status(), fx::BAD_MESSAGE);
     assert_eq!(std::fs::read_to_string(home.join("f")).unwrap(), "content");
 }
 
@@ -320,14 +321,18 @@ fn modes_let_nobody_run_a_file_as_somebody_else() {
 #[test]
 fn attributes_are_ignored_before_permissions_are_asked_for() {
     // A3-24
-    for (mode, status, size_status) in [("0", DENIED, DENIED), ("1", 0, DENIED), ("2", DENIED, DENIED)] {
+    for (mode, status, size_status) in [
+        ("0", fx::PERMISSION_DENIED, fx::PERMISSION_DENIED),
+        ("1", fx::OK, fx::PERMISSION_DENIED),
+        ("2", fx::PERMISSION_DENIED, fx::PERMISSION_DENIED),
+    ] {
         let site = Site::new().config(&format!("setstat_mode = {mode}"));
         let home = site.user_with("alice", &["--password", "pw", "--permissions", "/:list,upload"]);
         std::fs::create_dir_all(&home).unwrap();
         std::fs::write(home.join("f"), "content").unwrap();
         let server = site.start();
         let mut raw = RawSftp::connect(&server, "alice", "pw");
-        let handle = raw.open_file("new", 2 | 8).handle();
+        let handle = raw.open_file("new", fxf::WRITE | fxf::CREAT).handle();
         let blocks = [
             ([&4_u32.to_be_bytes()[..], &0o600_u32.to_be_bytes()].concat(), status),
             ([&2_u32.to_be_bytes()[..], &[0; 8]].concat(), status),
@@ -335,9 +340,13 @@ fn attributes_are_ignored_before_permissions_are_asked_for() {
             ([&1_u32.to_be_bytes()[..], &1_u64.to_be_bytes()].concat(), size_status),
         ];
         for (block, expected) in &blocks {
-            assert_eq!(raw.request(9, &fields(&[&string("f"), block])).status(), *expected, "mode {mode} {block:?}");
             assert_eq!(
-                raw.request(10, &fields(&[&string(&handle), block])).status(),
+                raw.request(fxp::SETSTAT, &fields(&[&string("f"), block])).status(),
+                *expected,
+                "mode {mode} {block:?}"
+            );
+            assert_eq!(
+                raw.request(fxp::FSETSTAT, &fields(&[&string(&handle), block])).status(),
                 *expected,
                 "mode {mode} {block:?}"
             );
@@ -368,10 +377,10 @@ fn modes_make_programs_only_of_the_own_user() {
             std::fs::write(home.join("f"), "").unwrap();
             chown(home.join("f"), Some(owner.0), Some(owner.1)).unwrap();
             let changed = if by_handle {
-                let handle = raw.open_file("f", 2).handle();
-                raw.request(10, &fields(&[&string(&handle), &mode])).status()
+                let handle = raw.open_file("f", fxf::WRITE).handle();
+                raw.request(fxp::FSETSTAT, &fields(&[&string(&handle), &mode])).status()
             } else {
-                raw.request(9, &fields(&[&string("f"), &mode])).status()
+                raw.request(fxp::SETSTAT, &fields(&[&string("f"), &mode])).status()
             };
             let found = home.join("f").metadata().unwrap();
             let bits = found.permissions().mode() & 0o7777;
@@ -380,7 +389,7 @@ fn modes_make_programs_only_of_the_own_user() {
         }
         // Of a directory the bit says to whose group its files belong.
         std::fs::create_dir(home.join("d")).unwrap();
-        assert_eq!(raw.request(9, &fields(&[&string("d"), &mode])).status(), 0);
+        assert_eq!(raw.request(fxp::SETSTAT, &fields(&[&string("d"), &mode])).status(), fx::OK);
         assert_eq!(home.join("d").metadata().unwrap().permissions().mode() & 0o7777, 0o7755);
     }
 }
@@ -394,7 +403,7 @@ fn a_session_has_so_many_handles_on_all_its_channels() {
     let mut channels: Vec<_> = (0..3).map(|_| RawSftp::multiplexed(&server, "alice", "pw", &control)).collect();
     let mut opened = 0;
     for raw in &mut channels {
-        while raw.request(11, &string("/")).kind == 102 {
+        while raw.request(fxp::OPENDIR, &string("/")).kind == fxp::HANDLE {
             opened += 1;
         }
     }
@@ -404,8 +413,8 @@ fn a_session_has_so_many_handles_on_all_its_channels() {
     channels.remove(1);
     let raw = &mut channels[0];
     let limit = std::time::Instant::now();
-    assert_eq!(raw.request(4, &string(0_u32.to_be_bytes())).status(), 0);
-    while raw.request(11, &string("/")).kind != 102 {
+    assert_eq!(raw.request(fxp::CLOSE, &string(0_u32.to_be_bytes())).status(), fx::OK);
+    while raw.request(fxp::OPENDIR, &string("/")).kind != fxp::HANDLE {
         assert!(limit.elapsed().as_secs() < 20, "no handle becomes free");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::Site;
+use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 
 const OUTSIDE: &str = "this is outside";
 
@@ -50,31 +51,40 @@ fn no_spelling_of_a_path_leads_out() {
         "up/",
         "root/.",
     ] {
-        let opened = raw.open_file(path, 1);
-        assert_eq!(opened.kind, 101, "{path} was opened");
-        let created = raw.open_file(format!("{path}.new"), 2 | 8);
-        if created.kind == 102 {
+        let opened = raw.open_file(path, fxf::READ);
+        assert_eq!(opened.kind, fxp::STATUS, "{path} was opened");
+        let created = raw.open_file(format!("{path}.new"), fxf::WRITE | fxf::CREAT);
+        if created.kind == fxp::HANDLE {
             // A name of its own, inside.
-            raw.request(4, &string(created.handle()));
+            raw.request(fxp::CLOSE, &string(created.handle()));
         }
-        for kind in [7, 17] {
+        for kind in [fxp::LSTAT, fxp::STAT] {
             let reply = raw.request(kind, &string(path));
-            assert!(reply.kind == 101 || !path.contains("secret"), "{path}: {reply:?}");
+            assert!(reply.kind == fxp::STATUS || !path.contains("secret"), "{path}: {reply:?}");
         }
     }
     for path in ["up", "root", "magic", "chain", "up/alice2"] {
-        assert_eq!(raw.request(11, &string(path)).kind, 101, "{path} was listed");
+        assert_eq!(raw.request(fxp::OPENDIR, &string(path)).kind, fxp::STATUS, "{path} was listed");
         // Of a relative link the text says nothing of the host; of an absolute one it is a path there.
         let is_relative = path == "chain" || path == "up";
-        assert!(is_relative || raw.request(19, &string(path)).kind == 101, "the target of {path} was shown");
-        assert_ne!(raw.request(14, &fields(&[&string(format!("{path}/made")), &0_u32.to_be_bytes()])).status(), 0);
-        assert_ne!(raw.request(18, &fields(&[&string("mine"), &string(format!("{path}/mine"))])).status(), 0);
+        assert!(
+            is_relative || raw.request(fxp::READLINK, &string(path)).kind == fxp::STATUS,
+            "the target of {path} was shown"
+        );
+        assert_ne!(
+            raw.request(fxp::MKDIR, &fields(&[&string(format!("{path}/made")), &0_u32.to_be_bytes()])).status(),
+            fx::OK
+        );
+        assert_ne!(
+            raw.request(fxp::RENAME, &fields(&[&string("mine"), &string(format!("{path}/mine"))])).status(),
+            fx::OK
+        );
     }
     // New links: whatever they say, following them stays inside.
     for target in ["../../secret", "/etc/passwd", "../../../../../../etc/passwd"] {
-        raw.request(20, &fields(&[&string(target), &string("planted")]));
-        assert_eq!(raw.open_file("planted", 1).kind, 101, "{target}");
-        raw.request(13, &string("planted"));
+        raw.request(fxp::SYMLINK, &fields(&[&string(target), &string("planted")]));
+        assert_eq!(raw.open_file("planted", fxf::READ).kind, fxp::STATUS, "{target}");
+        raw.request(fxp::REMOVE, &string("planted"));
     }
     assert_eq!(std::fs::read_to_string(site.path("secret")).unwrap(), OUTSIDE);
     assert_eq!(std::fs::read_to_string(site.path("homes/alice2/secret")).unwrap(), OUTSIDE);
@@ -102,12 +112,13 @@ fn a_race_of_renames_does_not_lead_out() {
             }
         });
         for _ in 0..3000 {
-            let opened = raw.open_file("used/secret", 1);
-            if opened.kind == 102 {
+            let opened = raw.open_file("used/secret", fxf::READ);
+            if opened.kind == fxp::HANDLE {
                 let handle = opened.handle();
-                let data = raw.request(5, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &100_u32.to_be_bytes()]));
+                let data =
+                    raw.request(fxp::READ, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &100_u32.to_be_bytes()]));
                 assert_eq!(data.string(), b"this is inside");
-                raw.request(4, &string(&handle));
+                raw.request(fxp::CLOSE, &string(&handle));
             }
         }
         done.store(true, Ordering::Relaxed);

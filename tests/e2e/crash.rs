@@ -5,6 +5,7 @@ use std::process::Command;
 use tidegate_tests::clients::{Proof, can_log_in, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::Site;
+use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 use tidegate_tests::tools;
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
@@ -25,17 +26,17 @@ fn check_kills(mode: &str, is_in_place: bool) {
         let server = site.start();
         let mut raw = RawSftp::connect(&server, "alice", "pw");
         // A finished upload, one that overwrites it and is cut off, a new one that is cut off.
-        let finished = raw.open_file("finished", 2 | 8 | 16).handle();
+        let finished = raw.open_file("finished", fxf::WRITE | fxf::CREAT | fxf::TRUNC).handle();
         let content = format!("round {round}");
         let write =
             |handle: &[u8], offset: u64, data: &str| fields(&[&string(handle), &offset.to_be_bytes(), &string(data)]);
-        assert_eq!(raw.request(6, &write(&finished, 0, &content)).status(), 0);
-        assert_eq!(raw.request(4, &string(&finished)).status(), 0);
-        let overwriting = raw.open_file("finished", 2 | 8 | 16).handle();
-        assert_eq!(raw.request(6, &write(&overwriting, 0, "half of the next")).status(), 0);
+        assert_eq!(raw.request(fxp::WRITE, &write(&finished, 0, &content)).status(), fx::OK);
+        assert_eq!(raw.request(fxp::CLOSE, &string(&finished)).status(), fx::OK);
+        let overwriting = raw.open_file("finished", fxf::WRITE | fxf::CREAT | fxf::TRUNC).handle();
+        assert_eq!(raw.request(fxp::WRITE, &write(&overwriting, 0, "half of the next")).status(), fx::OK);
         let name = format!("new {round}");
-        let new = raw.open_file(&name, 2 | 8 | 16).handle();
-        assert_eq!(raw.request(6, &write(&new, 0, "acknowledged")).status(), 0);
+        let new = raw.open_file(&name, fxf::WRITE | fxf::CREAT | fxf::TRUNC).handle();
+        assert_eq!(raw.request(fxp::WRITE, &write(&new, 0, "acknowledged")).status(), fx::OK);
         let user = format!("user{round}");
         site.user(&user);
         server.kill();

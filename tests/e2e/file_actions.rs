@@ -6,17 +6,10 @@ use std::process::Command;
 use tidegate_tests::clients::{Proof, exec, rsync, sftp, sftp_ok};
 use tidegate_tests::raw_sftp::{RawSftp, Reply, fields, string};
 use tidegate_tests::server::{Server, Site};
+use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 use tidegate_tests::tools;
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
-const OK: u32 = 0;
-const DENIED: u32 = 3;
-const FAILURE: u32 = 4;
-const READ: u32 = 1;
-const WRITE: u32 = 2;
-const APPEND: u32 = 4;
-const CREATE: u32 = 8;
-const TRUNCATE: u32 = 16;
 
 /// Hooks of today that write a line for each action: name, virtual path, size, status, command.
 fn site(actions: &str, user: &[&str]) -> (Site, std::path::PathBuf) {
@@ -53,15 +46,15 @@ fn check_told(site: &Site, server: Server, expected: &[&str]) {
 }
 
 fn read(raw: &mut RawSftp, handle: &[u8], offset: u64, length: u32) -> Reply {
-    raw.request(5, &fields(&[&string(handle), &offset.to_be_bytes(), &length.to_be_bytes()]))
+    raw.request(fxp::READ, &fields(&[&string(handle), &offset.to_be_bytes(), &length.to_be_bytes()]))
 }
 
 fn write(raw: &mut RawSftp, handle: &[u8], offset: u64, data: &[u8]) -> u32 {
-    raw.request(6, &fields(&[&string(handle), &offset.to_be_bytes(), &string(data)])).status()
+    raw.request(fxp::WRITE, &fields(&[&string(handle), &offset.to_be_bytes(), &string(data)])).status()
 }
 
 fn close(raw: &mut RawSftp, handle: &[u8]) -> u32 {
-    raw.request(4, &string(handle)).status()
+    raw.request(fxp::CLOSE, &string(handle)).status()
 }
 
 #[test]
@@ -75,11 +68,11 @@ fn only_whole_downloads_are_downloads() {
         std::fs::write(home.join(name), if name == "empty" { vec![] } else { vec![7; 1000] }).unwrap();
     }
     let mut fetch = |name: &str, parts: &[(u64, u32)]| {
-        let handle = raw.open_file(name, READ).handle();
+        let handle = raw.open_file(name, fxf::READ).handle();
         for (offset, length) in parts {
-            assert_eq!(read(&mut raw, &handle, *offset, *length).kind, 103, "{name}");
+            assert_eq!(read(&mut raw, &handle, *offset, *length).kind, fxp::DATA, "{name}");
         }
-        assert_eq!(close(&mut raw, &handle), OK, "the client may close what it likes");
+        assert_eq!(close(&mut raw, &handle), fx::OK, "the client may close what it likes");
     };
     fetch("part", &[(0, 100)]);
     // A download that was begun earlier, and one whose end comes first.
@@ -88,10 +81,10 @@ fn only_whole_downloads_are_downloads() {
     fetch("empty", &[]);
     fetch("untouched", &[]);
     // Nothing leaves the server for a checksum.
-    let handle = raw.open_file("summed", READ).handle();
+    let handle = raw.open_file("summed", fxf::READ).handle();
     let sum = fields(&[&string("md5-hash-handle"), &string(&handle), &[0; 16], &string("")]);
-    assert_eq!(raw.request(200, &sum).kind, 201);
-    assert_eq!(close(&mut raw, &handle), OK);
+    assert_eq!(raw.request(fxp::EXTENDED, &sum).kind, fxp::EXTENDED_REPLY);
+    assert_eq!(close(&mut raw, &handle), fx::OK);
     drop(raw);
     let expected = [
         "download /part size=100 status=2 cmd=",
@@ -111,17 +104,19 @@ fn a_resumed_upload_has_the_size_that_it_comes_to() {
     std::fs::write(home_file(&home, "begun"), [1; 600]).unwrap();
     std::fs::write(home.join("appended"), [1; 600]).unwrap();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    for (name, flags, offset) in
-        [("begun", WRITE, 600_u64), ("appended", WRITE | APPEND, 600), ("new", WRITE | CREATE, 0)]
-    {
+    for (name, flags, offset) in [
+        ("begun", fxf::WRITE, 600_u64),
+        ("appended", fxf::WRITE | fxf::APPEND, 600),
+        ("new", fxf::WRITE | fxf::CREAT, 0),
+    ] {
         let handle = raw.open_file(name, flags).handle();
-        assert_eq!(write(&mut raw, &handle, offset, &[2; 50]), OK);
-        assert_eq!(close(&mut raw, &handle), OK);
+        assert_eq!(write(&mut raw, &handle, offset, &[2; 50]), fx::OK);
+        assert_eq!(close(&mut raw, &handle), fx::OK);
     }
     // Emptied, it is not continued: what is appended begins at 0.
-    let handle = raw.open_file("begun", WRITE | APPEND | TRUNCATE | CREATE).handle();
-    assert_eq!(write(&mut raw, &handle, 0, &[3; 20]), OK);
-    assert_eq!(close(&mut raw, &handle), OK);
+    let handle = raw.open_file("begun", fxf::WRITE | fxf::APPEND | fxf::TRUNC | fxf::CREAT).handle();
+    assert_eq!(write(&mut raw, &handle, 0, &[3; 20]), fx::OK);
+    assert_eq!(close(&mut raw, &handle), fx::OK);
     assert_eq!(std::fs::read(home.join("begun")).unwrap(), [3; 20]);
     drop(raw);
     let expected = [
@@ -144,10 +139,10 @@ fn hooks_are_not_asked_about_uploads_without_room() {
     let (site, home) = site("\"pre-upload\", \"upload\"", &["--quota-files", "1"]);
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let handle = raw.open_file("first", WRITE | CREATE).handle();
-    assert_eq!(close(&mut raw, &handle), OK);
-    let refused = raw.open_file("second", WRITE | CREATE);
-    assert_eq!(refused.status(), FAILURE);
+    let handle = raw.open_file("first", fxf::WRITE | fxf::CREAT).handle();
+    assert_eq!(close(&mut raw, &handle), fx::OK);
+    let refused = raw.open_file("second", fxf::WRITE | fxf::CREAT);
+    assert_eq!(refused.status(), fx::FAILURE);
     assert!(!home.join("second").exists());
     drop(raw);
     let expected = [
@@ -169,24 +164,25 @@ fn copies_by_the_server_need_their_permission_and_are_told() {
     std::fs::write(home.join("a"), vec![5; 300_000]).unwrap();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let mut copy = |from: &str, to: &str, offset: u64, length: u64| {
-        let (source, target) = (raw.open_file(from, READ).handle(), raw.open_file(to, WRITE | CREATE).handle());
+        let (source, target) =
+            (raw.open_file(from, fxf::READ).handle(), raw.open_file(to, fxf::WRITE | fxf::CREAT).handle());
         let range = (&offset.to_be_bytes(), &length.to_be_bytes());
         let body = fields(&[&string("copy-data"), &string(&source), range.0, range.1, &string(&target), &[0; 8]]);
-        let status = raw.request(200, &body).status();
-        assert_eq!((close(&mut raw, &source), close(&mut raw, &target)), (OK, OK));
+        let status = raw.request(fxp::EXTENDED, &body).status();
+        assert_eq!((close(&mut raw, &source), close(&mut raw, &target)), (fx::OK, fx::OK));
         status
     };
-    assert_eq!(copy("a", "whole", 0, 0), OK);
-    assert_eq!(copy("a", "part", 1000, 500), OK);
-    assert_eq!(copy("a", "in/denied", 0, 0), DENIED);
+    assert_eq!(copy("a", "whole", 0, 0), fx::OK);
+    assert_eq!(copy("a", "part", 1000, 500), fx::OK);
+    assert_eq!(copy("a", "in/denied", 0, 0), fx::PERMISSION_DENIED);
     assert_eq!(std::fs::read(home.join("whole")).unwrap(), vec![5; 300_000]);
     assert_eq!(std::fs::metadata(home.join("part")).unwrap().len(), 500);
     // A directory is no source, and stays open.
-    let directory = raw.request(11, &string("/")).handle();
-    let target = raw.open_file("other", WRITE | CREATE).handle();
+    let directory = raw.request(fxp::OPENDIR, &string("/")).handle();
+    let target = raw.open_file("other", fxf::WRITE | fxf::CREAT).handle();
     let body = fields(&[&string("copy-data"), &string(&directory), &[0; 16], &string(&target), &[0; 8]]);
-    assert_eq!(raw.request(200, &body).status(), FAILURE);
-    assert_eq!(raw.request(12, &string(&directory)).kind, 104, "it can still be read");
+    assert_eq!(raw.request(fxp::EXTENDED, &body).status(), fx::FAILURE);
+    assert_eq!(raw.request(fxp::READDIR, &string(&directory)).kind, fxp::NAME, "it can still be read");
     server.wait_for_text("\"sender\":\"Copy\"");
     drop(raw);
     let expected = [

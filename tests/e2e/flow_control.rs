@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tidegate_tests::clients::{Proof, sftp_ok, sftp_with, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
+use tidegate_tests::sftp_numbers::{fxf, fxp};
 use tidegate_tests::tools;
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
@@ -103,7 +104,7 @@ fn twenty_thousand_pipelined_stats_are_answered() {
     let sending = std::thread::spawn(move || std::io::Write::write_all(&mut input, &requests).unwrap());
     for id in 0..STATS {
         let reply = raw.receive_reply();
-        assert_eq!((reply.kind, reply.id), (105, id));
+        assert_eq!((reply.kind, reply.id), (fxp::ATTRS, id));
     }
     sending.join().unwrap();
 }
@@ -114,10 +115,13 @@ fn a_client_that_never_reads_costs_bounded_memory() {
     let mut stuck: Vec<_> = (0..4).map(|_| RawSftp::connect(&server, "alice", "pw")).collect();
     let before = server.memory();
     for raw in &mut stuck {
-        let handle = raw.open_file("/big", 1).handle();
+        let handle = raw.open_file("/big", fxf::READ).handle();
         for request in 0..2000_u64 {
             let offset = (request * 200_000) % (60 << 20);
-            raw.send_request(5, &fields(&[&string(&handle), &offset.to_be_bytes(), &200_000_u32.to_be_bytes()]));
+            raw.send_request(
+                fxp::READ,
+                &fields(&[&string(&handle), &offset.to_be_bytes(), &200_000_u32.to_be_bytes()]),
+            );
         }
     }
     // The others go on at full speed meanwhile.

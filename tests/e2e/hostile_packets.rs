@@ -6,11 +6,7 @@ use std::io::Write;
 use tidegate_tests::clients::{Proof, can_log_in};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
-
-const BAD_MESSAGE: u32 = 5;
-const FAILURE: u32 = 4;
-const UNSUPPORTED: u32 = 8;
-const NO_SUCH_FILE: u32 = 2;
+use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 
 fn server() -> (Site, Server) {
     let site = Site::new();
@@ -23,19 +19,19 @@ fn server() -> (Site, Server) {
 fn malformed_requests_get_a_status() {
     let (_site, server) = server();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    for kind in (3..=20).chain([200]) {
+    for kind in (fxp::OPEN..=fxp::SYMLINK).chain([fxp::EXTENDED]) {
         for body in [&b""[..], b"\0", b"\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x05ab", b"\x7f\xff\xff\xffabcdef"] {
             let reply = raw.request(kind, body);
-            assert_eq!(reply.status(), BAD_MESSAGE, "type {kind}, body {body:?}");
+            assert_eq!(reply.status(), fx::BAD_MESSAGE, "type {kind}, body {body:?}");
         }
     }
-    for kind in [0, 2, 21, 100, 101, 199, 201, 255] {
-        assert_eq!(raw.request(kind, b"").status(), UNSUPPORTED, "type {kind}");
+    for kind in [0, fxp::VERSION, 21, 100, fxp::STATUS, 199, fxp::EXTENDED_REPLY, 255] {
+        assert_eq!(raw.request(kind, b"").status(), fx::OP_UNSUPPORTED, "type {kind}");
     }
-    assert_eq!(raw.request(200, &string("no-such@extension")).status(), UNSUPPORTED);
+    assert_eq!(raw.request(fxp::EXTENDED, &string("no-such@extension")).status(), fx::OP_UNSUPPORTED);
     // Attributes whose flags promise more than there is.
     let attributes = fields(&[&string("x"), &0x0f_u32.to_be_bytes(), &[0; 3]]);
-    assert_eq!(raw.request(9, &attributes).status(), BAD_MESSAGE);
+    assert_eq!(raw.request(fxp::SETSTAT, &attributes).status(), fx::BAD_MESSAGE);
 }
 
 #[test]
@@ -44,18 +40,18 @@ fn handles_that_are_not_open_are_refused() {
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let read = |handle: &[u8]| fields(&[&string(handle), &0_u64.to_be_bytes(), &10_u32.to_be_bytes()]);
     for handle in [&b""[..], b"\0", b"\xff\xff\xff\xff", b"\0\0\0\0\0", &[7; 300]] {
-        assert_eq!(raw.request(5, &read(handle)).status(), FAILURE);
-        assert_eq!(raw.request(4, &string(handle)).status(), FAILURE);
-        assert_eq!(raw.request(8, &string(handle)).status(), FAILURE);
-        assert_eq!(raw.request(12, &string(handle)).status(), FAILURE);
+        assert_eq!(raw.request(fxp::READ, &read(handle)).status(), fx::FAILURE);
+        assert_eq!(raw.request(fxp::CLOSE, &string(handle)).status(), fx::FAILURE);
+        assert_eq!(raw.request(fxp::FSTAT, &string(handle)).status(), fx::FAILURE);
+        assert_eq!(raw.request(fxp::READDIR, &string(handle)).status(), fx::FAILURE);
     }
-    let handle = raw.open_file("file", 2 | 8).handle();
-    assert_eq!(raw.request(12, &string(&handle)).status(), FAILURE, "a file was listed");
-    assert_ne!(raw.request(5, &read(&handle)).status(), 0, "a file open for writing was read");
-    assert_eq!(raw.request(4, &string(&handle)).status(), 0);
-    assert_eq!(raw.request(4, &string(&handle)).status(), FAILURE, "closed twice");
-    assert_eq!(raw.request(5, &read(&handle)).status(), FAILURE, "read after close");
-    let again = raw.open_file("file", 1).handle();
+    let handle = raw.open_file("file", fxf::WRITE | fxf::CREAT).handle();
+    assert_eq!(raw.request(fxp::READDIR, &string(&handle)).status(), fx::FAILURE, "a file was listed");
+    assert_ne!(raw.request(fxp::READ, &read(&handle)).status(), fx::OK, "a file open for writing was read");
+    assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK);
+    assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::FAILURE, "closed twice");
+    assert_eq!(raw.request(fxp::READ, &read(&handle)).status(), fx::FAILURE, "read after close");
+    let again = raw.open_file("file", fxf::READ).handle();
     assert_ne!(again, handle, "a handle was used again");
 }
 
@@ -63,18 +59,18 @@ fn handles_that_are_not_open_are_refused() {
 fn offsets_and_lengths_at_the_edge() {
     let (_site, server) = server();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let handle = raw.open_file("file", 1 | 2 | 8).handle();
+    let handle = raw.open_file("file", fxf::READ | fxf::WRITE | fxf::CREAT).handle();
     let at = |offset: u64, length: u32| fields(&[&string(&handle), &offset.to_be_bytes(), &length.to_be_bytes()]);
-    assert_eq!(raw.request(5, &at(0, 10)).status(), 1);
-    assert_eq!(raw.request(5, &at(0, u32::MAX)).status(), 1);
-    assert_eq!(raw.request(5, &at(u64::MAX, 10)).status(), FAILURE);
-    assert_eq!(raw.request(5, &at(i64::MAX as u64, 10)).status(), FAILURE);
-    assert_eq!(raw.request(5, &at(1 << 60, 10)).status(), 1);
+    assert_eq!(raw.request(fxp::READ, &at(0, 10)).status(), fx::EOF);
+    assert_eq!(raw.request(fxp::READ, &at(0, u32::MAX)).status(), fx::EOF);
+    assert_eq!(raw.request(fxp::READ, &at(u64::MAX, 10)).status(), fx::FAILURE);
+    assert_eq!(raw.request(fxp::READ, &at(i64::MAX as u64, 10)).status(), fx::FAILURE);
+    assert_eq!(raw.request(fxp::READ, &at(1 << 60, 10)).status(), fx::EOF);
     let write = |offset: u64| fields(&[&string(&handle), &offset.to_be_bytes(), &string("data")]);
-    assert_eq!(raw.request(6, &write(u64::MAX)).status(), FAILURE);
-    assert_eq!(raw.request(6, &write(i64::MAX as u64)).status(), FAILURE);
-    assert_eq!(raw.request(6, &write(0)).status(), 0);
-    assert_eq!(raw.request(5, &at(2, 10)).string(), b"ta");
+    assert_eq!(raw.request(fxp::WRITE, &write(u64::MAX)).status(), fx::FAILURE);
+    assert_eq!(raw.request(fxp::WRITE, &write(i64::MAX as u64)).status(), fx::FAILURE);
+    assert_eq!(raw.request(fxp::WRITE, &write(0)).status(), fx::OK);
+    assert_eq!(raw.request(fxp::READ, &at(2, 10)).string(), b"ta");
 }
 
 #[test]
@@ -83,17 +79,24 @@ fn names_of_every_kind() {
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let long = vec![b'x'; 300];
     let deep = b"d/".repeat(3000);
-    for (name, expected) in [(&b"a\0b"[..], FAILURE), (&long, FAILURE), (&deep, FAILURE), (b"none/x", NO_SUCH_FILE)] {
-        assert_eq!(raw.open_file(name, 2 | 8).status(), expected, "{:?}", &name[..name.len().min(10)]);
+    for (name, expected) in
+        [(&b"a\0b"[..], fx::FAILURE), (&long, fx::FAILURE), (&deep, fx::FAILURE), (b"none/x", fx::NO_SUCH_FILE)]
+    {
+        assert_eq!(
+            raw.open_file(name, fxf::WRITE | fxf::CREAT).status(),
+            expected,
+            "{:?}",
+            &name[..name.len().min(10)]
+        );
     }
     // The empty name is the home directory.
-    assert_eq!(raw.request(17, &string("")).kind, 105);
-    assert_eq!(raw.open_file("", 2 | 8).status(), UNSUPPORTED);
+    assert_eq!(raw.request(fxp::STAT, &string("")).kind, fxp::ATTRS);
+    assert_eq!(raw.open_file("", fxf::WRITE | fxf::CREAT).status(), fx::OP_UNSUPPORTED);
     for name in [&b"a\nb"[..], b"\xff\xfe\x80", b" ", b"-rf", b"*", b"\\", b"\"'", b"\x1b[31m", &[b'y'; 255]] {
-        let handle = raw.open_file(name, 2 | 8).handle();
-        assert_eq!(raw.request(4, &string(handle)).status(), 0, "{name:?}");
-        assert_eq!(raw.request(17, &string(name)).kind, 105, "{name:?}");
-        assert_eq!(raw.request(13, &string(name)).status(), 0, "{name:?}");
+        let handle = raw.open_file(name, fxf::WRITE | fxf::CREAT).handle();
+        assert_eq!(raw.request(fxp::CLOSE, &string(handle)).status(), fx::OK, "{name:?}");
+        assert_eq!(raw.request(fxp::STAT, &string(name)).kind, fxp::ATTRS, "{name:?}");
+        assert_eq!(raw.request(fxp::REMOVE, &string(name)).status(), fx::OK, "{name:?}");
     }
 }
 
@@ -104,7 +107,7 @@ fn check_closed(send: impl FnOnce(&mut RawSftp)) {
     let mut raw = RawSftp::open(&server, "alice", "pw");
     send(&mut raw);
     while raw.receive().is_some() {}
-    assert_eq!(other.request(17, &string("/")).kind, 105, "another session noticed");
+    assert_eq!(other.request(fxp::STAT, &string("/")).kind, fxp::ATTRS, "another session noticed");
     assert!(server.is_running() && can_log_in(&server, "alice", Proof::Password("pw")));
     server.wait_for_text("broke the SFTP protocol");
 }
@@ -139,11 +142,11 @@ fn packets_in_pieces_and_in_heaps() {
         assert_eq!(raw.receive_reply().id, id);
     }
     // The largest packet, and bytes after a request's fields.
-    let handle = raw.open_file("large", 1 | 2 | 8).handle();
+    let handle = raw.open_file("large", fxf::READ | fxf::WRITE | fxf::CREAT).handle();
     let data = vec![7; 256 * 1024 - 64];
     let body = fields(&[&string(&handle), &0_u64.to_be_bytes(), &string(&data)]);
-    assert_eq!(raw.request(6, &body).status(), 0);
-    assert_eq!(raw.request(17, &fields(&[&string("large"), b"trailing"])).kind, 105);
+    assert_eq!(raw.request(fxp::WRITE, &body).status(), fx::OK);
+    assert_eq!(raw.request(fxp::STAT, &fields(&[&string("large"), b"trailing"])).kind, fxp::ATTRS);
 }
 
 #[test]
@@ -152,14 +155,14 @@ fn too_many_handles_are_refused_and_come_back() {
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let mut handles = Vec::new();
     loop {
-        let reply = raw.request(11, &string("/"));
-        if reply.kind != 102 {
-            assert_eq!(reply.status(), FAILURE);
+        let reply = raw.request(fxp::OPENDIR, &string("/"));
+        if reply.kind != fxp::HANDLE {
+            assert_eq!(reply.status(), fx::FAILURE);
             break;
         }
         handles.push(reply.handle());
         assert!(handles.len() <= 5000, "there is no limit");
     }
-    raw.request(4, &string(handles.pop().unwrap()));
-    assert_eq!(raw.request(11, &string("/")).kind, 102);
+    raw.request(fxp::CLOSE, &string(handles.pop().unwrap()));
+    assert_eq!(raw.request(fxp::OPENDIR, &string("/")).kind, fxp::HANDLE);
 }

@@ -5,24 +5,20 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use tidegate_tests::clients::rsync;
 use tidegate_tests::raw_sftp::{RawSftp, Reply, fields, string};
 use tidegate_tests::server::Site;
-
-const OK: u32 = 0;
-const NO_SUCH_FILE: u32 = 2;
-const DENIED: u32 = 3;
-const FAILURE: u32 = 4;
+use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 
 /// The one name of a NAME, or the code of a STATUS.
 fn name(reply: &Reply) -> Result<String, u32> {
-    if reply.kind == 101 {
+    if reply.kind == fxp::STATUS {
         return Err(reply.status());
     }
-    assert_eq!(reply.kind, 104, "{reply:?}");
+    assert_eq!(reply.kind, fxp::NAME, "{reply:?}");
     let length = u32::from_be_bytes(reply.body[4..8].try_into().unwrap()) as usize;
     Ok(String::from_utf8(reply.body[8..8 + length].to_vec()).unwrap())
 }
 
 fn make_link(raw: &mut RawSftp, text: &str, link: &str) -> u32 {
-    raw.request(20, &fields(&[&string(text), &string(link)])).status()
+    raw.request(fxp::SYMLINK, &fields(&[&string(text), &string(link)])).status()
 }
 
 #[test]
@@ -36,14 +32,14 @@ fn the_text_of_a_link_comes_back() {
     let texts = ["f", "../f", "./f", "d//f", "d/", "/etc/x", "/d/f", "/", "..", ".", "../../../out", "/d/../x", "a b"];
     for (number, text) in texts.into_iter().enumerate() {
         let link = format!("/d/l{number}");
-        assert_eq!(make_link(&mut raw, text, &link), OK, "{text}");
-        assert_eq!(name(&raw.request(19, &string(&link))).as_deref(), Ok(text));
+        assert_eq!(make_link(&mut raw, text, &link), fx::OK, "{text}");
+        assert_eq!(name(&raw.request(fxp::READLINK, &string(&link))).as_deref(), Ok(text));
     }
-    assert_eq!(make_link(&mut raw, "", "/d/none"), NO_SUCH_FILE);
+    assert_eq!(make_link(&mut raw, "", "/d/none"), fx::NO_SUCH_FILE);
     // Programs of the host find the same file.
     assert_eq!(std::fs::read_to_string(home.join("d/l6")).unwrap(), "inside");
-    assert_eq!(raw.open_file("/d/l6", 1).kind, 102);
-    assert_eq!(raw.open_file("/d/l10", 1).kind, 101);
+    assert_eq!(raw.open_file("/d/l6", fxf::READ).kind, fxp::HANDLE);
+    assert_eq!(raw.open_file("/d/l10", fxf::READ).kind, fxp::STATUS);
 }
 
 #[test]
@@ -73,34 +69,34 @@ fn absolute_links_on_disk_lead_into_the_home() {
             ("/dangling", "/missing"),
             ("/dir/new", "/d/new"),
         ] {
-            assert_eq!(name(&raw.request(16, &string(path))).as_deref(), Ok(real), "{path}");
+            assert_eq!(name(&raw.request(fxp::REALPATH, &string(path))).as_deref(), Ok(real), "{path}");
         }
         for path in ["/none/new", "/none/..", "/none/../d", "/dir/none/new"] {
-            assert_eq!(name(&raw.request(16, &string(path))), Err(NO_SUCH_FILE), "{path}");
+            assert_eq!(name(&raw.request(fxp::REALPATH, &string(path))), Err(fx::NO_SUCH_FILE), "{path}");
         }
-        assert!(name(&raw.request(16, &string("/neighbour"))).is_err());
+        assert!(name(&raw.request(fxp::REALPATH, &string("/neighbour"))).is_err());
         for path in ["file", "dir/f", "dir/e/top/d/f"] {
-            let handle = raw.open_file(path, 1).handle();
-            let data = raw.request(5, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &9_u32.to_be_bytes()]));
+            let handle = raw.open_file(path, fxf::READ).handle();
+            let data = raw.request(fxp::READ, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &9_u32.to_be_bytes()]));
             assert_eq!(data.string(), b"old", "{path}");
-            raw.request(4, &string(&handle));
+            raw.request(fxp::CLOSE, &string(&handle));
         }
         for path in ["climbs", "neighbour", "dir/../climbs"] {
-            assert_eq!(raw.open_file(path, 1).kind, 101, "{path}");
+            assert_eq!(raw.open_file(path, fxf::READ).kind, fxp::STATUS, "{path}");
         }
         // Written through, the link stays; what it names is made.
         for (path, real) in [("file", "d/f"), ("dir/made", "d/made"), ("dangling", "missing")] {
-            let handle = raw.open_file(path, 2 | 8 | 16).handle();
+            let handle = raw.open_file(path, fxf::WRITE | fxf::CREAT | fxf::TRUNC).handle();
             let write = fields(&[&string(&handle), &0_u64.to_be_bytes(), &string("new")]);
-            assert_eq!(raw.request(6, &write).status(), OK, "{path}");
-            assert_eq!(raw.request(4, &string(&handle)).status(), OK, "{path}, mode {mode}");
+            assert_eq!(raw.request(fxp::WRITE, &write).status(), fx::OK, "{path}");
+            assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK, "{path}, mode {mode}");
             assert_eq!(std::fs::read_to_string(home.join(real)).unwrap(), "new", "{path}");
         }
         assert!(home.join("file").symlink_metadata().unwrap().is_symlink());
-        assert_eq!(raw.request(14, &fields(&[&string("dir/sub"), &0_u32.to_be_bytes()])).status(), OK);
+        assert_eq!(raw.request(fxp::MKDIR, &fields(&[&string("dir/sub"), &0_u32.to_be_bytes()])).status(), fx::OK);
         assert!(home.join("d/sub").is_dir());
-        assert_eq!(raw.request(13, &string("dir/made")).status(), OK);
-        assert_eq!(raw.request(13, &string("dir")).status(), OK, "the link itself");
+        assert_eq!(raw.request(fxp::REMOVE, &string("dir/made")).status(), fx::OK);
+        assert_eq!(raw.request(fxp::REMOVE, &string("dir")).status(), fx::OK, "the link itself");
         assert!(home.join("d/f").exists());
         assert_eq!(std::fs::read_to_string(site.path("secret")).unwrap(), "outside");
     }
@@ -120,16 +116,16 @@ fn the_rules_of_both_ends_hold() {
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     for directory in ["ro", "drop", "blind", "open"] {
-        assert_eq!(make_link(&mut raw, &format!("/{directory}"), &format!("free/{directory}")), OK);
-        assert_eq!(make_link(&mut raw, &format!("../{directory}/file"), &format!("free/{directory}-file")), OK);
+        assert_eq!(make_link(&mut raw, &format!("/{directory}"), &format!("free/{directory}")), fx::OK);
+        assert_eq!(make_link(&mut raw, &format!("../{directory}/file"), &format!("free/{directory}-file")), fx::OK);
     }
-    assert_eq!(make_link(&mut raw, "file", "ro/link"), DENIED);
-    assert_eq!(make_link(&mut raw, "file", "free/ro/link"), DENIED);
+    assert_eq!(make_link(&mut raw, "file", "ro/link"), fx::PERMISSION_DENIED);
+    assert_eq!(make_link(&mut raw, "file", "free/ro/link"), fx::PERMISSION_DENIED);
     let mut status = |kind: u8, body: Vec<u8>| {
         let reply = raw.request(kind, &body);
-        let status = if reply.kind == 101 { reply.status() } else { OK };
-        if reply.kind == 102 {
-            raw.request(4, &string(reply.handle()));
+        let status = if reply.kind == fxp::STATUS { reply.status() } else { fx::OK };
+        if reply.kind == fxp::HANDLE {
+            raw.request(fxp::CLOSE, &string(reply.handle()));
         }
         status
     };
@@ -139,61 +135,64 @@ fn the_rules_of_both_ends_hold() {
     let hard_link = |from: &str, to: &str| fields(&[&string("hardlink@openssh.com"), &string(from), &string(to)]);
     for (rule, kind, body) in [
         // Read.
-        (OK, 3, open("free/ro/file", 1)),
-        (OK, 3, open("free/ro-file", 1)),
-        (OK, 3, open("free/blind/file", 1)),
-        (DENIED, 3, open("free/drop/file", 1)),
-        (DENIED, 3, open("free/drop-file", 1)),
+        (fx::OK, fxp::OPEN, open("free/ro/file", fxf::READ)),
+        (fx::OK, fxp::OPEN, open("free/ro-file", fxf::READ)),
+        (fx::OK, fxp::OPEN, open("free/blind/file", fxf::READ)),
+        (fx::PERMISSION_DENIED, fxp::OPEN, open("free/drop/file", fxf::READ)),
+        (fx::PERMISSION_DENIED, fxp::OPEN, open("free/drop-file", fxf::READ)),
         // Write.
-        (DENIED, 3, open("free/ro/file", 2)),
-        (DENIED, 3, open("free/ro-file", 2)),
-        (DENIED, 3, open("free/ro/new", 2 | 8)),
-        (DENIED, 3, open("free/ro/new", 1 | 8)),
-        (DENIED, 3, open("free/ro-file", 1 | 16)),
-        (OK, 3, open("free/drop/new", 2 | 8)),
-        (DENIED, 3, open("free/drop/file", 2 | 16)),
-        (DENIED, 3, open("free/drop-file", 2 | 16)),
-        (OK, 3, open("free/open-file", 2)),
+        (fx::PERMISSION_DENIED, fxp::OPEN, open("free/ro/file", fxf::WRITE)),
+        (fx::PERMISSION_DENIED, fxp::OPEN, open("free/ro-file", fxf::WRITE)),
+        (fx::PERMISSION_DENIED, fxp::OPEN, open("free/ro/new", fxf::WRITE | fxf::CREAT)),
+        (fx::PERMISSION_DENIED, fxp::OPEN, open("free/ro/new", fxf::READ | fxf::CREAT)),
+        (fx::PERMISSION_DENIED, fxp::OPEN, open("free/ro-file", fxf::READ | fxf::TRUNC)),
+        (fx::OK, fxp::OPEN, open("free/drop/new", fxf::WRITE | fxf::CREAT)),
+        (fx::PERMISSION_DENIED, fxp::OPEN, open("free/drop/file", fxf::WRITE | fxf::TRUNC)),
+        (fx::PERMISSION_DENIED, fxp::OPEN, open("free/drop-file", fxf::WRITE | fxf::TRUNC)),
+        (fx::OK, fxp::OPEN, open("free/open-file", fxf::WRITE)),
         // Look.
-        (OK, 11, string("free/ro")),
-        (DENIED, 11, string("free/drop")),
-        (DENIED, 11, string("free/blind")),
-        (DENIED, 17, string("free/blind-file")),
-        (OK, 7, string("free/blind-file")),
-        (DENIED, 7, string("free/blind/file")),
-        (DENIED, 17, string("free/blind/none")),
-        (DENIED, 17, string("free/blind/none/below")),
-        (OK, 19, string("free/blind-file")),
-        (DENIED, 200, fields(&[&string("statvfs@openssh.com"), &string("free/blind/file")])),
+        (fx::OK, fxp::OPENDIR, string("free/ro")),
+        (fx::PERMISSION_DENIED, fxp::OPENDIR, string("free/drop")),
+        (fx::PERMISSION_DENIED, fxp::OPENDIR, string("free/blind")),
+        (fx::PERMISSION_DENIED, fxp::STAT, string("free/blind-file")),
+        (fx::OK, fxp::LSTAT, string("free/blind-file")),
+        (fx::PERMISSION_DENIED, fxp::LSTAT, string("free/blind/file")),
+        (fx::PERMISSION_DENIED, fxp::STAT, string("free/blind/none")),
+        (fx::PERMISSION_DENIED, fxp::STAT, string("free/blind/none/below")),
+        (fx::OK, fxp::READLINK, string("free/blind-file")),
+        (fx::PERMISSION_DENIED, fxp::EXTENDED, fields(&[&string("statvfs@openssh.com"), &string("free/blind/file")])),
         // Change names and attributes.
-        (DENIED, 9, chmod("free/ro/file")),
-        (DENIED, 9, chmod("free/ro-file")),
-        (DENIED, 13, string("free/ro/file")),
-        (DENIED, 14, fields(&[&string("free/ro/d"), &0_u32.to_be_bytes()])),
-        (DENIED, 18, two("free/ro/file", "free/taken")),
-        (DENIED, 18, two("free/file", "free/ro/given")),
-        (DENIED, 18, two("free/open", "free/ro/given")),
-        (DENIED, 200, hard_link("free/ro/file", "free/copy")),
-        (DENIED, 200, hard_link("free/file", "free/ro/copy")),
-        (OK, 200, hard_link("free/open/file", "free/copy")),
-        (OK, 13, string("free/ro-file")),
+        (fx::PERMISSION_DENIED, fxp::SETSTAT, chmod("free/ro/file")),
+        (fx::PERMISSION_DENIED, fxp::SETSTAT, chmod("free/ro-file")),
+        (fx::PERMISSION_DENIED, fxp::REMOVE, string("free/ro/file")),
+        (fx::PERMISSION_DENIED, fxp::MKDIR, fields(&[&string("free/ro/d"), &0_u32.to_be_bytes()])),
+        (fx::PERMISSION_DENIED, fxp::RENAME, two("free/ro/file", "free/taken")),
+        (fx::PERMISSION_DENIED, fxp::RENAME, two("free/file", "free/ro/given")),
+        (fx::PERMISSION_DENIED, fxp::RENAME, two("free/open", "free/ro/given")),
+        (fx::PERMISSION_DENIED, fxp::EXTENDED, hard_link("free/ro/file", "free/copy")),
+        (fx::PERMISSION_DENIED, fxp::EXTENDED, hard_link("free/file", "free/ro/copy")),
+        (fx::OK, fxp::EXTENDED, hard_link("free/open/file", "free/copy")),
+        (fx::OK, fxp::REMOVE, string("free/ro-file")),
     ] {
         let shown = String::from_utf8_lossy(&body).into_owned();
         assert_eq!(status(kind, body), rule, "{kind} {shown:?}");
     }
     // What may not be listed is not told either.
-    assert_eq!(name(&raw.request(16, &string("/free/blind/none/below"))).as_deref(), Ok("/free/blind/none/below"));
-    assert_eq!(name(&raw.request(16, &string("/free/ro/file"))).as_deref(), Ok("/ro/file"));
-    assert_eq!(name(&raw.request(16, &string("/free/ro/none/below"))), Err(NO_SUCH_FILE));
+    assert_eq!(
+        name(&raw.request(fxp::REALPATH, &string("/free/blind/none/below"))).as_deref(),
+        Ok("/free/blind/none/below")
+    );
+    assert_eq!(name(&raw.request(fxp::REALPATH, &string("/free/ro/file"))).as_deref(), Ok("/ro/file"));
+    assert_eq!(name(&raw.request(fxp::REALPATH, &string("/free/ro/none/below"))), Err(fx::NO_SUCH_FILE));
     for directory in ["ro", "drop", "blind"] {
         assert_eq!(std::fs::read_to_string(home.join(directory).join("file")).unwrap(), "old");
         assert!(!home.join(directory).join("link").exists());
     }
     assert!(!home.join("ro/new").exists() && home.join("drop/new").exists());
     // A loop is an error everywhere.
-    assert_eq!(make_link(&mut raw, "loop", "free/loop"), OK);
-    assert_eq!(name(&raw.request(16, &string("/free/loop"))), Err(FAILURE));
-    assert_eq!(raw.request(17, &string("/free/loop")).status(), FAILURE);
+    assert_eq!(make_link(&mut raw, "loop", "free/loop"), fx::OK);
+    assert_eq!(name(&raw.request(fxp::REALPATH, &string("/free/loop"))), Err(fx::FAILURE));
+    assert_eq!(raw.request(fxp::STAT, &string("/free/loop")).status(), fx::FAILURE);
 }
 
 #[test]

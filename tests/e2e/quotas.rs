@@ -6,10 +6,10 @@ use serde_json::Value;
 use tidegate_tests::clients::{Proof, exec, rsync, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
+use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 use tidegate_tests::tools;
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
-const FAILURE: u32 = 4;
 
 fn site(arguments: &[&str]) -> (Site, std::path::PathBuf) {
     let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
@@ -117,74 +117,82 @@ fn every_way_to_grow_is_counted() {
         |handle: &[u8], offset: u64, data: &[u8]| fields(&[&string(handle), &offset.to_be_bytes(), &string(data)]);
     let set_size = |size: u64| [&1_u32.to_be_bytes()[..], &size.to_be_bytes()].concat();
     // Sparse: the size counts.
-    let handle = raw.open_file("sparse", 2 | 8).handle();
-    assert_eq!(raw.request(6, &write(&handle, 90_000, b"end")).status(), 0);
-    assert_eq!(raw.request(6, &write(&handle, 99_998, b"too long")).status(), FAILURE);
-    assert_eq!(raw.request(4, &string(&handle)).status(), FAILURE, "an upload that met the limit leaves nothing");
+    let handle = raw.open_file("sparse", fxf::WRITE | fxf::CREAT).handle();
+    assert_eq!(raw.request(fxp::WRITE, &write(&handle, 90_000, b"end")).status(), fx::OK);
+    assert_eq!(raw.request(fxp::WRITE, &write(&handle, 99_998, b"too long")).status(), fx::FAILURE);
+    assert_eq!(
+        raw.request(fxp::CLOSE, &string(&handle)).status(),
+        fx::FAILURE,
+        "an upload that met the limit leaves nothing"
+    );
     assert!(!home.join("sparse").exists());
-    let handle = raw.open_file("sparse", 2 | 8).handle();
-    assert_eq!(raw.request(6, &write(&handle, 90_000, b"end")).status(), 0);
-    assert_eq!(raw.request(4, &string(&handle)).status(), 0);
+    let handle = raw.open_file("sparse", fxf::WRITE | fxf::CREAT).handle();
+    assert_eq!(raw.request(fxp::WRITE, &write(&handle, 90_000, b"end")).status(), fx::OK);
+    assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK);
     check_used(&site, (1, 90_003));
     // Truncation, both ways, by path and by handle.
-    assert_eq!(raw.request(9, &fields(&[&string("sparse"), &set_size(10)])).status(), 0);
+    assert_eq!(raw.request(fxp::SETSTAT, &fields(&[&string("sparse"), &set_size(10)])).status(), fx::OK);
     check_used(&site, (1, 10));
-    assert_eq!(raw.request(9, &fields(&[&string("sparse"), &set_size(100_001)])).status(), FAILURE);
-    assert_eq!(raw.request(9, &fields(&[&string("sparse"), &set_size(50_000)])).status(), 0);
-    let handle = raw.open_file("sparse", 2).handle();
-    assert_eq!(raw.request(10, &fields(&[&string(&handle), &set_size(20)])).status(), 0);
-    assert_eq!(raw.request(10, &fields(&[&string(&handle), &set_size(200_000)])).status(), FAILURE);
-    assert_eq!(raw.request(4, &string(&handle)).status(), 0);
+    assert_eq!(raw.request(fxp::SETSTAT, &fields(&[&string("sparse"), &set_size(100_001)])).status(), fx::FAILURE);
+    assert_eq!(raw.request(fxp::SETSTAT, &fields(&[&string("sparse"), &set_size(50_000)])).status(), fx::OK);
+    let handle = raw.open_file("sparse", fxf::WRITE).handle();
+    assert_eq!(raw.request(fxp::FSETSTAT, &fields(&[&string(&handle), &set_size(20)])).status(), fx::OK);
+    assert_eq!(raw.request(fxp::FSETSTAT, &fields(&[&string(&handle), &set_size(200_000)])).status(), fx::FAILURE);
+    assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK);
     check_used(&site, (1, 20));
     // Resized though the owner could not be set.
     let owner = [&3_u32.to_be_bytes()[..], &500_u64.to_be_bytes(), &[0xff; 8]].concat();
-    assert_ne!(raw.request(9, &fields(&[&string("sparse"), &owner])).status(), 0);
+    assert_ne!(raw.request(fxp::SETSTAT, &fields(&[&string("sparse"), &owner])).status(), fx::OK);
     check_used(&site, (1, i64::try_from(std::fs::metadata(home.join("sparse")).unwrap().len()).unwrap()));
-    assert_eq!(raw.request(9, &fields(&[&string("sparse"), &set_size(20)])).status(), 0);
+    assert_eq!(raw.request(fxp::SETSTAT, &fields(&[&string("sparse"), &set_size(20)])).status(), fx::OK);
     // The names of the server's own temporary files are nobody else's.
-    assert_eq!(raw.open_file(".tidegate-upload.1", 2 | 8).status(), 3);
+    assert_eq!(raw.open_file(".tidegate-upload.1", fxf::WRITE | fxf::CREAT).status(), fx::PERMISSION_DENIED);
     // Appending, by two handles at once.
-    let first = raw.open_file("sparse", 2 | 4).handle();
-    let second = raw.open_file("sparse", 2 | 4).handle();
-    assert_eq!(raw.request(6, &write(&first, 20, &[1; 100])).status(), 0);
-    assert_eq!(raw.request(6, &write(&second, 20, &[2; 100])).status(), 0);
-    assert_eq!(raw.request(4, &string(&first)).status(), 0);
-    assert_eq!(raw.request(4, &string(&second)).status(), 0);
+    let first = raw.open_file("sparse", fxf::WRITE | fxf::APPEND).handle();
+    let second = raw.open_file("sparse", fxf::WRITE | fxf::APPEND).handle();
+    assert_eq!(raw.request(fxp::WRITE, &write(&first, 20, &[1; 100])).status(), fx::OK);
+    assert_eq!(raw.request(fxp::WRITE, &write(&second, 20, &[2; 100])).status(), fx::OK);
+    assert_eq!(raw.request(fxp::CLOSE, &string(&first)).status(), fx::OK);
+    assert_eq!(raw.request(fxp::CLOSE, &string(&second)).status(), fx::OK);
     check_used(&site, (1, 220));
     // A copy inside the server.
-    let (from, to) = (raw.open_file("sparse", 1).handle(), raw.open_file("copy", 2 | 8).handle());
+    let (from, to) =
+        (raw.open_file("sparse", fxf::READ).handle(), raw.open_file("copy", fxf::WRITE | fxf::CREAT).handle());
     let zero = 0_u64.to_be_bytes();
     let copy = fields(&[&string("copy-data"), &string(&from), &zero, &zero, &string(&to), &zero]);
-    assert_eq!(raw.request(200, &copy).status(), 0);
-    assert_eq!(raw.request(4, &string(&to)).status(), 0);
+    assert_eq!(raw.request(fxp::EXTENDED, &copy).status(), fx::OK);
+    assert_eq!(raw.request(fxp::CLOSE, &string(&to)).status(), fx::OK);
     check_used(&site, (2, 440));
     // One that meets the limit takes nothing from another that writes the same file.
-    let (first, second) = (raw.open_file("copy", 2 | 4).handle(), raw.open_file("copy", 2 | 4).handle());
-    assert_eq!(raw.request(6, &write(&first, 220, &[5; 50])).status(), 0);
-    assert_eq!(raw.request(4, &string(&first)).status(), 0);
-    assert_eq!(raw.request(6, &write(&second, 220, &vec![6; 100_000])).status(), FAILURE);
-    assert_eq!(raw.request(4, &string(&second)).status(), FAILURE);
+    let (first, second) = (
+        raw.open_file("copy", fxf::WRITE | fxf::APPEND).handle(),
+        raw.open_file("copy", fxf::WRITE | fxf::APPEND).handle(),
+    );
+    assert_eq!(raw.request(fxp::WRITE, &write(&first, 220, &[5; 50])).status(), fx::OK);
+    assert_eq!(raw.request(fxp::CLOSE, &string(&first)).status(), fx::OK);
+    assert_eq!(raw.request(fxp::WRITE, &write(&second, 220, &vec![6; 100_000])).status(), fx::FAILURE);
+    assert_eq!(raw.request(fxp::CLOSE, &string(&second)).status(), fx::FAILURE);
     assert_eq!(std::fs::metadata(home.join("copy")).unwrap().len(), 270);
-    assert_eq!(raw.request(9, &fields(&[&string("copy"), &set_size(220)])).status(), 0);
+    assert_eq!(raw.request(fxp::SETSTAT, &fields(&[&string("copy"), &set_size(220)])).status(), fx::OK);
     // A link that is turned to another file while it is written over.
-    assert_eq!(raw.request(20, &fields(&[&string("sparse"), &string("link")])).status(), 0);
-    let handle = raw.open_file("link", 2 | 8 | 16).handle();
-    assert_eq!(raw.request(6, &write(&handle, 0, &[7; 220])).status(), 0);
-    assert_eq!(raw.request(13, &string("link")).status(), 0);
-    assert_eq!(raw.request(20, &fields(&[&string("copy"), &string("link")])).status(), 0);
-    assert_eq!(raw.request(4, &string(&handle)).status(), 0);
-    assert_eq!(raw.request(13, &string("link")).status(), 0);
+    assert_eq!(raw.request(fxp::SYMLINK, &fields(&[&string("sparse"), &string("link")])).status(), fx::OK);
+    let handle = raw.open_file("link", fxf::WRITE | fxf::CREAT | fxf::TRUNC).handle();
+    assert_eq!(raw.request(fxp::WRITE, &write(&handle, 0, &[7; 220])).status(), fx::OK);
+    assert_eq!(raw.request(fxp::REMOVE, &string("link")).status(), fx::OK);
+    assert_eq!(raw.request(fxp::SYMLINK, &fields(&[&string("copy"), &string("link")])).status(), fx::OK);
+    assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK);
+    assert_eq!(raw.request(fxp::REMOVE, &string("link")).status(), fx::OK);
     check_used(&site, (2, 440));
     // A file that is removed while it is written.
-    let handle = raw.open_file("gone", 2 | 8).handle();
-    assert_eq!(raw.request(6, &write(&handle, 0, &[3; 1000])).status(), 0);
-    assert_eq!(raw.request(13, &string("gone")).status(), 0);
-    assert_eq!(raw.request(6, &write(&handle, 1000, &[3; 1000])).status(), 0);
-    assert_eq!(raw.request(4, &string(&handle)).status(), 0);
+    let handle = raw.open_file("gone", fxf::WRITE | fxf::CREAT).handle();
+    assert_eq!(raw.request(fxp::WRITE, &write(&handle, 0, &[3; 1000])).status(), fx::OK);
+    assert_eq!(raw.request(fxp::REMOVE, &string("gone")).status(), fx::OK);
+    assert_eq!(raw.request(fxp::WRITE, &write(&handle, 1000, &[3; 1000])).status(), fx::OK);
+    assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK);
     check_used(&site, (2, 440));
     // A client that vanishes.
-    let handle = raw.open_file("part", 2 | 8).handle();
-    assert_eq!(raw.request(6, &write(&handle, 0, &[4; 1000])).status(), 0);
+    let handle = raw.open_file("part", fxf::WRITE | fxf::CREAT).handle();
+    assert_eq!(raw.request(fxp::WRITE, &write(&handle, 0, &[4; 1000])).status(), fx::OK);
     drop(raw);
     check_used(&site, (3, 1440));
     check_counted(&site);
@@ -340,10 +348,10 @@ fn a_limit_set_during_an_upload_holds_for_it() {
         let server = site.start();
         let mut raw = RawSftp::connect(&server, "alice", "pw");
         // Write, create and truncate.
-        let handle = raw.open_file("running", 2 | 8 | 16).handle();
+        let handle = raw.open_file("running", fxf::WRITE | fxf::CREAT | fxf::TRUNC).handle();
         let mut write = |offset: u64, size: usize| {
             let body = fields(&[&string(&handle), &offset.to_be_bytes(), &string(vec![b'y'; size])]);
-            raw.request(6, &body).status()
+            raw.request(fxp::WRITE, &body).status()
         };
         assert_eq!(write(0, 400), 0);
         tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "alice", "--quota-size", "1000"]));
@@ -354,8 +362,8 @@ fn a_limit_set_during_an_upload_holds_for_it() {
             tries += 1;
         }
         assert_eq!(write(400, 300), 0, "{mode}: room for 300 more");
-        assert_eq!(write(700, 1), FAILURE, "{mode}: and not for one more than that");
-        raw.request(4, &string(&handle));
+        assert_eq!(write(700, 1), fx::FAILURE, "{mode}: and not for one more than that");
+        raw.request(fxp::CLOSE, &string(&handle));
         assert!(!home.join("running").exists(), "nothing of it stays");
         check_used(&site, (1, 300));
         check_counted(&site);
@@ -371,9 +379,9 @@ fn an_upload_that_a_new_limit_refuses_when_it_is_complete_leaves_nothing() {
         site.write("homes/alice/older", [b'x'; 300]);
         let server = site.start();
         let mut raw = RawSftp::connect(&server, "alice", "pw");
-        let handle = raw.open_file("running", 2 | 8 | 16).handle();
+        let handle = raw.open_file("running", fxf::WRITE | fxf::CREAT | fxf::TRUNC).handle();
         let body = fields(&[&string(&handle), &0_u64.to_be_bytes(), &string(vec![b'y'; 600])]);
-        assert_eq!(raw.request(6, &body).status(), 0);
+        assert_eq!(raw.request(fxp::WRITE, &body).status(), fx::OK);
         let less =
             r#"{"username":"alice","quota_size":500,"permissions":{"/":["list","upload","overwrite","delete"]}}"#;
         let less = site.write("less.json", less);
@@ -381,10 +389,10 @@ fn an_upload_that_a_new_limit_refuses_when_it_is_complete_leaves_nothing() {
         // Until the change is known: then directories may not be made at all.
         let make = fields(&[&string("older"), &0_u32.to_be_bytes()]);
         let mut tries = 0;
-        while raw.request(14, &make).status() == FAILURE && tries < 100_000 {
+        while raw.request(fxp::MKDIR, &make).status() == fx::FAILURE && tries < 100_000 {
             tries += 1;
         }
-        assert_eq!(raw.request(4, &string(&handle)).status(), FAILURE, "{mode}");
+        assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::FAILURE, "{mode}");
         assert!(!home.join("running").exists(), "{mode}: nothing of it stays");
         check_used(&site, (1, 300));
         check_counted(&site);

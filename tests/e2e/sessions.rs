@@ -8,10 +8,10 @@ use serde_json::Value;
 use tidegate_tests::clients::{Proof, can_log_in, exec};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
+use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 use tidegate_tests::tools;
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
-const DENIED: u32 = 3;
 
 fn connections(site: &Site) -> Vec<Value> {
     let listed = tools::run_ok(&mut site.tidegate(&["connection", "list", "--json"]));
@@ -26,8 +26,8 @@ fn administrators_see_and_close_connections() {
     assert!(connections(&site).is_empty(), "no server, no connections");
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let handle = raw.open_file("upload", 2 | 8).handle();
-    raw.request(6, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &string(vec![1; 1000])]));
+    let handle = raw.open_file("upload", fxf::WRITE | fxf::CREAT).handle();
+    raw.request(fxp::WRITE, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &string(vec![1; 1000])]));
     let listed = connections(&site);
     assert_eq!(listed.len(), 1);
     let connection = &listed[0];
@@ -54,7 +54,7 @@ fn changes_of_the_account_take_effect_at_once() {
     site.user("alice");
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    assert_eq!(raw.request(14, &fields(&[&string("d"), &0_u32.to_be_bytes()])).status(), 0);
+    assert_eq!(raw.request(fxp::MKDIR, &fields(&[&string("d"), &0_u32.to_be_bytes()])).status(), fx::OK);
     let update = |arguments: &[&str]| {
         tools::run_ok(&mut site.tidegate(&[&["user", "update", "--username", "alice"], arguments].concat()))
     };
@@ -62,7 +62,9 @@ fn changes_of_the_account_take_effect_at_once() {
     let changed = Instant::now();
     // Within a second; each try makes another directory.
     let mut tries = 0;
-    while raw.request(14, &fields(&[&string(format!("d{tries}")), &0_u32.to_be_bytes()])).status() != DENIED {
+    while raw.request(fxp::MKDIR, &fields(&[&string(format!("d{tries}")), &0_u32.to_be_bytes()])).status()
+        != fx::PERMISSION_DENIED
+    {
         tries += 1;
         assert!(changed.elapsed() < Duration::from_secs(5), "the permissions did not change");
     }
@@ -82,17 +84,17 @@ fn a_running_transfer_gets_new_limits() {
     site.user_with("alice", &["--password", "pw", "--upload-bandwidth", "10"]);
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let handle = raw.open_file("upload", 2 | 8).handle();
+    let handle = raw.open_file("upload", fxf::WRITE | fxf::CREAT).handle();
     let write = |size: usize| fields(&[&string(&handle), &0_u64.to_be_bytes(), &string(vec![1; size])]);
     let started = Instant::now();
-    assert_eq!(raw.request(6, &write(5000)).status(), 0);
+    assert_eq!(raw.request(fxp::WRITE, &write(5000)).status(), fx::OK);
     assert!(started.elapsed() > Duration::from_millis(400), "{:?}", started.elapsed());
     tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "alice", "--upload-bandwidth", "0"]));
     let changed = Instant::now();
     let mut fast = false;
     while !fast {
         let started = Instant::now();
-        assert_eq!(raw.request(6, &write(5000)).status(), 0);
+        assert_eq!(raw.request(fxp::WRITE, &write(5000)).status(), fx::OK);
         fast = started.elapsed() < Duration::from_millis(100);
         assert!(changed.elapsed() < Duration::from_secs(10));
     }
@@ -177,10 +179,10 @@ fn requests_that_take_long_hold_up_nobody() {
     let control = site.path("control");
     let mut raw = RawSftp::multiplexed(&server, "alice", "pw", &control);
     let sum = fields(&[&string("check-file-name"), &string("huge"), &string("md5"), &[0; 16], &[0; 4]]);
-    raw.send_request(200, &sum);
+    raw.send_request(fxp::EXTENDED, &sum);
     // Another channel of the same connection, while the sum is being made.
     let mut other = RawSftp::multiplexed(&server, "alice", "pw", &control);
-    assert_eq!(other.request(17, &string("/")).kind, 105);
+    assert_eq!(other.request(fxp::STAT, &string("/")).kind, fxp::ATTRS);
     // And nobody is asked to wait for the end of it.
     let changed = Instant::now();
     tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "alice", "--status", "0"]));
@@ -196,7 +198,7 @@ fn a_session_ends_while_a_hook_is_asked() {
     site.user("alice");
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    raw.send_request(14, &fields(&[&string("d"), &0_u32.to_be_bytes()]));
+    raw.send_request(fxp::MKDIR, &fields(&[&string("d"), &0_u32.to_be_bytes()]));
     let started = Instant::now();
     let id = connections(&site)[0]["connection_id"].as_str().unwrap().to_owned();
     tools::run_ok(&mut site.tidegate(&["connection", "close", &id]));
@@ -231,15 +233,15 @@ fn a_stopping_server_waits_for_transfers_and_not_for_idle_sessions() {
 
     let server = Server::with_grace(&site, 60);
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let handle = raw.open_file("upload", 2 | 8).handle();
+    let handle = raw.open_file("upload", fxf::WRITE | fxf::CREAT).handle();
     tools::run_ok(std::process::Command::new("kill").arg(server.pid().to_string()));
     // Two seconds later an idle session would be gone.
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(2) {
         let write = fields(&[&string(&handle), &0_u64.to_be_bytes(), &string("x")]);
-        assert_eq!(raw.request(6, &write).status(), 0);
+        assert_eq!(raw.request(fxp::WRITE, &write).status(), fx::OK);
     }
-    assert_eq!(raw.request(4, &string(&handle)).status(), 0);
+    assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK);
     assert!(raw.receive().is_none(), "with nothing left to do it ends");
     assert!(server.ended().success());
 }

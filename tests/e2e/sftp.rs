@@ -3,9 +3,9 @@
 use tidegate_tests::clients::{Proof, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::Site;
+use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
-const DENIED: u32 = 3;
 
 #[test]
 fn permissions_hold_per_directory() {
@@ -32,40 +32,40 @@ fn permissions_hold_per_directory() {
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let mut status = |kind: u8, body: Vec<u8>| {
         let reply = raw.request(kind, &body);
-        if reply.kind == 101 { reply.status() } else { 0 }
+        if reply.kind == fxp::STATUS { reply.status() } else { fx::OK }
     };
     let open = |path: &str, flags: u32| fields(&[&string(path), &flags.to_be_bytes(), &0_u32.to_be_bytes()]);
     let two = |from: &str, to: &str| fields(&[&string(from), &string(to)]);
     let chmod = |path: &str| fields(&[&string(path), &4_u32.to_be_bytes(), &0o600_u32.to_be_bytes()]);
     // Read-only.
-    assert_eq!(status(3, open("ro/file", 1)), 0);
-    assert_eq!(status(11, string("ro")), 0);
-    assert_eq!(status(3, open("ro/new", 2 | 8)), DENIED);
-    assert_eq!(status(3, open("ro/file", 2)), DENIED);
-    assert_eq!(status(13, string("ro/file")), DENIED);
-    assert_eq!(status(14, fields(&[&string("ro/d"), &0_u32.to_be_bytes()])), DENIED);
-    assert_eq!(status(9, chmod("ro/file")), DENIED);
-    assert_eq!(status(18, two("ro/file", "free/taken")), DENIED);
-    assert_eq!(status(18, two("free/file", "ro/given")), DENIED);
-    assert_eq!(status(20, two("file", "ro/link")), DENIED);
+    assert_eq!(status(fxp::OPEN, open("ro/file", fxf::READ)), fx::OK);
+    assert_eq!(status(fxp::OPENDIR, string("ro")), fx::OK);
+    assert_eq!(status(fxp::OPEN, open("ro/new", fxf::WRITE | fxf::CREAT)), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::OPEN, open("ro/file", fxf::WRITE)), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::REMOVE, string("ro/file")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::MKDIR, fields(&[&string("ro/d"), &0_u32.to_be_bytes()])), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::SETSTAT, chmod("ro/file")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::RENAME, two("ro/file", "free/taken")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::RENAME, two("free/file", "ro/given")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::SYMLINK, two("file", "ro/link")), fx::PERMISSION_DENIED);
     // Upload only: no look, no overwriting.
-    assert_eq!(status(3, open("drop/new", 2 | 8)), 0);
-    assert_eq!(status(3, open("drop/file", 2 | 8 | 16)), DENIED);
-    assert_eq!(status(3, open("drop/file", 1)), DENIED);
-    assert_eq!(status(11, string("drop")), DENIED);
-    assert_eq!(status(17, string("drop/file")), DENIED);
+    assert_eq!(status(fxp::OPEN, open("drop/new", fxf::WRITE | fxf::CREAT)), fx::OK);
+    assert_eq!(status(fxp::OPEN, open("drop/file", fxf::WRITE | fxf::CREAT | fxf::TRUNC)), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::OPEN, open("drop/file", fxf::READ)), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::OPENDIR, string("drop")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::STAT, string("drop/file")), fx::PERMISSION_DENIED);
     // A hard link must not carry a file to where more is allowed.
     let hard_link = |from: &str, to: &str| fields(&[&string("hardlink@openssh.com"), &string(from), &string(to)]);
-    assert_eq!(status(200, hard_link("ro/file", "free/copy")), DENIED);
-    assert_eq!(status(200, hard_link("free/file", "free/copy")), 0);
+    assert_eq!(status(fxp::EXTENDED, hard_link("ro/file", "free/copy")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::EXTENDED, hard_link("free/file", "free/copy")), fx::OK);
     // Nor must a name or a link carry a directory away from its rules.
-    assert_eq!(status(18, two("ro", "free/moved")), DENIED);
-    assert_eq!(status(18, two("free", "drop")), DENIED);
-    assert_eq!(status(20, two("/ro", "free/link")), 0);
-    assert_eq!(status(3, open("free/link/file", 2)), DENIED);
+    assert_eq!(status(fxp::RENAME, two("ro", "free/moved")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::RENAME, two("free", "drop")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::SYMLINK, two("/ro", "free/link")), fx::OK);
+    assert_eq!(status(fxp::OPEN, open("free/link/file", fxf::WRITE)), fx::PERMISSION_DENIED);
     // The root itself.
-    assert_eq!(status(15, string("/")), DENIED);
-    assert_eq!(status(18, two("/", "/x")), DENIED);
+    assert_eq!(status(fxp::RMDIR, string("/")), fx::PERMISSION_DENIED);
+    assert_eq!(status(fxp::RENAME, two("/", "/x")), fx::PERMISSION_DENIED);
     assert_eq!(std::fs::read_to_string(home.join("ro/file")).unwrap(), "old");
 }
 
@@ -94,30 +94,33 @@ fn extensions_are_advertised_and_answered() {
     }
     let expand = |path: &str| fields(&[&string("expand-path@openssh.com"), &string(path)]);
     let name_in = |reply: tidegate_tests::raw_sftp::Reply| {
-        assert_eq!(reply.kind, 104);
+        assert_eq!(reply.kind, fxp::NAME);
         let length = u32::from_be_bytes(reply.body[4..8].try_into().unwrap()) as usize;
         String::from_utf8(reply.body[8..8 + length].to_vec()).unwrap()
     };
-    assert_eq!(name_in(raw.request(200, &expand("~"))), "/");
-    assert_eq!(name_in(raw.request(200, &expand("~/a/../b"))), "/b");
-    assert_eq!(name_in(raw.request(200, &expand("~alice/b"))), "/b");
-    assert_eq!(raw.request(200, &expand("~bob/x")).status(), 2);
+    assert_eq!(name_in(raw.request(fxp::EXTENDED, &expand("~"))), "/");
+    assert_eq!(name_in(raw.request(fxp::EXTENDED, &expand("~/a/../b"))), "/b");
+    assert_eq!(name_in(raw.request(fxp::EXTENDED, &expand("~alice/b"))), "/b");
+    assert_eq!(raw.request(fxp::EXTENDED, &expand("~bob/x")).status(), fx::NO_SUCH_FILE);
     let home_of = |user: &str| fields(&[&string("home-directory"), &string(user)]);
-    assert_eq!(name_in(raw.request(200, &home_of(""))), "/");
-    assert_eq!(name_in(raw.request(200, &home_of("alice"))), "/");
+    assert_eq!(name_in(raw.request(fxp::EXTENDED, &home_of(""))), "/");
+    assert_eq!(name_in(raw.request(fxp::EXTENDED, &home_of("alice"))), "/");
     for other in ["bob", "root", "Alice", "alice "] {
-        assert_eq!(raw.request(200, &home_of(other)).status(), 4, "{other}");
+        assert_eq!(raw.request(fxp::EXTENDED, &home_of(other)).status(), fx::FAILURE, "{other}");
     }
     // A5-19: the text begins with OpenSSH's words.
-    let missing = raw.request(17, &string("/none"));
+    let missing = raw.request(fxp::STAT, &string("/none"));
     assert_eq!(&missing.body[4..], [string("No such file"), string("")].concat());
     let ids = fields(&[
         &string("users-groups-by-id@openssh.com"),
         &string(0_u32.to_be_bytes()),
         &string(4_000_000_u32.to_be_bytes()),
     ]);
-    let names = raw.request(200, &ids);
-    assert_eq!((names.kind, &names.body), (201, &fields(&[&string(string("root")), &string(string(""))])));
+    let names = raw.request(fxp::EXTENDED, &ids);
+    assert_eq!(
+        (names.kind, &names.body),
+        (fxp::EXTENDED_REPLY, &fields(&[&string(string("root")), &string(string(""))]))
+    );
 }
 
 #[test]
@@ -130,19 +133,19 @@ fn an_upload_that_is_cut_off_leaves_what_the_mode_says() {
         std::fs::write(home.join("file"), "older content").unwrap();
         let server = site.start();
         let mut raw = RawSftp::connect(&server, "alice", "pw");
-        let handle = raw.open_file("file", 2 | 8 | 16).handle();
+        let handle = raw.open_file("file", fxf::WRITE | fxf::CREAT | fxf::TRUNC).handle();
         let write =
             |handle: &[u8], offset: u64, data: &str| fields(&[&string(handle), &offset.to_be_bytes(), &string(data)]);
-        assert_eq!(raw.request(6, &write(&handle, 0, "half")).status(), 0);
+        assert_eq!(raw.request(fxp::WRITE, &write(&handle, 0, "half")).status(), fx::OK);
         drop(raw);
         server.wait_for_text("the transfer was not completed");
         assert_eq!(std::fs::read_to_string(home.join("file")).unwrap(), expected, "mode {mode}");
         // Resumed by its size, as lftp, curl and OpenSSH's client do it, it is the new file.
         if expected == "half" {
             let mut raw = RawSftp::connect(&server, "alice", "pw");
-            let handle = raw.open_file("file", 2).handle();
-            assert_eq!(raw.request(6, &write(&handle, 4, " and half")).status(), 0);
-            assert_eq!(raw.request(4, &string(&handle)).status(), 0);
+            let handle = raw.open_file("file", fxf::WRITE).handle();
+            assert_eq!(raw.request(fxp::WRITE, &write(&handle, 4, " and half")).status(), fx::OK);
+            assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK);
             assert_eq!(std::fs::read_to_string(home.join("file")).unwrap(), "half and half", "mode {mode}");
         }
         assert_eq!(std::fs::read_dir(&home).unwrap().count(), 1, "mode {mode}");

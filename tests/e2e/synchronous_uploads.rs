@@ -10,13 +10,11 @@ use std::process::{Command, Stdio};
 use tidegate_tests::clients::{Proof, openssh};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
+use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 use tidegate_tests::tools;
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
-const OK: u32 = 0;
-const FAILURE: u32 = 4;
-const WRITE: u32 = 2;
-const PUT: u32 = 2 | 8 | 16;
+const PUT: u32 = fxf::WRITE | fxf::CREAT | fxf::TRUNC;
 const MODES: [&str; 3] = ["upload_mode = 0", "upload_mode = 1", "upload_mode = 2"];
 
 /// With a hook that says which file it has been asked about, and then waits for its verdict.
@@ -93,7 +91,7 @@ impl Asked {
 fn written(raw: &mut RawSftp, name: &str, flags: u32, offset: u64, data: &str) -> Vec<u8> {
     let handle = raw.open_file(name, flags).handle();
     let body = fields(&[&string(&handle), &offset.to_be_bytes(), &string(data)]);
-    assert_eq!(raw.request(6, &body).status(), OK);
+    assert_eq!(raw.request(fxp::WRITE, &body).status(), fx::OK);
     handle
 }
 
@@ -112,20 +110,20 @@ fn the_verdict_decides_in_every_mode() {
             ("old", PUT, old, 0, Some("bad")),
             ("old", PUT, old, 1, if is_in_place { None } else { old }),
             // Continued at its end.
-            ("old", WRITE, old, 0, Some("older contentbad")),
-            ("old", WRITE, old, 1, None),
+            ("old", fxf::WRITE, old, 0, Some("older contentbad")),
+            ("old", fxf::WRITE, old, 1, None),
         ];
         for (name, flags, before, verdict, after) in cases {
             let _ = std::fs::remove_file(asked.home.join(name));
             if let Some(before) = before {
                 std::fs::write(asked.home.join(name), before).unwrap();
             }
-            let offset = if flags == WRITE { 13 } else { 0 };
+            let offset = if flags == fxf::WRITE { 13 } else { 0 };
             let handle = written(&mut raw, name, flags, offset, "bad");
-            raw.send_request(4, &string(&handle));
+            raw.send_request(fxp::CLOSE, &string(&handle));
             let path = asked.question();
             let case = format!("{mode} {name} {flags} {verdict}");
-            let expected = if flags == WRITE { "older contentbad" } else { "bad" };
+            let expected = if flags == fxf::WRITE { "older contentbad" } else { "bad" };
             assert_eq!(std::fs::read_to_string(&path).unwrap(), expected, "{case}: the hook can read it");
             if !is_in_place && flags == PUT {
                 assert_eq!(asked.content(name).as_deref(), before, "{case}: it has no name yet");
@@ -134,7 +132,7 @@ fn the_verdict_decides_in_every_mode() {
                 assert_eq!(path, asked.home.join(name), "{case}");
             }
             asked.answer(verdict);
-            assert_eq!(raw.receive_reply().status(), if verdict == 0 { OK } else { FAILURE }, "{case}");
+            assert_eq!(raw.receive_reply().status(), if verdict == 0 { fx::OK } else { fx::FAILURE }, "{case}");
             assert_eq!(asked.content(name).as_deref(), after, "{case}");
             assert_eq!(asked.names().len(), usize::from(after.is_some()), "{case}");
         }
@@ -164,14 +162,14 @@ fn check(mode: &str, way: Way, user: &[&str]) {
             let mut raw = RawSftp::connect(&server, "alice", "pw");
             let handle = written(&mut raw, name, PUT, 0, "bad");
             if way != Way::LeaveEarly {
-                raw.send_request(4, &string(&handle));
+                raw.send_request(fxp::CLOSE, &string(&handle));
                 asked.question();
             }
             match way {
                 Way::Kill | Way::Terminate if name == "new" => {
                     // The hook still waits for its verdict: it does not matter any more.
                     asked.answer(0);
-                    assert_eq!(raw.receive_reply().status(), OK);
+                    assert_eq!(raw.receive_reply().status(), fx::OK);
                     std::fs::remove_file(asked.home.join(name)).unwrap();
                     continue;
                 }
@@ -245,7 +243,7 @@ fn a_file_that_was_only_continued_is_cut_back() {
             std::fs::write(asked.home.join("old"), "older content").unwrap();
             let server = asked.site.start();
             let mut raw = RawSftp::connect(&server, "alice", "pw");
-            written(&mut raw, "old", WRITE, 13, " and bad");
+            written(&mut raw, "old", fxf::WRITE, 13, " and bad");
             if killed {
                 server.kill();
                 drop(raw);
@@ -278,7 +276,7 @@ fn a_refused_partial_file_goes_when_the_client_vanishes() {
         let mut raw = RawSftp::connect(&server, "alice", "pw");
         let handle = written(&mut raw, "refused", PUT, 0, &"x".repeat(900));
         let body = fields(&[&string(&handle), &900_u64.to_be_bytes(), &string("y".repeat(101))]);
-        assert_eq!(raw.request(6, &body).status(), FAILURE, "{limit} {mode}");
+        assert_eq!(raw.request(fxp::WRITE, &body).status(), fx::FAILURE, "{limit} {mode}");
         drop(raw);
         server.wait_for(|line| line["sender"] == "Upload" && line["error"].is_string());
         assert!(server.terminate().success());

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use tidegate_tests::raw_sftp::{RawSftp, Reply, fields, string};
 use tidegate_tests::server::{Server, Site};
+use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 use tidegate_tests::tools;
 
-const CREATE: u32 = 2 | 8;
+const CREATE: u32 = fxf::WRITE | fxf::CREAT;
 
 /// With an account that may move so many kilobytes a second.
 fn site(limit: u32) -> Site {
@@ -28,8 +29,8 @@ fn read(handle: &[u8], offset: u64, length: u32) -> Vec<u8> {
 fn with_upload(server: &Server) -> RawSftp {
     let mut raw = RawSftp::connect(server, "alice", "pw");
     let handle = raw.open_file("upload", CREATE).handle();
-    raw.send_request(6, &write(&handle, 0, &[1; 200_000]));
-    raw.send_request(4, &string(&handle));
+    raw.send_request(fxp::WRITE, &write(&handle, 0, &[1; 200_000]));
+    raw.send_request(fxp::CLOSE, &string(&handle));
     raw
 }
 
@@ -50,29 +51,36 @@ fn transfers_of_one_channel_have_a_limit_each() {
     site.write("homes/alice/down", vec![7; 1_000_000]);
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let up = [raw.open_file("one", 2 | 8).handle(), raw.open_file("two", 2 | 8).handle()];
-    let down = raw.open_file("down", 1).handle();
+    let up = [
+        raw.open_file("one", fxf::WRITE | fxf::CREAT).handle(),
+        raw.open_file("two", fxf::WRITE | fxf::CREAT).handle(),
+    ];
+    let down = raw.open_file("down", fxf::READ).handle();
     let started = Instant::now();
     let mut expected = Vec::new();
     for offset in (0..1_000_000_u64).step_by(200_000) {
         for handle in &up {
             let write = fields(&[&string(handle), &offset.to_be_bytes(), &string(vec![1; 200_000])]);
-            expected.push((raw.send_request(6, &write), 101));
+            expected.push((raw.send_request(fxp::WRITE, &write), fxp::STATUS));
         }
         let read = fields(&[&string(&down), &offset.to_be_bytes(), &200_000_u32.to_be_bytes()]);
-        expected.push((raw.send_request(5, &read), 103));
+        expected.push((raw.send_request(fxp::READ, &read), fxp::DATA));
     }
     for handle in up.iter().chain([&down]) {
-        expected.push((raw.send_request(4, &string(handle)), 101));
+        expected.push((raw.send_request(fxp::CLOSE, &string(handle)), fxp::STATUS));
     }
-    let stat = raw.send_request(17, &string("down"));
+    let stat = raw.send_request(fxp::STAT, &string("down"));
     let first = raw.receive_reply();
-    assert_eq!((first.id, first.kind), (stat, 105), "what has nothing to do with the transfers does not wait for them");
+    assert_eq!(
+        (first.id, first.kind),
+        (stat, fxp::ATTRS),
+        "what has nothing to do with the transfers does not wait for them"
+    );
     let mut replies: Vec<(u32, u8)> = Vec::new();
     for _ in &expected {
         let reply = raw.receive_reply();
         match reply.kind {
-            101 => assert_eq!(reply.status(), 0),
+            fxp::STATUS => assert_eq!(reply.status(), fx::OK),
             _ => assert_eq!(reply.string(), vec![7; 200_000]),
         }
         replies.push((reply.id, reply.kind));
@@ -90,10 +98,10 @@ fn transfers_of_one_channel_have_a_limit_each() {
         assert!((950..=1300).contains(&elapsed), "{line}");
     }
     // What the client does not wait for is done all the same.
-    let handle = raw.open_file("three", 2 | 8).handle();
-    raw.send_request(6, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &string(vec![1; 200_000])]));
-    raw.send_request(6, &fields(&[&string(&handle), &200_000_u64.to_be_bytes(), &string(vec![2; 1000])]));
-    raw.send_request(4, &string(&handle));
+    let handle = raw.open_file("three", fxf::WRITE | fxf::CREAT).handle();
+    raw.send_request(fxp::WRITE, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &string(vec![1; 200_000])]));
+    raw.send_request(fxp::WRITE, &fields(&[&string(&handle), &200_000_u64.to_be_bytes(), &string(vec![2; 1000])]));
+    raw.send_request(fxp::CLOSE, &string(&handle));
     raw.end_input();
     server.wait_for(|line| line["sender"] == "Upload" && line["size_bytes"] == 201_000);
 }
@@ -107,32 +115,32 @@ fn requests_for_a_file_keep_their_order() {
     let replies = pipelined(
         &mut raw,
         &[
-            (6, write(&upload, 0, &[1; 200_000])),
-            (6, write(&upload, 200_000, &[2; 1000])),
-            (4, string(&upload)),
-            (18, fields(&[&string("part"), &string("whole")])),
-            (17, string("/whole")),
+            (fxp::WRITE, write(&upload, 0, &[1; 200_000])),
+            (fxp::WRITE, write(&upload, 200_000, &[2; 1000])),
+            (fxp::CLOSE, string(&upload)),
+            (fxp::RENAME, fields(&[&string("part"), &string("whole")])),
+            (fxp::STAT, string("/whole")),
         ],
     );
-    assert!(replies[..4].iter().all(|reply| reply.status() == 0), "{replies:?}");
+    assert!(replies[..4].iter().all(|reply| reply.status() == fx::OK), "{replies:?}");
     assert_eq!((replies[4].kind, &replies[4].body[4..12]), (105, &201_000_u64.to_be_bytes()[..]));
     // What is copied, and what is written over it, each of a file that is early.
-    let (source, target) = (raw.open_file("whole", 1).handle(), raw.open_file("copy", CREATE).handle());
+    let (source, target) = (raw.open_file("whole", fxf::READ).handle(), raw.open_file("copy", CREATE).handle());
     let all = [0; 16];
     let copy = fields(&[&string("copy-data"), &string(&source), &all, &string(&target), &0_u64.to_be_bytes()]);
     let replies = pipelined(
         &mut raw,
         &[
-            (5, read(&source, 0, 100_000)),
-            (6, write(&target, 0, &[7; 200_000])),
-            (200, copy),
-            (6, write(&target, 10, &[9; 10])),
-            (4, string(&source)),
-            (4, string(&target)),
+            (fxp::READ, read(&source, 0, 100_000)),
+            (fxp::WRITE, write(&target, 0, &[7; 200_000])),
+            (fxp::EXTENDED, copy),
+            (fxp::WRITE, write(&target, 10, &[9; 10])),
+            (fxp::CLOSE, string(&source)),
+            (fxp::CLOSE, string(&target)),
         ],
     );
     assert_eq!(replies[0].string(), [1; 100_000]);
-    assert!(replies[1..].iter().all(|reply| reply.status() == 0), "{replies:?}");
+    assert!(replies[1..].iter().all(|reply| reply.status() == fx::OK), "{replies:?}");
     let expected = [&[1; 10][..], &[9; 10], &[1; 199_980], &[2; 1000]].concat();
     assert!(std::fs::read(site.path("homes/alice/copy")).unwrap() == expected);
 }
@@ -146,8 +154,8 @@ fn many_short_transfers_are_no_faster() {
     // Each alone takes less than a timer can tell.
     for _ in 0..300 {
         let handle = raw.open_file("short", CREATE | 16).handle();
-        assert_eq!(raw.request(6, &write(&handle, 0, &[1; 1900])).status(), 0);
-        assert_eq!(raw.request(4, &string(&handle)).status(), 0);
+        assert_eq!(raw.request(fxp::WRITE, &write(&handle, 0, &[1; 1900])).status(), fx::OK);
+        assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK);
     }
     assert!(started.elapsed() > Duration::from_millis(550), "{:?}", started.elapsed());
 }
@@ -158,7 +166,7 @@ fn a_limit_that_is_lifted_frees_what_waits() {
     let server = site.start();
     let mut raw = with_upload(&server);
     // The other handle is not held up by it: the requests above have arrived.
-    assert_eq!(raw.request(17, &string("/")).kind, 105);
+    assert_eq!(raw.request(fxp::STAT, &string("/")).kind, fxp::ATTRS);
     let started = Instant::now();
     tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "alice", "--upload-bandwidth", "0"]));
     assert_eq!((raw.receive_reply().status(), raw.receive_reply().status()), (0, 0));
@@ -173,7 +181,7 @@ fn what_came_before_a_broken_packet_is_done() {
     let mut raw = with_upload(&server);
     raw.send(&[]);
     // Nobody will take it for a request.
-    raw.send_request(13, &string("upload"));
+    raw.send_request(fxp::REMOVE, &string("upload"));
     assert_eq!((raw.receive_reply().status(), raw.receive_reply().status()), (0, 0));
     assert!(raw.receive().is_none());
     assert_eq!(std::fs::read(site.path("homes/alice/upload")).unwrap().len(), 200_000);

@@ -7,10 +7,10 @@ use serde_json::Value;
 use tidegate_tests::clients::{Proof, exec, openssh, rsync, sftp, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
+use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 use tidegate_tests::tools;
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
-const FAILURE: u32 = 4;
 /// Of volume limits.
 const MB: usize = 1 << 20;
 
@@ -114,15 +114,15 @@ fn a_file_system_is_as_large_as_the_quota() {
     std::fs::create_dir_all(&home).unwrap();
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let handle = raw.open_file("f", 2 | 8).handle();
+    let handle = raw.open_file("f", fxf::WRITE | fxf::CREAT).handle();
     let data = fields(&[&string(&handle), &0_u64.to_be_bytes(), &string(vec![1; 4096])]);
-    assert_eq!(raw.request(6, &data).status(), 0);
+    assert_eq!(raw.request(fxp::WRITE, &data).status(), fx::OK);
     for request in [
         fields(&[&string("statvfs@openssh.com"), &string("/")]),
         fields(&[&string("fstatvfs@openssh.com"), &string(&handle)]),
     ] {
-        let reply = raw.request(200, &request);
-        assert_eq!(reply.kind, 201);
+        let reply = raw.request(fxp::EXTENDED, &request);
+        assert_eq!(reply.kind, fxp::EXTENDED_REPLY);
         let number = |at: usize| u64::from_be_bytes(reply.body[8 * at..8 * at + 8].try_into().unwrap());
         let unit = number(1);
         let found = [number(2) * unit, number(3) * unit, number(4) * unit, number(5), number(6), number(7)];
@@ -161,10 +161,10 @@ fn no_more_is_transferred_than_may_be() {
     assert!(get() && !get());
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     assert!(put(&site, &server, 2 * MB, "b").status.success());
-    let opened = raw.open_file("a", 1);
+    let opened = raw.open_file("a", fxf::READ);
     let read = |handle: &[u8], length: u32| fields(&[&string(handle), &0_u64.to_be_bytes(), &length.to_be_bytes()]);
-    if opened.kind == 102 {
-        assert_eq!(raw.request(5, &read(&opened.handle(), 1000)).status(), FAILURE);
+    if opened.kind == fxp::HANDLE {
+        assert_eq!(raw.request(fxp::READ, &read(&opened.handle(), 1000)).status(), fx::FAILURE);
     }
 
     let (site, home, server) = limited(&["--total-data-transfer", "2"]);

@@ -5,18 +5,8 @@ use std::process::Command;
 
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::Site;
+use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 use tidegate_tests::tools;
-
-const OK: u32 = 0;
-const NO_SUCH_FILE: u32 = 2;
-const DENIED: u32 = 3;
-const FAILURE: u32 = 4;
-const UNSUPPORTED: u32 = 8;
-
-const READ: u32 = 1;
-const WRITE: u32 = 2;
-const CREATE: u32 = 8;
-const TRUNCATE: u32 = 16;
 
 /// The operations, by name, on one path.
 fn operations(path: &str) -> Vec<(&'static str, u8, Vec<u8>)> {
@@ -26,20 +16,20 @@ fn operations(path: &str) -> Vec<(&'static str, u8, Vec<u8>)> {
     let mode = [&4_u32.to_be_bytes()[..], &0o644_u32.to_be_bytes()].concat();
     let size = [&1_u32.to_be_bytes()[..], &1_u64.to_be_bytes()].concat();
     vec![
-        ("read", 3, open(READ)),
-        ("write", 3, open(WRITE | CREATE | TRUNCATE)),
-        ("list", 11, string(path)),
-        ("stat", 17, string(path)),
-        ("lstat", 7, string(path)),
-        ("chmod", 9, fields(&[&string(path), &mode])),
-        ("truncate", 9, fields(&[&string(path), &size])),
-        ("readlink", 19, string(path)),
-        ("statvfs", 200, extended("statvfs@openssh.com")),
-        ("rmdir", 15, string(path)),
-        ("remove", 13, string(path)),
-        ("rename", 18, fields(&[&string(path), &string("/renamed")])),
-        ("hard link", 200, fields(&[&string("hardlink@openssh.com"), &string(path), &string("/linked")])),
-        ("mkdir", 14, fields(&[&string(path), &none])),
+        ("read", fxp::OPEN, open(fxf::READ)),
+        ("write", fxp::OPEN, open(fxf::WRITE | fxf::CREAT | fxf::TRUNC)),
+        ("list", fxp::OPENDIR, string(path)),
+        ("stat", fxp::STAT, string(path)),
+        ("lstat", fxp::LSTAT, string(path)),
+        ("chmod", fxp::SETSTAT, fields(&[&string(path), &mode])),
+        ("truncate", fxp::SETSTAT, fields(&[&string(path), &size])),
+        ("readlink", fxp::READLINK, string(path)),
+        ("statvfs", fxp::EXTENDED, extended("statvfs@openssh.com")),
+        ("rmdir", fxp::RMDIR, string(path)),
+        ("remove", fxp::REMOVE, string(path)),
+        ("rename", fxp::RENAME, fields(&[&string(path), &string("/renamed")])),
+        ("hard link", fxp::EXTENDED, fields(&[&string("hardlink@openssh.com"), &string(path), &string("/linked")])),
+        ("mkdir", fxp::MKDIR, fields(&[&string(path), &none])),
     ]
 }
 
@@ -48,10 +38,10 @@ fn check(raw: &mut RawSftp, path: &str, expected: &[(&str, u32)]) {
     for (name, kind, body) in operations(path) {
         let Some((_, status)) = expected.iter().find(|(expected, _)| *expected == name) else { continue };
         let reply = raw.request(kind, &body);
-        let found = if reply.kind == 101 { reply.status() } else { OK };
+        let found = if reply.kind == fxp::STATUS { reply.status() } else { fx::OK };
         assert_eq!(found, *status, "{name} {path}");
-        if reply.kind == 102 {
-            raw.request(4, &string(reply.handle()));
+        if reply.kind == fxp::HANDLE {
+            raw.request(fxp::CLOSE, &string(reply.handle()));
         }
     }
 }
@@ -90,78 +80,82 @@ fn targets_of_the_wrong_kind() {
     tools::run_ok(Command::new("mkfifo").arg(home.join("pipe")));
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let missing = all_but(NO_SUCH_FILE, &[("write", NO_SUCH_FILE)]);
+    let missing = all_but(fx::NO_SUCH_FILE, &[("write", fx::NO_SUCH_FILE)]);
     check(&mut raw, "/none/x", &missing);
     // A file where a directory is meant.
-    check(&mut raw, "/file/x", &all_but(FAILURE, &[]));
-    check(&mut raw, "/file", &[("list", FAILURE), ("readlink", FAILURE), ("rmdir", FAILURE), ("mkdir", FAILURE)]);
+    check(&mut raw, "/file/x", &all_but(fx::FAILURE, &[]));
+    check(
+        &mut raw,
+        "/file",
+        &[("list", fx::FAILURE), ("readlink", fx::FAILURE), ("rmdir", fx::FAILURE), ("mkdir", fx::FAILURE)],
+    );
     // A directory where a file is meant (A5-08, A5-09).
     check(
         &mut raw,
         "/full",
         &[
-            ("read", FAILURE),
-            ("write", UNSUPPORTED),
-            ("truncate", FAILURE),
-            ("readlink", FAILURE),
-            ("rmdir", FAILURE),
-            ("remove", FAILURE),
-            ("hard link", DENIED),
-            ("mkdir", FAILURE),
+            ("read", fx::FAILURE),
+            ("write", fx::OP_UNSUPPORTED),
+            ("truncate", fx::FAILURE),
+            ("readlink", fx::FAILURE),
+            ("rmdir", fx::FAILURE),
+            ("remove", fx::FAILURE),
+            ("hard link", fx::PERMISSION_DENIED),
+            ("mkdir", fx::FAILURE),
         ],
     );
     check(
         &mut raw,
         "/loop",
         &[
-            ("read", FAILURE),
-            ("write", FAILURE),
-            ("list", FAILURE),
-            ("stat", FAILURE),
-            ("lstat", OK),
-            ("chmod", FAILURE),
-            ("truncate", FAILURE),
-            ("readlink", OK),
-            ("statvfs", FAILURE),
-            ("rmdir", FAILURE),
-            ("mkdir", FAILURE),
+            ("read", fx::FAILURE),
+            ("write", fx::FAILURE),
+            ("list", fx::FAILURE),
+            ("stat", fx::FAILURE),
+            ("lstat", fx::OK),
+            ("chmod", fx::FAILURE),
+            ("truncate", fx::FAILURE),
+            ("readlink", fx::OK),
+            ("statvfs", fx::FAILURE),
+            ("rmdir", fx::FAILURE),
+            ("mkdir", fx::FAILURE),
         ],
     );
-    check(&mut raw, "/loop/x", &all_but(FAILURE, &[]));
+    check(&mut raw, "/loop/x", &all_but(fx::FAILURE, &[]));
     check(
         &mut raw,
         "/dangling",
         &[
-            ("read", NO_SUCH_FILE),
-            ("list", NO_SUCH_FILE),
-            ("stat", NO_SUCH_FILE),
-            ("lstat", OK),
-            ("readlink", OK),
-            ("chmod", NO_SUCH_FILE),
+            ("read", fx::NO_SUCH_FILE),
+            ("list", fx::NO_SUCH_FILE),
+            ("stat", fx::NO_SUCH_FILE),
+            ("lstat", fx::OK),
+            ("readlink", fx::OK),
+            ("chmod", fx::NO_SUCH_FILE),
         ],
     );
-    check(&mut raw, "/pipe", &[("read", UNSUPPORTED), ("stat", OK), ("readlink", FAILURE)]);
+    check(&mut raw, "/pipe", &[("read", fx::OP_UNSUPPORTED), ("stat", fx::OK), ("readlink", fx::FAILURE)]);
     // The root (A5-07).
     check(
         &mut raw,
         "/",
         &[
-            ("read", FAILURE),
-            ("write", UNSUPPORTED),
-            ("list", OK),
-            ("stat", OK),
-            ("rmdir", DENIED),
-            ("remove", DENIED),
-            ("rename", DENIED),
-            ("mkdir", FAILURE),
+            ("read", fx::FAILURE),
+            ("write", fx::OP_UNSUPPORTED),
+            ("list", fx::OK),
+            ("stat", fx::OK),
+            ("rmdir", fx::PERMISSION_DENIED),
+            ("remove", fx::PERMISSION_DENIED),
+            ("rename", fx::PERMISSION_DENIED),
+            ("mkdir", fx::FAILURE),
         ],
     );
     // Names and paths that are too long; NUL.
-    check(&mut raw, &format!("/{}", "n".repeat(256)), &all_but(FAILURE, &[]));
-    check(&mut raw, &"/d".repeat(2100), &all_but(FAILURE, &[]));
-    check(&mut raw, "/a\0b", &all_but(FAILURE, &[]));
-    let handle = raw.open_file("/none", READ);
-    assert_eq!(handle.status(), NO_SUCH_FILE);
+    check(&mut raw, &format!("/{}", "n".repeat(256)), &all_but(fx::FAILURE, &[]));
+    check(&mut raw, &"/d".repeat(2100), &all_but(fx::FAILURE, &[]));
+    check(&mut raw, "/a\0b", &all_but(fx::FAILURE, &[]));
+    let handle = raw.open_file("/none", fxf::READ);
+    assert_eq!(handle.status(), fx::NO_SUCH_FILE);
     // All of it is still there.
     assert!(home.join("full/inside").exists() && home.join("file").exists());
 }
@@ -193,17 +187,17 @@ fn full_and_read_only_file_systems() {
     std::fs::write(home.join("file"), "old content").unwrap();
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let handle = raw.open_file("/file", WRITE | CREATE | TRUNCATE).handle();
-    let mut status = OK;
+    let handle = raw.open_file("/file", fxf::WRITE | fxf::CREAT | fxf::TRUNC).handle();
+    let mut status = fx::OK;
     for offset in (0..300_000_u64).step_by(30_000) {
         let write = fields(&[&string(&handle), &offset.to_be_bytes(), &string(vec![1; 30_000])]);
-        status = raw.request(6, &write).status();
-        if status != OK {
+        status = raw.request(fxp::WRITE, &write).status();
+        if status != fx::OK {
             break;
         }
     }
-    assert_eq!(status, FAILURE, "the disk is full");
-    assert_eq!(raw.request(4, &string(&handle)).status(), FAILURE);
+    assert_eq!(status, fx::FAILURE, "the disk is full");
+    assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::FAILURE);
     assert_eq!(std::fs::read_to_string(home.join("file")).unwrap(), "old content");
     drop(raw);
     tools::run_ok(Command::new("mount").args(["-o", "remount,ro"]).arg(&home));
@@ -212,17 +206,17 @@ fn full_and_read_only_file_systems() {
         &mut raw,
         "/file",
         &[
-            ("read", OK),
-            ("write", FAILURE),
-            ("stat", OK),
-            ("chmod", FAILURE),
-            ("truncate", FAILURE),
-            ("remove", FAILURE),
-            ("rename", FAILURE),
-            ("hard link", FAILURE),
+            ("read", fx::OK),
+            ("write", fx::FAILURE),
+            ("stat", fx::OK),
+            ("chmod", fx::FAILURE),
+            ("truncate", fx::FAILURE),
+            ("remove", fx::FAILURE),
+            ("rename", fx::FAILURE),
+            ("hard link", fx::FAILURE),
         ],
     );
-    check(&mut raw, "/new", &[("write", FAILURE), ("mkdir", FAILURE)]);
+    check(&mut raw, "/new", &[("write", fx::FAILURE), ("mkdir", fx::FAILURE)]);
     assert_eq!(std::fs::read_to_string(home.join("file")).unwrap(), "old content");
 }
 
@@ -235,8 +229,8 @@ fn permissions_deny_every_operation() {
     site.write("homes/alice/d/file", "x");
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    check(&mut raw, "/file", &all_but(DENIED, &[]));
-    check(&mut raw, "/d", &all_but(DENIED, &[("write", UNSUPPORTED)]));
-    check(&mut raw, "/none", &all_but(DENIED, &[("write", OK)]));
+    check(&mut raw, "/file", &all_but(fx::PERMISSION_DENIED, &[]));
+    check(&mut raw, "/d", &all_but(fx::PERMISSION_DENIED, &[("write", fx::OP_UNSUPPORTED)]));
+    check(&mut raw, "/none", &all_but(fx::PERMISSION_DENIED, &[("write", fx::OK)]));
     assert!(home.join("none").exists() && home.join("file").exists());
 }

@@ -12,4 +12,5 @@ pub mod clients;
 pub mod container;
 pub mod raw_sftp;
 pub mod server;
+pub mod sftp_numbers;
 pub mod tools;

@@ -5,6 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::clients::{Proof, openssh};
 use crate::server::Server;
+use crate::sftp_numbers::fxp;
 
 pub struct RawSftp {
     child: Child,
@@ -24,13 +25,13 @@ pub struct Reply {
 impl Reply {
     /// The code of a STATUS.
     pub fn status(&self) -> u32 {
-        assert_eq!(self.kind, 101, "not a status: {self:?}");
+        assert_eq!(self.kind, fxp::STATUS, "not a status: {self:?}");
         u32::from_be_bytes(self.body[..4].try_into().unwrap())
     }
 
     /// The handle of a HANDLE.
     pub fn handle(&self) -> Vec<u8> {
-        assert_eq!(self.kind, 102, "not a handle: {self:?}");
+        assert_eq!(self.kind, fxp::HANDLE, "not a handle: {self:?}");
         self.body[4..].to_vec()
     }
 
@@ -79,9 +80,9 @@ impl RawSftp {
 
     fn initialised(mut self) -> Self {
         let raw = &mut self;
-        raw.send(&[&[1][..], &3_u32.to_be_bytes()].concat());
+        raw.send(&[&[fxp::INIT][..], &3_u32.to_be_bytes()].concat());
         let version = raw.receive().expect("no VERSION");
-        assert_eq!(version[0], 2);
+        assert_eq!(version[0], fxp::VERSION);
         self
     }
 
@@ -131,7 +132,7 @@ impl RawSftp {
 
     /// OPEN with flags; no attributes.
     pub fn open_file(&mut self, path: impl AsRef<[u8]>, flags: u32) -> Reply {
-        self.request(3, &fields(&[&string(path), &flags.to_be_bytes(), &0_u32.to_be_bytes()]))
+        self.request(fxp::OPEN, &fields(&[&string(path), &flags.to_be_bytes(), &0_u32.to_be_bytes()]))
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tidegate_tests::clients::{Proof, can_log_in, exec, openssh, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::RawSftp;
 use tidegate_tests::server::Site;
+use tidegate_tests::sftp_numbers::{fx, fxf};
 use tidegate_tests::tools;
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
@@ -118,7 +119,8 @@ fn a_pre_action_says_no_in_its_own_words() {
 #[test]
 fn hooks_see_what_an_upload_would_write_over() {
     // B10-06: the size and the flags, of a component that asks for them and of a program.
-    let uploads = [("new/sized", 2 | 8 | 16), ("old/sized", 2 | 8), ("old/sized", 2 | 8 | 16)];
+    const REPLACE: u32 = fxf::WRITE | fxf::CREAT | fxf::TRUNC;
+    let uploads = [("new/sized", REPLACE), ("old/sized", fxf::WRITE | fxf::CREAT), ("old/sized", REPLACE)];
     let expected = ["0 0", "600 0", "600 512"];
     let begin = |home: &Path| {
         std::fs::create_dir_all(home.join("new")).unwrap();
@@ -136,7 +138,11 @@ fn hooks_see_what_an_upload_would_write_over() {
     for ((name, flags), expected) in uploads.iter().zip(expected) {
         let refused = raw.open_file(name, *flags);
         let expected = format!("Permission denied: {expected}");
-        assert_eq!((refused.status(), &refused.body[8..8 + expected.len()]), (3, expected.as_bytes()), "{name}");
+        assert_eq!(
+            (refused.status(), &refused.body[8..8 + expected.len()]),
+            (fx::PERMISSION_DENIED, expected.as_bytes()),
+            "{name}"
+        );
     }
     assert!(!home.join("new/sized").exists());
     assert_eq!(std::fs::read(home.join("old/sized")).unwrap(), [1; 600]);
