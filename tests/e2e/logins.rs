@@ -1,6 +1,6 @@
 //! Accounts, methods and the checks of a login.
 
-use tidegate_tests::clients::{Proof, can_log_in, checksum, key, make_tree, openssh, sftp_ok, text};
+use tidegate_tests::clients::{Proof, can_log_in, checksum, exec, key, make_tree, openssh, sftp_ok, text};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::tools;
 
@@ -38,6 +38,41 @@ fn a_key_opens_the_home_directory() {
     let server = site.start();
     round_trip(&server, "alice", Proof::Key(&mine));
     assert!(!can_log_in(&server, "alice", Proof::Key(&other)));
+}
+
+#[test]
+fn options_of_key_lines_hold() {
+    // A8-14: as on OpenSSH's server
+    let site = Site::new();
+    let mine = key(&site.path(""), "mine");
+    let line = std::fs::read_to_string(mine.with_extension("pub")).unwrap();
+    let with = |options: &str| site.write("line.pub", format!("{options} {line}"));
+    let add = |user: &str, options: &str| site.user_with(user, &["--public-key", with(options).to_str().unwrap()]);
+    let logins = [
+        ("here", r#"from="127.0.0.0/8",no-pty"#, true),
+        ("elsewhere", r#"from="192.0.2.0/24""#, false),
+        ("not-here", r#"from="*,!127.0.0.1""#, false),
+        ("later", r#"expiry-time="20991231Z""#, true),
+        ("expired", r#"expiry-time="20200101""#, false),
+        ("authority", "cert-authority", false),
+        ("unknown", "no-such-option", false),
+        ("sftp-only", r#"restrict,command="internal-sftp -l INFO""#, true),
+        ("read-only", r#"command="internal-sftp -R""#, false),
+        ("commanded", r#"command="pwd""#, false),
+    ];
+    for (user, options, _) in logins {
+        add(user, options);
+    }
+    let server = site.start();
+    for (user, options, expected) in logins {
+        assert_eq!(can_log_in(&server, user, Proof::Key(&mine)), expected, "{options}\n{}", server.log());
+    }
+    server.wait_for_text("expiry-time= that is past");
+    // What the line says runs, whatever the client asks for.
+    let forced = exec(&server, "commanded", Proof::Key(&mine), "md5sum -", b"");
+    assert_eq!(text(&forced).trim(), "/");
+    // A login by password has no line.
+    assert!(can_log_in(&server, "commanded", PASSWORD));
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub mod connection;
 pub mod files;
 pub mod hook;
 pub mod json;
+pub mod key_options;
 pub mod login;
 pub mod metrics;
 pub mod pace;

@@ -6,13 +6,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ssh_key::HashAlg;
 
+use crate::key_options::KeyOptions;
+
 /// A public key; two keys are the same when their blobs are (A8-14).
 #[derive(Clone)]
 pub struct PublicKey {
     key: ssh_key::PublicKey,
     blob: Vec<u8>,
-    /// Its line says that signatures count that were made without a touch, and demands no more.
-    needs_no_touch: bool,
+    options: KeyOptions,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,27 +21,29 @@ pub struct PublicKey {
 pub struct InvalidPublicKey(String);
 
 impl PublicKey {
-    /// From a line of an `authorized_keys` file. Of the options before the key, those that say
-    /// how a security key is to be used are heeded; others are tolerated and have no effect.
+    /// From a line of an `authorized_keys` file, with the options before the key.
     pub fn parse(line: &str) -> Result<Self, InvalidPublicKey> {
         let line = line.trim();
         match parse_key(line) {
             Ok(key) => Self::try_from(key),
             Err(error) => match split_options(line) {
                 Some((options, rest)) => {
-                    let has = |name: &str| options.split(',').any(|option| option.trim().eq_ignore_ascii_case(name));
-                    let needs_no_touch = has("no-touch-required") && !has("verify-required");
-                    Ok(Self { needs_no_touch, ..Self::try_from(parse_key(rest)?)? })
+                    Ok(Self { options: KeyOptions::parse(options), ..Self::try_from(parse_key(rest)?)? })
                 }
                 None => Err(error),
             },
         }
     }
 
+    /// What its line demands of logins.
+    pub fn options(&self) -> &KeyOptions {
+        &self.options
+    }
+
     /// Of a security key (FIDO): whether its signatures count only with a touch, or a PIN.
     pub fn needs_presence(&self) -> bool {
         use ssh_key::Algorithm::{SkEcdsaSha2NistP256, SkEd25519};
-        matches!(self.key.algorithm(), SkEcdsaSha2NistP256 | SkEd25519) && !self.needs_no_touch
+        matches!(self.key.algorithm(), SkEcdsaSha2NistP256 | SkEd25519) && self.options.needs_presence()
     }
 
     pub fn blob(&self) -> &[u8] {
@@ -113,7 +116,7 @@ impl TryFrom<ssh_key::PublicKey> for PublicKey {
 
     fn try_from(key: ssh_key::PublicKey) -> Result<Self, Self::Error> {
         let blob = key.to_bytes().map_err(|error| InvalidPublicKey(error.to_string()))?;
-        Ok(Self { key, blob, needs_no_touch: false })
+        Ok(Self { key, blob, options: KeyOptions::default() })
     }
 }
 

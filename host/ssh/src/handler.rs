@@ -1,6 +1,7 @@
 //! One connection as russh sees it: authentication, then channels.
 
 mod authentication;
+mod channel_requests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -13,21 +14,19 @@ use tidegate_core::login::{AuthenticatedAccount, Login, Outcome, Step};
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
 use tidegate_core::session::{CloseSignal, EndReason};
-use tidegate_sftp::SftpServer;
 use tokio::time::Instant;
 
 use self::authentication::answers;
+use self::channel_requests::Wanted;
 use crate::channel::{ChannelError, SftpChannel};
 use crate::connections::ConnectionGuard;
 use crate::ending::Ending;
-use crate::exec;
 use crate::listener::SshServer;
 use crate::login_progress::LoginProgress;
 use crate::read_gate::ReadGate;
-use crate::stream::{ChannelInput, ChannelOutput};
+use crate::stream::ChannelInput;
 use crate::task_guard::TaskGuard;
 use crate::tries::Tries;
-use crate::window::Window;
 
 pub struct SshHandler {
     server: Arc<SshServer>,
@@ -108,25 +107,6 @@ impl SshHandler {
         match self.channels.get(&channel) {
             Some(ChannelState::Idle(sender)) => Some(sender.clone()),
             _ => None,
-        }
-    }
-
-    fn open_files(&mut self, protocol: &'static str, command: &str) -> Option<tidegate_core::files::FileService> {
-        self.opened_channels += 1;
-        match self.account.as_ref()?.open_files(self.opened_channels) {
-            Ok(files) => {
-                files.session().live.channel_opened(protocol, command);
-                Some(files)
-            }
-            Err(error) => {
-                let connection_id = self.login.connection().id.as_str();
-                tracing::error!(
-                    sender = "sftpd",
-                    message = format!("the files could not be opened: {error}"),
-                    connection_id
-                );
-                None
-            }
         }
     }
 
@@ -324,17 +304,7 @@ impl Handler for SshHandler {
         name: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        if name != "sftp" || self.idle(channel).is_none() {
-            return session.channel_failure(channel);
-        }
-        let Some(files) = self.open_files("SFTP", "") else {
-            return session.channel_failure(channel);
-        };
-        self.ending.protocol = "SFTP";
-        files.prepare_start_directory().await;
-        let sftp = SftpChannel::new(SftpServer::new(files), self.gate.clone());
-        self.channels.insert(channel, ChannelState::Sftp(Box::new(sftp)));
-        session.channel_success(channel)
+        self.begin(channel, Wanted::subsystem(name), session).await
     }
 
     async fn exec_request(
@@ -343,30 +313,7 @@ impl Handler for SshHandler {
         line: &[u8],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let command = self.server.settings().commands.parse(line);
-        let Some((command, sender)) = command.zip(self.idle(channel)) else {
-            let connection_id = self.login.connection().id.as_str();
-            let message = format!("the command \"{}\" was refused", String::from_utf8_lossy(line).escape_debug());
-            tracing::info!(sender = "ssh_command", message, connection_id);
-            return session.channel_failure(channel);
-        };
-        let Some(files) = self.open_files(command.protocol(), &String::from_utf8_lossy(line)) else {
-            return session.channel_failure(channel);
-        };
-        session.channel_success(channel)?;
-        self.ending.protocol = command.protocol();
-        files.prepare_start_directory().await;
-        let input = ChannelInput::new(self.gate.clone());
-        let output = ChannelOutput::new(session.handle(), channel, Window::OfSender(sender), input.clone());
-        let launcher = self.server.settings().launcher.clone();
-        let (files, wanted) = (Arc::new(files), input.until_dropped());
-        let running = exec::run(command, launcher, files, input.clone(), output);
-        let task = TaskGuard::spawn(async move {
-            let _wanted = wanted;
-            running.await;
-        });
-        self.channels.insert(channel, ChannelState::Running(input, task));
-        Ok(())
+        self.begin(channel, Wanted::Command(line), session).await
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
@@ -423,7 +370,7 @@ impl Handler for SshHandler {
     }
 
     async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
-        session.channel_failure(channel)
+        self.begin(channel, Wanted::Nothing, session).await
     }
 
     #[allow(clippy::too_many_arguments, reason = "the trait's signature")]

@@ -1,6 +1,7 @@
 //! From a credential to an account: what hooks make of it, and the comparison with what is
 //! stored (B1, steps 8 to 15).
 
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use super::{LoginService, Refusal, RefusalReason, checks};
@@ -25,12 +26,14 @@ pub(super) struct Resolved {
     pub vouched: bool,
     /// What to compare with the stored hash instead of what the client sent.
     pub password_instead: Option<Secret>,
+    /// What the line of the key forces on the session, whatever the client asks for.
+    pub forced_command: Option<String>,
 }
 
 impl Resolved {
     /// Taken as it is.
     pub fn from_stored(account: Account) -> Self {
-        Self { account, replaces: None, vouched: false, password_instead: None }
+        Self { account, replaces: None, vouched: false, password_instead: None, forced_command: None }
     }
 }
 
@@ -123,19 +126,39 @@ impl LoginService {
     }
 
     pub(super) async fn try_key(&self, attempt: &Arc<LoginAttempt>, key: &PublicKey) -> Result<Resolved, Refusal> {
-        let resolved = self.resolve(attempt, None, PreLoginHooks::Ask).await?.ok_or_else(unknown_user)?;
+        let mut resolved = self.resolve(attempt, None, PreLoginHooks::Ask).await?.ok_or_else(unknown_user)?;
         checks::account_conditions(&resolved.account, &*self.ports.clock)?;
-        let Some(own) = resolved.account.public_keys.iter().find(|own| *own == key) else {
-            return Err(Refusal::new(RefusalReason::WrongCredential, "the key is not one of the account's"));
-        };
-        // The library that checks signatures does not say what was signed beside the request.
-        if own.needs_presence() {
-            let text = "security keys are refused, because it cannot be seen whether they were touched; the line of one that \
-                        need not be touched has to begin with \"no-touch-required\"";
-            tracing::warn!(sender = "login", message = text, username = attempt.username, key = own.fingerprint());
-            return Err(Refusal::new(RefusalReason::Denied, text));
-        }
+        let now = self.ports.clock.now();
+        let line = self.admitting_line(&resolved.account, key, attempt.connection.remote.ip(), now)?;
+        resolved.forced_command = line.options().command().map(str::to_owned);
         Ok(resolved)
+    }
+
+    /// The first of the account's lines with this key that admits the login.
+    fn admitting_line<'a>(
+        &self,
+        account: &'a Account,
+        key: &PublicKey,
+        address: IpAddr,
+        now: i64,
+    ) -> Result<&'a PublicKey, Refusal> {
+        let zone_offset = self.ports.clock.zone_offset(now);
+        let mut refusal = Refusal::new(RefusalReason::WrongCredential, "the key is not one of the account's");
+        for own in account.public_keys.iter().filter(|own| *own == key) {
+            match own.options().admit(address, now, zone_offset) {
+                // The library that checks signatures does not say what was signed beside the request.
+                Ok(()) if own.needs_presence() => {
+                    let text = "security keys are refused, because it cannot be seen whether they were touched; the line \
+                                of one that need not be touched has to begin with \"no-touch-required\"";
+                    let username = account.username.as_str();
+                    tracing::warn!(sender = "login", message = text, username, key = own.fingerprint());
+                    refusal = Refusal::new(RefusalReason::Denied, text);
+                }
+                Ok(()) => return Ok(own),
+                Err(problem) => refusal = Refusal::new(RefusalReason::Denied, problem),
+            }
+        }
+        Err(refusal)
     }
 
     /// What the hooks make of the attempt, or else what is stored; none: nobody knows the
@@ -229,7 +252,7 @@ impl LoginService {
         };
         let (account, stored) = self.ports.accounts.prepare_from_hook(draft, attempt.waiter(), presented).await?;
         let vouched = !matches!(attempt.credential, Credential::KeyboardInteractive);
-        Ok(Resolved { account, replaces: Some(stored), vouched, password_instead: None })
+        Ok(Resolved { account, replaces: Some(stored), vouched, password_instead: None, forced_command: None })
     }
 
     /// A13: what the hooks change is stored at once, whatever becomes of the login (B3-04).

@@ -108,17 +108,25 @@ pub struct Login {
     offers: HashMap<(String, Vec<u8>), Offer>,
     /// A conversation under way.
     exchange: Option<Exchange>,
+    /// Of the line of the key that was verified.
+    forced_command: Option<String>,
 }
 
 impl Login {
     /// `close` ends the connection from outside once a session exists.
     pub fn new(service: Arc<LoginService>, connection: Arc<Connection>, close: Arc<CloseSignal>) -> Self {
         let offers = HashMap::new();
-        Self { service, connection, close, passed: None, attempts: 0, offers, exchange: None }
+        Self { service, connection, close, passed: None, attempts: 0, offers, exchange: None, forced_command: None }
     }
 
     pub fn connection(&self) -> &Arc<Connection> {
         &self.connection
+    }
+
+    /// What runs in the session instead of what the client asks for: the `command=` of the key that it
+    /// logged in with.
+    pub fn forced_command(&self) -> Option<&str> {
+        self.forced_command.as_deref()
     }
 
     /// The methods that have to follow what the user has proved, if something was.
@@ -231,6 +239,7 @@ impl Login {
             (_, Err(_)) => return Outcome::Refused,
         };
         let next = resolved.account.next_steps(&[LoginMethod::PublicKey]);
+        self.forced_command = resolved.forced_command.clone();
         let outcome = self.service.commit(resolved).await;
         if outcome.is_ok() && !next.is_empty() {
             return self.passed(&attempt, next, None);
@@ -276,7 +285,11 @@ impl Login {
         // A key is the first step and a conversation the last: what is done again counts once.
         let passed = self.passed_by(username).map(|passed| passed.methods.as_slice()).unwrap_or_default();
         let method = credential.method();
-        let completed_methods = passed.iter().copied().filter(|earlier| comes_before(*earlier, method)).collect();
+        let completed_methods: Vec<_> =
+            passed.iter().copied().filter(|earlier| comes_before(*earlier, method)).collect();
+        if !completed_methods.contains(&LoginMethod::PublicKey) {
+            self.forced_command = None;
+        }
         let found = self.service.ports.accounts.find(username).await;
         let (stored, failure) = match found {
             Ok(stored) => (stored.map(Arc::new), None),

@@ -288,6 +288,11 @@ fn report(done: &str, account: &Account, json: bool) -> anyhow::Result<()> {
             key.fingerprint()
         );
     }
+    for key in &account.public_keys {
+        if let Some(problem) = key.options().unusable() {
+            eprintln!("The key {} admits no login: {problem}.", key.fingerprint());
+        }
+    }
     if json {
         println!("{}", serde_json::to_string_pretty(&account.to_document(Audience::Redacted))?);
     } else {
