@@ -47,7 +47,10 @@ fn options_of_key_lines_hold() {
     let mine = key(&site.path(""), "mine");
     let line = std::fs::read_to_string(mine.with_extension("pub")).unwrap();
     let with = |options: &str| site.write("line.pub", format!("{options} {line}"));
-    let add = |user: &str, options: &str| site.user_with(user, &["--public-key", with(options).to_str().unwrap()]);
+    let add = |user: &str, options: &str| {
+        let file = with(options);
+        site.user_with(user, &["--password", "pw", "--public-key", file.to_str().unwrap()]);
+    };
     let logins = [
         ("here", r#"from="127.0.0.0/8",no-pty"#, true),
         ("elsewhere", r#"from="192.0.2.0/24""#, false),

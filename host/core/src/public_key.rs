@@ -13,7 +13,8 @@ use crate::key_options::KeyOptions;
 pub struct PublicKey {
     key: ssh_key::PublicKey,
     blob: Vec<u8>,
-    options: KeyOptions,
+    /// Most lines have none.
+    options: Option<Box<KeyOptions>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,23 +28,25 @@ impl PublicKey {
         match parse_key(line) {
             Ok(key) => Self::try_from(key),
             Err(error) => match split_options(line) {
-                Some((options, rest)) => {
-                    Ok(Self { options: KeyOptions::parse(options), ..Self::try_from(parse_key(rest)?)? })
-                }
+                Some((options, rest)) => Ok(Self {
+                    options: Some(Box::new(KeyOptions::parse(options))),
+                    ..Self::try_from(parse_key(rest)?)?
+                }),
                 None => Err(error),
             },
         }
     }
 
-    /// What its line demands of logins.
-    pub fn options(&self) -> &KeyOptions {
-        &self.options
+    /// What its line demands of logins, if it has options.
+    pub fn options(&self) -> Option<&KeyOptions> {
+        self.options.as_deref()
     }
 
     /// Of a security key (FIDO): whether its signatures count only with a touch, or a PIN.
     pub fn needs_presence(&self) -> bool {
         use ssh_key::Algorithm::{SkEcdsaSha2NistP256, SkEd25519};
-        matches!(self.key.algorithm(), SkEcdsaSha2NistP256 | SkEd25519) && self.options.needs_presence()
+        matches!(self.key.algorithm(), SkEcdsaSha2NistP256 | SkEd25519)
+            && self.options().is_none_or(KeyOptions::needs_presence)
     }
 
     pub fn blob(&self) -> &[u8] {
@@ -116,7 +119,7 @@ impl TryFrom<ssh_key::PublicKey> for PublicKey {
 
     fn try_from(key: ssh_key::PublicKey) -> Result<Self, Self::Error> {
         let blob = key.to_bytes().map_err(|error| InvalidPublicKey(error.to_string()))?;
-        Ok(Self { key, blob, options: KeyOptions::default() })
+        Ok(Self { key, blob, options: None })
     }
 }
 

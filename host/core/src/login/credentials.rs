@@ -12,6 +12,7 @@ use crate::hook::check_password::{CheckPassword, CheckPasswordVerdict};
 use crate::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
 use crate::hook::pre_login::{PreLogin, PreLoginVerdict};
 use crate::hook::review::{LoginPre, Review};
+use crate::key_options::KeyOptions;
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
 
@@ -130,7 +131,7 @@ impl LoginService {
         checks::account_conditions(&resolved.account, &*self.ports.clock)?;
         let now = self.ports.clock.now();
         let line = self.admitting_line(&resolved.account, key, attempt.connection.remote.ip(), now)?;
-        resolved.forced_command = line.options().command().map(str::to_owned);
+        resolved.forced_command = line.options().and_then(KeyOptions::command).map(str::to_owned);
         Ok(resolved)
     }
 
@@ -145,7 +146,7 @@ impl LoginService {
         let zone_offset = self.ports.clock.zone_offset(now);
         let mut refusal = Refusal::new(RefusalReason::WrongCredential, "the key is not one of the account's");
         for own in account.public_keys.iter().filter(|own| *own == key) {
-            match own.options().admit(address, now, zone_offset) {
+            match own.options().map_or(Ok(()), |options| options.admit(address, now, zone_offset)) {
                 // The library that checks signatures does not say what was signed beside the request.
                 Ok(()) if own.needs_presence() => {
                     let text = "security keys are refused, because it cannot be seen whether they were touched; the line \

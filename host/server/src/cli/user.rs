@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tidegate_core::account::{Account, AccountDraft, Accounts, Audience, redacted};
 use tidegate_core::hook::HookKind;
+use tidegate_core::key_options::KeyOptions;
 use tidegate_core::password::PasswordText;
 use tidegate_core::ports::{AccountPage, InvalidStored, StoreError, StoredDocument};
 use tidegate_core::secret::Secret;
@@ -289,7 +290,7 @@ fn report(done: &str, account: &Account, json: bool) -> anyhow::Result<()> {
         );
     }
     for key in &account.public_keys {
-        if let Some(problem) = key.options().unusable() {
+        if let Some(problem) = key.options().and_then(KeyOptions::unusable) {
             eprintln!("The key {} admits no login: {problem}.", key.fingerprint());
         }
     }
