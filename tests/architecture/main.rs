@@ -124,6 +124,16 @@ fn the_core_does_no_input_or_output() {
     }
 }
 
+/// No file without a login: what gives files without one is for tests.
+#[test]
+fn only_tests_open_files_without_a_login() {
+    for (path, text) in sources(&[".rs"]).iter().filter(|(path, _)| is_below(path, "host")) {
+        let name = path.to_string_lossy();
+        let is_test = name.contains("tests") || name.contains("conformance");
+        assert!(is_test || !text.contains("FileService::for_tests"), "{name} opens files without a login");
+    }
+}
+
 #[test]
 fn sql_is_in_its_place() {
     for (path, text) in sources(&[".rs"]).iter().filter(|(path, _)| is_below(path, "host")) {

@@ -1,9 +1,17 @@
 //! File trees. `local` keeps every operation inside the tree with `openat2` and
-//! `RESOLVE_BENEATH` (Linux 5.6 or later); `mounted` puts several trees together.
+//! `RESOLVE_BENEATH` (Linux 5.6 or later); `memory` has no disk; `mounted` puts several trees
+//! together.
 
 mod host_paths;
 mod local;
+mod memory;
 mod mounted;
+mod overwrite;
 
 pub use host_paths::LocalHostPaths;
-pub use local::{Cleaned, Leftovers, LocalStorage, LocalStorageFactory, LocalStorageSettings, OverwriteMode};
+pub use local::{Cleaned, Leftovers, LocalStorage, LocalStorageFactory, LocalStorageSettings};
+pub use memory::{MemoryStorage, MemoryStorageFactory, MemoryStorageSettings};
+pub use overwrite::OverwriteMode;
+
+#[cfg(test)]
+mod conformance;

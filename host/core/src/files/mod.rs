@@ -76,6 +76,13 @@ impl FileService {
         Self { storage, storage_without_links: OnceLock::new(), context, log, session, volume, channel }
     }
 
+    /// Files of a session that did not log in: for tests of protocols and storages only. Elsewhere
+    /// a login opens them ([`open_files`](crate::login::AuthenticatedAccount::open_files)).
+    pub fn for_tests(session: Arc<Session>, storage: Arc<dyn Storage>, context: Arc<FileContext>) -> Arc<Self> {
+        let channel = session.id.clone();
+        Arc::new(Self::new(session, storage, context, channel))
+    }
+
     pub fn username(&self) -> &str {
         &self.session.account.username
     }

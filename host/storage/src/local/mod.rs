@@ -45,19 +45,7 @@ pub use self::leftovers::Leftovers;
 use self::rename::rename_to_new;
 use self::resolve::Root;
 use crate::mounted::{Mount, MountedStorage};
-
-/// When an upload becomes visible (A3-16).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OverwriteMode {
-    /// Uploads write into the file that has the name, from the first byte on, as OpenSSH's
-    /// server does.
-    #[default]
-    Standard,
-    /// Every upload appears when it is complete.
-    Atomic,
-    /// As `Atomic`, but an upload that was cut off takes the name, for the client to resume.
-    AtomicWithResume,
-}
+use crate::overwrite::OverwriteMode;
 
 #[derive(Debug, Clone)]
 pub struct LocalStorageSettings {

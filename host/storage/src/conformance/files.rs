@@ -1,0 +1,126 @@
+//! Content and attributes of files.
+
+use tidegate_core::ports::storage::{FileKind, SetAttributes};
+
+use super::*;
+
+#[tokio::test]
+async fn what_is_written_is_read() {
+    for Subject { name, storage, .. } in storages().await {
+        let file = storage.open(&path("/f"), OpenOptions { read: true, ..PUT }).await.unwrap();
+        file.write_at(4, b"later").await.unwrap();
+        file.write_at(0, b"soon").await.unwrap();
+        let mut bytes = b"kept ".to_vec();
+        assert_eq!(file.read_at(2, 5, &mut bytes).await.unwrap(), 5, "{name}");
+        assert_eq!(bytes, b"kept onlat", "{name}");
+        assert_eq!(file.read_at(9, 5, &mut bytes).await.unwrap(), 0, "{name}");
+        assert_eq!(file.metadata().await.unwrap().size, 9, "{name}");
+        assert_eq!(kind(file.write_at(u64::MAX, b"x").await), Err(StorageErrorKind::Invalid), "{name}");
+        file.sync().await.unwrap();
+        file.finish().await.unwrap();
+        drop(file);
+        assert_eq!(content(&*storage, "/f").await.as_deref(), Some("soonlater"), "{name}");
+
+        let more = storage.open(&path("/f"), OpenOptions { truncate: false, append: true, ..PUT }).await.unwrap();
+        more.write_at(0, b"!").await.unwrap();
+        more.write_at(3, b"?").await.unwrap();
+        more.finish().await.unwrap();
+        drop(more);
+        assert_eq!(content(&*storage, "/f").await.as_deref(), Some("soonlater!?"), "{name}");
+
+        let middle = storage.open(&path("/f"), OpenOptions { truncate: false, ..PUT }).await.unwrap();
+        middle.write_at(4, b"er").await.unwrap();
+        middle.set_attributes(&SetAttributes { size: Some(6), ..Default::default() }).await.unwrap();
+        middle.finish().await.unwrap();
+        drop(middle);
+        assert_eq!(content(&*storage, "/f").await.as_deref(), Some("sooner"), "{name}");
+        assert_eq!(storage.metadata(&path("/f")).await.unwrap().size, 6, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn files_are_opened_as_the_flags_say() {
+    for Subject { name, storage, .. } in storages().await {
+        let storage = &*storage;
+        storage.create_directory(&path("/d"), None).await.unwrap();
+        put(storage, "/f", "content").await;
+        let check = async |at: &str, options: OpenOptions, expected: Result<(), StorageErrorKind>| {
+            let outcome = match storage.open(&path(at), options).await {
+                Ok(file) => file.finish().await.map(drop),
+                Err(error) => Err(error),
+            };
+            assert_eq!(kind(outcome), expected, "{name} {at} {options:?}");
+        };
+        let (missing, exists) = (Err(StorageErrorKind::NotFound), Err(StorageErrorKind::AlreadyExists));
+        let (not_directory, is_directory) = (Err(StorageErrorKind::NotADirectory), Err(StorageErrorKind::IsADirectory));
+        check("/f", GET, Ok(())).await;
+        check("/none", GET, missing).await;
+        check("/none/f", GET, missing).await;
+        check("/none/f", PUT, missing).await;
+        check("/f/x", GET, not_directory).await;
+        check("/f/x", PUT, not_directory).await;
+        check("/none", OpenOptions { create: false, ..PUT }, missing).await;
+        check("/f", OpenOptions { exclusive: true, ..PUT }, exists).await;
+        check("/d", PUT, is_directory).await;
+        check("/d", OpenOptions { create: false, ..PUT }, is_directory).await;
+        check("/d", OpenOptions { create: false, truncate: false, ..PUT }, is_directory).await;
+        check("/", PUT, is_directory).await;
+        check(&format!("/{}", "x".repeat(300)), PUT, Err(StorageErrorKind::NameTooLong)).await;
+        assert_eq!(content(storage, "/f").await.as_deref(), Some("content"), "{name}");
+        check("/f", OpenOptions { truncate: false, ..PUT }, Ok(())).await;
+        assert_eq!(content(storage, "/f").await.as_deref(), Some("content"), "{name}");
+        check("/f", OpenOptions { create: false, ..PUT }, Ok(())).await;
+        assert_eq!(content(storage, "/f").await.as_deref(), Some(""), "{name}");
+        check("/new", OpenOptions { exclusive: true, truncate: false, ..PUT }, Ok(())).await;
+        assert_eq!(content(storage, "/new").await.as_deref(), Some(""), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn attributes_are_kept() {
+    for Subject { name, storage, .. } in storages().await {
+        let file = storage.open(&path("/f"), OpenOptions { mode: Some(0o6777), ..PUT }).await.unwrap();
+        file.write_at(0, b"12345").await.unwrap();
+        file.finish().await.unwrap();
+        drop(file);
+        storage.create_directory(&path("/d"), Some(0o770)).await.unwrap();
+        let of = async |at: &str| storage.metadata(&path(at)).await.unwrap();
+        assert_eq!((of("/f").await.mode, of("/f").await.size), (0o100755, 5), "{name}");
+        assert_eq!((of("/d").await.mode, of("/d").await.kind), (0o040750, FileKind::Directory), "{name}");
+        assert_eq!(of("/d").await.links, 2, "{name}");
+        let set = async |at: &str, attributes: SetAttributes| {
+            kind(storage.set_attributes(&path(at), &attributes, true).await)
+        };
+        set("/f", SetAttributes { mode: Some(0o4640), times: Some((7, 8)), ..Default::default() }).await.unwrap();
+        let after = of("/f").await;
+        // Without an owner of its own, a file is no program that runs as another user.
+        assert_eq!((after.mode, after.accessed, after.modified), (0o100640, 7, 8), "{name}");
+        let size = |size| SetAttributes { size: Some(size), ..Default::default() };
+        set("/f", size(2)).await.unwrap();
+        set("/f", size(4)).await.unwrap();
+        assert_eq!(content(&*storage, "/f").await.as_deref(), Some("12\0\0"), "{name}");
+        assert_eq!(set("/d", size(2)).await, Err(StorageErrorKind::IsADirectory), "{name}");
+        assert_eq!(set("/none", size(2)).await, Err(StorageErrorKind::NotFound), "{name}");
+        let nobody = SetAttributes { owner: Some((u32::MAX, 0)), ..Default::default() };
+        assert_eq!(set("/f", nobody).await, Err(StorageErrorKind::Invalid), "{name}");
+        let (one, other) = (of("/f").await.id, of("/d").await.id);
+        assert!(one != other && one == storage.symlink_metadata(&path("/f")).await.unwrap().id, "{name}");
+        let space = storage.space(&path("/d")).await.unwrap();
+        assert!(space.blocks >= space.blocks_available && space.block_size > 0 && space.name_max > 0, "{name}");
+        assert_eq!(kind(storage.space(&path("/none")).await), Err(StorageErrorKind::NotFound), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_a_name_lives_as_long_as_it_is_open() {
+    for Subject { name, storage, .. } in storages().await {
+        put(&*storage, "/f", "content").await;
+        let file = storage.open(&path("/f"), GET).await.unwrap();
+        assert_eq!(storage.remove_file(&path("/f")).await.unwrap().size, 7, "{name}");
+        let mut bytes = Vec::new();
+        assert_eq!(file.read_at(0, 100, &mut bytes).await.unwrap(), 7, "{name}");
+        assert_eq!(file.metadata().await.unwrap().links, 0, "{name}");
+        put(&*storage, "/f", "another").await;
+        assert_ne!(storage.metadata(&path("/f")).await.unwrap().id, file.metadata().await.unwrap().id, "{name}");
+    }
+}

@@ -1,0 +1,109 @@
+//! What every storage does alike. A new adapter adds a line to [`storages`].
+
+mod files;
+mod links;
+mod names;
+mod uploads;
+
+use std::sync::Arc;
+
+use tidegate_core::account::{Account, AccountDraft, CredentialRule};
+use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::StorageFactory;
+use tidegate_core::ports::storage::{OpenOptions, Storage, StorageError, StorageErrorKind};
+
+use crate::{LocalStorageFactory, LocalStorageSettings, MemoryStorageFactory, MemoryStorageSettings, OverwriteMode};
+
+/// One storage under test; empty.
+pub(super) struct Subject {
+    pub name: String,
+    pub overwrite: OverwriteMode,
+    pub storage: Arc<dyn Storage>,
+    _directory: tempfile::TempDir,
+}
+
+impl Subject {
+    async fn new(adapter: &str, overwrite: OverwriteMode, factory: impl StorageFactory) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let home = directory.path().join("home");
+        // What is beside the tree, for ways out of it.
+        std::fs::write(directory.path().join("outside"), "secret").unwrap();
+        let storage = factory.open(&account(&home.display().to_string())).unwrap();
+        Self { name: format!("{adapter} {overwrite:?}"), overwrite, storage, _directory: directory }
+    }
+
+    pub fn is_atomic(&self) -> bool {
+        self.overwrite != OverwriteMode::Standard
+    }
+}
+
+pub(super) async fn storages() -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    for overwrite in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
+        let local = LocalStorageSettings { overwrite, ..LocalStorageSettings::default() };
+        let memory = MemoryStorageSettings { overwrite, ..MemoryStorageSettings::default() };
+        subjects.push(Subject::new("local", overwrite, LocalStorageFactory { settings: local }).await);
+        subjects.push(Subject::new("memory", overwrite, MemoryStorageFactory::new(memory)).await);
+    }
+    subjects
+}
+
+fn account(home: &str) -> Account {
+    let json = format!(r#"{{"status":1,"username":"u","home_dir":"{home}","permissions":{{"/":["*"]}}}}"#);
+    AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account
+}
+
+pub(super) fn path(text: &str) -> VirtualPath {
+    VirtualPath::resolve(&VirtualPath::root(), text.as_bytes()).unwrap()
+}
+
+pub(super) const GET: OpenOptions = OpenOptions {
+    read: true,
+    write: false,
+    append: false,
+    create: false,
+    truncate: false,
+    exclusive: false,
+    provisional: false,
+    mode: None,
+};
+/// As most clients upload.
+pub(super) const PUT: OpenOptions = OpenOptions { read: false, write: true, create: true, truncate: true, ..GET };
+
+pub(super) async fn put(storage: &dyn Storage, name: &str, content: &str) {
+    let file = storage.open(&path(name), PUT).await.unwrap();
+    file.write_at(0, content.as_bytes()).await.unwrap();
+    file.finish().await.unwrap();
+}
+
+/// None: there is no such file.
+pub(super) async fn content(storage: &dyn Storage, name: &str) -> Option<String> {
+    let file = match storage.open(&path(name), GET).await {
+        Ok(file) => file,
+        Err(error) if error.kind == StorageErrorKind::NotFound => return None,
+        Err(error) => panic!("{name}: {error}"),
+    };
+    let mut bytes = Vec::new();
+    while file.read_at(bytes.len() as u64, 1000, &mut bytes).await.unwrap() > 0 {}
+    Some(String::from_utf8(bytes).unwrap())
+}
+
+/// Names in a directory, without `.` and `..`, which every directory has.
+pub(super) async fn names(storage: &dyn Storage, directory: &str) -> Vec<String> {
+    let mut reader = storage.read_directory(&path(directory)).await.unwrap();
+    let mut names = Vec::new();
+    loop {
+        let entries = reader.next_entries(2).await.unwrap();
+        if entries.is_empty() {
+            names.sort();
+            assert_eq!(names.drain(..2).collect::<Vec<_>>(), [".", ".."], "{directory}");
+            assert!(reader.passed_over().is_none());
+            return names;
+        }
+        names.extend(entries.into_iter().map(|entry| String::from_utf8(entry.name).unwrap()));
+    }
+}
+
+pub(super) fn kind<T>(outcome: Result<T, StorageError>) -> Result<(), StorageErrorKind> {
+    outcome.map(drop).map_err(|error| error.kind)
+}

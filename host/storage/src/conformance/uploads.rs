@@ -1,0 +1,184 @@
+//! When an upload is seen, what it replaces, and what stays of one that was not finished.
+
+use tidegate_core::ports::storage::Discard;
+
+use super::*;
+
+/// What is there while an upload of `new` is under way, and after it was dropped.
+#[tokio::test]
+async fn uploads_are_seen_as_the_mode_says() {
+    // A3-16, A5-10, A5-11
+    for subject in storages().await {
+        let Subject { name, overwrite, storage, .. } = &subject;
+        for old in [None, Some("older content")] {
+            let (during, broken_off) = match overwrite {
+                OverwriteMode::Standard => (Some("new con"), Some("new con")),
+                OverwriteMode::Atomic => (old, old),
+                OverwriteMode::AtomicWithResume => (old, Some("new con")),
+            };
+            let at = if old.is_some() { "/old" } else { "/new" };
+            if let Some(old) = old {
+                put(&**storage, at, old).await;
+            }
+            let file = storage.open(&path(at), PUT).await.unwrap();
+            file.write_at(0, b"new con").await.unwrap();
+            assert_eq!(file.is_unnamed(), subject.is_atomic(), "{name}");
+            assert_eq!(content(&**storage, at).await.as_deref(), during, "{name} {old:?}");
+            drop(file);
+            assert_eq!(content(&**storage, at).await.as_deref(), broken_off, "{name} {old:?}");
+            put(&**storage, at, "new content").await;
+            assert_eq!(content(&**storage, at).await.as_deref(), Some("new content"), "{name} {old:?}");
+        }
+        // No name is left over.
+        assert_eq!(names(&**storage, "/").await, ["new", "old"], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_uploads_of_a_new_file_the_last_one_stays() {
+    // A5-10
+    for subject in storages().await.into_iter().filter(Subject::is_atomic) {
+        let Subject { name, storage, .. } = subject;
+        let first = storage.open(&path("/new"), PUT).await.unwrap();
+        let second = storage.open(&path("/new"), PUT).await.unwrap();
+        first.write_at(0, b"first").await.unwrap();
+        second.write_at(0, b"second").await.unwrap();
+        assert!(second.replaces().await.is_none(), "{name}");
+        first.finish().await.unwrap();
+        assert_eq!(second.replaces().await.unwrap().size, 5, "{name}");
+        second.finish().await.unwrap();
+        assert_eq!(content(&*storage, "/new").await.as_deref(), Some("second"), "{name}");
+        // Where it must be new, or nothing is to be emptied, what others wrote stays.
+        for options in [OpenOptions { exclusive: true, ..PUT }, OpenOptions { truncate: false, ..PUT }] {
+            let third = storage.open(&path("/other"), options).await.unwrap();
+            put(&*storage, "/other", "of others").await;
+            assert_eq!(kind(third.finish().await), Err(StorageErrorKind::AlreadyExists), "{name}");
+            drop(third);
+            assert_eq!(content(&*storage, "/other").await.as_deref(), Some("of others"), "{name}");
+            storage.remove_file(&path("/other")).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upload_follows_its_directory() {
+    for Subject { name, storage, .. } in storages().await {
+        storage.create_directory(&path("/before"), None).await.unwrap();
+        put(&*storage, "/before/old", "old").await;
+        for file_name in ["old", "new"] {
+            let file = storage.open(&path(&format!("/before/{file_name}")), PUT).await.unwrap();
+            file.write_at(0, b"content").await.unwrap();
+            storage.rename(&path("/before"), &path("/after"), false).await.unwrap();
+            file.finish().await.unwrap();
+            assert_eq!(content(&*storage, &format!("/after/{file_name}")).await.as_deref(), Some("content"), "{name}");
+            storage.rename(&path("/after"), &path("/before"), false).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_replacement_keeps_the_mode() {
+    for Subject { name, storage, .. } in storages().await {
+        put(&*storage, "/f", "old").await;
+        let mode = tidegate_core::ports::storage::SetAttributes { mode: Some(0o642), ..Default::default() };
+        storage.set_attributes(&path("/f"), &mode, true).await.unwrap();
+        put(&*storage, "/f", "new").await;
+        assert_eq!(storage.metadata(&path("/f")).await.unwrap().mode, 0o100642, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_verdict_nothing_stays_of_an_upload() {
+    // B10-08
+    let emptied = OpenOptions { provisional: true, ..PUT };
+    let continued = OpenOptions { truncate: false, ..emptied };
+    // The file before, how it was opened, where is written, and what is there after in mode 0.
+    let cases: [(Option<&str>, OpenOptions, u64, Option<&str>); 6] = [
+        (None, emptied, 0, None),
+        (Some("old"), emptied, 0, None),
+        (None, continued, 0, None),
+        (Some("old"), continued, 3, Some("old")),
+        (Some("old"), continued, 5, Some("old")),
+        // Something old is gone: what is left is neither.
+        (Some("old"), continued, 1, None),
+    ];
+    for (old, options, offset, in_place) in cases {
+        for end in [End::Dropped, End::Discarded(Discard::Written), End::Discarded(Discard::Everything)] {
+            for subject in storages().await {
+                let Subject { name, storage, .. } = &subject;
+                if let Some(old) = old {
+                    put(&**storage, "/f", old).await;
+                }
+                let file = storage.open(&path("/f"), options).await.unwrap();
+                let is_unnamed = file.is_unnamed();
+                file.write_at(offset, b"new").await.unwrap();
+                if let End::Discarded(what) = end {
+                    file.discard(what);
+                }
+                drop(file);
+                let expected = match end {
+                    _ if is_unnamed => old,
+                    End::Discarded(Discard::Everything) => None,
+                    End::Dropped | End::Discarded(Discard::Written) => in_place,
+                };
+                let context = format!("{name}: {old:?} {options:?} at {offset}, {end:?}");
+                assert_eq!(content(&**storage, "/f").await.as_deref(), expected, "{context}");
+            }
+        }
+    }
+    for Subject { name, storage, .. } in storages().await {
+        put(&*storage, "/f", "old").await;
+        // Nothing was written: nothing is taken back.
+        drop(storage.open(&path("/f"), continued).await.unwrap());
+        assert_eq!(content(&*storage, "/f").await.as_deref(), Some("old"), "{name}");
+        let file = storage.open(&path("/f"), emptied).await.unwrap();
+        file.write_at(0, b"approved").await.unwrap();
+        file.finish().await.unwrap();
+        drop(file);
+        assert_eq!(content(&*storage, "/f").await.as_deref(), Some("approved"), "{name}");
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Dropped,
+    Discarded(Discard),
+}
+
+#[tokio::test]
+async fn an_upload_is_given_up_as_asked() {
+    // A5-11
+    for subject in storages().await.into_iter().filter(Subject::is_atomic) {
+        let Subject { name, overwrite, storage, .. } = subject;
+        for discard in [false, true] {
+            let file = storage.open(&path("/f"), PUT).await.unwrap();
+            file.write_at(0, b"part").await.unwrap();
+            let kept = file.abandon(discard).await;
+            let is_kept = overwrite == OverwriteMode::AtomicWithResume && !discard;
+            assert_eq!(kept.map(|kept| kept.size), is_kept.then_some(4), "{name}");
+            assert_eq!(content(&*storage, "/f").await.is_some(), is_kept, "{name}");
+            drop(file);
+            let _ = storage.remove_file(&path("/f")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_shown_can_be_read() {
+    for subject in storages().await {
+        let is_atomic = subject.is_atomic();
+        let Subject { name, storage, .. } = subject;
+        let file = storage.open(&path("/f"), PUT).await.unwrap();
+        file.write_at(0, b"content").await.unwrap();
+        let shown = file.show().await.unwrap();
+        assert_eq!(shown.is_some(), is_atomic, "{name}");
+        if let Some(shown) = shown {
+            let mut bytes = Vec::new();
+            shown.file.read_at(0, 100, &mut bytes).await.unwrap();
+            assert_eq!(bytes, b"content", "{name}");
+            assert!(content(&*storage, "/f").await.is_none(), "{name}");
+        }
+        file.finish().await.unwrap();
+        assert_eq!(content(&*storage, "/f").await.as_deref(), Some("content"), "{name}");
+    }
+}
