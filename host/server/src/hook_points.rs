@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tidegate_core::account::Account;
+use tidegate_core::account::EffectiveAccount;
 use tidegate_core::files::{ActionKind, FileHooks, FirstTransfers};
 use tidegate_core::hook::external_auth::{ExternalAuth, Scope};
 use tidegate_core::hook::observation::{
@@ -51,7 +51,7 @@ pub struct HookPoints {
 }
 
 /// What a test asks or tells the links of a point.
-type Test = Box<dyn Fn(Arc<Case>, Option<Account>) -> BoxFuture<anyhow::Result<Tested>> + Send + Sync>;
+type Test = Box<dyn Fn(Arc<Case>, Option<Arc<EffectiveAccount>>) -> BoxFuture<anyhow::Result<Tested>> + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// One point, whatever its event.
@@ -67,7 +67,7 @@ pub trait HookPoint: Send + Sync {
     fn explain(&self, subject: &Subject<'_>) -> Vec<(LinkInfo, Option<&'static str>)>;
 
     /// A made-up event through all links; `stored`: the account it is about.
-    async fn test(&self, case: Arc<Case>, stored: Option<Account>) -> anyhow::Result<Tested>;
+    async fn test(&self, case: Arc<Case>, stored: Option<Arc<EffectiveAccount>>) -> anyhow::Result<Tested>;
 }
 
 /// What commands show of a link.
@@ -162,7 +162,7 @@ where
         links.iter().map(|link| (info(link), link.selector().mismatch(subject))).collect()
     }
 
-    async fn test(&self, case: Arc<Case>, stored: Option<Account>) -> anyhow::Result<Tested> {
+    async fn test(&self, case: Arc<Case>, stored: Option<Arc<EffectiveAccount>>) -> anyhow::Result<Tested> {
         (self.test)(case, stored).await
     }
 }

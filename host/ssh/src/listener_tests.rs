@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use russh::client;
 use russh::keys::PublicKeyOrCertificate;
-use tidegate_core::account::{Account, Accounts, AddressRule};
+use tidegate_core::account::{Accounts, AddressRule, EffectiveAccount, User};
 use tidegate_core::files::storage::{Storage, StorageError, StorageErrorKind};
 use tidegate_core::files::{FileContext, FileHooks, SetAttributesPolicy};
 use tidegate_core::hook::Observers;
@@ -33,17 +33,17 @@ struct FragileStore;
 
 #[async_trait]
 impl AccountStore for FragileStore {
-    async fn find(&self, username: &str) -> Result<Option<Account>, StoreError> {
+    async fn find(&self, username: &str) -> Result<Option<User>, StoreError> {
         assert_ne!(username, "panic", "this panic is part of the test");
         Ok(None)
     }
     async fn list(&self, _: Option<&str>, _: u32) -> Result<AccountPage, StoreError> {
         Ok(AccountPage::default())
     }
-    async fn insert(&self, _: &Account) -> Result<Account, StoreError> {
+    async fn insert(&self, _: &User) -> Result<User, StoreError> {
         Err(StoreError::Disabled)
     }
-    async fn update(&self, _: &Account) -> Result<Account, StoreError> {
+    async fn update(&self, _: &User) -> Result<User, StoreError> {
         Err(StoreError::Disabled)
     }
     async fn delete(&self, _: &str) -> Result<(), StoreError> {
@@ -82,7 +82,7 @@ impl StorageFactory for NoStorage {
         Err(StorageError::new(StorageErrorKind::Unsupported, "there is none"))
     }
 
-    fn open(&self, _: &Account) -> Result<Arc<dyn Storage>, StorageError> {
+    fn open(&self, _: &EffectiveAccount) -> Result<Arc<dyn Storage>, StorageError> {
         Err(StorageError::new(StorageErrorKind::Unsupported, "there is none"))
     }
 }

@@ -3,10 +3,10 @@
 use anyhow::Context;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use tidegate_core::account::{Account, AccountDraft, Audience, CredentialRule};
+use tidegate_core::account::{AccountDraft, Audience, CredentialRule, EffectiveAccount};
 use tidegate_core::connection::{Connection, ConnectionId, Credential, LoginMethod};
 use tidegate_core::files::{ActionKind, ActionStatus, Contents, FileAction, Protocol};
 use tidegate_core::hook::check_password::CheckPassword;
@@ -48,12 +48,12 @@ pub fn connection(what: &str) -> Arc<Connection> {
 }
 
 /// An account as it would be stored, with the password hash `$1$…` of nothing in particular.
-pub fn account(name: &str) -> anyhow::Result<Account> {
+pub fn account(name: &str) -> anyhow::Result<Arc<EffectiveAccount>> {
     let mut draft = AccountDraft::new(name);
     draft.set("home_dir", "/srv/contract".into());
     draft.set("password", "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/".into());
     draft.set_permissions("/", &["*".to_owned()]);
-    Ok(draft.validate(CredentialRule::Optional)?.account)
+    Ok(Arc::new(EffectiveAccount::ungrouped(draft.validate(CredentialRule::Optional)?.account)))
 }
 
 pub fn attempt(name: &str) -> anyhow::Result<Arc<LoginAttempt>> {
@@ -66,14 +66,15 @@ pub fn attempt_with(name: &str, credential: Credential) -> anyhow::Result<Arc<Lo
         username: name.to_owned(),
         credential,
         completed_methods: Vec::new(),
-        stored: Some(Arc::new(account(name)?)),
+        stored: Some(account(name)?),
+        read_at: Instant::now(),
         number: 1,
         comparisons: Comparisons::default(),
     }))
 }
 
 pub fn session(name: &str) -> anyhow::Result<Arc<Session>> {
-    let account = Arc::new(account(name)?);
+    let account = account(name)?;
     Ok(Arc::new(Session {
         id: ConnectionId::new("SSH_contract"),
         connection: connection("allow"),

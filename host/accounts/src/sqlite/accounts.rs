@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, ffi, named_params, params};
 use serde_json::Value;
-use tidegate_core::account::{Account, Audience, Occupied};
+use tidegate_core::account::{Audience, Occupied, User};
 use tidegate_core::ports::{
     AccountChanges, AccountPage, AccountStore, FolderStore, InvalidStored, StoreError, StoredDocument,
 };
@@ -16,7 +16,7 @@ const CHANGES_KEPT: i64 = 10_000;
 
 #[async_trait]
 impl AccountStore for SqliteDatabase {
-    async fn find(&self, username: &str) -> Result<Option<Account>, StoreError> {
+    async fn find(&self, username: &str) -> Result<Option<User>, StoreError> {
         let found = match self.at_once(|connection| find(connection, username)) {
             Some(found) => found,
             None => {
@@ -57,12 +57,12 @@ impl AccountStore for SqliteDatabase {
         Some(self)
     }
 
-    async fn insert(&self, account: &Account) -> Result<Account, StoreError> {
+    async fn insert(&self, account: &User) -> Result<User, StoreError> {
         let account = account.clone();
         self.write(move |connection| in_transaction(connection, |connection| insert(connection, &account))).await
     }
 
-    async fn update(&self, account: &Account) -> Result<Account, StoreError> {
+    async fn update(&self, account: &User) -> Result<User, StoreError> {
         let account = account.clone();
         let mut updated =
             self.write(move |connection| in_transaction(connection, |connection| update(connection, &account))).await?;
@@ -149,7 +149,7 @@ fn changes(connection: &Connection, cursor: Option<i64>) -> Result<(i64, Account
     Ok((newest, AccountChanges::Named(names.collect::<Result<_, _>>().map_err(classify)?)))
 }
 
-fn find(connection: &Connection, username: &str) -> Result<Option<Account>, StoreError> {
+fn find(connection: &Connection, username: &str) -> Result<Option<User>, StoreError> {
     row(connection, username)?.map(|row| row.account(connection)).transpose()
 }
 
@@ -189,7 +189,7 @@ fn list(connection: &Connection, after: &str, limit: u32) -> Result<AccountPage,
     Ok(page)
 }
 
-fn insert(connection: &Connection, account: &Account) -> Result<Account, StoreError> {
+fn insert(connection: &Connection, account: &User) -> Result<User, StoreError> {
     folders::store(connection, account)?;
     let sql = "INSERT INTO users (status, username, expiration_date, password, public_keys, home_dir, uid, gid, \
          max_sessions, quota_size, quota_files, permissions, used_quota_size, used_quota_files, last_quota_update, \
@@ -208,7 +208,7 @@ fn insert(connection: &Connection, account: &Account) -> Result<Account, StoreEr
 
 /// Only of the revision that the account was made from. The name, the usage and the last login are not touched (A9-06); but a usage that was not counted
 /// until now, or elsewhere, is not believed any more.
-fn update(connection: &Connection, account: &Account) -> Result<Account, StoreError> {
+fn update(connection: &Connection, account: &User) -> Result<User, StoreError> {
     let sql = "UPDATE users SET status = :status, expiration_date = :expiration_date, password = :password, \
          public_keys = :public_keys, home_dir = :home_dir, uid = :uid, gid = :gid, max_sessions = :max_sessions, \
          quota_size = :quota_size, quota_files = :quota_files, permissions = :permissions, \
@@ -227,11 +227,11 @@ fn update(connection: &Connection, account: &Account) -> Result<Account, StoreEr
     }
 }
 
-fn reread(connection: &Connection, account: &Account) -> Result<Account, StoreError> {
+fn reread(connection: &Connection, account: &User) -> Result<User, StoreError> {
     find(connection, &account.username)?.ok_or_else(|| StoreError::NotFound(account.username.clone()))
 }
 
-fn write(connection: &Connection, sql: &str, account: &Account) -> Result<usize, rusqlite::Error> {
+fn write(connection: &Connection, sql: &str, account: &User) -> Result<usize, rusqlite::Error> {
     let document = account.to_document(Audience::Trusted);
     let json = |name: &str| document.get(name).map(Value::to_string);
     let other = Value::Object(account.other.clone()).to_string();

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value, json};
-use tidegate_core::account::Account;
+use tidegate_core::account::User;
 use tidegate_core::ports::{FolderStore, StoreError};
 
 use super::{SqliteDatabase, classify};
@@ -28,7 +28,7 @@ impl FolderStore for SqliteDatabase {
 
 /// Makes the folders of an account that are not there yet. One that is there keeps its path:
 /// another account may rely on it.
-pub fn store(connection: &Connection, account: &Account) -> Result<(), StoreError> {
+pub fn store(connection: &Connection, account: &User) -> Result<(), StoreError> {
     for folder in account.folders.iter() {
         let stored = mapped_path(connection, &folder.name)?;
         match stored {

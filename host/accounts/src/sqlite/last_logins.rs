@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
-use tidegate_core::account::Account;
+use tidegate_core::account::User;
 
 /// Before they are stored, more may come.
 const GATHERING_TIME: Duration = Duration::from_millis(20);
 
 pub struct LastLogins {
-    /// Account's id → milliseconds since 1970.
+    /// User's id → milliseconds since 1970.
     pending: Mutex<HashMap<i64, i64>>,
     connection: Arc<Mutex<Connection>>,
 }
@@ -33,7 +33,7 @@ impl LastLogins {
     }
 
     /// What is not stored yet is as good as stored.
-    pub fn complete(&self, account: &mut Account) {
+    pub fn complete(&self, account: &mut User) {
         if let Some(at) = self.pending().get(&account.id) {
             account.last_login = *at;
         }

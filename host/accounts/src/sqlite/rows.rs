@@ -3,7 +3,7 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use serde_json::{Map, Value, json};
-use tidegate_core::account::{Account, AccountDraft, CredentialRule};
+use tidegate_core::account::{AccountDraft, CredentialRule, User};
 use tidegate_core::ports::{StoreError, StoredDocument};
 
 use super::{classify, folders};
@@ -76,7 +76,7 @@ impl AccountRow {
         Ok(Self { username, revision, document, problem })
     }
 
-    pub fn account(self, connection: &Connection) -> Result<Account, StoreError> {
+    pub fn account(self, connection: &Connection) -> Result<User, StoreError> {
         let Self { username, revision, mut document, problem } = self;
         let invalid = |problem: String| StoreError::Invalid { username: username.clone(), problem };
         if let Some(problem) = problem {

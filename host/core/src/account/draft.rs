@@ -1,10 +1,10 @@
-//! The one way from outside to an [`Account`].
+//! The one way from outside to a [`User`].
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Account, AccountRights, Audience, DocumentError, concurrent, document, fields, view};
+use super::{AccountRights, Audience, DocumentError, User, concurrent, document, fields, view};
 use crate::ports::StoredDocument;
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
@@ -32,7 +32,7 @@ pub enum CredentialRule {
 /// A valid account whose clear password, if one was given, still has to be hashed.
 #[derive(Debug, Clone)]
 pub struct Validated {
-    pub account: Account,
+    pub account: User,
     pub clear_password: Option<Secret>,
 }
 
@@ -58,7 +58,7 @@ impl AccountDraft {
     }
 
     /// A copy of a stored account, to change a few things.
-    pub fn of(account: &Account) -> Self {
+    pub fn of(account: &User) -> Self {
         Self { document: account.to_document(Audience::Trusted), ..Self::default() }
     }
 
@@ -76,7 +76,7 @@ impl AccountDraft {
     }
 
     /// As [`of`](Self::of), without what a hook that lacks the grant may not see.
-    pub fn for_hook(account: &Account, rights: &AccountRights) -> Self {
+    pub fn for_hook(account: &User, rights: &AccountRights) -> Self {
         let audience = if rights.second_factors { Audience::Trusted } else { Audience::LoginHook };
         Self { document: account.to_document(audience), ..Self::default() }
     }
@@ -182,7 +182,7 @@ impl AccountDraft {
 
     /// Carries over what only the server maintains, from the stored account (A11-21), or
     /// its defaults for a new one (A9-06).
-    pub fn keep_maintained_fields_of(&mut self, stored: Option<&Account>) {
+    pub fn keep_maintained_fields_of(&mut self, stored: Option<&User>) {
         let stored = stored.map(|stored| stored.to_document(Audience::Trusted));
         self.keep_maintained_fields_in(stored.as_ref());
     }
@@ -200,7 +200,7 @@ impl AccountDraft {
     }
 
     /// What a bound hook has no grant for, and says nothing of, stays as the administrator made it.
-    pub(super) fn keep_ungranted(&mut self, rights: &AccountRights, stored: Option<&Account>) {
+    pub(super) fn keep_ungranted(&mut self, rights: &AccountRights, stored: Option<&User>) {
         let Some(stored) = stored.filter(|_| rights.is_bound) else { return };
         let kept = [
             ("virtual_folders", rights.folders),
@@ -220,7 +220,7 @@ impl AccountDraft {
 impl AccountDraft {
     /// A hook's draft has the second factor that the stored account has (A11-21, B3-01). Only that
     /// of an account which there is not yet may come from the hook.
-    pub fn keep_second_factor_of(&mut self, stored: Option<&Account>) {
+    pub fn keep_second_factor_of(&mut self, stored: Option<&User>) {
         if self.rights.as_ref().is_some_and(|rights| rights.second_factors) {
             return;
         }
@@ -334,7 +334,10 @@ mod tests {
         let none = "{}";
         let off = r#"{"totp_config":{"enabled":false},"recovery_codes":[]}"#;
         let other = r#"{"totp_config":{"enabled":true,"protocols":["SSH"],"secret":"other"},"max_upload_file_size":7}"#;
-        let filters = |draft: AccountDraft| draft.validate(CredentialRule::Optional).unwrap().account.filters.document;
+        let filters = |draft: AccountDraft| {
+            let validated = draft.validate(CredentialRule::Optional).unwrap();
+            validated.account.filters.document.clone()
+        };
         let stored = |text: &str| with(text).validate(CredentialRule::Optional).unwrap().account;
         for (before, answer) in [(own, none), (own, off), (own, other), (none, own), (none, other), (off, other)] {
             let mut draft = with(answer);

@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 
 use super::draft::invalid;
 use super::view::{as_hooks_see, redacted};
-use super::{Account, AccountDraft, Audience, CredentialRule, HomeCheck, InvalidAccount, Validated};
+use super::{
+    AccountDraft, Audience, CredentialRule, EffectiveAccount, HomeCheck, InvalidAccount, User, Validated, in_force,
+};
 use crate::hook::Observers;
 use crate::hook::observation::{Change, ObjectChange};
 use crate::password::{PasswordError, PasswordHash};
@@ -40,6 +42,29 @@ pub enum AccountError {
     Password(#[from] PasswordError),
 }
 
+/// What a login changes of the stored accounts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AccountWrite {
+    /// The account is stored as it is.
+    Unchanged(Arc<User>),
+    Insert(User),
+    Replace {
+        user: User,
+        /// What `user` was made from.
+        stored: Arc<User>,
+    },
+}
+
+impl AccountWrite {
+    /// As it is to be stored.
+    pub fn user(&self) -> &User {
+        match self {
+            Self::Unchanged(user) => user,
+            Self::Insert(user) | Self::Replace { user, .. } => user,
+        }
+    }
+}
+
 impl From<InvalidAccount> for AccountError {
     fn from(error: InvalidAccount) -> Self {
         Self::Invalid(error)
@@ -59,8 +84,16 @@ impl Accounts {
         Self { homes: Some(homes), ..self }
     }
 
-    pub async fn find(&self, username: &str) -> Result<Option<Account>, StoreError> {
+    pub async fn find(&self, username: &str) -> Result<Option<User>, StoreError> {
         self.store.find(username).await
+    }
+
+    /// The user with what its groups give it.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn in_force(&self, user: impl Into<Arc<User>>) -> Result<EffectiveAccount, StoreError> {
+        in_force(&*self.store, user).await
     }
 
     pub async fn list(&self, after: Option<&str>, limit: u32) -> Result<AccountPage, StoreError> {
@@ -103,7 +136,7 @@ impl Accounts {
     }
 
     /// Adds a new account with zero usage (A9-06).
-    pub async fn add(&self, mut draft: AccountDraft) -> Result<Account, AccountError> {
+    pub async fn add(&self, mut draft: AccountDraft) -> Result<User, AccountError> {
         draft.keep_maintained_fields_of(None);
         let mut account = self.prepare(draft, CredentialRule::Required).await?;
         note_password_change(&mut account, None);
@@ -116,7 +149,7 @@ impl Accounts {
 
     /// Replaces the stored account of that name; of one that was changed since the draft was made, only
     /// what the draft changes.
-    pub async fn update(&self, mut draft: AccountDraft) -> Result<Account, AccountError> {
+    pub async fn update(&self, mut draft: AccountDraft) -> Result<User, AccountError> {
         let username = draft.username().to_owned();
         let stored = self.store.stored(&username).await?.ok_or(StoreError::NotFound(username))?;
         draft.rebase(&stored);
@@ -132,7 +165,7 @@ impl Accounts {
     }
 
     /// Stores the account that was made from `base`, with what others changed meanwhile.
-    async fn replace(&self, mut account: Account, mut base: StoredDocument) -> Result<Account, StoreError> {
+    async fn replace(&self, mut account: User, mut base: StoredDocument) -> Result<User, StoreError> {
         let mut tries = MAX_CONFLICTS;
         loop {
             match self.store.update(&account).await {
@@ -150,27 +183,38 @@ impl Accounts {
 
     /// A draft from a hook, ready to be stored but not stored: usage and dates kept from the
     /// stored account of that name (A11-21), the password hashed once at most. `attempt`: who logs
-    /// in, and from where.
+    /// in, and from where. `known`: the account that was read for the attempt, which is not read
+    /// again; an answer for another name is looked up.
     pub async fn prepare_from_hook(
         &self,
         mut draft: AccountDraft,
         attempt: Waiter<'_>,
+        known: Option<&Arc<User>>,
         presented: Option<&Secret>,
-    ) -> Result<(Account, Option<Account>), AccountError> {
-        let stored = self.store.find(draft.username()).await?;
+    ) -> Result<AccountWrite, AccountError> {
+        let stored = match known {
+            _ if draft.username() != attempt.account => self.store.find(draft.username()).await?.map(Arc::new),
+            known => known.cloned(),
+        };
+        let stored_user = stored.as_deref();
         let rights = draft.rights().cloned().unwrap_or_default();
         rights.check_name(draft.username(), attempt.account)?;
-        self.complete_from_hook(&mut draft, stored.as_ref())?;
+        self.complete_from_hook(&mut draft, stored_user)?;
         if let Some(presented) = presented {
-            self.set_presented_password(&mut draft, stored.as_ref(), attempt, presented).await?;
+            self.set_presented_password(&mut draft, stored_user, attempt, presented).await?;
         }
         let validated = draft.clone().validate(CredentialRule::Optional)?;
-        self.check_rights(&draft, &validated.account, stored.as_ref()).await?;
-        let mut account = self.hash(validated, attempt).await?;
-        let before = stored.as_ref().and_then(|stored| stored.password.as_ref()).map(PasswordHash::expose);
-        note_password_change(&mut account, before);
-        let revision = stored.as_ref().map_or(0, |stored| stored.revision);
-        Ok((Account { revision, ..account }, stored))
+        self.check_rights(&draft, &validated.account, stored_user).await?;
+        let mut user = self.hash(validated, attempt).await?;
+        let before = stored_user.and_then(|stored| stored.password.as_ref()).map(PasswordHash::expose);
+        note_password_change(&mut user, before);
+        Ok(match stored {
+            None => AccountWrite::Insert(user),
+            Some(stored) => {
+                user.revision = stored.revision;
+                if user == *stored { AccountWrite::Unchanged(stored) } else { AccountWrite::Replace { user, stored } }
+            }
+        })
     }
 
     /// What [`prepare_from_hook`](Self::prepare_from_hook) would make of a draft for `attempted`,
@@ -179,8 +223,8 @@ impl Accounts {
         &self,
         mut draft: AccountDraft,
         attempted: &str,
-        stored: Option<&Account>,
-    ) -> Result<Account, AccountError> {
+        stored: Option<&User>,
+    ) -> Result<User, AccountError> {
         let rights = draft.rights().cloned().unwrap_or_default();
         rights.check_name(draft.username(), attempted)?;
         self.complete_from_hook(&mut draft, stored)?;
@@ -189,7 +233,7 @@ impl Accounts {
         Ok(account)
     }
 
-    fn complete_from_hook(&self, draft: &mut AccountDraft, stored: Option<&Account>) -> Result<(), InvalidAccount> {
+    fn complete_from_hook(&self, draft: &mut AccountDraft, stored: Option<&User>) -> Result<(), InvalidAccount> {
         draft.keep_maintained_fields_of(stored);
         draft.keep_second_factor_of(stored);
         if let Some(rights) = draft.rights().cloned() {
@@ -202,8 +246,8 @@ impl Accounts {
     async fn check_rights(
         &self,
         draft: &AccountDraft,
-        account: &Account,
-        stored: Option<&Account>,
+        account: &User,
+        stored: Option<&User>,
     ) -> Result<(), AccountError> {
         draft.check_size()?;
         let Some(rights) = draft.rights().filter(|rights| rights.is_bound) else { return Ok(()) };
@@ -226,7 +270,7 @@ impl Accounts {
     async fn set_presented_password(
         &self,
         draft: &mut AccountDraft,
-        stored: Option<&Account>,
+        stored: Option<&User>,
         attempt: Waiter<'_>,
         presented: &Secret,
     ) -> Result<(), AccountError> {
@@ -241,29 +285,35 @@ impl Accounts {
     }
 
     /// Stores what [`prepare_from_hook`](Self::prepare_from_hook) made, unless nothing changed.
-    pub async fn commit_from_hook(&self, account: Account, stored: Option<&Account>) -> Result<Account, StoreError> {
-        if stored == Some(&account) {
-            return Ok(account);
+    pub async fn commit_from_hook(&self, write: AccountWrite) -> Result<Arc<User>, StoreError> {
+        if !matches!(write, AccountWrite::Unchanged(_)) {
+            self.require_folders(write.user()).await?;
         }
-        self.require_folders(&account).await?;
-        match stored {
+        let written = match write {
+            AccountWrite::Unchanged(user) => return Ok(user),
             // The first logins of a user may come at the same time.
-            Some(stored) => match self.replace(account.clone(), StoredDocument::of(stored)).await {
-                Err(StoreError::NotFound(_)) => self.store.insert(&account).await,
-                outcome => outcome,
-            },
-            None => match self.store.insert(&account).await {
+            AccountWrite::Replace { user, stored } => {
+                match self.replace(user.clone(), StoredDocument::of(&stored)).await {
+                    Err(StoreError::NotFound(_)) => self.store.insert(&user).await,
+                    outcome => outcome,
+                }
+            }
+            AccountWrite::Insert(mut user) => match self.store.insert(&user).await {
                 Err(StoreError::Exists(username)) => match self.store.stored(&username).await? {
-                    Some(stored) => self.replace(Account { revision: stored.revision, ..account }, stored).await,
-                    None => self.store.insert(&account).await,
+                    Some(stored) => {
+                        user.revision = stored.revision;
+                        self.replace(user, stored).await
+                    }
+                    None => self.store.insert(&user).await,
                 },
                 outcome => outcome,
             },
-        }
+        };
+        written.map(Arc::new)
     }
 
     /// Only administrators make folders: a hook's answer names those that there are (C5-02).
-    async fn require_folders(&self, account: &Account) -> Result<(), StoreError> {
+    async fn require_folders(&self, account: &User) -> Result<(), StoreError> {
         let Some(store) = self.store.folders() else {
             return Ok(());
         };
@@ -278,7 +328,7 @@ impl Accounts {
         Ok(())
     }
 
-    async fn prepare(&self, mut draft: AccountDraft, rule: CredentialRule) -> Result<Account, AccountError> {
+    async fn prepare(&self, mut draft: AccountDraft, rule: CredentialRule) -> Result<User, AccountError> {
         self.complete_home(&mut draft)?;
         draft.check_size()?;
         self.hash(draft.validate(rule)?, Waiter::SERVER).await
@@ -299,7 +349,7 @@ impl Accounts {
         Ok(())
     }
 
-    async fn hash(&self, validated: Validated, waiter: Waiter<'_>) -> Result<Account, AccountError> {
+    async fn hash(&self, validated: Validated, waiter: Waiter<'_>) -> Result<User, AccountError> {
         let Validated { mut account, clear_password } = validated;
         if let Some(clear) = clear_password {
             account.password = Some(self.passwords.hash(waiter, &clear).await?);
@@ -309,7 +359,7 @@ impl Accounts {
 }
 
 /// The changes from `base` to `account`, made to what is stored now; none if that is not valid.
-fn rebased(account: &Account, base: &StoredDocument, current: &StoredDocument) -> Option<Account> {
+fn rebased(account: &User, base: &StoredDocument, current: &StoredDocument) -> Option<User> {
     let mut draft = AccountDraft::of(account);
     draft.base = Some(Arc::new(base.clone()));
     draft.rebase(current);
@@ -328,7 +378,7 @@ fn has_credential(stored: &StoredDocument) -> bool {
 }
 
 /// For passwords that expire, now or once the account is changed so. `before`: the stored hash.
-fn note_password_change(account: &mut Account, before: Option<&str>) {
+fn note_password_change(account: &mut User, before: Option<&str>) {
     let hash = account.password.as_ref().map(PasswordHash::expose);
     if hash.is_some() && hash != before {
         account.other.insert("last_password_change".to_owned(), serde_json::json!(SystemClock.now()));
@@ -347,16 +397,16 @@ mod tests {
 
     #[async_trait]
     impl AccountStore for Empty {
-        async fn find(&self, _: &str) -> Result<Option<Account>, StoreError> {
+        async fn find(&self, _: &str) -> Result<Option<User>, StoreError> {
             Ok(None)
         }
         async fn list(&self, _: Option<&str>, _: u32) -> Result<AccountPage, StoreError> {
             Ok(AccountPage::default())
         }
-        async fn insert(&self, account: &Account) -> Result<Account, StoreError> {
+        async fn insert(&self, account: &User) -> Result<User, StoreError> {
             Ok(account.clone())
         }
-        async fn update(&self, account: &Account) -> Result<Account, StoreError> {
+        async fn update(&self, account: &User) -> Result<User, StoreError> {
             Ok(account.clone())
         }
         async fn delete(&self, _: &str) -> Result<(), StoreError> {
@@ -407,10 +457,10 @@ mod tests {
             ("/", None),
             ("../alice", None),
         ] {
-            let added = accounts.add(draft(username, "{}")).await.ok().map(|account| account.home_dir);
+            let added = accounts.add(draft(username, "{}")).await.ok().map(|account| account.home_dir.clone());
             assert_eq!(added.as_deref(), expected, "{username}");
-            let from_hook = accounts.prepare_from_hook(draft(username, "{}"), Waiter::SERVER, None).await;
-            assert_eq!(from_hook.ok().map(|(account, _)| account.home_dir).as_deref(), expected, "{username}");
+            let from_hook = accounts.prepare_from_hook(draft(username, "{}"), Waiter::SERVER, None, None).await;
+            assert_eq!(from_hook.ok().map(|write| write.user().home_dir.clone()).as_deref(), expected, "{username}");
         }
         // A home that is said is what counts.
         assert!(accounts.add(draft(".", r#"{"home_dir":"/srv/dot"}"#)).await.is_ok());
@@ -422,12 +472,12 @@ mod tests {
         let accounts = Accounts::new(Arc::new(Empty), Arc::new(Empty), Some("/srv".to_owned()));
         let added = accounts.add(draft("alice", "{}")).await.unwrap();
         assert!(added.last_password_change().is_some());
-        let (made, _) = accounts.prepare_from_hook(draft("alice", "{}"), Waiter::SERVER, None).await.unwrap();
-        assert!(made.last_password_change().is_some());
+        let made = accounts.prepare_from_hook(draft("alice", "{}"), Waiter::SERVER, None, None).await.unwrap();
+        assert!(made.user().last_password_change().is_some());
         // What a hook says of it does not count.
         let said = draft("alice", r#"{"last_password_change":4102444800000,"password":""}"#);
-        let (made, _) = accounts.prepare_from_hook(said, Waiter::SERVER, None).await.unwrap();
-        assert_eq!(made.last_password_change(), None);
+        let made = accounts.prepare_from_hook(said, Waiter::SERVER, None, None).await.unwrap();
+        assert_eq!(made.user().last_password_change(), None);
     }
 
     #[tokio::test]

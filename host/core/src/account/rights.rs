@@ -1,7 +1,7 @@
 //! What the answer of a hook may make of accounts (G-05). A plugin is bound by these rules; a
 //! program or a web server only where the operator says so.
 
-use super::Account;
+use super::User;
 use super::draft::{AccountDraft, InvalidAccount, invalid};
 
 /// Ids below are those of the system (Debian Policy §9.2.2, login.defs).
@@ -92,12 +92,7 @@ impl AccountRights {
     }
 
     /// The whole but for the home. `draft`: what `account` was made of.
-    pub fn check(
-        &self,
-        draft: &AccountDraft,
-        account: &Account,
-        stored: Option<&Account>,
-    ) -> Result<(), InvalidAccount> {
+    pub fn check(&self, draft: &AccountDraft, account: &User, stored: Option<&User>) -> Result<(), InvalidAccount> {
         if !self.is_bound {
             return Ok(());
         }
@@ -137,12 +132,7 @@ impl AccountRights {
         Ok(())
     }
 
-    fn check_ids(
-        &self,
-        draft: &AccountDraft,
-        account: &Account,
-        stored: Option<&Account>,
-    ) -> Result<(), InvalidAccount> {
+    fn check_ids(&self, draft: &AccountDraft, account: &User, stored: Option<&User>) -> Result<(), InvalidAccount> {
         if self.system_users {
             return Ok(());
         }
@@ -170,7 +160,7 @@ mod tests {
 
     const ACCOUNT: &str = r#"{"status":1,"username":"u","home_dir":"/srv/u","permissions":{"/":["*"]}}"#;
 
-    fn account(patch: &str) -> (AccountDraft, Account) {
+    fn account(patch: &str) -> (AccountDraft, User) {
         let mut draft = AccountDraft::from_json(ACCOUNT).unwrap();
         draft.merge_json(patch).unwrap();
         let account = draft.clone().validate(CredentialRule::Optional).unwrap().account;

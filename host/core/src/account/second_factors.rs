@@ -28,7 +28,7 @@ pub(super) fn copy(from: &Map<String, Value>, to: &mut Map<String, Value>) {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Account, AccountDraft, AccountRights, Audience, CredentialRule, compact_json};
+    use super::super::{AccountDraft, AccountRights, Audience, CredentialRule, User, compact_json};
 
     const CODES: &str =
         r#""totp_config":{"enabled":true,"protocols":["SSH"],"secret":{"status":"Plain","payload":"HUSH"}}"#;
@@ -43,7 +43,7 @@ mod tests {
         AccountDraft::from_json(&json).unwrap()
     }
 
-    fn account(filters: &str) -> Account {
+    fn account(filters: &str) -> User {
         draft(filters).validate(CredentialRule::Optional).unwrap().account
     }
 
@@ -58,9 +58,9 @@ mod tests {
                 let mut draft = draft(answer);
                 draft.bind(&Arc::new(rights.clone()));
                 draft.keep_second_factor_of(Some(&account(CODES)));
-                let filters = draft.validate(CredentialRule::Optional).unwrap().account.filters.document;
-                let expected = account(if is_kept { CODES } else { answer }).filters.document;
-                assert_eq!(filters, expected, "{answer}");
+                let made = draft.validate(CredentialRule::Optional).unwrap().account;
+                let expected = account(if is_kept { CODES } else { answer });
+                assert_eq!(made.filters.document, expected.filters.document, "{answer}");
             }
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::draft::{AccountDraft, CredentialRule, InvalidAccount, Validated, invalid};
 use super::filter_validation::objects;
 use super::filter_words::one_of_numbers;
-use super::{Account, Usage};
+use super::{AccountValues, Usage, User};
 use crate::password::{PasswordText, known_prefixes};
 use crate::path::VirtualPath;
 use crate::permission::{PermissionSet, PermissionTable};
@@ -49,9 +49,8 @@ impl AccountDraft {
             return Err(invalid("password", "a password or at least one public key is needed"));
         }
         self.check_groups()?;
-        let account = Account {
+        let values = AccountValues {
             id: self.integer("id", 0, i64::MAX)?,
-            revision: self.base.as_ref().map_or(0, |base| base.revision),
             username,
             enabled: self.integer("status", 0, 1)? == 1,
             expiration_date: self.integer("expiration_date", 0, i64::MAX)?,
@@ -87,7 +86,8 @@ impl AccountDraft {
             last_login: self.integer("last_login", 0, i64::MAX)?,
             other: self.other_fields(),
         };
-        Ok(Validated { account, clear_password })
+        let revision = self.base.as_ref().map_or(0, |base| base.revision);
+        Ok(Validated { account: User { values, revision }, clear_password })
     }
 
     pub(super) fn text(&self, field: &str) -> &str {
@@ -259,7 +259,7 @@ impl AccountDraft {
         if primary > 1 { Err(invalid("groups", "only one group can be the primary one (type 1)")) } else { Ok(()) }
     }
 
-    /// Known fields that no member of [`Account`] holds.
+    /// Known fields that no member of [`AccountValues`] holds.
     fn other_fields(&self) -> Map<String, Value> {
         const HELD: &[&str] = &[
             "status",

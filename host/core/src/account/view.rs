@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Account, second_factors};
+use super::{AccountValues, second_factors};
 
 /// Who reads the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Audience {
     Redacted,
 }
 
-impl Account {
+impl AccountValues {
     pub fn to_document(&self, audience: Audience) -> Map<String, Value> {
         let mut document = Map::new();
         let mut put = |name: &str, value: Value| {

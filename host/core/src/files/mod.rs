@@ -35,7 +35,7 @@ pub use program_room::ProgramRoom;
 pub use record::{Command, FileLog, NO_TIME, Protocol, Transfer};
 pub use usage::scan_tree_at;
 
-use crate::account::{Account, FilePatterns, NameVerdict};
+use crate::account::{EffectiveAccount, FilePatterns, NameVerdict};
 use crate::connection::ConnectionId;
 use crate::metrics::Metrics;
 use crate::path::VirtualPath;
@@ -92,7 +92,7 @@ impl FileService {
     }
 
     /// As it is now: an administrator may have changed it since the login.
-    pub fn account(&self) -> Guard<Arc<Account>> {
+    pub fn account(&self) -> Guard<Arc<EffectiveAccount>> {
         self.session.live.account()
     }
 

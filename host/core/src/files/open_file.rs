@@ -8,7 +8,7 @@ use super::record::Transfer;
 use super::seen::Seen;
 use super::storage::{Metadata, OpenOptions, SetAttributes, Space, StorageFile};
 use super::{FileError, FileService, attributes};
-use crate::account::Account;
+use crate::account::EffectiveAccount;
 use crate::pace::{Pace, next_look};
 use crate::path::VirtualPath;
 use crate::quota::{Ledger, QuotaLimits, ScanProgress, UploadQuota, limits_of};
@@ -31,7 +31,7 @@ pub(super) struct Opened {
     /// None: uploads are not counted here.
     pub quota: Option<UploadQuota>,
     /// The account when that was decided.
-    pub counted_for: Arc<Account>,
+    pub counted_for: Arc<EffectiveAccount>,
     /// The file as it was before it was opened.
     pub existed: Option<Metadata>,
     pub seen: Seen,

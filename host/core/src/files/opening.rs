@@ -9,7 +9,7 @@ use super::seen::Seen;
 use super::storage::{FileKind, Metadata, OpenOptions, StorageErrorKind, StorageFile};
 use super::usage::Counted;
 use super::{ActionKind, FileError, FileService, Protocol};
-use crate::account::Account;
+use crate::account::EffectiveAccount;
 use crate::path::VirtualPath;
 use crate::permission::Permission;
 use crate::quota::{Names, QuotaError, QuotaLimits, UploadQuota};
@@ -211,7 +211,7 @@ impl FileService {
         path: &VirtualPath,
         protocol: Protocol,
         options: OpenOptions,
-        (quota, counted_for): (Option<UploadQuota>, Arc<Account>),
+        (quota, counted_for): (Option<UploadQuota>, Arc<EffectiveAccount>),
         existed: Option<Metadata>,
     ) -> OpenFile {
         let transfer = self.transfer(path, protocol, options.write);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::storage::{Metadata, Space, Storage, StorageFile};
 use super::{FileError, FileService};
-use crate::account::{Account, FolderQuota};
+use crate::account::{EffectiveAccount, FolderQuota};
 use crate::path::VirtualPath;
 use crate::quota::{
     Ledger, Names, QuotaLimits, ScanProgress, ScanTree, Scope, Tracking, Transferred, UploadQuota, UsedQuota, scope_of,
@@ -180,7 +180,7 @@ impl Space {
 }
 
 /// The part of an account's files that counts for the same scope as `path`.
-pub fn scan_tree_at(account: &Account, storage: Arc<dyn Storage>, path: &VirtualPath) -> ScanTree {
+pub fn scan_tree_at(account: &EffectiveAccount, storage: Arc<dyn Storage>, path: &VirtualPath) -> ScanTree {
     let is_own = |quota: FolderQuota| quota != FolderQuota::OfAccount;
     match account.folders.at(path).filter(|folder| is_own(folder.quota)) {
         Some(folder) => ScanTree { storage, root: folder.virtual_path.clone(), skip: Vec::new() },

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use super::selector::Subject;
-use crate::account::Account;
+use crate::account::EffectiveAccount;
 use crate::connection::{Connection, Credential, LoginMethod};
 use crate::secret::Secret;
 use crate::turns::Waiter;
@@ -17,7 +18,9 @@ pub struct LoginAttempt {
     pub credential: Credential,
     /// Steps that the client already passed in this login.
     pub completed_methods: Vec<LoginMethod>,
-    pub stored: Option<Arc<Account>>,
+    pub stored: Option<Arc<EffectiveAccount>>,
+    /// Before `stored` was read.
+    pub read_at: Instant,
     /// Of this connection, from 1.
     pub number: u32,
     /// What plugins had compared with its password.
@@ -93,6 +96,7 @@ pub(super) mod tests {
             credential: Credential::KeyboardInteractive,
             completed_methods: Vec::new(),
             stored: None,
+            read_at: Instant::now(),
             number: 1,
             comparisons: Comparisons::default(),
         }

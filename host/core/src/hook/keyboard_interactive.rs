@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Denial, GateEvent, HookEvent, HookKind, LoginAttempt, OwnTime, Subject};
-use crate::account::{Account, AccountDraft};
+use crate::account::{AccountDraft, EffectiveAccount};
 use crate::secret::Secret;
 use crate::terminal::neutralised;
 
@@ -63,7 +63,7 @@ pub trait Conversation: Send + Sync {
 pub struct KeyboardInteractive {
     pub attempt: Arc<LoginAttempt>,
     /// Whom the questions are for, as the hooks before left the account; none: unknown.
-    pub account: Option<Arc<Account>>,
+    pub account: Option<Arc<EffectiveAccount>>,
     pub conversation: Arc<dyn Conversation>,
 }
 

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use super::{Denial, GateEvent, HookError, HookEvent, HookKind, LoginAttempt, Subject};
-use crate::account::{Account, AccountDraft, CredentialRule};
+use crate::account::{AccountDraft, CredentialRule, EffectiveAccount};
 
 #[derive(Debug, Clone)]
 pub struct PreLogin {
     pub attempt: Arc<LoginAttempt>,
     /// What the pipeline has so far; none if nobody knows the user.
-    pub account: Option<Arc<Account>>,
+    pub account: Option<Arc<EffectiveAccount>>,
     /// What it made of the account, if it changed it.
     pub changed: Option<AccountDraft>,
 }
@@ -74,11 +74,12 @@ impl GateEvent for PreLogin {
             draft.bind(rights);
         }
         draft.set("username", serde_json::Value::String(self.attempt.username.clone()));
-        draft.keep_maintained_fields_of(self.attempt.stored.as_deref());
-        draft.keep_second_factor_of(self.attempt.stored.as_deref());
+        let stored = self.attempt.stored.as_ref().map(|stored| &**stored.user());
+        draft.keep_maintained_fields_of(stored);
+        draft.keep_second_factor_of(stored);
         let validated = draft.clone().validate(CredentialRule::Optional);
         let validated = validated.map_err(|error| HookError::BadOutput(error.to_string()))?;
-        self.account = Some(Arc::new(validated.account));
+        self.account = Some(Arc::new(EffectiveAccount::ungrouped(validated.account)));
         self.changed = Some(draft);
         Ok(())
     }

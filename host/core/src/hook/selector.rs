@@ -7,7 +7,7 @@ use wildmatch::WildMatch;
 
 use super::HookKind;
 use super::observation::Change;
-use crate::account::Account;
+use crate::account::EffectiveAccount;
 use crate::connection::{Connection, LoginMethod};
 use crate::files::ActionKind;
 use crate::path::VirtualPath;
@@ -18,7 +18,7 @@ use crate::turns::Waiter;
 pub struct Subject<'a> {
     pub connection: Option<&'a Connection>,
     pub username: Option<&'a str>,
-    pub account: Option<&'a Account>,
+    pub account: Option<&'a EffectiveAccount>,
     pub method: Option<LoginMethod>,
     pub action: Option<&'a str>,
     pub path: Option<&'a VirtualPath>,
@@ -79,7 +79,7 @@ impl Selector {
 
     /// Why the link is not for this event.
     pub fn mismatch(&self, subject: &Subject<'_>) -> Option<&'static str> {
-        let groups = || subject.account.map(Account::group_names).unwrap_or_default();
+        let groups = || subject.account.map(|account| account.group_names()).unwrap_or_default();
         let lists: [(&'static str, bool, bool); 7] = [
             (
                 "methods",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{LoginService, Refusal, RefusalReason, checks};
-use crate::account::Account;
+use crate::account::EffectiveAccount;
 use crate::connection::{ConnectionId, Credential, LoginMethod};
 use crate::files::storage::StorageError;
 use crate::files::{FileContext, FileService};
@@ -51,7 +51,7 @@ impl Drop for Created {
 }
 
 impl AuthenticatedAccount {
-    pub fn account(&self) -> &Account {
+    pub fn account(&self) -> &EffectiveAccount {
         &self.session.account
     }
 
@@ -85,7 +85,7 @@ impl Drop for AuthenticatedAccount {
 impl LoginService {
     pub(super) async fn admit(
         &self,
-        account: Account,
+        account: Arc<EffectiveAccount>,
         attempt: &LoginAttempt,
         close: Arc<CloseSignal>,
     ) -> Result<AuthenticatedAccount, Refusal> {
@@ -95,7 +95,7 @@ impl LoginService {
             .sessions
             .admit(&attempt.connection.id, &account.username, account.max_sessions, close)
             .ok_or_else(|| Refusal::new(RefusalReason::Session, "the account has its maximum of sessions"))?;
-        let (account, now) = (Arc::new(account), ports.clock.now());
+        let now = ports.clock.now();
         let session = Arc::new(Session {
             id: attempt.connection.id.clone(),
             connection: attempt.connection.clone(),
@@ -128,7 +128,7 @@ impl LoginService {
             return Err(Refusal::new(RefusalReason::Session, denial.reason));
         }
         slot.begin(session.clone());
-        let followed = self.follow_change(&session).await;
+        let followed = self.follow_change(&session, attempt).await;
         followed.inspect_err(|_| session.live.ends_because(EndReason::AdminClosed))?;
         self.forget_password(&session);
         session.live.note_created();
@@ -150,18 +150,17 @@ impl LoginService {
         }
     }
 
-    /// An administrator may have changed the account since it was read.
-    async fn follow_change(&self, session: &Arc<Session>) -> Result<(), Refusal> {
+    /// An administrator may have changed the account since it was read; only then it is read again.
+    async fn follow_change(&self, session: &Arc<Session>, attempt: &LoginAttempt) -> Result<(), Refusal> {
         let username = &session.account.username;
-        if !self.ports.sessions.changed_lately(username) {
+        if !self.ports.sessions.changed_since(username, attempt.read_at) {
             return Ok(());
         }
-        let account = self.ports.accounts.find(username).await?;
-        let account = account.ok_or_else(super::credentials::unknown_user)?;
+        let account = self.stored(username).await?.ok_or_else(super::credentials::unknown_user)?;
         checks::account_conditions(&account, &*self.ports.clock)?;
         let address = session.connection.remote.ip();
         checks::restrictions(&account, session.method, address, self.ports.address_rule)?;
-        session.live.replace_account(Arc::new(account));
+        session.live.replace_account(account);
         Ok(())
     }
 

@@ -3,12 +3,12 @@
 use core::net::IpAddr;
 
 use super::{Refusal, RefusalReason};
-use crate::account::{Account, AddressRule};
+use crate::account::{AddressRule, EffectiveAccount};
 use crate::connection::LoginMethod;
 use crate::ports::Clock;
 
 /// Step 11: before the credential is compared.
-pub fn account_conditions(account: &Account, clock: &dyn Clock) -> Result<(), Refusal> {
+pub fn account_conditions(account: &EffectiveAccount, clock: &dyn Clock) -> Result<(), Refusal> {
     let now = clock.now();
     if !account.enabled {
         return Err(denied("the account is disabled"));
@@ -26,7 +26,12 @@ pub fn account_conditions(account: &Account, clock: &dyn Clock) -> Result<(), Re
 }
 
 /// Steps 18, 20, 21 and 22: after the credential matched.
-pub fn restrictions(account: &Account, method: LoginMethod, address: IpAddr, rule: AddressRule) -> Result<(), Refusal> {
+pub fn restrictions(
+    account: &EffectiveAccount,
+    method: LoginMethod,
+    address: IpAddr,
+    rule: AddressRule,
+) -> Result<(), Refusal> {
     if account.filters.denies_ssh {
         return Err(denied("the account may not use SSH"));
     }
@@ -52,7 +57,7 @@ pub struct AccountCheck {
 /// All conditions of the account on a login, for people who want to see them: what
 /// [`account_conditions`] and [`restrictions`] ask one after the other.
 pub fn account_checks(
-    account: &Account,
+    account: &EffectiveAccount,
     method: LoginMethod,
     address: IpAddr,
     rule: AddressRule,

@@ -9,7 +9,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::credentials::{PreLoginHooks, Resolved, accept_stored, unknown_user};
 use super::{LoginService, Outcome, Refusal, RefusalReason, checks};
-use crate::account::Account;
+use crate::account::EffectiveAccount;
 use crate::hook::keyboard_interactive::{
     Conversation, ConversationError, KeyboardInteractive, KeyboardInteractiveVerdict, Prompt, Round,
 };
@@ -27,7 +27,20 @@ pub enum Step {
     Done(Outcome),
 }
 
-type Ended = Result<Account, Refusal>;
+type Ended = Result<Arc<EffectiveAccount>, Refusal>;
+
+/// What comes next in a conversation.
+pub(super) enum ConversationStep {
+    Ask(Round),
+    Finished(Ended),
+}
+
+/// What the hooks that make accounts have said before the built-in questions.
+enum HookAnswer {
+    NotAsked,
+    NoAccount,
+    Account(Resolved),
+}
 
 /// A conversation under way, on a task of its own, which ends with it: its limits hold while the
 /// client is silent.
@@ -74,15 +87,20 @@ impl Exchange {
     }
 
     /// The next round, or how the conversation ended.
-    pub async fn next(&mut self) -> Result<Round, Ended> {
+    pub async fn next(&mut self) -> ConversationStep {
         tokio::select! {
             biased;
-            Some(ended) = self.task.join_next() => Err(ended.unwrap_or_else(|error| Err(broken(&error)))),
+            Some(ended) = self.task.join_next() => {
+                ConversationStep::Finished(ended.unwrap_or_else(|error| Err(broken(&error))))
+            }
             Some(asked) = self.rounds.recv() => {
                 self.waiting = Some((asked.round.prompts.len(), asked.answers));
-                Ok(asked.round)
+                ConversationStep::Ask(asked.round)
             }
-            else => Err(Err(Refusal::new(RefusalReason::Failure, "the conversation has ended"))),
+            else => {
+                let refusal = Refusal::new(RefusalReason::Failure, "the conversation has ended");
+                ConversationStep::Finished(Err(refusal))
+            }
         }
     }
 
@@ -105,7 +123,7 @@ fn broken(error: &JoinError) -> Refusal {
 struct WithClient {
     service: Arc<LoginService>,
     attempt: Arc<LoginAttempt>,
-    account: Option<Account>,
+    account: Option<Arc<EffectiveAccount>>,
     rounds: mpsc::Sender<Asked>,
     asked: AtomicUsize,
     own_time: OwnTime,
@@ -152,14 +170,14 @@ impl Conversation for WithClient {
 }
 
 impl WithClient {
-    fn check_code(&self, account: &Account, code: &Secret) -> Result<(), Refusal> {
+    fn check_code(&self, account: &EffectiveAccount, code: &Secret) -> Result<(), Refusal> {
         let refused = |error| Refusal::new(RefusalReason::WrongCredential, format!("{error}"));
         self.service.codes.verify(account, code, self.service.ports.clock.now()).map_err(refused)?;
         self.has_code.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    async fn ask_code(&self, account: &Account) -> Result<(), Refusal> {
+    async fn ask_code(&self, account: &EffectiveAccount) -> Result<(), Refusal> {
         let code = self.ask_one("Authentication code: ").await?;
         self.check_code(account, &code)
     }
@@ -176,7 +194,7 @@ impl LoginService {
     fn conversation(
         self: &Arc<Self>,
         attempt: &Arc<LoginAttempt>,
-        account: Option<Account>,
+        account: Option<Arc<EffectiveAccount>>,
         rounds: mpsc::Sender<Asked>,
     ) -> Arc<WithClient> {
         Arc::new(WithClient {
@@ -207,22 +225,21 @@ impl LoginService {
         let disabled = attempt.stored.as_ref().is_some_and(|account| account.filters.external_auth_disabled);
         let hooked = !disabled && chain.concerns(&attempt.subject());
         if !hooked {
-            let conversation = self.conversation(attempt, attempt.stored.as_deref().cloned(), rounds);
-            return self.ask_built_in(attempt, &conversation, None).await;
+            let conversation = self.conversation(attempt, attempt.stored.clone(), rounds);
+            return self.ask_built_in(attempt, &conversation, HookAnswer::NotAsked).await;
         }
         // A12-07: hooks that make accounts come first; without questions of a hook they are
         // asked once the password is there.
         let resolved = self.resolve(attempt, None, PreLoginHooks::Ask).await?;
         let account = resolved.as_ref().map(|resolved| resolved.account.clone());
         let conversation = self.conversation(attempt, account.clone(), rounds);
-        let event = KeyboardInteractive {
-            attempt: attempt.clone(),
-            account: account.map(Arc::new),
-            conversation: conversation.clone(),
-        };
+        let event = KeyboardInteractive { attempt: attempt.clone(), account, conversation: conversation.clone() };
         match self.ask_hooks(event, &conversation, resolved.clone()).await? {
             Some(account) => Ok(account),
-            None => self.ask_built_in(attempt, &conversation, Some(resolved)).await,
+            None => {
+                let known = resolved.map_or(HookAnswer::NoAccount, HookAnswer::Account);
+                self.ask_built_in(attempt, &conversation, known).await
+            }
         }
     }
 
@@ -233,7 +250,7 @@ impl LoginService {
         mut event: KeyboardInteractive,
         conversation: &WithClient,
         resolved: Option<Resolved>,
-    ) -> Result<Option<Account>, Refusal> {
+    ) -> Result<Option<Arc<EffectiveAccount>>, Refusal> {
         let attempt = event.attempt.clone();
         let decision = self.ports.hooks.keyboard_interactive.decide(&mut event).await?;
         let resolved = match decision.verdict {
@@ -258,21 +275,16 @@ impl LoginService {
     }
 
     /// B4-02: the password, then a one-time code if the account has one; after a key, where
-    /// there is one, only the code. `known`: what the hooks have made of the account, if they
-    /// were asked already.
-    async fn ask_built_in(
-        &self,
-        attempt: &Arc<LoginAttempt>,
-        conversation: &WithClient,
-        known: Option<Option<Resolved>>,
-    ) -> Ended {
-        let codes_of = |account: &Account| account.filters.one_time_codes.is_some();
+    /// there is one, only the code. `known`: what the hooks have made of the account.
+    async fn ask_built_in(&self, attempt: &Arc<LoginAttempt>, conversation: &WithClient, known: HookAnswer) -> Ended {
+        let codes_of = |account: &EffectiveAccount| account.filters.one_time_codes.is_some();
         let only_code = !attempt.completed_methods.is_empty() && attempt.stored.as_deref().is_some_and(codes_of);
         if only_code {
             // The hooks are asked at every step (B2-06).
             let resolved = match known {
-                Some(resolved) => resolved,
-                None => self.resolve(attempt, None, PreLoginHooks::Ask).await?,
+                HookAnswer::Account(resolved) => Some(resolved),
+                HookAnswer::NoAccount => None,
+                HookAnswer::NotAsked => self.resolve(attempt, None, PreLoginHooks::Ask).await?,
             };
             let resolved = resolved.ok_or_else(unknown_user)?;
             checks::account_conditions(&resolved.account, &*self.ports.clock)?;
@@ -282,12 +294,12 @@ impl LoginService {
         let password = conversation.ask_one("Password: ").await?;
         let resolved = match known {
             // A hook has made the account, but asked nothing.
-            Some(Some(resolved)) => {
+            HookAnswer::Account(resolved) => {
                 self.prove_password(attempt, &resolved, &password).await?;
                 resolved
             }
-            Some(None) => self.try_password(attempt, &password, PreLoginHooks::Asked).await?,
-            None => self.try_password(attempt, &password, PreLoginHooks::Ask).await?,
+            HookAnswer::NoAccount => self.try_password(attempt, &password, PreLoginHooks::Asked).await?,
+            HookAnswer::NotAsked => self.try_password(attempt, &password, PreLoginHooks::Ask).await?,
         };
         if codes_of(&resolved.account) {
             conversation.ask_code(&resolved.account).await?;

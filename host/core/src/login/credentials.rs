@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use std::sync::Arc;
 
 use super::{LoginService, Refusal, RefusalReason, checks};
-use crate::account::{Account, AccountDraft};
+use crate::account::{AccountDraft, AccountWrite, EffectiveAccount};
 use crate::connection::Credential;
 use crate::hook::LoginAttempt;
 use crate::hook::check_password::{CheckPassword, CheckPasswordVerdict};
@@ -20,9 +20,8 @@ use crate::secret::Secret;
 /// [`LoginService::commit`].
 #[derive(Clone)]
 pub(super) struct Resolved {
-    pub account: Account,
-    /// The account as it was stored before, if the resolved one is to replace it.
-    pub replaces: Option<Option<Account>>,
+    pub account: Arc<EffectiveAccount>,
+    pub write: Write,
     /// A hook has vouched for the credential.
     pub vouched: bool,
     /// What to compare with the stored hash instead of what the client sent.
@@ -31,14 +30,28 @@ pub(super) struct Resolved {
     pub forced_command: Option<String>,
 }
 
+/// What is to be stored once the credential is proved.
+#[derive(Clone)]
+pub(super) enum Write {
+    Nothing,
+    /// What a hook made of the account.
+    Account(Arc<AccountWrite>),
+}
+
 impl Resolved {
     /// Taken as it is.
-    pub fn from_stored(account: Account) -> Self {
-        Self { account, replaces: None, vouched: false, password_instead: None, forced_command: None }
+    pub fn from_stored(account: Arc<EffectiveAccount>) -> Self {
+        Self { account, write: Write::Nothing, vouched: false, password_instead: None, forced_command: None }
     }
 }
 
 impl LoginService {
+    /// The account of that name, as it is in force.
+    pub(super) async fn stored(&self, username: &str) -> Result<Option<Arc<EffectiveAccount>>, Refusal> {
+        let Some(user) = self.ports.accounts.find(username).await? else { return Ok(None) };
+        Ok(Some(Arc::new(self.ports.accounts.in_force(user).await?)))
+    }
+
     /// D-05: before any credential is looked at. A denial is a failed login.
     pub(super) async fn before_credentials(&self, attempt: &Arc<LoginAttempt>) -> Result<(), Refusal> {
         let decision = self.ports.hooks.login_pre.decide(&mut LoginPre(attempt.clone())).await?;
@@ -104,7 +117,7 @@ impl LoginService {
     async fn check_password(
         &self,
         attempt: &Arc<LoginAttempt>,
-        account: &Account,
+        account: &EffectiveAccount,
         password: &Secret,
     ) -> Result<CheckPasswordVerdict, Refusal> {
         if account.filters.check_password_disabled {
@@ -118,7 +131,7 @@ impl LoginService {
     pub(super) async fn matches(
         &self,
         attempt: &LoginAttempt,
-        account: &Account,
+        account: &EffectiveAccount,
         password: &Secret,
     ) -> Result<bool, Refusal> {
         let hash = account.password.as_ref().unwrap_or(&self.decoy);
@@ -138,7 +151,7 @@ impl LoginService {
     /// The first of the account's lines with this key that admits the login.
     fn admitting_line<'a>(
         &self,
-        account: &'a Account,
+        account: &'a EffectiveAccount,
         key: &PublicKey,
         address: IpAddr,
         now: i64,
@@ -178,9 +191,7 @@ impl LoginService {
         let excluded = self.external_auth_is_for(attempt) && is_switched_off(attempt);
         match pre_login {
             PreLoginHooks::Ask if !excluded => self.ask_pre_login(attempt).await,
-            PreLoginHooks::Ask | PreLoginHooks::Asked => {
-                Ok(attempt.stored.as_deref().cloned().map(Resolved::from_stored))
-            }
+            PreLoginHooks::Ask | PreLoginHooks::Asked => Ok(attempt.stored.clone().map(Resolved::from_stored)),
         }
     }
 
@@ -211,8 +222,7 @@ impl LoginService {
             ExternalAuthVerdict::Accept(None) => accept_stored(attempt)?,
             ExternalAuthVerdict::Accept(Some(draft)) => self.accept_draft(*draft, attempt, presented).await?,
             ExternalAuthVerdict::VerifyStored(instead) => {
-                let stored = attempt.stored.as_deref().cloned();
-                let account = stored.ok_or_else(|| {
+                let account = attempt.stored.clone().ok_or_else(|| {
                     Refusal::new(RefusalReason::UnknownUser, "there is no stored account to verify with")
                 })?;
                 Resolved { password_instead: instead, ..Resolved::from_stored(account) }
@@ -251,14 +261,31 @@ impl LoginService {
             }
             Credential::KeyboardInteractive => None,
         };
-        let (account, stored) = self.ports.accounts.prepare_from_hook(draft, attempt.waiter(), presented).await?;
+        let write = self.prepare(draft, attempt, presented).await?;
+        let account = Arc::new(self.ports.accounts.in_force(write.user().clone()).await?);
         let vouched = !matches!(attempt.credential, Credential::KeyboardInteractive);
-        Ok(Resolved { account, replaces: Some(stored), vouched, password_instead: None, forced_command: None })
+        Ok(Resolved {
+            account,
+            write: Write::Account(Arc::new(write)),
+            vouched,
+            password_instead: None,
+            forced_command: None,
+        })
+    }
+
+    async fn prepare(
+        &self,
+        draft: AccountDraft,
+        attempt: &LoginAttempt,
+        presented: Option<&Secret>,
+    ) -> Result<AccountWrite, Refusal> {
+        let known = attempt.stored.as_ref().map(|stored| stored.user());
+        Ok(self.ports.accounts.prepare_from_hook(draft, attempt.waiter(), known, presented).await?)
     }
 
     /// A13: what the hooks change is stored at once, whatever becomes of the login (B3-04).
     async fn ask_pre_login(&self, attempt: &Arc<LoginAttempt>) -> Result<Option<Resolved>, Refusal> {
-        let stored = attempt.stored.as_deref().cloned();
+        let stored = attempt.stored.clone();
         let disabled = stored.as_ref().is_some_and(|account| account.filters.pre_login_disabled);
         let chain = &self.ports.hooks.pre_login;
         if chain.is_empty() || disabled {
@@ -271,17 +298,21 @@ impl LoginService {
         let Some(draft) = event.changed else {
             return Ok(stored.map(Resolved::from_stored));
         };
-        let (account, before) = self.ports.accounts.prepare_from_hook(draft, attempt.waiter(), None).await?;
-        let account = self.ports.accounts.commit_from_hook(account, before.as_ref()).await?;
-        Ok(Some(Resolved::from_stored(account)))
+        let write = self.prepare(draft, attempt, None).await?;
+        Ok(Some(Resolved::from_stored(self.store(write).await?)))
     }
 
     /// Stores what a hook changed: only now is the credential proved.
-    pub(super) async fn commit(&self, resolved: Resolved) -> Result<Account, Refusal> {
-        match resolved.replaces {
-            None => Ok(resolved.account),
-            Some(stored) => Ok(self.ports.accounts.commit_from_hook(resolved.account, stored.as_ref()).await?),
+    pub(super) async fn commit(&self, resolved: Resolved) -> Result<Arc<EffectiveAccount>, Refusal> {
+        match resolved.write {
+            Write::Nothing => Ok(resolved.account),
+            Write::Account(write) => self.store(Arc::unwrap_or_clone(write)).await,
         }
+    }
+
+    async fn store(&self, write: AccountWrite) -> Result<Arc<EffectiveAccount>, Refusal> {
+        let user = self.ports.accounts.commit_from_hook(write).await?;
+        Ok(Arc::new(self.ports.accounts.in_force(user).await?))
     }
 }
 
@@ -305,7 +336,7 @@ pub(super) fn unknown_user() -> Refusal {
 /// The hook has accepted a user without saying anything new of the account, which is used as it
 /// is: a key has to be one of its own (B2-04).
 pub(super) fn accept_stored(attempt: &LoginAttempt) -> Result<Resolved, Refusal> {
-    let Some(account) = attempt.stored.as_deref().cloned() else {
+    let Some(account) = attempt.stored.clone() else {
         return Err(Refusal::new(RefusalReason::UnknownUser, "the hook accepted a user that has no account"));
     };
     let vouched = matches!(attempt.credential, Credential::Password(_));

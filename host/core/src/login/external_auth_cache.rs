@@ -3,11 +3,11 @@
 //! is found again: any other is asked about.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use crate::account::Account;
+use crate::account::EffectiveAccount;
 use crate::connection::Credential;
 use crate::hook::LoginAttempt;
 
@@ -28,14 +28,14 @@ impl ExternalAuthCache {
     }
 
     /// The stored account, if its credential was accepted and that still counts.
-    pub fn hit(&self, attempt: &LoginAttempt, now: i64) -> Option<Account> {
-        let account = attempt.stored.as_deref().filter(|account| account.filters.external_auth_cache_seconds > 0)?;
+    pub fn hit(&self, attempt: &LoginAttempt, now: i64) -> Option<Arc<EffectiveAccount>> {
+        let account = attempt.stored.as_ref().filter(|account| account.filters.external_auth_cache_seconds > 0)?;
         let name = self.name(attempt)?;
         let expires = *self.lock().get(&name)?;
         (now < expires).then(|| account.clone())
     }
 
-    pub fn remember(&self, attempt: &LoginAttempt, account: &Account, now: i64) {
+    pub fn remember(&self, attempt: &LoginAttempt, account: &EffectiveAccount, now: i64) {
         let seconds = account.filters.external_auth_cache_seconds;
         // An answer for another account than the one that was named is asked for each time.
         if seconds <= 0 || account.username != attempt.username {

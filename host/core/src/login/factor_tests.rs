@@ -249,7 +249,9 @@ async fn an_account_that_changes_meanwhile_is_destroyed_too() {
         says(&world.hooks.check_password, {
             let (store, sessions) = (world.store.clone(), world.service.sessions().clone());
             move |_: &CheckPassword| {
-                store.replace(Account { enabled: false, ..account.clone() });
+                let mut disabled = account.clone();
+                disabled.enabled = false;
+                store.replace(disabled);
                 sessions.note_change("alice");
                 CheckPasswordVerdict::Defer
             }

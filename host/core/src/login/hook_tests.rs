@@ -254,7 +254,7 @@ async fn pre_login_makes_and_changes_accounts() {
     use crate::hook::pre_login::PreLoginVerdict;
     let patch = |json: &'static str| {
         move |event: &PreLogin| {
-            let mut draft = event.account.as_deref().map(AccountDraft::of).unwrap_or_default();
+            let mut draft = event.account.as_ref().map(|account| AccountDraft::of(account.user())).unwrap_or_default();
             draft.merge_json(json).unwrap();
             PreLoginVerdict::Replace(Box::new(draft))
         }

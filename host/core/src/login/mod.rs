@@ -12,6 +12,7 @@ mod refusal;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use admission::AuthenticatedAccount;
 pub use checks::{AccountCheck, account_checks};
@@ -19,11 +20,11 @@ pub use conversation::Step;
 pub use hooks::LoginHooks;
 pub use refusal::{Refusal, RefusalReason};
 
-use self::conversation::Exchange;
+use self::conversation::{ConversationStep, Exchange};
 use self::credentials::{PreLoginHooks, Resolved};
 use self::external_auth_cache::ExternalAuthCache;
 use self::one_time_code::OneTimeCodes;
-use crate::account::{Account, Accounts, AddressRule};
+use crate::account::{Accounts, AddressRule, EffectiveAccount};
 use crate::connection::{Connection, Credential, LoginMethod};
 use crate::files::FileContext;
 use crate::hook::observation::PostLogin;
@@ -85,8 +86,21 @@ pub enum Outcome {
     Refused,
 }
 
-/// An offered key: the attempt, and the account that it would log in.
-type Offer = (Arc<LoginAttempt>, Result<Resolved, ()>);
+/// An attempt, once the hooks that come before any credential were asked.
+enum Attempted {
+    Admitted(Arc<LoginAttempt>),
+    Refused(Arc<LoginAttempt>, Refusal),
+}
+
+/// What an offered key is worth.
+#[derive(Clone)]
+enum OfferedKey {
+    /// The attempt, and the account that the key would log in.
+    Acceptable(Arc<LoginAttempt>, Resolved),
+    Refused(Arc<LoginAttempt>, Refusal),
+    /// Refused, and logged, before.
+    RefusedBefore,
+}
 
 /// What a user has proved so far.
 struct Passed {
@@ -105,7 +119,7 @@ pub struct Login {
     passed: Option<Passed>,
     attempts: u32,
     /// Verdicts on offered keys: a hook is asked about each key once (C6-09).
-    offers: HashMap<(String, Vec<u8>), Offer>,
+    offers: HashMap<(String, Vec<u8>), OfferedKey>,
     /// A conversation under way.
     exchange: Option<Exchange>,
     /// Of the line of the key that was verified.
@@ -150,8 +164,8 @@ impl Login {
     pub async fn password(&mut self, username: &str, password: Secret) -> Outcome {
         self.give_up();
         let attempt = match self.attempt(username, Credential::Password(password.clone())).await {
-            Ok(attempt) => attempt,
-            Err((attempt, refusal)) => return self.conclude(&attempt, Err(refusal)).await,
+            Attempted::Admitted(attempt) => attempt,
+            Attempted::Refused(attempt, refusal) => return self.conclude(&attempt, Err(refusal)).await,
         };
         let resolved = self.service.try_password(&attempt, &password, PreLoginHooks::Ask).await;
         let outcome = match resolved {
@@ -187,8 +201,8 @@ impl Login {
     pub async fn keyboard_interactive(&mut self, username: &str) -> Step {
         self.give_up();
         let attempt = match self.attempt(username, Credential::KeyboardInteractive).await {
-            Ok(attempt) => attempt,
-            Err((attempt, refusal)) => return Step::Done(self.conclude(&attempt, Err(refusal)).await),
+            Attempted::Admitted(attempt) => attempt,
+            Attempted::Refused(attempt, refusal) => return Step::Done(self.conclude(&attempt, Err(refusal)).await),
         };
         let resolved = self.passed_by(username).and_then(|passed| passed.resolved.clone());
         self.exchange = Some(Exchange::begin(self.service.clone(), attempt, resolved));
@@ -209,8 +223,8 @@ impl Login {
             return Step::Done(Outcome::Refused);
         };
         match exchange.next().await {
-            Ok(round) => Step::Ask(round),
-            Err(ended) => {
+            ConversationStep::Ask(round) => Step::Ask(round),
+            ConversationStep::Finished(ended) => {
                 let attempt = exchange.attempt().clone();
                 self.exchange = None;
                 Step::Done(self.conclude(&attempt, ended).await)
@@ -222,12 +236,12 @@ impl Login {
     pub async fn public_key_offered(&mut self, username: &str, key: &PublicKey) -> bool {
         self.give_up();
         match self.resolve_key(username, key).await {
-            (_, Ok(_)) => true,
-            (attempt, Err(Some(refusal))) => {
+            OfferedKey::Acceptable(..) => true,
+            OfferedKey::Refused(attempt, refusal) => {
                 self.refused(&attempt, &refusal);
                 false
             }
-            (_, Err(None)) => false,
+            OfferedKey::RefusedBefore => false,
         }
     }
 
@@ -235,8 +249,8 @@ impl Login {
     pub async fn public_key_verified(&mut self, username: &str, key: &PublicKey) -> Outcome {
         self.give_up();
         let (attempt, resolved) = match self.resolve_key(username, key).await {
-            (attempt, Ok(resolved)) => (attempt, resolved),
-            (_, Err(_)) => return Outcome::Refused,
+            OfferedKey::Acceptable(attempt, resolved) => (attempt, resolved),
+            OfferedKey::Refused(..) | OfferedKey::RefusedBefore => return Outcome::Refused,
         };
         let next = resolved.account.next_steps(&[LoginMethod::PublicKey]);
         self.forced_command = resolved.forced_command.clone();
@@ -256,6 +270,7 @@ impl Login {
             credential: Credential::PublicKey(key.clone()),
             completed_methods: Vec::new(),
             stored: None,
+            read_at: Instant::now(),
             number: self.attempts,
             comparisons: Comparisons::default(),
         });
@@ -276,11 +291,7 @@ impl Login {
 
     /// Counts the attempt, looks for the account and asks the hooks that come before any
     /// credential is looked at.
-    async fn attempt(
-        &mut self,
-        username: &str,
-        credential: Credential,
-    ) -> Result<Arc<LoginAttempt>, (Arc<LoginAttempt>, Refusal)> {
+    async fn attempt(&mut self, username: &str, credential: Credential) -> Attempted {
         self.attempts = self.attempts.saturating_add(1);
         // A key is the first step and a conversation the last: what is done again counts once.
         let passed = self.passed_by(username).map(|passed| passed.methods.as_slice()).unwrap_or_default();
@@ -290,10 +301,10 @@ impl Login {
         if !completed_methods.contains(&LoginMethod::PublicKey) {
             self.forced_command = None;
         }
-        let found = self.service.ports.accounts.find(username).await;
-        let (stored, failure) = match found {
-            Ok(stored) => (stored.map(Arc::new), None),
-            Err(error) => (None, Some(Refusal::from(error))),
+        let read_at = Instant::now();
+        let (stored, failure) = match self.service.stored(username).await {
+            Ok(stored) => (stored, None),
+            Err(refusal) => (None, Some(refusal)),
         };
         let attempt = Arc::new(LoginAttempt {
             connection: self.connection.clone(),
@@ -301,41 +312,45 @@ impl Login {
             credential,
             completed_methods,
             stored,
+            read_at,
             number: self.attempts,
             comparisons: Comparisons::default(),
         });
         if let Some(refusal) = failure {
-            return Err((attempt, refusal));
+            return Attempted::Refused(attempt, refusal);
         }
         match self.service.before_credentials(&attempt).await {
-            Ok(()) => Ok(attempt),
-            Err(refusal) => Err((attempt, refusal)),
+            Ok(()) => Attempted::Admitted(attempt),
+            Err(refusal) => Attempted::Refused(attempt, refusal),
         }
     }
 
-    /// `Err(None)`: this key was refused, and logged, before.
-    async fn resolve_key(
-        &mut self,
-        username: &str,
-        key: &PublicKey,
-    ) -> (Arc<LoginAttempt>, Result<Resolved, Option<Refusal>>) {
+    async fn resolve_key(&mut self, username: &str, key: &PublicKey) -> OfferedKey {
         let memo = (username.to_owned(), key.blob().to_vec());
-        if let Some((attempt, known)) = self.offers.get(&memo) {
-            return (attempt.clone(), known.clone().map_err(|()| None));
+        if let Some(known) = self.offers.get(&memo) {
+            return known.clone();
         }
-        let (attempt, resolved) = match self.attempt(username, Credential::PublicKey(key.clone())).await {
-            Ok(attempt) => {
-                let resolved = self.service.try_key(&attempt, key).await;
-                (attempt, resolved)
-            }
-            Err((attempt, refusal)) => (attempt, Err(refusal)),
+        let offered = match self.attempt(username, Credential::PublicKey(key.clone())).await {
+            Attempted::Admitted(attempt) => match self.service.try_key(&attempt, key).await {
+                Ok(resolved) => OfferedKey::Acceptable(attempt, resolved),
+                Err(refusal) => OfferedKey::Refused(attempt, refusal),
+            },
+            Attempted::Refused(attempt, refusal) => OfferedKey::Refused(attempt, refusal),
         };
-        self.offers.insert(memo, (attempt.clone(), resolved.clone().map_err(drop)));
-        (attempt, resolved.map_err(Some))
+        let remembered = match &offered {
+            OfferedKey::Acceptable(..) => offered.clone(),
+            OfferedKey::Refused(..) | OfferedKey::RefusedBefore => OfferedKey::RefusedBefore,
+        };
+        self.offers.insert(memo, remembered);
+        offered
     }
 
     /// The checks after the credential, the session's place, the log line, and the observers.
-    async fn conclude(&mut self, attempt: &Arc<LoginAttempt>, outcome: Result<Account, Refusal>) -> Outcome {
+    async fn conclude(
+        &mut self,
+        attempt: &Arc<LoginAttempt>,
+        outcome: Result<Arc<EffectiveAccount>, Refusal>,
+    ) -> Outcome {
         let admitted = match outcome {
             Ok(account) => self.service.admit(account, attempt, self.close.clone()).await,
             Err(refusal) => Err(refusal),

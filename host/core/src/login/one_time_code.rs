@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use totp_rs::{Algorithm, Secret as Base32, TOTP};
 
-use crate::account::Account;
+use crate::account::EffectiveAccount;
 use crate::secret::Secret;
 
 const DIGITS: usize = 6;
@@ -51,7 +51,7 @@ struct Tried {
 
 impl OneTimeCodes {
     /// `now`: milliseconds since 1970. Connections at the same time share the tries.
-    pub fn verify(&self, account: &Account, code: &Secret, now: i64) -> Result<(), CodeRefusal> {
+    pub fn verify(&self, account: &EffectiveAccount, code: &Secret, now: i64) -> Result<(), CodeRefusal> {
         let totp = generator(account).ok_or(CodeRefusal::NoSecret)?;
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let tried = accounts.entry(account.username.clone()).or_default();
@@ -79,7 +79,7 @@ impl OneTimeCodes {
     }
 }
 
-fn generator(account: &Account) -> Option<TOTP> {
+fn generator(account: &EffectiveAccount) -> Option<TOTP> {
     let secret = account.filters.one_time_codes.as_ref()?.secret.as_ref()?;
     let secret = Base32::Encoded(secret.expose().to_owned()).to_bytes().ok()?;
     // Codes of a short secret can be guessed from a few of them; without a secret, from none.
@@ -91,10 +91,11 @@ mod tests {
     use super::*;
     use crate::account::{AccountDraft, CredentialRule};
 
-    fn account() -> Account {
+    fn account() -> EffectiveAccount {
         let json = r#"{"username":"u","home_dir":"/u","permissions":{"/":["*"]},"filters":{"totp_config":
             {"enabled":true,"protocols":["SSH"],"secret":{"status":"Plain","payload":"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"}}}}"#;
-        AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account
+        let user = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+        EffectiveAccount::ungrouped(user)
     }
 
     fn wrong() -> Secret {
@@ -171,7 +172,8 @@ mod tests {
                 r#"{{"username":"u","home_dir":"/u","permissions":{{"/":["*"]}},"filters":{{"totp_config":
                 {{"enabled":true,"protocols":["SSH"],{totp}}}}}}}"#
             );
-            let account = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+            let user = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+            let account = EffectiveAccount::ungrouped(user);
             let outcome = OneTimeCodes::default().verify(&account, &Secret::new("287082"), 59_000);
             assert_eq!(outcome, Err(CodeRefusal::NoSecret), "{totp}");
         }

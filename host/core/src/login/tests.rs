@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::*;
-use crate::account::AccountDraft;
+use crate::account::{AccountDraft, User};
 use crate::connection::ConnectionId;
 use crate::files::storage::{Storage, StorageError, StorageErrorKind};
 use crate::files::{FileHooks, SetAttributesPolicy};
@@ -20,24 +20,24 @@ use crate::quota::{NoUsages, QuotaKeeper, Tracking};
 use crate::turns::Waiter;
 
 #[derive(Default)]
-pub(super) struct PaperStore(Mutex<BTreeMap<String, Account>>);
+pub(super) struct PaperStore(Mutex<BTreeMap<String, User>>);
 
 impl PaperStore {
-    pub(super) fn replace(&self, account: Account) {
+    pub(super) fn replace(&self, account: User) {
         self.0.lock().unwrap().insert(account.username.clone(), account);
     }
 }
 
 #[async_trait]
 impl AccountStore for PaperStore {
-    async fn find(&self, username: &str) -> Result<Option<Account>, StoreError> {
+    async fn find(&self, username: &str) -> Result<Option<User>, StoreError> {
         Ok(self.0.lock().unwrap().get(username).cloned())
     }
     async fn list(&self, _: Option<&str>, _: u32) -> Result<AccountPage, StoreError> {
         let accounts = self.0.lock().unwrap().values().cloned().collect();
         Ok(AccountPage { accounts, ..AccountPage::default() })
     }
-    async fn insert(&self, account: &Account) -> Result<Account, StoreError> {
+    async fn insert(&self, account: &User) -> Result<User, StoreError> {
         let mut accounts = self.0.lock().unwrap();
         if accounts.contains_key(&account.username) {
             return Err(StoreError::Exists(account.username.clone()));
@@ -45,7 +45,7 @@ impl AccountStore for PaperStore {
         accounts.insert(account.username.clone(), account.clone());
         Ok(account.clone())
     }
-    async fn update(&self, account: &Account) -> Result<Account, StoreError> {
+    async fn update(&self, account: &User) -> Result<User, StoreError> {
         self.0.lock().unwrap().insert(account.username.clone(), account.clone());
         Ok(account.clone())
     }
@@ -90,7 +90,7 @@ impl StorageFactory for NoStorage {
         Err(StorageError::new(StorageErrorKind::Unsupported, "there is none"))
     }
 
-    fn open(&self, _: &Account) -> Result<Arc<dyn Storage>, StorageError> {
+    fn open(&self, _: &EffectiveAccount) -> Result<Arc<dyn Storage>, StorageError> {
         Err(StorageError::new(StorageErrorKind::Unsupported, "there is none"))
     }
 }
@@ -313,7 +313,7 @@ async fn an_empty_password_is_for_the_hook_to_judge() {
         assert_eq!(world.hook.calls.load(Ordering::Relaxed), 1);
         // It is never stored.
         let stored = world.store.find("alice").await.unwrap().unwrap();
-        assert!(stored.password.is_none_or(|hash| hash.expose() == "$1$"));
+        assert!(stored.password.as_ref().is_none_or(|hash| hash.expose() == "$1$"));
     }
     let world = world(None);
     world.stored(r#","password":"$1$""#).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use crate::account::{Account, Audience, Occupied};
+use crate::account::{Audience, EffectiveAccount, Occupied, User};
 use crate::hook::HookRun;
 use crate::password::{PasswordError, PasswordHash};
 use crate::quota::{Scope, Transferred, UsedQuota};
@@ -20,7 +20,7 @@ use storage::{Storage, StorageError};
 /// Where accounts live.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
-    async fn find(&self, username: &str) -> Result<Option<Account>, StoreError>;
+    async fn find(&self, username: &str) -> Result<Option<User>, StoreError>;
 
     /// Where the folders of its accounts are; none: it keeps none.
     fn folders(&self) -> Option<&dyn FolderStore> {
@@ -31,8 +31,10 @@ pub trait AccountStore: Send + Sync {
     async fn occupied(&self, except: &str) -> Result<Vec<Occupied>, StoreError> {
         let page = self.list(None, u32::MAX).await?;
         let accounts = page.accounts.into_iter().filter(|account| account.username != except);
-        let occupied =
-            |account: Account| Occupied { path: account.home_dir, by: format!("the account \"{}\"", account.username) };
+        let occupied = |account: User| Occupied {
+            path: account.home_dir.clone(),
+            by: format!("the account \"{}\"", account.username),
+        };
         Ok(accounts.map(occupied).collect())
     }
 
@@ -46,10 +48,10 @@ pub trait AccountStore: Send + Sync {
     }
 
     /// Adds a new account with zero usage; the answer has its id.
-    async fn insert(&self, account: &Account) -> Result<Account, StoreError>;
+    async fn insert(&self, account: &User) -> Result<User, StoreError>;
 
     /// Replaces the account of that name and revision, but for what only the server maintains.
-    async fn update(&self, account: &Account) -> Result<Account, StoreError>;
+    async fn update(&self, account: &User) -> Result<User, StoreError>;
 
     async fn delete(&self, username: &str) -> Result<(), StoreError>;
 
@@ -71,7 +73,7 @@ pub trait AccountStore: Send + Sync {
 /// Some accounts in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AccountPage {
-    pub accounts: Vec<Account>,
+    pub accounts: Vec<User>,
     /// Those that cannot be used: they are in the way of no other.
     pub invalid: Vec<InvalidStored>,
     /// After this name there may be more; none: these were the last.
@@ -94,7 +96,7 @@ pub struct StoredDocument {
 }
 
 impl StoredDocument {
-    pub fn of(account: &Account) -> Self {
+    pub fn of(account: &User) -> Self {
         Self { revision: account.revision, document: account.to_document(Audience::Trusted) }
     }
 }
@@ -207,7 +209,7 @@ pub trait HostPaths: Send + Sync {
 /// Opens the file tree of an account.
 pub trait StorageFactory: Send + Sync {
     /// Makes the home directory if it is missing (A4-11).
-    fn open(&self, account: &Account) -> Result<Arc<dyn Storage>, StorageError>;
+    fn open(&self, account: &EffectiveAccount) -> Result<Arc<dyn Storage>, StorageError>;
 
     /// A directory that accounts share.
     fn open_directory(&self, path: &str) -> Result<Arc<dyn Storage>, StorageError>;

@@ -25,7 +25,7 @@ pub use scans::QuotaScans;
 pub use upload::UploadQuota;
 pub use volume::{Transferred, Volume, VolumeLimits, Volumes};
 
-use crate::account::{Account, FolderQuota};
+use crate::account::{EffectiveAccount, FolderQuota};
 use crate::path::VirtualPath;
 use crate::ports::{StoreError, StoredUsage, UsageStore};
 
@@ -127,7 +127,7 @@ pub enum QuotaError {
 }
 
 /// How much may be stored where `path` is.
-pub fn limits_of(account: &Account, path: &VirtualPath) -> QuotaLimits {
+pub fn limits_of(account: &EffectiveAccount, path: &VirtualPath) -> QuotaLimits {
     match account.folders.at(path).map(|folder| folder.quota) {
         Some(FolderQuota::Own { size, files }) => QuotaLimits { size, files },
         Some(FolderQuota::OfAccount) | None => QuotaLimits { size: account.quota_size, files: account.quota_files },
@@ -135,7 +135,7 @@ pub fn limits_of(account: &Account, path: &VirtualPath) -> QuotaLimits {
 }
 
 /// Whose usage a path counts for, and how much that may be; none: it is not counted.
-pub fn scope_of(account: &Account, path: &VirtualPath, tracking: Tracking) -> Option<(Scope, QuotaLimits)> {
+pub fn scope_of(account: &EffectiveAccount, path: &VirtualPath, tracking: Tracking) -> Option<(Scope, QuotaLimits)> {
     if tracking == Tracking::Never {
         return None;
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use super::{QuotaError, QuotaKeeper, ScanError, ScanReport, ScanTree, Scope};
+use crate::account::in_force;
 use crate::files::scan_tree_at;
 use crate::files::storage::StorageError;
 use crate::path::VirtualPath;
@@ -104,6 +105,7 @@ impl QuotaScans {
             Scope::Account(name) => {
                 let account = self.accounts.find(name).await.map_err(QuotaError::from)?;
                 let account = account.ok_or_else(|| missing(name))?;
+                let account = in_force(&*self.accounts, account).await.map_err(QuotaError::from)?;
                 let storage = self.storage.open(&account).map_err(unreadable)?;
                 Ok(scan_tree_at(&account, storage, &VirtualPath::root()))
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use super::*;
-use crate::account::{AccountDraft, CredentialRule};
+use crate::account::{AccountDraft, CredentialRule, EffectiveAccount};
 use crate::files::storage::{FileId, FileKind, Metadata};
 use crate::ports::{StoreError, StoredUsage, SystemClock, UsageStore};
 
@@ -201,7 +201,8 @@ fn scopes_follow_folders_and_tracking() {
     let json = r#"{"status":1,"username":"u","home_dir":"/srv/u","quota_size":5,"permissions":{"/":["*"]},"virtual_folders":[
         {"name":"own","virtual_path":"/own","mapped_path":"/srv/o","quota_files":3},
         {"name":"mine","virtual_path":"/mine","mapped_path":"/srv/m","quota_size":-1,"quota_files":-1}]}"#;
-    let account = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+    let user = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+    let account = EffectiveAccount::ungrouped(user);
     let check = |path: &str, tracking, expected: Option<(Scope, QuotaLimits)>| {
         let path = VirtualPath::parse_normalised(path).unwrap();
         assert_eq!(scope_of(&account, &path, tracking), expected, "{path:?}");
@@ -238,12 +239,13 @@ async fn programs_share_the_room_there_is() {
 #[tokio::test]
 async fn volumes_are_counted_to_the_byte() {
     // A10-09
-    let account = |text: &str| {
+    let user = |text: &str| {
         let json = format!(
             r#"{{"id":5,"status":1,"username":"u","home_dir":"/u","permissions":{{"/":["*"]}},"used_upload_data_transfer":100{text}}}"#
         );
         AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account
     };
+    let account = |text: &str| EffectiveAccount::ungrouped(user(text));
     let (up, down) = (|up| Transferred { up, down: 0 }, |down| Transferred { up: 0, down });
     let limits = account(r#","upload_data_transfer":1,"total_data_transfer":2"#).volume;
     assert_eq!(limits, VolumeLimits { up: 1 << 20, down: 0, total: 2 << 20 });
@@ -268,8 +270,9 @@ async fn volumes_are_counted_to_the_byte() {
     paper.keeper.save().await;
     assert_eq!(*paper.store.transferred.lock().unwrap(), Transferred { up: 50, down: 60 });
     // Added anew, the account begins anew.
-    let anew = Account { id: 6, usage: Default::default(), ..account("") };
-    assert_eq!(paper.keeper.volumes.of(&anew).unwrap().used(), Transferred::default());
+    let mut anew = user("");
+    (anew.id, anew.usage) = (6, Default::default());
+    assert_eq!(paper.keeper.volumes.of(&EffectiveAccount::ungrouped(anew)).unwrap().used(), Transferred::default());
     assert_eq!(paper.keeper.volumes.of(&account("")).unwrap().used(), Transferred::default());
     let never = QuotaKeeper::new(paper.store.clone(), Arc::new(SystemClock), Tracking::Never);
     assert!(never.volumes.of(&account("")).is_none());

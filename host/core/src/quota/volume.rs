@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::keeper::QuotaPorts;
 use super::{QuotaError, Tracking};
-use crate::account::Account;
+use crate::account::EffectiveAccount;
 
 /// Bytes up and down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,7 +57,7 @@ pub struct Volume {
 }
 
 impl Volume {
-    fn new(account: &Account, tracking: Tracking, ports: Arc<QuotaPorts>) -> Self {
+    fn new(account: &EffectiveAccount, tracking: Tracking, ports: Arc<QuotaPorts>) -> Self {
         let used = |bytes: i64| AtomicU64::new(u64::try_from(bytes).unwrap_or(0));
         Self {
             id: account.id,
@@ -121,7 +121,7 @@ impl Volumes {
 
     /// `account`: as it was read. While the server runs, what is counted here is the truth, unless
     /// the account was added anew; none: nothing is counted.
-    pub fn of(&self, account: &Account) -> Option<Arc<Volume>> {
+    pub fn of(&self, account: &EffectiveAccount) -> Option<Arc<Volume>> {
         if self.tracking == Tracking::Never {
             return None;
         }

@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Guard};
 use serde::Serialize;
 
 use super::EndReason;
-use crate::account::Account;
+use crate::account::EffectiveAccount;
 use crate::pace::Pace;
 use crate::ports::{Clock, SystemClock};
 
@@ -18,7 +18,7 @@ const KILOBYTE: u64 = 1000;
 
 #[derive(Debug)]
 pub struct LiveSession {
-    account: ArcSwap<Account>,
+    account: ArcSwap<EffectiveAccount>,
     address: IpAddr,
     /// Bytes a second; 0: unlimited.
     upload_rate: AtomicU64,
@@ -83,7 +83,7 @@ impl Drop for RunningCommand<'_> {
 
 impl LiveSession {
     /// `address`: of the client, for limits by network.
-    pub fn new(account: Arc<Account>, address: IpAddr, now: i64) -> Self {
+    pub fn new(account: Arc<EffectiveAccount>, address: IpAddr, now: i64) -> Self {
         let live = Self {
             account: ArcSwap::new(account.clone()),
             address,
@@ -103,17 +103,17 @@ impl LiveSession {
         live
     }
 
-    pub fn account(&self) -> Guard<Arc<Account>> {
+    pub fn account(&self) -> Guard<Arc<EffectiveAccount>> {
         self.account.load()
     }
 
     /// An administrator changed the account: what is under way follows.
-    pub fn replace_account(&self, account: Arc<Account>) {
+    pub fn replace_account(&self, account: Arc<EffectiveAccount>) {
         self.set_rates(&account);
         self.account.store(account);
     }
 
-    fn set_rates(&self, account: &Account) {
+    fn set_rates(&self, account: &EffectiveAccount) {
         let (upload, download) = account.bandwidth_for(self.address);
         let bytes = |kilobytes: i64| u64::try_from(kilobytes).unwrap_or(0).saturating_mul(KILOBYTE);
         self.upload_rate.store(bytes(upload), Ordering::Relaxed);

@@ -16,7 +16,7 @@ pub use live::{ActiveTransfer, LiveSession, TransferView};
 pub use registry::{SessionRegistry, SessionSlot};
 pub use watch::SessionWatch;
 
-use crate::account::Account;
+use crate::account::EffectiveAccount;
 use crate::connection::{Connection, ConnectionId, LoginMethod};
 use crate::hook::Subject;
 
@@ -27,7 +27,7 @@ pub struct Session {
     pub id: ConnectionId,
     pub connection: Arc<Connection>,
     /// As it was at the login; [`LiveSession::account`] is as it is now.
-    pub account: Arc<Account>,
+    pub account: Arc<EffectiveAccount>,
     /// As the client sent it; the account's name may be another (A11-25).
     pub username: String,
     pub method: LoginMethod,
@@ -51,7 +51,7 @@ pub struct Traffic {
 
 impl Traffic {
     /// Of a session whose account may have moved files before.
-    pub fn of(account: &Account) -> Self {
+    pub fn of(account: &EffectiveAccount) -> Self {
         let before = |at: i64| AtomicBool::new(at > 0);
         let (downloaded, uploaded) = (before(account.usage.first_download), before(account.usage.first_upload));
         Self { downloaded, uploaded, ..Self::default() }

@@ -67,10 +67,10 @@ impl SessionRegistry {
         changed.insert(username.to_owned(), Instant::now());
     }
 
-    /// Whether a login that ends now may have begun before a change of its account.
-    pub fn changed_lately(&self, username: &str) -> bool {
+    /// Whether an account that was read at `read_at` may be older than a change that was noted.
+    pub fn changed_since(&self, username: &str, read_at: Instant) -> bool {
         let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        changed.get(username).is_some_and(|at| at.elapsed() < LONGEST_LOGIN)
+        changed.get(username).is_some_and(|noted| *noted >= read_at)
     }
 
     /// Ends a session; false if there is none of that name.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{EndReason, Session, SessionRegistry};
-use crate::account::{Account, AddressRule, FolderQuota};
+use crate::account::{AddressRule, EffectiveAccount, FolderQuota, in_force};
 use crate::metrics::Metrics;
 use crate::ports::{AccountChanges, AccountStore, Clock, StoreError};
 use crate::quota::QuotaScans;
@@ -75,7 +75,7 @@ impl SessionWatch {
                 self.tell_scans(&name);
                 continue;
             }
-            let found = match self.accounts.find(&name).await {
+            let found = match self.find(&name).await {
                 Ok(found) => found,
                 // It could not log in again either; the others are still looked at.
                 Err(error) => {
@@ -84,7 +84,7 @@ impl SessionWatch {
                 }
             };
             match found {
-                Some(account) => self.replace_account(&sessions, Arc::new(account)),
+                Some(account) => self.replace_account(&sessions, account),
                 None => sessions.iter().for_each(|session| self.end(session, EndReason::AdminClosed, "it was deleted")),
             }
             self.tell_scans(&name);
@@ -93,13 +93,18 @@ impl SessionWatch {
         Ok(())
     }
 
+    async fn find(&self, username: &str) -> Result<Option<Arc<EffectiveAccount>>, StoreError> {
+        let Some(user) = self.accounts.find(username).await? else { return Ok(None) };
+        Ok(Some(Arc::new(in_force(&*self.accounts, user).await?)))
+    }
+
     fn tell_scans(&self, username: &str) {
         if let Some(scans) = &self.scans {
             scans.account_changed(username);
         }
     }
 
-    fn replace_account(&self, sessions: &[Arc<Session>], account: Arc<Account>) {
+    fn replace_account(&self, sessions: &[Arc<Session>], account: Arc<EffectiveAccount>) {
         for session in sessions {
             if !account.enabled {
                 self.end(session, EndReason::AdminClosed, "it was disabled");
@@ -141,8 +146,8 @@ impl SessionWatch {
 }
 
 /// Open channels would go on with the old ones.
-fn has_other_files(before: &Account, after: &Account) -> bool {
-    let places = |account: &Account| {
+fn has_other_files(before: &EffectiveAccount, after: &EffectiveAccount) -> bool {
+    let places = |account: &EffectiveAccount| {
         let folders = account.folders.iter();
         // Whose quota a folder is must not change under what counts for it.
         let is_own = |quota: FolderQuota| quota != FolderQuota::OfAccount;
@@ -159,27 +164,27 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use super::*;
-    use crate::account::{AccountDraft, CredentialRule};
+    use crate::account::{AccountDraft, CredentialRule, User};
     use crate::connection::{Connection, ConnectionId, LoginMethod};
     use crate::ports::AccountPage;
     use crate::session::{KeptPassword, LiveSession, Traffic};
     use async_trait::async_trait;
 
     /// One account, and whether it has changed.
-    struct PaperAccounts(Mutex<(i64, Option<Account>)>);
+    struct PaperAccounts(Mutex<(i64, Option<User>)>);
 
     #[async_trait]
     impl AccountStore for PaperAccounts {
-        async fn find(&self, _: &str) -> Result<Option<Account>, StoreError> {
+        async fn find(&self, _: &str) -> Result<Option<User>, StoreError> {
             Ok(self.0.lock().unwrap().1.clone())
         }
         async fn list(&self, _: Option<&str>, _: u32) -> Result<AccountPage, StoreError> {
             Ok(AccountPage::default())
         }
-        async fn insert(&self, _: &Account) -> Result<Account, StoreError> {
+        async fn insert(&self, _: &User) -> Result<User, StoreError> {
             Err(StoreError::Disabled)
         }
-        async fn update(&self, _: &Account) -> Result<Account, StoreError> {
+        async fn update(&self, _: &User) -> Result<User, StoreError> {
             Err(StoreError::Disabled)
         }
         async fn delete(&self, _: &str) -> Result<(), StoreError> {
@@ -210,7 +215,7 @@ mod tests {
         }
     }
 
-    fn account(more: &str) -> Account {
+    fn account(more: &str) -> User {
         let json = format!(r#"{{"status":1,"username":"u","home_dir":"/srv/u","permissions":{{"/":["*"]}}{more}}}"#);
         AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account
     }
@@ -223,7 +228,7 @@ mod tests {
         let id = ConnectionId::new("c");
         let connection =
             Connection { id: id.clone(), remote: address, local: address, client: Default::default(), opened_at: 0 };
-        let account_then = Arc::new(account(before));
+        let account_then = Arc::new(EffectiveAccount::ungrouped(account(before)));
         let session = Arc::new(Session {
             id: id.clone(),
             connection: Arc::new(connection),

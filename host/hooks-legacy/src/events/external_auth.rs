@@ -32,7 +32,7 @@ fn fields(event: &ExternalAuth, audience: Audience) -> Fields {
         password,
         public_key,
         keyboard_interactive,
-        user: attempt.stored.as_ref().map(|account| account.to_hook_document(audience)),
+        user: attempt.stored.as_ref().map(|account| account.user().to_hook_document(audience)),
     }
 }
 
@@ -101,7 +101,7 @@ fn empty(attempt: &LoginAttempt, compat: Compat) -> ExternalAuthVerdict {
     }
     match (&attempt.credential, &attempt.stored) {
         (Credential::Password(_), Some(stored)) if compat >= Compat::Current => {
-            ExternalAuthVerdict::Accept(Some(Box::new(AccountDraft::of(stored))))
+            ExternalAuthVerdict::Accept(Some(Box::new(AccountDraft::of(stored.user()))))
         }
         _ => ExternalAuthVerdict::VerifyStored(None),
     }
@@ -110,8 +110,9 @@ fn empty(attempt: &LoginAttempt, compat: Compat) -> ExternalAuthVerdict {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Instant;
 
-    use tidegate_core::account::CredentialRule;
+    use tidegate_core::account::{CredentialRule, EffectiveAccount};
     use tidegate_core::connection::{Connection, ConnectionId};
     use tidegate_core::hook::Comparisons;
     use tidegate_core::public_key::PublicKey;
@@ -132,7 +133,8 @@ mod tests {
             username: "bob".to_owned(),
             credential,
             completed_methods: Vec::new(),
-            stored: is_known.then(|| Arc::new(stored)),
+            stored: is_known.then(|| Arc::new(EffectiveAccount::ungrouped(stored))),
+            read_at: Instant::now(),
             number: 1,
             comparisons: Comparisons::default(),
         }

@@ -8,10 +8,11 @@ use tidegate_core::hook::pre_login::{PreLogin, PreLoginVerdict};
 use crate::event::{LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, Response};
 use crate::flavour::Flavour;
 
-/// With the hash of the password; `id` 0 says that there is no such account.
+/// As it is stored, since the answer is stored, and with the hash of the password; `id` 0 says that
+/// there is no such account.
 fn document(event: &PreLogin, audience: Audience) -> Map<String, Value> {
     match &event.account {
-        Some(account) => account.to_hook_document(audience),
+        Some(account) => account.user().to_hook_document(audience),
         None => unknown_account(&event.attempt.username),
     }
 }
@@ -26,7 +27,7 @@ fn method(event: &PreLogin) -> String {
 
 /// A13-05: only the fields that are given change.
 fn verdict(event: &PreLogin, answer: &[u8]) -> Result<PreLoginVerdict, HookError> {
-    let base = event.account.as_deref().map(AccountDraft::of).unwrap_or_default();
+    let base = event.account.as_ref().map(|account| AccountDraft::of(account.user())).unwrap_or_default();
     Ok(match super::account(answer, base)? {
         None => PreLoginVerdict::Unchanged,
         Some(draft) => PreLoginVerdict::Replace(Box::new(draft)),

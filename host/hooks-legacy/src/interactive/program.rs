@@ -210,6 +210,7 @@ async fn converse(
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Instant;
 
     use tidegate_core::connection::{Connection, ConnectionId, Credential};
     use tidegate_core::hook::keyboard_interactive::{Conversation, ConversationError, Prompt, Round};
@@ -247,6 +248,7 @@ mod tests {
             credential: Credential::KeyboardInteractive,
             completed_methods: Vec::new(),
             stored: None,
+            read_at: Instant::now(),
             number: 1,
             comparisons: Comparisons::default(),
         };

@@ -28,9 +28,7 @@ impl types::HostAccount for CallState {
     }
 
     fn groups(&mut self, this: Resource<AccountHandle>) -> wasmtime::Result<Vec<String>> {
-        let groups = self.table.get(&this)?.other.get("groups").and_then(Value::as_array);
-        let names = groups.into_iter().flatten().filter_map(|group| group.get("name")?.as_str());
-        Ok(names.map(str::to_owned).collect())
+        Ok(self.table.get(&this)?.group_names())
     }
 
     fn role(&mut self, this: Resource<AccountHandle>) -> wasmtime::Result<Option<String>> {

@@ -70,7 +70,7 @@ impl types::HostAccountDraft for CallState {
     }
 
     fn of(&mut self, account: Resource<AccountHandle>) -> wasmtime::Result<Draft> {
-        let draft = AccountDraft::for_hook(self.table.get(&account)?, &self.shared.rights);
+        let draft = AccountDraft::for_hook(self.table.get(&account)?.user(), &self.shared.rights);
         self.hold(draft)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use tidegate_core::account::{Account, AccountRights};
+use tidegate_core::account::{AccountRights, EffectiveAccount};
 use tidegate_core::connection::{Connection, ConnectionId};
 use tidegate_core::files::FileAction;
 use tidegate_core::hook::keyboard_interactive::Conversation;
@@ -33,7 +33,7 @@ const MAX_RANDOM: u64 = 64 << 10;
 // What the guest's handles stand for.
 pub type ConnectionHandle = Arc<Connection>;
 pub type AttemptHandle = Arc<LoginAttempt>;
-pub type AccountHandle = Arc<Account>;
+pub type AccountHandle = Arc<EffectiveAccount>;
 pub type SessionHandle = Arc<Session>;
 pub type ActionHandle = Arc<FileAction>;
 pub type ObjectChangeHandle = Arc<ObjectChange>;

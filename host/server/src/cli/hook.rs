@@ -136,7 +136,11 @@ async fn explain(place: &Place, user: &str, method: &str, ip: IpAddr, json: bool
         let known = LoginMethod::ALL.map(LoginMethod::as_str).join(", ");
         bail!("\"{method}\" is not a login method; there are {known}");
     };
-    let account = stores.accounts(settings.users_base_dir.clone()).find(user).await?;
+    let accounts = stores.accounts(settings.users_base_dir.clone());
+    let account = match accounts.find(user).await? {
+        Some(user) => Some(accounts.in_force(user).await?),
+        None => None,
+    };
     let subject = Subject {
         username: Some(user),
         account: account.as_ref(),

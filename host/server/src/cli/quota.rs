@@ -80,7 +80,7 @@ async fn everything(stores: &Stores) -> anyhow::Result<Vec<Scope>> {
         let Some(next) = page.next else { break };
         after = Some(next);
         warn_of_invalid(&page.invalid);
-        scopes.extend(page.accounts.into_iter().map(|account| Scope::Account(account.username)));
+        scopes.extend(page.accounts.into_iter().map(|account| Scope::Account(account.username.clone())));
     }
     scopes.extend(stores.database.folder_names().await?.into_iter().map(Scope::Folder));
     Ok(scopes)

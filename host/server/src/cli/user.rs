@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tidegate_core::account::{Account, AccountDraft, Accounts, Audience, redacted};
+use tidegate_core::account::{AccountDraft, Accounts, Audience, User, redacted};
 use tidegate_core::hook::HookKind;
 use tidegate_core::key_options::KeyOptions;
 use tidegate_core::password::PasswordText;
@@ -248,7 +248,7 @@ impl Open {
         Ok(Self { accounts, tasks: Some(tasks) })
     }
 
-    pub async fn find(&self, username: &str) -> anyhow::Result<Account> {
+    pub async fn find(&self, username: &str) -> anyhow::Result<User> {
         let found = self.accounts.find(username).await?;
         found.ok_or_else(|| anyhow!("there is no account named \"{username}\""))
     }
@@ -281,7 +281,7 @@ impl Open {
     }
 }
 
-fn report(done: &str, account: &Account, json: bool) -> anyhow::Result<()> {
+fn report(done: &str, account: &User, json: bool) -> anyhow::Result<()> {
     for key in account.public_keys.iter().filter(|key| key.needs_presence()) {
         eprintln!(
             "The security key {} will be refused, because it cannot be seen whether it was touched; begin its line with \

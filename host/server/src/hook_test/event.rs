@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use async_trait::async_trait;
 use serde_json::Value;
-use tidegate_core::account::{Account, AccountDraft, Audience, CredentialRule};
+use tidegate_core::account::{AccountDraft, Audience, CredentialRule, EffectiveAccount};
 use tidegate_core::connection::{Connection, ConnectionId, Credential};
 use tidegate_core::files::{ActionKind, ActionStatus, Contents, FileAction, Protocol};
 use tidegate_core::hook::check_password::CheckPassword;
@@ -32,7 +32,7 @@ use super::Case;
 
 /// An event that can be made up.
 pub trait Testable: HookEvent + Sized {
-    fn made_up(case: &Case, stored: Option<&Account>) -> anyhow::Result<Self>;
+    fn made_up(case: &Case, stored: Option<&Arc<EffectiveAccount>>) -> anyhow::Result<Self>;
 
     /// The account that the verdict, or the pipeline so far, brings.
     fn account(&self, _verdict: &Self::Verdict) -> Option<AccountDraft> {
@@ -51,7 +51,7 @@ fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
-fn attempt(case: &Case, stored: Option<&Account>) -> anyhow::Result<Arc<LoginAttempt>> {
+fn attempt(case: &Case, stored: Option<&Arc<EffectiveAccount>>) -> anyhow::Result<Arc<LoginAttempt>> {
     let credential = match (&case.public_key, &case.password) {
         (Some(line), _) => {
             let key = PublicKey::parse(line);
@@ -68,25 +68,25 @@ fn attempt(case: &Case, stored: Option<&Account>) -> anyhow::Result<Arc<LoginAtt
         username: case.user.clone(),
         credential,
         completed_methods: Vec::new(),
-        stored: stored.cloned().map(Arc::new),
+        stored: stored.cloned(),
+        read_at: Instant::now(),
         number: 1,
         comparisons: Comparisons::default(),
     }))
 }
 
 /// Sessions belong to accounts; one is made up if none is stored.
-fn session(case: &Case, stored: Option<&Account>) -> anyhow::Result<Arc<Session>> {
+fn session(case: &Case, stored: Option<&Arc<EffectiveAccount>>) -> anyhow::Result<Arc<Session>> {
     let account = match stored {
         Some(account) => account.clone(),
         None => {
             let mut draft = AccountDraft::new(&case.user);
             draft.set("home_dir", Value::String(format!("/srv/{}", case.user.replace('/', "_"))));
             draft.set_permissions("/", &["*".to_owned()]);
-            draft.validate(CredentialRule::Optional)?.account
+            Arc::new(EffectiveAccount::ungrouped(draft.validate(CredentialRule::Optional)?.account))
         }
     };
     let attempt = attempt(case, stored)?;
-    let account = Arc::new(account);
     Ok(Arc::new(Session {
         id: attempt.connection.id.clone(),
         connection: attempt.connection.clone(),
@@ -100,7 +100,7 @@ fn session(case: &Case, stored: Option<&Account>) -> anyhow::Result<Arc<Session>
     }))
 }
 
-fn action(case: &Case, stored: Option<&Account>, after: bool) -> anyhow::Result<Arc<FileAction>> {
+fn action(case: &Case, stored: Option<&Arc<EffectiveAccount>>, after: bool) -> anyhow::Result<Arc<FileAction>> {
     let kind = ActionKind::ALL.into_iter().find(|kind| kind.as_str() == case.action).with_context(|| {
         format!(
             "\"{}\" is not an action; there are {}",
@@ -164,7 +164,7 @@ impl Conversation for Scripted {
 macro_rules! made_up {
     ($($event:ident: |$case:ident, $stored:ident| $make:expr),* $(,)?) => {
         $(impl Testable for $event {
-            fn made_up($case: &Case, $stored: Option<&Account>) -> anyhow::Result<Self> {
+            fn made_up($case: &Case, $stored: Option<&Arc<EffectiveAccount>>) -> anyhow::Result<Self> {
                 Ok($make)
             }
         })*
@@ -218,7 +218,7 @@ made_up! {
 }
 
 impl Testable for ExternalAuth {
-    fn made_up(case: &Case, stored: Option<&Account>) -> anyhow::Result<Self> {
+    fn made_up(case: &Case, stored: Option<&Arc<EffectiveAccount>>) -> anyhow::Result<Self> {
         Ok(Self(attempt(case, stored)?))
     }
 
@@ -231,7 +231,7 @@ impl Testable for ExternalAuth {
 }
 
 impl Testable for PreLogin {
-    fn made_up(case: &Case, stored: Option<&Account>) -> anyhow::Result<Self> {
+    fn made_up(case: &Case, stored: Option<&Arc<EffectiveAccount>>) -> anyhow::Result<Self> {
         Ok(Self::new(attempt(case, stored)?))
     }
 
@@ -241,7 +241,7 @@ impl Testable for PreLogin {
 }
 
 impl Testable for KeyboardInteractive {
-    fn made_up(case: &Case, stored: Option<&Account>) -> anyhow::Result<Self> {
+    fn made_up(case: &Case, stored: Option<&Arc<EffectiveAccount>>) -> anyhow::Result<Self> {
         let attempt = attempt(case, stored)?;
         let rounds = Mutex::new(case.answers.iter().cloned().collect());
         let conversation = Arc::new(Scripted { rounds, password: case.password.clone() });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate_core::account::{Account, AccountDraft};
+use tidegate_core::account::{AccountDraft, EffectiveAccount};
 use tidegate_core::hook::{Chain, Delivery, GateEvent, HookEvent, Observers};
 
 use super::{Case, Testable};
@@ -21,7 +21,7 @@ pub struct Tested {
 pub async fn gate<E: GateEvent + Testable>(
     chain: Arc<Chain<E>>,
     case: Arc<Case>,
-    stored: Option<Account>,
+    stored: Option<Arc<EffectiveAccount>>,
 ) -> anyhow::Result<Tested> {
     let mut event = E::made_up(&case, stored.as_ref())?;
     Ok(match chain.decide(&mut event).await {
@@ -42,7 +42,7 @@ pub async fn gate<E: GateEvent + Testable>(
 pub async fn observers<E: HookEvent<Verdict = ()> + Testable>(
     observers: Arc<Observers<E>>,
     case: Arc<Case>,
-    stored: Option<Account>,
+    stored: Option<Arc<EffectiveAccount>>,
 ) -> anyhow::Result<Tested> {
     let event = E::made_up(&case, stored.as_ref())?;
     Ok(match observers.tell(&event, Delivery::Awaited).await {

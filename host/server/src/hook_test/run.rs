@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tidegate_core::account::{Account, AccountDraft, AccountError, Audience, CredentialRule};
+use tidegate_core::account::{AccountDraft, AccountError, Audience, CredentialRule, EffectiveAccount, User};
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookHost, HookJournal, HookKind, HookRun};
 use tidegate_core::login::{AccountCheck, account_checks};
@@ -116,20 +116,26 @@ impl Bench {
         );
         let tested = point.test(case.clone(), stored.clone()).await?;
         let runs = self.recorder.take();
-        let (after, problem) = self.accepted(&tested, &case.user, stored.as_ref()).await;
+        let (after, problem) = self.accepted(&tested, &case.user, stored.as_ref().map(|stored| &**stored.user())).await;
         let checks = after.as_ref().map(|account| self.checks(account, &case)).unwrap_or_default();
-        let document = |account: &Account| Value::Object(account.to_document(Audience::Redacted));
-        let (before, after) = (stored.as_ref().map(document), after.as_ref().map(document));
+        let document = |user: &User| Value::Object(user.to_document(Audience::Redacted));
+        let before = stored.as_ref().map(|stored| document(stored.user()));
+        let after = after.as_ref().map(|after| document(after.user()));
         Ok(Report::new(case, tested, runs, before, after, problem, checks))
     }
 
-    async fn stored(&self, case: &Case) -> anyhow::Result<Option<Account>> {
-        let Some(fields) = &case.account else {
-            return Ok(self.stores.accounts(self.settings.users_base_dir.clone()).find(&case.user).await?);
+    async fn stored(&self, case: &Case) -> anyhow::Result<Option<Arc<EffectiveAccount>>> {
+        let accounts = self.stores.accounts(self.settings.users_base_dir.clone());
+        let user = match &case.account {
+            Some(fields) => {
+                let mut draft = AccountDraft::new(&case.user);
+                draft.merge_value(&Value::Object(fields.clone()))?;
+                Some(draft.validate(CredentialRule::Optional)?.account)
+            }
+            None => accounts.find(&case.user).await?,
         };
-        let mut draft = AccountDraft::new(&case.user);
-        draft.merge_value(&Value::Object(fields.clone()))?;
-        Ok(Some(draft.validate(CredentialRule::Optional)?.account))
+        let Some(user) = user else { return Ok(None) };
+        Ok(Some(Arc::new(accounts.in_force(user).await?)))
     }
 
     /// The account that the server would take over, or why it would not.
@@ -137,18 +143,21 @@ impl Bench {
         &self,
         tested: &Tested,
         user: &str,
-        stored: Option<&Account>,
-    ) -> (Option<Account>, Option<String>) {
+        stored: Option<&User>,
+    ) -> (Option<EffectiveAccount>, Option<String>) {
         let Some(draft) = &tested.account else { return (None, None) };
         let accounts = self.stores.accounts_for_hooks(&self.settings);
         match accounts.preview_from_hook(draft.clone(), user, stored).await {
-            Ok(account) => (Some(account), None),
+            Ok(user) => match accounts.in_force(user).await {
+                Ok(account) => (Some(account), None),
+                Err(error) => (None, Some(error.to_string())),
+            },
             Err(AccountError::Invalid(error)) => (None, Some(error.to_string())),
             Err(error) => (None, Some(error.to_string())),
         }
     }
 
-    fn checks(&self, account: &Account, case: &Case) -> Vec<AccountCheck> {
+    fn checks(&self, account: &EffectiveAccount, case: &Case) -> Vec<AccountCheck> {
         let method = match (&case.public_key, case.answers.is_empty()) {
             (Some(_), _) => LoginMethod::PublicKey,
             (None, false) => LoginMethod::KeyboardInteractive,

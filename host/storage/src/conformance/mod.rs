@@ -7,7 +7,7 @@ mod uploads;
 
 use std::sync::Arc;
 
-use tidegate_core::account::{Account, AccountDraft, CredentialRule};
+use tidegate_core::account::{AccountDraft, CredentialRule, EffectiveAccount};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::StorageFactory;
 use tidegate_core::ports::storage::{OpenOptions, Storage, StorageError, StorageErrorKind};
@@ -48,9 +48,10 @@ pub(super) async fn storages() -> Vec<Subject> {
     subjects
 }
 
-fn account(home: &str) -> Account {
+fn account(home: &str) -> EffectiveAccount {
     let json = format!(r#"{{"status":1,"username":"u","home_dir":"{home}","permissions":{{"/":["*"]}}}}"#);
-    AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account
+    let user = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+    EffectiveAccount::ungrouped(user)
 }
 
 pub(super) fn path(text: &str) -> VirtualPath {

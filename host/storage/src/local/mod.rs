@@ -30,7 +30,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
-use tidegate_core::account::Account;
+use tidegate_core::account::EffectiveAccount;
 use tidegate_core::files::storage::{
     Canonical, DirectoryReader, Metadata, OpenOptions, SetAttributes, Space, Storage, StorageError, StorageErrorKind,
     StorageFile,
@@ -78,7 +78,7 @@ pub struct LocalStorageFactory {
 }
 
 impl StorageFactory for LocalStorageFactory {
-    fn open(&self, account: &Account) -> Result<Arc<dyn Storage>, StorageError> {
+    fn open(&self, account: &EffectiveAccount) -> Result<Arc<dyn Storage>, StorageError> {
         let owner = Owner { uid: account.uid, gid: account.gid };
         let home = self.open_at(&account.home_dir, owner, !account.filters.no_home_check)?;
         if account.folders.is_empty() {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tidegate_core::account::Account;
+use tidegate_core::account::EffectiveAccount;
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::StorageFactory;
 use tidegate_core::ports::storage::{
@@ -66,7 +66,7 @@ impl MemoryStorageFactory {
 }
 
 impl StorageFactory for MemoryStorageFactory {
-    fn open(&self, account: &Account) -> Result<Arc<dyn Storage>, StorageError> {
+    fn open(&self, account: &EffectiveAccount) -> Result<Arc<dyn Storage>, StorageError> {
         let home = self.at(&account.home_dir);
         if account.folders.is_empty() {
             return Ok(home);

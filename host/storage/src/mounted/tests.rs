@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::local::{LocalStorageFactory, LocalStorageSettings};
-use tidegate_core::account::{AccountDraft, CredentialRule};
+use tidegate_core::account::{AccountDraft, CredentialRule, EffectiveAccount};
 use tidegate_core::ports::StorageFactory;
 
 fn path(text: &str) -> VirtualPath {
@@ -25,7 +25,8 @@ fn tree() -> Tree {
         at("a"),
         at("b")
     );
-    let account = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+    let user = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+    let account = EffectiveAccount::ungrouped(user);
     let storage = LocalStorageFactory { settings: LocalStorageSettings::default() }.open(&account).unwrap();
     Tree { directory, storage }
 }

@@ -1,0 +1,308 @@
+//! The values of an account, and what follows from them.
+
+use ipnet::IpNet;
+use serde_json::{Map, Value};
+
+use super::{Filters, VirtualFolders};
+use crate::connection::LoginMethod;
+use crate::password::PasswordHash;
+use crate::permission::PermissionTable;
+use crate::public_key::PublicKey;
+use crate::quota::VolumeLimits;
+
+/// The valid values of an account: of a [`User`](super::User) as stored, of an
+/// [`EffectiveAccount`](super::EffectiveAccount) with those of its groups. Fields of the account
+/// document (spec section C) that the server does not use itself are kept in `other`, so that they
+/// survive a round trip (C1-01).
+///
+/// Not `Clone`, and made in this module only: values in force cannot become a stored account.
+#[derive(Debug, PartialEq)]
+pub struct AccountValues {
+    /// 0: not stored.
+    pub id: i64,
+    pub username: String,
+    pub enabled: bool,
+    /// Milliseconds since 1970; 0: never.
+    pub expiration_date: i64,
+    pub password: Option<PasswordHash>,
+    pub public_keys: Vec<PublicKey>,
+    /// The lines as they were given, with their comments.
+    pub public_key_lines: Vec<String>,
+    /// An absolute path of the host.
+    pub home_dir: String,
+    pub uid: u32,
+    pub gid: u32,
+    /// 0: unlimited, here and in the four fields below.
+    pub max_sessions: u32,
+    /// Bytes.
+    pub quota_size: i64,
+    pub quota_files: i64,
+    /// KB/s, 1 KB = 1000 bytes.
+    pub upload_bandwidth: i64,
+    pub download_bandwidth: i64,
+    pub permissions: PermissionTable,
+    pub filters: Filters,
+    pub folders: VirtualFolders,
+    pub filesystem: Map<String, Value>,
+    pub volume: VolumeLimits,
+    pub usage: Usage,
+    /// Milliseconds since 1970; 0: never.
+    pub last_login: i64,
+    pub other: Map<String, Value>,
+}
+
+/// What the server itself maintains; no draft sets it (A8-16, A9-06).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    pub used_quota_size: i64,
+    pub used_quota_files: i64,
+    pub last_quota_update: i64,
+    /// Bytes.
+    pub used_upload_data_transfer: i64,
+    pub used_download_data_transfer: i64,
+    /// Milliseconds since 1970; 0: never (B10-10).
+    pub first_download: i64,
+    pub first_upload: i64,
+}
+
+/// Which list an address in both belongs to (J-02).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AddressRule {
+    #[default]
+    DeniedWins,
+    AllowedWins,
+}
+
+impl AccountValues {
+    /// For the stored account alone.
+    pub(super) fn copied(&self) -> Self {
+        Self {
+            id: self.id,
+            username: self.username.clone(),
+            enabled: self.enabled,
+            expiration_date: self.expiration_date,
+            password: self.password.clone(),
+            public_keys: self.public_keys.clone(),
+            public_key_lines: self.public_key_lines.clone(),
+            home_dir: self.home_dir.clone(),
+            uid: self.uid,
+            gid: self.gid,
+            max_sessions: self.max_sessions,
+            quota_size: self.quota_size,
+            quota_files: self.quota_files,
+            upload_bandwidth: self.upload_bandwidth,
+            download_bandwidth: self.download_bandwidth,
+            permissions: self.permissions.clone(),
+            filters: self.filters.clone(),
+            folders: self.folders.clone(),
+            filesystem: self.filesystem.clone(),
+            volume: self.volume,
+            usage: self.usage,
+            last_login: self.last_login,
+            other: self.other.clone(),
+        }
+    }
+
+    /// A4-08: expired when the date is set and past.
+    pub fn is_expired(&self, now: i64) -> bool {
+        self.expiration_date > 0 && self.expiration_date < now
+    }
+
+    /// A4-09, J-02: which list wins for an address in both is the older or the newer rule.
+    pub fn allows_address(&self, address: core::net::IpAddr, rule: AddressRule) -> bool {
+        let address = address.to_canonical();
+        let contains = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
+        let (allowed, denied) = (contains(&self.filters.allowed_ip), contains(&self.filters.denied_ip));
+        match rule {
+            AddressRule::DeniedWins => !denied && (self.filters.allowed_ip.is_empty() || allowed),
+            AddressRule::AllowedWins => allowed || (self.filters.allowed_ip.is_empty() && !denied),
+        }
+    }
+
+    /// In one of its windows, or without any. `local_now`: milliseconds since 1970, in the zone
+    /// that the windows are meant in.
+    pub fn allows_time(&self, local_now: i64) -> bool {
+        let windows = &self.filters.access_time;
+        windows.is_empty() || windows.iter().any(|window| window.contains(local_now))
+    }
+
+    /// KB/s up and down for a client at `address`; 0: unlimited. The first limit by network
+    /// that has the address holds instead of the account's own.
+    pub fn bandwidth_for(&self, address: core::net::IpAddr) -> (i64, i64) {
+        let by_network = self.filters.bandwidth_limits.iter().find(|limit| limit.covers(address));
+        by_network.map_or((self.upload_bandwidth, self.download_bandwidth), |limit| (limit.upload, limit.download))
+    }
+
+    /// Milliseconds since 1970; none if it is not known.
+    pub fn last_password_change(&self) -> Option<i64> {
+        self.other.get("last_password_change").and_then(Value::as_i64).filter(|at| *at > 0)
+    }
+
+    /// The password is older than the account allows, or its age is unknown.
+    pub fn password_is_expired(&self, now: i64) -> bool {
+        let lifetime = self.filters.password_expiration.saturating_mul(24 * 3_600_000);
+        let is_old = || self.last_password_change().is_none_or(|changed| now > changed.saturating_add(lifetime));
+        lifetime > 0 && self.password.is_some() && is_old()
+    }
+
+    /// Of all its groups, in the order in which the account lists them.
+    pub fn group_names(&self) -> Vec<String> {
+        let groups = self.other.get("groups").and_then(Value::as_array).into_iter().flatten();
+        groups.filter_map(|group| group.get("name")?.as_str()).map(str::to_owned).collect()
+    }
+
+    pub fn role(&self) -> Option<&str> {
+        self.other.get("role").and_then(Value::as_str).filter(|role| !role.is_empty())
+    }
+
+    /// Its files are on the local disk, as they are.
+    pub fn is_local(&self) -> bool {
+        self.filesystem.get("provider").and_then(Value::as_i64).unwrap_or(0) == 0
+    }
+
+    pub fn denies_method(&self, method: LoginMethod) -> bool {
+        self.filters.denied_login_methods.contains(&method)
+    }
+
+    /// Whether a client that has `proved` that much has to give a one-time code as well: after a
+    /// password always, after a key where a rule demands the second factor.
+    pub fn needs_code(&self, proved: &[LoginMethod]) -> bool {
+        let has_key = proved.contains(&LoginMethod::PublicKey);
+        self.filters.one_time_codes.is_some() && (self.filters.needs_second_factor || !has_key)
+    }
+
+    /// The methods that may follow what was `proved`; none: the login is complete.
+    pub fn next_steps(&self, proved: &[LoginMethod]) -> Vec<LoginMethod> {
+        if proved == [LoginMethod::PublicKey] {
+            let steps = self.second_steps();
+            if !steps.is_empty() {
+                return steps;
+            }
+        }
+        if self.needs_code(proved) { vec![LoginMethod::KeyboardInteractive] } else { Vec::new() }
+    }
+
+    /// B12-01: with the single methods denied and a combined one left, a verified key is
+    /// only the first of two steps. The answer is the methods of the second step.
+    pub fn second_steps(&self) -> Vec<LoginMethod> {
+        let singles = [LoginMethod::Password, LoginMethod::PublicKey, LoginMethod::KeyboardInteractive];
+        if singles.iter().any(|method| !self.denies_method(*method)) {
+            return Vec::new();
+        }
+        [LoginMethod::Password, LoginMethod::KeyboardInteractive]
+            .into_iter()
+            .filter(|method| !self.denies_method(method.after_public_key()))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{AccountDraft, CredentialRule, User};
+
+    fn account(filters: &str) -> User {
+        let json = format!(
+            r#"{{"status":1,"username":"u","home_dir":"/srv/u","permissions":{{"/":["*"]}},"filters":{filters}}}"#
+        );
+        AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account
+    }
+
+    #[test]
+    fn denied_addresses_win() {
+        // A4-09
+        let check = |filters: &str, address: &str, expected: bool| {
+            assert_eq!(
+                account(filters).allows_address(address.parse().unwrap(), AddressRule::DeniedWins),
+                expected,
+                "{filters} {address}"
+            );
+        };
+        check("{}", "10.0.0.1", true);
+        let both = r#"{"allowed_ip":["10.0.0.0/8","2001:db8::/32"],"denied_ip":["10.1.0.0/16"]}"#;
+        check(both, "10.0.0.1", true);
+        check(both, "::ffff:10.0.0.1", true);
+        check(both, "10.1.0.1", false);
+        check(both, "192.0.2.1", false);
+        check(both, "2001:db8::1", true);
+        check(r#"{"denied_ip":["0.0.0.0/0"]}"#, "127.0.0.1", false);
+        check(r#"{"denied_ip":["0.0.0.0/0"]}"#, "::1", true);
+        let newer = |address: &str| account(both).allows_address(address.parse().unwrap(), AddressRule::AllowedWins);
+        assert!(newer("10.1.0.1") && !newer("192.0.2.1"));
+    }
+
+    #[test]
+    fn a_combined_method_alone_makes_two_steps() {
+        // B12-01, B12-02
+        let check = |denied: &str, expected: &[LoginMethod]| {
+            assert_eq!(
+                account(&format!(r#"{{"denied_login_methods":{denied}}}"#)).second_steps(),
+                expected,
+                "{denied}"
+            );
+        };
+        check("[]", &[]);
+        check(r#"["password"]"#, &[]);
+        check(
+            r#"["publickey","password","keyboard-interactive","publickey+keyboard-interactive"]"#,
+            &[LoginMethod::Password],
+        );
+        check(
+            r#"["publickey","password","keyboard-interactive"]"#,
+            &[LoginMethod::Password, LoginMethod::KeyboardInteractive],
+        );
+    }
+
+    #[test]
+    fn a_second_factor_follows_a_password() {
+        use LoginMethod::{KeyboardInteractive, Password, PublicKey};
+        let codes = r#""totp_config":{"enabled":true,"protocols":["SSH"],"secret":{"payload":"GEZDGNBVGY3TQOJQ"}}"#;
+        let rule = r#""two_factor_protocols":["SSH"]"#;
+        let both = r#""denied_login_methods":["publickey","password","keyboard-interactive"]"#;
+        let check = |filters: &[&str], proved: &[LoginMethod], expected: &[LoginMethod]| {
+            let filters = format!("{{{}}}", filters.join(","));
+            assert_eq!(account(&filters).next_steps(proved), expected, "{filters} {proved:?}");
+        };
+        for proved in [&[Password][..], &[PublicKey], &[PublicKey, Password]] {
+            check(&[], proved, &[]);
+        }
+        check(&[codes], &[Password], &[KeyboardInteractive]);
+        check(&[codes], &[PublicKey], &[]);
+        check(&[codes], &[PublicKey, Password], &[]);
+        check(&[codes, rule], &[Password], &[KeyboardInteractive]);
+        check(&[codes, rule], &[PublicKey], &[KeyboardInteractive]);
+        check(&[codes, rule], &[PublicKey, Password], &[KeyboardInteractive]);
+        check(&[codes, both], &[PublicKey], &[Password, KeyboardInteractive]);
+        check(&[codes, both, rule], &[PublicKey, Password], &[KeyboardInteractive]);
+        check(&[r#""totp_config":{"enabled":true,"protocols":["FTP"]}"#], &[Password], &[]);
+        // A secret that cannot be read is not the absence of a second factor.
+        check(&[r#""totp_config":{"enabled":true,"protocols":["SSH"]}"#], &[Password], &[KeyboardInteractive]);
+    }
+
+    #[test]
+    fn a_password_of_unknown_age_has_expired() {
+        let days = |count: i64| count * 24 * 3_600_000;
+        let check = |expiration: i64, password: bool, changed: Option<i64>, expected: bool| {
+            let mut account = account(&format!(r#"{{"password_expiration":{expiration}}}"#));
+            account.password = PasswordHash::recognise("$1$a$b").filter(|_| password);
+            account.other.extend(changed.map(|at| ("last_password_change".to_owned(), at.into())));
+            assert_eq!(account.password_is_expired(days(10)), expected, "{expiration} {password} {changed:?}");
+        };
+        check(0, true, None, false);
+        check(3, true, None, true);
+        check(3, true, Some(0), true);
+        check(3, true, Some(days(7)), false);
+        check(3, true, Some(days(7) - 1), true);
+        // Without a password there is none to expire.
+        check(3, false, None, false);
+    }
+
+    #[test]
+    fn expiry_is_strict() {
+        let mut account = account("{}");
+        assert!(!account.is_expired(i64::MAX));
+        account.expiration_date = 1000;
+        assert!(!account.is_expired(1000));
+        assert!(account.is_expired(1001));
+    }
+}
