@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +14,9 @@ use tidegate_core::hook::{Call, Denial, Hook, HookDescription, HookError, HookKi
 use tidegate_core::secret::Secret;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::{Next, carry_out, message, stored_hash};
 use crate::event::ProgramInput;
@@ -22,43 +25,59 @@ use crate::stderr_log;
 
 /// Longest line of a program (A12-05).
 const MAX_LINE: u64 = 64 << 10;
-const MAX_STDERR: u64 = 64 << 10;
+const MAX_STDERR: usize = 64 << 10;
 /// With the time in which the user types; a program that is given more has more.
 const LONGEST_CONVERSATION: Duration = Duration::from_secs(60);
 const SIGKILL: i32 = 9;
 /// For a killed program to be gone.
 const REAP_TIME: Duration = Duration::from_secs(5);
-/// For the rest of standard error, once the program has been killed.
+/// For a program that has decided to end by itself, before the call goes on without it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// For what is still in the pipe of a program that has ended; what it started may hold it for ever.
+const LAST_READ: Duration = Duration::from_millis(50);
 
-/// A program that is running; killed with its group when dropped.
+/// A program that is running; killed with its group when dropped before it has decided.
 struct Running {
     job: Option<Job>,
-    input: pipe::Sender,
+    /// It has given its verdict.
+    has_decided: bool,
+    input: Option<pipe::Sender>,
     output: BufReader<pipe::Receiver>,
-    errors: Option<JoinHandle<Vec<u8>>>,
+    errors: Arc<Mutex<Vec<u8>>>,
+    /// Until the last process that holds standard error has closed it.
+    errors_end: JoinHandle<()>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.errors_end.abort();
         if let Some(job) = self.job.take() {
-            // Killing and waiting for the end take a moment, and nobody has to wait for them.
+            // Killing and waiting for the end take a moment, and no call has to wait for them.
             std::thread::spawn(move || kill_group(&job));
         }
     }
 }
 
 impl Running {
-    /// What the program printed to standard error; ends the program.
-    async fn end(mut self) -> Vec<u8> {
-        let errors = self.errors.take();
-        drop(self);
-        let Some(errors) = errors else { return Vec::new() };
-        // A daemon that the program left behind may hold the pipe open for ever.
-        match tokio::time::timeout(LAST_WORDS, errors).await {
-            Ok(text) => text.unwrap_or_default(),
-            Err(_) => Vec::new(),
+    /// Ends the program: one that has decided ends by itself, within `left`, and what it started lives
+    /// on. Gives what was printed to standard error until then.
+    async fn end(mut self, left: Duration) -> Vec<u8> {
+        let has_decided = self.has_decided;
+        let Some(job) = self.job.take() else { return Vec::new() };
+        // A program that waits for more input sees the end of it.
+        self.input = None;
+        let (ended, is_over) = oneshot::channel();
+        std::thread::spawn(move || {
+            if !has_decided || !matches!(job.wait_timeout(left), Ok(Some(_))) {
+                kill_group(&job);
+            }
+            // The call may not be waiting any more.
+            let _ = ended.send(());
+        });
+        if timeout(LAST_WORDS, is_over).await.is_ok() {
+            let _ = timeout(LAST_READ, &mut self.errors_end).await;
         }
+        std::mem::take(&mut *self.errors.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn line(&mut self) -> Result<Option<String>, HookError> {
@@ -78,7 +97,8 @@ impl Running {
             lines.push('\n');
         }
         let lines = Secret::new(lines);
-        let written = self.input.write_all(lines.expose().as_bytes()).await;
+        let Some(input) = &mut self.input else { return Ok(()) };
+        let written = input.write_all(lines.expose().as_bytes()).await;
         written.map_err(|error| HookError::Failed(format!("it does not read its input: {error}")))
     }
 }
@@ -127,14 +147,28 @@ fn running(mut job: Job) -> Result<Running, HookError> {
             return Err(error);
         }
     };
-    let errors = tokio::spawn(async move {
-        let mut text = Vec::new();
-        let mut limited = errors.take(MAX_STDERR);
-        // Whatever came before an error is still worth a line in the log.
-        let _ = limited.read_to_end(&mut text).await;
-        text
-    });
-    Ok(Running { job: Some(job), input, output: BufReader::new(output), errors: Some(errors) })
+    let kept = Arc::default();
+    let errors_end = tokio::spawn(keep(errors, Arc::clone(&kept)));
+    Ok(Running {
+        job: Some(job),
+        has_decided: false,
+        input: Some(input),
+        output: BufReader::new(output),
+        errors: kept,
+        errors_end,
+    })
+}
+
+/// To the end of the stream; what is too long is discarded, so that the program never waits.
+async fn keep(mut stream: pipe::Receiver, kept: Arc<Mutex<Vec<u8>>>) {
+    let mut portion = vec![0; 4096];
+    while let Ok(count) = stream.read(&mut portion).await
+        && count > 0
+    {
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = MAX_STDERR.saturating_sub(kept.len());
+        kept.extend(portion.iter().take(count.min(room)));
+    }
 }
 
 #[async_trait]
@@ -163,8 +197,9 @@ impl Hook<KeyboardInteractive> for ProgramHook {
         let job = tokio::task::spawn_blocking(move || exec.start()).await;
         let job = job.map_err(|error| HookError::Failed(error.to_string()))?;
         let mut running = running(job.map_err(|error| HookError::Unavailable(error.to_string()))?)?;
-        let outcome = in_time(event, self.settings().deadline, converse(&mut running, call, event)).await;
-        let errors = running.end().await;
+        let deadline = self.settings().deadline;
+        let outcome = in_time(event, deadline, converse(&mut running, call, event)).await;
+        let errors = running.end(deadline).await;
         stderr_log::log(HookKind::KeyboardInteractive, &self.path().display().to_string(), &errors);
         call.standard_error(String::from_utf8_lossy(&errors));
         outcome
@@ -178,7 +213,7 @@ async fn in_time(
     conversation: impl Future<Output = Result<KeyboardInteractiveVerdict, HookError>>,
 ) -> Result<KeyboardInteractiveVerdict, HookError> {
     let whole = own.max(LONGEST_CONVERSATION);
-    match tokio::time::timeout(whole, in_time_of(event, own, conversation)).await {
+    match timeout(whole, in_time_of(event, own, conversation)).await {
         Ok(outcome) => outcome.unwrap_or(Err(HookError::Timeout(own))),
         Err(_) => {
             let reason = format!("the conversation took longer than {whole:?}");
@@ -201,7 +236,10 @@ async fn converse(
         }
         call.received(&line);
         match carry_out(message(&line)?, &*event.conversation).await? {
-            Next::Verdict(verdict) => return Ok(verdict),
+            Next::Verdict(verdict) => {
+                running.has_decided = true;
+                return Ok(verdict);
+            }
             Next::Answers(answers) => running.answer(&answers).await?,
         }
     }
@@ -209,7 +247,7 @@ async fn converse(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::time::Instant;
 
     use tidegate_core::connection::{Connection, ConnectionId, Credential};
@@ -217,6 +255,8 @@ mod tests {
     use tidegate_core::hook::{Comparisons, HookEvent as _, LoginAttempt, OwnTime};
 
     use super::*;
+    use crate::flavour::Flavour;
+    use crate::program::{Environment, ProgramSettings};
 
     /// A user who takes that long to answer.
     struct Slow(OwnTime, Duration);
@@ -273,6 +313,38 @@ mod tests {
             Err(error) => error.kind(),
         };
         assert_eq!(outcome, expected, "timeout {timeout}, {turns} times {works} and {thinks}");
+    }
+
+    #[tokio::test]
+    async fn a_program_is_done_when_it_exits() {
+        // What it started lives on, whether or not it holds the pipes.
+        let directory = tempfile::tempdir().unwrap();
+        let (script, child) = (directory.path().join("hook.sh"), directory.path().join("child"));
+        let settings = ProgramSettings {
+            args: Vec::new(),
+            environment: Environment { inherited: true, variables: Vec::new() },
+            deadline: Duration::from_secs(20),
+            flavour: Flavour::default(),
+        };
+        let endings = ["", "cat > /dev/null", "kill -9 $$"];
+        for (job, rest) in
+            ["sleep 30 &", "sleep 30 >&- 2>&- &"].into_iter().flat_map(|job| endings.map(|rest| (job, rest)))
+        {
+            let text = format!(
+                "#!/bin/sh\necho oops >&2\n{job}\necho $! > {}\necho '{{\"auth_result\":1}}'\n{rest}\n",
+                child.display()
+            );
+            std::fs::write(&script, text).unwrap();
+            std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let hook = ProgramHook::new(script.to_str().unwrap(), settings.clone()).unwrap();
+            let started = Instant::now();
+            let verdict = Hook::<KeyboardInteractive>::call(&hook, &Call::default(), &event(0)).await.unwrap();
+            assert!(matches!(verdict, KeyboardInteractiveVerdict::Accept(_)), "{job} {rest}");
+            assert!(started.elapsed() < Duration::from_secs(15), "{job} {rest}");
+            let pid = std::fs::read_to_string(&child).unwrap().trim().parse().unwrap();
+            let pid = rustix::process::Pid::from_raw(pid).unwrap();
+            assert!(rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok(), "{job} {rest}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
