@@ -18,7 +18,7 @@ use serde_json::Value;
 use tidegate_tests::tools;
 
 /// Ours: from each crate to those it may name.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("tidegate-core", &[]),
     ("tidegate-hooks-wasm", &["tidegate-core"]),
     ("tidegate-hooks-legacy", &["tidegate-core"]),
@@ -26,7 +26,9 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("tidegate-accounts", &["tidegate-core"]),
     ("tidegate-sftp", &["tidegate-core"]),
     ("tidegate-ssh", &["tidegate-core", "tidegate-sftp"]),
-    ("tidegate-httpd", &["tidegate-core"]),
+    // Speaks to the outside, and knows nothing of the inside.
+    ("tidegate-api-types", &[]),
+    ("tidegate-httpd", &["tidegate-core", "tidegate-api-types"]),
     (
         "tidegate",
         &[
@@ -37,6 +39,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "tidegate-accounts",
             "tidegate-ssh",
             "tidegate-httpd",
+            "tidegate-api-types",
         ],
     ),
     // Writes parts of the SDKs.

@@ -3,6 +3,7 @@
 //! rings serve them. See `host/ARCHITECTURE.md`.
 
 pub mod account;
+pub mod admin;
 pub mod connection;
 pub mod files;
 pub mod hook;

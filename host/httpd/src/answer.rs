@@ -5,10 +5,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-pub fn message(status: StatusCode, message: &str) -> Response {
-    (status, Json(json!({ "error": "", "message": message, "status": status.as_u16() }))).into_response()
-}
-
 pub fn error(status: StatusCode, error: &str) -> Response {
     (status, Json(json!({ "error": error, "message": "", "status": status.as_u16() }))).into_response()
 }

@@ -1,6 +1,7 @@
 //! `/metrics` in Prometheus' text format (A18-13, A20).
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
@@ -9,28 +10,36 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::{Encoder, TextEncoder};
-use tidegate_core::ports::{DURATION_BOUNDS, HookCounter};
+use tidegate_core::metrics::Metrics;
+use tidegate_core::ports::{DURATION_BOUNDS, HookCounter, HookRunStore};
 
-use crate::{Subjects, answer};
+use crate::answer;
 
-pub fn metrics(subjects: Subjects) -> Router {
+/// What is exposed.
+#[derive(Clone)]
+pub struct Measured {
+    pub metrics: Arc<Metrics>,
+    pub hook_runs: Arc<dyn HookRunStore>,
+}
+
+pub fn metrics(measured: Measured) -> Router {
     Router::new()
         .route("/metrics", get(show))
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::wrong_method)
-        .with_state(subjects)
+        .with_state(measured)
 }
 
-async fn show(State(subjects): State<Subjects>) -> Response {
+async fn show(State(measured): State<Measured>) -> Response {
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
-    if let Err(error) = encoder.encode(&subjects.metrics.registry.gather(), &mut text) {
+    if let Err(error) = encoder.encode(&measured.metrics.registry.gather(), &mut text) {
         return answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string());
     }
     let mut text = String::from_utf8_lossy(&text).into_owned();
     put_process(&mut text);
     // Without them the others are still worth having.
-    if let Ok(counters) = subjects.hook_runs.counters().await {
+    if let Ok(counters) = measured.hook_runs.counters().await {
         put_hooks(&mut text, &counters);
     }
     ([(CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response()

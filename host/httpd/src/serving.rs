@@ -10,6 +10,7 @@ use tidegate_core::metrics::Metrics;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
+use crate::control::Peer;
 use crate::requests;
 
 /// For requests under way when the server stops.
@@ -22,9 +23,10 @@ pub async fn serve_tcp(listener: TcpListener, router: Router, metrics: Arc<Metri
     until_stopped(serving.into_future(), stop).await;
 }
 
-/// Nobody but the owner of the socket can ask.
+/// The router sees who is at the other end.
 pub async fn serve_socket(listener: UnixListener, router: Router, stop: watch::Receiver<bool>) {
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stopped(stop.clone()));
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stopped(stop.clone()));
     until_stopped(serving.into_future(), stop).await;
 }
 

@@ -10,15 +10,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::{Method, Request, StatusCode};
+use hyper::client::conn::http1::SendRequest;
+use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use tidegate_api_types::{ErrorAnswer, Operation, path_of};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinHandle;
 
 const NAME: &str = "tidegate.sock";
 /// Of `sun_path`, with its end (unix(7)).
 const MAX_NAME: usize = 107;
-const MAX_ANSWER: usize = 64 << 20;
+const MAX_ANSWER: usize = 256 << 20;
 
 pub fn path_in(directory: &Path) -> PathBuf {
     directory.join(NAME)
@@ -59,8 +61,20 @@ pub fn bind(directory: &Path) -> anyhow::Result<UnixListener> {
     Ok(listener)
 }
 
-/// A server that runs.
-pub struct Control(UnixStream);
+/// A server that runs, over a connection that stays open.
+pub struct Control {
+    sender: SendRequest<Full<Bytes>>,
+    _connection: AbortOnDrop,
+}
+
+/// The task that moves bytes ends with the connection.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 impl Control {
     /// None if no server runs in that directory.
@@ -70,34 +84,45 @@ impl Control {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             short => short.with_context(|| format!("{} cannot be used", directory.display()))?,
         };
-        match UnixStream::connect(&short.path).await {
-            Ok(stream) => Ok(Some(Self(stream))),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("the server's socket {} cannot be used", path.display())),
-        }
+        let stream = match UnixStream::connect(&short.path).await {
+            Ok(stream) => stream,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                return Ok(None);
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("the server's socket {} cannot be used", path.display()));
+            }
+        };
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        // How the connection ended is seen where an answer is missed.
+        let connection = tokio::spawn(async move { drop(connection.await) });
+        Ok(Some(Self { sender, _connection: AbortOnDrop(connection) }))
     }
 
-    /// One request; an error that the server gave is a sentence.
-    pub async fn ask(self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(self.0)).await?;
-        let connection = tokio::spawn(connection);
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
+    /// # Errors
+    /// An [`ErrorAnswer`] if the server refused; anything else if it could not be asked.
+    pub async fn call<O: Operation>(&mut self, operation: &O) -> anyhow::Result<O::Answer> {
+        let request = Request::post(path_of(O::NAME))
             .header("host", "localhost")
             .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body)))?;
-        let response = sender.send_request(request).await?;
+            .body(Full::new(Bytes::from(serde_json::to_vec(operation)?)))?;
+        let lost = "the server ended the connection before it answered";
+        self.sender.ready().await.context(lost)?;
+        let response = self.sender.send_request(request).await.context(lost)?;
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
         let body = body.map_err(|error| anyhow!("the server's answer could not be read: {error}"))?.to_bytes();
-        connection.abort();
-        let answer: Value = serde_json::from_slice(&body).context("the server's answer is not JSON")?;
-        if status != StatusCode::OK {
-            bail!("{}", answer.get("error").and_then(Value::as_str).unwrap_or("the server refused"));
+        if status == StatusCode::OK {
+            return serde_json::from_slice(&body)
+                .context("the server's answer cannot be read; is it of another release?");
         }
-        Ok(answer)
+        match serde_json::from_slice::<ErrorAnswer>(&body) {
+            Ok(error) => Err(error.into()),
+            Err(_) => bail!(
+                "the server that runs does not know the request \"{}\" ({status}); restart it after an update",
+                O::NAME
+            ),
+        }
     }
 }
 

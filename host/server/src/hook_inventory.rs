@@ -1,39 +1,39 @@
-//! What administrators' commands show of hooks and plugins: of the server that runs, or, without
-//! one, of what a server would have.
+//! Hooks and plugins as administrators see them: of the server that runs, or, without one, of what a
+//! server would have.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use hyper::Method;
+use async_trait::async_trait;
+use tidegate_core::admin::{HookInventory, HookLink, PluginState};
 use tidegate_core::hook::HookKind;
-use tidegate_hooks_wasm::{PluginInfo, ServedGates};
-use tidegate_httpd::{HookInventory, HookLinkView, PluginView};
+use tidegate_hooks_wasm::{ForgetError, PluginInfo, ServedGates};
 
 use crate::config::Settings;
 use crate::config::settings::DatabaseSettings;
-use crate::control::Control;
 use crate::hook_points::LinkInfo;
 use crate::wire::{self, Hooks, Stores};
 
-pub fn link_view(kind: HookKind, link: &LinkInfo) -> HookLinkView {
+pub fn hook_link(kind: HookKind, link: &LinkInfo) -> HookLink {
     let description = link.description.clone();
-    HookLinkView {
-        hook: kind.as_str().to_owned(),
-        adapter: link.adapter.to_owned(),
+    HookLink {
+        hook: kind.as_str(),
+        adapter: link.adapter,
         target: description.target,
-        deadline_seconds: description.deadline.as_secs_f64(),
-        on_error: link.on_error.to_owned(),
+        deadline: description.deadline,
+        on_error: link.on_error,
         limits: description.limits,
         version: description.version,
         grants: description.grants,
-        health: description.health.to_owned(),
+        health: description.health,
     }
 }
 
-fn plugin_view(plugin: PluginInfo) -> PluginView {
+fn plugin_state(plugin: PluginInfo) -> PluginState {
     let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
-    PluginView {
+    PluginState {
         name: plugin.name,
-        sha256: plugin.digest,
+        digest: plugin.digest,
         hooks: owned(plugin.hooks),
         grants: plugin.grants,
         closed_gates: owned(plugin.closed_gates),
@@ -41,19 +41,59 @@ fn plugin_view(plugin: PluginInfo) -> PluginView {
     }
 }
 
-impl HookInventory for Hooks {
-    fn links(&self) -> Vec<HookLinkView> {
+impl Hooks {
+    pub fn links(&self) -> Vec<HookLink> {
         let points = self.points.points().iter();
-        points.flat_map(|point| point.links().into_iter().map(|link| link_view(point.kind(), &link))).collect()
+        points.flat_map(|point| point.links().into_iter().map(|link| hook_link(point.kind(), &link))).collect()
     }
 
-    fn plugins(&self) -> Vec<PluginView> {
-        self.plugins.plugins().into_iter().map(plugin_view).collect()
+    pub fn plugin_states(&self) -> Vec<PluginState> {
+        self.plugins.plugins().into_iter().map(plugin_state).collect()
+    }
+}
+
+#[async_trait]
+impl HookInventory for Hooks {
+    async fn links(&self) -> Result<Vec<HookLink>, String> {
+        Ok(Hooks::links(self))
     }
 
-    fn forget(&self, plugin: &str) -> Result<(), String> {
+    async fn plugins(&self) -> Result<Vec<PluginState>, String> {
+        Ok(self.plugin_states())
+    }
+
+    async fn forget(&self, plugin: &str) -> Result<(), String> {
         self.plugins.forget(plugin).map_err(|error| error.to_string())
     }
+}
+
+/// Those of a server that starts now; nothing is loaded before somebody asks.
+pub struct AtStart {
+    pub directory: PathBuf,
+    pub settings: Settings,
+}
+
+#[async_trait]
+impl HookInventory for AtStart {
+    async fn links(&self) -> Result<Vec<HookLink>, String> {
+        as_at_start(&self.directory, &self.settings).await.map(|hooks| hooks.links()).map_err(sentence)
+    }
+
+    async fn plugins(&self) -> Result<Vec<PluginState>, String> {
+        as_at_start(&self.directory, &self.settings).await.map(|hooks| hooks.plugin_states()).map_err(sentence)
+    }
+
+    /// Changes the record that the next server reads.
+    async fn forget(&self, plugin: &str) -> Result<(), String> {
+        let mut gates = ServedGates::open(&self.directory).map_err(|error| error.to_string())?;
+        let forgotten = gates.forget(plugin, &BTreeSet::new());
+        let forgotten = forgotten.map_err(|error| ForgetError::NotWritten(error).to_string())?;
+        if forgotten { Ok(()) } else { Err(ForgetError::NothingToForget(plugin.to_owned()).to_string()) }
+    }
+}
+
+fn sentence(error: anyhow::Error) -> String {
+    format!("{error:#}")
 }
 
 /// As a server would have them that starts now; `directory`: its state.
@@ -63,24 +103,10 @@ pub async fn as_at_start(directory: &Path, settings: &Settings) -> anyhow::Resul
     Hooks::open(settings, &stores, wire::silent_host(), ServedGates::look(directory)?).await
 }
 
-pub async fn links(directory: &Path, settings: &Settings) -> anyhow::Result<Vec<HookLinkView>> {
-    match Control::connect(directory).await? {
-        Some(control) => Ok(serde_json::from_value(control.ask(Method::GET, "/hooks", None).await?)?),
-        None => Ok(as_at_start(directory, settings).await?.links()),
-    }
-}
-
-pub async fn plugins(directory: &Path, settings: &Settings) -> anyhow::Result<Vec<PluginView>> {
-    match Control::connect(directory).await? {
-        Some(control) => Ok(serde_json::from_value(control.ask(Method::GET, "/plugins", None).await?)?),
-        None => Ok(HookInventory::plugins(&as_at_start(directory, settings).await?)),
-    }
-}
-
 /// What is wrong with a plugin, in a sentence.
-pub fn problem(plugin: &PluginView) -> Option<String> {
+pub fn problem(plugin: &PluginState) -> Option<String> {
     let error = plugin.error.as_ref()?;
-    let state = if plugin.sha256.is_none() { " is not loaded" } else { "" };
+    let state = if plugin.digest.is_none() { " is not loaded" } else { "" };
     let mut text = format!("the plugin \"{}\"{state}: {error}", plugin.name);
     if !plugin.closed_gates.is_empty() {
         text.push_str(&format!("; until then this is refused: {}", plugin.closed_gates.join(", ")));

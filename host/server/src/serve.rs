@@ -10,11 +10,13 @@ use anyhow::{Context, bail};
 use tidegate_core::hook::observation::Startup;
 use tidegate_core::ports::SystemClock;
 use tidegate_hooks_wasm::{PluginDirectory, ServedGates};
+use tidegate_httpd::{AdminApi, Owner};
 use tidegate_ssh::host_keys::HostKey;
 use tidegate_ssh::{BoundListener, ConnectionHooks, Launcher, SshServer, SshSettings};
 use tidegate_storage::{Cleaned, LocalStorageFactory};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::activation::{self, Activation};
 use crate::cli::backup;
@@ -22,6 +24,7 @@ use crate::config::Settings;
 use crate::config::settings::HttpListener;
 use crate::control::Control;
 use crate::hook_points::HookPoints;
+use crate::state_directory::StateLock;
 use crate::wire::{self, HookTasks, Hooks, Services, Stores};
 use crate::{control, shutdown, version};
 
@@ -29,6 +32,9 @@ use crate::{control, shutdown, version};
 const LOGIN_GRACE: Duration = Duration::from_secs(120);
 /// For which listening waits for plugins.
 const PLUGIN_START: Duration = Duration::from_secs(60);
+/// For which a start waits for a command.
+const COMMAND_TIME: Duration = Duration::from_secs(10);
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 /// For observers at the end, even without a grace time: what happened was promised to them.
 const LEAST_TELLING_TIME: Duration = Duration::from_secs(5);
 
@@ -44,7 +50,7 @@ pub async fn serve(
         tracing::warn!(sender = "config", message = warning.as_str());
     }
     let stop = shutdown::on_signals().context("signals cannot be handled")?;
-    refuse_second_server(directory).await?;
+    let _lock = lock(directory).await?;
     let stores = Stores::open(&settings.database)?;
     backup::load_into_memory(&settings.database, &stores, settings.users_base_dir.clone()).await?;
     let keys = load_host_keys(&settings).await?;
@@ -64,7 +70,10 @@ pub async fn serve(
     tasks.start_keeper(services.scans.keeper.clone());
     tracing::info!(sender = "main", message = "the server is starting", version = version::VERSION);
     let grace = settings.grace_time;
-    let background = start_background(&services, &hooks, &settings, directory, activation.httpd, stop.clone()).await?;
+    let accounts = stores.accounts(settings.users_base_dir.clone()).with_observers(hooks.points.object_changes.clone());
+    let inventory = Arc::new(hooks.clone());
+    let api = wire::admin_api(&stores, accounts, services.sessions.clone(), services.scans.clone(), inventory);
+    let background = start_background(&services, api, &settings, directory, activation.httpd, stop.clone()).await?;
     let serving =
         Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };
     let stopped = stop.clone();
@@ -86,12 +95,21 @@ pub async fn serve(
     outcome
 }
 
-/// Two servers would count the same usages and clean up each other's uploads.
-async fn refuse_second_server(directory: &Path) -> anyhow::Result<()> {
-    if Control::connect(directory).await?.is_some() {
-        bail!("a server runs in {} already; stop it, or choose another with --config-dir", directory.display());
+/// Two servers would count the same usages and clean up each other's uploads. A command that works
+/// without a server is done soon.
+async fn lock(directory: &Path) -> anyhow::Result<StateLock> {
+    let patience = Instant::now() + COMMAND_TIME;
+    loop {
+        if let Some(lock) = StateLock::try_acquire(directory)? {
+            return Ok(lock);
+        }
+        let is_served = Control::connect(directory).await?.is_some();
+        if is_served || Instant::now() >= patience {
+            let by = if is_served { "a server runs" } else { "another server starts, or a command works," };
+            bail!("{by} in {} already; stop it, or choose another with --config-dir", directory.display());
+        }
+        tokio::time::sleep(LOCK_INTERVAL).await;
     }
-    Ok(())
 }
 
 /// What takes longer is refused until it is loaded. A server that is to stop waits for none of it.
@@ -170,7 +188,7 @@ impl Serving {
 /// Starts what runs beside the connections; the tasks end when the set is dropped.
 async fn start_background(
     services: &Services,
-    hooks: &Hooks,
+    api: AdminApi,
     settings: &Settings,
     directory: &Path,
     httpd: Option<TcpListener>,
@@ -186,12 +204,12 @@ async fn start_background(
     });
     tasks.spawn(activation::keep_watchdog_quiet());
     let socket = control::bind(directory)?;
-    let subjects = services.subjects(hooks);
-    tasks.spawn(tidegate_httpd::serve_socket(socket, tidegate_httpd::control(subjects.clone()), stop.clone()));
+    let router = tidegate_httpd::control(api, Owner::of_this_process());
+    tasks.spawn(tidegate_httpd::serve_socket(socket, router, stop.clone()));
     if let Some(listener) = bind_http(settings.http_listener, httpd).await? {
         let address = listener.local_addr()?;
         tracing::info!(sender = "httpd", message = "listening", service = "httpd", address = %address);
-        let router = tidegate_httpd::metrics(subjects);
+        let router = tidegate_httpd::metrics(services.measured());
         tasks.spawn(tidegate_httpd::serve_tcp(listener, router, services.metrics.clone(), stop));
     }
     Ok(tasks)

@@ -1,10 +1,35 @@
 //! The directory that holds the server's state.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+
+const LOCK: &str = "lock";
+
+/// Held by the one process that serves from the directory, or administers it while no server does. The
+/// kernel lets go of it when the process ends, however it ends.
+#[derive(Debug)]
+pub struct StateLock {
+    _file: File,
+}
+
+impl StateLock {
+    /// None: another process holds it.
+    pub fn try_acquire(directory: &Path) -> anyhow::Result<Option<Self>> {
+        let path = directory.join(LOCK);
+        let unusable = || format!("the lock {} cannot be used", path.display());
+        let mut options = OpenOptions::new();
+        // What is in the file does not matter, and it is never removed: two processes would hold two files.
+        let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path).with_context(unusable)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).with_context(unusable),
+        }
+    }
+}
 
 /// Makes what is missing, for this user alone.
 pub fn prepare(directory: &Path) -> anyhow::Result<PathBuf> {
@@ -21,4 +46,20 @@ pub fn make(path: &Path) -> anyhow::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
         format!("the directory {} could not be made; make it, or choose another with --config-dir", path.display())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_at_a_time_has_the_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let held = StateLock::try_acquire(directory.path()).unwrap();
+        assert!(held.is_some());
+        assert!(StateLock::try_acquire(directory.path()).unwrap().is_none());
+        drop(held);
+        assert!(StateLock::try_acquire(directory.path()).unwrap().is_some());
+        assert!(StateLock::try_acquire(&directory.path().join("missing")).is_err());
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tidegate_accounts::SqliteDatabase;
 use tidegate_core::account::{Accounts, HomeCheck};
+use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
 use tidegate_core::files::FileContext;
 use tidegate_core::hook::observers::ObserverWork;
 use tidegate_core::hook::{HookHost, HookKind, NoJournal};
@@ -17,7 +18,7 @@ use tidegate_core::ports::{AccountStore, Clock, HookRunStore, Passwords, Storage
 use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
 use tidegate_hooks_wasm::{PluginDirectory, PluginPorts, ServedGates};
-use tidegate_httpd::Subjects;
+use tidegate_httpd::{AdminApi, Measured};
 use tidegate_storage::{Leftovers, LocalHostPaths, LocalStorageFactory, LocalStorageSettings};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -25,7 +26,9 @@ use crate::config::Settings;
 use crate::config::settings::{DatabaseSettings, HookTarget};
 use crate::hook_points::HookPoints;
 use crate::journal::Journal;
+use crate::logged_audit::LoggedAudit;
 use crate::password_pool::PasswordPool;
+use crate::version;
 
 /// Observers of one kind that are told at the same time.
 const OBSERVER_TASKS: usize = 16;
@@ -255,16 +258,30 @@ impl Services {
         Ok(Self { login, sessions, watch, scans, metrics, hook_runs: stores.database.clone() })
     }
 
-    /// What HTTP requests are about.
-    pub fn subjects(&self, hooks: &Hooks) -> Subjects {
-        Subjects {
-            inventory: Arc::new(hooks.clone()),
-            sessions: self.sessions.clone(),
-            scans: self.scans.clone(),
-            metrics: self.metrics.clone(),
-            hook_runs: self.hook_runs.clone(),
-        }
+    pub fn measured(&self) -> Measured {
+        Measured { metrics: self.metrics.clone(), hook_runs: self.hook_runs.clone() }
     }
+}
+
+/// The use cases of administration; `accounts`: with those who are told of changes.
+pub fn admin_api(
+    stores: &Stores,
+    accounts: Accounts,
+    sessions: Arc<SessionRegistry>,
+    scans: Arc<QuotaScans>,
+    inventory: Arc<dyn HookInventory>,
+) -> AdminApi {
+    let administration = Administration::new(AdministrationPorts {
+        accounts: Arc::new(accounts),
+        folders: stores.database.clone(),
+        sessions,
+        scans,
+        hook_runs: stores.database.clone(),
+        inventory,
+        audit: Arc::new(LoggedAudit),
+        clock: Arc::new(SystemClock),
+    });
+    AdminApi { administration: Arc::new(administration), version: version::VERSION }
 }
 
 pub fn quota_scans(stores: &Stores, settings: &Settings, storage: Arc<dyn StorageFactory>) -> Arc<QuotaScans> {

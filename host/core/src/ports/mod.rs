@@ -1,6 +1,7 @@
 //! What the core needs from the outer rings. Ring 2 implements these traits; only the
 //! binary knows the concrete types.
 
+mod audit;
 pub mod storage;
 
 use std::sync::Arc;
@@ -8,6 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
+
+pub use audit::{AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Door, StoredAudit};
 
 use crate::account::{Audience, EffectiveAccount, Occupied, User};
 use crate::hook::HookRun;

@@ -7,11 +7,13 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use serde_json::{Value, json};
-use tidegate_core::account::{AccountDraft, Audience};
+use serde_json::{Map, Value, json};
+use tidegate_api_types::DumpUsers;
+use tidegate_core::account::AccountDraft;
 
 use super::Place;
-use super::user::{Open, read_source, warn_of_invalid};
+use super::door::{Door, Purpose};
+use super::user::{Open, PAGE, read_source, warn_of_invalid};
 use crate::config::settings::DatabaseSettings;
 use crate::wire::Stores;
 
@@ -36,13 +38,10 @@ pub struct LoadArguments {
 }
 
 pub async fn dump(arguments: DumpArguments) -> anyhow::Result<()> {
-    let open = Open::to_look(&arguments.place)?;
-    let all = open.all().await?;
-    // They are lost neither here nor there: what loads the dump says what is wrong with them.
-    warn_of_invalid(&all.invalid);
-    let valid = all.accounts.iter().map(|account| account.to_document(Audience::Trusted));
-    let invalid = all.invalid.into_iter().map(|invalid| invalid.document);
-    let users: Vec<Value> = valid.chain(invalid).map(Value::Object).collect();
+    let mut door = Door::open(&arguments.place, Purpose::Look).await?;
+    let users = all(&mut door).await;
+    door.finish().await;
+    let users = users?;
     let text = serde_json::to_string_pretty(&json!({ "users": users }))? + "\n";
     if arguments.file == "-" {
         return Ok(std::io::stdout().write_all(text.as_bytes())?);
@@ -50,6 +49,21 @@ pub async fn dump(arguments: DumpArguments) -> anyhow::Result<()> {
     write_privately(Path::new(&arguments.file), &text)?;
     println!("{} accounts were written to {}.", users.len(), arguments.file);
     Ok(())
+}
+
+/// Valid or not: what loads the dump says what is wrong with them.
+async fn all(door: &mut Door) -> anyhow::Result<Vec<Map<String, Value>>> {
+    let mut users = Vec::new();
+    let mut request = DumpUsers { after: None, limit: PAGE };
+    loop {
+        let page = door.call(request.clone()).await?;
+        warn_of_invalid(&page.invalid);
+        users.extend(page.users);
+        if page.next.is_none() {
+            return Ok(users);
+        }
+        request.after = page.next;
+    }
 }
 
 /// An old file of that name is replaced when the new one is complete.

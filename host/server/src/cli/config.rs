@@ -5,7 +5,6 @@ use std::path::Path;
 use anyhow::ensure;
 use clap::Subcommand;
 use serde_json::Value;
-use tidegate_httpd::HookInventory;
 
 use super::Place;
 use crate::config::Settings;
@@ -51,7 +50,7 @@ async fn check(place: &Place) -> anyhow::Result<()> {
 /// Plugins that do not load, named, dropped or missed: their gates would be closed.
 async fn plugin_problems(directory: &Path, settings: &Settings) -> anyhow::Result<Vec<String>> {
     let hooks = hook_inventory::as_at_start(directory, settings).await?;
-    let plugins = HookInventory::plugins(&hooks);
+    let plugins = hooks.plugin_states();
     let mut problems: Vec<String> = plugins.iter().filter_map(hook_inventory::problem).collect();
     // Those that are not loaded have been named.
     problems.extend(hooks.points.unusable().filter(|unusable| unusable.is_loaded).map(|unusable| unusable.to_string()));

@@ -2,9 +2,9 @@
 
 use anyhow::bail;
 use clap::Subcommand;
-use hyper::Method;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
+use tidegate_api_types::{CloseSession, ListSessions, Session};
 
 use super::Place;
 use crate::control::Control;
@@ -39,43 +39,38 @@ pub async fn run(command: ConnectionCommand) -> anyhow::Result<()> {
 }
 
 async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
-    let connections = match Control::connect(&place.directory()).await? {
-        Some(control) => control.ask(Method::GET, "/connections", None).await?,
+    let sessions = match Control::connect(&place.directory()).await? {
+        Some(mut control) => control.call(&ListSessions {}).await?.sessions,
         // Without a server there is no connection.
-        None => json!([]),
+        None => Vec::new(),
     };
     if json {
-        println!("{}", serde_json::to_string_pretty(&connections)?);
-        return Ok(());
-    }
-    for connection in connections.as_array().into_iter().flatten() {
-        let text = |field: &str| connection.get(field).and_then(Value::as_str).unwrap_or_default();
-        let since = connection.get("connection_time").and_then(Value::as_i64).unwrap_or(0);
-        let since = Timestamp::from_millisecond(since).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ");
-        let (id, user, address) = (text("connection_id"), text("username"), text("remote_address"));
-        println!("{id}  {user:<16} {address:<22} {:<5} {since}  {}", text("protocol"), text("client_version"));
-        for transfer in connection.get("active_transfers").and_then(Value::as_array).into_iter().flatten() {
-            let text = |field: &str| transfer.get(field).and_then(Value::as_str).unwrap_or_default();
-            let size = transfer.get("size").and_then(Value::as_u64).unwrap_or(0);
-            println!("    {} {} ({size} bytes)", text("operation_type"), text("path"));
-        }
+        println!("{}", serde_json::to_string_pretty(&sessions)?);
+    } else {
+        sessions.iter().for_each(print);
     }
     Ok(())
 }
 
+fn print(session: &Session) {
+    let Session { connection_id, username, remote_address, protocol, client_version, .. } = session;
+    let since = Timestamp::from_millisecond(session.connection_time).unwrap_or_default();
+    let since = since.strftime("%Y-%m-%dT%H:%M:%SZ");
+    println!("{connection_id}  {username:<16} {remote_address:<22} {protocol:<5} {since}  {client_version}");
+    for transfer in &session.active_transfers {
+        println!("    {} {} ({} bytes)", transfer.operation_type, transfer.path, transfer.size);
+    }
+}
+
 async fn close(place: &Place, id: &str, json: bool) -> anyhow::Result<()> {
-    let Some(control) = Control::connect(&place.directory()).await? else {
+    let Some(mut control) = Control::connect(&place.directory()).await? else {
         bail!("there is no such connection: no server runs in {}", place.directory().display());
     };
-    let safe = id.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-');
-    if !safe || id.is_empty() {
-        bail!("there is no such connection");
-    }
-    control.ask(Method::DELETE, &format!("/connections/{id}"), None).await?;
+    let closed = control.call(&CloseSession { connection_id: id.to_owned() }).await?;
     if json {
-        println!("{}", json!({ "closed": id }));
+        println!("{}", json!(closed));
     } else {
-        println!("The connection {id} was closed.");
+        println!("The connection {} was closed.", closed.closed);
     }
     Ok(())
 }

@@ -6,14 +6,16 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
+use tidegate_api_types::{HookLink, ListHookLinks};
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookKind, Subject};
 use tidegate_hooks_wasm::ServedGates;
-use tidegate_httpd::HookLinkView;
+use tidegate_httpd::hook_link as answer;
 
 use super::{Place, hook_runs, hook_test};
 use crate::config::Settings;
-use crate::hook_inventory::{self, link_view};
+use crate::control::Control;
+use crate::hook_inventory::{as_at_start, hook_link};
 use crate::wire::{self, Hooks, Stores};
 
 #[derive(Debug, Subcommand)]
@@ -79,8 +81,13 @@ async fn open(place: &Place) -> anyhow::Result<(Settings, Stores, Hooks)> {
 }
 
 async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
-    let (directory, settings) = place.settings()?;
-    let links = hook_inventory::links(&directory, &settings).await?;
+    let links = match Control::connect(&place.directory()).await? {
+        Some(mut control) => control.call(&ListHookLinks {}).await?.links,
+        None => {
+            let (directory, settings) = place.settings()?;
+            as_at_start(&directory, &settings).await?.links().into_iter().map(answer).collect()
+        }
+    };
     if json {
         println!("{}", serde_json::to_string_pretty(&links)?);
         return Ok(());
@@ -92,7 +99,7 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn list_point(kind: HookKind, links: &[&HookLinkView]) {
+fn list_point(kind: HookKind, links: &[&HookLink]) {
     if links.is_empty() {
         println!("{kind}: no links");
         return;
@@ -103,7 +110,7 @@ fn list_point(kind: HookKind, links: &[&HookLinkView]) {
     }
 }
 
-fn in_words(link: &HookLinkView) -> String {
+fn in_words(link: &HookLink) -> String {
     let deadline = Duration::try_from_secs_f64(link.deadline_seconds).unwrap_or_default();
     let mut words = format!(
         "{:<8} {}  (deadline {deadline:?}, on error {}, {}",
@@ -162,7 +169,7 @@ async fn explain(place: &Place, user: &str, method: &str, ip: IpAddr, json: bool
         if json {
             printed.extend(links.iter().map(|(link, mismatch)| {
                 let skipped = whole.clone().or_else(|| mismatch.map(not_selected));
-                let mut value = serde_json::to_value(link_view(kind, link)).unwrap_or_default();
+                let mut value = serde_json::to_value(answer(hook_link(kind, link))).unwrap_or_default();
                 if let Value::Object(fields) = &mut value {
                     fields.insert("runs".to_owned(), json!(skipped.is_none()));
                     fields.insert("reason".to_owned(), json!(skipped));
@@ -181,7 +188,7 @@ async fn explain(place: &Place, user: &str, method: &str, ip: IpAddr, json: bool
                 Some(list) => {
                     println!("  skips {:<8} {}: {}", link.adapter, link.description.target, not_selected(list))
                 }
-                None => println!("  asks  {}", in_words(&link_view(kind, link))),
+                None => println!("  asks  {}", in_words(&answer(hook_link(kind, link)))),
             }
         }
     }

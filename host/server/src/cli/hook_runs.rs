@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::anyhow;
-use serde_json::json;
-use tidegate_core::ports::{DURATION_BOUNDS, HookCounter, HookRunStore, RunFilter, StoredRun};
+use tidegate_api_types::{HookCounter, HookRun, ListHookCounters, ListHookRuns, ShowHookRun};
 
 use super::Place;
-use crate::wire::Stores;
+use super::door::{Door, Purpose};
 
 /// Between looks, when following.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -48,24 +46,26 @@ pub struct RunArguments {
 }
 
 pub async fn runs(arguments: RunsArguments) -> anyhow::Result<()> {
-    let (_, settings) = arguments.place.settings()?;
-    let stores = Stores::open(&settings.database)?;
-    let RunsArguments { user: username, hook, outcome, limit, follow, json, .. } = arguments;
-    let mut filter = RunFilter { username, hook, outcome, after: 0, limit };
+    let RunsArguments { place, user: username, hook, outcome, limit, follow, json } = arguments;
+    let mut request = ListHookRuns { username, hook, outcome, after: 0, limit };
     loop {
-        for run in stores.database.runs(filter.clone()).await? {
-            filter.after = filter.after.max(run.id);
+        // Anew each time: a server may have come or gone, and is not to wait for this.
+        let mut door = Door::open(&place, Purpose::Look).await?;
+        let found = door.call(request.clone()).await;
+        door.finish().await;
+        for run in found?.runs {
+            request.after = request.after.max(run.id);
             if json { println!("{}", serde_json::to_string(&run)?) } else { println!("{}", line(&run)) }
         }
         if !follow {
             return Ok(());
         }
-        filter.limit = u32::MAX;
+        request.limit = u32::MAX;
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
 }
 
-fn line(run: &StoredRun) -> String {
+fn line(run: &HookRun) -> String {
     let who = run.username.as_deref().unwrap_or("-");
     let decided = if run.decided { "*" } else { " " };
     let detail = if run.detail.is_empty() { String::new() } else { format!("  {}", run.detail.replace('\n', " ")) };
@@ -90,11 +90,10 @@ fn duration(microseconds: i64) -> String {
 }
 
 pub async fn run(arguments: RunArguments) -> anyhow::Result<()> {
-    let (_, settings) = arguments.place.settings()?;
-    let stores = Stores::open(&settings.database)?;
-    let found = stores.database.run(arguments.id).await?;
-    let run =
-        found.ok_or_else(|| anyhow!("there is no record {} (any more); see: tidegate hook runs", arguments.id))?;
+    let mut door = Door::open(&arguments.place, Purpose::Look).await?;
+    let run = door.call(ShowHookRun { id: arguments.id }).await;
+    door.finish().await;
+    let run = run?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&run)?);
         return Ok(());
@@ -121,14 +120,15 @@ pub async fn run(arguments: RunArguments) -> anyhow::Result<()> {
 }
 
 pub async fn stats(place: &Place, json: bool) -> anyhow::Result<()> {
-    let (_, settings) = place.settings()?;
-    let counters = Stores::open(&settings.database)?.database.counters().await?;
+    let mut door = Door::open(place, Purpose::Look).await?;
+    let counters = door.call(ListHookCounters {}).await;
+    door.finish().await;
+    let counters = counters?;
     if json {
-        let document = json!({ "duration_bounds_us": DURATION_BOUNDS, "counters": counters });
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        println!("{}", serde_json::to_string_pretty(&counters)?);
         return Ok(());
     }
-    for counter in &counters {
+    for counter in &counters.counters {
         println!("{}", counter_line(counter));
     }
     Ok(())

@@ -3,6 +3,7 @@
 pub mod backup;
 mod config;
 mod connection;
+mod door;
 mod hook;
 mod hook_runs;
 mod hook_test;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use tidegate_api_types::ShowStatus;
 use tidegate_ssh::Launcher;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -282,8 +284,8 @@ impl ServeArguments {
 async fn ping(place: &Place) -> anyhow::Result<()> {
     let directory = place.directory();
     let control = Control::connect(&directory).await?;
-    let control = control.with_context(|| format!("no server runs in {}", directory.display()))?;
-    control.ask(hyper::Method::GET, "/connections", None).await?;
+    let mut control = control.with_context(|| format!("no server runs in {}", directory.display()))?;
+    control.call(&ShowStatus {}).await?;
     println!("The server is alive.");
     Ok(())
 }

@@ -1,21 +1,19 @@
 //! `tidegate plugin`.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::Subcommand;
-use hyper::Method;
 use serde_json::json;
+use tidegate_api_types::{ForgetPlugin, ListPlugins};
 use tidegate_core::hook::HookKind;
-use tidegate_hooks_wasm::{
-    ForgetError, Inspection, PluginSettings, ServedGates, TrustedKeys, componentize, inspect, sign, world,
-};
+use tidegate_hooks_wasm::{Inspection, PluginSettings, TrustedKeys, componentize, inspect, sign, world};
 
+use super::door::{Door, Purpose};
 use super::{Place, plugin_new};
 use crate::config::{Config, Loaded};
 use crate::control::Control;
-use crate::hook_inventory;
+use crate::hook_inventory::as_at_start;
 use crate::hook_test::{Bench, Case};
 
 #[derive(Debug, Subcommand)]
@@ -93,8 +91,13 @@ pub async fn run(command: PluginCommand) -> anyhow::Result<()> {
 }
 
 async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
-    let (directory, settings) = place.settings()?;
-    let plugins = hook_inventory::plugins(&directory, &settings).await?;
+    let plugins = match Control::connect(&place.directory()).await? {
+        Some(mut control) => control.call(&ListPlugins {}).await?.plugins,
+        None => {
+            let (directory, settings) = place.settings()?;
+            as_at_start(&directory, &settings).await?.plugin_states().into_iter().map(tidegate_httpd::plugin).collect()
+        }
+    };
     if json {
         println!("{}", serde_json::to_string_pretty(&plugins)?);
         return Ok(());
@@ -112,20 +115,14 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
 
 /// Asks the server that runs, or changes the record that the next one reads.
 async fn forget(place: &Place, name: &str) -> anyhow::Result<()> {
-    let (directory, _) = place.settings()?;
     ensure!(
         name.chars().all(|character| character.is_ascii_alphanumeric() || "-_".contains(character)),
         "\"{name}\" is not the name of a plugin; see: tidegate plugin list"
     );
-    match Control::connect(&directory).await? {
-        Some(control) => {
-            control.ask(Method::DELETE, &format!("/plugins/{name}"), None).await?;
-        }
-        None => {
-            let forgotten = ServedGates::open(&directory)?.forget(name, &BTreeSet::new())?;
-            ensure!(forgotten, "{}", ForgetError::NothingToForget(name.to_owned()));
-        }
-    }
+    let mut door = Door::open(place, Purpose::Look).await?;
+    let forgotten = door.call(ForgetPlugin { name: name.to_owned() }).await;
+    door.finish().await;
+    forgotten?;
     println!("No gate waits for the plugin \"{name}\" any more.");
     Ok(())
 }

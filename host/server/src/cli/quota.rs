@@ -1,22 +1,16 @@
 //! `tidegate quota`.
 
 use std::io::IsTerminal;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Subcommand;
-use hyper::Method;
-use serde_json::Value;
-use tidegate_core::ports::{AccountStore, FolderStore};
-use tidegate_core::quota::{QuotaScans, ScanReport, Scope, UsedQuota};
+use tidegate_api_types::{ListFolders, ListScans, Scan, ScanReport, ScanScope, UsedQuota};
 
 use super::Place;
-use super::user::warn_of_invalid;
+use super::door::{Door, Purpose};
+use super::user::{for_each_page, warn_of_invalid};
 use crate::control::Control;
-use crate::wire::{self, Stores};
 
-const PAGE: u32 = 500;
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Subcommand)]
@@ -39,18 +33,15 @@ pub enum QuotaCommand {
 
 pub async fn run(command: QuotaCommand) -> anyhow::Result<()> {
     let QuotaCommand::Scan { place, username, folder, json } = command;
-    let (directory, settings) = place.settings()?;
-    let stores = Stores::open(&settings.database)?;
-    let mut scopes: Vec<Scope> = username.into_iter().map(Scope::Account).collect();
-    scopes.extend(folder.into_iter().map(Scope::Folder));
+    let mut door = Door::open(&place, Purpose::Look).await?;
+    let mut scopes: Vec<ScanScope> = username.into_iter().map(ScanScope::Account).collect();
+    scopes.extend(folder.into_iter().map(ScanScope::Folder));
     if scopes.is_empty() {
-        scopes = everything(&stores).await?;
+        scopes = everything(&mut door).await?;
     }
-    let storage = Arc::new(wire::storage_factory(&settings, None)?);
-    let scans = wire::quota_scans(&stores, &settings, storage);
     let (mut reports, mut failed) = (Vec::new(), 0);
     for scope in &scopes {
-        match scan(&directory, &scans, scope).await {
+        match scan(&place, &mut door, scope).await {
             Ok(report) => {
                 if !json {
                     print(&report);
@@ -64,7 +55,7 @@ pub async fn run(command: QuotaCommand) -> anyhow::Result<()> {
             }
         }
     }
-    scans.keeper.finish().await;
+    door.finish().await;
     if json {
         println!("{}", serde_json::to_string_pretty(&reports)?);
     }
@@ -72,53 +63,42 @@ pub async fn run(command: QuotaCommand) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn everything(stores: &Stores) -> anyhow::Result<Vec<Scope>> {
-    let mut scopes: Vec<Scope> = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = stores.database.list(after.as_deref(), PAGE).await?;
-        let Some(next) = page.next else { break };
-        after = Some(next);
+async fn everything(door: &mut Door) -> anyhow::Result<Vec<ScanScope>> {
+    let mut scopes: Vec<ScanScope> = Vec::new();
+    for_each_page(door, |page| {
         warn_of_invalid(&page.invalid);
-        scopes.extend(page.accounts.into_iter().map(|account| Scope::Account(account.username.clone())));
-    }
-    scopes.extend(stores.database.folder_names().await?.into_iter().map(Scope::Folder));
+        scopes.extend(page.users.into_iter().map(|user| ScanScope::Account(user.username().to_owned())));
+        Ok(())
+    })
+    .await?;
+    let folders = door.call(ListFolders {}).await?.folders;
+    scopes.extend(folders.into_iter().map(|folder| ScanScope::Folder(folder.name)));
     Ok(scopes)
 }
 
-/// By the server, if one runs: it knows what is being written.
-async fn scan(directory: &Path, scans: &QuotaScans, scope: &Scope) -> anyhow::Result<ScanReport> {
-    let Some(control) = Control::connect(directory).await? else {
-        return Ok(scans.scan(scope).await?);
-    };
-    let body = serde_json::to_value(scope)?;
-    let asked = control.ask(Method::POST, "/scans", Some(&body));
-    let answer = tokio::select! {
-        answer = asked => answer?,
-        () = show_progress(directory) => unreachable_progress()?,
-    };
-    Ok(serde_json::from_value(answer)?)
-}
-
-fn unreachable_progress() -> anyhow::Result<Value> {
-    anyhow::bail!("the progress of the scan ended before the scan")
-}
-
-/// Never ends; without a terminal it shows nothing.
-async fn show_progress(directory: &Path) {
-    if !std::io::stderr().is_terminal() {
-        return std::future::pending().await;
+/// A server knows what is being written, and says how far it is.
+async fn scan(place: &Place, door: &mut Door, scope: &ScanScope) -> anyhow::Result<ScanReport> {
+    let shows_progress = door.is_server() && std::io::stderr().is_terminal();
+    let scan = door.call(Scan { scope: scope.clone() });
+    if !shows_progress {
+        return scan.await;
     }
+    tokio::select! {
+        report = scan => report,
+        never = show_progress(place) => match never {},
+    }
+}
+
+async fn show_progress(place: &Place) -> std::convert::Infallible {
     loop {
         tokio::time::sleep(PROGRESS_INTERVAL).await;
-        if let Ok(Some(control)) = Control::connect(directory).await
-            && let Ok(scans) = control.ask(Method::GET, "/scans", None).await
+        if let Ok(Some(mut control)) = Control::connect(&place.directory()).await
+            && let Ok(found) = control.call(&ListScans {}).await
         {
-            let number = |field: &str| {
-                let counts = scans.as_array().into_iter().flatten().filter_map(|scan| scan.get(field)?.as_u64());
-                counts.sum::<u64>()
-            };
-            eprint!("\r{} files in {} directories …", number("files"), number("directories"));
+            let (files, directories) = found.scans.iter().fold((0, 0), |(files, directories): (u64, u64), scan| {
+                (files.saturating_add(scan.files), directories.saturating_add(scan.directories))
+            });
+            eprint!("\r{files} files in {directories} directories …");
         }
     }
 }
@@ -127,8 +107,8 @@ fn print(report: &ScanReport) {
     let ScanReport { scope, before, found } = report;
     let text = |used: &UsedQuota| format!("{} files, {} bytes", used.files, used.size);
     let scope = match scope {
-        Scope::Account(name) => name.clone(),
-        Scope::Folder(name) => format!("folder {name}"),
+        ScanScope::Account(name) => name.clone(),
+        ScanScope::Folder(name) => format!("folder {name}"),
     };
     if before == found {
         println!("{scope}: {}", text(found));

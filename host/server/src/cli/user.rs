@@ -7,13 +7,15 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tidegate_core::account::{AccountDraft, Accounts, Audience, User, redacted};
+use tidegate_api_types::{InvalidUser, ListUsers, ShowUser, Users};
+use tidegate_core::account::{AccountDraft, Accounts, Audience, User};
 use tidegate_core::hook::HookKind;
 use tidegate_core::key_options::KeyOptions;
 use tidegate_core::password::PasswordText;
-use tidegate_core::ports::{AccountPage, InvalidStored, StoreError, StoredDocument};
+use tidegate_core::ports::StoredDocument;
 use tidegate_core::secret::Secret;
 
+use super::door::{Door, Purpose};
 use super::{Place, user_totp};
 use crate::wire::{HookTasks, Hooks, Stores};
 
@@ -168,34 +170,41 @@ async fn update(arguments: Box<UserArguments>) -> anyhow::Result<()> {
 }
 
 async fn show(arguments: NameArguments) -> anyhow::Result<()> {
-    let open = Open::to_look(&arguments.place)?;
-    let document = match open.find(&arguments.username).await {
-        Ok(account) => account.to_document(Audience::Redacted),
-        // To see what has to be changed.
-        Err(error) => match error.downcast_ref::<StoreError>() {
-            Some(StoreError::Invalid { .. }) => {
-                eprintln!("tidegate: warning: {error}");
-                redacted(open.stored(&arguments.username).await?.document)
-            }
-            _ => return Err(error),
-        },
-    };
-    println!("{}", serde_json::to_string_pretty(&document)?);
+    let mut door = Door::open(&arguments.place, Purpose::Look).await?;
+    let shown = door.call(ShowUser { username: arguments.username }).await;
+    door.finish().await;
+    let shown = shown?;
+    // To see what has to be changed.
+    if let Some(problem) = &shown.problem {
+        eprintln!("tidegate: warning: {problem}");
+    }
+    println!("{}", serde_json::to_string_pretty(&shown.document)?);
     Ok(())
 }
 
 async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
-    let open = Open::to_look(place)?;
-    let AccountPage { accounts, invalid, .. } = open.all().await?;
+    let mut door = Door::open(place, Purpose::Look).await?;
+    let mut all = Users::default();
+    let outcome = for_each_page(&mut door, |page| {
+        all.users.extend(page.users);
+        all.invalid.extend(page.invalid);
+        Ok(())
+    });
+    let outcome = outcome.await;
+    door.finish().await;
+    outcome?;
+    let Users { users, invalid, .. } = all;
     warn_of_invalid(&invalid);
     if json {
-        let documents: Vec<_> = accounts.iter().map(|account| account.to_document(Audience::Redacted)).collect();
+        let documents: Vec<_> = users.into_iter().map(|user| user.document).collect();
         println!("{}", serde_json::to_string_pretty(&documents)?);
         return Ok(());
     }
-    for account in &accounts {
-        let status = if account.enabled { "enabled" } else { "disabled" };
-        println!("{:<24} {status:<9} {}", account.username, account.home_dir);
+    for user in &users {
+        let is_enabled = user.document.get("status").and_then(Value::as_i64) == Some(1);
+        let status = if is_enabled { "enabled" } else { "disabled" };
+        let home_dir = user.document.get("home_dir").and_then(Value::as_str).unwrap_or_default();
+        println!("{:<24} {status:<9} {home_dir}", user.username());
     }
     for invalid in &invalid {
         println!("{:<24} invalid", invalid.username);
@@ -203,11 +212,23 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// All accounts, a page at a time.
+pub async fn for_each_page(door: &mut Door, mut take: impl FnMut(Users) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut request = ListUsers { limit: PAGE, ..ListUsers::default() };
+    loop {
+        let page = door.call(request.clone()).await?;
+        request.after = page.next.clone();
+        take(page)?;
+        if request.after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
 /// They are not listed with the others; this says that they are there.
-pub fn warn_of_invalid(invalid: &[InvalidStored]) {
-    for InvalidStored { username, problem, .. } in invalid {
-        let error = StoreError::Invalid { username: username.clone(), problem: problem.clone() };
-        eprintln!("tidegate: warning: {error}");
+pub fn warn_of_invalid(invalid: &[InvalidUser]) {
+    for InvalidUser { problem, .. } in invalid {
+        eprintln!("tidegate: warning: {problem}");
     }
 }
 
@@ -232,12 +253,6 @@ pub struct Open {
 }
 
 impl Open {
-    pub fn to_look(place: &Place) -> anyhow::Result<Self> {
-        let (_, settings) = place.settings()?;
-        let accounts = Stores::open(&settings.database)?.accounts(settings.users_base_dir);
-        Ok(Self { accounts, tasks: None })
-    }
-
     pub async fn for_changes(place: &Place) -> anyhow::Result<Self> {
         let (_, settings) = place.settings()?;
         let stores = Stores::open(&settings.database)?;
@@ -248,29 +263,10 @@ impl Open {
         Ok(Self { accounts, tasks: Some(tasks) })
     }
 
-    pub async fn find(&self, username: &str) -> anyhow::Result<User> {
-        let found = self.accounts.find(username).await?;
-        found.ok_or_else(|| anyhow!("there is no account named \"{username}\""))
-    }
-
     /// What is stored, valid or not.
     pub async fn stored(&self, username: &str) -> anyhow::Result<StoredDocument> {
         let found = self.accounts.stored(username).await?;
         found.ok_or_else(|| anyhow!("there is no account named \"{username}\""))
-    }
-
-    /// All pages as one.
-    pub async fn all(&self) -> anyhow::Result<AccountPage> {
-        let mut all = AccountPage::default();
-        loop {
-            let page = self.accounts.list(all.next.as_deref(), PAGE).await?;
-            if page.next.is_none() {
-                return Ok(all);
-            }
-            all.accounts.extend(page.accounts);
-            all.invalid.extend(page.invalid);
-            all.next = page.next;
-        }
     }
 
     /// Waits until all are told.

@@ -1,0 +1,65 @@
+//! Why a use case was not carried out.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The shape that clients of the older server know (A18-12), with a code for programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorAnswer {
+    /// One sentence.
+    pub error: String,
+    pub message: String,
+    /// The HTTP status.
+    pub status: u16,
+    pub code: ErrorCode,
+    /// Of the document, if one is to blame: such as `filters.allowed_ip`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ErrorCode {
+    /// The request cannot be read.
+    Malformed,
+    /// The actor lacks the permission.
+    Forbidden,
+    NotFound,
+    Exists,
+    /// The object is another than the one that the change was based on, or is in use.
+    Conflict,
+    /// The document is not valid.
+    Invalid,
+    /// The request contradicts the settings or what is stored.
+    Refused,
+    /// The store is busy, full or away: the same request may succeed later.
+    Unavailable,
+    Failed,
+}
+
+impl ErrorCode {
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Malformed | Self::Invalid => 400,
+            Self::Forbidden | Self::Refused => 403,
+            Self::NotFound => 404,
+            Self::Exists | Self::Conflict => 409,
+            Self::Unavailable => 503,
+            Self::Failed => 500,
+        }
+    }
+}
+
+impl ErrorAnswer {
+    pub fn new(code: ErrorCode, error: impl Into<String>) -> Self {
+        Self { error: error.into(), message: String::new(), status: code.status(), code, field: None }
+    }
+}
+
+impl std::fmt::Display for ErrorAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.error)
+    }
+}
+
+impl std::error::Error for ErrorAnswer {}

@@ -1,0 +1,107 @@
+//! Hook points and the records of hook calls. Durations are in microseconds.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListHookLinks {}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HookLinks {
+    pub links: Vec<HookLink>,
+}
+
+/// One link of a hook point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HookLink {
+    pub hook: String,
+    pub adapter: String,
+    pub target: String,
+    pub deadline_seconds: f64,
+    pub on_error: String,
+    pub limits: String,
+    pub version: Option<String>,
+    pub grants: Vec<String>,
+    pub health: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListHookRuns {
+    /// Only of this user.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// Only of this hook: a path, a URL or the name of a plugin.
+    #[serde(default)]
+    pub hook: Option<String>,
+    /// Only with this outcome.
+    #[serde(default)]
+    pub outcome: Option<String>,
+    /// Only records with a greater number.
+    #[serde(default)]
+    pub after: i64,
+    pub limit: u32,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HookRuns {
+    pub runs: Vec<HookRun>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShowHookRun {
+    pub id: i64,
+}
+
+/// One call of a hook.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HookRun {
+    pub id: i64,
+    /// Milliseconds since 1970.
+    pub at: i64,
+    pub kind: String,
+    pub hook: String,
+    pub adapter: String,
+    pub version: Option<String>,
+    pub connection: Option<String>,
+    pub username: Option<String>,
+    pub address: Option<String>,
+    pub about: Option<String>,
+    pub outcome: String,
+    pub detail: String,
+    pub is_error: bool,
+    pub decided: bool,
+    pub duration_us: i64,
+    pub sent: String,
+    pub received: String,
+    pub standard_error: String,
+    pub cpu_us: Option<i64>,
+    /// Bytes.
+    pub memory: Option<i64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListHookCounters {}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HookCounters {
+    /// Upper bounds of the histograms; what is longer is in one more.
+    pub duration_bounds_us: Vec<u64>,
+    pub counters: Vec<HookCounter>,
+}
+
+/// The calls of one hook in one version with one outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HookCounter {
+    pub kind: String,
+    pub hook: String,
+    pub version: String,
+    pub outcome: String,
+    pub is_error: bool,
+    pub calls: i64,
+    pub total_us: i64,
+    pub max_us: i64,
+    pub cpu_us: i64,
+    /// Bytes.
+    pub max_memory: i64,
+    pub histogram: Vec<i64>,
+}

@@ -1,0 +1,37 @@
+//! What the doors of administration speak: one request and one answer type for each use case of
+//! `core::admin`. The control socket and the command line use them as they are; their schemas
+//! ([`openapi`]) are generated and kept in `openapi.json` beside this crate.
+
+#[macro_use]
+mod operation;
+
+mod audit;
+mod backup;
+mod error;
+mod folders;
+mod hooks;
+mod plugins;
+mod scans;
+mod schema;
+mod sessions;
+mod status;
+mod users;
+
+pub use audit::{AuditEntries, AuditEntry, ListAudit};
+pub use backup::{AccountOutcome, DumpUsers, Dumped, LoadReport, LoadUsers, LoadedAccount};
+pub use error::{ErrorAnswer, ErrorCode};
+pub use folders::{Folder, Folders, ListFolders};
+pub use hooks::{
+    HookCounter, HookCounters, HookLink, HookLinks, HookRun, HookRuns, ListHookCounters, ListHookLinks, ListHookRuns,
+    ShowHookRun,
+};
+pub use operation::{Operation, path_of};
+pub use plugins::{ForgetPlugin, ForgottenPlugin, ListPlugins, Plugin, Plugins};
+pub use scans::{ListScans, Scan, ScanProgress, ScanReport, ScanScope, Scans, UsedQuota};
+pub use schema::openapi;
+pub use sessions::{CloseSession, ClosedSession, ListSessions, Session, Sessions, Transfer};
+pub use status::{ServerStatus, ShowStatus};
+pub use users::{
+    AddUser, ClearPassword, DeleteUser, DeletedUser, InvalidUser, ListUsers, ShowUser, UpdateUser, User, UserChange,
+    Users,
+};

@@ -1,0 +1,54 @@
+//! The use cases by name: which request each takes, and which answer it gives.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A request of one use case.
+pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
+    /// In lower case, with hyphens.
+    const NAME: &'static str;
+    /// One sentence for the interface's description.
+    const SUMMARY: &'static str;
+    type Answer: Serialize + DeserializeOwned + Send + 'static;
+}
+
+/// Where a request of that name is posted on the control socket.
+pub fn path_of(name: &str) -> String {
+    format!("/control/{name}")
+}
+
+/// Gives each request its name and its answer, and exports the list of all requests.
+macro_rules! operations {
+    ($($name:literal $request:ident -> $answer:ident: $summary:literal;)*) => {
+        $(impl Operation for crate::$request {
+            const NAME: &'static str = $name;
+            const SUMMARY: &'static str = $summary;
+            type Answer = crate::$answer;
+        })*
+
+        /// Calls the macro `$visit` with the types of all requests, separated by commas.
+        #[macro_export]
+        macro_rules! for_each_operation {
+            ($visit:ident) => { $visit! { $($request,)* } };
+        }
+    };
+}
+
+operations! {
+    "show-status" ShowStatus -> ServerStatus: "Say that the server is alive, and which release it is.";
+    "list-users" ListUsers -> Users: "List accounts in the order of their names, a page at a time.";
+    "show-user" ShowUser -> User: "Show one account without its secrets.";
+    "list-folders" ListFolders -> Folders: "List the folders that accounts share.";
+    "list-sessions" ListSessions -> Sessions: "List the sessions that are open.";
+    "close-session" CloseSession -> ClosedSession: "Close a session.";
+    "list-scans" ListScans -> Scans: "List the quota scans under way.";
+    "scan" Scan -> ScanReport: "Count the files of an account or folder again; answers when that is done.";
+    "list-hook-links" ListHookLinks -> HookLinks: "List the links of every hook point, in the order in which they are asked.";
+    "list-hook-runs" ListHookRuns -> HookRuns: "List the newest calls of hooks, oldest first.";
+    "show-hook-run" ShowHookRun -> HookRun: "Show one call of a hook.";
+    "list-hook-counters" ListHookCounters -> HookCounters: "Count all calls of hooks by hook, version and outcome.";
+    "list-plugins" ListPlugins -> Plugins: "List the plugins.";
+    "forget-plugin" ForgetPlugin -> ForgottenPlugin: "Let go of the gates that a plugin served.";
+    "dump-users" DumpUsers -> Dumped: "Give accounts with their password hashes, a page at a time.";
+    "list-audit" ListAudit -> AuditEntries: "List what was changed by whom, newest first.";
+}

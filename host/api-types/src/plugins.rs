@@ -1,0 +1,34 @@
+//! Plugins.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListPlugins {}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Plugins {
+    pub plugins: Vec<Plugin>,
+}
+
+/// A name in the plugin directory, or one that is missed there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Plugin {
+    pub name: String,
+    pub sha256: Option<String>,
+    pub hooks: Vec<String>,
+    pub grants: Vec<String>,
+    /// Gates that refuse because of it.
+    pub closed_gates: Vec<String>,
+    pub error: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ForgetPlugin {
+    pub name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ForgottenPlugin {
+    pub forgotten: String,
+}

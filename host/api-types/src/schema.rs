@@ -1,0 +1,111 @@
+//! The description of the control socket's interface, generated from the types.
+
+use utoipa::ToSchema;
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathItem};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, RefOr, Required,
+    ResponseBuilder, Schema,
+};
+
+use crate::operation::{Operation, path_of};
+use crate::{
+    CloseSession, DumpUsers, ErrorAnswer, ForgetPlugin, ListAudit, ListFolders, ListHookCounters, ListHookLinks,
+    ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, Scan, ShowHookRun, ShowStatus, ShowUser,
+};
+
+/// OpenAPI 3.1, of all requests.
+pub fn openapi() -> OpenApi {
+    let mut description = Description::default();
+    macro_rules! describe {
+        ($($request:ident,)*) => { $(description.add::<$request>();)* };
+    }
+    for_each_operation!(describe);
+    description.finish()
+}
+
+#[derive(Default)]
+struct Description {
+    paths: Vec<(String, PathItem)>,
+    schemas: Vec<(String, RefOr<Schema>)>,
+}
+
+impl Description {
+    fn add<O>(&mut self)
+    where
+        O: Operation + ToSchema,
+        O::Answer: ToSchema,
+    {
+        let body = RequestBodyBuilder::new()
+            .content("application/json", ContentBuilder::new().schema(Some(self.reference::<O>())).build())
+            .required(Some(Required::True));
+        let answer = self.response::<O::Answer>("Done.");
+        let error = self.response::<ErrorAnswer>("Not done.");
+        let operation = OperationBuilder::new()
+            .summary(Some(O::SUMMARY))
+            .operation_id(Some(O::NAME))
+            .request_body(Some(body.build()))
+            .response("200", answer)
+            .response("default", error);
+        self.paths.push((path_of(O::NAME), PathItem::new(HttpMethod::Post, operation.build())));
+    }
+
+    fn response<T: ToSchema>(&mut self, description: &str) -> utoipa::openapi::Response {
+        let content = ContentBuilder::new().schema(Some(self.reference::<T>())).build();
+        ResponseBuilder::new().description(description).content("application/json", content).build()
+    }
+
+    /// With all that it names.
+    fn reference<T: ToSchema>(&mut self) -> RefOr<Schema> {
+        let name = T::name().into_owned();
+        self.schemas.push((name.clone(), T::schema()));
+        T::schemas(&mut self.schemas);
+        RefOr::Ref(utoipa::openapi::Ref::from_schema_name(name))
+    }
+
+    fn finish(self) -> OpenApi {
+        let info = InfoBuilder::new()
+            .title("Tidegate's control socket")
+            .description(Some(
+                "One request a use case of administration, posted over the socket in the state directory.",
+            ))
+            .version(env!("CARGO_PKG_VERSION"));
+        let paths = self.paths.into_iter().fold(PathsBuilder::new(), |paths, (path, item)| paths.path(path, item));
+        let components = ComponentsBuilder::new().schemas_from_iter(self.schemas);
+        OpenApiBuilder::new().info(info.build()).paths(paths.build()).components(Some(components.build())).build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+
+    /// `UPDATE_GOLDEN=1` writes the file anew.
+    #[test]
+    fn the_description_is_the_one_that_is_kept() {
+        // A18-14
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let text = openapi().to_pretty_json().unwrap() + "\n";
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(path, &text).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(kept == text, "the interface differs from {path}; if that is meant, run the test with UPDATE_GOLDEN=1");
+    }
+
+    #[test]
+    fn passwords_are_not_printed() {
+        let request = crate::AddUser {
+            document: Default::default(),
+            clear_password: Some(crate::ClearPassword("hush".to_owned())),
+        };
+        assert!(!format!("{request:?}").contains("hush"));
+        let dump = crate::Dumped {
+            users: vec![serde_json::from_str(r#"{"password":"hush"}"#).unwrap()],
+            ..Default::default()
+        };
+        assert!(!format!("{dump:?}").contains("hush"));
+    }
+}

@@ -1,0 +1,117 @@
+//! Accounts. Their documents are those of spec C, with the keys in the order that scripts know.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+/// A password as a person typed it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+pub struct ClearPassword(pub String);
+
+impl std::fmt::Debug for ClearPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListUsers {
+    /// Only accounts whose name comes after this one.
+    #[serde(default)]
+    pub after: Option<String>,
+    /// Only accounts whose name begins with this.
+    #[serde(default)]
+    pub prefix: Option<String>,
+    pub limit: u32,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Users {
+    pub users: Vec<User>,
+    /// Those that cannot be used.
+    pub invalid: Vec<InvalidUser>,
+    /// The name after which the next page begins; none: this page was the last.
+    pub next: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct User {
+    /// Changes with each change of the account.
+    pub revision: i64,
+    /// Without secrets.
+    #[schema(value_type = Object)]
+    pub document: Map<String, Value>,
+    /// What makes the stored document invalid; none: the account can be used.
+    #[serde(default)]
+    pub problem: Option<String>,
+    /// What the administrator should know of it, in sentences.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+impl User {
+    pub fn username(&self) -> &str {
+        self.document.get("username").and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InvalidUser {
+    pub username: String,
+    pub problem: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShowUser {
+    pub username: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AddUser {
+    /// A password in it may be a hash in a known format.
+    #[schema(value_type = Object)]
+    pub document: Map<String, Value>,
+    /// Always hashed, whatever it looks like; instead of the document's.
+    #[serde(default)]
+    pub clear_password: Option<ClearPassword>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UpdateUser {
+    pub username: String,
+    pub change: UserChange,
+    /// Always hashed, whatever it looks like; instead of the document's.
+    #[serde(default)]
+    pub clear_password: Option<ClearPassword>,
+}
+
+/// What is changed of an account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserChange {
+    /// The fields that the document names; maps such as `permissions` are merged key by key after
+    /// those of `replaced` were emptied. Applied to the account as it is, whoever changed it before.
+    Fields {
+        #[schema(value_type = Object)]
+        document: Map<String, Value>,
+        #[serde(default)]
+        replaced: Vec<String>,
+    },
+    /// The whole document, made from that revision: refused as a conflict if the account has another.
+    Document {
+        #[schema(value_type = Object)]
+        document: Map<String, Value>,
+        revision: i64,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeleteUser {
+    pub username: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeletedUser {
+    pub deleted: String,
+}

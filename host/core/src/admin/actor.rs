@@ -1,0 +1,119 @@
+//! Who asks for a use case of administration, and what that actor may do.
+
+use core::net::{IpAddr, Ipv4Addr};
+use std::collections::BTreeSet;
+
+use super::AdminError;
+use crate::ports::{Author, Door};
+
+/// Who acts, through which door, from where, with which permissions. A door makes it once it knows
+/// who is there; use cases only ask it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    pub author: Author,
+    pub permissions: Permissions,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Permissions {
+    All,
+    Only(BTreeSet<AdminPermission>),
+}
+
+/// What an administrator may be allowed, with the names of the older server's second interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AdminPermission {
+    AddUsers,
+    EditUsers,
+    DeleteUsers,
+    ViewUsers,
+    ManageFolders,
+    ViewConnections,
+    CloseConnections,
+    ScanQuotas,
+    ViewStatus,
+    /// Calls of hooks, and audit records.
+    ViewEvents,
+    /// Dumps, loads, and plugins.
+    ManageSystem,
+}
+
+impl AdminPermission {
+    pub const ALL: [Self; 11] = [
+        Self::AddUsers,
+        Self::EditUsers,
+        Self::DeleteUsers,
+        Self::ViewUsers,
+        Self::ManageFolders,
+        Self::ViewConnections,
+        Self::CloseConnections,
+        Self::ScanQuotas,
+        Self::ViewStatus,
+        Self::ViewEvents,
+        Self::ManageSystem,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AddUsers => "add_users",
+            Self::EditUsers => "edit_users",
+            Self::DeleteUsers => "del_users",
+            Self::ViewUsers => "view_users",
+            Self::ManageFolders => "manage_folders",
+            Self::ViewConnections => "view_conns",
+            Self::CloseConnections => "close_conns",
+            Self::ScanQuotas => "quota_scans",
+            Self::ViewStatus => "view_status",
+            Self::ViewEvents => "view_events",
+            Self::ManageSystem => "manage_system",
+        }
+    }
+}
+
+impl Actor {
+    /// The owner of the server, on its own machine: may do everything.
+    pub fn local(name: impl Into<String>, door: Door) -> Self {
+        let address = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        Self { author: Author { address, ..Author::new(name, door) }, permissions: Permissions::All }
+    }
+
+    /// The server itself.
+    pub fn system() -> Self {
+        Self { author: Author::system(), permissions: Permissions::All }
+    }
+
+    /// Nothing is done for an actor that lacks the permission.
+    pub fn require(&self, permission: AdminPermission) -> Result<(), AdminError> {
+        let is_allowed = match &self.permissions {
+            Permissions::All => true,
+            Permissions::Only(allowed) => allowed.contains(&permission),
+        };
+        if is_allowed { Ok(()) } else { Err(AdminError::Forbidden { actor: self.author.name.clone(), permission }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_allowed_is_refused() {
+        let all = Actor::local("root", Door::Socket);
+        let only = |permission| Actor { permissions: Permissions::Only(BTreeSet::from([permission])), ..all.clone() };
+        for permission in AdminPermission::ALL {
+            assert!(all.require(permission).is_ok());
+            for other in AdminPermission::ALL {
+                assert_eq!(only(permission).require(other).is_ok(), permission == other, "{permission:?} {other:?}");
+            }
+        }
+        let nothing = Actor { permissions: Permissions::Only(BTreeSet::new()), ..all };
+        let refused = nothing.require(AdminPermission::ViewUsers).unwrap_err();
+        assert_eq!(refused.to_string(), "\"root\" lacks the permission \"view_users\"");
+    }
+
+    #[test]
+    fn names_are_used_once() {
+        let names: BTreeSet<_> = AdminPermission::ALL.map(AdminPermission::as_str).into();
+        assert_eq!(names.len(), AdminPermission::ALL.len());
+    }
+}

@@ -1,0 +1,39 @@
+//! Quota scans.
+
+use std::sync::Arc;
+
+use super::{Actor, AdminError, AdminPermission, Audit};
+use crate::quota::{QuotaScans, ScanReport, Scope};
+
+pub struct ScanAdministration {
+    pub scans: Arc<QuotaScans>,
+    pub audit: Audit,
+}
+
+impl ScanAdministration {
+    /// Scans under way: scope, files and directories so far.
+    ///
+    /// # Errors
+    /// The actor may not.
+    pub fn list(&self, actor: &Actor) -> Result<Vec<(Scope, u64, u64)>, AdminError> {
+        actor.require(AdminPermission::ScanQuotas)?;
+        Ok(self.scans.keeper.scans())
+    }
+
+    /// Counts the files of a scope again, and stores what it uses; returns when that is done (A10-06).
+    ///
+    /// # Errors
+    /// The actor may not, another scan of the scope is under way, usages are not tracked, there is no
+    /// such account or folder, or its files cannot be read.
+    pub async fn scan(&self, actor: &Actor, scope: &Scope) -> Result<ScanReport, AdminError> {
+        actor.require(AdminPermission::ScanQuotas)?;
+        let report = self.scans.scan(scope).await?;
+        let (kind, name) = match scope {
+            Scope::Account(name) => ("user", name),
+            Scope::Folder(name) => ("folder", name),
+        };
+        let detail = format!("{} files, {} bytes", report.found.files, report.found.size);
+        self.audit.done(actor, "scan", kind, name, detail).await;
+        Ok(report)
+    }
+}

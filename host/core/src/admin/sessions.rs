@@ -1,0 +1,64 @@
+//! Open sessions.
+
+use std::sync::Arc;
+
+use super::{Actor, AdminError, AdminPermission, Audit};
+use crate::connection::ConnectionId;
+use crate::session::{EndReason, Session, SessionRegistry};
+
+pub struct SessionAdministration {
+    pub sessions: Arc<SessionRegistry>,
+    pub audit: Audit,
+}
+
+impl SessionAdministration {
+    /// Those whose login is complete, the oldest first.
+    ///
+    /// # Errors
+    /// The actor may not.
+    pub fn list(&self, actor: &Actor) -> Result<Vec<Arc<Session>>, AdminError> {
+        actor.require(AdminPermission::ViewConnections)?;
+        Ok(self.sessions.sessions())
+    }
+
+    /// # Errors
+    /// The actor may not, or there is no such session.
+    pub async fn close(&self, actor: &Actor, connection: &ConnectionId) -> Result<(), AdminError> {
+        actor.require(AdminPermission::CloseConnections)?;
+        if !self.sessions.close(connection, EndReason::AdminClosed) {
+            return Err(AdminError::NoSession);
+        }
+        self.audit.done(actor, "close", "session", connection.as_str(), String::new()).await;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::{AdminErrorKind, Permissions, audit};
+    use super::*;
+    use crate::ports::Door;
+
+    #[tokio::test]
+    async fn sessions_are_closed_and_recorded_once() {
+        let (kept, audit) = audit::tests::audit();
+        let sessions = Arc::new(SessionRegistry::default());
+        let administration = SessionAdministration { sessions: sessions.clone(), audit };
+        let slot = sessions.admit(&ConnectionId::new("c1"), "alice", 0, Arc::default()).unwrap();
+        let root = Actor::local("root", Door::Socket);
+        let viewer = Permissions::Only(BTreeSet::from([AdminPermission::ViewConnections]));
+        let viewer = Actor { permissions: viewer, ..Actor::local("viewer", Door::Socket) };
+        assert!(administration.list(&viewer).is_ok());
+        let check = async |actor: &Actor, id: &str| {
+            administration.close(actor, &ConnectionId::new(id)).await.map_err(|error| error.kind())
+        };
+        assert_eq!(check(&viewer, "c1").await, Err(AdminErrorKind::Forbidden));
+        assert_eq!(check(&root, "c2").await, Err(AdminErrorKind::NotFound));
+        assert_eq!(check(&root, "c1").await, Ok(()));
+        drop(slot);
+        assert_eq!(check(&root, "c1").await, Err(AdminErrorKind::NotFound));
+        assert_eq!(kept.lines(), ["root close session c1"]);
+    }
+}

@@ -1,0 +1,151 @@
+//! What use cases give, in the types of the interface.
+
+use tidegate_api_types as api;
+use tidegate_core::account::Audience;
+use tidegate_core::admin::{HookLink, PluginState, ShownUser, problem_of};
+use tidegate_core::ports::{AccountPage, HookCounter, InvalidStored, StoredAudit, StoredRun};
+use tidegate_core::quota::{ScanReport, Scope, UsedQuota};
+use tidegate_core::session::{Session, TransferView};
+
+pub fn session(session: &Session) -> api::Session {
+    let (protocol, ssh_command) = session.live.channel();
+    api::Session {
+        username: session.account.username.clone(),
+        connection_id: session.id.to_string(),
+        client_version: session.connection.client_software().unwrap_or_default().to_owned(),
+        remote_address: session.connection.remote.to_string(),
+        connection_time: session.opened_at,
+        last_activity: session.live.last_activity(),
+        protocol: protocol.to_owned(),
+        active_transfers: session.live.transfers().into_iter().map(transfer).collect(),
+        ssh_command,
+    }
+}
+
+fn transfer(transfer: TransferView) -> api::Transfer {
+    let TransferView { operation_type, path, start_time, size, last_activity } = transfer;
+    api::Transfer { operation_type: operation_type.to_owned(), path, start_time, size, last_activity }
+}
+
+pub fn scope(scope: Scope) -> api::ScanScope {
+    match scope {
+        Scope::Account(name) => api::ScanScope::Account(name),
+        Scope::Folder(name) => api::ScanScope::Folder(name),
+    }
+}
+
+pub fn scope_of(scope: api::ScanScope) -> Scope {
+    match scope {
+        api::ScanScope::Account(name) => Scope::Account(name),
+        api::ScanScope::Folder(name) => Scope::Folder(name),
+    }
+}
+
+pub fn scan_report(report: ScanReport) -> api::ScanReport {
+    let used = |used: UsedQuota| api::UsedQuota { size: used.size, files: used.files };
+    api::ScanReport { scope: scope(report.scope), before: used(report.before), found: used(report.found) }
+}
+
+pub fn hook_link(link: HookLink) -> api::HookLink {
+    api::HookLink {
+        hook: link.hook.to_owned(),
+        adapter: link.adapter.to_owned(),
+        target: link.target,
+        deadline_seconds: link.deadline.as_secs_f64(),
+        on_error: link.on_error.to_owned(),
+        limits: link.limits,
+        version: link.version,
+        grants: link.grants,
+        health: link.health,
+    }
+}
+
+pub fn plugin(plugin: PluginState) -> api::Plugin {
+    let PluginState { name, digest, hooks, grants, closed_gates, error } = plugin;
+    api::Plugin { name, sha256: digest, hooks, grants, closed_gates, error }
+}
+
+pub fn hook_run(run: StoredRun) -> api::HookRun {
+    api::HookRun {
+        id: run.id,
+        at: run.at,
+        kind: run.kind,
+        hook: run.hook,
+        adapter: run.adapter,
+        version: run.version,
+        connection: run.connection,
+        username: run.username,
+        address: run.address,
+        about: run.about,
+        outcome: run.outcome,
+        detail: run.detail,
+        is_error: run.is_error,
+        decided: run.decided,
+        duration_us: run.duration_us,
+        sent: run.sent,
+        received: run.received,
+        standard_error: run.standard_error,
+        cpu_us: run.cpu_us,
+        memory: run.memory,
+    }
+}
+
+pub fn hook_counter(counter: HookCounter) -> api::HookCounter {
+    api::HookCounter {
+        kind: counter.kind,
+        hook: counter.hook,
+        version: counter.version,
+        outcome: counter.outcome,
+        is_error: counter.is_error,
+        calls: counter.calls,
+        total_us: counter.total_us,
+        max_us: counter.max_us,
+        cpu_us: counter.cpu_us,
+        max_memory: counter.max_memory,
+        histogram: counter.histogram,
+    }
+}
+
+pub fn audit_entry(stored: StoredAudit) -> api::AuditEntry {
+    let StoredAudit { id, record, revision } = stored;
+    api::AuditEntry {
+        id,
+        at: record.at,
+        actor: record.author.name,
+        door: record.author.door.as_str().to_owned(),
+        address: record.author.address.map(|address| address.to_string()),
+        action: record.action,
+        kind: record.kind,
+        name: record.name,
+        outcome: record.outcome.as_str().to_owned(),
+        detail: record.detail,
+        revision,
+    }
+}
+
+pub fn user(shown: ShownUser) -> api::User {
+    let ShownUser { stored, problem } = shown;
+    api::User { revision: stored.revision, document: stored.document, problem, notes: Vec::new() }
+}
+
+pub fn users(page: AccountPage) -> api::Users {
+    let AccountPage { accounts, invalid, next } = page;
+    api::Users {
+        users: accounts.iter().map(|account| user(ShownUser::of(account))).collect(),
+        invalid: invalid.iter().map(invalid_user).collect(),
+        next,
+    }
+}
+
+fn invalid_user(invalid: &InvalidStored) -> api::InvalidUser {
+    api::InvalidUser { username: invalid.username.clone(), problem: problem_of(invalid) }
+}
+
+/// What loads the dump says what is wrong with those that are not valid.
+pub fn dumped(page: AccountPage) -> api::Dumped {
+    let AccountPage { accounts, invalid, next } = page;
+    let mut users: Vec<_> = accounts.iter().map(|account| account.to_document(Audience::Trusted)).collect();
+    let problems = invalid.iter().map(invalid_user).collect();
+    users.extend(invalid.into_iter().map(|invalid| invalid.document));
+    api::Dumped { users, invalid: problems, next }
+}

@@ -1,0 +1,131 @@
+//! Each request of the interface, handed to its use case.
+
+use tidegate_api_types::{
+    AuditEntries, CloseSession, ClosedSession, DumpUsers, Dumped, Folder, Folders, ForgetPlugin, ForgottenPlugin,
+    HookCounters, HookLinks, HookRun, HookRuns, ListAudit, ListFolders, ListHookCounters, ListHookLinks, ListHookRuns,
+    ListPlugins, ListScans, ListSessions, ListUsers, Plugins, Scan, ScanProgress, ScanReport, Scans, ServerStatus,
+    Sessions, ShowHookRun, ShowStatus, ShowUser, User, Users,
+};
+use tidegate_core::admin::{Actor, AdminError, UserFilter};
+use tidegate_core::connection::ConnectionId;
+use tidegate_core::ports::{AuditQuery, DURATION_BOUNDS, RunFilter};
+
+use super::{AdminApi, Handle, answers};
+
+impl Handle<ShowStatus> for AdminApi {
+    async fn handle(&self, _: &Actor, _: ShowStatus) -> Result<ServerStatus, AdminError> {
+        Ok(ServerStatus { version: self.version.to_owned() })
+    }
+}
+
+impl Handle<ListSessions> for AdminApi {
+    async fn handle(&self, actor: &Actor, _: ListSessions) -> Result<Sessions, AdminError> {
+        let sessions = self.administration.sessions.list(actor)?;
+        Ok(Sessions { sessions: sessions.iter().map(|session| answers::session(session)).collect() })
+    }
+}
+
+impl Handle<CloseSession> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: CloseSession) -> Result<ClosedSession, AdminError> {
+        let closed = request.connection_id;
+        self.administration.sessions.close(actor, &ConnectionId::new(closed.clone())).await?;
+        Ok(ClosedSession { closed })
+    }
+}
+
+impl Handle<ListScans> for AdminApi {
+    async fn handle(&self, actor: &Actor, _: ListScans) -> Result<Scans, AdminError> {
+        let scans = self.administration.scans.list(actor)?.into_iter();
+        let scans =
+            scans.map(|(scope, files, directories)| ScanProgress { scope: answers::scope(scope), files, directories });
+        Ok(Scans { scans: scans.collect() })
+    }
+}
+
+impl Handle<Scan> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: Scan) -> Result<ScanReport, AdminError> {
+        let report = self.administration.scans.scan(actor, &answers::scope_of(request.scope)).await?;
+        Ok(answers::scan_report(report))
+    }
+}
+
+impl Handle<ListHookLinks> for AdminApi {
+    async fn handle(&self, actor: &Actor, _: ListHookLinks) -> Result<HookLinks, AdminError> {
+        let links = self.administration.plugins.links(actor).await?;
+        Ok(HookLinks { links: links.into_iter().map(answers::hook_link).collect() })
+    }
+}
+
+impl Handle<ListHookRuns> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: ListHookRuns) -> Result<HookRuns, AdminError> {
+        let ListHookRuns { username, hook, outcome, after, limit } = request;
+        let filter = RunFilter { username, hook, outcome, after, limit };
+        let runs = self.administration.hook_runs.list(actor, filter).await?;
+        Ok(HookRuns { runs: runs.into_iter().map(answers::hook_run).collect() })
+    }
+}
+
+impl Handle<ShowHookRun> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: ShowHookRun) -> Result<HookRun, AdminError> {
+        Ok(answers::hook_run(self.administration.hook_runs.show(actor, request.id).await?))
+    }
+}
+
+impl Handle<ListHookCounters> for AdminApi {
+    async fn handle(&self, actor: &Actor, _: ListHookCounters) -> Result<HookCounters, AdminError> {
+        let counters = self.administration.hook_runs.counters(actor).await?;
+        let counters = counters.into_iter().map(answers::hook_counter).collect();
+        Ok(HookCounters { duration_bounds_us: DURATION_BOUNDS.to_vec(), counters })
+    }
+}
+
+impl Handle<ListPlugins> for AdminApi {
+    async fn handle(&self, actor: &Actor, _: ListPlugins) -> Result<Plugins, AdminError> {
+        let plugins = self.administration.plugins.list(actor).await?;
+        Ok(Plugins { plugins: plugins.into_iter().map(answers::plugin).collect() })
+    }
+}
+
+impl Handle<ForgetPlugin> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: ForgetPlugin) -> Result<ForgottenPlugin, AdminError> {
+        self.administration.plugins.forget(actor, &request.name).await?;
+        Ok(ForgottenPlugin { forgotten: request.name })
+    }
+}
+
+impl Handle<ListAudit> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: ListAudit) -> Result<AuditEntries, AdminError> {
+        let ListAudit { before, actor: author, kind, name, limit } = request;
+        let query = AuditQuery { before, author, kind, name, limit };
+        let entries = self.administration.audit.list(actor, query).await?;
+        Ok(AuditEntries { entries: entries.into_iter().map(answers::audit_entry).collect() })
+    }
+}
+
+impl Handle<ListUsers> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: ListUsers) -> Result<Users, AdminError> {
+        let ListUsers { after, prefix, limit } = request;
+        let page = self.administration.users.list(actor, UserFilter { after, prefix, limit }).await?;
+        Ok(answers::users(page))
+    }
+}
+
+impl Handle<ShowUser> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: ShowUser) -> Result<User, AdminError> {
+        Ok(answers::user(self.administration.users.show(actor, &request.username).await?))
+    }
+}
+
+impl Handle<ListFolders> for AdminApi {
+    async fn handle(&self, actor: &Actor, _: ListFolders) -> Result<Folders, AdminError> {
+        let folders = self.administration.folders.list(actor).await?.into_iter();
+        Ok(Folders { folders: folders.map(|(name, mapped_path)| Folder { name, mapped_path }).collect() })
+    }
+}
+
+impl Handle<DumpUsers> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: DumpUsers) -> Result<Dumped, AdminError> {
+        let DumpUsers { after, limit } = request;
+        Ok(answers::dumped(self.administration.backups.dump(actor, after, limit).await?))
+    }
+}

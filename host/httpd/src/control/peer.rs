@@ -1,0 +1,92 @@
+//! Who is at the other end of the control socket: the kernel says it (`SO_PEERCRED`, unix(7)).
+
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use axum::serve::IncomingStream;
+use tidegate_api_types::{ErrorAnswer, ErrorCode};
+use tidegate_core::admin::Actor;
+use tidegate_core::ports::Door;
+use tokio::net::UnixListener;
+
+/// The user that the server runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner(pub u32);
+
+impl Owner {
+    pub fn of_this_process() -> Self {
+        Self(uzers::get_effective_uid())
+    }
+
+    /// This user and root, whatever the mode of the socket became.
+    fn allows(self, peer: Peer) -> bool {
+        peer.uid.is_some_and(|uid| uid == 0 || uid == self.0)
+    }
+}
+
+/// None: the kernel does not say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    uid: Option<u32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        Self { uid: stream.io().peer_cred().ok().map(|credentials| credentials.uid()) }
+    }
+}
+
+impl Peer {
+    pub async fn actor(self) -> Option<Actor> {
+        let uid = self.uid?;
+        Some(Actor::local(user_name(uid).await, Door::Socket))
+    }
+}
+
+/// As the host knows the user, or its number.
+pub async fn user_name(uid: u32) -> String {
+    // A directory service may be asked.
+    let looked_up = tokio::task::spawn_blocking(move || uzers::get_user_by_uid(uid)).await;
+    let found = looked_up.ok().flatten();
+    found.map_or_else(|| format!("uid {uid}"), |user| user.name().to_string_lossy().into_owned())
+}
+
+pub async fn refuse_others(
+    State(owner): State<Owner>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if owner.allows(peer) { next.run(request).await } else { super::refusal(stranger()) }
+}
+
+pub fn stranger() -> ErrorAnswer {
+    let error = "the server takes orders from its own user and from root only; run the command as one of them";
+    ErrorAnswer::new(ErrorCode::Forbidden, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_owner_and_root_are_served() {
+        let check = |owner: u32, peer: Option<u32>, expected: bool| {
+            assert_eq!(Owner(owner).allows(Peer { uid: peer }), expected, "{owner} {peer:?}");
+        };
+        check(1000, Some(1000), true);
+        check(1000, Some(0), true);
+        check(1000, Some(1001), false);
+        check(1000, None, false);
+        check(0, Some(0), true);
+        check(0, Some(1000), false);
+        check(0, None, false);
+    }
+
+    #[tokio::test]
+    async fn users_without_a_name_have_their_number() {
+        assert_eq!(user_name(0).await, "root");
+        assert_eq!(user_name(4_000_000_001).await, "uid 4000000001");
+    }
+}

@@ -1,0 +1,140 @@
+//! The door that a command takes: the control socket of the server that runs in the state directory,
+//! or, without one, the same use cases in this process, under the lock of the directory.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tidegate_api_types::Operation;
+use tidegate_core::admin::Actor;
+use tidegate_core::hook::HookKind;
+use tidegate_core::ports::Door as ActorDoor;
+use tidegate_core::quota::QuotaKeeper;
+use tidegate_core::session::SessionRegistry;
+use tidegate_httpd::{AdminApi, Handle, Owner, error_answer, user_name};
+use tokio::time::Instant;
+
+use super::Place;
+use crate::config::Settings;
+use crate::config::settings::DatabaseSettings;
+use crate::control::Control;
+use crate::hook_inventory::AtStart;
+use crate::state_directory::StateLock;
+use crate::wire::{self, HookTasks, Hooks, Stores};
+
+/// For the hooks that are told of a change.
+const TELLING_TIME: Duration = Duration::from_secs(60);
+/// For a server that starts, or for other commands.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// What a command is about to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Look,
+    /// Hooks may have to be told.
+    #[expect(dead_code, reason = "changes of accounts come through this door next")]
+    Change,
+}
+
+pub enum Door {
+    Server(Control),
+    Process(Box<Process>),
+}
+
+/// The use cases in this process.
+pub struct Process {
+    api: AdminApi,
+    actor: Actor,
+    keeper: Arc<QuotaKeeper>,
+    /// Who is told of changes.
+    tasks: Option<HookTasks>,
+    /// Given back at the very end.
+    _lock: StateLock,
+}
+
+impl Door {
+    pub async fn open(place: &Place, purpose: Purpose) -> anyhow::Result<Self> {
+        let directory = place.directory();
+        if let Some(control) = Control::connect(&directory).await? {
+            return Ok(Self::Server(control));
+        }
+        let (directory, settings) = place.settings()?;
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            if let Some(lock) = StateLock::try_acquire(&directory)? {
+                return Ok(Self::Process(Box::new(Process::start(&directory, settings, purpose, lock).await?)));
+            }
+            // A server that starts has the lock before its socket.
+            if let Some(control) = Control::connect(&directory).await? {
+                return Ok(Self::Server(control));
+            }
+            if Instant::now() >= patience {
+                let directory = directory.display();
+                bail!("another process holds the lock of {directory} and does not answer; wait for it, or stop it");
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    /// # Errors
+    /// An [`ErrorAnswer`](tidegate_api_types::ErrorAnswer) if the use case was refused or failed.
+    pub async fn call<O: Operation>(&mut self, operation: O) -> anyhow::Result<O::Answer>
+    where
+        AdminApi: Handle<O>,
+    {
+        match self {
+            Self::Server(control) => control.call(&operation).await,
+            Self::Process(process) => {
+                let answer = process.api.handle(&process.actor, operation).await;
+                Ok(answer.map_err(|error| error_answer(&error))?)
+            }
+        }
+    }
+
+    pub fn is_server(&self) -> bool {
+        matches!(self, Self::Server(_))
+    }
+
+    /// Waits until hooks are told, and usages are stored; a server does both by itself.
+    pub async fn finish(self) {
+        let Self::Process(process) = self else { return };
+        process.keeper.finish().await;
+        if let Some(tasks) = process.tasks {
+            tasks.finish(TELLING_TIME).await;
+        }
+    }
+}
+
+impl Process {
+    async fn start(directory: &Path, settings: Settings, purpose: Purpose, lock: StateLock) -> anyhow::Result<Self> {
+        if let DatabaseSettings::Memory(_) = settings.database {
+            bail!(
+                "with data_provider.driver = \"memory\" the accounts are in the server that runs, and none runs in {}; \
+                 start it with: tidegate serve",
+                directory.display()
+            );
+        }
+        let stores = Stores::open(&settings.database)?;
+        let mut accounts = stores.accounts(settings.users_base_dir.clone());
+        let tasks = match purpose {
+            Purpose::Look => None,
+            Purpose::Change => {
+                let (mut tasks, host) = HookTasks::start_journal(&stores);
+                let points = Hooks::open_for(HookKind::ObjectChanges, &settings, &stores, host).await?;
+                tasks.start_observers(&points);
+                accounts = accounts.with_observers(points.object_changes.clone());
+                Some(tasks)
+            }
+        };
+        let storage = wire::storage_factory(&settings, None).context("files cannot be counted")?;
+        let scans = wire::quota_scans(&stores, &settings, Arc::new(storage));
+        let keeper = scans.keeper.clone();
+        let inventory = Arc::new(AtStart { directory: directory.to_owned(), settings });
+        let api = wire::admin_api(&stores, accounts, Arc::new(SessionRegistry::default()), scans, inventory);
+        let Owner(uid) = Owner::of_this_process();
+        let actor = Actor::local(user_name(uid).await, ActorDoor::Cli);
+        Ok(Self { api, actor, keeper, tasks, _lock: lock })
+    }
+}
