@@ -4,10 +4,12 @@
 
 use sha2::digest::DynDigest;
 use tidegate_core::files::{FileError, OpenFile, Protocol};
+use tidegate_core::path::VirtualPath;
 
 use crate::digest::Digest;
+use crate::fields::{ByteString, Field, Handle, RawPath};
 use crate::packet::{Reader, Reply, Status, put_string};
-use crate::protocol::{MAX_DATA, StatusCode, kind};
+use crate::protocol::{MAX_DATA, StatusCode, fxp};
 use crate::server::SftpServer;
 
 /// What the VERSION packet says of it.
@@ -18,85 +20,155 @@ const PORTION: u64 = 256 << 10;
 /// Of which `md5-hash` may be asked for the hash first.
 const QUICK_CHECK: u64 = 2048;
 
-/// Three clients, two ways to answer: who asks by which name decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    ByName,
-    ByHandle,
-    /// By handle; the answer repeats the request's name.
-    Paramiko,
+/// What is hashed.
+enum Target {
+    Path(VirtualPath),
+    Handle(Handle),
 }
 
-/// What is hashed.
-enum Target<'a> {
-    Path(tidegate_core::path::VirtualPath),
-    Handle(&'a [u8]),
+/// What is asked of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question<'a> {
+    /// Names, of which the first is taken that is known.
+    algorithms: ByteString<'a>,
+    offset: u64,
+    /// 0: up to the end.
+    length: u64,
+    /// Bytes that have a digest of their own; 0: all have one.
+    block: u32,
+}
+
+impl<'a> Field<'a> for Question<'a> {
+    type Owned = Question<'static>;
+
+    fn read(packet: &mut Reader<'a>) -> Result<Self, Status> {
+        Ok(Self {
+            algorithms: Field::read(packet)?,
+            offset: packet.u64()?,
+            length: packet.u64()?,
+            block: packet.u32()?,
+        })
+    }
+
+    fn into_owned(self) -> Question<'static> {
+        let Self { algorithms, offset, length, block } = self;
+        Question { algorithms: algorithms.into_owned(), offset, length, block }
+    }
 }
 
 impl SftpServer {
+    /// As paramiko asks it: the answer repeats the request's name.
     pub(crate) async fn check_file(
         &mut self,
-        mut body: Reader<'_>,
+        handle: Handle,
+        question: Question<'_>,
         reply: &mut Reply<'_>,
-        form: Form,
     ) -> Result<(), Status> {
-        let target = self.target(&mut body, form == Form::ByName)?;
-        let names = body.string()?;
-        let (offset, length, block) = (body.u64()?, body.u64()?, body.u32()?);
-        let digest = names
-            .split(|byte| *byte == b',')
-            .find_map(|name| Digest::by_name(std::str::from_utf8(name).ok()?))
-            .ok_or_else(|| failure("none of the algorithms is known"))?;
-        if block > 0 && block < MIN_BLOCK {
-            return Err(failure("a block must have at least 256 bytes"));
-        }
-        let mut blocks = Blocks::new(digest, block);
-        let length = if length == 0 { u64::MAX } else { length };
-        self.inspect(&target, offset, length, |data| blocks.update(data)).await?;
-        let digests = blocks.finish()?;
-        let packet = reply.begin(kind::EXTENDED_REPLY);
-        if form == Form::Paramiko {
-            put_string(packet, b"check-file");
-        }
+        let (digest, digests) = self.digests(&Target::Handle(handle), &question).await?;
+        let packet = reply.begin(fxp::EXTENDED_REPLY);
+        put_string(packet, b"check-file");
         put_string(packet, digest.name().as_bytes());
         packet.extend_from_slice(&digests);
         Ok(())
     }
 
-    pub(crate) async fn md5_hash(
+    pub(crate) async fn check_file_name(
         &mut self,
-        name: &[u8],
-        mut body: Reader<'_>,
+        path: RawPath<'_>,
+        question: Question<'_>,
         reply: &mut Reply<'_>,
     ) -> Result<(), Status> {
-        let target = self.target(&mut body, name == b"md5-hash")?;
-        let (offset, length) = (body.u64()?, body.u64()?);
-        let expected = body.string()?;
-        let matches = expected.is_empty() || {
-            let mut quick = Digest::Md5.hasher();
-            self.inspect(&target, offset, QUICK_CHECK, |data| quick.update(data)).await?;
-            *quick.finalize() == *expected
-        };
-        let mut hash = Vec::new();
-        if matches {
-            let mut whole = Digest::Md5.hasher();
-            let length = if length == 0 { u64::MAX } else { length };
-            self.inspect(&target, offset, length, |data| whole.update(data)).await?;
-            hash = whole.finalize().into_vec();
-        }
-        let packet = reply.begin(kind::EXTENDED_REPLY);
-        put_string(packet, name);
-        put_string(packet, &hash);
+        let target = Target::Path(self.path(&path)?);
+        self.answer_check_file(&target, &question, reply).await
+    }
+
+    pub(crate) async fn check_file_handle(
+        &mut self,
+        handle: Handle,
+        question: Question<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), Status> {
+        self.answer_check_file(&Target::Handle(handle), &question, reply).await
+    }
+
+    async fn answer_check_file(
+        &mut self,
+        target: &Target,
+        question: &Question<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), Status> {
+        let (digest, digests) = self.digests(target, question).await?;
+        let packet = reply.begin(fxp::EXTENDED_REPLY);
+        put_string(packet, digest.name().as_bytes());
+        packet.extend_from_slice(&digests);
         Ok(())
     }
 
-    fn target<'a>(&self, body: &mut Reader<'a>, by_path: bool) -> Result<Target<'a>, Status> {
-        Ok(if by_path { Target::Path(self.path(body)?) } else { Target::Handle(body.string()?) })
+    /// Of the first algorithm of the list that is known, and the digests of all blocks.
+    async fn digests(&mut self, target: &Target, question: &Question<'_>) -> Result<(Digest, Vec<u8>), Status> {
+        let mut names = question.algorithms.as_bytes().split(|byte| *byte == b',');
+        let digest = names
+            .find_map(|name| Digest::by_name(std::str::from_utf8(name).ok()?))
+            .ok_or_else(|| failure("none of the algorithms is known"))?;
+        if question.block > 0 && question.block < MIN_BLOCK {
+            return Err(failure("a block must have at least 256 bytes"));
+        }
+        let mut blocks = Blocks::new(digest, question.block);
+        let length = up_to_the_end_if_zero(question.length);
+        self.inspect(target, question.offset, length, |data| blocks.update(data)).await?;
+        Ok((digest, blocks.finish()?))
+    }
+
+    pub(crate) async fn md5_hash(
+        &mut self,
+        path: RawPath<'_>,
+        offset: u64,
+        length: u64,
+        quick_check: ByteString<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), Status> {
+        let target = Target::Path(self.path(&path)?);
+        let hash = self.md5_of(&target, offset, length, quick_check.as_bytes()).await?;
+        put_md5(reply, b"md5-hash", &hash);
+        Ok(())
+    }
+
+    pub(crate) async fn md5_hash_handle(
+        &mut self,
+        handle: Handle,
+        offset: u64,
+        length: u64,
+        quick_check: ByteString<'_>,
+        reply: &mut Reply<'_>,
+    ) -> Result<(), Status> {
+        let hash = self.md5_of(&Target::Handle(handle), offset, length, quick_check.as_bytes()).await?;
+        put_md5(reply, b"md5-hash-handle", &hash);
+        Ok(())
+    }
+
+    /// Empty if the first bytes have another hash than `quick_check`.
+    async fn md5_of(
+        &mut self,
+        target: &Target,
+        offset: u64,
+        length: u64,
+        quick_check: &[u8],
+    ) -> Result<Vec<u8>, Status> {
+        if !quick_check.is_empty() {
+            let mut quick = Digest::Md5.hasher();
+            self.inspect(target, offset, QUICK_CHECK, |data| quick.update(data)).await?;
+            if *quick.finalize() != *quick_check {
+                return Ok(Vec::new());
+            }
+        }
+        let mut whole = Digest::Md5.hasher();
+        self.inspect(target, offset, up_to_the_end_if_zero(length), |data| whole.update(data)).await?;
+        Ok(whole.finalize().into_vec())
     }
 
     async fn inspect(
         &mut self,
-        target: &Target<'_>,
+        target: &Target,
         offset: u64,
         length: u64,
         update: impl FnMut(&[u8]) + Send,
@@ -106,7 +178,7 @@ impl SftpServer {
                 let mut file = self.files.open_read(path, Protocol::Sftp).await?;
                 inspect(&mut file, offset, length, update).await
             }
-            Target::Handle(handle) => inspect(self.handles.file(handle)?, offset, length, update).await,
+            Target::Handle(handle) => inspect(self.handles.file(*handle)?, offset, length, update).await,
         }
     }
 }
@@ -134,6 +206,16 @@ async fn inspect(
         tokio::task::yield_now().await;
     }
     Ok(())
+}
+
+fn up_to_the_end_if_zero(length: u64) -> u64 {
+    if length == 0 { u64::MAX } else { length }
+}
+
+fn put_md5(reply: &mut Reply<'_>, name: &[u8], hash: &[u8]) {
+    let packet = reply.begin(fxp::EXTENDED_REPLY);
+    put_string(packet, name);
+    put_string(packet, hash);
 }
 
 fn failure(text: &str) -> Status {

@@ -4,12 +4,12 @@
 
 use tidegate_core::path::VirtualPath;
 
-use crate::packet::{Reader, Status};
-use crate::protocol::{kind, open};
+use crate::fields::{Handle, Name};
+use crate::operations::{Change, Operation, Request};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Footprint {
-    handles: Vec<Vec<u8>>,
+    handles: Vec<Handle>,
     /// That are named, or that the handles are open on.
     files: Vec<VirtualPath>,
     /// Whether others can tell that the request came before them.
@@ -18,10 +18,10 @@ pub struct Footprint {
     with_all_below: bool,
 }
 
-/// What requests are read with.
+/// What names mean where the request came in.
 pub struct Surroundings<'a> {
     /// What a handle is open on, if it is a file.
-    pub opened: &'a dyn Fn(&[u8]) -> Option<Opened>,
+    pub opened: &'a dyn Fn(Handle) -> Option<Opened>,
     pub start_directory: &'a VirtualPath,
 }
 
@@ -31,23 +31,44 @@ pub struct Opened {
 }
 
 impl Footprint {
-    /// Of a packet without its length. One that is malformed, and so is refused, acts on nothing.
-    pub fn of(packet: &[u8], surroundings: &Surroundings<'_>) -> Self {
+    /// One whose paths are no paths is refused, and so acts on nothing.
+    pub fn of(operation: &Operation, request: &Request<'_>, surroundings: &Surroundings<'_>) -> Self {
         let mut footprint = Self::default();
-        match footprint.read(packet, surroundings) {
-            Ok(()) => footprint,
-            Err(_) => Self::default(),
+        let (mut is_refused, mut is_upload) = (false, false);
+        request.each_name(|name| match name {
+            Name::Handle(handle) => {
+                footprint.handles.extend(handle.number().map(Handle::new));
+                if let Some(opened) = (surroundings.opened)(handle) {
+                    footprint.files.push(opened.path);
+                    is_upload |= opened.for_writing;
+                }
+            }
+            Name::Path(raw) => match VirtualPath::resolve(surroundings.start_directory, raw) {
+                Ok(path) => footprint.files.push(path),
+                Err(_) => is_refused = true,
+            },
+        });
+        if is_refused {
+            return Self::default();
         }
+        footprint.with_all_below = operation.change == Change::Trees;
+        footprint.changes = match operation.change {
+            Change::Nothing => false,
+            Change::Files | Change::Trees => true,
+            Change::ByFlags => !request.only_reads(),
+            Change::ByHandle => is_upload,
+        };
+        footprint
     }
 
     /// Whether a request with this one has to wait for one that came earlier.
     pub fn follows(&self, earlier: &Self) -> bool {
-        self.handles.iter().any(|handle| earlier.acts_on(handle))
+        self.handles.iter().any(|handle| earlier.acts_on(*handle))
             || (self.changes || earlier.changes) && self.shares_files_with(earlier)
     }
 
-    pub fn acts_on(&self, handle: &[u8]) -> bool {
-        self.handles.iter().any(|own| own == handle)
+    pub fn acts_on(&self, handle: Handle) -> bool {
+        self.handles.contains(&handle)
     }
 
     fn shares_files_with(&self, other: &Self) -> bool {
@@ -58,89 +79,30 @@ impl Footprint {
         };
         self.files.iter().any(|own| other.files.iter().any(|others| related(own, others)))
     }
-
-    fn read(&mut self, packet: &[u8], surroundings: &Surroundings<'_>) -> Result<(), Status> {
-        let (&kind, body) = packet.split_first().ok_or_else(Status::malformed)?;
-        let mut fields = Fields { body: Reader::new(body), footprint: self, surroundings };
-        fields.body.u32()?;
-        match kind {
-            kind::READ | kind::FSTAT | kind::READDIR => fields.handle().map(drop),
-            kind::WRITE | kind::FSETSTAT => fields.changed_handle(),
-            kind::CLOSE => {
-                // Closing an upload puts it in its place.
-                fields.footprint.changes = fields.handle()?;
-                Ok(())
-            }
-            kind::OPEN => {
-                fields.path()?;
-                fields.footprint.changes = fields.body.u32()? != open::READ;
-                Ok(())
-            }
-            kind::LSTAT | kind::STAT | kind::OPENDIR | kind::REALPATH | kind::READLINK => fields.path(),
-            kind::SETSTAT | kind::REMOVE | kind::MKDIR | kind::RMDIR => fields.changed_paths(1),
-            kind::RENAME | kind::SYMLINK => fields.changed_paths(2),
-            kind::EXTENDED => fields.extended(),
-            _ => Ok(()),
-        }
-    }
 }
 
-/// A packet that is being read into a footprint.
-struct Fields<'a, 'b> {
-    body: Reader<'a>,
-    footprint: &'b mut Footprint,
-    surroundings: &'b Surroundings<'b>,
-}
-
-impl Fields<'_, '_> {
-    fn extended(&mut self) -> Result<(), Status> {
-        match self.body.string()? {
-            b"posix-rename@openssh.com" | b"hardlink@openssh.com" => self.changed_paths(2),
-            b"lsetstat@openssh.com" => self.changed_paths(1),
-            b"statvfs@openssh.com" | b"expand-path@openssh.com" | b"check-file-name" | b"md5-hash" => self.path(),
-            b"fstatvfs@openssh.com"
-            | b"fsync@openssh.com"
-            | b"check-file"
-            | b"check-file-handle"
-            | b"md5-hash-handle" => self.handle().map(drop),
-            b"copy-data" => {
-                self.changed_handle()?;
-                let (_offset, _length) = (self.body.u64()?, self.body.u64()?);
-                self.changed_handle()
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether it is open for writing.
-    fn handle(&mut self) -> Result<bool, Status> {
-        let handle = self.body.string()?;
-        self.footprint.handles.push(handle.to_vec());
-        let Some(opened) = (self.surroundings.opened)(handle) else { return Ok(false) };
-        self.footprint.files.push(opened.path);
-        Ok(opened.for_writing)
-    }
-
-    fn changed_handle(&mut self) -> Result<(), Status> {
-        self.footprint.changes = true;
-        self.handle().map(drop)
-    }
-
-    fn path(&mut self) -> Result<(), Status> {
-        let raw = self.body.string()?;
-        self.footprint.files.push(VirtualPath::resolve(self.surroundings.start_directory, raw)?);
-        Ok(())
-    }
-
-    fn changed_paths(&mut self, count: usize) -> Result<(), Status> {
-        (self.footprint.changes, self.footprint.with_all_below) = (true, true);
-        (0..count).try_for_each(|_| self.path())
+impl Request<'_> {
+    /// Whether it is an OPEN with flags that change nothing.
+    fn only_reads(&self) -> bool {
+        if let Self::Open { flags, .. } = self { flags.only_reads() } else { false }
     }
 }
 
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::operations::Packet;
+    use crate::protocol::{fxf, fxp};
+
+    /// On which the handles are open that begin with these numbers: those from 100 for writing.
+    const R1: u32 = 1;
+    const R2: u32 = 2;
+    const W1: u32 = 101;
+    const W2: u32 = 102;
+
+    pub fn handle(number: u32) -> Vec<u8> {
+        number.to_be_bytes().to_vec()
+    }
 
     pub fn request(kind: u8, fields: &[&[u8]]) -> Vec<u8> {
         let mut packet = vec![kind, 0, 0, 0, 9];
@@ -156,18 +118,33 @@ pub mod tests {
         packet
     }
 
-    pub fn copy(from: &[u8], to: &[u8]) -> Vec<u8> {
-        with(request(kind::EXTENDED, &[b"copy-data", from]), &[&[0; 16], &(to.len() as u32).to_be_bytes(), to, &[0; 8]])
+    pub fn read(number: u32) -> Vec<u8> {
+        with(request(fxp::READ, &[&handle(number)]), &[&[0; 12]])
     }
 
-    /// Handles `r…` are open for reading and `w…` for writing, on the files `/r` and `/w`.
+    pub fn write(number: u32, data: &[u8]) -> Vec<u8> {
+        with(request(fxp::WRITE, &[&handle(number)]), &[&[0; 8], &(data.len() as u32).to_be_bytes(), data])
+    }
+
+    pub fn copy(from: u32, to: u32) -> Vec<u8> {
+        let copy = request(fxp::EXTENDED, &[b"copy-data", &handle(from)]);
+        with(copy, &[&[0; 16], &4_u32.to_be_bytes(), &handle(to), &[0; 8]])
+    }
+
+    /// As of a packet that came in: handles below 100 are open for reading on `/r`, those below
+    /// 200 for writing on `/w`.
     pub fn footprint(packet: &[u8]) -> Footprint {
-        let opened = |handle: &[u8]| {
-            let name = handle.first().filter(|name| b"rw".contains(name))?;
-            let path = VirtualPath::resolve(&VirtualPath::root(), &[*name]).unwrap();
-            Some(Opened { path, for_writing: *name == b'w' })
+        let opened = |handle: Handle| match handle.number()? {
+            0..100 => Some(Opened { path: path(b"r"), for_writing: false }),
+            100..200 => Some(Opened { path: path(b"w"), for_writing: true }),
+            _ => None,
         };
-        Footprint::of(packet, &Surroundings { opened: &opened, start_directory: &VirtualPath::root() })
+        let (operation, request) = Packet::new(packet).unwrap().decode().unwrap();
+        Footprint::of(operation, &request, &Surroundings { opened: &opened, start_directory: &VirtualPath::root() })
+    }
+
+    fn path(raw: &[u8]) -> VirtualPath {
+        VirtualPath::resolve(&VirtualPath::root(), raw).unwrap()
     }
 
     /// Whether each of `later` has to come after `earlier`.
@@ -181,67 +158,72 @@ pub mod tests {
     }
 
     fn open_file(path: &[u8], flags: u32) -> Vec<u8> {
-        with(request(kind::OPEN, &[path]), &[&flags.to_be_bytes()])
+        with(request(fxp::OPEN, &[path]), &[&flags.to_be_bytes(), &[0; 4]])
+    }
+
+    fn on_handle(kind: u8, number: u32) -> Vec<u8> {
+        request(kind, &[&handle(number)])
+    }
+
+    fn check_file(path: &[u8]) -> Vec<u8> {
+        with(request(fxp::EXTENDED, &[b"check-file-name", path, b"md5"]), &[&[0; 20]])
     }
 
     #[test]
     fn what_changes_a_file_keeps_its_place() {
-        let closed = request(kind::CLOSE, &[b"w1"]);
-        for earlier in [request(kind::WRITE, &[b"w1"]), closed] {
+        let closed = on_handle(fxp::CLOSE, W1);
+        for earlier in [write(W1, b""), closed] {
             check(
                 &earlier,
                 &[
-                    (request(kind::FSTAT, &[b"w1"]), true),
-                    (request(kind::READ, &[b"w2"]), true),
-                    (request(kind::READ, &[b"r1"]), false),
-                    (copy(b"r1", b"w2"), true),
-                    (copy(b"w2", b"r1"), true),
-                    (request(kind::STAT, &[b"/w"]), true),
-                    (request(kind::STAT, &[b"./x/../w"]), true),
-                    (request(kind::STAT, &[b"/"]), false),
-                    (request(kind::STAT, &[b"/w2"]), false),
-                    (open_file(b"w", open::READ), true),
-                    (open_file(b"r", open::WRITE), false),
-                    (request(kind::RENAME, &[b"/w", b"/x"]), true),
-                    (request(kind::RENAME, &[b"/x", b"/w"]), true),
-                    (request(kind::RENAME, &[b"/", b"/x"]), true),
-                    (request(kind::RENAME, &[b"/x", b"/y"]), false),
-                    (request(kind::RMDIR, &[b"/r"]), false),
-                    (request(kind::EXTENDED, &[b"posix-rename@openssh.com", b"/x", b"/w"]), true),
-                    (request(kind::EXTENDED, &[b"check-file-name", b"/w"]), true),
-                    (request(kind::EXTENDED, &[b"limits@openssh.com"]), false),
+                    (on_handle(fxp::FSTAT, W1), true),
+                    (read(W2), true),
+                    (read(R1), false),
+                    (copy(R1, W2), true),
+                    (copy(W2, R1), true),
+                    (request(fxp::STAT, &[b"/w"]), true),
+                    (request(fxp::STAT, &[b"./x/../w"]), true),
+                    (request(fxp::STAT, &[b"/"]), false),
+                    (request(fxp::STAT, &[b"/w2"]), false),
+                    (open_file(b"w", fxf::READ), true),
+                    (open_file(b"r", fxf::WRITE), false),
+                    (request(fxp::RENAME, &[b"/w", b"/x"]), true),
+                    (request(fxp::RENAME, &[b"/x", b"/w"]), true),
+                    (request(fxp::RENAME, &[b"/", b"/x"]), true),
+                    (request(fxp::RENAME, &[b"/x", b"/y"]), false),
+                    (request(fxp::RMDIR, &[b"/r"]), false),
+                    (request(fxp::EXTENDED, &[b"posix-rename@openssh.com", b"/x", b"/w"]), true),
+                    (check_file(b"/w"), true),
+                    (request(fxp::EXTENDED, &[b"limits@openssh.com"]), false),
                     // One number is no handle.
-                    (request(kind::EXTENDED, &[b"users-groups-by-id@openssh.com", b"w1"]), false),
+                    (request(fxp::EXTENDED, &[b"users-groups-by-id@openssh.com", &handle(W1), b""]), false),
                 ],
             );
         }
     }
 
     #[test]
-    fn what_only_looks_is_in_nobodys_way() {
-        for earlier in [request(kind::READ, &[b"r1"]), request(kind::CLOSE, &[b"r1"])] {
+    fn what_only_looks_holds_up_nothing() {
+        for earlier in [read(R1), on_handle(fxp::CLOSE, R1)] {
             check(
                 &earlier,
                 &[
-                    (request(kind::READ, &[b"r1"]), true),
-                    (request(kind::READ, &[b"r2"]), false),
-                    (request(kind::STAT, &[b"/r"]), false),
-                    (open_file(b"/r", open::READ), false),
-                    (open_file(b"/r", open::READ | open::WRITE), true),
-                    (request(kind::REMOVE, &[b"/r"]), true),
+                    (read(R1), true),
+                    (read(R2), false),
+                    (request(fxp::STAT, &[b"/r"]), false),
+                    (open_file(b"/r", fxf::READ), false),
+                    (open_file(b"/r", fxf::READ | fxf::WRITE), true),
+                    (request(fxp::REMOVE, &[b"/r"]), true),
                 ],
             );
         }
     }
 
     #[test]
-    fn nothing_is_read_into_malformed_requests() {
-        for packet in
-            [&[][..], &[kind::CLOSE], &[kind::READ, 0, 0, 0, 1, 0, 0, 0, 9, 1], &request(kind::RENAME, &[b"/"])]
-        {
-            assert_eq!(footprint(packet), Footprint::default(), "{packet:?}");
+    fn requests_that_will_be_refused_act_on_nothing() {
+        for packet in [request(fxp::STAT, &[b"/a\0"]), request(fxp::FSTAT, &[b"no handle"])] {
+            assert_eq!(footprint(&packet), Footprint::default(), "{packet:?}");
         }
-        let nul = request(kind::STAT, &[b"/a\0"]);
-        assert_eq!(footprint(&nul), Footprint::default());
+        assert_eq!(footprint(&request(fxp::RENAME, &[b"/a", b"/b\0"])), Footprint::default());
     }
 }

@@ -9,16 +9,18 @@ use tidegate_core::files::OpenFile;
 use tidegate_core::files::storage::DirectoryReader;
 use tidegate_core::session::Session;
 
+use crate::fields::Handle;
 use crate::packet::Status;
 use crate::protocol::{MAX_HANDLES, MAX_HANDLES_OF_SESSION, StatusCode};
 
-pub enum Handle {
+/// What a handle is open on.
+pub enum Target {
     File(Box<OpenFile>),
     Directory(Box<dyn DirectoryReader>),
 }
 
 pub struct Handles {
-    open: HashMap<u32, Handle>,
+    open: HashMap<u32, Target>,
     next: u32,
     /// Counts those of its other channels, too.
     session: Arc<Session>,
@@ -29,14 +31,14 @@ impl Handles {
         Self { open: HashMap::new(), next: 0, session }
     }
 
-    /// The handle's number, as it goes over the wire.
-    pub fn insert(&mut self, handle: Handle) -> [u8; 4] {
+    /// The handle as it goes over the wire.
+    pub fn insert(&mut self, target: Target) -> [u8; 4] {
         while self.open.contains_key(&self.next) {
             self.next = self.next.wrapping_add(1);
         }
         let number = self.next;
         self.next = self.next.wrapping_add(1);
-        self.put(number, handle);
+        self.put(number, target);
         number.to_be_bytes()
     }
 
@@ -52,55 +54,55 @@ impl Handles {
         Ok(())
     }
 
-    pub fn remove(&mut self, wire: &[u8]) -> Result<Handle, Status> {
-        let handle = number(wire).and_then(|number| self.open.remove(&number)).ok_or_else(Status::bad_handle)?;
+    pub fn remove(&mut self, handle: Handle) -> Result<Target, Status> {
+        let target = handle.number().and_then(|number| self.open.remove(&number)).ok_or_else(Status::bad_handle)?;
         self.session.live.handles.fetch_sub(1, Ordering::Relaxed);
-        Ok(handle)
+        Ok(target)
     }
 
-    fn put(&mut self, number: u32, handle: Handle) {
-        if self.open.insert(number, handle).is_none() {
+    fn put(&mut self, number: u32, target: Target) {
+        if self.open.insert(number, target).is_none() {
             self.session.live.handles.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// As [`remove`](Self::remove), but a directory stays where it is.
-    pub fn take_file(&mut self, wire: &[u8]) -> Result<Box<OpenFile>, Status> {
-        match self.remove(wire)? {
-            Handle::File(file) => Ok(file),
-            directory => {
-                self.restore(wire, directory);
+    pub fn take_file(&mut self, handle: Handle) -> Result<Box<OpenFile>, Status> {
+        match self.remove(handle)? {
+            Target::File(file) => Ok(file),
+            directory @ Target::Directory(_) => {
+                self.restore(handle, directory);
                 Err(Status::bad_handle())
             }
         }
     }
 
     /// Puts back what [`remove`](Self::remove) took, under the same number.
-    pub fn restore(&mut self, wire: &[u8], handle: Handle) {
-        if let Some(number) = number(wire) {
-            self.put(number, handle);
+    pub fn restore(&mut self, handle: Handle, target: Target) {
+        if let Some(number) = handle.number() {
+            self.put(number, target);
         }
     }
 
-    pub fn file(&mut self, wire: &[u8]) -> Result<&mut OpenFile, Status> {
-        match number(wire).and_then(|number| self.open.get_mut(&number)) {
-            Some(Handle::File(file)) => Ok(file),
-            _ => Err(Status::bad_handle()),
+    pub fn file(&mut self, handle: Handle) -> Result<&mut OpenFile, Status> {
+        match handle.number().and_then(|number| self.open.get_mut(&number)) {
+            Some(Target::File(file)) => Ok(file),
+            Some(Target::Directory(_)) | None => Err(Status::bad_handle()),
         }
     }
 
-    /// As [`file`](Self::file), for who only wants to know what is open.
-    pub fn opened_file(&self, wire: &[u8]) -> Option<&OpenFile> {
-        match self.open.get(&number(wire)?)? {
-            Handle::File(file) => Some(file),
-            Handle::Directory(_) => None,
+    /// As [`file`](Self::file), to look at what is open.
+    pub fn opened_file(&self, handle: Handle) -> Option<&OpenFile> {
+        match self.open.get(&handle.number()?)? {
+            Target::File(file) => Some(file),
+            Target::Directory(_) => None,
         }
     }
 
-    pub fn directory(&mut self, wire: &[u8]) -> Result<&mut dyn DirectoryReader, Status> {
-        match number(wire).and_then(|number| self.open.get_mut(&number)) {
-            Some(Handle::Directory(directory)) => Ok(directory.as_mut()),
-            _ => Err(Status::bad_handle()),
+    pub fn directory(&mut self, handle: Handle) -> Result<&mut dyn DirectoryReader, Status> {
+        match handle.number().and_then(|number| self.open.get_mut(&number)) {
+            Some(Target::Directory(directory)) => Ok(directory.as_mut()),
+            Some(Target::File(_)) | None => Err(Status::bad_handle()),
         }
     }
 }
@@ -109,8 +111,4 @@ impl Drop for Handles {
     fn drop(&mut self) {
         self.session.live.handles.fetch_sub(self.open.len(), Ordering::Relaxed);
     }
-}
-
-fn number(wire: &[u8]) -> Option<u32> {
-    Some(u32::from_be_bytes(wire.try_into().ok()?))
 }

@@ -1,14 +1,21 @@
 //! The server side of SFTP version 3 (draft-ietf-secsh-filexfer-02) with OpenSSH's
 //! extensions, over any stream of bytes. It reaches files only through
 //! [`tidegate_core::files::FileService`].
+//!
+//! `operations` is the table of what can be asked for; `requests`, `extensions` and `check_file`
+//! execute it; `server` takes packets out of the stream; [`Engine`] is the whole as a state
+//! machine.
 
 mod attributes;
 mod check_file;
 mod digest;
+mod engine;
 mod extensions;
+mod fields;
 mod footprint;
 mod handles;
 mod listing;
+mod operations;
 mod packet;
 mod protocol;
 mod requests;
@@ -17,4 +24,6 @@ mod symlink;
 mod throttle;
 
 pub use digest::Digest;
-pub use server::{Patience, Progress, ProtocolError, SftpServer};
+pub use engine::{Engine, State, Window};
+pub use operations::is_request;
+pub use server::ProtocolError;

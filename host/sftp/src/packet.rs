@@ -2,7 +2,7 @@
 
 use tidegate_core::files::FileError;
 
-use crate::protocol::{StatusCode, kind};
+use crate::protocol::{StatusCode, fxp};
 
 /// Why a request is answered with a status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl<'a> Reply<'a> {
 
     /// Replaces whatever was begun. The text begins with the words of the code (A5-19).
     pub fn status(&mut self, status: &Status) {
-        let packet = self.begin(kind::STATUS);
+        let packet = self.begin(fxp::STATUS);
         put_u32(packet, status.code as u32);
         let (words, reason) = (status.code.words(), status.message.as_str());
         let colon = if reason.is_empty() { "" } else { ": " };
@@ -124,6 +124,11 @@ impl<'a> Reply<'a> {
             packet.extend_from_slice(part.as_bytes());
         }
         put_string(packet, b"");
+    }
+
+    /// Of a request that succeeded and has nothing more to say.
+    pub fn ok(&mut self) {
+        self.status(&Status::new(StatusCode::Ok, ""));
     }
 
     pub fn finish(self) {

@@ -1,4 +1,5 @@
-//! Numbers of the protocol.
+//! Numbers of the protocol, under the names of draft-ietf-secsh-filexfer-02 without their common
+//! beginnings, and the limits of this server.
 
 /// Of the version that is spoken.
 pub const VERSION: u32 = 3;
@@ -13,8 +14,8 @@ pub const MAX_HANDLES_OF_SESSION: usize = 2000;
 /// Entries are sent in packets of about this size; some clients take no larger ones.
 pub const NAME_REPLY_SIZE: usize = 30_000;
 
-/// Packet types (draft §3).
-pub mod kind {
+/// Packet types (draft §3): `SSH_FXP_STAT` is `fxp::STAT`.
+pub mod fxp {
     pub const INIT: u8 = 1;
     pub const VERSION: u8 = 2;
     pub const OPEN: u8 = 3;
@@ -44,14 +45,14 @@ pub mod kind {
     pub const EXTENDED_REPLY: u8 = 201;
 }
 
-/// Flags of OPEN (draft §6.3).
-pub mod open {
+/// Flags of OPEN (draft §6.3): `SSH_FXF_CREAT` is `fxf::CREAT`.
+pub mod fxf {
     pub const READ: u32 = 1;
     pub const WRITE: u32 = 2;
     pub const APPEND: u32 = 4;
-    pub const CREATE: u32 = 8;
-    pub const TRUNCATE: u32 = 16;
-    pub const EXCLUSIVE: u32 = 32;
+    pub const CREAT: u32 = 8;
+    pub const TRUNC: u32 = 16;
+    pub const EXCL: u32 = 32;
 }
 
 /// Status codes (draft §7).

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use tidegate_core::files::FileService;
 use tokio::time::Instant;
 
-use crate::extensions;
+use crate::fields::Handle;
 use crate::footprint::{Footprint, Opened, Surroundings};
 use crate::handles::Handles;
-use crate::packet::{Reader, Reply, Status, fill_length, put_string, put_u32};
-use crate::protocol::{MAX_PACKET, StatusCode, VERSION, kind};
-use crate::throttle::Throttle;
+use crate::operations::{Cost, Operation, Packet, Request, listed_extensions};
+use crate::packet::{Reader, Reply, fill_length, put_string, put_u32};
+use crate::protocol::{MAX_PACKET, VERSION, fxp};
+use crate::throttle::{PutOff, Throttle};
 
 /// One SFTP channel.
 pub struct SftpServer {
@@ -21,7 +22,6 @@ pub struct SftpServer {
     /// output was full.
     carry: Vec<u8>,
     carry_start: usize,
-    patience: Patience,
     throttle: Throttle,
     /// Bytes a second, up and down, for which it was reckoned what waits how long.
     limits: (u64, u64),
@@ -30,24 +30,24 @@ pub struct SftpServer {
 }
 
 /// Whether the caller has time for requests that read or write a whole file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// The connection stands still until `receive` returns.
-    #[default]
+    /// The connection stands still until they are answered.
     Short,
     Long,
 }
 
-/// Why [`SftpServer::receive`] returned.
+/// Why the server looks at no further packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// All complete packets are answered, but those for which [`SftpServer::next_due`] says when.
-    NeedsInput,
-    /// There may be more to answer once the output has been sent.
+pub enum Stop {
+    /// All complete packets are answered, but those that wait for the time of
+    /// [`SftpServer::next_due`].
+    NoPacket,
+    /// There are packets left; the output is as long as it may be.
     OutputFull,
-    /// The next request needs [`Patience::Long`].
+    /// The next packet needs [`Patience::Long`].
     TakesLong,
-    /// Too much waits for the time that [`SftpServer::next_due`] says.
+    /// So much waits for its time that no more is taken before [`SftpServer::next_due`].
     Throttled,
 }
 
@@ -67,23 +67,18 @@ pub enum ProtocolError {
 }
 
 impl SftpServer {
-    pub fn new(files: FileService) -> Self {
+    pub fn new(files: Arc<FileService>) -> Self {
         let handles = Handles::new(files.session().clone());
         Self {
-            files: Arc::new(files),
+            files,
             handles,
             initialised: false,
             carry: Vec::new(),
             carry_start: 0,
-            patience: Patience::default(),
             throttle: Throttle::default(),
             limits: (0, 0),
             broken: None,
         }
-    }
-
-    pub fn set_patience(&mut self, patience: Patience) {
-        self.patience = patience;
     }
 
     /// Whether transfers wait for their time.
@@ -102,50 +97,52 @@ impl SftpServer {
     }
 
     /// Answers the packets of `input` into `output` until `budget` bytes are there. Packets
-    /// are decoded where they lie; only a part of one is copied, to wait for its rest. An error
-    /// comes when all that was sent before it is answered.
+    /// are decoded where they lie; only a part of one is copied, to wait for its rest.
+    ///
+    /// # Errors
+    /// If the stream cannot be followed any further, when all that was sent before is answered.
     pub async fn receive(
         &mut self,
         input: &[u8],
         output: &mut Vec<u8>,
         budget: usize,
-    ) -> Result<Progress, ProtocolError> {
-        self.answer_due(output, budget).await?;
+        patience: Patience,
+    ) -> Result<Stop, ProtocolError> {
+        self.answer_due(output, budget).await;
+        let mut stop = Stop::NoPacket;
         if self.broken.is_none() {
-            match self.answer_input(input, output, budget).await {
-                Ok(progress) => return Ok(progress),
+            match self.answer_input(input, output, Limits { budget, patience }).await {
+                Ok(reason) => stop = reason,
                 Err(error) => self.broken = Some(error),
             }
         }
-        if self.throttle.is_empty()
-            && let Some(error) = self.broken.take()
-        {
-            return Err(error);
+        match &self.broken {
+            Some(error) if self.throttle.is_empty() => Err(error.clone()),
+            Some(_) | None => Ok(stop),
         }
-        Ok(Progress::NeedsInput)
     }
 
     async fn answer_input(
         &mut self,
         input: &[u8],
         output: &mut Vec<u8>,
-        budget: usize,
-    ) -> Result<Progress, ProtocolError> {
+        limits: Limits,
+    ) -> Result<Stop, ProtocolError> {
         let mut input = input;
         while self.waiting() > 0 {
             input = self.complete_first_packet(input)?;
-            let progress = self.answer_carry(output, budget).await?;
-            if progress != Progress::NeedsInput {
+            let stop = self.answer_carry(output, limits).await?;
+            if stop != Stop::NoPacket {
                 self.carry.extend_from_slice(input);
-                return Ok(progress);
+                return Ok(stop);
             }
             if input.is_empty() {
-                return Ok(Progress::NeedsInput);
+                return Ok(Stop::NoPacket);
             }
         }
-        let (rest, progress) = self.answer_all(input, output, budget).await?;
+        let (rest, stop) = self.answer_all(input, output, limits).await?;
         self.carry.extend_from_slice(rest);
-        Ok(progress)
+        Ok(stop)
     }
 
     /// Moves so much of `input` behind the carried bytes as the first carried packet lacks;
@@ -168,18 +165,18 @@ impl SftpServer {
         Ok(input)
     }
 
-    async fn answer_carry(&mut self, output: &mut Vec<u8>, budget: usize) -> Result<Progress, ProtocolError> {
+    async fn answer_carry(&mut self, output: &mut Vec<u8>, limits: Limits) -> Result<Stop, ProtocolError> {
         let carry = std::mem::take(&mut self.carry);
-        let outcome = self.answer_all(&carry, output, budget).await;
+        let outcome = self.answer_all(&carry, output, limits).await;
         let left = outcome.as_ref().map_or(0, |(rest, _)| rest.len());
-        let progress = outcome.map(|(_, progress)| progress);
+        let stop = outcome.map(|(_, stop)| stop);
         self.carry_start = carry.len() - left;
         self.carry = carry;
         if left == 0 {
             self.carry.clear();
             self.carry_start = 0;
         }
-        progress
+        stop
     }
 
     /// Answers complete packets; gives back the rest.
@@ -187,51 +184,72 @@ impl SftpServer {
         &mut self,
         input: &'a [u8],
         output: &mut Vec<u8>,
-        budget: usize,
-    ) -> Result<(&'a [u8], Progress), ProtocolError> {
+        limits: Limits,
+    ) -> Result<(&'a [u8], Stop), ProtocolError> {
         let mut rest = input;
         loop {
             let Some(size) = packet_size(rest)? else {
-                return Ok((rest, Progress::NeedsInput));
+                return Ok((rest, Stop::NoPacket));
             };
             let Some((packet, tail)) = rest.split_at_checked(size) else {
-                return Ok((rest, Progress::NeedsInput));
+                return Ok((rest, Stop::NoPacket));
             };
-            if output.len() >= budget {
-                return Ok((rest, Progress::OutputFull));
+            if output.len() >= limits.budget {
+                return Ok((rest, Stop::OutputFull));
             }
             if self.throttle.is_full() {
-                return Ok((rest, Progress::Throttled));
+                return Ok((rest, Stop::Throttled));
             }
             let packet = packet.get(4..).unwrap_or_default();
-            if self.patience == Patience::Short && extensions::takes_long(packet) {
-                return Ok((rest, Progress::TakesLong));
-            }
-            if !self.put_off(packet) {
-                self.answer(packet, output).await?;
+            if !self.initialised {
+                self.initialise(packet, output)?;
+            } else {
+                let request = Packet::new(packet)?;
+                if limits.patience == Patience::Short && request.cost() == Cost::WholeFile {
+                    return Ok((rest, Stop::TakesLong));
+                }
+                self.answer_packet(request, size, output).await;
             }
             rest = tail;
         }
     }
 
-    /// Gives out replies whose time has come, and answers what had to come after them.
-    async fn answer_due(&mut self, output: &mut Vec<u8>, budget: usize) -> Result<(), ProtocolError> {
-        if self.throttle.is_empty() {
-            return Ok(());
+    /// `size`: of the packet, in bytes. The request may have to wait for its turn.
+    async fn answer_packet(&mut self, packet: Packet<'_>, size: usize, output: &mut Vec<u8>) {
+        let id = packet.id;
+        match packet.decode() {
+            Ok((operation, request)) => match self.must_follow(operation, &request) {
+                Some(footprint) => {
+                    let request = request.into_owned();
+                    self.throttle.put_off(PutOff { id, operation, request }, size, footprint);
+                }
+                None => self.answer(id, operation, request, output).await,
+            },
+            Err(status) => {
+                let mut reply = Reply::new(output, id);
+                reply.status(&status);
+                reply.finish();
+            }
         }
-        // A4-13: who waits for a limit is not idle.
+    }
+
+    /// Gives out replies whose time has come, and answers what had to come after them.
+    async fn answer_due(&mut self, output: &mut Vec<u8>, budget: usize) {
+        if self.throttle.is_empty() {
+            return;
+        }
+        // A4-13: a client that waits for a limit is not idle.
         self.files.session().live.moves();
         self.follow_limits();
         while output.len() < budget {
-            if let Some(request) = self.throttle.take_request() {
-                self.answer(&request, output).await?;
+            if let Some(PutOff { id, operation, request }) = self.throttle.take_request() {
+                self.answer(id, operation, request, output).await;
             } else if let Some(reply) = self.throttle.take_reply(Instant::now()) {
                 output.extend_from_slice(&reply);
             } else {
                 break;
             }
         }
-        Ok(())
     }
 
     /// New limits apply to what waits, too.
@@ -244,98 +262,70 @@ impl SftpServer {
         }
     }
 
-    /// Lets a request wait if it has to come after something that waits.
-    fn put_off(&mut self, packet: &[u8]) -> bool {
+    /// What a request acts on, if it has to come after something that waits.
+    fn must_follow(&self, operation: &Operation, request: &Request<'_>) -> Option<Footprint> {
         if self.throttle.is_empty() {
-            return false;
+            return None;
         }
         let start_directory = self.files.start_directory();
-        let opened = |handle: &[u8]| {
+        let opened = |handle: Handle| {
             let file = self.handles.opened_file(handle)?;
             Some(Opened { path: file.path()?.clone(), for_writing: file.is_upload() })
         };
         let surroundings = Surroundings { opened: &opened, start_directory: &start_directory };
-        let footprint = Footprint::of(packet, &surroundings);
-        let waits = self.throttle.is_in_the_way_of(&footprint);
-        if waits {
-            self.throttle.put_off(packet, footprint);
-        }
-        waits
+        let footprint = Footprint::of(operation, request, &surroundings);
+        self.throttle.is_in_the_way_of(&footprint).then_some(footprint)
     }
 
-    async fn answer(&mut self, packet: &[u8], output: &mut Vec<u8>) -> Result<(), ProtocolError> {
-        let (&kind, body) = packet.split_first().ok_or(ProtocolError::EmptyPacket)?;
-        let mut body = Reader::new(body);
-        if !self.initialised {
-            return self.initialise(kind, &mut body, output);
-        }
-        let id = body.u32().map_err(|_| ProtocolError::NoRequestId(kind))?;
+    async fn answer(&mut self, id: u32, operation: &Operation, request: Request<'_>, output: &mut Vec<u8>) {
         let start = output.len();
+        let paced = if operation.cost == Cost::Bandwidth { request.handle() } else { None };
         let mut reply = Reply::new(output, id);
-        match self.dispatch(kind, body, &mut reply).await {
-            Ok(()) => {}
-            Err(status) => reply.status(&status),
+        if let Err(status) = self.execute(request, &mut reply).await {
+            reply.status(&status);
         }
         reply.finish();
-        if matches!(kind, kind::READ | kind::WRITE) && self.is_throttled() {
-            self.hold_if_early(body, output, start);
+        if let Some(handle) = paced
+            && self.is_throttled()
+        {
+            self.hold_if_early(handle, output, start);
         }
-        Ok(())
     }
 
-    /// Keeps the reply at `start`, to a request for the handle in `body`, until its time.
-    fn hold_if_early(&mut self, mut body: Reader<'_>, output: &mut Vec<u8>, start: usize) {
-        let Ok(wire) = body.string() else { return };
-        let due = self.handles.file(wire).ok().and_then(|file| file.due());
+    /// Keeps the reply at `start`, to a request for `handle`, until its time.
+    fn hold_if_early(&mut self, handle: Handle, output: &mut Vec<u8>, start: usize) {
+        let due = self.handles.file(handle).ok().and_then(|file| file.due());
         if let Some(due) = due {
-            self.throttle.hold(wire, due, output.split_off(start));
+            self.throttle.hold(handle, due, output.split_off(start));
         }
     }
 
-    fn initialise(&mut self, kind: u8, body: &mut Reader<'_>, output: &mut Vec<u8>) -> Result<(), ProtocolError> {
-        if kind != kind::INIT {
+    fn initialise(&mut self, packet: &[u8], output: &mut Vec<u8>) -> Result<(), ProtocolError> {
+        let (&kind, version) = packet.split_first().ok_or(ProtocolError::EmptyPacket)?;
+        if kind != fxp::INIT {
             return Err(ProtocolError::NotInitialised(kind));
         }
-        body.u32().map_err(|_| ProtocolError::MalformedInit)?;
+        Reader::new(version).u32().map_err(|_| ProtocolError::MalformedInit)?;
         self.initialised = true;
         let start = output.len();
         output.extend_from_slice(&[0; 4]);
-        output.push(kind::VERSION);
+        output.push(fxp::VERSION);
         put_u32(output, VERSION);
-        for (name, version) in extensions::ADVERTISED {
+        for (name, data) in listed_extensions() {
             put_string(output, name.as_bytes());
-            put_string(output, version.as_bytes());
+            put_string(output, data.as_bytes());
         }
         fill_length(output, start);
         Ok(())
     }
+}
 
-    /// The table of operations. Those that are not asked for all the time are on the heap: an
-    /// idle session has room for the largest that is not.
-    async fn dispatch(&mut self, kind: u8, body: Reader<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
-        match kind {
-            kind::OPEN => Box::pin(self.open(body, reply)).await,
-            kind::CLOSE => Box::pin(self.close(body, reply)).await,
-            kind::READ => self.read(body, reply).await,
-            kind::WRITE => self.write(body, reply).await,
-            kind::LSTAT => self.lstat(body, reply).await,
-            kind::FSTAT => self.fstat(body, reply).await,
-            kind::SETSTAT => Box::pin(self.setstat(body, reply, true)).await,
-            kind::FSETSTAT => Box::pin(self.fsetstat(body, reply)).await,
-            kind::OPENDIR => Box::pin(self.opendir(body, reply)).await,
-            kind::READDIR => self.readdir(body, reply).await,
-            kind::REMOVE => Box::pin(self.remove(body, reply)).await,
-            kind::MKDIR => Box::pin(self.mkdir(body, reply)).await,
-            kind::RMDIR => Box::pin(self.rmdir(body, reply)).await,
-            kind::REALPATH => Box::pin(self.realpath(body, reply)).await,
-            kind::STAT => self.stat(body, reply).await,
-            kind::RENAME => Box::pin(self.rename(body, reply, false)).await,
-            kind::READLINK => Box::pin(self.readlink(body, reply)).await,
-            kind::SYMLINK => Box::pin(self.symlink(body, reply)).await,
-            kind::EXTENDED => Box::pin(self.extended(body, reply)).await,
-            other => Err(Status::new(StatusCode::OpUnsupported, format!("packets of type {other} are not supported"))),
-        }
-    }
+/// Where answering stops.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Bytes of output.
+    budget: usize,
+    patience: Patience,
 }
 
 /// The size of the packet at the front, with its length field; none if that is not there yet.

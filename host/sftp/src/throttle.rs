@@ -5,7 +5,9 @@ use std::collections::{HashMap, VecDeque};
 
 use tokio::time::Instant;
 
+use crate::fields::Handle;
 use crate::footprint::Footprint;
+use crate::operations::{Operation, Request};
 
 /// Bytes that may wait; then the client is read no further. Most send less at once. OpenSSH's sends up
 /// to 16 MiB, of one file at a time.
@@ -15,8 +17,8 @@ const MAX_REQUESTS: usize = 1000;
 
 #[derive(Default)]
 pub struct Throttle {
-    /// The transfers that are ahead, by the handle as it goes over the wire.
-    ahead: HashMap<Vec<u8>, Held>,
+    /// The transfers that are ahead.
+    ahead: HashMap<Handle, Held>,
     /// In the order in which they came.
     requests: VecDeque<Waiting>,
     /// Of replies and requests, in bytes.
@@ -32,9 +34,19 @@ struct Held {
 }
 
 struct Waiting {
-    /// Without its length.
-    packet: Vec<u8>,
+    request: PutOff,
+    /// Of its packet, in bytes.
+    size: usize,
     footprint: Footprint,
+}
+
+/// A request that waited for its turn.
+#[derive(Debug, Clone)]
+pub struct PutOff {
+    /// That the reply repeats.
+    pub id: u32,
+    pub operation: &'static Operation,
+    pub request: Request<'static>,
 }
 
 impl Throttle {
@@ -56,9 +68,9 @@ impl Throttle {
     }
 
     /// Keeps the reply to a request for `handle`, for which none is kept yet.
-    pub fn hold(&mut self, handle: &[u8], due: Instant, reply: Vec<u8>) {
+    pub fn hold(&mut self, handle: Handle, due: Instant, reply: Vec<u8>) {
         self.size += reply.len();
-        self.ahead.insert(handle.to_vec(), Held { due, reply });
+        self.ahead.insert(handle, Held { due, reply });
     }
 
     /// Whether a request has to come after something that waits.
@@ -66,15 +78,16 @@ impl Throttle {
         self.blocks(footprint, self.requests.len())
     }
 
-    pub fn put_off(&mut self, packet: &[u8], footprint: Footprint) {
-        self.size += packet.len();
-        self.requests.push_back(Waiting { packet: packet.to_vec(), footprint });
+    /// `size`: of its packet, in bytes.
+    pub fn put_off(&mut self, request: PutOff, size: usize, footprint: Footprint) {
+        self.size += size;
+        self.requests.push_back(Waiting { request, size, footprint });
     }
 
     /// The reply whose time came first, if any has come.
     pub fn take_reply(&mut self, now: Instant) -> Option<Vec<u8>> {
         let due = self.ahead.iter().filter(|(_, held)| held.due <= now);
-        let handle = due.min_by_key(|(_, held)| held.due)?.0.clone();
+        let handle = *due.min_by_key(|(_, held)| held.due)?.0;
         let held = self.ahead.remove(&handle)?;
         self.size -= held.reply.len();
         self.has_news = !self.requests.is_empty();
@@ -83,29 +96,29 @@ impl Throttle {
 
     /// The first request that has nothing to wait for any more. After `None` there is none until
     /// a reply was taken.
-    pub fn take_request(&mut self) -> Option<Vec<u8>> {
+    pub fn take_request(&mut self) -> Option<PutOff> {
         if !self.has_news {
             return None;
         }
         let free = self.requests.iter().enumerate().position(|(at, waiting)| !self.blocks(&waiting.footprint, at));
         let taken = free.and_then(|at| self.requests.remove(at));
         self.has_news = taken.is_some() && !self.requests.is_empty();
-        let packet = taken?.packet;
-        self.size -= packet.len();
-        Some(packet)
+        let taken = taken?;
+        self.size -= taken.size;
+        Some(taken.request)
     }
 
     /// After a limit has changed: `due` says when each transfer may go on now, none at once.
-    pub fn reschedule(&mut self, mut due: impl FnMut(&[u8]) -> Option<Instant>) {
+    pub fn reschedule(&mut self, mut due: impl FnMut(Handle) -> Option<Instant>) {
         let now = Instant::now();
         for (handle, held) in &mut self.ahead {
-            held.due = due(handle).unwrap_or(now);
+            held.due = due(*handle).unwrap_or(now);
         }
     }
 
     /// Whether a held reply or one of the first `count` requests has to come before it.
     fn blocks(&self, footprint: &Footprint, count: usize) -> bool {
-        self.ahead.keys().any(|handle| footprint.acts_on(handle))
+        self.ahead.keys().any(|handle| footprint.acts_on(*handle))
             || self.requests.iter().take(count).any(|earlier| footprint.follows(&earlier.footprint))
     }
 }
@@ -115,20 +128,36 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::footprint::tests::{copy, footprint, request};
-    use crate::protocol::kind;
+    use crate::footprint::tests::{copy, footprint, handle, read, request, write};
+    use crate::operations::Packet;
+    use crate::protocol::fxp;
 
+    const R: u32 = 1;
+    const W: u32 = 101;
+
+    /// The packets that waited are told apart by their sizes.
     fn put_off(throttle: &mut Throttle, packet: &[u8]) -> bool {
         let footprint = footprint(packet);
         let waits = throttle.is_in_the_way_of(&footprint);
         if waits {
-            throttle.put_off(packet, footprint);
+            throttle.put_off(decoded(packet), packet.len(), footprint);
         }
         waits
     }
 
-    fn hold(throttle: &mut Throttle, handle: &[u8], due: Instant) {
-        throttle.hold(handle, due, handle.to_vec());
+    fn decoded(packet: &[u8]) -> PutOff {
+        let packet = Packet::new(packet).unwrap();
+        let id = packet.id;
+        let (operation, request) = packet.decode().unwrap();
+        PutOff { id, operation, request: request.into_owned() }
+    }
+
+    fn taken(throttle: &mut Throttle) -> Option<Request<'static>> {
+        throttle.take_request().map(|put_off| put_off.request)
+    }
+
+    fn hold(throttle: &mut Throttle, number: u32, due: Instant) {
+        throttle.hold(Handle::new(number), due, handle(number));
     }
 
     #[test]
@@ -136,35 +165,34 @@ mod tests {
         let mut throttle = Throttle::default();
         let now = Instant::now();
         let later = now + Duration::from_secs(1);
-        hold(&mut throttle, b"r", now);
-        hold(&mut throttle, b"w", later);
-        let stat = request(kind::STAT, &[b"/r"]);
-        let (read, write) = (request(kind::READ, &[b"r"]), request(kind::WRITE, &[b"w"]));
-        let (close_r, close_w) = (request(kind::CLOSE, &[b"r"]), request(kind::CLOSE, &[b"w"]));
-        let rename = request(kind::RENAME, &[b"/w", b"/x"]);
-        let copied = copy(b"r", b"w");
+        hold(&mut throttle, R, now);
+        hold(&mut throttle, W, later);
+        let stat = request(fxp::STAT, &[b"/r"]);
+        let (close_r, close_w) = (request(fxp::CLOSE, &[&handle(R)]), request(fxp::CLOSE, &[&handle(W)]));
+        let rename = request(fxp::RENAME, &[b"/w", b"/x"]);
+        let copied = copy(R, W);
         for (packet, waits) in [
             (&stat, false),
-            (&read, true),
-            (&write, true),
+            (&read(R), true),
+            (&write(W, b"1"), true),
             (&copied, true),
             (&close_r, true),
             (&close_w, true),
             (&rename, true),
-            (&request(kind::STAT, &[b"/x"]), true),
-            (&request(kind::STAT, &[b"/y"]), false),
+            (&request(fxp::STAT, &[b"/x"]), true),
+            (&request(fxp::STAT, &[b"/y"]), false),
         ] {
             assert_eq!(put_off(&mut throttle, packet), waits, "{packet:?}");
         }
-        assert_eq!(throttle.take_request(), None);
-        assert_eq!(throttle.take_reply(now), Some(b"r".to_vec()));
+        assert_eq!(taken(&mut throttle), None);
+        assert_eq!(throttle.take_reply(now), Some(handle(R)));
         assert!(throttle.next_due().unwrap() < later, "there is something to look at now");
         // What belongs to the other file is not due, and so neither is the copy between both.
-        assert_eq!((throttle.take_request(), throttle.take_request()), (Some(read), None));
+        assert_eq!((taken(&mut throttle), taken(&mut throttle)), (Some(decoded(&read(R)).request), None));
         assert_eq!((throttle.next_due(), throttle.take_reply(now)), (Some(later), None));
-        assert_eq!(throttle.take_reply(later), Some(b"w".to_vec()));
-        for packet in [write, copied, close_r, close_w, rename, request(kind::STAT, &[b"/x"])] {
-            assert_eq!(throttle.take_request(), Some(packet));
+        assert_eq!(throttle.take_reply(later), Some(handle(W)));
+        for packet in [write(W, b"1"), copied, close_r, close_w, rename, request(fxp::STAT, &[b"/x"])] {
+            assert_eq!(taken(&mut throttle), Some(decoded(&packet).request));
         }
         assert!(throttle.take_request().is_none() && throttle.is_empty());
         assert_eq!((throttle.next_due(), throttle.size), (None, 0));
@@ -174,16 +202,15 @@ mod tests {
     fn a_request_that_is_early_again_holds_up_the_next() {
         let mut throttle = Throttle::default();
         let now = Instant::now();
-        hold(&mut throttle, b"w", now);
-        let write = request(kind::WRITE, &[b"w"]);
-        put_off(&mut throttle, &write);
-        put_off(&mut throttle, &write);
+        hold(&mut throttle, W, now);
+        put_off(&mut throttle, &write(W, b"1"));
+        put_off(&mut throttle, &write(W, b"2"));
         throttle.take_reply(now);
-        assert_eq!(throttle.take_request(), Some(write.clone()));
-        hold(&mut throttle, b"w", now);
-        assert_eq!(throttle.take_request(), None);
+        assert_eq!(taken(&mut throttle), Some(decoded(&write(W, b"1")).request));
+        hold(&mut throttle, W, now);
+        assert_eq!(taken(&mut throttle), None);
         throttle.take_reply(now);
-        assert_eq!(throttle.take_request(), Some(write));
+        assert_eq!(taken(&mut throttle), Some(decoded(&write(W, b"2")).request));
     }
 
     #[test]
@@ -191,10 +218,10 @@ mod tests {
         let mut throttle = Throttle::default();
         let now = Instant::now();
         let later = now + Duration::from_secs(100);
-        hold(&mut throttle, b"r", later);
-        hold(&mut throttle, b"w", later);
-        throttle.reschedule(|handle| (handle == b"w").then_some(later));
-        assert_eq!(throttle.take_reply(Instant::now()), Some(b"r".to_vec()));
+        hold(&mut throttle, R, later);
+        hold(&mut throttle, W, later);
+        throttle.reschedule(|handle| (handle == Handle::new(W)).then_some(later));
+        assert_eq!(throttle.take_reply(Instant::now()), Some(handle(R)));
         assert_eq!(throttle.take_reply(Instant::now()), None);
     }
 
@@ -202,16 +229,16 @@ mod tests {
     fn it_is_full_of_bytes_or_of_requests() {
         let now = Instant::now();
         let mut throttle = Throttle::default();
-        throttle.hold(b"w", now, vec![0; MAX_WAITING - 20]);
+        throttle.hold(Handle::new(W), now, vec![0; MAX_WAITING - 20]);
         assert!(!throttle.is_full());
-        put_off(&mut throttle, &request(kind::WRITE, &[b"w", &[0; 20]]));
+        put_off(&mut throttle, &write(W, &[0; 20]));
         assert!(throttle.is_full());
         throttle.take_reply(now);
         assert!(!throttle.is_full());
         let mut throttle = Throttle::default();
-        hold(&mut throttle, b"w", now);
+        hold(&mut throttle, W, now);
         while !throttle.is_full() {
-            put_off(&mut throttle, &request(kind::FSTAT, &[b"w"]));
+            put_off(&mut throttle, &request(fxp::FSTAT, &[&handle(W)]));
         }
         assert_eq!(throttle.requests.len(), MAX_REQUESTS);
     }

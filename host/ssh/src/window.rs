@@ -47,12 +47,21 @@ impl Default for ReplyWindow {
     }
 }
 
-impl ReplyWindow {
-    /// How much of `wanted` may be sent at once.
-    pub fn take(&self, wanted: usize) -> usize {
+impl tidegate_sftp::Window for ReplyWindow {
+    fn take(&self, wanted: usize) -> usize {
         self.lock().take(wanted)
     }
 
+    fn is_known(&self) -> bool {
+        self.lock().is_known
+    }
+
+    fn has_queued(&self) -> bool {
+        self.lock().queued > 0
+    }
+}
+
+impl ReplyWindow {
     /// The window as it is when everything but what is queued was sent.
     pub fn adjusted(&self, size: u32) {
         let mut state = self.lock();
@@ -60,16 +69,6 @@ impl ReplyWindow {
         state.is_known = true;
         drop(state);
         self.changed.notify_one();
-    }
-
-    /// Whether more than an assumption is known of it.
-    pub fn is_known(&self) -> bool {
-        self.lock().is_known
-    }
-
-    /// Whether some of what was queued is still on its way.
-    pub fn has_queued(&self) -> bool {
-        self.lock().queued > 0
     }
 
     /// Waits for room; gives the part of `data` that there is room for, to be queued.
@@ -128,6 +127,8 @@ impl Drop for Queued {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_sftp::Window as _;
+
     use super::*;
 
     #[tokio::test]

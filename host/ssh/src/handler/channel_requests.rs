@@ -6,7 +6,7 @@ use std::sync::Arc;
 use russh::ChannelId;
 use russh::server::Session;
 use tidegate_core::files::FileService;
-use tidegate_sftp::SftpServer;
+use tidegate_sftp::Engine;
 
 use super::{ChannelState, SshHandler};
 use crate::channel::SftpChannel;
@@ -78,7 +78,7 @@ impl SshHandler {
         };
         self.ending.protocol = "SFTP";
         files.prepare_start_directory().await;
-        let sftp = SftpChannel::new(SftpServer::new(files), self.gate.clone());
+        let sftp = SftpChannel::new(Engine::new(files), self.gate.clone());
         self.channels.insert(channel, ChannelState::Sftp(Box::new(sftp)));
         session.channel_success(channel)
     }
