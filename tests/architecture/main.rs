@@ -47,7 +47,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     // From outside only: it runs the binary.
     ("tidegate-tests", &[]),
     // Call the adapters as the server does.
-    ("tidegate-contract", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-legacy", "tidegate-accounts"]),
+    ("tidegate-contract", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-legacy"]),
     ("tidegate-bench", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-legacy", "tidegate-contract"]),
 ];
 

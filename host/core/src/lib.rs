@@ -10,6 +10,7 @@ pub mod hook;
 pub mod json;
 pub mod key_options;
 pub mod login;
+pub mod memory;
 pub mod metrics;
 pub mod pace;
 pub mod password;

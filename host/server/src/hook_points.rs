@@ -20,7 +20,7 @@ use tidegate_core::hook::{
     Subject,
 };
 use tidegate_core::login::LoginHooks;
-use tidegate_core::ports::AccountStore;
+use tidegate_core::ports::Directory;
 use tidegate_hooks_legacy::{HttpClients, HttpHook, HttpSettings, ProgramHook};
 use tidegate_hooks_wasm::{PluginDirectory, PluginHook};
 
@@ -267,7 +267,7 @@ impl HookPoints {
         http: &HttpSettings,
         scope: Scope,
         synchronous: &[ActionKind],
-        accounts: Option<Arc<dyn AccountStore>>,
+        accounts: Option<Arc<dyn Directory>>,
         host: Arc<HookHost>,
     ) -> anyhow::Result<Self> {
         let is_secure =

@@ -13,7 +13,6 @@ mod hook_test;
 mod journal;
 mod log;
 mod log_file;
-mod logged_audit;
 mod panics;
 mod password_pool;
 mod portable;

@@ -12,6 +12,7 @@ use rand::seq::IndexedRandom;
 use serde_json::json;
 use tidegate_core::account::AccountDraft;
 use tidegate_core::hook::external_auth::Scope;
+use tidegate_core::ports::{Author, NodeName};
 use tidegate_core::secret::Secret;
 use tidegate_ssh::{Launcher, host_keys};
 
@@ -137,12 +138,12 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     if let Some(password) = password {
         draft.set_clear_password(Secret::new(password));
     }
-    stores.accounts(None).add(draft).await?;
+    stores.accounts(None).add(draft, &Author::system()).await?;
 
     let host = Arc::new(wire::silent_host());
     let points = HookPoints::new(&BTreeMap::new(), &settings.http, Scope::default(), &[], None, host)?;
     let storage = Arc::new(wire::storage_factory(&settings, None)?);
-    let services = Services::new(&stores, &points, &settings, storage)?;
+    let services = Services::new(&stores, &points, &settings, NodeName(String::new()), storage)?;
     let (mut tasks, _) = HookTasks::start_journal(&stores);
     tasks.start_keeper(services.scans.keeper.clone());
     let watch = services.watch.clone();

@@ -26,7 +26,7 @@ use crate::control::Control;
 use crate::hook_points::HookPoints;
 use crate::state_directory::StateLock;
 use crate::wire::{self, HookTasks, Hooks, Services, Stores};
-use crate::{control, shutdown, version};
+use crate::{control, shutdown, state_directory, version};
 
 /// Handshake and login together (A4-01).
 const LOGIN_GRACE: Duration = Duration::from_secs(120);
@@ -65,7 +65,8 @@ pub async fn serve(
     hooks.points.startup.notify(Startup { version: version::VERSION });
     let storage = wire::storage_factory(&settings, Some(directory))?;
     clean_leftovers(&storage);
-    let services = Services::new(&stores, &hooks.points, &settings, Arc::new(storage))?;
+    let services =
+        Services::new(&stores, &hooks.points, &settings, state_directory::node_name(directory)?, Arc::new(storage))?;
     tasks.count_in(services.metrics.clone());
     tasks.start_keeper(services.scans.keeper.clone());
     tracing::info!(sender = "main", message = "the server is starting", version = version::VERSION);

@@ -1,12 +1,16 @@
 //! The directory that holds the server's state.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use rand::RngExt;
+use tidegate_core::ports::NodeName;
 
 const LOCK: &str = "lock";
+const NODE: &str = "node";
 
 /// Held by the one process that serves from the directory, or administers it while no server does. The
 /// kernel lets go of it when the process ends, however it ends.
@@ -29,6 +33,23 @@ impl StateLock {
             Err(TryLockError::Error(error)) => Err(error).with_context(unusable),
         }
     }
+}
+
+/// The name of the server of this directory among those that share a database: made once, at random.
+pub fn node_name(directory: &Path) -> anyhow::Result<NodeName> {
+    let path = directory.join(NODE);
+    let unusable = || format!("the server's name in {} cannot be used", path.display());
+    if let Ok(name) = std::fs::read_to_string(&path)
+        && !name.trim().is_empty()
+    {
+        return Ok(NodeName(name.trim().to_owned()));
+    }
+    let name = format!("{:016x}", rand::rng().random::<u64>());
+    let beside = directory.join(format!("{NODE}.{name}"));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).with_context(unusable)?;
+    writeln!(file, "{name}").and_then(|()| file.sync_all()).with_context(unusable)?;
+    std::fs::rename(&beside, &path).with_context(unusable)?;
+    Ok(NodeName(name))
 }
 
 /// Makes what is missing, for this user alone.
@@ -61,5 +82,14 @@ mod tests {
         drop(held);
         assert!(StateLock::try_acquire(directory.path()).unwrap().is_some());
         assert!(StateLock::try_acquire(&directory.path().join("missing")).is_err());
+    }
+
+    #[test]
+    fn a_server_keeps_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let name = node_name(directory.path()).unwrap();
+        assert_eq!(name.0.len(), 16, "{name:?}");
+        assert_eq!(node_name(directory.path()).unwrap(), name);
+        assert_ne!(node_name(tempfile::tempdir().unwrap().path()).unwrap(), name);
     }
 }

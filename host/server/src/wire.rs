@@ -13,8 +13,9 @@ use tidegate_core::files::FileContext;
 use tidegate_core::hook::observers::ObserverWork;
 use tidegate_core::hook::{HookHost, HookKind, NoJournal};
 use tidegate_core::login::{LoginPorts, LoginService};
+use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
-use tidegate_core::ports::{AccountStore, Clock, HookRunStore, Passwords, StorageFactory, SystemClock};
+use tidegate_core::ports::{self, Clock, Directory, HookRunStore, NodeName, Passwords, StorageFactory, SystemClock};
 use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
 use tidegate_hooks_wasm::{PluginDirectory, PluginPorts, ServedGates};
@@ -26,23 +27,22 @@ use crate::config::Settings;
 use crate::config::settings::{DatabaseSettings, HookTarget};
 use crate::hook_points::HookPoints;
 use crate::journal::Journal;
-use crate::logged_audit::LoggedAudit;
 use crate::password_pool::PasswordPool;
 use crate::version;
 
 /// Observers of one kind that are told at the same time.
 const OBSERVER_TASKS: usize = 16;
 
-pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<SqliteDatabase>> {
-    Ok(Arc::new(match settings {
-        DatabaseSettings::Sqlite(path) => SqliteDatabase::open(path)?,
-        DatabaseSettings::Memory(_) => SqliteDatabase::in_memory()?,
-    }))
+pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<dyn ports::Stores>> {
+    Ok(match settings {
+        DatabaseSettings::Sqlite(path) => Arc::new(SqliteDatabase::open(path)?),
+        DatabaseSettings::Memory(_) => Arc::new(MemoryStore::default()),
+    })
 }
 
 /// What the shell commands need of a server.
 pub struct Stores {
-    pub database: Arc<SqliteDatabase>,
+    pub database: Arc<dyn ports::Stores>,
     pub passwords: Arc<dyn Passwords>,
 }
 
@@ -89,7 +89,7 @@ impl Hooks {
     pub fn prepare(settings: &Settings, stores: &Stores, host: HookHost, served: ServedGates) -> anyhow::Result<Self> {
         let scope = settings.external_auth_scope;
         let synchronous = &settings.synchronous_actions;
-        let accounts: Arc<dyn AccountStore> = stores.database.clone();
+        let accounts: Arc<dyn Directory> = stores.database.clone();
         let points =
             HookPoints::new(&settings.hooks, &settings.http, scope, synchronous, Some(accounts), Arc::new(host))?;
         let points = Arc::new(points);
@@ -222,12 +222,13 @@ impl Services {
         stores: &Stores,
         points: &HookPoints,
         settings: &Settings,
+        node: NodeName,
         storage: Arc<dyn StorageFactory>,
     ) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::new().context("the metrics could not be made")?);
         let sessions = Arc::new(SessionRegistry::default());
         let clock: Arc<dyn Clock> = Arc::new(settings.clock.clone());
-        let scans = quota_scans(stores, settings, storage.clone());
+        let scans = quota_scans(stores, settings, node, storage.clone());
         let files = FileContext {
             policy: settings.set_attributes,
             hooks: points.file_hooks.clone(),
@@ -273,19 +274,23 @@ pub fn admin_api(
 ) -> AdminApi {
     let administration = Administration::new(AdministrationPorts {
         accounts: Arc::new(accounts),
-        folders: stores.database.clone(),
+        directory: stores.database.clone(),
         sessions,
         scans,
         hook_runs: stores.database.clone(),
         inventory,
-        audit: Arc::new(LoggedAudit),
+        audit: stores.database.clone(),
         clock: Arc::new(SystemClock),
     });
     AdminApi { administration: Arc::new(administration), version: version::VERSION }
 }
 
-pub fn quota_scans(stores: &Stores, settings: &Settings, storage: Arc<dyn StorageFactory>) -> Arc<QuotaScans> {
-    let keeper = QuotaKeeper::new(stores.database.clone(), Arc::new(SystemClock), settings.tracking);
-    let (accounts, folders) = (stores.database.clone(), stores.database.clone());
-    Arc::new(QuotaScans::new(keeper, accounts, folders, storage))
+pub fn quota_scans(
+    stores: &Stores,
+    settings: &Settings,
+    node: NodeName,
+    storage: Arc<dyn StorageFactory>,
+) -> Arc<QuotaScans> {
+    let keeper = QuotaKeeper::new(stores.database.clone(), node, Arc::new(SystemClock), settings.tracking);
+    Arc::new(QuotaScans::new(keeper, stores.database.clone(), storage))
 }

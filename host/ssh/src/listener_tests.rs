@@ -7,17 +7,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use russh::client;
 use russh::keys::PublicKeyOrCertificate;
-use tidegate_core::account::{Accounts, AddressRule, EffectiveAccount, User};
+use tidegate_core::account::{Accounts, AddressRule, EffectiveAccount};
 use tidegate_core::files::storage::{Storage, StorageError, StorageErrorKind};
 use tidegate_core::files::{FileContext, FileHooks, SetAttributesPolicy};
 use tidegate_core::hook::Observers;
 use tidegate_core::login::{LoginHooks, LoginPorts, LoginService};
+use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
 use tidegate_core::password::{PasswordError, PasswordHash};
 use tidegate_core::ports::{
-    AccountChanges, AccountPage, AccountStore, Passwords, StorageFactory, StoreError, SystemClock,
+    AccountKey, Change, ChangeToken, Changes, Collection, Directory, NodeName, PageRequest, Passwords, StorageFactory,
+    StoreError, StoredDocument, SystemClock, Version,
 };
-use tidegate_core::quota::{NoUsages, QuotaKeeper, Tracking};
+use tidegate_core::quota::{QuotaKeeper, Tracking};
 use tidegate_core::secret::Secret;
 use tidegate_core::session::SessionRegistry;
 use tidegate_core::turns::Waiter;
@@ -28,38 +30,39 @@ use crate::{
     SshServer, SshSettings, host_keys,
 };
 
-/// Knows nobody, and panics when it is asked for the user `panic`.
-struct FragileStore;
+/// Knows no account, and panics when it is asked for the user `panic`.
+#[derive(Default)]
+struct FragileStore(MemoryStore);
 
 #[async_trait]
-impl AccountStore for FragileStore {
-    async fn find(&self, username: &str) -> Result<Option<User>, StoreError> {
-        assert_ne!(username, "panic", "this panic is part of the test");
-        Ok(None)
+impl Directory for FragileStore {
+    async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
+        assert_ne!(name, "panic", "this panic is part of the test");
+        self.0.find(collection, name).await
     }
-    async fn list(&self, _: Option<&str>, _: u32) -> Result<AccountPage, StoreError> {
-        Ok(AccountPage::default())
+    async fn find_all(&self, of: &'static Collection, names: Vec<String>) -> Result<Vec<StoredDocument>, StoreError> {
+        self.0.find_all(of, names).await
     }
-    async fn insert(&self, _: &User) -> Result<User, StoreError> {
-        Err(StoreError::Disabled)
+    async fn list(&self, of: &'static Collection, page: PageRequest) -> Result<Vec<StoredDocument>, StoreError> {
+        self.0.list(of, page).await
     }
-    async fn update(&self, _: &User) -> Result<User, StoreError> {
-        Err(StoreError::Disabled)
+    async fn texts(&self, of: &'static Collection, field: &'static str) -> Result<Vec<(String, String)>, StoreError> {
+        self.0.texts(of, field).await
     }
-    async fn delete(&self, _: &str) -> Result<(), StoreError> {
-        Err(StoreError::Disabled)
+    async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
+        self.0.commit(changes).await
     }
-    async fn announce_change(&self, _: &str) -> Result<(), StoreError> {
-        Ok(())
+    async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
+        self.0.changes(since).await
     }
-    async fn changes(&self, _: Option<i64>) -> Result<(i64, AccountChanges), StoreError> {
-        Ok((0, AccountChanges::Named(Vec::new())))
+    async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError> {
+        self.0.wait_for_changes(since).await
     }
-    async fn record_login(&self, _: i64, _: i64) -> Result<(), StoreError> {
-        Ok(())
+    async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {
+        self.0.record_login(account, at).await
     }
-    async fn record_first_transfer(&self, _: i64, _: bool, _: i64) -> Result<bool, StoreError> {
-        Ok(false)
+    async fn record_first_transfer(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError> {
+        self.0.record_first_transfer(account, upload, at).await
     }
 }
 
@@ -101,13 +104,18 @@ async fn start() -> SocketAddr {
     let passwords = Arc::new(NoPasswords);
     let metrics = Arc::new(Metrics::new().unwrap());
     let login = LoginService::new(LoginPorts {
-        accounts: Arc::new(Accounts::new(Arc::new(FragileStore), passwords.clone(), None)),
+        accounts: Arc::new(Accounts::new(Arc::new(FragileStore::default()), passwords.clone(), None)),
         passwords,
         hooks: LoginHooks::new(Arc::default()),
         files: Arc::new(FileContext {
             policy: SetAttributesPolicy::Apply,
             metrics: metrics.clone(),
-            quotas: QuotaKeeper::new(Arc::new(NoUsages), Arc::new(SystemClock), Tracking::Never),
+            quotas: QuotaKeeper::new(
+                Arc::new(MemoryStore::default()),
+                NodeName(String::new()),
+                Arc::new(SystemClock),
+                Tracking::Never,
+            ),
             hooks: Arc::new(FileHooks {
                 before: Arc::default(),
                 after: Observers::new(Arc::default()),

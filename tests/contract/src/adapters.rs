@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use tempfile::TempDir;
-use tidegate_accounts::SqliteDatabase;
 use tidegate_core::hook::{Hook, HookEvent, HookKind};
+use tidegate_core::memory::MemoryStore;
 use tidegate_core::password::{PasswordError, PasswordHash};
 use tidegate_core::ports::Passwords;
 use tidegate_core::secret::Secret;
@@ -90,7 +90,7 @@ pub fn plugin_directory(
     path: PathBuf,
     on_change: Box<dyn Fn(&PluginDirectory) + Send + Sync>,
 ) -> Result<Arc<PluginDirectory>> {
-    let store = Arc::new(SqliteDatabase::in_memory()?);
+    let store = Arc::new(MemoryStore::default());
     let ports = PluginPorts {
         passwords: Arc::new(NoPasswords),
         store,

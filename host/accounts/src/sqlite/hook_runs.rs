@@ -9,12 +9,9 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use tidegate_core::hook::HookRun;
-use tidegate_core::ports::{DURATION_BOUNDS, HookCounter, HookRunStore, RunFilter, StoreError, StoredRun};
+use tidegate_core::ports::{HookCounter, HookRunStore, RUNS_KEPT, RunFilter, StoreError, StoredRun};
 
 use super::{SqliteDatabase, classify};
-
-/// Records that are kept, at least.
-const MAX_RUNS: i64 = 10_000;
 
 #[async_trait]
 impl HookRunStore for SqliteDatabase {
@@ -150,8 +147,9 @@ fn gathered(row: &Row<'_>) -> Result<Gathered, rusqlite::Error> {
 
 impl Gathered {
     fn runs(&self) -> Result<Vec<StoredRun>, StoreError> {
-        let records: Vec<Record<'_>> = serde_json::from_str(&self.text)
-            .map_err(|error| StoreError::Failed(format!("records of hook calls cannot be read: {error}")))?;
+        let records: Vec<Record<'_>> = serde_json::from_str(&self.text).map_err(|error| {
+            StoreError::Failed(format!("the database failed: records of hook calls cannot be read: {error}"))
+        })?;
         Ok((self.first..).zip(records).map(|(id, record)| record.numbered(id)).collect())
     }
 }
@@ -167,7 +165,7 @@ fn append(connection: &mut Connection, runs: &[HookRun]) -> Result<(), StoreErro
         let insert = "INSERT INTO hook_run_batches (first, count, runs) VALUES (?1, ?2, ?3)";
         transaction.prepare_cached(insert)?.execute(params![first, number, text])?;
         let forget = "DELETE FROM hook_run_batches WHERE first + count <= ?1";
-        transaction.prepare_cached(forget)?.execute([first + number - MAX_RUNS])?;
+        transaction.prepare_cached(forget)?.execute([first + number - i64::try_from(RUNS_KEPT).unwrap_or(i64::MAX)])?;
         count(&transaction, runs)?;
         transaction.commit()
     };
@@ -180,16 +178,10 @@ fn find(connection: &Connection, filter: &RunFilter) -> Result<Vec<StoredRun>, S
     let mut statement = connection.prepare_cached(sql).map_err(classify)?;
     let batches = statement.query_map([filter.after], gathered).map_err(classify)?;
     let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
-    let is = |wanted: &Option<String>, found: Option<&str>| wanted.is_none() || wanted.as_deref() == found;
     let mut found = Vec::new();
     for batch in batches {
         let mut runs = batch.map_err(classify)?.runs()?;
-        runs.retain(|run| {
-            run.id > filter.after
-                && is(&filter.username, run.username.as_deref())
-                && is(&filter.hook, Some(&run.hook))
-                && is(&filter.outcome, Some(&run.outcome))
-        });
+        runs.retain(|run| filter.lets_through(run));
         found.extend(runs.into_iter().rev());
         if found.len() >= limit {
             found.truncate(limit);
@@ -200,49 +192,24 @@ fn find(connection: &Connection, filter: &RunFilter) -> Result<Vec<StoredRun>, S
     Ok(found)
 }
 
-/// What a batch adds to one counter.
-#[derive(Default)]
-struct Sum {
-    is_error: bool,
-    calls: i64,
-    total_us: i64,
-    max_us: i64,
-    cpu_us: i64,
-    max_memory: i64,
-    histogram: Vec<i64>,
-}
-
 fn count(connection: &Connection, runs: &[HookRun]) -> Result<(), rusqlite::Error> {
-    let mut sums: BTreeMap<(&str, &str, &str, &str), Sum> = BTreeMap::new();
+    let mut batch: BTreeMap<(&str, &str, &str, &str), HookCounter> = BTreeMap::new();
     for run in runs {
         let version = run.exchange.version.as_deref().unwrap_or_default();
-        let sum = sums.entry((run.kind, &run.hook, version, run.outcome)).or_default();
-        let duration = microseconds(run.duration);
-        sum.is_error = run.is_error;
-        sum.calls += 1;
-        sum.total_us += duration;
-        sum.max_us = sum.max_us.max(duration);
-        sum.cpu_us += run.exchange.cpu.map_or(0, microseconds);
-        let memory = run.exchange.memory.map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
-        sum.max_memory = sum.max_memory.max(memory);
-        sum.histogram.resize(DURATION_BOUNDS.len() + 1, 0);
-        let bucket = DURATION_BOUNDS.iter().filter(|bound| i64::try_from(**bound).is_ok_and(|b| duration > b)).count();
-        if let Some(slot) = sum.histogram.get_mut(bucket) {
-            *slot += 1;
-        }
+        let key = (run.kind, &*run.hook, version, run.outcome);
+        batch.entry(key).or_insert_with(|| HookCounter::for_run(run)).count(run);
     }
-    for ((kind, hook, version, outcome), sum) in sums {
-        add(connection, [kind, hook, version, outcome], sum)?;
-    }
-    Ok(())
+    batch.into_values().try_for_each(|counter| add(connection, counter))
 }
 
-fn add(connection: &Connection, key: [&str; 4], mut sum: Sum) -> Result<(), rusqlite::Error> {
+/// What a batch adds to one counter.
+fn add(connection: &Connection, mut batch: HookCounter) -> Result<(), rusqlite::Error> {
     let mut before = connection.prepare_cached(
         "SELECT histogram FROM hook_counters WHERE kind = ?1 AND hook = ?2 AND version = ?3 AND outcome = ?4",
     )?;
+    let key = [&batch.kind, &batch.hook, &batch.version, &batch.outcome];
     let before: Option<String> = before.query_row(key, |row| row.get(0)).optional()?;
-    for (slot, earlier) in sum.histogram.iter_mut().zip(before.as_deref().map(list).unwrap_or_default()) {
+    for (slot, earlier) in batch.histogram.iter_mut().zip(before.as_deref().map(list).unwrap_or_default()) {
         *slot += earlier;
     }
     let mut upsert = connection.prepare_cached(
@@ -250,9 +217,9 @@ fn add(connection: &Connection, key: [&str; 4], mut sum: Sum) -> Result<(), rusq
          ON CONFLICT (kind, hook, version, outcome) DO UPDATE SET calls = calls + ?6, total_us = total_us + ?7,
          max_us = max(max_us, ?8), cpu_us = cpu_us + ?9, max_memory = max(max_memory, ?10), histogram = ?11",
     )?;
-    let [kind, hook, version, outcome] = key;
-    let Sum { is_error, calls, total_us, max_us, cpu_us, max_memory, histogram } = sum;
-    let histogram = serde_json::Value::from(histogram).to_string();
+    let HookCounter { kind, hook, version, outcome, is_error, .. } = &batch;
+    let HookCounter { calls, total_us, max_us, cpu_us, max_memory, histogram, .. } = &batch;
+    let histogram = serde_json::Value::from(histogram.as_slice()).to_string();
     upsert.execute(params![
         kind, hook, version, outcome, is_error, calls, total_us, max_us, cpu_us, max_memory, histogram
     ])?;

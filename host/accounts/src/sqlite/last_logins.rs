@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
-use tidegate_core::account::User;
 
 /// Before they are stored, more may come.
 const GATHERING_TIME: Duration = Duration::from_millis(20);
 
 pub struct LastLogins {
-    /// User's id → milliseconds since 1970.
+    /// Account's id → milliseconds since 1970.
     pending: Mutex<HashMap<i64, i64>>,
     connection: Arc<Mutex<Connection>>,
 }
@@ -33,10 +32,8 @@ impl LastLogins {
     }
 
     /// What is not stored yet is as good as stored.
-    pub fn complete(&self, account: &mut User) {
-        if let Some(at) = self.pending().get(&account.id) {
-            account.last_login = *at;
-        }
+    pub fn pending_of(&self, id: i64) -> Option<i64> {
+        self.pending().get(&id).copied()
     }
 
     /// Says whether others came meanwhile.

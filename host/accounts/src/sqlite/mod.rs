@@ -1,7 +1,8 @@
-//! SQLite: a file in write-ahead mode, or memory for portable servers and tests.
+//! SQLite: a file in write-ahead mode.
 
-mod accounts;
-mod folders;
+mod audit;
+mod changes;
+mod directory;
 mod hook_runs;
 mod last_logins;
 mod migrations;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use last_logins::LastLogins;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tidegate_core::ports::StoreError;
+use tokio::sync::Notify;
 
 /// How long a statement waits for another program's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,10 +31,12 @@ const CACHED_STATEMENTS: usize = 32;
 pub struct SqliteDatabase {
     reader: Arc<Mutex<Connection>>,
     writer: Arc<Mutex<Connection>>,
-    clerk: Arc<Mutex<Connection>>,
+    background: Arc<Mutex<Connection>>,
     /// For one row out of the page cache, without a hop to another thread; never waits.
-    finder: Arc<Mutex<Connection>>,
+    inline: Arc<Mutex<Connection>>,
     last_logins: Arc<LastLogins>,
+    /// Something was changed through this database.
+    committed: Notify,
 }
 
 /// Why a database could not be opened, with what to do about it.
@@ -63,38 +67,28 @@ impl SqliteDatabase {
         let classify = |error: rusqlite::Error| classify_open(&error, path);
         let mut writer = connect(path, "FULL").map_err(classify)?;
         migrations::apply(&mut writer, path)?;
-        let clerk = connect(path, "NORMAL").map_err(classify)?;
+        let background = connect(path, "NORMAL").map_err(classify)?;
         let reader = connect(path, "NORMAL").map_err(classify)?;
-        let finder = connect(path, "NORMAL").map_err(classify)?;
-        finder.busy_timeout(Duration::ZERO).map_err(classify)?;
+        let inline = connect(path, "NORMAL").map_err(classify)?;
+        inline.busy_timeout(Duration::ZERO).map_err(classify)?;
         let shared = |connection| Arc::new(Mutex::new(connection));
-        Ok(Self::of(shared(reader), shared(writer), shared(clerk), shared(finder)))
-    }
-
-    /// Lost when dropped.
-    pub fn in_memory() -> Result<Self, OpenError> {
-        let path = Path::new(":memory:");
-        let mut connection = Connection::open_in_memory().map_err(|error| classify_open(&error, path))?;
-        connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-        migrations::apply(&mut connection, path)?;
-        let shared = Arc::new(Mutex::new(connection));
-        Ok(Self::of(shared.clone(), shared.clone(), shared.clone(), shared))
+        Ok(Self::of(shared(reader), shared(writer), shared(background), shared(inline)))
     }
 
     fn of(
         reader: Arc<Mutex<Connection>>,
         writer: Arc<Mutex<Connection>>,
-        clerk: Arc<Mutex<Connection>>,
-        finder: Arc<Mutex<Connection>>,
+        background: Arc<Mutex<Connection>>,
+        inline: Arc<Mutex<Connection>>,
     ) -> Self {
-        let last_logins = LastLogins::new(clerk.clone());
-        Self { reader, writer, clerk, finder, last_logins }
+        let last_logins = LastLogins::new(background.clone());
+        Self { reader, writer, background, inline, last_logins, committed: Notify::new() }
     }
 
-    /// None: somebody else is at it, or there is something to wait for.
+    /// None: the connection is in use, or there is something to wait for.
     fn at_once<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Option<Result<T, StoreError>> {
-        let finder = self.finder.try_lock().ok()?;
-        match work(&finder) {
+        let inline = self.inline.try_lock().ok()?;
+        match work(&inline) {
             Err(StoreError::Busy(_)) => None,
             outcome => Some(outcome),
         }
@@ -118,13 +112,13 @@ impl SqliteDatabase {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        on(&self.clerk, work).await
+        on(&self.background, work).await
     }
 }
 
 impl Drop for SqliteDatabase {
     fn drop(&mut self) {
-        // What comes after this has nobody to come from.
+        // No further login can arrive.
         let _ = self.last_logins.store();
     }
 }
@@ -139,7 +133,7 @@ async fn on<T: Send + 'static>(
         // A panic in earlier work rolled its transaction back when it unwound.
         work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))
     });
-    done.await.map_err(|error| StoreError::Failed(error.to_string()))?
+    done.await.map_err(|error| StoreError::Failed(format!("the database failed: {error}")))?
 }
 
 fn connect(path: &Path, synchronous: &str) -> Result<Connection, rusqlite::Error> {
@@ -165,10 +159,12 @@ fn classify_open(error: &rusqlite::Error, path: &Path) -> OpenError {
 
 fn classify(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy(BUSY_TIMEOUT),
-        Some(ErrorCode::ReadOnly) => StoreError::ReadOnly(error.to_string()),
-        Some(ErrorCode::DiskFull) => StoreError::Full(error.to_string()),
-        _ => StoreError::Failed(error.to_string()),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy(format!(
+            "the database is in use by another program and did not become free within {BUSY_TIMEOUT:?}"
+        )),
+        Some(ErrorCode::ReadOnly) => StoreError::ReadOnly(format!("the database cannot be written: {error}")),
+        Some(ErrorCode::DiskFull) => StoreError::Full(format!("the database is full: {error}")),
+        _ => StoreError::Failed(format!("the database failed: {error}")),
     }
 }
 

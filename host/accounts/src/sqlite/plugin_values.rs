@@ -4,15 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use tidegate_core::ports::{Clock, PluginStore, PluginStoreError, StoreError, SystemClock};
+use tidegate_core::ports::{
+    Clock, MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, StoreError,
+    SystemClock, counted,
+};
 
 use super::SqliteDatabase;
-
-/// Limits for one plugin.
-const MAX_KEYS: i64 = 10_000;
-const MAX_BYTES: i64 = 16 << 20;
-const MAX_KEY_LENGTH: usize = 512;
-const MAX_VALUE_LENGTH: usize = 64 << 10;
 
 impl SqliteDatabase {
     /// One transaction on a plugin's values.
@@ -105,13 +102,10 @@ impl PluginStore for SqliteDatabase {
         let (plugin, key) = (plugin.to_owned(), key.to_owned());
         self.plugin_values(move |connection, now| {
             let current = read(connection, &plugin, &key, now)?;
-            let (sum, expires_at) = match current {
-                None => (delta, expiry(now, ttl)),
-                Some(value) => {
-                    let number: Option<i64> = std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok());
-                    let number = number.ok_or(PluginStoreError::NotACounter)?;
-                    (number.saturating_add(delta), expires_at(connection, &plugin, &key)?)
-                }
+            let sum = counted(current.as_deref(), delta)?;
+            let expires_at = match current {
+                None => expiry(now, ttl),
+                Some(_) => expires_at(connection, &plugin, &key)?,
             };
             store(connection, &plugin, &key, sum.to_string().as_bytes(), expires_at, now)?;
             Ok(sum)
@@ -170,9 +164,12 @@ fn store(
     let usage = |connection: &Connection| {
         connection
             .prepare_cached(sql)?
-            .query_row(params![plugin, key], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+            .query_row(params![plugin, key], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, u32>(1)?)))
     };
-    let fits = |(keys, bytes): (i64, i64)| keys < MAX_KEYS && bytes + (value.len() as i64) <= MAX_BYTES;
+    let fits = |(keys, bytes): (u32, u32)| {
+        let (keys, bytes) = (keys as usize, bytes as usize);
+        keys < MAX_KEYS && bytes + value.len() <= MAX_VALUE_BYTES
+    };
     if !fits(usage(connection)?) {
         connection.execute("DELETE FROM plugin_values WHERE plugin = ?1 AND expires_at <= ?2", params![plugin, now])?;
         if !fits(usage(connection)?) {

@@ -1,102 +1,129 @@
-//! An account's row, before it is believed: it goes through the one validation, as any other document.
+//! Documents as rows, as the description of their collection says.
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
+use rusqlite::types::{Value as Cell, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, ffi, params_from_iter};
 use serde_json::{Map, Value, json};
-use tidegate_core::account::{AccountDraft, CredentialRule, User};
-use tidegate_core::ports::{StoreError, StoredDocument};
+use tidegate_core::ports::{Collection, Column, ColumnKind, PageRequest, StoreError, StoredDocument, Version};
 
-use super::{classify, folders};
+use super::classify;
 
-pub const COLUMNS: &str = "id, status, username, expiration_date, password, public_keys, home_dir, uid, gid, max_sessions, \
-     quota_size, quota_files, permissions, used_quota_size, used_quota_files, last_quota_update, upload_bandwidth, \
-     download_bandwidth, last_login, first_download, first_upload, used_upload_data_transfer, \
-     used_download_data_transfer, filters, filesystem, other, revision";
+/// `id`, `revision`, the name, `other`, then the collection's columns.
+const LEADING: usize = 4;
 
-const INTEGERS: [&str; 18] = [
-    "id",
-    "status",
-    "expiration_date",
-    "uid",
-    "gid",
-    "max_sessions",
-    "quota_size",
-    "quota_files",
-    "used_quota_size",
-    "used_quota_files",
-    "last_quota_update",
-    "upload_bandwidth",
-    "download_bandwidth",
-    "last_login",
-    "first_download",
-    "first_upload",
-    "used_upload_data_transfer",
-    "used_download_data_transfer",
-];
-const TEXTS: [&str; 3] = ["username", "password", "home_dir"];
-const DOCUMENTS: [&str; 4] = ["public_keys", "permissions", "filters", "filesystem"];
-
-/// What a row holds, whatever it is.
-#[derive(Clone)]
-pub struct AccountRow {
-    pub username: String,
-    pub revision: i64,
-    pub document: Map<String, Value>,
-    /// What cannot be said in a document.
-    problem: Option<String>,
+fn columns(collection: &Collection) -> String {
+    let mut list = format!("id, revision, {}, other", collection.name_field);
+    for column in collection.columns {
+        list.push_str(", ");
+        list.push_str(column.field);
+    }
+    list
 }
 
-impl AccountRow {
-    pub fn read(row: &Row<'_>) -> Result<Self, StoreError> {
-        let mut document = Map::new();
-        let mut problem = None;
-        for name in INTEGERS {
-            document.insert(name.to_owned(), column(row, name)?.unwrap_or_else(|| json!(0)));
+pub fn find(
+    connection: &Connection,
+    collection: &'static Collection,
+    name: &str,
+) -> Result<Option<StoredDocument>, StoreError> {
+    let sql = format!("SELECT {} FROM {} WHERE {} = ?1", columns(collection), collection.table, collection.name_field);
+    let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+    statement.query_row([name], |row| read(row, collection)).optional().map_err(classify)
+}
+
+pub fn list(
+    connection: &Connection,
+    collection: &'static Collection,
+    page: &PageRequest,
+) -> Result<Vec<StoredDocument>, StoreError> {
+    let (table, name) = (collection.table, collection.name_field);
+    let prefix = page.prefix.as_deref().unwrap_or_default();
+    let after = page.after.as_deref().filter(|after| *after >= prefix);
+    let (from, begin) = after.map_or((">=", prefix), |after| (">", after));
+    let sql = format!(
+        "SELECT {} FROM {table} WHERE {name} {from} ?1 AND (?2 IS NULL OR {name} < ?2) ORDER BY {name} LIMIT ?3",
+        columns(collection)
+    );
+    let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+    let rows =
+        statement.query_map((begin, end_of(prefix), page.limit), |row| read(row, collection)).map_err(classify)?;
+    rows.collect::<Result<_, _>>().map_err(classify)
+}
+
+/// The first text after all that begin with `prefix`; none: there is no such text.
+fn end_of(prefix: &str) -> Option<String> {
+    let mut end = prefix.to_owned();
+    while let Some(last) = end.pop() {
+        // What lies between these two are no characters.
+        let next = if last == '\u{d7ff}' { Some('\u{e000}') } else { char::from_u32(u32::from(last) + 1) };
+        if let Some(next) = next {
+            end.push(next);
+            return Some(end);
         }
-        for name in TEXTS {
-            document.extend(column(row, name)?.map(|value| (name.to_owned(), value)));
-        }
-        for name in DOCUMENTS {
-            if let Some(value) = column(row, name)? {
+    }
+    None
+}
+
+pub fn texts(
+    connection: &Connection,
+    collection: &'static Collection,
+    field: &str,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let sql = format!("SELECT {}, {field} FROM {}", collection.name_field, collection.table);
+    let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+    let rows = statement.query_map([], |row| {
+        let text = |index| Ok::<_, rusqlite::Error>(cell(row.get_ref(index)?).and_then(text_of).unwrap_or_default());
+        Ok((text(0)?, text(1)?))
+    });
+    rows.map_err(classify)?.collect::<Result<_, _>>().map_err(classify)
+}
+
+/// Whatever the row holds: SQLite's columns take values of any type.
+fn read(row: &Row<'_>, collection: &'static Collection) -> Result<StoredDocument, rusqlite::Error> {
+    let number =
+        |index| Ok::<_, rusqlite::Error>(cell(row.get_ref(index)?).and_then(|value| value.as_i64()).unwrap_or(0));
+    let version = Version { id: number(0)?, revision: number(1)? };
+    let name = cell(row.get_ref(2)?).and_then(text_of).unwrap_or_default();
+    let (mut document, mut problem) = (Map::new(), None);
+    document.insert("id".to_owned(), json!(version.id));
+    document.insert(collection.name_field.to_owned(), json!(name));
+    for (index, column) in collection.columns.iter().enumerate() {
+        let field = column.field;
+        let value = match (column.kind, cell(row.get_ref(LEADING + index)?)) {
+            (ColumnKind::Integer, value) => Some(value.unwrap_or_else(|| json!(0))),
+            (ColumnKind::Text, value) => value,
+            (ColumnKind::Json, None) => None,
+            (ColumnKind::Json, Some(value)) => {
                 let value = parsed(value).unwrap_or_else(|(text, error)| {
-                    problem.get_or_insert(format!("column {name}: {error}"));
+                    problem.get_or_insert(format!("column {field}: {error}"));
                     text
                 });
-                document.extend(Some(value).filter(|value| !value.is_null()).map(|value| (name.to_owned(), value)));
+                Some(value).filter(|value| !value.is_null())
             }
-        }
-        match column(row, "other")?.map(parsed) {
-            None | Some(Ok(Value::Null)) => {}
-            Some(Ok(Value::Object(other))) => document.extend(other),
-            Some(Ok(_)) => drop(problem.get_or_insert("column other: it is no JSON object".to_owned())),
-            Some(Err((_, error))) => drop(problem.get_or_insert(format!("column other: {error}"))),
-        }
-        let username = document.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let revision = column(row, "revision")?.and_then(|value| value.as_i64()).unwrap_or(0);
-        Ok(Self { username, revision, document, problem })
+        };
+        document.extend(value.map(|value| (field.to_owned(), value)));
     }
-
-    pub fn account(self, connection: &Connection) -> Result<User, StoreError> {
-        let Self { username, revision, mut document, problem } = self;
-        let invalid = |problem: String| StoreError::Invalid { username: username.clone(), problem };
-        if let Some(problem) = problem {
-            return Err(invalid(problem));
-        }
-        folders::complete(connection, &mut document)?;
-        let mut draft = AccountDraft::of_stored(StoredDocument { revision, document: Map::new() });
-        draft.merge_value(&Value::Object(document)).map_err(|error| invalid(error.to_string()))?;
-        Ok(draft.validate(CredentialRule::Optional).map_err(|error| invalid(error.to_string()))?.account)
+    match cell(row.get_ref(3)?).map(parsed) {
+        None | Some(Ok(Value::Null)) => {}
+        Some(Ok(Value::Object(other))) => document.extend(other),
+        Some(Ok(_)) => drop(problem.get_or_insert("column other: it is no JSON object".to_owned())),
+        Some(Err((_, error))) => drop(problem.get_or_insert(format!("column other: {error}"))),
     }
+    Ok(StoredDocument { name, version, document, problem })
 }
 
-/// As it is stored: SQLite's columns hold values of any type.
-fn column(row: &Row<'_>, name: &str) -> Result<Option<Value>, StoreError> {
-    Ok(match row.get_ref(name).map_err(classify)? {
+fn cell(value: ValueRef<'_>) -> Option<Value> {
+    match value {
         ValueRef::Null => None,
         ValueRef::Integer(number) => Some(json!(number)),
         ValueRef::Real(number) => Some(json!(number)),
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(json!(String::from_utf8_lossy(bytes))),
-    })
+    }
+}
+
+fn text_of(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 /// The document in a column, null if it is empty; or the text, and what is wrong with it.
@@ -106,4 +133,88 @@ fn parsed(value: Value) -> Result<Value, (Value, String)> {
         Some(text) => serde_json::from_str(text).map_err(|error| (value.clone(), error.to_string())),
         None => Err((value, "it is no text".to_owned())),
     }
+}
+
+/// A new row; the answer is its id.
+pub fn insert(
+    connection: &Connection,
+    collection: &'static Collection,
+    name: &str,
+    document: &Map<String, Value>,
+) -> Result<i64, StoreError> {
+    let fields: Vec<&str> = collection.columns.iter().map(|column| column.field).collect();
+    let places = vec!["?"; fields.len() + 2].join(", ");
+    let sql = format!(
+        "INSERT INTO {} ({}, other, {}) VALUES ({places})",
+        collection.table,
+        collection.name_field,
+        fields.join(", ")
+    );
+    let cells = collection.columns.iter().map(|column| match column.is_maintained {
+        true => Cell::Integer(0),
+        false => to_cell(column, document),
+    });
+    let cells = [Cell::Text(name.to_owned()), other(collection, document)].into_iter().chain(cells);
+    let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+    match statement.execute(params_from_iter(cells)) {
+        Ok(_) => Ok(connection.last_insert_rowid()),
+        Err(rusqlite::Error::SqliteFailure(failure, _)) if failure.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE => {
+            Err(StoreError::Exists(collection.object(name)))
+        }
+        Err(error) => Err(classify(error)),
+    }
+}
+
+/// Says whether there was such a row.
+pub fn replace(
+    connection: &Connection,
+    collection: &'static Collection,
+    name: &str,
+    document: &Map<String, Value>,
+    expected: Version,
+    reset: &[&str],
+) -> Result<bool, StoreError> {
+    let given = || collection.columns.iter().filter(|column| !column.is_maintained);
+    let mut sets: Vec<String> = given().map(|column| format!("{} = ?", column.field)).collect();
+    sets.extend(reset.iter().map(|field| format!("{field} = 0")));
+    let sql = format!(
+        "UPDATE {} SET other = ?, {}, revision = revision + 1 WHERE {} = ? AND id = ? AND revision = ?",
+        collection.table,
+        sets.join(", "),
+        collection.name_field
+    );
+    let cells = [other(collection, document)].into_iter().chain(given().map(|column| to_cell(column, document)));
+    let which = [Cell::Text(name.to_owned()), Cell::Integer(expected.id), Cell::Integer(expected.revision)];
+    let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+    Ok(statement.execute(params_from_iter(cells.chain(which))).map_err(classify)? > 0)
+}
+
+/// None: there is no such row.
+pub fn version(
+    connection: &Connection,
+    collection: &'static Collection,
+    name: &str,
+) -> Result<Option<Version>, StoreError> {
+    let sql = format!("SELECT id, revision FROM {} WHERE {} = ?1", collection.table, collection.name_field);
+    let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+    let version = |row: &Row<'_>| Ok(Version { id: row.get(0)?, revision: row.get(1)? });
+    statement.query_row([name], version).optional().map_err(classify)
+}
+
+fn to_cell(column: &Column, document: &Map<String, Value>) -> Cell {
+    let value = document.get(column.field);
+    match (column.kind, value) {
+        (ColumnKind::Integer, value) => Cell::Integer(value.and_then(Value::as_i64).unwrap_or(0)),
+        (ColumnKind::Text | ColumnKind::Json, None | Some(Value::Null)) => Cell::Null,
+        (ColumnKind::Text, Some(value)) => Cell::Text(value.as_str().unwrap_or_default().to_owned()),
+        (ColumnKind::Json, Some(value)) => Cell::Text(value.to_string()),
+    }
+}
+
+/// What has no column of its own.
+fn other(collection: &'static Collection, document: &Map<String, Value>) -> Cell {
+    let is_other = |field: &str| field != "id" && field != collection.name_field && collection.column(field).is_none();
+    let other = document.iter().filter(|(field, _)| is_other(field));
+    let other: Map<String, Value> = other.map(|(field, value)| (field.clone(), value.clone())).collect();
+    Cell::Text(Value::Object(other).to_string())
 }

@@ -2,19 +2,19 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use tidegate_core::ports::{StoreError, StoredUsage, UsageStore};
+use tidegate_core::ports::{AccountKey, FOLDERS, NodeName, StoreError, StoredUsage, UsageStore};
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 
 use super::{SqliteDatabase, classify};
 
 #[async_trait]
 impl UsageStore for SqliteDatabase {
-    async fn open_usage(&self, scope: &Scope) -> Result<StoredUsage, StoreError> {
-        let scope = scope.clone();
+    async fn open_usage(&self, scope: &Scope, node: &NodeName) -> Result<StoredUsage, StoreError> {
+        let (scope, node) = (scope.clone(), node.clone());
         // With a full sync: without the mark, what follows would be lost with the process.
         self.write(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
-            let (kind, table, column, name) = place(&scope);
+            let (table, column, name) = place(&scope);
             let sql =
                 format!("SELECT used_quota_size, used_quota_files, last_quota_update FROM {table} WHERE {column} = ?1");
             let found = transaction
@@ -24,21 +24,26 @@ impl UsageStore for SqliteDatabase {
                 })
                 .optional()
                 .map_err(classify)?;
-            let (used, updated_at) = found.ok_or_else(|| StoreError::NotFound(name.to_owned()))?;
-            let mark = "INSERT OR IGNORE INTO unsettled_usages (kind, name) VALUES (?1, ?2)";
-            let is_new = transaction.execute(mark, params![kind, name]).map_err(classify)? > 0;
+            let (used, updated_at) = found.ok_or_else(|| StoreError::NotFound(scope.object()))?;
+            let mark = "INSERT OR IGNORE INTO unsettled_usages (kind, name, node) VALUES (?1, ?2, ?3)";
+            let key = (scope.collection().noun, name, &node.0);
+            let is_new = transaction.execute(mark, key).map_err(classify)? > 0;
+            if !is_new {
+                let take_over = "UPDATE unsettled_usages SET node = ?3 WHERE kind = ?1 AND name = ?2";
+                transaction.execute(take_over, key).map_err(classify)?;
+            }
             transaction.commit().map_err(classify)?;
             Ok(StoredUsage { used, is_unsettled: !is_new || updated_at == 0 })
         })
         .await
     }
 
-    async fn close_usage(&self, scope: &Scope) -> Result<(), StoreError> {
-        let scope = scope.clone();
+    async fn close_usage(&self, scope: &Scope, node: &NodeName) -> Result<(), StoreError> {
+        let (scope, node) = (scope.clone(), node.clone());
         self.note(move |connection| {
-            let (kind, _, _, name) = place(&scope);
-            let sql = "DELETE FROM unsettled_usages WHERE kind = ?1 AND name = ?2";
-            connection.execute(sql, params![kind, name]).map(drop).map_err(classify)
+            let sql = "DELETE FROM unsettled_usages WHERE kind = ?1 AND name = ?2 AND node = ?3";
+            let key = (scope.collection().noun, scope.name(), &node.0);
+            connection.execute(sql, key).map(drop).map_err(classify)
         })
         .await
     }
@@ -47,7 +52,7 @@ impl UsageStore for SqliteDatabase {
         self.note(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
             for (scope, by) in &changes {
-                let (_, table, column, name) = place(scope);
+                let (table, column, name) = place(scope);
                 let sql = format!(
                     "UPDATE {table} SET used_quota_size = max(0, used_quota_size + ?1), \
                      used_quota_files = max(0, used_quota_files + ?2), \
@@ -69,7 +74,7 @@ impl UsageStore for SqliteDatabase {
     async fn is_counted(&self, scope: &Scope) -> Result<bool, StoreError> {
         let scope = scope.clone();
         self.read(move |connection| {
-            let (_, table, column, name) = place(&scope);
+            let (table, column, name) = place(&scope);
             let sql = format!("SELECT last_quota_update > 0 FROM {table} WHERE {column} = ?1");
             let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
             let found = statement.query_row([name], |row| row.get(0)).optional().map_err(classify)?;
@@ -78,29 +83,30 @@ impl UsageStore for SqliteDatabase {
         .await
     }
 
-    async fn add_transferred(&self, changes: Vec<(String, i64, Transferred)>) -> Result<(), StoreError> {
+    async fn add_transferred(&self, changes: Vec<(AccountKey, Transferred)>) -> Result<(), StoreError> {
         self.note(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
-            for (name, id, by) in &changes {
+            for (AccountKey { username, id }, by) in &changes {
                 let sql = "UPDATE users SET used_upload_data_transfer = used_upload_data_transfer + ?1, \
                      used_download_data_transfer = used_download_data_transfer + ?2 WHERE username = ?3 AND id = ?4";
                 let bytes = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
                 let mut statement = transaction.prepare_cached(sql).map_err(classify)?;
-                statement.execute(params![bytes(by.up), bytes(by.down), name, id]).map_err(classify)?;
+                statement.execute(params![bytes(by.up), bytes(by.down), username, id]).map_err(classify)?;
             }
             transaction.commit().map_err(classify)
         })
         .await
     }
 
-    async fn unsettled_usages(&self) -> Result<Vec<Scope>, StoreError> {
-        self.read(|connection| {
-            let sql = "SELECT kind, name FROM unsettled_usages ORDER BY kind, name";
+    async fn unsettled_usages(&self, node: &NodeName) -> Result<Vec<Scope>, StoreError> {
+        let node = node.clone();
+        self.read(move |connection| {
+            let sql = "SELECT kind, name FROM unsettled_usages WHERE node IN (?1, '') ORDER BY kind, name";
             let mut statement = connection.prepare_cached(sql).map_err(classify)?;
             let rows = statement
-                .query_map([], |row| {
+                .query_map([node.0], |row| {
                     let (kind, name): (String, String) = (row.get(0)?, row.get(1)?);
-                    Ok(if kind == "folder" { Scope::Folder(name) } else { Scope::Account(name) })
+                    Ok(if kind == FOLDERS.noun { Scope::Folder(name) } else { Scope::Account(name) })
                 })
                 .map_err(classify)?;
             rows.collect::<Result<_, _>>().map_err(classify)
@@ -110,18 +116,15 @@ impl UsageStore for SqliteDatabase {
 }
 
 fn replace(connection: &Connection, scope: &Scope, used: UsedQuota, at: i64) -> Result<(), StoreError> {
-    let (_, table, column, name) = place(scope);
+    let (table, column, name) = place(scope);
     let sql = format!(
         "UPDATE {table} SET used_quota_size = ?1, used_quota_files = ?2, last_quota_update = ?3 WHERE {column} = ?4"
     );
     let changed = connection.execute(&sql, params![used.size, used.files, at.max(1), name]).map_err(classify)?;
-    if changed == 0 { Err(StoreError::NotFound(name.to_owned())) } else { Ok(()) }
+    if changed == 0 { Err(StoreError::NotFound(scope.object())) } else { Ok(()) }
 }
 
-/// The mark's kind, and where the row is: table, column, name.
-fn place(scope: &Scope) -> (&'static str, &'static str, &'static str, &str) {
-    match scope {
-        Scope::Account(name) => ("account", "users", "username", name),
-        Scope::Folder(name) => ("folder", "folders", "name", name),
-    }
+/// Where the row is: table, column, name.
+fn place(scope: &Scope) -> (&'static str, &'static str, &str) {
+    (scope.collection().table, scope.collection().name_field, scope.name())
 }

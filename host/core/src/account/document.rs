@@ -29,6 +29,11 @@ pub fn merge_value(target: &mut Map<String, Value>, patch: &Value) -> Result<(),
     let Value::Object(patch) = patch else {
         return Err(DocumentError::NotAnObject);
     };
+    merge_object_of(target, patch)
+}
+
+/// As [`merge_value`], for what is known to be an object.
+pub fn merge_object_of(target: &mut Map<String, Value>, patch: &Map<String, Value>) -> Result<(), DocumentError> {
     merge_object(target, patch, fields::ACCOUNT, "")
 }
 

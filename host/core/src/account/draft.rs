@@ -68,11 +68,11 @@ impl AccountDraft {
     }
 
     /// The changes of the draft, made to what is stored now.
-    pub(super) fn rebase(&mut self, stored: &StoredDocument) {
-        if let Some(base) = self.base.as_ref().filter(|base| base.revision != stored.revision) {
+    pub(super) fn rebase(&mut self, stored: &Arc<StoredDocument>) {
+        if let Some(base) = self.base.as_ref().filter(|base| base.version != stored.version) {
             self.document = concurrent::merged(&base.document, &self.document, &stored.document);
         }
-        self.base = Some(Arc::new(stored.clone()));
+        self.base = Some(stored.clone());
     }
 
     /// As [`of`](Self::of), without what a hook that lacks the grant may not see.

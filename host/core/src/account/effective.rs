@@ -4,7 +4,7 @@ use core::ops::Deref;
 use std::sync::Arc;
 
 use super::{AccountValues, User};
-use crate::ports::{AccountStore, StoreError};
+use crate::ports::{Directory, StoreError};
 
 /// A user with what its groups give it. Cannot be changed, and cannot be stored: what hooks and
 /// administrators change is the [`user`](Self::user) behind it.
@@ -37,6 +37,6 @@ impl Deref for EffectiveAccount {
 ///
 /// # Errors
 /// The store does not answer.
-pub async fn in_force(_: &dyn AccountStore, user: impl Into<Arc<User>>) -> Result<EffectiveAccount, StoreError> {
+pub async fn in_force(_: &dyn Directory, user: impl Into<Arc<User>>) -> Result<EffectiveAccount, StoreError> {
     Ok(EffectiveAccount::ungrouped(user))
 }

@@ -17,10 +17,12 @@ mod registry;
 mod rights;
 mod second_factors;
 mod size;
+mod stored;
 mod user;
 mod validation;
 mod values;
 mod view;
+mod write;
 
 pub use document::DocumentError;
 pub use draft::{AccountDraft, CredentialRule, InvalidAccount, Validated};
@@ -29,9 +31,10 @@ pub use filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, NameVerdi
 pub use folders::{FolderQuota, VirtualFolder, VirtualFolders};
 pub use home_check::HomeCheck;
 pub use homes::{HomeRule, Occupied};
-pub use registry::{AccountError, AccountWrite, Accounts};
+pub use registry::{AccountError, AccountWrite, Accounts, OnConflict};
 pub use rights::{AccountRights, MAX_CACHE_SECONDS};
 pub use size::MAX_DOCUMENT;
+pub use stored::{AccountPage, InvalidStored, find_stored, find_user, list_users, user_of};
 pub use user::User;
 pub use values::{AccountValues, AddressRule, Usage};
 pub use view::{Audience, compact_json, redacted, unknown_account};

@@ -86,7 +86,7 @@ impl AccountDraft {
             last_login: self.integer("last_login", 0, i64::MAX)?,
             other: self.other_fields(),
         };
-        let revision = self.base.as_ref().map_or(0, |base| base.revision);
+        let revision = self.base.as_ref().map_or(0, |base| base.version.revision);
         Ok(Validated { account: User { values, revision }, clear_password })
     }
 

@@ -7,6 +7,7 @@ use super::{Filters, VirtualFolders};
 use crate::connection::LoginMethod;
 use crate::password::PasswordHash;
 use crate::permission::PermissionTable;
+use crate::ports::AccountKey;
 use crate::public_key::PublicKey;
 use crate::quota::VolumeLimits;
 
@@ -101,6 +102,11 @@ impl AccountValues {
             last_login: self.last_login,
             other: self.other.clone(),
         }
+    }
+
+    /// Names the stored account.
+    pub fn key(&self) -> AccountKey {
+        AccountKey { username: self.username.clone(), id: self.id }
     }
 
     /// A4-08: expired when the date is set and past.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::users::UserFilter;
 use super::{Actor, AdminError, AdminPermission, Audit, UserAdministration};
-use crate::ports::AccountPage;
+use crate::account::AccountPage;
+use crate::ports::PageRequest;
 
 pub struct BackupAdministration {
     pub users: Arc<UserAdministration>,
@@ -22,6 +22,6 @@ impl BackupAdministration {
         if after.is_none() {
             self.audit.done(actor, "dump", "user", "", String::new()).await;
         }
-        self.users.page(UserFilter { after, prefix: None, limit }).await
+        self.users.page(PageRequest { after, prefix: None, limit }).await
     }
 }

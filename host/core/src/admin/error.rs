@@ -91,7 +91,7 @@ fn kind_of(error: &StoreError) -> AdminErrorKind {
         StoreError::NotFound(_) => AdminErrorKind::NotFound,
         StoreError::Invalid { .. } => AdminErrorKind::Invalid,
         StoreError::Conflict(_) => AdminErrorKind::Conflict,
-        StoreError::Disabled | StoreError::Refused(_) => AdminErrorKind::Refused,
+        StoreError::Refused(_) => AdminErrorKind::Refused,
         StoreError::Busy(_) | StoreError::ReadOnly(_) | StoreError::Full(_) => AdminErrorKind::Unavailable,
         StoreError::Failed(_) => AdminErrorKind::Failed,
     }

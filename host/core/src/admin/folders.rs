@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{Actor, AdminError, AdminPermission};
-use crate::ports::FolderStore;
+use crate::ports::{Directory, FOLDERS};
 
 pub struct FolderAdministration {
-    pub folders: Arc<dyn FolderStore>,
+    pub directory: Arc<dyn Directory>,
 }
 
 impl FolderAdministration {
@@ -16,12 +16,6 @@ impl FolderAdministration {
     /// The actor may not, or the store fails.
     pub async fn list(&self, actor: &Actor) -> Result<Vec<(String, String)>, AdminError> {
         actor.require(AdminPermission::ViewUsers)?;
-        let mut folders = Vec::new();
-        for name in self.folders.folder_names().await? {
-            if let Some(path) = self.folders.mapped_path(&name).await? {
-                folders.push((name, path));
-            }
-        }
-        Ok(folders)
+        Ok(self.directory.texts(&FOLDERS, "mapped_path").await?)
     }
 }

@@ -22,12 +22,12 @@ pub use hook_runs::HookRunAdministration;
 pub use plugins::{HookInventory, HookLink, PluginAdministration, PluginState};
 pub use scans::ScanAdministration;
 pub use sessions::SessionAdministration;
-pub use users::{ShownUser, UserAdministration, UserFilter, problem_of};
+pub use users::{ShownUser, UserAdministration, problem_of};
 
 use std::sync::Arc;
 
 use crate::account::Accounts;
-use crate::ports::{AuditStore, Clock, FolderStore, HookRunStore};
+use crate::ports::{AuditStore, Clock, Directory, HookRunStore};
 use crate::quota::QuotaScans;
 use crate::session::SessionRegistry;
 
@@ -46,7 +46,7 @@ pub struct Administration {
 /// What the use cases are carried out on.
 pub struct AdministrationPorts {
     pub accounts: Arc<Accounts>,
-    pub folders: Arc<dyn FolderStore>,
+    pub directory: Arc<dyn Directory>,
     pub sessions: Arc<SessionRegistry>,
     pub scans: Arc<QuotaScans>,
     pub hook_runs: Arc<dyn HookRunStore>,
@@ -60,7 +60,7 @@ impl Administration {
         let audit = Audit { store: ports.audit, clock: ports.clock };
         let users = Arc::new(UserAdministration { accounts: ports.accounts });
         Self {
-            folders: FolderAdministration { folders: ports.folders },
+            folders: FolderAdministration { directory: ports.directory },
             sessions: SessionAdministration { sessions: ports.sessions, audit: audit.clone() },
             scans: ScanAdministration { scans: ports.scans, audit: audit.clone() },
             hook_runs: HookRunAdministration { runs: ports.hook_runs },

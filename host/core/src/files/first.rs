@@ -11,14 +11,14 @@ use super::action::{ActionKind, FileAction};
 use crate::hook::observation::PostAction;
 use crate::hook::observers::{ObserverWork, Untold};
 use crate::hook::{Delivery, HookEvent, Observers};
-use crate::ports::AccountStore;
+use crate::ports::Directory;
 
 /// At most one of each kind for a session; more than this at once are not remembered, and the
 /// account's next session tries again.
 const QUEUE: usize = 1000;
 
 pub struct FirstTransfers {
-    accounts: Arc<dyn AccountStore>,
+    accounts: Arc<dyn Directory>,
     after: Arc<Observers<PostAction>>,
     sender: std::sync::Mutex<Option<mpsc::Sender<FileAction>>>,
     receiver: Mutex<mpsc::Receiver<FileAction>>,
@@ -26,7 +26,7 @@ pub struct FirstTransfers {
 }
 
 impl FirstTransfers {
-    pub fn new(accounts: Arc<dyn AccountStore>, after: Arc<Observers<PostAction>>) -> Arc<Self> {
+    pub fn new(accounts: Arc<dyn Directory>, after: Arc<Observers<PostAction>>) -> Arc<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (sender, receiver) = (std::sync::Mutex::new(Some(sender)), Mutex::new(receiver));
         Arc::new(Self { accounts, after, sender, receiver, under_way: AtomicU64::new(0) })
@@ -45,7 +45,7 @@ impl FirstTransfers {
     async fn remember(&self, mut action: FileAction) {
         let upload = action.kind == ActionKind::Upload;
         let account = &action.session.account;
-        match self.accounts.record_first_transfer(account.id, upload, action.at / 1_000_000).await {
+        match self.accounts.record_first_transfer(&account.key(), upload, action.at / 1_000_000).await {
             Ok(true) => {
                 action.kind = if upload { ActionKind::FirstUpload } else { ActionKind::FirstDownload };
                 let event = PostAction(Arc::new(action));

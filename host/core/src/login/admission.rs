@@ -167,7 +167,7 @@ impl LoginService {
     pub(super) async fn succeeded(&self, attempt: &Arc<LoginAttempt>, authenticated: &AuthenticatedAccount) {
         let account = authenticated.account();
         self.ports.metrics.login(attempt.method(), true);
-        if let Err(error) = self.ports.accounts.record_login(account.id, self.ports.clock.now()).await {
+        if let Err(error) = self.ports.accounts.record_login(&account.key(), self.ports.clock.now()).await {
             tracing::warn!(sender = "login", message = format!("the time of the login could not be stored: {error}"));
         }
         tracing::info!(

@@ -13,6 +13,7 @@ use crate::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
 use crate::hook::pre_login::{PreLogin, PreLoginVerdict};
 use crate::hook::review::{LoginPre, Review};
 use crate::key_options::KeyOptions;
+use crate::ports::{Author, Door};
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
 
@@ -35,7 +36,7 @@ pub(super) struct Resolved {
 pub(super) enum Write {
     Nothing,
     /// What a hook made of the account.
-    Account(Arc<AccountWrite>),
+    Account(Arc<AccountWrite>, Author),
 }
 
 impl Resolved {
@@ -266,7 +267,7 @@ impl LoginService {
         let vouched = !matches!(attempt.credential, Credential::KeyboardInteractive);
         Ok(Resolved {
             account,
-            write: Write::Account(Arc::new(write)),
+            write: Write::Account(Arc::new(write), author(attempt)),
             vouched,
             password_instead: None,
             forced_command: None,
@@ -299,21 +300,27 @@ impl LoginService {
             return Ok(stored.map(Resolved::from_stored));
         };
         let write = self.prepare(draft, attempt, None).await?;
-        Ok(Some(Resolved::from_stored(self.store(write).await?)))
+        Ok(Some(Resolved::from_stored(self.store(write, &author(attempt)).await?)))
     }
 
     /// Stores what a hook changed: only now is the credential proved.
     pub(super) async fn commit(&self, resolved: Resolved) -> Result<Arc<EffectiveAccount>, Refusal> {
         match resolved.write {
             Write::Nothing => Ok(resolved.account),
-            Write::Account(write) => self.store(Arc::unwrap_or_clone(write)).await,
+            Write::Account(write, author) => self.store(Arc::unwrap_or_clone(write), &author).await,
         }
     }
 
-    async fn store(&self, write: AccountWrite) -> Result<Arc<EffectiveAccount>, Refusal> {
-        let user = self.ports.accounts.commit_from_hook(write).await?;
+    async fn store(&self, write: AccountWrite, author: &Author) -> Result<Arc<EffectiveAccount>, Refusal> {
+        let user = self.ports.accounts.commit_from_hook(write, author).await?;
         Ok(Arc::new(self.ports.accounts.in_force(user).await?))
     }
+}
+
+/// Whose login it is that a hook answers.
+fn author(attempt: &LoginAttempt) -> Author {
+    let address = Some(attempt.connection.remote.ip());
+    Author { name: attempt.username.clone(), door: Door::Hook, address }
 }
 
 /// Whether the pre-login hooks have still to be asked about an attempt.

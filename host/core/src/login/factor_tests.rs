@@ -14,7 +14,6 @@ use crate::hook::observation::SessionDestroy;
 use crate::hook::observers::ObserverWork;
 use crate::hook::review::{Review, SessionCreate};
 use crate::hook::{Call, Denial, Hook, HookDescription, HookError, HookEvent, Link, LinkSettings};
-use crate::ports::AccountStore;
 
 /// The code at the time of the paper clock.
 fn code() -> String {
@@ -98,11 +97,11 @@ async fn hooks_vouch_for_the_first_factor_only() {
         let mut login = world.login();
         assert_eq!(name(login.password("alice", Secret::new("pw")).await), expected, "{verdict:?}");
         // Nothing is stored before the code.
-        let stored = world.store.find("alice").await.unwrap().unwrap();
+        let stored = world.store.user("alice").await.unwrap();
         assert!(stored.filters.one_time_codes.is_some() && stored.password.is_some());
         if expected == "next step" {
             assert_eq!(converse(&mut login, &[&code()]).await.1, "accepted", "{verdict:?}");
-            let stored = world.store.find("alice").await.unwrap().unwrap();
+            let stored = world.store.user("alice").await.unwrap();
             assert!(stored.filters.one_time_codes.is_some(), "{verdict:?}");
         }
     }
@@ -243,7 +242,7 @@ async fn a_login_that_breaks_off_is_destroyed_too() {
 async fn an_account_that_changes_meanwhile_is_destroyed_too() {
     let world = with(&[]).await;
     let reasons = destroyed(&world, &["allow"], async |world| {
-        let account = world.store.find("alice").await.unwrap().unwrap();
+        let account = world.store.user("alice").await.unwrap();
         let mut login = world.login();
         // Disabled after it was read.
         says(&world.hooks.check_password, {
@@ -251,7 +250,7 @@ async fn an_account_that_changes_meanwhile_is_destroyed_too() {
             move |_: &CheckPassword| {
                 let mut disabled = account.clone();
                 disabled.enabled = false;
-                store.replace(disabled);
+                store.put(&disabled);
                 sessions.note_change("alice");
                 CheckPasswordVerdict::Defer
             }

@@ -16,7 +16,6 @@ use crate::hook::observation::SessionDestroy;
 use crate::hook::pre_login::PreLogin;
 use crate::hook::review::{LoginPre, SessionCreate};
 use crate::hook::{Call, Chain, Denial, Hook, HookDescription, HookError, HookEvent, Link, LinkSettings};
-use crate::ports::AccountStore;
 
 /// A hook made of a function.
 struct Says<E: HookEvent>(Function<E>);
@@ -131,7 +130,7 @@ async fn a_hook_converses_in_rounds() {
         assert_eq!(converse(&mut world.login(), answers).await.1, expected, "{answers:?}");
     }
     // A12-09
-    world.store.delete("alice").await.unwrap();
+    world.store.remove("alice").await;
     world.stored(r#","password":"$1$pw","status":0"#).await;
     assert_eq!(converse(&mut world.login(), &["1", "2", "pw"]).await.1, "refused");
 }
@@ -269,11 +268,11 @@ async fn pre_login_makes_and_changes_accounts() {
     assert_eq!(world.password("pw").await, "accepted");
     says(&world.hooks.pre_login, patch(r#"{"status":0}"#));
     assert_eq!(world.password("pw").await, "refused");
-    let stored = world.store.find("alice").await.unwrap().unwrap();
+    let stored = world.store.user("alice").await.unwrap();
     assert!(!stored.enabled && stored.home_dir == "/a");
     says(&world.hooks.pre_login, patch(r#"{"status":1,"permissions":{"/in":["list"]}}"#));
     assert_eq!(world.password("pw").await, "accepted");
-    assert_eq!(world.store.find("alice").await.unwrap().unwrap().permissions.entries().count(), 2);
+    assert_eq!(world.store.user("alice").await.unwrap().permissions.entries().count(), 2);
     // C6-05, A13-06: what does not validate refuses.
     says(&world.hooks.pre_login, patch(r#"{"home_dir":"relative"}"#));
     assert_eq!(world.password("pw").await, "refused");

@@ -1,6 +1,5 @@
 //! The login use case with ports of paper.
 
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,64 +7,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::*;
-use crate::account::{AccountDraft, User};
+use crate::account::AccountDraft;
 use crate::connection::ConnectionId;
 use crate::files::storage::{Storage, StorageError, StorageErrorKind};
 use crate::files::{FileHooks, SetAttributesPolicy};
 use crate::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
 use crate::hook::{Call, Denial, Hook, HookDescription, HookError, Link, LinkSettings, Observers};
+use crate::memory::MemoryStore;
 use crate::metrics::Metrics;
-use crate::ports::{AccountChanges, AccountPage, AccountStore, StoreError, SystemClock};
-use crate::quota::{NoUsages, QuotaKeeper, Tracking};
+use crate::ports::{NodeName, SystemClock, UsageStore};
+use crate::quota::{QuotaKeeper, Scope, Tracking, UsedQuota};
 use crate::turns::Waiter;
-
-#[derive(Default)]
-pub(super) struct PaperStore(Mutex<BTreeMap<String, User>>);
-
-impl PaperStore {
-    pub(super) fn replace(&self, account: User) {
-        self.0.lock().unwrap().insert(account.username.clone(), account);
-    }
-}
-
-#[async_trait]
-impl AccountStore for PaperStore {
-    async fn find(&self, username: &str) -> Result<Option<User>, StoreError> {
-        Ok(self.0.lock().unwrap().get(username).cloned())
-    }
-    async fn list(&self, _: Option<&str>, _: u32) -> Result<AccountPage, StoreError> {
-        let accounts = self.0.lock().unwrap().values().cloned().collect();
-        Ok(AccountPage { accounts, ..AccountPage::default() })
-    }
-    async fn insert(&self, account: &User) -> Result<User, StoreError> {
-        let mut accounts = self.0.lock().unwrap();
-        if accounts.contains_key(&account.username) {
-            return Err(StoreError::Exists(account.username.clone()));
-        }
-        accounts.insert(account.username.clone(), account.clone());
-        Ok(account.clone())
-    }
-    async fn update(&self, account: &User) -> Result<User, StoreError> {
-        self.0.lock().unwrap().insert(account.username.clone(), account.clone());
-        Ok(account.clone())
-    }
-    async fn delete(&self, username: &str) -> Result<(), StoreError> {
-        self.0.lock().unwrap().remove(username);
-        Ok(())
-    }
-    async fn announce_change(&self, _: &str) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn changes(&self, _: Option<i64>) -> Result<(i64, AccountChanges), StoreError> {
-        Ok((0, AccountChanges::Named(Vec::new())))
-    }
-    async fn record_login(&self, _: i64, _: i64) -> Result<(), StoreError> {
-        Ok(())
-    }
-    async fn record_first_transfer(&self, _: i64, _: bool, _: i64) -> Result<bool, StoreError> {
-        Ok(false)
-    }
-}
 
 /// Counts key derivations; a hash is the password with a prefix.
 #[derive(Default)]
@@ -127,7 +79,7 @@ impl Hook<ExternalAuth> for PaperHook {
 }
 
 pub(super) struct World {
-    pub(super) store: Arc<PaperStore>,
+    pub(super) store: Arc<MemoryStore>,
     pub(super) passwords: Arc<PaperPasswords>,
     pub(super) hook: Arc<PaperHook>,
     pub(super) hooks: LoginHooks,
@@ -135,7 +87,7 @@ pub(super) struct World {
 }
 
 pub(super) fn world(answer: Option<Result<ExternalAuthVerdict, HookError>>) -> World {
-    let store = Arc::new(PaperStore::default());
+    let store = Arc::new(MemoryStore::default());
     let passwords = Arc::new(PaperPasswords::default());
     let has_hook = answer.is_some();
     let answer = Mutex::new(answer.unwrap_or(Ok(ExternalAuthVerdict::Defer)));
@@ -152,7 +104,7 @@ pub(super) fn world(answer: Option<Result<ExternalAuthVerdict, HookError>>) -> W
         files: Arc::new(FileContext {
             policy: SetAttributesPolicy::Apply,
             metrics: metrics.clone(),
-            quotas: QuotaKeeper::new(Arc::new(NoUsages), Arc::new(SystemClock), Tracking::Never),
+            quotas: QuotaKeeper::new(store.clone(), NodeName(String::new()), Arc::new(SystemClock), Tracking::Never),
             hooks: Arc::new(FileHooks {
                 before: Arc::default(),
                 after: Observers::new(Arc::default()),
@@ -182,7 +134,9 @@ pub(super) fn draft(more: &str) -> AccountDraft {
 impl World {
     pub(super) async fn stored(&self, more: &str) {
         let account = draft(more).validate(crate::account::CredentialRule::Optional).unwrap().account;
-        self.store.insert(&account).await.unwrap();
+        self.store.put(&account);
+        let used = UsedQuota { size: account.usage.used_quota_size, files: account.usage.used_quota_files };
+        self.store.replace_usage(&Scope::Account("alice".into()), used, 1).await.unwrap();
     }
 
     pub(super) fn login(&self) -> Login {
@@ -312,7 +266,7 @@ async fn an_empty_password_is_for_the_hook_to_judge() {
         assert_eq!(world.password("").await, expected, "{verdict:?}");
         assert_eq!(world.hook.calls.load(Ordering::Relaxed), 1);
         // It is never stored.
-        let stored = world.store.find("alice").await.unwrap().unwrap();
+        let stored = world.store.user("alice").await.unwrap();
         assert!(stored.password.as_ref().is_none_or(|hash| hash.expose() == "$1$"));
     }
     let world = world(None);
@@ -337,7 +291,7 @@ async fn a_login_derives_one_key() {
         assert_eq!(world.password("pw").await, "accepted");
         assert_eq!(world.passwords.0.load(Ordering::Relaxed), login);
     }
-    assert!(world.store.find("alice").await.unwrap().unwrap().password.is_some());
+    assert!(world.store.user("alice").await.unwrap().password.is_some());
 }
 
 #[tokio::test]
@@ -346,7 +300,7 @@ async fn what_an_answer_omits_is_reset() {
     let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
     world.stored(r#","max_sessions":5,"email":"a@b","used_quota_size":77"#).await;
     assert_eq!(world.password("pw").await, "accepted");
-    let account = world.store.find("alice").await.unwrap().unwrap();
+    let account = world.store.user("alice").await.unwrap();
     assert_eq!((account.max_sessions, account.usage.used_quota_size), (0, 77));
     assert_eq!(account.other.keys().collect::<Vec<_>>(), ["last_password_change"]);
 }
@@ -359,9 +313,9 @@ async fn a_key_commits_nothing_before_it_is_verified() {
     for _ in 0..3 {
         assert!(login.public_key_offered("alice", &key()).await);
     }
-    assert!(world.store.find("alice").await.unwrap().is_none());
+    assert!(world.store.user("alice").await.is_none());
     assert_eq!(name(login.public_key_verified("alice", &key()).await), "accepted");
-    assert_eq!(world.store.find("alice").await.unwrap().unwrap().public_keys, [key()]);
+    assert_eq!(world.store.user("alice").await.unwrap().public_keys, [key()]);
     assert_eq!(world.hook.calls.load(Ordering::Relaxed), 1);
 }
 

@@ -132,7 +132,7 @@ pub struct AuditQuery {
     pub limit: u32,
 }
 
-/// Records of changes of documents are written with them.
+/// Records of changes are written with them, by [`Directory::commit`](super::Directory::commit).
 #[async_trait]
 pub trait AuditStore: Send + Sync {
     /// Of what changes no document.

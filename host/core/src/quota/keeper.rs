@@ -13,7 +13,7 @@ use super::ledger::Ledger;
 use super::scan::{ScanProgress, ScanTree};
 use super::{QuotaError, Scope, Tracking, UsedQuota, Volumes};
 use crate::hook::observers::ObserverWork;
-use crate::ports::{Clock, UsageStore};
+use crate::ports::{Clock, NodeName, UsageStore};
 
 /// Changes within this time are saved together: the first ones, and those that follow soon.
 const SAVE_DELAY: Duration = Duration::from_millis(10);
@@ -31,6 +31,8 @@ const IDLE: Duration = Duration::from_secs(5);
 /// What all ledgers share.
 pub struct QuotaPorts {
     pub(super) store: Arc<dyn UsageStore>,
+    /// Whose marks are set.
+    pub(super) node: NodeName,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) changed: Notify,
     /// Held while something is on its way to the store.
@@ -69,9 +71,10 @@ pub enum ScanError {
 }
 
 impl QuotaKeeper {
-    pub fn new(store: Arc<dyn UsageStore>, clock: Arc<dyn Clock>, tracking: Tracking) -> Arc<Self> {
+    /// `node`: this server, among those that share the store.
+    pub fn new(store: Arc<dyn UsageStore>, node: NodeName, clock: Arc<dyn Clock>, tracking: Tracking) -> Arc<Self> {
         let (changed, doubted) = (Notify::new(), Notify::new());
-        let ports = Arc::new(QuotaPorts { store, clock, changed, order: tokio::sync::Mutex::default(), doubted });
+        let ports = Arc::new(QuotaPorts { store, node, clock, changed, order: tokio::sync::Mutex::default(), doubted });
         let (ledgers, scans) = (Mutex::default(), Mutex::default());
         let volumes = Volumes::new(tracking, ports.clone());
         Arc::new(Self { tracking, volumes, ports, ledgers, scans, closed: watch::Sender::new(false) })
@@ -132,9 +135,9 @@ impl QuotaKeeper {
         scans.iter().map(|(scope, progress)| (scope.clone(), progress.files(), progress.directories())).collect()
     }
 
-    /// Usages that were in change when an earlier process died.
+    /// Usages that were in change when an earlier process of this server died.
     pub async fn unsettled(&self) -> Result<Vec<Scope>, QuotaError> {
-        Ok(self.ports.store.unsettled_usages().await?)
+        Ok(self.ports.store.unsettled_usages(&self.ports.node).await?)
     }
 
     /// Saves everything now.

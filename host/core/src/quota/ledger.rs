@@ -86,7 +86,7 @@ impl Ledger {
         let names = Names { ledger: self, _guard: guard };
         names.settle_abandoned().await;
         if !self.state().open {
-            let stored = self.ports.store.open_usage(&self.scope).await?;
+            let stored = self.ports.store.open_usage(&self.scope, &self.ports.node).await?;
             let was_forgotten = {
                 let mut state = self.state();
                 let unsaved = state.unsaved;
@@ -257,7 +257,7 @@ impl Ledger {
             }
             state.open = false;
         }
-        Ok(self.ports.store.close_usage(&self.scope).await?)
+        Ok(self.ports.store.close_usage(&self.scope, &self.ports.node).await?)
     }
 
     /// Whether files are being written that are counted here.

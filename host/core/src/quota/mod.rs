@@ -14,7 +14,6 @@ mod scans;
 mod upload;
 mod volume;
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use keeper::{QuotaKeeper, QuotaPorts, ScanError, ScanReport};
@@ -27,7 +26,7 @@ pub use volume::{Transferred, Volume, VolumeLimits, Volumes};
 
 use crate::account::{EffectiveAccount, FolderQuota};
 use crate::path::VirtualPath;
-use crate::ports::{StoreError, StoredUsage, UsageStore};
+use crate::ports::{Collection, FOLDERS, ObjectName, StoreError, USERS};
 
 /// Whose usage it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,6 +34,26 @@ use crate::ports::{StoreError, StoredUsage, UsageStore};
 pub enum Scope {
     Account(String),
     Folder(String),
+}
+
+impl Scope {
+    /// What the usage is of.
+    pub fn collection(&self) -> &'static Collection {
+        match self {
+            Self::Account(_) => &USERS,
+            Self::Folder(_) => &FOLDERS,
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Account(name) | Self::Folder(name) => name,
+        }
+    }
+
+    pub fn object(&self) -> ObjectName {
+        self.collection().object(self.name())
+    }
 }
 
 /// Bytes and files. Negative in changes.
@@ -147,40 +166,6 @@ pub fn scope_of(account: &EffectiveAccount, path: &VirtualPath, tracking: Tracki
     }
     let tracked = tracking == Tracking::Always || !limits.is_unlimited();
     tracked.then(|| (Scope::Account(account.username.clone()), limits))
-}
-
-/// For servers that keep no accounts: nothing was used before, and nothing is remembered.
-pub struct NoUsages;
-
-#[async_trait]
-impl UsageStore for NoUsages {
-    async fn open_usage(&self, _: &Scope) -> Result<StoredUsage, StoreError> {
-        Ok(StoredUsage { used: UsedQuota::default(), is_unsettled: false })
-    }
-
-    async fn close_usage(&self, _: &Scope) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn add_usage(&self, _: Vec<(Scope, UsedQuota)>, _: i64) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn replace_usage(&self, _: &Scope, _: UsedQuota, _: i64) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn is_counted(&self, _: &Scope) -> Result<bool, StoreError> {
-        Ok(true)
-    }
-
-    async fn add_transferred(&self, _: Vec<(String, i64, Transferred)>) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn unsettled_usages(&self) -> Result<Vec<Scope>, StoreError> {
-        Ok(Vec::new())
-    }
 }
 
 #[cfg(test)]

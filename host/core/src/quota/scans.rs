@@ -2,33 +2,28 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{QuotaError, QuotaKeeper, ScanError, ScanReport, ScanTree, Scope};
-use crate::account::in_force;
+use crate::account::{find_user, in_force};
 use crate::files::scan_tree_at;
 use crate::files::storage::StorageError;
 use crate::path::VirtualPath;
-use crate::ports::{AccountStore, FolderStore, StorageFactory, StoreError};
+use crate::ports::{Directory, FOLDERS, StorageFactory, StoreError};
 
 /// Knows where the files of a scope are.
 pub struct QuotaScans {
     pub keeper: Arc<QuotaKeeper>,
-    pub accounts: Arc<dyn AccountStore>,
-    pub folders: Arc<dyn FolderStore>,
+    pub directory: Arc<dyn Directory>,
     pub storage: Arc<dyn StorageFactory>,
     changed: Mutex<Vec<String>>,
     has_changed: Notify,
 }
 
 impl QuotaScans {
-    pub fn new(
-        keeper: Arc<QuotaKeeper>,
-        accounts: Arc<dyn AccountStore>,
-        folders: Arc<dyn FolderStore>,
-        storage: Arc<dyn StorageFactory>,
-    ) -> Self {
-        Self { keeper, accounts, folders, storage, changed: Mutex::default(), has_changed: Notify::new() }
+    pub fn new(keeper: Arc<QuotaKeeper>, directory: Arc<dyn Directory>, storage: Arc<dyn StorageFactory>) -> Self {
+        Self { keeper, directory, storage, changed: Mutex::default(), has_changed: Notify::new() }
     }
 
     pub async fn scan(&self, scope: &Scope) -> Result<ScanReport, ScanError> {
@@ -99,20 +94,21 @@ impl QuotaScans {
     }
 
     async fn tree(&self, scope: &Scope) -> Result<ScanTree, ScanError> {
-        let missing = |name: &str| QuotaError::Store(StoreError::NotFound(name.to_owned()));
+        let missing = || QuotaError::Store(StoreError::NotFound(scope.object()));
         let unreadable = |error: StorageError| QuotaError::Scan(error.message);
         match scope {
             Scope::Account(name) => {
-                let account = self.accounts.find(name).await.map_err(QuotaError::from)?;
-                let account = account.ok_or_else(|| missing(name))?;
-                let account = in_force(&*self.accounts, account).await.map_err(QuotaError::from)?;
+                let account = find_user(&*self.directory, name).await.map_err(QuotaError::from)?;
+                let account = account.ok_or_else(missing)?;
+                let account = in_force(&*self.directory, account).await.map_err(QuotaError::from)?;
                 let storage = self.storage.open(&account).map_err(unreadable)?;
                 Ok(scan_tree_at(&account, storage, &VirtualPath::root()))
             }
             Scope::Folder(name) => {
-                let path = self.folders.mapped_path(name).await.map_err(QuotaError::from)?;
-                let path = path.ok_or_else(|| missing(name))?;
-                let storage = self.storage.open_directory(&path).map_err(unreadable)?;
+                let folder = self.directory.find(&FOLDERS, name).await.map_err(QuotaError::from)?;
+                let folder = folder.ok_or_else(missing)?;
+                let path = folder.document.get("mapped_path").and_then(Value::as_str).unwrap_or_default();
+                let storage = self.storage.open_directory(path).map_err(unreadable)?;
                 Ok(ScanTree { storage, root: VirtualPath::root(), skip: Vec::new() })
             }
         }

@@ -1,60 +1,12 @@
 //! Ledgers on paper: what is counted, and what a limit refuses.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-
-use async_trait::async_trait;
+use std::sync::Arc;
 
 use super::*;
 use crate::account::{AccountDraft, CredentialRule, EffectiveAccount};
 use crate::files::storage::{FileId, FileKind, Metadata};
-use crate::ports::{StoreError, StoredUsage, SystemClock, UsageStore};
-
-#[derive(Default)]
-struct PaperUsages {
-    used: Mutex<HashMap<Scope, UsedQuota>>,
-    open: Mutex<Vec<Scope>>,
-    is_reset: Mutex<bool>,
-    transferred: Mutex<Transferred>,
-}
-
-#[async_trait]
-impl UsageStore for PaperUsages {
-    async fn open_usage(&self, scope: &Scope) -> Result<StoredUsage, StoreError> {
-        let mut open = self.open.lock().unwrap();
-        open.push(scope.clone());
-        Ok(StoredUsage { used: self.used.lock().unwrap().get(scope).copied().unwrap_or_default(), is_unsettled: false })
-    }
-    async fn close_usage(&self, scope: &Scope) -> Result<(), StoreError> {
-        self.open.lock().unwrap().retain(|open| open != scope);
-        Ok(())
-    }
-    async fn add_usage(&self, changes: Vec<(Scope, UsedQuota)>, _: i64) -> Result<(), StoreError> {
-        let mut used = self.used.lock().unwrap();
-        for (scope, by) in changes {
-            let entry = used.entry(scope).or_default();
-            *entry = *entry + by;
-        }
-        Ok(())
-    }
-    async fn replace_usage(&self, scope: &Scope, used: UsedQuota, _: i64) -> Result<(), StoreError> {
-        self.used.lock().unwrap().insert(scope.clone(), used);
-        Ok(())
-    }
-    async fn is_counted(&self, _: &Scope) -> Result<bool, StoreError> {
-        Ok(!*self.is_reset.lock().unwrap())
-    }
-    async fn add_transferred(&self, changes: Vec<(String, i64, Transferred)>) -> Result<(), StoreError> {
-        let mut transferred = self.transferred.lock().unwrap();
-        for (_, _, by) in changes {
-            *transferred = Transferred { up: transferred.up + by.up, down: transferred.down + by.down };
-        }
-        Ok(())
-    }
-    async fn unsettled_usages(&self) -> Result<Vec<Scope>, StoreError> {
-        Ok(self.open.lock().unwrap().clone())
-    }
-}
+use crate::memory::MemoryStore;
+use crate::ports::{Change, Directory, NodeName, SystemClock, USERS, UsageStore, Write};
 
 fn file(inode: u64, size: u64) -> Metadata {
     let id = FileId { device: 1, inode };
@@ -66,22 +18,35 @@ fn no_tree() -> ScanTree {
 }
 
 struct Paper {
-    store: Arc<PaperUsages>,
+    store: Arc<MemoryStore>,
     keeper: Arc<QuotaKeeper>,
     scope: Scope,
 }
 
-fn paper() -> Paper {
-    let store = Arc::new(PaperUsages::default());
-    let keeper = QuotaKeeper::new(store.clone(), Arc::new(SystemClock), Tracking::WhereLimited);
-    Paper { store, keeper, scope: Scope::Account("u".into()) }
+async fn paper() -> Paper {
+    let store = Arc::new(MemoryStore::default());
+    let json = r#"{"status":1,"username":"u","home_dir":"/u","permissions":{"/":["*"]}}"#;
+    store.put(&AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account);
+    let scope = Scope::Account("u".into());
+    store.replace_usage(&scope, UsedQuota::default(), 1).await.unwrap();
+    let keeper = keeper(&store, Tracking::WhereLimited);
+    Paper { store, keeper, scope }
+}
+
+fn keeper(store: &Arc<MemoryStore>, tracking: Tracking) -> Arc<QuotaKeeper> {
+    QuotaKeeper::new(store.clone(), NodeName("here".into()), Arc::new(SystemClock), tracking)
 }
 
 impl Paper {
     async fn stored(&self) -> (i64, i64) {
         self.keeper.save().await;
-        let used = self.store.used.lock().unwrap().get(&self.scope).copied().unwrap_or_default();
-        (used.size, used.files)
+        let usage = self.store.user("u").await.unwrap().usage;
+        (usage.used_quota_size, usage.used_quota_files)
+    }
+
+    async fn transferred(&self) -> (i64, i64) {
+        let usage = self.store.user("u").await.unwrap().usage;
+        (usage.used_upload_data_transfer, usage.used_download_data_transfer)
     }
 }
 
@@ -90,7 +55,7 @@ const LIMITS: QuotaLimits = QuotaLimits { size: 100, files: 2 };
 #[tokio::test]
 async fn an_unnamed_upload_is_counted_as_it_grows() {
     // A10-03, A10-04
-    let paper = paper();
+    let paper = paper().await;
     let ledger = paper.keeper.ledger(&paper.scope);
     let names = ledger.names(no_tree).await.unwrap();
     let mut first = UploadQuota::unnamed(ledger.clone(), file(1, 0).id, None, LIMITS).unwrap();
@@ -116,7 +81,7 @@ async fn an_unnamed_upload_is_counted_as_it_grows() {
 
 #[tokio::test]
 async fn several_writers_of_one_file_count_once() {
-    let paper = paper();
+    let paper = paper().await;
     let ledger = paper.keeper.ledger(&paper.scope);
     let names = ledger.names(no_tree).await.unwrap();
     let mut a = UploadQuota::in_place(ledger.clone(), &names, &file(7, 0), true);
@@ -137,7 +102,7 @@ async fn several_writers_of_one_file_count_once() {
 #[tokio::test]
 async fn a_file_that_opening_emptied_frees_its_bytes_at_once() {
     // A10-04
-    let paper = paper();
+    let paper = paper().await;
     let ledger = paper.keeper.ledger(&paper.scope);
     let names = ledger.names(no_tree).await.unwrap();
     let mut first = UploadQuota::in_place(ledger.clone(), &names, &file(7, 0), true);
@@ -161,7 +126,7 @@ async fn a_file_that_opening_emptied_frees_its_bytes_at_once() {
 
 #[tokio::test]
 async fn what_a_program_removed_while_it_was_written_counts_nothing() {
-    let paper = paper();
+    let paper = paper().await;
     let ledger = paper.keeper.ledger(&paper.scope);
     let names = ledger.names(no_tree).await.unwrap();
     let mut upload = UploadQuota::in_place(ledger.clone(), &names, &file(7, 0), true);
@@ -173,7 +138,7 @@ async fn what_a_program_removed_while_it_was_written_counts_nothing() {
 
 #[tokio::test]
 async fn limits_hold_when_many_reserve_at_once() {
-    let paper = paper();
+    let paper = paper().await;
     let limits = QuotaLimits { size: 1000, files: 7 };
     let ledger = paper.keeper.ledger(&paper.scope);
     drop(ledger.names(no_tree).await.unwrap());
@@ -217,7 +182,7 @@ fn scopes_follow_folders_and_tracking() {
 #[tokio::test]
 async fn programs_share_the_room_there_is() {
     // A7-06
-    let paper = paper();
+    let paper = paper().await;
     let ledger = paper.keeper.ledger(&paper.scope);
     let begin = async || ProgramQuota::begin(ledger.clone(), no_tree).await.unwrap();
     let (one, two) = (begin().await, begin().await);
@@ -241,7 +206,7 @@ async fn volumes_are_counted_to_the_byte() {
     // A10-09
     let user = |text: &str| {
         let json = format!(
-            r#"{{"id":5,"status":1,"username":"u","home_dir":"/u","permissions":{{"/":["*"]}},"used_upload_data_transfer":100{text}}}"#
+            r#"{{"id":1,"status":1,"username":"u","home_dir":"/u","permissions":{{"/":["*"]}},"used_upload_data_transfer":100{text}}}"#
         );
         AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account
     };
@@ -250,7 +215,7 @@ async fn volumes_are_counted_to_the_byte() {
     let limits = account(r#","upload_data_transfer":1,"total_data_transfer":2"#).volume;
     assert_eq!(limits, VolumeLimits { up: 1 << 20, down: 0, total: 2 << 20 });
 
-    let paper = paper();
+    let paper = paper().await;
     let volume = paper.keeper.volumes.of(&account("")).unwrap();
     assert!(Arc::ptr_eq(&volume, &paper.keeper.volumes.of(&account("")).unwrap()));
     let limits = VolumeLimits { up: 150, down: 0, total: 200 };
@@ -266,26 +231,31 @@ async fn volumes_are_counted_to_the_byte() {
     volume.take(down(10), VolumeLimits::default()).unwrap();
     assert_eq!(volume.used(), Transferred { up: 150, down: 60 });
     paper.keeper.save().await;
-    assert_eq!(*paper.store.transferred.lock().unwrap(), Transferred { up: 50, down: 60 });
+    assert_eq!(paper.transferred().await, (50, 60));
     paper.keeper.save().await;
-    assert_eq!(*paper.store.transferred.lock().unwrap(), Transferred { up: 50, down: 60 });
+    assert_eq!(paper.transferred().await, (50, 60));
     // Added anew, the account begins anew.
     let mut anew = user("");
-    (anew.id, anew.usage) = (6, Default::default());
+    (anew.id, anew.usage) = (2, Default::default());
     assert_eq!(paper.keeper.volumes.of(&EffectiveAccount::ungrouped(anew)).unwrap().used(), Transferred::default());
     assert_eq!(paper.keeper.volumes.of(&account("")).unwrap().used(), Transferred::default());
-    let never = QuotaKeeper::new(paper.store.clone(), Arc::new(SystemClock), Tracking::Never);
+    let never = keeper(&paper.store, Tracking::Never);
     assert!(never.volumes.of(&account("")).is_none());
 }
 
 #[tokio::test]
 async fn a_usage_of_other_files_is_forgotten() {
-    let paper = paper();
+    let paper = paper().await;
     assert!(!paper.keeper.has_other_files(&paper.scope).await.unwrap(), "nothing is counted yet");
     let ledger = paper.keeper.ledger(&paper.scope);
     drop(ledger.names(no_tree).await.unwrap());
     assert!(!paper.keeper.has_other_files(&paper.scope).await.unwrap());
-    *paper.store.is_reset.lock().unwrap() = true;
+    // As when its home is another one.
+    let stored = paper.store.find(&USERS, "u").await.unwrap().unwrap();
+    let (document, reset) = (stored.document, vec!["last_quota_update"]);
+    let write = Write::Replace { document, expected: stored.version, reset };
+    let change = Change { collection: &USERS, name: "u".into(), write, announce: false, audit: None };
+    paper.store.commit(vec![change]).await.unwrap();
     assert!(paper.keeper.has_other_files(&paper.scope).await.unwrap());
     assert!(!ledger.is_open());
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::keeper::QuotaPorts;
 use super::{QuotaError, Tracking};
 use crate::account::EffectiveAccount;
+use crate::ports::AccountKey;
 
 /// Bytes up and down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -140,7 +141,9 @@ impl Volumes {
         if taken.is_empty() {
             return;
         }
-        let changes = taken.iter().map(|(name, volume, by)| (name.clone(), volume.id, *by)).collect();
+        let changes =
+            taken.iter().map(|(username, volume, by)| (AccountKey { username: username.clone(), id: volume.id }, *by));
+        let changes = changes.collect();
         if let Err(error) = self.ports.store.add_transferred(changes).await {
             tracing::warn!(sender = "quota", message = format!("transferred volumes could not be stored: {error}"));
             for (_, volume, by) in taken {

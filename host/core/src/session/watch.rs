@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{EndReason, Session, SessionRegistry};
-use crate::account::{AddressRule, EffectiveAccount, FolderQuota, in_force};
+use crate::account::{AddressRule, EffectiveAccount, FolderQuota, find_user, in_force};
 use crate::metrics::Metrics;
-use crate::ports::{AccountChanges, AccountStore, Clock, StoreError};
+use crate::ports::{ChangeToken, ChangedObjects, Changes, Clock, Directory, StoreError, USERS};
 use crate::quota::QuotaScans;
 
-/// Changes of accounts take effect within a second.
+/// Between looks for sessions that are over; and before a store that failed is asked again.
 const LOOK_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Looks after all sessions of the server.
 pub struct SessionWatch {
-    pub accounts: Arc<dyn AccountStore>,
+    pub accounts: Arc<dyn Directory>,
     pub sessions: Arc<SessionRegistry>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
@@ -29,22 +29,41 @@ pub struct SessionWatch {
 
 impl SessionWatch {
     /// Changes after this are seen; before the first login.
-    pub async fn begin(&self) -> Result<i64, StoreError> {
-        let (cursor, _) = self.accounts.changes(None).await?;
+    pub async fn begin(&self) -> Result<ChangeToken, StoreError> {
+        let changes = self.accounts.changes(None).await?;
         self.metrics.store_available.set(1);
-        Ok(cursor)
+        Ok(changes.next)
     }
 
     /// Never returns.
-    pub async fn run(&self, begin: i64) {
-        let mut cursor = Some(begin);
-        let mut store_works = true;
+    pub async fn run(&self, begin: ChangeToken) {
+        tokio::join!(self.follow(begin), self.end_in_time());
+    }
+
+    /// What is over ends soon.
+    async fn end_in_time(&self) {
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
-            match self.follow_changes(&mut cursor).await {
-                Ok(()) => {
+            self.end_what_is_over();
+        }
+    }
+
+    /// Changes of accounts take effect within a second.
+    async fn follow(&self, mut seen: ChangeToken) {
+        let mut store_works = true;
+        loop {
+            // One that failed says at once whether it works again.
+            let looked = match store_works {
+                true => self.accounts.wait_for_changes(&seen).await,
+                false => self.accounts.changes(Some(&seen)).await,
+            };
+            match looked {
+                Ok(changes) => {
                     self.metrics.store_available.set(1);
                     store_works = true;
+                    self.look_at(&changes).await;
+                    seen = changes.next;
+                    continue;
                 }
                 Err(error) if store_works => {
                     store_works = false;
@@ -55,16 +74,17 @@ impl SessionWatch {
                 }
                 Err(_) => {}
             }
-            self.end_what_is_over();
+            tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
 
-    /// The cursor moves on only after all that it passes was looked at.
-    async fn follow_changes(&self, cursor: &mut Option<i64>) -> Result<(), StoreError> {
-        let (next, changes) = self.accounts.changes(*cursor).await?;
-        let names: BTreeSet<String> = match changes {
-            AccountChanges::Named(names) => names.into_iter().collect(),
-            AccountChanges::All => {
+    async fn look_at(&self, changes: &Changes) {
+        let names: BTreeSet<String> = match &changes.objects {
+            ChangedObjects::Named(objects) => {
+                let users = objects.iter().filter(|(kind, _)| kind == USERS.kind);
+                users.map(|(_, name)| name.clone()).collect()
+            }
+            ChangedObjects::All => {
                 self.sessions.sessions().iter().map(|session| session.account.username.clone()).collect()
             }
         };
@@ -89,12 +109,10 @@ impl SessionWatch {
             }
             self.tell_scans(&name);
         }
-        *cursor = Some(next);
-        Ok(())
     }
 
     async fn find(&self, username: &str) -> Result<Option<Arc<EffectiveAccount>>, StoreError> {
-        let Some(user) = self.accounts.find(username).await? else { return Ok(None) };
+        let Some(user) = find_user(&*self.accounts, username).await? else { return Ok(None) };
         Ok(Some(Arc::new(in_force(&*self.accounts, user).await?)))
     }
 
@@ -160,51 +178,13 @@ fn has_other_files(before: &EffectiveAccount, after: &EffectiveAccount) -> bool 
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use super::*;
     use crate::account::{AccountDraft, CredentialRule, User};
     use crate::connection::{Connection, ConnectionId, LoginMethod};
-    use crate::ports::AccountPage;
+    use crate::memory::MemoryStore;
     use crate::session::{KeptPassword, LiveSession, Traffic};
-    use async_trait::async_trait;
-
-    /// One account, and whether it has changed.
-    struct PaperAccounts(Mutex<(i64, Option<User>)>);
-
-    #[async_trait]
-    impl AccountStore for PaperAccounts {
-        async fn find(&self, _: &str) -> Result<Option<User>, StoreError> {
-            Ok(self.0.lock().unwrap().1.clone())
-        }
-        async fn list(&self, _: Option<&str>, _: u32) -> Result<AccountPage, StoreError> {
-            Ok(AccountPage::default())
-        }
-        async fn insert(&self, _: &User) -> Result<User, StoreError> {
-            Err(StoreError::Disabled)
-        }
-        async fn update(&self, _: &User) -> Result<User, StoreError> {
-            Err(StoreError::Disabled)
-        }
-        async fn delete(&self, _: &str) -> Result<(), StoreError> {
-            Err(StoreError::Disabled)
-        }
-        async fn announce_change(&self, _: &str) -> Result<(), StoreError> {
-            Ok(())
-        }
-        async fn changes(&self, cursor: Option<i64>) -> Result<(i64, AccountChanges), StoreError> {
-            let newest = self.0.lock().unwrap().0;
-            let names = if cursor.is_some_and(|cursor| cursor < newest) { vec!["u".to_owned()] } else { Vec::new() };
-            Ok((newest, AccountChanges::Named(names)))
-        }
-        async fn record_login(&self, _: i64, _: i64) -> Result<(), StoreError> {
-            Ok(())
-        }
-        async fn record_first_transfer(&self, _: i64, _: bool, _: i64) -> Result<bool, StoreError> {
-            Ok(false)
-        }
-    }
 
     #[derive(Default)]
     struct PaperClock(AtomicI64);
@@ -222,13 +202,15 @@ mod tests {
 
     /// A session of `before` meets `after` at `now`; how it ends, and its limit on uploads.
     async fn check(before: &str, after: Option<&str>, now: i64) -> (Option<EndReason>, u64) {
-        let accounts = Arc::new(PaperAccounts(Mutex::new((1, Some(account(before))))));
+        let accounts = Arc::new(MemoryStore::default());
+        accounts.put(&account(before));
+        let stored = accounts.user("u").await.unwrap();
         let (sessions, clock) = (Arc::new(SessionRegistry::default()), Arc::new(PaperClock::default()));
         let address = "192.0.2.1:5".parse().unwrap();
         let id = ConnectionId::new("c");
         let connection =
             Connection { id: id.clone(), remote: address, local: address, client: Default::default(), opened_at: 0 };
-        let account_then = Arc::new(EffectiveAccount::ungrouped(account(before)));
+        let account_then = Arc::new(EffectiveAccount::ungrouped(stored));
         let session = Arc::new(Session {
             id: id.clone(),
             connection: Arc::new(connection),
@@ -251,11 +233,13 @@ mod tests {
             idle_timeout: Some(Duration::from_secs(60)),
             scans: None,
         };
-        let mut cursor = None;
-        watch.follow_changes(&mut cursor).await.unwrap();
-        *accounts.0.lock().unwrap() = (2, after.map(account));
+        let begin = watch.begin().await.unwrap();
+        match after {
+            Some(after) => accounts.put(&account(after)),
+            None => accounts.remove("u").await,
+        }
         clock.0.store(now, Ordering::Relaxed);
-        watch.follow_changes(&mut cursor).await.unwrap();
+        watch.look_at(&accounts.wait_for_changes(&begin).await.unwrap()).await;
         watch.end_what_is_over();
         (session.live.end_reason(), session.live.rate(true))
     }

@@ -2,8 +2,9 @@
 
 use tidegate_api_types as api;
 use tidegate_core::account::Audience;
+use tidegate_core::account::{AccountPage, InvalidStored};
 use tidegate_core::admin::{HookLink, PluginState, ShownUser, problem_of};
-use tidegate_core::ports::{AccountPage, HookCounter, InvalidStored, StoredAudit, StoredRun};
+use tidegate_core::ports::{HookCounter, StoredAudit, StoredRun};
 use tidegate_core::quota::{ScanReport, Scope, UsedQuota};
 use tidegate_core::session::{Session, TransferView};
 
@@ -125,7 +126,7 @@ pub fn audit_entry(stored: StoredAudit) -> api::AuditEntry {
 
 pub fn user(shown: ShownUser) -> api::User {
     let ShownUser { stored, problem } = shown;
-    api::User { revision: stored.revision, document: stored.document, problem, notes: Vec::new() }
+    api::User { revision: stored.version.revision, document: stored.document, problem, notes: Vec::new() }
 }
 
 pub fn users(page: AccountPage) -> api::Users {

@@ -6,9 +6,9 @@ use tidegate_api_types::{
     ListPlugins, ListScans, ListSessions, ListUsers, Plugins, Scan, ScanProgress, ScanReport, Scans, ServerStatus,
     Sessions, ShowHookRun, ShowStatus, ShowUser, User, Users,
 };
-use tidegate_core::admin::{Actor, AdminError, UserFilter};
+use tidegate_core::admin::{Actor, AdminError};
 use tidegate_core::connection::ConnectionId;
-use tidegate_core::ports::{AuditQuery, DURATION_BOUNDS, RunFilter};
+use tidegate_core::ports::{AuditQuery, DURATION_BOUNDS, PageRequest, RunFilter};
 
 use super::{AdminApi, Handle, answers};
 
@@ -105,7 +105,7 @@ impl Handle<ListAudit> for AdminApi {
 impl Handle<ListUsers> for AdminApi {
     async fn handle(&self, actor: &Actor, request: ListUsers) -> Result<Users, AdminError> {
         let ListUsers { after, prefix, limit } = request;
-        let page = self.administration.users.list(actor, UserFilter { after, prefix, limit }).await?;
+        let page = self.administration.users.list(actor, PageRequest { after, prefix, limit }).await?;
         Ok(answers::users(page))
     }
 }

@@ -9,11 +9,12 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use tidegate_api_types::DumpUsers;
-use tidegate_core::account::AccountDraft;
+use tidegate_core::account::{AccountDraft, OnConflict};
+use tidegate_core::ports::Author;
 
 use super::Place;
 use super::door::{Door, Purpose};
-use super::user::{Open, PAGE, read_source, warn_of_invalid};
+use super::user::{Open, PAGE, author, read_source, warn_of_invalid};
 use crate::config::settings::DatabaseSettings;
 use crate::wire::Stores;
 
@@ -110,9 +111,9 @@ pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
 async fn load_one(open: &Open, draft: AccountDraft) -> anyhow::Result<bool> {
     let is_new = open.accounts.stored(draft.username()).await?.is_none();
     if is_new {
-        open.accounts.add(draft).await?
+        open.accounts.add(draft, &author()).await?
     } else {
-        open.accounts.update(draft).await?
+        open.accounts.update(draft, OnConflict::Refuse, &author()).await?
     };
     Ok(is_new)
 }
@@ -146,7 +147,10 @@ pub async fn load_into_memory(
     let accounts = stores.accounts(users_base_dir);
     for draft in drafts {
         let username = draft.username().to_owned();
-        accounts.add(draft).await.with_context(|| format!("{}: the account \"{username}\"", named()))?;
+        accounts
+            .add(draft, &Author::system())
+            .await
+            .with_context(|| format!("{}: the account \"{username}\"", named()))?;
     }
     Ok(())
 }

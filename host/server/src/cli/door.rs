@@ -20,7 +20,7 @@ use crate::config::Settings;
 use crate::config::settings::DatabaseSettings;
 use crate::control::Control;
 use crate::hook_inventory::AtStart;
-use crate::state_directory::StateLock;
+use crate::state_directory::{self, StateLock};
 use crate::wire::{self, HookTasks, Hooks, Stores};
 
 /// For the hooks that are told of a change.
@@ -129,7 +129,7 @@ impl Process {
             }
         };
         let storage = wire::storage_factory(&settings, None).context("files cannot be counted")?;
-        let scans = wire::quota_scans(&stores, &settings, Arc::new(storage));
+        let scans = wire::quota_scans(&stores, &settings, state_directory::node_name(directory)?, Arc::new(storage));
         let keeper = scans.keeper.clone();
         let inventory = Arc::new(AtStart { directory: directory.to_owned(), settings });
         let api = wire::admin_api(&stores, accounts, Arc::new(SessionRegistry::default()), scans, inventory);

@@ -8,11 +8,11 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tidegate_api_types::{InvalidUser, ListUsers, ShowUser, Users};
-use tidegate_core::account::{AccountDraft, Accounts, Audience, User};
+use tidegate_core::account::{AccountDraft, Accounts, Audience, OnConflict, User};
 use tidegate_core::hook::HookKind;
 use tidegate_core::key_options::KeyOptions;
 use tidegate_core::password::PasswordText;
-use tidegate_core::ports::StoredDocument;
+use tidegate_core::ports::{self, Author, StoredDocument};
 use tidegate_core::secret::Secret;
 
 use super::door::{Door, Purpose};
@@ -147,7 +147,7 @@ async fn add(arguments: Box<UserArguments>) -> anyhow::Result<()> {
     }
     arguments.apply(&mut draft)?;
     let open = Open::for_changes(&arguments.place).await?;
-    let added = open.accounts.add(draft).await;
+    let added = open.accounts.add(draft, &author()).await;
     open.finish().await;
     report("added", &added?, arguments.json)
 }
@@ -164,7 +164,7 @@ async fn update(arguments: Box<UserArguments>) -> anyhow::Result<()> {
     if draft.username() != username {
         bail!("an account cannot be renamed; add \"{}\" and delete \"{username}\"", draft.username());
     }
-    let updated = open.accounts.update(draft).await;
+    let updated = open.accounts.update(draft, OnConflict::Merge, &author()).await;
     open.finish().await;
     report("updated", &updated?, arguments.json)
 }
@@ -234,7 +234,7 @@ pub fn warn_of_invalid(invalid: &[InvalidUser]) {
 
 async fn delete(arguments: NameArguments) -> anyhow::Result<()> {
     let open = Open::for_changes(&arguments.place).await?;
-    let deleted = open.accounts.delete(&arguments.username).await;
+    let deleted = open.accounts.delete(&arguments.username, &author()).await;
     open.finish().await;
     deleted?;
     if arguments.json {
@@ -243,6 +243,11 @@ async fn delete(arguments: NameArguments) -> anyhow::Result<()> {
         println!("The account \"{}\" was deleted.", arguments.username);
     }
     Ok(())
+}
+
+/// Of changes from the command line.
+pub fn author() -> Author {
+    Author::new("", ports::Door::Cli)
 }
 
 /// The accounts of a place.

@@ -3,10 +3,10 @@
 
 use anyhow::{Context, bail};
 use serde_json::json;
-use tidegate_core::account::AccountDraft;
+use tidegate_core::account::{AccountDraft, OnConflict};
 
 use super::Place;
-use super::user::Open;
+use super::user::{Open, author};
 
 /// Bytes: what RFC 4226 §4 recommends.
 const SECRET: usize = 20;
@@ -48,7 +48,7 @@ pub async fn run(arguments: TotpArguments) -> anyhow::Result<()> {
         None => json!({ "enabled": false }),
     };
     draft.set_filter("totp_config", config);
-    let updated = open.accounts.update(draft).await;
+    let updated = open.accounts.update(draft, OnConflict::Merge, &author()).await;
     open.finish().await;
     updated?;
     print(&arguments, secret.as_deref())

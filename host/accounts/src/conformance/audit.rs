@@ -1,0 +1,59 @@
+//! Who changed what.
+
+use serde_json::json;
+use tidegate_core::account::{AccountDraft, OnConflict};
+use tidegate_core::ports::{AuditOutcome, AuditQuery, AuditRecord, Author, Door};
+
+use super::{Adapter, author, user};
+
+fn all() -> AuditQuery {
+    AuditQuery { limit: 100, ..AuditQuery::default() }
+}
+
+pub async fn records_go_with_their_changes(adapter: Adapter) {
+    let (accounts, store) = (adapter.accounts(), adapter.open());
+    let admin = Author { address: "192.0.2.1".parse().ok(), ..Author::new("root", Door::Rest) };
+    accounts.add(AccountDraft::of(&user("alice")), &admin).await.unwrap();
+    let mut draft = AccountDraft::of_stored(accounts.stored("alice").await.unwrap().unwrap());
+    draft.set("quota_size", json!(5));
+    draft.set("password", json!("$1$saltsalt$aaaaaaaaaaaaaaaaaaaaaa"));
+    accounts.update(draft, OnConflict::Merge, &admin).await.unwrap();
+    accounts.delete("alice", &author()).await.unwrap();
+    assert!(accounts.delete("alice", &author()).await.is_err(), "what was not done is not recorded");
+    let records = store.audit(all()).await.unwrap();
+    let told: Vec<_> = records.iter().map(|stored| (stored.record.action.as_str(), stored.revision)).collect();
+    assert_eq!(told, [("delete", Some(1)), ("update", Some(1)), ("add", Some(0))]);
+    let update = &records[1].record;
+    assert_eq!((&update.author, update.outcome), (&admin, AuditOutcome::Done));
+    assert_eq!((update.kind.as_str(), update.name.as_str()), ("user", "alice"));
+    assert!(update.at > 0);
+    // Names of fields, never what is in them.
+    assert_eq!(update.detail, "password, quota_size");
+    assert!(records.iter().all(|stored| !format!("{stored:?}").contains("$1$")), "{records:?}");
+}
+
+pub async fn records_are_listed_by_page(adapter: Adapter) {
+    let store = adapter.open();
+    let record = |number: i64| AuditRecord {
+        outcome: AuditOutcome::Refused,
+        detail: format!("number {number}"),
+        ..Author::new(format!("admin{}", number % 2), Door::Web).did("close", "session", &number.to_string(), number)
+    };
+    store.append_audit((0..5).map(record).collect()).await.unwrap();
+    store.append_audit(vec![record(5)]).await.unwrap();
+    let numbers = async |query: AuditQuery| {
+        let found = adapter.open().audit(query).await.unwrap();
+        let rows: Vec<_> = found.iter().map(|stored| stored.record.at).collect();
+        (rows, found.last().map(|last| last.id))
+    };
+    let (first, last) = numbers(AuditQuery { limit: 4, ..all() }).await;
+    assert_eq!(first, [5, 4, 3, 2]);
+    let (rest, last) = numbers(AuditQuery { before: last, ..all() }).await;
+    assert_eq!(rest, [1, 0]);
+    assert_eq!(numbers(AuditQuery { before: last, ..all() }).await.0, [0; 0]);
+    assert_eq!(numbers(AuditQuery { author: Some("admin1".into()), ..all() }).await.0, [5, 3, 1]);
+    assert_eq!(numbers(AuditQuery { name: Some("2".into()), ..all() }).await.0, [2]);
+    assert_eq!(numbers(AuditQuery { kind: Some("user".into()), ..all() }).await.0, [0; 0]);
+    let stored = &store.audit(all()).await.unwrap()[0];
+    assert_eq!((&stored.record, stored.revision), (&record(5), None));
+}

@@ -1,0 +1,162 @@
+//! What every store has to keep: one suite for all adapters. A new one adds the function that opens it,
+//! and one line below.
+
+mod audit;
+mod changes;
+mod documents;
+mod folders;
+mod hook_runs;
+mod many;
+mod plugin_values;
+mod usages;
+mod writers;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use tidegate_core::account::{AccountDraft, Accounts, CredentialRule, User};
+use tidegate_core::memory::MemoryStore;
+use tidegate_core::password::{PasswordError, PasswordHash};
+use tidegate_core::ports::{
+    Author, Change, Door, Passwords, StoreError, StoredDocument, Stores, USERS, Version, Write,
+};
+use tidegate_core::secret::Secret;
+use tidegate_core::turns::Waiter;
+
+use crate::SqliteDatabase;
+
+/// An empty store.
+pub struct Adapter {
+    /// Opens it, as one of several servers that share it would.
+    open: Box<dyn Fn() -> Arc<dyn Stores> + Send + Sync>,
+    /// What it has on a disk goes with the adapter.
+    _directory: Option<tempfile::TempDir>,
+}
+
+impl Adapter {
+    pub fn open(&self) -> Arc<dyn Stores> {
+        (self.open)()
+    }
+
+    /// The accounts of one of the servers.
+    pub fn accounts(&self) -> Accounts {
+        Accounts::new(self.open(), Arc::new(NoPasswords), None)
+    }
+}
+
+fn sqlite() -> Adapter {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tidegate.db");
+    Adapter { open: Box::new(move || Arc::new(SqliteDatabase::open(&path).unwrap())), _directory: Some(directory) }
+}
+
+fn memory() -> Adapter {
+    let store = Arc::new(MemoryStore::default());
+    Adapter { open: Box::new(move || store.clone()), _directory: None }
+}
+
+macro_rules! conforms {
+    ($adapter:ident: $($module:ident::$property:ident),* $(,)?) => {
+        mod $adapter {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $property() {
+                    super::$module::$property(super::super::$adapter()).await;
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! adapters {
+    ($($adapter:ident),*) => {
+        /// Adapter by adapter.
+        mod of {
+            use super::{audit, changes, documents, folders, hook_runs, many, plugin_values, usages, writers};
+
+            $(
+                conforms! { $adapter:
+                    documents::documents_are_kept_as_they_are,
+                    documents::names_differ_by_any_byte,
+                    documents::pages_follow_names,
+                    documents::ids_are_never_used_again,
+                    documents::what_the_server_maintains_is_not_written_over,
+                    documents::nothing_but_what_was_read_is_changed,
+                    documents::all_changes_or_none,
+                    documents::an_invalid_document_is_in_the_way_of_no_other,
+                    folders::folders_are_shared,
+                    folders::a_hook_makes_no_folders,
+                    writers::two_writers_lose_nothing,
+                    writers::a_whole_document_is_refused_after_another_change,
+                    writers::a_first_login_twice_at_once_makes_one_account,
+                    changes::each_change_is_told_of,
+                    changes::no_change_of_several_writers_is_passed_over,
+                    changes::a_token_from_elsewhere_means_everything,
+                    audit::records_go_with_their_changes,
+                    audit::records_are_listed_by_page,
+                    usages::usages_are_added_up,
+                    usages::marks_have_an_owner,
+                    usages::transfers_belong_to_one_account,
+                    plugin_values::plugins_keep_values,
+                    plugin_values::counters_lose_nothing,
+                    hook_runs::the_last_calls_are_kept,
+                    many::a_hundred_thousand_accounts_are_read_by_page,
+                }
+            )*
+        }
+    };
+}
+
+adapters!(sqlite, memory);
+
+/// Of an administrator's changes.
+pub fn author() -> Author {
+    Author::new("root", Door::Cli)
+}
+
+pub fn user(username: &str) -> User {
+    let json = json!({
+        "status": 1, "username": username, "home_dir": "/srv/home", "permissions": {"/": ["*"], "/ro": ["list"]},
+        "password": "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "email": "a@b",
+        "filters": {"allowed_ip": ["10.0.0.0/8"], "web_client": ["write-disabled"]},
+    });
+    AccountDraft::from_json(&json.to_string()).unwrap().validate(CredentialRule::Required).unwrap().account
+}
+
+/// As little as a store takes for an account.
+pub fn document(home: &str) -> Map<String, Value> {
+    let Value::Object(document) = json!({"status": 1, "home_dir": home, "permissions": {"/": ["*"]}}) else {
+        panic!("it is an object");
+    };
+    document
+}
+
+/// A change that is announced.
+pub fn change(name: &str, write: Write) -> Change {
+    Change { collection: &USERS, name: name.to_owned(), write, announce: true, audit: None }
+}
+
+pub async fn commit(store: &dyn Stores, name: &str, write: Write) -> Result<Version, StoreError> {
+    Ok(store.commit(vec![change(name, write)]).await?[0])
+}
+
+pub async fn add(store: &dyn Stores, name: &str) -> Version {
+    commit(store, name, Write::Add(document("/srv/home"))).await.unwrap()
+}
+
+pub async fn find(store: &dyn Stores, name: &str) -> StoredDocument {
+    store.find(&USERS, name).await.unwrap().unwrap_or_else(|| panic!("{name} is missing"))
+}
+
+/// There is nothing to hash.
+pub struct NoPasswords;
+
+#[async_trait::async_trait]
+impl Passwords for NoPasswords {
+    async fn matches(&self, _: Waiter<'_>, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
+        Ok(false)
+    }
+    async fn hash(&self, _: Waiter<'_>, _: &Secret) -> Result<PasswordHash, PasswordError> {
+        Err(PasswordError::PoolClosed)
+    }
+}

@@ -1,0 +1,91 @@
+//! Used quotas, and the marks of those that are in change.
+
+use tidegate_core::ports::{AccountKey, NodeName, StoreError, StoredUsage, USERS, Write};
+use tidegate_core::quota::{Scope, Transferred, UsedQuota};
+
+use super::{Adapter, add, commit, find};
+
+fn scope(name: &str) -> Scope {
+    Scope::Account(name.to_owned())
+}
+
+fn used(size: i64, files: i64) -> UsedQuota {
+    UsedQuota { size, files }
+}
+
+pub async fn usages_are_added_up(adapter: Adapter) {
+    let (store, other, node) = (adapter.open(), adapter.open(), NodeName("n".into()));
+    add(&*store, "alice").await;
+    add(&*store, "bob").await;
+    let alice = scope("alice");
+    assert!(!store.is_counted(&alice).await.unwrap());
+    // One that was never counted is not made to look so.
+    store.add_usage(vec![(alice.clone(), used(5, 1))], 7).await.unwrap();
+    assert!(!store.is_counted(&alice).await.unwrap());
+    store.replace_usage(&alice, used(100, 3), 0).await.unwrap();
+    assert!(other.is_counted(&alice).await.unwrap());
+    let changes = vec![(alice.clone(), used(-30, 1)), (scope("gone"), used(1, 1)), (scope("bob"), used(-5, -5))];
+    other.add_usage(changes, 9).await.unwrap();
+    assert_eq!(store.open_usage(&alice, &node).await.unwrap(), StoredUsage { used: used(70, 4), is_unsettled: false });
+    assert_eq!(store.open_usage(&scope("bob"), &node).await.unwrap().used, used(0, 0), "never less than nothing");
+    let missing = StoreError::NotFound(USERS.object("gone"));
+    assert_eq!(store.open_usage(&scope("gone"), &node).await, Err(missing.clone()));
+    assert_eq!(store.replace_usage(&scope("gone"), used(1, 1), 1).await, Err(missing));
+    assert!(!store.is_counted(&scope("gone")).await.unwrap());
+    // What several add at once is all there.
+    let adding: Vec<_> = (0..4)
+        .map(|_| {
+            let (store, alice) = (adapter.open(), alice.clone());
+            tokio::spawn(async move {
+                for _ in 0..25 {
+                    store.add_usage(vec![(alice.clone(), used(1, 1))], 10).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in adding {
+        task.await.unwrap();
+    }
+    assert_eq!(store.open_usage(&alice, &node).await.unwrap().used, used(170, 104));
+}
+
+pub async fn marks_have_an_owner(adapter: Adapter) {
+    let (here, there) = (NodeName("here".into()), NodeName("there".into()));
+    let store = adapter.open();
+    for name in ["alice", "bob"] {
+        add(&*store, name).await;
+        store.replace_usage(&scope(name), used(1, 1), 1).await.unwrap();
+    }
+    assert!(!store.open_usage(&scope("alice"), &here).await.unwrap().is_unsettled);
+    assert!(!store.open_usage(&scope("bob"), &there).await.unwrap().is_unsettled);
+    // A server that starts counts its own again, and no other's.
+    assert_eq!(adapter.open().unsettled_usages(&here).await.unwrap(), [scope("alice")]);
+    assert_eq!(adapter.open().unsettled_usages(&there).await.unwrap(), [scope("bob")]);
+    // Whoever finds a mark does not believe the usage; the mark is its own then.
+    assert!(store.open_usage(&scope("bob"), &here).await.unwrap().is_unsettled);
+    store.close_usage(&scope("bob"), &there).await.unwrap();
+    assert_eq!(store.unsettled_usages(&here).await.unwrap(), [scope("alice"), scope("bob")]);
+    store.close_usage(&scope("bob"), &here).await.unwrap();
+    assert_eq!(store.unsettled_usages(&here).await.unwrap(), [scope("alice")]);
+    // The mark goes with the account.
+    commit(&*store, "alice", Write::Delete { expected: None }).await.unwrap();
+    assert_eq!(store.unsettled_usages(&here).await.unwrap(), []);
+    // One without a name is everybody's: it is of servers before marks had names.
+    store.open_usage(&scope("bob"), &NodeName(String::new())).await.unwrap();
+    assert_eq!(store.unsettled_usages(&there).await.unwrap(), [scope("bob")]);
+}
+
+pub async fn transfers_belong_to_one_account(adapter: Adapter) {
+    // A10-09
+    let store = adapter.open();
+    let before = add(&*store, "alice").await;
+    commit(&*store, "alice", Write::Delete { expected: None }).await.unwrap();
+    let now = add(&*store, "alice").await;
+    let key = |id| AccountKey { username: "alice".into(), id };
+    let moved = |up, down| Transferred { up, down };
+    store.add_transferred(vec![(key(now.id), moved(5, 6)), (key(before.id), moved(9, 9))]).await.unwrap();
+    store.add_transferred(vec![(key(now.id), moved(1, 0))]).await.unwrap();
+    let document = find(&*store, "alice").await.document;
+    assert_eq!(document["used_upload_data_transfer"], 6);
+    assert_eq!(document["used_download_data_transfer"], 6);
+}

@@ -1,0 +1,95 @@
+//! Several writers at once, each with its own handle of the store.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tidegate_core::account::{AccountDraft, AccountError, AccountWrite, CredentialRule, OnConflict};
+use tidegate_core::ports::{Author, Door, StoreError, USERS};
+use tidegate_core::turns::Waiter;
+
+use super::{Adapter, author, user};
+
+const FIELDS: [&str; 7] =
+    ["max_sessions", "quota_size", "quota_files", "upload_bandwidth", "download_bandwidth", "uid", "gid"];
+
+pub async fn two_writers_lose_nothing(adapter: Adapter) {
+    adapter.accounts().add(AccountDraft::of(&user("alice")), &author()).await.unwrap();
+    let barrier = Arc::new(tokio::sync::Barrier::new(FIELDS.len()));
+    let change = |field: &'static str| {
+        let (accounts, barrier) = (adapter.accounts(), barrier.clone());
+        async move {
+            // Made from what was there before any of the others.
+            let mut draft = AccountDraft::of_stored(accounts.stored("alice").await.unwrap().unwrap());
+            barrier.wait().await;
+            draft.set(field, json!(7));
+            accounts.update(draft, OnConflict::Merge, &author()).await.unwrap()
+        }
+    };
+    let tasks: Vec<_> = FIELDS.into_iter().map(|field| tokio::spawn(change(field))).collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let found = adapter.accounts().find("alice").await.unwrap().unwrap();
+    assert_eq!((found.max_sessions, found.quota_size, found.quota_files), (7, 7, 7));
+    assert_eq!((found.upload_bandwidth, found.download_bandwidth, found.uid, found.gid), (7, 7, 7, 7));
+    assert_eq!(found.revision, 7);
+
+    // A hook's answer, made while an administrator closes the account.
+    let (hook, admin) = (adapter.accounts(), adapter.accounts());
+    let stored = Arc::new(found);
+    let mut draft = AccountDraft::of(&stored);
+    draft.merge_json(r#"{"filters":{"max_upload_file_size":5}}"#).unwrap();
+    let attempt = Waiter { address: None, account: "alice" };
+    let write = hook.prepare_from_hook(draft, attempt, Some(&stored), None).await.unwrap();
+    let mut closed = AccountDraft::of_stored(admin.stored("alice").await.unwrap().unwrap());
+    closed.set("status", json!(0));
+    admin.update(closed, OnConflict::Merge, &author()).await.unwrap();
+    let committed = hook.commit_from_hook(write, &Author::new("alice", Door::Hook)).await.unwrap();
+    assert!(!committed.enabled && committed.filters.max_upload_file_size == 5);
+}
+
+pub async fn a_whole_document_is_refused_after_another_change(adapter: Adapter) {
+    let (accounts, other) = (adapter.accounts(), adapter.accounts());
+    accounts.add(AccountDraft::of(&user("alice")), &author()).await.unwrap();
+    let drafts = [&accounts, &other].map(|accounts| accounts.stored("alice"));
+    let [mut mine, mut theirs] = [AccountDraft::default(), AccountDraft::default()];
+    for (draft, stored) in [&mut mine, &mut theirs].into_iter().zip(drafts) {
+        *draft = AccountDraft::of_stored(stored.await.unwrap().unwrap());
+    }
+    theirs.set("uid", json!(5));
+    other.update(theirs, OnConflict::Refuse, &author()).await.unwrap();
+    mine.set("gid", json!(6));
+    let refused = accounts.update(mine.clone(), OnConflict::Refuse, &author()).await;
+    assert_eq!(refused, Err(AccountError::Store(StoreError::Conflict(USERS.object("alice")))));
+    let merged = accounts.update(mine, OnConflict::Merge, &author()).await.unwrap();
+    assert_eq!((merged.uid, merged.gid, merged.revision), (5, 6, 2));
+    // Deleted and made anew, it is another account.
+    let mut late = AccountDraft::of_stored(accounts.stored("alice").await.unwrap().unwrap());
+    other.delete("alice", &author()).await.unwrap();
+    late.set("uid", json!(9));
+    let gone = accounts.update(late.clone(), OnConflict::Merge, &author()).await;
+    assert_eq!(gone, Err(AccountError::Store(StoreError::NotFound(USERS.object("alice")))));
+    other.add(AccountDraft::of(&user("alice")), &author()).await.unwrap();
+    assert!(accounts.update(late, OnConflict::Refuse, &author()).await.is_err());
+}
+
+pub async fn a_first_login_twice_at_once_makes_one_account(adapter: Adapter) {
+    let hook = Author::new("alice", Door::Hook);
+    let logins: Vec<_> = (0..4)
+        .map(|number| {
+            let (accounts, hook) = (adapter.accounts(), hook.clone());
+            tokio::spawn(async move {
+                let mut draft = AccountDraft::of(&user("alice"));
+                draft.set("description", json!(format!("made by login {number}")));
+                let made = draft.validate(CredentialRule::Optional).unwrap().account;
+                accounts.commit_from_hook(AccountWrite::Insert(made), &hook).await.unwrap().id
+            })
+        })
+        .collect();
+    let mut ids = Vec::new();
+    for login in logins {
+        ids.push(login.await.unwrap());
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+}

@@ -1,0 +1,170 @@
+//! Named documents, and their changes: each in one transaction with its announcement and its record.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, TransactionBehavior, params};
+use tidegate_core::ports::{
+    AccountKey, Change, ChangeToken, Changes, Collection, Directory, PageRequest, StoreError, StoredDocument, USERS,
+    Version, Write,
+};
+
+use super::{SqliteDatabase, audit, changes, classify, rows};
+
+/// Between looks for changes of other processes; those of this one are seen at once.
+const LOOK_INTERVAL: Duration = Duration::from_millis(300);
+
+#[async_trait]
+impl Directory for SqliteDatabase {
+    async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
+        let found = match self.at_once(|connection| rows::find(connection, collection, name)) {
+            Some(found) => found,
+            None => {
+                let name = name.to_owned();
+                self.read(move |connection| rows::find(connection, collection, &name)).await
+            }
+        };
+        let mut found = found?;
+        found.iter_mut().for_each(|stored| self.complete(collection, stored));
+        Ok(found)
+    }
+
+    async fn find_all(
+        &self,
+        collection: &'static Collection,
+        names: Vec<String>,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let find = move |connection: &Connection, names: &[String]| {
+            let found = names.iter().map(|name| rows::find(connection, collection, name));
+            found.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
+        };
+        let found = match self.at_once(|connection| find(connection, &names)) {
+            Some(found) => found,
+            None => self.read(move |connection| find(connection, &names)).await,
+        };
+        let mut found = found?;
+        found.iter_mut().for_each(|stored| self.complete(collection, stored));
+        Ok(found)
+    }
+
+    async fn list(
+        &self,
+        collection: &'static Collection,
+        page: PageRequest,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let mut found = self.read(move |connection| rows::list(connection, collection, &page)).await?;
+        found.iter_mut().for_each(|stored| self.complete(collection, stored));
+        Ok(found)
+    }
+
+    async fn texts(
+        &self,
+        collection: &'static Collection,
+        field: &'static str,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(move |connection| rows::texts(connection, collection, field)).await
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
+        let versions = self.write(move |connection| commit(connection, &changes)).await?;
+        self.committed.notify_waiters();
+        Ok(versions)
+    }
+
+    async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
+        let since = since.cloned();
+        self.read(move |connection| changes::since(connection, since.as_ref())).await
+    }
+
+    async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError> {
+        loop {
+            // Before the look, so that none is missed in between.
+            let committed = self.committed.notified();
+            tokio::pin!(committed);
+            committed.as_mut().enable();
+            let changes = self.changes(Some(since)).await?;
+            if !changes.is_empty() {
+                return Ok(changes);
+            }
+            // Too late is as good as told.
+            let _ = tokio::time::timeout(LOOK_INTERVAL, committed).await;
+        }
+    }
+
+    async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {
+        self.last_logins.record(account.id, at);
+        Ok(())
+    }
+
+    async fn record_first_transfer(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError> {
+        let column = if upload { "first_upload" } else { "first_download" };
+        let AccountKey { username, id } = account.clone();
+        self.write(move |connection| {
+            let sql = format!("UPDATE users SET {column} = ?1 WHERE username = ?2 AND id = ?3 AND {column} = 0");
+            let changed = connection.execute(&sql, params![at.max(1), username, id]).map_err(classify)?;
+            Ok(changed > 0)
+        })
+        .await
+    }
+}
+
+impl SqliteDatabase {
+    /// With what is on its way to the database.
+    fn complete(&self, collection: &'static Collection, stored: &mut StoredDocument) {
+        if *collection == USERS
+            && let Some(at) = self.last_logins.pending_of(stored.version.id)
+        {
+            stored.document.insert("last_login".to_owned(), at.into());
+        }
+    }
+}
+
+fn commit(connection: &mut Connection, changes: &[Change]) -> Result<Vec<Version>, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
+    let mut versions = Vec::with_capacity(changes.len());
+    for change in changes {
+        let version = write(&transaction, change)?;
+        if let Some(record) = &change.audit {
+            audit::append(&transaction, record, Some(version.revision))?;
+        }
+        if change.announce {
+            changes::announce(&transaction, change.collection, &change.name)?;
+        }
+        versions.push(version);
+    }
+    transaction.commit().map_err(classify)?;
+    Ok(versions)
+}
+
+fn write(connection: &Connection, change: &Change) -> Result<Version, StoreError> {
+    let Change { collection, name, .. } = change;
+    let object = || collection.object(name);
+    let is_expected = |expected: Option<Version>| match rows::version(connection, collection, name)? {
+        None => Err(StoreError::NotFound(object())),
+        Some(version) if expected.is_none_or(|expected| expected == version) => Ok(version),
+        Some(_) => Err(StoreError::Conflict(object())),
+    };
+    match &change.write {
+        Write::Add(document) => {
+            let id = rows::insert(connection, collection, name, document)?;
+            Ok(Version { id, revision: 0 })
+        }
+        Write::Replace { document, expected, reset } => {
+            if !rows::replace(connection, collection, name, document, *expected, reset)? {
+                // Which of the two it is.
+                is_expected(Some(*expected))?;
+                return Err(StoreError::Conflict(object()));
+            }
+            Ok(Version { revision: expected.revision + 1, ..*expected })
+        }
+        Write::Delete { expected } => {
+            let version = is_expected(*expected)?;
+            let sql = format!("DELETE FROM {} WHERE {} = ?1", collection.table, collection.name_field);
+            connection.execute(&sql, [name]).map_err(classify)?;
+            let sql = "DELETE FROM unsettled_usages WHERE kind = ?1 AND name = ?2";
+            connection.execute(sql, [collection.noun, name]).map_err(classify)?;
+            Ok(version)
+        }
+        Write::Require { expected } => is_expected(Some(*expected)),
+    }
+}

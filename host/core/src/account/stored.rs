@@ -1,0 +1,139 @@
+//! Accounts as stores hold them: documents, which are believed after the one validation.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Map, Value, json};
+
+use super::{AccountDraft, Audience, CredentialRule, Occupied, User, document};
+use crate::ports::{Directory, FOLDERS, PageRequest, StoreError, StoredDocument, USERS, Version};
+
+/// Some accounts in the order of their names.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AccountPage {
+    pub accounts: Vec<User>,
+    /// Those that cannot be used: they are in the way of no other.
+    pub invalid: Vec<InvalidStored>,
+    /// After this name there may be more; none: these were the last.
+    pub next: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct InvalidStored {
+    pub username: String,
+    pub problem: String,
+    pub document: Map<String, Value>,
+}
+
+/// # Errors
+/// `Invalid`, or the store does not answer.
+pub async fn find_user(directory: &dyn Directory, username: &str) -> Result<Option<User>, StoreError> {
+    let Some(stored) = directory.find(&USERS, username).await? else { return Ok(None) };
+    let mut one = [stored];
+    complete_folders(directory, &mut one).await?;
+    let [stored] = one;
+    user_of(stored).map(Some)
+}
+
+/// The account's document, valid or not: to change it, or to keep it elsewhere.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn find_stored(directory: &dyn Directory, username: &str) -> Result<Option<StoredDocument>, StoreError> {
+    let Some(stored) = directory.find(&USERS, username).await? else { return Ok(None) };
+    let mut one = [stored];
+    complete_folders(directory, &mut one).await?;
+    let [mut stored] = one;
+    let mut known = Map::new();
+    // What cannot be read as an account is shown as it is.
+    if stored.problem.is_none() && document::merge_object_of(&mut known, &stored.document).is_ok() {
+        stored.document = known;
+    }
+    Ok(Some(stored))
+}
+
+/// # Errors
+/// The store does not answer.
+pub async fn list_users(directory: &dyn Directory, request: PageRequest) -> Result<AccountPage, StoreError> {
+    let mut found = directory.list(&USERS, request).await?;
+    complete_folders(directory, &mut found).await?;
+    let mut page = AccountPage { next: found.last().map(|last| last.name.clone()), ..AccountPage::default() };
+    for stored in found {
+        let document = stored.document.clone();
+        match user_of(stored) {
+            Ok(user) => page.accounts.push(user),
+            Err(StoreError::Invalid { username, problem }) => {
+                page.invalid.push(InvalidStored { username, problem, document });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(page)
+}
+
+/// The homes of all accounts but one, and the directories that accounts share.
+pub(super) async fn occupied(directory: &dyn Directory, except: &str) -> Result<Vec<Occupied>, StoreError> {
+    let homes = directory.texts(&USERS, "home_dir").await?;
+    let homes = homes.into_iter().filter(|(name, _)| name != except);
+    let homes = homes.map(|(name, path)| Occupied { path, by: format!("the account \"{name}\"") });
+    let folders = directory.texts(&FOLDERS, "mapped_path").await?;
+    let folders = folders.into_iter().map(|(name, path)| Occupied { path, by: format!("the folder \"{name}\"") });
+    Ok(homes.chain(folders).collect())
+}
+
+/// # Errors
+/// `Invalid`
+pub fn user_of(stored: StoredDocument) -> Result<User, StoreError> {
+    let StoredDocument { name, version, document, problem } = stored;
+    let invalid = |problem: String| StoreError::Invalid { username: name.clone(), problem };
+    if let Some(problem) = problem {
+        return Err(invalid(problem));
+    }
+    let base = StoredDocument { name: name.clone(), version, document: Map::new(), problem: None };
+    let mut draft = AccountDraft::of_stored(base);
+    draft.merge_value(&Value::Object(document)).map_err(|error| invalid(error.to_string()))?;
+    Ok(draft.validate(CredentialRule::Optional).map_err(|error| invalid(error.to_string()))?.account)
+}
+
+/// As it would be stored.
+pub(super) fn stored_of(user: &User) -> StoredDocument {
+    StoredDocument {
+        name: user.username.clone(),
+        version: Version { id: user.id, revision: user.revision },
+        document: user.to_document(Audience::Trusted),
+        problem: None,
+    }
+}
+
+/// Fills in what the folders of accounts know: the path, and the usage. One that there is not stays as
+/// the account has it.
+async fn complete_folders(directory: &dyn Directory, accounts: &mut [StoredDocument]) -> Result<(), StoreError> {
+    let mut names = BTreeSet::new();
+    for account in &mut *accounts {
+        names.extend(folders_of(account).filter_map(|folder| folder_name(folder)));
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let found = directory.find_all(&FOLDERS, names.into_iter().collect()).await?;
+    let found: HashMap<&str, &StoredDocument> = found.iter().map(|folder| (folder.name.as_str(), folder)).collect();
+    for folder in accounts.iter_mut().flat_map(folders_of) {
+        let Some(stored) = folder_name(folder).and_then(|name| found.get(name.as_str()).copied()) else { continue };
+        folder.insert("id".to_owned(), json!(stored.version.id));
+        folder.insert("name".to_owned(), json!(stored.name));
+        for field in ["mapped_path", "used_quota_size", "used_quota_files", "last_quota_update"] {
+            folder.extend(stored.document.get(field).map(|value| (field.to_owned(), value.clone())));
+        }
+    }
+    Ok(())
+}
+
+fn folders_of(account: &mut StoredDocument) -> impl Iterator<Item = &mut Map<String, Value>> {
+    let folders = account.document.get_mut("virtual_folders").and_then(Value::as_array_mut);
+    folders.into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+/// Folders of the first era have no name but their path.
+fn folder_name(folder: &Map<String, Value>) -> Option<String> {
+    let text = |field: &str| folder.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+    text("name").or_else(|| text("mapped_path")).map(str::to_owned)
+}

@@ -1,0 +1,167 @@
+//! One account on its way to the store, with its folders, its announcement and its audit record.
+
+use serde_json::{Map, Value, json};
+
+use super::stored::find_user;
+use super::{Audience, User, fields};
+use crate::ports::{
+    AuditRecord, Author, Change, Clock, Directory, Door, FOLDERS, StoreError, StoredDocument, SystemClock, USERS,
+    Version, Write,
+};
+
+/// Writes for one author.
+pub(super) struct Writing<'a> {
+    pub directory: &'a dyn Directory,
+    pub author: &'a Author,
+}
+
+impl Writing<'_> {
+    /// The answer has the account's id.
+    pub async fn add(&self, user: User) -> Result<User, StoreError> {
+        let document = user.to_document(Audience::Trusted);
+        self.save(user, Write::Add(document), "add", String::new()).await
+    }
+
+    /// `base`: what the account was made from, and what has to be there still.
+    pub async fn replace(&self, mut user: User, base: &StoredDocument) -> Result<User, StoreError> {
+        let document = user.to_document(Audience::Trusted);
+        let detail = changed_fields(&base.document, &document);
+        let has_other_files = has_other_files(&base.document, &user);
+        let reset = if has_other_files { vec!["last_quota_update"] } else { Vec::new() };
+        if has_other_files {
+            user.usage.last_quota_update = 0;
+        }
+        self.save(user, Write::Replace { document, expected: base.version, reset }, "update", detail).await
+    }
+
+    pub async fn delete(&self, username: &str, expected: Option<Version>) -> Result<(), StoreError> {
+        let write = Write::Delete { expected };
+        self.directory.commit(vec![self.change(username, write, "delete", String::new())]).await?;
+        Ok(())
+    }
+
+    async fn save(&self, mut user: User, write: Write, action: &str, detail: String) -> Result<User, StoreError> {
+        let mut changes = self.folders_of(&user).await?;
+        let has_folders = !changes.is_empty();
+        changes.push(self.change(&user.username, write, action, detail));
+        let versions = self.directory.commit(changes).await.map_err(|error| match error {
+            // A folder that came or went meanwhile.
+            StoreError::Exists(object) | StoreError::NotFound(object) if object.noun == FOLDERS.noun => {
+                StoreError::Conflict(object)
+            }
+            error => error,
+        })?;
+        if has_folders {
+            // They know more than the account said.
+            let found = find_user(self.directory, &user.username).await?;
+            return found.ok_or_else(|| StoreError::NotFound(USERS.object(&user.username)));
+        }
+        let version = versions.last().copied().unwrap_or_default();
+        (user.id, user.revision) = (version.id, version.revision);
+        Ok(user)
+    }
+
+    /// Changes of login hooks are not announced (A13-08).
+    fn change(&self, username: &str, write: Write, action: &str, detail: String) -> Change {
+        let record = self.author.did(action, USERS.kind, username, SystemClock.now());
+        let audit = Some(AuditRecord { detail, ..record });
+        let announce = self.author.door != Door::Hook;
+        Change { collection: &USERS, name: username.to_owned(), write, announce, audit }
+    }
+
+    /// The account's folders as they have to be in the same transaction. Those that are not there yet are
+    /// made; one that is there keeps its path: another account may rely on it (C5-02).
+    async fn folders_of(&self, user: &User) -> Result<Vec<Change>, StoreError> {
+        if user.folders.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names = user.folders.iter().map(|folder| folder.name.clone()).collect();
+        let stored = self.directory.find_all(&FOLDERS, names).await?;
+        let mut changes: Vec<Change> = Vec::new();
+        for folder in user.folders.iter() {
+            let (name, path) = (&folder.name, &folder.mapped_path);
+            let found = stored.iter().find(|stored| stored.name == *name);
+            // The account may mount a new one twice.
+            let made = changes.iter().find_map(|change| match &change.write {
+                Write::Add(document) if change.name == *name => Some(document),
+                Write::Add(_) | Write::Replace { .. } | Write::Delete { .. } | Write::Require { .. } => None,
+            });
+            let known = found.map(|stored| &stored.document).or(made).and_then(|known| known.get("mapped_path"));
+            let known = known.map(|path| path.as_str().unwrap_or_default());
+            if let Some(known) = known.filter(|known| !path.is_empty() && known != path) {
+                return Err(StoreError::Refused(format!(
+                    "the folder \"{name}\" is {known} already; give this one another name, or leave mapped_path out"
+                )));
+            }
+            let write = match found {
+                Some(stored) => Write::Require { expected: stored.version },
+                None if made.is_some() => continue,
+                None if self.author.door == Door::Hook => {
+                    return Err(StoreError::Refused(format!(
+                        "a hook names the folder \"{name}\", which there is not; add it to an account as an \
+                         administrator"
+                    )));
+                }
+                None if path.is_empty() => {
+                    return Err(StoreError::Refused(format!(
+                        "there is no folder named \"{name}\"; give it a mapped_path"
+                    )));
+                }
+                None => {
+                    let document = [("mapped_path", json!(path)), ("description", json!(""))];
+                    Write::Add(document.map(|(field, value)| (field.to_owned(), value)).into_iter().collect())
+                }
+            };
+            let audit = match &write {
+                Write::Add(_) => Some(self.author.did("add", FOLDERS.kind, name, SystemClock.now())),
+                Write::Replace { .. } | Write::Delete { .. } | Write::Require { .. } => None,
+            };
+            changes.push(Change { collection: &FOLDERS, name: name.clone(), write, announce: false, audit });
+        }
+        Ok(changes)
+    }
+}
+
+/// A usage that was not counted until now, or elsewhere, is not to be believed any more.
+fn has_other_files(base: &Map<String, Value>, user: &User) -> bool {
+    let number = |field: &str| base.get(field).and_then(Value::as_i64).unwrap_or(0);
+    let was_limited = number("quota_size") != 0 || number("quota_files") != 0;
+    let is_limited = user.quota_size != 0 || user.quota_files != 0;
+    base.get("home_dir").and_then(Value::as_str) != Some(&user.home_dir) || (!was_limited && is_limited)
+}
+
+/// The names of fields, without their values.
+fn changed_fields(base: &Map<String, Value>, document: &Map<String, Value>) -> String {
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    };
+    let value =
+        |document: &Map<String, Value>, field: &str| document.get(field).filter(|value| !is_empty(value)).cloned();
+    let all = fields::ACCOUNT.iter().map(|(field, _)| *field);
+    let given = all.filter(|field| !fields::MAINTAINED_BY_SERVER.contains(field));
+    let changed: Vec<&str> = given.filter(|field| value(base, field) != value(document, field)).collect();
+    changed.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_names_of_changed_fields_are_recorded() {
+        let check = |base: Value, document: Value, expected: &str| {
+            let (Value::Object(base), Value::Object(document)) = (&base, &document) else {
+                panic!("{base} {document}")
+            };
+            assert_eq!(changed_fields(base, document), expected, "{base:?} {document:?}");
+        };
+        check(json!({"password": "a", "uid": 1}), json!({"password": "b", "uid": 1}), "password");
+        check(json!({}), json!({"filters": {}, "uid": 0, "email": null, "status": 1}), "status");
+        check(json!({"quota_size": 5, "email": "x"}), json!({"last_login": 7}), "quota_size, email");
+    }
+}

@@ -1,0 +1,297 @@
+//! Named documents, their changes, and who made them.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+
+use super::{CHANGES_KEPT, MemoryStore, Row, Rows, State};
+use crate::ports::{
+    AccountKey, AuditQuery, AuditRecord, AuditStore, Change, ChangeToken, ChangedObjects, Changes, Collection,
+    Directory, PageRequest, StoreError, StoredAudit, StoredDocument, USERS, Version, Write,
+};
+use crate::quota::Scope;
+
+#[async_trait]
+impl Directory for MemoryStore {
+    async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
+        let state = self.state();
+        let row = state.collections.get(collection.kind).and_then(|rows| rows.by_name.get(name));
+        row.map(|row| row.stored(collection, name)).transpose()
+    }
+
+    async fn find_all(
+        &self,
+        collection: &'static Collection,
+        names: Vec<String>,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let state = self.state();
+        let Some(rows) = state.collections.get(collection.kind) else { return Ok(Vec::new()) };
+        let found = names.iter().filter_map(|name| Some(rows.by_name.get(name)?.stored(collection, name)));
+        found.collect()
+    }
+
+    async fn list(
+        &self,
+        collection: &'static Collection,
+        page: PageRequest,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let state = self.state();
+        let Some(rows) = state.collections.get(collection.kind) else { return Ok(Vec::new()) };
+        let prefix = page.prefix.unwrap_or_default();
+        let begin = match page.after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix.clone()),
+        };
+        let rows = rows.by_name.range((begin, Bound::Unbounded)).take_while(|(name, _)| name.starts_with(&prefix));
+        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        rows.take(limit).map(|(name, row)| row.stored(collection, name)).collect()
+    }
+
+    async fn texts(
+        &self,
+        collection: &'static Collection,
+        field: &'static str,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let state = self.state();
+        let rows = state.collections.get(collection.kind).into_iter().flat_map(|rows| &rows.by_name);
+        let text = |row: &Row| {
+            let document = row.document()?;
+            Ok(document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned())
+        };
+        rows.map(|(name, row)| Ok((name.clone(), text(row)?))).collect()
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
+        let mut announced = false;
+        let versions = {
+            let mut state = self.state();
+            let mut before = Vec::new();
+            let mut versions = Vec::new();
+            for change in &changes {
+                match state.write(change, &mut before) {
+                    Ok(version) => versions.push(version),
+                    Err(error) => {
+                        state.take_back(before);
+                        return Err(error);
+                    }
+                }
+            }
+            for (change, version) in changes.into_iter().zip(&versions) {
+                if let Write::Delete { .. } = change.write {
+                    state.marks.retain(|scope, _| !is_of(scope, change.collection, &change.name));
+                }
+                if let Some(record) = change.audit {
+                    state.append(record, Some(version.revision));
+                }
+                if change.announce {
+                    announced = true;
+                    state.announce(change.collection.kind, change.name);
+                }
+            }
+            versions
+        };
+        if announced {
+            self.changed.notify_waiters();
+        }
+        Ok(versions)
+    }
+
+    async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
+        let state = self.state();
+        let newest = state.changes_forgotten + state.changes.len();
+        let next = ChangeToken(newest.to_string());
+        let Some(since) = since else {
+            return Ok(Changes { next, objects: ChangedObjects::Named(Vec::new()) });
+        };
+        let seen: Option<usize> = since.0.parse().ok().filter(|seen| *seen <= newest);
+        let objects = match seen.and_then(|seen| seen.checked_sub(state.changes_forgotten)) {
+            // Of a store that was before this one, or too long ago.
+            None => ChangedObjects::All,
+            Some(seen) => {
+                let mut names: Vec<_> = state.changes.iter().skip(seen).cloned().collect();
+                names.sort();
+                names.dedup();
+                ChangedObjects::Named(names)
+            }
+        };
+        Ok(Changes { next, objects })
+    }
+
+    async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError> {
+        loop {
+            // Before the look, so that none is missed in between.
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let changes = self.changes(Some(since)).await?;
+            if !changes.is_empty() {
+                return Ok(changes);
+            }
+            changed.await;
+        }
+    }
+
+    async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {
+        if let Some(value) = self.state().maintained(account, "last_login") {
+            *value = at;
+        }
+        Ok(())
+    }
+
+    async fn record_first_transfer(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let field = if upload { "first_upload" } else { "first_download" };
+        Ok(match state.maintained(account, field) {
+            Some(value) if *value == 0 => {
+                *value = at.max(1);
+                true
+            }
+            Some(_) | None => false,
+        })
+    }
+}
+
+#[async_trait]
+impl AuditStore for MemoryStore {
+    async fn append_audit(&self, records: Vec<AuditRecord>) -> Result<(), StoreError> {
+        let mut state = self.state();
+        records.into_iter().for_each(|record| state.append(record, None));
+        Ok(())
+    }
+
+    async fn audit(&self, query: AuditQuery) -> Result<Vec<StoredAudit>, StoreError> {
+        let state = self.state();
+        let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+        let fits = |stored: &&StoredAudit| {
+            let record = &stored.record;
+            query.before.is_none_or(|before| stored.id < before)
+                && is(&query.author, &record.author.name)
+                && is(&query.kind, &record.kind)
+                && is(&query.name, &record.name)
+        };
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        Ok(state.audit.iter().rev().filter(fits).take(limit).cloned().collect())
+    }
+}
+
+/// What a change that is taken back has to restore.
+type Before = (&'static Collection, String, Option<Row>);
+
+impl State {
+    fn write(&mut self, change: &Change, before: &mut Vec<Before>) -> Result<Version, StoreError> {
+        let Change { collection, name, .. } = change;
+        let object = || collection.object(name);
+        let rows = self.collections.entry(collection.kind).or_default();
+        let found = rows.by_name.get(name).cloned();
+        let version = found.as_ref().map(Row::version);
+        let is_expected = |expected: &Version| match version {
+            None => Err(StoreError::NotFound(object())),
+            Some(version) if version == *expected => Ok(version),
+            Some(_) => Err(StoreError::Conflict(object())),
+        };
+        let row = match &change.write {
+            Write::Add(_) if found.is_some() => return Err(StoreError::Exists(object())),
+            Write::Add(document) => {
+                rows.last_id += 1;
+                let maintained = vec![0; collection.maintained().count()].into_boxed_slice();
+                let text = text_of(collection, document)?;
+                Some(Row { id: rows.last_id, revision: 0, text, maintained })
+            }
+            Write::Replace { document, expected, reset } => {
+                let version = is_expected(expected)?;
+                let mut maintained = found.as_ref().map(|row| row.maintained.clone()).unwrap_or_default();
+                for (value, column) in maintained.iter_mut().zip(collection.maintained()) {
+                    if reset.contains(&column.field) {
+                        *value = 0;
+                    }
+                }
+                let text = text_of(collection, document)?;
+                Some(Row { id: version.id, revision: version.revision + 1, text, maintained })
+            }
+            Write::Delete { expected } => {
+                let current = version.ok_or_else(|| StoreError::NotFound(object()))?;
+                is_expected(&expected.unwrap_or(current))?;
+                None
+            }
+            Write::Require { expected } => return is_expected(expected),
+        };
+        before.push((collection, name.clone(), found));
+        let written = row.as_ref().map(Row::version).or(version).unwrap_or_default();
+        match row {
+            Some(row) => drop(rows.by_name.insert(name.clone(), row)),
+            None => drop(rows.by_name.remove(name)),
+        }
+        Ok(written)
+    }
+
+    fn take_back(&mut self, before: Vec<Before>) {
+        for (collection, name, row) in before.into_iter().rev() {
+            let rows: &mut Rows = self.collections.entry(collection.kind).or_default();
+            match row {
+                Some(row) => drop(rows.by_name.insert(name, row)),
+                None => drop(rows.by_name.remove(&name)),
+            }
+        }
+    }
+
+    fn announce(&mut self, kind: &str, name: String) {
+        self.changes.push_back((kind.to_owned(), name));
+        if self.changes.len() > CHANGES_KEPT {
+            self.changes.pop_front();
+            self.changes_forgotten += 1;
+        }
+    }
+
+    fn append(&mut self, record: AuditRecord, revision: Option<i64>) {
+        let id = self.audit.last().map_or(1, |last| last.id + 1);
+        self.audit.push(StoredAudit { id, record, revision });
+    }
+
+    pub(super) fn maintained(&mut self, account: &AccountKey, field: &str) -> Option<&mut i64> {
+        let row = self.collections.get_mut(USERS.kind)?.by_name.get_mut(&account.username)?;
+        if row.id == account.id { row.maintained(&USERS, field) } else { None }
+    }
+}
+
+impl Row {
+    fn version(&self) -> Version {
+        Version { id: self.id, revision: self.revision }
+    }
+
+    fn document(&self) -> Result<Map<String, Value>, StoreError> {
+        serde_json::from_str(&self.text)
+            .map_err(|error| StoreError::Failed(format!("a document in memory cannot be read: {error}")))
+    }
+
+    pub(super) fn maintained(&mut self, collection: &'static Collection, field: &str) -> Option<&mut i64> {
+        let index = collection.maintained().position(|column| column.field == field)?;
+        self.maintained.get_mut(index)
+    }
+
+    fn stored(&self, collection: &'static Collection, name: &str) -> Result<StoredDocument, StoreError> {
+        let mut document = self.document()?;
+        document.insert("id".to_owned(), json!(self.id));
+        document.insert(collection.name_field.to_owned(), json!(name));
+        for (column, value) in collection.maintained().zip(&self.maintained) {
+            document.insert(column.field.to_owned(), json!(value));
+        }
+        Ok(StoredDocument { name: name.to_owned(), version: self.version(), document, problem: None })
+    }
+}
+
+fn text_of(collection: &'static Collection, document: &Map<String, Value>) -> Result<Box<str>, StoreError> {
+    let is_kept = |field: &str| {
+        let maintained = collection.column(field).is_some_and(|column| column.is_maintained);
+        !maintained && field != "id" && field != collection.name_field
+    };
+    let kept: BTreeMap<&str, &Value> =
+        document.iter().filter(|(field, _)| is_kept(field)).map(|(f, v)| (f.as_str(), v)).collect();
+    let text = serde_json::to_string(&kept).map_err(|error| StoreError::Failed(error.to_string()))?;
+    Ok(text.into_boxed_str())
+}
+
+fn is_of(scope: &Scope, collection: &Collection, name: &str) -> bool {
+    scope.collection() == collection && scope.name() == name
+}

@@ -1,0 +1,104 @@
+//! A store in memory, lost when dropped: for servers that keep nothing (`driver = "memory"`) and for
+//! tests. It is written for the contract of the ports and nothing else, so it is their reference, too.
+
+mod directory;
+mod hook_runs;
+mod plugin_values;
+mod usages;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::ports::{HookCounter, NodeName, StoredAudit, StoredRun};
+use crate::quota::Scope;
+
+/// Changes that are remembered for servers to look at.
+const CHANGES_KEPT: usize = 10_000;
+
+/// All stores of a server.
+#[derive(Default)]
+pub struct MemoryStore {
+    /// Held for as long as one method works, and never across an `.await`.
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// By kind.
+    collections: BTreeMap<&'static str, Rows>,
+    changes: VecDeque<(String, String)>,
+    /// How many changes there were before those.
+    changes_forgotten: usize,
+    audit: Vec<StoredAudit>,
+    marks: BTreeMap<Scope, NodeName>,
+    values: BTreeMap<String, BTreeMap<String, PluginValue>>,
+    runs: VecDeque<StoredRun>,
+    runs_so_far: i64,
+    /// By kind, hook, version and outcome.
+    counters: BTreeMap<[String; 4], HookCounter>,
+}
+
+#[derive(Default)]
+struct Rows {
+    last_id: i64,
+    by_name: BTreeMap<String, Row>,
+}
+
+/// A document takes less room as text than as a tree.
+#[derive(Clone)]
+struct Row {
+    id: i64,
+    revision: i64,
+    /// A JSON object, without what the server maintains.
+    text: Box<str>,
+    /// In the order of [`Collection::maintained`](crate::ports::Collection::maintained).
+    maintained: Box<[i64]>,
+}
+
+struct PluginValue {
+    value: Vec<u8>,
+    /// Milliseconds since 1970.
+    expires_at: Option<i64>,
+}
+
+impl MemoryStore {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl MemoryStore {
+    /// Adds or replaces an account, as an administrator would.
+    pub fn put(&self, user: &crate::account::User) {
+        use futures_util::FutureExt;
+
+        use crate::account::Audience;
+        use crate::ports::{Change, Directory, USERS, Write};
+
+        let (name, document) = (user.username.clone(), user.to_document(Audience::Trusted));
+        let found = self.find(&USERS, &name).now_or_never().unwrap().unwrap();
+        let write = match found {
+            Some(stored) => Write::Replace { document, expected: stored.version, reset: Vec::new() },
+            None => Write::Add(document),
+        };
+        let change = Change { collection: &USERS, name, write, announce: true, audit: None };
+        self.commit(vec![change]).now_or_never().unwrap().unwrap();
+    }
+
+    pub async fn remove(&self, username: &str) {
+        use crate::ports::{Change, Directory, USERS, Write};
+
+        let write = Write::Delete { expected: None };
+        let change = Change { collection: &USERS, name: username.to_owned(), write, announce: true, audit: None };
+        self.commit(vec![change]).await.unwrap();
+    }
+
+    /// As its sessions would get it.
+    pub async fn user(&self, username: &str) -> Option<crate::account::User> {
+        crate::account::find_user(self, username).await.unwrap()
+    }
+}
