@@ -24,6 +24,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("tidegate-hooks-legacy", &["tidegate-core"]),
     ("tidegate-storage", &["tidegate-core"]),
     ("tidegate-accounts", &["tidegate-core"]),
+    ("tidegate-passwords", &["tidegate-core"]),
     ("tidegate-sftp", &["tidegate-core"]),
     ("tidegate-ssh", &["tidegate-core", "tidegate-sftp"]),
     // Speaks to the outside, and knows nothing of the inside.
@@ -37,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "tidegate-hooks-legacy",
             "tidegate-storage",
             "tidegate-accounts",
+            "tidegate-passwords",
             "tidegate-ssh",
             "tidegate-httpd",
             "tidegate-api-types",
@@ -52,7 +54,8 @@ const ARROWS: [(&str, &[&str]); 14] = [
 ];
 
 /// Others: who alone may depend on them.
-const OWNERS: [(&str, &[&str]); 9] = [
+const OWNERS: [(&str, &[&str]); 10] = [
+    ("argon2", &["tidegate-passwords"]),
     ("wasmtime", &["tidegate-hooks-wasm"]),
     ("wasmtime-wasi", &["tidegate-hooks-wasm"]),
     // The benchmark has a client of its own.

@@ -14,7 +14,6 @@ mod journal;
 mod log;
 mod log_file;
 mod panics;
-mod password_pool;
 mod portable;
 mod serve;
 mod shutdown;

@@ -20,6 +20,7 @@ use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
 use tidegate_hooks_wasm::{PluginDirectory, PluginPorts, ServedGates};
 use tidegate_httpd::{AdminApi, Measured};
+use tidegate_passwords::PasswordPool;
 use tidegate_storage::{Leftovers, LocalHostPaths, LocalStorageFactory, LocalStorageSettings};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -27,7 +28,6 @@ use crate::config::Settings;
 use crate::config::settings::{DatabaseSettings, HookTarget};
 use crate::hook_points::HookPoints;
 use crate::journal::Journal;
-use crate::password_pool::PasswordPool;
 use crate::version;
 
 /// Observers of one kind that are told at the same time.

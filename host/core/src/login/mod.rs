@@ -68,13 +68,11 @@ impl LoginService {
         !self.ports.hooks.keyboard_interactive.is_empty()
     }
 
-    /// Hashes one random password, which takes some tens of milliseconds.
+    /// # Errors
+    /// The system gives no random numbers.
     pub fn new(ports: LoginPorts) -> Result<Self, PasswordError> {
-        let mut noise = [0; 16];
-        getrandom::fill(&mut noise).map_err(|error| PasswordError::Hashing(error.to_string()))?;
-        let decoy = PasswordHash::of(&Secret::new(format!("{noise:?}")))?;
         let cache = ExternalAuthCache::new().map_err(|error| PasswordError::Hashing(error.to_string()))?;
-        Ok(Self { ports, decoy, cache, codes: OneTimeCodes::default() })
+        Ok(Self { ports, decoy: PasswordHash::decoy(), cache, codes: OneTimeCodes::default() })
     }
 }
 

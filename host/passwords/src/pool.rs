@@ -102,7 +102,7 @@ fn work(queue: &Mutex<Receiver<Job>>) {
 impl Passwords for PasswordPool {
     async fn matches(&self, waiter: Waiter<'_>, hash: &PasswordHash, clear: &Secret) -> Result<bool, PasswordError> {
         let (hash, clear) = (hash.clone(), clear.clone());
-        self.own.run(waiter, move || hash.matches(&clear)).await
+        self.own.run(waiter, move || crate::matches(&hash, &clear)).await
     }
 
     async fn matches_for_plugin(
@@ -112,12 +112,12 @@ impl Passwords for PasswordPool {
         clear: &Secret,
     ) -> Result<bool, PasswordError> {
         let (hash, clear) = (hash.clone(), clear.clone());
-        self.plugins.run(waiter, move || hash.matches(&clear)).await
+        self.plugins.run(waiter, move || crate::matches(&hash, &clear)).await
     }
 
     async fn hash(&self, waiter: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError> {
         let clear = clear.clone();
-        self.own.run(waiter, move || PasswordHash::of(&clear)).await?
+        self.own.run(waiter, move || crate::hash(&clear)).await?
     }
 }
 

@@ -9,7 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::Digest;
 use subtle::ConstantTimeEq;
 
-use super::HashFormat;
+use tidegate_core::password::HashFormat;
+
+use crate::md5_crypt;
 
 /// Upper bounds on the cost that a stored hash may demand: a hash comes from a hook or an
 /// import and must not be able to occupy a core for minutes.
@@ -33,8 +35,8 @@ pub fn matches(format: HashFormat, hash: &str, clear: &[u8]) -> bool {
         HashFormat::Pbkdf2Sha256 => matches_pbkdf2(hash, clear, pbkdf2::pbkdf2_hmac::<sha2::Sha256>, 32),
         HashFormat::Pbkdf2Sha512 => matches_pbkdf2(hash, clear, pbkdf2::pbkdf2_hmac::<sha2::Sha512>, 64),
         HashFormat::Pbkdf2Base64Sha256 => matches_pbkdf2_with_base64_salt(hash, clear),
-        HashFormat::Md5Crypt => matches_md5_crypt(hash, clear),
-        HashFormat::Apr1 => clear.len() <= MAX_SHA_CRYPT_PASSWORD && super::apr1::matches(hash, clear),
+        HashFormat::Md5Crypt => matches_md5_crypt(md5_crypt::CRYPT, hash, clear),
+        HashFormat::Apr1 => matches_md5_crypt(md5_crypt::APR1, hash, clear),
         HashFormat::Sha256Crypt | HashFormat::Sha512Crypt => matches_sha_crypt(hash, clear),
         HashFormat::Yescrypt => matches_yescrypt(hash, clear),
         HashFormat::Md5 => matches_hexadecimal(hash, &md5::Md5::digest(clear)),
@@ -128,25 +130,19 @@ fn matches_pbkdf2_with(
     derived.ct_eq(&expected).into()
 }
 
-/// The shape is checked first because the library panics on salts outside the alphabet.
-fn matches_md5_crypt(hash: &str, clear: &[u8]) -> bool {
-    let in_alphabet = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"./".contains(&byte));
-    let Some((salt, digest)) = hash.strip_prefix("$1$").and_then(|rest| rest.split_once('$')) else {
-        return false;
-    };
-    let well_formed = salt.len() <= 8 && digest.len() == 22 && in_alphabet(salt) && in_alphabet(digest);
-    well_formed && pwhash::md5_crypt::verify(clear, hash)
-}
-
 /// The work grows with the square of the password's length.
-const MAX_SHA_CRYPT_PASSWORD: usize = 1024;
+const MAX_CRYPT_PASSWORD: usize = 1024;
+
+fn matches_md5_crypt(magic: &str, hash: &str, clear: &[u8]) -> bool {
+    clear.len() <= MAX_CRYPT_PASSWORD && md5_crypt::matches(magic, hash, clear)
+}
 
 fn matches_sha_crypt(hash: &str, clear: &[u8]) -> bool {
     let rounds = hash.split('$').nth(2).and_then(|field| field.strip_prefix("rounds="));
     if rounds.is_some_and(|rounds| rounds.parse().unwrap_or(u32::MAX) > MAX_SHA_CRYPT_ROUNDS) {
         return false;
     }
-    if clear.len() > MAX_SHA_CRYPT_PASSWORD {
+    if clear.len() > MAX_CRYPT_PASSWORD {
         return false;
     }
     sha_crypt::PasswordVerifier::verify_password(&sha_crypt::ShaCrypt::default(), clear, hash).is_ok()
@@ -165,7 +161,7 @@ fn matches_yescrypt(hash: &str, clear: &[u8]) -> bool {
     };
     // The digit is one less than the power of two.
     let cost = DIGITS.iter().position(|digit| *digit == cost).map_or(usize::MAX, |digit| digit + 1);
-    let is_bounded = cost <= MAX_YESCRYPT_COST && digest.len() == 43 && clear.len() <= MAX_SHA_CRYPT_PASSWORD;
+    let is_bounded = cost <= MAX_YESCRYPT_COST && digest.len() == 43 && clear.len() <= MAX_CRYPT_PASSWORD;
     is_bounded && yescrypt::PasswordVerifier::verify_password(&yescrypt::Yescrypt::default(), clear, hash).is_ok()
 }
 

@@ -1,28 +1,30 @@
-//! `$apr1$<salt>$<digest>`: the variant of md5crypt in the password files of a web server.
+//! `$1$<salt>$<digest>` of crypt(5), and its variant `$apr1$` in the password files of a web server.
 
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 
-const MAGIC: &str = "$apr1$";
+pub const CRYPT: &str = "$1$";
+pub const APR1: &str = "$apr1$";
 const MAX_SALT: usize = 8;
 const ROUNDS: usize = 1000;
 const DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Which bytes of the digest make four digits together, the last of them the lowest.
 const ORDER: [[usize; 3]; 5] = [[0, 6, 12], [1, 7, 13], [2, 8, 14], [3, 9, 15], [4, 10, 5]];
 
-pub fn matches(hash: &str, clear: &[u8]) -> bool {
-    let Some((salt, digest)) = hash.strip_prefix(MAGIC).and_then(|rest| rest.split_once('$')) else {
+/// `magic`: the prefix, which goes into the digest.
+pub fn matches(magic: &str, hash: &str, clear: &[u8]) -> bool {
+    let Some((salt, digest)) = hash.strip_prefix(magic).and_then(|rest| rest.split_once('$')) else {
         return false;
     };
     if salt.len() > MAX_SALT {
         return false;
     }
-    encoded(&derived(clear, salt.as_bytes())).as_bytes().ct_eq(digest.as_bytes()).into()
+    encoded(&derived(magic, clear, salt.as_bytes())).as_bytes().ct_eq(digest.as_bytes()).into()
 }
 
-fn derived(clear: &[u8], salt: &[u8]) -> [u8; 16] {
+fn derived(magic: &str, clear: &[u8], salt: &[u8]) -> [u8; 16] {
     let inner: [u8; 16] = Md5::new().chain_update(clear).chain_update(salt).chain_update(clear).finalize().into();
-    let mut hash = Md5::new().chain_update(clear).chain_update(MAGIC).chain_update(salt);
+    let mut hash = Md5::new().chain_update(clear).chain_update(magic).chain_update(salt);
     for part in clear.chunks(inner.len()) {
         hash.update(inner.get(..part.len()).unwrap_or_default());
     }
