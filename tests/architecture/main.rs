@@ -8,6 +8,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod decisions;
+mod dependencies;
 mod specification;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,7 @@
 //! The command line, as scripts use it: output, errors, exit status.
 
+use std::process::Command;
+
 use tidegate_tests::clients::{Proof, can_log_in, text};
 use tidegate_tests::server::Site;
 use tidegate_tests::tools;
@@ -244,4 +246,20 @@ fn accounts_can_be_dumped_and_loaded() {
         assert_eq!(output.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&output.stderr).contains(expected), "{output:?}");
     }
+}
+
+#[test]
+fn shells_are_told_how_to_complete() {
+    let script = |shell: &str| tools::run_ok(Command::new(tools::tidegate()).args(["completions", shell]));
+    for (shell, beginning) in [("bash", "_tidegate() {"), ("zsh", "#compdef tidegate"), ("fish", "# Print an optspec")]
+    {
+        let script = script(shell);
+        assert!(script.starts_with(beginning) && script.contains("hook"), "{shell}: {script}");
+    }
+    // What bash offers after `tidegate user a`.
+    let line = format!(
+        "{}\nCOMP_WORDS=(tidegate user a); COMP_CWORD=2; _tidegate tidegate a user; echo \"${{COMPREPLY[@]}}\"",
+        script("bash")
+    );
+    assert_eq!(tools::run_ok(Command::new("bash").args(["-c", &line])).trim(), "add");
 }

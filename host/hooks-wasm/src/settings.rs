@@ -55,16 +55,22 @@ impl Grant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// For a whole call.
+    /// Time for a whole call, 1 to 300000.
+    /// Unit: milliseconds
     pub deadline_ms: u64,
-    /// Of computing; waiting for the host costs nothing.
+    /// Time of computing in a call, 1 to 300000; waiting for the server costs nothing.
+    /// Unit: milliseconds
     pub cpu_ms: u64,
+    /// Memory of an instance, 1 to 512.
+    /// Unit: MiB
     pub memory_mib: usize,
-    /// Calls under way at once.
+    /// Calls under way at once, 1 to 256.
     pub concurrency: usize,
+    /// Lines that a call may log, at most 100000.
     pub log_lines: usize,
+    /// Where the instance of a call comes from; see below.
     pub instances: Instances,
-    /// Instances that are made ahead of need, if they are prepared, or kept, if they are warm.
+    /// Instances that are made ahead of need, if they are `prepared`, or kept, if they are `warm`; 1 to 64.
     pub ready: usize,
 }
 
@@ -143,21 +149,26 @@ impl Limits {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PluginSettings {
+    /// What it may do only because the operator says so; see below.
     pub grants: Vec<Grant>,
-    /// Which accounts it may make and change.
+    /// The accounts that it may make and change: `own`, the one that logs in with a home that is no other
+    /// account's, or `any`.
     pub accounts: Accounts,
-    /// Roots below which it may place homes, beside those of `data_provider.homes`.
+    /// Roots below which it may place homes, beside `data_provider.homes`.
     pub homes: Vec<String>,
-    /// Where it may send HTTP requests.
+    /// Where it may send HTTP requests, such as `https://idp.example.com`. A pattern such as
+    /// `https://*.example.com` does not include this machine's own addresses.
     pub http: Vec<HttpGrant>,
     /// Where it may send datagrams, as addresses with ports.
     pub udp: Vec<SocketAddr>,
+    /// `[limits]`
     pub limits: Limits,
-    /// Of the file that alone may be loaded, in hexadecimal.
+    /// The SHA-256 of the file that alone may be loaded, in hexadecimal.
     pub sha256: Option<String>,
-    /// Given to the plugin by name.
+    /// `[secrets]`: values that the plugin reads by name. Each is a text, `{ file = "PATH" }` or
+    /// `{ env = "NAME" }`.
     pub secrets: BTreeMap<String, SecretSource>,
-    /// Given to the plugin as it is.
+    /// `[config]`: given to the plugin as it is.
     pub config: Value,
 }
 

@@ -7,6 +7,8 @@ mod clock;
 mod config;
 mod confine;
 mod control;
+#[cfg(test)]
+mod generated;
 mod hook_inventory;
 mod hook_points;
 mod hook_test;

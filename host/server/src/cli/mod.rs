@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod backup;
+mod completions;
 mod config;
 mod connection;
 mod door;
@@ -11,6 +12,8 @@ mod plugin;
 mod plugin_new;
 mod plugin_words;
 mod quota;
+#[cfg(test)]
+mod reference;
 mod user;
 mod user_totp;
 
@@ -77,6 +80,8 @@ enum Command {
     Load(backup::LoadArguments),
     /// Ask whether the server is alive
     Ping(Place),
+    /// Print what makes a shell complete this command line
+    Completions(completions::CompletionsArguments),
     /// Become a program that reaches nothing but some directories
     #[command(hide = true)]
     Confined(ConfinedArguments),
@@ -174,6 +179,7 @@ async fn dispatch(command: Command, activation: Activation) -> anyhow::Result<()
         Command::Dump(arguments) => backup::dump(arguments).await,
         Command::Load(arguments) => backup::load(arguments).await,
         Command::Ping(place) => ping(&place).await,
+        Command::Completions(arguments) => completions::print(&arguments),
         Command::Confined(arguments) => confine::run(&arguments),
     }
 }

@@ -6,7 +6,7 @@ use tidegate_core::account::AccountRights;
 use tidegate_core::hook::HookKind;
 
 use super::homes::is_root;
-use super::hooks::Section;
+use super::keys::Section;
 
 impl Section {
     pub(super) fn says_rights(&self) -> bool {

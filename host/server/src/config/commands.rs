@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tidegate_core::hook::HookKind;
 
-use super::Config;
 use super::hooks::MAX_DEADLINE;
+use super::keys::Config;
 use super::known::nearest;
 use super::legacy_hooks::legacy_name;
 use super::settings::{HookSettings, HookTarget};
@@ -17,27 +17,39 @@ use super::validate::Check;
 /// A hook of the older server that this one does not have.
 const ELSEWHERE: &str = "data_retention";
 
+/// All programs that are hooks.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Command {
-    /// Whether programs see the server's environment; not said: as it was in their era (J-03).
+    /// Whether programs see the server's environment. Not set: they do in the eras before 2.4, and not in
+    /// later ones.
+    // J-03
     #[serde(deserialize_with = "super::flag::optional")]
     pub inherit_env: Option<bool>,
-    /// Seconds for every program; 0: each hook point has its own.
+    /// Time for every program, at most 300; 0: each hook point has its own.
+    /// Unit: seconds
     pub timeout: u64,
-    /// `NAME=value` for every program.
+    /// Variables of the environment for every program, as `NAME=value`.
     pub env: Vec<String>,
+    /// What differs for single programs, as a list of tables.
     pub commands: Vec<CommandOverride>,
 }
 
-/// What differs for one program, in one hook or in all (B0-03).
+/// What differs for one program, in one hook or in all.
+// B0-03
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CommandOverride {
+    /// The absolute path of the program.
     pub path: String,
+    /// Time for the program, at most 300; 0: as for all.
+    /// Unit: seconds
     pub timeout: u64,
+    /// Variables of the environment beside those of all programs, as `NAME=value`.
     pub env: Vec<String>,
+    /// Arguments.
     pub args: Vec<String>,
+    /// The hook that it holds for; empty: all in which the program runs.
     pub hook: String,
 }
 

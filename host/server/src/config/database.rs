@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::keys::{Config, DataProvider};
 use super::settings::DatabaseSettings;
 use super::validate::Check;
-use super::{Config, DataProvider};
 
 /// The default of other databases, which full configurations name.
 const DEFAULT_PORT: u16 = 5432;

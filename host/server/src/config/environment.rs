@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{hooks, known, legacy_keys};
+use super::{keys, known, legacy_keys};
 
 /// The last one wins.
 pub const PREFIXES: [&str; 2] = ["SFTPGO_", "TIDEGATE_"];
@@ -122,7 +122,7 @@ fn element(value: &mut Value, index: usize) -> Result<&mut Value, String> {
 /// The default there, with the keys of an element below a number.
 fn default_at(defaults: &Value, path: &[&str]) -> Option<Value> {
     if let ["hook", _, key] = path {
-        return hooks::section_defaults().get(*key).cloned();
+        return keys::section_defaults().get(*key).cloned();
     }
     let index = path.iter().position(|part| part.parse::<usize>().is_ok());
     let Some((list, inner)) = index.and_then(|index| path.split_at_checked(index)) else {

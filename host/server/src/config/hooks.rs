@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tidegate_core::account::AddressRule;
 use tidegate_core::files::ActionKind;
@@ -13,10 +12,11 @@ use tidegate_core::hook::{HookKind, LinkSettings, OnError};
 use tidegate_hooks_legacy::{Compat, Dialect, Environment, Flavour, ProgramHook, ProgramSettings, check_url};
 
 use super::account_rights::account_rights;
+use super::keys::{Config, HookEntry, HookValue, Section};
 use super::legacy_hooks::{Named, named};
 use super::settings::{HookSettings, HookTarget, LinkConfig};
 use super::validate::Check;
-use super::{Config, HookEntry, HookValue, commands, selectors};
+use super::{commands, selectors};
 
 pub(super) const MAX_DEADLINE: u64 = 300;
 /// Of one link at once.
@@ -29,83 +29,6 @@ const PLUGIN_DEADLINE: Duration = Duration::from_secs(302);
 const PLUGIN_CONCURRENCY: usize = 256;
 /// A15-06, A15-23
 const SEED_NOTIFICATION: Duration = Duration::from_secs(15);
-
-/// What a link says of itself, or its section says for all of them.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Section {
-    /// The link or links.
-    hook: HookValue,
-    /// Seconds.
-    timeout: Option<u64>,
-    on_error: Option<String>,
-    concurrency: Option<usize>,
-    queue: Option<usize>,
-    compat: Option<String>,
-    dialect: Option<String>,
-    inherit_env: Option<bool>,
-    /// What rsync and git may do where a file hook cannot be asked.
-    programs: Option<String>,
-    args: Vec<String>,
-    env: Vec<String>,
-    pub(super) methods: Vec<String>,
-    pub(super) users: Vec<String>,
-    pub(super) groups: Vec<String>,
-    pub(super) networks: Vec<String>,
-    pub(super) actions: Vec<String>,
-    pub(super) paths: Vec<String>,
-    /// Whether the rules for what plugins make of accounts hold for this program or web server.
-    pub(super) restrict: Option<bool>,
-    /// `own`, or `any`.
-    pub(super) accounts: Option<String>,
-    pub(super) homes: Vec<String>,
-    pub(super) grants: Vec<String>,
-}
-
-impl Section {
-    /// What it says that only programs have.
-    fn given_for_programs(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let given = [
-            ("args", !self.args.is_empty()),
-            ("env", !self.env.is_empty()),
-            ("inherit_env", self.inherit_env.is_some()),
-        ];
-        given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name)
-    }
-
-    /// What the link says, and else what its section says.
-    fn over(self, section: &Self) -> Self {
-        let list = |own: Vec<String>, theirs: &[String]| if own.is_empty() { theirs.to_vec() } else { own };
-        Self {
-            hook: self.hook,
-            timeout: self.timeout.or(section.timeout),
-            on_error: self.on_error.or_else(|| section.on_error.clone()),
-            concurrency: self.concurrency.or(section.concurrency),
-            queue: self.queue.or(section.queue),
-            compat: self.compat.or_else(|| section.compat.clone()),
-            dialect: self.dialect.or_else(|| section.dialect.clone()),
-            inherit_env: self.inherit_env.or(section.inherit_env),
-            programs: self.programs.or_else(|| section.programs.clone()),
-            args: list(self.args, &section.args),
-            env: list(self.env, &section.env),
-            methods: list(self.methods, &section.methods),
-            users: list(self.users, &section.users),
-            groups: list(self.groups, &section.groups),
-            networks: list(self.networks, &section.networks),
-            actions: list(self.actions, &section.actions),
-            paths: list(self.paths, &section.paths),
-            restrict: self.restrict.or(section.restrict),
-            accounts: self.accounts.or_else(|| section.accounts.clone()),
-            homes: list(self.homes, &section.homes),
-            grants: list(self.grants, &section.grants),
-        }
-    }
-}
-
-/// The keys of a section, with what they hold when they are not given.
-pub fn section_defaults() -> Value {
-    serde_json::to_value(Section::default()).unwrap_or_default()
-}
 
 /// `synchronous`: the actions that wait for their hooks.
 pub fn settings(

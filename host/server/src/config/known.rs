@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{CommandOverride, HostKey, HttpCertificate, HttpHeader};
+use super::commands::CommandOverride;
+use super::keys::{HostKey, HttpCertificate, HttpHeader};
 
 /// Sections whose keys the operator chooses.
 pub const FREE: [&str; 2] = ["plugin", "hook"];

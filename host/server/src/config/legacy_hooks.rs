@@ -4,8 +4,8 @@ use tidegate_core::files::ActionKind;
 use tidegate_core::hook::HookKind;
 use tidegate_hooks_legacy::Compat;
 
+use super::keys::{Actions, Config, DataProvider, HookEntry, HookValue};
 use super::validate::Check;
-use super::{Actions, Config, DataProvider, HookEntry, HookValue};
 
 /// The kind of object whose changes are told.
 const USER: &str = "user";

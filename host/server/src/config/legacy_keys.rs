@@ -4,13 +4,13 @@
 use serde_json::{Map, Value, json};
 
 /// A section and a key in it.
-type Key = (&'static str, &'static str);
+pub type Key = (&'static str, &'static str);
 
 /// Services and features of their own.
-const SECTIONS: [&str; 7] = ["ftpd", "webdavd", "telemetry", "kms", "mfa", "smtp", "acme"];
+pub const SECTIONS: [&str; 7] = ["ftpd", "webdavd", "telemetry", "kms", "mfa", "smtp", "acme"];
 
 /// Without them the server is as closed as before.
-const IGNORED: [(&str, &[&str]); 4] = [
+pub const IGNORED: [(&str, &[&str]); 4] = [
     (
         "common",
         &[
@@ -85,7 +85,7 @@ const IGNORED: [(&str, &[&str]); 4] = [
 ];
 
 /// A configuration that sets them relies on them.
-const REFUSED: [(&str, &str, &str); 6] = [
+pub const REFUSED: [(&str, &str, &str); 6] = [
     ("common", "allowlist_status", "addresses that are not on the list could connect"),
     (
         "sftpd",
@@ -99,7 +99,7 @@ const REFUSED: [(&str, &str, &str); 6] = [
 ];
 
 /// The same under the name of another era: section and key, then ours.
-const MOVED: [(Key, Key); 3] = [
+pub const MOVED: [(Key, Key); 3] = [
     (("data_provider", "backups_path"), ("httpd", "backups_path")),
     (("sftpd", "proxy_protocol"), ("common", "proxy_protocol")),
     (("sftpd", "proxy_allowed"), ("common", "proxy_allowed")),

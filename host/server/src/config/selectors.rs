@@ -7,7 +7,7 @@ use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookKind, Selector};
 use tidegate_core::path::VirtualPath;
 
-use super::hooks::Section;
+use super::keys::Section;
 use super::known::nearest;
 use super::legacy_hooks::Named;
 

@@ -9,10 +9,10 @@ use tidegate_core::hook::HookKind;
 use tidegate_hooks_wasm::PluginDirectory;
 use tidegate_storage::OverwriteMode;
 
+use super::keys::{Actions, Config};
 use super::legacy_hooks::known_actions;
 use super::settings::{HookSettings, Settings};
 use super::validate::Check;
-use super::{Actions, Config};
 
 fn sections(config: &Config) -> [(&'static str, &Actions); 2] {
     [("sftpd.actions", &config.sftpd.actions), ("common.actions", &config.common.actions)]

@@ -15,11 +15,9 @@ use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
 use tidegate_ssh::SshCommands;
 use tidegate_storage::OverwriteMode;
 
+use super::keys::{Config, Httpd};
 use super::settings::HookSettings;
-use super::{
-    Config, ConfigErrors, Httpd, Settings, Source, commands, database, homes, hooks, http, network, synchronous,
-    transport,
-};
+use super::{ConfigErrors, Settings, Source, commands, database, homes, hooks, http, network, synchronous, transport};
 use crate::clock::ZonedClock;
 use crate::version;
 

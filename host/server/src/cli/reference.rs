@@ -1,0 +1,69 @@
+//! `host/docs/commands.md` and the man pages in `host/packaging/man`, made from what the command line says
+//! of itself.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use clap::{Command, CommandFactory};
+
+use super::Cli;
+use crate::generated;
+
+const MAN: &str = "host/packaging/man";
+const WIDTH: usize = 100;
+
+const INTRODUCTION: &str = "\
+# Every command
+
+<!-- Made by host/docs/generate from what the command line says of itself. -->
+
+`tidegate help COMMAND` says the same, `man tidegate` too where the Debian package is installed, and
+`tidegate completions bash|zsh|fish` prints what makes a shell complete it:
+
+```sh
+tidegate completions bash > /etc/bash_completion.d/tidegate
+```
+";
+
+/// Without what each build says of itself.
+fn command_line() -> Command {
+    let mut command = Cli::command().version(env!("CARGO_PKG_VERSION")).term_width(WIDTH).disable_help_subcommand(true);
+    command.build();
+    command
+}
+
+/// With all that is not hidden, in the order of the help.
+fn all(command: &Command) -> Vec<Command> {
+    let below = command.get_subcommands().filter(|command| !command.is_hide_set()).flat_map(all);
+    std::iter::once(command.clone()).chain(below).collect()
+}
+
+fn name(command: &Command) -> &str {
+    command.get_bin_name().unwrap_or_else(|| command.get_name())
+}
+
+#[test]
+fn the_page_of_commands_is_generated() {
+    let mut page = INTRODUCTION.to_owned();
+    for mut command in all(&command_line()) {
+        let help = command.render_long_help().to_string();
+        let help: Vec<_> = help.lines().map(str::trim_end).collect();
+        write!(page, "\n## {}\n\n```text\n{}\n```\n", name(&command), help.join("\n").trim()).unwrap();
+    }
+    generated::check("host/docs/commands.md", &page);
+}
+
+#[test]
+fn the_man_pages_are_generated() {
+    let mut names = BTreeSet::new();
+    for command in all(&command_line()) {
+        let page = format!("{}.1", name(&command).replace(' ', "-"));
+        let mut text = Vec::new();
+        clap_mangen::Man::new(command).render(&mut text).unwrap();
+        generated::check(&format!("{MAN}/{page}"), &String::from_utf8(text).unwrap());
+        names.insert(page);
+    }
+    let there = std::fs::read_dir(generated::root().join(MAN)).unwrap();
+    let there: BTreeSet<_> = there.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(there, names, "{MAN} has pages of other commands");
+}

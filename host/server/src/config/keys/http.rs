@@ -1,0 +1,101 @@
+//! The sections `httpd`, the server's own HTTP, and `http`, the client of web hooks.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// HTTP that the server serves: `/metrics`. The REST API is not part of this version; its keys are
+/// understood.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Httpd {
+    /// The port to listen on; 0: HTTP is off; -1: any. Not set: 8080, and no HTTP if that is taken.
+    /// Old name: `port` in `httpd.bindings`
+    pub bind_port: Option<i32>,
+    /// The IP address to listen on; empty: all interfaces, IPv4 only.
+    /// Old name: `address` in `httpd.bindings`
+    pub bind_address: String,
+    /// Has no effect: the server has no pages of files.
+    pub templates_path: String,
+    /// Has no effect: the server has no pages of files.
+    pub static_files_path: String,
+    /// A directory that the server makes for backups, relative to the configuration directory.
+    /// Old name: `data_provider.backups_path`
+    pub backups_path: String,
+}
+
+impl Default for Httpd {
+    fn default() -> Self {
+        Self {
+            bind_port: None,
+            bind_address: "127.0.0.1".to_owned(),
+            templates_path: "templates".to_owned(),
+            static_files_path: "static".to_owned(),
+            backups_path: "backups".to_owned(),
+        }
+    }
+}
+
+/// The client that calls web hooks.
+// B0-08
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Http {
+    /// Time for one request, at most 300.
+    /// Unit: seconds
+    pub timeout: f64,
+    /// Shortest time between a notification that failed and the next try.
+    /// Unit: seconds
+    pub retry_wait_min: u64,
+    /// Longest time between a notification that failed and the next try.
+    /// Unit: seconds
+    pub retry_wait_max: u64,
+    /// Tries after the first, of notifications.
+    pub retry_max: u32,
+    /// Files of authorities that are trusted beside the system's, relative to the configuration
+    /// directory.
+    pub ca_certificates: Vec<PathBuf>,
+    /// The certificate that servers are shown, as a list of one table.
+    pub certificates: Vec<HttpCertificate>,
+    /// Trusts any certificate. For tests alone.
+    pub skip_tls_verify: bool,
+    /// Headers of requests, as a list of tables.
+    pub headers: Vec<HttpHeader>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            timeout: 20.0,
+            retry_wait_min: 2,
+            retry_wait_max: 30,
+            retry_max: 3,
+            ca_certificates: Vec::new(),
+            certificates: Vec::new(),
+            skip_tls_verify: false,
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// A certificate and its key.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HttpCertificate {
+    /// The file of the certificate, relative to the configuration directory.
+    pub cert: PathBuf,
+    /// The file of its private key, relative to the configuration directory.
+    pub key: PathBuf,
+}
+
+/// One header of requests.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HttpHeader {
+    /// The header's name.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+    /// Beginning of the URLs that it is sent to; empty: all.
+    pub url: String,
+}
