@@ -15,6 +15,7 @@ mod command_line;
 mod configuration;
 mod confinement;
 mod crash;
+mod documentation;
 mod external_auth;
 mod file_actions;
 mod first_party;
