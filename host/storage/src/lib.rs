@@ -15,3 +15,5 @@ pub use overwrite::OverwriteMode;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod file_service_tests;

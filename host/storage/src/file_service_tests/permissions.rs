@@ -1,0 +1,293 @@
+//! Each operation with each set of permissions, by every way to write a path.
+
+use tidegate_core::files::{CopyRange, FileError, Protocol};
+use tidegate_core::permission::TOKENS;
+use tidegate_core::ports::storage::SetAttributes;
+
+use super::*;
+
+/// What a client asks for, in the directory `box`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    ReadDirectory,
+    ReadDirectoryForDownload,
+    Metadata,
+    SymlinkMetadata,
+    ReadLink,
+    Space,
+    Inspect,
+    OpenRead,
+    OpenNew,
+    OpenExisting,
+    OpenToAppend,
+    OpenToReadAndWrite,
+    OpenToReadNew,
+    OpenToReadEmptied,
+    Mkdir,
+    Rmdir,
+    Remove,
+    RemoveLink,
+    RenameFile,
+    RenameDirectory,
+    RenameOver,
+    RenameOut,
+    RenameIn,
+    RenameInOver,
+    HardLink,
+    Symlink,
+    Chmod,
+    Chown,
+    Chtimes,
+    Truncate,
+    Copy,
+    CopyOver,
+}
+
+impl Operation {
+    const ALL: [Self; 32] = [
+        Self::ReadDirectory,
+        Self::ReadDirectoryForDownload,
+        Self::Metadata,
+        Self::SymlinkMetadata,
+        Self::ReadLink,
+        Self::Space,
+        Self::Inspect,
+        Self::OpenRead,
+        Self::OpenNew,
+        Self::OpenExisting,
+        Self::OpenToAppend,
+        Self::OpenToReadAndWrite,
+        Self::OpenToReadNew,
+        Self::OpenToReadEmptied,
+        Self::Mkdir,
+        Self::Rmdir,
+        Self::Remove,
+        Self::RemoveLink,
+        Self::RenameFile,
+        Self::RenameDirectory,
+        Self::RenameOver,
+        Self::RenameOut,
+        Self::RenameIn,
+        Self::RenameInOver,
+        Self::HardLink,
+        Self::Symlink,
+        Self::Chmod,
+        Self::Chown,
+        Self::Chtimes,
+        Self::Truncate,
+        Self::Copy,
+        Self::CopyOver,
+    ];
+
+    /// The sets of permissions of which one is enough (A5-05 to A5-07, A8-05).
+    fn needs(self) -> &'static [&'static [&'static str]] {
+        match self {
+            Self::ReadDirectory
+            | Self::Metadata
+            | Self::SymlinkMetadata
+            | Self::ReadLink
+            | Self::Space
+            | Self::Inspect => &[&["list"]],
+            Self::ReadDirectoryForDownload => &[&["list"], &["download"]],
+            Self::OpenRead => &[&["download"]],
+            Self::OpenNew => &[&["upload"]],
+            Self::OpenExisting | Self::OpenToAppend | Self::Truncate => &[&["upload", "overwrite"]],
+            Self::OpenToReadAndWrite | Self::HardLink | Self::OpenToReadEmptied => {
+                &[&["download", "upload", "overwrite"]]
+            }
+            Self::OpenToReadNew => &[&["download", "upload"]],
+            Self::Mkdir => &[&["create_dirs"]],
+            Self::Rmdir => &[&["delete"], &["delete_dirs"]],
+            Self::Remove | Self::RemoveLink => &[&["delete"], &["delete_files"]],
+            Self::RenameFile | Self::RenameOut | Self::RenameIn => &[&["rename"], &["rename_files"]],
+            Self::RenameDirectory => &[&["rename"], &["rename_dirs"]],
+            Self::RenameOver | Self::RenameInOver => &[&["rename", "overwrite"], &["rename_files", "overwrite"]],
+            Self::Symlink => &[&["create_symlinks"]],
+            Self::Chmod => &[&["chmod"]],
+            Self::Chown => &[&["chown"]],
+            Self::Chtimes => &[&["chtimes"]],
+            Self::Copy => &[&["download", "upload", "copy"]],
+            Self::CopyOver => &[&["download", "upload", "overwrite", "copy"]],
+        }
+    }
+
+    /// `at`: how the client writes a path in `box`.
+    async fn run(self, files: &Arc<FileService>, at: impl Fn(&str) -> VirtualPath) -> Result<(), FileError> {
+        const SFTP: Protocol = Protocol::Sftp;
+        let put = async |options: OpenOptions, name: &str| {
+            let mut file = files.open(&at(name), options, SFTP).await?;
+            if options.write {
+                file.write_at(0, b"written").await?;
+            }
+            file.close().await
+        };
+        let rename = async |from: VirtualPath, to: VirtualPath, replace| files.rename(&from, &to, replace, SFTP).await;
+        let set = async |attributes: SetAttributes| files.set_attributes(&at("f"), &attributes, true, SFTP).await;
+        let copy = async |name: &str| {
+            let mut source = files.open_read(&at("g"), SFTP).await?;
+            let mut target = files.open_write(&at(name), PUT, SFTP).await?;
+            let copied = files.copy(&mut source, &mut target, CopyRange { from: 0, length: 0, to: 0 }, SFTP).await;
+            copied?;
+            target.close().await
+        };
+        let reading = OpenOptions { read: true, ..OpenOptions::default() };
+        match self {
+            Self::ReadDirectory => files.read_directory(&at("")).await.map(drop),
+            Self::ReadDirectoryForDownload => files.read_directory_for_download(&at("")).await.map(drop),
+            Self::Metadata => files.metadata(&at("f")).await.map(drop),
+            Self::SymlinkMetadata => files.symlink_metadata(&at("link")).await.map(drop),
+            Self::ReadLink => files.read_link(&at("link")).await.map(drop),
+            Self::Space => files.space(&at("f")).await.map(drop),
+            Self::Inspect => files.inspect(&at("f"), 0, 3, |_| {}).await,
+            Self::OpenRead => put(reading, "f").await,
+            Self::OpenNew => put(PUT, "new").await,
+            Self::OpenExisting => put(PUT, "f").await,
+            Self::OpenToAppend => put(OpenOptions { append: true, truncate: false, ..PUT }, "f").await,
+            Self::OpenToReadAndWrite => put(OpenOptions { read: true, ..PUT }, "f").await,
+            Self::OpenToReadNew => put(OpenOptions { create: true, ..reading }, "new").await,
+            Self::OpenToReadEmptied => put(OpenOptions { truncate: true, ..reading }, "f").await,
+            Self::Mkdir => files.create_directory(&at("new"), None, SFTP).await,
+            Self::Rmdir => files.remove_directory(&at("d"), SFTP).await,
+            Self::Remove => files.remove_file(&at("f"), SFTP).await,
+            Self::RemoveLink => files.remove_file(&at("link"), SFTP).await,
+            Self::RenameFile => rename(at("f"), at("new"), false).await,
+            Self::RenameDirectory => rename(at("d"), at("new"), false).await,
+            Self::RenameOver => rename(at("f"), at("g"), true).await,
+            Self::RenameOut => rename(at("f"), path("/free/new"), false).await,
+            Self::RenameIn => rename(path("/free/f"), at("new"), false).await,
+            Self::RenameInOver => rename(path("/free/f"), at("f"), true).await,
+            Self::HardLink => files.hard_link(&at("f"), &at("new"), SFTP).await,
+            Self::Symlink => files.create_symlink(b"f", &at("new"), SFTP).await,
+            Self::Chmod => set(SetAttributes { mode: Some(0o600), ..Default::default() }).await,
+            Self::Chown => set(SetAttributes { owner: Some((7, 8)), ..Default::default() }).await,
+            Self::Chtimes => set(SetAttributes { times: Some((7, 8)), ..Default::default() }).await,
+            Self::Truncate => set(SetAttributes { size: Some(1), ..Default::default() }).await,
+            Self::Copy => copy("new").await,
+            Self::CopyOver => copy("f").await,
+        }
+    }
+}
+
+async fn with_box(storage: &dyn Storage) {
+    for directory in ["/box", "/box/d", "/free"] {
+        storage.create_directory(&path(directory), None).await.unwrap();
+    }
+    for file in ["/box/f", "/box/g", "/free/f"] {
+        let opened = storage.open(&path(file), PUT).await.unwrap();
+        opened.write_at(0, file.as_bytes()).await.unwrap();
+        opened.finish().await.unwrap();
+    }
+    let links = [("f", "/box/link"), ("box", "/alias"), ("/box", "/free/absolute"), ("absolute/../alias", "/free/far")];
+    for (text, link) in links {
+        storage.create_symlink(text.as_bytes(), &path(link)).await.unwrap();
+    }
+}
+
+/// `rules`: of the account, with the permissions in place of `GRANTED`. `directory`: how the
+/// client writes `box`.
+async fn check(operation: Operation, rules: &str, granted: &[&str], directory: &str) {
+    let granted_json = json_list(granted);
+    let fields = format!(r#""permissions":{}"#, rules.replace("GRANTED", &granted_json));
+    let Fixture { files, storage, .. } = fixture(&fields, OverwriteMode::Standard);
+    with_box(&*storage).await;
+    let before = snapshot(&*storage).await;
+    let at = |name: &str| path(&format!("{directory}/{name}"));
+    let outcome = operation.run(&files, at).await;
+    let context = format!("{operation:?} with {granted:?} by {rules}, written {directory}");
+    let is_enough = |needed: &&[&str]| needed.iter().all(|token| granted.contains(token));
+    if operation.needs().iter().any(is_enough) {
+        assert_eq!(outcome, Ok(()), "{context}");
+    } else {
+        assert_eq!(outcome, Err(FileError::Denied), "{context}");
+        // A new file that may not be a copy is there, and empty: making it was allowed.
+        if operation != Operation::Copy && operation != Operation::CopyOver {
+            assert_eq!(snapshot(&*storage).await, before, "{context}");
+        }
+    }
+}
+
+fn json_list(tokens: &[&str]) -> String {
+    let quoted: Vec<String> = tokens.iter().map(|token| format!("\"{token}\"")).collect();
+    format!("[{}]", quoted.join(","))
+}
+
+/// Sets on both sides of what an operation needs.
+fn grants(operation: Operation) -> Vec<Vec<&'static str>> {
+    let all = TOKENS.map(|(token, _)| token);
+    let mut grants: Vec<Vec<&str>> = all.iter().map(|token| vec![*token]).collect();
+    grants.push(all.to_vec());
+    for needed in operation.needs() {
+        grants.push(needed.to_vec());
+        for missing in *needed {
+            grants.push(all.iter().copied().filter(|token| token != missing).collect());
+            grants.push(needed.iter().copied().filter(|token| token != missing).collect());
+        }
+    }
+    let unneeded = all.iter().copied().filter(|token| !operation.needs().iter().any(|needed| needed.contains(token)));
+    grants.push(unneeded.collect());
+    grants.retain(|granted| !granted.is_empty());
+    grants
+}
+
+#[tokio::test]
+async fn an_operation_needs_its_permissions_however_the_path_is_written() {
+    // A5-03, A5-05, A5-06
+    let (one_rule, of_the_box, of_the_link) =
+        (r#"{"/":GRANTED}"#, r#"{"/":["*"],"/box":GRANTED}"#, r#"{"/":["*"],"/alias":GRANTED}"#);
+    for operation in Operation::ALL {
+        for granted in grants(operation) {
+            for written in ["/box", "/free/../box/.", "//alias", "/free/absolute", "/free/far", "/free/far/../../box"] {
+                check(operation, of_the_box, &granted, written).await;
+            }
+            check(operation, of_the_link, &granted, "/alias").await;
+            // Nothing here lies outside of the rule, so that what is renamed needs it twice.
+            check(operation, one_rule, &granted, "/box").await;
+            check(operation, one_rule, &granted, "/alias").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn links_to_files_come_under_both_rules() {
+    // A5-03: of the link's own place, and of the file's.
+    let check = async |rules: &str, at: &str, upload: Result<(), FileError>, download: Result<(), FileError>| {
+        let Fixture { files, storage, .. } = fixture(&format!(r#""permissions":{rules}"#), OverwriteMode::Standard);
+        with_box(&*storage).await;
+        storage.create_symlink(b"/box/f", &path("/free/to-f")).await.unwrap();
+        storage.create_symlink(b"/box/none", &path("/free/to-none")).await.unwrap();
+        let put = async || files.open_write(&path(at), PUT, Protocol::Sftp).await?.close().await;
+        assert_eq!(put().await, upload, "{rules} {at}");
+        let got = files.open_read(&path(at), Protocol::Sftp).await.map(drop);
+        assert_eq!(got, download, "{rules} {at}");
+    };
+    let everywhere = r#"{"/":["*"]}"#;
+    check(everywhere, "/free/to-f", Ok(()), Ok(())).await;
+    check(everywhere, "/free/to-none", Ok(()), Ok(())).await;
+    let (nothing_in_box, nothing_beside) = (r#"{"/":["*"],"/box":["list"]}"#, r#"{"/":["*"],"/free":["list"]}"#);
+    for at in ["/free/to-f", "/free/to-none"] {
+        check(nothing_in_box, at, Err(FileError::Denied), Err(FileError::Denied)).await;
+        check(nothing_beside, at, Err(FileError::Denied), Err(FileError::Denied)).await;
+    }
+    let read_only = r#"{"/":["*"],"/box":["download"]}"#;
+    check(read_only, "/free/to-f", Err(FileError::Denied), Ok(())).await;
+    let write_only = r#"{"/":["*"],"/box":["upload","overwrite"]}"#;
+    check(write_only, "/free/to-f", Ok(()), Err(FileError::Denied)).await;
+}
+
+#[tokio::test]
+async fn the_root_and_names_of_the_server_stay() {
+    // A5-07, A5-09
+    let Fixture { files, storage, .. } = fixture(r#""permissions":{"/":["*"]}"#, OverwriteMode::Standard);
+    with_box(&*storage).await;
+    let (root, sftp) = (path("/"), Protocol::Sftp);
+    assert_eq!(files.remove_directory(&root, sftp).await, Err(FileError::Denied));
+    assert_eq!(files.remove_file(&root, sftp).await, Err(FileError::Denied));
+    assert_eq!(files.rename(&root, &path("/x"), false, sftp).await, Err(FileError::Denied));
+    assert_eq!(files.rename(&path("/box"), &root, true, sftp).await, Err(FileError::Denied));
+    assert_eq!(files.create_symlink(b"box", &root, sftp).await, Err(FileError::Denied));
+    assert_eq!(files.open_write(&path("/box"), PUT, sftp).await.map(drop), Err(FileError::Unsupported));
+    let hidden = path("/.tidegate-upload.x");
+    assert_eq!(files.open_write(&hidden, PUT, sftp).await.map(drop), Err(FileError::Denied));
+    assert_eq!(files.create_directory(&hidden, None, sftp).await, Err(FileError::Denied));
+    assert!(matches!(files.rename(&path("/box/f"), &path("/box/g"), false, sftp).await, Err(FileError::Failed(_))));
+}
