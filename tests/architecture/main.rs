@@ -132,6 +132,24 @@ fn the_core_does_no_input_or_output() {
     }
 }
 
+/// Hooks know the data of events, not the service that asks them; quotas know storage by its port.
+#[test]
+fn files_know_hooks_and_not_the_other_way() {
+    let core = sources(&[".rs"]);
+    for (path, text) in core.iter().filter(|(path, _)| is_below(path, "host/core/src")) {
+        let is_test = path.to_string_lossy().contains("tests");
+        for (directory, forbidden) in [
+            ("host/core/src/hook", "crate::files"),
+            ("host/core/src/quota", "crate::files"),
+            ("host/core/src/ports", "crate::files"),
+            ("host/core/src/hook/events", "ports::storage"),
+        ] {
+            let holds = is_test || !is_below(path, directory) || !text.contains(forbidden);
+            assert!(holds, "{} names {forbidden}", path.display());
+        }
+    }
+}
+
 /// No file without a login: what gives files without one is for tests.
 #[test]
 fn only_tests_open_files_without_a_login() {

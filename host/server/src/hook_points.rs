@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tidegate_core::account::EffectiveAccount;
-use tidegate_core::files::{ActionKind, FileHooks, FirstTransfers};
+use tidegate_core::files::{FileHooks, FirstTransfers};
+use tidegate_core::hook::events::ActionKind;
 use tidegate_core::hook::external_auth::{ExternalAuth, Scope};
 use tidegate_core::hook::observation::{
     CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin, SessionDestroy, Startup,

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context as _;
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 use serde_json::Value;
-use tidegate_core::files::NO_TIME;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -16,6 +15,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
+use crate::file_log::NO_TIME;
 use crate::log_file::{LogFile, Rotation};
 
 /// Where lines go.

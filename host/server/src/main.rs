@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod confine;
 mod control;
+mod file_log;
 #[cfg(test)]
 mod generated;
 mod hook_inventory;

@@ -26,6 +26,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Settings;
 use crate::config::settings::{DatabaseSettings, HookTarget};
+use crate::file_log::FileLogLines;
 use crate::hook_points::HookPoints;
 use crate::journal::Journal;
 use crate::version;
@@ -234,6 +235,7 @@ impl Services {
             hooks: points.file_hooks.clone(),
             quotas: scans.keeper.clone(),
             metrics: metrics.clone(),
+            log: Arc::new(FileLogLines),
         };
         let login = LoginService::new(LoginPorts {
             accounts: Arc::new(stores.accounts_for_hooks(settings)),

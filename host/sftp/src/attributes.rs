@@ -1,6 +1,6 @@
 //! File attributes on the wire (draft §5).
 
-use tidegate_core::files::storage::{Metadata, SetAttributes};
+use tidegate_core::ports::storage::{Metadata, SetAttributes};
 
 use crate::packet::{Reader, Status, put_u32, put_u64};
 use crate::protocol::StatusCode;

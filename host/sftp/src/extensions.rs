@@ -1,8 +1,8 @@
 //! OpenSSH's extensions to version 3 (its PROTOCOL file, section 4).
 
-use tidegate_core::files::storage::{SetAttributes, Space};
 use tidegate_core::files::{CopyRange, Protocol};
 use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::storage::{SetAttributes, Space};
 
 use crate::fields::{ByteString, Handle, RawPath};
 use crate::handles::Target;

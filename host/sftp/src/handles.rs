@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tidegate_core::files::OpenFile;
-use tidegate_core::files::storage::DirectoryReader;
+use tidegate_core::ports::storage::DirectoryReader;
 use tidegate_core::session::Session;
 
 use crate::fields::Handle;

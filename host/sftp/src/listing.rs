@@ -1,7 +1,7 @@
 //! The line of `ls -l` that version 3 sends with every name (draft §7).
 
 use jiff::{Timestamp, tz::TimeZone};
-use tidegate_core::files::storage::{FileKind, Metadata};
+use tidegate_core::ports::storage::{FileKind, Metadata};
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 /// Older files show the year instead of the time.
@@ -54,7 +54,7 @@ fn date(time: i64, now: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_core::files::storage::FileId;
+    use tidegate_core::ports::storage::FileId;
 
     use super::*;
 

@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tidegate_core::files::Protocol;
-use tidegate_core::files::storage::{DirectoryEntry, SetAttributes};
 use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::storage::{DirectoryEntry, SetAttributes};
 
 use crate::attributes;
 use crate::fields::{ByteString, Handle, OpenFlags, RawPath};

@@ -7,17 +7,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use russh::client;
 use russh::keys::PublicKeyOrCertificate;
-use tidegate_core::account::{Accounts, AddressRule, EffectiveAccount};
-use tidegate_core::files::storage::{Storage, StorageError, StorageErrorKind};
+use tidegate_core::account::{Accounts, AddressRule};
 use tidegate_core::files::{FileContext, FileHooks, SetAttributesPolicy};
 use tidegate_core::hook::Observers;
 use tidegate_core::login::{LoginHooks, LoginPorts, LoginService};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
 use tidegate_core::password::{PasswordError, PasswordHash};
+use tidegate_core::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
 use tidegate_core::ports::{
-    AccountKey, Change, ChangeToken, Changes, Collection, Directory, NodeName, PageRequest, Passwords, StorageFactory,
-    StoreError, StoredDocument, SystemClock, Version,
+    AccountKey, Change, ChangeToken, Changes, Collection, Directory, NoFileLog, NodeName, PageRequest, Passwords,
+    StorageFactory, StoreError, StoredDocument, SystemClock, Version,
 };
 use tidegate_core::quota::{QuotaKeeper, Tracking};
 use tidegate_core::secret::Secret;
@@ -80,12 +80,9 @@ impl Passwords for NoPasswords {
 
 struct NoStorage;
 
+#[async_trait]
 impl StorageFactory for NoStorage {
-    fn open_directory(&self, _: &str) -> Result<Arc<dyn Storage>, StorageError> {
-        Err(StorageError::new(StorageErrorKind::Unsupported, "there is none"))
-    }
-
-    fn open(&self, _: &EffectiveAccount) -> Result<Arc<dyn Storage>, StorageError> {
+    async fn open(&self, _: &TreeDescription) -> Result<Arc<dyn Storage>, StorageError> {
         Err(StorageError::new(StorageErrorKind::Unsupported, "there is none"))
     }
 }
@@ -110,6 +107,7 @@ async fn start() -> SocketAddr {
         files: Arc::new(FileContext {
             policy: SetAttributesPolicy::Apply,
             metrics: metrics.clone(),
+            log: Arc::new(NoFileLog),
             quotas: QuotaKeeper::new(
                 Arc::new(MemoryStore::default()),
                 NodeName(String::new()),

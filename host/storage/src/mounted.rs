@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tidegate_core::files::storage::{
-    Canonical, DirectoryEntry, DirectoryReader, FileKind, Metadata, OpenOptions, SetAttributes, Space, Storage,
-    StorageError, StorageErrorKind, StorageFile,
-};
 use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::storage::{
+    Canonical, Capabilities, DirectoryEntry, DirectoryReader, FileInPlace, FileKind, FileSystem, Metadata, OpenOptions,
+    SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, TreeDescription, Upload,
+};
 
 pub struct MountedStorage {
     home: Arc<dyn Storage>,
@@ -19,6 +19,28 @@ pub struct MountedStorage {
 pub struct Mount {
     pub at: VirtualPath,
     pub storage: Arc<dyn Storage>,
+}
+
+/// Opens single file systems.
+#[async_trait]
+pub trait FileSystems: Send + Sync {
+    async fn open_one(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError>;
+}
+
+/// Opens each file system of a description, and puts them together.
+pub async fn open_tree(
+    file_systems: &dyn FileSystems,
+    tree: &TreeDescription,
+) -> Result<Arc<dyn Storage>, StorageError> {
+    let root = file_systems.open_one(&tree.root).await?;
+    if tree.mounts.is_empty() {
+        return Ok(root);
+    }
+    let mut mounts = Vec::with_capacity(tree.mounts.len());
+    for mount in &tree.mounts {
+        mounts.push(Mount { at: mount.at.clone(), storage: file_systems.open_one(&mount.file_system).await? });
+    }
+    Ok(Arc::new(MountedStorage::new(root, mounts)))
 }
 
 impl MountedStorage {
@@ -37,6 +59,14 @@ impl MountedStorage {
             Some(mount) => (&*mount.storage, path.below(&mount.at)),
             None => (&*self.home, path.clone()),
         }
+    }
+
+    /// For a file that is to be written: where a mount is, or above one, is a directory.
+    fn find_file(&self, path: &VirtualPath) -> Result<(&dyn Storage, VirtualPath), StorageError> {
+        if self.mounts.iter().any(|mount| mount.at.is_same_or_below(path)) {
+            return Err(StorageError::new(StorageErrorKind::IsADirectory, "is a directory"));
+        }
+        Ok(self.find(path))
     }
 
     /// For operations with two paths.
@@ -87,8 +117,14 @@ impl MountedStorage {
 
 #[async_trait]
 impl Storage for MountedStorage {
-    fn kind(&self) -> &'static str {
-        self.home.kind()
+    fn kind(&self, path: &VirtualPath) -> &'static str {
+        let (storage, path) = self.find(path);
+        storage.kind(&path)
+    }
+
+    fn capabilities(&self, path: &VirtualPath) -> Capabilities {
+        let (storage, path) = self.find(path);
+        storage.capabilities(&path)
     }
 
     fn host_path(&self, path: &VirtualPath) -> String {
@@ -96,26 +132,28 @@ impl Storage for MountedStorage {
         storage.host_path(&path)
     }
 
-    fn real_path(&self, path: &VirtualPath) -> Result<PathBuf, StorageError> {
+    async fn real_path(&self, path: &VirtualPath) -> Result<PathBuf, StorageError> {
         let (storage, path) = self.find(path);
-        storage.real_path(&path)
+        storage.real_path(&path).await
     }
 
-    async fn open(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn StorageFile>, StorageError> {
+    async fn open(&self, path: &VirtualPath) -> Result<Box<dyn StorageFile>, StorageError> {
         let (storage, path) = self.find(path);
-        storage.open(&path, options).await
+        storage.open(&path).await
     }
 
-    async fn create_new(
+    async fn open_in_place(
         &self,
         path: &VirtualPath,
         options: OpenOptions,
-    ) -> Result<Option<Box<dyn StorageFile>>, StorageError> {
-        if self.is_above_mount(path) {
-            return Ok(None);
-        }
-        let (storage, path) = self.find(path);
-        storage.create_new(&path, options).await
+    ) -> Result<Box<dyn FileInPlace>, StorageError> {
+        let (storage, path) = self.find_file(path)?;
+        storage.open_in_place(&path, options).await
+    }
+
+    async fn begin_upload(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn Upload>, StorageError> {
+        let (storage, path) = self.find_file(path)?;
+        storage.begin_upload(&path, options).await
     }
 
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tidegate_core::account::{AccountDraft, Audience, CredentialRule, EffectiveAccount};
 use tidegate_core::connection::{Connection, ConnectionId, Credential, LoginMethod};
-use tidegate_core::files::{ActionKind, ActionStatus, Contents, FileAction, Protocol};
 use tidegate_core::hook::check_password::CheckPassword;
+use tidegate_core::hook::events::{ActionKind, ActionStatus, FileAction, Protocol};
 use tidegate_core::hook::external_auth::ExternalAuth;
 use tidegate_core::hook::keyboard_interactive::{Conversation, ConversationError, KeyboardInteractive, Round};
 use tidegate_core::hook::observation::{
@@ -99,6 +99,8 @@ pub fn action(what: &str, status: Option<ActionStatus>) -> anyhow::Result<Arc<Fi
         path,
         target: None,
         storage_target: None,
+        written_path: None,
+        written_target: None,
         storage_kind: "local",
         size: Some(3),
         open_flags: Some(512),
@@ -107,7 +109,7 @@ pub fn action(what: &str, status: Option<ActionStatus>) -> anyhow::Result<Arc<Fi
         status,
         elapsed_ms: Some(4),
         at: 1_700_000_000_000_000_000,
-        contents: Contents::default(),
+        contents: None,
     }))
 }
 

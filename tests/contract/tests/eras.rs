@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidegate_contract::events::{About, action, connection};
-use tidegate_core::files::ActionStatus;
+use tidegate_core::hook::events::ActionStatus;
 use tidegate_core::hook::external_auth::ExternalAuth;
 use tidegate_core::hook::observation::{ObjectChange, PostAction, PostLogin};
 use tidegate_core::hook::review::{Connect, PreAction};
@@ -275,7 +275,7 @@ async fn an_empty_answer_depends_on_the_era() {
 async fn an_old_delete_hook_deletes_itself() {
     // J-04
     let mut delete = (*action("f", None).unwrap()).clone();
-    delete.kind = tidegate_core::files::ActionKind::Delete;
+    delete.kind = tidegate_core::hook::events::ActionKind::Delete;
     let delete = PreAction(Arc::new(delete));
     for (compat, on_success, on_failure) in [
         (Compat::Seed, "allow", "deny"),

@@ -7,6 +7,7 @@ mod document;
 mod draft;
 mod effective;
 mod fields;
+mod file_systems;
 mod filter_validation;
 mod filter_words;
 mod filters;

@@ -1,10 +1,12 @@
 //! Requests to change attributes.
 
 use super::place::LastName;
-use super::storage::SetAttributes;
-use super::{Command, FileError, FileLog, FileService, Protocol};
+use super::{FileError, FileService};
+use crate::hook::events::Protocol;
 use crate::path::VirtualPath;
 use crate::permission::{Permission, PermissionSet};
+use crate::ports::FileEventKind;
+use crate::ports::storage::SetAttributes;
 
 /// What requests for attributes do (A3-24).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,7 +39,7 @@ impl FileService {
         };
         let last = if follow { LastName::Followed } else { LastName::Itself };
         let place = self.place(path, last, check).await?;
-        let path = &*place;
+        let path = place.path();
         let apply = async || {
             let outcome = self.tree().set_attributes(path, &effective, follow).await;
             ignore_unsupported(policy, outcome.map_err(FileError::from))
@@ -46,7 +48,7 @@ impl FileService {
             Some(size) => self.counting_resize(path, size, apply).await?,
             None => apply().await?,
         }
-        record(&self.log, &effective, protocol, &self.storage.host_path(path));
+        record(&effective, |what| self.record(protocol, path, what));
         Ok(())
     }
 }
@@ -78,17 +80,18 @@ pub(super) fn check_permissions(permissions: PermissionSet, attributes: &SetAttr
     if allowed { Ok(()) } else { Err(FileError::Denied) }
 }
 
-pub(super) fn record(log: &FileLog, changed: &SetAttributes, protocol: Protocol, host_path: &str) {
+/// Each attribute that was changed is an event of its own.
+pub(super) fn record(changed: &SetAttributes, record: impl Fn(FileEventKind<'_>)) {
     if let Some(mode) = changed.mode {
-        log.command("Chmod", protocol, host_path, &Command { mode: Some(mode), ..Command::default() });
+        record(FileEventKind::SetMode(mode));
     }
-    if changed.owner.is_some() {
-        log.command("Chown", protocol, host_path, &Command { owner: changed.owner, ..Command::default() });
+    if let Some((uid, gid)) = changed.owner {
+        record(FileEventKind::SetOwner { uid, gid });
     }
-    if changed.times.is_some() {
-        log.command("Chtimes", protocol, host_path, &Command { times: changed.times, ..Command::default() });
+    if let Some((accessed, modified)) = changed.times {
+        record(FileEventKind::SetTimes { accessed, modified });
     }
     if let Some(size) = changed.size {
-        log.command("Truncate", protocol, host_path, &Command { size: Some(size), ..Command::default() });
+        record(FileEventKind::SetSize(size));
     }
 }

@@ -1,10 +1,10 @@
 //! Copies made by the server itself: the bytes never leave it.
 
-use super::action::ActionKind;
-use super::record::{Command, Protocol};
+use super::place::Place;
 use super::{FileError, FileService, OpenFile};
-use crate::path::VirtualPath;
+use crate::hook::events::{ActionKind, FileAction, Protocol};
 use crate::permission::Permission;
+use crate::ports::FileEventKind;
 
 const PORTION: usize = 256 << 10;
 
@@ -26,21 +26,19 @@ impl FileService {
         range: CopyRange,
         protocol: Protocol,
     ) -> Result<(), FileError> {
-        let (from, to) = (source.copied_path()?, target.required_path()?);
-        for path in [&from, &to] {
+        let (from, to) = (source.copied_place()?, target.required_place()?);
+        for path in from.spellings().chain(to.spellings()) {
             self.require(&path.parent(), Permission::Copy)?;
         }
         let size = source.metadata().await?.size;
         let target_path = self.storage.host_path(&to);
-        let details = |action: &mut super::FileAction| {
-            action.target = Some(to.clone());
-            action.storage_target = Some(target_path.clone());
+        let details = |action: &mut FileAction| {
+            action.set_target(&to, &target_path);
             action.size = Some(size);
         };
         self.review(ActionKind::Copy, &from, protocol, details).await?;
         let outcome = self.copy_data(source, target, range, size).await;
-        let command = Command { target_path: target_path.clone(), size: Some(size), ..Command::default() };
-        self.record_if(&outcome, "Copy", protocol, &from, command);
+        self.record_if(&outcome, protocol, &from, FileEventKind::Copy { target: &target_path, size });
         self.done(ActionKind::Copy, &from, protocol, outcome, details).await
     }
 
@@ -74,15 +72,16 @@ impl FileService {
 }
 
 impl OpenFile {
-    /// Of a source: even if it may not be copied, nobody wanted to download it.
-    fn copied_path(&mut self) -> Result<VirtualPath, FileError> {
+    /// Of a source: even if it may not be copied, it was not opened to be downloaded.
+    fn copied_place(&mut self) -> Result<Place<'static>, FileError> {
         if let Some(opened) = &mut self.opened {
-            opened.seen.is_used_inside = true;
+            opened.read.is_used_inside = true;
         }
-        self.required_path()
+        self.required_place()
     }
 
-    fn required_path(&self) -> Result<VirtualPath, FileError> {
-        self.path().cloned().ok_or_else(|| FileError::Failed("the file is closed".into()))
+    fn required_place(&self) -> Result<Place<'static>, FileError> {
+        let opened = self.opened.as_ref().ok_or_else(|| FileError::Failed("the file is closed".into()))?;
+        Ok(opened.place.clone())
     }
 }

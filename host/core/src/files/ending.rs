@@ -1,18 +1,17 @@
 //! How a transfer ends: complete, with the hooks' verdict, or given up.
 
 use super::FileError;
-use super::open_file::Opened;
-use super::storage::Discard;
-use crate::quota::limits_of;
+use super::open_file::{Opened, OpenedAs};
+use crate::ports::storage::{Discard, Finished, Writing};
 
 impl Opened {
     /// A client that has not got all of the file has not downloaded it (A5-13). One that
     /// continues an earlier download has.
     pub(super) fn end_download(&mut self) {
         let size = self.existed.map_or(0, |existed| existed.size);
-        if self.seen.is_nothing_but_inside() {
-            self.transfer.dismiss();
-        } else if !self.seen.is_all_of(size) {
+        if self.read.is_internal_only() {
+            self.transfer.set_internal();
+        } else if !self.read.is_all_of(size) {
             self.transfer.fail_with("not all of the file was read");
         } else if !self.transfer.failed() {
             self.transfer.complete(std::time::Instant::now());
@@ -23,7 +22,10 @@ impl Opened {
     pub(super) async fn ask_hooks(&mut self) -> Result<(), FileError> {
         // They are not asked about what there is no room for.
         self.check_completion().await?;
-        let shown = self.file.show().await?;
+        let shown = match self.upload() {
+            Some(upload) => Some(upload.show().await?),
+            None => None,
+        };
         let verdict = self.transfer.ask(shown).await;
         self.is_refused = verdict.is_err();
         verdict
@@ -33,9 +35,9 @@ impl Opened {
         if self.quota.is_none() {
             self.follow_account().await?;
         }
-        let Some(quota) = &self.quota else { return Ok(()) };
-        let names = quota.ledger().names(|| self.files.scan_tree(&self.path)).await?;
-        let replaced = self.file.replaces().await;
+        let (Some(quota), Some(upload)) = (&self.quota, self.upload()) else { return Ok(()) };
+        let names = quota.ledger().names(|| self.files.scan_tree(&self.place)).await?;
+        let replaced = upload.replaces().await;
         Ok(quota.check_completion(&names, replaced.as_ref(), self.limits())?)
     }
 
@@ -44,25 +46,40 @@ impl Opened {
         if self.quota.is_none() {
             self.follow_account().await?;
         }
+        let limits = self.limits();
+        let OpenedAs::Writing(file) = &self.file else { return Ok(()) };
         let Some(quota) = &mut self.quota else {
-            self.file.finish().await?;
+            match file {
+                Writing::InPlace(file) => file.approve(),
+                Writing::Upload(upload) => drop(upload.finish().await?),
+            }
             return Ok(());
         };
         let ledger = quota.ledger().clone();
-        let names = ledger.names(|| self.files.scan_tree(&self.path)).await?;
-        let replaced = self.file.replaces().await;
-        let limits = limits_of(&self.files.account(), &self.path);
-        if let Err(error) = quota.check_completion(&names, replaced.as_ref(), limits) {
-            quota.give_up(&names, &*self.file, true).await;
-            return Err(error.into());
-        }
-        if self.file.finish().await? {
-            let now = self.file.metadata().await?;
-            quota.complete(&names, &now, replaced.as_ref());
-            ledger.settle_doubt(|| self.files.scan_tree(&self.path));
-        } else {
-            quota.taken_away();
-        }
+        let names = ledger.names(|| self.files.scan_tree(&self.place)).await?;
+        let replaced = match file {
+            Writing::InPlace(file) => {
+                file.approve();
+                None
+            }
+            Writing::Upload(upload) => {
+                let expected = upload.replaces().await;
+                if let Err(error) = quota.check_completion(&names, expected.as_ref(), limits) {
+                    quota.give_up(&names, &**upload, true).await;
+                    return Err(error.into());
+                }
+                match upload.finish().await? {
+                    Finished::Named { replaced } => replaced,
+                    Finished::TakenAway => {
+                        quota.taken_away();
+                        return Ok(());
+                    }
+                }
+            }
+        };
+        let now = file.file().metadata().await?;
+        quota.complete(&names, &now, replaced.as_ref());
+        ledger.settle_doubt(|| self.files.scan_tree(&self.place));
         Ok(())
     }
 
@@ -74,7 +91,7 @@ impl Opened {
         // A10-03: unless others write the same file.
         let is_alone = match &self.quota {
             Some(quota) => quota.is_unnamed() || quota.is_only_writer(),
-            None => self.file.is_unnamed() || !self.options.append,
+            None => self.upload().is_some() || !self.options.append,
         };
         match self.transfer.failed_by_quota() && self.is_all_its_own() && is_alone {
             _ if self.is_refused => Some(Discard::Everything),
@@ -92,29 +109,29 @@ impl Opened {
     /// An upload that failed.
     pub(super) async fn give_up(&mut self) {
         let discard = self.to_discard();
+        let OpenedAs::Writing(file) = &self.file else { return };
         let Some(quota) = &mut self.quota else {
-            match discard {
-                Some(what) => self.file.discard(what),
-                None => {
-                    self.file.abandon(false).await;
-                }
+            match (file, discard) {
+                (file, Some(what)) => file.discard(what),
+                (Writing::Upload(upload), None) => drop(upload.abandon().await),
+                (Writing::InPlace(_), None) => {}
             }
             return;
         };
         let ledger = quota.ledger().clone();
         // Without the lock, dropping it counts it later.
-        let Ok(names) = ledger.names(|| self.files.scan_tree(&self.path)).await else {
+        let Ok(names) = ledger.names(|| self.files.scan_tree(&self.place)).await else {
             return;
         };
-        if quota.is_unnamed() {
-            quota.give_up(&names, &*self.file, discard.is_some()).await;
-            return;
-        }
-        let before = self.file.metadata().await.ok();
+        let file = match file {
+            Writing::Upload(upload) => return quota.give_up(&names, &**upload, discard.is_some()).await,
+            Writing::InPlace(file) => file,
+        };
+        let before = file.metadata().await.ok();
         if let Some(what) = discard {
-            self.file.discard(what);
+            file.discard(what);
         }
-        let Ok(now) = self.file.metadata().await else { return };
+        let Ok(now) = file.metadata().await else { return };
         if let Some(before) = before.filter(|before| before.links > 0 && now.links == 0) {
             names.removed(&before);
         }
@@ -123,19 +140,19 @@ impl Opened {
 
     /// What was not closed, or could not be, is counted a moment later.
     pub(super) fn end(self) {
-        if let Some(what) = self.to_discard() {
+        let discard = self.to_discard();
+        let OpenedAs::Writing(file) = self.file else { return };
+        if let Some(what) = discard {
             // At once, and not with the count: the server may be about to stop.
-            self.file.discard(what);
+            file.discard(what);
         }
-        let Self { quota, file, files, options, .. } = self;
-        match quota {
+        match self.quota {
             Some(mut quota) => quota.abandon(file),
-            None if options.write => {
+            None => {
                 drop(file);
                 // A limit may have been set since it was last written to.
-                files.uncounted();
+                self.files.uncounted();
             }
-            None => {}
         }
     }
 }

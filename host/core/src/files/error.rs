@@ -1,7 +1,7 @@
 //! Why a file operation was not done.
 
-use super::storage::{StorageError, StorageErrorKind};
 use crate::path::PathError;
+use crate::ports::storage::{StorageError, StorageErrorKind};
 use crate::quota::QuotaError;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +28,17 @@ impl From<StorageError> for FileError {
             StorageErrorKind::NotFound => Self::NotFound,
             StorageErrorKind::PermissionDenied => Self::Denied,
             StorageErrorKind::Unsupported => Self::Unsupported,
-            _ => Self::Failed(error.message),
+            StorageErrorKind::AlreadyExists
+            | StorageErrorKind::NotADirectory
+            | StorageErrorKind::IsADirectory
+            | StorageErrorKind::NotEmpty
+            | StorageErrorKind::NameTooLong
+            | StorageErrorKind::NoSpace
+            | StorageErrorKind::ReadOnly
+            | StorageErrorKind::Loop
+            | StorageErrorKind::CrossDevice
+            | StorageErrorKind::Invalid
+            | StorageErrorKind::Other => Self::Failed(error.message),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc};
 
-use super::action::{ActionKind, FileAction};
+use crate::hook::events::{ActionKind, FileAction};
 use crate::hook::observation::PostAction;
 use crate::hook::observers::{ObserverWork, Untold};
 use crate::hook::{Delivery, HookEvent, Observers};

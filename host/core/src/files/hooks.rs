@@ -2,17 +2,29 @@
 
 use std::sync::Arc;
 
-use super::action::{ActionKind, ActionStatus, Contents, FileAction};
-use super::record::{Protocol, Transfer, TransferOutcome};
-use super::storage::Metadata;
+use super::contents::StoredContents;
+use super::place::Place;
+use super::transfer::{Transfer, TransferOutcome};
 use super::{FileError, FileService};
 use crate::hook::Subject;
+use crate::hook::events::{ActionKind, ActionStatus, FileAction, Protocol};
 use crate::hook::review::Review;
 use crate::path::VirtualPath;
+use crate::ports::storage::Metadata;
 use crate::session::ActiveTransfer;
 
+impl FileAction {
+    /// The other end of a rename, a copy or a link.
+    pub(super) fn set_target(&mut self, target: &Place<'_>, storage_target: &str) {
+        self.target = Some(target.path().clone());
+        self.written_target = target.written().cloned();
+        self.storage_target = Some(storage_target.to_owned());
+    }
+}
+
 impl FileService {
-    fn action(&self, kind: ActionKind, path: &VirtualPath, protocol: Protocol) -> FileAction {
+    fn action(&self, kind: ActionKind, place: &Place<'_>, protocol: Protocol) -> FileAction {
+        let path = place.path();
         FileAction {
             session: self.session.clone(),
             channel: self.channel.to_string(),
@@ -20,9 +32,11 @@ impl FileService {
             kind,
             path: path.clone(),
             target: None,
+            written_path: place.written().cloned(),
+            written_target: None,
             storage_path: self.storage.host_path(path),
             storage_target: None,
-            storage_kind: self.storage.kind(),
+            storage_kind: self.storage.kind(path),
             size: None,
             open_flags: None,
             overwritten: None,
@@ -30,7 +44,7 @@ impl FileService {
             status: None,
             elapsed_ms: None,
             at: nanoseconds_now(),
-            contents: Contents { storage: Some(self.storage.clone()), unnamed: None },
+            contents: Some(Arc::new(StoredContents { storage: self.storage.clone(), path: path.clone() })),
         }
     }
 
@@ -38,14 +52,14 @@ impl FileService {
     pub(super) async fn review(
         &self,
         kind: ActionKind,
-        path: &VirtualPath,
+        place: &Place<'_>,
         protocol: Protocol,
         details: impl FnOnce(&mut FileAction),
     ) -> Result<Review, FileError> {
         if !self.context.hooks.asks() {
             return Ok(Review::Allow);
         }
-        let mut action = self.action(kind, path, protocol);
+        let mut action = self.action(kind, place, protocol);
         details(&mut action);
         self.context.hooks.ask(action).await
     }
@@ -54,7 +68,7 @@ impl FileService {
     pub(super) async fn done(
         &self,
         kind: ActionKind,
-        path: &VirtualPath,
+        place: &Place<'_>,
         protocol: Protocol,
         outcome: Result<(), FileError>,
         details: impl FnOnce(&mut FileAction),
@@ -62,7 +76,7 @@ impl FileService {
         if !self.context.hooks.tells() {
             return outcome;
         }
-        let mut action = self.action(kind, path, protocol);
+        let mut action = self.action(kind, place, protocol);
         details(&mut action);
         action.status = Some(match &outcome {
             Ok(()) => ActionStatus::Ok,
@@ -83,28 +97,34 @@ impl FileService {
     }
 
     /// Whether an upload of this name ends with the hooks' verdict (B10-08).
-    pub(super) fn upload_is_provisional(&self, path: &VirtualPath) -> bool {
+    pub(super) fn upload_is_provisional(&self, place: &Place<'_>) -> bool {
         let kind = ActionKind::Upload;
-        let subject = Subject { action: Some(kind.as_str()), path: Some(path), ..self.session.subject() };
+        let subject = Subject {
+            action: Some(kind.as_str()),
+            path: Some(place.path()),
+            written_path: place.written(),
+            ..self.session.subject()
+        };
         self.context.hooks.decide(kind, &subject)
     }
 
-    pub(super) fn transfer(&self, path: &VirtualPath, protocol: Protocol, upload: bool) -> Transfer {
+    pub(super) fn transfer(&self, place: &Place<'_>, protocol: Protocol, upload: bool) -> Transfer {
+        let path = place.path();
         let told = self.context.hooks.tells().then(|| {
             let kind = if upload { ActionKind::Upload } else { ActionKind::Download };
-            (self.context.hooks.clone(), self.action(kind, path, protocol))
+            (self.context.hooks.clone(), self.action(kind, place, protocol))
         });
         let first =
             self.context.hooks.first.clone().filter(|_| self.session.traffic.may_be_first(upload)).map(|first| {
                 let kind = if upload { ActionKind::Upload } else { ActionKind::Download };
-                (first, self.action(kind, path, protocol))
+                (first, self.action(kind, place, protocol))
             });
         let at = nanoseconds_now() / 1_000_000;
         let active = Arc::new(ActiveTransfer::new(upload, path.display().into_owned(), at));
         self.session.live.transfer_began(active.clone());
-        let (session, metrics) = (self.session.clone(), self.context.metrics.clone());
-        let outcome = TransferOutcome { told, first, session, active, metrics };
-        Transfer::new(self.log.clone(), protocol, self.storage.host_path(path), upload, outcome)
+        let (session, metrics, log) = (self.session.clone(), self.context.metrics.clone(), self.context.log.clone());
+        let outcome = TransferOutcome { told, first, session, active, metrics, log };
+        Transfer::new(self.channel.clone(), protocol, self.storage.host_path(path), upload, outcome)
     }
 }
 

@@ -1,11 +1,13 @@
 //! The only way to a file: permission first, then storage. A [`FileService`] belongs to one
 //! session and one account; protocols have nothing else to reach files with.
 
-mod action;
+mod accounting;
 mod attributes;
+mod contents;
 mod copy;
 mod ending;
 mod error;
+mod file_hooks;
 mod first;
 mod hooks;
 mod names;
@@ -14,34 +16,38 @@ mod open_flags;
 mod opening;
 mod place;
 mod program_room;
-mod record;
-mod seen;
+mod read_coverage;
+mod transfer;
 mod usage;
+mod visible;
 
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::Guard;
-use place::LastName;
-use storage::{DirectoryEntry, DirectoryReader, Metadata, Space, Storage, StorageError};
+use place::{LastName, Place};
 
-pub use crate::ports::storage;
-pub use action::{ActionKind, ActionStatus, Contents, FileAction, FileHooks, Overwritten};
 pub use attributes::SetAttributesPolicy;
 pub use copy::CopyRange;
 pub use error::FileError;
+pub use file_hooks::FileHooks;
 pub use first::FirstTransfers;
 pub use open_file::OpenFile;
 pub use program_room::ProgramRoom;
-pub use record::{Command, FileLog, NO_TIME, Protocol, Transfer};
-pub use usage::scan_tree_at;
 
-use crate::account::{EffectiveAccount, FilePatterns, NameVerdict};
+use crate::account::{EffectiveAccount, NameVerdict};
 use crate::connection::ConnectionId;
+use crate::hook::events::ActionKind;
+use crate::hook::events::FileAction;
+pub use crate::hook::events::Protocol;
 use crate::metrics::Metrics;
 use crate::path::VirtualPath;
 use crate::permission::{Permission, PermissionSet};
+pub use crate::ports::storage;
+use crate::ports::storage::{DirectoryReader, Metadata, Space, Storage, TEMPORARY_PREFIX};
+use crate::ports::{FileEvent, FileEventKind, FileLog};
 use crate::quota::{QuotaKeeper, Volume};
 use crate::session::Session;
+use visible::Visible;
 
 /// What the files of all sessions share.
 pub struct FileContext {
@@ -49,6 +55,7 @@ pub struct FileContext {
     pub hooks: Arc<FileHooks>,
     pub quotas: Arc<QuotaKeeper>,
     pub metrics: Arc<Metrics>,
+    pub log: Arc<dyn FileLog>,
 }
 
 /// The files of one session.
@@ -57,7 +64,6 @@ pub struct FileService {
     /// Made where it is needed.
     storage_without_links: OnceLock<Arc<dyn Storage>>,
     context: Arc<FileContext>,
-    log: FileLog,
     session: Arc<Session>,
     /// What the account has transferred; none: that is not counted.
     volume: Option<Arc<Volume>>,
@@ -71,9 +77,8 @@ impl FileService {
         context: Arc<FileContext>,
         channel: ConnectionId,
     ) -> Self {
-        let log = FileLog::new(channel.clone(), session.account.username.clone());
         let volume = context.quotas.volumes.of(&session.account);
-        Self { storage, storage_without_links: OnceLock::new(), context, log, session, volume, channel }
+        Self { storage, storage_without_links: OnceLock::new(), context, session, volume, channel }
     }
 
     /// Files of a session that did not log in: for tests of protocols and storages only. Elsewhere
@@ -134,7 +139,7 @@ impl FileService {
     /// The patterns of the account let this name be used.
     fn require_name(&self, path: &VirtualPath) -> Result<(), FileError> {
         // Names of uploads that are not complete: the server's own, and not counted.
-        if path.file_name().is_some_and(|name| name.starts_with(storage::TEMPORARY_PREFIX)) {
+        if path.file_name().is_some_and(|name| name.starts_with(TEMPORARY_PREFIX)) {
             return Err(FileError::Denied);
         }
         match self.account().filters.file_patterns.of(path) {
@@ -151,8 +156,8 @@ impl FileService {
 
     /// What the operating system calls a directory, links on the way followed; it is inside
     /// the account's files.
-    pub fn confined_host_path(&self, path: &VirtualPath) -> Result<std::path::PathBuf, FileError> {
-        Ok(self.tree().real_path(path)?)
+    pub async fn confined_host_path(&self, path: &VirtualPath) -> Result<std::path::PathBuf, FileError> {
+        Ok(self.tree().real_path(path).await?)
     }
 
     /// Names that may be seen though they must not be used are no obstacle.
@@ -217,11 +222,11 @@ impl FileService {
         let reader = self.tree().read_directory(&place).await?;
         let patterns = self.account().filters.file_patterns.clone();
         // Of both ends of a link.
-        let other = Some(path).filter(|path| **path != *place && patterns.concern(path));
+        let other = place.written().filter(|written| patterns.concern(written));
         let of = |path: &VirtualPath| patterns.concern(path).then(|| patterns.clone());
-        let visible = Visible { reader, directory: (*place).clone(), patterns: of(&place) };
+        let visible = Visible::new(reader, place.path(), of(&place));
         Ok(match other {
-            Some(path) => Box::new(Visible { reader: Box::new(visible), directory: path.clone(), patterns: of(path) }),
+            Some(written) => Box::new(Visible::new(Box::new(visible), written, of(written))),
             None => Box::new(visible),
         })
     }
@@ -252,11 +257,24 @@ impl FileService {
         self.context.metrics.ssh_command_errors.inc();
     }
 
-    /// An SSH command is about to be executed (B10-01).
-    pub async fn review_ssh_command(&self, command: &str, path: &VirtualPath) -> Result<(), FileError> {
+    /// An SSH command is about to be executed (B10-01). `written`: the path as the client wrote it.
+    pub async fn review_ssh_command(
+        &self,
+        command: &str,
+        path: &VirtualPath,
+        written: Option<&VirtualPath>,
+    ) -> Result<(), FileError> {
         let details = |action: &mut FileAction| action.ssh_command = Some(command.to_owned());
+        let place = self.command_place(path, written).await;
         // There is nothing that a hook could have done in its place.
-        self.review(ActionKind::SshCommand, path, Protocol::Ssh, details).await.map(drop)
+        self.review(ActionKind::SshCommand, &place, Protocol::Ssh, details).await.map(drop)
+    }
+
+    async fn command_place<'a>(&self, path: &'a VirtualPath, written: Option<&'a VirtualPath>) -> Place<'a> {
+        match written {
+            Some(written) => Place::found(path, Some(written)),
+            None => self.named_place(path).await,
+        }
     }
 
     /// A program is about to change files in `directory`, without asking for each of them.
@@ -277,69 +295,35 @@ impl FileService {
     }
 
     /// An SSH command was executed (A7-09).
-    pub async fn record_ssh_command(&self, command: &str, path: &VirtualPath) {
+    pub async fn record_ssh_command(&self, command: &str, path: &VirtualPath, written: Option<&VirtualPath>) {
         self.context.metrics.ssh_commands.inc();
-        self.record(
-            "SSHCommand",
-            Protocol::Ssh,
-            path,
-            Command { ssh_command: command.to_owned(), ..Command::default() },
-        );
+        self.record(Protocol::Ssh, path, FileEventKind::Command(command));
         let details = |action: &mut FileAction| action.ssh_command = Some(command.to_owned());
+        let place = self.command_place(path, written).await;
         // The command has run; there is nothing to take back.
-        let _ = self.done(ActionKind::SshCommand, path, Protocol::Ssh, Ok(()), details).await;
+        let _ = self.done(ActionKind::SshCommand, &place, Protocol::Ssh, Ok(()), details).await;
     }
 
     /// What was done is in the log even when a hook then fails the operation.
     fn record_if(
         &self,
         outcome: &Result<(), FileError>,
-        sender: &'static str,
         protocol: Protocol,
         path: &VirtualPath,
-        command: Command,
+        what: FileEventKind<'_>,
     ) {
         if outcome.is_ok() {
-            self.record(sender, protocol, path, command);
+            self.record(protocol, path, what);
         }
     }
 
-    fn record(&self, sender: &'static str, protocol: Protocol, path: &VirtualPath, command: Command) {
-        self.log.command(sender, protocol, &self.storage.host_path(path), &command);
-    }
-}
-
-/// A directory without the names that patterns hide, and without those of uploads that are
-/// not complete.
-struct Visible {
-    reader: Box<dyn DirectoryReader>,
-    directory: VirtualPath,
-    patterns: Option<FilePatterns>,
-}
-
-impl Visible {
-    fn shows(&self, name: &[u8]) -> bool {
-        let hides = |patterns: &FilePatterns| patterns.of_name(&self.directory, name) == NameVerdict::Hidden;
-        !name.starts_with(storage::TEMPORARY_PREFIX) && !self.patterns.as_ref().is_some_and(hides)
-    }
-}
-
-#[async_trait::async_trait]
-impl DirectoryReader for Visible {
-    async fn next_entries(&mut self, max: usize) -> Result<Vec<DirectoryEntry>, StorageError> {
-        loop {
-            let mut entries = self.reader.next_entries(max).await?;
-            if entries.is_empty() {
-                return Ok(entries);
-            }
-            entries.retain(|entry| self.shows(&entry.name));
-            if !entries.is_empty() {
-                return Ok(entries);
-            }
-        }
-    }
-
-    fn passed_over(&self) -> Option<StorageError> {
-        self.reader.passed_over()
+    fn record(&self, protocol: Protocol, path: &VirtualPath, what: FileEventKind<'_>) {
+        self.context.log.record(&FileEvent {
+            channel: &self.channel,
+            username: &self.session.account.username,
+            protocol,
+            path: &self.storage.host_path(path),
+            what,
+        });
     }
 }

@@ -1,11 +1,13 @@
 //! Operations on names: directories, removals, renames and links.
 
 use super::place::LastName;
-use super::storage::{FileKind, StorageErrorKind};
-use super::{ActionKind, Command, FileAction, FileError, FileService, Protocol};
+use super::{FileError, FileService};
+use crate::hook::events::{ActionKind, FileAction, Protocol};
 use crate::hook::review::Review;
 use crate::path::VirtualPath;
 use crate::permission::Permission;
+use crate::ports::FileEventKind;
+use crate::ports::storage::{FileKind, StorageErrorKind};
 
 impl FileService {
     pub async fn create_directory(
@@ -19,11 +21,11 @@ impl FileService {
             self.require_name(path)
         };
         let place = self.place(path, LastName::Itself, check).await?;
-        let path = &*place;
-        self.review(ActionKind::Mkdir, path, protocol, |_| {}).await?;
+        let path = place.path();
+        self.review(ActionKind::Mkdir, &place, protocol, |_| {}).await?;
         let outcome = self.tree().create_directory(path, mode).await.map_err(FileError::from);
-        self.record_if(&outcome, "Mkdir", protocol, path, Command::default());
-        self.done(ActionKind::Mkdir, path, protocol, outcome, |_| {}).await
+        self.record_if(&outcome, protocol, path, FileEventKind::CreateDirectory);
+        self.done(ActionKind::Mkdir, &place, protocol, outcome, |_| {}).await
     }
 
     pub async fn remove_directory(&self, path: &VirtualPath, protocol: Protocol) -> Result<(), FileError> {
@@ -33,11 +35,11 @@ impl FileService {
             self.require_name(path)
         };
         let place = self.place(path, LastName::Itself, check).await?;
-        let path = &*place;
-        self.review(ActionKind::Rmdir, path, protocol, |_| {}).await?;
+        let path = place.path();
+        self.review(ActionKind::Rmdir, &place, protocol, |_| {}).await?;
         let outcome = self.tree().remove_directory(path).await.map_err(FileError::from);
-        self.record_if(&outcome, "Rmdir", protocol, path, Command::default());
-        self.done(ActionKind::Rmdir, path, protocol, outcome, |_| {}).await
+        self.record_if(&outcome, protocol, path, FileEventKind::RemoveDirectory);
+        self.done(ActionKind::Rmdir, &place, protocol, outcome, |_| {}).await
     }
 
     pub async fn remove_file(&self, path: &VirtualPath, protocol: Protocol) -> Result<(), FileError> {
@@ -47,10 +49,10 @@ impl FileService {
             self.require_name(path)
         };
         let place = self.place(path, LastName::Itself, check).await?;
-        let path = &*place;
+        let path = place.path();
         let before = self.metadata_for_hooks(path).await;
         let size = before.map(|metadata| metadata.size);
-        let review = self.review(ActionKind::Delete, path, protocol, |action| action.size = size).await?;
+        let review = self.review(ActionKind::Delete, &place, protocol, |action| action.size = size).await?;
         if review == Review::Done {
             if before.is_some() && self.is_missing(path).await {
                 self.recount(path).await?;
@@ -63,8 +65,8 @@ impl FileService {
             Err(FileError::NotFound) if before.is_some() => self.recount(path).await,
             outcome => outcome,
         };
-        self.record_if(&outcome, "Remove", protocol, path, Command::default());
-        self.done(ActionKind::Delete, path, protocol, outcome, |action| action.size = size).await
+        self.record_if(&outcome, protocol, path, FileEventKind::Remove);
+        self.done(ActionKind::Delete, &place, protocol, outcome, |action| action.size = size).await
     }
 
     /// `rename` on both parents (A5-05, J-19); replacing a file needs `overwrite` on the
@@ -87,28 +89,23 @@ impl FileService {
             self.require_name(side)?;
             self.refuse_other_rules_below(side)
         };
-        let (asked_to, places) = (to, (from, to));
-        let from = self.place(places.0, LastName::Itself, check).await?;
-        let to = self.place(places.1, LastName::Itself, check).await?;
-        let (from, to) = (&*from, &*to);
+        let source = self.place(from, LastName::Itself, check).await?;
+        let target = self.place(to, LastName::Itself, check).await?;
+        let (from, to) = (source.path(), target.path());
         // What is in a directory would come under other patterns.
         if kind? == FileKind::Directory && !self.account().filters.file_patterns.same_rule(from, to) {
             return Err(FileError::Denied);
         }
-        let may_replace =
-            [asked_to, to].iter().all(|to| self.permissions_at(&to.parent()).allows(Permission::Overwrite));
+        let may_replace = target.spellings().all(|to| self.permissions_at(&to.parent()).allows(Permission::Overwrite));
         if replace && !may_replace && self.tree().symlink_metadata(to).await.is_ok() {
             return Err(FileError::Denied);
         }
-        let details = |action: &mut FileAction| {
-            action.target = Some(to.clone());
-            action.storage_target = Some(self.storage.host_path(to));
-        };
-        self.review(ActionKind::Rename, from, protocol, details).await?;
-        let outcome = self.rename_counting(from, to, replace && may_replace).await;
         let target_path = self.storage.host_path(to);
-        self.record_if(&outcome, "Rename", protocol, from, Command { target_path, ..Command::default() });
-        self.done(ActionKind::Rename, from, protocol, outcome, details).await
+        let details = |action: &mut FileAction| action.set_target(&target, &target_path);
+        self.review(ActionKind::Rename, &source, protocol, details).await?;
+        let outcome = self.rename_counting(from, to, replace && may_replace).await;
+        self.record_if(&outcome, protocol, from, FileEventKind::Rename { target: &target_path });
+        self.done(ActionKind::Rename, &source, protocol, outcome, details).await
     }
 
     async fn rename_counting(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), FileError> {
@@ -149,21 +146,19 @@ impl FileService {
             self.refuse_fixed(side)?;
             check(side)
         };
-        let existing = self.place(existing, LastName::Itself, check).await?;
-        let new = self.place(new, LastName::Itself, check_new).await?;
-        let (existing, new) = (&*existing, &*new);
+        let source = self.place(existing, LastName::Itself, check).await?;
+        let target = self.place(new, LastName::Itself, check_new).await?;
+        let (existing, new) = (source.path(), target.path());
         let size = self.metadata_for_hooks(existing).await.map(|metadata| metadata.size);
         let target_path = self.storage.host_path(new);
         let details = |action: &mut FileAction| {
-            action.target = Some(new.clone());
-            action.storage_target = Some(target_path.clone());
+            action.set_target(&target, &target_path);
             action.size = size;
         };
-        self.review(ActionKind::Copy, existing, protocol, details).await?;
+        self.review(ActionKind::Copy, &source, protocol, details).await?;
         let outcome = self.counting_nothing(new, async || Ok(self.tree().hard_link(existing, new).await?)).await;
-        let command = Command { target_path: target_path.clone(), ..Command::default() };
-        self.record_if(&outcome, "Link", protocol, existing, command);
-        self.done(ActionKind::Copy, existing, protocol, outcome, details).await
+        self.record_if(&outcome, protocol, existing, FileEventKind::HardLink { target: &target_path });
+        self.done(ActionKind::Copy, &source, protocol, outcome, details).await
     }
 
     /// `create_symlinks` on the parent of the link (A5-05). Where it leads is looked at by who
@@ -178,17 +173,15 @@ impl FileService {
             return Err(FileError::NotFound);
         }
         let place = self.place(link, LastName::Itself, check).await?;
-        let link = &*place;
+        let link = place.path();
         let meant = VirtualPath::resolve(&link.parent(), target)?;
         // Where it leads is another place to find the file; hooks that watch names are asked.
-        let details = |action: &mut FileAction| {
-            action.target = Some(link.clone());
-            action.storage_target = Some(self.storage.host_path(link));
-        };
-        self.review(ActionKind::Copy, &meant, protocol, details).await?;
+        let link_path = self.storage.host_path(link);
+        let details = |action: &mut FileAction| action.set_target(&place, &link_path);
+        self.review(ActionKind::Copy, &self.named_place(&meant).await, protocol, details).await?;
         self.tree().create_symlink(target, link).await?;
         let target_path = self.storage.host_path(&meant);
-        self.record("Symlink", protocol, link, Command { target_path, ..Command::default() });
+        self.record(protocol, link, FileEventKind::Symlink { target: &target_path });
         Ok(())
     }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::place::LastName;
-use super::storage::OpenOptions;
-use super::{FileError, FileService, OpenFile, Protocol};
+use super::{FileError, FileService, OpenFile};
+use crate::hook::events::Protocol;
 use crate::path::VirtualPath;
+use crate::ports::storage::OpenOptions;
 
 impl FileService {
     /// Opens with any flags. A file that is opened only to be read, but made or emptied by that,

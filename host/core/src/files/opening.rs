@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use super::action::Overwritten;
-use super::open_file::{OpenFile, Opened};
-use super::place::LastName;
-use super::seen::Seen;
-use super::storage::{FileKind, Metadata, OpenOptions, StorageErrorKind, StorageFile};
+use super::open_file::{OpenFile, Opened, OpenedAs};
+use super::place::{LastName, Place};
+use super::read_coverage::ReadCoverage;
 use super::usage::Counted;
-use super::{ActionKind, FileError, FileService, Protocol};
+use super::{FileError, FileService};
 use crate::account::EffectiveAccount;
+use crate::hook::events::{ActionKind, Overwritten, Protocol};
 use crate::path::VirtualPath;
 use crate::permission::Permission;
-use crate::quota::{Names, QuotaError, QuotaLimits, UploadQuota};
+use crate::ports::storage::{
+    Capabilities, FileKind, Metadata, OpenOptions, StorageError, StorageErrorKind, Uploads, Writing,
+};
+use crate::quota::{NamespaceGuard, QuotaError, QuotaLimits, UploadQuota};
 
 const INSPECTED_AT_ONCE: usize = 256 << 10;
 
@@ -20,16 +22,16 @@ impl FileService {
     /// Opens for reading: `download` on the parent (A5-05).
     pub async fn open_read(self: &Arc<Self>, path: &VirtualPath, protocol: Protocol) -> Result<OpenFile, FileError> {
         let place = self.place(path, LastName::Followed, |path| self.require_download(path)).await?;
-        let path = &*place;
         self.check_volume(false)?;
-        let options = OpenOptions { read: true, ..OpenOptions::default() };
-        self.review(ActionKind::Download, path, protocol, |action| action.size = Some(0)).await?;
-        let file = self.tree().open(path, options).await?;
+        self.review(ActionKind::Download, &place, protocol, |action| action.size = Some(0)).await?;
+        let file = self.tree().open(&place).await?;
         let metadata = file.metadata().await?;
         if metadata.kind == FileKind::Directory {
             return Err(FileError::Failed("is a directory".into()));
         }
-        Ok(self.opened(file, path, protocol, options, (None, self.account().clone()), Some(metadata)))
+        let options = OpenOptions { read: true, ..OpenOptions::default() };
+        let file = OpenedAs::Reading(file);
+        Ok(self.opened(file, place, protocol, options, (None, self.account().clone()), Some(metadata)))
     }
 
     pub(super) fn require_download(&self, path: &VirtualPath) -> Result<(), FileError> {
@@ -51,7 +53,7 @@ impl FileService {
             self.require_name(path)
         };
         let place = self.place(path, LastName::Followed, check).await?;
-        let file = self.tree().open(&place, OpenOptions { read: true, ..OpenOptions::default() }).await?;
+        let file = self.tree().open(&place).await?;
         if file.metadata().await?.kind == FileKind::Directory {
             return Err(FileError::Failed("is a directory".into()));
         }
@@ -88,18 +90,20 @@ impl FileService {
             self.require_name(path)
         };
         let place = self.place(path, LastName::Followed, check).await?;
-        let (asked, path) = (path, &*place);
         // Something is there to lead to it, though perhaps nothing in the other place.
-        if asked != path && self.is_there(path).await? {
-            self.require(&asked.parent(), Permission::Overwrite)?;
+        if let Some(written) = place.written()
+            && self.is_there(&place).await?
+        {
+            self.require(&written.parent(), Permission::Overwrite)?;
         }
-        let options = OpenOptions { provisional: self.upload_is_provisional(path), ..options };
-        match self.open_counted(path, options, protocol).await {
+        let options = OpenOptions { provisional: self.upload_is_provisional(&place), ..options };
+        match self.open_counted(&place, options, protocol).await {
             // It ends before it began, and observers hear of that (A10-02).
             Err(error @ FileError::QuotaExceeded(_)) => {
                 self.context.metrics.transfer(true, 0, false);
                 let refused = Err(error.clone());
-                let told = self.done(ActionKind::Upload, path, protocol, refused, |action| action.size = Some(0)).await;
+                let told =
+                    self.done(ActionKind::Upload, &place, protocol, refused, |action| action.size = Some(0)).await;
                 Err(told.err().unwrap_or(error))
             }
             outcome => outcome,
@@ -108,31 +112,33 @@ impl FileService {
 
     async fn open_counted(
         self: &Arc<Self>,
-        path: &VirtualPath,
+        place: &Place<'_>,
         options: OpenOptions,
         protocol: Protocol,
     ) -> Result<OpenFile, FileError> {
-        let account = self.account().clone();
+        let (account, path) = (self.account().clone(), place.path());
         self.check_volume(true)?;
         let counted = self.counted(path);
-        self.review_upload(path, options, protocol, counted.as_ref()).await?;
+        self.review_upload(place, options, protocol, counted.as_ref()).await?;
         let Some(counted) = counted else {
             let (file, before) = self.open_upload(path, options, |_| Ok(())).await?;
-            return Ok(self.opened(file, path, protocol, options, (None, account), before));
+            let file = OpenedAs::Writing(file);
+            return Ok(self.opened(file, place.clone(), protocol, options, (None, account), before));
         };
         let names = counted.ledger.names(|| self.scan_tree(path)).await?;
         let check = |before: Option<&Metadata>| check_room(&names, before, options, counted.limits);
         let (file, before) = self.open_upload(path, options, check).await?;
-        let quota = counted.upload(&names, &*file, before.as_ref(), options.truncate).await?;
+        let quota = counted.upload(&names, &file, before.as_ref(), options.truncate).await?;
         drop(names);
-        Ok(self.opened(file, path, protocol, options, (Some(quota), account), before))
+        let file = OpenedAs::Writing(file);
+        Ok(self.opened(file, place.clone(), protocol, options, (Some(quota), account), before))
     }
 
     /// Asks the hooks, but not about a file that may not be written over, or for which there
     /// is no room (B10-05).
     async fn review_upload(
         &self,
-        path: &VirtualPath,
+        place: &Place<'_>,
         options: OpenOptions,
         protocol: Protocol,
         counted: Option<&Counted>,
@@ -140,9 +146,10 @@ impl FileService {
         if !self.context.hooks.asks() {
             return Ok(());
         }
+        let path = place.path();
         if !self.context.hooks.asks_with_everything() && self.may_write(path, counted).await? {
             let overwritten = Some(Overwritten::new(options.truncate));
-            self.review(ActionKind::Upload, path, protocol, |action| action.overwritten = overwritten).await?;
+            self.review(ActionKind::Upload, place, protocol, |action| action.overwritten = overwritten).await?;
             return Ok(());
         }
         let existing = self.writable_file(path).await?;
@@ -150,7 +157,7 @@ impl FileService {
             let names = counted.ledger.names(|| self.scan_tree(path)).await?;
             check_room(&names, existing.as_ref(), options, counted.limits)?;
         }
-        self.review(ActionKind::Upload, path, protocol, |action| {
+        self.review(ActionKind::Upload, place, protocol, |action| {
             let existing = existing.map(|existing| existing.size);
             (action.size, action.open_flags) = Overwritten::details(existing, options.truncate);
         })
@@ -168,18 +175,22 @@ impl FileService {
         Ok(names.check_new_file(counted.limits).is_ok() && names.check_overwrite(0, counted.limits).is_ok())
     }
 
-    /// Opens for writing; gives what had the name before, too. Most files are new, and only
-    /// others are looked at.
+    /// Opens for writing; gives what had the name before, too. Most files are new: where they are
+    /// written in place, only others are looked at first.
     async fn open_upload(
         &self,
         path: &VirtualPath,
         options: OpenOptions,
         check: impl Fn(Option<&Metadata>) -> Result<(), QuotaError>,
-    ) -> Result<(Box<dyn StorageFile>, Option<Metadata>), FileError> {
-        if check(None).is_ok()
-            && let Some(file) = self.tree().create_new(path, options).await?
-        {
-            return Ok((file, None));
+    ) -> Result<(Writing, Option<Metadata>), FileError> {
+        let tree = self.tree();
+        let capabilities = tree.capabilities(path);
+        if options.create && capabilities.uploads == Uploads::None && check(None).is_ok() {
+            match tree.open_in_place(path, OpenOptions { exclusive: true, ..options }).await {
+                Ok(file) => return Ok((Writing::InPlace(file), None)),
+                Err(error) if is_taken(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         let before = self.writable_file(path).await?;
         check(before.as_ref())?;
@@ -187,7 +198,11 @@ impl FileService {
         // The file must not appear between that look and the open, or `overwrite` would have
         // been skipped.
         let exclusive = options.exclusive | (before.is_none() && options.create && !may_overwrite);
-        let file = self.tree().open(path, OpenOptions { exclusive, ..options }).await?;
+        let options = OpenOptions { exclusive, ..options };
+        let file = match is_upload(capabilities, before.as_ref(), options) {
+            true => Writing::Upload(tree.begin_upload(path, options).await?),
+            false => Writing::InPlace(tree.open_in_place(path, options).await?),
+        };
         Ok((file, before))
     }
 
@@ -207,34 +222,49 @@ impl FileService {
 
     fn opened(
         self: &Arc<Self>,
-        file: Box<dyn StorageFile>,
-        path: &VirtualPath,
+        file: OpenedAs,
+        place: Place<'_>,
         protocol: Protocol,
         options: OpenOptions,
         (quota, counted_for): (Option<UploadQuota>, Arc<EffectiveAccount>),
         existed: Option<Metadata>,
     ) -> OpenFile {
-        let transfer = self.transfer(path, protocol, options.write);
-        let (files, path) = (self.clone(), path.clone());
-        let seen = Seen::default();
+        let transfer = self.transfer(&place, protocol, options.write);
+        let (files, place) = (self.clone(), place.into_owned());
+        let read = ReadCoverage::default();
         OpenFile::new(Opened {
             file,
             options,
             transfer,
             files,
-            path,
+            place,
             quota,
             counted_for,
             existed,
-            seen,
+            read,
             is_refused: false,
         })
     }
 }
 
+/// Something has the name of a file that was to be made.
+fn is_taken(error: &StorageError) -> bool {
+    matches!(error.kind, StorageErrorKind::AlreadyExists | StorageErrorKind::IsADirectory)
+}
+
+/// Whether a file gets its name only when it is complete (A3-16): all of a new file, and of one
+/// that is emptied, is the upload's own. Others are changed in place.
+fn is_upload(capabilities: Capabilities, before: Option<&Metadata>, options: OpenOptions) -> bool {
+    let replaces_all = match before {
+        Some(before) => options.truncate && before.kind == FileKind::File,
+        None => options.create,
+    };
+    capabilities.uploads != Uploads::None && replaces_all
+}
+
 /// Whether an upload may begin (A10-02); `before`: the file that it would write over.
 fn check_room(
-    names: &Names<'_>,
+    names: &NamespaceGuard<'_>,
     before: Option<&Metadata>,
     options: OpenOptions,
     limits: QuotaLimits,

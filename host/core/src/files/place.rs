@@ -1,17 +1,19 @@
 //! Where a path really is.
 //!
-//! Rules are bound to paths. Where all files of an account have the same ones, it does not matter
-//! what a link leads to, because storage keeps it inside. Where they differ, a path with links
-//! comes under the rules of its text and of what it leads to, and is then used without links: one
-//! that is put in its way meanwhile leads to an error, not around a rule.
+//! Rules are bound to paths: permissions, patterns, and hooks that watch directories. Where all
+//! files of an account have the same ones, it does not matter what a link leads to, because storage
+//! keeps it inside. Where they differ, a path with links comes under the rules of its text and of
+//! what it leads to, and is then used without links: one that is put in its way meanwhile leads to
+//! an error, not around a rule.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 
-use super::storage::{Storage, StorageErrorKind};
 use super::{FileError, FileService};
 use crate::path::VirtualPath;
 use crate::permission::Permission;
+use crate::ports::storage::{Storage, StorageErrorKind};
 
 /// What an operation acts on, if the last name of a path is a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,11 +24,61 @@ pub(super) enum LastName {
     Itself,
 }
 
+/// Where a path of the client leads.
+#[derive(Debug, Clone)]
+pub(super) struct Place<'a> {
+    path: Cow<'a, VirtualPath>,
+    /// As the client wrote it, if a link leads elsewhere.
+    written: Option<Cow<'a, VirtualPath>>,
+}
+
+impl<'a> Place<'a> {
+    /// No rule depends on where it leads, or it is known to have no links.
+    pub fn of(path: &'a VirtualPath) -> Self {
+        Self { path: Cow::Borrowed(path), written: None }
+    }
+
+    /// `written`: as the client wrote it, if that was another path.
+    pub fn found(path: &'a VirtualPath, written: Option<&'a VirtualPath>) -> Self {
+        let written = written.filter(|written| *written != path);
+        Self { path: Cow::Borrowed(path), written: written.map(Cow::Borrowed) }
+    }
+
+    pub fn path(&self) -> &VirtualPath {
+        &self.path
+    }
+
+    /// None: it has no other spelling.
+    pub fn written(&self) -> Option<&VirtualPath> {
+        self.written.as_deref()
+    }
+
+    /// Every spelling of it.
+    pub fn spellings(&self) -> impl Iterator<Item = &VirtualPath> {
+        std::iter::once(&*self.path).chain(self.written.as_deref())
+    }
+
+    pub fn into_owned(self) -> Place<'static> {
+        let own = |path: Cow<'_, VirtualPath>| Cow::Owned(path.into_owned());
+        Place { path: own(self.path), written: self.written.map(own) }
+    }
+}
+
+impl Deref for Place<'_> {
+    type Target = VirtualPath;
+
+    fn deref(&self) -> &VirtualPath {
+        &self.path
+    }
+}
+
 impl FileService {
     /// Whether a link can lead from one rule to another.
     fn has_several_rules(&self) -> bool {
         let account = self.account();
-        account.permissions.has_several_directories() || !account.filters.file_patterns.is_empty()
+        account.permissions.has_several_directories()
+            || !account.filters.file_patterns.is_empty()
+            || self.context.hooks.select_by_paths()
     }
 
     /// The files, for paths that [`place`](Self::place) gave.
@@ -43,18 +95,31 @@ impl FileService {
         path: &'a VirtualPath,
         last: LastName,
         check: impl Fn(&VirtualPath) -> Result<(), FileError>,
-    ) -> Result<Cow<'a, VirtualPath>, FileError> {
+    ) -> Result<Place<'a>, FileError> {
         check(path)?;
         if !self.has_several_rules() {
-            return Ok(Cow::Borrowed(path));
+            return Ok(Place::of(path));
         }
         // With a name missing on the way, too: the rules hold for names that there are not.
         let found = self.storage.canonical(path, last == LastName::Followed).await?.path;
         if found == *path {
-            return Ok(Cow::Borrowed(path));
+            return Ok(Place::of(path));
         }
         check(&found)?;
-        Ok(Cow::Owned(found))
+        Ok(Place { path: Cow::Owned(found), written: Some(Cow::Borrowed(path)) })
+    }
+
+    /// Where something leads that is only named, to tell hooks: it may be anywhere, or nowhere.
+    pub(super) async fn named_place<'a>(&self, path: &'a VirtualPath) -> Place<'a> {
+        if !self.context.hooks.select_by_paths() {
+            return Place::of(path);
+        }
+        match self.storage.canonical(path, true).await {
+            Ok(found) if found.path != *path => {
+                Place { path: Cow::Borrowed(path), written: Some(Cow::Owned(found.path)) }
+            }
+            _ => Place::of(path),
+        }
     }
 
     /// What a client means by `raw`, without links, for REALPATH. The last name may be missing,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::storage::{Metadata, Space, Storage, StorageFile};
 use super::{FileError, FileService};
-use crate::account::{EffectiveAccount, FolderQuota};
 use crate::path::VirtualPath;
+use crate::ports::storage::{Metadata, Space, Writing};
 use crate::quota::{
-    Ledger, Names, QuotaLimits, ScanProgress, ScanTree, Scope, Tracking, Transferred, UploadQuota, UsedQuota, scope_of,
+    Ledger, NamespaceGuard, QuotaLimits, ScanProgress, ScanTree, Scope, Tracking, Transferred, UploadQuota, UsedQuota,
+    scope_of,
 };
 
 /// Where a path is counted.
@@ -21,20 +21,20 @@ impl Counted {
     /// `emptied`: opening a file under its name has emptied it.
     pub(super) async fn upload(
         &self,
-        names: &Names<'_>,
-        file: &dyn StorageFile,
+        names: &NamespaceGuard<'_>,
+        file: &Writing,
         before: Option<&Metadata>,
         emptied: bool,
     ) -> Result<UploadQuota, FileError> {
-        let metadata = file.metadata().await?;
-        if file.is_unnamed() {
+        let metadata = file.file().metadata().await?;
+        if file.as_upload().is_some() {
             let replaced = before.map(|metadata| metadata.size);
             return Ok(UploadQuota::unnamed(self.ledger.clone(), metadata.id, replaced, self.limits)?);
         }
         match before {
             Some(before) if emptied && before.id == metadata.id => names.resized(before, metadata.size),
             // Another file took the name meanwhile, by other ways than the server's.
-            Some(_) if emptied => self.ledger.forget(),
+            Some(_) if emptied => self.ledger.invalidate(),
             _ => {}
         }
         Ok(UploadQuota::in_place(self.ledger.clone(), names, &metadata, before.is_none()))
@@ -82,12 +82,12 @@ impl FileService {
 
     /// Files of the account were changed, or are about to be, without being counted.
     pub(super) fn uncounted(&self) {
-        self.context.quotas.forget(&Scope::Account(self.account().username.clone()));
+        self.context.quotas.invalidate(&Scope::Account(self.account().username.clone()));
     }
 
     /// What is counted for the same scope as `path`.
     pub(super) fn scan_tree(&self, path: &VirtualPath) -> ScanTree {
-        scan_tree_at(&self.account(), self.storage.clone(), path)
+        ScanTree::around(&self.account(), self.storage.clone(), path)
     }
 
     /// Removes the name `path`, and counts it.
@@ -102,7 +102,8 @@ impl FileService {
         Ok(())
     }
 
-    /// Somebody else has removed a file: who it was that counted it, nobody knows.
+    /// The file was removed outside this session: it may or may not have been subtracted, so that
+    /// the files are counted again.
     pub(super) async fn recount(&self, path: &VirtualPath) -> Result<(), FileError> {
         if let Some(counted) = self.counted(path) {
             let names = counted.ledger.names(|| self.scan_tree(path)).await?;
@@ -176,19 +177,6 @@ impl Space {
             space.files_available = at_most(left, self.files_available);
         }
         space
-    }
-}
-
-/// The part of an account's files that counts for the same scope as `path`.
-pub fn scan_tree_at(account: &EffectiveAccount, storage: Arc<dyn Storage>, path: &VirtualPath) -> ScanTree {
-    let is_own = |quota: FolderQuota| quota != FolderQuota::OfAccount;
-    match account.folders.at(path).filter(|folder| is_own(folder.quota)) {
-        Some(folder) => ScanTree { storage, root: folder.virtual_path.clone(), skip: Vec::new() },
-        None => {
-            let others = account.folders.iter().filter(|folder| is_own(folder.quota));
-            let skip = others.map(|folder| folder.virtual_path.clone()).collect();
-            ScanTree { storage, root: VirtualPath::root(), skip }
-        }
     }
 }
 

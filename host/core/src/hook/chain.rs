@@ -67,6 +67,11 @@ impl<E: HookEvent> Chain<E> {
         self.links.load().iter().any(|link| link.needs_password() && link.selector().matches(subject))
     }
 
+    /// Whether any link is selected by paths of files.
+    pub fn selects_by_paths(&self) -> bool {
+        self.links.load().iter().any(|link| !link.selector().paths.is_empty())
+    }
+
     pub(super) fn host(&self) -> &HookHost {
         &self.host
     }

@@ -6,6 +6,7 @@ mod call;
 pub mod chain;
 pub mod check_password;
 pub mod deadline;
+pub mod events;
 pub mod external_auth;
 pub mod keyboard_interactive;
 mod kind;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::events::FileAction;
 use super::{HookEvent, HookKind, LoginAttempt, Subject};
 use crate::connection::Connection;
-use crate::files::FileAction;
 use crate::session::{EndReason, Session};
 
 /// Declares an observation.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::events::FileAction;
 use super::{Denial, GateEvent, HookError, HookEvent, HookKind, LoginAttempt, Subject};
 use crate::connection::Connection;
-use crate::files::FileAction;
 use crate::session::Session;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use ipnet::IpNet;
 use wildmatch::WildMatch;
 
 use super::HookKind;
+use super::events::ActionKind;
 use super::observation::Change;
 use crate::account::EffectiveAccount;
 use crate::connection::{Connection, LoginMethod};
-use crate::files::ActionKind;
 use crate::path::VirtualPath;
 use crate::turns::Waiter;
 
@@ -24,6 +24,9 @@ pub struct Subject<'a> {
     pub path: Option<&'a VirtualPath>,
     /// The other path of a rename, a copy or a link.
     pub target: Option<&'a VirtualPath>,
+    /// Both as the client wrote them, where a link leads to another spelling.
+    pub written_path: Option<&'a VirtualPath>,
+    pub written_target: Option<&'a VirtualPath>,
     /// Whether the login succeeded, if the event is about one that has ended.
     pub succeeded: Option<bool>,
     /// For an event without a connection.
@@ -56,7 +59,8 @@ pub struct Selector {
     pub groups: Vec<String>,
     pub networks: Vec<IpNet>,
     pub actions: Vec<String>,
-    /// A directory and everything below it; of two paths, one has to be there.
+    /// A directory and everything below it; of two paths, one has to be there, as the client wrote
+    /// it or where its links lead.
     pub paths: Vec<VirtualPath>,
     /// Outcomes of logins that an observer hears of; none: all.
     pub login_succeeded: Option<bool>,
@@ -120,7 +124,8 @@ impl Selector {
             let above = |wanted: &VirtualPath| moves && wanted.is_same_or_below(path);
             self.paths.iter().any(|wanted| path.is_same_or_below(wanted) || above(wanted))
         };
-        [subject.path, subject.target].into_iter().flatten().any(touches)
+        let paths = [subject.path, subject.target, subject.written_path, subject.written_target];
+        paths.into_iter().flatten().any(touches)
     }
 }
 
@@ -293,6 +298,32 @@ mod tests {
         check("/a", Some("/b"), true);
         check("/b", Some("/a"), true);
         check("/b", Some("/a/other"), false);
+    }
+
+    #[test]
+    fn each_spelling_of_a_path_is_enough() {
+        // B10-13
+        let path = |text: &str| VirtualPath::parse_normalised(text).unwrap();
+        let check = |paths: [Option<&str>; 4], expected: bool| {
+            let found = paths.map(|text| text.map(path));
+            let [at, target, written_path, written_target] = &found;
+            let subject = Subject {
+                path: at.as_ref(),
+                target: target.as_ref(),
+                written_path: written_path.as_ref(),
+                written_target: written_target.as_ref(),
+                ..Subject::default()
+            };
+            let selector = Selector { paths: vec![path("/watched")], ..Selector::default() };
+            assert_eq!(selector.matches(&subject), expected, "{paths:?}");
+        };
+        let (inside, outside) = (Some("/watched/x"), Some("/x"));
+        check([inside, None, outside, None], true);
+        check([outside, None, inside, None], true);
+        check([outside, None, outside, None], false);
+        check([outside, inside, None, outside], true);
+        check([outside, outside, None, inside], true);
+        check([outside, outside, outside, outside], false);
     }
 
     #[test]

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use super::{LoginService, Refusal, RefusalReason, checks};
 use crate::account::EffectiveAccount;
 use crate::connection::{ConnectionId, Credential, LoginMethod};
-use crate::files::storage::StorageError;
 use crate::files::{FileContext, FileService};
 use crate::hook::observation::{PostLogin, SessionDestroy};
 use crate::hook::review::{Review, SessionCreate};
 use crate::hook::{Exchange, HookRun, LoginAttempt, Observers};
 use crate::metrics::Metrics;
 use crate::ports::StorageFactory;
+use crate::ports::storage::StorageError;
 use crate::session::{CloseSignal, EndReason, KeptPassword, LiveSession, Session, SessionSlot, Traffic};
 
 /// Proof that every check of the login passed. Holds the session's place (A4-10) and tells
@@ -64,8 +64,9 @@ impl AuthenticatedAccount {
     }
 
     /// The account's files, for one channel named `channel`.
-    pub fn open_files(&self, channel: u32) -> Result<FileService, StorageError> {
-        let storage = self.storage.open(&self.session.live.account())?;
+    pub async fn open_files(&self, channel: u32) -> Result<FileService, StorageError> {
+        let tree = self.session.live.account().file_tree()?;
+        let storage = self.storage.open(&tree).await?;
         let id = ConnectionId::new(format!("{}_{channel}", self.session.id));
         Ok(FileService::new(self.session.clone(), storage, self.files.clone(), id))
     }

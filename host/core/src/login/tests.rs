@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use super::*;
 use crate::account::AccountDraft;
 use crate::connection::ConnectionId;
-use crate::files::storage::{Storage, StorageError, StorageErrorKind};
 use crate::files::{FileHooks, SetAttributesPolicy};
 use crate::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
 use crate::hook::{Call, Denial, Hook, HookDescription, HookError, Link, LinkSettings, Observers};
 use crate::memory::MemoryStore;
 use crate::metrics::Metrics;
-use crate::ports::{NodeName, SystemClock, UsageStore};
+use crate::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
+use crate::ports::{NoFileLog, NodeName, SystemClock, UsageStore};
 use crate::quota::{QuotaKeeper, Scope, Tracking, UsedQuota};
 use crate::turns::Waiter;
 
@@ -37,12 +37,9 @@ impl Passwords for PaperPasswords {
 
 struct NoStorage;
 
+#[async_trait]
 impl StorageFactory for NoStorage {
-    fn open_directory(&self, _: &str) -> Result<Arc<dyn Storage>, StorageError> {
-        Err(StorageError::new(StorageErrorKind::Unsupported, "there is none"))
-    }
-
-    fn open(&self, _: &EffectiveAccount) -> Result<Arc<dyn Storage>, StorageError> {
+    async fn open(&self, _: &TreeDescription) -> Result<Arc<dyn Storage>, StorageError> {
         Err(StorageError::new(StorageErrorKind::Unsupported, "there is none"))
     }
 }
@@ -104,6 +101,7 @@ pub(super) fn world(answer: Option<Result<ExternalAuthVerdict, HookError>>) -> W
         files: Arc::new(FileContext {
             policy: SetAttributesPolicy::Apply,
             metrics: metrics.clone(),
+            log: Arc::new(NoFileLog),
             quotas: QuotaKeeper::new(store.clone(), NodeName(String::new()), Arc::new(SystemClock), Tracking::Never),
             hooks: Arc::new(FileHooks {
                 before: Arc::default(),

@@ -6,13 +6,12 @@ mod clock;
 mod collections;
 mod directory;
 mod error;
+mod file_log;
 mod passwords;
 mod plugins;
 mod runs;
 pub mod storage;
 mod usage;
-
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -23,15 +22,14 @@ pub use directory::{
     AccountKey, Change, ChangeToken, ChangedObjects, Changes, Directory, PageRequest, StoredDocument, Version, Write,
 };
 pub use error::{ObjectName, StoreError};
+pub use file_log::{FileEvent, FileEventKind, FileLog, NoFileLog, TransferEnd};
 pub use passwords::Passwords;
 pub use plugins::{
     MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, counted,
 };
 pub use runs::{DURATION_BOUNDS, HookCounter, HookRunStore, RUNS_KEPT, RunFilter, StoredRun};
-use storage::{Storage, StorageError};
+pub use storage::StorageFactory;
 pub use usage::{NodeName, StoredUsage, UsageStore};
-
-use crate::account::EffectiveAccount;
 
 /// All that one store keeps.
 pub trait Stores: Directory + UsageStore + PluginStore + HookRunStore + AuditStore {}
@@ -44,13 +42,4 @@ pub trait HostPaths: Send + Sync {
     /// Each of the absolute paths without links, `.` and `..`; what is not there yet is taken as it
     /// is written. An error says why that cannot be told.
     async fn resolve(&self, paths: Vec<String>) -> Vec<Result<String, String>>;
-}
-
-/// Opens the file tree of an account.
-pub trait StorageFactory: Send + Sync {
-    /// Makes the home directory if it is missing (A4-11).
-    fn open(&self, account: &EffectiveAccount) -> Result<Arc<dyn Storage>, StorageError>;
-
-    /// A directory that accounts share.
-    fn open_directory(&self, path: &str) -> Result<Arc<dyn Storage>, StorageError>;
 }

@@ -1,5 +1,9 @@
-//! The port to a file tree. Implementations keep every operation inside the tree by the
-//! operating system's means, not by comparing strings (A5-03).
+//! The port to file trees. Implementations keep every operation inside the tree by the operating
+//! system's means, not by comparing strings (A5-03).
+//!
+//! A storage says by [`Capabilities`] what it can do. Files are read through [`StorageFile`]. They
+//! are written under their name ([`FileInPlace`]), or beside it until they are complete
+//! ([`Upload`]): the atomic upload modes and object stores know only the latter.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,29 +13,110 @@ use async_trait::async_trait;
 
 use crate::path::VirtualPath;
 
+/// Opens file trees from their descriptions.
+#[async_trait]
+pub trait StorageFactory: Send + Sync {
+    /// # Errors
+    /// With the place in words, if it is missing and may not be made, or cannot be reached.
+    async fn open(&self, tree: &TreeDescription) -> Result<Arc<dyn Storage>, StorageError>;
+}
+
+/// A file system, and others at places in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeDescription {
+    pub root: FileSystem,
+    /// None is inside another.
+    pub mounts: Vec<MountDescription>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountDescription {
+    /// Its place in the tree; not the root.
+    pub at: VirtualPath,
+    pub file_system: FileSystem,
+}
+
+/// Where a file system is, and how it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSystem {
+    pub location: Location,
+    /// User and group of new files; 0 leaves the server's own (A5-16).
+    pub owner: (u32, u32),
+    /// Whether its root is made if it is missing (A4-11).
+    pub make_missing: bool,
+}
+
+/// What a file system is kept in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A directory of the server's host: an absolute path.
+    Directory(String),
+}
+
+/// What a storage can do at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Files are written under their name, anywhere in them ([`Storage::open_in_place`]).
+    pub in_place: bool,
+    /// New files, and those that are emptied first, get their name when they are complete
+    /// ([`Storage::begin_upload`]).
+    pub uploads: Uploads,
+}
+
+/// In what order an upload may be written that gets its name when it is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uploads {
+    /// There are none: all files are written in place.
+    None,
+    AnyOrder,
+    /// From the first byte to the last; other writes fail with `Unsupported`.
+    Sequential,
+}
+
 /// A tree of files, rooted at `/`.
 #[async_trait]
 pub trait Storage: Send + Sync {
-    /// `local`, `s3`, …
-    fn kind(&self) -> &'static str;
+    /// What keeps the files at `path`: `local`, `memory`, `s3`, …
+    fn kind(&self, path: &VirtualPath) -> &'static str;
+
+    fn capabilities(&self, path: &VirtualPath) -> Capabilities;
 
     /// What the operating system calls the path; for logs and hooks.
     fn host_path(&self, path: &VirtualPath) -> String;
 
     /// The place of a directory on the host, without links; for programs of the host.
-    fn real_path(&self, _path: &VirtualPath) -> Result<PathBuf, StorageError> {
+    ///
+    /// # Errors
+    /// `Unsupported`: the files are not on this host.
+    async fn real_path(&self, _path: &VirtualPath) -> Result<PathBuf, StorageError> {
         Err(StorageError::new(StorageErrorKind::Unsupported, "the files are not on this host"))
     }
 
-    async fn open(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn StorageFile>, StorageError>;
+    /// Opens a file to be read. Directories can be opened; they have metadata and no content.
+    async fn open(&self, path: &VirtualPath) -> Result<Box<dyn StorageFile>, StorageError>;
 
-    /// Opens a file that is not there yet: most uploads are of one, and then nothing has to be
-    /// looked at before. None: something has the name, or it takes [`open`](Storage::open).
-    async fn create_new(
+    /// Opens a file to be written under its name, as open(2) does.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if it must be new, `IsADirectory`; `Unsupported` without the
+    /// [capability](Capabilities::in_place).
+    async fn open_in_place(
         &self,
-        path: &VirtualPath,
-        options: OpenOptions,
-    ) -> Result<Option<Box<dyn StorageFile>>, StorageError>;
+        _path: &VirtualPath,
+        _options: OpenOptions,
+    ) -> Result<Box<dyn FileInPlace>, StorageError> {
+        Err(StorageError::new(StorageErrorKind::Unsupported, "files of this storage cannot be changed in place"))
+    }
+
+    /// Begins a file that is to be made, or to replace all of an existing one: `options` create or
+    /// truncate.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if it must be new, `IsADirectory`; `Unsupported` without the
+    /// [capability](Capabilities::uploads).
+    async fn begin_upload(&self, _path: &VirtualPath, _options: OpenOptions) -> Result<Box<dyn Upload>, StorageError> {
+        Err(StorageError::new(StorageErrorKind::Unsupported, "files of this storage are written in place"))
+    }
 
     /// Follows symbolic links.
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError>;
@@ -81,52 +166,111 @@ pub trait Storage: Send + Sync {
     fn group_name(&self, gid: u32) -> Option<String>;
 }
 
-/// An open file. Dropping it without [`finish`](StorageFile::finish) abandons an upload that
-/// gets its name only then.
+/// An open file.
 #[async_trait]
 pub trait StorageFile: Send + Sync {
     /// Appends up to `length` bytes from `offset` to `buffer`; 0 at the end of the file.
     async fn read_at(&self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, StorageError>;
 
-    /// Writes all of `data` before it answers.
-    async fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), StorageError>;
-
     async fn metadata(&self) -> Result<Metadata, StorageError>;
 
     async fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), StorageError>;
 
+    /// Returns when what was written is on the disk.
     async fn sync(&self) -> Result<(), StorageError>;
 
     async fn space(&self) -> Result<Space, StorageError>;
+}
 
-    /// Whether the file gets its name only when it is finished.
-    fn is_unnamed(&self) -> bool {
-        false
+/// A file that is written under its name. Dropped without [`approve`](FileInPlace::approve), one
+/// that was opened [provisionally](OpenOptions::provisional) takes back what it wrote.
+#[async_trait]
+pub trait FileInPlace: StorageFile {
+    /// Writes all of `data` before it answers.
+    async fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), StorageError>;
+
+    /// What was written stays.
+    fn approve(&self);
+
+    /// Takes back what was written. Never waits.
+    fn discard(&self, what: Discard);
+}
+
+/// A file that has no name until it is [finished](Upload::finish). Dropping it before abandons it.
+#[async_trait]
+pub trait Upload: StorageFile {
+    /// Takes all of `data` before it answers.
+    ///
+    /// # Errors
+    /// `Unsupported` if `offset` is not where the last write ended and the storage takes uploads
+    /// [in sequence](Uploads::Sequential) only.
+    async fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), StorageError>;
+
+    /// What finishing it now would replace.
+    async fn replaces(&self) -> Option<Metadata>;
+
+    /// Lets programs of the host, and hooks, look at it while it has no name.
+    async fn show(&self) -> Result<Shown, StorageError>;
+
+    /// Gives it its name, for good. Nothing is acknowledged before this.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if it must be new; it is abandoned then.
+    async fn finish(&self) -> Result<Finished, StorageError>;
+
+    /// Ends it without success, as dropping it would; gives what is kept under the name after all
+    /// (A5-11).
+    async fn abandon(&self) -> Option<Metadata>;
+
+    /// Ends it, and keeps nothing. Never waits.
+    fn discard(&self);
+}
+
+/// A file that is open to be written, in one way or the other.
+pub enum Writing {
+    InPlace(Box<dyn FileInPlace>),
+    Upload(Box<dyn Upload>),
+}
+
+impl Writing {
+    pub fn file(&self) -> &dyn StorageFile {
+        match self {
+            Self::InPlace(file) => &**file,
+            Self::Upload(upload) => &**upload,
+        }
     }
 
-    /// What an upload without a name will replace, under the lock of names.
-    async fn replaces(&self) -> Option<Metadata> {
-        None
+    /// None: it is written under its name.
+    pub fn as_upload(&self) -> Option<&dyn Upload> {
+        match self {
+            Self::InPlace(_) => None,
+            Self::Upload(upload) => Some(&**upload),
+        }
     }
 
-    /// Ends an upload that failed, as dropping it would; says what is kept of one that had no
-    /// name before. `discard`: nothing is to be kept.
-    async fn abandon(&self, _discard: bool) -> Option<Metadata> {
-        None
+    pub async fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), StorageError> {
+        match self {
+            Self::InPlace(file) => file.write_at(offset, data).await,
+            Self::Upload(upload) => upload.write_at(offset, data).await,
+        }
     }
 
-    /// Lets programs of the host, and hooks, look at an upload that has no name yet. None: it
-    /// has its name.
-    async fn show(&self) -> Result<Option<Shown>, StorageError> {
-        Ok(None)
+    /// Takes back what was written; of an upload, all.
+    pub fn discard(&self, what: Discard) {
+        match self {
+            Self::InPlace(file) => file.discard(what),
+            Self::Upload(upload) => upload.discard(),
+        }
     }
+}
 
-    /// Takes back what an upload wrote. Never waits.
-    fn discard(&self, _what: Discard) {}
-
-    /// Makes an upload visible under its name, and final. Nothing is acknowledged before this.
-    /// False: a program that was shown it has taken it away.
-    async fn finish(&self) -> Result<bool, StorageError>;
+/// How an upload ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// It has its name; `replaced`: what had it before.
+    Named { replaced: Option<Metadata> },
+    /// A program that was [shown](Upload::show) it has taken it away.
+    TakenAway,
 }
 
 /// An upload without a name, as others may see it.
@@ -201,11 +345,15 @@ pub struct Metadata {
     pub id: FileId,
 }
 
-/// Which file it is, under whatever name.
+/// Which file it is, under whatever name: unique among all storages of a server. Object stores
+/// have the hash of a key, file systems device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct FileId {
-    pub device: u64,
-    pub inode: u64,
+pub struct FileId(u128);
+
+impl FileId {
+    pub const fn new(id: u128) -> Self {
+        Self(id)
+    }
 }
 
 /// How the names begin that storage gives to uploads that are not complete.

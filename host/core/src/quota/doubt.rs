@@ -50,7 +50,7 @@ impl Ledger {
         let names = self.lock_names().await;
         let begun = Instant::now();
         if self.is_open() && names.recount(&tree, &ScanProgress::default()).await.is_err() {
-            self.forget();
+            self.invalidate();
         }
         self.state().doubt.is_being_settled = false;
         Some(begun.elapsed())

@@ -91,9 +91,9 @@ impl QuotaKeeper {
     }
 
     /// The files of a scope are changed without being counted.
-    pub fn forget(&self, scope: &Scope) {
+    pub fn invalidate(&self, scope: &Scope) {
         if let Some(ledger) = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner).get(scope) {
-            ledger.forget();
+            ledger.invalidate();
         }
     }
 
@@ -111,7 +111,7 @@ impl QuotaKeeper {
             }
             tokio::time::sleep(ENDS_INTERVAL).await;
         }
-        ledger.forget();
+        ledger.invalidate();
         Ok(true)
     }
 

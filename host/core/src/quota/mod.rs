@@ -8,6 +8,7 @@
 mod doubt;
 mod keeper;
 mod ledger;
+mod namespace;
 mod program;
 mod scan;
 mod scans;
@@ -17,7 +18,8 @@ mod volume;
 use serde::{Deserialize, Serialize};
 
 pub use keeper::{QuotaKeeper, QuotaPorts, ScanError, ScanReport};
-pub use ledger::{Ledger, Names};
+pub use ledger::Ledger;
+pub use namespace::NamespaceGuard;
 pub use program::{Moved, ProgramQuota};
 pub use scan::{ScanProgress, ScanTree};
 pub use scans::QuotaScans;

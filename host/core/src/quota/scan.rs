@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::UsedQuota;
-use crate::files::storage::{FileId, FileKind, Storage, StorageError, StorageErrorKind};
+use crate::account::{EffectiveAccount, FolderQuota};
 use crate::path::VirtualPath;
+use crate::ports::storage::{FileId, FileKind, Storage, StorageError, StorageErrorKind};
 
 const ENTRIES_AT_ONCE: usize = 256;
 
@@ -19,7 +20,22 @@ pub struct ScanTree {
     pub skip: Vec<VirtualPath>,
 }
 
-/// For people who wait.
+impl ScanTree {
+    /// The part of an account's files that counts for the same scope as `path`.
+    pub fn around(account: &EffectiveAccount, storage: Arc<dyn Storage>, path: &VirtualPath) -> Self {
+        let is_own = |quota: FolderQuota| quota != FolderQuota::OfAccount;
+        match account.folders.at(path).filter(|folder| is_own(folder.quota)) {
+            Some(folder) => Self { storage, root: folder.virtual_path.clone(), skip: Vec::new() },
+            None => {
+                let others = account.folders.iter().filter(|folder| is_own(folder.quota));
+                let skip = others.map(|folder| folder.virtual_path.clone()).collect();
+                Self { storage, root: VirtualPath::root(), skip }
+            }
+        }
+    }
+}
+
+/// How far a count is, for those who wait for it.
 #[derive(Debug, Default)]
 pub struct ScanProgress {
     files: AtomicU64,
@@ -91,7 +107,7 @@ pub async fn count(
 }
 
 fn too_deep(directory: &VirtualPath) -> StorageError {
-    // A path of that length says nothing to anybody: its beginning does.
+    // A path of that length is of no use in a message: its beginning is.
     let shown: String = directory.display().chars().take(60).collect();
     let message = format!("what is in \"{shown}…\" is too deep to be counted; move it up or remove it");
     StorageError::new(StorageErrorKind::Invalid, message)

@@ -7,9 +7,8 @@ use tokio::sync::Notify;
 
 use super::{QuotaError, QuotaKeeper, ScanError, ScanReport, ScanTree, Scope};
 use crate::account::{find_user, in_force};
-use crate::files::scan_tree_at;
-use crate::files::storage::StorageError;
 use crate::path::VirtualPath;
+use crate::ports::storage::{StorageError, TreeDescription};
 use crate::ports::{Directory, FOLDERS, StorageFactory, StoreError};
 
 /// Knows where the files of a scope are.
@@ -101,14 +100,16 @@ impl QuotaScans {
                 let account = find_user(&*self.directory, name).await.map_err(QuotaError::from)?;
                 let account = account.ok_or_else(missing)?;
                 let account = in_force(&*self.directory, account).await.map_err(QuotaError::from)?;
-                let storage = self.storage.open(&account).map_err(unreadable)?;
-                Ok(scan_tree_at(&account, storage, &VirtualPath::root()))
+                let tree = account.file_tree().map_err(unreadable)?;
+                let storage = self.storage.open(&tree).await.map_err(unreadable)?;
+                Ok(ScanTree::around(&account, storage, &VirtualPath::root()))
             }
             Scope::Folder(name) => {
                 let folder = self.directory.find(&FOLDERS, name).await.map_err(QuotaError::from)?;
                 let folder = folder.ok_or_else(missing)?;
                 let path = folder.document.get("mapped_path").and_then(Value::as_str).unwrap_or_default();
-                let storage = self.storage.open_directory(path).map_err(unreadable)?;
+                let tree = TreeDescription::of_folder(path.to_owned());
+                let storage = self.storage.open(&tree).await.map_err(unreadable)?;
                 Ok(ScanTree { storage, root: VirtualPath::root(), skip: Vec::new() })
             }
         }

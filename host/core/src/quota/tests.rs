@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::account::{AccountDraft, CredentialRule, EffectiveAccount};
-use crate::files::storage::{FileId, FileKind, Metadata};
 use crate::memory::MemoryStore;
+use crate::ports::storage::{FileId, FileKind, Metadata};
 use crate::ports::{Change, Directory, NodeName, SystemClock, USERS, UsageStore, Write};
 
 fn file(inode: u64, size: u64) -> Metadata {
-    let id = FileId { device: 1, inode };
+    let id = FileId::new(u128::from(inode));
     Metadata { kind: FileKind::File, size, mode: 0, uid: 0, gid: 0, accessed: 0, modified: 0, links: 1, id }
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::ledger::{Abandoned, GrowTo, Ledger, Names};
+use super::ledger::{Abandoned, GrowTo, Ledger};
+use super::namespace::NamespaceGuard;
 use super::{QuotaError, QuotaLimits, UsedQuota};
-use crate::files::storage::{FileId, Metadata, StorageFile};
+use crate::ports::storage::{FileId, Metadata, Upload, Writing};
 
 /// What one open file counts for its ledger.
 pub struct UploadQuota {
@@ -28,7 +29,7 @@ enum Kind {
 
 impl UploadQuota {
     /// `is_new`: there was no such file before.
-    pub fn in_place(ledger: Arc<Ledger>, names: &Names<'_>, metadata: &Metadata, is_new: bool) -> Self {
+    pub fn in_place(ledger: Arc<Ledger>, names: &NamespaceGuard<'_>, metadata: &Metadata, is_new: bool) -> Self {
         names.opened(metadata, is_new);
         Self { ledger, kind: Kind::InPlace(metadata.id) }
     }
@@ -82,7 +83,7 @@ impl UploadQuota {
         &self.ledger
     }
 
-    /// Whether nobody else writes the file under its name.
+    /// Whether no other open file writes to the file under its name.
     pub fn is_only_writer(&self) -> bool {
         matches!(&self.kind, Kind::InPlace(id) if self.ledger.has_one_writer(*id))
     }
@@ -92,7 +93,7 @@ impl UploadQuota {
     }
 
     /// The size was set through the open file.
-    pub fn resized(&mut self, names: &Names<'_>, before: &Metadata, to: u64) {
+    pub fn resized(&mut self, names: &NamespaceGuard<'_>, before: &Metadata, to: u64) {
         match &mut self.kind {
             Kind::InPlace(_) => names.resized(before, to),
             Kind::Unnamed { reserved, .. } => {
@@ -106,7 +107,7 @@ impl UploadQuota {
     }
 
     /// The file is complete. `now`: as the file system says; `replaced`: what had its name.
-    pub fn complete(&mut self, names: &Names<'_>, now: &Metadata, replaced: Option<&Metadata>) {
+    pub fn complete(&mut self, names: &NamespaceGuard<'_>, now: &Metadata, replaced: Option<&Metadata>) {
         match std::mem::replace(&mut self.kind, Kind::Settled) {
             Kind::InPlace(_) => names.closed(now),
             Kind::Unnamed { id, reserved, .. } => names.named(id, reserved, now.size, replaced),
@@ -115,18 +116,22 @@ impl UploadQuota {
     }
 
     /// The upload ends without being completed; it is counted a moment later.
-    pub fn abandon(&mut self, file: Box<dyn StorageFile>) {
-        match std::mem::replace(&mut self.kind, Kind::Settled) {
-            Kind::InPlace(id) => self.ledger.abandon(Abandoned::InPlace(id, file)),
-            Kind::Unnamed { id, reserved, .. } => self.ledger.abandon(Abandoned::Unnamed(id, reserved, file)),
-            Kind::Settled => {}
+    pub fn abandon(&mut self, file: Writing) {
+        match (std::mem::replace(&mut self.kind, Kind::Settled), file) {
+            (Kind::InPlace(id), Writing::InPlace(file)) => self.ledger.abandon(Abandoned::InPlace(id, file)),
+            (Kind::Unnamed { id, reserved, .. }, Writing::Upload(upload)) => {
+                self.ledger.abandon(Abandoned::Unnamed(id, reserved, upload));
+            }
+            (Kind::Settled, _) => {}
+            // Of another file than was counted: only the files can say what there is.
+            (Kind::InPlace(_) | Kind::Unnamed { .. }, _) => self.ledger.invalidate(),
         }
     }
 
     /// As [`abandon`](Self::abandon), at once, for an upload without a name.
-    pub async fn give_up(&mut self, names: &Names<'_>, file: &dyn StorageFile, discard: bool) {
+    pub async fn give_up(&mut self, names: &NamespaceGuard<'_>, upload: &dyn Upload, discard: bool) {
         if let Kind::Unnamed { id, reserved, .. } = std::mem::replace(&mut self.kind, Kind::Settled) {
-            names.give_up_unnamed(id, reserved, file, discard).await;
+            names.give_up_unnamed(id, reserved, upload, discard).await;
         }
     }
 
@@ -141,7 +146,7 @@ impl UploadQuota {
     /// Before the file gets its name; `replaced`: what has it now.
     pub fn check_completion(
         &self,
-        names: &Names<'_>,
+        names: &NamespaceGuard<'_>,
         replaced: Option<&Metadata>,
         limits: QuotaLimits,
     ) -> Result<(), QuotaError> {

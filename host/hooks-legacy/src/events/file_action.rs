@@ -1,7 +1,7 @@
 //! What is asked and told of files (A15, B10).
 
 use serde_json::{Map, Value, json};
-use tidegate_core::files::{ActionStatus, FileAction};
+use tidegate_core::hook::events::{ActionStatus, FileAction};
 use tidegate_core::hook::observation::PostAction;
 use tidegate_core::hook::review::{PreAction, Review};
 use tidegate_core::hook::{Denial, HookError};

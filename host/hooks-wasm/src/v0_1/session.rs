@@ -1,6 +1,6 @@
 //! Sessions and what they do to files, as guests see them.
 
-use tidegate_core::files::{ActionKind, ActionStatus, Protocol};
+use tidegate_core::hook::events::{ActionKind, ActionStatus, Protocol};
 use wasmtime::component::Resource;
 
 use super::bindings::tidegate::hooks::types;

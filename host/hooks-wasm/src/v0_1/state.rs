@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tidegate_core::account::{AccountRights, EffectiveAccount};
 use tidegate_core::connection::{Connection, ConnectionId};
-use tidegate_core::files::FileAction;
+use tidegate_core::hook::events::FileAction;
 use tidegate_core::hook::keyboard_interactive::Conversation;
 use tidegate_core::hook::observation::{CredentialChanged, ObjectChange};
 use tidegate_core::hook::review::WebRequest;

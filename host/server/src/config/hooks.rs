@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tidegate_core::account::AddressRule;
-use tidegate_core::files::ActionKind;
+use tidegate_core::hook::events::ActionKind;
 use tidegate_core::hook::{HookKind, LinkSettings, OnError};
 use tidegate_hooks_legacy::{Compat, Dialect, Environment, Flavour, ProgramHook, ProgramSettings, check_url};
 

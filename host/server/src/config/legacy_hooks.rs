@@ -1,7 +1,7 @@
 //! The hooks under the older server's keys.
 
-use tidegate_core::files::ActionKind;
 use tidegate_core::hook::HookKind;
+use tidegate_core::hook::events::ActionKind;
 use tidegate_hooks_legacy::Compat;
 
 use super::keys::{Actions, Config, DataProvider, HookEntry, HookValue};

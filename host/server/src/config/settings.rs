@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tidegate_core::account::{AddressRule, HomeRule};
-use tidegate_core::files::{ActionKind, SetAttributesPolicy};
+use tidegate_core::files::SetAttributesPolicy;
+use tidegate_core::hook::events::ActionKind;
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::hook::{HookKind, LinkSettings};
 use tidegate_core::quota::Tracking;

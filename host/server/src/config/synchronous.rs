@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use tidegate_core::files::ActionKind;
 use tidegate_core::hook::HookKind;
+use tidegate_core::hook::events::ActionKind;
 use tidegate_hooks_wasm::PluginDirectory;
 use tidegate_storage::OverwriteMode;
 

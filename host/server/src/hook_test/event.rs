@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tidegate_core::account::{AccountDraft, Audience, CredentialRule, EffectiveAccount};
 use tidegate_core::connection::{Connection, ConnectionId, Credential};
-use tidegate_core::files::{ActionKind, ActionStatus, Contents, FileAction, Protocol};
 use tidegate_core::hook::check_password::CheckPassword;
+use tidegate_core::hook::events::{ActionKind, ActionStatus, FileAction, Protocol};
 use tidegate_core::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
 use tidegate_core::hook::keyboard_interactive::{
     Conversation, ConversationError, KeyboardInteractive, KeyboardInteractiveVerdict, Round,
@@ -123,6 +123,8 @@ fn action(case: &Case, stored: Option<&Arc<EffectiveAccount>>, after: bool) -> a
         storage_target: target.as_ref().map(on_disk),
         path,
         target,
+        written_path: None,
+        written_target: None,
         storage_kind: "local",
         size: case.size,
         overwritten: None,
@@ -131,7 +133,7 @@ fn action(case: &Case, stored: Option<&Arc<EffectiveAccount>>, after: bool) -> a
         status: after.then_some(status),
         elapsed_ms: after.then_some(1),
         at: now().saturating_mul(1_000_000),
-        contents: Contents::default(),
+        contents: None,
         session,
     }))
 }

@@ -178,7 +178,7 @@ pub async fn run(
             }
             return;
         }
-        command => match files.review_ssh_command(&name, &path).await {
+        command => match files.review_ssh_command(&name, &path, None).await {
             Ok(()) => built_in(command, &files, &input).await,
             // A hook denies it (B10-01).
             Err(error) => Finished::failed(&name, path.as_bytes(), &error.to_string()),
@@ -186,7 +186,7 @@ pub async fn run(
     };
     match finished.status {
         // A7-09
-        0 => files.record_ssh_command(&name, &path).await,
+        0 => files.record_ssh_command(&name, &path, None).await,
         _ => files.ssh_command_failed(),
     }
     finished.send(&output).await;

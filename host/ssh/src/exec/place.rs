@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use tidegate_core::files::storage::FileKind;
 use tidegate_core::files::{FileError, FileService};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::permission::Permission;
+use tidegate_core::ports::storage::FileKind;
 
 /// A7-05
 const NEEDED: [Permission; 6] = [
@@ -24,6 +24,8 @@ const READING: [Permission; 2] = [Permission::Download, Permission::List];
 #[derive(Debug, Clone)]
 pub struct Place {
     pub path: VirtualPath,
+    /// As the client wrote it; links may lead elsewhere.
+    pub written: VirtualPath,
     /// The client wrote a slash behind it: the content of the directory is meant.
     has_slash: bool,
     is_file: bool,
@@ -48,6 +50,7 @@ impl Place {
         has_slash: bool,
         missing: Missing,
     ) -> Result<Self, FileError> {
+        let written = path.clone();
         let mut path = match files.without_links(&path).await {
             Ok(path) => path,
             // A directory on the way is missing.
@@ -66,7 +69,13 @@ impl Place {
             path = VirtualPath::resolve(&there, &names.join(&b'/'))?;
             directory = there;
         }
-        Ok(Self { path, has_slash: has_slash && is_directory, is_file: kind.is_some() && !is_directory, directory })
+        Ok(Self {
+            path,
+            written,
+            has_slash: has_slash && is_directory,
+            is_file: kind.is_some() && !is_directory,
+            directory,
+        })
     }
 
     /// Where relative names begin, for a program that works there.
@@ -83,8 +92,8 @@ impl Place {
     }
 
     /// What the operating system calls the directory, links followed; and then the path.
-    pub fn host_paths(&self, files: &FileService) -> Result<(PathBuf, PathBuf), FileError> {
-        let directory = files.confined_host_path(&self.directory)?;
+    pub async fn host_paths(&self, files: &FileService) -> Result<(PathBuf, PathBuf), FileError> {
+        let directory = files.confined_host_path(&self.directory).await?;
         let mut path = directory.clone();
         path.extend(self.path.names().skip(self.directory.names().count()).map(OsStr::from_bytes));
         if self.has_slash {
@@ -106,6 +115,12 @@ impl Place {
             return Err(FileError::Denied);
         }
         Ok(())
+    }
+
+    /// No hook has to be asked about what `program` writes here, by either way to write the path.
+    pub fn require_unasked_writes(&self, program: &str, files: &FileService) -> Result<(), FileError> {
+        files.require_unasked_writes(program, &self.directory)?;
+        files.require_unasked_writes(program, &self.written)
     }
 
     /// The same for a program that only looks.

@@ -104,9 +104,9 @@ pub async fn run(
         Err(error) => Err(error),
     };
     match outcome {
-        Ok((status, path)) => {
+        Ok((status, place)) => {
             if status == 0 {
-                files.record_ssh_command(name, &path).await;
+                files.record_ssh_command(name, &place.path, Some(&place.written)).await;
             } else {
                 files.ssh_command_failed();
             }
@@ -129,7 +129,7 @@ async fn prepare_and_run(
     files: &Arc<FileService>,
     input: (Vec<u8>, Arc<ChannelInput>),
     output: &ChannelOutput,
-) -> Result<(u32, VirtualPath), FileError> {
+) -> Result<(u32, Place), FileError> {
     let reads_only = request.reads_only();
     let makes_path = matches!(&request.line, Line::Rsync(line) if line.makes_path);
     let mut places = Vec::new();
@@ -146,14 +146,14 @@ async fn prepare_and_run(
         return Err(FileError::NotFound);
     };
     if !reads_only {
-        files.require_unasked_writes(request.name, &place.directory)?;
+        place.require_unasked_writes(request.name, files)?;
     }
-    files.review_ssh_command(request.name, &place.path).await?;
-    let mut start = Start::new(files, &places, reads_only)?;
+    files.review_ssh_command(request.name, &place.path, Some(&place.written)).await?;
+    let mut start = Start::new(files, &places, reads_only).await?;
     start.take_in(request, files, place).await?;
     if reads_only {
         let command = start.command(request, launcher, files)?;
-        return Ok((process::run(files, command, input, output, None).await?, place.path.clone()));
+        return Ok((process::run(files, command, input, output, None).await?, place.clone()));
     }
     // Counted again whatever becomes of the program, even when the client is gone.
     let counting = Counting::new(files.program_room(&place.path).await?);
@@ -163,7 +163,7 @@ async fn prepare_and_run(
     let command = start.command(request, launcher, files)?;
     let status = process::run(files, command, input, output, counting.room()).await;
     counting.end().await?;
-    Ok((status?, place.path.clone()))
+    Ok((status?, place.clone()))
 }
 
 /// As over SFTP: who follows a link later comes under the rules of both ends.
@@ -182,10 +182,10 @@ struct Start {
 }
 
 impl Start {
-    fn new(files: &FileService, places: &[Place], reads_only: bool) -> Result<Self, FileError> {
+    async fn new(files: &FileService, places: &[Place], reads_only: bool) -> Result<Self, FileError> {
         let (mut grants, mut paths, mut directory) = (Grants::default(), Vec::new(), None);
         for place in places {
-            let (granted, path) = place.host_paths(files)?;
+            let (granted, path) = place.host_paths(files).await?;
             directory.get_or_insert_with(|| granted.clone());
             if reads_only { &mut grants.read } else { &mut grants.write }.push(granted);
             paths.push(path);
@@ -205,7 +205,7 @@ impl Start {
         if line.follows_links
             && let Some(root) = readable_root(files)
         {
-            self.grants.read.push(files.confined_host_path(&root)?);
+            self.grants.read.push(files.confined_host_path(&root).await?);
         }
         for option in &line.options {
             match option {
@@ -247,7 +247,7 @@ impl Start {
             _ => VirtualPath::resolve(&place.base(), name)?,
         };
         let named = Place::find(files, path, false, Missing::AnyName).await?;
-        let (directory, path) = named.host_paths(files)?;
+        let (directory, path) = named.host_paths(files).await?;
         match used {
             NameUse::List if named.is_file() => {
                 named.require_file(files)?;
@@ -262,7 +262,7 @@ impl Start {
             }
             NameUse::Link | NameUse::Write | NameUse::WriteBeside => {
                 named.require_everything(files)?;
-                files.require_unasked_writes(program, &named.directory)?;
+                named.require_unasked_writes(program, files)?;
                 if !named.is_counted_with(place, files) {
                     let text = String::from_utf8_lossy(name);
                     return Err(FileError::Failed(format!(

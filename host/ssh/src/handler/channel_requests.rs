@@ -73,7 +73,7 @@ impl SshHandler {
         if self.idle(channel).is_none() {
             return session.channel_failure(channel);
         }
-        let Some(files) = self.open_files("SFTP", "") else {
+        let Some(files) = self.open_files("SFTP", "").await else {
             return session.channel_failure(channel);
         };
         self.ending.protocol = "SFTP";
@@ -94,7 +94,7 @@ impl SshHandler {
             self.log_refused_command(line);
             return session.channel_failure(channel);
         };
-        let Some(files) = self.open_files(command.protocol(), &String::from_utf8_lossy(line)) else {
+        let Some(files) = self.open_files(command.protocol(), &String::from_utf8_lossy(line)).await else {
             return session.channel_failure(channel);
         };
         session.channel_success(channel)?;
@@ -119,9 +119,9 @@ impl SshHandler {
         tracing::info!(sender = "ssh_command", message, connection_id);
     }
 
-    fn open_files(&mut self, protocol: &'static str, command: &str) -> Option<FileService> {
+    async fn open_files(&mut self, protocol: &'static str, command: &str) -> Option<FileService> {
         self.opened_channels += 1;
-        match self.account.as_ref()?.open_files(self.opened_channels) {
+        match self.account.as_ref()?.open_files(self.opened_channels).await {
             Ok(files) => {
                 files.session().live.channel_opened(protocol, command);
                 Some(files)

@@ -1,8 +1,8 @@
 //! `scp -t`: files from the client.
 
-use tidegate_core::files::storage::{FileKind, OpenOptions, SetAttributes};
 use tidegate_core::files::{FileError, OpenFile, Protocol};
 use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::storage::{FileKind, OpenOptions, SetAttributes};
 
 use crate::exec::expand;
 

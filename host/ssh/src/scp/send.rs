@@ -1,8 +1,8 @@
 //! `scp -f`: files to the client.
 
-use tidegate_core::files::storage::{FileId, FileKind, Metadata};
 use tidegate_core::files::{FileError, OpenFile, Protocol};
 use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::storage::{FileId, FileKind, Metadata};
 
 use super::{Ended, Reply, Scp, WARNING};
 use crate::exec::expand;

@@ -7,31 +7,31 @@ use super::*;
 #[tokio::test]
 async fn what_is_written_is_read() {
     for Subject { name, storage, .. } in storages().await {
-        let file = storage.open(&path("/f"), OpenOptions { read: true, ..PUT }).await.unwrap();
+        let file = write(&*storage, "/f", OpenOptions { read: true, ..PUT }).await.unwrap();
         file.write_at(4, b"later").await.unwrap();
         file.write_at(0, b"soon").await.unwrap();
         let mut bytes = b"kept ".to_vec();
-        assert_eq!(file.read_at(2, 5, &mut bytes).await.unwrap(), 5, "{name}");
+        assert_eq!(file.file().read_at(2, 5, &mut bytes).await.unwrap(), 5, "{name}");
         assert_eq!(bytes, b"kept onlat", "{name}");
-        assert_eq!(file.read_at(9, 5, &mut bytes).await.unwrap(), 0, "{name}");
-        assert_eq!(file.metadata().await.unwrap().size, 9, "{name}");
+        assert_eq!(file.file().read_at(9, 5, &mut bytes).await.unwrap(), 0, "{name}");
+        assert_eq!(file.file().metadata().await.unwrap().size, 9, "{name}");
         assert_eq!(kind(file.write_at(u64::MAX, b"x").await), Err(StorageErrorKind::Invalid), "{name}");
-        file.sync().await.unwrap();
-        file.finish().await.unwrap();
+        file.file().sync().await.unwrap();
+        finish(&file).await.unwrap();
         drop(file);
         assert_eq!(content(&*storage, "/f").await.as_deref(), Some("soonlater"), "{name}");
 
-        let more = storage.open(&path("/f"), OpenOptions { truncate: false, append: true, ..PUT }).await.unwrap();
+        let more = write(&*storage, "/f", OpenOptions { truncate: false, append: true, ..PUT }).await.unwrap();
         more.write_at(0, b"!").await.unwrap();
         more.write_at(3, b"?").await.unwrap();
-        more.finish().await.unwrap();
+        finish(&more).await.unwrap();
         drop(more);
         assert_eq!(content(&*storage, "/f").await.as_deref(), Some("soonlater!?"), "{name}");
 
-        let middle = storage.open(&path("/f"), OpenOptions { truncate: false, ..PUT }).await.unwrap();
+        let middle = write(&*storage, "/f", OpenOptions { truncate: false, ..PUT }).await.unwrap();
         middle.write_at(4, b"er").await.unwrap();
-        middle.set_attributes(&SetAttributes { size: Some(6), ..Default::default() }).await.unwrap();
-        middle.finish().await.unwrap();
+        middle.file().set_attributes(&SetAttributes { size: Some(6), ..Default::default() }).await.unwrap();
+        finish(&middle).await.unwrap();
         drop(middle);
         assert_eq!(content(&*storage, "/f").await.as_deref(), Some("sooner"), "{name}");
         assert_eq!(storage.metadata(&path("/f")).await.unwrap().size, 6, "{name}");
@@ -45,19 +45,22 @@ async fn files_are_opened_as_the_flags_say() {
         storage.create_directory(&path("/d"), None).await.unwrap();
         put(storage, "/f", "content").await;
         let check = async |at: &str, options: OpenOptions, expected: Result<(), StorageErrorKind>| {
-            let outcome = match storage.open(&path(at), options).await {
-                Ok(file) => file.finish().await.map(drop),
+            let outcome = match write(storage, at, options).await {
+                Ok(file) => finish(&file).await,
                 Err(error) => Err(error),
             };
             assert_eq!(kind(outcome), expected, "{name} {at} {options:?}");
         };
+        let read = async |at: &str, expected: Result<(), StorageErrorKind>| {
+            assert_eq!(kind(storage.open(&path(at)).await), expected, "{name} {at}");
+        };
         let (missing, exists) = (Err(StorageErrorKind::NotFound), Err(StorageErrorKind::AlreadyExists));
         let (not_directory, is_directory) = (Err(StorageErrorKind::NotADirectory), Err(StorageErrorKind::IsADirectory));
-        check("/f", GET, Ok(())).await;
-        check("/none", GET, missing).await;
-        check("/none/f", GET, missing).await;
+        read("/f", Ok(())).await;
+        read("/none", missing).await;
+        read("/none/f", missing).await;
         check("/none/f", PUT, missing).await;
-        check("/f/x", GET, not_directory).await;
+        read("/f/x", not_directory).await;
         check("/f/x", PUT, not_directory).await;
         check("/none", OpenOptions { create: false, ..PUT }, missing).await;
         check("/f", OpenOptions { exclusive: true, ..PUT }, exists).await;
@@ -79,9 +82,9 @@ async fn files_are_opened_as_the_flags_say() {
 #[tokio::test]
 async fn attributes_are_kept() {
     for Subject { name, storage, .. } in storages().await {
-        let file = storage.open(&path("/f"), OpenOptions { mode: Some(0o6777), ..PUT }).await.unwrap();
+        let file = write(&*storage, "/f", OpenOptions { mode: Some(0o6777), ..PUT }).await.unwrap();
         file.write_at(0, b"12345").await.unwrap();
-        file.finish().await.unwrap();
+        finish(&file).await.unwrap();
         drop(file);
         storage.create_directory(&path("/d"), Some(0o770)).await.unwrap();
         let of = async |at: &str| storage.metadata(&path(at)).await.unwrap();
@@ -115,7 +118,7 @@ async fn attributes_are_kept() {
 async fn a_file_without_a_name_lives_as_long_as_it_is_open() {
     for Subject { name, storage, .. } in storages().await {
         put(&*storage, "/f", "content").await;
-        let file = storage.open(&path("/f"), GET).await.unwrap();
+        let file = storage.open(&path("/f")).await.unwrap();
         assert_eq!(storage.remove_file(&path("/f")).await.unwrap().size, 7, "{name}");
         let mut bytes = Vec::new();
         assert_eq!(file.read_at(0, 100, &mut bytes).await.unwrap(), 7, "{name}");

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use tidegate_core::account::{AccountDraft, CredentialRule, EffectiveAccount};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::StorageFactory;
-use tidegate_core::ports::storage::{OpenOptions, Storage, StorageError, StorageErrorKind};
+use tidegate_core::ports::storage::{
+    FileKind, Finished, OpenOptions, Storage, StorageError, StorageErrorKind, Uploads, Writing,
+};
 
 use crate::{LocalStorageFactory, LocalStorageSettings, MemoryStorageFactory, MemoryStorageSettings, OverwriteMode};
 
@@ -28,7 +30,7 @@ impl Subject {
         let home = directory.path().join("home");
         // What is beside the tree, for ways out of it.
         std::fs::write(directory.path().join("outside"), "secret").unwrap();
-        let storage = factory.open(&account(&home.display().to_string())).unwrap();
+        let storage = factory.open(&account(&home.display().to_string()).file_tree().unwrap()).await.unwrap();
         Self { name: format!("{adapter} {overwrite:?}"), overwrite, storage, _directory: directory }
     }
 
@@ -54,32 +56,54 @@ fn account(home: &str) -> EffectiveAccount {
     EffectiveAccount::ungrouped(user)
 }
 
-pub(super) fn path(text: &str) -> VirtualPath {
+pub(crate) fn path(text: &str) -> VirtualPath {
     VirtualPath::resolve(&VirtualPath::root(), text.as_bytes()).unwrap()
 }
 
-pub(super) const GET: OpenOptions = OpenOptions {
-    read: true,
-    write: false,
+/// As most clients upload.
+pub(crate) const PUT: OpenOptions = OpenOptions {
+    read: false,
+    write: true,
     append: false,
-    create: false,
-    truncate: false,
+    create: true,
+    truncate: true,
     exclusive: false,
     provisional: false,
     mode: None,
 };
-/// As most clients upload.
-pub(super) const PUT: OpenOptions = OpenOptions { read: false, write: true, create: true, truncate: true, ..GET };
+
+/// Opens a file to be written, as the server does: what is all an upload's own gets its name at the
+/// end, where there are such uploads.
+pub(crate) async fn write(storage: &dyn Storage, at: &str, options: OpenOptions) -> Result<Writing, StorageError> {
+    let at = path(at);
+    let replaces_all = match storage.metadata(&at).await {
+        Ok(found) => options.truncate && found.kind == FileKind::File,
+        Err(_) => options.create,
+    };
+    if replaces_all && storage.capabilities(&at).uploads != Uploads::None {
+        return storage.begin_upload(&at, options).await.map(Writing::Upload);
+    }
+    storage.open_in_place(&at, options).await.map(Writing::InPlace)
+}
+
+/// An upload is complete.
+pub(crate) async fn finish(file: &Writing) -> Result<(), StorageError> {
+    match file {
+        Writing::InPlace(file) => file.approve(),
+        Writing::Upload(upload) => assert!(matches!(upload.finish().await?, Finished::Named { .. })),
+    }
+    Ok(())
+}
 
 pub(super) async fn put(storage: &dyn Storage, name: &str, content: &str) {
-    let file = storage.open(&path(name), PUT).await.unwrap();
+    let file = write(storage, name, PUT).await.unwrap();
     file.write_at(0, content.as_bytes()).await.unwrap();
-    file.finish().await.unwrap();
+    finish(&file).await.unwrap();
 }
 
 /// None: there is no such file.
 pub(super) async fn content(storage: &dyn Storage, name: &str) -> Option<String> {
-    let file = match storage.open(&path(name), GET).await {
+    let file = match storage.open(&path(name)).await {
         Ok(file) => file,
         Err(error) if error.kind == StorageErrorKind::NotFound => return None,
         Err(error) => panic!("{name}: {error}"),

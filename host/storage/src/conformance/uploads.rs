@@ -20,9 +20,9 @@ async fn uploads_are_seen_as_the_mode_says() {
             if let Some(old) = old {
                 put(&**storage, at, old).await;
             }
-            let file = storage.open(&path(at), PUT).await.unwrap();
+            let file = write(&**storage, at, PUT).await.unwrap();
             file.write_at(0, b"new con").await.unwrap();
-            assert_eq!(file.is_unnamed(), subject.is_atomic(), "{name}");
+            assert_eq!(file.as_upload().is_some(), subject.is_atomic(), "{name}");
             assert_eq!(content(&**storage, at).await.as_deref(), during, "{name} {old:?}");
             drop(file);
             assert_eq!(content(&**storage, at).await.as_deref(), broken_off, "{name} {old:?}");
@@ -39,20 +39,21 @@ async fn of_two_uploads_of_a_new_file_the_last_one_stays() {
     // A5-10
     for subject in storages().await.into_iter().filter(Subject::is_atomic) {
         let Subject { name, storage, .. } = subject;
-        let first = storage.open(&path("/new"), PUT).await.unwrap();
-        let second = storage.open(&path("/new"), PUT).await.unwrap();
+        let first = write(&*storage, "/new", PUT).await.unwrap();
+        let second = write(&*storage, "/new", PUT).await.unwrap();
         first.write_at(0, b"first").await.unwrap();
         second.write_at(0, b"second").await.unwrap();
-        assert!(second.replaces().await.is_none(), "{name}");
-        first.finish().await.unwrap();
-        assert_eq!(second.replaces().await.unwrap().size, 5, "{name}");
-        second.finish().await.unwrap();
+        assert!(second.as_upload().unwrap().replaces().await.is_none(), "{name}");
+        finish(&first).await.unwrap();
+        assert_eq!(second.as_upload().unwrap().replaces().await.unwrap().size, 5, "{name}");
+        let finished = second.as_upload().unwrap().finish().await.unwrap();
+        assert!(matches!(finished, Finished::Named { replaced: Some(old) } if old.size == 5), "{name}: {finished:?}");
         assert_eq!(content(&*storage, "/new").await.as_deref(), Some("second"), "{name}");
         // Where it must be new, or nothing is to be emptied, what others wrote stays.
         for options in [OpenOptions { exclusive: true, ..PUT }, OpenOptions { truncate: false, ..PUT }] {
-            let third = storage.open(&path("/other"), options).await.unwrap();
+            let third = write(&*storage, "/other", options).await.unwrap();
             put(&*storage, "/other", "of others").await;
-            assert_eq!(kind(third.finish().await), Err(StorageErrorKind::AlreadyExists), "{name}");
+            assert_eq!(kind(finish(&third).await), Err(StorageErrorKind::AlreadyExists), "{name}");
             drop(third);
             assert_eq!(content(&*storage, "/other").await.as_deref(), Some("of others"), "{name}");
             storage.remove_file(&path("/other")).await.unwrap();
@@ -66,10 +67,10 @@ async fn an_upload_follows_its_directory() {
         storage.create_directory(&path("/before"), None).await.unwrap();
         put(&*storage, "/before/old", "old").await;
         for file_name in ["old", "new"] {
-            let file = storage.open(&path(&format!("/before/{file_name}")), PUT).await.unwrap();
+            let file = write(&*storage, &format!("/before/{file_name}"), PUT).await.unwrap();
             file.write_at(0, b"content").await.unwrap();
             storage.rename(&path("/before"), &path("/after"), false).await.unwrap();
-            file.finish().await.unwrap();
+            finish(&file).await.unwrap();
             assert_eq!(content(&*storage, &format!("/after/{file_name}")).await.as_deref(), Some("content"), "{name}");
             storage.rename(&path("/after"), &path("/before"), false).await.unwrap();
         }
@@ -109,8 +110,8 @@ async fn without_a_verdict_nothing_stays_of_an_upload() {
                 if let Some(old) = old {
                     put(&**storage, "/f", old).await;
                 }
-                let file = storage.open(&path("/f"), options).await.unwrap();
-                let is_unnamed = file.is_unnamed();
+                let file = write(&**storage, "/f", options).await.unwrap();
+                let is_unnamed = file.as_upload().is_some();
                 file.write_at(offset, b"new").await.unwrap();
                 if let End::Discarded(what) = end {
                     file.discard(what);
@@ -129,11 +130,11 @@ async fn without_a_verdict_nothing_stays_of_an_upload() {
     for Subject { name, storage, .. } in storages().await {
         put(&*storage, "/f", "old").await;
         // Nothing was written: nothing is taken back.
-        drop(storage.open(&path("/f"), continued).await.unwrap());
+        drop(write(&*storage, "/f", continued).await.unwrap());
         assert_eq!(content(&*storage, "/f").await.as_deref(), Some("old"), "{name}");
-        let file = storage.open(&path("/f"), emptied).await.unwrap();
+        let file = write(&*storage, "/f", emptied).await.unwrap();
         file.write_at(0, b"approved").await.unwrap();
-        file.finish().await.unwrap();
+        finish(&file).await.unwrap();
         drop(file);
         assert_eq!(content(&*storage, "/f").await.as_deref(), Some("approved"), "{name}");
     }
@@ -151,9 +152,16 @@ async fn an_upload_is_given_up_as_asked() {
     for subject in storages().await.into_iter().filter(Subject::is_atomic) {
         let Subject { name, overwrite, storage, .. } = subject;
         for discard in [false, true] {
-            let file = storage.open(&path("/f"), PUT).await.unwrap();
+            let file = write(&*storage, "/f", PUT).await.unwrap();
             file.write_at(0, b"part").await.unwrap();
-            let kept = file.abandon(discard).await;
+            let upload = file.as_upload().unwrap();
+            let kept = match discard {
+                true => {
+                    upload.discard();
+                    None
+                }
+                false => upload.abandon().await,
+            };
             let is_kept = overwrite == OverwriteMode::AtomicWithResume && !discard;
             assert_eq!(kept.map(|kept| kept.size), is_kept.then_some(4), "{name}");
             assert_eq!(content(&*storage, "/f").await.is_some(), is_kept, "{name}");
@@ -168,17 +176,39 @@ async fn what_is_shown_can_be_read() {
     for subject in storages().await {
         let is_atomic = subject.is_atomic();
         let Subject { name, storage, .. } = subject;
-        let file = storage.open(&path("/f"), PUT).await.unwrap();
+        let file = write(&*storage, "/f", PUT).await.unwrap();
         file.write_at(0, b"content").await.unwrap();
-        let shown = file.show().await.unwrap();
-        assert_eq!(shown.is_some(), is_atomic, "{name}");
-        if let Some(shown) = shown {
+        assert_eq!(file.as_upload().is_some(), is_atomic, "{name}");
+        if let Some(upload) = file.as_upload() {
+            let shown = upload.show().await.unwrap();
             let mut bytes = Vec::new();
             shown.file.read_at(0, 100, &mut bytes).await.unwrap();
             assert_eq!(bytes, b"content", "{name}");
             assert!(content(&*storage, "/f").await.is_none(), "{name}");
         }
-        file.finish().await.unwrap();
+        finish(&file).await.unwrap();
         assert_eq!(content(&*storage, "/f").await.as_deref(), Some("content"), "{name}");
     }
+}
+
+/// As object stores: from the first byte to the last, and nothing else.
+#[tokio::test]
+async fn without_random_writes_files_are_uploaded_in_sequence() {
+    let settings = MemoryStorageSettings {
+        overwrite: OverwriteMode::Atomic,
+        random_writes: false,
+        ..MemoryStorageSettings::default()
+    };
+    let storage = crate::MemoryStorage::new(settings);
+    let capabilities = storage.capabilities(&path("/f"));
+    assert_eq!((capabilities.in_place, capabilities.uploads), (false, Uploads::Sequential));
+    let file = write(&storage, "/f", PUT).await.unwrap();
+    file.write_at(0, b"first ").await.unwrap();
+    assert_eq!(kind(file.write_at(10, b"x").await), Err(StorageErrorKind::Unsupported));
+    assert_eq!(kind(file.write_at(0, b"x").await), Err(StorageErrorKind::Unsupported));
+    file.write_at(6, b"last").await.unwrap();
+    finish(&file).await.unwrap();
+    assert_eq!(content(&storage, "/f").await.as_deref(), Some("first last"));
+    let patched = write(&storage, "/f", OpenOptions { truncate: false, ..PUT }).await;
+    assert_eq!(kind(patched), Err(StorageErrorKind::Unsupported));
 }

@@ -5,19 +5,18 @@ mod permissions;
 mod quota_sequences;
 mod quotas;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use tidegate_core::account::{Account, AccountDraft, CredentialRule};
+use tidegate_core::account::{AccountDraft, Audience, CredentialRule, EffectiveAccount, find_user};
 use tidegate_core::connection::{Connection, ConnectionId, LoginMethod};
 use tidegate_core::files::{FileContext, FileHooks, FileService, SetAttributesPolicy};
 use tidegate_core::hook::Observers;
+use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{FileKind, OpenOptions, Storage};
-use tidegate_core::ports::{StoreError, StoredUsage, SystemClock, UsageStore};
-use tidegate_core::quota::{QuotaKeeper, Scope, Tracking, Transferred, UsedQuota};
+use tidegate_core::ports::{Change, Directory, NoFileLog, NodeName, SystemClock, USERS, UsageStore, Write};
+use tidegate_core::quota::{QuotaKeeper, ScanTree, Scope, Tracking, UsedQuota};
 use tidegate_core::session::{KeptPassword, LiveSession, Session, Traffic};
 
 use crate::{MemoryStorage, MemoryStorageSettings, OverwriteMode};
@@ -27,16 +26,25 @@ struct Fixture {
     files: Arc<FileService>,
     storage: Arc<dyn Storage>,
     keeper: Arc<QuotaKeeper>,
-    usages: Arc<Usages>,
+    store: Arc<MemoryStore>,
+}
+
+impl Fixture {
+    /// Bytes and files, as stored.
+    async fn stored(&self) -> (i64, i64) {
+        let usage = find_user(&*self.store, "u").await.unwrap().unwrap().usage;
+        (usage.used_quota_size, usage.used_quota_files)
+    }
 }
 
 /// `fields`: of the account, with permissions.
-fn account(fields: &str) -> Account {
+fn account(fields: &str) -> EffectiveAccount {
     let json = format!(r#"{{"status":1,"username":"u","home_dir":"/u",{fields}}}"#);
-    AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account
+    let user = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+    EffectiveAccount::ungrouped(user)
 }
 
-fn session(account: Account) -> Arc<Session> {
+fn session(account: EffectiveAccount) -> Arc<Session> {
     let address = "192.0.2.1:1022".parse().unwrap();
     let id = ConnectionId::new("test");
     let (remote, local, client, opened_at) = (address, address, Default::default(), 0);
@@ -60,19 +68,25 @@ fn no_hooks() -> FileHooks {
     FileHooks { before, after, synchronous: Vec::new(), first: None }
 }
 
-fn fixture(fields: &str, overwrite: OverwriteMode) -> Fixture {
+async fn fixture(fields: &str, overwrite: OverwriteMode) -> Fixture {
     let settings = MemoryStorageSettings { overwrite, ..MemoryStorageSettings::default() };
     let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new(settings));
-    let usages = Arc::new(Usages::default());
-    let keeper = QuotaKeeper::new(usages.clone(), Arc::new(SystemClock), Tracking::WhereLimited);
+    let (account, store) = (account(fields), Arc::new(MemoryStore::default()));
+    let (name, document) = ("u".to_owned(), account.user().to_document(Audience::Trusted));
+    let write = Write::Add(document);
+    store.commit(vec![Change { collection: &USERS, name, write, announce: false, audit: None }]).await.unwrap();
+    store.replace_usage(&Scope::Account("u".into()), UsedQuota::default(), 1).await.unwrap();
+    let node = NodeName("here".into());
+    let keeper = QuotaKeeper::new(store.clone(), node, Arc::new(SystemClock), Tracking::WhereLimited);
     let context = FileContext {
         policy: SetAttributesPolicy::Apply,
         hooks: Arc::new(no_hooks()),
         quotas: keeper.clone(),
         metrics: Arc::new(Metrics::new().unwrap()),
+        log: Arc::new(NoFileLog),
     };
-    let files = FileService::for_tests(session(account(fields)), storage.clone(), Arc::new(context));
-    Fixture { files, storage, keeper, usages }
+    let files = FileService::for_tests(session(account), storage.clone(), Arc::new(context));
+    Fixture { files, storage, keeper, store }
 }
 
 fn path(text: &str) -> VirtualPath {
@@ -110,9 +124,8 @@ async fn snapshot(storage: &dyn Storage) -> Vec<(String, String)> {
                     }
                     FileKind::Symlink => storage.read_link(&at).await.unwrap(),
                     FileKind::File | FileKind::Other => {
-                        let options = OpenOptions { read: true, ..OpenOptions::default() };
                         let mut bytes = Vec::new();
-                        let file = storage.open(&at, options).await.unwrap();
+                        let file = storage.open(&at).await.unwrap();
                         file.read_at(0, 10_000, &mut bytes).await.unwrap();
                         bytes
                     }
@@ -124,61 +137,4 @@ async fn snapshot(storage: &dyn Storage) -> Vec<(String, String)> {
     }
     found.sort();
     found
-}
-
-/// A store of usages that behaves as the database does.
-#[derive(Default)]
-struct Usages {
-    used: Mutex<HashMap<Scope, UsedQuota>>,
-    unsettled: Mutex<Vec<Scope>>,
-}
-
-impl Usages {
-    fn stored(&self) -> (i64, i64) {
-        let used = self.used.lock().unwrap().get(&Scope::Account("u".into())).copied().unwrap_or_default();
-        (used.size, used.files)
-    }
-}
-
-#[async_trait]
-impl UsageStore for Usages {
-    async fn open_usage(&self, scope: &Scope) -> Result<StoredUsage, StoreError> {
-        let mut unsettled = self.unsettled.lock().unwrap();
-        let is_unsettled = unsettled.contains(scope);
-        if !is_unsettled {
-            unsettled.push(scope.clone());
-        }
-        Ok(StoredUsage { used: self.used.lock().unwrap().get(scope).copied().unwrap_or_default(), is_unsettled })
-    }
-
-    async fn close_usage(&self, scope: &Scope) -> Result<(), StoreError> {
-        self.unsettled.lock().unwrap().retain(|open| open != scope);
-        Ok(())
-    }
-
-    async fn add_usage(&self, changes: Vec<(Scope, UsedQuota)>, _: i64) -> Result<(), StoreError> {
-        let mut used = self.used.lock().unwrap();
-        for (scope, by) in changes {
-            let entry = used.entry(scope).or_default();
-            *entry = *entry + by;
-        }
-        Ok(())
-    }
-
-    async fn replace_usage(&self, scope: &Scope, used: UsedQuota, _: i64) -> Result<(), StoreError> {
-        self.used.lock().unwrap().insert(scope.clone(), used);
-        Ok(())
-    }
-
-    async fn is_counted(&self, _: &Scope) -> Result<bool, StoreError> {
-        Ok(true)
-    }
-
-    async fn add_transferred(&self, _: Vec<(String, i64, Transferred)>) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn unsettled_usages(&self) -> Result<Vec<Scope>, StoreError> {
-        Ok(self.unsettled.lock().unwrap().clone())
-    }
 }

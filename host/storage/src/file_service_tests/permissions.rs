@@ -173,9 +173,8 @@ async fn with_box(storage: &dyn Storage) {
         storage.create_directory(&path(directory), None).await.unwrap();
     }
     for file in ["/box/f", "/box/g", "/free/f"] {
-        let opened = storage.open(&path(file), PUT).await.unwrap();
+        let opened = storage.open_in_place(&path(file), PUT).await.unwrap();
         opened.write_at(0, file.as_bytes()).await.unwrap();
-        opened.finish().await.unwrap();
     }
     let links = [("f", "/box/link"), ("box", "/alias"), ("/box", "/free/absolute"), ("absolute/../alias", "/free/far")];
     for (text, link) in links {
@@ -188,7 +187,7 @@ async fn with_box(storage: &dyn Storage) {
 async fn check(operation: Operation, rules: &str, granted: &[&str], directory: &str) {
     let granted_json = json_list(granted);
     let fields = format!(r#""permissions":{}"#, rules.replace("GRANTED", &granted_json));
-    let Fixture { files, storage, .. } = fixture(&fields, OverwriteMode::Standard);
+    let Fixture { files, storage, .. } = fixture(&fields, OverwriteMode::Standard).await;
     with_box(&*storage).await;
     let before = snapshot(&*storage).await;
     let at = |name: &str| path(&format!("{directory}/{name}"));
@@ -251,7 +250,8 @@ async fn an_operation_needs_its_permissions_however_the_path_is_written() {
 async fn links_to_files_come_under_both_rules() {
     // A5-03: of the link's own place, and of the file's.
     let check = async |rules: &str, at: &str, upload: Result<(), FileError>, download: Result<(), FileError>| {
-        let Fixture { files, storage, .. } = fixture(&format!(r#""permissions":{rules}"#), OverwriteMode::Standard);
+        let Fixture { files, storage, .. } =
+            fixture(&format!(r#""permissions":{rules}"#), OverwriteMode::Standard).await;
         with_box(&*storage).await;
         storage.create_symlink(b"/box/f", &path("/free/to-f")).await.unwrap();
         storage.create_symlink(b"/box/none", &path("/free/to-none")).await.unwrap();
@@ -277,7 +277,7 @@ async fn links_to_files_come_under_both_rules() {
 #[tokio::test]
 async fn the_root_and_names_of_the_server_stay() {
     // A5-07, A5-09
-    let Fixture { files, storage, .. } = fixture(r#""permissions":{"/":["*"]}"#, OverwriteMode::Standard);
+    let Fixture { files, storage, .. } = fixture(r#""permissions":{"/":["*"]}"#, OverwriteMode::Standard).await;
     with_box(&*storage).await;
     let (root, sftp) = (path("/"), Protocol::Sftp);
     assert_eq!(files.remove_directory(&root, sftp).await, Err(FileError::Denied));

@@ -93,7 +93,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let mode = [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume][mode];
-            let on = fixture(r#""permissions":{"/":["*"]},"quota_size":150,"quota_files":3"#, mode);
+            let on = fixture(r#""permissions":{"/":["*"]},"quota_size":150,"quota_files":3"#, mode).await;
             on.storage.create_directory(&path("/d"), None).await.unwrap();
             let mut handles: Vec<Option<OpenFile>> = (0..HANDLES).map(|_| None).collect();
             let has_links = steps.iter().any(|step| matches!(step, Step::Link { .. }));
@@ -102,9 +102,9 @@ proptest! {
             }
             drop(handles);
             on.keeper.finish().await;
-            let counted = on.usages.stored();
+            let counted = on.stored().await;
             let scope = Scope::Account("u".into());
-            let tree = tidegate_core::files::scan_tree_at(&on.files.account(), on.storage.clone(), &path("/"));
+            let tree = ScanTree::around(&on.files.account(), on.storage.clone(), &path("/"));
             let found = on.keeper.scan(&scope, tree).await.unwrap().found;
             // With several names the files are counted a moment later, by a task that does not run here.
             if !has_links {

@@ -9,8 +9,8 @@ const SFTP: Protocol = Protocol::Sftp;
 const MODES: [OverwriteMode; 3] = [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume];
 
 /// Of 100 bytes and three files.
-fn limited(overwrite: OverwriteMode) -> Fixture {
-    fixture(r#""permissions":{"/":["*"]},"quota_size":100,"quota_files":3"#, overwrite)
+async fn limited(overwrite: OverwriteMode) -> Fixture {
+    fixture(r#""permissions":{"/":["*"]},"quota_size":100,"quota_files":3"#, overwrite).await
 }
 
 impl Fixture {
@@ -27,9 +27,9 @@ impl Fixture {
     /// Bytes and files, as counted, stored, and found by a scan: all the same.
     async fn used(&self) -> (i64, i64) {
         self.keeper.finish().await;
-        let stored = self.usages.stored();
+        let stored = self.stored().await;
         let scope = Scope::Account("u".into());
-        let tree = tidegate_core::files::scan_tree_at(&self.files.account(), self.storage.clone(), &path("/"));
+        let tree = ScanTree::around(&self.files.account(), self.storage.clone(), &path("/"));
         let found = self.keeper.scan(&scope, tree).await.unwrap().found;
         assert_eq!(stored, (found.size, found.files), "stored, and found by a scan");
         stored
@@ -39,7 +39,7 @@ impl Fixture {
 /// What `scenario` leaves behind, in each mode.
 async fn check(scenario: impl AsyncFn(&Fixture), expected: [(i64, i64); 3]) {
     for (overwrite, expected) in MODES.into_iter().zip(expected) {
-        let fixture = limited(overwrite);
+        let fixture = limited(overwrite).await;
         scenario(&fixture).await;
         assert_eq!(fixture.used().await, expected, "{overwrite:?}");
     }
@@ -199,7 +199,7 @@ async fn a_file_counts_once_however_many_names_it_has() {
     };
     check(linked, [(60, 1); 3]).await;
     for overwrite in MODES {
-        let on = limited(overwrite);
+        let on = limited(overwrite).await;
         linked(&on).await;
         on.files.remove_file(&path("/f"), SFTP).await.unwrap();
         // Whether the other name counts, the files say.
@@ -262,7 +262,7 @@ async fn copies_count_as_uploads() {
 async fn a_limit_that_is_set_meanwhile_holds() {
     // A10-01
     for overwrite in MODES {
-        let on = fixture(r#""permissions":{"/":["*"]}"#, overwrite);
+        let on = fixture(r#""permissions":{"/":["*"]}"#, overwrite).await;
         on.put("/old", 30).await.unwrap();
         let mut file = on.open("/f", PUT).await.unwrap();
         file.write_at(0, &[1; 40]).await.unwrap();
@@ -282,7 +282,7 @@ async fn a_file_may_be_as_large_as_one_may() {
     // C3: max_upload_file_size
     for overwrite in MODES {
         let fields = r#""permissions":{"/":["*"]},"quota_size":100,"filters":{"max_upload_file_size":50}"#;
-        let on = fixture(fields, overwrite);
+        let on = fixture(fields, overwrite).await;
         on.put("/f", 50).await.unwrap();
         exceeded(on.put("/g", 51).await);
         let size = SetAttributes { size: Some(51), ..Default::default() };

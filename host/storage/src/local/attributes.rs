@@ -4,8 +4,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
-use tidegate_core::files::storage::{FileId, FileKind, Metadata, SetAttributes, Space, StorageError};
 use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::storage::{FileId, FileKind, Metadata, SetAttributes, Space, StorageError};
 
 use super::Owner;
 use super::errors::from_errno;
@@ -31,7 +31,7 @@ pub fn from_stat(stat: &Stat) -> Metadata {
         accessed: stat.st_atime,
         modified: stat.st_mtime,
         links: stat.st_nlink,
-        id: FileId { device: stat.st_dev, inode: stat.st_ino },
+        id: FileId::new(u128::from(stat.st_dev) << 64 | u128::from(stat.st_ino)),
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, CWD, Dir, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
-use tidegate_core::files::storage::TEMPORARY_PREFIX;
+use tidegate_core::ports::storage::TEMPORARY_PREFIX;
 
 use super::trial;
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use async_trait::async_trait;
 use rustix::fs::{self, AtFlags, Dir};
 use rustix::io::Errno;
-use tidegate_core::files::storage::{DirectoryEntry, DirectoryReader, StorageError};
+use tidegate_core::ports::storage::{DirectoryEntry, DirectoryReader, StorageError};
 
 use super::attributes;
 use super::errors::from_errno;

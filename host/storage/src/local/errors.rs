@@ -1,7 +1,7 @@
 //! Errors of the operating system in the classes of the port.
 
 use rustix::io::Errno;
-use tidegate_core::files::storage::{StorageError, StorageErrorKind};
+use tidegate_core::ports::storage::{StorageError, StorageErrorKind};
 
 pub fn from_errno(errno: Errno) -> StorageError {
     StorageError::new(kind_of(errno), message_of(errno))

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::fs::{self, Gid, Mode, Uid, XattrFlags};
 use rustix::io::Errno;
-use tidegate_core::files::storage::{Metadata, StorageError};
+use tidegate_core::ports::storage::{Metadata, StorageError};
 
 use super::errors::from_errno;
 

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
-use tidegate_core::files::storage::{FileId, StorageError, StorageErrorKind, TEMPORARY_PREFIX};
+use tidegate_core::ports::storage::{StorageError, StorageErrorKind, TEMPORARY_PREFIX};
 
 use super::cleaning::{self, Cleaned};
 use super::errors::from_errno;
@@ -63,7 +63,7 @@ pub(super) enum Kind {
     Partial,
     /// A file that no hook has approved of yet is to be removed, or cut to its first `keep`
     /// bytes (B10-08).
-    Trial { id: FileId, keep: Option<u64> },
+    Trial { inode: u64, keep: Option<u64> },
 }
 
 impl Kind {
@@ -71,8 +71,8 @@ impl Kind {
         match self {
             Self::Directory => format!("directory.{token}.{serial}"),
             Self::Partial => format!("partial.{token}.{serial}"),
-            Self::Trial { id, keep: None } => format!("trial.{token}.{serial}.{}.all", id.inode),
-            Self::Trial { id, keep: Some(keep) } => format!("trial.{token}.{serial}.{}.{keep}", id.inode),
+            Self::Trial { inode, keep: None } => format!("trial.{token}.{serial}.{inode}.all"),
+            Self::Trial { inode, keep: Some(keep) } => format!("trial.{token}.{serial}.{inode}.{keep}"),
         }
     }
 }
@@ -130,10 +130,10 @@ impl Leftovers {
     pub(super) fn note_trial(
         self: &Arc<Self>,
         file: impl AsFd,
-        id: FileId,
+        inode: u64,
         keep: Option<u64>,
     ) -> Result<Note, StorageError> {
-        self.note(Kind::Trial { id, keep }, path_of(file).map_err(from_errno)?)
+        self.note(Kind::Trial { inode, keep }, path_of(file).map_err(from_errno)?)
     }
 
     fn note(self: &Arc<Self>, kind: Kind, place: PathBuf) -> Result<Note, StorageError> {

@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{self, FileType, Mode, OFlags};
 use rustix::io::Errno;
-use tidegate_core::files::storage::Canonical;
 use tidegate_core::path::{PathError, VirtualPath};
+use tidegate_core::ports::storage::Canonical;
 
 use super::resolve::Root;
 

@@ -7,6 +7,7 @@
 
 mod attributes;
 mod cleaning;
+mod descriptor;
 mod directory;
 mod errors;
 mod file;
@@ -18,6 +19,7 @@ mod rename;
 mod replacement;
 mod resolve;
 mod trial;
+mod upload;
 
 use std::ffi::OsString;
 use std::fs::DirBuilder;
@@ -30,13 +32,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
-use tidegate_core::account::EffectiveAccount;
-use tidegate_core::files::storage::{
-    Canonical, DirectoryReader, Metadata, OpenOptions, SetAttributes, Space, Storage, StorageError, StorageErrorKind,
-    StorageFile,
-};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::StorageFactory;
+use tidegate_core::ports::storage::{
+    Canonical, Capabilities, DirectoryReader, FileInPlace, FileSystem, Location, Metadata, OpenOptions, SetAttributes,
+    Space, Storage, StorageError, StorageErrorKind, StorageFile, TreeDescription, Upload, Uploads,
+};
 
 pub use self::cleaning::Cleaned;
 use self::directory::LocalDirectory;
@@ -44,7 +45,7 @@ use self::errors::{from_errno, with_errno};
 pub use self::leftovers::Leftovers;
 use self::rename::rename_to_new;
 use self::resolve::Root;
-use crate::mounted::{Mount, MountedStorage};
+use crate::mounted::{FileSystems, open_tree};
 use crate::overwrite::OverwriteMode;
 
 #[derive(Debug, Clone)]
@@ -72,36 +73,31 @@ impl Default for LocalStorageSettings {
     }
 }
 
-/// Opens accounts' home directories.
+/// Opens directories of the host.
 pub struct LocalStorageFactory {
     pub settings: LocalStorageSettings,
 }
 
+#[async_trait]
 impl StorageFactory for LocalStorageFactory {
-    fn open(&self, account: &EffectiveAccount) -> Result<Arc<dyn Storage>, StorageError> {
-        let owner = Owner { uid: account.uid, gid: account.gid };
-        let home = self.open_at(&account.home_dir, owner, !account.filters.no_home_check)?;
-        if account.folders.is_empty() {
-            return Ok(home);
-        }
-        let mounts = account.folders.iter().map(|folder| {
-            if folder.mapped_path.is_empty() {
-                let text = format!("the folder \"{}\" has no path; make it with a mapped_path", folder.name);
-                return Err(StorageError::new(StorageErrorKind::NotFound, text));
-            }
-            Ok(Mount { at: folder.virtual_path.clone(), storage: self.open_at(&folder.mapped_path, owner, true)? })
-        });
-        Ok(Arc::new(MountedStorage::new(home, mounts.collect::<Result<_, _>>()?)))
-    }
-
-    fn open_directory(&self, path: &str) -> Result<Arc<dyn Storage>, StorageError> {
-        self.open_at(path, Owner::default(), true)
+    async fn open(&self, tree: &TreeDescription) -> Result<Arc<dyn Storage>, StorageError> {
+        open_tree(self, tree).await
     }
 }
 
-impl LocalStorageFactory {
-    fn open_at(&self, path: &str, owner: Owner, make: bool) -> Result<Arc<dyn Storage>, StorageError> {
-        Ok(Arc::new(LocalStorage::open(Path::new(path), self.settings.clone(), owner, make)?))
+#[async_trait]
+impl FileSystems for LocalStorageFactory {
+    /// On another thread: making and opening a directory may wait for a disk or another machine.
+    async fn open_one(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError> {
+        let FileSystem { location, owner: (uid, gid), make_missing } = file_system.clone();
+        let (settings, owner) = (self.settings.clone(), Owner { uid, gid });
+        let opened = tokio::task::spawn_blocking(move || match location {
+            Location::Directory(path) => LocalStorage::open(Path::new(&path), settings, owner, make_missing),
+        });
+        match opened.await {
+            Ok(storage) => Ok(Arc::new(storage?)),
+            Err(_) => Err(from_errno(Errno::IO)),
+        }
     }
 }
 
@@ -169,8 +165,13 @@ impl LocalStorage {
 
 #[async_trait]
 impl Storage for LocalStorage {
-    fn kind(&self) -> &'static str {
+    fn kind(&self, _path: &VirtualPath) -> &'static str {
         "local"
+    }
+
+    fn capabilities(&self, _path: &VirtualPath) -> Capabilities {
+        let uploads = if self.is_atomic() { Uploads::AnyOrder } else { Uploads::None };
+        Capabilities { in_place: true, uploads }
     }
 
     fn host_path(&self, path: &VirtualPath) -> String {
@@ -181,30 +182,27 @@ impl Storage for LocalStorage {
         [self.root_text.trim_end_matches('/'), &relative].join("/")
     }
 
-    fn real_path(&self, path: &VirtualPath) -> Result<PathBuf, StorageError> {
+    async fn real_path(&self, path: &VirtualPath) -> Result<PathBuf, StorageError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = self.root.open(path, flags, Mode::empty()).map_err(from_errno)?;
         let name = fs::readlink(format!("/proc/self/fd/{}", directory.as_raw_fd()), Vec::new()).map_err(from_errno)?;
         Ok(PathBuf::from(OsString::from_vec(name.into_bytes())))
     }
 
-    async fn open(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn StorageFile>, StorageError> {
-        Ok(Box::new(self.open_file(path, options)?))
+    async fn open(&self, path: &VirtualPath) -> Result<Box<dyn StorageFile>, StorageError> {
+        Ok(Box::new(self.open_to_read(path)?))
     }
 
-    async fn create_new(
+    async fn open_in_place(
         &self,
         path: &VirtualPath,
         options: OpenOptions,
-    ) -> Result<Option<Box<dyn StorageFile>>, StorageError> {
-        if !options.create || path.is_root() || self.is_atomic() {
-            return Ok(None);
-        }
-        match self.make(path, options) {
-            Ok(file) => Ok(Some(Box::new(file))),
-            Err(error) if error.kind == StorageErrorKind::AlreadyExists => Ok(None),
-            Err(error) => Err(error),
-        }
+    ) -> Result<Box<dyn FileInPlace>, StorageError> {
+        Ok(Box::new(self.open_under_name(path, options)?))
+    }
+
+    async fn begin_upload(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn Upload>, StorageError> {
+        Ok(Box::new(self.begin(path, options)?))
     }
 
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {

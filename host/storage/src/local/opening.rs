@@ -5,31 +5,44 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use tidegate_core::files::storage::{FileKind, Metadata, OpenOptions, StorageError, StorageErrorKind};
 use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::storage::{FileKind, Metadata, OpenOptions, StorageError, StorageErrorKind};
 
 use super::errors::from_errno;
 use super::file::LocalFile;
 use super::inherit::inherit;
 use super::replacement::{Replacement, Wanted};
+use super::upload::LocalUpload;
 use super::{LocalStorage, OverwriteMode, attributes};
 
 /// Looks for a file that others make or remove meanwhile.
 const LOOKS: usize = 2;
 
 impl LocalStorage {
-    pub(super) fn open_file(&self, path: &VirtualPath, options: OpenOptions) -> Result<LocalFile, StorageError> {
-        if !self.is_atomic() || !options.write || path.is_root() {
-            return self.open_in_place(path, options);
+    pub(super) fn open_to_read(&self, path: &VirtualPath) -> Result<LocalFile, StorageError> {
+        self.open_existing(path, OpenOptions { read: true, ..OpenOptions::default() })
+    }
+
+    /// A file that replaces all of what has the name, or is new.
+    pub(super) fn begin(&self, path: &VirtualPath, options: OpenOptions) -> Result<LocalUpload, StorageError> {
+        if !self.is_atomic() {
+            return Err(from_errno(Errno::OPNOTSUPP));
         }
-        match self.existing(path)? {
-            Some(found) if found.metadata.kind == FileKind::File => match options.truncate {
-                _ if options.create && options.exclusive => Err(from_errno(Errno::EXIST)),
-                true => self.replacement(path, options, Some(found)),
-                false => self.open_in_place(path, options),
+        if path.is_root() {
+            return Err(from_errno(Errno::ISDIR));
+        }
+        let is_exclusive = options.create && options.exclusive;
+        match self.existing(path, !is_exclusive)? {
+            Some(_) if is_exclusive => Err(from_errno(Errno::EXIST)),
+            Some(found) => match found.metadata.kind {
+                FileKind::File if options.truncate => self.replacement(path, options, Some(found)),
+                // It was not there when it was looked for, and what is in it is to stay.
+                FileKind::File => Err(from_errno(Errno::EXIST)),
+                FileKind::Directory => Err(from_errno(Errno::ISDIR)),
+                FileKind::Symlink | FileKind::Other => Err(from_errno(Errno::OPNOTSUPP)),
             },
             None if options.create => self.replacement(path, options, None),
-            _ => self.open_in_place(path, options),
+            None => Err(from_errno(Errno::NOENT)),
         }
     }
 
@@ -39,7 +52,7 @@ impl LocalStorage {
     }
 
     /// As open(2) does; a file that is made gets the account's owner.
-    fn open_in_place(&self, path: &VirtualPath, options: OpenOptions) -> Result<LocalFile, StorageError> {
+    pub(super) fn open_under_name(&self, path: &VirtualPath, options: OpenOptions) -> Result<LocalFile, StorageError> {
         if path.is_root() && options.write {
             return Err(from_errno(Errno::ISDIR));
         }
@@ -75,7 +88,7 @@ impl LocalStorage {
     }
 
     /// Fails if something has the name.
-    pub(super) fn make(&self, path: &VirtualPath, options: OpenOptions) -> Result<LocalFile, StorageError> {
+    fn make(&self, path: &VirtualPath, options: OpenOptions) -> Result<LocalFile, StorageError> {
         self.make_with(path, options, OFlags::CREATE | OFlags::EXCL)
     }
 
@@ -88,9 +101,10 @@ impl LocalStorage {
         if provisional { file.on_trial(options, true, &self.settings.leftovers) } else { Ok(file) }
     }
 
-    /// What an upload would write over, links followed; none: the name is free.
-    fn existing(&self, path: &VirtualPath) -> Result<Option<Existing>, StorageError> {
-        match self.root.open_path_only(path) {
+    /// What an upload would write over; none: the name is free.
+    fn existing(&self, path: &VirtualPath, follow: bool) -> Result<Option<Existing>, StorageError> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC | if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+        match self.root.open(path, flags, Mode::empty()) {
             Ok(file) => Ok(Some(Existing { metadata: attributes::metadata_of(&file)?, file })),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(from_errno(errno)),
@@ -102,7 +116,7 @@ impl LocalStorage {
         path: &VirtualPath,
         options: OpenOptions,
         existing: Option<Existing>,
-    ) -> Result<LocalFile, StorageError> {
+    ) -> Result<LocalUpload, StorageError> {
         let keep_partial = self.settings.overwrite == OverwriteMode::AtomicWithResume && !options.provisional;
         let wanted = Wanted {
             mode: match &existing {
@@ -121,7 +135,7 @@ impl LocalStorage {
             Some(existing) => inherit(&existing.file, &existing.metadata, replacement.file())?,
             None => self.owner.apply(&self.settings, replacement.file())?,
         }
-        LocalFile::replacing(options, self.mapped_owner(), replacement)
+        LocalUpload::new(options, self.mapped_owner(), replacement)
     }
 }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
-use tidegate_core::files::storage::{Metadata, StorageError, StorageErrorKind};
 use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::storage::{Finished, Metadata, StorageError, StorageErrorKind};
 
 use super::attributes;
 use super::errors::from_errno;
@@ -20,7 +20,7 @@ use super::rename::rename_to_new;
 use super::resolve::{Place, Root};
 
 /// Replaced files from this size on, in bytes, are freed by a thread of their own.
-const FREED_ASIDE: i64 = 64 << 20;
+const FREED_ASIDE: u64 = 64 << 20;
 
 pub struct Replacement {
     file: Arc<OwnedFd>,
@@ -110,27 +110,29 @@ impl Replacement {
 
     /// Puts the file in its place. Always by a rename: those who watch the directory hear of
     /// it by the file's own name, which a link does not tell them in a useful way.
-    /// False: a program that was shown it has taken it away.
-    pub fn commit(mut self) -> Result<bool, StorageError> {
+    pub fn commit(mut self) -> Result<Finished, StorageError> {
         let outcome = match self.put_in_place() {
-            Err(error) if self.was_shown && error.kind == StorageErrorKind::NotFound => Ok(false),
-            outcome => outcome.map(|()| true),
+            Err(error) if self.was_shown && error.kind == StorageErrorKind::NotFound => Ok(Finished::TakenAway),
+            outcome => outcome.map(|replaced| Finished::Named { replaced }),
         };
         self.done = outcome.is_ok();
         outcome
     }
 
-    fn put_in_place(&mut self) -> Result<(), StorageError> {
+    /// Gives what had the name before.
+    fn put_in_place(&mut self) -> Result<Option<Metadata>, StorageError> {
         let must_be_new = self.wanted.must_be_new;
         let hidden = self.hide()?.to_vec();
         let place = self.place();
         if must_be_new {
-            return rename_to_new(&place, &hidden, &place).map_err(from_errno);
+            return rename_to_new(&place, &hidden, &place).map(|()| None).map_err(from_errno);
         }
-        let replaced = large_file(&place);
+        let replaced = named_now(&place);
         fs::renameat(place.directory(), &hidden, place.directory(), place.name()).map_err(from_errno)?;
-        free_aside(replaced);
-        Ok(())
+        Ok(replaced.map(|(file, metadata)| {
+            free_aside(file, &metadata);
+            metadata
+        }))
     }
 
     /// Ends it without success. True: what there was has got its name, and replaces the old
@@ -148,7 +150,7 @@ impl Replacement {
             return true;
         }
         if let Some(hidden) = &self.hidden {
-            // Nobody is left to tell of a failure here.
+            // A failure here has no receiver any more.
             let _ = fs::unlinkat(&self.directory, hidden.name.as_slice(), AtFlags::empty());
         }
         false
@@ -161,19 +163,19 @@ impl Drop for Replacement {
     }
 }
 
-/// The file at `place`, if giving back its blocks would take noticeable time.
-fn large_file(place: &Place) -> Option<OwnedFd> {
+/// What is at `place`, held so that the rename does not free it.
+fn named_now(place: &Place) -> Option<(OwnedFd, Metadata)> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = fs::openat(place.directory(), place.name(), flags, Mode::empty()).ok()?;
-    let size = fs::fstat(&file).ok()?.st_size;
-    (size >= FREED_ASIDE).then_some(file)
+    let metadata = attributes::metadata_of(&file).ok()?;
+    Some((file, metadata))
 }
 
-/// Closes the last reference to a replaced file where nobody waits for it: the kernel frees
-/// the blocks of a large file in that call, for a tenth of a second or more a gigabyte.
-fn free_aside(replaced: Option<OwnedFd>) {
-    if let Some(file) = replaced {
-        std::thread::spawn(move || drop(file));
+/// Closes the last reference to a large replaced file on a thread of its own: the kernel frees its
+/// blocks in that call, for a tenth of a second or more a gigabyte.
+fn free_aside(replaced: OwnedFd, metadata: &Metadata) {
+    if metadata.size >= FREED_ASIDE {
+        std::thread::spawn(move || drop(replaced));
     }
 }
 

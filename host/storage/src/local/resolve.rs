@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use rustix::fs::{self, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
-use tidegate_core::files::storage::Canonical;
 use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::storage::Canonical;
 
 use super::links::{self, HostNames};
 

@@ -33,26 +33,7 @@ pub(super) fn path(text: &str) -> VirtualPath {
     VirtualPath::resolve(&VirtualPath::root(), text.as_bytes()).unwrap()
 }
 
-pub(super) const PUT: OpenOptions = OpenOptions {
-    read: false,
-    write: true,
-    append: false,
-    create: true,
-    truncate: true,
-    exclusive: false,
-    provisional: false,
-    mode: None,
-};
-pub(super) const GET: OpenOptions = OpenOptions {
-    read: true,
-    write: false,
-    append: false,
-    create: false,
-    truncate: false,
-    exclusive: false,
-    provisional: false,
-    mode: None,
-};
+pub(super) use crate::conformance::{PUT, finish, write};
 
 #[tokio::test]
 async fn links_do_not_lead_out() {
@@ -63,8 +44,8 @@ async fn links_do_not_lead_out() {
     symlink("..", tree.home("up")).unwrap();
     symlink("/proc/self/root", tree.home("magic")).unwrap();
     for name in ["/relative", "/absolute", "/up/outside", "/magic/etc/passwd"] {
-        assert!(tree.storage.open(&path(name), GET).await.is_err(), "read {name}");
-        assert!(tree.storage.open(&path(name), PUT).await.is_err(), "write {name}");
+        assert!(tree.storage.open(&path(name)).await.is_err(), "read {name}");
+        assert!(write(&tree.storage, name, PUT).await.is_err(), "write {name}");
         assert!(tree.storage.metadata(&path(name)).await.is_err(), "stat {name}");
         assert!(
             tree.storage
@@ -80,7 +61,7 @@ async fn links_do_not_lead_out() {
     assert!(tree.storage.hard_link(&path("/up/outside"), &path("/mine")).await.is_err());
     // A hard link to a link is a link: nothing is gained by it.
     tree.storage.hard_link(&path("/absolute"), &path("/copy")).await.unwrap();
-    assert!(tree.storage.open(&path("/copy"), GET).await.is_err());
+    assert!(tree.storage.open(&path("/copy")).await.is_err());
     assert_eq!(std::fs::read_to_string(tree.directory.path().join("outside")).unwrap(), "secret");
 }
 
@@ -90,7 +71,7 @@ async fn absolute_links_mean_the_tree() {
     std::fs::create_dir(tree.home("d")).unwrap();
     std::fs::write(tree.home("target"), "inside").unwrap();
     tree.storage.create_symlink(b"/target", &path("/d/link")).await.unwrap();
-    let file = tree.storage.open(&path("/d/link"), GET).await.unwrap();
+    let file = tree.storage.open(&path("/d/link")).await.unwrap();
     let mut data = Vec::new();
     file.read_at(0, 100, &mut data).await.unwrap();
     assert_eq!(data, b"inside");
@@ -142,7 +123,7 @@ async fn paths_without_links_stay_so() {
     assert!(strict.symlink_metadata(&path("/relative")).await.is_ok());
     for linked in ["/relative/f", "/absolute/f", "/long", "/dangling"] {
         assert!(strict.metadata(&path(linked)).await.is_err(), "{linked}");
-        assert!(strict.open(&path(linked), PUT).await.is_err(), "{linked}");
+        assert!(write(&*strict, linked, PUT).await.is_err(), "{linked}");
     }
     assert!(strict.symlink_metadata(&path("/relative/f")).await.is_err());
     assert!(strict.rename(&path("/relative/f"), &path("/f"), true).await.is_err());
@@ -156,15 +137,15 @@ async fn an_overwritten_file_changes_as_the_mode_says() {
     let check = async |mode, during: &str, broken_off: &str| {
         let tree = tree(mode);
         std::fs::write(tree.home("file"), "older content").unwrap();
-        let file = tree.storage.open(&path("/file"), PUT).await.unwrap();
+        let file = write(&tree.storage, "/file", PUT).await.unwrap();
         file.write_at(0, b"new con").await.unwrap();
         assert_eq!(tree.content("file").as_deref(), Some(during), "{mode:?}");
         drop(file);
         assert_eq!(tree.content("file").as_deref(), Some(broken_off), "{mode:?}");
 
-        let file = tree.storage.open(&path("/file"), PUT).await.unwrap();
+        let file = write(&tree.storage, "/file", PUT).await.unwrap();
         file.write_at(0, b"new content").await.unwrap();
-        file.finish().await.unwrap();
+        finish(&file).await.unwrap();
         drop(file);
         assert_eq!(tree.content("file").as_deref(), Some("new content"), "{mode:?}");
         assert_eq!(std::fs::read_dir(tree.home("")).unwrap().count(), 1, "{mode:?}");
@@ -183,14 +164,14 @@ async fn in_place_other_names_and_handles_mean_the_same_file() {
     std::fs::set_permissions(tree.home("file"), std::fs::Permissions::from_mode(0o642)).unwrap();
     std::fs::hard_link(tree.home("file"), tree.home("second")).unwrap();
     let before = tree.home("file").metadata().unwrap();
-    let one = tree.storage.open(&path("/file"), PUT).await.unwrap();
-    let two = tree.storage.open(&path("/file"), OpenOptions { truncate: false, ..PUT }).await.unwrap();
+    let one = write(&tree.storage, "/file", PUT).await.unwrap();
+    let two = write(&tree.storage, "/file", OpenOptions { truncate: false, ..PUT }).await.unwrap();
     one.write_at(0, b"one").await.unwrap();
     two.write_at(3, b"two").await.unwrap();
     tree.storage.rename(&path("/file"), &path("/moved"), true).await.unwrap();
     one.write_at(6, b"end").await.unwrap();
-    one.finish().await.unwrap();
-    two.finish().await.unwrap();
+    finish(&one).await.unwrap();
+    finish(&two).await.unwrap();
     for name in ["moved", "second"] {
         assert_eq!(tree.content(name).as_deref(), Some("onetwoend"));
     }
@@ -203,7 +184,7 @@ async fn in_place_other_names_and_handles_mean_the_same_file() {
 async fn new_files_appear_as_the_mode_says() {
     let check = async |mode, during: Option<&str>, after: Option<&str>| {
         let tree = tree(mode);
-        let file = tree.storage.open(&path("/new"), PUT).await.unwrap();
+        let file = write(&tree.storage, "/new", PUT).await.unwrap();
         file.write_at(0, b"part").await.unwrap();
         assert_eq!(tree.content("new").as_deref(), during, "{mode:?}");
         drop(file);
@@ -220,21 +201,20 @@ async fn of_two_uploads_of_a_new_file_the_last_one_stays() {
     // A5-10
     for mode in [OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
         let tree = tree(mode);
-        let (first, second) =
-            (tree.storage.open(&path("/new"), PUT).await, tree.storage.open(&path("/new"), PUT).await);
+        let (first, second) = (write(&tree.storage, "/new", PUT).await, write(&tree.storage, "/new", PUT).await);
         let (first, second) = (first.unwrap(), second.unwrap());
         first.write_at(0, b"first").await.unwrap();
         second.write_at(0, b"second").await.unwrap();
-        first.finish().await.unwrap();
-        assert_eq!(second.replaces().await.unwrap().size, 5);
-        second.finish().await.unwrap();
+        finish(&first).await.unwrap();
+        assert_eq!(second.as_upload().unwrap().replaces().await.unwrap().size, 5);
+        finish(&second).await.unwrap();
         assert_eq!(tree.content("new").as_deref(), Some("second"), "{mode:?}");
         assert_eq!(std::fs::read_dir(tree.home("")).unwrap().count(), 1, "{mode:?}");
         // Where it must be new, or nothing is to be emptied, what others wrote stays.
         for options in [OpenOptions { exclusive: true, ..PUT }, OpenOptions { truncate: false, ..PUT }] {
-            let third = tree.storage.open(&path("/other"), options).await.unwrap();
+            let third = write(&tree.storage, "/other", options).await.unwrap();
             std::fs::write(tree.home("other"), "of others").unwrap();
-            assert!(third.finish().await.is_err());
+            assert!(finish(&third).await.is_err());
             assert_eq!(tree.content("other").as_deref(), Some("of others"));
             std::fs::remove_file(tree.home("other")).unwrap();
         }
@@ -248,10 +228,10 @@ async fn an_upload_follows_its_directory() {
         std::fs::create_dir(tree.home("before")).unwrap();
         std::fs::write(tree.home("before/old"), "old").unwrap();
         for name in ["old", "new"] {
-            let file = tree.storage.open(&path(&format!("/before/{name}")), PUT).await.unwrap();
+            let file = write(&tree.storage, &format!("/before/{name}"), PUT).await.unwrap();
             file.write_at(0, b"content").await.unwrap();
             std::fs::rename(tree.home("before"), tree.home("after")).unwrap();
-            file.finish().await.unwrap();
+            finish(&file).await.unwrap();
             assert_eq!(tree.content(&format!("after/{name}")).as_deref(), Some("content"), "{mode:?}");
             std::fs::rename(tree.home("after"), tree.home("before")).unwrap();
         }
@@ -266,9 +246,9 @@ async fn overwriting_through_a_link_keeps_the_link_and_the_mode() {
     std::fs::write(tree.home("d/file"), "old").unwrap();
     std::fs::set_permissions(tree.home("d/file"), std::fs::Permissions::from_mode(0o640)).unwrap();
     symlink("d/file", tree.home("link")).unwrap();
-    let file = tree.storage.open(&path("/link"), PUT).await.unwrap();
+    let file = write(&tree.storage, "/link", PUT).await.unwrap();
     file.write_at(0, b"new").await.unwrap();
-    file.finish().await.unwrap();
+    finish(&file).await.unwrap();
     assert_eq!(tree.content("d/file").as_deref(), Some("new"));
     assert!(tree.home("link").symlink_metadata().unwrap().is_symlink());
     assert_eq!(tree.home("d/file").metadata().unwrap().permissions().mode() & 0o777, 0o640);
@@ -313,24 +293,30 @@ async fn pipes_are_not_opened() {
     let tree = tree(OverwriteMode::Standard);
     let status = std::process::Command::new("mkfifo").arg(tree.home("pipe")).status().unwrap();
     assert!(status.success());
-    assert!(tree.storage.open(&path("/pipe"), GET).await.is_err());
+    assert!(tree.storage.open(&path("/pipe")).await.is_err());
 }
 
 #[tokio::test]
 async fn a_file_is_made_at_once_only_where_nothing_is() {
-    for (mode, expected) in [(OverwriteMode::Standard, true), (OverwriteMode::Atomic, false)] {
-        let tree = tree(mode);
-        std::fs::write(tree.home("file"), "old").unwrap();
-        std::fs::create_dir(tree.home("directory")).unwrap();
-        symlink("missing", tree.home("dangling")).unwrap();
-        symlink("../outside", tree.home("out")).unwrap();
-        for name in ["/file", "/directory", "/dangling", "/out", "/"] {
-            assert!(tree.storage.create_new(&path(name), PUT).await.unwrap().is_none(), "{mode:?} {name}");
-        }
-        assert_eq!(tree.content("file").as_deref(), Some("old"));
-        let made = tree.storage.create_new(&path("/new"), PUT).await.unwrap();
-        assert_eq!((made.is_some(), tree.home("new").exists()), (expected, expected), "{mode:?}");
-        let not_asked = OpenOptions { create: false, ..PUT };
-        assert!(tree.storage.create_new(&path("/other"), not_asked).await.unwrap().is_none(), "{mode:?}");
+    let tree = tree(OverwriteMode::Standard);
+    std::fs::write(tree.home("file"), "old").unwrap();
+    std::fs::create_dir(tree.home("directory")).unwrap();
+    symlink("missing", tree.home("dangling")).unwrap();
+    symlink("../outside", tree.home("out")).unwrap();
+    let new = OpenOptions { exclusive: true, ..PUT };
+    for (name, expected) in [
+        ("/file", StorageErrorKind::AlreadyExists),
+        ("/directory", StorageErrorKind::AlreadyExists),
+        ("/dangling", StorageErrorKind::AlreadyExists),
+        ("/out", StorageErrorKind::AlreadyExists),
+        ("/", StorageErrorKind::IsADirectory),
+    ] {
+        let made = tree.storage.open_in_place(&path(name), new).await;
+        assert_eq!(made.map(drop).map_err(|error| error.kind), Err(expected), "{name}");
     }
+    assert_eq!(tree.content("file").as_deref(), Some("old"));
+    assert!(tree.storage.open_in_place(&path("/new"), new).await.is_ok());
+    assert!(tree.home("new").exists());
+    let not_asked = OpenOptions { create: false, ..PUT };
+    assert!(tree.storage.open_in_place(&path("/other"), not_asked).await.is_err());
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
-use tidegate_core::files::storage::{FileId, StorageError};
+use tidegate_core::ports::storage::StorageError;
 
 use super::leftovers::{Leftovers, Note, path_of};
 
@@ -19,7 +19,7 @@ const NOTHING: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Trial {
     leftovers: Arc<Leftovers>,
-    id: FileId,
+    inode: u64,
     /// The bytes at the beginning that stay when the rest is taken back.
     keep: AtomicU64,
     /// Something was written.
@@ -30,9 +30,9 @@ pub struct Trial {
 
 impl Trial {
     /// `keep`: the bytes that the file has, if opening it did not make or empty it.
-    pub fn new(id: FileId, keep: Option<u64>, leftovers: &Arc<Leftovers>) -> Self {
+    pub fn new(inode: u64, keep: Option<u64>, leftovers: &Arc<Leftovers>) -> Self {
         let (keep, touched) = (AtomicU64::new(keep.unwrap_or(NOTHING)), AtomicBool::new(false));
-        Self { leftovers: leftovers.clone(), id, keep, touched, note: Mutex::default() }
+        Self { leftovers: leftovers.clone(), inode, keep, touched, note: Mutex::default() }
     }
 
     /// Before bytes from `offset` on are changed.
@@ -44,7 +44,7 @@ impl Trial {
         }
         let keep = if spoils { NOTHING } else { keep };
         // The new note is there before an earlier one goes.
-        let note = self.leftovers.note_trial(file, self.id, kept(keep))?;
+        let note = self.leftovers.note_trial(file, self.inode, kept(keep))?;
         *self.note() = Some(note);
         self.keep.store(keep, Ordering::Relaxed);
         self.touched.store(true, Ordering::Relaxed);

@@ -7,9 +7,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use rustix::fs::XattrFlags;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
-use tidegate_core::files::storage::{Discard, TEMPORARY_PREFIX};
+use tidegate_core::ports::storage::{Discard, Finished, TEMPORARY_PREFIX, Writing};
 
-use super::tests::{GET, PUT, Tree, path, tree};
+use super::tests::{PUT, Tree, finish, path, tree, write};
 use super::*;
 
 const MODES: [OverwriteMode; 3] = [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume];
@@ -33,12 +33,17 @@ impl Tree {
         Leftovers::in_directory(self.directory.path().join("uploads")).unwrap().clean().unwrap()
     }
 
-    async fn put(&self, name: &str, options: OpenOptions, data: &str) -> Box<dyn StorageFile> {
-        let file = self.storage.open(&path(name), options).await.unwrap();
-        let offset = if options.truncate { 0 } else { file.metadata().await.unwrap().size };
+    async fn put(&self, name: &str, options: OpenOptions, data: &str) -> Writing {
+        let file = write(&self.storage, name, options).await.unwrap();
+        let offset = if options.truncate { 0 } else { file.file().metadata().await.unwrap().size };
         file.write_at(offset, data.as_bytes()).await.unwrap();
         file
     }
+}
+
+/// Where programs of the host find an upload that has no name yet.
+async fn place_of(file: &Writing) -> Option<PathBuf> {
+    Some(file.as_upload()?.show().await.unwrap().host_path.into())
 }
 
 /// Names in events that say that a file is complete.
@@ -62,7 +67,7 @@ async fn those_who_watch_hear_of_complete_files_by_their_names() {
         for name in ["new", "old"] {
             let file = tree.put(name, PUT, "content").await;
             assert!(!completed(&watch).contains(name), "{mode:?} {name}");
-            file.finish().await.unwrap();
+            finish(&file).await.unwrap();
             drop(file);
             assert!(completed(&watch).contains(name), "{mode:?} {name}");
         }
@@ -98,7 +103,7 @@ async fn a_replacement_keeps_what_belongs_to_the_file() {
         let before = plain.metadata().unwrap();
         for name in ["plain", "listed"] {
             let file = tree.put(name, PUT, "new").await;
-            file.finish().await.unwrap();
+            finish(&file).await.unwrap();
             assert_eq!(tree.content(name).as_deref(), Some("new"));
             let mut value = [0; 10];
             let length = fs::getxattr(tree.home(name), "user.note", &mut value).unwrap();
@@ -128,7 +133,7 @@ async fn a_killed_server_leaves_no_hidden_names_after_the_next_start() {
         for name in ["new", "old", "before/moved"] {
             let file = tree.put(name, PUT, "part").await;
             if at_the_end {
-                let shown = file.show().await.unwrap().unwrap();
+                let shown = file.as_upload().unwrap().show().await.unwrap();
                 assert_eq!(std::fs::read_to_string(shown.host_path).unwrap(), "part");
             }
             std::mem::forget(file);
@@ -157,7 +162,7 @@ async fn a_killed_server_leaves_no_hidden_names_after_the_next_start() {
 async fn only_names_of_the_killed_server_are_cleaned_up() {
     let tree = tree(OverwriteMode::Atomic);
     let file = tree.put("new", PUT, "part").await;
-    file.show().await.unwrap();
+    file.as_upload().unwrap().show().await.unwrap();
     // Of another server that shares the directory, and of a user.
     let other = format!("{}.0.other", String::from_utf8_lossy(TEMPORARY_PREFIX));
     std::fs::write(tree.home(&other), "other").unwrap();
@@ -168,7 +173,7 @@ async fn only_names_of_the_killed_server_are_cleaned_up() {
     }
     // Nothing is cleaned up of a server that runs.
     assert_eq!(tree.storage.settings.leftovers.clean().unwrap(), Cleaned::default());
-    file.finish().await.unwrap();
+    finish(&file).await.unwrap();
     drop(file);
     assert_eq!(tree.clean(), Cleaned::default());
     assert_eq!(tree.content(&other).as_deref(), Some("other"));
@@ -181,12 +186,12 @@ async fn notes_are_few_and_go_with_the_upload() {
     for number in 0..300 {
         std::fs::create_dir(tree.home(&format!("{number}"))).unwrap();
         for name in ["a", "b"] {
-            tree.put(&format!("{number}/{name}"), PUT, "x").await.finish().await.unwrap();
+            finish(&tree.put(&format!("{number}/{name}"), PUT, "x").await).await.unwrap();
         }
     }
     assert!(tree.notes() <= 257, "{}", tree.notes());
     let trial = self::tree(OverwriteMode::Standard);
-    trial.put("a", PROVISIONAL, "x").await.finish().await.unwrap();
+    finish(&trial.put("a", PROVISIONAL, "x").await).await.unwrap();
     assert_eq!(trial.notes(), 0);
 }
 
@@ -269,7 +274,7 @@ async fn a_file_that_a_program_has_moved_away_is_its_own() {
         let tree = tree(mode);
         let quarantine = tree.directory.path().join("quarantine");
         let file = tree.put("new", PROVISIONAL, "bad").await;
-        let place = file.show().await.unwrap().map_or(tree.home("new"), |shown| shown.host_path.into());
+        let place = place_of(&file).await.unwrap_or(tree.home("new"));
         std::fs::rename(place, &quarantine).unwrap();
         file.discard(Discard::Everything);
         drop(file);
@@ -277,11 +282,13 @@ async fn a_file_that_a_program_has_moved_away_is_its_own() {
         assert_eq!(tree.names("home"), Vec::<String>::new(), "{mode:?}");
 
         let file = tree.put("new", PROVISIONAL, "good").await;
-        let place = file.show().await.unwrap().map_or(tree.home("new"), |shown| shown.host_path.into());
+        let place = place_of(&file).await.unwrap_or(tree.home("new"));
         std::fs::rename(place, &quarantine).unwrap();
-        let has_name = file.finish().await.unwrap();
+        match &file {
+            Writing::InPlace(file) => file.approve(),
+            Writing::Upload(upload) => assert_eq!(upload.finish().await.unwrap(), Finished::TakenAway, "{mode:?}"),
+        }
         drop(file);
-        assert_eq!(has_name, mode == OverwriteMode::Standard, "{mode:?}");
         assert_eq!(std::fs::read_to_string(&quarantine).unwrap(), "good", "{mode:?}");
     }
 }
@@ -290,12 +297,12 @@ async fn a_file_that_a_program_has_moved_away_is_its_own() {
 async fn what_others_wrote_stays_when_an_upload_that_wrote_nothing_ends() {
     let tree = tree(OverwriteMode::Standard);
     std::fs::write(tree.home("file"), "old").unwrap();
-    let idle = tree.storage.open(&path("/file"), CONTINUED).await.unwrap();
-    tree.put("file", PROVISIONAL, "approved by a hook").await.finish().await.unwrap();
+    let idle = write(&tree.storage, "/file", CONTINUED).await.unwrap();
+    finish(&tree.put("file", PROVISIONAL, "approved by a hook").await).await.unwrap();
     drop(idle);
     assert_eq!(tree.content("file").as_deref(), Some("approved by a hook"));
     // What is changed in the middle cannot be told from what was there.
-    let file = tree.storage.open(&path("/file"), CONTINUED).await.unwrap();
+    let file = write(&tree.storage, "/file", CONTINUED).await.unwrap();
     file.write_at(30, b"end").await.unwrap();
     file.write_at(3, b"bad").await.unwrap();
     drop(file);
@@ -307,13 +314,13 @@ async fn what_is_shown_can_be_read() {
     for mode in [OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
         let tree = tree(mode);
         let file = tree.put("new", PUT, "content").await;
-        let shown = file.show().await.unwrap().unwrap();
+        let shown = file.as_upload().unwrap().show().await.unwrap();
         let mut data = Vec::new();
         shown.file.read_at(0, 100, &mut data).await.unwrap();
         assert_eq!(data, b"content");
         drop(shown);
         assert_eq!(tree.content("new"), None);
-        file.finish().await.unwrap();
-        assert!(tree.storage.open(&path("/new"), GET).await.is_ok());
+        finish(&file).await.unwrap();
+        assert!(tree.storage.open(&path("/new")).await.is_ok());
     }
 }

@@ -1,36 +1,74 @@
-//! Open files of a tree in memory, and uploads that get their name at the end.
+//! Files of a tree in memory that are read, or written under their name.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tidegate_core::ports::storage::{
-    Discard, FileKind, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageErrorKind, StorageFile,
+    Discard, FileInPlace, Metadata, OpenOptions, SetAttributes, Space, StorageError, StorageErrorKind, StorageFile,
 };
 
 use super::lookup::Found;
 use super::nodes::{NodeId, Nodes, error};
 use super::{Tree, space_of};
-use crate::overwrite::OverwriteMode;
+
+/// A node that stays while it is open.
+pub struct OpenNode {
+    pub tree: Arc<Tree>,
+    pub node: NodeId,
+}
+
+impl OpenNode {
+    pub fn new(tree: &Arc<Tree>, nodes: &mut Nodes, node: NodeId) -> Result<Self, StorageError> {
+        nodes.open(node)?;
+        Ok(Self { tree: tree.clone(), node })
+    }
+
+    pub fn read_at(&self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, StorageError> {
+        if offset > i64::MAX as u64 {
+            return Err(error(StorageErrorKind::Invalid));
+        }
+        self.tree.nodes().read(self.node, offset, length, buffer)
+    }
+
+    /// `append`: wherever the client says.
+    pub fn write_at(&self, append: bool, offset: u64, data: &[u8]) -> Result<(), StorageError> {
+        if offset > i64::MAX as u64 {
+            return Err(error(StorageErrorKind::Invalid));
+        }
+        self.tree.nodes().write(self.node, (!append).then_some(offset), data)
+    }
+
+    pub fn metadata(&self) -> Result<Metadata, StorageError> {
+        self.tree.nodes().metadata(self.node)
+    }
+
+    pub fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), StorageError> {
+        let mut nodes = self.tree.nodes();
+        if let Some(size) = attributes.size {
+            nodes.resize(self.node, size)?;
+        }
+        nodes.set_attributes(self.node, attributes)
+    }
+
+    pub fn space(&self) -> Space {
+        space_of(&self.tree.nodes(), &self.tree.settings)
+    }
+}
+
+impl Drop for OpenNode {
+    fn drop(&mut self) {
+        self.tree.nodes().close(self.node);
+    }
+}
 
 pub struct MemoryFile {
-    tree: Arc<Tree>,
-    node: NodeId,
+    open: OpenNode,
     append: bool,
-    /// Taken when the upload is finished.
-    upload: Mutex<Option<Upload>>,
-    /// Of an upload in place that a hook decides about; taken when it is approved of.
+    /// Of an upload that a hook decides about; taken when it is approved of.
     trial: Mutex<Option<Trial>>,
     /// Where it was opened.
     directory: NodeId,
     name: Vec<u8>,
-}
-
-/// An upload without a name.
-struct Upload {
-    /// Refuse if something has the name by then.
-    must_be_new: bool,
-    /// Give an abandoned file its name all the same (A5-11).
-    keep_partial: bool,
 }
 
 /// What stays of a file when an upload in place is taken back.
@@ -42,23 +80,10 @@ struct Trial {
 }
 
 impl MemoryFile {
-    fn new(
+    /// `is_new`: opening it made it.
+    pub fn new(
         tree: &Arc<Tree>,
         nodes: &mut Nodes,
-        node: NodeId,
-        found: &Found,
-        options: OpenOptions,
-    ) -> Result<Self, StorageError> {
-        nodes.open(node)?;
-        let (upload, trial) = (Mutex::default(), Mutex::default());
-        let (directory, name) = (found.directory, found.name.clone());
-        Ok(Self { tree: tree.clone(), node, append: options.append, upload, trial, directory, name })
-    }
-
-    /// `is_new`: opening it made it.
-    pub fn in_place(
-        tree: &Arc<Tree>,
-        mut nodes: MutexGuard<'_, Nodes>,
         node: NodeId,
         found: &Found,
         options: OpenOptions,
@@ -68,31 +93,15 @@ impl MemoryFile {
         if options.write && options.truncate {
             nodes.resize(node, 0)?;
         }
-        let mut this = Self::new(tree, &mut nodes, node, found, options)?;
-        if options.provisional && options.write {
-            let touched = is_new || options.truncate;
-            this.trial = Mutex::new(Some(Trial { keep: (!touched).then_some(size), touched }));
-        }
-        Ok(this)
-    }
-
-    pub fn upload(
-        tree: &Arc<Tree>,
-        mut nodes: MutexGuard<'_, Nodes>,
-        node: NodeId,
-        found: &Found,
-        options: OpenOptions,
-    ) -> Result<Self, StorageError> {
-        let keep_partial = tree.settings.overwrite == OverwriteMode::AtomicWithResume && !options.provisional;
-        // Of two that empty a file that was not there, the last one wins.
-        let must_be_new = options.exclusive || (found.node.is_none() && !options.truncate);
-        let mut this = Self::new(tree, &mut nodes, node, found, options)?;
-        this.upload = Mutex::new(Some(Upload { must_be_new, keep_partial }));
-        Ok(this)
-    }
-
-    fn pending(&self) -> MutexGuard<'_, Option<Upload>> {
-        self.upload.lock().unwrap_or_else(PoisonError::into_inner)
+        let touched = is_new || options.truncate;
+        let trial = Trial { keep: (!touched).then_some(size), touched };
+        Ok(Self {
+            open: OpenNode::new(tree, nodes, node)?,
+            append: options.append,
+            trial: Mutex::new((options.provisional && options.write).then_some(trial)),
+            directory: found.directory,
+            name: found.name.clone(),
+        })
     }
 
     fn trial(&self) -> MutexGuard<'_, Option<Trial>> {
@@ -107,53 +116,31 @@ impl MemoryFile {
         }
     }
 
-    fn put_in_place(&self, upload: &Upload) -> Result<(), StorageError> {
-        let mut nodes = self.tree.nodes();
-        let replaced = nodes.entries(self.directory)?.get(&self.name).copied();
-        if let Some(replaced) = replaced {
-            if upload.must_be_new {
-                return Err(error(StorageErrorKind::AlreadyExists));
-            }
-            if nodes.kind(replaced)? == FileKind::Directory {
-                return Err(error(StorageErrorKind::IsADirectory));
-            }
-            nodes.unlink(self.directory, &self.name)?;
-            nodes.free_unused(replaced);
-        }
-        nodes.link(self.directory, &self.name, self.node)
-    }
-
-    /// True: what there was has got its name.
-    fn end(&self, upload: Option<Upload>, discard: bool) -> bool {
-        upload.is_some_and(|upload| upload.keep_partial && !discard && self.put_in_place(&upload).is_ok())
-    }
-
     /// Removes the file, or what is behind its first `keep` bytes.
     fn take_back(&self, keep: Option<u64>) {
-        let mut nodes = self.tree.nodes();
-        let Ok(metadata) = nodes.metadata(self.node) else { return };
+        let (mut nodes, node) = (self.open.tree.nodes(), self.open.node);
+        let Ok(metadata) = nodes.metadata(node) else { return };
         // One without a name is gone already.
         if metadata.links == 0 {
             return;
         }
         if let Some(keep) = keep {
             if metadata.size > keep {
-                let _ = nodes.resize(self.node, keep);
+                let _ = nodes.resize(node, keep);
             }
             return;
         }
         // Other names of the file keep no content either.
-        let _ = nodes.resize(self.node, 0);
-        let is_ours = nodes.entries(self.directory).is_ok_and(|entries| entries.get(&self.name) == Some(&self.node));
+        let _ = nodes.resize(node, 0);
+        let is_ours = nodes.entries(self.directory).is_ok_and(|entries| entries.get(&self.name) == Some(&node));
         if is_ours {
             let _ = nodes.unlink(self.directory, &self.name);
         }
     }
 
-    fn take_back_unless_approved(&self) {
-        if let Some(trial) = self.trial().take()
-            && trial.touched
-        {
+    fn take_back_written(&self) {
+        let trial = self.trial().take();
+        if let Some(trial) = trial.filter(|trial| trial.touched) {
             self.take_back(trial.keep);
         }
     }
@@ -162,30 +149,18 @@ impl MemoryFile {
 #[async_trait]
 impl StorageFile for MemoryFile {
     async fn read_at(&self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, StorageError> {
-        if offset > i64::MAX as u64 {
-            return Err(error(StorageErrorKind::Invalid));
-        }
-        self.tree.nodes().read(self.node, offset, length, buffer)
-    }
-
-    async fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), StorageError> {
-        if offset > i64::MAX as u64 {
-            return Err(error(StorageErrorKind::Invalid));
-        }
-        self.touches(if self.append { u64::MAX } else { offset });
-        self.tree.nodes().write(self.node, (!self.append).then_some(offset), data)
+        self.open.read_at(offset, length, buffer)
     }
 
     async fn metadata(&self) -> Result<Metadata, StorageError> {
-        self.tree.nodes().metadata(self.node)
+        self.open.metadata()
     }
 
     async fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), StorageError> {
         if let Some(size) = attributes.size {
             self.touches(size);
-            self.tree.nodes().resize(self.node, size)?;
         }
-        self.tree.nodes().set_attributes(self.node, attributes)
+        self.open.set_attributes(attributes)
     }
 
     async fn sync(&self) -> Result<(), StorageError> {
@@ -193,62 +168,34 @@ impl StorageFile for MemoryFile {
     }
 
     async fn space(&self) -> Result<Space, StorageError> {
-        Ok(space_of(&self.tree.nodes(), &self.tree.settings))
+        Ok(self.open.space())
+    }
+}
+
+#[async_trait]
+impl FileInPlace for MemoryFile {
+    async fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), StorageError> {
+        self.touches(if self.append { u64::MAX } else { offset });
+        self.open.write_at(self.append, offset, data)
     }
 
-    fn is_unnamed(&self) -> bool {
-        self.pending().is_some()
-    }
-
-    async fn replaces(&self) -> Option<Metadata> {
-        self.pending().as_ref()?;
-        let nodes = self.tree.nodes();
-        let replaced = nodes.entries(self.directory).ok()?.get(&self.name).copied()?;
-        nodes.metadata(replaced).ok()
-    }
-
-    async fn abandon(&self, discard: bool) -> Option<Metadata> {
-        let upload = self.pending().take();
-        if self.end(upload, discard) { self.tree.nodes().metadata(self.node).ok() } else { None }
-    }
-
-    async fn show(&self) -> Result<Option<Shown>, StorageError> {
-        if !self.is_unnamed() {
-            return Ok(None);
-        }
-        self.tree.nodes().open(self.node)?;
-        let (upload, trial) = (Mutex::default(), Mutex::default());
-        let (tree, directory, name) = (self.tree.clone(), self.directory, self.name.clone());
-        let file = Box::new(Self { tree, node: self.node, append: false, upload, trial, directory, name });
-        // No program of the host finds it anywhere.
-        Ok(Some(Shown { host_path: format!("memory:#{}", self.node), file }))
+    fn approve(&self) {
+        self.trial().take();
     }
 
     fn discard(&self, what: Discard) {
-        if self.pending().take().is_some() {
-            return;
+        match what {
+            Discard::Written => self.take_back_written(),
+            Discard::Everything => {
+                self.trial().take();
+                self.take_back(None);
+            }
         }
-        match (self.trial().take(), what) {
-            (Some(trial), Discard::Written) if trial.touched => self.take_back(trial.keep),
-            (Some(_) | None, Discard::Everything) => self.take_back(None),
-            (Some(_) | None, Discard::Written) => {}
-        }
-    }
-
-    async fn finish(&self) -> Result<bool, StorageError> {
-        if let Some(upload) = self.pending().take() {
-            self.put_in_place(&upload)?;
-        }
-        self.trial().take();
-        Ok(true)
     }
 }
 
 impl Drop for MemoryFile {
     fn drop(&mut self) {
-        self.take_back_unless_approved();
-        let upload = self.pending().take();
-        self.end(upload, false);
-        self.tree.nodes().close(self.node);
+        self.take_back_written();
     }
 }

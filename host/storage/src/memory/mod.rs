@@ -5,6 +5,7 @@
 mod file;
 mod lookup;
 mod nodes;
+mod upload;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -12,18 +13,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tidegate_core::account::EffectiveAccount;
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::StorageFactory;
 use tidegate_core::ports::storage::{
-    Canonical, DirectoryEntry, DirectoryReader, FileKind, Metadata, OpenOptions, SetAttributes, Space, Storage,
-    StorageError, StorageErrorKind, StorageFile,
+    Canonical, Capabilities, DirectoryEntry, DirectoryReader, FileInPlace, FileKind, FileSystem, Location, Metadata,
+    OpenOptions, SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, TreeDescription, Upload,
+    Uploads,
 };
 
 use self::file::MemoryFile;
 use self::lookup::{Found, Last, Links, MAX_NAME, find};
-use self::nodes::{Content, Nodes, error};
-use crate::mounted::{Mount, MountedStorage};
+use self::nodes::{Content, NodeId, Nodes, error};
+use self::upload::MemoryUpload;
+use crate::mounted::{FileSystems, open_tree};
 use crate::overwrite::OverwriteMode;
 
 const BLOCK: u64 = 4096;
@@ -38,11 +40,14 @@ pub struct MemoryStorageSettings {
     pub umask: u32,
     /// Bytes of all files of a tree together; more do not fit.
     pub capacity: u64,
+    /// Files are written anywhere, and in place. Without, as in object stores, they are uploaded
+    /// from the first byte to the last, in one of the atomic modes.
+    pub random_writes: bool,
 }
 
 impl Default for MemoryStorageSettings {
     fn default() -> Self {
-        Self { overwrite: OverwriteMode::default(), umask: 0o022, capacity: 64 << 20 }
+        Self { overwrite: OverwriteMode::default(), umask: 0o022, capacity: 64 << 20, random_writes: true }
     }
 }
 
@@ -65,21 +70,19 @@ impl MemoryStorageFactory {
     }
 }
 
+#[async_trait]
 impl StorageFactory for MemoryStorageFactory {
-    fn open(&self, account: &EffectiveAccount) -> Result<Arc<dyn Storage>, StorageError> {
-        let home = self.at(&account.home_dir);
-        if account.folders.is_empty() {
-            return Ok(home);
-        }
-        let mounts = account
-            .folders
-            .iter()
-            .map(|folder| Mount { at: folder.virtual_path.clone(), storage: self.at(&folder.mapped_path) });
-        Ok(Arc::new(MountedStorage::new(home, mounts.collect())))
+    async fn open(&self, tree: &TreeDescription) -> Result<Arc<dyn Storage>, StorageError> {
+        open_tree(self, tree).await
     }
+}
 
-    fn open_directory(&self, path: &str) -> Result<Arc<dyn Storage>, StorageError> {
-        Ok(self.at(path))
+#[async_trait]
+impl FileSystems for MemoryStorageFactory {
+    async fn open_one(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError> {
+        match &file_system.location {
+            Location::Directory(path) => Ok(self.at(path)),
+        }
     }
 }
 
@@ -126,67 +129,106 @@ impl MemoryStorage {
         self.tree.settings.overwrite != OverwriteMode::Standard
     }
 
-    fn open_file(&self, path: &VirtualPath, options: OpenOptions) -> Result<MemoryFile, StorageError> {
-        let mut nodes = self.tree.nodes();
-        let is_exclusive = options.create && options.exclusive;
-        let found = self.find(&nodes, path, if is_exclusive { Last::Kept } else { Last::Followed })?;
-        let found = if options.create { found.with_parent()? } else { found };
+    /// What is there to be opened; none: it is to be made, and can be.
+    fn openable(&self, nodes: &Nodes, found: &Found, options: OpenOptions) -> Result<Option<NodeId>, StorageError> {
         let Some(node) = found.node else {
-            if !options.create {
-                return Err(error(StorageErrorKind::NotFound));
-            }
-            let mode = self.new_mode(options.mode, 0o666);
-            let node = nodes.insert(Content::File(Vec::new()), mode, 0);
-            if self.is_atomic() && options.write {
-                return MemoryFile::upload(&self.tree, nodes, node, &found, options);
-            }
-            nodes.link(found.directory, &found.name, node)?;
-            return MemoryFile::in_place(&self.tree, nodes, node, &found, options, true);
+            return if options.create { Ok(None) } else { Err(error(StorageErrorKind::NotFound)) };
         };
-        if is_exclusive {
+        if options.create && options.exclusive {
             return Err(error(StorageErrorKind::AlreadyExists));
         }
         match nodes.kind(node)? {
-            FileKind::Directory if options.write => return Err(error(StorageErrorKind::IsADirectory)),
-            FileKind::File | FileKind::Directory => {}
-            FileKind::Symlink | FileKind::Other => return Err(error(StorageErrorKind::Unsupported)),
+            FileKind::Directory if options.write => Err(error(StorageErrorKind::IsADirectory)),
+            FileKind::File | FileKind::Directory => Ok(Some(node)),
+            FileKind::Symlink | FileKind::Other => Err(error(StorageErrorKind::Unsupported)),
         }
-        if self.is_atomic() && options.write && options.truncate {
-            let new = nodes.insert(Content::File(Vec::new()), 0o600, 0);
-            nodes.inherit(node, new)?;
-            return MemoryFile::upload(&self.tree, nodes, new, &found, options);
+    }
+
+    fn find_openable(
+        &self,
+        nodes: &Nodes,
+        path: &VirtualPath,
+        options: OpenOptions,
+    ) -> Result<(Found, Option<NodeId>), StorageError> {
+        let is_exclusive = options.create && options.exclusive;
+        let found = self.find(nodes, path, if is_exclusive { Last::Kept } else { Last::Followed })?;
+        let found = if options.create { found.with_parent()? } else { found };
+        let node = self.openable(nodes, &found, options)?;
+        Ok((found, node))
+    }
+
+    fn open_under_name(&self, path: &VirtualPath, options: OpenOptions) -> Result<MemoryFile, StorageError> {
+        let mut nodes = self.tree.nodes();
+        let (found, node) = self.find_openable(&nodes, path, options)?;
+        let is_new = node.is_none();
+        let node = match node {
+            Some(node) => node,
+            None => {
+                let mode = self.new_mode(options.mode, 0o666);
+                let made = nodes.insert(Content::File(Vec::new()), mode, nodes::ROOT);
+                nodes.link(found.directory, &found.name, made)?;
+                made
+            }
+        };
+        MemoryFile::new(&self.tree, &mut nodes, node, &found, options, is_new)
+    }
+
+    fn begin(&self, path: &VirtualPath, options: OpenOptions) -> Result<MemoryUpload, StorageError> {
+        let mut nodes = self.tree.nodes();
+        let (found, node) = self.find_openable(&nodes, path, options)?;
+        if node.is_some() && !options.truncate {
+            // It was not there when it was looked for, and what is in it is to stay.
+            return Err(error(StorageErrorKind::AlreadyExists));
         }
-        MemoryFile::in_place(&self.tree, nodes, node, &found, options, false)
+        let made = nodes.insert(Content::File(Vec::new()), self.new_mode(options.mode, 0o666), nodes::ROOT);
+        if let Some(node) = node {
+            nodes.inherit(node, made)?;
+        }
+        MemoryUpload::new(&self.tree, &mut nodes, made, &found, options)
     }
 }
 
 #[async_trait]
 impl Storage for MemoryStorage {
-    fn kind(&self) -> &'static str {
+    fn kind(&self, _path: &VirtualPath) -> &'static str {
         "memory"
+    }
+
+    fn capabilities(&self, _path: &VirtualPath) -> Capabilities {
+        let in_place = self.tree.settings.random_writes;
+        let uploads = match (self.is_atomic(), in_place) {
+            (_, false) => Uploads::Sequential,
+            (true, true) => Uploads::AnyOrder,
+            (false, true) => Uploads::None,
+        };
+        Capabilities { in_place, uploads }
     }
 
     fn host_path(&self, path: &VirtualPath) -> String {
         format!("memory:{}", path.display())
     }
 
-    async fn open(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn StorageFile>, StorageError> {
-        Ok(Box::new(self.open_file(path, options)?))
+    async fn open(&self, path: &VirtualPath) -> Result<Box<dyn StorageFile>, StorageError> {
+        let options = OpenOptions { read: true, ..OpenOptions::default() };
+        Ok(Box::new(self.open_under_name(path, options)?))
     }
 
-    async fn create_new(
+    async fn open_in_place(
         &self,
         path: &VirtualPath,
         options: OpenOptions,
-    ) -> Result<Option<Box<dyn StorageFile>>, StorageError> {
-        if !options.create || path.is_root() || self.is_atomic() {
-            return Ok(None);
+    ) -> Result<Box<dyn FileInPlace>, StorageError> {
+        if !self.capabilities(path).in_place {
+            return Err(error(StorageErrorKind::Unsupported));
         }
-        match self.open_file(path, OpenOptions { exclusive: true, ..options }) {
-            Ok(file) => Ok(Some(Box::new(file))),
-            Err(error) if error.kind == StorageErrorKind::AlreadyExists => Ok(None),
-            Err(error) => Err(error),
+        Ok(Box::new(self.open_under_name(path, options)?))
+    }
+
+    async fn begin_upload(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn Upload>, StorageError> {
+        if self.capabilities(path).uploads == Uploads::None {
+            return Err(error(StorageErrorKind::Unsupported));
         }
+        Ok(Box::new(self.begin(path, options)?))
     }
 
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
@@ -326,6 +368,9 @@ impl Storage for MemoryStorage {
         let last = if follow { Last::Followed } else { Last::Kept };
         let node = self.find(&nodes, path, last)?.existing()?;
         if let Some(size) = attributes.size {
+            if !self.tree.settings.random_writes {
+                return Err(error(StorageErrorKind::Unsupported));
+            }
             let sized = self.find(&nodes, path, Last::Followed)?.existing()?;
             nodes.resize(sized, size)?;
         }
@@ -367,7 +412,7 @@ fn space_of(nodes: &Nodes, settings: &MemoryStorageSettings) -> Space {
 }
 
 /// Whether `directory` is `above`, or somewhere in it.
-fn is_within(nodes: &Nodes, mut directory: nodes::NodeId, above: nodes::NodeId) -> Result<bool, StorageError> {
+fn is_within(nodes: &Nodes, mut directory: NodeId, above: NodeId) -> Result<bool, StorageError> {
     loop {
         if directory == above {
             return Ok(true);
@@ -384,7 +429,7 @@ fn is_within(nodes: &Nodes, mut directory: nodes::NodeId, above: nodes::NodeId) 
 struct MemoryDirectory {
     tree: Arc<Tree>,
     /// The first one last.
-    ahead: Vec<(Vec<u8>, nodes::NodeId)>,
+    ahead: Vec<(Vec<u8>, NodeId)>,
 }
 
 #[async_trait]

@@ -128,7 +128,7 @@ impl Nodes {
             accessed: node.accessed,
             modified: node.modified,
             links: node.links,
-            id: FileId { device: self.tree, inode: id },
+            id: FileId::new(u128::from(self.tree) << 64 | u128::from(id)),
         })
     }
 

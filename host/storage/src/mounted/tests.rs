@@ -14,7 +14,7 @@ struct Tree {
     storage: Arc<dyn Storage>,
 }
 
-fn tree() -> Tree {
+async fn tree() -> Tree {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name).display().to_string();
     let json = format!(
@@ -27,7 +27,8 @@ fn tree() -> Tree {
     );
     let user = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
     let account = EffectiveAccount::ungrouped(user);
-    let storage = LocalStorageFactory { settings: LocalStorageSettings::default() }.open(&account).unwrap();
+    let storage = LocalStorageFactory { settings: LocalStorageSettings::default() };
+    let storage = storage.open(&account.file_tree().unwrap()).await.unwrap();
     Tree { directory, storage }
 }
 
@@ -48,7 +49,7 @@ async fn names(storage: &Arc<dyn Storage>, at: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn folders_are_seen_in_their_places() {
-    let Tree { directory, storage } = tree();
+    let Tree { directory, storage } = tree().await;
     std::fs::write(directory.path().join("home/file"), "x").unwrap();
     std::fs::write(directory.path().join("a/inside"), "12345").unwrap();
     // Covered by the folder.
@@ -66,7 +67,7 @@ async fn folders_are_seen_in_their_places() {
 
 #[tokio::test]
 async fn nothing_goes_from_one_to_another() {
-    let Tree { directory, storage } = tree();
+    let Tree { directory, storage } = tree().await;
     std::fs::write(directory.path().join("home/file"), "x").unwrap();
     std::fs::write(directory.path().join("outside"), "secret").unwrap();
     std::os::unix::fs::symlink("../outside", directory.path().join("a/link")).unwrap();
@@ -76,13 +77,26 @@ async fn nothing_goes_from_one_to_another() {
     assert_eq!(storage.hard_link(&path("/file"), &path("/shared/file")).await.map_err(kind), cross);
     assert_eq!(storage.create_symlink(b"/shared/x", &path("/link")).await.map_err(kind), cross);
     assert_eq!(storage.create_symlink(b"../file", &path("/shared/link2")).await.map_err(kind), cross);
-    assert!(storage.open(&path("/shared/link"), OpenOptions { read: true, ..Default::default() }).await.is_err());
+    assert!(storage.open(&path("/shared/link")).await.is_err());
     storage.create_symlink(b"/shared/inside", &path("/shared/up")).await.unwrap();
     assert_eq!(storage.read_link(&path("/shared/up")).await.unwrap(), b"/shared/inside");
     assert!(storage.create_directory(&path("/deep"), None).await.is_err());
     let new = OpenOptions { write: true, create: true, ..OpenOptions::default() };
     for fixed in ["/deep", "/deep/er", "/shared"] {
-        assert!(storage.create_new(&path(fixed), new).await.unwrap().is_none(), "{fixed}");
+        let made = storage.open_in_place(&path(fixed), new).await.map(drop).map_err(kind);
+        assert_eq!(made, Err(StorageErrorKind::IsADirectory), "{fixed}");
     }
     assert!(!directory.path().join("home/deep").exists());
+}
+
+#[tokio::test]
+async fn each_place_answers_for_its_own_storage() {
+    let mounts = vec![Mount { at: path("/m"), storage: Arc::new(crate::MemoryStorage::new(Default::default())) }];
+    let Tree { storage: home, .. } = tree().await;
+    let storage = MountedStorage::new(home, mounts);
+    assert_eq!((storage.kind(&path("/f")), storage.kind(&path("/m/f"))), ("local", "memory"));
+    assert_eq!(storage.host_path(&path("/m/f")), "memory:/f");
+    assert!(storage.capabilities(&path("/m/f")).in_place);
+    assert!(storage.real_path(&path("/")).await.is_ok());
+    assert_eq!(storage.real_path(&path("/m")).await.unwrap_err().kind, StorageErrorKind::Unsupported);
 }

@@ -2,7 +2,7 @@
 
 /// What was read of a file.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct ReadCoverage {
     from: Option<u64>,
     to: u64,
     bytes: u64,
@@ -10,7 +10,7 @@ pub struct Seen {
     pub is_used_inside: bool,
 }
 
-impl Seen {
+impl ReadCoverage {
     pub fn read(&mut self, offset: u64, length: usize) {
         let length = length as u64;
         self.from = Some(self.from.map_or(offset, |from| from.min(offset)));
@@ -24,7 +24,7 @@ impl Seen {
         self.to >= size && self.bytes >= size.saturating_sub(from)
     }
 
-    pub fn is_nothing_but_inside(&self) -> bool {
+    pub fn is_internal_only(&self) -> bool {
         self.is_used_inside && self.from.is_none()
     }
 }
@@ -35,9 +35,9 @@ mod tests {
 
     /// Parts of a file of 1000 bytes, read in that order.
     fn check(parts: &[(u64, usize)], expected: bool) {
-        let mut seen = Seen::default();
-        parts.iter().for_each(|(offset, length)| seen.read(*offset, *length));
-        assert_eq!(seen.is_all_of(1000), expected, "{parts:?}");
+        let mut read = ReadCoverage::default();
+        parts.iter().for_each(|(offset, length)| read.read(*offset, *length));
+        assert_eq!(read.is_all_of(1000), expected, "{parts:?}");
     }
 
     #[test]
@@ -50,6 +50,6 @@ mod tests {
         check(&[(0, 999)], false);
         check(&[(0, 10), (990, 10)], false);
         check(&[], false);
-        assert!(Seen::default().is_all_of(0));
+        assert!(ReadCoverage::default().is_all_of(0));
     }
 }

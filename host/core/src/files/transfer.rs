@@ -1,87 +1,23 @@
-//! What is logged of transfers and commands: the senders and keys of A21-03 and A21-04, in
-//! that order, because filters read the lines as text.
+//! One download or upload: how much it moved, how it ended, and who is told.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::action::{ActionStatus, FileAction, FileHooks};
-use super::storage::Shown;
+use super::contents::ShownContents;
+use super::file_hooks::FileHooks;
 use super::{FileError, FirstTransfers};
 use crate::connection::ConnectionId;
+use crate::hook::events::{ActionStatus, FileAction, Protocol};
 use crate::hook::observation::PostAction;
 use crate::metrics::Metrics;
+use crate::ports::storage::Shown;
+use crate::ports::{FileEvent, FileEventKind, FileLog, TransferEnd};
 use crate::session::{ActiveTransfer, Session};
-
-/// The protocol in log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    Sftp,
-    Scp,
-    Ssh,
-}
-
-impl Protocol {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Sftp => "SFTP",
-            Self::Scp => "SCP",
-            Self::Ssh => "SSH",
-        }
-    }
-}
-
-/// Writes the lines of one session.
-#[derive(Debug, Clone)]
-pub struct FileLog(Arc<(ConnectionId, String)>);
-
-/// A time that a line has no use for; the log's formatter writes an empty text.
-pub const NO_TIME: i64 = i64::MIN;
-
-/// The optional parts of a command line.
-#[derive(Debug, Clone, Default)]
-pub struct Command {
-    pub target_path: String,
-    pub mode: Option<u32>,
-    pub owner: Option<(u32, u32)>,
-    pub times: Option<(i64, i64)>,
-    pub size: Option<u64>,
-    pub ssh_command: String,
-}
-
-impl FileLog {
-    pub fn new(connection: ConnectionId, username: String) -> Self {
-        Self(Arc::new((connection, username)))
-    }
-
-    /// One command line. `access_time` and `modification_time` are seconds since 1970 here;
-    /// the log's formatter writes them as dates.
-    pub fn command(&self, sender: &'static str, protocol: Protocol, path: &str, command: &Command) {
-        let (connection, username) = &*self.0;
-        let mode = command.mode.map(|mode| format!("{mode:o}")).unwrap_or_default();
-        let (uid, gid) = command.owner.map_or((-1, -1), |(uid, gid)| (i64::from(uid), i64::from(gid)));
-        let (accessed, modified) = command.times.unzip();
-        tracing::info!(
-            sender,
-            username,
-            file_path = path,
-            target_path = command.target_path,
-            filemode = mode,
-            uid,
-            gid,
-            access_time = accessed.unwrap_or(NO_TIME),
-            modification_time = modified.unwrap_or(NO_TIME),
-            ssh_command = command.ssh_command,
-            connection_id = connection.as_str(),
-            protocol = protocol.as_str(),
-            size = command.size,
-        );
-    }
-}
 
 /// One download or upload, from open to close. Logged, and told to the hooks, when it is
 /// complete or dropped.
 pub struct Transfer {
-    log: FileLog,
+    channel: ConnectionId,
     protocol: Protocol,
     host_path: String,
     upload: bool,
@@ -93,8 +29,8 @@ pub struct Transfer {
     /// Why it failed, if it did.
     failure: Option<FileError>,
     recorded: bool,
-    /// It was none.
-    dismissed: bool,
+    /// It read only for a checksum or a copy: no download, and not recorded as one.
+    is_internal: bool,
     outcome: TransferOutcome,
 }
 
@@ -107,25 +43,29 @@ pub struct TransferOutcome {
     pub session: Arc<Session>,
     pub active: Arc<ActiveTransfer>,
     pub metrics: Arc<Metrics>,
+    pub log: Arc<dyn FileLog>,
 }
 
 impl Transfer {
-    pub fn new(log: FileLog, protocol: Protocol, host_path: String, upload: bool, outcome: TransferOutcome) -> Self {
-        let started = Instant::now();
-        let (bytes_in, bytes_out) = (0, 0);
-        let (resumed_at, failure, recorded, dismissed) = (None, None, false, false);
+    pub fn new(
+        channel: ConnectionId,
+        protocol: Protocol,
+        host_path: String,
+        upload: bool,
+        outcome: TransferOutcome,
+    ) -> Self {
         Self {
-            log,
+            channel,
             protocol,
             host_path,
             upload,
-            bytes_in,
-            bytes_out,
-            started,
-            resumed_at,
-            failure,
-            recorded,
-            dismissed,
+            bytes_in: 0,
+            bytes_out: 0,
+            started: Instant::now(),
+            resumed_at: None,
+            failure: None,
+            recorded: false,
+            is_internal: false,
             outcome,
         }
     }
@@ -137,9 +77,9 @@ impl Transfer {
         self.outcome.active.moved(bytes as u64);
     }
 
-    /// Nothing was transferred, and nobody hears of it.
-    pub fn dismiss(&mut self) {
-        self.dismissed = true;
+    /// Nothing was transferred: it is neither recorded nor told of.
+    pub fn set_internal(&mut self) {
+        self.is_internal = true;
     }
 
     pub fn moved_out(&mut self, bytes: usize) {
@@ -175,8 +115,16 @@ impl Transfer {
         self.failure.is_some()
     }
 
-    pub fn context(&self) -> (&FileLog, Protocol, &str) {
-        (&self.log, self.protocol, &self.host_path)
+    /// Something else was done to its file.
+    pub fn record(&self, what: FileEventKind<'_>) {
+        let TransferOutcome { log, session, .. } = &self.outcome;
+        log.record(&FileEvent {
+            channel: &self.channel,
+            username: &session.account.username,
+            protocol: self.protocol,
+            path: &self.host_path,
+            what,
+        });
     }
 
     /// Whether its end waits for the hooks (B10-08).
@@ -186,7 +134,8 @@ impl Transfer {
 
     /// The transfer ended as the client wished.
     pub fn complete(&mut self, now: Instant) {
-        self.log_complete(now);
+        self.recorded = true;
+        self.record_end(now, None);
         if let Some((hooks, action)) = self.ending(now, ActionStatus::Ok) {
             hooks.after.notify(PostAction(Arc::new(action)));
         }
@@ -201,7 +150,7 @@ impl Transfer {
         self.describe_end(&mut action, Instant::now(), ActionStatus::Ok);
         if let Some(shown) = shown {
             action.storage_path = shown.host_path;
-            action.contents.unnamed = Some(Arc::from(shown.file));
+            action.contents = Some(Arc::new(ShownContents(shown.file)));
         }
         let verdict = hooks.tell(action).await;
         self.outcome.told = None;
@@ -209,7 +158,7 @@ impl Transfer {
     }
 
     fn remember_first(&mut self, now: Instant) {
-        let (size, (_, _, elapsed)) = (self.size_for_hooks(), self.summary(now));
+        let (size, elapsed) = (self.size_for_hooks(), self.elapsed_ms(now));
         if let Some((first, action)) = self.outcome.first.take()
             && action.session.traffic.take_first(self.upload)
         {
@@ -218,19 +167,9 @@ impl Transfer {
         }
     }
 
-    fn log_complete(&mut self, now: Instant) {
-        self.recorded = true;
-        let (sender, size_bytes, elapsed_ms) = self.summary(now);
-        let (connection, username) = &*self.log.0;
-        tracing::info!(
-            sender,
-            elapsed_ms,
-            size_bytes,
-            username,
-            file_path = self.host_path,
-            connection_id = connection.as_str(),
-            protocol = self.protocol.as_str(),
-        );
+    fn record_end(&self, now: Instant, failure: Option<&str>) {
+        let end = TransferEnd { bytes: self.bytes(), elapsed: now.duration_since(self.started), failure };
+        self.record(if self.upload { FileEventKind::Upload(end) } else { FileEventKind::Download(end) });
     }
 
     fn ending(&mut self, now: Instant, status: ActionStatus) -> Option<(Arc<FileHooks>, FileAction)> {
@@ -240,9 +179,8 @@ impl Transfer {
     }
 
     fn describe_end(&self, action: &mut FileAction, now: Instant, status: ActionStatus) {
-        let (_, _, elapsed) = self.summary(now);
         action.size = Some(self.size_for_hooks());
-        action.elapsed_ms = Some(elapsed);
+        action.elapsed_ms = Some(self.elapsed_ms(now));
         action.status = Some(status);
     }
 
@@ -251,10 +189,12 @@ impl Transfer {
         if self.upload { self.resumed_at.unwrap_or(0).saturating_add(self.bytes_in) } else { self.bytes_out }
     }
 
-    /// Sender, bytes and milliseconds.
-    fn summary(&self, now: Instant) -> (&'static str, u64, u64) {
-        let (sender, size) = if self.upload { ("Upload", self.bytes_in) } else { ("Download", self.bytes_out) };
-        (sender, size, u64::try_from(now.duration_since(self.started).as_millis()).unwrap_or(u64::MAX))
+    fn bytes(&self) -> u64 {
+        if self.upload { self.bytes_in } else { self.bytes_out }
+    }
+
+    fn elapsed_ms(&self, now: Instant) -> u64 {
+        u64::try_from(now.duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -262,10 +202,10 @@ impl Drop for Transfer {
     fn drop(&mut self) {
         let TransferOutcome { session, active, metrics, .. } = &self.outcome;
         session.live.transfer_ended(active);
-        if self.dismissed {
+        if self.is_internal {
             return;
         }
-        metrics.transfer(self.upload, if self.upload { self.bytes_in } else { self.bytes_out }, self.recorded);
+        metrics.transfer(self.upload, self.bytes(), self.recorded);
         if self.recorded {
             return;
         }
@@ -276,18 +216,7 @@ impl Drop for Transfer {
             None => ActionStatus::Failed("the transfer was not completed".to_owned()),
         };
         let error = failure.map_or_else(|| "the transfer was not completed".to_owned(), |error| error.to_string());
-        let (sender, size_bytes, elapsed_ms) = self.summary(Instant::now());
-        let (connection, username) = &*self.log.0;
-        tracing::warn!(
-            sender,
-            elapsed_ms,
-            size_bytes,
-            username,
-            file_path = self.host_path,
-            connection_id = connection.as_str(),
-            protocol = self.protocol.as_str(),
-            error,
-        );
+        self.record_end(Instant::now(), Some(&error));
         if let Some((hooks, action)) = self.ending(Instant::now(), status) {
             hooks.after.notify(PostAction(Arc::new(action)));
         }

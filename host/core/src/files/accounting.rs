@@ -1,0 +1,134 @@
+//! What an open file counts: the room that it takes before it is written to, and the account's
+//! limits as they are by then.
+
+use std::sync::Arc;
+
+use super::open_file::{Opened, OpenedAs};
+use super::{FileError, attributes};
+use crate::ports::storage::{SetAttributes, Writing};
+use crate::quota::{Ledger, QuotaLimits, ScanProgress, UploadQuota, limits_of};
+
+impl Opened {
+    pub(super) fn limits(&self) -> QuotaLimits {
+        limits_of(&self.files.account(), &self.place)
+    }
+
+    /// Where bytes at `offset` go if they continue a file that was there (A15-09).
+    pub(super) fn resumed_at(&self, offset: u64) -> u64 {
+        match self.existed {
+            Some(_) if self.options.truncate => 0,
+            Some(existed) if self.options.append => existed.size,
+            Some(_) => offset,
+            None => 0,
+        }
+    }
+
+    /// Room for bytes that are about to be written.
+    pub(super) async fn reserve(&mut self, offset: u64, length: usize) -> Result<(), FileError> {
+        if self.quota.is_none() {
+            self.follow_account().await.inspect_err(|error| self.transfer.fail_by(error))?;
+        }
+        let length = length as u64;
+        let end = if self.options.append {
+            let max = self.files.account().filters.max_upload_file_size;
+            if max > 0 { self.file.file().metadata().await?.size.saturating_add(length) } else { length }
+        } else {
+            offset.saturating_add(length)
+        };
+        let checked = self.files.check_size(end).and_then(|()| {
+            let limits = self.limits();
+            match &mut self.quota {
+                None => Ok(()),
+                Some(quota) if self.options.append => Ok(quota.reserve_appended(length, limits)?),
+                Some(quota) => Ok(quota.reserve(end, limits)?),
+            }
+        });
+        checked.inspect_err(|error| self.transfer.fail_by(error))
+    }
+
+    /// An administrator may have set a limit for an account that had none: what was written
+    /// until now is counted then.
+    pub(super) async fn follow_account(&mut self) -> Result<(), FileError> {
+        if Arc::ptr_eq(&self.counted_for, &self.files.account()) {
+            return Ok(());
+        }
+        let account = self.files.account().clone();
+        let Some(counted) = self.files.counted(&self.place) else {
+            self.counted_for = account;
+            return Ok(());
+        };
+        let tree = self.files.scan_tree(&self.place);
+        let OpenedAs::Writing(file) = &self.file else { return Ok(()) };
+        let names = counted.ledger.names(|| tree.clone()).await?;
+        let now = self.file.file().metadata().await?;
+        let quota = self.quota.insert(match file {
+            Writing::Upload(_) => counted.upload(&names, file, self.existed.as_ref(), false).await?,
+            // The count below makes no difference between new and old files.
+            Writing::InPlace(_) => UploadQuota::in_place(counted.ledger.clone(), &names, &now, false),
+        });
+        let stale = StaleUnlessCounted(&counted.ledger);
+        if quota.is_unnamed() {
+            quota.reserve(now.size, counted.limits)?;
+        } else if now.links == 0 {
+            names.removed(&now);
+        }
+        // After the file is known, so that it is counted as it is here.
+        names.recount(&tree, &ScanProgress::default()).await?;
+        self.counted_for = account;
+        std::mem::forget(stale);
+        Ok(())
+    }
+
+    pub(super) async fn set_attributes(&mut self, wanted: &SetAttributes) -> Result<(), FileError> {
+        let policy = self.files.context.policy;
+        let Some(effective) = attributes::effective(policy, wanted) else {
+            return Ok(());
+        };
+        attributes::check_permissions(self.files.permissions_at(&self.place.parent()), &effective)?;
+        if effective.size.is_some() && !self.options.write {
+            return Err(FileError::Denied);
+        }
+        match effective.size {
+            Some(size) => self.resize(size, &effective).await?,
+            None => self.apply(&effective).await?,
+        }
+        attributes::record(&effective, |what| self.transfer.record(what));
+        Ok(())
+    }
+
+    async fn apply(&self, effective: &SetAttributes) -> Result<(), FileError> {
+        let outcome = self.file.file().set_attributes(effective).await;
+        attributes::ignore_unsupported(self.files.context.policy, outcome.map_err(FileError::from))
+    }
+
+    async fn resize(&mut self, size: u64, effective: &SetAttributes) -> Result<(), FileError> {
+        self.files.check_size(size)?;
+        if self.quota.is_none() {
+            self.follow_account().await?;
+        }
+        let limits = self.limits();
+        let Some(quota) = &mut self.quota else {
+            return self.apply(effective).await;
+        };
+        let ledger = quota.ledger().clone();
+        let names = ledger.names(|| self.files.scan_tree(&self.place)).await?;
+        let before = self.file.file().metadata().await?;
+        quota.reserve(size, limits)?;
+        let outcome = self.apply(effective).await;
+        // It may have been resized though something else failed.
+        let now = self.file.file().metadata().await.map_or(before.size, |now| now.size);
+        if let Some(quota) = &mut self.quota {
+            quota.resized(&names, &before, now);
+        }
+        outcome
+    }
+}
+
+/// A ledger in which something is not yet as it should be: dropped, it invalidates what is known.
+struct StaleUnlessCounted<'a>(&'a Ledger);
+
+impl Drop for StaleUnlessCounted<'_> {
+    fn drop(&mut self) {
+        self.0.invalidate();
+    }
+}

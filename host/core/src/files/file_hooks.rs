@@ -1,0 +1,115 @@
+//! The hooks of file operations: which are asked, which are told, and what their answers mean.
+
+use std::sync::Arc;
+
+use super::{FileError, FirstTransfers};
+use crate::hook::events::{ActionKind, FileAction};
+use crate::hook::observation::PostAction;
+use crate::hook::review::{PreAction, Review};
+use crate::hook::{Chain, Delivery, HookEvent, Observers, Subject};
+use crate::path::VirtualPath;
+use crate::terminal::neutralised;
+
+/// The hooks of file operations.
+pub struct FileHooks {
+    pub before: Arc<Chain<PreAction>>,
+    pub after: Arc<Observers<PostAction>>,
+    /// Operations that wait for the hooks after them, and fail with them (B10-08).
+    pub synchronous: Vec<ActionKind>,
+    /// None where accounts are not kept.
+    pub first: Option<Arc<FirstTransfers>>,
+}
+
+impl FileHooks {
+    /// Whether a hook is selected by paths: then links must not lead around it.
+    pub(super) fn select_by_paths(&self) -> bool {
+        self.before.selects_by_paths() || self.after.chain().selects_by_paths()
+    }
+
+    /// Whether a hook wants to be asked.
+    pub(super) fn asks(&self) -> bool {
+        !self.before.is_empty()
+    }
+
+    /// Whether a hook has to be told of everything that could be known.
+    pub(super) fn asks_with_everything(&self) -> bool {
+        self.before.needs_everything()
+    }
+
+    /// Whether the operation is done only when the hooks after it say so (B10-08).
+    pub(super) fn decide(&self, kind: ActionKind, subject: &Subject<'_>) -> bool {
+        self.synchronous.contains(&kind) && self.tells() && self.after.concerns(subject)
+    }
+
+    /// The hook, if any, that has to agree to changes of files in `directory`, and does not leave
+    /// programs alone that cannot ask it.
+    pub(super) fn asked_about_writes(&self, subject: &Subject<'_>, directory: &VirtualPath) -> Option<String> {
+        fn first<E: HookEvent>(
+            chain: &Chain<E>,
+            subject: &Subject<'_>,
+            kinds: &[ActionKind],
+            directory: &VirtualPath,
+        ) -> Option<String> {
+            let links = chain.links();
+            let mut asked = links.iter().filter(|link| !link.programs_may_write());
+            let asked = asked.find(|link| link.selector().can_match(subject, kinds, directory));
+            asked.map(|link| link.name().to_owned())
+        }
+        let changes: Vec<_> = ActionKind::ALL.into_iter().filter(|kind| kind.changes_files()).collect();
+        let waits: Vec<_> = changes.iter().copied().filter(|kind| self.synchronous.contains(kind)).collect();
+        first(&self.before, subject, &changes, directory)
+            .or_else(|| first(self.after.chain(), subject, &waits, directory))
+    }
+
+    pub(super) fn tells(&self) -> bool {
+        !self.after.chain().is_empty()
+    }
+
+    /// `Done`: the operation is not to be done any more.
+    pub(super) async fn ask(&self, action: FileAction) -> Result<Review, FileError> {
+        let action = Arc::new(action);
+        match self.before.decide(&mut PreAction(action.clone())).await {
+            Ok(decision) => match decision.verdict {
+                Review::Deny(denial) => {
+                    log_denial(&action, decision.decided_by.as_deref().unwrap_or_default(), &denial.reason);
+                    Err(match denial.client_message {
+                        Some(message) => FileError::Refused(neutralised(&message)),
+                        None => FileError::Denied,
+                    })
+                }
+                verdict => Ok(verdict),
+            },
+            // The link has logged why.
+            Err(_) => Err(FileError::Denied),
+        }
+    }
+
+    pub(super) async fn tell(&self, action: FileAction) -> Result<(), FileError> {
+        let waits = self.synchronous.contains(&action.kind);
+        let event = PostAction(Arc::new(action));
+        if !waits {
+            self.after.notify(event);
+            return Ok(());
+        }
+        self.after.tell(&event, Delivery::Awaited).await.map_err(|refused| {
+            log_denial(&event.0, &refused.hook, &refused.error.to_string());
+            FileError::Failed("a hook refused the operation".into())
+        })
+    }
+}
+
+/// A refusal by a hook; `hook`: its name.
+fn log_denial(action: &FileAction, hook: &str, reason: &str) {
+    let kind = action.kind.as_str();
+    tracing::info!(
+        sender = "file_hook",
+        hook,
+        action = kind,
+        username = action.session.account.username,
+        path = %action.path.display(),
+        target = action.target.as_ref().map(|path| path.display().into_owned()),
+        reason,
+        connection_id = action.channel,
+        message = format!("the hook \"{hook}\" refused: {kind} of {}: {reason}", action.path.display()),
+    );
+}

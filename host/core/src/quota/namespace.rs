@@ -1,0 +1,248 @@
+//! What changes names in a scope, under its lock: what is subtracted is what was there.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use super::ledger::{Abandoned, Ledger, WrittenInPlace};
+use super::program::ProgramId;
+use super::scan::{self, ScanProgress, ScanTree};
+use super::{QuotaError, QuotaLimits, UsedQuota, difference};
+use crate::ports::storage::{FileId, FileKind, Metadata, Upload};
+
+/// What a count of the files found.
+pub(super) struct Count {
+    /// That are there.
+    pub files: UsedQuota,
+    /// With what is reserved.
+    pub used: UsedQuota,
+}
+
+/// Held while names in the scope of a ledger change, and while its files are counted. Each method
+/// says what was just done to the files.
+pub struct NamespaceGuard<'a> {
+    ledger: &'a Ledger,
+    _guard: tokio::sync::MutexGuard<'a, ()>,
+}
+
+impl<'a> NamespaceGuard<'a> {
+    pub(super) fn new(ledger: &'a Ledger, guard: tokio::sync::MutexGuard<'a, ()>) -> Self {
+        Self { ledger, _guard: guard }
+    }
+}
+
+impl NamespaceGuard<'_> {
+    /// Whether one more file may be made.
+    pub fn check_new_file(&self, limits: QuotaLimits) -> Result<(), QuotaError> {
+        // A quota of bytes that is used up lets no new file begin (A10-02).
+        let by = UsedQuota { size: i64::from(limits.size > 0), files: 1 };
+        limits.check(self.ledger.state().used, by, 0)
+    }
+
+    /// Whether a file of `old` bytes may be written over.
+    pub fn check_overwrite(&self, old: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
+        let by = UsedQuota { size: i64::from(limits.size > 0), files: 0 };
+        limits.check(self.ledger.state().used, by, i64::try_from(old).unwrap_or(i64::MAX))
+    }
+
+    /// A file was opened to be written under its name.
+    pub(super) fn opened(&self, metadata: &Metadata, is_new: bool) {
+        let mut state = self.ledger.state();
+        if is_new {
+            self.ledger.change(&mut state, UsedQuota { size: 0, files: 1 });
+        }
+        let file = state.in_place.entry(metadata.id).or_insert(WrittenInPlace {
+            size: metadata.size,
+            writers: 0,
+            is_linked: true,
+        });
+        file.writers += 1;
+    }
+
+    /// One of its writers closed it; `now`: as the file system says.
+    pub(super) fn closed(&self, now: &Metadata) {
+        let mut state = self.ledger.state();
+        let Some(file) = state.in_place.get_mut(&now.id) else { return };
+        file.writers = file.writers.saturating_sub(1);
+        if file.writers > 0 {
+            return;
+        }
+        let by = match file.is_linked {
+            false => UsedQuota::default(),
+            // A program or a hook removed it without telling the ledger.
+            true if now.links == 0 => -UsedQuota { size: i64::try_from(file.size).unwrap_or(i64::MAX), files: 1 },
+            true => UsedQuota { size: difference(now.size, file.size), files: 0 },
+        };
+        state.in_place.remove(&now.id);
+        self.ledger.change(&mut state, by);
+    }
+
+    /// One of its writers is gone, and the file cannot be looked at.
+    fn closed_unseen(&self, id: FileId) {
+        let mut state = self.ledger.state();
+        let Some(file) = state.in_place.get_mut(&id) else { return };
+        file.writers = file.writers.saturating_sub(1);
+        if file.writers == 0 {
+            state.in_place.remove(&id);
+        }
+    }
+
+    /// An upload without a name got one; `reserved` is what was counted for it.
+    pub(super) fn named(&self, id: FileId, reserved: UsedQuota, size: u64, replaced: Option<&Metadata>) {
+        let mut state = self.ledger.state();
+        state.unnamed.remove(&id);
+        state.reserved = state.reserved + -reserved;
+        let now = UsedQuota { size: i64::try_from(size).unwrap_or(i64::MAX), files: 1 };
+        self.ledger.change(&mut state, now + -reserved);
+        drop(state);
+        if let Some(replaced) = replaced {
+            self.removed(replaced);
+        }
+    }
+
+    /// A name was removed, or replaced; `metadata`: of what had it.
+    pub fn removed(&self, metadata: &Metadata) {
+        if metadata.kind != FileKind::File {
+            return;
+        }
+        let mut state = self.ledger.state();
+        if metadata.links > 1 {
+            // Whether one of its other names is counted here is known to the files alone.
+            state.doubt.arises();
+            state.last_change = Instant::now();
+            return;
+        }
+        let size = match state.in_place.get_mut(&metadata.id) {
+            Some(file) if file.is_linked => {
+                file.is_linked = false;
+                file.size
+            }
+            Some(_) => return,
+            None => metadata.size,
+        };
+        self.ledger.change(&mut state, -UsedQuota { size: i64::try_from(size).unwrap_or(i64::MAX), files: 1 });
+    }
+
+    /// Whether a file may get the size `to`.
+    pub fn check_resize(&self, from: u64, to: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
+        if to <= from {
+            return Ok(());
+        }
+        limits.check(self.ledger.state().used, UsedQuota { size: difference(to, from), files: 0 }, 0)
+    }
+
+    /// The file has another size now; `metadata`: as it was before.
+    pub fn resized(&self, metadata: &Metadata, to: u64) {
+        let mut state = self.ledger.state();
+        let from = match state.in_place.get_mut(&metadata.id) {
+            Some(file) if file.is_linked => std::mem::replace(&mut file.size, to),
+            Some(_) => return,
+            None => metadata.size,
+        };
+        self.ledger.change(&mut state, UsedQuota { size: difference(to, from), files: 0 });
+    }
+
+    /// Counts the files themselves; what is being written is counted as it is known here.
+    pub async fn recount(&self, tree: &ScanTree, progress: &ScanProgress) -> Result<UsedQuota, QuotaError> {
+        Ok(self.count(tree, progress).await?.used)
+    }
+
+    pub(super) async fn count(&self, tree: &ScanTree, progress: &ScanProgress) -> Result<Count, QuotaError> {
+        let excluded: HashSet<FileId> = {
+            let mut state = self.ledger.state();
+            state.programs.count_begins();
+            state.in_place.keys().chain(&state.unnamed).copied().collect()
+        };
+        let counted = scan::count(tree, &excluded, progress).await;
+        let counted = counted.map_err(|error| QuotaError::Scan(error.message))?;
+        // Nothing unsaved may reach the store after what replaces it.
+        let _order = self.ledger.ports.order.lock().await;
+        let used = {
+            let mut state = self.ledger.state();
+            let linked = state.in_place.values().filter(|file| file.is_linked);
+            let in_place = linked.fold(UsedQuota::default(), |sum, file| {
+                sum + UsedQuota { size: i64::try_from(file.size).unwrap_or(i64::MAX), files: 1 }
+            });
+            let programs = UsedQuota { size: state.programs.count_ends(), files: 0 };
+            let files = counted + in_place;
+            state.used = files + state.reserved + programs;
+            state.unsaved = UsedQuota::default();
+            state.last_change = Instant::now();
+            Count { files, used: state.used }
+        };
+        let stored =
+            self.ledger.ports.store.replace_usage(&self.ledger.scope, used.used, self.ledger.ports.clock.now());
+        // What was unsaved is nowhere else now.
+        stored.await.inspect_err(|_| self.ledger.invalidate())?;
+        Ok(used)
+    }
+
+    /// A program that changes files begins.
+    pub(super) fn program_begins(&self) -> ProgramId {
+        self.ledger.state().programs.begin()
+    }
+
+    /// A program that changed files has ended.
+    pub(super) async fn program_ended(&self, id: ProgramId, tree: &ScanTree) -> Result<UsedQuota, QuotaError> {
+        let counted = self.recount(tree, &ScanProgress::default()).await;
+        // Only now is what it brought among the files.
+        self.ledger.program_is_over(id);
+        if counted.is_err() {
+            self.ledger.invalidate();
+        }
+        counted.map(|_| self.ledger.used())
+    }
+
+    pub(super) async fn settle_abandoned(&self) {
+        loop {
+            let next = self.ledger.state().abandoned.pop();
+            match next {
+                None => return,
+                Some(Abandoned::InPlace(id, file)) => {
+                    // Without an answer the count stays as it was; a scan would find it.
+                    match file.metadata().await {
+                        Ok(now) => self.closed(&now),
+                        Err(_) => self.closed_unseen(id),
+                    }
+                }
+                Some(Abandoned::Unnamed(id, reserved, upload)) => {
+                    self.give_up_unnamed(id, reserved, &*upload, false).await;
+                }
+            }
+        }
+    }
+
+    /// An upload without a name failed; what is kept of it has one now.
+    pub(super) async fn give_up_unnamed(&self, id: FileId, reserved: UsedQuota, upload: &dyn Upload, discard: bool) {
+        let replaced = upload.replaces().await;
+        let kept = if discard {
+            upload.discard();
+            None
+        } else {
+            upload.abandon().await
+        };
+        match kept {
+            Some(kept) => self.named(id, reserved, kept.size, replaced.as_ref()),
+            None => {
+                self.ledger.unnamed_ends(id);
+                self.ledger.release_unnamed(reserved);
+            }
+        }
+    }
+
+    /// Whether a complete upload may take its place: what it was to replace may be gone.
+    pub(super) fn check_completion(
+        &self,
+        reserved: UsedQuota,
+        replaced: Option<&Metadata>,
+        limits: QuotaLimits,
+    ) -> Result<(), QuotaError> {
+        let used = self.ledger.state().used;
+        let freed = replaced.filter(|replaced| replaced.links == 1);
+        let freed_size = freed.map_or(0, |freed| i64::try_from(freed.size).unwrap_or(i64::MAX));
+        let files = used.files + 1 - reserved.files - i64::from(freed.is_some());
+        let grows = reserved.size > freed_size;
+        let too_large = limits.size > 0 && grows && used.size.saturating_sub(freed_size) > limits.size;
+        let too_many = limits.files > 0 && freed.is_none() && files > limits.files;
+        if too_large || too_many { Err(QuotaError::Exceeded) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,98 @@
+//! Uploads that get their name when they are complete.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use rustix::fs::{self, OFlags};
+use rustix::io::Errno;
+use tidegate_core::ports::storage::{
+    Finished, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageFile, Upload,
+};
+
+use super::Owner;
+use super::descriptor::Descriptor;
+use super::errors::from_errno;
+use super::file::LocalFile;
+use super::replacement::Replacement;
+
+pub struct LocalUpload {
+    descriptor: Descriptor,
+    /// Taken when the upload ends.
+    replacement: Mutex<Option<Replacement>>,
+}
+
+impl LocalUpload {
+    pub fn new(options: OpenOptions, owner: Owner, replacement: Replacement) -> Result<Self, StorageError> {
+        let file = replacement.file().clone();
+        if options.append {
+            // It was opened as a file without a name, for which nothing else can be asked.
+            fs::fcntl_setfl(&*file, OFlags::APPEND).map_err(from_errno)?;
+        }
+        let descriptor = Descriptor { file, append: options.append, owner };
+        Ok(Self { descriptor, replacement: Mutex::new(Some(replacement)) })
+    }
+
+    fn replacement(&self) -> MutexGuard<'_, Option<Replacement>> {
+        self.replacement.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl StorageFile for LocalUpload {
+    async fn read_at(&self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, StorageError> {
+        self.descriptor.read_at(offset, length, buffer).await
+    }
+
+    async fn metadata(&self) -> Result<Metadata, StorageError> {
+        self.descriptor.metadata()
+    }
+
+    async fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), StorageError> {
+        self.descriptor.set_attributes(attributes)
+    }
+
+    async fn sync(&self) -> Result<(), StorageError> {
+        self.descriptor.sync().await
+    }
+
+    async fn space(&self) -> Result<Space, StorageError> {
+        self.descriptor.space()
+    }
+}
+
+#[async_trait]
+impl Upload for LocalUpload {
+    async fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), StorageError> {
+        self.descriptor.write_at(offset, data)
+    }
+
+    async fn replaces(&self) -> Option<Metadata> {
+        self.replacement().as_ref()?.replaces()
+    }
+
+    async fn show(&self) -> Result<Shown, StorageError> {
+        let path = match self.replacement().as_mut() {
+            Some(replacement) => replacement.show()?,
+            None => return Err(from_errno(Errno::NOENT)),
+        };
+        let Descriptor { file, owner, .. } = &self.descriptor;
+        let shown = LocalFile::of(Descriptor { file: file.clone(), append: false, owner: *owner });
+        Ok(Shown { host_path: path.display().to_string(), file: Box::new(shown) })
+    }
+
+    async fn finish(&self) -> Result<Finished, StorageError> {
+        let replacement = self.replacement().take();
+        replacement.ok_or_else(|| from_errno(Errno::NOENT))?.commit()
+    }
+
+    async fn abandon(&self) -> Option<Metadata> {
+        let replacement = self.replacement().take()?;
+        if replacement.abandon(false) { self.descriptor.metadata().ok() } else { None }
+    }
+
+    fn discard(&self) {
+        if let Some(replacement) = self.replacement().take() {
+            replacement.abandon(true);
+        }
+    }
+}
