@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::fields::{self, Kind};
+use super::fields::{self, ACCOUNT, Field, Kind};
 use crate::json;
 
 /// Why a document could not be read; `path` is the field, such as `filters.allowed_ip`.
@@ -34,39 +34,37 @@ pub fn merge_value(target: &mut Map<String, Value>, patch: &Value) -> Result<(),
 
 /// As [`merge_value`], for what is known to be an object.
 pub fn merge_object_of(target: &mut Map<String, Value>, patch: &Map<String, Value>) -> Result<(), DocumentError> {
-    merge_object(target, patch, fields::ACCOUNT, "")
+    merge_object(target, patch, ACCOUNT, "")
 }
 
 fn merge_object(
     target: &mut Map<String, Value>,
     patch: &Map<String, Value>,
-    known: &'static [(&'static str, Kind)],
+    known: &'static [Field],
     prefix: &str,
 ) -> Result<(), DocumentError> {
     for (key, value) in patch {
-        let Some((name, kind)) = fields::find(known, key) else {
+        let Some(field) = fields::find(known, key) else {
             continue;
         };
-        merge_field(target, name, kind, value, &format!("{prefix}{name}"))?;
+        merge_field(target, field, value, &format!("{prefix}{}", field.name))?;
     }
     Ok(())
 }
 
-fn merge_field(
-    target: &mut Map<String, Value>,
-    name: &str,
-    kind: Kind,
-    value: &Value,
-    path: &str,
-) -> Result<(), DocumentError> {
+fn merge_field(target: &mut Map<String, Value>, field: &Field, value: &Value, path: &str) -> Result<(), DocumentError> {
+    let name = field.name;
     if value.is_null() {
-        if matches!(kind, Kind::Texts | Kind::PermissionMap | Kind::Anything) {
-            target.remove(name);
+        match field.kind {
+            Kind::Texts | Kind::Permissions | Kind::Whole(_) | Kind::List(_) | Kind::SecretText | Kind::Anything => {
+                drop(target.remove(name))
+            }
+            Kind::Integer(..) | Kind::Time | Kind::Text | Kind::Flag | Kind::Object(_) => {}
         }
         return Ok(());
     }
-    match kind {
-        Kind::Integer => {
+    match field.kind {
+        Kind::Integer(..) | Kind::Time => {
             value.as_i64().ok_or_else(|| mismatch(path, "an integer", value))?;
             target.insert(name.to_owned(), value.clone());
         }
@@ -81,10 +79,10 @@ fn merge_field(
         Kind::Texts => {
             target.insert(name.to_owned(), texts(value, path)?);
         }
-        Kind::Anything => {
+        Kind::Whole(_) | Kind::List(_) | Kind::SecretText | Kind::Anything => {
             target.insert(name.to_owned(), value.clone());
         }
-        Kind::PermissionMap => {
+        Kind::Permissions => {
             let Value::Object(directories) = value else {
                 return Err(mismatch(path, "an object", value));
             };

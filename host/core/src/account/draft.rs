@@ -188,13 +188,13 @@ impl AccountDraft {
     }
 
     pub(super) fn keep_maintained_fields_in(&mut self, stored: Option<&Map<String, Value>>) {
-        for field in fields::MAINTAINED_BY_SERVER {
-            self.document.remove(*field);
+        for field in fields::maintained_by_server() {
+            self.document.remove(field);
         }
         let Some(stored) = stored else { return };
-        for field in fields::MAINTAINED_BY_SERVER {
-            if let Some(value) = stored.get(*field) {
-                self.document.insert((*field).to_owned(), value.clone());
+        for field in fields::maintained_by_server() {
+            if let Some(value) = stored.get(field) {
+                self.document.insert(field.to_owned(), value.clone());
             }
         }
     }
@@ -225,12 +225,12 @@ impl AccountDraft {
             return;
         }
         let Some(stored) = stored else { return };
-        for field in fields::SECOND_FACTOR {
-            match stored.filters.document.get(*field) {
+        for field in fields::second_factors() {
+            match stored.filters.document.get(field) {
                 Some(value) => self.set_filter(field, value.clone()),
                 None => {
                     if let Some(Value::Object(filters)) = self.document.get_mut("filters") {
-                        filters.remove(*field);
+                        filters.remove(field);
                     }
                 }
             }
@@ -343,8 +343,8 @@ mod tests {
             let mut draft = with(answer);
             draft.keep_second_factor_of(Some(&stored(before)));
             let (kept, expected) = (filters(draft), filters(with(before)));
-            for field in fields::SECOND_FACTOR {
-                assert_eq!(kept.get(*field), expected.get(*field), "{before} {answer}");
+            for field in fields::second_factors() {
+                assert_eq!(kept.get(field), expected.get(field), "{before} {answer}");
             }
             assert_eq!(kept.contains_key("max_upload_file_size"), answer == other);
         }

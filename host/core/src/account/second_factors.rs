@@ -3,12 +3,11 @@
 
 use serde_json::{Map, Value};
 
-/// In `filters`.
-const FIELDS: [&str; 2] = ["totp_config", "recovery_codes"];
+use super::fields;
 
 pub(super) fn remove(document: &mut Map<String, Value>) {
     if let Some(Value::Object(filters)) = document.get_mut("filters") {
-        FIELDS.iter().for_each(|field| drop(filters.remove(*field)));
+        fields::second_factors().for_each(|field| drop(filters.remove(field)));
     }
 }
 
@@ -17,7 +16,7 @@ pub(super) fn copy(from: &Map<String, Value>, to: &mut Map<String, Value>) {
     let Some(Value::Object(theirs)) = from.get("filters") else { return };
     let filters = to.entry("filters").or_insert_with(|| Value::Object(Map::new()));
     let Value::Object(filters) = filters else { return };
-    for field in FIELDS {
+    for field in fields::second_factors() {
         if let Some(value) = theirs.get(field) {
             filters.insert(field.to_owned(), value.clone());
         }

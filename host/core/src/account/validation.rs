@@ -3,17 +3,15 @@
 use serde_json::{Map, Value};
 
 use super::draft::{AccountDraft, CredentialRule, InvalidAccount, Validated, invalid};
+use super::fields::{ACCOUNT, Field, HAS_PASSWORD, Kind, Member};
 use super::filter_validation::objects;
 use super::filter_words::one_of_numbers;
-use super::{AccountValues, Usage, User};
-use crate::password::{PasswordText, known_prefixes};
+use super::{AccountValues, User};
+use crate::password::{PasswordHash, PasswordText, known_prefixes};
 use crate::path::VirtualPath;
 use crate::permission::{PermissionSet, PermissionTable};
 use crate::public_key::PublicKey;
-use crate::quota::VolumeLimits;
 
-/// Largest uid and gid (A5-16).
-const MAX_SYSTEM_ID: i64 = 2_147_483_647;
 /// As the older server reckons volume limits.
 const MEGABYTE: u64 = 1 << 20;
 const MAX_USERNAME_BYTES: usize = 255;
@@ -36,56 +34,23 @@ impl AccountDraft {
 
     /// The one validation (A8, C1).
     pub fn validate(self, rule: CredentialRule) -> Result<Validated, InvalidAccount> {
-        let username = self.validated_username()?;
-        let (password, clear_password) = match self.password_text()? {
-            PasswordText::Hash(hash) => (Some(hash), None),
-            PasswordText::Clear(clear) => (None, Some(clear)),
-            PasswordText::Absent | PasswordText::Locked | PasswordText::Unknown(_) => (None, None),
+        let mut values = AccountValues::blank();
+        for field in ACCOUNT {
+            match field.member {
+                Member::Held(read, _) | Member::Derived(read) => read(&self, field, &mut values)?,
+                Member::Kept => {}
+            }
+        }
+        values.other = self.other_fields();
+        let clear_password = match self.password_text()? {
+            PasswordText::Clear(clear) => Some(clear),
+            PasswordText::Hash(_) | PasswordText::Absent | PasswordText::Locked | PasswordText::Unknown(_) => None,
         };
-        let (public_keys, public_key_lines) = self.validated_public_keys()?;
         // A password that is locked is meant to be none.
-        let lacks_password = password.is_none() && clear_password.is_none() && !self.has_locked_password();
-        if rule == CredentialRule::Required && lacks_password && public_keys.is_empty() {
+        let lacks_password = values.password.is_none() && clear_password.is_none() && !self.has_locked_password();
+        if rule == CredentialRule::Required && lacks_password && values.public_keys.is_empty() {
             return Err(invalid("password", "a password or at least one public key is needed"));
         }
-        self.check_groups()?;
-        let values = AccountValues {
-            id: self.integer("id", 0, i64::MAX)?,
-            username,
-            enabled: self.integer("status", 0, 1)? == 1,
-            expiration_date: self.integer("expiration_date", 0, i64::MAX)?,
-            password,
-            public_keys,
-            public_key_lines,
-            home_dir: self.validated_home_dir()?,
-            uid: self.small_integer("uid", MAX_SYSTEM_ID)?,
-            gid: self.small_integer("gid", MAX_SYSTEM_ID)?,
-            max_sessions: self.small_integer("max_sessions", i64::from(u32::MAX))?,
-            quota_size: self.integer("quota_size", 0, i64::MAX)?,
-            quota_files: self.integer("quota_files", 0, i64::MAX)?,
-            upload_bandwidth: self.integer("upload_bandwidth", 0, i64::MAX)?,
-            download_bandwidth: self.integer("download_bandwidth", 0, i64::MAX)?,
-            permissions: self.validated_permissions()?,
-            filters: self.validated_filters()?,
-            folders: self.validated_folders()?,
-            filesystem: self.validated_filesystem()?,
-            volume: VolumeLimits {
-                up: self.megabytes("upload_data_transfer")?,
-                down: self.megabytes("download_data_transfer")?,
-                total: self.megabytes("total_data_transfer")?,
-            },
-            usage: Usage {
-                used_quota_size: self.integer("used_quota_size", i64::MIN, i64::MAX)?,
-                used_quota_files: self.integer("used_quota_files", i64::MIN, i64::MAX)?,
-                last_quota_update: self.integer("last_quota_update", 0, i64::MAX)?,
-                used_upload_data_transfer: self.integer("used_upload_data_transfer", i64::MIN, i64::MAX)?,
-                used_download_data_transfer: self.integer("used_download_data_transfer", i64::MIN, i64::MAX)?,
-                first_download: self.integer("first_download", 0, i64::MAX)?,
-                first_upload: self.integer("first_upload", 0, i64::MAX)?,
-            },
-            last_login: self.integer("last_login", 0, i64::MAX)?,
-            other: self.other_fields(),
-        };
         let revision = self.base.as_ref().map_or(0, |base| base.version.revision);
         Ok(Validated { account: User { values, revision }, clear_password })
     }
@@ -94,27 +59,31 @@ impl AccountDraft {
         self.document.get(field).and_then(Value::as_str).unwrap_or_default()
     }
 
-    fn integer(&self, field: &str, min: i64, max: i64) -> Result<i64, InvalidAccount> {
-        let value = match self.document.get(field) {
+    /// Within the field's bounds; 0 where it is left out.
+    pub(super) fn integer(&self, field: &Field) -> Result<i64, InvalidAccount> {
+        let (min, max) = match field.kind {
+            Kind::Integer(min, max) => (min, max),
+            _ => (0, i64::MAX),
+        };
+        let value = match self.document.get(field.name) {
             None | Some(Value::Null) => 0,
-            Some(value) => value.as_i64().ok_or_else(|| invalid(field, "must be an integer"))?,
+            Some(value) => value.as_i64().ok_or_else(|| invalid(field.name, "must be an integer"))?,
         };
         if (min..=max).contains(&value) {
             Ok(value)
         } else {
-            Err(invalid(field, format!("{value} is not between {min} and {max}")))
+            Err(invalid(field.name, format!("{value} is not between {min} and {max}")))
         }
     }
 
     /// Of volume limits, in bytes.
-    fn megabytes(&self, field: &str) -> Result<u64, InvalidAccount> {
-        let megabytes = self.integer(field, 0, i64::MAX)?;
-        Ok(megabytes.unsigned_abs().saturating_mul(MEGABYTE))
+    pub(super) fn megabytes(&self, field: &Field) -> Result<u64, InvalidAccount> {
+        Ok(self.integer(field)?.unsigned_abs().saturating_mul(MEGABYTE))
     }
 
-    fn small_integer(&self, field: &str, max: i64) -> Result<u32, InvalidAccount> {
-        let value = self.integer(field, 0, max)?;
-        u32::try_from(value).map_err(|_| invalid(field, format!("{value} is not between 0 and {max}")))
+    pub(super) fn small_integer(&self, field: &Field) -> Result<u32, InvalidAccount> {
+        let value = self.integer(field)?;
+        u32::try_from(value).map_err(|_| invalid(field.name, format!("{value} is not between 0 and {}", u32::MAX)))
     }
 
     pub(super) fn texts(
@@ -137,7 +106,7 @@ impl AccountDraft {
             .ok_or_else(|| invalid(format!("{prefix}{field}"), "must be a list of strings"))
     }
 
-    fn validated_username(&self) -> Result<String, InvalidAccount> {
+    pub(super) fn validated_username(&self) -> Result<String, InvalidAccount> {
         let username = self.text("username");
         if username.is_empty() {
             return Err(invalid("username", "must not be empty"));
@@ -173,7 +142,7 @@ impl AccountDraft {
         matches!(self.password_text(), Ok(PasswordText::Locked))
     }
 
-    fn validated_public_keys(&self) -> Result<(Vec<PublicKey>, Vec<String>), InvalidAccount> {
+    pub(super) fn validated_public_keys(&self) -> Result<(Vec<PublicKey>, Vec<String>), InvalidAccount> {
         let mut keys = Vec::new();
         let mut lines = Vec::new();
         for (index, text) in self.texts(&self.document, "", "public_keys")?.into_iter().enumerate() {
@@ -189,7 +158,7 @@ impl AccountDraft {
         Ok((keys, lines))
     }
 
-    fn validated_home_dir(&self) -> Result<String, InvalidAccount> {
+    pub(super) fn validated_home_dir(&self) -> Result<String, InvalidAccount> {
         let home = self.text("home_dir");
         if !home.starts_with('/') {
             return Err(invalid("home_dir", "must be an absolute path"));
@@ -202,7 +171,7 @@ impl AccountDraft {
         Ok(if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() })
     }
 
-    fn validated_permissions(&self) -> Result<PermissionTable, InvalidAccount> {
+    pub(super) fn validated_permissions(&self) -> Result<PermissionTable, InvalidAccount> {
         let entries = self.permission_entries()?;
         if !entries.iter().any(|(path, _)| path.is_root()) {
             return Err(invalid("permissions", "permissions for \"/\" are needed"));
@@ -233,7 +202,7 @@ impl AccountDraft {
         Ok(entries)
     }
 
-    fn validated_filesystem(&self) -> Result<Map<String, Value>, InvalidAccount> {
+    pub(super) fn validated_filesystem(&self) -> Result<Map<String, Value>, InvalidAccount> {
         let Some(Value::Object(filesystem)) = self.document.get("filesystem") else {
             return Ok(Map::new());
         };
@@ -248,7 +217,7 @@ impl AccountDraft {
     }
 
     /// B9-04: kinds of membership are 1 (primary), 2 (secondary) and 3 (membership).
-    fn check_groups(&self) -> Result<(), InvalidAccount> {
+    pub(super) fn check_groups(&self) -> Result<(), InvalidAccount> {
         let mut primary = 0;
         for (prefix, group) in objects(&self.document, "", "groups")? {
             if group.get("name").and_then(Value::as_str).unwrap_or_default().is_empty() {
@@ -261,38 +230,19 @@ impl AccountDraft {
 
     /// Known fields that no member of [`AccountValues`] holds.
     fn other_fields(&self) -> Map<String, Value> {
-        const HELD: &[&str] = &[
-            "status",
-            "username",
-            "expiration_date",
-            "password",
-            "public_keys",
-            "home_dir",
-            "uid",
-            "gid",
-            "max_sessions",
-            "quota_size",
-            "quota_files",
-            "permissions",
-            "upload_bandwidth",
-            "download_bandwidth",
-            "filters",
-            "filesystem",
-            "id",
-            "used_quota_size",
-            "used_quota_files",
-            "last_quota_update",
-            "last_login",
-            "has_password",
-            "first_download",
-            "first_upload",
-            "used_upload_data_transfer",
-            "used_download_data_transfer",
-        ];
-        self.document
-            .iter()
-            .filter(|(name, _)| !HELD.contains(&name.as_str()))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+        let is_held = |name: &str| {
+            ACCOUNT.iter().any(|field| {
+                field.name == name && (matches!(field.member, Member::Held(..)) || field.name == HAS_PASSWORD)
+            })
+        };
+        let others = self.document.iter().filter(|(name, _)| !is_held(name));
+        others.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    pub(super) fn password_hash(&self) -> Result<Option<PasswordHash>, InvalidAccount> {
+        Ok(match self.password_text()? {
+            PasswordText::Hash(hash) => Some(hash),
+            PasswordText::Clear(_) | PasswordText::Absent | PasswordText::Locked | PasswordText::Unknown(_) => None,
+        })
     }
 }

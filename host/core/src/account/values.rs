@@ -75,6 +75,35 @@ pub enum AddressRule {
 }
 
 impl AccountValues {
+    /// Before anything is read.
+    pub(super) fn blank() -> Self {
+        Self {
+            id: 0,
+            username: String::new(),
+            enabled: false,
+            expiration_date: 0,
+            password: None,
+            public_keys: Vec::new(),
+            public_key_lines: Vec::new(),
+            home_dir: String::new(),
+            uid: 0,
+            gid: 0,
+            max_sessions: 0,
+            quota_size: 0,
+            quota_files: 0,
+            upload_bandwidth: 0,
+            download_bandwidth: 0,
+            permissions: PermissionTable::default(),
+            filters: Filters::default(),
+            folders: VirtualFolders::default(),
+            filesystem: Map::new(),
+            volume: VolumeLimits::default(),
+            usage: Usage::default(),
+            last_login: 0,
+            other: Map::new(),
+        }
+    }
+
     /// For the stored account alone.
     pub(super) fn copied(&self) -> Self {
         Self {

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::fields::{self, ACCOUNT, Field, HAS_PASSWORD, Kind, Member};
+use super::filter_table::FILTERS;
 use super::{AccountValues, second_factors};
 
 /// Who reads the document.
@@ -19,52 +21,21 @@ pub enum Audience {
 impl AccountValues {
     pub fn to_document(&self, audience: Audience) -> Map<String, Value> {
         let mut document = Map::new();
-        let mut put = |name: &str, value: Value| {
-            document.insert(name.to_owned(), value);
-        };
-        put("id", json!(self.id));
-        put("status", json!(i32::from(self.enabled)));
-        put("username", json!(self.username));
-        put("expiration_date", json!(self.expiration_date));
-        if let (Audience::Trusted | Audience::LoginHook, Some(hash)) = (audience, &self.password) {
-            put("password", json!(hash.expose()));
-        }
-        if !self.public_key_lines.is_empty() {
-            put("public_keys", json!(self.public_key_lines));
-        }
-        put("home_dir", json!(self.home_dir));
-        put("uid", json!(self.uid));
-        put("gid", json!(self.gid));
-        put("max_sessions", json!(self.max_sessions));
-        put("quota_size", json!(self.quota_size));
-        put("quota_files", json!(self.quota_files));
-        put("permissions", Value::Object(self.permissions_document()));
-        put("used_quota_size", json!(self.usage.used_quota_size));
-        put("used_quota_files", json!(self.usage.used_quota_files));
-        put("last_quota_update", json!(self.usage.last_quota_update));
-        put("upload_bandwidth", json!(self.upload_bandwidth));
-        put("download_bandwidth", json!(self.download_bandwidth));
-        put("last_login", json!(self.last_login));
-        put("filters", Value::Object(self.filters.document.clone()));
-        put("filesystem", Value::Object(self.filesystem.clone()));
-        for (name, number) in [
-            ("used_upload_data_transfer", self.usage.used_upload_data_transfer),
-            ("used_download_data_transfer", self.usage.used_download_data_transfer),
-            ("first_download", self.usage.first_download),
-            ("first_upload", self.usage.first_upload),
-        ] {
-            if number > 0 {
-                put(name, json!(number));
+        for field in ACCOUNT {
+            let Member::Held(_, write) = field.member else { continue };
+            if field.is_secret && audience == Audience::Redacted {
+                continue;
             }
+            document.extend(write(self).map(|value| (field.name.to_owned(), value)));
         }
         for (name, value) in &self.other {
-            put(name, value.clone());
+            document.insert(name.clone(), value.clone());
         }
         match audience {
             Audience::Trusted => {}
             Audience::LoginHook => hide_second_factor(&mut document),
             Audience::Redacted => {
-                put("has_password", json!(self.password.is_some()));
+                document.insert(HAS_PASSWORD.to_owned(), json!(self.password.is_some()));
                 redact(&mut document);
             }
         }
@@ -76,7 +47,7 @@ impl AccountValues {
         as_hooks_see(self.to_document(audience))
     }
 
-    fn permissions_document(&self) -> Map<String, Value> {
+    pub(super) fn permissions_document(&self) -> Map<String, Value> {
         self.permissions
             .entries()
             .map(|(directory, set)| (directory.display().into_owned(), json!(set.tokens())))
@@ -86,35 +57,15 @@ impl AccountValues {
 
 /// What hooks see of a user that has no account: its name, and `id` 0 (A13-02).
 pub fn unknown_account(username: &str) -> Map<String, Value> {
-    let mut document = Map::new();
-    for name in ["id", "status", "username", "expiration_date", "home_dir", "uid", "gid", "max_sessions"] {
-        document.insert(name.to_owned(), json!(0));
-    }
+    let mut document = fields::zeros(ACCOUNT);
     document.insert("username".to_owned(), json!(username));
-    document.insert("home_dir".to_owned(), json!(""));
-    for name in ["quota_size", "quota_files"] {
-        document.insert(name.to_owned(), json!(0));
-    }
-    document.insert("permissions".to_owned(), json!({}));
-    for name in [
-        "used_quota_size",
-        "used_quota_files",
-        "last_quota_update",
-        "upload_bandwidth",
-        "download_bandwidth",
-        "last_login",
-    ] {
-        document.insert(name.to_owned(), json!(0));
-    }
-    document.insert("filters".to_owned(), json!({"allowed_ip": null, "denied_ip": null}));
-    document.insert("filesystem".to_owned(), json!({"provider": 0}));
     document
 }
 
 /// A stored document for administrators and observers.
 pub fn redacted(mut document: Map<String, Value>) -> Map<String, Value> {
     let password = document.remove("password");
-    document.insert("has_password".to_owned(), json!(password.is_some()));
+    document.insert(HAS_PASSWORD.to_owned(), json!(password.is_some()));
     redact(&mut document);
     document
 }
@@ -122,29 +73,34 @@ pub fn redacted(mut document: Map<String, Value>) -> Map<String, Value> {
 /// That there is one may be known.
 fn hide_second_factor(document: &mut Map<String, Value>) {
     let Some(Value::Object(filters)) = document.get_mut("filters") else { return };
-    filters.remove("recovery_codes");
-    if let Some(Value::Object(codes)) = filters.get_mut("totp_config") {
-        codes.remove("secret");
+    for field in FILTERS.iter().filter(|field| field.is_second_factor) {
+        if field.is_secret {
+            filters.remove(field.name);
+        } else if let Some(Value::Object(inner)) = filters.get_mut(field.name) {
+            inner.retain(|name, _| !fields::is_secret(name));
+        }
     }
 }
 
 /// A document with what the older server always wrote, for scripts that look for text (C1-04).
 pub fn as_hooks_see(mut document: Map<String, Value>) -> Map<String, Value> {
-    let lists = [("allowed_ip", json!([])), ("denied_ip", json!([]))];
-    if let Some(Value::Object(filters)) = document.get_mut("filters") {
-        *filters = beginning_with(lists, filters);
-    }
-    if let Some(Value::Object(filesystem)) = document.get_mut("filesystem") {
-        *filesystem = beginning_with([("provider", json!(0))], filesystem);
+    for field in ACCOUNT {
+        if let (Kind::Object(known), Some(Value::Object(object))) = (field.kind, document.get_mut(field.name)) {
+            *object = beginning_with(known, object);
+        }
     }
     document
 }
 
-/// Fields that are always there, in this order, before the others.
-fn beginning_with<const N: usize>(first: [(&str, Value); N], object: &Map<String, Value>) -> Map<String, Value> {
+/// The fields that are always shown, in the order of the table, before the others.
+fn beginning_with(known: &[Field], object: &Map<String, Value>) -> Map<String, Value> {
     let mut all = Map::new();
-    for (name, missing) in first {
-        all.insert(name.to_owned(), object.get(name).cloned().unwrap_or(missing));
+    for field in known.iter().filter(|field| field.is_always_shown) {
+        let missing = || match field.kind {
+            Kind::Texts => json!([]),
+            _ => field.zero(),
+        };
+        all.insert(field.name.to_owned(), object.get(field.name).cloned().unwrap_or_else(missing));
     }
     for (name, value) in object {
         all.entry(name.clone()).or_insert_with(|| value.clone());
@@ -152,27 +108,11 @@ fn beginning_with<const N: usize>(first: [(&str, Value); N], object: &Map<String
     all
 }
 
-const SECRETS: &[&str] = &[
-    "access_secret",
-    "account_key",
-    "sas_url",
-    "credentials",
-    "passphrase",
-    "private_key",
-    "key_passphrase",
-    "session_token",
-    "sse_customer_key",
-    "api_key",
-    "secret",
-    "password",
-    "recovery_codes",
-];
-
 /// Replaces the values of fields that hold secrets, at any depth.
 fn redact(object: &mut Map<String, Value>) {
     for (name, value) in object {
         match value {
-            value if SECRETS.contains(&name.as_str()) => *value = json!("[redacted]"),
+            value if fields::is_secret(name) => *value = json!("[redacted]"),
             Value::Object(inner) => redact(inner),
             Value::Array(items) => items.iter_mut().filter_map(Value::as_object_mut).for_each(redact),
             _ => {}
@@ -193,7 +133,7 @@ pub(super) fn without_secrets(document: &Map<String, Value>, second_factors: boo
 }
 
 fn remove_secrets(object: &mut Map<String, Value>) {
-    object.retain(|name, _| !SECRETS.contains(&name.as_str()));
+    object.retain(|name, _| !fields::is_secret(name));
     for value in object.values_mut() {
         match value {
             Value::Object(inner) => remove_secrets(inner),

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::fields::Maintainer;
 use super::stored::find_user;
 use super::{Audience, User, fields};
 use crate::ports::{
@@ -142,8 +143,8 @@ fn changed_fields(base: &Map<String, Value>, document: &Map<String, Value>) -> S
     };
     let value =
         |document: &Map<String, Value>, field: &str| document.get(field).filter(|value| !is_empty(value)).cloned();
-    let all = fields::ACCOUNT.iter().map(|(field, _)| *field);
-    let given = all.filter(|field| !fields::MAINTAINED_BY_SERVER.contains(field));
+    let given = fields::ACCOUNT.iter().filter(|field| field.maintainer == Maintainer::Administrator);
+    let given = given.map(|field| field.name);
     let changed: Vec<&str> = given.filter(|field| value(base, field) != value(document, field)).collect();
     changed.join(", ")
 }

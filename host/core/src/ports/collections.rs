@@ -4,6 +4,7 @@
 use std::fmt;
 
 use super::ObjectName;
+use crate::account::fields::{ACCOUNT, Field, Kind, Maintainer};
 
 /// A kind of named documents.
 pub struct Collection {
@@ -21,6 +22,7 @@ pub struct Collection {
 }
 
 /// A field that has a column.
+#[derive(Debug, Clone, Copy)]
 pub struct Column {
     pub field: &'static str,
     pub kind: ColumnKind,
@@ -74,37 +76,58 @@ const fn maintained(field: &'static str) -> Column {
     Column { field, kind: ColumnKind::Integer, is_maintained: true }
 }
 
-/// Accounts (spec section C).
+/// How many fields have a column.
+const fn column_count(fields: &[Field]) -> usize {
+    let (mut count, mut rest) = (0, fields);
+    while let [field, others @ ..] = rest {
+        if field.has_column {
+            count += 1;
+        }
+        rest = others;
+    }
+    count
+}
+
+/// Of the fields that have one. `N`: their number.
+const fn columns_of<const N: usize>(fields: &'static [Field]) -> [Column; N] {
+    let mut columns = [given("", ColumnKind::Text); N];
+    let (mut left, mut rest) = (columns.as_mut_slice(), fields);
+    while let [field, others @ ..] = rest {
+        rest = others;
+        if !field.has_column {
+            continue;
+        }
+        if let [column, further @ ..] = left {
+            *column = Column {
+                field: field.name,
+                kind: match field.kind {
+                    Kind::Integer(..) | Kind::Time | Kind::Flag => ColumnKind::Integer,
+                    Kind::Text => ColumnKind::Text,
+                    Kind::Texts
+                    | Kind::Permissions
+                    | Kind::Object(_)
+                    | Kind::Whole(_)
+                    | Kind::List(_)
+                    | Kind::SecretText
+                    | Kind::Anything => ColumnKind::Json,
+                },
+                is_maintained: matches!(field.maintainer, Maintainer::Server),
+            };
+            left = further;
+        } else {
+            left = &mut [];
+        }
+    }
+    columns
+}
+
+/// Accounts (spec section C), as their table of fields says.
 pub static USERS: Collection = Collection {
     kind: "user",
     noun: "account",
     table: "users",
     name_field: "username",
-    columns: &[
-        given("status", ColumnKind::Integer),
-        given("expiration_date", ColumnKind::Integer),
-        given("password", ColumnKind::Text),
-        given("public_keys", ColumnKind::Json),
-        given("home_dir", ColumnKind::Text),
-        given("uid", ColumnKind::Integer),
-        given("gid", ColumnKind::Integer),
-        given("max_sessions", ColumnKind::Integer),
-        given("quota_size", ColumnKind::Integer),
-        given("quota_files", ColumnKind::Integer),
-        given("permissions", ColumnKind::Json),
-        maintained("used_quota_size"),
-        maintained("used_quota_files"),
-        maintained("last_quota_update"),
-        given("upload_bandwidth", ColumnKind::Integer),
-        given("download_bandwidth", ColumnKind::Integer),
-        maintained("last_login"),
-        maintained("first_download"),
-        maintained("first_upload"),
-        maintained("used_upload_data_transfer"),
-        maintained("used_download_data_transfer"),
-        given("filters", ColumnKind::Json),
-        given("filesystem", ColumnKind::Json),
-    ],
+    columns: &columns_of::<{ column_count(ACCOUNT) }>(ACCOUNT),
 };
 
 /// Directories that accounts share (C5).

@@ -7,6 +7,7 @@ use anyhow::{anyhow, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use tidegate_api_types::{HookLink, ListHookLinks};
+use tidegate_core::account::json_schema;
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookKind, Subject};
 use tidegate_hooks_wasm::ServedGates;
@@ -45,6 +46,8 @@ pub enum HookCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Print the account document that hooks read and write, as a JSON Schema
+    Schema,
     /// Ask a hook about a made-up login or file, and show all of what happens
     Test(Box<hook_test::TestArguments>),
     /// List the last calls of hooks
@@ -65,6 +68,10 @@ pub async fn run(command: HookCommand) -> anyhow::Result<()> {
     match command {
         HookCommand::List { place, json } => list(&place, json).await,
         HookCommand::Explain { place, user, method, ip, json } => explain(&place, &user, &method, ip, json).await,
+        HookCommand::Schema => {
+            println!("{}", serde_json::to_string_pretty(&json_schema())?);
+            Ok(())
+        }
         HookCommand::Test(arguments) => hook_test::test(*arguments).await,
         HookCommand::Runs(arguments) => hook_runs::runs(arguments).await,
         HookCommand::Run(arguments) => hook_runs::run(arguments).await,

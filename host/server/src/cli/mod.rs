@@ -15,6 +15,7 @@ mod quota;
 #[cfg(test)]
 mod reference;
 mod user;
+mod user_fields;
 mod user_totp;
 
 use std::path::{Path, PathBuf};

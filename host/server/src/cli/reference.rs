@@ -54,6 +54,13 @@ fn the_page_of_commands_is_generated() {
 }
 
 #[test]
+fn the_schema_of_accounts_is_generated() {
+    // C1-07
+    let schema = serde_json::to_string_pretty(&tidegate_core::account::json_schema()).unwrap();
+    generated::check("host/spec/account.schema.json", &format!("{schema}\n"));
+}
+
+#[test]
 fn the_man_pages_are_generated() {
     let mut names = BTreeSet::new();
     for command in all(&command_line()) {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tidegate_api_types::{InvalidUser, ListUsers, ShowUser, Users};
 use tidegate_core::account::{AccountDraft, Accounts, Audience, OnConflict, User};
@@ -16,6 +15,7 @@ use tidegate_core::ports::{self, Author, StoredDocument};
 use tidegate_core::secret::Secret;
 
 use super::door::{Door, Purpose};
+use super::user_fields::FieldArguments;
 use super::{Place, user_totp};
 use crate::wire::{HookTasks, Hooks, Stores};
 
@@ -69,55 +69,14 @@ pub struct UserArguments {
     /// Read the password from standard input
     #[arg(long)]
     password_stdin: bool,
-    /// An absolute path
-    #[arg(long)]
-    home_dir: Option<String>,
+    #[command(flatten)]
+    fields: FieldArguments,
     /// A line or a file (repeatable); replaces the keys there are
     #[arg(long)]
     public_key: Vec<String>,
     /// DIRECTORY:PERMISSION,… such as "/:*" (repeatable); replaces the permissions there are
     #[arg(long)]
     permissions: Vec<String>,
-    /// 1 enabled, 0 disabled
-    #[arg(long)]
-    status: Option<i64>,
-    /// RFC 3339, or milliseconds since 1970; 0 means never
-    #[arg(long)]
-    expiration_date: Option<String>,
-    /// 0 means unlimited
-    #[arg(long)]
-    max_sessions: Option<i64>,
-    /// Bytes; 0 means unlimited
-    #[arg(long)]
-    quota_size: Option<i64>,
-    /// 0 means unlimited
-    #[arg(long)]
-    quota_files: Option<i64>,
-    /// KB/s; 0 means unlimited
-    #[arg(long)]
-    upload_bandwidth: Option<i64>,
-    /// KB/s; 0 means unlimited
-    #[arg(long)]
-    download_bandwidth: Option<i64>,
-    /// MB (of 1048576 bytes) that may be uploaded in all; 0 means unlimited
-    #[arg(long)]
-    upload_data_transfer: Option<i64>,
-    /// MB that may be downloaded in all; 0 means unlimited
-    #[arg(long)]
-    download_data_transfer: Option<i64>,
-    /// MB that may be uploaded and downloaded in all; 0 means unlimited
-    #[arg(long)]
-    total_data_transfer: Option<i64>,
-    /// A network in CIDR notation (repeatable)
-    #[arg(long)]
-    allowed_ip: Vec<String>,
-    /// A network in CIDR notation (repeatable)
-    #[arg(long)]
-    denied_ip: Vec<String>,
-    #[arg(long)]
-    uid: Option<i64>,
-    #[arg(long)]
-    gid: Option<i64>,
     /// A whole account document: a file, or - for standard input
     #[arg(long, conflicts_with = "password_stdin")]
     from_json: Option<String>,
@@ -329,43 +288,15 @@ impl UserArguments {
             }
             draft.merge_json(&text).with_context(|| format!("{source} is not an account"))?;
         }
-        let numbers = [
-            ("status", self.status),
-            ("max_sessions", self.max_sessions),
-            ("quota_size", self.quota_size),
-            ("quota_files", self.quota_files),
-            ("upload_bandwidth", self.upload_bandwidth),
-            ("download_bandwidth", self.download_bandwidth),
-            ("upload_data_transfer", self.upload_data_transfer),
-            ("download_data_transfer", self.download_data_transfer),
-            ("total_data_transfer", self.total_data_transfer),
-            ("uid", self.uid),
-            ("gid", self.gid),
-        ];
-        for (field, value) in numbers {
-            if let Some(value) = value {
-                draft.set(field, json!(value));
-            }
-        }
+        self.fields.apply(draft);
         if let (Some(username), Some(_)) = (&self.username, &self.from_json) {
             draft.set("username", json!(username));
-        }
-        if let Some(home) = &self.home_dir {
-            draft.set("home_dir", json!(home));
-        }
-        if let Some(date) = &self.expiration_date {
-            draft.set("expiration_date", json!(milliseconds(date)?));
         }
         if !self.public_key.is_empty() {
             draft.set("public_keys", json!(super::public_key_lines(&self.public_key)?));
         }
         if !self.permissions.is_empty() {
             draft.set("permissions", permissions(&self.permissions)?);
-        }
-        for (field, networks) in [("allowed_ip", &self.allowed_ip), ("denied_ip", &self.denied_ip)] {
-            if !networks.is_empty() {
-                draft.set_filter(field, json!(networks));
-            }
         }
         self.apply_password(draft)
     }
@@ -397,14 +328,4 @@ fn permissions(arguments: &[String]) -> anyhow::Result<Value> {
         table.insert(directory.to_owned(), json!(tokens));
     }
     Ok(Value::Object(table))
-}
-
-fn milliseconds(text: &str) -> anyhow::Result<i64> {
-    if let Ok(milliseconds) = text.parse() {
-        return Ok(milliseconds);
-    }
-    let time: Timestamp = text
-        .parse()
-        .map_err(|_| anyhow!("\"{text}\" is neither an RFC 3339 time such as 2030-01-31T00:00:00Z nor milliseconds"))?;
-    Ok(time.as_millisecond())
 }
