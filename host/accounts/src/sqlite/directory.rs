@@ -159,8 +159,8 @@ fn write(connection: &Connection, change: &Change) -> Result<Version, StoreError
         }
         Write::Delete { expected } => {
             let version = is_expected(*expected)?;
-            let sql = format!("DELETE FROM {} WHERE {} = ?1", collection.table, collection.name_field);
-            connection.execute(&sql, [name]).map_err(classify)?;
+            let sql = format!("DELETE FROM {} WHERE id = ?1", collection.table);
+            connection.execute(&sql, [version.id]).map_err(classify)?;
             let sql = "DELETE FROM unsettled_usages WHERE kind = ?1 AND name = ?2";
             connection.execute(sql, [collection.noun, name]).map_err(classify)?;
             Ok(version)

@@ -169,4 +169,6 @@ fn classify(error: rusqlite::Error) -> StoreError {
 }
 
 #[cfg(test)]
+mod step_tests;
+#[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use super::classify;
 
 /// `id`, `revision`, the name, `other`, then the collection's columns.
 const LEADING: usize = 4;
+const NAME: usize = 2;
 
 fn columns(collection: &Collection) -> String {
     let mut list = format!("id, revision, {}, other", collection.name_field);
@@ -24,9 +25,23 @@ pub fn find(
     collection: &'static Collection,
     name: &str,
 ) -> Result<Option<StoredDocument>, StoreError> {
-    let sql = format!("SELECT {} FROM {} WHERE {} = ?1", columns(collection), collection.table, collection.name_field);
+    let (table, field) = (collection.table, collection.name_field);
+    let sql = format!("SELECT {} FROM {table} WHERE {field} = ?1", columns(collection));
     let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
-    statement.query_row([name], |row| read(row, collection)).optional().map_err(classify)
+    let found = statement.query_row([name], |row| read(row, collection)).optional().map_err(classify)?;
+    let Some(id) = number_of(name).filter(|_| found.is_none()) else { return Ok(found) };
+    let sql = format!("SELECT {} FROM {table} WHERE id = ?1 AND {}", columns(collection), unnamed(collection));
+    let mut statement = connection.prepare(&sql).map_err(classify)?;
+    statement.query_row([id], |row| read(row, collection)).optional().map_err(classify)
+}
+
+/// Rows whose name is no text: no name that is asked for could be theirs. They go by their number.
+fn unnamed(collection: &Collection) -> String {
+    format!("typeof({}) <> 'text'", collection.name_field)
+}
+
+fn number_of(name: &str) -> Option<i64> {
+    name.strip_prefix('#')?.parse().ok()
 }
 
 pub fn list(
@@ -38,14 +53,32 @@ pub fn list(
     let prefix = page.prefix.as_deref().unwrap_or_default();
     let after = page.after.as_deref().filter(|after| *after >= prefix);
     let (from, begin) = after.map_or((">=", prefix), |after| (">", after));
+    let mut found = Vec::new();
+    if page.after.is_none() && prefix.is_empty() {
+        // They have no place among the names; at the beginning they are in the way of no page. As what is no
+        // text is greater than any, the index has them together.
+        let sql = format!("SELECT {} FROM {table} WHERE {name} >= x'' OR {name} < ''", columns(collection));
+        let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+        let rows = statement.query_map([], |row| read(row, collection)).map_err(classify)?;
+        found = rows.collect::<Result<_, _>>().map_err(classify)?;
+    }
     let sql = format!(
-        "SELECT {} FROM {table} WHERE {name} {from} ?1 AND (?2 IS NULL OR {name} < ?2) ORDER BY {name} LIMIT ?3",
+        "SELECT {} FROM {table} WHERE {name} {from} ?1 AND {name} < coalesce(?2, x'') ORDER BY {name}",
         columns(collection)
     );
     let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
-    let rows =
-        statement.query_map((begin, end_of(prefix), page.limit), |row| read(row, collection)).map_err(classify)?;
-    rows.collect::<Result<_, _>>().map_err(classify)
+    let mut rows = statement.query((begin, end_of(prefix))).map_err(classify)?;
+    let limit = found.len().saturating_add(usize::try_from(page.limit).unwrap_or(usize::MAX));
+    while found.len() < limit
+        && let Some(row) = rows.next().map_err(classify)?
+    {
+        // A text that is no UTF-8 is no name either: a page that ends with it would be followed by itself.
+        let is_name = row.get_ref(NAME).map_err(classify)?.as_str().is_ok();
+        if is_name {
+            found.push(read(row, collection).map_err(classify)?);
+        }
+    }
+    Ok(found)
 }
 
 /// The first text after all that begin with `prefix`; none: there is no such text.
@@ -81,8 +114,14 @@ fn read(row: &Row<'_>, collection: &'static Collection) -> Result<StoredDocument
     let number =
         |index| Ok::<_, rusqlite::Error>(cell(row.get_ref(index)?).and_then(|value| value.as_i64()).unwrap_or(0));
     let version = Version { id: number(0)?, revision: number(1)? };
-    let name = cell(row.get_ref(2)?).and_then(text_of).unwrap_or_default();
     let (mut document, mut problem) = (Map::new(), None);
+    let name = match row.get_ref(NAME)? {
+        ValueRef::Text(name) => String::from_utf8_lossy(name).into_owned(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => {
+            problem = Some(format!("column {}: it is no text", collection.name_field));
+            format!("#{}", version.id)
+        }
+    };
     document.insert("id".to_owned(), json!(version.id));
     document.insert(collection.name_field.to_owned(), json!(name));
     for (index, column) in collection.columns.iter().enumerate() {
@@ -195,10 +234,15 @@ pub fn version(
     collection: &'static Collection,
     name: &str,
 ) -> Result<Option<Version>, StoreError> {
-    let sql = format!("SELECT id, revision FROM {} WHERE {} = ?1", collection.table, collection.name_field);
-    let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+    let (table, field) = (collection.table, collection.name_field);
     let version = |row: &Row<'_>| Ok(Version { id: row.get(0)?, revision: row.get(1)? });
-    statement.query_row([name], version).optional().map_err(classify)
+    let sql = format!("SELECT id, revision FROM {table} WHERE {field} = ?1");
+    let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+    let found = statement.query_row([name], version).optional().map_err(classify)?;
+    let Some(id) = number_of(name).filter(|_| found.is_none()) else { return Ok(found) };
+    let sql = format!("SELECT id, revision FROM {table} WHERE id = ?1 AND {}", unnamed(collection));
+    let mut statement = connection.prepare(&sql).map_err(classify)?;
+    statement.query_row([id], version).optional().map_err(classify)
 }
 
 fn to_cell(column: &Column, document: &Map<String, Value>) -> Cell {

@@ -96,6 +96,51 @@ async fn an_invalid_row_is_in_the_way_of_no_other() {
     }
 }
 
+#[tokio::test]
+async fn a_row_without_a_name_is_in_the_way_of_no_other() {
+    for name in ["x'ff'", "x'616c696365'", "7"] {
+        let (_directory, path) = file();
+        let database = SqliteDatabase::open(&path).unwrap();
+        for name in ["alice", "bob", "carol"] {
+            add(&database, name).await;
+        }
+        let raw = Connection::open(&path).unwrap();
+        raw.execute(&format!("UPDATE users SET username = {name} WHERE username = 'bob'"), []).unwrap();
+        // SQLite makes a text of a number in a column for texts.
+        let (shown, is_text) = if name == "7" { ("7", true) } else { ("#2", false) };
+        let (mut after, mut seen) = (None, Vec::new());
+        loop {
+            let request = PageRequest { after, limit: 1, ..PageRequest::default() };
+            let page = list_users(&database, request).await.unwrap();
+            seen.extend(page.accounts.iter().map(|account| account.username.clone()));
+            seen.extend(page.invalid.iter().map(|invalid| invalid.username.clone()));
+            assert!(seen.len() <= 3, "{name}: {seen:?}");
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        seen.sort();
+        assert_eq!(seen, [shown, "alice", "carol"], "{name}");
+        assert_eq!(find_user(&database, shown).await.is_ok(), is_text, "{name}");
+        let problem = find_stored(&database, shown).await.unwrap().unwrap().problem;
+        assert_eq!(problem.is_none(), is_text, "{name}: {problem:?}");
+        commit(&database, shown, Write::Delete { expected: None }).await.unwrap();
+        assert_eq!(find_stored(&database, shown).await.unwrap(), None, "{name}");
+        assert!(find_user(&database, "alice").await.unwrap().is_some());
+    }
+    // A text that is no UTF-8 has no name that could be asked for.
+    let (_directory, path) = file();
+    let database = SqliteDatabase::open(&path).unwrap();
+    for name in ["alice", "bob", "carol"] {
+        add(&database, name).await;
+    }
+    let raw = Connection::open(&path).unwrap();
+    raw.execute("UPDATE users SET username = CAST(x'62ff' AS TEXT) WHERE username = 'bob'", []).unwrap();
+    let page = list_users(&database, PageRequest { limit: 10, ..PageRequest::default() }).await.unwrap();
+    assert_eq!(page.accounts.iter().map(|account| account.username.as_str()).collect::<Vec<_>>(), ["alice", "carol"]);
+}
+
 fn check_open_error(prepare: impl FnOnce(&Path), expected: &str) {
     let (_directory, path) = file();
     prepare(&path);
