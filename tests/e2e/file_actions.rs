@@ -345,3 +345,39 @@ fn the_umask_holds_for_all_files() {
     };
     assert_eq!((mode("a"), mode("d"), mode("b")), (0o640, 0o750, 0o640));
 }
+
+#[test]
+fn no_link_leads_around_a_watched_directory() {
+    // B10-13
+    let site = Site::new();
+    let refuse = site.script("refuse.sh", "#!/bin/sh\nexit 1\n");
+    let site = site.config(&format!(
+        "[hook.pre-action]\nhook = [{{ hook = \"{}\", paths = [\"/watched\"] }}]\n",
+        refuse.display()
+    ));
+    let home = site.user_with("alice", &["--password", "pw"]);
+    std::fs::create_dir_all(home.join("watched")).unwrap();
+    std::fs::write(home.join("watched/f"), "kept").unwrap();
+    std::fs::write(home.join("free"), "free").unwrap();
+    std::os::unix::fs::symlink("watched", home.join("alias")).unwrap();
+    std::os::unix::fs::symlink("watched/f", home.join("to-f")).unwrap();
+    let server = site.start();
+    let source = site.path("source");
+    std::fs::write(&source, "new").unwrap();
+    for command in [
+        "rm alias/f".to_owned(),
+        "rename alias/f taken".to_owned(),
+        "rename free alias/free".to_owned(),
+        "mkdir alias/d".to_owned(),
+        format!("put {} alias/f", source.display()),
+        format!("put {} to-f", source.display()),
+        format!("get to-f {}", site.path("got").display()),
+    ] {
+        let outcome = sftp(&server, "alice", PASSWORD, &command);
+        assert!(!outcome.status.success(), "{command}");
+        assert_eq!(std::fs::read_to_string(home.join("watched/f")).unwrap(), "kept", "{command}");
+        assert_eq!(std::fs::read_dir(home.join("watched")).unwrap().count(), 1, "{command}");
+    }
+    sftp_ok(&server, "alice", PASSWORD, "mkdir beside\nrename free beside/free");
+    assert!(home.join("beside/free").exists());
+}

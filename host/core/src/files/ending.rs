@@ -65,7 +65,7 @@ impl Opened {
             Writing::Upload(upload) => {
                 let expected = upload.replaces().await;
                 if let Err(error) = quota.check_completion(&names, expected.as_ref(), limits) {
-                    quota.give_up(&names, &**upload, true).await;
+                    quota.give_up(&names, &**upload, None).await;
                     return Err(error.into());
                 }
                 match upload.finish().await? {
@@ -108,7 +108,7 @@ impl Opened {
 
     /// An upload that failed.
     pub(super) async fn give_up(&mut self) {
-        let discard = self.to_discard();
+        let (discard, limits) = (self.to_discard(), self.limits());
         let OpenedAs::Writing(file) = &self.file else { return };
         let Some(quota) = &mut self.quota else {
             match (file, discard) {
@@ -124,7 +124,10 @@ impl Opened {
             return;
         };
         let file = match file {
-            Writing::Upload(upload) => return quota.give_up(&names, &**upload, discard.is_some()).await,
+            Writing::Upload(upload) => {
+                let limits = discard.is_none().then_some(limits);
+                return quota.give_up(&names, &**upload, limits).await;
+            }
             Writing::InPlace(file) => file,
         };
         let before = file.metadata().await.ok();
@@ -140,14 +143,14 @@ impl Opened {
 
     /// What was not closed, or could not be, is counted a moment later.
     pub(super) fn end(self) {
-        let discard = self.to_discard();
+        let (discard, limits) = (self.to_discard(), self.limits());
         let OpenedAs::Writing(file) = self.file else { return };
         if let Some(what) = discard {
             // At once, and not with the count: the server may be about to stop.
             file.discard(what);
         }
         match self.quota {
-            Some(mut quota) => quota.abandon(file),
+            Some(mut quota) => quota.abandon(file, limits),
             None => {
                 drop(file);
                 // A limit may have been set since it was last written to.

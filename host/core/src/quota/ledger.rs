@@ -49,8 +49,8 @@ pub(super) struct State {
 /// An upload that was dropped.
 pub(super) enum Abandoned {
     InPlace(FileId, Box<dyn StorageFile>),
-    /// With what was counted for it; a part of it may be kept.
-    Unnamed(FileId, UsedQuota, Box<dyn Upload>),
+    /// What was counted for it, and the limits by then; a part of it may be kept.
+    Unnamed(FileId, UsedQuota, QuotaLimits, Box<dyn Upload>),
 }
 
 /// A file that is written under its name, by one open file or by several.

@@ -204,21 +204,30 @@ impl NamespaceGuard<'_> {
                         Err(_) => self.closed_unseen(id),
                     }
                 }
-                Some(Abandoned::Unnamed(id, reserved, upload)) => {
-                    self.give_up_unnamed(id, reserved, &*upload, false).await;
+                Some(Abandoned::Unnamed(id, reserved, limits, upload)) => {
+                    self.give_up_unnamed(id, reserved, &*upload, Some(limits)).await;
                 }
             }
         }
     }
 
-    /// An upload without a name failed; what is kept of it has one now.
-    pub(super) async fn give_up_unnamed(&self, id: FileId, reserved: UsedQuota, upload: &dyn Upload, discard: bool) {
+    /// An upload without a name failed; what is kept of it has one now. `limits`: that what is kept
+    /// has to hold; none: nothing is kept.
+    pub(super) async fn give_up_unnamed(
+        &self,
+        id: FileId,
+        reserved: UsedQuota,
+        upload: &dyn Upload,
+        limits: Option<QuotaLimits>,
+    ) {
         let replaced = upload.replaces().await;
-        let kept = if discard {
+        // What it was to replace may be gone, and with it the room.
+        let is_kept = limits.is_some_and(|limits| self.check_completion(reserved, replaced.as_ref(), limits).is_ok());
+        let kept = if is_kept {
+            upload.abandon().await
+        } else {
             upload.discard();
             None
-        } else {
-            upload.abandon().await
         };
         match kept {
             Some(kept) => self.named(id, reserved, kept.size, replaced.as_ref()),

@@ -115,12 +115,13 @@ impl UploadQuota {
         }
     }
 
-    /// The upload ends without being completed; it is counted a moment later.
-    pub fn abandon(&mut self, file: Writing) {
+    /// The upload ends without being completed; it is counted a moment later. `limits`: that what is
+    /// kept of it has to hold.
+    pub fn abandon(&mut self, file: Writing, limits: QuotaLimits) {
         match (std::mem::replace(&mut self.kind, Kind::Settled), file) {
             (Kind::InPlace(id), Writing::InPlace(file)) => self.ledger.abandon(Abandoned::InPlace(id, file)),
             (Kind::Unnamed { id, reserved, .. }, Writing::Upload(upload)) => {
-                self.ledger.abandon(Abandoned::Unnamed(id, reserved, upload));
+                self.ledger.abandon(Abandoned::Unnamed(id, reserved, limits, upload));
             }
             (Kind::Settled, _) => {}
             // Of another file than was counted: only the files can say what there is.
@@ -128,10 +129,11 @@ impl UploadQuota {
         }
     }
 
-    /// As [`abandon`](Self::abandon), at once, for an upload without a name.
-    pub async fn give_up(&mut self, names: &NamespaceGuard<'_>, upload: &dyn Upload, discard: bool) {
+    /// As [`abandon`](Self::abandon), at once, for an upload without a name; without `limits`
+    /// nothing of it is kept.
+    pub async fn give_up(&mut self, names: &NamespaceGuard<'_>, upload: &dyn Upload, limits: Option<QuotaLimits>) {
         if let Kind::Unnamed { id, reserved, .. } = std::mem::replace(&mut self.kind, Kind::Settled) {
-            names.give_up_unnamed(id, reserved, upload, discard).await;
+            names.give_up_unnamed(id, reserved, upload, limits).await;
         }
     }
 

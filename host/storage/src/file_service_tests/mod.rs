@@ -4,6 +4,7 @@
 mod permissions;
 mod quota_sequences;
 mod quotas;
+mod selectors;
 
 use std::sync::Arc;
 
@@ -69,8 +70,15 @@ fn no_hooks() -> FileHooks {
 }
 
 async fn fixture(fields: &str, overwrite: OverwriteMode) -> Fixture {
+    fixture_with(fields, overwrite, no_hooks()).await
+}
+
+async fn fixture_with(fields: &str, overwrite: OverwriteMode, hooks: FileHooks) -> Fixture {
     let settings = MemoryStorageSettings { overwrite, ..MemoryStorageSettings::default() };
-    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new(settings));
+    fixture_of(fields, Arc::new(MemoryStorage::new(settings)), hooks).await
+}
+
+async fn fixture_of(fields: &str, storage: Arc<dyn Storage>, hooks: FileHooks) -> Fixture {
     let (account, store) = (account(fields), Arc::new(MemoryStore::default()));
     let (name, document) = ("u".to_owned(), account.user().to_document(Audience::Trusted));
     let write = Write::Add(document);
@@ -80,7 +88,7 @@ async fn fixture(fields: &str, overwrite: OverwriteMode) -> Fixture {
     let keeper = QuotaKeeper::new(store.clone(), node, Arc::new(SystemClock), Tracking::WhereLimited);
     let context = FileContext {
         policy: SetAttributesPolicy::Apply,
-        hooks: Arc::new(no_hooks()),
+        hooks: Arc::new(hooks),
         quotas: keeper.clone(),
         metrics: Arc::new(Metrics::new().unwrap()),
         log: Arc::new(NoFileLog),

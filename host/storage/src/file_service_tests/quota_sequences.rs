@@ -85,7 +85,7 @@ async fn take(step: Step, on: &Fixture, handles: &mut [Option<OpenFile>]) {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 200, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 500, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn what_is_counted_is_what_is_there(steps in prop::collection::vec(step(), 1..40), mode in 0..3_usize) {

@@ -135,6 +135,16 @@ async fn uploads_that_are_cut_off_count_what_stays() {
         assert!(file.close().await.is_err());
     };
     check(failed, [(30, 1), (0, 0), (30, 1)]).await;
+    let name_freed = async |on: &Fixture| {
+        for name in ["/a", "/b", "/c"] {
+            on.put(name, 30).await.unwrap();
+        }
+        let mut file = on.open("/a", PUT).await.unwrap();
+        file.write_at(0, &[1; 20]).await.unwrap();
+        on.files.rename(&path("/a"), &path("/moved"), false, SFTP).await.unwrap();
+    };
+    // There is no room for a fourth file: what is cut off is not kept.
+    check(name_freed, [(80, 3), (90, 3), (90, 3)]).await;
     let two_at_once = async |on: &Fixture| {
         let mut one = on.open("/f", PUT).await.unwrap();
         let mut two = on.open("/f", PUT).await.unwrap();

@@ -90,6 +90,9 @@ impl FileSystems for MemoryStorageFactory {
 struct Tree {
     nodes: Mutex<Nodes>,
     settings: MemoryStorageSettings,
+    /// How often a path was resolved for its own sake.
+    #[cfg(test)]
+    resolved: AtomicU64,
 }
 
 impl Tree {
@@ -108,7 +111,18 @@ impl MemoryStorage {
     pub fn new(settings: MemoryStorageSettings) -> Self {
         let number = TREES.fetch_add(1, Ordering::Relaxed);
         let nodes = Mutex::new(Nodes::new(number, settings.capacity, 0o777 & !settings.umask));
-        Self { tree: Arc::new(Tree { nodes, settings }), links: Links::Followed }
+        let tree = Tree {
+            nodes,
+            settings,
+            #[cfg(test)]
+            resolved: AtomicU64::new(0),
+        };
+        Self { tree: Arc::new(tree), links: Links::Followed }
+    }
+
+    #[cfg(test)]
+    pub fn resolved_paths(&self) -> u64 {
+        self.tree.resolved.load(Ordering::Relaxed)
     }
 
     fn find(&self, nodes: &Nodes, path: &VirtualPath, last: Last) -> Result<Found, StorageError> {
@@ -349,6 +363,8 @@ impl Storage for MemoryStorage {
     }
 
     async fn canonical(&self, path: &VirtualPath, follow: bool) -> Result<Canonical, StorageError> {
+        #[cfg(test)]
+        self.tree.resolved.fetch_add(1, Ordering::Relaxed);
         let nodes = self.tree.nodes();
         let last = if follow { Last::Followed } else { Last::Kept };
         find(&nodes, path.relative(), last, Links::Followed)?.canonical()
