@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use tidegate_core::account::{AccountDraft, Audience, CredentialRule, EffectiveAccount};
+use tidegate_core::account::{AccountDraft, Audience, CredentialRule, EffectiveAccount, Factors};
 use tidegate_core::connection::{Connection, ConnectionId, Credential, LoginMethod};
 use tidegate_core::hook::check_password::CheckPassword;
 use tidegate_core::hook::events::{ActionKind, ActionStatus, FileAction, Protocol};
@@ -81,6 +81,7 @@ pub fn session(name: &str) -> anyhow::Result<Arc<Session>> {
         account: account.clone(),
         username: name.to_owned(),
         method: LoginMethod::Password,
+        factors: Factors { methods: vec![LoginMethod::Password], has_code: false },
         password: KeptPassword::new(Some(Secret::new("typed"))),
         opened_at: 2_000,
         traffic: Traffic::default(),

@@ -17,6 +17,7 @@ mod filters;
 mod folders;
 mod home_check;
 mod homes;
+mod policy;
 mod registry;
 mod rights;
 mod schema;
@@ -36,6 +37,7 @@ pub use filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, NameVerdi
 pub use folders::{FolderQuota, VirtualFolder, VirtualFolders};
 pub use home_check::HomeCheck;
 pub use homes::{HomeRule, Occupied};
+pub use policy::{AccountPolicy, AccountRule, Factors, LoginFacts};
 pub use registry::{AccountError, AccountWrite, Accounts, OnConflict};
 pub use rights::{AccountRights, MAX_CACHE_SECONDS};
 pub use schema::json_schema;

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{LoginService, Refusal, RefusalReason, checks};
-use crate::account::EffectiveAccount;
+use super::{LoginService, Proved, Refusal, RefusalReason, proved};
+use crate::account::{AccountRule, EffectiveAccount, Factors};
 use crate::connection::{ConnectionId, Credential, LoginMethod};
 use crate::files::{FileContext, FileService};
 use crate::hook::observation::{PostLogin, SessionDestroy};
@@ -86,12 +86,13 @@ impl Drop for AuthenticatedAccount {
 impl LoginService {
     pub(super) async fn admit(
         &self,
-        account: Arc<EffectiveAccount>,
+        Proved { account, has_code }: Proved,
         attempt: &LoginAttempt,
         close: Arc<CloseSignal>,
     ) -> Result<AuthenticatedAccount, Refusal> {
         let (ports, method) = (&self.ports, attempt.method());
-        checks::restrictions(&account, method, attempt.connection.remote.ip(), ports.address_rule)?;
+        let factors = Factors { methods: proved(attempt), has_code };
+        self.check_rules(&AccountRule::AT_ADMISSION, &account, attempt, &factors)?;
         let slot = ports
             .sessions
             .admit(&attempt.connection.id, &account.username, account.max_sessions, close)
@@ -105,6 +106,7 @@ impl LoginService {
             account,
             username: attempt.username.clone(),
             method,
+            factors,
             password: KeptPassword::new(attempt.password().cloned()),
             opened_at: now,
         });
@@ -158,9 +160,7 @@ impl LoginService {
             return Ok(());
         }
         let account = self.stored(username).await?.ok_or_else(super::credentials::unknown_user)?;
-        checks::account_conditions(&account, &*self.ports.clock)?;
-        let address = session.connection.remote.ip();
-        checks::restrictions(&account, session.method, address, self.ports.address_rule)?;
+        self.policy().check(&AccountRule::ALL, &account, &session.facts())?;
         session.live.replace_account(account);
         Ok(())
     }

@@ -1,50 +1,44 @@
-//! The account's own conditions, in the order of B1.
+//! The rules of an account, as logins ask about them, in the order of B1.
 
 use core::net::IpAddr;
 
-use super::{Refusal, RefusalReason};
-use crate::account::{AddressRule, EffectiveAccount};
+use super::{LoginService, Refusal, RefusalReason};
+use crate::account::{AccountPolicy, AccountRule, AddressRule, EffectiveAccount, Factors, LoginFacts};
 use crate::connection::LoginMethod;
+use crate::hook::LoginAttempt;
 use crate::ports::Clock;
 
-/// Step 11: before the credential is compared.
-pub fn account_conditions(account: &EffectiveAccount, clock: &dyn Clock) -> Result<(), Refusal> {
-    let now = clock.now();
-    if !account.enabled {
-        return Err(denied("the account is disabled"));
+impl LoginService {
+    /// Before the credential is compared.
+    pub(super) fn check_before_credential(
+        &self,
+        account: &EffectiveAccount,
+        attempt: &LoginAttempt,
+    ) -> Result<(), Refusal> {
+        self.check_rules(&AccountRule::BEFORE_CREDENTIAL, account, attempt, &Factors::default())
     }
-    if account.is_expired(now) {
-        return Err(denied("the account has expired"));
+
+    /// Of rules about what was proved, `factors` says what that is.
+    pub(super) fn check_rules(
+        &self,
+        rules: &[AccountRule],
+        account: &EffectiveAccount,
+        attempt: &LoginAttempt,
+        factors: &Factors,
+    ) -> Result<(), Refusal> {
+        let login = LoginFacts { address: attempt.connection.remote.ip(), method: attempt.method(), factors };
+        Ok(self.policy().check(rules, account, &login)?)
     }
-    if !account.allows_time(now.saturating_add(clock.zone_offset(now))) {
-        return Err(denied("the account may not log in at this time"));
+
+    pub(super) fn policy(&self) -> AccountPolicy {
+        AccountPolicy::now(&*self.ports.clock, self.ports.address_rule)
     }
-    if account.filters.needs_password_change || account.password_is_expired(now) {
-        return Err(denied("the account's password has to be changed first"));
-    }
-    Ok(())
 }
 
-/// Steps 18, 20, 21 and 22: after the credential matched.
-pub fn restrictions(
-    account: &EffectiveAccount,
-    method: LoginMethod,
-    address: IpAddr,
-    rule: AddressRule,
-) -> Result<(), Refusal> {
-    if account.filters.denies_ssh {
-        return Err(denied("the account may not use SSH"));
+impl From<AccountRule> for Refusal {
+    fn from(broken: AccountRule) -> Self {
+        Self::new(RefusalReason::Denied, broken.refusal())
     }
-    if account.denies_method(method) {
-        return Err(denied("the account may not log in by this method"));
-    }
-    if account.filters.needs_second_factor && account.filters.one_time_codes.is_none() {
-        return Err(denied("the account needs one-time codes for SSH and has none"));
-    }
-    if !account.allows_address(address, rule) {
-        return Err(denied("the account may not log in from this address"));
-    }
-    Ok(())
 }
 
 /// One of the account's conditions, and why it would refuse.
@@ -54,8 +48,7 @@ pub struct AccountCheck {
     pub problem: Option<String>,
 }
 
-/// All conditions of the account on a login, for people who want to see them: what
-/// [`account_conditions`] and [`restrictions`] ask one after the other.
+/// All conditions of the account on a login, for people who want to see them.
 pub fn account_checks(
     account: &EffectiveAccount,
     method: LoginMethod,
@@ -63,16 +56,14 @@ pub fn account_checks(
     rule: AddressRule,
     clock: &dyn Clock,
 ) -> Vec<AccountCheck> {
-    let check = |name, outcome: Result<(), Refusal>| {
-        let problem = outcome.err().map(|refusal| refusal.to_string());
-        AccountCheck { name, problem }
+    let policy = AccountPolicy::now(clock, rule);
+    let login = LoginFacts { address, method, factors: &Factors::default() };
+    let check = |name, rules: &[AccountRule]| {
+        let broken = policy.check(rules, account, &login).err();
+        AccountCheck { name, problem: broken.map(|rule| rule.refusal().to_owned()) }
     };
     vec![
-        check("enabled, not expired, and at this time", account_conditions(account, clock)),
-        check("SSH, method and address", restrictions(account, method, address, rule)),
+        check("enabled, not expired, and at this time", &AccountRule::BEFORE_CREDENTIAL),
+        check("SSH, method and address", &AccountRule::AFTER_CREDENTIAL),
     ]
-}
-
-fn denied(text: &str) -> Refusal {
-    Refusal::new(RefusalReason::Denied, text)
 }

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
 
 use super::credentials::{PreLoginHooks, Resolved, accept_stored, unknown_user};
-use super::{LoginService, Outcome, Refusal, RefusalReason, checks};
+use super::{LoginService, Outcome, Proved, Refusal, RefusalReason};
 use crate::account::EffectiveAccount;
 use crate::hook::keyboard_interactive::{
     Conversation, ConversationError, KeyboardInteractive, KeyboardInteractiveVerdict, Prompt, Round,
@@ -27,7 +27,7 @@ pub enum Step {
     Done(Outcome),
 }
 
-type Ended = Result<Arc<EffectiveAccount>, Refusal>;
+type Ended = Result<Proved, Refusal>;
 
 /// What comes next in a conversation.
 pub(super) enum ConversationStep {
@@ -177,6 +177,15 @@ impl WithClient {
         Ok(())
     }
 
+    fn has_code(&self) -> bool {
+        self.has_code.load(Ordering::Relaxed)
+    }
+
+    /// What came of it.
+    fn proved(&self, account: Arc<EffectiveAccount>) -> Proved {
+        Proved { account, has_code: self.has_code() }
+    }
+
     async fn ask_code(&self, account: &EffectiveAccount) -> Result<(), Refusal> {
         let code = self.ask_one("Authentication code: ").await?;
         self.check_code(account, &code)
@@ -217,7 +226,7 @@ impl LoginService {
     ) -> Ended {
         let conversation = self.conversation(attempt, Some(resolved.account.clone()), rounds);
         conversation.ask_code(&resolved.account).await?;
-        self.commit(resolved).await
+        Ok(conversation.proved(self.commit(resolved).await?))
     }
 
     async fn converse(self: &Arc<Self>, attempt: &Arc<LoginAttempt>, rounds: mpsc::Sender<Asked>) -> Ended {
@@ -235,7 +244,7 @@ impl LoginService {
         let conversation = self.conversation(attempt, account.clone(), rounds);
         let event = KeyboardInteractive { attempt: attempt.clone(), account, conversation: conversation.clone() };
         match self.ask_hooks(event, &conversation, resolved.clone()).await? {
-            Some(account) => Ok(account),
+            Some(proved) => Ok(proved),
             None => {
                 let known = resolved.map_or(HookAnswer::NoAccount, HookAnswer::Account);
                 self.ask_built_in(attempt, &conversation, known).await
@@ -250,7 +259,7 @@ impl LoginService {
         mut event: KeyboardInteractive,
         conversation: &WithClient,
         resolved: Option<Resolved>,
-    ) -> Result<Option<Arc<EffectiveAccount>>, Refusal> {
+    ) -> Result<Option<Proved>, Refusal> {
         let attempt = event.attempt.clone();
         let decision = self.ports.hooks.keyboard_interactive.decide(&mut event).await?;
         let resolved = match decision.verdict {
@@ -265,13 +274,13 @@ impl LoginService {
             KeyboardInteractiveVerdict::Accept(Some(draft)) => self.accept_draft(*draft, &attempt, None).await?,
         };
         // B1-02, A12-09: after the exchange.
-        checks::account_conditions(&resolved.account, &*self.ports.clock)?;
+        self.check_before_credential(&resolved.account, &attempt)?;
         // The hook may have asked for a password only.
-        let has_code = conversation.has_code.load(Ordering::Relaxed);
+        let has_code = conversation.has_code();
         if resolved.account.needs_code(&attempt.completed_methods) && !has_code {
             conversation.ask_code(&resolved.account).await?;
         }
-        Ok(Some(self.commit(resolved).await?))
+        Ok(Some(conversation.proved(self.commit(resolved).await?)))
     }
 
     /// B4-02: the password, then a one-time code if the account has one; after a key, where
@@ -287,9 +296,9 @@ impl LoginService {
                 HookAnswer::NotAsked => self.resolve(attempt, None, PreLoginHooks::Ask).await?,
             };
             let resolved = resolved.ok_or_else(unknown_user)?;
-            checks::account_conditions(&resolved.account, &*self.ports.clock)?;
+            self.check_before_credential(&resolved.account, attempt)?;
             conversation.ask_code(&resolved.account).await?;
-            return self.commit(resolved).await;
+            return Ok(conversation.proved(self.commit(resolved).await?));
         }
         let password = conversation.ask_one("Password: ").await?;
         let resolved = match known {
@@ -304,6 +313,6 @@ impl LoginService {
         if codes_of(&resolved.account) {
             conversation.ask_code(&resolved.account).await?;
         }
-        self.commit(resolved).await
+        Ok(conversation.proved(self.commit(resolved).await?))
     }
 }

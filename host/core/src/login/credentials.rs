@@ -4,7 +4,7 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use super::{LoginService, Refusal, RefusalReason, checks};
+use super::{LoginService, Refusal, RefusalReason};
 use crate::account::{AccountDraft, AccountWrite, EffectiveAccount};
 use crate::connection::Credential;
 use crate::hook::LoginAttempt;
@@ -94,7 +94,7 @@ impl LoginService {
         resolved: &Resolved,
         password: &Secret,
     ) -> Result<(), Refusal> {
-        checks::account_conditions(&resolved.account, &*self.ports.clock)?;
+        self.check_before_credential(&resolved.account, attempt)?;
         // Whoever asks a directory with an empty password is told that anybody may look around.
         if password.is_empty() && !resolved.vouched {
             self.ports.passwords.matches(attempt.waiter(), &self.decoy, password).await?;
@@ -142,7 +142,7 @@ impl LoginService {
 
     pub(super) async fn try_key(&self, attempt: &Arc<LoginAttempt>, key: &PublicKey) -> Result<Resolved, Refusal> {
         let mut resolved = self.resolve(attempt, None, PreLoginHooks::Ask).await?.ok_or_else(unknown_user)?;
-        checks::account_conditions(&resolved.account, &*self.ports.clock)?;
+        self.check_before_credential(&resolved.account, attempt)?;
         let now = self.ports.clock.now();
         let line = self.admitting_line(&resolved.account, key, attempt.connection.remote.ip(), now)?;
         resolved.forced_command = line.options().and_then(KeyOptions::command).map(str::to_owned);

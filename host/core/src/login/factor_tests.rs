@@ -16,7 +16,7 @@ use crate::hook::review::{Review, SessionCreate};
 use crate::hook::{Call, Denial, Hook, HookDescription, HookError, HookEvent, Link, LinkSettings};
 
 /// The code at the time of the paper clock.
-fn code() -> String {
+pub(super) fn code() -> String {
     TOTP::new_unchecked(Algorithm::SHA1, 6, 0, 30, b"1234567890".to_vec()).generate(1000)
 }
 

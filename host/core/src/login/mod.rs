@@ -24,7 +24,7 @@ use self::conversation::{ConversationStep, Exchange};
 use self::credentials::{PreLoginHooks, Resolved};
 use self::external_auth_cache::ExternalAuthCache;
 use self::one_time_code::OneTimeCodes;
-use crate::account::{Accounts, AddressRule, EffectiveAccount};
+use crate::account::{AccountRule, Accounts, AddressRule, EffectiveAccount, Factors};
 use crate::connection::{Connection, Credential, LoginMethod};
 use crate::files::FileContext;
 use crate::hook::observation::PostLogin;
@@ -100,6 +100,19 @@ enum OfferedKey {
     RefusedBefore,
 }
 
+/// The account whose credential was right.
+struct Proved {
+    account: Arc<EffectiveAccount>,
+    /// With a one-time code.
+    has_code: bool,
+}
+
+impl Proved {
+    fn without_code(account: Arc<EffectiveAccount>) -> Self {
+        Self { account, has_code: false }
+    }
+}
+
 /// What a user has proved so far.
 struct Passed {
     username: String,
@@ -168,7 +181,7 @@ impl Login {
         let resolved = self.service.try_password(&attempt, &password, PreLoginHooks::Ask).await;
         let outcome = match resolved {
             Ok(resolved) => match self.missing_factor(&attempt, &resolved) {
-                Ok(next) if next.is_empty() => self.service.commit(resolved).await,
+                Ok(next) if next.is_empty() => self.service.commit(resolved).await.map(Proved::without_code),
                 Ok(next) => return self.passed(&attempt, next, Some(resolved)),
                 Err(refusal) => Err(refusal),
             },
@@ -180,11 +193,11 @@ impl Login {
     /// What has to follow a right password. Whom the account's restrictions keep out is not told
     /// that it was right.
     fn missing_factor(&self, attempt: &LoginAttempt, resolved: &Resolved) -> Result<Vec<LoginMethod>, Refusal> {
-        let ports = &self.service.ports;
-        let next = resolved.account.next_steps(&proved(attempt));
+        let methods = proved(attempt);
+        let next = resolved.account.next_steps(&methods);
         if !next.is_empty() {
-            let address = attempt.connection.remote.ip();
-            checks::restrictions(&resolved.account, attempt.method(), address, ports.address_rule)?;
+            let factors = Factors { methods, has_code: false };
+            self.service.check_rules(&AccountRule::AFTER_CREDENTIAL, &resolved.account, attempt, &factors)?;
         }
         Ok(next)
     }
@@ -252,7 +265,7 @@ impl Login {
         };
         let next = resolved.account.next_steps(&[LoginMethod::PublicKey]);
         self.forced_command = resolved.forced_command.clone();
-        let outcome = self.service.commit(resolved).await;
+        let outcome = self.service.commit(resolved).await.map(Proved::without_code);
         if outcome.is_ok() && !next.is_empty() {
             return self.passed(&attempt, next, None);
         }
@@ -344,13 +357,9 @@ impl Login {
     }
 
     /// The checks after the credential, the session's place, the log line, and the observers.
-    async fn conclude(
-        &mut self,
-        attempt: &Arc<LoginAttempt>,
-        outcome: Result<Arc<EffectiveAccount>, Refusal>,
-    ) -> Outcome {
+    async fn conclude(&mut self, attempt: &Arc<LoginAttempt>, outcome: Result<Proved, Refusal>) -> Outcome {
         let admitted = match outcome {
-            Ok(account) => self.service.admit(account, attempt, self.close.clone()).await,
+            Ok(proved) => self.service.admit(proved, attempt, self.close.clone()).await,
             Err(refusal) => Err(refusal),
         };
         match admitted {
@@ -403,5 +412,7 @@ fn proved(attempt: &LoginAttempt) -> Vec<LoginMethod> {
 mod factor_tests;
 #[cfg(test)]
 mod hook_tests;
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod tests;

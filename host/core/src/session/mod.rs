@@ -16,7 +16,7 @@ pub use live::{ActiveTransfer, LiveSession, TransferView};
 pub use registry::{SessionRegistry, SessionSlot};
 pub use watch::SessionWatch;
 
-use crate::account::EffectiveAccount;
+use crate::account::{EffectiveAccount, Factors, LoginFacts};
 use crate::connection::{Connection, ConnectionId, LoginMethod};
 use crate::hook::Subject;
 
@@ -31,6 +31,8 @@ pub struct Session {
     /// As the client sent it; the account's name may be another (A11-25).
     pub username: String,
     pub method: LoginMethod,
+    /// What was proved for it.
+    pub factors: Factors,
     /// What the client logged in with, while a hook is to be given it (D-15).
     pub password: KeptPassword,
     /// Milliseconds since 1970.
@@ -88,6 +90,11 @@ impl Traffic {
 }
 
 impl Session {
+    /// What the rules of its account are about.
+    pub fn facts(&self) -> LoginFacts<'_> {
+        LoginFacts { address: self.connection.remote.ip(), method: self.method, factors: &self.factors }
+    }
+
     pub fn subject(&self) -> Subject<'_> {
         Subject {
             connection: Some(&self.connection),

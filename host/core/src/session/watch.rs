@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{EndReason, Session, SessionRegistry};
-use crate::account::{AddressRule, EffectiveAccount, FolderQuota, find_user, in_force};
+use crate::account::{AccountPolicy, AccountRule, AddressRule, EffectiveAccount, FolderQuota, find_user, in_force};
 use crate::metrics::Metrics;
 use crate::ports::{ChangeToken, ChangedObjects, Changes, Clock, Directory, StoreError, USERS};
 use crate::quota::QuotaScans;
@@ -78,7 +78,7 @@ impl SessionWatch {
         }
     }
 
-    async fn look_at(&self, changes: &Changes) {
+    pub(crate) async fn look_at(&self, changes: &Changes) {
         let names: BTreeSet<String> = match &changes.objects {
             ChangedObjects::Named(objects) => {
                 let users = objects.iter().filter(|(kind, _)| kind == USERS.kind);
@@ -123,13 +123,10 @@ impl SessionWatch {
     }
 
     fn replace_account(&self, sessions: &[Arc<Session>], account: Arc<EffectiveAccount>) {
+        let policy = self.policy();
         for session in sessions {
-            if !account.enabled {
-                self.end(session, EndReason::AdminClosed, "it was disabled");
-            } else if account.filters.denies_ssh {
-                self.end(session, EndReason::AdminClosed, "it may not use SSH any more");
-            } else if !account.allows_address(session.connection.remote.ip(), self.address_rule) {
-                self.end(session, EndReason::AdminClosed, "it may not be used from this address any more");
+            if let Err(broken) = policy.check(&AccountRule::ALL, &account, &session.facts()) {
+                self.end(session, EndReason::AdminClosed, broken.end());
             } else if has_other_files(&session.live.account(), &account) {
                 self.end(session, EndReason::AdminClosed, "its files are elsewhere now");
             } else {
@@ -138,16 +135,17 @@ impl SessionWatch {
         }
     }
 
+    fn policy(&self) -> AccountPolicy {
+        AccountPolicy::now(&*self.clock, self.address_rule)
+    }
+
     fn end_what_is_over(&self) {
-        let now = self.clock.now();
-        let local_now = now.saturating_add(self.clock.zone_offset(now));
+        let (now, policy) = (self.clock.now(), self.policy());
         for session in self.sessions.sessions() {
             let account = session.live.account();
             let idle = Duration::from_millis(u64::try_from(now - session.live.last_activity()).unwrap_or(0));
-            if account.is_expired(now) {
-                self.end(&session, EndReason::AdminClosed, "it has expired");
-            } else if !account.allows_time(local_now) {
-                self.end(&session, EndReason::AdminClosed, "it may not be used at this time");
+            if let Err(broken) = policy.check(&AccountRule::IN_TIME, &account, &session.facts()) {
+                self.end(&session, EndReason::AdminClosed, broken.end());
             } else if self.idle_timeout.is_some_and(|limit| idle >= limit) {
                 self.end(&session, EndReason::Idle, "nothing happened for too long");
             }
@@ -181,7 +179,7 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use super::*;
-    use crate::account::{AccountDraft, CredentialRule, User};
+    use crate::account::{AccountDraft, CredentialRule, Factors, User};
     use crate::connection::{Connection, ConnectionId, LoginMethod};
     use crate::memory::MemoryStore;
     use crate::session::{KeptPassword, LiveSession, Traffic};
@@ -217,6 +215,7 @@ mod tests {
             account: account_then.clone(),
             username: "u".into(),
             method: LoginMethod::Password,
+            factors: Factors { methods: vec![LoginMethod::Password], has_code: false },
             password: KeptPassword::default(),
             opened_at: 0,
             traffic: Traffic::default(),

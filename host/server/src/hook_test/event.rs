@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use async_trait::async_trait;
 use serde_json::Value;
-use tidegate_core::account::{AccountDraft, Audience, CredentialRule, EffectiveAccount};
+use tidegate_core::account::{AccountDraft, Audience, CredentialRule, EffectiveAccount, Factors};
 use tidegate_core::connection::{Connection, ConnectionId, Credential};
 use tidegate_core::hook::check_password::CheckPassword;
 use tidegate_core::hook::events::{ActionKind, ActionStatus, FileAction, Protocol};
@@ -93,6 +93,7 @@ fn session(case: &Case, stored: Option<&Arc<EffectiveAccount>>) -> anyhow::Resul
         account: account.clone(),
         username: case.user.clone(),
         method: attempt.method(),
+        factors: Factors { methods: vec![attempt.credential.method()], has_code: false },
         password: KeptPassword::new(attempt.password().cloned()),
         opened_at: now(),
         traffic: Traffic::default(),

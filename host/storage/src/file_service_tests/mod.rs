@@ -8,7 +8,7 @@ mod selectors;
 
 use std::sync::Arc;
 
-use tidegate_core::account::{AccountDraft, Audience, CredentialRule, EffectiveAccount, find_user};
+use tidegate_core::account::{AccountDraft, Audience, CredentialRule, EffectiveAccount, Factors, find_user};
 use tidegate_core::connection::{Connection, ConnectionId, LoginMethod};
 use tidegate_core::files::{FileContext, FileHooks, FileService, SetAttributesPolicy};
 use tidegate_core::hook::Observers;
@@ -56,6 +56,7 @@ fn session(account: EffectiveAccount) -> Arc<Session> {
         connection,
         username: account.username.clone(),
         method: LoginMethod::Password,
+        factors: Factors::default(),
         password: KeptPassword::new(None),
         opened_at,
         traffic: Traffic::of(&account),
