@@ -4,7 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tidegate_tests::clients::{Proof, can_log_in, exec, sftp, sftp_ok, text};
@@ -349,4 +350,36 @@ fn requests_are_logged_with_size_and_number() {
     let line = server.wait_for(|line| line["sender"] == "httpd" && line["uri"] == "/metrics");
     assert!(line["resp_size"].as_u64().unwrap() > 1000, "{line}");
     assert!(!line["request_id"].as_str().unwrap().is_empty(), "{line}");
+}
+
+#[test]
+fn of_servers_that_start_at_once_one_serves() {
+    let site = Site::new();
+    site.user("alice");
+    let start = || {
+        let mut command = site.tidegate(&["serve", "--log-file-path", ""]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let started: Vec<_> = (0..4).map(|_| start()).collect();
+    // Those that do not serve end by themselves; who serves is asked to end when all others have.
+    let (ended, said) = std::sync::mpsc::channel();
+    let pids: Vec<u32> = started.iter().map(Child::id).collect();
+    for child in started {
+        let ended = ended.clone();
+        std::thread::spawn(move || {
+            let pid = child.id();
+            ended.send((pid, child.wait_with_output().unwrap())).unwrap();
+        });
+    }
+    let mut serving = pids;
+    for _ in 0..3 {
+        let (pid, output) = said.recv_timeout(Duration::from_secs(60)).expect("those that do not serve end");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && text.contains("already; stop it"), "{text}");
+        serving.retain(|other| *other != pid);
+    }
+    tools::run_ok(&mut site.tidegate(&["ping"]));
+    tools::run_ok(Command::new("kill").arg(serving[0].to_string()));
+    let (_, output) = said.recv_timeout(Duration::from_secs(60)).expect("a server ends when it is asked to");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
