@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::draft::invalid;
-use super::stored::{find_stored, find_user, list_users, occupied, stored_of, user_of};
+use super::stored::{find_stored, find_user, has_credential, list_users, occupied, rebased, stored_of, user_of};
 use super::view::{as_hooks_see, redacted};
 use super::write::Writing;
 use super::{
@@ -385,25 +385,6 @@ impl Accounts {
         }
         Ok(account)
     }
-}
-
-/// The changes from `base` to `account`, made to what is stored now; none if that is not valid.
-fn rebased(account: &User, base: &Arc<StoredDocument>, current: &Arc<StoredDocument>) -> Option<User> {
-    let mut draft = AccountDraft::of(account);
-    draft.base = Some(base.clone());
-    draft.rebase(current);
-    draft.keep_maintained_fields_in(Some(&current.document));
-    draft.validate(CredentialRule::Optional).ok().map(|validated| validated.account)
-}
-
-fn has_credential(stored: &StoredDocument) -> bool {
-    let is_there = |name: &str| match stored.document.get(name) {
-        None | Some(Value::Null) => false,
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(Value::Array(list)) => !list.is_empty(),
-        Some(_) => true,
-    };
-    is_there("password") || is_there("public_keys")
 }
 
 /// For passwords that expire, now or once the account is changed so. `before`: the stored hash.

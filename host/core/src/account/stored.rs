@@ -1,6 +1,7 @@
 //! Accounts as stores hold them: documents, which are believed after the one validation.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -102,6 +103,25 @@ pub(super) fn stored_of(user: &User) -> StoredDocument {
         document: user.to_document(Audience::Trusted),
         problem: None,
     }
+}
+
+/// The changes from `base` to `account`, made to what is stored now; none if that is not valid.
+pub(super) fn rebased(account: &User, base: &Arc<StoredDocument>, current: &Arc<StoredDocument>) -> Option<User> {
+    let mut draft = AccountDraft::of(account);
+    draft.base = Some(base.clone());
+    draft.rebase(current);
+    draft.keep_maintained_fields_in(Some(&current.document));
+    draft.validate(CredentialRule::Optional).ok().map(|validated| validated.account)
+}
+
+pub(super) fn has_credential(stored: &StoredDocument) -> bool {
+    let is_there = |name: &str| match stored.document.get(name) {
+        None | Some(Value::Null) => false,
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Array(list)) => !list.is_empty(),
+        Some(_) => true,
+    };
+    is_there("password") || is_there("public_keys")
 }
 
 /// Fills in what the folders of accounts know: the path, and the usage. One that there is not stays as
