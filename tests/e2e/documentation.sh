@@ -97,9 +97,6 @@ cp() {
 sftp() { if is_piped; then sshpass -e "$(type -P sftp)" "$@"; else echo pwd | sshpass -e "$(type -P sftp)" "$@"; fi; }
 scp() { sshpass -e "$(type -P scp)" "$@"; }
 
-# Waits until the server's log says it.
-said() { grep -m 1 -e "$1" <(tail -n +1 -F "$WORK/log") > /dev/null; }
-
 # A configuration that has to be without fault.
 checked() {
     mkdir -p /srv/checked

@@ -63,7 +63,7 @@ fn the_debian_package_has_everything_in_its_place() {
         ("-rw-r--r--", "./usr/lib/systemd/system/tidegate.service"),
         ("-rw-r--r--", "./usr/lib/systemd/system/tidegate-sftpd.socket"),
         ("-rw-r--r--", "./usr/share/doc/tidegate/examples/fail2ban/filter.d/tidegate.conf"),
-        ("-rw-r--r--", "./usr/share/doc/tidegate/docs/configuration.md"),
+        ("-rw-r--r--", "./usr/share/doc/tidegate/host/docs/configuration.md"),
         ("-rw-r--r--", "./usr/share/man/man1/tidegate.1.gz"),
         ("-rw-r--r--", "./usr/share/man/man1/tidegate-user-add.1.gz"),
     ] {

@@ -1,5 +1,7 @@
 //! What administrators are told of the plugins, and what they say: that a gate is to be let go.
 
+use std::sync::Arc;
+
 use crate::claimed_gates::gates_among;
 use crate::loader::{PluginDirectory, State, names_of};
 
@@ -35,7 +37,9 @@ impl PluginDirectory {
     }
 
     /// Lets go of the gates that a plugin served and does not serve now.
-    pub fn forget(&self, name: &str) -> Result<(), ForgetError> {
+    pub async fn forget(self: &Arc<Self>, name: &str) -> Result<(), ForgetError> {
+        // The file may have been removed a moment ago, before the watch noticed.
+        self.look().await;
         let mut state = self.lock();
         let serves = state
             .links

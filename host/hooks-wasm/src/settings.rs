@@ -146,6 +146,8 @@ impl Limits {
     }
 }
 
+/// What the operator says about one plugin. Without any of it, a plugin has no network, no files and no
+/// password, and makes and changes only the account that logs in.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PluginSettings {

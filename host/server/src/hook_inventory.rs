@@ -63,7 +63,7 @@ impl HookInventory for Hooks {
     }
 
     async fn forget(&self, plugin: &str) -> Result<(), String> {
-        self.plugins.forget(plugin).map_err(|error| error.to_string())
+        self.plugins.forget(plugin).await.map_err(|error| error.to_string())
     }
 }
 

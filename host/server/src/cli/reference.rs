@@ -74,3 +74,14 @@ fn the_man_pages_are_generated() {
     let there: BTreeSet<_> = there.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(there, names, "{MAN} has pages of other commands");
 }
+
+#[test]
+fn everything_says_what_it_is_for() {
+    for command in all(&command_line()) {
+        assert!(command.get_about().is_some(), "{} does not say what it is for", name(&command));
+        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+            let says = argument.get_help().is_some_and(|help| !help.to_string().is_empty());
+            assert!(says, "{}: {} does not say what it is for", name(&command), argument.get_id());
+        }
+    }
+}

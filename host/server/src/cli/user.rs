@@ -50,6 +50,7 @@ pub enum UserCommand {
 pub struct NameArguments {
     #[command(flatten)]
     place: Place,
+    /// The account
     #[arg(long, short)]
     username: String,
     /// As JSON
@@ -61,6 +62,7 @@ pub struct NameArguments {
 pub struct UserArguments {
     #[command(flatten)]
     place: Place,
+    /// The account; with --from-json the document names it
     #[arg(long, short)]
     username: Option<String>,
     /// The password, or its hash in a known format

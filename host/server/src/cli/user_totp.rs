@@ -15,6 +15,7 @@ const SECRET: usize = 20;
 pub struct TotpArguments {
     #[command(flatten)]
     place: Place,
+    /// The account
     #[arg(long, short)]
     username: String,
     /// Make a new secret and show it once

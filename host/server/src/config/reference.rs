@@ -107,7 +107,7 @@ fn section(page: &mut String, title: &str, name: &str, defaults: &Value) {
     assert_eq!(fields.len(), defaults.len(), "{name}: {:?}", defaults.keys());
     for (field, description) in fields {
         // Sections of their own.
-        if defaults[&field].is_object() {
+        if defaults[&field].as_object().is_some_and(|keys| !keys.is_empty()) {
             continue;
         }
         let Description { text, unit, old_name } = description;
