@@ -1,10 +1,11 @@
 //! `host/docs/commands.md` and the man pages in `host/packaging/man`, made from what the command line says
-//! of itself.
+//! of itself, and `host/docs/account-fields.md`, made from the table of fields.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use clap::{Command, CommandFactory};
+use tidegate_core::account::fields::{ACCOUNT, Field, Kind, Maintainer};
 
 use super::Cli;
 use crate::generated;
@@ -84,4 +85,46 @@ fn everything_says_what_it_is_for() {
             assert!(says, "{}: {} does not say what it is for", name(&command), argument.get_id());
         }
     }
+}
+
+const FIELDS: &str = "\
+# Every field of accounts
+
+<!-- Made by host/docs/generate from host/core/src/account/field_table.rs. -->
+
+An account as a document, as `tidegate user show` prints it, `--from-json` and `load` read it, and hooks make it. A dot leads into an
+object; `[]` stands for each element of a list. What the server sets, documents may carry, and it is not taken from them.
+
+| field | meaning | set by |
+| --- | --- | --- |
+";
+
+fn rows(page: &mut String, prefix: &str, fields: &[Field]) {
+    for field in fields {
+        let name = format!("{prefix}{}", field.name);
+        let by = match field.maintainer {
+            Maintainer::Server => "the server",
+            Maintainer::Administrator => "",
+        };
+        writeln!(page, "| `{name}` | {} | {by} |", field.about.replace('|', "\\|")).unwrap();
+        match field.kind {
+            Kind::Object(inner) | Kind::Whole(inner) => rows(page, &format!("{name}."), inner),
+            Kind::List(inner) => rows(page, &format!("{name}[]."), inner),
+            Kind::Integer(..)
+            | Kind::Time
+            | Kind::Text
+            | Kind::Flag
+            | Kind::Texts
+            | Kind::Permissions
+            | Kind::SecretText
+            | Kind::Anything => {}
+        }
+    }
+}
+
+#[test]
+fn the_page_of_fields_is_generated() {
+    let mut page = FIELDS.to_owned();
+    rows(&mut page, "", ACCOUNT);
+    generated::check("host/docs/account-fields.md", &page);
 }
