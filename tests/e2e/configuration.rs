@@ -101,18 +101,25 @@ fn an_account_that_is_not_valid_is_in_the_way_of_no_other() {
     assert!(can_log_in(&server, "bob", PASSWORD));
     tools::run_ok(Command::new(tools::python()).args(["-c", damage]).arg(site.path("tidegate.db")));
     check(&site, &["user", "delete", "--username", "bob"], 0, &["was deleted"]);
-    // A dump with such an account: the others are loaded.
+    // A dump with such an account names it, and changes nothing.
     let dump = r#"{"users":[{"username":"x","status":1,"home_dir":"relative"},
         {"username":"dave","status":1,"home_dir":"/srv/dave","permissions":{"/":["*"]},"password":"pw"}]}"#;
     let dump = site.write("dump.json", dump);
-    check(&site, &["load", dump.to_str().unwrap()], 1, &["\"x\" could not be loaded", "1 accounts were added"]);
-    check(&site, &["user", "show", "--username", "dave"], 0, &["\"dave\""]);
+    check(&site, &["load", dump.to_str().unwrap()], 1, &["\"x\" could not be loaded", "nothing was changed"]);
+    check(&site, &["user", "show", "--username", "dave"], 1, &["no account named \"dave\""]);
 }
 
 #[test]
 fn changes_at_the_same_time_lose_nothing() {
+    // A9-06: each in its own process, and all in the server.
     let site = Site::new();
     site.user("alice");
+    all_changes_are_there(&site);
+    let _server = site.start();
+    all_changes_are_there(&site);
+}
+
+fn all_changes_are_there(site: &Site) {
     for round in 1..=4 {
         let value = round.to_string();
         let options = ["--max-sessions", "--quota-size", "--quota-files", "--upload-bandwidth"];
@@ -167,6 +174,8 @@ fn a_directory_with_a_long_name_and_an_older_file_serves() {
     assert!(lines.any(|line| line.contains("\"service\":\"sftpd\"")));
     // By the socket.
     tools::run_ok(&mut tidegate(&["ping"]));
+    tools::run_ok(&mut tidegate(&["user", "add", "--username", "alice", "--password", "pw", "--home-dir", "/srv/a"]));
+    assert!(tools::run_ok(&mut tidegate(&["audit", "list"])).contains("socket"));
     child.kill().unwrap();
     child.wait().unwrap();
 }

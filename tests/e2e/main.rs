@@ -9,6 +9,7 @@
 )]
 
 mod account_limits;
+mod administration;
 mod algorithms;
 mod clients;
 mod command_line;

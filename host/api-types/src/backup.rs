@@ -47,8 +47,8 @@ impl std::fmt::Debug for LoadUsers {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LoadReport {
     pub added: usize,
+    /// Accounts that there are, those that need no change among them.
     pub updated: usize,
-    pub unchanged: usize,
     pub failed: usize,
     /// Whether the store was changed: neither by a dry run, nor where an account failed.
     pub applied: bool,

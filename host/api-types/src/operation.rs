@@ -38,6 +38,9 @@ operations! {
     "show-status" ShowStatus -> ServerStatus: "Say that the server is alive, and which release it is.";
     "list-users" ListUsers -> Users: "List accounts in the order of their names, a page at a time.";
     "show-user" ShowUser -> User: "Show one account without its secrets.";
+    "add-user" AddUser -> User: "Add an account.";
+    "update-user" UpdateUser -> User: "Change an account.";
+    "delete-user" DeleteUser -> DeletedUser: "Delete an account; its files stay.";
     "list-folders" ListFolders -> Folders: "List the folders that accounts share.";
     "list-sessions" ListSessions -> Sessions: "List the sessions that are open.";
     "close-session" CloseSession -> ClosedSession: "Close a session.";
@@ -50,5 +53,6 @@ operations! {
     "list-plugins" ListPlugins -> Plugins: "List the plugins.";
     "forget-plugin" ForgetPlugin -> ForgottenPlugin: "Let go of the gates that a plugin served.";
     "dump-users" DumpUsers -> Dumped: "Give accounts with their password hashes, a page at a time.";
+    "load-users" LoadUsers -> LoadReport: "Add or replace all accounts of a dump, or none.";
     "list-audit" ListAudit -> AuditEntries: "List what was changed by whom, newest first.";
 }

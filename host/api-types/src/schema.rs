@@ -10,8 +10,9 @@ use utoipa::openapi::{
 
 use crate::operation::{Operation, path_of};
 use crate::{
-    CloseSession, DumpUsers, ErrorAnswer, ForgetPlugin, ListAudit, ListFolders, ListHookCounters, ListHookLinks,
-    ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, Scan, ShowHookRun, ShowStatus, ShowUser,
+    AddUser, CloseSession, DeleteUser, DumpUsers, ErrorAnswer, ForgetPlugin, ListAudit, ListFolders, ListHookCounters,
+    ListHookLinks, ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, LoadUsers, Scan, ShowHookRun,
+    ShowStatus, ShowUser, UpdateUser,
 };
 
 /// OpenAPI 3.1, of all requests.
@@ -97,10 +98,8 @@ mod tests {
 
     #[test]
     fn passwords_are_not_printed() {
-        let request = crate::AddUser {
-            document: Default::default(),
-            clear_password: Some(crate::ClearPassword("hush".to_owned())),
-        };
+        let request =
+            AddUser { document: Default::default(), clear_password: Some(crate::ClearPassword("hush".to_owned())) };
         assert!(!format!("{request:?}").contains("hush"));
         let dump = crate::Dumped {
             users: vec![serde_json::from_str(r#"{"password":"hush"}"#).unwrap()],

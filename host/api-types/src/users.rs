@@ -90,11 +90,12 @@ pub struct UpdateUser {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum UserChange {
-    /// The fields that the document names; maps such as `permissions` are merged key by key after
-    /// those of `replaced` were emptied. Applied to the account as it is, whoever changed it before.
+    /// The fields that the patches name, one patch after the other, in the account as it is, whatever
+    /// changed it before. Maps such as `permissions` are merged key by key; those of `replaced` are
+    /// emptied first.
     Fields {
-        #[schema(value_type = Object)]
-        document: Map<String, Value>,
+        #[schema(value_type = Vec<Object>)]
+        patches: Vec<Map<String, Value>>,
         #[serde(default)]
         replaced: Vec<String>,
     },

@@ -67,6 +67,21 @@ impl AccountDraft {
         Self { document: stored.document.clone(), base: Some(Arc::new(stored)), ..Self::default() }
     }
 
+    /// What is to take the place of what is stored, all of it; what the document omits has its default.
+    ///
+    /// # Errors
+    /// The document cannot be read as an account.
+    pub fn replacing(stored: StoredDocument, document: &Value) -> Result<Self, DocumentError> {
+        let mut draft = Self { base: Some(Arc::new(stored)), ..Self::default() };
+        draft.merge_value(document)?;
+        Ok(draft)
+    }
+
+    /// The document so far, and the password that was set apart from it.
+    pub fn into_parts(self) -> (Map<String, Value>, Option<Secret>) {
+        (self.document, self.clear_password)
+    }
+
     /// The changes of the draft, made to what is stored now.
     pub(super) fn rebase(&mut self, stored: &Arc<StoredDocument>) {
         if let Some(base) = self.base.as_ref().filter(|base| base.version != stored.version) {

@@ -17,6 +17,7 @@ mod filters;
 mod folders;
 mod home_check;
 mod homes;
+mod load;
 mod policy;
 mod registry;
 mod rights;
@@ -37,6 +38,7 @@ pub use filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, NameVerdi
 pub use folders::{FolderQuota, VirtualFolder, VirtualFolders};
 pub use home_check::HomeCheck;
 pub use homes::{HomeRule, Occupied};
+pub use load::{LoadOutcome, Loaded};
 pub use policy::{AccountPolicy, AccountRule, Factors, LoginFacts};
 pub use registry::{AccountError, AccountWrite, Accounts, OnConflict};
 pub use rights::{AccountRights, MAX_CACHE_SECONDS};

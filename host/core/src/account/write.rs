@@ -19,20 +19,43 @@ pub(super) struct Writing<'a> {
 impl Writing<'_> {
     /// The answer has the account's id.
     pub async fn add(&self, user: User) -> Result<User, StoreError> {
-        let document = user.to_document(Audience::Trusted);
-        self.save(user, Write::Add(document), "add", String::new()).await
+        let changes = self.changes_to_add(&user, &[]).await?;
+        self.save(user, changes).await
     }
 
     /// `base`: what the account was made from, and what has to be there still.
     pub async fn replace(&self, mut user: User, base: &StoredDocument) -> Result<User, StoreError> {
+        let changes = self.changes_to_replace(&mut user, base, &[]).await?;
+        self.save(user, changes).await
+    }
+
+    /// With its folders; the account's own change is the last. `planned`: what the same transaction does
+    /// before.
+    pub async fn changes_to_add(&self, user: &User, planned: &[Change]) -> Result<Vec<Change>, StoreError> {
+        let mut changes = self.folders_of(user, planned).await?;
+        let write = Write::Add(user.to_document(Audience::Trusted));
+        changes.push(self.change(&user.username, write, "add", String::new()));
+        Ok(changes)
+    }
+
+    /// As [`changes_to_add`](Self::changes_to_add).
+    pub async fn changes_to_replace(
+        &self,
+        user: &mut User,
+        base: &StoredDocument,
+        planned: &[Change],
+    ) -> Result<Vec<Change>, StoreError> {
         let document = user.to_document(Audience::Trusted);
-        let detail = changed_fields(&base.document, &document);
-        let has_other_files = has_other_files(&base.document, &user);
+        let detail = changed_fields(&base.document, &document).join(", ");
+        let has_other_files = has_other_files(&base.document, user);
         let reset = if has_other_files { vec!["last_quota_update"] } else { Vec::new() };
         if has_other_files {
             user.usage.last_quota_update = 0;
         }
-        self.save(user, Write::Replace { document, expected: base.version, reset }, "update", detail).await
+        let mut changes = self.folders_of(user, planned).await?;
+        let write = Write::Replace { document, expected: base.version, reset };
+        changes.push(self.change(&user.username, write, "update", detail));
+        Ok(changes)
     }
 
     pub async fn delete(&self, username: &str, expected: Option<Version>) -> Result<(), StoreError> {
@@ -41,17 +64,20 @@ impl Writing<'_> {
         Ok(())
     }
 
-    async fn save(&self, mut user: User, write: Write, action: &str, detail: String) -> Result<User, StoreError> {
-        let mut changes = self.folders_of(&user).await?;
-        let has_folders = !changes.is_empty();
-        changes.push(self.change(&user.username, write, action, detail));
-        let versions = self.directory.commit(changes).await.map_err(|error| match error {
+    /// All of the changes, or none.
+    pub async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
+        self.directory.commit(changes).await.map_err(|error| match error {
             // A folder that came or went meanwhile.
             StoreError::Exists(object) | StoreError::NotFound(object) if object.noun == FOLDERS.noun => {
                 StoreError::Conflict(object)
             }
             error => error,
-        })?;
+        })
+    }
+
+    async fn save(&self, mut user: User, changes: Vec<Change>) -> Result<User, StoreError> {
+        let has_folders = changes.len() > 1;
+        let versions = self.commit(changes).await?;
         if has_folders {
             // They know more than the account said.
             let found = find_user(self.directory, &user.username).await?;
@@ -72,7 +98,7 @@ impl Writing<'_> {
 
     /// The account's folders as they have to be in the same transaction. Those that are not there yet are
     /// made; one that is there keeps its path: another account may rely on it (C5-02).
-    async fn folders_of(&self, user: &User) -> Result<Vec<Change>, StoreError> {
+    async fn folders_of(&self, user: &User, planned: &[Change]) -> Result<Vec<Change>, StoreError> {
         if user.folders.is_empty() {
             return Ok(Vec::new());
         }
@@ -82,9 +108,9 @@ impl Writing<'_> {
         for folder in user.folders.iter() {
             let (name, path) = (&folder.name, &folder.mapped_path);
             let found = stored.iter().find(|stored| stored.name == *name);
-            // The account may mount a new one twice.
-            let made = changes.iter().find_map(|change| match &change.write {
-                Write::Add(document) if change.name == *name => Some(document),
+            // The account may mount a new one twice, and others may mount it, too.
+            let made = planned.iter().chain(&changes).find_map(|change| match &change.write {
+                Write::Add(document) if change.collection == &FOLDERS && change.name == *name => Some(document),
                 Write::Add(_) | Write::Replace { .. } | Write::Delete { .. } | Write::Require { .. } => None,
             });
             let known = found.map(|stored| &stored.document).or(made).and_then(|known| known.get("mapped_path"));
@@ -132,7 +158,7 @@ fn has_other_files(base: &Map<String, Value>, user: &User) -> bool {
 }
 
 /// The names of fields, without their values.
-fn changed_fields(base: &Map<String, Value>, document: &Map<String, Value>) -> String {
+pub(super) fn changed_fields(base: &Map<String, Value>, document: &Map<String, Value>) -> Vec<&'static str> {
     let is_empty = |value: &Value| match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
@@ -145,8 +171,7 @@ fn changed_fields(base: &Map<String, Value>, document: &Map<String, Value>) -> S
         |document: &Map<String, Value>, field: &str| document.get(field).filter(|value| !is_empty(value)).cloned();
     let given = fields::ACCOUNT.iter().filter(|field| field.maintainer == Maintainer::Administrator);
     let given = given.map(|field| field.name);
-    let changed: Vec<&str> = given.filter(|field| value(base, field) != value(document, field)).collect();
-    changed.join(", ")
+    given.filter(|field| value(base, field) != value(document, field)).collect()
 }
 
 #[cfg(test)]
@@ -159,7 +184,7 @@ mod tests {
             let (Value::Object(base), Value::Object(document)) = (&base, &document) else {
                 panic!("{base} {document}")
             };
-            assert_eq!(changed_fields(base, document), expected, "{base:?} {document:?}");
+            assert_eq!(changed_fields(base, document).join(", "), expected, "{base:?} {document:?}");
         };
         check(json!({"password": "a", "uid": 1}), json!({"password": "b", "uid": 1}), "password");
         check(json!({}), json!({"filters": {}, "uid": 0, "email": null, "status": 1}), "status");

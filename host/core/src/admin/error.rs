@@ -1,7 +1,7 @@
 //! Why a use case was not carried out.
 
 use super::AdminPermission;
-use crate::account::AccountError;
+use crate::account::{AccountError, DocumentError};
 use crate::ports::StoreError;
 use crate::quota::{QuotaError, ScanError};
 
@@ -19,6 +19,10 @@ pub enum AdminError {
     /// Hooks and plugins cannot be looked at, in a sentence.
     #[error("{0}")]
     Inventory(String),
+    #[error("an account cannot be renamed; add \"{to}\" and delete \"{from}\"")]
+    Renamed { from: String, to: String },
+    #[error(transparent)]
+    Document(#[from] DocumentError),
     #[error(transparent)]
     Account(AccountError),
     #[error(transparent)]
@@ -64,6 +68,8 @@ impl AdminError {
             Self::Forbidden { .. } => AdminErrorKind::Forbidden,
             Self::NoSession | Self::NoHookRun(_) | Self::NoPlugin(_) => AdminErrorKind::NotFound,
             Self::Inventory(_) => AdminErrorKind::Failed,
+            Self::Renamed { .. } => AdminErrorKind::Refused,
+            Self::Document(_) => AdminErrorKind::Invalid,
             Self::Account(AccountError::Invalid(_)) => AdminErrorKind::Invalid,
             Self::Account(AccountError::Password(_)) => AdminErrorKind::Unavailable,
             Self::Account(AccountError::Store(error)) | Self::Store(error) => kind_of(error),
@@ -80,7 +86,17 @@ impl AdminError {
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::Account(AccountError::Invalid(invalid)) => Some(&invalid.field),
-            _ => None,
+            Self::Document(DocumentError::Type { path, .. }) => Some(path),
+            Self::Renamed { .. } => Some("username"),
+            Self::Document(DocumentError::Syntax(_) | DocumentError::NotAnObject)
+            | Self::Account(AccountError::Store(_) | AccountError::Password(_))
+            | Self::Forbidden { .. }
+            | Self::NoSession
+            | Self::NoHookRun(_)
+            | Self::NoPlugin(_)
+            | Self::Inventory(_)
+            | Self::Scan(_)
+            | Self::Store(_) => None,
         }
     }
 }

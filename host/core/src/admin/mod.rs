@@ -11,6 +11,8 @@ mod hook_runs;
 mod plugins;
 mod scans;
 mod sessions;
+#[cfg(test)]
+mod user_tests;
 mod users;
 
 pub use actor::{Actor, AdminPermission, Permissions};
@@ -22,7 +24,7 @@ pub use hook_runs::HookRunAdministration;
 pub use plugins::{HookInventory, HookLink, PluginAdministration, PluginState};
 pub use scans::ScanAdministration;
 pub use sessions::SessionAdministration;
-pub use users::{ShownUser, UserAdministration, problem_of};
+pub use users::{ShownUser, UserAdministration, UserChange, problem_of};
 
 use std::sync::Arc;
 

@@ -1,8 +1,7 @@
 //! What use cases give, in the types of the interface.
 
 use tidegate_api_types as api;
-use tidegate_core::account::Audience;
-use tidegate_core::account::{AccountPage, InvalidStored};
+use tidegate_core::account::{AccountPage, Audience, InvalidStored, LoadOutcome, Loaded};
 use tidegate_core::admin::{HookLink, PluginState, ShownUser, problem_of};
 use tidegate_core::ports::{HookCounter, StoredAudit, StoredRun};
 use tidegate_core::quota::{ScanReport, Scope, UsedQuota};
@@ -125,8 +124,8 @@ pub fn audit_entry(stored: StoredAudit) -> api::AuditEntry {
 }
 
 pub fn user(shown: ShownUser) -> api::User {
-    let ShownUser { stored, problem } = shown;
-    api::User { revision: stored.version.revision, document: stored.document, problem, notes: Vec::new() }
+    let ShownUser { revision, document, problem, notes } = shown;
+    api::User { revision, document, problem, notes }
 }
 
 pub fn users(page: AccountPage) -> api::Users {
@@ -149,4 +148,21 @@ pub fn dumped(page: AccountPage) -> api::Dumped {
     let problems = invalid.iter().map(invalid_user).collect();
     users.extend(invalid.into_iter().map(|invalid| invalid.document));
     api::Dumped { users, invalid: problems, next }
+}
+
+pub fn load_report(loaded: Vec<Loaded>, applied: bool) -> api::LoadReport {
+    let mut report = api::LoadReport { applied, ..api::LoadReport::default() };
+    for Loaded { username, outcome } in loaded {
+        let (count, outcome, changed, problem) = match outcome {
+            LoadOutcome::Added => (&mut report.added, api::AccountOutcome::Added, Vec::new(), None),
+            LoadOutcome::Updated(changed) => (&mut report.updated, api::AccountOutcome::Updated, changed, None),
+            LoadOutcome::Unchanged => (&mut report.updated, api::AccountOutcome::Unchanged, Vec::new(), None),
+            LoadOutcome::Failed(problem) => {
+                (&mut report.failed, api::AccountOutcome::Failed, Vec::new(), Some(problem))
+            }
+        };
+        *count += 1;
+        report.accounts.push(api::LoadedAccount { username, outcome, changed, problem });
+    }
+    report
 }

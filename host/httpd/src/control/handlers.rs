@@ -1,14 +1,16 @@
 //! Each request of the interface, handed to its use case.
 
 use tidegate_api_types::{
-    AuditEntries, CloseSession, ClosedSession, DumpUsers, Dumped, Folder, Folders, ForgetPlugin, ForgottenPlugin,
-    HookCounters, HookLinks, HookRun, HookRuns, ListAudit, ListFolders, ListHookCounters, ListHookLinks, ListHookRuns,
-    ListPlugins, ListScans, ListSessions, ListUsers, Plugins, Scan, ScanProgress, ScanReport, Scans, ServerStatus,
-    Sessions, ShowHookRun, ShowStatus, ShowUser, User, Users,
+    AddUser, AuditEntries, ClearPassword, CloseSession, ClosedSession, DeleteUser, DeletedUser, DumpUsers, Dumped,
+    Folder, Folders, ForgetPlugin, ForgottenPlugin, HookCounters, HookLinks, HookRun, HookRuns, ListAudit, ListFolders,
+    ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, LoadReport,
+    LoadUsers, Plugins, Scan, ScanProgress, ScanReport, Scans, ServerStatus, Sessions, ShowHookRun, ShowStatus,
+    ShowUser, UpdateUser, User, UserChange as Change, Users,
 };
-use tidegate_core::admin::{Actor, AdminError};
+use tidegate_core::admin::{Actor, AdminError, UserChange};
 use tidegate_core::connection::ConnectionId;
 use tidegate_core::ports::{AuditQuery, DURATION_BOUNDS, PageRequest, RunFilter};
+use tidegate_core::secret::Secret;
 
 use super::{AdminApi, Handle, answers};
 
@@ -127,5 +129,42 @@ impl Handle<DumpUsers> for AdminApi {
     async fn handle(&self, actor: &Actor, request: DumpUsers) -> Result<Dumped, AdminError> {
         let DumpUsers { after, limit } = request;
         Ok(answers::dumped(self.administration.backups.dump(actor, after, limit).await?))
+    }
+}
+
+fn secret(password: Option<ClearPassword>) -> Option<Secret> {
+    password.map(|ClearPassword(text)| Secret::new(text))
+}
+
+impl Handle<AddUser> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: AddUser) -> Result<User, AdminError> {
+        let AddUser { document, clear_password } = request;
+        Ok(answers::user(self.administration.users.add(actor, document, secret(clear_password)).await?))
+    }
+}
+
+impl Handle<UpdateUser> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: UpdateUser) -> Result<User, AdminError> {
+        let UpdateUser { username, change, clear_password } = request;
+        let change = match change {
+            Change::Fields { patches, replaced } => UserChange::Fields { patches, replaced },
+            Change::Document { document, revision } => UserChange::Document { document, revision },
+        };
+        let updated = self.administration.users.update(actor, &username, change, secret(clear_password)).await?;
+        Ok(answers::user(updated))
+    }
+}
+
+impl Handle<DeleteUser> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: DeleteUser) -> Result<DeletedUser, AdminError> {
+        self.administration.users.delete(actor, &request.username).await?;
+        Ok(DeletedUser { deleted: request.username })
+    }
+}
+
+impl Handle<LoadUsers> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: LoadUsers) -> Result<LoadReport, AdminError> {
+        let (loaded, applied) = self.administration.backups.load(actor, request.users, request.dry_run).await?;
+        Ok(answers::load_report(loaded, applied))
     }
 }

@@ -16,9 +16,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, body::Bytes};
 use tidegate_api_types::{
-    CloseSession, DumpUsers, ErrorAnswer, ErrorCode, ForgetPlugin, ListAudit, ListFolders, ListHookCounters,
-    ListHookLinks, ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, Operation, Scan, ShowHookRun,
-    ShowStatus, ShowUser, path_of,
+    AddUser, CloseSession, DeleteUser, DumpUsers, ErrorAnswer, ErrorCode, ForgetPlugin, ListAudit, ListFolders,
+    ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, LoadUsers,
+    Operation, Scan, ShowHookRun, ShowStatus, ShowUser, UpdateUser, path_of,
 };
 use tidegate_core::admin::{Actor, AdminError, Administration};
 

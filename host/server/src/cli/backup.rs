@@ -8,13 +8,13 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use serde_json::{Map, Value, json};
-use tidegate_api_types::DumpUsers;
-use tidegate_core::account::{AccountDraft, OnConflict};
+use tidegate_api_types::{AccountOutcome, DumpUsers, LoadReport, LoadUsers, LoadedAccount};
+use tidegate_core::account::{LoadOutcome, Loaded};
 use tidegate_core::ports::Author;
 
-use super::Place;
 use super::door::{Door, Purpose};
-use super::user::{Open, PAGE, author, read_source, warn_of_invalid};
+use super::user::{PAGE, change, warn_of_invalid};
+use super::{Place, read_source};
 use crate::config::settings::DatabaseSettings;
 use crate::wire::Stores;
 
@@ -33,6 +33,9 @@ pub struct LoadArguments {
     place: Place,
     /// The document to read; "-" means standard input
     file: String,
+    /// Only say what would change
+    #[arg(long)]
+    dry_run: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -80,57 +83,53 @@ fn write_privately(path: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::rename(&beside, path).with_context(unwritable)
 }
 
-/// The document is read before anything is changed. Accounts that there are get what it says, but keep
-/// what the server maintains; one that cannot be loaded is in the way of no other.
+/// All of the document, or nothing. Accounts that there are get what it says, but keep what the server
+/// maintains.
 pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
-    let drafts = drafts(&read_source(&arguments.file)?).with_context(|| format!("{} is no dump", arguments.file))?;
-    let open = Open::for_changes(&arguments.place).await?;
-    let (mut added, mut updated, mut failed) = (0, 0, 0);
-    for draft in drafts {
-        let username = draft.username().to_owned();
-        match load_one(&open, draft).await {
-            Ok(true) => added += 1,
-            Ok(false) => updated += 1,
-            Err(error) => {
-                failed += 1;
-                eprintln!("tidegate: the account \"{username}\" could not be loaded: {error:#}");
-            }
+    let users = users(&read_source(&arguments.file)?).with_context(|| format!("{} is no dump", arguments.file))?;
+    let report = change(&arguments.place, LoadUsers { users, dry_run: arguments.dry_run }).await?;
+    for LoadedAccount { username, problem, .. } in &report.accounts {
+        if let Some(problem) = problem {
+            eprintln!("tidegate: the account \"{username}\" could not be loaded: {problem}");
         }
     }
-    open.finish().await;
+    let LoadReport { added, updated, failed, .. } = report;
     if arguments.json {
-        println!("{}", json!({ "added": added, "updated": updated, "failed": failed }));
-    } else {
+        println!("{}", serde_json::to_string(&report)?);
+    } else if arguments.dry_run {
+        report.accounts.iter().for_each(print);
+        println!("{added} accounts would be added, {updated} updated.");
+    } else if failed == 0 {
         println!("{added} accounts were added, {updated} updated.");
     }
-    ensure!(failed == 0, "{failed} accounts could not be loaded");
+    ensure!(failed == 0, "{failed} accounts could not be loaded; nothing was changed");
     Ok(())
 }
 
-/// Whether the account is new.
-async fn load_one(open: &Open, draft: AccountDraft) -> anyhow::Result<bool> {
-    let is_new = open.accounts.stored(draft.username()).await?.is_none();
-    if is_new {
-        open.accounts.add(draft, &author()).await?
-    } else {
-        open.accounts.update(draft, OnConflict::Refuse, &author()).await?
-    };
-    Ok(is_new)
+fn print(account: &LoadedAccount) {
+    let LoadedAccount { username, outcome, changed, .. } = account;
+    match outcome {
+        AccountOutcome::Added => println!("{username:<24} new"),
+        AccountOutcome::Updated => println!("{username:<24} changed: {}", changed.join(", ")),
+        AccountOutcome::Unchanged => println!("{username:<24} as it is"),
+        AccountOutcome::Failed => println!("{username:<24} cannot be loaded"),
+    }
 }
 
-fn drafts(text: &str) -> anyhow::Result<Vec<AccountDraft>> {
+/// Not yet believed.
+fn users(text: &str) -> anyhow::Result<Vec<Map<String, Value>>> {
     let document: Value = serde_json::from_str(text)?;
     let Some(users) = document.get("users").and_then(Value::as_array) else {
         bail!("it lacks the list \"users\"");
     };
-    let draft = |(index, user): (usize, &Value)| {
-        let draft = AccountDraft::from_json(&user.to_string()).with_context(|| format!("users.{index}"))?;
-        if draft.username().is_empty() {
-            bail!("users.{index} has no username");
-        }
-        Ok(draft)
+    let user = |(index, user): (usize, &Value)| {
+        let user = user.as_object().with_context(|| format!("users.{index} is no account"))?;
+        let named = user.iter().find(|(field, _)| field.eq_ignore_ascii_case("username"));
+        let is_named = named.and_then(|(_, name)| name.as_str()).is_some_and(|name| !name.is_empty());
+        ensure!(is_named, "users.{index} has no username");
+        Ok(user.clone())
     };
-    users.iter().enumerate().map(draft).collect()
+    users.iter().enumerate().map(user).collect()
 }
 
 /// A9-03: accounts that are kept in memory begin with those of a dump.
@@ -143,14 +142,13 @@ pub async fn load_into_memory(
         return Ok(());
     };
     let named = || format!("data_provider.name, {}", path.display());
-    let drafts = drafts(&std::fs::read_to_string(path).with_context(named)?).with_context(named)?;
+    let users = users(&std::fs::read_to_string(path).with_context(named)?).with_context(named)?;
     let accounts = stores.accounts(users_base_dir);
-    for draft in drafts {
-        let username = draft.username().to_owned();
-        accounts
-            .add(draft, &Author::system())
-            .await
-            .with_context(|| format!("{}: the account \"{username}\"", named()))?;
+    let (loaded, _) = accounts.load(users, false, &Author::system()).await?;
+    for Loaded { username, outcome } in loaded {
+        if let LoadOutcome::Failed(problem) = outcome {
+            bail!("{}: the account \"{username}\": {problem}", named());
+        }
     }
     Ok(())
 }

@@ -34,7 +34,6 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 pub enum Purpose {
     Look,
     /// Hooks may have to be told.
-    #[expect(dead_code, reason = "changes of accounts come through this door next")]
     Change,
 }
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 pub mod backup;
 mod completions;
 mod config;
@@ -15,9 +16,11 @@ mod quota;
 #[cfg(test)]
 mod reference;
 mod user;
+mod user_arguments;
 mod user_fields;
 mod user_totp;
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -79,6 +82,9 @@ enum Command {
     Dump(backup::DumpArguments),
     /// Add the accounts of such a document, and update those that there are
     Load(backup::LoadArguments),
+    /// See who changed what
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Ask whether the server is alive
     Ping(Place),
     /// Print what makes a shell complete this command line
@@ -179,6 +185,7 @@ async fn dispatch(command: Command, activation: Activation) -> anyhow::Result<()
         Command::Quota(command) => quota::run(command).await,
         Command::Dump(arguments) => backup::dump(arguments).await,
         Command::Load(arguments) => backup::load(arguments).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::Ping(place) => ping(&place).await,
         Command::Completions(arguments) => completions::print(&arguments),
         Command::Confined(arguments) => confine::run(&arguments),
@@ -343,6 +350,16 @@ impl Place {
 /// Ours wins over the older server's.
 fn from_environment(name: &str) -> Option<String> {
     ["TIDEGATE_", "SFTPGO_"].iter().find_map(|prefix| std::env::var(format!("{prefix}{name}")).ok())
+}
+
+/// `-` is standard input.
+pub fn read_source(source: &str) -> anyhow::Result<String> {
+    if source == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("standard input could not be read")?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(source).with_context(|| format!("{source} could not be read"))
 }
 
 /// Keys given as lines, or as files of lines.

@@ -2,11 +2,11 @@
 //! conversation and for plugins that ask for a code.
 
 use anyhow::{Context, bail};
-use serde_json::json;
-use tidegate_core::account::{AccountDraft, OnConflict};
+use serde_json::{Map, json};
+use tidegate_api_types::{UpdateUser, UserChange};
 
 use super::Place;
-use super::user::{Open, author};
+use super::user::change;
 
 /// Bytes: what RFC 4226 §4 recommends.
 const SECRET: usize = 20;
@@ -36,8 +36,6 @@ pub async fn run(arguments: TotpArguments) -> anyhow::Result<()> {
     if !arguments.enable && !arguments.disable {
         bail!("say --enable or --disable");
     }
-    let open = Open::for_changes(&arguments.place).await?;
-    let mut draft = AccountDraft::of_stored(open.stored(&arguments.username).await?);
     let secret = if arguments.enable { Some(new_secret()?) } else { None };
     let config = match &secret {
         Some(secret) => json!({
@@ -48,10 +46,10 @@ pub async fn run(arguments: TotpArguments) -> anyhow::Result<()> {
         }),
         None => json!({ "enabled": false }),
     };
-    draft.set_filter("totp_config", config);
-    let updated = open.accounts.update(draft, OnConflict::Merge, &author()).await;
-    open.finish().await;
-    updated?;
+    let patch = Map::from_iter([("filters".to_owned(), json!({ "totp_config": config }))]);
+    let update = UserChange::Fields { patches: vec![patch], replaced: Vec::new() };
+    let username = arguments.username.clone();
+    change(&arguments.place, UpdateUser { username, change: update, clear_password: None }).await?;
     print(&arguments, secret.as_deref())
 }
 

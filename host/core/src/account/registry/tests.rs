@@ -1,0 +1,87 @@
+//! Adding and changing accounts, on a store in memory.
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::memory::MemoryStore;
+
+/// A hash is the password with a prefix.
+struct PaperPasswords;
+
+#[async_trait]
+impl Passwords for PaperPasswords {
+    async fn matches(&self, _: Waiter<'_>, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
+        Ok(false)
+    }
+    async fn hash(&self, _: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError> {
+        PasswordHash::recognise(&format!("$1${}", clear.expose())).ok_or(PasswordError::PoolClosed)
+    }
+}
+
+fn accounts(users_base_dir: &str) -> Accounts {
+    Accounts::new(Arc::new(MemoryStore::default()), Arc::new(PaperPasswords), Some(users_base_dir.to_owned()))
+}
+
+async fn add(accounts: &Accounts, draft: AccountDraft) -> Result<User, AccountError> {
+    accounts.add(draft, &Author::system()).await
+}
+
+fn draft(username: &str, more: &str) -> AccountDraft {
+    let mut draft = AccountDraft::from_json(r#"{"permissions":{"/":["*"]},"password":"pw"}"#).unwrap();
+    draft.set("username", serde_json::json!(username));
+    draft.merge_json(more).unwrap();
+    draft
+}
+
+#[tokio::test]
+async fn a_home_is_a_directory_of_its_own_in_the_base() {
+    // A3-39
+    let accounts = accounts("/srv/homes/");
+    for (username, expected) in [
+        ("alice", Some("/srv/homes/alice")),
+        ("a.b", Some("/srv/homes/a.b")),
+        ("...", Some("/srv/homes/...")),
+        (".", None),
+        ("..", None),
+        ("alice/inside", None),
+        ("/", None),
+        ("../alice", None),
+    ] {
+        let added = add(&accounts, draft(username, "{}")).await.ok().map(|account| account.home_dir.clone());
+        assert_eq!(added.as_deref(), expected, "{username}");
+        let from_hook = accounts.prepare_from_hook(draft(username, "{}"), Waiter::SERVER, None, None).await;
+        assert_eq!(from_hook.ok().map(|write| write.user().home_dir.clone()).as_deref(), expected, "{username}");
+    }
+    // A home that is said is what counts.
+    assert!(add(&accounts, draft(".", r#"{"home_dir":"/srv/dot"}"#)).await.is_ok());
+}
+
+#[tokio::test]
+async fn it_is_known_how_old_a_password_is() {
+    // C3-01
+    let accounts = accounts("/srv");
+    let added = add(&accounts, draft("alice", "{}")).await.unwrap();
+    assert!(added.last_password_change().is_some());
+    let made = accounts.prepare_from_hook(draft("bob", "{}"), Waiter::SERVER, None, None).await.unwrap();
+    assert!(made.user().last_password_change().is_some());
+    // What a hook says of it does not count.
+    let said = draft("bob", r#"{"last_password_change":4102444800000,"password":""}"#);
+    let made = accounts.prepare_from_hook(said, Waiter::SERVER, None, None).await.unwrap();
+    assert_eq!(made.user().last_password_change(), None);
+}
+
+#[tokio::test]
+async fn a_locked_password_is_none() {
+    // A8-11
+    let accounts = accounts("/srv");
+    for (number, locked) in ["!", "*", "!!", "*LK*", "!$6$salt$hash", "!{SSHA}x"].into_iter().enumerate() {
+        let draft = draft(&format!("alice{number}"), &format!(r#"{{"password":"{locked}"}}"#));
+        let account = add(&accounts, draft).await.unwrap();
+        assert_eq!(account.password, None, "{locked}");
+    }
+    for unknown in ["{SHA}x", "{CRYPT}$6$salt$hash", "$argon2i$v=19$x", "pbkdf2_sha256$1000$salt$YWJj"] {
+        let refused = add(&accounts, draft("alice", &format!(r#"{{"password":"{unknown}"}}"#))).await.unwrap_err();
+        assert!(refused.to_string().contains("looks like a hash of the kind"), "{unknown}: {refused}");
+    }
+    assert!(add(&accounts, draft("alice", r#"{"password":""}"#)).await.is_err());
+}

@@ -1,0 +1,257 @@
+//! Use cases about accounts, on a store in memory.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::account::{LoadOutcome, Loaded};
+use crate::memory::MemoryStore;
+use crate::password::{PasswordError, PasswordHash};
+use crate::ports::{AuditQuery, Change, Directory, Door, FOLDERS, PageRequest, Passwords, SystemClock, USERS, Write};
+use crate::secret::Secret;
+use crate::turns::Waiter;
+
+struct PaperPasswords;
+
+#[async_trait]
+impl Passwords for PaperPasswords {
+    async fn matches(&self, _: Waiter<'_>, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
+        Ok(false)
+    }
+
+    async fn hash(&self, _: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError> {
+        PasswordHash::recognise(&format!("$1$salt${}", clear.expose())).ok_or(PasswordError::PoolClosed)
+    }
+}
+
+struct House {
+    store: Arc<MemoryStore>,
+    users: Arc<UserAdministration>,
+    backups: BackupAdministration,
+    audit: Audit,
+    root: Actor,
+}
+
+fn house() -> House {
+    let store = Arc::new(MemoryStore::default());
+    let accounts = Accounts::new(store.clone(), Arc::new(PaperPasswords), None);
+    let users = Arc::new(UserAdministration { accounts: Arc::new(accounts) });
+    let audit = Audit { store: store.clone(), clock: Arc::new(SystemClock) };
+    let backups = BackupAdministration { users: users.clone(), audit: audit.clone() };
+    House { store, users, backups, audit, root: Actor::local("root", Door::Socket) }
+}
+
+fn map(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap()
+}
+
+fn document(username: &str, more: Value) -> Map<String, Value> {
+    let mut document = map(json!({
+        "username": username, "status": 1, "home_dir": "/srv/u", "permissions": { "/": ["*"] }, "password": "pw",
+    }));
+    document.extend(map(more));
+    document
+}
+
+impl House {
+    async fn add(&self, username: &str) -> ShownUser {
+        self.users.add(&self.root, document(username, json!({})), None).await.unwrap()
+    }
+
+    async fn change(&self, patch: Value) -> Result<ShownUser, AdminErrorKind> {
+        let change = UserChange::Fields { patches: vec![map(patch)], replaced: Vec::new() };
+        self.users.update(&self.root, "alice", change, None).await.map_err(|error| error.kind())
+    }
+
+    async fn replace(&self, revision: i64, more: Value) -> Result<ShownUser, AdminErrorKind> {
+        let change = UserChange::Document { document: document("alice", more), revision };
+        self.users.update(&self.root, "alice", change, None).await.map_err(|error| error.kind())
+    }
+
+    async fn shown(&self, username: &str) -> Map<String, Value> {
+        self.users.show(&self.root, username).await.unwrap().document
+    }
+
+    async fn names(&self) -> Vec<String> {
+        let page = self.users.list(&self.root, PageRequest { limit: 100, ..PageRequest::default() }).await.unwrap();
+        page.accounts.iter().map(|user| user.username.clone()).collect()
+    }
+
+    /// `author door action name detail` of each record, the oldest first.
+    async fn records(&self) -> Vec<String> {
+        let query = AuditQuery { kind: Some("user".to_owned()), limit: 100, ..AuditQuery::default() };
+        let mut records = self.audit.list(&self.root, query).await.unwrap();
+        records.reverse();
+        let line = |stored: crate::ports::StoredAudit| {
+            let record = stored.record;
+            let author = (record.author.name, record.author.door.as_str());
+            format!("{} {} {} {} {}", author.0, author.1, record.action, record.name, record.detail)
+                .trim_end()
+                .to_owned()
+        };
+        records.into_iter().map(line).collect()
+    }
+
+    async fn load(&self, documents: Vec<Map<String, Value>>, is_trial: bool) -> (Vec<String>, bool) {
+        let (loaded, applied) = self.backups.load(&self.root, documents, is_trial).await.unwrap();
+        let line = |Loaded { username, outcome }: Loaded| match outcome {
+            LoadOutcome::Added => format!("{username} added"),
+            LoadOutcome::Updated(changed) => format!("{username} updated {}", changed.join(",")),
+            LoadOutcome::Unchanged => format!("{username} unchanged"),
+            LoadOutcome::Failed(problem) => format!("{username} failed: {problem}"),
+        };
+        (loaded.into_iter().map(line).collect(), applied)
+    }
+
+    /// What no validation let in.
+    async fn damage(&self, username: &str) {
+        let write = Write::Add(map(json!({ "home_dir": "relative", "status": 1 })));
+        let name = username.to_owned();
+        let change = Change { collection: &USERS, name, write, announce: false, audit: None };
+        self.store.commit(vec![change]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn each_change_has_one_record_with_its_author() {
+    let house = house();
+    let added = house.add("alice").await;
+    assert!(!format!("{added:?}").contains("$1$"), "{added:?}");
+    house.change(json!({ "max_sessions": 3, "quota_size": 5 })).await.unwrap();
+    house.users.delete(&house.root, "alice").await.unwrap();
+    assert_eq!(
+        house.records().await,
+        ["root socket add alice", "root socket update alice max_sessions, quota_size", "root socket delete alice"]
+    );
+    for kind in [
+        house.change(json!({ "uid": 1 })).await.unwrap_err(),
+        house.users.show(&house.root, "alice").await.unwrap_err().kind(),
+        house.users.delete(&house.root, "alice").await.unwrap_err().kind(),
+    ] {
+        assert_eq!(kind, AdminErrorKind::NotFound);
+    }
+    assert_eq!(house.records().await.len(), 3);
+}
+
+#[tokio::test]
+async fn of_two_changes_none_is_lost_in_silence() {
+    // A9-06
+    let house = house();
+    let first = house.add("alice").await.revision;
+    let second = house.replace(first, json!({ "max_sessions": 1 })).await.unwrap().revision;
+    assert_ne!(first, second);
+    // A whole document from a state that is past.
+    assert_eq!(house.replace(first, json!({ "max_sessions": 2 })).await.unwrap_err(), AdminErrorKind::Conflict);
+    // Single fields are changed in what there is.
+    house.change(json!({ "quota_files": 7 })).await.unwrap();
+    let shown = house.shown("alice").await;
+    assert_eq!((&shown["max_sessions"], &shown["quota_files"]), (&json!(1), &json!(7)));
+    assert_eq!(house.replace(second, json!({})).await.unwrap_err(), AdminErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn changes_say_what_they_replace() {
+    let house = house();
+    house.add("alice").await;
+    house.change(json!({ "permissions": { "/in": ["upload"] } })).await.unwrap();
+    assert_eq!(house.shown("alice").await["permissions"], json!({ "/": ["*"], "/in": ["upload"] }));
+    let patches = vec![map(json!({ "permissions": { "/": ["list"] } })), map(json!({ "uid": 7 }))];
+    let change = UserChange::Fields { patches, replaced: vec!["permissions".to_owned()] };
+    house.users.update(&house.root, "alice", change, None).await.unwrap();
+    assert_eq!(house.shown("alice").await["permissions"], json!({ "/": ["list"] }));
+    assert_eq!(house.change(json!({ "username": "bob" })).await.unwrap_err(), AdminErrorKind::Refused);
+    assert_eq!(house.change(json!({ "uid": "7" })).await.unwrap_err(), AdminErrorKind::Invalid);
+    assert_eq!(house.change(json!({ "home_dir": "relative" })).await.unwrap_err(), AdminErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_valid_is_in_the_way_of_no_other() {
+    // A9-06
+    let house = house();
+    house.add("alice").await;
+    house.damage("broken").await;
+    house.add("carol").await;
+    assert_eq!(house.names().await, ["alice", "carol"]);
+    let dumped = house.backups.dump(&house.root, None, 100).await.unwrap();
+    assert_eq!((dumped.accounts.len(), dumped.invalid.len()), (2, 1));
+    let shown = house.users.show(&house.root, "broken").await.unwrap();
+    assert!(shown.problem.unwrap().contains("home_dir"), "{:?}", shown.document);
+    let change = |patch: Value| UserChange::Fields { patches: vec![map(patch)], replaced: Vec::new() };
+    let still = house.users.update(&house.root, "broken", change(json!({ "uid": 1 })), None).await;
+    assert_eq!(still.unwrap_err().kind(), AdminErrorKind::Invalid);
+    let mended = change(json!({ "home_dir": "/srv/b", "permissions": { "/": ["*"] } }));
+    house.users.update(&house.root, "broken", mended, None).await.unwrap();
+    assert_eq!(house.names().await, ["alice", "broken", "carol"]);
+    house.damage("other").await;
+    house.users.delete(&house.root, "other").await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_actor_may_not_do_is_not_done() {
+    let house = house();
+    house.add("alice").await;
+    let viewer = Permissions::Only(BTreeSet::from([AdminPermission::ViewUsers]));
+    let viewer = Actor { permissions: viewer, ..Actor::local("viewer", Door::Socket) };
+    assert!(house.users.show(&viewer, "alice").await.is_ok());
+    let fields = UserChange::Fields { patches: vec![map(json!({ "uid": 7 }))], replaced: Vec::new() };
+    for error in [
+        house.users.add(&viewer, document("bob", json!({})), None).await.unwrap_err(),
+        house.users.update(&viewer, "alice", fields, None).await.unwrap_err(),
+        house.users.delete(&viewer, "alice").await.unwrap_err(),
+        house.backups.dump(&viewer, None, 1).await.unwrap_err(),
+        house.backups.load(&viewer, Vec::new(), true).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), AdminErrorKind::Forbidden, "{error}");
+    }
+    assert_eq!((house.names().await, house.records().await.len()), (vec!["alice".to_owned()], 1));
+}
+
+#[tokio::test]
+async fn a_load_is_all_or_nothing() {
+    // A18-11
+    let house = house();
+    house.add("alice").await;
+    let dump = || vec![document("alice", json!({ "uid": 7 })), document("bob", json!({}))];
+    let (lines, applied) = house.load(dump(), true).await;
+    assert_eq!((lines, applied), (vec!["alice updated password,uid".to_owned(), "bob added".to_owned()], false));
+    let broken = [dump(), vec![document("carol", json!({ "home_dir": "relative" })), document("bob", json!({}))]];
+    let (lines, applied) = house.load(broken.concat(), false).await;
+    assert!(!applied && lines[2].contains("home_dir") && lines[3].contains("twice"), "{lines:?}");
+    let (lines, applied) =
+        house.load(vec![document("dora", json!({ "uid": "x" })), document("", json!({}))], false).await;
+    assert!(!applied && lines[0].contains("\"uid\"") && lines[1].starts_with("users.1 failed"), "{lines:?}");
+    assert_eq!((house.names().await, house.records().await.len()), (vec!["alice".to_owned()], 1));
+    let (_, applied) = house.load(dump(), false).await;
+    assert!(applied);
+    assert_eq!(house.names().await, ["alice", "bob"]);
+    assert_eq!(house.records().await[1..], ["root socket update alice uid", "root socket add bob"]);
+    // What a dump gives back changes nothing.
+    let dumped = house.backups.dump(&house.root, None, 100).await.unwrap();
+    let documents = dumped.accounts.iter().map(|user| user.to_document(crate::account::Audience::Trusted));
+    let (lines, applied) = house.load(documents.collect(), false).await;
+    assert_eq!((lines, applied), (vec!["alice unchanged".to_owned(), "bob unchanged".to_owned()], true));
+}
+
+#[tokio::test]
+async fn accounts_of_a_load_may_share_a_new_folder() {
+    // C5-02
+    let house = house();
+    let mounting = |username: &str, path: &str| {
+        document(
+            username,
+            json!({ "virtual_folders": [{ "name": "team", "mapped_path": path, "virtual_path": "/t" }] }),
+        )
+    };
+    let (lines, applied) = house.load(vec![mounting("alice", "/srv/a"), mounting("bob", "/srv/b")], false).await;
+    assert!(!applied && lines[1].contains("\"team\" is /srv/a already"), "{lines:?}");
+    let (_, applied) = house.load(vec![mounting("alice", "/srv/a"), mounting("bob", "/srv/a")], false).await;
+    let folders = FolderAdministration { directory: house.store.clone() };
+    assert_eq!(
+        (applied, folders.list(&house.root).await.unwrap()),
+        (true, vec![("team".to_owned(), "/srv/a".to_owned())])
+    );
+    assert!(house.store.find(&FOLDERS, "team").await.unwrap().is_some());
+}

@@ -1,0 +1,139 @@
+//! One door for administration: commands with a server and without one (issue of the house, part 1).
+
+use std::process::Command;
+
+use serde_json::Value;
+use tidegate_tests::clients::{Proof, can_log_in, text};
+use tidegate_tests::server::Site;
+use tidegate_tests::tools;
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
+
+fn check(site: &Site, arguments: &[&str], status: i32, expected: &[&str]) {
+    let output = tools::run(&mut site.tidegate(arguments));
+    assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", text(&output));
+    for part in expected {
+        assert!(text(&output).contains(part), "{arguments:?}: {}", text(&output));
+    }
+}
+
+#[test]
+fn accounts_in_memory_are_those_of_the_server_that_runs() {
+    // A9-03
+    let site = Site::new().config("[data_provider]\ndriver = \"memory\"");
+    let home = site.path("homes/alice");
+    let add = ["user", "add", "--username", "alice", "--password", "pw", "--home-dir", home.to_str().unwrap()];
+    check(&site, &add, 1, &["driver = \"memory\"", "tidegate serve"]);
+    check(&site, &["user", "list"], 1, &["driver = \"memory\""]);
+    let server = site.start();
+    check(&site, &add, 0, &["was added"]);
+    check(&site, &add, 1, &["already an account named \"alice\""]);
+    check(&site, &["user", "list"], 0, &["alice"]);
+    assert!(can_log_in(&server, "alice", PASSWORD));
+    check(&site, &["user", "update", "--username", "alice", "--status", "0"], 0, &["was updated"]);
+    check(&site, &["audit", "list"], 0, &["update user \"alice\": status", "(socket, 127.0.0.1)"]);
+    server.terminate();
+    check(&site, &["dump"], 1, &["driver = \"memory\""]);
+}
+
+#[test]
+fn changes_through_the_server_are_told_with_their_actor() {
+    // A15-20, B11-02
+    let site = Site::new();
+    let told = site.path("told");
+    let line = "$SFTPGO_PROVIDER_ACTION $SFTPGO_PROVIDER_OBJECT_NAME $SFTPGO_PROVIDER_USERNAME $SFTPGO_PROVIDER_IP";
+    let script = site.script("told.sh", &format!("#!/bin/sh\necho \"{line} $PPID\" >> {}\n", told.display()));
+    let site = site.config(&format!(
+        "[hook.object-changes]\nhook = [{{ hook = \"{}\", compat = \"current\" }}]\n",
+        script.display()
+    ));
+    site.user("alice");
+    let server = site.start();
+    let process = server.pid().to_string();
+    site.user("bob");
+    check(&site, &["user", "delete", "--username", "bob"], 0, &["was deleted"]);
+    // What waits is told before the end.
+    server.terminate();
+    let who = tools::run_ok(Command::new("id").arg("-un"));
+    let told = std::fs::read_to_string(told).unwrap();
+    let mut lines: Vec<(&str, bool)> = Vec::new();
+    for line in told.lines() {
+        let (line, parent) = line.rsplit_once(' ').unwrap();
+        lines.push((line, parent == process));
+    }
+    let expected = |action: &str, name: &str| format!("{action} {name} {} 127.0.0.1", who.trim());
+    let (alice, bob, deleted) = (expected("add", "alice"), expected("add", "bob"), expected("delete", "bob"));
+    lines.sort_unstable();
+    assert_eq!(lines, [(alice.as_str(), false), (bob.as_str(), true), (deleted.as_str(), true)]);
+}
+
+#[test]
+fn a_load_is_all_or_nothing_and_says_what_it_would_do() {
+    // A18-11
+    let site = Site::new();
+    site.user("alice");
+    let account = |name: &str, home: &str| {
+        format!(r#"{{"username":"{name}","status":1,"home_dir":"{home}","permissions":{{"/":["*"]}},"password":"pw"}}"#)
+    };
+    let good = format!(r#"{{"users":[{},{}]}}"#, account("alice", "/srv/new"), account("bob", "/srv/bob"));
+    let bad = format!(r#"{{"users":[{},{}]}}"#, account("carol", "/srv/c"), account("dave", "relative"));
+    let (good, bad) = (site.write("good.json", good), site.write("bad.json", bad));
+    let (good, bad) = (good.to_str().unwrap(), bad.to_str().unwrap());
+    let check_all = || {
+        check(&site, &["load", "--dry-run", good], 0, &["alice", "home_dir", "bob", "new", "would be added"]);
+        check(&site, &["load", bad], 1, &["\"dave\" could not be loaded", "home_dir", "nothing was changed"]);
+        let report = tools::run(&mut site.tidegate(&["load", "--json", bad]));
+        let report: Value = serde_json::from_slice(&report.stdout).unwrap();
+        assert_eq!((&report["failed"], &report["applied"]), (&1.into(), &false.into()), "{report}");
+        assert_eq!(report["accounts"][0]["outcome"], "added", "{report}");
+        assert_eq!(report["accounts"][1]["outcome"], "failed", "{report}");
+        let list = tools::run_ok(&mut site.tidegate(&["user", "list"]));
+        assert!(list.contains("alice") && list.lines().count() == 1, "{list}");
+    };
+    check_all();
+    let server = site.start();
+    check_all();
+    check(&site, &["load", good], 0, &["1 accounts were added, 1 updated."]);
+    check(&site, &["load", "--json", good], 0, &["\"added\":0", "\"updated\":2"]);
+    check(&site, &["user", "list"], 0, &["bob", "/srv/new"]);
+    drop(server);
+}
+
+#[test]
+fn the_socket_serves_its_owner_and_root_alone() {
+    let site = Site::new();
+    let _server = site.start();
+    let is_root = tools::run_ok(Command::new("id").arg("-u")).trim() == "0";
+    let open = site.path("");
+    tools::run_ok(Command::new("chmod").arg("755").arg(&open));
+    tools::run_ok(Command::new("chmod").arg("666").arg(site.path("tidegate.sock")));
+    let ask = "import os, socket, sys\n\
+               uid = int(sys.argv[2])\n\
+               if uid: os.setgroups([]); os.setgid(uid); os.setuid(uid)\n\
+               s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n\
+               s.sendall(b'POST /control/show-status HTTP/1.0\\r\\ncontent-length: 2\\r\\n\\r\\n{}')\n\
+               print(b''.join(iter(lambda: s.recv(4096), b'')).decode())";
+    let asked = |uid: &str| {
+        let mut python = Command::new(tools::python());
+        tools::run_ok(python.args(["-c", ask]).arg(site.path("tidegate.sock")).arg(uid))
+    };
+    assert!(asked("0").contains("\"version\""));
+    // Only root can become another.
+    if is_root {
+        let refused = asked("65534");
+        assert!(refused.contains("403") && refused.contains("its own user and from root only"), "{refused}");
+        assert!(!refused.contains("\"version\""), "{refused}");
+    }
+}
+
+#[test]
+fn of_two_servers_that_start_at_once_one_serves() {
+    let site = Site::new();
+    let first = site.start();
+    check(&site, &["serve", "--log-file-path", ""], 1, &["runs in", "already"]);
+    first.kill();
+    // What a dead server held is free.
+    let next = site.start();
+    check(&site, &["ping"], 0, &["alive"]);
+    drop(next);
+}
