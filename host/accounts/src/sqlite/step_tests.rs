@@ -15,9 +15,10 @@ use crate::conformance::{NoPasswords, author, user};
 fn trace(database: &SqliteDatabase, told: impl Fn(&str) + Clone + Send + 'static) {
     for connection in [&database.reader, &database.writer, &database.background, &database.inline] {
         let told = told.clone();
-        let each = move |event: TraceEvent<'_>| match event {
-            TraceEvent::Stmt(_, sql) => told(sql),
-            _ => {}
+        let each = move |event: TraceEvent<'_>| {
+            if let TraceEvent::Stmt(_, sql) = event {
+                told(sql);
+            }
         };
         connection.lock().unwrap().trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(each)).unwrap();
     }
