@@ -16,6 +16,11 @@ pub fn neutralised(text: &str) -> String {
     plain
 }
 
+/// As [`neutralised`], without line ends: for what stands in a line of a table.
+pub fn on_one_line(text: &str) -> String {
+    neutralised(text).replace(['\n', '\r', '\t'], &MARK.to_string())
+}
+
 fn steers(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -39,5 +44,6 @@ mod tests {
         ] {
             assert_eq!(neutralised(text), expected, "{text:?}");
         }
+        assert_eq!(on_one_line("bad\nname\x1b[31m\t"), "bad\u{fffd}name\u{fffd}[31m\u{fffd}");
     }
 }

@@ -126,7 +126,9 @@ impl HttpHook {
 
 /// Whether this can be the URL of a hook.
 pub fn check_url(url: &str) -> Result<Url, HttpHookError> {
-    let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    // The parser takes the first name of a path for a host that is missing.
+    let has_host = url.split_once("://").is_some_and(|(_, rest)| !rest.starts_with('/'));
+    let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && has_host);
     parsed.ok_or_else(|| HttpHookError(redacted(url)))
 }
 
@@ -196,7 +198,7 @@ mod tests {
 
     #[test]
     fn only_web_addresses_are_taken() {
-        for url in ["ftp://host/", "http://", "http:", "/path"] {
+        for url in ["ftp://host/", "http://", "http:", "/path", "http:///x", "https:////x", "http:/x"] {
             assert!(check_url(url).is_err(), "{url}");
         }
     }

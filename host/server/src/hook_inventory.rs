@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use tidegate_core::admin::{HookInventory, HookLink, PluginState};
 use tidegate_core::hook::HookKind;
+use tidegate_core::terminal::on_one_line;
 use tidegate_hooks_wasm::{ForgetError, PluginInfo, ServedGates};
 
 use crate::config::Settings;
@@ -111,5 +112,5 @@ pub fn problem(plugin: &PluginState) -> Option<String> {
     if !plugin.closed_gates.is_empty() {
         text.push_str(&format!("; until then this is refused: {}", plugin.closed_gates.join(", ")));
     }
-    Some(text)
+    Some(on_one_line(&text))
 }

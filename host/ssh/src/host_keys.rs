@@ -39,6 +39,22 @@ pub enum HostKeyError {
 }
 
 impl HostKeyFiles {
+    /// What would keep the server from starting, without making a key.
+    pub fn problems(&self) -> Vec<HostKeyError> {
+        let paths = match self {
+            Self::Named(paths) => paths.clone(),
+            Self::Usual(directory) => DEFAULT_FILES.map(|name| directory.join(name)).to_vec(),
+        };
+        let problem = |path: &PathBuf| match load(path) {
+            Ok(_) => None,
+            Err(HostKeyError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                kind_by_name(path).is_none().then(|| HostKeyError::Missing { path: path.clone() })
+            }
+            Err(error) => Some(error),
+        };
+        paths.iter().filter_map(problem).collect()
+    }
+
     /// Loads the keys, and makes those that are missing. A directory that cannot be written to is
     /// no reason not to start, as long as there is one of the usual keys.
     pub fn load(&self, algorithms: &Algorithms) -> Result<Vec<PrivateKey>, HostKeyError> {
@@ -94,16 +110,19 @@ fn load(path: &Path) -> Result<PrivateKey, HostKeyError> {
         .map_err(|error| HostKeyError::Invalid { path: path.to_owned(), problem: error.to_string() })
 }
 
-fn make(path: &Path) -> Result<PrivateKey, HostKeyError> {
-    let algorithm = match path.file_name().and_then(|name| name.to_str()) {
-        Some("id_ed25519") => Algorithm::Ed25519,
+/// Of a key that is made when it is missing.
+fn kind_by_name(path: &Path) -> Option<Algorithm> {
+    match path.file_name()?.to_str()? {
+        "id_ed25519" => Some(Algorithm::Ed25519),
         // 4096 bits
-        Some("id_rsa") => Algorithm::Rsa { hash: None },
-        Some("id_ecdsa") => Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
-        _ => {
-            return Err(HostKeyError::Missing { path: path.to_owned() });
-        }
-    };
+        "id_rsa" => Some(Algorithm::Rsa { hash: None }),
+        "id_ecdsa" => Some(Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }),
+        _ => None,
+    }
+}
+
+fn make(path: &Path) -> Result<PrivateKey, HostKeyError> {
+    let algorithm = kind_by_name(path).ok_or_else(|| HostKeyError::Missing { path: path.to_owned() })?;
     tracing::info!(sender = "sftpd", message = format!("making the host key {}", path.display()));
     let key = generate(algorithm, path)?;
     store(path, &key).map_err(|problem| HostKeyError::NotMade { path: path.to_owned(), problem })?;
@@ -180,6 +199,17 @@ mod tests {
         let made = load_or_make(&path).unwrap();
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
         assert_eq!(load_or_make(&path).unwrap().public_key(), made.public_key());
+    }
+
+    #[test]
+    fn a_check_makes_no_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let named = |name: &str| HostKeyFiles::Named(vec![directory.path().join(name)]).problems().len();
+        assert_eq!((named("id_ed25519"), named("mine")), (0, 1));
+        assert_eq!(HostKeyFiles::Usual(directory.path().to_owned()).problems().len(), 0);
+        std::fs::write(directory.path().join("id_rsa"), "nonsense").unwrap();
+        assert_eq!(HostKeyFiles::Usual(directory.path().to_owned()).problems().len(), 1);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
     #[test]

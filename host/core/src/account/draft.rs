@@ -240,6 +240,9 @@ impl AccountDraft {
             return;
         }
         let Some(stored) = stored else { return };
+        for field in fields::SECOND_FACTOR_RULES {
+            self.keep_demanded(field, stored.filters.document.get(field));
+        }
         for field in fields::second_factors() {
             match stored.filters.document.get(field) {
                 Some(value) => self.set_filter(field, value.clone()),
@@ -249,6 +252,23 @@ impl AccountDraft {
                     }
                 }
             }
+        }
+    }
+}
+
+impl AccountDraft {
+    /// A hook may demand the second factor for more protocols, not for fewer.
+    fn keep_demanded(&mut self, field: &str, stored: Option<&Value>) {
+        let Some(Value::Array(demanded)) = stored else { return };
+        let answered = self.document.get("filters").and_then(|filters| filters.get(field));
+        let mut protocols = answered.and_then(Value::as_array).cloned().unwrap_or_default();
+        for protocol in demanded {
+            if !protocols.contains(protocol) {
+                protocols.push(protocol.clone());
+            }
+        }
+        if !protocols.is_empty() {
+            self.set_filter(field, Value::Array(protocols));
         }
     }
 }
@@ -363,6 +383,20 @@ mod tests {
             }
             assert_eq!(kept.contains_key("max_upload_file_size"), answer == other);
         }
+        // Rules that demand it are added to, never taken away.
+        let demanded = |before: &str, answer: &str, expected: &[&str]| {
+            let mut draft = with(answer);
+            draft.keep_second_factor_of(Some(&stored(before)));
+            let kept = filters(draft).get("two_factor_protocols").cloned().unwrap_or_else(|| json!([]));
+            assert_eq!(kept, json!(expected), "{before} {answer}");
+        };
+        let (ssh, ftp) = (r#"{"two_factor_protocols":["SSH"]}"#, r#"{"two_factor_protocols":["FTP"]}"#);
+        demanded(ssh, "{}", &["SSH"]);
+        demanded(ssh, r#"{"two_factor_protocols":[]}"#, &["SSH"]);
+        demanded(ssh, ssh, &["SSH"]);
+        demanded(ssh, ftp, &["FTP", "SSH"]);
+        demanded("{}", ssh, &["SSH"]);
+        demanded("{}", "{}", &[]);
         // A new account gets what the hook says.
         let mut draft = with(other);
         draft.keep_second_factor_of(None);

@@ -115,6 +115,10 @@ pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str) -
     }
 }
 
+/// Protocols for which the second factor is demanded, under the names of two eras: an answer of a hook
+/// adds to them and takes none away.
+pub const SECOND_FACTOR_RULES: [&str; 2] = ["two_factor_protocols", "2fa_protocols"];
+
 impl Field {
     pub(super) const fn by_server(self) -> Self {
         Self { maintainer: Maintainer::Server, ..self }

@@ -52,9 +52,9 @@ impl PasswordText {
 }
 
 /// shadow(5): what begins with `!` is locked, and no hash begins with `*`; `x` stands in
-/// `/etc/passwd` for what is elsewhere.
+/// `/etc/passwd` for what is elsewhere, and `NP` of Solaris for no password.
 fn is_locked(text: &str) -> bool {
-    text.starts_with(['!', '*']) || text == "x"
+    text.starts_with(['!', '*']) || matches!(text, "x" | "NP")
 }
 
 /// The name of the hash that the text seems to be.
@@ -69,11 +69,14 @@ fn modular(text: &str) -> Option<&str> {
     (!name.is_empty() && name.bytes().all(is_name)).then(|| text.get(..name.len() + 2)).flatten()
 }
 
-/// `{SCHEME}…` of directories (RFC 2307 §5.3).
+/// `{SCHEME}…` of directories (RFC 2307 §5.3), with parameters after the name as in `{x-issha, 1024}`.
 fn scheme(text: &str) -> Option<&str> {
-    let (name, _) = text.strip_prefix('{')?.split_once('}')?;
+    let (head, _) = text.strip_prefix('{')?.split_once('}')?;
+    let (name, parameters) = head.split_once(',').unwrap_or((head, "0"));
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
-    (!name.is_empty() && name.bytes().all(is_name)).then(|| text.get(..name.len() + 2)).flatten()
+    let is_scheme = !name.is_empty() && name.bytes().all(is_name);
+    let has_numbers = parameters.split(',').all(|number| number.trim().parse::<u32>().is_ok());
+    (is_scheme && has_numbers).then(|| text.get(..head.len() + 2)).flatten()
 }
 
 /// `pbkdf2_sha256$1000$salt$…`, `scrypt:32768:8:1$salt$…`
@@ -120,7 +123,7 @@ mod tests {
             check(&format!("*{prefix}rest"), "locked");
         }
         for locked in
-            ["!", "!!", "*", "!*", "*!", "*LK*", "*NP*", "*LOCKED*", "!ab01FAX.bQRSU", "x", " ! ", "*2470C0C0"]
+            ["!", "!!", "*", "!*", "*!", "*LK*", "*NP*", "*LOCKED*", "!ab01FAX.bQRSU", "x", "NP", " ! ", "*2470C0C0"]
         {
             check(locked, "locked");
         }
@@ -129,7 +132,8 @@ mod tests {
         check("{CRYPT}$6$salt$x", "{CRYPT}");
         check("{md5}x", "{md5}");
         check("{PBKDF2-SHA512}10000$x$y", "{PBKDF2-SHA512}");
-        check("{x-issha, 1024}x", "clear");
+        check("{x-issha, 1024}x", "{x-issha, 1024}");
+        check("{x-issha,1024}x", "{x-issha,1024}");
         check("$argon2i$v=19$m=4096,t=3,p=1$c2FsdHNhbHQ$iWh0", "$argon2i$");
         check("$argon2d$v=19$x", "$argon2d$");
         check("$2$10$x", "$2$");
@@ -151,9 +155,10 @@ mod tests {
 
     #[test]
     fn clear_passwords_stay_what_they_are() {
-        for text in
-            ["secret", "$", "$$", "a$b$c", "$ecret", "{", "{}", "{ }x", "a!", "b*", "xx", " pw ", "sha256", "me$you"]
-        {
+        for text in [
+            "secret", "$", "$$", "a$b$c", "$ecret", "{", "{}", "{ }x", "{a, b}c", "a!", "b*", "xx", " pw ", "sha256",
+            "me$you",
+        ] {
             check(text, "clear");
         }
     }

@@ -38,7 +38,8 @@ async fn check(place: &Place) -> anyhow::Result<()> {
     for warning in settings.warnings.iter().chain(&loaded.notes) {
         eprintln!("tidegate: warning: {warning}");
     }
-    let problems = plugin_problems(&directory, &settings).await?;
+    let mut problems: Vec<String> = settings.host_keys.problems().iter().map(ToString::to_string).collect();
+    problems.extend(plugin_problems(&directory, &settings).await?);
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
     match &loaded.source.path {
         Some(path) => println!("{} is valid.", path.display()),

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use serde_json::json;
 use tidegate_api_types::{ForgetPlugin, ListPlugins};
 use tidegate_core::hook::HookKind;
+use tidegate_core::terminal::on_one_line;
 use tidegate_hooks_wasm::{Inspection, PluginSettings, TrustedKeys, componentize, inspect, sign, world};
 
 use super::door::{Door, Purpose};
@@ -108,7 +109,7 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
         if !plugin.closed_gates.is_empty() {
             state.push_str(&format!("; refused meanwhile: {}", plugin.closed_gates.join(", ")));
         }
-        println!("{:<20} {digest:<13} {state}", plugin.name);
+        println!("{:<20} {digest:<13} {}", on_one_line(&plugin.name), on_one_line(&state));
     }
     Ok(())
 }

@@ -48,6 +48,10 @@ fn selectors_that_can_never_match_are_refused() {
     check(&format!("{scope}{of_key}"), &["external_auth_scope", "leaves out every method"]);
     check_warning(&format!("{scope}{}", of("external-auth", "methods = [\"publickey\", \"password\"]")), None);
     refused("login-pre", "users = [\"\"]", &["hook.login-pre.users", "matches no name"]);
+    refused("login-pre", "users = [\" bob\"]", &["hook.login-pre.users", "\" bob\"", "blank"]);
+    for path in ["/a/../b", "/a/**", "/[a", "/a?", "a"] {
+        refused("pre-action", &format!("paths = [\"{path}\"]"), &["hook.pre-action.paths", path, "absolute path"]);
+    }
     // In a table of a chain as well as for the section, and said once.
     let table = "[hook.pre-action]\nhook = [{ hook = \"/bin/false\", actions = [\"uplaod\"] }]\n";
     check(table, &["hook.pre-action.actions"]);

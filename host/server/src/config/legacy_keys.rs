@@ -24,6 +24,9 @@ pub const IGNORED: [(&str, &[&str]); 4] = [
             "metadata",
             "event_manager",
             "allow_self_connections",
+            "secret_min_entropy",
+            "symlink_mode",
+            "whitelist_file",
         ],
     ),
     (
@@ -38,6 +41,7 @@ pub const IGNORED: [(&str, &[&str]); 4] = [
             "min_dh_group_exchange_key_size",
             "folder_prefix",
             "max_packet_size",
+            "opkssh_path",
         ],
     ),
     (

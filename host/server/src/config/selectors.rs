@@ -21,7 +21,7 @@ pub fn selector(kind: HookKind, section: &Section, named: &Named, field: &mut im
             text.parse().ok()
         }),
         actions: actions(kind, &section.actions, &named.actions, field),
-        paths: parsed("paths", &section.paths, "an absolute path", field, path),
+        paths: parsed("paths", &section.paths, PATH, field, path),
         login_succeeded: named.login_succeeded,
     }
 }
@@ -60,8 +60,15 @@ fn methods(kind: HookKind, texts: &[String], field: &mut impl FnMut(&str, String
 }
 
 fn names(list: &str, patterns: &[String], field: &mut impl FnMut(&str, String)) -> Vec<String> {
-    if patterns.iter().any(|pattern| pattern.trim().is_empty()) {
-        field(list, "an empty text matches no name; remove it".to_owned());
+    for pattern in patterns {
+        if pattern.trim().is_empty() {
+            field(list, "an empty text matches no name; remove it".to_owned());
+        } else if pattern.trim() != pattern {
+            field(
+                list,
+                format!("\"{pattern}\" begins or ends with a blank, and would match no name; remove the blank"),
+            );
+        }
     }
     patterns.to_vec()
 }
@@ -83,8 +90,14 @@ fn parsed<T>(
     values
 }
 
+const PATH: &str =
+    "the absolute path of a directory or a file: it means all that is below it, and has no patterns and no \"..\"";
+
+/// As clients' paths are compared: one that they never have would match nothing.
 fn path(text: &str) -> Option<VirtualPath> {
-    VirtualPath::resolve(&VirtualPath::root(), text.as_bytes()).ok().filter(|_| text.starts_with('/'))
+    let is_plain =
+        text.starts_with('/') && !text.contains(['*', '?', '[']) && !text.split('/').any(|name| name == "..");
+    VirtualPath::resolve(&VirtualPath::root(), text.as_bytes()).ok().filter(|_| is_plain)
 }
 
 /// `of_key`: the actions that the older server's key beside the hook names; the section can only
