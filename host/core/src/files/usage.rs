@@ -6,8 +6,8 @@ use super::{FileError, FileService};
 use crate::path::VirtualPath;
 use crate::ports::storage::{Metadata, Space, Writing};
 use crate::quota::{
-    Ledger, NamespaceGuard, QuotaLimits, ScanProgress, ScanTree, Scope, Tracking, Transferred, UploadQuota, UsedQuota,
-    scope_of,
+    AccountFiles, Ledger, NamespaceGuard, QuotaLimits, ScanProgress, ScanTree, Scope, Tracking, Transferred,
+    UploadQuota, UsedQuota, scope_of,
 };
 
 /// Where a path is counted.
@@ -51,7 +51,11 @@ impl FileService {
             self.uncounted();
             return None;
         };
-        Some(Counted { ledger: quotas.ledger(&scope), limits })
+        let ledger = match &scope {
+            Scope::Account(_) => quotas.ledger_of(&scope, &AccountFiles::of(&account)),
+            Scope::Folder(_) => quotas.ledger(&scope),
+        };
+        Some(Counted { ledger, limits })
     }
 
     /// Bytes are about to be moved from or to the client, through whatever protocol: counts them,

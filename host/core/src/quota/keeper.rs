@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::ledger::Ledger;
 use super::scan::{ScanProgress, ScanTree};
 use super::{QuotaError, Scope, Tracking, UsedQuota, Volumes};
+use crate::account::EffectiveAccount;
 use crate::hook::observers::ObserverWork;
 use crate::ports::{Clock, NodeName, UsageStore};
 
@@ -46,9 +47,38 @@ pub struct QuotaKeeper {
     pub tracking: Tracking,
     pub volumes: Volumes,
     ports: Arc<QuotaPorts>,
-    ledgers: Mutex<HashMap<Scope, Arc<Ledger>>>,
+    ledgers: Mutex<HashMap<Scope, Current>>,
     scans: Mutex<HashMap<Scope, Arc<ScanProgress>>>,
     closed: watch::Sender<bool>,
+}
+
+/// The ledger in use.
+struct Current {
+    ledger: Arc<Ledger>,
+    /// None: no session has asked for it yet.
+    files: Option<AccountFiles>,
+}
+
+/// Whose files are counted: an account that was added again, or has another home, has others than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountFiles {
+    pub id: i64,
+    pub revision: i64,
+    pub home: String,
+}
+
+impl AccountFiles {
+    pub fn of(account: &EffectiveAccount) -> Self {
+        Self { id: account.id, revision: account.user().revision, home: account.home_dir.clone() }
+    }
+
+    fn are_those_of(&self, other: &Self) -> bool {
+        self.id == other.id && self.home == other.home
+    }
+
+    fn are_older_than(&self, other: &Self) -> bool {
+        (self.id, self.revision) < (other.id, other.revision)
+    }
 }
 
 /// What a scan found.
@@ -81,18 +111,52 @@ impl QuotaKeeper {
     }
 
     pub fn ledger(&self, scope: &Scope) -> Arc<Ledger> {
+        self.current(scope, |current| current.ledger.clone())
+    }
+
+    /// The ledger of these files of the scope. Once a session has others, because the account was changed,
+    /// they have a new ledger, which counts them before anything is let in: what is under way for the old
+    /// ones does not count for the account any more.
+    pub fn ledger_of(&self, scope: &Scope, files: &AccountFiles) -> Arc<Ledger> {
+        self.current(scope, |current| {
+            match &current.files {
+                Some(known) if known.are_those_of(files) => {}
+                // A session that has not heard of the change yet, and is about to.
+                Some(known) if files.are_older_than(known) => {
+                    current.ledger.invalidate();
+                    return current.ledger.clone();
+                }
+                Some(_) => current.ledger = self.new_ledger(scope),
+                None => {}
+            }
+            if current.files.as_ref().is_none_or(|known| known.revision != files.revision) {
+                current.files = Some(files.clone());
+            }
+            current.ledger.clone()
+        })
+    }
+
+    fn current<T>(&self, scope: &Scope, act: impl FnOnce(&mut Current) -> T) -> T {
         let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ledger) = ledgers.get(scope) {
-            return ledger.clone();
+        if let Some(current) = ledgers.get_mut(scope) {
+            return act(current);
         }
-        let ledger = Arc::new(Ledger::new(scope.clone(), self.ports.clone()));
-        ledgers.insert(scope.clone(), ledger.clone());
-        ledger
+        let current = Current { ledger: self.new_ledger(scope), files: None };
+        act(ledgers.entry(scope.clone()).or_insert(current))
+    }
+
+    fn new_ledger(&self, scope: &Scope) -> Arc<Ledger> {
+        Arc::new(Ledger::new(scope.clone(), self.ports.clone()))
+    }
+
+    fn known(&self, scope: &Scope) -> Option<Arc<Ledger>> {
+        let ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
+        ledgers.get(scope).map(|current| current.ledger.clone())
     }
 
     /// The files of a scope are changed without being counted.
     pub fn invalidate(&self, scope: &Scope) {
-        if let Some(ledger) = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner).get(scope) {
+        if let Some(ledger) = self.known(scope) {
             ledger.invalidate();
         }
     }
@@ -100,8 +164,7 @@ impl QuotaKeeper {
     /// An account was changed. Whether its usage was counted for other files, and now is not any
     /// more: nothing may be under way for the old ones then.
     pub async fn has_other_files(&self, scope: &Scope) -> Result<bool, QuotaError> {
-        let ledger = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner).get(scope).cloned();
-        let Some(ledger) = ledger else { return Ok(false) };
+        let Some(ledger) = self.known(scope) else { return Ok(false) };
         if self.ports.store.is_counted(scope).await? {
             return Ok(false);
         }
@@ -178,7 +241,12 @@ impl QuotaKeeper {
     }
 
     fn all(&self) -> Vec<Arc<Ledger>> {
-        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.ledgers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .map(|current| current.ledger.clone())
+            .collect()
     }
 }
 

@@ -17,7 +17,7 @@ mod volume;
 
 use serde::{Deserialize, Serialize};
 
-pub use keeper::{QuotaKeeper, QuotaPorts, ScanError, ScanReport};
+pub use keeper::{AccountFiles, QuotaKeeper, QuotaPorts, ScanError, ScanReport};
 pub use ledger::Ledger;
 pub use namespace::NamespaceGuard;
 pub use program::{Moved, ProgramQuota};

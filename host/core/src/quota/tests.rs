@@ -259,3 +259,31 @@ async fn a_usage_of_other_files_is_forgotten() {
     assert!(paper.keeper.has_other_files(&paper.scope).await.unwrap());
     assert!(!ledger.is_open());
 }
+
+/// A6: whose files they are decides, not the name of the account.
+#[tokio::test]
+async fn other_files_of_an_account_have_another_ledger() {
+    let paper = paper().await;
+    let files = |id: i64, revision: i64, home: &str| AccountFiles { id, revision, home: home.to_owned() };
+    let ledger = |files: &AccountFiles| paper.keeper.ledger_of(&paper.scope, files);
+    let is_same = |one: &Arc<Ledger>, other: &Arc<Ledger>| Arc::ptr_eq(one, other);
+    let first = ledger(&files(1, 1, "/a"));
+    assert!(is_same(&first, &ledger(&files(1, 1, "/a"))));
+    assert!(is_same(&first, &ledger(&files(1, 2, "/a"))), "another limit");
+    let moved = ledger(&files(1, 3, "/b"));
+    assert!(!is_same(&first, &moved), "another home");
+    assert!(is_same(&moved, &ledger(&files(1, 2, "/a"))), "a session that has not heard of it");
+    let again = ledger(&files(2, 1, "/b"));
+    assert!(!is_same(&moved, &again), "deleted and added again");
+    assert!(is_same(&again, &paper.keeper.ledger(&paper.scope)), "a scan");
+
+    // What is under way for the old files counts for nothing, and the new ones are counted first.
+    let names = first.names(no_tree).await.unwrap();
+    let mut upload = UploadQuota::unnamed(first.clone(), file(1, 0).id, None, LIMITS).unwrap();
+    upload.reserve(60, LIMITS).unwrap();
+    upload.complete(&names, &file(1, 60), None);
+    drop(names);
+    drop(again.names(no_tree).await.unwrap());
+    assert_eq!(again.used(), UsedQuota::default());
+    assert_eq!(paper.stored().await, (0, 0));
+}
