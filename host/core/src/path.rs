@@ -152,6 +152,8 @@ impl fmt::Debug for VirtualPath {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(base: &str, raw: &[u8], expected: Result<&str, PathError>) {
@@ -220,5 +222,50 @@ mod tests {
         assert_eq!(path.parent().as_bytes(), b"/d");
         assert_eq!(path.parent().parent().parent().as_bytes(), b"/");
         assert_eq!(VirtualPath::root().file_name(), None);
+    }
+
+    /// Of the bytes that matter in paths, so that few of them make many cases.
+    fn raw() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop::sample::select(&b"//..ab\0\xff"[..]), 0..24)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_resolved_is_normalised_and_below_the_root(base in raw(), raw in raw()) {
+            let base = VirtualPath::resolve(&VirtualPath::root(), &base).unwrap_or_default();
+            let Ok(path) = VirtualPath::resolve(&base, &raw) else {
+                prop_assert!(raw.contains(&0));
+                return Ok(());
+            };
+            let bytes = path.as_bytes();
+            prop_assert!(bytes.starts_with(b"/") && !bytes.contains(&0));
+            prop_assert!(path.names().all(|name| !name.is_empty() && name != b"." && name != b".."));
+            prop_assert!(path.is_root() || !bytes.ends_with(b"/"));
+            // As often as one likes, and from wherever.
+            prop_assert_eq!(VirtualPath::resolve(&base, bytes), Ok(path.clone()));
+            prop_assert!(path.is_same_or_below(&VirtualPath::root()));
+        }
+
+        #[test]
+        fn a_path_is_its_parent_and_its_name(raw in raw()) {
+            let Ok(path) = VirtualPath::resolve(&VirtualPath::root(), &raw) else { return Ok(()) };
+            let Some(name) = path.file_name() else {
+                prop_assert!(path.is_root());
+                return Ok(());
+            };
+            let parent = path.parent();
+            prop_assert_eq!(VirtualPath::resolve(&parent, name), Ok(path.clone()));
+            prop_assert!(path.is_same_or_below(&parent) && !parent.is_same_or_below(&path));
+            let below = path.below(&parent);
+            prop_assert_eq!(below.names().collect::<Vec<_>>(), [name]);
+        }
+
+        #[test]
+        fn being_below_is_a_matter_of_names(one in raw(), other in raw()) {
+            let resolve = |raw: &[u8]| VirtualPath::resolve(&VirtualPath::root(), raw).unwrap_or_default();
+            let (one, other) = (resolve(&one), resolve(&other));
+            let (names, others): (Vec<_>, Vec<_>) = (one.names().collect(), other.names().collect());
+            prop_assert_eq!(one.is_same_or_below(&other), names.starts_with(&others));
+        }
     }
 }

@@ -170,6 +170,8 @@ impl PermissionTable {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn path(text: &str) -> VirtualPath {
@@ -237,5 +239,46 @@ mod tests {
     fn unknown_tokens_are_named() {
         assert_eq!(PermissionSet::parse(["list", "fly"]), Err("fly".to_owned()));
         assert_eq!(PermissionSet::parse(["list", "*"]).unwrap().tokens(), ["*"]);
+    }
+
+    /// Of few names, so that rules meet paths.
+    fn any_path() -> impl Strategy<Value = VirtualPath> {
+        let names = prop::collection::vec(prop::sample::select(&["a", "b", "ab"][..]), 0..4);
+        names.prop_map(|names| path(&format!("/{}", names.join("/"))))
+    }
+
+    /// Rules for some directories, each once, and for the root.
+    fn rules() -> impl Strategy<Value = Vec<(VirtualPath, PermissionSet)>> {
+        let token = prop::sample::select(&["list", "download", "upload", "delete"][..]);
+        let tokens = prop::collection::btree_set(token, 0..3);
+        prop::collection::btree_map(any_path(), tokens, 0..5).prop_map(|mut rules| {
+            rules.entry(VirtualPath::root()).or_default();
+            rules.into_iter().map(|(path, tokens)| (path, PermissionSet::parse(tokens).unwrap())).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_nearest_directory_with_rules_decides(rules in rules(), at in any_path()) {
+            // A5-04
+            let table = PermissionTable::new(rules.clone());
+            let mut nearest = at.clone();
+            let expected = loop {
+                if let Some((_, set)) = rules.iter().find(|(path, _)| *path == nearest) {
+                    break *set;
+                }
+                nearest = nearest.parent();
+            };
+            prop_assert_eq!(table.at(&at).tokens(), expected.tokens());
+        }
+
+        #[test]
+        fn what_differs_below_is_known_above(rules in rules(), at in any_path(), below in any_path()) {
+            let table = PermissionTable::new(rules);
+            let inside = VirtualPath::resolve(&at, below.relative()).unwrap();
+            if table.at(&inside).tokens() != table.at(&at).tokens() {
+                prop_assert!(table.differ_within(&at) && table.has_rules_below(&at));
+            }
+        }
     }
 }

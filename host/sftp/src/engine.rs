@@ -168,3 +168,7 @@ impl Unsent {
         Some(portion).filter(|portion| !portion.is_empty())
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -188,3 +188,7 @@ fn put_space(reply: &mut Reply<'_>, space: &Space) {
         put_u64(packet, value);
     }
 }
+
+#[cfg(test)]
+#[path = "extensions_tests.rs"]
+mod tests;

@@ -112,3 +112,72 @@ impl Drop for Handles {
         self.session.live.handles.fetch_sub(self.open.len(), Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::path::VirtualPath;
+
+    use super::*;
+    use crate::protocol::StatusCode;
+    use crate::testing::{Client, files};
+
+    async fn directory(handles: &mut Handles, files: &tidegate_core::files::FileService) -> Handle {
+        let directory = files.read_directory(&VirtualPath::root()).await.unwrap();
+        Handle::from_wire(&handles.insert(Target::Directory(directory)))
+    }
+
+    #[tokio::test]
+    async fn a_number_is_used_once() {
+        let files = files("");
+        let mut handles = Handles::new(files.session().clone());
+        let first = directory(&mut handles, &files).await;
+        assert!(handles.directory(first).is_ok() && handles.file(first).is_err());
+        assert!(handles.opened_file(first).is_none());
+        assert!(matches!(handles.take_file(first), Err(status) if status == Status::bad_handle()));
+        assert!(handles.directory(first).is_ok(), "a directory stays where it is");
+        assert!(handles.remove(first).is_ok() && handles.remove(first).is_err());
+        let second = directory(&mut handles, &files).await;
+        assert_ne!(first, second);
+        for wrong in [&b""[..], b"123", b"12345", &[0xff; 4]] {
+            assert!(handles.directory(Handle::from_wire(wrong)).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn all_channels_of_a_session_are_counted() {
+        let files = files("");
+        let open = || files.session().live.handles.load(Ordering::Relaxed);
+        let mut handles = Handles::new(files.session().clone());
+        for _ in 0..MAX_HANDLES {
+            assert_eq!(handles.require_room(), Ok(()));
+            directory(&mut handles, &files).await;
+        }
+        assert_eq!(handles.require_room().unwrap_err().message, "more than 1000 handles are open");
+        let mut others = Handles::new(files.session().clone());
+        for _ in 0..MAX_HANDLES_OF_SESSION - MAX_HANDLES {
+            assert_eq!(others.require_room(), Ok(()));
+            directory(&mut others, &files).await;
+        }
+        assert_eq!(Handles::new(files.session().clone()).require_room().unwrap_err().code, StatusCode::Failure);
+        assert_eq!(open(), MAX_HANDLES_OF_SESSION);
+        drop(handles);
+        assert_eq!(open(), MAX_HANDLES_OF_SESSION - MAX_HANDLES);
+        drop(others);
+        assert_eq!(open(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_is_put_back_under_its_number() {
+        let files = files("");
+        Client::new(files.clone()).await.put("f", b"").await;
+        let path = VirtualPath::resolve(&VirtualPath::root(), b"f").unwrap();
+        let file = files.open_read(&path, tidegate_core::files::Protocol::Sftp).await.unwrap();
+        let mut handles = Handles::new(files.session().clone());
+        let handle = Handle::from_wire(&handles.insert(Target::File(Box::new(file))));
+        let taken = handles.take_file(handle).unwrap();
+        assert!(handles.file(handle).is_err());
+        handles.restore(handle, Target::File(taken));
+        assert!(handles.file(handle).is_ok() && handles.opened_file(handle).is_some());
+        assert!(handles.directory(handle).is_err());
+    }
+}

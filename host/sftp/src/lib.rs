@@ -21,6 +21,8 @@ mod protocol;
 mod requests;
 mod server;
 mod symlink;
+#[cfg(test)]
+mod testing;
 mod throttle;
 
 pub use digest::Digest;

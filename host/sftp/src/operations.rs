@@ -256,6 +256,8 @@ fn extension(fields: &mut Reader<'_>) -> Result<&'static Operation, Status> {
 mod tests {
     use std::collections::HashSet;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::footprint::tests::{copy, handle, read, request, with, write};
 
@@ -359,5 +361,46 @@ mod tests {
         assert!(!long(b"fsync@openssh.com") && !long(b"no-such"));
         assert_eq!(OPERATIONS.iter().filter(|row| row.cost == Cost::WholeFile).count(), 6);
         assert_eq!(OPERATIONS.iter().filter(|row| row.cost == Cost::Bandwidth).count(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_request_or_a_reason(packet in prop::collection::vec(any::<u8>(), 0..64)) {
+            match Packet::new(&packet) {
+                Ok(decoded) => {
+                    prop_assert_eq!(packet[1..5].to_vec(), decoded.id.to_be_bytes().to_vec());
+                    if let Err(status) = decoded.decode() {
+                        prop_assert!(matches!(status.code, StatusCode::BadMessage | StatusCode::OpUnsupported));
+                    }
+                }
+                Err(_) => prop_assert!(packet.len() < 5),
+            }
+        }
+
+        #[test]
+        fn a_changed_byte_makes_another_request_or_a_reason(
+            row in 0..OPERATIONS.len(),
+            at in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let mut packet = samples().remove(row);
+            let at = 5 + at.index(packet.len());
+            if let Some(place) = packet.get_mut(at) {
+                *place = byte;
+            }
+            if let Ok((_, request)) = decode(&packet) {
+                prop_assert_eq!(request.clone().into_owned(), request);
+            }
+        }
+
+        #[test]
+        fn data_arrives_as_it_was_sent(offset in any::<u64>(), data in prop::collection::vec(any::<u8>(), 0..300)) {
+            let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+            let packet = with(request(fxp::WRITE, &[&handle(7)]), &[&offset.to_be_bytes(), &length, &data]);
+            let Ok((_, Request::Write { handle: found, offset: at, data: read })) = decode(&packet) else {
+                return Err(TestCaseError::fail("not a WRITE"));
+            };
+            prop_assert_eq!((found, at, read.as_bytes()), (Handle::new(7), offset, &data[..]));
+        }
     }
 }

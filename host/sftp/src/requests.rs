@@ -238,3 +238,7 @@ pub fn put_single_name(reply: &mut Reply<'_>, name: &[u8]) {
     put_string(packet, name);
     put_u32(packet, 0);
 }
+
+#[cfg(test)]
+#[path = "requests_tests.rs"]
+mod tests;

@@ -127,6 +127,8 @@ impl Throttle {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::footprint::tests::{copy, footprint, handle, read, request, write};
     use crate::operations::Packet;
@@ -241,5 +243,58 @@ mod tests {
             put_off(&mut throttle, &request(fxp::FSTAT, &[&handle(W)]));
         }
         assert_eq!(throttle.requests.len(), MAX_REQUESTS);
+    }
+
+    const PATHS: &[&[u8]] = &[b"/r", b"/w", b"/x"];
+
+    /// Requests on three files, some of them by path.
+    fn any_request() -> impl Strategy<Value = Vec<u8>> {
+        let number = prop::sample::select(&[R, R + 1, W, W + 1][..]);
+        prop_oneof![
+            number.clone().prop_map(read),
+            number.clone().prop_map(|number| write(number, b"data")),
+            number.clone().prop_map(|number| request(fxp::CLOSE, &[&handle(number)])),
+            (number.clone(), number).prop_map(|(from, to)| copy(from, to)),
+            prop::sample::select(PATHS).prop_map(|path| request(fxp::STAT, &[path])),
+            prop::sample::select(PATHS).prop_map(|path| request(fxp::REMOVE, &[path])),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn each_request_comes_out_once_and_after_those_it_follows(packets in prop::collection::vec(any_request(), 0..40)) {
+            let mut throttle = Throttle::default();
+            let now = Instant::now();
+            for number in [R, W] {
+                hold(&mut throttle, number, now);
+            }
+            // Of places in `packets`, which are the ids.
+            let mut order = Vec::new();
+            for (at, packet) in packets.iter().enumerate() {
+                let footprint = footprint(packet);
+                if throttle.is_in_the_way_of(&footprint) {
+                    let request = PutOff { id: u32::try_from(at).unwrap(), ..decoded(packet) };
+                    throttle.put_off(request, packet.len(), footprint);
+                } else {
+                    order.push(at);
+                }
+            }
+            while throttle.take_reply(now).is_some() {
+                while let Some(taken) = throttle.take_request() {
+                    order.push(usize::try_from(taken.id).unwrap());
+                }
+            }
+            prop_assert!(throttle.is_empty());
+            prop_assert_eq!((throttle.next_due(), throttle.size), (None, 0));
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            prop_assert_eq!(sorted, (0..packets.len()).collect::<Vec<_>>());
+            for (place, at) in order.iter().enumerate() {
+                for earlier in order.iter().skip(place).filter(|earlier| *earlier < at) {
+                    let follows = footprint(&packets[*at]).follows(&footprint(&packets[*earlier]));
+                    prop_assert!(!follows, "{at} came before {earlier}");
+                }
+            }
+        }
     }
 }

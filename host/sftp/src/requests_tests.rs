@@ -1,0 +1,154 @@
+//! Each request of version 3, as a client sees it.
+
+use crate::fields::OpenFlags;
+use crate::packet::Reader;
+use crate::protocol::{MAX_DATA, StatusCode, fxf, fxp};
+use crate::testing::{Client, Field, Reply, files};
+
+const OK: u32 = StatusCode::Ok as u32;
+const EOF: u32 = StatusCode::Eof as u32;
+const NO_SUCH_FILE: u32 = StatusCode::NoSuchFile as u32;
+const PERMISSION_DENIED: u32 = StatusCode::PermissionDenied as u32;
+const FAILURE: u32 = StatusCode::Failure as u32;
+
+fn text(path: &str) -> Field<'_> {
+    Field::Text(path.as_bytes())
+}
+
+/// Attributes with a mode and nothing else.
+const MODE: [Field<'static>; 2] = [Field::U32(4), Field::U32(0o640)];
+
+/// The size and the mode of an ATTRS.
+fn size_and_mode(reply: &Reply) -> (u64, u32) {
+    assert_eq!(reply.kind, fxp::ATTRS, "{reply:?}");
+    let mut body = Reader::new(&reply.body);
+    body.u32().unwrap();
+    let size = body.u64().unwrap();
+    body.u64().unwrap();
+    (size, body.u32().unwrap())
+}
+
+#[tokio::test]
+async fn files_are_written_and_read_at_any_offset() {
+    let mut client = Client::new(files("")).await;
+    let handle = Field::Handle(client.open("f", fxf::READ | fxf::WRITE | fxf::CREAT).await.handle());
+    for (offset, data) in [(0, "hello"), (5, " world"), (0, "H")] {
+        let reply = client.ask(fxp::WRITE, &[handle, Field::U64(offset), text(data)]).await;
+        assert_eq!((reply.kind, reply.status()), (fxp::STATUS, OK));
+    }
+    for (offset, length, expected) in [(0, 100, "Hello world"), (6, 3, "wor"), (10, u32::MAX, "d")] {
+        let reply = client.ask(fxp::READ, &[handle, Field::U64(offset), Field::U32(length)]).await;
+        assert_eq!((reply.kind, reply.text()), (fxp::DATA, expected.as_bytes()));
+    }
+    assert_eq!(client.ask(fxp::READ, &[handle, Field::U64(11), Field::U32(1)]).await.status(), EOF);
+    assert_eq!(size_and_mode(&client.ask(fxp::FSTAT, &[handle]).await).0, 11);
+    let cut = [handle, Field::U32(1), Field::U64(5)];
+    assert_eq!(client.ask(fxp::FSETSTAT, &cut).await.status(), OK);
+    assert_eq!(client.ask(fxp::CLOSE, &[handle]).await.status(), OK);
+    assert_eq!(client.ask(fxp::CLOSE, &[handle]).await.status(), FAILURE, "closed twice");
+    assert_eq!(client.get("f").await, b"Hello");
+    assert_eq!(client.open("none", fxf::READ).await.status(), NO_SUCH_FILE);
+}
+
+#[tokio::test]
+async fn a_read_gets_no_more_than_a_packet_holds() {
+    let mut client = Client::new(files("")).await;
+    client.put("large", &vec![1; MAX_DATA + 1]).await;
+    assert_eq!(client.get("large").await.len(), MAX_DATA);
+}
+
+#[test]
+fn flags_are_those_of_the_draft() {
+    let options = |flags: u32| {
+        let packet = flags.to_be_bytes();
+        let flags: OpenFlags = crate::fields::Field::read(&mut Reader::new(&packet)).unwrap();
+        let options = flags.options(None);
+        (options.read, options.write, options.append, options.create, options.truncate, options.exclusive)
+    };
+    assert_eq!(options(fxf::READ), (true, false, false, false, false, false));
+    assert_eq!(options(fxf::APPEND), (false, true, true, false, false, false), "who appends writes");
+    assert_eq!(options(fxf::WRITE | fxf::EXCL), (false, true, false, false, false, false), "EXCL needs CREAT");
+    assert_eq!(options(fxf::WRITE | fxf::CREAT | fxf::EXCL), (false, true, false, true, false, true));
+    assert_eq!(options(fxf::WRITE | fxf::TRUNC), (false, true, false, false, true, false));
+    assert_eq!(options(0x40), (false, false, false, false, false, false), "unknown flags mean nothing");
+}
+
+#[tokio::test]
+async fn names_are_made_moved_and_removed() {
+    let mut client = Client::new(files("")).await;
+    client.put("f", b"content").await;
+    for (kind, fields, expected) in [
+        (fxp::MKDIR, vec![text("d"), MODE[0], MODE[1]], OK),
+        (fxp::MKDIR, vec![text("d"), Field::U32(0)], FAILURE),
+        (fxp::MKDIR, vec![text("none/d"), Field::U32(0)], NO_SUCH_FILE),
+        (fxp::RENAME, vec![text("f"), text("d/g")], OK),
+        (fxp::RENAME, vec![text("f"), text("x")], NO_SUCH_FILE),
+        (fxp::RMDIR, vec![text("d")], FAILURE),
+        (fxp::SYMLINK, vec![text("d/g"), text("l")], OK),
+        (fxp::LSTAT, vec![text("l")], OK),
+        (fxp::SETSTAT, vec![text("d/g"), MODE[0], MODE[1]], OK),
+        (fxp::REMOVE, vec![text("d")], FAILURE),
+        (fxp::REMOVE, vec![text("d/g")], OK),
+        (fxp::STAT, vec![text("l")], NO_SUCH_FILE),
+        (fxp::REMOVE, vec![text("l")], OK),
+        (fxp::RMDIR, vec![text("/d/../d")], OK),
+        (fxp::STAT, vec![text("d")], NO_SUCH_FILE),
+        (fxp::STAT, vec![text("a\0b")], FAILURE),
+    ] {
+        assert_eq!(client.ask(kind, &fields).await.status(), expected, "{kind} {fields:?}");
+    }
+}
+
+#[tokio::test]
+async fn attributes_are_those_of_the_file_or_of_the_link() {
+    let mut client = Client::new(files("")).await;
+    client.put("f", b"content").await;
+    client.ask(fxp::SETSTAT, &[text("f"), MODE[0], MODE[1]]).await;
+    client.ask(fxp::SYMLINK, &[text("f"), text("l")]).await;
+    assert_eq!(size_and_mode(&client.ask(fxp::STAT, &[text("l")]).await), (7, 0o100_640));
+    assert_eq!(size_and_mode(&client.ask(fxp::LSTAT, &[text("l")]).await).1 & 0o170_000, 0o120_000);
+    assert_eq!(client.ask(fxp::READLINK, &[text("l")]).await.name(), "f");
+    assert_eq!(client.ask(fxp::READLINK, &[text("f")]).await.status(), FAILURE);
+    for (path, expected) in [(".", "/"), ("./x", "/x"), ("/none", "/none"), ("..", "/"), ("", "/")] {
+        assert_eq!(client.ask(fxp::REALPATH, &[text(path)]).await.name(), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn listings_come_in_packets_until_they_end() {
+    let mut client = Client::new(files("")).await;
+    for number in 0..300 {
+        let path = format!("{number}-{}", "n".repeat(40));
+        assert_eq!(client.ask(fxp::MKDIR, &[text(&path), Field::U32(0)]).await.status(), OK);
+    }
+    let handle = Field::Handle(client.ask(fxp::OPENDIR, &[text("/")]).await.handle());
+    let (mut count, mut packets) = (0, 0);
+    loop {
+        let reply = client.ask(fxp::READDIR, &[handle]).await;
+        if reply.kind == fxp::STATUS {
+            assert_eq!(reply.status(), EOF);
+            break;
+        }
+        count += Reader::new(&reply.body).u32().unwrap();
+        packets += 1;
+    }
+    assert!(count == 302 && packets > 1, "with . and ..: {count} in {packets}");
+    assert_eq!(client.ask(fxp::FSTAT, &[handle]).await.status(), FAILURE, "a directory is no file");
+    assert_eq!(client.ask(fxp::OPENDIR, &[text("none")]).await.status(), NO_SUCH_FILE);
+}
+
+#[tokio::test]
+async fn relative_paths_begin_at_the_start_directory() {
+    let mut client = Client::new(files(r#","filters":{"start_directory":"/home"}"#)).await;
+    assert_eq!(client.ask(fxp::MKDIR, &[text("/home"), Field::U32(0)]).await.status(), OK);
+    client.put("f", b"here").await;
+    assert_eq!(client.get("/home/f").await, b"here");
+    assert_eq!(client.ask(fxp::REALPATH, &[text("f")]).await.name(), "/home/f");
+}
+
+#[tokio::test]
+async fn denials_are_told_as_such() {
+    let mut client =
+        Client::new(files(r#","filters":{"file_patterns":[{"path":"/","denied_patterns":["*.exe"]}]}"#)).await;
+    assert_eq!(client.open("a.exe", fxf::WRITE | fxf::CREAT).await.status(), PERMISSION_DENIED);
+}
