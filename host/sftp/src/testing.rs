@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use tidegate_core::account::{AccountDraft, CredentialRule, EffectiveAccount};
+use tidegate_core::account::{AccountDraft, CredentialRule, EffectiveAccount, Factors};
 use tidegate_core::connection::{Connection, ConnectionId, LoginMethod};
 use tidegate_core::files::{FileContext, FileHooks, FileService, SetAttributesPolicy};
 use tidegate_core::hook::Observers;
@@ -31,6 +31,7 @@ pub fn files(more: &str) -> Arc<FileService> {
         connection,
         username: account.username.clone(),
         method: LoginMethod::Password,
+        factors: Factors::default(),
         password: KeptPassword::new(None),
         opened_at: 0,
         traffic: Traffic::of(&account),

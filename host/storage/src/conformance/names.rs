@@ -143,7 +143,7 @@ async fn hard_links_are_the_same_file() {
         assert_eq!(storage.read_link(&path("/link2")).await.unwrap(), b"f", "{name}");
         let [f, g] = [storage.metadata(&path("/f")).await.unwrap(), storage.metadata(&path("/d/g")).await.unwrap()];
         assert_eq!((f.id, f.links), (g.id, 2), "{name}");
-        let writer = write(&*storage, "/f", OpenOptions { truncate: false, ..PUT }).await.unwrap();
+        let writer = write(storage, "/f", OpenOptions { truncate: false, ..PUT }).await.unwrap();
         writer.write_at(0, b"new").await.unwrap();
         finish(&writer).await.unwrap();
         drop(writer);
