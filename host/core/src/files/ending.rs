@@ -22,6 +22,11 @@ impl Opened {
     pub(super) async fn ask_hooks(&mut self) -> Result<(), FileError> {
         // They are not asked about what there is no room for.
         self.check_completion().await?;
+        if let Err(error) = self.require_its_name().await {
+            self.is_refused = true;
+            self.transfer.fail_with("the file has another name than when it was opened, so no hook could look at it");
+            return Err(error);
+        }
         let shown = match self.upload() {
             Some(upload) => Some(upload.show().await?),
             None => None,
@@ -29,6 +34,19 @@ impl Opened {
         let verdict = self.transfer.ask(shown).await;
         self.is_refused = verdict.is_err();
         verdict
+    }
+
+    /// The hooks look at a file under the name with which it was opened: another one there would be
+    /// judged in its place.
+    async fn require_its_name(&self) -> Result<(), FileError> {
+        if !self.options.provisional || self.upload().is_some() {
+            return Ok(());
+        }
+        let written = self.file.file().metadata().await?;
+        match self.files.storage.metadata(&self.place).await {
+            Ok(named) if named.id == written.id => Ok(()),
+            Ok(_) | Err(_) => Err(FileError::Denied),
+        }
     }
 
     async fn check_completion(&mut self) -> Result<(), FileError> {

@@ -1,6 +1,7 @@
 //! What sessions may do to their files, and what that counts for: over storages in memory, without
 //! a server or a disk.
 
+mod decoys;
 mod permissions;
 mod quota_sequences;
 mod quotas;
