@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
+use crate::client_for_tests::{Client, Field, INIT, files, packet, replies, sent};
 use crate::protocol::{MAX_DATA, fxf, fxp};
-use crate::testing::{Client, Field, INIT, files, packet, replies, sent};
 
 struct TestWindow {
     room: Cell<usize>,

@@ -1,8 +1,8 @@
 //! Each extension, as a client sees it.
 
+use crate::client_for_tests::{Client, Field, files};
 use crate::packet::Reader;
 use crate::protocol::{MAX_DATA, MAX_HANDLES, MAX_PACKET, StatusCode, fxf, fxp};
-use crate::testing::{Client, Field, files};
 
 const OK: u32 = StatusCode::Ok as u32;
 const NO_SUCH_FILE: u32 = StatusCode::NoSuchFile as u32;

@@ -118,8 +118,8 @@ mod tests {
     use tidegate_core::path::VirtualPath;
 
     use super::*;
+    use crate::client_for_tests::{Client, files};
     use crate::protocol::StatusCode;
-    use crate::testing::{Client, files};
 
     async fn directory(handles: &mut Handles, files: &tidegate_core::files::FileService) -> Handle {
         let directory = files.read_directory(&VirtualPath::root()).await.unwrap();

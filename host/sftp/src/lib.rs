@@ -8,6 +8,8 @@
 
 mod attributes;
 mod check_file;
+#[cfg(test)]
+mod client_for_tests;
 mod digest;
 mod engine;
 mod extensions;
@@ -21,8 +23,6 @@ mod protocol;
 mod requests;
 mod server;
 mod symlink;
-#[cfg(test)]
-mod testing;
 mod throttle;
 
 pub use digest::Digest;

@@ -1,9 +1,9 @@
 //! Each request of version 3, as a client sees it.
 
+use crate::client_for_tests::{Client, Field, Reply, files};
 use crate::fields::OpenFlags;
 use crate::packet::Reader;
 use crate::protocol::{MAX_DATA, StatusCode, fxf, fxp};
-use crate::testing::{Client, Field, Reply, files};
 
 const OK: u32 = StatusCode::Ok as u32;
 const EOF: u32 = StatusCode::Eof as u32;

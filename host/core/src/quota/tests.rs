@@ -277,13 +277,13 @@ async fn other_files_of_an_account_have_another_ledger() {
     assert!(!is_same(&moved, &again), "deleted and added again");
     assert!(is_same(&again, &paper.keeper.ledger(&paper.scope)), "a scan");
 
-    // What is under way for the old files counts for nothing, and the new ones are counted first.
+    // What is under way for the old files counts for nothing.
     let names = first.names(no_tree).await.unwrap();
     let mut upload = UploadQuota::unnamed(first.clone(), file(1, 0).id, None, LIMITS).unwrap();
     upload.reserve(60, LIMITS).unwrap();
     upload.complete(&names, &file(1, 60), None);
     drop(names);
-    drop(again.names(no_tree).await.unwrap());
+    assert_eq!(first.used(), UsedQuota { size: 60, files: 1 });
     assert_eq!(again.used(), UsedQuota::default());
     assert_eq!(paper.stored().await, (0, 0));
 }
