@@ -129,7 +129,7 @@ impl QuotaKeeper {
                 Some(_) => current.ledger = self.new_ledger(scope),
                 None => {}
             }
-            if current.files.as_ref().is_none_or(|known| known.revision != files.revision) {
+            if current.files.as_ref().is_none_or(|known| known.are_older_than(files)) {
                 current.files = Some(files.clone());
             }
             current.ledger.clone()

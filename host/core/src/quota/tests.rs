@@ -270,6 +270,8 @@ async fn other_files_of_an_account_have_another_ledger() {
     let first = ledger(&files(1, 1, "/a"));
     assert!(is_same(&first, &ledger(&files(1, 1, "/a"))));
     assert!(is_same(&first, &ledger(&files(1, 2, "/a"))), "another limit");
+    // A session that knows less of the account takes nothing back.
+    assert!(is_same(&first, &ledger(&files(1, 1, "/a"))));
     let moved = ledger(&files(1, 3, "/b"));
     assert!(!is_same(&first, &moved), "another home");
     assert!(is_same(&moved, &ledger(&files(1, 2, "/a"))), "a session that has not heard of it");
