@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use tidegate_core::files::storage::{OpenOptions, SetAttributes};
+use tidegate_core::ports::storage::{OpenOptions, SetAttributes};
 
 use crate::attributes;
 use crate::packet::{Reader, Status};

@@ -6,7 +6,7 @@
 //! has to keep (see `footprint`). From the table come [`Request`], its decoding, the list of
 //! extensions in VERSION, and the dispatch. A new operation is a row here and its function.
 
-use tidegate_core::files::storage::SetAttributes;
+use tidegate_core::ports::storage::SetAttributes;
 
 use crate::check_file::{self, Question};
 use crate::fields::{ByteString, Field, Handle, Name, OpenFlags, RawPath};

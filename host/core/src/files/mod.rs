@@ -42,7 +42,6 @@ pub use crate::hook::events::Protocol;
 use crate::metrics::Metrics;
 use crate::path::VirtualPath;
 use crate::permission::{Permission, PermissionSet};
-pub use crate::ports::storage;
 use crate::ports::storage::{DirectoryReader, Metadata, Space, Storage, TEMPORARY_PREFIX};
 use crate::ports::{FileEvent, FileEventKind, FileLog};
 use crate::quota::{QuotaKeeper, Volume};
