@@ -68,7 +68,7 @@ impl HookInventory for Hooks {
     }
 }
 
-/// Those of a server that starts now; nothing is loaded before somebody asks.
+/// Those of a server that starts now; nothing is loaded before a question comes.
 pub struct AtStart {
     pub directory: PathBuf,
     pub settings: Settings,

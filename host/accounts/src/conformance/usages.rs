@@ -61,7 +61,7 @@ pub async fn marks_have_an_owner(adapter: Adapter) {
     // A server that starts counts its own again, and no other's.
     assert_eq!(adapter.open().unsettled_usages(&here).await.unwrap(), [scope("alice")]);
     assert_eq!(adapter.open().unsettled_usages(&there).await.unwrap(), [scope("bob")]);
-    // Whoever finds a mark does not believe the usage; the mark is its own then.
+    // A server that finds a mark does not believe the usage, and takes the mark over.
     assert!(store.open_usage(&scope("bob"), &here).await.unwrap().is_unsettled);
     store.close_usage(&scope("bob"), &there).await.unwrap();
     assert_eq!(store.unsettled_usages(&here).await.unwrap(), [scope("alice"), scope("bob")]);

@@ -68,7 +68,7 @@ fn found(metadata: Result<Metadata, StorageError>) -> FoundFile {
     match metadata {
         Ok(found) if found.kind != FileKind::Directory => FoundFile::File(found.size),
         Err(error) if error.kind == StorageErrorKind::NotFound => FoundFile::Nothing,
-        _ => FoundFile::Unknown,
+        Ok(_) | Err(_) => FoundFile::Unknown,
     }
 }
 

@@ -118,7 +118,8 @@ impl FileService {
             Ok(found) if found.path != *path => {
                 Place { path: Cow::Borrowed(path), written: Some(Cow::Owned(found.path)) }
             }
-            _ => Place::of(path),
+            // The operation that uses the path meets the same error.
+            Ok(_) | Err(_) => Place::of(path),
         }
     }
 
