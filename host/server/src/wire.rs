@@ -234,6 +234,7 @@ impl Services {
             policy: settings.set_attributes,
             hooks: points.file_hooks.clone(),
             quotas: scans.keeper.clone(),
+            held_names: Arc::default(),
             metrics: metrics.clone(),
             log: Arc::new(FileLogLines),
         };

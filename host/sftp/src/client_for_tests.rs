@@ -44,6 +44,7 @@ pub fn files(more: &str) -> Arc<FileService> {
         policy: SetAttributesPolicy::Apply,
         hooks: Arc::new(FileHooks { before, after, synchronous: Vec::new(), first: None }),
         quotas: QuotaKeeper::new(store, NodeName(String::new()), Arc::new(SystemClock), Tracking::Never),
+        held_names: Arc::default(),
         metrics: Arc::new(Metrics::new().unwrap()),
         log: Arc::new(NoFileLog),
     };

@@ -25,12 +25,13 @@ impl Status {
     }
 }
 
-/// A5-02; the code says by itself what is only that.
+/// A5-02: the codes of OpenSSH's server; the code says by itself what is only that.
 impl From<FileError> for Status {
     fn from(error: FileError) -> Self {
         let code = match error {
             FileError::Denied | FileError::Refused(_) => StatusCode::PermissionDenied,
-            FileError::NotFound => StatusCode::NoSuchFile,
+            FileError::NotFound | FileError::Unreachable(_) => StatusCode::NoSuchFile,
+            FileError::Invalid(_) => StatusCode::BadMessage,
             FileError::Unsupported => StatusCode::OpUnsupported,
             FileError::QuotaExceeded(_) | FileError::Failed(_) => StatusCode::Failure,
         };
@@ -43,7 +44,7 @@ impl From<FileError> for Status {
 
 impl From<tidegate_core::path::PathError> for Status {
     fn from(error: tidegate_core::path::PathError) -> Self {
-        Self::new(StatusCode::Failure, error.to_string())
+        FileError::from(error).into()
     }
 }
 
@@ -191,6 +192,10 @@ mod tests {
         check(FileError::QuotaExceeded("the quota is exceeded".into()), "Failure: the quota is exceeded");
         check(Status::malformed(), "Bad message: the packet is truncated or malformed");
         check(Status::bad_handle(), "Failure: the handle is not open");
-        check(tidegate_core::path::PathError::Nul, "Failure: the path contains a NUL byte");
+        check(tidegate_core::path::PathError::Nul, "Bad message: the path contains a NUL byte");
+        check(
+            FileError::Unreachable("a part of the path is not a directory".into()),
+            "No such file: a part of the path is not a directory",
+        );
     }
 }

@@ -10,6 +10,8 @@ const EOF: u32 = StatusCode::Eof as u32;
 const NO_SUCH_FILE: u32 = StatusCode::NoSuchFile as u32;
 const PERMISSION_DENIED: u32 = StatusCode::PermissionDenied as u32;
 const FAILURE: u32 = StatusCode::Failure as u32;
+const BAD_MESSAGE: u32 = StatusCode::BadMessage as u32;
+const UNSUPPORTED: u32 = StatusCode::OpUnsupported as u32;
 
 fn text(path: &str) -> Field<'_> {
     Field::Text(path.as_bytes())
@@ -93,10 +95,37 @@ async fn names_are_made_moved_and_removed() {
         (fxp::REMOVE, vec![text("l")], OK),
         (fxp::RMDIR, vec![text("/d/../d")], OK),
         (fxp::STAT, vec![text("d")], NO_SUCH_FILE),
-        (fxp::STAT, vec![text("a\0b")], FAILURE),
+        (fxp::STAT, vec![text("a\0b")], BAD_MESSAGE),
     ] {
         assert_eq!(client.ask(kind, &fields).await.status(), expected, "{kind} {fields:?}");
     }
+}
+
+#[tokio::test]
+async fn errors_have_the_codes_of_openssh() {
+    // A5-02, A5-08, A5-09
+    let mut client = Client::new(files("")).await;
+    client.put("f", b"content").await;
+    client.ask(fxp::SYMLINK, &[text("loop"), text("loop")]).await;
+    client.ask(fxp::MKDIR, &[text("d"), Field::U32(0)]).await;
+    let long = "n".repeat(300);
+    for (kind, fields, expected) in [
+        (fxp::STAT, vec![text("f/x")], NO_SUCH_FILE),
+        (fxp::OPENDIR, vec![text("f")], NO_SUCH_FILE),
+        (fxp::REMOVE, vec![text("f/x")], NO_SUCH_FILE),
+        (fxp::MKDIR, vec![text("f/x"), Field::U32(0)], NO_SUCH_FILE),
+        (fxp::STAT, vec![text("loop")], NO_SUCH_FILE),
+        (fxp::STAT, vec![text(&long)], BAD_MESSAGE),
+        (fxp::RENAME, vec![text("f"), text(&long)], BAD_MESSAGE),
+        (fxp::SYMLINK, vec![text("f"), text("l\0")], BAD_MESSAGE),
+        (fxp::RMDIR, vec![text("f")], FAILURE),
+        (fxp::RENAME, vec![text("f"), text("d")], FAILURE),
+    ] {
+        assert_eq!(client.ask(kind, &fields).await.status(), expected, "{kind} {fields:?}");
+    }
+    assert_eq!(client.open("d", fxf::READ).await.status(), FAILURE);
+    assert_eq!(client.open("d", fxf::WRITE).await.status(), UNSUPPORTED);
+    assert_eq!(client.open("f/x", fxf::WRITE | fxf::CREAT).await.status(), NO_SUCH_FILE);
 }
 
 #[tokio::test]
@@ -108,7 +137,7 @@ async fn attributes_are_those_of_the_file_or_of_the_link() {
     assert_eq!(size_and_mode(&client.ask(fxp::STAT, &[text("l")]).await), (7, 0o100_640));
     assert_eq!(size_and_mode(&client.ask(fxp::LSTAT, &[text("l")]).await).1 & 0o170_000, 0o120_000);
     assert_eq!(client.ask(fxp::READLINK, &[text("l")]).await.name(), "f");
-    assert_eq!(client.ask(fxp::READLINK, &[text("f")]).await.status(), FAILURE);
+    assert_eq!(client.ask(fxp::READLINK, &[text("f")]).await.status(), BAD_MESSAGE);
     for (path, expected) in [(".", "/"), ("./x", "/x"), ("/none", "/none"), ("..", "/"), ("", "/")] {
         assert_eq!(client.ask(fxp::REALPATH, &[text(path)]).await.name(), expected, "{path}");
     }

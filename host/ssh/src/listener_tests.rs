@@ -106,6 +106,7 @@ async fn start() -> SocketAddr {
         hooks: LoginHooks::new(Arc::default()),
         files: Arc::new(FileContext {
             policy: SetAttributesPolicy::Apply,
+            held_names: Arc::default(),
             metrics: metrics.clone(),
             log: Arc::new(NoFileLog),
             quotas: QuotaKeeper::new(

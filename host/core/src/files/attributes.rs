@@ -1,12 +1,14 @@
 //! Requests to change attributes.
 
+use std::sync::Arc;
+
 use super::place::LastName;
 use super::{FileError, FileService};
 use crate::hook::events::Protocol;
 use crate::path::VirtualPath;
 use crate::permission::{Permission, PermissionSet};
 use crate::ports::FileEventKind;
-use crate::ports::storage::SetAttributes;
+use crate::ports::storage::{OpenOptions, SetAttributes};
 
 /// What requests for attributes do (A3-24).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,9 +23,10 @@ pub enum SetAttributesPolicy {
 
 impl FileService {
     /// `chmod`, `chown`, `chtimes` on the parent, or on the path itself for a directory's
-    /// own entry there (A5-05); a new size needs `upload` and `overwrite`.
+    /// own entry there (A5-05); a new size needs `upload` and `overwrite`, and hooks know it as an
+    /// upload.
     pub async fn set_attributes(
-        &self,
+        self: &Arc<Self>,
         path: &VirtualPath,
         attributes: &SetAttributes,
         follow: bool,
@@ -39,6 +42,15 @@ impl FileService {
         };
         let last = if follow { LastName::Followed } else { LastName::Itself };
         let place = self.place(path, last, check).await?;
+        if effective.size.is_some() {
+            let resizing = OpenOptions { write: true, ..OpenOptions::default() };
+            if self.upload_is_provisional(&place) {
+                let mut file = self.open_write(path, resizing, protocol).await?;
+                file.set_attributes(attributes).await?;
+                return file.close().await;
+            }
+            self.review_upload(&place, resizing, protocol, None).await?;
+        }
         let path = place.path();
         let apply = async || {
             let outcome = self.tree().set_attributes(path, &effective, follow).await;

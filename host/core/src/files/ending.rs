@@ -39,12 +39,15 @@ impl Opened {
     /// The hooks look at a file under the name with which it was opened: another one there would be
     /// judged in its place.
     async fn require_its_name(&self) -> Result<(), FileError> {
-        if !self.options.provisional || self.upload().is_some() {
+        if !self.options.provisional {
             return Ok(());
         }
-        let written = self.file.file().metadata().await?;
-        match self.files.storage.metadata(&self.place).await {
-            Ok(named) if named.id == written.id => Ok(()),
+        let (name, expected) = match self.upload() {
+            Some(_) => (self.place.parent(), self.directory),
+            None => (self.place.path().clone(), Some(self.file.file().metadata().await?.id)),
+        };
+        match self.files.tree().metadata(&name).await {
+            Ok(named) if Some(named.id) == expected => Ok(()),
             Ok(_) | Err(_) => Err(FileError::Denied),
         }
     }

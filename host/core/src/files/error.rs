@@ -13,6 +13,13 @@ pub enum FileError {
     Refused(String),
     #[error("no such file or directory")]
     NotFound,
+    /// There is no such file, for another reason than a missing name: what is above it is no
+    /// directory, or links lead in a circle.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The storage takes no such name or number.
+    #[error("{0}")]
+    Invalid(String),
     #[error("operation not supported")]
     Unsupported,
     /// Or the largest file that the account may upload.
@@ -28,16 +35,14 @@ impl From<StorageError> for FileError {
             StorageErrorKind::NotFound => Self::NotFound,
             StorageErrorKind::PermissionDenied => Self::Denied,
             StorageErrorKind::Unsupported => Self::Unsupported,
+            StorageErrorKind::NotADirectory | StorageErrorKind::Loop => Self::Unreachable(error.message),
+            StorageErrorKind::NameTooLong | StorageErrorKind::Invalid => Self::Invalid(error.message),
             StorageErrorKind::AlreadyExists
-            | StorageErrorKind::NotADirectory
             | StorageErrorKind::IsADirectory
             | StorageErrorKind::NotEmpty
-            | StorageErrorKind::NameTooLong
             | StorageErrorKind::NoSpace
             | StorageErrorKind::ReadOnly
-            | StorageErrorKind::Loop
             | StorageErrorKind::CrossDevice
-            | StorageErrorKind::Invalid
             | StorageErrorKind::Other => Self::Failed(error.message),
         }
     }
@@ -45,7 +50,7 @@ impl From<StorageError> for FileError {
 
 impl From<PathError> for FileError {
     fn from(error: PathError) -> Self {
-        Self::Failed(error.to_string())
+        Self::Invalid(error.to_string())
     }
 }
 

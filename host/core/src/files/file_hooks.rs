@@ -26,6 +26,11 @@ impl FileHooks {
         self.before.selects_by_paths() || self.after.chain().selects_by_paths()
     }
 
+    /// Whether uploads of some accounts end with the verdict of a hook (B10-08).
+    pub(super) fn decide_uploads(&self) -> bool {
+        self.synchronous.contains(&ActionKind::Upload) && self.tells()
+    }
+
     /// Whether a hook wants to be asked.
     pub(super) fn asks(&self) -> bool {
         !self.before.is_empty()

@@ -9,6 +9,7 @@ mod ending;
 mod error;
 mod file_hooks;
 mod first;
+mod held_names;
 mod hooks;
 mod names;
 mod open_file;
@@ -31,6 +32,7 @@ pub use copy::CopyRange;
 pub use error::FileError;
 pub use file_hooks::FileHooks;
 pub use first::FirstTransfers;
+pub use held_names::HeldNames;
 pub use open_file::OpenFile;
 pub use program_room::ProgramRoom;
 
@@ -53,6 +55,7 @@ pub struct FileContext {
     pub policy: SetAttributesPolicy,
     pub hooks: Arc<FileHooks>,
     pub quotas: Arc<QuotaKeeper>,
+    pub held_names: Arc<HeldNames>,
     pub metrics: Arc<Metrics>,
     pub log: Arc<dyn FileLog>,
 }

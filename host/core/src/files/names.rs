@@ -37,7 +37,13 @@ impl FileService {
         let place = self.place(path, LastName::Itself, check).await?;
         let path = place.path();
         self.review(ActionKind::Rmdir, &place, protocol, |_| {}).await?;
-        let outcome = self.tree().remove_directory(path).await.map_err(FileError::from);
+        let changing = self.changing(&[path]).await?;
+        let outcome = self.tree().remove_directory(path).await.map_err(|error| match error.kind {
+            // A5-08
+            StorageErrorKind::NotADirectory => FileError::Failed(error.message),
+            _ => FileError::from(error),
+        });
+        drop(changing);
         self.record_if(&outcome, protocol, path, FileEventKind::RemoveDirectory);
         self.done(ActionKind::Rmdir, &place, protocol, outcome, |_| {}).await
     }
@@ -60,11 +66,13 @@ impl FileService {
             // J-04: the program has deleted it, and wants to hear no more of it.
             return Ok(());
         }
+        let changing = self.changing(&[path]).await?;
         let outcome = match self.remove_counting(path).await {
             // B10-07: a hook that removed the file itself is as good.
             Err(FileError::NotFound) if before.is_some() => self.recount(path).await,
             outcome => outcome,
         };
+        drop(changing);
         self.record_if(&outcome, protocol, path, FileEventKind::Remove);
         self.done(ActionKind::Delete, &place, protocol, outcome, |action| action.size = size).await
     }
@@ -103,7 +111,9 @@ impl FileService {
         let target_path = self.storage.host_path(to);
         let details = |action: &mut FileAction| action.set_target(&target, &target_path);
         self.review(ActionKind::Rename, &source, protocol, details).await?;
+        let changing = self.changing(&[from, to]).await?;
         let outcome = self.rename_counting(from, to, replace && may_replace).await;
+        drop(changing);
         self.record_if(&outcome, protocol, from, FileEventKind::Rename { target: &target_path });
         self.done(ActionKind::Rename, &source, protocol, outcome, details).await
     }

@@ -11,7 +11,7 @@ use super::{FileError, FileService};
 use crate::account::EffectiveAccount;
 use crate::pace::{Pace, next_look};
 use crate::path::VirtualPath;
-use crate::ports::storage::{Metadata, OpenOptions, SetAttributes, Space, StorageFile, Upload, Writing};
+use crate::ports::storage::{FileId, Metadata, OpenOptions, SetAttributes, Space, StorageFile, Upload, Writing};
 use crate::quota::UploadQuota;
 
 /// An open file of a session. [`close`](OpenFile::close) commits an upload and records the
@@ -33,6 +33,8 @@ pub(super) struct Opened {
     pub quota: Option<UploadQuota>,
     /// The account when that was decided.
     pub counted_for: Arc<EffectiveAccount>,
+    /// Where a provisional upload will get its name.
+    pub directory: Option<FileId>,
     /// The file as it was before it was opened.
     pub existed: Option<Metadata>,
     /// What was read of it.
@@ -221,12 +223,15 @@ impl OpenFile {
             opened.give_up().await;
             return Err(error);
         }
-        if opened.transfer.waits_for_hooks()
-            && let Err(error) = opened.ask_hooks().await
-        {
-            opened.transfer.fail_by(&error);
-            opened.give_up().await;
-            return Err(error);
+        // Until the file has its name, or has lost it.
+        let mut held = None;
+        if opened.transfer.waits_for_hooks() {
+            held = Some(opened.files.hold(&opened.place).await);
+            if let Err(error) = opened.ask_hooks().await {
+                opened.transfer.fail_by(&error);
+                opened.give_up().await;
+                return Err(error);
+            }
         }
         if let Err(error) = opened.finish().await {
             opened.transfer.fail_by(&error);
@@ -235,6 +240,7 @@ impl OpenFile {
             }
             return Err(error);
         }
+        drop(held);
         opened.transfer.complete(std::time::Instant::now());
         Ok(())
     }

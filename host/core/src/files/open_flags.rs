@@ -6,7 +6,7 @@ use super::place::LastName;
 use super::{FileError, FileService, OpenFile};
 use crate::hook::events::Protocol;
 use crate::path::VirtualPath;
-use crate::ports::storage::OpenOptions;
+use crate::ports::storage::{FileKind, OpenOptions};
 
 impl FileService {
     /// Opens with any flags. A file that is opened only to be read, but made or emptied by that,
@@ -21,8 +21,9 @@ impl FileService {
             return self.open_write(path, options, protocol).await;
         }
         if self.is_changed_by(path, options).await? {
-            // What appeared since that look is not written to.
-            let exclusive = options.exclusive || !options.truncate;
+            // What appeared since that look is not written to; a link to a file that is to be made is
+            // followed.
+            let exclusive = options.exclusive || (!options.truncate && !self.is_link(path).await);
             let upload = OpenOptions { read: false, write: true, append: false, exclusive, ..options };
             let made = match self.open_write(path, upload, protocol).await {
                 Ok(file) => file.close().await,
@@ -36,6 +37,10 @@ impl FileService {
             }
         }
         self.open_read(path, protocol).await
+    }
+
+    async fn is_link(&self, path: &VirtualPath) -> bool {
+        matches!(self.storage.symlink_metadata(path).await, Ok(found) if found.kind == FileKind::Symlink)
     }
 
     /// Whether opening it to read makes or empties a file.

@@ -12,7 +12,7 @@ use crate::hook::events::{ActionKind, Overwritten, Protocol};
 use crate::path::VirtualPath;
 use crate::permission::Permission;
 use crate::ports::storage::{
-    Capabilities, FileKind, Metadata, OpenOptions, StorageError, StorageErrorKind, Uploads, Writing,
+    Capabilities, FileId, FileKind, Metadata, OpenOptions, StorageError, StorageErrorKind, Uploads, Writing,
 };
 use crate::quota::{NamespaceGuard, QuotaError, QuotaLimits, UploadQuota};
 
@@ -31,7 +31,8 @@ impl FileService {
         }
         let options = OpenOptions { read: true, ..OpenOptions::default() };
         let file = OpenedAs::Reading(file);
-        Ok(self.opened(file, place, protocol, options, (None, self.account().clone()), Some(metadata)))
+        let counted = (None, self.account().clone());
+        Ok(self.opened(file, place, protocol, options, counted, (None, Some(metadata))))
     }
 
     pub(super) fn require_download(&self, path: &VirtualPath) -> Result<(), FileError> {
@@ -120,10 +121,15 @@ impl FileService {
         self.check_volume(true)?;
         let counted = self.counted(path);
         self.review_upload(place, options, protocol, counted.as_ref()).await?;
+        let held = if options.provisional { Some(self.hold(path).await) } else { None };
+        let directory = match held {
+            Some(_) => Some(self.tree().metadata(&path.parent()).await?.id),
+            None => None,
+        };
         let Some(counted) = counted else {
             let (file, before) = self.open_upload(path, options, |_| Ok(())).await?;
             let file = OpenedAs::Writing(file);
-            return Ok(self.opened(file, place.clone(), protocol, options, (None, account), before));
+            return Ok(self.opened(file, place.clone(), protocol, options, (None, account), (directory, before)));
         };
         let names = counted.ledger.names(|| self.scan_tree(path)).await?;
         let check = |before: Option<&Metadata>| check_room(&names, before, options, counted.limits);
@@ -131,12 +137,12 @@ impl FileService {
         let quota = counted.upload(&names, &file, before.as_ref(), options.truncate).await?;
         drop(names);
         let file = OpenedAs::Writing(file);
-        Ok(self.opened(file, place.clone(), protocol, options, (Some(quota), account), before))
+        Ok(self.opened(file, place.clone(), protocol, options, (Some(quota), account), (directory, before)))
     }
 
     /// Asks the hooks, but not about a file that may not be written over, or for which there
     /// is no room (B10-05).
-    async fn review_upload(
+    pub(super) async fn review_upload(
         &self,
         place: &Place<'_>,
         options: OpenOptions,
@@ -227,7 +233,7 @@ impl FileService {
         protocol: Protocol,
         options: OpenOptions,
         (quota, counted_for): (Option<UploadQuota>, Arc<EffectiveAccount>),
-        existed: Option<Metadata>,
+        (directory, existed): (Option<FileId>, Option<Metadata>),
     ) -> OpenFile {
         let transfer = self.transfer(&place, protocol, options.write);
         let (files, place) = (self.clone(), place.into_owned());
@@ -240,6 +246,7 @@ impl FileService {
             place,
             quota,
             counted_for,
+            directory,
             existed,
             read,
             is_refused: false,

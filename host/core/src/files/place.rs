@@ -1,15 +1,20 @@
 //! Where a path really is.
 //!
-//! Rules are bound to paths: permissions, patterns, and hooks that watch directories. Where all
+//! Rules are bound to paths: permissions, patterns, and hooks that watch directories or decide
+//! about the uploads that they find there. Where all
 //! files of an account have the same ones, it does not matter what a link leads to, because storage
 //! keeps it inside. Where they differ, a path with links comes under the rules of its text and of
 //! what it leads to, and is then used without links: one that is put in its way meanwhile leads to
 //! an error, not around a rule.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::ops::Deref;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::held_names::{ChangingNames, HeldName};
 use super::{FileError, FileService};
 use crate::path::VirtualPath;
 use crate::permission::Permission;
@@ -79,6 +84,7 @@ impl FileService {
         account.permissions.has_several_directories()
             || !account.filters.file_patterns.is_empty()
             || self.context.hooks.select_by_paths()
+            || self.context.hooks.decide_uploads()
     }
 
     /// The files, for paths that [`place`](Self::place) gave.
@@ -182,6 +188,38 @@ impl FileService {
     pub async fn without_links(&self, path: &VirtualPath) -> Result<VirtualPath, FileError> {
         let found = self.storage.canonical(path, true).await?;
         if found.lacks_parent { Err(FileError::NotFound) } else { Ok(found.path) }
+    }
+
+    /// What the host calls a path without links, whatever account uses it.
+    pub(super) async fn host_name(&self, path: &VirtualPath) -> PathBuf {
+        match (self.tree().real_path(&path.parent()).await, path.file_name()) {
+            (Ok(directory), Some(name)) => directory.join(OsStr::from_bytes(name)),
+            // The files are not on the host, or the operation meets the same error.
+            _ => self.storage.host_path(path).into(),
+        }
+    }
+
+    /// Holds the names on the way to an upload while hooks look at it.
+    pub(super) async fn hold(&self, path: &VirtualPath) -> HeldName {
+        self.context.held_names.hold(self.host_name(path).await).await
+    }
+
+    /// Before names get or lose what they name.
+    ///
+    /// # Errors
+    /// `Failed` while hooks look at an upload below one of them.
+    pub(super) async fn changing(&self, paths: &[&VirtualPath]) -> Result<Option<ChangingNames>, FileError> {
+        if !self.context.hooks.decide_uploads() {
+            return Ok(None);
+        }
+        let mut names = Vec::with_capacity(paths.len());
+        for path in paths {
+            names.push(self.host_name(path).await);
+        }
+        let changing = self.context.held_names.change(names);
+        changing
+            .map(Some)
+            .ok_or_else(|| FileError::Failed("a hook is deciding about an upload there; try again".into()))
     }
 
     pub(super) async fn is_there(&self, path: &VirtualPath) -> Result<bool, FileError> {

@@ -100,6 +100,7 @@ pub(super) fn world(answer: Option<Result<ExternalAuthVerdict, HookError>>) -> W
         hooks: hooks.clone(),
         files: Arc::new(FileContext {
             policy: SetAttributesPolicy::Apply,
+            held_names: Arc::default(),
             metrics: metrics.clone(),
             log: Arc::new(NoFileLog),
             quotas: QuotaKeeper::new(store.clone(), NodeName(String::new()), Arc::new(SystemClock), Tracking::Never),

@@ -1,11 +1,12 @@
 //! A hook that decides about an upload decides about the file that was written, whatever the client does
 //! to names before it closes the file (B10-08).
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tidegate_core::files::Protocol;
+use tidegate_core::files::{FileError, Protocol};
 use tidegate_core::hook::events::ActionKind;
 use tidegate_core::hook::observation::PostAction;
 use tidegate_core::hook::{Call, Hook, HookDescription, HookError, Link, LinkSettings};
@@ -16,7 +17,11 @@ const SFTP: Protocol = Protocol::Sftp;
 
 /// Finds every upload good.
 #[derive(Default)]
-struct Trusting(AtomicUsize);
+struct Trusting {
+    asked: AtomicUsize,
+    /// What is done to names while it looks at an upload, and by whom.
+    meanwhile: Mutex<Option<(Arc<FileService>, &'static str)>>,
+}
 
 #[async_trait]
 impl Hook<PostAction> for Trusting {
@@ -31,49 +36,68 @@ impl Hook<PostAction> for Trusting {
     }
     async fn call(&self, _: &Call, event: &PostAction) -> Result<(), HookError> {
         if event.0.kind == ActionKind::Upload {
-            self.0.fetch_add(1, Ordering::Relaxed);
+            self.asked.fetch_add(1, Ordering::Relaxed);
+        }
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some((files, names)) = meanwhile {
+            for act in acts(names) {
+                assert!(perform(&files, &act).await.is_err(), "{names}");
+            }
         }
         Ok(())
     }
 }
 
-async fn put(files: &Arc<FileService>, name: &str, content: &[u8]) {
-    let mut file = files.open_write(&path(name), PUT, SFTP).await.unwrap();
-    file.write_at(0, content).await.unwrap();
-    file.close().await.unwrap();
+async fn put(files: &Arc<FileService>, name: &str, content: &[u8]) -> Result<(), FileError> {
+    let mut file = files.open_write(&path(name), PUT, SFTP).await?;
+    file.write_at(0, content).await?;
+    file.close().await
+}
+
+fn acts(names: &str) -> Vec<Vec<&str>> {
+    let acts = names.split(';').filter(|act| !act.is_empty());
+    acts.map(|act| act.split_whitespace().collect()).collect()
+}
+
+async fn perform(files: &Arc<FileService>, act: &[&str]) -> Result<(), FileError> {
+    match *act {
+        ["rename", from, to] => files.rename(&path(from), &path(to), true, SFTP).await,
+        ["link", from, to] => files.hard_link(&path(from), &path(to), SFTP).await,
+        ["remove", name] => files.remove_file(&path(name), SFTP).await,
+        ["rmdir", name] => files.remove_directory(&path(name), SFTP).await,
+        ["symlink", target, link] => files.create_symlink(target.as_bytes(), &path(link), SFTP).await,
+        ["mkdir", name] => files.create_directory(&path(name), None, SFTP).await,
+        ["put", name] => put(files, name, b"good").await,
+        _ => panic!("{act:?}"),
+    }
+}
+
+/// A session of an account whose uploads `trusting` decides about, with a file `/d/a`.
+async fn fixture_asking(trusting: &Arc<Trusting>, overwrite: OverwriteMode) -> Fixture {
+    let hooks = FileHooks { synchronous: vec![ActionKind::Upload], ..no_hooks() };
+    hooks.after.chain().replace(vec![Arc::new(Link::new(trusting.clone(), LinkSettings::default()))]);
+    let on = fixture_with(r#""permissions":{"/":["*"]}"#, overwrite, hooks).await;
+    on.files.create_directory(&path("/d"), None, SFTP).await.unwrap();
+    put(&on.files, "/d/a", b"old").await.unwrap();
+    trusting.asked.store(0, Ordering::Relaxed);
+    on
 }
 
 /// What is done to names while `opened` is written, which leads to `/d/a`; `kept`: whether the upload is decided about and stays.
 async fn check_at(opened: &str, names: &str, kept: bool) {
     let trusting = Arc::new(Trusting::default());
-    let hooks = FileHooks { synchronous: vec![ActionKind::Upload], ..no_hooks() };
-    hooks.after.chain().replace(vec![Arc::new(Link::new(trusting.clone(), LinkSettings::default()))]);
-    let on = fixture_with(r#""permissions":{"/":["*"]}"#, OverwriteMode::Standard, hooks).await;
-    on.files.create_directory(&path("/d"), None, SFTP).await.unwrap();
-    put(&on.files, "/d/a", b"old").await;
+    let on = fixture_asking(&trusting, OverwriteMode::Standard).await;
     for (target, link) in [("/d", "/to"), ("/d/a", "/file")] {
         on.files.create_symlink(target.as_bytes(), &path(link), SFTP).await.unwrap();
     }
-    trusting.0.store(0, Ordering::Relaxed);
     let mut file = on.files.open_write(&path(opened), PUT, SFTP).await.unwrap();
     file.write_at(0, b"bad").await.unwrap();
-    for act in names.split(';').filter(|act| !act.is_empty()) {
-        let words: Vec<&str> = act.split_whitespace().collect();
-        match words[..] {
-            ["rename", from, to] => on.files.rename(&path(from), &path(to), true, SFTP).await.unwrap(),
-            ["link", from, to] => on.files.hard_link(&path(from), &path(to), SFTP).await.unwrap(),
-            ["remove", name] => on.files.remove_file(&path(name), SFTP).await.unwrap(),
-            ["symlink", target, link] => {
-                on.files.create_symlink(target.as_bytes(), &path(link), SFTP).await.unwrap();
-            }
-            ["mkdir", name] => on.files.create_directory(&path(name), None, SFTP).await.unwrap(),
-            ["put", name] => put(&on.files, name, b"good").await,
-            _ => panic!("{act}"),
-        }
+    for act in acts(names) {
+        perform(&on.files, &act).await.unwrap();
     }
-    let decoys = trusting.0.swap(0, Ordering::Relaxed);
+    let decoys = trusting.asked.swap(0, Ordering::Relaxed);
     assert_eq!(file.close().await.is_ok(), kept, "{names}");
-    assert_eq!(trusting.0.load(Ordering::Relaxed), usize::from(kept), "{names}, after {decoys} decoys");
+    assert_eq!(trusting.asked.load(Ordering::Relaxed), usize::from(kept), "{names}, after {decoys} decoys");
     let left = snapshot(&*on.storage).await;
     assert_eq!(left.iter().any(|(_, content)| content.contains("bad")), kept, "{names}: {left:?}");
 }
@@ -94,9 +118,50 @@ async fn a_hook_decides_about_no_other_file_than_the_one_that_was_written() {
     check("link /d/a /b; remove /d/a; put /d/a", false).await;
     check("link /d/a /b; put /c; rename /c /d/a", false).await;
     check("remove /d/a; put /d/a", false).await;
-    // By a link, which the client then points elsewhere.
+    // By a link, which the client then points elsewhere: the hook looks at what it led to.
     check_at("/file", "", true).await;
-    check_at("/file", "remove /file; put /file", false).await;
+    check_at("/file", "remove /file; put /file", true).await;
+    check_at("/file", "rename /d/a /b; put /d/a", false).await;
     check_at("/to/a", "", true).await;
-    check_at("/to/a", "mkdir /e; put /e/a; remove /to; symlink /e /to", false).await;
+    check_at("/to/a", "mkdir /e; put /e/a; remove /to; symlink /e /to", true).await;
+    check_at("/to/a", "rename /d /e; mkdir /d; put /d/a", false).await;
+}
+
+#[tokio::test]
+async fn names_on_the_way_to_an_upload_hold_while_a_hook_looks_at_it() {
+    let check = async |overwrite: OverwriteMode, name: &str, meanwhile: &'static str| {
+        let trusting = Arc::new(Trusting::default());
+        let on = fixture_asking(&trusting, overwrite).await;
+        put(&on.files, "/c", b"good").await.unwrap();
+        on.files.create_directory(&path("/d/empty"), None, SFTP).await.unwrap();
+        *trusting.meanwhile.lock().unwrap() = Some((on.files.clone(), meanwhile));
+        put(&on.files, name, b"bad").await.unwrap();
+        assert!(trusting.meanwhile.lock().unwrap().is_none());
+        let left = snapshot(&*on.storage).await;
+        let kept = left.iter().any(|(file, content)| file.starts_with(name) && content == "bad");
+        assert!(kept, "{overwrite:?} {name} {meanwhile}: {left:?}");
+        // Afterwards the names are free again.
+        on.files.rename(&path("/d"), &path("/e"), false, SFTP).await.unwrap();
+    };
+    for overwrite in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
+        check(overwrite, "/d/a", "rename /d/a /b").await;
+        check(overwrite, "/d/a", "rename /c /d/a; remove /d/a; rename /d /e").await;
+        check(overwrite, "/d/new", "rename /d /e; rename /c /d/new").await;
+        check(overwrite, "/d/empty/new", "rmdir /d/empty; rename /d/empty /e; rename /d /e").await;
+    }
+}
+
+#[tokio::test]
+async fn an_upload_is_named_where_its_hook_was_told() {
+    let trusting = Arc::new(Trusting::default());
+    let on = fixture_asking(&trusting, OverwriteMode::Atomic).await;
+    let mut file = on.files.open_write(&path("/d/b"), PUT, SFTP).await.unwrap();
+    file.write_at(0, b"bad").await.unwrap();
+    for act in acts("rename /d /e; mkdir /d") {
+        perform(&on.files, &act).await.unwrap();
+    }
+    assert_eq!(file.close().await, Err(FileError::Denied));
+    assert_eq!(trusting.asked.load(Ordering::Relaxed), 0);
+    let left = snapshot(&*on.storage).await;
+    assert!(!left.iter().any(|(_, content)| content == "bad"), "{left:?}");
 }

@@ -80,6 +80,11 @@ async fn fixture_with(fields: &str, overwrite: OverwriteMode, hooks: FileHooks) 
     fixture_of(fields, Arc::new(MemoryStorage::new(settings)), hooks).await
 }
 
+/// A session that may do everything on `storage`.
+pub(crate) async fn files_on(storage: Arc<dyn Storage>) -> Arc<FileService> {
+    fixture_of(r#""permissions":{"/":["*"]}"#, storage, no_hooks()).await.files
+}
+
 async fn fixture_of(fields: &str, storage: Arc<dyn Storage>, hooks: FileHooks) -> Fixture {
     let (account, store) = (account(fields), Arc::new(MemoryStore::default()));
     let (name, document) = ("u".to_owned(), account.user().to_document(Audience::Trusted));
@@ -92,6 +97,7 @@ async fn fixture_of(fields: &str, storage: Arc<dyn Storage>, hooks: FileHooks) -
         policy: SetAttributesPolicy::Apply,
         hooks: Arc::new(hooks),
         quotas: keeper.clone(),
+        held_names: Arc::default(),
         metrics: Arc::new(Metrics::new().unwrap()),
         log: Arc::new(NoFileLog),
     };

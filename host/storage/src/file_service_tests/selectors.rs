@@ -80,6 +80,7 @@ where
 enum Doing {
     Download,
     Upload,
+    Resize,
     Delete,
     RenameAway,
     RenameHere,
@@ -94,9 +95,10 @@ enum Doing {
 }
 
 impl Doing {
-    const ALL: [(Self, ActionKind); 13] = [
+    const ALL: [(Self, ActionKind); 14] = [
         (Self::Download, ActionKind::Download),
         (Self::Upload, ActionKind::Upload),
+        (Self::Resize, ActionKind::Upload),
         (Self::Delete, ActionKind::Delete),
         (Self::RenameAway, ActionKind::Rename),
         (Self::RenameHere, ActionKind::Rename),
@@ -116,6 +118,10 @@ impl Doing {
         match self {
             Self::Download => files.open_read(&at("f"), SFTP).await.map(drop),
             Self::Upload => files.open_write(&at("f"), PUT, SFTP).await?.close().await,
+            Self::Resize => {
+                let size = SetAttributes { size: Some(1), ..SetAttributes::default() };
+                files.set_attributes(&at("f"), &size, true, SFTP).await
+            }
             Self::Delete => files.remove_file(&at("f"), SFTP).await,
             Self::RenameAway => files.rename(&at("f"), &free("new"), false, SFTP).await,
             Self::RenameHere => files.rename(&free("f"), &at("new"), false, SFTP).await,
@@ -200,6 +206,10 @@ async fn no_link_leads_around_a_hook_that_decides_at_the_end() {
             assert!(upload().await.is_err(), "{written}");
             assert_eq!(watcher.take(), ["told upload"], "{written}");
             assert!(on.storage.metadata(&path("/watched/new")).await.is_err(), "{written}");
+            // A size that is set from outside.
+            let size = SetAttributes { size: Some(1), ..SetAttributes::default() };
+            on.files.set_attributes(&path("/watched/f"), &size, true, SFTP).await.unwrap_err();
+            assert_eq!(watcher.take(), ["told upload"], "{written}");
         }
     }
 }

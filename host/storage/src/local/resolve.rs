@@ -15,6 +15,9 @@ use super::links::{self, HostNames};
 /// Tries when a rename elsewhere keeps the kernel from being sure.
 const RACE_RETRIES: usize = 16;
 
+/// Names in an absolute link, up to the one that may be the root.
+const MAX_HOST_NAMES: usize = 64;
+
 /// The directory that nothing leaves.
 pub struct Root {
     directory: Arc<OwnedFd>,
@@ -79,6 +82,28 @@ impl Root {
 
     pub fn host_names(&self) -> &HostNames {
         &self.host_names
+    }
+
+    /// What an absolute text of the host means in the tree: empty, or with a slash before it; none:
+    /// it leads elsewhere. The host may have more names for the tree's root than are known here, by
+    /// links and mounts: what is the same directory is the same tree.
+    pub fn inside<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        self.host_names.inside(text).or_else(|| {
+            let root = fs::fstat(&*self.directory).ok()?;
+            let ends = (1..=text.len()).filter(|end| matches!(text.get(*end), None | Some(b'/')));
+            let names = ends.filter_map(|end| text.split_at_checked(end)).take(MAX_HOST_NAMES);
+            let mut found = names.map_while(|(above, rest)| Some((fs::stat(above).ok()?, rest)));
+            found.find(|(above, _)| (above.st_dev, above.st_ino) == (root.st_dev, root.st_ino)).map(|(_, rest)| rest)
+        })
+    }
+
+    /// How the text of a link on disk looks to the client; none: it is a path of the host elsewhere.
+    pub fn shown(&self, text: &[u8]) -> Option<Vec<u8>> {
+        if text.first() != Some(&b'/') {
+            return Some(text.to_vec());
+        }
+        let inside = self.inside(text)?;
+        Some(if inside.is_empty() { b"/".to_vec() } else { inside.to_vec() })
     }
 
     /// Where a path leads, without links; the last name is followed if `follow` says so.

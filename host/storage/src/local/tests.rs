@@ -2,6 +2,9 @@
 
 use std::os::unix::fs::symlink;
 
+use tidegate_core::files::Protocol;
+use tidegate_core::ports::storage::OpenOptions;
+
 use super::*;
 
 pub(super) struct Tree {
@@ -75,6 +78,49 @@ async fn absolute_links_mean_the_tree() {
     let mut data = Vec::new();
     file.read_at(0, 100, &mut data).await.unwrap();
     assert_eq!(data, b"inside");
+
+    // By other names that the host has for the root (`/home` may be a link to `/srv/home`).
+    symlink(".", tree.directory.path().join("alias")).unwrap();
+    symlink("alias/home", tree.directory.path().join("other")).unwrap();
+    let check = async |text: &str, expected: Option<&str>| {
+        let (text, link) = (tree.directory.path().join(text), tree.home("by-alias"));
+        symlink(&text, &link).unwrap();
+        let found = tree.storage.canonical(&path("/by-alias"), true).await.ok().map(|found| found.path);
+        assert_eq!(found, expected.map(path), "{}", text.display());
+        let shown = tree.storage.read_link(&path("/by-alias")).await.ok();
+        assert!(shown.is_some() || expected.is_none(), "{}", text.display());
+        assert_eq!(tree.storage.open(&path("/by-alias")).await.is_ok(), expected.is_some(), "{}", text.display());
+        std::fs::remove_file(link).unwrap();
+    };
+    check("alias/home/target", Some("/target")).await;
+    check("other/target", Some("/target")).await;
+    check("alias/alias/other/d", Some("/d")).await;
+    check("alias/home", Some("/")).await;
+    check("alias/outside", None).await;
+    check("alias/home/../outside", None).await;
+    check("other/../outside", None).await;
+    check("alias/homeless", None).await;
+}
+
+#[tokio::test]
+async fn a_file_is_made_where_a_link_leads_by_any_flags() {
+    let check = async |overwrite: OverwriteMode, options: OpenOptions, name: &str, made: &str| {
+        let tree = tree(overwrite);
+        symlink("made", tree.home("dangling")).unwrap();
+        let files = crate::file_service_tests::files_on(Arc::new(tree.storage)).await;
+        let opened = files.open(&path(name), options, Protocol::Sftp).await;
+        assert!(opened.is_ok(), "{overwrite:?} {options:?}: {:?}", opened.err());
+        drop(opened);
+        let made = tree.directory.path().join("home").join(made);
+        assert!(made.is_file(), "{overwrite:?} {options:?}");
+    };
+    let read = OpenOptions { read: true, create: true, ..OpenOptions::default() };
+    for overwrite in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
+        for truncate in [false, true] {
+            check(overwrite, OpenOptions { truncate, ..read }, "/dangling", "made").await;
+            check(overwrite, OpenOptions { truncate, ..read }, "/new", "new").await;
+        }
+    }
 }
 
 #[tokio::test]
