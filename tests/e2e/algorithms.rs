@@ -53,14 +53,14 @@ const MODERN: [&str; 5] = [
     "-oCiphers=aes256-ctr -oMACs=hmac-sha2-512-etm@openssh.com",
     "-oCiphers=aes256-gcm@openssh.com",
 ];
-const COMPATIBLE: [&str; 4] = [
+const COMPATIBLE: [&str; 5] = [
     "-oKexAlgorithms=ecdh-sha2-nistp256",
     "-oHostKeyAlgorithms=ecdsa-sha2-nistp256",
     "-oCiphers=chacha20-poly1305@openssh.com",
     "-oCiphers=aes128-ctr -oMACs=hmac-sha2-256",
-];
-const LEGACY: [&str; 6] = [
     "-oKexAlgorithms=diffie-hellman-group14-sha256",
+];
+const LEGACY: [&str; 5] = [
     "-oKexAlgorithms=diffie-hellman-group14-sha1",
     "-oHostKeyAlgorithms=ssh-rsa",
     "-oCiphers=aes128-cbc",

@@ -1,12 +1,16 @@
 //! The HTTP client that all hooks share, from the section `http` (B0-08, B0-09).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, Identity};
+use reqwest::{Certificate, Client, ClientBuilder};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::client_certificates::{self, ClientCertificates};
 
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 const IDLE_CONNECTIONS: usize = 64;
@@ -22,7 +26,8 @@ pub struct HttpSettings {
     pub retry_max: u32,
     /// Files in PEM, beside the system's authorities.
     pub ca_certificates: Vec<PathBuf>,
-    /// The client's own: files of a certificate and its key, in PEM.
+    /// The client's own: files of a certificate, with those above it, and its key, in PEM. A server
+    /// is shown the first one that it can use.
     pub certificates: Vec<(PathBuf, PathBuf)>,
     pub skip_tls_verify: bool,
     pub headers: Vec<UrlHeader>,
@@ -97,20 +102,31 @@ fn builder() -> ClientBuilder {
         .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")))
 }
 
-fn with_certificates(mut builder: ClientBuilder, settings: &HttpSettings) -> Result<ClientBuilder, HttpClientError> {
-    let file = |path: &PathBuf, problem: String| HttpClientError::File { path: path.clone(), problem };
-    let read = |path: &PathBuf| std::fs::read(path).map_err(|error| file(path, error.to_string()));
+fn with_certificates(builder: ClientBuilder, settings: &HttpSettings) -> Result<ClientBuilder, HttpClientError> {
+    let mut authorities = Vec::new();
     for path in &settings.ca_certificates {
-        let bundle = Certificate::from_pem_bundle(&read(path)?).map_err(|error| file(path, error.to_string()))?;
-        builder = builder.tls_certs_merge(bundle);
+        authorities.extend(certificates_in(path)?);
     }
-    // One identity is all that a connection can show.
-    if let Some((certificate, key)) = settings.certificates.first() {
-        let pem = [read(key)?, b"\n".to_vec(), read(certificate)?].concat();
-        let identity = Identity::from_pem(&pem).map_err(|error| file(certificate, error.to_string()))?;
-        builder = builder.identity(identity);
+    let mut own = ClientCertificates::default();
+    for (certificate, key) in &settings.certificates {
+        let chain = certificates_in(certificate)?;
+        let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, error))?;
+        own.add(chain, key).map_err(|error| unusable(certificate, error))?;
     }
-    Ok(if settings.skip_tls_verify { builder.tls_danger_accept_invalid_certs(true) } else { builder })
+    let tls = client_certificates::tls_client(authorities, own, settings.skip_tls_verify);
+    Ok(builder.tls_backend_preconfigured(tls.map_err(|error| HttpClientError::Client(error.to_string()))?))
+}
+
+fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, HttpClientError> {
+    let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match all {
+        Ok(none) if none.is_empty() => Err(unusable(path, "it holds no certificate")),
+        outcome => outcome.map_err(|error| unusable(path, error)),
+    }
+}
+
+fn unusable(path: &Path, problem: impl ToString) -> HttpClientError {
+    HttpClientError::File { path: path.to_owned(), problem: problem.to_string() }
 }
 
 fn built(builder: ClientBuilder) -> Result<Client, HttpClientError> {

@@ -1,6 +1,7 @@
 //! Hooks that are programs or web servers, speaking the older server's language:
 //! environment variables `SFTPGO_*` and JSON.
 
+mod client_certificates;
 mod event;
 mod events;
 mod flavour;

@@ -73,7 +73,7 @@ pub const KEX: &[Entry<kex::Name>] = &[
     entry(kex::ECDH_SHA2_NISTP256, Compatible),
     entry(kex::ECDH_SHA2_NISTP384, Compatible),
     entry(kex::ECDH_SHA2_NISTP521, Compatible),
-    entry(kex::DH_G14_SHA256, Legacy),
+    entry(kex::DH_G14_SHA256, Compatible),
     entry(kex::DH_G14_SHA1, Legacy),
     entry(kex::DH_G15_SHA512, Costly),
     entry(kex::DH_G16_SHA512, Costly),

@@ -259,8 +259,7 @@ mod tests {
 
     const MODERN: [&str; 4] =
         ["mlkem768x25519-sha256", "curve25519-sha256", "aes128-gcm@openssh.com", "hmac-sha2-256-etm@openssh.com"];
-    const OLD: [&str; 8] = [
-        "diffie-hellman-group14-sha256",
+    const OLD: [&str; 7] = [
         "diffie-hellman-group14-sha1",
         "aes128-cbc",
         "aes256-cbc",
@@ -272,7 +271,13 @@ mod tests {
 
     #[test]
     fn each_policy_adds_to_the_one_before() {
-        let compatible = ["ecdh-sha2-nistp256", "chacha20-poly1305@openssh.com", "hmac-sha2-256", "hmac-sha2-512"];
+        let compatible = [
+            "ecdh-sha2-nistp256",
+            "diffie-hellman-group14-sha256",
+            "chacha20-poly1305@openssh.com",
+            "hmac-sha2-256",
+            "hmac-sha2-512",
+        ];
         let never = [
             "none",
             "clear",
@@ -282,11 +287,15 @@ mod tests {
         ];
         check_policy(AlgorithmPolicy::Modern, &MODERN, &[&compatible[..], &OLD, &never].concat());
         // The newcomers come after the modern ones of their kind.
-        check_policy(AlgorithmPolicy::Compatible, &["curve25519-sha256@libssh.org", "ecdh-sha2-nistp256"], &OLD);
+        check_policy(
+            AlgorithmPolicy::Compatible,
+            &["curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256"],
+            &OLD,
+        );
         check_policy(AlgorithmPolicy::Compatible, &["aes256-ctr", "chacha20-poly1305@openssh.com"], &never);
         check_policy(AlgorithmPolicy::Compatible, &["hmac-sha2-512-etm@openssh.com", "hmac-sha2-256"], &[]);
         check_policy(AlgorithmPolicy::Compatible, &["ssh-ed25519", "rsa-sha2-256", "ecdsa-sha2-nistp256"], &[]);
-        check_policy(AlgorithmPolicy::Legacy, &[&compatible[..1], &OLD[..2]].concat(), &never);
+        check_policy(AlgorithmPolicy::Legacy, &[&compatible[..2], &OLD[..1]].concat(), &never);
         check_policy(AlgorithmPolicy::Legacy, &OLD, &[]);
     }
 

@@ -27,12 +27,6 @@ pub fn settings(config: &Config, directory: &Path, check: &mut Check<'_>) -> Htt
         }
     });
     let headers = headers.collect();
-    // A server that asks for a certificate is shown one: which of several could only be guessed.
-    if http.certificates.len() > 1 {
-        let problem =
-            format!("holds {} certificates, and one can be shown; remove the others", http.certificates.len());
-        check.problem("http.certificates", problem);
-    }
     let certificates = http.certificates.iter().map(|pair| (directory.join(&pair.cert), directory.join(&pair.key)));
     HttpSettings {
         timeout: Duration::try_from_secs_f64(http.timeout).unwrap_or(Duration::from_secs(20)),
