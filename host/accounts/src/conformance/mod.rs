@@ -5,6 +5,7 @@ mod audit;
 mod changes;
 mod documents;
 mod folders;
+mod groups;
 mod hook_runs;
 mod many;
 mod plugin_values;
@@ -72,7 +73,7 @@ macro_rules! adapters {
     ($($adapter:ident),*) => {
         /// Adapter by adapter.
         mod of {
-            use super::{audit, changes, documents, folders, hook_runs, many, plugin_values, usages, writers};
+            use super::{audit, changes, documents, folders, groups, hook_runs, many, plugin_values, usages, writers};
 
             $(
                 conforms! { $adapter:
@@ -85,6 +86,7 @@ macro_rules! adapters {
                     documents::all_changes_or_none,
                     documents::an_invalid_document_is_in_the_way_of_no_other,
                     folders::folders_are_shared,
+                    groups::groups_are_kept_and_give_what_they_have,
                     folders::a_hook_makes_no_folders,
                     writers::two_writers_lose_nothing,
                     writers::a_whole_document_is_refused_after_another_change,

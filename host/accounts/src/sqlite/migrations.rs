@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{OpenError, classify_open};
 
-const MIGRATIONS: [(i64, &str); 9] = [
+const MIGRATIONS: &[(i64, &str)] = &[
     (20_200_131, include_str!("../../../../sql/sqlite/20200131.sql")),
     (20_261_122, include_str!("../../../../sql/sqlite/20261122.sql")),
     (20_261_123, include_str!("../../../../sql/sqlite/20261123.sql")),
@@ -17,6 +17,7 @@ const MIGRATIONS: [(i64, &str); 9] = [
     (20_261_129, include_str!("../../../../sql/sqlite/20261129.sql")),
     (20_261_130, include_str!("../../../../sql/sqlite/20261130.sql")),
     (20_261_201, include_str!("../../../../sql/sqlite/20261201.sql")),
+    (20_261_202, include_str!("../../../../sql/sqlite/20261202.sql")),
 ];
 
 pub fn apply(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {

@@ -3,20 +3,24 @@
 use core::ops::Deref;
 use std::sync::Arc;
 
+use super::group::{self, Group, MembershipKind};
+use super::stored::complete_folders;
 use super::{AccountValues, User};
-use crate::ports::{Directory, StoreError};
+use crate::ports::{Directory, GROUPS, StoreError};
 
 /// A user with what its groups give it. Cannot be changed, and cannot be stored: what hooks and
 /// administrators change is the [`user`](Self::user) behind it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EffectiveAccount {
     user: Arc<User>,
+    /// None: no group gives the user anything.
+    merged: Option<Arc<AccountValues>>,
 }
 
 impl EffectiveAccount {
     /// Of a user whose groups, if it has any, give it nothing.
     pub fn ungrouped(user: impl Into<Arc<User>>) -> Self {
-        Self { user: user.into() }
+        Self { user: user.into(), merged: None }
     }
 
     /// As it is stored.
@@ -29,14 +33,39 @@ impl Deref for EffectiveAccount {
     type Target = AccountValues;
 
     fn deref(&self) -> &AccountValues {
-        &self.user
+        self.merged.as_deref().unwrap_or(&self.user)
     }
 }
 
-/// The user as it is in force.
+/// The user with what its groups give it. A group that is not stored gives nothing: it is a name for
+/// the selectors of hooks.
 ///
 /// # Errors
-/// The store does not answer.
-pub async fn in_force(_: &dyn Directory, user: impl Into<Arc<User>>) -> Result<EffectiveAccount, StoreError> {
-    Ok(EffectiveAccount::ungrouped(user))
+/// The store does not answer; `Invalid`: a group of the user cannot be used, or what it gives does not
+/// fit the user.
+pub async fn in_force(directory: &dyn Directory, user: impl Into<Arc<User>>) -> Result<EffectiveAccount, StoreError> {
+    let user = user.into();
+    let giving = user.memberships().into_iter().filter(|membership| membership.kind != MembershipKind::Member);
+    let names: Vec<String> = giving.map(|membership| membership.group).collect();
+    if names.is_empty() {
+        return Ok(EffectiveAccount::ungrouped(user));
+    }
+    let mut stored = directory.find_all(&GROUPS, names).await?;
+    complete_folders(directory, &mut stored).await?;
+    let invalid = |problem: String| StoreError::Invalid { username: user.username.clone(), problem };
+    let mut groups = Vec::with_capacity(stored.len());
+    for group in &stored {
+        let problem = |problem: &dyn ToString| {
+            invalid(format!("its group \"{}\" cannot be used: {}", group.name, problem.to_string()))
+        };
+        if let Some(unreadable) = &group.problem {
+            return Err(problem(unreadable));
+        }
+        groups.push(Group::of_stored(group).map_err(|error| problem(&error))?);
+    }
+    let merged = match groups.is_empty() {
+        true => None,
+        false => Some(Arc::new(group::merged(&user, &groups).map_err(|error| invalid(error.to_string()))?)),
+    };
+    Ok(EffectiveAccount { user, merged })
 }

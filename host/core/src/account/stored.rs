@@ -126,7 +126,10 @@ pub(super) fn has_credential(stored: &StoredDocument) -> bool {
 
 /// Fills in what the folders of accounts know: the path, and the usage. One that there is not stays as
 /// the account has it.
-async fn complete_folders(directory: &dyn Directory, accounts: &mut [StoredDocument]) -> Result<(), StoreError> {
+pub(super) async fn complete_folders(
+    directory: &dyn Directory,
+    accounts: &mut [StoredDocument],
+) -> Result<(), StoreError> {
     let mut names = BTreeSet::new();
     for account in &mut *accounts {
         names.extend(folders_of(account).filter_map(|folder| folder_name(folder)));

@@ -182,8 +182,7 @@ impl AccountValues {
 
     /// Of all its groups, in the order in which the account lists them.
     pub fn group_names(&self) -> Vec<String> {
-        let groups = self.other.get("groups").and_then(Value::as_array).into_iter().flatten();
-        groups.filter_map(|group| group.get("name")?.as_str()).map(str::to_owned).collect()
+        self.memberships().into_iter().map(|membership| membership.group).collect()
     }
 
     pub fn role(&self) -> Option<&str> {

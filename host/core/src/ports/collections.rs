@@ -144,3 +144,16 @@ pub static FOLDERS: Collection = Collection {
         maintained("last_quota_update"),
     ],
 };
+
+/// Groups of accounts (B9-04).
+pub static GROUPS: Collection = Collection {
+    kind: "group",
+    noun: "group",
+    table: "account_groups",
+    name_field: "name",
+    columns: &[
+        given("description", ColumnKind::Text),
+        given("user_settings", ColumnKind::Json),
+        given("virtual_folders", ColumnKind::Json),
+    ],
+};

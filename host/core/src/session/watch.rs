@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{EndReason, Session, SessionRegistry};
 use crate::account::{AccountPolicy, AccountRule, AddressRule, EffectiveAccount, FolderQuota, find_user, in_force};
 use crate::metrics::Metrics;
-use crate::ports::{ChangeToken, ChangedObjects, Changes, Clock, Directory, StoreError, USERS};
+use crate::ports::{ChangeToken, ChangedObjects, Changes, Clock, Directory, GROUPS, StoreError, USERS};
 use crate::quota::QuotaScans;
 
 /// Between looks for sessions that are over; and before a store that failed is asked again.
@@ -82,7 +82,9 @@ impl SessionWatch {
         let names: BTreeSet<String> = match &changes.objects {
             ChangedObjects::Named(objects) => {
                 let users = objects.iter().filter(|(kind, _)| kind == USERS.kind);
-                users.map(|(_, name)| name.clone()).collect()
+                let users = users.map(|(_, name)| name.clone());
+                let groups = objects.iter().filter(|(kind, _)| kind == GROUPS.kind);
+                users.chain(groups.flat_map(|(_, group)| self.connected_members(group))).collect()
             }
             ChangedObjects::All => {
                 self.sessions.sessions().iter().map(|session| session.account.username.clone()).collect()
@@ -109,6 +111,14 @@ impl SessionWatch {
             }
             self.tell_scans(&name);
         }
+    }
+
+    fn connected_members(&self, group: &str) -> Vec<String> {
+        let is_member = |session: &Arc<Session>| {
+            session.live.account().memberships().iter().any(|membership| membership.group == group)
+        };
+        let members = self.sessions.sessions().into_iter().filter(is_member);
+        members.map(|session| session.account.username.clone()).collect()
     }
 
     async fn find(&self, username: &str) -> Result<Option<Arc<EffectiveAccount>>, StoreError> {
@@ -182,6 +192,8 @@ mod tests {
     use crate::account::{AccountDraft, CredentialRule, Factors, User};
     use crate::connection::{Connection, ConnectionId, LoginMethod};
     use crate::memory::MemoryStore;
+    use crate::ports::{Change, Write};
+    use crate::session::registry::SessionSlot;
     use crate::session::{KeptPassword, LiveSession, Traffic};
 
     #[derive(Default)]
@@ -198,12 +210,12 @@ mod tests {
         AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account
     }
 
-    /// A session of `before` meets `after` at `now`; how it ends, and its limit on uploads.
-    async fn check(before: &str, after: Option<&str>, now: i64) -> (Option<EndReason>, u64) {
+    /// A store with an account, the watch over it, and a session of the account.
+    async fn watched(before: &str) -> (Arc<MemoryStore>, SessionWatch, Arc<Session>, SessionSlot) {
         let accounts = Arc::new(MemoryStore::default());
         accounts.put(&account(before));
         let stored = accounts.user("u").await.unwrap();
-        let (sessions, clock) = (Arc::new(SessionRegistry::default()), Arc::new(PaperClock::default()));
+        let sessions = Arc::new(SessionRegistry::default());
         let address = "192.0.2.1:5".parse().unwrap();
         let id = ConnectionId::new("c");
         let connection =
@@ -226,18 +238,24 @@ mod tests {
         let watch = SessionWatch {
             accounts: accounts.clone(),
             sessions,
-            clock: clock.clone(),
+            clock: Arc::new(PaperClock::default()),
             metrics: Arc::new(Metrics::new().unwrap()),
             address_rule: AddressRule::default(),
             idle_timeout: Some(Duration::from_secs(60)),
             scans: None,
         };
+        (accounts, watch, session, slot)
+    }
+
+    /// A session of `before` meets `after` at `now`; how it ends, and its limit on uploads.
+    async fn check(before: &str, after: Option<&str>, now: i64) -> (Option<EndReason>, u64) {
+        let (accounts, mut watch, session, _slot) = watched(before).await;
+        watch.clock = Arc::new(PaperClock(AtomicI64::new(now)));
         let begin = watch.begin().await.unwrap();
         match after {
             Some(after) => accounts.put(&account(after)),
             None => accounts.remove("u").await,
         }
-        clock.0.store(now, Ordering::Relaxed);
         watch.look_at(&accounts.wait_for_changes(&begin).await.unwrap()).await;
         watch.end_what_is_over();
         (session.live.end_reason(), session.live.rate(true))
@@ -258,6 +276,28 @@ mod tests {
         // A Thursday.
         let fridays = r#","filters":{"access_time":[{"day_of_week":5,"from":"00:00","to":"23:59"}]}"#;
         assert_eq!(check(fridays, Some(fridays), 1000).await.0, closed);
+    }
+
+    #[tokio::test]
+    async fn sessions_follow_the_groups_of_their_account() {
+        // B9-04
+        let check = async |kind: i64, settings: &str, is_closed: bool| {
+            let before = format!(r#","groups":[{{"name":"g","type":{kind}}}]"#);
+            let (accounts, watch, session, _slot) = watched(&before).await;
+            let begin = watch.begin().await.unwrap();
+            let document = format!(r#"{{"user_settings":{settings}}}"#);
+            let write = Write::Add(serde_json::from_str(&document).unwrap());
+            let change = Change { collection: &GROUPS, name: "g".to_owned(), write, announce: true, audit: None };
+            accounts.commit(vec![change]).await.unwrap();
+            watch.look_at(&accounts.wait_for_changes(&begin).await.unwrap()).await;
+            assert_eq!(session.live.end_reason().is_some(), is_closed, "{kind} {settings}");
+            session.live.rate(true)
+        };
+        assert_eq!(check(1, r#"{"upload_bandwidth":7}"#, false).await, 7000);
+        assert_eq!(check(2, r#"{"upload_bandwidth":7}"#, false).await, 0);
+        check(2, r#"{"filters":{"denied_ip":["192.0.2.0/24"]}}"#, true).await;
+        check(3, r#"{"filters":{"denied_ip":["192.0.2.0/24"]}}"#, false).await;
+        check(1, r#"{"home_dir":"/srv/%username%/d"}"#, true).await;
     }
 
     #[tokio::test]
