@@ -191,8 +191,8 @@ fn the_rules_of_both_ends_hold() {
     assert!(!home.join("ro/new").exists() && home.join("drop/new").exists());
     // A loop is an error everywhere.
     assert_eq!(make_link(&mut raw, "loop", "free/loop"), fx::OK);
-    assert_eq!(name(&raw.request(fxp::REALPATH, &string("/free/loop"))), Err(fx::FAILURE));
-    assert_eq!(raw.request(fxp::STAT, &string("/free/loop")).status(), fx::FAILURE);
+    assert_eq!(name(&raw.request(fxp::REALPATH, &string("/free/loop"))), Err(fx::NO_SUCH_FILE));
+    assert_eq!(raw.request(fxp::STAT, &string("/free/loop")).status(), fx::NO_SUCH_FILE);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Where accounts and plugins' values are kept. Migrations are in `sql/`.
+//! Stores for accounts, and for the values of plugins. Migrations are in `sql/`.
 
 #[cfg(test)]
 mod conformance;

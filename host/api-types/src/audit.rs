@@ -1,12 +1,12 @@
-//! What was changed by whom.
+//! Audit records: which actor changed what.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Each that is set has to fit.
+/// Filters of the list; a record has to match all that are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ListAudit {
-    /// Only entries with a smaller number; none: from the newest.
+    /// Only records with a smaller number; none: from the newest on.
     #[serde(default)]
     pub before: Option<i64>,
     #[serde(default)]
@@ -20,7 +20,7 @@ pub struct ListAudit {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditEntries {
-    /// The newest first.
+    /// The records, the newest first.
     pub entries: Vec<AuditEntry>,
 }
 
@@ -30,18 +30,18 @@ pub struct AuditEntry {
     /// Milliseconds since 1970.
     pub at: i64,
     pub actor: String,
-    /// `cli`, `socket`, `hook`, `system`, …
+    /// The door of the change: `cli`, `socket`, `hook`, `system`, …
     pub door: String,
     pub address: Option<String>,
-    /// Such as `update`.
+    /// The action, such as `update`.
     pub action: String,
-    /// Of the object, such as `user`.
+    /// The kind of the object, such as `user`.
     pub kind: String,
     pub name: String,
     /// `done`, `refused` or `failed`.
     pub outcome: String,
-    /// Without secrets.
+    /// Details, without secrets.
     pub detail: String,
-    /// Of the object, after the change.
+    /// The object's revision after the change.
     pub revision: Option<i64>,
 }

@@ -14,12 +14,12 @@ pub struct DumpUsers {
 
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Dumped {
-    /// Valid or not.
+    /// The accounts' documents, whether valid or not.
     #[schema(value_type = Vec<Object>)]
     pub users: Vec<Map<String, Value>>,
-    /// Those among them that are not valid.
+    /// The accounts among them that are not valid.
     pub invalid: Vec<crate::InvalidUser>,
-    /// The name after which the next page begins; none: this page was the last.
+    /// The name after which the next page begins; none if this page is the last.
     pub next: Option<String>,
 }
 
@@ -33,7 +33,7 @@ impl std::fmt::Debug for Dumped {
 pub struct LoadUsers {
     #[schema(value_type = Vec<Object>)]
     pub users: Vec<Map<String, Value>>,
-    /// Only say what would change.
+    /// Whether only to report what would change.
     #[serde(default)]
     pub dry_run: bool,
 }
@@ -47,12 +47,12 @@ impl std::fmt::Debug for LoadUsers {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LoadReport {
     pub added: usize,
-    /// Accounts that there are, those that need no change among them.
+    /// Existing accounts, including those that need no change.
     pub updated: usize,
     pub failed: usize,
-    /// Whether the store was changed: neither by a dry run, nor where an account failed.
+    /// Whether the store was changed: not by a dry run, and not if an account failed.
     pub applied: bool,
-    /// In the order of the dump.
+    /// The accounts, in the order of the dump.
     pub accounts: Vec<LoadedAccount>,
 }
 
@@ -60,7 +60,7 @@ pub struct LoadReport {
 pub struct LoadedAccount {
     pub username: String,
     pub outcome: AccountOutcome,
-    /// Fields that are changed of an account that there is.
+    /// Changed fields of an existing account.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
     /// Why it cannot be loaded, in a sentence.

@@ -3,16 +3,16 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The shape that clients of the older server know (A18-12), with a code for programs.
+/// An error in the shape that clients of the older server know (A18-12), with a code for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorAnswer {
-    /// One sentence.
+    /// The problem, in one sentence.
     pub error: String,
     pub message: String,
     /// The HTTP status.
     pub status: u16,
     pub code: ErrorCode,
-    /// Of the document, if one is to blame: such as `filters.allowed_ip`.
+    /// The field of the document that is to blame, if one is, such as `filters.allowed_ip`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
 }
@@ -26,13 +26,13 @@ pub enum ErrorCode {
     Forbidden,
     NotFound,
     Exists,
-    /// The object is another than the one that the change was based on, or is in use.
+    /// The object is not the one on which the change was based, or it is in use.
     Conflict,
     /// The document is not valid.
     Invalid,
     /// The request contradicts the settings or what is stored.
     Refused,
-    /// The store is busy, full or away: the same request may succeed later.
+    /// The store is busy, full or unreachable: the same request may succeed later.
     Unavailable,
     Failed,
 }

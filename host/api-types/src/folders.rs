@@ -14,6 +14,6 @@ pub struct Folders {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Folder {
     pub name: String,
-    /// An absolute path of the server's machine.
+    /// The absolute path on the server's machine.
     pub mapped_path: String,
 }

@@ -27,13 +27,13 @@ pub struct HookLink {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ListHookRuns {
-    /// Only of this user.
+    /// Only calls about this user.
     #[serde(default)]
     pub username: Option<String>,
-    /// Only of this hook: a path, a URL or the name of a plugin.
+    /// Only calls of this hook: a path, a URL or the name of a plugin.
     #[serde(default)]
     pub hook: Option<String>,
-    /// Only with this outcome.
+    /// Only calls with this outcome.
     #[serde(default)]
     pub outcome: Option<String>,
     /// Only records with a greater number.
@@ -75,7 +75,7 @@ pub struct HookRun {
     pub received: String,
     pub standard_error: String,
     pub cpu_us: Option<i64>,
-    /// Bytes.
+    /// Memory in use, in bytes.
     pub memory: Option<i64>,
 }
 
@@ -84,7 +84,7 @@ pub struct ListHookCounters {}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HookCounters {
-    /// Upper bounds of the histograms; what is longer is in one more.
+    /// Upper bounds of the histograms' buckets, in microseconds; one more bucket counts longer calls.
     pub duration_bounds_us: Vec<u64>,
     pub counters: Vec<HookCounter>,
 }
@@ -101,7 +101,7 @@ pub struct HookCounter {
     pub total_us: i64,
     pub max_us: i64,
     pub cpu_us: i64,
-    /// Bytes.
+    /// The most memory that a call used, in bytes.
     pub max_memory: i64,
     pub histogram: Vec<i64>,
 }

@@ -1,6 +1,6 @@
-//! What the doors of administration speak: one request and one answer type for each use case of
-//! `core::admin`. The control socket and the command line use them as they are; their schemas
-//! ([`openapi`]) are generated and kept in `openapi.json` beside this crate.
+//! Requests and answers of administration: one type of each for every use case of `core::admin`.
+//! The control socket and the command line use these types themselves. Their schemas ([`openapi`])
+//! are generated, and kept in `openapi.json` beside this crate.
 
 #[macro_use]
 mod operation;

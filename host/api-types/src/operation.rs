@@ -1,18 +1,18 @@
-//! The use cases by name: which request each takes, and which answer it gives.
+//! The use cases by name, with the request that each takes and the answer that it gives.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// A request of one use case.
 pub trait Operation: Serialize + DeserializeOwned + Send + 'static {
-    /// In lower case, with hyphens.
+    /// The name of the use case, in lower case with hyphens.
     const NAME: &'static str;
     /// One sentence for the interface's description.
     const SUMMARY: &'static str;
     type Answer: Serialize + DeserializeOwned + Send + 'static;
 }
 
-/// Where a request of that name is posted on the control socket.
+/// The path on the control socket to which requests of this name are posted.
 pub fn path_of(name: &str) -> String {
     format!("/control/{name}")
 }

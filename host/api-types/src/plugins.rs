@@ -11,14 +11,14 @@ pub struct Plugins {
     pub plugins: Vec<Plugin>,
 }
 
-/// A name in the plugin directory, or one that is missed there.
+/// A plugin in the directory, or one that is missing there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Plugin {
     pub name: String,
     pub sha256: Option<String>,
     pub hooks: Vec<String>,
     pub grants: Vec<String>,
-    /// Gates that refuse because of it.
+    /// Gates that refuse because the plugin does not serve them.
     pub closed_gates: Vec<String>,
     pub error: Option<String>,
 }

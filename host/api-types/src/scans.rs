@@ -14,12 +14,12 @@ pub struct Scans {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ScanProgress {
     pub scope: ScanScope,
-    /// Counted so far.
+    /// Files counted so far.
     pub files: u64,
     pub directories: u64,
 }
 
-/// Whose files are counted.
+/// The scope whose files are counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase", tag = "kind", content = "name")]
 pub enum ScanScope {
@@ -50,7 +50,7 @@ pub struct ScanReport {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UsedQuota {
-    /// Bytes.
+    /// The size of all files, in bytes.
     pub size: i64,
     pub files: i64,
 }

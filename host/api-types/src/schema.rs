@@ -15,7 +15,7 @@ use crate::{
     ShowStatus, ShowUser, UpdateUser,
 };
 
-/// OpenAPI 3.1, of all requests.
+/// The OpenAPI 3.1 description of all requests.
 pub fn openapi() -> OpenApi {
     let mut description = Description::default();
     macro_rules! describe {
@@ -56,7 +56,7 @@ impl Description {
         ResponseBuilder::new().description(description).content("application/json", content).build()
     }
 
-    /// With all that it names.
+    /// Adds a type with all types that it refers to, and returns the reference.
     fn reference<T: ToSchema>(&mut self) -> RefOr<Schema> {
         let name = T::name().into_owned();
         self.schemas.push((name.clone(), T::schema()));
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    /// `UPDATE_GOLDEN=1` writes the file anew.
+    /// `UPDATE_GOLDEN=1` writes the file again.
     #[test]
     fn the_description_is_the_one_that_is_kept() {
         // A18-14

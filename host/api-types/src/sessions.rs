@@ -1,4 +1,4 @@
-//! Sessions that are open. Times are in milliseconds since 1970.
+//! Open sessions. Times are in milliseconds since 1970.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,7 +12,7 @@ pub struct Sessions {
     pub sessions: Vec<Session>,
 }
 
-/// As the older server shows it (A18-03).
+/// A session, as the older server shows it (A18-03).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Session {
     pub username: String,
@@ -31,10 +31,10 @@ pub struct Session {
 pub struct Transfer {
     /// `upload` or `download`.
     pub operation_type: String,
-    /// As the client sees it.
+    /// The path, as the client sees it.
     pub path: String,
     pub start_time: i64,
-    /// Bytes so far.
+    /// Bytes transferred so far.
     pub size: u64,
     pub last_activity: i64,
 }

@@ -1,10 +1,10 @@
-//! Accounts. Their documents are those of spec C, with the keys in the order that scripts know.
+//! Accounts. Their documents are those of spec C, with the keys in the order to which scripts are used.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// A password as a person typed it.
+/// A password in clear, as an administrator typed it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct ClearPassword(pub String);
@@ -29,23 +29,23 @@ pub struct ListUsers {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Users {
     pub users: Vec<User>,
-    /// Those that cannot be used.
+    /// Accounts whose stored document is not valid.
     pub invalid: Vec<InvalidUser>,
-    /// The name after which the next page begins; none: this page was the last.
+    /// The name after which the next page begins; none if this page is the last.
     pub next: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct User {
-    /// Changes with each change of the account.
+    /// The account's revision, which is another one after each change.
     pub revision: i64,
-    /// Without secrets.
+    /// The account's document, without secrets.
     #[schema(value_type = Object)]
     pub document: Map<String, Value>,
-    /// What makes the stored document invalid; none: the account can be used.
+    /// What makes the stored document invalid; none if the account can be used.
     #[serde(default)]
     pub problem: Option<String>,
-    /// What the administrator should know of it, in sentences.
+    /// Remarks for the administrator, in sentences.
     #[serde(default)]
     pub notes: Vec<String>,
 }
@@ -69,10 +69,10 @@ pub struct ShowUser {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AddUser {
-    /// A password in it may be a hash in a known format.
+    /// The account's document. Its password may be a hash in a known format.
     #[schema(value_type = Object)]
     pub document: Map<String, Value>,
-    /// Always hashed, whatever it looks like; instead of the document's.
+    /// A password in clear, which is hashed whatever it looks like. It replaces the document's.
     #[serde(default)]
     pub clear_password: Option<ClearPassword>,
 }
@@ -81,25 +81,26 @@ pub struct AddUser {
 pub struct UpdateUser {
     pub username: String,
     pub change: UserChange,
-    /// Always hashed, whatever it looks like; instead of the document's.
+    /// A password in clear, which is hashed whatever it looks like. It replaces the document's.
     #[serde(default)]
     pub clear_password: Option<ClearPassword>,
 }
 
-/// What is changed of an account.
+/// A change of an account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum UserChange {
-    /// The fields that the patches name, one patch after the other, in the account as it is, whatever
-    /// changed it before. Maps such as `permissions` are merged key by key; those of `replaced` are
-    /// emptied first.
+    /// Sets the fields that the patches name, one patch after the other, in the account as it is
+    /// now, even if it was changed meanwhile. Maps such as `permissions` are merged key by key;
+    /// those named in `replaced` are emptied first.
     Fields {
         #[schema(value_type = Vec<Object>)]
         patches: Vec<Map<String, Value>>,
         #[serde(default)]
         replaced: Vec<String>,
     },
-    /// The whole document, made from that revision: refused as a conflict if the account has another.
+    /// Replaces the whole document, which was made from that revision: refused as a conflict if the
+    /// account has another.
     Document {
         #[schema(value_type = Object)]
         document: Map<String, Value>,

@@ -1,4 +1,4 @@
-//! What is known of a client before it is known who it is.
+//! A client's connection, as far as it is known before a login.
 
 use core::net::SocketAddr;
 use std::fmt;
@@ -7,15 +7,17 @@ use std::sync::{Arc, OnceLock};
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
 
-/// Unique while the server runs; appears in every log line about the connection.
+/// Identifies a connection, or a channel of one, in logs and hooks. Unique while the server runs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(Arc<str>);
 
 impl ConnectionId {
+    /// The id with this text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Arc::from(text.into()))
     }
 
+    /// The id as logs and hooks show it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -30,27 +32,34 @@ impl fmt::Display for ConnectionId {
 /// A network connection, known before any login.
 #[derive(Debug, Clone)]
 pub struct Connection {
+    /// Appears in every log line about the connection.
     pub id: ConnectionId,
+    /// The client's address; behind a proxy, the one that the PROXY protocol names.
     pub remote: SocketAddr,
+    /// The server's address that the client connected to.
     pub local: SocketAddr,
-    /// Known once the client has said it.
+    /// The client's identification string (RFC 4253 §4.2); set once it has arrived.
     pub client: OnceLock<String>,
     /// Milliseconds since 1970.
     pub opened_at: i64,
 }
 
 impl Connection {
-    /// What the client says it is, such as `SSH-2.0-OpenSSH_9.6`; untrusted.
+    /// The client's identification string, such as `SSH-2.0-OpenSSH_9.6`. Untrusted; none until it has
+    /// arrived.
     pub fn client_software(&self) -> Option<&str> {
         self.client.get().map(String::as_str)
     }
 }
 
-/// How the client proves who it is.
+/// How a client proves its identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LoginMethod {
+    /// The SSH method `password` (RFC 4252 §8).
     Password,
+    /// The SSH method `publickey` (RFC 4252 §7).
     PublicKey,
+    /// The SSH method `keyboard-interactive` (RFC 4256).
     KeyboardInteractive,
     /// A verified key, then a password (B12).
     PublicKeyThenPassword,
@@ -59,6 +68,7 @@ pub enum LoginMethod {
 }
 
 impl LoginMethod {
+    /// Every method, in the order of the metrics.
     pub const ALL: [Self; 5] = [
         Self::Password,
         Self::PublicKey,
@@ -100,14 +110,16 @@ impl LoginMethod {
 /// What the client presented.
 #[derive(Debug, Clone)]
 pub enum Credential {
+    /// A password in clear, as the client sent it.
     Password(Secret),
-    /// Offered; login commits nothing before the signature is verified (J-14).
+    /// An offered key. The login commits nothing before the signature is verified (J-14).
     PublicKey(PublicKey),
     /// The answers come later, through a conversation.
     KeyboardInteractive,
 }
 
 impl Credential {
+    /// The login method that this credential belongs to, taken by itself.
     pub fn method(&self) -> LoginMethod {
         match self {
             Self::Password(_) => LoginMethod::Password,

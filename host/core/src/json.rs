@@ -1,4 +1,4 @@
-//! JSON as the older server read it: half of a pair of surrogates is no error (B15-07).
+//! JSON as the older server read it: a surrogate without its other half is no error (B15-07).
 
 use std::borrow::Cow;
 
@@ -7,6 +7,9 @@ use serde_json::Value;
 const REPLACEMENT: &str = "\\ufffd";
 
 /// As `serde_json::from_str`, with U+FFFD for each surrogate without its other half.
+///
+/// # Errors
+/// For anything else that is not JSON.
 pub fn parse(text: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(&whole(text))
 }
@@ -24,7 +27,7 @@ fn whole(text: &str) -> Cow<'_, str> {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (escape.get(..12), 12),
             (Some(0xd800..=0xdfff), _) => (Some(REPLACEMENT), 6),
             (Some(_), _) => (escape.get(..6), 6),
-            // A backslash and what it escapes.
+            // Another escape: the backslash and the character after it.
             (None, _) => {
                 let length = escape.chars().take(2).map(char::len_utf8).sum();
                 (escape.get(..length), length)

@@ -10,7 +10,7 @@ use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 use wildmatch::WildMatch;
 
-/// Options about what no session can do here.
+/// Options about things that this server offers to no session.
 const WITHOUT_EFFECT: [&str; 14] = [
     "agent-forwarding",
     "environment",
@@ -31,21 +31,22 @@ const WITHOUT_EFFECT: [&str; 14] = [
 /// What a line demands of logins with its key.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct KeyOptions {
-    /// Signatures count that were made without a touch of the security key.
+    /// Signatures made without a touch of the security key count, too.
     no_touch_required: bool,
     verify_required: bool,
-    /// All have to match.
+    /// One list for each `from=` option; an address has to match all of them.
     from: Vec<AddressPatterns>,
-    /// The first of them counts.
+    /// One for each `expiry-time=` option; the earliest counts.
     expires: Vec<Expiry>,
-    /// What runs instead of what the client asks for.
+    /// The command that runs instead of the one the client asks for.
     command: Option<String>,
     /// Why the line admits no login at all.
     unusable: Option<String>,
 }
 
 impl KeyOptions {
-    /// From the text before the key; names are compared without case.
+    /// Parses the text before the key; names are compared without case. An unknown or malformed option makes
+    /// the line [unusable](Self::unusable).
     pub fn parse(text: &str) -> Self {
         let mut options = Self::default();
         for (name, value) in split(text) {
@@ -73,23 +74,26 @@ impl KeyOptions {
         Ok(())
     }
 
-    /// Security keys need a touch, or even a PIN.
+    /// Whether signatures of a security key count only with a touch, or with a PIN.
     pub fn needs_presence(&self) -> bool {
         !self.no_touch_required || self.verify_required
     }
 
-    /// What is to run, whatever the client asks for.
+    /// The command that replaces whatever the client asks for.
     pub fn command(&self) -> Option<&str> {
         self.command.as_deref()
     }
 
-    /// Why no login is admitted, wherever it comes from.
+    /// Why the line admits no login from any address; none: it can admit some.
     pub fn unusable(&self) -> Option<&str> {
         self.unusable.as_deref()
     }
 
-    /// Whether a login may use the key. `now`: milliseconds since 1970; `zone_offset`: what to add for the
-    /// local time. The error says why not.
+    /// Whether a login may use the key. `now`: milliseconds since 1970; `zone_offset`: milliseconds to add
+    /// for local time.
+    ///
+    /// # Errors
+    /// Why the key is not admitted, as text for the log.
     pub fn admit(&self, address: IpAddr, now: i64, zone_offset: i64) -> Result<(), String> {
         if let Some(problem) = &self.unusable {
             return Err(format!("the key admits no login: {problem}"));
@@ -111,7 +115,8 @@ struct AddressPatterns(Vec<(bool, AddressPattern)>);
 #[derive(Debug, Clone, PartialEq)]
 enum AddressPattern {
     Network(IpNet),
-    /// The server looks up no names of clients, so one that is no address matches none.
+    /// Matched against the address as text: the server does not look up host names, so a name matches no
+    /// client.
     Text(WildMatch),
 }
 
@@ -190,7 +195,7 @@ impl Expiry {
     }
 }
 
-/// Names and values; values are in quotes, in which `\"` is a quote.
+/// Splits options into names and values; within quotes, `\"` is a quote.
 fn split(text: &str) -> Vec<(String, Option<String>)> {
     let mut options = Vec::new();
     let (mut name, mut value): (String, Option<String>) = (String::new(), None);
@@ -249,7 +254,7 @@ mod tests {
         check("from=\"*.example.com\"", "192.0.2.1", false);
         check("from=\"*\"", "192.0.2.1", true);
         check("from=\"192.0.2.0/24\",from=\"192.0.2.7\"", "192.0.2.8", false);
-        // What cannot be read admits nothing.
+        // An option that cannot be parsed admits no login.
         for bad in ["from=\"\"", "from", "from=\"192.0.2.1/24\"", "from=\"192.0.2.0/33\"", "from=\"192.0.2.1,,\""] {
             check(bad, "192.0.2.1", false);
         }

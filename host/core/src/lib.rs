@@ -1,6 +1,7 @@
-//! What the server *is*, without a socket, a disk or a database: accounts, permissions,
-//! hooks, logins, sessions and files as rules, and the ports through which the outer
-//! rings serve them. See `host/ARCHITECTURE.md`.
+//! The server without a socket, a disk or a database: the rules of accounts, permissions, hooks, logins,
+//! sessions and files, and the ports through which the outer rings serve them. See `host/ARCHITECTURE.md`.
+
+#![deny(missing_docs)]
 
 pub mod account;
 pub mod admin;

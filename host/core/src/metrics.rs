@@ -5,14 +5,21 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use crate::connection::LoginMethod;
 use crate::hook::{Family, HookKind};
 
-/// One for the server. Counting is one atomic addition.
+/// The counters of one server. Counting is one atomic addition.
 pub struct Metrics {
+    /// All counters and gauges below, for the exposition.
     pub registry: Registry,
+    /// Whether the account store answers: 1 or 0 (A9-05).
     pub store_available: IntGauge,
+    /// Sessions that are logged in.
     pub active_connections: IntGauge,
+    /// Transfers from clients.
     pub uploads: Transfers,
+    /// Transfers to clients.
     pub downloads: Transfers,
+    /// SSH commands that were executed (A7-09).
     pub ssh_commands: IntCounter,
+    /// SSH commands that failed.
     pub ssh_command_errors: IntCounter,
     /// Connections that ended before an attempt to log in.
     pub no_auth: IntCounter,
@@ -22,10 +29,13 @@ pub struct Metrics {
     by_method: [Outcomes; LoginMethod::ALL.len()],
 }
 
-/// Of one direction; partial ones are in the sizes as well.
+/// Counters for the transfers of one direction.
 pub struct Transfers {
+    /// Transfers that were completed.
     pub done: IntCounter,
+    /// Transfers that ended early or were refused.
     pub failed: IntCounter,
+    /// Bytes that were moved, also by transfers that failed.
     pub bytes: IntCounter,
 }
 
@@ -59,7 +69,7 @@ impl Names {
         Ok(gauge)
     }
 
-    /// One for each hook point that is told of events.
+    /// A counter with a series for each hook point that is an observer.
     fn by_observer(&self, name: &str, help: &str) -> Result<IntCounterVec, prometheus::Error> {
         let counters = IntCounterVec::new(Opts::new(name, help), &["kind"])?;
         for kind in HookKind::ALL.into_iter().filter(|kind| kind.family() == Family::Observer) {
@@ -87,11 +97,14 @@ impl Names {
 }
 
 impl Metrics {
-    /// Errors mean that two metrics have one name.
+    /// All counters at 0.
+    ///
+    /// # Errors
+    /// If two metrics have the same name.
     pub fn new() -> Result<Self, prometheus::Error> {
         let names = Names { registry: Registry::new() };
         let method = |prefix: &str, what: &str| names.outcomes(prefix, &format!(" by {what}"));
-        // A20-08: methods that SSH does not have, for those who draw them.
+        // A20-08: methods that SSH does not have, because dashboards of the older server show them.
         method("tls_cert_login_", "TLS certificate")?;
         method("tls_cert_and_pwd_login_", "TLS certificate and password")?;
         method("idp_login_", "identity provider")?;
@@ -126,6 +139,7 @@ impl Metrics {
         })
     }
 
+    /// Counts an attempt to log in, in all and by method.
     pub fn login(&self, method: LoginMethod, accepted: bool) {
         let at = LoginMethod::ALL.iter().position(|known| *known == method);
         let by_method = at.and_then(|at| self.by_method.get(at));
@@ -139,13 +153,14 @@ impl Metrics {
         }
     }
 
-    /// B0-10
+    /// Counts an event that an observer was not told of, because too many waited (B0-10).
     pub fn hook_event_dropped(&self, kind: HookKind) {
         if let Ok(counter) = self.hook_events_dropped.get_metric_with_label_values(&[kind.as_str()]) {
             counter.inc();
         }
     }
 
+    /// Counts an HTTP request by the status it was answered with.
     pub fn http_request(&self, status: u16) {
         self.http.all.inc();
         match status {
@@ -156,6 +171,7 @@ impl Metrics {
         }
     }
 
+    /// Counts a transfer that ended after `bytes` bytes; `done`: it was complete.
     pub fn transfer(&self, upload: bool, bytes: u64, done: bool) {
         let transfers = if upload { &self.uploads } else { &self.downloads };
         transfers.bytes.inc_by(bytes);

@@ -6,10 +6,11 @@ use tokio::time::{Duration, Instant};
 const MAX_CREDIT: Duration = Duration::from_millis(100);
 /// Shorter waits are put together, because timers are no finer.
 const MIN_WAIT: Duration = Duration::from_millis(2);
-/// New limits apply to who waits for an older one within this time.
+/// A waiting transfer notices within this time that its limit was changed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// When to look whether it is due: a limit may be lifted or changed before.
+/// When to look again at a transfer that is due at `due`: maybe earlier, because its limit can be changed or
+/// lifted.
 pub fn next_look(due: Instant) -> Instant {
     due.min(Instant::now() + LOOK_INTERVAL)
 }
@@ -18,7 +19,7 @@ pub fn next_look(due: Instant) -> Instant {
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     due: Instant,
-    /// Bytes a second of the last bytes; 0: there were none.
+    /// Bytes a second at which `due` was computed; 0: no bytes yet, or no limit.
     rate: u64,
 }
 
@@ -29,7 +30,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// `bytes` were moved at `rate` bytes a second; waits until more may follow.
+    /// Counts `bytes` that were moved at `rate` bytes a second, and waits until more may follow.
     pub async fn moved(&mut self, bytes: usize, rate: u64) {
         self.advance(bytes, rate);
         self.wait().await;
@@ -49,7 +50,8 @@ impl Pace {
         self.due = self.due.max(earliest) + time_for(bytes, rate);
     }
 
-    /// What was moved too early is made up for at another rate; at none (0) it need not be.
+    /// Applies another rate, in bytes a second, to the bytes that were moved too early. With no limit (0) the
+    /// transfer is due at once.
     pub fn change_rate(&mut self, rate: u64) {
         if rate == self.rate {
             return;
@@ -64,29 +66,29 @@ impl Pace {
         self.rate = rate;
     }
 
-    /// When more may follow; none: now.
+    /// When more bytes may follow; none: now.
     pub fn due(&self) -> Option<Instant> {
         Some(self.due).filter(|_| self.ahead() >= MIN_WAIT)
     }
 
-    /// How much time the bytes had too little.
+    /// How far the transfer is ahead of its limit.
     fn ahead(&self) -> Duration {
         self.due.saturating_duration_since(Instant::now())
     }
 
-    /// Even if that is too little to wait for.
+    /// Whether the transfer is ahead of its limit, even by too little to wait for.
     pub fn is_ahead(&self) -> bool {
         !self.ahead().is_zero()
     }
 
-    /// Is as far ahead as the one of both that is further.
+    /// Takes over the state of `other` if `other` is further ahead.
     pub fn catch_up_with(&mut self, other: &Pace) {
         if other.due > self.due {
             *self = *other;
         }
     }
 
-    /// For the next transfer: as far ahead as this one, but with no time to make up for.
+    /// The pace for the next transfer: as far ahead as this one, but without unused time to make up for.
     pub fn next(&self) -> Self {
         Self { due: self.due.max(Instant::now()), rate: self.rate }
     }

@@ -1,4 +1,4 @@
-//! The only kind of path above storage: what the client sees.
+//! Virtual paths: what a client sees, and the only kind of path above storage.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,10 +6,13 @@ use std::fmt;
 /// Longest path accepted, in bytes (Linux `PATH_MAX`).
 pub const MAX_PATH_BYTES: usize = 4096;
 
+/// Why a client's path is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
+    /// NUL ends a name for the operating system.
     #[error("the path contains a NUL byte")]
     Nul,
+    /// The path, as sent or once resolved, has more than [`MAX_PATH_BYTES`].
     #[error("the path is longer than {MAX_PATH_BYTES} bytes")]
     TooLong,
 }
@@ -26,12 +29,16 @@ impl Default for VirtualPath {
 }
 
 impl VirtualPath {
+    /// The root directory, `/`.
     pub fn root() -> Self {
         Self(b"/".to_vec())
     }
 
-    /// The path a client means by `raw`: absolute, or relative to `base`. `..` above the
-    /// root stays at the root, as in a chroot.
+    /// The path a client means by `raw`: absolute, or relative to `base`. `..` above the root stays at the
+    /// root, as in a chroot.
+    ///
+    /// # Errors
+    /// [`PathError`], for a NUL byte or too many bytes; `..` and empty components are no errors.
     pub fn resolve(base: &VirtualPath, raw: &[u8]) -> Result<Self, PathError> {
         if raw.contains(&0) {
             return Err(PathError::Nul);
@@ -69,21 +76,23 @@ impl VirtualPath {
         (path.as_bytes() == text.as_bytes()).then_some(path)
     }
 
-    /// Likewise, but slashes at the end do not count.
+    /// As [`parse_normalised`](Self::parse_normalised), but slashes at the end do not count.
     pub fn parse_directory(text: &str) -> Option<Self> {
         let trimmed = text.trim_end_matches('/');
         Self::parse_normalised(if trimmed.is_empty() && !text.is_empty() { "/" } else { trimmed })
     }
 
+    /// The path with its leading slash; not necessarily UTF-8.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
+    /// Whether this is `/`.
     pub fn is_root(&self) -> bool {
         self.0 == b"/"
     }
 
-    /// The root's parent is the root.
+    /// The directory that holds the last component; the root's parent is the root.
     pub fn parent(&self) -> VirtualPath {
         let components = self.components_only();
         match components.iter().rposition(|byte| *byte == b'/') {
@@ -113,8 +122,8 @@ impl VirtualPath {
         }
     }
 
-    /// What `ancestor` would call this path if it were the root; the path itself if it is not
-    /// below it.
+    /// The path as seen with `ancestor` as the root: `/a/b` below `/a` is `/b`. Unchanged if it is not below
+    /// `ancestor`.
     pub fn below(&self, ancestor: &VirtualPath) -> VirtualPath {
         match self.0.strip_prefix(ancestor.components_only()) {
             Some([]) => Self::root(),
@@ -123,17 +132,17 @@ impl VirtualPath {
         }
     }
 
-    /// Of the directories on the way, and the last one; none for the root.
+    /// The components, from the first directory to the last name; none for the root.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.relative().split(|byte| *byte == b'/').filter(|name| !name.is_empty())
     }
 
-    /// None for the root.
+    /// The first component; none for the root.
     pub fn first_component(&self) -> Option<&[u8]> {
         self.names().next()
     }
 
-    /// For logs and messages; bytes that are not UTF-8 become U+FFFD.
+    /// The path as text, for logs and messages; bytes that are not UTF-8 become U+FFFD.
     pub fn display(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.0)
     }
@@ -224,7 +233,7 @@ mod tests {
         assert_eq!(VirtualPath::root().file_name(), None);
     }
 
-    /// Of the bytes that matter in paths, so that few of them make many cases.
+    /// Paths made of the few bytes that matter, so that short ones cover many cases.
     fn raw() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(prop::sample::select(&b"//..ab\0\xff"[..]), 0..24)
     }
@@ -241,7 +250,7 @@ mod tests {
             prop_assert!(bytes.starts_with(b"/") && !bytes.contains(&0));
             prop_assert!(path.names().all(|name| !name.is_empty() && name != b"." && name != b".."));
             prop_assert!(path.is_root() || !bytes.ends_with(b"/"));
-            // As often as one likes, and from wherever.
+            // Resolving again changes nothing, whatever the base.
             prop_assert_eq!(VirtualPath::resolve(&base, bytes), Ok(path.clone()));
             prop_assert!(path.is_same_or_below(&VirtualPath::root()));
         }

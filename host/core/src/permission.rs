@@ -10,25 +10,41 @@ use crate::path::VirtualPath;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Permission {
+    /// `list`: see what is in a directory.
     List = 1,
+    /// `download`: read files.
     Download = 1 << 1,
+    /// `upload`: make new files.
     Upload = 1 << 2,
+    /// `overwrite`: change or replace existing files; also when a rename replaces one.
     Overwrite = 1 << 3,
+    /// `delete`: remove files and directories.
     Delete = 1 << 4,
+    /// `rename`: rename files and directories.
     Rename = 1 << 5,
+    /// `create_dirs`: make directories.
     CreateDirs = 1 << 6,
+    /// `create_symlinks`: make symbolic links.
     CreateSymlinks = 1 << 7,
+    /// `chmod`: set permission bits.
     Chmod = 1 << 8,
+    /// `chown`: set owner and group.
     Chown = 1 << 9,
+    /// `chtimes`: set access and modification times.
     Chtimes = 1 << 10,
+    /// `delete_files`: remove files only.
     DeleteFiles = 1 << 11,
+    /// `delete_dirs`: remove directories only.
     DeleteDirs = 1 << 12,
+    /// `rename_files`: rename files only.
     RenameFiles = 1 << 13,
+    /// `rename_dirs`: rename directories only.
     RenameDirs = 1 << 14,
+    /// `copy`: copy within the server.
     Copy = 1 << 15,
 }
 
-/// Every token with its name, in the order in which they are written.
+/// Every token with its name, in the order in which tokens are written.
 pub const TOKENS: [(&str, Permission); 16] = [
     ("list", Permission::List),
     ("download", Permission::Download),
@@ -53,11 +69,15 @@ pub const TOKENS: [(&str, Permission); 16] = [
 pub struct PermissionSet(u32);
 
 impl PermissionSet {
+    /// No permission at all.
     pub const NONE: Self = Self(0);
-    /// `*`: all of today's and of tomorrow's.
+    /// `*`: every permission, including those of later versions.
     pub const ALL: Self = Self(u32::MAX);
 
-    /// From tokens; the error is the token that nobody knows.
+    /// The set of these tokens; `*` stands for all.
+    ///
+    /// # Errors
+    /// The first token that is not known.
     pub fn parse<'a>(tokens: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let mut set = Self::NONE;
         for token in tokens {
@@ -73,6 +93,7 @@ impl PermissionSet {
         Ok(set)
     }
 
+    /// The tokens of the set, in the order of [`TOKENS`]; `*` alone for [`ALL`](Self::ALL).
     pub fn tokens(self) -> Vec<&'static str> {
         if self == Self::ALL {
             return vec!["*"];
@@ -80,10 +101,12 @@ impl PermissionSet {
         TOKENS.iter().filter(|(_, permission)| self.allows(*permission)).map(|(name, _)| *name).collect()
     }
 
+    /// Whether the set has this permission.
     pub fn allows(self, permission: Permission) -> bool {
         self.0 & permission as u32 != 0
     }
 
+    /// Whether the set has at least one of these permissions.
     pub fn allows_any(self, permissions: &[Permission]) -> bool {
         permissions.iter().any(|permission| self.allows(*permission))
     }
@@ -94,14 +117,14 @@ impl PermissionSet {
 /// `?` and `[…]`; of two directories as deep, the one without a pattern wins.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PermissionTable {
-    /// Deepest first, so that the first match is the answer.
+    /// Deepest directory first, so that the first match decides.
     entries: Vec<Entry>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     directory: VirtualPath,
-    /// Of the names in `directory`, if there are patterns among them.
+    /// A pattern for each name in `directory`; empty if none of the names has a wildcard.
     names: Vec<Pattern>,
     set: PermissionSet,
 }
@@ -111,7 +134,7 @@ impl Entry {
         let has_pattern = directory.as_bytes().iter().any(|byte| b"*?[".contains(byte));
         // Older documents write a negated class as regular expressions do.
         let patterns = directory.names().map(|name| Pattern::new(&String::from_utf8_lossy(name).replace("[^", "[!")));
-        // What is no pattern is a name.
+        // If one name is not a valid pattern, the whole directory is taken literally.
         let names = patterns.collect::<Result<Vec<_>, _>>().ok().filter(|_| has_pattern).unwrap_or_default();
         Self { directory, names, set }
     }
@@ -121,19 +144,20 @@ impl Entry {
         path.is_same_or_below(&self.directory) || matches()
     }
 
-    /// Whether it is bound to `path`, or can be to something below it.
+    /// Whether the entry's directory is `path`, or can be below it.
     fn is_bound_below(&self, path: &VirtualPath) -> bool {
         let can_be = || path.names().count() <= self.names.len() && self.agrees_with(path);
         self.directory.is_same_or_below(path) || can_be()
     }
 
-    /// As far as both reach.
+    /// Whether patterns and names match, as far as both go.
     fn agrees_with(&self, path: &VirtualPath) -> bool {
         self.names.iter().zip(path.names()).all(|(pattern, name)| pattern.matches(&String::from_utf8_lossy(name)))
     }
 }
 
 impl PermissionTable {
+    /// A table of these directories, in any order.
     pub fn new(entries: Vec<(VirtualPath, PermissionSet)>) -> Self {
         let mut entries: Vec<Entry> = entries.into_iter().map(Entry::new).collect();
         entries.sort_by_key(|entry| {
@@ -143,16 +167,17 @@ impl PermissionTable {
         Self { entries }
     }
 
+    /// The permissions that hold at `path`; none if no directory of the table covers it.
     pub fn at(&self, path: &VirtualPath) -> PermissionSet {
         self.entries.iter().find(|entry| entry.holds_at(path)).map_or(PermissionSet::NONE, |entry| entry.set)
     }
 
-    /// Whether some directory has rules other than the root's.
+    /// Whether directories other than the root have rules of their own.
     pub fn has_several_directories(&self) -> bool {
         self.entries.len() > 1
     }
 
-    /// Whether rules are bound to `path`, or can be to something below it.
+    /// Whether a rule is for `path`, or can be for something below it.
     pub fn has_rules_below(&self, path: &VirtualPath) -> bool {
         self.entries.iter().any(|entry| entry.is_bound_below(path))
     }
@@ -163,6 +188,7 @@ impl PermissionTable {
         self.entries.iter().any(|entry| deeper(entry) && entry.is_bound_below(directory))
     }
 
+    /// The directories with their permissions, the least deep first.
     pub fn entries(&self) -> impl Iterator<Item = (&VirtualPath, PermissionSet)> {
         self.entries.iter().rev().map(|entry| (&entry.directory, entry.set))
     }
@@ -241,7 +267,7 @@ mod tests {
         assert_eq!(PermissionSet::parse(["list", "*"]).unwrap().tokens(), ["*"]);
     }
 
-    /// Of few names, so that rules meet paths.
+    /// Paths of few different names, so that rules often apply to them.
     fn any_path() -> impl Strategy<Value = VirtualPath> {
         let names = prop::collection::vec(prop::sample::select(&["a", "b", "ab"][..]), 0..4);
         names.prop_map(|names| path(&format!("/{}", names.join("/"))))

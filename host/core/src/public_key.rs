@@ -13,16 +13,20 @@ use crate::key_options::KeyOptions;
 pub struct PublicKey {
     key: ssh_key::PublicKey,
     blob: Vec<u8>,
-    /// Most lines have none.
+    /// The options of the key's line; most lines have none.
     options: Option<Box<KeyOptions>>,
 }
 
+/// Why a text is not a public key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a public key in OpenSSH's one-line format: {0}")]
 pub struct InvalidPublicKey(String);
 
 impl PublicKey {
-    /// From a line of an `authorized_keys` file, with the options before the key.
+    /// Parses a line of an `authorized_keys` file, with the options before the key.
+    ///
+    /// # Errors
+    /// If the line has no key of a known type, or has a certificate.
     pub fn parse(line: &str) -> Result<Self, InvalidPublicKey> {
         let line = line.trim();
         match parse_key(line) {
@@ -37,37 +41,39 @@ impl PublicKey {
         }
     }
 
-    /// What its line demands of logins, if it has options.
+    /// What the key's line demands of logins, if it has options.
     pub fn options(&self) -> Option<&KeyOptions> {
         self.options.as_deref()
     }
 
-    /// Of a security key (FIDO): whether its signatures count only with a touch, or a PIN.
+    /// Whether this is a security key (FIDO) whose signatures count only with a touch or a PIN.
     pub fn needs_presence(&self) -> bool {
         use ssh_key::Algorithm::{SkEcdsaSha2NistP256, SkEd25519};
         matches!(self.key.algorithm(), SkEcdsaSha2NistP256 | SkEd25519)
             && self.options().is_none_or(KeyOptions::needs_presence)
     }
 
+    /// The key as it goes over the wire (RFC 4253 §6.6).
     pub fn blob(&self) -> &[u8] {
         &self.blob
     }
 
-    /// `ssh-ed25519`, `ssh-rsa`, …
+    /// The name of the key's type: `ssh-ed25519`, `ssh-rsa`, …
     pub fn algorithm(&self) -> String {
         self.key.algorithm().as_str().to_owned()
     }
 
+    /// The text after the key on its line; often empty.
     pub fn comment(&self) -> String {
         self.key.comment().as_str_lossy().to_owned()
     }
 
-    /// `SHA256:…` as OpenSSH prints it.
+    /// The fingerprint as OpenSSH prints it: `SHA256:…`.
     pub fn fingerprint(&self) -> String {
         self.key.fingerprint(HashAlg::Sha256).to_string()
     }
 
-    /// `<type> <base64>`: no comment, no newline.
+    /// The key as `<type> <base64>`, without options, comment and newline.
     pub fn to_line(&self) -> String {
         let mut key = self.key.clone();
         key.set_comment("");

@@ -1,6 +1,6 @@
-//! Text that a client's terminal shows: what others wrote must not steer it.
+//! Text for a client's terminal. Text that comes from others must not control the terminal.
 
-/// Stands for a character that is left out.
+/// Replaces each character that is left out.
 const MARK: char = '\u{fffd}';
 
 /// The text without control characters (RFC 4256 §3.4, RFC 4252 §5.4), but for line ends and
@@ -16,7 +16,7 @@ pub fn neutralised(text: &str) -> String {
     plain
 }
 
-/// As [`neutralised`], without line ends: for what stands in a line of a table.
+/// As [`neutralised`], also without line ends and tabulators: for a line of a table.
 pub fn on_one_line(text: &str) -> String {
     neutralised(text).replace(['\n', '\r', '\t'], &MARK.to_string())
 }

@@ -1,6 +1,5 @@
-//! Places of which there are only so many, given in turn: to one address after the other, and
-//! within an address to one account after the other. A crowd from one place, or for one account,
-//! waits behind itself.
+//! A bounded number of places, given in turn: to one address after the other, and within an address to one
+//! account after the other. Many callers from one address, or for one account, delay only each other.
 
 use core::net::IpAddr;
 use std::collections::hash_map::RandomState;
@@ -11,81 +10,84 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// With fewer places, none is kept free for others.
+/// With fewer places than this, none is kept free for others.
 const LEAST_FOR_SHARES: usize = 16;
 
-/// Who wants a place.
+/// The address and account that a place is wanted for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Waiter<'a> {
-    /// None: the server itself.
+    /// The client's address; none: the server itself.
     pub address: Option<IpAddr>,
+    /// The account's name; empty for the server itself.
     pub account: &'a str,
 }
 
 impl<'a> Waiter<'a> {
-    /// A command of the operator, or work of the server's own.
+    /// For a command of the operator, or for the server's own work.
     pub const SERVER: Waiter<'static> = Waiter { address: None, account: "" };
 
+    /// For a client at `address` that uses or asks for `account`.
     pub fn new(address: IpAddr, account: &'a str) -> Self {
         Self { address: Some(address), account }
     }
 }
 
-/// Of an address, and of an account from there; not reversible, and not to be made to collide.
+/// Randomly keyed hashes of an address, and of an account at that address: a client cannot make them collide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Keys {
     address: u64,
     account: u64,
 }
 
+/// A bounded number of places, and the queue of those that wait for one.
 pub struct Places(Arc<Inner>);
 
 struct Inner {
     state: Mutex<State>,
     hasher: RandomState,
     total: usize,
-    /// Most places of one address, and of one account of it.
+    /// The most places that one address may hold, and one account at one address.
     shares: (usize, usize),
 }
 
 #[derive(Default)]
 struct State {
     taken: usize,
-    /// Places by key, for addresses and accounts.
+    /// The number of places held, by the key of an address or account.
     held: HashMap<u64, usize>,
     addresses: VecDeque<Crowd>,
     waiting: usize,
     tickets: u64,
 }
 
-/// Those who wait at one address.
+/// The waiters of one address, by account.
 struct Crowd {
     address: u64,
     accounts: VecDeque<Line>,
 }
 
-/// Those who wait for one account, the first one at the front.
+/// The waiters for one account, the first one at the front.
 struct Line {
     account: u64,
     waiting: VecDeque<(u64, oneshot::Sender<Place>)>,
 }
 
-/// Given back when it is dropped.
+/// A place in use; free again when this is dropped.
 pub struct Place(Option<(Arc<Inner>, Keys)>);
 
-/// There are as many who wait as there may be.
+/// The queue is as long as it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Crowded;
 
 impl Places {
-    /// All of them may go to one address.
+    /// `total` places, at least one; one address may hold all of them.
     pub fn new(total: usize) -> Self {
         let total = total.max(1);
         Self::with(total, (total, total))
     }
 
-    /// Some are kept free: one account has at most half of them, one address three quarters, so
-    /// that calls which take their whole time do not stop everybody else.
+    /// `total` places, at least one. One account may hold half of them and one address three quarters, so
+    /// that slow calls for one do not stop the others. Fewer than 16 places are not divided.
     pub fn with_shares(total: usize) -> Self {
         let total = total.max(1);
         if total < LEAST_FOR_SHARES {
@@ -98,14 +100,17 @@ impl Places {
         Self(Arc::new(Inner { state: Mutex::default(), hasher: RandomState::new(), total, shares }))
     }
 
-    /// One that can be had at once.
+    /// A place, if one is free for this waiter now.
     pub fn try_enter(&self, waiter: Waiter<'_>) -> Option<Place> {
         let keys = self.0.keys(waiter);
         let mut state = self.0.lock();
         self.0.has_room(&state, keys).then(|| self.0.take(&mut state, keys))
     }
 
-    /// Waits for one, unless `longest` wait already. A wait that is given up leaves no trace.
+    /// Waits for a place. The future can be dropped at any time: it leaves the queue.
+    ///
+    /// # Errors
+    /// [`Crowded`] if `longest` waiters are in the queue already.
     pub async fn enter(&self, waiter: Waiter<'_>, longest: usize) -> Result<Place, Crowded> {
         let keys = self.0.keys(waiter);
         let (ticket, given) = {
@@ -130,7 +135,7 @@ impl Inner {
     }
 
     fn keys(&self, waiter: Waiter<'_>) -> Keys {
-        // One host with an IPv6 network has all its addresses.
+        // An IPv6 host usually has a whole /64 network: all its addresses count as one.
         let network = waiter.address.map(|address| match address.to_canonical() {
             IpAddr::V4(address) => u128::from(address.to_bits()),
             IpAddr::V6(address) => address.to_bits() >> 64 << 64,
@@ -164,14 +169,14 @@ impl Inner {
             let Some((keys, sender)) = self.next(&mut state) else { return };
             let place = self.take(&mut state, keys);
             if let Err(mut unwanted) = sender.send(place) {
-                // Not dropped: that would want the lock.
+                // Dropping it would take the lock, which is held here.
                 unwanted.0 = None;
                 state.give_back(keys);
             }
         }
     }
 
-    /// The next one whose address and account have not all that they may have.
+    /// Takes the next waiter whose address and account hold fewer places than they may.
     fn next(&self, state: &mut State) -> Option<(Keys, oneshot::Sender<Place>)> {
         for _ in 0..state.addresses.len() {
             let mut crowd = state.addresses.pop_front()?;
@@ -240,7 +245,7 @@ impl State {
         crowd.accounts.iter_mut().find(|line| line.account == keys.account)
     }
 
-    /// The entry, if it is there still.
+    /// Removes a waiter from the queue, if it is still there.
     fn leave(&mut self, keys: Keys, ticket: u64) -> Option<oneshot::Sender<Place>> {
         let line = self.line_of(keys)?;
         let at = line.waiting.iter().position(|(entry, _)| *entry == ticket)?;
@@ -277,7 +282,7 @@ struct Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let left = self.inner.lock().leave(self.keys, self.ticket);
-        // Outside of the lock, though it holds nothing.
+        // Dropped outside of the lock, although no place is in it.
         drop(left);
     }
 }
@@ -292,8 +297,8 @@ mod tests {
         Waiter::new(address.parse().unwrap(), account)
     }
 
-    /// One place, which is taken; those in `waiting` come in this order and are served in
-    /// the order `expected`, which is given by their numbers.
+    /// The only place is taken; the waiters come in the order of `waiting`, and are served in the order of
+    /// `expected`, which has their indexes.
     async fn check(waiting: &[(&str, &'static str)], expected: &[usize]) {
         let places = Arc::new(Places::new(1));
         let first = places.try_enter(Waiter::SERVER).unwrap();
@@ -308,7 +313,7 @@ mod tests {
                     drop(place);
                 }
             });
-            // Lines up now.
+            // The first poll puts the waiter into the queue.
             assert!(futures_poll(&mut entering).is_none());
             tasks.push(entering);
         }
@@ -332,7 +337,7 @@ mod tests {
         let (a, b, c) = ("192.0.2.1", "192.0.2.2", "192.0.2.3");
         check(&[(a, "x"), (a, "x"), (a, "x"), (b, "y"), (c, "z")], &[0, 3, 4, 1, 2]).await;
         check(&[(a, "x"), (a, "x"), (a, "y"), (a, "y"), (b, "y")], &[0, 4, 2, 1, 3]).await;
-        // A network of IPv6 addresses is one place.
+        // The addresses of one IPv6 network count as one.
         check(&[("2001:db8::1", "x"), ("2001:db8::2", "x"), (b, "x"), ("::ffff:192.0.2.2", "x")], &[0, 2, 1, 3]).await;
     }
 
@@ -352,7 +357,7 @@ mod tests {
         assert_eq!(take("192.0.2.1", "z", 1).len(), 0);
         drop((first, second));
         assert_eq!(take("192.0.2.1", "z", 16).len(), 8);
-        // A free place does not go to one that has its share, but to the next one behind it.
+        // A free place does not go to a waiter with its full share, but to the next one behind it.
         let (x, mut y) = (take("192.0.2.1", "x", 16), take("192.0.2.2", "y", 16));
         let mut behind = Box::pin(places.enter(from("192.0.2.1", "x"), 10));
         let mut other = Box::pin(places.enter(from("192.0.2.3", "z"), 10));
@@ -375,7 +380,7 @@ mod tests {
         let mut next = Box::pin(places.enter(from("192.0.2.2", "x"), 1));
         assert!(futures_poll(&mut next).is_none());
         drop(first);
-        // Given, and dropped before it was looked at.
+        // The place is given, and dropped with the future before it is polled again.
         drop(next);
         assert!(places.try_enter(Waiter::SERVER).is_some());
     }

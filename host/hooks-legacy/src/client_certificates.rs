@@ -1,4 +1,4 @@
-//! TLS of the HTTP client: whom it trusts, and which of its own certificates a server is shown.
+//! TLS of the HTTP client: which servers it trusts, and which of its own certificates it shows a server.
 
 use std::sync::Arc;
 
@@ -14,7 +14,8 @@ use rustls::{
 use rustls_platform_verifier::Verifier;
 use webpki::EndEntityCert;
 
-/// `authorities`: trusted beside those of the system. `trusts_all`: any certificate of any server.
+/// `authorities`: trusted beside those of the system. `trusts_all`: whether any certificate of any
+/// server is accepted.
 pub fn tls_client(
     authorities: Vec<CertificateDer<'static>>,
     own: ClientCertificates,
@@ -41,15 +42,15 @@ pub struct ClientCertificates(Vec<ClientCertificate>);
 #[derive(Debug)]
 struct ClientCertificate {
     key: Arc<CertifiedKey>,
-    /// The names of those who signed it and the certificates above it.
+    /// The names of the issuers of the certificate and of the certificates above it.
     issuers: Vec<DistinguishedName>,
 }
 
 impl ClientCertificates {
-    /// `chain`: the certificate itself first.
+    /// `chain`: the certificate itself, followed by those above it.
     ///
     /// # Errors
-    /// The key is of no known kind, or not that of the certificate.
+    /// The kind of key is unknown, or the key is not that of the certificate.
     pub fn add(&mut self, chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<(), Error> {
         let issuer = |certificate: &CertificateDer<'_>| match EndEntityCert::try_from(certificate) {
             Ok(certificate) => Ok(DistinguishedName::in_sequence(certificate.issuer())),
@@ -63,8 +64,8 @@ impl ClientCertificates {
 }
 
 impl ResolvesClientCert for ClientCertificates {
-    /// The first one that the server can check: signed by an authority that it names, if it names
-    /// any, with a kind of signature that it knows (RFC 8446 §4.4.2.3).
+    /// The first certificate that the server can check: issued below an authority that the server
+    /// names, if it names any, with a signature scheme that it knows (RFC 8446 §4.4.2.3).
     fn resolve(&self, authorities: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let is_known = |own: &&ClientCertificate| {
             authorities.is_empty() || own.issuers.iter().any(|issuer| authorities.contains(&issuer.as_ref()))
@@ -78,7 +79,7 @@ impl ResolvesClientCert for ClientCertificates {
     }
 }
 
-/// `skip_tls_verify`: for tests of an operator who has no certificates yet.
+/// `skip_tls_verify`: for an operator's tests without certificates.
 #[derive(Debug)]
 struct TrustsAll(Arc<CryptoProvider>);
 
@@ -145,7 +146,7 @@ mod tests {
         CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
     }
 
-    /// Files of a certificate and its key.
+    /// Writes the files of a certificate and its key.
     fn issued(directory: &Path, name: &str, by: &Authority) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().unwrap();
         let certificate = named(name).signed_by(&key, by).unwrap();
@@ -155,7 +156,7 @@ mod tests {
         (at, key_at)
     }
 
-    /// Answers one request, and gives the certificate that it was shown.
+    /// Answers one request, and returns the certificate that the client showed.
     async fn serve(listener: TcpListener, own: &Authority, trusted: &[&Authority]) -> Option<Vec<u8>> {
         let mut roots = RootCertStore::empty();
         trusted.iter().for_each(|authority| roots.add(authority.der().clone()).unwrap());
@@ -206,7 +207,7 @@ mod tests {
         check(&[&second], false, Some(1)).await;
         check(&[&second, &first], false, Some(0)).await;
         check(&[&second], true, Some(1)).await;
-        // None of them would be of use.
+        // The server could use none of them.
         check(&[&third], false, None).await;
     }
 

@@ -1,26 +1,26 @@
-//! What a kind of event looks like to programs and to web servers. One implementation for
-//! each event, in [`crate::events`]; the adapters know none of them.
+//! How a kind of event is passed to programs and web servers. Each event has one implementation in
+//! [`crate::events`]; the adapters know none of them.
 
 use tidegate_core::hook::{HookError, HookEvent};
 
 use crate::flavour::Flavour;
 
-/// Longest answer read, in bytes (B0-05).
+/// Longest answer that is read, in bytes (B0-05).
 pub const MAX_ANSWER: usize = 1 << 20;
-/// Linux refuses longer environment strings with E2BIG (C1-05).
+/// Longest variable, in bytes: Linux refuses longer environment strings with E2BIG (C1-05).
 pub const MAX_VARIABLE: usize = 128 << 10;
 
 /// The protocol's name in logins and connections.
 pub const PROTOCOL: &str = "SSH";
 
-/// A value that is not to be kept in records.
+/// Whether records may keep a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     Shown,
     Redacted,
 }
 
-/// What a program is given.
+/// The arguments, variables and standard input of a program.
 #[derive(Debug, Clone, Default)]
 pub struct ProgramInput {
     pub arguments: Vec<String>,
@@ -39,23 +39,23 @@ impl ProgramInput {
     }
 }
 
-/// What a program that ended by itself said.
+/// The outcome of a program that ended by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgramOutput {
     pub success: bool,
-    /// In words.
+    /// The exit status in words.
     pub status: String,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
 }
 
 impl ProgramOutput {
-    /// For hooks whose answer is on standard output: a failed program has not answered.
+    /// The answer of hooks that answer on standard output. A program that failed has given none.
     pub fn answer(&self) -> Result<&[u8], HookError> {
         if self.success { Ok(&self.stdout) } else { Err(HookError::Failed(format!("it ended with {}", self.status))) }
     }
 
-    /// For hooks that say no by their exit status: why, in the program's words.
+    /// The reason of hooks that deny by their exit status, in the program's words; `None` if the status is 0.
     pub fn objection(&self) -> Option<String> {
         if self.success {
             return None;
@@ -74,11 +74,11 @@ impl ProgramOutput {
     }
 }
 
-/// What a web server is sent. Without a body it is a GET.
+/// A request to a web server. Without a body it is a GET.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     pub query: Vec<(&'static str, String)>,
-    /// JSON.
+    /// The body, as JSON.
     pub body: Option<Vec<u8>>,
     /// The body without secrets, for records.
     pub shown: String,
@@ -103,13 +103,13 @@ pub struct Response {
 }
 
 impl Response {
-    /// The body of a 200; an error for anything else.
+    /// The body of a response with status 200; an error for any other status.
     pub fn answer(&self) -> Result<&[u8], HookError> {
         if self.status == 200 { Ok(&self.body) } else { Err(self.failure()) }
     }
 
-    /// For hooks that say no by the status: 200 allows, a server error is none, the rest is a
-    /// denial.
+    /// The reason of hooks that deny by the status: 200 allows, a server error is a failure, and
+    /// every other status denies.
     pub fn objection(&self) -> Result<Option<String>, HookError> {
         match self.status {
             200 => Ok(None),
@@ -123,19 +123,19 @@ impl Response {
     }
 }
 
-/// The legacy wire of one kind of event.
+/// The older server's wire format of one kind of event.
 pub trait LegacyEvent: HookEvent {
-    /// Whether a hook of that flavour hears of this event at all.
+    /// Whether a hook of that flavour is asked about, or told of, this event at all.
     fn is_for(&self, _flavour: Flavour) -> bool {
         true
     }
 
-    /// Whether a hook of that flavour is given the password that a session began with.
+    /// Whether a hook of that flavour gets the password with which a session began.
     fn needs_password(_flavour: Flavour) -> bool {
         false
     }
 
-    /// What stands for an event that the hook does not hear of.
+    /// The verdict for an event that the hook is not asked about.
     fn unheard() -> Option<Self::Verdict> {
         None
     }

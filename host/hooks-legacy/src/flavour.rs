@@ -1,14 +1,14 @@
-//! Which of the older server's eras, and whose names, a hook was written for (section J).
+//! The era of the older server, and the dialect, for which a hook was written (section J).
 
 use std::fmt;
 
 use tidegate_core::account::Audience;
 use tidegate_core::hook::HookKind;
 
-/// What a script or a web server expects of its server.
+/// An era: what a script or a web server expects of its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Compat {
-    /// January 2020.
+    /// The version of January 2020.
     #[default]
     Seed,
     V1_0,
@@ -30,7 +30,7 @@ impl Compat {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, compat)| *compat)
     }
 
-    /// J-03
+    /// Whether programs see the server's environment in this era, unless the operator says otherwise (J-03).
     pub fn inherits_environment(self) -> bool {
         self < Self::V2_4
     }
@@ -43,7 +43,7 @@ impl fmt::Display for Compat {
     }
 }
 
-/// Whose names the variables have (D-12).
+/// A dialect: whose names the variables have (D-12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Dialect {
     #[default]
@@ -65,14 +65,14 @@ impl Dialect {
 pub struct Flavour {
     pub compat: Compat,
     pub dialect: Dialect,
-    /// The old way of telling a URL of file actions: GET with a query (J-11).
+    /// Whether a URL is told of file actions in the old way, by GET with a query (J-11).
     pub get: bool,
-    /// It was granted to see and to change one-time codes and recovery codes.
+    /// Whether the hook may see and change one-time codes and recovery codes.
     pub second_factors: bool,
 }
 
 impl Flavour {
-    /// How an account is shown to hooks that decide logins.
+    /// How much of an account is shown to hooks that decide logins.
     pub fn audience(self) -> Audience {
         if self.second_factors { Audience::Trusted } else { Audience::LoginHook }
     }
@@ -80,7 +80,7 @@ impl Flavour {
 
 impl Flavour {
     /// Whether a web server that is down is told again later (B0-08). The first era told of actions
-    /// once (A15-06, A15-23).
+    /// only once (A15-06, A15-23).
     pub fn retries(self, kind: HookKind) -> bool {
         match kind {
             HookKind::PostAction | HookKind::ObjectChanges => self.compat > Compat::Seed,

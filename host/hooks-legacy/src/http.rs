@@ -1,4 +1,4 @@
-//! Web servers as hooks.
+//! Hooks that are web servers.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::http_client::HttpClients;
 pub struct HttpHook {
     clients: HttpClients,
     url: Url,
-    /// Without credentials: this is what logs show (B0-11).
+    /// The URL without credentials, as logs show it (B0-11).
     name: String,
     flavour: Flavour,
-    /// Of one request.
+    /// Time for one request.
     timeout: Duration,
 }
 
@@ -32,19 +32,19 @@ impl HttpHook {
         Ok(Self { clients, url, name, flavour, timeout })
     }
 
-    /// With a time for one request that is not that of all hooks.
+    /// Sets a time for one request that differs from that of all hooks.
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// Time for all tries of a notification.
+    /// Time for all tries of a notification, with the pauses between them.
     pub fn notification_deadline(&self, kind: HookKind) -> Duration {
         let settings = &self.clients.settings;
         let tries = if self.flavour.retries(kind) { settings.retry_max } else { 0 };
         self.timeout + (self.timeout + settings.retry_wait_max) * tries
     }
 
-    /// One request. Trying again is for notifications only (B0-08).
+    /// Sends one request. Only notifications are tried again (B0-08).
     pub(crate) async fn exchange(&self, call: &Call, request: &Request, retried: bool) -> Result<Response, HookError> {
         call.sent(self.shown(request));
         let settings = &self.clients.settings;
@@ -124,9 +124,9 @@ impl HttpHook {
     }
 }
 
-/// Whether this can be the URL of a hook.
+/// Checks that this can be the URL of a hook.
 pub fn check_url(url: &str) -> Result<Url, HttpHookError> {
-    // The parser takes the first name of a path for a host that is missing.
+    // If the host is missing, the parser takes the first name of the path for it.
     let has_host = url.split_once("://").is_some_and(|(_, rest)| !rest.starts_with('/'));
     let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && has_host);
     parsed.ok_or_else(|| HttpHookError(redacted(url)))
@@ -137,7 +137,7 @@ fn redacted(url: &str) -> String {
     match Url::parse(url) {
         Ok(mut url) => {
             let had_credentials = !url.username().is_empty() || url.password().is_some();
-            // Both fail only for URLs that cannot have credentials.
+            // These fail only for URLs that cannot have credentials.
             let _ = url.set_username("");
             let _ = url.set_password(None);
             url.set_query(None);
@@ -147,7 +147,7 @@ fn redacted(url: &str) -> String {
     }
 }
 
-/// A new trace of one span (W3C Trace Context); none if the system has no random numbers.
+/// The header of a new trace with one span (W3C Trace Context); `None` if the system has no random numbers.
 fn trace_parent() -> Option<String> {
     let mut random = [0u8; 24];
     getrandom::fill(&mut random).ok()?;

@@ -1,4 +1,4 @@
-//! The HTTP client that all hooks share, from the section `http` (B0-08, B0-09).
+//! The HTTP client that all hooks share, made from the section `http` (B0-08, B0-09).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,17 +17,17 @@ const IDLE_CONNECTIONS: usize = 64;
 
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
-    /// Of one request.
+    /// Time for one request.
     pub timeout: Duration,
-    /// Between tries of a notification.
+    /// Shortest and longest pause between tries of a notification.
     pub retry_wait_min: Duration,
     pub retry_wait_max: Duration,
-    /// Tries after the first.
+    /// Tries after the first one.
     pub retry_max: u32,
-    /// Files in PEM, beside the system's authorities.
+    /// PEM files with authorities that are trusted beside the system's.
     pub ca_certificates: Vec<PathBuf>,
-    /// The client's own: files of a certificate, with those above it, and its key, in PEM. A server
-    /// is shown the first one that it can use.
+    /// The client's own certificates: for each, a PEM file with the certificate and those above it,
+    /// and a PEM file with its key. The client shows a server the first one that the server can use.
     pub certificates: Vec<(PathBuf, PathBuf)>,
     pub skip_tls_verify: bool,
     pub headers: Vec<UrlHeader>,
@@ -64,11 +64,11 @@ pub enum HttpClientError {
     Client(String),
 }
 
-/// Cheap to clone.
+/// The HTTP clients; cheap to clone.
 #[derive(Clone)]
 pub struct HttpClients {
     pub(crate) settings: Arc<HttpSettings>,
-    /// For `http`: a machine without certificates could not even make the other.
+    /// For `http` URLs. On a machine without certificates, the other client could not be made.
     plain: Client,
     secure: Option<Client>,
 }

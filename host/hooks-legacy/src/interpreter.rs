@@ -1,15 +1,15 @@
-//! What a program needs to start beside itself: the system only says "No such file" of a script
-//! whose interpreter is missing.
+//! Finds what keeps a program from starting: of a script whose interpreter is missing, the system
+//! only says "No such file".
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// Linux reads no more of a first line.
+/// Bytes of a first line that Linux reads at most.
 const LONGEST_LINE: u64 = 256;
 const ELF: &[u8] = b"\x7fELF";
 
-/// Why a program cannot start, if it is for what is missing beside it.
+/// Why a program cannot start, if a file is missing that it needs.
 pub fn missing(program: &Path) -> Option<String> {
     let interpreter = interpreter(&first_line(program)?)?;
     if interpreter.exists() {
@@ -25,7 +25,7 @@ pub fn missing(program: &Path) -> Option<String> {
     Some(format!("its interpreter \"{name}\" is not there; install it, or correct the first line of the script"))
 }
 
-/// The system's error, and what it means for this program.
+/// The system's error, with its meaning for this program.
 pub fn explain(program: &Path, error: &io::Error) -> String {
     if let Some(missing) = missing(program) {
         return missing;
@@ -43,7 +43,7 @@ pub fn explain(program: &Path, error: &io::Error) -> String {
 }
 
 fn first_line(program: &Path) -> Option<Vec<u8>> {
-    // A FIFO would not answer.
+    // Opening a FIFO would wait.
     if !program.metadata().ok()?.is_file() {
         return None;
     }
@@ -52,7 +52,7 @@ fn first_line(program: &Path) -> Option<Vec<u8>> {
     Some(start.split(|byte| *byte == b'\n').next().unwrap_or_default().to_vec())
 }
 
-/// What a line such as `#!/bin/sh -e` names.
+/// The interpreter that a line such as `#!/bin/sh -e` names.
 fn interpreter(line: &[u8]) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStrExt;
     let rest = line.strip_prefix(b"#!")?;

@@ -1,5 +1,5 @@
-//! Hooks that are programs or web servers, speaking the older server's language:
-//! environment variables `SFTPGO_*` and JSON.
+//! Hooks that are programs or web servers, with the older server's wire formats: environment
+//! variables `SFTPGO_*` and JSON.
 
 mod client_certificates;
 mod event;

@@ -1,5 +1,5 @@
-//! Running a program: bounded in time and output, done when it exits, its whole group killed
-//! when it is late.
+//! Runs a program with bounds on time and output. The call is done when the program exits; a late
+//! program is killed with its whole process group.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -15,9 +15,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::interpreter;
 
-/// For a killed program to be gone.
+/// Time for a killed program to end.
 const REAP_TIME: Duration = Duration::from_secs(5);
-/// As much as a pipe can hold: what a program left in it is not more.
+/// The largest size of a pipe, in bytes: a program cannot have left more in it.
 const LARGEST_PIPE: usize = 1 << 20;
 const PORTION: usize = 16 << 10;
 
@@ -35,7 +35,7 @@ pub struct Run {
 pub struct Output {
     pub status: ExitStatus,
     pub stdout: Vec<u8>,
-    /// More was written than is read.
+    /// The program wrote more than is read.
     pub stdout_truncated: bool,
     pub stderr: Vec<u8>,
 }
@@ -50,8 +50,8 @@ pub enum RunError {
     Unreadable(String),
 }
 
-/// Until the program exits, or is killed. Its caller may give up waiting: the program goes on, and
-/// keeps the place of its call.
+/// Runs a program until it exits or is killed. If the caller gives up waiting, the program goes on,
+/// and keeps the place of its call.
 pub async fn run(run: Run, place: CallPlace) -> Result<Output, RunError> {
     let supervised = tokio::spawn(async move {
         let outcome = supervise(run).await;
@@ -72,7 +72,7 @@ async fn supervise(run: Run) -> Result<Output, RunError> {
     let status = tokio::select! {
         status = child.wait() => Some(status),
         () = sleep_until(deadline) => None,
-        // Without its streams it still runs.
+        // A program that has closed its streams still runs.
         () = async {
             tokio::join!(stdout.follow(), stderr.follow());
             std::future::pending().await
@@ -80,7 +80,7 @@ async fn supervise(run: Run) -> Result<Output, RunError> {
     };
     match status {
         Some(Ok(status)) => {
-            // What it started may live on, and hold the pipes: nothing waits for that.
+            // Processes that the program started may live on and hold the pipes; the call does not wait for them.
             stdout.take_rest();
             stderr.take_rest();
             Ok(Output { status, stdout: stdout.bytes, stdout_truncated: stdout.truncated, stderr: stderr.bytes })
@@ -103,24 +103,24 @@ async fn start(run: &Run) -> Result<Child, RunError> {
         command.env_clear();
     }
     command.envs(run.variables.iter().map(|(name, value)| (name, value)));
-    // Reading a program from a slow disk takes its time.
+    // Loading a program from a slow disk takes time.
     let child = tokio::task::spawn_blocking(move || command.spawn()).await;
     let child = child.unwrap_or_else(|error| Err(io::Error::other(error)));
     child.map_err(|error| RunError::NotStarted(interpreter::explain(&run.program, &error)))
 }
 
-/// With all that it started. Before anything waits for the leader: afterwards its group could be
-/// another one's.
+/// Kills a program and its process group. Call this before waiting for the leader: afterwards its
+/// number could belong to another group.
 async fn kill(child: &mut Child) {
     let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     if let Some(group) = group {
-        // It may have ended just now; then there is nothing to kill.
+        // If the program has just ended, there is nothing to kill.
         let _ = kill_process_group(group, Signal::KILL);
     }
     let _ = timeout(REAP_TIME, child.wait()).await;
 }
 
-/// The first bytes of a stream; the rest is discarded, so that the program never waits.
+/// Keeps the first bytes of a stream, and discards the rest, so that the program never waits.
 struct Kept<S> {
     stream: S,
     bytes: Vec<u8>,
@@ -133,7 +133,7 @@ impl<S: AsyncRead + AsFd + Unpin> Kept<S> {
         Self { stream, bytes: Vec::new(), max, truncated: false }
     }
 
-    /// To its end. Loses nothing when dropped.
+    /// Reads to the end of the stream. Loses nothing when dropped.
     async fn follow(&mut self) {
         let mut portion = vec![0; PORTION];
         while let Ok(count) = self.stream.read(&mut portion).await
@@ -143,8 +143,7 @@ impl<S: AsyncRead + AsFd + Unpin> Kept<S> {
         }
     }
 
-    /// What is in the pipe now. The pipe itself is asked: that something arrived there just now may
-    /// not be known to the runtime yet.
+    /// Reads what is in the pipe now, directly: the runtime may not know yet that data has just arrived.
     fn take_rest(&mut self) {
         let mut portion = vec![0; PORTION];
         let mut taken = 0;
@@ -227,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_is_done_when_it_exits() {
-        // Whatever its children do with its streams: all that it wrote is read, and they live on.
+        // Whatever its children do with its streams: all of its output is read, and the children live on.
         let directory = tempfile::tempdir().unwrap();
         let pid = directory.path().join("pid");
         let background = format!("& echo $! > {}", pid.display());
@@ -241,7 +240,7 @@ mod tests {
             let output = shell(&script, LATER).await.unwrap();
             assert!(started.elapsed() < Duration::from_secs(10), "{script}");
             assert_eq!((output.status.code(), output.stdout), (Some(status), expected.as_bytes().to_vec()), "{script}");
-            // Whether it writes or not: one that writes finds its pipe closed.
+            // A child that writes finds its pipe closed; another one goes on.
             assert!(script.contains("while") || is_running(&pid), "{script}");
             let child: i32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
             let _ = rustix::process::kill_process(Pid::from_raw(child).unwrap(), Signal::KILL);

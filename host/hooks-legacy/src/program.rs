@@ -1,4 +1,4 @@
-//! Programs as hooks: one program, or a directory of them.
+//! Hooks that are programs: one program, or a directory of them.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ use crate::stderr_log;
 
 const MAX_STDERR: usize = 64 << 10;
 
-/// What a program finds in its environment beside the hook's own variables (J-03).
+/// The environment of a program beside the hook's own variables (J-03).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Environment {
-    /// All of the server's: the scripts of the older server expect `PATH` at least.
+    /// Whether the program sees the server's environment: scripts for the older server expect at least `PATH`.
     pub inherited: bool,
     /// `command.env`: more variables, from the configuration.
     pub variables: Vec<(String, String)>,
@@ -39,7 +39,7 @@ pub struct ProgramHook {
     settings: ProgramSettings,
 }
 
-/// Found at start (A3-46).
+/// Why a program cannot be a hook, found at start (A3-46).
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramHookError {
     #[error("\"{0}\" is not an absolute path; write the whole path of the program, an http(s) URL, or plugin:NAME")]
@@ -69,8 +69,8 @@ impl ProgramHook {
         &self.path
     }
 
-    /// The program, or those of a directory in lexical order, then the one beside it (D-14). A
-    /// directory without any decides nothing, so it cannot be used.
+    /// The program, or the programs of a directory in lexical order followed by the one beside the
+    /// directory (D-14). A directory without programs would decide nothing, so it is an error.
     fn programs(&self) -> Result<Vec<PathBuf>, ProgramHookError> {
         let unusable = |problem: String| ProgramHookError::Unusable { path: self.path.clone(), problem };
         if !self.path.metadata().map_err(|error| unusable(error.to_string()))?.is_dir() {
@@ -86,7 +86,7 @@ impl ProgramHook {
         Ok(programs)
     }
 
-    /// In lexical order.
+    /// The files of the directory, in lexical order.
     fn entries(&self) -> std::io::Result<Vec<PathBuf>> {
         let mut entries = Vec::new();
         for entry in std::fs::read_dir(&self.path)? {
@@ -102,8 +102,7 @@ impl ProgramHook {
         entries.into_iter().filter(|path| !is_script(path) && check(path).is_ok()).collect()
     }
 
-    /// Runs all of them, even if one fails; the answers are joined, and one failure makes the
-    /// set fail.
+    /// Runs all programs, even if one fails. The answers are joined, and one failure makes the whole fail.
     async fn run(&self, kind: HookKind, call: &Call, input: ProgramInput) -> Result<ProgramOutput, HookError> {
         let input = checked(input)?;
         call.sent(shown(&input));
@@ -156,7 +155,7 @@ impl ProgramHook {
         if output.stdout_truncated {
             return Err(HookError::Limit(format!("it printed more than {MAX_ANSWER} bytes")));
         }
-        // A program that a signal ended has said nothing.
+        // A program that was ended by a signal has not answered.
         if !output.status.success() && output.status.code().is_none() {
             return Err(HookError::Failed(format!("it ended with {}", output.status)));
         }
@@ -168,7 +167,7 @@ impl ProgramHook {
         })
     }
 
-    /// Those of the hook come last: the configuration cannot replace them.
+    /// The hook's own variables come last, so that the configuration cannot replace them.
     pub(crate) fn variables(&self, input: &ProgramInput) -> Vec<(String, String)> {
         let own = input.variables.iter().map(|(name, value, _)| ((*name).to_owned(), value.clone()));
         self.settings.environment.variables.iter().cloned().chain(own).collect()
@@ -204,7 +203,7 @@ fn check(path: &Path) -> Result<(), ProgramHookError> {
     Ok(())
 }
 
-/// What no program could be given (A11-03, C1-05).
+/// Refuses input that cannot be passed to a program (A11-03, C1-05).
 pub(crate) fn checked(input: ProgramInput) -> Result<ProgramInput, HookError> {
     let arguments = input.arguments.iter().map(|argument| ("an argument", argument));
     let variables = input.variables.iter().map(|(name, value, _)| (*name, value));
@@ -220,7 +219,7 @@ pub(crate) fn checked(input: ProgramInput) -> Result<ProgramInput, HookError> {
     Ok(input)
 }
 
-/// The variables as records keep them.
+/// The variables in the form in which records keep them.
 pub(crate) fn shown(input: &ProgramInput) -> String {
     let variables = input.variables.iter().map(|(name, value, kept)| match kept {
         Kept::Redacted if !value.is_empty() => format!("{name}=[redacted]"),

@@ -1,8 +1,8 @@
-//! Leaving secrets out of records.
+//! Removes secrets from texts that are kept in records.
 
 use serde_json::{Map, Value, json};
 
-/// Fields whose values are secret wherever they stand.
+/// Names of fields whose values are secret at any depth.
 const SECRET: &[&str] = &["password", "passwd", "key", "secret", "payload", "token", "answers", "to_verify"];
 
 /// The document as JSON, with secrets replaced.
@@ -12,14 +12,14 @@ pub fn redacted(document: &Map<String, Value>) -> String {
     document.to_string()
 }
 
-/// A program's or a server's answer, which is an account or something else in JSON.
+/// The answer of a program or a web server: an account document or other JSON, with secrets replaced.
 pub fn redacted_answer(answer: &[u8]) -> String {
     match serde_json::from_slice::<Value>(answer) {
         Ok(mut value) => {
             hide(&mut value);
             value.to_string()
         }
-        // It explains the error, but where its secrets end cannot be told.
+        // Text that is not JSON explains an error, but nothing tells where a secret in it ends.
         Err(_) => {
             let text = String::from_utf8_lossy(answer);
             let lower = text.to_ascii_lowercase();

@@ -1,5 +1,4 @@
-//! What a program prints to standard error goes to the log, line by line, under the hook's
-//! name (B0-06).
+//! Logs what a program prints to standard error, line by line, under the hook's name (B0-06).
 
 use tidegate_core::hook::HookKind;
 

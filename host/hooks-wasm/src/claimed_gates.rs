@@ -1,5 +1,5 @@
-//! The gates that a file may have been meant for, from its bytes alone: a plugin that cannot be
-//! used may be the one that refuses.
+//! Finds the gates that a file may have been meant for, from its bytes alone: a plugin that cannot
+//! be used may be the one that denies.
 
 use std::collections::BTreeSet;
 
@@ -8,28 +8,30 @@ use wasmparser::{Parser, Payload};
 
 use crate::component_file::PACKAGE;
 
-/// All points that decide.
+/// All hook points that decide.
 pub fn all_gates() -> BTreeSet<HookKind> {
     gates_among(&HookKind::ALL)
 }
 
+/// The gates among these hooks.
 pub fn gates_among(hooks: &[HookKind]) -> BTreeSet<HookKind> {
     hooks.iter().copied().filter(|kind| kind.family() == Family::Gate).collect()
 }
 
-/// All gates where the exports cannot be told: what is cut off or damaged may be any of them.
+/// The gates that a file exports; all gates if its exports cannot be read, since a truncated or
+/// damaged file may be meant for any of them.
 pub fn claimed_gates(bytes: &[u8]) -> BTreeSet<HookKind> {
     claimed_hooks(bytes).map_or_else(all_gates, |hooks| gates_among(&hooks))
 }
 
-/// None: the exports cannot be told.
+/// The hooks that a file exports; `None` if its exports cannot be read.
 pub fn claimed_hooks(bytes: &[u8]) -> Option<Vec<HookKind>> {
     let names = exported_names(bytes).filter(|names| !names.is_empty())?;
     Some(names.iter().filter_map(|name| hook_of(name)).collect())
 }
 
-/// The hook that an export is for: as the contract names it, whatever the version, or by the
-/// plain name that languages without other names have, such as `external_auth`.
+/// The hook that an export is for: by the contract's name, in any version, or by the plain name,
+/// such as `external_auth`, that languages without other names use.
 pub fn hook_of(export: &str) -> Option<HookKind> {
     match export.strip_prefix(PACKAGE) {
         Some(rest) => HookKind::from_name(rest.split(['@', '#']).next()?),
@@ -37,10 +39,10 @@ pub fn hook_of(export: &str) -> Option<HookKind> {
     }
 }
 
-/// None: it is no whole module or component.
+/// The names that a module or component exports; `None` if it is incomplete or damaged.
 fn exported_names(bytes: &[u8]) -> Option<Vec<String>> {
     let mut names = Vec::new();
-    // What is inside of a component has exports of its own.
+    // Modules and components inside a component have exports of their own.
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.ok()? {
@@ -100,16 +102,16 @@ mod tests {
         let only = |kind: HookKind| BTreeSet::from([kind]);
         let pre_action = component("tidegate:hooks/pre-action@0.1.1");
         check(&pre_action, only(HookKind::PreAction));
-        // Another track, a later one too.
+        // Another track, also a later one.
         check(&component("tidegate:hooks/connect@0.2.0"), only(HookKind::Connect));
         check(&component("tidegate:hooks/connect@9.0.0"), only(HookKind::Connect));
-        // Decides nothing.
+        // An observer is not a gate.
         check(&component("tidegate:hooks/post-login@0.1.1"), BTreeSet::new());
         check(&component("wasi:cli/run@0.2.0"), BTreeSet::new());
         check(&module(&["tidegate:hooks/login-pre@0.1.1#review"]), only(HookKind::LoginPre));
         check(&module(&["memory", "external_auth"]), only(HookKind::ExternalAuth));
         check(&module(&["memory", "_start"]), BTreeSet::new());
-        // Nothing can be told.
+        // The exports of a truncated file cannot be read.
         for length in 0..pre_action.len() {
             check(&pre_action[..length], all_gates());
         }

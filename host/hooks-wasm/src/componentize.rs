@@ -1,5 +1,5 @@
-//! A component of a core module, without any tool on the author's machine: which hooks it
-//! implements is in its exports, by the contract's names or by plain ones.
+//! Makes a component of a core module, without any tool on the author's machine. The names of the
+//! module's exports, full or plain, say which hooks it implements.
 
 use tidegate_core::hook::HookKind;
 use wasi_preview1_component_adapter_provider as adapter;
@@ -21,21 +21,30 @@ const CONTRACT: [(&str, &str); 7] = [
     ("worlds.wit", include_str!("../../../wit/worlds.wit")),
 ];
 
+/// Why no component can be made of a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ComponentizeError {
+    /// The file is a component already.
     #[error("it is a component already")]
     Component,
+    /// The file is not a core module; the text is the parser's error.
     #[error("it is not a core module of WebAssembly: {0}")]
     NotAModule(String),
+    /// No exported function has the name of a hook.
     #[error(
         "it exports no hook; a core module exports one as \"{PACKAGE}NAME@VERSION#FUNCTION\", or by its plain name, such \
          as \"external_auth\""
     )]
     NoHook,
+    /// The module does not fit the contract; the text is the reason.
     #[error("no component can be made of it: {0}")]
     Invalid(String),
 }
 
+/// Makes a component of a core module, with the adapter for WASI preview 1 if the module imports that.
+///
+/// # Errors
+/// If the file is not a core module, exports no hook, or does not fit the contract.
 pub fn componentize(module: &[u8]) -> Result<Vec<u8>, ComponentizeError> {
     if Parser::is_component(module) {
         return Err(ComponentizeError::Component);
@@ -67,7 +76,7 @@ fn encode(module: &[u8], facts: &Facts) -> Result<Vec<u8>, ComponentizeError> {
     encoder.encode().map_err(in_words)
 }
 
-/// Everything that hooks may import, and these hooks as exports.
+/// A world that imports everything that hooks may import, and exports these hooks.
 fn world(hooks: &[HookKind]) -> Result<(Resolve, WorldId), ComponentizeError> {
     let mut resolve = Resolve::default();
     let text: String = CONTRACT.iter().map(|(_, text)| *text).collect::<Vec<_>>().join("\n");
@@ -82,7 +91,8 @@ fn world(hooks: &[HookKind]) -> Result<(Resolve, WorldId), ComponentizeError> {
     Ok((resolve, world))
 }
 
-/// `tidegate:hooks/external-auth@0.1.1#authenticate` of `external-auth`.
+/// The full export name of a hook's function: `tidegate:hooks/external-auth@0.1.1#authenticate` for
+/// `external-auth`.
 fn full_name(resolve: &Resolve, world: WorldId, kind: HookKind) -> Option<String> {
     let exports = resolve.worlds.get(world)?.exports.iter();
     exports.into_iter().find_map(|(key, item)| {
@@ -94,7 +104,7 @@ fn full_name(resolve: &Resolve, world: WorldId, kind: HookKind) -> Option<String
     })
 }
 
-/// What a core module says of itself.
+/// What the exports and imports of a core module tell.
 struct Facts {
     hooks: Vec<HookKind>,
     has_plain_names: bool,
@@ -123,7 +133,7 @@ impl Facts {
                 _ => {}
             }
         }
-        // Names such as "connect" mean something else in a module that has the contract's.
+        // In a module that uses the contract's names, a name such as "connect" means something else.
         if facts.hooks.is_empty() {
             facts.has_plain_names = !plain.is_empty();
             facts.hooks = plain;
@@ -207,7 +217,7 @@ mod tests {
         check("start_up", None);
         check("notify", None);
         check("run", None);
-        // A wrong shape is named.
+        // The error names a function of the wrong type.
         let error = componentize(&module("external_auth")).unwrap_err().to_string();
         assert!(error.contains("external-auth@0.1.1#authenticate"), "{error}");
     }

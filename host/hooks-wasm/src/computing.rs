@@ -1,5 +1,5 @@
-//! How long a guest has computed: the time of its call without the time in which the call
-//! waited for something, be it the host, the network or its turn.
+//! Counts a guest's CPU time: the time of its call without the time in which the call waited for
+//! the host, the network or its turn.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::EPOCH;
 
-/// Nanoseconds that a call has waited in all, shared with whoever runs the call.
+/// Nanoseconds that a call has waited in all, shared between its store and the task that polls it.
 #[derive(Clone, Default)]
 pub struct Waited(Arc<AtomicU64>);
 
@@ -22,8 +22,8 @@ impl Waited {
         self.0.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
-    /// Runs a call. Between a poll that found it waiting and the next one it did not compute;
-    /// a call that never waits does not look at the clock.
+    /// Runs a call, and counts the time between a poll that returned pending and the next poll as
+    /// waiting. A call that never waits does not read the clock.
     pub async fn watch<T>(&self, call: impl Future<Output = T>) -> T {
         let mut call = pin!(call);
         let mut waiting_since: Option<Instant> = None;
@@ -41,35 +41,38 @@ impl Waited {
     }
 }
 
-/// What a call may still compute.
+/// The CPU time that a call has left.
 pub struct Allowance {
     left: Duration,
     waited: Waited,
-    /// Up to when it was counted, and how long the call had waited by then.
+    /// The time of the last count, and how long the call had waited by then.
     counted: (Instant, Duration),
 }
 
 impl Allowance {
+    /// `limit`: the CPU time of the first call.
     pub fn new(limit: Duration) -> Self {
         Self { left: limit, waited: Waited::default(), counted: (Instant::now(), Duration::ZERO) }
     }
 
-    /// Before a call, which may be on an instance that was made long before.
+    /// Begins the count for a call, whose instance may have been made long before.
     pub fn renew(&mut self, limit: Duration) {
         self.left = limit;
         self.counted = (Instant::now(), self.waited.total());
     }
 
+    /// The counter of waiting time, for the task that polls the call.
     pub fn waited(&self) -> Waited {
         self.waited.clone()
     }
 
+    /// The CPU time that is left.
     pub fn left(&self) -> Duration {
         self.left
     }
 
-    /// The clock ticked while the guest computed. A tick counts once: a thread that was not
-    /// given the processor for longer did not compute.
+    /// Counts a tick of the epoch clock that came while the guest computed, as one period at most:
+    /// a thread that the system did not run for longer did not compute.
     pub fn count_tick(&mut self) {
         self.count_until(Instant::now());
     }
@@ -88,8 +91,8 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(1);
 
-    /// What is left, in milliseconds, after 20 ticks between which the call waited and computed
-    /// so many.
+    /// Checks what is left, in milliseconds, after 20 ticks between which the call waited and
+    /// computed for so many milliseconds.
     fn check(waits: u64, computes: u64, expected: u128) {
         let mut allowance = Allowance::new(LIMIT);
         let (mut now, waited) = (allowance.counted.0, allowance.waited());
@@ -106,7 +109,7 @@ mod tests {
         check(15, 0, 1000);
         check(15, 8, 840);
         check(0, 8, 840);
-        // A tick counts once.
+        // A tick counts for 10 ms at most.
         check(0, 50, 800);
         check(500, 50, 800);
     }

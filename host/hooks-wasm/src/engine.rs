@@ -6,26 +6,30 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use crate::settings::MAX_MEMORY_MIB;
 
-/// Calls of all plugins that there may be at once.
+/// Calls of all plugins that may be under way at once.
 pub const MAX_CALLS: u32 = 256;
-/// With the instances that wait for a call or had theirs: they take no place from calls.
+/// Instances in the pool: one for each call, and as many that wait for a call or are about to be taken down.
 pub const INSTANCES: u32 = MAX_CALLS * 2;
-/// The unit in which computing is counted.
+/// The period of the epoch clock, the unit in which a guest's CPU time is counted.
 pub const EPOCH: Duration = Duration::from_millis(10);
-/// Core instances in one component: bindings make a few, interpreters dozens.
+/// Core instances in the pool for each component instance: bindings make a few, interpreters dozens.
 const CORE_INSTANCES: u32 = 24;
-/// Bytes of a memory, and of a table, that stay in place for the next call.
+/// Bytes of each memory, and of each table, that stay resident for the next call.
 const KEPT_RESIDENT: usize = 256 << 10;
 
+/// Why the WebAssembly engine cannot run on this machine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// Wasmtime could not make the engine or the linker; the text is its error.
     #[error("the WebAssembly engine could not be made: {0}")]
     Engine(String),
+    /// The thread that advances the epoch could not be started.
     #[error("the thread that counts the plugins' CPU time could not be started: {0}")]
     Ticker(std::io::Error),
 }
 
-/// Instances come from a pool, with memory copied on write: a fresh one for every call.
+/// Makes the engine. Instances come from a pool, with memory copied on write, so that every call
+/// can have a fresh one.
 pub fn engine() -> Result<Engine, EngineError> {
     let mut config = Config::new();
     config.epoch_interruption(true).wasm_backtrace_details(WasmBacktraceDetails::Disable);
@@ -40,8 +44,8 @@ pub fn engine() -> Result<Engine, EngineError> {
         .max_core_instance_size(1 << 20)
         .table_elements(100_000)
         .max_unused_warm_slots(INSTANCES)
-        // Pages that a call wrote are put back as they were rather than given away: the next
-        // call finds them without a fault. Kernels before 6.7 cannot say which those are.
+        // Pages that a call wrote are reset in place rather than given back to the kernel, so that
+        // the next call has no page fault. Kernels before 6.7 cannot tell which pages were written.
         .pagemap_scan(Enabled::Auto)
         .linear_memory_keep_resident(KEPT_RESIDENT)
         .table_keep_resident(KEPT_RESIDENT);

@@ -1,4 +1,5 @@
-//! A look at a component that is not in service: what it is, what it wants, what it costs.
+//! Inspects a component without loading it: its hooks, its imports, the grants that it needs, and
+//! how long compiling takes.
 
 use std::time::{Duration, Instant};
 
@@ -10,21 +11,27 @@ use crate::engine;
 use crate::loading::hexadecimal;
 use crate::v0_1;
 
-/// What can be said of a component without settings.
+/// The facts about a component that do not depend on a plugin's settings.
 #[derive(Debug, Clone)]
 pub struct Inspection {
     /// Hexadecimal SHA-256 of the file.
     pub digest: String,
+    /// Size of the file, in bytes.
     pub size: usize,
+    /// Hooks of this server's contract that the component exports.
     pub hooks: Vec<HookKind>,
-    /// Interfaces, in the order of the file.
+    /// Names of the imported interfaces, in the order of the file.
     pub imports: Vec<String>,
-    /// What the operator has to grant before all of it works.
+    /// Settings without which some imports do nothing, each with a hint for the operator.
     pub needs: Vec<&'static str>,
+    /// Time that compiling took on this machine.
     pub compile_time: Duration,
 }
 
-/// `Err`: why a server would not load it. Takes as long as loading does.
+/// Compiles and links a component as the server does, without running any of its code.
+///
+/// # Errors
+/// The reason for which the server would not load the component.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     let engine = engine::engine().map_err(|error| LoadError::Invalid(error.to_string()))?;
     let started = Instant::now();
@@ -55,7 +62,10 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, LoadError> {
     })
 }
 
-/// The component's world, as WIT.
+/// The component's world, as WIT text.
+///
+/// # Errors
+/// [`LoadError::Invalid`] if the bytes cannot be decoded as a component.
 pub fn world(bytes: &[u8]) -> Result<String, LoadError> {
     let invalid = |error: &dyn std::fmt::Display| LoadError::Invalid(error.to_string());
     let decoded = wit_component::decode(bytes).map_err(|error| invalid(&error))?;

@@ -1,6 +1,8 @@
 //! Hooks that are WebAssembly components: an engine with limits, a directory that is
 //! watched, and one adapter module for each track of the contract in `wit/`.
 
+#![deny(missing_docs)]
+
 mod background;
 mod capability;
 mod claimed_gates;

@@ -1,4 +1,4 @@
-//! What one call may use, and what a failure was about.
+//! The limits of one call, and the words for a call that failed.
 
 use std::time::Duration;
 
@@ -15,33 +15,35 @@ const MAX_HANDLES: usize = 4096;
 /// Account drafts that a guest may hold at once.
 const MAX_DRAFTS: usize = 16;
 
-/// All memories of a call together, and what the host holds for the guest.
+/// Memory in use by one instance, in bytes: all its linear memories, and the account drafts that
+/// the host holds for it.
 #[derive(Debug)]
 pub struct Memory {
     max: usize,
     used: usize,
     drafts: usize,
-    /// Bytes of the drafts.
+    /// Bytes of the drafts that the host holds.
     held: usize,
     refused: bool,
 }
 
-/// The guest would hold more than it may.
+/// The guest would hold more account drafts, or larger ones, than it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it holds more account drafts, or larger ones, than it may")]
 pub struct TooMuch;
 
 impl Memory {
+    /// A count of nothing yet, with the bound `memory_mib` of the limits.
     pub fn new(limits: &Limits) -> Self {
         Self { max: limits.memory_mib << 20, used: 0, drafts: 0, held: 0, refused: false }
     }
 
-    /// In bytes; memories never shrink.
+    /// Bytes in use; linear memories never shrink.
     pub fn used(&self) -> usize {
         self.used.saturating_add(self.held)
     }
 
-    /// A draft of that size is made.
+    /// Counts a new draft of this many bytes.
     pub fn hold(&mut self, bytes: usize) -> Result<(), TooMuch> {
         if self.drafts >= MAX_DRAFTS {
             return Err(TooMuch);
@@ -51,7 +53,7 @@ impl Memory {
         Ok(())
     }
 
-    /// A draft changed its size.
+    /// Counts that a draft has changed its size, in bytes.
     pub fn resize(&mut self, before: usize, after: usize) -> Result<(), TooMuch> {
         let held = self.held.saturating_sub(before).saturating_add(after);
         if self.used.saturating_add(held) > self.max {
@@ -62,7 +64,7 @@ impl Memory {
         Ok(())
     }
 
-    /// A draft is gone.
+    /// Counts that a draft of this many bytes is gone.
     pub fn release(&mut self, bytes: usize) {
         self.drafts = self.drafts.saturating_sub(1);
         self.held = self.held.saturating_sub(bytes);
@@ -97,19 +99,19 @@ impl ResourceLimiter for Memory {
     }
 }
 
-/// What a call has computed, to the clock's tick.
+/// The CPU time that a call has used, as of the last tick.
 pub fn spent(state: &CallState) -> Duration {
     state.shared.settings.limits.computing().saturating_sub(state.allowance.left())
 }
 
-/// Before a call on an instance that was made earlier: its time begins now.
+/// Sets the limits of a call anew, on an instance that was made earlier.
 pub fn renew(store: &mut Store<CallState>) {
     store.set_hostcall_fuel(MAX_HANDED_OVER);
     store.set_epoch_deadline(1);
 }
 
-/// Puts the limits on a store. Ticks are noticed where the guest computes: while it
-/// waits for the host, nothing asks for the time.
+/// Sets the limits of a store. The guest notices a tick only while it computes: while it waits for
+/// the host, the time is not checked.
 pub fn apply(store: &mut Store<CallState>) {
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(MAX_HANDED_OVER);

@@ -1,7 +1,7 @@
-//! The plugin directory: what lies in it is loaded at start and whenever it changes. What is
-//! gone or taken back is let go of first; then each plugin is loaded in a task of its own. A file
-//! that cannot be loaded leaves what is in service as it is, and closes the gates that it may
-//! have been meant for if nothing is.
+//! Loads the plugins of the plugin directory, at start and whenever the directory changes. Plugins
+//! whose file is gone are taken out of service first; then each plugin is loaded in a task of its
+//! own. If a file cannot be loaded, the version in service stays; if there is none, the gates that
+//! the file may have been meant for are closed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -22,40 +22,46 @@ use crate::served_gates::ServedGates;
 use crate::settings::PluginSettings;
 use crate::signature::TrustedKeys;
 
-/// Stands for all plugins when the directory cannot be looked into at start.
+/// The name that stands for all plugins when the directory cannot be read at start.
 const WHOLE_DIRECTORY: &str = "(the plugin directory)";
 
-/// What plugins are lent.
+/// What the server offers to all plugins alike.
 #[derive(Clone)]
 pub struct PluginPorts {
+    /// Compares passwords with hashes for plugins.
     pub passwords: Arc<dyn Passwords>,
+    /// Keeps the values of the interface `kv`.
     pub store: Arc<dyn PluginStore>,
-    /// Certificates (PEM) of authorities that plugins' requests trust beside the system's.
+    /// PEM files with certificates of authorities that plugins' HTTPS requests trust beside the system's.
     pub authorities: Vec<PathBuf>,
-    /// With any, only what one of them signed is loaded.
+    /// Unless it is empty, only components that one of these keys signed are loaded.
     pub trusted_keys: TrustedKeys,
 }
 
+/// The plugin directory: the links of its plugins, and the gates that are closed because of them.
 pub struct PluginDirectory {
     pub(crate) loading: Loading,
     state: Mutex<State>,
-    /// Told when the set of hooks changes.
+    /// Called when the set of hooks, or of closed gates, may have changed.
     on_change: Box<dyn Fn(&PluginDirectory) + Send + Sync>,
 }
 
 #[derive(Default)]
 pub(crate) struct State {
+    /// The links of plugins, by name; a link may have nothing loaded.
     pub links: BTreeMap<String, Arc<PluginHook>>,
+    /// The gates that plugins have served.
     pub served: ServedGates,
-    /// Of plugins that are there and cannot be used, or not yet.
+    /// Gates assumed of plugins that are present and cannot be used, or not yet.
     pub assumed: BTreeMap<String, BTreeSet<HookKind>>,
-    /// Names in the directory; none before the first look.
+    /// Names in the directory; `None` before the first look.
     pub present: Option<BTreeSet<String>>,
-    /// What was last looked at under a name, whether it could be loaded or not.
+    /// The files that were last read under a name, whether they could be loaded or not.
     pub seen: BTreeMap<String, Seen>,
-    /// What was last compiled, by its digest: other settings need no other compilation.
+    /// By the plugin's name: the digest of the file that was last compiled, and the result, which
+    /// is used again when only the settings change.
     compiled: BTreeMap<String, (String, Component)>,
-    /// Names that a task is busy with, and whether it is to begin again.
+    /// Names that a task is loading, and whether that task has to begin again.
     busy: BTreeMap<String, bool>,
 }
 
@@ -64,6 +70,7 @@ pub(crate) struct Seen {
     digest: String,
     settings: Option<String>,
     signature: Option<String>,
+    /// Why the plugin could not be loaded; `None` if it was.
     pub error: Option<LoadError>,
 }
 
@@ -83,6 +90,11 @@ impl Seen {
 }
 
 impl PluginDirectory {
+    /// A directory that has not been read yet: [`Self::refresh`] does that. `configured`: settings
+    /// from the server's configuration, which replace those of the file `NAME.toml`.
+    ///
+    /// # Errors
+    /// If the WebAssembly engine cannot be made.
     pub fn new(
         directory: PathBuf,
         configured: BTreeMap<String, PluginSettings>,
@@ -95,22 +107,24 @@ impl PluginDirectory {
         Ok(Arc::new(Self { loading, state, on_change }))
     }
 
-    /// Whether a file in `directory` may export that hook: a look at its bytes, without the time
-    /// that loading takes.
+    /// Whether a file in `directory` may export the hook. Searches the bytes of each file, which is
+    /// faster than loading; a file that cannot be read may export any hook.
     pub fn may_hold(directory: &Path, kind: HookKind) -> bool {
         loading::may_hold(directory, kind)
     }
 
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.loading.directory
     }
 
-    /// The link of that name, whether something is loaded under it or not.
+    /// The link of this name, whether something is loaded under it or not; made if there is none.
     pub fn link(&self, name: &str) -> Arc<PluginHook> {
         self.lock().link(name)
     }
 
-    /// Plugins with that hook, in the order of their names.
+    /// The links of a hook point, in the order of the plugins' names: plugins that export the hook,
+    /// and plugins because of which this gate is closed.
     pub fn links_of(&self, kind: HookKind) -> Vec<Arc<PluginHook>> {
         let mut state = self.lock();
         let mut names = state.names();
@@ -118,20 +132,20 @@ impl PluginDirectory {
         names.iter().map(|name| state.link(name)).collect()
     }
 
-    /// Looks at the directory and loads what is new; done when all of it is loaded. Errors are
+    /// Reads the directory and loads what is new; returns when everything is loaded. Errors are
     /// logged: one bad file does not keep the others from being loaded.
     pub async fn refresh(self: &Arc<Self>) {
         for task in self.look().await {
-            // A task that ended early has said so.
+            // A task that failed has logged the reason.
             let _ = task.await;
         }
     }
 
-    /// Lets go of what is gone, and begins to load what is new.
+    /// Takes plugins whose file is gone out of service, and begins to load new files.
     pub(crate) async fn look(self: &Arc<Self>) -> Vec<JoinHandle<()>> {
         let names = match self.loading.names().await {
             Ok(names) => names,
-            // It went with all that was in it.
+            // The directory was removed with everything in it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
             Err(error) => {
                 self.not_looked_into(&error);
@@ -147,7 +161,7 @@ impl PluginDirectory {
         names.into_iter().filter_map(|name| self.begin(name)).collect()
     }
 
-    /// Tries again what failed for a reason that may have passed.
+    /// Loads plugins again whose last error may have passed.
     pub(crate) async fn look_again(self: &Arc<Self>) {
         let failed = self.names_with_passing_errors();
         if failed.iter().any(|name| name == WHOLE_DIRECTORY) {
@@ -167,7 +181,7 @@ impl PluginDirectory {
 
     fn not_looked_into(&self, error: &io::Error) {
         let mut state = self.lock();
-        // What is in service stays there.
+        // Plugins in service stay in service.
         if state.present.is_none() {
             state.assumed.insert(WHOLE_DIRECTORY.to_owned(), all_gates());
         }
@@ -181,8 +195,8 @@ impl PluginDirectory {
         (self.on_change)(self);
     }
 
-    /// Until it is known what a plugin that was there before the server decides, it may be
-    /// anything.
+    /// Closes all gates for each plugin that is present at start: until the plugin is loaded, it
+    /// may be meant for any of them.
     fn await_all(&self, names: &BTreeSet<String>) {
         let mut state = self.lock();
         for name in names {
@@ -199,8 +213,8 @@ impl PluginDirectory {
         }
     }
 
-    /// A name that served a gate stays in its chain as a link that fails: deleting a file must
-    /// not open a door.
+    /// Takes plugins whose file is gone out of service. The link of a plugin that served a gate
+    /// stays in the chain and fails: deleting a file must not open a gate.
     fn forget_missing(&self, present: &BTreeSet<String>) {
         let mut state = self.lock();
         state.present = Some(present.clone());
@@ -212,7 +226,7 @@ impl PluginDirectory {
             let was_seen = state.seen.remove(&name).is_some() && name != WHOLE_DIRECTORY;
             let gates = state.served.of(&name);
             if gates.is_empty() {
-                // Those that the configuration names ask for theirs again.
+                // A chain whose configuration names the plugin gets a new link when the chains are made again.
                 state.links.remove(&name);
             }
             if !was_loaded && !was_seen {
@@ -232,7 +246,7 @@ impl PluginDirectory {
         }
     }
 
-    /// None: a task is busy with that name, and will look again.
+    /// Starts a task that loads a plugin. `None` if a task is loading it already; that task then begins again.
     fn begin(self: &Arc<Self>, name: String) -> Option<JoinHandle<()>> {
         let mut state = self.lock();
         if let Some(again) = state.busy.get_mut(&name) {
@@ -263,14 +277,14 @@ impl PluginDirectory {
 
     async fn bring_up_to_date_or_explain(self: &Arc<Self>, name: &str) {
         let (directory, plugin) = (self.clone(), name.to_owned());
-        // A fault of ours with one plugin is not one with the next.
+        // In a task of its own, so that a panic over one plugin does not keep the others from being loaded.
         let work = tokio::spawn(async move { directory.bring_up_to_date(&plugin).await });
         if work.await.is_err() {
             let error = LoadError::Invalid("the server failed (its log has more)".to_owned());
             self.keep_out(name, all_gates(), Seen::unreadable(error));
         }
         let directory = self.clone();
-        // A panic has its line in the log; the name must not stay busy for ever.
+        // A panic is logged, and must not leave the name busy for ever.
         let _ = tokio::spawn(async move { directory.changed() }).await;
     }
 
@@ -295,7 +309,7 @@ impl PluginDirectory {
         }
     }
 
-    /// Grants that the settings no longer give end now, not when everything is loaded anew.
+    /// Ends grants that the new settings lack at once, and not only when the plugin has been loaded anew.
     fn take_back(&self, name: &str, files: &Files) {
         let Some(loaded) = self.link(name).loaded() else { return };
         let Ok(settings) = self.loading.settings(name, files.settings.as_deref()) else { return };
@@ -318,7 +332,7 @@ impl PluginDirectory {
     }
 
     async fn put_in_service(&self, name: &str, loaded: Loaded, seen: Seen) {
-        // Loading takes a while, in which the operator may have taken something back.
+        // The operator may have taken back a grant while the plugin was being loaded.
         let current = self.loading.current_settings(name).await;
         let is_outdated = current.is_some_and(|settings| settings.takes_back_from(loaded.settings()));
         let gates = gates_among(&loaded.hooks);
@@ -355,8 +369,8 @@ impl PluginDirectory {
         }
     }
 
-    /// A file that is there but cannot be used may be the one that refuses: its link stays, or
-    /// comes, and fails. Logged once for each version of a file.
+    /// Records that a file is present and cannot be used. The plugin may be meant to deny: its link
+    /// stays in the chain, or is added, and fails. The error is logged once for each version of a file.
     fn keep_out(&self, name: &str, gates: BTreeSet<HookKind>, seen: Seen) {
         let mut state = self.lock();
         if !state.present.as_ref().is_some_and(|present| present.contains(name)) {
@@ -393,11 +407,12 @@ impl PluginDirectory {
 }
 
 impl State {
+    /// The link of this name; made if there is none.
     pub fn link(&mut self, name: &str) -> Arc<PluginHook> {
         self.links.entry(name.to_owned()).or_insert_with(|| Arc::new(PluginHook::new(name))).clone()
     }
 
-    /// All that there is, was, or should be.
+    /// Every name that has a link, a file, or a recorded gate.
     pub fn names(&self) -> BTreeSet<String> {
         let names = self.links.keys().chain(self.assumed.keys()).chain(self.seen.keys());
         names.chain(self.served.names()).cloned().collect()
@@ -408,7 +423,7 @@ impl State {
         loaded.is_some_and(|loaded| loaded.hooks.contains(&kind)) || self.closed_gates(name).contains(&kind)
     }
 
-    /// Gates that refuse because of that name.
+    /// Gates that refuse because the plugin of this name does not serve them.
     pub fn closed_gates(&self, name: &str) -> BTreeSet<HookKind> {
         let mut closed = self.served.of(name);
         closed.extend(self.assumed.get(name).into_iter().flatten());
@@ -419,7 +434,7 @@ impl State {
     }
 }
 
-/// In words.
+/// The names of hooks, as text for messages.
 pub(crate) fn names_of<'a>(hooks: impl IntoIterator<Item = &'a HookKind>) -> String {
     hooks.into_iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
 }

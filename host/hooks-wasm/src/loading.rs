@@ -1,5 +1,5 @@
-//! From the files of a plugin to something that can be called: read, compiled, held against its
-//! settings, and started once.
+//! Makes a callable plugin of its files: reads them, compiles the component, checks it against its
+//! signature and settings, and makes the first instances.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -24,40 +24,46 @@ use crate::plugin_file::{self, NotRead};
 use crate::settings::PluginSettings;
 use crate::v0_1::{self, CallState, Exports, Guest, Shared};
 
-/// Reading may meet a file system that does not answer.
+/// Limit for reading, since a file system may not answer.
 const READ_TIME: Duration = Duration::from_secs(30);
 const READERS: usize = 4;
-/// An interpreter of 20 MB takes some 15 s on two cores.
+/// Limit for compiling one component; an interpreter of 20 MB takes about 15 s on two cores.
 const COMPILE_TIME: Duration = Duration::from_secs(240);
-/// The compiler uses all cores for each.
+/// Components that are compiled at once; the compiler uses all cores for each.
 const COMPILERS: usize = 2;
 
-/// What the directory has under a name.
+/// The files of one plugin.
 pub struct Files {
+    /// The content of `NAME.wasm`.
     pub component: Arc<Vec<u8>>,
     /// Hexadecimal SHA-256 of the component.
     pub digest: String,
+    /// The text of `NAME.toml`, if there is one.
     pub settings: Option<String>,
-    /// Read only if it matters.
+    /// The text of `NAME.wasm.sig`; read only if there are trusted keys.
     pub signature: Option<String>,
 }
 
 /// Why the files of a plugin cannot be read, and the gates that it may have been meant for.
 pub struct Unusable {
+    /// The error for the operator.
     pub error: LoadError,
+    /// The gates to close because of this plugin.
     pub gates: BTreeSet<HookKind>,
     /// The name is gone from the directory.
     pub is_gone: bool,
 }
 
 impl Unusable {
-    /// It may be anything.
+    /// For a file that may be meant for any gate.
     fn unknown(error: LoadError) -> Self {
         Self { error, gates: all_gates(), is_gone: false }
     }
 }
 
+/// Loads single plugins, with the engine, settings and ports that all of them share.
 pub struct Loading {
+    /// The plugin directory.
     pub directory: PathBuf,
     configured: BTreeMap<String, PluginSettings>,
     ports: PluginPorts,
@@ -68,6 +74,7 @@ pub struct Loading {
 }
 
 impl Loading {
+    /// Makes the engine, the linker and the places for reading and compiling.
     pub fn new(
         directory: PathBuf,
         configured: BTreeMap<String, PluginSettings>,
@@ -80,13 +87,14 @@ impl Loading {
         Ok(Self { directory, configured, ports, engine, linker, readers, compilers })
     }
 
-    /// Names of all that could be plugins.
+    /// Names of all files that could be plugins, without `.wasm`.
     pub async fn names(&self) -> io::Result<BTreeSet<String>> {
         let directory = self.directory.clone();
         let names = self.readers.run(move || names_in(&directory)).await;
         names.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer")))
     }
 
+    /// Reads the files of a plugin.
     pub async fn read(&self, name: &str) -> Result<Files, Unusable> {
         let (directory, plugin) = (self.directory.clone(), name.to_owned());
         let is_signed = !self.ports.trusted_keys.is_empty();
@@ -104,6 +112,7 @@ impl Loading {
         self.settings(name, text.as_deref()).ok()
     }
 
+    /// Compiles the component, within `COMPILE_TIME`.
     pub async fn compile(&self, files: &Files) -> Result<Component, LoadError> {
         let (engine, bytes) = (self.engine.clone(), files.component.clone());
         match self.compilers.run(move || component_file::compile(&engine, &bytes)).await {
@@ -113,6 +122,7 @@ impl Loading {
         }
     }
 
+    /// Checks a compiled component against its signature and settings, and makes its first instances.
     pub async fn load(&self, name: &str, files: &Files, component: &Component) -> Result<Loaded, LoadError> {
         let digest = files.digest.clone();
         let hooks = component_file::exported_hooks(&self.engine, component)?;
@@ -138,6 +148,7 @@ impl Loading {
         Ok(Loaded { guest, digest, version, hooks, exports, calls })
     }
 
+    /// A plugin's settings: those of the configuration, else those of its file (`text`), else the defaults.
     pub fn settings(&self, name: &str, text: Option<&str>) -> Result<PluginSettings, LoadError> {
         match (self.configured.get(name), text) {
             (Some(configured), _) => Ok(configured.clone()),
@@ -148,7 +159,7 @@ impl Loading {
         }
     }
 
-    /// A signature vouches for the component; its name and its settings are the directory's.
+    /// A signature covers the component alone, not its name or its settings.
     fn check_signature(&self, files: &Files) -> Result<(), LoadError> {
         let keys = &self.ports.trusted_keys;
         if keys.is_empty() {
@@ -192,7 +203,7 @@ fn settings_file(directory: &Path, name: &str) -> PathBuf {
 }
 
 fn read(directory: &Path, name: &str, is_signed: bool) -> Result<Files, Unusable> {
-    // Bytes that are no text have no place in a name, and so no path.
+    // `names_in` has replaced bytes that are not UTF-8, so this is not the name of a file.
     if name.contains(char::REPLACEMENT_CHARACTER) {
         return Err(Unusable::unknown(LoadError::Name));
     }
@@ -222,25 +233,26 @@ fn read(directory: &Path, name: &str, is_signed: bool) -> Result<Files, Unusable
 fn read_if_there(path: &Path) -> Result<Option<String>, String> {
     match plugin_file::read_text(path) {
         Ok(text) => Ok(Some(text)),
-        // A link that leads nowhere was meant to say something.
+        // A symbolic link that leads nowhere is an error: the operator wanted settings.
         Err(NotRead::Missing) if path.symlink_metadata().is_ok() => Err("the link leads nowhere".to_owned()),
         Err(NotRead::Missing) => Ok(None),
         Err(NotRead::Because(problem)) => Err(problem),
     }
 }
 
-/// Whether a file in `directory` may export that hook: a look at its bytes, without the time
-/// that loading takes.
+/// Whether a file in `directory` may export the hook. Searches the bytes of each file, which is
+/// faster than loading.
 pub fn may_hold(directory: &Path, kind: HookKind) -> bool {
     let name = format!("{}{kind}@", component_file::PACKAGE);
     let Ok(names) = names_in(directory) else { return false };
     names.iter().any(|plugin| {
-        // What cannot be read may hold anything.
+        // A file that cannot be read may export any hook.
         let bytes = plugin_file::read(&component_path(directory, plugin), plugin_file::MAX_COMPONENT);
         bytes.map_or(true, |bytes| bytes.windows(name.len()).any(|part| part == name.as_bytes()))
     })
 }
 
+/// The bytes as hexadecimal digits in lower case.
 pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

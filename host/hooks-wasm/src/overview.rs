@@ -1,42 +1,52 @@
-//! What administrators are told of the plugins, and what they say: that a gate is to be let go.
+//! The list of plugins for administrators, and the command with which they let a gate go.
 
 use std::sync::Arc;
 
 use crate::claimed_gates::gates_among;
 use crate::loader::{PluginDirectory, State, names_of};
 
-/// For `tidegate plugin list`.
+/// A line of `tidegate plugin list`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginInfo {
+    /// The plugin's name: that of its file without `.wasm`.
     pub name: String,
-    /// Of what is in service; none if nothing is.
+    /// Hexadecimal SHA-256 of the component in service; `None` if there is none.
     pub digest: Option<String>,
+    /// Hooks that the component in service exports.
     pub hooks: Vec<&'static str>,
+    /// What the operator gave to the component in service, such as `credentials` or `home:/srv`.
     pub grants: Vec<String>,
-    /// Gates that refuse because of it.
+    /// Gates that refuse because the plugin does not serve them.
     pub closed_gates: Vec<&'static str>,
     /// Why the file in the directory is not in service, or what is missing.
     pub error: Option<String>,
 }
 
+/// Why no gate was let go.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgetError {
+    /// The plugin serves all gates that are recorded for it, or none is.
     #[error(
         "no gate waits for the plugin \"{0}\" to come back; see: tidegate plugin list (a file that cannot be loaded is to \
          be replaced or removed)"
     )]
     NothingToForget(String),
+    /// The record could not be written; the gates stay closed.
     #[error("the record of the gates that plugins served could not be written: {0}")]
     NotWritten(std::io::Error),
 }
 
 impl PluginDirectory {
+    /// All plugins that have a link, a file, or a recorded gate, in the order of their names.
     pub fn plugins(&self) -> Vec<PluginInfo> {
         let state = self.lock();
         state.names().iter().map(|name| state.info(name)).collect()
     }
 
     /// Lets go of the gates that a plugin served and does not serve now.
+    ///
+    /// # Errors
+    /// If there is no such gate, or the record cannot be written.
     pub async fn forget(self: &Arc<Self>, name: &str) -> Result<(), ForgetError> {
         // The file may have been removed a moment ago, before the watch noticed.
         self.look().await;

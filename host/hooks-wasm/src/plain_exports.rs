@@ -1,5 +1,5 @@
-//! Core modules of languages that cannot export a name such as
-//! `tidegate:hooks/external-auth@0.1.1#authenticate`: plain names are put into the contract's.
+//! Renames the exports of core modules of languages that cannot export a name such as
+//! `tidegate:hooks/external-auth@0.1.1#authenticate`: plain names become the contract's.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use wasmparser::{ExportSectionReader, ExternalKind, Parser};
 
 use crate::claimed_gates::hook_of;
 
-/// In front of a hook's plain name: the function that frees what the hook returned.
+/// Prefix of a hook's plain name: the function that frees what the hook returned.
 const AFTER: &str = "cabi_post_";
 
-/// The module with the contract's names; `full_name`: of a hook's function. Plain names count
-/// only where no export has a name of the contract.
+/// Gives the contract's names to the hook functions of a module. `full_name`: the name for a hook.
+/// Only for modules in which no export has a name of the contract.
 pub fn with_full_names(
     module: &[u8],
     full_name: impl Fn(HookKind) -> Option<String>,

@@ -1,5 +1,5 @@
-//! A plugin as a link of a chain. The link stays when the file changes or vanishes; it
-//! calls whatever is loaded under the name, and fails when nothing is.
+//! A plugin as a hook of a chain. Its link stays when the file changes or vanishes: it calls
+//! whatever is loaded under the name, and fails when nothing is.
 
 use std::sync::Arc;
 
@@ -18,43 +18,51 @@ pub const NOT_LOADED: &str = "the plugin is not loaded";
 
 /// A component that passed every check.
 pub struct Loaded {
+    /// The component, ready to be called.
     pub guest: Arc<Guest>,
     /// Hexadecimal SHA-256 of the file.
     pub digest: String,
-    /// What records name it by: the digest's beginning.
+    /// The first 12 digits of the digest: the version in records of calls.
     pub version: Arc<str>,
+    /// Hooks that the component exports.
     pub hooks: Vec<HookKind>,
+    /// Where the functions of these hooks are.
     pub exports: Exports,
-    /// Calls under way.
+    /// Places for the calls that may be under way (`limits.concurrency`).
     pub calls: Places,
 }
 
 impl Loaded {
+    /// The settings with which the plugin was loaded.
     pub fn settings(&self) -> &PluginSettings {
         &self.guest.shared().settings
     }
 }
 
-/// The name, and what is loaded under it.
+/// The hook that calls what is loaded under a plugin's name.
 pub struct PluginHook {
     name: String,
     loaded: ArcSwapOption<Loaded>,
 }
 
 impl PluginHook {
+    /// A hook under whose name nothing is loaded yet.
     pub fn new(name: &str) -> Self {
         Self { name: name.to_owned(), loaded: ArcSwapOption::empty() }
     }
 
+    /// The plugin's name: that of its file without `.wasm`.
     pub fn plugin_name(&self) -> &str {
         &self.name
     }
 
-    /// Calls under way end on what they began with, which is returned.
+    /// Puts a version into service, or none, and returns the one before. Calls under way end on the
+    /// version on which they began.
     pub fn replace(&self, loaded: Option<Arc<Loaded>>) -> Option<Arc<Loaded>> {
         self.loaded.swap(loaded)
     }
 
+    /// The version in service.
     pub fn loaded(&self) -> Option<Arc<Loaded>> {
         self.loaded.load_full()
     }
@@ -96,7 +104,7 @@ impl<E: GuestEvent> Hook<E> for PluginHook {
         description
     }
 
-    /// Those of what is loaded now: a grant that was taken back is gone at once.
+    /// The rights of the version in service: a grant that was taken back is gone at once.
     fn account_rights(&self) -> Option<Arc<AccountRights>> {
         let loaded = self.loaded();
         Some(loaded.map_or_else(|| Arc::new(AccountRights::bound()), |loaded| loaded.guest.shared().rights.clone()))

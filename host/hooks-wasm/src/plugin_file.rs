@@ -1,5 +1,5 @@
-//! Files of the plugin directory. Anybody who may write there can put anything under a plugin's
-//! name, so only regular files of a bounded size are read, and opening one never waits.
+//! Reads files of the plugin directory. A user who may write there can put anything under a
+//! plugin's name, so only regular files of a bounded size are read, and opening one never waits.
 
 use std::fs::{File, FileType};
 use std::io::{self, Read};
@@ -8,15 +8,17 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-/// Largest component.
+/// Largest component, in bytes.
 pub const MAX_COMPONENT: u64 = 256 << 20;
-/// Largest file of settings, and largest signature.
+/// Largest file of settings, and largest signature, in bytes.
 pub const MAX_TEXT: u64 = 1 << 20;
 
+/// Why a file was not read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NotRead {
+    /// There is no such file, or a symbolic link leads nowhere.
     Missing,
-    /// In words, for people.
+    /// Another reason, as text for messages.
     Because(String),
 }
 
@@ -31,7 +33,7 @@ impl From<io::Error> for NotRead {
 
 /// The content of a regular file of at most `max` bytes.
 pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, NotRead> {
-    // Opening some devices has an effect, so the kind is looked at before as well as after.
+    // Opening some devices has an effect, so the kind of file is checked before opening as well as after.
     check(path.metadata()?.file_type())?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?);
@@ -42,11 +44,12 @@ pub fn read(path: &Path, max: u64) -> Result<Vec<u8>, NotRead> {
         return Err(too_large());
     }
     let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    // It may grow while it is read.
+    // The file may grow while it is read.
     file.take(max + 1).read_to_end(&mut content)?;
     if u64::try_from(content.len()).is_ok_and(|length| length <= max) { Ok(content) } else { Err(too_large()) }
 }
 
+/// Reads a regular file of UTF-8 text, of at most [`MAX_TEXT`] bytes.
 pub fn read_text(path: &Path) -> Result<String, NotRead> {
     String::from_utf8(read(path, MAX_TEXT)?).map_err(|_| NotRead::Because("it is not text in UTF-8".to_owned()))
 }

@@ -1,5 +1,5 @@
-//! Which plugins served which gates: kept in a file, because a plugin's file that goes must not
-//! open a gate, not even at the next start. Only the operator lets a gate go.
+//! Records which plugins served which gates. The record is a file: when a plugin's file is removed,
+//! its gates stay closed, also after a restart. Only the operator lets a gate go.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
@@ -14,6 +14,7 @@ use crate::plugin_file::{self, NotRead};
 /// The file in the server's state directory.
 const NAME: &str = "plugin-gates.json";
 
+/// The record of served gates cannot be read, or what it says is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the record of the gates that plugins served, {path}, cannot be used: {problem}; restore it, or remove it to let go \
@@ -24,16 +25,20 @@ pub struct RecordError {
     problem: String,
 }
 
-/// By the plugin's name.
+/// The gates that plugins have served, by the plugin's name.
 #[derive(Debug, Default)]
 pub struct ServedGates {
     gates: BTreeMap<String, BTreeSet<HookKind>>,
-    /// None: a look only, or a server that keeps no state.
+    /// The file that changes are written to; `None` if they are not: a read-only look, or a server
+    /// that keeps no state.
     file: Option<PathBuf>,
 }
 
 impl ServedGates {
-    /// As the server left it in its state directory; what this process learns is not written.
+    /// Reads the record in the state directory. Later changes are not written.
+    ///
+    /// # Errors
+    /// If the record cannot be read or names something that is not a gate. A missing file is an empty record.
     pub fn look(directory: &Path) -> Result<Self, RecordError> {
         let file = directory.join(NAME);
         let error = |problem: String| RecordError { path: file.display().to_string(), problem };
@@ -56,20 +61,28 @@ impl ServedGates {
         Ok(Self { gates, file: None })
     }
 
-    /// To be written whenever it changes.
+    /// Reads the record as [`Self::look`] does, and writes every later change.
+    ///
+    /// # Errors
+    /// As for [`Self::look`].
     pub fn open(directory: &Path) -> Result<Self, RecordError> {
         Ok(Self { file: Some(directory.join(NAME)), ..Self::look(directory)? })
     }
 
+    /// Names of the plugins that have served a gate.
     pub fn names(&self) -> impl Iterator<Item = &String> {
         self.gates.keys()
     }
 
+    /// Gates that the plugin has served; empty if the record does not name it.
     pub fn of(&self, name: &str) -> BTreeSet<HookKind> {
         self.gates.get(name).cloned().unwrap_or_default()
     }
 
-    /// Gates that a plugin serves from now on, beside those that it served before.
+    /// Adds gates that a plugin serves from now on to those that it served before.
+    ///
+    /// # Errors
+    /// If the record cannot be written. The gates are added in memory all the same.
     pub fn add(&mut self, name: &str, gates: &BTreeSet<HookKind>) -> io::Result<()> {
         let known = self.gates.get(name);
         if gates.iter().all(|gate| known.is_some_and(|known| known.contains(gate))) {
@@ -79,7 +92,10 @@ impl ServedGates {
         self.write()
     }
 
-    /// Leaves only what the plugin serves now. False: there was nothing to let go.
+    /// Keeps only the gates that the plugin serves now. Returns `false` if there was no other gate.
+    ///
+    /// # Errors
+    /// If the record cannot be written; then no gate is let go.
     pub fn forget(&mut self, name: &str, served: &BTreeSet<HookKind>) -> io::Result<bool> {
         let Some(known) = self.gates.get_mut(name) else { return Ok(false) };
         let before = known.clone();
@@ -92,13 +108,13 @@ impl ServedGates {
         }
         let written = self.write();
         if written.is_err() {
-            // What the file still says stays closed.
+            // The file still names these gates, so they stay closed.
             self.gates.insert(name.to_owned(), before);
         }
         written.map(|()| true)
     }
 
-    /// In one step: a server that dies meanwhile leaves the old file or the new one.
+    /// Replaces the file by a rename: a server that dies meanwhile leaves the old file or the new one.
     fn write(&self) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         let names = |gates: &BTreeSet<HookKind>| gates.iter().map(|kind| kind.as_str()).collect::<Vec<_>>();

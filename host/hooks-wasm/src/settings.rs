@@ -37,6 +37,7 @@ pub enum Grant {
 }
 
 impl Grant {
+    /// The name of the grant in settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Credentials => "credentials",
@@ -78,11 +79,11 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Instances {
-    /// Used once, but that the file operations of a session follow each other on one of its own,
-    /// while they come without a pause.
+    /// Used once. Exception: file operations of one session that follow each other without a pause
+    /// share an instance of that session's own.
     #[default]
     Session,
-    /// Used once; made when the call before is over, or if that was not in time, for the call.
+    /// Used once; made when the call before is over, or for the call itself if that was not in time.
     Fresh,
     /// Used once; more of them are made ahead of need.
     Prepared,
@@ -92,6 +93,7 @@ pub enum Instances {
 }
 
 impl Instances {
+    /// The name of the value in settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Session => "session",
@@ -116,24 +118,25 @@ impl Default for Limits {
     }
 }
 
-/// Largest values that a plugin's limits may have.
+/// Largest `limits.memory_mib`.
 pub const MAX_MEMORY_MIB: usize = 512;
 const MAX_DEADLINE_MS: u64 = 300_000;
-/// Each takes a place in the pool that all plugins share.
+/// Largest `limits.ready`: each instance takes a place in the pool that all plugins share.
 const MAX_READY: usize = 64;
-/// As many as all plugins together may have under way.
+/// Largest `limits.concurrency`: as many calls as all plugins together may have under way.
 const MAX_CONCURRENCY: usize = 256;
 const _: () = assert!(MAX_CONCURRENCY == engine::MAX_CALLS as usize);
 const MAX_LOG_LINES: usize = 100_000;
-/// For calls that follow each other.
+/// One instance is enough where calls follow each other.
 const READY_FOR_FRESH: usize = 1;
 
 impl Limits {
+    /// `deadline_ms` as a duration.
     pub fn deadline(&self) -> Duration {
         Duration::from_millis(self.deadline_ms)
     }
 
-    /// Instances to have before they are called for.
+    /// How many instances to make ahead of need.
     pub fn ahead(&self) -> usize {
         match self.instances {
             Instances::Session | Instances::Fresh | Instances::Warm => READY_FOR_FRESH,
@@ -141,6 +144,7 @@ impl Limits {
         }
     }
 
+    /// `cpu_ms` as a duration.
     pub fn computing(&self) -> Duration {
         Duration::from_millis(self.cpu_ms)
     }
@@ -174,25 +178,26 @@ pub struct PluginSettings {
     pub config: Value,
 }
 
-/// Of an answer of the plugin.
+/// The accounts that an answer of the plugin may make and change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Accounts {
-    /// The one that logs in, with a home that is no other account's.
+    /// The account that logs in, with a home that is no other account's.
     #[default]
     Own,
+    /// Every account.
     Any,
 }
 
-/// Where the value of a secret is.
+/// Where the value of a secret comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum SecretSource {
-    /// In the settings themselves.
+    /// The value itself, in the settings.
     Value(String),
-    /// In a file, without the newline at its end.
+    /// The content of a file, without the newline at its end.
     File { file: PathBuf },
-    /// In a variable of the server's environment.
+    /// The value of a variable of the server's environment.
     Environment { env: String },
 }
 
@@ -211,28 +216,37 @@ impl SecretSource {
     }
 }
 
+/// Why settings cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SettingsError(String);
 
 impl PluginSettings {
+    /// Reads the text of a file `NAME.toml`.
+    ///
+    /// # Errors
+    /// If the text is not TOML, has an unknown key, or a value is out of bounds.
     pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
         let settings: Self =
             toml::from_str(text).map_err(|error| SettingsError(error.to_string().trim().to_owned()))?;
         settings.check()
     }
 
-    /// From a section of the server's configuration.
+    /// Reads a section of the server's configuration.
+    ///
+    /// # Errors
+    /// As for [`Self::from_toml`].
     pub fn from_value(value: Value) -> Result<Self, SettingsError> {
         let settings: Self = serde_json::from_value(value).map_err(|error| SettingsError(error.to_string()))?;
         settings.check()
     }
 
+    /// Whether the operator gave this grant to the plugin.
     pub fn grants(&self, grant: Grant) -> bool {
         self.grants.contains(&grant)
     }
 
-    /// What its answers may make of accounts.
+    /// What the plugin's answers may make of accounts.
     pub fn account_rights(&self) -> AccountRights {
         AccountRights {
             is_bound: true,
@@ -246,7 +260,7 @@ impl PluginSettings {
         }
     }
 
-    /// Everything that the plugin was given beyond what all have.
+    /// The names of everything that the plugin was given beyond the defaults.
     pub fn grant_names(&self) -> Vec<String> {
         let accounts = (self.accounts == Accounts::Any).then(|| "accounts:any".to_owned());
         let homes = self.homes.iter().map(|root| format!("home:{root}"));
@@ -256,7 +270,10 @@ impl PluginSettings {
         grants.chain(self.http.iter().map(ToString::to_string)).chain(datagrams).chain(secrets).collect()
     }
 
-    /// The values of all secrets.
+    /// Reads the values of all secrets.
+    ///
+    /// # Errors
+    /// If a file or a variable of the environment cannot be read.
     pub fn read_secrets(&self) -> Result<BTreeMap<String, Secret>, SettingsError> {
         let read = |(name, source): (&String, &SecretSource)| match source.read() {
             Ok(secret) => Ok((name.clone(), secret)),
@@ -289,7 +306,7 @@ impl PluginSettings {
         }
     }
 
-    /// Whether it lacks anything that these other settings give.
+    /// Whether a grant of `other` is missing here, or another SHA-256 is required.
     pub fn takes_back_from(&self, other: &Self) -> bool {
         let granted = self.grant_names();
         let is_pinned_anew = self.sha256 != other.sha256 && self.sha256.is_some();
@@ -297,7 +314,7 @@ impl PluginSettings {
     }
 }
 
-/// Whether homes can be below it.
+/// Whether a path can have homes below it.
 fn is_root(root: &str) -> bool {
     let climbs = root.contains('\0') || root.split('/').any(|component| component == "..");
     root.starts_with('/') && !climbs && !root.trim_matches('/').is_empty()

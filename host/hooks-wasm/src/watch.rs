@@ -1,5 +1,5 @@
-//! Notices changes in the plugin directory. The watch can end: the directory may be replaced by
-//! another of its name, the system may give up, and our own work may fail. It then begins again.
+//! Watches the plugin directory for changes. A watch can end: another directory takes the name, the
+//! system stops its notices, or the server's own task panics. The server then begins a new watch.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -17,21 +17,21 @@ use crate::loader::PluginDirectory;
 
 /// Quiet time after a change before the directory is read: copying takes a while.
 const SETTLING: Duration = Duration::from_millis(250);
-/// Changes that do not end hold up the reading no longer than this.
+/// Longest time for which changes that go on delay the reading.
 const MAX_SETTLING: Duration = Duration::from_secs(1);
-/// How often the watch itself is looked after, and whether a directory that is gone is back.
+/// How often the server checks the watch, retries plugins that failed, and looks for a directory that is gone.
 const LOOK_AFTER: Duration = Duration::from_secs(3);
-/// Before a watch that ended begins again: what ends it may do so at once.
+/// Pause before a new watch begins: the cause that ended the last one may still be there.
 const PAUSE: Duration = Duration::from_millis(500);
 
 struct Watch {
     changes: mpsc::Receiver<()>,
-    /// What is watched, whatever has its name by now.
+    /// The directory that is watched; another one may have its name by now.
     watched: Identity,
     _watcher: RecommendedWatcher,
 }
 
-/// Device and number of a directory.
+/// Device and inode number of a directory.
 type Identity = (u64, u64);
 
 fn identity(path: &Path) -> io::Result<Identity> {
@@ -44,7 +44,7 @@ impl Watch {
         let (changed, changes) = mpsc::channel(1);
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.map_or(true, |event| is_change(&event)) {
-                // One waiting notice is enough.
+                // One queued notice is enough.
                 let _ = changed.try_send(());
             }
         })?;
@@ -53,7 +53,7 @@ impl Watch {
         Ok(Self { changes, watched, _watcher: watcher })
     }
 
-    /// Waits until no more changes come, but not for ever.
+    /// Waits until no change has come for [`SETTLING`], but no longer than [`MAX_SETTLING`].
     async fn settle(&mut self) {
         let end = Instant::now() + MAX_SETTLING;
         while Instant::now() < end {
@@ -66,8 +66,11 @@ impl Watch {
 }
 
 impl PluginDirectory {
-    /// Follows every change, for as long as the task lives. The watch is in place when this
-    /// returns.
+    /// Starts a task that loads plugins after every change, for as long as the task lives. The
+    /// watch is in place when this returns.
+    ///
+    /// # Errors
+    /// If the directory cannot be watched.
     pub fn watch(self: &Arc<Self>) -> Result<JoinHandle<()>, notify::Error> {
         let watch = Watch::begin(self.path())?;
         Ok(tokio::spawn(self.clone().keep_watching(watch)))
@@ -76,7 +79,7 @@ impl PluginDirectory {
     async fn keep_watching(self: Arc<Self>, watch: Watch) {
         let mut watch = Some(watch);
         loop {
-            // A set, because its tasks end with this one.
+            // In a set, so that the inner task ends with this one.
             let mut watching = JoinSet::new();
             watching.spawn(self.clone().watch_while_it_lasts(watch.take()));
             let reason = match watching.join_next().await {
@@ -89,7 +92,8 @@ impl PluginDirectory {
         }
     }
 
-    /// `watch`: one that is in place already; without it, whatever changed meanwhile is looked at.
+    /// `watch`: a watch that is in place already. Without one, the directory is read before and
+    /// after a new watch begins.
     async fn watch_while_it_lasts(self: Arc<Self>, watch: Option<Watch>) -> &'static str {
         if let Some(watch) = watch {
             return self.follow(watch).await;
@@ -115,7 +119,7 @@ impl PluginDirectory {
         }
     }
 
-    /// Ends with the watch; the answer is why.
+    /// Loads plugins after each change until the watch ends; returns the reason for that.
     async fn follow(self: Arc<Self>, mut watch: Watch) -> &'static str {
         loop {
             match timeout(LOOK_AFTER, watch.changes.recv()).await {
@@ -133,7 +137,7 @@ impl PluginDirectory {
     }
 }
 
-/// Reading a file is an event as well, and would make a loop.
+/// Whether an event is a change. Reading a file is an event as well, and would make a loop.
 fn is_change(event: &Event) -> bool {
     match event.kind {
         EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(_) => true,

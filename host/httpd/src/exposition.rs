@@ -15,7 +15,7 @@ use tidegate_core::ports::{DURATION_BOUNDS, HookCounter, HookRunStore};
 
 use crate::answer;
 
-/// What is exposed.
+/// What `/metrics` shows.
 #[derive(Clone)]
 pub struct Measured {
     pub metrics: Arc<Metrics>,
@@ -38,7 +38,7 @@ async fn show(State(measured): State<Measured>) -> Response {
     }
     let mut text = String::from_utf8_lossy(&text).into_owned();
     put_process(&mut text);
-    // Without them the others are still worth having.
+    // Without the counters of hooks, the other metrics are still shown.
     if let Ok(counters) = measured.hook_runs.counters().await {
         put_hooks(&mut text, &counters);
     }
@@ -64,7 +64,7 @@ fn put_process(text: &mut String) {
     put("process_threads", "gauge", "Threads", number(process.threads));
 }
 
-/// A20-09: what no older server counts.
+/// Metrics of hooks, which the older server does not have (A20-09).
 fn put_hooks(text: &mut String, counters: &[HookCounter]) {
     if counters.is_empty() {
         return;
@@ -100,7 +100,7 @@ fn put_hooks(text: &mut String, counters: &[HookCounter]) {
     }
 }
 
-/// The value of a label.
+/// Escapes the value of a label.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -1,5 +1,4 @@
-//! HTTP: metrics on a port, and the server's own control on a socket that only its user can
-//! reach.
+//! HTTP: metrics on a port, and the control interface on a socket that only the server's own user and root can use.
 
 mod answer;
 mod control;

@@ -1,4 +1,4 @@
-//! Requests, counted and logged (A20-05, A21-05).
+//! Counts and logs requests (A20-05, A21-05).
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Listeners, until the server stops.
+//! Runs listeners until the server stops.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::control::Peer;
 use crate::requests;
 
-/// For requests under way when the server stops.
+/// Time for requests under way when the server stops.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 pub async fn serve_tcp(listener: TcpListener, router: Router, metrics: Arc<Metrics>, stop: watch::Receiver<bool>) {
@@ -23,7 +23,7 @@ pub async fn serve_tcp(listener: TcpListener, router: Router, metrics: Arc<Metri
     until_stopped(serving.into_future(), stop).await;
 }
 
-/// The router sees who is at the other end.
+/// Serves a socket; the router gets the peer of each connection.
 pub async fn serve_socket(listener: UnixListener, router: Router, stop: watch::Receiver<bool>) {
     let service = router.into_make_service_with_connect_info::<Peer>();
     let serving = axum::serve(listener, service).with_graceful_shutdown(stopped(stop.clone()));
@@ -44,6 +44,6 @@ async fn until_stopped(serving: impl Future<Output = std::io::Result<()>>, stop:
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {
-    // An error means that the server is gone.
+    // An error means that the server has ended.
     drop(stop.wait_for(|stop| *stop).await);
 }

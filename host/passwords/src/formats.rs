@@ -1,4 +1,4 @@
-//! How each format is checked.
+//! Checks a password in each format of hashes.
 
 use std::cell::RefCell;
 
@@ -13,20 +13,20 @@ use tidegate_core::password::HashFormat;
 
 use crate::md5_crypt;
 
-/// Upper bounds on the cost that a stored hash may demand: a hash comes from a hook or an
-/// import and must not be able to occupy a core for minutes.
+/// Upper bounds on the cost that a stored hash may demand: hashes come from hooks and imports, and
+/// must not be able to occupy a core for minutes.
 const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 const MAX_BCRYPT_COST: u32 = 18;
 const MAX_ARGON2_MEMORY_KIB: u32 = 1 << 20;
 const MAX_ARGON2_PASSES: u32 = 64;
-/// Memory, in KiB, times passes: what a derivation takes grows with it.
+/// Memory in KiB times passes, with which the time of a derivation grows.
 const MAX_ARGON2_WORK: u64 = 4 << 20;
 const MAX_SHA_CRYPT_ROUNDS: u32 = 10_000_000;
 
-/// Memory of a yescrypt hash: 2^14 times 32 blocks of 128 bytes.
+/// Cost of a yescrypt hash with 2^14 times 32 blocks of 128 bytes: 64 MiB.
 const MAX_YESCRYPT_COST: usize = 14;
 
-/// Whether `clear` is the password that `hash` was made of.
+/// Whether `hash` was made of the password `clear`.
 pub fn matches(format: HashFormat, hash: &str, clear: &[u8]) -> bool {
     match format {
         HashFormat::Argon2id => matches_argon2id(hash, clear),
@@ -69,7 +69,7 @@ fn matches_argon2id(hash: &str, clear: &[u8]) -> bool {
 
 thread_local! {
     /// The memory of derivations, kept for the next one: blocks of this size that come and go
-    /// tear the allocator's memory to pieces.
+    /// fragment the allocator's memory.
     static BLOCKS: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -130,7 +130,7 @@ fn matches_pbkdf2_with(
     derived.ct_eq(&expected).into()
 }
 
-/// The work grows with the square of the password's length.
+/// Longest password, in bytes: the work grows with the square of its length.
 const MAX_CRYPT_PASSWORD: usize = 1024;
 
 fn matches_md5_crypt(magic: &str, hash: &str, clear: &[u8]) -> bool {
@@ -148,8 +148,8 @@ fn matches_sha_crypt(hash: &str, clear: &[u8]) -> bool {
     sha_crypt::PasswordVerifier::verify_password(&sha_crypt::ShaCrypt::default(), clear, hash).is_ok()
 }
 
-/// `$y$j9T$<salt>$<digest>`: the second of the parameters is the cost. The library compares as
-/// many bytes as the digest has, so that has to have all.
+/// `$y$j9T$<salt>$<digest>`: the second character of the parameters is the cost. The library
+/// compares only as many bytes as the digest has, so a truncated digest is refused.
 fn matches_yescrypt(hash: &str, clear: &[u8]) -> bool {
     const DIGITS: &[u8] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let fields: Vec<&str> = hash.split('$').skip(2).collect();
@@ -159,13 +159,13 @@ fn matches_yescrypt(hash: &str, clear: &[u8]) -> bool {
     let &[b'j', cost, b'T'] = parameters.as_bytes() else {
         return false;
     };
-    // The digit is one less than the power of two.
+    // The digit's value is one less than the exponent of two.
     let cost = DIGITS.iter().position(|digit| *digit == cost).map_or(usize::MAX, |digit| digit + 1);
     let is_bounded = cost <= MAX_YESCRYPT_COST && digest.len() == 43 && clear.len() <= MAX_CRYPT_PASSWORD;
     is_bounded && yescrypt::PasswordVerifier::verify_password(&yescrypt::Yescrypt::default(), clear, hash).is_ok()
 }
 
-/// `{MD5}` and its family: upper or lower case.
+/// `{MD5}` and its family, with hexadecimal digits in upper or lower case.
 fn matches_hexadecimal(hash: &str, digest: &[u8]) -> bool {
     let expected = hash.split_once('}').map_or("", |(_, hexadecimal)| hexadecimal).to_ascii_lowercase();
     let found: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -1,5 +1,5 @@
-//! Passwords: each known format of hashes is checked, new hashes are made, and both happen on a bounded
-//! pool of threads, since a derivation takes tens of milliseconds.
+//! Passwords: checks hashes of each known format and makes new ones, both on a bounded pool of
+//! threads, since a derivation takes tens of milliseconds.
 
 mod formats;
 mod md5_crypt;
@@ -13,7 +13,7 @@ use tidegate_core::secret::Secret;
 
 pub use pool::PasswordPool;
 
-/// Of new hashes, in bytes.
+/// Length of the salt of new hashes, in bytes.
 const SALT_LENGTH: usize = 16;
 const OUTPUT_LENGTH: usize = 32;
 
@@ -36,8 +36,8 @@ pub fn hash(clear: &Secret) -> Result<PasswordHash, PasswordError> {
     PasswordHash::recognise(&(text + &STANDARD_NO_PAD.encode(output))).ok_or_else(|| hashing(&"it is not recognised"))
 }
 
-/// Whether `clear` is the password. A malformed hash, or one that would take longer than what is bearable,
-/// matches nothing.
+/// Whether `clear` is the password of the hash. A malformed hash, or one that would cost too much
+/// time, matches nothing.
 pub fn matches(hash: &PasswordHash, clear: &Secret) -> bool {
     formats::matches(hash.format(), hash.expose(), clear.expose().as_bytes())
 }
@@ -102,7 +102,7 @@ mod tests {
         assert!(hash.expose().starts_with("$argon2id$"));
         check(hash.expose(), "pass phrase", true);
         check(hash.expose(), "pass phrase ", false);
-        // What is compared for unknown users takes as long.
+        // The hash that is compared for unknown users costs the same.
         let cost = |hash: &PasswordHash| hash.expose().rsplitn(3, '$').last().unwrap().to_owned();
         assert_eq!(cost(&PasswordHash::decoy()), cost(&hash));
         let lengths = |hash: &PasswordHash| hash.expose().split('$').map(str::len).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! `$1$<salt>$<digest>` of crypt(5), and its variant `$apr1$` in the password files of a web server.
+//! MD5 hashes of crypt(5), `$1$<salt>$<digest>`, and the variant `$apr1$` of Apache's password files.
 
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
@@ -8,10 +8,10 @@ pub const APR1: &str = "$apr1$";
 const MAX_SALT: usize = 8;
 const ROUNDS: usize = 1000;
 const DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// Which bytes of the digest make four digits together, the last of them the lowest.
+/// The bytes of the digest that make four digits each, the lowest byte last.
 const ORDER: [[usize; 3]; 5] = [[0, 6, 12], [1, 7, 13], [2, 8, 14], [3, 9, 15], [4, 10, 5]];
 
-/// `magic`: the prefix, which goes into the digest.
+/// `magic`: the prefix, which is hashed as well.
 pub fn matches(magic: &str, hash: &str, clear: &[u8]) -> bool {
     let Some((salt, digest)) = hash.strip_prefix(magic).and_then(|rest| rest.split_once('$')) else {
         return false;
@@ -30,7 +30,7 @@ fn derived(magic: &str, clear: &[u8], salt: &[u8]) -> [u8; 16] {
     }
     let mut length = clear.len();
     while length > 0 {
-        // As the first implementation did: a zero byte, or the first one of the password.
+        // As in the first implementation: a zero byte, or the first byte of the password.
         hash.update(if length & 1 == 1 { &[0] } else { clear.get(..1).unwrap_or_default() });
         length >>= 1;
     }

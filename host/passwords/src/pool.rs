@@ -1,5 +1,5 @@
-//! Key derivations on threads of their own, as many as there are cores. The same few threads
-//! for all of them: a derivation takes megabytes, which the allocator keeps for each thread.
+//! Runs key derivations on threads of their own, as many as there are cores. The same few threads
+//! run all of them: a derivation takes megabytes, which the allocator keeps for each thread.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,18 +14,18 @@ use tidegate_core::secret::Secret;
 use tidegate_core::turns::{Places, Waiter};
 use tokio::sync::oneshot;
 
-/// A wait that an operator will want to know of.
+/// A wait that is long enough for a warning to the operator.
 const LONG_WAIT: Duration = Duration::from_secs(5);
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// What logins need, and apart from it what plugins ask for.
+/// Two lanes: one for logins, and apart from it one for what plugins ask for.
 pub struct PasswordPool {
     own: Lane,
     plugins: Lane,
 }
 
-/// Threads, and the line before them. The threads end with it.
+/// Threads, and the queue before them. The threads end when this is dropped.
 struct Lane {
     name: &'static str,
     places: Places,
@@ -35,7 +35,7 @@ struct Lane {
 impl PasswordPool {
     pub fn new() -> io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        // Half of the cores at most are busy with what plugins ask for.
+        // Work for plugins occupies half of the cores at most.
         Ok(Self { own: Lane::new("passwords", cores)?, plugins: Lane::new("plugin-pwds", cores.div_ceil(2))? })
     }
 }
@@ -51,7 +51,7 @@ impl Lane {
         Ok(Self { name, places: Places::new(threads), jobs })
     }
 
-    /// The place is held until the work is done, also when its caller has given up.
+    /// Runs work on a thread. The work holds its place until it is done, even if the caller has given up.
     async fn run<T: Send + 'static>(
         &self,
         waiter: Waiter<'_>,
@@ -68,7 +68,7 @@ impl Lane {
         };
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move || {
-            // Nobody waits any more when the connection, or the call of a plugin, has ended.
+            // The connection, or the call of a plugin, has ended: the work is not needed any more.
             let done = (!answer.is_closed()).then(work);
             drop(place);
             if let Some(done) = done {
@@ -93,7 +93,7 @@ fn work(queue: &Mutex<Receiver<Job>>) {
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = next else { return };
-        // A panic is one caller's, not the pool's; the hook for panics has logged it.
+        // A panic ends one piece of work and not the thread; the panic hook has logged it.
         let _ = catch_unwind(AssertUnwindSafe(job));
     }
 }
@@ -131,7 +131,7 @@ mod tests {
         let (release, held) = channel::<()>();
         let held = Arc::new(Mutex::new(held));
         let waiter = Waiter::SERVER;
-        // Every thread of the plugins, and more in line.
+        // As many as occupy every thread for plugins, and more in the queue.
         let slow = |held: Arc<Mutex<Receiver<()>>>| move || held.lock().unwrap().recv().is_ok();
         let mut stuck: Vec<_> = (0..32).map(|_| Box::pin(pool.plugins.run(waiter, slow(held.clone())))).collect();
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -140,7 +140,7 @@ mod tests {
         }
         let (hash, clear) = (PasswordHash::recognise("$1$saltsalt$x").unwrap(), Secret::new("pw"));
         assert_eq!(pool.matches(waiter, &hash, &clear).await, Ok(false));
-        // Calls that ended at their deadline leave the line; what began goes on to its end.
+        // Calls that ended at their deadline leave the queue; work that began goes on to its end.
         drop(stuck);
         drop(release);
         assert_eq!(pool.matches_for_plugin(waiter, &hash, &clear).await, Ok(false));

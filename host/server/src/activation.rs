@@ -1,11 +1,11 @@
-//! systemd: sockets that it has bound, and what it wants to be told.
+//! systemd: sockets that it has bound, and notices that it expects.
 
 use std::net::TcpListener;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// Listeners that were handed over, by the names of their units.
+/// Listeners that systemd has handed over, by the names of their units.
 #[derive(Debug, Default)]
 pub struct Activation {
     pub sftpd: Option<TcpListener>,
@@ -13,7 +13,7 @@ pub struct Activation {
 }
 
 impl Activation {
-    /// Before any thread is started: taking the sockets changes the environment.
+    /// Takes the sockets. Call this before any thread is started, because it changes the environment.
     pub fn take() -> anyhow::Result<Self> {
         let names: Vec<String> = sd_notify::listen_fds_with_names()?.map(|(_, name)| name).collect();
         let mut activation = Self::default();
@@ -32,7 +32,7 @@ impl Activation {
     }
 }
 
-/// Without systemd nothing happens.
+/// Tells systemd a state; without systemd, nothing happens.
 fn tell(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::debug!(sender = "main", message = format!("systemd could not be told: {error}"));
@@ -47,7 +47,7 @@ pub fn tell_stopping() {
     tell(NotifyState::Stopping);
 }
 
-/// Says that the server is alive, for as long as the runtime runs tasks.
+/// Tells systemd that the server is alive, for as long as the runtime runs tasks.
 pub async fn keep_watchdog_quiet() {
     let Some(interval) = sd_notify::watchdog_enabled() else { return };
     let mut beat = tokio::time::interval(interval.max(Duration::from_millis(2)) / 2);

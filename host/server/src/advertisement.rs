@@ -1,4 +1,4 @@
-//! The portable server in the local network's list of services (A17-03).
+//! Announces the portable server in the local network's list of services (A17-03).
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use mdns_sd::{ServiceDaemon, ServiceInfo};
 use crate::version;
 
 const SERVICE: &str = "_sftp-ssh._tcp.local.";
-/// For the goodbye to be sent.
+/// Time for sending the goodbye.
 const GOODBYE_TIME: Duration = Duration::from_secs(1);
 
-/// Announced until it is dropped.
+/// An announcement, which ends when this is dropped.
 pub struct Advertisement {
     daemon: ServiceDaemon,
     name: String,
 }
 
 impl Advertisement {
-    /// `credentials`: shown to everybody in the network.
+    /// `credentials`: shown to the whole network.
     pub fn announce(port: u16, credentials: Option<(&str, &str)>) -> anyhow::Result<Self> {
         let daemon = ServiceDaemon::new().context("the daemon could not be started")?;
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -37,7 +37,7 @@ impl Advertisement {
 
 impl Drop for Advertisement {
     fn drop(&mut self) {
-        // Whoever does not hear the goodbye forgets the service in time.
+        // Clients that miss the goodbye forget the service after some time.
         if let Ok(done) = self.daemon.unregister(&self.name) {
             let _ = done.recv_timeout(GOODBYE_TIME);
         }

@@ -1,4 +1,4 @@
-//! The clock on the wall, and the zone that access times are meant in.
+//! The wall clock, and the time zone of access times.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -1,6 +1,6 @@
-//! `tidegate confined`: confines itself with Landlock, then becomes another program. The
-//! server starts rsync and git through it, so that whatever their options and links say, they
-//! reach one directory and nothing else.
+//! `tidegate confined`: confines itself with Landlock, then executes another program. The server
+//! starts rsync and git through it, so that they reach one directory and nothing else, whatever
+//! their options and symbolic links say.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -16,12 +16,12 @@ use landlock::{
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, openat2};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// Newest rights known to this code; an older kernel enforces those that it knows.
+/// The newest rights that this code knows; an older kernel enforces those that it knows.
 const LEVEL: ABI = ABI::V6;
-/// Where programs and their libraries are: to be read, not to be run.
+/// Where programs and their libraries are: readable, but not executable.
 const SYSTEM: [&str; 6] = ["/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin"];
-/// All that may be run: the programs themselves, their parts, and what loads them. No shell: git's
-/// configuration, which clients write, can name commands in many places.
+/// All that may be executed: the programs, their parts, and the loader. No shell, because git's
+/// configuration, which clients can write, can name commands in many places.
 const PROGRAMS: [&str; 21] = [
     "/usr/bin/rsync",
     "/usr/local/bin/rsync",
@@ -45,7 +45,7 @@ const PROGRAMS: [&str; 21] = [
     "/lib/ld-musl-x86_64.so.1",
     "/lib/ld-musl-aarch64.so.1",
 ];
-/// Not all of `/etc`: it has secrets, and a link can lead there.
+/// Not all of `/etc`: it has secrets, and a symbolic link can lead there.
 const SYSTEM_FILES: [&str; 4] = ["/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/localtime", "/dev/urandom"];
 
 #[derive(Debug, clap::Args)]
@@ -77,14 +77,14 @@ pub fn run(arguments: &ConfinedArguments) -> anyhow::Result<()> {
     Err(error).with_context(|| format!("{} could not be started", Path::new(program).display()))
 }
 
-/// The path was resolved by the server: a link that is in it now was put there meanwhile, to
-/// lead elsewhere.
+/// Opens a path that the server has resolved already. A symbolic link in it was put there since, to
+/// lead elsewhere, and is refused.
 fn open_without_links(path: &Path) -> anyhow::Result<OwnedFd> {
     openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::NO_SYMLINKS)
         .with_context(|| format!("{} cannot be opened", path.display()))
 }
 
-/// Of a file there are fewer rights than of a directory, and the others cannot be given.
+/// The rights that can be granted: a file has fewer than a directory.
 fn rights_at(granted: &OwnedFd, rights: BitFlags<AccessFs>) -> anyhow::Result<BitFlags<AccessFs>> {
     let kind = FileType::from_raw_mode(rustix::fs::fstat(granted)?.st_mode);
     Ok(if kind == FileType::Directory { rights } else { rights & AccessFs::from_file(LEVEL) })
@@ -97,7 +97,7 @@ fn restrict(read: &[PathBuf], write: &[PathBuf]) -> anyhow::Result<()> {
     let change = all & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
     let mut rules = Ruleset::default()
         .handle_access(all)?
-        // None is allowed.
+        // No network access is allowed.
         .handle_access(AccessNet::from_all(LEVEL))?
         .scope(Scope::from_all(LEVEL))?
         .create()?
@@ -112,7 +112,7 @@ fn restrict(read: &[PathBuf], write: &[PathBuf]) -> anyhow::Result<()> {
             rules = rules.add_rule(PathBeneath::new(granted, rights))?;
         }
     }
-    // Options and settings alone do not hold: without the kernel, nothing is started.
+    // Options and settings alone do not confine a program: without the kernel's support, none is started.
     if rules.restrict_self()?.ruleset == RulesetStatus::NotEnforced {
         bail!("this kernel cannot confine programs (it has no Landlock), so none is started");
     }

@@ -1,5 +1,5 @@
-//! The socket on which the server takes orders from administrators' commands, and their side
-//! of it.
+//! The control socket, on which the server takes requests of administrators' commands, and the
+//! commands' side of it.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -18,7 +18,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
 const NAME: &str = "tidegate.sock";
-/// Of `sun_path`, with its end (unix(7)).
+/// Most bytes of a path in `sun_path`, without its final NUL (unix(7)).
 const MAX_NAME: usize = 107;
 const MAX_ANSWER: usize = 256 << 20;
 
@@ -26,11 +26,11 @@ pub fn path_in(directory: &Path) -> PathBuf {
     directory.join(NAME)
 }
 
-/// A name of the socket that is short enough for the kernel, whatever the directory is called: a long
-/// one is reached through a descriptor of the directory.
+/// A path of the socket that is short enough for the kernel, however long the directory's path is:
+/// a long one is reached through a descriptor of the directory.
 struct Short {
     path: PathBuf,
-    /// Open as long as the name is used.
+    /// Keeps the path valid.
     _directory: Option<File>,
 }
 
@@ -46,7 +46,7 @@ impl Short {
     }
 }
 
-/// Only this user can connect. A socket that a dead server left is replaced.
+/// Binds the socket so that only this user can connect. The socket of a server that has ended is replaced.
 pub fn bind(directory: &Path) -> anyhow::Result<UnixListener> {
     let path = path_in(directory);
     match std::fs::remove_file(&path) {
@@ -61,13 +61,13 @@ pub fn bind(directory: &Path) -> anyhow::Result<UnixListener> {
     Ok(listener)
 }
 
-/// A server that runs, over a connection that stays open.
+/// A running server, over a connection that stays open.
 pub struct Control {
     sender: SendRequest<Full<Bytes>>,
     _connection: AbortOnDrop,
 }
 
-/// The task that moves bytes ends with the connection.
+/// The connection's task, which ends with the connection.
 struct AbortOnDrop(JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
@@ -77,7 +77,7 @@ impl Drop for AbortOnDrop {
 }
 
 impl Control {
-    /// None if no server runs in that directory.
+    /// `None`: no server runs in that directory.
     pub async fn connect(directory: &Path) -> anyhow::Result<Option<Self>> {
         let path = path_in(directory);
         let short = match Short::of(directory) {
@@ -94,13 +94,15 @@ impl Control {
             }
         };
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        // How the connection ended is seen where an answer is missed.
+        // A failure of the connection shows when an answer is missing.
         let connection = tokio::spawn(async move { drop(connection.await) });
         Ok(Some(Self { sender, _connection: AbortOnDrop(connection) }))
     }
 
+    /// Sends a request, and waits for the answer.
+    ///
     /// # Errors
-    /// An [`ErrorAnswer`] if the server refused; anything else if it could not be asked.
+    /// An [`ErrorAnswer`] if the server refused; any other error if the server could not be asked.
     pub async fn call<O: Operation>(&mut self, operation: &O) -> anyhow::Result<O::Answer> {
         let request = Request::post(path_of(O::NAME))
             .header("host", "localhost")

@@ -1,12 +1,12 @@
-//! Log lines about files: the senders and keys of A21-03 and A21-04, in that order, because
-//! filters read the lines as text.
+//! Log lines about files: the senders and keys of A21-03 and A21-04, in that order, because filters
+//! read the lines as text.
 
 use tidegate_core::ports::{FileEvent, FileEventKind, FileLog, TransferEnd};
 
-/// A time that a line has no use for; the log's formatter writes an empty text.
+/// A time that a line does not have; the log's formatter writes it as an empty text.
 pub const NO_TIME: i64 = i64::MIN;
 
-/// Writes to the log of the process.
+/// Writes file events to the log of the process.
 pub struct FileLogLines;
 
 impl FileLog for FileLogLines {
@@ -43,13 +43,13 @@ impl FileLog for FileLogLines {
     }
 }
 
-/// What a command line has besides what every event has.
+/// The fields of a command's line beside those that every event has.
 struct Fields<'a> {
     target: &'a str,
-    /// In octal.
+    /// The mode, in octal.
     mode: String,
     owner: (i64, i64),
-    /// Access and modification, seconds since 1970; the log's formatter writes them as dates.
+    /// Access and modification times, in seconds since 1970; the log's formatter writes them as dates.
     times: (i64, i64),
     ssh_command: &'a str,
     size: Option<u64>,

@@ -1,5 +1,5 @@
-//! Files of the tree that are made from the sources. A test says when one of them is stale, and writes it
-//! where it is told to.
+//! Files of the tree that are generated from the sources. A test fails when one of them is stale,
+//! and writes it if `TIDEGATE_WRITE_GENERATED` is set.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// `path`: from the root of the tree.
+/// `path`: relative to the root of the tree.
 pub fn check(path: &str, expected: &str) {
     let file = root().join(path);
     if std::env::var_os(WRITE).is_some() {

@@ -1,5 +1,5 @@
-//! Hooks and plugins as administrators see them: of the server that runs, or, without one, of what a
-//! server would have.
+//! Hooks and plugins as administrators see them: those of the running server, or, without one,
+//! those that a server would have.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ impl HookInventory for Hooks {
     }
 }
 
-/// Those of a server that starts now; nothing is loaded before a question comes.
+/// The inventory of a server that would start now. Nothing is loaded before it is asked.
 pub struct AtStart {
     pub directory: PathBuf,
     pub settings: Settings,
@@ -97,14 +97,14 @@ fn sentence(error: anyhow::Error) -> String {
     format!("{error:#}")
 }
 
-/// As a server would have them that starts now; `directory`: its state.
+/// The hooks of a server that would start now. `directory`: its state.
 pub async fn as_at_start(directory: &Path, settings: &Settings) -> anyhow::Result<Hooks> {
-    // A look leaves nothing behind.
+    // In memory, so that a look leaves nothing behind.
     let stores = Stores::open(&DatabaseSettings::Memory(None))?;
     Hooks::open(settings, &stores, wire::silent_host(), ServedGates::look(directory)?).await
 }
 
-/// What is wrong with a plugin, in a sentence.
+/// The problem of a plugin, in a sentence.
 pub fn problem(plugin: &PluginState) -> Option<String> {
     let error = plugin.error.as_ref()?;
     let state = if plugin.digest.is_none() { " is not loaded" } else { "" };

@@ -1,5 +1,5 @@
-//! The hook points of a server, with their links: those that the configuration names, then
-//! the plugins that were dropped into the directory, in the order of their names.
+//! The hook points of a server with their links: those that the configuration names, then the
+//! plugins that are only in the directory, in the order of their names.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -28,7 +28,7 @@ use tidegate_hooks_wasm::{PluginDirectory, PluginHook};
 use crate::config::settings::{HookSettings, HookTarget};
 use crate::hook_test::{self, Case, Testable, Tested};
 
-/// What every kind of hook can be asked about.
+/// What the event of every hook point has to offer.
 trait AnyHookEvent: HookEvent + Testable {}
 impl<E: HookEvent + Testable> AnyHookEvent for E
 where
@@ -38,7 +38,7 @@ where
 {
 }
 
-/// All hook points, by what they are for.
+/// All hook points, grouped by their use.
 pub struct HookPoints {
     pub login: LoginHooks,
     pub file_hooks: Arc<FileHooks>,
@@ -46,16 +46,16 @@ pub struct HookPoints {
     pub disconnect: Arc<Observers<Disconnect>>,
     pub object_changes: Arc<Observers<ObjectChange>>,
     pub startup: Arc<Observers<Startup>>,
-    /// For commands and for following the plugin directory.
+    /// All points alike, for commands, and for following the plugin directory.
     points: Vec<Box<dyn HookPoint>>,
     observers: Vec<Arc<dyn ObserverWork>>,
 }
 
-/// What a test asks or tells the links of a point.
+/// Asks or tells the links of a point about a made-up event.
 type Test = Box<dyn Fn(Arc<Case>, Option<Arc<EffectiveAccount>>) -> BoxFuture<anyhow::Result<Tested>> + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// One point, whatever its event.
+/// One hook point, whatever its event is.
 #[async_trait]
 pub trait HookPoint: Send + Sync {
     fn kind(&self) -> HookKind;
@@ -64,26 +64,26 @@ pub trait HookPoint: Send + Sync {
 
     fn links(&self) -> Vec<LinkInfo>;
 
-    /// Each link that there is, and why it would not be asked about this.
+    /// Each link, and the reason for which it would not be asked about this subject.
     fn explain(&self, subject: &Subject<'_>) -> Vec<(LinkInfo, Option<&'static str>)>;
 
-    /// A made-up event through all links; `stored`: the account it is about.
+    /// Sends a made-up event through all links. `stored`: the account that the event is about.
     async fn test(&self, case: Arc<Case>, stored: Option<Arc<EffectiveAccount>>) -> anyhow::Result<Tested>;
 }
 
-/// What commands show of a link.
+/// The facts about a link that commands show.
 pub struct LinkInfo {
     pub adapter: &'static str,
     pub on_error: &'static str,
     pub description: HookDescription,
 }
 
-/// A link that fails whenever it is called.
+/// A link that fails at every call.
 pub struct Unusable {
     kind: HookKind,
     pub name: String,
     problem: String,
-    /// The plugin is there, but not for this hook.
+    /// The plugin is loaded, but does not export this hook.
     pub is_loaded: bool,
 }
 
@@ -243,7 +243,7 @@ impl Builder<'_> {
                 }
                 HookTarget::Http { url, flavour, timeout } => {
                     let hook = HttpHook::new(&url, self.clients.clone(), flavour)?.with_timeout(timeout);
-                    // Its tries take longer than one answer may, but for a session's end (D-03).
+                    // All tries together take longer than one answer may, except at the end of a session (D-03).
                     if E::KIND.family() == Family::Observer && E::KIND != HookKind::SessionDestroy {
                         settings.deadline = settings.deadline.max(hook.notification_deadline(E::KIND));
                     }
@@ -262,7 +262,7 @@ impl Builder<'_> {
 }
 
 impl HookPoints {
-    /// Without the plugins; [`follow`](Self::follow) adds them.
+    /// The hook points without plugins, which [`follow`](Self::follow) adds.
     pub fn new(
         settings: &BTreeMap<HookKind, HookSettings>,
         http: &HttpSettings,
@@ -295,7 +295,7 @@ impl HookPoints {
         build.observer::<SessionDestroy>(&login.session_destroy)?;
         let disconnect = build.new_observer::<Disconnect>()?;
         let object_changes = build.new_observer::<ObjectChange>()?;
-        // The web side will call these.
+        // Points that only the web pages will use.
         build.new_observer::<CredentialChanged>()?;
         build.gate(&Arc::new(Chain::<PasswordResetPre>::new(host, Vec::new())))?;
         build.new_observer::<OneClickLoginPost>()?;
@@ -306,12 +306,12 @@ impl HookPoints {
         Ok(Self { login, file_hooks, connect, disconnect, object_changes, startup, points, observers })
     }
 
-    /// Brings all chains in step with the plugin directory.
+    /// Makes all chains follow the plugin directory.
     pub fn follow(&self, directory: &PluginDirectory) {
         self.points.iter().for_each(|point| point.follow(directory));
     }
 
-    /// Links to plugins that cannot be called as things are.
+    /// Links to plugins that cannot be called at present.
     pub fn unusable(&self) -> impl Iterator<Item = Unusable> {
         self.points.iter().flat_map(|point| {
             let kind = point.kind();

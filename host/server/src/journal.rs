@@ -1,4 +1,4 @@
-//! Records of hook calls on their way to the database: calls never wait for it.
+//! The journal: records of hook calls on their way to the database. Calls never wait for it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -10,11 +10,11 @@ use tidegate_core::ports::HookRunStore;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Records that may wait; more are dropped.
+/// Most records that wait; further records are dropped.
 const QUEUE: usize = 8192;
-/// Records that are written at once.
+/// Most records that are written at once.
 const BATCH: usize = 2048;
-/// Before records are written, more may come; after this many, even more.
+/// How long to wait for more records before writing; after [`BUSY`] records, even longer.
 const GATHERING_TIME: Duration = Duration::from_millis(20);
 const BUSY: usize = 16;
 const BUSY_GATHERING_TIME: Duration = Duration::from_millis(100);
@@ -27,7 +27,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// The task ends when the journal is closed and everything is written.
+    /// Starts the task that writes. The task ends when the journal is closed and everything is written.
     pub fn start(store: Arc<dyn HookRunStore>) -> (Arc<Self>, JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (sender, dropped) = (std::sync::Mutex::new(Some(sender)), AtomicU64::new(0));
@@ -35,9 +35,9 @@ impl Journal {
         (journal, tokio::spawn(write(store, receiver)))
     }
 
-    /// Where events that are dropped are counted; the hooks come before the metrics.
+    /// Sets the metrics that count dropped events, which are made later than the hooks.
     pub fn count_in(&self, metrics: Arc<Metrics>) {
-        // Set once, at start.
+        // Called once, at start.
         let _ = self.metrics.set(metrics);
     }
 

@@ -1,4 +1,4 @@
-//! The log: one JSON object a line, with the keys in the order in which the code gives them,
+//! The log: one JSON object on each line, with the keys in the order in which the code gives them,
 //! because filters such as fail2ban's read lines as text (A21).
 
 use std::io::Write;
@@ -18,18 +18,18 @@ use tracing_subscriber::{Layer, Registry};
 use crate::file_log::NO_TIME;
 use crate::log_file::{LogFile, Rotation};
 
-/// Where lines go.
+/// Where the lines are written.
 pub enum Target<'a> {
     StandardError,
     File(&'a Path, Rotation),
     Nowhere,
 }
 
-/// How lines look.
+/// The level and the times of lines.
 #[derive(Debug, Clone, Copy)]
 pub struct Style {
     pub level: LevelFilter,
-    /// Local time otherwise.
+    /// Whether times are in UTC; local time otherwise.
     pub utc: bool,
 }
 
@@ -38,7 +38,7 @@ pub struct Style {
 pub struct Log(Arc<Mutex<Output>>);
 
 impl Log {
-    /// On SIGUSR1 (A21-09).
+    /// Opens the file again, on SIGUSR1 (A21-09).
     pub fn reopen(&self) {
         let outcome = match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Output::File(file) => file.reopen(),
@@ -87,7 +87,7 @@ impl<S: Subscriber> Layer<S> for JsonLines {
         event.record(&mut line);
         line.0.push_str("}\n");
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        // A log that cannot be written must not stop the server.
+        // The server goes on if the log cannot be written.
         match &mut *output {
             Output::StandardError => drop(std::io::stderr().write_all(line.0.as_bytes())),
             Output::File(file) => file.write(line.0.as_bytes()),
@@ -144,7 +144,7 @@ impl Visit for Line {
     }
 }
 
-/// A21-04: local time without a zone.
+/// A local time without a zone (A21-04).
 fn date(seconds: i64) -> String {
     if seconds == NO_TIME {
         return String::new();

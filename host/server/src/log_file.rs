@@ -1,5 +1,5 @@
-//! The log's file: turned over by size, old ones kept by count and age, compressed if that
-//! is wanted (A2-05 to A2-08). Names of old ones hold the time: `tidegate-TIME.log.gz`.
+//! The log's file. It is rotated by size; old files are kept by number and age, and compressed if
+//! configured (A2-05 to A2-08). The names of old files hold the time: `tidegate-TIME.log.gz`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -12,16 +12,16 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Zoned;
 
-/// After a rotation that failed, this much is written before the next try.
+/// How much is written after a failed rotation before the next try, in bytes.
 const RETRY_AFTER: u64 = 1 << 20;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Rotation {
-    /// Bytes.
+    /// Largest size of the file, in bytes.
     pub max_size: u64,
-    /// Old files; 0: all.
+    /// How many old files are kept; 0: all.
     pub max_backups: usize,
-    /// None: for ever.
+    /// How long old files are kept; `None`: for ever.
     pub max_age: Option<Duration>,
     pub compress: bool,
 }
@@ -31,7 +31,7 @@ pub struct LogFile {
     file: File,
     size: u64,
     rotation: Rotation,
-    /// Time and serial of the last old file: a name is not used again, so that names sort by age.
+    /// Time and serial number of the last old file. No name is used twice, so that names sort by age.
     last: (String, u32),
 }
 
@@ -42,19 +42,19 @@ impl LogFile {
         Ok(Self { path: path.to_owned(), file, size, rotation, last: (String::new(), 0) })
     }
 
-    /// One line, in one system call. A rotation that fails loses no line.
+    /// Writes one line, in one system call. A rotation that fails loses no line.
     pub fn write(&mut self, line: &[u8]) {
         let length = line.len() as u64;
         if self.size > 0 && self.size.saturating_add(length) > self.rotation.max_size && self.rotate().is_err() {
             self.size = self.rotation.max_size.saturating_sub(RETRY_AFTER);
         }
-        // A log that cannot be written must not stop the server.
+        // The server goes on if the log cannot be written.
         if self.file.write_all(line).is_ok() {
             self.size = self.size.saturating_add(length);
         }
     }
 
-    /// On SIGUSR1: follows a file that somebody moved away, or else turns it over.
+    /// On SIGUSR1: follows a file that was moved away, or else rotates it.
     pub fn reopen(&mut self) -> io::Result<()> {
         let is_same =
             |there: &std::fs::Metadata, ours: std::fs::Metadata| (there.dev(), there.ino()) == (ours.dev(), ours.ino());
@@ -80,12 +80,12 @@ impl LogFile {
         let backup = self.free_backup_name();
         std::fs::rename(&self.path, &backup)?;
         if let Err(error) = self.begin() {
-            // The lines go on into the old file, under its old name.
+            // Lines go on into the old file, under its old name.
             std::fs::rename(&backup, &self.path)?;
             return Err(error);
         }
         let (path, rotation) = (self.path.clone(), self.rotation);
-        // Without a thread the next rotation does it.
+        // If no thread can be started, the next rotation does it.
         let _ = std::thread::Builder::new().spawn(move || tidy(&path, rotation));
         Ok(())
     }
@@ -96,7 +96,7 @@ impl LogFile {
         let serial = if self.last.0 == time { self.last.1 + 1 } else { 0 };
         self.last = (time.clone(), serial);
         let named = |serial: u32| {
-            // Sorts behind the name without it.
+            // Sorts after the name without it.
             let serial = if serial == 0 { String::new() } else { format!("_{serial:04}") };
             self.path.with_file_name(format!("{stem}-{time}{serial}{extension}"))
         };
@@ -109,7 +109,7 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-/// `tidegate` and `.log`
+/// Splits a name into parts such as `tidegate` and `.log`.
 fn name_parts(path: &Path) -> (String, String) {
     let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     let extension = text(path.extension());
@@ -122,13 +122,12 @@ fn compressed(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Compresses and removes old files, one thread at a time; what fails is tried again after
-/// the next rotation.
+/// Compresses and removes old files, in one thread at a time. What fails is tried again after the next rotation.
 fn tidy(path: &Path, rotation: Rotation) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut backups = backups_of(path);
-    // The newest first: the time is in the name.
+    // The newest first, since the time is in the name.
     backups.sort_by(|a, b| b.cmp(a));
     for (index, backup) in backups.iter().enumerate() {
         let too_many = rotation.max_backups > 0 && index >= rotation.max_backups;
@@ -148,7 +147,7 @@ fn tidy(path: &Path, rotation: Rotation) {
     }
 }
 
-/// Files that look like ours: the stem, a time, the extension.
+/// Files whose names have the form of old files: the stem, a time, the extension.
 fn backups_of(path: &Path) -> Vec<PathBuf> {
     let (stem, extension) = name_parts(path);
     let prefix = format!("{stem}-2");
@@ -163,7 +162,7 @@ fn backups_of(path: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Written beside and renamed, so that a half file is never taken for the whole.
+/// Writes beside the file and renames, so that a partial file is never taken for a whole one.
 fn compress(path: &Path) -> io::Result<()> {
     let (target, beside) = (compressed(path), path.with_extension("compressing"));
     let output = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
@@ -188,7 +187,7 @@ mod tests {
         std::fs::read_dir(directory).unwrap().count()
     }
 
-    /// Lines that are in no file any more, and files that there are.
+    /// Writes lines, and checks how many files there are, and that no line but the oldest is missing.
     fn check(rotation: Rotation, lines: usize, expected_files: usize) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tidegate.log");
@@ -244,7 +243,7 @@ mod tests {
         log.write(b"three\n");
         assert_eq!(std::fs::read_to_string(directory.path().join("elsewhere")).unwrap(), "one\ntwo\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\n");
-        // Nobody moved it: it turns over.
+        // The file was not moved, so it is rotated.
         log.reopen().unwrap();
         log.write(b"four\n");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "four\n");
@@ -257,7 +256,7 @@ mod tests {
         let path = directory.path().join("tidegate.log");
         let mut log = LogFile::open(&path, ROTATION).unwrap();
         log.write(&[b'x'; 999]);
-        // The file's name is gone: it cannot be renamed.
+        // The file's name is gone, so it cannot be renamed.
         std::fs::remove_file(&path).unwrap();
         log.write(b"after\n");
         assert!(!path.exists());

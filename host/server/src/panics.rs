@@ -1,7 +1,7 @@
-//! A panic becomes a line of the log instead of text on standard error. A reader that has closed the
-//! pipe (`tidegate … | head`) ends a command without a word, as it ends other commands.
+//! A panic becomes a line of the log instead of text on standard error. If the reader of a pipe has
+//! closed it (`tidegate … | head`), a command ends without a message, as other commands do.
 
-/// As the shell reports a command that SIGPIPE ended.
+/// The exit status that a shell reports for a command that SIGPIPE ended.
 const CLOSED_PIPE: i32 = 128 + 13;
 
 pub fn install() {
@@ -15,7 +15,7 @@ pub fn install() {
     }));
 }
 
-/// Of `println!`, which cannot return the error.
+/// Whether the message is that of `println!`, which cannot return the error.
 fn is_closed_pipe(text: &str) -> bool {
     text.starts_with("failed printing to std") && text.contains("Broken pipe")
 }

@@ -1,4 +1,4 @@
-//! `tidegate portable`: one directory, one user, nothing kept (A17).
+//! `tidegate portable`: serves one directory to one user, and keeps nothing (A17).
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -24,15 +24,15 @@ use crate::serve::Serving;
 use crate::shutdown;
 use crate::wire::{self, HookTasks, Services, Stores};
 
-/// For what sessions leave to be done.
+/// Time at the end for work that sessions leave to be done.
 const LEAST_ENDING_TIME: Duration = Duration::from_secs(5);
 const DEFAULT_USER: &str = "user";
 const MAX_AUTH_TRIES: i32 = 12;
 const PASSWORD_LENGTH: usize = 12;
-/// Where a port is looked for (A17-02): firewalls may be open there.
+/// The ports among which a free one is looked for (A17-02); firewalls may let them through.
 const PORTS: RangeInclusive<u16> = 49152..=64151;
 const PORT_TRIES: usize = 50;
-/// Without letters that look alike.
+/// Letters and digits for passwords, without those that look alike.
 const PASSWORD_ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
 #[derive(Debug, clap::Args)]
@@ -171,14 +171,14 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     outcome
 }
 
-/// Without it the server is as good.
+/// Announces the server in the network. A failure is only a warning.
 fn advertise(port: u16, credentials: Option<(&str, &str)>) -> Option<Advertisement> {
     Advertisement::announce(port, credentials)
         .inspect_err(|error| eprintln!("tidegate: warning: the server is not announced in the network: {error:#}"))
         .ok()
 }
 
-/// One that was free a moment ago; 0, any, if there is none.
+/// The configured port, or one that was free a moment ago; 0 (any port) if none was found.
 fn free_port(arguments: &PortableArguments) -> u16 {
     if arguments.sftpd_port != 0 {
         return arguments.sftpd_port;

@@ -1,4 +1,4 @@
-//! `tidegate serve`, and the part that portable servers share with it.
+//! `tidegate serve`, and the part that portable servers have in common with it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
@@ -28,17 +28,17 @@ use crate::state_directory::StateLock;
 use crate::wire::{self, HookTasks, Hooks, Services, Stores};
 use crate::{control, shutdown, state_directory, version};
 
-/// Handshake and login together (A4-01).
+/// Time for handshake and login together (A4-01).
 const LOGIN_GRACE: Duration = Duration::from_secs(120);
-/// For which listening waits for plugins.
+/// Longest time for which the server waits for plugins before it listens.
 const PLUGIN_START: Duration = Duration::from_secs(60);
-/// For which a start waits for a command.
+/// Longest time for which a start waits for a command that holds the lock.
 const COMMAND_TIME: Duration = Duration::from_secs(10);
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
-/// For observers at the end, even without a grace time: what happened was promised to them.
+/// Least time for observers at the end, even without a grace time: events that were accepted have to be told.
 const LEAST_TELLING_TIME: Duration = Duration::from_secs(5);
 
-/// Serves until a signal says to stop; `directory`: the server's state.
+/// Serves until a signal asks it to stop. `directory`: the server's state.
 pub async fn serve(
     settings: Settings,
     directory: &Path,
@@ -57,7 +57,7 @@ pub async fn serve(
     make_plugin_directory(&settings.plugin_directory)?;
     let (mut tasks, host) = HookTasks::start_journal(&stores);
     let hooks = Hooks::prepare(&settings, &stores, host, ServedGates::open(directory)?)?;
-    // Before the first look, so that no change is missed.
+    // Watched before the first look, so that no change is missed.
     let watcher = hooks.plugins.watch().context("the plugin directory cannot be watched")?;
     load_plugins(&hooks.plugins, stop.clone()).await;
     warn_of_unusable(&hooks);
@@ -85,7 +85,7 @@ pub async fn serve(
     let announce_end = tokio::spawn(announce_end);
     let outcome = serving.listen(&services, &hooks.points, stop, |_| activation::tell_ready()).await;
     announce_end.abort();
-    // Without connections the end is there before the task has had its turn.
+    // Without connections, serving ends before the task has run.
     if announce_end.await.is_err() {
         activation::tell_stopping();
     }
@@ -96,8 +96,8 @@ pub async fn serve(
     outcome
 }
 
-/// Two servers would count the same usages and clean up each other's uploads. A command that works
-/// without a server is done soon.
+/// Takes the lock: two servers would count the same usages, and clean up each other's uploads. A
+/// command that works without a server soon releases it.
 async fn lock(directory: &Path) -> anyhow::Result<StateLock> {
     let patience = Instant::now() + COMMAND_TIME;
     loop {
@@ -113,7 +113,8 @@ async fn lock(directory: &Path) -> anyhow::Result<StateLock> {
     }
 }
 
-/// What takes longer is refused until it is loaded. A server that is to stop waits for none of it.
+/// Loads the plugins, up to a limit. Gates of plugins that take longer refuse until these are
+/// loaded. A server that is asked to stop does not wait.
 async fn load_plugins(plugins: &Arc<PluginDirectory>, stop: watch::Receiver<bool>) {
     let is_late = tokio::select! {
         loaded = tokio::time::timeout(PLUGIN_START, plugins.refresh()) => loaded.is_err(),
@@ -125,7 +126,7 @@ async fn load_plugins(plugins: &Arc<PluginDirectory>, stop: watch::Receiver<bool
     }
 }
 
-/// Links that cannot be asked; those that are closed by a plugin have had their line.
+/// Warns of links that cannot be called. Gates that a plugin closes were reported before.
 fn warn_of_unusable(hooks: &Hooks) {
     let plugins = hooks.plugins.plugins();
     let closed = |name: &str| plugins.iter().any(|plugin| plugin.name == name && !plugin.closed_gates.is_empty());
@@ -134,13 +135,13 @@ fn warn_of_unusable(hooks: &Hooks) {
     }
 }
 
-/// What is needed to listen.
+/// Settings and resources that are needed to listen.
 pub struct Serving {
     pub settings: Settings,
     pub host_keys: Vec<HostKey>,
-    /// None: no programs of the system are started.
+    /// `None`: no programs of the system are started.
     pub launcher: Option<Arc<Launcher>>,
-    /// A listener that was handed over.
+    /// A listener that another process handed over.
     pub bound: Option<TcpListener>,
 }
 
@@ -159,7 +160,7 @@ impl Serving {
             None => bind(settings.bind_address, settings.bind_port).await?,
         };
         let address = bound.address;
-        // Programs inherit it, and files get it from the kernel whatever the server's own was (A3-14).
+        // Programs inherit it, and the kernel applies it to files, whatever the server's own umask was (A3-14).
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(settings.umask));
         let ssh = SshSettings {
             host_keys,
@@ -186,7 +187,7 @@ impl Serving {
     }
 }
 
-/// Starts what runs beside the connections; the tasks end when the set is dropped.
+/// Starts what runs beside the connections. The tasks end when the set is dropped.
 async fn start_background(
     services: &Services,
     api: AdminApi,
@@ -216,7 +217,7 @@ async fn start_background(
     Ok(tasks)
 }
 
-/// A default port that is in use is no reason not to start.
+/// Binds the port for HTTP. A default port that is in use does not keep the server from starting.
 async fn bind_http(
     settings: Option<HttpListener>,
     handed_over: Option<TcpListener>,
@@ -258,7 +259,7 @@ fn clean_leftovers(storage: &LocalStorageFactory) {
 
 async fn bind(address: IpAddr, port: u16) -> anyhow::Result<BoundListener> {
     let bound = match BoundListener::bind(SocketAddr::new(address, port)).await {
-        // A machine without IPv6.
+        // The machine may have no IPv6.
         Err(_) if address.is_unspecified() => {
             BoundListener::bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port)).await
         }
@@ -269,7 +270,7 @@ async fn bind(address: IpAddr, port: u16) -> anyhow::Result<BoundListener> {
     })
 }
 
-/// Making an RSA key takes seconds of CPU.
+/// On another thread, because generating an RSA key takes seconds of CPU time.
 async fn load_host_keys(settings: &Settings) -> anyhow::Result<Vec<HostKey>> {
     let (files, algorithms) = (settings.host_keys.clone(), settings.algorithms.clone());
     Ok(tokio::task::spawn_blocking(move || files.load(&algorithms)).await??)
@@ -283,7 +284,7 @@ fn make_plugin_directory(path: &Path) -> anyhow::Result<()> {
     made.with_context(|| format!("the plugin directory {} could not be made", path.display()))
 }
 
-/// Every connection and every open file is a descriptor.
+/// Raises the limit, since every connection and every open file is a descriptor.
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);

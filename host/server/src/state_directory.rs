@@ -12,20 +12,20 @@ use tidegate_core::ports::NodeName;
 const LOCK: &str = "lock";
 const NODE: &str = "node";
 
-/// Held by the one process that serves from the directory, or administers it while no server does. The
-/// kernel lets go of it when the process ends, however it ends.
+/// The lock of the state directory, held by the one process that serves from the directory, or
+/// administers it while no server runs. The kernel releases it however the process ends.
 #[derive(Debug)]
 pub struct StateLock {
     _file: File,
 }
 
 impl StateLock {
-    /// None: another process holds it.
+    /// `None`: another process holds the lock.
     pub fn try_acquire(directory: &Path) -> anyhow::Result<Option<Self>> {
         let path = directory.join(LOCK);
         let unusable = || format!("the lock {} cannot be used", path.display());
         let mut options = OpenOptions::new();
-        // What is in the file does not matter, and it is never removed: two processes would hold two files.
+        // The content does not matter. The file is never removed, or two processes could lock two files.
         let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path).with_context(unusable)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
@@ -35,7 +35,7 @@ impl StateLock {
     }
 }
 
-/// The name of the server of this directory among those that share a database: made once, at random.
+/// The name of this directory's server among those that share a database. It is made once, at random.
 pub fn node_name(directory: &Path) -> anyhow::Result<NodeName> {
     let path = directory.join(NODE);
     let unusable = || format!("the server's name in {} cannot be used", path.display());
@@ -52,7 +52,7 @@ pub fn node_name(directory: &Path) -> anyhow::Result<NodeName> {
     Ok(NodeName(name))
 }
 
-/// Makes what is missing, for this user alone.
+/// Makes the directories that are missing, for this user alone.
 pub fn prepare(directory: &Path) -> anyhow::Result<PathBuf> {
     for path in [directory.to_owned(), directory.join("plugins")] {
         make(&path)?;

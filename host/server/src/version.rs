@@ -4,5 +4,5 @@
 pub const VERSION: &str =
     concat!(env!("CARGO_PKG_VERSION"), "-", env!("TIDEGATE_COMMIT"), "-", env!("TIDEGATE_BUILD_DATE"));
 
-/// What the server calls itself to clients, who need not know the commit.
+/// The server's name and version for clients, without the commit.
 pub const IDENTIFICATION: &str = concat!("Tidegate_", env!("CARGO_PKG_VERSION"));

@@ -31,7 +31,7 @@ use crate::hook_points::HookPoints;
 use crate::journal::Journal;
 use crate::version;
 
-/// Observers of one kind that are told at the same time.
+/// Observers of one kind of event that are told at the same time.
 const OBSERVER_TASKS: usize = 16;
 
 pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<dyn ports::Stores>> {
@@ -41,7 +41,7 @@ pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<dyn port
     })
 }
 
-/// What the shell commands need of a server.
+/// What commands need of a server.
 pub struct Stores {
     pub database: Arc<dyn ports::Stores>,
     pub passwords: Arc<dyn Passwords>,
@@ -52,14 +52,14 @@ impl Stores {
         Ok(Self { database: open_database(settings)?, passwords: Arc::new(PasswordPool::new()?) })
     }
 
-    /// Accounts whose changes nobody hears of.
+    /// Accounts whose changes no hook is told of.
     pub fn accounts(&self, users_base_dir: Option<String>) -> Accounts {
         Accounts::new(self.database.clone(), self.passwords.clone(), users_base_dir)
     }
 }
 
 impl Stores {
-    /// Accounts that hooks may make, too, where the settings let them.
+    /// Accounts that hooks may make as well, where the settings let them.
     pub fn accounts_for_hooks(&self, settings: &Settings) -> Accounts {
         let homes = HomeCheck::new(settings.homes.clone(), Arc::new(LocalHostPaths));
         self.accounts(settings.users_base_dir.clone()).with_homes(homes)
@@ -74,7 +74,7 @@ pub struct Hooks {
 }
 
 impl Hooks {
-    /// With all plugins; `served`: the gates that plugins served before.
+    /// Opens the hook points with all plugins loaded. `served`: the gates that plugins have served.
     pub async fn open(
         settings: &Settings,
         stores: &Stores,
@@ -86,7 +86,7 @@ impl Hooks {
         Ok(hooks)
     }
 
-    /// Before the first look at the plugin directory.
+    /// Makes the hook points, before the plugin directory is read.
     pub fn prepare(settings: &Settings, stores: &Stores, host: HookHost, served: ServedGates) -> anyhow::Result<Self> {
         let scope = settings.external_auth_scope;
         let synchronous = &settings.synchronous_actions;
@@ -107,8 +107,8 @@ impl Hooks {
         Ok(Self { points, plugins })
     }
 
-    /// Only for one kind of event: plugins are loaded, which takes a while, only if one of
-    /// them may want it.
+    /// Opens the hook points for one kind of event. Loading plugins takes a while, so they are
+    /// loaded only if one of them may export this hook.
     pub async fn open_for(
         kind: HookKind,
         settings: &Settings,
@@ -127,12 +127,12 @@ impl Hooks {
     }
 }
 
-/// Hooks that keep no records: for commands that only look.
+/// A host that keeps no records of calls, for commands that only read.
 pub fn silent_host() -> HookHost {
     HookHost { journal: Arc::new(NoJournal), clock: Arc::new(SystemClock) }
 }
 
-/// Tasks that tell the observers, and the one that writes the records.
+/// The tasks that tell the observers, and the task that writes the records.
 pub struct HookTasks {
     journal: Arc<Journal>,
     writer: JoinHandle<()>,
@@ -141,14 +141,14 @@ pub struct HookTasks {
 }
 
 impl HookTasks {
-    /// The journal comes first, because the hook points need it.
+    /// Starts the journal, which comes first because the hook points need it.
     pub fn start_journal(stores: &Stores) -> (Self, HookHost) {
         let (journal, writer) = Journal::start(stores.database.clone());
         let host = HookHost { journal: journal.clone(), clock: Arc::new(SystemClock) };
         (Self { journal, writer, observers: Vec::new(), tasks: JoinSet::new() }, host)
     }
 
-    /// Events that are dropped count there.
+    /// Sets the metrics in which dropped events are counted.
     pub fn count_in(&self, metrics: Arc<Metrics>) {
         self.journal.count_in(metrics);
     }
@@ -163,17 +163,17 @@ impl HookTasks {
         }
     }
 
-    /// The keeper's work ends with that of the observers.
+    /// Adds the keeper's work, which ends with that of the observers.
     pub fn start_keeper(&mut self, keeper: Arc<QuotaKeeper>) {
         self.observers.push(keeper.clone());
         self.tasks.spawn(async move { keeper.work().await });
     }
 
-    /// Tells what waits, and writes the records, for as long as `grace` lasts.
+    /// Tells the observers what waits, for `grace` at most, and then writes the records.
     pub async fn finish(mut self, grace: Duration) {
         self.observers.iter().for_each(|observer| observer.close());
         let told = async { while self.tasks.join_next().await.is_some() {} };
-        // What that did not suffice for is counted below.
+        // Events that are left after that are counted below.
         let _ = tokio::time::timeout(grace, told).await;
         self.tasks.abort_all();
         for (kind, events) in lost(&self.observers) {
@@ -189,7 +189,7 @@ impl HookTasks {
     }
 }
 
-/// What was not told, by kind.
+/// How many events were not told, by kind.
 fn lost(observers: &[Arc<dyn ObserverWork>]) -> BTreeMap<HookKind, u64> {
     let mut lost = BTreeMap::new();
     for untold in observers.iter().filter_map(|observer| observer.untold()) {
@@ -198,7 +198,7 @@ fn lost(observers: &[Arc<dyn ObserverWork>]) -> BTreeMap<HookKind, u64> {
     lost
 }
 
-/// What serves the sessions.
+/// The services behind the sessions.
 pub struct Services {
     pub login: Arc<LoginService>,
     pub sessions: Arc<SessionRegistry>,
@@ -208,7 +208,7 @@ pub struct Services {
     pub hook_runs: Arc<dyn HookRunStore>,
 }
 
-/// How accounts' files are kept; `state`: where uploads are noted, if anywhere.
+/// The factory of accounts' storages. `state`: the directory in which uploads are noted; `None`: nowhere.
 pub fn storage_factory(settings: &Settings, state: Option<&Path>) -> anyhow::Result<LocalStorageFactory> {
     let leftovers = state.map(|state| Leftovers::in_directory(state.join("uploads"))).transpose();
     let leftovers = leftovers.context("the directory for notes of uploads could not be made")?.unwrap_or_default();
@@ -267,7 +267,7 @@ impl Services {
     }
 }
 
-/// The use cases of administration; `accounts`: with those who are told of changes.
+/// The use cases of administration. `accounts`: with the hooks that are told of changes.
 pub fn admin_api(
     stores: &Stores,
     accounts: Accounts,

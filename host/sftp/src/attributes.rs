@@ -10,9 +10,10 @@ const OWNER: u32 = 2;
 const PERMISSIONS: u32 = 4;
 const TIMES: u32 = 8;
 const EXTENDED: u32 = 0x8000_0000;
-/// Of an extended attribute: the lengths of its type and of its data.
+/// The fewest bytes of an extended attribute: the lengths of its type and of its data.
 const LEAST_EXTENDED: usize = 2 * size_of::<u32>();
 
+/// Writes all attributes that version 3 has.
 pub fn put(output: &mut Vec<u8>, metadata: &Metadata) {
     put_u32(output, SIZE | OWNER | PERMISSIONS | TIMES);
     put_u64(output, metadata.size);
@@ -23,8 +24,11 @@ pub fn put(output: &mut Vec<u8>, metadata: &Metadata) {
     put_u32(output, seconds(metadata.modified));
 }
 
-/// What follows the attributes is ignored: some clients append bytes. Extended attributes have
-/// no meaning here, but must be there if they are announced.
+/// Reads attributes. Bytes after them are ignored: some clients append some. Extended attributes have no
+/// meaning here, but must be there if they are announced.
+///
+/// # Errors
+/// `BadMessage` if an announced attribute is missing.
 pub fn read(packet: &mut Reader<'_>) -> Result<SetAttributes, Status> {
     let flags = packet.u32()?;
     let mut attributes = SetAttributes::default();
@@ -52,7 +56,7 @@ pub fn read(packet: &mut Reader<'_>) -> Result<SetAttributes, Status> {
     Ok(attributes)
 }
 
-/// The wire has 32 bits without a sign.
+/// A time as the wire has it: 32 bits without a sign.
 fn seconds(time: i64) -> u32 {
     u32::try_from(time.max(0)).unwrap_or(u32::MAX)
 }

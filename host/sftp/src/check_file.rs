@@ -12,29 +12,29 @@ use crate::packet::{Reader, Reply, Status, put_string};
 use crate::protocol::{MAX_DATA, StatusCode, fxp};
 use crate::server::SftpServer;
 
-/// What the VERSION packet says of it.
+/// The algorithms, as VERSION lists them for `check-file`.
 pub const ALGORITHMS: &str = "md5,sha1,sha256,sha384,sha512";
 const MIN_BLOCK: u32 = 256;
-/// Read at once from an open file.
+/// Bytes that are read at once from a file.
 const PORTION: u64 = 256 << 10;
-/// Of which `md5-hash` may be asked for the hash first.
+/// Bytes that the quick check of `md5-hash` covers.
 const QUICK_CHECK: u64 = 2048;
 
-/// What is hashed.
+/// The file that is hashed.
 enum Target {
     Path(VirtualPath),
     Handle(Handle),
 }
 
-/// What is asked of a file.
+/// The parameters of a `check-file` request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question<'a> {
-    /// Names, of which the first is taken that is known.
+    /// Names of algorithms; the first one that is known is used.
     algorithms: ByteString<'a>,
     offset: u64,
-    /// 0: up to the end.
+    /// Bytes to hash; 0: up to the end.
     length: u64,
-    /// Bytes that have a digest of their own; 0: all have one.
+    /// The size in bytes of blocks with a digest each; 0: one digest for all bytes.
     block: u32,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Field<'a> for Question<'a> {
 }
 
 impl SftpServer {
-    /// As paramiko asks it: the answer repeats the request's name.
+    /// paramiko's request: the answer repeats the request's name.
     pub(crate) async fn check_file(
         &mut self,
         handle: Handle,
@@ -104,7 +104,7 @@ impl SftpServer {
         Ok(())
     }
 
-    /// Of the first algorithm of the list that is known, and the digests of all blocks.
+    /// The first known algorithm of the list, and the digests of all blocks.
     async fn digests(&mut self, target: &Target, question: &Question<'_>) -> Result<(Digest, Vec<u8>), Status> {
         let mut names = question.algorithms.as_bytes().split(|byte| *byte == b',');
         let digest = names
@@ -146,7 +146,7 @@ impl SftpServer {
         Ok(())
     }
 
-    /// Empty if the first bytes have another hash than `quick_check`.
+    /// The MD5 of a range; empty if the first bytes do not have the hash `quick_check`.
     async fn md5_of(
         &mut self,
         target: &Target,
@@ -183,8 +183,8 @@ impl SftpServer {
     }
 }
 
-/// Checksums of any part of a file tell as much as its content: by name, too, they need what a
-/// download needs.
+/// Passes a range of a file to `update`. Checksums of small parts tell as much as the content: by path, too,
+/// a request needs the permissions of a download.
 async fn inspect(
     file: &mut OpenFile,
     offset: u64,
@@ -253,7 +253,7 @@ impl Blocks {
     }
 
     fn close_block(&mut self) {
-        // More than fits a reply is only counted.
+        // Digests that no reply has room for are dropped: `finish` refuses then.
         let digest = std::mem::replace(&mut self.hasher, self.digest.hasher()).finalize();
         if self.done.len() <= MAX_DATA {
             self.done.extend_from_slice(&digest);

@@ -17,8 +17,8 @@ use crate::engine::{Engine, State};
 use crate::packet::{Reader, put_string, put_u32, put_u64};
 use crate::protocol::{StatusCode, fxf, fxp};
 
-/// Of the account `alice`, who may do everything. `more`: fields of her account, each with a comma
-/// before it.
+/// The files of the account `alice`, which has all permissions. `more`: further fields of the account, each
+/// with a comma before it.
 pub fn files(more: &str) -> Arc<FileService> {
     let document = format!(r#"{{"status":1,"username":"alice","home_dir":"/a","permissions":{{"/":["*"]}}{more}}}"#);
     let account = AccountDraft::from_json(&document).unwrap().validate(CredentialRule::Optional).unwrap().account;

@@ -46,12 +46,12 @@ const OUTPUT_ASIDE: usize = 128 << 10;
 /// Replies that may wait for the client's window before the engine steps aside, in bytes.
 const MAX_UNSENT: usize = 2 << 20;
 
-/// What the client still takes of a channel (RFC 4254 §5.2).
+/// The client's window of a channel: how many bytes it still takes (RFC 4254 §5.2).
 pub trait Window {
     /// How many of `wanted` bytes may be sent now; they count as sent.
     fn take(&self, wanted: usize) -> usize;
 
-    /// Whether the client has said how much it takes; before, it is assumed.
+    /// Whether the client has stated its window; before that, a size is assumed.
     fn is_known(&self) -> bool;
 
     /// Whether bytes that were taken are still on their way into the connection's output.
@@ -61,16 +61,16 @@ pub trait Window {
 /// What the engine waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Data: all complete packets are answered.
+    /// For data: all complete packets are answered.
     Idle,
-    /// Data, or this time: what is answered by then waits for its bandwidth limit. The time is
-    /// early enough to notice that a limit was changed.
+    /// For data, or for this time, when a reply is due that a bandwidth limit holds back. The time is early
+    /// enough to notice that the limit was changed.
     Paced(Instant),
-    /// This time: so much waits for its limit that no further packet is looked at.
+    /// For this time: so much is held back by bandwidth limits that no further packet is looked at.
     Full(Instant),
-    /// That its replies are taken: there are packets left.
+    /// For its replies to be taken: there are packets left to answer.
     OutputFull,
-    /// [`Engine::receive_aside`]: the next packet reads or writes a whole file.
+    /// For a call of [`Engine::receive_aside`]: the next packet reads or writes a whole file.
     TakesLong,
 }
 
@@ -88,21 +88,21 @@ struct Unsent {
 }
 
 impl Engine {
-    /// Before the client's first packet.
+    /// The engine of a channel on which the client has sent nothing yet.
     pub fn new(files: impl Into<Arc<FileService>>) -> Self {
         Self { server: SftpServer::new(files.into()), unsent: Unsent::default() }
     }
 
     /// Whether data may be answered inline.
     pub fn takes_data_inline(&self, window: &impl Window) -> bool {
-        // What a task has left in the queue goes first: it may end within a reply.
+        // Bytes that a task has left in the queue go first: they may end within a reply.
         !self.server.is_throttled() && self.unsent.length <= MAX_UNSENT && !window.has_queued()
     }
 
     /// Answers packets on the task of the connection.
     ///
     /// # Errors
-    /// If the client broke the protocol; what it said before is answered.
+    /// If the client broke the protocol; everything that it sent before is answered.
     pub async fn receive_inline(&mut self, data: &[u8]) -> Result<State, ProtocolError> {
         self.receive(data, OUTPUT_INLINE, Patience::Short).await
     }
@@ -120,16 +120,17 @@ impl Engine {
         state == State::Idle && (!self.has_unsent() || window.is_known())
     }
 
+    /// Whether there are replies that are not sent yet.
     pub fn has_unsent(&self) -> bool {
         self.unsent.length > 0
     }
 
-    /// The next of its replies that the window has room for.
+    /// The next bytes of the replies, as many as the window has room for; none: no replies, or no room.
     pub fn take_within(&mut self, window: &impl Window) -> Option<Bytes> {
         self.unsent.take(|wanted| window.take(wanted))
     }
 
-    /// The next of its replies, for a caller that waits for the window itself.
+    /// The next bytes of the replies, for a caller that waits for the window itself; none: no replies.
     pub fn take(&mut self) -> Option<Bytes> {
         self.unsent.take(|wanted| wanted)
     }
@@ -157,7 +158,7 @@ impl Unsent {
         }
     }
 
-    /// Of the first portion, as much as `room` says of its length.
+    /// Takes from the first portion as many bytes as `room` grants of its length.
     fn take(&mut self, room: impl FnOnce(usize) -> usize) -> Option<Bytes> {
         let first = self.portions.front_mut()?;
         let portion = first.split_to(room(first.len()));

@@ -11,7 +11,7 @@ use crate::protocol::{MAX_DATA, MAX_HANDLES, MAX_PACKET, StatusCode, fxp};
 use crate::requests::put_single_name;
 use crate::server::SftpServer;
 
-/// Names that are looked up for one request: more than a listing of theirs has owners.
+/// The most names that are looked up for one request: more than the owners in one reply to READDIR.
 const MAX_NAMES: usize = 1000;
 
 impl SftpServer {
@@ -54,7 +54,7 @@ impl SftpServer {
         Ok(())
     }
 
-    /// As SETSTAT, but of a link itself.
+    /// As SETSTAT, but a symbolic link is not followed.
     pub(crate) async fn lsetstat(
         &mut self,
         path: RawPath<'_>,
@@ -85,8 +85,8 @@ impl SftpServer {
         Ok(())
     }
 
-    /// Every account's home is its root; others have none here, whether there are such accounts
-    /// or not. No name is the client's own.
+    /// Refuses names other than the account's own, or an empty one for it, whether there are such accounts or
+    /// not. The home directory is the root.
     fn require_own_name(&self, user: &[u8], code: StatusCode) -> Result<(), Status> {
         if user.is_empty() || user == self.files.username().as_bytes() {
             return Ok(());
@@ -157,7 +157,7 @@ impl SftpServer {
     }
 }
 
-/// One list of names; an unknown id has an empty one.
+/// Writes one list of names; an unknown id gets an empty name.
 fn put_names(packet: &mut Vec<u8>, ids: &mut Reader<'_>, name: impl Fn(u32) -> Option<String>) -> Result<(), Status> {
     let length_at = packet.len();
     put_u32(packet, 0);

@@ -8,7 +8,7 @@ const OK: u32 = StatusCode::Ok as u32;
 const NO_SUCH_FILE: u32 = StatusCode::NoSuchFile as u32;
 const FAILURE: u32 = StatusCode::Failure as u32;
 const BAD_MESSAGE: u32 = StatusCode::BadMessage as u32;
-/// Of "hello".
+/// The MD5 of "hello".
 const MD5: [u8; 16] = 0x5d41_402a_bc4b_2a76_b971_9d91_1017_c592_u128.to_be_bytes();
 
 fn text(path: &str) -> Field<'_> {

@@ -1,5 +1,5 @@
-//! The fields that requests are made of (draft §3 and §5): how each is read, what of the packet
-//! it borrows, and what it names.
+//! The fields of requests (draft §3 and §5): how each is read, what it borrows from the packet, and which
+//! file it names.
 
 use std::borrow::Cow;
 
@@ -11,22 +11,23 @@ use crate::protocol::fxf;
 
 /// One field of a request.
 pub trait Field<'a>: Sized {
-    /// The same, with nothing that is borrowed from the packet.
+    /// The field without anything borrowed from the packet.
     type Owned;
 
     /// # Errors
     /// `BadMessage` if the packet ends before the field does.
     fn read(packet: &mut Reader<'a>) -> Result<Self, Status>;
 
+    /// Copies what is borrowed.
     fn into_owned(self) -> Self::Owned;
 
-    /// What of the file tree it names.
+    /// The handle or path in the field, if it has one.
     fn names(&self) -> Option<Name<'_>> {
         None
     }
 }
 
-/// What requests name files by.
+/// How a request names a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Name<'a> {
     Handle(Handle),
@@ -34,20 +35,23 @@ pub enum Name<'a> {
     Path(&'a [u8]),
 }
 
-/// What OPEN and OPENDIR give out: a number, in four bytes. Any other string is a handle that was
+/// A handle, as OPEN and OPENDIR give it out: a number in four bytes. Any other string is a handle that was
 /// never given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Handle(Option<u32>);
 
 impl Handle {
+    /// The handle with this number.
     pub fn new(number: u32) -> Self {
         Self(Some(number))
     }
 
+    /// The handle in a packet.
     pub fn from_wire(bytes: &[u8]) -> Self {
         Self(bytes.try_into().ok().map(u32::from_be_bytes))
     }
 
+    /// The number; none for a string that is not four bytes long.
     pub fn number(self) -> Option<u32> {
         self.0
     }
@@ -74,6 +78,7 @@ impl<'a> Field<'a> for Handle {
 pub struct ByteString<'a>(Cow<'a, [u8]>);
 
 impl ByteString<'_> {
+    /// The bytes as they were sent.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -96,6 +101,7 @@ impl<'a> Field<'a> for ByteString<'a> {
 pub struct RawPath<'a>(Cow<'a, [u8]>);
 
 impl RawPath<'_> {
+    /// The path as it was sent.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -126,12 +132,12 @@ impl OpenFlags {
         self.0 & flag != 0
     }
 
-    /// Whether it does no more than open what is there, to read it.
+    /// Whether the flags only open an existing file to read it.
     pub fn only_reads(self) -> bool {
         self.0 == fxf::READ
     }
 
-    /// `mode`: of a file that is made.
+    /// The options for the storage; `mode`: permission bits of a new file.
     pub fn options(self, mode: Option<u32>) -> OpenOptions {
         OpenOptions {
             read: self.has(fxf::READ),
@@ -139,7 +145,7 @@ impl OpenFlags {
             append: self.has(fxf::APPEND),
             create: self.has(fxf::CREAT),
             truncate: self.has(fxf::TRUNC),
-            // Without CREAT it has no meaning.
+            // EXCL has a meaning only with CREAT.
             exclusive: self.has(fxf::CREAT) && self.has(fxf::EXCL),
             mode,
             ..OpenOptions::default()

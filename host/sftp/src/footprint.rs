@@ -1,37 +1,41 @@
-//! What a request acts on, as far as the order of requests goes: those for the same file are
-//! answered as if one came after the other (draft §6.1), whether they name it by a handle or
-//! by its path.
+//! What a request acts on, which decides the order of requests: those for the same file are answered as if
+//! one came after the other (draft §6.1), whether they name it by a handle or by its path.
 
 use tidegate_core::path::VirtualPath;
 
 use crate::fields::{Handle, Name};
 use crate::operations::{Change, Operation, Request};
 
+/// The handles and files that a request acts on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Footprint {
     handles: Vec<Handle>,
-    /// That are named, or that the handles are open on.
+    /// The files that are named, or that the handles are open on.
     files: Vec<VirtualPath>,
-    /// Whether others can tell that the request came before them.
+    /// Whether the request changes something that other requests can see.
     changes: bool,
-    /// What is below the files moves or goes with them.
+    /// Whether everything below the files is moved or removed with them.
     with_all_below: bool,
 }
 
-/// What names mean where the request came in.
+/// What the names of a request mean on its channel.
 pub struct Surroundings<'a> {
     /// What a handle is open on, if it is a file.
     pub opened: &'a dyn Fn(Handle) -> Option<Opened>,
+    /// The directory in which relative paths begin.
     pub start_directory: &'a VirtualPath,
 }
 
+/// A file that a handle is open on.
 pub struct Opened {
+    /// The path that it was opened under.
     pub path: VirtualPath,
+    /// Whether the handle was opened to write.
     pub for_writing: bool,
 }
 
 impl Footprint {
-    /// One whose paths are no paths is refused, and so acts on nothing.
+    /// The footprint of a request. A request with an invalid path will be refused, so it acts on nothing.
     pub fn of(operation: &Operation, request: &Request<'_>, surroundings: &Surroundings<'_>) -> Self {
         let mut footprint = Self::default();
         let (mut is_refused, mut is_upload) = (false, false);
@@ -61,12 +65,13 @@ impl Footprint {
         footprint
     }
 
-    /// Whether a request with this one has to wait for one that came earlier.
+    /// Whether a request with this footprint has to wait for an earlier one.
     pub fn follows(&self, earlier: &Self) -> bool {
         self.handles.iter().any(|handle| earlier.acts_on(*handle))
             || (self.changes || earlier.changes) && self.shares_files_with(earlier)
     }
 
+    /// Whether the request names this handle.
     pub fn acts_on(&self, handle: Handle) -> bool {
         self.handles.contains(&handle)
     }
@@ -94,7 +99,7 @@ pub mod tests {
     use crate::operations::Packet;
     use crate::protocol::{fxf, fxp};
 
-    /// On which the handles are open that begin with these numbers: those from 100 for writing.
+    /// Handles: those from 100 are open for writing, the others for reading.
     const R1: u32 = 1;
     const R2: u32 = 2;
     const W1: u32 = 101;
@@ -131,8 +136,8 @@ pub mod tests {
         with(copy, &[&[0; 16], &4_u32.to_be_bytes(), &handle(to), &[0; 8]])
     }
 
-    /// As of a packet that came in: handles below 100 are open for reading on `/r`, those below
-    /// 200 for writing on `/w`.
+    /// The footprint of a packet; handles below 100 are open for reading on `/r`, those below 200 for writing
+    /// on `/w`.
     pub fn footprint(packet: &[u8]) -> Footprint {
         let opened = |handle: Handle| match handle.number()? {
             0..100 => Some(Opened { path: path(b"r"), for_writing: false }),
@@ -195,7 +200,7 @@ pub mod tests {
                     (request(fxp::EXTENDED, &[b"posix-rename@openssh.com", b"/x", b"/w"]), true),
                     (check_file(b"/w"), true),
                     (request(fxp::EXTENDED, &[b"limits@openssh.com"]), false),
-                    // One number is no handle.
+                    // Only a number, not a handle.
                     (request(fxp::EXTENDED, &[b"users-groups-by-id@openssh.com", &handle(W1), b""]), false),
                 ],
             );

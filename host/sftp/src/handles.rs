@@ -15,23 +15,27 @@ use crate::protocol::{MAX_HANDLES, MAX_HANDLES_OF_SESSION, StatusCode};
 
 /// What a handle is open on.
 pub enum Target {
+    /// A file, from OPEN.
     File(Box<OpenFile>),
+    /// A directory, from OPENDIR.
     Directory(Box<dyn DirectoryReader>),
 }
 
+/// The open handles of one channel.
 pub struct Handles {
     open: HashMap<u32, Target>,
     next: u32,
-    /// Counts those of its other channels, too.
+    /// The session, which counts the handles of all its channels.
     session: Arc<Session>,
 }
 
 impl Handles {
+    /// No open handle yet.
     pub fn new(session: Arc<Session>) -> Self {
         Self { open: HashMap::new(), next: 0, session }
     }
 
-    /// The handle as it goes over the wire.
+    /// Opens a handle on `target`; gives it as it goes over the wire.
     pub fn insert(&mut self, target: Target) -> [u8; 4] {
         while self.open.contains_key(&self.next) {
             self.next = self.next.wrapping_add(1);
@@ -42,7 +46,10 @@ impl Handles {
         number.to_be_bytes()
     }
 
-    /// Asked before a file is opened.
+    /// Whether one more handle may be opened; asked before a file is.
+    ///
+    /// # Errors
+    /// `Failure` if the channel or the session has as many as it may.
     pub fn require_room(&self) -> Result<(), Status> {
         let too_many = |max| Err(Status::new(StatusCode::Failure, format!("more than {max} handles are open")));
         if self.open.len() >= MAX_HANDLES {
@@ -54,6 +61,7 @@ impl Handles {
         Ok(())
     }
 
+    /// Closes a handle; gives what it was open on.
     pub fn remove(&mut self, handle: Handle) -> Result<Target, Status> {
         let target = handle.number().and_then(|number| self.open.remove(&number)).ok_or_else(Status::bad_handle)?;
         self.session.live.handles.fetch_sub(1, Ordering::Relaxed);
@@ -66,7 +74,7 @@ impl Handles {
         }
     }
 
-    /// As [`remove`](Self::remove), but a directory stays where it is.
+    /// As [`remove`](Self::remove), but only for files: a directory stays open.
     pub fn take_file(&mut self, handle: Handle) -> Result<Box<OpenFile>, Status> {
         match self.remove(handle)? {
             Target::File(file) => Ok(file),
@@ -84,6 +92,7 @@ impl Handles {
         }
     }
 
+    /// The file that a handle is open on.
     pub fn file(&mut self, handle: Handle) -> Result<&mut OpenFile, Status> {
         match handle.number().and_then(|number| self.open.get_mut(&number)) {
             Some(Target::File(file)) => Ok(file),
@@ -91,7 +100,7 @@ impl Handles {
         }
     }
 
-    /// As [`file`](Self::file), to look at what is open.
+    /// As [`file`](Self::file), without changing the file.
     pub fn opened_file(&self, handle: Handle) -> Option<&OpenFile> {
         match self.open.get(&handle.number()?)? {
             Target::File(file) => Some(file),
@@ -99,6 +108,7 @@ impl Handles {
         }
     }
 
+    /// The directory that a handle is open on.
     pub fn directory(&mut self, handle: Handle) -> Result<&mut dyn DirectoryReader, Status> {
         match handle.number().and_then(|number| self.open.get_mut(&number)) {
             Some(Target::Directory(directory)) => Ok(directory.as_mut()),

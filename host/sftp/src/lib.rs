@@ -1,10 +1,10 @@
-//! The server side of SFTP version 3 (draft-ietf-secsh-filexfer-02) with OpenSSH's
-//! extensions, over any stream of bytes. It reaches files only through
-//! [`tidegate_core::files::FileService`].
+//! The server side of SFTP version 3 (draft-ietf-secsh-filexfer-02) with OpenSSH's extensions, over any
+//! stream of bytes. The crate reaches files only through [`tidegate_core::files::FileService`].
 //!
-//! `operations` is the table of what can be asked for; `requests`, `extensions` and `check_file`
-//! execute it; `server` takes packets out of the stream; [`Engine`] is the whole as a state
-//! machine.
+//! `operations` is the table of all requests; `requests`, `extensions` and `check_file` execute them;
+//! `server` takes packets out of the stream; [`Engine`] is the whole as a state machine.
+
+#![deny(missing_docs)]
 
 mod attributes;
 mod check_file;

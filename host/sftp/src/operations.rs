@@ -30,11 +30,11 @@ pub enum Wire {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     Nothing,
-    /// Their content or their attributes.
+    /// The content or the attributes of the files.
     Files,
-    /// Names, and with them what lies below.
+    /// Names, and with them everything below.
     Trees,
-    /// The file, if the flags do more than open it to read.
+    /// The file, if the flags do more than open it to read (OPEN).
     ByFlags,
     /// The file, if the handle is open for writing: closing an upload puts it in its place.
     ByHandle,
@@ -43,6 +43,7 @@ pub enum Change {
 /// What a request costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cost {
+    /// So little that the request is answered at once.
     Little,
     /// Bandwidth of the file's handle: under a limit the reply waits for its time.
     Bandwidth,
@@ -53,8 +54,11 @@ pub enum Cost {
 /// A row of the table.
 #[derive(Debug)]
 pub struct Operation {
+    /// How the request is recognised.
     pub wire: Wire,
+    /// What it changes, for the order of requests.
     pub change: Change,
+    /// What it costs, for bandwidth limits and the place where it is answered.
     pub cost: Cost,
     decode: for<'a> fn(&mut Reader<'a>) -> Result<Request<'a>, Status>,
 }
@@ -70,6 +74,7 @@ macro_rules! operations {
             $($(#[$about])* $name { $($field: $type),* },)*
         }
 
+        /// The table, in the order of the rows.
         #[allow(unused_variables, reason = "a request without fields reads nothing")]
         pub static OPERATIONS: &[Operation] = &[$(Operation {
             wire: $wire,
@@ -79,14 +84,14 @@ macro_rules! operations {
         },)*];
 
         impl Request<'_> {
-            /// The same, with nothing that is borrowed from the packet.
+            /// The request without anything borrowed from the packet.
             pub fn into_owned(self) -> Request<'static> {
                 match self {
                     $(Self::$name { $($field),* } => Request::$name { $($field: $field.into_owned()),* },)*
                 }
             }
 
-            /// The first handle that it names.
+            /// The first handle that the request names.
             pub fn handle(&self) -> Option<Handle> {
                 let mut first = None;
                 self.each_name(|name| match name {
@@ -96,7 +101,7 @@ macro_rules! operations {
                 first
             }
 
-            /// What its fields name, in their order.
+            /// Visits what the fields name, in their order.
             pub fn each_name(&self, mut visit: impl FnMut(Name<'_>)) {
                 match self {
                     $(Self::$name { $($field),* } => {
@@ -107,8 +112,8 @@ macro_rules! operations {
         }
 
         impl SftpServer {
-            /// Those that are not asked for all the time are on the heap: an idle session has
-            /// room for the largest that is not.
+            /// Executes a request. Futures of rare requests are on the heap: an idle session keeps room for
+            /// the largest one that is not.
             pub(crate) async fn execute(&mut self, request: Request<'_>, reply: &mut Reply<'_>) -> Result<(), Status> {
                 match request {
                     $(Request::$name { $($field),* } =>
@@ -166,7 +171,7 @@ operations! {
     // draft-ietf-secsh-filexfer-extensions-00 §7 and §3, draft-ietf-secsh-filexfer-09 §9.1.1.
     CopyData { source: Handle, source_offset: u64, length: u64, target: Handle, target_offset: u64 }
         = Wire::Extension("copy-data", "1"), Files, WholeFile, boxed copy_data;
-    /// As paramiko asks it.
+    /// paramiko's form of the request.
     CheckFile { handle: Handle, question: Question<'a> }
         = Wire::Extension("check-file", check_file::ALGORITHMS), Nothing, WholeFile, boxed check_file;
     CheckFileName { path: RawPath<'a>, question: Question<'a> }
@@ -177,8 +182,9 @@ operations! {
         = Wire::Extension("md5-hash", "1"), Nothing, WholeFile, boxed md5_hash;
     Md5HashHandle { handle: Handle, offset: u64, length: u64, quick_check: ByteString<'a> }
         = Wire::Unlisted("md5-hash-handle"), Nothing, WholeFile, boxed md5_hash_handle;
+    // OpenSSH's PROTOCOL, section 4, again.
     HomeDirectory { user: ByteString<'a> } = Wire::Extension("home-directory", "1"), Nothing, Little, boxed home_directory;
-    /// Lists of numbers, each in four bytes.
+    /// Both fields are lists of numbers, each in four bytes.
     UsersGroupsById { users: ByteString<'a>, groups: ByteString<'a> }
         = Wire::Extension("users-groups-by-id@openssh.com", "1"), Nothing, Little, boxed names_by_id;
 }
@@ -193,9 +199,9 @@ pub fn listed_extensions() -> impl Iterator<Item = (&'static str, &'static str)>
 
 /// A packet whose row is known, and whose fields are not yet decoded.
 pub struct Packet<'a> {
-    /// That the reply repeats.
+    /// The request id, which the reply repeats.
     pub id: u32,
-    /// None of that kind: the status to answer with.
+    /// The row, or the status to answer with if there is none.
     operation: Result<&'static Operation, Status>,
     fields: Reader<'a>,
 }
@@ -213,11 +219,12 @@ impl<'a> Packet<'a> {
         Ok(Self { id, operation, fields })
     }
 
+    /// What the request costs, as far as its row is known.
     pub fn cost(&self) -> Cost {
         self.operation.as_ref().map_or(Cost::Little, |operation| operation.cost)
     }
 
-    /// What follows the fields is ignored: some clients append bytes.
+    /// Decodes the fields. Bytes after them are ignored: some clients append some.
     ///
     /// # Errors
     /// The status to answer with if there is no such operation, or if a field is missing.
@@ -227,8 +234,8 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// Whether a packet, without its length, is a request that the server would execute: of a kind that
-/// there is, with all of its fields.
+/// Whether a packet, without its length, is a request that the server would execute: a known operation with
+/// all of its fields.
 pub fn is_request(packet: &[u8]) -> bool {
     Packet::new(packet).is_ok_and(|packet| packet.decode().is_ok())
 }

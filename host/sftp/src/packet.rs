@@ -7,25 +7,31 @@ use crate::protocol::{StatusCode, fxp};
 /// Why a request is answered with a status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
+    /// The status code.
     pub code: StatusCode,
+    /// The reason after the words of the code; may be empty.
     pub message: String,
 }
 
 impl Status {
+    /// A status with this reason; an empty one leaves the words of the code alone.
     pub fn new(code: StatusCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
 
+    /// A field is missing or too short.
     pub fn malformed() -> Self {
         Self::new(StatusCode::BadMessage, "the packet is truncated or malformed")
     }
 
+    /// The handle was never given out, is closed, or is open on something else.
     pub fn bad_handle() -> Self {
         Self::new(StatusCode::Failure, "the handle is not open")
     }
 }
 
-/// A5-02: the codes of OpenSSH's server; the code says by itself what is only that.
+/// A5-02: the codes of OpenSSH's server. An error that its code describes completely has no reason of its
+/// own.
 impl From<FileError> for Status {
     fn from(error: FileError) -> Self {
         let code = match error {
@@ -53,6 +59,7 @@ impl From<tidegate_core::path::PathError> for Status {
 pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    /// Reads from the first of these bytes.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
@@ -67,19 +74,23 @@ impl<'a> Reader<'a> {
         self.take(N)?.try_into().map_err(|_| Status::malformed())
     }
 
+    /// The next four bytes, the most significant one first (RFC 4251 §5).
     pub fn u32(&mut self) -> Result<u32, Status> {
         Ok(u32::from_be_bytes(self.array()?))
     }
 
+    /// The next eight bytes, the most significant one first.
     pub fn u64(&mut self) -> Result<u64, Status> {
         Ok(u64::from_be_bytes(self.array()?))
     }
 
+    /// The next string: its length in four bytes, then its bytes.
     pub fn string(&mut self) -> Result<&'a [u8], Status> {
         let length = self.u32()?;
         self.take(usize::try_from(length).map_err(|_| Status::malformed())?)
     }
 
+    /// Whether all bytes were taken.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -99,6 +110,7 @@ pub struct Reply<'a> {
 }
 
 impl<'a> Reply<'a> {
+    /// A reply behind what is in `output` already, to the request `id`.
     pub fn new(output: &'a mut Vec<u8>, id: u32) -> Self {
         let start = output.len();
         Self { output, start, id }
@@ -113,7 +125,8 @@ impl<'a> Reply<'a> {
         self.output
     }
 
-    /// Replaces whatever was begun. The text begins with the words of the code (A5-19).
+    /// Makes the reply a STATUS, in place of anything that was begun. The text begins with the words of the
+    /// code (A5-19).
     pub fn status(&mut self, status: &Status) {
         let packet = self.begin(fxp::STATUS);
         put_u32(packet, status.code as u32);
@@ -127,11 +140,12 @@ impl<'a> Reply<'a> {
         put_string(packet, b"");
     }
 
-    /// Of a request that succeeded and has nothing more to say.
+    /// Makes the reply a STATUS with `Ok`.
     pub fn ok(&mut self) {
         self.status(&Status::new(StatusCode::Ok, ""));
     }
 
+    /// Writes the length of the packet.
     pub fn finish(self) {
         fill_length(self.output, self.start);
     }
@@ -143,20 +157,24 @@ pub fn fill_length(output: &mut [u8], start: usize) {
     fill_u32(output, start, length);
 }
 
+/// Overwrites four bytes at `at`, which were kept free for a number.
 pub fn fill_u32(output: &mut [u8], at: usize, value: u32) {
     if let Some(field) = output.get_mut(at..at + 4) {
         field.copy_from_slice(&value.to_be_bytes());
     }
 }
 
+/// Appends four bytes, the most significant one first.
 pub fn put_u32(output: &mut Vec<u8>, value: u32) {
     output.extend_from_slice(&value.to_be_bytes());
 }
 
+/// Appends eight bytes, the most significant one first.
 pub fn put_u64(output: &mut Vec<u8>, value: u64) {
     output.extend_from_slice(&value.to_be_bytes());
 }
 
+/// Appends a string: its length in four bytes, then its bytes.
 pub fn put_string(output: &mut Vec<u8>, value: &[u8]) {
     put_u32(output, u32::try_from(value.len()).unwrap_or(u32::MAX));
     output.extend_from_slice(value);

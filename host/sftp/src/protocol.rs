@@ -1,17 +1,19 @@
-//! Numbers of the protocol, under the names of draft-ietf-secsh-filexfer-02 without their common
-//! beginnings, and the limits of this server.
+//! Numbers of the protocol, under the names of draft-ietf-secsh-filexfer-02 without their common prefixes,
+//! and the limits of this server.
 
-/// Of the version that is spoken.
+/// The version of the protocol that the server speaks.
 pub const VERSION: u32 = 3;
 
 /// Largest packet, without its length field (as OpenSSH).
 pub const MAX_PACKET: usize = 256 * 1024;
 /// Largest data part of a read or write: a packet less its header.
 pub const MAX_DATA: usize = MAX_PACKET - 1024;
+/// The most open handles of one channel.
 pub const MAX_HANDLES: usize = 1000;
-/// Of all channels of a session: each is a descriptor or three, and others need some.
+/// The most open handles of all channels of a session. Each takes one to three descriptors, and the rest of
+/// the server needs some, too.
 pub const MAX_HANDLES_OF_SESSION: usize = 2000;
-/// Entries are sent in packets of about this size; some clients take no larger ones.
+/// A NAME packet has at most about so many bytes; some clients take no larger ones.
 pub const NAME_REPLY_SIZE: usize = 30_000;
 
 /// Packet types (draft §3): `SSH_FXP_STAT` is `fxp::STAT`.
@@ -69,7 +71,7 @@ pub enum StatusCode {
 }
 
 impl StatusCode {
-    /// As OpenSSH's server says it: programs compare with these words.
+    /// The text as OpenSSH's server sends it: programs compare with these words.
     pub fn words(self) -> &'static str {
         match self {
             Self::Ok => "Success",

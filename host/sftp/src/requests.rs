@@ -15,11 +15,11 @@ use crate::protocol::{MAX_DATA, NAME_REPLY_SIZE, StatusCode, fxp};
 use crate::server::SftpServer;
 use crate::symlink;
 
-/// Entries asked of the storage at once.
+/// Entries that are read from the storage at once.
 const ENTRIES_AT_ONCE: usize = 100;
 
 impl SftpServer {
-    /// Relative paths begin at the start directory.
+    /// The path that a client means; relative ones begin at the start directory.
     pub(crate) fn path(&self, raw: &RawPath<'_>) -> Result<VirtualPath, Status> {
         let raw = raw.as_bytes();
         if raw.first() == Some(&b'/') {
@@ -231,6 +231,7 @@ fn put_name(packet: &mut Vec<u8>, entry: &DirectoryEntry, now: i64) {
     attributes::put(packet, &entry.metadata);
 }
 
+/// Makes the reply a NAME with one name, without attributes (draft §7).
 pub fn put_single_name(reply: &mut Reply<'_>, name: &[u8]) {
     let packet = reply.begin(fxp::NAME);
     put_u32(packet, 1);

@@ -23,50 +23,58 @@ pub struct SftpServer {
     carry: Vec<u8>,
     carry_start: usize,
     throttle: Throttle,
-    /// Bytes a second, up and down, for which it was reckoned what waits how long.
+    /// The bandwidth limits, up and down in bytes a second, with which the times of waiting replies were
+    /// computed.
     limits: (u64, u64),
-    /// What comes after it cannot be understood.
+    /// Why no further packet can be read; given to the caller when everything before is answered.
     broken: Option<ProtocolError>,
 }
 
 /// Whether the caller has time for requests that read or write a whole file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// The connection stands still until they are answered.
+    /// No: the connection stands still until its requests are answered.
     Short,
+    /// Yes: the engine has a task of its own.
     Long,
 }
 
 /// Why the server looks at no further packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// All complete packets are answered, but those that wait for the time of
-    /// [`SftpServer::next_due`].
+    /// All complete packets are answered, except those that wait until [`SftpServer::next_due`].
     NoPacket,
     /// There are packets left; the output is as long as it may be.
     OutputFull,
     /// The next packet needs [`Patience::Long`].
     TakesLong,
-    /// So much waits for its time that no more is taken before [`SftpServer::next_due`].
+    /// So much is held back by bandwidth limits that no further packet is taken before
+    /// [`SftpServer::next_due`].
     Throttled,
 }
 
 /// The stream cannot be followed any further; the channel must be closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
+    /// A packet announces more bytes than the server accepts; its length.
     #[error("a packet of {0} bytes is larger than the limit of {MAX_PACKET}")]
     PacketTooLarge(u32),
+    /// The length field is 0.
     #[error("a packet without a type")]
     EmptyPacket,
+    /// The client did not begin with INIT (draft §4); the type of its packet.
     #[error("the first packet was of type {0}, not INIT")]
     NotInitialised(u8),
+    /// INIT has no version.
     #[error("the INIT packet is malformed")]
     MalformedInit,
+    /// The packet is too short for a request id, so it cannot be answered; its type.
     #[error("a packet of type {0} without a request id")]
     NoRequestId(u8),
 }
 
 impl SftpServer {
+    /// The server of a channel on which the client has sent nothing yet.
     pub fn new(files: Arc<FileService>) -> Self {
         let handles = Handles::new(files.session().clone());
         Self {
@@ -81,12 +89,12 @@ impl SftpServer {
         }
     }
 
-    /// Whether transfers wait for their time.
+    /// Whether a bandwidth limit is in force.
     pub fn is_throttled(&self) -> bool {
         self.files.session().live.is_throttled()
     }
 
-    /// When [`receive`](Self::receive) has more to say without more input (A5-17).
+    /// When [`receive`](Self::receive) has more replies without further input (A5-17).
     pub fn next_due(&self) -> Option<Instant> {
         self.throttle.next_due()
     }
@@ -100,7 +108,7 @@ impl SftpServer {
     /// are decoded where they lie; only a part of one is copied, to wait for its rest.
     ///
     /// # Errors
-    /// If the stream cannot be followed any further, when all that was sent before is answered.
+    /// If the stream cannot be followed any further; only after everything that was sent before is answered.
     pub async fn receive(
         &mut self,
         input: &[u8],
@@ -145,8 +153,8 @@ impl SftpServer {
         Ok(stop)
     }
 
-    /// Moves so much of `input` behind the carried bytes as the first carried packet lacks;
-    /// all of it when several packets wait there.
+    /// Moves as many bytes of `input` behind the carried ones as the first carried packet lacks; gives back
+    /// the rest.
     fn complete_first_packet<'a>(&mut self, input: &'a [u8]) -> Result<&'a [u8], ProtocolError> {
         self.carry.drain(..self.carry_start);
         self.carry_start = 0;
@@ -233,7 +241,7 @@ impl SftpServer {
         }
     }
 
-    /// Gives out replies whose time has come, and answers what had to come after them.
+    /// Writes replies whose time has come, and answers requests that had to wait for them.
     async fn answer_due(&mut self, output: &mut Vec<u8>, budget: usize) {
         if self.throttle.is_empty() {
             return;
@@ -252,7 +260,7 @@ impl SftpServer {
         }
     }
 
-    /// New limits apply to what waits, too.
+    /// Applies changed limits to what waits already.
     fn follow_limits(&mut self) {
         let limits = self.files.session().live.rates();
         if limits != self.limits {
@@ -262,7 +270,7 @@ impl SftpServer {
         }
     }
 
-    /// What a request acts on, if it has to come after something that waits.
+    /// The footprint of a request that has to wait for something earlier; none: it need not wait.
     fn must_follow(&self, operation: &Operation, request: &Request<'_>) -> Option<Footprint> {
         if self.throttle.is_empty() {
             return None;
@@ -292,7 +300,7 @@ impl SftpServer {
         }
     }
 
-    /// Keeps the reply at `start`, to a request for `handle`, until its time.
+    /// Takes the reply at `start`, to a request for `handle`, out of the output until its time.
     fn hold_if_early(&mut self, handle: Handle, output: &mut Vec<u8>, start: usize) {
         let due = self.handles.file(handle).ok().and_then(|file| file.due());
         if let Some(due) = due {

@@ -1,7 +1,7 @@
 //! Which of the two names in a SYMLINK is the link.
 //!
-//! The draft (§6.10) has the link first. OpenSSH has the target first, and most clients do as it
-//! does; some do so only where the server is OpenSSH, and others never do.
+//! In the draft (§6.10) the link comes first. OpenSSH sends the target first, and most clients do the same;
+//! some do so only if the server is OpenSSH, and others never.
 
 use tidegate_core::files::FileService;
 use tidegate_core::path::VirtualPath;
@@ -12,17 +12,17 @@ use crate::packet::Status;
 enum Order {
     TargetFirst,
     LinkFirst,
-    /// As OpenSSH, unless what exists says otherwise.
+    /// Target first, as OpenSSH, unless existing files show otherwise.
     Unknown,
 }
 
-/// How the software of clients begins that send the link first to a server that is not OpenSSH.
+/// Beginnings of the software names of clients that send the link first to a server that is not OpenSSH.
 const LINK_FIRST: [&str; 6] = ["AsyncSSH_", "libssh_", "phpseclib_", "Twisted", "ssh2js", "WinSCP_"];
-/// Of those that send the target first to every server.
+/// Beginnings for clients that send the target first to every server.
 const TARGET_FIRST: [&str; 8] =
     ["OpenSSH", "paramiko_", "libssh2_", "Go", "JSCH", "PuTTY", "Ruby/Net::SSH", "dropbear"];
 
-/// The text of the link, and where it is to be, of what a client `sent`.
+/// The text of the link and the path where it is made, from the two strings in the client's order.
 pub async fn text_and_link<'a>(
     files: &FileService,
     (first, second): (&'a [u8], &'a [u8]),
@@ -34,7 +34,7 @@ pub async fn text_and_link<'a>(
         Order::LinkFirst => Ok((second, link(first)?)),
         Order::Unknown => {
             let taken = link(second)?;
-            // A link cannot be made where something is: that is what it is to lead to.
+            // A link cannot be made under a name that is taken, so that name is the target.
             if is_there(files, &taken).await && !is_there(files, &link(first)?).await {
                 return Ok((second, link(first)?));
             }
@@ -43,7 +43,7 @@ pub async fn text_and_link<'a>(
     }
 }
 
-/// As far as the account may know.
+/// Whether the name is taken, as far as the account may see that.
 async fn is_there(files: &FileService, path: &VirtualPath) -> bool {
     files.symlink_metadata(path).await.is_ok()
 }

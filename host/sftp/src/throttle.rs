@@ -1,5 +1,5 @@
-//! Transfers that are ahead of their bandwidth limit (A5-17): what the client may not hear of
-//! yet, and the requests that have to come after it. Others go on meanwhile.
+//! Holds back transfers that are ahead of their bandwidth limit (A5-17): their replies, and the requests that
+//! have to come after these. Other requests go on meanwhile.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,21 +9,22 @@ use crate::fields::Handle;
 use crate::footprint::Footprint;
 use crate::operations::{Operation, Request};
 
-/// Bytes that may wait; then the client is read no further. Most send less at once. OpenSSH's sends up
-/// to 16 MiB, of one file at a time.
+/// Bytes of replies and requests that may wait; above that no further packet is taken. Most clients send less
+/// at once; OpenSSH's sends up to 16 MiB, but of one file at a time.
 const MAX_WAITING: usize = 3 << 20;
-/// Requests that may wait. Each is compared with those before it.
+/// Requests that may wait; each is compared with all those before it.
 const MAX_REQUESTS: usize = 1000;
 
+/// The replies and requests of one channel that wait.
 #[derive(Default)]
 pub struct Throttle {
-    /// The transfers that are ahead.
+    /// The replies of transfers that are ahead, one for each handle.
     ahead: HashMap<Handle, Held>,
-    /// In the order in which they came.
+    /// The requests that wait, in the order in which they came.
     requests: VecDeque<Waiting>,
-    /// Of replies and requests, in bytes.
+    /// The size of all replies and requests here, in bytes.
     size: usize,
-    /// Whether one of the requests may have nothing to wait for any more.
+    /// Whether one of the requests may be free to be answered.
     has_news: bool,
 }
 
@@ -35,7 +36,7 @@ struct Held {
 
 struct Waiting {
     request: PutOff,
-    /// Of its packet, in bytes.
+    /// The size of its packet in bytes.
     size: usize,
     footprint: Footprint,
 }
@@ -43,13 +44,16 @@ struct Waiting {
 /// A request that waited for its turn.
 #[derive(Debug, Clone)]
 pub struct PutOff {
-    /// That the reply repeats.
+    /// The request id, which the reply repeats.
     pub id: u32,
+    /// The row of the request.
     pub operation: &'static Operation,
+    /// The request without anything borrowed from its packet.
     pub request: Request<'static>,
 }
 
 impl Throttle {
+    /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.ahead.is_empty() && self.requests.is_empty()
     }
@@ -59,7 +63,7 @@ impl Throttle {
         self.size >= MAX_WAITING || self.requests.len() >= MAX_REQUESTS
     }
 
-    /// When there is something to take.
+    /// When a reply or a request can be taken; none: nothing waits for a time.
     pub fn next_due(&self) -> Option<Instant> {
         if self.has_news {
             return Some(Instant::now());
@@ -67,7 +71,7 @@ impl Throttle {
         self.ahead.values().map(|held| held.due).min()
     }
 
-    /// Keeps the reply to a request for `handle`, for which none is kept yet.
+    /// Holds the reply to a request for `handle` until `due`; there must be none for that handle yet.
     pub fn hold(&mut self, handle: Handle, due: Instant, reply: Vec<u8>) {
         self.size += reply.len();
         self.ahead.insert(handle, Held { due, reply });
@@ -78,13 +82,13 @@ impl Throttle {
         self.blocks(footprint, self.requests.len())
     }
 
-    /// `size`: of its packet, in bytes.
+    /// Keeps a request until nothing that it has to follow waits; `size`: of its packet, in bytes.
     pub fn put_off(&mut self, request: PutOff, size: usize, footprint: Footprint) {
         self.size += size;
         self.requests.push_back(Waiting { request, size, footprint });
     }
 
-    /// The reply whose time came first, if any has come.
+    /// The reply that was due first, if one is due.
     pub fn take_reply(&mut self, now: Instant) -> Option<Vec<u8>> {
         let due = self.ahead.iter().filter(|(_, held)| held.due <= now);
         let handle = *due.min_by_key(|(_, held)| held.due)?.0;
@@ -94,8 +98,7 @@ impl Throttle {
         Some(held.reply)
     }
 
-    /// The first request that has nothing to wait for any more. After `None` there is none until
-    /// a reply was taken.
+    /// The first request with nothing left to wait for. After `None` there is none until a reply was taken.
     pub fn take_request(&mut self) -> Option<PutOff> {
         if !self.has_news {
             return None;
@@ -108,7 +111,7 @@ impl Throttle {
         Some(taken.request)
     }
 
-    /// After a limit has changed: `due` says when each transfer may go on now, none at once.
+    /// To be called after a limit was changed: `due` says when each transfer may go on, or none for at once.
     pub fn reschedule(&mut self, mut due: impl FnMut(Handle) -> Option<Instant>) {
         let now = Instant::now();
         for (handle, held) in &mut self.ahead {
@@ -116,7 +119,8 @@ impl Throttle {
         }
     }
 
-    /// Whether a held reply or one of the first `count` requests has to come before it.
+    /// Whether a held reply, or one of the first `count` requests, has to come before a request with this
+    /// footprint.
     fn blocks(&self, footprint: &Footprint, count: usize) -> bool {
         self.ahead.keys().any(|handle| footprint.acts_on(*handle))
             || self.requests.iter().take(count).any(|earlier| footprint.follows(&earlier.footprint))
@@ -137,7 +141,7 @@ mod tests {
     const R: u32 = 1;
     const W: u32 = 101;
 
-    /// The packets that waited are told apart by their sizes.
+    /// Puts a packet off if it has to wait; returns whether it has to.
     fn put_off(throttle: &mut Throttle, packet: &[u8]) -> bool {
         let footprint = footprint(packet);
         let waits = throttle.is_in_the_way_of(&footprint);
@@ -268,7 +272,7 @@ mod tests {
             for number in [R, W] {
                 hold(&mut throttle, number, now);
             }
-            // Of places in `packets`, which are the ids.
+            // Indexes into `packets`, which are also the request ids.
             let mut order = Vec::new();
             for (at, packet) in packets.iter().enumerate() {
                 let footprint = footprint(packet);

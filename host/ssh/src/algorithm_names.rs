@@ -1,19 +1,19 @@
-//! The algorithms that there are, in the server's order of preference, and which policy offers
-//! them. The library would also take `none`, which is not here.
+//! The algorithms that the server has, in its order of preference, and which policy offers them.
+//! The library also has `none`, which is never offered.
 
 use std::str::FromStr;
 
 use russh::{cipher, kex, mac};
 
-/// `sftpd.algorithms`
+/// The setting `sftpd.algorithms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AlgorithmPolicy {
-    /// What `ssh-audit` does not blame.
+    /// Algorithms in which `ssh-audit` finds no fault.
     Modern,
-    /// What OpenSSH 9.2 offers, without SHA-1 and CBC.
+    /// The algorithms of OpenSSH 9.2, without SHA-1 and CBC.
     #[default]
     Compatible,
-    /// Also what machines need that are no longer kept up to date.
+    /// Also algorithms for machines that are no longer updated.
     Legacy,
 }
 
@@ -36,8 +36,8 @@ pub enum Standing {
     Modern,
     Compatible,
     Legacy,
-    /// Offered where a list names it: large finite-field groups, which let a client without any
-    /// login use up the server's time.
+    /// Offered only if a list names it: large finite-field groups, with which a client that has not
+    /// logged in can use up the server's time.
     Costly,
 }
 
@@ -106,7 +106,7 @@ pub const MACS: &[Entry<mac::Name>] = &[
     entry(mac::HMAC_SHA1, Legacy),
 ];
 
-/// Why a name that other servers have is not in the tables, if it is one of those.
+/// Why a name that other servers know is not in the tables; `None` for a name that they do not know.
 pub fn absence(name: &str) -> Option<&'static str> {
     const BROKEN: &str = "it is broken";
     const LACKING: &str = "the SSH library of this server does not have it";

@@ -1,4 +1,4 @@
-//! What the server offers: one of three policies, or what lists of names ask for.
+//! The algorithms that the server offers: those of one of three policies, or of configured lists.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::algorithm_names::{self, Entry, Standing};
 
 pub use crate::algorithm_names::AlgorithmPolicy;
 
-/// What the configuration says. A list that is not empty replaces what the policy would offer.
+/// The configuration of algorithms. A list that is not empty replaces the policy's.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AlgorithmChoice<'a> {
     pub policy: AlgorithmPolicy,
@@ -18,7 +18,7 @@ pub struct AlgorithmChoice<'a> {
     pub macs: &'a [String],
 }
 
-/// What the server offers.
+/// The algorithms that the server offers.
 #[derive(Debug, Clone)]
 pub struct Algorithms {
     policy: AlgorithmPolicy,
@@ -27,15 +27,15 @@ pub struct Algorithms {
     macs: Vec<mac::Name>,
 }
 
-/// Something to tell the operator about one key of the configuration.
+/// A message to the operator about one key of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
-    /// `kex_algorithms`, `ciphers` or `macs`.
+    /// The key: `kex_algorithms`, `ciphers` or `macs`.
     pub key: &'static str,
     pub text: String,
 }
 
-/// What was found in the lists: problems stop the start, warnings do not.
+/// The messages about the lists: problems keep the server from starting, warnings do not.
 #[derive(Debug, Default)]
 pub struct Remarks {
     pub problems: Vec<Remark>,
@@ -43,7 +43,7 @@ pub struct Remarks {
 }
 
 impl Algorithms {
-    /// A3-22. Where there is a problem with a list, the policy's stands in for it.
+    /// Chooses the algorithms (A3-22). If a list has a problem, the policy's list takes its place.
     pub fn choose(choice: AlgorithmChoice<'_>) -> (Self, Remarks) {
         let mut remarks = Remarks::default();
         let policy = choice.policy;
@@ -64,7 +64,7 @@ impl Algorithms {
         &self.kex
     }
 
-    /// In the server's order.
+    /// The ciphers, in the server's order.
     pub fn ciphers(&self) -> &[cipher::Name] {
         &self.ciphers
     }
@@ -73,12 +73,12 @@ impl Algorithms {
         &self.macs
     }
 
-    /// With one cipher alone.
+    /// The same algorithms with this cipher as the only one.
     pub fn with_cipher(&self, cipher: cipher::Name) -> Self {
         Self { ciphers: vec![cipher], ..self.clone() }
     }
 
-    /// Whether an ECDSA key that was found, not configured, is a host key.
+    /// Whether an ECDSA key that was found without being configured is used as a host key.
     pub fn takes_ecdsa_host_keys(&self) -> bool {
         self.policy != AlgorithmPolicy::Modern
     }
@@ -99,7 +99,7 @@ impl Algorithms {
 
     pub fn preferred(&self) -> Preferred {
         let mut kex = self.kex.clone();
-        // Not algorithms but announcements; without the second there is no strict key exchange.
+        // These are announcements, not algorithms; without the second there is no strict key exchange.
         kex.push(kex::EXTENSION_SUPPORT_AS_SERVER);
         kex.push(kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER);
         Preferred {
@@ -112,7 +112,7 @@ impl Algorithms {
         }
     }
 
-    /// For host keys and for `server-sig-algs`.
+    /// The key algorithms for host keys and for `server-sig-algs`.
     fn key_algorithms(&self) -> Vec<Algorithm> {
         let mut algorithms = vec![
             Algorithm::Ed25519,
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!((algorithms.kex.len(), algorithms.ciphers.len(), algorithms.macs.len()), (12, 10, 5));
     }
 
-    /// `weak`: a name that must not be there.
+    /// `lacks`: names that must not be offered.
     fn check_policy(policy: AlgorithmPolicy, has: &[&str], lacks: &[&str]) {
         let preferred = Algorithms::of_policy(policy).preferred();
         let mut names: Vec<String> = preferred.kex.iter().map(|name| name.as_ref().to_owned()).collect();
@@ -286,7 +286,7 @@ mod tests {
             "diffie-hellman-group18-sha512",
         ];
         check_policy(AlgorithmPolicy::Modern, &MODERN, &[&compatible[..], &OLD, &never].concat());
-        // The newcomers come after the modern ones of their kind.
+        // The algorithms that a policy adds come after the modern ones of their kind.
         check_policy(
             AlgorithmPolicy::Compatible,
             &["curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256"],

@@ -9,29 +9,29 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Read at once beyond what is asked for.
+/// Bytes that are read beyond what is asked for.
 const INPUT: usize = 4 << 10;
 /// Data for a buffer at least this large is read straight into it.
 const LARGE: usize = 4 << 10;
-/// Most that is held back: some twenty acknowledgements of writes. A client that has sent all
-/// it may send gets them at once, because then there is nothing to read.
+/// Most bytes that are held back: about twenty acknowledgements of writes. A client that has sent
+/// all that it may send gets them at once, because then there is nothing to read.
 const HELD: usize = 1 << 10;
-/// How often input is discarded at the end.
+/// How many times input is discarded at the end of a connection.
 const MAX_DISCARDED: usize = 16;
 
-/// Output is held until [`poll_flush`](AsyncWrite::poll_flush) or until it is more than a
-/// little. Whoever owns the socket flushes when there is nothing to read.
+/// Holds output back until [`poll_flush`](AsyncWrite::poll_flush), or until there is more than
+/// `HELD`. The owner of the socket flushes it when there is nothing to read.
 pub struct BatchedSocket {
     socket: TcpStream,
     input: Unread,
     held: Vec<u8>,
-    /// Of what is held, the part that has left.
+    /// How many bytes of `held` have been written.
     left: usize,
-    /// Of what is written next, the part that was sent before.
+    /// How many bytes of what is written next were sent before.
     sent: usize,
 }
 
-/// A part of a buffer that stays as long as it is, so that it is cleared only once.
+/// The unread part of a buffer that keeps its size, so that it is cleared only once.
 #[derive(Default)]
 struct Unread {
     bytes: Vec<u8>,
@@ -52,7 +52,7 @@ impl Unread {
         self.start = self.end.min(self.start + count);
     }
 
-    /// The whole buffer, to be filled; [`filled`](Self::filled) says how far.
+    /// The whole buffer, to be filled; [`filled`](Self::filled) then sets how much there is.
     fn clear(&mut self, size: usize) -> &mut [u8] {
         (self.start, self.end) = (0, 0);
         self.bytes.resize(self.bytes.len().max(size), 0);
@@ -72,7 +72,7 @@ impl BatchedSocket {
         Self { socket, input: Unread { bytes: read, start: 0, end }, held: Vec::new(), left: 0, sent }
     }
 
-    /// Fills the empty input.
+    /// Fills the empty input buffer.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut into = ReadBuf::new(self.input.clear(INPUT));
         let outcome = Pin::new(&mut self.socket).poll_read(cx, &mut into);
@@ -81,7 +81,7 @@ impl BatchedSocket {
         outcome
     }
 
-    /// Fills the buffer, and the empty input with what there is beyond.
+    /// Fills the caller's buffer, and the empty input buffer with what there is beyond.
     fn poll_fill_both(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.socket.poll_read_ready(cx))?;
@@ -106,7 +106,7 @@ impl BatchedSocket {
         self.held.get(self.left..).unwrap_or_default()
     }
 
-    /// Writes all that is held, and then of `data` what the socket takes.
+    /// Writes all that is held, and then as much of `data` as the socket takes.
     fn poll_write_both(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             let waiting = self.held.get(self.left..).unwrap_or_default();
@@ -132,9 +132,9 @@ impl BatchedSocket {
     }
 }
 
-/// Where the library gives up, what it had written still leaves: without it the client could not
-/// say why. What arrived meanwhile is read, since the kernel would answer it with a reset, which
-/// makes some clients forget what they have received.
+/// When the library gives up, output that it has written is still sent, because it may tell the
+/// client why. Input that has arrived is read first: otherwise the kernel answers it with a reset,
+/// after which some clients drop what they have received.
 impl Drop for BatchedSocket {
     fn drop(&mut self) {
         let held = self.held();
@@ -207,7 +207,7 @@ mod tests {
         (BatchedSocket::new(socket, read.to_vec(), 0), client)
     }
 
-    /// The same bytes come out, however large the portions are in which they are asked for.
+    /// Checks that the same bytes are read, whatever the size of the portions is.
     async fn check_reading(portions: &[usize]) {
         let sent: Vec<u8> = (0..300_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let (before, after) = sent.split_at(1000);
@@ -237,7 +237,7 @@ mod tests {
         check_reading(&[5000, 3, 100_000]).await;
     }
 
-    /// Replies of these sizes, flushed at the end, arrive as they were written.
+    /// Checks that replies of these sizes, flushed at the end, arrive as they were written.
     async fn check_writing(sizes: &[usize]) {
         let (mut socket, mut client) = pair(b"").await;
         let reading = tokio::spawn(async move {

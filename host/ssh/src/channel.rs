@@ -25,19 +25,19 @@ pub struct SftpChannel {
     gate: Arc<ReadGate>,
 }
 
-/// Where the engine is.
+/// Where the engine runs.
 enum Place {
     Inline(Box<Engine>),
-    /// For a moment, between the other two.
+    /// The engine is being moved from one place to the other.
     Moving,
-    /// The guard ends the task with the channel.
+    /// The engine runs on a task, which the guard ends with the channel.
     Aside(Arc<Aside>, TaskGuard),
 }
 
-/// Shared with the task of an engine that stepped aside.
+/// What the connection shares with the task of its engine.
 struct Aside {
     input: Arc<ChannelInput>,
-    /// The engine, when it has nothing left to do.
+    /// The engine that the task gave back, because nothing was left to do.
     returned: Mutex<Option<Box<Engine>>>,
 }
 
@@ -74,7 +74,7 @@ impl SftpChannel {
         }
     }
 
-    /// The client takes that many bytes now.
+    /// The client's window has this size now, in bytes.
     pub fn window_adjusted(&mut self, id: ChannelId, size: u32, session: &mut Session) -> Result<(), ChannelError> {
         self.window.adjusted(size);
         match &mut self.place {
@@ -113,7 +113,7 @@ impl SftpChannel {
         }
     }
 
-    /// The engine back from its task, if that has nothing to do any more.
+    /// Takes the engine back from its task, if the task has nothing left to do.
     fn take_back(&mut self) {
         let Place::Aside(aside, _) = &self.place else { return };
         let returned = aside.lock().take();
@@ -122,7 +122,7 @@ impl SftpChannel {
         }
     }
 
-    /// `data` is input that the engine has not seen.
+    /// Moves the engine to a task of its own. `data`: input that the engine has not seen.
     fn step_aside(&mut self, id: ChannelId, data: &[u8], session: &Session) -> Result<(), ChannelError> {
         let input = ChannelInput::new(self.gate.clone());
         input.push(data)?;
@@ -137,7 +137,7 @@ impl SftpChannel {
     }
 }
 
-/// What the client's window has room for.
+/// Sends as much output as the client's window has room for.
 fn send(engine: &mut Engine, window: &ReplyWindow, id: ChannelId, session: &mut Session) -> Result<(), ChannelError> {
     while let Some(portion) = engine.take_within(window) {
         session.data(id, portion)?;
@@ -148,13 +148,13 @@ fn send(engine: &mut Engine, window: &ReplyWindow, id: ChannelId, session: &mut 
 impl Aside {
     /// Tells the task that no input will follow; false if the task is over.
     fn end(&self) -> bool {
-        // Held, so that the engine is not given back meanwhile.
+        // The lock keeps the engine from being given back meanwhile.
         let returned = self.lock();
         self.input.end();
         returned.is_none()
     }
 
-    /// The input that came meanwhile. With none, the engine is given back and the task ends.
+    /// The input that arrived meanwhile. If there is none, the engine is given back and the task ends.
     fn next_input(&self, engine: Box<Engine>) -> Result<(Box<Engine>, Vec<u8>), Finished> {
         let mut returned = self.lock();
         let (bytes, more_may_follow) = self.input.take_now();
@@ -168,7 +168,7 @@ impl Aside {
         Err(Finished::Returned)
     }
 
-    /// The engine, if it was given back meanwhile: then the data is not taken.
+    /// Hands input to the task. If the engine was given back meanwhile, returns the engine and takes no data.
     fn push(&self, data: &[u8]) -> Result<Option<Box<Engine>>, ChannelError> {
         let mut returned = self.lock();
         if let Some(engine) = returned.take() {
@@ -188,7 +188,7 @@ enum Finished {
     EndOfInput,
 }
 
-/// Answers what waits, at the pace at which the client reads and its limits allow.
+/// The task of an engine: answers waiting requests, at the pace at which the client reads and as the limits allow.
 async fn run_aside(mut engine: Box<Engine>, aside: Arc<Aside>, channel: ChannelOutput) {
     let _input = aside.input.until_dropped();
     let mut input = Vec::new();

@@ -15,25 +15,26 @@ pub struct Connections {
 struct Entry {
     close: Arc<CloseSignal>,
     half_open: bool,
-    /// Once it is known; behind a proxy that takes a moment.
+    /// The client's address, once it is known; behind a proxy that takes a moment.
     host: Option<IpAddr>,
 }
 
-/// How many connections there may be; 0: no limit.
+/// How many connections there may be; 0: any number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ConnectionLimits {
     pub total: usize,
     pub per_host: usize,
 }
 
-/// A connection's place; given back when dropped.
+/// The place of a connection, which is free again when this is dropped.
 pub struct ConnectionGuard {
     connections: Arc<Connections>,
     serial: u64,
 }
 
 impl Connections {
-    /// `serial`: grows with every connection. More than `max_half_open` evict the oldest.
+    /// `serial` grows with every connection. If there are more than `max_half_open`, the oldest
+    /// half-open one is closed.
     pub fn enter(self: &Arc<Self>, serial: u64, close: Arc<CloseSignal>, max_half_open: usize) -> ConnectionGuard {
         let mut open = self.lock();
         open.insert(serial, Entry { close, half_open: true, host: None });
@@ -55,7 +56,7 @@ impl Connections {
         }
     }
 
-    /// Nobody has logged in there.
+    /// Closes the connections without a login.
     pub fn close_half_open(&self) {
         self.lock().values().filter(|entry| entry.half_open).for_each(|entry| entry.close.close());
     }

@@ -1,4 +1,4 @@
-//! How connections end, and what is told of it.
+//! How connections end, and what observers and the log are told.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use crate::handler::SshHandler;
 use crate::listener::CLOSE_TIME;
 use crate::login_progress::{LoginProgress, repeats_its_service_request};
 
-/// Characters of a list of algorithms in the log: a client may send 35 KB of them.
+/// Most characters of a list of algorithms in the log; a client may send 35 KB.
 const MAX_LISTED: usize = 1000;
 
 /// Tells the observers that a connection ended, when it is dropped (B7-02).
@@ -43,7 +43,7 @@ impl Drop for Ending {
     }
 }
 
-/// Waits for a session to end, and ends it where its client waits in vain.
+/// Waits for a session to end, and ends it if the client waits in vain.
 pub async fn to_its_end(
     mut session: RunningSession<SshHandler>,
     connection: &Connection,
@@ -92,7 +92,7 @@ pub fn report_end(connection: &Connection, outcome: Result<(), russh::Error>) {
     }
 }
 
-/// Lists come from the client as well, and are cut: a line of the log is no place for 35 KB.
+/// The message for the log. The client's lists are cut, since it may send 35 KB.
 fn nothing_in_common(connection: &Connection, kind: AlgorithmKind, ours: &[String], theirs: &[String]) -> String {
     let kind = match kind {
         AlgorithmKind::Kex => "key exchange",

@@ -1,6 +1,5 @@
-//! A socket that can be cut off from outside. The SSH library has no limit on the time for
-//! login, and does not act on a disconnect while keys are exchanged; ending the stream
-//! always works.
+//! A socket that can be cut off from outside. The SSH library does not limit the time for a login,
+//! and ignores a disconnect while keys are exchanged; ending the stream always works.
 
 use std::future::Future;
 use std::io;
@@ -21,13 +20,13 @@ type Guard = Pin<Box<dyn Future<Output = &'static str> + Send>>;
 
 pub struct GuardedStream<S> {
     stream: S,
-    /// None once it has completed.
+    /// `None` once the guard has completed.
     guard: Option<Guard>,
     reason: &'static str,
     gate: Arc<ReadGate>,
-    /// None once the client has logged in.
+    /// `None` once the client has logged in.
     progress: Option<Arc<LoginProgress>>,
-    /// The client's first line so far, until it is known (RFC 4253 §4.2).
+    /// The part of the client's first line that has arrived; `None` once the line is complete (RFC 4253 §4.2).
     identification: Option<(Vec<u8>, Arc<Connection>)>,
 }
 
@@ -35,8 +34,8 @@ pub struct GuardedStream<S> {
 const MAX_IDENTIFICATION: usize = 255;
 
 impl<S> GuardedStream<S> {
-    /// Ends when `close` is given, or when the client has not logged in after `grace`.
-    /// `connection` is told what the client says it is. Nothing is read while `gate` is shut.
+    /// The stream ends when `close` is called, or when the client has not logged in after `grace`.
+    /// The client's identification is stored in `connection`. Nothing is read while `gate` is shut.
     pub fn new(
         stream: S,
         connection: Arc<Connection>,
@@ -70,7 +69,7 @@ impl<S> GuardedStream<S> {
             return;
         }
         let text = String::from_utf8_lossy(line).trim_end().to_owned();
-        // Set once; nobody else sets it.
+        // Only this code sets the value, and only once.
         let _ = connection.client.set(text);
         self.identification = None;
     }
@@ -98,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for GuardedStream<S> {
             Poll::Pending => Poll::Pending,
         };
         if outcome.is_pending() {
-            // While it is pending, the next look for something to read goes on with it.
+            // A pending flush goes on at the next read.
             if let Poll::Ready(Err(error)) = Pin::new(&mut self.stream).poll_flush(cx) {
                 return Poll::Ready(Err(error));
             }
@@ -120,8 +119,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
         Pin::new(&mut self.stream).poll_write(cx, data)
     }
 
-    /// Replies to what arrived together leave together: what is written is flushed when there
-    /// is nothing to read.
+    /// Does nothing: output is flushed when there is nothing to read, so that replies to requests
+    /// that arrived together leave together.
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -35,9 +35,9 @@ pub struct SshHandler {
     progress: Arc<LoginProgress>,
     attempted: bool,
     tries: Tries,
-    /// To its own connection, once there is one.
+    /// The handle of this connection, set once the session runs.
     handle: Arc<OnceLock<Handle>>,
-    /// Before what tells of the connection's end: a session ends first.
+    /// Declared before `ending`, because the session ends before the connection.
     account: Option<AuthenticatedAccount>,
     channels: HashMap<ChannelId, ChannelState>,
     opened_channels: u32,
@@ -47,7 +47,7 @@ pub struct SshHandler {
 }
 
 enum ChannelState {
-    /// Open, with nothing requested yet.
+    /// Open; the client has requested nothing yet.
     Idle(Arc<ChannelWriteHalf<Msg>>),
     Sftp(Box<SftpChannel>),
     /// A command runs on a task of its own, which ends with the channel.
@@ -95,14 +95,14 @@ impl SshHandler {
         }
     }
 
-    /// The session is in use.
+    /// Marks the session as active.
     fn active(&self) {
         if let Some(account) = &self.account {
             account.session().live.active(self.server.now());
         }
     }
 
-    /// For a channel on which nothing was requested yet.
+    /// The sender of a channel on which the client has requested nothing yet.
     fn idle(&self, channel: ChannelId) -> Option<Arc<ChannelWriteHalf<Msg>>> {
         match self.channels.get(&channel) {
             Some(ChannelState::Idle(sender)) => Some(sender.clone()),
@@ -110,7 +110,7 @@ impl SshHandler {
         }
     }
 
-    /// A channel that failed is closed; the others go on.
+    /// Closes a channel that failed; the others go on.
     fn channel_failed(
         &mut self,
         channel: ChannelId,
@@ -121,7 +121,7 @@ impl SshHandler {
         tracing::warn!(sender = "sftpd", message = format!("a channel was closed: {error}"), connection_id);
         self.channels.remove(&channel);
         match error {
-            // Its replies would stay in memory for as long as the connection.
+            // The replies would stay in memory for as long as the connection.
             ChannelError::NotReading(_) => Err(russh::Error::Disconnect),
             ChannelError::Ssh(error) => Err(error),
             ChannelError::Protocol(_) => session.close(channel),
@@ -130,7 +130,7 @@ impl SshHandler {
 }
 
 impl SshHandler {
-    /// Unless this side has closed it for a reason of its own.
+    /// Why the session ends, unless this side has closed it for another reason.
     fn end_reason(&self) -> EndReason {
         if self.server.is_stopping() { EndReason::ServerStop } else { EndReason::Logout }
     }
@@ -147,8 +147,8 @@ impl Drop for SshHandler {
     }
 }
 
-// The library keeps room in every session for the largest of these futures, several times over;
-// logins are therefore on the heap.
+// The library reserves room in every session for the largest of these futures, several times over,
+// so the futures of logins are on the heap.
 impl Handler for SshHandler {
     type Error = russh::Error;
 
@@ -189,7 +189,7 @@ impl Handler for SshHandler {
         Ok(self.conclude(user, outcome).await)
     }
 
-    /// RFC 4256: rounds of questions, as many as the login wants.
+    /// Conversations (RFC 4256), with as many rounds as the login needs.
     async fn auth_keyboard_interactive<'a>(
         &'a mut self,
         user: &str,
@@ -208,7 +208,7 @@ impl Handler for SshHandler {
             None => Box::pin(self.login.keyboard_interactive(user)).await,
             Some(response) => match answers(response) {
                 Some(answers) => Box::pin(self.login.answers(answers)).await,
-                // What is not text answers no question.
+                // Answers that are not UTF-8 are refused.
                 None => {
                     self.login.give_up();
                     Step::Done(Outcome::Refused)
@@ -238,7 +238,7 @@ impl Handler for SshHandler {
         reply: ChannelOpenHandle,
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
-        // The library does not tell when a channel that this side closed is gone.
+        // The library does not report when a channel that this side closed is gone.
         self.channels.retain(|_, state| !state.is_over());
         if self.channels.len() >= self.server.settings().max_channels {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
@@ -322,7 +322,7 @@ impl Handler for SshHandler {
             Some(ChannelState::Sftp(sftp)) => tokio::select! {
                 biased;
                 outcome = sftp.data(channel, data, session) => outcome,
-                // A request may wait, for a hook for instance: nobody looks at the socket then.
+                // A request may wait, for instance for a hook; the socket is not read meanwhile.
                 () = self.close.closed() => return Err(russh::Error::Disconnect),
             },
             Some(ChannelState::Running(input, task)) if !task.is_finished() => {
@@ -411,7 +411,7 @@ impl Handler for SshHandler {
     }
 }
 
-/// A4-04: sessions are all that there is.
+/// Refuses every channel type but `session` (A4-04).
 async fn refuse_channel(reply: ChannelOpenHandle) -> Result<(), russh::Error> {
     reply.reject(ChannelOpenFailure::UnknownChannelType).await;
     Ok(())

@@ -1,4 +1,4 @@
-//! Host keys: loaded, or made on the first start (A4-02).
+//! Host keys: loaded, or generated on the first start (A4-02).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -13,13 +13,13 @@ use crate::algorithms::Algorithms;
 /// A private key of the server.
 pub type HostKey = PrivateKey;
 
-/// The keys of a server that configures none.
+/// The key files of a server whose configuration names none.
 const DEFAULT_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
 /// Where the host keys are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostKeyFiles {
-    /// The usual ones of this directory.
+    /// The files with the usual names in this directory.
     Usual(PathBuf),
     Named(Vec<PathBuf>),
 }
@@ -39,7 +39,7 @@ pub enum HostKeyError {
 }
 
 impl HostKeyFiles {
-    /// What would keep the server from starting, without making a key.
+    /// What would keep the server from starting; generates no key.
     pub fn problems(&self) -> Vec<HostKeyError> {
         let paths = match self {
             Self::Named(paths) => paths.clone(),
@@ -55,8 +55,8 @@ impl HostKeyFiles {
         paths.iter().filter_map(problem).collect()
     }
 
-    /// Loads the keys, and makes those that are missing. A directory that cannot be written to is
-    /// no reason not to start, as long as there is one of the usual keys.
+    /// Loads the keys, and generates those that are missing. In a directory that cannot be written
+    /// to, one of the usual keys is enough.
     pub fn load(&self, algorithms: &Algorithms) -> Result<Vec<PrivateKey>, HostKeyError> {
         let directory = match self {
             Self::Named(paths) => return paths.iter().map(|path| load_or_make(path)).collect(),
@@ -83,7 +83,7 @@ impl HostKeyFiles {
     }
 }
 
-/// Loads a key; makes it if it is missing and its name says of which kind it should be.
+/// Loads a key. If the file is missing and its name says of which kind the key should be, generates it.
 fn load_or_make(path: &Path) -> Result<PrivateKey, HostKeyError> {
     match load(path) {
         Err(HostKeyError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => make(path),
@@ -91,7 +91,7 @@ fn load_or_make(path: &Path) -> Result<PrivateKey, HostKeyError> {
     }
 }
 
-/// Keys that live as long as the process, for portable servers. Not RSA: it takes seconds.
+/// Keys that live as long as the process, for portable servers. No RSA key, because generating one takes seconds.
 pub fn ephemeral() -> Result<Vec<PrivateKey>, HostKeyError> {
     let kinds = [Algorithm::Ed25519, Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }];
     kinds.into_iter().map(|kind| generate(kind, Path::new("in memory"))).collect()
@@ -110,7 +110,7 @@ fn load(path: &Path) -> Result<PrivateKey, HostKeyError> {
         .map_err(|error| HostKeyError::Invalid { path: path.to_owned(), problem: error.to_string() })
 }
 
-/// Of a key that is made when it is missing.
+/// The kind of key to generate for a missing file.
 fn kind_by_name(path: &Path) -> Option<Algorithm> {
     match path.file_name()?.to_str()? {
         "id_ed25519" => Some(Algorithm::Ed25519),
@@ -135,7 +135,7 @@ fn generate(algorithm: Algorithm, path: &Path) -> Result<PrivateKey, HostKeyErro
         .map_err(|error| HostKeyError::NotMade { path: path.to_owned(), problem: error.to_string() })
 }
 
-/// Written beside and renamed, so that a start that is cut off leaves no half key.
+/// Writes the key beside its place and renames it, so that an interrupted start leaves no partial key.
 fn store(path: &Path, key: &PrivateKey) -> Result<(), String> {
     let text = key.to_openssh(LineEnding::LF).map_err(|error| error.to_string())?;
     let beside = path.with_extension("new");
@@ -155,13 +155,13 @@ mod tests {
     use super::*;
     use crate::algorithms::AlgorithmPolicy;
 
-    /// `found`: the keys that are there before the start.
+    /// `found`: the keys that exist before the start.
     fn check_usual(found: &[&str], policy: AlgorithmPolicy, expected: &[&str]) {
         let directory = tempfile::tempdir().unwrap();
         for name in found {
             load_or_make(&directory.path().join(name)).unwrap();
         }
-        // A key of 4096 bits takes too long to make: one that is in the way cannot be made either.
+        // Generating a key of 4096 bits takes too long, so a directory of that name prevents it.
         if !found.contains(&"id_rsa") {
             std::fs::create_dir(directory.path().join("id_rsa.new")).unwrap();
         }

@@ -1,4 +1,4 @@
-//! Accepting connections. An error of `accept` never ends the listener.
+//! Accepts connections. An error of `accept` never ends the listener.
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,65 +34,66 @@ use crate::read_gate::ReadGate;
 
 /// Pause after an accept error, such as no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// From the arrival of a request to its rejection, at the least.
+/// Least time from the arrival of a request to its rejection.
 const REJECTION_TIME: Duration = Duration::from_millis(200);
-/// Idle sessions are ended elsewhere; the library wants some bound for closing.
+/// The library needs a bound; idle sessions are ended elsewhere.
 const NO_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Fills a gigabit a second over 50 ms though half of it is used up before more is granted.
+/// Large enough for a gigabit a second at a round trip of 50 ms, although half of the window is
+/// used up before more is granted.
 const WINDOW_SIZE: u32 = 12 << 20;
 /// Holds an SFTP write of 32 KiB with its header, so that it need not be reassembled.
 const MAX_PACKET_SIZE: u32 = 128 << 10;
 /// Messages from tasks that wait for the connection; bounds memory, see `channel`.
 const EVENT_QUEUE: usize = 4;
-/// How the kernel asks a silent peer whether it is still there.
+/// When the kernel begins to ask a silent peer whether it is still there, how often it asks, and how many times.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_PROBES: u32 = 3;
-/// Between looks at which sessions have nothing to do, when the server is to stop.
+/// How often the server looks for sessions that are doing nothing while it stops.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(200);
-/// A session in which nothing happened for that long is between two requests of nobody.
+/// A session idle for so many milliseconds may be closed when the server stops.
 const QUIET_TIME: i64 = 1000;
-/// Time for closing connections once they have been told to.
+/// Time that connections have to close after they were told to.
 pub const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 pub struct SshSettings {
     pub host_keys: Vec<PrivateKey>,
     pub algorithms: Algorithms,
-    /// Whether clients get the cipher that the server likes best of theirs.
+    /// Whether a client gets the cipher that the server prefers among the client's.
     pub prefer_fast_ciphers: bool,
-    /// What follows `SSH-2.0-`.
+    /// The text after `SSH-2.0-` in the server's identification.
     pub identification: String,
-    /// Shown before authentication.
+    /// Text that is shown before authentication.
     pub banner: Option<String>,
-    /// None: unlimited.
+    /// `None`: any number.
     pub max_auth_tries: Option<usize>,
-    /// Handshake and login together (A4-01).
+    /// Time for handshake and login together (A4-01).
     pub login_grace: Duration,
     pub max_half_open: usize,
     pub max_channels: usize,
     pub commands: SshCommands,
-    /// For programs of the system; none: there are none.
+    /// Starts programs of the system; `None` if there are none.
     pub launcher: Option<Arc<Launcher>>,
     pub proxy: ProxySettings,
     pub limits: ConnectionLimits,
-    /// Whether the method is offered; none: where a hook talks with users (A3-26).
+    /// Whether the method is offered; `None`: if a hook holds conversations (A3-26).
     pub keyboard_interactive: Option<bool>,
 }
 
-/// The hooks of a connection, before and after everything else.
+/// The hooks at the beginning and at the end of a connection.
 pub struct ConnectionHooks {
     pub connect: Arc<Chain<Connect>>,
     pub disconnect: Arc<Observers<Disconnect>>,
 }
 
-/// What every connection shares.
+/// The state that all connections share.
 pub struct SshServer {
     config: Arc<Config>,
-    /// For clients whose offer is known.
+    /// The configurations for clients whose offer is known, by cipher.
     by_cipher: Vec<(cipher::Name, Arc<Config>)>,
     /// The names under which the host keys are offered.
     host_keys: Vec<String>,
-    /// With the end of the line.
+    /// The server's identification, with its line ending.
     identification: Vec<u8>,
     settings: SshSettings,
     login: Arc<LoginService>,
@@ -100,11 +101,11 @@ pub struct SshServer {
     clock: Arc<dyn Clock>,
     connections: Arc<Connections>,
     serial: AtomicU64,
-    /// The connections are being closed.
+    /// Connections are being closed.
     stopping: AtomicBool,
 }
 
-/// Bound but not yet served: the port is known, nobody is let in.
+/// A listener that is bound but not yet served: the port is known, and no connection is accepted.
 pub struct BoundListener {
     listener: TcpListener,
     pub address: SocketAddr,
@@ -115,7 +116,7 @@ impl BoundListener {
         Self::from_listener(TcpListener::bind(address).await?)
     }
 
-    /// One that somebody else has bound, such as systemd.
+    /// A listener that another process, such as systemd, has bound.
     pub fn from_listener(listener: TcpListener) -> io::Result<Self> {
         let address = listener.local_addr()?;
         Ok(Self { listener, address })
@@ -174,7 +175,7 @@ impl SshServer {
             tokio::select! {
                 accepted = bound.listener.accept() => match accepted {
                     Ok((socket, remote)) => {
-                        // Here, because tasks do not begin in the order in which they are made.
+                        // Done here, because tasks do not begin in the order in which they are made.
                         let (serial, close) = (self.serial.fetch_add(1, Ordering::Relaxed), Arc::new(CloseSignal::default()));
                         let guard = self.connections.enter(serial, close.clone(), self.settings.max_half_open);
                         let server = self.clone();
@@ -210,7 +211,7 @@ impl SshServer {
         if tokio::time::timeout(grace, all_ended(&mut tasks)).await.is_err() {
             self.stopping.store(true, Ordering::Relaxed);
             self.connections.close_all();
-            // Whoever does not end now is cut off with the process.
+            // Connections that do not end now are cut off when the process ends.
             let _ = tokio::time::timeout(CLOSE_TIME, all_ended(&mut tasks)).await;
         }
     }
@@ -225,7 +226,7 @@ impl SshServer {
         }
     }
 
-    /// One connection, to its end.
+    /// Runs one connection to its end.
     async fn connection(
         self: Arc<Self>,
         mut socket: TcpStream,
@@ -279,7 +280,7 @@ impl SshServer {
         let handler = SshHandler::new(self.clone(), login, guard, told, ended, gate, closed, handle.clone());
         let outcome = match russh::server::run_stream(config, stream, handler).await {
             Ok(session) => {
-                // Before the client can have said anything.
+                // Set before the client can have sent anything.
                 let _ = handle.set(session.handle());
                 to_its_end(session, &connection, &progress, &close).await
             }
@@ -288,7 +289,7 @@ impl SshServer {
         report_end(&connection, outcome);
     }
 
-    /// What is offered to a client, and how much was sent to it already to learn of its offer.
+    /// The offer for a client, and how many bytes were sent to the client already in order to read its own offer.
     async fn choose_config(&self, socket: &mut TcpStream, read: &mut Vec<u8>) -> (Arc<Config>, usize) {
         if self.by_cipher.is_empty() {
             return (self.config.clone(), 0);
@@ -299,7 +300,7 @@ impl SshServer {
         (config.map_or(&self.config, |(_, config)| config).clone(), self.identification.len())
     }
 
-    /// B7-01: before the first byte of the handshake.
+    /// Asks the hooks of `connect`, before the first byte of the handshake (B7-01).
     async fn is_let_in(&self, connection: &Arc<Connection>, close: &CloseSignal) -> bool {
         if self.hooks.connect.is_empty() {
             return true;
@@ -333,7 +334,7 @@ fn config(settings: &SshSettings, keys: Vec<PrivateKey>, algorithms: &Algorithms
         maximum_packet_size: MAX_PACKET_SIZE,
         event_buffer_size: EVENT_QUEUE,
         preferred: algorithms.preferred(),
-        // The library counts the question which methods there are; the handler does not.
+        // The library counts the question which methods there are as a try; the handler does not.
         max_auth_attempts: settings.max_auth_tries.map_or(0, |tries| tries.saturating_add(1)),
         inactivity_timeout: Some(NO_IDLE_TIMEOUT),
         ..Config::default()
@@ -345,8 +346,8 @@ pub fn offered_methods(keyboard_interactive: bool) -> MethodSet {
     MethodSet::from(if keyboard_interactive { &methods[..] } else { &methods[..2] })
 }
 
-/// A peer that vanished keeps the account's place among its sessions, until the kernel has
-/// asked it a few times.
+/// Lets the kernel find peers that vanished, since their connection would go on taking one of the
+/// account's sessions.
 fn notice_dead_peers(socket: &TcpStream) -> io::Result<()> {
     use rustix::net::sockopt;
     sockopt::set_socket_keepalive(socket, true)?;

@@ -1,4 +1,4 @@
-//! Connections that go wrong end alone.
+//! A connection that fails ends alone.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::{
     SshServer, SshSettings, host_keys,
 };
 
-/// Knows no account, and panics when it is asked for the user `panic`.
+/// A store without accounts that panics when it is asked for the user `panic`.
 #[derive(Default)]
 struct FragileStore(MemoryStore);
 
@@ -174,7 +174,7 @@ async fn a_panic_ends_its_connection_alone() {
     assert!(!later.authenticate_password("nobody", "x").await.unwrap().success());
 }
 
-/// A packet that is not encrypted, without its padding.
+/// A packet without encryption, padding and length.
 fn kexinit(kex: &str, host_key: &str, follows: bool) -> Vec<u8> {
     let mut payload = vec![20];
     payload.extend([7; 16]);
@@ -196,13 +196,13 @@ fn packet(payload: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// What a client reads that sends these parts.
+/// Checks what a client reads that sends these parts.
 async fn reads_the_offer(address: SocketAddr, parts: &[&[u8]]) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
     let mut got = Vec::new();
     for part in parts {
-        // The server may be through with the client already.
+        // The server may have closed the connection already.
         let _ = socket.write_all(part).await;
     }
     let _ = socket.read_to_end(&mut got).await;
@@ -220,7 +220,7 @@ async fn a_client_without_a_common_algorithm_gets_the_offer() {
     for (kex, host_key) in [("diffie-hellman-group1-sha1", "ssh-ed25519"), ("curve25519-sha256", "ssh-dss"), ("", "")] {
         let together = [&identification[..], &kexinit(kex, host_key, false)].concat();
         reads_the_offer(address, &[&together]).await;
-        // A guess that the server does not even look at.
+        // A guess that the server does not read.
         let guess = [&together[..], &packet(&[30; 200])].concat();
         reads_the_offer(address, &[&guess]).await;
         reads_the_offer(address, &[identification, &kexinit(kex, host_key, true), &packet(&[30; 20])]).await;

@@ -1,22 +1,22 @@
-//! Clients that wait in vain. paramiko asks for the authentication service again before each
-//! method; the library answers that only once and tells nothing of it (ADR 11). What can be seen
-//! from outside: after an answer that was no success something arrives, and no request comes of it.
+//! Ends connections of clients that wait in vain. paramiko asks for the authentication service again
+//! before each method; the library answers that only once and reports nothing of it (ADR 11). It
+//! shows from outside: after an answer that was not a success, bytes arrive but no request follows.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// From the arrival to the end of the connection.
+/// Time from such an arrival to the end of the connection.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How far an authentication is.
+/// The state of an authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// The server has to answer, or the client has sent nothing yet.
     Open,
-    /// The server has said no, or not yet.
+    /// The server has refused, or wants another method.
     Answered,
-    /// Something arrived after that.
+    /// Bytes arrived after that answer.
     Arrived,
     LoggedIn,
 }
@@ -33,12 +33,12 @@ impl Default for LoginProgress {
 }
 
 impl LoginProgress {
-    /// A request reached the handler.
+    /// The handler got a request.
     pub fn request(&self) {
         self.state.send_replace(State::Open);
     }
 
-    /// It was refused, or was not enough.
+    /// The request was refused, or was not enough.
     pub fn refused(&self) {
         self.state.send_replace(State::Answered);
     }
@@ -47,7 +47,7 @@ impl LoginProgress {
         self.state.send_replace(State::LoggedIn);
     }
 
-    /// Bytes arrived; false once that does not matter any more.
+    /// Bytes arrived. Returns `false` once the client has logged in.
     pub fn arrived(&self) -> bool {
         self.state.send_if_modified(|state| {
             let is_news = *state == State::Answered;
@@ -64,7 +64,7 @@ impl LoginProgress {
         let _ = self.state.subscribe().wait_for(|state| *state == State::LoggedIn).await;
     }
 
-    /// Completes when what arrived was no request.
+    /// Completes when the bytes that arrived were no request.
     pub async fn is_stuck(&self) {
         let mut state = self.state.subscribe();
         while state.wait_for(|state| *state == State::Arrived).await.is_ok() {
@@ -76,7 +76,7 @@ impl LoginProgress {
     }
 }
 
-/// Whether it is known of a client that it asks for the service again.
+/// Whether clients with this identification ask for the service again.
 pub fn repeats_its_service_request(identification: &str) -> bool {
     identification.to_ascii_lowercase().contains("paramiko")
 }

@@ -1,8 +1,7 @@
-//! The server's order of ciphers. RFC 4253 §7.1 takes the client's, and older clients prefer
-//! ciphers that are several times slower than AES-GCM, which they have as well. So the client's
-//! offer is looked at before the server makes its own, which is then the one cipher that comes
-//! first in the server's order. A client with which the server has nothing in common gets the
-//! whole offer, to see what there is.
+//! Applies the server's order of ciphers. By RFC 4253 §7.1 the client's order counts, and older clients
+//! prefer ciphers that are several times slower than AES-GCM, which they have as well. So the server reads
+//! the client's offer first, and then offers the one common cipher that comes first in its own order. A
+//! client that has nothing in common with the server gets the whole offer, so that it can report it.
 
 use std::time::Duration;
 
@@ -11,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::algorithms::{Algorithms, is_authenticated};
 
-/// For the client's offer to arrive: about as long as it takes nearby, where the cipher is what
-/// limits a transfer. Farther away it does not, and a round trip more for each login would.
+/// Time for the client's offer to arrive: about a round trip to a near client, for which the cipher limits
+/// the transfer. A farther client is not waited for, since that would add a round trip to each login.
 const PATIENCE: Duration = Duration::from_millis(20);
 const MAX_IDENTIFICATION: usize = 255;
 /// RFC 4253 §6.1.
@@ -20,9 +19,9 @@ const MAX_PACKET: usize = 35_000;
 const KEXINIT: u8 = 20;
 const COOKIE: usize = 16;
 
-/// Sends the server's identification, and looks at what the client offers, if that comes soon.
-/// What was read is added to `read`, for the library to read again. A connection that fails
-/// meanwhile is left to the library as well, so that its end is told of as any other's.
+/// Sends the server's identification, and reads the client's offer if that arrives soon. What was
+/// read is added to `read`, from which the library reads it again. A connection that fails
+/// meanwhile is left to the library, so that its end is reported as any other.
 pub async fn look_ahead(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     identification: &[u8],
@@ -45,7 +44,7 @@ pub async fn look_ahead(
     tokio::time::timeout(PATIENCE, looking).await.ok().flatten()
 }
 
-/// What a client offers, in its order.
+/// A client's offer, in the client's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     kex: Vec<String>,
@@ -71,7 +70,7 @@ fn contains(list: &[String], name: &str) -> bool {
 }
 
 impl Offer {
-    /// Of the ciphers with which a session would come about, the one that the server likes best.
+    /// The cipher that the server prefers, among those with which a session is possible.
     pub fn best_cipher(&self, ours: &Algorithms, host_keys: &[String]) -> Option<cipher::Name> {
         let is_possible = ours.kex().iter().any(|kex| contains(&self.kex, kex.as_ref()))
             && host_keys.iter().any(|key| contains(&self.host_keys, key));
@@ -84,7 +83,7 @@ impl Offer {
 #[derive(Debug, PartialEq, Eq)]
 enum Look {
     Incomplete,
-    /// Something else; the library will say what is wrong with it.
+    /// Not an offer; the library reports what is wrong.
     NoOffer,
     Offer(Offer),
 }
@@ -104,7 +103,7 @@ fn parse(read: &[u8]) -> Look {
     offer(packet).map_or(Look::NoOffer, Look::Offer)
 }
 
-/// RFC 4253 §7.1, in a packet without its length.
+/// Reads a packet (RFC 4253 §7.1) without its length field.
 fn offer(packet: &[u8]) -> Option<Offer> {
     let (_padding, payload) = packet.split_first()?;
     let (&kind, rest) = payload.split_first()?;
@@ -175,7 +174,7 @@ mod tests {
         check(b"SSH-2.0-x\r\n", &cut, None);
     }
 
-    /// `lists`: of a client that is otherwise like every other.
+    /// `lists`: the offer of a client that is otherwise like every other.
     fn check_cipher(kex: &str, host_key: &str, ciphers: &str, mac: &str, expected: Option<&str>) {
         let packet = kexinit(&[kex, host_key, ciphers, ciphers, mac, mac]);
         let Look::Offer(offer) = parse(&[b"SSH-2.0-x\r\n".to_vec(), packet].concat()) else { panic!("no offer") };

@@ -1,4 +1,4 @@
-//! The PROXY protocol, versions 1 and 2: who the client of a load balancer is (A4-16).
+//! The PROXY protocol, versions 1 and 2, by which a load balancer tells the client's address (A4-16).
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -7,18 +7,18 @@ use ipnet::IpNet;
 use proxy_header::{Error, ParseConfig, Protocol, ProxyHeader};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Longest header; version 2 could announce more.
+/// Longest header that is read, in bytes; version 2 allows longer ones.
 const MAX_HEADER: usize = 4096;
-/// For the header to arrive. A client that waits for the server to speak first sends none.
+/// Time for the header to arrive. A client that waits for the server to speak first sends none.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Who may say on whose behalf a connection is.
+/// Which peers may tell the address of another client.
 #[derive(Debug, Clone, Default)]
 pub struct ProxySettings {
     pub rule: ProxyRule,
-    /// Networks of the proxies; empty: all.
+    /// Networks of the proxies; empty: every address.
     pub allowed: Vec<IpNet>,
-    /// Among them, those that speak for themselves.
+    /// Networks among these whose connections have no header.
     pub skipped: Vec<IpNet>,
 }
 
@@ -34,9 +34,9 @@ pub enum ProxyRule {
 
 /// The beginning of a connection.
 pub struct Greeting {
-    /// None: the peer itself.
+    /// The client's address; `None`: that of the peer.
     pub source: Option<SocketAddr>,
-    /// What was read behind the header.
+    /// Bytes that were read after the header.
     pub rest: Vec<u8>,
 }
 
@@ -47,7 +47,7 @@ impl ProxySettings {
         (self.allowed.is_empty() || contains(&self.allowed)) && !contains(&self.skipped)
     }
 
-    /// Reads the header, if there is one to be read. The error says why to refuse.
+    /// Reads the header, if there is to be one. The error is the reason for a refusal.
     pub async fn greet(&self, stream: &mut (impl AsyncRead + Unpin), peer: IpAddr) -> Result<Greeting, &'static str> {
         let none = Greeting { source: None, rest: Vec::new() };
         match (self.rule, self.is_proxy(peer)) {
@@ -72,7 +72,7 @@ async fn read(stream: &mut (impl AsyncRead + Unpin), required: bool) -> Result<G
             bytes.drain(..used);
             Ok(Greeting { source, rest: bytes })
         }
-        // Nothing that looks like a header: the client speaks for itself.
+        // The bytes are no header: the peer is the client.
         Ok(Err(NoHeader)) | Err(_) if !required && !looks_like_header(&bytes) => {
             Ok(Greeting { source: None, rest: bytes })
         }
@@ -118,7 +118,7 @@ mod tests {
         ProxySettings { rule, allowed: networks("10.0.0.0/8"), skipped: networks("10.9.0.0/16") }
     }
 
-    /// The source and the rest, or why it is refused.
+    /// The source and the rest, or a part of the reason for a refusal.
     async fn check(rule: ProxyRule, peer: &str, sent: &[u8], expected: Result<(Option<&str>, &[u8]), &str>) {
         let greeting = settings(rule).greet(&mut &*sent, peer.parse().unwrap()).await;
         let found = greeting.map(|greeting| (greeting.source.map(|source| source.to_string()), greeting.rest));
@@ -150,7 +150,7 @@ mod tests {
         }
         check(Optional, PROXY, ssh, Ok((None, ssh))).await;
         check(Required, PROXY, ssh, Err("missing")).await;
-        // Not a proxy: what it sends is its own.
+        // The peer is not a proxy: its header is not believed.
         check(Optional, "192.0.2.1", v1, Ok((None, b""))).await;
         check(Required, "192.0.2.1", v1, Err("allowed proxy")).await;
         check(Ignore, PROXY, v1, Ok((None, b""))).await;

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// One for a connection.
+/// The gate of one connection.
 #[derive(Default)]
 pub struct ReadGate {
     state: Mutex<State>,
@@ -13,7 +13,7 @@ pub struct ReadGate {
 
 #[derive(Default)]
 struct State {
-    /// Channels that have too much.
+    /// How many channels have too much input.
     full: usize,
     reader: Option<Waker>,
 }
@@ -48,7 +48,7 @@ impl ReadGate {
     }
 }
 
-/// One channel's part in the gate.
+/// The part of one channel in the gate.
 pub struct GateShare {
     gate: Arc<ReadGate>,
     shuts: bool,

@@ -1,5 +1,5 @@
-//! A channel as a stream of bytes, for what runs on a task of its own: commands, and SFTP
-//! engines that had to step aside.
+//! A channel as a stream of bytes, for work on a task of its own: commands, and SFTP engines that
+//! were moved to a task.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,11 +12,11 @@ use tokio::time::Instant;
 use crate::read_gate::{GateShare, ReadGate};
 use crate::window::{ReplyWindow, Window};
 
-/// The connection is not read while more than this waits; it is again below the second.
+/// Bytes that wait: above the first, the connection is not read; below the second, it is again.
 const HIGH_WATER: usize = 1 << 20;
 const LOW_WATER: usize = 256 << 10;
-/// Kept for a client that does not read what it is sent: then its input must go on, because
-/// it may be what lets the output go on. More than a window, which is what a client may send.
+/// Most bytes that wait while the client does not read its output. Its input has to go on, since it
+/// may be what lets the output go on. More than a window, which is what a client may send.
 const MAX_WAITING: usize = 16 << 20;
 
 /// Data on its way to a task.
@@ -29,9 +29,9 @@ struct State {
     bytes: Vec<u8>,
     /// The client will send no more.
     ended: bool,
-    /// Nobody takes any more of it: what still comes is thrown away.
+    /// No task takes the input any more: data that arrives is dropped.
     unwanted: bool,
-    /// Sends of the task that wait for the client to read.
+    /// How many sends of the task wait for the client to read.
     output_waits: u32,
     gate: GateShare,
 }
@@ -79,7 +79,7 @@ impl ChannelInput {
         }
     }
 
-    /// What arrives before `due`. Nothing, too, if no more will come, but not earlier then.
+    /// What arrives before `due`. Returns nothing if the input has ended, but not before `due` either.
     pub async fn until(&self, due: Instant) -> Vec<u8> {
         let arriving = async {
             match self.next().await {
@@ -90,7 +90,7 @@ impl ChannelInput {
         tokio::time::timeout_at(due, arriving).await.unwrap_or_default()
     }
 
-    /// What has arrived; none: nothing yet.
+    /// What has arrived; `None`: nothing yet.
     fn take(&self) -> Option<Vec<u8>> {
         let mut state = self.lock();
         if state.bytes.is_empty() && !state.ended {
@@ -109,7 +109,7 @@ impl ChannelInput {
         (bytes, !state.ended)
     }
 
-    /// For the task that reads it: when that is over, however it ends, the rest of the input
+    /// For the task that reads the input: when the task ends, for whatever reason, unread input
     /// must not keep the connection from being read.
     pub fn until_dropped(self: &Arc<Self>) -> Wanted {
         Wanted(self.clone())
@@ -126,7 +126,7 @@ impl ChannelInput {
     }
 }
 
-/// Input that somebody takes; dropped, it is thrown away.
+/// Input that a task takes; when this is dropped, the input is discarded.
 pub struct Wanted(Arc<ChannelInput>);
 
 impl Drop for Wanted {
@@ -149,17 +149,17 @@ impl State {
     }
 }
 
-/// Data on its way to the client, at the pace at which it reads.
+/// Sends data to the client, at the pace at which it reads.
 #[derive(Clone)]
 pub struct ChannelOutput {
     handle: Handle,
     id: ChannelId,
     window: Window,
-    /// Of the same channel.
+    /// The input of the same channel.
     input: Arc<ChannelInput>,
 }
 
-/// The connection is over.
+/// The connection has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone;
 
@@ -172,7 +172,7 @@ impl ChannelOutput {
         self.send_to(None, data.into()).await
     }
 
-    /// Standard error (RFC 4254 §5.2).
+    /// Sends to standard error (RFC 4254 §5.2).
     pub async fn send_error(&self, data: impl Into<Bytes>) -> Result<(), Gone> {
         self.send_to(Some(1), data.into()).await
     }
@@ -181,7 +181,7 @@ impl ChannelOutput {
         if data.is_empty() {
             return Ok(());
         }
-        // Until it is sent the client's input must go on.
+        // While this waits, the client's input has to go on.
         self.input.set_output_waits(true);
         let sent = match &self.window {
             Window::OfSender(sender) => match extended {
@@ -208,7 +208,7 @@ impl ChannelOutput {
 
     /// Ends the channel with an exit status.
     pub async fn finish(&self, status: u32) {
-        // Errors mean that the connection is over: nobody is left to be told.
+        // An error means that the connection has ended.
         let _ = self.handle.exit_status_request(self.id, status).await;
         let _ = self.handle.eof(self.id).await;
         let _ = self.handle.close(self.id).await;
@@ -219,7 +219,7 @@ impl ChannelOutput {
     }
 }
 
-/// What has arrived, read by bytes and lines.
+/// Reads the input by bytes and lines.
 pub struct InputReader {
     input: Arc<ChannelInput>,
     bytes: Vec<u8>,
@@ -231,7 +231,7 @@ impl InputReader {
         Self { input, bytes: Vec::new(), start: 0 }
     }
 
-    /// At least one byte and at most `max`; none at the end of the input.
+    /// At least one byte and at most `max`; `None` at the end of the input.
     pub async fn some(&mut self, max: usize) -> Option<&[u8]> {
         if self.start >= self.bytes.len() {
             self.bytes = self.input.next().await;
@@ -251,8 +251,8 @@ impl InputReader {
         self.some(1).await.and_then(|bytes| bytes.first().copied())
     }
 
-    /// Up to a line feed, without it. None at the end of the input; an error if there is none
-    /// within `max` bytes.
+    /// A line without its line feed. `None` at the end of the input; an error if there is no line
+    /// feed within `max` bytes.
     pub async fn line(&mut self, max: usize) -> Option<Result<Vec<u8>, LineTooLong>> {
         let mut line = Vec::new();
         loop {

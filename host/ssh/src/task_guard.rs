@@ -1,4 +1,4 @@
-//! A task that ends with whatever it belongs to.
+//! A task that ends with its owner.
 
 use std::future::Future;
 

@@ -1,8 +1,8 @@
-//! How many tries to log in a connection has left (A3-13).
+//! Counts how many tries to log in a connection has left (A3-13).
 
-/// Every refusal is a failed try, but for a client's first question which methods there are.
+/// Every refusal is a failed try, except the client's first question which methods there are.
 pub struct Tries {
-    /// None: unlimited.
+    /// `None`: any number.
     left: Option<usize>,
     has_asked: bool,
 }
@@ -18,7 +18,7 @@ impl Tries {
         }
     }
 
-    /// The method `none`, by which clients ask which methods there are (B12-05).
+    /// Counts a request with the method `none`, by which clients ask which methods there are (B12-05).
     pub fn asked(&mut self) {
         if std::mem::replace(&mut self.has_asked, true) {
             self.failed();
@@ -34,7 +34,8 @@ impl Tries {
 mod tests {
     use super::*;
 
-    /// `n`: the method none; `f`: a failed try. When the tries are over, counted from 1.
+    /// `n`: the method `none`; `f`: a failed try. `expected`: the request, counted from 1, after
+    /// which no tries are left.
     fn check(max: Option<usize>, requests: &str, expected: Option<usize>) {
         let mut tries = Tries::new(max);
         let over = requests.chars().position(|request| {

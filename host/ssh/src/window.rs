@@ -1,7 +1,7 @@
-//! What the client of a channel still takes (RFC 4254 §5.2).
+//! The window of a channel: how many bytes its client still accepts (RFC 4254 §5.2).
 //!
-//! As long as the library holds data of any channel back because its window is used up, it
-//! takes nothing from its queue for the others. So nobody may give it more than a window takes.
+//! While the library holds back data of a channel whose window is used up, it takes nothing from
+//! its queue for any channel. So no caller may give it more than a window takes.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,34 +10,34 @@ use russh::ChannelWriteHalf;
 use russh::server::Msg;
 use tokio::sync::Notify;
 
-/// How the output of a task knows the window of its channel.
+/// How the output of a task is kept within the window of its channel.
 #[derive(Clone)]
 pub enum Window {
-    /// All that is sent goes through the library's own sender, which counts it.
+    /// All output goes through the library's own sender, which counts it.
     OfSender(Arc<ChannelWriteHalf<Msg>>),
-    /// Some of it goes straight into the connection's output.
+    /// Some output goes straight into the connection's output.
     OfReplies(Arc<ReplyWindow>),
 }
 
-/// Counted here. The library says how large the window is with every adjustment. Before the
-/// first, most clients take more than [`ASSUMED`]; how much is found out by sending one
-/// portion after the other, and only the last of them can be too much.
+/// A window that the server counts itself. The library tells its size with every adjustment. Before
+/// the first, most clients accept more than [`ASSUMED`]; the server finds out how much by sending
+/// one portion after the other, of which only the last can be too much.
 pub struct ReplyWindow {
     state: Mutex<State>,
     changed: Notify,
 }
 
 struct State {
-    /// Bytes.
+    /// Bytes that the client still accepts.
     room: usize,
     is_known: bool,
-    /// On their way into the connection's output, through the library's queue.
+    /// Bytes in the library's queue, on their way into the connection's output.
     queued: usize,
 }
 
-/// Most clients begin with twice as much, and have adjusted it by then.
+/// Most clients begin with twice as much, and have adjusted the window by then.
 const ASSUMED: usize = 1 << 20;
-/// To find out whether there is room for it; a packet of most clients.
+/// Size of the portions with which the server finds out the room: a packet of most clients.
 const PORTION: usize = 32 << 10;
 
 impl Default for ReplyWindow {
@@ -62,7 +62,7 @@ impl tidegate_sftp::Window for ReplyWindow {
 }
 
 impl ReplyWindow {
-    /// The window as it is when everything but what is queued was sent.
+    /// Sets the window to its size when everything but what is queued has been sent.
     pub fn adjusted(&self, size: u32) {
         let mut state = self.lock();
         state.room = usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(state.queued);
@@ -71,7 +71,7 @@ impl ReplyWindow {
         self.changed.notify_one();
     }
 
-    /// Waits for room; gives the part of `data` that there is room for, to be queued.
+    /// Waits for room, and splits off the part of `data` that fits, which is to be queued.
     pub async fn queue(self: &Arc<Self>, data: &mut Bytes) -> Bytes {
         loop {
             let changed = self.changed.notified();
@@ -106,7 +106,7 @@ impl State {
     }
 }
 
-/// Counted until the library has sent it, and lets go of it.
+/// Bytes that are counted until the library has sent and dropped them.
 struct Queued {
     data: Bytes,
     window: Arc<ReplyWindow>,
@@ -134,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn no_more_is_sent_than_the_window_takes() {
         let window = Arc::new(ReplyWindow::default());
-        // 30 of them are in the queue when the window is said to be 100.
+        // 30 of these bytes are in the queue when the window is set to 100.
         let mut data = Bytes::from(vec![1; 30]);
         let queued = window.queue(&mut data).await;
         assert!(window.has_queued());
@@ -151,7 +151,7 @@ mod tests {
         tokio::task::yield_now().await;
         drop((queued, rest));
         assert!(!window.has_queued());
-        // Sending made no room; the client does.
+        // Sending makes no room; only the client does.
         assert_eq!(window.take(1), 0);
         window.adjusted(1000);
         assert_eq!(waiting.await.unwrap(), 30);
@@ -165,12 +165,12 @@ mod tests {
         let mut sent = window.queue(&mut data).await;
         assert_eq!(sent.len(), ASSUMED);
         while !data.is_empty() {
-            // The next portion when the one before was sent.
+            // The next portion follows when the one before was sent.
             let (next, ()) = tokio::join!(window.queue(&mut data), async { drop(std::mem::take(&mut sent)) });
             assert_eq!(next.len(), PORTION);
             sent = next;
         }
-        // The last one finds no room, until the client says so.
+        // The last portion found no room until the client adjusts the window.
         assert_eq!(window.take(1), 0);
         window.adjusted(0);
         drop(sent);

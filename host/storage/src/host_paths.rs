@@ -1,4 +1,4 @@
-//! Where paths of the host lead, whether all of them is there or not.
+//! Resolves paths of the host whose last directories may be missing.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -9,10 +9,10 @@ use std::path::{Component, Path, PathBuf};
 use async_trait::async_trait;
 use tidegate_core::ports::HostPaths;
 
-/// As the kernel follows at most (path_resolution(7)).
+/// As many symbolic links as the kernel follows (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
-/// Of the machine that the server runs on.
+/// Paths of the machine on which the server runs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LocalHostPaths;
 
@@ -20,7 +20,7 @@ pub struct LocalHostPaths;
 impl HostPaths for LocalHostPaths {
     async fn resolve(&self, paths: Vec<String>) -> Vec<Result<String, String>> {
         let count = paths.len();
-        // Looking may wait for a disk or another machine.
+        // Reading links may wait for a disk or another machine.
         let resolved = tokio::task::spawn_blocking(move || {
             let mut known = HashMap::new();
             paths.iter().map(|path| resolve(Path::new(path), &mut known)).collect()
@@ -29,7 +29,7 @@ impl HostPaths for LocalHostPaths {
     }
 }
 
-/// `known`: directories that were resolved before; accounts' homes lie beside each other.
+/// `known`: directories that were resolved before, because accounts' homes often lie beside each other.
 fn resolve(path: &Path, known: &mut HashMap<PathBuf, PathBuf>) -> Result<String, String> {
     let problem = |error: io::Error| error.to_string();
     let found = match (path.parent(), path.file_name()) {
@@ -49,11 +49,11 @@ fn resolve(path: &Path, known: &mut HashMap<PathBuf, PathBuf>) -> Result<String,
     found.into_os_string().into_string().map_err(|_| "it leads to a name that is not UTF-8".to_owned())
 }
 
-/// `base`: without links.
+/// `base`: a path without symbolic links.
 fn follow(base: &Path, path: &Path) -> io::Result<PathBuf> {
     let mut found = base.to_owned();
     let mut links = 0;
-    // The last one comes first.
+    // The names in reverse order: the next one is at the end.
     let mut left: Vec<OsString> = Vec::new();
     push(&mut left, path);
     while let Some(name) = left.pop() {
@@ -73,7 +73,7 @@ fn follow(base: &Path, path: &Path) -> io::Result<PathBuf> {
                         push(&mut left, &target);
                     }
                     Ok(_) => {}
-                    // What is made there later is made under this name.
+                    // A missing directory will be made under this name.
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                 }

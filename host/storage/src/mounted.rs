@@ -1,5 +1,5 @@
-//! Several directories of the host as one file tree: an account's home and its virtual
-//! folders (C5). Each is confined for itself; nothing is renamed or linked from one to another.
+//! Several directories of the host as one file tree: an account's home and its virtual folders
+//! (C5). Each of them is confined on its own; nothing is renamed or linked from one to another.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub trait FileSystems: Send + Sync {
     async fn open_one(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError>;
 }
 
-/// Opens each file system of a description, and puts them together.
+/// Opens each file system of a description, and mounts them in one tree.
 pub async fn open_tree(
     file_systems: &dyn FileSystems,
     tree: &TreeDescription,
@@ -44,7 +44,7 @@ pub async fn open_tree(
 }
 
 impl MountedStorage {
-    /// No mount is inside another.
+    /// No mount may be inside another.
     pub fn new(home: Arc<dyn Storage>, mounts: Vec<Mount>) -> Self {
         Self { home, mounts }
     }
@@ -53,7 +53,7 @@ impl MountedStorage {
         self.mounts.iter().find(|mount| path.is_same_or_below(&mount.at))
     }
 
-    /// The tree that has `path`, and what it calls it.
+    /// The storage that has `path`, and the path in that storage.
     fn find(&self, path: &VirtualPath) -> (&dyn Storage, VirtualPath) {
         match self.mount_of(path) {
             Some(mount) => (&*mount.storage, path.below(&mount.at)),
@@ -61,7 +61,7 @@ impl MountedStorage {
         }
     }
 
-    /// For a file that is to be written: where a mount is, or above one, is a directory.
+    /// As [`Self::find`], for a file that is to be written. At and above a mount is a directory, which is refused.
     fn find_file(&self, path: &VirtualPath) -> Result<(&dyn Storage, VirtualPath), StorageError> {
         if self.mounts.iter().any(|mount| mount.at.is_same_or_below(path)) {
             return Err(StorageError::new(StorageErrorKind::IsADirectory, "is a directory"));
@@ -69,7 +69,7 @@ impl MountedStorage {
         Ok(self.find(path))
     }
 
-    /// For operations with two paths.
+    /// As [`Self::find`], for operations with two paths.
     fn find_both(
         &self,
         a: &VirtualPath,
@@ -97,7 +97,7 @@ impl MountedStorage {
         names
     }
 
-    /// A directory above a mount is there, whether the home has it or not.
+    /// Whether the path is above a mount: such a directory exists, whether the home has it or not.
     fn is_above_mount(&self, path: &VirtualPath) -> bool {
         self.mounts.iter().any(|mount| mount.at != *path && mount.at.is_same_or_below(path))
     }
@@ -179,7 +179,7 @@ impl Storage for MountedStorage {
         }
         let mut shown = Vec::with_capacity(mounted.len() + 2);
         if reader.is_none() {
-            // As in every other directory.
+            // Added here, because the storages' readers show them in every other directory.
             for (name, at) in [(&b"."[..], path), (b"..", &path.parent())] {
                 shown.push(DirectoryEntry { name: name.to_vec(), metadata: self.look(at, true).await? });
             }
@@ -222,8 +222,8 @@ impl Storage for MountedStorage {
         storage.hard_link(&existing, &new).await
     }
 
-    /// A link that would lead to another folder cannot be followed, and is not made. What is
-    /// absolute begins at the folder's own root there.
+    /// Refuses a link that would lead to another folder, since it could not be followed. An
+    /// absolute text begins at the folder's own root.
     async fn create_symlink(&self, target: &[u8], link: &VirtualPath) -> Result<(), StorageError> {
         let meant = VirtualPath::resolve(&link.parent(), target)
             .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
@@ -254,7 +254,7 @@ impl Storage for MountedStorage {
         }
         let Some(mount) = self.mount_of(path) else {
             let found = self.home.canonical(path, follow).await?;
-            // What a folder covers is not reached by a link either.
+            // A symbolic link must not reach what a mounted folder covers.
             if self.mount_of(&found.path).is_some() {
                 return Err(StorageError::new(StorageErrorKind::CrossDevice, "the link leads to another folder"));
             }
@@ -296,9 +296,9 @@ impl Storage for MountedStorage {
     }
 }
 
-/// A directory of the home, with the mounts in it instead of what they cover.
+/// Reads a directory of the home, with the mounts instead of what they cover.
 struct WithMounts {
-    /// None: it is there only because of the mounts.
+    /// `None`: the directory exists only because of the mounts.
     reader: Option<Box<dyn DirectoryReader>>,
     mounted: Vec<DirectoryEntry>,
     shown: bool,

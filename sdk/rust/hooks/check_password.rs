@@ -1,5 +1,5 @@
-//! Passwords may have a six-digit code at their end, which is taken off before the server
-//! compares. Needs the grant `credentials`.
+//! A password may end in a hyphen and a code of six characters, which the hook takes off before the
+//! server compares. Needs the grant `credentials`.
 
 use tidegate_hook::{CheckPassword, Failure, LoginAttempt, PasswordVerdict};
 

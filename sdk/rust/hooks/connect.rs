@@ -1,4 +1,4 @@
-//! Turns a network of scanners away, before the handshake.
+//! Denies connections from a network of scanners, before the handshake.
 
 use tidegate_hook::{Connect, Connection, Failure, Review};
 

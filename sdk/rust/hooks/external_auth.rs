@@ -1,5 +1,5 @@
-//! Lets guests in: user names that begin with "guest-" share one password, whose hash is in
-//! the plugin's settings. Everybody else is left to the next hook.
+//! Lets guests in: user names that begin with "guest-" share one password, whose hash is in the
+//! plugin's settings. All other names are left to the next hook.
 
 use tidegate_hook::{AccountDraft, AuthVerdict, ExternalAuth, Failure, LoginAttempt, config};
 

@@ -1,4 +1,4 @@
-//! Refuses names that no account of ours has, before any credential is looked at.
+//! Denies names that no account here has, before any credential is checked.
 
 use tidegate_hook::{Failure, LoginAttempt, LoginPre, Review};
 

@@ -1,4 +1,4 @@
-//! Logs who changed which account.
+//! Logs each change of an account, with its actor.
 
 use tidegate_hook::{Failure, ObjectChange, ObjectChanges, log};
 

@@ -1,4 +1,4 @@
-//! Logs whom a click has logged in, and never the token.
+//! Logs which user was logged in by one click, without the token.
 
 use tidegate_hook::{Failure, OneClickLoginPost, log};
 

@@ -1,4 +1,4 @@
-//! Nobody resets the password of an administrator over the web.
+//! Denies requests for a new password of an administrator.
 
 use tidegate_hook::{Failure, PasswordResetPre, Review, WebRequest};
 

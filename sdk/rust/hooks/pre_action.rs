@@ -1,4 +1,4 @@
-//! Refuses uploads of programs.
+//! Denies uploads of programs.
 
 use tidegate_hook::{ActionKind, Denial, Failure, FileAction, PreAction, Review};
 

@@ -1,4 +1,4 @@
-//! Gives everybody who comes from the office more bandwidth, just before the login.
+//! Limits the bandwidth of clients that do not come from the office, just before the login.
 
 use tidegate_hook::{Account, AccountDraft, Failure, LoginAttempt, PreLogin, PreLoginVerdict};
 

@@ -1,4 +1,4 @@
-//! Keeps accounts of partners out while "maintenance" is set in the settings.
+//! Denies sessions to partners' accounts while "maintenance" is set in the settings.
 
 use tidegate_hook::{Failure, Review, Session, SessionCreate, config};
 

@@ -1,5 +1,5 @@
-//! Generated from `wit/`: what is imported once, and one world a hook, so that a component
-//! exports only what it has. A plugin's author meets none of this.
+//! Generated from `wit/`: one world with all imports, and one for each hook, so that a component
+//! exports only the hooks that it has. Authors of plugins do not use this module.
 
 /// The interfaces that hooks import.
 pub mod host {

@@ -1,7 +1,7 @@
-//! From the traits to the component's exports.
+//! Makes the component's exports of implementations of the traits.
 
-/// Exports a type's hooks: `tidegate_hook::export!(Guests: ExternalAuth, PostLogin);`. Once in
-/// a component. Natively it only checks that the traits are there.
+/// Exports a type's hooks: `tidegate_hook::export!(Guests: ExternalAuth, PostLogin);`. Used once in
+/// a component. A native build only checks that the type implements the traits.
 #[macro_export]
 macro_rules! export {
     ($hook:ty: $($kind:ident),+ $(,)?) => { $($crate::__export!($kind, $hook);)+ };

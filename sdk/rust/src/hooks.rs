@@ -8,59 +8,100 @@ use crate::{
 /// Decides a login from its credentials. The first verdict other than `Defer` is final; if
 /// all plugins defer, the server checks the credentials itself.
 pub trait ExternalAuth {
+    /// Decides one attempt.
+    ///
+    /// # Errors
+    /// If the hook cannot decide: the server refuses the login, unless `on_error` says otherwise.
     fn authenticate(attempt: &LoginAttempt) -> Result<AuthVerdict, Failure>;
 }
 
-/// A new connection, before the first byte of the handshake.
+/// Reviews a new connection, before the first byte of the handshake.
 pub trait Connect {
+    /// Decides whether the connection may go on.
+    ///
+    /// # Errors
+    /// If the hook cannot decide: the server refuses the connection, unless `on_error` says otherwise.
     fn review(connection: &Connection) -> Result<Review, Failure>;
 }
 
-/// Every attempt, before any credential is looked at. A denial counts as a failed login.
+/// Reviews every attempt, before any credential is checked. A denial counts as a failed login.
 pub trait LoginPre {
+    /// Decides whether the attempt may go on.
+    ///
+    /// # Errors
+    /// If the hook cannot decide: the server refuses the attempt, unless `on_error` says otherwise.
     fn review(attempt: &LoginAttempt) -> Result<Review, Failure>;
 }
 
 /// Creates or changes the account just before the server checks the credentials.
 pub trait PreLogin {
-    /// `account`: what the plugins before left; none if nobody knows the user.
+    /// `account`: the account as the hooks before left it; `None` if there is none of this name.
+    ///
+    /// # Errors
+    /// If the hook cannot decide: the server refuses the login, unless `on_error` says otherwise.
     fn prepare(attempt: &LoginAttempt, account: Option<&Account>) -> Result<PreLoginVerdict, Failure>;
 }
 
-/// Looks at a password before it is compared with the stored hash.
+/// Checks a password before it is compared with the stored hash.
 pub trait CheckPassword {
+    /// Decides about one password; the first verdict other than `Defer` is final.
+    ///
+    /// # Errors
+    /// If the hook cannot decide: the server refuses the login, unless `on_error` says otherwise.
     fn check(attempt: &LoginAttempt) -> Result<PasswordVerdict, Failure>;
 }
 
-/// Talks with the user in as many rounds as it likes.
+/// Asks the user questions in one round or more (SSH method `keyboard-interactive`, RFC 4256).
 pub trait KeyboardInteractive {
+    /// Holds the conversation; the call is suspended while the user types.
+    ///
+    /// # Errors
+    /// If the hook cannot decide: the server refuses the login, unless `on_error` says otherwise.
     fn converse(attempt: &LoginAttempt, conversation: &Conversation) -> Result<InteractiveVerdict, Failure>;
 }
 
-/// After all checks of a login, before its session exists.
+/// Reviews a login after all its checks, before its session begins.
 pub trait SessionCreate {
+    /// Decides whether the session may begin.
+    ///
+    /// # Errors
+    /// If the hook cannot decide: the server refuses the login, unless `on_error` says otherwise.
     fn review(session: &Session) -> Result<Review, Failure>;
 }
 
 /// Reviews a file operation before it happens.
 pub trait PreAction {
+    /// Decides whether the operation may happen.
+    ///
+    /// # Errors
+    /// If the hook cannot decide: the server refuses the operation, unless `on_error` says otherwise.
     fn review(action: &FileAction) -> Result<Review, Failure>;
 }
 
-/// Somebody says to have lost the password. The answer they see is the same either way.
+/// Reviews a request for a new password on the web pages. The user sees the same answer whatever the verdict is.
 pub trait PasswordResetPre {
+    /// Decides whether the request may go on.
+    ///
+    /// # Errors
+    /// If the hook cannot decide: the server refuses the request, unless `on_error` says otherwise.
     fn review(request: &WebRequest) -> Result<Review, Failure>;
 }
 
-/// The server starts.
+/// Is told that the server starts; its listeners may not be up yet.
 pub trait Startup {
+    /// `server_version`: such as `0.1.0`.
+    ///
+    /// # Errors
+    /// If the hook could not do its work; the server logs that.
     fn notify(server_version: String) -> Result<(), Failure>;
 }
 
-/// A login succeeded, failed, or ran out of time.
+/// Is told that a login succeeded, failed, or ran out of time.
 pub trait PostLogin {
-    /// `attempt`: none if the client never tried. `outcome`: the new session, or why there is
-    /// none.
+    /// `attempt`: `None` if the client made none. `outcome`: the new session, or why there is none, for the log.
+    ///
+    /// # Errors
+    /// If the hook could not do its work; the server logs that.
     fn notify(
         connection: &Connection,
         attempt: Option<&LoginAttempt>,
@@ -68,34 +109,56 @@ pub trait PostLogin {
     ) -> Result<(), Failure>;
 }
 
-/// A session that was created has ended; exactly once for each.
+/// Is told that a session has ended, exactly once for each session that was created.
 pub trait SessionDestroy {
     /// `reason`: `logout`, `expired`, `idle`, `admin-closed`, `server-stop` or `error`.
+    ///
+    /// # Errors
+    /// If the hook could not do its work; the server logs that.
     fn notify(session: &Session, reason: String, duration_milliseconds: u64) -> Result<(), Failure>;
 }
 
-/// A connection ended.
+/// Is told that a connection has ended.
 pub trait Disconnect {
-    /// `session`: none if nobody had logged in.
+    /// `session`: `None` if no login on this connection succeeded.
+    ///
+    /// # Errors
+    /// If the hook could not do its work; the server logs that.
     fn notify(connection: &Connection, session: Option<&Session>, duration_milliseconds: u64) -> Result<(), Failure>;
 }
 
-/// A file operation was done, or failed.
+/// Is told that a file operation was done, or failed.
 pub trait PostAction {
+    /// The action's `status` says whether it was done.
+    ///
+    /// # Errors
+    /// If the hook could not do its work; the server logs that.
     fn notify(action: &FileAction) -> Result<(), Failure>;
 }
 
-/// An account, group, folder, admin or API key was added, updated or deleted.
+/// Is told that an account, group, folder, admin or API key was added, updated or deleted.
 pub trait ObjectChanges {
+    /// `change`: what was changed, how, and by which actor.
+    ///
+    /// # Errors
+    /// If the hook could not do its work; the server logs that.
     fn notify(change: &ObjectChange) -> Result<(), Failure>;
 }
 
-/// An API key or a one-time login URL was made or changed.
+/// Is told that an API key or a one-time login URL was made or changed.
 pub trait CredentialChanged {
+    /// `change`: the key or URL, without its secret.
+    ///
+    /// # Errors
+    /// If the hook could not do its work; the server logs that.
     fn notify(change: &CredentialChange) -> Result<(), Failure>;
 }
 
-/// Somebody was logged in elsewhere by one click.
+/// Is told that a one-click login of the web pages logged a user in at another application.
 pub trait OneClickLoginPost {
+    /// `token`: of the login; `username`: the account; `name`: of the login, as configured.
+    ///
+    /// # Errors
+    /// If the hook could not do its work; the server logs that.
     fn notify(token: String, username: String, name: String) -> Result<(), Failure>;
 }

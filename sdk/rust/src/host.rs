@@ -1,4 +1,4 @@
-//! What the server lends to hooks, the same in a component and in a native test.
+//! What the server offers to hooks. The same functions exist in a component and in a native test.
 
 /// The table `config` of the plugin's settings.
 pub mod config {
@@ -8,7 +8,7 @@ pub mod config {
     pub use crate::testing::host::{config as get, config_json as to_json};
 }
 
-/// A small store of the plugin's own, kept over restarts and upgrades.
+/// A small store of the plugin's own, kept over restarts and upgrades of the server.
 pub mod kv {
     pub use crate::bindings::host::tidegate::hooks::kv::KvError;
     #[cfg(target_family = "wasm")]
@@ -25,18 +25,22 @@ pub mod log {
     #[cfg(not(target_family = "wasm"))]
     pub use crate::testing::host::log;
 
+    /// Logs a message at the level `debug`.
     pub fn debug(message: &str) {
         log(Level::Debug, message, &[]);
     }
 
+    /// Logs a message at the level `info`.
     pub fn info(message: &str) {
         log(Level::Info, message, &[]);
     }
 
+    /// Logs a message at the level `warn`.
     pub fn warn(message: &str) {
         log(Level::Warn, message, &[]);
     }
 
+    /// Logs a message at the level `error`.
     pub fn error(message: &str) {
         log(Level::Error, message, &[]);
     }

@@ -1,4 +1,4 @@
-//! HTTP requests to the places that the operator granted (`http` in the plugin's settings).
+//! HTTP requests to the destinations that the operator granted (`http` in the plugin's settings).
 
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
@@ -6,16 +6,18 @@ use wasip2::http::types::{
 };
 use wasip2::io::streams::StreamError;
 
-/// What was sent back. A status that means an error is not an [`Error`].
+/// A response. A status that means an error is not an [`Error`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
+    /// The HTTP status code.
     pub status: u16,
-    /// Names in lower case.
+    /// Names, in lower case, and values.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// The whole body.
     pub body: Vec<u8>,
 }
 
-/// Why there is no response: for the log.
+/// Why there is no response, as text for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(pub String);
 
@@ -45,10 +47,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// A GET request for an absolute URL.
     pub fn get(url: impl Into<String>) -> Self {
         Self::new(Method::Get, url)
     }
 
+    /// A POST request to an absolute URL, with this body.
     pub fn post(url: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
         Self { body: body.into(), ..Self::new(Method::Post, url) }
     }
@@ -57,19 +61,24 @@ impl Request {
         Self { method, url: url.into(), headers: Vec::new(), body: Vec::new(), timeout_ms: None }
     }
 
+    /// Adds a header.
     pub fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 
-    /// How long to wait for the head of the response. The deadline of the whole call is the
-    /// operator's.
+    /// How long to wait for the head of the response, in milliseconds. The deadline of the whole
+    /// call is the operator's setting.
     pub fn timeout_ms(mut self, milliseconds: u64) -> Self {
         self.timeout_ms = Some(milliseconds);
         self
     }
 
-    /// Waits for the whole response, of at most `max_body` bytes.
+    /// Sends the request and waits for the whole response.
+    ///
+    /// # Errors
+    /// If the operator has not granted the destination, the request fails, or the body is longer
+    /// than `max_body` bytes.
     pub fn send(self, max_body: usize) -> Result<Response, Error> {
         let (scheme, authority, path) = parts(&self.url)?;
         let mut headers = self.headers;

@@ -1,7 +1,6 @@
 //! Hooks for the Tidegate SFTP server, in Rust.
 //!
-//! A hook is a type with the trait of each hook point it takes part in, and one line that
-//! exports it:
+//! A hook is a type that implements the trait of each hook point that it serves, and one line that exports it:
 //!
 //! ```
 //! use tidegate_hook::{AccountDraft, AuthVerdict, ExternalAuth, Failure, LoginAttempt, config};

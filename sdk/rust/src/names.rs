@@ -1,8 +1,9 @@
-//! The contract's own names of its enumerations, for messages.
+//! The names of the contract's enumerations, for messages.
 
 use crate::{ActionKind, ChangeKind, ObjectKind};
 
 impl ActionKind {
+    /// The name in the contract, such as `first-upload`.
     pub fn name(&self) -> &str {
         match self {
             Self::Download => "download",
@@ -21,6 +22,7 @@ impl ActionKind {
 }
 
 impl ObjectKind {
+    /// The name in the contract, such as `api-key`.
     pub fn name(&self) -> &str {
         match self {
             Self::Account => "account",
@@ -34,6 +36,7 @@ impl ObjectKind {
 }
 
 impl ChangeKind {
+    /// The name in the contract: `add`, `update` or `delete`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Add => "add",

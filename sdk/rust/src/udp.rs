@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-/// Sends one datagram. `Err`: why not, for the log; what became of it nobody knows.
+/// Sends one datagram; success does not mean that it arrives.
+///
+/// # Errors
+/// Why it was not sent, for the log. The operator has to have granted the address.
 #[cfg(target_family = "wasm")]
 pub fn send(to: SocketAddr, datagram: &[u8]) -> Result<(), String> {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -42,7 +45,10 @@ pub fn send(to: SocketAddr, datagram: &[u8]) -> Result<(), String> {
     outgoing.send(&[datagram]).map_err(explain).map(drop)
 }
 
-/// Nothing is sent in a test.
+/// In a native test nothing is sent.
+///
+/// # Errors
+/// Never.
 #[cfg(not(target_family = "wasm"))]
 pub fn send(_to: SocketAddr, _datagram: &[u8]) -> Result<(), String> {
     Ok(())

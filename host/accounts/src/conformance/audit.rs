@@ -1,4 +1,4 @@
-//! Who changed what.
+//! The audit records of changes.
 
 use serde_json::json;
 use tidegate_core::account::{AccountDraft, OnConflict};
@@ -27,7 +27,7 @@ pub async fn records_go_with_their_changes(adapter: Adapter) {
     assert_eq!((&update.author, update.outcome), (&admin, AuditOutcome::Done));
     assert_eq!((update.kind.as_str(), update.name.as_str()), ("user", "alice"));
     assert!(update.at > 0);
-    // Names of fields, never what is in them.
+    // Only names of fields, never their values.
     assert_eq!(update.detail, "password, quota_size");
     assert!(records.iter().all(|stored| !format!("{stored:?}").contains("$1$")), "{records:?}");
 }

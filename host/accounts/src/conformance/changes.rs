@@ -1,4 +1,4 @@
-//! What servers that share a store learn of each other's changes.
+//! How servers that share a store learn of each other's changes.
 
 use std::collections::BTreeSet;
 
@@ -32,13 +32,13 @@ pub async fn each_change_is_told_of(adapter: Adapter) {
     add(&*store, "bob").await;
     commit(&*store, "bob", Write::Delete { expected: None }).await.unwrap();
     assert_eq!(names(&other.changes(Some(&first.next)).await.unwrap()), ["alice", "bob"]);
-    // A look can be made again.
+    // A look can be repeated.
     assert_eq!(names(&other.changes(Some(&begin)).await.unwrap()), ["alice", "bob"]);
     let silent = tidegate_core::ports::Change { announce: false, ..change("carol", Write::Add(document("/c"))) };
     let begin = other.changes(None).await.unwrap().next;
     store.commit(vec![silent]).await.unwrap();
     assert!(other.changes(Some(&begin)).await.unwrap().is_empty());
-    // Who waits hears of it; and one who waits from the past at once.
+    // A waiting server is told of a change; one that waits from an earlier token is told at once.
     let waiting = tokio::spawn({
         let (other, begin) = (adapter.open(), begin.clone());
         async move { other.wait_for_changes(&begin).await.unwrap() }
@@ -64,7 +64,7 @@ pub async fn no_change_of_several_writers_is_passed_over(adapter: Adapter) {
     let mut found = BTreeSet::new();
     while found.len() < WRITERS * CHANGES {
         let changes = reader.wait_for_changes(&seen).await.unwrap();
-        // What is told of is there to be read.
+        // An object that is announced can be read already.
         for name in names(&changes) {
             assert!(reader.find(&USERS, &name).await.unwrap().is_some(), "{name}");
             found.insert(name);

@@ -15,7 +15,7 @@ pub async fn documents_are_kept_as_they_are(adapter: Adapter) {
     let found = find_user(&*other, "alice").await.unwrap().unwrap();
     assert_eq!(found, added);
     assert_eq!(found.other.get("email"), Some(&json!("a@b")));
-    // A document of any content, too.
+    // Also a document with any other content.
     let mut odd = document("/srv/ü\u{1f980}\n");
     odd.insert("additional_info".into(), json!("a\u{0}b \\ ' \" %_"));
     odd.insert("filters".into(), json!({"denied_ip": [], "nested": {"a": [1, -2, 3.5, null, true]}}));
@@ -90,7 +90,7 @@ pub async fn ids_are_never_used_again(adapter: Adapter) {
             commit(&*store, name, Write::Delete { expected: None }).await.unwrap();
         }
     }
-    // After a restart as well.
+    // Also after a restart.
     ids.push(add(&*adapter.open(), "carol").await.id);
     assert!(ids.iter().all(|id| *id > 0) && ids.is_sorted(), "{ids:?}");
     ids.dedup();
@@ -110,7 +110,7 @@ pub async fn what_the_server_maintains_is_not_written_over(adapter: Adapter) {
 
     let key = AccountKey { username: "alice".into(), id: version.id };
     store.record_login(&key, 1234).await.unwrap();
-    // Before it has been stored as after.
+    // Both before and after the time is stored.
     assert_eq!(number("last_login").await, Some(1234));
     assert!(store.record_first_transfer(&key, true, 5).await.unwrap());
     assert!(!store.record_first_transfer(&key, true, 6).await.unwrap());
@@ -125,7 +125,7 @@ pub async fn what_the_server_maintains_is_not_written_over(adapter: Adapter) {
     commit(&*store, "alice", Write::Replace { document: given, expected: version, reset }).await.unwrap();
     assert_eq!((number("used_quota_size").await, number("last_quota_update").await), (Some(50), Some(0)));
 
-    // Of an account that is made anew, what was known of the one before does not hold.
+    // Values of a deleted account do not pass on to a new one of its name.
     commit(&*store, "alice", Write::Delete { expected: None }).await.unwrap();
     add(&*store, "alice").await;
     store.record_login(&key, 77).await.unwrap();
@@ -151,7 +151,7 @@ pub async fn nothing_but_what_was_read_is_changed(adapter: Adapter) {
         assert_eq!(commit(&*store, "bob", write).await, missing);
     }
     assert_eq!(commit(&*store, "alice", Write::Delete { expected: Some(second) }).await, Ok(second));
-    // The same name and the same revision, but another account.
+    // The same name and revision, but another account.
     add(&*store, "alice").await;
     assert_eq!(commit(&*store, "alice", replace(first)).await, conflict);
 }
@@ -176,7 +176,7 @@ pub async fn all_changes_or_none(adapter: Adapter) {
     let done = store.commit(changes(Write::Add(document("/srv/c")))).await.unwrap();
     assert_eq!(done.iter().map(|version| version.revision).collect::<Vec<_>>(), [1, 0, 0]);
     assert_eq!(store.texts(&USERS, "home_dir").await.unwrap().len(), 3);
-    // One after the other, in the order in which they are given.
+    // Changes are made one after the other, in the given order.
     let twice = vec![change("dave", Write::Add(document("/d"))), change("dave", Write::Delete { expected: None })];
     assert_eq!(store.commit(twice).await.unwrap().len(), 2);
     assert_eq!(store.find(&USERS, "dave").await.unwrap(), None);
@@ -214,7 +214,7 @@ pub async fn an_invalid_document_is_in_the_way_of_no_other(adapter: Adapter) {
         );
         let error = find_user(&*store, "bob").await.unwrap_err();
         assert!(matches!(error, StoreError::Invalid { .. }) && error.to_string().contains("\"bob\""), "{error}");
-        // It can be looked at, mended and deleted.
+        // The document can be shown, repaired and deleted.
         let stored = tidegate_core::account::find_stored(&*store, "bob").await.unwrap().unwrap();
         assert_eq!(stored.document.get("username"), Some(&json!("bob")));
         assert!(user_of(stored.clone()).is_err());

@@ -24,7 +24,7 @@ pub async fn folders_are_shared(adapter: Adapter) {
     assert_eq!(path(&accounts.add(first, &author()).await.unwrap()), ["/srv/f"]);
     let folder = store.find(&FOLDERS, "f").await.unwrap().unwrap();
     assert_eq!(folder.document.get("mapped_path"), Some(&json!("/srv/f")));
-    // The path is the folder's, and so is the usage.
+    // Path and usage belong to the folder.
     store.replace_usage(&Scope::Folder("f".into()), UsedQuota { size: 7, files: 1 }, 9).await.unwrap();
     let second = with_folders("bob", json!([{"name": "f", "virtual_path": "/shared"}]));
     let added = accounts.add(second, &author()).await.unwrap();
@@ -46,7 +46,7 @@ pub async fn folders_are_shared(adapter: Adapter) {
         {"name": "g", "virtual_path": "/h", "mapped_path": "/srv/h"},
     ]);
     assert!(refused(twice).await.contains("is /srv/g already"));
-    // Nothing of it was stored.
+    // Nothing of the refused change was stored.
     assert_eq!(store.find(&FOLDERS, "g").await.unwrap(), None);
     assert_eq!(accounts.find("carol").await.unwrap(), None);
 
@@ -69,6 +69,6 @@ pub async fn a_hook_makes_no_folders(adapter: Adapter) {
     accounts.add(made, &author()).await.unwrap();
     let begin = store.changes(None).await.unwrap().next;
     assert_eq!(accounts.commit_from_hook(AccountWrite::Insert(user), &hook).await.unwrap().username, "alice");
-    // A13-08: no server looks at the account again for that.
+    // No server reads the account again because of that (A13-08).
     assert!(store.changes(Some(&begin)).await.unwrap().is_empty());
 }

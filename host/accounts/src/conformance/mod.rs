@@ -1,5 +1,5 @@
-//! What every store has to keep: one suite for all adapters. A new one adds the function that opens it,
-//! and one line below.
+//! What every store has to do: one suite for all adapters. A new adapter adds a function that opens
+//! it, and one line below.
 
 mod audit;
 mod changes;
@@ -26,11 +26,11 @@ use tidegate_core::turns::Waiter;
 
 use crate::SqliteDatabase;
 
-/// An empty store.
+/// An adapter under test, with an empty store.
 pub struct Adapter {
-    /// Opens it, as one of several servers that share it would.
+    /// Opens the store, as one of several servers that share it does.
     open: Box<dyn Fn() -> Arc<dyn Stores> + Send + Sync>,
-    /// What it has on a disk goes with the adapter.
+    /// The files of the store, which are removed with the adapter.
     _directory: Option<tempfile::TempDir>,
 }
 
@@ -39,7 +39,7 @@ impl Adapter {
         (self.open)()
     }
 
-    /// The accounts of one of the servers.
+    /// The accounts of one of these servers.
     pub fn accounts(&self) -> Accounts {
         Accounts::new(self.open(), Arc::new(NoPasswords), None)
     }
@@ -71,7 +71,7 @@ macro_rules! conforms {
 
 macro_rules! adapters {
     ($($adapter:ident),*) => {
-        /// Adapter by adapter.
+        /// The tests, one module for each adapter.
         mod of {
             use super::{audit, changes, documents, folders, groups, hook_runs, many, plugin_values, usages, writers};
 
@@ -111,7 +111,7 @@ macro_rules! adapters {
 
 adapters!(sqlite, memory);
 
-/// Of an administrator's changes.
+/// The author of an administrator's changes.
 pub fn author() -> Author {
     Author::new("root", Door::Cli)
 }
@@ -125,7 +125,7 @@ pub fn user(username: &str) -> User {
     AccountDraft::from_json(&json.to_string()).unwrap().validate(CredentialRule::Required).unwrap().account
 }
 
-/// As little as a store takes for an account.
+/// The smallest document that a store accepts for an account.
 pub fn document(home: &str) -> Map<String, Value> {
     let Value::Object(document) = json!({"status": 1, "home_dir": home, "permissions": {"/": ["*"]}}) else {
         panic!("it is an object");
@@ -150,7 +150,7 @@ pub async fn find(store: &dyn Stores, name: &str) -> StoredDocument {
     store.find(&USERS, name).await.unwrap().unwrap_or_else(|| panic!("{name} is missing"))
 }
 
-/// There is nothing to hash.
+/// Passwords for tests in which nothing is hashed.
 pub struct NoPasswords;
 
 #[async_trait::async_trait]

@@ -1,4 +1,4 @@
-//! What plugins keep.
+//! The values that plugins keep.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub async fn plugins_keep_values(adapter: Adapter) {
         }
     }
     assert_eq!(outcome, Err(PluginStoreError::Full));
-    // One plugin's flood is no other's.
+    // A full space of one plugin does not affect another plugin.
     assert_eq!(store.set("p", "v", &large, None).await, Ok(()));
 }
 

@@ -1,4 +1,4 @@
-//! Used quotas, and the marks of those that are in change.
+//! Usages, and the marks of those that are being changed.
 
 use tidegate_core::ports::{AccountKey, NodeName, StoreError, StoredUsage, USERS, Write};
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
@@ -19,7 +19,7 @@ pub async fn usages_are_added_up(adapter: Adapter) {
     add(&*store, "bob").await;
     let alice = scope("alice");
     assert!(!store.is_counted(&alice).await.unwrap());
-    // One that was never counted is not made to look so.
+    // Adding to a usage that was never counted does not make it counted.
     store.add_usage(vec![(alice.clone(), used(5, 1))], 7).await.unwrap();
     assert!(!store.is_counted(&alice).await.unwrap());
     store.replace_usage(&alice, used(100, 3), 0).await.unwrap();
@@ -32,7 +32,7 @@ pub async fn usages_are_added_up(adapter: Adapter) {
     assert_eq!(store.open_usage(&scope("gone"), &node).await, Err(missing.clone()));
     assert_eq!(store.replace_usage(&scope("gone"), used(1, 1), 1).await, Err(missing));
     assert!(!store.is_counted(&scope("gone")).await.unwrap());
-    // What several add at once is all there.
+    // What several servers add at once is all counted.
     let adding: Vec<_> = (0..4)
         .map(|_| {
             let (store, alice) = (adapter.open(), alice.clone());
@@ -58,19 +58,19 @@ pub async fn marks_have_an_owner(adapter: Adapter) {
     }
     assert!(!store.open_usage(&scope("alice"), &here).await.unwrap().is_unsettled);
     assert!(!store.open_usage(&scope("bob"), &there).await.unwrap().is_unsettled);
-    // A server that starts counts its own again, and no other's.
+    // A server that starts counts the usages with its own marks again, and no others.
     assert_eq!(adapter.open().unsettled_usages(&here).await.unwrap(), [scope("alice")]);
     assert_eq!(adapter.open().unsettled_usages(&there).await.unwrap(), [scope("bob")]);
-    // A server that finds a mark does not believe the usage, and takes the mark over.
+    // A server that finds a mark does not trust the usage, and takes the mark over.
     assert!(store.open_usage(&scope("bob"), &here).await.unwrap().is_unsettled);
     store.close_usage(&scope("bob"), &there).await.unwrap();
     assert_eq!(store.unsettled_usages(&here).await.unwrap(), [scope("alice"), scope("bob")]);
     store.close_usage(&scope("bob"), &here).await.unwrap();
     assert_eq!(store.unsettled_usages(&here).await.unwrap(), [scope("alice")]);
-    // The mark goes with the account.
+    // The mark is removed with the account.
     commit(&*store, "alice", Write::Delete { expected: None }).await.unwrap();
     assert_eq!(store.unsettled_usages(&here).await.unwrap(), []);
-    // One without a name is everybody's: it is of servers before marks had names.
+    // A mark without a name belongs to every server: older servers made marks without names.
     store.open_usage(&scope("bob"), &NodeName(String::new())).await.unwrap();
     assert_eq!(store.unsettled_usages(&there).await.unwrap(), [scope("bob")]);
 }

@@ -18,7 +18,7 @@ pub async fn two_writers_lose_nothing(adapter: Adapter) {
     let change = |field: &'static str| {
         let (accounts, barrier) = (adapter.accounts(), barrier.clone());
         async move {
-            // Made from what was there before any of the others.
+            // Each draft is made from the document before any of the changes.
             let mut draft = AccountDraft::of_stored(accounts.stored("alice").await.unwrap().unwrap());
             barrier.wait().await;
             draft.set(field, json!(7));
@@ -34,7 +34,7 @@ pub async fn two_writers_lose_nothing(adapter: Adapter) {
     assert_eq!((found.upload_bandwidth, found.download_bandwidth, found.uid, found.gid), (7, 7, 7, 7));
     assert_eq!(found.revision, 7);
 
-    // A hook's answer, made while an administrator closes the account.
+    // A hook's answer that was made while an administrator disables the account.
     let (hook, admin) = (adapter.accounts(), adapter.accounts());
     let stored = Arc::new(found);
     let mut draft = AccountDraft::of(&stored);
@@ -63,7 +63,7 @@ pub async fn a_whole_document_is_refused_after_another_change(adapter: Adapter) 
     assert_eq!(refused, Err(AccountError::Store(StoreError::Conflict(USERS.object("alice")))));
     let merged = accounts.update(mine, OnConflict::Merge, &author()).await.unwrap();
     assert_eq!((merged.uid, merged.gid, merged.revision), (5, 6, 2));
-    // Deleted and made anew, it is another account.
+    // After it was deleted and added again, it is another account.
     let mut late = AccountDraft::of_stored(accounts.stored("alice").await.unwrap().unwrap());
     other.delete("alice", &author()).await.unwrap();
     late.set("uid", json!(9));

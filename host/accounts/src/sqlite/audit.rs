@@ -1,4 +1,4 @@
-//! Who changed what.
+//! The audit records of changes.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, TransactionBehavior, params};
@@ -22,7 +22,7 @@ impl AuditStore for SqliteDatabase {
     }
 }
 
-/// `revision`: that the change made.
+/// `revision`: the revision that the change made.
 pub fn append(connection: &Connection, record: &AuditRecord, revision: Option<i64>) -> Result<(), StoreError> {
     let sql = "INSERT INTO audit (at, author, door, address, action, kind, name, revision, outcome, detail) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -49,7 +49,7 @@ fn read(row: &Row<'_>) -> Result<StoredAudit, rusqlite::Error> {
     let address: Option<String> = row.get("address")?;
     let author = Author {
         name: row.get("author")?,
-        // Written by a newer program.
+        // A newer program may have written another name.
         door: Door::from_name(&door).unwrap_or(Door::System),
         address: address.and_then(|address| address.parse().ok()),
     };

@@ -1,5 +1,5 @@
-//! Which objects were changed: a row for each change. SQLite has one writer at a time, so numbers
-//! become visible in their order.
+//! Which objects were changed: one row for each change. SQLite has one writer at a time, so the
+//! numbers become visible in their order.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use tidegate_core::ports::{ChangeToken, ChangedObjects, Changes, Collection, Sto
 
 use super::classify;
 
-/// Changes that are remembered for servers to look at.
+/// How many changes are kept for servers to read.
 const CHANGES_KEPT: i64 = 10_000;
 
-/// Servers that have sessions of the account will look at it again.
+/// Records a change, so that servers with sessions of the account read the account again.
 pub fn announce(connection: &Connection, collection: &Collection, name: &str) -> Result<(), StoreError> {
     let insert = "INSERT INTO account_changes (kind, username) VALUES (?1, ?2)";
     connection.prepare_cached(insert).map_err(classify)?.execute([collection.kind, name]).map_err(classify)?;
@@ -21,7 +21,7 @@ pub fn announce(connection: &Connection, collection: &Collection, name: &str) ->
     Ok(())
 }
 
-/// The token is the number of the newest change that was seen.
+/// The changes since a token, which is the number of the newest change that was read.
 pub fn since(connection: &Connection, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
     let newest = "SELECT coalesce(max(id), 0) FROM account_changes";
     let newest: i64 =
@@ -30,7 +30,7 @@ pub fn since(connection: &Connection, since: Option<&ChangeToken>) -> Result<Cha
     let Some(since) = since else {
         return Ok(Changes { next, objects: ChangedObjects::Named(Vec::new()) });
     };
-    // A database that was replaced counts from the beginning.
+    // A database that was replaced counts from the beginning again.
     let seen = since.0.parse().ok().filter(|seen: &i64| *seen <= newest && newest - seen < CHANGES_KEPT);
     let Some(seen) = seen else {
         return Ok(Changes { next, objects: ChangedObjects::All });

@@ -1,4 +1,4 @@
-//! Named documents, and their changes: each in one transaction with its announcement and its record.
+//! Named documents and their changes: each change is one transaction with its announcement and its audit record.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tidegate_core::ports::{
 
 use super::{SqliteDatabase, audit, changes, classify, rows};
 
-/// Between looks for changes of other processes; those of this one are seen at once.
+/// How often changes of other processes are looked for; those of this process are seen at once.
 const LOOK_INTERVAL: Duration = Duration::from_millis(300);
 
 #[async_trait]
@@ -78,7 +78,7 @@ impl Directory for SqliteDatabase {
 
     async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError> {
         loop {
-            // Before the look, so that none is missed in between.
+            // Registered before the look, so that no change is missed in between.
             let committed = self.committed.notified();
             tokio::pin!(committed);
             committed.as_mut().enable();
@@ -86,7 +86,7 @@ impl Directory for SqliteDatabase {
             if !changes.is_empty() {
                 return Ok(changes);
             }
-            // Too late is as good as told.
+            // A timeout leads to a look as well.
             let _ = tokio::time::timeout(LOOK_INTERVAL, committed).await;
         }
     }
@@ -109,7 +109,7 @@ impl Directory for SqliteDatabase {
 }
 
 impl SqliteDatabase {
-    /// With what is on its way to the database.
+    /// Adds values that are not stored yet.
     fn complete(&self, collection: &'static Collection, stored: &mut StoredDocument) {
         if *collection == USERS
             && let Some(at) = self.last_logins.pending_of(stored.version.id)
@@ -151,7 +151,7 @@ fn write(connection: &Connection, change: &Change) -> Result<Version, StoreError
         }
         Write::Replace { document, expected, reset } => {
             if !rows::replace(connection, collection, name, document, *expected, reset)? {
-                // Which of the two it is.
+                // Tells the two cases apart: no such object, or another version of it.
                 is_expected(Some(*expected))?;
                 return Err(StoreError::Conflict(object()));
             }

@@ -1,5 +1,5 @@
-//! The records of hook calls, for `tidegate hook runs`. They are gathered: a row for each would
-//! take longer to write than many calls take.
+//! The records of hook calls, for `tidegate hook runs`. They are stored in batches, because writing
+//! a row for each would take longer than many calls take.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ impl HookRunStore for SqliteDatabase {
     }
 }
 
-/// One record in a batch, without what it has nothing for: most have little.
+/// One record in a batch, without its empty fields: most records have few.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Record<'a> {
@@ -135,7 +135,7 @@ impl Record<'_> {
     }
 }
 
-/// A row: records with following numbers.
+/// A row: records with consecutive numbers.
 struct Gathered {
     first: i64,
     text: String,
@@ -172,7 +172,7 @@ fn append(connection: &mut Connection, runs: &[HookRun]) -> Result<(), StoreErro
     store().map_err(classify)
 }
 
-/// The newest that the filter lets through, oldest first.
+/// The newest records that match the filter, the oldest first.
 fn find(connection: &Connection, filter: &RunFilter) -> Result<Vec<StoredRun>, StoreError> {
     let sql = "SELECT first, runs FROM hook_run_batches WHERE first + count > ?1 + 1 ORDER BY first DESC";
     let mut statement = connection.prepare_cached(sql).map_err(classify)?;
@@ -202,7 +202,7 @@ fn count(connection: &Connection, runs: &[HookRun]) -> Result<(), rusqlite::Erro
     batch.into_values().try_for_each(|counter| add(connection, counter))
 }
 
-/// What a batch adds to one counter.
+/// Adds a batch to one counter.
 fn add(connection: &Connection, mut batch: HookCounter) -> Result<(), rusqlite::Error> {
     let mut before = connection.prepare_cached(
         "SELECT histogram FROM hook_counters WHERE kind = ?1 AND hook = ?2 AND version = ?3 AND outcome = ?4",

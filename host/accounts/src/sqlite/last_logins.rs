@@ -1,5 +1,4 @@
-//! Times of logins on their way to the database: a transaction for each would take longer than
-//! the rest of a login.
+//! Times of logins that wait to be stored: a transaction for each would take longer than the rest of a login.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,11 +6,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-/// Before they are stored, more may come.
+/// How long to wait for more times before they are stored.
 const GATHERING_TIME: Duration = Duration::from_millis(20);
 
 pub struct LastLogins {
-    /// Account's id → milliseconds since 1970.
+    /// Milliseconds since 1970, by the account's ID.
     pending: Mutex<HashMap<i64, i64>>,
     connection: Arc<Mutex<Connection>>,
 }
@@ -31,19 +30,19 @@ impl LastLogins {
         }
     }
 
-    /// What is not stored yet is as good as stored.
+    /// A login time that is not stored yet, which readers use instead of the stored one.
     pub fn pending_of(&self, id: i64) -> Option<i64> {
         self.pending().get(&id).copied()
     }
 
-    /// Says whether others came meanwhile.
+    /// Stores the waiting times. Returns `true` if others arrived meanwhile.
     pub fn store(&self) -> bool {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let times = self.pending().clone();
         if let Err(error) = store(&mut connection, &times) {
             tracing::warn!(sender = "login", message = format!("the times of logins could not be stored: {error}"));
         }
-        // Only now: until then readers find them here.
+        // Removed only now: until then readers find the times here.
         let mut pending = self.pending();
         pending.retain(|id, at| times.get(id) != Some(at));
         !pending.is_empty()

@@ -1,5 +1,5 @@
-//! The scripts of `sql/sqlite/`, each applied once, in one transaction. SQLite's
-//! `user_version` holds the date of the last one.
+//! Applies the scripts of `sql/sqlite/`, each once, in one transaction. SQLite's `user_version`
+//! holds the date of the last script.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! SQLite: a file in write-ahead mode.
+//! A store in SQLite: a file in write-ahead mode.
 
 mod audit;
 mod changes;
@@ -25,17 +25,16 @@ use tokio::sync::Notify;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CACHED_STATEMENTS: usize = 32;
 
-/// A database with its connections. Accounts are written with a full sync: what is
-/// acknowledged survives a power cut. The time of a login and plugins' values are not worth
-/// one and go through a connection of their own.
+/// A database with its connections. Accounts are written with a full sync, so that an acknowledged change survives
+/// a power cut. The times of logins and plugins' values do not need that, and go through a connection of their own.
 pub struct SqliteDatabase {
     reader: Arc<Mutex<Connection>>,
     writer: Arc<Mutex<Connection>>,
     background: Arc<Mutex<Connection>>,
-    /// For one row out of the page cache, without a hop to another thread; never waits.
+    /// Reads single rows from the page cache on the caller's thread, and never waits.
     inline: Arc<Mutex<Connection>>,
     last_logins: Arc<LastLogins>,
-    /// Something was changed through this database.
+    /// Notified when something was changed through this database.
     committed: Notify,
 }
 
@@ -85,7 +84,7 @@ impl SqliteDatabase {
         Self { reader, writer, background, inline, last_logins, committed: Notify::new() }
     }
 
-    /// None: the connection is in use, or there is something to wait for.
+    /// `None`: the connection is in use, or the work would have to wait.
     fn at_once<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Option<Result<T, StoreError>> {
         let inline = self.inline.try_lock().ok()?;
         match work(&inline) {

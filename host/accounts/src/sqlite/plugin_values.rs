@@ -1,4 +1,4 @@
-//! What plugins keep, each in a space of its own with a quota.
+//! The values that plugins keep, each in a space of its own with a quota.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tidegate_core::ports::{
 use super::SqliteDatabase;
 
 impl SqliteDatabase {
-    /// One transaction on a plugin's values.
+    /// Runs one transaction on the values of a plugin.
     async fn plugin_values<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection, i64) -> Result<T, Failure> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Documents as rows, as the description of their collection says.
+//! Documents as rows, as their collection's description says.
 
 use rusqlite::types::{Value as Cell, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, ffi, params_from_iter};
@@ -7,7 +7,7 @@ use tidegate_core::ports::{Collection, Column, ColumnKind, PageRequest, StoreErr
 
 use super::classify;
 
-/// `id`, `revision`, the name, `other`, then the collection's columns.
+/// Number of the columns before the collection's own: `id`, `revision`, the name and `other`.
 const LEADING: usize = 4;
 const NAME: usize = 2;
 
@@ -35,7 +35,7 @@ pub fn find(
     statement.query_row([id], |row| read(row, collection)).optional().map_err(classify)
 }
 
-/// Rows whose name is no text: no name that is asked for could be theirs. They go by their number.
+/// Selects rows whose name is not text, so that no request can name them. They are addressed by their number.
 fn unnamed(collection: &Collection) -> String {
     format!("typeof({}) <> 'text'", collection.name_field)
 }
@@ -55,8 +55,8 @@ pub fn list(
     let (from, begin) = after.map_or((">=", prefix), |after| (">", after));
     let mut found = Vec::new();
     if page.after.is_none() && prefix.is_empty() {
-        // They have no place among the names; at the beginning they are in the way of no page. As what is no
-        // text is greater than any, the index has them together.
+        // Rows without a name come first, before all pages. The index finds them: SQLite orders
+        // numbers before all text, and blobs after it.
         let sql = format!("SELECT {} FROM {table} WHERE {name} >= x'' OR {name} < ''", columns(collection));
         let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
         let rows = statement.query_map([], |row| read(row, collection)).map_err(classify)?;
@@ -72,7 +72,7 @@ pub fn list(
     while found.len() < limit
         && let Some(row) = rows.next().map_err(classify)?
     {
-        // A text that is no UTF-8 is no name either: a page that ends with it would be followed by itself.
+        // A name that is not UTF-8 is skipped: a page that ends with it would be followed by the same page.
         let is_name = row.get_ref(NAME).map_err(classify)?.as_str().is_ok();
         if is_name {
             found.push(read(row, collection).map_err(classify)?);
@@ -81,11 +81,11 @@ pub fn list(
     Ok(found)
 }
 
-/// The first text after all that begin with `prefix`; none: there is no such text.
+/// The first text after all texts that begin with `prefix`; `None` if there is none.
 fn end_of(prefix: &str) -> Option<String> {
     let mut end = prefix.to_owned();
     while let Some(last) = end.pop() {
-        // What lies between these two are no characters.
+        // The code points between these two are surrogates, not characters.
         let next = if last == '\u{d7ff}' { Some('\u{e000}') } else { char::from_u32(u32::from(last) + 1) };
         if let Some(next) = next {
             end.push(next);
@@ -109,7 +109,7 @@ pub fn texts(
     rows.map_err(classify)?.collect::<Result<_, _>>().map_err(classify)
 }
 
-/// Whatever the row holds: SQLite's columns take values of any type.
+/// Reads a row whatever it holds, since SQLite's columns take values of any type.
 fn read(row: &Row<'_>, collection: &'static Collection) -> Result<StoredDocument, rusqlite::Error> {
     let number =
         |index| Ok::<_, rusqlite::Error>(cell(row.get_ref(index)?).and_then(|value| value.as_i64()).unwrap_or(0));
@@ -165,7 +165,7 @@ fn text_of(value: Value) -> Option<String> {
     }
 }
 
-/// The document in a column, null if it is empty; or the text, and what is wrong with it.
+/// The document in a column, null if the column is empty; or the text, and what is wrong with it.
 fn parsed(value: Value) -> Result<Value, (Value, String)> {
     match value.as_str() {
         Some("") => Ok(Value::Null),
@@ -174,7 +174,7 @@ fn parsed(value: Value) -> Result<Value, (Value, String)> {
     }
 }
 
-/// A new row; the answer is its id.
+/// Adds a row; returns its ID.
 pub fn insert(
     connection: &Connection,
     collection: &'static Collection,
@@ -204,7 +204,7 @@ pub fn insert(
     }
 }
 
-/// Says whether there was such a row.
+/// Replaces a row; returns whether there was such a row.
 pub fn replace(
     connection: &Connection,
     collection: &'static Collection,
@@ -228,7 +228,7 @@ pub fn replace(
     Ok(statement.execute(params_from_iter(cells.chain(which))).map_err(classify)? > 0)
 }
 
-/// None: there is no such row.
+/// `None` if there is no such row.
 pub fn version(
     connection: &Connection,
     collection: &'static Collection,
@@ -255,7 +255,7 @@ fn to_cell(column: &Column, document: &Map<String, Value>) -> Cell {
     }
 }
 
-/// What has no column of its own.
+/// The fields that have no column of their own.
 fn other(collection: &'static Collection, document: &Map<String, Value>) -> Cell {
     let is_other = |field: &str| field != "id" && field != collection.name_field && collection.column(field).is_none();
     let other = document.iter().filter(|(field, _)| is_other(field));

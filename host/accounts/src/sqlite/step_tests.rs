@@ -1,4 +1,4 @@
-//! The steps of a change: how many there are, and what is there when the process dies between two of them.
+//! The steps of a change: how many there are, and what is stored when the process dies between two of them.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use tidegate_core::ports::{AuditQuery, AuditStore, Author, ChangeToken, Director
 use super::*;
 use crate::conformance::{NoPasswords, author, user};
 
-/// Told of each statement before it is carried out.
+/// Calls `told` for each statement before it is executed.
 fn trace(database: &SqliteDatabase, told: impl Fn(&str) + Clone + Send + 'static) {
     for connection in [&database.reader, &database.writer, &database.background, &database.inline] {
         let told = told.clone();
@@ -34,7 +34,7 @@ fn accounts(database: &Arc<SqliteDatabase>) -> Accounts {
     Accounts::new(database.clone(), Arc::new(NoPasswords), None)
 }
 
-/// As `tidegate user update --quota-size 5` does it.
+/// Changes the quota as `tidegate user update --quota-size 5` does.
 async fn change_quota(accounts: &Accounts, by: &Author) -> User {
     let mut draft = AccountDraft::of_stored(accounts.stored("alice").await.unwrap().unwrap());
     draft.set("quota_size", json!(5));
@@ -67,7 +67,7 @@ async fn a_change_costs_one_look_and_one_transaction() {
     );
 }
 
-/// What is on the disk now, as a process that dies now would leave it.
+/// Copies the database as a process that dies now would leave it on disk.
 fn copy(from: &Path, to: &Path) {
     for suffix in ["", "-wal"] {
         let name = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
@@ -77,7 +77,8 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The account's quota, whether it is there, and how many records and announcements there are.
+/// The account's quota, `None` if the account does not exist, and the numbers of audit records and
+/// of announcements.
 async fn state(path: &Path) -> (Option<i64>, usize, i64) {
     let database = SqliteDatabase::open(path).unwrap();
     let found = database.find(&USERS, "alice").await.unwrap();

@@ -1,4 +1,5 @@
-//! What can be wrong with a file, and what it costs. What holds for all stores is in the suite of the crate.
+//! What a database file may have wrong, and what that affects. What holds for all stores is in the
+//! suite `conformance`.
 
 use serde_json::json;
 use tidegate_core::account::{find_stored, find_user, list_users};
@@ -85,7 +86,7 @@ async fn an_invalid_row_is_in_the_way_of_no_other() {
         );
         let error = find_user(&database, "bob").await.unwrap_err();
         assert!(matches!(error, StoreError::Invalid { .. }) && error.to_string().contains("\"bob\""), "{error}");
-        // It can be looked at, mended and deleted.
+        // The document can be shown, repaired and deleted.
         let stored = find_stored(&database, "bob").await.unwrap().unwrap();
         assert_eq!(stored.document.get("username"), Some(&json!("bob")));
         let mended = Write::Replace { document: document("/srv/bob"), expected: stored.version, reset: Vec::new() };
@@ -106,7 +107,7 @@ async fn a_row_without_a_name_is_in_the_way_of_no_other() {
         }
         let raw = Connection::open(&path).unwrap();
         raw.execute(&format!("UPDATE users SET username = {name} WHERE username = 'bob'"), []).unwrap();
-        // SQLite makes a text of a number in a column for texts.
+        // SQLite turns a number into text in a column for text.
         let (shown, is_text) = if name == "7" { ("7", true) } else { ("#2", false) };
         let (mut after, mut seen) = (None, Vec::new());
         loop {
@@ -129,7 +130,7 @@ async fn a_row_without_a_name_is_in_the_way_of_no_other() {
         assert_eq!(find_stored(&database, shown).await.unwrap(), None, "{name}");
         assert!(find_user(&database, "alice").await.unwrap().is_some());
     }
-    // A text that is no UTF-8 has no name that could be asked for.
+    // A text that is not UTF-8 is not a name that could be asked for.
     let (_directory, path) = file();
     let database = SqliteDatabase::open(&path).unwrap();
     for name in ["alice", "bob", "carol"] {

@@ -1,4 +1,4 @@
-//! Used quotas, of accounts and of folders.
+//! Usages of accounts and folders.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -11,7 +11,7 @@ use super::{SqliteDatabase, classify};
 impl UsageStore for SqliteDatabase {
     async fn open_usage(&self, scope: &Scope, node: &NodeName) -> Result<StoredUsage, StoreError> {
         let (scope, node) = (scope.clone(), node.clone());
-        // With a full sync: without the mark, what follows would be lost with the process.
+        // With a full sync: without the mark, changes that are only in memory would be lost with the process.
         self.write(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
             let (table, column, name) = place(&scope);
@@ -124,7 +124,7 @@ fn replace(connection: &Connection, scope: &Scope, used: UsedQuota, at: i64) -> 
     if changed == 0 { Err(StoreError::NotFound(scope.object())) } else { Ok(()) }
 }
 
-/// Where the row is: table, column, name.
+/// The row of a scope: table, column and name.
 fn place(scope: &Scope) -> (&'static str, &'static str, &str) {
     (scope.collection().table, scope.collection().name_field, scope.name())
 }

@@ -1,9 +1,9 @@
-//! Two changes of one account at the same time: what either changed is in the result.
+//! Merges two changes of one account that were made at the same time: the result has both.
 
 use serde_json::{Map, Value};
 
-/// `theirs` with what was changed from `base` to `mine`. Where both changed one value, `mine` holds; of
-/// lists and objects, the parts are looked at one by one.
+/// `theirs` with the changes from `base` to `mine`. Where both changed one value, `mine` wins; lists and
+/// objects are merged part by part.
 pub fn merged(base: &Map<String, Value>, mine: &Map<String, Value>, theirs: &Map<String, Value>) -> Map<String, Value> {
     let mut result = Map::new();
     for name in theirs.keys().chain(mine.keys().filter(|name| !theirs.contains_key(*name))) {

@@ -1,21 +1,31 @@
-//! Decoding an account document the way the hooks of the older server expect it (B15):
-//! keys in any case, unknown keys ignored, `null` clears lists only, integers must be
-//! integers, maps merge, lists replace.
+//! Decoding an account document the way the hooks of the older server expect it (B15): keys match
+//! in any case, unknown keys are ignored, `null` clears lists only, integers must be integers, maps
+//! merge, and lists replace.
 
 use serde_json::{Map, Value};
 
 use super::fields::{self, ACCOUNT, Field, Kind};
 use crate::json;
 
-/// Why a document could not be read; `path` is the field, such as `filters.allowed_ip`.
+/// Why a document could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
+    /// The text is not JSON, or has text behind the document; with the parser's message.
     #[error("not valid JSON: {0}")]
     Syntax(String),
+    /// The JSON is not an object.
     #[error("the account must be a JSON object")]
     NotAnObject,
+    /// A field has the wrong type.
     #[error("field \"{path}\": expected {expected}, found {found}")]
-    Type { path: String, expected: &'static str, found: &'static str },
+    Type {
+        /// The field, such as `filters.allowed_ip`.
+        path: String,
+        /// A type in words.
+        expected: &'static str,
+        /// A type in words.
+        found: &'static str,
+    },
 }
 
 /// Parses `text` and merges it into `target`.
@@ -32,7 +42,7 @@ pub fn merge_value(target: &mut Map<String, Value>, patch: &Value) -> Result<(),
     merge_object_of(target, patch)
 }
 
-/// As [`merge_value`], for what is known to be an object.
+/// As [`merge_value`], for a document that is known to be an object.
 pub fn merge_object_of(target: &mut Map<String, Value>, patch: &Map<String, Value>) -> Result<(), DocumentError> {
     merge_object(target, patch, ACCOUNT, "")
 }

@@ -1,4 +1,4 @@
-//! The one way from outside to a [`User`].
+//! Account documents from outside: [`AccountDraft`] is the only way from a document to a [`User`].
 
 use std::sync::Arc;
 
@@ -9,30 +9,42 @@ use crate::ports::StoredDocument;
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
 
-/// An account document under construction: read leniently, not yet believed.
-#[derive(Debug, Clone, Default)]
+/// An account document under construction: decoded leniently, not yet validated.
+#[derive(Debug, Clone)]
 pub struct AccountDraft {
     pub(super) document: Map<String, Value>,
-    /// Set apart from the document so that a password typed by a client is never taken for
-    /// a hash (A8-18).
+    /// A password as typed, kept apart from the document so that it is never taken for a hash (A8-18).
     pub(super) clear_password: Option<Secret>,
-    /// What the draft was made from: changes that others make meanwhile are told by it.
+    /// The stored state that the draft was made from, by which changes that were made since are found; None:
+    /// the draft was not made from a stored account.
     pub(super) base: Option<Arc<StoredDocument>>,
-    /// Of the hooks that made it; none: the administrator's.
+    /// The rights of the hooks that made the draft; None: an administrator made it.
     pub(super) rights: Option<Arc<AccountRights>>,
+    /// The password of a login that a hook vouched for becomes the account's own (A11-22).
+    pub(super) keeps_presented_password: bool,
 }
 
-/// Whether a password or a key must be there (A8-02).
+impl Default for AccountDraft {
+    fn default() -> Self {
+        Self { document: Map::new(), clear_password: None, base: None, rights: None, keeps_presented_password: true }
+    }
+}
+
+/// Whether an account must have a password or a public key (A8-02).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialRule {
+    /// One of the two must be there, or a locked password: for accounts that administrators add.
     Required,
+    /// Both may be missing: for stored accounts and for drafts of hooks.
     Optional,
 }
 
 /// A valid account whose clear password, if one was given, still has to be hashed.
 #[derive(Debug, Clone)]
 pub struct Validated {
+    /// The account; its password is None where `clear_password` is still to be hashed.
     pub account: User,
+    /// The password to hash and store.
     pub clear_password: Option<Secret>,
 }
 
@@ -40,7 +52,9 @@ pub struct Validated {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("field \"{field}\": {problem}")]
 pub struct InvalidAccount {
+    /// The path of the field in the document, such as `filters.allowed_ip` or `public_keys.0`.
     pub field: String,
+    /// What is wrong with it, and what to do: for people.
     pub problem: String,
 }
 
@@ -49,7 +63,7 @@ pub(super) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> I
 }
 
 impl AccountDraft {
-    /// Enabled, without permissions.
+    /// A draft for a new account: enabled, without permissions.
     pub fn new(username: &str) -> Self {
         let mut draft = Self::default();
         draft.set("username", json!(username));
@@ -62,12 +76,13 @@ impl AccountDraft {
         Self { document: account.to_document(Audience::Trusted), ..Self::default() }
     }
 
-    /// What is stored, valid or not, to change it: of changes that others make meanwhile, none is lost.
+    /// A draft of a stored account, valid or not, to change it. Changes that are made to the account meanwhile
+    /// are noticed when the draft is stored.
     pub fn of_stored(stored: StoredDocument) -> Self {
         Self { document: stored.document.clone(), base: Some(Arc::new(stored)), ..Self::default() }
     }
 
-    /// What is to take the place of what is stored, all of it; what the document omits has its default.
+    /// A draft that replaces the stored account as a whole: fields that `document` omits get their defaults.
     ///
     /// # Errors
     /// The document cannot be read as an account.
@@ -82,7 +97,7 @@ impl AccountDraft {
         (self.document, self.clear_password)
     }
 
-    /// The changes of the draft, made to what is stored now.
+    /// Applies the changes of the draft to the state that is stored now.
     pub(super) fn rebase(&mut self, stored: &Arc<StoredDocument>) {
         if let Some(base) = self.base.as_ref().filter(|base| base.version != stored.version) {
             self.document = concurrent::merged(&base.document, &self.document, &stored.document);
@@ -90,14 +105,14 @@ impl AccountDraft {
         self.base = Some(stored.clone());
     }
 
-    /// As [`of`](Self::of), without what a hook that lacks the grant may not see.
+    /// As [`of`](Self::of), without second factors where the hook has no right to see them.
     pub fn for_hook(account: &User, rights: &AccountRights) -> Self {
         let audience = if rights.second_factors { Audience::Trusted } else { Audience::LoginHook };
         Self { document: account.to_document(audience), ..Self::default() }
     }
 
-    /// From here on it has what a hook made of it. What several hooks made has the rights that all
-    /// of them have.
+    /// Notes that a hook with these rights has made the draft. A draft that several hooks made has the rights
+    /// that all of them have.
     pub fn bind(&mut self, rights: &Arc<AccountRights>) {
         self.rights = Some(match &self.rights {
             Some(before) => Arc::new(before.and(rights)),
@@ -105,17 +120,25 @@ impl AccountDraft {
         });
     }
 
-    /// Of the hooks that made it; an administrator is bound by nothing.
+    /// The password that the client logs in with is not stored: the hook is asked each time.
+    pub fn forget_presented_password(&mut self) {
+        self.keeps_presented_password = false;
+    }
+
+    /// The rights of the hooks that made the draft; None: an administrator made it.
     pub fn rights(&self) -> Option<&Arc<AccountRights>> {
         self.rights.as_ref()
     }
 
-    /// Whether the document has the field, whatever its value.
+    /// Whether the document has the field with a value other than `null`.
     pub(super) fn says(&self, field: &str) -> bool {
         self.document.get(field).is_some_and(|value| !value.is_null())
     }
 
-    /// From a whole document; what it omits has its default (A11-21).
+    /// A draft of a whole document: fields that it omits get their defaults (A11-21).
+    ///
+    /// # Errors
+    /// The document cannot be read as an account.
     pub fn from_json(text: &str) -> Result<Self, DocumentError> {
         let mut draft = Self::default();
         draft.merge_json(text)?;
@@ -123,10 +146,17 @@ impl AccountDraft {
     }
 
     /// Changes only the fields that the document names (A13-05).
+    ///
+    /// # Errors
+    /// The document cannot be read as an account.
     pub fn merge_json(&mut self, text: &str) -> Result<(), DocumentError> {
         document::merge(&mut self.document, text)
     }
 
+    /// As [`merge_json`](Self::merge_json), for a document that is parsed already.
+    ///
+    /// # Errors
+    /// The document is not an object, or a field has the wrong type.
     pub fn merge_value(&mut self, value: &Value) -> Result<(), DocumentError> {
         document::merge_value(&mut self.document, value)
     }
@@ -156,7 +186,7 @@ impl AccountDraft {
         }
     }
 
-    /// A password as a person typed it: always hashed, whatever it looks like (A8-18).
+    /// Sets a password as a person typed it: it is always hashed, even if it looks like a hash (A8-18).
     pub fn set_clear_password(&mut self, password: Secret) {
         self.document.remove("password");
         self.clear_password = Some(password);
@@ -173,15 +203,17 @@ impl AccountDraft {
         }
     }
 
+    /// The user name; empty if there is none.
     pub fn username(&self) -> &str {
         self.text("username")
     }
 
+    /// The home directory; empty if there is none.
     pub fn home_dir(&self) -> &str {
         self.text("home_dir")
     }
 
-    /// Mounts a folder that there is; what was mounted there is not any more.
+    /// Mounts a stored folder at a path, in place of the folder that was mounted there.
     pub fn mount_folder(&mut self, virtual_path: &str, name: &str) {
         let folders = self.document.entry("virtual_folders").or_insert_with(|| Value::Array(Vec::new()));
         if let Value::Array(folders) = folders {
@@ -190,13 +222,13 @@ impl AccountDraft {
         }
     }
 
-    /// The document without secrets; `second_factors`: but with these.
+    /// The document as JSON without secrets; `second_factors`: with those of the second factor all the same.
     pub fn to_json(&self, second_factors: bool) -> String {
         super::compact_json(&view::without_secrets(&self.document, second_factors))
     }
 
-    /// Carries over what only the server maintains, from the stored account (A11-21), or
-    /// its defaults for a new one (A9-06).
+    /// Takes the fields that only the server maintains from the stored account (A11-21); None: a new account,
+    /// where they get their defaults (A9-06).
     pub fn keep_maintained_fields_of(&mut self, stored: Option<&User>) {
         let stored = stored.map(|stored| stored.to_document(Audience::Trusted));
         self.keep_maintained_fields_in(stored.as_ref());
@@ -214,7 +246,7 @@ impl AccountDraft {
         }
     }
 
-    /// What a bound hook has no grant for, and says nothing of, stays as the administrator made it.
+    /// Keeps the stored values of fields that a bound hook has no grant for and has left out.
     pub(super) fn keep_ungranted(&mut self, rights: &AccountRights, stored: Option<&User>) {
         let Some(stored) = stored.filter(|_| rights.is_bound) else { return };
         let kept = [
@@ -233,8 +265,8 @@ impl AccountDraft {
 }
 
 impl AccountDraft {
-    /// A hook's draft has the second factor that the stored account has (A11-21, B3-01). Only that
-    /// of an account which there is not yet may come from the hook.
+    /// Gives a hook's draft the second factor of the stored account (A11-21, B3-01), unless the hook has the
+    /// right to change it. Without a stored account the hook's own is kept.
     pub fn keep_second_factor_of(&mut self, stored: Option<&User>) {
         if self.rights.as_ref().is_some_and(|rights| rights.second_factors) {
             return;
@@ -257,7 +289,8 @@ impl AccountDraft {
 }
 
 impl AccountDraft {
-    /// A hook may demand the second factor for more protocols, not for fewer.
+    /// Adds the stored protocols to those for which the hook demands the second factor: it may demand it for
+    /// more protocols, not for fewer.
     fn keep_demanded(&mut self, field: &str, stored: Option<&Value>) {
         let Some(Value::Array(demanded)) = stored else { return };
         let answered = self.document.get("filters").and_then(|filters| filters.get(field));
@@ -334,7 +367,7 @@ mod tests {
         let validated = hashed.validate(CredentialRule::Required).unwrap();
         assert!(validated.account.password.is_some() && validated.clear_password.is_none());
 
-        // A8-18: typed by a client, so a password even if it looks like a hash
+        // A8-18: what a client typed is a password, even if it looks like a hash.
         let mut typed = draft;
         typed.set_clear_password(Secret::new("$6$salt$hash"));
         let validated = typed.validate(CredentialRule::Required).unwrap();
@@ -383,7 +416,7 @@ mod tests {
             }
             assert_eq!(kept.contains_key("max_upload_file_size"), answer == other);
         }
-        // Rules that demand it are added to, never taken away.
+        // Hooks may add to the rules that demand a second factor, and take none away.
         let demanded = |before: &str, answer: &str, expected: &[&str]| {
             let mut draft = with(answer);
             draft.keep_second_factor_of(Some(&stored(before)));
@@ -401,7 +434,7 @@ mod tests {
         let mut draft = with(other);
         draft.keep_second_factor_of(None);
         assert_eq!(filters(draft), filters(with(other)));
-        // What a component reads has none of it.
+        // The document for components has no second factor.
         let shown = AccountDraft::of(&stored(own)).to_json(false);
         assert!(!shown.contains("hush") && !shown.contains("totp_config"), "{shown}");
     }

@@ -8,8 +8,8 @@ use super::stored::complete_folders;
 use super::{AccountValues, User};
 use crate::ports::{Directory, GROUPS, StoreError};
 
-/// A user with what its groups give it. Cannot be changed, and cannot be stored: what hooks and
-/// administrators change is the [`user`](Self::user) behind it.
+/// A user with the settings that its groups give it. It can be neither changed nor stored: hooks and
+/// administrators change the [`user`](Self::user) behind it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EffectiveAccount {
     user: Arc<User>,
@@ -18,12 +18,12 @@ pub struct EffectiveAccount {
 }
 
 impl EffectiveAccount {
-    /// Of a user whose groups, if it has any, give it nothing.
+    /// The account of a user to whom groups give nothing.
     pub fn ungrouped(user: impl Into<Arc<User>>) -> Self {
         Self { user: user.into(), merged: None }
     }
 
-    /// As it is stored.
+    /// The user as it is stored.
     pub fn user(&self) -> &Arc<User> {
         &self.user
     }

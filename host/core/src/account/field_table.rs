@@ -10,7 +10,7 @@ use crate::password::PasswordHash;
 
 const ANY: Kind = Kind::Integer(i64::MIN, i64::MAX);
 const NATURAL: Kind = Kind::Integer(0, i64::MAX);
-/// Largest uid and gid (A5-16).
+/// Bounds of uid and gid (A5-16).
 const SYSTEM_ID: Kind = Kind::Integer(0, 2_147_483_647);
 const UNSIGNED: Kind = Kind::Integer(0, u32::MAX as i64);
 
@@ -27,7 +27,7 @@ macro_rules! wide {
     };
 }
 
-/// One that is left out of documents where it is 0.
+/// A member that is an integer of 64 bits, left out of documents where it is not positive.
 macro_rules! counter {
     ($field:expr, $($member:ident).+) => {
         $field.held(
@@ -53,7 +53,7 @@ macro_rules! narrow {
     };
 }
 
-/// A limit in megabytes, which the server reckons in bytes.
+/// A limit in megabytes (of 1048576 bytes) in documents, in bytes in its member.
 macro_rules! megabytes {
     ($field:expr, $($member:ident).+) => {
         $field.derived(|draft, field, values| {
@@ -63,6 +63,7 @@ macro_rules! megabytes {
     };
 }
 
+/// The fields of the account document (C1).
 pub const ACCOUNT: &[Field] = &[
     wide!(field("id", NATURAL, "The account's number, which no other account ever gets").by_server().always(), id),
     field("status", Kind::Integer(0, 1), "1 enabled, 0 disabled").column().option().always().held(
@@ -221,7 +222,7 @@ pub const ACCOUNT: &[Field] = &[
     field("oidc_custom_fields", Kind::Anything, "What an OpenID provider said of the user").by_server(),
 ];
 
-/// Of `virtual_folders` (C5).
+/// The fields of an object in `virtual_folders` (C5).
 const FOLDER: &[Field] = &[
     field("name", Kind::Text, "The folder's name, which all accounts that have it share"),
     field("virtual_path", Kind::Text, "Where it is in the account's tree"),
@@ -238,7 +239,7 @@ const FOLDER: &[Field] = &[
         .by_server(),
 ];
 
-/// Of `groups` (B9-04).
+/// The fields of an object in `groups` (B9-04).
 const MEMBERSHIP: &[Field] = &[
     field("name", Kind::Text, "The group's name"),
     field("type", Kind::Integer(1, 3), "1 primary, 2 secondary, 3 membership alone"),

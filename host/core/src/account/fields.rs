@@ -1,5 +1,5 @@
-//! What is said of each field of the account document, once: decoding, redaction, the columns of
-//! databases, the command line and the schema follow from it. The tables themselves are
+//! The description of the fields of the account document, from which decoding, redaction, the columns of
+//! databases, the command line and the schema follow. The tables are
 //! [`ACCOUNT`](super::field_table::ACCOUNT) and those inside it.
 
 use std::collections::BTreeSet;
@@ -11,30 +11,33 @@ use super::AccountValues;
 use super::draft::{AccountDraft, InvalidAccount};
 pub use super::field_table::ACCOUNT;
 
-/// Stands for a password in documents that do not show it.
+/// The field that says whether there is a password, in documents that do not show it.
 pub(super) const HAS_PASSWORD: &str = "has_password";
 
 /// A field of the account document, or of an object in it.
 #[derive(Debug)]
 pub struct Field {
+    /// The key in documents.
     pub name: &'static str,
+    /// How the value decodes and merges.
     pub kind: Kind,
-    /// One line for people: what it means, with its unit.
+    /// The meaning and unit of the value, in one line for people.
     pub about: &'static str,
+    /// Who changes the value.
     pub maintainer: Maintainer,
-    /// Redacted for all but the store and the hooks that decide logins.
+    /// Whether the value is redacted for all readers but the store and the hooks that decide logins.
     pub is_secret: bool,
-    /// What a second factor is made of: only administrators and the account itself set it, and
-    /// hooks without the grant neither read, replace nor remove it (A11-21, B3-01).
+    /// Whether the value is part of a second factor: only administrators and the account itself set it; hooks
+    /// without the grant neither read, replace nor remove it (A11-21, B3-01).
     pub is_second_factor: bool,
-    /// Stores of tables have a column of that name, beside those of the account's number and name; the
-    /// other fields are kept together as one document.
+    /// Whether the table of a database has a column of that name, beside those of the account's number and
+    /// name. The other fields are kept together as one document.
     pub has_column: bool,
-    /// `tidegate user add` and `update` have an option of that name.
+    /// Whether `tidegate user add` and `update` have an option of that name.
     pub has_option: bool,
-    /// Documents for hooks always have it, empty or not (C1-04).
+    /// Whether documents for hooks always have the field, empty or not (C1-04).
     pub is_always_shown: bool,
-    /// The spelling of old documents (A8-16).
+    /// Another spelling of the key, in old documents (A8-16).
     pub alias: Option<&'static str>,
     pub(super) member: Member,
 }
@@ -42,40 +45,43 @@ pub struct Field {
 /// How a field decodes and merges (B15).
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
-    /// Between two bounds, both included.
+    /// An integer between two bounds, both included.
     Integer(i64, i64),
     /// Milliseconds since 1970; 0: never.
     Time,
+    /// A string.
     Text,
+    /// True or false.
     Flag,
+    /// A list of strings; replaced as a whole.
     Texts,
-    /// Directory → tokens; merged key by key.
+    /// An object with lists of permission tokens by directory; merged directory by directory.
     Permissions,
-    /// Merged field by field.
+    /// An object with these fields; merged field by field.
     Object(&'static [Field]),
-    /// An object that is replaced as a whole, and kept with what is not known of it.
+    /// An object with these fields; replaced as a whole, its unknown fields kept.
     Whole(&'static [Field]),
-    /// A list of such objects.
+    /// A list of such objects; replaced as a whole.
     List(&'static [Field]),
-    /// A text, or an object with its state and its payload (C4-02).
+    /// A secret: a string, or an object with its state and its payload (C4-02).
     SecretText,
-    /// Kept as it is.
+    /// Any JSON; kept as it is.
     Anything,
 }
 
 /// Who changes a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Maintainer {
-    /// And hooks that make accounts.
+    /// Administrators, and hooks that make accounts.
     Administrator,
-    /// A document may carry it, but no draft sets it (A8-16, B3-01).
+    /// The server alone: the value in a document from outside is ignored (A8-16, B3-01).
     Server,
 }
 
 /// Where the server keeps the value.
 #[derive(Clone, Copy)]
 pub(super) enum Member {
-    /// Nowhere but in the document.
+    /// Only in the document.
     Kept,
     /// In the document, and the server reads it from there.
     Derived(Read),
@@ -83,9 +89,9 @@ pub(super) enum Member {
     Held(Read, Write),
 }
 
-/// Checks the field of a draft and takes it over.
+/// Checks the field of a draft and stores its value in its member.
 pub(super) type Read = fn(&AccountDraft, &Field, &mut AccountValues) -> Result<(), InvalidAccount>;
-/// The value for a document; none: it is left out.
+/// The value for a document; None: the field is left out.
 pub(super) type Write = fn(&AccountValues) -> Option<Value>;
 
 impl std::fmt::Debug for Member {
@@ -98,7 +104,7 @@ impl std::fmt::Debug for Member {
     }
 }
 
-/// Maintained by administrators, not secret, kept in the document.
+/// A field that administrators maintain, not secret, kept in the document.
 pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field {
         name,
@@ -115,8 +121,8 @@ pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str) -
     }
 }
 
-/// Protocols for which the second factor is demanded, under the names of two eras: an answer of a hook
-/// adds to them and takes none away.
+/// The fields of `filters` with the protocols that demand a second factor, under the names of two eras. The
+/// answer of a hook may add protocols, but take none away.
 pub const SECOND_FACTOR_RULES: [&str; 2] = ["two_factor_protocols", "2fa_protocols"];
 
 impl Field {
@@ -156,12 +162,12 @@ impl Field {
         Self { member: Member::Held(read, write), ..self }
     }
 
-    /// The name of its option: `--quota-size`.
+    /// The name of the field's option, such as `quota-size`, without dashes before it.
     pub fn option_name(&self) -> String {
         self.name.replace('_', "-")
     }
 
-    /// Of an object: what is known of its fields.
+    /// The known fields of an object, or of the objects of a list; empty for other kinds.
     pub fn fields(&self) -> &'static [Field] {
         match self.kind {
             Kind::Object(fields) | Kind::Whole(fields) | Kind::List(fields) => fields,
@@ -176,7 +182,7 @@ impl Field {
         }
     }
 
-    /// What hooks see of it where there is no account.
+    /// The value that hooks see of the field for a user without an account.
     pub(super) fn zero(&self) -> Value {
         match self.kind {
             Kind::Integer(..) | Kind::Time => json!(0),
@@ -202,19 +208,19 @@ pub(super) fn find(fields: &'static [Field], key: &str) -> Option<&'static Field
         .or_else(|| fields.iter().find(|field| field.name.eq_ignore_ascii_case(key)))
 }
 
-/// What no draft sets.
+/// The names of fields that no draft sets.
 pub(super) fn maintained_by_server() -> impl Iterator<Item = &'static str> {
     ACCOUNT.iter().filter(|field| field.maintainer == Maintainer::Server).map(|field| field.name)
 }
 
-/// Of `filters`.
+/// The names of the fields of `filters` that are part of a second factor.
 pub(super) fn second_factors() -> impl Iterator<Item = &'static str> {
     let filters = super::filter_table::FILTERS.iter();
     filters.filter(|field| field.is_second_factor).map(|field| field.name)
 }
 
-/// The names of all secret fields. They are secret at any depth, so that a document with one in an
-/// unknown place is redacted too.
+/// Whether a field of that name is secret anywhere in the tables. It then counts as secret at any depth, so
+/// that a document that has it in an unknown place is redacted, too.
 pub(super) fn is_secret(name: &str) -> bool {
     fn collect(fields: &'static [Field], names: &mut BTreeSet<&'static str>) {
         for field in fields {
@@ -258,7 +264,7 @@ mod tests {
 
     #[test]
     fn columns_are_members() {
-        // A value in a column and in the document as well could differ.
+        // If a value were in a column and in the document, the two could differ.
         for field in ACCOUNT {
             let is_held = matches!(field.member, Member::Held(..));
             assert!(!field.has_column || is_held, "{}", field.name);

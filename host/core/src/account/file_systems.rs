@@ -1,13 +1,13 @@
-//! Where the files of accounts and folders are.
+//! File trees of accounts and folders, as descriptions for the storage port.
 
 use super::AccountValues;
 use crate::ports::storage::{FileSystem, Location, MountDescription, StorageError, StorageErrorKind, TreeDescription};
 
 impl AccountValues {
-    /// The home with the folders in their places.
+    /// The account's tree: its home, and its folders at their paths.
     ///
     /// # Errors
-    /// A folder has no place yet.
+    /// `NotFound`: a folder has no `mapped_path`.
     pub fn file_tree(&self) -> Result<TreeDescription, StorageError> {
         let owner = (self.uid, self.gid);
         let at = |path: &str, make_missing| FileSystem {
@@ -28,7 +28,7 @@ impl AccountValues {
 }
 
 impl TreeDescription {
-    /// A directory of the host that accounts share, by itself.
+    /// The tree of one folder. `mapped_path`: an absolute path of the host.
     pub fn of_folder(mapped_path: String) -> Self {
         let location = Location::Directory(mapped_path);
         Self { root: FileSystem { location, owner: (0, 0), make_missing: true }, mounts: Vec::new() }

@@ -4,6 +4,7 @@ use super::fields::{Field, Kind, field};
 
 const NATURAL: Kind = Kind::Integer(0, i64::MAX);
 
+/// The fields of `filesystem` (C4).
 pub const FILESYSTEM: &[Field] = &[
     field("provider", Kind::Integer(0, 6), "0 local, 1 S3, 2 GCS, 3 Azure, 4 local and encrypted, 5 SFTP, 6 HTTP")
         .always(),

@@ -4,6 +4,7 @@ use super::fields::{Field, Kind, field};
 
 const NATURAL: Kind = Kind::Integer(0, i64::MAX);
 
+/// The fields of `filters` (C3).
 pub const FILTERS: &[Field] = &[
     field("allowed_ip", Kind::Texts, "Networks that clients have to come from, in CIDR notation").option().always(),
     field("denied_ip", Kind::Texts, "Networks that clients may not come from, in CIDR notation").option().always(),

@@ -50,7 +50,8 @@ impl AccountDraft {
     }
 
     fn denied_login_methods(&self, filters: &Map<String, Value>) -> Result<Vec<LoginMethod>, InvalidAccount> {
-        /// Methods of protocols that this server does not speak: kept, without effect.
+        // Methods of protocols that this server does not speak, which are kept without effect; and the older
+        // server's name for the password method over SSH.
         const ELSEWHERE: [&str; 3] = ["TLSCertificate", "TLSCertificate+password", "password-over-SSH"];
         let mut denied = Vec::new();
         for name in self.texts(filters, "filters.", "denied_login_methods")? {
@@ -73,7 +74,7 @@ impl AccountDraft {
         Ok(denied)
     }
 
-    /// Under its name of either era.
+    /// The protocols that demand a second factor, under both names of the field.
     fn second_factor_protocols(&self, filters: &Map<String, Value>) -> Result<Vec<String>, InvalidAccount> {
         let mut protocols = self.words(filters, "filters.", "two_factor_protocols", &FACTOR_PROTOCOLS)?;
         protocols.extend(self.words(filters, "filters.", "2fa_protocols", &FACTOR_PROTOCOLS)?);
@@ -94,7 +95,7 @@ impl AccountDraft {
             .collect()
     }
 
-    /// Patterns, and the extensions that older documents have instead.
+    /// The rules of `file_patterns` and of `file_extensions`, which older documents have instead.
     fn file_patterns(&self, filters: &Map<String, Value>) -> Result<FilePatterns, InvalidAccount> {
         let mut rules = Vec::new();
         for (prefix, rule) in objects(filters, "filters.", "file_patterns")? {
@@ -152,15 +153,15 @@ fn pattern(text: &str, field: &str) -> Result<Pattern, InvalidAccount> {
     if text.contains('/') {
         return Err(invalid(field, format!("\"{text}\" must be a name, without a slash")));
     }
-    // Older documents write a negated class as regular expressions do; case does not count.
+    // Older documents negate a class with `^`, as regular expressions do. Names match in any case.
     let text = text.replace("[^", "[!").to_lowercase();
     Pattern::new(&text).map_err(|error| invalid(field, format!("\"{text}\" is not a pattern: {}", error.msg)))
 }
 
-/// An object with the name of its place, which ends with a dot.
+/// The path of an object in the document, with a dot at its end, and the object.
 type Placed<'a> = (String, &'a Map<String, Value>);
 
-/// The objects of a list, each with the name of its place.
+/// The objects of a list, each with its path in the document.
 pub(super) fn objects<'a>(
     parent: &'a Map<String, Value>,
     prefix: &str,

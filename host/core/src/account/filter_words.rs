@@ -1,5 +1,5 @@
-//! Words that `filters` may hold (C2). One that is none of them would protect nothing, without a sign of
-//! it, so it is refused.
+//! Words that `filters` may hold (C2). Any other word is refused: it would restrict nothing, and the
+//! administrator would not notice.
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,7 @@ use super::filters::OneTimeCodes;
 use crate::secret::Secret;
 
 const PROTOCOLS: [&str; 4] = ["SSH", "FTP", "DAV", "HTTP"];
-/// Those in which a second factor can be asked for.
+/// Protocols in which a second factor can be asked for.
 pub(super) const FACTOR_PROTOCOLS: [&str; 3] = ["SSH", "FTP", "HTTP"];
 const WEB_CLIENT: [&str; 10] = [
     "publickey-change-disabled",
@@ -41,7 +41,7 @@ impl AccountDraft {
         }
     }
 
-    /// B12-06: not all of them.
+    /// `denied_protocols`, which may not hold all protocols (B12-06).
     pub(super) fn denied_protocols(&self, filters: &Map<String, Value>) -> Result<Vec<String>, InvalidAccount> {
         let denied = self.words(filters, "filters.", "denied_protocols", &PROTOCOLS)?;
         if PROTOCOLS.iter().all(|protocol| denied.iter().any(|denied| denied == protocol)) {
@@ -50,7 +50,7 @@ impl AccountDraft {
         Ok(denied)
     }
 
-    /// Fields that the server only keeps, for protocols that it does not speak.
+    /// Checks fields that the server keeps without using them, for protocols that it does not speak.
     pub(super) fn check_words(&self, filters: &Map<String, Value>) -> Result<(), InvalidAccount> {
         self.words(filters, "filters.", "web_client", &WEB_CLIENT)?;
         for (field, known) in [("user_type", ["LDAPUser", "OSUser"]), ("tls_username", ["None", "CommonName"])] {
@@ -64,7 +64,7 @@ impl AccountDraft {
         Ok(())
     }
 
-    /// `totp_config`, if it is enabled for SSH.
+    /// The part of `totp_config` that SSH logins use; None: codes are not enabled for SSH.
     pub(super) fn one_time_codes(&self, filters: &Map<String, Value>) -> Result<Option<OneTimeCodes>, InvalidAccount> {
         const PREFIX: &str = "filters.totp_config.";
         let config = match filters.get("totp_config") {
@@ -82,7 +82,8 @@ impl AccountDraft {
     }
 }
 
-/// A text, or an object that says how the text is kept (C4-02); none if it cannot be read here.
+/// The secret in a text, or in an object with a state and a payload (C4-02); None: there is none, or its
+/// state is one that this server cannot read.
 fn secret(value: Option<&Value>, field: &str) -> Result<Option<Secret>, InvalidAccount> {
     let object = match value {
         None | Some(Value::Null) => return Ok(None),
@@ -136,8 +137,8 @@ mod tests {
     use super::super::CredentialRule;
     use super::*;
 
-    /// `filters` of an otherwise valid account are refused, with these parts in the error; none: they are
-    /// valid.
+    /// `filters` of an otherwise valid account are refused with an error that contains `expected`; empty:
+    /// they are valid.
     fn check(filters: &str, expected: &[&str]) {
         let json = format!(
             r#"{{"status":1,"username":"u","home_dir":"/srv/u","permissions":{{"/":["*"]}},"filters":{filters}}}"#

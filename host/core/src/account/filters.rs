@@ -1,4 +1,4 @@
-//! `filters`: what narrows an account beyond its permissions (spec C3).
+//! `filters`: restrictions of an account beyond its permissions (spec C3).
 
 use core::net::IpAddr;
 
@@ -10,33 +10,44 @@ use crate::connection::LoginMethod;
 use crate::path::VirtualPath;
 use crate::secret::Secret;
 
-/// Restrictions on logins and files; what the server does not use is only in `document`.
+/// Restrictions on logins and files (C3). Fields that the server does not use are in `document` alone.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Filters {
+    /// Networks that clients have to come from; empty: any.
     pub allowed_ip: Vec<IpNet>,
+    /// Networks that clients may not come from.
     pub denied_ip: Vec<IpNet>,
+    /// Login methods that are refused; never all of them (B12-06).
     pub denied_login_methods: Vec<LoginMethod>,
+    /// `hooks.external_auth_disabled`: external authentication is not asked about this account (B9-01).
     pub external_auth_disabled: bool,
+    /// `hooks.pre_login_disabled`: pre-login hooks are not asked about this account.
     pub pre_login_disabled: bool,
+    /// `hooks.check_password_disabled`: check-password hooks are not asked about this account.
     pub check_password_disabled: bool,
-    /// B8-01; 0: never.
+    /// Seconds for which an answer of external authentication is remembered (B8-01); 0: it is not.
     pub external_auth_cache_seconds: i64,
-    /// Present and enabled for SSH.
+    /// One-time codes; None: there are none, or they are not enabled for SSH.
     pub one_time_codes: Option<OneTimeCodes>,
-    /// SSH is one of the protocols that need a second factor.
+    /// Whether SSH is one of the protocols that demand a second factor.
     pub needs_second_factor: bool,
+    /// Whether the password has to be changed before the next login.
     pub needs_password_change: bool,
-    /// Days after the last change; 0: never.
+    /// Days after its last change on which the password expires; 0: never.
     pub password_expiration: i64,
+    /// Whether SSH is one of `denied_protocols`.
     pub denies_ssh: bool,
+    /// Which names may be used in which directories.
     pub file_patterns: FilePatterns,
-    /// Bytes; 0: unlimited.
+    /// Bytes of the largest file that may be uploaded; 0: unlimited.
     pub max_upload_file_size: u64,
+    /// The directory in which sessions begin.
     pub start_directory: VirtualPath,
-    /// Empty: always.
+    /// When the account may be used; empty: always.
     pub access_time: Vec<AccessWindow>,
+    /// Limits for clients of some networks; the first that has the client's address holds.
     pub bandwidth_limits: Vec<BandwidthLimit>,
-    /// The home directory is not made at login.
+    /// Whether a missing home directory is not made at login (`disable_fs_checks`).
     pub no_home_check: bool,
     /// The whole object as it was given.
     pub document: Map<String, Value>,
@@ -45,19 +56,23 @@ pub struct Filters {
 /// The part of `filters.totp_config` that SSH logins use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OneTimeCodes {
-    /// Base32 (RFC 6238); none if it is stored in a form that this server cannot read.
+    /// The secret in Base32 (RFC 4648 §6); None: it is missing, or kept in a form that this server cannot read.
     pub secret: Option<Secret>,
 }
 
-/// KB/s for clients of some networks; the first match holds.
+/// A bandwidth limit for clients of some networks; 1 KB = 1000 bytes (A5-17).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BandwidthLimit {
+    /// Networks of the clients; at least one.
     pub sources: Vec<IpNet>,
+    /// KB/s for each upload; 0: unlimited.
     pub upload: i64,
+    /// KB/s for each download; 0: unlimited.
     pub download: i64,
 }
 
 impl BandwidthLimit {
+    /// Whether the limit is for a client at `address`.
     pub fn covers(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.sources.iter().any(|network| network.contains(&address))
@@ -67,15 +82,17 @@ impl BandwidthLimit {
 /// A part of a day of the week, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccessWindow {
-    /// 0: Sunday.
+    /// 0 is Sunday, 6 is Saturday.
     pub day_of_week: u8,
-    /// Minutes since midnight.
+    /// First minute, in minutes since midnight.
     pub from: u16,
+    /// Last minute, in minutes since midnight, not before `from`.
     pub to: u16,
 }
 
 impl AccessWindow {
-    /// `local_now`: milliseconds since 1970, in the zone that the windows are meant in.
+    /// Whether the window has that time. `local_now`: milliseconds since 1970, in the zone that the windows are
+    /// meant in.
     pub fn contains(self, local_now: i64) -> bool {
         const MINUTE: i64 = 60_000;
         const DAY: i64 = 24 * 60 * MINUTE;
@@ -86,61 +103,69 @@ impl AccessWindow {
     }
 }
 
-/// Which names may be used in which directories.
+/// Rules on the names that may be used, by directory.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FilePatterns {
-    /// The longest directory first.
+    /// The rules, those of the longest paths first.
     rules: Vec<PatternRule>,
 }
 
+/// The rule on names in one directory, and in those below it that have no rule of their own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PatternRule {
+    /// The directory.
     pub directory: VirtualPath,
+    /// Shell patterns, in lower case, of names that are allowed. If there are any, all other names are denied.
     pub allowed: Vec<Pattern>,
+    /// Shell patterns, in lower case, of names that are denied. Without effect beside `allowed`.
     pub denied: Vec<Pattern>,
-    /// Names that are denied are not shown either.
+    /// Whether denied names are hidden as well.
     pub hides: bool,
 }
 
 /// What the patterns say of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameVerdict {
+    /// The name may be used.
     Allowed,
+    /// The name may be seen but not used.
     Denied,
-    /// As if there were no such file.
+    /// The name may not be seen: the server answers as if there were no such file.
     Hidden,
 }
 
 impl FilePatterns {
+    /// Rules, at most one for each directory.
     pub fn new(mut rules: Vec<PatternRule>) -> Self {
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.directory.as_bytes().len()));
         Self { rules }
     }
 
+    /// Whether there is no rule.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
 
-    /// Whether some rule could concern what is in `directory` or below it.
+    /// Whether a rule could be for a name in `directory` or below it.
     pub fn concern(&self, directory: &VirtualPath) -> bool {
         self.rules
             .iter()
             .any(|rule| rule.directory.is_same_or_below(directory) || directory.is_same_or_below(&rule.directory))
     }
 
-    /// Whether the same rule holds for what is in both directories.
+    /// Whether the same rule is for names in both directories.
     pub fn same_rule(&self, a: &VirtualPath, b: &VirtualPath) -> bool {
         let rule_of =
             |directory: &VirtualPath| self.rules.iter().position(|rule| directory.is_same_or_below(&rule.directory));
         rule_of(a) == rule_of(b)
     }
 
-    /// Whether a rule is bound to `path` or to something below it.
+    /// Whether the directory of a rule is `path` or below it.
     pub fn has_rule_below(&self, path: &VirtualPath) -> bool {
         self.rules.iter().any(|rule| rule.directory.is_same_or_below(path))
     }
 
-    /// Of the last name of `path`, and of the directories above it that are hidden.
+    /// The verdict on the last name of `path`. It is hidden if a directory above it is.
     pub fn of(&self, path: &VirtualPath) -> NameVerdict {
         if self.rules.is_empty() {
             return NameVerdict::Allowed;
@@ -155,7 +180,7 @@ impl FilePatterns {
         self.of_name(&path.parent(), path.file_name().unwrap_or_default())
     }
 
-    /// Of one name in `directory`: the longest directory with a rule wins.
+    /// The verdict on one name in `directory`, by the rule with the longest path above it.
     pub fn of_name(&self, directory: &VirtualPath, name: &[u8]) -> NameVerdict {
         let Some(rule) = self.rules.iter().find(|rule| directory.is_same_or_below(&rule.directory)) else {
             return NameVerdict::Allowed;
@@ -215,7 +240,7 @@ mod tests {
     #[test]
     fn windows_include_both_ends() {
         let monday = AccessWindow { day_of_week: 1, from: 8 * 60, to: 18 * 60 + 30 };
-        // Monday, 5 January 1970, and the minutes of that day.
+        // A minute of Monday, 5 January 1970.
         let at = |minute: i64| monday.contains((4 * 24 * 60 + minute) * 60_000);
         assert!(!at(8 * 60 - 1) && at(8 * 60) && at(18 * 60 + 30) && !at(18 * 60 + 31));
         assert!(!monday.contains(12 * 3_600_000));

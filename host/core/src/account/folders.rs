@@ -11,21 +11,28 @@ const MAX_NAME_BYTES: usize = 255;
 /// One folder as one account sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VirtualFolder {
-    /// Shared by all accounts that have the folder, and so is its usage.
+    /// The folder's name: accounts with the same name share the folder and its usage. At most 255 bytes.
     pub name: String,
     /// Where it is in the account's tree.
     pub virtual_path: VirtualPath,
-    /// An absolute path of the host; empty until the stored folder has filled it in.
+    /// The directory: an absolute path of the host; empty until it was read from the stored folder.
     pub mapped_path: String,
+    /// Where the folder's files count.
     pub quota: FolderQuota,
 }
 
+/// Where the files in a folder count (C5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FolderQuota {
-    /// −1: what is in the folder counts for the account.
+    /// The files count for the account (−1 in the document).
     OfAccount,
-    /// Bytes and files; 0: unlimited.
-    Own { size: i64, files: i64 },
+    /// The files count for the folder, which has limits of its own.
+    Own {
+        /// Bytes; 0: unlimited.
+        size: i64,
+        /// Number of files; 0: unlimited.
+        files: i64,
+    },
 }
 
 /// All of an account's folders; none is inside another.
@@ -33,20 +40,22 @@ pub enum FolderQuota {
 pub struct VirtualFolders(Vec<VirtualFolder>);
 
 impl VirtualFolders {
+    /// Whether the account has no folders.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// The folders, in the order of the document.
     pub fn iter(&self) -> std::slice::Iter<'_, VirtualFolder> {
         self.0.iter()
     }
 
-    /// The folder that `path` is in.
+    /// The folder that holds `path`; None: it is in the home.
     pub fn at(&self, path: &VirtualPath) -> Option<&VirtualFolder> {
         self.0.iter().find(|folder| path.is_same_or_below(&folder.virtual_path))
     }
 
-    /// Whether a folder is at `path` or below it: such a place keeps its name.
+    /// Whether a folder is at `path` or below it: such a path cannot be renamed or removed.
     pub fn any_below(&self, path: &VirtualPath) -> bool {
         self.0.iter().any(|folder| folder.virtual_path.is_same_or_below(path))
     }
@@ -82,7 +91,7 @@ fn folder(object: &Map<String, Value>, prefix: &str) -> Result<VirtualFolder, In
     if !mapped_path.is_empty() && (!mapped_path.starts_with('/') || climbs) {
         return Err(invalid(format!("{prefix}mapped_path"), "must be an absolute path without \"..\""));
     }
-    // Folders of the first era have no name but their path.
+    // In documents of the first era the path of a folder is its name.
     let name = if text("name").is_empty() { mapped_path.clone() } else { text("name").to_owned() };
     if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
         return Err(invalid(format!("{prefix}name"), "a folder needs a name of at most 255 bytes, or a mapped_path"));
@@ -110,7 +119,7 @@ fn folder_quota(object: &Map<String, Value>, prefix: &str) -> Result<FolderQuota
         (-1, _) | (_, -1) => {
             Err(invalid(format!("{prefix}quota_size"), "-1 must be the value of quota_size and quota_files both"))
         }
-        // The first era's way to say it.
+        // The way of the first era to count the files for the account.
         (0, 0) if excluded == Some(false) => Ok(FolderQuota::OfAccount),
         (size, files) => Ok(FolderQuota::Own { size, files }),
     }

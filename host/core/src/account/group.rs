@@ -21,19 +21,23 @@ pub enum MembershipKind {
     Member,
 }
 
-/// That an account is in a group.
+/// One entry of an account's `groups`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
+    /// The name of the group, stored or not.
     pub group: String,
+    /// Decides what the account takes from the group.
     pub kind: MembershipKind,
 }
 
 /// A stored group whose settings every account could take.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
+    /// The name, unique among groups.
     pub name: String,
+    /// The state of the group that was read.
     pub version: Version,
-    /// For administrators.
+    /// A note for administrators.
     pub description: String,
     /// `user_settings`, and the group's virtual folders, as an account document has them; paths may have
     /// placeholders.

@@ -1,4 +1,4 @@
-//! The rule on homes, applied to where paths really lead.
+//! The rule on homes, applied to paths whose links are resolved.
 
 use std::sync::Arc;
 
@@ -6,27 +6,32 @@ use super::draft::{InvalidAccount, invalid};
 use super::{HomeRule, Occupied};
 use crate::ports::HostPaths;
 
+/// Checks the homes that hooks give to accounts against the rule of the server.
 pub struct HomeCheck {
     rule: HomeRule,
     paths: Arc<dyn HostPaths>,
 }
 
-/// A home that the rule allows, and the rule with roots as they are found on the host.
+/// A home that the rule allows, and the rule with its links resolved.
 pub struct Placed {
     rule: HomeRule,
     granted: Vec<String>,
-    /// As it is written, and without links.
+    /// The home as it is written, and with links resolved.
     home: [String; 2],
 }
 
 impl HomeCheck {
+    /// A check by this rule. `paths` resolves links on the host.
     pub fn new(rule: HomeRule, paths: Arc<dyn HostPaths>) -> Self {
         Self { rule, paths }
     }
 
-    /// `granted`: further roots of the hook.
+    /// Checks a home against the rule. `granted`: further roots of the hook.
+    ///
+    /// # Errors
+    /// The rule does not allow the home, or its links cannot be resolved.
     pub async fn check(&self, home: &str, granted: &[String]) -> Result<Placed, InvalidAccount> {
-        // A root or a directory of the server that cannot be followed holds as it is written.
+        // Where links of a root or of a directory of the server cannot be resolved, the path counts as written.
         let roots = self.without_links(&self.rule.roots).await;
         let own = self.without_links(&self.rule.own).await;
         let granted = self.without_links(granted).await;
@@ -39,8 +44,11 @@ impl HomeCheck {
         Ok(Placed { rule, granted, home: [home.to_owned(), found] })
     }
 
-    /// Whether the home is clear of all these directories, whichever way they are reached. A link
-    /// within another account's home is its owner's to change.
+    /// Checks that the home overlaps none of these directories, as written or with links resolved. Both count,
+    /// because the owner of another home can change links within it at any time.
+    ///
+    /// # Errors
+    /// The first directory that the home overlaps.
     pub async fn check_others(&self, placed: &Placed, others: Vec<Occupied>) -> Result<(), InvalidAccount> {
         let written: Vec<String> = others.iter().map(|other| other.path.clone()).collect();
         let found = self.without_links(&written).await;
@@ -64,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    /// A host on which these lead elsewhere.
+    /// A host on which the first path of each pair leads to the second.
     struct Links(Vec<(&'static str, &'static str)>);
 
     #[async_trait]
@@ -107,7 +115,7 @@ mod tests {
         check("/srv/in/alice", &[], true).await;
         check("/srv/out/alice", &[], false).await;
         check("/srv/loop", &[], false).await;
-        // Another account's home under another name, and a way through one.
+        // Another account's home under another name, and a path through another home.
         check("/srv/files/bob", &["/data/elsewhere"], false).await;
         check("/srv/in/x", &["/srv/in"], false).await;
         check("/srv/files/bob/x", &["/srv/files/bob"], false).await;

@@ -1,33 +1,38 @@
-//! Where a hook may place homes. The paths that are compared here are without links.
+//! Where a hook may place homes. The caller has resolved links in all paths that are compared here.
 
 use std::path::Path;
 
 use super::draft::{InvalidAccount, invalid};
 
-/// These, and what is below them, are no homes unless the operator says so.
+/// Directories of the system: they, and all below them, are no homes unless the operator says so.
 const SYSTEM: [&str; 10] = ["/bin", "/boot", "/dev", "/etc", "/proc", "/root", "/run", "/sbin", "/sys", "/usr"];
-/// What holds accounts' files by custom, though the rest beside it is the system's.
+/// Directories below `/var` that hold accounts' files by custom; the rest of `/var` is the system's.
 const BELOW_VAR: [&str; 3] = ["/var/lib", "/var/www", "/var/tmp"];
 
-/// What holds for all hooks of a server.
+/// Where homes may be, for all hooks of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HomeRule {
-    /// Homes are below one of these; none: anywhere that is neither the system's nor the
-    /// server's.
+    /// Homes are below one of these absolute paths; empty: anywhere but in directories of the system and of the
+    /// server.
     pub roots: Vec<String>,
     /// Directories of the server itself: configuration, state, plugins, log.
     pub own: Vec<String>,
 }
 
-/// A directory that is in use, and what uses it, for people.
+/// A directory that is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occupied {
+    /// An absolute path of the host.
     pub path: String,
+    /// The user of it in words, such as `the account "alice"`.
     pub by: String,
 }
 
 impl HomeRule {
-    /// `granted`: further roots of one hook.
+    /// Checks that `home` is below a root, and no directory of the server. `granted`: further roots of one hook.
+    ///
+    /// # Errors
+    /// The home is outside the roots, belongs to the system, or overlaps a directory of the server.
     pub fn check(&self, home: &str, granted: &[String]) -> Result<(), InvalidAccount> {
         let home = Path::new(home);
         let root = self.roots.iter().chain(granted).find(|root| is_below(home, root));
@@ -36,7 +41,7 @@ impl HomeRule {
         }
         for own in &self.own {
             let holds = Path::new(own).starts_with(home);
-            // A root in there was the operator's choice; what lies beside it is the server's.
+            // The operator has chosen a root inside the server's directory: only what is below that root may be used.
             let lies_in = home.starts_with(own) && !root.is_some_and(|root| is_below(Path::new(root), own));
             if holds || lies_in {
                 return Err(refused(format!(
@@ -63,8 +68,11 @@ impl HomeRule {
         Ok(())
     }
 
-    /// Whether the home is, holds, or lies in another account's home or a shared folder. Those
-    /// that hold a whole root are the operator's for looking after it.
+    /// Checks that the home neither is, nor holds, nor lies in another account's home or a shared folder.
+    /// A directory that holds a whole root is passed over: its account is the operator's, for all homes.
+    ///
+    /// # Errors
+    /// The first directory that the home overlaps.
     pub fn check_others(&self, home: &str, granted: &[String], others: &[Occupied]) -> Result<(), InvalidAccount> {
         let home = Path::new(home);
         for Occupied { path, by } in others {
@@ -169,7 +177,7 @@ mod tests {
         let refused =
             ["/srv/files", "/srv/filesystem/x", "/srv", "/home/alice", "/", "/etc", "/srv/tidegate/plugins", "/data"];
         check(&["/srv/files"], &[], &["/srv/files/alice", "/srv/files/a/b"], &refused);
-        // Further roots of one hook, without the others'.
+        // Roots that are granted to one hook add to those of the server.
         check(&["/srv/files"], &["/data"], &["/srv/files/a", "/data/x"], &["/data", "/srv/x"]);
         check(&[], &["/etc/homes"], &["/etc/homes/x", "/srv/x"], &["/etc/homes", "/etc/x"]);
         // A root that holds the server does not give it away; one within it is the operator's choice.

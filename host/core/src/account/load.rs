@@ -1,4 +1,4 @@
-//! Many accounts at once: all are stored, in one transaction, or none.
+//! Loading many accounts: all are stored in one transaction, or none is.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,31 +12,36 @@ use super::{AccountDraft, AccountError, Accounts, Audience, CredentialRule, User
 use crate::hook::observation::Change as Told;
 use crate::ports::{Author, Change, StoreError, StoredDocument};
 
-/// What becomes of one account of a load.
+/// The outcome of one account of a load.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
+    /// The account's name; `users.INDEX`, from 0, for a document without one.
     pub username: String,
+    /// What became of the account, or would become of it.
     pub outcome: LoadOutcome,
 }
 
+/// What a load does with one account.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LoadOutcome {
+    /// The account is new.
     Added,
-    /// Of the account that there is, these fields.
+    /// These fields of the stored account change.
     Updated(Vec<String>),
+    /// The stored account is the same already.
     Unchanged,
-    /// It cannot be loaded; why, in a sentence.
+    /// The account cannot be loaded, for a reason that is given in a sentence.
     Failed(String),
 }
 
-/// One account that is ready to be stored.
+/// One account that is ready to be stored, as observers will be told of it.
 struct Planned {
     told: Told,
     document: Map<String, Value>,
     username: String,
 }
 
-/// What is to be stored, once all accounts were looked at.
+/// The outcomes so far, and what is to be stored if all accounts can be loaded.
 #[derive(Default)]
 struct Plan {
     loaded: Vec<Loaded>,
@@ -45,9 +50,9 @@ struct Plan {
 }
 
 impl Accounts {
-    /// Adds the accounts, or gives those that there are what the drafts say; what only the server
-    /// maintains stays. If one cannot be loaded, or for a trial, nothing is changed. The answer says of
-    /// each what became of it, or would have, and whether it was stored.
+    /// Adds accounts, or replaces stored ones by what the documents say; fields that only the server maintains
+    /// stay. If one account cannot be loaded, or for a trial, nothing is stored. The answer has the outcome of
+    /// each account, and whether the load was stored.
     ///
     /// # Errors
     /// The store fails, or one of the accounts was changed at the same time.
@@ -139,7 +144,7 @@ impl Accounts {
         Ok(LoadOutcome::Updated(changed))
     }
 
-    /// A trial hashes nothing: that is what takes its time.
+    /// A trial hashes no passwords, which would take most of its time.
     async fn prepare_load(
         &self,
         draft: AccountDraft,
@@ -154,7 +159,7 @@ fn planned(told: Told, user: &User) -> Planned {
     Planned { told, username: user.username.clone(), document: user.to_document(Audience::Redacted) }
 }
 
-/// The lenient document, not yet believed; `users.INDEX` stands for an account without a name.
+/// Decodes a document; in errors, `users.INDEX` stands for an account without a name.
 fn draft_of(index: usize, document: Map<String, Value>) -> Result<AccountDraft, Loaded> {
     let named = document.get("username").and_then(Value::as_str).filter(|name| !name.is_empty());
     let named = named.map_or_else(|| format!("users.{index}"), str::to_owned);
@@ -167,7 +172,7 @@ fn failed(username: &str, problem: impl ToString) -> Loaded {
     Loaded { username: username.to_owned(), outcome: LoadOutcome::Failed(problem.to_string()) }
 }
 
-/// The others can be loaded, or be refused, all the same.
+/// Whether the error is about this account alone, so that the load goes on to the others.
 fn is_about_the_account(error: &AccountError) -> bool {
     match error {
         AccountError::Invalid(_) => true,

@@ -16,6 +16,7 @@ mod filter_words;
 mod filters;
 mod folders;
 mod group;
+mod hashed_passwords;
 mod home_check;
 mod homes;
 mod inheritance;

@@ -1,5 +1,5 @@
-//! The rules of an account about who may log in, how, when and from where. Logins and open sessions are
-//! held to the same ones, so that a session whose login would be refused by now ends.
+//! The rules of an account on logins: whether, how, when and from where. The same rules hold for open
+//! sessions, so that a session ends when its login would be refused by now.
 
 use core::net::IpAddr;
 
@@ -11,13 +11,13 @@ use crate::ports::Clock;
 /// What a client has proved in a login.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Factors {
-    /// The steps, in their order.
+    /// The methods of the steps, in their order.
     pub methods: Vec<LoginMethod>,
-    /// A one-time code was among them.
+    /// Whether a one-time code was given in one of the steps.
     pub has_code: bool,
 }
 
-/// One rule.
+/// A rule of an account, named by the fields of the document that it comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountRule {
     /// `status`
@@ -32,7 +32,7 @@ pub enum AccountRule {
     Ssh,
     /// `filters.denied_login_methods`
     Method,
-    /// `filters.two_factor_protocols`, without codes to give
+    /// `filters.two_factor_protocols`, of an account without `filters.totp_config`
     HasCodes,
     /// `filters.totp_config`, and `filters.two_factor_protocols`
     SecondFactor,
@@ -41,17 +41,19 @@ pub enum AccountRule {
 }
 
 impl AccountRule {
+    /// All rules.
     pub const ALL: [Self; 9] = [Enabled, NotExpired, Hours, PasswordAge, Ssh, Method, HasCodes, SecondFactor, Address];
-    /// Before the credential is compared (B1, step 11).
+    /// The rules that are checked before the credential is compared (B1, step 11).
     pub const BEFORE_CREDENTIAL: [Self; 4] = [Enabled, NotExpired, Hours, PasswordAge];
-    /// Once it is proved, though another step may follow (B1, steps 18 and 20 to 22).
+    /// The rules that are checked once a credential is proved, even if another step has to follow (B1, steps 18
+    /// and 20 to 22).
     pub const AFTER_CREDENTIAL: [Self; 4] = [Ssh, Method, HasCodes, Address];
-    /// Once all steps are.
+    /// The rules that are checked once all steps of the login are proved.
     pub const AT_ADMISSION: [Self; 5] = [Ssh, Method, HasCodes, SecondFactor, Address];
-    /// Those that are broken by nothing but the time that passes.
+    /// The rules that can break by the passing of time alone.
     pub const IN_TIME: [Self; 3] = [NotExpired, Hours, PasswordAge];
 
-    /// Why a login is refused.
+    /// Why a login is refused, for the log.
     pub fn refusal(self) -> &'static str {
         match self {
             Enabled => "the account is disabled",
@@ -66,7 +68,7 @@ impl AccountRule {
         }
     }
 
-    /// Why a session of the account ends, after "a session of ACCOUNT is closed:".
+    /// Why a session ends, for a log line that begins with "a session of ACCOUNT is closed:".
     pub fn end(self) -> &'static str {
         match self {
             Enabled => "it was disabled",
@@ -82,34 +84,38 @@ impl AccountRule {
     }
 }
 
-/// What the rules are about.
+/// The facts of a login that the rules are checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct LoginFacts<'a> {
-    /// Of the client.
+    /// The address of the client.
     pub address: IpAddr,
-    /// Of the login, its steps together.
+    /// The method of the login: of several steps, the combined one.
     pub method: LoginMethod,
+    /// What the client has proved.
     pub factors: &'a Factors,
 }
 
-/// The rules at one time.
+/// The rules of accounts at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct AccountPolicy {
     /// Milliseconds since 1970.
     now: i64,
-    /// The same in the zone that access times are meant in.
+    /// The same moment as milliseconds since 1970 in the zone that access times are meant in.
     local_now: i64,
     address_rule: AddressRule,
 }
 
 impl AccountPolicy {
+    /// The rules now. `address_rule` decides about an address that is in both lists (J-02).
     pub fn now(clock: &dyn Clock, address_rule: AddressRule) -> Self {
         let now = clock.now();
         Self { now, local_now: now.saturating_add(clock.zone_offset(now)), address_rule }
     }
 
+    /// Checks the account against `rules`, in their order.
+    ///
     /// # Errors
-    /// The first of the rules that is broken.
+    /// The first rule that is broken.
     pub fn check(
         &self,
         rules: &[AccountRule],

@@ -1,10 +1,11 @@
-//! Adding and changing accounts: validation, then hashing, then the store.
+//! Adding and changing accounts: a draft is validated, its password hashed, and the result stored.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::draft::invalid;
+use super::hashed_passwords::HashedPasswords;
 use super::stored::{find_stored, find_user, has_credential, list_users, occupied, rebased, stored_of, user_of};
 use super::view::{as_hooks_see, redacted};
 use super::write::Writing;
@@ -21,56 +22,64 @@ use crate::ports::{
 use crate::secret::Secret;
 use crate::turns::Waiter;
 
-/// Changes that may come first while one is made.
+/// How often a change is tried again because another writer was first.
 const MAX_CONFLICTS: u32 = 16;
 
 /// The accounts of the server. The CLI, the API and logins change them only through here.
 pub struct Accounts {
     store: Arc<dyn Directory>,
     passwords: Arc<dyn Passwords>,
-    /// Where homes are when a document names none (A3-39).
+    hashed: HashedPasswords,
+    /// Directory of homes for documents that name none (A3-39).
     users_base_dir: Option<String>,
-    /// Told of what administrators change; not of logins and not of hooks (A15-20, A11-20).
+    /// Observers of what administrators change; changes by logins and hooks are not told (A15-20, A11-20).
     observers: Option<Arc<Observers<ObjectChange>>>,
-    /// None: hooks that are bound by it make no accounts.
+    /// The rule on homes. None: bound hooks cannot make accounts.
     homes: Option<HomeCheck>,
 }
 
+/// Why an account was not added, changed or deleted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccountError {
-    // Not its source: whoever prints a chain of errors would say it twice.
+    /// The draft is not a valid account.
+    // No `#[source]`: a log that prints the chain of errors would show the text twice.
     #[error("the account is not valid: {0}")]
     Invalid(InvalidAccount),
+    /// The store refused the change, or failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The password could not be hashed or compared.
     #[error(transparent)]
     Password(#[from] PasswordError),
 }
 
-/// What becomes of a change that was made from a state that is not the current one.
+/// What becomes of a change that was made from an outdated state of the account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnConflict {
-    /// What the draft changes is changed in the current state: for single fields.
+    /// The fields that the draft changes are changed in the current state.
     Merge,
-    /// It is refused: for whole documents.
+    /// The change is refused with `Conflict`: for drafts of whole documents.
     Refuse,
 }
 
-/// What a login changes of the stored accounts.
+/// What a login writes to the stored accounts.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AccountWrite {
     /// The account is stored as it is.
     Unchanged(Arc<User>),
+    /// A new account.
     Insert(User),
+    /// A stored account gets other values.
     Replace {
+        /// The values to store.
         user: User,
-        /// What `user` was made from.
+        /// The state that `user` was made from.
         stored: Arc<User>,
     },
 }
 
 impl AccountWrite {
-    /// As it is to be stored.
+    /// The account as it will be stored.
     pub fn user(&self) -> &User {
         match self {
             Self::Unchanged(user) => user,
@@ -86,18 +95,26 @@ impl From<InvalidAccount> for AccountError {
 }
 
 impl Accounts {
+    /// Accounts without observers, for which bound hooks cannot make accounts. `users_base_dir`: see A3-39.
     pub fn new(store: Arc<dyn Directory>, passwords: Arc<dyn Passwords>, users_base_dir: Option<String>) -> Self {
-        Self { store, passwords, users_base_dir, observers: None, homes: None }
+        let hashed = HashedPasswords::new();
+        Self { store, passwords, hashed, users_base_dir, observers: None, homes: None }
     }
 
+    /// Tells `observers` of changes by administrators (A15-20).
     pub fn with_observers(self, observers: Arc<Observers<ObjectChange>>) -> Self {
         Self { observers: Some(observers), ..self }
     }
 
+    /// Lets bound hooks make accounts whose homes `homes` allows.
     pub fn with_homes(self, homes: HomeCheck) -> Self {
         Self { homes: Some(homes), ..self }
     }
 
+    /// The stored account; None: there is none of that name.
+    ///
+    /// # Errors
+    /// `Invalid`: the stored document is not a valid account. Otherwise the store does not answer.
     pub async fn find(&self, username: &str) -> Result<Option<User>, StoreError> {
         find_user(&*self.store, username).await
     }
@@ -110,17 +127,26 @@ impl Accounts {
         in_force(&*self.store, user).await
     }
 
+    /// Stored accounts in the order of their names.
+    ///
+    /// # Errors
+    /// The store does not answer.
     pub async fn list(&self, request: PageRequest) -> Result<AccountPage, StoreError> {
         list_users(&*self.store, request).await
     }
 
-    /// What is stored under that name, valid or not.
+    /// The stored document, valid or not; None: there is none of that name.
+    ///
+    /// # Errors
+    /// The store does not answer.
     pub async fn stored(&self, username: &str) -> Result<Option<StoredDocument>, StoreError> {
         find_stored(&*self.store, username).await
     }
 
+    /// Deletes the stored account, valid or not; its files stay.
+    ///
     /// # Errors
-    /// `NotFound`
+    /// `NotFound`, or the store fails.
     pub async fn delete(&self, username: &str, author: &Author) -> Result<(), StoreError> {
         let before = match &self.observers {
             Some(_) => self.stored(username).await?,
@@ -157,7 +183,10 @@ impl Accounts {
         });
     }
 
-    /// `at`: milliseconds since 1970.
+    /// Stores the time of the account's last login. `at`: milliseconds since 1970.
+    ///
+    /// # Errors
+    /// The store fails.
     pub async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {
         self.store.record_login(account, at).await
     }
@@ -165,22 +194,22 @@ impl Accounts {
     /// Adds a new account with zero usage (A9-06).
     ///
     /// # Errors
-    /// It is not valid, or there is one of that name.
+    /// The draft is not valid, an account of that name is stored (`Exists`), or the store fails.
     pub async fn add(&self, mut draft: AccountDraft, author: &Author) -> Result<User, AccountError> {
         draft.keep_maintained_fields_of(None);
         let mut account = self.prepare(draft, CredentialRule::Required).await?;
         note_password_change(&mut account, None);
-        // A server that had an account of that name counts for this one anew.
         let added = self.writing(author).add(account).await?;
         self.tell(Change::Add, &added.username, || added.to_document(Audience::Redacted), author);
         Ok(added)
     }
 
-    /// Replaces the stored account of that name: the state that the draft was made from, or the current
-    /// one of a draft that says nothing of it.
+    /// Replaces the stored account of that name. A draft that was made from no stored state is taken as made
+    /// from the current one.
     ///
     /// # Errors
-    /// It is not valid, there is none of that name, or it was changed since the draft was made.
+    /// The draft is not valid, no account of that name is stored (`NotFound`), it was changed since the draft
+    /// was made (`Conflict`), or the store fails.
     pub async fn update(
         &self,
         mut draft: AccountDraft,
@@ -194,7 +223,7 @@ impl Accounts {
         };
         draft.base = Some(stored.clone());
         draft.keep_maintained_fields_in(Some(&stored.document));
-        // One that was locked or made by a hook may have none; it can be changed all the same.
+        // An account that is locked, or that a hook has made, may have no credential, and can be changed still.
         let rule = if has_credential(&stored) { CredentialRule::Required } else { CredentialRule::Optional };
         let mut account = self.prepare(draft, rule).await?;
         note_password_change(&mut account, stored.document.get("password").and_then(Value::as_str));
@@ -233,10 +262,14 @@ impl Accounts {
         Writing { directory: &*self.store, author }
     }
 
-    /// A draft from a hook, ready to be stored but not stored: usage and dates kept from the
-    /// stored account of that name (A11-21), the password hashed once at most. `attempt`: who logs
-    /// in, and from where. `known`: the account that was read for the attempt, which is not read
-    /// again; an answer for another name is looked up.
+    /// Makes a hook's draft ready to be stored, without storing it: usage and dates are those of the stored
+    /// account of that name (A11-21), and the password is hashed once at most. `attempt`: the name and the
+    /// address of the client. `known`: the stored account of that name as read for the attempt; only for an
+    /// answer with another name the store is asked. `presented`: the password that becomes the stored one
+    /// (A11-22).
+    ///
+    /// # Errors
+    /// The draft is not valid, the hook lacks a right, the password cannot be hashed, or the store fails.
     pub async fn prepare_from_hook(
         &self,
         mut draft: AccountDraft,
@@ -252,12 +285,16 @@ impl Accounts {
         let rights = draft.rights().cloned().unwrap_or_default();
         rights.check_name(draft.username(), attempt.account)?;
         self.complete_from_hook(&mut draft, stored_user)?;
+        let presented = presented.filter(|_| draft.keeps_presented_password);
         if let Some(presented) = presented {
             self.set_presented_password(&mut draft, stored_user, attempt, presented).await?;
         }
         let validated = draft.clone().validate(CredentialRule::Optional)?;
         self.check_rights(&draft, &validated.account, stored_user).await?;
         let mut user = self.hash(validated, attempt).await?;
+        if let (Some(presented), Some(hash)) = (presented, &user.password) {
+            self.hashed.note(&user.username, hash, presented);
+        }
         let before = stored_user.and_then(|stored| stored.password.as_ref()).map(PasswordHash::expose);
         note_password_change(&mut user, before);
         Ok(match stored {
@@ -269,8 +306,11 @@ impl Accounts {
         })
     }
 
-    /// What [`prepare_from_hook`](Self::prepare_from_hook) would make of a draft for `attempted`,
-    /// for people who want to see it.
+    /// What [`prepare_from_hook`](Self::prepare_from_hook) would make of a draft for `attempted`, without its
+    /// password: for `tidegate hook test`.
+    ///
+    /// # Errors
+    /// As of [`prepare_from_hook`](Self::prepare_from_hook).
     pub async fn preview_from_hook(
         &self,
         mut draft: AccountDraft,
@@ -294,7 +334,7 @@ impl Accounts {
         self.complete_home(draft)
     }
 
-    /// Whether the hooks behind the draft may make this account, as it will be in force.
+    /// Checks that the hooks that made the draft may make this account.
     async fn check_rights(
         &self,
         draft: &AccountDraft,
@@ -318,7 +358,7 @@ impl Accounts {
     }
 
     /// A11-22: the presented password becomes the stored one. A stored hash that matches it
-    /// already is kept, so that a login costs one key derivation.
+    /// already is kept, so that a login costs one key derivation, and none with the password of the last one.
     async fn set_presented_password(
         &self,
         draft: &mut AccountDraft,
@@ -327,7 +367,8 @@ impl Accounts {
         presented: &Secret,
     ) -> Result<(), AccountError> {
         if let Some(hash) = stored.and_then(|stored| stored.password.as_ref())
-            && self.passwords.matches(attempt, hash, presented).await?
+            && (self.hashed.knows(draft.username(), hash, presented)
+                || self.passwords.matches(attempt, hash, presented).await?)
         {
             draft.set("password", serde_json::Value::String(hash.expose().to_owned()));
         } else {
@@ -336,13 +377,16 @@ impl Accounts {
         Ok(())
     }
 
-    /// Stores what [`prepare_from_hook`](Self::prepare_from_hook) made, unless nothing changed. It is
-    /// neither announced nor told of (A11-20, A13-08).
+    /// Stores what [`prepare_from_hook`](Self::prepare_from_hook) made, unless nothing changed. The change is
+    /// neither announced nor told to observers (A11-20, A13-08).
+    ///
+    /// # Errors
+    /// The store fails.
     pub async fn commit_from_hook(&self, write: AccountWrite, author: &Author) -> Result<Arc<User>, StoreError> {
         let merge = OnConflict::Merge;
         let written = match write {
             AccountWrite::Unchanged(user) => return Ok(user),
-            // The first logins of a user may come at the same time.
+            // Several first logins of a user may run at the same time: another may have added or deleted the account.
             AccountWrite::Replace { user, stored } => {
                 match self.replace(user.clone(), Arc::new(stored_of(&stored)), merge, author).await {
                     Err(StoreError::NotFound(_)) => self.writing(author).add(user).await,
@@ -377,7 +421,7 @@ impl Accounts {
         if draft.home_dir().is_empty()
             && let Some(base) = &self.users_base_dir
         {
-            // "." would be all the homes, and a name with a slash a place in another account's.
+            // The name "." would mean the directory of all homes, and a name with a slash one inside another home.
             if matches!(draft.username(), "." | "..") || draft.username().contains(['/', '\0']) {
                 let problem = "is no name for a directory in users_base_dir; give the account a home_dir";
                 return Err(invalid("username", problem));
@@ -397,7 +441,7 @@ impl Accounts {
     }
 }
 
-/// For passwords that expire, now or once the account is changed so. `before`: the stored hash.
+/// Notes the time of a new password, from which its age is reckoned. `before`: the stored hash.
 pub(super) fn note_password_change(account: &mut User, before: Option<&str>) {
     let hash = account.password.as_ref().map(PasswordHash::expose);
     if hash.is_some() && hash != before {

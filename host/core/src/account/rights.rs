@@ -1,39 +1,44 @@
-//! What the answer of a hook may make of accounts (G-05). A plugin is bound by these rules; a
+//! What the answer of a hook may make of accounts (G-05). A plugin is always bound by these rules, a
 //! program or a web server only where the operator says so.
 
 use super::User;
 use super::draft::{AccountDraft, InvalidAccount, invalid};
 
-/// Ids below are those of the system (Debian Policy §9.2.2, login.defs).
+/// Lower ids belong to the system (Debian Policy §9.2.2, login.defs).
 const LEAST_USER_ID: u32 = 1000;
-/// Longest time that an answer may be remembered for.
+/// Longest time for which the answer of a bound hook may be remembered: a day.
 pub const MAX_CACHE_SECONDS: i64 = 24 * 3600;
 
 /// What the operator lets one hook do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AccountRights {
-    /// Without it, the hook may do all that is here, but for the second factors.
+    /// Whether the rules hold for the hook. If not, it may do everything below but see and change second
+    /// factors.
     pub is_bound: bool,
-    /// Accounts other than the one that logs in, and homes that belong to others.
+    /// The hook may make accounts other than the one that logs in, and use homes that others have.
     pub any_account: bool,
-    /// Roots beside those that hold for all.
+    /// Roots for homes, beside those of `data_provider.homes`: absolute paths of the host.
     pub homes: Vec<String>,
-    /// Files that belong to users and groups of the system.
+    /// The hook may give accounts a uid or gid below 1000.
     pub system_users: bool,
+    /// The hook may change `virtual_folders`.
     pub folders: bool,
-    /// And roles.
+    /// The hook may change `groups` and `role`.
     pub groups: bool,
+    /// The hook may put accounts on other file systems than the local disk.
     pub filesystems: bool,
-    /// Reading, replacing and removing one-time codes and recovery codes.
+    /// The hook may read, replace and remove one-time codes and recovery codes.
     pub second_factors: bool,
 }
 
 impl AccountRights {
+    /// The name of the grant for one-time codes and recovery codes.
     pub const SECOND_FACTORS: &str = "second-factors";
-    /// By the names that operators write; accounts and homes have keys of their own.
+    /// The names of grants in configuration. `accounts` and `homes` are not among them: they are keys of their
+    /// own, with values.
     pub const GRANTS: [&str; 5] = ["system-users", "folders", "groups", "filesystems", Self::SECOND_FACTORS];
 
-    /// What the grant of that name gives.
+    /// The right that the grant of that name gives; None: there is no such grant.
     pub fn member(&mut self, grant: &str) -> Option<&mut bool> {
         match grant {
             "system-users" => Some(&mut self.system_users),
@@ -45,17 +50,17 @@ impl AccountRights {
         }
     }
 
-    /// Of a hook that needs no grants.
+    /// The rights of a hook that needs no grants.
     pub fn unbound() -> Self {
         Self::default()
     }
 
-    /// Of a hook without grants.
+    /// The rights of a hook that is bound and has no grants.
     pub fn bound() -> Self {
         Self { is_bound: true, ..Self::default() }
     }
 
-    /// Of an answer that several hooks have made, one after the other.
+    /// The rights of an answer that two hooks have made, one after the other: those that both have.
     pub fn and(&self, other: &Self) -> Self {
         if !self.is_bound && !other.is_bound {
             return Self { second_factors: self.second_factors && other.second_factors, ..Self::unbound() };
@@ -79,7 +84,11 @@ impl AccountRights {
         }
     }
 
-    /// Whether the hook may answer with an account of this name. `attempted`: who logs in.
+    /// Checks that the hook may answer with an account of this name. `attempted`: the name that the client
+    /// logs in with.
+    ///
+    /// # Errors
+    /// The name is another, and the hook lacks the right to answer for any account.
     pub fn check_name(&self, username: &str, attempted: &str) -> Result<(), InvalidAccount> {
         if !self.is_bound || self.any_account || username == attempted {
             return Ok(());
@@ -91,7 +100,11 @@ impl AccountRights {
         Err(invalid("username", problem))
     }
 
-    /// The whole but for the home. `draft`: what `account` was made of.
+    /// Checks the account, but not its home (see [`HomeCheck`](super::HomeCheck)). `draft`: what `account` was
+    /// made from.
+    ///
+    /// # Errors
+    /// The first field that the hook has changed without the right to.
     pub fn check(&self, draft: &AccountDraft, account: &User, stored: Option<&User>) -> Result<(), InvalidAccount> {
         if !self.is_bound {
             return Ok(());
@@ -140,7 +153,7 @@ impl AccountRights {
             ("uid", account.uid, stored.map(|stored| stored.uid)),
             ("gid", account.gid, stored.map(|stored| stored.gid)),
         ] {
-            // Left out, it is the server's own user, as for every account without an owner.
+            // An id that is left out is 0, and means the user of the server.
             let is_said = id != 0 || draft.says(field);
             if is_said && id < LEAST_USER_ID && before != Some(id) {
                 let problem = format!(
@@ -167,8 +180,8 @@ mod tests {
         (draft, account)
     }
 
-    /// A hook with the grants that `grant` sets answers with `answer` for an account that is
-    /// stored as `stored`; the field that it may not set, if any.
+    /// A hook answers with `answer` for an account that is stored as `stored`. Without grants it is refused
+    /// for the field `expected`, if any; with the grants that `grant` sets it is accepted.
     fn check(stored: Option<&str>, answer: &str, grant: fn(&mut AccountRights), expected: Option<&str>) {
         let mut rights = AccountRights::bound();
         let stored = stored.map(|stored| account(stored).1);
@@ -207,7 +220,7 @@ mod tests {
         for ids in [r#"{"gid":0}"#, r#"{"uid":1000,"gid":0}"#, r#"{"uid":1000,"gid":42}"#] {
             check(None, ids, system, Some("gid"));
         }
-        // What the administrator has set stays as it is.
+        // A bound hook may repeat what the administrator has set.
         check(Some(r#"{"uid":0}"#), r#"{"uid":0}"#, none, None);
         check(Some(r#"{"uid":33,"gid":33}"#), r#"{"uid":33,"gid":33}"#, none, None);
         check(Some(r#"{"uid":1000}"#), r#"{"uid":0}"#, system, Some("uid"));

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::{ACCOUNT, Field, Kind, Maintainer};
 
-/// Of the whole document, in the draft of 2020-12.
+/// The schema of the whole document, in the draft 2020-12 of JSON Schema.
 pub fn json_schema() -> Value {
     let mut schema = object(ACCOUNT);
     let mut named = Map::new();

@@ -1,4 +1,4 @@
-//! One-time codes and recovery codes: what a hook without the grant neither reads, replaces nor
+//! One-time codes and recovery codes, which a hook without the grant neither reads, replaces nor
 //! removes (A11-21, B3-01).
 
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ pub(super) fn remove(document: &mut Map<String, Value>) {
     }
 }
 
-/// Puts those of `from` into `to`.
+/// Copies the second factors of `from` into `to`.
 pub(super) fn copy(from: &Map<String, Value>, to: &mut Map<String, Value>) {
     let Some(Value::Object(theirs)) = from.get("filters") else { return };
     let filters = to.entry("filters").or_insert_with(|| Value::Object(Map::new()));

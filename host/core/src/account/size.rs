@@ -4,14 +4,17 @@ use serde_json::{Map, Value};
 
 use super::draft::{AccountDraft, InvalidAccount, invalid};
 
-/// Of a document as JSON, in bytes: some thousands of directories or keys.
+/// Most bytes of an account document as JSON: enough for some thousands of directories or keys.
 pub const MAX_DOCUMENT: usize = 256 << 10;
 
-/// What a value takes beside its text, in memory.
+/// Bytes that a value takes in memory beside its text, about.
 const NODE: usize = 64;
 
 impl AccountDraft {
-    /// Whether the document is small enough to be stored and read again and again.
+    /// Checks that the document is at most [`MAX_DOCUMENT`] bytes as JSON.
+    ///
+    /// # Errors
+    /// The document is larger; the error names its largest field.
     pub fn check_size(&self) -> Result<(), InvalidAccount> {
         let too_large = || format!("the account would be larger than {} KiB as JSON", MAX_DOCUMENT >> 10);
         match largest(&self.document) {
@@ -20,13 +23,13 @@ impl AccountDraft {
         }
     }
 
-    /// What the draft takes in memory, about.
+    /// Bytes that the draft takes in memory, about.
     pub fn footprint(&self) -> usize {
         self.document.iter().map(|(name, value)| NODE + name.len() + footprint(value)).sum::<usize>() + NODE
     }
 }
 
-/// The size of all fields, and the name of the largest.
+/// Bytes of all fields as JSON, and the name of the largest field.
 fn largest(document: &Map<String, Value>) -> (usize, Option<&str>) {
     let mut total = 2;
     let mut found = (0, None);
@@ -40,7 +43,7 @@ fn largest(document: &Map<String, Value>) -> (usize, Option<&str>) {
     (total, found.1)
 }
 
-/// As JSON, without counting escapes.
+/// Bytes of the value as JSON, without counting escapes.
 fn text_size(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 5,

@@ -1,4 +1,4 @@
-//! Accounts as stores hold them: documents, which are believed after the one validation.
+//! Accounts as stores hold them: documents, which become [`User`]s only by validation.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -8,25 +8,32 @@ use serde_json::{Map, Value, json};
 use super::{AccountDraft, Audience, CredentialRule, Occupied, User, document};
 use crate::ports::{Directory, FOLDERS, PageRequest, StoreError, StoredDocument, USERS, Version};
 
-/// Some accounts in the order of their names.
+/// A page of accounts, in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AccountPage {
+    /// The valid accounts.
     pub accounts: Vec<User>,
-    /// Those that cannot be used: they are in the way of no other.
+    /// Stored accounts that are not valid; they do not keep the others from being listed.
     pub invalid: Vec<InvalidStored>,
-    /// After this name there may be more; none: these were the last.
+    /// The last name of the page, after which the next page begins; None: the page is empty.
     pub next: Option<String>,
 }
 
+/// A stored account that is not valid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InvalidStored {
+    /// The name under which the account is stored.
     pub username: String,
+    /// What is wrong with the document, in a sentence.
     pub problem: String,
+    /// The document as it is stored, secrets included.
     pub document: Map<String, Value>,
 }
 
+/// The stored account, valid, with what its folders know; None: there is none of that name.
+///
 /// # Errors
-/// `Invalid`, or the store does not answer.
+/// `Invalid`: the stored document is not a valid account. Otherwise the store does not answer.
 pub async fn find_user(directory: &dyn Directory, username: &str) -> Result<Option<User>, StoreError> {
     let Some(stored) = directory.find(&USERS, username).await? else { return Ok(None) };
     let mut one = [stored];
@@ -35,7 +42,8 @@ pub async fn find_user(directory: &dyn Directory, username: &str) -> Result<Opti
     user_of(stored).map(Some)
 }
 
-/// The account's document, valid or not: to change it, or to keep it elsewhere.
+/// The account's document, valid or not, to change it or to keep it elsewhere; None: there is none of that
+/// name.
 ///
 /// # Errors
 /// The store does not answer.
@@ -45,13 +53,15 @@ pub async fn find_stored(directory: &dyn Directory, username: &str) -> Result<Op
     complete_folders(directory, &mut one).await?;
     let [mut stored] = one;
     let mut known = Map::new();
-    // What cannot be read as an account is shown as it is.
+    // A document that cannot be read as an account is given as it is.
     if stored.problem.is_none() && document::merge_object_of(&mut known, &stored.document).is_ok() {
         stored.document = known;
     }
     Ok(Some(stored))
 }
 
+/// A page of stored accounts, valid or not.
+///
 /// # Errors
 /// The store does not answer.
 pub async fn list_users(directory: &dyn Directory, request: PageRequest) -> Result<AccountPage, StoreError> {
@@ -81,8 +91,10 @@ pub(super) async fn occupied(directory: &dyn Directory, except: &str) -> Result<
     Ok(homes.chain(folders).collect())
 }
 
+/// The account that a stored document says.
+///
 /// # Errors
-/// `Invalid`
+/// `Invalid`: the document is not a valid account.
 pub fn user_of(stored: StoredDocument) -> Result<User, StoreError> {
     let StoredDocument { name, version, document, problem } = stored;
     let invalid = |problem: String| StoreError::Invalid { username: name.clone(), problem };
@@ -95,7 +107,7 @@ pub fn user_of(stored: StoredDocument) -> Result<User, StoreError> {
     Ok(draft.validate(CredentialRule::Optional).map_err(|error| invalid(error.to_string()))?.account)
 }
 
-/// As it would be stored.
+/// The account as a store would hold it.
 pub(super) fn stored_of(user: &User) -> StoredDocument {
     StoredDocument {
         name: user.username.clone(),
@@ -105,7 +117,8 @@ pub(super) fn stored_of(user: &User) -> StoredDocument {
     }
 }
 
-/// The changes from `base` to `account`, made to what is stored now; none if that is not valid.
+/// The changes from `base` to `account`, applied to the state that is stored now; None: the result is not
+/// valid.
 pub(super) fn rebased(account: &User, base: &Arc<StoredDocument>, current: &Arc<StoredDocument>) -> Option<User> {
     let mut draft = AccountDraft::of(account);
     draft.base = Some(base.clone());
@@ -124,8 +137,8 @@ pub(super) fn has_credential(stored: &StoredDocument) -> bool {
     is_there("password") || is_there("public_keys")
 }
 
-/// Fills in what the folders of accounts know: the path, and the usage. One that there is not stays as
-/// the account has it.
+/// Fills in the paths and usages of the accounts' stored folders. A folder that is not stored stays as the
+/// account has it.
 pub(super) async fn complete_folders(
     directory: &dyn Directory,
     accounts: &mut [StoredDocument],
@@ -155,7 +168,7 @@ fn folders_of(account: &mut StoredDocument) -> impl Iterator<Item = &mut Map<Str
     folders.into_iter().flatten().filter_map(Value::as_object_mut)
 }
 
-/// Folders of the first era have no name but their path.
+/// The name of a folder; in documents of the first era its path is its name.
 fn folder_name(folder: &Map<String, Value>) -> Option<String> {
     let text = |field: &str| folder.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
     text("name").or_else(|| text("mapped_path")).map(str::to_owned)

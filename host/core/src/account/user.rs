@@ -9,7 +9,7 @@ use super::AccountValues;
 #[derive(Debug, PartialEq)]
 pub struct User {
     pub(super) values: AccountValues,
-    /// Of the stored account that this one is, or is to replace.
+    /// The revision of the stored account that this one is, or will replace; counts changes from 0.
     pub revision: i64,
 }
 

@@ -1,4 +1,4 @@
-//! The checks of an account document, one function a field (A8, C1, C3).
+//! The checks of an account document, with a function for each field (A8, C1, C3).
 
 use serde_json::{Map, Value};
 
@@ -12,13 +12,16 @@ use crate::path::VirtualPath;
 use crate::permission::{PermissionSet, PermissionTable};
 use crate::public_key::PublicKey;
 
-/// As the older server reckons volume limits.
+/// Bytes of one unit of volume limits, as in the older server.
 const MEGABYTE: u64 = 1 << 20;
 const MAX_USERNAME_BYTES: usize = 255;
 
 impl AccountDraft {
-    /// Checks one field alone, as [`validate`](Self::validate) will; for builders that want
-    /// to hear of a mistake at once.
+    /// Checks one field alone, as [`validate`](Self::validate) will, so that a component hears of a mistake
+    /// when it sets the field. Fields that are not listed here are checked only in the end.
+    ///
+    /// # Errors
+    /// The field is not valid.
     pub fn check(&self, field: &str) -> Result<(), InvalidAccount> {
         match field {
             "username" => self.validated_username().map(drop),
@@ -32,7 +35,10 @@ impl AccountDraft {
         }
     }
 
-    /// The one validation (A8, C1).
+    /// Makes the account, if every field is valid: the only validation there is (A8, C1).
+    ///
+    /// # Errors
+    /// The first field that is not valid.
     pub fn validate(self, rule: CredentialRule) -> Result<Validated, InvalidAccount> {
         let mut values = AccountValues::blank();
         for field in ACCOUNT {
@@ -46,7 +52,7 @@ impl AccountDraft {
             PasswordText::Clear(clear) => Some(clear),
             PasswordText::Hash(_) | PasswordText::Absent | PasswordText::Locked | PasswordText::Unknown(_) => None,
         };
-        // A password that is locked is meant to be none.
+        // A locked password says that there is to be none.
         let lacks_password = values.password.is_none() && clear_password.is_none() && !self.has_locked_password();
         if rule == CredentialRule::Required && lacks_password && values.public_keys.is_empty() {
             return Err(invalid("password", "a password or at least one public key is needed"));
@@ -59,7 +65,7 @@ impl AccountDraft {
         self.document.get(field).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Within the field's bounds; 0 where it is left out.
+    /// The integer, within the field's bounds; 0 where it is left out.
     pub(super) fn integer(&self, field: &Field) -> Result<i64, InvalidAccount> {
         let (min, max) = match field.kind {
             Kind::Integer(min, max) => (min, max),
@@ -76,7 +82,7 @@ impl AccountDraft {
         }
     }
 
-    /// Of volume limits, in bytes.
+    /// A volume limit in bytes.
     pub(super) fn megabytes(&self, field: &Field) -> Result<u64, InvalidAccount> {
         Ok(self.integer(field)?.unsigned_abs().saturating_mul(MEGABYTE))
     }
@@ -120,7 +126,7 @@ impl AccountDraft {
         Ok(username.to_owned())
     }
 
-    /// A8-11, A8-18: what was typed is clear, and what a document says is what it looks like.
+    /// A typed password is clear text (A8-18); one in the document is what its prefix says (A8-11).
     fn password_text(&self) -> Result<PasswordText, InvalidAccount> {
         if let Some(clear) = &self.clear_password {
             return Ok(PasswordText::Clear(clear.clone()));
@@ -146,7 +152,7 @@ impl AccountDraft {
         let mut keys = Vec::new();
         let mut lines = Vec::new();
         for (index, text) in self.texts(&self.document, "", "public_keys")?.into_iter().enumerate() {
-            // What was pasted from an authorized_keys file has several, and comments.
+            // A text that was pasted from an authorized_keys file may have several lines, and comments.
             let given = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             for line in given {
                 let key = PublicKey::parse(line)
@@ -163,7 +169,7 @@ impl AccountDraft {
         if !home.starts_with('/') {
             return Err(invalid("home_dir", "must be an absolute path"));
         }
-        // A user name with `..` that became part of a home path must not climb out of it.
+        // Hooks may build the path from a user name: `..` in it must not lead out of the directory of homes.
         if home.contains('\0') || home.split('/').any(|component| component == "..") {
             return Err(invalid("home_dir", "must not contain \"..\" or NUL"));
         }
@@ -216,7 +222,7 @@ impl AccountDraft {
         }
     }
 
-    /// B9-04: kinds of membership are 1 (primary), 2 (secondary) and 3 (membership).
+    /// Each group has a name, and at most one is the primary group (B9-04).
     pub(super) fn check_groups(&self) -> Result<(), InvalidAccount> {
         let mut primary = 0;
         for (prefix, group) in objects(&self.document, "", "groups")? {

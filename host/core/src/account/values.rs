@@ -11,71 +11,93 @@ use crate::ports::AccountKey;
 use crate::public_key::PublicKey;
 use crate::quota::VolumeLimits;
 
-/// The valid values of an account: of a [`User`](super::User) as stored, of an
-/// [`EffectiveAccount`](super::EffectiveAccount) with those of its groups. Fields of the account
+/// The valid values of an account. In a [`User`](super::User) they are as stored; in an
+/// [`EffectiveAccount`](super::EffectiveAccount) those of its groups are added. Fields of the account
 /// document (spec section C) that the server does not use itself are kept in `other`, so that they
 /// survive a round trip (C1-01).
 ///
-/// Not `Clone`, and made in this module only: values in force cannot become a stored account.
+/// The type is not `Clone`, and only this module makes one: values in force cannot become a stored account.
 #[derive(Debug, PartialEq)]
 pub struct AccountValues {
-    /// 0: not stored.
+    /// The number in the store, which no other account ever gets; 0: not stored.
     pub id: i64,
+    /// The name that clients log in with: 1 to 255 bytes without control characters.
     pub username: String,
+    /// Whether the account may log in (`status` is 1).
     pub enabled: bool,
-    /// Milliseconds since 1970; 0: never.
+    /// When the account expires, in milliseconds since 1970; 0: never (A4-08).
     pub expiration_date: i64,
+    /// The hash of the password; None: there is no password, or it is locked (A8-11).
     pub password: Option<PasswordHash>,
+    /// Keys that log the account in, each with the options of its line.
     pub public_keys: Vec<PublicKey>,
-    /// The lines as they were given, with their comments.
+    /// The lines of `public_keys` as they were given, with their comments.
     pub public_key_lines: Vec<String>,
-    /// An absolute path of the host.
+    /// The directory that the account sees as `/`: an absolute path of the host.
     pub home_dir: String,
+    /// The user that new files belong to, at most 2147483647; 0: the server's own user (A5-16).
     pub uid: u32,
+    /// The group that new files belong to, at most 2147483647; 0: the server's own group (A5-16).
     pub gid: u32,
-    /// 0: unlimited, here and in the four fields below.
+    /// Sessions at the same time; 0: unlimited, here and in the four fields below.
     pub max_sessions: u32,
-    /// Bytes.
+    /// Bytes that the account's files may take.
     pub quota_size: i64,
+    /// Files that the account may have.
     pub quota_files: i64,
-    /// KB/s, 1 KB = 1000 bytes.
+    /// Limit of each upload in KB/s; 1 KB = 1000 bytes (A5-17).
     pub upload_bandwidth: i64,
+    /// Limit of each download in KB/s; 1 KB = 1000 bytes (A5-17).
     pub download_bandwidth: i64,
+    /// What the account may do in which directory; there always is an entry for `/` (A8-04).
     pub permissions: PermissionTable,
+    /// Restrictions on logins and files (C3).
     pub filters: Filters,
+    /// Other directories of the host in the account's tree (C5).
     pub folders: VirtualFolders,
+    /// The `filesystem` object as it was given (C4); validation accepts provider 0 (local) alone.
     pub filesystem: Map<String, Value>,
+    /// Bytes that the account may transfer in all.
     pub volume: VolumeLimits,
+    /// What the account uses, as the server has counted it.
     pub usage: Usage,
-    /// Milliseconds since 1970; 0: never.
+    /// When the account logged in last, in milliseconds since 1970; 0: never.
     pub last_login: i64,
+    /// Known fields of the document that are kept as they are, such as `groups` and `role` (C1-01).
     pub other: Map<String, Value>,
 }
 
-/// What the server itself maintains; no draft sets it (A8-16, A9-06).
+/// What the account uses, as the server has counted it; no draft sets it (A8-16, A9-06).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
+    /// Bytes that the account's files take.
     pub used_quota_size: i64,
+    /// Files that the account has.
     pub used_quota_files: i64,
+    /// When the usage was counted or changed last, in milliseconds since 1970; 0: it has to be counted.
     pub last_quota_update: i64,
-    /// Bytes.
+    /// Bytes that were uploaded in all.
     pub used_upload_data_transfer: i64,
+    /// Bytes that were downloaded in all.
     pub used_download_data_transfer: i64,
-    /// Milliseconds since 1970; 0: never (B10-10).
+    /// When the first complete download began, in milliseconds since 1970; 0: there was none (B10-10).
     pub first_download: i64,
+    /// When the first complete upload began, in milliseconds since 1970; 0: there was none (B10-10).
     pub first_upload: i64,
 }
 
-/// Which list an address in both belongs to (J-02).
+/// Which list wins for an address that is in `allowed_ip` and in `denied_ip` (J-02).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AddressRule {
+    /// `denied_ip`, as in version 2.3 of the older server and before.
     #[default]
     DeniedWins,
+    /// `allowed_ip`, as from version 2.4 of the older server on.
     AllowedWins,
 }
 
 impl AccountValues {
-    /// Before anything is read.
+    /// The values before any field of a document is read.
     pub(super) fn blank() -> Self {
         Self {
             id: 0,
@@ -104,7 +126,7 @@ impl AccountValues {
         }
     }
 
-    /// For the stored account alone.
+    /// A copy, for [`User`](super::User) alone.
     pub(super) fn copied(&self) -> Self {
         Self {
             id: self.id,
@@ -133,17 +155,17 @@ impl AccountValues {
         }
     }
 
-    /// Names the stored account.
+    /// The name and the number of the stored account.
     pub fn key(&self) -> AccountKey {
         AccountKey { username: self.username.clone(), id: self.id }
     }
 
-    /// A4-08: expired when the date is set and past.
+    /// Whether the date is set and past (A4-08). `now`: milliseconds since 1970.
     pub fn is_expired(&self, now: i64) -> bool {
         self.expiration_date > 0 && self.expiration_date < now
     }
 
-    /// A4-09, J-02: which list wins for an address in both is the older or the newer rule.
+    /// Whether a client at `address` may log in (A4-09). `rule` decides about an address in both lists (J-02).
     pub fn allows_address(&self, address: core::net::IpAddr, rule: AddressRule) -> bool {
         let address = address.to_canonical();
         let contains = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
@@ -154,8 +176,8 @@ impl AccountValues {
         }
     }
 
-    /// In one of its windows, or without any. `local_now`: milliseconds since 1970, in the zone
-    /// that the windows are meant in.
+    /// Whether `local_now` is in one of the account's windows; without windows, any time is allowed.
+    /// `local_now`: milliseconds since 1970, in the zone that the windows are meant in.
     pub fn allows_time(&self, local_now: i64) -> bool {
         let windows = &self.filters.access_time;
         windows.is_empty() || windows.iter().any(|window| window.contains(local_now))
@@ -168,44 +190,46 @@ impl AccountValues {
         by_network.map_or((self.upload_bandwidth, self.download_bandwidth), |limit| (limit.upload, limit.download))
     }
 
-    /// Milliseconds since 1970; none if it is not known.
+    /// When the password was set, in milliseconds since 1970; None: unknown.
     pub fn last_password_change(&self) -> Option<i64> {
         self.other.get("last_password_change").and_then(Value::as_i64).filter(|at| *at > 0)
     }
 
-    /// The password is older than the account allows, or its age is unknown.
+    /// Whether the password is older than the account allows, or of unknown age. `now`: milliseconds since 1970.
     pub fn password_is_expired(&self, now: i64) -> bool {
         let lifetime = self.filters.password_expiration.saturating_mul(24 * 3_600_000);
         let is_old = || self.last_password_change().is_none_or(|changed| now > changed.saturating_add(lifetime));
         lifetime > 0 && self.password.is_some() && is_old()
     }
 
-    /// Of all its groups, in the order in which the account lists them.
+    /// The names of the account's groups, in the order in which the account lists them.
     pub fn group_names(&self) -> Vec<String> {
         self.memberships().into_iter().map(|membership| membership.group).collect()
     }
 
+    /// The role whose administrators maintain the account; None: there is none.
     pub fn role(&self) -> Option<&str> {
         self.other.get("role").and_then(Value::as_str).filter(|role| !role.is_empty())
     }
 
-    /// Its files are on the local disk, as they are.
+    /// Whether the files are on the local disk, not encrypted (provider 0).
     pub fn is_local(&self) -> bool {
         self.filesystem.get("provider").and_then(Value::as_i64).unwrap_or(0) == 0
     }
 
+    /// Whether `filters.denied_login_methods` has the method.
     pub fn denies_method(&self, method: LoginMethod) -> bool {
         self.filters.denied_login_methods.contains(&method)
     }
 
-    /// Whether a client that has `proved` that much has to give a one-time code as well: after a
+    /// Whether a client that has passed the steps `proved` has to give a one-time code as well: after a
     /// password always, after a key where a rule demands the second factor.
     pub fn needs_code(&self, proved: &[LoginMethod]) -> bool {
         let has_key = proved.contains(&LoginMethod::PublicKey);
         self.filters.one_time_codes.is_some() && (self.filters.needs_second_factor || !has_key)
     }
 
-    /// The methods that may follow what was `proved`; none: the login is complete.
+    /// The methods that may follow the steps `proved`; empty: the login is complete.
     pub fn next_steps(&self, proved: &[LoginMethod]) -> Vec<LoginMethod> {
         if proved == [LoginMethod::PublicKey] {
             let steps = self.second_steps();
@@ -216,8 +240,8 @@ impl AccountValues {
         if self.needs_code(proved) { vec![LoginMethod::KeyboardInteractive] } else { Vec::new() }
     }
 
-    /// B12-01: with the single methods denied and a combined one left, a verified key is
-    /// only the first of two steps. The answer is the methods of the second step.
+    /// The methods of the second step: where the single methods are denied and a combined one is left, a
+    /// verified key is only the first of two steps (B12-01). Empty: there is no second step.
     pub fn second_steps(&self) -> Vec<LoginMethod> {
         let singles = [LoginMethod::Password, LoginMethod::PublicKey, LoginMethod::KeyboardInteractive];
         if singles.iter().any(|method| !self.denies_method(*method)) {

@@ -6,19 +6,20 @@ use super::fields::{self, ACCOUNT, Field, HAS_PASSWORD, Kind, Member};
 use super::filter_table::FILTERS;
 use super::{AccountValues, second_factors};
 
-/// Who reads the document.
+/// The reader of a document, which decides what it may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
-    /// The store, and hooks that may see second factors: everything.
+    /// The store, and hooks that may see second factors: the document holds everything.
     Trusted,
-    /// Other hooks that decide logins: with the password's hash, but without what
-    /// the second factor is made of.
+    /// Other hooks that decide logins: the document holds the password's hash, but no secrets of the
+    /// second factor.
     LoginHook,
-    /// Administrators and observers: without secrets.
+    /// Administrators and observers: the document holds no secrets.
     Redacted,
 }
 
 impl AccountValues {
+    /// The account document for that reader.
     pub fn to_document(&self, audience: Audience) -> Map<String, Value> {
         let mut document = Map::new();
         for field in ACCOUNT {
@@ -42,7 +43,7 @@ impl AccountValues {
         document
     }
 
-    /// For hooks (C1-04).
+    /// As [`to_document`](Self::to_document), with the fields that hooks always see (C1-04).
     pub fn to_hook_document(&self, audience: Audience) -> Map<String, Value> {
         as_hooks_see(self.to_document(audience))
     }
@@ -55,14 +56,15 @@ impl AccountValues {
     }
 }
 
-/// What hooks see of a user that has no account: its name, and `id` 0 (A13-02).
+/// The document that hooks see of a user without an account: its name, `id` 0, and zero values for all
+/// other fields that are always shown (A13-02).
 pub fn unknown_account(username: &str) -> Map<String, Value> {
     let mut document = fields::zeros(ACCOUNT);
     document.insert("username".to_owned(), json!(username));
     document
 }
 
-/// A stored document for administrators and observers.
+/// A stored document without its secrets, for administrators and observers.
 pub fn redacted(mut document: Map<String, Value>) -> Map<String, Value> {
     let password = document.remove("password");
     document.insert(HAS_PASSWORD.to_owned(), json!(password.is_some()));
@@ -70,7 +72,7 @@ pub fn redacted(mut document: Map<String, Value>) -> Map<String, Value> {
     document
 }
 
-/// That there is one may be known.
+/// Removes the secrets of the second factor; that there is one may be known.
 fn hide_second_factor(document: &mut Map<String, Value>) {
     let Some(Value::Object(filters)) = document.get_mut("filters") else { return };
     for field in FILTERS.iter().filter(|field| field.is_second_factor) {
@@ -82,7 +84,8 @@ fn hide_second_factor(document: &mut Map<String, Value>) {
     }
 }
 
-/// A document with what the older server always wrote, for scripts that look for text (C1-04).
+/// The document with all fields that the older server always wrote, for scripts that search it as text
+/// (C1-04).
 pub fn as_hooks_see(mut document: Map<String, Value>) -> Map<String, Value> {
     for field in ACCOUNT {
         if let (Kind::Object(known), Some(Value::Object(object))) = (field.kind, document.get_mut(field.name)) {
@@ -92,7 +95,7 @@ pub fn as_hooks_see(mut document: Map<String, Value>) -> Map<String, Value> {
     document
 }
 
-/// The fields that are always shown, in the order of the table, before the others.
+/// `object` with the fields that are always shown first, in the order of the table, then the others.
 fn beginning_with(known: &[Field], object: &Map<String, Value>) -> Map<String, Value> {
     let mut all = Map::new();
     for field in known.iter().filter(|field| field.is_always_shown) {
@@ -120,8 +123,8 @@ fn redact(object: &mut Map<String, Value>) {
     }
 }
 
-/// A copy for the hook that builds the document: what it may not see is not there, so that it can
-/// give back what it has read.
+/// A copy for the hook that builds the document. Secrets are left out and not replaced by a mark, so that
+/// the hook can give back what it has read.
 pub(super) fn without_secrets(document: &Map<String, Value>, second_factors: bool) -> Map<String, Value> {
     let mut copy = document.clone();
     remove_secrets(&mut copy);
@@ -143,8 +146,8 @@ fn remove_secrets(object: &mut Map<String, Value>) {
     }
 }
 
-/// Compact JSON with `<`, `>` and `&` escaped, as scripts that match the text byte by byte
-/// have always seen it (C1-05, C1-06).
+/// Compact JSON with `<`, `>`, `&`, U+2028 and U+2029 escaped, as the older server wrote it for scripts
+/// that match the text byte by byte (C1-05, C1-06).
 pub fn compact_json(document: &Map<String, Value>) -> String {
     let plain = serde_json::to_string(document).unwrap_or_default();
     let mut escaped = String::with_capacity(plain.len());

@@ -10,27 +10,29 @@ use crate::ports::{
     Version, Write,
 };
 
-/// Writes for one author.
+/// Writes accounts for one author.
 pub(super) struct Writing<'a> {
+    /// The store.
     pub directory: &'a dyn Directory,
+    /// The author in the audit records; a hook announces nothing and makes no folders.
     pub author: &'a Author,
 }
 
 impl Writing<'_> {
-    /// The answer has the account's id.
+    /// Adds the account. The answer has its id.
     pub async fn add(&self, user: User) -> Result<User, StoreError> {
         let changes = self.changes_to_add(&user, &[]).await?;
         self.save(user, changes).await
     }
 
-    /// `base`: what the account was made from, and what has to be there still.
+    /// Replaces the stored account, which must still be in the state `base` that `user` was made from.
     pub async fn replace(&self, mut user: User, base: &StoredDocument) -> Result<User, StoreError> {
         let changes = self.changes_to_replace(&mut user, base, &[]).await?;
         self.save(user, changes).await
     }
 
-    /// With its folders; the account's own change is the last. `planned`: what the same transaction does
-    /// before.
+    /// The changes that add the account: those of its folders, then its own. `planned`: earlier changes of the
+    /// same transaction.
     pub async fn changes_to_add(&self, user: &User, planned: &[Change]) -> Result<Vec<Change>, StoreError> {
         let mut changes = self.folders_of(user, planned).await?;
         let write = Write::Add(user.to_document(Audience::Trusted));
@@ -38,7 +40,7 @@ impl Writing<'_> {
         Ok(changes)
     }
 
-    /// As [`changes_to_add`](Self::changes_to_add).
+    /// The changes that replace the account, as [`changes_to_add`](Self::changes_to_add).
     pub async fn changes_to_replace(
         &self,
         user: &mut User,
@@ -67,7 +69,7 @@ impl Writing<'_> {
     /// All of the changes, or none.
     pub async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
         self.directory.commit(changes).await.map_err(|error| match error {
-            // A folder that came or went meanwhile.
+            // Another writer has added or deleted the folder meanwhile.
             StoreError::Exists(object) | StoreError::NotFound(object) if object.noun == FOLDERS.noun => {
                 StoreError::Conflict(object)
             }
@@ -79,7 +81,7 @@ impl Writing<'_> {
         let has_folders = changes.len() > 1;
         let versions = self.commit(changes).await?;
         if has_folders {
-            // They know more than the account said.
+            // The stored folders have paths and usages that the account's document did not name.
             let found = find_user(self.directory, &user.username).await?;
             return found.ok_or_else(|| StoreError::NotFound(USERS.object(&user.username)));
         }
@@ -96,8 +98,8 @@ impl Writing<'_> {
         Change { collection: &USERS, name: username.to_owned(), write, announce, audit }
     }
 
-    /// The account's folders as they have to be in the same transaction. Those that are not there yet are
-    /// made; one that is there keeps its path: another account may rely on it (C5-02).
+    /// The changes for the account's folders: missing folders are added, the others have to stay as they were
+    /// read. A stored folder keeps its path, because other accounts may rely on it (C5-02).
     async fn folders_of(&self, user: &User, planned: &[Change]) -> Result<Vec<Change>, StoreError> {
         if user.folders.is_empty() {
             return Ok(Vec::new());
@@ -108,7 +110,7 @@ impl Writing<'_> {
         for folder in user.folders.iter() {
             let (name, path) = (&folder.name, &folder.mapped_path);
             let found = stored.iter().find(|stored| stored.name == *name);
-            // The account may mount a new one twice, and others may mount it, too.
+            // This account, or another of the same transaction, may have added the folder already.
             let made = planned.iter().chain(&changes).find_map(|change| match &change.write {
                 Write::Add(document) if change.collection == &FOLDERS && change.name == *name => Some(document),
                 Write::Add(_) | Write::Replace { .. } | Write::Delete { .. } | Write::Require { .. } => None,
@@ -149,7 +151,8 @@ impl Writing<'_> {
     }
 }
 
-/// A usage that was not counted until now, or elsewhere, is not to be believed any more.
+/// Whether the stored usage is worthless: the home is another, or the account had no quota and so was not
+/// counted.
 fn has_other_files(base: &Map<String, Value>, user: &User) -> bool {
     let number = |field: &str| base.get(field).and_then(Value::as_i64).unwrap_or(0);
     let was_limited = number("quota_size") != 0 || number("quota_files") != 0;
@@ -157,7 +160,7 @@ fn has_other_files(base: &Map<String, Value>, user: &User) -> bool {
     base.get("home_dir").and_then(Value::as_str) != Some(&user.home_dir) || (!was_limited && is_limited)
 }
 
-/// The names of fields, without their values.
+/// The names of the fields that administrators maintain and that differ, without their values.
 pub(super) fn changed_fields(base: &Map<String, Value>, document: &Map<String, Value>) -> Vec<&'static str> {
     let is_empty = |value: &Value| match value {
         Value::Null => true,

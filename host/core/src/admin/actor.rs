@@ -1,4 +1,4 @@
-//! Who asks for a use case of administration, and what that actor may do.
+//! The actor that asks for a use case of administration, and its permissions.
 
 use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeSet;
@@ -6,39 +6,54 @@ use std::collections::BTreeSet;
 use super::AdminError;
 use crate::ports::{Author, Door};
 
-/// Who acts, through which door, from where, with which permissions. A door makes it once it knows
-/// who is there; use cases only ask it.
+/// An actor: an author (a name, a door and an address) with permissions. A door makes it once the client is
+/// authenticated; use cases only ask it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
+    /// The author in audit records.
     pub author: Author,
+    /// What the actor may do.
     pub permissions: Permissions,
 }
 
+/// The permissions of an actor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Permissions {
+    /// Every permission.
     All,
+    /// These permissions; an empty set allows nothing.
     Only(BTreeSet<AdminPermission>),
 }
 
-/// What an administrator may be allowed, with the names of the older server's second interface.
+/// A permission of an administrator, with the name of the older server's second REST interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdminPermission {
+    /// Adding accounts.
     AddUsers,
+    /// Changing accounts.
     EditUsers,
+    /// Deleting accounts.
     DeleteUsers,
+    /// Listing and showing accounts and folders.
     ViewUsers,
+    /// Changing folders.
     ManageFolders,
+    /// Listing open sessions.
     ViewConnections,
+    /// Closing sessions.
     CloseConnections,
+    /// Starting and listing quota scans.
     ScanQuotas,
+    /// Listing hooks and plugins.
     ViewStatus,
-    /// Calls of hooks, and audit records.
+    /// Listing the records of hook calls and audit records.
     ViewEvents,
-    /// Dumps, loads, and plugins.
+    /// Dumping and loading accounts, and giving up plugins.
     ManageSystem,
 }
 
 impl AdminPermission {
+    /// All permissions.
     pub const ALL: [Self; 11] = [
         Self::AddUsers,
         Self::EditUsers,
@@ -53,6 +68,7 @@ impl AdminPermission {
         Self::ManageSystem,
     ];
 
+    /// The name in messages, and in documents of administrators.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AddUsers => "add_users",
@@ -71,18 +87,21 @@ impl AdminPermission {
 }
 
 impl Actor {
-    /// The owner of the server, on its own machine: may do everything.
+    /// The owner of the server on the server's own machine, who may do everything; the address is the loopback.
     pub fn local(name: impl Into<String>, door: Door) -> Self {
         let address = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
         Self { author: Author { address, ..Author::new(name, door) }, permissions: Permissions::All }
     }
 
-    /// The server itself.
+    /// The server itself, with all permissions.
     pub fn system() -> Self {
         Self { author: Author::system(), permissions: Permissions::All }
     }
 
-    /// Nothing is done for an actor that lacks the permission.
+    /// Checks that the actor has the permission.
+    ///
+    /// # Errors
+    /// `Forbidden`
     pub fn require(&self, permission: AdminPermission) -> Result<(), AdminError> {
         let is_allowed = match &self.permissions {
             Permissions::All => true,

@@ -1,20 +1,23 @@
-//! What was changed by whom: one record for each change.
+//! Audit records: author, object and outcome of each change.
 
 use std::sync::Arc;
 
 use super::{Actor, AdminError, AdminPermission};
 use crate::ports::{AuditQuery, AuditRecord, AuditStore, Clock, StoredAudit};
 
-/// Writes the records of use cases that change no document, and lists all.
+/// Writes the audit records of use cases that change no document, and lists all records. Changes of documents
+/// bring theirs in the same transaction.
 #[derive(Clone)]
 pub struct Audit {
+    /// Where records are kept.
     pub store: Arc<dyn AuditStore>,
+    /// Gives the times of records.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Audit {
-    /// `kind` and `name`: of what it was done to. What was done cannot be taken back any more: a record
-    /// that cannot be kept is logged.
+    /// Records that `action` was done to the object with that kind and name. The action cannot be taken back,
+    /// so that a record which cannot be stored is only logged.
     pub(super) async fn done(&self, actor: &Actor, action: &str, kind: &str, name: &str, detail: String) {
         let record = AuditRecord { detail, ..actor.author.did(action, kind, name, self.clock.now()) };
         if let Err(error) = self.store.append_audit(vec![record]).await {
@@ -25,10 +28,10 @@ impl Audit {
         }
     }
 
-    /// The newest first.
+    /// Audit records, the newest first.
     ///
     /// # Errors
-    /// The actor may not, or the store fails.
+    /// The actor lacks `view_events`, or the store fails.
     pub async fn list(&self, actor: &Actor, query: AuditQuery) -> Result<Vec<StoredAudit>, AdminError> {
         actor.require(AdminPermission::ViewEvents)?;
         Ok(self.store.audit(query).await?)

@@ -8,17 +8,20 @@ use super::{Actor, AdminError, AdminPermission, Audit, UserAdministration};
 use crate::account::{AccountPage, Loaded};
 use crate::ports::PageRequest;
 
+/// Use cases that dump and load all accounts (A18-10, A18-11).
 pub struct BackupAdministration {
+    /// The accounts.
     pub users: Arc<UserAdministration>,
+    /// Records dumps.
     pub audit: Audit,
 }
 
 impl BackupAdministration {
-    /// Some accounts in the order of their names, valid or not; `after`: only names after this one.
-    /// The first page is recorded.
+    /// A page of accounts, valid or not, in the order of their names. `after`: only names after this one. The
+    /// first page of a dump gets an audit record.
     ///
     /// # Errors
-    /// The actor may not, or the store fails.
+    /// The actor lacks `manage_system`, or the store fails.
     pub async fn dump(&self, actor: &Actor, after: Option<String>, limit: u32) -> Result<AccountPage, AdminError> {
         actor.require(AdminPermission::ManageSystem)?;
         if after.is_none() {
@@ -27,13 +30,12 @@ impl BackupAdministration {
         self.users.page(PageRequest { after, prefix: None, limit }).await
     }
 
-    /// Adds the accounts, or gives those that there are what the documents say, but keeps what the server
-    /// maintains. All of it is stored, with an audit record for each account, or, if one account cannot
-    /// be loaded, and for a trial, nothing. Says what became of each, and whether it was stored.
+    /// Adds accounts, or replaces stored ones by what the documents say; fields that only the server maintains
+    /// stay. All are stored, with an audit record for each account; if one account cannot be loaded, or for a
+    /// trial, nothing is. The answer has the outcome of each account, and whether the load was stored.
     ///
     /// # Errors
-    /// The actor may not, an account was changed at the same time, or the
-    /// store fails.
+    /// The actor lacks `manage_system`, an account was changed at the same time, or the store fails.
     pub async fn load(
         &self,
         actor: &Actor,

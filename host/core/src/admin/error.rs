@@ -5,45 +5,69 @@ use crate::account::{AccountError, DocumentError};
 use crate::ports::StoreError;
 use crate::quota::{QuotaError, ScanError};
 
+/// Why a use case was not carried out; the text is for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdminError {
+    /// The actor lacks the permission.
     #[error("\"{actor}\" lacks the permission \"{permission}\"", permission = permission.as_str())]
-    Forbidden { actor: String, permission: AdminPermission },
+    Forbidden {
+        /// The name of the administrator.
+        actor: String,
+        /// What the use case needs.
+        permission: AdminPermission,
+    },
+    /// No session has that connection.
     #[error("there is no such connection")]
     NoSession,
+    /// No hook call has the record of that number.
     #[error("there is no record {0} (any more); see: tidegate hook runs")]
     NoHookRun(i64),
-    /// From the plugin directory, in a sentence.
+    /// No gate waits for a plugin of that name; the text is a sentence.
     #[error("{0}")]
     NoPlugin(String),
-    /// Hooks and plugins cannot be looked at, in a sentence.
+    /// Hooks and plugins cannot be listed; the text is a sentence.
     #[error("{0}")]
     Inventory(String),
+    /// A change would rename an account.
     #[error("an account cannot be renamed; add \"{to}\" and delete \"{from}\"")]
-    Renamed { from: String, to: String },
+    Renamed {
+        /// The stored name.
+        from: String,
+        /// The name in the change.
+        to: String,
+    },
+    /// The document cannot be read as an account.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// The account is not valid, or its password could not be hashed.
     #[error(transparent)]
     Account(AccountError),
+    /// A quota scan was not begun, or failed.
     #[error(transparent)]
     Scan(#[from] ScanError),
+    /// The store refused a change, or failed.
     #[error(transparent)]
     Store(StoreError),
 }
 
-/// What a door has to know of an error, beside its text.
+/// The kind of an error, by which a door answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdminErrorKind {
+    /// The actor lacks a permission.
     Forbidden,
+    /// The object does not exist.
     NotFound,
+    /// An object of that name is stored already.
     Exists,
     /// Another change came first, or the object is in use.
     Conflict,
+    /// The request or its document is not valid.
     Invalid,
-    /// It contradicts the settings, or what is stored.
+    /// The request contradicts the settings, or what is stored.
     Refused,
-    /// It may succeed later.
+    /// The request may succeed later: the store is busy, full or read-only, or no password can be hashed.
     Unavailable,
+    /// The server failed.
     Failed,
 }
 
@@ -63,6 +87,7 @@ impl From<AccountError> for AdminError {
 }
 
 impl AdminError {
+    /// The kind of the error.
     pub fn kind(&self) -> AdminErrorKind {
         match self {
             Self::Forbidden { .. } => AdminErrorKind::Forbidden,
@@ -82,7 +107,7 @@ impl AdminError {
         }
     }
 
-    /// The field of the document that is to blame.
+    /// The path of the field in the document that the error is about; None: it is about no field.
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::Account(AccountError::Invalid(invalid)) => Some(&invalid.field),

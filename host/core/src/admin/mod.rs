@@ -1,6 +1,6 @@
-//! Administration: the use cases behind every door (the control socket, the command line, and
-//! what comes next). Each takes an [`Actor`], asks for the permission that it needs, and writes one
-//! audit record for what it changes. A door authenticates and translates, and does nothing else.
+//! Administration: the use cases behind every door (the control socket, the command line, and those to
+//! come). Each takes an [`Actor`], checks the permission that it needs, and writes one audit record for each
+//! change. A door only authenticates and translates.
 
 mod actor;
 mod audit;
@@ -33,31 +33,48 @@ use crate::ports::{AuditStore, Clock, Directory, HookRunStore};
 use crate::quota::QuotaScans;
 use crate::session::SessionRegistry;
 
-/// All use cases, by what they are about.
+/// All use cases, by their objects.
 pub struct Administration {
+    /// Accounts.
     pub users: Arc<UserAdministration>,
+    /// Folders.
     pub folders: FolderAdministration,
+    /// Open sessions.
     pub sessions: SessionAdministration,
+    /// Quota scans.
     pub scans: ScanAdministration,
+    /// Records of hook calls.
     pub hook_runs: HookRunAdministration,
+    /// Hooks and plugins.
     pub plugins: PluginAdministration,
+    /// Dumps and loads of all accounts.
     pub backups: BackupAdministration,
+    /// Audit records.
     pub audit: Audit,
 }
 
-/// What the use cases are carried out on.
+/// The ports and services that the use cases work on.
 pub struct AdministrationPorts {
+    /// The accounts.
     pub accounts: Arc<Accounts>,
+    /// The store of documents, asked for folders.
     pub directory: Arc<dyn Directory>,
+    /// The open sessions of this server.
     pub sessions: Arc<SessionRegistry>,
+    /// Counts used quotas again.
     pub scans: Arc<QuotaScans>,
+    /// The records of hook calls.
     pub hook_runs: Arc<dyn HookRunStore>,
+    /// The hooks and plugins of this server.
     pub inventory: Arc<dyn HookInventory>,
+    /// The store of audit records.
     pub audit: Arc<dyn AuditStore>,
+    /// Gives the times of audit records.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Administration {
+    /// The use cases on these ports.
     pub fn new(ports: AdministrationPorts) -> Self {
         let audit = Audit { store: ports.audit, clock: ports.clock };
         let users = Arc::new(UserAdministration { accounts: ports.accounts });

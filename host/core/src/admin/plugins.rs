@@ -1,4 +1,4 @@
-//! Hook points and plugins, as they are.
+//! Use cases about hook points and plugins.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,70 +7,100 @@ use async_trait::async_trait;
 
 use super::{Actor, AdminError, AdminPermission, Audit};
 
-/// One link of a hook point.
+/// One link of a hook point, as `tidegate hook list` shows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HookLink {
+    /// The name of the hook point, such as `login-pre`.
     pub hook: &'static str,
+    /// `program`, `http` or `plugin`.
     pub adapter: &'static str,
+    /// The path, the URL without credentials, or the plugin's name.
     pub target: String,
+    /// How long a call may take.
     pub deadline: Duration,
+    /// `deny`, `skip` or `allow` (B17-01).
     pub on_error: &'static str,
+    /// Limits of the hook in words, such as `memory 64 MiB`; may be empty.
     pub limits: String,
+    /// The digest of a component; None: the hook is no component, or not loaded.
     pub version: Option<String>,
+    /// What the operator has granted to the hook, in words.
     pub grants: Vec<String>,
+    /// `ready`, or why the hook is not.
     pub health: String,
 }
 
-/// A name in the plugin directory, or one that is missed there.
+/// A plugin in the plugin directory, or one that served gates and is missing there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginState {
+    /// The name of the plugin: that of its file, without `.wasm`.
     pub name: String,
-    /// SHA-256 in hexadecimal; none: it is not loaded.
+    /// SHA-256 of the component in service, in hexadecimal; None: none is.
     pub digest: Option<String>,
+    /// The hook points that the plugin exports.
     pub hooks: Vec<String>,
+    /// What the operator has granted to the plugin, in words.
     pub grants: Vec<String>,
-    /// Gates that refuse because of it.
+    /// Gates that refuse because the plugin is missing or cannot be loaded.
     pub closed_gates: Vec<String>,
+    /// Why the plugin is not in service, in words; None: it is.
     pub error: Option<String>,
 }
 
-/// The hook points and plugins of a server; without one, those that a server would have that starts
-/// now. Errors are sentences.
+/// The hook points and plugins of the running server; in a command without a server, those that a server
+/// would have if it started now. Errors are sentences.
 #[async_trait]
 pub trait HookInventory: Send + Sync {
-    /// Of every point, in the order in which they are asked.
+    /// The links of every point, in the order in which they are asked.
+    ///
+    /// # Errors
+    /// Plugins cannot be loaded.
     async fn links(&self) -> Result<Vec<HookLink>, String>;
 
+    /// The plugins of the plugin directory, and those that are missing there.
+    ///
+    /// # Errors
+    /// Plugins cannot be loaded.
     async fn plugins(&self) -> Result<Vec<PluginState>, String>;
 
-    /// Lets go of the gates that a plugin served.
+    /// Gives up the gates that a missing plugin served, so that they no longer refuse.
+    ///
+    /// # Errors
+    /// No gate waits for the plugin.
     async fn forget(&self, plugin: &str) -> Result<(), String>;
 }
 
+/// Use cases about hook points and plugins.
 pub struct PluginAdministration {
+    /// The hooks and plugins of this server.
     pub inventory: Arc<dyn HookInventory>,
+    /// Records given-up plugins.
     pub audit: Audit,
 }
 
 impl PluginAdministration {
+    /// The links of every hook point, in the order in which they are asked.
+    ///
     /// # Errors
-    /// The actor may not, or plugins cannot be loaded.
+    /// The actor lacks `view_status`, or plugins cannot be loaded.
     pub async fn links(&self, actor: &Actor) -> Result<Vec<HookLink>, AdminError> {
         actor.require(AdminPermission::ViewStatus)?;
         self.inventory.links().await.map_err(AdminError::Inventory)
     }
 
+    /// The plugins of the plugin directory, and those that are missing there.
+    ///
     /// # Errors
-    /// The actor may not, or plugins cannot be loaded.
+    /// The actor lacks `view_status`, or plugins cannot be loaded.
     pub async fn list(&self, actor: &Actor) -> Result<Vec<PluginState>, AdminError> {
         actor.require(AdminPermission::ViewStatus)?;
         self.inventory.plugins().await.map_err(AdminError::Inventory)
     }
 
-    /// Lets go of the gates that a plugin served, which refuse while its file is gone.
+    /// Gives up the gates that a plugin served, which refuse while its file is missing.
     ///
     /// # Errors
-    /// The actor may not, or no gate waits for the plugin.
+    /// The actor lacks `manage_system`, or no gate waits for the plugin.
     pub async fn forget(&self, actor: &Actor, name: &str) -> Result<(), AdminError> {
         actor.require(AdminPermission::ManageSystem)?;
         self.inventory.forget(name).await.map_err(AdminError::NoPlugin)?;

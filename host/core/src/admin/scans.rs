@@ -1,29 +1,32 @@
-//! Quota scans.
+//! Use cases about quota scans.
 
 use std::sync::Arc;
 
 use super::{Actor, AdminError, AdminPermission, Audit};
 use crate::quota::{QuotaScans, ScanReport, Scope};
 
+/// Use cases about quota scans.
 pub struct ScanAdministration {
+    /// Counts used quotas again.
     pub scans: Arc<QuotaScans>,
+    /// Records scans.
     pub audit: Audit,
 }
 
 impl ScanAdministration {
-    /// Scans under way: scope, files and directories so far.
+    /// The scans under way: scope, files and directories counted so far.
     ///
     /// # Errors
-    /// The actor may not.
+    /// The actor lacks `quota_scans`.
     pub fn list(&self, actor: &Actor) -> Result<Vec<(Scope, u64, u64)>, AdminError> {
         actor.require(AdminPermission::ScanQuotas)?;
         Ok(self.scans.keeper.scans())
     }
 
-    /// Counts the files of a scope again, and stores what it uses; returns when that is done (A10-06).
+    /// Counts the files of a scope again, and returns when the usage is stored (A10-06).
     ///
     /// # Errors
-    /// The actor may not, another scan of the scope is under way, usages are not tracked, there is no
+    /// The actor lacks `quota_scans`, another scan of the scope is under way, usages are not tracked, there is no
     /// such account or folder, or its files cannot be read.
     pub async fn scan(&self, actor: &Actor, scope: &Scope) -> Result<ScanReport, AdminError> {
         actor.require(AdminPermission::ScanQuotas)?;

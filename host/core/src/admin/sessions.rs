@@ -1,4 +1,4 @@
-//! Open sessions.
+//! Use cases about open sessions.
 
 use std::sync::Arc;
 
@@ -6,23 +6,28 @@ use super::{Actor, AdminError, AdminPermission, Audit};
 use crate::connection::ConnectionId;
 use crate::session::{EndReason, Session, SessionRegistry};
 
+/// Use cases about open sessions.
 pub struct SessionAdministration {
+    /// The open sessions of this server.
     pub sessions: Arc<SessionRegistry>,
+    /// Records closed sessions.
     pub audit: Audit,
 }
 
 impl SessionAdministration {
-    /// Those whose login is complete, the oldest first.
+    /// The sessions whose login is complete, the oldest first.
     ///
     /// # Errors
-    /// The actor may not.
+    /// The actor lacks `view_conns`.
     pub fn list(&self, actor: &Actor) -> Result<Vec<Arc<Session>>, AdminError> {
         actor.require(AdminPermission::ViewConnections)?;
         Ok(self.sessions.sessions())
     }
 
+    /// Closes the session of a connection.
+    ///
     /// # Errors
-    /// The actor may not, or there is no such session.
+    /// The actor lacks `close_conns`, or there is no such session.
     pub async fn close(&self, actor: &Actor, connection: &ConnectionId) -> Result<(), AdminError> {
         actor.require(AdminPermission::CloseConnections)?;
         if !self.sessions.close(connection, EndReason::AdminClosed) {

@@ -106,7 +106,7 @@ impl House {
         (loaded.into_iter().map(line).collect(), applied)
     }
 
-    /// What no validation let in.
+    /// Stores an account that no validation would accept.
     async fn damage(&self, username: &str) {
         let write = Write::Add(map(json!({ "home_dir": "relative", "status": 1 })));
         let name = username.to_owned();
@@ -143,9 +143,9 @@ async fn of_two_changes_none_is_lost_in_silence() {
     let first = house.add("alice").await.revision;
     let second = house.replace(first, json!({ "max_sessions": 1 })).await.unwrap().revision;
     assert_ne!(first, second);
-    // A whole document from a state that is past.
+    // A whole document that was made from an outdated revision is refused.
     assert_eq!(house.replace(first, json!({ "max_sessions": 2 })).await.unwrap_err(), AdminErrorKind::Conflict);
-    // Single fields are changed in what there is.
+    // Single fields are changed in the stored account.
     house.change(json!({ "quota_files": 7 })).await.unwrap();
     let shown = house.shown("alice").await;
     assert_eq!((&shown["max_sessions"], &shown["quota_files"]), (&json!(1), &json!(7)));
@@ -228,7 +228,7 @@ async fn a_load_is_all_or_nothing() {
     assert!(applied);
     assert_eq!(house.names().await, ["alice", "bob"]);
     assert_eq!(house.records().await[1..], ["root socket update alice uid", "root socket add bob"]);
-    // What a dump gives back changes nothing.
+    // Loading a dump changes nothing.
     let dumped = house.backups.dump(&house.root, None, 100).await.unwrap();
     let documents = dumped.accounts.iter().map(|user| user.to_document(crate::account::Audience::Trusted));
     let (lines, applied) = house.load(documents.collect(), false).await;

@@ -1,4 +1,4 @@
-//! Accounts.
+//! Use cases about accounts.
 
 use std::sync::Arc;
 
@@ -10,35 +10,51 @@ use crate::key_options::KeyOptions;
 use crate::ports::{PageRequest, StoreError, StoredDocument, USERS};
 use crate::secret::Secret;
 
-/// Accounts of a page, at most.
+/// Most accounts of a page.
 const PAGE: u32 = 500;
 
+/// Use cases about accounts.
 pub struct UserAdministration {
+    /// The accounts.
     pub accounts: Arc<Accounts>,
 }
 
-/// One account as administrators see it: without secrets.
+/// An account as administrators see it, without secrets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShownUser {
+    /// The revision that a change of the whole document has to name.
     pub revision: i64,
+    /// The account document, secrets redacted.
     pub document: Map<String, Value>,
-    /// What makes it invalid, in a sentence.
+    /// Why the stored account is not valid, in a sentence; None: it is valid.
     pub problem: Option<String>,
-    /// What else there is to know of it, in sentences.
+    /// Warnings about the account, in sentences: keys that admit no login.
     pub notes: Vec<String>,
 }
 
-/// What is changed of an account.
+/// A change of an account.
 #[derive(Debug, Clone, PartialEq)]
 pub enum UserChange {
-    /// The fields that the patches name, one patch after the other, in the account as it is, whatever
-    /// changed it before. Maps are merged key by key; those of `replaced` are emptied first.
-    Fields { patches: Vec<Map<String, Value>>, replaced: Vec<String> },
-    /// All of it, made from that revision: any other is refused as a conflict.
-    Document { document: Map<String, Value>, revision: i64 },
+    /// Changes the fields that the patches name, one patch after the other, whatever changed the account
+    /// before. Maps are merged key by key.
+    Fields {
+        /// Parts of account documents, in the order in which they are applied.
+        patches: Vec<Map<String, Value>>,
+        /// Names of maps that are emptied first.
+        replaced: Vec<String>,
+    },
+    /// Replaces the whole document. If the stored account has another revision, the change is refused as a
+    /// conflict.
+    Document {
+        /// The whole account; what it omits has its default.
+        document: Map<String, Value>,
+        /// The revision that the change is based on.
+        revision: i64,
+    },
 }
 
 impl ShownUser {
+    /// What administrators see of a valid account.
     pub fn of(user: &User) -> Self {
         let document = user.to_document(Audience::Redacted);
         Self { revision: user.revision, document, problem: None, notes: notes_of(user) }
@@ -46,10 +62,10 @@ impl ShownUser {
 }
 
 impl UserAdministration {
-    /// Accounts in the order of their names; those that are not valid are in the way of no other.
+    /// A page of at most 500 accounts, valid or not, in the order of their names.
     ///
     /// # Errors
-    /// The actor may not, or the store fails.
+    /// The actor lacks `view_users`, or the store fails.
     pub async fn list(&self, actor: &Actor, request: PageRequest) -> Result<AccountPage, AdminError> {
         actor.require(AdminPermission::ViewUsers)?;
         self.page(request).await
@@ -59,10 +75,10 @@ impl UserAdministration {
         Ok(self.accounts.list(PageRequest { limit: request.limit.min(PAGE), ..request }).await?)
     }
 
-    /// What is stored, valid or not: to see what has to be changed.
+    /// One stored account, valid or not.
     ///
     /// # Errors
-    /// The actor may not, there is no such account, or the store fails.
+    /// The actor lacks `view_users`, there is no such account, or the store fails.
     pub async fn show(&self, actor: &Actor, username: &str) -> Result<ShownUser, AdminError> {
         actor.require(AdminPermission::ViewUsers)?;
         match self.accounts.find(username).await {
@@ -77,10 +93,11 @@ impl UserAdministration {
         }
     }
 
-    /// `clear_password`: always hashed, whatever it looks like; instead of the document's.
+    /// Adds an account. `clear_password` takes the place of the document's password, and is always hashed, even
+    /// if it looks like a hash.
     ///
     /// # Errors
-    /// The actor may not, the document is not valid, there is an account of that name, or the store
+    /// The actor lacks `add_users`, the document is not valid, there is an account of that name, or the store
     /// fails.
     pub async fn add(
         &self,
@@ -95,12 +112,12 @@ impl UserAdministration {
         Ok(ShownUser::of(&self.accounts.add(draft, &actor.author).await?))
     }
 
-    /// Usage and dates stay as the server has them; a password is not taken away by being left out of
-    /// single fields.
+    /// Changes an account. Usage and dates stay as the server has them, and so does the password where single
+    /// fields do not name it. `clear_password`: as of [`add`](Self::add).
     ///
     /// # Errors
-    /// The actor may not, there is no such account, what would become of it is not valid, a whole
-    /// document was made from another revision, or the store fails.
+    /// The actor lacks `edit_users`, there is no such account, the change would rename it, the result is not
+    /// valid, a whole document was made from another revision, or the store fails.
     pub async fn update(
         &self,
         actor: &Actor,
@@ -133,10 +150,10 @@ impl UserAdministration {
         Ok(ShownUser::of(&self.accounts.update(draft, on_conflict, &actor.author).await?))
     }
 
-    /// Valid or not; its files stay.
+    /// Deletes an account, valid or not; its files stay.
     ///
     /// # Errors
-    /// The actor may not, there is no such account, or the store fails.
+    /// The actor lacks `del_users`, there is no such account, or the store fails.
     pub async fn delete(&self, actor: &Actor, username: &str) -> Result<(), AdminError> {
         actor.require(AdminPermission::DeleteUsers)?;
         Ok(self.accounts.delete(username, &actor.author).await?)
@@ -147,7 +164,7 @@ impl UserAdministration {
     }
 }
 
-/// Keys that can be stored, but admit no login.
+/// Warnings about keys that can be stored, but admit no login.
 fn notes_of(user: &User) -> Vec<String> {
     let untouched = user.public_keys.iter().filter(|key| key.needs_presence()).map(|key| {
         format!(
@@ -173,7 +190,7 @@ fn set_password(draft: &mut AccountDraft, clear_password: Option<Secret>) {
     }
 }
 
-/// What people are told of an account that cannot be used.
+/// The message about a stored account that is not valid.
 pub fn problem_of(invalid: &InvalidStored) -> String {
     let InvalidStored { username, problem, .. } = invalid;
     StoreError::Invalid { username: username.clone(), problem: problem.clone() }.to_string()

@@ -1,5 +1,4 @@
-//! What an open file counts: the room that it takes before it is written to, and the account's
-//! limits as they are by then.
+//! How an open file is counted: room is reserved before each write, by the account's limits at that time.
 
 use std::sync::Arc;
 
@@ -13,7 +12,8 @@ impl Opened {
         limits_of(&self.files.account(), &self.place)
     }
 
-    /// Where bytes at `offset` go if they continue a file that was there (A15-09).
+    /// The offset at which bytes written at `offset` continue an existing file; 0 for a new or emptied file
+    /// (A15-09).
     pub(super) fn resumed_at(&self, offset: u64) -> u64 {
         match self.existed {
             Some(_) if self.options.truncate => 0,
@@ -23,7 +23,10 @@ impl Opened {
         }
     }
 
-    /// Room for bytes that are about to be written.
+    /// Reserves room for bytes that are about to be written.
+    ///
+    /// # Errors
+    /// `QuotaExceeded`: the quota or the largest size of a file does not allow them.
     pub(super) async fn reserve(&mut self, offset: u64, length: usize) -> Result<(), FileError> {
         if self.quota.is_none() {
             self.follow_account().await.inspect_err(|error| self.transfer.fail_by(error))?;
@@ -46,8 +49,7 @@ impl Opened {
         checked.inspect_err(|error| self.transfer.fail_by(error))
     }
 
-    /// An administrator may have set a limit for an account that had none: what was written
-    /// until now is counted then.
+    /// Counts what was written until now, if an administrator has set a limit for an account that had none.
     pub(super) async fn follow_account(&mut self) -> Result<(), FileError> {
         if Arc::ptr_eq(&self.counted_for, &self.files.account()) {
             return Ok(());
@@ -63,7 +65,7 @@ impl Opened {
         let now = self.file.file().metadata().await?;
         let quota = self.quota.insert(match file {
             Writing::Upload(_) => counted.upload(&names, file, self.existed.as_ref(), false).await?,
-            // The count below makes no difference between new and old files.
+            // The files are counted again below, so that it does not matter whether this one is new.
             Writing::InPlace(_) => UploadQuota::in_place(counted.ledger.clone(), &names, &now, false),
         });
         let stale = StaleUnlessCounted(&counted.ledger);
@@ -72,7 +74,7 @@ impl Opened {
         } else if now.links == 0 {
             names.removed(&now);
         }
-        // After the file is known, so that it is counted as it is here.
+        // Only now, with the file in the ledger, does the count take it as it is.
         names.recount(&tree, &ScanProgress::default()).await?;
         self.counted_for = account;
         std::mem::forget(stale);
@@ -115,7 +117,7 @@ impl Opened {
         let before = self.file.file().metadata().await?;
         quota.reserve(size, limits)?;
         let outcome = self.apply(effective).await;
-        // It may have been resized though something else failed.
+        // `apply` may have changed the size and then failed at another attribute.
         let now = self.file.file().metadata().await.map_or(before.size, |now| now.size);
         if let Some(quota) = &mut self.quota {
             quota.resized(&names, &before, now);
@@ -124,7 +126,7 @@ impl Opened {
     }
 }
 
-/// A ledger in which something is not yet as it should be: dropped, it invalidates what is known.
+/// Invalidates a ledger when it is dropped: for changes that may be left halfway.
 struct StaleUnlessCounted<'a>(&'a Ledger);
 
 impl Drop for StaleUnlessCounted<'_> {

@@ -1,4 +1,4 @@
-//! Requests to change attributes.
+//! Changing the attributes of files.
 
 use std::sync::Arc;
 
@@ -10,21 +10,24 @@ use crate::permission::{Permission, PermissionSet};
 use crate::ports::FileEventKind;
 use crate::ports::storage::{OpenOptions, SetAttributes};
 
-/// What requests for attributes do (A3-24).
+/// What requests to change attributes do (`setstat_mode`, A3-24).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SetAttributesPolicy {
+    /// They change the attributes.
     #[default]
     Apply,
-    /// Answer success and change nothing but sizes, whether the account might or not.
+    /// They change only sizes, and succeed for all else without asking for a permission.
     Ignore,
-    /// As `Ignore`, but only where the storage cannot do it.
+    /// They change the attributes, and succeed where the storage cannot.
     IgnoreUnsupported,
 }
 
 impl FileService {
-    /// `chmod`, `chown`, `chtimes` on the parent, or on the path itself for a directory's
-    /// own entry there (A5-05); a new size needs `upload` and `overwrite`, and hooks know it as an
-    /// upload.
+    /// Changes attributes. Needs `chmod`, `chown` or `chtimes` on the parent (A5-05); a new size needs `upload`
+    /// and `overwrite`, and is an upload to hooks. `follow`: whether a link at the last name is followed.
+    ///
+    /// # Errors
+    /// A permission is missing, a hook denies, the quota is used up, or the storage cannot change an attribute.
     pub async fn set_attributes(
         self: &Arc<Self>,
         path: &VirtualPath,
@@ -92,7 +95,7 @@ pub(super) fn check_permissions(permissions: PermissionSet, attributes: &SetAttr
     if allowed { Ok(()) } else { Err(FileError::Denied) }
 }
 
-/// Each attribute that was changed is an event of its own.
+/// Records one event for each attribute that was changed.
 pub(super) fn record(changed: &SetAttributes, record: impl Fn(FileEventKind<'_>)) {
     if let Some(mode) = changed.mode {
         record(FileEventKind::SetMode(mode));

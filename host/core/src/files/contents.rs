@@ -1,4 +1,4 @@
-//! What hooks may read of the files of a session.
+//! Reading access of hooks to the files of a session.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::hook::events::{FileContents, FoundFile, Unreadable};
 use crate::path::VirtualPath;
 use crate::ports::storage::{FileKind, Metadata, Storage, StorageError, StorageErrorKind, StorageFile};
 
-/// A file under its name.
+/// A file that has its name.
 pub(super) struct StoredContents {
     pub storage: Arc<dyn Storage>,
     pub path: VirtualPath,

@@ -1,4 +1,4 @@
-//! Copies made by the server itself: the bytes never leave it.
+//! Copies that the server makes itself, without sending the bytes.
 
 use super::place::Place;
 use super::{FileError, FileService, OpenFile};
@@ -6,19 +6,26 @@ use crate::hook::events::{ActionKind, FileAction, Protocol};
 use crate::permission::Permission;
 use crate::ports::FileEventKind;
 
+/// Bytes copied at once.
 const PORTION: usize = 256 << 10;
 
-/// A part of one file that becomes a part of another. A length of 0 means up to the end.
+/// A part of one file that is copied into another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CopyRange {
+    /// Offset in the source, in bytes.
     pub from: u64,
+    /// Bytes to copy; 0: to the end of the source.
     pub length: u64,
+    /// Offset in the target, in bytes.
     pub to: u64,
 }
 
 impl FileService {
-    /// Copies between two open files: `copy` on the parents of both, beside what opening them
-    /// took (A8-05).
+    /// Copies between two open files. Needs `copy` on the parents of both (A8-05), beside the permissions to open
+    /// them.
+    ///
+    /// # Errors
+    /// The permission is missing, a hook denies, the quota is used up, or the storage cannot read or write.
     pub async fn copy(
         &self,
         source: &mut OpenFile,
@@ -42,8 +49,7 @@ impl FileService {
         self.done(ActionKind::Copy, &from, protocol, outcome, details).await
     }
 
-    /// `size`: where the end of the source is now, because a copy within one file must not
-    /// chase itself.
+    /// `size`: the size of the source before the copy, which bounds a copy within one file.
     async fn copy_data(
         &self,
         source: &mut OpenFile,
@@ -72,7 +78,7 @@ impl FileService {
 }
 
 impl OpenFile {
-    /// Of a source: even if it may not be copied, it was not opened to be downloaded.
+    /// The place of a source. It does not count as a download, even if the copy is refused.
     fn copied_place(&mut self) -> Result<Place<'static>, FileError> {
         if let Some(opened) = &mut self.opened {
             opened.read.is_used_inside = true;

@@ -1,12 +1,12 @@
-//! How a transfer ends: complete, with the hooks' verdict, or given up.
+//! The end of a transfer: complete, decided by hooks, or given up.
 
 use super::FileError;
 use super::open_file::{Opened, OpenedAs};
 use crate::ports::storage::{Discard, Finished, Writing};
 
 impl Opened {
-    /// A client that has not got all of the file has not downloaded it (A5-13). One that
-    /// continues an earlier download has.
+    /// Ends a download. It has failed unless the client has read the file to its end, from wherever it began: it
+    /// may have continued an earlier download (A5-13).
     pub(super) fn end_download(&mut self) {
         let size = self.existed.map_or(0, |existed| existed.size);
         if self.read.is_internal_only() {
@@ -18,9 +18,12 @@ impl Opened {
         }
     }
 
-    /// The hooks decide before an upload gets its name, or may keep it (B10-08).
+    /// Asks the hooks whether the upload gets its name, or may keep it (B10-08).
+    ///
+    /// # Errors
+    /// The quota has no room, the name no longer leads to the file, or a hook refuses.
     pub(super) async fn ask_hooks(&mut self) -> Result<(), FileError> {
-        // They are not asked about what there is no room for.
+        // Hooks are not asked about an upload that the quota refuses.
         self.check_completion().await?;
         if let Err(error) = self.require_its_name().await {
             self.is_refused = true;
@@ -36,8 +39,8 @@ impl Opened {
         verdict
     }
 
-    /// The hooks look at a file under the name with which it was opened: another one there would be
-    /// judged in its place.
+    /// Checks that the name with which the file was opened still leads to it. Hooks look at the file by its name,
+    /// and would judge another file there in its place.
     async fn require_its_name(&self) -> Result<(), FileError> {
         if !self.options.provisional {
             return Ok(());
@@ -62,7 +65,7 @@ impl Opened {
         Ok(quota.check_completion(&names, replaced.as_ref(), self.limits())?)
     }
 
-    /// Puts the file in its place, and counts what it replaces.
+    /// Gives an upload its name, and counts the file and the one that it replaces.
     pub(super) async fn finish(&mut self) -> Result<(), FileError> {
         if self.quota.is_none() {
             self.follow_account().await?;
@@ -104,12 +107,12 @@ impl Opened {
         Ok(())
     }
 
-    /// What is not to stay of an upload that failed or will not be finished.
+    /// What is removed of an upload that failed or will not be finished; None: nothing is.
     pub(super) fn to_discard(&self) -> Option<Discard> {
         if !self.options.write {
             return None;
         }
-        // A10-03: unless others write the same file.
+        // A10-03: a file that other uploads write as well is not removed.
         let is_alone = match &self.quota {
             Some(quota) => quota.is_unnamed() || quota.is_only_writer(),
             None => self.upload().is_some() || !self.options.append,
@@ -117,17 +120,17 @@ impl Opened {
         match self.transfer.failed_by_quota() && self.is_all_its_own() && is_alone {
             _ if self.is_refused => Some(Discard::Everything),
             true => Some(Discard::Everything),
-            // Only the hooks' verdict lets it stay (B10-08).
+            // Without the hooks' verdict a provisional upload must not stay (B10-08).
             false => self.options.provisional.then_some(Discard::Written),
         }
     }
 
-    /// Nothing is in the file but what this upload wrote.
+    /// Whether everything in the file was written by this upload.
     fn is_all_its_own(&self) -> bool {
         self.existed.is_none() || self.options.truncate
     }
 
-    /// An upload that failed.
+    /// Ends an upload that failed: removes or keeps what was written, and counts it.
     pub(super) async fn give_up(&mut self) {
         let (discard, limits) = (self.to_discard(), self.limits());
         let OpenedAs::Writing(file) = &self.file else { return };
@@ -140,7 +143,7 @@ impl Opened {
             return;
         };
         let ledger = quota.ledger().clone();
-        // Without the lock, dropping it counts it later.
+        // If the lock cannot be had, the upload is counted when it is dropped.
         let Ok(names) = ledger.names(|| self.files.scan_tree(&self.place)).await else {
             return;
         };
@@ -162,19 +165,19 @@ impl Opened {
         quota.complete(&names, &now, None);
     }
 
-    /// What was not closed, or could not be, is counted a moment later.
+    /// Ends a transfer that was not closed. What is left of an upload is counted in the background.
     pub(super) fn end(self) {
         let (discard, limits) = (self.to_discard(), self.limits());
         let OpenedAs::Writing(file) = self.file else { return };
         if let Some(what) = discard {
-            // At once, and not with the count: the server may be about to stop.
+            // Done here and not in the background, because the server may be about to stop.
             file.discard(what);
         }
         match self.quota {
             Some(mut quota) => quota.abandon(file, limits),
             None => {
                 drop(file);
-                // A limit may have been set since it was last written to.
+                // A limit may have been set since the last write.
                 self.files.uncounted();
             }
         }

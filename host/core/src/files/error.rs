@@ -4,27 +4,32 @@ use crate::path::PathError;
 use crate::ports::storage::{StorageError, StorageErrorKind};
 use crate::quota::QuotaError;
 
+/// Why a file operation was not done. Protocols translate the kind; the text is for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileError {
+    /// A permission is missing, or a rule of the account or a hook denies.
     #[error("permission denied")]
     Denied,
-    /// By a hook, in its own words.
+    /// A hook, or the server because of one, refuses; the text is for the client.
     #[error("{0}")]
     Refused(String),
+    /// There is no such file, or a pattern hides it.
     #[error("no such file or directory")]
     NotFound,
-    /// There is no such file, for another reason than a missing name: what is above it is no
-    /// directory, or links lead in a circle.
+    /// There is no such file, but not because a name is missing: a name above it is no directory, or links form
+    /// a circle.
     #[error("{0}")]
     Unreachable(String),
-    /// The storage takes no such name or number.
+    /// The path is malformed, or the storage does not accept the name or number.
     #[error("{0}")]
     Invalid(String),
+    /// The storage cannot do it.
     #[error("operation not supported")]
     Unsupported,
-    /// Or the largest file that the account may upload.
+    /// The quota, the volume, or the largest file that the account may upload is exceeded.
     #[error("{0}")]
     QuotaExceeded(String),
+    /// Any other failure, in words.
     #[error("{0}")]
     Failed(String),
 }

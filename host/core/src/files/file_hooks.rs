@@ -1,4 +1,4 @@
-//! The hooks of file operations: which are asked, which are told, and what their answers mean.
+//! The hooks of file operations: which are asked and told, and what their answers mean.
 
 use std::sync::Arc;
 
@@ -12,42 +12,44 @@ use crate::terminal::neutralised;
 
 /// The hooks of file operations.
 pub struct FileHooks {
+    /// The gate before operations.
     pub before: Arc<Chain<PreAction>>,
+    /// The observers after operations.
     pub after: Arc<Observers<PostAction>>,
-    /// Operations that wait for the hooks after them, and fail with them (B10-08).
+    /// Operations that wait for the observers after them, and fail if one of these fails (`execute_sync`, B10-08).
     pub synchronous: Vec<ActionKind>,
-    /// None where accounts are not kept.
+    /// Stores first transfers; None: accounts are not stored.
     pub first: Option<Arc<FirstTransfers>>,
 }
 
 impl FileHooks {
-    /// Whether a hook is selected by paths: then links must not lead around it.
+    /// Whether a hook is selected by paths, so that links must not lead around it.
     pub(super) fn select_by_paths(&self) -> bool {
         self.before.selects_by_paths() || self.after.chain().selects_by_paths()
     }
 
-    /// Whether uploads of some accounts end with the verdict of a hook (B10-08).
+    /// Whether hooks decide at their end whether uploads stay, of some accounts at least (B10-08).
     pub(super) fn decide_uploads(&self) -> bool {
         self.synchronous.contains(&ActionKind::Upload) && self.tells()
     }
 
-    /// Whether a hook wants to be asked.
+    /// Whether there are hooks to ask before operations.
     pub(super) fn asks(&self) -> bool {
         !self.before.is_empty()
     }
 
-    /// Whether a hook has to be told of everything that could be known.
+    /// Whether a hook has to be given everything about a file, even what it does not ask for.
     pub(super) fn asks_with_everything(&self) -> bool {
         self.before.needs_everything()
     }
 
-    /// Whether the operation is done only when the hooks after it say so (B10-08).
+    /// Whether the operation waits for observers, which can fail it (B10-08).
     pub(super) fn decide(&self, kind: ActionKind, subject: &Subject<'_>) -> bool {
         self.synchronous.contains(&kind) && self.tells() && self.after.concerns(subject)
     }
 
-    /// The hook, if any, that has to agree to changes of files in `directory`, and does not leave
-    /// programs alone that cannot ask it.
+    /// The name of a hook that decides about changes of files in `directory`, and does not let programs such as
+    /// rsync write without asking (`programs`); None: there is none.
     pub(super) fn asked_about_writes(&self, subject: &Subject<'_>, directory: &VirtualPath) -> Option<String> {
         fn first<E: HookEvent>(
             chain: &Chain<E>,
@@ -66,11 +68,15 @@ impl FileHooks {
             .or_else(|| first(self.after.chain(), subject, &waits, directory))
     }
 
+    /// Whether there are hooks to tell after operations.
     pub(super) fn tells(&self) -> bool {
         !self.after.chain().is_empty()
     }
 
-    /// `Done`: the operation is not to be done any more.
+    /// Asks the hooks before an operation. `Done`: a hook has done it already, and the server must not.
+    ///
+    /// # Errors
+    /// A hook denies, or a gate cannot decide.
     pub(super) async fn ask(&self, action: FileAction) -> Result<Review, FileError> {
         let action = Arc::new(action);
         match self.before.decide(&mut PreAction(action.clone())).await {
@@ -84,7 +90,7 @@ impl FileHooks {
                 }
                 verdict => Ok(verdict),
             },
-            // The link has logged why.
+            // The link has logged the reason.
             Err(_) => Err(FileError::Denied),
         }
     }
@@ -103,7 +109,7 @@ impl FileHooks {
     }
 }
 
-/// A refusal by a hook; `hook`: its name.
+/// Logs that a hook denied. `hook`: its name.
 fn log_denial(action: &FileAction, hook: &str, reason: &str) {
     let kind = action.kind.as_str();
     tracing::info!(

@@ -1,4 +1,4 @@
-//! The first download and the first upload of an account: remembered, and told of once
+//! The first download and the first upload of an account, which are stored, and told to observers once
 //! (B10-10).
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,10 +13,11 @@ use crate::hook::observers::{ObserverWork, Untold};
 use crate::hook::{Delivery, HookEvent, Observers};
 use crate::ports::Directory;
 
-/// At most one of each kind for a session; more than this at once are not remembered, and the
-/// account's next session tries again.
+/// Transfers that may wait to be stored. A session adds at most one of each kind. If the queue is full, the
+/// transfer is not stored, and the first one of the account's next session is tried instead.
 const QUEUE: usize = 1000;
 
+/// Stores first transfers in the background, and tells observers of them.
 pub struct FirstTransfers {
     accounts: Arc<dyn Directory>,
     after: Arc<Observers<PostAction>>,
@@ -26,13 +27,14 @@ pub struct FirstTransfers {
 }
 
 impl FirstTransfers {
+    /// A queue that is worked off by [`work`](ObserverWork::work). `after`: the observers of file actions.
     pub fn new(accounts: Arc<dyn Directory>, after: Arc<Observers<PostAction>>) -> Arc<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (sender, receiver) = (std::sync::Mutex::new(Some(sender)), Mutex::new(receiver));
         Arc::new(Self { accounts, after, sender, receiver, under_way: AtomicU64::new(0) })
     }
 
-    /// A transfer that may be the account's first was done. Never waits.
+    /// Queues a complete transfer that may be the account's first. Never waits.
     pub(super) fn done(&self, action: FileAction) {
         if let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner) {
             self.under_way.fetch_add(1, Ordering::Relaxed);
@@ -50,7 +52,7 @@ impl FirstTransfers {
                 action.kind = if upload { ActionKind::FirstUpload } else { ActionKind::FirstDownload };
                 let event = PostAction(Arc::new(action));
                 if self.after.concerns(&event.0.subject()) {
-                    // Failures are recorded by the link.
+                    // The link records failures.
                     let _ = self.after.tell(&event, Delivery::Queued).await;
                 }
             }

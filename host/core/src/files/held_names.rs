@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// The names that are held, and those that are about to change, in all sessions of the server.
+/// The paths on the host that are held, and those that are about to change, in all sessions of the server.
 #[derive(Default)]
 pub struct HeldNames {
     names: Mutex<Names>,
@@ -26,8 +26,8 @@ impl HeldNames {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Holds `name`, and the directories on the way to it, until the guard is dropped. Changes of
-    /// them that have begun are over when this returns.
+    /// Holds `name`, and the directories above it, until the guard is dropped. Changes of them that have begun
+    /// are complete when this returns.
     pub async fn hold(self: &Arc<Self>, name: PathBuf) -> HeldName {
         self.names().held.push(name.clone());
         let held = HeldName { of: self.clone(), name };
@@ -40,7 +40,8 @@ impl HeldNames {
         }
     }
 
-    /// Names that get or lose a file until the guard is dropped; none: one of them is held.
+    /// Notes names that get or lose files until the guard is dropped; None: a name at one of them, or below it, is
+    /// held.
     pub fn change(self: &Arc<Self>, changing: Vec<PathBuf>) -> Option<ChangingNames> {
         let mut names = self.names();
         if names.held.iter().any(|held| changing.iter().any(|changing| held.starts_with(changing))) {
@@ -57,6 +58,7 @@ fn remove_one(names: &mut Vec<PathBuf>, name: &Path) {
     }
 }
 
+/// Holds one name until it is dropped.
 pub struct HeldName {
     of: Arc<HeldNames>,
     name: PathBuf,
@@ -68,6 +70,7 @@ impl Drop for HeldName {
     }
 }
 
+/// Names that are changing until it is dropped.
 pub struct ChangingNames {
     of: Arc<HeldNames>,
     changing: Vec<PathBuf>,

@@ -14,7 +14,7 @@ use crate::ports::storage::Metadata;
 use crate::session::ActiveTransfer;
 
 impl FileAction {
-    /// The other end of a rename, a copy or a link.
+    /// Sets the other path of a rename, a copy or a link.
     pub(super) fn set_target(&mut self, target: &Place<'_>, storage_target: &str) {
         self.target = Some(target.path().clone());
         self.written_target = target.written().cloned();
@@ -49,6 +49,9 @@ impl FileService {
     }
 
     /// Asks the hooks before an operation, if there are any.
+    ///
+    /// # Errors
+    /// A hook denies, or a gate cannot decide.
     pub(super) async fn review(
         &self,
         kind: ActionKind,
@@ -64,7 +67,10 @@ impl FileService {
         self.context.hooks.ask(action).await
     }
 
-    /// Tells the hooks of an operation's outcome, if there are any; gives the outcome back.
+    /// Tells the hooks of an operation's outcome, if there are any.
+    ///
+    /// # Errors
+    /// That of the outcome, or a synchronous hook refused the operation (B10-08).
     pub(super) async fn done(
         &self,
         kind: ActionKind,
@@ -88,7 +94,7 @@ impl FileService {
         told
     }
 
-    /// Of an existing file, if a hook will want to know.
+    /// The metadata of a file, if it exists and there are hooks to tell of its size.
     pub(super) async fn metadata_for_hooks(&self, path: &VirtualPath) -> Option<Metadata> {
         if !self.context.hooks.asks() && !self.context.hooks.tells() {
             return None;
@@ -96,7 +102,7 @@ impl FileService {
         self.storage.symlink_metadata(path).await.ok()
     }
 
-    /// Whether an upload of this name ends with the hooks' verdict (B10-08).
+    /// Whether the hooks decide at its end whether an upload of this name stays (B10-08).
     pub(super) fn upload_is_provisional(&self, place: &Place<'_>) -> bool {
         let kind = ActionKind::Upload;
         let subject = Subject {

@@ -1,5 +1,5 @@
-//! The only way to a file: permission first, then storage. A [`FileService`] belongs to one
-//! session and one account; protocols have nothing else to reach files with.
+//! The only way to a file: each operation checks permissions, then uses the storage. A [`FileService`]
+//! belongs to one session and one account; protocols have no other type to reach files with.
 
 mod accounting;
 mod attributes;
@@ -50,24 +50,30 @@ use crate::quota::{QuotaKeeper, Volume};
 use crate::session::Session;
 use visible::Visible;
 
-/// What the files of all sessions share.
+/// Services that the files of all sessions share.
 pub struct FileContext {
+    /// What requests to change attributes do (A3-24).
     pub policy: SetAttributesPolicy,
+    /// The hooks of file operations.
     pub hooks: Arc<FileHooks>,
+    /// The usages of accounts and folders.
     pub quotas: Arc<QuotaKeeper>,
+    /// Names that must not change while hooks look at uploads.
     pub held_names: Arc<HeldNames>,
+    /// Counts transfers and commands.
     pub metrics: Arc<Metrics>,
+    /// Logs what happens to files.
     pub log: Arc<dyn FileLog>,
 }
 
 /// The files of one session.
 pub struct FileService {
     storage: Arc<dyn Storage>,
-    /// Made where it is needed.
+    /// The storage that follows no links, opened when it is first needed.
     storage_without_links: OnceLock<Arc<dyn Storage>>,
     context: Arc<FileContext>,
     session: Arc<Session>,
-    /// What the account has transferred; none: that is not counted.
+    /// The volume that the account has transferred; None: it is not counted.
     volume: Option<Arc<Volume>>,
     channel: ConnectionId,
 }
@@ -83,32 +89,34 @@ impl FileService {
         Self { storage, storage_without_links: OnceLock::new(), context, session, volume, channel }
     }
 
-    /// Files of a session that did not log in: for tests of protocols and storages only. Elsewhere
-    /// a login opens them ([`open_files`](crate::login::AuthenticatedAccount::open_files)).
+    /// The files of a session that did not log in: only for tests of protocols and storages. Elsewhere a login
+    /// opens them ([`open_files`](crate::login::AuthenticatedAccount::open_files)).
     pub fn for_tests(session: Arc<Session>, storage: Arc<dyn Storage>, context: Arc<FileContext>) -> Arc<Self> {
         let channel = session.id.clone();
         Arc::new(Self::new(session, storage, context, channel))
     }
 
+    /// The name of the account, as it was at the login.
     pub fn username(&self) -> &str {
         &self.session.account.username
     }
 
+    /// The session whose files these are.
     pub fn session(&self) -> &Arc<Session> {
         &self.session
     }
 
-    /// As it is now: an administrator may have changed it since the login.
+    /// The account as it is now: an administrator may have changed it since the login.
     pub fn account(&self) -> Guard<Arc<EffectiveAccount>> {
         self.session.live.account()
     }
 
-    /// Where relative paths begin.
+    /// The directory where relative paths begin.
     pub fn start_directory(&self) -> VirtualPath {
         self.account().filters.start_directory.clone()
     }
 
-    /// The start directory is made if it is missing.
+    /// Makes the start directory if it is missing; a failure is logged.
     pub async fn prepare_start_directory(&self) {
         let start = self.start_directory();
         let mut missing = Vec::new();
@@ -138,9 +146,9 @@ impl FileService {
         if self.permissions_at(directory).allows_any(permissions) { Ok(()) } else { Err(FileError::Denied) }
     }
 
-    /// The patterns of the account let this name be used.
+    /// Checks that the patterns of the account let this name be used.
     fn require_name(&self, path: &VirtualPath) -> Result<(), FileError> {
-        // Names of uploads that are not complete: the server's own, and not counted.
+        // Names of incomplete uploads belong to the server, and are not counted.
         if path.file_name().is_some_and(|name| name.starts_with(TEMPORARY_PREFIX)) {
             return Err(FileError::Denied);
         }
@@ -151,18 +159,20 @@ impl FileService {
         }
     }
 
-    /// For programs that do not ask.
+    /// Whether the account has a permission in `directory`, for programs whose single operations are not checked.
     pub fn allows_at(&self, directory: &VirtualPath, permission: Permission) -> bool {
         self.permissions_at(directory).allows(permission)
     }
 
-    /// What the operating system calls a directory, links on the way followed; it is inside
-    /// the account's files.
+    /// The path of a directory on the host, with links resolved; always inside the account's files.
+    ///
+    /// # Errors
+    /// The files are not on the host, or the path cannot be resolved.
     pub async fn confined_host_path(&self, path: &VirtualPath) -> Result<std::path::PathBuf, FileError> {
         Ok(self.tree().real_path(path).await?)
     }
 
-    /// Names that may be seen though they must not be used are no obstacle.
+    /// Checks that no pattern hides the name; denied names may be seen.
     fn require_visible(&self, path: &VirtualPath) -> Result<(), FileError> {
         match self.account().filters.file_patterns.of(path) {
             NameVerdict::Allowed | NameVerdict::Denied => Ok(()),
@@ -170,13 +180,19 @@ impl FileService {
         }
     }
 
-    /// `list` on the parent (A5-05).
+    /// The metadata of a file, links followed. Needs `list` on the parent (A5-05).
+    ///
+    /// # Errors
+    /// The permission is missing, or the storage cannot tell.
     pub async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, FileError> {
         let place = self.place(path, LastName::Followed, |path| self.require_look(path)).await?;
         Ok(self.tree().metadata(&place).await?)
     }
 
-    /// `list` on the parent (A5-05).
+    /// The metadata of a file, or of the link itself. Needs `list` on the parent (A5-05).
+    ///
+    /// # Errors
+    /// The permission is missing, or the storage cannot tell.
     pub async fn symlink_metadata(&self, path: &VirtualPath) -> Result<Metadata, FileError> {
         let place = self.place(path, LastName::Itself, |path| self.require_look(path)).await?;
         Ok(self.tree().symlink_metadata(&place).await?)
@@ -187,8 +203,11 @@ impl FileService {
         self.require_visible(path)
     }
 
-    /// Of a file or directory that is about to be sent or written, for clients that say what
-    /// they expect it to be: who may do that may know as much without `list` (A6-04).
+    /// The metadata of a file or directory that is about to be sent or written by a protocol that has to know what
+    /// it is. Any permission to transfer is enough, without `list` (A6-04).
+    ///
+    /// # Errors
+    /// All such permissions are missing, or the storage cannot tell.
     pub async fn metadata_for_transfer(&self, path: &VirtualPath) -> Result<Metadata, FileError> {
         let transfers = [Permission::List, Permission::Download, Permission::Upload, Permission::CreateDirs];
         let check = |path: &VirtualPath| {
@@ -201,12 +220,16 @@ impl FileService {
         Ok(self.tree().metadata(&place).await?)
     }
 
-    /// For a directory that is sent as a whole: `download` on it is enough (A6-04).
+    /// As [`read_directory`](Self::read_directory), for a directory that is sent as a whole: `download` on it is
+    /// enough (A6-04).
     pub async fn read_directory_for_download(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, FileError> {
         self.readable_directory(path, &[Permission::List, Permission::Download]).await
     }
 
-    /// `list` on the directory itself (A5-05).
+    /// A reader of the directory's visible entries. Needs `list` on the directory itself (A5-05).
+    ///
+    /// # Errors
+    /// The permission is missing, or the storage cannot open the directory.
     pub async fn read_directory(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, FileError> {
         self.readable_directory(path, &[Permission::List]).await
     }
@@ -223,7 +246,7 @@ impl FileService {
         let place = self.place(path, LastName::Followed, check).await?;
         let reader = self.tree().read_directory(&place).await?;
         let patterns = self.account().filters.file_patterns.clone();
-        // Of both ends of a link.
+        // Names have to be visible by the rules of the resolved path and of the written one.
         let other = place.written().filter(|written| patterns.concern(written));
         let of = |path: &VirtualPath| patterns.concern(path).then(|| patterns.clone());
         let visible = Visible::new(reader, place.path(), of(&place));
@@ -233,33 +256,45 @@ impl FileService {
         })
     }
 
-    /// `list` on the parent (A5-05).
+    /// The target of a symbolic link, as it is written there. Needs `list` on the parent (A5-05).
+    ///
+    /// # Errors
+    /// The permission is missing, or the path is no link.
     pub async fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>, FileError> {
         let place = self.place(path, LastName::Itself, |path| self.require_look(path)).await?;
         Ok(self.tree().read_link(&place).await?)
     }
 
-    /// `list` on the parent; of a limited account the quota is part of it.
+    /// The space of the file system, within the account's quota. Needs `list` on the parent.
+    ///
+    /// # Errors
+    /// The permission is missing, or the storage cannot tell.
     pub async fn space(&self, path: &VirtualPath) -> Result<Space, FileError> {
         let place = self.place(path, LastName::Followed, |path| self.require_look(path)).await?;
         let space = self.tree().space(&place).await?;
         self.within_quota(&place, space).await
     }
 
+    /// The name of a user of the host; None: unknown.
     pub fn user_name(&self, uid: u32) -> Option<String> {
         self.storage.user_name(uid)
     }
 
+    /// The name of a group of the host; None: unknown.
     pub fn group_name(&self, gid: u32) -> Option<String> {
         self.storage.group_name(gid)
     }
 
-    /// An SSH command failed, or was refused.
+    /// Counts an SSH command that failed or was refused.
     pub fn ssh_command_failed(&self) {
         self.context.metrics.ssh_command_errors.inc();
     }
 
-    /// An SSH command is about to be executed (B10-01). `written`: the path as the client wrote it.
+    /// Asks the hooks about an SSH command that is about to be executed (B10-01). `written`: the path as the client
+    /// wrote it, if `path` is resolved already.
+    ///
+    /// # Errors
+    /// A hook denies, or a gate cannot decide.
     pub async fn review_ssh_command(
         &self,
         command: &str,
@@ -268,7 +303,7 @@ impl FileService {
     ) -> Result<(), FileError> {
         let details = |action: &mut FileAction| action.ssh_command = Some(command.to_owned());
         let place = self.command_place(path, written).await;
-        // There is nothing that a hook could have done in its place.
+        // `Done` has no meaning here: no hook runs a command in the server's place.
         self.review(ActionKind::SshCommand, &place, Protocol::Ssh, details).await.map(drop)
     }
 
@@ -279,7 +314,10 @@ impl FileService {
         }
     }
 
-    /// A program is about to change files in `directory`, without asking for each of them.
+    /// Checks that a program may change files in `directory` without asking hooks about each of them.
+    ///
+    /// # Errors
+    /// `Refused`: a hook decides about such changes.
     pub fn require_unasked_writes(&self, program: &str, directory: &VirtualPath) -> Result<(), FileError> {
         let Some(hook) = self.context.hooks.asked_about_writes(&self.session.subject(), directory) else {
             return Ok(());
@@ -296,17 +334,17 @@ impl FileService {
         )))
     }
 
-    /// An SSH command was executed (A7-09).
+    /// Counts and logs an SSH command that was executed, and tells the hooks (A7-09).
     pub async fn record_ssh_command(&self, command: &str, path: &VirtualPath, written: Option<&VirtualPath>) {
         self.context.metrics.ssh_commands.inc();
         self.record(Protocol::Ssh, path, FileEventKind::Command(command));
         let details = |action: &mut FileAction| action.ssh_command = Some(command.to_owned());
         let place = self.command_place(path, written).await;
-        // The command has run; there is nothing to take back.
+        // The command has run: a hook that refuses comes too late.
         let _ = self.done(ActionKind::SshCommand, &place, Protocol::Ssh, Ok(()), details).await;
     }
 
-    /// What was done is in the log even when a hook then fails the operation.
+    /// Logs what was done, before hooks are told: they may still fail the operation.
     fn record_if(
         &self,
         outcome: &Result<(), FileError>,

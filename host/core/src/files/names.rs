@@ -10,6 +10,10 @@ use crate::ports::FileEventKind;
 use crate::ports::storage::{FileKind, StorageErrorKind};
 
 impl FileService {
+    /// Makes a directory. Needs `create_dirs` on the parent (A5-05).
+    ///
+    /// # Errors
+    /// The permission is missing, a hook denies, or the storage cannot make the directory.
     pub async fn create_directory(
         &self,
         path: &VirtualPath,
@@ -28,6 +32,11 @@ impl FileService {
         self.done(ActionKind::Mkdir, &place, protocol, outcome, |_| {}).await
     }
 
+    /// Removes an empty directory. Needs `delete` or `delete_dirs` on the parent (A5-05).
+    ///
+    /// # Errors
+    /// A permission is missing, the path is the root or holds a folder, a hook denies, or the storage cannot
+    /// remove the directory.
     pub async fn remove_directory(&self, path: &VirtualPath, protocol: Protocol) -> Result<(), FileError> {
         let check = |path: &VirtualPath| {
             self.refuse_fixed(path)?;
@@ -48,6 +57,10 @@ impl FileService {
         self.done(ActionKind::Rmdir, &place, protocol, outcome, |_| {}).await
     }
 
+    /// Removes a file or a link. Needs `delete` or `delete_files` on the parent (A5-05).
+    ///
+    /// # Errors
+    /// A permission is missing, a hook denies, or the storage cannot remove the file.
     pub async fn remove_file(&self, path: &VirtualPath, protocol: Protocol) -> Result<(), FileError> {
         let check = |path: &VirtualPath| {
             self.refuse_fixed(path)?;
@@ -63,12 +76,12 @@ impl FileService {
             if before.is_some() && self.is_missing(path).await {
                 self.recount(path).await?;
             }
-            // J-04: the program has deleted it, and wants to hear no more of it.
+            // J-04: the hook's program has deleted the file, and observers are not told.
             return Ok(());
         }
         let changing = self.changing(&[path]).await?;
         let outcome = match self.remove_counting(path).await {
-            // B10-07: a hook that removed the file itself is as good.
+            // B10-07: the removal succeeds if a hook has removed the file itself.
             Err(FileError::NotFound) if before.is_some() => self.recount(path).await,
             outcome => outcome,
         };
@@ -77,8 +90,12 @@ impl FileService {
         self.done(ActionKind::Delete, &place, protocol, outcome, |action| action.size = size).await
     }
 
-    /// `rename` on both parents (A5-05, J-19); replacing a file needs `overwrite` on the
-    /// target (A5-07).
+    /// Renames a file or a directory. Needs `rename`, `rename_files` or `rename_dirs` on both parents (A5-05, J-19);
+    /// replacing a file needs `replace` and `overwrite` on the target's parent (A5-07).
+    ///
+    /// # Errors
+    /// A permission is missing, the rules of a directory would change, a hook denies, or the storage cannot
+    /// rename.
     pub async fn rename(
         &self,
         from: &VirtualPath,
@@ -100,7 +117,7 @@ impl FileService {
         let source = self.place(from, LastName::Itself, check).await?;
         let target = self.place(to, LastName::Itself, check).await?;
         let (from, to) = (source.path(), target.path());
-        // What is in a directory would come under other patterns.
+        // Other patterns would hold for the files in the directory.
         if kind? == FileKind::Directory && !self.account().filters.file_patterns.same_rule(from, to) {
             return Err(FileError::Denied);
         }
@@ -122,7 +139,7 @@ impl FileService {
         let Some(counted) = self.counted(to) else {
             return Ok(self.tree().rename(from, to, replace).await?);
         };
-        // Held for every rename: a directory must not move past a scan.
+        // Every rename holds the lock: a scan must not miss a directory that moves.
         let names = counted.ledger.names(|| self.scan_tree(to)).await?;
         if !replace {
             return Ok(self.tree().rename(from, to, false).await?);
@@ -130,7 +147,7 @@ impl FileService {
         let moved = self.tree().symlink_metadata(from).await?;
         let replaced = self.tree().symlink_metadata(to).await.ok();
         self.tree().rename(from, to, true).await?;
-        // Two names of one file: the system call does nothing.
+        // If both names are links to one file, the system call does nothing.
         if let Some(replaced) = replaced.filter(|replaced| replaced.id != moved.id) {
             names.removed(&replaced);
             counted.ledger.settle_doubt(|| self.scan_tree(to));
@@ -138,8 +155,11 @@ impl FileService {
         Ok(())
     }
 
-    /// A second name gives the file's content and a way to change it: `download` and
-    /// `upload` at its place, `upload` at the new one. Hooks know it as a copy.
+    /// Gives a file a second name. Since both names can read and change the file, `download`, `upload` and
+    /// `overwrite` are needed on both parents. To hooks it is a copy (B10-01).
+    ///
+    /// # Errors
+    /// A permission is missing, a hook denies, or the storage cannot make the link.
     pub async fn hard_link(
         &self,
         existing: &VirtualPath,
@@ -171,8 +191,11 @@ impl FileService {
         self.done(ActionKind::Copy, &source, protocol, outcome, details).await
     }
 
-    /// `create_symlinks` on the parent of the link (A5-05). Where it leads is looked at by who
-    /// follows it: storage keeps that inside, and the rules of both ends hold.
+    /// Makes a symbolic link. Needs `create_symlinks` on the parent of the link (A5-05). The target is not checked
+    /// here: storage confines links when they are followed, and the rules of both paths hold then.
+    ///
+    /// # Errors
+    /// The permission is missing, a hook denies, or the storage cannot make the link.
     pub async fn create_symlink(&self, target: &[u8], link: &VirtualPath, protocol: Protocol) -> Result<(), FileError> {
         let check = |link: &VirtualPath| {
             self.refuse_fixed(link)?;
@@ -185,7 +208,7 @@ impl FileService {
         let place = self.place(link, LastName::Itself, check).await?;
         let link = place.path();
         let meant = VirtualPath::resolve(&link.parent(), target)?;
-        // Where it leads is another place to find the file; hooks that watch names are asked.
+        // The link is another name of its target: hooks are asked as for a copy of the target (B10-01).
         let link_path = self.storage.host_path(link);
         let details = |action: &mut FileAction| action.set_target(&place, &link_path);
         self.review(ActionKind::Copy, &self.named_place(&meant).await, protocol, details).await?;
@@ -199,8 +222,8 @@ impl FileService {
         matches!(self.storage.symlink_metadata(path).await, Err(error) if error.kind == StorageErrorKind::NotFound)
     }
 
-    /// A directory with rules of its own, or one above it, keeps its name: the rules are bound
-    /// to the path and would stay behind.
+    /// Refuses to rename a directory with rules of its own, or one above it: the rules are bound to the path, and
+    /// would not move along.
     fn refuse_other_rules_below(&self, path: &VirtualPath) -> Result<(), FileError> {
         let account = self.account();
         if account.permissions.has_rules_below(path) || account.filters.file_patterns.has_rule_below(path) {
@@ -209,8 +232,7 @@ impl FileService {
         Ok(())
     }
 
-    /// The root (A5-07), and virtual folders and what is above them, are not the client's to
-    /// remove or rename.
+    /// Refuses to remove or rename the root (A5-07), virtual folders, and directories above them.
     fn refuse_fixed(&self, path: &VirtualPath) -> Result<(), FileError> {
         if path.is_root() || self.account().folders.any_below(path) { Err(FileError::Denied) } else { Ok(()) }
     }

@@ -1,4 +1,4 @@
-//! A file that a session has open: bytes in and out, at the pace that the account has.
+//! A file that a session has open: reading and writing, at the pace that the account's limits allow.
 
 use std::sync::Arc;
 
@@ -19,38 +19,45 @@ use crate::quota::UploadQuota;
 pub struct OpenFile {
     pub(super) opened: Option<Opened>,
     pace: Pace,
-    /// Whether the last bytes came from the client.
+    /// Whether the last bytes were written, so that the limit of uploads holds for the next ones.
     came_in: bool,
 }
 
 pub(super) struct Opened {
+    /// The file.
     pub file: OpenedAs,
+    /// How it was opened.
     pub options: OpenOptions,
+    /// The record of the transfer.
     pub transfer: Transfer,
+    /// The session's files.
     pub files: Arc<FileService>,
+    /// Where the file is, or will be.
     pub place: Place<'static>,
-    /// None: uploads are not counted here.
+    /// The quota of an upload; None: uploads at this place are not counted.
     pub quota: Option<UploadQuota>,
-    /// The account when that was decided.
+    /// The account as it was when `quota` was decided.
     pub counted_for: Arc<EffectiveAccount>,
-    /// Where a provisional upload will get its name.
+    /// The directory in which a provisional upload will get its name.
     pub directory: Option<FileId>,
     /// The file as it was before it was opened.
     pub existed: Option<Metadata>,
-    /// What was read of it.
+    /// The parts of the file that were read.
     pub read: ReadCoverage,
-    /// By a hook, at its end.
+    /// Whether a hook has refused the upload at its end.
     pub is_refused: bool,
 }
 
-/// What a file was opened for.
+/// A file as it was opened.
 pub(super) enum OpenedAs {
+    /// For reading alone.
     Reading(Box<dyn StorageFile>),
-    /// Perhaps to be read as well.
+    /// For writing, and perhaps for reading as well.
     Writing(Writing),
 }
 
 impl OpenedAs {
+    /// The file, for operations that do not write.
     pub fn file(&self) -> &dyn StorageFile {
         match self {
             Self::Reading(file) => &**file,
@@ -60,7 +67,7 @@ impl OpenedAs {
 }
 
 impl Opened {
-    /// None: the file has its name.
+    /// The upload that gets its name at the end; None: the file has its name.
     pub(super) fn upload(&self) -> Option<&dyn Upload> {
         match &self.file {
             OpenedAs::Reading(_) => None,
@@ -81,8 +88,11 @@ impl OpenFile {
         self.opened.as_mut().ok_or_else(|| FileError::Failed("the file is closed".into()))
     }
 
-    /// Appends up to `length` bytes from `offset` to `buffer`; 0 at the end. More may follow when
-    /// it is [due](Self::due).
+    /// Appends up to `length` bytes from `offset` to `buffer`, and gives their number; 0 at the end of the file.
+    /// The next bytes may follow when the transfer is [due](Self::due).
+    ///
+    /// # Errors
+    /// The file is not open for reading, the volume is used up, or the storage cannot read.
     pub async fn read_at(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, FileError> {
         let opened = self.opened()?;
         if !opened.options.read {
@@ -108,7 +118,8 @@ impl OpenFile {
         Ok(read)
     }
 
-    /// As [`read_at`](Self::read_at), for a checksum: the bytes do not leave the server.
+    /// As [`read_at`](Self::read_at), for a checksum or a copy: the bytes do not leave the server, and are neither
+    /// paced nor counted.
     pub async fn inspect_at(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, FileError> {
         let opened = self.opened()?;
         if !opened.options.read {
@@ -120,6 +131,10 @@ impl OpenFile {
         Ok(read)
     }
 
+    /// Writes all of `data` at `offset`; where the file was opened to append, at its end.
+    ///
+    /// # Errors
+    /// The file is not open for writing, the quota or the volume is used up, or the storage cannot write.
     pub async fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<(), FileError> {
         let opened = self.opened()?;
         if opened.options.write {
@@ -139,36 +154,37 @@ impl OpenFile {
         Ok(())
     }
 
-    /// When the bandwidth limit lets more of the transfer follow (A5-17); none: now. Until then
-    /// the client must not hear of what [`read_at`](Self::read_at) and
-    /// [`write_at`](Self::write_at) did.
+    /// When the bandwidth limit lets more of the transfer follow (A5-17); None: now. Until then the answers to
+    /// the last [`read_at`](Self::read_at) and [`write_at`](Self::write_at) must not be sent to the client.
     pub fn due(&mut self) -> Option<Instant> {
         let opened = self.opened.as_ref()?;
         self.pace.change_rate(opened.files.session.live.rate(self.came_in));
         self.pace.due()
     }
 
-    /// Waits until then.
+    /// Waits until the transfer is [due](Self::due).
     pub async fn wait_until_due(&mut self) {
         while let Some(due) = self.due() {
             tokio::time::sleep_until(next_look(due)).await;
             if let Some(opened) = &self.opened {
-                // A4-13: who waits for a limit is not idle.
+                // A4-13: a session that waits for a limit is not idle.
                 opened.files.session.live.moves();
             }
         }
     }
 
-    /// None: it is closed.
+    /// The path of the file, without links; None: the file is closed.
     pub fn path(&self) -> Option<&VirtualPath> {
         self.opened.as_ref().map(|opened| opened.place.path())
     }
 
+    /// Whether the file is open for writing.
     pub fn is_upload(&self) -> bool {
         self.opened.as_ref().is_some_and(|opened| opened.options.write)
     }
 
-    /// As [`write_at`](Self::write_at), with bytes that did not come from the client.
+    /// As [`write_at`](Self::write_at), for bytes that did not come from the client: they are not paced, and not
+    /// counted as volume.
     pub(super) async fn store_at(&mut self, offset: u64, data: &[u8]) -> Result<(), FileError> {
         let opened = self.opened()?;
         if !opened.options.write {
@@ -183,33 +199,53 @@ impl OpenFile {
         Ok(())
     }
 
+    /// The metadata of the open file.
+    ///
+    /// # Errors
+    /// The storage cannot tell.
     pub async fn metadata(&mut self) -> Result<Metadata, FileError> {
         Ok(self.opened()?.file.file().metadata().await?)
     }
 
+    /// Changes attributes of the open file; needs the permissions of
+    /// [`FileService::set_attributes`].
+    ///
+    /// # Errors
+    /// A permission is missing, the quota is used up, or the storage cannot change an attribute.
     pub async fn set_attributes(&mut self, wanted: &SetAttributes) -> Result<(), FileError> {
         self.opened()?.set_attributes(wanted).await
     }
 
+    /// Returns when all that was written is on stable storage.
+    ///
+    /// # Errors
+    /// The storage cannot do it.
     pub async fn sync(&mut self) -> Result<(), FileError> {
         Ok(self.opened()?.file.file().sync().await?)
     }
 
+    /// The space of the file system, within the account's quota.
+    ///
+    /// # Errors
+    /// The storage cannot tell.
     pub async fn space(&mut self) -> Result<Space, FileError> {
         let opened = self.opened()?;
         let space = opened.file.file().space().await?;
         opened.files.within_quota(&opened.place, space).await
     }
 
-    /// The transfer failed elsewhere: closing it will abandon it.
+    /// Notes that the transfer failed in the protocol: closing the file will abandon an upload.
     pub fn fail(&mut self, reason: &str) {
         if let Some(opened) = &mut self.opened {
             opened.transfer.fail_with(reason);
         }
     }
 
-    /// Ends the transfer. An upload that met an error is abandoned. Given up halfway, it is as if
-    /// the file had been dropped.
+    /// Ends the transfer. An upload that met an error is abandoned. A call that is cancelled ends as if the file
+    /// had been dropped.
+    ///
+    /// # Errors
+    /// The upload failed before, a hook refused it, its quota is used up, or the storage cannot put it in place.
     pub async fn close(mut self) -> Result<(), FileError> {
         let Some(opened) = &mut self.opened else {
             return Ok(());
@@ -223,7 +259,7 @@ impl OpenFile {
             opened.give_up().await;
             return Err(error);
         }
-        // Until the file has its name, or has lost it.
+        // Held until the upload has its name, or is discarded.
         let mut held = None;
         if opened.transfer.waits_for_hooks() {
             held = Some(opened.files.hold(&opened.place).await);

@@ -16,10 +16,14 @@ use crate::ports::storage::{
 };
 use crate::quota::{NamespaceGuard, QuotaError, QuotaLimits, UploadQuota};
 
+/// Bytes read at once for a checksum.
 const INSPECTED_AT_ONCE: usize = 256 << 10;
 
 impl FileService {
-    /// Opens for reading: `download` on the parent (A5-05).
+    /// Opens a file for reading. Needs `download` on the parent (A5-05).
+    ///
+    /// # Errors
+    /// A permission is missing, a hook denies, the volume is used up, or the storage cannot open the file.
     pub async fn open_read(self: &Arc<Self>, path: &VirtualPath, protocol: Protocol) -> Result<OpenFile, FileError> {
         let place = self.place(path, LastName::Followed, |path| self.require_download(path)).await?;
         self.check_volume(false)?;
@@ -40,8 +44,11 @@ impl FileService {
         self.require_name(path)
     }
 
-    /// Reads a part of a file for a checksum of it: `list` is enough (A7-01), and it is no
-    /// download.
+    /// Reads a part of a file for its checksum, in portions that `update` gets. `list` on the parent is enough
+    /// (A7-01), and the transfer does not count as a download.
+    ///
+    /// # Errors
+    /// A permission is missing, or the storage cannot read the file.
     pub async fn inspect(
         &self,
         path: &VirtualPath,
@@ -75,8 +82,12 @@ impl FileService {
         Ok(())
     }
 
-    /// Opens for writing: `upload` on the parent, and `overwrite` if the file exists
-    /// (A5-05, A5-06). Reading as well needs `download`.
+    /// Opens a file for writing. Needs `upload` on the parent, `overwrite` if the file exists (A5-05, A5-06), and
+    /// `download` if it is to be read as well.
+    ///
+    /// # Errors
+    /// A permission is missing, a hook denies, the quota or the volume is used up, or the storage cannot open
+    /// the file.
     pub async fn open_write(
         self: &Arc<Self>,
         path: &VirtualPath,
@@ -91,7 +102,7 @@ impl FileService {
             self.require_name(path)
         };
         let place = self.place(path, LastName::Followed, check).await?;
-        // Something is there to lead to it, though perhaps nothing in the other place.
+        // A file at the resolved path exists under the written path as well: `overwrite` is needed there, too.
         if let Some(written) = place.written()
             && self.is_there(&place).await?
         {
@@ -99,7 +110,7 @@ impl FileService {
         }
         let options = OpenOptions { provisional: self.upload_is_provisional(&place), ..options };
         match self.open_counted(&place, options, protocol).await {
-            // It ends before it began, and observers hear of that (A10-02).
+            // Observers are told of an upload that is refused before it begins (A10-02).
             Err(error @ FileError::QuotaExceeded(_)) => {
                 self.context.metrics.transfer(true, 0, false);
                 let refused = Err(error.clone());
@@ -140,8 +151,7 @@ impl FileService {
         Ok(self.opened(file, place.clone(), protocol, options, (Some(quota), account), (directory, before)))
     }
 
-    /// Asks the hooks, but not about a file that may not be written over, or for which there
-    /// is no room (B10-05).
+    /// Asks the hooks about an upload, but only once permissions and quota allow it (B10-05).
     pub(super) async fn review_upload(
         &self,
         place: &Place<'_>,
@@ -171,7 +181,8 @@ impl FileService {
         Ok(())
     }
 
-    /// Whether there may be an upload of this name, be there a file or not.
+    /// Whether permissions and quota allow an upload of this name, no matter whether it exists, so that the
+    /// storage need not be asked.
     async fn may_write(&self, path: &VirtualPath, counted: Option<&Counted>) -> Result<bool, FileError> {
         if !self.permissions_at(&path.parent()).allows(Permission::Overwrite) {
             return Ok(false);
@@ -181,8 +192,8 @@ impl FileService {
         Ok(names.check_new_file(counted.limits).is_ok() && names.check_overwrite(0, counted.limits).is_ok())
     }
 
-    /// Opens for writing; gives what had the name before, too. Most files are new: where they are
-    /// written in place, only others are looked at first.
+    /// Opens a file for writing. The answer also has the metadata of the file that had the name before. Most
+    /// files are new: where files are written in place, the storage is first asked to make a new one.
     async fn open_upload(
         &self,
         path: &VirtualPath,
@@ -201,8 +212,7 @@ impl FileService {
         let before = self.writable_file(path).await?;
         check(before.as_ref())?;
         let may_overwrite = self.permissions_at(&path.parent()).allows(Permission::Overwrite);
-        // The file must not appear between that look and the open, or `overwrite` would have
-        // been skipped.
+        // Opening must fail if the file has appeared since, because `overwrite` was not checked.
         let exclusive = options.exclusive | (before.is_none() && options.create && !may_overwrite);
         let options = OpenOptions { exclusive, ..options };
         let file = match is_upload(capabilities, before.as_ref(), options) {
@@ -212,7 +222,10 @@ impl FileService {
         Ok((file, before))
     }
 
-    /// The file that an upload would write over, if it may.
+    /// The file that an upload would overwrite; None: the name is new.
+    ///
+    /// # Errors
+    /// The file is a directory, or `overwrite` is missing.
     async fn writable_file(&self, path: &VirtualPath) -> Result<Option<Metadata>, FileError> {
         match self.tree().metadata(path).await {
             // A5-09
@@ -254,13 +267,13 @@ impl FileService {
     }
 }
 
-/// Something has the name of a file that was to be made.
+/// Whether a file could not be made because its name exists.
 fn is_taken(error: &StorageError) -> bool {
     matches!(error.kind, StorageErrorKind::AlreadyExists | StorageErrorKind::IsADirectory)
 }
 
-/// Whether a file gets its name only when it is complete (A3-16): all of a new file, and of one
-/// that is emptied, is the upload's own. Others are changed in place.
+/// Whether a file gets its name only when it is complete (A3-16). That is possible where all content comes
+/// from the upload: for new files and for those that are emptied. Others are changed in place.
 fn is_upload(capabilities: Capabilities, before: Option<&Metadata>, options: OpenOptions) -> bool {
     let replaces_all = match before {
         Some(before) => options.truncate && before.kind == FileKind::File,
@@ -269,7 +282,7 @@ fn is_upload(capabilities: Capabilities, before: Option<&Metadata>, options: Ope
     capabilities.uploads != Uploads::None && replaces_all
 }
 
-/// Whether an upload may begin (A10-02); `before`: the file that it would write over.
+/// Checks that the quota has room for an upload to begin (A10-02). `before`: the file that it overwrites.
 fn check_room(
     names: &NamespaceGuard<'_>,
     before: Option<&Metadata>,

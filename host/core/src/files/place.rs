@@ -1,11 +1,10 @@
-//! Where a path really is.
+//! Paths with links, and the rules that hold for them.
 //!
-//! Rules are bound to paths: permissions, patterns, and hooks that watch directories or decide
-//! about the uploads that they find there. Where all
-//! files of an account have the same ones, it does not matter what a link leads to, because storage
-//! keeps it inside. Where they differ, a path with links comes under the rules of its text and of
-//! what it leads to, and is then used without links: one that is put in its way meanwhile leads to
-//! an error, not around a rule.
+//! Permissions, patterns and the selectors of hooks are rules bound to paths. If the same rules hold for
+//! all files of an account, links do not matter, because storage confines them. If rules differ, a path
+//! with links must pass the rules of its text and those of the place that it leads to. The operation then
+//! uses the resolved path and follows no links: a link that is put in the way meanwhile makes it fail, and
+//! does not lead it around a rule.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -20,10 +19,10 @@ use crate::path::VirtualPath;
 use crate::permission::Permission;
 use crate::ports::storage::{Storage, StorageErrorKind};
 
-/// What an operation acts on, if the last name of a path is a link.
+/// What an operation acts on where the last name of a path is a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LastName {
-    /// What it leads to.
+    /// The target of the link.
     Followed,
     /// The link itself.
     Itself,
@@ -33,32 +32,34 @@ pub(super) enum LastName {
 #[derive(Debug, Clone)]
 pub(super) struct Place<'a> {
     path: Cow<'a, VirtualPath>,
-    /// As the client wrote it, if a link leads elsewhere.
+    /// The other spelling, if a link leads elsewhere: as the client wrote it, or (see `named_place`) where the
+    /// link leads.
     written: Option<Cow<'a, VirtualPath>>,
 }
 
 impl<'a> Place<'a> {
-    /// No rule depends on where it leads, or it is known to have no links.
+    /// A path that is known to have no links, or for which no rule depends on its links.
     pub fn of(path: &'a VirtualPath) -> Self {
         Self { path: Cow::Borrowed(path), written: None }
     }
 
-    /// `written`: as the client wrote it, if that was another path.
+    /// A resolved path. `written`: the path as the client wrote it, if it is another.
     pub fn found(path: &'a VirtualPath, written: Option<&'a VirtualPath>) -> Self {
         let written = written.filter(|written| *written != path);
         Self { path: Cow::Borrowed(path), written: written.map(Cow::Borrowed) }
     }
 
+    /// The path to use.
     pub fn path(&self) -> &VirtualPath {
         &self.path
     }
 
-    /// None: it has no other spelling.
+    /// The other spelling of the path; None: there is no other.
     pub fn written(&self) -> Option<&VirtualPath> {
         self.written.as_deref()
     }
 
-    /// Every spelling of it.
+    /// Both spellings of the path, or the only one.
     pub fn spellings(&self) -> impl Iterator<Item = &VirtualPath> {
         std::iter::once(&*self.path).chain(self.written.as_deref())
     }
@@ -78,7 +79,7 @@ impl Deref for Place<'_> {
 }
 
 impl FileService {
-    /// Whether a link can lead from one rule to another.
+    /// Whether different rules can hold for different files of the account.
     fn has_several_rules(&self) -> bool {
         let account = self.account();
         account.permissions.has_several_directories()
@@ -87,7 +88,7 @@ impl FileService {
             || self.context.hooks.decide_uploads()
     }
 
-    /// The files, for paths that [`place`](Self::place) gave.
+    /// The storage for paths that [`place`](Self::place) gave: it follows no links where rules differ.
     pub(super) fn tree(&self) -> &Arc<dyn Storage> {
         if !self.has_several_rules() {
             return &self.storage;
@@ -95,7 +96,10 @@ impl FileService {
         self.storage_without_links.get_or_init(|| self.storage.without_links().unwrap_or_else(|| self.storage.clone()))
     }
 
-    /// Where `path` is, after `check` of that and of what the client wrote.
+    /// Resolves `path`. Both the path as written and the resolved one have to pass `check`.
+    ///
+    /// # Errors
+    /// That of `check`, or links cannot be resolved.
     pub(super) async fn place<'a>(
         &self,
         path: &'a VirtualPath,
@@ -106,7 +110,7 @@ impl FileService {
         if !self.has_several_rules() {
             return Ok(Place::of(path));
         }
-        // With a name missing on the way, too: the rules hold for names that there are not.
+        // Paths with missing names are resolved as well: rules hold for files that do not exist yet.
         let found = self.storage.canonical(path, last == LastName::Followed).await?.path;
         if found == *path {
             return Ok(Place::of(path));
@@ -115,7 +119,8 @@ impl FileService {
         Ok(Place { path: Cow::Owned(found), written: Some(Cow::Borrowed(path)) })
     }
 
-    /// Where something leads that is only named, to tell hooks: it may be anywhere, or nowhere.
+    /// The place of a path that events name, but nothing opens: it need not exist. The path stays as written, and
+    /// its other spelling is where it leads.
     pub(super) async fn named_place<'a>(&self, path: &'a VirtualPath) -> Place<'a> {
         if !self.context.hooks.select_by_paths() {
             return Place::of(path);
@@ -124,26 +129,29 @@ impl FileService {
             Ok(found) if found.path != *path => {
                 Place { path: Cow::Borrowed(path), written: Some(Cow::Owned(found.path)) }
             }
-            // The operation that uses the path meets the same error.
+            // An operation that uses the path will meet the same error.
             Ok(_) | Err(_) => Place::of(path),
         }
     }
 
-    /// What a client means by `raw`, without links, for REALPATH. The last name may be missing,
-    /// those above it may not. What the account may not list it is not told of: such a path is
-    /// what its text says.
+    /// Resolves the client's path `raw`, relative to `base`, for REALPATH. The last name may be missing, those
+    /// above it may not. Links that the account may not list are not resolved: such a path is only
+    /// normalised as text.
+    ///
+    /// # Errors
+    /// The path is malformed, or a name above the last one is missing (`NotFound`).
     pub async fn real_path(&self, base: &VirtualPath, raw: &[u8]) -> Result<VirtualPath, FileError> {
         let meant = VirtualPath::resolve(base, raw)?;
         let climbs = raw.split(|byte| *byte == b'/').any(|name| name == b"..");
         if !climbs && meant == self.start_directory() {
-            // Where every session begins, even if it could not be made.
+            // Every session begins there, even if the directory could not be made.
             return Ok(meant);
         }
         let mut path = if raw.first() == Some(&b'/') { VirtualPath::root() } else { base.clone() };
         let mut names = raw.split(|byte| *byte == b'/').peekable();
         while names.peek().is_some() {
             let mut further = Vec::new();
-            // `..` is what is above the place that a link leads to.
+            // `..` behind a link means the directory above the link's target.
             let climbs = loop {
                 match names.next() {
                     None => break false,
@@ -171,7 +179,7 @@ impl FileService {
         Ok(path)
     }
 
-    /// Whether the account may know what is on the way to `path`.
+    /// Whether the account may list every directory above `path`, and no pattern hides a name on the way.
     fn may_look_at(&self, path: &VirtualPath) -> bool {
         let mut below = path.clone();
         while !below.is_root() {
@@ -184,30 +192,34 @@ impl FileService {
         true
     }
 
-    /// As [`real_path`](Self::real_path), for operations that go on with what they get.
+    /// The path with all links resolved, for operations that check permissions themselves.
+    ///
+    /// # Errors
+    /// A name above the last one is missing (`NotFound`), or links cannot be resolved.
     pub async fn without_links(&self, path: &VirtualPath) -> Result<VirtualPath, FileError> {
         let found = self.storage.canonical(path, true).await?;
         if found.lacks_parent { Err(FileError::NotFound) } else { Ok(found.path) }
     }
 
-    /// What the host calls a path without links, whatever account uses it.
+    /// The path on the host of a resolved path: the same for all accounts that reach the file.
     pub(super) async fn host_name(&self, path: &VirtualPath) -> PathBuf {
         match (self.tree().real_path(&path.parent()).await, path.file_name()) {
             (Ok(directory), Some(name)) => directory.join(OsStr::from_bytes(name)),
-            // The files are not on the host, or the operation meets the same error.
+            // Either the files are not on the host, or the operation will meet the same error.
             _ => self.storage.host_path(path).into(),
         }
     }
 
-    /// Holds the names on the way to an upload while hooks look at it.
+    /// Holds the path of an upload, and the names above it, while hooks look at the file.
     pub(super) async fn hold(&self, path: &VirtualPath) -> HeldName {
         self.context.held_names.hold(self.host_name(path).await).await
     }
 
-    /// Before names get or lose what they name.
+    /// Notes that these names are about to get or lose files, until the guard is dropped. None: no hook decides
+    /// about uploads, so that nothing has to be noted.
     ///
     /// # Errors
-    /// `Failed` while hooks look at an upload below one of them.
+    /// `Failed` while hooks look at an upload at one of the names, or below it.
     pub(super) async fn changing(&self, paths: &[&VirtualPath]) -> Result<Option<ChangingNames>, FileError> {
         if !self.context.hooks.decide_uploads() {
             return Ok(None);

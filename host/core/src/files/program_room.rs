@@ -1,4 +1,4 @@
-//! The room that a program has, such as rsync and git (A7-06).
+//! The quota of programs that change files themselves, such as rsync and git (A7-06).
 
 use std::sync::Arc;
 
@@ -8,16 +8,19 @@ use super::{FileError, FileService};
 use crate::path::VirtualPath;
 use crate::quota::{Moved, ProgramQuota, QuotaError, QuotaLimits, limits_of};
 
-/// Counts for a program that changes the files at a path. It must be [ended](Self::end).
+/// The quota of a program that changes the files at a path. It must be [ended](Self::end).
 pub struct ProgramRoom {
     files: Arc<FileService>,
     path: VirtualPath,
-    /// None as long as nothing is counted there.
+    /// Unset while nothing is counted at the path.
     quota: OnceCell<ProgramQuota>,
 }
 
 impl FileService {
-    /// A program that changes the files at `path` is about to run.
+    /// The room for a program that is about to change the files at `path`.
+    ///
+    /// # Errors
+    /// `QuotaExceeded`: the quota is used up already. Otherwise the files cannot be counted.
     pub async fn program_room(self: &Arc<Self>, path: &VirtualPath) -> Result<ProgramRoom, FileError> {
         let room = ProgramRoom { files: self.clone(), path: path.clone(), quota: OnceCell::new() };
         if let Some(counted) = self.counted(path) {
@@ -33,23 +36,27 @@ impl FileService {
 }
 
 impl ProgramRoom {
+    /// The path where the program changes files.
     pub fn path(&self) -> &VirtualPath {
         &self.path
     }
 
-    /// Bytes that may still be stored; none: no limit.
+    /// Bytes that may still be stored; None: no limit.
     pub fn bytes(&self) -> Option<u64> {
         let limit = self.limits().size;
         let used = self.quota.get()?.used().size;
         (limit > 0).then(|| u64::try_from(limit.saturating_sub(used)).unwrap_or(0))
     }
 
-    /// As it is now: an administrator may set a limit meanwhile.
+    /// Whether there is a limit now: an administrator may set one while the program runs.
     pub fn is_limited(&self) -> bool {
         self.files.counted(&self.path).is_some_and(|counted| !counted.limits.is_unlimited())
     }
 
-    /// Before more goes into the program, or after it was written.
+    /// Counts what was moved so far: before more is passed to the program, or after it has written.
+    ///
+    /// # Errors
+    /// `QuotaExceeded`: the program has to be stopped. Otherwise the files cannot be counted.
     pub async fn moved(&self, by_now: Moved) -> Result<(), FileError> {
         match self.quota().await? {
             Some(quota) => Ok(quota.moved(by_now, self.limits())?),
@@ -57,7 +64,10 @@ impl ProgramRoom {
         }
     }
 
-    /// Counts the files as they are now, and says whether they are within the limits.
+    /// Counts the files as they are now.
+    ///
+    /// # Errors
+    /// `QuotaExceeded`: they are not within the limits. Otherwise the files cannot be counted.
     pub async fn recount(&self) -> Result<(), FileError> {
         match self.quota().await? {
             Some(quota) => Ok(quota.recount(&self.files.scan_tree(&self.path), self.limits()).await?),
@@ -65,16 +75,19 @@ impl ProgramRoom {
         }
     }
 
-    /// It was not run.
+    /// Ends the quota of a program that was not run.
     fn give_up(self) {
         if let Some(quota) = self.quota.into_inner() {
             quota.give_up();
         }
     }
 
-    /// The program has ended: what it left is counted.
+    /// Counts the files that the program has left, once it has ended.
+    ///
+    /// # Errors
+    /// The files cannot be counted.
     pub async fn end(self) -> Result<(), FileError> {
-        // A limit may have been set since it last brought in something.
+        // A limit may have been set since the program last moved bytes.
         self.quota().await?;
         if let Some(quota) = self.quota.into_inner() {
             quota.end(&self.files.scan_tree(&self.path)).await?;
@@ -86,7 +99,8 @@ impl ProgramRoom {
         limits_of(&self.files.account(), &self.path)
     }
 
-    /// Counting begins with the program, or when an administrator sets a limit meanwhile.
+    /// The quota, once there is one: counting begins with the program, or when an administrator sets a limit
+    /// while it runs.
     async fn quota(&self) -> Result<Option<&ProgramQuota>, FileError> {
         if let Some(quota) = self.quota.get() {
             return Ok(Some(quota));

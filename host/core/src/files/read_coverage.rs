@@ -1,16 +1,17 @@
-//! Whether a download was one.
+//! Which parts of a file were read: a download counts only if it was read to the end (A5-13).
 
-/// What was read of a file.
+/// The parts of a file that were read, as one range and a number of bytes.
 #[derive(Debug, Default)]
 pub struct ReadCoverage {
     from: Option<u64>,
     to: u64,
     bytes: u64,
-    /// For a checksum or a copy: nothing of that left the server.
+    /// Whether bytes were read for a checksum or a copy, which did not leave the server.
     pub is_used_inside: bool,
 }
 
 impl ReadCoverage {
+    /// Notes a read for the client.
     pub fn read(&mut self, offset: u64, length: usize) {
         let length = length as u64;
         self.from = Some(self.from.map_or(offset, |from| from.min(offset)));
@@ -18,12 +19,13 @@ impl ReadCoverage {
         self.bytes = self.bytes.saturating_add(length);
     }
 
-    /// From where the reading began.
+    /// Whether everything from the lowest offset that was read to the end was read.
     pub fn is_all_of(&self, size: u64) -> bool {
         let from = self.from.unwrap_or(0);
         self.to >= size && self.bytes >= size.saturating_sub(from)
     }
 
+    /// Whether the file was read only for checksums and copies.
     pub fn is_internal_only(&self) -> bool {
         self.is_used_inside && self.from.is_none()
     }

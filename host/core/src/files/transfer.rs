@@ -1,4 +1,4 @@
-//! One download or upload: how much it moved, how it ended, and who is told.
+//! One download or upload: the bytes that it moved, its end, and the records and events of it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,8 +14,8 @@ use crate::ports::storage::Shown;
 use crate::ports::{FileEvent, FileEventKind, FileLog, TransferEnd};
 use crate::session::{ActiveTransfer, Session};
 
-/// One download or upload, from open to close. Logged, and told to the hooks, when it is
-/// complete or dropped.
+/// One download or upload, from open to close. It is logged, and told to the hooks, when it is complete or
+/// dropped.
 pub struct Transfer {
     channel: ConnectionId,
     protocol: Protocol,
@@ -24,29 +24,34 @@ pub struct Transfer {
     bytes_in: u64,
     bytes_out: u64,
     started: Instant,
-    /// Where an upload continues a file that was there, in bytes; none: nothing was written.
+    /// The offset at which an upload continues an existing file; None: nothing was written.
     resumed_at: Option<u64>,
-    /// Why it failed, if it did.
+    /// Why the transfer failed, if it did.
     failure: Option<FileError>,
     recorded: bool,
-    /// It read only for a checksum or a copy: no download, and not recorded as one.
+    /// Whether the file was read only for a checksum or a copy, so that no download is recorded.
     is_internal: bool,
     outcome: TransferOutcome,
 }
 
-/// Who hears of a transfer's end.
+/// The receivers of a transfer's end.
 pub struct TransferOutcome {
-    /// None if no hook wants to hear of it.
+    /// Hooks to tell, with the event so far; None: there are none.
     pub told: Option<(Arc<FileHooks>, FileAction)>,
-    /// None if it cannot be the account's first.
+    /// Where a first transfer is stored, with the event so far; None: it cannot be the account's first.
     pub first: Option<(Arc<FirstTransfers>, FileAction)>,
+    /// The session of the transfer.
     pub session: Arc<Session>,
+    /// The transfer as administrators see it while it lasts.
     pub active: Arc<ActiveTransfer>,
+    /// Counts transfers and their bytes.
     pub metrics: Arc<Metrics>,
+    /// Logs the end of the transfer.
     pub log: Arc<dyn FileLog>,
 }
 
 impl Transfer {
+    /// A transfer that begins now.
     pub fn new(
         channel: ConnectionId,
         protocol: Protocol,
@@ -70,40 +75,45 @@ impl Transfer {
         }
     }
 
-    /// `resumed_at`: where these bytes continue a file that was there; otherwise 0.
+    /// Notes bytes that were written. `resumed_at`: the offset at which they continue an existing file; else 0.
     pub fn stored(&mut self, resumed_at: u64, bytes: usize) {
         self.resumed_at = Some(self.resumed_at.map_or(resumed_at, |earlier| earlier.min(resumed_at)));
         self.bytes_in += bytes as u64;
         self.outcome.active.moved(bytes as u64);
     }
 
-    /// Nothing was transferred: it is neither recorded nor told of.
+    /// Notes that nothing was transferred to the client: the end is neither recorded nor told.
     pub fn set_internal(&mut self) {
         self.is_internal = true;
     }
 
+    /// Notes bytes that were read for the client.
     pub fn moved_out(&mut self, bytes: usize) {
         self.bytes_out += bytes as u64;
         self.outcome.active.moved(bytes as u64);
     }
 
+    /// Notes a failure of the storage.
     pub fn fail(&mut self) {
         self.fail_with("an error of the file system");
     }
 
+    /// Notes a failure, unless there was one before.
     pub fn fail_with(&mut self, reason: &str) {
         self.failure.get_or_insert_with(|| FileError::Failed(reason.to_owned()));
     }
 
+    /// As [`fail_with`](Self::fail_with), with the error itself.
     pub fn fail_by(&mut self, error: &FileError) {
         self.failure.get_or_insert_with(|| error.clone());
     }
 
+    /// Whether the first failure was an exceeded limit.
     pub fn failed_by_quota(&self) -> bool {
         matches!(self.failure, Some(FileError::QuotaExceeded(_)))
     }
 
-    /// What closing a failed upload answers.
+    /// The error of closing a failed upload.
     pub fn failure_error(&self) -> FileError {
         match &self.failure {
             Some(error @ FileError::QuotaExceeded(_)) => error.clone(),
@@ -111,11 +121,12 @@ impl Transfer {
         }
     }
 
+    /// Whether the transfer has failed.
     pub fn failed(&self) -> bool {
         self.failure.is_some()
     }
 
-    /// Something else was done to its file.
+    /// Logs another operation on the file, such as a change of attributes.
     pub fn record(&self, what: FileEventKind<'_>) {
         let TransferOutcome { log, session, .. } = &self.outcome;
         log.record(&FileEvent {
@@ -127,12 +138,12 @@ impl Transfer {
         });
     }
 
-    /// Whether its end waits for the hooks (B10-08).
+    /// Whether the end of the transfer waits for the hooks (B10-08).
     pub fn waits_for_hooks(&self) -> bool {
         self.outcome.told.as_ref().is_some_and(|(hooks, action)| hooks.decide(action.kind, &action.subject()))
     }
 
-    /// The transfer ended as the client wished.
+    /// Ends the transfer successfully.
     pub fn complete(&mut self, now: Instant) {
         self.recorded = true;
         self.record_end(now, None);
@@ -142,10 +153,13 @@ impl Transfer {
         self.remember_first(now);
     }
 
-    /// Tells the hooks of the end before it is one: they can still fail it. `shown`: where
-    /// they find a file that has no name yet.
+    /// Tells the hooks of the end in advance, so that they can fail it. `shown`: where they find a file that has
+    /// no name yet.
+    ///
+    /// # Errors
+    /// A hook refuses the transfer.
     pub async fn ask(&mut self, shown: Option<Shown>) -> Result<(), FileError> {
-        // Given up meanwhile, it is told of as a failure.
+        // `told` stays set during the call: if the call is cancelled, the drop tells of a failure.
         let Some((hooks, mut action)) = self.outcome.told.clone() else { return Ok(()) };
         self.describe_end(&mut action, Instant::now(), ActionStatus::Ok);
         if let Some(shown) = shown {
@@ -184,7 +198,7 @@ impl Transfer {
         action.status = Some(status);
     }
 
-    /// A15-09
+    /// Bytes that were sent; of an upload, bytes that were received and the offset where it began (A15-09).
     fn size_for_hooks(&self) -> u64 {
         if self.upload { self.resumed_at.unwrap_or(0).saturating_add(self.bytes_in) } else { self.bytes_out }
     }

@@ -1,4 +1,4 @@
-//! What operations on files count for quotas.
+//! How operations on files are counted for quotas.
 
 use std::sync::Arc;
 
@@ -10,15 +10,17 @@ use crate::quota::{
     UploadQuota, UsedQuota, scope_of,
 };
 
-/// Where a path is counted.
+/// The ledger in which a path is counted, and its limits.
 pub(super) struct Counted {
+    /// The usage of the account or of the folder.
     pub ledger: Arc<Ledger>,
+    /// The quota of the account or of the folder.
     pub limits: QuotaLimits,
 }
 
 impl Counted {
-    /// One upload's quota, after the file was opened; `before`: what had the name, if anything;
-    /// `emptied`: opening a file under its name has emptied it.
+    /// The quota of one upload whose file is open. `before`: the file that had the name, if any; `emptied`:
+    /// whether opening the file in place has emptied it.
     pub(super) async fn upload(
         &self,
         names: &NamespaceGuard<'_>,
@@ -33,7 +35,7 @@ impl Counted {
         }
         match before {
             Some(before) if emptied && before.id == metadata.id => names.resized(before, metadata.size),
-            // Another file took the name meanwhile, by other ways than the server's.
+            // Something other than this server has put another file under the name meanwhile.
             Some(_) if emptied => self.ledger.invalidate(),
             _ => {}
         }
@@ -42,12 +44,12 @@ impl Counted {
 }
 
 impl FileService {
-    /// None: it is not counted.
+    /// Where `path` is counted; None: it is not.
     pub(super) fn counted(&self, path: &VirtualPath) -> Option<Counted> {
         let account = self.account();
         let quotas = &self.context.quotas;
         let Some((scope, limits)) = scope_of(&account, path, quotas.tracking) else {
-            // What is changed now is not counted: with a limit later, all is counted again.
+            // This change is not counted, so that a limit that is set later needs a new count.
             self.uncounted();
             return None;
         };
@@ -58,14 +60,19 @@ impl FileService {
         Some(Counted { ledger, limits })
     }
 
-    /// Bytes are about to be moved from or to the client, through whatever protocol: counts them,
-    /// unless the account may not transfer as many.
+    /// Counts bytes that are about to be moved from or to the client, by any protocol.
+    ///
+    /// # Errors
+    /// `QuotaExceeded`: the account's volume does not allow as many; nothing is counted.
     pub fn transfers(&self, up: usize, down: usize) -> Result<(), FileError> {
         let Some(volume) = self.volume.as_ref().filter(|_| self.counts_volume()) else { return Ok(()) };
         Ok(volume.take(Transferred { up: up as u64, down: down as u64 }, self.account().volume)?)
     }
 
-    /// Whether the account may transfer anything in a direction.
+    /// Checks that the account's volume allows any transfer in a direction.
+    ///
+    /// # Errors
+    /// `QuotaExceeded`
     pub fn check_volume(&self, upload: bool) -> Result<(), FileError> {
         let Some(volume) = self.volume.as_ref().filter(|_| self.counts_volume()) else { return Ok(()) };
         Ok(volume.check(upload, self.account().volume)?)
@@ -75,7 +82,7 @@ impl FileService {
         self.session.live.limits_volume() || self.context.quotas.tracking == Tracking::Always
     }
 
-    /// What of the file system is the account's, and is left to it.
+    /// `space`, reduced to the quota at `path`.
     pub(super) async fn within_quota(&self, path: &VirtualPath, space: Space) -> Result<Space, FileError> {
         let Some(counted) = self.counted(path).filter(|counted| !counted.limits.is_unlimited()) else {
             return Ok(space);
@@ -84,12 +91,12 @@ impl FileService {
         Ok(space.within(counted.limits, counted.ledger.used()))
     }
 
-    /// Files of the account were changed, or are about to be, without being counted.
+    /// Notes that files of the account are changed without being counted, so that its usage is stale.
     pub(super) fn uncounted(&self) {
         self.context.quotas.invalidate(&Scope::Account(self.account().username.clone()));
     }
 
-    /// What is counted for the same scope as `path`.
+    /// The files that count for the same scope as `path`.
     pub(super) fn scan_tree(&self, path: &VirtualPath) -> ScanTree {
         ScanTree::around(&self.account(), self.storage.clone(), path)
     }
@@ -106,8 +113,8 @@ impl FileService {
         Ok(())
     }
 
-    /// The file was removed outside this session: it may or may not have been subtracted, so that
-    /// the files are counted again.
+    /// Counts the files again, because one was removed outside this session and may or may not have been
+    /// subtracted.
     pub(super) async fn recount(&self, path: &VirtualPath) -> Result<(), FileError> {
         if let Some(counted) = self.counted(path) {
             let names = counted.ledger.names(|| self.scan_tree(path)).await?;
@@ -116,7 +123,7 @@ impl FileService {
         Ok(())
     }
 
-    /// Does something to names that changes no count, but not during a scan.
+    /// Changes names without changing a count, but not during a scan.
     pub(super) async fn counting_nothing<T>(
         &self,
         path: &VirtualPath,
@@ -129,7 +136,7 @@ impl FileService {
         act().await
     }
 
-    /// Gives a file another size, and counts it.
+    /// Gives a file another size, and counts the difference.
     pub(super) async fn counting_resize(
         &self,
         path: &VirtualPath,
@@ -144,13 +151,13 @@ impl FileService {
         let before = self.tree().metadata(path).await?;
         names.check_resize(before.size, size, counted.limits)?;
         let outcome = act().await;
-        // It may have been resized though something else failed.
+        // `act` may have changed the size and then failed at another attribute.
         let now = self.tree().metadata(path).await.ok().filter(|now| now.id == before.id);
         names.resized(&before, now.map_or(if outcome.is_ok() { size } else { before.size }, |now| now.size));
         outcome
     }
 
-    /// `max_upload_file_size` (C3).
+    /// Checks a file's size against `max_upload_file_size` (C3).
     pub(super) fn check_size(&self, size: u64) -> Result<(), FileError> {
         let max = self.account().filters.max_upload_file_size;
         if max > 0 && size > max {
@@ -161,7 +168,7 @@ impl FileService {
 }
 
 impl Space {
-    /// Of an account or folder with limits: as if the file system were as large as they are.
+    /// The space as if the file system were as large as the limits.
     fn within(self, limits: QuotaLimits, used: UsedQuota) -> Self {
         let mut space = self;
         let unit = self.fragment_size.max(1);
@@ -174,7 +181,7 @@ impl Space {
         }
         if limits.files > 0 {
             let left = natural(limits.files.saturating_sub(used.files));
-            // Of a file system without a number of files, the limit is all there is.
+            // A file system without a limit of files reports 0: the quota is the only limit then.
             let at_most = |files: u64, here: u64| if self.files == 0 { files } else { files.min(here) };
             space.files = at_most(natural(limits.files), self.files);
             space.files_free = at_most(left, self.files_free);
@@ -188,7 +195,7 @@ impl Space {
 mod tests {
     use super::*;
 
-    /// Blocks and free blocks, files and free files.
+    /// `expected`: blocks, available blocks, files and available files.
     fn check(limits: (i64, i64), used: (i64, i64), expected: (u64, u64, u64, u64)) {
         let disk = Space {
             block_size: 4096,

@@ -1,4 +1,4 @@
-//! What a client sees of a directory.
+//! The entries of a directory that a client sees.
 
 use async_trait::async_trait;
 
@@ -6,8 +6,7 @@ use crate::account::{FilePatterns, NameVerdict};
 use crate::path::VirtualPath;
 use crate::ports::storage::{DirectoryEntry, DirectoryReader, StorageError, TEMPORARY_PREFIX};
 
-/// A directory without the names that patterns hide, and without those of uploads that are
-/// not complete.
+/// A reader that leaves out names that patterns hide, and those of incomplete uploads.
 pub(super) struct Visible {
     reader: Box<dyn DirectoryReader>,
     directory: VirtualPath,
@@ -15,7 +14,7 @@ pub(super) struct Visible {
 }
 
 impl Visible {
-    /// `patterns`: none hide nothing.
+    /// `patterns`: None: no name is hidden by a pattern.
     pub fn new(reader: Box<dyn DirectoryReader>, directory: &VirtualPath, patterns: Option<FilePatterns>) -> Self {
         Self { reader, directory: directory.clone(), patterns }
     }

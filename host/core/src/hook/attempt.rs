@@ -1,4 +1,4 @@
-//! One try of one method by one client: what every hook of a login is about.
+//! One attempt to log in: a client tries one method. Every hook of a login is about one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,32 +10,37 @@ use crate::connection::{Connection, Credential, LoginMethod};
 use crate::secret::Secret;
 use crate::turns::Waiter;
 
+/// One attempt of a client to log in with one method.
 #[derive(Debug, Clone)]
 pub struct LoginAttempt {
+    /// The connection of the client.
     pub connection: Arc<Connection>,
-    /// As the client sent it; untrusted.
+    /// The user name as the client sent it; untrusted.
     pub username: String,
+    /// What the client proves itself with.
     pub credential: Credential,
-    /// Steps that the client already passed in this login.
+    /// The steps that the client has passed before in this login, in their order.
     pub completed_methods: Vec<LoginMethod>,
+    /// The stored account as it is in force; None: there is none of that name, or the store failed.
     pub stored: Option<Arc<EffectiveAccount>>,
-    /// Before `stored` was read.
+    /// A time before `stored` was read, to notice later changes.
     pub read_at: Instant,
-    /// Of this connection, from 1.
+    /// The number of the attempt on its connection, from 1.
     pub number: u32,
-    /// What plugins had compared with its password.
+    /// Counts the hashes that plugins have compared with the password.
     pub comparisons: Comparisons,
 }
 
-/// How often plugins may have a hash compared with the password of one attempt, all together:
-/// whoever could ask as often as they liked would find out the password.
+/// Counts how often plugins have a hash compared with the password of one attempt, all plugins together. With
+/// unlimited comparisons a plugin could find out the password (B0-10b).
 #[derive(Debug, Clone, Default)]
 pub struct Comparisons(Arc<AtomicU32>);
 
 impl Comparisons {
+    /// Most comparisons of one attempt.
     pub const MAX: u32 = 8;
 
-    /// The number of the next comparison, if there may be one.
+    /// The number of the next comparison, from 1; None: there may be no more.
     pub fn next(&self) -> Option<u32> {
         let count = self.0.fetch_add(1, Ordering::Relaxed);
         if count < Self::MAX {
@@ -47,8 +52,8 @@ impl Comparisons {
 }
 
 impl LoginAttempt {
-    /// The method, or the two that a second step makes (B12-04). A code after a password is no
-    /// method of its own: the login stays one by password.
+    /// The method; in a second step, the combined method (B12-04). A one-time code after a password is no method
+    /// of its own: the login stays one by password.
     pub fn method(&self) -> LoginMethod {
         let last = match self.completed_methods.last() {
             Some(LoginMethod::Password) => LoginMethod::Password,
@@ -58,6 +63,7 @@ impl LoginAttempt {
         if has_key { last.after_public_key() } else { last }
     }
 
+    /// The password; None: the method is another.
     pub fn password(&self) -> Option<&Secret> {
         match &self.credential {
             Credential::Password(password) => Some(password),
@@ -65,11 +71,12 @@ impl LoginAttempt {
         }
     }
 
-    /// For whom the server works on it.
+    /// The address and account in whose turn the server works on the attempt.
     pub fn waiter(&self) -> Waiter<'_> {
         Waiter::new(self.connection.remote.ip(), &self.username)
     }
 
+    /// What selectors know of the attempt.
     pub fn subject(&self) -> Subject<'_> {
         Subject {
             connection: Some(&self.connection),

@@ -1,4 +1,4 @@
-//! One call of one link: what adapters say of it, and what is kept.
+//! One call of one link: what its adapter notes, and the record of it.
 
 use core::net::IpAddr;
 use std::fmt;
@@ -10,11 +10,12 @@ use super::{HookError, HookKind};
 use crate::connection::ConnectionId;
 use crate::turns::Place;
 
-/// Longest text that is kept of each side of an exchange, in characters.
+/// Longest text that is kept of each part of an exchange, in characters; what is received in several parts has
+/// as many bytes in all.
 const MAX_KEPT: usize = 4096;
 
-/// Given to an adapter with the event; it notes here what went over the wire. Secrets are
-/// left out by the adapter, which alone knows where they are.
+/// Passed to an adapter with the event, for notes on what was sent and received. The adapter leaves out
+/// secrets, because only it knows where they are.
 #[derive(Debug, Default)]
 pub struct Call {
     exchange: Mutex<Exchange>,
@@ -23,10 +24,10 @@ pub struct Call {
     is_awaited: bool,
 }
 
-/// What a call waits for that is not the hook's own doing.
+/// What a call waits for before the hook can work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitsFor {
-    /// Among the calls of the hook that may be under way at once.
+    /// A place among the calls of the hook that may be under way at once.
     Place,
     /// Its turn to have a password compared.
     Passwords,
@@ -41,12 +42,13 @@ impl fmt::Display for WaitsFor {
     }
 }
 
-/// What the call waits for at the moment; shared with the task that does its work.
+/// What a call waits for at the moment, shared with the task that does its work.
 #[derive(Debug, Clone, Default)]
 pub struct Waiting(Arc<AtomicU8>);
 
 impl Waiting {
-    /// A wait that is broken off stays noted, for the error that says what was waited for.
+    /// Notes `what` while `work` runs. If the wait is broken off, the note stays, so that the error can say what
+    /// the call was waiting for.
     pub async fn during<T>(&self, what: WaitsFor, work: impl Future<Output = T>) -> T {
         let code = match what {
             WaitsFor::Place => 1,
@@ -58,6 +60,7 @@ impl Waiting {
         done
     }
 
+    /// What the call waits for; None: nothing.
     pub fn now(&self) -> Option<WaitsFor> {
         match self.0.load(Ordering::Relaxed) {
             1 => Some(WaitsFor::Place),
@@ -67,29 +70,32 @@ impl Waiting {
     }
 }
 
-/// One of the calls that a link may have under way: taken until it is dropped. Work that goes on
-/// when its caller has gone, such as a program, keeps it.
+/// A place among the calls that a link may have under way, taken until it is dropped. Work that goes on after
+/// its caller has left, such as a program, keeps it.
 #[derive(Debug, Clone, Default)]
 pub struct CallPlace {
     _taken: Option<Arc<Place>>,
 }
 
-/// What one call sent, got and used.
+/// What one call sent, received and used; texts are cut at 4096 characters, and hold no secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exchange {
+    /// What was sent to the hook.
     pub sent: String,
+    /// What the hook answered.
     pub received: String,
+    /// What a program wrote to its standard error.
     pub standard_error: String,
-    /// Of a component: the version that answered (its digest).
+    /// The digest of the component that answered; None: the hook is no component.
     pub version: Option<Arc<str>>,
-    /// Largest memory of a component, in bytes.
+    /// Largest memory of the component during the call, in bytes.
     pub memory: Option<usize>,
-    /// Time that a component computed, as far as the host counts it.
+    /// Time for which the component computed, as far as the host counts it.
     pub cpu: Option<Duration>,
 }
 
 impl Call {
-    /// What a call that had not ended at its deadline comes to.
+    /// The error of a call that has not ended at its deadline.
     pub fn late(&self, deadline: Duration) -> HookError {
         match self.waiting.now() {
             Some(what) => HookError::Waited(deadline, what),
@@ -97,15 +103,17 @@ impl Call {
         }
     }
 
+    /// What the call waits for.
     pub fn waiting(&self) -> &Waiting {
         &self.waiting
     }
 
-    /// For an operation that waits for it: it is not to be tried again later.
+    /// A call; `is_awaited`: an operation waits for its end, so that the adapter must not try it again later.
     pub fn awaited(is_awaited: bool) -> Self {
         Self { is_awaited, ..Self::default() }
     }
 
+    /// Whether an operation waits for the end of the call.
     pub fn is_awaited(&self) -> bool {
         self.is_awaited
     }
@@ -114,38 +122,45 @@ impl Call {
         *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
     }
 
-    /// The place of this call, which else is free when the call is over.
+    /// Takes the place of this call over, which otherwise is free at the end of the call.
     pub fn take_place(&self) -> CallPlace {
         let taken = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
         CallPlace { _taken: taken.map(Arc::new) }
     }
 
+    /// Notes what was sent; a later note replaces it.
     pub fn sent(&self, text: impl AsRef<str>) {
         self.lock().sent = kept(text.as_ref());
     }
 
+    /// Adds to what was received, while there is room.
     pub fn received(&self, text: impl AsRef<str>) {
         let mut exchange = self.lock();
-        let text = kept(text.as_ref());
-        if exchange.received.len() + text.len() <= MAX_KEPT {
-            exchange.received.push_str(&text);
+        let before = exchange.received.chars().count();
+        if before <= MAX_KEPT {
+            let received = kept(&(std::mem::take(&mut exchange.received) + text.as_ref()));
+            exchange.received = received;
         }
     }
 
+    /// Notes what a program wrote to its standard error.
     pub fn standard_error(&self, text: impl AsRef<str>) {
         self.lock().standard_error = kept(text.as_ref());
     }
 
+    /// Notes the digest of the component that answers.
     pub fn version(&self, version: &Arc<str>) {
         self.lock().version = Some(version.clone());
     }
 
+    /// Notes what a component used. `memory`: bytes.
     pub fn used(&self, memory: usize, cpu: Duration) {
         let mut exchange = self.lock();
         exchange.memory = Some(memory);
         exchange.cpu = Some(cpu);
     }
 
+    /// Takes the notes, at the end of the call.
     pub fn finish(&self) -> Exchange {
         std::mem::take(&mut self.lock())
     }
@@ -165,37 +180,46 @@ fn kept(text: &str) -> String {
 /// The record of one call, for `tidegate hook runs` and the counters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookRun {
-    /// Milliseconds since 1970.
+    /// When the call began, in milliseconds since 1970.
     pub at: i64,
-    /// A hook point, or `login` for what the login came to.
+    /// The name of the hook point, or `login` for the outcome of a login.
     pub kind: &'static str,
+    /// The name of the hook.
     pub hook: Arc<str>,
+    /// `program`, `http` or `plugin`; `server` for the outcome of a login.
     pub adapter: &'static str,
+    /// The connection that the event was about, if any.
     pub connection: Option<ConnectionId>,
+    /// The user that the event was about, if any: as the client named it, or the changed object.
     pub username: Option<String>,
+    /// The address of the client, if any.
     pub address: Option<IpAddr>,
-    /// The login method or the file action.
+    /// The login method or the file action that the event was about, if any.
     pub about: Option<String>,
     /// The verdict's name, or the kind of the error.
     pub outcome: &'static str,
-    /// A denial's reason or an error's text.
+    /// The reason of a denial, or the text of an error.
     pub detail: String,
+    /// Whether the hook failed.
     pub is_error: bool,
     /// Whether the gate ended with this link.
     pub decided: bool,
+    /// How long the call took, waiting included.
     pub duration: Duration,
+    /// What was sent, received and used.
     pub exchange: Exchange,
 }
 
-/// Keeps records; never waits, and drops what it has no room for.
+/// Stores the records of hook calls. It never waits, and drops records that it has no room for.
 pub trait HookJournal: Send + Sync {
+    /// Queues a record.
     fn record(&self, run: HookRun);
 
-    /// An event for observers was dropped because too many waited (B0-10).
+    /// Counts an event for observers that was dropped because too many waited (B0-10).
     fn event_dropped(&self, _kind: HookKind) {}
 }
 
-/// Keeps nothing.
+/// A journal that stores nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoJournal;
 

@@ -1,5 +1,5 @@
-//! Links in order, with the rules that hold for every gate: who is asked, how verdicts
-//! become one, and refusal in any doubt.
+//! The links of a hook point, and the rules of every gate: which links are asked, how their verdicts become
+//! one, and that a gate which cannot decide refuses.
 
 use std::sync::Arc;
 
@@ -7,23 +7,27 @@ use arc_swap::ArcSwap;
 
 use super::{GateEvent, HookError, HookEvent, HookHost, Link, OnError, Subject};
 
-/// The gate could not decide, so it refuses. Not a denial: it feeds no brute-force score.
+/// A gate refuses because a link could not decide. This is no denial, and does not count as a wrong login.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the hook \"{hook}\" {error}")]
 pub struct GateFailure {
+    /// The name of the hook that failed.
     pub hook: String,
+    /// Why it failed.
     pub error: HookError,
 }
 
-/// A verdict and the link that gave it; none when no link decided.
+/// The verdict of a gate.
 #[derive(Debug)]
 pub struct Decision<V> {
+    /// The verdict; where no link decided, that of [`GateEvent::undecided`].
     pub verdict: V,
+    /// The name of the hook that decided; None: no link did.
     pub decided_by: Option<String>,
 }
 
-/// The links of one hook point. They can be replaced while calls are under way; a call
-/// ends on the links it began with.
+/// The links of one hook point. They can be replaced at any time: a call that has begun goes on with the links
+/// that it began with.
 pub struct Chain<E: HookEvent> {
     links: ArcSwap<Vec<Arc<Link<E>>>>,
     host: Arc<HookHost>,
@@ -36,33 +40,37 @@ impl<E: HookEvent> Default for Chain<E> {
 }
 
 impl<E: HookEvent> Chain<E> {
+    /// A chain of these links, in the order in which they are asked.
     pub fn new(host: Arc<HookHost>, links: Vec<Arc<Link<E>>>) -> Self {
         Self { links: ArcSwap::from_pointee(links), host }
     }
 
+    /// Replaces all links, from the next call on.
     pub fn replace(&self, links: Vec<Arc<Link<E>>>) {
         self.links.store(Arc::new(links));
     }
 
+    /// The links at the moment.
     pub fn links(&self) -> Arc<Vec<Arc<Link<E>>>> {
         self.links.load_full()
     }
 
+    /// Whether there is no link.
     pub fn is_empty(&self) -> bool {
         self.links.load().is_empty()
     }
 
-    /// Whether any link is for events about this.
+    /// Whether any link is for events about the subject.
     pub fn concerns(&self, subject: &Subject<'_>) -> bool {
         self.links.load().iter().any(|link| link.selector().matches(subject))
     }
 
-    /// As [`super::Hook::needs_everything`], of any link.
+    /// Whether any link [needs everything](super::Hook::needs_everything).
     pub fn needs_everything(&self) -> bool {
         self.links.load().iter().any(|link| link.needs_everything())
     }
 
-    /// As [`super::Hook::needs_password`], of any link that is for events about this.
+    /// Whether any link that is for events about the subject [needs the password](super::Hook::needs_password).
     pub fn needs_password(&self, subject: &Subject<'_>) -> bool {
         self.links.load().iter().any(|link| link.needs_password() && link.selector().matches(subject))
     }
@@ -78,8 +86,11 @@ impl<E: HookEvent> Chain<E> {
 }
 
 impl<E: GateEvent> Chain<E> {
-    /// Asks the links that the event is for, in order, until one decides. A verdict that is
-    /// not final may change the event for the next link.
+    /// Asks the links that the event is for, in order, until one decides. A verdict that is not final may change
+    /// the event for the next link.
+    ///
+    /// # Errors
+    /// A link failed whose `on_error` is `deny`.
     pub async fn decide(&self, event: &mut E) -> Result<Decision<E::Verdict>, GateFailure> {
         for link in self.links().iter() {
             if !link.selector().matches(&event.subject()) {

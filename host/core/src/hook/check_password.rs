@@ -5,20 +5,25 @@ use std::sync::Arc;
 use super::{Denial, GateEvent, HookEvent, HookKind, LoginAttempt, Subject};
 use crate::secret::Secret;
 
-/// `password`: what is to be compared, as the client typed it.
+/// A password is about to be compared with the account's hash.
 #[derive(Debug, Clone)]
 pub struct CheckPassword {
+    /// The attempt to log in.
     pub attempt: Arc<LoginAttempt>,
+    /// The password as the client typed it.
     pub password: Secret,
 }
 
+/// What a check-password hook says of a password.
 #[derive(Debug, Clone)]
 pub enum CheckPasswordVerdict {
+    /// The next hook is asked; in the end the server compares the password.
     Defer,
-    /// Good without a comparison.
+    /// The password is right: the server does not compare it.
     Accept,
-    /// This is compared instead.
+    /// The server compares this text instead of the password.
     Verify(Secret),
+    /// The login is refused.
     Deny(Denial),
 }
 

@@ -1,4 +1,4 @@
-//! Deadlines that cost nothing where the answer comes at once.
+//! Deadlines that need no timer where the answer comes at once.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -11,7 +11,11 @@ use super::HookEvent;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Late;
 
-/// The deadline of a call about `event`: for one that talks with the client, in its own time.
+/// Runs `work` within the deadline of a call about `event`. Of an event that talks with the client, the client's
+/// time does not count.
+///
+/// # Errors
+/// The deadline has passed.
 pub async fn in_time_of<E: HookEvent, T>(
     event: &E,
     deadline: Duration,
@@ -23,8 +27,11 @@ pub async fn in_time_of<E: HookEvent, T>(
     }
 }
 
-/// As `tokio::time::timeout`, with a timer only for a future that has to wait for something: a
-/// component's answer usually comes without.
+/// As `tokio::time::timeout`, but with a timer only for a future that is not ready at once: components usually
+/// answer without waiting.
+///
+/// # Errors
+/// The deadline has passed.
 pub async fn in_time<T>(deadline: Duration, work: impl Future<Output = T>) -> Result<T, Late> {
     let mut work = pin!(work);
     let at_once = poll_fn(|cx| {

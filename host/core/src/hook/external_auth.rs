@@ -7,17 +7,20 @@ use crate::account::AccountDraft;
 use crate::connection::{Credential, LoginMethod};
 use crate::secret::Secret;
 
+/// An attempt whose credential external authentication may decide about.
 #[derive(Debug, Clone)]
 pub struct ExternalAuth(pub Arc<LoginAttempt>);
 
+/// What a hook of external authentication says of an attempt.
 #[derive(Debug, Clone)]
 pub enum ExternalAuthVerdict {
-    /// Not mine: ask the next one.
+    /// The next hook is asked.
     Defer,
-    /// The credentials are good. With a draft, the account is created or replaced by it.
+    /// The credentials are right. With a draft, the account is added or replaced by it.
     Accept(Option<Box<AccountDraft>>),
-    /// The server compares this password (or what the client sent) with the stored account.
+    /// The server compares this password, or else that of the client, with the stored account's hash.
     VerifyStored(Option<Secret>),
+    /// The credentials are wrong.
     Reject(Denial),
 }
 
@@ -60,7 +63,7 @@ impl GateEvent for ExternalAuth {
     }
 }
 
-/// Which methods the hook is asked about (A3-42): a bit mask, 0 for all.
+/// The methods that external authentication is asked about (`external_auth_scope`, A3-42): a bit mask, 0 for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Scope(u8);
 
@@ -69,11 +72,12 @@ impl Scope {
     const PUBLIC_KEY: u8 = 2;
     const KEYBOARD_INTERACTIVE: u8 = 4;
 
+    /// 1: password, 2: public key, 4: keyboard-interactive; 0: all.
     pub fn from_bits(bits: u8) -> Self {
         Self(bits)
     }
 
-    /// By the step of the method that is now to be proved.
+    /// Whether hooks are asked about the method; of a combined method, its second step counts.
     pub fn covers_method(self, method: LoginMethod) -> bool {
         let bit = match method {
             LoginMethod::Password | LoginMethod::PublicKeyThenPassword => Self::PASSWORD,
@@ -85,6 +89,7 @@ impl Scope {
         self.0 == 0 || self.0 & bit != 0
     }
 
+    /// Whether hooks are asked about the credential.
     pub fn covers(self, credential: &Credential) -> bool {
         self.covers_method(credential.method())
     }

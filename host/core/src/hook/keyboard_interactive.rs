@@ -1,4 +1,4 @@
-//! The gate that talks with the user, in as many rounds as it likes (A12, B4).
+//! The gate that asks the user questions, in one or more rounds (A12, B4).
 
 use std::sync::Arc;
 
@@ -9,15 +9,17 @@ use crate::account::{AccountDraft, EffectiveAccount};
 use crate::secret::Secret;
 use crate::terminal::neutralised;
 
-/// One round: an instruction and questions (RFC 4256 §3.2).
+/// One round of a conversation: an instruction and prompts (RFC 4256 §3.2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Round {
+    /// The text above the prompts; may be empty.
     pub instruction: String,
+    /// The prompts; without any, only the instruction is shown.
     pub prompts: Vec<Prompt>,
 }
 
 impl Round {
-    /// Nothing in it steers the terminal that shows it, whichever hook wrote it.
+    /// The round without control characters, so that no hook can steer the user's terminal.
     pub fn for_a_terminal(self) -> Self {
         let prompt = |prompt: Prompt| Prompt { text: neutralised(&prompt.text), echo: prompt.echo };
         let prompts = self.prompts.into_iter().map(prompt).collect();
@@ -25,52 +27,67 @@ impl Round {
     }
 }
 
+/// One question to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
+    /// The question.
     pub text: String,
-    /// Whether the user sees what they type.
+    /// Whether the client shows the answer while it is typed.
     pub echo: bool,
 }
 
+/// Why a round was not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConversationError {
+    /// The client has left, or gave the wrong number of answers.
     #[error("the user went away")]
     Closed,
+    /// The hook exceeded a bound of conversations.
     #[error("the conversation has too many rounds, or a round too many or too long questions")]
     TooMany,
 }
 
-/// What every kind of hook talks through. It ends with the call.
+/// The conversation of a hook with the client. It ends with the call.
 #[async_trait]
 pub trait Conversation: Send + Sync {
-    /// Sends one round and waits for the answers, one for each prompt. Without prompts only
-    /// the instruction is shown.
+    /// Sends one round and waits for the answers, one for each prompt. Without prompts only the instruction is
+    /// shown.
+    ///
+    /// # Errors
+    /// The client has left, or the hook exceeds a bound.
     async fn ask(&self, round: Round) -> Result<Vec<Secret>, ConversationError>;
 
-    /// Whether this is the account's password; false if it has none, or does not exist.
+    /// Whether `answer` is the account's password; false if the account has none, or does not exist.
     async fn verify_password(&self, answer: &Secret) -> bool;
 
-    /// Whether this is a valid one-time code of the account.
+    /// Whether `answer` is a valid one-time code of the account, which is used up by that.
     async fn verify_one_time_code(&self, answer: &Secret) -> bool;
 
-    /// What the deadlines of its hooks count; none: all the time that passes.
+    /// The time that counts for the deadlines of hooks, without that of the client; None: all time counts.
     fn own_time(&self) -> Option<&OwnTime> {
         None
     }
 }
 
+/// A keyboard-interactive login that a hook may conduct.
 #[derive(Clone)]
 pub struct KeyboardInteractive {
+    /// The attempt to log in.
     pub attempt: Arc<LoginAttempt>,
-    /// Whom the questions are for, as the hooks before left the account; none: unknown.
+    /// The account that the questions are for, as earlier hooks have left it; None: there is none.
     pub account: Option<Arc<EffectiveAccount>>,
+    /// The conversation with the client.
     pub conversation: Arc<dyn Conversation>,
 }
 
+/// What a keyboard-interactive hook says of a login.
 #[derive(Debug, Clone)]
 pub enum KeyboardInteractiveVerdict {
+    /// The next hook is asked; in the end the server asks its own questions.
     Defer,
+    /// The answers are right. With a draft, the account is added or replaced by it.
     Accept(Option<Box<AccountDraft>>),
+    /// The answers are wrong.
     Reject(Denial),
 }
 

@@ -1,37 +1,57 @@
-//! The points at which the server asks or tells hooks.
+//! The hook points: the moments at which the server asks or tells hooks.
 
 use std::fmt;
 
+/// A hook point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HookKind {
+    /// The server starts (B7-03).
     Startup,
+    /// A client has connected; before the handshake (B7-01).
     Connect,
+    /// An attempt to log in begins; before any credential (D-05).
     LoginPre,
+    /// The credential of an attempt is to be decided (A11, B2).
     ExternalAuth,
+    /// The account of an attempt may be made or changed (A13, B3).
     PreLogin,
+    /// A password is about to be compared (B5).
     CheckPassword,
+    /// A user may be asked questions (A12, B4).
     KeyboardInteractive,
+    /// A login has passed all checks, and its session is about to begin (D-01).
     SessionCreate,
+    /// An attempt to log in has ended (A14).
     PostLogin,
+    /// A file operation is about to happen (B10-05).
     PreAction,
+    /// A file operation has ended (A15, B10).
     PostAction,
+    /// A session has ended (D-03).
     SessionDestroy,
+    /// A connection has ended (B7-02).
     Disconnect,
+    /// An account or another object was added, changed or deleted (A15-20, B11).
     ObjectChanges,
+    /// An API key or a one-time login URL was made or changed (D-07).
     CredentialChanged,
+    /// A user asks for a new password on the web pages (D-10).
     PasswordResetPre,
+    /// A user was logged in to another application (D-11).
     OneClickLoginPost,
 }
 
-/// Gates answer while the client waits and may refuse; observers are told and change nothing.
+/// The two kinds of hook points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
+    /// Hooks answer while the client waits, and may deny.
     Gate,
+    /// Hooks are told afterwards.
     Observer,
 }
 
 impl HookKind {
-    /// In the order in which a session meets them.
+    /// All hook points, in the order in which a session meets them.
     pub const ALL: [Self; 17] = [
         Self::Startup,
         Self::Connect,
@@ -75,12 +95,13 @@ impl HookKind {
         }
     }
 
-    /// `_` is as good as `-`: configuration formats differ in what a key may hold.
+    /// The hook point of that name. `_` counts as `-`, because not all configuration formats allow `-` in keys.
     pub fn from_name(name: &str) -> Option<Self> {
         let name = name.replace('_', "-");
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
+    /// Whether hooks of the point are asked or told.
     pub fn family(self) -> Family {
         match self {
             Self::Startup
@@ -95,7 +116,7 @@ impl HookKind {
         }
     }
 
-    /// How the verdicts of several links become one, in words.
+    /// How the verdicts of several links become one, in words for people.
     pub fn composition(self) -> &'static str {
         match self {
             Self::ExternalAuth | Self::KeyboardInteractive | Self::CheckPassword => {

@@ -18,11 +18,12 @@ pub enum OnError {
     Deny,
     /// The next link is asked.
     Skip,
-    /// As if it had said yes. The operator has to ask for it by name (B17-02).
+    /// The link counts as if it had allowed. Gates of logins need another word in configuration (B17-02).
     Allow,
 }
 
 impl OnError {
+    /// The name in configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deny => "deny",
@@ -32,9 +33,11 @@ impl OnError {
     }
 }
 
-/// What all chains of a server share.
+/// Services that all chains of a server share.
 pub struct HookHost {
+    /// Stores the records of calls.
     pub journal: Arc<dyn HookJournal>,
+    /// Gives the times of records.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -44,18 +47,24 @@ impl Default for HookHost {
     }
 }
 
+/// What the operator has set for a link.
 #[derive(Debug, Clone)]
 pub struct LinkSettings {
+    /// How long a call may take, waiting for a place included.
     pub deadline: Duration,
+    /// What happens when the hook cannot decide.
     pub on_error: OnError,
-    /// Calls that may be under way at once, at least one.
+    /// Calls that may be under way at once; 0 counts as 1.
     pub concurrency: usize,
-    /// Calls that may wait for one of those to end.
+    /// Calls that may wait for a place; further ones fail with `Saturated`.
     pub queue: usize,
+    /// Which events the link is for.
     pub selector: Selector,
-    /// Of a file hook: rsync and git may write though it cannot be asked about their files.
+    /// Whether rsync and git may write although this file hook cannot be asked about their files (`programs`).
     pub programs_may_write: bool,
-    /// Of a hook that has none of its own.
+    /// Of a hook that vouches for users: their password is stored with the account (A11-22).
+    pub stores_passwords: bool,
+    /// What the answers of the hook may make of accounts, if the hook does not bring rights of its own.
     pub account_rights: Arc<AccountRights>,
 }
 
@@ -68,11 +77,13 @@ impl Default for LinkSettings {
             queue: 1024,
             selector: Selector::default(),
             programs_may_write: false,
+            stores_passwords: true,
             account_rights: Arc::default(),
         }
     }
 }
 
+/// One entry of a chain: a hook with its settings, and its places.
 pub struct Link<E: HookEvent> {
     hook: Arc<dyn Hook<E>>,
     name: Arc<str>,
@@ -80,23 +91,26 @@ pub struct Link<E: HookEvent> {
     calls: Places,
 }
 
-/// What a link said, and its record, which lacks only whether it decided.
+/// The answer of a link, and its record, in which only `decided` is still to be set.
 pub(super) struct Answer<E: HookEvent> {
     pub outcome: Result<E::Verdict, HookError>,
     pub run: HookRun,
 }
 
 impl<E: HookEvent> Link<E> {
+    /// A link to this hook.
     pub fn new(hook: Arc<dyn Hook<E>>, settings: LinkSettings) -> Self {
         let calls = Places::with_shares(settings.concurrency);
         let name = hook.name().into();
         Self { hook, name, settings, calls }
     }
 
+    /// The name of the hook.
     pub fn name(&self) -> &str {
         &self.name
     }
 
+    /// `program`, `http` or `plugin`.
     pub fn adapter(&self) -> &'static str {
         self.hook.adapter()
     }
@@ -109,18 +123,22 @@ impl<E: HookEvent> Link<E> {
         self.hook.needs_password()
     }
 
+    /// What happens when the hook cannot decide.
     pub fn on_error(&self) -> OnError {
         self.settings.on_error
     }
 
+    /// Which events the link is for.
     pub fn selector(&self) -> &Selector {
         &self.settings.selector
     }
 
+    /// Whether rsync and git may write although the hook cannot be asked about their files.
     pub fn programs_may_write(&self) -> bool {
         self.settings.programs_may_write
     }
 
+    /// The hook as `tidegate hook list` shows it, with the shorter of both deadlines.
     pub fn description(&self) -> HookDescription {
         let description = self.hook.description();
         HookDescription { deadline: description.deadline.min(self.settings.deadline), ..description }
@@ -130,12 +148,15 @@ impl<E: HookEvent> Link<E> {
         self.hook.account_rights().unwrap_or_else(|| self.settings.account_rights.clone())
     }
 
-    /// `is_awaited`: an operation waits for the answer of an observer.
+    /// Calls the hook and makes the record. `is_awaited`: an operation waits for the answer.
     pub(super) async fn ask(&self, host: &HookHost, event: &E, is_awaited: bool) -> Answer<E> {
         let (call, at, started) = (Call::awaited(is_awaited), host.clock.now(), Instant::now());
         let mut outcome = self.bounded(&call, event).await;
         if let Some(draft) = outcome.as_mut().ok().and_then(E::account) {
             draft.bind(&self.account_rights());
+            if !self.settings.stores_passwords {
+                draft.forget_presented_password();
+            }
         }
         let (label, detail) = match &outcome {
             Ok(verdict) => {
@@ -174,7 +195,7 @@ impl<E: HookEvent> Link<E> {
         Answer { outcome, run }
     }
 
-    /// Waiting for a free place is part of the deadline.
+    /// Calls the hook within the deadline, which includes the wait for a free place.
     async fn bounded(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError> {
         let deadline = self.settings.deadline;
         let work = async {
@@ -205,7 +226,7 @@ mod tests {
     use super::super::observation::Startup;
     use super::*;
 
-    /// Work that goes on when its caller has gone, as programs do: it holds what it was given.
+    /// A hook whose work goes on after its caller has left, as that of programs does, and keeps its place.
     #[derive(Default)]
     struct GoesOn(Mutex<Vec<CallPlace>>);
 
@@ -234,7 +255,7 @@ mod tests {
         let link = Link::<Startup>::new(hook.clone(), settings);
         let (host, event) = (HookHost::default(), Startup { version: "0" });
         let under_way = || hook.0.lock().unwrap().len();
-        // Late callers, and callers that go at once: each has left, and its work has not ended.
+        // Callers that time out, and callers that leave at once: the work of each goes on.
         for _ in 0..2 {
             assert!(link.ask(&host, &event, false).await.outcome.is_err());
         }

@@ -1,5 +1,5 @@
-//! Hooks: typed events, one trait, one chain. Adapters (components, programs, web servers)
-//! only translate; deadlines, concurrency, selection and the fail rule live in [`chain`].
+//! Hooks: typed events, one trait, one chain. Adapters (components, programs, web servers) only
+//! translate; deadlines and concurrency live in [`link`], selection and the fail rule in [`chain`].
 
 mod attempt;
 mod call;
@@ -34,15 +34,17 @@ pub use selector::{Selectable, Selector, Subject};
 
 use crate::account::{AccountDraft, AccountRights};
 
-/// Something hooks are asked about, or told of.
+/// An event that hooks are asked about, or told of.
 pub trait HookEvent: Send + Sync + 'static {
+    /// The answer of a hook; `()` for observers.
     type Verdict: Send + 'static;
+    /// The hook point of the event.
     const KIND: HookKind;
 
-    /// For selectors and records.
+    /// What the event is about, for selectors and records.
     fn subject(&self) -> Subject<'_>;
 
-    /// Of an event that the hook talks with the client about: what its deadline counts.
+    /// The time that counts for the deadline of a hook that talks with the client; None: all time counts.
     fn own_time(&self) -> Option<&OwnTime> {
         None
     }
@@ -50,13 +52,13 @@ pub trait HookEvent: Send + Sync + 'static {
     /// The verdict's name and reason, for records.
     fn label(verdict: &Self::Verdict) -> (&'static str, &str);
 
-    /// The account that the verdict makes, if it makes one: what it may be depends on the hook.
+    /// The account that the verdict makes, if any, to be bound to the rights of the hook.
     fn account(_verdict: &mut Self::Verdict) -> Option<&mut AccountDraft> {
         None
     }
 }
 
-/// An event whose answer decides.
+/// An event of a gate: the verdict decides.
 pub trait GateEvent: HookEvent {
     /// Whether the chain stops at this verdict.
     fn is_final(verdict: &Self::Verdict) -> bool;
@@ -64,43 +66,50 @@ pub trait GateEvent: HookEvent {
     /// The verdict when no link decided.
     fn undecided() -> Self::Verdict;
 
-    /// What stands for the verdict of a link that failed, where the operator wants that to be a
-    /// yes (B17-01).
+    /// The verdict of a link that failed, where the operator has set `on_error = "allow"` (B17-01).
     fn allowed() -> Self::Verdict;
 
-    /// What a verdict that is not final changes for the next link.
+    /// Changes the event for the next link by a verdict that is not final.
+    ///
+    /// # Errors
+    /// The verdict cannot be used; the link has failed then.
     fn take_in(&mut self, _verdict: Self::Verdict) -> Result<(), HookError> {
         Ok(())
     }
 }
 
-/// One hook, whatever it is made of.
+/// One hook: a component, a program or a web server.
 #[async_trait]
 pub trait Hook<E: HookEvent>: Send + Sync {
-    /// Unique in its chain; the name in logs.
+    /// The name in logs and records, unique in its chain.
     fn name(&self) -> &str;
 
     /// `program`, `http` or `plugin`.
     fn adapter(&self) -> &'static str;
 
-    /// Whether an event must hold all that there is to know, not only what asks for it: a program
-    /// is told everything before it starts.
+    /// Whether the event must hold everything before the call, and not only what the hook asks for: a program
+    /// gets everything when it starts.
     fn needs_everything(&self) -> bool {
         true
     }
 
-    /// Whether it is to be given the password that a session began with (D-15).
+    /// Whether the hook is to be given the password that a session began with (D-15).
     fn needs_password(&self) -> bool {
         false
     }
 
+    /// The hook as `tidegate hook list` shows it.
     fn description(&self) -> HookDescription;
 
-    /// What its answers may make of accounts; none: what its link says.
+    /// What the answers of the hook may make of accounts; None: its link says so.
     fn account_rights(&self) -> Option<Arc<AccountRights>> {
         None
     }
 
+    /// Asks or tells the hook. The link bounds the time and the number of calls.
+    ///
+    /// # Errors
+    /// The hook could not be called, or gave no answer that can be used.
     async fn call(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError>;
 }
 
@@ -109,17 +118,20 @@ pub trait Hook<E: HookEvent>: Send + Sync {
 pub struct HookDescription {
     /// The path, the URL without credentials, or the plugin's name.
     pub target: String,
+    /// How long a call may take.
     pub deadline: Duration,
-    /// `ready`, or why it is not.
+    /// `ready`, or why the hook is not.
     pub health: String,
-    /// Of a component: its digest.
+    /// The digest of a component; None: the hook is no component, or not loaded.
     pub version: Option<String>,
+    /// What the operator has granted to the hook, in words.
     pub grants: Vec<String>,
-    /// In words, such as `memory 64 MiB`.
+    /// Limits of the hook in words, such as `memory 64 MiB`; may be empty.
     pub limits: String,
 }
 
 impl HookDescription {
+    /// A description without version, grants and limits.
     pub fn new(target: impl Into<String>, deadline: Duration, health: impl Into<String>) -> Self {
         let (target, health) = (target.into(), health.into());
         Self { target, deadline, health, version: None, grants: Vec::new(), limits: String::new() }
@@ -129,40 +141,47 @@ impl HookDescription {
 /// A decision against the client: a verdict, never an error.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Denial {
-    /// For the log; the client sees none of it at login.
+    /// The reason, for the log; at login the client does not see it.
     pub reason: String,
-    /// Sent to the client where the protocol has room for it; never at login.
+    /// A text for the client, sent where the protocol has room for it; never at login.
     pub client_message: Option<String>,
 }
 
 impl Denial {
+    /// A denial without a message for the client.
     pub fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), client_message: None }
     }
 }
 
-/// The hook could not decide. Only the kind counts for policy; the text is for people.
+/// Why a hook could not decide. The server acts on the kind alone; the text is for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HookError {
+    /// The program could not be started, the web server not be reached, or the plugin is missing.
     #[error("could not be reached: {0}")]
     Unavailable(String),
+    /// The hook did not answer within its deadline.
     #[error("did not answer within {0:?}")]
     Timeout(Duration),
-    /// The deadline passed before the hook had its turn: it is not the one that was slow.
+    /// The deadline passed while the call was waiting for its turn: the hook itself was not slow.
     #[error("was still waiting for {1} after {0:?}")]
     Waited(Duration, WaitsFor),
+    /// The hook reported a failure, or broke off.
     #[error("failed: {0}")]
     Failed(String),
+    /// The answer is malformed, or not allowed.
     #[error("gave an answer that cannot be used: {0}")]
     BadOutput(String),
+    /// A component exceeded its memory or time, or a hook the size of an answer or the number of rounds.
     #[error("exceeded a limit: {0}")]
     Limit(String),
+    /// Too many calls wait for a place already.
     #[error("has too many calls under way")]
     Saturated,
 }
 
 impl HookError {
-    /// The label in logs and metrics.
+    /// The kind, as a label in logs, records and metrics.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Unavailable(_) => "unavailable",

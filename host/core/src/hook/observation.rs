@@ -1,4 +1,4 @@
-//! What observers are told of. Their answers change nothing.
+//! Events of observers, whose answers change nothing.
 
 use core::net::IpAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::{HookEvent, HookKind, LoginAttempt, Subject};
 use crate::connection::Connection;
 use crate::session::{EndReason, Session};
 
-/// Declares an observation.
+/// Declares an event of observers.
 macro_rules! observation {
     ($name:ident, $kind:ident, $subject:expr) => {
         impl HookEvent for $name {
@@ -33,29 +33,35 @@ macro_rules! observation {
 /// A login succeeded, failed, or ran out of time (A14).
 #[derive(Debug, Clone)]
 pub struct PostLogin {
+    /// The connection of the client.
     pub connection: Arc<Connection>,
-    /// None: the client never tried.
+    /// The last attempt; None: the client made none.
     pub attempt: Option<Arc<LoginAttempt>>,
-    /// The session, or why there is none.
+    /// The session, or why there is none: in words, for the log.
     pub outcome: Result<Arc<Session>, String>,
 }
 
-/// A session ended: exactly once for each that was created (D-03, D-04).
+/// A session ended. There is exactly one such event for each session that hooks have created (D-03, D-04).
 #[derive(Debug, Clone)]
 pub struct SessionDestroy {
+    /// The session.
     pub session: Arc<Session>,
+    /// Why it ended.
     pub reason: EndReason,
+    /// How long it lasted.
     pub duration: Duration,
 }
 
 /// A connection ended (B7-02).
 #[derive(Debug, Clone)]
 pub struct Disconnect {
+    /// The connection.
     pub connection: Arc<Connection>,
-    /// None if nobody had logged in.
+    /// The session of the connection; None: no login was complete.
     pub session: Option<Arc<Session>>,
-    /// That it used last: `SFTP`, `SCP` or `SSH`.
+    /// The protocol of the channel that was opened last: `SFTP`, `SCP` or `SSH`.
     pub protocol: &'static str,
+    /// How long the connection lasted.
     pub duration: Duration,
 }
 
@@ -66,29 +72,38 @@ pub struct PostAction(pub Arc<FileAction>);
 /// An account, a key or a group was added, updated or deleted (A15-20, B11).
 #[derive(Debug, Clone)]
 pub struct ObjectChange {
-    /// `user`, `folder`, `group`, `admin`, `api_key`, …
+    /// The kind of the object: `user`, `folder`, `group`, `admin`, `api_key`, …
     pub kind: &'static str,
+    /// What was done to the object.
     pub change: Change,
+    /// The name of the object.
     pub name: String,
-    /// An admin, the account itself, or none for the system.
+    /// The name of the administrator or account that made the change; None: the server.
     pub actor: Option<String>,
+    /// The address from which the change was made, if it is known.
     pub actor_address: Option<IpAddr>,
-    /// Nanoseconds since 1970.
+    /// When the change was made, in nanoseconds since 1970.
     pub at: i64,
-    /// Without secrets.
+    /// The object's document, without secrets: after the change, or as it was when it was deleted.
     pub object: Map<String, Value>,
 }
 
+/// What was done to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
+    /// It was added.
     Add,
+    /// It was changed.
     Update,
+    /// It was deleted.
     Delete,
 }
 
 impl Change {
+    /// All changes.
     pub const ALL: [Self; 3] = [Self::Add, Self::Update, Self::Delete];
 
+    /// The name in configuration and for hooks.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Add => "add",
@@ -98,34 +113,46 @@ impl Change {
     }
 }
 
-/// An API key or a one-time login URL was made or changed (D-07).
+/// An API key or a one-time login URL was made or changed (D-07). The key itself is no part of the event.
 #[derive(Debug, Clone, Default)]
 pub struct CredentialChanged {
+    /// The name of the key or URL.
     pub name: String,
+    /// Whether it is a one-time login URL.
     pub is_login_url: bool,
+    /// Whether it existed before.
     pub modifying: bool,
-    /// Seconds since 1970; 0: never.
+    /// When it expires, in seconds since 1970; 0: never.
     pub expires_at: i64,
-    /// 0: unlimited.
+    /// How often it may be used; 0: without limit.
     pub max_uses: u32,
+    /// Operations that it allows.
     pub allow: Vec<String>,
+    /// Operations that it denies.
     pub deny: Vec<String>,
+    /// Addresses that it may be used from; empty: any.
     pub ips: Vec<String>,
+    /// Whether its use is notified, as the hosting panel has it: 0, 1 or 2.
     pub notify: u8,
+    /// The account that it belongs to.
     pub username: String,
 }
 
-/// Somebody was logged in elsewhere by one click (D-11).
+/// A user was logged in to another application by one click (D-11).
 #[derive(Debug, Clone, Default)]
 pub struct OneClickLoginPost {
+    /// The token of the login.
     pub token: String,
+    /// The name of the user in the other application.
     pub username: String,
+    /// What the login is for, such as a database.
     pub name: String,
 }
 
 /// The server starts; its services may not be up yet (B7-03).
 #[derive(Debug, Clone)]
 pub struct Startup {
+    /// The version of the server.
     pub version: &'static str,
 }
 

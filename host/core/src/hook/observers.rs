@@ -1,4 +1,4 @@
-//! Telling hooks what happened: through a bounded queue, after the fact, changing nothing.
+//! Observers: they are told of events afterwards, from a bounded queue, and change nothing.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -13,12 +13,12 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::{Chain, GateFailure, HookEvent, HookHost, HookKind, Link, OnError, Subject};
 
-/// Events that may wait; more are dropped, and counted.
+/// Events that may wait for one hook point; further ones are dropped and counted (B0-10).
 const QUEUE: usize = 20_000;
-/// After the first event of a while more are waited for: one after the other they find the hook's
-/// code and memory in the caches, and what causes them wakes no task.
+/// How long more events are gathered after the first one. Events that are told together find the hook's code and
+/// memory in the caches, and the operations that cause them need not wake a task each.
 const GATHERING_TIME: Duration = Duration::from_millis(20);
-/// How often dropped events are told of.
+/// Dropped events for which one line is logged.
 const DROPS_A_LINE: u64 = 1000;
 
 /// The observers of one hook point.
@@ -27,45 +27,47 @@ pub struct Observers<E: HookEvent> {
     sender: std::sync::Mutex<Option<mpsc::Sender<E>>>,
     queue: Mutex<mpsc::Receiver<E>>,
     dropped: AtomicU64,
-    /// Events that wait, or are being told.
+    /// Events that wait or are being told.
     under_way: AtomicU64,
-    /// Events that came when the queue was closed.
+    /// Events that came after the queue was closed.
     late: AtomicU64,
 }
 
-/// What a server runs, without knowing the event.
+/// Background work of observers, which the server runs without knowing the events.
 #[async_trait]
 pub trait ObserverWork: Send + Sync {
-    /// Tells one event after another until the queue is closed and empty. Run by several
-    /// tasks at once.
+    /// Tells one event after another until the queue is closed and empty. Several tasks may run it at once.
     async fn work(&self);
 
-    /// No event comes after this.
+    /// Closes the queue: later events are only counted.
     fn close(&self);
 
-    /// The events that no hook has heard of, or not all of its hooks; for the end of the server.
+    /// The events that not all hooks were told of, for the log at the end of the server; None: there are none.
     fn untold(&self) -> Option<Untold> {
         None
     }
 }
 
-/// Events that were lost, of one kind.
+/// Lost events of one hook point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Untold {
+    /// The hook point.
     pub kind: HookKind,
+    /// The number of lost events.
     pub events: u64,
 }
 
-/// Whether something waits for observers to be told.
+/// Whether an operation waits while observers are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// From the queue: a web server that is down is tried again (B0-08).
+    /// No operation waits: a web server that is down is tried again (B0-08).
     Queued,
-    /// An operation waits, and fails with its observers (B10-08): one try.
+    /// An operation waits, and fails if its observers fail (B10-08): a web server is tried once.
     Awaited,
 }
 
 impl<E: HookEvent<Verdict = ()>> Observers<E> {
+    /// Observers without links.
     pub fn new(host: Arc<HookHost>) -> Arc<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         Arc::new(Self {
@@ -78,15 +80,17 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
         })
     }
 
+    /// The links.
     pub fn chain(&self) -> &Chain<E> {
         &self.chain
     }
 
+    /// Whether any link is for events about the subject.
     pub fn concerns(&self, subject: &Subject<'_>) -> bool {
         self.chain.concerns(subject)
     }
 
-    /// Queues the event, if a link is for it. Never waits.
+    /// Queues the event if a link is for it. Never waits.
     pub fn notify(&self, event: E) {
         if !self.chain.concerns(&event.subject()) {
             return;
@@ -113,8 +117,11 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
         }
     }
 
-    /// Tells all links at once, and waits (A15-07). Errors are recorded, and the first of a link
-    /// that may refuse is given back for operations that wait for their observers (B10-08).
+    /// Tells all links that the event is for at the same time, and waits for them (A15-07).
+    ///
+    /// # Errors
+    /// The first failure of a link with `on_error = "deny"`, for operations that wait (B10-08). All failures are
+    /// in the records.
     pub async fn tell(&self, event: &E, delivery: Delivery) -> Result<(), GateFailure> {
         let links = self.chain.links();
         match concerned(&links, event).as_slice() {
@@ -158,9 +165,9 @@ impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
                 if is_first && !queue.is_closed() {
                     tokio::time::sleep(GATHERING_TIME).await;
                 }
-                // Failures are recorded by the link.
+                // The link records failures.
                 let mut telling = pin!(self.tell(&event, Delivery::Queued));
-                // Components answer at once; while others wait, the next task goes on.
+                // Components answer at once. While another hook waits, the next task takes the queue over.
                 if poll_fn(|cx| Poll::Ready(telling.as_mut().poll(cx))).await.is_pending() {
                     drop(queue);
                     let _ = telling.await;
@@ -182,7 +189,7 @@ impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
     }
 }
 
-/// Deadline of observers of a session's end (D-03).
+/// The default deadline of `session-destroy` hooks (D-03).
 pub const SESSION_DESTROY_DEADLINE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -193,7 +200,7 @@ mod tests {
     use super::super::{Call, Hook, HookDescription, HookError, LinkSettings};
     use super::*;
 
-    /// Answers when as many as the barrier wants are being told; else at once.
+    /// With a barrier, it answers when as many calls run as the barrier has; else at once.
     struct Told {
         together: Option<Arc<Barrier>>,
         fails: bool,
@@ -270,7 +277,7 @@ mod tests {
         observers.notify(EVENT);
         task.abort_all();
         assert!(task.join_next().await.unwrap().is_err());
-        // One may be with the hook, one waits, one came too late.
+        // One event may be with the hook, one waits, and one came after the queue was closed.
         assert_eq!(observers.untold(), Some(Untold { kind: HookKind::Startup, events: 3 }));
     }
 }

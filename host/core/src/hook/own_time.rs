@@ -1,5 +1,4 @@
-//! The time of a hook that talks with a client: while the client is thinking, the hook's
-//! deadline stands still.
+//! Deadlines of hooks that talk with a client: the time that the client takes to answer does not count.
 
 use std::future::Future;
 use std::pin::pin;
@@ -23,7 +22,7 @@ struct Pauses {
 }
 
 impl OwnTime {
-    /// Waits for the client; the time counts for no hook, even if the waiting is given up.
+    /// Waits for the client. The time counts for no hook, even if the wait is cancelled.
     pub async fn paused<T>(&self, waiting: impl Future<Output = T>) -> T {
         struct Pause<'a>(&'a OwnTime);
         impl Drop for Pause<'_> {
@@ -40,7 +39,10 @@ impl OwnTime {
         waiting.await
     }
 
-    /// As [`in_time`](super::deadline::in_time), with the deadline in the hook's own time.
+    /// As [`in_time`](super::deadline::in_time), without counting the time that is [paused](Self::paused).
+    ///
+    /// # Errors
+    /// The deadline has passed.
     pub async fn bound<T>(&self, deadline: Duration, work: impl Future<Output = T>) -> Result<T, Late> {
         let mut work = pin!(work);
         let mut changes = self.pauses.subscribe();

@@ -1,28 +1,36 @@
-//! The gate that creates or changes an account before the server checks the credentials
-//! (A13, B3). Its links form a pipeline: each sees what the one before left.
+//! The gate that makes or changes an account before the server checks the credential (A13, B3). Its
+//! links form a pipeline: each gets the account as the link before has left it.
 
 use std::sync::Arc;
 
 use super::{Denial, GateEvent, HookError, HookEvent, HookKind, LoginAttempt, Subject};
 use crate::account::{AccountDraft, CredentialRule, EffectiveAccount};
 
+/// An account is about to log in.
 #[derive(Debug, Clone)]
 pub struct PreLogin {
+    /// The attempt to log in.
     pub attempt: Arc<LoginAttempt>,
-    /// What the pipeline has so far; none if nobody knows the user.
+    /// The account as the links before have left it; None: no account of that name is stored, and no link has
+    /// made one.
     pub account: Option<Arc<EffectiveAccount>>,
-    /// What it made of the account, if it changed it.
+    /// The draft of the last link that changed the account, if any.
     pub changed: Option<AccountDraft>,
 }
 
+/// What a pre-login hook says of an account.
 #[derive(Debug, Clone)]
 pub enum PreLoginVerdict {
+    /// The account stays as it is.
     Unchanged,
+    /// The account is added or replaced by the draft.
     Replace(Box<AccountDraft>),
+    /// The login is refused.
     Deny(Denial),
 }
 
 impl PreLogin {
+    /// The event for the first link: the account as it is stored.
     pub fn new(attempt: Arc<LoginAttempt>) -> Self {
         let account = attempt.stored.clone();
         Self { attempt, account, changed: None }
@@ -68,7 +76,7 @@ impl GateEvent for PreLogin {
 
     fn take_in(&mut self, verdict: PreLoginVerdict) -> Result<(), HookError> {
         let PreLoginVerdict::Replace(draft) = verdict else { return Ok(()) };
-        // The user that logs in is the one that is prepared (B3-03).
+        // The draft always is for the user that logs in, whatever name it has (B3-03).
         let mut draft = *draft;
         if let Some(rights) = self.changed.as_ref().and_then(AccountDraft::rights) {
             draft.bind(rights);

@@ -1,4 +1,4 @@
-//! Gates that only allow or deny. All links must allow.
+//! Gates whose verdict is to allow or to deny; all links must allow.
 
 use std::sync::Arc;
 
@@ -7,12 +7,15 @@ use super::{Denial, GateEvent, HookError, HookEvent, HookKind, LoginAttempt, Sub
 use crate::connection::Connection;
 use crate::session::Session;
 
+/// The verdict of a gate that allows or denies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Review {
+    /// The next hook is asked; if all allow, the server goes on.
     Allow,
-    /// The hook has done what it was asked about; only for file actions, and only by old
-    /// programs (J-04).
+    /// The hook has done what it was asked about itself: only for file actions, and only by programs of an old
+    /// era (J-04).
     Done,
+    /// The server refuses.
     Deny(Denial),
 }
 
@@ -64,16 +67,15 @@ macro_rules! review {
 }
 
 review!(
-    /// A new connection, before the first byte of the handshake (B7-01).
+    /// A client has connected, before the first byte of the handshake (B7-01).
     Connect, Connection, Connect, |connection| Subject { connection: Some(connection), ..Subject::default() }
 );
 review!(
-    /// Every attempt, before any credential is looked at. A denial counts as a failed
-    /// login (D-05).
+    /// An attempt to log in, before any credential is looked at. A denial counts as a failed login (D-05).
     LoginPre, LoginAttempt, LoginPre, LoginAttempt::subject
 );
 review!(
-    /// After all checks of a login, before its session exists (D-01).
+    /// A login has passed all checks, and its session is about to begin (D-01).
     SessionCreate, Session, SessionCreate, Session::subject, |session| session.live.note_created()
 );
 review!(
@@ -81,21 +83,27 @@ review!(
     PreAction, FileAction, PreAction, FileAction::subject
 );
 review!(
-    /// Somebody says to have lost the password (D-10).
+    /// A user asks for a new password on the web pages (D-10).
     PasswordResetPre, WebRequest, PasswordResetPre, WebRequest::subject
 );
 
-/// A request to the web side by somebody who may not be logged in.
+/// A request to the web pages by a client that may not be logged in.
 #[derive(Debug, Clone)]
 pub struct WebRequest {
+    /// The user name in the request; untrusted.
     pub username: String,
+    /// The address of the client.
     pub address: core::net::IpAddr,
+    /// The header `Referer`; empty if there was none (RFC 9110 §10.1.3).
     pub referer: String,
+    /// The header `User-Agent`; empty if there was none (RFC 9110 §10.1.5).
     pub user_agent: String,
+    /// The id of the web session; empty if there is none.
     pub session_id: String,
 }
 
 impl WebRequest {
+    /// What selectors know of the request.
     pub fn subject(&self) -> Subject<'_> {
         Subject { username: Some(&self.username), address: Some(self.address), ..Subject::default() }
     }

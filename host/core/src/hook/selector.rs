@@ -1,4 +1,4 @@
-//! Which events a link is for.
+//! Selectors: which events a link is for.
 
 use core::net::IpAddr;
 
@@ -13,32 +13,40 @@ use crate::connection::{Connection, LoginMethod};
 use crate::path::VirtualPath;
 use crate::turns::Waiter;
 
-/// What an event is about, as far as it has it.
+/// What an event is about; fields that it does not have are None.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Subject<'a> {
+    /// The connection of the client.
     pub connection: Option<&'a Connection>,
+    /// The user: as the client named it, or the changed object.
     pub username: Option<&'a str>,
+    /// The account, as far as it is known.
     pub account: Option<&'a EffectiveAccount>,
+    /// The login method; of several steps, the combined one.
     pub method: Option<LoginMethod>,
+    /// The name of the file action or of the change.
     pub action: Option<&'a str>,
+    /// The path of a file action.
     pub path: Option<&'a VirtualPath>,
     /// The other path of a rename, a copy or a link.
     pub target: Option<&'a VirtualPath>,
-    /// Both as the client wrote them, where a link leads to another spelling.
+    /// The other spelling of `path`, where it has a link.
     pub written_path: Option<&'a VirtualPath>,
+    /// The other spelling of `target`, where it has a link.
     pub written_target: Option<&'a VirtualPath>,
-    /// Whether the login succeeded, if the event is about one that has ended.
+    /// Whether the login succeeded, of an event about a login that has ended.
     pub succeeded: Option<bool>,
-    /// For an event without a connection.
+    /// The address of the client, of an event without a connection.
     pub address: Option<IpAddr>,
 }
 
 impl<'a> Subject<'a> {
+    /// The address of the client.
     pub fn remote(&self) -> Option<IpAddr> {
         self.connection.map(|connection| connection.remote.ip()).or(self.address)
     }
 
-    /// For whom a place is wanted.
+    /// The address and account in whose turn a place is wanted.
     pub fn waiter(&self) -> Waiter<'a> {
         Waiter { address: self.remote(), account: self.username.unwrap_or_default() }
     }
@@ -49,29 +57,34 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// A link is asked only about events that every list given here matches. A list that the
-/// event has nothing for does not match.
+/// The lists of a link that say which events it is for. Empty lists match every event; all others have to match.
+/// A list does not match an event that has no such field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selector {
+    /// Login methods; a combined method matches its second step, too.
     pub methods: Vec<LoginMethod>,
-    /// Shell patterns with `*` and `?`.
+    /// Names of users, as patterns with `*` and `?`.
     pub users: Vec<String>,
+    /// Names of groups of which the account has to be in one.
     pub groups: Vec<String>,
+    /// Networks of clients.
     pub networks: Vec<IpNet>,
+    /// Names of file actions or of changes.
     pub actions: Vec<String>,
-    /// A directory and everything below it; of two paths, one has to be there, as the client wrote
-    /// it or where its links lead.
+    /// Directories, each with everything below it. One of the event's paths has to be there, in either
+    /// spelling.
     pub paths: Vec<VirtualPath>,
-    /// Outcomes of logins that an observer hears of; none: all.
+    /// The outcome of logins that an observer is told of; None: both.
     pub login_succeeded: Option<bool>,
 }
 
 impl Selector {
+    /// Whether the link is for events about the subject.
     pub fn matches(&self, subject: &Subject<'_>) -> bool {
         self.mismatch(subject).is_none()
     }
 
-    /// Whether an event of one of these kinds can be for the link, somewhere in `directory`.
+    /// Whether the link can be for an action of one of these kinds, on any file in `directory` or below it.
     pub fn can_match(&self, subject: &Subject<'_>, kinds: &[ActionKind], directory: &VirtualPath) -> bool {
         let mut kinds = kinds.iter().map(|kind| kind.as_str());
         let by_kind = kinds.any(|kind| self.actions.is_empty() || self.actions.iter().any(|wanted| wanted == kind));
@@ -81,7 +94,7 @@ impl Selector {
         by_kind && by_path && elsewhere.matches(subject)
     }
 
-    /// Why the link is not for this event.
+    /// The name of the first list that does not match; None: the link is for the event.
     pub fn mismatch(&self, subject: &Subject<'_>) -> Option<&'static str> {
         let groups = || subject.account.map(|account| account.group_names()).unwrap_or_default();
         let lists: [(&'static str, bool, bool); 7] = [
@@ -116,8 +129,8 @@ impl Selector {
         lists.into_iter().find(|(_, absent, matches)| !absent && !matches).map(|(name, ..)| name)
     }
 
-    /// A directory that is renamed takes along what is below it, so that one above a wanted path
-    /// counts as well.
+    /// Whether a path of the event is in a wanted directory. A directory that is renamed moves everything below it,
+    /// so that one above a wanted directory counts as well.
     fn touches(&self, subject: &Subject<'_>) -> bool {
         let moves = subject.target.is_some();
         let touches = |path: &VirtualPath| {
@@ -129,13 +142,17 @@ impl Selector {
     }
 }
 
-/// What events of a kind can be selected by. Any other list would never match.
+/// The lists by which events of a kind can be selected. Any other list would never match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Selectable {
     methods: &'static [LoginMethod],
+    /// Whether the events have a user.
     pub users: bool,
+    /// Whether the events have an account with groups.
     pub groups: bool,
+    /// Whether the events have an address of a client.
     pub networks: bool,
+    /// Whether the events have paths of files.
     pub paths: bool,
 }
 
@@ -143,16 +160,19 @@ impl Selectable {
     const NOTHING: Self = Self { methods: &[], users: false, groups: false, networks: false, paths: false };
     const LOGIN: Self = Self { methods: &LoginMethod::ALL, users: true, groups: true, networks: true, ..Self::NOTHING };
 
+    /// Whether the events have a login method.
     pub fn has_methods(&self) -> bool {
         !self.methods.is_empty()
     }
 
+    /// Whether events of this kind can have a method that `wanted` selects.
     pub fn has_method(&self, wanted: LoginMethod) -> bool {
         self.methods.iter().any(|method| covers(wanted, *method))
     }
 }
 
 impl HookKind {
+    /// The lists by which events of this kind can be selected.
     pub fn selectable(self) -> Selectable {
         const ASKED: [LoginMethod; 2] =
             [LoginMethod::KeyboardInteractive, LoginMethod::PublicKeyThenKeyboardInteractive];
@@ -183,9 +203,9 @@ impl HookKind {
         }
     }
 
-    /// What events of this kind can be about.
+    /// The names of the actions that events of this kind can have; empty for kinds without actions.
     pub fn actions(self) -> Vec<&'static str> {
-        // First transfers are known for what they are only once they are done.
+        // Only a complete transfer is known to be the first one.
         let is_first = |kind: &ActionKind| matches!(kind, ActionKind::FirstDownload | ActionKind::FirstUpload);
         match self {
             Self::PreAction => {
@@ -198,7 +218,7 @@ impl HookKind {
     }
 }
 
-/// A second step counts as its own method too.
+/// Whether `wanted` selects `method`: itself, or the combined method with it as the second step.
 fn covers(wanted: LoginMethod, method: LoginMethod) -> bool {
     wanted == method || wanted.after_public_key() == method
 }

@@ -1,5 +1,5 @@
-//! After the credential: restrictions, the session's place, the hooks that may still say no,
-//! and the proof that all of it passed (B1, steps 17 to 26).
+//! The end of a login, after the credential: restrictions, the session's place, the `session-create`
+//! hooks, and the proof that everything passed (B1, steps 17 to 26).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,25 +16,25 @@ use crate::ports::StorageFactory;
 use crate::ports::storage::StorageError;
 use crate::session::{CloseSignal, EndReason, KeptPassword, LiveSession, Session, SessionSlot, Traffic};
 
-/// Proof that every check of the login passed. Holds the session's place (A4-10) and tells
-/// of the session's end when dropped.
+/// Proof that every check of the login passed. It holds the session's place (A4-10), and tells the hooks of the
+/// session's end when it is dropped.
 pub struct AuthenticatedAccount {
     session: Arc<Session>,
     storage: Arc<dyn StorageFactory>,
     files: Arc<FileContext>,
     metrics: Arc<Metrics>,
-    // The end is told of before the place is free again.
+    // Fields are dropped in this order: hooks are told of the end before the place is free again.
     _created: Created,
     _slot: SessionSlot,
 }
 
-/// What hooks have created for a session: told of its end exactly once, when dropped (D-03,
-/// D-04), whether the login came to its end or not.
+/// A session that hooks may have created. When it is dropped, the hooks are told of the session's end, exactly once
+/// (D-03, D-04), even if the login failed after they were asked.
 struct Created {
     session: Arc<Session>,
     observers: Arc<Observers<SessionDestroy>>,
     started: Instant,
-    /// Whether the hooks are being asked: one whose answer comes too late may still say yes.
+    /// Whether the hooks are being asked. A hook that answers too late may have created the session all the same.
     is_asked: bool,
 }
 
@@ -51,19 +51,25 @@ impl Drop for Created {
 }
 
 impl AuthenticatedAccount {
+    /// The account as it was at the login.
     pub fn account(&self) -> &EffectiveAccount {
         &self.session.account
     }
 
+    /// The session.
     pub fn session(&self) -> &Arc<Session> {
         &self.session
     }
 
+    /// The login method; of several steps, the combined one.
     pub fn method(&self) -> LoginMethod {
         self.session.method
     }
 
-    /// The account's files, for one channel named `channel`.
+    /// Opens the account's files for one channel. `channel`: its number in log lines.
+    ///
+    /// # Errors
+    /// The home or a folder is missing or cannot be reached.
     pub async fn open_files(&self, channel: u32) -> Result<FileService, StorageError> {
         let tree = self.session.live.account().file_tree()?;
         let storage = self.storage.open(&tree).await?;
@@ -71,7 +77,7 @@ impl AuthenticatedAccount {
         Ok(FileService::new(self.session.clone(), storage, self.files.clone(), id))
     }
 
-    /// Why the session is about to end; a client that leaves needs no reason.
+    /// Notes why the session is about to end; without a note, the client has left. The first reason stays.
     pub fn ends_because(&self, reason: EndReason) {
         self.session.live.ends_because(reason);
     }
@@ -125,7 +131,7 @@ impl LoginService {
         let verdict = decision.inspect_err(|_| session.live.ends_because(EndReason::Error))?.verdict;
         if let Review::Deny(denial) = verdict {
             session.live.ends_because(EndReason::Error);
-            // D-01: the operator will want to know, because the client is told nothing.
+            // D-01: the client is not told the reason, so that the log has to have it.
             let message = format!("a session of \"{}\" was refused by a hook: {}", session.username, denial.reason);
             tracing::error!(sender = "session_create_hook", message, connection_id = session.id.as_str());
             return Err(Refusal::new(RefusalReason::Session, denial.reason));
@@ -146,14 +152,14 @@ impl LoginService {
         })
     }
 
-    /// Unless a hook is to be given it when the session ends.
+    /// Wipes the password, unless a hook is to be given it when the session ends.
     fn forget_password(&self, session: &Session) {
         if !self.ports.hooks.session_destroy.chain().needs_password(&session.subject()) {
             session.password.forget();
         }
     }
 
-    /// An administrator may have changed the account since it was read; only then it is read again.
+    /// Reads the account again and checks it, if an administrator has changed it since it was read.
     async fn follow_change(&self, session: &Arc<Session>, attempt: &LoginAttempt) -> Result<(), Refusal> {
         let username = &session.account.username;
         if !self.ports.sessions.changed_since(username, attempt.read_at) {
@@ -194,7 +200,7 @@ impl LoginService {
         });
     }
 
-    /// Beside the records of the hooks: what became of the login, and by which check.
+    /// Adds the outcome of the attempt to the records of hook calls, if the login has any hooks.
     pub(super) fn journal_login(&self, attempt: &LoginAttempt, outcome: &'static str, detail: &str) {
         let hooks = &self.ports.hooks;
         let asked = !hooks.login_pre.is_empty()

@@ -1,4 +1,4 @@
-//! The rules of an account, as logins ask about them, in the order of B1.
+//! The checks of an account's rules during a login, in the order of B1.
 
 use core::net::IpAddr;
 
@@ -9,7 +9,7 @@ use crate::hook::LoginAttempt;
 use crate::ports::Clock;
 
 impl LoginService {
-    /// Before the credential is compared.
+    /// Checks the rules that come before the credential is compared.
     pub(super) fn check_before_credential(
         &self,
         account: &EffectiveAccount,
@@ -18,7 +18,7 @@ impl LoginService {
         self.check_rules(&AccountRule::BEFORE_CREDENTIAL, account, attempt, &Factors::default())
     }
 
-    /// Of rules about what was proved, `factors` says what that is.
+    /// Checks `rules`. `factors`: what the client has proved, for the rules that ask for it.
     pub(super) fn check_rules(
         &self,
         rules: &[AccountRule],
@@ -41,14 +41,16 @@ impl From<AccountRule> for Refusal {
     }
 }
 
-/// One of the account's conditions, and why it would refuse.
+/// The result of some rules of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountCheck {
+    /// The rules in words.
     pub name: &'static str,
+    /// Why they refuse a login; None: they do not.
     pub problem: Option<String>,
 }
 
-/// All conditions of the account on a login, for people who want to see them.
+/// The results of all rules for a login, for `tidegate hook test`. The second factor is taken as not given.
 pub fn account_checks(
     account: &EffectiveAccount,
     method: LoginMethod,

@@ -1,4 +1,4 @@
-//! The keyboard-interactive method (RFC 4256): a hook's questions, or the built-in ones.
+//! The keyboard-interactive method (RFC 4256), with the questions of a hook, or those of the server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,14 +16,18 @@ use crate::hook::keyboard_interactive::{
 use crate::hook::{LoginAttempt, OwnTime};
 use crate::secret::Secret;
 
-/// Bounds on one conversation.
+/// Most rounds of one conversation.
 const MAX_ROUNDS: usize = 100;
+/// Most prompts of one round.
 const MAX_PROMPTS: usize = 50;
+/// Most bytes of the texts of one round.
 const MAX_TEXT: usize = 16 << 10;
 
-/// What the client hears next.
+/// What the client is sent next.
 pub enum Step {
+    /// The next round of the conversation.
     Ask(Round),
+    /// The attempt has ended.
     Done(Outcome),
 }
 
@@ -35,20 +39,20 @@ pub(super) enum ConversationStep {
     Finished(Ended),
 }
 
-/// What the hooks that make accounts have said before the built-in questions.
+/// What external authentication and pre-login hooks have said before the built-in questions.
 enum HookAnswer {
     NotAsked,
     NoAccount,
     Account(Resolved),
 }
 
-/// A conversation under way, on a task of its own, which ends with it: its limits hold while the
-/// client is silent.
+/// A conversation under way. It runs on a task of its own, so that its deadlines hold while the client is silent;
+/// dropping the exchange ends the task.
 pub(super) struct Exchange {
     attempt: Arc<LoginAttempt>,
     task: JoinSet<Ended>,
     rounds: mpsc::Receiver<Asked>,
-    /// Where the answers to the last round go.
+    /// Where the answers to the last round are sent, and how many prompts it had.
     waiting: Option<(usize, oneshot::Sender<Vec<Secret>>)>,
 }
 
@@ -58,7 +62,7 @@ struct Asked {
 }
 
 impl Exchange {
-    /// `proved`: by a password, after which only a code is missing.
+    /// Begins a conversation. `proved`: the account whose password was right, if only a code is missing.
     pub fn begin(service: Arc<LoginService>, attempt: Arc<LoginAttempt>, proved: Option<Resolved>) -> Self {
         let (sender, rounds) = mpsc::channel(1);
         let about = attempt.clone();
@@ -72,16 +76,17 @@ impl Exchange {
         Self { attempt, task, rounds, waiting: None }
     }
 
+    /// The attempt that the conversation is about.
     pub fn attempt(&self) -> &Arc<LoginAttempt> {
         &self.attempt
     }
 
-    /// A client that answers more or fewer questions than it was asked ends the conversation.
+    /// Passes the client's answers on. A wrong number of answers ends the conversation.
     pub fn answer(&mut self, answers: Vec<Secret>) {
         if let Some((expected, waiting)) = self.waiting.take()
             && expected == answers.len()
         {
-            // Nothing waits any more when the hook is late.
+            // No call waits any more if the hook is past its deadline.
             let _ = waiting.send(answers);
         }
     }
@@ -104,8 +109,8 @@ impl Exchange {
         }
     }
 
-    /// Ends it, because the client goes on without it. Why it came to nothing: it may have
-    /// refused by itself meanwhile.
+    /// Ends a conversation that the client has left. The answer says why it failed: it may have been refused
+    /// meanwhile.
     pub fn give_up(mut self) -> Refusal {
         match self.task.try_join_next() {
             Some(Ok(Err(refusal))) => refusal,
@@ -127,7 +132,7 @@ struct WithClient {
     rounds: mpsc::Sender<Asked>,
     asked: AtomicUsize,
     own_time: OwnTime,
-    /// A code of the account was among the answers.
+    /// Whether a valid code of the account was among the answers.
     has_code: AtomicBool,
 }
 
@@ -149,7 +154,7 @@ impl Conversation for WithClient {
 
     async fn verify_password(&self, answer: &Secret) -> bool {
         let Some(account) = &self.account else {
-            // As long as for a user that there is.
+            // Takes as long as for a user that exists.
             let _ = self.service.ports.passwords.matches(self.attempt.waiter(), &self.service.decoy, answer).await;
             return false;
         };
@@ -181,7 +186,7 @@ impl WithClient {
         self.has_code.load(Ordering::Relaxed)
     }
 
-    /// What came of it.
+    /// The result of the conversation.
     fn proved(&self, account: Arc<EffectiveAccount>) -> Proved {
         Proved { account, has_code: self.has_code() }
     }
@@ -237,8 +242,8 @@ impl LoginService {
             let conversation = self.conversation(attempt, attempt.stored.clone(), rounds);
             return self.ask_built_in(attempt, &conversation, HookAnswer::NotAsked).await;
         }
-        // A12-07: hooks that make accounts come first; without questions of a hook they are
-        // asked once the password is there.
+        // A12-07: hooks that make accounts come first. Where no keyboard-interactive hook is asked, they are asked
+        // once the password is known.
         let resolved = self.resolve(attempt, None, PreLoginHooks::Ask).await?;
         let account = resolved.as_ref().map(|resolved| resolved.account.clone());
         let conversation = self.conversation(attempt, account.clone(), rounds);
@@ -252,8 +257,9 @@ impl LoginService {
         }
     }
 
-    /// None: no hook decided. They are asked about unknown users too, whom nothing that they say
-    /// lets in: who exists can be told neither by the questions nor by the time (A12-08).
+    /// Asks the keyboard-interactive hooks; None: none decided. They are asked about unknown users as well, so that
+    /// neither the questions nor the time tell whether a user exists (A12-08). An answer without a draft admits
+    /// no unknown user.
     async fn ask_hooks(
         &self,
         mut event: KeyboardInteractive,
@@ -273,9 +279,9 @@ impl LoginService {
             },
             KeyboardInteractiveVerdict::Accept(Some(draft)) => self.accept_draft(*draft, &attempt, None).await?,
         };
-        // B1-02, A12-09: after the exchange.
+        // B1-02, A12-09: the account's conditions are checked after the exchange.
         self.check_before_credential(&resolved.account, &attempt)?;
-        // The hook may have asked for a password only.
+        // The hook may not have asked for a code.
         let has_code = conversation.has_code();
         if resolved.account.needs_code(&attempt.completed_methods) && !has_code {
             conversation.ask_code(&resolved.account).await?;
@@ -283,13 +289,13 @@ impl LoginService {
         Ok(Some(conversation.proved(self.commit(resolved).await?)))
     }
 
-    /// B4-02: the password, then a one-time code if the account has one; after a key, where
-    /// there is one, only the code. `known`: what the hooks have made of the account.
+    /// Asks for the password, then for a one-time code if the account has codes; after a key, only for the code, if
+    /// the account has codes (B4-02). `known`: what the hooks have made of the account.
     async fn ask_built_in(&self, attempt: &Arc<LoginAttempt>, conversation: &WithClient, known: HookAnswer) -> Ended {
         let codes_of = |account: &EffectiveAccount| account.filters.one_time_codes.is_some();
         let only_code = !attempt.completed_methods.is_empty() && attempt.stored.as_deref().is_some_and(codes_of);
         if only_code {
-            // The hooks are asked at every step (B2-06).
+            // Hooks that make accounts are asked at every step (B2-06).
             let resolved = match known {
                 HookAnswer::Account(resolved) => Some(resolved),
                 HookAnswer::NoAccount => None,
@@ -302,7 +308,7 @@ impl LoginService {
         }
         let password = conversation.ask_one("Password: ").await?;
         let resolved = match known {
-            // A hook has made the account, but asked nothing.
+            // Hooks have made the account, but asked no questions.
             HookAnswer::Account(resolved) => {
                 self.prove_password(attempt, &resolved, &password).await?;
                 resolved

@@ -1,5 +1,5 @@
-//! From a credential to an account: what hooks make of it, and the comparison with what is
-//! stored (B1, steps 8 to 15).
+//! From a credential to an account: the hooks that decide about it or make the account, and the
+//! comparison with the stored credential (B1, steps 8 to 15).
 
 use core::net::IpAddr;
 use std::sync::Arc;
@@ -17,17 +17,18 @@ use crate::ports::{Author, Door};
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
 
-/// The account that an attempt means; what a hook made of it is stored only by
-/// [`LoginService::commit`].
+/// The account of an attempt. What a hook made of it is not stored before [`LoginService::commit`].
 #[derive(Clone)]
 pub(super) struct Resolved {
+    /// The account as it is, or will be, in force.
     pub account: Arc<EffectiveAccount>,
+    /// What is to be stored.
     pub write: Write,
-    /// A hook has vouched for the credential.
+    /// Whether a hook has vouched for the credential, so that the server does not compare it.
     pub vouched: bool,
-    /// What to compare with the stored hash instead of what the client sent.
+    /// The text to compare with the stored hash, instead of the client's password.
     pub password_instead: Option<Secret>,
-    /// What the line of the key forces on the session, whatever the client asks for.
+    /// The `command=` of the key's line, which runs in the session whatever the client asks for.
     pub forced_command: Option<String>,
 }
 
@@ -35,12 +36,12 @@ pub(super) struct Resolved {
 #[derive(Clone)]
 pub(super) enum Write {
     Nothing,
-    /// What a hook made of the account.
+    /// The account that a hook made, and the author of the change.
     Account(Arc<AccountWrite>, Author),
 }
 
 impl Resolved {
-    /// Taken as it is.
+    /// The stored account as it is.
     pub fn from_stored(account: Arc<EffectiveAccount>) -> Self {
         Self { account, write: Write::Nothing, vouched: false, password_instead: None, forced_command: None }
     }
@@ -53,7 +54,7 @@ impl LoginService {
         Ok(Some(Arc::new(self.ports.accounts.in_force(user).await?)))
     }
 
-    /// D-05: before any credential is looked at. A denial is a failed login.
+    /// Asks the `login-pre` hooks, before any credential is looked at. A denial is a failed login (D-05).
     pub(super) async fn before_credentials(&self, attempt: &Arc<LoginAttempt>) -> Result<(), Refusal> {
         let decision = self.ports.hooks.login_pre.decide(&mut LoginPre(attempt.clone())).await?;
         match decision.verdict {
@@ -67,8 +68,8 @@ impl LoginService {
         }
     }
 
-    /// By password, or by the built-in question for it. Nothing is stored yet. External
-    /// authentication may accept an empty password (A11-26); the server itself never does.
+    /// Finds the account and proves its password, given by the password method or by the built-in question. Nothing
+    /// is stored yet. External authentication may accept an empty password (A11-26); the server never does.
     pub(super) async fn try_password(
         &self,
         attempt: &Arc<LoginAttempt>,
@@ -78,7 +79,7 @@ impl LoginService {
         let resolved = match self.resolve(attempt, Some(password), pre_login).await? {
             Some(resolved) => resolved,
             None => {
-                // As long as a wrong password takes.
+                // The answer takes as long as for a wrong password.
                 self.ports.passwords.matches(attempt.waiter(), &self.decoy, password).await?;
                 return Err(unknown_user());
             }
@@ -87,7 +88,8 @@ impl LoginService {
         Ok(resolved)
     }
 
-    /// The account's conditions, then the hook and the comparison (steps 11, 14 and 15).
+    /// Checks the account's conditions, asks the `check-password` hooks, and compares the password (B1, steps 11, 14
+    /// and 15).
     pub(super) async fn prove_password(
         &self,
         attempt: &Arc<LoginAttempt>,
@@ -95,7 +97,8 @@ impl LoginService {
         password: &Secret,
     ) -> Result<(), Refusal> {
         self.check_before_credential(&resolved.account, attempt)?;
-        // Whoever asks a directory with an empty password is told that anybody may look around.
+        // Without a hook that vouches, an empty password is refused before check-password hooks are asked: an LDAP
+        // bind with one succeeds as anonymous (RFC 4513 §5.1.2).
         if password.is_empty() && !resolved.vouched {
             self.ports.passwords.matches(attempt.waiter(), &self.decoy, password).await?;
             return Err(Refusal::new(RefusalReason::WrongCredential, "the password is empty"));
@@ -128,7 +131,8 @@ impl LoginService {
         Ok(self.ports.hooks.check_password.decide(&mut event).await?.verdict)
     }
 
-    /// Takes as long for an account without a password. An empty password is no password.
+    /// Compares a password with the account's hash. It takes as long for an account without a password, and an empty
+    /// password never matches.
     pub(super) async fn matches(
         &self,
         attempt: &LoginAttempt,
@@ -149,7 +153,7 @@ impl LoginService {
         Ok(resolved)
     }
 
-    /// The first of the account's lines with this key that admits the login.
+    /// The first of the account's lines with this key whose options admit the login.
     fn admitting_line<'a>(
         &self,
         account: &'a EffectiveAccount,
@@ -161,7 +165,8 @@ impl LoginService {
         let mut refusal = Refusal::new(RefusalReason::WrongCredential, "the key is not one of the account's");
         for own in account.public_keys.iter().filter(|own| *own == key) {
             match own.options().map_or(Ok(()), |options| options.admit(address, now, zone_offset)) {
-                // The library that checks signatures does not say what was signed beside the request.
+                // The library that checks signatures does not pass on their flags, which say whether the key was
+                // touched.
                 Ok(()) if own.needs_presence() => {
                     let text = "security keys are refused, because it cannot be seen whether they were touched; the line \
                                 of one that need not be touched has to begin with \"no-touch-required\"";
@@ -176,10 +181,10 @@ impl LoginService {
         Err(refusal)
     }
 
-    /// What the hooks make of the attempt, or else what is stored; none: nobody knows the
-    /// user. Pre-login hooks are for the attempts that external authentication does not
-    /// decide (A13-09), once each; not for users whom their switch takes out of it, since only
-    /// one of the two is ever for an attempt.
+    /// The account that hooks make for the attempt, or else the stored one; None: there is no such user. Pre-login
+    /// hooks are asked, once an attempt, where external authentication does not decide. They are not asked where
+    /// external authentication is for the attempt but switched off for the user: an attempt is for one of the two
+    /// (A13-09).
     pub(super) async fn resolve(
         &self,
         attempt: &Arc<LoginAttempt>,
@@ -196,7 +201,7 @@ impl LoginService {
         }
     }
 
-    /// Whether the hooks are asked about such attempts, the user's switch aside.
+    /// Whether external authentication is asked about such attempts, the user's switch aside.
     fn external_auth_is_for(&self, attempt: &LoginAttempt) -> bool {
         let hooks = &self.ports.hooks;
         hooks.external_auth_scope.covers(&attempt.credential) && hooks.external_auth.concerns(&attempt.subject())
@@ -235,8 +240,8 @@ impl LoginService {
         Ok(Some(resolved))
     }
 
-    /// The answer to the built-in question for the password: hooks in scope for passwords
-    /// decide as they would for the password method.
+    /// Turns an answer to the built-in question for the password into a password attempt, if external
+    /// authentication is in scope for passwords: it then decides as for the password method.
     fn with_answer(&self, attempt: &Arc<LoginAttempt>, answer: Option<&Secret>) -> Arc<LoginAttempt> {
         if let (Credential::KeyboardInteractive, Some(password)) = (&attempt.credential, answer) {
             let credential = Credential::Password(password.clone());
@@ -247,7 +252,7 @@ impl LoginService {
         attempt.clone()
     }
 
-    /// A11-20 to A11-25.
+    /// Takes over the account of a hook that has accepted the credential (A11-20 to A11-25).
     pub(super) async fn accept_draft(
         &self,
         mut draft: AccountDraft,
@@ -284,7 +289,7 @@ impl LoginService {
         Ok(self.ports.accounts.prepare_from_hook(draft, attempt.waiter(), known, presented).await?)
     }
 
-    /// A13: what the hooks change is stored at once, whatever becomes of the login (B3-04).
+    /// Asks the pre-login hooks (A13). Their changes are stored at once, whatever becomes of the login (B3-04).
     async fn ask_pre_login(&self, attempt: &Arc<LoginAttempt>) -> Result<Option<Resolved>, Refusal> {
         let stored = attempt.stored.clone();
         let disabled = stored.as_ref().is_some_and(|account| account.filters.pre_login_disabled);
@@ -303,7 +308,7 @@ impl LoginService {
         Ok(Some(Resolved::from_stored(self.store(write, &author(attempt)).await?)))
     }
 
-    /// Stores what a hook changed: only now is the credential proved.
+    /// Stores what a hook has changed, once the credential is proved.
     pub(super) async fn commit(&self, resolved: Resolved) -> Result<Arc<EffectiveAccount>, Refusal> {
         match resolved.write {
             Write::Nothing => Ok(resolved.account),
@@ -317,7 +322,7 @@ impl LoginService {
     }
 }
 
-/// Whose login it is that a hook answers.
+/// The author of changes by hooks: the user whose login they answer.
 fn author(attempt: &LoginAttempt) -> Author {
     let address = Some(attempt.connection.remote.ip());
     Author { name: attempt.username.clone(), door: Door::Hook, address }
@@ -326,12 +331,13 @@ fn author(attempt: &LoginAttempt) -> Author {
 /// Whether the pre-login hooks have still to be asked about an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PreLoginHooks {
+    /// They have still to be asked.
     Ask,
-    /// They were, before a conversation.
+    /// They were asked before a conversation.
     Asked,
 }
 
-/// B9-01
+/// Whether the user's own switch keeps external authentication from being asked (B9-01).
 fn is_switched_off(attempt: &LoginAttempt) -> bool {
     attempt.stored.as_ref().is_some_and(|account| account.filters.external_auth_disabled)
 }
@@ -340,8 +346,8 @@ pub(super) fn unknown_user() -> Refusal {
     Refusal::new(RefusalReason::UnknownUser, "there is no such account")
 }
 
-/// The hook has accepted a user without saying anything new of the account, which is used as it
-/// is: a key has to be one of its own (B2-04).
+/// The stored account, of a user that a hook has accepted without a draft. The hook vouches for passwords only: a
+/// key has to be one of the account's (B2-04).
 pub(super) fn accept_stored(attempt: &LoginAttempt) -> Result<Resolved, Refusal> {
     let Some(account) = attempt.stored.clone() else {
         return Err(Refusal::new(RefusalReason::UnknownUser, "the hook accepted a user that has no account"));

@@ -1,6 +1,6 @@
-//! What external authentication accepted a moment ago, for accounts that allow it
-//! (`filters.external_auth_cache_time`; B8). Only exactly the credential that was accepted
-//! is found again: any other is asked about.
+//! Credentials that external authentication has accepted a short time ago, of accounts that allow it
+//! (`filters.external_auth_cache_time`; B8). A hit needs the same credential from the same address; about
+//! any other the hook is asked.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,23 +11,30 @@ use crate::account::EffectiveAccount;
 use crate::connection::Credential;
 use crate::hook::LoginAttempt;
 
+/// Most entries; with as many that have not expired, further credentials are not remembered.
 const MAX_ENTRIES: usize = 10_000;
 
+/// Accepted credentials, as keyed hashes.
 pub struct ExternalAuthCache {
-    /// Of this process, so that entries say nothing of the credentials behind them.
+    /// A random key of this process, so that credentials cannot be guessed from entries.
     key: [u8; 32],
-    /// When they expire, in milliseconds since 1970.
+    /// When each entry expires, in milliseconds since 1970.
     entries: Mutex<HashMap<[u8; 32], i64>>,
 }
 
 impl ExternalAuthCache {
+    /// An empty cache.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
     pub fn new() -> Result<Self, getrandom::Error> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
         Ok(Self { key, entries: Mutex::default() })
     }
 
-    /// The stored account, if its credential was accepted and that still counts.
+    /// The stored account, if its credential was accepted and the entry has not expired. `now`: milliseconds since
+    /// 1970.
     pub fn hit(&self, attempt: &LoginAttempt, now: i64) -> Option<Arc<EffectiveAccount>> {
         let account = attempt.stored.as_ref().filter(|account| account.filters.external_auth_cache_seconds > 0)?;
         let name = self.name(attempt)?;
@@ -35,9 +42,10 @@ impl ExternalAuthCache {
         (now < expires).then(|| account.clone())
     }
 
+    /// Remembers an accepted credential for the time that the account says. `now`: milliseconds since 1970.
     pub fn remember(&self, attempt: &LoginAttempt, account: &EffectiveAccount, now: i64) {
         let seconds = account.filters.external_auth_cache_seconds;
-        // An answer for another account than the one that was named is asked for each time.
+        // A hook that answers with another account than the client named is asked each time.
         if seconds <= 0 || account.username != attempt.username {
             return;
         }
@@ -51,6 +59,7 @@ impl ExternalAuthCache {
         }
     }
 
+    /// The key of an entry; None: the method has no credential to remember.
     fn name(&self, attempt: &LoginAttempt) -> Option<[u8; 32]> {
         let (method, credential) = match &attempt.credential {
             Credential::Password(password) => (b'p', password.expose().as_bytes()),

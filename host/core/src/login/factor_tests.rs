@@ -15,7 +15,7 @@ use crate::hook::observers::ObserverWork;
 use crate::hook::review::{Review, SessionCreate};
 use crate::hook::{Call, Denial, Hook, HookDescription, HookError, HookEvent, Link, LinkSettings};
 
-/// The code at the time of the paper clock.
+/// The code at the time of the test's clock.
 pub(super) fn code() -> String {
     TOTP::new_unchecked(Algorithm::SHA1, 6, 0, 30, b"1234567890".to_vec()).generate(1000)
 }
@@ -39,17 +39,17 @@ async fn a_password_alone_does_not_do_where_there_are_codes() {
     assert_eq!(name(login.password("alice", Secret::new("pw")).await), "next step");
     assert_eq!(login.next_steps("alice"), Some(&[LoginMethod::KeyboardInteractive][..]));
     assert!(login.next_steps("bob").is_none());
-    // The password again is no code.
+    // The password does not pass as a code.
     assert_eq!(name(login.password("alice", Secret::new("pw")).await), "next step");
     let (asked, outcome) = converse(&mut login, &["000000"]).await;
     assert_eq!((asked, outcome), (vec!["Authentication code: ".to_owned()], "refused"));
-    // Another user's conversation is not helped by it.
+    // The password of one user does not count in the conversation of another.
     assert!(
         matches!(login.keyboard_interactive("bob").await, Step::Ask(round) if round.prompts[0].text == "Password: ")
     );
     let (_, outcome) = converse(&mut login, &[&code()]).await;
     assert_eq!(outcome, "accepted");
-    // A code is good once.
+    // A code is accepted once.
     let mut login = world.login();
     assert_eq!(name(login.password("alice", Secret::new("pw")).await), "next step");
     assert_eq!(converse(&mut login, &[&code()]).await.1, "refused");
@@ -57,7 +57,7 @@ async fn a_password_alone_does_not_do_where_there_are_codes() {
 
 #[tokio::test]
 async fn the_login_stays_one_by_password() {
-    // The method of the step that only asks for the code may be denied.
+    // The step that only asks for the code works even if its method is denied.
     let world = with(&[CODES, r#""denied_login_methods":["keyboard-interactive"]"#]).await;
     let mut login = world.login();
     assert_eq!(name(login.password("alice", Secret::new("pw")).await), "next step");
@@ -84,7 +84,7 @@ async fn hooks_vouch_for_the_first_factor_only() {
     for (verdict, expected) in [
         (ExternalAuthVerdict::Accept(None), "next step"),
         (ExternalAuthVerdict::Accept(Some(Box::new(draft("")))), "next step"),
-        // The answer cannot take the codes away.
+        // The hook's answer cannot remove the codes.
         (
             ExternalAuthVerdict::Accept(Some(Box::new(draft(r#","filters":{"totp_config":{"enabled":false}}"#)))),
             "next step",
@@ -130,7 +130,7 @@ async fn a_key_does_where_no_rule_wants_more() {
     check(&[], "accepted").await;
     check(&[CODES], "accepted").await;
     check(&[CODES, RULE], "next step").await;
-    // The rule without codes lets no login through.
+    // An account that needs codes and has none admits no login.
     check(&[RULE], "refused").await;
 }
 
@@ -155,7 +155,7 @@ async fn codes_of_parallel_conversations_share_one_brake() {
     assert_eq!(converse(&mut world.login(), &["pw", &code()]).await.1, "refused");
 }
 
-/// A session-create hook that says that.
+/// A session-create hook with that verdict.
 struct Creates(&'static str);
 
 #[async_trait::async_trait]
@@ -179,7 +179,7 @@ impl Hook<SessionCreate> for Creates {
     }
 }
 
-/// The reasons that session-destroy hooks are told.
+/// The reasons that a session-destroy hook was told.
 async fn destroyed(world: &World, links: &[&'static str], login: impl AsyncFnOnce(&World)) -> Vec<&'static str> {
     let links = links.iter().map(|says| {
         Arc::new(Link::new(Arc::new(Creates(says)) as Arc<dyn Hook<SessionCreate>>, LinkSettings::default()))
@@ -244,7 +244,7 @@ async fn an_account_that_changes_meanwhile_is_destroyed_too() {
     let reasons = destroyed(&world, &["allow"], async |world| {
         let account = world.store.user("alice").await.unwrap();
         let mut login = world.login();
-        // Disabled after it was read.
+        // The account is disabled after the login has read it.
         says(&world.hooks.check_password, {
             let (store, sessions) = (world.store.clone(), world.service.sessions().clone());
             move |_: &CheckPassword| {
@@ -260,7 +260,7 @@ async fn an_account_that_changes_meanwhile_is_destroyed_too() {
     assert_eq!(reasons.await, ["admin-closed"]);
 }
 
-/// A hook that says whether it is to be given the password, and keeps whether it could have it.
+/// A hook that may ask for the password, and notes whether it got it.
 struct Wants(bool, Arc<Mutex<Vec<bool>>>);
 
 macro_rules! wants {

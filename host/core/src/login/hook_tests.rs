@@ -1,4 +1,4 @@
-//! What hooks make of logins.
+//! Logins with hooks.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use crate::hook::pre_login::PreLogin;
 use crate::hook::review::{LoginPre, SessionCreate};
 use crate::hook::{Call, Chain, Denial, Hook, HookDescription, HookError, HookEvent, Link, LinkSettings};
 
-/// A hook made of a function.
+/// A hook that calls a function.
 struct Says<E: HookEvent>(Function<E>);
 
 type Function<E> = Box<dyn Fn(&E) -> <E as HookEvent>::Verdict + Send + Sync>;
@@ -42,7 +42,7 @@ pub(super) fn says<E: HookEvent>(chain: &Chain<E>, answer: impl Fn(&E) -> E::Ver
     chain.replace(vec![Arc::new(Link::new(Arc::new(Says(Box::new(answer))), LinkSettings::default()))]);
 }
 
-/// The text of each round, and how it ended.
+/// The text of each round, and the outcome of the login.
 pub(super) async fn converse(login: &mut Login, answers: &[&str]) -> (Vec<String>, &'static str) {
     let mut step = login.keyboard_interactive("alice").await;
     let (mut asked, mut answers) = (Vec::new(), answers.iter());
@@ -67,7 +67,7 @@ async fn without_a_hook_the_password_is_asked_for() {
     let asked = vec!["Password: ".to_owned()];
     assert_eq!(converse(&mut world.login(), &["pw"]).await, (asked.clone(), "accepted"));
     assert_eq!(converse(&mut world.login(), &["no"]).await, (asked.clone(), "refused"));
-    // One question, no answer.
+    // A question that gets no answer.
     assert_eq!(converse(&mut world.login(), &[]).await, (asked, "refused"));
 }
 
@@ -152,7 +152,7 @@ async fn a_new_request_gives_the_conversation_up() {
     assert!(matches!(login.answers(vec![Secret::new("pw")]).await, Step::Done(Outcome::Accepted(_))));
     assert!(matches!(login.answers(vec![Secret::new("pw")]).await, Step::Done(Outcome::Refused)));
     assert!(!login.give_up());
-    // By another method, and by going away.
+    // A client gives a conversation up by trying another method, or by leaving.
     let mut login = world.login();
     assert!(matches!(login.keyboard_interactive("alice").await, Step::Ask(_)));
     assert_eq!(name(login.password("alice", Secret::new("no")).await), "refused");
@@ -223,8 +223,8 @@ async fn pre_login_hooks_are_asked_once() {
 
 #[tokio::test]
 async fn one_of_two_hooks_is_for_an_attempt() {
-    // A13-09, A13-11, B9-01: the account's switches, whether external authentication defers or is
-    // there at all, and whether pre-login is asked.
+    // A13-09, A13-11, B9-01: the account's switches; whether external authentication defers, or is missing; and
+    // whether pre-login is asked.
     use crate::hook::pre_login::PreLoginVerdict;
     for (has_external, switches, expected) in [
         (false, "{}", 1),
@@ -273,7 +273,7 @@ async fn pre_login_makes_and_changes_accounts() {
     says(&world.hooks.pre_login, patch(r#"{"status":1,"permissions":{"/in":["list"]}}"#));
     assert_eq!(world.password("pw").await, "accepted");
     assert_eq!(world.store.user("alice").await.unwrap().permissions.entries().count(), 2);
-    // C6-05, A13-06: what does not validate refuses.
+    // C6-05, A13-06: an answer that does not validate refuses the login.
     says(&world.hooks.pre_login, patch(r#"{"home_dir":"relative"}"#));
     assert_eq!(world.password("pw").await, "refused");
     says(&world.hooks.pre_login, |_: &PreLogin| PreLoginVerdict::Deny(Denial::new("no")));

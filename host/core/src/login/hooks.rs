@@ -10,23 +10,33 @@ use crate::hook::pre_login::PreLogin;
 use crate::hook::review::{LoginPre, SessionCreate};
 use crate::hook::{Chain, HookHost, Observers};
 
-/// The hooks of a login, in the order in which it meets them.
+/// The hooks of a login, in the order in which a login meets them.
 #[derive(Clone)]
 pub struct LoginHooks {
+    /// Shared by all chains.
     pub host: Arc<HookHost>,
+    /// Before any credential is looked at (D-05).
     pub login_pre: Arc<Chain<LoginPre>>,
+    /// Decides about credentials (A11, B2).
     pub external_auth: Arc<Chain<ExternalAuth>>,
+    /// The methods that external authentication is asked about (A3-42).
     pub external_auth_scope: Scope,
+    /// Makes or changes accounts (A13, B3).
     pub pre_login: Arc<Chain<PreLogin>>,
+    /// Asks users questions (A12, B4).
     pub keyboard_interactive: Arc<Chain<KeyboardInteractive>>,
+    /// Decides about passwords before their comparison (B5).
     pub check_password: Arc<Chain<CheckPassword>>,
+    /// After all checks, before the session begins (D-01).
     pub session_create: Arc<Chain<SessionCreate>>,
+    /// Told of the end of each attempt (A14).
     pub post_login: Arc<Observers<PostLogin>>,
+    /// Told of the end of each session (D-03).
     pub session_destroy: Arc<Observers<SessionDestroy>>,
 }
 
 impl LoginHooks {
-    /// Without any link.
+    /// All hook points, without links.
     pub fn new(host: Arc<HookHost>) -> Self {
         fn chain<E: crate::hook::HookEvent>(host: &Arc<HookHost>) -> Arc<Chain<E>> {
             Arc::new(Chain::new(host.clone(), Vec::new()))

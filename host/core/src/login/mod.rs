@@ -1,5 +1,5 @@
-//! The login use case. One [`Login`] follows one connection through its attempts; only it
-//! makes an [`AuthenticatedAccount`], and only that opens a session's files.
+//! The login use case. One [`Login`] follows one connection through its attempts. Only a [`Login`] makes
+//! an [`AuthenticatedAccount`], and only that opens a session's files.
 
 mod admission;
 mod checks;
@@ -36,38 +36,51 @@ use crate::public_key::PublicKey;
 use crate::secret::Secret;
 use crate::session::{CloseSignal, SessionRegistry};
 
-/// What logins need.
+/// The ports and services that logins work on.
 pub struct LoginPorts {
+    /// The accounts.
     pub accounts: Arc<Accounts>,
+    /// Compares and hashes passwords.
     pub passwords: Arc<dyn Passwords>,
+    /// The hooks of logins.
     pub hooks: LoginHooks,
+    /// Shared by the files of all sessions.
     pub files: Arc<FileContext>,
+    /// Counts logins.
     pub metrics: Arc<Metrics>,
+    /// The open sessions of this server.
     pub sessions: Arc<SessionRegistry>,
+    /// Opens file trees.
     pub storage: Arc<dyn StorageFactory>,
+    /// Decides about addresses in both lists of an account (J-02).
     pub address_rule: AddressRule,
+    /// The time.
     pub clock: Arc<dyn Clock>,
 }
 
-/// One for the server.
+/// The logins of a server; there is one for all connections.
 pub struct LoginService {
     ports: LoginPorts,
-    /// Compared with the passwords of unknown users, so that they take as long as known ones.
+    /// A hash that the passwords of unknown users are compared with, so that they take as long as those of known
+    /// ones.
     decoy: PasswordHash,
     cache: ExternalAuthCache,
     codes: OneTimeCodes,
 }
 
 impl LoginService {
+    /// The open sessions of this server.
     pub fn sessions(&self) -> &Arc<SessionRegistry> {
         &self.ports.sessions
     }
 
-    /// Whether there is a hook that talks with users.
+    /// Whether there is a keyboard-interactive hook.
     pub fn has_conversations(&self) -> bool {
         !self.ports.hooks.keyboard_interactive.is_empty()
     }
 
+    /// Logins on these ports.
+    ///
     /// # Errors
     /// The system gives no random numbers.
     pub fn new(ports: LoginPorts) -> Result<Self, PasswordError> {
@@ -78,32 +91,34 @@ impl LoginService {
 
 /// How an attempt ended.
 pub enum Outcome {
+    /// The login is complete.
     Accepted(AuthenticatedAccount),
     /// A key or a password was right, and one of these methods has to follow (B12-03).
     NextStep(Vec<LoginMethod>),
+    /// The attempt was refused; the log has the reason.
     Refused,
 }
 
-/// An attempt, once the hooks that come before any credential were asked.
+/// An attempt, after the `login-pre` hooks were asked.
 enum Attempted {
     Admitted(Arc<LoginAttempt>),
     Refused(Arc<LoginAttempt>, Refusal),
 }
 
-/// What an offered key is worth.
+/// What is known of an offered key.
 #[derive(Clone)]
 enum OfferedKey {
-    /// The attempt, and the account that the key would log in.
+    /// The key would log in this account.
     Acceptable(Arc<LoginAttempt>, Resolved),
     Refused(Arc<LoginAttempt>, Refusal),
-    /// Refused, and logged, before.
+    /// The key was refused, and that was logged, before.
     RefusedBefore,
 }
 
 /// The account whose credential was right.
 struct Proved {
     account: Arc<EffectiveAccount>,
-    /// With a one-time code.
+    /// Whether a one-time code was given.
     has_code: bool,
 }
 
@@ -113,12 +128,12 @@ impl Proved {
     }
 }
 
-/// What a user has proved so far.
+/// The steps that a user has passed so far.
 struct Passed {
     username: String,
     methods: Vec<LoginMethod>,
     next: Vec<LoginMethod>,
-    /// The account whose password was right; stored once the code is.
+    /// The account whose password was right; what a hook made of it is stored once the code is right.
     resolved: Option<Resolved>,
 }
 
@@ -133,28 +148,28 @@ pub struct Login {
     offers: HashMap<(String, Vec<u8>), OfferedKey>,
     /// A conversation under way.
     exchange: Option<Exchange>,
-    /// Of the line of the key that was verified.
+    /// The `command=` of the verified key's line.
     forced_command: Option<String>,
 }
 
 impl Login {
-    /// `close` ends the connection from outside once a session exists.
+    /// The login of a connection. `close`: ends the connection from outside, once a session exists.
     pub fn new(service: Arc<LoginService>, connection: Arc<Connection>, close: Arc<CloseSignal>) -> Self {
         let offers = HashMap::new();
         Self { service, connection, close, passed: None, attempts: 0, offers, exchange: None, forced_command: None }
     }
 
+    /// The connection of the client.
     pub fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 
-    /// What runs in the session instead of what the client asks for: the `command=` of the key that it
-    /// logged in with.
+    /// The `command=` of the key that logged in, which runs in the session whatever the client asks for.
     pub fn forced_command(&self) -> Option<&str> {
         self.forced_command.as_deref()
     }
 
-    /// The methods that have to follow what the user has proved, if something was.
+    /// The methods that may follow; None: the user has passed no step.
     pub fn next_steps(&self, username: &str) -> Option<&[LoginMethod]> {
         self.passed_by(username).map(|passed| passed.next.as_slice())
     }
@@ -163,8 +178,7 @@ impl Login {
         self.passed.as_ref().filter(|passed| passed.username == username)
     }
 
-    /// Ends a conversation under way, which the client has left: a failed try like others. False:
-    /// there was none.
+    /// Ends a conversation under way that the client has left, as a refused attempt. False: there was none.
     pub fn give_up(&mut self) -> bool {
         let Some(exchange) = self.exchange.take() else { return false };
         let attempt = exchange.attempt().clone();
@@ -172,6 +186,7 @@ impl Login {
         true
     }
 
+    /// An attempt with the password method (RFC 4252 §8).
     pub async fn password(&mut self, username: &str, password: Secret) -> Outcome {
         self.give_up();
         let attempt = match self.attempt(username, Credential::Password(password.clone())).await {
@@ -190,8 +205,8 @@ impl Login {
         self.conclude(&attempt, outcome).await
     }
 
-    /// What has to follow a right password. Whom the account's restrictions keep out is not told
-    /// that it was right.
+    /// The methods that have to follow a right password. The account's restrictions are checked first: a client
+    /// that they refuse must not learn that the password was right.
     fn missing_factor(&self, attempt: &LoginAttempt, resolved: &Resolved) -> Result<Vec<LoginMethod>, Refusal> {
         let methods = proved(attempt);
         let next = resolved.account.next_steps(&methods);
@@ -208,7 +223,7 @@ impl Login {
         Outcome::NextStep(next)
     }
 
-    /// Begins a conversation; one that was under way is given up.
+    /// An attempt with the keyboard-interactive method (RFC 4256). A conversation under way is given up.
     pub async fn keyboard_interactive(&mut self, username: &str) -> Step {
         self.give_up();
         let attempt = match self.attempt(username, Credential::KeyboardInteractive).await {
@@ -229,7 +244,7 @@ impl Login {
     }
 
     async fn next_step(&mut self) -> Step {
-        // It stays where it is: a client that leaves now leaves it.
+        // The exchange stays in its place during the wait, so that `give_up` finds it if the wait is cancelled.
         let Some(exchange) = &mut self.exchange else {
             return Step::Done(Outcome::Refused);
         };
@@ -243,7 +258,8 @@ impl Login {
         }
     }
 
-    /// Whether a signature with this key would be worth checking. Commits nothing (J-14).
+    /// Whether a signature with this key would be accepted, for a client that asks before it signs (RFC 4252 §7).
+    /// Nothing is stored (J-14).
     pub async fn public_key_offered(&mut self, username: &str, key: &PublicKey) -> bool {
         self.give_up();
         match self.resolve_key(username, key).await {
@@ -256,7 +272,7 @@ impl Login {
         }
     }
 
-    /// The client has proved that it owns the key.
+    /// An attempt with the public-key method, whose signature was verified (RFC 4252 §7).
     pub async fn public_key_verified(&mut self, username: &str, key: &PublicKey) -> Outcome {
         self.give_up();
         let (attempt, resolved) = match self.resolve_key(username, key).await {
@@ -272,7 +288,7 @@ impl Login {
         self.conclude(&attempt, outcome).await
     }
 
-    /// The key, or the way in which it signs, is too weak for anybody.
+    /// Refuses an attempt with a key that is too weak, or whose signature algorithm is.
     pub fn public_key_unacceptable(&mut self, username: &str, key: &PublicKey) {
         self.attempts = self.attempts.saturating_add(1);
         let attempt = Arc::new(LoginAttempt {
@@ -289,7 +305,7 @@ impl Login {
         self.refused(&attempt, &Refusal::new(RefusalReason::Denied, text));
     }
 
-    /// The connection ended before anybody tried to log in (A4-01).
+    /// The connection ended without an attempt to log in (A4-01). `reason`: for the log and for observers.
     pub fn abandoned(&self, reason: &str) {
         self.service.ports.metrics.no_auth.inc();
         refusal::log_connection_failed(&self.connection, "", refusal::NO_AUTH_TRIED, reason, "no_attempt");
@@ -300,11 +316,10 @@ impl Login {
         });
     }
 
-    /// Counts the attempt, looks for the account and asks the hooks that come before any
-    /// credential is looked at.
+    /// Begins an attempt: counts it, reads the account and asks the `login-pre` hooks.
     async fn attempt(&mut self, username: &str, credential: Credential) -> Attempted {
         self.attempts = self.attempts.saturating_add(1);
-        // A key is the first step and a conversation the last: what is done again counts once.
+        // A key comes before a password, and both before a conversation. A step that is repeated counts once.
         let passed = self.passed_by(username).map(|passed| passed.methods.as_slice()).unwrap_or_default();
         let method = credential.method();
         let completed_methods: Vec<_> =
@@ -356,7 +371,8 @@ impl Login {
         offered
     }
 
-    /// The checks after the credential, the session's place, the log line, and the observers.
+    /// Ends an attempt: checks the rules that come after the credential, takes a place for the session, logs the
+    /// outcome and tells observers.
     async fn conclude(&mut self, attempt: &Arc<LoginAttempt>, outcome: Result<Proved, Refusal>) -> Outcome {
         let admitted = match outcome {
             Ok(proved) => self.service.admit(proved, attempt, self.close.clone()).await,
@@ -365,7 +381,7 @@ impl Login {
         match admitted {
             Ok(authenticated) => {
                 self.service.succeeded(attempt, &authenticated).await;
-                // Sessions last longer than logins.
+                // The offers are not needed in the session, which may last long.
                 self.offers = HashMap::new();
                 Outcome::Accepted(authenticated)
             }
@@ -403,7 +419,7 @@ fn comes_before(earlier: LoginMethod, later: LoginMethod) -> bool {
     )
 }
 
-/// With the step that has just passed.
+/// The steps of the login, with the one that has just passed.
 fn proved(attempt: &LoginAttempt) -> Vec<LoginMethod> {
     [attempt.completed_methods.as_slice(), &[attempt.credential.method()]].concat()
 }

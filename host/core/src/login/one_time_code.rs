@@ -10,32 +10,37 @@ use crate::secret::Secret;
 
 const DIGITS: usize = 6;
 const STEP_SECONDS: u64 = 30;
-/// Bytes.
+/// Bytes of the shortest secret that is used.
 const MIN_SECRET: usize = 10;
-/// Steps before and after.
+/// Steps before and after the current one whose codes are accepted, too.
 const TOLERANCE: u64 = 1;
 
-/// Wrong codes one after the other that cost nothing. With more, no code is looked at for a
-/// while, which doubles each time: of a million codes three are good at any moment.
+/// Wrong codes in a row that begin a pause, in which no code is checked. Each further wrong code doubles it. Three
+/// of a million codes are valid at any moment, so that unlimited tries would find one.
 const FREE_TRIES: u32 = 5;
+/// Milliseconds.
 const SHORTEST_PAUSE: i64 = 30_000;
+/// Milliseconds.
 const LONGEST_PAUSE: i64 = 3_600_000;
 
 /// Why a code was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CodeRefusal {
+    /// The code is wrong, too old, or was used before.
     #[error("the authentication code is wrong")]
     Wrong,
+    /// No code is checked for so many seconds.
     #[error("too many authentication codes of this account were wrong: none is looked at for {0} seconds")]
     Paused(i64),
+    /// The account has no secret, or it is too short or cannot be read.
     #[error(
         "the account has no secret for authentication codes that could be read; set one with \"tidegate user totp\""
     )]
     NoSecret,
 }
 
-/// Remembers the step of the last code of each account, so that neither it nor an earlier one
-/// is good again (RFC 6238 §5.2), and how many were wrong since.
+/// Checks one-time codes. For each account it remembers the step of the last accepted code, so that neither this
+/// code nor an earlier one is accepted again (RFC 6238 §5.2), and counts the wrong codes since.
 #[derive(Default)]
 pub struct OneTimeCodes {
     accounts: Mutex<HashMap<String, Tried>>,
@@ -45,12 +50,16 @@ pub struct OneTimeCodes {
 struct Tried {
     last_step: Option<u64>,
     wrong: u32,
-    /// Milliseconds since 1970.
+    /// When codes are checked again, in milliseconds since 1970.
     paused_until: i64,
 }
 
 impl OneTimeCodes {
-    /// `now`: milliseconds since 1970. Connections at the same time share the tries.
+    /// Accepts a code, which is used up by that. All connections of an account share the tries. `now`: milliseconds
+    /// since 1970.
+    ///
+    /// # Errors
+    /// Why the code is refused.
     pub fn verify(&self, account: &EffectiveAccount, code: &Secret, now: i64) -> Result<(), CodeRefusal> {
         let totp = generator(account).ok_or(CodeRefusal::NoSecret)?;
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,7 +91,7 @@ impl OneTimeCodes {
 fn generator(account: &EffectiveAccount) -> Option<TOTP> {
     let secret = account.filters.one_time_codes.as_ref()?.secret.as_ref()?;
     let secret = Base32::Encoded(secret.expose().to_owned()).to_bytes().ok()?;
-    // Codes of a short secret can be guessed from a few of them; without a secret, from none.
+    // A short secret can be found from a few of its codes, and an empty one is known.
     (secret.len() >= MIN_SECRET).then(|| TOTP::new_unchecked(Algorithm::SHA1, DIGITS, 0, STEP_SECONDS, secret))
 }
 
@@ -131,7 +140,7 @@ mod tests {
         for _ in 0..FREE_TRIES {
             assert_eq!(codes.verify(&account, &wrong(), 0), Err(CodeRefusal::Wrong));
         }
-        // Not even the right one.
+        // In the pause not even the right code is accepted.
         assert_eq!(codes.verify(&account, &good(), 29_001), Err(CodeRefusal::Paused(1)));
         assert_eq!(codes.verify(&account, &wrong(), 30_000), Err(CodeRefusal::Wrong));
         assert_eq!(codes.verify(&account, &good(), 59_000), Err(CodeRefusal::Paused(31)));

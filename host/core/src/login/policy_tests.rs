@@ -12,7 +12,7 @@ use crate::session::{EndReason, SessionWatch};
 
 const DEMANDED: &str = r#""two_factor_protocols":["SSH"]"#;
 
-/// With a password and a key.
+/// A patch that gives the account a password and a key, too.
 fn more(patch: &str) -> String {
     format!(r#","password":"$1$pw","public_keys":["{}"]{patch}"#, key().to_line())
 }
@@ -40,7 +40,7 @@ async fn log_in(world: &World, by: By) -> Outcome {
     }
 }
 
-/// A session by that method meets a changed account, and ends or not; and what a login comes to then.
+/// Changes the account of an open session, which ends if `ends`; `login`: the outcome of a login after that.
 async fn check(by: By, before: &str, after: &str, ends: bool, login: &str) {
     let world = world(None);
     world.stored(&more(before)).await;
@@ -56,7 +56,7 @@ async fn check(by: By, before: &str, after: &str, ends: bool, login: &str) {
     };
     let begin = watch.begin().await.unwrap();
     world.store.put(&draft(&more(after)).validate(CredentialRule::Optional).unwrap().account);
-    watch.look_at(&watch.accounts.wait_for_changes(&begin).await.unwrap()).await;
+    watch.look_at(&watch.accounts.wait_for_changes(&begin).await.unwrap(), Default::default()).await;
     let ended = session.session().live.end_reason();
     assert_eq!(ended, ends.then_some(EndReason::AdminClosed), "{after} by {by:?}");
     drop(session);
@@ -68,7 +68,7 @@ async fn check(by: By, before: &str, after: &str, ends: bool, login: &str) {
 #[tokio::test]
 async fn each_rule_refuses_logins_and_ends_sessions() {
     let filters = |filters: &str| format!(r#","filters":{{{filters}}}"#);
-    // It is a Thursday.
+    // The test's clock shows a Thursday.
     let fridays = filters(r#""access_time":[{"day_of_week":5,"from":"00:00","to":"23:59"}]"#);
     for by in [By::Password, By::Key] {
         for (rule, after) in [
@@ -95,7 +95,7 @@ async fn sessions_end_where_they_are_concerned() {
     // B12-06
     check(By::Key, "", &filters(&[r#""denied_login_methods":["password"]"#]), false, "accepted").await;
     check(By::Password, "", &filters(&[r#""denied_login_methods":["publickey"]"#]), false, "accepted").await;
-    // After a password there is a code where the account has them, after a key where one is demanded.
+    // After a password, a code is needed if the account has codes; after a key, only if a rule demands it.
     check(By::Password, "", &filters(&[CODES]), true, "next step").await;
     check(By::Key, "", &filters(&[CODES]), false, "accepted").await;
     check(By::Key, "", &filters(&[CODES, DEMANDED]), true, "next step").await;

@@ -1,4 +1,4 @@
-//! Why a login was refused. Only the log says so; the client sees one answer for all.
+//! Reasons for refusing a login. Only the log has them; the client gets the same answer to all.
 
 use crate::account::AccountError;
 use crate::connection::Connection;
@@ -6,21 +6,23 @@ use crate::hook::GateFailure;
 use crate::password::PasswordError;
 use crate::ports::StoreError;
 
-/// The login type of connections that never tried (A4-01, J-07).
+/// The login type of connections without an attempt (A4-01); the spelling is that of the older server (J-07).
 pub const NO_AUTH_TRIED: &str = "no_auth_tryed";
 
-/// Of a user name, in bytes.
+/// Most bytes of a user name in the log.
 const MAX_LOGGED_NAME: usize = 1024;
 
-/// Denials are the client's doing; failures are ours and feed no brute-force score.
+/// Why a login was refused. A `Failure` is the server's own and does not count as a wrong login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalReason {
+    /// There is no such account.
     UnknownUser,
+    /// The password, key, or code is wrong.
     WrongCredential,
-    /// By a hook or by the account's own settings.
+    /// A hook or a rule of the account denies.
     Denied,
-    /// After a right credential: too many sessions, or a hook wants none (D-01). Nobody who
-    /// guesses gets that far.
+    /// The credential was right, but the account has too many sessions, or a hook denies the session (D-01). This
+    /// is no sign of guessing.
     Session,
     /// The client has left a conversation that was under way.
     GivenUp,
@@ -29,7 +31,7 @@ pub enum RefusalReason {
 }
 
 impl RefusalReason {
-    /// In the log, where filters read it.
+    /// The word in the log, which filters such as fail2ban read.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::UnknownUser => "unknown_user",
@@ -42,14 +44,17 @@ impl RefusalReason {
     }
 }
 
+/// A refused login; the text is for the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Refusal {
+    /// Why the login was refused.
     pub reason: RefusalReason,
     text: String,
 }
 
 impl Refusal {
+    /// A refusal for this reason; `text`: details for the log.
     pub fn new(reason: RefusalReason, text: impl Into<String>) -> Self {
         Self { reason, text: text.into() }
     }
@@ -79,10 +84,10 @@ impl From<AccountError> for Refusal {
     }
 }
 
-/// The line that fail2ban reads: keys in this order (A21-06, A21-07).
-/// `reason` tells a denial, which is the client's doing, from a failure of ours.
+/// Logs the line that fail2ban reads, with its keys in this order (A21-06, A21-07). By `reason`, filters tell wrong
+/// logins from failures of the server.
 pub fn log_connection_failed(connection: &Connection, username: &str, login_type: &str, error: &str, reason: &str) {
-    // Whoever logs in with a megabyte would otherwise fill the log with it.
+    // A client may send a user name of any length, which must not fill the log.
     let username = username.get(..username.floor_char_boundary(MAX_LOGGED_NAME)).unwrap_or_default();
     tracing::debug!(
         sender = "connection_failed",

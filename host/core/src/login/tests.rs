@@ -1,4 +1,4 @@
-//! The login use case with ports of paper.
+//! The login use case, on fake ports.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use crate::ports::{NoFileLog, NodeName, SystemClock, UsageStore};
 use crate::quota::{QuotaKeeper, Scope, Tracking, UsedQuota};
 use crate::turns::Waiter;
 
-/// Counts key derivations; a hash is the password with a prefix.
+/// A pool that counts key derivations, and whose hash is the password with a prefix.
 #[derive(Default)]
 pub(super) struct PaperPasswords(pub(super) AtomicUsize);
 
@@ -52,7 +52,7 @@ impl Clock for Noon {
     }
 }
 
-/// Answers with a user document, like a program; an empty one defers.
+/// A hook that answers with a user document, as a program does; with an empty one it defers.
 pub(super) struct PaperHook {
     answer: Mutex<Result<ExternalAuthVerdict, HookError>>,
     pub(super) calls: AtomicUsize,
@@ -178,7 +178,7 @@ async fn stored_accounts_are_checked_in_order() {
         (r#","password":"$1$pw","filters":{"allowed_ip":["192.0.2.0/24"]}"#, "pw", "accepted"),
         (r#","password":"$1$pw","filters":{"denied_login_methods":["password"]}"#, "pw", "refused"),
         (r#","password":"$1$pw","filters":{"denied_protocols":["SSH"]}"#, "pw", "refused"),
-        // Without a password, none matches: not even the empty one.
+        // No password matches an account without one, not even the empty one.
         ("", "", "refused"),
         (r#","password":"$1$""#, "", "refused"),
     ] {
@@ -238,7 +238,7 @@ async fn only_a_named_account_vouches_for_a_key() {
         let mut login = world.login();
         assert_eq!(login.public_key_offered("alice", &key()).await, expected == "accepted", "{verdict:?} {more}");
         assert_eq!(name(login.public_key_verified("alice", &key()).await), expected, "{verdict:?} {more}");
-        // For a user that there is not, nothing but an account in the answer does.
+        // A user without an account is admitted only by an account in the answer.
         assert_eq!(
             name(world.login().public_key_verified("bob", &key()).await),
             match verdict {
@@ -264,7 +264,7 @@ async fn an_empty_password_is_for_the_hook_to_judge() {
         world.stored(r#","password":"$1$""#).await;
         assert_eq!(world.password("").await, expected, "{verdict:?}");
         assert_eq!(world.hook.calls.load(Ordering::Relaxed), 1);
-        // It is never stored.
+        // An empty password is never stored.
         let stored = world.store.user("alice").await.unwrap();
         assert!(stored.password.as_ref().is_none_or(|hash| hash.expose() == "$1$"));
     }
@@ -284,7 +284,7 @@ async fn per_user_switches_keep_the_hook_out() {
 
 #[tokio::test]
 async fn a_login_derives_one_key() {
-    // B2-08: the presented password is stored, and known to match.
+    // B2-08: the presented password is stored, and not compared again.
     let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
     for login in 1..=3 {
         assert_eq!(world.password("pw").await, "accepted");
@@ -327,7 +327,7 @@ async fn a_verified_key_can_be_the_first_of_two_steps() {
     let mut login = world.login();
     assert_eq!(name(login.password("alice", Secret::new("pw")).await), "refused");
     assert!(login.public_key_offered("alice", &key()).await);
-    // Offered is not verified.
+    // A key that was only offered is not a first step.
     assert_eq!(name(login.password("alice", Secret::new("pw")).await), "refused");
     assert_eq!(name(login.public_key_verified("alice", &key()).await), "next step");
     assert_eq!(name(login.password("bob", Secret::new("pw")).await), "refused");

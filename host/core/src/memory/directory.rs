@@ -1,4 +1,4 @@
-//! Named documents, their changes, and who made them.
+//! Named documents, their changes, and the audit records.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -107,7 +107,7 @@ impl Directory for MemoryStore {
         };
         let seen: Option<usize> = since.0.parse().ok().filter(|seen| *seen <= newest);
         let objects = match seen.and_then(|seen| seen.checked_sub(state.changes_forgotten)) {
-            // Of a store that was before this one, or too long ago.
+            // The token is from an earlier store, or older than the changes that are kept.
             None => ChangedObjects::All,
             Some(seen) => {
                 let mut names: Vec<_> = state.changes.iter().skip(seen).cloned().collect();
@@ -121,7 +121,7 @@ impl Directory for MemoryStore {
 
     async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError> {
         loop {
-            // Before the look, so that none is missed in between.
+            // Registered before the look, so that no change is missed in between.
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
@@ -176,7 +176,7 @@ impl AuditStore for MemoryStore {
     }
 }
 
-/// What a change that is taken back has to restore.
+/// The row before a change, which is restored if the commit fails.
 type Before = (&'static Collection, String, Option<Row>);
 
 impl State {

@@ -1,5 +1,5 @@
-//! A store in memory, lost when dropped: for servers that keep nothing (`driver = "memory"`) and for
-//! tests. It is written for the contract of the ports and nothing else, so it is their reference, too.
+//! A store in memory, lost when dropped: for servers that keep nothing (`driver = "memory"`) and for tests.
+//! It does only what the ports demand, so it is also their reference.
 
 mod directory;
 mod hook_runs;
@@ -14,10 +14,10 @@ use tokio::sync::Notify;
 use crate::ports::{HookCounter, NodeName, StoredAudit, StoredRun};
 use crate::quota::Scope;
 
-/// Changes that are remembered for servers to look at.
+/// The most changes that are kept for servers to read.
 const CHANGES_KEPT: usize = 10_000;
 
-/// All stores of a server.
+/// All the stores of a server, in memory.
 #[derive(Default)]
 pub struct MemoryStore {
     /// Held for as long as one method works, and never across an `.await`.
@@ -27,10 +27,10 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct State {
-    /// By kind.
+    /// By the kind of the collection.
     collections: BTreeMap<&'static str, Rows>,
     changes: VecDeque<(String, String)>,
-    /// How many changes there were before those.
+    /// The number of changes before the oldest one in `changes`.
     changes_forgotten: usize,
     audit: Vec<StoredAudit>,
     marks: BTreeMap<Scope, NodeName>,
@@ -47,7 +47,7 @@ struct Rows {
     by_name: BTreeMap<String, Row>,
 }
 
-/// A document takes less room as text than as a tree.
+/// A document as text, which takes less memory than a tree.
 #[derive(Clone)]
 struct Row {
     id: i64,
@@ -89,6 +89,7 @@ impl MemoryStore {
         self.commit(vec![change]).now_or_never().unwrap().unwrap();
     }
 
+    /// Deletes an account, as an administrator would.
     pub async fn remove(&self, username: &str) {
         use crate::ports::{Change, Directory, USERS, Write};
 
@@ -97,7 +98,7 @@ impl MemoryStore {
         self.commit(vec![change]).await.unwrap();
     }
 
-    /// As its sessions would get it.
+    /// The account as it is stored now.
     pub async fn user(&self, username: &str) -> Option<crate::account::User> {
         crate::account::find_user(self, username).await.unwrap()
     }

@@ -1,4 +1,4 @@
-//! What plugins keep.
+//! The values that plugins keep.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -1,4 +1,4 @@
-//! Used quotas, of accounts and of folders.
+//! The usages of accounts and folders.
 
 use async_trait::async_trait;
 

@@ -1,29 +1,34 @@
-//! Which hashes a plugin may have compared: salted ones, because a hash without a salt is a
-//! question about the password that costs nothing to ask, and such as take about a second at
-//! most, because a comparison cannot be broken off.
+//! Which hashes a plugin may have compared with a password. They must be salted: with unsalted hashes a
+//! plugin could test guesses at no cost. And a comparison may take about a second at most, because it cannot
+//! be cancelled.
 
 use super::{HashFormat, PasswordHash};
 
 const MAX_BCRYPT_COST: u64 = 14;
 const MAX_ARGON2_MEMORY_KIB: u64 = 256 << 10;
-/// Memory, in KiB, times passes.
+/// Memory in KiB, multiplied by the number of passes.
 const MAX_ARGON2_WORK: u64 = 1 << 20;
 const MAX_PBKDF2_ITERATIONS: u64 = 2_000_000;
 const MAX_SHA_CRYPT_ROUNDS: u64 = 1_000_000;
-/// The third character of `j9T`: 2^14 times 4 KiB.
+/// Allowed values of the second character of the parameters (`9` in `j9T`): up to 2^14 blocks of 4 KiB.
 const MAX_YESCRYPT_COSTS: &str = "./0123456789AB";
 
 /// Why a plugin's hash is not compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
+    /// An unsalted hash would let the plugin test guesses at no cost.
     #[error("the hash has no salt")]
     NoSalt,
+    /// The cost parameters are above the limits for plugins.
     #[error("a comparison with the hash would take too long")]
     TooDear,
 }
 
 impl PasswordHash {
     /// Whether a hash that a plugin gives may be compared with what a client typed.
+    ///
+    /// # Errors
+    /// [`Unfit`] says why not.
     pub fn is_for_plugins(&self) -> Result<(), Unfit> {
         if !self.is_salted() {
             Err(Unfit::NoSalt)
@@ -34,7 +39,8 @@ impl PasswordHash {
         }
     }
 
-    /// Stored, it would hold up every later login of its account.
+    /// Whether a comparison costs more than a plugin may ask for. If such a hash were stored, every later
+    /// login of its account would wait for it.
     pub fn is_too_dear_for_plugins(&self) -> bool {
         !self.is_cheap()
     }
@@ -43,7 +49,7 @@ impl PasswordHash {
         let fields = self.fields();
         let salt = match self.format() {
             HashFormat::Md5 | HashFormat::Sha256 | HashFormat::Sha512 => return false,
-            // Part of the format, and always of the same length.
+            // Every bcrypt hash has a salt of 16 bytes.
             HashFormat::Bcrypt => return true,
             HashFormat::Md5Crypt | HashFormat::Apr1 => fields.get(1),
             HashFormat::Sha256Crypt | HashFormat::Sha512Crypt => fields.get(if has_rounds(&fields) { 2 } else { 1 }),
@@ -71,7 +77,7 @@ impl PasswordHash {
                 rounds.is_none_or(|rounds| rounds.parse().unwrap_or(u64::MAX) <= MAX_SHA_CRYPT_ROUNDS)
             }
             HashFormat::Argon2id => {
-                // Without a parameter the format's own, small default holds.
+                // A missing parameter means the format's own, small default.
                 let parameters = fields.iter().find(|field| field.contains("m=")).copied().unwrap_or_default();
                 let parameter = |name: &str| {
                     let given = parameters.split(',').find_map(|parameter| parameter.strip_prefix(name));
@@ -88,7 +94,7 @@ impl PasswordHash {
         }
     }
 
-    /// What is between the dollar signs.
+    /// The parts of the hash between the dollar signs.
     fn fields(&self) -> Vec<&str> {
         self.expose().split('$').skip(1).collect()
     }

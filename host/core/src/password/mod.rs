@@ -9,27 +9,39 @@ pub use text::{PasswordText, known_prefixes};
 
 use crate::secret::Secret;
 
-/// Of 16 and 32 random bytes.
+/// Argon2id with a random salt of 16 bytes and a random digest of 32.
 const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$HOro73enmvBDp5nJWWEI0Q$tiEOhNKYs2Dw0h73hn1GSsW9bRvTTNEz1NwQ4pHqPxY";
 
 /// The formats that are stored as they are (A8-11), by their prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HashFormat {
+    /// `$argon2id$`: PHC string with cost parameters (RFC 9106).
     Argon2id,
+    /// `$2a$`, `$2b$` or `$2y$`, with a cost of two digits.
     Bcrypt,
+    /// `$pbkdf2-sha1$<iterations>$<salt>$<digest>`, the salt as text.
     Pbkdf2Sha1,
+    /// `$pbkdf2-sha256$…`, the salt as text.
     Pbkdf2Sha256,
+    /// `$pbkdf2-sha512$…`, the salt as text.
     Pbkdf2Sha512,
-    /// The salt in base64.
+    /// `$pbkdf2-b64salt-sha256$…`: PBKDF2 with SHA-256, the salt in base64.
     Pbkdf2Base64Sha256,
+    /// `$1$`: crypt(5) with MD5.
     Md5Crypt,
+    /// `$apr1$`: Apache's variant of crypt(5) with MD5.
     Apr1,
+    /// `$5$`: crypt(5) with SHA-256, with or without `rounds=`.
     Sha256Crypt,
+    /// `$6$`: crypt(5) with SHA-512, with or without `rounds=`.
     Sha512Crypt,
+    /// `$y$`: yescrypt, as crypt(5) writes it.
     Yescrypt,
-    /// Without a salt, in hexadecimal.
+    /// `{MD5}` and the digest in hexadecimal; no salt.
     Md5,
+    /// `{SHA256}` and the digest in hexadecimal; no salt.
     Sha256,
+    /// `{SHA512}` and the digest in hexadecimal; no salt.
     Sha512,
 }
 
@@ -59,10 +71,13 @@ pub struct PasswordHash {
     text: Secret,
 }
 
+/// Why a password could not be hashed or compared; a wrong password is no error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
+    /// The hash function or the random generator failed.
     #[error("the password could not be hashed: {0}")]
     Hashing(String),
+    /// The server is stopping.
     #[error("the pool for password checks is shut down")]
     PoolClosed,
 }
@@ -74,12 +89,13 @@ impl PasswordHash {
         Some(Self { format: *format, text: Secret::new(text) })
     }
 
-    /// Of no password that is known, with the cost of a new hash: compared where there is none, so that the
-    /// time tells nothing.
+    /// A hash of no known password, with the cost of a new hash. A login compares it when the account has no
+    /// hash, so that the time does not show whether the account exists.
     pub fn decoy() -> Self {
         Self { format: HashFormat::Argon2id, text: Secret::new(DECOY) }
     }
 
+    /// The format, as recognised by the prefix.
     pub fn format(&self) -> HashFormat {
         self.format
     }

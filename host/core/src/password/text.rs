@@ -1,6 +1,6 @@
-//! What the text of a password in an import or a hook's answer is. A text that looks like a
-//! hash, or like the mark of a locked password, is never a clear password: it would let in
-//! whoever knows the text.
+//! What the text of a password in an import or a hook's answer is. A text that looks like a hash, or like the
+//! mark of a locked password, is never taken as a clear password: the text itself would then open the
+//! account.
 
 use super::{PREFIXES, PasswordHash};
 use crate::secret::Secret;
@@ -8,13 +8,15 @@ use crate::secret::Secret;
 /// A password as a document has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PasswordText {
-    /// None is given.
+    /// The text is empty: no password is given.
     Absent,
+    /// A hash in a known format, without the spaces around it.
     Hash(PasswordHash),
-    /// As in `/etc/shadow`: there is to be no password.
+    /// A mark as in `/etc/shadow`: the account is to have no password.
     Locked,
-    /// A hash of a kind that cannot be checked here, by its name.
+    /// A hash in a format that the server cannot check; the name of the format.
     Unknown(String),
+    /// A password in clear, with any spaces around it.
     Clear(Secret),
 }
 
@@ -35,6 +37,7 @@ const FRAMEWORK_NAMES: [&str; 12] = [
 ];
 
 impl PasswordText {
+    /// Sorts a text into one of these kinds (A8-11).
     pub fn of(text: &str) -> Self {
         let trimmed = text.trim();
         if text.is_empty() {
@@ -51,8 +54,8 @@ impl PasswordText {
     }
 }
 
-/// shadow(5): what begins with `!` is locked, and no hash begins with `*`; `x` stands in
-/// `/etc/passwd` for what is elsewhere, and `NP` of Solaris for no password.
+/// shadow(5): a text that begins with `!` is locked, and no hash begins with `*`. In `/etc/passwd`, `x`
+/// stands for an entry elsewhere; Solaris writes `NP` for no password.
 fn is_locked(text: &str) -> bool {
     text.starts_with(['!', '*']) || matches!(text, "x" | "NP")
 }
@@ -87,7 +90,7 @@ fn framework(text: &str) -> Option<&str> {
     (is_known && rest.contains('$') && name.bytes().all(is_name)).then_some(name)
 }
 
-/// Those that can be checked, for messages.
+/// The prefixes of all formats that can be checked, with spaces between them, for messages.
 pub fn known_prefixes() -> String {
     PREFIXES.map(|(prefix, _)| prefix).join(" ")
 }

@@ -1,4 +1,4 @@
-//! Who changed what.
+//! Audit records: which author changed which object.
 
 use core::net::IpAddr;
 
@@ -6,14 +6,16 @@ use async_trait::async_trait;
 
 use super::StoreError;
 
-/// The way by which a request came in.
+/// The way in which administration is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Door {
     /// The command line, without a running server.
     Cli,
     /// The control socket of a running server.
     Socket,
+    /// The REST interface.
     Rest,
+    /// The web pages.
     Web,
     /// The answer of a hook.
     Hook,
@@ -22,8 +24,10 @@ pub enum Door {
 }
 
 impl Door {
+    /// Every door.
     pub const ALL: [Self; 6] = [Self::Cli, Self::Socket, Self::Rest, Self::Web, Self::Hook, Self::System];
 
+    /// The name in stores and documents.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cli => "cli",
@@ -35,22 +39,28 @@ impl Door {
         }
     }
 
+    /// The door with this [name](Self::as_str).
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|door| door.as_str() == name)
     }
 }
 
+/// How a request for a change ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuditOutcome {
+    /// The change was made.
     Done,
-    /// By permissions, or because the request was wrong.
+    /// The actor lacks the permission, or the request was wrong.
     Refused,
+    /// An error of the server or its store.
     Failed,
 }
 
 impl AuditOutcome {
+    /// Every outcome.
     pub const ALL: [Self; 3] = [Self::Done, Self::Refused, Self::Failed];
 
+    /// The name in stores and documents.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -59,21 +69,26 @@ impl AuditOutcome {
         }
     }
 
+    /// The outcome with this [name](Self::as_str).
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|outcome| outcome.as_str() == name)
     }
 }
 
-/// Who makes a change, from where.
+/// The author of a change: a name, a door and an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Author {
-    /// An administrator, a user of the host, or the user whose login a hook answered; empty for the server.
+    /// The name of an administrator, of a user of the host, or of the user whose login a hook answered; empty
+    /// for the server itself.
     pub name: String,
+    /// The way in which the change was asked for.
     pub door: Door,
+    /// The author's address; none on the host itself.
     pub address: Option<IpAddr>,
 }
 
 impl Author {
+    /// An author without an address.
     pub fn new(name: impl Into<String>, door: Door) -> Self {
         Self { name: name.into(), door, address: None }
     }
@@ -83,7 +98,8 @@ impl Author {
         Self::new("", Door::System)
     }
 
-    /// A record of something that was done.
+    /// A record, with the outcome `Done` and no detail, of what the author did to the object of that kind and
+    /// name. `at`: milliseconds since 1970.
     pub fn did(&self, action: &str, kind: &str, name: &str, at: i64) -> AuditRecord {
         AuditRecord {
             at,
@@ -97,48 +113,65 @@ impl Author {
     }
 }
 
+/// What is kept of one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
     /// Milliseconds since 1970.
     pub at: i64,
+    /// The author of the change.
     pub author: Author,
     /// `add`, `update`, `delete`, `load`, `close`, `scan`, …
     pub action: String,
-    /// Of the object: `user`, `folder`, `session`, …
+    /// The kind of the object: `user`, `folder`, `session`, …
     pub kind: String,
+    /// The name of the object, or the id of a session.
     pub name: String,
+    /// How the request ended.
     pub outcome: AuditOutcome,
-    /// Never a secret; such as the names of the fields that were changed.
+    /// More about the change, such as the names of the fields that it set; never a secret.
     pub detail: String,
 }
 
+/// An audit record as a store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredAudit {
     /// Rises with each record.
     pub id: i64,
+    /// The record as it was appended.
     pub record: AuditRecord,
-    /// That the change made; none: there was no change of a document.
+    /// The revision that the change gave to the document; none if it changed no document.
     pub revision: Option<i64>,
 }
 
-/// Which records; each that is set has to fit.
+/// Selects audit records; each field that is set has to match.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditQuery {
     /// Only records with a smaller id.
     pub before: Option<i64>,
+    /// The author's name.
     pub author: Option<String>,
+    /// The kind of the object.
     pub kind: Option<String>,
+    /// The name of the object.
     pub name: Option<String>,
+    /// The most records to give.
     pub limit: u32,
 }
 
-/// Records of changes are written with them, by [`Directory::commit`](super::Directory::commit).
+/// The audit log. Records of changes to documents are written with the change, by
+/// [`Directory::commit`](super::Directory::commit).
 #[async_trait]
 pub trait AuditStore: Send + Sync {
-    /// Of what changes no document.
+    /// Appends records of actions that change no document.
+    ///
+    /// # Errors
+    /// As those of [`Directory`](super::Directory) that write.
     async fn append_audit(&self, records: Vec<AuditRecord>) -> Result<(), StoreError>;
 
-    /// The newest first.
+    /// The records that match, the newest first.
+    ///
+    /// # Errors
+    /// `Busy` and `Failed`.
     async fn audit(&self, query: AuditQuery) -> Result<Vec<StoredAudit>, StoreError>;
 }
 

@@ -1,17 +1,18 @@
-//! Time.
+//! The clock.
 
-/// Time as a parameter.
+/// The time, as a port so that tests can set it.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970.
     fn now(&self) -> i64;
 
-    /// What to add at `at` for the zone that access times are meant in, in milliseconds.
+    /// The offset from UTC, in milliseconds, of the time zone in which access times are written, at the time
+    /// `at` (milliseconds since 1970).
     fn zone_offset(&self, _at: i64) -> i64 {
         0
     }
 }
 
-/// The clock on the wall.
+/// The clock of the host; access times are in UTC.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

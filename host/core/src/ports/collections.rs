@@ -1,5 +1,5 @@
-//! What stores hold: one table description for each kind of named document. An adapter reads and
-//! writes all of them in the same way.
+//! The collections of a store: a table description for each kind of named document. Adapters read and write
+//! all of them in the same way.
 
 use std::fmt;
 
@@ -8,47 +8,54 @@ use crate::account::fields::{ACCOUNT, Field, Kind, Maintainer};
 
 /// A kind of named documents.
 pub struct Collection {
-    /// In announcements and audit records, and for hooks: `user`, `folder`.
+    /// The name of the kind in announcements, in audit records and for hooks: `user`, `folder`.
     pub kind: &'static str,
-    /// For people: `account`, `folder`.
+    /// The name of the kind in messages: `account`, `folder`.
     pub noun: &'static str,
+    /// The SQL table.
     pub table: &'static str,
-    /// The field, and the column, that has the name. Two names are the same only if all of their
-    /// bytes are.
+    /// The field, and the column, that holds the name. Names are compared byte by byte.
     pub name_field: &'static str,
-    /// The other fields with a column of their own; what a document has beside them is kept in the column
-    /// `other`. Each table has `id` (positive, never reused) and `revision`, too.
+    /// The other fields that have a column of their own. All further fields of a document are kept in the
+    /// column `other`. Each table also has `id` (positive, never reused) and `revision`.
     pub columns: &'static [Column],
 }
 
 /// A field that has a column.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
+    /// The name of the field in documents, and of the column.
     pub field: &'static str,
+    /// What the column holds.
     pub kind: ColumnKind,
-    /// Only the server itself writes it, each for its purpose: a change of the document does not touch it.
+    /// Whether only the server writes the field, with a method of its own; a change of the document leaves it
+    /// alone.
     pub is_maintained: bool,
 }
 
+/// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
-    /// Missing: 0.
+    /// A number of 64 bits, a time or a flag; 0 if the document lacks the field.
     Integer,
+    /// A string.
     Text,
     /// Any value, as JSON text.
     Json,
 }
 
 impl Collection {
+    /// The object of this name, for messages.
     pub fn object(&self, name: &str) -> ObjectName {
         ObjectName { noun: self.noun, name: name.to_owned() }
     }
 
+    /// The column of this field, if it has one.
     pub fn column(&self, field: &str) -> Option<&'static Column> {
         self.columns.iter().find(|column| column.field == field)
     }
 
-    /// Those that only the server writes, in the order of the table.
+    /// The columns that only the server writes, in the order of the table.
     pub fn maintained(&self) -> impl Iterator<Item = &'static Column> + use<> {
         self.columns.iter().filter(|column| column.is_maintained)
     }
@@ -88,7 +95,7 @@ const fn column_count(fields: &[Field]) -> usize {
     count
 }
 
-/// Of the fields that have one. `N`: their number.
+/// The columns of the fields that have one; `N` is their number.
 const fn columns_of<const N: usize>(fields: &'static [Field]) -> [Column; N] {
     let mut columns = [given("", ColumnKind::Text); N];
     let (mut left, mut rest) = (columns.as_mut_slice(), fields);
@@ -121,7 +128,7 @@ const fn columns_of<const N: usize>(fields: &'static [Field]) -> [Column; N] {
     columns
 }
 
-/// Accounts (spec section C), as their table of fields says.
+/// Accounts (spec section C), with the columns that the table of their fields names.
 pub static USERS: Collection = Collection {
     kind: "user",
     noun: "account",

@@ -6,137 +6,166 @@ use serde_json::{Map, Value};
 
 use super::{AuditRecord, Collection, StoreError};
 
-/// Named documents, by collection. A store believes nothing and refuses no content: what a document
-/// means, and whether it is valid, is for its reader to say.
+/// Named documents, by collection. A store does not judge content: only the reader of a document decides what
+/// it means and whether it is valid.
 ///
 /// # Errors
 /// All methods may give `Busy` and `Failed`; those that write also `ReadOnly` and `Full`.
 #[async_trait]
 pub trait Directory: Send + Sync {
-    /// With all that was written before, by any process.
+    /// The document of this name; reflects everything that any process has written before.
     async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError>;
 
-    /// Those of the names that there are.
+    /// The documents of these names; names without a document are left out.
     async fn find_all(
         &self,
         collection: &'static Collection,
         names: Vec<String>,
     ) -> Result<Vec<StoredDocument>, StoreError>;
 
-    /// In the order of the bytes of their names.
+    /// A page of documents, ordered by the bytes of their names.
     async fn list(&self, collection: &'static Collection, page: PageRequest)
     -> Result<Vec<StoredDocument>, StoreError>;
 
-    /// The name of each document and the text of one field that has a column; without a text it is empty.
+    /// The name of each document and the text of one field, which has a column; empty where the field has no
+    /// text.
     async fn texts(
         &self,
         collection: &'static Collection,
         field: &'static str,
     ) -> Result<Vec<(String, String)>, StoreError>;
 
-    /// All of the changes, in their order, in one transaction with their announcements and their audit
-    /// records; or nothing of it. The answer has the version of each, a deleted one's last.
+    /// Makes all of the changes, in their order, in one transaction with their announcements and audit
+    /// records, or none of them. Gives the new version of each object; for a deleted one, its last.
     ///
     /// # Errors
     /// `Exists`, `NotFound` and `Conflict` name the first change that does not fit what is stored.
     async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError>;
 
-    /// What was announced since the token was given; without one, only a token. Nothing that was committed
-    /// is ever passed over, in whatever order commits of several writers become visible; something may be
-    /// named twice.
+    /// The changes that were announced since the token was given; without a token, no changes and a new
+    /// token. No committed change is ever missed, in whatever order the commits of several writers become
+    /// visible; an object may be named more than once.
     async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError>;
 
-    /// As [`changes`](Self::changes), once there are any. It may be dropped at any time.
+    /// As [`changes`](Self::changes), but waits until there are any. The future can be dropped at any time.
     async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError>;
 
-    /// `at`: milliseconds since 1970. May be written a little later, but is read at once.
+    /// Stores the time of the account's last login, `at` in milliseconds since 1970. The store may write it a
+    /// little later, but gives it to readers at once.
     async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError>;
 
-    /// An upload, or a download, was done. Says whether it was the account's first; `at` is kept for that
-    /// one only.
+    /// Notes an upload or a download that ended at `at`, in milliseconds since 1970. Returns whether it was
+    /// the account's first; only the time of the first is kept.
     async fn record_first_transfer(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError>;
 }
 
-/// The account of that name with that id: one that is made later under the same name is another.
+/// Identifies an account by name and id: an account that is added later under the same name has another id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AccountKey {
+    /// The account's name.
     pub username: String,
+    /// The [id](Version::id) of its document.
     pub id: i64,
 }
 
-/// Which state of an object it is.
+/// Identifies one state of one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Version {
     /// Positive, never reused in its collection; 0: not stored.
     pub id: i64,
-    /// Counts the changes, from 0.
+    /// The number of changes since the object was added.
     pub revision: i64,
 }
 
-/// A document as it is stored, valid or not. It has the fields that the server maintains, too, and `id`.
+/// A document as it is stored, valid or not. It includes `id` and the fields that the server maintains.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredDocument {
+    /// The document's name in its collection.
     pub name: String,
+    /// The state that was read; a change is based on it.
     pub version: Version,
+    /// The fields by name.
     pub document: Map<String, Value>,
-    /// What of it cannot be said in a document.
+    /// What is stored in a way that no document can express, such as a column with a value of another type.
     pub problem: Option<String>,
 }
 
-/// Which documents of a collection.
+/// Selects documents of a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PageRequest {
     /// Only names after this one.
     pub after: Option<String>,
-    /// Only names that begin so.
+    /// Only names with this prefix.
     pub prefix: Option<String>,
+    /// The most documents to give.
     pub limit: u32,
 }
 
 /// A change of one object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
+    /// The collection of the object.
     pub collection: &'static Collection,
+    /// The object's name.
     pub name: String,
+    /// What to do with it.
     pub write: Write,
-    /// Whether servers that run are to look at the object again.
+    /// Whether running servers are told to read the object again.
     pub announce: bool,
+    /// The audit record to write in the same transaction.
     pub audit: Option<AuditRecord>,
 }
 
+/// What a change does to one object.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Write {
-    /// What the server maintains begins at 0.
+    /// Adds a document; the fields that the server maintains begin at 0.
     Add(Map<String, Value>),
-    /// What the server maintains stays, but for what `reset` names: that is 0 again.
-    Replace { document: Map<String, Value>, expected: Version, reset: Vec<&'static str> },
-    /// None: whatever is there. A mark on its usage goes with it.
-    Delete { expected: Option<Version> },
-    /// Writes nothing; but the object has to be there as it was read.
-    Require { expected: Version },
+    /// Replaces a document. The fields that the server maintains stay, except those in `reset`.
+    Replace {
+        /// The new document.
+        document: Map<String, Value>,
+        /// The version that the change is based on.
+        expected: Version,
+        /// Maintained fields that become 0 again.
+        reset: Vec<&'static str>,
+    },
+    /// Deletes a document, and the mark on its usage.
+    Delete {
+        /// The version that the change is based on; none: any.
+        expected: Option<Version>,
+    },
+    /// Writes nothing, but the commit fails unless the object is still as it was read.
+    Require {
+        /// The version that has to be the stored one.
+        expected: Version,
+    },
 }
 
-/// A place in the changes of a store, that only the store itself can read.
+/// A position in the sequence of a store's changes. Only the store can interpret it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeToken(pub String);
 
+/// The answer of [`Directory::changes`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {
-    /// For the next look.
+    /// The token for the next call.
     pub next: ChangeToken,
+    /// The objects that were changed since the last token.
     pub objects: ChangedObjects,
 }
 
 /// Objects that were changed, by any process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangedObjects {
-    /// Kind of the collection, and name.
+    /// The changed objects: the kind of the collection, and the name.
     Named(Vec<(String, String)>),
-    /// More than are remembered.
+    /// More changes than the store remembers: any object may have changed.
     All,
 }
 
 impl Changes {
+    /// Whether no object was changed.
     pub fn is_empty(&self) -> bool {
         matches!(&self.objects, ChangedObjects::Named(names) if names.is_empty())
     }

@@ -1,12 +1,13 @@
-//! What a store says when it cannot do what it was asked for.
+//! Errors of stores.
 
 use std::fmt;
 
-/// Names one object of a collection, for people.
+/// Names one object of a collection in messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectName {
-    /// `account`, `folder`, …
+    /// What the object is: `account`, `folder`, …
     pub noun: &'static str,
+    /// The object's name in its collection.
     pub name: String,
 }
 
@@ -16,30 +17,42 @@ impl fmt::Display for ObjectName {
     }
 }
 
-/// `Busy` to `Failed` have the adapter's own sentence: what went wrong, where, and what to do.
+/// Why a store did not do what it was asked to. `Busy` to `Failed` have the adapter's own sentence: what went
+/// wrong, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
+    /// An object is to be added under a name that is taken.
     #[error("there is already {}", with_article(.0))]
     Exists(ObjectName),
+    /// There is no object of this name.
     #[error("there is no {0}")]
     NotFound(ObjectName),
-    /// It is not what the change was made from.
+    /// The stored version is not the one that the change is based on.
     #[error("the {} \"{}\" was changed at the same time; try again", .0.noun, .0.name)]
     Conflict(ObjectName),
+    /// The stored document of an account does not pass validation.
     #[error(
         "the account \"{username}\" in the database is not valid: {problem}; change or delete it with \"tidegate user\""
     )]
-    Invalid { username: String, problem: String },
-    /// What is asked for contradicts what is stored.
+    Invalid {
+        /// The account's name.
+        username: String,
+        /// The first thing that is wrong with the document.
+        problem: String,
+    },
+    /// The request contradicts what is stored.
     #[error("{0}")]
     Refused(String),
-    /// Others have it; trying again later may succeed.
+    /// Other processes hold the store; a later attempt may succeed.
     #[error("{0}")]
     Busy(String),
+    /// The store cannot be written.
     #[error("{0}")]
     ReadOnly(String),
+    /// There is no space left for the store.
     #[error("{0}")]
     Full(String),
+    /// Any other error.
     #[error("{0}")]
     Failed(String),
 }

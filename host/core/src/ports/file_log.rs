@@ -1,81 +1,102 @@
-//! The record of what sessions did to files.
+//! The log of what sessions do to files.
 
 use core::time::Duration;
 
 use crate::connection::ConnectionId;
 use crate::hook::events::Protocol;
 
-/// Keeps the record. How it is written is the adapter's to choose.
+/// Takes events of files; the adapter decides what it writes.
 pub trait FileLog: Send + Sync {
-    /// Never waits.
+    /// Takes one event, without waiting.
     fn record(&self, event: &FileEvent<'_>);
 }
 
-/// For servers and tests that keep no record.
+/// Drops all events.
 pub struct NoFileLog;
 
 impl FileLog for NoFileLog {
     fn record(&self, _event: &FileEvent<'_>) {}
 }
 
-/// Something that was done to a file, or a transfer that ended.
+/// An operation on a file that was done, or a transfer that ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FileEvent<'a> {
+    /// The channel of the session.
     pub channel: &'a ConnectionId,
-    /// Of the account.
+    /// The account's name.
     pub username: &'a str,
+    /// The protocol of the channel.
     pub protocol: Protocol,
-    /// What the operating system calls the file.
+    /// The path of the file on the host.
     pub path: &'a str,
+    /// The operation.
     pub what: FileEventKind<'a>,
 }
 
-/// What was done. Targets are paths as the operating system calls them.
+/// The operation. Targets are paths on the host, as [`FileEvent::path`] is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FileEventKind<'a> {
+    /// A transfer to the client ended.
     Download(TransferEnd<'a>),
+    /// A transfer from the client ended.
     Upload(TransferEnd<'a>),
+    /// A directory was made.
     CreateDirectory,
+    /// A directory was removed.
     RemoveDirectory,
+    /// A file or symbolic link was removed.
     Remove,
+    /// The file or directory got another name.
     Rename {
+        /// The new path.
         target: &'a str,
     },
+    /// The file got a second name.
     HardLink {
+        /// The path of the new name.
         target: &'a str,
     },
-    /// A link was made that leads to `target`.
+    /// A symbolic link was made at the path.
     Symlink {
+        /// Where the link leads.
         target: &'a str,
     },
+    /// The file was copied on the server.
     Copy {
+        /// The path of the copy.
         target: &'a str,
-        /// Of the source, in bytes.
+        /// The size of the source, in bytes.
         size: u64,
     },
-    /// Permission bits.
+    /// The permission bits were set.
     SetMode(u32),
+    /// Owner and group were set.
     SetOwner {
+        /// The owner's number on the host.
         uid: u32,
+        /// The group's number on the host.
         gid: u32,
     },
-    /// Seconds since 1970.
+    /// The times were set; both are in seconds since 1970.
     SetTimes {
+        /// The time of the last access.
         accessed: i64,
+        /// The time of the last change.
         modified: i64,
     },
-    /// In bytes.
+    /// The size was set, in bytes.
     SetSize(u64),
-    /// A command of the client's, such as `md5sum`.
+    /// An SSH command was executed, such as `md5sum`.
     Command(&'a str),
 }
 
 /// How a transfer ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TransferEnd<'a> {
-    /// That were transferred.
+    /// The number of bytes that were transferred.
     pub bytes: u64,
+    /// The time from open to close.
     pub elapsed: Duration,
-    /// None: it is complete.
+    /// Why the transfer failed; none: it is complete.
     pub failure: Option<&'a str>,
 }

@@ -1,5 +1,5 @@
-//! What the core needs from the outer rings. Ring 2 implements these traits; only the
-//! binary knows the concrete types.
+//! The traits through which the core uses the outer rings. Ring 2 implements them; only the binary knows the
+//! concrete types.
 
 mod audit;
 mod clock;
@@ -31,15 +31,16 @@ pub use runs::{DURATION_BOUNDS, HookCounter, HookRunStore, RUNS_KEPT, RunFilter,
 pub use storage::StorageFactory;
 pub use usage::{NodeName, StoredUsage, UsageStore};
 
-/// All that one store keeps.
+/// All the stores of a server, as one adapter implements them.
 pub trait Stores: Directory + UsageStore + PluginStore + HookRunStore + AuditStore {}
 
 impl<T: Directory + UsageStore + PluginStore + HookRunStore + AuditStore> Stores for T {}
 
-/// Where paths of the host lead.
+/// Resolves paths of the host.
 #[async_trait]
 pub trait HostPaths: Send + Sync {
-    /// Each of the absolute paths without links, `.` and `..`; what is not there yet is taken as it
-    /// is written. An error says why that cannot be told.
+    /// Resolves symbolic links, `.` and `..` in each of these absolute paths; the answers are in the same
+    /// order. Components that do not exist yet are taken as they are written. An error says why a path cannot
+    /// be resolved.
     async fn resolve(&self, paths: Vec<String>) -> Vec<Result<String, String>>;
 }

@@ -1,4 +1,4 @@
-//! Password hashing.
+//! The port to password hashing.
 
 use async_trait::async_trait;
 
@@ -6,14 +6,19 @@ use crate::password::{PasswordError, PasswordHash};
 use crate::secret::Secret;
 use crate::turns::Waiter;
 
-/// Password hashing on a bounded pool, off the runtime's threads. Those who wait take turns.
+/// Hashes and compares passwords on a bounded pool, off the runtime's threads. Waiting callers take turns
+/// ([`crate::turns`]).
+///
+/// # Errors
+/// [`PasswordError`] if there is no answer; a wrong password is `Ok(false)`.
 #[async_trait]
 pub trait Passwords: Send + Sync {
+    /// Whether `clear` is the password of `hash`.
     async fn matches(&self, waiter: Waiter<'_>, hash: &PasswordHash, clear: &Secret) -> Result<bool, PasswordError>;
 
-    /// With a hash that a plugin gave, which is not to cost more than
-    /// [`for_plugins`](PasswordHash::is_for_plugins) allows: the server's own comparisons do not
-    /// wait behind these.
+    /// As [`matches`](Self::matches), for a hash that a plugin gave and that passed
+    /// [`is_for_plugins`](PasswordHash::is_for_plugins). The server's own comparisons do not wait behind
+    /// these.
     async fn matches_for_plugin(
         &self,
         waiter: Waiter<'_>,
@@ -23,5 +28,6 @@ pub trait Passwords: Send + Sync {
         self.matches(waiter, hash, clear).await
     }
 
+    /// A new hash of `clear`, with a fresh random salt.
     async fn hash(&self, waiter: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError>;
 }

@@ -1,25 +1,35 @@
-//! What plugins keep.
+//! The values that plugins keep.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-/// Limits for one plugin.
+/// The most keys of one plugin.
 pub const MAX_KEYS: usize = 10_000;
+/// The most bytes of all values of one plugin together.
 pub const MAX_VALUE_BYTES: usize = 16 << 20;
-/// Bytes.
+/// The longest key, in bytes.
 pub const MAX_KEY_LENGTH: usize = 512;
+/// The longest value, in bytes.
 pub const MAX_VALUE_LENGTH: usize = 64 << 10;
 
-/// A plugin's own small store, kept over restarts.
+/// A small store for each plugin, kept over restarts. Plugins do not see each other's values; a value whose
+/// time to live is over is not there.
+///
+/// # Errors
+/// All methods may give `Unavailable`; those that store a value also `Full` and `TooLarge`.
 #[async_trait]
 pub trait PluginStore: Send + Sync {
+    /// The value of the key, if there is one.
     async fn get(&self, plugin: &str, key: &str) -> Result<Option<Vec<u8>>, PluginStoreError>;
 
+    /// Stores a value; without `ttl` it stays until it is removed.
     async fn set(&self, plugin: &str, key: &str, value: &[u8], ttl: Option<Duration>) -> Result<(), PluginStoreError>;
 
+    /// Removes the key; it need not be there.
     async fn remove(&self, plugin: &str, key: &str) -> Result<(), PluginStoreError>;
 
+    /// At most `limit` keys that begin with `prefix` and come after `after`, in the order of their bytes.
     async fn list_keys(
         &self,
         plugin: &str,
@@ -28,7 +38,11 @@ pub trait PluginStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<String>, PluginStoreError>;
 
-    /// Adds to a counter in one step; the time to live is set when the key is made.
+    /// Adds `delta` to a counter in one step and gives the sum; a key that is not there counts from 0. `ttl`
+    /// holds only for a key that this call makes.
+    ///
+    /// # Errors
+    /// `NotACounter` if the value is not a decimal number of 64 bits.
     async fn increment(
         &self,
         plugin: &str,
@@ -37,7 +51,7 @@ pub trait PluginStore: Send + Sync {
         ttl: Option<Duration>,
     ) -> Result<i64, PluginStoreError>;
 
-    /// Stores `new` if the value is still `expected`; says whether it did.
+    /// Stores `new` if the value is still `expected` (none: there is no such key); returns whether it did.
     async fn compare_and_set(
         &self,
         plugin: &str,
@@ -48,19 +62,28 @@ pub trait PluginStore: Send + Sync {
     ) -> Result<bool, PluginStoreError>;
 }
 
+/// Why a plugin's store did not do what it was asked to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PluginStoreError {
+    /// [`MAX_KEYS`] or [`MAX_VALUE_BYTES`] would be exceeded.
     #[error("the plugin's quota of keys or bytes is used up")]
     Full,
+    /// [`MAX_KEY_LENGTH`] or [`MAX_VALUE_LENGTH`] is exceeded.
     #[error("the key or value is longer than the limit")]
     TooLarge,
+    /// Only for increments: the value is not a decimal number.
     #[error("the value under this key is not a counter")]
     NotACounter,
+    /// The store failed; its message.
     #[error("{0}")]
     Unavailable(String),
 }
 
-/// A counter after `delta` was added; `value`: as it is stored, none for a new one.
+/// A counter after `delta` was added, limited to the range of `i64`. `value`: as it is stored; none for a new
+/// counter.
+///
+/// # Errors
+/// `NotACounter`
 pub fn counted(value: Option<&[u8]>, delta: i64) -> Result<i64, PluginStoreError> {
     let Some(value) = value else { return Ok(delta) };
     let number: Option<i64> = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());

@@ -7,79 +7,121 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::hook::HookRun;
 
-/// Bounds of the histogram of durations, in microseconds; what is longer is in one more.
+/// Upper bounds of the histogram of durations, in microseconds; one more bucket has the longer ones.
 pub const DURATION_BOUNDS: [u64; 11] =
     [50, 100, 200, 500, 1_000, 5_000, 20_000, 100_000, 500_000, 2_000_000, 10_000_000];
 
-/// Records that are kept, at least.
+/// The number of newest records that a store keeps at least.
 pub const RUNS_KEPT: usize = 10_000;
 
-/// The records of hook calls: the last ones, and counts of all.
+/// The records of hook calls: the newest ones, and counters over all.
+///
+/// # Errors
+/// As those of [`Directory`](super::Directory).
 #[async_trait]
 pub trait HookRunStore: Send + Sync {
+    /// Appends records and counts them.
     async fn append(&self, runs: Vec<HookRun>) -> Result<(), StoreError>;
 
-    /// The newest that match, oldest first.
+    /// The newest records that match, the oldest of them first.
     async fn runs(&self, filter: RunFilter) -> Result<Vec<StoredRun>, StoreError>;
 
+    /// One record, if it is still kept.
     async fn run(&self, id: i64) -> Result<Option<StoredRun>, StoreError>;
 
+    /// All counters.
     async fn counters(&self) -> Result<Vec<HookCounter>, StoreError>;
 }
 
+/// Selects records; each field that is set has to match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFilter {
+    /// The username that the call was about.
     pub username: Option<String>,
+    /// The name of the hook.
     pub hook: Option<String>,
+    /// The outcome, as [`HookRun::outcome`] has it.
     pub outcome: Option<String>,
-    /// Only newer ones.
+    /// Only records with a greater id.
     pub after: i64,
+    /// The most records to give.
     pub limit: u32,
 }
 
-/// As in [`HookRun`], after it was stored.
+/// A [`HookRun`] as it is stored; see there for fields of the same name.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct StoredRun {
+    /// Rises with each record.
     pub id: i64,
+    /// When the call began, in milliseconds since 1970.
     pub at: i64,
+    /// The hook point, or `login` for the outcome of a login.
     pub kind: String,
+    /// The name of the hook.
     pub hook: String,
+    /// The adapter that made the call.
     pub adapter: String,
+    /// The digest of the component that answered.
     pub version: Option<String>,
+    /// The id of the client's connection.
     pub connection: Option<String>,
+    /// The username that the call was about.
     pub username: Option<String>,
+    /// The client's address.
     pub address: Option<String>,
+    /// The login method or the file action.
     pub about: Option<String>,
+    /// The verdict's name, or the kind of the error.
     pub outcome: String,
+    /// The reason of a denial, or the text of an error.
     pub detail: String,
+    /// Whether the call failed.
     pub is_error: bool,
+    /// Whether the gate ended with this link.
     pub decided: bool,
+    /// The duration in microseconds.
     pub duration_us: i64,
+    /// What the hook was given, shortened.
     pub sent: String,
+    /// What the hook answered, shortened.
     pub received: String,
+    /// What the hook wrote to its standard error, shortened.
     pub standard_error: String,
+    /// The time that a component computed, in microseconds.
     pub cpu_us: Option<i64>,
+    /// The largest memory of a component, in bytes.
     pub memory: Option<i64>,
 }
 
-/// Calls of one hook in one version with one outcome.
+/// Counts the calls of one hook, in one version, with one outcome.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct HookCounter {
+    /// The hook point.
     pub kind: String,
+    /// The name of the hook.
     pub hook: String,
+    /// The digest of the component; empty for other hooks.
     pub version: String,
+    /// The verdict's name, or the kind of the error.
     pub outcome: String,
+    /// Whether this outcome is a failure.
     pub is_error: bool,
+    /// The number of calls.
     pub calls: i64,
+    /// The sum of their durations, in microseconds.
     pub total_us: i64,
+    /// The longest duration, in microseconds.
     pub max_us: i64,
+    /// The sum of the time that components computed, in microseconds.
     pub cpu_us: i64,
+    /// The largest memory of a component, in bytes.
     pub max_memory: i64,
-    /// By [`DURATION_BOUNDS`].
+    /// Calls by duration, in the buckets of [`DURATION_BOUNDS`].
     pub histogram: Vec<i64>,
 }
 
 impl RunFilter {
+    /// Whether the record matches; the limit is not looked at.
     pub fn lets_through(&self, run: &StoredRun) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| wanted.is_none() || wanted.as_deref() == found;
         run.id > self.after
@@ -90,6 +132,7 @@ impl RunFilter {
 }
 
 impl StoredRun {
+    /// The record to store under this id.
     pub fn of(id: i64, run: &HookRun) -> Self {
         let exchange = &run.exchange;
         Self {
@@ -118,7 +161,7 @@ impl StoredRun {
 }
 
 impl HookCounter {
-    /// Of the call's hook, version and outcome, without a call.
+    /// A counter at 0 for the call's hook, version and outcome.
     pub fn for_run(run: &HookRun) -> Self {
         Self {
             kind: run.kind.to_owned(),
@@ -135,6 +178,7 @@ impl HookCounter {
         }
     }
 
+    /// Counts one call.
     pub fn count(&mut self, run: &HookRun) {
         let duration = microseconds(run.duration);
         self.is_error = run.is_error;

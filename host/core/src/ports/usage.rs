@@ -1,48 +1,57 @@
-//! What accounts and folders use.
+//! The stored usages of accounts and folders.
 
 use async_trait::async_trait;
 
 use super::{AccountKey, StoreError};
 use crate::quota::{Scope, Transferred, UsedQuota};
 
-/// A server among those that share a store; the same over its restarts.
+/// The name of one server among those that share a store; it stays the same over restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeName(pub String);
 
+/// The usages and transferred volumes that a store keeps, and the marks of usages in change (ADR 9).
+///
+/// # Errors
+/// As those of [`Directory`](super::Directory).
 #[async_trait]
 pub trait UsageStore: Send + Sync {
-    /// Reads a usage and marks it as in change by `node`; the mark survives the process, and takes the
-    /// place of another node's.
+    /// Reads a usage and marks it as in change by `node`. The mark survives the process; it takes the place
+    /// of another node's mark.
     ///
     /// # Errors
     /// `NotFound`
     async fn open_usage(&self, scope: &Scope, node: &NodeName) -> Result<StoredUsage, StoreError>;
 
-    /// The usage is settled: takes the node's mark away.
+    /// Removes the node's mark: the stored usage is right. Another node's mark stays.
     async fn close_usage(&self, scope: &Scope, node: &NodeName) -> Result<(), StoreError>;
 
-    /// Adds changes, all or none; `at`: milliseconds since 1970. Scopes that are gone are passed over, and
-    /// one that was never counted stays so. A usage is never less than nothing.
+    /// Adds changes to usages, all or none; `at`: milliseconds since 1970. Scopes that no longer exist are
+    /// left out, and a usage that was never counted stays uncounted. A usage never falls below 0.
     async fn add_usage(&self, changes: Vec<(Scope, UsedQuota)>, at: i64) -> Result<(), StoreError>;
 
+    /// Stores a usage that was just counted; `at`: milliseconds since 1970.
+    ///
     /// # Errors
     /// `NotFound`
     async fn replace_usage(&self, scope: &Scope, used: UsedQuota, at: i64) -> Result<(), StoreError>;
 
-    /// Whether the usage was ever counted since the account or folder was made, or its place was
-    /// changed.
+    /// Whether the usage was counted since the account or folder was added, or since its files moved to
+    /// another place.
     async fn is_counted(&self, scope: &Scope) -> Result<bool, StoreError>;
 
-    /// Adds to what accounts have transferred, all or none; those that are gone are passed over.
+    /// Adds bytes to the transferred volumes of accounts, all or none; accounts that no longer exist are left
+    /// out.
     async fn add_transferred(&self, changes: Vec<(AccountKey, Transferred)>) -> Result<(), StoreError>;
 
-    /// Those with a mark of the node, or of none: of servers before marks had names.
+    /// The scopes with a mark of this node, or with a mark without a node (of versions before marks had one).
     async fn unsettled_usages(&self, node: &NodeName) -> Result<Vec<Scope>, StoreError>;
 }
 
+/// A usage as it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredUsage {
+    /// The stored bytes and files.
     pub used: UsedQuota,
-    /// It had a mark already, or was never counted: not to be believed.
+    /// Whether the usage had a mark already or was never counted: the files have to be counted.
     pub is_unsettled: bool,
 }

@@ -1,8 +1,8 @@
-//! What only the files can say.
+//! Removals that need a count of the files.
 //!
-//! When a name of a file with several is removed, the file is still counted if another of its
-//! names is here, and not if that is elsewhere, as in a snapshot of the home. The ledger does not
-//! know the names; a moment later the files are counted for it.
+//! When one name of a file with several is removed, the file still counts if another of its names is in the
+//! scope, but not if the other names are elsewhere, as in a snapshot of the home. The ledger does not know
+//! them, so the files are counted again a moment later.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use super::scan::{ScanProgress, ScanTree};
 #[derive(Default)]
 pub(super) struct Doubt {
     has_arisen: bool,
-    /// Where the files are.
+    /// The files to count.
     tree: Option<ScanTree>,
     is_being_settled: bool,
 }
@@ -34,7 +34,7 @@ impl Doubt {
 }
 
 impl Ledger {
-    /// After something was done to names: if the files have to be counted for it, they will be.
+    /// To be called after names were changed: has the files counted if one of the changes needs it.
     pub fn settle_doubt(&self, tree: impl FnOnce() -> ScanTree) {
         if !self.state().doubt.has_arisen {
             return;
@@ -44,7 +44,7 @@ impl Ledger {
         self.ports.doubted.notify_one();
     }
 
-    /// Counts the files if there is doubt; says how long it took.
+    /// Counts the files if a change needed it; gives the time that this took.
     pub(super) async fn count_doubted(&self) -> Option<Duration> {
         let tree = self.state().doubt.begin_settling()?;
         let names = self.lock_names().await;

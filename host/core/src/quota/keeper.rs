@@ -16,23 +16,24 @@ use crate::account::EffectiveAccount;
 use crate::hook::observers::ObserverWork;
 use crate::ports::{Clock, NodeName, UsageStore};
 
-/// Changes within this time are saved together: the first ones, and those that follow soon.
+/// Changes within this time are saved together.
 const SAVE_DELAY: Duration = Duration::from_millis(10);
+/// The same, while changes keep coming.
 const BUSY_SAVE_DELAY: Duration = Duration::from_millis(100);
-/// Between looks for ledgers that have nothing to do.
+/// The time between checks for ledgers that are idle.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
-/// The files of ledgers are counted for no more than this part of the time.
+/// After a count of files the keeper pauses for this many times as long as the count took.
 const COUNT_SHARE: u32 = 20;
-/// How long sessions of an account that has other files may take to end.
+/// How long, and how many times, the keeper waits for uploads to an account's former files to end.
 const ENDS_INTERVAL: Duration = Duration::from_millis(50);
 const ENDS_LOOKS: usize = 100;
-/// After the last change, the store is told that a usage is settled.
+/// After this time without a change the store is told that a usage is settled.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// What all ledgers share.
+/// What all ledgers of a server share.
 pub struct QuotaPorts {
     pub(super) store: Arc<dyn UsageStore>,
-    /// Whose marks are set.
+    /// The node in whose name usages are marked.
     pub(super) node: NodeName,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) changed: Notify,
@@ -42,9 +43,11 @@ pub struct QuotaPorts {
     pub(super) doubted: Notify,
 }
 
-/// One for the server.
+/// The ledgers and volumes of one server.
 pub struct QuotaKeeper {
+    /// Which usages are counted.
     pub tracking: Tracking,
+    /// The transferred volumes of the accounts.
     pub volumes: Volumes,
     ports: Arc<QuotaPorts>,
     ledgers: Mutex<HashMap<Scope, Current>>,
@@ -52,22 +55,27 @@ pub struct QuotaKeeper {
     closed: watch::Sender<bool>,
 }
 
-/// The ledger in use.
+/// The ledger in use for a scope.
 struct Current {
     ledger: Arc<Ledger>,
-    /// None: no session has asked for it yet.
+    /// The files that it counts; none: no session has asked for the ledger yet.
     files: Option<AccountFiles>,
 }
 
-/// Whose files are counted: an account that was added again, or has another home, has others than before.
+/// Identifies the files of an account. An account that was added again, or has another home, has other files
+/// than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountFiles {
+    /// The account's id, which is never reused.
     pub id: i64,
+    /// The account's revision: which of two descriptions is newer.
     pub revision: i64,
+    /// The home directory on the host.
     pub home: String,
 }
 
 impl AccountFiles {
+    /// The files of an account as it is in force.
     pub fn of(account: &EffectiveAccount) -> Self {
         Self { id: account.id, revision: account.user().revision, home: account.home_dir.clone() }
     }
@@ -81,27 +89,33 @@ impl AccountFiles {
     }
 }
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ScanReport {
+    /// The account or folder.
     pub scope: Scope,
+    /// The usage before the scan.
     pub before: UsedQuota,
+    /// The usage that was counted.
     pub found: UsedQuota,
 }
 
+/// Why a scan was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScanError {
-    /// A10-06
+    /// The scope is being scanned already (A10-06).
     #[error("another scan is already in progress")]
     InProgress,
+    /// Usages are not counted at all ([`Tracking::Never`]).
     #[error("quotas are not tracked (data_provider.track_quota = 0)")]
     NotTracked,
+    /// The store or the count failed.
     #[error(transparent)]
     Quota(#[from] QuotaError),
 }
 
 impl QuotaKeeper {
-    /// `node`: this server, among those that share the store.
+    /// A keeper without ledgers; `node` is this server, among those that share the store.
     pub fn new(store: Arc<dyn UsageStore>, node: NodeName, clock: Arc<dyn Clock>, tracking: Tracking) -> Arc<Self> {
         let (changed, doubted) = (Notify::new(), Notify::new());
         let ports = Arc::new(QuotaPorts { store, node, clock, changed, order: tokio::sync::Mutex::default(), doubted });
@@ -110,18 +124,19 @@ impl QuotaKeeper {
         Arc::new(Self { tracking, volumes, ports, ledgers, scans, closed: watch::Sender::new(false) })
     }
 
+    /// The ledger in use for the scope.
     pub fn ledger(&self, scope: &Scope) -> Arc<Ledger> {
         self.current(scope, |current| current.ledger.clone())
     }
 
-    /// The ledger of these files of the scope. Once a session has others, because the account was changed,
-    /// they have a new ledger, which counts them before anything is let in: what is under way for the old
-    /// ones does not count for the account any more.
+    /// The ledger for these files of the scope. When a session comes with other files, because the account
+    /// was changed, the scope gets a new ledger, which counts these files before it lets anything in. Uploads
+    /// to the old files then no longer count for the account.
     pub fn ledger_of(&self, scope: &Scope, files: &AccountFiles) -> Arc<Ledger> {
         self.current(scope, |current| {
             match &current.files {
                 Some(known) if known.are_those_of(files) => {}
-                // A session that has not heard of the change yet, and is about to.
+                // The session has not followed the change of the account yet.
                 Some(known) if files.are_older_than(known) => {
                     current.ledger.invalidate();
                     return current.ledger.clone();
@@ -154,15 +169,19 @@ impl QuotaKeeper {
         ledgers.get(scope).map(|current| current.ledger.clone())
     }
 
-    /// The files of a scope are changed without being counted.
+    /// Marks the usage of a scope as stale, because its files are changed without being counted.
     pub fn invalidate(&self, scope: &Scope) {
         if let Some(ledger) = self.known(scope) {
             ledger.invalidate();
         }
     }
 
-    /// An account was changed. Whether its usage was counted for other files, and now is not any
-    /// more: nothing may be under way for the old ones then.
+    /// To be called after an account was changed: whether its usage was counted for other files and has to be
+    /// counted again. If so, waits up to 5 seconds for uploads to the old files, and marks the usage as
+    /// stale.
+    ///
+    /// # Errors
+    /// If the store does not answer.
     pub async fn has_other_files(&self, scope: &Scope) -> Result<bool, QuotaError> {
         let Some(ledger) = self.known(scope) else { return Ok(false) };
         if self.ports.store.is_counted(scope).await? {
@@ -178,32 +197,38 @@ impl QuotaKeeper {
         Ok(true)
     }
 
-    /// Counts the files of a scope again, and replaces what is stored (A10-06).
+    /// Counts the files of a scope again, and replaces the stored usage (A10-06).
+    ///
+    /// # Errors
+    /// [`ScanError`]
     pub async fn scan(&self, scope: &Scope, tree: ScanTree) -> Result<ScanReport, ScanError> {
         if self.tracking == Tracking::Never {
             return Err(ScanError::NotTracked);
         }
         let scan = Scan::begin(self, scope)?;
         let ledger = self.ledger(scope);
-        // A usage that is counted on opening is counted once more; it cannot be believed either.
+        // Opening an unsettled usage counts the files, too; `before` has that count then.
         let names = ledger.names(|| tree.clone()).await?;
         let before = ledger.used();
         let found = names.recount(&tree, &scan.progress).await?;
         Ok(ScanReport { scope: scope.clone(), before, found })
     }
 
-    /// Scans under way: scope, files and directories so far.
+    /// The scans under way: scope, and the files and directories counted so far.
     pub fn scans(&self) -> Vec<(Scope, u64, u64)> {
         let scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner);
         scans.iter().map(|(scope, progress)| (scope.clone(), progress.files(), progress.directories())).collect()
     }
 
-    /// Usages that were in change when an earlier process of this server died.
+    /// The scopes whose usages were in change when an earlier process of this server died.
+    ///
+    /// # Errors
+    /// If the store does not answer.
     pub async fn unsettled(&self) -> Result<Vec<Scope>, QuotaError> {
         Ok(self.ports.store.unsettled_usages(&self.ports.node).await?)
     }
 
-    /// Saves everything now.
+    /// Stores all changes now. What cannot be stored is logged, and stays for the next time.
     pub async fn save(&self) {
         self.volumes.save().await;
         let _order = self.ports.order.lock().await;
@@ -233,7 +258,7 @@ impl QuotaKeeper {
         }
     }
 
-    /// Everything is saved, and settled as far as nothing is under way.
+    /// Stores everything, and settles the usages for which nothing is under way.
     pub async fn finish(&self) {
         self.settle_abandoned().await;
         self.save().await;
@@ -256,7 +281,7 @@ impl ObserverWork for QuotaKeeper {
         let mut closed = self.closed.subscribe();
         tokio::select! {
             () = self.save_changes() => {}
-            // Apart from that, because it can take long.
+            // Beside the saving, because a count can take long.
             () = self.count_doubted() => {}
             () = async { drop(closed.wait_for(|closed| *closed).await) } => {}
         }
@@ -269,7 +294,7 @@ impl ObserverWork for QuotaKeeper {
 }
 
 impl QuotaKeeper {
-    /// Never returns.
+    /// Stores changes, and settles idle usages; never returns.
     async fn save_changes(&self) {
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         let mut busy_until = Instant::now();
@@ -287,11 +312,11 @@ impl QuotaKeeper {
         }
     }
 
-    /// Never returns.
+    /// Counts the files where a change of names needs it; never returns.
     async fn count_doubted(&self) {
         loop {
             self.ports.doubted.notified().await;
-            // Those that come at once are counted once.
+            // Requests that come together need one count only.
             tokio::time::sleep(SAVE_DELAY).await;
             for ledger in self.all() {
                 let Some(took) = ledger.count_doubted().await else { continue };
@@ -301,7 +326,7 @@ impl QuotaKeeper {
     }
 }
 
-/// A place among the scans, given back when dropped.
+/// An entry among the running scans, removed when dropped.
 struct Scan<'a> {
     keeper: &'a QuotaKeeper,
     scope: Scope,

@@ -1,8 +1,8 @@
-//! The count of one scope.
+//! The usage of one scope in memory.
 //!
-//! Bytes are reserved before they are written, so that a limit holds under parallel
-//! sessions. What changes names (making, replacing, removing files) happens under one lock
-//! for the scope, so that what is subtracted is what was there; writes do not take it.
+//! Bytes are reserved before they are written, so that a limit holds under parallel sessions. Changes of
+//! names (making, replacing, removing files) happen under one lock for the scope, so that the size that is
+//! subtracted is the size that the file had; writes do not take the lock.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,7 @@ use super::scan::{ScanProgress, ScanTree};
 use super::{QuotaError, QuotaLimits, Scope, UsedQuota, difference};
 use crate::ports::storage::{FileId, StorageFile, Upload};
 
+/// Counts the usage of one account or folder; shared by all its sessions.
 pub struct Ledger {
     pub(super) scope: Scope,
     pub(super) ports: Arc<QuotaPorts>,
@@ -24,7 +25,7 @@ pub struct Ledger {
 }
 
 pub(super) struct State {
-    /// Bytes and files, with what is reserved.
+    /// Bytes and files, including what is reserved.
     pub used: UsedQuota,
     /// The changes of `used` that are not in the store yet.
     pub unsaved: UsedQuota,
@@ -40,7 +41,7 @@ pub(super) struct State {
     pub programs: Programs,
     /// The store knows that the usage is in change, and `used` is right.
     pub is_open: bool,
-    /// Something was changed without being counted.
+    /// Something was changed without being counted, so `used` is not right.
     pub is_stale: bool,
     pub doubt: Doubt,
     pub last_change: Instant,
@@ -49,7 +50,7 @@ pub(super) struct State {
 /// An upload that was dropped.
 pub(super) enum Abandoned {
     InPlace(FileId, Box<dyn StorageFile>),
-    /// What was counted for it, and the limits by then; a part of it may be kept.
+    /// What was counted for the upload, and the limits at that time; a part of it may be kept.
     Unnamed(FileId, UsedQuota, QuotaLimits, Box<dyn Upload>),
 }
 
@@ -82,8 +83,11 @@ impl Ledger {
         Self { scope, ports, names: tokio::sync::Mutex::default(), state: Mutex::new(state) }
     }
 
-    /// The lock for changes of names. The first caller reads the stored usage; one that
-    /// cannot be believed is counted from `tree` first.
+    /// Takes the lock for changes of names. The first caller reads the stored usage; if that is unsettled or
+    /// stale, it counts the files of `tree` first.
+    ///
+    /// # Errors
+    /// If the store or the count fails; the next caller tries again.
     pub async fn names(&self, tree: impl Fn() -> ScanTree) -> Result<NamespaceGuard<'_>, QuotaError> {
         let guard = self.names.lock().await;
         let names = NamespaceGuard::new(self, guard);
@@ -100,19 +104,19 @@ impl Ledger {
                 let counted = names.recount(&tree(), &ScanProgress::default()).await;
                 counted.inspect_err(|_| self.invalidate())?;
             }
-            // Only now: a caller that gives up before leaves it to the next one.
+            // Only now: if a caller is cancelled before, the next one starts again.
             let mut state = self.state();
             state.is_open = !state.is_stale;
         }
         Ok(names)
     }
 
-    /// Counts what was dropped.
+    /// Counts the uploads that were dropped.
     pub(super) async fn settle(&self) {
         self.lock_names().await.settle_abandoned().await;
     }
 
-    /// As [`names`](Self::names), as far as the usage is open.
+    /// As [`names`](Self::names), but does not open the usage.
     pub(super) async fn lock_names(&self) -> NamespaceGuard<'_> {
         NamespaceGuard::new(self, self.names.lock().await)
     }
@@ -153,7 +157,7 @@ impl Ledger {
         self.change(&mut state, -by);
     }
 
-    /// Counts a file that is written under its name up to `end`, or by `appended` bytes more.
+    /// Counts the growth of a file that is written under its name, unless its name was removed.
     pub(super) fn grow(&self, id: FileId, to: GrowTo, limits: QuotaLimits) -> Result<(), QuotaError> {
         let mut state = self.state();
         let used = state.used;
@@ -180,16 +184,17 @@ impl Ledger {
         self.ports.changed.notify_one();
     }
 
-    /// Whether one handle alone writes the file.
+    /// Whether only one open file writes to the file.
     pub(super) fn has_one_writer(&self, id: FileId) -> bool {
         self.state().in_place.get(&id).is_some_and(|file| file.writers == 1)
     }
 
+    /// The usage, with what is reserved; 0 before the first [`names`](Self::names).
     pub fn used(&self) -> UsedQuota {
         self.state().used
     }
 
-    /// Without what programs have moved since the files were counted: it may have replaced some.
+    /// The usage without the bytes that programs moved since the last count: these may have replaced others.
     pub(super) fn used_without_programs(&self) -> UsedQuota {
         let state = self.state();
         state.used + -UsedQuota { size: state.programs.counted(), files: 0 }
@@ -208,7 +213,7 @@ impl Ledger {
         state.unsaved = state.unsaved + unsaved;
     }
 
-    /// The cached usage is stale: the next caller counts the files, or is refused.
+    /// Marks the usage as stale: the next caller counts the files, or is refused.
     pub fn invalidate(&self) {
         let mut state = self.state();
         state.is_open = false;
@@ -221,18 +226,18 @@ impl Ledger {
         self.change(&mut state, UsedQuota { size, files: 0 });
     }
 
-    /// A program has ended, and what it did cannot be counted now.
+    /// A program has ended, and its files cannot be counted now.
     pub(super) fn program_is_lost(&self, id: ProgramId) {
         self.program_is_over(id);
         self.invalidate();
     }
 
-    /// A program has moved that much by now: it is counted until the files are.
+    /// Counts the bytes that a program has moved so far, until the files are counted.
     pub(super) fn program_moved(&self, id: ProgramId, by_now: Moved, limits: QuotaLimits) -> Result<(), QuotaError> {
         let mut state = self.state();
         let by = UsedQuota { size: state.programs.growth(id, by_now), files: 0 };
         let outcome = limits.check(state.used, by, 0);
-        // What is written is there, whether it may be or not.
+        // Written bytes exist, even above the limit.
         if outcome.is_ok() || matches!(by_now, Moved::Written(_)) {
             state.programs.moved(id, by_now);
             self.change(&mut state, by);

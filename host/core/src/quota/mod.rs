@@ -1,9 +1,8 @@
-//! Quotas: what accounts and folders use, exactly (A10).
+//! Quotas: exact usages of accounts and folders, and their limits (A10).
 //!
-//! A [`Ledger`] counts for one account or folder. While the server runs it is the truth; the
-//! store follows within milliseconds. Before the first change the store is told that the
-//! usage is in change, and a usage that was so when the process died is counted again from
-//! the files themselves. See `host/adr/0009`.
+//! A [`Ledger`] counts for one account or folder. While the server runs its count is the truth, and the store
+//! follows within milliseconds. Before the first change the store marks the usage as in change; if the
+//! process dies meanwhile, the files are counted again. See `host/adr/0009`.
 
 mod doubt;
 mod keeper;
@@ -30,16 +29,18 @@ use crate::account::{EffectiveAccount, FolderQuota};
 use crate::path::VirtualPath;
 use crate::ports::{Collection, FOLDERS, ObjectName, StoreError, USERS};
 
-/// Whose usage it is.
+/// The account or folder that a usage belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "kind", content = "name")]
 pub enum Scope {
+    /// An account, by name.
     Account(String),
+    /// A folder, by name.
     Folder(String),
 }
 
 impl Scope {
-    /// What the usage is of.
+    /// The collection in which the account or folder is stored.
     pub fn collection(&self) -> &'static Collection {
         match self {
             Self::Account(_) => &USERS,
@@ -47,21 +48,25 @@ impl Scope {
         }
     }
 
+    /// The name of the account or folder.
     pub fn name(&self) -> &str {
         match self {
             Self::Account(name) | Self::Folder(name) => name,
         }
     }
 
+    /// The account or folder, for messages.
     pub fn object(&self) -> ObjectName {
         self.collection().object(self.name())
     }
 }
 
-/// Bytes and files. Negative in changes.
+/// A usage, or a change of one. Only changes can be negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UsedQuota {
+    /// Bytes.
     pub size: i64,
+    /// The number of regular files.
     pub files: i64,
 }
 
@@ -75,6 +80,7 @@ impl std::fmt::Display for Scope {
 }
 
 impl UsedQuota {
+    /// Whether both numbers are 0.
     pub fn is_zero(self) -> bool {
         self == Self::default()
     }
@@ -96,19 +102,22 @@ impl std::ops::Neg for UsedQuota {
     }
 }
 
-/// What may be used; 0: unlimited.
+/// The limits of a usage; 0: unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct QuotaLimits {
+    /// The most bytes.
     pub size: i64,
+    /// The most files.
     pub files: i64,
 }
 
 impl QuotaLimits {
+    /// Whether there is no limit at all.
     pub fn is_unlimited(self) -> bool {
         self == Self::default()
     }
 
-    /// Whether more may be used. `credit`: bytes that will be given back for it.
+    /// Whether `by` more may be used. `credit`: bytes that the operation will free later.
     fn check(self, used: UsedQuota, by: UsedQuota, credit: i64) -> Result<(), QuotaError> {
         let exceeds = |used: i64, by: i64, limit: i64| limit > 0 && by > 0 && used.saturating_add(by) > limit;
         let size = exceeds(used.size, by.size, if self.size > 0 { self.size.saturating_add(credit) } else { 0 });
@@ -125,29 +134,36 @@ fn difference(to: u64, from: u64) -> i64 {
     signed(to).saturating_sub(signed(from))
 }
 
-/// What is counted (`track_quota`, A10-01).
+/// Which usages are counted (`track_quota`, A10-01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tracking {
+    /// None, and no limit is enforced (`track_quota = 0`).
     Never,
+    /// Those of all accounts and folders.
     Always,
-    /// Accounts that have a limit, and folders.
+    /// Those of accounts that have a limit, and of folders.
     #[default]
     WhereLimited,
 }
 
+/// Why bytes or files were not counted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QuotaError {
+    /// The limit of bytes or files would be exceeded.
     #[error("the quota is exceeded")]
     Exceeded,
+    /// The limit of the transferred volume would be exceeded (A10-09).
     #[error("the data transfer limit is used up")]
     VolumeExceeded,
+    /// The stored usage could not be read or written.
     #[error("the quota could not be read: {0}")]
     Store(#[from] StoreError),
+    /// The files could not be counted; the reason.
     #[error("the files could not be counted: {0}")]
     Scan(String),
 }
 
-/// How much may be stored where `path` is.
+/// The limits for files at `path`.
 pub fn limits_of(account: &EffectiveAccount, path: &VirtualPath) -> QuotaLimits {
     match account.folders.at(path).map(|folder| folder.quota) {
         Some(FolderQuota::Own { size, files }) => QuotaLimits { size, files },
@@ -155,7 +171,7 @@ pub fn limits_of(account: &EffectiveAccount, path: &VirtualPath) -> QuotaLimits 
     }
 }
 
-/// Whose usage a path counts for, and how much that may be; none: it is not counted.
+/// The account or folder whose usage `path` counts for, and its limits; none: the usage is not counted.
 pub fn scope_of(account: &EffectiveAccount, path: &VirtualPath, tracking: Tracking) -> Option<(Scope, QuotaLimits)> {
     if tracking == Tracking::Never {
         return None;

@@ -1,4 +1,5 @@
-//! What changes names in a scope, under its lock: what is subtracted is what was there.
+//! Changes of names in a scope, made under its lock, so that the size that is subtracted is the size that the
+//! file had.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -9,16 +10,16 @@ use super::scan::{self, ScanProgress, ScanTree};
 use super::{QuotaError, QuotaLimits, UsedQuota, difference};
 use crate::ports::storage::{FileId, FileKind, Metadata, Upload};
 
-/// What a count of the files found.
+/// The result of a count of the files.
 pub(super) struct Count {
-    /// That are there.
+    /// The files that have names.
     pub files: UsedQuota,
-    /// With what is reserved.
+    /// The same, with what uploads and programs have reserved.
     pub used: UsedQuota,
 }
 
-/// Held while names in the scope of a ledger change, and while its files are counted. Each method
-/// says what was just done to the files.
+/// Held while names in the scope of a ledger change, and while its files are counted. The `check_` methods
+/// are called before a change; the others report one that was just made.
 pub struct NamespaceGuard<'a> {
     ledger: &'a Ledger,
     _guard: tokio::sync::MutexGuard<'a, ()>,
@@ -32,13 +33,19 @@ impl<'a> NamespaceGuard<'a> {
 
 impl NamespaceGuard<'_> {
     /// Whether one more file may be made.
+    ///
+    /// # Errors
+    /// `Exceeded`
     pub fn check_new_file(&self, limits: QuotaLimits) -> Result<(), QuotaError> {
-        // A quota of bytes that is used up lets no new file begin (A10-02).
+        // No new file may begin when the quota of bytes is used up (A10-02).
         let by = UsedQuota { size: i64::from(limits.size > 0), files: 1 };
         limits.check(self.ledger.state().used, by, 0)
     }
 
-    /// Whether a file of `old` bytes may be written over.
+    /// Whether a file of `old` bytes may be replaced.
+    ///
+    /// # Errors
+    /// `Exceeded`
     pub fn check_overwrite(&self, old: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
         let by = UsedQuota { size: i64::from(limits.size > 0), files: 0 };
         limits.check(self.ledger.state().used, by, i64::try_from(old).unwrap_or(i64::MAX))
@@ -58,7 +65,7 @@ impl NamespaceGuard<'_> {
         file.writers += 1;
     }
 
-    /// One of its writers closed it; `now`: as the file system says.
+    /// One of the open files that write to a file was closed; `now`: the file's metadata.
     pub(super) fn closed(&self, now: &Metadata) {
         let mut state = self.ledger.state();
         let Some(file) = state.in_place.get_mut(&now.id) else { return };
@@ -76,7 +83,7 @@ impl NamespaceGuard<'_> {
         self.ledger.change(&mut state, by);
     }
 
-    /// One of its writers is gone, and the file cannot be looked at.
+    /// As [`closed`](Self::closed), when the file's metadata cannot be read.
     fn closed_unseen(&self, id: FileId) {
         let mut state = self.ledger.state();
         let Some(file) = state.in_place.get_mut(&id) else { return };
@@ -86,7 +93,7 @@ impl NamespaceGuard<'_> {
         }
     }
 
-    /// An upload without a name got one; `reserved` is what was counted for it.
+    /// An upload got its name; `reserved` is what was counted for it.
     pub(super) fn named(&self, id: FileId, reserved: UsedQuota, size: u64, replaced: Option<&Metadata>) {
         let mut state = self.ledger.state();
         state.unnamed.remove(&id);
@@ -99,14 +106,14 @@ impl NamespaceGuard<'_> {
         }
     }
 
-    /// A name was removed, or replaced; `metadata`: of what had it.
+    /// A name was removed or replaced; `metadata`: of the file that had it, as it was before.
     pub fn removed(&self, metadata: &Metadata) {
         if metadata.kind != FileKind::File {
             return;
         }
         let mut state = self.ledger.state();
         if metadata.links > 1 {
-            // Whether one of its other names is counted here is known to the files alone.
+            // Only the files can tell whether another of its names is in the scope.
             state.doubt.arises();
             state.last_change = Instant::now();
             return;
@@ -122,7 +129,10 @@ impl NamespaceGuard<'_> {
         self.ledger.change(&mut state, -UsedQuota { size: i64::try_from(size).unwrap_or(i64::MAX), files: 1 });
     }
 
-    /// Whether a file may get the size `to`.
+    /// Whether a file of `from` bytes may get the size `to`.
+    ///
+    /// # Errors
+    /// `Exceeded`
     pub fn check_resize(&self, from: u64, to: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
         if to <= from {
             return Ok(());
@@ -130,7 +140,7 @@ impl NamespaceGuard<'_> {
         limits.check(self.ledger.state().used, UsedQuota { size: difference(to, from), files: 0 }, 0)
     }
 
-    /// The file has another size now; `metadata`: as it was before.
+    /// A file was given the size `to`; `metadata`: as it was before.
     pub fn resized(&self, metadata: &Metadata, to: u64) {
         let mut state = self.ledger.state();
         let from = match state.in_place.get_mut(&metadata.id) {
@@ -141,7 +151,11 @@ impl NamespaceGuard<'_> {
         self.ledger.change(&mut state, UsedQuota { size: difference(to, from), files: 0 });
     }
 
-    /// Counts the files themselves; what is being written is counted as it is known here.
+    /// Counts the files of `tree`, and stores the result. Files that are being written count as the ledger
+    /// has them.
+    ///
+    /// # Errors
+    /// `Scan` if the files cannot be counted; `Store`, and then the usage is stale.
     pub async fn recount(&self, tree: &ScanTree, progress: &ScanProgress) -> Result<UsedQuota, QuotaError> {
         Ok(self.count(tree, progress).await?.used)
     }
@@ -154,7 +168,7 @@ impl NamespaceGuard<'_> {
         };
         let counted = scan::count(tree, &excluded, progress).await;
         let counted = counted.map_err(|error| QuotaError::Scan(error.message))?;
-        // Nothing unsaved may reach the store after what replaces it.
+        // Unsaved changes must not reach the store after the total that includes them.
         let _order = self.ledger.ports.order.lock().await;
         let used = {
             let mut state = self.ledger.state();
@@ -171,7 +185,7 @@ impl NamespaceGuard<'_> {
         };
         let stored =
             self.ledger.ports.store.replace_usage(&self.ledger.scope, used.used, self.ledger.ports.clock.now());
-        // What was unsaved is nowhere else now.
+        // The unsaved changes were cleared above: without this write they are lost.
         stored.await.inspect_err(|_| self.ledger.invalidate())?;
         Ok(used)
     }
@@ -184,7 +198,7 @@ impl NamespaceGuard<'_> {
     /// A program that changed files has ended.
     pub(super) async fn program_ended(&self, id: ProgramId, tree: &ScanTree) -> Result<UsedQuota, QuotaError> {
         let counted = self.recount(tree, &ScanProgress::default()).await;
-        // Only now is what it brought among the files.
+        // Only now are the program's bytes among the counted files.
         self.ledger.program_is_over(id);
         if counted.is_err() {
             self.ledger.invalidate();
@@ -211,8 +225,8 @@ impl NamespaceGuard<'_> {
         }
     }
 
-    /// An upload without a name failed; what is kept of it has one now. `limits`: that what is kept
-    /// has to hold; none: nothing is kept.
+    /// An upload without a name failed. If a part of it is within `limits`, it may be kept under the name;
+    /// without `limits` nothing is kept.
     pub(super) async fn give_up_unnamed(
         &self,
         id: FileId,
@@ -221,7 +235,7 @@ impl NamespaceGuard<'_> {
         limits: Option<QuotaLimits>,
     ) {
         let replaced = upload.replaces().await;
-        // What it was to replace may be gone, and with it the room.
+        // The file to be replaced may be gone, and with it the room it would have freed.
         let is_kept = limits.is_some_and(|limits| self.check_completion(reserved, replaced.as_ref(), limits).is_ok());
         let kept = if is_kept {
             upload.abandon().await
@@ -238,7 +252,7 @@ impl NamespaceGuard<'_> {
         }
     }
 
-    /// Whether a complete upload may take its place: what it was to replace may be gone.
+    /// Whether a complete upload may get its name: the file to be replaced may be gone.
     pub(super) fn check_completion(
         &self,
         reserved: UsedQuota,

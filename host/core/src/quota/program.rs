@@ -1,8 +1,8 @@
 //! Programs that change files behind a ledger's back, such as rsync and git (A7-06).
 //!
-//! While one runs, the bytes that it brought in are counted as they arrive, so that several
-//! share the room there is. When they use it up, the files themselves are counted: much of
-//! what was brought in may have replaced something else.
+//! While a program runs, the bytes that it brings in are counted as they arrive, so that several programs
+//! share the room. When they use it up, the files themselves are counted: many of these bytes may have
+//! replaced others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use super::ledger::Ledger;
 use super::scan::{ScanProgress, ScanTree};
 use super::{QuotaError, QuotaLimits, UsedQuota};
 
-/// What may be on its way through a program and is not in its files yet.
+/// Bytes that may be on their way through a program and not yet in its files.
 const IN_FLIGHT: u64 = 512 << 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ProgramId(u64);
 
-/// Bytes since a program began. Less than before is no news.
+/// The number of bytes that a program has moved since it began. A smaller number than before is ignored.
 #[derive(Debug, Clone, Copy)]
 pub enum Moved {
-    /// That its client has sent it.
+    /// Bytes that the client has sent to the program.
     In(u64),
-    /// That it has written.
+    /// Bytes that the program has written.
     Written(u64),
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Programs {
     next: u64,
 }
 
-/// What goes in is written later, so that both are not counted at once, but the larger.
+/// Input is written later, so that not the sum of both counts, but the larger.
 #[derive(Default)]
 struct Running {
     input: Flow,
@@ -54,7 +54,7 @@ impl Flow {
         self.total.saturating_sub(self.seen)
     }
 
-    /// What was there when the count began is in the files, but for `in_flight` bytes.
+    /// All bytes before the count began are in the files now, except for `in_flight` bytes.
     fn count_ends(&mut self, in_flight: u64) {
         self.seen = self.seen.max(self.at_begin.saturating_sub(in_flight));
     }
@@ -83,7 +83,7 @@ impl Programs {
         id
     }
 
-    /// Gives back what is counted for it.
+    /// Removes a program; gives the bytes that were counted for it.
     pub(super) fn end(&mut self, id: ProgramId) -> i64 {
         self.running.remove(&id).map_or(0, |running| running.counted())
     }
@@ -118,39 +118,51 @@ impl Programs {
         self.counted()
     }
 
-    /// For all of them.
+    /// The bytes that are counted for all programs together.
     pub(super) fn counted(&self) -> i64 {
         self.running.values().fold(0, |sum, running| running.counted().saturating_add(sum))
     }
 }
 
-/// What one running program counts for its ledger.
+/// Counts one running program in its ledger.
 pub struct ProgramQuota {
     ledger: Arc<Ledger>,
     id: ProgramId,
 }
 
 impl ProgramQuota {
+    /// To be called before the program runs. `tree`: the files of the ledger, in case they have to be
+    /// counted.
+    ///
+    /// # Errors
+    /// If the usage cannot be opened.
     pub async fn begin(ledger: Arc<Ledger>, tree: impl Fn() -> ScanTree) -> Result<Self, QuotaError> {
         let id = ledger.names(tree).await?.program_begins();
         Ok(Self { ledger, id })
     }
 
-    /// Bytes and files that are there, with what uploads reserved. What other programs have
-    /// brought meanwhile is theirs to answer for.
+    /// The usage with what uploads have reserved, but without the bytes that programs moved since the last
+    /// count.
     pub fn used(&self) -> UsedQuota {
         self.ledger.used_without_programs()
     }
 
-    /// Before more goes in, or after it was written.
+    /// To be called before more input goes into the program, and after it has written something.
+    ///
+    /// # Errors
+    /// `Exceeded`; written bytes are counted even then.
     pub fn moved(&self, by_now: Moved, limits: QuotaLimits) -> Result<(), QuotaError> {
         self.ledger.program_moved(self.id, by_now, limits)
     }
 
     /// Counts the files as they are now.
+    ///
+    /// # Errors
+    /// `Exceeded` if they are above the limits; otherwise, if they cannot be counted.
     pub async fn recount(&self, tree: &ScanTree, limits: QuotaLimits) -> Result<(), QuotaError> {
         let names = self.ledger.names(|| tree.clone()).await?;
-        // What is reserved may be to replace files, and is for those who reserved it to answer for.
+        // Reservations of uploads are left out: they may be for files that replace others, and each upload
+        // checks its own.
         let files = names.count(tree, &ScanProgress::default()).await?.files;
         let exceeds = |used: i64, limit: i64| limit > 0 && used > limit;
         if exceeds(files.size, limits.size) || exceeds(files.files, limits.files) {
@@ -159,12 +171,15 @@ impl ProgramQuota {
         Ok(())
     }
 
-    /// It was not run.
+    /// The program was not run: nothing is counted for it any more.
     pub fn give_up(self) {
         self.ledger.program_is_over(self.id);
     }
 
-    /// It has ended: what it left is counted.
+    /// The program has ended: counts the files that it left, and gives the usage.
+    ///
+    /// # Errors
+    /// If they cannot be counted; the usage is stale then.
     pub async fn end(self, tree: &ScanTree) -> Result<UsedQuota, QuotaError> {
         match self.ledger.names(|| tree.clone()).await {
             Ok(names) => names.program_ended(self.id, tree).await,
@@ -190,10 +205,10 @@ mod tests {
         programs.count_begins();
         programs.moved(id, Moved::In(13 * MIB));
         assert_eq!(programs.count_ends(), (3 * MIB + IN_FLIGHT) as i64);
-        // Another count that sees it.
+        // A second count sees these bytes.
         programs.count_begins();
         assert_eq!(programs.count_ends(), IN_FLIGHT as i64);
-        // What the program held back and writes now is news.
+        // Bytes that the program held back and writes now count again.
         programs.moved(id, Moved::Written(10 * MIB));
         assert_eq!(programs.growth(id, Moved::Written(12 * MIB)), 2 * MIB as i64);
         assert_eq!(programs.end(id), 10 * MIB as i64);

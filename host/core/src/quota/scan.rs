@@ -1,4 +1,4 @@
-//! Counting what is there.
+//! Counts the files of a scope.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,9 +14,11 @@ const ENTRIES_AT_ONCE: usize = 256;
 /// The part of a file tree that counts for one scope.
 #[derive(Clone)]
 pub struct ScanTree {
+    /// The storage with the files.
     pub storage: Arc<dyn Storage>,
+    /// The directory below which files are counted.
     pub root: VirtualPath,
-    /// Counted elsewhere.
+    /// Directories whose files count for other scopes.
     pub skip: Vec<VirtualPath>,
 }
 
@@ -35,7 +37,7 @@ impl ScanTree {
     }
 }
 
-/// How far a count is, for those who wait for it.
+/// The progress of a count, which other tasks can read.
 #[derive(Debug, Default)]
 pub struct ScanProgress {
     files: AtomicU64,
@@ -43,17 +45,22 @@ pub struct ScanProgress {
 }
 
 impl ScanProgress {
+    /// The number of files counted so far.
     pub fn files(&self) -> u64 {
         self.files.load(Ordering::Relaxed)
     }
 
+    /// The number of directories read so far.
     pub fn directories(&self) -> u64 {
         self.directories.load(Ordering::Relaxed)
     }
 }
 
-/// Regular files below the root (A10-06): each counts once, however many names it has.
-/// `excluded` are left out; links are not followed, and what vanishes meanwhile is not there.
+/// Counts the regular files below the root (A10-06), each once, however many names it has. Files in
+/// `excluded` are left out, symbolic links are not followed, and what vanishes during the count is left out.
+///
+/// # Errors
+/// If a directory cannot be read completely, or is too deep for a path.
 pub async fn count(
     tree: &ScanTree,
     excluded: &HashSet<FileId>,
@@ -82,7 +89,8 @@ pub async fn count(
                 let metadata = entry.metadata;
                 match metadata.kind {
                     FileKind::Directory if entry.name != b"." && entry.name != b".." => {
-                        // What no path reaches would come back with a rename.
+                        // Files too deep for a path cannot be left out: a rename above would make them
+                        // reachable.
                         waiting.push(VirtualPath::resolve(&directory, &entry.name).map_err(|_| too_deep(&directory))?);
                     }
                     FileKind::File => {
@@ -97,7 +105,7 @@ pub async fn count(
                 }
             }
         }
-        // What cannot be seen cannot be counted as nothing.
+        // An incomplete listing would make the usage too small.
         if let Some(error) = reader.passed_over() {
             let message = format!("what is in \"{}\" cannot be counted: {error}", directory.display());
             return Err(StorageError::new(error.kind, message));
@@ -107,7 +115,7 @@ pub async fn count(
 }
 
 fn too_deep(directory: &VirtualPath) -> StorageError {
-    // A path of that length is of no use in a message: its beginning is.
+    // A path that long is of no use in a message; its beginning is.
     let shown: String = directory.display().chars().take(60).collect();
     let message = format!("what is in \"{shown}…\" is too deep to be counted; move it up or remove it");
     StorageError::new(StorageErrorKind::Invalid, message)

@@ -1,4 +1,4 @@
-//! Scans that people and the server itself ask for.
+//! Scans of usages, for administrators and for the server itself.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,26 +11,34 @@ use crate::path::VirtualPath;
 use crate::ports::storage::{StorageError, TreeDescription};
 use crate::ports::{Directory, FOLDERS, StorageFactory, StoreError};
 
-/// Knows where the files of a scope are.
+/// Finds the files of a scope, and has the keeper count them.
 pub struct QuotaScans {
+    /// Has the ledgers.
     pub keeper: Arc<QuotaKeeper>,
+    /// Has the accounts and folders.
     pub directory: Arc<dyn Directory>,
+    /// Opens their files.
     pub storage: Arc<dyn StorageFactory>,
     changed: Mutex<Vec<String>>,
     has_changed: Notify,
 }
 
 impl QuotaScans {
+    /// Scans with these ports; nothing is scanned yet.
     pub fn new(keeper: Arc<QuotaKeeper>, directory: Arc<dyn Directory>, storage: Arc<dyn StorageFactory>) -> Self {
         Self { keeper, directory, storage, changed: Mutex::default(), has_changed: Notify::new() }
     }
 
+    /// Counts the files of a scope again, and replaces the stored usage (A10-06).
+    ///
+    /// # Errors
+    /// [`ScanError`], also if there is no such account or folder.
     pub async fn scan(&self, scope: &Scope) -> Result<ScanReport, ScanError> {
         let tree = self.tree(scope).await?;
         self.keeper.scan(scope, tree).await
     }
 
-    /// Usages that were in change when an earlier process died are counted again.
+    /// Counts the usages again that were in change when an earlier process died. Failures are logged.
     pub async fn recover(&self) {
         let scopes = match self.keeper.unsettled().await {
             Ok(scopes) => scopes,
@@ -50,8 +58,8 @@ impl QuotaScans {
         }
     }
 
-    /// The server's own accounts were changed: a usage of files that are an account's no more is
-    /// counted anew. Never returns.
+    /// Counts the usages of changed accounts again whose files have moved. Never returns; failures are
+    /// logged.
     pub async fn follow(&self) {
         loop {
             let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -75,7 +83,7 @@ impl QuotaScans {
         }
     }
 
-    /// For [`follow`](Self::follow).
+    /// Tells [`follow`](Self::follow) that an account was changed.
     pub fn account_changed(&self, username: &str) {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         if !changed.iter().any(|name| name == username) {
@@ -84,7 +92,7 @@ impl QuotaScans {
         self.has_changed.notify_one();
     }
 
-    /// Opening it counts, because it is marked.
+    /// Opens the usage: as it is unsettled, that counts the files.
     async fn settle(&self, scope: &Scope) -> Result<(), ScanError> {
         let tree = self.tree(scope).await?;
         let ledger = self.keeper.ledger(scope);

@@ -1,4 +1,4 @@
-//! Ledgers on paper: what is counted, and what a limit refuses.
+//! Ledgers with a store in memory and without files: what is counted, and what a limit refuses.
 
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ async fn an_unnamed_upload_is_counted_as_it_grows() {
     drop(names);
     assert_eq!(paper.stored().await, (60, 1));
 
-    // Replacing it: its size is a credit, and is subtracted at the end.
+    // Replacing the file: its size is a credit, and is subtracted at the end.
     let mut second = UploadQuota::unnamed(ledger.clone(), file(2, 0).id, Some(60), LIMITS).unwrap();
     second.reserve(100, LIMITS).unwrap();
     assert_eq!(second.reserve(101, LIMITS), Err(QuotaError::Exceeded));
@@ -91,7 +91,7 @@ async fn several_writers_of_one_file_count_once() {
     a.reserve_appended(10, LIMITS).unwrap();
     assert_eq!(ledger.used(), UsedQuota { size: 60, files: 1 });
     a.complete(&names, &file(7, 60), None);
-    // Removed while the other still writes.
+    // Removed while the other open file still writes.
     names.removed(&file(7, 60));
     b.reserve(90, LIMITS).unwrap();
     b.complete(&names, &file(7, 90), None);
@@ -187,7 +187,7 @@ async fn programs_share_the_room_there_is() {
     let begin = async || ProgramQuota::begin(ledger.clone(), no_tree).await.unwrap();
     let (one, two) = (begin().await, begin().await);
     one.moved(Moved::In(60), LIMITS).unwrap();
-    // What is known already, less than before, and what is written of what came in.
+    // None of these adds anything: the same number, a smaller one, and the writing of input.
     one.moved(Moved::In(60), LIMITS).unwrap();
     one.moved(Moved::In(10), LIMITS).unwrap();
     one.moved(Moved::Written(60), LIMITS).unwrap();
@@ -226,7 +226,7 @@ async fn volumes_are_counted_to_the_byte() {
     assert_eq!(volume.take(down(51), limits), Err(QuotaError::VolumeExceeded));
     volume.take(down(50), limits).unwrap();
     assert_eq!(volume.check(false, limits), Err(QuotaError::VolumeExceeded));
-    // Raised; and without a limit nothing is counted, unless all is.
+    // A raised limit counts; without a limit nothing is counted, except under `Tracking::Always`.
     volume.take(down(10), VolumeLimits { down: 60, ..VolumeLimits::default() }).unwrap();
     volume.take(down(10), VolumeLimits::default()).unwrap();
     assert_eq!(volume.used(), Transferred { up: 150, down: 60 });
@@ -234,7 +234,7 @@ async fn volumes_are_counted_to_the_byte() {
     assert_eq!(paper.transferred().await, (50, 60));
     paper.keeper.save().await;
     assert_eq!(paper.transferred().await, (50, 60));
-    // Added anew, the account begins anew.
+    // An account that is added again begins at 0.
     let mut anew = user("");
     (anew.id, anew.usage) = (2, Default::default());
     assert_eq!(paper.keeper.volumes.of(&EffectiveAccount::ungrouped(anew)).unwrap().used(), Transferred::default());
@@ -250,7 +250,7 @@ async fn a_usage_of_other_files_is_forgotten() {
     let ledger = paper.keeper.ledger(&paper.scope);
     drop(ledger.names(no_tree).await.unwrap());
     assert!(!paper.keeper.has_other_files(&paper.scope).await.unwrap());
-    // As when its home is another one.
+    // As a change of the home directory does.
     let stored = paper.store.find(&USERS, "u").await.unwrap().unwrap();
     let (document, reset) = (stored.document, vec!["last_quota_update"]);
     let write = Write::Replace { document, expected: stored.version, reset };
@@ -260,7 +260,7 @@ async fn a_usage_of_other_files_is_forgotten() {
     assert!(!ledger.is_open());
 }
 
-/// A6: whose files they are decides, not the name of the account.
+/// A6: the files decide which ledger counts, not the name of the account.
 #[tokio::test]
 async fn other_files_of_an_account_have_another_ledger() {
     let paper = paper().await;
@@ -270,7 +270,7 @@ async fn other_files_of_an_account_have_another_ledger() {
     let first = ledger(&files(1, 1, "/a"));
     assert!(is_same(&first, &ledger(&files(1, 1, "/a"))));
     assert!(is_same(&first, &ledger(&files(1, 2, "/a"))), "another limit");
-    // A session that knows less of the account takes nothing back.
+    // A session with an older revision of the account changes nothing.
     assert!(is_same(&first, &ledger(&files(1, 1, "/a"))));
     let moved = ledger(&files(1, 3, "/b"));
     assert!(!is_same(&first, &moved), "another home");
@@ -279,7 +279,7 @@ async fn other_files_of_an_account_have_another_ledger() {
     assert!(!is_same(&moved, &again), "deleted and added again");
     assert!(is_same(&again, &paper.keeper.ledger(&paper.scope)), "a scan");
 
-    // What is under way for the old files counts for nothing.
+    // Uploads under way to the old files do not count for the new ones.
     let names = first.names(no_tree).await.unwrap();
     let mut upload = UploadQuota::unnamed(first.clone(), file(1, 0).id, None, LIMITS).unwrap();
     upload.reserve(60, LIMITS).unwrap();

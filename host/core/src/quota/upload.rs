@@ -1,4 +1,4 @@
-//! The quota's side of one upload.
+//! The accounting of one upload.
 
 use std::sync::Arc;
 
@@ -7,35 +7,38 @@ use super::namespace::NamespaceGuard;
 use super::{QuotaError, QuotaLimits, UsedQuota};
 use crate::ports::storage::{FileId, Metadata, Upload, Writing};
 
-/// What one open file counts for its ledger.
+/// Counts one open file in its ledger.
 pub struct UploadQuota {
     ledger: Arc<Ledger>,
     kind: Kind,
 }
 
 enum Kind {
-    /// Written under its name, with others perhaps.
+    /// Written under its name, perhaps by other open files, too.
     InPlace(FileId),
     /// Gets its name when it is complete.
     Unnamed {
         id: FileId,
-        /// What was counted for it.
+        /// What was counted for the upload.
         reserved: UsedQuota,
-        /// Bytes of the file that it will replace.
+        /// Bytes of the file that the upload will replace.
         credit: i64,
     },
     Settled,
 }
 
 impl UploadQuota {
-    /// `is_new`: there was no such file before.
+    /// Begins to count a file that was opened under its name; `is_new`: opening made it.
     pub fn in_place(ledger: Arc<Ledger>, names: &NamespaceGuard<'_>, metadata: &Metadata, is_new: bool) -> Self {
         names.opened(metadata, is_new);
         Self { ledger, kind: Kind::InPlace(metadata.id) }
     }
 
-    /// `replaces`: the size of the file that is there now, if there is one. Without one, the
-    /// new file is counted at once.
+    /// Begins to count an upload without a name. `replaces`: the size of the file that has the name now; if
+    /// there is none, the new file is counted at once.
+    ///
+    /// # Errors
+    /// `Exceeded`
     pub fn unnamed(
         ledger: Arc<Ledger>,
         id: FileId,
@@ -49,7 +52,10 @@ impl UploadQuota {
         Ok(Self { ledger, kind: Kind::Unnamed { id, reserved, credit } })
     }
 
-    /// Before bytes up to `end` are written.
+    /// Reserves room before bytes up to the offset `end` are written.
+    ///
+    /// # Errors
+    /// `Exceeded`; then nothing is reserved.
     pub fn reserve(&mut self, end: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
         match &mut self.kind {
             Kind::InPlace(id) => self.ledger.grow(*id, GrowTo::End(end), limits),
@@ -67,7 +73,10 @@ impl UploadQuota {
         }
     }
 
-    /// Before `bytes` are written behind the end of the file.
+    /// Reserves room before `bytes` are appended to the file.
+    ///
+    /// # Errors
+    /// `Exceeded`; then nothing is reserved.
     pub fn reserve_appended(&mut self, bytes: u64, limits: QuotaLimits) -> Result<(), QuotaError> {
         match &self.kind {
             Kind::InPlace(id) => self.ledger.grow(*id, GrowTo::Appended(bytes), limits),
@@ -79,20 +88,22 @@ impl UploadQuota {
         }
     }
 
+    /// The ledger that the file counts for.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
     }
 
-    /// Whether no other open file writes to the file under its name.
+    /// Whether the file is written under its name, and by no other open file.
     pub fn is_only_writer(&self) -> bool {
         matches!(&self.kind, Kind::InPlace(id) if self.ledger.has_one_writer(*id))
     }
 
+    /// Whether the file has no name yet.
     pub fn is_unnamed(&self) -> bool {
         matches!(self.kind, Kind::Unnamed { .. })
     }
 
-    /// The size was set through the open file.
+    /// The size was set to `to` through the open file; `before`: the metadata before that.
     pub fn resized(&mut self, names: &NamespaceGuard<'_>, before: &Metadata, to: u64) {
         match &mut self.kind {
             Kind::InPlace(_) => names.resized(before, to),
@@ -106,7 +117,7 @@ impl UploadQuota {
         }
     }
 
-    /// The file is complete. `now`: as the file system says; `replaced`: what had its name.
+    /// The file is complete. `now`: its metadata; `replaced`: the file that had its name.
     pub fn complete(&mut self, names: &NamespaceGuard<'_>, now: &Metadata, replaced: Option<&Metadata>) {
         match std::mem::replace(&mut self.kind, Kind::Settled) {
             Kind::InPlace(_) => names.closed(now),
@@ -115,8 +126,8 @@ impl UploadQuota {
         }
     }
 
-    /// The upload ends without being completed; it is counted a moment later. `limits`: that what is
-    /// kept of it has to hold.
+    /// The upload ends without being completed; it is counted a moment later. Only a part within `limits` may
+    /// be kept.
     pub fn abandon(&mut self, file: Writing, limits: QuotaLimits) {
         match (std::mem::replace(&mut self.kind, Kind::Settled), file) {
             (Kind::InPlace(id), Writing::InPlace(file)) => self.ledger.abandon(Abandoned::InPlace(id, file)),
@@ -124,12 +135,12 @@ impl UploadQuota {
                 self.ledger.abandon(Abandoned::Unnamed(id, reserved, limits, upload));
             }
             (Kind::Settled, _) => {}
-            // Of another file than was counted: only the files can say what there is.
+            // The file is not the one that was counted: the files have to be counted again.
             (Kind::InPlace(_) | Kind::Unnamed { .. }, _) => self.ledger.invalidate(),
         }
     }
 
-    /// As [`abandon`](Self::abandon), at once, for an upload without a name; without `limits`
+    /// As [`abandon`](Self::abandon), but counts at once; for an upload without a name. Without `limits`
     /// nothing of it is kept.
     pub async fn give_up(&mut self, names: &NamespaceGuard<'_>, upload: &dyn Upload, limits: Option<QuotaLimits>) {
         if let Kind::Unnamed { id, reserved, .. } = std::mem::replace(&mut self.kind, Kind::Settled) {
@@ -137,7 +148,7 @@ impl UploadQuota {
         }
     }
 
-    /// A program took the file away before it had its name.
+    /// A program has moved or removed the file before it had its name.
     pub fn taken_away(&mut self) {
         if let Kind::Unnamed { id, reserved, .. } = std::mem::replace(&mut self.kind, Kind::Settled) {
             self.ledger.unnamed_ends(id);
@@ -145,7 +156,10 @@ impl UploadQuota {
         }
     }
 
-    /// Before the file gets its name; `replaced`: what has it now.
+    /// Whether the file may get its name; `replaced`: the file that has it now.
+    ///
+    /// # Errors
+    /// `Exceeded`
     pub fn check_completion(
         &self,
         names: &NamespaceGuard<'_>,

@@ -1,4 +1,4 @@
-//! How much an account has transferred, over all its sessions, and how much it may (A10-09).
+//! Transferred volumes: the bytes that an account has moved in all its sessions, and their limits (A10-09).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,29 +9,35 @@ use super::{QuotaError, Tracking};
 use crate::account::EffectiveAccount;
 use crate::ports::AccountKey;
 
-/// Bytes up and down.
+/// Bytes that were transferred, or are about to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Transferred {
+    /// Bytes from the client.
     pub up: u64,
+    /// Bytes to the client.
     pub down: u64,
 }
 
 impl Transferred {
+    /// Whether no bytes were moved.
     pub fn is_zero(self) -> bool {
         self == Self::default()
     }
 }
 
-/// How many bytes may be transferred; 0: unlimited. All that are set hold.
+/// Limits of transferred bytes; 0: unlimited. All that are set hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VolumeLimits {
+    /// The most bytes from the client.
     pub up: u64,
+    /// The most bytes to the client.
     pub down: u64,
-    /// Both together.
+    /// The most bytes of both directions together.
     pub total: u64,
 }
 
 impl VolumeLimits {
+    /// Whether there is no limit at all.
     pub fn is_unlimited(self) -> bool {
         self == Self::default()
     }
@@ -45,10 +51,10 @@ impl VolumeLimits {
     }
 }
 
-/// What one account has transferred.
+/// Counts what one account has transferred; shared by its sessions.
 pub struct Volume {
     id: i64,
-    /// With what is not yet stored.
+    /// All bytes, including those that are not stored yet.
     up: AtomicU64,
     down: AtomicU64,
     unsaved_up: AtomicU64,
@@ -71,21 +77,25 @@ impl Volume {
         }
     }
 
-    /// Whether what an account with these limits transfers is counted.
+    /// Whether transfers of an account with these limits are counted.
     pub fn counts(&self, limits: VolumeLimits) -> bool {
         self.tracking == Tracking::Always || !limits.is_unlimited()
     }
 
+    /// The bytes so far, including those that are not stored yet.
     pub fn used(&self) -> Transferred {
         Transferred { up: self.up.load(Ordering::Relaxed), down: self.down.load(Ordering::Relaxed) }
     }
 
-    /// Counts bytes that are about to be moved, unless that would be too many.
+    /// Counts bytes that are about to be moved.
+    ///
+    /// # Errors
+    /// `VolumeExceeded` if a limit would be exceeded; then nothing is counted.
     pub fn take(&self, by: Transferred, limits: VolumeLimits) -> Result<(), QuotaError> {
         if !self.counts(limits) || by.is_zero() {
             return Ok(());
         }
-        // Added before it is compared: of sessions that move something at once, none misses another.
+        // Added before the comparison, so that parallel sessions see each other's bytes.
         let up = self.up.fetch_add(by.up, Ordering::Relaxed).saturating_add(by.up);
         let down = self.down.fetch_add(by.down, Ordering::Relaxed).saturating_add(by.down);
         if limits.are_exceeded(Transferred { up, down }, by) {
@@ -100,6 +110,9 @@ impl Volume {
     }
 
     /// Whether one more byte may be moved in a direction.
+    ///
+    /// # Errors
+    /// `VolumeExceeded`
     pub fn check(&self, upload: bool, limits: VolumeLimits) -> Result<(), QuotaError> {
         let by = if upload { Transferred { up: 1, down: 0 } } else { Transferred { up: 0, down: 1 } };
         let used = self.used();
@@ -108,7 +121,7 @@ impl Volume {
     }
 }
 
-/// Those of all accounts that had a session.
+/// The volumes of all accounts that had a session since the server started.
 pub struct Volumes {
     tracking: Tracking,
     ports: Arc<QuotaPorts>,
@@ -120,8 +133,8 @@ impl Volumes {
         Self { tracking, ports, by_name: Mutex::default() }
     }
 
-    /// `account`: as it was read. While the server runs, what is counted here is the truth, unless
-    /// the account was added anew; none: nothing is counted.
+    /// The volume of an account; none: volumes are not counted. The first call takes the stored numbers of
+    /// `account`; from then on the count in memory is the truth, unless the account was added anew.
     pub fn of(&self, account: &EffectiveAccount) -> Option<Arc<Volume>> {
         if self.tracking == Tracking::Never {
             return None;
@@ -135,7 +148,7 @@ impl Volumes {
         Some(volume)
     }
 
-    /// Stores what is not stored yet.
+    /// Stores the bytes that are not stored yet; if that fails, they stay for the next time.
     pub(super) async fn save(&self) {
         let taken = self.take_unsaved();
         if taken.is_empty() {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-/// Given once, by anybody; everybody who waits for it hears it, however late.
+/// A signal that stays set: all waiters get it, also those that begin to wait later.
 #[derive(Debug, Default)]
 pub struct CloseSignal {
     closed: AtomicBool,
@@ -12,6 +12,7 @@ pub struct CloseSignal {
 }
 
 impl CloseSignal {
+    /// Orders the connection to end; further calls change nothing.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.told.notify_waiters();
@@ -20,7 +21,7 @@ impl CloseSignal {
     /// Returns when the connection is to end.
     pub async fn closed(&self) {
         let told = self.told.notified();
-        // From here on `close` is not missed.
+        // `told` was created first, so a `close` after this check still wakes it.
         if !self.closed.load(Ordering::Acquire) {
             told.await;
         }

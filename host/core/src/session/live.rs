@@ -1,4 +1,4 @@
-//! What changes while a session lasts: its account, which an administrator may edit, and the
+//! The part of a session that changes while it lasts: its account, which an administrator may edit, and the
 //! transfers under way.
 
 use core::net::IpAddr;
@@ -13,9 +13,10 @@ use crate::account::EffectiveAccount;
 use crate::pace::Pace;
 use crate::ports::{Clock, SystemClock};
 
-/// KB of bandwidth limits, in bytes (A5-17).
+/// Bytes in a KB of bandwidth limits (A5-17).
 const KILOBYTE: u64 = 1000;
 
+/// The state of a session that changes; shared by its channels, the session watch and administration.
 #[derive(Debug)]
 pub struct LiveSession {
     account: ArcSwap<EffectiveAccount>,
@@ -27,52 +28,61 @@ pub struct LiveSession {
     limits_volume: AtomicBool,
     /// Milliseconds since 1970.
     last_activity: AtomicI64,
-    /// Of ended transfers that were ahead of their limit, up and down (A5-17).
+    /// The paces of ended uploads and downloads that were ahead of their limit (A5-17).
     debts: Mutex<(Pace, Pace)>,
     transfers: Mutex<Vec<Arc<ActiveTransfer>>>,
-    /// Under way.
+    /// The number of commands that are running.
     commands: AtomicUsize,
-    /// Open files and directories of all its channels.
+    /// The number of open files and directories of all SFTP channels of the session.
     pub handles: AtomicUsize,
     /// Protocol and command of the channel that was opened last.
     channel: Mutex<(&'static str, String)>,
     end_reason: Mutex<Option<EndReason>>,
-    /// A hook has said yes to it, or nothing had to: its end is told of.
+    /// Whether a `session-create` hook has allowed the session, or none had to: `session-destroy` hooks are
+    /// told of its end.
     created: AtomicBool,
 }
 
-/// One file on its way.
+/// One file that is being transferred.
 #[derive(Debug)]
 pub struct ActiveTransfer {
+    /// Whether the file goes from the client to the server.
     pub upload: bool,
-    /// What the client sees.
+    /// The virtual path of the file.
     pub path: String,
-    /// Milliseconds since 1970.
+    /// When the transfer began, in milliseconds since 1970.
     pub started_at: i64,
     size: AtomicU64,
 }
 
-/// As administrators see it (A18-03).
+/// A transfer as administrators see it (A18-03).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TransferView {
+    /// `upload` or `download`.
     pub operation_type: &'static str,
+    /// The virtual path of the file.
     pub path: String,
+    /// Milliseconds since 1970.
     pub start_time: i64,
+    /// Bytes moved so far.
     pub size: u64,
+    /// The session's last activity, in milliseconds since 1970.
     pub last_activity: i64,
 }
 
 impl ActiveTransfer {
+    /// A transfer with no byte moved yet; `started_at`: milliseconds since 1970.
     pub fn new(upload: bool, path: String, started_at: i64) -> Self {
         Self { upload, path, started_at, size: AtomicU64::new(0) }
     }
 
+    /// Counts bytes that were moved.
     pub fn moved(&self, bytes: u64) {
         self.size.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
-/// A command of a session.
+/// A running command of a session; it counts as ended when this is dropped.
 pub struct RunningCommand<'a>(&'a LiveSession);
 
 impl Drop for RunningCommand<'_> {
@@ -82,7 +92,7 @@ impl Drop for RunningCommand<'_> {
 }
 
 impl LiveSession {
-    /// `address`: of the client, for limits by network.
+    /// `address`: the client's, for limits by network; `now`: milliseconds since 1970.
     pub fn new(account: Arc<EffectiveAccount>, address: IpAddr, now: i64) -> Self {
         let live = Self {
             account: ArcSwap::new(account.clone()),
@@ -103,11 +113,12 @@ impl LiveSession {
         live
     }
 
+    /// The account as it is now.
     pub fn account(&self) -> Guard<Arc<EffectiveAccount>> {
         self.account.load()
     }
 
-    /// An administrator changed the account: what is under way follows.
+    /// Puts a changed account in force, also for transfers under way.
     pub fn replace_account(&self, account: Arc<EffectiveAccount>) {
         self.set_rates(&account);
         self.account.store(account);
@@ -121,6 +132,7 @@ impl LiveSession {
         self.limits_volume.store(!account.volume.is_unlimited(), Ordering::Relaxed);
     }
 
+    /// Whether the account has a limit to what it transfers in all (A10-09).
     pub fn limits_volume(&self) -> bool {
         self.limits_volume.load(Ordering::Relaxed)
     }
@@ -130,17 +142,18 @@ impl LiveSession {
         if upload { &self.upload_rate } else { &self.download_rate }.load(Ordering::Relaxed)
     }
 
-    /// Of both directions, up and down.
+    /// The [rates](Self::rate) of uploads and downloads.
     pub fn rates(&self) -> (u64, u64) {
         (self.rate(true), self.rate(false))
     }
 
+    /// Whether there is a bandwidth limit in one direction at least.
     pub fn is_throttled(&self) -> bool {
         self.rates() != (0, 0)
     }
 
-    /// A transfer ended. If its limit did not allow that yet, the next ones begin as far ahead
-    /// as it was, or many short ones would have no limit.
+    /// A transfer has ended with this pace. If it was ahead of its limit, the next ones begin as far ahead,
+    /// or many short ones would have no limit.
     pub fn owes(&self, upload: bool, pace: &Pace) {
         if pace.is_ahead() {
             let mut debts = self.debts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,38 +162,43 @@ impl LiveSession {
         }
     }
 
-    /// What a transfer begins with.
+    /// The pace that a new transfer begins with.
     pub fn debt(&self, upload: bool) -> Pace {
         let debts = self.debts.lock().unwrap_or_else(PoisonError::into_inner);
         if upload { debts.0.next() } else { debts.1.next() }
     }
 
+    /// Notes that `session-create` hooks have allowed the session.
     pub fn note_created(&self) {
         self.created.store(true, Ordering::Relaxed);
     }
 
+    /// Whether [`note_created`](Self::note_created) was called.
     pub fn is_created(&self) -> bool {
         self.created.load(Ordering::Relaxed)
     }
 
+    /// Sets the time of the last activity, in milliseconds since 1970.
     pub fn active(&self, now: i64) {
         self.last_activity.store(now, Ordering::Relaxed);
     }
 
-    /// Something moves.
+    /// Sets the time of the last activity to now.
     pub fn moves(&self) {
         self.active(SystemClock.now());
     }
 
-    /// Milliseconds since 1970.
+    /// When the session last moved bytes or sent a request, in milliseconds since 1970.
     pub fn last_activity(&self) -> i64 {
         self.last_activity.load(Ordering::Relaxed)
     }
 
+    /// Adds a transfer to those under way.
     pub fn transfer_began(&self, transfer: Arc<ActiveTransfer>) {
         self.transfers.lock().unwrap_or_else(PoisonError::into_inner).push(transfer);
     }
 
+    /// Removes a transfer from those under way.
     pub fn transfer_ended(&self, transfer: &Arc<ActiveTransfer>) {
         let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = transfers.iter().position(|other| Arc::ptr_eq(other, transfer)) {
@@ -188,6 +206,7 @@ impl LiveSession {
         }
     }
 
+    /// The transfers under way.
     pub fn transfers(&self) -> Vec<TransferView> {
         let transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
         let view = |transfer: &Arc<ActiveTransfer>| TransferView {
@@ -200,32 +219,34 @@ impl LiveSession {
         transfers.iter().map(view).collect()
     }
 
-    /// A command runs until what is given back is dropped.
+    /// Counts a command as running until the answer is dropped.
     pub fn command_began(&self) -> RunningCommand<'_> {
         self.commands.fetch_add(1, Ordering::Relaxed);
         RunningCommand(self)
     }
 
-    /// Whether it would lose something if it ended now.
+    /// Whether ending the session now would break off a transfer or a command.
     pub fn has_work(&self) -> bool {
         self.commands.load(Ordering::Relaxed) > 0
             || !self.transfers.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
+    /// Notes the protocol and command of a channel that was opened.
     pub fn channel_opened(&self, protocol: &'static str, ssh_command: &str) {
         *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = (protocol, ssh_command.to_owned());
     }
 
-    /// Protocol and command, of the channel that was opened last.
+    /// The protocol and the command of the channel that was opened last.
     pub fn channel(&self) -> (&'static str, String) {
         self.channel.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The first reason stays.
+    /// Notes why the session ends; only the first reason is kept.
     pub fn ends_because(&self, reason: EndReason) {
         self.end_reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
     }
 
+    /// Why the session ends, if that is known already.
     pub fn end_reason(&self) -> Option<EndReason> {
         *self.end_reason.lock().unwrap_or_else(PoisonError::into_inner)
     }

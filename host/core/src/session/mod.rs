@@ -1,5 +1,5 @@
-//! Sessions, and their registry: who is logged in, what is under way, and the switch that
-//! ends one.
+//! Sessions, and their registry: which accounts are logged in, what their sessions do, and the signal that
+//! ends a session.
 
 mod close_signal;
 mod kept_password;
@@ -20,29 +20,32 @@ use crate::account::{EffectiveAccount, Factors, LoginFacts};
 use crate::connection::{Connection, ConnectionId, LoginMethod};
 use crate::hook::Subject;
 
-/// An account that logged in, and the connection it did so on.
+/// A logged-in account on its connection.
 #[derive(Debug)]
 pub struct Session {
-    /// That of its connection: there is one session a connection (D-02).
+    /// The id of the connection: there is one session a connection (D-02).
     pub id: ConnectionId,
+    /// The connection of the login.
     pub connection: Arc<Connection>,
-    /// As it was at the login; [`LiveSession::account`] is as it is now.
+    /// The account as it was at the login; [`LiveSession::account`] is as it is now.
     pub account: Arc<EffectiveAccount>,
-    /// As the client sent it; the account's name may be another (A11-25).
+    /// The username that the client sent; the account's name may be another (A11-25).
     pub username: String,
+    /// The method that completed the login.
     pub method: LoginMethod,
-    /// What was proved for it.
+    /// The factors that the login proved.
     pub factors: Factors,
-    /// What the client logged in with, while a hook is to be given it (D-15).
+    /// The password that the client logged in with, for as long as a hook is to be given it (D-15).
     pub password: KeptPassword,
     /// Milliseconds since 1970.
     pub opened_at: i64,
+    /// Counts the bytes of files that were moved.
     pub traffic: Traffic,
-    /// What may change while it lasts.
+    /// The part that changes while the session lasts.
     pub live: LiveSession,
 }
 
-/// Bytes of files moved so far.
+/// Bytes of files moved by a session, and whether each direction had a transfer.
 #[derive(Debug, Default)]
 pub struct Traffic {
     received: AtomicU64,
@@ -52,7 +55,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Of a session whose account may have moved files before.
+    /// The traffic of a new session: no bytes yet, but the account's earlier transfers are known.
     pub fn of(account: &EffectiveAccount) -> Self {
         let before = |at: i64| AtomicBool::new(at > 0);
         let (downloaded, uploaded) = (before(account.usage.first_download), before(account.usage.first_upload));
@@ -63,38 +66,40 @@ impl Traffic {
         if upload { &self.uploaded } else { &self.downloaded }
     }
 
-    /// Whether no file is known to have moved that way.
+    /// Whether the account is not known to have completed a transfer in this direction.
     pub fn may_be_first(&self, upload: bool) -> bool {
         !self.moved(upload).load(Ordering::Relaxed)
     }
 
-    /// True for the first caller.
+    /// Notes a transfer in this direction; true if it may be the account's first.
     pub fn take_first(&self, upload: bool) -> bool {
         !self.moved(upload).swap(true, Ordering::Relaxed)
     }
 
+    /// Counts bytes received from, and sent to, the client.
     pub fn add(&self, received: u64, sent: u64) {
         self.received.fetch_add(received, Ordering::Relaxed);
         self.sent.fetch_add(sent, Ordering::Relaxed);
     }
 
-    /// From the client.
+    /// Bytes received from the client.
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// To the client.
+    /// Bytes sent to the client.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 }
 
 impl Session {
-    /// What the rules of its account are about.
+    /// What the rules of the account are checked against.
     pub fn facts(&self) -> LoginFacts<'_> {
         LoginFacts { address: self.connection.remote.ip(), method: self.method, factors: &self.factors }
     }
 
+    /// What selectors of hooks are checked against.
     pub fn subject(&self) -> Subject<'_> {
         Subject {
             connection: Some(&self.connection),
@@ -109,15 +114,21 @@ impl Session {
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EndReason {
+    /// The client left, or the connection broke.
     #[default]
     Logout,
+    /// Nothing happened for longer than the idle timeout (A4-13).
     Idle,
+    /// An administrator ended the session, or a rule of its account.
     AdminClosed,
+    /// The server is stopping.
     ServerStop,
+    /// The session could not begin: a hook denied it or failed.
     Error,
 }
 
 impl EndReason {
+    /// The name in hooks and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Logout => "logout",

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use super::{CloseSignal, EndReason, Session};
 use crate::connection::ConnectionId;
 
-/// Counting and admitting happen under one lock, so that `max_sessions` holds under a race
-/// (A4-10).
+/// The sessions by connection. Counting and admitting happen under one lock, so that `max_sessions` holds
+/// under a race (A4-10).
 #[derive(Default)]
 pub struct SessionRegistry {
     sessions: Mutex<HashMap<ConnectionId, Entry>>,
-    /// Accounts that changed lately: whoever was logging in then may have read the old one.
+    /// Accounts that were changed lately: a login under way may have read the earlier document.
     changed: Mutex<HashMap<String, Instant>>,
 }
 
@@ -26,14 +26,14 @@ struct Entry {
     session: Option<Arc<Session>>,
 }
 
-/// A place in the registry, given back when dropped.
+/// A connection's place in the registry; free again when this is dropped.
 pub struct SessionSlot {
     registry: Arc<SessionRegistry>,
     connection: ConnectionId,
 }
 
 impl SessionSlot {
-    /// The login is complete: the session can be seen.
+    /// The login is complete: [`SessionRegistry::sessions`] shows the session from now on.
     pub fn begin(&self, session: Arc<Session>) {
         if let Some(entry) = self.registry.lock().get_mut(&self.connection) {
             entry.session = Some(session);
@@ -42,8 +42,8 @@ impl SessionSlot {
 }
 
 impl SessionRegistry {
-    /// A place for one more session of `username`, or none if it has `max` already (0: no
-    /// limit). `close` is given when the session is to end.
+    /// A place for one more session of `username`; none if the account has `max` already (0: no limit).
+    /// `close` is triggered when the session is to end.
     pub fn admit(
         self: &Arc<Self>,
         connection: &ConnectionId,
@@ -60,20 +60,20 @@ impl SessionRegistry {
         Some(SessionSlot { registry: self.clone(), connection: connection.clone() })
     }
 
-    /// The account was changed; its sessions know.
+    /// Notes that an account was changed, for [`changed_since`](Self::changed_since).
     pub fn note_change(&self, username: &str) {
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         changed.retain(|_, at| at.elapsed() < LONGEST_LOGIN);
         changed.insert(username.to_owned(), Instant::now());
     }
 
-    /// Whether an account that was read at `read_at` may be older than a change that was noted.
+    /// Whether a change was noted after `read_at`, so that an account read then may be out of date.
     pub fn changed_since(&self, username: &str, read_at: Instant) -> bool {
         let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         changed.get(username).is_some_and(|noted| *noted >= read_at)
     }
 
-    /// Ends a session; false if there is none of that name.
+    /// Orders the session of a connection to end; false if there is none.
     pub fn close(&self, connection: &ConnectionId, reason: EndReason) -> bool {
         let sessions = self.lock();
         let Some(entry) = sessions.get(connection) else {
@@ -86,23 +86,26 @@ impl SessionRegistry {
         true
     }
 
-    /// Those whose login is complete, the oldest first.
+    /// The sessions whose login is complete, the oldest first.
     pub fn sessions(&self) -> Vec<Arc<Session>> {
         let mut sessions: Vec<_> = self.lock().values().filter_map(|entry| entry.session.clone()).collect();
         sessions.sort_by(|a, b| (a.opened_at, &a.id).cmp(&(b.opened_at, &b.id)));
         sessions
     }
 
+    /// The sessions of one account whose login is complete.
     pub fn sessions_of(&self, username: &str) -> Vec<Arc<Session>> {
         let sessions = self.lock();
         let of_user = sessions.values().filter(|entry| entry.username == username);
         of_user.filter_map(|entry| entry.session.clone()).collect()
     }
 
+    /// The number of places taken, also by logins that are not complete.
     pub fn len(&self) -> usize {
         self.lock().len()
     }
 
+    /// Whether no place is taken.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,5 +1,5 @@
-//! What ends a session from this side: its account changed or expired, or nothing happened
-//! for too long.
+//! Ends sessions from the server's side: when the account was changed or has expired, or when nothing
+//! happened for too long.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,36 +11,44 @@ use crate::metrics::Metrics;
 use crate::ports::{ChangeToken, ChangedObjects, Changes, Clock, Directory, GROUPS, StoreError, USERS};
 use crate::quota::QuotaScans;
 
-/// Between looks for sessions that are over; and before a store that failed is asked again.
+/// The time between checks for sessions that have to end, and before a store that failed is asked again.
 const LOOK_INTERVAL: Duration = Duration::from_millis(300);
 
-/// Looks after all sessions of the server.
+/// Watches all sessions of the server.
 pub struct SessionWatch {
+    /// The store whose changes are followed.
     pub accounts: Arc<dyn Directory>,
+    /// The sessions to watch.
     pub sessions: Arc<SessionRegistry>,
+    /// The time, for expiry, access hours and idle sessions.
     pub clock: Arc<dyn Clock>,
+    /// Shows whether the store answers (A9-05).
     pub metrics: Arc<Metrics>,
+    /// Which list decides for an address that is in both lists of an account (J-02).
     pub address_rule: AddressRule,
-    /// Without transfers and requests (A4-13).
+    /// How long a session may be without transfers and requests (A4-13); none: for ever.
     pub idle_timeout: Option<Duration>,
-    /// Told of changed accounts; none where usages are not counted.
+    /// Is told of changed accounts; none where usages are not counted.
     pub scans: Option<Arc<QuotaScans>>,
 }
 
 impl SessionWatch {
-    /// Changes after this are seen; before the first login.
+    /// The token from which [`run`](Self::run) follows changes. To be called before the first login.
+    ///
+    /// # Errors
+    /// If the store does not answer.
     pub async fn begin(&self) -> Result<ChangeToken, StoreError> {
         let changes = self.accounts.changes(None).await?;
         self.metrics.store_available.set(1);
         Ok(changes.next)
     }
 
-    /// Never returns.
+    /// Watches the sessions; never returns.
     pub async fn run(&self, begin: ChangeToken) {
         tokio::join!(self.follow(begin), self.end_in_time());
     }
 
-    /// What is over ends soon.
+    /// Ends sessions whose time is over, within one interval.
     async fn end_in_time(&self) {
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
@@ -48,12 +56,12 @@ impl SessionWatch {
         }
     }
 
-    /// Changes of accounts take effect within a second.
+    /// Follows changes of accounts, which take effect within a second.
     async fn follow(&self, mut seen: ChangeToken) {
-        let mut store_works = true;
+        let (mut store_works, mut unread) = (true, BTreeSet::new());
         loop {
-            // One that failed says at once whether it works again.
-            let looked = match store_works {
+            // A store that failed says at once whether it works again.
+            let looked = match store_works && unread.is_empty() {
                 true => self.accounts.wait_for_changes(&seen).await,
                 false => self.accounts.changes(Some(&seen)).await,
             };
@@ -61,9 +69,11 @@ impl SessionWatch {
                 Ok(changes) => {
                     self.metrics.store_available.set(1);
                     store_works = true;
-                    self.look_at(&changes).await;
+                    unread = self.look_at(&changes, unread).await;
                     seen = changes.next;
-                    continue;
+                    if unread.is_empty() {
+                        continue;
+                    }
                 }
                 Err(error) if store_works => {
                     store_works = false;
@@ -78,8 +88,10 @@ impl SessionWatch {
         }
     }
 
-    pub(crate) async fn look_at(&self, changes: &Changes) {
-        let names: BTreeSet<String> = match &changes.objects {
+    /// `earlier`: names of accounts that could not be read the last time. Returns those that cannot be
+    /// read now.
+    pub(crate) async fn look_at(&self, changes: &Changes, earlier: BTreeSet<String>) -> BTreeSet<String> {
+        let changed: BTreeSet<String> = match &changes.objects {
             ChangedObjects::Named(objects) => {
                 let users = objects.iter().filter(|(kind, _)| kind == USERS.kind);
                 let users = users.map(|(_, name)| name.clone());
@@ -90,7 +102,8 @@ impl SessionWatch {
                 self.sessions.sessions().iter().map(|session| session.account.username.clone()).collect()
             }
         };
-        for name in names {
+        let mut unread = BTreeSet::new();
+        for name in changed.union(&earlier).cloned() {
             self.sessions.note_change(&name);
             let sessions = self.sessions.sessions_of(&name);
             if sessions.is_empty() {
@@ -99,9 +112,18 @@ impl SessionWatch {
             }
             let found = match self.find(&name).await {
                 Ok(found) => found,
-                // It could not log in again either; the others are still looked at.
+                Err(error @ StoreError::Invalid { .. }) => {
+                    tracing::warn!(sender = "session", message = error.to_string());
+                    let end = |session| self.end(session, EndReason::AdminClosed, "it is not valid any more");
+                    sessions.iter().for_each(end);
+                    continue;
+                }
+                // The others are still looked at, and this one again a moment later.
                 Err(error) => {
-                    tracing::warn!(sender = "session", message = format!("\"{name}\" could not be read: {error}"));
+                    if !earlier.contains(&name) {
+                        tracing::warn!(sender = "session", message = format!("\"{name}\" could not be read: {error}"));
+                    }
+                    unread.insert(name);
                     continue;
                 }
             };
@@ -111,6 +133,7 @@ impl SessionWatch {
             }
             self.tell_scans(&name);
         }
+        unread
     }
 
     fn connected_members(&self, group: &str) -> Vec<String> {
@@ -171,11 +194,11 @@ impl SessionWatch {
     }
 }
 
-/// Open channels would go on with the old ones.
+/// Whether the account's files are in another place, which its open channels would not notice.
 fn has_other_files(before: &EffectiveAccount, after: &EffectiveAccount) -> bool {
     let places = |account: &EffectiveAccount| {
         let folders = account.folders.iter();
-        // Whose quota a folder is must not change under what counts for it.
+        // A folder must not change between the account's quota and its own while files are counted.
         let is_own = |quota: FolderQuota| quota != FolderQuota::OfAccount;
         let folders =
             folders.map(|folder| (folder.virtual_path.clone(), folder.mapped_path.clone(), is_own(folder.quota)));
@@ -256,7 +279,7 @@ mod tests {
             Some(after) => accounts.put(&account(after)),
             None => accounts.remove("u").await,
         }
-        watch.look_at(&accounts.wait_for_changes(&begin).await.unwrap()).await;
+        watch.look_at(&accounts.wait_for_changes(&begin).await.unwrap(), BTreeSet::new()).await;
         watch.end_what_is_over();
         (session.live.end_reason(), session.live.rate(true))
     }
@@ -289,7 +312,7 @@ mod tests {
             let write = Write::Add(serde_json::from_str(&document).unwrap());
             let change = Change { collection: &GROUPS, name: "g".to_owned(), write, announce: true, audit: None };
             accounts.commit(vec![change]).await.unwrap();
-            watch.look_at(&accounts.wait_for_changes(&begin).await.unwrap()).await;
+            watch.look_at(&accounts.wait_for_changes(&begin).await.unwrap(), BTreeSet::new()).await;
             assert_eq!(session.live.end_reason().is_some(), is_closed, "{kind} {settings}");
             session.live.rate(true)
         };

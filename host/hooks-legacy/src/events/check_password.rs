@@ -1,4 +1,4 @@
-//! B5: is this the password?
+//! The event `check-password`: is this the password (B5)?
 
 use serde_json::{Value, json};
 use tidegate_core::hook::check_password::{CheckPassword, CheckPasswordVerdict};

@@ -1,4 +1,4 @@
-//! A11, B2: who is this, by these credentials?
+//! The event `external-auth`: which account has these credentials (A11, B2)?
 
 use serde_json::{Map, Value, json};
 use tidegate_core::account::{AccountDraft, Audience, compact_json};
@@ -23,7 +23,7 @@ fn fields(event: &ExternalAuth, audience: Audience) -> Fields {
     let (mut password, mut public_key, mut keyboard_interactive) = Default::default();
     match &attempt.credential {
         Credential::Password(secret) => password = secret.expose().to_owned(),
-        // With the newline at its end that a line of a file has.
+        // With a newline at the end, as in a line of a file.
         Credential::PublicKey(key) => public_key = format!("{}\n", key.to_line()),
         Credential::KeyboardInteractive => keyboard_interactive = "1",
     }
@@ -37,7 +37,7 @@ fn fields(event: &ExternalAuth, audience: Audience) -> Fields {
 }
 
 impl LegacyEvent for ExternalAuth {
-    /// A11-02, B2-01: every variable is always there, empty when it does not apply.
+    /// Every variable is always set, and is empty if it does not apply (A11-02, B2-01).
     fn input(&self, flavour: Flavour) -> ProgramInput {
         let Fields { ip, password, public_key, keyboard_interactive, user } = fields(self, flavour.audience());
         ProgramInput::default()
@@ -73,7 +73,7 @@ impl LegacyEvent for ExternalAuth {
         Request::post(Vec::new(), &body)
     }
 
-    /// A11-11: 200 and a user, or a denial. A server error is a failure, not a denial.
+    /// Status 200 with a user, or a denial. A server error is a failure, not a denial (A11-11).
     fn read_response(&self, response: &Response, flavour: Flavour) -> Result<ExternalAuthVerdict, HookError> {
         match response.objection()? {
             Some(reason) => Ok(ExternalAuthVerdict::Reject(Denial::new(reason))),
@@ -82,7 +82,7 @@ impl LegacyEvent for ExternalAuth {
     }
 }
 
-/// A11-04, A11-06: a user is an acceptance, a user without a name a denial.
+/// A user is an acceptance, and a user without a name a denial (A11-04, A11-06).
 fn verdict(attempt: &LoginAttempt, answer: &[u8], flavour: Flavour) -> Result<ExternalAuthVerdict, HookError> {
     let Some(draft) = super::account(answer, AccountDraft::default())? else {
         return Ok(empty(attempt, flavour.compat));
@@ -93,8 +93,8 @@ fn verdict(attempt: &LoginAttempt, answer: &[u8], flavour: Flavour) -> Result<Ex
     Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft))))
 }
 
-/// J-01, B2-04: an empty answer was a denial first, then left the stored account to decide. In the
-/// last era it also accepts a password, which becomes the stored one; a key it never accepts.
+/// The meaning of an empty answer (J-01, B2-04). It was a denial in the first eras; later the stored account
+/// decided. In the last era it also accepts a password, which becomes the stored one, but never a key.
 fn empty(attempt: &LoginAttempt, compat: Compat) -> ExternalAuthVerdict {
     if compat < Compat::V2_4 {
         return ExternalAuthVerdict::Reject(Denial::new("the hook's answer was empty"));

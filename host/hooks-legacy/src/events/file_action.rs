@@ -1,4 +1,4 @@
-//! What is asked and told of files (A15, B10).
+//! Events about files, before and after the action (A15, B10).
 
 use serde_json::{Map, Value, json};
 use tidegate_core::hook::events::{ActionStatus, FileAction};
@@ -10,7 +10,7 @@ use super::review::from_response;
 use crate::event::{LegacyEvent, ProgramInput, ProgramOutput, Request, Response};
 use crate::flavour::{Compat, Flavour};
 
-/// The number of the local file system among the older server's.
+/// The number of the local file system in the older server.
 const LOCAL: &str = "0";
 
 struct Fields<'a> {
@@ -95,7 +95,7 @@ fn request(action: &FileAction, flavour: Flavour) -> Request {
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| {
         let empty = matches!(&value, Value::String(text) if text.is_empty()) || value == json!(0);
-        // B10-03: empty ones are left out; these three never are.
+        // Empty fields are left out, except these three (B10-03).
         if !empty || ["action", "username", "status"].contains(&name) {
             body.insert(name.to_owned(), value);
         }
@@ -150,7 +150,8 @@ impl LegacyEvent for PreAction {
         let deletes = self.0.kind.as_str() == "delete";
         let old_delete = deletes && matches!(flavour.compat, Compat::V1_0 | Compat::V2_0 | Compat::V2_4);
         Ok(match (output.objection(), old_delete) {
-            // J-04: it has deleted the file itself, or it wants nothing of it.
+            // In these eras (J-04), success means that the hook has deleted the file itself, and
+            // failure that it leaves the deletion to the server.
             (None, true) => Review::Done,
             (Some(_), true) | (None, false) => Review::Allow,
             (Some(reason), false) => Review::Deny(Denial::new(reason)),
@@ -171,7 +172,7 @@ impl LegacyEvent for PreAction {
 }
 
 impl LegacyEvent for PostAction {
-    /// A15-01: the first era told only of what succeeded.
+    /// The first era told only of actions that succeeded (A15-01).
     fn is_for(&self, flavour: Flavour) -> bool {
         flavour.compat > Compat::Seed || self.0.status == Some(ActionStatus::Ok)
     }

@@ -1,4 +1,4 @@
-//! The legacy wire of each event.
+//! The wire format of each event in the older server.
 
 mod check_password;
 mod external_auth;
@@ -13,12 +13,12 @@ use serde_json::{Map, Value};
 use tidegate_core::account::AccountDraft;
 use tidegate_core::hook::HookError;
 
-/// A JSON object of named values.
+/// A JSON object with these fields.
 pub(crate) fn object<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// An account document in an answer, on top of `base`; none if the answer is empty (A13-13).
+/// The account document of an answer, applied to `base`; `None` if the answer is empty (A13-13).
 fn account(answer: &[u8], base: AccountDraft) -> Result<Option<AccountDraft>, HookError> {
     // B15-07
     let text = String::from_utf8_lossy(answer);

@@ -1,4 +1,4 @@
-//! What is told of the web side's credentials, and of the server's start.
+//! Events about credentials of the web pages, and the server's start.
 
 use tidegate_core::hook::HookError;
 use tidegate_core::hook::observation::{CredentialChanged, OneClickLoginPost, Startup};
@@ -7,7 +7,7 @@ use super::review::{Named, body, input, named, secret};
 use crate::event::{LegacyEvent, ProgramInput, ProgramOutput, Request, Response};
 use crate::flavour::Flavour;
 
-/// D-07. The key itself is never passed.
+/// The fields of a changed credential (D-07). The key itself is never passed.
 fn credential(event: &CredentialChanged) -> Vec<Named> {
     let flag = |flag: bool| u8::from(flag).to_string();
     vec![
@@ -43,7 +43,7 @@ impl LegacyEvent for CredentialChanged {
     }
 }
 
-/// D-11. The secret that the panel passes here has no counterpart.
+/// The fields of a one-click login (D-11). The secret that the panel passes as well has no counterpart here.
 fn one_click(event: &OneClickLoginPost) -> Vec<Named> {
     vec![
         secret("SFTPGO_LOGIN_TOKEN", Some("token"), &event.token),

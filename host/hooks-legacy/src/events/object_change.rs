@@ -1,4 +1,4 @@
-//! What is told of changes to accounts and other objects (A15-20, B11).
+//! Events about changes of accounts and other objects (A15-20, B11).
 
 use serde_json::{Map, Value, json};
 use tidegate_core::account::compact_json;
@@ -8,7 +8,7 @@ use tidegate_core::hook::observation::ObjectChange;
 use crate::event::{LegacyEvent, ProgramInput, ProgramOutput, Request, Response};
 use crate::flavour::{Compat, Flavour};
 
-/// Who acts when nobody is named.
+/// The actor of changes that have no named one.
 const SYSTEM: &str = "__system__";
 
 fn text(object: &Map<String, Value>, name: &str) -> String {
@@ -19,7 +19,7 @@ fn text(object: &Map<String, Value>, name: &str) -> String {
     }
 }
 
-/// J-13: one variable a field.
+/// The variables of the fields, one for each (J-13).
 const FIELDS: [(&str, &str); 14] = [
     ("SFTPGO_USER_USERNAME", "username"),
     ("SFTPGO_USER_ID", "id"),
@@ -36,7 +36,7 @@ const FIELDS: [(&str, &str); 14] = [
     ("SFTPGO_USER_FS_PROVIDER", "filesystem"),
     ("SFTPGO_USER_PASSWORD", "password"),
 ];
-/// A15-21: what follows the action.
+/// The arguments after the action (A15-21).
 const ARGUMENTS: [&str; 7] = ["username", "id", "status", "expiration_date", "home_dir", "uid", "gid"];
 
 fn field(object: &Map<String, Value>, name: &str) -> String {
@@ -51,7 +51,7 @@ fn field(object: &Map<String, Value>, name: &str) -> String {
 }
 
 impl LegacyEvent for ObjectChange {
-    /// The first eras told of users only.
+    /// The first eras told only of users.
     fn is_for(&self, flavour: Flavour) -> bool {
         flavour.compat >= Compat::V2_4 || self.kind == "user"
     }

@@ -1,4 +1,4 @@
-//! A13: what should the account be?
+//! The event `pre-login`: what should the account be (A13)?
 
 use serde_json::{Map, Value};
 use tidegate_core::account::{AccountDraft, Audience, compact_json, unknown_account};
@@ -8,8 +8,8 @@ use tidegate_core::hook::pre_login::{PreLogin, PreLoginVerdict};
 use crate::event::{LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, Response};
 use crate::flavour::Flavour;
 
-/// As it is stored, since the answer is stored, and with the hash of the password; `id` 0 says that
-/// there is no such account.
+/// The account as it is stored, since the answer is stored, with the hash of the password. `id` 0
+/// means that there is no such account.
 fn document(event: &PreLogin, audience: Audience) -> Map<String, Value> {
     match &event.account {
         Some(account) => account.user().to_hook_document(audience),
@@ -25,7 +25,7 @@ fn method(event: &PreLogin) -> String {
     event.attempt.credential.method().as_str().to_owned()
 }
 
-/// A13-05: only the fields that are given change.
+/// Only the fields in the answer change (A13-05).
 fn verdict(event: &PreLogin, answer: &[u8]) -> Result<PreLoginVerdict, HookError> {
     let base = event.account.as_ref().map(|account| AccountDraft::of(account.user())).unwrap_or_default();
     Ok(match super::account(answer, base)? {
@@ -57,7 +57,7 @@ impl LegacyEvent for PreLogin {
     fn read_response(&self, response: &Response, _: Flavour) -> Result<PreLoginVerdict, HookError> {
         match response.status {
             204 => Ok(PreLoginVerdict::Unchanged),
-            // B3-06: an empty body is as good as 204.
+            // An empty body means the same as 204 (B3-06).
             _ => verdict(self, response.answer()?),
         }
     }

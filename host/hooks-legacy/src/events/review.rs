@@ -1,5 +1,4 @@
-//! Hooks that allow or deny: exit status 0 or HTTP 200 allows, anything else that the hook
-//! itself said denies.
+//! Hooks that allow or deny: exit status 0 or HTTP 200 allows; every other answer of the hook itself denies.
 
 use serde_json::Value;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, Review, SessionCreate};
@@ -21,7 +20,7 @@ pub fn from_response(response: &Response) -> Result<Review, HookError> {
     Ok(objection.map_or(Review::Allow, |reason| Review::Deny(Denial::new(reason))))
 }
 
-/// The same fields under the names of a dialect.
+/// A field, with its names in each dialect.
 pub struct Named {
     pub sftpgo: &'static str,
     pub directadmin: Option<&'static str>,
@@ -37,7 +36,7 @@ pub fn secret(sftpgo: &'static str, directadmin: Option<&'static str>, value: im
     Named { sftpgo, directadmin, value: value.into(), kept: Kept::Redacted }
 }
 
-/// D-12: exactly the dialect's variables. A field without an SFTPGo name is left out there.
+/// The variables of exactly one dialect. A field without a name in it is left out (D-12).
 pub fn input(fields: Vec<Named>, dialect: Dialect) -> ProgramInput {
     let variables = fields.into_iter().filter_map(|field| {
         let name = match dialect {
@@ -49,7 +48,7 @@ pub fn input(fields: Vec<Named>, dialect: Dialect) -> ProgramInput {
     ProgramInput { arguments: Vec::new(), variables: variables.collect() }
 }
 
-/// The same as a JSON object: the names in lower case, without the prefix up to the kind.
+/// The same fields as a JSON object. SFTPGo's names are in lower case, without the prefix and the kind.
 pub fn body(fields: Vec<Named>, dialect: Dialect) -> Request {
     let document = fields
         .into_iter()
@@ -88,7 +87,7 @@ impl LegacyEvent for Connect {
     }
 }
 
-/// D-06. A password goes only to scripts of the panel, which have always had it.
+/// The fields of a login attempt (D-06). Only scripts of the panel get the password, as they always have.
 fn login_pre(event: &LoginPre) -> Vec<Named> {
     let attempt = &event.0;
     vec![
@@ -139,7 +138,7 @@ fn session_create(session: &Session) -> Vec<Named> {
 }
 
 impl LegacyEvent for SessionCreate {
-    /// Scripts of the panel have always had it.
+    /// Scripts of the panel have always got the password.
     fn needs_password(flavour: Flavour) -> bool {
         flavour.dialect == Dialect::DirectAdmin
     }

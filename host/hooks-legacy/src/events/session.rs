@@ -1,4 +1,4 @@
-//! What is told of logins, sessions and connections.
+//! Events about logins, sessions and connections.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ use super::review::{Named, body, input, named, secret};
 use crate::event::{LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, Response};
 use crate::flavour::{Compat, Dialect, Flavour};
 
-/// The panel's scripts see what its session files hold (seed 003).
+/// The fields of the panel's scripts are those of its session files (seed 003).
 fn session_destroy(event: &SessionDestroy) -> Vec<Named> {
     let session = &event.session;
     let encoded = session.password.get().map(|password| STANDARD.encode(password.expose())).unwrap_or_default();
@@ -35,7 +35,7 @@ fn session_destroy(event: &SessionDestroy) -> Vec<Named> {
 }
 
 impl LegacyEvent for SessionDestroy {
-    /// Scripts of the panel have always had it.
+    /// Scripts of the panel have always got the password.
     fn needs_password(flavour: Flavour) -> bool {
         flavour.dialect == Dialect::DirectAdmin
     }
@@ -57,7 +57,7 @@ impl LegacyEvent for SessionDestroy {
     }
 }
 
-/// A14-08: without secrets, under the name that the client typed.
+/// The account without secrets, under the name that the client typed (A14-08).
 fn user(event: &PostLogin) -> Map<String, Value> {
     let typed = event.attempt.as_ref().map_or("", |attempt| attempt.username.as_str());
     let stored = event.attempt.as_ref().and_then(|attempt| attempt.stored.as_deref());

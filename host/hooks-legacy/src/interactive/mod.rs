@@ -1,5 +1,5 @@
-//! Keyboard-interactive hooks of the older server (A12, B4): rounds of JSON, either as lines
-//! of a program or as answers of a web server.
+//! Keyboard-interactive hooks of the older server (A12, B4): rounds in JSON, either as lines of a
+//! program or as answers of a web server.
 
 mod over_http;
 mod program;
@@ -11,7 +11,7 @@ use tidegate_core::hook::keyboard_interactive::{
 use tidegate_core::hook::{Denial, HookError};
 use tidegate_core::secret::Secret;
 
-/// What a hook is told when the server has compared the answer itself (B4-04).
+/// The answer that the hook gets when the server has checked the user's answer itself (B4-04).
 const VERIFIED: &str = "OK";
 
 /// One message of the hook.
@@ -19,24 +19,24 @@ const VERIFIED: &str = "OK";
 struct Message {
     round: Round,
     check: Option<Check>,
-    /// 0: the conversation goes on.
+    /// 0: the conversation goes on; another value ends it.
     result: i64,
 }
 
-/// What the server compares the answer with.
+/// What the server compares an answer with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Check {
     Password,
     OneTimeCode,
 }
 
-/// How a round went on.
+/// The outcome of a round.
 enum Next {
     Answers(Vec<Secret>),
     Verdict(KeyboardInteractiveVerdict),
 }
 
-/// A12-02, B4-04
+/// Reads one message (A12-02, B4-04).
 fn message(text: &str) -> Result<Message, HookError> {
     let bad = |problem: String| HookError::BadOutput(problem);
     let value: Value = tidegate_core::json::parse(text).map_err(|error| bad(format!("not valid JSON: {error}")))?;
@@ -83,7 +83,7 @@ fn message(text: &str) -> Result<Message, HookError> {
     Ok(Message { round: Round { instruction, prompts: prompts.collect::<Result<_, HookError>>()? }, check, result })
 }
 
-/// Carries one message out: the answers for the hook, or the end.
+/// Carries out one message; returns the answers for the hook, or the verdict.
 async fn carry_out(message: Message, conversation: &dyn Conversation) -> Result<Next, HookError> {
     match message.result {
         0 => {}
@@ -113,7 +113,7 @@ fn rejected(reason: &str) -> Next {
     Next::Verdict(KeyboardInteractiveVerdict::Reject(Denial::new(reason)))
 }
 
-/// The hash that these hooks have always been given (A12-01).
+/// The stored password hash, which the older server passes to these hooks as well (A12-01).
 fn stored_hash(event: &KeyboardInteractive) -> String {
     let password = event.account.as_ref().and_then(|account| account.password.as_ref());
     password.map(|hash| hash.expose().to_owned()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! A web server that converses by one POST a round (B4-05).
+//! Conversations with a web server, by one POST for each round (B4-05).
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use super::{Next, carry_out, message, stored_hash};
 use crate::event::Request;
 use crate::http::HttpHook;
 
-/// Rounds of one conversation; more is a server that never ends.
+/// Most rounds of one conversation, in case the server never ends it.
 const MAX_STEPS: u32 = 100;
 
 #[async_trait]
@@ -45,7 +45,7 @@ impl Hook<KeyboardInteractive> for HttpHook {
     }
 }
 
-/// Answers and questions are left out of the first step, the address out of the others.
+/// The body of a step. The first step has no answers and questions, later ones have no address.
 fn body(
     event: &KeyboardInteractive,
     request_id: &str,
@@ -69,7 +69,7 @@ fn body(
     body
 }
 
-/// The same in all steps of one login (B4-06).
+/// A random ID, the same in all steps of one login (B4-06).
 fn request_id() -> Result<String, HookError> {
     let mut random = [0u8; 16];
     getrandom::fill(&mut random).map_err(|error| HookError::Failed(error.to_string()))?;

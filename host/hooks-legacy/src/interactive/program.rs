@@ -1,4 +1,4 @@
-//! A program that converses over its standard input and output, a line at a time.
+//! Conversations with a program over its standard input and output, a line at a time.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -23,28 +23,29 @@ use crate::event::ProgramInput;
 use crate::program::{ProgramHook, checked, shown};
 use crate::stderr_log;
 
-/// Longest line of a program (A12-05).
+/// Longest line of a program, in bytes (A12-05).
 const MAX_LINE: u64 = 64 << 10;
 const MAX_STDERR: usize = 64 << 10;
-/// With the time in which the user types; a program that is given more has more.
+/// Time for a conversation, including the time in which the user types; a longer timeout of the program extends it.
 const LONGEST_CONVERSATION: Duration = Duration::from_secs(60);
 const SIGKILL: i32 = 9;
-/// For a killed program to be gone.
+/// Time for a killed program to end.
 const REAP_TIME: Duration = Duration::from_secs(5);
-/// For a program that has decided to end by itself, before the call goes on without it.
+/// Time for a program that has decided to end by itself, before the call goes on without it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// For what is still in the pipe of a program that has ended; what it started may hold it for ever.
+/// Time for reading what an ended program left in the pipe, since a process that it started may
+/// hold the pipe for ever.
 const LAST_READ: Duration = Duration::from_millis(50);
 
-/// A program that is running; killed with its group when dropped before it has decided.
+/// A running program, which is killed with its process group if it is dropped before the program has decided.
 struct Running {
     job: Option<Job>,
-    /// It has given its verdict.
+    /// Whether the program has given its verdict.
     has_decided: bool,
     input: Option<pipe::Sender>,
     output: BufReader<pipe::Receiver>,
     errors: Arc<Mutex<Vec<u8>>>,
-    /// Until the last process that holds standard error has closed it.
+    /// Ends when the last process that holds standard error has closed it.
     errors_end: JoinHandle<()>,
 }
 
@@ -52,26 +53,26 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.errors_end.abort();
         if let Some(job) = self.job.take() {
-            // Killing and waiting for the end take a moment, and no call has to wait for them.
+            // Killing the program and waiting for its end take a moment, which no call has to wait for.
             std::thread::spawn(move || kill_group(&job));
         }
     }
 }
 
 impl Running {
-    /// Ends the program: one that has decided ends by itself, within `left`, and what it started lives
-    /// on. Gives what was printed to standard error until then.
+    /// Ends the program. A program that has decided ends by itself, within `left`, and processes
+    /// that it started live on. Returns what was printed to standard error until then.
     async fn end(mut self, left: Duration) -> Vec<u8> {
         let has_decided = self.has_decided;
         let Some(job) = self.job.take() else { return Vec::new() };
-        // A program that waits for more input sees the end of it.
+        // A program that waits for more input reads its end.
         self.input = None;
         let (ended, is_over) = oneshot::channel();
         std::thread::spawn(move || {
             if !has_decided || !matches!(job.wait_timeout(left), Ok(Some(_))) {
                 kill_group(&job);
             }
-            // The call may not be waiting any more.
+            // The call may have stopped waiting.
             let _ = ended.send(());
         });
         if timeout(LAST_WORDS, is_over).await.is_ok() {
@@ -103,9 +104,9 @@ impl Running {
     }
 }
 
-/// Before anything waits for the leader: afterwards its group could be another one's.
+/// Call this before waiting for the leader: afterwards its number could belong to another group.
 fn kill_group(job: &Job) {
-    // It may have ended just now; then there is nothing to kill.
+    // If the program has just ended, there is nothing to kill.
     let _ = job.send_signal_group(SIGKILL);
     if !matches!(job.wait_timeout(REAP_TIME), Ok(Some(_))) {
         job.detach();
@@ -159,7 +160,7 @@ fn running(mut job: Job) -> Result<Running, HookError> {
     })
 }
 
-/// To the end of the stream; what is too long is discarded, so that the program never waits.
+/// Reads to the end of the stream, and discards what is too much, so that the program never waits.
 async fn keep(mut stream: pipe::Receiver, kept: Arc<Mutex<Vec<u8>>>) {
     let mut portion = vec![0; 4096];
     while let Ok(count) = stream.read(&mut portion).await
@@ -185,7 +186,7 @@ impl Hook<KeyboardInteractive> for ProgramHook {
         self.describe()
     }
 
-    /// A12-08: a user that there is not meets the same questions, and is let in by no answer.
+    /// A user that does not exist is asked the same questions, and no answer is accepted (A12-08).
     async fn call(&self, call: &Call, event: &KeyboardInteractive) -> Result<KeyboardInteractiveVerdict, HookError> {
         let input = ProgramInput::default()
             .with("SFTPGO_AUTHD_USERNAME", &event.attempt.username)
@@ -206,7 +207,7 @@ impl Hook<KeyboardInteractive> for ProgramHook {
     }
 }
 
-/// A12-06: the whole conversation is bounded as well as the program's own time in it.
+/// Bounds both the whole conversation and the program's own time in it (A12-06).
 async fn in_time(
     event: &KeyboardInteractive,
     own: Duration,
@@ -296,7 +297,7 @@ mod tests {
         KeyboardInteractive { attempt: Arc::new(attempt), account: None, conversation }
     }
 
-    /// A program that works and asks by turns, with that timeout; all in seconds.
+    /// A program that works and asks by turns, with this timeout. All times are in seconds.
     async fn check(timeout: u64, works: u64, thinks: u64, turns: usize, expected: &str) {
         let event = event(thinks);
         let conversation = async {
@@ -317,7 +318,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_is_done_when_it_exits() {
-        // What it started lives on, whether or not it holds the pipes.
+        // Processes that it started live on, whether or not they hold the pipes.
         let directory = tempfile::tempdir().unwrap();
         let (script, child) = (directory.path().join("hook.sh"), directory.path().join("child"));
         let settings = ProgramSettings {
@@ -355,10 +356,10 @@ mod tests {
         check(3, 2, 20, 2, "timeout").await;
         check(3, 4, 0, 1, "timeout").await;
         check(3, 0, 59, 1, "accept").await;
-        // The whole takes a minute at the longest.
+        // The whole conversation takes a minute at most.
         check(3, 0, 61, 1, "reject").await;
         check(60, 1, 20, 3, "reject").await;
-        // A larger timeout raises both.
+        // A larger timeout extends both times.
         check(100, 1, 20, 4, "accept").await;
         check(100, 0, 99, 1, "accept").await;
         check(100, 0, 101, 1, "reject").await;

@@ -16,9 +16,9 @@ pub fn is_prohibited(address: IpAddr) -> bool {
     }
 }
 
-/// Whether an interface of this machine has the address, or the one that it carries: then, and
-/// only then, a socket can be bound to it. Asked each time, because interfaces come and go. Where
-/// the kernel allows to bind to any address (`ip_nonlocal_bind`), every address looks like one.
+/// Whether an interface of this machine has the address, or the IPv4 address inside it: then, and only then,
+/// a socket can be bound to it. Checked each time, because interfaces come and go. Where the kernel allows
+/// sockets to be bound to any address (`ip_nonlocal_bind`), every address looks like one of this machine.
 pub fn is_own(address: IpAddr) -> bool {
     let carried = match address {
         IpAddr::V4(_) => None,
@@ -32,7 +32,7 @@ fn prohibited_v4(address: Ipv4Addr) -> bool {
         || address.is_link_local()
         || address.is_multicast()
         || address.is_broadcast()
-        // "This network", which connects to the machine itself.
+        // "This network" (0.0.0.0/8): a connection there goes to the machine itself.
         || address.octets().first() == Some(&0)
         || METADATA_V4.contains(&address)
 }
@@ -46,8 +46,8 @@ fn prohibited_v6(address: Ipv6Addr) -> bool {
         || is_cloud_or_local_translation(address)
 }
 
-/// fd00:ec2::/32 gives machines of one cloud their credentials in several places; what a
-/// translator of 64:ff9b:1::/48 (RFC 8215) makes of an address is the operator's choice.
+/// In fd00:ec2::/32, machines of one cloud get their credentials in several places. Where an
+/// address in 64:ff9b:1::/48 (RFC 8215) leads depends on the network's translator.
 fn is_cloud_or_local_translation(address: Ipv6Addr) -> bool {
     matches!(address.segments(), [0xfd00, 0xec2, ..] | [0x64, 0xff9b, 1, ..])
 }

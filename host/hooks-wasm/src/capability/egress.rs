@@ -1,5 +1,5 @@
-//! HTTP requests of a plugin (`wasi:http`): only to granted places, and never by a name to an
-//! address that the name has no business with.
+//! HTTP requests of a plugin (`wasi:http`). They go to granted destinations only, and a name that
+//! was granted leads to no prohibited address.
 
 use std::error::Error as _;
 use std::io;
@@ -24,29 +24,32 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 const IDLE_TIME: Duration = Duration::from_secs(30);
 /// Largest body of a request, which the host holds until it is sent.
 const MAX_REQUEST: usize = 4 << 20;
-/// Requests under way of one call.
+/// Requests of one call that may be under way at once.
 const MAX_REQUESTS: usize = 16;
 
-/// What becomes of the response once its head is there, as `wasi:http` wants it.
+/// A response whose head has arrived, and the future that `wasi:http` expects beside it.
 type Sent = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
-/// What a plugin may reach; all its calls share the connections.
+/// The HTTP clients of one plugin and what they may reach; all its calls share the connections.
 #[derive(Clone)]
 pub struct Egress(Arc<Inner>, Arc<Semaphore>);
 
 struct Inner {
     plugin: String,
     grants: Vec<HttpGrant>,
-    /// For granted names.
+    /// The client for hosts that a grant names.
     named: Option<Client>,
-    /// For what only a pattern grants.
+    /// The client for hosts that only a pattern grants.
     matched: Option<Client>,
-    /// For machines that a grant names itself.
+    /// The client for machines that a grant names itself, by address or as `localhost`.
     exempt: Option<Client>,
 }
 
 impl Egress {
-    /// `authorities`: PEM files beside the system's certificates.
+    /// `authorities`: PEM files with certificates that are trusted beside the system's.
+    ///
+    /// # Errors
+    /// If such a file cannot be used or a client cannot be made; the text is the reason.
     pub fn new(plugin: &str, grants: &[HttpGrant], authorities: &[PathBuf]) -> Result<Self, String> {
         let secure = grants.iter().any(HttpGrant::is_secure);
         let client = |names: Option<CheckedNames>| build(secure, authorities, names);
@@ -59,7 +62,7 @@ impl Egress {
         Ok(Self(Arc::new(inner), Arc::new(Semaphore::new(MAX_REQUESTS))))
     }
 
-    /// For one call, with its own number of requests.
+    /// A handle for one call, which may have `MAX_REQUESTS` requests of its own under way.
     pub fn for_call(&self) -> Self {
         Self(self.0.clone(), Arc::new(Semaphore::new(MAX_REQUESTS)))
     }
@@ -67,7 +70,8 @@ impl Egress {
     async fn send(self, request: http::Request<WasiBody>, options: Option<RequestOptions>) -> Result<Sent, Error> {
         let _place = self.1.clone().try_acquire_owned().map_err(|_| Error::ConnectionLimitReached)?;
         let url = Url::parse(&request.uri().to_string()).map_err(|_| Error::HttpRequestUriInvalid)?;
-        // Who asks is in headers; here it would end up in another one.
+        // reqwest would make an `Authorization` header of a user name or password in the URL; a
+        // guest sets that header itself.
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Error::HttpRequestUriInvalid);
         }
@@ -83,7 +87,7 @@ impl Egress {
         Ok((response.map(body), Box::new(std::future::ready(Ok(())))))
     }
 
-    /// The client for a place, if the operator granted it.
+    /// The client for the destination of a URL, if the operator granted it.
     fn client_for(&self, url: &Url) -> Result<&Client, Error> {
         let granted: Vec<_> = self.0.grants.iter().filter(|grant| grant.allows(url)).collect();
         if granted.is_empty() {
@@ -129,7 +133,7 @@ impl Egress {
         }
     }
 
-    /// Paths and queries may hold secrets: only the place is logged.
+    /// Logs scheme, host and port only: paths and queries may hold secrets.
     fn warn(&self, url: &Url, problem: &str) {
         let place = url.origin().ascii_serialization();
         let plugin = self.0.plugin.as_str();
@@ -155,7 +159,7 @@ async fn to_reqwest(request: http::Request<WasiBody>, url: Url) -> Result<Reques
     let body = Limited::new(body, MAX_REQUEST).collect().await.map_err(too_large)?.to_bytes();
     let mut request = Request::new(parts.method, url);
     *request.headers_mut() = parts.headers;
-    // The client's own, made of the very URL that was checked.
+    // The client sets this header itself, from the URL that was checked.
     request.headers_mut().remove(http::header::HOST);
     if !body.is_empty() {
         *request.body_mut() = Some(Body::from(body));
@@ -163,11 +167,11 @@ async fn to_reqwest(request: http::Request<WasiBody>, url: Url) -> Result<Reques
     Ok(request)
 }
 
-/// `names`: where they may lead; none: anywhere.
+/// `names`: how names that are looked up are checked; `None`: not at all.
 fn build(secure: bool, authorities: &[PathBuf], names: Option<CheckedNames>) -> Result<Client, String> {
     let mut builder = Client::builder()
         .no_proxy()
-        // The guest sees a redirect and may follow it: that is a request of its own.
+        // The guest sees a redirect and may follow it with a new request, which is checked as well.
         .redirect(Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())
@@ -185,25 +189,25 @@ fn build(secure: bool, authorities: &[PathBuf], names: Option<CheckedNames>) -> 
             builder = builder.tls_certs_merge(bundle);
         }
     } else {
-        // A machine without certificates could not make the client otherwise.
+        // Without this, the client could not be made on a machine that has no certificates.
         builder = builder.tls_certs_only(std::iter::empty::<Certificate>());
     }
     builder.build().map_err(|error| error.to_string())
 }
 
-/// A name led only to addresses that names may not lead to.
+/// A name led to an address that names may not lead to.
 #[derive(Debug, thiserror::Error)]
 #[error("the name leads to a prohibited address")]
 struct Prohibited;
 
-/// Looks names up and gives only what may be connected to: the connection goes to one of
-/// these, whatever the name leads to a moment later.
+/// Looks names up for the client and refuses prohibited addresses. The client connects to one of
+/// the checked addresses, whatever the name leads to a moment later.
 #[derive(Debug, Clone, Copy)]
 enum CheckedNames {
-    /// The operator granted the very name: it may lead to an address of this machine that others
-    /// can reach, too.
+    /// The operator granted this very name: it may also lead to an address of this machine that
+    /// other machines can reach.
     ToChosenHosts,
-    /// A pattern stands for other machines than this one.
+    /// Only a pattern grants the name: patterns stand for other machines than this one.
     ToOtherHosts,
 }
 
@@ -221,7 +225,7 @@ impl Resolve for CheckedNames {
             if found.is_empty() {
                 return Err(io::Error::from(io::ErrorKind::NotFound).into());
             }
-            // One bad address among good ones is how such an attack looks.
+            // A prohibited address among others is a sign of an attack by DNS rebinding, so none is used.
             if found.iter().any(|found| names.refuse(found.ip())) {
                 return Err(Prohibited.into());
             }

@@ -6,26 +6,28 @@ use reqwest::Url;
 use serde::Deserialize;
 use url::Host;
 
-/// `https://auth.example.com`, `http://*.example.com:8080`, `http://127.0.0.1:*`. Without a
-/// port, the scheme's own; `*.` stands for one label or more, `*` for any host.
+/// A destination for HTTP requests: `https://auth.example.com`, `http://*.example.com:8080` or
+/// `http://127.0.0.1:*`. Without a port, the scheme's own is meant; `*.` stands for one label or
+/// more, `*` for any host or port.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct HttpGrant {
     text: String,
     scheme: String,
     host: HostPattern,
-    /// None means any.
+    /// `None`: any port.
     port: Option<u16>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum HostPattern {
     Any,
-    /// With its leading dot.
+    /// Any host below this domain, which is kept with its leading dot.
     Below(String),
     Exactly(Host<String>),
 }
 
+/// A setting that is not a destination for HTTP requests.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{pattern}\" is not a place for HTTP requests: {problem}; write scheme://host or scheme://host:port")]
 pub struct HttpGrantError {
@@ -69,10 +71,12 @@ impl HttpGrant {
         Ok(Self { text: pattern.to_owned(), scheme: scheme.to_owned(), host, port })
     }
 
+    /// Whether the scheme is `https`.
     pub fn is_secure(&self) -> bool {
         self.scheme == "https"
     }
 
+    /// Whether scheme, host and port of the URL are granted.
     pub fn allows(&self, url: &Url) -> bool {
         let host = match (&self.host, url.host()) {
             (_, None) => false,
@@ -86,7 +90,7 @@ impl HttpGrant {
         host && url.scheme() == self.scheme && (self.port.is_none() || url.port_or_known_default() == self.port)
     }
 
-    /// Whether the operator named the very machine: its address, or `localhost`.
+    /// Whether the grant names a machine itself, by address or as `localhost`.
     pub fn names_machine(&self) -> bool {
         match &self.host {
             HostPattern::Exactly(Host::Domain(name)) => name == "localhost",
@@ -97,7 +101,7 @@ impl HttpGrant {
 }
 
 impl HttpGrant {
-    /// Whether it stands for more hosts than one: the operator did not choose each of them.
+    /// Whether the grant stands for several hosts, not each of which the operator chose.
     pub fn is_pattern(&self) -> bool {
         !matches!(self.host, HostPattern::Exactly(_))
     }

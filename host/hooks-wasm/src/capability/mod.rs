@@ -1,4 +1,4 @@
-//! What the host lends to plugins.
+//! Means of the host that guests use through WASI: HTTP requests, standard output and standard error.
 
 mod address;
 pub mod egress;

@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 const MAX_LINE: usize = 4096;
 
-/// Log lines of one call, whether printed or logged by the plugin.
+/// Counts the log lines of one call, whether the plugin printed or logged them.
 pub struct LineBudget {
     plugin: String,
     left: usize,
@@ -21,16 +21,17 @@ pub struct LineBudget {
 }
 
 impl LineBudget {
+    /// `lines`: how many lines the first call may log (`limits.log_lines`).
     pub fn new(plugin: &str, lines: usize) -> Self {
         Self { plugin: plugin.to_owned(), left: lines, told: false }
     }
 
-    /// For the next call.
+    /// Allows the next call its lines.
     pub fn renew(&mut self, lines: usize) {
         (self.left, self.told) = (lines, false);
     }
 
-    /// Whether one more line may be logged.
+    /// Counts a line, and tells whether it may be logged.
     pub fn take(&mut self) -> bool {
         if self.left > 0 {
             self.left -= 1;
@@ -46,7 +47,7 @@ impl LineBudget {
     }
 }
 
-/// One of the two streams.
+/// Standard output or standard error of an instance.
 #[derive(Clone)]
 pub struct LineStream(Arc<Mutex<Lines>>);
 
@@ -58,6 +59,7 @@ struct Lines {
 }
 
 impl LineStream {
+    /// `is_error`: for standard error, whose lines are logged as warnings.
     pub fn new(plugin: &str, is_error: bool, budget: Arc<Mutex<LineBudget>>) -> Self {
         Self(Arc::new(Mutex::new(Lines { plugin: plugin.to_owned(), is_error, line: Vec::new(), budget })))
     }
@@ -73,7 +75,7 @@ impl LineStream {
         }
     }
 
-    /// Logs a last line that has no end.
+    /// Logs a last line that has no newline.
     pub fn finish(&self) {
         self.lock().emit();
     }

@@ -69,7 +69,7 @@ impl types::HostLoginAttempt for CallState {
         Ok(stored.map(|account| self.table.push(account)).transpose()?)
     }
 
-    /// Needs a grant, and every use is logged.
+    /// The password of the attempt: needs the grant `credentials`, and every use is logged.
     fn password(&mut self, this: Resource<AttemptHandle>) -> wasmtime::Result<Result<String, types::AccessError>> {
         let attempt = self.table.get(&this)?.clone();
         if let Err(error) = self.granted(Grant::Credentials) {
@@ -146,8 +146,8 @@ impl types::HostLoginAttempt for CallState {
 }
 
 impl CallState {
-    /// Counted and audited: what the guest learns of the password is a handful of yes and no. A
-    /// plugin that may read the password may also ask with hashes that have no salt.
+    /// Counts and logs a comparison: a guest learns no more of the password than a few answers of
+    /// yes or no. A plugin with the grant `credentials` may also ask with hashes that have no salt.
     fn may_compare(&self, attempt: &LoginAttempt, hash: &PasswordHash) -> Result<(), String> {
         match hash.is_for_plugins() {
             Err(Unfit::NoSalt) if self.shared.settings.grants(Grant::Credentials) => {}
@@ -167,6 +167,7 @@ impl CallState {
     }
 }
 
+/// A login method, in the contract's words.
 pub fn method(method: LoginMethod) -> types::LoginMethod {
     match method {
         LoginMethod::Password => types::LoginMethod::Password,
@@ -176,7 +177,7 @@ pub fn method(method: LoginMethod) -> types::LoginMethod {
     }
 }
 
-/// From milliseconds.
+/// Seconds of a time in milliseconds; 0 for a time before 1970.
 pub fn seconds(milliseconds: i64) -> u64 {
     u64::try_from(milliseconds / 1000).unwrap_or(0)
 }

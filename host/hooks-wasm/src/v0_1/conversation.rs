@@ -1,4 +1,4 @@
-//! The conversation that a guest suspends in.
+//! The interface `conversations`: the guest is suspended while the user answers.
 
 use tidegate_core::hook::WaitsFor;
 use tidegate_core::hook::keyboard_interactive::{ConversationError, Prompt, Round};
@@ -8,12 +8,12 @@ use wasmtime::component::Resource;
 use super::bindings::tidegate::hooks::conversations;
 use super::state::{CallState, ConversationHandle};
 
-/// Answers that one conversation may have compared: what is stored is not to be found out by
-/// asking.
+/// Answers that a guest may have verified in one conversation, so that it cannot find out a stored
+/// password or code by trying.
 const MAX_VERIFICATIONS: u32 = 8;
 
 impl CallState {
-    /// One too many ends the call.
+    /// Counts and logs a verification; one too many ends the call.
     fn count_verification(&mut self, what: &str) -> wasmtime::Result<()> {
         self.verified += 1;
         if self.verified > MAX_VERIFICATIONS {

@@ -1,5 +1,4 @@
-//! Accounts under construction. Every setter is checked at once; the whole is validated
-//! when the hook returns it.
+//! Account drafts. The host checks every setter at once, and validates the whole draft when the hook returns it.
 
 use serde_json::{Value, json};
 use tidegate_core::account::{AccountDraft, MAX_CACHE_SECONDS, MAX_DOCUMENT};
@@ -28,7 +27,7 @@ impl CallState {
         Ok(self.table.push(DraftHandle { draft, bytes })?)
     }
 
-    /// Out of the guest's hands.
+    /// Takes a draft back from the guest.
     pub fn take_draft(&mut self, this: Draft) -> wasmtime::Result<AccountDraft> {
         let DraftHandle { draft, bytes } = self.table.delete(this)?;
         self.memory.release(bytes);
@@ -51,13 +50,13 @@ impl CallState {
         }
     }
 
-    /// A value whose size does not matter.
+    /// Sets a field to a value that is always valid and small.
     fn set(&mut self, this: &Draft, field: &str, value: Value) -> wasmtime::Result<()> {
         self.table.get_mut(this)?.draft.set(field, value);
         Ok(())
     }
 
-    /// Tells the guest at once what the answer would be refused for.
+    /// Checks a grant, so that the guest learns at once for what its answer would be refused.
     fn needs(&self, grant: Grant) -> Result<(), String> {
         let problem = |_| format!("the operator has not granted \"{}\" to this plugin", grant.as_str());
         self.granted(grant).map_err(problem)
@@ -75,7 +74,7 @@ impl types::HostAccountDraft for CallState {
     }
 
     fn from_json(&mut self, document: String) -> wasmtime::Result<Result<Draft, String>> {
-        // Before it is read: what it takes in memory is many times its length.
+        // Checked before parsing: in memory, a document takes many times its length.
         if document.len() > MAX_DOCUMENT {
             return Ok(Err(format!("the document is larger than {} KiB", MAX_DOCUMENT >> 10)));
         }
@@ -147,7 +146,7 @@ impl types::HostAccountDraft for CallState {
         self.set(&this, "max_sessions", json!(max))
     }
 
-    /// Whether there is such a folder shows when the answer is stored (C5-02).
+    /// Whether the folder exists is checked when the answer is stored (C5-02).
     fn mount_folder(&mut self, this: Draft, virtual_path: String, folder: String) -> Checked {
         if let Err(problem) = self.needs(Grant::Folders) {
             return Ok(Err(problem));
@@ -163,7 +162,7 @@ impl types::HostAccountDraft for CallState {
         self.change(&this, "filters", |draft| draft.set_filter("denied_ip", json!(networks)))
     }
 
-    /// The document lists what is denied, so the rest is.
+    /// The document lists the methods that are denied: all that are not allowed here.
     fn set_login_methods(&mut self, this: Draft, methods: Vec<types::LoginMethod>) -> Checked {
         let name = |method: &types::LoginMethod| match method {
             types::LoginMethod::Password => "password".to_owned(),
@@ -208,7 +207,7 @@ impl types::HostAccountDraft for CallState {
         self.change(&this, "filesystem", |draft| draft.set("filesystem", storage))
     }
 
-    /// A longer time than there may be is cut to that.
+    /// A longer time than `MAX_CACHE_SECONDS` is cut to that.
     fn set_cache_seconds(&mut self, this: Draft, seconds: u32) -> wasmtime::Result<()> {
         let seconds = i64::from(seconds).min(MAX_CACHE_SECONDS);
         self.table.get_mut(&this)?.draft.set_filter("external_auth_cache_time", json!(seconds));

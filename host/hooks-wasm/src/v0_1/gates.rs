@@ -98,7 +98,7 @@ impl GuestEvent for CheckPassword {
 
     async fn invoke(&self, guest: Self::Function, store: &mut Store<CallState>) -> Answer<CheckPasswordVerdict> {
         use exports::check_password::PasswordVerdict;
-        // The password may be the answer to a question, which the attempt itself lacks.
+        // The password may be the answer to a prompt, which is not in the attempt itself.
         let credential = Credential::Password(self.password.clone());
         let attempt = lend(store, Arc::new(LoginAttempt { credential, ..(*self.attempt).clone() }))?;
         let verdict = guest.call_check(&mut *store, borrowed(&attempt)).await?;
@@ -118,7 +118,7 @@ impl GuestEvent for KeyboardInteractive {
 
     async fn invoke(&self, guest: Self::Function, store: &mut Store<CallState>) -> Answer<KeyboardInteractiveVerdict> {
         use exports::keyboard_interactive::InteractiveVerdict;
-        // What the hooks before made of the account is what this one is about.
+        // The hook sees the account as the hooks before it left it.
         let stored = self.account.clone().or_else(|| self.attempt.stored.clone());
         let attempt = lend(store, Arc::new(LoginAttempt { stored, ..(*self.attempt).clone() }))?;
         let conversation = lend(store, self.conversation.clone())?;

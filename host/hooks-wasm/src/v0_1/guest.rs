@@ -1,4 +1,4 @@
-//! One call of a guest: an instance, the call, and what came of it. The events are in
+//! Calls a guest: chooses an instance, makes the call, and explains the outcome. The events are in
 //! [`super::gates`] and [`super::observers`].
 
 use std::future::Future;
@@ -18,30 +18,33 @@ use crate::settings::Instances;
 
 /// Longest reason of a denial or failure that is kept.
 const MAX_REASON: usize = 500;
-/// A warm instance that holds more after a call is not used again.
+/// Handles that an instance may hold after a call; one that holds more is not used again.
 const MAX_KEPT_HANDLES: usize = 1000;
 
-/// What a call of a guest gives: a trap, or the verdict, or why there is none.
+/// The outcome of a guest's call: a trap, or the verdict, or the failure that the guest reported.
 pub type Answer<V> = wasmtime::Result<Result<V, HookError>>;
 
 /// An event that a component can be asked about or told of.
 pub trait GuestEvent: HookEvent {
-    /// Where the component's function is.
+    /// Where the function for the event is in the component.
     type Export: Send + Sync;
-    /// Comes again and again within a session, of one account: its calls may share an instance.
+    /// Whether the event recurs within a session of one account, so that its calls may share an instance.
     const IS_OF_SESSION: bool = false;
 
-    /// It in one instance.
+    /// The function for the event in one instance.
     type Function: Clone + Send + Sync + 'static;
 
+    /// The export for the event, if the component has it.
     fn export(exports: &super::Exports) -> Option<&Self::Export>;
 
+    /// Looks the function up in an instance.
     fn find(
         export: &Self::Export,
         store: &mut Store<CallState>,
         instance: &Instance,
     ) -> wasmtime::Result<Self::Function>;
 
+    /// Calls the function. What the guest was lent for the call is taken back.
     fn invoke(
         &self,
         guest: Self::Function,
@@ -49,7 +52,7 @@ pub trait GuestEvent: HookEvent {
     ) -> impl Future<Output = Answer<Self::Verdict>> + Send;
 }
 
-/// In an `impl GuestEvent`: the export of this name in the WIT, and how it is found.
+/// In an `impl GuestEvent`: the types of the WIT interface with this name, and how its function is found.
 macro_rules! is_exported_as {
     ($module:ident) => {
         type Export = $crate::v0_1::bindings::exports::tidegate::hooks::$module::GuestIndices;
@@ -82,22 +85,24 @@ pub struct Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        // The task sees that there is nothing to make instances for.
+        // The task then finds that the guest is gone, and ends.
         self.wanted.notify_one();
     }
 }
 
 impl Guest {
+    /// A component of which no instance was made yet; [`Self::try_out`] makes the first.
     pub fn new(engine: Engine, instance: InstancePre<CallState>, shared: Arc<Shared>) -> Arc<Self> {
         Arc::new(Self { engine, instance, shared, kept: Mutex::default(), wanted: Arc::default() })
     }
 
+    /// What all calls of the plugin share.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
-    /// Instantiates the component once, so that a wrong shape shows before a login does, and
-    /// then as often as the settings say ahead of need.
+    /// Makes an instance, so that a component that cannot start is found at loading rather than at
+    /// a login, and then as many more as the settings want ahead of need.
     pub async fn try_out(self: &Arc<Self>) -> Result<(), HookError> {
         let first = self.instantiate_in_time().await?;
         self.keep(first);
@@ -113,7 +118,7 @@ impl Guest {
     async fn replenish(&self) {
         loop {
             let spent = self.kept().take_spent();
-            // Not under the lock, which calls under way want.
+            // Dropped without the lock, which calls under way need.
             drop(spent);
             if !self.begin_making() {
                 return;
@@ -122,24 +127,24 @@ impl Guest {
             self.kept().is_making = false;
             match made {
                 Ok(ready) => self.keep(ready),
-                // No place in the pool: calls make their own until there is.
+                // If the pool is full, calls make their own instances until there is room.
                 Err(_) => return,
             }
         }
     }
 
-    /// False: enough are ready.
+    /// Marks an instance as being made; `false` if enough are ready.
     fn begin_making(&self) -> bool {
         let mut kept = self.kept();
         kept.is_making = kept.ready.len() < self.shared.settings.limits.ahead();
         kept.is_making
     }
 
-    /// Hands a spent instance over. The task that is woken usually runs on this thread when
-    /// the caller has to wait for something: after the client has its answer.
+    /// Hands a spent instance to the plugin's task, which takes it down. The task usually runs on
+    /// this thread when the caller next waits: after the client has its answer.
     fn put_aside(&self, spent: Ready) {
         let mut kept = self.kept();
-        // Each holds a place in the pool: what the task cannot keep up with is taken down here.
+        // Each spent instance holds a place in the pool: if the task cannot keep up, it is taken down here.
         let has_room = !kept.is_making && kept.spent.len() < self.shared.settings.limits.ahead().div_ceil(2);
         let surplus = if has_room {
             kept.spent.push(spent);
@@ -164,7 +169,7 @@ impl Guest {
         }
     }
 
-    /// Outside of a call, which has a deadline of its own: a start function may wait for ever.
+    /// Makes an instance outside of a call, within the time of a call: a start function may wait for ever.
     async fn instantiate_in_time(&self) -> Result<Ready, HookError> {
         let deadline = self.shared.settings.limits.deadline();
         tokio::time::timeout(deadline, self.instantiate()).await.map_err(|_| HookError::Timeout(deadline))?
@@ -181,6 +186,7 @@ impl Guest {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Calls the function for an event, on an instance as the settings want it.
     pub async fn call<E: GuestEvent>(
         self: &Arc<Self>,
         export: &E::Export,
@@ -214,8 +220,8 @@ impl Guest {
         state.finish_output();
         call.used(state.memory.used(), limits::spent(state));
         let outcome = answer.unwrap_or_else(|error| Err(explain(&error, &ready.store.data().memory)));
-        // A trap leaves nothing that could be used again; a guest keeps a few handles, such as
-        // that of its standard output.
+        // An instance is not used again after a trap. A guest keeps a few handles, such as that of
+        // its standard output.
         let failed = matches!(outcome, Err(HookError::Failed(_) | HookError::Limit(_)));
         let is_clean = !failed && ready.store.data_mut().table.iter_mut().count() <= MAX_KEPT_HANDLES;
         match (instances, session) {
@@ -226,7 +232,7 @@ impl Guest {
         outcome
     }
 
-    /// The next account wants one that has served none.
+    /// Keeps a warm instance, and wakes the task, which makes a fresh one for the next account.
     fn keep_warm(&self, account: &str, ready: Ready, is_clean: bool) {
         let most = self.shared.settings.limits.ready;
         let surplus = if is_clean { self.kept().keep_warm(account, ready, most) } else { Some(ready) };
@@ -255,12 +261,13 @@ fn explain(error: &wasmtime::Error, memory: &limits::Memory) -> HookError {
     }
 }
 
-/// Ends with the guest: a plugin that was replaced needs no instances.
+/// The plugin's task, which makes instances and takes them down. It ends with the guest: a plugin
+/// that was replaced needs no instances.
 async fn replenish(guest: Weak<Guest>, wanted: Arc<Notify>) {
     let mut has_waiting = false;
     loop {
         if has_waiting {
-            // Either way there is something to look after.
+            // After the time as after a notice, there may be instances to take down or to make.
             let _ = tokio::time::timeout(WAITING_TIME, wanted.notified()).await;
         } else {
             wanted.notified().await;
@@ -271,25 +278,28 @@ async fn replenish(guest: Weak<Guest>, wanted: Arc<Notify>) {
     }
 }
 
-/// Puts something into the guest's reach for the time of a call.
+/// Puts a value into the guest's table for the time of a call.
 pub fn lend<T: Send + 'static>(store: &mut Store<CallState>, value: T) -> wasmtime::Result<Resource<T>> {
     Ok(store.data_mut().table.push(value)?)
 }
 
-/// What the guest is given of it.
+/// The handle of a lent value that is given to the guest.
 pub fn borrowed<T: 'static>(lent: &Resource<T>) -> Resource<T> {
     Resource::new_borrow(lent.rep())
 }
 
+/// Removes a lent value from the guest's table.
 pub fn take_back<T: Send + 'static>(store: &mut Store<CallState>, lent: Resource<T>) -> wasmtime::Result<()> {
     store.data_mut().table.delete(lent)?;
     Ok(())
 }
 
+/// The error of a call in which the guest reported a failure.
 pub fn failure(failure: types::Failure) -> HookError {
     HookError::Failed(shortened(failure.message))
 }
 
+/// A guest's denial, with its texts shortened.
 pub fn denial(denial: types::Denial) -> Denial {
     Denial { reason: shortened(denial.reason), client_message: denial.client_message.map(shortened) }
 }

@@ -11,27 +11,30 @@ use wasmtime::component::Instance;
 use super::guest::GuestEvent;
 use super::state::CallState;
 
-/// Sessions that have an instance of a plugin at once; each holds a place in the pool.
+/// Sessions for which a plugin keeps an instance at once; each instance holds a place in the pool.
 const MAX_SESSIONS: usize = 16;
 /// How long an instance waits for the next file operation of its session.
 pub const WAITING_TIME: Duration = Duration::from_secs(1);
-/// Calls of a session on one instance: what a guest forgets to free must not end in a refusal.
+/// Calls of a session on one instance: a guest that forgets to free memory gets a fresh one before a call fails.
 const MAX_CALLS: u32 = 1000;
 
 /// An instance that can be called.
 pub struct Ready {
+    /// The instance's store.
     pub store: Store<CallState>,
     instance: Instance,
     calls: u32,
-    /// That were called before: looking one up again takes as long as a short call.
+    /// Functions that were called before: looking one up again takes as long as a short call.
     functions: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 impl Ready {
+    /// An instance that has had no call yet.
     pub fn new(store: Store<CallState>, instance: Instance) -> Self {
         Self { store, instance, calls: 0, functions: Vec::new() }
     }
 
+    /// The guest's function for an event, looked up once for each instance.
     pub fn function<E: GuestEvent>(&mut self, export: &E::Export) -> wasmtime::Result<E::Function> {
         if let Some(known) = self.functions.iter().find_map(|known| known.downcast_ref::<E::Function>()) {
             return Ok(known.clone());
@@ -41,8 +44,8 @@ impl Ready {
         Ok(found)
     }
 
-    /// After a call: whether the same session may have another one. Half of the memory that it
-    /// may use has to be left.
+    /// Counts a call, and tells whether the same session may have another one on this instance.
+    /// Half of the memory that the instance may use has to be left.
     fn is_fit_for_more(&mut self) -> bool {
         self.calls += 1;
         let state = self.store.data();
@@ -57,37 +60,40 @@ struct OfSession {
     since: Instant,
 }
 
-/// Whose calls an instance has served: it never serves another account's.
+/// A warm instance, and the account whose calls it serves: it never serves another account's.
 struct OfAccount {
     account: String,
     ready: Ready,
 }
 
+/// The instances of a plugin that have no call under way.
 #[derive(Default)]
 pub struct Kept {
-    /// Made ahead of need, for no session yet.
+    /// Instances that were made ahead of need and have served no call.
     pub ready: Vec<Ready>,
-    /// Warm ones, the one that was used last at the end.
+    /// Warm instances, the one that was used last at the end.
     of_accounts: VecDeque<OfAccount>,
-    /// Had their call: taking them down is not the caller's business.
+    /// Instances that had their last call. The plugin's task takes them down, so that no caller waits for that.
     pub spent: Vec<Ready>,
-    /// A start function may take its time, and nothing spent is taken down meanwhile.
+    /// An instance is being made: its start function may take long, and no spent instance is taken down meanwhile.
     pub is_making: bool,
-    /// The one that was used last at the end.
+    /// Instances that wait for the next call of their session, the one that was used last at the end.
     of_sessions: VecDeque<OfSession>,
 }
 
 /// What became of an instance that was given back.
 pub enum GivenBack {
+    /// The instance waits for the next call of its session.
     Kept,
-    /// It is the only one that waits for its session: somebody has to look after the time.
+    /// The instance is the only one that waits for its session: the plugin's task has to watch the
+    /// time from now on.
     First,
-    /// To be taken down.
+    /// The instance is to be taken down.
     Surplus(Ready),
 }
 
 impl Kept {
-    /// For a call, of this session if it says so.
+    /// Takes an instance for a call: the one that waits for this session, or one that has served no call.
     pub fn take(&mut self, session: Option<&ConnectionId>) -> Option<Ready> {
         let waiting = session.and_then(|session| self.of_sessions.iter().position(|kept| kept.session == *session));
         match waiting.and_then(|at| self.of_sessions.remove(at)) {
@@ -96,7 +102,7 @@ impl Kept {
         }
     }
 
-    /// For a call about this account.
+    /// Takes an instance for a call: the one of this account that was used last, or one that has served no call.
     pub fn take_warm(&mut self, account: &str) -> Option<Ready> {
         let known = self.of_accounts.iter().rposition(|kept| kept.account == account);
         match known.and_then(|at| self.of_accounts.remove(at)) {
@@ -105,14 +111,15 @@ impl Kept {
         }
     }
 
-    /// After a call that went well; what there is no room for is given back.
+    /// Keeps a warm instance after a call that went well. Returns the one that was unused longest
+    /// if there are more than `most`.
     pub fn keep_warm(&mut self, account: &str, ready: Ready, most: usize) -> Option<Ready> {
         self.of_accounts.push_back(OfAccount { account: account.to_owned(), ready });
         let surplus = self.of_accounts.len() > most;
         surplus.then(|| self.of_accounts.pop_front()).flatten().map(|oldest| oldest.ready)
     }
 
-    /// After a call that went well.
+    /// Keeps an instance for its session after a call that went well.
     pub fn give_back(&mut self, mut ready: Ready, session: &ConnectionId) -> GivenBack {
         if !ready.is_fit_for_more() {
             return GivenBack::Surplus(ready);
@@ -125,11 +132,12 @@ impl Kept {
         if was_empty { GivenBack::First } else { GivenBack::Kept }
     }
 
+    /// Whether instances wait for their sessions.
     pub fn waits_for_sessions(&self) -> bool {
         !self.of_sessions.is_empty()
     }
 
-    /// What is to be taken down now.
+    /// Removes the instances that are to be taken down now.
     pub fn take_spent(&mut self) -> Vec<Ready> {
         let mut spent = std::mem::take(&mut self.spent);
         while self.of_sessions.front().is_some_and(|oldest| oldest.since.elapsed() >= WAITING_TIME) {

@@ -1,4 +1,4 @@
-//! Track 0.1 of the contract. Types generated from WIT stay in here.
+//! Track 0.1 of the contract. Types that are generated from WIT stay in this module.
 
 mod account;
 pub mod bindings;
@@ -24,8 +24,8 @@ use wasmtime::component::{HasSelf, InstancePre, Linker};
 use self::bindings::EveryHook;
 use self::bindings::exports::tidegate::hooks as exports;
 
-/// Everything that a component may import. WASI is there because guests' C libraries want
-/// it; it opens no file and no socket. Requests go where the plugin's settings allow.
+/// Offers everything that a component may import. WASI is there because guests' C libraries need it: it
+/// opens no file, and requests and datagrams go only where the plugin's settings allow (`http`, `udp`).
 pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -43,7 +43,7 @@ macro_rules! exports {
         }
 
         impl Exports {
-            /// `kinds`: what the component's type says that it exports.
+            /// Finds the functions of these hooks. `kinds`: what the component's type says that it exports.
             pub fn find(instance: &InstancePre<CallState>, kinds: &[HookKind]) -> wasmtime::Result<Self> {
                 let mut found = Self::default();
                 $(if kinds.contains(&HookKind::$kind) {

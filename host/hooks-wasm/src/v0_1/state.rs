@@ -1,4 +1,4 @@
-//! The host's side of one call.
+//! The host's side of an instance and its current call.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -30,42 +30,62 @@ use crate::settings::{Grant, PluginSettings};
 const MAX_RESOURCES: usize = 10_000;
 const MAX_RANDOM: u64 = 64 << 10;
 
-// What the guest's handles stand for.
+// What the guest's resource handles stand for.
+/// Behind the resource `connection`.
 pub type ConnectionHandle = Arc<Connection>;
+/// Behind the resource `login-attempt`.
 pub type AttemptHandle = Arc<LoginAttempt>;
+/// Behind the resource `account`.
 pub type AccountHandle = Arc<EffectiveAccount>;
+/// Behind the resource `session`.
 pub type SessionHandle = Arc<Session>;
+/// Behind the resource `file-action`.
 pub type ActionHandle = Arc<FileAction>;
+/// Behind the resource `object-change`.
 pub type ObjectChangeHandle = Arc<ObjectChange>;
+/// Behind the resource `web-request`.
 pub type WebRequestHandle = Arc<WebRequest>;
+/// Behind the resource `credential-change`.
 pub type CredentialChangeHandle = Arc<CredentialChanged>;
+/// Behind the resource `conversation`.
 pub type ConversationHandle = Arc<dyn Conversation>;
 pub use super::draft::DraftHandle;
 
 /// What all calls of a plugin share.
 pub struct Shared {
+    /// The plugin's name.
     pub name: String,
+    /// The settings with which the plugin was loaded.
     pub settings: PluginSettings,
-    /// That the settings give to its answers.
+    /// The rights that the settings give to the plugin's answers.
     pub rights: Arc<AccountRights>,
-    /// By name.
+    /// The values of the settings' secrets, by name.
     pub secrets: BTreeMap<String, Secret>,
+    /// Compares passwords with hashes.
     pub passwords: Arc<dyn Passwords>,
+    /// Keeps the values of the interface `kv`.
     pub store: Arc<dyn PluginStore>,
+    /// The HTTP clients.
     pub egress: Egress,
 }
 
+/// The data of a store: one instance, and its current call.
 pub struct CallState {
+    /// What all calls of the plugin share.
     pub shared: Arc<Shared>,
+    /// What the guest's handles stand for.
     pub table: ResourceTable,
+    /// The instance's memory in use, and its bound.
     pub memory: Memory,
+    /// The CPU time that the call has left.
     pub allowance: Allowance,
+    /// The log lines that the call has left.
     pub lines: Arc<Mutex<LineBudget>>,
-    /// For the log lines of this call.
+    /// The connection that the call's log lines name.
     pub connection_id: Option<ConnectionId>,
-    /// What the call waits for that is not the guest's doing.
+    /// What the call waits for, so that a late call is not put down to the guest.
     pub waiting: Waiting,
-    /// Answers that a conversation was asked to compare with what is stored.
+    /// Answers that the guest has had verified in this call.
     pub verified: u32,
     stdout: LineStream,
     stderr: LineStream,
@@ -75,6 +95,7 @@ pub struct CallState {
 }
 
 impl CallState {
+    /// The state of a new instance, with the limits of the plugin's settings.
     pub fn new(shared: Arc<Shared>) -> Self {
         let lines = Arc::new(Mutex::new(LineBudget::new(&shared.name, shared.settings.limits.log_lines)));
         let stdout = LineStream::new(&shared.name, false, lines.clone());
@@ -110,12 +131,12 @@ impl CallState {
         }
     }
 
-    /// In log lines; empty where there is no connection.
+    /// The connection's ID for log lines; empty if there is no connection.
     pub fn connection_text(&self) -> &str {
         self.connection_id.as_ref().map_or("", ConnectionId::as_str)
     }
 
-    /// Before a call, which may be on an instance that was made long before.
+    /// Prepares the state for a call, whose instance may have been made long before.
     pub fn begin(&mut self, connection_id: Option<ConnectionId>, waiting: Waiting) {
         let limits = self.shared.settings.limits;
         self.connection_id = connection_id;
@@ -125,7 +146,7 @@ impl CallState {
         self.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner).renew(limits.log_lines);
     }
 
-    /// Whether the operator has given the plugin this.
+    /// Checks that the operator gave this grant to the plugin.
     pub fn granted(&self, grant: Grant) -> Result<(), AccessError> {
         if self.shared.settings.grants(grant) {
             Ok(())
@@ -134,14 +155,15 @@ impl CallState {
         }
     }
 
-    /// After the call: what was printed without a newline at the end.
+    /// Logs what the call printed without a newline at the end.
     pub fn finish_output(&self) {
         self.stdout.finish();
         self.stderr.finish();
     }
 }
 
-/// Datagrams go to granted addresses; a socket is bound to any port.
+/// Whether a socket may be used so: datagrams go to granted addresses only, and the system chooses
+/// the local address and port.
 fn may_use(granted: &[SocketAddr], address: SocketAddr, purpose: SocketAddrUse) -> bool {
     match purpose {
         SocketAddrUse::UdpBind => address.ip().is_unspecified() && address.port() == 0,

@@ -1,4 +1,4 @@
-//! What use cases give, in the types of the interface.
+//! Converts the results of use cases to the types of the interface.
 
 use tidegate_api_types as api;
 use tidegate_core::account::{AccountPage, Audience, InvalidStored, LoadOutcome, Loaded};
@@ -141,7 +141,7 @@ fn invalid_user(invalid: &InvalidStored) -> api::InvalidUser {
     api::InvalidUser { username: invalid.username.clone(), problem: problem_of(invalid) }
 }
 
-/// What loads the dump says what is wrong with those that are not valid.
+/// A page of the dump. Accounts that are not valid are included: loading the dump reports what is wrong with them.
 pub fn dumped(page: AccountPage) -> api::Dumped {
     let AccountPage { accounts, invalid, next } = page;
     let mut users: Vec<_> = accounts.iter().map(|account| account.to_document(Audience::Trusted)).collect();

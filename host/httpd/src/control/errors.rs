@@ -1,4 +1,4 @@
-//! Errors of use cases in the types of the interface.
+//! Converts errors of use cases to the types of the interface.
 
 use tidegate_api_types::{ErrorAnswer, ErrorCode};
 use tidegate_core::admin::{AdminError, AdminErrorKind};

@@ -1,4 +1,4 @@
-//! Each request of the interface, handed to its use case.
+//! Hands each request of the interface to its use case.
 
 use tidegate_api_types::{
     AddUser, AuditEntries, ClearPassword, CloseSession, ClosedSession, DeleteUser, DeletedUser, DumpUsers, Dumped,

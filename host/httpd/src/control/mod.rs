@@ -1,4 +1,4 @@
-//! The control socket: typed requests of commands to a running server (`tidegate_api_types`). A
+//! The control socket: commands send typed requests to a running server (`tidegate_api_types`). A
 //! command that finds no server hands the same requests to an [`AdminApi`] of its own.
 
 mod answers;
@@ -27,23 +27,23 @@ pub use answers::{hook_link, plugin};
 pub use errors::error_answer;
 pub use peer::{Owner, Peer, user_name};
 
-/// Of a request: a dump of a hundred thousand accounts fits.
+/// Most bytes of a request: enough to load a dump of a hundred thousand accounts.
 const MAX_REQUEST: usize = 256 << 20;
 
-/// The use cases in the types of the interface.
+/// The use cases, with requests and answers in the types of the interface.
 #[derive(Clone)]
 pub struct AdminApi {
     pub administration: Arc<Administration>,
-    /// Of the release.
+    /// The version of this release.
     pub version: &'static str,
 }
 
-/// One use case.
+/// Handles one kind of request.
 pub trait Handle<O: Operation> {
     fn handle(&self, actor: &Actor, operation: O) -> impl Future<Output = Result<O::Answer, AdminError>> + Send;
 }
 
-/// For the server's own user and root alone.
+/// The router of the control socket, which only the server's own user and root may use.
 pub fn control(api: AdminApi, owner: Owner) -> Router {
     let mut router = Router::new();
     macro_rules! route_all {

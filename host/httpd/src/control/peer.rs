@@ -1,4 +1,4 @@
-//! Who is at the other end of the control socket: the kernel says it (`SO_PEERCRED`, unix(7)).
+//! The user at the other end of the control socket, as the kernel tells it (`SO_PEERCRED`, unix(7)).
 
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State};
@@ -19,13 +19,13 @@ impl Owner {
         Self(uzers::get_effective_uid())
     }
 
-    /// This user and root, whatever the mode of the socket became.
+    /// Whether the peer is this user or root: the socket's mode may have been changed.
     fn allows(self, peer: Peer) -> bool {
         peer.uid.is_some_and(|uid| uid == 0 || uid == self.0)
     }
 }
 
-/// None: the kernel does not say it.
+/// The peer of a connection; `uid` is `None` if the kernel does not tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
     uid: Option<u32>,
@@ -44,9 +44,9 @@ impl Peer {
     }
 }
 
-/// As the host knows the user, or its number.
+/// The user's name on the host, or else its number.
 pub async fn user_name(uid: u32) -> String {
-    // A directory service may be asked.
+    // The lookup may ask a directory service.
     let looked_up = tokio::task::spawn_blocking(move || uzers::get_user_by_uid(uid)).await;
     let found = looked_up.ok().flatten();
     found.map_or_else(|| format!("uid {uid}"), |user| user.name().to_string_lossy().into_owned())

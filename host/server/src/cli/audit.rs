@@ -1,4 +1,4 @@
-//! `tidegate audit`: what was changed by whom.
+//! `tidegate audit`: which actor changed what.
 
 use clap::Subcommand;
 use jiff::Timestamp;

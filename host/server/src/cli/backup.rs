@@ -55,7 +55,7 @@ pub async fn dump(arguments: DumpArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Valid or not: what loads the dump says what is wrong with them.
+/// All accounts, valid or not: loading the dump reports what is wrong with them.
 async fn all(door: &mut Door) -> anyhow::Result<Vec<Map<String, Value>>> {
     let mut users = Vec::new();
     let mut request = DumpUsers { after: None, limit: PAGE };
@@ -70,12 +70,12 @@ async fn all(door: &mut Door) -> anyhow::Result<Vec<Map<String, Value>>> {
     }
 }
 
-/// An old file of that name is replaced when the new one is complete.
+/// Writes a file for its owner alone. An old file of that name is replaced when the new one is complete.
 fn write_privately(path: &Path, text: &str) -> anyhow::Result<()> {
     let unwritable = || format!("{} cannot be written", path.display());
     let mut beside = path.as_os_str().to_owned();
     beside.push(".part");
-    // One that was left, or that somebody else made, may be open to others.
+    // A file that was left over, or that another user made, may be readable to others.
     let _ = std::fs::remove_file(&beside);
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(&beside).with_context(unwritable)?;
@@ -83,8 +83,8 @@ fn write_privately(path: &Path, text: &str) -> anyhow::Result<()> {
     std::fs::rename(&beside, path).with_context(unwritable)
 }
 
-/// All of the document, or nothing. Accounts that there are get what it says, but keep what the server
-/// maintains.
+/// Loads the whole document or nothing. Existing accounts get its values, but keep the fields that
+/// the server maintains.
 pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
     let users = users(&read_source(&arguments.file)?).with_context(|| format!("{} is no dump", arguments.file))?;
     let report = change(&arguments.place, LoadUsers { users, dry_run: arguments.dry_run }).await?;
@@ -116,7 +116,7 @@ fn print(account: &LoadedAccount) {
     }
 }
 
-/// Not yet believed.
+/// The accounts in a document, which are not validated yet.
 fn users(text: &str) -> anyhow::Result<Vec<Map<String, Value>>> {
     let document: Value = serde_json::from_str(text)?;
     let Some(users) = document.get("users").and_then(Value::as_array) else {
@@ -132,7 +132,7 @@ fn users(text: &str) -> anyhow::Result<Vec<Map<String, Value>>> {
     users.iter().enumerate().map(user).collect()
 }
 
-/// A9-03: accounts that are kept in memory begin with those of a dump.
+/// Loads the dump with which accounts in memory begin (A9-03).
 pub async fn load_into_memory(
     database: &DatabaseSettings,
     stores: &Stores,

@@ -1,4 +1,4 @@
-//! `tidegate completions`: what makes a shell complete the command line.
+//! `tidegate completions`: scripts with which a shell completes the command line.
 
 use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;
@@ -12,7 +12,7 @@ pub struct CompletionsArguments {
     shell: ShellName,
 }
 
-/// Those that are tested.
+/// The shells for which completion is tested.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ShellName {
     Bash,
@@ -26,7 +26,7 @@ pub fn print(arguments: &CompletionsArguments) -> anyhow::Result<()> {
         ShellName::Zsh => Shell::Zsh,
         ShellName::Fish => Shell::Fish,
     };
-    // Written at once: the generator has no way to say that a pipe is closed.
+    // Written at once, because the generator panics if a pipe is closed.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "tidegate", &mut script);
     Ok(std::io::Write::write_all(&mut std::io::stdout(), &script)?)

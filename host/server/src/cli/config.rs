@@ -48,12 +48,13 @@ async fn check(place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Plugins that do not load, named, dropped or missed: their gates would be closed.
+/// The problems of plugins that cannot be loaded, whether they are named, only in the directory, or
+/// missing: their gates would be closed.
 async fn plugin_problems(directory: &Path, settings: &Settings) -> anyhow::Result<Vec<String>> {
     let hooks = hook_inventory::as_at_start(directory, settings).await?;
     let plugins = hooks.plugin_states();
     let mut problems: Vec<String> = plugins.iter().filter_map(hook_inventory::problem).collect();
-    // Those that are not loaded have been named.
+    // Plugins that are not loaded are among the problems already.
     problems.extend(hooks.points.unusable().filter(|unusable| unusable.is_loaded).map(|unusable| unusable.to_string()));
     for name in settings.plugins.keys().filter(|name| !plugins.iter().any(|plugin| plugin.name == **name)) {
         let directory = settings.plugin_directory.display();
@@ -64,7 +65,7 @@ async fn plugin_problems(directory: &Path, settings: &Settings) -> anyhow::Resul
 
 fn show(place: &Place, json: bool) -> anyhow::Result<()> {
     let mut config = serde_json::to_value(place.load(&place.directory())?.config)?;
-    // A3-06
+    // Secrets are not shown (A3-06).
     redact(&mut config, "");
     remove_unset(&mut config);
     let text = if json { serde_json::to_string_pretty(&config)? } else { toml::to_string(&config)? };
@@ -72,7 +73,7 @@ fn show(place: &Place, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Keys without a value, which TOML cannot say.
+/// Removes keys without a value, which TOML cannot express.
 fn remove_unset(value: &mut Value) {
     if let Value::Object(fields) = value {
         fields.retain(|_, inner| !inner.is_null());
@@ -80,8 +81,8 @@ fn remove_unset(value: &mut Value) {
     }
 }
 
-/// Hides passwords, the values of headers, plugins' secrets, and credentials in URLs.
-/// `section`: the dotted name of what holds `value`.
+/// Hides passwords, the values of headers, plugins' secrets, and credentials in URLs. `section`:
+/// the dotted name of the table that holds `value`.
 fn redact(value: &mut Value, section: &str) {
     const SECRET: [&str; 4] = ["password", "connection_string", "connectionstring", "http.headers.value"];
     match value {

@@ -1,5 +1,5 @@
-//! The door that a command takes: the control socket of the server that runs in the state directory,
-//! or, without one, the same use cases in this process, under the lock of the directory.
+//! The door of a command: the control socket of the server that runs in the state directory, or,
+//! without one, the same use cases in this process, under the lock of the directory.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,9 +23,9 @@ use crate::hook_inventory::AtStart;
 use crate::state_directory::{self, StateLock};
 use crate::wire::{self, HookTasks, Hooks, Stores};
 
-/// For the hooks that are told of a change.
+/// Time for telling hooks of a change.
 const TELLING_TIME: Duration = Duration::from_secs(60);
-/// For a server that starts, or for other commands.
+/// Time for a server that starts, or for other commands, to release the lock.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -33,7 +33,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Look,
-    /// Hooks may have to be told.
+    /// A change, of which hooks may have to be told.
     Change,
 }
 
@@ -47,9 +47,9 @@ pub struct Process {
     api: AdminApi,
     actor: Actor,
     keeper: Arc<QuotaKeeper>,
-    /// Who is told of changes.
+    /// The hooks that are told of changes.
     tasks: Option<HookTasks>,
-    /// Given back at the very end.
+    /// Released last.
     _lock: StateLock,
 }
 
@@ -65,7 +65,7 @@ impl Door {
             if let Some(lock) = StateLock::try_acquire(&directory)? {
                 return Ok(Self::Process(Box::new(Process::start(&directory, settings, purpose, lock).await?)));
             }
-            // A server that starts has the lock before its socket.
+            // A server that starts takes the lock before it binds its socket.
             if let Some(control) = Control::connect(&directory).await? {
                 return Ok(Self::Server(control));
             }
@@ -77,6 +77,8 @@ impl Door {
         }
     }
 
+    /// Carries out a use case.
+    ///
     /// # Errors
     /// An [`ErrorAnswer`](tidegate_api_types::ErrorAnswer) if the use case was refused or failed.
     pub async fn call<O: Operation>(&mut self, operation: O) -> anyhow::Result<O::Answer>
@@ -96,7 +98,7 @@ impl Door {
         matches!(self, Self::Server(_))
     }
 
-    /// Waits until hooks are told, and usages are stored; a server does both by itself.
+    /// Waits until hooks are told and usages are stored; a server does both by itself.
     pub async fn finish(self) {
         let Self::Process(process) = self else { return };
         process.keeper.finish().await;

@@ -132,7 +132,7 @@ fn in_words(link: &HookLink) -> String {
     format!("{words}; {})", link.health)
 }
 
-/// The hooks of a login, in its order (B1).
+/// The hook points of a login, in their order (B1).
 const LOGIN: [HookKind; 8] = [
     HookKind::Connect,
     HookKind::LoginPre,
@@ -209,7 +209,7 @@ fn not_selected(list: &'static str) -> String {
     format!("its \"{list}\" do not match")
 }
 
-/// Why a whole point would not be asked.
+/// Finds reasons for which a whole point would not be asked.
 struct Reasons<'a> {
     subject: &'a Subject<'a>,
     settings: &'a Settings,

@@ -7,7 +7,7 @@ use tidegate_api_types::{HookCounter, HookRun, ListHookCounters, ListHookRuns, S
 use super::Place;
 use super::door::{Door, Purpose};
 
-/// Between looks, when following.
+/// How often `--follow` looks for new records.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,7 @@ pub async fn runs(arguments: RunsArguments) -> anyhow::Result<()> {
     let RunsArguments { place, user: username, hook, outcome, limit, follow, json } = arguments;
     let mut request = ListHookRuns { username, hook, outcome, after: 0, limit };
     loop {
-        // Anew each time: a server may have come or gone, and is not to wait for this.
+        // Opened anew each time: a server may have started or stopped, and must not have to wait for this command.
         let mut door = Door::open(&place, Purpose::Look).await?;
         let found = door.call(request.clone()).await;
         door.finish().await;

@@ -95,7 +95,7 @@ impl TestArguments {
     }
 }
 
-/// What looks like neither JSON nor a key is the name of a file.
+/// An argument that looks like neither JSON nor a key is the name of a file.
 fn text_or_file(argument: &str) -> anyhow::Result<String> {
     if argument.trim_start().starts_with('{') || argument.contains(' ') {
         return Ok(argument.to_owned());
@@ -105,7 +105,7 @@ fn text_or_file(argument: &str) -> anyhow::Result<String> {
 
 pub async fn test(arguments: TestArguments) -> anyhow::Result<()> {
     let cases = arguments.cases()?;
-    // Hooks are started once, whatever number of events goes through them.
+    // Hooks are started once, whatever the number of events is.
     let mut benches: BTreeMap<(String, String), Bench> = BTreeMap::new();
     let mut reports: Vec<Report> = Vec::with_capacity(cases.len());
     for case in cases {
@@ -136,8 +136,8 @@ pub async fn test(arguments: TestArguments) -> anyhow::Result<()> {
 }
 
 impl TestArguments {
-    /// One hook alone needs no state: only what the configuration says of HTTP, programs and
-    /// plugins, if there is one.
+    /// A single hook needs no state: only what the configuration says of HTTP, programs and
+    /// plugins, if there is a configuration.
     fn loaded(&self) -> anyhow::Result<(PathBuf, Loaded)> {
         let directory = self.place.directory();
         let loaded = self.place.load(&directory)?;

@@ -94,7 +94,7 @@ enum Command {
     Confined(ConfinedArguments),
 }
 
-/// Where the configuration and the state are.
+/// The directory of configuration and state, and the configuration file.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Place {
     /// The directory of the configuration and the state [env: TIDEGATE_CONFIG_DIR]
@@ -143,7 +143,7 @@ struct ServeArguments {
 
 pub fn run() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| error.exit());
-    // Both before there are threads.
+    // Both run before there are threads.
     if let Command::Confined(arguments) = &cli.command {
         return confine::run(arguments).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS);
     }
@@ -209,7 +209,7 @@ async fn run_serve(arguments: ServeArguments, activation: Activation) -> anyhow:
     let file = directory.join(&log_path);
     if !log_path.is_empty() {
         println!("Logging to {}", file.display());
-        // They are in the log as well.
+        // The warnings are in the log as well.
         settings.warnings.iter().for_each(|warning| eprintln!("tidegate: warning: {warning}"));
         settings.homes.own.extend(file.parent().and_then(Path::to_str).map(str::to_owned));
     }
@@ -236,7 +236,7 @@ async fn run_portable(arguments: PortableArguments) -> anyhow::Result<()> {
     portable::run(arguments, launcher()).await
 }
 
-/// This very binary, even if another one has taken its place on disk meanwhile.
+/// This very binary, even if the file on disk has been replaced since.
 fn launcher() -> Launcher {
     Launcher { command: vec!["/proc/self/exe".to_owned(), "confined".to_owned()] }
 }
@@ -255,7 +255,7 @@ const DEFAULT_ROTATION: Rotation =
 const DAY: u64 = 24 * 3600;
 
 impl ServeArguments {
-    /// A flag wins over the environment (A2-10).
+    /// The value of an option, which wins over the environment (A2-10).
     fn number<T: std::str::FromStr>(value: Option<T>, name: &str, default: T) -> anyhow::Result<T> {
         match (value, from_environment(name)) {
             (Some(value), _) => Ok(value),
@@ -286,7 +286,7 @@ impl ServeArguments {
         let max_size = Self::number(self.log_max_size, "LOG_MAX_SIZE", 10)?;
         let days = Self::number(self.log_max_age, "LOG_MAX_AGE", 28)?;
         Ok(Rotation {
-            // 0 means the default, as for the library that the older server used.
+            // 0 means the default, as in the library that the older server used.
             max_size: if max_size == 0 { DEFAULT_ROTATION.max_size } else { max_size.saturating_mul(1 << 20) },
             max_backups: Self::number(self.log_max_backups, "LOG_MAX_BACKUPS", 5)?,
             max_age: (days > 0).then(|| Duration::from_secs(days.saturating_mul(DAY))),
@@ -320,7 +320,7 @@ impl Place {
         self.config_dir.clone().or_else(|| from_environment("CONFIG_DIR").map(PathBuf::from))
     }
 
-    /// Where the file may be: elsewhere only if no directory was chosen (A3-04).
+    /// The directories in which the file may be: other ones only if no directory was chosen (A3-04).
     fn directories(&self, directory: &Path) -> Vec<PathBuf> {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         let others = if self.chosen_directory().is_none() { other_directories(home.as_deref()) } else { Vec::new() };
@@ -338,7 +338,7 @@ impl Place {
         Ok(Loaded::read(&self.directories(directory), self.file().as_deref(), &environment)?)
     }
 
-    /// The directory, made if it is missing, and the checked configuration.
+    /// The directory, which is made if it is missing, and the checked configuration.
     pub fn settings(&self) -> anyhow::Result<(PathBuf, Settings)> {
         let directory = state_directory::prepare(&self.directory())?;
         let settings = self.load(&directory)?.validate(&directory, false)?;
@@ -347,12 +347,12 @@ impl Place {
     }
 }
 
-/// Ours wins over the older server's.
+/// The value of a variable; one with this server's prefix wins over one with the older server's.
 fn from_environment(name: &str) -> Option<String> {
     ["TIDEGATE_", "SFTPGO_"].iter().find_map(|prefix| std::env::var(format!("{prefix}{name}")).ok())
 }
 
-/// `-` is standard input.
+/// Reads a file; `-` is standard input.
 pub fn read_source(source: &str) -> anyhow::Result<String> {
     if source == "-" {
         let mut text = String::new();
@@ -362,7 +362,7 @@ pub fn read_source(source: &str) -> anyhow::Result<String> {
     std::fs::read_to_string(source).with_context(|| format!("{source} could not be read"))
 }
 
-/// Keys given as lines, or as files of lines.
+/// Public keys that are given as lines, or as files of lines.
 pub fn public_key_lines(arguments: &[String]) -> anyhow::Result<Vec<String>> {
     let mut lines = Vec::new();
     for argument in arguments {

@@ -114,7 +114,7 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks the server that runs, or changes the record that the next one reads.
+/// Asks the running server to let go of gates, or changes the record that the next server reads.
 async fn forget(place: &Place, name: &str) -> anyhow::Result<()> {
     ensure!(
         name.chars().all(|character| character.is_ascii_alphanumeric() || "-_".contains(character)),
@@ -136,7 +136,7 @@ fn inspected(file: &Path) -> anyhow::Result<Inspection> {
     inspect(&read(file)?).map_err(|error| anyhow::anyhow!("{} is no plugin for this server: {error}", file.display()))
 }
 
-/// What one call of a hook about nobody in particular gave.
+/// The outcome of one call of a hook with a made-up event.
 struct Smoke {
     kind: HookKind,
     outcome: String,
@@ -197,7 +197,7 @@ fn settings_of(file: &Path) -> PathBuf {
     file.with_extension("toml")
 }
 
-/// What the settings beside the component would give it.
+/// What the settings beside the component would grant.
 fn granted(file: &Path) -> anyhow::Result<Vec<String>> {
     let path = settings_of(file);
     if !path.exists() {
@@ -243,7 +243,7 @@ fn signature_of(file: &Path) -> PathBuf {
 }
 
 fn write_signature(file: &Path, key: &Path) -> anyhow::Result<()> {
-    // Nobody should sign what no server will load.
+    // A file that no server would load is not signed.
     inspected(file)?;
     let key_text = std::fs::read_to_string(key).with_context(|| format!("the key {} cannot be read", key.display()))?;
     let signature = sign(&read(file)?, &key_text).with_context(|| format!("{}", key.display()))?;

@@ -1,5 +1,5 @@
-//! `tidegate plugin new`: a project that builds at once and has a passing test. The templates
-//! and the examples of each hook are those of `sdk/`, which is copied along.
+//! `tidegate plugin new`: writes a project that builds at once and has a passing test. The
+//! templates, and the examples of each hook, are those of `sdk/`, which is copied as well.
 
 use std::path::{Path, PathBuf};
 
@@ -44,28 +44,28 @@ pub struct NewArguments {
     directory: PathBuf,
 }
 
-/// What a language's templates are made of.
+/// The parts of a language's templates.
 struct Templates {
     sdk: &'static Dir<'static>,
-    /// Where the SDK goes in the project.
+    /// The directory of the SDK in the project.
     sdk_target: &'static str,
-    /// Parts of the SDK that the project needs; none means all but templates and examples.
+    /// Parts of the SDK that the project needs; empty: all but templates and examples.
     copied: &'static [&'static str],
     /// The directory of the SDK with an example for each hook.
     hooks: &'static str,
-    /// Where the example of a hook goes, and what is at the end of its name.
+    /// The directory for the example of a hook, and how its name ends.
     examples: &'static str,
     extension: &'static str,
 }
 
 impl Language {
-    /// Where its tools look for the contract.
+    /// Where the language's tools look for the contract.
     fn wit(self) -> &'static str {
         match self {
             Self::Rust => "wit",
             Self::Js => "sdk/js/wit",
             Self::Python => "sdk/python/tidegate_hook/wit",
-            // For reading: `tidegate plugin component` has its own.
+            // Only for reading: `tidegate plugin component` has the contract built in.
             Self::C | Self::Go => "wit",
         }
     }
@@ -148,7 +148,7 @@ pub fn write(arguments: &NewArguments) -> anyhow::Result<()> {
     }
     let templates = arguments.lang.templates();
     let words = Words::new(&arguments.name, &hooks);
-    // In the tree it is a link from each SDK.
+    // In the tree, each SDK has a symbolic link to it.
     let wit = project.join(arguments.lang.wit());
     write_directory(&WIT, "", &wit, &|path| !path.starts_with("released"))?;
     let own = |path: &Path| ["template", "examples"].iter().any(|part| path.starts_with(part));

@@ -1,9 +1,9 @@
-//! What `tidegate plugin new` puts into templates: names in each language's style, and tests that
-//! go on passing when the author changes what a hook answers.
+//! The texts that `tidegate plugin new` puts into templates: names in each language's style, and
+//! tests that still pass when the author changes what a hook answers.
 
 use tidegate_core::hook::HookKind;
 
-/// What is put into templates for `{{…}}`.
+/// The texts for `{{…}}` in templates.
 pub struct Words {
     name: String,
     hooks: Vec<HookKind>,
@@ -37,8 +37,8 @@ impl Words {
         self.replacements.iter().fold(text.to_owned(), |text, (word, value)| text.replace(word, value))
     }
 
-    /// A table for `tidegate hook test --file`. It says no verdict, so that the first change of one
-    /// breaks nothing; a hook that fails does not pass.
+    /// A table for `tidegate hook test --file`. It names no verdict, so that it still passes after
+    /// the first change of one; a hook that fails does not pass.
     pub fn events(&self) -> String {
         let mut text = format!(
             "# tidegate hook test --file events.toml\n# With expect = \"reject\" an event passes only with that \
@@ -57,7 +57,7 @@ impl Words {
         text
     }
 
-    /// The example of a hook in Rust, with a test that asks for no particular verdict.
+    /// The example of a hook in Rust, with a test that expects no particular verdict.
     pub fn rust_example(&self, kind: HookKind, text: &str) -> String {
         let (code, call) = (text.split("#[cfg(test)]").next().unwrap_or(text), rust_call(kind));
         let sdk = if call.contains("hook::") { "    use tidegate_hook as hook;\n\n" } else { "" };
@@ -78,7 +78,7 @@ impl Words {
         }
         text.push_str("\n[config]\n");
         if self.hooks.contains(&HookKind::ExternalAuth) {
-            // Of the word "changeme".
+            // The hash of "changeme".
             text.push_str(
                 "password_hash = \"$2b$10$eZxP33.gmdECc0xP81o/YuFHHVIAu5HS0/3Y7Hsd9FEKXWtoLkM3u\"\n\
                  directory = \"/srv/guests\"\n",
@@ -101,7 +101,7 @@ mod tests {
 }
 ";
 
-/// A call of the example with what the fake server can make up.
+/// A call of the example with objects that the fake server can make.
 fn c_test(kind: &str) -> Option<String> {
     let name = kind.replace('-', "_");
     let arguments = match kind {
@@ -117,7 +117,7 @@ fn c_test(kind: &str) -> Option<String> {
     Some(format!("  {{\n    {name}_t result = on_{name}({arguments});\n    check(\"{kind}\", !result.is_err);\n  }}"))
 }
 
-/// A call of the example with what the SDK can make up.
+/// A call of the example with objects that the SDK can make.
 fn rust_call(kind: HookKind) -> &'static str {
     match kind {
         HookKind::Startup => "notify(\"0.1.0\".to_owned())",

@@ -48,7 +48,7 @@ pub async fn run(command: QuotaCommand) -> anyhow::Result<()> {
                 }
                 reports.push(report);
             }
-            // The others are counted all the same.
+            // The other scopes are counted nevertheless.
             Err(error) => {
                 failed += 1;
                 eprintln!("{scope}: {error:#}");
@@ -76,7 +76,7 @@ async fn everything(door: &mut Door) -> anyhow::Result<Vec<ScanScope>> {
     Ok(scopes)
 }
 
-/// A server knows what is being written, and says how far it is.
+/// Counts one scope. A server takes uploads under way into account, and reports its progress.
 async fn scan(place: &Place, door: &mut Door, scope: &ScanScope) -> anyhow::Result<ScanReport> {
     let shows_progress = door.is_server() && std::io::stderr().is_terminal();
     let scan = door.call(Scan { scope: scope.clone() });

@@ -1,5 +1,5 @@
-//! `host/docs/commands.md` and the man pages in `host/packaging/man`, made from what the command line says
-//! of itself, and `host/docs/account-fields.md`, made from the table of fields.
+//! Generates `host/docs/commands.md` and the man pages in `host/packaging/man` from the definition
+//! of the command line, and `host/docs/account-fields.md` from the table of fields.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -26,14 +26,14 @@ tidegate completions bash > /etc/bash_completion.d/tidegate
 ```
 ";
 
-/// Without what each build says of itself.
+/// The command line without what differs between builds.
 fn command_line() -> Command {
     let mut command = Cli::command().version(env!("CARGO_PKG_VERSION")).term_width(WIDTH).disable_help_subcommand(true);
     command.build();
     command
 }
 
-/// With all that is not hidden, in the order of the help.
+/// All commands that are not hidden, in the order of the help.
 fn all(command: &Command) -> Vec<Command> {
     let below = command.get_subcommands().filter(|command| !command.is_hide_set()).flat_map(all);
     std::iter::once(command.clone()).chain(below).collect()

@@ -12,7 +12,7 @@ use super::door::{Door, Purpose};
 use super::user_arguments::UserArguments;
 use super::{Place, user_totp};
 
-/// Accounts read at once.
+/// How many accounts are read at once.
 pub const PAGE: u32 = 500;
 
 #[derive(Debug, Subcommand)]
@@ -77,7 +77,8 @@ async fn update(arguments: Box<UserArguments>) -> anyhow::Result<()> {
     report("updated", &updated, arguments.json)
 }
 
-/// Done, and told to hooks, when it returns; a running server tells them by itself.
+/// Carries out a change. When this returns, the change is made and, without a server, hooks were
+/// told of it; a running server tells them by itself.
 pub async fn change<O: Operation>(place: &Place, operation: O) -> anyhow::Result<O::Answer>
 where
     AdminApi: Handle<O>,
@@ -93,7 +94,7 @@ async fn show(arguments: NameArguments) -> anyhow::Result<()> {
     let shown = door.call(ShowUser { username: arguments.username }).await;
     door.finish().await;
     let shown = shown?;
-    // To see what has to be changed.
+    // The document is shown as well, so that the administrator sees what has to be changed.
     if let Some(problem) = &shown.problem {
         eprintln!("tidegate: warning: {problem}");
     }
@@ -131,7 +132,7 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All accounts, a page at a time.
+/// Reads all accounts, a page at a time.
 pub async fn for_each_page(door: &mut Door, mut take: impl FnMut(Users) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let mut request = ListUsers { limit: PAGE, ..ListUsers::default() };
     loop {
@@ -144,7 +145,7 @@ pub async fn for_each_page(door: &mut Door, mut take: impl FnMut(Users) -> anyho
     }
 }
 
-/// They are not listed with the others; this says that they are there.
+/// Reports accounts that are not valid, since they are not listed with the others.
 pub fn warn_of_invalid(invalid: &[InvalidUser]) {
     for InvalidUser { problem, .. } in invalid {
         eprintln!("tidegate: warning: {problem}");

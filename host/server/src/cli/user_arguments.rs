@@ -1,4 +1,4 @@
-//! An account on the command line: a document, single fields, or both.
+//! The command line's description of an account: a document, single fields, or both.
 
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -39,7 +39,7 @@ pub struct UserArguments {
     pub json: bool,
 }
 
-/// What the arguments say.
+/// The parsed arguments.
 struct Given {
     /// The document of `--from-json`.
     document: Option<Map<String, Value>>,
@@ -48,7 +48,8 @@ struct Given {
 }
 
 impl UserArguments {
-    /// The document first, then the single fields; without either, everything is permitted.
+    /// The document first, then the single fields. Without a document, and without permissions
+    /// among the fields, everything is permitted.
     pub fn addition(&self) -> anyhow::Result<AddUser> {
         let given = self.given()?;
         let mut draft = match &self.username {
@@ -64,8 +65,8 @@ impl UserArguments {
         Ok(AddUser { document: draft.into_parts().0, clear_password: given.clear_password })
     }
 
-    /// An administrator says which permissions hold: those that there are do not stay beside them, as they
-    /// do beside a hook's (B3-02).
+    /// The change of an account. An administrator sets all permissions: the earlier ones do not
+    /// stay beside them, as they do beside a hook's (B3-02).
     pub fn change(&self) -> anyhow::Result<(UserChange, Option<ClearPassword>)> {
         let Given { document, fields, clear_password } = self.given()?;
         let names_permissions = |part: &Map<String, Value>| part.get("permissions").is_some_and(Value::is_object);
@@ -113,7 +114,7 @@ impl UserArguments {
     }
 }
 
-/// As it is written: what it says to clear is not lost.
+/// The document as it is written, so that fields that it clears are not lost.
 fn document_of(source: &str) -> anyhow::Result<Map<String, Value>> {
     let text = read_source(source)?;
     let unreadable = || format!("{source} is not an account");
@@ -126,7 +127,7 @@ fn document_of(source: &str) -> anyhow::Result<Map<String, Value>> {
     }
 }
 
-/// `/dir:list,download`
+/// Reads permissions such as `/dir:list,download`.
 fn permissions(arguments: &[String]) -> anyhow::Result<Value> {
     let mut table = serde_json::Map::new();
     for argument in arguments {

@@ -1,4 +1,4 @@
-//! The options of `tidegate user add` and `update` that set one field each, made from the table of fields.
+//! The options of `tidegate user add` and `update` that set one field each, generated from the table of fields.
 
 use anyhow::anyhow;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, value_parser};
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use tidegate_core::account::AccountDraft;
 use tidegate_core::account::fields::{ACCOUNT, Field, Kind};
 
-/// Fields that were given, with their values.
+/// The fields that were given, with their values.
 #[derive(Debug, Clone, Default)]
 pub struct FieldArguments {
     fields: Vec<(&'static Field, Value)>,
     filters: Vec<(&'static Field, Value)>,
 }
 
-/// Those of the document, and those of its `filters`.
+/// The fields with options: those of the document, and those of its `filters`.
 fn fields() -> [Vec<&'static Field>; 2] {
     let with_options = |fields: &'static [Field]| fields.iter().filter(|field| field.has_option).collect();
     let filters = ACCOUNT.iter().find(|field| field.name == "filters").map(Field::fields).unwrap_or_default();

@@ -8,7 +8,7 @@ use tidegate_api_types::{UpdateUser, UserChange};
 use super::Place;
 use super::user::change;
 
-/// Bytes: what RFC 4226 §4 recommends.
+/// Length of a secret in bytes, as RFC 4226 §4 recommends.
 const SECRET: usize = 20;
 
 #[derive(Debug, clap::Args)]
@@ -79,12 +79,12 @@ fn new_secret() -> anyhow::Result<String> {
     Ok(base32(&bytes))
 }
 
-/// RFC 4648 §6; twenty bytes need no padding.
+/// Encodes bytes as in RFC 4648 §6; twenty bytes need no padding.
 fn base32(bytes: &[u8]) -> String {
     totp_rs::Secret::Raw(bytes.to_vec()).to_encoded().to_string()
 }
 
-/// What authenticators read from a QR code.
+/// The URL that authenticators read from a QR code.
 fn url(issuer: &str, username: &str, secret: &str) -> String {
     let encoded =
         |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");

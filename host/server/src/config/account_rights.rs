@@ -1,4 +1,4 @@
-//! What the configuration lets programs and web servers make of accounts.
+//! The rights of programs and web servers over accounts, from the configuration.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ impl Section {
     }
 }
 
-/// What a program or a web server may make of accounts: everything but second factors, as ever,
-/// unless the operator restricts it.
+/// What a program or a web server may make of accounts: everything but second factors, as in the
+/// older server, unless the operator restricts it.
 pub(super) fn account_rights(
     section: &Section,
     kind: HookKind,

@@ -14,7 +14,7 @@ use super::legacy_hooks::legacy_name;
 use super::settings::{HookSettings, HookTarget};
 use super::validate::Check;
 
-/// A hook of the older server that this one does not have.
+/// A hook of the older server that this server does not have.
 const ELSEWHERE: &str = "data_retention";
 
 /// All programs that are hooks.
@@ -53,7 +53,7 @@ pub struct CommandOverride {
     pub hook: String,
 }
 
-/// B0-03: the first that matches.
+/// The first entry that applies (B0-03).
 pub fn special<'a>(command: &'a Command, kind: HookKind, path: &str) -> Option<&'a CommandOverride> {
     command.commands.iter().find(|special| special.path == path && is_for(special, kind))
 }

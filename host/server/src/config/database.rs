@@ -1,5 +1,5 @@
-//! `data_provider`: where accounts are. Keys that a driver has no use for are said to be ignored; what
-//! would put accounts elsewhere than meant is refused.
+//! The section `data_provider`: where accounts are stored. A key that the driver does not use is a
+//! warning; a key that would put accounts elsewhere than meant is refused.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use super::keys::{Config, DataProvider};
 use super::settings::DatabaseSettings;
 use super::validate::Check;
 
-/// The default of other databases, which full configurations name.
+/// The default port in full configurations for other databases.
 const DEFAULT_PORT: u16 = 5432;
 
 pub fn settings(config: &Config, directory: &Path, check: &mut Check<'_>) -> DatabaseSettings {
@@ -38,7 +38,8 @@ pub fn settings(config: &Config, directory: &Path, check: &mut Check<'_>) -> Dat
     }
 }
 
-/// Ignoring them would write where nothing may be written, or show other accounts.
+/// Refuses keys that cannot be ignored: the server would write where nothing may be written, or
+/// show other accounts.
 fn refuse_unsupported(provider: &DataProvider, check: &mut Check<'_>) {
     let keys = [
         ("data_provider.users_table", provider.users_table != "users"),
@@ -54,7 +55,7 @@ fn refuse_unsupported(provider: &DataProvider, check: &mut Check<'_>) {
     }
 }
 
-/// A3-34: under both spellings.
+/// The connection string, under either of its names (A3-34).
 fn connection_string<'a>(provider: &'a DataProvider, check: &mut Check<'_>) -> Option<&'a str> {
     let (new, old) = (provider.connection_string.as_str(), provider.connectionstring.as_str());
     if !new.is_empty() && !old.is_empty() && new != old {
@@ -66,7 +67,7 @@ fn connection_string<'a>(provider: &'a DataProvider, check: &mut Check<'_>) -> O
     [new, old].into_iter().find(|text| !text.is_empty())
 }
 
-/// `file:PATH?…`, which holds instead of `name`.
+/// The path in `file:PATH?…`, which replaces `name`.
 fn file_of<'a>(text: &'a str, check: &mut Check<'_>) -> Option<&'a str> {
     const KEY: &str = "data_provider.connection_string";
     let (path, parameters) = text.strip_prefix("file:").map(|text| text.split_once('?').unwrap_or((text, "")))?;
@@ -92,7 +93,7 @@ fn file_name<'a>(provider: &'a DataProvider, check: &mut Check<'_>) -> Option<&'
     Some(&provider.name)
 }
 
-/// A3-32, A3-33, A3-38: for servers that are reached by the network.
+/// Warns of keys for database servers that are reached over a network (A3-32, A3-33, A3-38).
 fn warn_of_unused(provider: &DataProvider, check: &mut Check<'_>) {
     let driver = &provider.driver;
     let keys = [
@@ -110,7 +111,7 @@ fn warn_of_unused(provider: &DataProvider, check: &mut Check<'_>) {
     }
 }
 
-/// A9-03: a name that is not the default one.
+/// The dump to begin with: `name`, unless it is a default (A9-03).
 fn dump(provider: &DataProvider, directory: &Path, check: &mut Check<'_>) -> Option<PathBuf> {
     let defaults = [DataProvider::default().name, "sftpgo.db".to_owned(), String::new()];
     if defaults.contains(&provider.name) {

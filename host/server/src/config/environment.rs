@@ -1,17 +1,17 @@
-//! Overrides: `TIDEGATE_SECTION__KEY`, and the older server's `SFTPGO_SECTION__KEY` (A3-02). One that
-//! names no key is never passed over in silence.
+//! Overrides from the environment: `TIDEGATE_SECTION__KEY`, and the older server's
+//! `SFTPGO_SECTION__KEY` (A3-02). A variable that names no key is always reported.
 
 use serde_json::{Map, Value};
 
 use super::{keys, known, legacy_keys};
 
-/// The last one wins.
+/// The prefixes; a variable with the last one wins.
 pub const PREFIXES: [&str; 2] = ["SFTPGO_", "TIDEGATE_"];
 
-/// What variables say that is not taken, as sentences that begin with a variable's name.
+/// Variables that were not applied, as sentences that begin with a variable's name.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct NotTaken {
-    /// With our prefix: mistakes.
+    /// Variables with this server's own prefix, which are errors.
     pub unknown: Vec<String>,
     pub warnings: Vec<String>,
 }
@@ -24,7 +24,7 @@ pub fn apply(value: &mut Value, defaults: &Value, environment: &[(String, String
             .iter()
             .filter_map(|(name, text)| Some((name, name.strip_prefix(prefix)?.to_ascii_lowercase(), text)))
             .collect();
-        // Elements of a list come in the order of their numbers.
+        // Elements of a list are applied in the order of their numbers.
         variables.sort_by_cached_key(|(_, key, _)| key.split("__").map(numbers_in_order).collect::<Vec<_>>());
         for (name, key, text) in variables {
             let say = |problem: String| format!("environment variable {name}: {problem}");
@@ -48,7 +48,7 @@ fn numbers_in_order(part: &str) -> String {
     if part.parse::<usize>().is_ok() { format!("{part:0>20}") } else { part.to_owned() }
 }
 
-/// `SFTPD_BIND_PORT`: section and key with one underscore between them.
+/// The key that is meant by a name such as `SFTPD_BIND_PORT`, with one underscore between section and key.
 fn half_a_name(prefix: &str, key: &str, defaults: &Value) -> Option<String> {
     let sections = defaults.as_object()?;
     let (section, inner) = sections.iter().find_map(|(section, keys)| {
@@ -59,7 +59,7 @@ fn half_a_name(prefix: &str, key: &str, defaults: &Value) -> Option<String> {
     Some(format!("it is ignored; write {meant}, with two underscores between section and key"))
 }
 
-/// Why the path names no key; none if it does.
+/// Why the path names no key; `None` if it names one.
 fn unknown(defaults: &Value, path: &[&str]) -> Option<String> {
     let (section, rest) = path.split_first()?;
     if known::FREE.contains(section) {
@@ -77,7 +77,7 @@ fn unknown(defaults: &Value, path: &[&str]) -> Option<String> {
     }
 }
 
-/// Puts `text` at `path`, as the type that the default there has.
+/// Puts `text` at `path`, with the type of the default value there.
 pub fn insert(value: &mut Value, defaults: &Value, path: &[&str], text: &str) -> Result<(), String> {
     let typed = typed(path, default_at(defaults, path).as_ref(), text)?;
     let Some((last, sections)) = path.split_last() else {
@@ -119,7 +119,7 @@ fn element(value: &mut Value, index: usize) -> Result<&mut Value, String> {
         .ok_or_else(|| format!("the list has {length} elements so far, so the next is {length}, not {index}"))
 }
 
-/// The default there, with the keys of an element below a number.
+/// The default value at a path. Below the number of a list's element, it is that of the element's keys.
 fn default_at(defaults: &Value, path: &[&str]) -> Option<Value> {
     if let ["hook", _, key] = path {
         return keys::section_defaults().get(*key).cloned();
@@ -155,10 +155,10 @@ fn typed(path: &[&str], default: Option<&Value>, text: &str) -> Result<Value, St
         Some(Value::Array(_) | Value::Object(_)) if holds_json => json(text),
         Some(Value::Array(_)) => list(path, text),
         Some(Value::Object(_)) => Err("is a section; name a key in it".to_owned()),
-        // A chain of hooks, or a table.
+        // The key takes a chain of hooks, or a table.
         Some(Value::String(_)) if holds_json && path.last().is_some_and(|key| key.ends_with("hook")) => json(text),
         Some(Value::String(_)) => Ok(Value::from(text)),
-        // A key without a default: octal numbers are texts.
+        // The key has no default, so an octal number stays a text.
         Some(_) if text != "0" && text.starts_with('0') => Ok(Value::from(text)),
         Some(_) | None => Ok(match text.trim() {
             "true" => Value::Bool(true),
@@ -173,7 +173,8 @@ fn json(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| format!("is not valid JSON: {error}"))
 }
 
-/// Separated by commas; of a list of objects, the one key that matters.
+/// Splits a list at commas. If the elements of the list are objects with a single key, each text
+/// becomes the value of that key.
 fn list(path: &[&str], text: &str) -> Result<Value, String> {
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
     let Some(element) = known::element_of(&path.join(".")).or_else(|| legacy_keys::element_of(path)) else {

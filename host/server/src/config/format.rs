@@ -1,4 +1,4 @@
-//! Files in six formats, all read into one tree.
+//! Reads files in six formats into one tree.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::environment;
 use super::unique::Unique;
 
-/// The text and the tree. `defaults` tells formats without types what is meant.
+/// The text and the tree. `defaults` gives the types for formats that have none.
 pub fn read(path: &Path, defaults: &Value) -> Result<(String, Value), String> {
     let shown = path.display();
     let bytes = std::fs::read(path).map_err(|error| format!("{shown}: could not be read: {error}"))?;
@@ -57,7 +57,7 @@ fn parse(extension: &str, text: &str, defaults: &Value) -> Result<Value, String>
     }
 }
 
-/// `KEY=value` lines; the prefix of environment variables may be there or not.
+/// Lines of the form `KEY=value`, with or without the prefix of environment variables.
 fn env_pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     dotenvy::from_read_iter(text.as_bytes())
         .map(|pair| {

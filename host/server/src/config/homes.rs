@@ -1,4 +1,4 @@
-//! Where hooks may place homes, from the configuration.
+//! Where hooks may place homes, as configured.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use tidegate_core::account::HomeRule;
 use super::Config;
 use super::validate::Check;
 
-/// The log's directory is added once it is known.
+/// The rule for homes; the directory of the log is added later.
 pub fn rule(config: &Config, directory: &Path, check: &mut Check<'_>) -> HomeRule {
     let provider = &config.data_provider;
     let mut roots: Vec<String> = provider.homes.iter().filter_map(|root| root_of(root, check)).collect();
@@ -18,7 +18,7 @@ pub fn rule(config: &Config, directory: &Path, check: &mut Check<'_>) -> HomeRul
     if provider.driver == "sqlite" {
         own.extend(directory.join(&provider.name).parent().map(Path::to_owned));
     }
-    // A relative one, such as ".", is not the root of the file system.
+    // Made absolute first, since a relative path such as "." is not the root of the file system.
     HomeRule { roots, own: texts(own.into_iter().filter_map(|path| std::path::absolute(path).ok())) }
 }
 
@@ -31,13 +31,13 @@ fn root_of(root: &str, check: &mut Check<'_>) -> Option<String> {
     Some(root.trim_end_matches('/').to_owned())
 }
 
-/// Whether homes can be below it.
+/// Whether a path can have homes below it.
 pub fn is_root(root: &str) -> bool {
     let climbs = root.contains('\0') || root.split('/').any(|component| component == "..");
     root.starts_with('/') && !climbs && !root.trim_matches('/').is_empty()
 }
 
-/// A path that is not UTF-8 holds no home: homes are.
+/// The paths that are UTF-8; others cannot be above a home, since homes are UTF-8.
 pub fn texts(paths: impl IntoIterator<Item = PathBuf>) -> Vec<String> {
     paths.into_iter().filter_map(|path| path.into_os_string().into_string().ok()).collect()
 }

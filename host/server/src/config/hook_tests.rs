@@ -1,4 +1,4 @@
-//! Hooks that would never be called, or could not be: closed, and said by name.
+//! Hooks that would never be called, or could not be: refused, with a message that names them.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -10,7 +10,7 @@ fn check(text: &str, expected: &[&str]) {
     check_error("tidegate.toml", text, expected);
 }
 
-/// Valid, with one warning that contains `expected`; none: without any.
+/// Checks a valid configuration that gives one warning, which contains `expected`; `None`: that gives none.
 fn check_warning(text: &str, expected: Option<&str>) {
     let settings = read("tidegate.toml", text, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
     match expected {
@@ -52,7 +52,7 @@ fn selectors_that_can_never_match_are_refused() {
     for path in ["/a/../b", "/a/**", "/[a", "/a?", "a"] {
         refused("pre-action", &format!("paths = [\"{path}\"]"), &["hook.pre-action.paths", path, "absolute path"]);
     }
-    // In a table of a chain as well as for the section, and said once.
+    // In the table of a link as well as in the section, and reported once.
     let table = "[hook.pre-action]\nhook = [{ hook = \"/bin/false\", actions = [\"uplaod\"] }]\n";
     check(table, &["hook.pre-action.actions"]);
     let legacy = "[data_provider]\nexternal_auth_hook = { hook = \"plugin:a\", paths = [\"/x\"] }\n";
@@ -152,7 +152,7 @@ fn a_synchronous_hook_has_to_be_there() {
     check_warning(&atomic(of(&format!("{on}\n{sync}\nhook = \"/bin/true\""))), None);
     check_warning(&atomic(of(&format!("{on}\n{sync}\nhook = \"plugin:scan\""))), None);
     check_warning(&atomic(format!("{}[hook.post-action]\nhook = \"/bin/true\"\n", of(sync))), None);
-    // Nothing waits for it: a warning, as before.
+    // No operation waits for this hook, so it is only a warning.
     check_warning(&of(&format!("{on}\nhook = \"/nowhere/tell\"")), Some("the hook is not used"));
 }
 

@@ -1,5 +1,4 @@
-//! The hooks of the configuration, from the older server's keys and from `[hook.KIND]`
-//! sections, made into links.
+//! Makes links of the configured hooks: those of the older server's keys, and those of `[hook.KIND]` sections.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,15 +18,16 @@ use super::validate::Check;
 use super::{commands, selectors};
 
 pub(super) const MAX_DEADLINE: u64 = 300;
-/// Of one link at once.
+/// Most calls of one link at once.
 const MAX_CALLS: usize = 100_000;
-/// The chain lets a hook's own deadline speak first: it can say more.
+/// How much longer a chain waits than the hook's own deadline, so that the hook's error, which says
+/// more, comes first.
 const CHAIN_DEADLINE_MARGIN: Duration = Duration::from_secs(2);
-/// Above every deadline that a plugin can have.
+/// A time above every deadline that a plugin can have.
 const PLUGIN_DEADLINE: Duration = Duration::from_secs(302);
-/// A plugin has a limit of its own on calls, which speaks first.
+/// As many calls as a plugin's own limit may allow, so that this limit applies first.
 const PLUGIN_CONCURRENCY: usize = 256;
-/// A15-06, A15-23
+/// The time for a notification in the first era (A15-06, A15-23).
 const SEED_NOTIFICATION: Duration = Duration::from_secs(15);
 
 /// `synchronous`: the actions that wait for their hooks.
@@ -65,13 +65,21 @@ pub fn settings(
         }
     }
     for (kind, section) in &sections {
-        let links = hooks.get(kind).into_iter().flat_map(|point| &point.links);
-        let has_program = links.into_iter().any(|link| matches!(link.target, HookTarget::Program { .. }));
+        let has_program = point_links(&hooks, *kind).any(|link| matches!(link.target, HookTarget::Program { .. }));
+        let mut plugins = point_links(&hooks, *kind).filter(|link| matches!(link.target, HookTarget::Plugin(_)));
+        if section.store_passwords == Some(false) && plugins.next().is_none() {
+            let problem = "can be false for plugins only, and there is none; remove the key";
+            check.problem(&format!("hook.{kind}.store_passwords"), problem);
+        }
         for name in section.given_for_programs().filter(|_| !has_program) {
             check.warning(&format!("hook.{kind}.{name}"), "only programs have it, and there is none; it has no effect");
         }
     }
     hooks
+}
+
+fn point_links(hooks: &BTreeMap<HookKind, HookSettings>, kind: HookKind) -> impl Iterator<Item = &LinkConfig> {
+    hooks.get(&kind).into_iter().flat_map(|point| &point.links)
 }
 
 fn compat(config: &Config, check: &mut Check<'_>) -> Compat {
@@ -88,7 +96,7 @@ fn compat_names() -> String {
     Compat::NAMES.map(|(name, _)| name).join(", ")
 }
 
-/// J-02
+/// The rule for addresses in both lists, which depends on the era (J-02).
 pub fn address_rule(config: &Config) -> AddressRule {
     match Compat::from_name(&config.compat) {
         Some(compat) if compat >= Compat::V2_4 => AddressRule::AllowedWins,
@@ -126,7 +134,7 @@ fn check_timeout(config: &Config, check: &mut Check<'_>) {
     }
 }
 
-/// J-09
+/// The deadline of a kind of hook, as in the older server (J-09).
 fn default_deadline(kind: HookKind) -> Duration {
     Duration::from_secs(match kind {
         HookKind::ExternalAuth | HookKind::KeyboardInteractive => 60,
@@ -160,6 +168,10 @@ impl Builder<'_> {
         let is_program = !target.starts_with("plugin:") && !target.starts_with("http");
         refuse_unused(&own, is_program, &key, check);
         let says_rights = own.says_rights();
+        if own.store_passwords == Some(false) && !target.starts_with("plugin:") {
+            let problem = "can be false for plugins only; remove the key";
+            check.problem(&format!("{key}.store_passwords"), problem);
+        }
         let section = own.over(section);
         if self.kind == HookKind::KeyboardInteractive && Path::new(target).is_dir() {
             // Several programs cannot hold one conversation.
@@ -185,7 +197,7 @@ impl Builder<'_> {
                 let deadline = self.link_deadline(&target, &section, settings.deadline);
                 Some(LinkConfig { target, settings: LinkSettings { deadline, ..settings } })
             }
-            // Nothing is decided there, or only what is not offered then (A3-46, A15-08).
+            // The hook decides nothing, or only whether a method is offered (A3-46, A15-08).
             Err(problem) if named.key.is_some() && self.is_optional(named) => {
                 check.warning(&key, format!("{problem}; the hook is not used"));
                 None
@@ -197,7 +209,7 @@ impl Builder<'_> {
         }
     }
 
-    /// What an operation waits for may refuse it, so that it is no mere observer (B10-08).
+    /// Whether the hook may be left out. A hook for which an operation waits may not, since it can refuse (B10-08).
     fn is_optional(&self, named: &Named) -> bool {
         let waits = |action: &String| self.synchronous.iter().any(|kind| kind.as_str() == action);
         match self.kind {
@@ -222,8 +234,8 @@ impl Builder<'_> {
         own.max(least) + CHAIN_DEADLINE_MARGIN
     }
 
-    /// Of one request: what the link says, and else what its hook point or all web servers have
-    /// (B0-08).
+    /// Time for one request: that of the link, or else that of its hook point, or else that of all
+    /// web servers (B0-08).
     fn http_timeout(&self, section: &Section, flavour: Flavour) -> Duration {
         match section.timeout {
             Some(seconds) => Duration::from_secs(seconds.min(MAX_DEADLINE)),
@@ -273,13 +285,13 @@ impl Builder<'_> {
         let mut variables = Vec::new();
         for pair in command.env.iter().chain(&special.env).chain(&section.env) {
             let (name, value) = pair.split_once('=').ok_or_else(|| format!("\"{pair}\" is not NAME=value"))?;
-            // B0-02
+            // Names of the server's own variables (B0-02).
             if name.is_empty() || name.starts_with("SFTPGO_") {
                 return Err(format!("the variable \"{name}\" is reserved for the server"));
             }
             variables.push((name.to_owned(), value.to_owned()));
         }
-        // J-03: as in the hook's era, unless the operator says otherwise.
+        // As in the hook's era, unless the operator says otherwise (J-03).
         let inherited = command.inherit_env.unwrap_or(flavour.compat.inherits_environment());
         let given = |seconds: u64| Some(seconds).filter(|seconds| *seconds > 0);
         let seconds = section.timeout.or(given(special.timeout)).or(given(command.timeout));
@@ -335,6 +347,7 @@ impl Builder<'_> {
             queue: section.queue.unwrap_or(defaults.queue),
             selector: selectors::selector(self.kind, section, named, &mut field),
             programs_may_write,
+            stores_passwords: stores_passwords(self.kind, section, is_plugin, &mut field),
             account_rights: account_rights(section, self.kind, &mut field),
         };
         let second_factors = settings.account_rights.second_factors;
@@ -348,7 +361,8 @@ fn refuse_unused(own: &Section, is_program: bool, key: &str, check: &mut Check<'
     }
 }
 
-/// B17-01, B17-02: a hook that proves who a user is may only be passed over by name.
+/// What a failure means. The failure of a hook that proves who a user is can count as an approval
+/// only under the name `unsafe_allow` (B17-01, B17-02).
 fn on_error(kind: HookKind, section: &Section, field: &mut impl FnMut(&str, String)) -> OnError {
     use HookKind::{CheckPassword, ExternalAuth, KeyboardInteractive, PreLogin};
     let proves = matches!(kind, ExternalAuth | PreLogin | CheckPassword | KeyboardInteractive);
@@ -371,7 +385,7 @@ fn warn_of_unsafe(key: &str, section: &Section, check: &mut Check<'_>) {
     }
 }
 
-/// Whether rsync and git may write where the hook cannot be asked about their files.
+/// Whether rsync and git may write where the hook cannot be asked about each file.
 fn programs(kind: HookKind, section: &Section, field: &mut impl FnMut(&str, String)) -> bool {
     let of_files = matches!(kind, HookKind::PreAction | HookKind::PostAction);
     match section.programs.as_deref() {
@@ -387,6 +401,14 @@ fn programs(kind: HookKind, section: &Section, field: &mut impl FnMut(&str, Stri
             false
         }
     }
+}
+
+/// Of what a program or a web server vouches for, the password is always stored (A11-22).
+fn stores_passwords(kind: HookKind, section: &Section, is_plugin: bool, field: &mut impl FnMut(&str, String)) -> bool {
+    if section.store_passwords.is_some() && kind != HookKind::ExternalAuth {
+        field("store_passwords", "is for external-auth only; remove it".to_owned());
+    }
+    section.store_passwords.unwrap_or(true) || !is_plugin
 }
 
 fn own_section(table: &Map<String, Value>, key: &str, check: &mut Check<'_>) -> Option<Section> {

@@ -1,4 +1,4 @@
-//! Keys that nobody knows, with the one that was probably meant.
+//! Finds unknown keys, and the key that was probably meant.
 
 use serde_json::Value;
 
@@ -11,12 +11,12 @@ pub const FREE: [&str; 2] = ["plugin", "hook"];
 const MAX_DISTANCE: usize = 4;
 
 pub struct Unknown {
-    /// Dotted.
+    /// The key, with dots between its parts.
     pub key: String,
     pub advice: String,
 }
 
-/// Compares the tree with that of the defaults, which holds every key there is.
+/// Compares a tree with that of the defaults, which has every known key.
 pub fn unknown_keys(value: &Value, defaults: &Value) -> Vec<Unknown> {
     let mut unknown = Vec::new();
     walk(value, defaults, "", &mut unknown);
@@ -58,7 +58,7 @@ pub fn element_of(path: &str) -> Option<Value> {
     .ok()
 }
 
-/// For a key that is not in `known`.
+/// Advice on a key that is not in `known`.
 pub fn advice_of(key: &str, known: &Value) -> String {
     advice(key, known.as_object().into_iter().flat_map(|keys| keys.keys()))
 }
@@ -70,15 +70,15 @@ fn advice<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> String {
     }
 }
 
-/// The one that was probably meant: no more than half of the name differs.
+/// The name that was probably meant: at most half of it may differ.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let nearest = known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
     let limit = MAX_DISTANCE.min(name.chars().count() / 2);
     (nearest.0 <= limit).then_some(nearest.1)
 }
 
-/// The line on which a dotted key stands, as far as a search by text can tell: that of its last part,
-/// behind those of its sections.
+/// The line of a dotted key, as far as a search in the text can tell: that of its last part, after
+/// those of its sections.
 pub fn line_of(text: &str, key: &str) -> Option<usize> {
     let mut parts = key.split('.').filter(|part| part.parse::<usize>().is_err()).map(|part| {
         let part = part.trim_end_matches(']');
@@ -96,7 +96,7 @@ pub fn line_of(text: &str, key: &str) -> Option<usize> {
     None
 }
 
-/// Where `word` ends, if it stands in the line behind `from`.
+/// Where `word` ends, if the line has it after `from`.
 fn mention(line: &str, from: usize, word: &str) -> Option<usize> {
     let lower = line.to_ascii_lowercase();
     let rest = lower.get(from..)?;

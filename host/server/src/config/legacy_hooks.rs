@@ -1,4 +1,4 @@
-//! The hooks under the older server's keys.
+//! The hooks of the older server's keys.
 
 use tidegate_core::hook::HookKind;
 use tidegate_core::hook::events::ActionKind;
@@ -7,16 +7,16 @@ use tidegate_hooks_legacy::Compat;
 use super::keys::{Actions, Config, DataProvider, HookEntry, HookValue};
 use super::validate::Check;
 
-/// The kind of object whose changes are told.
+/// The kind of object whose changes hooks are told of.
 const USER: &str = "user";
 
-/// One entry of the older server's keys, with what the key says beside the hook.
+/// One hook of the older server's keys, with what the key sets beside the hook.
 pub struct Named {
     pub kind: HookKind,
-    /// None if it stands in a section of ours.
+    /// The key; `None` for a hook in a `[hook.KIND]` section.
     pub key: Option<&'static str>,
     pub entry: HookEntry,
-    /// A URL that is told by GET (J-11).
+    /// Whether a URL is told by GET (J-11).
     pub get: bool,
     pub actions: Vec<String>,
     pub login_succeeded: Option<bool>,
@@ -29,14 +29,14 @@ impl Named {
         value.entries().into_iter().map(named).collect()
     }
 
-    /// Of a section of ours.
+    /// A hook in a `[hook.KIND]` section.
     pub fn bare(kind: HookKind) -> Self {
         let entry = HookEntry::Text(String::new());
         Self { kind, key: None, entry, get: false, actions: Vec::new(), login_succeeded: None }
     }
 }
 
-/// The older server's keys (A3, B0 to B11).
+/// All hooks of the older server's keys (A3, B0 to B11).
 pub fn named(config: &Config, check: &mut Check<'_>) -> Vec<Named> {
     let Config { sftpd, common, data_provider: provider, .. } = config;
     let mut all = Vec::new();
@@ -71,7 +71,7 @@ pub fn named(config: &Config, check: &mut Check<'_>) -> Vec<Named> {
     all
 }
 
-/// B5-05: 1 is SSH; the others are protocols that this server does not speak.
+/// The key `check_password_scope` (B5-05): 1 is SSH, the other bits are protocols that this server does not have.
 fn check_password(provider: &DataProvider, all: &mut Vec<Named>, check: &mut Check<'_>) {
     const KEY: &str = "data_provider.check_password_scope";
     let scope = provider.check_password_scope;
@@ -99,7 +99,7 @@ fn post_login_scope(config: &Config, check: &mut Check<'_>) -> Option<bool> {
     }
 }
 
-/// J-10: two names for one thing.
+/// The value of a key that has two names (J-10).
 fn either(
     (old_key, old): (&'static str, &str),
     (key, new): (&'static str, &HookValue),
@@ -117,7 +117,7 @@ fn either(
     (old_key, HookValue::One(old.to_owned()))
 }
 
-/// A15, B10. A URL under the old key is told by GET (J-11).
+/// Hooks of file actions (A15, B10). A URL under the old key is told by GET (J-11).
 fn file_actions(section: &'static str, actions: &Actions, all: &mut Vec<Named>, check: &mut Check<'_>) {
     let key = |name: &str| -> &'static str {
         match (section, name) {
@@ -160,7 +160,8 @@ fn file_actions(section: &'static str, actions: &Actions, all: &mut Vec<Named>, 
     }
 }
 
-/// J-10: a file that is half migrated would tell everything twice.
+/// Refuses a section with hooks under both the old and the new key, as in a file that is half
+/// migrated: they would be told of everything twice (J-10).
 fn check_names(section: &str, actions: &Actions, check: &mut Check<'_>) {
     for (name, old) in [("command", &actions.command), ("http_notification_url", &actions.http_notification_url)] {
         let differs = |entry: &HookEntry| !matches!(entry, HookEntry::Text(text) if text == old);
@@ -196,7 +197,7 @@ fn object_actions(config: &Config, all: &mut Vec<Named>, check: &mut Check<'_>) 
     if actions.execute_on.is_empty() {
         return;
     }
-    // B11-04: the first eras had only accounts, and no such list.
+    // The first eras had only accounts, and no such list (B11-04).
     let has_no_list = Compat::from_name(&config.compat).unwrap_or_default() < Compat::V2_4;
     if actions.execute_for.is_empty() && !has_no_list {
         check.warning("data_provider.actions.execute_for", "is empty, so the hook is told of no change; name \"user\"");

@@ -1,15 +1,16 @@
-//! Keys of the older server's later versions: what is understood under another name, and what this
-//! version does not have. Nothing of it is ignored in silence, and nothing whose lack would open a door.
+//! Keys of the older server's later versions: those that are understood under another name, and
+//! those that this version does not have. Every ignored key is reported, and none is ignored whose
+//! lack would make the server less secure.
 
 use serde_json::{Map, Value, json};
 
 /// A section and a key in it.
 pub type Key = (&'static str, &'static str);
 
-/// Services and features of their own.
+/// Sections of services and features that this server does not have.
 pub const SECTIONS: [&str; 7] = ["ftpd", "webdavd", "telemetry", "kms", "mfa", "smtp", "acme"];
 
-/// Without them the server is as closed as before.
+/// Ignored keys, without which the server is no less secure.
 pub const IGNORED: [(&str, &[&str]); 4] = [
     (
         "common",
@@ -88,7 +89,7 @@ pub const IGNORED: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// A configuration that sets them relies on them.
+/// Refused keys, because a configuration that sets them relies on them.
 pub const REFUSED: [(&str, &str, &str); 6] = [
     ("common", "allowlist_status", "addresses that are not on the list could connect"),
     (
@@ -102,21 +103,21 @@ pub const REFUSED: [(&str, &str, &str); 6] = [
     ("httpd", "tls_protocols", "nothing would be encrypted"),
 ];
 
-/// The same under the name of another era: section and key, then ours.
+/// Keys that another era has elsewhere: section and key there, and here.
 pub const MOVED: [(Key, Key); 3] = [
     (("data_provider", "backups_path"), ("httpd", "backups_path")),
     (("sftpd", "proxy_protocol"), ("common", "proxy_protocol")),
     (("sftpd", "proxy_allowed"), ("common", "proxy_allowed")),
 ];
 
-/// What is to be said, each with its key.
+/// Messages about keys, each with its key.
 #[derive(Debug, Default)]
 pub struct Told {
     pub refused: Vec<(String, String)>,
     pub ignored: Vec<(String, String)>,
 }
 
-/// Takes the keys out of the tree, or puts them where they belong. Those in `defaults` are ours.
+/// Removes these keys from the tree, or moves them to the right place. Keys in `defaults` are this server's own.
 pub fn translate(value: &mut Value, defaults: &Value) -> Told {
     let mut told = Told::default();
     let Value::Object(tree) = value else { return told };
@@ -162,8 +163,7 @@ pub fn translate(value: &mut Value, defaults: &Value) -> Told {
     told
 }
 
-/// `[{ "port": 2022, "address": "" }]` instead of `bind_port` and `bind_address`. A port of 0 turns a
-/// binding off.
+/// Translates `[{ "port": 2022, "address": "" }]` into `bind_port` and `bind_address`. Port 0 turns a binding off.
 fn bindings(tree: &mut Map<String, Value>, section: &str, told: &mut Told) {
     let key = format!("{section}.bindings");
     let Some(given) = take(tree, section, "bindings") else { return };
@@ -209,13 +209,13 @@ fn bindings(tree: &mut Map<String, Value>, section: &str, told: &mut Told) {
 fn is_passed_over(name: &str, value: &Value) -> bool {
     match name {
         "port" | "address" => false,
-        // Headers of proxies are read wherever they are allowed.
+        // The server reads the headers of proxies on every binding, if they are allowed.
         "apply_proxy_config" => *value == json!(false),
         _ => is_meaningful(value),
     }
 }
 
-/// A list of paths instead of `keys`, a list of objects.
+/// Translates a list of paths into `keys`, a list of objects.
 fn host_keys(tree: &mut Map<String, Value>, told: &mut Told) {
     let Some(given) = take(tree, "sftpd", "host_keys") else { return };
     let paths = given.as_array().filter(|paths| paths.iter().all(Value::is_string));
@@ -251,7 +251,7 @@ fn take(tree: &mut Map<String, Value>, section: &str, key: &str) -> Option<Value
     tree.get_mut(section)?.as_object_mut()?.remove(key)
 }
 
-/// Whether it asks for anything.
+/// Whether a value asks for anything.
 fn is_meaningful(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -271,7 +271,7 @@ fn is_meaningful(value: &Value) -> bool {
     }
 }
 
-/// Whether a variable of the environment may name it.
+/// Whether a variable of the environment may name the key.
 pub fn is_known(path: &[&str]) -> bool {
     match path {
         [section, ..] if SECTIONS.contains(section) => true,
@@ -287,7 +287,7 @@ pub fn is_known(path: &[&str]) -> bool {
     }
 }
 
-/// What a variable's text becomes.
+/// The default value of a key, which gives the type of a variable's text.
 pub fn default_at(path: &[&str]) -> Option<Value> {
     match path {
         ["sftpd" | "httpd", "bindings"] | ["sftpd", "host_keys" | "proxy_allowed"] => Some(json!([])),
@@ -310,7 +310,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    /// `expected`: the tree after it, and the keys that are refused and ignored.
+    /// `expected`: the tree afterwards, and the keys that are refused and ignored.
     fn check(given: Value, expected: Value, refused: &[&str], ignored: &[&str]) {
         let defaults = serde_json::to_value(Config::default()).unwrap();
         let mut tree = given.clone();

@@ -1,4 +1,4 @@
-//! What a link and its section say: times, places, environment, and what a failure means.
+//! What a link and its section set: times, places for calls, the environment, and the meaning of a failure.
 
 use tidegate_core::hook::HookKind;
 

@@ -1,5 +1,5 @@
-//! Where the configuration file is (A3-04, A3-05). What cannot be looked at is an error: the defaults
-//! must not take the place of a file that is there.
+//! Finds the configuration file (A3-04, A3-05). A directory or file that cannot be read is an
+//! error: the defaults must not take the place of a file that exists.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ const EXTENSIONS: [&str; 7] = ["toml", "yaml", "yml", "json", "hcl", "env", "pro
 const OURS: &str = "tidegate";
 const OLDER: &str = "sftpgo";
 
-/// The file, and what the operator should know of how it was found.
+/// The file, and remarks for the operator on how it was found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// None: there is none, and none was asked for.
+    /// `None`: there is no file, and none was asked for.
     pub path: Option<PathBuf>,
     pub notes: Vec<String>,
 }
@@ -43,7 +43,7 @@ fn named(directories: &[PathBuf], file: &str) -> Result<PathBuf, String> {
     })
 }
 
-/// Ours, or else the older server's, in the first directory that has one.
+/// This server's own file, or else the older server's, in the first directory that has one.
 fn default(directories: &[PathBuf]) -> Result<Found, String> {
     for (index, directory) in directories.iter().enumerate() {
         let (ours, older) = (only_one(directory, OURS)?, any(directory, OLDER)?);
@@ -107,7 +107,7 @@ fn is_there(path: &Path) -> Result<bool, String> {
     }
 }
 
-/// Where else a file may be when the operator names no directory (A3-04).
+/// Other directories in which the file may be, if the operator names no directory (A3-04).
 pub fn other_directories(home: Option<&Path>) -> Vec<PathBuf> {
     let of_home = home.into_iter().flat_map(|home| [OURS, OLDER].map(|name| home.join(".config").join(name)));
     of_home.chain([OURS, OLDER].map(|name| Path::new("/etc").join(name))).collect()
@@ -117,7 +117,7 @@ pub fn other_directories(home: Option<&Path>) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    /// `files`: what there is; `expected`: the file that is used and a part of what is said.
+    /// `files`: the files that exist. `expected`: the file that is used, and a part of the remarks.
     fn check(files: &[&str], file: Option<&str>, expected: Result<(Option<&str>, &str), &str>) {
         let root = tempfile::tempdir().unwrap();
         let directories = ["first", "second"].map(|name| root.path().join(name));

@@ -1,5 +1,5 @@
-//! The configuration: the older server's sections and keys, and ours. Read from a file in
-//! any of six formats, overridden by the environment, checked as a whole.
+//! The configuration: the older server's sections and keys, and this server's own. It is read from
+//! a file in one of six formats, overridden by the environment, and checked as a whole.
 
 mod account_rights;
 mod commands;
@@ -35,20 +35,20 @@ pub use settings::Settings;
 /// Where a configuration comes from, for messages.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// None: no file, only defaults and the environment.
+    /// `None`: there is no file, only defaults and the environment.
     pub path: Option<PathBuf>,
     text: String,
 }
 
 impl Source {
-    /// Whether the key stands there with digits that say that they are octal: as a number, they have
-    /// lost that.
+    /// Whether the key's value is written with the digits `0o…` of an octal number, which the
+    /// parsed number does not show.
     fn is_octal_number(&self, key: &str) -> bool {
         let line = known::line_of(&self.text, key).and_then(|number| self.text.lines().nth(number - 1));
         line.is_some_and(|line| !line.contains(['"', '\'']) && line.contains("0o"))
     }
 
-    /// `FILE, line N, key "KEY"`
+    /// The place of a key: `FILE, line N, key "KEY"`.
     pub fn place(&self, key: &str) -> String {
         let Some(path) = &self.path else {
             return format!("key \"{key}\"");
@@ -60,7 +60,7 @@ impl Source {
     }
 }
 
-/// Everything that is wrong, one sentence each.
+/// All problems, one sentence each.
 #[derive(Debug)]
 pub struct ConfigErrors(pub Vec<String>);
 
@@ -79,19 +79,19 @@ pub struct Loaded {
     pub source: Source,
     /// Unknown keys, as sentences; errors unless the operator is lenient.
     pub unknown: Vec<String>,
-    /// What else the operator should know: where the file was found, and what of it is not used.
+    /// Other remarks for the operator: where the file was found, and what in it is not used.
     pub notes: Vec<String>,
 }
 
 impl Loaded {
-    /// A configuration made by the program itself.
+    /// A configuration that the program makes itself.
     pub fn from_config(config: Config) -> Self {
         let source = Source { path: None, text: String::new() };
         Self { config, source, unknown: Vec::new(), notes: Vec::new() }
     }
 
-    /// `directories`: the configuration directory, then others in which the file may be. `file`: a name
-    /// without extension, or a path with one.
+    /// `directories`: the configuration directory, then others in which the file may be. `file`: a
+    /// name without extension, or a path with one.
     pub fn read(
         directories: &[PathBuf],
         file: Option<&str>,
@@ -121,7 +121,7 @@ impl Loaded {
         Ok(Self { config, source, unknown, notes })
     }
 
-    /// The whole check. `lenient`: unknown keys are only warned of.
+    /// Checks the whole configuration. `lenient`: unknown keys are only warnings.
     pub fn validate(&self, directory: &Path, lenient: bool) -> Result<Settings, ConfigErrors> {
         let mut problems = if lenient { Vec::new() } else { self.unknown.clone() };
         match validate::settings(&self.config, &self.source, directory) {

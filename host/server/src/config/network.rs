@@ -1,4 +1,4 @@
-//! Who may connect, and through whom.
+//! From which addresses clients may connect, and through which proxies.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -33,7 +33,7 @@ pub(super) fn proxy(config: &Config, check: &mut Check<'_>) -> ProxySettings {
     }
 }
 
-/// Networks, or single addresses.
+/// Reads a list of networks or single addresses.
 fn networks(key: &str, texts: &[String], check: &mut Check<'_>) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for text in texts {

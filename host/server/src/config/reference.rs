@@ -1,4 +1,4 @@
-//! `host/docs/configuration.md`, made from the comments on the keys and from their defaults.
+//! Generates `host/docs/configuration.md` from the comments on the keys and from their defaults.
 
 use std::fmt::Write;
 
@@ -40,7 +40,7 @@ there is none, it has the same name there or is new. In the keys of hooks, a hoo
 list of these and of tables.
 ";
 
-/// What the comment on an item says.
+/// The text of the comment on an item.
 #[derive(Debug, Default)]
 struct Description {
     text: String,
@@ -61,7 +61,7 @@ impl Description {
     }
 }
 
-/// The comment on a type, and those on its fields or variants.
+/// The comment on a type, and the comments on its fields or variants.
 fn described(name: &str) -> (Description, Vec<(String, Description)>) {
     let heads = [format!("pub struct {name} {{"), format!("pub enum {name} {{")];
     let is_head = |line: &str| heads.iter().any(|head| line == head);
@@ -98,7 +98,7 @@ fn default_of(value: &Value) -> String {
     }
 }
 
-/// A section: its keys, as the type `name` describes them. `defaults`: what they hold.
+/// Adds a section: its keys, as the fields of the type `name` describe them. `defaults`: their values.
 fn section(page: &mut String, title: &str, name: &str, defaults: &Value) {
     let (about, fields) = described(name);
     writeln!(page, "\n## {title}\n\n{}\n", about.text).unwrap();
@@ -106,7 +106,7 @@ fn section(page: &mut String, title: &str, name: &str, defaults: &Value) {
     let defaults = defaults.as_object().unwrap();
     assert_eq!(fields.len(), defaults.len(), "{name}: {:?}", defaults.keys());
     for (field, description) in fields {
-        // Sections of their own.
+        // Tables have sections of their own.
         if defaults[&field].as_object().is_some_and(|keys| !keys.is_empty()) {
             continue;
         }
@@ -121,7 +121,7 @@ fn as_value<T: serde::Serialize>(value: &T) -> Value {
     serde_json::to_value(value).unwrap()
 }
 
-/// The defaults of a plugin's settings, which cannot be written.
+/// The defaults of a plugin's settings, written out because the type cannot be serialised.
 fn plugin_defaults() -> Value {
     let defaults = json!({
         "grants": [], "accounts": "own", "homes": [], "http": [], "udp": [],
@@ -135,7 +135,7 @@ fn plugin_defaults() -> Value {
     defaults
 }
 
-/// The variants of a type, under the names that they have in settings.
+/// Adds the variants of a type, under their names in settings.
 fn variants(page: &mut String, title: &str, name: &str) {
     writeln!(page, "\n| {title} | meaning |\n| --- | --- |").unwrap();
     for (variant, description) in described(name).1 {
@@ -148,7 +148,7 @@ fn variants(page: &mut String, title: &str, name: &str) {
     }
 }
 
-/// Keys of the older server's later versions.
+/// Adds the keys of the older server's later versions.
 fn missing_keys(page: &mut String) {
     page.push_str(
         "\n## Keys that this version does not have\n\nOf the older server's later versions. These are refused, because a \

@@ -1,4 +1,4 @@
-//! Which events a link is for, as its table or its section says. A list that could never match is
+//! The events that a link is for, from its table or its section. A list that could never match is
 //! refused: the hook would not be asked, and a gate would stand open.
 
 use std::fmt::Display;
@@ -26,7 +26,7 @@ pub fn selector(kind: HookKind, section: &Section, named: &Named, field: &mut im
     }
 }
 
-/// Lists that events of this kind have nothing for.
+/// Refuses lists that events of this kind have no value for.
 fn refuse_unmatched(kind: HookKind, section: &Section, field: &mut impl FnMut(&str, String)) {
     let has = kind.selectable();
     let lists = [
@@ -93,15 +93,14 @@ fn parsed<T>(
 const PATH: &str =
     "the absolute path of a directory or a file: it means all that is below it, and has no patterns and no \"..\"";
 
-/// As clients' paths are compared: one that they never have would match nothing.
+/// A path in the form in which clients' paths are compared; `None` for a path that could match nothing.
 fn path(text: &str) -> Option<VirtualPath> {
     let is_plain =
         text.starts_with('/') && !text.contains(['*', '?', '[']) && !text.split('/').any(|name| name == "..");
     VirtualPath::resolve(&VirtualPath::root(), text.as_bytes()).ok().filter(|_| is_plain)
 }
 
-/// `of_key`: the actions that the older server's key beside the hook names; the section can only
-/// narrow them.
+/// `of_key`: the actions that the older server's key beside the hook names. The section can only narrow them.
 fn actions(kind: HookKind, texts: &[String], of_key: &[String], field: &mut impl FnMut(&str, String)) -> Vec<String> {
     let known = kind.actions();
     for text in texts.iter().filter(|text| !known.is_empty() && !known.contains(&text.as_str())) {

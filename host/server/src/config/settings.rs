@@ -1,4 +1,4 @@
-//! The configuration after it was checked: what the server is built from.
+//! The configuration after all checks, from which the server is built.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -55,7 +55,7 @@ pub struct Settings {
     pub plugin_directory: PathBuf,
     pub trusted_plugin_keys: TrustedKeys,
     pub plugins: BTreeMap<String, PluginSettings>,
-    /// What the operator should know of, though it is no error.
+    /// Remarks for the operator that are not errors.
     pub warnings: Vec<String>,
 }
 
@@ -63,19 +63,19 @@ pub struct Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpListener {
     pub address: SocketAddr,
-    /// The operator has chosen the port: without it, the server does not start.
+    /// The operator has chosen the port: if it cannot be used, the server does not start.
     pub is_chosen: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseSettings {
     Sqlite(PathBuf),
-    /// With the accounts of a dump, if one is named.
+    /// In memory, with the accounts of a dump if one is named.
     Memory(Option<PathBuf>),
 }
 
-/// The links of one hook point that the configuration names, in order, and what holds for
-/// plugins that were dropped into the directory.
+/// The links of one hook point that the configuration names, in their order, and the settings for
+/// plugins that are only in the directory.
 #[derive(Debug, Clone, Default)]
 pub struct HookSettings {
     pub links: Vec<LinkConfig>,
@@ -94,7 +94,7 @@ pub enum HookTarget {
         path: String,
         settings: ProgramSettings,
     },
-    /// `timeout`: of one request.
+    /// `timeout`: for one request.
     Http {
         url: String,
         flavour: Flavour,

@@ -1,5 +1,5 @@
-//! `execute_sync`: operations that wait for the hooks told of them, and fail with them (B10-08). With
-//! nothing that could refuse, every operation would pass, so that is a mistake.
+//! `execute_sync`: operations that wait for the hooks told of them, and fail if those fail
+//! (B10-08). Without a hook that could refuse, every operation would pass, so that is an error.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,11 +23,11 @@ pub fn actions(config: &Config, check: &mut Check<'_>) -> Vec<ActionKind> {
     for (section, actions) in sections(config) {
         for name in &actions.execute_sync {
             match ActionKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
-                // They are told once the file is there and known to be the first.
+                // Hooks are told of these after the file is there and known to be the first.
                 Some(ActionKind::FirstUpload | ActionKind::FirstDownload) => check
                     .problem(&format!("{section}.execute_sync"), format!("nothing can wait for \"{name}\"; remove it")),
                 Some(kind) => kinds.push(kind),
-                // Those always wait.
+                // The actions with `pre-` always wait.
                 None if name.strip_prefix("pre-").is_some_and(|name| HookKind::PreAction.actions().contains(&name)) => {
                 }
                 None => check.problem(
@@ -43,8 +43,8 @@ pub fn actions(config: &Config, check: &mut Check<'_>) -> Vec<ActionKind> {
     kinds
 }
 
-/// Each needs a hook that is told of it: by its own section, by `[hook.post-action]`, or a plugin that
-/// lies in the directory.
+/// Checks that each action has a hook that is told of it: in its own section, in
+/// `[hook.post-action]`, or a plugin in the directory.
 pub fn require_hooks(
     config: &Config,
     hooks: &BTreeMap<HookKind, HookSettings>,
@@ -67,7 +67,7 @@ pub fn require_hooks(
     }
 }
 
-/// What is written in place is there before the hook decides.
+/// Warns of uploads in place, which are visible before the hook decides.
 pub fn warn_of_visible_uploads(settings: &Settings, check: &mut Check<'_>) {
     let decides = settings.synchronous_actions.contains(&ActionKind::Upload);
     if decides && settings.overwrite == OverwriteMode::Standard {

@@ -1,4 +1,4 @@
-//! Six formats with one meaning, and errors that say where and what to do.
+//! Six formats with the same meaning, and errors that tell the place and the remedy.
 
 use std::time::Duration;
 

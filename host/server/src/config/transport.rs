@@ -8,7 +8,7 @@ use tidegate_ssh::{AlgorithmChoice, AlgorithmPolicy, Algorithms};
 use super::Config;
 use super::validate::Check;
 
-/// Keys that are named take the place of the usual ones (A4-02).
+/// The host keys. Keys that are named replace the usual ones (A4-02).
 pub(super) fn host_keys(config: &Config, directory: &Path, check: &mut Check<'_>) -> HostKeyFiles {
     let sftpd = &config.sftpd;
     if sftpd.keys.iter().any(|key| key.private_key.as_os_str().is_empty()) {

@@ -1,11 +1,11 @@
-//! JSON whose objects name each key once: of two, one would be ignored.
+//! Reads JSON whose objects name each key only once: of two, one would be ignored.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// A tree that was read with that in mind.
+/// A JSON value without repeated keys.
 pub struct Unique(pub Value);
 
 impl<'de> Deserialize<'de> for Unique {

@@ -1,5 +1,4 @@
-//! The whole check of a configuration, before anything is started. Every problem is found,
-//! not only the first.
+//! Checks a whole configuration before anything is started, and reports every problem, not only the first.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -40,7 +39,7 @@ impl Check<'_> {
     }
 }
 
-/// What a section says is looked at for each of its links.
+/// Adds a text once: a section is checked again for each of its links.
 fn add(texts: &mut Vec<String>, text: String) {
     if !texts.contains(&text) {
         texts.push(text);
@@ -112,7 +111,7 @@ fn trusted_plugin_keys(config: &Config, check: &mut Check<'_>) -> TrustedKeys {
     })
 }
 
-/// A3-52: what the older server read its pages from.
+/// Warns of paths of the older server's web pages (A3-52).
 fn warn_of_pages(config: &Config, check: &mut Check<'_>) {
     let defaults = Httpd::default();
     let paths = [
@@ -152,7 +151,7 @@ fn identification(config: &Config, check: &mut Check<'_>) -> String {
     text.to_owned()
 }
 
-/// A3-23: an unreadable file is only warned of.
+/// The text before logins. A file that cannot be read is only a warning (A3-23).
 fn login_banner(config: &Config, directory: &Path, check: &mut Check<'_>) -> Option<String> {
     let file = config.sftpd.login_banner_file.as_str();
     if file.is_empty() {
@@ -167,7 +166,7 @@ fn login_banner(config: &Config, directory: &Path, check: &mut Check<'_>) -> Opt
     }
 }
 
-/// A3-25: names that there are not are warned of.
+/// The enabled commands. Names of unknown commands are only a warning (A3-25).
 fn commands(config: &Config, check: &mut Check<'_>) -> SshCommands {
     let mut names = config.sftpd.enabled_ssh_commands.clone();
     // A3-21
@@ -195,7 +194,7 @@ fn at_least_one(key: &str, value: usize, check: &mut Check<'_>) -> usize {
     value
 }
 
-/// A3-14: a bad value is only warned of, and the process keeps its own.
+/// The umask. A bad value is only a warning, and the process keeps its own (A3-14).
 fn umask(config: &Config, check: &mut Check<'_>) -> u32 {
     let (key, text) = match &config.common.umask {
         Some(umask) => ("common.umask", umask),
@@ -214,14 +213,15 @@ fn umask(config: &Config, check: &mut Check<'_>) -> u32 {
     }
 }
 
-/// As the process was started with, as far as the kernel says.
+/// The umask with which the process was started, if the kernel tells it.
 fn own_umask() -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let own = status.lines().find_map(|line| u32::from_str_radix(line.strip_prefix("Umask:")?.trim(), 8).ok());
     own.unwrap_or(0o077)
 }
 
-/// A3-26, B4-01. A hook that was named and cannot be used is not replaced by the built-in question.
+/// Whether the method is offered (A3-26, B4-01). The built-in question does not replace a hook that
+/// was named and cannot be used.
 fn keyboard_interactive(
     config: &Config,
     hooks: &BTreeMap<HookKind, HookSettings>,
@@ -236,7 +236,7 @@ fn keyboard_interactive(
     if lacks_its_hook(config, hooks) { Some(false) } else { wanted }
 }
 
-/// A3-46: without the hook that is to ask the questions the method is not offered.
+/// Whether the hook that is to ask the questions is missing, so that the method is not offered (A3-46).
 fn lacks_its_hook(config: &Config, hooks: &BTreeMap<HookKind, HookSettings>) -> bool {
     let sftpd = &config.sftpd;
     let is_named = !sftpd.keyboard_interactive_auth_program.is_empty()
@@ -244,7 +244,7 @@ fn lacks_its_hook(config: &Config, hooks: &BTreeMap<HookKind, HookSettings>) -> 
     is_named && hooks.get(&HookKind::KeyboardInteractive).is_none_or(|point| point.links.is_empty())
 }
 
-/// A3-07: a value out of range is only warned of.
+/// The upload mode. A value out of range is only a warning (A3-07).
 fn upload_mode(config: &Config, check: &mut Check<'_>) -> OverwriteMode {
     match config.common.upload_mode.unwrap_or(config.sftpd.upload_mode) {
         0 => OverwriteMode::Standard,
@@ -303,10 +303,10 @@ fn users_base_dir(config: &Config, check: &mut Check<'_>) -> Option<String> {
     Some(base.to_owned())
 }
 
-/// Which SSH has not.
+/// A bit of the scope for a method that SSH does not have.
 const TLS_CERTIFICATE: u8 = 8;
 
-/// A3-07: a value out of range is only warned of.
+/// The methods that hooks are asked about. A value out of range is only a warning (A3-07).
 fn scope(config: &Config, check: &mut Check<'_>) -> Scope {
     match u8::try_from(config.data_provider.external_auth_scope) {
         Ok(bits @ 0..=15) => {
@@ -317,15 +317,17 @@ fn scope(config: &Config, check: &mut Check<'_>) -> Scope {
             Scope::from_bits(bits)
         }
         _ => {
-            let text =
-                format!("{} is not between 0 and 7; 0 (all methods) is used", config.data_provider.external_auth_scope);
+            let text = format!(
+                "{} is not between 0 and 15; 0 (all methods) is used",
+                config.data_provider.external_auth_scope
+            );
             check.warning("data_provider.external_auth_scope", text);
             Scope::default()
         }
     }
 }
 
-/// The mask holds for all hooks, whatever their own lists say.
+/// Warns of methods that the mask leaves out: it applies to all hooks, whatever their own lists say.
 fn methods_in_scope(scope: Scope, hooks: &BTreeMap<HookKind, HookSettings>, check: &mut Check<'_>) {
     let Some(HookSettings { links, dropped }) = hooks.get(&HookKind::ExternalAuth) else { return };
     for settings in links.iter().map(|link| &link.settings).chain([dropped]) {

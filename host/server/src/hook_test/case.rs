@@ -1,4 +1,4 @@
-//! A made-up event as a person writes it, on the command line or in a table.
+//! A made-up event as its author writes it, on the command line or in a table.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use tidegate_core::hook::HookKind;
 
-/// Every part has a default, so that a test says only what it is about.
+/// A case. Every part has a default, so that a test names only what matters to it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Case {
@@ -20,20 +20,20 @@ pub struct Case {
     #[serde(alias = "username")]
     pub user: String,
     pub password: Option<String>,
-    /// One line, as in `authorized_keys`.
+    /// The public key, as one line of `authorized_keys`.
     pub public_key: Option<String>,
-    /// What the user answers to each round of questions, for keyboard-interactive.
+    /// The answers of the user to each round of questions, for keyboard-interactive.
     pub answers: Vec<Vec<String>>,
     pub ip: IpAddr,
     /// The account as it would be stored; without it, the one in the database.
     #[serde(deserialize_with = "table")]
     pub account: Option<Map<String, Value>>,
-    /// Of a file: `upload`, `download`, `rename` …
+    /// The action on a file: `upload`, `download`, `rename` …
     pub action: String,
     pub path: String,
     pub target: String,
     pub size: Option<u64>,
-    /// Why it did not succeed; empty: it did.
+    /// Why the event did not succeed; empty: it did.
     pub failure: String,
     pub expect: Option<String>,
     /// Fields that the account must have afterwards.
@@ -81,7 +81,7 @@ impl Case {
             .with_context(|| format!("\"{}\" is not a hook point; there are {}", self.hook, known()))
     }
 
-    /// For a line of a report.
+    /// The title of the case in a report.
     pub fn title(&self) -> String {
         if self.name.is_empty() { format!("{} about \"{}\"", self.hook, self.user) } else { self.name.clone() }
     }

@@ -1,4 +1,4 @@
-//! From a made-up event to what hooks are asked about or told of.
+//! Makes the events of hooks from made-up cases.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -34,7 +34,7 @@ use super::Case;
 pub trait Testable: HookEvent + Sized {
     fn made_up(case: &Case, stored: Option<&Arc<EffectiveAccount>>) -> anyhow::Result<Self>;
 
-    /// The account that the verdict, or the pipeline so far, brings.
+    /// The account that the verdict, or the chain so far, gives.
     fn account(&self, _verdict: &Self::Verdict) -> Option<AccountDraft> {
         None
     }
@@ -75,7 +75,7 @@ fn attempt(case: &Case, stored: Option<&Arc<EffectiveAccount>>) -> anyhow::Resul
     }))
 }
 
-/// Sessions belong to accounts; one is made up if none is stored.
+/// The session of a case. If no account is stored, one is made up.
 fn session(case: &Case, stored: Option<&Arc<EffectiveAccount>>) -> anyhow::Result<Arc<Session>> {
     let account = match stored {
         Some(account) => account.clone(),
@@ -139,7 +139,7 @@ fn action(case: &Case, stored: Option<&Arc<EffectiveAccount>>, after: bool) -> a
     }))
 }
 
-/// Answers as the case says, and is gone when it has no more to say.
+/// A conversation with the case's answers, which ends when there are no more.
 struct Scripted {
     rounds: Mutex<VecDeque<Vec<String>>>,
     password: Option<String>,

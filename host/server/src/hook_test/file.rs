@@ -10,7 +10,7 @@ use super::Case;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
-    /// For events that name none of their own.
+    /// The hook point of events that name none.
     #[serde(default)]
     hook: String,
     #[serde(default)]
@@ -19,7 +19,7 @@ struct Table {
     events: Vec<Case>,
 }
 
-/// Links that are relative paths of files are beside the table.
+/// Reads the cases of a table. Links that are relative paths are relative to the table's directory.
 pub fn cases_of(path: &Path) -> anyhow::Result<Vec<Case>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     let table: Table = toml::from_str(&text).with_context(|| format!("{} is not a table of events", path.display()))?;

@@ -1,5 +1,5 @@
-//! `tidegate hook test`: one made-up event, through one hook or through the whole chain, and
-//! everything that can be said of what happened.
+//! `tidegate hook test`: sends a made-up event through one hook or through the whole chain, and
+//! shows everything that happens.
 
 mod case;
 mod event;

@@ -1,4 +1,4 @@
-//! What came of a made-up event.
+//! The outcome of a made-up event.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use tidegate_core::hook::{Chain, Delivery, GateEvent, HookEvent, Observers};
 
 use super::{Case, Testable};
 
-/// Of the chain as a whole.
+/// The outcome of the chain as a whole.
 #[derive(Debug)]
 pub struct Tested {
-    /// A verdict's name, `told`, or `failed`.
+    /// The name of a verdict, `told`, or `failed`.
     pub verdict: String,
     pub detail: String,
     pub failed: bool,

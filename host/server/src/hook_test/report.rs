@@ -1,4 +1,4 @@
-//! Everything that can be said of one test, for people and for programs.
+//! The report of one test, for people and for programs.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub struct Report {
     before: Option<Value>,
     after: Option<Value>,
     checks: Vec<AccountCheck>,
-    /// What is not as it should be, one sentence each.
+    /// What is not as expected, one sentence each.
     pub problems: Vec<String>,
 }
 
@@ -60,7 +60,7 @@ impl Report {
         }
     }
 
-    /// All links together.
+    /// The time of all links together.
     pub fn took(&self) -> Duration {
         self.runs.iter().map(|run| run.duration).sum()
     }
@@ -88,7 +88,7 @@ impl Report {
         })
     }
 
-    /// One line, and what is wrong.
+    /// Prints one line, and the problems.
     fn print_line(&self) {
         let mark = if self.problems.is_empty() { "ok  " } else { "FAIL" };
         println!("{mark} {}: {}", self.case.title(), self.tested.verdict);
@@ -115,7 +115,7 @@ impl Report {
     }
 }
 
-/// One test with all there is to say, several with a line each.
+/// Prints one test in full, or several with a line each.
 pub fn print(reports: &[Report], json: bool) -> anyhow::Result<()> {
     match reports {
         _ if json => {

@@ -18,7 +18,7 @@ use crate::config::settings::DatabaseSettings;
 use crate::config::{Config, DataProvider, Loaded, Settings};
 use crate::wire::{Hooks, Stores};
 
-/// Keeps what links record.
+/// A journal that keeps the records of links for the report.
 #[derive(Default)]
 pub struct Recorder(Mutex<Vec<HookRun>>);
 
@@ -34,13 +34,13 @@ impl Recorder {
     }
 }
 
-/// Hooks that are set up for tests: the configured ones, or one alone.
+/// Hooks that are set up for tests: all configured hooks, or a single one.
 pub struct Bench {
     settings: Settings,
     stores: Stores,
     hooks: Hooks,
     recorder: Arc<Recorder>,
-    /// Holds the component under test.
+    /// The directory of the component under test.
     _directory: Option<TempDir>,
 }
 
@@ -50,8 +50,8 @@ impl Bench {
         Self::open(settings, ServedGates::look(state)?, None).await
     }
 
-    /// One hook and nothing else; what it keeps is forgotten afterwards. `loaded`: where the
-    /// settings of HTTP, programs and plugins come from.
+    /// A single hook and nothing else; what it stores is dropped afterwards. `loaded`: the
+    /// configuration that has the settings of HTTP, programs and plugins.
     pub async fn alone(kind: HookKind, link: &str, loaded: Loaded, directory: &Path) -> anyhow::Result<Self> {
         let config = loaded.config;
         let mut only = Config {
@@ -103,7 +103,7 @@ impl Bench {
         let stored = self.stored(&case).await?;
         let point = self.hooks.points.points().iter().find(|point| point.kind() == kind);
         let point = point.ok_or_else(|| anyhow!("the hook point {kind} is missing"))?;
-        // A plugin that is not loaded would only look as if it had nothing to say.
+        // A plugin that is not loaded would look like one that exports no such hook.
         let broken =
             self.hooks.plugins.plugins().into_iter().find_map(|plugin| plugin.error.map(|error| (plugin.name, error)));
         let says_nothing = point.links().iter().all(|link| link.description.health == NOT_LOADED);
@@ -138,7 +138,7 @@ impl Bench {
         Ok(Some(Arc::new(accounts.in_force(user).await?)))
     }
 
-    /// The account that the server would take over, or why it would not.
+    /// The account that the server would take over, or the reason why it would not.
     async fn accepted(
         &self,
         tested: &Tested,
@@ -167,7 +167,7 @@ impl Bench {
     }
 }
 
-/// The component and its settings, under a name of its own.
+/// Copies the component and its settings, under a name of its own.
 fn copy_component(file: &Path, place: &Path) -> anyhow::Result<()> {
     let plugins = place.join("plugins");
     std::fs::create_dir(&plugins)?;

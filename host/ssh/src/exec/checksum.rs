@@ -7,7 +7,7 @@ use tidegate_sftp::Digest;
 use super::Finished;
 use super::expand;
 
-/// `md5sum` and so on.
+/// The digest of a command such as `md5sum`.
 pub fn by_command(name: &str) -> Option<Digest> {
     name.strip_suffix("sum").and_then(Digest::by_name)
 }
@@ -22,7 +22,7 @@ pub fn of_input(digest: Digest, input: &[u8]) -> Finished {
     Finished::ok(line(&hasher.finalize(), b"-"))
 }
 
-/// The files that are named; options that change nothing here are taken.
+/// The files that a command names. Options that change nothing here are accepted.
 pub fn paths(words: impl Iterator<Item = Vec<u8>>) -> Result<Vec<Vec<u8>>, String> {
     let (mut paths, mut options_may_follow) = (Vec::new(), true);
     for word in words {
@@ -42,7 +42,7 @@ pub fn means_input(paths: &[Vec<u8>]) -> bool {
     paths.is_empty() || paths == [b"-"]
 }
 
-/// A line for each, whether the others could be read or not.
+/// One line for each file, whether the others could be read or not.
 pub async fn of_files(digest: Digest, raw_paths: &[Vec<u8>], files: &FileService) -> Finished {
     let mut all = Finished::ok([]);
     for raw_path in raw_paths {
@@ -53,7 +53,7 @@ pub async fn of_files(digest: Digest, raw_paths: &[Vec<u8>], files: &FileService
     all
 }
 
-/// As the client wrote it, without what changes nothing (A7-01).
+/// The path as the client wrote it, without parts that change nothing (A7-01).
 fn cleaned(raw_path: &[u8]) -> Vec<u8> {
     match VirtualPath::resolve(&VirtualPath::root(), raw_path) {
         Ok(path) if raw_path.starts_with(b"/") => path.as_bytes().to_vec(),

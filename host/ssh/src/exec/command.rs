@@ -1,5 +1,4 @@
-//! A program as it is started: confined to what it is granted, as the account's user, with an
-//! environment of its own.
+//! Starts a program: confined to what it is granted, as the account's user, with an environment of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,11 +7,11 @@ use tidegate_core::files::FileError;
 use tokio::process::Command;
 
 const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-/// Settings that a repository must not make for the server: they start programs.
+/// git settings that a repository must not choose for the server, because they start programs.
 const GIT_SETTINGS: [(&str, &str); 9] = [
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
-    // Says nothing, and is a part of git: nothing else can be started.
+    // A part of git that prints nothing here, so that no other program can be started.
     ("core.alternateRefsCommand", "git-for-each-ref"),
     ("core.pager", "cat"),
     ("receive.denyCurrentBranch", "refuse"),
@@ -22,25 +21,25 @@ const GIT_SETTINGS: [(&str, &str); 9] = [
     ("safe.directory", "*"),
 ];
 
-/// How programs are started: this server's own binary confines itself, then becomes them.
+/// How programs are started: the server's own binary confines itself, then executes the program.
 #[derive(Debug, Clone)]
 pub struct Launcher {
-    /// With the arguments that make it do so.
+    /// The path of the binary, and the arguments that make it do so.
     pub command: Vec<String>,
 }
 
 /// What a program may reach.
 #[derive(Debug, Default)]
 pub struct Grants {
-    /// Directories and single files.
+    /// Directories and single files that the program may read.
     pub read: Vec<PathBuf>,
-    /// Directories.
+    /// Directories in which the program may write.
     pub write: Vec<PathBuf>,
-    /// The largest file that it may write, in bytes.
+    /// The largest file that the program may write, in bytes.
     pub largest: Option<u64>,
 }
 
-/// The program's own arguments are added to what this gives back.
+/// The command that starts a confined program; the caller adds the program's own arguments.
 pub fn confined(
     launcher: &Launcher,
     name: &str,
@@ -58,7 +57,7 @@ pub fn confined(
             command.arg(option).arg(path);
         }
     }
-    // What is sent compressed, or as differences, is larger on disk.
+    // A file can be larger on disk than what was sent for it, compressed or as differences.
     if let Some(bytes) = grants.largest {
         command.arg(format!("--largest={bytes}"));
     }
@@ -79,15 +78,15 @@ pub fn confined(
     Ok(command)
 }
 
-/// User and group that a program gets, of an account with these; 0 is none (A7-05). With a user
-/// there is always a group, or that of root would stay.
+/// The user and group for a program of an account with these numbers; 0 means none (A7-05). With a
+/// user there is always a group, or the program would keep that of root.
 fn ids(uid: u32, gid: u32) -> (Option<u32>, Option<u32>) {
     let given = |id: u32| Some(id).filter(|id| *id > 0);
     (given(uid), given(gid).or(given(uid)))
 }
 
 fn put_git_environment(command: &mut Command) {
-    // Neither by a missing object nor by an address may a repository make git fetch.
+    // git must not fetch for a repository, neither because an object is missing nor because of an address.
     command.env("GIT_ALLOW_PROTOCOL", "").env("GIT_NO_LAZY_FETCH", "1");
     command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
     command.env("GIT_CONFIG_COUNT", GIT_SETTINGS.len().to_string());

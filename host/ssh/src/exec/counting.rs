@@ -1,9 +1,8 @@
-//! The count of what a program leaves, also when its client is gone.
+//! Counts what a program leaves behind, also when its client has gone.
 
 use tidegate_core::files::{FileError, ProgramRoom};
 
-/// Ends the count on a task of its own, so that it goes on when the client leaves; dropped, it
-/// does so too.
+/// Counts on a task of its own, so that the count goes on when the client leaves; also when this is dropped.
 pub struct Counting(Option<ProgramRoom>);
 
 impl Counting {

@@ -1,4 +1,4 @@
-//! `*`, `?` and `[…]` in paths, as a shell would expand them: there is no shell here.
+//! Expands `*`, `?` and `[…]` in paths as a shell would, since there is no shell here.
 
 use glob::{MatchOptions, Pattern};
 use tidegate_core::files::FileService;
@@ -7,12 +7,12 @@ use tidegate_core::path::{PathError, VirtualPath};
 use super::words::Word;
 
 const ENTRIES_AT_ONCE: usize = 256;
-/// Results of one pattern; more would be a way to use up memory.
+/// Most results of one pattern, which bounds the memory that a client can use.
 const MAX_RESULTS: usize = 100_000;
 const OPTIONS: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
 
-/// What a word means as a path: relative ones begin at the start directory, and `~` is it.
+/// The path that a word means: relative paths and `~` begin at the start directory.
 pub fn resolve(files: &FileService, raw: &[u8]) -> Result<VirtualPath, PathError> {
     let raw = match raw.strip_prefix(b"~") {
         Some(rest) if rest.is_empty() || rest.first() == Some(&b'/') => rest.strip_prefix(b"/").unwrap_or(rest),
@@ -49,7 +49,7 @@ pub async fn expand(files: &FileService, word: &Word) -> Result<Vec<VirtualPath>
     Ok(if found.is_empty() { vec![literal] } else { found })
 }
 
-/// Sorted, as shells show them.
+/// The names in a directory that match, sorted as a shell shows them.
 async fn matching(files: &FileService, directory: &VirtualPath, component: &[u8]) -> Vec<VirtualPath> {
     let is_pattern = component.iter().any(|byte| matches!(byte, b'*' | b'?' | b'['));
     let pattern = std::str::from_utf8(component).ok().and_then(|text| Pattern::new(text).ok());

@@ -26,7 +26,7 @@ use self::program::ProgramRequest;
 use crate::scp::{self, ScpRequest};
 use crate::stream::{ChannelInput, ChannelOutput};
 
-/// Every command that there is.
+/// Every command that the server knows.
 pub const SUPPORTED_COMMANDS: [&str; 12] = [
     "md5sum",
     "sha1sum",
@@ -47,7 +47,7 @@ pub const SUPPORTED_COMMANDS: [&str; 12] = [
 pub struct SshCommands(BTreeSet<&'static str>);
 
 impl SshCommands {
-    /// `*` enables all. Names that there are not are given back, for a warning (A3-25).
+    /// `*` enables all commands. Names of unknown commands are returned, for a warning (A3-25).
     pub fn from_names(names: &[String]) -> (Self, Vec<String>) {
         if names.iter().any(|name| name == "*") {
             return (Self(SUPPORTED_COMMANDS.into_iter().collect()), Vec::new());
@@ -63,12 +63,11 @@ impl SshCommands {
         (Self(enabled), unknown)
     }
 
-    /// The command that the line asks for; none if there is no such command, or it is not
-    /// enabled (A7-08).
+    /// The command that a line asks for; `None` if the server has no such command, or it is not enabled (A7-08).
     pub fn parse(&self, line: &[u8]) -> Option<Command> {
         let mut words = words::split(line)?.into_iter();
         let name = words.next()?.text;
-        // git says it in both ways.
+        // git uses both spellings.
         let name = if name == b"git" { [b"git-".as_slice(), &words.next()?.text].concat() } else { name };
         let name = self.0.iter().find(|enabled| enabled.as_bytes() == name)?;
         match *name {
@@ -101,17 +100,17 @@ pub enum Command {
     ChecksumOfInput(Digest),
     Scp(ScpRequest),
     Program(ProgramRequest),
-    /// A program that there is, with arguments that it must not get.
+    /// A known program with arguments that it must not get.
     Refused(&'static str, String),
 }
 
 impl Command {
-    /// In logs and lists.
+    /// The protocol's name in logs and lists.
     pub fn protocol(&self) -> &'static str {
         if matches!(self, Self::Scp(_)) { "SCP" } else { "SSH" }
     }
 
-    /// Its name, and what it is about: where there is no path, the directory that it is in.
+    /// The name of the command and the path that it is about; without a path, the start directory.
     fn described(&self, files: &FileService) -> (String, VirtualPath) {
         let here = files.start_directory();
         match self {
@@ -140,7 +139,7 @@ impl Finished {
         Self { output: output.into(), status: 0 }
     }
 
-    /// A7-07
+    /// A failed command's line, as clients expect it (A7-07).
     pub fn failed(command: &str, path: &[u8], problem: &str) -> Self {
         let path = String::from_utf8_lossy(path);
         Self { output: format!("{command}: {path} {problem}\n").into_bytes(), status: 1 }
@@ -172,7 +171,7 @@ pub async fn run(
         },
         Command::Refused(name, problem) => {
             files.ssh_command_failed();
-            // On standard error: standard output is the program's protocol.
+            // On standard error, because standard output carries the program's protocol.
             if output.send_error(format!("{name}: {problem}\n").into_bytes()).await.is_ok() {
                 output.finish(1).await;
             }
@@ -180,7 +179,7 @@ pub async fn run(
         }
         command => match files.review_ssh_command(&name, &path, None).await {
             Ok(()) => built_in(command, &files, &input).await,
-            // A hook denies it (B10-01).
+            // A hook denied the command (B10-01).
             Err(error) => Finished::failed(&name, path.as_bytes(), &error.to_string()),
         },
     };
@@ -202,7 +201,7 @@ async fn built_in(command: Command, files: &FileService, input: &ChannelInput) -
             Finished::ok(line)
         }
         Command::ChecksumOfFiles(digest, paths) => checksum::of_files(digest, &paths, files).await,
-        // A7-01: of what arrives at once.
+        // Only of the input that arrives at once (A7-01).
         Command::ChecksumOfInput(digest) => checksum::of_input(digest, &input.next().await),
         Command::Scp(_) | Command::Program(_) | Command::Refused(..) => Finished::failed("", b"", "is no such command"),
     }

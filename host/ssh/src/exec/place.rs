@@ -9,7 +9,7 @@ use tidegate_core::path::VirtualPath;
 use tidegate_core::permission::Permission;
 use tidegate_core::ports::storage::FileKind;
 
-/// A7-05
+/// Permissions that a program needs everywhere it may write (A7-05).
 const NEEDED: [Permission; 6] = [
     Permission::Download,
     Permission::Upload,
@@ -20,30 +20,31 @@ const NEEDED: [Permission; 6] = [
 ];
 const READING: [Permission; 2] = [Permission::Download, Permission::List];
 
-/// A path, and what of it a program may reach.
+/// A path of a command, and what a program may reach because of it.
 #[derive(Debug, Clone)]
 pub struct Place {
     pub path: VirtualPath,
-    /// As the client wrote it; links may lead elsewhere.
+    /// The path as the client wrote it; symbolic links may lead elsewhere.
     pub written: VirtualPath,
-    /// The client wrote a slash behind it: the content of the directory is meant.
+    /// Whether the client wrote a slash after the path: the content of the directory is meant.
     has_slash: bool,
     is_file: bool,
     /// The path itself, or the nearest directory above it in which it will be made.
     pub directory: VirtualPath,
 }
 
-/// What is above a path that is not there.
+/// What may be missing above a path that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
-    /// The directory it is in has to be there.
+    /// Nothing: the directory of the path has to exist.
     LastName,
-    /// Directories above it may be missing as well.
+    /// Directories above the path may be missing as well.
     AnyName,
 }
 
 impl Place {
-    /// Without links: the rules of where it is hold, and programs are confined to it.
+    /// Resolves symbolic links first: the rules of the place to which the path leads apply, and the
+    /// program is confined to that place.
     pub async fn find(
         files: &FileService,
         path: VirtualPath,
@@ -78,7 +79,7 @@ impl Place {
         })
     }
 
-    /// Where relative names begin, for a program that works there.
+    /// The directory at which relative names begin, for a program that works here.
     pub fn base(&self) -> VirtualPath {
         if self.is_file { self.path.parent() } else { self.path.clone() }
     }
@@ -91,7 +92,7 @@ impl Place {
         self.is_file
     }
 
-    /// What the operating system calls the directory, links followed; and then the path.
+    /// The paths on the host, without symbolic links, of the directory and of the path itself.
     pub async fn host_paths(&self, files: &FileService) -> Result<(PathBuf, PathBuf), FileError> {
         let directory = files.confined_host_path(&self.directory).await?;
         let mut path = directory.clone();
@@ -102,7 +103,7 @@ impl Place {
         Ok((directory, path))
     }
 
-    /// Programs do not ask for permissions, so all must be there, and no rule may hold below.
+    /// Programs do not ask for permissions, so all of them are needed, and no other rule may apply below.
     pub fn require_everything(&self, files: &FileService) -> Result<(), FileError> {
         let renames = [Permission::Rename, Permission::RenameFiles];
         for path in [&self.path, &self.directory] {
@@ -117,18 +118,18 @@ impl Place {
         Ok(())
     }
 
-    /// No hook has to be asked about what `program` writes here, by either way to write the path.
+    /// Requires that no hook has to be asked about what `program` writes here, by either spelling of the path.
     pub fn require_unasked_writes(&self, program: &str, files: &FileService) -> Result<(), FileError> {
         files.require_unasked_writes(program, &self.directory)?;
         files.require_unasked_writes(program, &self.written)
     }
 
-    /// The same for a program that only looks.
+    /// As [`Self::require_everything`], for a program that only reads.
     pub fn require_reading(&self, files: &FileService) -> Result<(), FileError> {
         if may_read_all(files, &self.directory) { Ok(()) } else { Err(FileError::Denied) }
     }
 
-    /// One path of a file, which may be read.
+    /// Requires a single file that may be read.
     pub fn require_file(&self, files: &FileService) -> Result<(), FileError> {
         let readable = files.allows_at(&self.directory, Permission::Download);
         if readable && !files.account().filters.file_patterns.concern(&self.directory) {
@@ -138,8 +139,7 @@ impl Place {
         }
     }
 
-    /// Of two places that a program writes to: what it moves from one to the other stays where it
-    /// is counted.
+    /// Whether what is in both places counts for the same scope, so that a program may move files between them.
     pub fn is_counted_with(&self, other: &Place, files: &FileService) -> bool {
         let account = files.account();
         let folder = |place: &Place| account.folders.at(&place.directory).map(|folder| folder.name.clone());
@@ -147,7 +147,7 @@ impl Place {
     }
 }
 
-/// All of the account's files, if it may read every one of them: links may lead anywhere.
+/// The whole tree of the account, if it may read every file: symbolic links may lead anywhere.
 pub fn readable_root(files: &FileService) -> Option<VirtualPath> {
     Some(VirtualPath::root()).filter(|root| may_read_all(files, root))
 }
@@ -156,14 +156,14 @@ fn may_read_all(files: &FileService, directory: &VirtualPath) -> bool {
     READING.iter().all(|permission| files.allows_at(directory, *permission)) && is_uniform(files, directory)
 }
 
-/// No other rule, and no other storage, is below.
+/// Whether no other rule, and no other storage, is below the directory.
 fn is_uniform(files: &FileService, directory: &VirtualPath) -> bool {
     let account = files.account();
     let other_storage = account.folders.any_below(directory) && account.folders.at(directory).is_none();
     !account.permissions.differ_within(directory) && !account.filters.file_patterns.concern(directory) && !other_storage
 }
 
-/// None if it is not there.
+/// `None` if nothing has the path.
 async fn kind_of(files: &FileService, path: &VirtualPath) -> Result<Option<FileKind>, FileError> {
     match files.metadata(path).await {
         Ok(metadata) => Ok(Some(metadata.kind)),

@@ -1,5 +1,4 @@
-//! A program that runs: data moves between it and its channel, as fast as the account may and
-//! as far as its quota reaches.
+//! Runs a program: moves data between it and its channel, at the account's pace and within its quota.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,19 +15,20 @@ use tokio::time::Instant;
 use super::written::{work_of, written_by};
 use crate::stream::{ChannelInput, ChannelOutput};
 
-/// As much as a pipe holds.
+/// Bytes that are moved at once: as many as a pipe holds.
 const PORTION: usize = 64 << 10;
-/// Between looks at what a program with a limit has written.
+/// How often the written bytes of a program with a limit are read.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-/// Its files are counted that often, for what no look sees: files without content, and those of others.
+/// How often the files of such a program are counted, because that finds what its written bytes do
+/// not show: files without content, and files of other sessions.
 const COUNT_INTERVAL: Duration = Duration::from_millis(250);
-/// But not for more than this part of the time.
+/// Counting takes at most one part in so many of the time.
 const COUNT_SHARE: u32 = 20;
-/// Between looks at whether it does anything; sessions are idle after minutes.
+/// How often a program is checked for activity; a session counts as idle only after minutes.
 const WORK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Moves data until the program ends; gives back its exit status. Without `room` it writes
-/// nothing. `first` comes before the rest of the input.
+/// Moves data until the program ends; returns its exit status. Without `room` the program writes
+/// nothing. `first`: input that goes before the rest.
 pub async fn run(
     files: &FileService,
     mut command: Command,
@@ -69,18 +69,18 @@ struct Program<'a> {
     output: &'a ChannelOutput,
     room: Option<&'a ProgramRoom>,
     group: Group,
-    /// Bytes of its standard streams that went to the client.
+    /// Bytes of the program's standard streams that were sent to the client.
     sent: AtomicU64,
-    /// It itself; others that it started may not have.
+    /// The program itself has ended; processes that it started may go on.
     ended: AtomicBool,
-    /// Why it was killed.
+    /// Why the program was killed.
     refusal: Mutex<Option<FileError>>,
-    /// Of those who want it to be stopped and counted.
+    /// Held while the program is stopped in order to count its files.
     turn: tokio::sync::Mutex<()>,
 }
 
 impl Program<'_> {
-    /// What the client sends goes in. Never returns: the program ends by itself, or is killed.
+    /// Passes the client's input to the program. Never returns: the program ends by itself, or is killed.
     async fn feed(&self, mut stdin: ChildStdin, mut first: Vec<u8>, input: &ChannelInput) {
         let mut pace = Pace::default();
         let mut total = 0;
@@ -91,7 +91,7 @@ impl Program<'_> {
             }
             for portion in data.chunks(PORTION) {
                 total += portion.len() as u64;
-                // A program that reads no more will end by itself.
+                // A program that reads no more ends by itself.
                 if !self.may_transfer(portion.len(), 0).await
                     || !self.may_move(Moved::In(total)).await
                     || stdin.write_all(portion).await.is_err()
@@ -110,7 +110,8 @@ impl Program<'_> {
         std::future::pending().await
     }
 
-    /// What is sent compressed, or as differences, is larger on disk. Never returns.
+    /// Follows what the program writes, since a file can be larger on disk than what was sent for
+    /// it. Never returns.
     async fn watch(&self, id: Option<i32>) {
         let (Some(room), Some(id)) = (self.room, id) else {
             return std::future::pending().await;
@@ -131,7 +132,7 @@ impl Program<'_> {
             let began = Instant::now();
             if began >= count_at {
                 if still_fits(room).await.is_err() {
-                    // While it runs a file that gets another name may be counted twice.
+                    // While the program runs, a file that it renames may be counted twice.
                     self.stop_and(still_fits(room)).await;
                 }
                 let ended = Instant::now();
@@ -140,7 +141,7 @@ impl Program<'_> {
         }
     }
 
-    /// A program that computes without a word is not idle (A4-13). Never returns.
+    /// Keeps the session active while the program computes without moving data (A4-13). Never returns.
     async fn keep_active(&self, id: Option<i32>) {
         let Some(id) = id else {
             return std::future::pending().await;
@@ -156,7 +157,7 @@ impl Program<'_> {
         }
     }
 
-    /// Whether the account may transfer that; if not, the program is killed.
+    /// Counts transferred bytes. If the account may not transfer them, the program is killed.
     async fn may_transfer(&self, up: usize, down: usize) -> bool {
         match self.files.transfers(up, down) {
             Ok(()) => true,
@@ -164,7 +165,7 @@ impl Program<'_> {
         }
     }
 
-    /// Whether there is room for that; if not, the program is killed.
+    /// Whether there is room for what has moved; if not, the program is killed.
     async fn may_move(&self, by_now: Moved) -> bool {
         let Some(room) = self.room else {
             return true;
@@ -172,7 +173,7 @@ impl Program<'_> {
         if room.moved(by_now).await.is_ok() {
             return true;
         }
-        // It may have replaced files: what counts is what is there now.
+        // The program may have replaced files: what counts is what is there now.
         let count_and_try = async {
             room.recount().await?;
             room.moved(by_now).await
@@ -180,10 +181,10 @@ impl Program<'_> {
         self.stop_and(count_and_try).await
     }
 
-    /// Does something while the program stands still; when that fails, the program is killed.
+    /// Stops the program while `act` runs. If that fails, the program is killed.
     async fn stop_and(&self, act: impl Future<Output = Result<(), FileError>>) -> bool {
         let _turn = self.turn.lock().await;
-        // Its number may be another's by now.
+        // Another process may have the number by now.
         if self.ended.load(Ordering::Relaxed) {
             return false;
         }
@@ -201,7 +202,7 @@ impl Program<'_> {
     async fn wait(&self, child: &mut Child) -> u32 {
         let status = child.wait().await.ok().and_then(|status| status.code());
         self.ended.store(true, Ordering::Relaxed);
-        // By a signal: as shells say it.
+        // The program was ended by a signal: the same status as in a shell.
         status.and_then(|code| u32::try_from(code).ok()).unwrap_or(128)
     }
 
@@ -246,7 +247,7 @@ impl Program<'_> {
     }
 }
 
-/// Counts the files. When that cannot be done now, the next count will tell.
+/// Counts the files. A count that cannot be done now is left to the next one.
 async fn still_fits(room: &ProgramRoom) -> Result<(), FileError> {
     match room.recount().await {
         Err(error @ FileError::QuotaExceeded(_)) => Err(error),
@@ -254,21 +255,21 @@ async fn still_fits(room: &ProgramRoom) -> Result<(), FileError> {
     }
 }
 
-/// What the program has written, as much as a pipe holds; nothing at its end.
+/// Up to [`PORTION`] bytes of the program's output; empty at its end.
 async fn read_portion(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut portion = Vec::with_capacity(PORTION);
-    // An error is an end.
+    // An error is treated as the end.
     let _ = stream.read_buf(&mut portion).await;
     portion
 }
 
-/// A program with all that it has started; ended when dropped.
+/// The process group of a program and all that it has started; killed when dropped.
 struct Group(Option<Pid>);
 
 impl Group {
     fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
-            // Gone already is as good.
+            // A group that has ended already needs no signal.
             let _ = kill_process_group(group, signal);
         }
     }

@@ -1,5 +1,5 @@
-//! Programs of the system: `rsync` and git's (A7-03). They run for the account, in a process
-//! group of their own, and can reach nothing but the paths that they are for.
+//! Runs programs of the system: `rsync` and git's (A7-03). They run for the account, in a process
+//! group of their own, and reach nothing but the paths of their command.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -22,7 +22,7 @@ use super::secluded;
 use super::words::Word;
 use crate::stream::{ChannelInput, ChannelOutput, InputReader};
 
-/// What a command line asks for.
+/// A program that a command line asks for.
 #[derive(Debug)]
 pub struct ProgramRequest {
     pub name: &'static str,
@@ -33,12 +33,12 @@ pub struct ProgramRequest {
 enum Line {
     Git(Word),
     Rsync(RsyncLine),
-    /// The words of a line that goes on in the input.
+    /// The words of a line whose rest comes in the input.
     Secluded(Vec<Word>),
 }
 
 impl ProgramRequest {
-    /// From the words after the name.
+    /// Reads the words after the program's name.
     pub fn parse(name: &'static str, words: &[Word]) -> Result<Self, String> {
         let line = match (name, words) {
             ("rsync", words) => match rsync::parse(words)? {
@@ -69,7 +69,7 @@ impl ProgramRequest {
         }
     }
 
-    /// With what the client has sent of its line.
+    /// The request with the words that the client sends in the input.
     async fn complete(self, input: &mut InputReader) -> Result<Self, FileError> {
         let Line::Secluded(mut words) = self.line else {
             return Ok(self);
@@ -85,7 +85,7 @@ impl ProgramRequest {
     }
 }
 
-/// Runs a program to its end; what is wrong goes to the client's standard error.
+/// Runs a program to its end. A problem is reported on the client's standard error.
 pub async fn run(
     request: ProgramRequest,
     launcher: Arc<Launcher>,
@@ -141,7 +141,7 @@ async fn prepare_and_run(
             places.push(place);
         }
     }
-    // Of several only one can be written to, which the options have seen to.
+    // With several paths none is written to: `rsync::line` has refused that.
     let Some(place) = places.first() else {
         return Err(FileError::NotFound);
     };
@@ -155,9 +155,9 @@ async fn prepare_and_run(
         let command = start.command(request, launcher, files)?;
         return Ok((process::run(files, command, input, output, None).await?, place.clone()));
     }
-    // Counted again whatever becomes of the program, even when the client is gone.
+    // The files are counted again however the program ends, even when the client has gone.
     let counting = Counting::new(files.program_room(&place.path).await?);
-    // With a limit, what is written must be what is stored.
+    // With a limit, the bytes that the program writes have to be those that are stored.
     start.is_limited = counting.room().is_some_and(ProgramRoom::is_limited);
     start.grants.largest = counting.room().and_then(ProgramRoom::bytes);
     let command = start.command(request, launcher, files)?;
@@ -166,15 +166,15 @@ async fn prepare_and_run(
     Ok((status?, place.clone()))
 }
 
-/// As over SFTP: who follows a link later comes under the rules of both ends.
+/// Whether links may be made. As over SFTP, the rules of both ends apply when a link is followed later.
 fn may_link(files: &FileService, place: &Place) -> bool {
     files.allows_at(&place.directory, Permission::CreateSymlinks)
 }
 
-/// What a program is started with.
+/// The arguments and grants with which a program is started.
 struct Start {
     grants: Grants,
-    /// Where it works.
+    /// The directory in which the program works.
     directory: PathBuf,
     options: Vec<OsString>,
     paths: Vec<PathBuf>,
@@ -194,7 +194,7 @@ impl Start {
         Ok(Self { grants, directory, options: Vec::new(), paths, is_limited: false })
     }
 
-    /// The options of rsync, with what they name granted.
+    /// Takes in the options of rsync, and grants what they name.
     async fn take_in(&mut self, request: &ProgramRequest, files: &FileService, place: &Place) -> Result<(), FileError> {
         let Line::Rsync(line) = &request.line else {
             return Ok(());
@@ -219,17 +219,17 @@ impl Start {
         // A7-04
         let rule = if may_link(files, place) { "--safe-links" } else { "--munge-links" };
         if !self.options.iter().any(|option| option == rule) {
-            // Right behind `--server`, which has to be first.
+            // After `--server`, which has to be the first option.
             self.options.insert(self.options.len().min(1), rule.into());
         }
-        // A5-16: as over SFTP, no file becomes a program of the user that the server runs as.
+        // As over SFTP (A5-16), no file may become a program that runs as the server's user.
         if !line.reads_only && files.account().uid == 0 {
             self.options.insert(self.options.len().min(1), "--chmod=Fu-s,Fg-s".into());
         }
         Ok(())
     }
 
-    /// What the operating system calls a name elsewhere in the account, granted as far as it is used.
+    /// The path on the host of another name in the account, granted as far as the option uses it.
     async fn resolve(
         &mut self,
         program: &str,
@@ -254,7 +254,7 @@ impl Start {
                 self.grants.read.push(path.clone());
             }
             NameUse::List => return Err(FileError::NotFound),
-            // rsync says so itself.
+            // rsync reports a missing name itself.
             NameUse::Read | NameUse::Link if !named.is_there() => {}
             NameUse::Read => {
                 named.require_reading(files)?;

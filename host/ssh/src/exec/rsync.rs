@@ -1,6 +1,5 @@
-//! The command lines with which rsync's client starts its other end. Options that start programs
-//! or open files of the server's own are not passed on; those that name files of the account are,
-//! once the names are resolved.
+//! The command lines with which rsync's client starts the other end. Options that start programs or open the
+//! server's own files are not passed on; options that name files of the account are, with the names resolved.
 
 use std::ffi::{OsStr, OsString};
 
@@ -13,19 +12,19 @@ use super::words::Word;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RsyncOption {
     Plain(String),
-    /// It and the name that follows it.
+    /// An option, and the name that follows it.
     Named(&'static str, NameUse, Vec<u8>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RsyncLine {
-    /// Without the paths.
+    /// The options, without the paths.
     pub options: Vec<RsyncOption>,
-    /// At least one.
+    /// At least one path.
     pub paths: Vec<Word>,
     /// The server only sends, and removes nothing of what it sent.
     pub reads_only: bool,
-    /// The server sends what links lead to.
+    /// The server sends what symbolic links lead to.
     pub follows_links: bool,
     /// Directories above the path are made.
     pub makes_path: bool,
@@ -36,7 +35,7 @@ pub struct RsyncLine {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Words {
     Line(RsyncLine),
-    /// The rest of the words comes on standard input (`--secluded-args`): those that are here.
+    /// Part of a line, whose other words come on standard input (`--secluded-args`).
     Secluded(Vec<Word>),
 }
 
@@ -47,7 +46,7 @@ pub fn parse(words: &[Word]) -> Result<Words, String> {
         match without_seclusion(&word.text).filter(|_| at < options) {
             Some(text) => {
                 secluded = true;
-                // Nothing may be left of it.
+                // A cluster that was only `-s` is dropped.
                 open.extend((text != b"-").then_some(Word { text, pattern: None }));
             }
             None => open.push(word.clone()),
@@ -60,7 +59,7 @@ pub fn parse(words: &[Word]) -> Result<Words, String> {
     }
 }
 
-/// The words of a line of which some came on standard input.
+/// Reads a complete line, some words of which may have come on standard input.
 pub fn line(words: &[Word]) -> Result<RsyncLine, String> {
     let mut words = words.iter();
     if words.next().map(|word| word.text.as_slice()) != Some(b"--server") {
@@ -112,13 +111,13 @@ fn finished(mut options: Vec<RsyncOption>, paths: Vec<Word>) -> Result<RsyncLine
     let follows_links = sends && (by_letter || has(FOLLOWING));
     let (makes_path, sets_owners) = (!sends && has(&["--mkpath"]), has(OWNERS));
     if sends {
-        // They are for the client's files, and so are their names.
+        // These options, and the names in them, are for the client's files.
         options.retain(|option| !matches!(option, RsyncOption::Named(_, used, _) if *used != NameUse::List));
     }
     Ok(RsyncLine { options, paths, reads_only, follows_links, makes_path, sets_owners })
 }
 
-/// A cluster of short options without its `s`; none if it has none.
+/// A cluster of short options without its `s`; `None` if it has no `s`.
 fn without_seclusion(text: &[u8]) -> Option<Vec<u8>> {
     let cluster = text.strip_prefix(b"-").filter(|cluster| !cluster.starts_with(b"-"))?;
     let end = cluster.iter().position(|byte| *byte == b'e').unwrap_or(cluster.len());
@@ -130,7 +129,7 @@ fn without_seclusion(text: &[u8]) -> Option<Vec<u8>> {
     Some(std::iter::once(b'-').chain(kept).chain(capabilities.iter().copied()).collect())
 }
 
-/// Of a cluster of short options: those before what the client can do.
+/// The options in a cluster: the letters before `e`, after which the client lists its capabilities.
 fn letters(option: &str) -> &str {
     match option.strip_prefix('-') {
         Some(cluster) if !cluster.starts_with('-') => cluster.split('e').next().unwrap_or(cluster),
@@ -138,8 +137,8 @@ fn letters(option: &str) -> &str {
     }
 }
 
-/// Without options that make files larger than what is written to them, which no count of
-/// written bytes would see. The files have the same content.
+/// The option without those that make a file larger than what is written to it, which a count of
+/// written bytes would not see. The content of files stays the same.
 pub fn without_holes(option: &OsStr) -> Option<OsString> {
     let Some(text) = option.to_str().filter(|text| text.starts_with('-')) else {
         return Some(option.to_owned());
@@ -164,11 +163,11 @@ fn is_allowed(option: &str) -> bool {
         return VALUES.contains(&name) && (!value.contains('/') || WITH_SLASHES.contains(&name));
     }
     let Some(cluster) = option.strip_prefix('-').filter(|cluster| !cluster.starts_with('-')) else { return false };
-    // The size of blocks, in its short form.
+    // The size of blocks, in the option's short form.
     if let Some(size) = cluster.strip_prefix('B') {
         return !size.is_empty() && size.bytes().all(|byte| byte.is_ascii_digit());
     }
-    // What follows `e` says what the client can do.
+    // After `e`, the client lists its capabilities.
     let (letters, capabilities) = match cluster.split_once('e') {
         Some((letters, capabilities)) => (letters, capabilities),
         None => (cluster, ""),
@@ -176,7 +175,7 @@ fn is_allowed(option: &str) -> bool {
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
     !cluster.is_empty()
         && letters.bytes().all(|letter| LETTERS.contains(&letter) || letter.is_ascii_digit())
-        // Without capabilities, the next word would be the value of this one.
+        // Without capabilities, `e` would take the next word as its value.
         && (!cluster.contains('e') || capabilities.starts_with('.') || capabilities.starts_with(char::is_numeric))
         && is_plain(capabilities)
 }

@@ -1,6 +1,6 @@
-//! Options of rsync that are passed on, and what those that name files are for.
+//! The options of rsync that are passed on, and how the server treats names in them.
 
-/// `--server`, and what may follow it without a value.
+/// `--server`, and options that may follow it without a value.
 pub const FLAGS: &[&str] = &[
     "--append",
     "--append-verify",
@@ -65,7 +65,7 @@ pub const FLAGS: &[&str] = &[
     "--whole-file",
 ];
 
-/// With a value after `=`.
+/// Options with a value after `=`.
 pub const VALUES: &[&str] = &[
     "--block-size",
     "--bwlimit",
@@ -92,30 +92,30 @@ pub const VALUES: &[&str] = &[
     "--usermap",
 ];
 
-/// Of those, the ones whose values may hold a slash and name no file.
+/// Those of [`VALUES`] whose values may hold a slash and name no file.
 pub const WITH_SLASHES: &[&str] = &["--skip-compress", "--stop-at"];
 
-/// Letters of the cluster of short options. `s` is none of them: it is taken out before.
+/// Letters in a cluster of short options. `s` is not among them, because it is removed before.
 pub const LETTERS: &[u8] = b"ACDEFHIJKLNOPRSUWXbcdghiklmnopqrtuvxyz";
 
-/// Options that follow links: what they lead to may be anywhere.
+/// Options that follow symbolic links, which may lead anywhere.
 pub const FOLLOWING: &[&str] = &["--copy-dirlinks", "--copy-links", "--copy-unsafe-links"];
 pub const FOLLOWING_LETTERS: &[u8] = b"Lk";
-/// They set owners other than those of the client's files.
+/// Options that set owners other than those of the client's files.
 pub const OWNERS: &[&str] = &["--groupmap", "--usermap"];
 
 /// What a name that follows an option is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameUse {
-    /// Files there are read.
+    /// Files in the named directory are read.
     Read,
-    /// Files there are linked to: the links can be written to.
+    /// Files in the named directory are linked to, and can be written to by these links.
     Link,
-    /// Files are put there.
+    /// Files are put into the named directory.
     Write,
-    /// Files are put there: relative to the directory of each.
+    /// Files are put there, relative to the directory of each file.
     WriteBeside,
-    /// It is a list of files, read.
+    /// The name is that of a list of files, which is read.
     List,
 }
 

@@ -106,7 +106,7 @@ fn what_a_line_needs_is_known() {
         ("--server --sender -rke.iLsf . /", true),
         ("--server --sender -r --copy-unsafe-links . /", true),
         ("--server --sender -re.iLsfk . /", false),
-        // Of the client's links.
+        // The links are the client's.
         ("--server -rLe.iLsf . /", false),
     ] {
         assert_eq!(of(line).follows_links, follows, "{line}");
@@ -131,6 +131,6 @@ fn secluded_lines_go_on_elsewhere() {
     check("--server --sender -slogDtpre.iLsfxCIvu", Ok("--server --sender -logDtpre.iLsfxCIvu"));
     check("--server -s", Ok("--server"));
     check("--server -s . /x", Err("no path"));
-    // What the client can do is no option.
+    // What follows `e` is not a list of options.
     check("--server -re.iLsfxCIvu", Err("path is missing"));
 }

@@ -1,10 +1,10 @@
-//! The words of a command line that rsync's client sends over standard input, so that no shell
-//! takes them apart (`--secluded-args`): each ends with a NUL, and an empty one ends them all.
+//! Reads the words of a command line that rsync's client sends over standard input, so that no
+//! shell splits them (`--secluded-args`): each ends with a NUL, and an empty word ends the list.
 
 use super::words::Word;
 use crate::stream::InputReader;
 
-/// All of them together, in bytes: paths of many files may be among them.
+/// Most bytes of all words together: the paths of many files may be among them.
 const MAX_BYTES: usize = 1 << 20;
 
 pub async fn read(input: &mut InputReader) -> Result<Vec<Word>, String> {
@@ -28,7 +28,7 @@ pub async fn read(input: &mut InputReader) -> Result<Vec<Word>, String> {
     Ok(words)
 }
 
-/// The other end expands patterns, as there is no shell to do it.
+/// The server expands patterns in these words, since no shell did.
 fn meant(text: Vec<u8>) -> Word {
     let is_pattern = text.iter().any(|byte| matches!(byte, b'*' | b'?' | b'['));
     Word { pattern: is_pattern.then(|| text.clone()), text }

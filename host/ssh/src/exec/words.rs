@@ -1,11 +1,11 @@
 //! Words of a command line, as a POSIX shell splits them: quotes and backslashes, no
 //! expansion of variables.
 
-/// One word, and what it would mean as a pattern.
+/// One word, and its meaning as a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Word {
     pub text: Vec<u8>,
-    /// The same with quoted `*`, `?` and `[` made literal; none if there is no other.
+    /// The word with quoted `*`, `?` and `[` made literal; `None` if it has no other such character.
     pub pattern: Option<Vec<u8>>,
 }
 
@@ -43,7 +43,7 @@ impl Draft {
     }
 }
 
-/// None if a quote is not closed.
+/// `None` if a quote is not closed.
 pub fn split(line: &[u8]) -> Option<Vec<Word>> {
     let mut words = Vec::new();
     let mut word: Option<Draft> = None;

@@ -1,13 +1,12 @@
-//! How many bytes a program has written, and whether it does anything, as Linux counts it for
-//! each process.
+//! How many bytes a program has written, and whether it is active, from Linux's counters of each process.
 
 use std::fs::read_to_string;
 
-/// Deeper than programs start others.
+/// Levels of child processes that are counted, more than programs use.
 const MAX_DEPTH: u32 = 8;
 
-/// Bytes that a process and those it started gave to the system to write, to files and pipes
-/// alike. A process that ended counts for the one that started it. 0 where nobody counts.
+/// Bytes that a process and those it started have written, to files and pipes alike. The kernel
+/// counts an ended process for the one that started it. 0 where the kernel does not count.
 pub fn written_by(id: i32) -> u64 {
     let mut total = 0;
     add(id, MAX_DEPTH, &mut total);
@@ -30,7 +29,8 @@ pub fn work_of(id: i32) -> u64 {
 
 fn add_work(id: i32, depth: u32, work: &mut u64) {
     let moved = counter(id, "rchar: ").wrapping_add(counter(id, "wchar: "));
-    // Behind the name, which may have spaces: the 12th and 13th are ticks in user and system mode.
+    // The name may have spaces, so fields are counted after it: the 12th and 13th are ticks in user
+    // and system mode.
     let stat = read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
@@ -45,7 +45,7 @@ fn counter(id: i32, name: &str) -> u64 {
     text.lines().find_map(|line| line.strip_prefix(name)?.parse().ok()).unwrap_or(0)
 }
 
-/// They start others from their first thread.
+/// Children of the first thread, which starts all of them in these programs.
 fn children(id: i32) -> Vec<i32> {
     let children = read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
     children.split_whitespace().filter_map(|id| id.parse().ok()).collect()
@@ -56,7 +56,7 @@ fn children(id: i32) -> Vec<i32> {
 mod tests {
     use super::*;
 
-    /// After a shell ran `script`, and before it ended, at least `expected` bytes are counted.
+    /// Checks that at least `expected` bytes are counted after a shell ran `script` and before it ended.
     #[track_caller]
     fn check(script: &str, expected: u64) {
         use std::io::Read;

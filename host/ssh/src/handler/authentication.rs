@@ -14,13 +14,13 @@ use tokio::time::Instant;
 use super::SshHandler;
 use crate::listener::offered_methods;
 
-/// From the arrival of a wrong password to its refusal, so that the time tells nothing.
+/// Least time from the arrival of a wrong password to its refusal, so that the time tells nothing.
 const PASSWORD_REFUSAL_TIME: Duration = Duration::from_secs(1);
 const MIN_RSA_BITS: u32 = 2048;
 
 impl SshHandler {
-    /// A new try, which ends a conversation under way. An error if there are none left: the
-    /// client has been told, and does not wait for it.
+    /// Begins a try, which ends a conversation under way. An error if no try is left: the client
+    /// was told that, and does not wait for an answer.
     pub(super) fn begin_try(&mut self) -> Result<(), russh::Error> {
         self.progress.request();
         self.attempted = true;
@@ -35,14 +35,14 @@ impl SshHandler {
         self.rejection(user).await
     }
 
-    /// With the methods that are left. After the last try the connection ends.
+    /// A rejection that lists the methods that are left. After the last try the connection ends.
     pub(super) async fn rejection(&mut self, user: &str) -> Auth {
         self.progress.refused();
         if self.tries.are_over()
             && let Some(handle) = self.handle.get()
         {
             let (reason, text) = (Disconnect::NoMoreAuthMethodsAvailable, "Too many authentication failures");
-            // It fails only where the connection has ended.
+            // Fails only if the connection has ended.
             let _ = handle.disconnect(reason, text.to_owned(), String::new()).await;
         }
         let methods = match self.login.next_steps(user) {
@@ -79,7 +79,7 @@ impl SshHandler {
         acceptable_key(key, algorithm, self.server.settings().algorithms.takes_sha1_signatures())
     }
 
-    /// A3-26: offered, or what has to follow what the user has proved.
+    /// Whether the method is offered, or has to follow what the user has proved (A3-26).
     pub(super) fn may_converse(&self, user: &str) -> bool {
         let follows = |steps: &[LoginMethod]| steps.contains(&LoginMethod::KeyboardInteractive);
         self.server.offers_keyboard_interactive() || self.login.next_steps(user).is_some_and(follows)
@@ -104,8 +104,8 @@ fn ssh_method(method: LoginMethod) -> Option<MethodKind> {
     }
 }
 
-/// Not DSA, not short RSA keys, and signatures with SHA-1 only where they were asked for: the
-/// library would verify them.
+/// Refuses DSA keys and short RSA keys, and signatures with SHA-1 unless the policy allows them;
+/// the library would verify all of these.
 fn acceptable_key(key: &ssh_key::PublicKey, algorithm: &Algorithm, takes_sha1: bool) -> Option<PublicKey> {
     let weak = match algorithm {
         Algorithm::Dsa => true,

@@ -1,5 +1,5 @@
 //! What a channel is for (RFC 4254 §6.5): the `sftp` subsystem, or a command. A key whose line has
-//! `command=` says so itself, whatever the client asks for (sshd(8)).
+//! `command=` decides that itself, whatever the client asks for (sshd(8)).
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use crate::stream::{ChannelInput, ChannelOutput};
 use crate::task_guard::TaskGuard;
 use crate::window::Window;
 
-/// What is asked for.
+/// What the client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted<'a> {
     Sftp,
     Command(&'a [u8]),
-    /// A shell, or a subsystem that there is not.
+    /// A shell, or a subsystem that the server does not have.
     Nothing,
 }
 
@@ -29,8 +29,8 @@ impl<'a> Wanted<'a> {
         if name == "sftp" { Self::Sftp } else { Self::Nothing }
     }
 
-    /// Of a key's `command=`: OpenSSH's SFTP servers mean the subsystem. Their options that restrict the
-    /// session are not known here, so a command with these is none that there is.
+    /// What the `command=` of a key stands for: the names of OpenSSH's SFTP servers mean the subsystem. Their
+    /// options that restrict the session are not implemented, so a command with one of these is refused.
     fn forced(command: &'a str) -> Self {
         let mut words = command.split_ascii_whitespace();
         let name = words.next().unwrap_or_default();
@@ -41,7 +41,7 @@ impl<'a> Wanted<'a> {
             match words.next() {
                 None => return Self::Sftp,
                 Some("-e") => {}
-                // Where and how much it logs.
+                // Where and how much that server logs.
                 Some("-l" | "-f") if words.next().is_some() => {}
                 Some(_) => return Self::Nothing,
             }

@@ -1,5 +1,5 @@
-//! The protocol of `scp` before SFTP: `scp -t` receives, `scp -f` sends (A6). Control lines
-//! and data take turns with one-byte acknowledgements.
+//! The protocol of `scp` before SFTP: `scp -t` receives, `scp -f` sends (A6). Control lines and
+//! data alternate with one-byte acknowledgements.
 
 mod receive;
 mod send;
@@ -23,23 +23,23 @@ const FATAL: u8 = 2;
 pub struct ScpRequest {
     direction: Direction,
     recursive: bool,
-    /// Modes and times.
+    /// Whether modes and times are kept.
     preserve: bool,
-    /// The target must be a directory.
+    /// Whether the target must be a directory.
     into_directory: bool,
     paths: Vec<Word>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Direction {
-    /// `-t`
+    /// `-t`: files from the client.
     ToServer,
-    /// `-f`
+    /// `-f`: files to the client.
     FromServer,
 }
 
 impl ScpRequest {
-    /// From the words after `scp`; none if they are not a remote end's (A6-02).
+    /// Reads the words after `scp`; `None` if they are not those of a remote end (A6-02).
     pub fn parse(words: Vec<Word>) -> Option<Self> {
         let (mut recursive, mut preserve, mut into_directory, mut direction) = (false, false, false, None);
         let mut words = words.into_iter().peekable();
@@ -66,7 +66,7 @@ impl ScpRequest {
     }
 }
 
-/// One run of the protocol, to its end.
+/// Runs the protocol to its end.
 pub async fn run(request: ScpRequest, files: Arc<FileService>, input: Arc<ChannelInput>, output: ChannelOutput) {
     let several = request.recursive || request.into_directory || request.paths.len() > 1;
     let mut scp = Scp { request, files, input: InputReader::new(input), output: output.clone(), problems: 0, several };
@@ -76,7 +76,7 @@ pub async fn run(request: ScpRequest, files: Arc<FileService>, input: Arc<Channe
     };
     match outcome {
         Ok(()) => output.finish(u32::from(scp.problems > 0)).await,
-        // Also when the client has only ended its input: the connection may be there.
+        // Also when the client has only ended its input: the connection may still be open.
         Err(Ended::ByError | Ended::Gone) => output.finish(1).await,
     }
 }
@@ -87,15 +87,15 @@ struct Scp {
     input: InputReader,
     output: ChannelOutput,
     problems: u32,
-    /// More than one file is on its way.
+    /// Whether more than one file may be transferred.
     several: bool,
 }
 
 /// Why a run cannot go on.
 enum Ended {
-    /// The other side was told, or said so itself.
+    /// The other side was told of an error, or told of one.
     ByError,
-    /// It is not there any more.
+    /// The channel is closed.
     Gone,
 }
 
@@ -109,7 +109,7 @@ impl From<Gone> for Ended {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reply {
     Ok,
-    /// It will do without.
+    /// The other side skips the entry.
     Warning,
 }
 
@@ -118,7 +118,7 @@ impl Scp {
         Ok(self.output.send(vec![OK]).await?)
     }
 
-    /// A problem with one file. Alone it ends the run (A6-03); among several, the others go on.
+    /// Reports a problem with one file. A single file ends the run (A6-03); among several, the others go on.
     async fn report(&mut self, path: &VirtualPath, error: &FileError) -> Result<(), Ended> {
         self.problems += 1;
         let text = format!("scp: {}: {}", path.display(), words_of(error));
@@ -130,7 +130,7 @@ impl Scp {
         }
     }
 
-    /// The other side broke the protocol.
+    /// Reports that the other side broke the protocol.
     async fn protest(&mut self, problem: &str) -> Ended {
         match self.tell(FATAL, &format!("scp: protocol error: {problem}")).await {
             Ok(()) => Ended::ByError,
@@ -138,7 +138,7 @@ impl Scp {
         }
     }
 
-    /// One line, whatever names are in it.
+    /// Sends a message as one line, whatever characters are in the names.
     async fn tell(&self, kind: u8, text: &str) -> Result<(), Ended> {
         let mut message = vec![kind];
         message.extend(text.bytes().map(|byte| if byte.is_ascii_control() { b'?' } else { byte }));
@@ -146,7 +146,7 @@ impl Scp {
         Ok(self.output.send(message).await?)
     }
 
-    /// The acknowledgement of the other side.
+    /// Waits for the other side's acknowledgement.
     async fn reply(&mut self) -> Result<Reply, Ended> {
         match self.input.byte().await {
             Some(OK) => Ok(Reply::Ok),
@@ -177,7 +177,7 @@ impl Scp {
     }
 }
 
-/// As people know it from other servers.
+/// The text of an error, as other servers send it.
 fn words_of(error: &FileError) -> String {
     match error {
         FileError::NotFound => "No such file or directory".to_owned(),

@@ -9,7 +9,7 @@ use crate::exec::expand;
 use super::{Ended, FATAL, MAX_LINE, OK, Scp, WARNING};
 
 const PORTION: usize = 256 << 10;
-/// Directories in directories; no path is longer.
+/// Directories within directories; no path is longer.
 const MAX_DEPTH: usize = 2048;
 
 /// A `C` or `D` line: mode, size and name.
@@ -108,7 +108,7 @@ impl Scp {
         }
     }
 
-    /// False if the directory cannot be: the client was told, and passes over it.
+    /// `false` if the directory cannot be made: the client was told, and skips it.
     async fn enter(&mut self, path: &VirtualPath, entry: &Entry) -> Result<bool, Ended> {
         let made = match self.files.metadata_for_transfer(path).await {
             Ok(metadata) if metadata.kind == FileKind::Directory => Ok(()),
@@ -143,7 +143,7 @@ impl Scp {
             OpenOptions { write: true, create: true, truncate: true, mode: Some(entry.mode), ..OpenOptions::default() };
         let mut file = match self.files.open_write(path, options, Protocol::Scp).await {
             Ok(file) => file,
-            // Told now, the client does not send the data.
+            // A client that is told now does not send the data.
             Err(error) => return self.report(path, &error).await,
         };
         self.acknowledge().await?;
@@ -164,7 +164,7 @@ impl Scp {
         }
     }
 
-    /// All of the data is read, whatever becomes of it: the answer comes after it.
+    /// Reads all of the data even if writing fails, because the answer comes after the data.
     async fn receive_data(&mut self, file: &mut OpenFile, size: u64) -> Result<Result<(), FileError>, Ended> {
         let mut outcome = Ok(());
         let mut offset = 0;
@@ -183,8 +183,8 @@ impl Scp {
         Ok(outcome)
     }
 
-    /// Whether the client could read all of its file. Some end their input instead of saying so,
-    /// once it is all there (A6-07).
+    /// Whether the client could read all of its file. Some clients end their input instead of
+    /// saying so, once everything has arrived (A6-07).
     async fn source_status(&mut self) -> Result<Result<(), FileError>, Ended> {
         match self.input.byte().await {
             Some(OK) => Ok(Ok(())),
@@ -202,7 +202,7 @@ impl Scp {
 struct Upload {
     file: OpenFile,
     path: VirtualPath,
-    /// Mode and times that the client wants it to have.
+    /// Mode and times that the client wants the file to have.
     preserved: Option<(u32, Option<Times>)>,
 }
 
@@ -212,8 +212,8 @@ impl Upload {
         let Some((mode, times)) = preserved else {
             return file.close().await;
         };
-        // Through the open file, so that the file has them when it appears. Who may not set
-        // them has the file without them, as with any other client.
+        // Set through the open file, so that the file has them when it appears. Without the
+        // permission to set them the file is stored without them, as with any other client.
         let modes = SetAttributes { mode: Some(mode), ..SetAttributes::default() };
         let by_mode = file.set_attributes(&modes).await;
         let times = SetAttributes { times, ..SetAttributes::default() };
@@ -225,7 +225,7 @@ impl Upload {
     }
 }
 
-/// An upload whose bytes have all arrived: it is completed even if the client goes now (A6-07).
+/// An upload whose bytes have all arrived. It is completed even if the client leaves now (A6-07).
 struct Arrived {
     upload: Option<Upload>,
     is_whole: bool,
@@ -248,7 +248,7 @@ impl Arrived {
             return Err(error);
         };
         file.fail(&error.to_string());
-        // The reason is known; closing only abandons the upload.
+        // The reason is known already: closing only abandons the upload.
         Err(file.close().await.err().filter(is_quota).unwrap_or(error))
     }
 
@@ -261,7 +261,7 @@ impl Arrived {
 impl Drop for Arrived {
     fn drop(&mut self) {
         let Some(upload) = self.upload.take().filter(|_| self.is_whole) else { return };
-        // Without a runtime the server is at its end.
+        // Without a runtime the server is stopping.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 let path = upload.path.clone();
@@ -278,7 +278,7 @@ fn is_quota(error: &FileError) -> bool {
     matches!(error, FileError::QuotaExceeded(_))
 }
 
-/// `0644 1234 name`
+/// A line of the form `0644 1234 name`.
 fn parse_entry(line: &[u8]) -> Option<Entry> {
     let mut parts = line.splitn(3, |byte| *byte == b' ');
     let (mode, size, name) = (text(parts.next()?)?, text(parts.next()?)?, parts.next()?);
@@ -290,12 +290,12 @@ fn parse_entry(line: &[u8]) -> Option<Entry> {
         return None;
     }
     let mode = u32::from_str_radix(mode, 8).ok()?;
-    // As large as a file can be.
+    // No file can be larger.
     let size = size.parse().ok().filter(|size| *size <= i64::MAX as u64)?;
     Some(Entry { mode, size, name: name.to_vec() })
 }
 
-/// `MTIME 0 ATIME 0`: seconds and microseconds.
+/// A line of the form `MTIME 0 ATIME 0`, in seconds and microseconds.
 fn parse_times(line: &[u8]) -> Option<Times> {
     // Times before 1970 and after 2106 are sent as well; SFTP itself could not say them.
     let mut numbers = text(line)?.split(' ').map(str::parse::<i64>);

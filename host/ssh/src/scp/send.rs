@@ -44,7 +44,7 @@ impl Scp {
             };
             let metadata = match self.files.metadata_for_transfer(&path).await {
                 Ok(metadata) => metadata,
-                // Who may download but not look can still send a file.
+                // An account that may download but not list can still send a file.
                 Err(FileError::Denied) => match self.open_unseen(&path).await {
                     Ok((file, metadata)) => {
                         self.send_file(&path, file, &metadata).await?;
@@ -64,7 +64,7 @@ impl Scp {
                 FileKind::Directory if !self.request.recursive => {
                     self.report(&path, &FileError::Failed("not a regular file".into())).await?;
                 }
-                // A link to a directory that it is in.
+                // A symbolic link leads to a directory that contains it.
                 FileKind::Directory if entered.contains(&metadata.id) => {
                     self.report(&path, &FileError::Failed("the directory contains itself".into())).await?;
                 }
@@ -84,7 +84,7 @@ impl Scp {
                     }
                 }
                 _ => match self.files.open_read(&path, Protocol::Scp).await {
-                    // A hook may have taken its time: the size is that of now.
+                    // A hook may have taken a while, so the size is read again.
                     Ok(mut file) => {
                         let metadata = file.metadata().await.unwrap_or(metadata);
                         self.send_file(&path, file, &metadata).await?;
@@ -102,7 +102,7 @@ impl Scp {
         Ok((file, metadata))
     }
 
-    /// In reverse order, because the last is sent first.
+    /// In reverse order, because the last name is sent first.
     async fn names_in(&self, path: &VirtualPath) -> Result<Vec<Vec<u8>>, FileError> {
         let mut reader = self.files.read_directory_for_download(path).await?;
         let mut names = Vec::new();
@@ -117,7 +117,7 @@ impl Scp {
         }
     }
 
-    /// The lines before an entry.
+    /// Sends the lines before an entry.
     async fn announce(&mut self, kind: u8, path: &VirtualPath, metadata: &Metadata, size: u64) -> Result<Reply, Ended> {
         let name = path.file_name().unwrap_or(b"/");
         if self.request.preserve {
@@ -127,7 +127,7 @@ impl Scp {
         }
         let mut line = vec![kind];
         line.extend_from_slice(format!("{:04o} {size} ", metadata.mode & 0o7777).as_bytes());
-        // A line feed would end the line: it is sent as other servers send it.
+        // A line feed would end the line, so it is written as other servers write it.
         for byte in name {
             match byte {
                 b'\n' => line.extend_from_slice(b"\\^J"),
@@ -146,7 +146,7 @@ impl Scp {
         let outcome = self.send_data(&mut file, metadata.size).await?;
         match &outcome {
             Ok(()) => {
-                // The client has as much as was announced, whatever becomes of the hooks.
+                // The client has all the bytes that were announced, even if a hook fails now.
                 let _ = file.close().await;
                 self.acknowledge().await?;
             }
@@ -161,7 +161,7 @@ impl Scp {
         Ok(())
     }
 
-    /// As many bytes as were announced; zeros for what cannot be read.
+    /// Sends as many bytes as were announced, with zeros for what cannot be read.
     async fn send_data(&mut self, file: &mut OpenFile, size: u64) -> Result<Result<(), FileError>, Ended> {
         let mut outcome = Ok(());
         let mut offset = 0;
@@ -170,7 +170,7 @@ impl Scp {
             let mut data = Vec::with_capacity(wanted);
             if outcome.is_ok() {
                 match file.read_at(offset, wanted, &mut data).await {
-                    // A5-13
+                    // The file became shorter (A5-13).
                     Ok(0) => outcome = Err(FileError::Failed("the file became shorter".into())),
                     Ok(_) => {}
                     Err(error) => outcome = Err(error),

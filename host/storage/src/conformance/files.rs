@@ -1,4 +1,4 @@
-//! Content and attributes of files.
+//! The content and attributes of files.
 
 use tidegate_core::ports::storage::{FileKind, SetAttributes};
 
@@ -96,7 +96,7 @@ async fn attributes_are_kept() {
         };
         set("/f", SetAttributes { mode: Some(0o4640), times: Some((7, 8)), ..Default::default() }).await.unwrap();
         let after = of("/f").await;
-        // Without an owner of its own, a file is no program that runs as another user.
+        // No set-user-id: the account has no user of its own.
         assert_eq!((after.mode, after.accessed, after.modified), (0o100640, 7, 8), "{name}");
         let size = |size| SetAttributes { size: Some(size), ..Default::default() };
         set("/f", size(2)).await.unwrap();

@@ -1,4 +1,4 @@
-//! Symbolic links: where they lead, and that nothing leads out.
+//! Symbolic links: where they lead, and that none leads out of the tree.
 
 use tidegate_core::ports::storage::{Canonical, FileKind, SetAttributes};
 
@@ -84,7 +84,7 @@ async fn links_are_followed_inside_only() {
         assert_eq!(kind(storage.metadata(&path("/loop")).await), Err(StorageErrorKind::Loop), "{name}");
         assert_eq!(kind(storage.metadata(&path("/dangling")).await), Err(StorageErrorKind::NotFound), "{name}");
 
-        // What is written through a link is the file that it leads to; the link stays.
+        // Writing through a link changes the file that it leads to; the link stays.
         put(storage, "/long", "changed").await;
         assert_eq!(content(storage, "/a/f").await.as_deref(), Some("changed"), "{name}");
         put(storage, "/dangling", "made").await;
@@ -104,7 +104,7 @@ async fn links_are_followed_inside_only() {
 
 #[tokio::test]
 async fn paths_without_links_stay_so() {
-    // A5-03: a link that is put in the way later is not followed.
+    // A link that replaces a part of a path later is not followed (A5-03).
     for Subject { name, storage, .. } in storages().await {
         with_links(&*storage).await;
         let strict = storage.without_links().unwrap();
@@ -119,7 +119,7 @@ async fn paths_without_links_stay_so() {
         assert!(strict.rename(&path("/relative/f"), &path("/f"), true).await.is_err(), "{name}");
         assert!(strict.remove_file(&path("/relative/f")).await.is_err(), "{name}");
         assert!(strict.create_directory(&path("/relative/d"), None).await.is_err(), "{name}");
-        // Resolving goes on as before.
+        // Resolving a path works as before.
         assert_eq!(strict.canonical(&path("/relative/f"), true).await.unwrap().path, path("/a/f"), "{name}");
         assert_eq!(content(&*storage, "/a/f").await.as_deref(), Some("inside"), "{name}");
     }

@@ -1,4 +1,4 @@
-//! What every storage does alike. A new adapter adds a line to [`storages`].
+//! What all storages do alike. A new adapter adds a line to [`storages`].
 
 mod files;
 mod links;
@@ -16,7 +16,7 @@ use tidegate_core::ports::storage::{
 
 use crate::{LocalStorageFactory, LocalStorageSettings, MemoryStorageFactory, MemoryStorageSettings, OverwriteMode};
 
-/// One storage under test; empty.
+/// A storage under test, which is empty.
 pub(super) struct Subject {
     pub name: String,
     pub overwrite: OverwriteMode,
@@ -28,7 +28,7 @@ impl Subject {
     async fn new(adapter: &str, overwrite: OverwriteMode, factory: impl StorageFactory) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let home = directory.path().join("home");
-        // What is beside the tree, for ways out of it.
+        // A file beside the tree, to which no path may lead.
         std::fs::write(directory.path().join("outside"), "secret").unwrap();
         let storage = factory.open(&account(&home.display().to_string()).file_tree().unwrap()).await.unwrap();
         Self { name: format!("{adapter} {overwrite:?}"), overwrite, storage, _directory: directory }
@@ -60,7 +60,7 @@ pub(crate) fn path(text: &str) -> VirtualPath {
     VirtualPath::resolve(&VirtualPath::root(), text.as_bytes()).unwrap()
 }
 
-/// As most clients upload.
+/// The options with which most clients upload.
 pub(crate) const PUT: OpenOptions = OpenOptions {
     read: false,
     write: true,
@@ -72,8 +72,8 @@ pub(crate) const PUT: OpenOptions = OpenOptions {
     mode: None,
 };
 
-/// Opens a file to be written, as the server does: what is all an upload's own gets its name at the
-/// end, where there are such uploads.
+/// Opens a file for writing as the server does: a file that is entirely the upload's own gets its
+/// name at the end, if the storage has such uploads.
 pub(crate) async fn write(storage: &dyn Storage, at: &str, options: OpenOptions) -> Result<Writing, StorageError> {
     let at = path(at);
     let replaces_all = match storage.metadata(&at).await {
@@ -86,7 +86,7 @@ pub(crate) async fn write(storage: &dyn Storage, at: &str, options: OpenOptions)
     storage.open_in_place(&at, options).await.map(Writing::InPlace)
 }
 
-/// An upload is complete.
+/// Completes an upload.
 pub(crate) async fn finish(file: &Writing) -> Result<(), StorageError> {
     match file {
         Writing::InPlace(file) => file.approve(),
@@ -101,7 +101,7 @@ pub(super) async fn put(storage: &dyn Storage, name: &str, content: &str) {
     finish(&file).await.unwrap();
 }
 
-/// None: there is no such file.
+/// The content of a file; `None` if there is no such file.
 pub(super) async fn content(storage: &dyn Storage, name: &str) -> Option<String> {
     let file = match storage.open(&path(name)).await {
         Ok(file) => file,

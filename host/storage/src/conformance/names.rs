@@ -103,7 +103,7 @@ async fn names_are_moved_as_the_kernel_does() {
     check("/full", "/full/inner", true, Err(None)).await;
     check("/", "/new", true, Err(None)).await;
     check("/empty", "/", true, Err(None)).await;
-    // Two names of one file: nothing is done.
+    // Two names of one file: the rename does nothing.
     check("/f", "/same", true, Ok(())).await;
     check("/f", "/f", true, Ok(())).await;
 }
@@ -138,7 +138,7 @@ async fn hard_links_are_the_same_file() {
         assert_eq!(link("/f", "/f").await, Err(StorageErrorKind::AlreadyExists), "{name}");
         assert_eq!(link("/f", "/none/x").await, Err(StorageErrorKind::NotFound), "{name}");
         assert_eq!(link("/d", "/x").await, Err(StorageErrorKind::PermissionDenied), "{name}");
-        // Of a link, the link.
+        // A hard link to a symbolic link is a symbolic link.
         assert_eq!(link("/link", "/link2").await, Ok(()), "{name}");
         assert_eq!(storage.read_link(&path("/link2")).await.unwrap(), b"f", "{name}");
         let [f, g] = [storage.metadata(&path("/f")).await.unwrap(), storage.metadata(&path("/d/g")).await.unwrap()];

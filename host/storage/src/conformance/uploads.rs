@@ -1,10 +1,10 @@
-//! When an upload is seen, what it replaces, and what stays of one that was not finished.
+//! When an upload is visible, what it replaces, and what stays of an unfinished one.
 
 use tidegate_core::ports::storage::Discard;
 
 use super::*;
 
-/// What is there while an upload of `new` is under way, and after it was dropped.
+/// Checks what has the name `new` while its upload is under way, and after the upload was dropped.
 #[tokio::test]
 async fn uploads_are_seen_as_the_mode_says() {
     // A3-16, A5-10, A5-11
@@ -49,7 +49,7 @@ async fn of_two_uploads_of_a_new_file_the_last_one_stays() {
         let finished = second.as_upload().unwrap().finish().await.unwrap();
         assert!(matches!(finished, Finished::Named { replaced: Some(old) } if old.size == 5), "{name}: {finished:?}");
         assert_eq!(content(&*storage, "/new").await.as_deref(), Some("second"), "{name}");
-        // Where it must be new, or nothing is to be emptied, what others wrote stays.
+        // If the file must be new, or nothing is to be emptied, a file that another program wrote stays.
         for options in [OpenOptions { exclusive: true, ..PUT }, OpenOptions { truncate: false, ..PUT }] {
             let third = write(&*storage, "/other", options).await.unwrap();
             put(&*storage, "/other", "of others").await;
@@ -93,14 +93,15 @@ async fn without_a_verdict_nothing_stays_of_an_upload() {
     // B10-08
     let emptied = OpenOptions { provisional: true, ..PUT };
     let continued = OpenOptions { truncate: false, ..emptied };
-    // The file before, how it was opened, where is written, and what is there after in mode 0.
+    // The file before, how it is opened, the offset that is written to, and the content afterwards
+    // in the mode `Standard`.
     let cases: [(Option<&str>, OpenOptions, u64, Option<&str>); 6] = [
         (None, emptied, 0, None),
         (Some("old"), emptied, 0, None),
         (None, continued, 0, None),
         (Some("old"), continued, 3, Some("old")),
         (Some("old"), continued, 5, Some("old")),
-        // Something old is gone: what is left is neither.
+        // A part of the old content is gone, so the rest is removed as well.
         (Some("old"), continued, 1, None),
     ];
     for (old, options, offset, in_place) in cases {
@@ -129,7 +130,7 @@ async fn without_a_verdict_nothing_stays_of_an_upload() {
     }
     for Subject { name, storage, .. } in storages().await {
         put(&*storage, "/f", "old").await;
-        // Nothing was written: nothing is taken back.
+        // Nothing was written, so nothing is taken back.
         drop(write(&*storage, "/f", continued).await.unwrap());
         assert_eq!(content(&*storage, "/f").await.as_deref(), Some("old"), "{name}");
         let file = write(&*storage, "/f", emptied).await.unwrap();
@@ -191,7 +192,7 @@ async fn what_is_shown_can_be_read() {
     }
 }
 
-/// As object stores: from the first byte to the last, and nothing else.
+/// As object stores do it: bytes are accepted from the first to the last only.
 #[tokio::test]
 async fn without_random_writes_files_are_uploaded_in_sequence() {
     let settings = MemoryStorageSettings {

@@ -15,11 +15,11 @@ use super::*;
 
 const SFTP: Protocol = Protocol::Sftp;
 
-/// Finds every upload good.
+/// A hook that allows every upload.
 #[derive(Default)]
 struct Trusting {
     asked: AtomicUsize,
-    /// What is done to names while it looks at an upload, and by whom.
+    /// What is done to names while the hook decides about an upload, and the session that does it.
     meanwhile: Mutex<Option<(Arc<FileService>, &'static str)>>,
 }
 
@@ -83,7 +83,8 @@ async fn fixture_asking(trusting: &Arc<Trusting>, overwrite: OverwriteMode) -> F
     on
 }
 
-/// What is done to names while `opened` is written, which leads to `/d/a`; `kept`: whether the upload is decided about and stays.
+/// `names`: what is done to names while `opened`, which leads to `/d/a`, is written. `kept`:
+/// whether the hook is asked about the upload, and the upload stays.
 async fn check_at(opened: &str, names: &str, kept: bool) {
     let trusting = Arc::new(Trusting::default());
     let on = fixture_asking(&trusting, OverwriteMode::Standard).await;
@@ -118,7 +119,7 @@ async fn a_hook_decides_about_no_other_file_than_the_one_that_was_written() {
     check("link /d/a /b; remove /d/a; put /d/a", false).await;
     check("link /d/a /b; put /c; rename /c /d/a", false).await;
     check("remove /d/a; put /d/a", false).await;
-    // By a link, which the client then points elsewhere: the hook looks at what it led to.
+    // Opened by a link that the client then points elsewhere: the hook decides about the file that was opened.
     check_at("/file", "", true).await;
     check_at("/file", "remove /file; put /file", true).await;
     check_at("/file", "rename /d/a /b; put /d/a", false).await;

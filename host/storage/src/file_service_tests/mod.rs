@@ -1,5 +1,4 @@
-//! What sessions may do to their files, and what that counts for: over storages in memory, without
-//! a server or a disk.
+//! What sessions may do to their files, and how it counts: over storages in memory, without a server or a disk.
 
 mod decoys;
 mod permissions;
@@ -23,7 +22,7 @@ use tidegate_core::session::{KeptPassword, LiveSession, Session, Traffic};
 
 use crate::{MemoryStorage, MemoryStorageSettings, OverwriteMode};
 
-/// A session, its files, and what they count.
+/// A session, its files, and what counts them.
 struct Fixture {
     files: Arc<FileService>,
     storage: Arc<dyn Storage>,
@@ -32,14 +31,14 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// Bytes and files, as stored.
+    /// Bytes and files, as the store has them.
     async fn stored(&self) -> (i64, i64) {
         let usage = find_user(&*self.store, "u").await.unwrap().unwrap().usage;
         (usage.used_quota_size, usage.used_quota_files)
     }
 }
 
-/// `fields`: of the account, with permissions.
+/// `fields`: of the account's document, with permissions.
 fn account(fields: &str) -> EffectiveAccount {
     let json = format!(r#"{{"status":1,"username":"u","home_dir":"/u",{fields}}}"#);
     let user = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
@@ -120,7 +119,7 @@ const PUT: OpenOptions = OpenOptions {
     mode: None,
 };
 
-/// Everything that is there: path, text of a link or content of a file.
+/// Everything in the tree: path, and the text of a link or the content of a file.
 async fn snapshot(storage: &dyn Storage) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut waiting = vec![VirtualPath::root()];

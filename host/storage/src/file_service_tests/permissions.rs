@@ -1,4 +1,4 @@
-//! Each operation with each set of permissions, by every way to write a path.
+//! Each operation with each set of permissions, by every spelling of a path.
 
 use tidegate_core::files::{CopyRange, FileError, Protocol};
 use tidegate_core::permission::TOKENS;
@@ -6,7 +6,7 @@ use tidegate_core::ports::storage::SetAttributes;
 
 use super::*;
 
-/// What a client asks for, in the directory `box`.
+/// What a client asks for in the directory `box`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operation {
     ReadDirectory,
@@ -111,7 +111,7 @@ impl Operation {
         }
     }
 
-    /// `at`: how the client writes a path in `box`.
+    /// `at`: how the client spells a path in `box`.
     async fn run(self, files: &Arc<FileService>, at: impl Fn(&str) -> VirtualPath) -> Result<(), FileError> {
         const SFTP: Protocol = Protocol::Sftp;
         let put = async |options: OpenOptions, name: &str| {
@@ -182,8 +182,8 @@ async fn with_box(storage: &dyn Storage) {
     }
 }
 
-/// `rules`: of the account, with the permissions in place of `GRANTED`. `directory`: how the
-/// client writes `box`.
+/// `rules`: the account's rules, with the permissions in place of `GRANTED`. `directory`: how the
+/// client spells `box`.
 async fn check(operation: Operation, rules: &str, granted: &[&str], directory: &str) {
     let granted_json = json_list(granted);
     let fields = format!(r#""permissions":{}"#, rules.replace("GRANTED", &granted_json));
@@ -198,7 +198,7 @@ async fn check(operation: Operation, rules: &str, granted: &[&str], directory: &
         assert_eq!(outcome, Ok(()), "{context}");
     } else {
         assert_eq!(outcome, Err(FileError::Denied), "{context}");
-        // A new file that may not be a copy is there, and empty: making it was allowed.
+        // Making the target of a copy was allowed, so an empty file may be there.
         if operation != Operation::Copy && operation != Operation::CopyOver {
             assert_eq!(snapshot(&*storage).await, before, "{context}");
         }
@@ -210,7 +210,7 @@ fn json_list(tokens: &[&str]) -> String {
     format!("[{}]", quoted.join(","))
 }
 
-/// Sets on both sides of what an operation needs.
+/// Sets of permissions that are just enough for an operation, and sets that are not.
 fn grants(operation: Operation) -> Vec<Vec<&'static str>> {
     let all = TOKENS.map(|(token, _)| token);
     let mut grants: Vec<Vec<&str>> = all.iter().map(|token| vec![*token]).collect();
@@ -239,7 +239,7 @@ async fn an_operation_needs_its_permissions_however_the_path_is_written() {
                 check(operation, of_the_box, &granted, written).await;
             }
             check(operation, of_the_link, &granted, "/alias").await;
-            // Nothing here lies outside of the rule, so that what is renamed needs it twice.
+            // Nothing here lies outside of the rule, so a rename needs its permissions at both ends.
             check(operation, one_rule, &granted, "/box").await;
             check(operation, one_rule, &granted, "/alias").await;
         }
@@ -248,7 +248,7 @@ async fn an_operation_needs_its_permissions_however_the_path_is_written() {
 
 #[tokio::test]
 async fn links_to_files_come_under_both_rules() {
-    // A5-03: of the link's own place, and of the file's.
+    // The rules at the link's own place and at the file's (A5-03).
     let check = async |rules: &str, at: &str, upload: Result<(), FileError>, download: Result<(), FileError>| {
         let Fixture { files, storage, .. } =
             fixture(&format!(r#""permissions":{rules}"#), OverwriteMode::Standard).await;

@@ -1,4 +1,4 @@
-//! Whatever sessions do in whatever order, what is counted is what a scan finds.
+//! Whatever sessions do, in whatever order, the usage that is counted is the one that a scan finds.
 
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -43,7 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Refusals are as good as success: only the count matters.
+/// Takes one step. It may be refused: only the count matters.
 async fn take(step: Step, on: &Fixture, handles: &mut [Option<OpenFile>]) {
     let files = &on.files;
     let name_of = |name: usize| path(NAMES[name]);
@@ -106,7 +106,7 @@ proptest! {
             let scope = Scope::Account("u".into());
             let tree = ScanTree::around(&on.files.account(), on.storage.clone(), &path("/"));
             let found = on.keeper.scan(&scope, tree).await.unwrap().found;
-            // With several names the files are counted a moment later, by a task that does not run here.
+            // Files with several names are counted later, by a task that does not run here.
             if !has_links {
                 assert_eq!(counted, (found.size, found.files));
             }

@@ -1,4 +1,4 @@
-//! Each way by which files change, and what it counts (A10), in each upload mode.
+//! How each way in which files change counts (A10), in each upload mode.
 
 use tidegate_core::files::{CopyRange, FileError, OpenFile, Protocol};
 use tidegate_core::ports::storage::SetAttributes;
@@ -8,7 +8,7 @@ use super::*;
 const SFTP: Protocol = Protocol::Sftp;
 const MODES: [OverwriteMode; 3] = [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume];
 
-/// Of 100 bytes and three files.
+/// A session whose account has a quota of 100 bytes and three files.
 async fn limited(overwrite: OverwriteMode) -> Fixture {
     fixture(r#""permissions":{"/":["*"]},"quota_size":100,"quota_files":3"#, overwrite).await
 }
@@ -24,7 +24,7 @@ impl Fixture {
         file.close().await
     }
 
-    /// Bytes and files, as counted, stored, and found by a scan: all the same.
+    /// Bytes and files in the ledger, in the store and by a scan, which must all agree.
     async fn used(&self) -> (i64, i64) {
         self.keeper.finish().await;
         let stored = self.stored().await;
@@ -36,7 +36,7 @@ impl Fixture {
     }
 }
 
-/// What `scenario` leaves behind, in each mode.
+/// Checks what `scenario` leaves behind, in each mode.
 async fn check(scenario: impl AsyncFn(&Fixture), expected: [(i64, i64); 3]) {
     for (overwrite, expected) in MODES.into_iter().zip(expected) {
         let fixture = limited(overwrite).await;
@@ -53,7 +53,7 @@ fn exceeded<T>(outcome: Result<T, FileError>) {
 async fn uploads_count_what_they_leave() {
     // A10-03, A10-04
     check(async |on| on.put("/f", 60).await.unwrap(), [(60, 1); 3]).await;
-    // Larger, smaller, and by as much as there is room for what is replaced.
+    // A larger and a smaller file, and one that fits only into the room of the file that it replaces.
     let overwrite = async |on: &Fixture, bytes| {
         on.put("/f", 60).await.unwrap();
         on.put("/f", bytes).await.unwrap();
@@ -68,7 +68,7 @@ async fn uploads_count_what_they_leave() {
         exceeded(file.write_at(0, b"x").await);
         exceeded(file.close().await);
     };
-    // The limit takes nothing of what was there before.
+    // The limit takes away nothing that was there before.
     check(append, [(100, 1); 3]).await;
     let patched = async |on: &Fixture| {
         on.put("/f", 60).await.unwrap();
@@ -110,7 +110,7 @@ async fn uploads_are_refused_at_the_limit() {
         exceeded(file.write_at(0, &[1; 101]).await);
         exceeded(file.close().await);
     };
-    // In place the old content was gone when it was opened.
+    // In place, opening the file has removed its old content.
     check(overwriting, [(0, 0), (60, 1), (60, 1)]).await;
 }
 
@@ -143,7 +143,7 @@ async fn uploads_that_are_cut_off_count_what_stays() {
         file.write_at(0, &[1; 20]).await.unwrap();
         on.files.rename(&path("/a"), &path("/moved"), false, SFTP).await.unwrap();
     };
-    // There is no room for a fourth file: what is cut off is not kept.
+    // There is no room for a fourth file, so the upload that was cut off is not kept.
     check(name_freed, [(80, 3), (90, 3), (90, 3)]).await;
     let two_at_once = async |on: &Fixture| {
         let mut one = on.open("/f", PUT).await.unwrap();
@@ -212,7 +212,7 @@ async fn a_file_counts_once_however_many_names_it_has() {
         let on = limited(overwrite).await;
         linked(&on).await;
         on.files.remove_file(&path("/f"), SFTP).await.unwrap();
-        // Whether the other name counts, the files say.
+        // The files tell whether the other name counts.
         let mut counting = tokio::task::JoinSet::new();
         let keeper = on.keeper.clone();
         counting.spawn(async move { tidegate_core::hook::observers::ObserverWork::work(&*keeper).await });

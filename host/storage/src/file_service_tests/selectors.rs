@@ -1,5 +1,4 @@
-//! Hooks that watch directories: no way to write a path leads around them, and no other hook pays
-//! for that.
+//! Hooks with selectors for directories: no spelling of a path avoids them, and no other hook is asked.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use super::*;
 
 const SFTP: Protocol = Protocol::Sftp;
 
-/// Notes what it is asked, and refuses; told, it notes that.
+/// A hook that records what it is asked, and denies. As an observer it records what it is told.
 #[derive(Default)]
 struct Watcher(Mutex<Vec<String>>);
 
@@ -75,7 +74,7 @@ where
     Arc::new(Link::new(hook.clone(), settings))
 }
 
-/// What a client does to `name`, and the action that hooks know it as.
+/// What a client does to `name`, and the action as which hooks see it.
 #[derive(Debug, Clone, Copy)]
 enum Doing {
     Download,
@@ -169,7 +168,7 @@ async fn no_link_leads_around_a_hook_that_is_asked() {
                 let context = format!("{doing:?} in {written} with {watched} watched, {rules}: {outcome:?}");
                 let asked = watcher.take();
                 match is_asked {
-                    // The download that a copy begins with is asked about first.
+                    // A copy asks about its download first.
                     true if matches!(doing, Doing::CopyAway) => assert_eq!(asked, ["asked download"], "{context}"),
                     true => assert_eq!(asked, [format!("asked {}", kind.as_str())], "{context}"),
                     false => assert!(asked.is_empty(), "{context}"),
@@ -183,7 +182,7 @@ async fn no_link_leads_around_a_hook_that_is_asked() {
     }
     check("/watched", "/free", false).await;
     check("/watched", "/other", false).await;
-    // A link that is watched itself, whatever it leads to.
+    // The link itself is watched, whatever it leads to.
     check("/alias", "/alias", true).await;
     check("/alias", "/watched", false).await;
 }
@@ -206,7 +205,7 @@ async fn no_link_leads_around_a_hook_that_decides_at_the_end() {
             assert!(upload().await.is_err(), "{written}");
             assert_eq!(watcher.take(), ["told upload"], "{written}");
             assert!(on.storage.metadata(&path("/watched/new")).await.is_err(), "{written}");
-            // A size that is set from outside.
+            // A size that is set without a handle.
             let size = SetAttributes { size: Some(1), ..SetAttributes::default() };
             on.files.set_attributes(&path("/watched/f"), &size, true, SFTP).await.unwrap_err();
             assert_eq!(watcher.take(), ["told upload"], "{written}");
@@ -221,7 +220,7 @@ async fn a_program_is_refused_by_either_spelling() {
     let on = fixture_with(RULES[0], OverwriteMode::Standard, FileHooks { before, ..no_hooks() }).await;
     assert!(on.files.require_unasked_writes("rsync", &path("/watched/d")).is_err());
     assert!(on.files.require_unasked_writes("rsync", &path("/free")).is_ok());
-    // The command's path leads elsewhere than it is written.
+    // The command's path leads elsewhere than it is spelled.
     let outcome = on.files.review_ssh_command("rsync", &path("/free"), Some(&path("/watched"))).await;
     assert_eq!((outcome.is_err(), watcher.take()), (true, vec!["asked ssh_cmd".to_owned()]));
 }

@@ -1,4 +1,4 @@
-//! Metadata, read and written.
+//! Reads and sets metadata.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -56,14 +56,14 @@ pub fn set_by_path(
     set_by_path_descriptor(&file, attributes, owner)
 }
 
-/// For a descriptor opened with `O_PATH`.
+/// Sets attributes by an `O_PATH` descriptor.
 fn set_by_path_descriptor(file: &OwnedFd, attributes: &SetAttributes, owner: Owner) -> Result<(), StorageError> {
     if let Some((uid, gid)) = attributes.owner {
         fs::chownat(file, "", user(uid)?, group(gid)?, AtFlags::EMPTY_PATH).map_err(from_errno)?;
     }
     if let Some(mode) = attributes.mode {
-        // The system call for modes takes no O_PATH descriptor; its name in /proc is that
-        // very file.
+        // The system call for modes takes no `O_PATH` descriptor; the descriptor's name in /proc
+        // leads to the very file.
         let name = format!("/proc/self/fd/{}", file.as_raw_fd());
         fs::chmod(name, permission_bits(file, mode, owner)?).map_err(from_errno)?;
     }
@@ -73,7 +73,7 @@ fn set_by_path_descriptor(file: &OwnedFd, attributes: &SetAttributes, owner: Own
     Ok(())
 }
 
-/// For an open file.
+/// Sets attributes of an open file.
 pub fn set_by_descriptor(file: &OwnedFd, attributes: &SetAttributes, owner: Owner) -> Result<(), StorageError> {
     if let Some(size) = attributes.size {
         fs::ftruncate(file, size).map_err(from_errno)?;
@@ -107,22 +107,22 @@ pub fn space_of(file: &impl AsFd) -> Result<Space, StorageError> {
     })
 }
 
-/// Set-user-id and set-group-id.
+/// The bits set-user-id and set-group-id.
 pub const SET_ID: u32 = 0o6000;
 
-/// Of a file that a client is about to write to.
+/// Clears these bits of a file that a client is about to write to, unless the client may set them.
 pub fn drop_set_id(file: &OwnedFd, mode: u32, owner: Owner) -> Result<(), StorageError> {
     let allowed = permission_bits(file, mode, owner)?;
     match fs::fchmod(file, allowed) {
-        // Another's file, and this is not root: the kernel will do it.
+        // The file is another user's and the server is not root: the kernel clears the bits at the first write.
         Ok(()) | Err(Errno::PERM) => Ok(()),
         Err(errno) => Err(from_errno(errno)),
     }
 }
 
-/// A program of a client's may run as the account's own user and group on the host, where it has
-/// such, but as no other. Of directories the bits mean something else. Asked after a change of
-/// owner.
+/// The mode bits that a client may set. A client's program may run as the account's own user and
+/// group on the host, where it has these, but as no other. On directories the bits mean something
+/// else. Call this after a change of owner.
 fn permission_bits(file: &OwnedFd, mode: u32, owner: Owner) -> Result<Mode, StorageError> {
     let asked = Mode::from_raw_mode(mode & 0o7777);
     if !asked.intersects(Mode::SUID | Mode::SGID) {
@@ -142,7 +142,7 @@ fn permission_bits(file: &OwnedFd, mode: u32, owner: Owner) -> Result<Mode, Stor
     Ok(allowed)
 }
 
-/// `u32::MAX` would mean "unchanged" to the system call.
+/// Refuses `u32::MAX`, which means "unchanged" to the system call.
 fn user(uid: u32) -> Result<Option<Uid>, StorageError> {
     if uid == u32::MAX { Err(from_errno(Errno::INVAL)) } else { Ok(Some(Uid::from_raw(uid))) }
 }

@@ -1,4 +1,4 @@
-//! What a start does about the notes of a process that was killed.
+//! Follows the notes of a process that was killed, at the next start.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,7 +12,7 @@ use tidegate_core::ports::storage::TEMPORARY_PREFIX;
 
 use super::trial;
 
-/// How many files an earlier process left.
+/// How many files of earlier processes were cleaned up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cleaned {
     /// Uploads without a name that were removed.
@@ -31,7 +31,7 @@ impl Cleaned {
     }
 }
 
-/// One note, as its name says.
+/// One note, as read from its name.
 struct Note {
     kind: String,
     token: String,
@@ -40,7 +40,7 @@ struct Note {
     place: PathBuf,
 }
 
-/// `own`: the token of the process that asks.
+/// `own`: the token of this process, whose notes are left alone.
 pub fn clean(directory: &Path, own: &str) -> io::Result<Cleaned> {
     let mut notes = Vec::new();
     for entry in std::fs::read_dir(directory)? {
@@ -52,7 +52,7 @@ pub fn clean(directory: &Path, own: &str) -> io::Result<Cleaned> {
         let rest = parts.skip(1).collect();
         notes.push(Note { kind, token, rest, link, place });
     }
-    // What gets a name is not to be removed with its directory's hidden names.
+    // Files that get a name come first, before the hidden names of their directories are removed.
     notes.sort_by_key(|note| note.kind == "directory");
     let mut cleaned = Cleaned::default();
     for note in notes.iter().filter(|note| note.token != own) {
@@ -63,7 +63,7 @@ pub fn clean(directory: &Path, own: &str) -> io::Result<Cleaned> {
             _ => Ok(()),
         };
         match outcome {
-            // What it is about may be gone, with its directory.
+            // The file that the note is about may be gone, also with its directory.
             Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => std::fs::remove_file(&note.link)?,
             Err(errno) => {
                 cleaned.left += 1;
@@ -75,7 +75,7 @@ pub fn clean(directory: &Path, own: &str) -> io::Result<Cleaned> {
     Ok(cleaned)
 }
 
-/// The paths of notes have no links: one that is there by now leads elsewhere.
+/// The paths in notes have no symbolic links: a link that is there by now leads elsewhere, and is refused.
 fn open(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     fs::openat2(CWD, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::NO_SYMLINKS)
 }
@@ -99,7 +99,7 @@ fn is_hidden(name: &[u8], token: &str) -> bool {
     !token.is_empty() && rest.is_some_and(|rest| rest.first() == Some(&b'.'))
 }
 
-/// True: it has its name now.
+/// Returns `true` if the file has its name now.
 fn name_partial(note: &Note) -> Result<bool, Errno> {
     let name = note.place.file_name().unwrap_or_default();
     let hidden_place = note.place.parent().unwrap_or(Path::new("/"));
@@ -112,12 +112,12 @@ fn name_partial(note: &Note) -> Result<bool, Errno> {
     match fs::renameat(&directory, hidden, &directory, name) {
         Ok(()) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
-        // Something that cannot be replaced has the name by now.
+        // By now, something that cannot be replaced has the name.
         Err(_) => fs::unlinkat(&directory, hidden, AtFlags::empty()).map(|()| false),
     }
 }
 
-/// True: something was taken back.
+/// Returns `true` if something was taken back.
 fn take_back(note: &Note) -> Result<bool, Errno> {
     let [inode, keep] = note.rest.as_slice() else { return Ok(false) };
     let keep = match keep.as_str() {

@@ -1,5 +1,5 @@
-//! Bytes and attributes of an open file. Reads and writes happen on the connection's own task: they
-//! meet the page cache, and a task for each would cost more than they take.
+//! Bytes and attributes of an open file. Reads and writes run on the connection's own task: they
+//! usually meet the page cache, and a task for each would cost more than they take.
 
 use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
@@ -14,11 +14,11 @@ use super::Owner;
 use super::attributes;
 use super::errors::from_errno;
 
-/// What files in place and uploads share.
+/// What files in place and uploads have in common.
 pub struct Descriptor {
     pub file: Arc<OwnedFd>,
     pub append: bool,
-    /// Of the account, if files are given to it.
+    /// The account's owner, if files are given to it.
     pub owner: Owner,
 }
 
@@ -31,8 +31,8 @@ impl Descriptor {
         buffer.resize(start + length, 0);
         let into = buffer.get_mut(start..).unwrap_or_default();
         let mut filled = 0;
-        // What is in the page cache is copied here and now; the rest is fetched elsewhere,
-        // so that a slow disk does not hold up other sessions.
+        // Data in the page cache is copied here; other data is read on another thread, so that a
+        // slow disk does not hold up other sessions.
         let outcome = loop {
             let rest = into.get_mut(filled..).unwrap_or_default();
             if rest.is_empty() {

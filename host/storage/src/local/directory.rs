@@ -1,4 +1,4 @@
-//! Directories, read a portion at a time.
+//! Reads directories, a portion at a time.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -12,9 +12,9 @@ use super::errors::from_errno;
 
 pub struct LocalDirectory {
     entries: Dir,
-    /// The root's `..` is the root itself: nothing is told of what is above.
+    /// In the root, `..` is the root itself, so that nothing is shown of what is above.
     is_root: bool,
-    /// Of entries that are there and could not be looked at.
+    /// The last error of an entry that exists and could not be read.
     passed_over: Option<Errno>,
 }
 
@@ -35,7 +35,7 @@ impl LocalDirectory {
                 }
                 // Removed since it was listed.
                 Err(Errno::NOENT) => {}
-                // In a directory that may not be searched, or on a dead mount: the others are still listed.
+                // The directory may not be searched, or a mount is dead: the other entries are still listed.
                 Err(errno) => self.passed_over = Some(errno),
             }
         }

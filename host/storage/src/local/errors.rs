@@ -1,4 +1,4 @@
-//! Errors of the operating system in the classes of the port.
+//! Errors of the operating system as the port's kinds of errors.
 
 use rustix::io::Errno;
 use tidegate_core::ports::storage::{StorageError, StorageErrorKind};
@@ -7,7 +7,7 @@ pub fn from_errno(errno: Errno) -> StorageError {
     StorageError::new(kind_of(errno), message_of(errno))
 }
 
-/// With what the error is about before the message.
+/// Puts the subject of the error before the message.
 pub fn with_errno(errno: Errno, subject: &str) -> StorageError {
     StorageError::new(kind_of(errno), format!("{subject}: {}", message_of(errno)))
 }
@@ -16,8 +16,8 @@ fn kind_of(errno: Errno) -> StorageErrorKind {
     match errno {
         Errno::NOENT => StorageErrorKind::NotFound,
         Errno::ACCESS | Errno::PERM => StorageErrorKind::PermissionDenied,
-        // RESOLVE_BENEATH answers this for a path that would leave the tree; renames and
-        // links across file systems do not occur below one open directory otherwise.
+        // RESOLVE_BENEATH gives this for a path that would leave the tree. Below one open
+        // directory, renames and links across file systems do not occur otherwise.
         Errno::XDEV => StorageErrorKind::CrossDevice,
         Errno::EXIST => StorageErrorKind::AlreadyExists,
         Errno::NOTDIR => StorageErrorKind::NotADirectory,
@@ -33,7 +33,7 @@ fn kind_of(errno: Errno) -> StorageErrorKind {
     }
 }
 
-/// In words, without the number.
+/// The text of an error, without its number.
 fn message_of(errno: Errno) -> String {
     match errno {
         Errno::NOENT => "no such file or directory".to_owned(),

@@ -1,4 +1,4 @@
-//! Files that are read, or written under their name.
+//! Files that are read, or written in place.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -19,20 +19,20 @@ use super::trial::{Trial, take_back_all};
 
 pub struct LocalFile {
     descriptor: Descriptor,
-    /// Of an upload that a hook decides about.
+    /// Set for an upload that a hook decides about.
     trial: Option<Trial>,
 }
 
 impl LocalFile {
     pub fn new(file: OwnedFd, options: OpenOptions, owner: Owner) -> Result<Self, StorageError> {
-        // Opened without blocking because it may be a pipe; those are not served.
+        // Opened without blocking, because the file may be a pipe; pipes are refused.
         let stat = fs::fstat(&file).map_err(from_errno)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         if !matches!(kind, FileType::RegularFile | FileType::Directory) {
             return Err(from_errno(Errno::OPNOTSUPP));
         }
         if options.write && stat.st_mode & attributes::SET_ID != 0 {
-            // The kernel takes the bits away when others write to a program, but not when root does.
+            // The kernel clears these bits when a process without privileges writes to the file, but not for root.
             attributes::drop_set_id(&file, stat.st_mode, owner)?;
         }
         Ok(Self::of(Descriptor { file: Arc::new(file), append: options.append, owner }))
@@ -42,7 +42,7 @@ impl LocalFile {
         Self { descriptor, trial: None }
     }
 
-    /// A file that was opened without emptying it; `is_new`: opening it made it.
+    /// Puts a file on trial that was opened without emptying it. `is_new`: opening it made it.
     pub fn on_trial(
         mut self,
         options: OpenOptions,

@@ -1,9 +1,8 @@
-//! Notes of what a server that is killed would leave behind, in a directory of the server's
-//! own: the next start reads them and cleans up.
+//! Notes of what a killed server leaves behind, in a directory of the server's own. The next start
+//! reads them and cleans up.
 //!
-//! A note is a symbolic link: made in one step, and its target is the path that it is about.
-//! Its name says what it is and which process made it. Notes follow a rename of the
-//! directories above them.
+//! A note is a symbolic link: it is made in one step, and its target is the path that it is about. Its name tells
+//! the kind of note and the process that made it. When a directory above that path is renamed, the note follows.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -23,17 +22,17 @@ use super::cleaning::{self, Cleaned};
 use super::errors::from_errno;
 
 const NAME_MAX: usize = 255;
-/// Directories whose notes stay for the next upload to them.
+/// How many directories keep their note for the next upload to them.
 const KEPT_NOTES: usize = 256;
-/// Names that one upload, or its directory, may have had while it ran.
+/// Most names that one upload, or its directory, may have had while it ran.
 const MAX_PLACES: usize = 64;
 
 /// The notes of this process.
 #[derive(Debug)]
 pub struct Leftovers {
-    /// None: nothing is noted.
+    /// `None`: no notes are made.
     directory: Option<PathBuf>,
-    /// Of this process, in the names of notes and of hidden files.
+    /// Random text in the names of this process's notes and hidden files.
     token: String,
     serial: AtomicU64,
     notes: Mutex<Notes>,
@@ -42,7 +41,7 @@ pub struct Leftovers {
 #[derive(Debug, Default)]
 struct Notes {
     noted: HashMap<u64, Noted>,
-    /// By the path of a directory.
+    /// The number of the note about a directory, by its path.
     directories: HashMap<PathBuf, u64>,
 }
 
@@ -50,7 +49,7 @@ struct Notes {
 struct Noted {
     kind: Kind,
     users: usize,
-    /// What it is about, and the note itself; several after a rename.
+    /// The path that the note is about, and the path of the note itself; several after a rename.
     places: Vec<(PathBuf, PathBuf)>,
 }
 
@@ -59,10 +58,9 @@ struct Noted {
 pub(super) enum Kind {
     /// Hidden names of this process may be in the directory; they are to be removed.
     Directory,
-    /// `DIRECTORY/HIDDEN/NAME`: what has the hidden name is to get the other one (A5-11).
+    /// `DIRECTORY/HIDDEN/NAME`: the file with the hidden name is to get the other name (A5-11).
     Partial,
-    /// A file that no hook has approved of yet is to be removed, or cut to its first `keep`
-    /// bytes (B10-08).
+    /// A file that no hook has allowed yet is to be removed, or cut to its first `keep` bytes (B10-08).
     Trial { inode: u64, keep: Option<u64> },
 }
 
@@ -79,7 +77,7 @@ impl Kind {
 
 impl Default for Leftovers {
     fn default() -> Self {
-        // Two servers in containers can have one process number.
+        // Two servers in containers can have the same process number.
         let token = format!("{:016x}", RandomState::new().build_hasher().finish());
         Self { directory: None, token, serial: AtomicU64::new(0), notes: Mutex::default() }
     }
@@ -92,7 +90,7 @@ impl Leftovers {
         Ok(Self { directory: Some(directory), ..Self::default() })
     }
 
-    /// Does what an earlier process left to be done.
+    /// Cleans up what earlier processes left behind.
     pub fn clean(&self) -> io::Result<Cleaned> {
         match &self.directory {
             Some(directory) => cleaning::clean(directory, &self.token),
@@ -100,7 +98,7 @@ impl Leftovers {
         }
     }
 
-    /// A name that clients cannot use, for a file that gets the name `name` later.
+    /// A hidden name, which clients cannot use, for a file that gets the name `name` later.
     pub(super) fn hidden_name(&self, name: &[u8]) -> Vec<u8> {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let mut hidden = TEMPORARY_PREFIX.to_vec();
@@ -110,12 +108,12 @@ impl Leftovers {
         hidden
     }
 
-    /// Before a hidden name is made in the directory.
+    /// Call before a hidden name is made in the directory.
     pub(super) fn note_directory(self: &Arc<Self>, directory: impl AsFd) -> Result<Note, StorageError> {
         self.note(Kind::Directory, path_of(directory).map_err(from_errno)?)
     }
 
-    /// Before `hidden` is made; the next start gives it the name `name`.
+    /// Call before `hidden` is made; the next start gives that file the name `name`.
     pub(super) fn note_partial(
         self: &Arc<Self>,
         directory: impl AsFd,
@@ -126,7 +124,7 @@ impl Leftovers {
         self.note(Kind::Partial, directory.join(OsStr::from_bytes(hidden)).join(OsStr::from_bytes(name)))
     }
 
-    /// Before a file that has its name is written to.
+    /// Call before a file on trial is written to.
     pub(super) fn note_trial(
         self: &Arc<Self>,
         file: impl AsFd,
@@ -167,8 +165,7 @@ impl Leftovers {
         Ok(link)
     }
 
-    /// Before what is called `from` in one directory is called `to` in another: what is noted
-    /// of it, or of what is below it, is noted under the other name as well.
+    /// Call before a rename: every note about the old path, or a path below it, is also made for the new path.
     pub(super) fn renaming(
         &self,
         (from_directory, from): (impl AsFd, &[u8]),
@@ -188,7 +185,7 @@ impl Leftovers {
                     continue;
                 }
                 if noted.places.len() >= MAX_PLACES {
-                    // A name that is not noted would be left by a kill.
+                    // After a kill, a file under a name that is not noted would not be cleaned up.
                     return Err(from_errno(Errno::BUSY));
                 }
                 let link = self.write(directory, noted.kind, &place)?;
@@ -227,19 +224,19 @@ impl Notes {
             if self.directories.get(&place) == Some(&id) {
                 self.directories.remove(&place);
             }
-            // One that stays names a file that is gone.
+            // A note that cannot be removed is about a file that is gone.
             let _ = std::fs::remove_file(link);
         }
     }
 }
 
-/// Where `place` is when what is called `from` is called `to`; none: where it was.
+/// Where `place` is after `from` is renamed to `to`; `None` if it stays where it is.
 fn moved(place: &Path, from: &Path, to: &Path) -> Option<PathBuf> {
     let rest = place.strip_prefix(from).ok()?;
     Some(if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) })
 }
 
-/// Let go when the file has its own name, or is gone.
+/// A note, to be dropped when the file has its own name or is gone.
 #[derive(Debug)]
 pub(super) struct Note {
     leftovers: Arc<Leftovers>,
@@ -247,12 +244,12 @@ pub(super) struct Note {
 }
 
 impl Note {
-    /// Whether the file was there, or the server has moved it there.
+    /// Whether the path is where the file was when it was noted, or where the server has moved it.
     pub(super) fn is_about(&self, path: &Path) -> bool {
         self.leftovers.directory.is_none() || self.leftovers.has_place(self.id, path)
     }
 
-    /// For the next start.
+    /// Leaves the note for the next start.
     pub(super) fn leave(self) {
         std::mem::forget(self);
     }
@@ -264,7 +261,7 @@ impl Drop for Note {
     }
 }
 
-/// Without links, as the kernel knows it.
+/// The path of an open file, without symbolic links, as the kernel knows it.
 pub(super) fn path_of(file: impl AsFd) -> Result<PathBuf, Errno> {
     let name = rustix::fs::readlink(format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()), Vec::new())?;
     Ok(PathBuf::from(OsStr::from_bytes(name.as_bytes())))

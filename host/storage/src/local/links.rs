@@ -1,8 +1,8 @@
-//! Symbolic links: what their text means, and where a path with links leads.
+//! Symbolic links: what their text means, and where a path with symbolic links leads.
 //!
-//! The kernel follows relative links beneath the root by itself. An absolute one it takes for a
-//! way out, although the host's path of the tree may be what it begins with: such a path is
-//! followed here, name by name, and what is found is opened as a path without links.
+//! The kernel itself follows relative links beneath the root. It takes an absolute link for a way
+//! out, although the link may begin with the root's path on the host. Such a path is followed here,
+//! name by name, and the result is opened as a path without symbolic links.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -13,17 +13,17 @@ use tidegate_core::ports::storage::Canonical;
 
 use super::resolve::Root;
 
-/// As many as the kernel follows.
+/// As many symbolic links as the kernel follows.
 const MAX_LINKS: usize = 40;
-/// Names on the way, those in links included.
+/// Most names on the way, including those in links.
 const MAX_STEPS: usize = 8192;
 
-/// The places of a tree on the host, as texts that absolute links into it begin with.
+/// The paths of a tree's root on the host, with which absolute links into the tree begin.
 pub struct HostNames(Vec<Vec<u8>>);
 
 impl HostNames {
-    /// Of a directory that has several, such as by links above it; the first one is written into
-    /// new links.
+    /// `paths`: a directory may have several, for instance because of links above it. The first one
+    /// is written into new links.
     pub fn new(paths: impl IntoIterator<Item = Vec<u8>>) -> Self {
         let mut names: Vec<Vec<u8>> = Vec::new();
         for mut path in paths {
@@ -37,15 +37,14 @@ impl HostNames {
         Self(names)
     }
 
-    /// What an absolute text of the host means in the tree: empty, or with a slash before it.
+    /// The path in the tree that an absolute path of the host means: empty, or with a slash first.
     pub fn inside<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
         let below = |name: &Vec<u8>| text.strip_prefix(name.as_slice());
         self.0.iter().filter_map(below).find(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
     }
 
-    /// How a link is written to disk. An absolute text means the tree's root, and gets its host's
-    /// path before it: programs of the host find the same file, and the text can be given back as
-    /// it was.
+    /// The text of a link as it is written to disk. An absolute text means the tree's root and gets the root's path
+    /// on the host in front: programs of the host find the same file, and the client can get its own text back.
     pub fn stored(&self, text: &[u8]) -> Result<Vec<u8>, PathError> {
         if text.contains(&0) {
             return Err(PathError::Nul);
@@ -57,7 +56,7 @@ impl HostNames {
     }
 }
 
-/// Where a path leads, without links; the last name may be a link that is not to be followed.
+/// Where a path leads, without symbolic links; `follow`: whether a last name that is a link is followed.
 pub fn find(root: &Root, relative: &[u8], follow: bool) -> Result<Canonical, Errno> {
     let mut ahead = Vec::new();
     push_names(&mut ahead, relative);
@@ -106,17 +105,17 @@ pub fn find(root: &Root, relative: &[u8], follow: bool) -> Result<Canonical, Err
     way.path_of(Vec::new(), false)
 }
 
-/// The first name on top.
+/// Pushes the names of a path, with the first one on top.
 fn push_names(ahead: &mut Vec<Vec<u8>>, path: &[u8]) {
     let names = path.rsplit(|byte| *byte == b'/').filter(|name| !name.is_empty() && *name != b".");
     ahead.extend(names.map(<[u8]>::to_vec));
 }
 
-/// How far a path was followed.
+/// The part of a path that was followed so far.
 struct Way<'a> {
     root: &'a Root,
     names: Vec<Vec<u8>>,
-    /// None: the root.
+    /// The directory reached; `None`: the root.
     at: Option<OwnedFd>,
     is_directory: bool,
 }
@@ -137,8 +136,8 @@ impl Way<'_> {
         (self.at, self.is_directory) = (None, true);
     }
 
-    /// Opened anew, because it may have been moved since: one descriptor is held, not one for
-    /// each directory on the way.
+    /// Goes up one directory. The directory is opened anew, because it may have been moved: so one
+    /// descriptor is held, not one for each directory on the way.
     fn up(&mut self) -> Result<(), Errno> {
         if !self.is_directory {
             return Err(Errno::NOTDIR);

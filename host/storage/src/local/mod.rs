@@ -1,4 +1,4 @@
-//! A directory of the host as a file tree.
+//! A file tree in a directory of the host.
 //!
 //! Nothing here joins path strings: a path is opened relative to the root's descriptor with
 //! `RESOLVE_BENEATH`, so that `..`, symbolic links and directories renamed meanwhile cannot
@@ -51,13 +51,13 @@ use crate::overwrite::OverwriteMode;
 #[derive(Debug, Clone)]
 pub struct LocalStorageSettings {
     pub overwrite: OverwriteMode,
-    /// Bits cleared in the mode of new files and directories.
+    /// Bits that are cleared in the mode of new files and directories.
     pub umask: u32,
-    /// Give new files to the account's uid and gid; only root can.
+    /// Whether new files are given to the account's uid and gid; only root can do that.
     pub set_owner: bool,
-    /// Where what a killed server would leave is noted.
+    /// The notes of what a killed server leaves behind.
     pub leftovers: Arc<Leftovers>,
-    /// Uploads that replace have no name until they are complete, where the file system can.
+    /// Whether uploads that replace a file have no name until they are complete, where the file system can do that.
     pub unnamed_uploads: bool,
 }
 
@@ -87,7 +87,7 @@ impl StorageFactory for LocalStorageFactory {
 
 #[async_trait]
 impl FileSystems for LocalStorageFactory {
-    /// On another thread: making and opening a directory may wait for a disk or another machine.
+    /// On another thread, because making and opening a directory may wait for a disk or another machine.
     async fn open_one(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError> {
         let FileSystem { location, owner: (uid, gid), make_missing } = file_system.clone();
         let (settings, owner) = (self.settings.clone(), Owner { uid, gid });
@@ -101,7 +101,7 @@ impl FileSystems for LocalStorageFactory {
     }
 }
 
-/// The owner of new files; 0 leaves the server's own (A5-16).
+/// The owner of new files; 0 leaves the server's own user or group (A5-16).
 #[derive(Debug, Clone, Copy, Default)]
 struct Owner {
     uid: u32,
@@ -123,14 +123,14 @@ impl Owner {
 pub struct LocalStorage {
     root: Arc<Root>,
     root_path: PathBuf,
-    /// As it is shown.
+    /// The path of the root, as shown in messages.
     root_text: String,
     settings: LocalStorageSettings,
     owner: Owner,
 }
 
 impl LocalStorage {
-    /// `make`: the directory, and those above it, if it is missing (A4-11).
+    /// `make`: whether to make the directory, and those above it, if it is missing (A4-11).
     fn open(path: &Path, settings: LocalStorageSettings, owner: Owner, make: bool) -> Result<Self, StorageError> {
         let in_context = |errno: Errno| with_errno(errno, &format!("the home directory {}", path.display()));
         let made = make && !path.exists();
@@ -152,7 +152,7 @@ impl LocalStorage {
         Ok(Self { root, root_path: path.to_owned(), root_text, settings, owner })
     }
 
-    /// Who may make a file may not thereby let others run it as somebody else.
+    /// The mode of a new file, without bits by which it would run as another user.
     fn new_mode(&self, asked: Option<u32>, default: u32) -> Mode {
         Mode::from_raw_mode(asked.unwrap_or(default) & 0o777 & !self.settings.umask)
     }
@@ -269,7 +269,7 @@ impl Storage for LocalStorage {
     async fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>, StorageError> {
         let place = self.root.place(path).map_err(from_errno)?;
         let target = fs::readlinkat(place.directory(), place.name(), Vec::new()).map_err(from_errno)?;
-        // A path of the host elsewhere says nothing to the client.
+        // A path of the host outside the tree is not shown to the client.
         self.root
             .shown(target.as_bytes())
             .ok_or_else(|| StorageError::new(StorageErrorKind::PermissionDenied, "the link leads outside"))

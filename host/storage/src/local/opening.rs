@@ -1,5 +1,4 @@
-//! How a file is opened, as the upload mode says (A3-16): in place, or as a replacement that
-//! gets its name later.
+//! Opens files as the upload mode says (A3-16): in place, or as a replacement that gets its name later.
 
 use std::os::fd::OwnedFd;
 
@@ -15,7 +14,7 @@ use super::replacement::{Replacement, Wanted};
 use super::upload::LocalUpload;
 use super::{LocalStorage, OverwriteMode, attributes};
 
-/// Looks for a file that others make or remove meanwhile.
+/// How often a file is looked for that other programs make or remove meanwhile.
 const LOOKS: usize = 2;
 
 impl LocalStorage {
@@ -23,7 +22,7 @@ impl LocalStorage {
         self.open_existing(path, OpenOptions { read: true, ..OpenOptions::default() })
     }
 
-    /// A file that replaces all of what has the name, or is new.
+    /// Begins an upload that replaces all of the file with this name, or is a new file.
     pub(super) fn begin(&self, path: &VirtualPath, options: OpenOptions) -> Result<LocalUpload, StorageError> {
         if !self.is_atomic() {
             return Err(from_errno(Errno::OPNOTSUPP));
@@ -36,7 +35,7 @@ impl LocalStorage {
             Some(_) if is_exclusive => Err(from_errno(Errno::EXIST)),
             Some(found) => match found.metadata.kind {
                 FileKind::File if options.truncate => self.replacement(path, options, Some(found)),
-                // It was not there when it was looked for, and what is in it is to stay.
+                // Another program made the file after it was looked for; its content stays.
                 FileKind::File => Err(from_errno(Errno::EXIST)),
                 FileKind::Directory => Err(from_errno(Errno::ISDIR)),
                 FileKind::Symlink | FileKind::Other => Err(from_errno(Errno::OPNOTSUPP)),
@@ -46,12 +45,12 @@ impl LocalStorage {
         }
     }
 
-    /// Every upload appears when it is complete.
+    /// Whether uploads get their names when they are complete.
     pub(super) fn is_atomic(&self) -> bool {
         self.settings.overwrite != OverwriteMode::Standard
     }
 
-    /// As open(2) does; a file that is made gets the account's owner.
+    /// Opens a file as open(2) does. A new file gets the account's owner.
     pub(super) fn open_under_name(&self, path: &VirtualPath, options: OpenOptions) -> Result<LocalFile, StorageError> {
         if path.is_root() && options.write {
             return Err(from_errno(Errno::ISDIR));
@@ -73,13 +72,13 @@ impl LocalStorage {
                 outcome => return outcome,
             }
         }
-        // A link whose target is not there yet.
+        // The name is a symbolic link to a file that does not exist yet.
         self.make_with(path, options, OFlags::CREATE)
     }
 
     fn open_existing(&self, path: &VirtualPath, options: OpenOptions) -> Result<LocalFile, StorageError> {
         let provisional = options.provisional && options.write;
-        // What is emptied is noted first.
+        // An upload on trial empties the file only after a note was made.
         let truncate = options.truncate && !provisional;
         let flags = flags_of(OpenOptions { truncate, ..options });
         let file = self.root.open(path, flags, Mode::empty()).map_err(from_errno)?;
@@ -87,7 +86,7 @@ impl LocalStorage {
         if provisional { file.on_trial(options, false, &self.settings.leftovers) } else { Ok(file) }
     }
 
-    /// Fails if something has the name.
+    /// Makes a file; fails if something has the name.
     fn make(&self, path: &VirtualPath, options: OpenOptions) -> Result<LocalFile, StorageError> {
         self.make_with(path, options, OFlags::CREATE | OFlags::EXCL)
     }
@@ -101,7 +100,7 @@ impl LocalStorage {
         if provisional { file.on_trial(options, true, &self.settings.leftovers) } else { Ok(file) }
     }
 
-    /// What an upload would write over; none: the name is free.
+    /// The file that an upload would write over; `None` if the name is free.
     fn existing(&self, path: &VirtualPath, follow: bool) -> Result<Option<Existing>, StorageError> {
         let flags = OFlags::PATH | OFlags::CLOEXEC | if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
         match self.root.open(path, flags, Mode::empty()) {
@@ -120,11 +119,12 @@ impl LocalStorage {
         let keep_partial = self.settings.overwrite == OverwriteMode::AtomicWithResume && !options.provisional;
         let wanted = Wanted {
             mode: match &existing {
-                // Until it has the owner of the old one.
+                // Until the file has the owner of the old one.
                 Some(_) => Mode::RUSR | Mode::WUSR,
                 None => self.new_mode(options.mode, 0o666),
             },
-            // Of two that empty a file that was not there, the last one wins, as if both had written it.
+            // Of two uploads that empty a file that did not exist, the last one wins, as if both
+            // had written it in place.
             must_be_new: options.exclusive || (existing.is_none() && !options.truncate),
             keep_partial,
             keep_after_kill: keep_partial && existing.is_some(),
@@ -139,14 +139,14 @@ impl LocalStorage {
     }
 }
 
-/// A file that is there, by a descriptor that only names it.
+/// A file that exists, held by an `O_PATH` descriptor.
 struct Existing {
     file: OwnedFd,
     metadata: Metadata,
 }
 
 fn flags_of(options: OpenOptions) -> OFlags {
-    // Without blocking, because it may be a pipe.
+    // Opened without blocking, because the file may be a pipe.
     let mut flags = OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     flags |= match (options.read, options.write) {
         (true, true) => OFlags::RDWR,

@@ -1,6 +1,6 @@
-//! A file that gets its name when it is complete. Until then it has none (`O_TMPFILE`), or a
-//! hidden one: on file systems without unnamed files, for a moment at the end, and where what
-//! is cut off is to take the name of an old file. Hidden names are noted before they are made.
+//! A file that gets its name when it is complete. Until then it has no name (`O_TMPFILE`), or a
+//! hidden one: at the end for a moment; from the beginning on file systems without unnamed files, and
+//! where an upload that is cut off is to replace an old file. A note is made before each hidden name.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -19,17 +19,17 @@ use super::leftovers::{Leftovers, Note, path_of};
 use super::rename::rename_to_new;
 use super::resolve::{Place, Root};
 
-/// Replaced files from this size on, in bytes, are freed by a thread of their own.
+/// Replaced files of at least this size, in bytes, are freed on a thread of their own.
 const FREED_ASIDE: u64 = 64 << 20;
 
 pub struct Replacement {
     file: Arc<OwnedFd>,
-    /// Where the file will be, whatever the directory is called by then: as it would be if it
-    /// had been written under its name.
+    /// The directory that the file will be in, even if it is renamed meanwhile: where a file
+    /// written under its name would be.
     directory: OwnedFd,
-    /// No link.
+    /// The name, which is no symbolic link's.
     name: Vec<u8>,
-    /// The name that it has meanwhile, if it needs one.
+    /// The hidden name, if the file has one now.
     hidden: Option<Hidden>,
     wanted: Wanted,
     was_shown: bool,
@@ -39,22 +39,22 @@ pub struct Replacement {
 
 struct Hidden {
     name: Vec<u8>,
-    /// Let go after the name is.
+    /// Released after the hidden name is gone.
     _note: Note,
 }
 
-/// What becomes of an upload.
+/// How an upload ends.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted {
     pub mode: Mode,
-    /// Refuse if something has the name by then, because overwriting was not asked for.
+    /// Fail if something has the name by then, because overwriting was not asked for.
     pub must_be_new: bool,
-    /// Give an abandoned file its name all the same (A5-11).
+    /// Give an abandoned file its name nevertheless (A5-11).
     pub keep_partial: bool,
-    /// After `kill -9` as well, at the next start: there is an old file, and a client that
-    /// resumes must not take it for its own.
+    /// Do so after `kill -9` as well, at the next start: there is an old file, which a client that
+    /// resumes must not mistake for its own.
     pub keep_after_kill: bool,
-    /// Without any name until then, where the file system can.
+    /// Keep the file without any name until it is complete, if the file system can.
     pub unnamed: bool,
 }
 
@@ -83,14 +83,15 @@ impl Replacement {
         Place::within(self.directory.as_fd(), &self.name)
     }
 
-    /// What has the name now; links are not followed, because the rename does not either.
+    /// The file that has the name now. Symbolic links are not followed, because the rename does not
+    /// follow them either.
     pub fn replaces(&self) -> Option<Metadata> {
         let place = self.place();
         let stat = fs::statat(place.directory(), place.name(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
         Some(attributes::from_stat(&stat))
     }
 
-    /// Gives it a hidden name, by which programs of the host can look at it.
+    /// Gives the file a hidden name, by which programs of the host can read it.
     pub fn show(&mut self) -> Result<PathBuf, StorageError> {
         let hidden = self.hide()?.to_vec();
         self.was_shown = true;
@@ -108,8 +109,8 @@ impl Replacement {
         Ok(self.hidden.as_ref().map(|hidden| hidden.name.as_slice()).unwrap_or_default())
     }
 
-    /// Puts the file in its place. Always by a rename: those who watch the directory hear of
-    /// it by the file's own name, which a link does not tell them in a useful way.
+    /// Gives the file its name, always by a rename: watchers of the directory are told the file's
+    /// name then, which they do not learn in a useful way from a link.
     pub fn commit(mut self) -> Result<Finished, StorageError> {
         let outcome = match self.put_in_place() {
             Err(error) if self.was_shown && error.kind == StorageErrorKind::NotFound => Ok(Finished::TakenAway),
@@ -119,7 +120,7 @@ impl Replacement {
         outcome
     }
 
-    /// Gives what had the name before.
+    /// Returns the file that had the name before.
     fn put_in_place(&mut self) -> Result<Option<Metadata>, StorageError> {
         let must_be_new = self.wanted.must_be_new;
         let hidden = self.hide()?.to_vec();
@@ -135,8 +136,8 @@ impl Replacement {
         }))
     }
 
-    /// Ends it without success. True: what there was has got its name, and replaces the old
-    /// file (A5-11).
+    /// Ends the upload without success. Returns `true` if the partial file got its name, and
+    /// replaced the old file (A5-11).
     pub fn abandon(mut self, discard: bool) -> bool {
         self.wanted.keep_partial &= !discard;
         self.end()
@@ -150,7 +151,7 @@ impl Replacement {
             return true;
         }
         if let Some(hidden) = &self.hidden {
-            // A failure here has no receiver any more.
+            // This failure cannot be reported to a caller any more.
             let _ = fs::unlinkat(&self.directory, hidden.name.as_slice(), AtFlags::empty());
         }
         false
@@ -163,7 +164,7 @@ impl Drop for Replacement {
     }
 }
 
-/// What is at `place`, held so that the rename does not free it.
+/// The file at `place`, held open so that the rename does not free it.
 fn named_now(place: &Place) -> Option<(OwnedFd, Metadata)> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = fs::openat(place.directory(), place.name(), flags, Mode::empty()).ok()?;
@@ -171,8 +172,8 @@ fn named_now(place: &Place) -> Option<(OwnedFd, Metadata)> {
     Some((file, metadata))
 }
 
-/// Closes the last reference to a large replaced file on a thread of its own: the kernel frees its
-/// blocks in that call, for a tenth of a second or more a gigabyte.
+/// Closes the last reference to a large replaced file on a thread of its own: the kernel frees the
+/// file's blocks in that call, which takes a tenth of a second or more for each gigabyte.
 fn free_aside(replaced: OwnedFd, metadata: &Metadata) {
     if metadata.size >= FREED_ASIDE {
         std::thread::spawn(move || drop(replaced));

@@ -12,20 +12,20 @@ use tidegate_core::ports::storage::Canonical;
 
 use super::links::{self, HostNames};
 
-/// Tries when a rename elsewhere keeps the kernel from being sure.
+/// How often a path is resolved again when a concurrent rename keeps the kernel from deciding.
 const RACE_RETRIES: usize = 16;
 
-/// Names in an absolute link, up to the one that may be the root.
+/// Most names in an absolute link that are compared with the root.
 const MAX_HOST_NAMES: usize = 64;
 
-/// The directory that nothing leaves.
+/// The root of a tree, which nothing leads out of.
 pub struct Root {
     directory: Arc<OwnedFd>,
     host_names: Arc<HostNames>,
     follows_links: bool,
 }
 
-/// A name in a directory; the name itself is not followed.
+/// A name in a directory. A symbolic link of this name is not followed.
 pub struct Place<'a> {
     directory: Directory<'a>,
     name: &'a [u8],
@@ -37,7 +37,7 @@ enum Directory<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// In a directory that is open already.
+    /// A name in a directory that is open already.
     pub fn within(directory: BorrowedFd<'a>, name: &'a [u8]) -> Self {
         Self { directory: Directory::Held(directory), name }
     }
@@ -49,7 +49,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// To be held for longer.
+    /// The directory's descriptor, to be held for longer.
     pub fn into_directory(self) -> Result<OwnedFd, Errno> {
         match self.directory {
             Directory::Held(directory) => directory.try_clone_to_owned().map_err(|_| Errno::MFILE),
@@ -63,15 +63,15 @@ impl<'a> Place<'a> {
 }
 
 impl Root {
-    /// `path`: the directory's on the host, as it was opened.
+    /// `path`: the path on the host by which the directory was opened.
     pub fn new(directory: OwnedFd, path: &Path) -> Result<Self, Errno> {
-        // There may be links in the path; others name the directory without them.
+        // The path may lead through symbolic links; other links name the directory without them.
         let name = fs::readlink(format!("/proc/self/fd/{}", directory.as_raw_fd()), Vec::new())?;
         let host_names = HostNames::new([path.as_os_str().as_bytes().to_vec(), name.into_bytes()]);
         Ok(Self { directory: Arc::new(directory), host_names: Arc::new(host_names), follows_links: true })
     }
 
-    /// The same directory, in which a link on the way is an error.
+    /// The same directory, where a symbolic link in a path is an error.
     pub fn without_links(&self) -> Self {
         Self { directory: self.directory.clone(), host_names: self.host_names.clone(), follows_links: false }
     }
@@ -84,9 +84,9 @@ impl Root {
         &self.host_names
     }
 
-    /// What an absolute text of the host means in the tree: empty, or with a slash before it; none:
-    /// it leads elsewhere. The host may have more names for the tree's root than are known here, by
-    /// links and mounts: what is the same directory is the same tree.
+    /// The path in the tree that an absolute path of the host means: empty, or with a slash first;
+    /// `None` if it leads elsewhere. Links and mounts may give the root more names than are known
+    /// here, so a path also belongs to the tree if it passes through the very same directory.
     pub fn inside<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
         self.host_names.inside(text).or_else(|| {
             let root = fs::fstat(&*self.directory).ok()?;
@@ -97,7 +97,7 @@ impl Root {
         })
     }
 
-    /// How the text of a link on disk looks to the client; none: it is a path of the host elsewhere.
+    /// The text of a link on disk as the client sees it; `None` if it is a path of the host outside the tree.
     pub fn shown(&self, text: &[u8]) -> Option<Vec<u8>> {
         if text.first() != Some(&b'/') {
             return Some(text.to_vec());
@@ -106,7 +106,7 @@ impl Root {
         Some(if inside.is_empty() { b"/".to_vec() } else { inside.to_vec() })
     }
 
-    /// Where a path leads, without links; the last name is followed if `follow` says so.
+    /// Where a path leads, without symbolic links. `follow`: whether the last name is followed as well.
     pub fn canonical(&self, path: &VirtualPath, follow: bool) -> Result<Canonical, Errno> {
         let has_none = || Canonical { path: path.clone(), lacks_parent: false };
         if path.is_root() {
@@ -120,17 +120,17 @@ impl Root {
         }
     }
 
-    /// Follows links, but never out of the tree.
+    /// Opens a file. Symbolic links are followed, but never out of the tree.
     pub fn open(&self, path: &VirtualPath, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
         self.open_relative(if path.is_root() { b"." } else { path.relative() }, flags, mode)
     }
 
-    /// A descriptor that only names the file.
+    /// Opens an `O_PATH` descriptor of the file.
     pub fn open_path_only(&self, path: &VirtualPath) -> Result<OwnedFd, Errno> {
         self.open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
     }
 
-    /// The parent, opened, and the last component. The root is `.` in itself.
+    /// The opened parent directory and the last name. For the root, that is `.` in itself.
     pub fn place<'a>(&'a self, path: &'a VirtualPath) -> Result<Place<'a>, Errno> {
         let Some(name) = path.file_name() else {
             return Ok(Place::within(self.directory(), b"."));
@@ -149,7 +149,7 @@ impl Root {
             return self.open_beneath(relative, flags, mode, ResolveFlags::NO_SYMLINKS);
         }
         match self.open_beneath(relative, flags, mode, ResolveFlags::NO_MAGICLINKS) {
-            // A link leads out, or it is absolute and leads in again.
+            // A link leads out of the tree, or it is absolute and leads into it again.
             Err(Errno::XDEV) => {
                 let keeps_last = flags.contains(OFlags::NOFOLLOW) || flags.contains(OFlags::CREATE | OFlags::EXCL);
                 let Canonical { path: place, lacks_parent } = links::find(self, relative, !keeps_last)?;

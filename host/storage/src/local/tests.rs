@@ -1,4 +1,4 @@
-//! What the tree must never do: lead out, or lose the old file.
+//! What a tree must never do: lead out, or lose the old file.
 
 use std::os::unix::fs::symlink;
 
@@ -58,11 +58,11 @@ async fn links_do_not_lead_out() {
         );
     }
     assert!(tree.storage.read_link(&path("/absolute")).await.is_err());
-    // Of a relative link the text is the client's own, wherever it leads.
+    // The text of a relative link is the client's own, wherever it leads.
     assert_eq!(tree.storage.read_link(&path("/relative")).await.unwrap(), b"../outside");
     assert!(tree.storage.rename(&path("/up/outside"), &path("/mine"), true).await.is_err());
     assert!(tree.storage.hard_link(&path("/up/outside"), &path("/mine")).await.is_err());
-    // A hard link to a link is a link: nothing is gained by it.
+    // A hard link to a symbolic link is a symbolic link, and gains nothing.
     tree.storage.hard_link(&path("/absolute"), &path("/copy")).await.unwrap();
     assert!(tree.storage.open(&path("/copy")).await.is_err());
     assert_eq!(std::fs::read_to_string(tree.directory.path().join("outside")).unwrap(), "secret");
@@ -79,7 +79,7 @@ async fn absolute_links_mean_the_tree() {
     file.read_at(0, 100, &mut data).await.unwrap();
     assert_eq!(data, b"inside");
 
-    // By other names that the host has for the root (`/home` may be a link to `/srv/home`).
+    // By other names of the root on the host (`/home` may be a link to `/srv/home`).
     symlink(".", tree.directory.path().join("alias")).unwrap();
     symlink("alias/home", tree.directory.path().join("other")).unwrap();
     let check = async |text: &str, expected: Option<&str>| {
@@ -125,7 +125,7 @@ async fn a_file_is_made_where_a_link_leads_by_any_flags() {
 
 #[tokio::test]
 async fn paths_without_links_stay_so() {
-    // A5-03: where a path leads, and that a link put in its way later is not followed.
+    // Where a path leads, and that a link that replaces a part of it later is not followed (A5-03).
     let tree = tree(OverwriteMode::Standard);
     std::fs::create_dir_all(tree.home("a/b")).unwrap();
     std::fs::write(tree.home("a/f"), "inside").unwrap();
@@ -256,7 +256,7 @@ async fn of_two_uploads_of_a_new_file_the_last_one_stays() {
         finish(&second).await.unwrap();
         assert_eq!(tree.content("new").as_deref(), Some("second"), "{mode:?}");
         assert_eq!(std::fs::read_dir(tree.home("")).unwrap().count(), 1, "{mode:?}");
-        // Where it must be new, or nothing is to be emptied, what others wrote stays.
+        // If the file must be new, or nothing is to be emptied, a file that another program wrote stays.
         for options in [OpenOptions { exclusive: true, ..PUT }, OpenOptions { truncate: false, ..PUT }] {
             let third = write(&tree.storage, "/other", options).await.unwrap();
             std::fs::write(tree.home("other"), "of others").unwrap();

@@ -1,5 +1,5 @@
-//! Uploads in place that wait for a hook's verdict (B10-08): what was written is taken back
-//! unless it is approved of, whatever ends the upload. The note of it survives `kill -9`.
+//! Uploads in place that wait for a hook's verdict (B10-08). What was written is taken back unless
+//! a hook allows it, however the upload ends. A note of it survives `kill -9`.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -13,29 +13,29 @@ use tidegate_core::ports::storage::StorageError;
 
 use super::leftovers::{Leftovers, Note, path_of};
 
-/// Nothing of the file stays.
+/// The value of `keep` with which nothing of the file stays.
 const NOTHING: u64 = u64::MAX;
 
 #[derive(Debug)]
 pub struct Trial {
     leftovers: Arc<Leftovers>,
     inode: u64,
-    /// The bytes at the beginning that stay when the rest is taken back.
+    /// How many bytes at the beginning stay when the rest is taken back.
     keep: AtomicU64,
-    /// Something was written.
+    /// Whether something was written.
     touched: AtomicBool,
-    /// None: nothing is to be taken back, or nothing any more.
+    /// `None`: nothing has to be taken back, or not any more.
     note: Mutex<Option<Note>>,
 }
 
 impl Trial {
-    /// `keep`: the bytes that the file has, if opening it did not make or empty it.
+    /// `keep`: the size of a file that existed and was not emptied when it was opened.
     pub fn new(inode: u64, keep: Option<u64>, leftovers: &Arc<Leftovers>) -> Self {
         let (keep, touched) = (AtomicU64::new(keep.unwrap_or(NOTHING)), AtomicBool::new(false));
         Self { leftovers: leftovers.clone(), inode, keep, touched, note: Mutex::default() }
     }
 
-    /// Before bytes from `offset` on are changed.
+    /// Call before bytes from `offset` on are changed.
     pub fn touches(&self, file: &OwnedFd, offset: u64) -> Result<(), StorageError> {
         let keep = self.keep.load(Ordering::Relaxed);
         let spoils = keep != NOTHING && offset < keep;
@@ -43,7 +43,7 @@ impl Trial {
             return Ok(());
         }
         let keep = if spoils { NOTHING } else { keep };
-        // The new note is there before an earlier one goes.
+        // The new note is made before the earlier one is dropped.
         let note = self.leftovers.note_trial(file, self.inode, kept(keep))?;
         *self.note() = Some(note);
         self.keep.store(keep, Ordering::Relaxed);
@@ -51,17 +51,17 @@ impl Trial {
         Ok(())
     }
 
-    /// What was written stays.
+    /// Keeps what was written.
     pub fn approve(&self) {
         self.note().take();
     }
 
-    /// Takes back what was written, or all of the file.
+    /// Takes back what was written, or the whole file if `everything` says so.
     pub fn take_back(&self, file: &OwnedFd, everything: bool) {
         let mut held = self.note();
         let Some(note) = held.take() else { return };
         let keep = if everything { None } else { kept(self.keep.load(Ordering::Relaxed)) };
-        // One that a program of the host has moved away is in its hands.
+        // A file that a program of the host has moved away is left alone.
         let is_ours = |path: &Path| note.is_about(path);
         if let Err(errno) = take_back(file, keep, is_ours) {
             let message = format!("what a refused upload wrote could not be taken back; the next start tries: {errno}");
@@ -79,8 +79,8 @@ fn kept(keep: u64) -> Option<u64> {
     Some(keep).filter(|keep| *keep != NOTHING)
 }
 
-/// Removes a file, or what is behind its first `keep` bytes, if it is where it was written.
-/// Other names of the file keep no content either. True: there was something.
+/// Removes a file, or what follows its first `keep` bytes, if the file is where it was written.
+/// Other names of the file lose the content as well. Returns `true` if there was something.
 pub fn take_back(file: &OwnedFd, keep: Option<u64>, is_ours: impl Fn(&Path) -> bool) -> Result<bool, Errno> {
     let stat = fs::fstat(file)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink == 0 {
@@ -96,7 +96,7 @@ pub fn take_back(file: &OwnedFd, keep: Option<u64>, is_ours: impl Fn(&Path) -> b
     }
     if stat.st_nlink > 1 || remove(&path, &stat).is_err() {
         fs::ftruncate(file, 0)?;
-        // In a directory that is not writable an empty file stays.
+        // In a directory that is not writable, an empty file is left.
         let _ = remove(&path, &stat);
     }
     Ok(true)

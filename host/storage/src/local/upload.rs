@@ -17,7 +17,7 @@ use super::replacement::Replacement;
 
 pub struct LocalUpload {
     descriptor: Descriptor,
-    /// Taken when the upload ends.
+    /// `None` once the upload has ended.
     replacement: Mutex<Option<Replacement>>,
 }
 
@@ -25,7 +25,7 @@ impl LocalUpload {
     pub fn new(options: OpenOptions, owner: Owner, replacement: Replacement) -> Result<Self, StorageError> {
         let file = replacement.file().clone();
         if options.append {
-            // It was opened as a file without a name, for which nothing else can be asked.
+            // A file without a name cannot be opened for appending, so the flag is set afterwards.
             fs::fcntl_setfl(&*file, OFlags::APPEND).map_err(from_errno)?;
         }
         let descriptor = Descriptor { file, append: options.append, owner };

@@ -1,5 +1,5 @@
-//! How uploads end: what those who watch hear, what replaced files leave to their successors,
-//! and what the start after `kill -9` does.
+//! How uploads end: what watchers of the directory see, what a replaced file passes on to its
+//! successor, and what the next start does after `kill -9`.
 
 use std::collections::HashSet;
 use std::os::fd::OwnedFd;
@@ -28,7 +28,7 @@ impl Tree {
         self.names("uploads").len()
     }
 
-    /// What the next server does first.
+    /// Cleans up as the next server does at its start.
     fn clean(&self) -> Cleaned {
         Leftovers::in_directory(self.directory.path().join("uploads")).unwrap().clean().unwrap()
     }
@@ -41,7 +41,7 @@ impl Tree {
     }
 }
 
-/// Where programs of the host find an upload that has no name yet.
+/// The path by which programs of the host find an upload that has no name yet.
 async fn place_of(file: &Writing) -> Option<PathBuf> {
     Some(file.as_upload()?.show().await.unwrap().host_path.into())
 }
@@ -124,7 +124,7 @@ async fn a_replacement_keeps_what_belongs_to_the_file() {
 
 #[tokio::test]
 async fn a_killed_server_leaves_no_hidden_names_after_the_next_start() {
-    // A5-10, A5-11. Killed with the hidden name it needs: from the beginning, or only at the end.
+    // A5-10, A5-11. The server is killed while it needs the hidden name: from the beginning, or only at the end.
     let check = async |mode, unnamed: bool, at_the_end: bool, new: Option<&str>, old: &str| {
         let mut tree = tree(mode);
         tree.storage.settings.unnamed_uploads = unnamed;
@@ -138,7 +138,7 @@ async fn a_killed_server_leaves_no_hidden_names_after_the_next_start() {
             }
             std::mem::forget(file);
         }
-        // The note follows.
+        // The note follows the rename.
         tree.storage.rename(&path("/before"), &path("/after"), false).await.unwrap();
         let case = format!("{mode:?} {unnamed} {at_the_end}");
         assert_eq!(tree.content("old").as_deref(), Some("older content"), "{case}");
@@ -163,15 +163,15 @@ async fn only_names_of_the_killed_server_are_cleaned_up() {
     let tree = tree(OverwriteMode::Atomic);
     let file = tree.put("new", PUT, "part").await;
     file.as_upload().unwrap().show().await.unwrap();
-    // Of another server that shares the directory, and of a user.
+    // A hidden name of another server that shares the directory, and a file of a user.
     let other = format!("{}.0.other", String::from_utf8_lossy(TEMPORARY_PREFIX));
     std::fs::write(tree.home(&other), "other").unwrap();
-    // Notes that are none of ours.
+    // Notes that this server does not make.
     std::fs::write(tree.home("kept"), "kept").unwrap();
     for name in ["forged", "partial.x.1", "trial.x.1.5", "trial.x.1.1.all", ".."] {
         let _ = symlink(tree.home("kept"), tree.directory.path().join("uploads").join(name));
     }
-    // Nothing is cleaned up of a server that runs.
+    // Nothing is cleaned up for a server that runs.
     assert_eq!(tree.storage.settings.leftovers.clean().unwrap(), Cleaned::default());
     finish(&file).await.unwrap();
     drop(file);
@@ -195,7 +195,7 @@ async fn notes_are_few_and_go_with_the_upload() {
     assert_eq!(trial.notes(), 0);
 }
 
-/// How an upload that a hook was to decide about ends without that.
+/// How an upload that a hook decides about ends before the verdict.
 #[derive(Debug, Clone, Copy)]
 enum End {
     Dropped,
@@ -237,7 +237,7 @@ async fn without_a_verdict_nothing_stays_of_an_upload() {
         check(OverwriteMode::Atomic, PROVISIONAL, end, None, kept).await;
         check(OverwriteMode::AtomicWithResume, PROVISIONAL, end, None, kept).await;
     }
-    // What was there before a file was continued stays, unless the hook refuses all of it.
+    // What a continued file had before stays, unless the hook denies the whole file.
     for mode in MODES {
         for end in [End::Dropped, End::Killed] {
             check(mode, CONTINUED, end, None, kept).await;
@@ -269,7 +269,7 @@ async fn a_file_without_a_verdict_is_found_under_every_name() {
 
 #[tokio::test]
 async fn a_file_that_a_program_has_moved_away_is_its_own() {
-    // A scanner's quarantine, or the place where it passes files on.
+    // For instance into a scanner's quarantine, or a directory from which it passes files on.
     for mode in MODES {
         let tree = tree(mode);
         let quarantine = tree.directory.path().join("quarantine");
@@ -301,7 +301,7 @@ async fn what_others_wrote_stays_when_an_upload_that_wrote_nothing_ends() {
     finish(&tree.put("file", PROVISIONAL, "approved by a hook").await).await.unwrap();
     drop(idle);
     assert_eq!(tree.content("file").as_deref(), Some("approved by a hook"));
-    // What is changed in the middle cannot be told from what was there.
+    // A change in the middle cannot be told from what was there before.
     let file = write(&tree.storage, "/file", CONTINUED).await.unwrap();
     file.write_at(30, b"end").await.unwrap();
     file.write_at(3, b"bad").await.unwrap();

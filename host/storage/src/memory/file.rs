@@ -1,4 +1,4 @@
-//! Files of a tree in memory that are read, or written under their name.
+//! Files of a tree in memory that are read, or written in place.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,7 @@ use super::lookup::Found;
 use super::nodes::{NodeId, Nodes, error};
 use super::{Tree, space_of};
 
-/// A node that stays while it is open.
+/// An open file, whose node stays until it is closed.
 pub struct OpenNode {
     pub tree: Arc<Tree>,
     pub node: NodeId,
@@ -30,7 +30,7 @@ impl OpenNode {
         self.tree.nodes().read(self.node, offset, length, buffer)
     }
 
-    /// `append`: wherever the client says.
+    /// `append`: write at the end, whatever `offset` is.
     pub fn write_at(&self, append: bool, offset: u64, data: &[u8]) -> Result<(), StorageError> {
         if offset > i64::MAX as u64 {
             return Err(error(StorageErrorKind::Invalid));
@@ -64,23 +64,23 @@ impl Drop for OpenNode {
 pub struct MemoryFile {
     open: OpenNode,
     append: bool,
-    /// Of an upload that a hook decides about; taken when it is approved of.
+    /// Set for an upload that a hook decides about, until it is approved.
     trial: Mutex<Option<Trial>>,
-    /// Where it was opened.
+    /// The directory in which the file was opened.
     directory: NodeId,
     name: Vec<u8>,
 }
 
 /// What stays of a file when an upload in place is taken back.
 struct Trial {
-    /// The bytes at its beginning; none: nothing of the file.
+    /// How many bytes at the beginning stay; `None`: nothing of the file.
     keep: Option<u64>,
-    /// Something was written, or opening it has made or emptied it.
+    /// Whether something was written, or opening the file has made or emptied it.
     touched: bool,
 }
 
 impl MemoryFile {
-    /// `is_new`: opening it made it.
+    /// `is_new`: whether opening the file made it.
     pub fn new(
         tree: &Arc<Tree>,
         nodes: &mut Nodes,
@@ -108,7 +108,7 @@ impl MemoryFile {
         self.trial.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Before bytes from `offset` on are changed.
+    /// Call before bytes from `offset` on are changed.
     fn touches(&self, offset: u64) {
         if let Some(trial) = &mut *self.trial() {
             trial.touched = true;
@@ -116,11 +116,11 @@ impl MemoryFile {
         }
     }
 
-    /// Removes the file, or what is behind its first `keep` bytes.
+    /// Removes the file, or what follows its first `keep` bytes.
     fn take_back(&self, keep: Option<u64>) {
         let (mut nodes, node) = (self.open.tree.nodes(), self.open.node);
         let Ok(metadata) = nodes.metadata(node) else { return };
-        // One without a name is gone already.
+        // A file without a name is gone already.
         if metadata.links == 0 {
             return;
         }
@@ -130,7 +130,7 @@ impl MemoryFile {
             }
             return;
         }
-        // Other names of the file keep no content either.
+        // Other names of the file lose the content as well.
         let _ = nodes.resize(node, 0);
         let is_ours = nodes.entries(self.directory).is_ok_and(|entries| entries.get(&self.name) == Some(&node));
         if is_ours {

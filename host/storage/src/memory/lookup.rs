@@ -1,41 +1,41 @@
-//! Where a path leads in a tree in memory: as the kernel resolves it beneath a directory.
+//! Where a path leads in a tree in memory, by the kernel's rules for a path beneath a directory.
 
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{Canonical, FileKind, StorageError, StorageErrorKind};
 
 use super::nodes::{NodeId, Nodes, ROOT, error};
 
-/// As many as Linux follows.
+/// As many symbolic links as Linux follows.
 const MAX_LINKS: usize = 40;
-/// Names on the way, those in links included.
+/// Most names on the way, including those in links.
 const MAX_STEPS: usize = 8192;
-/// Bytes of one name, as in most file systems.
+/// Most bytes of one name, as in most file systems.
 pub const MAX_NAME: usize = 255;
 
-/// What is done about a link that is the last name.
+/// What happens to a symbolic link that is the last name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Last {
     Followed,
     Kept,
 }
 
-/// Whether links on the way are followed at all.
+/// What happens to symbolic links on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
     Followed,
-    /// Each is an error, but for a last name that is kept.
+    /// Each link is an error, except a last name that is kept.
     Refused,
 }
 
 /// Where a path leads.
 pub struct Found {
-    /// The directory of the last name; the root is in itself.
+    /// The directory of the last name; for the root, the root itself.
     pub directory: NodeId,
     /// Empty for the root.
     pub name: Vec<u8>,
-    /// None: nothing has the name.
+    /// `None` if nothing has the name.
     pub node: Option<NodeId>,
-    /// Names from the root, without links.
+    /// The names from the root, without symbolic links.
     names: Vec<Vec<u8>>,
     lacks_parent: bool,
 }
@@ -45,7 +45,7 @@ impl Found {
         self.node.ok_or_else(|| error(StorageErrorKind::NotFound))
     }
 
-    /// For something that is to be made: its directory has to be there.
+    /// Requires the directory of the name to exist, for something that is to be made.
     pub fn with_parent(self) -> Result<Self, StorageError> {
         if self.lacks_parent { Err(error(StorageErrorKind::NotFound)) } else { Ok(self) }
     }
@@ -61,9 +61,9 @@ impl Found {
     }
 }
 
-/// How far a path was followed.
+/// The part of a path that was followed so far.
 struct Way {
-    /// The directories above, the root first, and what is there now.
+    /// The directories on the way, from the root to the current node.
     nodes: Vec<NodeId>,
     names: Vec<Vec<u8>>,
 }
@@ -97,8 +97,10 @@ impl Way {
     }
 }
 
+/// Where a path leads.
+///
 /// # Errors
-/// `NotADirectory`, `NameTooLong`, `Loop`, and `CrossDevice` for a way that leads out of the tree.
+/// `NotADirectory`, `NameTooLong`, `Loop`, and `CrossDevice` for a path that leads out of the tree.
 pub fn find(nodes: &Nodes, path: &[u8], last: Last, links: Links) -> Result<Found, StorageError> {
     let mut ahead = Vec::new();
     push_names(&mut ahead, path);
@@ -134,7 +136,7 @@ pub fn find(nodes: &Nodes, path: &[u8], last: Last, links: Links) -> Result<Foun
         if links == Links::Refused || followed > MAX_LINKS {
             return Err(error(StorageErrorKind::Loop));
         }
-        // An absolute text means the root of the tree.
+        // An absolute text begins at the root of the tree.
         if text.first() == Some(&b'/') {
             way.restart();
         }
@@ -143,7 +145,7 @@ pub fn find(nodes: &Nodes, path: &[u8], last: Last, links: Links) -> Result<Foun
     Ok(way.found())
 }
 
-/// The first name on top.
+/// Pushes the names of a path, with the first one on top.
 fn push_names(ahead: &mut Vec<Vec<u8>>, path: &[u8]) {
     let names = path.rsplit(|byte| *byte == b'/').filter(|name| !name.is_empty() && *name != b".");
     ahead.extend(names.map(<[u8]>::to_vec));

@@ -1,6 +1,6 @@
-//! A file tree in memory, with nothing on disk: for tests, and for accounts whose files are not to
-//! outlive the server. It behaves as a directory of the host does, links and upload modes included;
-//! one conformance suite holds both to that.
+//! A file tree in memory, with nothing on disk: for tests, and for accounts whose files need not
+//! outlive the server. It behaves as a directory of the host does, including links and upload
+//! modes; one conformance suite checks both.
 
 mod file;
 mod lookup;
@@ -30,18 +30,18 @@ use crate::overwrite::OverwriteMode;
 
 const BLOCK: u64 = 4096;
 
-/// Numbers for trees.
+/// The number of the next tree.
 static TREES: AtomicU64 = AtomicU64::new(1);
 
 #[derive(Debug, Clone)]
 pub struct MemoryStorageSettings {
     pub overwrite: OverwriteMode,
-    /// Bits cleared in the mode of new files and directories.
+    /// Bits that are cleared in the mode of new files and directories.
     pub umask: u32,
-    /// Bytes of all files of a tree together; more do not fit.
+    /// Most bytes of all files of a tree together.
     pub capacity: u64,
-    /// Files are written anywhere, and in place. Without, as in object stores, they are uploaded
-    /// from the first byte to the last, in one of the atomic modes.
+    /// Whether files can be written in place and at any offset. If not, as in object stores, they
+    /// are uploaded from the first byte to the last, in one of the atomic modes.
     pub random_writes: bool,
 }
 
@@ -51,7 +51,7 @@ impl Default for MemoryStorageSettings {
     }
 }
 
-/// Keeps one tree for each directory of the host that accounts name as home or folder.
+/// Keeps one tree for each directory that accounts name as home or folder.
 #[derive(Default)]
 pub struct MemoryStorageFactory {
     pub settings: MemoryStorageSettings,
@@ -86,11 +86,11 @@ impl FileSystems for MemoryStorageFactory {
     }
 }
 
-/// What handles of one tree share.
+/// What the handles of one tree share.
 struct Tree {
     nodes: Mutex<Nodes>,
     settings: MemoryStorageSettings,
-    /// How often a path was resolved for its own sake.
+    /// How often a path was resolved by a call of `canonical`.
     #[cfg(test)]
     resolved: AtomicU64,
 }
@@ -101,7 +101,7 @@ impl Tree {
     }
 }
 
-/// One tree.
+/// A storage on one tree.
 pub struct MemoryStorage {
     tree: Arc<Tree>,
     links: Links,
@@ -129,7 +129,7 @@ impl MemoryStorage {
         find(nodes, path.relative(), last, self.links)
     }
 
-    /// Where something new can have the name.
+    /// The place of something new, whose name has to be free.
     fn free_place(&self, nodes: &Nodes, path: &VirtualPath) -> Result<Found, StorageError> {
         let found = self.find(nodes, path, Last::Kept)?.with_parent()?;
         if found.node.is_some() { Err(error(StorageErrorKind::AlreadyExists)) } else { Ok(found) }
@@ -143,7 +143,7 @@ impl MemoryStorage {
         self.tree.settings.overwrite != OverwriteMode::Standard
     }
 
-    /// What is there to be opened; none: it is to be made, and can be.
+    /// The node to open; `None`: the file is to be made, and may be.
     fn openable(&self, nodes: &Nodes, found: &Found, options: OpenOptions) -> Result<Option<NodeId>, StorageError> {
         let Some(node) = found.node else {
             return if options.create { Ok(None) } else { Err(error(StorageErrorKind::NotFound)) };
@@ -191,7 +191,7 @@ impl MemoryStorage {
         let mut nodes = self.tree.nodes();
         let (found, node) = self.find_openable(&nodes, path, options)?;
         if node.is_some() && !options.truncate {
-            // It was not there when it was looked for, and what is in it is to stay.
+            // Another session made the file after it was looked for; its content stays.
             return Err(error(StorageErrorKind::AlreadyExists));
         }
         let made = nodes.insert(Content::File(Vec::new()), self.new_mode(options.mode, 0o666), nodes::ROOT);
@@ -410,7 +410,7 @@ impl Storage for MemoryStorage {
 
 fn space_of(nodes: &Nodes, settings: &MemoryStorageSettings) -> Space {
     let free = settings.capacity.saturating_sub(nodes.used()) / BLOCK;
-    // As many nodes as numbers for them: the memory is what ends.
+    // As many nodes as there are numbers: memory ends before that.
     let files_free = u64::from(u32::MAX).saturating_sub(nodes.count());
     Space {
         block_size: BLOCK,
@@ -427,7 +427,7 @@ fn space_of(nodes: &Nodes, settings: &MemoryStorageSettings) -> Space {
     }
 }
 
-/// Whether `directory` is `above`, or somewhere in it.
+/// Whether `directory` is `above`, or is somewhere below it.
 fn is_within(nodes: &Nodes, mut directory: NodeId, above: NodeId) -> Result<bool, StorageError> {
     loop {
         if directory == above {
@@ -441,10 +441,10 @@ fn is_within(nodes: &Nodes, mut directory: NodeId, above: NodeId) -> Result<bool
     }
 }
 
-/// The names are those that were there when it was opened.
+/// A directory with the names that were there when it was opened.
 struct MemoryDirectory {
     tree: Arc<Tree>,
-    /// The first one last.
+    /// The names ahead, the next one at the end.
     ahead: Vec<(Vec<u8>, NodeId)>,
 }
 
@@ -456,7 +456,7 @@ impl DirectoryReader for MemoryDirectory {
         while entries.len() < max
             && let Some((name, node)) = self.ahead.pop()
         {
-            // Removed since it was listed, it is passed over.
+            // Nodes that were removed since are skipped.
             if let Ok(metadata) = nodes.metadata(node) {
                 entries.push(DirectoryEntry { name, metadata });
             }

@@ -1,11 +1,11 @@
-//! The nodes of a tree in memory: files, directories and links, by number, as inodes are.
+//! The nodes of a tree in memory: files, directories and symbolic links, each with a number, as inodes have.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tidegate_core::ports::storage::{FileId, FileKind, Metadata, SetAttributes, StorageError, StorageErrorKind};
 
-/// Of a node, unique in its tree and never used again.
+/// The number of a node, unique in its tree and never used again.
 pub type NodeId = u64;
 
 pub const ROOT: NodeId = 1;
@@ -13,13 +13,13 @@ pub const ROOT: NodeId = 1;
 const TYPE_FILE: u32 = 0o100_000;
 const TYPE_DIRECTORY: u32 = 0o040_000;
 const TYPE_LINK: u32 = 0o120_000;
-/// Set-user-id and set-group-id.
+/// The bits set-user-id and set-group-id.
 const SET_ID: u32 = 0o6000;
 
 pub enum Content {
     File(Vec<u8>),
     Directory(BTreeMap<Vec<u8>, NodeId>),
-    /// The text of a symbolic link, as the client wrote it.
+    /// A symbolic link, with its text as the client wrote it.
     Link(Vec<u8>),
 }
 
@@ -57,11 +57,11 @@ struct Node {
     /// Seconds since 1970.
     accessed: i64,
     modified: i64,
-    /// Names that it has.
+    /// How many names the node has.
     links: u64,
-    /// Open files; a node without a name lives as long as one is open.
+    /// How many open files the node has; without a name it lives until the last one is closed.
     handles: u64,
-    /// Of a directory: the one that it is in.
+    /// The directory that this directory is in.
     parent: NodeId,
 }
 
@@ -69,15 +69,15 @@ struct Node {
 pub struct Nodes {
     nodes: HashMap<NodeId, Node>,
     next: NodeId,
-    /// Tells the nodes of one tree from those of others.
+    /// A number that tells the nodes of this tree from those of others.
     tree: u64,
-    /// Bytes of files.
+    /// Bytes of all files together.
     used: u64,
     capacity: u64,
 }
 
 impl Nodes {
-    /// `tree`: its number, unique in the process. `capacity`: bytes of all files together.
+    /// `tree`: a number that is unique in the process. `capacity`: most bytes of all files together.
     pub fn new(tree: u64, capacity: u64, root_mode: u32) -> Self {
         let mut this = Self { nodes: HashMap::new(), next: ROOT, tree, used: 0, capacity };
         let root = this.insert(Content::Directory(BTreeMap::new()), root_mode, ROOT);
@@ -95,7 +95,7 @@ impl Nodes {
         self.nodes.len() as u64
     }
 
-    /// A node that has no name yet.
+    /// Adds a node that has no name yet.
     pub fn insert(&mut self, content: Content, mode: u32, parent: NodeId) -> NodeId {
         let id = self.next;
         self.next += 1;
@@ -132,8 +132,10 @@ impl Nodes {
         })
     }
 
+    /// The entries of a directory.
+    ///
     /// # Errors
-    /// `NotADirectory`, also of links.
+    /// `NotADirectory`, also for symbolic links.
     pub fn entries(&self, id: NodeId) -> Result<&BTreeMap<Vec<u8>, NodeId>, StorageError> {
         match &self.node(id)?.content {
             Content::Directory(entries) => Ok(entries),
@@ -141,7 +143,7 @@ impl Nodes {
         }
     }
 
-    /// The text of a link; none: the node is no link.
+    /// The text of a symbolic link; `None` if the node is not one.
     pub fn link_text(&self, id: NodeId) -> Option<&[u8]> {
         match &self.nodes.get(&id)?.content {
             Content::Link(text) => Some(text),
@@ -149,12 +151,12 @@ impl Nodes {
         }
     }
 
-    /// The directory that a directory is in; the root is in itself.
+    /// The directory that a directory is in; for the root, the root itself.
     pub fn parent(&self, id: NodeId) -> Result<NodeId, StorageError> {
         Ok(self.node(id)?.parent)
     }
 
-    /// Gives a node a name, which nothing has.
+    /// Gives a node a name, which has to be free.
     pub fn link(&mut self, directory: NodeId, name: &[u8], id: NodeId) -> Result<(), StorageError> {
         let node = self.node_mut(directory)?;
         let Content::Directory(entries) = &mut node.content else {
@@ -165,7 +167,7 @@ impl Nodes {
         let named = self.node_mut(id)?;
         named.links += 1;
         if named.content.kind() == FileKind::Directory {
-            // A directory names itself, and its parent.
+            // A directory has two links, its name and `.`, and its `..` is a link to the parent.
             named.links = 2;
             named.parent = directory;
             self.node_mut(directory)?.links += 1;
@@ -173,7 +175,7 @@ impl Nodes {
         Ok(())
     }
 
-    /// Takes a name away, and gives what it named.
+    /// Removes a name, and returns the node that it named.
     pub fn unlink(&mut self, directory: NodeId, name: &[u8]) -> Result<NodeId, StorageError> {
         let node = self.node_mut(directory)?;
         let Content::Directory(entries) = &mut node.content else {
@@ -221,7 +223,7 @@ impl Nodes {
         }
     }
 
-    /// Appends what is there to `buffer`; 0 at the end of the file.
+    /// Appends bytes of the file to `buffer`; returns 0 at the end of the file.
     pub fn read(&self, id: NodeId, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, StorageError> {
         let bytes = self.file(id)?;
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
@@ -230,7 +232,7 @@ impl Nodes {
         Ok(part.len())
     }
 
-    /// `offset`: none appends.
+    /// `offset`: `None` appends.
     pub fn write(&mut self, id: NodeId, offset: Option<u64>, data: &[u8]) -> Result<(), StorageError> {
         let size = self.file(id)?.len() as u64;
         let offset = offset.unwrap_or(size);
@@ -249,6 +251,8 @@ impl Nodes {
         Ok(())
     }
 
+    /// Sets the size of a file.
+    ///
     /// # Errors
     /// `NoSpace` beyond the capacity of the tree.
     pub fn resize(&mut self, id: NodeId, size: u64) -> Result<(), StorageError> {
@@ -267,7 +271,7 @@ impl Nodes {
         Ok(())
     }
 
-    /// All but the size.
+    /// Sets all attributes but the size.
     pub fn set_attributes(&mut self, id: NodeId, wanted: &SetAttributes) -> Result<(), StorageError> {
         if wanted.owner.is_some_and(|(uid, gid)| uid == u32::MAX || gid == u32::MAX) {
             return Err(error(StorageErrorKind::Invalid));
@@ -281,7 +285,7 @@ impl Nodes {
             (node.uid, node.gid) = (uid, gid);
         }
         if let Some(mode) = wanted.mode {
-            // No program runs from here, and none may seem to run as another user.
+            // No program runs from this storage, so no file has the bits set-user-id and set-group-id.
             let kept = if kind == FileKind::Directory { 0o7777 } else { 0o7777 & !SET_ID };
             node.mode = mode & kept;
         }
@@ -291,7 +295,7 @@ impl Nodes {
         Ok(())
     }
 
-    /// Owner and mode of a file that another one replaces.
+    /// Passes owner and mode of a replaced file on to the new one.
     pub fn inherit(&mut self, old: NodeId, new: NodeId) -> Result<(), StorageError> {
         let old = self.metadata(old)?;
         let node = self.node_mut(new)?;
@@ -313,7 +317,7 @@ fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// In words, without the path.
+/// The text of an error, without the path.
 pub fn error(kind: StorageErrorKind) -> StorageError {
     let message = match kind {
         StorageErrorKind::NotFound => "no such file or directory",

@@ -18,21 +18,21 @@ use crate::overwrite::OverwriteMode;
 pub struct MemoryUpload {
     open: OpenNode,
     append: bool,
-    /// Where the next write has to begin; none: anywhere.
+    /// Where the next write has to begin; `None`: anywhere.
     in_sequence: Option<AtomicU64>,
-    /// Where the file will be.
+    /// The directory in which the file gets its name.
     directory: NodeId,
     name: Vec<u8>,
-    /// Taken when the upload ends.
+    /// `None` once the upload has ended.
     pending: Mutex<Option<Pending>>,
 }
 
-/// What becomes of an upload.
+/// How an upload ends.
 #[derive(Clone, Copy)]
 struct Pending {
-    /// Refuse if something has the name by then.
+    /// Fail if something has the name by then.
     must_be_new: bool,
-    /// Give an abandoned file its name all the same (A5-11).
+    /// Give an abandoned file its name nevertheless (A5-11).
     keep_partial: bool,
 }
 
@@ -45,7 +45,7 @@ impl MemoryUpload {
         options: OpenOptions,
     ) -> Result<Self, StorageError> {
         let keep_partial = tree.settings.overwrite == OverwriteMode::AtomicWithResume && !options.provisional;
-        // Of two that empty a file that was not there, the last one wins.
+        // Of two uploads that empty a file that did not exist, the last one wins.
         let must_be_new = options.exclusive || (found.node.is_none() && !options.truncate);
         Ok(Self {
             open: OpenNode::new(tree, nodes, node)?,
@@ -61,7 +61,7 @@ impl MemoryUpload {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Gives what had the name before.
+    /// Returns the file that had the name before.
     fn put_in_place(&self, pending: Pending) -> Result<Option<Metadata>, StorageError> {
         let mut nodes = self.open.tree.nodes();
         let named = nodes.entries(self.directory)?.get(&self.name).copied();
@@ -82,7 +82,7 @@ impl MemoryUpload {
         Ok(replaced)
     }
 
-    /// True: what there was has got its name.
+    /// Returns `true` if the partial file got its name.
     fn end(&self) -> bool {
         self.take().is_some_and(|pending| pending.keep_partial && self.put_in_place(pending).is_ok())
     }
@@ -137,7 +137,7 @@ impl Upload for MemoryUpload {
     async fn show(&self) -> Result<Shown, StorageError> {
         let OpenNode { tree, node } = &self.open;
         let shown = MemoryShown(OpenNode::new(tree, &mut tree.nodes(), *node)?);
-        // No program of the host finds it anywhere.
+        // A name for messages; programs of the host find no file there.
         Ok(Shown { host_path: format!("memory:#{node}"), file: Box::new(shown) })
     }
 
@@ -161,7 +161,7 @@ impl Drop for MemoryUpload {
     }
 }
 
-/// An upload, to be read only.
+/// An upload that can only be read.
 struct MemoryShown(OpenNode);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! Folders in their places, and nothing that leads from one to another.
+//! Folders are in their places, and nothing leads from one to another.
 
 use super::*;
 use crate::local::{LocalStorageFactory, LocalStorageSettings};
@@ -32,7 +32,7 @@ async fn tree() -> Tree {
     Tree { directory, storage }
 }
 
-/// Without `.` and `..`, which every directory has.
+/// The names in a directory, without `.` and `..`.
 async fn names(storage: &Arc<dyn Storage>, at: &str) -> Vec<String> {
     let mut reader = storage.read_directory(&path(at)).await.unwrap();
     let mut names = Vec::new();

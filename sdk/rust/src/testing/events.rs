@@ -1,4 +1,4 @@
-//! What observers and reviewers are told of: plain values with the getters of the contract.
+//! The objects that hooks are told of: plain values with the getters of the contract.
 
 use super::{Account, Connection};
 use crate::{AccessError, ActionKind, ActionStatus, ChangeKind, LoginMethod, ObjectKind, Protocol, Timestamp};
@@ -26,6 +26,7 @@ macro_rules! event {
 }
 
 event! {
+    /// A session of an empty account, unless the test says otherwise.
     Session {
         id: String = "SSH_test".to_owned(),
         connection: Connection = Connection::default(),
@@ -61,6 +62,7 @@ event! {
 }
 
 event! {
+    /// The update of an account, unless the test says otherwise.
     ObjectChange {
         kind: ObjectKind = ObjectKind::Account,
         change: ChangeKind = ChangeKind::Update,
@@ -73,6 +75,7 @@ event! {
 }
 
 event! {
+    /// A request from 192.0.2.1, unless the test says otherwise.
     WebRequest {
         username: String = String::new(),
         remote_ip: String = "192.0.2.1".to_owned(),
@@ -83,6 +86,7 @@ event! {
 }
 
 event! {
+    /// A new API key without limits, unless the test says otherwise.
     CredentialChange {
         name: String = String::new(),
         username: String = String::new(),
@@ -97,6 +101,10 @@ event! {
 }
 
 impl FileAction {
+    /// The first `max` bytes of `contents`. Unlike the server, needs no grant and has no limit of 64 KiB.
+    ///
+    /// # Errors
+    /// Never.
     pub fn first_bytes(&self, max: u32) -> Result<Vec<u8>, AccessError> {
         Ok(self.contents.iter().copied().take(max as usize).collect())
     }

@@ -1,4 +1,4 @@
-//! Configuration, store, secrets and log of a test: of the test's own thread.
+//! Configuration, store, secrets and log of a native test. Each thread has its own, and so has each test.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,11 +22,13 @@ thread_local! {
     static HOST: RefCell<Host> = RefCell::default();
 }
 
-/// Forgets everything that was set and kept.
+/// Clears everything that the test has set and the hook has stored or logged.
 pub fn reset() {
     HOST.take();
 }
 
+/// Sets the plugin's table `config`, as JSON.
+///
 /// # Panics
 ///
 /// If the text is not JSON: the test is wrong then.
@@ -35,26 +37,29 @@ pub fn set_config(json: &str) {
     HOST.with_borrow_mut(|host| host.config = config);
 }
 
+/// Sets a secret, as if the operator had given it to the plugin.
 pub fn set_secret(name: &str, value: &str) {
     HOST.with_borrow_mut(|host| host.secrets.insert(name.to_owned(), value.to_owned()));
 }
 
-/// Stops the clock there: seconds since 1970.
+/// Stops the clock at this time, in seconds since 1970.
 pub fn set_time(seconds: u64) {
     HOST.with_borrow_mut(|host| host.now = Some(seconds));
 }
 
+/// Stands in for `clock::now`.
 #[doc(hidden)]
 pub fn now() -> u64 {
     let real = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     HOST.with_borrow(|host| host.now).unwrap_or_else(real)
 }
 
-/// The messages so far.
+/// The messages that the hook has logged so far.
 pub fn logged() -> Vec<String> {
     HOST.with_borrow(|host| host.lines.iter().map(|(_, message)| message.clone()).collect())
 }
 
+/// Stands in for `config::get`.
 #[doc(hidden)]
 pub fn config(key: &str) -> Option<String> {
     HOST.with_borrow(|host| {
@@ -63,39 +68,45 @@ pub fn config(key: &str) -> Option<String> {
     })
 }
 
+/// Stands in for `config::to_json`.
 #[doc(hidden)]
 pub fn config_json() -> String {
     HOST.with_borrow(|host| if host.config.is_null() { "{}".to_owned() } else { host.config.to_string() })
 }
 
+/// Stands in for `secrets::get`.
 #[doc(hidden)]
 pub fn secret(name: &str) -> Result<String, AccessError> {
     HOST.with_borrow(|host| host.secrets.get(name).cloned()).ok_or_else(|| AccessError::NotGranted(name.to_owned()))
 }
 
+/// Stands in for `log::log`; the fields are dropped.
 #[doc(hidden)]
 pub fn log(level: Level, message: &str, _fields: &[(String, String)]) {
     HOST.with_borrow_mut(|host| host.lines.push((level, message.to_owned())));
 }
 
+/// Stands in for `kv::get`.
 #[doc(hidden)]
 pub fn get(key: &str) -> Result<Option<Vec<u8>>, KvError> {
     Ok(HOST.with_borrow(|host| host.values.get(key).cloned()))
 }
 
-/// Nothing expires in a test.
+/// The time to live is ignored: nothing expires in a test.
 #[doc(hidden)]
 pub fn set(key: &str, value: &[u8], _ttl_seconds: Option<u32>) -> Result<(), KvError> {
     HOST.with_borrow_mut(|host| host.values.insert(key.to_owned(), value.to_vec()));
     Ok(())
 }
 
+/// Stands in for `kv::delete`.
 #[doc(hidden)]
 pub fn delete(key: &str) -> Result<(), KvError> {
     HOST.with_borrow_mut(|host| host.values.remove(key));
     Ok(())
 }
 
+/// Stands in for `kv::list_keys`.
 #[doc(hidden)]
 pub fn list_keys(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Vec<String>, KvError> {
     let after = cursor.unwrap_or_default();
@@ -119,6 +130,7 @@ pub fn increment(key: &str, delta: i64, _ttl_seconds: Option<u32>) -> Result<i64
     })
 }
 
+/// Stands in for `kv::compare_and_set`; nothing expires in a test.
 #[doc(hidden)]
 pub fn compare_and_set(
     key: &str,

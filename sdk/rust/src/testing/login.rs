@@ -1,13 +1,18 @@
 use super::Account;
 use crate::{AccessError, LoginMethod, Protocol, Timestamp};
 
-/// From 192.0.2.1 unless the test says otherwise.
+/// A connection from 192.0.2.1, unless the test says otherwise.
 #[derive(Debug, Clone)]
 pub struct Connection {
+    /// The client's address.
     pub remote_ip: String,
+    /// The client's port.
     pub remote_port: u16,
+    /// The server's address and port.
     pub local_address: String,
+    /// What the client says it is, such as `SSH-2.0-OpenSSH_9.6`.
     pub client_software: Option<String>,
+    /// Seconds since 1970.
     pub opened_at: Timestamp,
 }
 
@@ -24,39 +29,48 @@ impl Default for Connection {
 }
 
 impl Connection {
+    /// A connection from this address.
     pub fn from_ip(ip: &str) -> Self {
         Self { remote_ip: ip.to_owned(), ..Self::default() }
     }
 
+    /// The connection's ID, always `SSH_test`.
     pub fn id(&self) -> String {
         "SSH_test".to_owned()
     }
 
+    /// The protocol, always SFTP.
     pub fn protocol(&self) -> Protocol {
         Protocol::Sftp
     }
 
+    /// The client's address.
     pub fn remote_ip(&self) -> String {
         self.remote_ip.clone()
     }
 
+    /// The client's port.
     pub fn remote_port(&self) -> u16 {
         self.remote_port
     }
 
+    /// The server's address and port.
     pub fn local_address(&self) -> String {
         self.local_address.clone()
     }
 
+    /// What the client says it is, such as `SSH-2.0-OpenSSH_9.6`.
     pub fn client_software(&self) -> Option<String> {
         self.client_software.clone()
     }
 
+    /// Seconds since 1970.
     pub fn opened_at(&self) -> Timestamp {
         self.opened_at
     }
 }
 
+/// An attempt to log in, as the test describes it.
 #[derive(Debug, Clone)]
 pub struct LoginAttempt {
     connection: Connection,
@@ -85,61 +99,76 @@ impl LoginAttempt {
         }
     }
 
+    /// An attempt with a password.
     pub fn with_password(username: &str, password: &str) -> Self {
         Self { password: Some(password.to_owned()), ..Self::new(username, LoginMethod::Password) }
     }
 
-    /// `key`: one line, as in `authorized_keys`.
+    /// An attempt with a public key. `key`: one line, as in `authorized_keys`.
     pub fn with_public_key(username: &str, key: &str) -> Self {
         Self { key: Some(key.to_owned()), ..Self::new(username, LoginMethod::PublicKey) }
     }
 
+    /// An attempt with the method `keyboard-interactive`.
     pub fn keyboard_interactive(username: &str) -> Self {
         Self::new(username, LoginMethod::KeyboardInteractive)
     }
 
-    /// The hash that `password_matches` takes for one of the password.
+    /// Sets the only hash that `password_matches` accepts.
     pub fn whose_hash_is(self, hash: &str) -> Self {
         Self { hash: Some(hash.to_owned()), ..self }
     }
 
-    /// As if the operator had granted `credentials`.
+    /// Lets the hook read the password, as if the operator had granted `credentials`.
     pub fn with_credentials_granted(self) -> Self {
         Self { password_granted: true, ..self }
     }
 
+    /// Sets the connection of the attempt.
     pub fn from(self, connection: Connection) -> Self {
         Self { connection, ..self }
     }
 
+    /// Sets the stored account.
     pub fn of_stored(self, account: Account) -> Self {
         Self { stored: Some(account), ..self }
     }
 
+    /// Sets the methods that the client has passed in this login already.
     pub fn after(self, completed: Vec<LoginMethod>) -> Self {
         Self { completed, ..self }
     }
 
+    /// The connection of the attempt.
     pub fn connection(&self) -> Connection {
         self.connection.clone()
     }
 
+    /// The name, as the client sent it.
     pub fn username(&self) -> String {
         self.username.clone()
     }
 
+    /// The method of the attempt.
     pub fn method(&self) -> LoginMethod {
         self.method.clone()
     }
 
+    /// The methods that the client has passed in this login already.
     pub fn completed_methods(&self) -> Vec<LoginMethod> {
         self.completed.clone()
     }
 
+    /// The account as stored, if there is one.
     pub fn stored_account(&self) -> Option<Account> {
         self.stored.clone()
     }
 
+    /// The password in clear.
+    ///
+    /// # Errors
+    /// [`AccessError::NotGranted`] without the grant `credentials`, [`AccessError::Absent`] if the
+    /// attempt has another method.
     pub fn password(&self) -> Result<String, AccessError> {
         if !self.password_granted {
             return Err(AccessError::NotGranted("credentials".to_owned()));
@@ -147,19 +176,34 @@ impl LoginAttempt {
         self.password.clone().ok_or(AccessError::Absent)
     }
 
+    /// Whether the hash is the one that the test has set.
+    ///
+    /// # Errors
+    /// [`AccessError::Absent`] if the attempt has no password.
     pub fn password_matches(&self, hash: &str) -> Result<bool, AccessError> {
         self.password.as_ref().map(|_| self.hash.as_deref() == Some(hash)).ok_or(AccessError::Absent)
     }
 
+    /// The public key, as one line.
+    ///
+    /// # Errors
+    /// [`AccessError::Absent`] if the attempt has another method.
     pub fn public_key(&self) -> Result<String, AccessError> {
         self.key.clone().ok_or(AccessError::Absent)
     }
 
-    /// Not the real one: the key's text with the usual prefix.
+    /// A stand-in for the key's fingerprint: its line after `SHA256:`.
+    ///
+    /// # Errors
+    /// [`AccessError::Absent`] if the attempt has another method.
     pub fn public_key_fingerprint(&self) -> Result<String, AccessError> {
         self.key.as_ref().map(|key| format!("SHA256:{key}")).ok_or(AccessError::Absent)
     }
 
+    /// The certificate that carried the key.
+    ///
+    /// # Errors
+    /// Always [`AccessError::Absent`], as on the server, which accepts no user certificates yet.
     pub fn certificate(&self) -> Result<String, AccessError> {
         Err(AccessError::Absent)
     }

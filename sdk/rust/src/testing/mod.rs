@@ -10,7 +10,7 @@
 //! assert!(attempt.password_matches("$2b$…").unwrap());
 //! ```
 //!
-//! What they do not do: check drafts as strictly as the server does, or compare real hashes.
+//! The stand-ins do not check drafts as strictly as the server does, and they compare no real hashes.
 
 mod account;
 mod conversation;

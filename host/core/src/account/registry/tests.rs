@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::*;
 use crate::memory::MemoryStore;
 
-/// A hash is the password with a prefix.
+/// A pool whose hash is the password with a prefix, and in which none matches.
 struct PaperPasswords;
 
 #[async_trait]
@@ -52,7 +52,7 @@ async fn a_home_is_a_directory_of_its_own_in_the_base() {
         let from_hook = accounts.prepare_from_hook(draft(username, "{}"), Waiter::SERVER, None, None).await;
         assert_eq!(from_hook.ok().map(|write| write.user().home_dir.clone()).as_deref(), expected, "{username}");
     }
-    // A home that is said is what counts.
+    // A home in the document counts, whatever the name is.
     assert!(add(&accounts, draft(".", r#"{"home_dir":"/srv/dot"}"#)).await.is_ok());
 }
 
@@ -64,7 +64,7 @@ async fn it_is_known_how_old_a_password_is() {
     assert!(added.last_password_change().is_some());
     let made = accounts.prepare_from_hook(draft("bob", "{}"), Waiter::SERVER, None, None).await.unwrap();
     assert!(made.user().last_password_change().is_some());
-    // What a hook says of it does not count.
+    // The time in a hook's answer is not used.
     let said = draft("bob", r#"{"last_password_change":4102444800000,"password":""}"#);
     let made = accounts.prepare_from_hook(said, Waiter::SERVER, None, None).await.unwrap();
     assert_eq!(made.user().last_password_change(), None);

@@ -1,4 +1,4 @@
-//! What hooks are asked about and told of files (A15, B10).
+//! Events about files (A15, B10).
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,22 +13,33 @@ use crate::session::Session;
 /// The bit of `open_flags` that says that an upload empties the file first (B10-06).
 const TRUNCATES: u32 = 512;
 
-/// Kinds of actions, under their names in hooks.
+/// The kinds of file actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ActionKind {
+    /// A file is read by the client.
     Download,
+    /// The account's first complete download; comes after `Download` (B10-10).
     FirstDownload,
+    /// A file is written by the client, or gets another size.
     Upload,
+    /// The account's first complete upload; comes after `Upload` (B10-10).
     FirstUpload,
+    /// A file or a link is removed.
     Delete,
+    /// A file or a directory is renamed.
     Rename,
+    /// The server copies a file, or a link to it is made (B10-01).
     Copy,
+    /// A directory is made.
     Mkdir,
+    /// A directory is removed.
     Rmdir,
+    /// An SSH command is executed.
     SshCommand,
 }
 
 impl ActionKind {
+    /// All kinds.
     pub const ALL: [Self; 10] = [
         Self::Download,
         Self::FirstDownload,
@@ -42,12 +53,12 @@ impl ActionKind {
         Self::SshCommand,
     ];
 
-    /// Programs such as rsync do these without asking for each.
+    /// Whether the action changes files: programs such as rsync do such actions without asking about each.
     pub(crate) fn changes_files(self) -> bool {
         !matches!(self, Self::Download | Self::FirstDownload | Self::FirstUpload | Self::SshCommand)
     }
 
-    /// In configuration, programs and web servers.
+    /// The name in configuration, and for programs and web servers.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Download => "download",
@@ -64,11 +75,14 @@ impl ActionKind {
     }
 }
 
-/// The protocol that an action came by.
+/// The protocol by which an action was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
+    /// The SFTP subsystem.
     Sftp,
+    /// The command `scp`.
     Scp,
+    /// Any other SSH command.
     Ssh,
 }
 
@@ -83,63 +97,77 @@ impl Protocol {
     }
 }
 
+/// How an action ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActionStatus {
+    /// It succeeded.
     Ok,
+    /// It failed, for this reason.
     Failed(String),
+    /// It failed because a quota, or another limit of size, was exceeded.
     QuotaExceeded,
 }
 
-/// Something a session does, or did, to its files.
+/// An action of a session on its files, before or after it.
 #[derive(Debug, Clone)]
 pub struct FileAction {
+    /// The session.
     pub session: Arc<Session>,
-    /// The channel, as in log lines.
+    /// The id of the channel, as in log lines.
     pub channel: String,
+    /// The protocol of the channel.
     pub protocol: Protocol,
+    /// What is done.
     pub kind: ActionKind,
-    /// What the client sees.
+    /// The path in the account's tree, links resolved where rules depend on them.
     pub path: VirtualPath,
-    /// Of a rename, a copy or a link.
+    /// The other path of a rename, a copy or a link.
     pub target: Option<VirtualPath>,
-    /// The other spelling of each, if a link is on the way: as the client wrote it.
+    /// Another spelling of `path`, where it has a link and rules depend on links: as the client wrote it; of a path
+    /// that is only named (by an SSH command, or as the target of a new link), where it leads.
     pub written_path: Option<VirtualPath>,
+    /// `target` as the client wrote it, where it has a link and rules depend on links.
     pub written_target: Option<VirtualPath>,
-    /// What the operating system calls them.
+    /// The name of `path` in its storage: on the local disk, the path on the host.
     pub storage_path: String,
+    /// The name of `target` in its storage.
     pub storage_target: Option<String>,
-    /// `local`, `s3`, …
+    /// What keeps the file: `local`, `s3`, …
     pub storage_kind: &'static str,
-    /// The existing size before the action, the resulting one after it; not that of a file that
-    /// is yet to be looked at.
+    /// Size in bytes: before the action that of the existing file, after it the result, and of a download the
+    /// bytes that were sent. None: it is unknown, or [`size_and_open_flags`](Self::size_and_open_flags) has to
+    /// look at the file.
     pub size: Option<u64>,
-    /// Of an upload, as in SFTP version 3, with the bit 512 for truncation (B10-06); likewise.
+    /// The open flags of an upload: 512 if an existing file is emptied, else 0 (B10-06). None: as for `size`.
     pub open_flags: Option<u32>,
+    /// What an upload may overwrite, if no look was taken at it yet.
     pub overwritten: Option<Overwritten>,
+    /// The SSH command, such as `rsync`; None for other actions.
     pub ssh_command: Option<String>,
-    /// None before the action.
+    /// How the action ended; None before it.
     pub status: Option<ActionStatus>,
+    /// How long a transfer took, in milliseconds; None for other actions, and before the action.
     pub elapsed_ms: Option<u64>,
-    /// Nanoseconds since 1970.
+    /// When the event was made, in nanoseconds since 1970: of a transfer, when it began.
     pub at: i64,
-    /// What can be read of the file; none: nothing, as of an event that was made up.
+    /// Access to the beginning of the file; None: there is no file, as in events that `hook test` makes up.
     pub contents: Option<Arc<dyn FileContents>>,
 }
 
-/// What a hook may read of a file: its beginning, and whether it is there.
+/// Access of a hook to a file: it may read its beginning, and see whether it exists.
 #[async_trait]
 pub trait FileContents: fmt::Debug + Send + Sync {
-    /// At most `max` bytes from the beginning.
+    /// Reads at most `max` bytes from the beginning of the file.
     ///
     /// # Errors
-    /// There is no file that can be read.
+    /// No file can be read there.
     async fn first_bytes(&self, max: usize) -> Result<Vec<u8>, Unreadable>;
 
-    /// What has the file's name now.
+    /// What is found under the file's name now.
     async fn found(&self) -> FoundFile;
 }
 
-/// Why nothing can be read of a file.
+/// A file cannot be read, for this reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the file cannot be read: {0}")]
 pub struct Unreadable(pub String);
@@ -147,14 +175,15 @@ pub struct Unreadable(pub String);
 /// What was found under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FoundFile {
+    /// There is nothing of that name.
     Nothing,
-    /// So many bytes.
+    /// A file of so many bytes.
     File(u64),
-    /// It cannot be seen, or is no file: an upload will fail.
+    /// It cannot be told, or is a directory: an upload will fail.
     Unknown,
 }
 
-/// What an upload may write over, for hooks that want to know: for most, looking takes longer
+/// What an upload may overwrite, looked up only for hooks that ask: most do not, and looking would take longer
 /// than their answer.
 #[derive(Debug, Clone)]
 pub struct Overwritten {
@@ -167,13 +196,14 @@ impl Overwritten {
         Self { truncates, found: OnceCell::new() }
     }
 
-    /// B10-06: of a new file both are 0.
+    /// Size and open flags of an upload; of a new file both are 0 (B10-06).
     pub(crate) fn details(existing: Option<u64>, truncates: bool) -> (Option<u64>, Option<u32>) {
         (Some(existing.unwrap_or(0)), Some(if existing.is_some() && truncates { TRUNCATES } else { 0 }))
     }
 }
 
 impl FileAction {
+    /// What selectors know of the action.
     pub fn subject(&self) -> Subject<'_> {
         Subject {
             action: Some(self.kind.as_str()),
@@ -185,7 +215,7 @@ impl FileAction {
         }
     }
 
-    /// The size and the flags, of a file that is looked at for it if need be.
+    /// The size and the open flags, after a look at the file where that is still needed; None: unknown.
     pub async fn size_and_open_flags(&self) -> (Option<u64>, Option<u32>) {
         let Some(overwritten) = &self.overwritten else { return (self.size, self.open_flags) };
         match *overwritten.found.get_or_init(|| self.look()).await {
@@ -202,7 +232,7 @@ impl FileAction {
         }
     }
 
-    /// At most `max` bytes from the beginning of the file.
+    /// Reads at most `max` bytes from the beginning of the file.
     ///
     /// # Errors
     /// There is no file that can be read.

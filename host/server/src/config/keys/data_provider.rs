@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Actions, HookValue};
 
-/// Where accounts are, and who decides logins.
+/// Where accounts are stored, and which hooks decide logins.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DataProvider {
@@ -13,17 +13,17 @@ pub struct DataProvider {
     /// With `sqlite` the file of the database, with `memory` a dump to begin with; relative to the
     /// configuration directory.
     pub name: String,
-    /// Has no meaning for `sqlite` and `memory`; warned of.
+    /// Not used by `sqlite` and `memory`; a warning if it is set.
     pub host: String,
-    /// Has no meaning for `sqlite` and `memory`; warned of.
+    /// Not used by `sqlite` and `memory`; a warning if it is set.
     pub port: u16,
-    /// Has no meaning for `sqlite` and `memory`; warned of.
+    /// Not used by `sqlite` and `memory`; a warning if it is set.
     pub username: String,
-    /// Has no meaning for `sqlite` and `memory`; warned of.
+    /// Not used by `sqlite` and `memory`; a warning if it is set.
     pub password: String,
-    /// Has no meaning for `sqlite` and `memory`; warned of.
+    /// Not used by `sqlite` and `memory`; a warning if it is set.
     pub sslmode: i32,
-    /// `file:PATH`, which wins over `name`.
+    /// `file:PATH`, which is used instead of `name`.
     pub connection_string: String,
     /// Another name of `connection_string`.
     pub connectionstring: String,
@@ -33,7 +33,7 @@ pub struct DataProvider {
     pub manage_users: i32,
     /// Which usages are counted. 0: none. 1: all accounts'. 2: those of accounts with a quota.
     pub track_quota: i32,
-    /// Has no meaning for `sqlite` and `memory`; warned of.
+    /// Not used by `sqlite` and `memory`; a warning if it is set.
     pub pool_size: i32,
     /// Where homes of accounts without one are: `users_base_dir/USERNAME`. An absolute path.
     pub users_base_dir: String,
@@ -51,7 +51,7 @@ pub struct DataProvider {
     pub external_auth_scope: i32,
     /// Another name of `pre_login_hook`.
     pub pre_login_program: String,
-    /// The hook `pre-login`: makes or changes the account before credentials are looked at.
+    /// The hook `pre-login`: makes or changes the account before credentials are checked.
     /// Old name: `data_provider.pre_login_program`
     pub pre_login_hook: HookValue,
     /// The hook `post-login`: a login has succeeded or failed.
@@ -60,8 +60,8 @@ pub struct DataProvider {
     pub post_login_scope: i32,
     /// The hook `check-password`: before the stored hash is compared.
     pub check_password_hook: HookValue,
-    /// The protocols that `check_password_hook` is asked about, as a sum: 0: all. 1: SSH. What other
-    /// numbers name, this server does not speak.
+    /// The protocols that `check_password_hook` is asked about, as a sum: 0: all. 1: SSH. Other
+    /// numbers stand for protocols that this server does not have.
     pub check_password_scope: i32,
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::HookValue;
 
-/// What a link says of itself, or its section says for all of them.
+/// The settings of a link, or of its section for all of them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Section {
@@ -33,6 +33,9 @@ pub struct Section {
     /// What rsync and git may do where a hook of file actions cannot be asked: `refuse` (the default:
     /// they write nothing) or `allow`.
     pub programs: Option<String>,
+    /// Whether the password of a login that the hook vouched for is stored, as a hash, with the account.
+    /// `false` is for plugins of `external-auth` alone. Not set: true.
+    pub store_passwords: Option<bool>,
     /// Arguments of the program.
     pub args: Vec<String>,
     /// Variables of the program's environment, as `NAME=value`.
@@ -50,19 +53,19 @@ pub struct Section {
     /// Only files at or below these paths, as the client writes them; of a rename, a copy or a link
     /// either end.
     pub paths: Vec<String>,
-    /// Whether the rules for what plugins make of accounts hold for this program or web server.
+    /// Whether the rules for what plugins may make of accounts apply to this program or web server.
     pub restrict: Option<bool>,
     /// With `restrict`, the accounts that it may make and change: `own` (the default) or `any`.
     pub accounts: Option<String>,
     /// With `restrict`, roots below which it may place homes, beside `data_provider.homes`.
     pub homes: Vec<String>,
-    /// What it may do beside that: `second-factors`, and with `restrict` also `system-users`, `folders`,
+    /// Further grants: `second-factors`, and with `restrict` also `system-users`, `folders`,
     /// `groups` and `filesystems`.
     pub grants: Vec<String>,
 }
 
 impl Section {
-    /// What it says that only programs have.
+    /// The keys of this section that only programs have.
     pub fn given_for_programs(&self) -> impl Iterator<Item = &'static str> + use<> {
         let given = [
             ("args", !self.args.is_empty()),
@@ -72,7 +75,7 @@ impl Section {
         given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name)
     }
 
-    /// What the link says, and else what its section says.
+    /// The link's own settings, with those of its section where it has none.
     pub fn over(self, section: &Self) -> Self {
         let list = |own: Vec<String>, theirs: &[String]| if own.is_empty() { theirs.to_vec() } else { own };
         Self {
@@ -85,6 +88,7 @@ impl Section {
             dialect: self.dialect.or_else(|| section.dialect.clone()),
             inherit_env: self.inherit_env.or(section.inherit_env),
             programs: self.programs.or_else(|| section.programs.clone()),
+            store_passwords: self.store_passwords.or(section.store_passwords),
             args: list(self.args, &section.args),
             env: list(self.env, &section.env),
             methods: list(self.methods, &section.methods),
@@ -101,7 +105,7 @@ impl Section {
     }
 }
 
-/// The keys of a section, with what they hold when they are not given.
+/// The keys of a section, with their values when they are not set.
 pub fn section_defaults() -> Value {
     serde_json::to_value(Section::default()).unwrap_or_default()
 }

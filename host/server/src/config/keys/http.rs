@@ -55,8 +55,8 @@ pub struct Http {
     /// Files of authorities that are trusted beside the system's, relative to the configuration
     /// directory.
     pub ca_certificates: Vec<PathBuf>,
-    /// Certificates of this server, as a list of tables. Another server that asks for one is shown the
-    /// first that an authority of its choice has signed.
+    /// Certificates of this server, as a list of tables. A server that asks for a certificate is
+    /// shown the first one that an authority of its choice has signed.
     pub certificates: Vec<HttpCertificate>,
     /// Trusts any certificate. For tests alone.
     pub skip_tls_verify: bool,

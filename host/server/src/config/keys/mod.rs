@@ -1,8 +1,8 @@
 //! The configuration as it is written: the older server's sections and keys, and ours. Names and
 //! defaults are those of the older server (A3).
 //!
-//! The comments on keys are what `host/docs/configuration.md` is made of. A line `Unit: …` and a line
-//! `Old name: …` go into columns of their own.
+//! `host/docs/configuration.md` is made of the comments on keys. Lines `Unit: …` and `Old name: …`
+//! become columns of their own.
 
 mod data_provider;
 mod hook;
@@ -47,8 +47,8 @@ pub struct Actions {
     /// `delete`, `rename` and the others that `tidegate config check` names, with `pre-` before one to
     /// be asked first. Of accounts (`data_provider.actions`): `add`, `update`, `delete`.
     pub execute_on: Vec<String>,
-    /// Only in `data_provider.actions`: the kinds of objects whose changes are told; there is `user`.
-    /// Empty means none in the eras from 2.4 on, and `user` before.
+    /// Only in `data_provider.actions`: the kinds of objects whose changes hooks are told of;
+    /// `user` is the only one. Empty means none in the eras from 2.4 on, and `user` before.
     pub execute_for: Vec<String>,
     /// File actions that wait for the hook that is told of them, and fail if it fails. Not in
     /// `data_provider.actions`.

@@ -26,7 +26,7 @@ pub struct Sftpd {
     /// The umask of new files and directories, as an octal text.
     #[serde(deserialize_with = "octal_text")]
     pub umask: String,
-    /// What the server calls itself behind `SSH-2.0-`; empty: its own name and version.
+    /// The server's identification after `SSH-2.0-`; empty: its own name and version.
     pub banner: String,
     /// Where uploads are written. 0: into the file that has the name, visible at once. 1: the file gets
     /// its name when it is complete; an upload that breaks off is removed. 2: as 1, but what arrived of
@@ -48,12 +48,12 @@ pub struct Sftpd {
     pub ciphers: Vec<String>,
     /// Message authentication codes, the best first; empty: those of `algorithms`.
     pub macs: Vec<String>,
-    /// Whether a client gets the cipher that the server likes best of those it offers.
+    /// Whether a client gets the cipher that the server prefers among those that the client offers.
     pub prefer_fast_ciphers: bool,
     /// A file whose text clients are shown before they log in, relative to the configuration directory.
     pub login_banner_file: String,
-    /// What becomes of changes of modes, owners and times. 0: they are made. 1: they are ignored, with
-    /// success. 2: they are ignored where the storage has no such thing.
+    /// What happens to changes of modes, owners and times. 0: they are made. 1: they are ignored,
+    /// with success. 2: they are ignored where the storage has no such attributes.
     pub setstat_mode: i32,
     /// SSH commands that clients may run: `md5sum`, `sha1sum`, `sha256sum`, `sha384sum`, `sha512sum`,
     /// `cd`, `pwd`, `scp`, `rsync`, `git-receive-pack`, `git-upload-pack`, `git-upload-archive`; `*` means
@@ -61,11 +61,11 @@ pub struct Sftpd {
     pub enabled_ssh_commands: Vec<String>,
     /// Another name of `keyboard_interactive_auth_hook`.
     pub keyboard_interactive_auth_program: String,
-    /// The hook `keyboard-interactive`, which talks with users.
+    /// The hook `keyboard-interactive`, which asks users questions.
     /// Old name: `sftpd.keyboard_interactive_auth_program`
     pub keyboard_interactive_auth_hook: HookValue,
-    /// Whether the method is offered. Not set: where a program, a web server or a plugin talks with
-    /// users. What a second factor needs is always offered.
+    /// Whether the method is offered. Not set: if a program, a web server or a plugin asks the
+    /// questions. A second factor that needs the method is always offered.
     #[serde(deserialize_with = "flag::optional")]
     pub keyboard_interactive_authentication: Option<bool>,
     /// Connections that have not logged in; one more ends the oldest. At least 1.
@@ -157,7 +157,7 @@ pub struct Common {
     pub startup_hook: HookValue,
 }
 
-/// Digits look like a number to some formats, and `0022` like one with a point to YAML.
+/// Some formats read digits as a number, and YAML reads `0022` as one with a decimal point.
 fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     use serde::de::Error;
     let whole = |number: &serde_json::Number| number.as_f64().filter(|number| number.fract() == 0.0);

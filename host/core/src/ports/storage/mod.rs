@@ -1,0 +1,235 @@
+//! The port to file trees. Implementations keep every operation inside the tree by the operating system's
+//! means, not by comparing strings (A5-03).
+//!
+//! A storage states its [`Capabilities`]. Files are read through [`StorageFile`]. They are written under
+//! their name ([`FileInPlace`]), or beside it until they are complete ([`Upload`]): the atomic upload modes
+//! and object stores know only the latter.
+
+mod error;
+mod metadata;
+mod tree;
+mod writing;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use error::{StorageError, StorageErrorKind};
+pub use metadata::{Canonical, FileId, FileKind, Metadata, SetAttributes, Space};
+pub use tree::{FileSystem, Location, MountDescription, TreeDescription};
+pub use writing::{Discard, FileInPlace, Finished, Shown, Upload, Writing};
+
+use crate::path::VirtualPath;
+
+/// Opens file trees from their descriptions.
+#[async_trait]
+pub trait StorageFactory: Send + Sync {
+    /// Opens the tree; its root and mounts are made if they are missing and
+    /// [may be](FileSystem::make_missing).
+    ///
+    /// # Errors
+    /// If a place is missing and may not be made, or cannot be reached; the message names the place.
+    async fn open(&self, tree: &TreeDescription) -> Result<Arc<dyn Storage>, StorageError>;
+}
+
+/// What a storage can do at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Whether files can be written under their name, at any offset ([`Storage::open_in_place`]).
+    pub in_place: bool,
+    /// In what order uploads can be written that get their name when they are complete
+    /// ([`Storage::begin_upload`]); these are new files, and files that are emptied first.
+    pub uploads: Uploads,
+}
+
+/// In what order uploads may be written that get their name when they are complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uploads {
+    /// There are no such uploads: all files are written in place.
+    None,
+    /// At any offset, in any order.
+    AnyOrder,
+    /// From the first byte to the last; other writes fail with `Unsupported`.
+    Sequential,
+}
+
+/// A tree of files, rooted at `/`.
+#[async_trait]
+pub trait Storage: Send + Sync {
+    /// The kind of storage that has the files at `path`: `local`, `memory`, `s3`, …
+    fn kind(&self, path: &VirtualPath) -> &'static str;
+
+    /// What the storage can do at `path`.
+    fn capabilities(&self, path: &VirtualPath) -> Capabilities;
+
+    /// The path on the host, for logs and hooks; symbolic links stay in it.
+    fn host_path(&self, path: &VirtualPath) -> String;
+
+    /// The path of a directory on the host without symbolic links, for programs of the host.
+    ///
+    /// # Errors
+    /// `Unsupported`: the files are not on this host.
+    async fn real_path(&self, _path: &VirtualPath) -> Result<PathBuf, StorageError> {
+        Err(StorageError::new(StorageErrorKind::Unsupported, "the files are not on this host"))
+    }
+
+    /// Opens a file to be read. A directory can be opened, too: it has metadata and no content.
+    async fn open(&self, path: &VirtualPath) -> Result<Box<dyn StorageFile>, StorageError>;
+
+    /// Opens a file to be written under its name, as open(2) does.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if it must be new, `IsADirectory`; `Unsupported` without the
+    /// [capability](Capabilities::in_place).
+    async fn open_in_place(
+        &self,
+        _path: &VirtualPath,
+        _options: OpenOptions,
+    ) -> Result<Box<dyn FileInPlace>, StorageError> {
+        Err(StorageError::new(StorageErrorKind::Unsupported, "files of this storage cannot be changed in place"))
+    }
+
+    /// Begins an upload that makes a file, or replaces all of an existing one: `options` create or truncate.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if it must be new, `IsADirectory`; `Unsupported` without the
+    /// [capability](Capabilities::uploads).
+    async fn begin_upload(&self, _path: &VirtualPath, _options: OpenOptions) -> Result<Box<dyn Upload>, StorageError> {
+        Err(StorageError::new(StorageErrorKind::Unsupported, "files of this storage are written in place"))
+    }
+
+    /// The metadata of what the path leads to; symbolic links are followed.
+    async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError>;
+
+    /// The metadata of what has the name; a symbolic link there is not followed.
+    async fn symlink_metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError>;
+
+    /// Opens a directory to read its entries.
+    async fn read_directory(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, StorageError>;
+
+    /// Makes a directory. `mode`: permission bits before the umask.
+    ///
+    /// # Errors
+    /// `AlreadyExists`
+    async fn create_directory(&self, path: &VirtualPath, mode: Option<u32>) -> Result<(), StorageError>;
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// `NotEmpty`, `NotADirectory`.
+    async fn remove_directory(&self, path: &VirtualPath) -> Result<(), StorageError>;
+
+    /// Removes the name of a file or symbolic link. Gives the metadata that the file had before.
+    async fn remove_file(&self, path: &VirtualPath) -> Result<Metadata, StorageError>;
+
+    /// Renames a file or directory. With `replace` an existing target is replaced, as rename(2) does.
+    ///
+    /// # Errors
+    /// `AlreadyExists` without `replace`; `CrossDevice` between file systems.
+    async fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), StorageError>;
+
+    /// Gives a file another name.
+    ///
+    /// # Errors
+    /// `AlreadyExists`; `CrossDevice` between file systems.
+    async fn hard_link(&self, existing: &VirtualPath, new: &VirtualPath) -> Result<(), StorageError>;
+
+    /// Makes a symbolic link. `target` is the text as the client wrote it; an absolute one begins at the
+    /// tree's root.
+    async fn create_symlink(&self, target: &[u8], link: &VirtualPath) -> Result<(), StorageError>;
+
+    /// The text of a symbolic link as the client knows it: an absolute text begins at the tree's root.
+    ///
+    /// # Errors
+    /// `PermissionDenied` if the text is a path of the host outside of the tree.
+    async fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>, StorageError>;
+
+    /// Where a path leads when symbolic links are resolved; `follow`: also a link in the last place.
+    async fn canonical(&self, path: &VirtualPath, follow: bool) -> Result<Canonical, StorageError>;
+
+    /// The same tree, in which a symbolic link on the way is an error: a path that was found to have none has
+    /// none when it is used. None: the storage has no symbolic links.
+    fn without_links(&self) -> Option<Arc<dyn Storage>> {
+        None
+    }
+
+    /// Sets attributes of what has the name; `follow`: of what a symbolic link leads to.
+    async fn set_attributes(
+        &self,
+        path: &VirtualPath,
+        attributes: &SetAttributes,
+        follow: bool,
+    ) -> Result<(), StorageError>;
+
+    /// The space of the file system that has `path`.
+    async fn space(&self, path: &VirtualPath) -> Result<Space, StorageError>;
+
+    /// The user's name, as the storage's host knows it.
+    fn user_name(&self, uid: u32) -> Option<String>;
+    /// The group's name, as the storage's host knows it.
+    fn group_name(&self, gid: u32) -> Option<String>;
+}
+
+/// An open file, whatever name it has meanwhile.
+#[async_trait]
+pub trait StorageFile: Send + Sync {
+    /// Appends up to `length` bytes from `offset` to `buffer`; 0 at the end of the file.
+    async fn read_at(&self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, StorageError>;
+
+    /// The metadata as it is now.
+    async fn metadata(&self) -> Result<Metadata, StorageError>;
+
+    /// Sets attributes of the open file.
+    async fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), StorageError>;
+
+    /// Returns when everything that was written is on the disk, as fsync(2).
+    async fn sync(&self) -> Result<(), StorageError>;
+
+    /// The space of the file system that has the file.
+    async fn space(&self) -> Result<Space, StorageError>;
+}
+
+/// An open directory, whose entries are read in portions.
+#[async_trait]
+pub trait DirectoryReader: Send + Sync {
+    /// The next entries, at most `max`; empty at the end. Includes `.` and `..`.
+    async fn next_entries(&mut self, max: usize) -> Result<Vec<DirectoryEntry>, StorageError>;
+
+    /// Why some entries were left out so far; none: no entry was.
+    fn passed_over(&self) -> Option<StorageError>;
+}
+
+/// One name in a directory.
+#[derive(Debug, Clone)]
+pub struct DirectoryEntry {
+    /// The name as bytes, not necessarily UTF-8.
+    pub name: Vec<u8>,
+    /// The metadata of what has the name; symbolic links are not followed.
+    pub metadata: Metadata,
+}
+
+/// How a file is opened; `truncate`, `create` and `exclusive` are for writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OpenOptions {
+    /// The file can be read.
+    pub read: bool,
+    /// The file can be written.
+    pub write: bool,
+    /// Every write goes to the end of the file.
+    pub append: bool,
+    /// A missing file is made.
+    pub create: bool,
+    /// An existing file is emptied.
+    pub truncate: bool,
+    /// With `create`: the file must not exist.
+    pub exclusive: bool,
+    /// A hook decides about the file when it is closed (B10-08). If the upload ends in any other way,
+    /// `kill -9` included, what was written is taken back.
+    pub provisional: bool,
+    /// Permission bits of a new file, before the umask; none: the storage's own.
+    pub mode: Option<u32>,
+}
+
+/// The prefix of the temporary names of uploads that are not complete.
+pub const TEMPORARY_PREFIX: &[u8] = b".tidegate-upload.";
