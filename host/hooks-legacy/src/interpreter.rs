@@ -1,17 +1,29 @@
 //! Finds what keeps a program from starting: of a script whose interpreter is missing, the system
 //! only says "No such file".
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes of a first line that Linux reads at most.
 const LONGEST_LINE: u64 = 256;
 const ELF: &[u8] = b"\x7fELF";
+const NO_PROGRAM: &str = "it is neither a program of this system nor a script that begins with \"#!\"";
 
-/// Why a program cannot start, if a file is missing that it needs.
+/// Why a program cannot start: a file is missing that it needs, or it is no program at all.
 pub fn missing(program: &Path) -> Option<String> {
-    let interpreter = interpreter(&first_line(program)?)?;
+    let line = first_line(program)?;
+    let Some(interpreter) = interpreter(&line) else {
+        let can_start = line.starts_with(ELF) || has_other_formats();
+        return (!can_start).then(|| NO_PROGRAM.to_owned());
+    };
+    if let Some(name) = named_to_env(&line)
+        && !is_in_path(&name)
+    {
+        return Some(format!("its first line looks for \"{name}\", which is in no directory of PATH; install it"));
+    }
     if interpreter.exists() {
         return None;
     }
@@ -36,7 +48,7 @@ pub fn explain(program: &Path, error: &io::Error) -> String {
             format!("{error}: the loader that it was built for is not there")
         }
         _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
-            format!("{error}: it is neither a program of this system nor a script that begins with \"#!\"")
+            format!("{error}: {NO_PROGRAM}")
         }
         _ => error.to_string(),
     }
@@ -54,11 +66,36 @@ fn first_line(program: &Path) -> Option<Vec<u8>> {
 
 /// The interpreter that a line such as `#!/bin/sh -e` names.
 fn interpreter(line: &[u8]) -> Option<PathBuf> {
-    use std::os::unix::ffi::OsStrExt;
+    Some(PathBuf::from(OsStr::from_bytes(words(line)?.next()?)))
+}
+
+/// Of a line such as `#!/usr/bin/env -S python3 -u`: `python3`.
+fn named_to_env(line: &[u8]) -> Option<String> {
+    let mut words = words(line)?;
+    if !words.next()?.ends_with(b"/env") {
+        return None;
+    }
+    let name = words.find(|word| !word.starts_with(b"-") && !word.contains(&b'='))?;
+    let name = String::from_utf8_lossy(name);
+    Some(name.trim_end_matches('\r').to_owned()).filter(|name| !name.is_empty() && !name.contains('/'))
+}
+
+fn words(line: &[u8]) -> Option<impl Iterator<Item = &[u8]>> {
     let rest = line.strip_prefix(b"#!")?;
-    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let mut words = rest.split(is_space).filter(|word| !word.is_empty());
-    Some(PathBuf::from(std::ffi::OsStr::from_bytes(words.next()?)))
+    Some(rest.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty()))
+}
+
+/// Programs may get another PATH (`env`): a name in the usual directories is not missing either.
+fn is_in_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(usual).any(|directory| directory.join(name).is_file())
+}
+
+/// Whether the kernel starts files of further formats (binfmt_misc).
+fn has_other_formats() -> bool {
+    let Ok(entries) = std::fs::read_dir("/proc/sys/fs/binfmt_misc") else { return false };
+    entries.flatten().any(|entry| entry.file_name() != "register" && entry.file_name() != "status")
 }
 
 #[cfg(test)]
@@ -84,8 +121,14 @@ mod tests {
         check(b"#!\t/opt/php/bin/php -q\n", Some("\"/opt/php/bin/php\" is not there"));
         check(b"#!/bin/sh\r\nexit 0\r\n", Some("Unix line ends"));
         check(b"\x7fELF\x02\n", None);
-        check(b"echo no first line\n", None);
-        check(b"", None);
+        check(b"#!/usr/bin/env sh\n", None);
+        check(b"#!/usr/bin/env -S FOO=bar sh -e\n", None);
+        check(b"#!/usr/bin/env nosuchprogram\n", Some("\"nosuchprogram\""));
+        check(b"#!/usr/bin/env -S nosuchprogram -u\n", Some("\"nosuchprogram\""));
+        if !has_other_formats() {
+            check(b"echo no first line\n", Some("#!"));
+            check(b"", Some("#!"));
+        }
         assert_eq!(missing(Path::new("/nonexistent/hook")), None);
         assert_eq!(missing(Path::new("/dev/zero")), None);
     }

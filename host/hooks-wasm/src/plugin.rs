@@ -82,6 +82,10 @@ impl<E: GuestEvent> Hook<E> for PluginHook {
         false
     }
 
+    fn may_wait(&self) -> bool {
+        self.loaded().is_some_and(|loaded| loaded.settings().may_wait())
+    }
+
     fn description(&self) -> HookDescription {
         let loaded = self.loaded();
         let health = match &loaded {

@@ -270,6 +270,11 @@ impl PluginSettings {
         grants.chain(self.http.iter().map(ToString::to_string)).chain(datagrams).chain(secrets).collect()
     }
 
+    /// Whether calls may wait for a network.
+    pub fn may_wait(&self) -> bool {
+        !self.http.is_empty() || !self.udp.is_empty()
+    }
+
     /// Reads the values of all secrets.
     ///
     /// # Errors

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use tidegate_core::account::{AccountDraft, CredentialRule, EffectiveAccount, Factors};
 use tidegate_core::connection::{Connection, ConnectionId, LoginMethod};
 use tidegate_core::files::{FileContext, FileHooks, FileService, SetAttributesPolicy};
-use tidegate_core::hook::Observers;
+use tidegate_core::hook::review::PreAction;
+use tidegate_core::hook::{Chain, Observers};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::{NoFileLog, NodeName, SystemClock};
@@ -20,6 +21,11 @@ use crate::protocol::{StatusCode, fxf, fxp};
 /// The files of the account `alice`, which has all permissions. `more`: further fields of the account, each
 /// with a comma before it.
 pub fn files(more: &str) -> Arc<FileService> {
+    files_with(more, Arc::default())
+}
+
+/// As [`files`], with hooks that are asked before each action.
+pub fn files_with(more: &str, before: Arc<Chain<PreAction>>) -> Arc<FileService> {
     let document = format!(r#"{{"status":1,"username":"alice","home_dir":"/a","permissions":{{"/":["*"]}}{more}}}"#);
     let account = AccountDraft::from_json(&document).unwrap().validate(CredentialRule::Optional).unwrap().account;
     let account = Arc::new(EffectiveAccount::ungrouped(account));
@@ -38,7 +44,7 @@ pub fn files(more: &str) -> Arc<FileService> {
         live: LiveSession::new(account.clone(), address.ip(), 0),
         account,
     };
-    let (before, after) = (Arc::default(), Observers::new(Arc::default()));
+    let after = Observers::new(Arc::default());
     let store = Arc::new(MemoryStore::default());
     let context = FileContext {
         policy: SetAttributesPolicy::Apply,

@@ -3,10 +3,13 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use tidegate_core::hook::review::{PreAction, Review};
+use tidegate_core::hook::{Call, Chain, Hook, HookDescription, HookError, Link, LinkSettings};
 use tokio::time::Instant;
 
 use super::*;
-use crate::client_for_tests::{Client, Field, INIT, files, packet, replies, sent};
+use crate::client_for_tests::{Client, Field, INIT, files, files_with, packet, replies, sent};
 use crate::protocol::{MAX_DATA, fxf, fxp};
 
 struct TestWindow {
@@ -125,6 +128,38 @@ async fn long_work_waits_for_a_task_and_keeps_its_place() {
     assert!(!engine.has_unsent());
     assert_eq!(engine.receive_aside(&[]).await, Ok(State::Idle));
     assert_eq!(ids(&sent(&mut engine)), [2, 3, 4]);
+}
+
+/// Stands for a hook that is a program.
+struct Program;
+
+#[async_trait]
+impl Hook<PreAction> for Program {
+    fn name(&self) -> &str {
+        "program"
+    }
+    fn adapter(&self) -> &'static str {
+        "program"
+    }
+    fn description(&self) -> HookDescription {
+        HookDescription::new("", Duration::ZERO, "ready")
+    }
+    async fn call(&self, _: &Call, _: &PreAction) -> Result<Review, HookError> {
+        Ok(Review::Allow)
+    }
+}
+
+#[tokio::test]
+async fn what_hooks_are_asked_about_waits_on_a_task() {
+    let link = Arc::new(Link::new(Arc::new(Program), LinkSettings::default()));
+    let before = Arc::new(Chain::new(Arc::default(), vec![link]));
+    let mut engine = Client::new(files_with("", before)).await.engine;
+    let open = packet(fxp::OPEN, 2, &[Field::Text(b"f"), Field::U32(fxf::WRITE | fxf::CREAT), Field::U32(0)]);
+    let requests = [stat(1), open, stat(3)].concat();
+    assert_eq!(engine.receive_inline(&requests).await, Ok(State::TakesLong));
+    assert_eq!(ids(&sent(&mut engine)), [1]);
+    assert_eq!(engine.receive_aside(&[]).await, Ok(State::Idle));
+    assert_eq!(ids(&sent(&mut engine)), [2, 3]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -219,6 +219,13 @@ impl<'a> Packet<'a> {
         Ok(Self { id, operation, fields })
     }
 
+    /// Whether hooks can be asked about the request. Reading and writing an open file is none of their business.
+    pub fn asks_hooks(&self) -> bool {
+        let of_hooks =
+            |operation: &&Operation| operation.change != Change::Nothing && operation.cost != Cost::Bandwidth;
+        self.operation.as_ref().is_ok_and(|operation| of_hooks(operation))
+    }
+
     /// What the request costs, as far as its row is known.
     pub fn cost(&self) -> Cost {
         self.operation.as_ref().map_or(Cost::Little, |operation| operation.cost)

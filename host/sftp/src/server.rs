@@ -213,13 +213,18 @@ impl SftpServer {
                 self.initialise(packet, output)?;
             } else {
                 let request = Packet::new(packet)?;
-                if limits.patience == Patience::Short && request.cost() == Cost::WholeFile {
+                if limits.patience == Patience::Short && self.takes_long(&request) {
                     return Ok((rest, Stop::TakesLong));
                 }
                 self.answer_packet(request, size, output).await;
             }
             rest = tail;
         }
+    }
+
+    /// Whether the connection would stand still for too long.
+    fn takes_long(&self, request: &Packet<'_>) -> bool {
+        request.cost() == Cost::WholeFile || (request.asks_hooks() && self.files.may_wait_for_hooks())
     }
 
     /// `size`: of the packet, in bytes. The request may have to wait for its turn.

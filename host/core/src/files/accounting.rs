@@ -91,7 +91,10 @@ impl Opened {
             return Err(FileError::Denied);
         }
         match effective.size {
-            Some(size) => self.resize(size, &effective).await?,
+            Some(size) => {
+                self.resize(size, &effective).await?;
+                self.transfer.resized();
+            }
             None => self.apply(&effective).await?,
         }
         attributes::record(&effective, |what| self.transfer.record(what));

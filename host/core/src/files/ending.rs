@@ -46,7 +46,7 @@ impl Opened {
             return Ok(());
         }
         let (name, expected) = match self.upload() {
-            Some(_) => (self.place.parent(), self.directory),
+            Some(_) => (self.place.parent(), self.provisional.as_ref().map(|provisional| provisional.directory)),
             None => (self.place.path().clone(), Some(self.file.file().metadata().await?.id)),
         };
         match self.files.tree().metadata(&name).await {

@@ -48,6 +48,19 @@ impl FileHooks {
         self.synchronous.contains(&kind) && self.tells() && self.after.concerns(subject)
     }
 
+    /// Whether an operation may wait long for the hooks that are asked about it, or decide about it.
+    pub(super) fn may_wait(&self) -> bool {
+        self.before.may_wait() || (!self.synchronous.is_empty() && self.after.chain().may_wait())
+    }
+
+    /// Whether the same hooks are asked, or decide, about both subjects.
+    pub(super) fn concern_alike(&self, one: &Subject<'_>, other: &Subject<'_>) -> bool {
+        fn alike<E: HookEvent>(chain: &Chain<E>, one: &Subject<'_>, other: &Subject<'_>) -> bool {
+            chain.links().iter().all(|link| link.selector().matches(one) == link.selector().matches(other))
+        }
+        alike(&self.before, one, other) && (!self.decide_uploads() || alike(self.after.chain(), one, other))
+    }
+
     /// The name of a hook that decides about changes of files in `directory`, and does not let programs such as
     /// rsync write without asking (`programs`); None: there is none.
     pub(super) fn asked_about_writes(&self, subject: &Subject<'_>, directory: &VirtualPath) -> Option<String> {

@@ -275,6 +275,11 @@ impl FileService {
         self.within_quota(&place, space).await
     }
 
+    /// Whether an operation that hooks are asked about may wait for a process or a network.
+    pub fn may_wait_for_hooks(&self) -> bool {
+        self.context.hooks.may_wait()
+    }
+
     /// The name of a user of the host; None: unknown.
     pub fn user_name(&self, uid: u32) -> Option<String> {
         self.storage.user_name(uid)

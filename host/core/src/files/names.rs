@@ -79,7 +79,7 @@ impl FileService {
             // J-04: the hook's program has deleted the file, and observers are not told.
             return Ok(());
         }
-        let changing = self.changing(&[path]).await?;
+        let changing = self.removing(path).await?;
         let outcome = match self.remove_counting(path).await {
             // B10-07: the removal succeeds if a hook has removed the file itself.
             Err(FileError::NotFound) if before.is_some() => self.recount(path).await,
@@ -186,7 +186,10 @@ impl FileService {
             action.size = size;
         };
         self.review(ActionKind::Copy, &source, protocol, details).await?;
+        self.require_same_hooks(&source, &target)?;
+        let changing = self.changing(&[existing]).await?;
         let outcome = self.counting_nothing(new, async || Ok(self.tree().hard_link(existing, new).await?)).await;
+        drop(changing);
         self.record_if(&outcome, protocol, existing, FileEventKind::HardLink { target: &target_path });
         self.done(ActionKind::Copy, &source, protocol, outcome, details).await
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::held_names::HeldName;
 use super::place::Place;
 use super::read_coverage::ReadCoverage;
 use super::transfer::Transfer;
@@ -38,14 +39,22 @@ pub(super) struct Opened {
     pub quota: Option<UploadQuota>,
     /// The account as it was when `quota` was decided.
     pub counted_for: Arc<EffectiveAccount>,
-    /// The directory in which a provisional upload will get its name.
-    pub directory: Option<FileId>,
+    /// Set for an upload that was opened [provisionally](OpenOptions::provisional).
+    pub provisional: Option<Provisional>,
     /// The file as it was before it was opened.
     pub existed: Option<Metadata>,
     /// The parts of the file that were read.
     pub read: ReadCoverage,
     /// Whether a hook has refused the upload at its end.
     pub is_refused: bool,
+}
+
+/// What an upload that hooks decide about keeps as it is until they have.
+pub(super) struct Provisional {
+    /// The directory in which the file gets its name.
+    pub directory: FileId,
+    /// The names on the way to the file.
+    pub _held: HeldName,
 }
 
 /// A file as it was opened.
@@ -259,10 +268,16 @@ impl OpenFile {
             opened.give_up().await;
             return Err(error);
         }
-        // Held until the upload has its name, or is discarded.
+        if opened.transfer.was_resized() {
+            let size = opened.file.file().metadata().await?.size;
+            opened.transfer.set_size(size);
+        }
+        // Until the upload has its name, or is discarded; a hook may have been added since it was opened.
         let mut held = None;
         if opened.transfer.waits_for_hooks() {
-            held = Some(opened.files.hold(&opened.place).await);
+            if opened.provisional.is_none() {
+                held = Some(opened.files.hold(&opened.place).await);
+            }
             if let Err(error) = opened.ask_hooks().await {
                 opened.transfer.fail_by(&error);
                 opened.give_up().await;

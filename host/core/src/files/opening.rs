@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::open_file::{OpenFile, Opened, OpenedAs};
+use super::open_file::{OpenFile, Opened, OpenedAs, Provisional};
 use super::place::{LastName, Place};
 use super::read_coverage::ReadCoverage;
 use super::usage::Counted;
@@ -12,7 +12,7 @@ use crate::hook::events::{ActionKind, Overwritten, Protocol};
 use crate::path::VirtualPath;
 use crate::permission::Permission;
 use crate::ports::storage::{
-    Capabilities, FileId, FileKind, Metadata, OpenOptions, StorageError, StorageErrorKind, Uploads, Writing,
+    Capabilities, FileKind, Metadata, OpenOptions, StorageError, StorageErrorKind, Uploads, Writing,
 };
 use crate::quota::{NamespaceGuard, QuotaError, QuotaLimits, UploadQuota};
 
@@ -132,15 +132,11 @@ impl FileService {
         self.check_volume(true)?;
         let counted = self.counted(path);
         self.review_upload(place, options, protocol, counted.as_ref()).await?;
-        let held = if options.provisional { Some(self.hold(path).await) } else { None };
-        let directory = match held {
-            Some(_) => Some(self.tree().metadata(&path.parent()).await?.id),
-            None => None,
-        };
+        let provisional = if options.provisional { Some(self.provisional(path).await?) } else { None };
         let Some(counted) = counted else {
             let (file, before) = self.open_upload(path, options, |_| Ok(())).await?;
             let file = OpenedAs::Writing(file);
-            return Ok(self.opened(file, place.clone(), protocol, options, (None, account), (directory, before)));
+            return Ok(self.opened(file, place.clone(), protocol, options, (None, account), (provisional, before)));
         };
         let names = counted.ledger.names(|| self.scan_tree(path)).await?;
         let check = |before: Option<&Metadata>| check_room(&names, before, options, counted.limits);
@@ -148,7 +144,14 @@ impl FileService {
         let quota = counted.upload(&names, &file, before.as_ref(), options.truncate).await?;
         drop(names);
         let file = OpenedAs::Writing(file);
-        Ok(self.opened(file, place.clone(), protocol, options, (Some(quota), account), (directory, before)))
+        Ok(self.opened(file, place.clone(), protocol, options, (Some(quota), account), (provisional, before)))
+    }
+
+    /// What an upload that hooks decide about keeps from now on.
+    async fn provisional(&self, path: &VirtualPath) -> Result<Provisional, FileError> {
+        let held = self.hold(path).await;
+        let directory = self.tree().metadata(&path.parent()).await?.id;
+        Ok(Provisional { directory, _held: held })
     }
 
     /// Asks the hooks about an upload, but only once permissions and quota allow it (B10-05).
@@ -246,7 +249,7 @@ impl FileService {
         protocol: Protocol,
         options: OpenOptions,
         (quota, counted_for): (Option<UploadQuota>, Arc<EffectiveAccount>),
-        (directory, existed): (Option<FileId>, Option<Metadata>),
+        (provisional, existed): (Option<Provisional>, Option<Metadata>),
     ) -> OpenFile {
         let transfer = self.transfer(&place, protocol, options.write);
         let (files, place) = (self.clone(), place.into_owned());
@@ -259,7 +262,7 @@ impl FileService {
             place,
             quota,
             counted_for,
-            directory,
+            provisional,
             existed,
             read,
             is_refused: false,
@@ -272,11 +275,11 @@ fn is_taken(error: &StorageError) -> bool {
     matches!(error.kind, StorageErrorKind::AlreadyExists | StorageErrorKind::IsADirectory)
 }
 
-/// Whether a file gets its name only when it is complete (A3-16). That is possible where all content comes
-/// from the upload: for new files and for those that are emptied. Others are changed in place.
+/// Whether a file gets its name only when it is complete (A3-16): new files do, those that are emptied, and
+/// those that hooks decide about, which begin with the old content. Others are changed in place.
 fn is_upload(capabilities: Capabilities, before: Option<&Metadata>, options: OpenOptions) -> bool {
     let replaces_all = match before {
-        Some(before) => options.truncate && before.kind == FileKind::File,
+        Some(before) => (options.truncate || options.provisional) && before.kind == FileKind::File,
         None => options.create,
     };
     capabilities.uploads != Uploads::None && replaces_all

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 use super::held_names::{ChangingNames, HeldName};
 use super::{FileError, FileService};
+use crate::hook::Subject;
+use crate::hook::events::ActionKind;
 use crate::path::VirtualPath;
 use crate::permission::Permission;
 use crate::ports::storage::{Storage, StorageErrorKind};
@@ -232,6 +234,37 @@ impl FileService {
         changing
             .map(Some)
             .ok_or_else(|| FileError::Failed("a hook is deciding about an upload there; try again".into()))
+    }
+
+    /// As [`changing`](Self::changing), for a file that is removed: its content has to be gone with the name, so
+    /// that an upload that is still open leaves none of it behind.
+    ///
+    /// # Errors
+    /// `Failed` while an upload that hooks decide about is open at the path, if the file has other names.
+    pub(super) async fn removing(&self, path: &VirtualPath) -> Result<Option<ChangingNames>, FileError> {
+        if !self.context.hooks.decide_uploads() {
+            return Ok(None);
+        }
+        match self.tree().symlink_metadata(path).await {
+            Ok(found) if found.links > 1 => self.changing(&[path]).await,
+            Ok(_) | Err(_) => Ok(None),
+        }
+    }
+
+    /// A second name of a file must not be one by which hooks miss what is written to it.
+    ///
+    /// # Errors
+    /// `Refused`: a hook is selected by paths and concerns one of the names only.
+    pub(super) fn require_same_hooks(&self, one: &Place<'_>, other: &Place<'_>) -> Result<(), FileError> {
+        let upload = |place| Subject { action: Some(ActionKind::Upload.as_str()), ..self.subject_at(place) };
+        match self.context.hooks.concern_alike(&upload(one), &upload(other)) {
+            true => Ok(()),
+            false => Err(FileError::Refused("a hook watches only one of the two directories".into())),
+        }
+    }
+
+    fn subject_at<'a>(&'a self, place: &'a Place<'_>) -> Subject<'a> {
+        Subject { path: Some(place.path()), written_path: place.written(), ..self.session().subject() }
     }
 
     pub(super) async fn is_there(&self, path: &VirtualPath) -> Result<bool, FileError> {

@@ -29,6 +29,8 @@ pub struct Transfer {
     /// Why the transfer failed, if it did.
     failure: Option<FileError>,
     recorded: bool,
+    was_resized: bool,
+    size: Option<u64>,
     /// Whether the file was read only for a checksum or a copy, so that no download is recorded.
     is_internal: bool,
     outcome: TransferOutcome,
@@ -70,6 +72,8 @@ impl Transfer {
             resumed_at: None,
             failure: None,
             recorded: false,
+            was_resized: false,
+            size: None,
             is_internal: false,
             outcome,
         }
@@ -80,6 +84,21 @@ impl Transfer {
         self.resumed_at = Some(self.resumed_at.map_or(resumed_at, |earlier| earlier.min(resumed_at)));
         self.bytes_in += bytes as u64;
         self.outcome.active.moved(bytes as u64);
+    }
+
+    /// Notes that the client set the size of the file, so that it does not follow from the bytes.
+    pub fn resized(&mut self) {
+        self.was_resized = true;
+    }
+
+    /// Whether the client set the size of the file.
+    pub fn was_resized(&self) -> bool {
+        self.was_resized
+    }
+
+    /// The size of the complete file, in bytes, where it does not follow from what was received.
+    pub fn set_size(&mut self, size: u64) {
+        self.size = Some(size);
     }
 
     /// Notes that nothing was transferred to the client: the end is neither recorded nor told.
@@ -200,7 +219,8 @@ impl Transfer {
 
     /// Bytes that were sent; of an upload, bytes that were received and the offset where it began (A15-09).
     fn size_for_hooks(&self) -> u64 {
-        if self.upload { self.resumed_at.unwrap_or(0).saturating_add(self.bytes_in) } else { self.bytes_out }
+        let received = || self.resumed_at.unwrap_or(0).saturating_add(self.bytes_in);
+        if self.upload { self.size.unwrap_or_else(received) } else { self.bytes_out }
     }
 
     fn bytes(&self) -> u64 {

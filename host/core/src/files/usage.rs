@@ -31,7 +31,10 @@ impl Counted {
         let metadata = file.file().metadata().await?;
         if file.as_upload().is_some() {
             let replaced = before.map(|metadata| metadata.size);
-            return Ok(UploadQuota::unnamed(self.ledger.clone(), metadata.id, replaced, self.limits)?);
+            let mut quota = UploadQuota::unnamed(self.ledger.clone(), metadata.id, replaced, self.limits)?;
+            // An upload may begin with the content of the file that it replaces.
+            quota.reserve(metadata.size, self.limits)?;
+            return Ok(quota);
         }
         match before {
             Some(before) if emptied && before.id == metadata.id => names.resized(before, metadata.size),

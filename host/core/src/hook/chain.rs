@@ -65,6 +65,11 @@ impl<E: HookEvent> Chain<E> {
         self.links.load().iter().any(|link| link.selector().matches(subject))
     }
 
+    /// Whether any link [may wait](super::Hook::may_wait).
+    pub fn may_wait(&self) -> bool {
+        self.links.load().iter().any(|link| link.may_wait())
+    }
+
     /// Whether any link [needs everything](super::Hook::needs_everything).
     pub fn needs_everything(&self) -> bool {
         self.links.load().iter().any(|link| link.needs_everything())

@@ -115,6 +115,10 @@ impl<E: HookEvent> Link<E> {
         self.hook.adapter()
     }
 
+    pub(super) fn may_wait(&self) -> bool {
+        self.hook.may_wait()
+    }
+
     pub(super) fn needs_everything(&self) -> bool {
         self.hook.needs_everything()
     }

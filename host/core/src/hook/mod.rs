@@ -93,6 +93,12 @@ pub trait Hook<E: HookEvent>: Send + Sync {
         true
     }
 
+    /// Whether a call may wait for something outside of the server, such as a process or a network, and not only
+    /// compute.
+    fn may_wait(&self) -> bool {
+        true
+    }
+
     /// Whether the hook is to be given the password that a session began with (D-15).
     fn needs_password(&self) -> bool {
         false

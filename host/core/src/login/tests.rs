@@ -283,14 +283,21 @@ async fn per_user_switches_keep_the_hook_out() {
 }
 
 #[tokio::test]
-async fn a_login_derives_one_key() {
+async fn a_password_is_hashed_when_it_is_another_one() {
     // B2-08: the presented password is stored, and not compared again.
     let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
-    for login in 1..=3 {
-        assert_eq!(world.password("pw").await, "accepted");
-        assert_eq!(world.passwords.0.load(Ordering::Relaxed), login);
-    }
-    assert!(world.store.user("alice").await.unwrap().password.is_some());
+    let derived = async |password: &str| {
+        assert_eq!(world.password(password).await, "accepted");
+        world.passwords.0.swap(0, Ordering::Relaxed)
+    };
+    assert_eq!(derived("pw").await, 1);
+    // The password of the last login is known without another derivation.
+    assert_eq!(derived("pw").await, 0);
+    assert_eq!(derived("pw").await, 0);
+    // Another one is compared and hashed.
+    assert_eq!(derived("new").await, 2);
+    assert_eq!(derived("new").await, 0);
+    assert_eq!(world.store.user("alice").await.unwrap().password.as_ref().unwrap().expose(), "$1$new");
 }
 
 #[tokio::test]

@@ -64,6 +64,11 @@ fn is_for(special: &CommandOverride, kind: HookKind) -> bool {
 }
 
 pub fn check(config: &Config, hooks: &BTreeMap<HookKind, HookSettings>, check: &mut Check<'_>) {
+    for pair in config.command.env.iter().chain(config.command.commands.iter().flat_map(|special| &special.env)) {
+        if !pair.contains('=') {
+            check.problem("command.env", format!("\"{pair}\" is not NAME=value"));
+        }
+    }
     for special in &config.command.commands {
         check_one(special, hooks, check);
     }

@@ -93,6 +93,10 @@ fn entries_for_programs_apply_to_something() {
     check(&of("path = \"/bin/true\"\nhook = \"nothing\""), &["\"nothing\"", "fs_actions"]);
     check(&of("path = \"true\""), &["command.commands.path", "not an absolute path"]);
     check(&of("path = \"/bin/true\"\ntimeout = 301"), &["command.commands.timeout"]);
+    check("[command]\nenv = [\"NOEQ\"]\n", &["command.env", "NOEQ"]);
+    check_warning("[common.actions]\nexecute_on = [\"upload\"]\n", Some("names no hook"));
+    check_warning("[common]\nproxy_allowed = [\"10.0.0.1\"]\n", Some("proxy_protocol is 0"));
+    check_warning("[http]\nca_certificates = [\"none.pem\"]\n", Some("none.pem cannot be read"));
     check_warning(&of("path = \"/bin/false\""), Some("no hook runs \"/bin/false\""));
     check_warning(&of("path = \"/bin/true\"\nhook = \"fs_actions\""), Some("no hook \"fs_actions\" runs"));
     check_warning(&of("path = \"/bin/true\"\nhook = \"data_retention\""), Some("data_retention"));

@@ -66,11 +66,6 @@ pub fn settings(
     }
     for (kind, section) in &sections {
         let has_program = point_links(&hooks, *kind).any(|link| matches!(link.target, HookTarget::Program { .. }));
-        let mut plugins = point_links(&hooks, *kind).filter(|link| matches!(link.target, HookTarget::Plugin(_)));
-        if section.store_passwords == Some(false) && plugins.next().is_none() {
-            let problem = "can be false for plugins only, and there is none; remove the key";
-            check.problem(&format!("hook.{kind}.store_passwords"), problem);
-        }
         for name in section.given_for_programs().filter(|_| !has_program) {
             check.warning(&format!("hook.{kind}.{name}"), "only programs have it, and there is none; it has no effect");
         }

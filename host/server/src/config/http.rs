@@ -27,6 +27,14 @@ pub fn settings(config: &Config, directory: &Path, check: &mut Check<'_>) -> Htt
         }
     });
     let headers = headers.collect();
+    let own = http.certificates.iter().flat_map(|pair| [&pair.cert, &pair.key]);
+    let files = http.ca_certificates.iter().map(|path| ("http.ca_certificates", path));
+    for (key, path) in files.chain(own.map(|path| ("http.certificates", path))) {
+        let path = directory.join(path);
+        if let Err(error) = std::fs::File::open(&path) {
+            check.warning(key, format!("{} cannot be read: {error}", path.display()));
+        }
+    }
     let certificates = http.certificates.iter().map(|pair| (directory.join(&pair.cert), directory.join(&pair.key)));
     HttpSettings {
         timeout: Duration::try_from_secs_f64(http.timeout).unwrap_or(Duration::from_secs(20)),

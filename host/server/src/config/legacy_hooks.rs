@@ -145,6 +145,7 @@ fn file_actions(section: &'static str, actions: &Actions, all: &mut Vec<Named>, 
             }
         }
     }
+    warn_of_no_hook(section, actions, check);
     let values = [
         ("command", HookValue::One(actions.command.clone()), false),
         ("url", HookValue::One(actions.http_notification_url.clone()), true),
@@ -169,6 +170,15 @@ fn check_names(section: &str, actions: &Actions, check: &mut Check<'_>) {
             let problem = format!("is an older name of {section}.hook, and the two differ; remove one");
             check.problem(&format!("{section}.{name}"), problem);
         }
+    }
+}
+
+/// The section names what is to be told, and has nothing to tell.
+fn warn_of_no_hook(section: &str, actions: &Actions, check: &mut Check<'_>) {
+    let has_hook =
+        !actions.command.is_empty() || !actions.http_notification_url.is_empty() || !actions.hook.entries().is_empty();
+    if !actions.execute_on.is_empty() && !has_hook {
+        check.warning(&format!("{section}.execute_on"), "has no effect, because the section names no hook");
     }
 }
 
@@ -197,6 +207,7 @@ fn object_actions(config: &Config, all: &mut Vec<Named>, check: &mut Check<'_>) 
     if actions.execute_on.is_empty() {
         return;
     }
+    warn_of_no_hook("data_provider.actions", actions, check);
     // The first eras had only accounts, and no such list (B11-04).
     let has_no_list = Compat::from_name(&config.compat).unwrap_or_default() < Compat::V2_4;
     if actions.execute_for.is_empty() && !has_no_list {

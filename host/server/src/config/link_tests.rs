@@ -128,6 +128,29 @@ fn programs_of_the_account_write_only_where_the_operator_says_so() {
 }
 
 #[test]
+fn passwords_are_forgotten_for_plugins_only() {
+    // A11-22
+    let check = |text: &str, expected: Option<bool>| {
+        let found = read("tidegate.toml", text, &[]).ok().map(|settings| {
+            let point = &settings.hooks[&HookKind::ExternalAuth];
+            point.links.iter().all(|link| link.settings.stores_passwords) && point.dropped.stores_passwords
+        });
+        assert_eq!(found, expected, "{text}");
+    };
+    check("[hook.external-auth]\nhook = \"plugin:a\"\n", Some(true));
+    check("[hook.external-auth]\nhook = \"plugin:a\"\nstore_passwords = true\n", Some(true));
+    check("[hook.external-auth]\nhook = \"plugin:a\"\nstore_passwords = false\n", Some(false));
+    check("[hook.external-auth]\nhook = [{ hook = \"plugin:a\", store_passwords = false }]\n", Some(false));
+    check("[hook.external-auth]\nhook = \"/bin/true\"\nstore_passwords = true\n", Some(true));
+    check("[hook.external-auth]\nhook = [{ hook = \"/bin/true\", store_passwords = false }]\n", None);
+    check("[hook.pre-login]\nhook = \"plugin:a\"\nstore_passwords = false\n", None);
+    // Programs beside a plugin store all the same.
+    let both = "[hook.external-auth]\nhook = [\"/bin/true\", \"plugin:a\"]\nstore_passwords = false\n";
+    let links = read("tidegate.toml", both, &[]).unwrap().hooks[&HookKind::ExternalAuth].links.clone();
+    assert_eq!(links.iter().map(|link| link.settings.stores_passwords).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
 fn no_certificate_is_left_out_in_silence() {
     // B0-08
     let pair = |name: &str| format!("[[http.certificates]]\ncert = \"{name}.crt\"\nkey = \"{name}.key\"\n");

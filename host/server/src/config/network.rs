@@ -26,6 +26,9 @@ pub(super) fn proxy(config: &Config, check: &mut Check<'_>) -> ProxySettings {
         let text = "is empty, so anybody can claim to be any client; list the proxies";
         check.warning("common.proxy_allowed", text);
     }
+    if rule == ProxyRule::Ignore && !common.proxy_allowed.is_empty() {
+        check.warning("common.proxy_allowed", "has no effect while proxy_protocol is 0");
+    }
     ProxySettings {
         rule,
         allowed: networks("common.proxy_allowed", &common.proxy_allowed, check),

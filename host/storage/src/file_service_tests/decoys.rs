@@ -2,7 +2,7 @@
 //! to names before it closes the file (B10-08).
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,15 +10,17 @@ use tidegate_core::files::{FileError, Protocol};
 use tidegate_core::hook::events::ActionKind;
 use tidegate_core::hook::observation::PostAction;
 use tidegate_core::hook::{Call, Hook, HookDescription, HookError, Link, LinkSettings};
+use tidegate_core::ports::storage::SetAttributes;
 
 use super::*;
 
 const SFTP: Protocol = Protocol::Sftp;
 
-/// A hook that allows every upload.
+/// A hook that allows every upload, or none.
 #[derive(Default)]
 struct Trusting {
     asked: AtomicUsize,
+    refuses: AtomicBool,
     /// What is done to names while the hook decides about an upload, and the session that does it.
     meanwhile: Mutex<Option<(Arc<FileService>, &'static str)>>,
 }
@@ -44,7 +46,10 @@ impl Hook<PostAction> for Trusting {
                 assert!(perform(&files, &act).await.is_err(), "{names}");
             }
         }
-        Ok(())
+        match self.refuses.load(Ordering::Relaxed) {
+            true => Err(HookError::Failed("not this".into())),
+            false => Ok(()),
+        }
     }
 }
 
@@ -83,22 +88,27 @@ async fn fixture_asking(trusting: &Arc<Trusting>, overwrite: OverwriteMode) -> F
     on
 }
 
-/// `names`: what is done to names while `opened`, which leads to `/d/a`, is written. `kept`:
-/// whether the hook is asked about the upload, and the upload stays.
+/// Does `names` while an upload to `opened`, which leads to `/d/a`, is open: acts that begin with `!` have to
+/// be refused. `kept`: whether the hook is asked about the upload, and the upload stays.
 async fn check_at(opened: &str, names: &str, kept: bool) {
     let trusting = Arc::new(Trusting::default());
     let on = fixture_asking(&trusting, OverwriteMode::Standard).await;
     for (target, link) in [("/d", "/to"), ("/d/a", "/file")] {
         on.files.create_symlink(target.as_bytes(), &path(link), SFTP).await.unwrap();
     }
+    put(&on.files, "/c", b"good").await.unwrap();
     let mut file = on.files.open_write(&path(opened), PUT, SFTP).await.unwrap();
     file.write_at(0, b"bad").await.unwrap();
     for act in acts(names) {
-        perform(&on.files, &act).await.unwrap();
+        let outcome = match act.as_slice() {
+            ["!", act @ ..] => perform(&on.files, act).await.map_or(Ok(()), |()| Err(FileError::Denied)),
+            act => perform(&on.files, act).await,
+        };
+        assert_eq!(outcome, Ok(()), "{act:?} of {names}");
     }
-    let decoys = trusting.asked.swap(0, Ordering::Relaxed);
+    trusting.asked.store(0, Ordering::Relaxed);
     assert_eq!(file.close().await.is_ok(), kept, "{names}");
-    assert_eq!(trusting.asked.load(Ordering::Relaxed), usize::from(kept), "{names}, after {decoys} decoys");
+    assert_eq!(trusting.asked.load(Ordering::Relaxed), usize::from(kept), "{names}");
     let left = snapshot(&*on.storage).await;
     assert_eq!(left.iter().any(|(_, content)| content.contains("bad")), kept, "{names}: {left:?}");
 }
@@ -111,21 +121,78 @@ async fn check(names: &str, kept: bool) {
 async fn a_hook_decides_about_no_other_file_than_the_one_that_was_written() {
     check("", true).await;
     check("put /d/b", true).await;
-    check("link /d/a /b", true).await;
-    check("rename /d/a /b", false).await;
-    check("rename /d/a /b; put /d/a", false).await;
-    check("rename /d /e", false).await;
-    check("rename /d /e; mkdir /d; put /d/a", false).await;
-    check("link /d/a /b; remove /d/a; put /d/a", false).await;
-    check("link /d/a /b; put /c; rename /c /d/a", false).await;
+    check("! link /d/a /b", true).await;
+    check("! rename /d/a /b; ! rename /c /d/a", true).await;
+    check("! rename /d /e", true).await;
+    check("remove /d/a", false).await;
     check("remove /d/a; put /d/a", false).await;
+    check("remove /d/a; ! rename /c /d/a; put /d/a", false).await;
     // Opened by a link that the client then points elsewhere: the hook decides about the file that was opened.
     check_at("/file", "", true).await;
     check_at("/file", "remove /file; put /file", true).await;
-    check_at("/file", "rename /d/a /b; put /d/a", false).await;
+    check_at("/file", "! rename /d/a /b", true).await;
     check_at("/to/a", "", true).await;
     check_at("/to/a", "mkdir /e; put /e/a; remove /to; symlink /e /to", true).await;
-    check_at("/to/a", "rename /d /e; mkdir /d; put /d/a", false).await;
+    check_at("/to/a", "! rename /d /e", true).await;
+}
+
+#[tokio::test]
+async fn refused_content_is_left_under_no_other_name() {
+    for overwrite in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
+        for truncate in [false, true] {
+            let trusting = Arc::new(Trusting::default());
+            let on = fixture_asking(&trusting, overwrite).await;
+            on.files.hard_link(&path("/d/a"), &path("/b"), SFTP).await.unwrap();
+            let options = OpenOptions { truncate, ..PUT };
+            let mut file = on.files.open_write(&path("/d/a"), options, SFTP).await.unwrap();
+            file.write_at(0, b"bad").await.unwrap();
+            for act in acts("remove /d/a; link /d/a /x; rename /c /d/a") {
+                assert!(perform(&on.files, &act).await.is_err(), "{overwrite:?} {act:?}");
+            }
+            // The other name is not the upload's.
+            on.files.rename(&path("/b"), &path("/y"), false, SFTP).await.unwrap();
+            trusting.refuses.store(true, Ordering::Relaxed);
+            file.close().await.unwrap_err();
+            let left = snapshot(&*on.storage).await;
+            assert!(!left.iter().any(|(_, content)| content.contains("bad")), "{overwrite:?} {truncate}: {left:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_atomic_modes_keep_the_old_file_when_a_hook_refuses() {
+    // B10-08, A3-16
+    let append = OpenOptions { append: true, create: false, truncate: false, ..PUT };
+    let inside = OpenOptions { append: false, ..append };
+    for overwrite in [OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
+        for (options, at, expected) in [(append, 0, "old+"), (inside, 1, "o+d"), (PUT, 0, "+")] {
+            let trusting = Arc::new(Trusting::default());
+            let on = fixture_asking(&trusting, overwrite).await;
+            let content = async || {
+                let mut bytes = Vec::new();
+                let file = on.storage.open(&path("/d/a")).await.unwrap();
+                file.read_at(0, 100, &mut bytes).await.unwrap();
+                String::from_utf8(bytes).unwrap()
+            };
+            let written = async || {
+                let mut file = on.files.open_write(&path("/d/a"), options, SFTP).await.unwrap();
+                file.write_at(at, b"+").await.unwrap();
+                assert_eq!(content().await, "old", "{overwrite:?} {options:?}, before the verdict");
+                file
+            };
+            trusting.refuses.store(true, Ordering::Relaxed);
+            written().await.close().await.unwrap_err();
+            let size = SetAttributes { size: Some(1), ..SetAttributes::default() };
+            on.files.set_attributes(&path("/d/a"), &size, true, SFTP).await.unwrap_err();
+            assert_eq!(content().await, "old", "{overwrite:?} {options:?}, refused");
+            // The client vanishes.
+            drop(written().await);
+            assert_eq!(content().await, "old", "{overwrite:?} {options:?}, given up");
+            trusting.refuses.store(false, Ordering::Relaxed);
+            written().await.close().await.unwrap();
+            assert_eq!(content().await, expected, "{overwrite:?} {options:?}, accepted");
+        }
+    }
 }
 
 #[tokio::test]
@@ -146,7 +213,7 @@ async fn names_on_the_way_to_an_upload_hold_while_a_hook_looks_at_it() {
     };
     for overwrite in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
         check(overwrite, "/d/a", "rename /d/a /b").await;
-        check(overwrite, "/d/a", "rename /c /d/a; remove /d/a; rename /d /e").await;
+        check(overwrite, "/d/a", "rename /c /d/a; link /d/a /x; rename /d /e").await;
         check(overwrite, "/d/new", "rename /d /e; rename /c /d/new").await;
         check(overwrite, "/d/empty/new", "rmdir /d/empty; rename /d/empty /e; rename /d /e").await;
     }
@@ -158,9 +225,9 @@ async fn an_upload_is_named_where_its_hook_was_told() {
     let on = fixture_asking(&trusting, OverwriteMode::Atomic).await;
     let mut file = on.files.open_write(&path("/d/b"), PUT, SFTP).await.unwrap();
     file.write_at(0, b"bad").await.unwrap();
-    for act in acts("rename /d /e; mkdir /d") {
-        perform(&on.files, &act).await.unwrap();
-    }
+    // By a program of the host.
+    on.storage.rename(&path("/d"), &path("/e"), false).await.unwrap();
+    on.storage.create_directory(&path("/d"), None).await.unwrap();
     assert_eq!(file.close().await, Err(FileError::Denied));
     assert_eq!(trusting.asked.load(Ordering::Relaxed), 0);
     let left = snapshot(&*on.storage).await;

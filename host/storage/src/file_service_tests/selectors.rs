@@ -214,6 +214,24 @@ async fn no_link_leads_around_a_hook_that_decides_at_the_end() {
 }
 
 #[tokio::test]
+async fn a_second_name_is_watched_by_the_same_hooks() {
+    let check = async |existing: &str, new: &str, is_allowed: bool| {
+        let watcher = Arc::new(Watcher::default());
+        let hooks = FileHooks { synchronous: vec![ActionKind::Upload], ..no_hooks() };
+        hooks.after.chain().replace(vec![link::<PostAction>(&watcher, &["/watched"])]);
+        let on = fixture_with(RULES[0], OverwriteMode::Standard, hooks).await;
+        with_watched(&*on.storage).await;
+        let linked = on.files.hard_link(&path(existing), &path(new), SFTP).await;
+        assert_eq!(linked.is_ok(), is_allowed, "{existing} {new}: {linked:?}");
+    };
+    check("/watched/f", "/watched/d/new", true).await;
+    check("/free/f", "/free/d/new", true).await;
+    check("/watched/f", "/free/new", false).await;
+    check("/free/f", "/watched/new", false).await;
+    check("/free/f", "/alias/new", false).await;
+}
+
+#[tokio::test]
 async fn a_program_is_refused_by_either_spelling() {
     let watcher = Arc::new(Watcher::default());
     let before = Arc::new(Chain::new(Arc::default(), vec![link::<PreAction>(&watcher, &["/watched"])]));

@@ -154,7 +154,7 @@ impl LocalStorage {
 
     /// The mode of a new file, without bits by which it would run as another user.
     fn new_mode(&self, asked: Option<u32>, default: u32) -> Mode {
-        Mode::from_raw_mode(asked.unwrap_or(default) & 0o777 & !self.settings.umask)
+        Mode::from_raw_mode(asked.unwrap_or(default) & 0o1777 & !self.settings.umask)
     }
 
     /// The account's own user and group on the host, where files can be given to them.
@@ -202,7 +202,11 @@ impl Storage for LocalStorage {
     }
 
     async fn begin_upload(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn Upload>, StorageError> {
-        Ok(Box::new(self.begin(path, options)?))
+        let (upload, old) = self.begin(path, options)?;
+        if let Some(old) = old {
+            upload.take_content(old).await?;
+        }
+        Ok(Box::new(upload))
     }
 
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
@@ -269,10 +273,7 @@ impl Storage for LocalStorage {
     async fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>, StorageError> {
         let place = self.root.place(path).map_err(from_errno)?;
         let target = fs::readlinkat(place.directory(), place.name(), Vec::new()).map_err(from_errno)?;
-        // A path of the host outside the tree is not shown to the client.
-        self.root
-            .shown(target.as_bytes())
-            .ok_or_else(|| StorageError::new(StorageErrorKind::PermissionDenied, "the link leads outside"))
+        Ok(self.root.shown(target.as_bytes()))
     }
 
     async fn canonical(&self, path: &VirtualPath, follow: bool) -> Result<Canonical, StorageError> {

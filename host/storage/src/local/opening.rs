@@ -1,8 +1,9 @@
 //! Opens files as the upload mode says (A3-16): in place, or as a replacement that gets its name later.
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{self, Mode, OFlags};
 use rustix::io::Errno;
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{FileKind, Metadata, OpenOptions, StorageError, StorageErrorKind};
@@ -22,8 +23,13 @@ impl LocalStorage {
         self.open_existing(path, OpenOptions { read: true, ..OpenOptions::default() })
     }
 
-    /// Begins an upload that replaces all of the file with this name, or is a new file.
-    pub(super) fn begin(&self, path: &VirtualPath, options: OpenOptions) -> Result<LocalUpload, StorageError> {
+    /// Begins an upload that replaces the file with this name, or is a new file. A hook that decides about an
+    /// upload decides about the whole file: returns the old file, if the upload begins with its content.
+    pub(super) fn begin(
+        &self,
+        path: &VirtualPath,
+        options: OpenOptions,
+    ) -> Result<(LocalUpload, Option<File>), StorageError> {
         if !self.is_atomic() {
             return Err(from_errno(Errno::OPNOTSUPP));
         }
@@ -34,13 +40,17 @@ impl LocalStorage {
         match self.existing(path, !is_exclusive)? {
             Some(_) if is_exclusive => Err(from_errno(Errno::EXIST)),
             Some(found) => match found.metadata.kind {
-                FileKind::File if options.truncate => self.replacement(path, options, Some(found)),
+                FileKind::File if options.truncate => Ok((self.replacement(path, options, Some(&found))?, None)),
+                FileKind::File if options.provisional => {
+                    let old = found.reopened()?;
+                    Ok((self.replacement(path, options, Some(&found))?, Some(old)))
+                }
                 // Another program made the file after it was looked for; its content stays.
                 FileKind::File => Err(from_errno(Errno::EXIST)),
                 FileKind::Directory => Err(from_errno(Errno::ISDIR)),
                 FileKind::Symlink | FileKind::Other => Err(from_errno(Errno::OPNOTSUPP)),
             },
-            None if options.create => self.replacement(path, options, None),
+            None if options.create => Ok((self.replacement(path, options, None)?, None)),
             None => Err(from_errno(Errno::NOENT)),
         }
     }
@@ -114,11 +124,11 @@ impl LocalStorage {
         &self,
         path: &VirtualPath,
         options: OpenOptions,
-        existing: Option<Existing>,
+        existing: Option<&Existing>,
     ) -> Result<LocalUpload, StorageError> {
         let keep_partial = self.settings.overwrite == OverwriteMode::AtomicWithResume && !options.provisional;
         let wanted = Wanted {
-            mode: match &existing {
+            mode: match existing {
                 // Until the file has the owner of the old one.
                 Some(_) => Mode::RUSR | Mode::WUSR,
                 None => self.new_mode(options.mode, 0o666),
@@ -131,7 +141,7 @@ impl LocalStorage {
             unnamed: self.settings.unnamed_uploads,
         };
         let replacement = Replacement::begin(&self.root, path, wanted, &self.settings.leftovers)?;
-        match &existing {
+        match existing {
             Some(existing) => inherit(&existing.file, &existing.metadata, replacement.file())?,
             None => self.owner.apply(&self.settings, replacement.file())?,
         }
@@ -143,6 +153,15 @@ impl LocalStorage {
 struct Existing {
     file: OwnedFd,
     metadata: Metadata,
+}
+
+impl Existing {
+    /// Opens it as a write in place would, so that the same permissions are needed.
+    fn reopened(&self) -> Result<File, StorageError> {
+        let name = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(File::from(fs::open(name, flags, Mode::empty()).map_err(from_errno)?))
+    }
 }
 
 fn flags_of(options: OpenOptions) -> OFlags {

@@ -97,13 +97,15 @@ impl Root {
         })
     }
 
-    /// The text of a link on disk as the client sees it; `None` if it is a path of the host outside the tree.
-    pub fn shown(&self, text: &[u8]) -> Option<Vec<u8>> {
-        if text.first() != Some(&b'/') {
-            return Some(text.to_vec());
+    /// The text of a link on disk as the client sees it: as it was written. An absolute text into the tree was
+    /// written without the path of the tree on the host.
+    pub fn shown(&self, text: &[u8]) -> Vec<u8> {
+        let is_absolute = text.first() == Some(&b'/');
+        match self.inside(text).filter(|_| is_absolute) {
+            Some(b"") => b"/".to_vec(),
+            Some(inside) => inside.to_vec(),
+            None => text.to_vec(),
         }
-        let inside = self.inside(text)?;
-        Some(if inside.is_empty() { b"/".to_vec() } else { inside.to_vec() })
     }
 
     /// Where a path leads, without symbolic links. `follow`: whether the last name is followed as well.

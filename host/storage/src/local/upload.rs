@@ -1,12 +1,13 @@
 //! Uploads that get their name when they are complete.
 
+use std::fs::File;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use rustix::fs::{self, OFlags};
 use rustix::io::Errno;
 use tidegate_core::ports::storage::{
-    Finished, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageFile, Upload,
+    Finished, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageErrorKind, StorageFile, Upload,
 };
 
 use super::Owner;
@@ -30,6 +31,18 @@ impl LocalUpload {
         }
         let descriptor = Descriptor { file, append: options.append, owner };
         Ok(Self { descriptor, replacement: Mutex::new(Some(replacement)) })
+    }
+
+    /// Begins with the content of the file that the upload replaces.
+    pub async fn take_content(&self, old: File) -> Result<(), StorageError> {
+        let failed = |error: std::io::Error| {
+            let message = format!("the old content could not be copied: {error}");
+            StorageError::new(StorageErrorKind::Other, message)
+        };
+        let mut new = File::from(self.descriptor.file.try_clone().map_err(failed)?);
+        // The copy may be long.
+        let copied = tokio::task::spawn_blocking(move || std::io::copy(&mut &old, &mut new)).await;
+        copied.unwrap_or_else(|error| Err(std::io::Error::other(error))).map(drop).map_err(failed)
     }
 
     fn replacement(&self) -> MutexGuard<'_, Option<Replacement>> {

@@ -136,7 +136,7 @@ impl MemoryStorage {
     }
 
     fn new_mode(&self, asked: Option<u32>, default: u32) -> u32 {
-        asked.unwrap_or(default) & 0o777 & !self.tree.settings.umask
+        asked.unwrap_or(default) & 0o1777 & !self.tree.settings.umask
     }
 
     fn is_atomic(&self) -> bool {
@@ -190,11 +190,17 @@ impl MemoryStorage {
     fn begin(&self, path: &VirtualPath, options: OpenOptions) -> Result<MemoryUpload, StorageError> {
         let mut nodes = self.tree.nodes();
         let (found, node) = self.find_openable(&nodes, path, options)?;
-        if node.is_some() && !options.truncate {
+        let keeps = node.filter(|_| !options.truncate);
+        if keeps.is_some() && !options.provisional {
             // Another session made the file after it was looked for; its content stays.
             return Err(error(StorageErrorKind::AlreadyExists));
         }
         let made = nodes.insert(Content::File(Vec::new()), self.new_mode(options.mode, 0o666), nodes::ROOT);
+        if let Some(old) = keeps {
+            let mut content = Vec::new();
+            nodes.read(old, 0, usize::MAX, &mut content)?;
+            nodes.write(made, Some(0), &content)?;
+        }
         if let Some(node) = node {
             nodes.inherit(node, made)?;
         }

@@ -71,6 +71,22 @@ async fn it_is_known_how_old_a_password_is() {
 }
 
 #[tokio::test]
+async fn the_password_of_a_login_is_stored_unless_the_hook_forgets_it() {
+    // A11-22
+    let accounts = accounts("/srv");
+    for forgets in [false, true] {
+        let mut from_hook = draft("carol", r#"{"password":""}"#);
+        if forgets {
+            from_hook.forget_presented_password();
+        }
+        let attempt = Waiter { account: "carol", ..Waiter::SERVER };
+        let presented = Secret::new("pw");
+        let made = accounts.prepare_from_hook(from_hook, attempt, None, Some(&presented)).await.unwrap();
+        assert_eq!(made.user().password.is_none(), forgets);
+    }
+}
+
+#[tokio::test]
 async fn a_locked_password_is_none() {
     // A8-11
     let accounts = accounts("/srv");
