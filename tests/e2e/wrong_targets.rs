@@ -83,11 +83,11 @@ fn targets_of_the_wrong_kind() {
     let missing = all_but(fx::NO_SUCH_FILE, &[("write", fx::NO_SUCH_FILE)]);
     check(&mut raw, "/none/x", &missing);
     // A file where a directory is meant.
-    check(&mut raw, "/file/x", &all_but(fx::FAILURE, &[]));
+    check(&mut raw, "/file/x", &all_but(fx::NO_SUCH_FILE, &[("rmdir", fx::FAILURE)]));
     check(
         &mut raw,
         "/file",
-        &[("list", fx::FAILURE), ("readlink", fx::FAILURE), ("rmdir", fx::FAILURE), ("mkdir", fx::FAILURE)],
+        &[("list", fx::NO_SUCH_FILE), ("readlink", fx::BAD_MESSAGE), ("rmdir", fx::FAILURE), ("mkdir", fx::FAILURE)],
     );
     // A directory where a file is meant (A5-08, A5-09).
     check(
@@ -97,7 +97,7 @@ fn targets_of_the_wrong_kind() {
             ("read", fx::FAILURE),
             ("write", fx::OP_UNSUPPORTED),
             ("truncate", fx::FAILURE),
-            ("readlink", fx::FAILURE),
+            ("readlink", fx::BAD_MESSAGE),
             ("rmdir", fx::FAILURE),
             ("remove", fx::FAILURE),
             ("hard link", fx::PERMISSION_DENIED),
@@ -108,20 +108,20 @@ fn targets_of_the_wrong_kind() {
         &mut raw,
         "/loop",
         &[
-            ("read", fx::FAILURE),
-            ("write", fx::FAILURE),
-            ("list", fx::FAILURE),
-            ("stat", fx::FAILURE),
+            ("read", fx::NO_SUCH_FILE),
+            ("write", fx::NO_SUCH_FILE),
+            ("list", fx::NO_SUCH_FILE),
+            ("stat", fx::NO_SUCH_FILE),
             ("lstat", fx::OK),
-            ("chmod", fx::FAILURE),
-            ("truncate", fx::FAILURE),
+            ("chmod", fx::NO_SUCH_FILE),
+            ("truncate", fx::NO_SUCH_FILE),
             ("readlink", fx::OK),
-            ("statvfs", fx::FAILURE),
+            ("statvfs", fx::NO_SUCH_FILE),
             ("rmdir", fx::FAILURE),
             ("mkdir", fx::FAILURE),
         ],
     );
-    check(&mut raw, "/loop/x", &all_but(fx::FAILURE, &[]));
+    check(&mut raw, "/loop/x", &all_but(fx::NO_SUCH_FILE, &[]));
     check(
         &mut raw,
         "/dangling",
@@ -134,7 +134,7 @@ fn targets_of_the_wrong_kind() {
             ("chmod", fx::NO_SUCH_FILE),
         ],
     );
-    check(&mut raw, "/pipe", &[("read", fx::OP_UNSUPPORTED), ("stat", fx::OK), ("readlink", fx::FAILURE)]);
+    check(&mut raw, "/pipe", &[("read", fx::OP_UNSUPPORTED), ("stat", fx::OK), ("readlink", fx::BAD_MESSAGE)]);
     // The root (A5-07).
     check(
         &mut raw,
@@ -151,9 +151,9 @@ fn targets_of_the_wrong_kind() {
         ],
     );
     // Names and paths that are too long; NUL.
-    check(&mut raw, &format!("/{}", "n".repeat(256)), &all_but(fx::FAILURE, &[]));
-    check(&mut raw, &"/d".repeat(2100), &all_but(fx::FAILURE, &[]));
-    check(&mut raw, "/a\0b", &all_but(fx::FAILURE, &[]));
+    check(&mut raw, &format!("/{}", "n".repeat(256)), &all_but(fx::BAD_MESSAGE, &[]));
+    check(&mut raw, &"/d".repeat(2100), &all_but(fx::BAD_MESSAGE, &[]));
+    check(&mut raw, "/a\0b", &all_but(fx::BAD_MESSAGE, &[]));
     let handle = raw.open_file("/none", fxf::READ);
     assert_eq!(handle.status(), fx::NO_SUCH_FILE);
     // All of it is still there.
