@@ -48,6 +48,12 @@ impl FileHooks {
         self.synchronous.contains(&kind) && self.tells() && self.after.concerns(subject)
     }
 
+    /// Whether it depends on the path of an upload whether hooks decide about it: then an open upload must not be
+    /// carried to another one.
+    pub(super) fn decide_uploads_by_paths(&self) -> bool {
+        self.decide_uploads() && self.after.chain().selects_by_paths()
+    }
+
     /// Whether an operation may wait long for the hooks that are asked about it, or decide about it.
     pub(super) fn may_wait(&self) -> bool {
         self.before.may_wait() || (!self.synchronous.is_empty() && self.after.chain().may_wait())

@@ -39,7 +39,7 @@ pub(super) struct Opened {
     pub quota: Option<UploadQuota>,
     /// The account as it was when `quota` was decided.
     pub counted_for: Arc<EffectiveAccount>,
-    /// Set for an upload that was opened [provisionally](OpenOptions::provisional).
+    /// Set for an upload that hooks decide about, or would decide about at another path.
     pub provisional: Option<Provisional>,
     /// The file as it was before it was opened.
     pub existed: Option<Metadata>,

@@ -132,7 +132,8 @@ impl FileService {
         self.check_volume(true)?;
         let counted = self.counted(path);
         self.review_upload(place, options, protocol, counted.as_ref()).await?;
-        let provisional = if options.provisional { Some(self.provisional(path).await?) } else { None };
+        let is_held = options.provisional || self.context.hooks.decide_uploads_by_paths();
+        let provisional = if is_held { Some(self.provisional(path).await?) } else { None };
         let Some(counted) = counted else {
             let (file, before) = self.open_upload(path, options, |_| Ok(())).await?;
             let file = OpenedAs::Writing(file);
@@ -147,7 +148,7 @@ impl FileService {
         Ok(self.opened(file, place.clone(), protocol, options, (Some(quota), account), (provisional, before)))
     }
 
-    /// What an upload that hooks decide about keeps from now on.
+    /// What an upload that hooks decide about, or would decide about elsewhere, keeps from now on.
     async fn provisional(&self, path: &VirtualPath) -> Result<Provisional, FileError> {
         let held = self.hold(path).await;
         let directory = self.tree().metadata(&path.parent()).await?.id;

@@ -214,6 +214,28 @@ async fn no_link_leads_around_a_hook_that_decides_at_the_end() {
 }
 
 #[tokio::test]
+async fn no_open_upload_is_carried_into_a_watched_directory() {
+    // B10-08, B10-13
+    for overwrite in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
+        for options in [PUT, OpenOptions { truncate: false, ..PUT }] {
+            let watcher = Arc::new(Watcher::default());
+            let hooks = FileHooks { synchronous: vec![ActionKind::Upload], ..no_hooks() };
+            hooks.after.chain().replace(vec![link::<PostAction>(&watcher, &["/watched"])]);
+            let on = fixture_with(RULES[0], overwrite, hooks).await;
+            with_watched(&*on.storage).await;
+            let mut file = on.files.open_write(&path("/free/d/f"), options, SFTP).await.unwrap();
+            file.write_at(0, b"bad").await.unwrap();
+            for (from, to) in [("/free/d", "/watched/new"), ("/free/d/f", "/watched/new"), ("/free", "/watched/new")] {
+                on.files.rename(&path(from), &path(to), false, SFTP).await.unwrap_err();
+            }
+            file.close().await.unwrap();
+            // Complete, the file may be moved: hooks that are told of renames hear of it.
+            on.files.rename(&path("/free/d/f"), &path("/watched/new"), false, SFTP).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_second_name_is_watched_by_the_same_hooks() {
     let check = async |existing: &str, new: &str, is_allowed: bool| {
         let watcher = Arc::new(Watcher::default());
