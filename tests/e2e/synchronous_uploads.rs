@@ -111,7 +111,7 @@ fn the_verdict_decides_in_every_mode() {
             ("old", PUT, old, 1, if is_in_place { None } else { old }),
             // Continued at its end.
             ("old", fxf::WRITE, old, 0, Some("older contentbad")),
-            ("old", fxf::WRITE, old, 1, None),
+            ("old", fxf::WRITE, old, 1, if is_in_place { None } else { old }),
         ];
         for (name, flags, before, verdict, after) in cases {
             let _ = std::fs::remove_file(asked.home.join(name));
@@ -125,7 +125,7 @@ fn the_verdict_decides_in_every_mode() {
             let case = format!("{mode} {name} {flags} {verdict}");
             let expected = if flags == fxf::WRITE { "older contentbad" } else { "bad" };
             assert_eq!(std::fs::read_to_string(&path).unwrap(), expected, "{case}: the hook can read it");
-            if !is_in_place && flags == PUT {
+            if !is_in_place {
                 assert_eq!(asked.content(name).as_deref(), before, "{case}: it has no name yet");
                 assert!(path.file_name().unwrap().to_str().unwrap().starts_with(".tidegate-upload."), "{case}");
             } else {
