@@ -221,9 +221,7 @@ impl<'a> Packet<'a> {
 
     /// Whether hooks can be asked about the request. Reading and writing an open file is none of their business.
     pub fn asks_hooks(&self) -> bool {
-        let of_hooks =
-            |operation: &&Operation| operation.change != Change::Nothing && operation.cost != Cost::Bandwidth;
-        self.operation.as_ref().is_ok_and(|operation| of_hooks(operation))
+        self.operation.as_ref().is_ok_and(|row| row.change != Change::Nothing && row.cost != Cost::Bandwidth)
     }
 
     /// What the request costs, as far as its row is known.
