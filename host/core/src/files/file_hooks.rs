@@ -59,12 +59,9 @@ impl FileHooks {
         self.before.may_wait() || (!self.synchronous.is_empty() && self.after.chain().may_wait())
     }
 
-    /// Whether the same hooks are asked, or decide, about both subjects.
-    pub(super) fn concern_alike(&self, one: &Subject<'_>, other: &Subject<'_>) -> bool {
-        fn alike<E: HookEvent>(chain: &Chain<E>, one: &Subject<'_>, other: &Subject<'_>) -> bool {
-            chain.links().iter().all(|link| link.selector().matches(one) == link.selector().matches(other))
-        }
-        alike(&self.before, one, other) && (!self.decide_uploads() || alike(self.after.chain(), one, other))
+    /// Whether the same hooks are asked about both subjects.
+    pub(super) fn ask_alike(&self, one: &Subject<'_>, other: &Subject<'_>) -> bool {
+        self.before.links().iter().all(|link| link.selector().matches(one) == link.selector().matches(other))
     }
 
     /// The name of a hook that decides about changes of files in `directory`, and does not let programs such as

@@ -53,7 +53,7 @@ pub(super) struct Opened {
 pub(super) struct Provisional {
     /// The directory in which the file gets its name.
     pub directory: FileId,
-    /// The names on the way to the file.
+    /// The names on the way to the file, and its own if it has one; released with the file.
     pub _held: HeldName,
 }
 

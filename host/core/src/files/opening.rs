@@ -136,6 +136,7 @@ impl FileService {
         let provisional = if is_held { Some(self.provisional(path).await?) } else { None };
         let Some(counted) = counted else {
             let (file, before) = self.open_upload(path, options, |_| Ok(())).await?;
+            let provisional = self.loosened(provisional, &file, path).await;
             let file = OpenedAs::Writing(file);
             return Ok(self.opened(file, place.clone(), protocol, options, (None, account), (provisional, before)));
         };
@@ -144,6 +145,7 @@ impl FileService {
         let (file, before) = self.open_upload(path, options, check).await?;
         let quota = counted.upload(&names, &file, before.as_ref(), options.truncate).await?;
         drop(names);
+        let provisional = self.loosened(provisional, &file, path).await;
         let file = OpenedAs::Writing(file);
         Ok(self.opened(file, place.clone(), protocol, options, (Some(quota), account), (provisional, before)))
     }
@@ -153,6 +155,14 @@ impl FileService {
         let held = self.hold(path).await;
         let directory = self.tree().metadata(&path.parent()).await?.id;
         Ok(Provisional { directory, _held: held })
+    }
+
+    /// An upload that has no name yet needs its directory alone: what has the name is another file.
+    async fn loosened(&self, kept: Option<Provisional>, file: &Writing, path: &VirtualPath) -> Option<Provisional> {
+        match (kept, file) {
+            (Some(kept), Writing::Upload(_)) => Some(Provisional { _held: self.hold(&path.parent()).await, ..kept }),
+            (kept, _) => kept,
+        }
     }
 
     /// Asks the hooks about an upload, but only once permissions and quota allow it (B10-05).

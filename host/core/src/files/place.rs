@@ -251,16 +251,19 @@ impl FileService {
         }
     }
 
-    /// A second name of a file must not be one by which hooks miss what is written to it.
+    /// A second name of a file must not be one by which hooks miss what is written to it, nor become one by a
+    /// rename.
     ///
     /// # Errors
-    /// `Refused`: a hook is selected by paths and concerns one of the names only.
+    /// `Refused`: a hook decides about uploads by their paths, or is asked about one of the two paths only.
     pub(super) fn require_same_hooks(&self, one: &Place<'_>, other: &Place<'_>) -> Result<(), FileError> {
+        let hooks = &self.context.hooks;
         let upload = |place| Subject { action: Some(ActionKind::Upload.as_str()), ..self.subject_at(place) };
-        match self.context.hooks.concern_alike(&upload(one), &upload(other)) {
-            true => Ok(()),
-            false => Err(FileError::Refused("a hook watches only one of the two directories".into())),
+        if hooks.decide_uploads_by_paths() || !hooks.ask_alike(&upload(one), &upload(other)) {
+            let problem = "a hook watches some directories only, and would miss what is written by the second name";
+            return Err(FileError::Refused(problem.into()));
         }
+        Ok(())
     }
 
     fn subject_at<'a>(&'a self, place: &'a Place<'_>) -> Subject<'a> {

@@ -69,9 +69,12 @@ fn link<E: tidegate_core::hook::HookEvent>(hook: &Arc<Watcher>, paths: &[&str]) 
 where
     Watcher: Hook<E>,
 {
+    Arc::new(Link::new(hook.clone(), link_settings(paths)))
+}
+
+fn link_settings(paths: &[&str]) -> LinkSettings {
     let selector = Selector { paths: paths.iter().map(|text| path(text)).collect(), ..Selector::default() };
-    let settings = LinkSettings { selector, on_error: OnError::Deny, ..LinkSettings::default() };
-    Arc::new(Link::new(hook.clone(), settings))
+    LinkSettings { selector, on_error: OnError::Deny, ..LinkSettings::default() }
 }
 
 /// What a client does to `name`, and the action as which hooks see it.
@@ -236,21 +239,34 @@ async fn no_open_upload_is_carried_into_a_watched_directory() {
 }
 
 #[tokio::test]
-async fn a_second_name_is_watched_by_the_same_hooks() {
-    let check = async |existing: &str, new: &str, is_allowed: bool| {
+async fn no_second_name_leads_around_a_hook() {
+    let check = async |decides: bool, existing: &str, new: &str, is_allowed: bool| {
         let watcher = Arc::new(Watcher::default());
-        let hooks = FileHooks { synchronous: vec![ActionKind::Upload], ..no_hooks() };
-        hooks.after.chain().replace(vec![link::<PostAction>(&watcher, &["/watched"])]);
+        let mut hooks = no_hooks();
+        if decides {
+            hooks.synchronous = vec![ActionKind::Upload];
+            hooks.after.chain().replace(vec![link::<PostAction>(&watcher, &["/watched"])]);
+        } else {
+            let mut uploads = link_settings(&["/watched"]);
+            uploads.selector.actions = vec!["upload".to_owned()];
+            hooks.before = Arc::new(Chain::new(Arc::default(), vec![Arc::new(Link::new(watcher.clone(), uploads))]));
+        }
         let on = fixture_with(RULES[0], OverwriteMode::Standard, hooks).await;
         with_watched(&*on.storage).await;
         let linked = on.files.hard_link(&path(existing), &path(new), SFTP).await;
         assert_eq!(linked.is_ok(), is_allowed, "{existing} {new}: {linked:?}");
     };
-    check("/watched/f", "/watched/d/new", true).await;
-    check("/free/f", "/free/d/new", true).await;
-    check("/watched/f", "/free/new", false).await;
-    check("/free/f", "/watched/new", false).await;
-    check("/free/f", "/alias/new", false).await;
+    for (existing, new, is_same) in [
+        ("/watched/f", "/watched/d/new", true),
+        ("/free/f", "/free/d/new", true),
+        ("/watched/f", "/free/new", false),
+        ("/free/f", "/watched/new", false),
+        ("/free/f", "/alias/new", false),
+    ] {
+        check(false, existing, new, is_same).await;
+        // One of the names could be moved away later, alone or with its directory.
+        check(true, existing, new, false).await;
+    }
 }
 
 #[tokio::test]
