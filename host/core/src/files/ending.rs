@@ -70,6 +70,8 @@ impl Opened {
         if self.quota.is_none() {
             self.follow_account().await?;
         }
+        // A hook may have moved the file, into a quarantine for instance.
+        let is_elsewhere = self.upload().is_none() && self.require_its_name().await.is_err();
         let limits = self.limits();
         let OpenedAs::Writing(file) = &self.file else { return Ok(()) };
         let Some(quota) = &mut self.quota else {
@@ -84,6 +86,9 @@ impl Opened {
         let replaced = match file {
             Writing::InPlace(file) => {
                 file.approve();
+                if is_elsewhere {
+                    names.moved_away();
+                }
                 None
             }
             Writing::Upload(upload) => {

@@ -31,10 +31,8 @@ impl Counted {
         let metadata = file.file().metadata().await?;
         if file.as_upload().is_some() {
             let replaced = before.map(|metadata| metadata.size);
-            let mut quota = UploadQuota::unnamed(self.ledger.clone(), metadata.id, replaced, self.limits)?;
-            // An upload may begin with the content of the file that it replaces.
-            quota.reserve(metadata.size, self.limits)?;
-            return Ok(quota);
+            let (ledger, id) = (self.ledger.clone(), metadata.id);
+            return Ok(UploadQuota::unnamed(ledger, id, metadata.size, replaced, self.limits)?);
         }
         match before {
             Some(before) if emptied && before.id == metadata.id => names.resized(before, metadata.size),

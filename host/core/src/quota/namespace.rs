@@ -129,6 +129,13 @@ impl NamespaceGuard<'_> {
         self.ledger.change(&mut state, -UsedQuota { size: i64::try_from(size).unwrap_or(i64::MAX), files: 1 });
     }
 
+    /// A program of the host has moved or removed a file: only the files can tell whether it is still in the scope.
+    pub fn moved_away(&self) {
+        let mut state = self.ledger.state();
+        state.doubt.arises();
+        state.last_change = Instant::now();
+    }
+
     /// Whether a file of `from` bytes may get the size `to`.
     ///
     /// # Errors

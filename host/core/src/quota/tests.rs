@@ -58,7 +58,7 @@ async fn an_unnamed_upload_is_counted_as_it_grows() {
     let paper = paper().await;
     let ledger = paper.keeper.ledger(&paper.scope);
     let names = ledger.names(no_tree).await.unwrap();
-    let mut first = UploadQuota::unnamed(ledger.clone(), file(1, 0).id, None, LIMITS).unwrap();
+    let mut first = UploadQuota::unnamed(ledger.clone(), file(1, 0).id, 0, None, LIMITS).unwrap();
     first.reserve(60, LIMITS).unwrap();
     first.reserve(40, LIMITS).unwrap();
     assert_eq!(first.reserve(101, LIMITS), Err(QuotaError::Exceeded));
@@ -67,7 +67,7 @@ async fn an_unnamed_upload_is_counted_as_it_grows() {
     assert_eq!(paper.stored().await, (60, 1));
 
     // Replacing the file: its size is a credit, and is subtracted at the end.
-    let mut second = UploadQuota::unnamed(ledger.clone(), file(2, 0).id, Some(60), LIMITS).unwrap();
+    let mut second = UploadQuota::unnamed(ledger.clone(), file(2, 0).id, 0, Some(60), LIMITS).unwrap();
     second.reserve(100, LIMITS).unwrap();
     assert_eq!(second.reserve(101, LIMITS), Err(QuotaError::Exceeded));
     let names = ledger.names(no_tree).await.unwrap();
@@ -144,7 +144,7 @@ async fn limits_hold_when_many_reserve_at_once() {
     drop(ledger.names(no_tree).await.unwrap());
     let made: Vec<bool> = std::thread::scope(|scope| {
         let one = || {
-            let Ok(mut upload) = UploadQuota::unnamed(ledger.clone(), file(3, 0).id, None, limits) else {
+            let Ok(mut upload) = UploadQuota::unnamed(ledger.clone(), file(3, 0).id, 0, None, limits) else {
                 return false;
             };
             for end in 1..=400 {
@@ -281,7 +281,7 @@ async fn other_files_of_an_account_have_another_ledger() {
 
     // Uploads under way to the old files do not count for the new ones.
     let names = first.names(no_tree).await.unwrap();
-    let mut upload = UploadQuota::unnamed(first.clone(), file(1, 0).id, None, LIMITS).unwrap();
+    let mut upload = UploadQuota::unnamed(first.clone(), file(1, 0).id, 0, None, LIMITS).unwrap();
     upload.reserve(60, LIMITS).unwrap();
     upload.complete(&names, &file(1, 60), None);
     drop(names);

@@ -34,18 +34,20 @@ impl UploadQuota {
         Self { ledger, kind: Kind::InPlace(metadata.id) }
     }
 
-    /// Begins to count an upload without a name. `replaces`: the size of the file that has the name now; if
-    /// there is none, the new file is counted at once.
+    /// Begins to count an upload without a name. `size`: the bytes that it begins with; `replaces`: the size of the
+    /// file that has the name now; if there is none, the new file is counted at once.
     ///
     /// # Errors
     /// `Exceeded`
     pub fn unnamed(
         ledger: Arc<Ledger>,
         id: FileId,
+        size: u64,
         replaces: Option<u64>,
         limits: QuotaLimits,
     ) -> Result<Self, QuotaError> {
-        let reserved = UsedQuota { size: 0, files: i64::from(replaces.is_none()) };
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        let reserved = UsedQuota { size, files: i64::from(replaces.is_none()) };
         let credit = replaces.map_or(0, |size| i64::try_from(size).unwrap_or(i64::MAX));
         ledger.reserve_unnamed(reserved, limits, credit)?;
         ledger.unnamed_begins(id);

@@ -1,6 +1,7 @@
 //! A hook that decides about an upload decides about the file that was written, whatever the client does
 //! to names before it closes the file (B10-08).
 
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,10 +10,13 @@ use async_trait::async_trait;
 use tidegate_core::files::{FileError, Protocol};
 use tidegate_core::hook::events::ActionKind;
 use tidegate_core::hook::observation::PostAction;
+use tidegate_core::hook::observers::ObserverWork;
 use tidegate_core::hook::{Call, Hook, HookDescription, HookError, Link, LinkSettings};
-use tidegate_core::ports::storage::SetAttributes;
+use tidegate_core::ports::StorageFactory;
+use tidegate_core::ports::storage::{FileSystem, Location, SetAttributes, TreeDescription};
 
 use super::*;
+use crate::{LocalStorageFactory, LocalStorageSettings};
 
 const SFTP: Protocol = Protocol::Sftp;
 
@@ -235,4 +239,50 @@ async fn an_upload_is_named_where_its_hook_was_told() {
     assert_eq!(trusting.asked.load(Ordering::Relaxed), 0);
     let left = snapshot(&*on.storage).await;
     assert!(!left.iter().any(|(_, content)| content == "bad"), "{left:?}");
+}
+
+/// Moves every upload out of the account's files, as a program of the host does.
+struct Quarantine(PathBuf);
+
+#[async_trait]
+impl Hook<PostAction> for Quarantine {
+    fn name(&self) -> &str {
+        "quarantine"
+    }
+    fn adapter(&self) -> &'static str {
+        "test"
+    }
+    fn description(&self) -> HookDescription {
+        HookDescription::new("", Duration::ZERO, "ready")
+    }
+    async fn call(&self, _: &Call, event: &PostAction) -> Result<(), HookError> {
+        std::fs::rename(&event.0.storage_path, &self.0).map_err(|error| HookError::Failed(error.to_string()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_hook_takes_away_does_not_count() {
+    // A10-04
+    for overwrite in [OverwriteMode::Standard, OverwriteMode::Atomic, OverwriteMode::AtomicWithResume] {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Location::Directory(directory.path().join("home").display().to_string());
+        let root = FileSystem { location: home, owner: (0, 0), make_missing: true };
+        let settings = LocalStorageSettings { overwrite, ..LocalStorageSettings::default() };
+        let description = TreeDescription { root, mounts: Vec::new() };
+        let storage = LocalStorageFactory { settings }.open(&description).await.unwrap();
+        let hooks = FileHooks { synchronous: vec![ActionKind::Upload], ..no_hooks() };
+        let quarantine = Arc::new(Quarantine(directory.path().join("quarantined")));
+        hooks.after.chain().replace(vec![Arc::new(Link::new(quarantine, LinkSettings::default()))]);
+        let on = fixture_of(r#""permissions":{"/":["*"]},"quota_files":3"#, storage, hooks).await;
+        let keeper = on.keeper.clone();
+        let work = tokio::spawn(async move { keeper.work().await });
+        for _ in 0..6 {
+            put(&on.files, "/f", b"content").await.unwrap();
+            // The files are counted a moment later.
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+        on.keeper.close();
+        work.await.unwrap();
+        assert_eq!(on.stored().await, (0, 0), "{overwrite:?}");
+    }
 }
