@@ -251,16 +251,20 @@ impl FileService {
         }
     }
 
-    /// A second name of a file must not be one by which hooks miss what is written to it, nor become one by a
-    /// rename.
+    /// A second name of a file must not be one by which hooks miss what is read from it or written to it, nor become
+    /// one by a rename.
     ///
     /// # Errors
-    /// `Refused`: a hook decides about uploads by their paths, or is asked about one of the two paths only.
+    /// `Refused`: a hook decides about uploads by their paths, or is asked about the content of one of the two only.
     pub(super) fn require_same_hooks(&self, one: &Place<'_>, other: &Place<'_>) -> Result<(), FileError> {
         let hooks = &self.context.hooks;
-        let upload = |place| Subject { action: Some(ActionKind::Upload.as_str()), ..self.subject_at(place) };
-        if hooks.decide_uploads_by_paths() || !hooks.ask_alike(&upload(one), &upload(other)) {
-            let problem = "a hook watches some directories only, and would miss what is written by the second name";
+        let is_asked_alike = |kind: ActionKind| {
+            let of = |place| Subject { action: Some(kind.as_str()), ..self.subject_at(place) };
+            hooks.ask_alike(&of(one), &of(other))
+        };
+        let about_content = [ActionKind::Download, ActionKind::Upload];
+        if hooks.decide_uploads_by_paths() || !about_content.into_iter().all(is_asked_alike) {
+            let problem = "a hook watches some directories only, and would miss what is done by the second name";
             return Err(FileError::Refused(problem.into()));
         }
         Ok(())

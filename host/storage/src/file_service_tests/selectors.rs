@@ -240,21 +240,21 @@ async fn no_open_upload_is_carried_into_a_watched_directory() {
 
 #[tokio::test]
 async fn no_second_name_leads_around_a_hook() {
-    let check = async |decides: bool, existing: &str, new: &str, is_allowed: bool| {
+    let check = async |decides: bool, asked: &str, existing: &str, new: &str, is_allowed: bool| {
         let watcher = Arc::new(Watcher::default());
         let mut hooks = no_hooks();
         if decides {
             hooks.synchronous = vec![ActionKind::Upload];
             hooks.after.chain().replace(vec![link::<PostAction>(&watcher, &["/watched"])]);
         } else {
-            let mut uploads = link_settings(&["/watched"]);
-            uploads.selector.actions = vec!["upload".to_owned()];
-            hooks.before = Arc::new(Chain::new(Arc::default(), vec![Arc::new(Link::new(watcher.clone(), uploads))]));
+            let mut settings = link_settings(&["/watched"]);
+            settings.selector.actions = vec![asked.to_owned()];
+            hooks.before = Arc::new(Chain::new(Arc::default(), vec![Arc::new(Link::new(watcher.clone(), settings))]));
         }
         let on = fixture_with(RULES[0], OverwriteMode::Standard, hooks).await;
         with_watched(&*on.storage).await;
         let linked = on.files.hard_link(&path(existing), &path(new), SFTP).await;
-        assert_eq!(linked.is_ok(), is_allowed, "{existing} {new}: {linked:?}");
+        assert_eq!(linked.is_ok(), is_allowed, "{asked} {existing} {new}: {linked:?}");
     };
     for (existing, new, is_same) in [
         ("/watched/f", "/watched/d/new", true),
@@ -263,9 +263,11 @@ async fn no_second_name_leads_around_a_hook() {
         ("/free/f", "/watched/new", false),
         ("/free/f", "/alias/new", false),
     ] {
-        check(false, existing, new, is_same).await;
+        check(false, "upload", existing, new, is_same).await;
+        check(false, "download", existing, new, is_same).await;
+        check(false, "mkdir", existing, new, true).await;
         // One of the names could be moved away later, alone or with its directory.
-        check(true, existing, new, false).await;
+        check(true, "", existing, new, false).await;
     }
 }
 
