@@ -219,7 +219,7 @@ impl<'a> Packet<'a> {
         Ok(Self { id, operation, fields })
     }
 
-    /// Whether hooks can be asked about the request. Reading and writing an open file is none of their business.
+    /// Whether hooks can be asked about the request. Hooks are not asked about reads and writes of an open file.
     pub fn asks_hooks(&self) -> bool {
         self.operation.as_ref().is_ok_and(|row| row.change != Change::Nothing && row.cost != Cost::Bandwidth)
     }
