@@ -93,6 +93,9 @@ fn entries_for_programs_apply_to_something() {
     check(&of("path = \"/bin/true\"\nhook = \"nothing\""), &["\"nothing\"", "fs_actions"]);
     check(&of("path = \"true\""), &["command.commands.path", "not an absolute path"]);
     check(&of("path = \"/bin/true\"\ntimeout = 301"), &["command.commands.timeout"]);
+    let stores = |hook: &str| format!("[hook.external-auth]\nhook = \"{hook}\"\nstore_passwords = false\n");
+    check_warning(&stores("/bin/true"), Some("store passwords all the same"));
+    check_warning(&stores("plugin:a"), None);
     check("[command]\nenv = [\"NOEQ\"]\n", &["command.env", "NOEQ"]);
     check_warning("[common.actions]\nexecute_on = [\"upload\"]\n", Some("names no hook"));
     check_warning("[common]\nproxy_allowed = [\"10.0.0.1\"]\n", Some("proxy_protocol is 0"));

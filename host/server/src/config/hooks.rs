@@ -66,6 +66,11 @@ pub fn settings(
     }
     for (kind, section) in &sections {
         let has_program = point_links(&hooks, *kind).any(|link| matches!(link.target, HookTarget::Program { .. }));
+        let others_store = point_links(&hooks, *kind).any(|link| !matches!(link.target, HookTarget::Plugin(_)));
+        if section.store_passwords == Some(false) && others_store {
+            let text = "holds for the plugins only: programs and web servers store passwords all the same";
+            check.warning(&format!("hook.{kind}.store_passwords"), text);
+        }
         for name in section.given_for_programs().filter(|_| !has_program) {
             check.warning(&format!("hook.{kind}.{name}"), "only programs have it, and there is none; it has no effect");
         }

@@ -175,9 +175,7 @@ fn check_names(section: &str, actions: &Actions, check: &mut Check<'_>) {
 
 /// The section names what is to be told, and has nothing to tell.
 fn warn_of_no_hook(section: &str, actions: &Actions, check: &mut Check<'_>) {
-    let has_hook =
-        !actions.command.is_empty() || !actions.http_notification_url.is_empty() || !actions.hook.entries().is_empty();
-    if !actions.execute_on.is_empty() && !has_hook {
+    if !actions.execute_on.is_empty() && !actions.has_hook() {
         check.warning(&format!("{section}.execute_on"), "has no effect, because the section names no hook");
     }
 }

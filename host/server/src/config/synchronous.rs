@@ -55,7 +55,7 @@ pub fn require_hooks(
         let key = format!("{section}.execute_sync");
         for name in actions.execute_sync.iter().filter(|name| is_known(name)) {
             let is_named = actions.execute_on.contains(name);
-            if has_hook(actions) && !is_named {
+            if actions.has_hook() && !is_named {
                 let text = format!("\"{name}\" is not in execute_on, so the hook is not told of it; add it there");
                 check.problem(&key, text);
             } else if !is_told(hooks, name) && !PluginDirectory::may_hold(plugin_directory, HookKind::PostAction) {
@@ -81,11 +81,6 @@ pub fn warn_of_visible_uploads(settings: &Settings, check: &mut Check<'_>) {
 
 fn is_known(name: &str) -> bool {
     ActionKind::ALL.iter().any(|kind| kind.as_str() == name)
-}
-
-fn has_hook(actions: &Actions) -> bool {
-    let is_set = |text: &String| !text.trim().is_empty();
-    is_set(&actions.command) || is_set(&actions.http_notification_url) || !actions.hook.entries().is_empty()
 }
 
 fn is_told(hooks: &BTreeMap<HookKind, HookSettings>, name: &str) -> bool {

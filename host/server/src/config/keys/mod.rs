@@ -61,6 +61,14 @@ pub struct Actions {
     pub hook: HookValue,
 }
 
+impl Actions {
+    /// Whether the section names a hook, by any of its keys.
+    pub fn has_hook(&self) -> bool {
+        let is_set = |text: &String| !text.trim().is_empty();
+        is_set(&self.command) || is_set(&self.http_notification_url) || !self.hook.entries().is_empty()
+    }
+}
+
 /// Plugins, which are WebAssembly components.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
