@@ -52,6 +52,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tidegate-tests", &[]),
     // Call the adapters as the server does.
     ("tidegate-contract", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-legacy"]),
+    // Gives foreign bytes to each crate that reads some.
+    (
+        "tidegate-fuzz-targets",
+        &["tidegate", "tidegate-core", "tidegate-hooks-legacy", "tidegate-sftp", "tidegate-ssh", "tidegate-storage"],
+    ),
     ("tidegate-bench", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-legacy", "tidegate-contract"]),
 ];
 

@@ -14,9 +14,10 @@ mod program;
 mod redaction;
 mod stderr_log;
 
-pub use event::LegacyEvent;
+pub use event::{LegacyEvent, ProgramOutput, Response};
 pub use flavour::{Compat, Dialect, Flavour};
 pub use http::{HttpHook, HttpHookError, check_url};
 pub use http_client::{HttpClientError, HttpClients, HttpSettings, UrlHeader};
+pub use interactive::is_message as is_conversation_message;
 pub use program::{Environment, ProgramHook, ProgramHookError, ProgramSettings};
 pub use reqwest::header::{HeaderName, HeaderValue};

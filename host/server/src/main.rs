@@ -1,29 +1,5 @@
 //! The binary `tidegate`.
 
-mod activation;
-mod advertisement;
-mod cli;
-mod clock;
-mod config;
-mod confine;
-mod control;
-mod file_log;
-#[cfg(test)]
-mod generated;
-mod hook_inventory;
-mod hook_points;
-mod hook_test;
-mod journal;
-mod log;
-mod log_file;
-mod panics;
-mod portable;
-mod serve;
-mod shutdown;
-mod state_directory;
-mod version;
-mod wire;
-
 fn main() -> std::process::ExitCode {
-    cli::run()
+    tidegate::run()
 }

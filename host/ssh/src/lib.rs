@@ -30,3 +30,4 @@ pub use connections::ConnectionLimits;
 pub use exec::{Launcher, SUPPORTED_COMMANDS, SshCommands};
 pub use listener::{BoundListener, ConnectionHooks, SshServer, SshSettings};
 pub use proxy::{ProxyRule, ProxySettings};
+pub use scp::is_announcement as is_scp_announcement;

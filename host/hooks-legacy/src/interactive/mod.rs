@@ -36,6 +36,11 @@ enum Next {
     Verdict(KeyboardInteractiveVerdict),
 }
 
+/// Whether a line of a program, or a web server's answer, is a message of a conversation.
+pub fn is_message(text: &str) -> bool {
+    message(text).is_ok()
+}
+
 /// Reads one message (A12-02, B4-04).
 fn message(text: &str) -> Result<Message, HookError> {
     let bad = |problem: String| HookError::BadOutput(problem);

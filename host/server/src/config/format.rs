@@ -8,22 +8,27 @@ use serde_json::{Map, Value};
 use super::environment;
 use super::unique::Unique;
 
-/// The text and the tree. `defaults` gives the types for formats that have none.
-pub fn read(path: &Path, defaults: &Value) -> Result<(String, Value), String> {
+/// The text of a file.
+pub fn read(path: &Path) -> Result<String, String> {
     let shown = path.display();
     let bytes = std::fs::read(path).map_err(|error| format!("{shown}: could not be read: {error}"))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("{shown}: is not UTF-8 text"))?;
+    String::from_utf8(bytes).map_err(|_| format!("{shown}: is not UTF-8 text"))
+}
+
+/// The tree of a file's text. `defaults` tells formats without types what is meant.
+pub fn parse(path: &Path, text: &str, defaults: &Value) -> Result<Value, String> {
+    let shown = path.display();
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let value = parse(extension, &text, defaults).map_err(|problem| format!("{shown}{problem}"))?;
+    let value = value_of(extension, text, defaults).map_err(|problem| format!("{shown}{problem}"))?;
     match value {
-        Value::Object(_) => Ok((text, value)),
-        Value::Null => Ok((text, Value::Object(Map::new()))),
+        Value::Object(_) => Ok(value),
+        Value::Null => Ok(Value::Object(Map::new())),
         _ => Err(format!("{shown}: the file must hold sections such as \"sftpd\"")),
     }
 }
 
 /// The error begins with the place: `, line 3: …` or `: …`.
-fn parse(extension: &str, text: &str, defaults: &Value) -> Result<Value, String> {
+fn value_of(extension: &str, text: &str, defaults: &Value) -> Result<Value, String> {
     let at_line = |line: Option<usize>, problem: String| match line {
         Some(line) => format!(", line {line}: {problem}"),
         None => format!(": {problem}"),

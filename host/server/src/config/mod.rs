@@ -97,15 +97,16 @@ impl Loaded {
         file: Option<&str>,
         environment: &[(String, String)],
     ) -> Result<Self, ConfigErrors> {
-        let one = |problem: String| ConfigErrors(vec![problem]);
+        let location::Found { path, notes } = location::find(directories, file).map_err(one)?;
+        let text = path.as_deref().map(format::read).transpose().map_err(one)?.unwrap_or_default();
+        Self::of(Source { path, text }, environment, notes)
+    }
+
+    fn of(source: Source, environment: &[(String, String)], mut notes: Vec<String>) -> Result<Self, ConfigErrors> {
         let defaults = serde_json::to_value(Config::default()).map_err(|error| one(error.to_string()))?;
-        let location::Found { path, mut notes } = location::find(directories, file).map_err(one)?;
-        let (source, mut value) = match path {
-            None => (Source { path: None, text: String::new() }, Value::Object(Map::new())),
-            Some(path) => {
-                let (text, value) = format::read(&path, &defaults).map_err(one)?;
-                (Source { path: Some(path), text }, value)
-            }
+        let mut value = match &source.path {
+            None => Value::Object(Map::new()),
+            Some(path) => format::parse(path, &source.text, &defaults).map_err(one)?,
         };
         let variables = environment::apply(&mut value, &defaults, environment).map_err(one)?;
         notes.extend(variables.warnings);
@@ -133,6 +134,21 @@ impl Loaded {
             }
         }
     }
+}
+
+fn one(problem: String) -> ConfigErrors {
+    ConfigErrors(vec![problem])
+}
+
+/// Reads and checks a configuration as the server does at its start, without starting anything.
+/// `file`: where the text would be, whose extension says its format.
+///
+/// # Errors
+/// Everything that is wrong, one sentence each.
+pub fn check_text(file: &Path, text: &str) -> Result<(), ConfigErrors> {
+    let source = Source { path: Some(file.to_owned()), text: text.to_owned() };
+    let directory = file.parent().unwrap_or(file);
+    Loaded::of(source, &[], Vec::new())?.validate(directory, false).map(drop)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tidegate_core::files::{FileError, FileService};
 use tidegate_core::path::VirtualPath;
 
+pub use self::receive::is_announcement;
 use crate::exec::words::Word;
 use crate::stream::{ChannelInput, ChannelOutput, Gone, InputReader};
 

@@ -295,6 +295,15 @@ fn parse_entry(line: &[u8]) -> Option<Entry> {
     Some(Entry { mode, size, name: name.to_vec() })
 }
 
+/// Whether a line, without its line feed, announces a file, a directory, or the times of either.
+pub fn is_announcement(line: &[u8]) -> bool {
+    match line.split_first() {
+        Some((b'T', rest)) => parse_times(rest).is_some(),
+        Some((b'C' | b'D', rest)) => parse_entry(rest).is_some(),
+        Some(_) | None => false,
+    }
+}
+
 /// A line of the form `MTIME 0 ATIME 0`, in seconds and microseconds.
 fn parse_times(line: &[u8]) -> Option<Times> {
     // Times before 1970 and after 2106 are sent as well; SFTP itself could not say them.

@@ -1,0 +1,29 @@
+//! The server: command line, configuration, log, and what puts the crates together. The binary is
+//! [`run`]; the fuzz targets read configurations.
+
+mod activation;
+mod advertisement;
+mod cli;
+mod clock;
+mod config;
+mod confine;
+mod control;
+mod file_log;
+#[cfg(test)]
+mod generated;
+mod hook_inventory;
+mod hook_points;
+mod hook_test;
+mod journal;
+mod log;
+mod log_file;
+mod panics;
+mod portable;
+mod serve;
+mod shutdown;
+mod state_directory;
+mod version;
+mod wire;
+
+pub use cli::run;
+pub use config::check_text as check_configuration;
