@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use serde_json::Value;
-use tidegate_tests::clients::{Proof, can_log_in, text};
+use tidegate_tests::clients::{Proof, can_log_in, sftp_ok, text};
 use tidegate_tests::server::Site;
 use tidegate_tests::tools;
 
@@ -136,4 +136,65 @@ fn of_two_servers_that_start_at_once_one_serves() {
     let next = site.start();
     check(&site, &["ping"], 0, &["alive"]);
     drop(next);
+}
+
+#[test]
+fn folders_groups_and_roles_give_accounts_what_they_have() {
+    // B9-04, C5-01, B11-01
+    let site = Site::new();
+    let told = site.path("told");
+    let line = "$SFTPGO_PROVIDER_ACTION $SFTPGO_PROVIDER_OBJECT_TYPE $SFTPGO_PROVIDER_OBJECT_NAME";
+    let script = site.script("told.sh", &format!("#!/bin/sh\necho \"{line}\" >> {}\n", told.display()));
+    let site = site.config(&format!(
+        "compat = \"current\"\n[data_provider.actions]\nhook = \"{}\"\nexecute_on = [\"add\", \"delete\"]\n\
+         execute_for = [\"folder\", \"group\"]\n",
+        script.display()
+    ));
+    let shared = site.path("team");
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::write(shared.join("notes"), "of all").unwrap();
+    let folder = ["folder", "add", "--name", "team", "--mapped-path", shared.to_str().unwrap()];
+    check(&site, &folder, 0, &["The folder \"team\" was added."]);
+    check(&site, &folder, 1, &["there is already a folder named \"team\""]);
+    let server = site.start();
+    let group = r#"{"name":"staff","user_settings":{"filters":{"denied_ip":["192.0.2.0/24"]}},
+        "virtual_folders":[{"name":"team","virtual_path":"/team"}]}"#;
+    let group = site.write("group.json", group);
+    check(&site, &["group", "add", "--from-json", group.to_str().unwrap()], 0, &["The group \"staff\" was added."]);
+    check(&site, &["role", "add", "--name", "sales", "--description", "Sales"], 0, &["was added"]);
+    site.user("alice");
+    let member = r#"{"username":"alice","role":"sales","groups":[{"name":"staff","type":1}]}"#;
+    let member = site.write("member.json", member);
+    check(&site, &["user", "update", "--from-json", member.to_str().unwrap()], 0, &["was updated"]);
+    let fetched = site.path("fetched");
+    let get = format!("get /team/notes {}\n", fetched.display());
+    sftp_ok(&server, "alice", PASSWORD, &get);
+    assert_eq!(std::fs::read_to_string(&fetched).unwrap(), "of all");
+    for (kind, name) in [("folder", "team"), ("group", "staff"), ("role", "sales")] {
+        let shown = tools::run_ok(&mut site.tidegate(&[kind, "show", "--name", name]));
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        let users = if kind == "folder" { "groups" } else { "users" };
+        let expected = if kind == "folder" { "staff" } else { "alice" };
+        assert_eq!(shown[users], serde_json::json!([expected]), "{shown}");
+        check(&site, &[kind, "list"], 0, &[name]);
+        check(&site, &[kind, "delete", "--name", name], 1, &["is used by", expected]);
+        check(&site, &[kind, "update", "--name", "none", "--description", "x"], 1, &["there is no"]);
+    }
+    let dump = tools::run_ok(&mut site.tidegate(&["dump"]));
+    check(&site, &["user", "delete", "--username", "alice"], 0, &["was deleted"]);
+    for (kind, name) in [("group", "staff"), ("folder", "team"), ("role", "sales")] {
+        check(&site, &[kind, "delete", "--name", name], 0, &["was deleted"]);
+    }
+    let dump = site.write("dump.json", dump);
+    check(&site, &["load", "--dry-run", dump.to_str().unwrap()], 0, &["folder team", "group staff", "role sales"]);
+    check(&site, &["load", dump.to_str().unwrap()], 0, &["1 accounts were added"]);
+    std::fs::remove_file(&fetched).unwrap();
+    sftp_ok(&server, "alice", PASSWORD, &get);
+    assert!(fetched.exists());
+    server.terminate();
+    let told = std::fs::read_to_string(told).unwrap();
+    let mut lines: Vec<&str> = told.lines().collect();
+    lines.sort_unstable();
+    let expected = ["add folder team", "add folder team", "add group staff", "add group staff"];
+    assert_eq!(lines, [&expected[..], &["delete folder team", "delete group staff"]].concat());
 }

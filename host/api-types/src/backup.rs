@@ -1,8 +1,10 @@
-//! Dumps: all accounts as one document, with their password hashes.
+//! Dumps: all accounts, folders, groups and roles as one document, with their secrets.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+
+use crate::ObjectKind;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DumpUsers {
@@ -29,31 +31,59 @@ impl std::fmt::Debug for Dumped {
     }
 }
 
-#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct LoadUsers {
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LoadDump {
+    #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     pub users: Vec<Map<String, Value>>,
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub folders: Vec<Map<String, Value>>,
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub groups: Vec<Map<String, Value>>,
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub roles: Vec<Map<String, Value>>,
     /// Whether only to report what would change.
     #[serde(default)]
     pub dry_run: bool,
 }
 
-impl std::fmt::Debug for LoadUsers {
+impl std::fmt::Debug for LoadDump {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LoadUsers({} accounts, dry_run: {})", self.users.len(), self.dry_run)
+        write!(f, "LoadDump({} accounts, dry_run: {})", self.users.len(), self.dry_run)
     }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LoadReport {
+    /// New accounts.
     pub added: usize,
     /// Existing accounts, including those that need no change.
     pub updated: usize,
+    /// Accounts, folders, groups and roles that cannot be loaded.
     pub failed: usize,
-    /// Whether the store was changed: not by a dry run, and not if an account failed.
+    /// Whether the store was changed: not by a dry run, and not if one failed.
     pub applied: bool,
     /// The accounts, in the order of the dump.
     pub accounts: Vec<LoadedAccount>,
+    /// The folders, groups and roles, in the order of the dump.
+    #[serde(default)]
+    pub objects: Vec<LoadedObject>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LoadedObject {
+    pub kind: ObjectKind,
+    pub name: String,
+    pub outcome: AccountOutcome,
+    /// Changed fields of an existing object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+    /// Why it cannot be loaded, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

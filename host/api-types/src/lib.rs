@@ -8,8 +8,8 @@ mod operation;
 mod audit;
 mod backup;
 mod error;
-mod folders;
 mod hooks;
+mod objects;
 mod plugins;
 mod scans;
 mod schema;
@@ -18,12 +18,15 @@ mod status;
 mod users;
 
 pub use audit::{AuditEntries, AuditEntry, ListAudit};
-pub use backup::{AccountOutcome, DumpUsers, Dumped, LoadReport, LoadUsers, LoadedAccount};
+pub use backup::{AccountOutcome, DumpUsers, Dumped, LoadDump, LoadReport, LoadedAccount, LoadedObject};
 pub use error::{ErrorAnswer, ErrorCode};
-pub use folders::{Folder, Folders, ListFolders};
 pub use hooks::{
     HookCounter, HookCounters, HookLink, HookLinks, HookRun, HookRuns, ListHookCounters, ListHookLinks, ListHookRuns,
     ShowHookRun,
+};
+pub use objects::{
+    AddObject, DeleteObject, DeletedObject, DumpObjects, DumpedObjects, ListObjects, ObjectKind, Objects, ShowObject,
+    ShownObject, StoredObject, UpdateObject,
 };
 pub use operation::{Operation, path_of};
 pub use plugins::{ForgetPlugin, ForgottenPlugin, ListPlugins, Plugin, Plugins};
@@ -32,6 +35,6 @@ pub use schema::openapi;
 pub use sessions::{CloseSession, ClosedSession, ListSessions, Session, Sessions, Transfer};
 pub use status::{ServerStatus, ShowStatus};
 pub use users::{
-    AddUser, ClearPassword, DeleteUser, DeletedUser, InvalidUser, ListUsers, ShowUser, UpdateUser, User, UserChange,
-    Users,
+    AddUser, ClearPassword, DeleteUser, DeletedUser, DocumentChange, InvalidUser, ListUsers, ShowUser, UpdateUser,
+    User, Users,
 };

@@ -41,7 +41,11 @@ operations! {
     "add-user" AddUser -> User: "Add an account.";
     "update-user" UpdateUser -> User: "Change an account.";
     "delete-user" DeleteUser -> DeletedUser: "Delete an account; its files stay.";
-    "list-folders" ListFolders -> Folders: "List the folders that accounts share.";
+    "list-objects" ListObjects -> Objects: "List folders, groups or roles in the order of their names, a page at a time.";
+    "show-object" ShowObject -> ShownObject: "Show one folder, group or role, and what refers to it.";
+    "add-object" AddObject -> StoredObject: "Add a folder, a group or a role.";
+    "update-object" UpdateObject -> StoredObject: "Change a folder, a group or a role.";
+    "delete-object" DeleteObject -> DeletedObject: "Delete a folder, a group or a role to which nothing refers.";
     "list-sessions" ListSessions -> Sessions: "List the sessions that are open.";
     "close-session" CloseSession -> ClosedSession: "Close a session.";
     "list-scans" ListScans -> Scans: "List the quota scans under way.";
@@ -53,6 +57,7 @@ operations! {
     "list-plugins" ListPlugins -> Plugins: "List the plugins.";
     "forget-plugin" ForgetPlugin -> ForgottenPlugin: "Let go of the gates that a plugin served.";
     "dump-users" DumpUsers -> Dumped: "Give accounts with their password hashes, a page at a time.";
-    "load-users" LoadUsers -> LoadReport: "Add or replace all accounts of a dump, or none.";
+    "dump-objects" DumpObjects -> DumpedObjects: "Give folders, groups or roles with their secrets, a page at a time.";
+    "load-dump" LoadDump -> LoadReport: "Add or replace all accounts, folders, groups and roles of a dump, or none.";
     "list-audit" ListAudit -> AuditEntries: "List what was changed by whom, newest first.";
 }

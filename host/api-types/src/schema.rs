@@ -10,9 +10,9 @@ use utoipa::openapi::{
 
 use crate::operation::{Operation, path_of};
 use crate::{
-    AddUser, CloseSession, DeleteUser, DumpUsers, ErrorAnswer, ForgetPlugin, ListAudit, ListFolders, ListHookCounters,
-    ListHookLinks, ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, LoadUsers, Scan, ShowHookRun,
-    ShowStatus, ShowUser, UpdateUser,
+    AddObject, AddUser, CloseSession, DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorAnswer, ForgetPlugin,
+    ListAudit, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects, ListPlugins, ListScans, ListSessions,
+    ListUsers, LoadDump, Scan, ShowHookRun, ShowObject, ShowStatus, ShowUser, UpdateObject, UpdateUser,
 };
 
 /// The OpenAPI 3.1 description of all requests.

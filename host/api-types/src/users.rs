@@ -80,7 +80,7 @@ pub struct AddUser {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct UpdateUser {
     pub username: String,
-    pub change: UserChange,
+    pub change: DocumentChange,
     /// A password in clear, which is hashed whatever it looks like. It replaces the document's.
     #[serde(default)]
     pub clear_password: Option<ClearPassword>,
@@ -89,7 +89,7 @@ pub struct UpdateUser {
 /// A change of an account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum UserChange {
+pub enum DocumentChange {
     /// Sets the fields that the patches name, one patch after the other, in the account as it is
     /// now, even if it was changed meanwhile. Maps such as `permissions` are merged key by key;
     /// those named in `replaced` are emptied first.

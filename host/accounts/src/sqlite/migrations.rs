@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (20_261_130, include_str!("../../../../sql/sqlite/20261130.sql")),
     (20_261_201, include_str!("../../../../sql/sqlite/20261201.sql")),
     (20_261_202, include_str!("../../../../sql/sqlite/20261202.sql")),
+    (20_261_203, include_str!("../../../../sql/sqlite/20261203.sql")),
 ];
 
 pub fn apply(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {

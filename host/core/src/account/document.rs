@@ -47,6 +47,15 @@ pub fn merge_object_of(target: &mut Map<String, Value>, patch: &Map<String, Valu
     merge_object(target, patch, ACCOUNT, "")
 }
 
+/// As [`merge_object_of`], for a document with these fields.
+pub fn merge_fields(
+    target: &mut Map<String, Value>,
+    patch: &Map<String, Value>,
+    known: &'static [Field],
+) -> Result<(), DocumentError> {
+    merge_object(target, patch, known, "")
+}
+
 fn merge_object(
     target: &mut Map<String, Value>,
     patch: &Map<String, Value>,

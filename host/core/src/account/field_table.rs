@@ -8,8 +8,8 @@ use super::filesystem_table::FILESYSTEM;
 use super::filter_table::FILTERS;
 use crate::password::PasswordHash;
 
-const ANY: Kind = Kind::Integer(i64::MIN, i64::MAX);
-const NATURAL: Kind = Kind::Integer(0, i64::MAX);
+pub(super) const ANY: Kind = Kind::Integer(i64::MIN, i64::MAX);
+pub(super) const NATURAL: Kind = Kind::Integer(0, i64::MAX);
 /// Bounds of uid and gid (A5-16).
 const SYSTEM_ID: Kind = Kind::Integer(0, 2_147_483_647);
 const UNSIGNED: Kind = Kind::Integer(0, u32::MAX as i64);
@@ -223,7 +223,7 @@ pub const ACCOUNT: &[Field] = &[
 ];
 
 /// The fields of an object in `virtual_folders` (C5).
-const FOLDER: &[Field] = &[
+pub(super) const FOLDER: &[Field] = &[
     field("name", Kind::Text, "The folder's name, which all accounts that have it share"),
     field("virtual_path", Kind::Text, "Where it is in the account's tree"),
     field("mapped_path", Kind::Text, "An absolute path of the host; left out where the folder is known"),

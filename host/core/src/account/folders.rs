@@ -6,7 +6,7 @@ use super::draft::{AccountDraft, InvalidAccount, invalid};
 use super::filter_validation::{directory, objects};
 use crate::path::VirtualPath;
 
-const MAX_NAME_BYTES: usize = 255;
+pub(super) const MAX_NAME_BYTES: usize = 255;
 
 /// One folder as one account sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,23 +86,31 @@ fn folder(object: &Map<String, Value>, prefix: &str) -> Result<VirtualFolder, In
     if virtual_path.is_root() {
         return Err(invalid(format!("{prefix}virtual_path"), "must not be \"/\": that is the home directory"));
     }
-    let mapped_path = text("mapped_path").trim_end_matches('/').to_owned();
-    let climbs = mapped_path.contains('\0') || mapped_path.split('/').any(|component| component == "..");
-    if !mapped_path.is_empty() && (!mapped_path.starts_with('/') || climbs) {
-        return Err(invalid(format!("{prefix}mapped_path"), "must be an absolute path without \"..\""));
-    }
+    let mapped_path = check_folder(object, prefix)?;
     // In documents of the first era the path of a folder is its name.
     let name = if text("name").is_empty() { mapped_path.clone() } else { text("name").to_owned() };
     if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
         return Err(invalid(format!("{prefix}name"), "a folder needs a name of at most 255 bytes, or a mapped_path"));
+    }
+    let quota = folder_quota(object, prefix)?;
+    Ok(VirtualFolder { name, virtual_path, mapped_path, quota })
+}
+
+/// The path of a folder's document, or of an entry of an account; empty where it names none. Checks where the
+/// files are.
+pub(super) fn check_folder(object: &Map<String, Value>, prefix: &str) -> Result<String, InvalidAccount> {
+    let text = object.get("mapped_path").and_then(Value::as_str).unwrap_or_default();
+    let mapped_path = text.trim_end_matches('/').to_owned();
+    let climbs = mapped_path.contains('\0') || mapped_path.split('/').any(|component| component == "..");
+    if !mapped_path.is_empty() && (!mapped_path.starts_with('/') || climbs) {
+        return Err(invalid(format!("{prefix}mapped_path"), "must be an absolute path without \"..\""));
     }
     if let Some(filesystem) = object.get("filesystem")
         && filesystem.get("provider").and_then(Value::as_i64).unwrap_or(0) != 0
     {
         return Err(invalid(format!("{prefix}filesystem.provider"), "is not supported; use 0 (local)"));
     }
-    let quota = folder_quota(object, prefix)?;
-    Ok(VirtualFolder { name, virtual_path, mapped_path, quota })
+    Ok(mapped_path)
 }
 
 fn folder_quota(object: &Map<String, Value>, prefix: &str) -> Result<FolderQuota, InvalidAccount> {

@@ -1,4 +1,4 @@
-//! Loading many accounts: all are stored in one transaction, or none is.
+//! Loading a dump: all accounts, folders, groups and roles are stored in one transaction, or none is.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,38 +7,51 @@ use serde_json::{Map, Value};
 
 use super::registry::note_password_change;
 use super::stored::has_credential;
-use super::write::changed_fields;
-use super::{AccountDraft, AccountError, Accounts, Audience, CredentialRule, User};
+use super::view::redacted_object;
+use super::write::{changed_fields, changed_of};
+use super::{AccountDraft, AccountError, Accounts, Audience, CredentialRule, ObjectKind, ObjectWriting, User};
 use crate::hook::observation::Change as Told;
 use crate::ports::{Author, Change, StoreError, StoredDocument};
 
-/// The outcome of one account of a load.
+/// The documents of a dump.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Dump {
+    /// Accounts.
+    pub users: Vec<Map<String, Value>>,
+    /// Folders, groups and roles, which are loaded in the order of [`ObjectKind::ALL`] before the accounts.
+    pub objects: Vec<(ObjectKind, Map<String, Value>)>,
+}
+
+/// The outcome of one document of a load.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
-    /// The account's name; `users.INDEX`, from 0, for a document without one.
-    pub username: String,
-    /// What became of the account, or would become of it.
+    /// The kind of the object; None: an account.
+    pub kind: Option<ObjectKind>,
+    /// The object's name; `users.INDEX`, from 0, for a document without one.
+    pub name: String,
+    /// What became of the object, or would become of it.
     pub outcome: LoadOutcome,
 }
 
-/// What a load does with one account.
+/// What a load does with one document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LoadOutcome {
-    /// The account is new.
+    /// The object is new.
     Added,
-    /// These fields of the stored account change.
+    /// These fields of the stored object change.
     Updated(Vec<String>),
-    /// The stored account is the same already.
+    /// The stored object is the same already.
     Unchanged,
-    /// The account cannot be loaded, for a reason that is given in a sentence.
+    /// The object cannot be loaded, for a reason that is given in a sentence.
     Failed(String),
 }
 
-/// One account that is ready to be stored, as observers will be told of it.
+/// One object that is ready to be stored, as observers will be told of it.
 struct Planned {
+    kind: Option<ObjectKind>,
     told: Told,
     document: Map<String, Value>,
-    username: String,
+    name: String,
 }
 
 /// The outcomes so far, and what is to be stored if all accounts can be loaded.
@@ -50,30 +63,32 @@ struct Plan {
 }
 
 impl Accounts {
-    /// Adds accounts, or replaces stored ones by what the documents say; fields that only the server maintains
-    /// stay. If one account cannot be loaded, or for a trial, nothing is stored. The answer has the outcome of
-    /// each account, and whether the load was stored.
+    /// Adds accounts, folders, groups and roles, or replaces stored ones by what the documents say; fields that
+    /// only the server maintains stay. If one cannot be loaded, or for a trial, nothing is stored. The answer has
+    /// the outcome of each document, and whether the load was stored.
     ///
     /// # Errors
-    /// The store fails, or one of the accounts was changed at the same time.
-    pub async fn load(
-        &self,
-        documents: Vec<Map<String, Value>>,
-        is_trial: bool,
-        author: &Author,
-    ) -> Result<(Vec<Loaded>, bool), AccountError> {
+    /// The store fails, or one of the objects was changed at the same time.
+    pub async fn load(&self, dump: Dump, is_trial: bool, author: &Author) -> Result<(Vec<Loaded>, bool), AccountError> {
         let mut plan = Plan::default();
         let mut seen = HashSet::new();
-        for (index, document) in documents.into_iter().enumerate() {
+        for kind in ObjectKind::ALL {
+            let documents = dump.objects.iter().filter(|(of, _)| *of == kind);
+            for (index, (_, document)) in documents.enumerate() {
+                let loaded = self.load_object(&mut plan, kind, index, document, author).await?;
+                plan.loaded.push(loaded);
+            }
+        }
+        for (index, document) in dump.users.into_iter().enumerate() {
             let loaded = match draft_of(index, document) {
                 Ok(draft) if !seen.insert(draft.username().to_owned()) => {
-                    failed(draft.username(), "it is in the document twice")
+                    failed(None, draft.username(), "it is in the document twice")
                 }
                 Ok(draft) => {
                     let username = draft.username().to_owned();
                     match self.plan(&mut plan, draft, is_trial, author).await {
-                        Ok(outcome) => Loaded { username, outcome },
-                        Err(error) if is_about_the_account(&error) => failed(&username, error),
+                        Ok(outcome) => Loaded { kind: None, name: username, outcome },
+                        Err(error) if is_about_the_account(&error) => failed(None, &username, error),
                         Err(error) => return Err(error),
                     }
                 }
@@ -86,10 +101,69 @@ impl Accounts {
             return Ok((plan.loaded, false));
         }
         self.writing(author).commit(plan.changes).await?;
-        for Planned { told, username, document } in plan.planned {
-            self.tell(told, &username, || document, author);
+        for Planned { kind, told, name, document } in plan.planned {
+            match kind {
+                None => self.tell(told, &name, || document, author),
+                Some(kind) => self.tell_of(kind.collection().kind, told, &name, || document, author),
+            }
         }
         Ok((plan.loaded, true))
+    }
+
+    async fn load_object(
+        &self,
+        plan: &mut Plan,
+        kind: ObjectKind,
+        index: usize,
+        document: &Map<String, Value>,
+        author: &Author,
+    ) -> Result<Loaded, AccountError> {
+        let validated = kind.merged(Map::new(), document).map_err(|error| error.to_string());
+        let validated = validated.and_then(|document| kind.validated(document).map_err(|error| error.to_string()));
+        let (name, document) = match validated {
+            Ok(valid) => valid,
+            Err(problem) => {
+                let named = document.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
+                let named = named.map_or_else(|| format!("{}s.{index}", kind.collection().kind), str::to_owned);
+                return Ok(failed(Some(kind), &named, problem));
+            }
+        };
+        let is_same = |loaded: &Loaded| loaded.kind == Some(kind) && loaded.name == name;
+        if plan.loaded.iter().any(is_same) {
+            return Ok(failed(Some(kind), &name, "it is in the document twice"));
+        }
+        match self.plan_object(plan, kind, &name, document, author).await {
+            Ok(outcome) => Ok(Loaded { kind: Some(kind), name, outcome }),
+            Err(StoreError::Refused(problem)) => Ok(failed(Some(kind), &name, problem)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn plan_object(
+        &self,
+        plan: &mut Plan,
+        kind: ObjectKind,
+        name: &str,
+        document: Map<String, Value>,
+        author: &Author,
+    ) -> Result<LoadOutcome, StoreError> {
+        let stored = self.directory().find(kind.collection(), name).await?;
+        let outcome = match &stored {
+            None => LoadOutcome::Added,
+            Some(stored) => {
+                let changed = changed_of(kind.fields(), &stored.document, &document);
+                if changed.is_empty() {
+                    return Ok(LoadOutcome::Unchanged);
+                }
+                LoadOutcome::Updated(changed.into_iter().map(str::to_owned).collect())
+            }
+        };
+        let told = if stored.is_some() { Told::Update } else { Told::Add };
+        let redacted = redacted_object(document.clone());
+        let writing = ObjectWriting { directory: self.directory(), author };
+        plan.changes.extend(writing.changes(kind, name, document, stored.as_ref(), &plan.changes).await?);
+        plan.planned.push(Planned { kind: Some(kind), told, name: name.to_owned(), document: redacted });
+        Ok(outcome)
     }
 
     async fn plan(
@@ -156,7 +230,7 @@ impl Accounts {
 }
 
 fn planned(told: Told, user: &User) -> Planned {
-    Planned { told, username: user.username.clone(), document: user.to_document(Audience::Redacted) }
+    Planned { kind: None, told, name: user.username.clone(), document: user.to_document(Audience::Redacted) }
 }
 
 /// Decodes a document; in errors, `users.INDEX` stands for an account without a name.
@@ -164,12 +238,12 @@ fn draft_of(index: usize, document: Map<String, Value>) -> Result<AccountDraft, 
     let named = document.get("username").and_then(Value::as_str).filter(|name| !name.is_empty());
     let named = named.map_or_else(|| format!("users.{index}"), str::to_owned);
     let mut draft = AccountDraft::default();
-    draft.merge_value(&Value::Object(document)).map_err(|error| failed(&named, error))?;
-    if draft.username().is_empty() { Err(failed(&named, "it has no username")) } else { Ok(draft) }
+    draft.merge_value(&Value::Object(document)).map_err(|error| failed(None, &named, error))?;
+    if draft.username().is_empty() { Err(failed(None, &named, "it has no username")) } else { Ok(draft) }
 }
 
-fn failed(username: &str, problem: impl ToString) -> Loaded {
-    Loaded { username: username.to_owned(), outcome: LoadOutcome::Failed(problem.to_string()) }
+fn failed(kind: Option<ObjectKind>, name: &str, problem: impl ToString) -> Loaded {
+    Loaded { kind, name: name.to_owned(), outcome: LoadOutcome::Failed(problem.to_string()) }
 }
 
 /// Whether the error is about this account alone, so that the load goes on to the others.

@@ -171,16 +171,32 @@ impl Accounts {
         object: impl FnOnce() -> Map<String, Value>,
         author: &Author,
     ) {
+        self.tell_of(USERS.kind, change, username, || as_hooks_see(object()), author);
+    }
+
+    /// Tells the observers of a change of an object of any kind, such as `folder` (A15-20).
+    pub(crate) fn tell_of(
+        &self,
+        kind: &'static str,
+        change: Change,
+        name: &str,
+        object: impl FnOnce() -> Map<String, Value>,
+        author: &Author,
+    ) {
         let Some(observers) = &self.observers else { return };
         observers.notify(ObjectChange {
-            kind: USERS.kind,
+            kind,
             change,
-            name: username.to_owned(),
+            name: name.to_owned(),
             actor: Some(author.name.clone()).filter(|name| !name.is_empty()),
             actor_address: author.address,
             at: SystemClock.now().saturating_mul(1_000_000),
-            object: as_hooks_see(object()),
+            object: object(),
         });
+    }
+
+    pub(super) fn directory(&self) -> &dyn Directory {
+        &*self.store
     }
 
     /// Stores the time of the account's last login. `at`: milliseconds since 1970.

@@ -72,6 +72,12 @@ pub fn redacted(mut document: Map<String, Value>) -> Map<String, Value> {
     document
 }
 
+/// The stored document of a folder, a group or a role without secrets, for administrators and observers.
+pub fn redacted_object(mut document: Map<String, Value>) -> Map<String, Value> {
+    redact(&mut document);
+    document
+}
+
 /// Removes the secrets of the second factor; that there is one may be known.
 fn hide_second_factor(document: &mut Map<String, Value>) {
     let Some(Value::Object(filters)) = document.get_mut("filters") else { return };

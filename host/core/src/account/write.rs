@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::fields::Maintainer;
+use super::fields::{Field, Maintainer};
 use super::stored::find_user;
 use super::{Audience, User, fields};
 use crate::ports::{
@@ -112,10 +112,14 @@ impl Writing<'_> {
             let found = stored.iter().find(|stored| stored.name == *name);
             // This account, or another of the same transaction, may have added the folder already.
             let made = planned.iter().chain(&changes).find_map(|change| match &change.write {
-                Write::Add(document) if change.collection == &FOLDERS && change.name == *name => Some(document),
+                Write::Add(document) | Write::Replace { document, .. }
+                    if change.collection == &FOLDERS && change.name == *name =>
+                {
+                    Some(document)
+                }
                 Write::Add(_) | Write::Replace { .. } | Write::Delete { .. } | Write::Require { .. } => None,
             });
-            let known = found.map(|stored| &stored.document).or(made).and_then(|known| known.get("mapped_path"));
+            let known = made.or(found.map(|stored| &stored.document)).and_then(|known| known.get("mapped_path"));
             let known = known.map(|path| path.as_str().unwrap_or_default());
             if let Some(known) = known.filter(|known| !path.is_empty() && known != path) {
                 return Err(StoreError::Refused(format!(
@@ -123,8 +127,8 @@ impl Writing<'_> {
                 )));
             }
             let write = match found {
+                _ if made.is_some() => continue,
                 Some(stored) => Write::Require { expected: stored.version },
-                None if made.is_some() => continue,
                 None if self.author.door == Door::Hook => {
                     return Err(StoreError::Refused(format!(
                         "a hook names the folder \"{name}\", which there is not; add it to an account as an \
@@ -162,6 +166,15 @@ fn has_other_files(base: &Map<String, Value>, user: &User) -> bool {
 
 /// The names of the fields that administrators maintain and that differ, without their values.
 pub(super) fn changed_fields(base: &Map<String, Value>, document: &Map<String, Value>) -> Vec<&'static str> {
+    changed_of(fields::ACCOUNT, base, document)
+}
+
+/// As [`changed_fields`], for documents with these fields.
+pub(super) fn changed_of(
+    known: &'static [Field],
+    base: &Map<String, Value>,
+    document: &Map<String, Value>,
+) -> Vec<&'static str> {
     let is_empty = |value: &Value| match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
@@ -172,7 +185,7 @@ pub(super) fn changed_fields(base: &Map<String, Value>, document: &Map<String, V
     };
     let value =
         |document: &Map<String, Value>, field: &str| document.get(field).filter(|value| !is_empty(value)).cloned();
-    let given = fields::ACCOUNT.iter().filter(|field| field.maintainer == Maintainer::Administrator);
+    let given = known.iter().filter(|field| field.maintainer == Maintainer::Administrator);
     let given = given.map(|field| field.name);
     given.filter(|field| value(base, field) != value(document, field)).collect()
 }

@@ -38,6 +38,10 @@ pub enum AdminPermission {
     ViewUsers,
     /// Changing folders.
     ManageFolders,
+    /// Changing groups.
+    ManageGroups,
+    /// Changing roles.
+    ManageRoles,
     /// Listing open sessions.
     ViewConnections,
     /// Closing sessions.
@@ -54,12 +58,14 @@ pub enum AdminPermission {
 
 impl AdminPermission {
     /// All permissions.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::AddUsers,
         Self::EditUsers,
         Self::DeleteUsers,
         Self::ViewUsers,
         Self::ManageFolders,
+        Self::ManageGroups,
+        Self::ManageRoles,
         Self::ViewConnections,
         Self::CloseConnections,
         Self::ScanQuotas,
@@ -76,6 +82,8 @@ impl AdminPermission {
             Self::DeleteUsers => "del_users",
             Self::ViewUsers => "view_users",
             Self::ManageFolders => "manage_folders",
+            Self::ManageGroups => "manage_groups",
+            Self::ManageRoles => "manage_roles",
             Self::ViewConnections => "view_conns",
             Self::CloseConnections => "close_conns",
             Self::ScanQuotas => "quota_scans",

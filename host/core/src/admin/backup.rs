@@ -1,18 +1,18 @@
-//! Dumps: all accounts as documents, with their password hashes (A18-10, A18-11).
+//! Dumps: all accounts, folders, groups and roles as documents, with their secrets (A18-10, A18-11).
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use super::{Actor, AdminError, AdminPermission, Audit, UserAdministration};
-use crate::account::{AccountPage, Loaded};
-use crate::ports::PageRequest;
+use crate::account::{AccountPage, Dump, Loaded, ObjectKind};
+use crate::ports::{Directory, PageRequest, StoredDocument};
 
 /// Use cases that dump and load all accounts (A18-10, A18-11).
 pub struct BackupAdministration {
     /// The accounts.
     pub users: Arc<UserAdministration>,
-    /// Records dumps.
+    /// The store of folders, groups and roles.
+    pub directory: Arc<dyn Directory>,
+    /// Records dumps and loads.
     pub audit: Audit,
 }
 
@@ -30,19 +30,34 @@ impl BackupAdministration {
         self.users.page(PageRequest { after, prefix: None, limit }).await
     }
 
-    /// Adds accounts, or replaces stored ones by what the documents say; fields that only the server maintains
-    /// stay. All are stored, with an audit record for each account; if one account cannot be loaded, or for a
-    /// trial, nothing is. The answer has the outcome of each account, and whether the load was stored.
+    /// A page of folders, groups or roles with their secrets, as [`dump`](Self::dump).
     ///
     /// # Errors
-    /// The actor lacks `manage_system`, an account was changed at the same time, or the store fails.
-    pub async fn load(
+    /// The actor lacks `manage_system`, or the store fails.
+    pub async fn dump_objects(
         &self,
         actor: &Actor,
-        documents: Vec<Map<String, Value>>,
-        is_trial: bool,
-    ) -> Result<(Vec<Loaded>, bool), AdminError> {
+        kind: ObjectKind,
+        request: PageRequest,
+    ) -> Result<Vec<StoredDocument>, AdminError> {
         actor.require(AdminPermission::ManageSystem)?;
-        Ok(self.users.accounts.load(documents, is_trial, &actor.author).await?)
+        Ok(self.directory.list(kind.collection(), request).await?)
+    }
+
+    /// Adds accounts, folders, groups and roles, or replaces stored ones by what the documents say; fields that
+    /// only the server maintains stay. All are stored, with an audit record for each and one for the load; if one
+    /// cannot be loaded, or for a trial, nothing is. The answer has the outcome of each document, and whether the
+    /// load was stored.
+    ///
+    /// # Errors
+    /// The actor lacks `manage_system`, an object was changed at the same time, or the store fails.
+    pub async fn load(&self, actor: &Actor, dump: Dump, is_trial: bool) -> Result<(Vec<Loaded>, bool), AdminError> {
+        actor.require(AdminPermission::ManageSystem)?;
+        let (loaded, is_stored) = self.users.accounts.load(dump, is_trial, &actor.author).await?;
+        if is_stored {
+            let detail = format!("{} documents", loaded.len());
+            self.audit.done(actor, "load", "user", "", detail).await;
+        }
+        Ok((loaded, is_stored))
     }
 }

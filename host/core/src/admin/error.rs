@@ -1,7 +1,7 @@
 //! Why a use case was not carried out.
 
 use super::AdminPermission;
-use crate::account::{AccountError, DocumentError};
+use crate::account::{AccountError, DocumentError, InvalidAccount};
 use crate::ports::StoreError;
 use crate::quota::{QuotaError, ScanError};
 
@@ -28,9 +28,11 @@ pub enum AdminError {
     /// Hooks and plugins cannot be listed; the text is a sentence.
     #[error("{0}")]
     Inventory(String),
-    /// A change would rename an account.
-    #[error("an account cannot be renamed; add \"{to}\" and delete \"{from}\"")]
+    /// A change would rename an object.
+    #[error("the {noun} \"{from}\" cannot be renamed; add \"{to}\" and delete \"{from}\"")]
     Renamed {
+        /// The kind of the object: `account`, `folder`, …
+        noun: &'static str,
         /// The stored name.
         from: String,
         /// The name in the change.
@@ -39,6 +41,17 @@ pub enum AdminError {
     /// The document cannot be read as an account.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// The document of a folder, a group or a role is not valid.
+    #[error("the {noun} is not valid: {problem}")]
+    Object {
+        /// The kind of the object: `folder`, `group` or `role`.
+        noun: &'static str,
+        /// The field, and what is wrong with it.
+        problem: InvalidAccount,
+    },
+    /// Other objects refer to the object that is to be deleted; the text is a sentence.
+    #[error("{0}")]
+    InUse(String),
     /// The account is not valid, or its password could not be hashed.
     #[error(transparent)]
     Account(AccountError),
@@ -94,7 +107,8 @@ impl AdminError {
             Self::NoSession | Self::NoHookRun(_) | Self::NoPlugin(_) => AdminErrorKind::NotFound,
             Self::Inventory(_) => AdminErrorKind::Failed,
             Self::Renamed { .. } => AdminErrorKind::Refused,
-            Self::Document(_) => AdminErrorKind::Invalid,
+            Self::Document(_) | Self::Object { .. } => AdminErrorKind::Invalid,
+            Self::InUse(_) => AdminErrorKind::Conflict,
             Self::Account(AccountError::Invalid(_)) => AdminErrorKind::Invalid,
             Self::Account(AccountError::Password(_)) => AdminErrorKind::Unavailable,
             Self::Account(AccountError::Store(error)) | Self::Store(error) => kind_of(error),
@@ -112,6 +126,7 @@ impl AdminError {
         match self {
             Self::Account(AccountError::Invalid(invalid)) => Some(&invalid.field),
             Self::Document(DocumentError::Type { path, .. }) => Some(path),
+            Self::Object { problem, .. } => Some(&problem.field),
             Self::Renamed { .. } => Some("username"),
             Self::Document(DocumentError::Syntax(_) | DocumentError::NotAnObject)
             | Self::Account(AccountError::Store(_) | AccountError::Password(_))
@@ -120,6 +135,7 @@ impl AdminError {
             | Self::NoHookRun(_)
             | Self::NoPlugin(_)
             | Self::Inventory(_)
+            | Self::InUse(_)
             | Self::Scan(_)
             | Self::Store(_) => None,
         }

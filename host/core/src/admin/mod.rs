@@ -6,8 +6,10 @@ mod actor;
 mod audit;
 mod backup;
 mod error;
-mod folders;
 mod hook_runs;
+#[cfg(test)]
+mod object_tests;
+mod objects;
 mod plugins;
 mod scans;
 mod sessions;
@@ -19,12 +21,12 @@ pub use actor::{Actor, AdminPermission, Permissions};
 pub use audit::Audit;
 pub use backup::BackupAdministration;
 pub use error::{AdminError, AdminErrorKind};
-pub use folders::FolderAdministration;
 pub use hook_runs::HookRunAdministration;
+pub use objects::{ObjectAdministration, ShownObject};
 pub use plugins::{HookInventory, HookLink, PluginAdministration, PluginState};
 pub use scans::ScanAdministration;
 pub use sessions::SessionAdministration;
-pub use users::{ShownUser, UserAdministration, UserChange, problem_of};
+pub use users::{DocumentChange, ShownUser, UserAdministration, problem_of};
 
 use std::sync::Arc;
 
@@ -37,8 +39,8 @@ use crate::session::SessionRegistry;
 pub struct Administration {
     /// Accounts.
     pub users: Arc<UserAdministration>,
-    /// Folders.
-    pub folders: FolderAdministration,
+    /// Folders, groups and roles.
+    pub objects: ObjectAdministration,
     /// Open sessions.
     pub sessions: SessionAdministration,
     /// Quota scans.
@@ -57,7 +59,7 @@ pub struct Administration {
 pub struct AdministrationPorts {
     /// The accounts.
     pub accounts: Arc<Accounts>,
-    /// The store of documents, asked for folders.
+    /// The store of folders, groups and roles.
     pub directory: Arc<dyn Directory>,
     /// The open sessions of this server.
     pub sessions: Arc<SessionRegistry>,
@@ -77,14 +79,15 @@ impl Administration {
     /// The use cases on these ports.
     pub fn new(ports: AdministrationPorts) -> Self {
         let audit = Audit { store: ports.audit, clock: ports.clock };
+        let objects = ObjectAdministration { directory: ports.directory.clone(), accounts: ports.accounts.clone() };
         let users = Arc::new(UserAdministration { accounts: ports.accounts });
         Self {
-            folders: FolderAdministration { directory: ports.directory },
+            objects,
             sessions: SessionAdministration { sessions: ports.sessions, audit: audit.clone() },
             scans: ScanAdministration { scans: ports.scans, audit: audit.clone() },
             hook_runs: HookRunAdministration { runs: ports.hook_runs },
             plugins: PluginAdministration { inventory: ports.inventory, audit: audit.clone() },
-            backups: BackupAdministration { users: users.clone(), audit: audit.clone() },
+            backups: BackupAdministration { users: users.clone(), directory: ports.directory, audit: audit.clone() },
             users,
             audit,
         }

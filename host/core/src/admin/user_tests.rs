@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::account::{LoadOutcome, Loaded};
+use crate::account::{Dump, LoadOutcome, Loaded};
 use crate::memory::MemoryStore;
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{AuditQuery, Change, Directory, Door, FOLDERS, PageRequest, Passwords, SystemClock, USERS, Write};
@@ -40,7 +40,7 @@ fn house() -> House {
     let accounts = Accounts::new(store.clone(), Arc::new(PaperPasswords), None);
     let users = Arc::new(UserAdministration { accounts: Arc::new(accounts) });
     let audit = Audit { store: store.clone(), clock: Arc::new(SystemClock) };
-    let backups = BackupAdministration { users: users.clone(), audit: audit.clone() };
+    let backups = BackupAdministration { users: users.clone(), directory: store.clone(), audit: audit.clone() };
     House { store, users, backups, audit, root: Actor::local("root", Door::Socket) }
 }
 
@@ -62,12 +62,12 @@ impl House {
     }
 
     async fn change(&self, patch: Value) -> Result<ShownUser, AdminErrorKind> {
-        let change = UserChange::Fields { patches: vec![map(patch)], replaced: Vec::new() };
+        let change = DocumentChange::Fields { patches: vec![map(patch)], replaced: Vec::new() };
         self.users.update(&self.root, "alice", change, None).await.map_err(|error| error.kind())
     }
 
     async fn replace(&self, revision: i64, more: Value) -> Result<ShownUser, AdminErrorKind> {
-        let change = UserChange::Document { document: document("alice", more), revision };
+        let change = DocumentChange::Document { document: document("alice", more), revision };
         self.users.update(&self.root, "alice", change, None).await.map_err(|error| error.kind())
     }
 
@@ -96,8 +96,9 @@ impl House {
     }
 
     async fn load(&self, documents: Vec<Map<String, Value>>, is_trial: bool) -> (Vec<String>, bool) {
-        let (loaded, applied) = self.backups.load(&self.root, documents, is_trial).await.unwrap();
-        let line = |Loaded { username, outcome }: Loaded| match outcome {
+        let (loaded, applied) =
+            self.backups.load(&self.root, Dump { users: documents, objects: Vec::new() }, is_trial).await.unwrap();
+        let line = |Loaded { name: username, outcome, .. }: Loaded| match outcome {
             LoadOutcome::Added => format!("{username} added"),
             LoadOutcome::Updated(changed) => format!("{username} updated {}", changed.join(",")),
             LoadOutcome::Unchanged => format!("{username} unchanged"),
@@ -159,7 +160,7 @@ async fn changes_say_what_they_replace() {
     house.change(json!({ "permissions": { "/in": ["upload"] } })).await.unwrap();
     assert_eq!(house.shown("alice").await["permissions"], json!({ "/": ["*"], "/in": ["upload"] }));
     let patches = vec![map(json!({ "permissions": { "/": ["list"] } })), map(json!({ "uid": 7 }))];
-    let change = UserChange::Fields { patches, replaced: vec!["permissions".to_owned()] };
+    let change = DocumentChange::Fields { patches, replaced: vec!["permissions".to_owned()] };
     house.users.update(&house.root, "alice", change, None).await.unwrap();
     assert_eq!(house.shown("alice").await["permissions"], json!({ "/": ["list"] }));
     assert_eq!(house.change(json!({ "username": "bob" })).await.unwrap_err(), AdminErrorKind::Refused);
@@ -179,7 +180,7 @@ async fn an_account_that_is_not_valid_is_in_the_way_of_no_other() {
     assert_eq!((dumped.accounts.len(), dumped.invalid.len()), (2, 1));
     let shown = house.users.show(&house.root, "broken").await.unwrap();
     assert!(shown.problem.unwrap().contains("home_dir"), "{:?}", shown.document);
-    let change = |patch: Value| UserChange::Fields { patches: vec![map(patch)], replaced: Vec::new() };
+    let change = |patch: Value| DocumentChange::Fields { patches: vec![map(patch)], replaced: Vec::new() };
     let still = house.users.update(&house.root, "broken", change(json!({ "uid": 1 })), None).await;
     assert_eq!(still.unwrap_err().kind(), AdminErrorKind::Invalid);
     let mended = change(json!({ "home_dir": "/srv/b", "permissions": { "/": ["*"] } }));
@@ -196,13 +197,13 @@ async fn what_the_actor_may_not_do_is_not_done() {
     let viewer = Permissions::Only(BTreeSet::from([AdminPermission::ViewUsers]));
     let viewer = Actor { permissions: viewer, ..Actor::local("viewer", Door::Socket) };
     assert!(house.users.show(&viewer, "alice").await.is_ok());
-    let fields = UserChange::Fields { patches: vec![map(json!({ "uid": 7 }))], replaced: Vec::new() };
+    let fields = DocumentChange::Fields { patches: vec![map(json!({ "uid": 7 }))], replaced: Vec::new() };
     for error in [
         house.users.add(&viewer, document("bob", json!({})), None).await.unwrap_err(),
         house.users.update(&viewer, "alice", fields, None).await.unwrap_err(),
         house.users.delete(&viewer, "alice").await.unwrap_err(),
         house.backups.dump(&viewer, None, 1).await.unwrap_err(),
-        house.backups.load(&viewer, Vec::new(), true).await.unwrap_err(),
+        house.backups.load(&viewer, Dump::default(), true).await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), AdminErrorKind::Forbidden, "{error}");
     }
@@ -227,7 +228,10 @@ async fn a_load_is_all_or_nothing() {
     let (_, applied) = house.load(dump(), false).await;
     assert!(applied);
     assert_eq!(house.names().await, ["alice", "bob"]);
-    assert_eq!(house.records().await[1..], ["root socket update alice uid", "root socket add bob"]);
+    assert_eq!(
+        house.records().await[1..],
+        ["root socket update alice uid", "root socket add bob", "root socket load  2 documents"]
+    );
     // Loading a dump changes nothing.
     let dumped = house.backups.dump(&house.root, None, 100).await.unwrap();
     let documents = dumped.accounts.iter().map(|user| user.to_document(crate::account::Audience::Trusted));
@@ -248,10 +252,6 @@ async fn accounts_of_a_load_may_share_a_new_folder() {
     let (lines, applied) = house.load(vec![mounting("alice", "/srv/a"), mounting("bob", "/srv/b")], false).await;
     assert!(!applied && lines[1].contains("\"team\" is /srv/a already"), "{lines:?}");
     let (_, applied) = house.load(vec![mounting("alice", "/srv/a"), mounting("bob", "/srv/a")], false).await;
-    let folders = FolderAdministration { directory: house.store.clone() };
-    assert_eq!(
-        (applied, folders.list(&house.root).await.unwrap()),
-        (true, vec![("team".to_owned(), "/srv/a".to_owned())])
-    );
-    assert!(house.store.find(&FOLDERS, "team").await.unwrap().is_some());
+    let stored = house.store.find(&FOLDERS, "team").await.unwrap().unwrap();
+    assert_eq!((applied, &stored.document["mapped_path"]), (true, &json!("/srv/a")));
 }

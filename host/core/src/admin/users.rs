@@ -34,7 +34,7 @@ pub struct ShownUser {
 
 /// A change of an account.
 #[derive(Debug, Clone, PartialEq)]
-pub enum UserChange {
+pub enum DocumentChange {
     /// Changes the fields that the patches name, one patch after the other, whatever changed the account
     /// before. Maps are merged key by key.
     Fields {
@@ -122,13 +122,13 @@ impl UserAdministration {
         &self,
         actor: &Actor,
         username: &str,
-        change: UserChange,
+        change: DocumentChange,
         clear_password: Option<Secret>,
     ) -> Result<ShownUser, AdminError> {
         actor.require(AdminPermission::EditUsers)?;
         let stored = self.stored(username).await?;
         let (mut draft, on_conflict) = match change {
-            UserChange::Fields { patches, replaced } => {
+            DocumentChange::Fields { patches, replaced } => {
                 let mut draft = AccountDraft::of_stored(stored);
                 replaced.iter().for_each(|field| draft.set(field, json!({})));
                 for patch in patches {
@@ -136,16 +136,17 @@ impl UserAdministration {
                 }
                 (draft, OnConflict::Merge)
             }
-            UserChange::Document { revision, .. } if revision != stored.version.revision => {
+            DocumentChange::Document { revision, .. } if revision != stored.version.revision => {
                 return Err(StoreError::Conflict(USERS.object(username)).into());
             }
-            UserChange::Document { document, .. } => {
+            DocumentChange::Document { document, .. } => {
                 (AccountDraft::replacing(stored, &Value::Object(document))?, OnConflict::Refuse)
             }
         };
         set_password(&mut draft, clear_password);
         if draft.username() != username {
-            return Err(AdminError::Renamed { from: username.to_owned(), to: draft.username().to_owned() });
+            let (from, to) = (username.to_owned(), draft.username().to_owned());
+            return Err(AdminError::Renamed { noun: USERS.noun, from, to });
         }
         Ok(ShownUser::of(&self.accounts.update(draft, on_conflict, &actor.author).await?))
     }

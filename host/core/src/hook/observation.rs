@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::events::FileAction;
 use super::{HookEvent, HookKind, LoginAttempt, Subject};
 use crate::connection::Connection;
+use crate::ports::USERS;
 use crate::session::{EndReason, Session};
 
 /// Declares an event of observers.
@@ -170,7 +171,8 @@ observation!(Disconnect, Disconnect, |event| match &event.session {
 });
 observation!(PostAction, PostAction, |event| event.0.subject());
 observation!(ObjectChange, ObjectChanges, |event| Subject {
-    username: Some(&event.name),
+    username: (event.kind == USERS.kind).then_some(&*event.name),
+    object: Some(event.kind),
     address: event.actor_address,
     action: Some(event.change.as_str()),
     ..Subject::default()

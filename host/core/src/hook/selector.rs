@@ -24,6 +24,8 @@ pub struct Subject<'a> {
     pub account: Option<&'a EffectiveAccount>,
     /// The login method; of several steps, the combined one.
     pub method: Option<LoginMethod>,
+    /// The kind of the changed object: `user`, `folder`, …
+    pub object: Option<&'a str>,
     /// The name of the file action or of the change.
     pub action: Option<&'a str>,
     /// The path of a file action.
@@ -69,6 +71,8 @@ pub struct Selector {
     pub groups: Vec<String>,
     /// Networks of clients.
     pub networks: Vec<IpNet>,
+    /// Kinds of changed objects: `user`, `folder`, …
+    pub objects: Vec<String>,
     /// Names of file actions or of changes.
     pub actions: Vec<String>,
     /// Directories, each with everything below it. One of the event's paths has to be there, in either
@@ -97,7 +101,7 @@ impl Selector {
     /// The name of the first list that does not match; None: the link is for the event.
     pub fn mismatch(&self, subject: &Subject<'_>) -> Option<&'static str> {
         let groups = || subject.account.map(|account| account.group_names()).unwrap_or_default();
-        let lists: [(&'static str, bool, bool); 7] = [
+        let lists: [(&'static str, bool, bool); 8] = [
             (
                 "methods",
                 self.methods.is_empty(),
@@ -117,6 +121,11 @@ impl Selector {
                 "networks",
                 self.networks.is_empty(),
                 subject.remote().is_some_and(|ip| self.networks.iter().any(|network| network.contains(&ip))),
+            ),
+            (
+                "objects",
+                self.objects.is_empty(),
+                subject.object.is_some_and(|object| self.objects.iter().any(|wanted| wanted == object)),
             ),
             (
                 "actions",
@@ -154,10 +163,13 @@ pub struct Selectable {
     pub networks: bool,
     /// Whether the events have paths of files.
     pub paths: bool,
+    /// Whether the events have the kind of an object.
+    pub objects: bool,
 }
 
 impl Selectable {
-    const NOTHING: Self = Self { methods: &[], users: false, groups: false, networks: false, paths: false };
+    const NOTHING: Self =
+        Self { methods: &[], users: false, groups: false, networks: false, paths: false, objects: false };
     const LOGIN: Self = Self { methods: &LoginMethod::ALL, users: true, groups: true, networks: true, ..Self::NOTHING };
 
     /// Whether the events have a login method.
@@ -197,7 +209,7 @@ impl HookKind {
             | Self::SessionDestroy
             | Self::Disconnect => login,
             Self::PreAction | Self::PostAction => Selectable { paths: true, ..login },
-            Self::ObjectChanges => Selectable { users: true, ..nothing },
+            Self::ObjectChanges => Selectable { users: true, objects: true, ..nothing },
             Self::PasswordResetPre => Selectable { users: true, networks: true, ..nothing },
             Self::CredentialChanged | Self::OneClickLoginPost => Selectable { users: true, ..nothing },
         }

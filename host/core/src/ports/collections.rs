@@ -152,6 +152,15 @@ pub static FOLDERS: Collection = Collection {
     ],
 };
 
+/// Roles: the administrators of a role maintain the accounts that have it.
+pub static ROLES: Collection = Collection {
+    kind: "role",
+    noun: "role",
+    table: "roles",
+    name_field: "name",
+    columns: &[given("description", ColumnKind::Text)],
+};
+
 /// Groups of accounts (B9-04).
 pub static GROUPS: Collection = Collection {
     kind: "group",

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 
 pub use audit::{AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Door, StoredAudit};
 pub use clock::{Clock, SystemClock};
-pub use collections::{Collection, Column, ColumnKind, FOLDERS, GROUPS, USERS};
+pub use collections::{Collection, Column, ColumnKind, FOLDERS, GROUPS, ROLES, USERS};
 pub use directory::{
     AccountKey, Change, ChangeToken, ChangedObjects, Changes, Directory, PageRequest, StoredDocument, Version, Write,
 };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{EndReason, Session, SessionRegistry};
 use crate::account::{AccountPolicy, AccountRule, AddressRule, EffectiveAccount, FolderQuota, find_user, in_force};
 use crate::metrics::Metrics;
-use crate::ports::{ChangeToken, ChangedObjects, Changes, Clock, Directory, GROUPS, StoreError, USERS};
+use crate::ports::{ChangeToken, ChangedObjects, Changes, Clock, Directory, FOLDERS, GROUPS, StoreError, USERS};
 use crate::quota::QuotaScans;
 
 /// The time between checks for sessions that have to end, and before a store that failed is asked again.
@@ -95,8 +95,16 @@ impl SessionWatch {
             ChangedObjects::Named(objects) => {
                 let users = objects.iter().filter(|(kind, _)| kind == USERS.kind);
                 let users = users.map(|(_, name)| name.clone());
-                let groups = objects.iter().filter(|(kind, _)| kind == GROUPS.kind);
-                users.chain(groups.flat_map(|(_, group)| self.connected_members(group))).collect()
+                let referring = objects.iter().flat_map(|(kind, name)| match kind {
+                    kind if kind == GROUPS.kind => self.connected_users(|account| {
+                        account.memberships().iter().any(|membership| membership.group == *name)
+                    }),
+                    kind if kind == FOLDERS.kind => {
+                        self.connected_users(|account| account.folders.iter().any(|folder| folder.name == *name))
+                    }
+                    _ => Vec::new(),
+                });
+                users.chain(referring).collect()
             }
             ChangedObjects::All => {
                 self.sessions.sessions().iter().map(|session| session.account.username.clone()).collect()
@@ -136,12 +144,9 @@ impl SessionWatch {
         unread
     }
 
-    fn connected_members(&self, group: &str) -> Vec<String> {
-        let is_member = |session: &Arc<Session>| {
-            session.live.account().memberships().iter().any(|membership| membership.group == group)
-        };
-        let members = self.sessions.sessions().into_iter().filter(is_member);
-        members.map(|session| session.account.username.clone()).collect()
+    fn connected_users(&self, is_concerned: impl Fn(&EffectiveAccount) -> bool) -> Vec<String> {
+        let concerned = self.sessions.sessions().into_iter().filter(|session| is_concerned(&session.live.account()));
+        concerned.map(|session| session.account.username.clone()).collect()
     }
 
     async fn find(&self, username: &str) -> Result<Option<Arc<EffectiveAccount>>, StoreError> {
@@ -299,6 +304,22 @@ mod tests {
         // A Thursday.
         let fridays = r#","filters":{"access_time":[{"day_of_week":5,"from":"00:00","to":"23:59"}]}"#;
         assert_eq!(check(fridays, Some(fridays), 1000).await.0, closed);
+    }
+
+    #[tokio::test]
+    async fn sessions_follow_the_folders_of_their_account() {
+        // C5-01
+        let with_folder = r#","virtual_folders":[{"name":"team","mapped_path":"/srv/team","virtual_path":"/team"}]"#;
+        let (accounts, watch, session, _slot) = watched(with_folder).await;
+        let change =
+            |write| vec![Change { collection: &FOLDERS, name: "team".to_owned(), write, announce: true, audit: None }];
+        let document = |path: &str| serde_json::from_str(&format!(r#"{{"mapped_path":"{path}"}}"#)).unwrap();
+        let versions = accounts.commit(change(Write::Add(document("/srv/team")))).await.unwrap();
+        let begin = watch.begin().await.unwrap();
+        let write = Write::Replace { document: document("/srv/moved"), expected: versions[0], reset: Vec::new() };
+        accounts.commit(change(write)).await.unwrap();
+        watch.look_at(&accounts.wait_for_changes(&begin).await.unwrap(), BTreeSet::new()).await;
+        assert_eq!(session.live.end_reason(), Some(EndReason::AdminClosed));
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! Converts the results of use cases to the types of the interface.
 
 use tidegate_api_types as api;
-use tidegate_core::account::{AccountPage, Audience, InvalidStored, LoadOutcome, Loaded};
-use tidegate_core::admin::{HookLink, PluginState, ShownUser, problem_of};
+use tidegate_core::account::{AccountPage, Audience, InvalidStored, LoadOutcome, Loaded, ObjectKind};
+use tidegate_core::admin::{HookLink, PluginState, ShownObject, ShownUser, problem_of};
 use tidegate_core::ports::{HookCounter, StoredAudit, StoredRun};
 use tidegate_core::quota::{ScanReport, Scope, UsedQuota};
 use tidegate_core::session::{Session, TransferView};
@@ -152,17 +152,47 @@ pub fn dumped(page: AccountPage) -> api::Dumped {
 
 pub fn load_report(loaded: Vec<Loaded>, applied: bool) -> api::LoadReport {
     let mut report = api::LoadReport { applied, ..api::LoadReport::default() };
-    for Loaded { username, outcome } in loaded {
-        let (count, outcome, changed, problem) = match outcome {
-            LoadOutcome::Added => (&mut report.added, api::AccountOutcome::Added, Vec::new(), None),
-            LoadOutcome::Updated(changed) => (&mut report.updated, api::AccountOutcome::Updated, changed, None),
-            LoadOutcome::Unchanged => (&mut report.updated, api::AccountOutcome::Unchanged, Vec::new(), None),
-            LoadOutcome::Failed(problem) => {
-                (&mut report.failed, api::AccountOutcome::Failed, Vec::new(), Some(problem))
-            }
+    for Loaded { kind, name, outcome } in loaded {
+        let (outcome, changed, problem) = match outcome {
+            LoadOutcome::Added => (api::AccountOutcome::Added, Vec::new(), None),
+            LoadOutcome::Updated(changed) => (api::AccountOutcome::Updated, changed, None),
+            LoadOutcome::Unchanged => (api::AccountOutcome::Unchanged, Vec::new(), None),
+            LoadOutcome::Failed(problem) => (api::AccountOutcome::Failed, Vec::new(), Some(problem)),
         };
-        *count += 1;
-        report.accounts.push(api::LoadedAccount { username, outcome, changed, problem });
+        match outcome {
+            api::AccountOutcome::Failed => report.failed += 1,
+            api::AccountOutcome::Added if kind.is_none() => report.added += 1,
+            _ if kind.is_none() => report.updated += 1,
+            _ => {}
+        }
+        match kind {
+            None => report.accounts.push(api::LoadedAccount { username: name, outcome, changed, problem }),
+            Some(kind) => {
+                let kind = object_kind(kind);
+                report.objects.push(api::LoadedObject { kind, name, outcome, changed, problem });
+            }
+        }
     }
     report
+}
+
+pub fn object_kind(kind: ObjectKind) -> api::ObjectKind {
+    match kind {
+        ObjectKind::Folder => api::ObjectKind::Folder,
+        ObjectKind::Group => api::ObjectKind::Group,
+        ObjectKind::Role => api::ObjectKind::Role,
+    }
+}
+
+pub fn object_kind_of(kind: api::ObjectKind) -> ObjectKind {
+    match kind {
+        api::ObjectKind::Folder => ObjectKind::Folder,
+        api::ObjectKind::Group => ObjectKind::Group,
+        api::ObjectKind::Role => ObjectKind::Role,
+    }
+}
+
+pub fn object(shown: ShownObject) -> api::StoredObject {
+    let ShownObject { revision, document, problem } = shown;
+    api::StoredObject { revision, document, problem }
 }

@@ -1,13 +1,13 @@
 //! Hands each request of the interface to its use case.
 
 use tidegate_api_types::{
-    AddUser, AuditEntries, ClearPassword, CloseSession, ClosedSession, DeleteUser, DeletedUser, DumpUsers, Dumped,
-    Folder, Folders, ForgetPlugin, ForgottenPlugin, HookCounters, HookLinks, HookRun, HookRuns, ListAudit, ListFolders,
-    ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, LoadReport,
-    LoadUsers, Plugins, Scan, ScanProgress, ScanReport, Scans, ServerStatus, Sessions, ShowHookRun, ShowStatus,
-    ShowUser, UpdateUser, User, UserChange as Change, Users,
+    AddUser, AuditEntries, ClearPassword, CloseSession, ClosedSession, DeleteUser, DeletedUser,
+    DocumentChange as Change, DumpUsers, Dumped, ForgetPlugin, ForgottenPlugin, HookCounters, HookLinks, HookRun,
+    HookRuns, ListAudit, ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans, ListSessions,
+    ListUsers, Plugins, Scan, ScanProgress, ScanReport, Scans, ServerStatus, Sessions, ShowHookRun, ShowStatus,
+    ShowUser, UpdateUser, User, Users,
 };
-use tidegate_core::admin::{Actor, AdminError, UserChange};
+use tidegate_core::admin::{Actor, AdminError, DocumentChange};
 use tidegate_core::connection::ConnectionId;
 use tidegate_core::ports::{AuditQuery, DURATION_BOUNDS, PageRequest, RunFilter};
 use tidegate_core::secret::Secret;
@@ -118,17 +118,17 @@ impl Handle<ShowUser> for AdminApi {
     }
 }
 
-impl Handle<ListFolders> for AdminApi {
-    async fn handle(&self, actor: &Actor, _: ListFolders) -> Result<Folders, AdminError> {
-        let folders = self.administration.folders.list(actor).await?.into_iter();
-        Ok(Folders { folders: folders.map(|(name, mapped_path)| Folder { name, mapped_path }).collect() })
-    }
-}
-
 impl Handle<DumpUsers> for AdminApi {
     async fn handle(&self, actor: &Actor, request: DumpUsers) -> Result<Dumped, AdminError> {
         let DumpUsers { after, limit } = request;
         Ok(answers::dumped(self.administration.backups.dump(actor, after, limit).await?))
+    }
+}
+
+pub(super) fn change_of(change: Change) -> DocumentChange {
+    match change {
+        Change::Fields { patches, replaced } => DocumentChange::Fields { patches, replaced },
+        Change::Document { document, revision } => DocumentChange::Document { document, revision },
     }
 }
 
@@ -146,10 +146,7 @@ impl Handle<AddUser> for AdminApi {
 impl Handle<UpdateUser> for AdminApi {
     async fn handle(&self, actor: &Actor, request: UpdateUser) -> Result<User, AdminError> {
         let UpdateUser { username, change, clear_password } = request;
-        let change = match change {
-            Change::Fields { patches, replaced } => UserChange::Fields { patches, replaced },
-            Change::Document { document, revision } => UserChange::Document { document, revision },
-        };
+        let change = change_of(change);
         let updated = self.administration.users.update(actor, &username, change, secret(clear_password)).await?;
         Ok(answers::user(updated))
     }
@@ -159,12 +156,5 @@ impl Handle<DeleteUser> for AdminApi {
     async fn handle(&self, actor: &Actor, request: DeleteUser) -> Result<DeletedUser, AdminError> {
         self.administration.users.delete(actor, &request.username).await?;
         Ok(DeletedUser { deleted: request.username })
-    }
-}
-
-impl Handle<LoadUsers> for AdminApi {
-    async fn handle(&self, actor: &Actor, request: LoadUsers) -> Result<LoadReport, AdminError> {
-        let (loaded, applied) = self.administration.backups.load(actor, request.users, request.dry_run).await?;
-        Ok(answers::load_report(loaded, applied))
     }
 }

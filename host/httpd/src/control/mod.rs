@@ -4,6 +4,7 @@
 mod answers;
 mod errors;
 mod handlers;
+mod object_handlers;
 mod peer;
 
 use std::sync::Arc;
@@ -16,9 +17,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, body::Bytes};
 use tidegate_api_types::{
-    AddUser, CloseSession, DeleteUser, DumpUsers, ErrorAnswer, ErrorCode, ForgetPlugin, ListAudit, ListFolders,
-    ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, LoadUsers,
-    Operation, Scan, ShowHookRun, ShowStatus, ShowUser, UpdateUser, path_of,
+    AddObject, AddUser, CloseSession, DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorAnswer, ErrorCode,
+    ForgetPlugin, ListAudit, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects, ListPlugins, ListScans,
+    ListSessions, ListUsers, LoadDump, Operation, Scan, ShowHookRun, ShowObject, ShowStatus, ShowUser, UpdateObject,
+    UpdateUser, path_of,
 };
 use tidegate_core::admin::{Actor, AdminError, Administration};
 

@@ -1,5 +1,5 @@
-//! `tidegate dump` and `tidegate load`: all accounts as one document, with their password hashes
-//! (A18-10, A18-11).
+//! `tidegate dump` and `tidegate load`: all accounts, folders, groups and roles as one document, with
+//! their secrets (A18-10, A18-11).
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,11 +8,15 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use serde_json::{Map, Value, json};
-use tidegate_api_types::{AccountOutcome, DumpUsers, LoadReport, LoadUsers, LoadedAccount};
-use tidegate_core::account::{LoadOutcome, Loaded};
+use tidegate_api_types::{
+    AccountOutcome, DumpObjects, DumpUsers, LoadDump, LoadReport, LoadedAccount, LoadedObject, ObjectKind,
+};
+use tidegate_core::account::ObjectKind as Kind;
+use tidegate_core::account::{Dump, LoadOutcome, Loaded};
 use tidegate_core::ports::Author;
 
 use super::door::{Door, Purpose};
+use super::object::noun;
 use super::user::{PAGE, change, warn_of_invalid};
 use super::{Place, read_source};
 use crate::config::settings::DatabaseSettings;
@@ -43,15 +47,18 @@ pub struct LoadArguments {
 
 pub async fn dump(arguments: DumpArguments) -> anyhow::Result<()> {
     let mut door = Door::open(&arguments.place, Purpose::Look).await?;
-    let users = all(&mut door).await;
+    let dump = everything(&mut door).await;
     door.finish().await;
-    let users = users?;
-    let text = serde_json::to_string_pretty(&json!({ "users": users }))? + "\n";
+    let dump = dump?;
+    let count = dump.users.len();
+    let LoadDump { users, folders, groups, roles, .. } = dump;
+    let document = json!({ "users": users, "folders": folders, "groups": groups, "roles": roles });
+    let text = serde_json::to_string_pretty(&document)? + "\n";
     if arguments.file == "-" {
         return Ok(std::io::stdout().write_all(text.as_bytes())?);
     }
     write_privately(Path::new(&arguments.file), &text)?;
-    println!("{} accounts were written to {}.", users.len(), arguments.file);
+    println!("{count} accounts were written to {}.", arguments.file);
     Ok(())
 }
 
@@ -65,6 +72,29 @@ async fn all(door: &mut Door) -> anyhow::Result<Vec<Map<String, Value>>> {
         users.extend(page.users);
         if page.next.is_none() {
             return Ok(users);
+        }
+        request.after = page.next;
+    }
+}
+
+async fn everything(door: &mut Door) -> anyhow::Result<LoadDump> {
+    Ok(LoadDump {
+        users: all(door).await?,
+        folders: all_objects(door, ObjectKind::Folder).await?,
+        groups: all_objects(door, ObjectKind::Group).await?,
+        roles: all_objects(door, ObjectKind::Role).await?,
+        dry_run: false,
+    })
+}
+
+async fn all_objects(door: &mut Door, kind: ObjectKind) -> anyhow::Result<Vec<Map<String, Value>>> {
+    let mut objects = Vec::new();
+    let mut request = DumpObjects { kind, after: None, limit: PAGE };
+    loop {
+        let page = door.call(request.clone()).await?;
+        objects.extend(page.objects);
+        if page.next.is_none() {
+            return Ok(objects);
         }
         request.after = page.next;
     }
@@ -86,42 +116,61 @@ fn write_privately(path: &Path, text: &str) -> anyhow::Result<()> {
 /// Loads the whole document or nothing. Existing accounts get its values, but keep the fields that
 /// the server maintains.
 pub async fn load(arguments: LoadArguments) -> anyhow::Result<()> {
-    let users = users(&read_source(&arguments.file)?).with_context(|| format!("{} is no dump", arguments.file))?;
-    let report = change(&arguments.place, LoadUsers { users, dry_run: arguments.dry_run }).await?;
+    let read = read_dump(&read_source(&arguments.file)?).with_context(|| format!("{} is no dump", arguments.file))?;
+    let report = change(&arguments.place, LoadDump { dry_run: arguments.dry_run, ..read }).await?;
     for LoadedAccount { username, problem, .. } in &report.accounts {
         if let Some(problem) = problem {
             eprintln!("tidegate: the account \"{username}\" could not be loaded: {problem}");
+        }
+    }
+    for LoadedObject { kind, name, problem, .. } in &report.objects {
+        if let Some(problem) = problem {
+            eprintln!("tidegate: the {} \"{name}\" could not be loaded: {problem}", noun(*kind));
         }
     }
     let LoadReport { added, updated, failed, .. } = report;
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
     } else if arguments.dry_run {
-        report.accounts.iter().for_each(print);
+        for LoadedObject { kind, name, outcome, changed, .. } in &report.objects {
+            print(&format!("{} {name}", noun(*kind)), *outcome, changed);
+        }
+        for LoadedAccount { username, outcome, changed, .. } in &report.accounts {
+            print(username, *outcome, changed);
+        }
         println!("{added} accounts would be added, {updated} updated.");
     } else if failed == 0 {
         println!("{added} accounts were added, {updated} updated.");
     }
-    ensure!(failed == 0, "{failed} accounts could not be loaded; nothing was changed");
+    let what = if report.objects.is_empty() { "accounts" } else { "documents" };
+    ensure!(failed == 0, "{failed} {what} could not be loaded; nothing was changed");
     Ok(())
 }
 
-fn print(account: &LoadedAccount) {
-    let LoadedAccount { username, outcome, changed, .. } = account;
+fn print(name: &str, outcome: AccountOutcome, changed: &[String]) {
     match outcome {
-        AccountOutcome::Added => println!("{username:<24} new"),
-        AccountOutcome::Updated => println!("{username:<24} changed: {}", changed.join(", ")),
-        AccountOutcome::Unchanged => println!("{username:<24} as it is"),
-        AccountOutcome::Failed => println!("{username:<24} cannot be loaded"),
+        AccountOutcome::Added => println!("{name:<24} new"),
+        AccountOutcome::Updated => println!("{name:<24} changed: {}", changed.join(", ")),
+        AccountOutcome::Unchanged => println!("{name:<24} as it is"),
+        AccountOutcome::Failed => println!("{name:<24} cannot be loaded"),
     }
 }
 
-/// The accounts in a document, which are not validated yet.
-fn users(text: &str) -> anyhow::Result<Vec<Map<String, Value>>> {
+/// The documents of a dump, which are not validated yet.
+fn read_dump(text: &str) -> anyhow::Result<LoadDump> {
     let document: Value = serde_json::from_str(text)?;
-    let Some(users) = document.get("users").and_then(Value::as_array) else {
-        bail!("it lacks the list \"users\"");
+    let list = |name: &str| match document.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Array(list)) => Ok(Some(list.as_slice())),
+        Some(_) => bail!("\"{name}\" is no list"),
     };
+    let objects = |name: &str, noun: &str| {
+        let object = |(index, value): (usize, &Value)| {
+            value.as_object().cloned().with_context(|| format!("{name}.{index} is no {noun}"))
+        };
+        list(name)?.unwrap_or_default().iter().enumerate().map(object).collect::<anyhow::Result<Vec<_>>>()
+    };
+    let users = list("users")?.context("it lacks the list \"users\"")?;
     let user = |(index, user): (usize, &Value)| {
         let user = user.as_object().with_context(|| format!("users.{index} is no account"))?;
         let named = user.iter().find(|(field, _)| field.eq_ignore_ascii_case("username"));
@@ -129,7 +178,13 @@ fn users(text: &str) -> anyhow::Result<Vec<Map<String, Value>>> {
         ensure!(is_named, "users.{index} has no username");
         Ok(user.clone())
     };
-    users.iter().enumerate().map(user).collect()
+    Ok(LoadDump {
+        users: users.iter().enumerate().map(user).collect::<anyhow::Result<_>>()?,
+        folders: objects("folders", "folder")?,
+        groups: objects("groups", "group")?,
+        roles: objects("roles", "role")?,
+        dry_run: false,
+    })
 }
 
 /// Loads the dump with which accounts in memory begin (A9-03).
@@ -142,12 +197,16 @@ pub async fn load_into_memory(
         return Ok(());
     };
     let named = || format!("data_provider.name, {}", path.display());
-    let users = users(&std::fs::read_to_string(path).with_context(named)?).with_context(named)?;
+    let read = read_dump(&std::fs::read_to_string(path).with_context(named)?).with_context(named)?;
+    let kinds = [(Kind::Folder, read.folders), (Kind::Group, read.groups), (Kind::Role, read.roles)];
+    let objects = kinds.into_iter().flat_map(|(kind, documents)| documents.into_iter().map(move |one| (kind, one)));
+    let dump = Dump { users: read.users, objects: objects.collect() };
     let accounts = stores.accounts(users_base_dir);
-    let (loaded, _) = accounts.load(users, false, &Author::system()).await?;
-    for Loaded { username, outcome } in loaded {
+    let (loaded, _) = accounts.load(dump, false, &Author::system()).await?;
+    for Loaded { kind, name, outcome } in loaded {
         if let LoadOutcome::Failed(problem) = outcome {
-            bail!("{}: the account \"{username}\": {problem}", named());
+            let noun = kind.map_or("account", |kind| kind.collection().noun);
+            bail!("{}: the {noun} \"{name}\": {problem}", named());
         }
     }
     Ok(())

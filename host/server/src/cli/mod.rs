@@ -9,6 +9,7 @@ mod door;
 mod hook;
 mod hook_runs;
 mod hook_test;
+mod object;
 mod plugin;
 mod plugin_new;
 mod plugin_words;
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use tidegate_api_types::ShowStatus;
+use tidegate_api_types::{ObjectKind, ShowStatus};
 use tidegate_ssh::Launcher;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -63,6 +64,15 @@ enum Command {
     /// Manage accounts
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Manage folders: directories that accounts share
+    #[command(subcommand)]
+    Folder(object::ObjectCommand<object::FolderArguments>),
+    /// Manage groups: settings that accounts take
+    #[command(subcommand)]
+    Group(object::ObjectCommand<object::ObjectArguments>),
+    /// Manage roles: accounts that the administrators of a role maintain
+    #[command(subcommand)]
+    Role(object::ObjectCommand<object::ObjectArguments>),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -78,9 +88,9 @@ enum Command {
     /// Count what accounts use
     #[command(subcommand)]
     Quota(quota::QuotaCommand),
-    /// Write all accounts into one document
+    /// Write all accounts, folders, groups and roles into one document
     Dump(backup::DumpArguments),
-    /// Add the accounts of such a document, and update those that there are
+    /// Add what such a document holds, and update what there is of it
     Load(backup::LoadArguments),
     /// See who changed what
     #[command(subcommand)]
@@ -178,6 +188,9 @@ async fn dispatch(command: Command, activation: Activation) -> anyhow::Result<()
         Command::Portable(arguments) => run_portable(arguments).await,
         Command::Initprovider(place) => initprovider(&place),
         Command::User(command) => user::run(command).await,
+        Command::Folder(command) => object::run(ObjectKind::Folder, command).await,
+        Command::Group(command) => object::run(ObjectKind::Group, command).await,
+        Command::Role(command) => object::run(ObjectKind::Role, command).await,
         Command::Config(command) => config::run(command).await,
         Command::Plugin(command) => plugin::run(command).await,
         Command::Hook(command) => hook::run(command).await,

@@ -4,10 +4,11 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use clap::Subcommand;
-use tidegate_api_types::{ListFolders, ListScans, Scan, ScanReport, ScanScope, UsedQuota};
+use tidegate_api_types::{ListScans, ObjectKind, Scan, ScanReport, ScanScope, UsedQuota};
 
 use super::Place;
 use super::door::{Door, Purpose};
+use super::object::all_objects;
 use super::user::{for_each_page, warn_of_invalid};
 use crate::control::Control;
 
@@ -71,8 +72,8 @@ async fn everything(door: &mut Door) -> anyhow::Result<Vec<ScanScope>> {
         Ok(())
     })
     .await?;
-    let folders = door.call(ListFolders {}).await?.folders;
-    scopes.extend(folders.into_iter().map(|folder| ScanScope::Folder(folder.name)));
+    let folders = all_objects(door, ObjectKind::Folder).await?;
+    scopes.extend(folders.into_iter().map(|folder| ScanScope::Folder(folder.name().to_owned())));
     Ok(scopes)
 }
 

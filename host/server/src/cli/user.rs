@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tidegate_api_types::{
-    DeleteUser, InvalidUser, ListUsers, Operation, ShowUser, UpdateUser, User, UserChange, Users,
+    DeleteUser, DocumentChange, InvalidUser, ListUsers, Operation, ShowUser, UpdateUser, User, Users,
 };
 use tidegate_httpd::{AdminApi, Handle};
 
@@ -68,7 +68,7 @@ async fn add(arguments: Box<UserArguments>) -> anyhow::Result<()> {
 
 async fn update(arguments: Box<UserArguments>) -> anyhow::Result<()> {
     let (change_of_user, clear_password) = arguments.change()?;
-    let UserChange::Fields { patches, .. } = &change_of_user else { bail!("only fields are changed") };
+    let DocumentChange::Fields { patches, .. } = &change_of_user else { bail!("only fields are changed") };
     let is_name = |field: &str| field.eq_ignore_ascii_case("username");
     let named = patches.iter().rev().find_map(|patch| patch.iter().find(|(field, _)| is_name(field))?.1.as_str());
     let username = named.context("name the account with --username")?.to_owned();

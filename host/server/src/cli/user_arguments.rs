@@ -3,7 +3,7 @@
 use anyhow::{Context, anyhow};
 use clap::Args;
 use serde_json::{Map, Value, json};
-use tidegate_api_types::{AddUser, ClearPassword, UserChange};
+use tidegate_api_types::{AddUser, ClearPassword, DocumentChange};
 use tidegate_core::account::AccountDraft;
 use tidegate_core::password::PasswordText;
 
@@ -67,12 +67,12 @@ impl UserArguments {
 
     /// The change of an account. An administrator sets all permissions: the earlier ones do not
     /// stay beside them, as they do beside a hook's (B3-02).
-    pub fn change(&self) -> anyhow::Result<(UserChange, Option<ClearPassword>)> {
+    pub fn change(&self) -> anyhow::Result<(DocumentChange, Option<ClearPassword>)> {
         let Given { document, fields, clear_password } = self.given()?;
         let names_permissions = |part: &Map<String, Value>| part.get("permissions").is_some_and(Value::is_object);
         let patches: Vec<_> = document.into_iter().chain([fields]).collect();
         let replaced = patches.iter().any(names_permissions).then(|| "permissions".to_owned());
-        Ok((UserChange::Fields { patches, replaced: replaced.into_iter().collect() }, clear_password))
+        Ok((DocumentChange::Fields { patches, replaced: replaced.into_iter().collect() }, clear_password))
     }
 
     fn given(&self) -> anyhow::Result<Given> {

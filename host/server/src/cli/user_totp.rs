@@ -3,7 +3,7 @@
 
 use anyhow::{Context, bail};
 use serde_json::{Map, json};
-use tidegate_api_types::{UpdateUser, UserChange};
+use tidegate_api_types::{DocumentChange, UpdateUser};
 
 use super::Place;
 use super::user::change;
@@ -47,7 +47,7 @@ pub async fn run(arguments: TotpArguments) -> anyhow::Result<()> {
         None => json!({ "enabled": false }),
     };
     let patch = Map::from_iter([("filters".to_owned(), json!({ "totp_config": config }))]);
-    let update = UserChange::Fields { patches: vec![patch], replaced: Vec::new() };
+    let update = DocumentChange::Fields { patches: vec![patch], replaced: Vec::new() };
     let username = arguments.username.clone();
     change(&arguments.place, UpdateUser { username, change: update, clear_password: None }).await?;
     print(&arguments, secret.as_deref())

@@ -2,13 +2,12 @@
 
 use tidegate_core::hook::HookKind;
 use tidegate_core::hook::events::ActionKind;
+use tidegate_core::ports::USERS;
 use tidegate_hooks_legacy::Compat;
 
 use super::keys::{Actions, Config, DataProvider, HookEntry, HookValue};
+use super::selectors::object_kinds;
 use super::validate::Check;
-
-/// The kind of object whose changes hooks are told of.
-const USER: &str = "user";
 
 /// One hook of the older server's keys, with what the key sets beside the hook.
 pub struct Named {
@@ -19,20 +18,21 @@ pub struct Named {
     /// Whether a URL is told by GET (J-11).
     pub get: bool,
     pub actions: Vec<String>,
+    /// The kinds of changed objects; empty: all.
+    pub objects: Vec<String>,
     pub login_succeeded: Option<bool>,
 }
 
 impl Named {
     fn of(kind: HookKind, key: &'static str, value: &HookValue) -> Vec<Self> {
-        let named =
-            |entry| Self { kind, key: Some(key), entry, get: false, actions: Vec::new(), login_succeeded: None };
+        let named = |entry| Self { key: Some(key), entry, ..Self::bare(kind) };
         value.entries().into_iter().map(named).collect()
     }
 
     /// A hook in a `[hook.KIND]` section.
     pub fn bare(kind: HookKind) -> Self {
         let entry = HookEntry::Text(String::new());
-        Self { kind, key: None, entry, get: false, actions: Vec::new(), login_succeeded: None }
+        Self { kind, key: None, entry, get: false, actions: Vec::new(), objects: Vec::new(), login_succeeded: None }
     }
 }
 
@@ -198,8 +198,9 @@ fn object_actions(config: &Config, all: &mut Vec<Named>, check: &mut Check<'_>) 
             check.problem("data_provider.actions.execute_on", format!("\"{name}\" is not add, update or delete"));
         }
     }
-    for name in actions.execute_for.iter().filter(|name| *name != USER) {
-        let text = format!("this version tells of no changes of \"{name}\"; there is \"{USER}\"");
+    let known = object_kinds();
+    for name in actions.execute_for.iter().filter(|name| !known.contains(&name.as_str())) {
+        let text = format!("this version tells of no changes of \"{name}\"; there are {}", known.join(", "));
         check.problem("data_provider.actions.execute_for", text);
     }
     if actions.execute_on.is_empty() {
@@ -212,6 +213,10 @@ fn object_actions(config: &Config, all: &mut Vec<Named>, check: &mut Check<'_>) 
         check.warning("data_provider.actions.execute_for", "is empty, so the hook is told of no change; name \"user\"");
         return;
     }
+    let objects = match actions.execute_for.is_empty() {
+        true => vec![USERS.kind.to_owned()],
+        false => actions.execute_for.clone(),
+    };
     let values = [
         ("data_provider.actions.command", HookValue::One(actions.command.clone())),
         ("data_provider.actions.http_notification_url", HookValue::One(actions.http_notification_url.clone())),
@@ -219,7 +224,8 @@ fn object_actions(config: &Config, all: &mut Vec<Named>, check: &mut Check<'_>) 
     ];
     for (key, value) in values {
         let links = Named::of(HookKind::ObjectChanges, key, &value);
-        all.extend(links.into_iter().map(|named| Named { actions: actions.execute_on.clone(), ..named }));
+        let of_section = |named| Named { actions: actions.execute_on.clone(), objects: objects.clone(), ..named };
+        all.extend(links.into_iter().map(of_section));
     }
 }
 

@@ -3,9 +3,11 @@
 
 use std::fmt::Display;
 
+use tidegate_core::account::ObjectKind;
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookKind, Selector};
 use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::USERS;
 
 use super::keys::Section;
 use super::known::nearest;
@@ -20,6 +22,7 @@ pub fn selector(kind: HookKind, section: &Section, named: &Named, field: &mut im
         networks: parsed("networks", &section.networks, "a network such as 192.0.2.0/24", field, |text| {
             text.parse().ok()
         }),
+        objects: objects(&section.objects, &named.objects, field),
         actions: actions(kind, &section.actions, &named.actions, field),
         paths: parsed("paths", &section.paths, PATH, field, path),
         login_succeeded: named.login_succeeded,
@@ -34,6 +37,7 @@ fn refuse_unmatched(kind: HookKind, section: &Section, field: &mut impl FnMut(&s
         ("users", &section.users, has.users),
         ("groups", &section.groups, has.groups),
         ("networks", &section.networks, has.networks),
+        ("objects", &section.objects, has.objects),
         ("actions", &section.actions, !kind.actions().is_empty()),
         ("paths", &section.paths, has.paths),
     ];
@@ -98,6 +102,30 @@ fn path(text: &str) -> Option<VirtualPath> {
     let is_plain =
         text.starts_with('/') && !text.contains(['*', '?', '[']) && !text.split('/').any(|name| name == "..");
     VirtualPath::resolve(&VirtualPath::root(), text.as_bytes()).ok().filter(|_| is_plain)
+}
+
+/// The kinds of objects whose changes hooks are told of.
+pub fn object_kinds() -> Vec<&'static str> {
+    [USERS.kind].into_iter().chain(ObjectKind::ALL.map(|kind| kind.collection().kind)).collect()
+}
+
+/// `of_key`: the kinds that `execute_for` names. The section can only narrow them.
+fn objects(texts: &[String], of_key: &[String], field: &mut impl FnMut(&str, String)) -> Vec<String> {
+    let known = object_kinds();
+    for text in texts.iter().filter(|text| !known.contains(&text.as_str())) {
+        field("objects", format!("\"{text}\" is not one of {}", known.join(", ")));
+    }
+    match (texts.is_empty(), of_key.is_empty()) {
+        (true, _) => return of_key.to_vec(),
+        (false, true) => return texts.to_vec(),
+        (false, false) => {}
+    }
+    let both: Vec<String> = texts.iter().filter(|text| of_key.contains(text)).cloned().collect();
+    if both.is_empty() {
+        let text = format!("none of them is in execute_for ({}), so the hook would never be called", of_key.join(", "));
+        field("objects", text);
+    }
+    both
 }
 
 /// `of_key`: the actions that the older server's key beside the hook names. The section can only narrow them.

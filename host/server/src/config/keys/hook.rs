@@ -48,6 +48,8 @@ pub struct Section {
     pub groups: Vec<String>,
     /// Only clients in these networks.
     pub networks: Vec<String>,
+    /// Only changes of objects of these kinds: `user`, `folder`, `group`, `role`.
+    pub objects: Vec<String>,
     /// Only these actions.
     pub actions: Vec<String>,
     /// Only files at or below these paths, as the client writes them; of a rename, a copy or a link
@@ -95,6 +97,7 @@ impl Section {
             users: list(self.users, &section.users),
             groups: list(self.groups, &section.groups),
             networks: list(self.networks, &section.networks),
+            objects: list(self.objects, &section.objects),
             actions: list(self.actions, &section.actions),
             paths: list(self.paths, &section.paths),
             restrict: self.restrict.or(section.restrict),

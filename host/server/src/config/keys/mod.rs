@@ -45,10 +45,10 @@ pub struct Config {
 pub struct Actions {
     /// The actions that the hook of this section is called for. Of files: `upload`, `download`,
     /// `delete`, `rename` and the others that `tidegate config check` names, with `pre-` before one to
-    /// be asked first. Of accounts (`data_provider.actions`): `add`, `update`, `delete`.
+    /// be asked first. Of objects (`data_provider.actions`): `add`, `update`, `delete`.
     pub execute_on: Vec<String>,
     /// Only in `data_provider.actions`: the kinds of objects whose changes hooks are told of;
-    /// `user` is the only one. Empty means none in the eras from 2.4 on, and `user` before.
+    /// `user`, `folder`, `group`, `role`. Empty means none in the eras from 2.4 on, and `user` before.
     pub execute_for: Vec<String>,
     /// File actions that wait for the hook that is told of them, and fail if it fails. Not in
     /// `data_provider.actions`.

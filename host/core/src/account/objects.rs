@@ -1,0 +1,188 @@
+//! The objects that accounts refer to by their names: folders, groups and roles. Each is a document with the
+//! fields of its kind's table (C5-01, B9-04).
+
+use serde_json::{Map, Value};
+
+use super::DocumentError;
+use super::document::merge_fields;
+use super::draft::{InvalidAccount, invalid};
+use super::fields::{Field, Maintainer};
+use super::folders::{MAX_NAME_BYTES, check_folder};
+use super::group::Group;
+use super::object_table::{FOLDER_OBJECT, GROUP_OBJECT, ROLE_OBJECT};
+use crate::ports::{Collection, FOLDERS, GROUPS, ROLES, StoredDocument, Version};
+
+/// A kind of object that accounts refer to by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ObjectKind {
+    /// A directory that accounts share (C5).
+    Folder,
+    /// Settings that accounts take (B9-04).
+    Group,
+    /// Accounts that the administrators of the role maintain.
+    Role,
+}
+
+impl ObjectKind {
+    /// All kinds; an object refers to objects of earlier kinds only.
+    pub const ALL: [Self; 3] = [Self::Folder, Self::Group, Self::Role];
+
+    /// The collection that the objects are stored in.
+    pub fn collection(self) -> &'static Collection {
+        match self {
+            Self::Folder => &FOLDERS,
+            Self::Group => &GROUPS,
+            Self::Role => &ROLES,
+        }
+    }
+
+    /// The fields of the documents.
+    pub fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Folder => FOLDER_OBJECT,
+            Self::Group => GROUP_OBJECT,
+            Self::Role => ROLE_OBJECT,
+        }
+    }
+
+    /// `document` with the fields that `patch` names changed, as account documents are merged (B15). Fields that
+    /// the server maintains stay; unknown fields of `patch` are ignored.
+    ///
+    /// # Errors
+    /// A field of `patch` has another type.
+    pub fn merged(
+        self,
+        mut document: Map<String, Value>,
+        patch: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, DocumentError> {
+        let is_maintained = |name: &str| {
+            let field = self.fields().iter().find(|field| field.name.eq_ignore_ascii_case(name));
+            field.is_some_and(|field| field.maintainer == Maintainer::Server)
+        };
+        let patch = patch.iter().filter(|(name, _)| !is_maintained(name));
+        let patch = patch.map(|(name, value)| (name.clone(), value.clone())).collect();
+        merge_fields(&mut document, &patch, self.fields())?;
+        Ok(document)
+    }
+
+    /// The name and the document to store.
+    ///
+    /// # Errors
+    /// The document is not valid; the field is named.
+    pub fn validated(self, mut document: Map<String, Value>) -> Result<(String, Map<String, Value>), InvalidAccount> {
+        let name = document.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
+            return Err(invalid("name", "must have 1 to 255 bytes and no control characters"));
+        }
+        match self {
+            Self::Folder => {
+                let mapped_path = check_folder(&document, "")?;
+                if mapped_path.is_empty() {
+                    return Err(invalid("mapped_path", "must be an absolute path"));
+                }
+                document.insert("mapped_path".to_owned(), mapped_path.into());
+            }
+            Self::Group => {
+                let stored = StoredDocument { name, version: Version::default(), document, problem: None };
+                Group::of_stored(&stored)?;
+                return Ok((stored.name, stored.document));
+            }
+            Self::Role => {}
+        }
+        Ok((name, document))
+    }
+
+    /// Whether a document, of an account or of a group, refers to the object of that name.
+    pub fn is_referred_to(self, document: &Map<String, Value>, name: &str) -> bool {
+        let any_named = |field: &str, is_named: &dyn Fn(&Value) -> bool| {
+            document.get(field).and_then(Value::as_array).is_some_and(|entries| entries.iter().any(is_named))
+        };
+        let text = |entry: &Value, field: &str| entry.get(field).and_then(Value::as_str).map(str::to_owned);
+        match self {
+            // In documents of the first era the path of a folder is its name.
+            Self::Folder => any_named("virtual_folders", &|entry| {
+                let named = text(entry, "name").filter(|name| !name.is_empty());
+                named.or_else(|| text(entry, "mapped_path")).as_deref() == Some(name)
+            }),
+            Self::Group => any_named("groups", &|entry| text(entry, "name").as_deref() == Some(name)),
+            Self::Role => document.get("role").and_then(Value::as_str) == Some(name),
+        }
+    }
+}
+
+/// The names of the folders of a group's document.
+pub(super) fn folder_names(document: &Map<String, Value>) -> Vec<String> {
+    let folders = document.get("virtual_folders").and_then(Value::as_array).into_iter().flatten();
+    folders.filter_map(|folder| folder.get("name")?.as_str().map(str::to_owned)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(kind: ObjectKind, document: Value, expected: Result<Value, &str>) {
+        let patch = document.as_object().cloned().unwrap();
+        let found = kind.merged(Map::new(), &patch).map_err(|error| error.to_string());
+        let found = found.and_then(|document| kind.validated(document).map_err(|error| error.field));
+        match expected {
+            Ok(expected) => assert_eq!(Value::Object(found.unwrap().1), expected, "{document}"),
+            Err(field) => assert!(found.unwrap_err().contains(field), "{document}"),
+        }
+    }
+
+    #[test]
+    fn documents_of_each_kind_are_checked() {
+        // C5-01
+        use ObjectKind::{Folder, Group, Role};
+        check(
+            Folder,
+            json!({"name": "f", "mapped_path": "/srv/f/", "used_quota_size": 7, "id": 3, "users": ["u"]}),
+            Ok(json!({"name": "f", "mapped_path": "/srv/f"})),
+        );
+        check(Folder, json!({"name": "f"}), Err("mapped_path"));
+        check(Folder, json!({"name": "", "mapped_path": "/srv/f"}), Err("name"));
+        check(Folder, json!({"name": "a\nb", "mapped_path": "/srv/f"}), Err("name"));
+        check(Folder, json!({"name": "x".repeat(256), "mapped_path": "/srv/f"}), Err("name"));
+        check(Folder, json!({"name": "f", "mapped_path": "/srv/../etc"}), Err("mapped_path"));
+        check(Folder, json!({"name": "f", "mapped_path": "srv"}), Err("mapped_path"));
+        check(Folder, json!({"name": "f", "mapped_path": 7}), Err("mapped_path"));
+        // B9-04
+        let settings = json!({"max_sessions": 3, "home_dir": "/srv/%username%"});
+        check(
+            Group,
+            json!({"name": "g", "user_settings": settings}),
+            Ok(json!({"name": "g", "user_settings": settings})),
+        );
+        check(Group, json!({"name": "g", "user_settings": {"max_sessions": "3"}}), Err("user_settings"));
+        check(
+            Group,
+            json!({"name": "g", "user_settings": {"filters": {"allowed_ip": ["x"]}}}),
+            Err("filters.allowed_ip"),
+        );
+        check(Group, json!({"name": ""}), Err("name"));
+        check(Role, json!({"NAME": "r", "description": "d"}), Ok(json!({"name": "r", "description": "d"})));
+        check(Role, json!({"description": "d"}), Err("name"));
+    }
+
+    #[test]
+    fn references_are_found() {
+        let account = json!({
+            "role": "r", "groups": [{"name": "g", "type": 1}],
+            "virtual_folders": [{"name": "f"}, {"mapped_path": "/srv/old"}, {"name": "", "mapped_path": "/srv/older"}],
+        });
+        let account = account.as_object().unwrap();
+        let check = |kind: ObjectKind, name: &str, expected: bool| {
+            assert_eq!(kind.is_referred_to(account, name), expected, "{kind:?} {name}");
+        };
+        check(ObjectKind::Folder, "f", true);
+        check(ObjectKind::Folder, "/srv/old", true);
+        check(ObjectKind::Folder, "/srv/older", true);
+        check(ObjectKind::Folder, "F", false);
+        check(ObjectKind::Group, "g", true);
+        check(ObjectKind::Group, "f", false);
+        check(ObjectKind::Role, "r", true);
+        check(ObjectKind::Role, "", false);
+    }
+}

@@ -1,0 +1,259 @@
+//! Use cases about folders, groups and roles, on a store in memory.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::account::ObjectKind::{self, Folder, Group, Role};
+use crate::account::{Dump, LoadOutcome};
+use crate::memory::MemoryStore;
+use crate::password::{PasswordError, PasswordHash};
+use crate::ports::{AuditQuery, Door, PageRequest, Passwords, SystemClock};
+use crate::secret::Secret;
+use crate::turns::Waiter;
+
+struct NoPasswords;
+
+#[async_trait]
+impl Passwords for NoPasswords {
+    async fn matches(&self, _: Waiter<'_>, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
+        Ok(false)
+    }
+
+    async fn hash(&self, _: Waiter<'_>, _: &Secret) -> Result<PasswordHash, PasswordError> {
+        Err(PasswordError::PoolClosed)
+    }
+}
+
+struct House {
+    users: Arc<UserAdministration>,
+    objects: ObjectAdministration,
+    backups: BackupAdministration,
+    audit: Audit,
+    root: Actor,
+}
+
+fn house() -> House {
+    let store = Arc::new(MemoryStore::default());
+    let accounts = Arc::new(Accounts::new(store.clone(), Arc::new(NoPasswords), None));
+    let users = Arc::new(UserAdministration { accounts: accounts.clone() });
+    let audit = Audit { store: store.clone(), clock: Arc::new(SystemClock) };
+    let objects = ObjectAdministration { directory: store.clone(), accounts };
+    let backups = BackupAdministration { users: users.clone(), directory: store, audit: audit.clone() };
+    House { users, objects, backups, audit, root: Actor::local("root", Door::Socket) }
+}
+
+fn map(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap()
+}
+
+fn fields(patch: Value) -> DocumentChange {
+    DocumentChange::Fields { patches: vec![map(patch)], replaced: Vec::new() }
+}
+
+impl House {
+    async fn add(&self, kind: ObjectKind, document: Value) -> Result<ShownObject, AdminError> {
+        self.objects.add(&self.root, kind, &map(document)).await
+    }
+
+    async fn update(&self, kind: ObjectKind, name: &str, change: DocumentChange) -> Result<ShownObject, AdminError> {
+        self.objects.update(&self.root, kind, name, &change).await
+    }
+
+    async fn names(&self, kind: ObjectKind) -> Vec<String> {
+        let request = PageRequest { limit: 100, ..PageRequest::default() };
+        let page = self.objects.list(&self.root, kind, request).await.unwrap();
+        page.iter().map(|object| object.document["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    async fn add_user(&self, username: &str, more: Value) {
+        let mut document = map(json!({
+            "username": username, "status": 1, "home_dir": "/srv/u", "permissions": { "/": ["*"] },
+            "public_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJsW0kKTtEnwjfBi1C2g4bcc9Yh5NqMJbM8ZFgUYjcjS"],
+        }));
+        document.extend(map(more));
+        self.users.add(&self.root, document, None).await.unwrap();
+    }
+
+    /// `action kind name detail` of each record, the oldest first.
+    async fn records(&self) -> Vec<String> {
+        let query = AuditQuery { limit: 100, ..AuditQuery::default() };
+        let records = self.audit.list(&self.root, query).await.unwrap().into_iter().rev();
+        let line = |record: crate::ports::AuditRecord| {
+            format!("{} {} {} {}", record.action, record.kind, record.name, record.detail).trim_end().to_owned()
+        };
+        records.map(|stored| line(stored.record)).collect()
+    }
+}
+
+#[tokio::test]
+async fn objects_are_added_changed_and_deleted() {
+    // C5-01, B9-04
+    let house = house();
+    let added = house.add(Folder, json!({"name": "team", "mapped_path": "/srv/team/"})).await.unwrap();
+    assert_eq!((&added.document["mapped_path"], added.problem), (&json!("/srv/team"), None));
+    house.add(Role, json!({"name": "sales"})).await.unwrap();
+    let group = json!({
+        "name": "staff", "user_settings": {"max_sessions": 3}, "virtual_folders": [{"name": "team", "virtual_path": "/t"}],
+    });
+    house.add(Group, group).await.unwrap();
+    let again = house.add(Folder, json!({"name": "team", "mapped_path": "/srv/other"})).await.unwrap_err();
+    assert_eq!(
+        (again.kind(), &*again.to_string()),
+        (AdminErrorKind::Exists, "there is already a folder named \"team\"")
+    );
+    let changed = house.update(Group, "staff", fields(json!({"description": "People"}))).await.unwrap();
+    assert_eq!(changed.document["user_settings"], json!({"max_sessions": 3}));
+    let renamed = house.update(Group, "staff", fields(json!({"name": "people"}))).await.unwrap_err();
+    assert_eq!(renamed.kind(), AdminErrorKind::Refused);
+    house.objects.delete(&house.root, Role, "sales").await.unwrap();
+    assert_eq!(house.objects.delete(&house.root, Role, "sales").await.unwrap_err().kind(), AdminErrorKind::NotFound);
+    for (kind, expected) in [(Folder, vec!["team"]), (Group, vec!["staff"]), (Role, vec![])] {
+        assert_eq!(house.names(kind).await, expected);
+    }
+    assert_eq!(
+        house.records().await,
+        ["add folder team", "add role sales", "add group staff", "update group staff description", "delete role sales"]
+    );
+}
+
+#[tokio::test]
+async fn a_whole_document_is_refused_when_another_change_came_first() {
+    let house = house();
+    let added = house.add(Group, json!({"name": "g", "description": "a"})).await.unwrap();
+    house.update(Group, "g", fields(json!({"description": "b"}))).await.unwrap();
+    let change = |revision| DocumentChange::Document { document: map(json!({"name": "g"})), revision };
+    let refused = house.update(Group, "g", change(added.revision)).await.unwrap_err();
+    assert_eq!(refused.kind(), AdminErrorKind::Conflict);
+    let replaced = house.update(Group, "g", change(added.revision + 1)).await.unwrap();
+    assert!(replaced.document.get("description").is_none_or(|text| text == ""), "{replaced:?}");
+}
+
+#[tokio::test]
+async fn what_is_referred_to_is_not_deleted() {
+    let house = house();
+    house.add(Folder, json!({"name": "team", "mapped_path": "/srv/team"})).await.unwrap();
+    house
+        .add(Group, json!({"name": "staff", "virtual_folders": [{"name": "team", "virtual_path": "/t"}]}))
+        .await
+        .unwrap();
+    house.add(Role, json!({"name": "sales"})).await.unwrap();
+    let folders = json!([{"name": "team", "virtual_path": "/x"}]);
+    house
+        .add_user(
+            "alice",
+            json!({"groups": [{"name": "staff", "type": 1}], "role": "sales", "virtual_folders": folders}),
+        )
+        .await;
+    for (kind, name, used_by) in [
+        (Folder, "team", "the account \"alice\" and the group \"staff\""),
+        (Group, "staff", "the account \"alice\""),
+        (Role, "sales", "the account \"alice\""),
+    ] {
+        let refused = house.objects.delete(&house.root, kind, name).await.unwrap_err();
+        assert_eq!(refused.kind(), AdminErrorKind::Conflict);
+        assert!(refused.to_string().contains(used_by), "{refused}");
+        let (_, references) = house.objects.show(&house.root, kind, name).await.unwrap();
+        assert_eq!(references.users, ["alice"]);
+    }
+    house.users.delete(&house.root, "alice").await.unwrap();
+    for (kind, name) in [(Group, "staff"), (Folder, "team"), (Role, "sales")] {
+        house.objects.delete(&house.root, kind, name).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn documents_that_are_not_valid_change_nothing() {
+    let house = house();
+    for (kind, document, field) in [
+        (Folder, json!({"name": "f"}), "mapped_path"),
+        (Folder, json!({"name": "f", "mapped_path": "relative"}), "mapped_path"),
+        (Group, json!({"name": "g", "user_settings": {"quota_size": -7}}), "user_settings.quota_size"),
+        (Group, json!({"name": "g", "user_settings": []}), "user_settings"),
+        (Role, json!({"name": ""}), "name"),
+    ] {
+        let refused = house.add(kind, document).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.field()), (AdminErrorKind::Invalid, Some(field)), "{refused}");
+    }
+    let unknown = json!({"name": "g", "virtual_folders": [{"name": "none", "virtual_path": "/t"}]});
+    assert_eq!(house.add(Group, unknown).await.unwrap_err().kind(), AdminErrorKind::Refused);
+    assert!(house.records().await.is_empty());
+}
+
+#[tokio::test]
+async fn each_kind_needs_its_permission() {
+    let house = house();
+    for (kind, allowed) in [
+        (Folder, AdminPermission::ManageFolders),
+        (Group, AdminPermission::ManageGroups),
+        (Role, AdminPermission::ManageRoles),
+    ] {
+        for permission in AdminPermission::ALL {
+            let permissions = Permissions::Only(BTreeSet::from([permission]));
+            let actor = Actor { permissions, ..Actor::local("one", Door::Socket) };
+            let outcome = house.objects.delete(&actor, kind, "none").await.unwrap_err().kind();
+            let expected = if permission == allowed { AdminErrorKind::NotFound } else { AdminErrorKind::Forbidden };
+            assert_eq!(outcome, expected, "{kind:?} {permission:?}");
+            let is_seen =
+                house.objects.show(&actor, kind, "none").await.unwrap_err().kind() == AdminErrorKind::NotFound;
+            assert_eq!(is_seen, permission == AdminPermission::ViewUsers, "{kind:?} {permission:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dump_holds_them_and_loads_whole() {
+    // A18-11
+    let house = house();
+    let dump = |path: &str, sessions: i64| Dump {
+        users: vec![map(json!({
+            "username": "alice", "status": 1, "home_dir": "/srv/u", "permissions": {"/": ["*"]}, "password": "$1$x$y",
+            "virtual_folders": [{"name": "team", "mapped_path": path, "virtual_path": "/t"}],
+        }))],
+        objects: vec![
+            (
+                Group,
+                map(
+                    json!({"name": "g", "user_settings": {"max_sessions": sessions}, "virtual_folders": [{"name": "team", "virtual_path": "/x"}]}),
+                ),
+            ),
+            (Folder, map(json!({"name": "team", "mapped_path": path}))),
+            (Role, map(json!({"name": "r"}))),
+        ],
+    };
+    let load = async |dump: Dump| {
+        let (loaded, applied) = house.backups.load(&house.root, dump, false).await.unwrap();
+        let outcomes: Vec<_> = loaded.into_iter().map(|loaded| (loaded.name, loaded.outcome)).collect();
+        (outcomes, applied)
+    };
+    let named = |outcome: LoadOutcome, names: [&str; 4]| names.map(|name| (name.to_owned(), outcome.clone())).to_vec();
+    let broken = Dump {
+        objects: [dump("/srv/a", 1).objects, vec![(Folder, map(json!({"name": "x"})))]].concat(),
+        ..dump("/srv/a", 1)
+    };
+    let (outcomes, applied) = load(broken).await;
+    assert!(
+        !applied && outcomes.iter().any(|(name, outcome)| name == "x" && matches!(outcome, LoadOutcome::Failed(_)))
+    );
+    assert!(house.names(Folder).await.is_empty() && house.records().await.is_empty());
+    let order = ["team", "g", "r", "alice"];
+    assert_eq!(load(dump("/srv/a", 1)).await, (named(LoadOutcome::Added, order), true));
+    let (outcomes, _) = load(dump("/srv/a", 1)).await;
+    assert_eq!(outcomes[..3], named(LoadOutcome::Unchanged, order)[..3]);
+    // The folder moves together with the account that names its path.
+    let (outcomes, applied) = load(dump("/srv/b", 2)).await;
+    assert_eq!(
+        (&outcomes[0].1, &outcomes[1].1),
+        (
+            &LoadOutcome::Updated(vec!["mapped_path".to_owned()]),
+            &LoadOutcome::Updated(vec!["user_settings".to_owned()]),
+        )
+    );
+    assert!(applied, "{outcomes:?}");
+    let request = PageRequest { limit: 10, ..PageRequest::default() };
+    let dumped = house.backups.dump_objects(&house.root, Folder, request).await.unwrap();
+    assert_eq!(dumped[0].document["mapped_path"], json!("/srv/b"));
+}

@@ -1,0 +1,214 @@
+//! Use cases about the objects that accounts refer to: folders, groups and roles.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{Actor, AdminError, AdminPermission, DocumentChange};
+use crate::account::{Accounts, ObjectKind, ObjectReferences, ObjectWriting, redacted_object};
+use crate::hook::observation::Change as Told;
+use crate::ports::{Change, Directory, PageRequest, StoreError, StoredDocument, Version};
+
+/// Most objects of a page.
+const PAGE: u32 = 500;
+/// How often a change of single fields is tried again because another writer was first.
+const MAX_CONFLICTS: u32 = 16;
+
+/// Use cases about folders, groups and roles.
+pub struct ObjectAdministration {
+    /// The store of the objects.
+    pub directory: Arc<dyn Directory>,
+    /// Tells observers of changes.
+    pub accounts: Arc<Accounts>,
+}
+
+/// An object as administrators see it, without secrets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShownObject {
+    /// The revision that a change of the whole document has to name.
+    pub revision: i64,
+    /// The document, secrets redacted.
+    pub document: Map<String, Value>,
+    /// Why the stored object is not valid, in a sentence; None: it is valid.
+    pub problem: Option<String>,
+}
+
+impl ShownObject {
+    fn of(kind: ObjectKind, stored: StoredDocument) -> Self {
+        let StoredDocument { name, version, document, problem } = stored;
+        let judged = || kind.validated(document.clone()).err().map(|error| error.to_string());
+        let problem = problem.or_else(judged);
+        let noun = kind.collection().noun;
+        let problem = problem.map(|problem| format!("the {noun} \"{name}\" in the database is not valid: {problem}"));
+        Self { revision: version.revision, document: redacted_object(document), problem }
+    }
+}
+
+impl ObjectAdministration {
+    /// A page of at most 500 objects, valid or not, in the order of their names.
+    ///
+    /// # Errors
+    /// The actor lacks `view_users`, or the store fails.
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        kind: ObjectKind,
+        request: PageRequest,
+    ) -> Result<Vec<ShownObject>, AdminError> {
+        actor.require(AdminPermission::ViewUsers)?;
+        let request = PageRequest { limit: request.limit.min(PAGE), ..request };
+        let page = self.directory.list(kind.collection(), request).await?;
+        Ok(page.into_iter().map(|stored| ShownObject::of(kind, stored)).collect())
+    }
+
+    /// One stored object, valid or not, and the accounts and groups that refer to it.
+    ///
+    /// # Errors
+    /// The actor lacks `view_users`, there is no such object, or the store fails.
+    pub async fn show(
+        &self,
+        actor: &Actor,
+        kind: ObjectKind,
+        name: &str,
+    ) -> Result<(ShownObject, ObjectReferences), AdminError> {
+        actor.require(AdminPermission::ViewUsers)?;
+        let stored = self.stored(kind, name).await?;
+        let references = self.writing(actor).references(kind, name).await?;
+        Ok((ShownObject::of(kind, stored), references))
+    }
+
+    /// Adds an object.
+    ///
+    /// # Errors
+    /// The actor lacks the permission for the kind, the document is not valid, there is an object of that name, or
+    /// the store fails.
+    pub async fn add(
+        &self,
+        actor: &Actor,
+        kind: ObjectKind,
+        document: &Map<String, Value>,
+    ) -> Result<ShownObject, AdminError> {
+        actor.require(permission(kind))?;
+        let (name, document) = validated(kind, kind.merged(Map::new(), document)?)?;
+        let changes = self.writing(actor).changes(kind, &name, document, None, &[]).await?;
+        self.store(actor, kind, &name, changes, Told::Add).await
+    }
+
+    /// Changes an object. Accounts that refer to it have the new state at once, in open sessions as well.
+    ///
+    /// # Errors
+    /// The actor lacks the permission for the kind, there is no such object, the change would rename it, the result
+    /// is not valid, a whole document was made from another revision, or the store fails.
+    pub async fn update(
+        &self,
+        actor: &Actor,
+        kind: ObjectKind,
+        name: &str,
+        change: &DocumentChange,
+    ) -> Result<ShownObject, AdminError> {
+        actor.require(permission(kind))?;
+        let mut tries = MAX_CONFLICTS;
+        loop {
+            let stored = self.stored(kind, name).await?;
+            let (wanted, document) = validated(kind, changed(kind, &stored, change)?)?;
+            if wanted != name {
+                let noun = kind.collection().noun;
+                return Err(AdminError::Renamed { noun, from: name.to_owned(), to: wanted });
+            }
+            let changes = self.writing(actor).changes(kind, name, document, Some(&stored), &[]).await?;
+            match self.store(actor, kind, name, changes, Told::Update).await {
+                Err(AdminError::Store(StoreError::Conflict(_)))
+                    if matches!(change, DocumentChange::Fields { .. }) && tries > 0 =>
+                {
+                    tries -= 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Deletes an object that nothing refers to, valid or not.
+    ///
+    /// # Errors
+    /// The actor lacks the permission for the kind, there is no such object, accounts or groups refer to it, it was
+    /// changed at the same time, or the store fails.
+    pub async fn delete(&self, actor: &Actor, kind: ObjectKind, name: &str) -> Result<(), AdminError> {
+        actor.require(permission(kind))?;
+        let stored = self.stored(kind, name).await?;
+        let writing = self.writing(actor);
+        let references = writing.references(kind, name).await?;
+        if !references.is_empty() {
+            let noun = kind.collection().noun;
+            let problem = format!("the {noun} \"{name}\" is used by {references}; take it from them first");
+            return Err(AdminError::InUse(problem));
+        }
+        self.directory.commit(vec![writing.deletion(kind, &stored)]).await?;
+        let document = stored.document;
+        let object = || redacted_object(document);
+        self.accounts.tell_of(kind.collection().kind, Told::Delete, name, object, &actor.author);
+        Ok(())
+    }
+
+    /// Commits the changes, tells observers, and gives the object as it is stored now.
+    async fn store(
+        &self,
+        actor: &Actor,
+        kind: ObjectKind,
+        name: &str,
+        changes: Vec<Change>,
+        told: Told,
+    ) -> Result<ShownObject, AdminError> {
+        self.directory.commit(changes).await?;
+        let shown = ShownObject::of(kind, self.stored(kind, name).await?);
+        let object = || shown.document.clone();
+        self.accounts.tell_of(kind.collection().kind, told, name, object, &actor.author);
+        Ok(shown)
+    }
+
+    async fn stored(&self, kind: ObjectKind, name: &str) -> Result<StoredDocument, StoreError> {
+        let found = self.directory.find(kind.collection(), name).await?;
+        found.ok_or_else(|| StoreError::NotFound(kind.collection().object(name)))
+    }
+
+    fn writing<'a>(&'a self, actor: &'a Actor) -> ObjectWriting<'a> {
+        ObjectWriting { directory: &*self.directory, author: &actor.author }
+    }
+}
+
+/// The permission to add, change and delete objects of the kind.
+fn permission(kind: ObjectKind) -> AdminPermission {
+    match kind {
+        ObjectKind::Folder => AdminPermission::ManageFolders,
+        ObjectKind::Group => AdminPermission::ManageGroups,
+        ObjectKind::Role => AdminPermission::ManageRoles,
+    }
+}
+
+fn validated(kind: ObjectKind, document: Map<String, Value>) -> Result<(String, Map<String, Value>), AdminError> {
+    let invalid = |problem| AdminError::Object { noun: kind.collection().noun, problem };
+    kind.validated(document).map_err(invalid)
+}
+
+/// The document after the change.
+fn changed(
+    kind: ObjectKind,
+    stored: &StoredDocument,
+    change: &DocumentChange,
+) -> Result<Map<String, Value>, AdminError> {
+    match change {
+        DocumentChange::Fields { patches, replaced } => {
+            let mut document = stored.document.clone();
+            replaced.iter().for_each(|field| drop(document.remove(field)));
+            for patch in patches {
+                document = kind.merged(document, patch)?;
+            }
+            Ok(document)
+        }
+        DocumentChange::Document { revision, .. }
+            if Version { revision: *revision, ..stored.version } != stored.version =>
+        {
+            Err(StoreError::Conflict(kind.collection().object(&stored.name)).into())
+        }
+        DocumentChange::Document { document, .. } => Ok(kind.merged(Map::new(), document)?),
+    }
+}
