@@ -68,6 +68,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     // The benchmark has a client of its own.
     ("russh", &["tidegate-ssh", "tidegate-bench"]),
     ("axum", &["tidegate-httpd"]),
+    ("prometheus", &["tidegate-httpd"]),
     ("rusqlite", &["tidegate-accounts"]),
     ("reqwest", &["tidegate-hooks-legacy", "tidegate-hooks-wasm"]),
     ("subprocess", &["tidegate-hooks-legacy"]),

@@ -1,229 +1,278 @@
-//! What is counted for monitoring, under the older server's names (A20).
+//! What is counted for monitoring (A20). Names and texts are not known here: whoever shows the counts gives them.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::connection::LoginMethod;
-use crate::hook::{Family, HookKind};
+use crate::hook::HookKind;
 
-/// The counters of one server. Counting is one atomic addition.
+/// Counts what happens in one server, from 0. Counting is one atomic addition.
+#[derive(Debug, Default)]
 pub struct Metrics {
-    /// All counters and gauges below, for the exposition.
-    pub registry: Registry,
+    counts: Counts<AtomicU64>,
+}
+
+/// What was counted: plain numbers, or those that still change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts<N = u64> {
     /// Whether the account store answers: 1 or 0 (A9-05).
-    pub store_available: IntGauge,
+    pub store_available: N,
     /// Sessions that are logged in.
-    pub active_connections: IntGauge,
+    pub active_connections: N,
     /// Transfers from clients.
-    pub uploads: Transfers,
+    pub uploads: Transfers<N>,
     /// Transfers to clients.
-    pub downloads: Transfers,
+    pub downloads: Transfers<N>,
     /// SSH commands that were executed (A7-09).
-    pub ssh_commands: IntCounter,
-    /// SSH commands that failed.
-    pub ssh_command_errors: IntCounter,
+    pub ssh_commands: N,
+    /// SSH commands that failed or were refused.
+    pub ssh_command_errors: N,
     /// Connections that ended before an attempt to log in.
-    pub no_auth: IntCounter,
-    hook_events_dropped: IntCounterVec,
-    http: HttpRequests,
-    logins: Outcomes,
-    by_method: [Outcomes; LoginMethod::ALL.len()],
+    pub no_auth: N,
+    /// Events that hooks were not told of, because too many waited (B0-10): one number for each of
+    /// [`HookKind::ALL`]. Those of gates stay 0.
+    pub hook_events_dropped: [N; HookKind::ALL.len()],
+    /// HTTP requests.
+    pub http: HttpRequests<N>,
+    /// Attempts to log in, by any method.
+    pub logins: Logins<N>,
+    /// Attempts to log in: those of each of [`LoginMethod::ALL`].
+    pub by_method: [Logins<N>; LoginMethod::ALL.len()],
 }
 
-/// Counters for the transfers of one direction.
-pub struct Transfers {
+/// Transfers of one direction.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Transfers<N = u64> {
     /// Transfers that were completed.
-    pub done: IntCounter,
+    pub done: N,
     /// Transfers that ended early or were refused.
-    pub failed: IntCounter,
+    pub failed: N,
     /// Bytes that were moved, also by transfers that failed.
-    pub bytes: IntCounter,
+    pub bytes: N,
 }
 
-struct HttpRequests {
-    all: IntCounter,
-    ok: IntCounter,
-    client_errors: IntCounter,
-    server_errors: IntCounter,
+/// HTTP requests, by the status they were answered with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HttpRequests<N = u64> {
+    /// All requests.
+    pub all: N,
+    /// Those answered with success.
+    pub ok: N,
+    /// Those that were wrong.
+    pub client_errors: N,
+    /// Those that failed here.
+    pub server_errors: N,
 }
 
-struct Outcomes {
-    attempts: IntCounter,
-    accepted: IntCounter,
-    refused: IntCounter,
-}
-
-struct Names {
-    registry: Registry,
-}
-
-impl Names {
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        let counter = IntCounter::with_opts(Opts::new(name, help))?;
-        self.registry.register(Box::new(counter.clone()))?;
-        Ok(counter)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        let gauge = IntGauge::with_opts(Opts::new(name, help))?;
-        self.registry.register(Box::new(gauge.clone()))?;
-        Ok(gauge)
-    }
-
-    /// A counter with a series for each hook point that is an observer.
-    fn by_observer(&self, name: &str, help: &str) -> Result<IntCounterVec, prometheus::Error> {
-        let counters = IntCounterVec::new(Opts::new(name, help), &["kind"])?;
-        for kind in HookKind::ALL.into_iter().filter(|kind| kind.family() == Family::Observer) {
-            counters.get_metric_with_label_values(&[kind.as_str()])?;
-        }
-        self.registry.register(Box::new(counters.clone()))?;
-        Ok(counters)
-    }
-
-    fn transfers(&self, what: &str) -> Result<Transfers, prometheus::Error> {
-        Ok(Transfers {
-            done: self.counter(&format!("sftpgo_{what}s_total"), &format!("Completed {what}s"))?,
-            failed: self.counter(&format!("sftpgo_{what}_errors_total"), &format!("Failed {what}s"))?,
-            bytes: self.counter(&format!("sftpgo_{what}_size"), &format!("Bytes of {what}s, partial ones included"))?,
-        })
-    }
-
-    fn outcomes(&self, prefix: &str, what: &str) -> Result<Outcomes, prometheus::Error> {
-        Ok(Outcomes {
-            attempts: self.counter(&format!("sftpgo_{prefix}attempts_total"), &format!("Attempts to log in{what}"))?,
-            accepted: self.counter(&format!("sftpgo_{prefix}ok_total"), &format!("Accepted logins{what}"))?,
-            refused: self.counter(&format!("sftpgo_{prefix}ko_total"), &format!("Refused logins{what}"))?,
-        })
-    }
+/// Attempts to log in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Logins<N = u64> {
+    /// All attempts.
+    pub attempts: N,
+    /// Those that were accepted.
+    pub accepted: N,
+    /// Those that were refused.
+    pub refused: N,
 }
 
 impl Metrics {
-    /// All counters at 0.
-    ///
-    /// # Errors
-    /// If two metrics have the same name.
-    pub fn new() -> Result<Self, prometheus::Error> {
-        let names = Names { registry: Registry::new() };
-        let method = |prefix: &str, what: &str| names.outcomes(prefix, &format!(" by {what}"));
-        // A20-08: methods that SSH does not have, because dashboards of the older server show them.
-        method("tls_cert_login_", "TLS certificate")?;
-        method("tls_cert_and_pwd_login_", "TLS certificate and password")?;
-        method("idp_login_", "identity provider")?;
-        Ok(Self {
-            store_available: names
-                .gauge("sftpgo_dataprovider_availability", "Whether the store of accounts answers: 1 yes, 0 no")?,
-            active_connections: names.gauge("sftpgo_active_connections", "Sessions that are logged in")?,
-            uploads: names.transfers("upload")?,
-            downloads: names.transfers("download")?,
-            ssh_commands: names.counter("sftpgo_ssh_commands_total", "SSH commands that succeeded")?,
-            ssh_command_errors: names.counter("sftpgo_ssh_command_errors_total", "SSH commands that failed")?,
-            no_auth: names.counter("sftpgo_no_auth_total", "Connections that ended before an attempt to log in")?,
-            hook_events_dropped: names.by_observer(
-                "tidegate_hook_events_dropped_total",
-                "Events that hooks were not told of, because too many waited",
-            )?,
-            http: HttpRequests {
-                all: names.counter("sftpgo_http_req_total", "HTTP requests")?,
-                ok: names.counter("sftpgo_http_req_ok_total", "HTTP requests answered with success")?,
-                client_errors: names.counter("sftpgo_http_client_errors_total", "HTTP requests that were wrong")?,
-                server_errors: names.counter("sftpgo_http_server_errors_total", "HTTP requests that failed")?,
-            },
-            logins: names.outcomes("login_", "")?,
-            by_method: [
-                method("password_login_", "password")?,
-                method("public_key_login_", "public key")?,
-                method("keyboard_interactive_login_", "keyboard-interactive")?,
-                method("key_and_password_login_", "public key, then password")?,
-                method("key_and_keyboard_int_login_", "public key, then keyboard-interactive")?,
-            ],
-            registry: names.registry,
-        })
+    /// The numbers as they are now. They are read one after the other, while others are counted.
+    pub fn counts(&self) -> Counts {
+        self.counts.read()
+    }
+
+    /// Notes whether the account store answers (A9-05).
+    pub fn store_answers(&self, answers: bool) {
+        self.counts.store_available.store(u64::from(answers), Ordering::Relaxed);
+    }
+
+    /// Counts a session that begins. [`session_ended`](Self::session_ended) is called once for each.
+    pub fn session_began(&self) {
+        add(&self.counts.active_connections, 1);
+    }
+
+    /// Takes back what [`session_began`](Self::session_began) counted.
+    pub fn session_ended(&self) {
+        self.counts.active_connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts an SSH command (A7-09). `done`: it was executed, neither refused nor failed.
+    pub fn ssh_command(&self, done: bool) {
+        let Counts { ssh_commands, ssh_command_errors, .. } = &self.counts;
+        add(if done { ssh_commands } else { ssh_command_errors }, 1);
+    }
+
+    /// Counts a connection that ended before an attempt to log in.
+    pub fn no_auth(&self) {
+        add(&self.counts.no_auth, 1);
     }
 
     /// Counts an attempt to log in, in all and by method.
     pub fn login(&self, method: LoginMethod, accepted: bool) {
-        let at = LoginMethod::ALL.iter().position(|known| *known == method);
-        let by_method = at.and_then(|at| self.by_method.get(at));
-        for outcomes in std::iter::once(&self.logins).chain(by_method) {
-            outcomes.attempts.inc();
-            if accepted {
-                outcomes.accepted.inc()
-            } else {
-                outcomes.refused.inc()
-            };
+        let by_method = entry(LoginMethod::ALL, &self.counts.by_method, method);
+        for logins in std::iter::once(&self.counts.logins).chain(by_method) {
+            add(&logins.attempts, 1);
+            add(if accepted { &logins.accepted } else { &logins.refused }, 1);
         }
     }
 
     /// Counts an event that an observer was not told of, because too many waited (B0-10).
     pub fn hook_event_dropped(&self, kind: HookKind) {
-        if let Ok(counter) = self.hook_events_dropped.get_metric_with_label_values(&[kind.as_str()]) {
-            counter.inc();
+        if let Some(dropped) = entry(HookKind::ALL, &self.counts.hook_events_dropped, kind) {
+            add(dropped, 1);
         }
     }
 
     /// Counts an HTTP request by the status it was answered with.
     pub fn http_request(&self, status: u16) {
-        self.http.all.inc();
+        let HttpRequests { all, ok, client_errors, server_errors } = &self.counts.http;
+        add(all, 1);
         match status {
-            200..300 => self.http.ok.inc(),
-            400..500 => self.http.client_errors.inc(),
-            500.. => self.http.server_errors.inc(),
+            200..300 => add(ok, 1),
+            400..500 => add(client_errors, 1),
+            500.. => add(server_errors, 1),
             _ => {}
         }
     }
 
     /// Counts a transfer that ended after `bytes` bytes; `done`: it was complete.
     pub fn transfer(&self, upload: bool, bytes: u64, done: bool) {
-        let transfers = if upload { &self.uploads } else { &self.downloads };
-        transfers.bytes.inc_by(bytes);
-        if done {
-            transfers.done.inc()
-        } else {
-            transfers.failed.inc()
-        };
+        let transfers = if upload { &self.counts.uploads } else { &self.counts.downloads };
+        add(&transfers.bytes, bytes);
+        add(if done { &transfers.done } else { &transfers.failed }, 1);
     }
+}
+
+impl Counts<AtomicU64> {
+    fn read(&self) -> Counts {
+        Counts {
+            store_available: number(&self.store_available),
+            active_connections: number(&self.active_connections),
+            uploads: self.uploads.read(),
+            downloads: self.downloads.read(),
+            ssh_commands: number(&self.ssh_commands),
+            ssh_command_errors: number(&self.ssh_command_errors),
+            no_auth: number(&self.no_auth),
+            hook_events_dropped: self.hook_events_dropped.each_ref().map(number),
+            http: self.http.read(),
+            logins: self.logins.read(),
+            by_method: self.by_method.each_ref().map(Logins::read),
+        }
+    }
+}
+
+impl Transfers<AtomicU64> {
+    fn read(&self) -> Transfers {
+        Transfers { done: number(&self.done), failed: number(&self.failed), bytes: number(&self.bytes) }
+    }
+}
+
+impl HttpRequests<AtomicU64> {
+    fn read(&self) -> HttpRequests {
+        HttpRequests {
+            all: number(&self.all),
+            ok: number(&self.ok),
+            client_errors: number(&self.client_errors),
+            server_errors: number(&self.server_errors),
+        }
+    }
+}
+
+impl Logins<AtomicU64> {
+    fn read(&self) -> Logins {
+        Logins { attempts: number(&self.attempts), accepted: number(&self.accepted), refused: number(&self.refused) }
+    }
+}
+
+fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}
+
+fn number(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+/// What an array with an entry for each of `all` has for `key`.
+fn entry<K: PartialEq, T, const N: usize>(all: [K; N], entries: &[T; N], key: K) -> Option<&T> {
+    all.into_iter().zip(entries).find(|(known, _)| *known == key).map(|(_, entry)| entry)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn check(metrics: &Metrics, expected: Counts) {
+        assert_eq!(metrics.counts(), expected);
+    }
+
     #[test]
     fn dropped_events_are_counted_by_kind() {
         // B0-10
-        let metrics = Metrics::new().unwrap();
+        let metrics = Metrics::default();
         metrics.hook_event_dropped(HookKind::PostAction);
         metrics.hook_event_dropped(HookKind::PostAction);
-        let families = metrics.registry.gather();
-        let family = families.iter().find(|family| family.name() == "tidegate_hook_events_dropped_total").unwrap();
-        let counts = family
-            .get_metric()
-            .iter()
-            .map(|metric| (metric.get_label()[0].value().to_owned(), metric.get_counter().get_value()));
-        let counts: std::collections::BTreeMap<_, _> = counts.collect();
-        assert_eq!((counts["post-action"], counts["post-login"], counts.get("connect")), (2.0, 0.0, None));
+        let hook_events_dropped = HookKind::ALL.map(|kind| if kind == HookKind::PostAction { 2 } else { 0 });
+        check(&metrics, Counts { hook_events_dropped, ..Counts::default() });
     }
 
     #[test]
     fn methods_have_their_own_counters() {
         // A20-04
-        let metrics = Metrics::new().unwrap();
+        let metrics = Metrics::default();
         metrics.login(LoginMethod::PublicKey, true);
         metrics.login(LoginMethod::Password, false);
-        let value = |name: &str| {
-            let families = metrics.registry.gather();
-            let family = families.iter().find(|family| family.name() == name).unwrap();
-            family.get_metric()[0].get_counter().get_value()
-        };
-        for (name, expected) in [
-            ("sftpgo_login_attempts_total", 2.0),
-            ("sftpgo_login_ok_total", 1.0),
-            ("sftpgo_public_key_login_ok_total", 1.0),
-            ("sftpgo_password_login_ko_total", 1.0),
-            ("sftpgo_password_login_ok_total", 0.0),
-            ("sftpgo_keyboard_interactive_login_attempts_total", 0.0),
-            ("sftpgo_upload_size", 0.0),
-        ] {
-            assert_eq!(value(name), expected, "{name}");
-        }
+        let by_method = LoginMethod::ALL.map(|method| match method {
+            LoginMethod::PublicKey => Logins { attempts: 1, accepted: 1, refused: 0 },
+            LoginMethod::Password => Logins { attempts: 1, accepted: 0, refused: 1 },
+            LoginMethod::KeyboardInteractive
+            | LoginMethod::PublicKeyThenPassword
+            | LoginMethod::PublicKeyThenKeyboardInteractive => Logins::default(),
+        });
+        let logins = Logins { attempts: 2, accepted: 1, refused: 1 };
+        check(&metrics, Counts { logins, by_method, ..Counts::default() });
+    }
+
+    #[test]
+    fn requests_are_counted_by_status() {
+        // A20-05
+        let metrics = Metrics::default();
+        [200, 204, 302, 404, 500, 503, 599].into_iter().for_each(|status| metrics.http_request(status));
+        let http = HttpRequests { all: 7, ok: 2, client_errors: 1, server_errors: 3 };
+        check(&metrics, Counts { http, ..Counts::default() });
+    }
+
+    #[test]
+    fn transfers_count_their_bytes_even_if_they_fail() {
+        // A20-02
+        let metrics = Metrics::default();
+        metrics.transfer(true, 10, true);
+        metrics.transfer(true, 4, false);
+        metrics.transfer(false, 7, true);
+        let uploads = Transfers { done: 1, failed: 1, bytes: 14 };
+        let downloads = Transfers { done: 1, failed: 0, bytes: 7 };
+        check(&metrics, Counts { uploads, downloads, ..Counts::default() });
+    }
+
+    #[test]
+    fn sessions_and_the_store_are_shown_as_they_are_now() {
+        // A20-01, A9-05
+        let metrics = Metrics::default();
+        metrics.store_answers(true);
+        metrics.session_began();
+        metrics.session_began();
+        check(&metrics, Counts { store_available: 1, active_connections: 2, ..Counts::default() });
+        metrics.store_answers(false);
+        metrics.session_ended();
+        check(&metrics, Counts { active_connections: 1, ..Counts::default() });
+    }
+
+    #[test]
+    fn commands_count_by_whether_they_were_executed() {
+        // A20-03, A7-09
+        let metrics = Metrics::default();
+        metrics.ssh_command(true);
+        metrics.ssh_command(false);
+        metrics.ssh_command(false);
+        metrics.no_auth();
+        check(&metrics, Counts { ssh_commands: 1, ssh_command_errors: 2, no_auth: 1, ..Counts::default() });
     }
 }

@@ -5,6 +5,7 @@ mod control;
 mod exposition;
 mod requests;
 mod serving;
+mod snapshot;
 
 pub use control::{AdminApi, Handle, Owner, control, error_answer, hook_link, plugin, user_name};
 pub use exposition::{Measured, metrics};

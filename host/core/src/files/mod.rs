@@ -292,7 +292,7 @@ impl FileService {
 
     /// Counts an SSH command that failed or was refused.
     pub fn ssh_command_failed(&self) {
-        self.context.metrics.ssh_command_errors.inc();
+        self.context.metrics.ssh_command(false);
     }
 
     /// Asks the hooks about an SSH command that is about to be executed (B10-01). `written`: the path as the client
@@ -341,7 +341,7 @@ impl FileService {
 
     /// Counts and logs an SSH command that was executed, and tells the hooks (A7-09).
     pub async fn record_ssh_command(&self, command: &str, path: &VirtualPath, written: Option<&VirtualPath>) {
-        self.context.metrics.ssh_commands.inc();
+        self.context.metrics.ssh_command(true);
         self.record(Protocol::Ssh, path, FileEventKind::Command(command));
         let details = |action: &mut FileAction| action.ssh_command = Some(command.to_owned());
         let place = self.command_place(path, written).await;

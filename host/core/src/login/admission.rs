@@ -85,7 +85,7 @@ impl AuthenticatedAccount {
 
 impl Drop for AuthenticatedAccount {
     fn drop(&mut self) {
-        self.metrics.active_connections.dec();
+        self.metrics.session_ended();
     }
 }
 
@@ -141,7 +141,7 @@ impl LoginService {
         followed.inspect_err(|_| session.live.ends_because(EndReason::AdminClosed))?;
         self.forget_password(&session);
         session.live.note_created();
-        ports.metrics.active_connections.inc();
+        ports.metrics.session_began();
         Ok(AuthenticatedAccount {
             session,
             storage: ports.storage.clone(),

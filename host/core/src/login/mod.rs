@@ -307,7 +307,7 @@ impl Login {
 
     /// The connection ended without an attempt to log in (A4-01). `reason`: for the log and for observers.
     pub fn abandoned(&self, reason: &str) {
-        self.service.ports.metrics.no_auth.inc();
+        self.service.ports.metrics.no_auth();
         refusal::log_connection_failed(&self.connection, "", refusal::NO_AUTH_TRIED, reason, "no_attempt");
         self.service.ports.hooks.post_login.notify(PostLogin {
             connection: self.connection.clone(),

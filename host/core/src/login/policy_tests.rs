@@ -49,7 +49,7 @@ async fn check(by: By, before: &str, after: &str, ends: bool, login: &str) {
         accounts: world.store.clone(),
         sessions: world.service.sessions().clone(),
         clock: world.service.ports.clock.clone(),
-        metrics: Arc::new(Metrics::new().unwrap()),
+        metrics: Arc::new(Metrics::default()),
         address_rule: AddressRule::default(),
         idle_timeout: Some(Duration::from_secs(3600)),
         scans: None,

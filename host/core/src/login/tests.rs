@@ -93,7 +93,7 @@ pub(super) fn world(answer: Option<Result<ExternalAuthVerdict, HookError>>) -> W
     if has_hook {
         hooks.external_auth.replace(vec![Arc::new(Link::new(hook.clone(), LinkSettings::default()))]);
     }
-    let metrics = Arc::new(Metrics::new().unwrap());
+    let metrics = Arc::new(Metrics::default());
     let service = LoginService::new(LoginPorts {
         accounts: Arc::new(Accounts::new(store.clone(), passwords.clone(), None)),
         passwords: passwords.clone(),

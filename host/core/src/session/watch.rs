@@ -39,7 +39,7 @@ impl SessionWatch {
     /// If the store does not answer.
     pub async fn begin(&self) -> Result<ChangeToken, StoreError> {
         let changes = self.accounts.changes(None).await?;
-        self.metrics.store_available.set(1);
+        self.metrics.store_answers(true);
         Ok(changes.next)
     }
 
@@ -67,7 +67,7 @@ impl SessionWatch {
             };
             match looked {
                 Ok(changes) => {
-                    self.metrics.store_available.set(1);
+                    self.metrics.store_answers(true);
                     store_works = true;
                     unread = self.look_at(&changes, unread).await;
                     seen = changes.next;
@@ -78,7 +78,7 @@ impl SessionWatch {
                 Err(error) if store_works => {
                     store_works = false;
                     // A9-05
-                    self.metrics.store_available.set(0);
+                    self.metrics.store_answers(false);
                     let message = format!("changes of accounts cannot be seen at the moment: {error}");
                     tracing::warn!(sender = "session", message);
                 }
@@ -267,7 +267,7 @@ mod tests {
             accounts: accounts.clone(),
             sessions,
             clock: Arc::new(PaperClock::default()),
-            metrics: Arc::new(Metrics::new().unwrap()),
+            metrics: Arc::new(Metrics::default()),
             address_rule: AddressRule::default(),
             idle_timeout: Some(Duration::from_secs(60)),
             scans: None,

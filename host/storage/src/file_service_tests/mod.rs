@@ -97,7 +97,7 @@ async fn fixture_of(fields: &str, storage: Arc<dyn Storage>, hooks: FileHooks) -
         hooks: Arc::new(hooks),
         quotas: keeper.clone(),
         held_names: Arc::default(),
-        metrics: Arc::new(Metrics::new().unwrap()),
+        metrics: Arc::new(Metrics::default()),
         log: Arc::new(NoFileLog),
     };
     let files = FileService::for_tests(session(account), storage.clone(), Arc::new(context));
