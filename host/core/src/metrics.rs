@@ -1,4 +1,4 @@
-//! What is counted for monitoring (A20). Names and texts are not known here: whoever shows the counts gives them.
+//! What is counted for monitoring (A20). Names and texts of metrics are those of the exposition.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

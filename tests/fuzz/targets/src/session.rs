@@ -138,7 +138,7 @@ fn files(rules: u8) -> Arc<FileService> {
             Arc::new(SystemClock),
             Tracking::Never,
         ),
-        metrics: Arc::new(Metrics::new().unwrap()),
+        metrics: Arc::new(Metrics::default()),
         log: Arc::new(NoFileLog),
         held_names: Arc::default(),
     };
