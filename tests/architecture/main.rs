@@ -28,7 +28,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tidegate-accounts", &["tidegate-core"]),
     ("tidegate-passwords", &["tidegate-core"]),
     ("tidegate-sftp", &["tidegate-core"]),
-    ("tidegate-ssh", &["tidegate-core", "tidegate-sftp"]),
+    ("tidegate-ssh", &["tidegate-core", "tidegate-sftp", "tidegate-ssh-commands"]),
+    // Knows the channel only by its ports.
+    ("tidegate-ssh-commands", &["tidegate-core", "tidegate-sftp"]),
     // Speaks to the outside, and knows nothing of the inside.
     ("tidegate-api-types", &[]),
     ("tidegate-httpd", &["tidegate-core", "tidegate-api-types"]),
@@ -42,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tidegate-accounts",
             "tidegate-passwords",
             "tidegate-ssh",
+            "tidegate-ssh-commands",
             "tidegate-httpd",
             "tidegate-api-types",
         ],
@@ -55,7 +58,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Gives foreign bytes to each crate that reads some.
     (
         "tidegate-fuzz-targets",
-        &["tidegate", "tidegate-core", "tidegate-hooks-legacy", "tidegate-sftp", "tidegate-ssh", "tidegate-storage"],
+        &[
+            "tidegate",
+            "tidegate-core",
+            "tidegate-hooks-legacy",
+            "tidegate-sftp",
+            "tidegate-ssh",
+            "tidegate-ssh-commands",
+            "tidegate-storage",
+        ],
     ),
     ("tidegate-bench", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-legacy", "tidegate-contract"]),
 ];
@@ -72,7 +83,17 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["tidegate-accounts"]),
     ("reqwest", &["tidegate-hooks-legacy", "tidegate-hooks-wasm"]),
     ("subprocess", &["tidegate-hooks-legacy"]),
-    ("rustix", &["tidegate-storage", "tidegate-hooks-legacy", "tidegate-hooks-wasm", "tidegate-ssh", "tidegate"]),
+    (
+        "rustix",
+        &[
+            "tidegate-storage",
+            "tidegate-hooks-legacy",
+            "tidegate-hooks-wasm",
+            "tidegate-ssh",
+            "tidegate-ssh-commands",
+            "tidegate",
+        ],
+    ),
     ("anyhow", &["tidegate", "tidegate-bench", "tidegate-bindings", "tidegate-contract"]),
 ];
 

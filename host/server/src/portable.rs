@@ -14,7 +14,8 @@ use tidegate_core::account::AccountDraft;
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::ports::{Author, NodeName};
 use tidegate_core::secret::Secret;
-use tidegate_ssh::{Launcher, host_keys};
+use tidegate_ssh::host_keys;
+use tidegate_ssh_commands::Launcher;
 
 use crate::advertisement::Advertisement;
 use crate::config::settings::DatabaseSettings;

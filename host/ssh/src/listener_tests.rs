@@ -23,11 +23,12 @@ use tidegate_core::quota::{QuotaKeeper, Tracking};
 use tidegate_core::secret::Secret;
 use tidegate_core::session::SessionRegistry;
 use tidegate_core::turns::Waiter;
+use tidegate_ssh_commands::SshCommands;
 use tokio::sync::watch;
 
 use crate::{
-    AlgorithmPolicy, Algorithms, BoundListener, ConnectionHooks, ConnectionLimits, ProxySettings, SshCommands,
-    SshServer, SshSettings, host_keys,
+    AlgorithmPolicy, Algorithms, BoundListener, ConnectionHooks, ConnectionLimits, ProxySettings, SshServer,
+    SshSettings, host_keys,
 };
 
 /// A store without accounts that panics when it is asked for the user `panic`.

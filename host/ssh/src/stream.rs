@@ -3,9 +3,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use russh::ChannelId;
 use russh::server::Handle;
+use tidegate_ssh_commands::{CommandInput, CommandOutput, Gone};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -18,6 +20,8 @@ const LOW_WATER: usize = 256 << 10;
 /// Most bytes that wait while the client does not read its output. Its input has to go on, since it
 /// may be what lets the output go on. More than a window, which is what a client may send.
 const MAX_WAITING: usize = 16 << 20;
+/// The kind of extended data that is standard error (RFC 4254 §5.2).
+const STANDARD_ERROR: u32 = 1;
 
 /// Data on its way to a task.
 pub struct ChannelInput {
@@ -126,6 +130,13 @@ impl ChannelInput {
     }
 }
 
+#[async_trait]
+impl CommandInput for ChannelInput {
+    async fn next(&self) -> Vec<u8> {
+        ChannelInput::next(self).await
+    }
+}
+
 /// Input that a task takes; when this is dropped, the input is discarded.
 pub struct Wanted(Arc<ChannelInput>);
 
@@ -150,7 +161,6 @@ impl State {
 }
 
 /// Sends data to the client, at the pace at which it reads.
-#[derive(Clone)]
 pub struct ChannelOutput {
     handle: Handle,
     id: ChannelId,
@@ -159,10 +169,6 @@ pub struct ChannelOutput {
     input: Arc<ChannelInput>,
 }
 
-/// The connection has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gone;
-
 impl ChannelOutput {
     pub fn new(handle: Handle, id: ChannelId, window: Window, input: Arc<ChannelInput>) -> Self {
         Self { handle, id, window, input }
@@ -170,11 +176,6 @@ impl ChannelOutput {
 
     pub async fn send(&self, data: impl Into<Bytes>) -> Result<(), Gone> {
         self.send_to(None, data.into()).await
-    }
-
-    /// Sends to standard error (RFC 4254 §5.2).
-    pub async fn send_error(&self, data: impl Into<Bytes>) -> Result<(), Gone> {
-        self.send_to(Some(1), data.into()).await
     }
 
     async fn send_to(&self, extended: Option<u32>, data: Bytes) -> Result<(), Gone> {
@@ -219,53 +220,17 @@ impl ChannelOutput {
     }
 }
 
-/// Reads the input by bytes and lines.
-pub struct InputReader {
-    input: Arc<ChannelInput>,
-    bytes: Vec<u8>,
-    start: usize,
-}
-
-impl InputReader {
-    pub fn new(input: Arc<ChannelInput>) -> Self {
-        Self { input, bytes: Vec::new(), start: 0 }
+#[async_trait]
+impl CommandOutput for ChannelOutput {
+    async fn send(&self, data: Vec<u8>) -> Result<(), Gone> {
+        self.send_to(None, data.into()).await
     }
 
-    /// At least one byte and at most `max`; `None` at the end of the input.
-    pub async fn some(&mut self, max: usize) -> Option<&[u8]> {
-        if self.start >= self.bytes.len() {
-            self.bytes = self.input.next().await;
-            self.start = 0;
-        }
-        let from = self.start;
-        self.start = self.bytes.len().min(from.saturating_add(max));
-        self.bytes.get(from..self.start).filter(|bytes| !bytes.is_empty())
+    async fn send_error(&self, data: Vec<u8>) -> Result<(), Gone> {
+        self.send_to(Some(STANDARD_ERROR), data.into()).await
     }
 
-    /// What has arrived and was not read.
-    pub fn into_rest(mut self) -> Vec<u8> {
-        self.bytes.split_off(self.start.min(self.bytes.len()))
-    }
-
-    pub async fn byte(&mut self) -> Option<u8> {
-        self.some(1).await.and_then(|bytes| bytes.first().copied())
-    }
-
-    /// A line without its line feed. `None` at the end of the input; an error if there is no line
-    /// feed within `max` bytes.
-    pub async fn line(&mut self, max: usize) -> Option<Result<Vec<u8>, LineTooLong>> {
-        let mut line = Vec::new();
-        loop {
-            match self.byte().await? {
-                b'\n' => return Some(Ok(line)),
-                byte => line.push(byte),
-            }
-            if line.len() > max {
-                return Some(Err(LineTooLong));
-            }
-        }
+    async fn finish(&self, status: u32) {
+        ChannelOutput::finish(self, status).await;
     }
 }
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LineTooLong;

@@ -11,7 +11,6 @@ use russh::server::Msg;
 use tokio::sync::Notify;
 
 /// How the output of a task is kept within the window of its channel.
-#[derive(Clone)]
 pub enum Window {
     /// All output goes through the library's own sender, which counts it.
     OfSender(Arc<ChannelWriteHalf<Msg>>),

@@ -29,7 +29,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tidegate_api_types::{ObjectKind, ShowStatus};
-use tidegate_ssh::Launcher;
+use tidegate_ssh_commands::Launcher;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::activation::Activation;

@@ -14,7 +14,8 @@ use tidegate_core::quota::Tracking;
 use tidegate_hooks_legacy::{Flavour, HttpSettings, ProgramSettings};
 use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
 use tidegate_ssh::host_keys::HostKeyFiles;
-use tidegate_ssh::{Algorithms, ConnectionLimits, ProxySettings, SshCommands};
+use tidegate_ssh::{Algorithms, ConnectionLimits, ProxySettings};
+use tidegate_ssh_commands::SshCommands;
 use tidegate_storage::OverwriteMode;
 
 use crate::clock::ZonedClock;

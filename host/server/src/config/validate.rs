@@ -11,7 +11,7 @@ use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::quota::Tracking;
 use tidegate_core::terminal::neutralised;
 use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
-use tidegate_ssh::SshCommands;
+use tidegate_ssh_commands::SshCommands;
 use tidegate_storage::OverwriteMode;
 
 use super::keys::{Config, Httpd};

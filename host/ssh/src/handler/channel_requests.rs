@@ -10,7 +10,6 @@ use tidegate_sftp::Engine;
 
 use super::{ChannelState, SshHandler};
 use crate::channel::SftpChannel;
-use crate::exec;
 use crate::stream::{ChannelInput, ChannelOutput};
 use crate::task_guard::TaskGuard;
 use crate::window::Window;
@@ -104,7 +103,7 @@ impl SshHandler {
         let output = ChannelOutput::new(session.handle(), channel, Window::OfSender(sender), input.clone());
         let launcher = self.server.settings().launcher.clone();
         let (files, wanted) = (Arc::new(files), input.until_dropped());
-        let running = exec::run(command, launcher, files, input.clone(), output);
+        let running = tidegate_ssh_commands::run(command, launcher, files, input.clone(), Arc::new(output));
         let task = TaskGuard::spawn(async move {
             let _wanted = wanted;
             running.await;

@@ -16,7 +16,8 @@ mod session;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use tidegate_ssh::{ProxyRule, ProxySettings, SUPPORTED_COMMANDS, SshCommands};
+use tidegate_ssh::{ProxyRule, ProxySettings};
+use tidegate_ssh_commands::{SUPPORTED_COMMANDS, SshCommands};
 
 pub use account::account_document;
 pub use hook::hook_answer;
@@ -44,7 +45,7 @@ pub fn sftp_packet(packet: &[u8]) {
 
 /// A control line of scp. What is accepted has a name that stays where it is told to be.
 pub fn scp_line(line: &[u8]) {
-    if tidegate_ssh::is_scp_announcement(line) && line[0] != b'T' {
+    if tidegate_ssh_commands::is_scp_announcement(line) && line[0] != b'T' {
         let name = line.splitn(3, |byte| *byte == b' ').nth(2).unwrap();
         assert!(!name.contains(&b'/') && !name.contains(&0) && !matches!(name, b"" | b"." | b".."));
     }

@@ -2,7 +2,7 @@
 //! shell splits them (`--secluded-args`): each ends with a NUL, and an empty word ends the list.
 
 use super::words::Word;
-use crate::stream::InputReader;
+use crate::channel::InputReader;
 
 /// Most bytes of all words together: the paths of many files may be among them.
 const MAX_BYTES: usize = 1 << 20;
@@ -36,16 +36,25 @@ fn meant(text: Vec<u8>) -> Word {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
+
+    use async_trait::async_trait;
 
     use super::*;
-    use crate::stream::ChannelInput;
+    use crate::channel::CommandInput;
+
+    /// All that a client sends, at once.
+    struct Sent(Mutex<Vec<u8>>);
+
+    #[async_trait]
+    impl CommandInput for Sent {
+        async fn next(&self) -> Vec<u8> {
+            std::mem::take(&mut *self.0.lock().unwrap())
+        }
+    }
 
     async fn check(sent: &[u8], expected: Result<&[&str], &str>, rest: &[u8]) {
-        let channel = ChannelInput::new(Arc::default());
-        channel.push(sent).unwrap();
-        channel.end();
-        let mut input = InputReader::new(channel);
+        let mut input = InputReader::new(Arc::new(Sent(Mutex::new(sent.to_vec()))));
         match (read(&mut input).await, expected) {
             (Ok(words), Ok(expected)) => {
                 let words: Vec<_> = words.iter().map(|word| String::from_utf8_lossy(&word.text)).collect();

@@ -20,7 +20,7 @@ use super::rsync::{self, RsyncLine, RsyncOption};
 use super::rsync_options::NameUse;
 use super::secluded;
 use super::words::Word;
-use crate::stream::{ChannelInput, ChannelOutput, InputReader};
+use crate::channel::{CommandInput, CommandOutput, InputReader};
 
 /// A program that a command line asks for.
 #[derive(Debug)]
@@ -90,8 +90,8 @@ pub async fn run(
     request: ProgramRequest,
     launcher: Arc<Launcher>,
     files: Arc<FileService>,
-    input: Arc<ChannelInput>,
-    output: ChannelOutput,
+    input: Arc<dyn CommandInput>,
+    output: Arc<dyn CommandOutput>,
 ) {
     let (name, mut raw) = (request.name, request.paths().first().map(|path| path.text.clone()).unwrap_or_default());
     let mut reader = InputReader::new(input.clone());
@@ -99,7 +99,7 @@ pub async fn run(
         Ok(request) => {
             raw = request.paths().first().map(|path| path.text.clone()).unwrap_or_default();
             let input = (reader.into_rest(), input);
-            prepare_and_run(&request, &launcher, &files, input, &output).await
+            prepare_and_run(&request, &launcher, &files, input, &*output).await
         }
         Err(error) => Err(error),
     };
@@ -127,8 +127,8 @@ async fn prepare_and_run(
     request: &ProgramRequest,
     launcher: &Launcher,
     files: &Arc<FileService>,
-    input: (Vec<u8>, Arc<ChannelInput>),
-    output: &ChannelOutput,
+    input: (Vec<u8>, Arc<dyn CommandInput>),
+    output: &dyn CommandOutput,
 ) -> Result<(u32, Place), FileError> {
     let reads_only = request.reads_only();
     let makes_path = matches!(&request.line, Line::Rsync(line) if line.makes_path);

@@ -23,8 +23,8 @@ use tidegate_sftp::Digest;
 
 pub use self::command::Launcher;
 use self::program::ProgramRequest;
+use crate::channel::{CommandInput, CommandOutput};
 use crate::scp::{self, ScpRequest};
-use crate::stream::{ChannelInput, ChannelOutput};
 
 /// Every command that the server knows.
 pub const SUPPORTED_COMMANDS: [&str; 12] = [
@@ -145,20 +145,20 @@ impl Finished {
         Self { output: format!("{command}: {path} {problem}\n").into_bytes(), status: 1 }
     }
 
-    async fn send(self, output: &ChannelOutput) {
+    async fn send(self, output: &dyn CommandOutput) {
         if output.send(self.output).await.is_ok() {
             output.finish(self.status).await;
         }
     }
 }
 
-/// Runs a command on a task of its own.
+/// Runs a command to its end.
 pub async fn run(
     command: Command,
     launcher: Option<Arc<Launcher>>,
     files: Arc<FileService>,
-    input: Arc<ChannelInput>,
-    output: ChannelOutput,
+    input: Arc<dyn CommandInput>,
+    output: Arc<dyn CommandOutput>,
 ) {
     let (name, path) = command.described(&files);
     let session = files.session().clone();
@@ -178,7 +178,7 @@ pub async fn run(
             return;
         }
         command => match files.review_ssh_command(&name, &path, None).await {
-            Ok(()) => built_in(command, &files, &input).await,
+            Ok(()) => built_in(command, &files, &*input).await,
             // A hook denied the command (B10-01).
             Err(error) => Finished::failed(&name, path.as_bytes(), &error.to_string()),
         },
@@ -188,11 +188,11 @@ pub async fn run(
         0 => files.record_ssh_command(&name, &path, None).await,
         _ => files.ssh_command_failed(),
     }
-    finished.send(&output).await;
+    finished.send(&*output).await;
 }
 
 /// Commands that are a part of the server.
-async fn built_in(command: Command, files: &FileService, input: &ChannelInput) -> Finished {
+async fn built_in(command: Command, files: &FileService, input: &dyn CommandInput) -> Finished {
     match command {
         Command::ChangeDirectory => Finished::ok(""),
         Command::PrintDirectory => {

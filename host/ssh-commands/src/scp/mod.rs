@@ -10,8 +10,8 @@ use tidegate_core::files::{FileError, FileService};
 use tidegate_core::path::VirtualPath;
 
 pub use self::receive::is_announcement;
+use crate::channel::{CommandInput, CommandOutput, Gone, InputReader};
 use crate::exec::words::Word;
-use crate::stream::{ChannelInput, ChannelOutput, Gone, InputReader};
 
 /// Longest control line: a name, and the numbers before it.
 const MAX_LINE: usize = 8192;
@@ -68,7 +68,12 @@ impl ScpRequest {
 }
 
 /// Runs the protocol to its end.
-pub async fn run(request: ScpRequest, files: Arc<FileService>, input: Arc<ChannelInput>, output: ChannelOutput) {
+pub async fn run(
+    request: ScpRequest,
+    files: Arc<FileService>,
+    input: Arc<dyn CommandInput>,
+    output: Arc<dyn CommandOutput>,
+) {
     let several = request.recursive || request.into_directory || request.paths.len() > 1;
     let mut scp = Scp { request, files, input: InputReader::new(input), output: output.clone(), problems: 0, several };
     let outcome = match scp.request.direction {
@@ -86,7 +91,7 @@ struct Scp {
     request: ScpRequest,
     files: Arc<FileService>,
     input: InputReader,
-    output: ChannelOutput,
+    output: Arc<dyn CommandOutput>,
     problems: u32,
     /// Whether more than one file may be transferred.
     several: bool,

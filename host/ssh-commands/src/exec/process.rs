@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::Instant;
 
 use super::written::{work_of, written_by};
-use crate::stream::{ChannelInput, ChannelOutput};
+use crate::channel::{CommandInput, CommandOutput};
 
 /// Bytes that are moved at once: as many as a pipe holds.
 const PORTION: usize = 64 << 10;
@@ -32,8 +32,8 @@ const WORK_INTERVAL: Duration = Duration::from_secs(5);
 pub async fn run(
     files: &FileService,
     mut command: Command,
-    (first, input): (Vec<u8>, Arc<ChannelInput>),
-    output: &ChannelOutput,
+    (first, input): (Vec<u8>, Arc<dyn CommandInput>),
+    output: &dyn CommandOutput,
     room: Option<&ProgramRoom>,
 ) -> Result<u32, FileError> {
     let failed = |error: std::io::Error| FileError::Failed(format!("the program could not be started: {error}"));
@@ -54,7 +54,7 @@ pub async fn run(
         turn: tokio::sync::Mutex::default(),
     };
     let status = tokio::select! {
-        () = program.feed(stdin, first, &input) => 1,
+        () = program.feed(stdin, first, &*input) => 1,
         () = program.watch(id) => 1,
         () = program.keep_active(id) => 1,
         (status, (), ()) = async {
@@ -66,7 +66,7 @@ pub async fn run(
 
 struct Program<'a> {
     files: &'a FileService,
-    output: &'a ChannelOutput,
+    output: &'a dyn CommandOutput,
     room: Option<&'a ProgramRoom>,
     group: Group,
     /// Bytes of the program's standard streams that were sent to the client.
@@ -81,7 +81,7 @@ struct Program<'a> {
 
 impl Program<'_> {
     /// Passes the client's input to the program. Never returns: the program ends by itself, or is killed.
-    async fn feed(&self, mut stdin: ChildStdin, mut first: Vec<u8>, input: &ChannelInput) {
+    async fn feed(&self, mut stdin: ChildStdin, mut first: Vec<u8>, input: &dyn CommandInput) {
         let mut pace = Pace::default();
         let mut total = 0;
         'all: loop {
