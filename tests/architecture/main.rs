@@ -23,7 +23,7 @@ use tidegate_tests::tools;
 const ARROWS: &[(&str, &[&str])] = &[
     ("tidegate-core", &[]),
     ("tidegate-hooks-wasm", &["tidegate-core"]),
-    ("tidegate-hooks-legacy", &["tidegate-core"]),
+    ("tidegate-hooks-external", &["tidegate-core"]),
     ("tidegate-storage", &["tidegate-core"]),
     ("tidegate-accounts", &["tidegate-core"]),
     ("tidegate-passwords", &["tidegate-core"]),
@@ -39,7 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "tidegate-core",
             "tidegate-hooks-wasm",
-            "tidegate-hooks-legacy",
+            "tidegate-hooks-external",
             "tidegate-storage",
             "tidegate-accounts",
             "tidegate-passwords",
@@ -54,21 +54,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     // From outside only: it runs the binary.
     ("tidegate-tests", &[]),
     // Call the adapters as the server does.
-    ("tidegate-contract", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-legacy"]),
+    ("tidegate-contract", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-external"]),
     // Gives foreign bytes to each crate that reads some.
     (
         "tidegate-fuzz-targets",
         &[
             "tidegate",
             "tidegate-core",
-            "tidegate-hooks-legacy",
+            "tidegate-hooks-external",
             "tidegate-sftp",
             "tidegate-ssh",
             "tidegate-ssh-commands",
             "tidegate-storage",
         ],
     ),
-    ("tidegate-bench", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-legacy", "tidegate-contract"]),
+    ("tidegate-bench", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-external", "tidegate-contract"]),
 ];
 
 /// Others: who alone may depend on them.
@@ -81,13 +81,13 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("axum", &["tidegate-httpd"]),
     ("prometheus", &["tidegate-httpd"]),
     ("rusqlite", &["tidegate-accounts"]),
-    ("reqwest", &["tidegate-hooks-legacy", "tidegate-hooks-wasm"]),
-    ("subprocess", &["tidegate-hooks-legacy"]),
+    ("reqwest", &["tidegate-hooks-external", "tidegate-hooks-wasm"]),
+    ("subprocess", &["tidegate-hooks-external"]),
     (
         "rustix",
         &[
             "tidegate-storage",
-            "tidegate-hooks-legacy",
+            "tidegate-hooks-external",
             "tidegate-hooks-wasm",
             "tidegate-ssh",
             "tidegate-ssh-commands",

@@ -22,7 +22,7 @@ use tidegate_core::hook::{
 };
 use tidegate_core::login::LoginHooks;
 use tidegate_core::ports::Directory;
-use tidegate_hooks_legacy::{HttpClients, HttpHook, HttpSettings, ProgramHook};
+use tidegate_hooks_external::{HttpClients, HttpHook, HttpSettings, ProgramHook};
 use tidegate_hooks_wasm::{PluginDirectory, PluginHook};
 
 use crate::config::settings::{HookSettings, HookTarget};

@@ -19,7 +19,7 @@ use tidegate_core::hook::external_auth::ExternalAuth;
 use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, LoginPre, PreAction, SessionCreate};
 use tidegate_core::hook::{Chain, GateEvent, Hook, HookKind, Link, LinkSettings};
-use tidegate_hooks_legacy::{Environment, Flavour, HttpHook, ProgramHook, ProgramSettings};
+use tidegate_hooks_external::{Environment, Flavour, HttpHook, ProgramHook, ProgramSettings};
 use tidegate_hooks_wasm::PluginHook;
 
 const CALLS: usize = 2000;

@@ -15,7 +15,9 @@ use tidegate_core::password::{PasswordError, PasswordHash};
 use tidegate_core::ports::Passwords;
 use tidegate_core::secret::Secret;
 use tidegate_core::turns::Waiter;
-use tidegate_hooks_legacy::{Environment, Flavour, HttpClients, HttpHook, HttpSettings, ProgramHook, ProgramSettings};
+use tidegate_hooks_external::{
+    Environment, Flavour, HttpClients, HttpHook, HttpSettings, ProgramHook, ProgramSettings,
+};
 use tidegate_hooks_wasm::{PluginDirectory, PluginHook, PluginPorts, ServedGates, TrustedKeys};
 
 use crate::web_server;

@@ -17,7 +17,7 @@ use tidegate_core::hook::observation::{
 use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate};
 use tidegate_core::hook::{Call, Chain, GateEvent, Hook, HookEvent, HookKind, Link, LinkSettings};
-use tidegate_hooks_legacy::{HttpHook, ProgramHook};
+use tidegate_hooks_external::{HttpHook, ProgramHook};
 use tidegate_hooks_wasm::PluginHook;
 
 fn component(name: &str) -> PathBuf {

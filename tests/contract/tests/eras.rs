@@ -16,7 +16,7 @@ use tidegate_core::hook::external_auth::ExternalAuth;
 use tidegate_core::hook::observation::{ObjectChange, PostAction, PostLogin};
 use tidegate_core::hook::review::{Connect, PreAction};
 use tidegate_core::hook::{Call, Hook, HookEvent};
-use tidegate_hooks_legacy::{
+use tidegate_hooks_external::{
     Compat, Environment, Flavour, HttpClients, HttpHook, HttpSettings, ProgramHook, ProgramSettings, UrlHeader,
 };
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tidegate_core::account::AddressRule;
 use tidegate_core::hook::events::ActionKind;
 use tidegate_core::hook::{HookKind, LinkSettings, OnError};
-use tidegate_hooks_legacy::{Compat, Dialect, Environment, Flavour, ProgramHook, ProgramSettings, check_url};
+use tidegate_hooks_external::{Compat, Dialect, Environment, Flavour, ProgramHook, ProgramSettings, check_url};
 
 use super::account_rights::account_rights;
 use super::keys::{Config, HookEntry, HookValue, Section};

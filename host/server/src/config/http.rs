@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tidegate_hooks_legacy::{HeaderName, HeaderValue, HttpSettings, UrlHeader};
+use tidegate_hooks_external::{HeaderName, HeaderValue, HttpSettings, UrlHeader};
 
 use super::Config;
 use super::validate::Check;

@@ -3,7 +3,7 @@
 use tidegate_core::hook::HookKind;
 use tidegate_core::hook::events::ActionKind;
 use tidegate_core::ports::USERS;
-use tidegate_hooks_legacy::Compat;
+use tidegate_hooks_external::Compat;
 
 use super::keys::{Actions, Config, DataProvider, HookEntry, HookValue};
 use super::selectors::object_kinds;

@@ -11,7 +11,7 @@ use tidegate_core::hook::events::ActionKind;
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::hook::{HookKind, LinkSettings};
 use tidegate_core::quota::Tracking;
-use tidegate_hooks_legacy::{Flavour, HttpSettings, ProgramSettings};
+use tidegate_hooks_external::{Flavour, HttpSettings, ProgramSettings};
 use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
 use tidegate_ssh::host_keys::HostKeyFiles;
 use tidegate_ssh::{Algorithms, ConnectionLimits, ProxySettings};

@@ -247,7 +247,7 @@ dialect = "directadmin"
     assert_eq!(post_login.environment.variables, [("TZ".to_owned(), "UTC".to_owned())]);
     let connect = program(HookKind::Connect);
     assert!(!connect.environment.inherited && connect.deadline.as_secs() == 3, "{connect:?}");
-    assert_eq!(program(HookKind::SessionCreate).flavour.dialect, tidegate_hooks_legacy::Dialect::DirectAdmin);
+    assert_eq!(program(HookKind::SessionCreate).flavour.dialect, tidegate_hooks_external::Dialect::DirectAdmin);
 }
 
 #[test]

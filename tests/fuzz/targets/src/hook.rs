@@ -8,7 +8,9 @@ use tidegate_core::hook::external_auth::ExternalAuth;
 use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::{Comparisons, LoginAttempt};
 use tidegate_core::secret::Secret;
-use tidegate_hooks_legacy::{Compat, Dialect, Flavour, LegacyEvent, ProgramOutput, Response, is_conversation_message};
+use tidegate_hooks_external::{
+    Compat, Dialect, Flavour, LegacyEvent, ProgramOutput, Response, is_conversation_message,
+};
 
 /// The first byte says which rules the hook is called by and how it ended; the rest is its answer.
 pub fn hook_answer(bytes: &[u8]) {
