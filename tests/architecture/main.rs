@@ -33,7 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tidegate-ssh-commands", &["tidegate-core", "tidegate-sftp"]),
     // Speaks to the outside, and knows nothing of the inside.
     ("tidegate-api-types", &[]),
-    ("tidegate-httpd", &["tidegate-core", "tidegate-api-types"]),
+    ("tidegate-api", &["tidegate-core", "tidegate-api-types"]),
     (
         "tidegate",
         &[
@@ -45,7 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tidegate-passwords",
             "tidegate-ssh",
             "tidegate-ssh-commands",
-            "tidegate-httpd",
+            "tidegate-api",
             "tidegate-api-types",
         ],
     ),
@@ -78,8 +78,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("wasmtime-wasi", &["tidegate-hooks-wasm"]),
     // The benchmark has a client of its own.
     ("russh", &["tidegate-ssh", "tidegate-bench"]),
-    ("axum", &["tidegate-httpd"]),
-    ("prometheus", &["tidegate-httpd"]),
+    ("axum", &["tidegate-api"]),
+    ("prometheus", &["tidegate-api"]),
     ("rusqlite", &["tidegate-accounts"]),
     ("reqwest", &["tidegate-hooks-external", "tidegate-hooks-wasm"]),
     ("subprocess", &["tidegate-hooks-external"]),

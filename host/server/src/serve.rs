@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use tidegate_api::{AdminApi, Owner};
 use tidegate_core::hook::observation::Startup;
 use tidegate_core::ports::SystemClock;
 use tidegate_hooks_wasm::{PluginDirectory, ServedGates};
-use tidegate_httpd::{AdminApi, Owner};
 use tidegate_ssh::host_keys::HostKey;
 use tidegate_ssh::{BoundListener, ConnectionHooks, SshServer, SshSettings};
 use tidegate_ssh_commands::Launcher;
@@ -207,13 +207,13 @@ async fn start_background(
     });
     tasks.spawn(activation::keep_watchdog_quiet());
     let socket = control::bind(directory)?;
-    let router = tidegate_httpd::control(api, Owner::of_this_process());
-    tasks.spawn(tidegate_httpd::serve_socket(socket, router, stop.clone()));
+    let router = tidegate_api::control(api, Owner::of_this_process());
+    tasks.spawn(tidegate_api::serve_socket(socket, router, stop.clone()));
     if let Some(listener) = bind_http(settings.http_listener, httpd).await? {
         let address = listener.local_addr()?;
         tracing::info!(sender = "httpd", message = "listening", service = "httpd", address = %address);
-        let router = tidegate_httpd::metrics(services.measured());
-        tasks.spawn(tidegate_httpd::serve_tcp(listener, router, services.metrics.clone(), stop));
+        let router = tidegate_api::metrics(services.measured());
+        tasks.spawn(tidegate_api::serve_tcp(listener, router, services.metrics.clone(), stop));
     }
     Ok(tasks)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tidegate_accounts::SqliteDatabase;
+use tidegate_api::{AdminApi, Measured};
 use tidegate_core::account::{Accounts, HomeCheck};
 use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
 use tidegate_core::files::FileContext;
@@ -19,7 +20,6 @@ use tidegate_core::ports::{self, Clock, Directory, HookRunStore, NodeName, Passw
 use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
 use tidegate_hooks_wasm::{PluginDirectory, PluginPorts, ServedGates};
-use tidegate_httpd::{AdminApi, Measured};
 use tidegate_passwords::PasswordPool;
 use tidegate_storage::{Leftovers, LocalHostPaths, LocalStorageFactory, LocalStorageSettings};
 use tokio::task::{JoinHandle, JoinSet};

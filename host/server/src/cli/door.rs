@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use tidegate_api::{AdminApi, Handle, Owner, error_answer, user_name};
 use tidegate_api_types::Operation;
 use tidegate_core::admin::Actor;
 use tidegate_core::hook::HookKind;
 use tidegate_core::ports::Door as ActorDoor;
 use tidegate_core::quota::QuotaKeeper;
 use tidegate_core::session::SessionRegistry;
-use tidegate_httpd::{AdminApi, Handle, Owner, error_answer, user_name};
 use tokio::time::Instant;
 
 use super::Place;

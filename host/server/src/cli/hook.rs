@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
+use tidegate_api::hook_link as answer;
 use tidegate_api_types::{HookLink, ListHookLinks};
 use tidegate_core::account::json_schema;
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookKind, Subject};
 use tidegate_hooks_wasm::ServedGates;
-use tidegate_httpd::hook_link as answer;
 
 use super::{Place, hook_runs, hook_test};
 use crate::config::Settings;

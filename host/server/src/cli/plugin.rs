@@ -96,7 +96,7 @@ async fn list(place: &Place, json: bool) -> anyhow::Result<()> {
         Some(mut control) => control.call(&ListPlugins {}).await?.plugins,
         None => {
             let (directory, settings) = place.settings()?;
-            as_at_start(&directory, &settings).await?.plugin_states().into_iter().map(tidegate_httpd::plugin).collect()
+            as_at_start(&directory, &settings).await?.plugin_states().into_iter().map(tidegate_api::plugin).collect()
         }
     };
     if json {

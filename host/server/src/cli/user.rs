@@ -3,10 +3,10 @@
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use tidegate_api::{AdminApi, Handle};
 use tidegate_api_types::{
     DeleteUser, DocumentChange, InvalidUser, ListUsers, Operation, ShowUser, UpdateUser, User, Users,
 };
-use tidegate_httpd::{AdminApi, Handle};
 
 use super::door::{Door, Purpose};
 use super::user_arguments::UserArguments;
