@@ -30,10 +30,14 @@
 //! The crate also builds natively: there, [`testing`] stands in for the server, and hooks are
 //! tested with plain `cargo test`.
 
+#![deny(missing_docs)]
+
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
+#[allow(missing_docs, reason = "generated from the contract in `wit/`")]
 pub mod bindings;
 #[cfg(not(target_family = "wasm"))]
+#[allow(missing_docs, reason = "generated from the contract in `wit/`")]
 mod bindings;
 #[cfg(feature = "clock")]
 pub mod clock;

@@ -3,12 +3,13 @@
 use super::{Account, Connection};
 use crate::{AccessError, ActionKind, ActionStatus, ChangeKind, LoginMethod, ObjectKind, Protocol, Timestamp};
 
+/// A struct with its defaults, and a getter for each field. What documents a field documents its getter too.
 macro_rules! event {
-    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty = $default:expr,)* }) => {
-        $(#[$doc])*
+    ($(#[$of_struct:meta])* $name:ident { $($(#[$of_field:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
+        $(#[$of_struct])*
         #[derive(Debug, Clone)]
         pub struct $name {
-            $(pub $field: $type,)*
+            $($(#[$of_field])* pub $field: $type,)*
         }
 
         impl Default for $name {
@@ -18,7 +19,7 @@ macro_rules! event {
         }
 
         impl $name {
-            $(pub fn $field(&self) -> $type {
+            $($(#[$of_field])* pub fn $field(&self) -> $type {
                 self.$field.clone()
             })*
         }
@@ -28,13 +29,21 @@ macro_rules! event {
 event! {
     /// A session of an empty account, unless the test says otherwise.
     Session {
+        /// The ID of the connection, which appears in log lines.
         id: String = "SSH_test".to_owned(),
+        /// The connection of the login.
         connection: Connection = Connection::default(),
+        /// The account as it was at the login.
         account: Account = Account::default(),
+        /// The name as the client sent it; the account may have another.
         username: String = String::new(),
+        /// The method that completed the login.
         method: LoginMethod = LoginMethod::Password,
+        /// When the session began, in seconds since 1970.
         opened_at: Timestamp = 1_700_000_000,
+        /// Bytes of files that the server has received so far.
         bytes_received: u64 = 0,
+        /// Bytes of files that the server has sent so far.
         bytes_sent: u64 = 0,
     }
 }
@@ -42,21 +51,46 @@ event! {
 event! {
     /// An upload of `/file` unless the test says otherwise.
     FileAction {
+        /// The ID of the channel, which appears in log lines.
         id: String = "SSH_test_0".to_owned(),
+        /// The session that acts, or has acted.
         session: Session = Session::default(),
+        /// The protocol of the channel.
         protocol: Protocol = Protocol::Sftp,
+        /// What is done: an upload, a rename and so on.
         kind: ActionKind = ActionKind::Upload,
+        /// The absolute path in the account's tree, as the client sees it.
         virtual_path: String = "/file".to_owned(),
+        /// The other path of a rename or a copy; `None` for other actions.
         virtual_target: Option<String> = None,
+        /// The name of `virtual_path` in its storage: on the local disk, the path on the host.
+        ///
+        /// # Errors
+        /// [`AccessError::NotGranted`], unless the test sets a path; on the server without the grant `storage-paths`.
         storage_path: Result<String, AccessError> = Err(AccessError::NotGranted("storage-paths".to_owned())),
+        /// The name of `virtual_target` in its storage.
+        ///
+        /// # Errors
+        /// [`AccessError::NotGranted`], unless the test sets a path. On the server [`AccessError::Absent`] too, if the
+        /// action has only one path.
         storage_target: Result<String, AccessError> = Err(AccessError::NotGranted("storage-paths".to_owned())),
+        /// What keeps the file: `local`, `s3` and so on.
         storage_kind: String = "local".to_owned(),
+        /// The whole file, of which [`FileAction::first_bytes`] gives the beginning. For the test only: the server's
+        /// actions lack this.
         contents: Vec<u8> = Vec::new(),
+        /// Size in bytes: before the action that of the existing file, after it that of the result; `None`: unknown.
         size: Option<u64> = None,
+        /// The open flags of an upload: 512 if an existing file is emptied, else 0. `None`: unknown, or another
+        /// action.
         open_flags: Option<u32> = None,
+        /// The SSH command, such as `rsync`; `None` for other actions.
         ssh_command: Option<String> = None,
+        /// How the action ended; `None` before it.
         status: Option<ActionStatus> = None,
+        /// Why the action failed; `None` if it has not.
         error_message: Option<String> = None,
+        /// How long a transfer took, in milliseconds; `None` before it, and for other actions.
         elapsed_milliseconds: Option<u64> = None,
     }
 }
@@ -64,12 +98,19 @@ event! {
 event! {
     /// The update of an account, unless the test says otherwise.
     ObjectChange {
+        /// What was changed: an account, a group and so on.
         kind: ObjectKind = ObjectKind::Account,
+        /// Whether the object was added, updated or deleted.
         change: ChangeKind = ChangeKind::Update,
+        /// The object's name.
         name: String = String::new(),
+        /// The administrator or account that made the change; `None`: the server.
         actor: Option<String> = None,
+        /// The address from which the change was made; `None`: unknown.
         actor_ip: Option<String> = None,
+        /// When the change was made, in seconds since 1970.
         at: Timestamp = 1_700_000_000,
+        /// The object's JSON document without secrets: after the change, or as it was when it was deleted.
         to_json: String = "{}".to_owned(),
     }
 }
@@ -77,10 +118,15 @@ event! {
 event! {
     /// A request from 192.0.2.1, unless the test says otherwise.
     WebRequest {
+        /// The name in the request; untrusted.
         username: String = String::new(),
+        /// The client's address.
         remote_ip: String = "192.0.2.1".to_owned(),
+        /// The ID of the web session; empty if there is none.
         session_id: String = String::new(),
+        /// The header `Referer`; empty if there was none.
         referer: String = String::new(),
+        /// The header `User-Agent`; empty if there was none.
         user_agent: String = String::new(),
     }
 }
@@ -88,14 +134,23 @@ event! {
 event! {
     /// A new API key without limits, unless the test says otherwise.
     CredentialChange {
+        /// The name of the key or URL.
         name: String = String::new(),
+        /// The account that the key or URL belongs to.
         username: String = String::new(),
+        /// Whether it is a one-time login URL, and not an API key.
         is_login_url: bool = false,
+        /// Whether the key or URL existed before.
         is_modification: bool = false,
+        /// When it expires, in seconds since 1970; `None`: never.
         expires_at: Option<Timestamp> = None,
+        /// How often it may be used; 0: without limit.
         max_uses: u32 = 0,
+        /// Operations that it allows.
         allowed: Vec<String> = Vec::new(),
+        /// Operations that it denies.
         denied: Vec<String> = Vec::new(),
+        /// Addresses from which it may be used; empty: any.
         ips: Vec<String> = Vec::new(),
     }
 }

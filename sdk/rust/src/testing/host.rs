@@ -75,6 +75,9 @@ pub fn config_json() -> String {
 }
 
 /// Stands in for `secrets::get`.
+///
+/// # Errors
+/// [`AccessError::NotGranted`] if the test has not set the secret.
 #[doc(hidden)]
 pub fn secret(name: &str) -> Result<String, AccessError> {
     HOST.with_borrow(|host| host.secrets.get(name).cloned()).ok_or_else(|| AccessError::NotGranted(name.to_owned()))
@@ -87,12 +90,18 @@ pub fn log(level: Level, message: &str, _fields: &[(String, String)]) {
 }
 
 /// Stands in for `kv::get`.
+///
+/// # Errors
+/// Never in a test; on the server if the store is unavailable.
 #[doc(hidden)]
 pub fn get(key: &str) -> Result<Option<Vec<u8>>, KvError> {
     Ok(HOST.with_borrow(|host| host.values.get(key).cloned()))
 }
 
-/// The time to live is ignored: nothing expires in a test.
+/// Stands in for `kv::set`; nothing expires in a test.
+///
+/// # Errors
+/// Never in a test; on the server if the quota is full, the key or value too large, or the store unavailable.
 #[doc(hidden)]
 pub fn set(key: &str, value: &[u8], _ttl_seconds: Option<u32>) -> Result<(), KvError> {
     HOST.with_borrow_mut(|host| host.values.insert(key.to_owned(), value.to_vec()));
@@ -100,6 +109,9 @@ pub fn set(key: &str, value: &[u8], _ttl_seconds: Option<u32>) -> Result<(), KvE
 }
 
 /// Stands in for `kv::delete`.
+///
+/// # Errors
+/// Never in a test; on the server if the store is unavailable.
 #[doc(hidden)]
 pub fn delete(key: &str) -> Result<(), KvError> {
     HOST.with_borrow_mut(|host| host.values.remove(key));
@@ -107,6 +119,9 @@ pub fn delete(key: &str) -> Result<(), KvError> {
 }
 
 /// Stands in for `kv::list_keys`.
+///
+/// # Errors
+/// Never in a test; on the server if the store is unavailable.
 #[doc(hidden)]
 pub fn list_keys(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Vec<String>, KvError> {
     let after = cursor.unwrap_or_default();
@@ -116,7 +131,10 @@ pub fn list_keys(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Vec<S
     }))
 }
 
-/// The store keeps counters as decimal text.
+/// Stands in for `kv::increment`; the store keeps counters as decimal text.
+///
+/// # Errors
+/// [`KvError::Unavailable`] if the value under the key is not a counter.
 #[doc(hidden)]
 pub fn increment(key: &str, delta: i64, _ttl_seconds: Option<u32>) -> Result<i64, KvError> {
     HOST.with_borrow_mut(|host| {
@@ -131,6 +149,9 @@ pub fn increment(key: &str, delta: i64, _ttl_seconds: Option<u32>) -> Result<i64
 }
 
 /// Stands in for `kv::compare_and_set`; nothing expires in a test.
+///
+/// # Errors
+/// Never in a test; on the server as for `kv::set`.
 #[doc(hidden)]
 pub fn compare_and_set(
     key: &str,
