@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""A web service that asks an LDAP directory, for the plugin http-auth. Needs ldap3 (pip install ldap3).
+"""Decides logins by an LDAP directory.
 
 LDAP_URL, LDAP_BASE and PORT come from the environment. It listens on loopback: whoever may ask it may guess passwords.
+Hook point: external-auth, as a web service for the plugin http-auth. Build: none; needs ldap3 (pip install ldap3).
 """
 
 import json

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""A program for external authentication: asks an LDAP directory. Needs ldap3 (pip install ldap3).
+"""Decides logins by an LDAP directory.
 
 The server passes what it knows in the environment (A11); the answer is an account as JSON, one without a user name to
 refuse. LDAP_URL, LDAP_BASE and HOME_BASE come from the environment of the server, or of the hook (`env`).
+Hook point: external-auth, as a program. Build: none; needs ldap3 (pip install ldap3).
 """
 
 import json

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
-"""Lets guests in, as a web service: names that begin with "guest-" share the password GUEST_PASSWORD and see
-GUEST_DIRECTORY. Register it with users = ["guest-*"]; PORT says where it listens, on loopback."""
+"""Lets guests in: user names that begin with "guest-" share the password GUEST_PASSWORD and see GUEST_DIRECTORY.
+
+All other names are refused, so register it with users = ["guest-*"]. PORT says where it listens, on loopback.
+Hook point: external-auth, as a web service. Build: none.
+"""
 
 import hmac
 import json

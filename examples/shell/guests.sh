@@ -1,6 +1,7 @@
 #!/bin/sh
-# Lets guests in: user names that begin with "guest-" share one password. Everybody else is left to the stored accounts,
-# so register it with users = ["guest-*"]. GUEST_PASSWORD and GUEST_DIRECTORY come from the hook's `env`.
+# Lets guests in: user names that begin with "guest-" share the password GUEST_PASSWORD and see GUEST_DIRECTORY.
+# All other names are refused, so register it with users = ["guest-*"]. Both variables come from the hook's `env`.
+# Hook point: external-auth, as a program. Build: none.
 refuse() { echo '{"username":""}'; exit 0; }
 case $SFTPGO_AUTHD_USERNAME in
 guest-*) ;;

@@ -1,4 +1,5 @@
-// Refuses names that no account of ours has, before any credential is looked at.
+// Denies names that no account here has, before any credential is checked.
+// Hook point: login-pre. Build: ./build.sh in a project of `tidegate plugin new`.
 
 #include <hooks/login_pre.h>
 

@@ -1,4 +1,5 @@
 // Counts failed logins by address, for an hour.
+// Hook point: post-login. Build: ./build.sh in a project of `tidegate plugin new`.
 
 #include <hooks/post_login.h>
 

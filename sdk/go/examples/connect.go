@@ -1,4 +1,5 @@
-// Turns a network of scanners away, before the handshake.
+// Denies connections from a network of scanners, before the handshake.
+// Hook point: connect. Build: ./build.sh in a project of `tidegate plugin new`.
 package main
 
 import (

@@ -1,4 +1,5 @@
 // Logs connections that ended without a login.
+// Hook point: disconnect. Build: ./build.sh in a project of `tidegate plugin new`.
 package main
 
 import (

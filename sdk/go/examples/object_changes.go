@@ -1,4 +1,5 @@
-// Logs who changed which account.
+// Logs each change of an object, with its actor.
+// Hook point: object-changes. Build: ./build.sh in a project of `tidegate plugin new`.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Nobody resets the password of an administrator over the web.
+// Denies requests for a new password of an administrator.
+// Hook point: password-reset-pre. Build: ./build.sh in a project of `tidegate plugin new`.
 package main
 
 import (

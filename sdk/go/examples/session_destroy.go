@@ -1,4 +1,5 @@
 // Logs how much each session moved.
+// Hook point: session-destroy. Build: ./build.sh in a project of `tidegate plugin new`.
 package main
 
 import (

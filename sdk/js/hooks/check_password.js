@@ -1,5 +1,6 @@
-// Passwords may have a six-digit code at their end, which is taken off before the server compares.
+// Lets a password end in a hyphen and a code of six digits, which it takes off before the server compares.
 // Needs the grant `credentials`.
+// Hook point: check-password. Build: ./build.sh in a project of `tidegate plugin new`.
 import { defer, verify } from "tidegate-hook";
 
 /** @type {import("tidegate-hook").CheckPassword} */

@@ -1,5 +1,6 @@
 // Lets guests in: user names that begin with "guest-" share one password, whose hash is in the plugin's settings.
-// Everybody else is left to the next hook.
+// All other names are left to the next hook.
+// Hook point: external-auth. Build: ./build.sh in a project of `tidegate plugin new`.
 import { accept, AccountDraft, config, defer, fail, reject } from "tidegate-hook";
 
 /** @type {import("tidegate-hook").ExternalAuth} */

@@ -1,4 +1,5 @@
-// Logs who changed which account.
+// Logs each change of an object, with its actor.
+// Hook point: object-changes. Build: ./build.sh in a project of `tidegate plugin new`.
 import { log } from "tidegate-hook";
 
 /** @type {import("tidegate-hook").ObjectChanges} */

@@ -1,4 +1,5 @@
-// Logs whom a click has logged in, and never the token.
+// Logs which user was logged in by one click, without the token.
+// Hook point: one-click-login-post. Build: ./build.sh in a project of `tidegate plugin new`.
 import { log } from "tidegate-hook";
 
 /** @type {import("tidegate-hook").OneClickLoginPost} */

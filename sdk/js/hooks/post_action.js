@@ -1,4 +1,5 @@
 // Remembers the last upload of each user.
+// Hook point: post-action. Build: ./build.sh in a project of `tidegate plugin new`.
 import { kv } from "tidegate-hook";
 
 /** @type {import("tidegate-hook").PostAction} */

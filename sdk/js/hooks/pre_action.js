@@ -1,4 +1,5 @@
-// Refuses uploads of programs.
+// Denies uploads of programs.
+// Hook point: pre-action. Build: ./build.sh in a project of `tidegate plugin new`.
 import { allow, deny } from "tidegate-hook";
 
 /** @type {import("tidegate-hook").PreAction} */

@@ -1,4 +1,5 @@
-// Gives everybody who comes from the office more bandwidth, just before the login.
+// Limits the bandwidth of clients that do not come from the office, just before the login.
+// Hook point: pre-login. Build: ./build.sh in a project of `tidegate plugin new`.
 import { AccountDraft, replace, unchanged } from "tidegate-hook";
 
 /** @type {import("tidegate-hook").PreLogin} */

@@ -1,4 +1,5 @@
-// Keeps accounts of partners out while "maintenance" is set in the settings.
+// Denies sessions to partners' accounts while "maintenance" is set in the settings.
+// Hook point: session-create. Build: ./build.sh in a project of `tidegate plugin new`.
 import { allow, config, deny } from "tidegate-hook";
 
 /** @type {import("tidegate-hook").SessionCreate} */

@@ -1,5 +1,6 @@
 // Lets guests in: user names that begin with "guest-" share one password, whose hash is in the plugin's settings.
-// Everybody else is left to the next hook. Written against the bare contract: see ../README.md.
+// All other names are left to the next hook.
+// Hook point: external-auth, written against the bare contract: see ../README.md. Build: ./build.sh.
 
 // ---- What the server offers, as the canonical ABI has it: a string is an address and a length, and a result that is
 // no single number is written to an address that the caller gives.

@@ -1,5 +1,6 @@
 //! Lets guests in: user names that begin with "guest-" share one password, whose hash is in the plugin's settings.
-//! Everybody else is left to the next hook. Written against the bare contract: see ../README.md.
+//! All other names are left to the next hook.
+//! Hook point: external-auth, written against the bare contract: see ../README.md. Build: ./build.sh.
 
 const std = @import("std");
 

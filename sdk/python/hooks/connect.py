@@ -1,4 +1,7 @@
-"""Turns a network of scanners away, before the handshake."""
+"""Denies connections from a network of scanners, before the handshake.
+
+Hook point: connect. Build: ./build.sh in a project of `tidegate plugin new`.
+"""
 
 from tidegate_hook import Allow, Connection, Deny
 

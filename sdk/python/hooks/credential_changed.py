@@ -1,4 +1,7 @@
-"""Logs new login URLs that never expire."""
+"""Logs login URLs that never expire.
+
+Hook point: credential-changed. Build: ./build.sh in a project of `tidegate plugin new`.
+"""
 
 from tidegate_hook import CredentialChange, log
 

@@ -1,4 +1,7 @@
-"""Logs connections that ended without a login."""
+"""Logs connections that ended without a login.
+
+Hook point: disconnect. Build: ./build.sh in a project of `tidegate plugin new`.
+"""
 
 from tidegate_hook import Connection, Session, log
 

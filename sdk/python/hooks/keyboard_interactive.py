@@ -1,4 +1,7 @@
-"""Asks for the password, and then for the name of the town."""
+"""Asks for the password, and then for the name of the town.
+
+Hook point: keyboard-interactive. Build: ./build.sh in a project of `tidegate plugin new`.
+"""
 
 from tidegate_hook import Accept, Conversation, LoginAttempt, Prompt, Reject
 

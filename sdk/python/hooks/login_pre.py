@@ -1,4 +1,7 @@
-"""Refuses names that no account of ours has, before any credential is looked at."""
+"""Denies names that no account here has, before any credential is checked.
+
+Hook point: login-pre. Build: ./build.sh in a project of `tidegate plugin new`.
+"""
 
 import re
 

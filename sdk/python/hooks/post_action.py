@@ -1,4 +1,7 @@
-"""Remembers the last upload of each user."""
+"""Remembers the last upload of each user.
+
+Hook point: post-action. Build: ./build.sh in a project of `tidegate plugin new`.
+"""
 
 from tidegate_hook import FileAction, kv, types
 

@@ -1,4 +1,7 @@
-"""Counts failed logins by address, for an hour."""
+"""Counts failed logins by address, for an hour.
+
+Hook point: post-login. Build: ./build.sh in a project of `tidegate plugin new`.
+"""
 
 from tidegate_hook import Connection, Err, LoginAttempt, Ok, Session, kv
 

@@ -1,4 +1,7 @@
-"""Refuses uploads of programs."""
+"""Denies uploads of programs.
+
+Hook point: pre-action. Build: ./build.sh in a project of `tidegate plugin new`.
+"""
 
 from tidegate_hook import Allow, Deny, FileAction, types
 

@@ -1,4 +1,7 @@
-"""Gives everybody who comes from the office more bandwidth, just before the login."""
+"""Limits the bandwidth of clients that do not come from the office, just before the login.
+
+Hook point: pre-login. Build: ./build.sh in a project of `tidegate plugin new`.
+"""
 
 from tidegate_hook import Account, AccountDraft, LoginAttempt, Replace, Unchanged
 

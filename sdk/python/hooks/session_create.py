@@ -1,4 +1,7 @@
-"""Keeps accounts of partners out while "maintenance" is set in the settings."""
+"""Denies sessions to partners' accounts while "maintenance" is set in the settings.
+
+Hook point: session-create. Build: ./build.sh in a project of `tidegate plugin new`.
+"""
 
 from tidegate_hook import Allow, Deny, Session, config
 

@@ -1,4 +1,7 @@
-"""Logs how much each session moved."""
+"""Logs how much each session moved.
+
+Hook point: session-destroy. Build: ./build.sh in a project of `tidegate plugin new`.
+"""
 
 from tidegate_hook import Session, log
 

@@ -1,4 +1,7 @@
-"""Writes a line to the log when the server starts."""
+"""Writes a line to the log when the server starts.
+
+Hook point: startup. Build: ./build.sh in a project of `tidegate plugin new`.
+"""
 
 from tidegate_hook import log
 

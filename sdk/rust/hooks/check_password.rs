@@ -1,5 +1,6 @@
-//! A password may end in a hyphen and a code of six characters, which the hook takes off before the
-//! server compares. Needs the grant `credentials`.
+//! Lets a password end in a hyphen and a code of six characters, which it takes off before the server compares.
+//! Needs the grant `credentials`.
+//! Hook point: check-password. Build: ./build.sh in a project of `tidegate plugin new`.
 
 use tidegate_hook::{CheckPassword, Failure, LoginAttempt, PasswordVerdict};
 

@@ -1,4 +1,5 @@
 //! Denies connections from a network of scanners, before the handshake.
+//! Hook point: connect. Build: ./build.sh in a project of `tidegate plugin new`.
 
 use tidegate_hook::{Connect, Connection, Failure, Review};
 

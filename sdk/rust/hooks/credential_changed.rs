@@ -1,4 +1,5 @@
-//! Logs new login URLs that never expire.
+//! Logs login URLs that never expire.
+//! Hook point: credential-changed. Build: ./build.sh in a project of `tidegate plugin new`.
 
 use tidegate_hook::{CredentialChange, CredentialChanged, Failure, log};
 

@@ -1,4 +1,5 @@
 //! Asks for the password, and then for the name of the town.
+//! Hook point: keyboard-interactive. Build: ./build.sh in a project of `tidegate plugin new`.
 
 use tidegate_hook::{Conversation, Failure, InteractiveVerdict, KeyboardInteractive, LoginAttempt, Prompt};
 

@@ -1,4 +1,5 @@
 //! Denies names that no account here has, before any credential is checked.
+//! Hook point: login-pre. Build: ./build.sh in a project of `tidegate plugin new`.
 
 use tidegate_hook::{Failure, LoginAttempt, LoginPre, Review};
 

@@ -1,4 +1,5 @@
-//! Logs each change of an account, with its actor.
+//! Logs each change of an object, with its actor.
+//! Hook point: object-changes. Build: ./build.sh in a project of `tidegate plugin new`.
 
 use tidegate_hook::{Failure, ObjectChange, ObjectChanges, log};
 

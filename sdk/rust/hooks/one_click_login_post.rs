@@ -1,4 +1,5 @@
 //! Logs which user was logged in by one click, without the token.
+//! Hook point: one-click-login-post. Build: ./build.sh in a project of `tidegate plugin new`.
 
 use tidegate_hook::{Failure, OneClickLoginPost, log};
 

@@ -1,4 +1,5 @@
 //! Denies requests for a new password of an administrator.
+//! Hook point: password-reset-pre. Build: ./build.sh in a project of `tidegate plugin new`.
 
 use tidegate_hook::{Failure, PasswordResetPre, Review, WebRequest};
 

@@ -1,4 +1,5 @@
 //! Counts failed logins by address, for an hour.
+//! Hook point: post-login. Build: ./build.sh in a project of `tidegate plugin new`.
 
 use tidegate_hook::{Connection, Failure, LoginAttempt, PostLogin, Session, kv};
 

@@ -1,4 +1,5 @@
 //! Denies uploads of programs.
+//! Hook point: pre-action. Build: ./build.sh in a project of `tidegate plugin new`.
 
 use tidegate_hook::{ActionKind, Denial, Failure, FileAction, PreAction, Review};
 

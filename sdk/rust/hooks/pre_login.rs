@@ -1,4 +1,5 @@
 //! Limits the bandwidth of clients that do not come from the office, just before the login.
+//! Hook point: pre-login. Build: ./build.sh in a project of `tidegate plugin new`.
 
 use tidegate_hook::{Account, AccountDraft, Failure, LoginAttempt, PreLogin, PreLoginVerdict};
 

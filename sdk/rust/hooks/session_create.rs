@@ -1,4 +1,5 @@
 //! Denies sessions to partners' accounts while "maintenance" is set in the settings.
+//! Hook point: session-create. Build: ./build.sh in a project of `tidegate plugin new`.
 
 use tidegate_hook::{Failure, Review, Session, SessionCreate, config};
 
