@@ -9,7 +9,7 @@ use std::time::Duration;
 use tidegate_contract::adapters::Adapters;
 use tidegate_contract::events::{About, action_on};
 use tidegate_core::hook::check_password::CheckPassword;
-use tidegate_core::hook::external_auth::ExternalAuth;
+use tidegate_core::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
 use tidegate_core::hook::keyboard_interactive::KeyboardInteractive;
 use tidegate_core::hook::observation::{
     CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin, SessionDestroy, Startup,
@@ -193,7 +193,7 @@ async fn names_arrive_unchanged() {
                 continue; // the sample script does not quote what it prints
             }
             let verdict = hook.call(&Call::default(), &ExternalAuth::about(name).unwrap()).await;
-            let tidegate_core::hook::external_auth::ExternalAuthVerdict::Accept(Some(draft)) = verdict.unwrap() else {
+            let ExternalAuthVerdict::Accept(Some(draft)) = verdict.unwrap() else {
                 panic!("{name} through {adapter}");
             };
             assert_eq!(draft.username(), name, "{adapter}");
@@ -309,6 +309,22 @@ async fn a_component_for_an_older_contract_goes_on_working() {
     let event = ExternalAuth::about("alice").unwrap();
     let verdict = Hook::call(&*adapters.plugin(), &Call::default(), &event).await.unwrap();
     assert_eq!(ExternalAuth::label(&verdict), ("reject", "alice is not known to the older hook"));
+}
+
+/// What the component makes of that account's bandwidth, up and down, in the units of the document: 1000 bytes.
+async fn bandwidth(guest: &str, username: &str) -> [Option<i64>; 2] {
+    let adapters = Adapters::new(&component(guest), "", Duration::from_secs(3)).await.unwrap();
+    let event = ExternalAuth::about(username).unwrap();
+    let verdict = Hook::<ExternalAuth>::call(&*adapters.plugin(), &Call::default(), &event).await.unwrap();
+    let ExternalAuthVerdict::Accept(Some(draft)) = verdict else { panic!("{verdict:?}") };
+    let (document, _) = draft.into_parts();
+    ["upload_bandwidth", "download_bandwidth"].map(|field| document.get(field).and_then(serde_json::Value::as_i64))
+}
+
+#[tokio::test]
+async fn a_component_for_the_contract_before_this_one_has_the_values_it_had() {
+    // 1000 KiB and 1 KiB.
+    assert_eq!(bandwidth("former", "alice").await, [Some(1024), Some(1)]);
 }
 
 #[tokio::test]
