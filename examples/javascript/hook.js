@@ -2,8 +2,8 @@
 // All other names are left to the next hook.
 // Hook point: external-auth, on SpiderMonkey. Build: npm install && npm run build.
 
-import { get } from "tidegate:hooks/config@0.1.1";
-import { AccountDraft } from "tidegate:hooks/types@0.1.1";
+import { get } from "tidegate:hooks/config@0.1.2";
+import { AccountDraft } from "tidegate:hooks/types@0.1.2";
 
 export const externalAuth = {
   authenticate(attempt) {

@@ -70,9 +70,14 @@ static inline void account_draft_set_quota(account_draft_t draft, uint64_t bytes
   HOOK_CALL(account_draft, set_quota)(draft, bytes, files);
 }
 
-// In KiB a second. Zero: no limit.
+// In KiB a second. Zero: no limit. Use account_draft_set_bandwidth_kb, which has the units of the account's document.
 static inline void account_draft_set_bandwidth(account_draft_t draft, uint64_t upload, uint64_t download) {
   HOOK_CALL(account_draft, set_bandwidth)(draft, upload, download);
+}
+
+// In units of 1000 bytes a second. Zero: no limit.
+static inline void account_draft_set_bandwidth_kb(account_draft_t draft, uint64_t upload, uint64_t download) {
+  HOOK_CALL(account_draft, set_bandwidth_kb)(draft, upload, download);
 }
 
 static inline void account_draft_set_max_sessions(account_draft_t draft, uint32_t sessions) {

@@ -15,7 +15,11 @@ type AccountDraft interface {
 	SetPermissions(virtualPath string, permissions []string) error
 	SetQuota(maxBytes uint64, maxFiles uint64)
 	// In KiB a second; zero means no limit.
+	//
+	// Deprecated: use SetBandwidthKB, which has the units of the account's document.
 	SetBandwidth(upload uint64, download uint64)
+	// In units of 1000 bytes a second; zero means no limit.
+	SetBandwidthKB(upload uint64, download uint64)
 	SetMaxSessions(max uint32)
 	// Makes a shared folder visible at the path.
 	MountFolder(virtualPath string, folder string) error

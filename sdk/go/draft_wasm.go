@@ -49,6 +49,10 @@ func (self *accountDraft) SetBandwidth(upload uint64, download uint64) {
 	self.handle.SetBandwidth(upload, download)
 }
 
+func (self *accountDraft) SetBandwidthKB(upload uint64, download uint64) {
+	self.handle.SetBandwidthKb(upload, download)
+}
+
 func (self *accountDraft) SetMaxSessions(max uint32) {
 	self.handle.SetMaxSessions(max)
 }

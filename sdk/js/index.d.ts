@@ -1,5 +1,5 @@
 /// <reference path="./generated/contract.d.ts" />
-import type { AccountDraft } from "tidegate:hooks/types@0.1.1";
+import type { AccountDraft } from "tidegate:hooks/types@0.1.2";
 
 export * from "./generated/types.js";
 export type {
@@ -11,12 +11,12 @@ export type {
   ObjectChange,
   Session,
   WebRequest,
-} from "tidegate:hooks/types@0.1.1";
-export type { Conversation } from "tidegate:hooks/conversations@0.1.1";
-export { AccountDraft } from "tidegate:hooks/types@0.1.1";
-export * as config from "tidegate:hooks/config@0.1.1";
-export * as kv from "tidegate:hooks/kv@0.1.1";
-export * as secrets from "tidegate:hooks/secrets@0.1.1";
+} from "tidegate:hooks/types@0.1.2";
+export type { Conversation } from "tidegate:hooks/conversations@0.1.2";
+export { AccountDraft } from "tidegate:hooks/types@0.1.2";
+export * as config from "tidegate:hooks/config@0.1.2";
+export * as kv from "tidegate:hooks/kv@0.1.2";
+export * as secrets from "tidegate:hooks/secrets@0.1.2";
 
 type Write = (message: string, fields?: Record<string, unknown>) => void;
 export const log: { trace: Write; debug: Write; info: Write; warn: Write; error: Write };

@@ -230,7 +230,7 @@ fn sources_are_tidy() {
 fn the_contract_is_valid() {
     let wasm_tools = tools::cache().join("venv/bin/wasm-tools");
     let printed = tools::run_ok(Command::new(wasm_tools).args(["component", "wit"]).arg(tools::root().join("wit")));
-    assert!(printed.contains("package tidegate:hooks@0.1.1"), "{printed}");
+    assert!(printed.contains("package tidegate:hooks@0.1.2"), "{printed}");
 }
 
 /// Whether `wasm-tools` finds that the world of `new` takes what was made for that of `old`.
@@ -257,8 +257,11 @@ fn is_compatible(old: (&Path, &str), new: (&Path, &str), world: &str) -> bool {
 
 #[test]
 fn released_contracts_go_on_being_kept() {
-    let (wit, released) = (tools::root().join("wit"), tools::root().join("wit/released/0.1.0"));
-    assert!(is_compatible((&released, "0.1.0"), (&wit, "0.1.1"), "external-auth-hook"));
+    let (wit, released) = (tools::root().join("wit"), tools::root().join("wit/released"));
+    let (first, second) = (released.join("0.1.0"), released.join("0.1.1"));
+    assert!(is_compatible((&first, "0.1.0"), (&second, "0.1.1"), "external-auth-hook"));
+    assert!(is_compatible((&first, "0.1.0"), (&wit, "0.1.2"), "external-auth-hook"));
+    assert!(is_compatible((&second, "0.1.1"), (&wit, "0.1.2"), "every-hook"));
     // The check itself finds a break.
     let broken = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(&wit).unwrap().flatten().filter(|entry| entry.path().is_file()) {
@@ -266,7 +269,7 @@ fn released_contracts_go_on_being_kept() {
         std::fs::write(broken.path().join(entry.file_name()), text.replace("remote-ip: func()", "remote-host: func()"))
             .unwrap();
     }
-    assert!(!is_compatible((&released, "0.1.0"), (broken.path(), "0.1.1"), "external-auth-hook"));
+    assert!(!is_compatible((&first, "0.1.0"), (broken.path(), "0.1.2"), "external-auth-hook"));
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn a_component_is_looked_at() {
     assert_eq!(document["hooks"][0], "external-auth");
     assert_eq!(document["granted"], serde_json::json!(["credentials", "https://idp.example"]));
     let (_, wit) = tidegate(&["plugin", "inspect", "--wit", text(&guest)]);
-    assert!(wit.contains("export tidegate:hooks/external-auth@0.1.1;"), "{wit}");
+    assert!(wit.contains("export tidegate:hooks/external-auth@0.1.2;"), "{wit}");
 }
 
 #[test]

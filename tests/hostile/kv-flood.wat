@@ -1,10 +1,10 @@
 ;; unreachable
 (module
-  (import "tidegate:hooks/kv@0.1.1" "set" (func $set (param i32 i32 i32 i32 i32 i32 i32)))
+  (import "tidegate:hooks/kv@0.1.2" "set" (func $set (param i32 i32 i32 i32 i32 i32 i32)))
   (memory (export "memory") 2)
   (func $realloc (param i32 i32 i32 i32) (result i32) (i32.const 4096))
   (export "cabi_realloc" (func $realloc))
-  (func (export "tidegate:hooks/external-auth@0.1.1#authenticate") (param $attempt i32) (result i32)
+  (func (export "tidegate:hooks/external-auth@0.1.2#authenticate") (param $attempt i32) (result i32)
     (local $number i32)
     ;; Values of 60,000 bytes under new keys until the store says that it is full.
     (loop $again

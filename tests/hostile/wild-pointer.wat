@@ -4,5 +4,5 @@
   (func $realloc (param i32 i32 i32 i32) (result i32) (i32.const 4096))
   (export "cabi_realloc" (func $realloc))
   ;; The verdict is said to lie beyond the end of memory.
-  (func (export "tidegate:hooks/external-auth@0.1.1#authenticate") (param $attempt i32) (result i32)
+  (func (export "tidegate:hooks/external-auth@0.1.2#authenticate") (param $attempt i32) (result i32)
     (i32.const 0x7ffffff0)))

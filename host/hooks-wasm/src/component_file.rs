@@ -11,7 +11,8 @@ use crate::signature::SignatureError;
 
 /// The package of the contract: the beginning of the names of all hooks' interfaces.
 pub const PACKAGE: &str = "tidegate:hooks/";
-const TRACK: &str = "0.1.";
+/// The beginning of the versions whose components this server takes.
+pub const TRACK: &str = "0.1.";
 
 /// Why a file is not a plugin, with what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -62,11 +62,8 @@ fn in_words(error: impl std::fmt::Display) -> ComponentizeError {
 
 fn encode(module: &[u8], facts: &Facts) -> Result<Vec<u8>, ComponentizeError> {
     let (resolve, world) = world(&facts.hooks)?;
-    let mut module = if facts.has_plain_names {
-        with_full_names(module, |kind| full_name(&resolve, world, kind)).map_err(in_words)?
-    } else {
-        module.to_vec()
-    };
+    let names = |kind| full_name(&resolve, world, kind);
+    let mut module = with_full_names(module, facts.has_plain_names, names).map_err(in_words)?;
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).map_err(in_words)?;
     let mut encoder = ComponentEncoder::default().validate(true).module(&module).map_err(in_words)?;
     if facts.uses_preview1 {
@@ -91,7 +88,7 @@ fn world(hooks: &[HookKind]) -> Result<(Resolve, WorldId), ComponentizeError> {
     Ok((resolve, world))
 }
 
-/// The full export name of a hook's function: `tidegate:hooks/external-auth@0.1.1#authenticate` for
+/// The full export name of a hook's function: `tidegate:hooks/external-auth@0.1.2#authenticate` for
 /// `external-auth`.
 fn full_name(resolve: &Resolve, world: WorldId, kind: HookKind) -> Option<String> {
     let exports = resolve.worlds.get(world)?.exports.iter();
@@ -212,6 +209,7 @@ mod tests {
             let component = component.unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(crate::claimed_gates::claimed_hooks(&component), Some(vec![kind]), "{name}");
         };
+        check("tidegate:hooks/startup@0.1.2#notify", Some(HookKind::Startup));
         check("tidegate:hooks/startup@0.1.1#notify", Some(HookKind::Startup));
         check("startup", Some(HookKind::Startup));
         check("start_up", None);
@@ -219,6 +217,6 @@ mod tests {
         check("run", None);
         // The error names a function of the wrong type.
         let error = componentize(&module("external_auth")).unwrap_err().to_string();
-        assert!(error.contains("external-auth@0.1.1#authenticate"), "{error}");
+        assert!(error.contains("external-auth@0.1.2#authenticate"), "{error}");
     }
 }

@@ -6,400 +6,403 @@ void *cabi_realloc(void *old, size_t old_size, size_t alignment, size_t size);
 #include <stdlib.h>
 #include <string.h>
 
-// Imported Functions from `tidegate:hooks/types@0.1.1`
+// Imported Functions from `tidegate:hooks/types@0.1.2`
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]connection.id")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]connection.id")))
 extern void __wasm_import_tidegate_hooks_types_method_connection_id(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]connection.protocol")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]connection.protocol")))
 extern void __wasm_import_tidegate_hooks_types_method_connection_protocol(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]connection.remote-ip")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]connection.remote-ip")))
 extern void __wasm_import_tidegate_hooks_types_method_connection_remote_ip(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]connection.remote-port")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]connection.remote-port")))
 extern int32_t __wasm_import_tidegate_hooks_types_method_connection_remote_port(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]connection.local-address")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]connection.local-address")))
 extern void __wasm_import_tidegate_hooks_types_method_connection_local_address(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]connection.client-software")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]connection.client-software")))
 extern void __wasm_import_tidegate_hooks_types_method_connection_client_software(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]connection.opened-at")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]connection.opened-at")))
 extern int64_t __wasm_import_tidegate_hooks_types_method_connection_opened_at(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]login-attempt.connection")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]login-attempt.connection")))
 extern int32_t __wasm_import_tidegate_hooks_types_method_login_attempt_connection(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]login-attempt.username")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]login-attempt.username")))
 extern void __wasm_import_tidegate_hooks_types_method_login_attempt_username(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]login-attempt.method")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]login-attempt.method")))
 extern void __wasm_import_tidegate_hooks_types_method_login_attempt_method(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]login-attempt.completed-methods")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]login-attempt.completed-methods")))
 extern void __wasm_import_tidegate_hooks_types_method_login_attempt_completed_methods(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]login-attempt.stored-account")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]login-attempt.stored-account")))
 extern void __wasm_import_tidegate_hooks_types_method_login_attempt_stored_account(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]login-attempt.password")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]login-attempt.password")))
 extern void __wasm_import_tidegate_hooks_types_method_login_attempt_password(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]login-attempt.password-matches")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]login-attempt.password-matches")))
 extern void __wasm_import_tidegate_hooks_types_method_login_attempt_password_matches(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]login-attempt.public-key")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]login-attempt.public-key")))
 extern void __wasm_import_tidegate_hooks_types_method_login_attempt_public_key(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]login-attempt.public-key-fingerprint")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]login-attempt.public-key-fingerprint")))
 extern void __wasm_import_tidegate_hooks_types_method_login_attempt_public_key_fingerprint(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]login-attempt.certificate")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]login-attempt.certificate")))
 extern void __wasm_import_tidegate_hooks_types_method_login_attempt_certificate(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account.username")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account.username")))
 extern void __wasm_import_tidegate_hooks_types_method_account_username(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account.enabled")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account.enabled")))
 extern int32_t __wasm_import_tidegate_hooks_types_method_account_enabled(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account.expires-at")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account.expires-at")))
 extern void __wasm_import_tidegate_hooks_types_method_account_expires_at(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account.home-directory")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account.home-directory")))
 extern void __wasm_import_tidegate_hooks_types_method_account_home_directory(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account.groups")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account.groups")))
 extern void __wasm_import_tidegate_hooks_types_method_account_groups(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account.role")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account.role")))
 extern void __wasm_import_tidegate_hooks_types_method_account_role(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account.email")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account.email")))
 extern void __wasm_import_tidegate_hooks_types_method_account_email(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account.permissions")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account.permissions")))
 extern void __wasm_import_tidegate_hooks_types_method_account_permissions(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account.quota")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account.quota")))
 extern void __wasm_import_tidegate_hooks_types_method_account_quota(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account.last-login")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account.last-login")))
 extern void __wasm_import_tidegate_hooks_types_method_account_last_login(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account.has-password")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account.has-password")))
 extern int32_t __wasm_import_tidegate_hooks_types_method_account_has_password(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account.public-keys")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account.public-keys")))
 extern void __wasm_import_tidegate_hooks_types_method_account_public_keys(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account.to-json")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account.to-json")))
 extern void __wasm_import_tidegate_hooks_types_method_account_to_json(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[constructor]account-draft")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[constructor]account-draft")))
 extern int32_t __wasm_import_tidegate_hooks_types_constructor_account_draft(uint8_t *, size_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[static]account-draft.of")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[static]account-draft.of")))
 extern int32_t __wasm_import_tidegate_hooks_types_static_account_draft_of(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[static]account-draft.from-json")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[static]account-draft.from-json")))
 extern void __wasm_import_tidegate_hooks_types_static_account_draft_from_json(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-enabled")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-enabled")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_enabled(int32_t, int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-expires-at")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-expires-at")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_expires_at(int32_t, int32_t, int64_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-home-directory")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-home-directory")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_home_directory(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-owner")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-owner")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_owner(int32_t, int32_t, int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-groups")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-groups")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_groups(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-role")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-role")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_role(int32_t, int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-email")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-email")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_email(int32_t, int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-permissions")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-permissions")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_permissions(int32_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-quota")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-quota")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_quota(int32_t, int64_t, int64_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-bandwidth")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-bandwidth")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_bandwidth(int32_t, int64_t, int64_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-max-sessions")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-bandwidth-kb")))
+extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_bandwidth_kb(int32_t, int64_t, int64_t);
+
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-max-sessions")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_max_sessions(int32_t, int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.mount-folder")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.mount-folder")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_mount_folder(int32_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-allowed-ips")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-allowed-ips")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_allowed_ips(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-denied-ips")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-denied-ips")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_denied_ips(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-login-methods")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-login-methods")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_login_methods(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-public-keys")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-public-keys")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_public_keys(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-password-hash")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-password-hash")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_password_hash(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-storage")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-storage")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_storage(int32_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.set-cache-seconds")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.set-cache-seconds")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_set_cache_seconds(int32_t, int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]account-draft.to-json")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]account-draft.to-json")))
 extern void __wasm_import_tidegate_hooks_types_method_account_draft_to_json(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]session.id")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]session.id")))
 extern void __wasm_import_tidegate_hooks_types_method_session_id(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]session.connection")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]session.connection")))
 extern int32_t __wasm_import_tidegate_hooks_types_method_session_connection(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]session.account")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]session.account")))
 extern int32_t __wasm_import_tidegate_hooks_types_method_session_account(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]session.username")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]session.username")))
 extern void __wasm_import_tidegate_hooks_types_method_session_username(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]session.method")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]session.method")))
 extern void __wasm_import_tidegate_hooks_types_method_session_method(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]session.opened-at")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]session.opened-at")))
 extern int64_t __wasm_import_tidegate_hooks_types_method_session_opened_at(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]session.bytes-received")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]session.bytes-received")))
 extern int64_t __wasm_import_tidegate_hooks_types_method_session_bytes_received(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]session.bytes-sent")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]session.bytes-sent")))
 extern int64_t __wasm_import_tidegate_hooks_types_method_session_bytes_sent(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.id")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.id")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_id(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.session")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.session")))
 extern int32_t __wasm_import_tidegate_hooks_types_method_file_action_session(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.protocol")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.protocol")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_protocol(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.kind")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.kind")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_kind(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.virtual-path")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.virtual-path")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_virtual_path(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.virtual-target")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.virtual-target")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_virtual_target(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.storage-path")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.storage-path")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_storage_path(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.storage-target")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.storage-target")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_storage_target(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.storage-kind")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.storage-kind")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_storage_kind(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.first-bytes")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.first-bytes")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_first_bytes(int32_t, int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.size")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.size")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_size(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.open-flags")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.open-flags")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_open_flags(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.ssh-command")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.ssh-command")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_ssh_command(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.status")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.status")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_status(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.error-message")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.error-message")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_error_message(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]file-action.elapsed-milliseconds")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.elapsed-milliseconds")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_elapsed_milliseconds(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]object-change.kind")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]object-change.kind")))
 extern void __wasm_import_tidegate_hooks_types_method_object_change_kind(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]object-change.change")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]object-change.change")))
 extern int32_t __wasm_import_tidegate_hooks_types_method_object_change_change(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]object-change.name")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]object-change.name")))
 extern void __wasm_import_tidegate_hooks_types_method_object_change_name(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]object-change.actor")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]object-change.actor")))
 extern void __wasm_import_tidegate_hooks_types_method_object_change_actor(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]object-change.actor-ip")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]object-change.actor-ip")))
 extern void __wasm_import_tidegate_hooks_types_method_object_change_actor_ip(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]object-change.at")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]object-change.at")))
 extern int64_t __wasm_import_tidegate_hooks_types_method_object_change_at(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]object-change.to-json")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]object-change.to-json")))
 extern void __wasm_import_tidegate_hooks_types_method_object_change_to_json(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]web-request.username")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]web-request.username")))
 extern void __wasm_import_tidegate_hooks_types_method_web_request_username(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]web-request.remote-ip")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]web-request.remote-ip")))
 extern void __wasm_import_tidegate_hooks_types_method_web_request_remote_ip(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]web-request.session-id")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]web-request.session-id")))
 extern void __wasm_import_tidegate_hooks_types_method_web_request_session_id(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]web-request.referer")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]web-request.referer")))
 extern void __wasm_import_tidegate_hooks_types_method_web_request_referer(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]web-request.user-agent")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]web-request.user-agent")))
 extern void __wasm_import_tidegate_hooks_types_method_web_request_user_agent(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]credential-change.name")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]credential-change.name")))
 extern void __wasm_import_tidegate_hooks_types_method_credential_change_name(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]credential-change.username")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]credential-change.username")))
 extern void __wasm_import_tidegate_hooks_types_method_credential_change_username(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]credential-change.is-login-url")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]credential-change.is-login-url")))
 extern int32_t __wasm_import_tidegate_hooks_types_method_credential_change_is_login_url(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]credential-change.is-modification")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]credential-change.is-modification")))
 extern int32_t __wasm_import_tidegate_hooks_types_method_credential_change_is_modification(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]credential-change.expires-at")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]credential-change.expires-at")))
 extern void __wasm_import_tidegate_hooks_types_method_credential_change_expires_at(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]credential-change.max-uses")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]credential-change.max-uses")))
 extern int32_t __wasm_import_tidegate_hooks_types_method_credential_change_max_uses(int32_t);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]credential-change.allowed")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]credential-change.allowed")))
 extern void __wasm_import_tidegate_hooks_types_method_credential_change_allowed(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]credential-change.denied")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]credential-change.denied")))
 extern void __wasm_import_tidegate_hooks_types_method_credential_change_denied(int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[method]credential-change.ips")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]credential-change.ips")))
 extern void __wasm_import_tidegate_hooks_types_method_credential_change_ips(int32_t, uint8_t *);
 
-// Imported Functions from `tidegate:hooks/log@0.1.1`
+// Imported Functions from `tidegate:hooks/log@0.1.2`
 
-__attribute__((__import_module__("tidegate:hooks/log@0.1.1"), __import_name__("log")))
+__attribute__((__import_module__("tidegate:hooks/log@0.1.2"), __import_name__("log")))
 extern void __wasm_import_tidegate_hooks_log_log(int32_t, uint8_t *, size_t, uint8_t *, size_t);
 
-// Imported Functions from `tidegate:hooks/config@0.1.1`
+// Imported Functions from `tidegate:hooks/config@0.1.2`
 
-__attribute__((__import_module__("tidegate:hooks/config@0.1.1"), __import_name__("get")))
+__attribute__((__import_module__("tidegate:hooks/config@0.1.2"), __import_name__("get")))
 extern void __wasm_import_tidegate_hooks_config_get(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/config@0.1.1"), __import_name__("to-json")))
+__attribute__((__import_module__("tidegate:hooks/config@0.1.2"), __import_name__("to-json")))
 extern void __wasm_import_tidegate_hooks_config_to_json(uint8_t *);
 
-// Imported Functions from `tidegate:hooks/kv@0.1.1`
+// Imported Functions from `tidegate:hooks/kv@0.1.2`
 
-__attribute__((__import_module__("tidegate:hooks/kv@0.1.1"), __import_name__("get")))
+__attribute__((__import_module__("tidegate:hooks/kv@0.1.2"), __import_name__("get")))
 extern void __wasm_import_tidegate_hooks_kv_get(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/kv@0.1.1"), __import_name__("set")))
+__attribute__((__import_module__("tidegate:hooks/kv@0.1.2"), __import_name__("set")))
 extern void __wasm_import_tidegate_hooks_kv_set(uint8_t *, size_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/kv@0.1.1"), __import_name__("delete")))
+__attribute__((__import_module__("tidegate:hooks/kv@0.1.2"), __import_name__("delete")))
 extern void __wasm_import_tidegate_hooks_kv_delete(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/kv@0.1.1"), __import_name__("list-keys")))
+__attribute__((__import_module__("tidegate:hooks/kv@0.1.2"), __import_name__("list-keys")))
 extern void __wasm_import_tidegate_hooks_kv_list_keys(uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/kv@0.1.1"), __import_name__("increment")))
+__attribute__((__import_module__("tidegate:hooks/kv@0.1.2"), __import_name__("increment")))
 extern void __wasm_import_tidegate_hooks_kv_increment(uint8_t *, size_t, int64_t, int32_t, int32_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/kv@0.1.1"), __import_name__("compare-and-set")))
+__attribute__((__import_module__("tidegate:hooks/kv@0.1.2"), __import_name__("compare-and-set")))
 extern void __wasm_import_tidegate_hooks_kv_compare_and_set(uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *);
 
-// Imported Functions from `tidegate:hooks/secrets@0.1.1`
+// Imported Functions from `tidegate:hooks/secrets@0.1.2`
 
-__attribute__((__import_module__("tidegate:hooks/secrets@0.1.1"), __import_name__("get")))
+__attribute__((__import_module__("tidegate:hooks/secrets@0.1.2"), __import_name__("get")))
 extern void __wasm_import_tidegate_hooks_secrets_get(uint8_t *, size_t, uint8_t *);
 
-// Imported Functions from `tidegate:hooks/conversations@0.1.1`
+// Imported Functions from `tidegate:hooks/conversations@0.1.2`
 
-__attribute__((__import_module__("tidegate:hooks/conversations@0.1.1"), __import_name__("[method]conversation.ask")))
+__attribute__((__import_module__("tidegate:hooks/conversations@0.1.2"), __import_name__("[method]conversation.ask")))
 extern void __wasm_import_tidegate_hooks_conversations_method_conversation_ask(int32_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("tidegate:hooks/conversations@0.1.1"), __import_name__("[method]conversation.verify-password")))
+__attribute__((__import_module__("tidegate:hooks/conversations@0.1.2"), __import_name__("[method]conversation.verify-password")))
 extern int32_t __wasm_import_tidegate_hooks_conversations_method_conversation_verify_password(int32_t, uint8_t *, size_t);
 
-__attribute__((__import_module__("tidegate:hooks/conversations@0.1.1"), __import_name__("[method]conversation.verify-one-time-code")))
+__attribute__((__import_module__("tidegate:hooks/conversations@0.1.2"), __import_name__("[method]conversation.verify-one-time-code")))
 extern int32_t __wasm_import_tidegate_hooks_conversations_method_conversation_verify_one_time_code(int32_t, uint8_t *, size_t);
 
-// Exported Functions from `tidegate:hooks/external-auth@0.1.1`
+// Exported Functions from `tidegate:hooks/external-auth@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/connect@0.1.1`
+// Exported Functions from `tidegate:hooks/connect@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/login-pre@0.1.1`
+// Exported Functions from `tidegate:hooks/login-pre@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/pre-login@0.1.1`
+// Exported Functions from `tidegate:hooks/pre-login@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/check-password@0.1.1`
+// Exported Functions from `tidegate:hooks/check-password@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/keyboard-interactive@0.1.1`
+// Exported Functions from `tidegate:hooks/keyboard-interactive@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/session-create@0.1.1`
+// Exported Functions from `tidegate:hooks/session-create@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/pre-action@0.1.1`
+// Exported Functions from `tidegate:hooks/pre-action@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/password-reset-pre@0.1.1`
+// Exported Functions from `tidegate:hooks/password-reset-pre@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/startup@0.1.1`
+// Exported Functions from `tidegate:hooks/startup@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/post-login@0.1.1`
+// Exported Functions from `tidegate:hooks/post-login@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/session-destroy@0.1.1`
+// Exported Functions from `tidegate:hooks/session-destroy@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/disconnect@0.1.1`
+// Exported Functions from `tidegate:hooks/disconnect@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/post-action@0.1.1`
+// Exported Functions from `tidegate:hooks/post-action@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/object-changes@0.1.1`
+// Exported Functions from `tidegate:hooks/object-changes@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/credential-changed@0.1.1`
+// Exported Functions from `tidegate:hooks/credential-changed@0.1.2`
 
 
-// Exported Functions from `tidegate:hooks/one-click-login-post@0.1.1`
+// Exported Functions from `tidegate:hooks/one-click-login-post@0.1.2`
 
 
 // Canonical ABI intrinsics
@@ -450,7 +453,7 @@ void tidegate_hooks_types_access_error_free(tidegate_hooks_types_access_error_t 
   }
 }
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[resource-drop]connection")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[resource-drop]connection")))
 extern void __wasm_import_tidegate_hooks_types_connection_drop(int32_t handle);
 
 void tidegate_hooks_types_connection_drop_own(tidegate_hooks_types_own_connection_t handle) {
@@ -461,7 +464,7 @@ tidegate_hooks_types_borrow_connection_t tidegate_hooks_types_borrow_connection(
   return (tidegate_hooks_types_borrow_connection_t) { arg.__handle };
 }
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[resource-drop]login-attempt")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[resource-drop]login-attempt")))
 extern void __wasm_import_tidegate_hooks_types_login_attempt_drop(int32_t handle);
 
 void tidegate_hooks_types_login_attempt_drop_own(tidegate_hooks_types_own_login_attempt_t handle) {
@@ -472,7 +475,7 @@ tidegate_hooks_types_borrow_login_attempt_t tidegate_hooks_types_borrow_login_at
   return (tidegate_hooks_types_borrow_login_attempt_t) { arg.__handle };
 }
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[resource-drop]account")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[resource-drop]account")))
 extern void __wasm_import_tidegate_hooks_types_account_drop(int32_t handle);
 
 void tidegate_hooks_types_account_drop_own(tidegate_hooks_types_own_account_t handle) {
@@ -483,7 +486,7 @@ tidegate_hooks_types_borrow_account_t tidegate_hooks_types_borrow_account(tidega
   return (tidegate_hooks_types_borrow_account_t) { arg.__handle };
 }
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[resource-drop]account-draft")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[resource-drop]account-draft")))
 extern void __wasm_import_tidegate_hooks_types_account_draft_drop(int32_t handle);
 
 void tidegate_hooks_types_account_draft_drop_own(tidegate_hooks_types_own_account_draft_t handle) {
@@ -494,7 +497,7 @@ tidegate_hooks_types_borrow_account_draft_t tidegate_hooks_types_borrow_account_
   return (tidegate_hooks_types_borrow_account_draft_t) { arg.__handle };
 }
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[resource-drop]session")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[resource-drop]session")))
 extern void __wasm_import_tidegate_hooks_types_session_drop(int32_t handle);
 
 void tidegate_hooks_types_session_drop_own(tidegate_hooks_types_own_session_t handle) {
@@ -523,7 +526,7 @@ void tidegate_hooks_types_action_status_free(tidegate_hooks_types_action_status_
   }
 }
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[resource-drop]file-action")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[resource-drop]file-action")))
 extern void __wasm_import_tidegate_hooks_types_file_action_drop(int32_t handle);
 
 void tidegate_hooks_types_file_action_drop_own(tidegate_hooks_types_own_file_action_t handle) {
@@ -543,7 +546,7 @@ void tidegate_hooks_types_object_kind_free(tidegate_hooks_types_object_kind_t *p
   }
 }
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[resource-drop]object-change")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[resource-drop]object-change")))
 extern void __wasm_import_tidegate_hooks_types_object_change_drop(int32_t handle);
 
 void tidegate_hooks_types_object_change_drop_own(tidegate_hooks_types_own_object_change_t handle) {
@@ -554,7 +557,7 @@ tidegate_hooks_types_borrow_object_change_t tidegate_hooks_types_borrow_object_c
   return (tidegate_hooks_types_borrow_object_change_t) { arg.__handle };
 }
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[resource-drop]web-request")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[resource-drop]web-request")))
 extern void __wasm_import_tidegate_hooks_types_web_request_drop(int32_t handle);
 
 void tidegate_hooks_types_web_request_drop_own(tidegate_hooks_types_own_web_request_t handle) {
@@ -565,7 +568,7 @@ tidegate_hooks_types_borrow_web_request_t tidegate_hooks_types_borrow_web_reques
   return (tidegate_hooks_types_borrow_web_request_t) { arg.__handle };
 }
 
-__attribute__((__import_module__("tidegate:hooks/types@0.1.1"), __import_name__("[resource-drop]credential-change")))
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[resource-drop]credential-change")))
 extern void __wasm_import_tidegate_hooks_types_credential_change_drop(int32_t handle);
 
 void tidegate_hooks_types_credential_change_drop_own(tidegate_hooks_types_own_credential_change_t handle) {
@@ -760,7 +763,7 @@ void tidegate_hooks_conversations_conversation_error_free(tidegate_hooks_convers
   }
 }
 
-__attribute__((__import_module__("tidegate:hooks/conversations@0.1.1"), __import_name__("[resource-drop]conversation")))
+__attribute__((__import_module__("tidegate:hooks/conversations@0.1.2"), __import_name__("[resource-drop]conversation")))
 extern void __wasm_import_tidegate_hooks_conversations_conversation_drop(int32_t handle);
 
 void tidegate_hooks_conversations_conversation_drop_own(tidegate_hooks_conversations_own_conversation_t handle) {
@@ -1912,6 +1915,10 @@ void tidegate_hooks_types_method_account_draft_set_quota(tidegate_hooks_types_bo
 
 void tidegate_hooks_types_method_account_draft_set_bandwidth(tidegate_hooks_types_borrow_account_draft_t self, uint64_t upload, uint64_t download) {
   __wasm_import_tidegate_hooks_types_method_account_draft_set_bandwidth((self).__handle, (int64_t) (upload), (int64_t) (download));
+}
+
+void tidegate_hooks_types_method_account_draft_set_bandwidth_kb(tidegate_hooks_types_borrow_account_draft_t self, uint64_t upload, uint64_t download) {
+  __wasm_import_tidegate_hooks_types_method_account_draft_set_bandwidth_kb((self).__handle, (int64_t) (upload), (int64_t) (download));
 }
 
 void tidegate_hooks_types_method_account_draft_set_max_sessions(tidegate_hooks_types_borrow_account_draft_t self, uint32_t max) {

@@ -784,7 +784,7 @@ typedef struct {
   } val;
 } exports_tidegate_hooks_one_click_login_post_result_void_failure_t;
 
-// Imported Functions from `tidegate:hooks/types@0.1.1`
+// Imported Functions from `tidegate:hooks/types@0.1.2`
 // Unique while the server runs; appears in every log line about it.
 extern void tidegate_hooks_types_method_connection_id(tidegate_hooks_types_borrow_connection_t self, hook_string_t *ret);
 extern void tidegate_hooks_types_method_connection_protocol(tidegate_hooks_types_borrow_connection_t self, tidegate_hooks_types_protocol_t *ret);
@@ -851,8 +851,12 @@ extern bool tidegate_hooks_types_method_account_draft_set_email(tidegate_hooks_t
 // Replaces the permissions at the path; an empty list takes them away.
 extern bool tidegate_hooks_types_method_account_draft_set_permissions(tidegate_hooks_types_borrow_account_draft_t self, hook_string_t *virtual_path, hook_list_string_t *permissions, hook_string_t *err);
 extern void tidegate_hooks_types_method_account_draft_set_quota(tidegate_hooks_types_borrow_account_draft_t self, uint64_t max_bytes, uint64_t max_files);
-// In KiB a second; zero means no limit.
+// In KiB a second, which the server rounds down to units of 1000 bytes; zero means no limit.
+// Use `set-bandwidth-kb`, which has the units of the account's document.
 extern void tidegate_hooks_types_method_account_draft_set_bandwidth(tidegate_hooks_types_borrow_account_draft_t self, uint64_t upload, uint64_t download);
+// In units of 1000 bytes a second, as `upload_bandwidth` and `download_bandwidth` in the
+// account's document; zero means no limit.
+extern void tidegate_hooks_types_method_account_draft_set_bandwidth_kb(tidegate_hooks_types_borrow_account_draft_t self, uint64_t upload, uint64_t download);
 extern void tidegate_hooks_types_method_account_draft_set_max_sessions(tidegate_hooks_types_borrow_account_draft_t self, uint32_t max);
 // Makes a shared folder visible at the path.
 extern bool tidegate_hooks_types_method_account_draft_mount_folder(tidegate_hooks_types_borrow_account_draft_t self, hook_string_t *virtual_path, hook_string_t *folder, hook_string_t *err);
@@ -929,16 +933,16 @@ extern void tidegate_hooks_types_method_credential_change_allowed(tidegate_hooks
 extern void tidegate_hooks_types_method_credential_change_denied(tidegate_hooks_types_borrow_credential_change_t self, hook_list_string_t *ret);
 extern void tidegate_hooks_types_method_credential_change_ips(tidegate_hooks_types_borrow_credential_change_t self, hook_list_string_t *ret);
 
-// Imported Functions from `tidegate:hooks/log@0.1.1`
+// Imported Functions from `tidegate:hooks/log@0.1.2`
 extern void tidegate_hooks_log_log(tidegate_hooks_log_level_t level, hook_string_t *message, hook_list_tuple2_string_string_t *fields);
 
-// Imported Functions from `tidegate:hooks/config@0.1.1`
+// Imported Functions from `tidegate:hooks/config@0.1.2`
 // A value by its dotted key, as a string.
 extern bool tidegate_hooks_config_get(hook_string_t *key, hook_string_t *ret);
 // The whole table as a JSON object.
 extern void tidegate_hooks_config_to_json(hook_string_t *ret);
 
-// Imported Functions from `tidegate:hooks/kv@0.1.1`
+// Imported Functions from `tidegate:hooks/kv@0.1.2`
 extern bool tidegate_hooks_kv_get(hook_string_t *key, hook_option_list_u8_t *ret, tidegate_hooks_kv_kv_error_t *err);
 extern bool tidegate_hooks_kv_set(hook_string_t *key, hook_list_u8_t *value, uint32_t *maybe_ttl_seconds, tidegate_hooks_kv_kv_error_t *err);
 extern bool tidegate_hooks_kv_delete(hook_string_t *key, tidegate_hooks_kv_kv_error_t *err);
@@ -950,10 +954,10 @@ extern bool tidegate_hooks_kv_increment(hook_string_t *key, int64_t delta, uint3
 // Stores `new` if the value is still `expected`; says whether it did.
 extern bool tidegate_hooks_kv_compare_and_set(hook_string_t *key, hook_list_u8_t *maybe_expected, hook_list_u8_t *new_, uint32_t *maybe_ttl_seconds, bool *ret, tidegate_hooks_kv_kv_error_t *err);
 
-// Imported Functions from `tidegate:hooks/secrets@0.1.1`
+// Imported Functions from `tidegate:hooks/secrets@0.1.2`
 extern bool tidegate_hooks_secrets_get(hook_string_t *name, hook_string_t *ret, tidegate_hooks_secrets_access_error_t *err);
 
-// Imported Functions from `tidegate:hooks/conversations@0.1.1`
+// Imported Functions from `tidegate:hooks/conversations@0.1.2`
 // Sends one round and waits for the answers, one for each prompt.
 // An empty list of prompts only shows the instruction.
 extern bool tidegate_hooks_conversations_method_conversation_ask(tidegate_hooks_conversations_borrow_conversation_t self, hook_string_t *instruction, tidegate_hooks_conversations_list_prompt_t *prompts, hook_list_string_t *ret, tidegate_hooks_conversations_conversation_error_t *err);
@@ -963,55 +967,55 @@ extern bool tidegate_hooks_conversations_method_conversation_verify_password(tid
 // Whether the answer is a valid one-time code of the account.
 extern bool tidegate_hooks_conversations_method_conversation_verify_one_time_code(tidegate_hooks_conversations_borrow_conversation_t self, hook_string_t *answer);
 
-// Exported Functions from `tidegate:hooks/external-auth@0.1.1`
+// Exported Functions from `tidegate:hooks/external-auth@0.1.2`
 bool exports_tidegate_hooks_external_auth_authenticate(exports_tidegate_hooks_external_auth_borrow_login_attempt_t attempt, exports_tidegate_hooks_external_auth_auth_verdict_t *ret, exports_tidegate_hooks_external_auth_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/connect@0.1.1`
+// Exported Functions from `tidegate:hooks/connect@0.1.2`
 bool exports_tidegate_hooks_connect_review(exports_tidegate_hooks_connect_borrow_connection_t connection, exports_tidegate_hooks_connect_connect_verdict_t *ret, exports_tidegate_hooks_connect_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/login-pre@0.1.1`
+// Exported Functions from `tidegate:hooks/login-pre@0.1.2`
 bool exports_tidegate_hooks_login_pre_review(exports_tidegate_hooks_login_pre_borrow_login_attempt_t attempt, exports_tidegate_hooks_login_pre_login_pre_verdict_t *ret, exports_tidegate_hooks_login_pre_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/pre-login@0.1.1`
+// Exported Functions from `tidegate:hooks/pre-login@0.1.2`
 bool exports_tidegate_hooks_pre_login_prepare(exports_tidegate_hooks_pre_login_borrow_login_attempt_t attempt, exports_tidegate_hooks_pre_login_borrow_account_t *maybe_account, exports_tidegate_hooks_pre_login_pre_login_verdict_t *ret, exports_tidegate_hooks_pre_login_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/check-password@0.1.1`
+// Exported Functions from `tidegate:hooks/check-password@0.1.2`
 bool exports_tidegate_hooks_check_password_check(exports_tidegate_hooks_check_password_borrow_login_attempt_t attempt, exports_tidegate_hooks_check_password_password_verdict_t *ret, exports_tidegate_hooks_check_password_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/keyboard-interactive@0.1.1`
+// Exported Functions from `tidegate:hooks/keyboard-interactive@0.1.2`
 bool exports_tidegate_hooks_keyboard_interactive_converse(exports_tidegate_hooks_keyboard_interactive_borrow_login_attempt_t attempt, exports_tidegate_hooks_keyboard_interactive_borrow_conversation_t conversation, exports_tidegate_hooks_keyboard_interactive_interactive_verdict_t *ret, exports_tidegate_hooks_keyboard_interactive_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/session-create@0.1.1`
+// Exported Functions from `tidegate:hooks/session-create@0.1.2`
 bool exports_tidegate_hooks_session_create_review(exports_tidegate_hooks_session_create_borrow_session_t session, exports_tidegate_hooks_session_create_session_verdict_t *ret, exports_tidegate_hooks_session_create_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/pre-action@0.1.1`
+// Exported Functions from `tidegate:hooks/pre-action@0.1.2`
 bool exports_tidegate_hooks_pre_action_review(exports_tidegate_hooks_pre_action_borrow_file_action_t action, exports_tidegate_hooks_pre_action_action_verdict_t *ret, exports_tidegate_hooks_pre_action_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/password-reset-pre@0.1.1`
+// Exported Functions from `tidegate:hooks/password-reset-pre@0.1.2`
 bool exports_tidegate_hooks_password_reset_pre_review(exports_tidegate_hooks_password_reset_pre_borrow_web_request_t request, exports_tidegate_hooks_password_reset_pre_reset_verdict_t *ret, exports_tidegate_hooks_password_reset_pre_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/startup@0.1.1`
+// Exported Functions from `tidegate:hooks/startup@0.1.2`
 bool exports_tidegate_hooks_startup_notify(hook_string_t *server_version, exports_tidegate_hooks_startup_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/post-login@0.1.1`
+// Exported Functions from `tidegate:hooks/post-login@0.1.2`
 bool exports_tidegate_hooks_post_login_notify(exports_tidegate_hooks_post_login_borrow_connection_t connection, exports_tidegate_hooks_post_login_borrow_login_attempt_t *maybe_attempt, exports_tidegate_hooks_post_login_result_borrow_session_string_t *outcome, exports_tidegate_hooks_post_login_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/session-destroy@0.1.1`
+// Exported Functions from `tidegate:hooks/session-destroy@0.1.2`
 bool exports_tidegate_hooks_session_destroy_notify(exports_tidegate_hooks_session_destroy_borrow_session_t session, hook_string_t *reason, uint64_t duration_milliseconds, exports_tidegate_hooks_session_destroy_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/disconnect@0.1.1`
+// Exported Functions from `tidegate:hooks/disconnect@0.1.2`
 bool exports_tidegate_hooks_disconnect_notify(exports_tidegate_hooks_disconnect_borrow_connection_t connection, exports_tidegate_hooks_disconnect_borrow_session_t *maybe_session, uint64_t duration_milliseconds, exports_tidegate_hooks_disconnect_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/post-action@0.1.1`
+// Exported Functions from `tidegate:hooks/post-action@0.1.2`
 bool exports_tidegate_hooks_post_action_notify(exports_tidegate_hooks_post_action_borrow_file_action_t action, exports_tidegate_hooks_post_action_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/object-changes@0.1.1`
+// Exported Functions from `tidegate:hooks/object-changes@0.1.2`
 bool exports_tidegate_hooks_object_changes_notify(exports_tidegate_hooks_object_changes_borrow_object_change_t change, exports_tidegate_hooks_object_changes_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/credential-changed@0.1.1`
+// Exported Functions from `tidegate:hooks/credential-changed@0.1.2`
 bool exports_tidegate_hooks_credential_changed_notify(exports_tidegate_hooks_credential_changed_borrow_credential_change_t change, exports_tidegate_hooks_credential_changed_failure_t *err);
 
-// Exported Functions from `tidegate:hooks/one-click-login-post@0.1.1`
+// Exported Functions from `tidegate:hooks/one-click-login-post@0.1.2`
 bool exports_tidegate_hooks_one_click_login_post_notify(hook_string_t *token, hook_string_t *username, hook_string_t *name, exports_tidegate_hooks_one_click_login_post_failure_t *err);
 
 // Helper Functions

@@ -16,7 +16,7 @@ var exportReturnArea = uintptr(witRuntime.Allocate(&staticPinner, (7*4), 4))
 var syncExportPinner = runtime.Pinner{}
 
 
-//go:wasmexport tidegate:hooks/check-password@0.1.1#check
+//go:wasmexport tidegate:hooks/check-password@0.1.2#check
 func wasm_export_tidegate_hooks_check_password_check(arg0 int32) uintptr {
         
         pinner := &syncExportPinner
@@ -107,7 +107,7 @@ return exportReturnArea
         
 }
 
-//go:wasmexport cabi_post_tidegate:hooks/check-password@0.1.1#check
+//go:wasmexport cabi_post_tidegate:hooks/check-password@0.1.2#check
 func wasm_export_post_return_tidegate_hooks_check_password_check(result uintptr) {
         syncExportPinner.Unpin()
 witRuntime.Reset()

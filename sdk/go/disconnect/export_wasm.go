@@ -15,7 +15,7 @@ var exportReturnArea = uintptr(witRuntime.Allocate(&staticPinner, (7*4), 4))
 var syncExportPinner = runtime.Pinner{}
 
 
-//go:wasmexport tidegate:hooks/disconnect@0.1.1#notify
+//go:wasmexport tidegate:hooks/disconnect@0.1.2#notify
 func wasm_export_tidegate_hooks_disconnect_notify(arg0 int32, arg1 int32, arg2 int32, arg3 int64) uintptr {
         
         pinner := &syncExportPinner
@@ -62,7 +62,7 @@ return exportReturnArea
         
 }
 
-//go:wasmexport cabi_post_tidegate:hooks/disconnect@0.1.1#notify
+//go:wasmexport cabi_post_tidegate:hooks/disconnect@0.1.2#notify
 func wasm_export_post_return_tidegate_hooks_disconnect_notify(result uintptr) {
         syncExportPinner.Unpin()
 witRuntime.Reset()

@@ -20,6 +20,6 @@ func prepare(attempt hook.LoginAttempt, account hook.Account) (prelogin.Verdict,
 	if strings.HasPrefix(attempt.Connection().RemoteIP(), "192.0.2.") {
 		limit = 0
 	}
-	draft.SetBandwidth(limit, limit)
+	draft.SetBandwidthKB(limit, limit)
 	return prelogin.Replace(draft), nil
 }

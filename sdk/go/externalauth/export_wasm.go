@@ -16,7 +16,7 @@ var exportReturnArea = uintptr(witRuntime.Allocate(&staticPinner, (7*4), 4))
 var syncExportPinner = runtime.Pinner{}
 
 
-//go:wasmexport tidegate:hooks/external-auth@0.1.1#authenticate
+//go:wasmexport tidegate:hooks/external-auth@0.1.2#authenticate
 func wasm_export_tidegate_hooks_external_auth_authenticate(arg0 int32) uintptr {
         
         pinner := &syncExportPinner
@@ -136,7 +136,7 @@ return exportReturnArea
         
 }
 
-//go:wasmexport cabi_post_tidegate:hooks/external-auth@0.1.1#authenticate
+//go:wasmexport cabi_post_tidegate:hooks/external-auth@0.1.2#authenticate
 func wasm_export_post_return_tidegate_hooks_external_auth_authenticate(result uintptr) {
         syncExportPinner.Unpin()
 witRuntime.Reset()

@@ -17,7 +17,7 @@ var exportReturnArea = uintptr(witRuntime.Allocate(&staticPinner, (7*4), 4))
 var syncExportPinner = runtime.Pinner{}
 
 
-//go:wasmexport tidegate:hooks/keyboard-interactive@0.1.1#converse
+//go:wasmexport tidegate:hooks/keyboard-interactive@0.1.2#converse
 func wasm_export_tidegate_hooks_keyboard_interactive_converse(arg0 int32, arg1 int32) uintptr {
         
         pinner := &syncExportPinner
@@ -113,7 +113,7 @@ return exportReturnArea
         
 }
 
-//go:wasmexport cabi_post_tidegate:hooks/keyboard-interactive@0.1.1#converse
+//go:wasmexport cabi_post_tidegate:hooks/keyboard-interactive@0.1.2#converse
 func wasm_export_post_return_tidegate_hooks_keyboard_interactive_converse(result uintptr) {
         syncExportPinner.Unpin()
 witRuntime.Reset()

@@ -14,7 +14,7 @@ var exportReturnArea = uintptr(witRuntime.Allocate(&staticPinner, (7*4), 4))
 var syncExportPinner = runtime.Pinner{}
 
 
-//go:wasmexport tidegate:hooks/one-click-login-post@0.1.1#notify
+//go:wasmexport tidegate:hooks/one-click-login-post@0.1.2#notify
 func wasm_export_tidegate_hooks_one_click_login_post_notify(arg0 uintptr, arg1 uint32, arg2 uintptr, arg3 uint32, arg4 uintptr, arg5 uint32) uintptr {
         
         pinner := &syncExportPinner
@@ -54,7 +54,7 @@ return exportReturnArea
         
 }
 
-//go:wasmexport cabi_post_tidegate:hooks/one-click-login-post@0.1.1#notify
+//go:wasmexport cabi_post_tidegate:hooks/one-click-login-post@0.1.2#notify
 func wasm_export_post_return_tidegate_hooks_one_click_login_post_notify(result uintptr) {
         syncExportPinner.Unpin()
 witRuntime.Reset()

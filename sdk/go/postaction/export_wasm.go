@@ -15,7 +15,7 @@ var exportReturnArea = uintptr(witRuntime.Allocate(&staticPinner, (7*4), 4))
 var syncExportPinner = runtime.Pinner{}
 
 
-//go:wasmexport tidegate:hooks/post-action@0.1.1#notify
+//go:wasmexport tidegate:hooks/post-action@0.1.2#notify
 func wasm_export_tidegate_hooks_post_action_notify(arg0 int32) uintptr {
         
         pinner := &syncExportPinner
@@ -51,7 +51,7 @@ return exportReturnArea
         
 }
 
-//go:wasmexport cabi_post_tidegate:hooks/post-action@0.1.1#notify
+//go:wasmexport cabi_post_tidegate:hooks/post-action@0.1.2#notify
 func wasm_export_post_return_tidegate_hooks_post_action_notify(result uintptr) {
         syncExportPinner.Unpin()
 witRuntime.Reset()

@@ -15,7 +15,7 @@ var exportReturnArea = uintptr(witRuntime.Allocate(&staticPinner, (7*4), 4))
 var syncExportPinner = runtime.Pinner{}
 
 
-//go:wasmexport tidegate:hooks/post-login@0.1.1#notify
+//go:wasmexport tidegate:hooks/post-login@0.1.2#notify
 func wasm_export_tidegate_hooks_post_login_notify(arg0 int32, arg1 int32, arg2 int32, arg3 int32, arg4 uintptr, arg5 uint32) uintptr {
         
         pinner := &syncExportPinner
@@ -75,7 +75,7 @@ return exportReturnArea
         
 }
 
-//go:wasmexport cabi_post_tidegate:hooks/post-login@0.1.1#notify
+//go:wasmexport cabi_post_tidegate:hooks/post-login@0.1.2#notify
 func wasm_export_post_return_tidegate_hooks_post_login_notify(result uintptr) {
         syncExportPinner.Unpin()
 witRuntime.Reset()

@@ -16,7 +16,7 @@ var exportReturnArea = uintptr(witRuntime.Allocate(&staticPinner, (7*4), 4))
 var syncExportPinner = runtime.Pinner{}
 
 
-//go:wasmexport tidegate:hooks/pre-login@0.1.1#prepare
+//go:wasmexport tidegate:hooks/pre-login@0.1.2#prepare
 func wasm_export_tidegate_hooks_pre_login_prepare(arg0 int32, arg1 int32, arg2 int32) uintptr {
         
         pinner := &syncExportPinner
@@ -109,7 +109,7 @@ return exportReturnArea
         
 }
 
-//go:wasmexport cabi_post_tidegate:hooks/pre-login@0.1.1#prepare
+//go:wasmexport cabi_post_tidegate:hooks/pre-login@0.1.2#prepare
 func wasm_export_post_return_tidegate_hooks_pre_login_prepare(result uintptr) {
         syncExportPinner.Unpin()
 witRuntime.Reset()

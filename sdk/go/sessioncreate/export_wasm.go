@@ -16,7 +16,7 @@ var exportReturnArea = uintptr(witRuntime.Allocate(&staticPinner, (7*4), 4))
 var syncExportPinner = runtime.Pinner{}
 
 
-//go:wasmexport tidegate:hooks/session-create@0.1.1#review
+//go:wasmexport tidegate:hooks/session-create@0.1.2#review
 func wasm_export_tidegate_hooks_session_create_review(arg0 int32) uintptr {
         
         pinner := &syncExportPinner
@@ -91,7 +91,7 @@ return exportReturnArea
         
 }
 
-//go:wasmexport cabi_post_tidegate:hooks/session-create@0.1.1#review
+//go:wasmexport cabi_post_tidegate:hooks/session-create@0.1.2#review
 func wasm_export_post_return_tidegate_hooks_session_create_review(result uintptr) {
         syncExportPinner.Unpin()
 witRuntime.Reset()

@@ -15,7 +15,7 @@ var exportReturnArea = uintptr(witRuntime.Allocate(&staticPinner, (7*4), 4))
 var syncExportPinner = runtime.Pinner{}
 
 
-//go:wasmexport tidegate:hooks/session-destroy@0.1.1#notify
+//go:wasmexport tidegate:hooks/session-destroy@0.1.2#notify
 func wasm_export_tidegate_hooks_session_destroy_notify(arg0 int32, arg1 uintptr, arg2 uint32, arg3 int64) uintptr {
         
         pinner := &syncExportPinner
@@ -53,7 +53,7 @@ return exportReturnArea
         
 }
 
-//go:wasmexport cabi_post_tidegate:hooks/session-destroy@0.1.1#notify
+//go:wasmexport cabi_post_tidegate:hooks/session-destroy@0.1.2#notify
 func wasm_export_post_return_tidegate_hooks_session_destroy_notify(result uintptr) {
         syncExportPinner.Unpin()
 witRuntime.Reset()

@@ -9,6 +9,6 @@ export function preLogin(attempt, account) {
   }
   const draft = AccountDraft.of(account);
   const limit = attempt.connection().remoteIp().startsWith("192.0.2.") ? 0 : 512;
-  draft.setBandwidth(limit, limit);
+  draft.setBandwidthKb(limit, limit);
   return replace(draft);
 }

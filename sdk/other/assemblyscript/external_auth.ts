@@ -6,25 +6,25 @@
 // no single number is written to an address that the caller gives.
 
 // @ts-ignore: decorator
-@external("tidegate:hooks/types@0.1.1", "[method]login-attempt.username")
+@external("tidegate:hooks/types@0.1.2", "[method]login-attempt.username")
 declare function username(attempt: i32, text: usize): void;
 // @ts-ignore: decorator
-@external("tidegate:hooks/types@0.1.1", "[method]login-attempt.password-matches")
+@external("tidegate:hooks/types@0.1.2", "[method]login-attempt.password-matches")
 declare function passwordMatches(attempt: i32, hash: usize, length: usize, outcome: usize): void;
 // @ts-ignore: decorator
-@external("tidegate:hooks/types@0.1.1", "[resource-drop]login-attempt")
+@external("tidegate:hooks/types@0.1.2", "[resource-drop]login-attempt")
 declare function dropAttempt(attempt: i32): void;
 // @ts-ignore: decorator
-@external("tidegate:hooks/types@0.1.1", "[constructor]account-draft")
+@external("tidegate:hooks/types@0.1.2", "[constructor]account-draft")
 declare function newDraft(name: usize, length: usize): i32;
 // @ts-ignore: decorator
-@external("tidegate:hooks/types@0.1.1", "[method]account-draft.set-home-directory")
+@external("tidegate:hooks/types@0.1.2", "[method]account-draft.set-home-directory")
 declare function setHomeDirectory(draft: i32, path: usize, length: usize, outcome: usize): void;
 // @ts-ignore: decorator
-@external("tidegate:hooks/types@0.1.1", "[method]account-draft.set-permissions")
+@external("tidegate:hooks/types@0.1.2", "[method]account-draft.set-permissions")
 declare function setPermissions(draft: i32, path: usize, length: usize, names: usize, count: usize, outcome: usize): void;
 // @ts-ignore: decorator
-@external("tidegate:hooks/config@0.1.1", "get")
+@external("tidegate:hooks/config@0.1.2", "get")
 declare function getConfig(key: usize, length: usize, text: usize): void;
 
 /** UTF-8 somewhere in the memory. */

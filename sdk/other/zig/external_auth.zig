@@ -7,8 +7,8 @@ const std = @import("std");
 // ---- What the server offers, as the canonical ABI has it: a string is an address and a length, and a result that is
 // no single number is written to an address that the caller gives.
 
-const types = "tidegate:hooks/types@0.1.1";
-const config = "tidegate:hooks/config@0.1.1";
+const types = "tidegate:hooks/types@0.1.2";
+const config = "tidegate:hooks/config@0.1.2";
 
 const Username = @extern(*const fn (i32, *Text) callconv(.c) void, .{ .name = "[method]login-attempt.username", .library_name = types });
 const PasswordMatches = @extern(*const fn (i32, [*]const u8, usize, *Outcome) callconv(.c) void, .{ .name = "[method]login-attempt.password-matches", .library_name = types });

@@ -11,5 +11,5 @@ def pre_login(attempt: LoginAttempt, account: Account | None) -> Replace | Uncha
         return Unchanged()
     draft = AccountDraft.of(account)
     limit = 0 if attempt.connection().remote_ip().startswith("192.0.2.") else 512
-    draft.set_bandwidth(limit, limit)
+    draft.set_bandwidth_kb(limit, limit)
     return Replace(draft)

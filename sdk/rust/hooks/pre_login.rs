@@ -10,7 +10,7 @@ impl PreLogin for Plugin {
         let Some(account) = account else { return Ok(PreLoginVerdict::Unchanged) };
         let draft = AccountDraft::of(account);
         let limit = if attempt.connection().remote_ip().starts_with("192.0.2.") { 0 } else { 512 };
-        draft.set_bandwidth(limit, limit);
+        draft.set_bandwidth_kb(limit, limit);
         Ok(PreLoginVerdict::Replace(draft))
     }
 }

@@ -7,7 +7,7 @@ pub mod host {
         path: "../../wit",
         inline: "
             package tidegate:sdk;
-            world imports { include tidegate:hooks/host@0.1.1; import tidegate:hooks/conversations@0.1.1; }
+            world imports { include tidegate:hooks/host@0.1.2; import tidegate:hooks/conversations@0.1.2; }
         ",
         world: "tidegate:sdk/imports",
         generate_all,
@@ -22,11 +22,11 @@ macro_rules! hooks {
                 world: $world,
                 pub_export_macro: true,
                 with: {
-                    "tidegate:hooks/types@0.1.1": crate::bindings::host::tidegate::hooks::types,
-                    "tidegate:hooks/log@0.1.1": crate::bindings::host::tidegate::hooks::log,
-                    "tidegate:hooks/config@0.1.1": crate::bindings::host::tidegate::hooks::config,
-                    "tidegate:hooks/kv@0.1.1": crate::bindings::host::tidegate::hooks::kv,
-                    "tidegate:hooks/secrets@0.1.1": crate::bindings::host::tidegate::hooks::secrets,
+                    "tidegate:hooks/types@0.1.2": crate::bindings::host::tidegate::hooks::types,
+                    "tidegate:hooks/log@0.1.2": crate::bindings::host::tidegate::hooks::log,
+                    "tidegate:hooks/config@0.1.2": crate::bindings::host::tidegate::hooks::config,
+                    "tidegate:hooks/kv@0.1.2": crate::bindings::host::tidegate::hooks::kv,
+                    "tidegate:hooks/secrets@0.1.2": crate::bindings::host::tidegate::hooks::secrets,
                     $($conversations: crate::bindings::host::tidegate::hooks::conversations,)?
                 },
             });
@@ -40,7 +40,7 @@ hooks! {
     login_pre: "login-pre-hook",
     pre_login: "pre-login-hook",
     check_password: "check-password-hook",
-    keyboard_interactive: "keyboard-interactive-hook" with "tidegate:hooks/conversations@0.1.1",
+    keyboard_interactive: "keyboard-interactive-hook" with "tidegate:hooks/conversations@0.1.2",
     session_create: "session-create-hook",
     pre_action: "pre-action-hook",
     password_reset_pre: "password-reset-pre-hook",

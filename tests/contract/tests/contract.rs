@@ -325,6 +325,8 @@ async fn bandwidth(guest: &str, username: &str) -> [Option<i64>; 2] {
 async fn a_component_for_the_contract_before_this_one_has_the_values_it_had() {
     // 1000 KiB and 1 KiB.
     assert_eq!(bandwidth("former", "alice").await, [Some(1024), Some(1)]);
+    // 1000 times and once 1000 bytes.
+    assert_eq!(bandwidth("contract", "limited").await, [Some(1000), Some(1)]);
 }
 
 #[tokio::test]

@@ -56,6 +56,13 @@ impl CallState {
         Ok(())
     }
 
+    /// Sets the limits, in units of 1000 bytes a second; 0: none.
+    fn limit_bandwidth(&mut self, this: &Draft, upload: u64, download: u64) -> wasmtime::Result<()> {
+        let signed = |kilobytes: u64| json!(i64::try_from(kilobytes).unwrap_or(i64::MAX));
+        self.set(this, "upload_bandwidth", signed(upload))?;
+        self.set(this, "download_bandwidth", signed(download))
+    }
+
     /// Checks a grant, so that the guest learns at once for what its answer would be refused.
     fn needs(&self, grant: Grant) -> Result<(), String> {
         let problem = |_| format!("the operator has not granted \"{}\" to this plugin", grant.as_str());
@@ -135,11 +142,15 @@ impl types::HostAccountDraft for CallState {
         self.set(&this, "quota_files", signed(max_files))
     }
 
+    /// In KiB, as components since 0.1.0 have it.
     fn set_bandwidth(&mut self, this: Draft, upload: u64, download: u64) -> wasmtime::Result<()> {
-        // The document counts in units of 1000 bytes, the guest in KiB.
-        let kilobytes = |kib: u64| json!(i64::try_from(kib.saturating_mul(1024) / 1000).unwrap_or(i64::MAX));
-        self.set(&this, "upload_bandwidth", kilobytes(upload))?;
-        self.set(&this, "download_bandwidth", kilobytes(download))
+        let kilobytes = |kib: u64| kib.saturating_mul(1024) / 1000;
+        self.limit_bandwidth(&this, kilobytes(upload), kilobytes(download))
+    }
+
+    /// In units of 1000 bytes, as the document has it.
+    fn set_bandwidth_kb(&mut self, this: Draft, upload: u64, download: u64) -> wasmtime::Result<()> {
+        self.limit_bandwidth(&this, upload, download)
     }
 
     fn set_max_sessions(&mut self, this: Draft, max: u32) -> wasmtime::Result<()> {

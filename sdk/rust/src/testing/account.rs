@@ -244,9 +244,15 @@ impl AccountDraft {
         self.set("quota_files", json!(max_files));
     }
 
-    /// Sets the limits in KiB a second; 0 means none. Unlike the server, does not convert them to
-    /// the document's units of 1000 bytes.
+    /// Sets the limits in KiB a second; 0 means none. Use [`set_bandwidth_kb`](Self::set_bandwidth_kb), which
+    /// has the document's units of 1000 bytes; like the server, this rounds down to them.
     pub fn set_bandwidth(&self, upload: u64, download: u64) {
+        let kilobytes = |kib: u64| kib.saturating_mul(1024) / 1000;
+        self.set_bandwidth_kb(kilobytes(upload), kilobytes(download));
+    }
+
+    /// Sets the limits in units of 1000 bytes a second; 0 means none.
+    pub fn set_bandwidth_kb(&self, upload: u64, download: u64) {
         self.set("upload_bandwidth", json!(upload));
         self.set("download_bandwidth", json!(download));
     }

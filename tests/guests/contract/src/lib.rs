@@ -89,6 +89,9 @@ impl exported::external_auth::Guest for Contract {
                 let draft = AccountDraft::new(name);
                 draft.set_home_directory(&home()).map_err(|_| failure())?;
                 draft.set_permissions("/", &["*".to_owned()]).map_err(|_| failure())?;
+                if name == "limited" {
+                    draft.set_bandwidth_kb(1000, 1);
+                }
                 Ok(AuthVerdict::Accept(Some(draft)))
             }
         }

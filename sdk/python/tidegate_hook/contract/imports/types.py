@@ -346,7 +346,14 @@ class AccountDraft:
         raise NotImplementedError
     def set_bandwidth(self, upload: int, download: int) -> None:
         """
-        In KiB a second; zero means no limit.
+        In KiB a second, which the server rounds down to units of 1000 bytes; zero means no limit.
+        Use `set-bandwidth-kb`, which has the units of the account's document.
+        """
+        raise NotImplementedError
+    def set_bandwidth_kb(self, upload: int, download: int) -> None:
+        """
+        In units of 1000 bytes a second, as `upload_bandwidth` and `download_bandwidth` in the
+        account's document; zero means no limit.
         """
         raise NotImplementedError
     def set_max_sessions(self, max: int) -> None:
