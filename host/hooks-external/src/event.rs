@@ -119,7 +119,9 @@ impl Response {
     }
 
     pub fn failure(&self) -> HookError {
-        HookError::Failed(format!("it answered with status {}", self.status))
+        let text = format!("it answered with status {}", self.status);
+        // B0-09
+        if matches!(self.status, 429 | 500 | 502..) { HookError::Transient(text) } else { HookError::Failed(text) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use tidegate_core::hook::{Call, Hook, HookDescription, HookError, HookKind};
+use tidegate_core::hook::{Call, Hook, HookDescription, HookError};
 
 use crate::event::{LegacyEvent, MAX_ANSWER, Request, Response};
 use crate::flavour::Flavour;
@@ -37,37 +37,13 @@ impl HttpHook {
         Self { timeout, ..self }
     }
 
-    /// Time for all tries of a notification, with the pauses between them.
-    pub fn notification_deadline(&self, kind: HookKind) -> Duration {
-        let settings = &self.clients.settings;
-        let tries = if self.flavour.retries(kind) { settings.retry_max } else { 0 };
-        self.timeout + (self.timeout + settings.retry_wait_max) * tries
-    }
-
-    /// Sends one request. Only notifications are tried again (B0-08).
-    pub(crate) async fn exchange(&self, call: &Call, request: &Request, retried: bool) -> Result<Response, HookError> {
+    /// Sends one request.
+    pub(crate) async fn exchange(&self, call: &Call, request: &Request) -> Result<Response, HookError> {
         call.sent(self.shown(request));
-        let settings = &self.clients.settings;
-        let mut tries_left = if retried { settings.retry_max } else { 0 };
-        let mut wait = settings.retry_wait_min;
-        loop {
-            let outcome = self.send(request).await;
-            let again = match &outcome {
-                Ok(response) => matches!(response.status, 429 | 500 | 502..),
-                Err(HookError::Unavailable(_) | HookError::Timeout(_)) => true,
-                Err(_) => false,
-            };
-            if tries_left == 0 || !again {
-                if let Ok(response) = &outcome {
-                    let body = crate::redaction::redacted_answer(&response.body);
-                    call.received(format!("{}\n{body}", response.status));
-                }
-                return outcome;
-            }
-            tries_left -= 1;
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(settings.retry_wait_max);
-        }
+        let response = self.send(request).await?;
+        let body = crate::redaction::redacted_answer(&response.body);
+        call.received(format!("{}\n{body}", response.status));
+        Ok(response)
     }
 
     async fn send(&self, request: &Request) -> Result<Response, HookError> {
@@ -174,14 +150,19 @@ impl<E: LegacyEvent> Hook<E> for HttpHook {
         self.describe()
     }
 
+    /// Only notifications are sent again (B0-08, B0-09).
+    fn pause(&self, error: &HookError, tries: u32) -> Option<Duration> {
+        let may_pass = matches!(error, HookError::Transient(_) | HookError::Unavailable(_) | HookError::Timeout(_));
+        if may_pass && self.flavour.retries(E::KIND) { self.clients.settings.pause(tries) } else { None }
+    }
+
     async fn call(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError> {
         if !event.is_for(self.flavour)
             && let Some(verdict) = E::unheard()
         {
             return Ok(verdict);
         }
-        let retried = self.flavour.retries(E::KIND) && !call.is_awaited();
-        let response = self.exchange(call, &event.request(self.flavour), retried).await?;
+        let response = self.exchange(call, &event.request(self.flavour)).await?;
         event.read_response(&response, self.flavour)
     }
 }

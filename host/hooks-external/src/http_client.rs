@@ -33,6 +33,14 @@ pub struct HttpSettings {
     pub headers: Vec<UrlHeader>,
 }
 
+impl HttpSettings {
+    /// The pause before a notification is sent again that was sent `tries` times; None: it is not.
+    pub(crate) fn pause(&self, tries: u32) -> Option<Duration> {
+        let factor = 2_u32.saturating_pow(tries.saturating_sub(1));
+        (tries <= self.retry_max).then(|| self.retry_wait_min.saturating_mul(factor).min(self.retry_wait_max))
+    }
+}
+
 impl Default for HttpSettings {
     fn default() -> Self {
         Self {

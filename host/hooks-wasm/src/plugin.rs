@@ -2,6 +2,7 @@
 //! whatever is loaded under the name, and fails when nothing is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
@@ -15,6 +16,9 @@ use crate::v0_1::{Exports, Guest, GuestEvent};
 
 /// The health of a link under whose name nothing is loaded.
 pub const NOT_LOADED: &str = "the plugin is not loaded";
+
+/// Pauses before an observer is told again, if it said that its failure may pass (B0-08a).
+const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
 
 /// A component that passed every check.
 pub struct Loaded {
@@ -112,6 +116,11 @@ impl<E: GuestEvent> Hook<E> for PluginHook {
     fn account_rights(&self) -> Option<Arc<AccountRights>> {
         let loaded = self.loaded();
         Some(loaded.map_or_else(|| Arc::new(AccountRights::bound()), |loaded| loaded.guest.shared().rights.clone()))
+    }
+
+    fn pause(&self, error: &HookError, tries: u32) -> Option<Duration> {
+        let pause = PAUSES.get(usize::try_from(tries).ok()?.checked_sub(1)?)?;
+        matches!(error, HookError::Transient(_)).then_some(*pause)
     }
 
     async fn call(&self, call: &Call, event: &E) -> Result<E::Verdict, HookError> {

@@ -234,7 +234,7 @@ impl Builder<'_> {
         let HookSettings { links, dropped } = self.settings.get(&E::KIND).cloned().unwrap_or_default();
         let mut configured = Vec::new();
         for link in links {
-            let mut settings = link.settings;
+            let settings = link.settings;
             configured.push(match link.target {
                 HookTarget::Plugin(name) => Configured::Plugin(name, Box::new(settings)),
                 HookTarget::Program { path, settings: program } => {
@@ -243,10 +243,6 @@ impl Builder<'_> {
                 }
                 HookTarget::Http { url, flavour, timeout } => {
                     let hook = HttpHook::new(&url, self.clients.clone(), flavour)?.with_timeout(timeout);
-                    // All tries together take longer than one answer may, except at the end of a session (D-03).
-                    if E::KIND.family() == Family::Observer && E::KIND != HookKind::SessionDestroy {
-                        settings.deadline = settings.deadline.max(hook.notification_deadline(E::KIND));
-                    }
                     Configured::Fixed(Arc::new(Link::new(Arc::new(hook), settings)))
                 }
             });

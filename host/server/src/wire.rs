@@ -11,7 +11,7 @@ use tidegate_api::{AdminApi, Measured};
 use tidegate_core::account::{Accounts, HomeCheck};
 use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
 use tidegate_core::files::FileContext;
-use tidegate_core::hook::observers::ObserverWork;
+use tidegate_core::hook::observers::{ObserverWork, Untold};
 use tidegate_core::hook::{HookHost, HookKind, NoJournal};
 use tidegate_core::login::{LoginPorts, LoginService};
 use tidegate_core::memory::MemoryStore;
@@ -176,7 +176,13 @@ impl HookTasks {
         // Events that are left after that are counted below.
         let _ = tokio::time::timeout(grace, told).await;
         self.tasks.abort_all();
-        for (kind, events) in lost(&self.observers) {
+        for (kind, events) in lost(&self.observers, |observer| observer.not_told_again()) {
+            let message = format!(
+                "{events} events are not told again to {kind} hooks that failed when they were told: the server ends"
+            );
+            tracing::warn!(sender = "main", kind = kind.as_str(), events, message);
+        }
+        for (kind, events) in lost(&self.observers, |observer| observer.untold()) {
             let message =
                 format!("{events} events were lost: the {kind} hooks were not told of them in the grace time");
             tracing::error!(sender = "main", kind = kind.as_str(), events, message);
@@ -189,10 +195,13 @@ impl HookTasks {
     }
 }
 
-/// How many events were not told, by kind.
-fn lost(observers: &[Arc<dyn ObserverWork>]) -> BTreeMap<HookKind, u64> {
+/// The sums of what observers say they have lost, by kind.
+fn lost(
+    observers: &[Arc<dyn ObserverWork>],
+    of: impl Fn(&dyn ObserverWork) -> Option<Untold>,
+) -> BTreeMap<HookKind, u64> {
     let mut lost = BTreeMap::new();
-    for untold in observers.iter().filter_map(|observer| observer.untold()) {
+    for untold in observers.iter().filter_map(|observer| of(&**observer)) {
         *lost.entry(untold.kind).or_default() += untold.events;
     }
     lost

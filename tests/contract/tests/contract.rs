@@ -78,6 +78,22 @@ async fn every_hook_point_has_the_same_answer_through_every_adapter() {
     check::<Startup>(a, "allow", "told").await;
 }
 
+/// B0-08a: who is told again of an event after a failure, and when.
+#[tokio::test(flavor = "multi_thread")]
+async fn components_say_whether_they_are_told_again() {
+    let adapters = adapters().await;
+    for (adapter, hook) in adapters.all::<PostLogin>().unwrap() {
+        let after = async |what: &str| {
+            let error = hook.call(&Call::default(), &PostLogin::about(what).unwrap()).await.unwrap_err();
+            [1, 2, 3, 4].map(|tries| hook.pause(&error, tries).map(|pause| pause.as_secs()))
+        };
+        // The HTTP adapter has its own settings, which allow no further try here.
+        let expected = if adapter == "plugin" { [Some(1), Some(5), Some(25), None] } else { [None; 4] };
+        assert_eq!(after("fail").await, expected, "{adapter}");
+        assert_eq!(after("trap").await, [None; 4], "{adapter}");
+    }
+}
+
 /// H-01: the table above names every hook point there is.
 #[test]
 fn no_hook_point_is_left_out() {

@@ -168,9 +168,15 @@ where
     HttpHook: Hook<E>,
 {
     let hook = HttpHook::new(url, HttpClients::new(settings, false).unwrap(), flavour).unwrap();
-    match hook.call(&Call::default(), event).await {
-        Ok(verdict) => E::label(&verdict).0.to_owned(),
-        Err(error) => error.kind().to_owned(),
+    let mut tries = 0;
+    // As long as observers would.
+    loop {
+        tries += 1;
+        match hook.call(&Call::default(), event).await {
+            Ok(verdict) => return E::label(&verdict).0.to_owned(),
+            Err(error) if Hook::<E>::pause(&hook, &error, tries).is_none() => return error.kind().to_owned(),
+            Err(_) => {}
+        }
     }
 }
 
@@ -198,11 +204,17 @@ async fn only_observers_are_tried_again() {
         assert_eq!(ask(&url, http_settings(), flavour, &ObjectChange::about("bob").unwrap()).await, "failed");
         assert_eq!(asked.lock().unwrap().len(), tries, "{compat}");
     }
-    // Nor is there time for it while an operation waits (B10-08).
-    let (url, asked) = web(&["503 X"]);
-    let hook = HttpHook::new(&url, HttpClients::new(http_settings(), false).unwrap(), flavour).unwrap();
-    assert!(hook.call(&Call::awaited(true), &told).await.is_err());
-    assert_eq!(asked.lock().unwrap().len(), 1);
+    // Nobody listens there any more.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", closed.local_addr().unwrap());
+    drop(closed);
+    let clients = HttpClients::new(http_settings(), false).unwrap();
+    let hook = HttpHook::new(&url, clients, flavour).unwrap();
+    let error = hook.call(&Call::default(), &told).await.unwrap_err();
+    let pauses = [1, 2, 3, 4].map(|tries| Hook::<PostAction>::pause(&hook, &error, tries));
+    let milliseconds = |count| Some(Duration::from_millis(count));
+    assert_eq!(pauses, [milliseconds(1), milliseconds(2), milliseconds(2), None]);
+    assert_eq!(Hook::<Connect>::pause(&hook, &error, 1), None);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::{FileError, FirstTransfers};
 use crate::hook::events::{ActionKind, FileAction};
 use crate::hook::observation::PostAction;
 use crate::hook::review::{PreAction, Review};
-use crate::hook::{Chain, Delivery, HookEvent, Observers, Subject};
+use crate::hook::{Chain, HookEvent, Observers, Subject};
 use crate::path::VirtualPath;
 use crate::terminal::neutralised;
 
@@ -118,7 +118,7 @@ impl FileHooks {
             self.after.notify(event);
             return Ok(());
         }
-        self.after.tell(&event, Delivery::Awaited).await.map_err(|refused| {
+        self.after.tell(&event).await.map_err(|refused| {
             log_denial(&event.0, &refused.hook, &refused.error.to_string());
             FileError::Failed("a hook refused the operation".into())
         })

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, mpsc};
 use crate::hook::events::{ActionKind, FileAction};
 use crate::hook::observation::PostAction;
 use crate::hook::observers::{ObserverWork, Untold};
-use crate::hook::{Delivery, HookEvent, Observers};
+use crate::hook::{HookEvent, Observers};
 use crate::ports::Directory;
 
 /// Transfers that may wait to be stored. A session adds at most one of each kind. If the queue is full, the
@@ -52,8 +52,7 @@ impl FirstTransfers {
                 action.kind = if upload { ActionKind::FirstUpload } else { ActionKind::FirstDownload };
                 let event = PostAction(Arc::new(action));
                 if self.after.concerns(&event.0.subject()) {
-                    // The link records failures.
-                    let _ = self.after.tell(&event, Delivery::Queued).await;
+                    self.after.deliver(event).await;
                 }
             }
             Ok(false) => {}

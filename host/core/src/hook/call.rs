@@ -21,7 +21,6 @@ pub struct Call {
     exchange: Mutex<Exchange>,
     waiting: Waiting,
     place: Mutex<Option<Place>>,
-    is_awaited: bool,
 }
 
 /// What a call waits for before the hook can work.
@@ -106,16 +105,6 @@ impl Call {
     /// What the call waits for.
     pub fn waiting(&self) -> &Waiting {
         &self.waiting
-    }
-
-    /// A call; `is_awaited`: an operation waits for its end, so that the adapter must not try it again later.
-    pub fn awaited(is_awaited: bool) -> Self {
-        Self { is_awaited, ..Self::default() }
-    }
-
-    /// Whether an operation waits for the end of the call.
-    pub fn is_awaited(&self) -> bool {
-        self.is_awaited
     }
 
     pub(super) fn occupy(&self, place: Place) {

@@ -101,7 +101,7 @@ impl<E: GateEvent> Chain<E> {
             if !link.selector().matches(&event.subject()) {
                 continue;
             }
-            let mut answer = link.ask(&self.host, event, true).await;
+            let mut answer = link.ask(&self.host, event).await;
             let outcome = match answer.outcome {
                 Err(_) if link.on_error() == OnError::Allow => Ok(E::allowed()),
                 outcome => outcome,

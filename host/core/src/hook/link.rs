@@ -152,9 +152,13 @@ impl<E: HookEvent> Link<E> {
         self.hook.account_rights().unwrap_or_else(|| self.settings.account_rights.clone())
     }
 
-    /// Calls the hook and makes the record. `is_awaited`: an operation waits for the answer.
-    pub(super) async fn ask(&self, host: &HookHost, event: &E, is_awaited: bool) -> Answer<E> {
-        let (call, at, started) = (Call::awaited(is_awaited), host.clock.now(), Instant::now());
+    pub(super) fn pause(&self, error: &HookError, tries: u32) -> Option<Duration> {
+        self.hook.pause(error, tries)
+    }
+
+    /// Calls the hook and makes the record.
+    pub(super) async fn ask(&self, host: &HookHost, event: &E) -> Answer<E> {
+        let (call, at, started) = (Call::default(), host.clock.now(), Instant::now());
         let mut outcome = self.bounded(&call, event).await;
         if let Some(draft) = outcome.as_mut().ok().and_then(E::account) {
             draft.bind(&self.account_rights());
@@ -261,15 +265,15 @@ mod tests {
         let under_way = || hook.0.lock().unwrap().len();
         // Callers that time out, and callers that leave at once: the work of each goes on.
         for _ in 0..2 {
-            assert!(link.ask(&host, &event, false).await.outcome.is_err());
+            assert!(link.ask(&host, &event).await.outcome.is_err());
         }
         for _ in 0..20 {
-            let given_up = tokio::time::timeout(Duration::from_millis(1), link.ask(&host, &event, false)).await;
+            let given_up = tokio::time::timeout(Duration::from_millis(1), link.ask(&host, &event)).await;
             assert!(given_up.is_err());
         }
         assert_eq!(under_way(), 4);
         hook.0.lock().unwrap().pop();
-        assert!(link.ask(&host, &event, false).await.outcome.is_err());
+        assert!(link.ask(&host, &event).await.outcome.is_err());
         assert_eq!(under_way(), 4);
     }
 }

@@ -1,6 +1,7 @@
 //! Hooks: typed events, one trait, one chain. Adapters (components, programs, web servers) only
 //! translate; deadlines and concurrency live in [`link`], selection and the fail rule in [`chain`].
 
+mod again;
 mod attempt;
 mod call;
 pub mod chain;
@@ -28,7 +29,7 @@ pub use call::{Call, CallPlace, Exchange, HookJournal, HookRun, NoJournal, Waiti
 pub use chain::{Chain, GateFailure};
 pub use kind::{Family, HookKind};
 pub use link::{HookHost, Link, LinkSettings, OnError};
-pub use observers::{Delivery, Observers};
+pub use observers::Observers;
 pub use own_time::OwnTime;
 pub use selector::{Selectable, Selector, Subject};
 
@@ -112,6 +113,12 @@ pub trait Hook<E: HookEvent>: Send + Sync {
         None
     }
 
+    /// The pause before the hook is told again of an event that it has been told of `tries` times; None: it is not
+    /// told again. Observers ask, after an error, where no operation waits (B0-08a).
+    fn pause(&self, _error: &HookError, _tries: u32) -> Option<Duration> {
+        None
+    }
+
     /// Asks or tells the hook. The link bounds the time and the number of calls.
     ///
     /// # Errors
@@ -175,6 +182,9 @@ pub enum HookError {
     /// The hook reported a failure, or broke off.
     #[error("failed: {0}")]
     Failed(String),
+    /// The hook reported a failure, and that the same call may succeed later.
+    #[error("failed: {0}")]
+    Transient(String),
     /// The answer is malformed, or not allowed.
     #[error("gave an answer that cannot be used: {0}")]
     BadOutput(String),
@@ -193,7 +203,7 @@ impl HookError {
             Self::Unavailable(_) => "unavailable",
             Self::Timeout(_) => "timeout",
             Self::Waited(..) => "waited",
-            Self::Failed(_) => "failed",
+            Self::Failed(_) | Self::Transient(_) => "failed",
             Self::BadOutput(_) => "bad-output",
             Self::Limit(_) => "limit",
             Self::Saturated => "saturated",

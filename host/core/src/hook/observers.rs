@@ -8,9 +8,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::sync::{Mutex, mpsc};
 
+use super::again::{self, Again, PutOff, Try};
 use super::{Chain, GateFailure, HookEvent, HookHost, HookKind, Link, OnError, Subject};
 
 /// Events that may wait for one hook point; further ones are dropped and counted (B0-10).
@@ -26,7 +27,11 @@ pub struct Observers<E: HookEvent> {
     chain: Chain<E>,
     sender: std::sync::Mutex<Option<mpsc::Sender<E>>>,
     queue: Mutex<mpsc::Receiver<E>>,
+    /// What failed and is told again later; it is in nobody's way (B0-08a).
+    again: Again<E>,
     dropped: AtomicU64,
+    /// Tries for which there was no room.
+    dropped_tries: AtomicU64,
     /// Events that wait or are being told.
     under_way: AtomicU64,
     /// Events that came after the queue was closed.
@@ -46,6 +51,11 @@ pub trait ObserverWork: Send + Sync {
     fn untold(&self) -> Option<Untold> {
         None
     }
+
+    /// What failed and was to be told again, but was not, for the same log; None: nothing.
+    fn not_told_again(&self) -> Option<Untold> {
+        None
+    }
 }
 
 /// Lost events of one hook point.
@@ -57,15 +67,6 @@ pub struct Untold {
     pub events: u64,
 }
 
-/// Whether an operation waits while observers are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    /// No operation waits: a web server that is down is tried again (B0-08).
-    Queued,
-    /// An operation waits, and fails if its observers fail (B10-08): a web server is tried once.
-    Awaited,
-}
-
 impl<E: HookEvent<Verdict = ()>> Observers<E> {
     /// Observers without links.
     pub fn new(host: Arc<HookHost>) -> Arc<Self> {
@@ -74,7 +75,9 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
             chain: Chain::new(host, Vec::new()),
             sender: std::sync::Mutex::new(Some(sender)),
             queue: Mutex::new(receiver),
+            again: Again::new(),
             dropped: AtomicU64::new(0),
+            dropped_tries: AtomicU64::new(0),
             under_way: AtomicU64::new(0),
             late: AtomicU64::new(0),
         })
@@ -105,58 +108,108 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
             return;
         }
         self.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.count_dropped(&self.dropped, |dropped| {
+            format!("the {} hooks are too slow: {dropped} events were dropped because {QUEUE} wait already", E::KIND)
+        });
+    }
+
+    /// Counts a dropped event, and says so in the log once in a while. `message`: of that many.
+    fn count_dropped(&self, counter: &AtomicU64, message: impl FnOnce(u64) -> String) {
         self.chain.host().journal.event_dropped(E::KIND);
-        let dropped = self.dropped.fetch_add(1, Ordering::Relaxed);
-        if dropped.is_multiple_of(DROPS_A_LINE) {
-            let message = format!(
-                "the {} hooks are too slow: {} events were dropped because {QUEUE} wait already",
-                E::KIND,
-                dropped + 1
-            );
+        let before = counter.fetch_add(1, Ordering::Relaxed);
+        if before.is_multiple_of(DROPS_A_LINE) {
+            let message = message(before + 1);
             tracing::error!(sender = "hook", kind = E::KIND.as_str(), message);
         }
     }
 
-    /// Tells all links that the event is for at the same time, and waits for them (A15-07).
+    /// Tells all links that the event is for at the same time, and waits for them (A15-07). An operation waits,
+    /// so that each is told once.
     ///
     /// # Errors
-    /// The first failure of a link with `on_error = "deny"`, for operations that wait (B10-08). All failures are
-    /// in the records.
-    pub async fn tell(&self, event: &E, delivery: Delivery) -> Result<(), GateFailure> {
+    /// The first failure of a link with `on_error = "deny"` (B10-08). All failures are in the records.
+    pub async fn tell(&self, event: &E) -> Result<(), GateFailure> {
         let links = self.chain.links();
         match concerned(&links, event).as_slice() {
             [] => Ok(()),
-            [link] => self.tell_link(link, event, delivery).await,
+            [link] => self.tell_link(link, event).await,
             links => {
                 let mut all = Vec::with_capacity(links.len());
                 for link in links {
-                    all.push(self.tell_link(link, event, delivery));
+                    all.push(self.tell_link(link, event));
                 }
                 join_all(all).await.into_iter().collect()
             }
         }
     }
 
-    async fn tell_link(&self, link: &Link<E>, event: &E, delivery: Delivery) -> Result<(), GateFailure> {
+    async fn tell_link(&self, link: &Link<E>, event: &E) -> Result<(), GateFailure> {
         let host = self.chain.host();
-        let answer = link.ask(host, event, delivery == Delivery::Awaited).await;
+        let answer = link.ask(host, event).await;
         host.journal.record(answer.run);
         match (answer.outcome, link.on_error()) {
             (Err(error), OnError::Deny) => Err(GateFailure { hook: link.name().to_owned(), error }),
             (Err(_), OnError::Skip | OnError::Allow) | (Ok(()), _) => Ok(()),
         }
     }
-}
 
-/// The links that the event is for.
-fn concerned<'a, E: HookEvent>(links: &'a [Arc<Link<E>>], event: &E) -> Vec<&'a Link<E>> {
-    let subject = event.subject();
-    links.iter().map(Arc::as_ref).filter(|link| link.selector().matches(&subject)).collect()
-}
+    /// As [`tell`](Self::tell), where no operation waits: a link that failed, and may succeed later, is told again.
+    /// Failures are in the records.
+    pub async fn deliver(&self, event: E) {
+        let links = self.chain.links();
+        let failed: Vec<_> = match concerned(&links, &event).as_slice() {
+            [] => return,
+            [link] => self.try_link(link, &event, 1).await.into_iter().collect(),
+            links => {
+                let mut all = Vec::with_capacity(links.len());
+                for link in links {
+                    all.push(self.try_link(link, &event, 1));
+                }
+                join_all(all).await.into_iter().flatten().collect()
+            }
+        };
+        if failed.is_empty() {
+            return;
+        }
+        let event = Arc::new(event);
+        for (link, pause) in failed {
+            self.put_off(Try { link, event: event.clone(), before: 1 }, pause);
+        }
+    }
 
-#[async_trait]
-impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
-    async fn work(&self) {
+    /// Tells a link for the `tries`th time. The link, and the pause before it is told again, if it is.
+    async fn try_link(&self, link: &Arc<Link<E>>, event: &E, tries: u32) -> Option<(Arc<Link<E>>, Duration)> {
+        let host = self.chain.host();
+        let answer = link.ask(host, event).await;
+        host.journal.record(answer.run);
+        let pause = link.pause(&answer.outcome.err()?, tries)?;
+        Some((link.clone(), pause))
+    }
+
+    fn put_off(&self, again: Try<E>, pause: Duration) {
+        match self.again.put_off(again, pause) {
+            PutOff::Full => self.count_dropped(&self.dropped_tries, |dropped| {
+                let (kind, most) = (E::KIND, again::MOST);
+                format!("the {kind} hooks fail too often: {dropped} tries were dropped because {most} wait already")
+            }),
+            // The log at the end of the server counts those that came after it.
+            PutOff::Waits | PutOff::Closed => {}
+        }
+    }
+
+    /// Makes the tries that wait, each at its time.
+    async fn tell_again(&self) {
+        while let Some(Try { link, event, before }) = self.again.next().await {
+            let tries = before + 1;
+            if let Some((link, pause)) = self.try_link(&link, &event, tries).await {
+                self.put_off(Try { link, event, before: tries }, pause);
+            }
+            self.again.made();
+        }
+    }
+
+    /// Tells one event after another until the queue is closed and empty.
+    async fn tell_queue(&self) {
         loop {
             let mut queue = self.queue.lock().await;
             loop {
@@ -165,12 +218,11 @@ impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
                 if is_first && !queue.is_closed() {
                     tokio::time::sleep(GATHERING_TIME).await;
                 }
-                // The link records failures.
-                let mut telling = pin!(self.tell(&event, Delivery::Queued));
+                let mut telling = pin!(self.deliver(event));
                 // Components answer at once. While another hook waits, the next task takes the queue over.
                 if poll_fn(|cx| Poll::Ready(telling.as_mut().poll(cx))).await.is_pending() {
                     drop(queue);
-                    let _ = telling.await;
+                    telling.await;
                     self.under_way.fetch_sub(1, Ordering::Relaxed);
                     break;
                 }
@@ -178,13 +230,32 @@ impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
             }
         }
     }
+}
+
+/// The links that the event is for.
+fn concerned<'a, E: HookEvent>(links: &'a [Arc<Link<E>>], event: &E) -> Vec<&'a Arc<Link<E>>> {
+    let subject = event.subject();
+    links.iter().filter(|link| link.selector().matches(&subject)).collect()
+}
+
+#[async_trait]
+impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
+    async fn work(&self) {
+        join(self.tell_queue(), self.tell_again()).await;
+    }
 
     fn close(&self) {
         self.sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        self.again.close();
     }
 
     fn untold(&self) -> Option<Untold> {
         let events = self.under_way.load(Ordering::Relaxed) + self.late.load(Ordering::Relaxed);
+        (events > 0).then_some(Untold { kind: E::KIND, events })
+    }
+
+    fn not_told_again(&self) -> Option<Untold> {
+        let events = self.again.left();
         (events > 0).then_some(Untold { kind: E::KIND, events })
     }
 }
@@ -242,7 +313,7 @@ mod tests {
         // A15-07
         let together = Arc::new(Barrier::new(3));
         let told = || (Told { together: Some(together.clone()), fails: false }, OnError::Deny);
-        observers(vec![told(), told(), told()]).tell(&EVENT, Delivery::Queued).await.unwrap();
+        observers(vec![told(), told(), told()]).tell(&EVENT).await.unwrap();
     }
 
     #[tokio::test]
@@ -251,7 +322,7 @@ mod tests {
         use OnError::{Allow, Deny, Skip};
         let check = async |links: &[(bool, OnError)], refuses: bool| {
             let links = links.iter().map(|(fails, on_error)| (Told { together: None, fails: *fails }, *on_error));
-            let outcome = observers(links.collect()).tell(&EVENT, Delivery::Awaited).await;
+            let outcome = observers(links.collect()).tell(&EVENT).await;
             assert_eq!(outcome.is_err(), refuses);
         };
         check(&[], false).await;

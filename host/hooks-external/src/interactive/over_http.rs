@@ -33,7 +33,7 @@ impl Hook<KeyboardInteractive> for HttpHook {
         let mut answered: Option<(Vec<Secret>, Vec<String>)> = None;
         for step in 1..=MAX_STEPS {
             let body = body(event, &request_id, step, answered.take());
-            let response = self.exchange(call, &Request::post(Vec::new(), &body), false).await?;
+            let response = self.exchange(call, &Request::post(Vec::new(), &body)).await?;
             let message = message(&String::from_utf8_lossy(response.answer()?))?;
             let questions = message.round.prompts.iter().map(|prompt| prompt.text.clone()).collect();
             match carry_out(message, &*event.conversation).await? {

@@ -222,7 +222,7 @@ impl Guest {
         let outcome = answer.unwrap_or_else(|error| Err(explain(&error, &ready.store.data().memory)));
         // An instance is not used again after a trap. A guest keeps a few handles, such as that of
         // its standard output.
-        let failed = matches!(outcome, Err(HookError::Failed(_) | HookError::Limit(_)));
+        let failed = matches!(outcome, Err(HookError::Failed(_) | HookError::Transient(_) | HookError::Limit(_)));
         let is_clean = !failed && ready.store.data_mut().table.iter_mut().count() <= MAX_KEPT_HANDLES;
         match (instances, session) {
             (Instances::Session, Some(session)) if is_clean => self.keep_for(session, ready),
@@ -296,7 +296,8 @@ pub fn take_back<T: Send + 'static>(store: &mut Store<CallState>, lent: Resource
 
 /// The error of a call in which the guest reported a failure.
 pub fn failure(failure: types::Failure) -> HookError {
-    HookError::Failed(shortened(failure.message))
+    let message = shortened(failure.message);
+    if failure.transient { HookError::Transient(message) } else { HookError::Failed(message) }
 }
 
 /// A guest's denial, with its texts shortened.

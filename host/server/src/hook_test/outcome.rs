@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_core::account::{AccountDraft, EffectiveAccount};
-use tidegate_core::hook::{Chain, Delivery, GateEvent, HookEvent, Observers};
+use tidegate_core::hook::{Chain, GateEvent, HookEvent, Observers};
 
 use super::{Case, Testable};
 
@@ -45,7 +45,7 @@ pub async fn observers<E: HookEvent<Verdict = ()> + Testable>(
     stored: Option<Arc<EffectiveAccount>>,
 ) -> anyhow::Result<Tested> {
     let event = E::made_up(&case, stored.as_ref())?;
-    Ok(match observers.tell(&event, Delivery::Awaited).await {
+    Ok(match observers.tell(&event).await {
         Ok(()) => {
             let (verdict, detail) = ("told".to_owned(), String::new());
             Tested { verdict, detail, failed: false, decided_by: None, account: None }
