@@ -29,7 +29,7 @@ typedef struct tidegate_hooks_types_protocol_t {
 #define TIDEGATE_HOOKS_TYPES_PROTOCOL_SCP 1
 // rsync, git and the other programs run through an SSH exec request.
 #define TIDEGATE_HOOKS_TYPES_PROTOCOL_SSH_COMMAND 2
-// The REST API and the web pages.
+// The REST API and the web pages. Never given by this version of the server.
 #define TIDEGATE_HOOKS_TYPES_PROTOCOL_HTTP 3
 #define TIDEGATE_HOOKS_TYPES_PROTOCOL_OTHER 4
 
@@ -43,7 +43,8 @@ typedef struct tidegate_hooks_types_login_method_t {
 #define TIDEGATE_HOOKS_TYPES_LOGIN_METHOD_PASSWORD 0
 #define TIDEGATE_HOOKS_TYPES_LOGIN_METHOD_PUBLIC_KEY 1
 #define TIDEGATE_HOOKS_TYPES_LOGIN_METHOD_KEYBOARD_INTERACTIVE 2
-// A user certificate signed by a trusted authority.
+// A user certificate signed by a trusted authority. Never given by this version of the server,
+// and refused by `set-login-methods`.
 #define TIDEGATE_HOOKS_TYPES_LOGIN_METHOD_CERTIFICATE 3
 #define TIDEGATE_HOOKS_TYPES_LOGIN_METHOD_OTHER 4
 
@@ -53,8 +54,9 @@ typedef struct tidegate_hooks_types_login_method_t {
 typedef struct tidegate_hooks_types_failure_t {
   // For the log and the audit trail; never sent to the client.
   hook_string_t   message;
-  // Whether the same call may succeed later. Observers are retried,
-  // gates never are: the client is waiting.
+  // Whether the same call may succeed later. An observer is told again after 1, 5 and 25
+  // seconds, as long as it says so and the server runs. Neither gates nor observers for which
+  // a file operation waits are called again: the client is waiting.
   bool   transient;
 } tidegate_hooks_types_failure_t;
 
@@ -162,6 +164,7 @@ typedef struct tidegate_hooks_types_action_status_t {
 #define TIDEGATE_HOOKS_TYPES_ACTION_STATUS_OK 0
 #define TIDEGATE_HOOKS_TYPES_ACTION_STATUS_FAILED 1
 #define TIDEGATE_HOOKS_TYPES_ACTION_STATUS_QUOTA_EXCEEDED 2
+// Never given by this version of the server.
 #define TIDEGATE_HOOKS_TYPES_ACTION_STATUS_OTHER 3
 
 typedef struct tidegate_hooks_types_own_file_action_t {
@@ -172,6 +175,7 @@ typedef struct tidegate_hooks_types_borrow_file_action_t {
   int32_t __handle;
 } tidegate_hooks_types_borrow_file_action_t;
 
+// This version of the server gives `account` only.
 typedef struct tidegate_hooks_types_object_kind_t {
   uint8_t tag;
   union {
@@ -787,12 +791,15 @@ typedef struct {
 // Imported Functions from `tidegate:hooks/types@0.1.2`
 // Unique while the server runs; appears in every log line about it.
 extern void tidegate_hooks_types_method_connection_id(tidegate_hooks_types_borrow_connection_t self, hook_string_t *ret);
+// This version of the server says `sftp` of every connection: what the client opens is known
+// later, and is in `file-action`.
 extern void tidegate_hooks_types_method_connection_protocol(tidegate_hooks_types_borrow_connection_t self, tidegate_hooks_types_protocol_t *ret);
 // The address of the client, after the proxy protocol was applied.
 extern void tidegate_hooks_types_method_connection_remote_ip(tidegate_hooks_types_borrow_connection_t self, hook_string_t *ret);
 extern uint16_t tidegate_hooks_types_method_connection_remote_port(tidegate_hooks_types_borrow_connection_t self);
 extern void tidegate_hooks_types_method_connection_local_address(tidegate_hooks_types_borrow_connection_t self, hook_string_t *ret);
-// What the client says it is, e.g. `SSH-2.0-OpenSSH_9.6`; untrusted.
+// What the client says it is, e.g. `SSH-2.0-OpenSSH_9.6`; untrusted. None until it has said so:
+// never there for `connect`.
 extern bool tidegate_hooks_types_method_connection_client_software(tidegate_hooks_types_borrow_connection_t self, hook_string_t *ret);
 extern tidegate_hooks_types_timestamp_t tidegate_hooks_types_method_connection_opened_at(tidegate_hooks_types_borrow_connection_t self);
 extern tidegate_hooks_types_own_connection_t tidegate_hooks_types_method_login_attempt_connection(tidegate_hooks_types_borrow_login_attempt_t self);
@@ -802,7 +809,7 @@ extern void tidegate_hooks_types_method_login_attempt_method(tidegate_hooks_type
 // What the client already passed in this login, for accounts that
 // need several methods.
 extern void tidegate_hooks_types_method_login_attempt_completed_methods(tidegate_hooks_types_borrow_login_attempt_t self, tidegate_hooks_types_list_login_method_t *ret);
-// The account as stored, if there is one.
+// The account of that name as it is in force, if there is one.
 extern bool tidegate_hooks_types_method_login_attempt_stored_account(tidegate_hooks_types_borrow_login_attempt_t self, tidegate_hooks_types_own_account_t *ret);
 // The password in clear. Needs the permission `credentials`; every use
 // is recorded in the audit trail.
@@ -817,7 +824,8 @@ extern bool tidegate_hooks_types_method_login_attempt_password_matches(tidegate_
 extern bool tidegate_hooks_types_method_login_attempt_public_key(tidegate_hooks_types_borrow_login_attempt_t self, hook_string_t *ret, tidegate_hooks_types_access_error_t *err);
 // `SHA256:…` of the public key.
 extern bool tidegate_hooks_types_method_login_attempt_public_key_fingerprint(tidegate_hooks_types_borrow_login_attempt_t self, hook_string_t *ret, tidegate_hooks_types_access_error_t *err);
-// The certificate that carried the key, in the one-line OpenSSH format.
+// The certificate that carried the key, in the one-line OpenSSH format. Always absent in this
+// version of the server, which takes no certificates.
 extern bool tidegate_hooks_types_method_login_attempt_certificate(tidegate_hooks_types_borrow_login_attempt_t self, hook_string_t *ret, tidegate_hooks_types_access_error_t *err);
 extern void tidegate_hooks_types_method_account_username(tidegate_hooks_types_borrow_account_t self, hook_string_t *ret);
 extern bool tidegate_hooks_types_method_account_enabled(tidegate_hooks_types_borrow_account_t self);
@@ -836,7 +844,8 @@ extern void tidegate_hooks_types_method_account_public_keys(tidegate_hooks_types
 extern void tidegate_hooks_types_method_account_to_json(tidegate_hooks_types_borrow_account_t self, hook_string_t *ret);
 // Every setting at its default: enabled, no permissions.
 extern tidegate_hooks_types_own_account_draft_t tidegate_hooks_types_constructor_account_draft(hook_string_t *username);
-// A copy of an account, to change a few things.
+// A copy of an account, to change a few things. What its groups give it stays theirs, and is not in
+// the copy.
 extern tidegate_hooks_types_own_account_draft_t tidegate_hooks_types_static_account_draft_of(tidegate_hooks_types_borrow_account_t account);
 // From the JSON document that the REST API accepts and that process and
 // HTTP hooks print: the way to port an existing hook.
@@ -893,7 +902,7 @@ extern bool tidegate_hooks_types_method_file_action_virtual_target(tidegate_hook
 // What the backend sees. Needs the permission `storage-paths`.
 extern bool tidegate_hooks_types_method_file_action_storage_path(tidegate_hooks_types_borrow_file_action_t self, hook_string_t *ret, tidegate_hooks_types_access_error_t *err);
 extern bool tidegate_hooks_types_method_file_action_storage_target(tidegate_hooks_types_borrow_file_action_t self, hook_string_t *ret, tidegate_hooks_types_access_error_t *err);
-// `local`, `s3`, …
+// `local`, `s3`, …; always `local` in this version of the server.
 extern void tidegate_hooks_types_method_file_action_storage_kind(tidegate_hooks_types_borrow_file_action_t self, hook_string_t *ret);
 // The beginning of the file, at most `max` and at most 64 KiB: to tell what it is. Needs the
 // permission `file-contents`. Absent if there is no such file.
@@ -906,6 +915,7 @@ extern bool tidegate_hooks_types_method_file_action_ssh_command(tidegate_hooks_t
 // None of these before the action.
 extern bool tidegate_hooks_types_method_file_action_status(tidegate_hooks_types_borrow_file_action_t self, tidegate_hooks_types_action_status_t *ret);
 extern bool tidegate_hooks_types_method_file_action_error_message(tidegate_hooks_types_borrow_file_action_t self, hook_string_t *ret);
+// This version of the server says it of uploads and downloads only.
 extern bool tidegate_hooks_types_method_file_action_elapsed_milliseconds(tidegate_hooks_types_borrow_file_action_t self, uint64_t *ret);
 extern void tidegate_hooks_types_method_object_change_kind(tidegate_hooks_types_borrow_object_change_t self, tidegate_hooks_types_object_kind_t *ret);
 extern tidegate_hooks_types_change_kind_t tidegate_hooks_types_method_object_change_change(tidegate_hooks_types_borrow_object_change_t self);

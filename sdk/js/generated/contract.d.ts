@@ -346,7 +346,8 @@ declare module 'tidegate:hooks/session-create@0.1.2' {
 
 declare module 'tidegate:hooks/session-destroy@0.1.2' {
   /**
-   * `reason`: `logout`, `expired`, `idle`, `admin-closed`, `server-stop` or `error`.
+   * `reason`: `logout`, `expired`, `idle`, `admin-closed`, `server-stop` or `error`; never `expired` in
+   * this version of the server.
    */
   export function notify(session: Session, reason: string, durationMilliseconds: number): void;
   export type Failure = import('tidegate:hooks/types@0.1.2').Failure;
@@ -381,7 +382,7 @@ declare module 'tidegate:hooks/types@0.1.2' {
     }
     | {
       /**
-       * The REST API and the web pages.
+       * The REST API and the web pages. Never given by this version of the server.
        */
       tag: 'http',
     }
@@ -401,7 +402,8 @@ declare module 'tidegate:hooks/types@0.1.2' {
     }
     | {
       /**
-       * A user certificate signed by a trusted authority.
+       * A user certificate signed by a trusted authority. Never given by this version of the server,
+       * and refused by `set-login-methods`.
        */
       tag: 'certificate',
     }
@@ -420,8 +422,9 @@ declare module 'tidegate:hooks/types@0.1.2' {
      */
     message: string,
     /**
-     * Whether the same call may succeed later. Observers are retried,
-     * gates never are: the client is waiting.
+     * Whether the same call may succeed later. An observer is told again after 1, 5 and 25
+     * seconds, as long as it says so and the server runs. Neither gates nor observers for which
+     * a file operation waits are called again: the client is waiting.
      */
     transient: boolean,
   }
@@ -511,9 +514,15 @@ declare module 'tidegate:hooks/types@0.1.2' {
       tag: 'quota-exceeded',
     }
     | {
+      /**
+       * Never given by this version of the server.
+       */
       tag: 'other',
       val: string,
     };
+  /**
+   * This version of the server gives `account` only.
+   */
   export type ObjectKind =
     | {
       tag: 'account',
@@ -577,7 +586,8 @@ declare module 'tidegate:hooks/types@0.1.2' {
     */
     constructor(username: string)
     /**
-    * A copy of an account, to change a few things.
+    * A copy of an account, to change a few things. What its groups give it stays theirs, and is not in
+    * the copy.
     */
     static of(account: Account): AccountDraft;
     /**
@@ -643,6 +653,10 @@ declare module 'tidegate:hooks/types@0.1.2' {
     * Unique while the server runs; appears in every log line about it.
     */
     id(): string;
+    /**
+    * This version of the server says `sftp` of every connection: what the client opens is known
+    * later, and is in `file-action`.
+    */
     protocol(): Protocol;
     /**
     * The address of the client, after the proxy protocol was applied.
@@ -651,7 +665,8 @@ declare module 'tidegate:hooks/types@0.1.2' {
     remotePort(): number;
     localAddress(): string;
     /**
-    * What the client says it is, e.g. `SSH-2.0-OpenSSH_9.6`; untrusted.
+    * What the client says it is, e.g. `SSH-2.0-OpenSSH_9.6`; untrusted. None until it has said so:
+    * never there for `connect`.
     */
     clientSoftware(): string | null;
     openedAt(): Timestamp;
@@ -705,7 +720,7 @@ declare module 'tidegate:hooks/types@0.1.2' {
     storagePath(): string;
     storageTarget(): string;
     /**
-    * `local`, `s3`, …
+    * `local`, `s3`, …; always `local` in this version of the server.
     */
     storageKind(): string;
     /**
@@ -727,6 +742,9 @@ declare module 'tidegate:hooks/types@0.1.2' {
     */
     status(): ActionStatus | null;
     errorMessage(): string | null;
+    /**
+    * This version of the server says it of uploads and downloads only.
+    */
     elapsedMilliseconds(): number | null;
   }
   
@@ -747,7 +765,7 @@ declare module 'tidegate:hooks/types@0.1.2' {
     */
     completedMethods(): Array<LoginMethod>;
     /**
-    * The account as stored, if there is one.
+    * The account of that name as it is in force, if there is one.
     */
     storedAccount(): Account | null;
     /**
@@ -772,7 +790,8 @@ declare module 'tidegate:hooks/types@0.1.2' {
     */
     publicKeyFingerprint(): string;
     /**
-    * The certificate that carried the key, in the one-line OpenSSH format.
+    * The certificate that carried the key, in the one-line OpenSSH format. Always absent in this
+    * version of the server, which takes no certificates.
     */
     certificate(): string;
   }

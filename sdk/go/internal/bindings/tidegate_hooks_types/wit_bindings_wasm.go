@@ -21,7 +21,7 @@ ProtocolSftp uint8 = 0
 ProtocolScp uint8 = 1
 // rsync, git and the other programs run through an SSH exec request.
 ProtocolSshCommand uint8 = 2
-// The REST API and the web pages.
+// The REST API and the web pages. Never given by this version of the server.
 ProtocolHttp uint8 = 3
 ProtocolOther uint8 = 4
 )
@@ -65,7 +65,8 @@ const (
 LoginMethodPassword uint8 = 0
 LoginMethodPublicKey uint8 = 1
 LoginMethodKeyboardInteractive uint8 = 2
-// A user certificate signed by a trusted authority.
+// A user certificate signed by a trusted authority. Never given by this version of the server,
+// and refused by `set-login-methods`.
 LoginMethodCertificate uint8 = 3
 LoginMethodOther uint8 = 4
 )
@@ -110,8 +111,9 @@ func MakeLoginMethodOther(value string) LoginMethod {
 type Failure struct {
         // For the log and the audit trail; never sent to the client.
 Message string
-// Whether the same call may succeed later. Observers are retried,
-// gates never are: the client is waiting.
+// Whether the same call may succeed later. An observer is told again after 1, 5 and 25
+// seconds, as long as it says so and the server runs. Neither gates nor observers for which
+// a file operation waits are called again: the client is waiting.
 Transient bool
 }
 
@@ -250,7 +252,8 @@ func LoginAttemptFromBorrowHandle(handleValue int32) *LoginAttempt {
 //go:wasmimport tidegate:hooks/types@0.1.2 [resource-drop]account
 func resourceDropAccount(handle int32)
 
-// A read-only account, groups already applied.
+// A read-only account as it is in force: groups already applied. To one that a `pre-login` hook has just
+// made or changed, they are applied when all hooks of that kind were asked.
 type Account struct {
         handle *witRuntime.Handle
 }
@@ -461,6 +464,7 @@ const (
 ActionStatusOk uint8 = 0
 ActionStatusFailed uint8 = 1
 ActionStatusQuotaExceeded uint8 = 2
+// Never given by this version of the server.
 ActionStatusOther uint8 = 3
 )
 
@@ -549,6 +553,7 @@ ObjectKindApiKey uint8 = 4
 ObjectKindOther uint8 = 5
 )
 
+// This version of the server gives `account` only.
 type ObjectKind struct {
         tag uint8
         value any
@@ -641,7 +646,7 @@ func ObjectChangeFromBorrowHandle(handleValue int32) *ObjectChange {
 //go:wasmimport tidegate:hooks/types@0.1.2 [resource-drop]web-request
 func resourceDropWebRequest(handle int32)
 
-// A request to the web pages by somebody who may not be logged in.
+// A request to the web pages by somebody who may not be logged in. This version of the server has no such pages.
 type WebRequest struct {
         handle *witRuntime.Handle
 }
@@ -686,7 +691,7 @@ func WebRequestFromBorrowHandle(handleValue int32) *WebRequest {
 //go:wasmimport tidegate:hooks/types@0.1.2 [resource-drop]credential-change
 func resourceDropCredentialChange(handle int32)
 
-// An API key or a one-time login URL that was made or changed.
+// An API key or a one-time login URL that was made or changed. This version of the server has neither.
 type CredentialChange struct {
         handle *witRuntime.Handle
 }

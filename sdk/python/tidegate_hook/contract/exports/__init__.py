@@ -140,7 +140,8 @@ class SessionDestroy(Protocol):
     @abstractmethod
     def notify(self, session: types.Session, reason: str, duration_milliseconds: int) -> None:
         """
-        `reason`: `logout`, `expired`, `idle`, `admin-closed`, `server-stop` or `error`.
+        `reason`: `logout`, `expired`, `idle`, `admin-closed`, `server-stop` or `error`; never `expired` in
+        this version of the server.
         
         Raises: `componentize_py_types.Err(wit_world.imports.types.Failure)`
         """

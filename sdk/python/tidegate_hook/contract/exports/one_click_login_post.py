@@ -2,6 +2,7 @@
 # It is not intended for manual editing.
 """
 Somebody was logged in elsewhere by one click. Whatever comes of it changes nothing.
+Never called by this version of the server.
 """
 from typing import TypeVar, Generic, Union, Optional, Protocol, Tuple, List, Any, Self, Callable
 from types import TracebackType

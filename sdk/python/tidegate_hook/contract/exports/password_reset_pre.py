@@ -2,6 +2,7 @@
 # It is not intended for manual editing.
 """
 Somebody says to have lost the password. The answer they see is the same either way.
+Never called by this version of the server.
 """
 from typing import TypeVar, Generic, Union, Optional, Protocol, Tuple, List, Any, Self, Callable
 from types import TracebackType

@@ -120,6 +120,10 @@ class Connection:
         """
         raise NotImplementedError
     def protocol(self) -> Protocol:
+        """
+        This version of the server says `sftp` of every connection: what the client opens is known
+        later, and is in `file-action`.
+        """
         raise NotImplementedError
     def remote_ip(self) -> str:
         """
@@ -132,7 +136,8 @@ class Connection:
         raise NotImplementedError
     def client_software(self) -> Optional[str]:
         """
-        What the client says it is, e.g. `SSH-2.0-OpenSSH_9.6`; untrusted.
+        What the client says it is, e.g. `SSH-2.0-OpenSSH_9.6`; untrusted. None until it has said so:
+        never there for `connect`.
         """
         raise NotImplementedError
     def opened_at(self) -> int:
@@ -160,7 +165,8 @@ class Quota:
 
 class Account:
     """
-    A read-only account, groups already applied.
+    A read-only account as it is in force: groups already applied. To one that a `pre-login` hook has just
+    made or changed, they are applied when all hooks of that kind were asked.
     """
     
     def username(self) -> str:
@@ -228,7 +234,7 @@ class LoginAttempt:
         raise NotImplementedError
     def stored_account(self) -> Optional[Account]:
         """
-        The account as stored, if there is one.
+        The account of that name as it is in force, if there is one.
         """
         raise NotImplementedError
     def password(self) -> str:
@@ -266,7 +272,8 @@ class LoginAttempt:
         raise NotImplementedError
     def certificate(self) -> str:
         """
-        The certificate that carried the key, in the one-line OpenSSH format.
+        The certificate that carried the key, in the one-line OpenSSH format. Always absent in this
+        version of the server, which takes no certificates.
         
         Raises: `componentize_py_types.Err(wit_world.imports.types.AccessError)`
         """
@@ -297,7 +304,8 @@ class AccountDraft:
     @classmethod
     def of(cls, account: Account) -> Self:
         """
-        A copy of an account, to change a few things.
+        A copy of an account, to change a few things. What its groups give it stays theirs, and is not in
+        the copy.
         """
         raise NotImplementedError
     @classmethod
@@ -577,7 +585,7 @@ class FileAction:
         raise NotImplementedError
     def storage_kind(self) -> str:
         """
-        `local`, `s3`, …
+        `local`, `s3`, …; always `local` in this version of the server.
         """
         raise NotImplementedError
     def first_bytes(self, max: int) -> bytes:
@@ -608,6 +616,9 @@ class FileAction:
     def error_message(self) -> Optional[str]:
         raise NotImplementedError
     def elapsed_milliseconds(self) -> Optional[int]:
+        """
+        This version of the server says it of uploads and downloads only.
+        """
         raise NotImplementedError
     def __enter__(self) -> Self:
         """Returns self"""
@@ -652,6 +663,9 @@ class ObjectKind_Other:
 
 
 ObjectKind = Union[ObjectKind_Account, ObjectKind_Group, ObjectKind_Folder, ObjectKind_Admin, ObjectKind_ApiKey, ObjectKind_Other]
+"""
+This version of the server gives `account` only.
+"""
 
 
 class ChangeKind(Enum):
@@ -697,7 +711,7 @@ class ObjectChange:
 
 class WebRequest:
     """
-    A request to the web pages by somebody who may not be logged in.
+    A request to the web pages by somebody who may not be logged in. This version of the server has no such pages.
     """
     
     def username(self) -> str:
@@ -723,7 +737,7 @@ class WebRequest:
 
 class CredentialChange:
     """
-    An API key or a one-time login URL that was made or changed.
+    An API key or a one-time login URL that was made or changed. This version of the server has neither.
     """
     
     def name(self) -> str:
