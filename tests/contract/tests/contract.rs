@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tidegate_contract::adapters::Adapters;
-use tidegate_contract::events::{About, action_on};
+use tidegate_contract::events::{About, action_on, attempt};
+use tidegate_core::account::{AccountDraft, CredentialRule, in_force};
 use tidegate_core::hook::check_password::CheckPassword;
 use tidegate_core::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
 use tidegate_core::hook::keyboard_interactive::KeyboardInteractive;
@@ -16,7 +18,9 @@ use tidegate_core::hook::observation::{
 };
 use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate};
-use tidegate_core::hook::{Call, Chain, GateEvent, Hook, HookEvent, HookKind, Link, LinkSettings};
+use tidegate_core::hook::{Call, Chain, GateEvent, Hook, HookEvent, HookKind, Link, LinkSettings, LoginAttempt};
+use tidegate_core::memory::MemoryStore;
+use tidegate_core::ports::{Change, Directory, GROUPS, Write};
 use tidegate_hooks_external::{HttpHook, ProgramHook};
 use tidegate_hooks_wasm::PluginHook;
 
@@ -217,6 +221,25 @@ async fn names_arrive_unchanged() {
     }
 }
 
+/// B9-04: what groups give is in the account that a component sees, and not in its copy, which would be stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn components_see_the_account_in_force() {
+    let Value::Object(document) = json!({"user_settings": {"home_dir": "/srv/team", "quota_files": 7}}) else {
+        panic!("no object");
+    };
+    let (name, write) = ("team".to_owned(), Write::Add(document));
+    let store = MemoryStore::default();
+    store.commit(vec![Change { collection: &GROUPS, name, write, announce: false, audit: None }]).await.unwrap();
+    let document = r#"{"username":"grouped","status":1,"home_dir":"/srv/own","permissions":{"/":["*"]},
+        "groups":[{"name":"team","type":1}]}"#;
+    let user = AccountDraft::from_json(document).unwrap().validate(CredentialRule::Optional).unwrap().account;
+    let stored = Some(Arc::new(in_force(&store, user).await.unwrap()));
+    let attempt = LoginAttempt { stored, ..(*attempt("grouped").unwrap()).clone() };
+    let adapters = adapters().await;
+    let verdict = Hook::call(&*adapters.plugin(), &Call::default(), &PreLogin::new(Arc::new(attempt))).await.unwrap();
+    assert_eq!(PreLogin::label(&verdict), ("deny", "/srv/team 7 true"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_recorded_without_secrets() {
     let adapters = adapters().await;
@@ -334,7 +357,7 @@ async fn bandwidth(guest: &str, username: &str) -> [Option<i64>; 2] {
     let verdict = Hook::<ExternalAuth>::call(&*adapters.plugin(), &Call::default(), &event).await.unwrap();
     let ExternalAuthVerdict::Accept(Some(draft)) = verdict else { panic!("{verdict:?}") };
     let (document, _) = draft.into_parts();
-    ["upload_bandwidth", "download_bandwidth"].map(|field| document.get(field).and_then(serde_json::Value::as_i64))
+    ["upload_bandwidth", "download_bandwidth"].map(|field| document.get(field).and_then(Value::as_i64))
 }
 
 #[tokio::test]

@@ -113,6 +113,12 @@ impl exported::pre_login::Guest for Contract {
                 draft.set_permissions("/", &["*".to_owned()]).map_err(|_| failure())?;
                 Ok(PreLoginVerdict::Replace(draft))
             }
+            "grouped" => {
+                let account = account.ok_or_else(failure)?;
+                let is_own = !AccountDraft::of(account).to_json().contains(&account.home_directory());
+                let reason = format!("{} {} {is_own}", account.home_directory(), account.quota().max_files);
+                Ok(PreLoginVerdict::Deny(Denial { reason, client_message: None }))
+            }
             _ => Ok(PreLoginVerdict::Unchanged),
         }
     }
