@@ -49,7 +49,7 @@ fn value_of(extension: &str, text: &str, defaults: &Value) -> Result<Value, Stri
         "json" => serde_json::from_str(text)
             .map(|Unique(value)| value)
             .map_err(|error| at_line(Some(error.line()), error.to_string())),
-        "hcl" => hcl::eval::from_str(text, &hcl::eval::Context::new()).map_err(|error| {
+        "hcl" => hcl::parse(text).and_then(hcl_value).map_err(|error| {
             let line = match &error {
                 hcl::Error::Parse(error) => Some(error.location().line()),
                 _ => None,
@@ -60,6 +60,36 @@ fn value_of(extension: &str, text: &str, defaults: &Value) -> Result<Value, Stri
         "properties" => from_pairs(property_pairs(text)?, ".", defaults),
         other => Err(format!(": files of the kind .{other} are not read; use .toml, .yaml or .json")),
     }
+}
+
+/// The older server's HCL had values only. The library evaluates operations too, and panics at some, such as a
+/// division by zero.
+fn hcl_value(body: hcl::Body) -> Result<Value, hcl::Error> {
+    fn calculates(body: &hcl::Body) -> bool {
+        body.iter().any(|structure| match structure {
+            hcl::Structure::Attribute(attribute) => is_calculated(&attribute.expr),
+            hcl::Structure::Block(block) => calculates(&block.body),
+        })
+    }
+    fn is_calculated(expression: &hcl::Expression) -> bool {
+        use hcl::Expression::{Array, Bool, Null, Number, Object, Operation, Parenthesis, String};
+        match expression {
+            Null | Bool(_) | Number(_) | String(_) => false,
+            Array(items) => items.iter().any(is_calculated),
+            Object(fields) => fields.values().any(is_calculated),
+            Parenthesis(inner) => is_calculated(inner),
+            // A negative number.
+            Operation(operation) => match &**operation {
+                hcl::expr::Operation::Unary(unary) => !matches!(unary.expr, Number(_)),
+                hcl::expr::Operation::Binary(_) => true,
+            },
+            _ => true,
+        }
+    }
+    if calculates(&body) {
+        return Err(serde::de::Error::custom("the file has an expression; write its value"));
+    }
+    hcl::from_body(hcl::eval::Evaluate::evaluate(&body, &hcl::eval::Context::new())?)
 }
 
 /// Lines of the form `KEY=value`, with or without the prefix of environment variables.

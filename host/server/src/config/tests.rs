@@ -159,6 +159,9 @@ fn syntax_errors_have_a_line() {
     check_error("tidegate.json", "{\n\"sftpd\": {,}\n}", &["tidegate.json, line 2"]);
     check_error("tidegate.yaml", "sftpd:\n  - bind_port: [\n", &["tidegate.yaml, line"]);
     check_error("tidegate.hcl", "sftpd {\n  bind_port = = 1\n}\n", &["tidegate.hcl, line 2"]);
+    for text in ["a = 4 / 0", "a = -(4 / 0)", "a = [\"${4 / 0}\"]", "a = true ? 1 : 2", "a { b = {c = f(1)} }"] {
+        check_error("tidegate.hcl", text, &["the file has an expression"]);
+    }
     check_error("tidegate.env", "this is no assignment\n", &["KEY=value"]);
     check_error("tidegate.toml", "\u{0}", &["tidegate.toml"]);
     check_error("tidegate.json", "[]", &["sections"]);
