@@ -8,7 +8,8 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
-use wildmatch::WildMatch;
+
+use crate::pattern::Pattern;
 
 /// Options about things that this server offers to no session.
 const WITHOUT_EFFECT: [&str; 14] = [
@@ -117,7 +118,7 @@ enum AddressPattern {
     Network(IpNet),
     /// Matched against the address as text: the server does not look up host names, so a name matches no
     /// client.
-    Text(WildMatch),
+    Text(Pattern),
 }
 
 impl AddressPatterns {
@@ -139,7 +140,7 @@ impl AddressPatterns {
             } else if word.is_empty() {
                 return Err(problem());
             } else {
-                AddressPattern::Text(WildMatch::new(&word.to_ascii_lowercase()))
+                AddressPattern::Text(Pattern::wildcards(&word.to_ascii_lowercase()))
             };
             patterns.push((excludes, pattern));
         }
@@ -151,7 +152,7 @@ impl AddressPatterns {
         let named = |wanted: bool| {
             self.0.iter().filter(|(excludes, _)| *excludes == wanted).any(|(_, pattern)| match pattern {
                 AddressPattern::Network(network) => network.contains(&address),
-                AddressPattern::Text(pattern) => pattern.matches(&text),
+                AddressPattern::Text(pattern) => pattern.matches(text.as_bytes()),
             })
         };
         named(false) && !named(true)
@@ -253,6 +254,11 @@ mod tests {
         check("from=\"2001:db8::/32\"", "192.0.2.1", false);
         check("from=\"*.example.com\"", "192.0.2.1", false);
         check("from=\"*\"", "192.0.2.1", true);
+        // Nothing but `*` and `?` has a meaning.
+        check("from=\"192.0.**.?\"", "192.0.2.1", true);
+        check("from=\"192.0.2.[1-9]\"", "192.0.2.1", false);
+        check("from=\"192.0.2.{1,2}\"", "192.0.2.1", false);
+        check("from=\"192.0.2.\\1\"", "192.0.2.1", false);
         check("from=\"192.0.2.0/24\",from=\"192.0.2.7\"", "192.0.2.8", false);
         // An option that cannot be parsed admits no login.
         for bad in ["from=\"\"", "from", "from=\"192.0.2.1/24\"", "from=\"192.0.2.0/33\"", "from=\"192.0.2.1,,\""] {

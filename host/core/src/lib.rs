@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod pace;
 pub mod password;
 pub mod path;
+pub mod pattern;
 pub mod permission;
 pub mod ports;
 pub mod public_key;

@@ -2,9 +2,8 @@
 
 use std::cmp::Reverse;
 
-use glob::Pattern;
-
 use crate::path::VirtualPath;
+use crate::pattern::Pattern;
 
 /// One permission token of an account (A8-05).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,8 +112,8 @@ impl PermissionSet {
 }
 
 /// Directory → permissions. The longest directory that is the path or an ancestor of it
-/// wins entirely; there is no union (A5-04). Names in a directory may be patterns, with `*`,
-/// `?` and `[…]`; of two directories as deep, the one without a pattern wins.
+/// wins entirely; there is no union (A5-04). Names in a directory may be shell patterns; of two
+/// directories as deep, the one without a pattern wins.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PermissionTable {
     /// Deepest directory first, so that the first match decides.
@@ -132,8 +131,7 @@ struct Entry {
 impl Entry {
     fn new((directory, set): (VirtualPath, PermissionSet)) -> Self {
         let has_pattern = directory.as_bytes().iter().any(|byte| b"*?[".contains(byte));
-        // Older documents write a negated class as regular expressions do.
-        let patterns = directory.names().map(|name| Pattern::new(&String::from_utf8_lossy(name).replace("[^", "[!")));
+        let patterns = directory.names().map(|name| Pattern::shell(&String::from_utf8_lossy(name)));
         // If one name is not a valid pattern, the whole directory is taken literally.
         let names = patterns.collect::<Result<Vec<_>, _>>().ok().filter(|_| has_pattern).unwrap_or_default();
         Self { directory, names, set }
@@ -152,7 +150,7 @@ impl Entry {
 
     /// Whether patterns and names match, as far as both go.
     fn agrees_with(&self, path: &VirtualPath) -> bool {
-        self.names.iter().zip(path.names()).all(|(pattern, name)| pattern.matches(&String::from_utf8_lossy(name)))
+        self.names.iter().zip(path.names()).all(|(pattern, name)| pattern.matches(name))
     }
 }
 
@@ -237,8 +235,19 @@ mod tests {
             ("/[", &["rename"]),
             ("/a/b", &["copy"]),
             ("/[^a-z]1", &["chmod"]),
+            ("/deep**", &["delete"]),
+            ("/{p,q}", &["chown"]),
+            ("/un[closed*", &["chtimes"]),
+            (r"/\[v\]*", &["rename_dirs"]),
         ];
         check(table, "/x", &["*"]);
+        check(table, "/deeper/x", &["delete"]);
+        check(table, "/p", &["*"]);
+        check(table, "/{p,q}", &["chown"]);
+        check(table, "/un[closed", &["*"]);
+        check(table, "/un[closed*/x", &["chtimes"]);
+        check(table, "/[v]1", &["rename_dirs"]);
+        check(table, "/v1", &["*"]);
         check(table, "/in", &["upload"]);
         check(table, "/incoming/deeper", &["upload"]);
         check(table, "/inbox/a", &["list"]);

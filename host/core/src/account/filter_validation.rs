@@ -2,7 +2,6 @@
 
 use core::net::IpAddr;
 
-use glob::Pattern;
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 
@@ -11,6 +10,7 @@ use super::filter_words::{FACTOR_PROTOCOLS, flag, one_of_numbers};
 use super::filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, PatternRule};
 use crate::connection::LoginMethod;
 use crate::path::VirtualPath;
+use crate::pattern::Pattern;
 
 impl AccountDraft {
     pub(super) fn validated_filters(&self) -> Result<Filters, InvalidAccount> {
@@ -153,9 +153,7 @@ fn pattern(text: &str, field: &str) -> Result<Pattern, InvalidAccount> {
     if text.contains('/') {
         return Err(invalid(field, format!("\"{text}\" must be a name, without a slash")));
     }
-    // Older documents negate a class with `^`, as regular expressions do. Names match in any case.
-    let text = text.replace("[^", "[!").to_lowercase();
-    Pattern::new(&text).map_err(|error| invalid(field, format!("\"{text}\" is not a pattern: {}", error.msg)))
+    Pattern::shell_in_any_case(text).map_err(|error| invalid(field, format!("\"{text}\" is not a pattern: {error}")))
 }
 
 /// The path of an object in the document, with a dot at its end, and the object.

@@ -177,6 +177,20 @@ mod tests {
     }
 
     #[test]
+    fn patterns_that_are_none_are_refused() {
+        // C3-01
+        let of = |pattern: &str| format!(r#"{{"file_patterns":[{{"path":"/","denied_patterns":["{pattern}"]}}]}}"#);
+        let place = "filters.file_patterns.0.denied_patterns";
+        check(&of("Secret[1"), &[place, "\"Secret[1\" is not a pattern", "has no \"]\""]);
+        check(&of(r"a\\"), &[place, "nothing follows"]);
+        check(&of("a/*"), &[place, "without a slash"]);
+        for pattern in ["", "**.exe", "***", "[^a-z]*", "[!a-z]*", r"\\[1\\]", "{a", "a]", "[z-a]"] {
+            check(&of(pattern), &[]);
+        }
+        check(r#"{"file_extensions":[{"path":"/","allowed_extensions":[".[ch"]}]}"#, &["*.[ch"]);
+    }
+
+    #[test]
     fn one_time_codes_are_enabled_for_something() {
         let of = |config: &str| format!(r#"{{"totp_config":{config}}}"#);
         check(&of(r#"{"enabled":true,"protocols":["ssh"],"secret":"A"}"#), &["totp_config.protocols", "write \"SSH\""]);

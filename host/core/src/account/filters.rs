@@ -2,12 +2,12 @@
 
 use core::net::IpAddr;
 
-use glob::{MatchOptions, Pattern};
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use crate::connection::LoginMethod;
 use crate::path::VirtualPath;
+use crate::pattern::Pattern;
 use crate::secret::Secret;
 
 /// Restrictions on logins and files (C3). Fields that the server does not use are in `document` alone.
@@ -115,9 +115,9 @@ pub struct FilePatterns {
 pub struct PatternRule {
     /// The directory.
     pub directory: VirtualPath,
-    /// Shell patterns, in lower case, of names that are allowed. If there are any, all other names are denied.
+    /// Shell patterns, in any case, of names that are allowed. If there are any, all other names are denied.
     pub allowed: Vec<Pattern>,
-    /// Shell patterns, in lower case, of names that are denied. Without effect beside `allowed`.
+    /// Shell patterns, in any case, of names that are denied. Without effect beside `allowed`.
     pub denied: Vec<Pattern>,
     /// Whether denied names are hidden as well.
     pub hides: bool,
@@ -188,8 +188,7 @@ impl FilePatterns {
         if name.is_empty() || name == b"." || name == b".." {
             return NameVerdict::Allowed;
         }
-        let name = String::from_utf8_lossy(name).to_lowercase();
-        let matches = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches_with(&name, OPTIONS));
+        let matches = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(name));
         if matches(&rule.allowed) || (rule.allowed.is_empty() && !matches(&rule.denied)) {
             NameVerdict::Allowed
         } else if rule.hides {
@@ -200,9 +199,6 @@ impl FilePatterns {
     }
 }
 
-const OPTIONS: MatchOptions =
-    MatchOptions { case_sensitive: false, require_literal_separator: false, require_literal_leading_dot: false };
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,7 +208,7 @@ mod tests {
     }
 
     fn rule(directory: &str, allowed: &[&str], denied: &[&str], hides: bool) -> PatternRule {
-        let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::new(text).unwrap()).collect();
+        let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::shell_in_any_case(text).unwrap()).collect();
         PatternRule { directory: path(directory), allowed: patterns(allowed), denied: patterns(denied), hides }
     }
 

@@ -3,7 +3,6 @@
 use core::net::IpAddr;
 
 use ipnet::IpNet;
-use wildmatch::WildMatch;
 
 use super::HookKind;
 use super::events::ActionKind;
@@ -11,6 +10,7 @@ use super::observation::Change;
 use crate::account::EffectiveAccount;
 use crate::connection::{Connection, LoginMethod};
 use crate::path::VirtualPath;
+use crate::pattern::Pattern;
 use crate::turns::Waiter;
 
 /// What an event is about; fields that it does not have are None.
@@ -237,7 +237,7 @@ fn covers(wanted: LoginMethod, method: LoginMethod) -> bool {
 
 /// `*` stands for any text, `?` for one character.
 fn glob(pattern: &str, text: &str) -> bool {
-    WildMatch::new(pattern).matches(text)
+    Pattern::wildcards(pattern).matches(text.as_bytes())
 }
 
 #[cfg(test)]
@@ -254,6 +254,9 @@ mod tests {
         check("?", "", false);
         check("p*-*-x?", "p-1-2-xy", true);
         check("p*-*-x?", "p-1-2-x", false);
+        check("p**", "p-1", true);
+        check("[ab]*", "alice", false);
+        check("[ab]*", "[ab]c", true);
     }
 
     #[test]
