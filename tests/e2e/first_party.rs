@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use tidegate_tests::clients::{Proof, can_log_in, openssh, sftp, sftp_ok, text};
 use tidegate_tests::server::{Server, Site};
-use tidegate_tests::tools;
+use tidegate_tests::{tools, waiting};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
@@ -98,9 +98,8 @@ fn ip_policy_keeps_users_in_their_networks_and_guessers_waiting() {
         assert!(!can_log_in(&server, "alice", Proof::PasswordMethod("wrong")));
     }
     // The failures are counted after the fact.
-    server.wait_for(|_| tools::run_ok(&mut site.tidegate(&["hook", "stats"])).contains("post-login"));
-    let refused = (0..20).any(|_| !can_log_in(&server, "alice", Proof::PasswordMethod("pw")));
-    assert!(refused && server.log().contains("too many failed logins"), "{}", server.log());
+    waiting::until("the guesser is refused", || !can_log_in(&server, "alice", Proof::PasswordMethod("pw")));
+    server.wait_for_text("too many failed logins");
 }
 
 #[test]
@@ -164,8 +163,8 @@ fn webhook_signs_and_tries_again() {
     let file = site.write("local", "12345");
     let server = site.start();
     sftp_ok(&server, "alice", PASSWORD, &format!("put {} report.pdf\n", file.display()));
-    let patience = std::time::Duration::from_secs(30);
-    let (first, second) = (received.recv_timeout(patience).unwrap(), received.recv_timeout(patience).unwrap());
+    let next = || received.recv_timeout(waiting::PATIENCE).unwrap();
+    let (first, second) = (next(), next());
     assert_eq!(first.1, second.1, "the same message again");
     let message: serde_json::Value = serde_json::from_str(&second.1).unwrap();
     assert_eq!((&message["event"], &message["path"]), (&"upload".into(), &"/report.pdf".into()));
@@ -178,7 +177,7 @@ fn webhook_signs_and_tries_again() {
 #[test]
 fn audit_syslog_sends_only_where_it_may() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    socket.set_read_timeout(Some(waiting::PATIENCE)).unwrap();
     let address = socket.local_addr().unwrap();
     let config = format!("[config]\nserver = \"{address}\"\nhostname = \"sftp1\"\n");
     let site = Site::new();
@@ -234,9 +233,7 @@ fn slapd(site: &Site) -> (Child, String) {
     let url = format!("ldap://127.0.0.1:{port}");
     let mut slapd = Command::new("/usr/sbin/slapd");
     let child = slapd.args(["-d", "0", "-h", &url, "-f"]).arg(config).spawn().unwrap();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        std::thread::yield_now();
-    }
+    waiting::until("slapd listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
     (child, url)
 }
 

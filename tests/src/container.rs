@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::tools;
+use crate::{tools, waiting};
 
 /// Killed when dropped.
 pub struct Container {
@@ -84,18 +83,20 @@ impl Drop for Container {
 /// The child of nspawn, when it answers.
 fn leader(nspawn: &mut Child) -> Option<u32> {
     let children = format!("/proc/{0}/task/{0}/children", nspawn.id());
-    let until = Instant::now() + Duration::from_secs(60);
-    while Instant::now() < until && nspawn.try_wait().unwrap().is_none() {
-        let text = std::fs::read_to_string(&children).unwrap_or_default();
-        for leader in text.split_whitespace() {
-            let mut answers = Command::new("nsenter");
-            answers.args(["--target", leader, "-m", "-p", "--", "/bin/systemctl", "is-system-running"]);
-            if ["starting", "running", "degraded", "initializing"].contains(&text_of(&mut answers).trim()) {
-                return leader.parse().ok();
-            }
+    let answers = |leader: &&str| {
+        let mut state = Command::new("nsenter");
+        state.args(["--target", *leader, "-m", "-p", "--", "/bin/systemctl", "is-system-running"]);
+        ["starting", "running", "degraded", "initializing"].contains(&text_of(&mut state).trim())
+    };
+    // `Some(None)`: it has ended, and nobody will answer.
+    let found = waiting::look_for(|| {
+        if nspawn.try_wait().unwrap().is_some() {
+            return Some(None);
         }
-    }
-    None
+        let text = std::fs::read_to_string(&children).unwrap_or_default();
+        text.split_whitespace().find(answers).map(|leader| leader.parse::<u32>().ok())
+    });
+    found.flatten()
 }
 
 fn text_of(command: &mut Command) -> String {

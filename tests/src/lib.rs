@@ -14,3 +14,4 @@ pub mod raw_sftp;
 pub mod server;
 pub mod sftp_numbers;
 pub mod tools;
+pub mod waiting;

@@ -5,15 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::waiting::PATIENCE;
 use crate::{clients, tools};
-
-/// For a line of the log to appear.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A directory with a configuration, before a server runs in it.
 pub struct Site {

@@ -4,13 +4,13 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use tidegate_tests::clients::{Proof, can_log_in, exec, openssh, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::RawSftp;
 use tidegate_tests::server::Site;
 use tidegate_tests::sftp_numbers::{fx, fxf};
 use tidegate_tests::tools;
+use tidegate_tests::waiting::Followed;
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
@@ -27,15 +27,13 @@ fn calls(site: &Site) -> Vec<String> {
 
 /// Observers are told after the fact.
 fn wait_for_calls(site: &Site, count: usize) -> Vec<String> {
-    let until = Instant::now() + Duration::from_secs(30);
-    loop {
-        let calls = calls(site);
-        if calls.len() >= count {
-            return calls;
-        }
-        assert!(Instant::now() < until, "{count} calls did not come: {calls:?}");
-        std::thread::yield_now();
-    }
+    let mut left = count;
+    let last = Followed::new(&site.path("calls")).line(|_| {
+        left -= 1;
+        left == 0
+    });
+    assert!(last.is_some(), "{count} calls did not come: {:?}", calls(site));
+    calls(site)
 }
 
 #[test]
