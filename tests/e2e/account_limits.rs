@@ -6,7 +6,7 @@ use std::time::Instant;
 use tidegate_tests::clients::{Proof, can_log_in, exec, openssh, rsync, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::Site;
-use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
+use tidegate_tests::sftp_numbers::{attr, fx, fxf, fxp};
 use tidegate_tests::tools;
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
@@ -103,7 +103,7 @@ fn uploads_have_a_largest_size() {
     );
     raw.request(fxp::CLOSE, &string(&handle));
     assert_eq!(std::fs::read(home.join("a")).unwrap(), vec![1; 1000]);
-    let size = [&1_u32.to_be_bytes()[..], &1001_u64.to_be_bytes()].concat();
+    let size = [&attr::SIZE.to_be_bytes()[..], &1001_u64.to_be_bytes()].concat();
     assert_eq!(raw.request(fxp::SETSTAT, &fields(&[&string("a"), &size])).status(), fx::FAILURE);
 }
 
@@ -300,7 +300,7 @@ fn modes_let_nobody_run_a_file_as_somebody_else() {
     let home = site.user_with("alice", &rights);
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let mode = [&4_u32.to_be_bytes()[..], &0o106_755_u32.to_be_bytes()].concat();
+    let mode = [&attr::PERMISSIONS.to_be_bytes()[..], &0o106_755_u32.to_be_bytes()].concat();
     raw.request(fxp::OPEN, &fields(&[&string("f"), &(fxf::WRITE | fxf::CREAT).to_be_bytes(), &mode])).handle();
     assert_eq!(raw.request(fxp::MKDIR, &fields(&[&string("d"), &mode])).status(), fx::OK);
     let found = |name: &str| {
@@ -311,7 +311,7 @@ fn modes_let_nobody_run_a_file_as_somebody_else() {
     // A link has no size; what it points to keeps its own.
     std::fs::write(home.join("f"), "content").unwrap();
     std::os::unix::fs::symlink("f", home.join("link")).unwrap();
-    let size = [&1_u32.to_be_bytes()[..], &3_u64.to_be_bytes()].concat();
+    let size = [&attr::SIZE.to_be_bytes()[..], &3_u64.to_be_bytes()].concat();
     let request = fields(&[&string("lsetstat@openssh.com"), &string("link"), &size]);
     assert_eq!(raw.request(fxp::EXTENDED, &request).status(), fx::BAD_MESSAGE);
     assert_eq!(std::fs::read_to_string(home.join("f")).unwrap(), "content");
@@ -334,10 +334,10 @@ fn attributes_are_ignored_before_permissions_are_asked_for() {
         let mut raw = RawSftp::connect(&server, "alice", "pw");
         let handle = raw.open_file("new", fxf::WRITE | fxf::CREAT).handle();
         let blocks = [
-            ([&4_u32.to_be_bytes()[..], &0o600_u32.to_be_bytes()].concat(), status),
-            ([&2_u32.to_be_bytes()[..], &[0; 8]].concat(), status),
-            ([&8_u32.to_be_bytes()[..], &[0; 8]].concat(), status),
-            ([&1_u32.to_be_bytes()[..], &1_u64.to_be_bytes()].concat(), size_status),
+            ([&attr::PERMISSIONS.to_be_bytes()[..], &0o600_u32.to_be_bytes()].concat(), status),
+            ([&attr::UIDGID.to_be_bytes()[..], &[0; 8]].concat(), status),
+            ([&attr::ACMODTIME.to_be_bytes()[..], &[0; 8]].concat(), status),
+            ([&attr::SIZE.to_be_bytes()[..], &1_u64.to_be_bytes()].concat(), size_status),
         ];
         for (block, expected) in &blocks {
             assert_eq!(
@@ -372,7 +372,7 @@ fn modes_make_programs_only_of_the_own_user() {
         std::fs::create_dir_all(&home).unwrap();
         let server = site.start();
         let mut raw = RawSftp::connect(&server, "alice", "pw");
-        let mode = [&4_u32.to_be_bytes()[..], &0o107_755_u32.to_be_bytes()].concat();
+        let mode = [&attr::PERMISSIONS.to_be_bytes()[..], &0o107_755_u32.to_be_bytes()].concat();
         for by_handle in [false, true] {
             std::fs::write(home.join("f"), "").unwrap();
             chown(home.join("f"), Some(owner.0), Some(owner.1)).unwrap();
@@ -384,7 +384,7 @@ fn modes_make_programs_only_of_the_own_user() {
             };
             let found = home.join("f").metadata().unwrap();
             let bits = found.permissions().mode() & 0o7777;
-            assert_eq!((changed, bits, found.uid()), (0, expected, owner.0), "{ids:?} {owner:?} {by_handle}");
+            assert_eq!((changed, bits, found.uid()), (fx::OK, expected, owner.0), "{ids:?} {owner:?} {by_handle}");
             std::fs::remove_file(home.join("f")).unwrap();
         }
         // Of a directory the bit says to whose group its files belong.

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tidegate_tests::clients::{Proof, sftp_ok, sftp_with, text};
-use tidegate_tests::raw_sftp::{RawSftp, fields, string};
+use tidegate_tests::raw_sftp::{RawSftp, fields, request, string};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::sftp_numbers::{fxf, fxp};
 use tidegate_tests::tools;
@@ -97,7 +97,7 @@ fn twenty_thousand_pipelined_stats_are_answered() {
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let mut requests = Vec::new();
     for id in 0..STATS {
-        requests.extend(string(fields(&[&[17], &id.to_be_bytes(), &string("/")])));
+        requests.extend(string(request(fxp::STAT, id, &string("/"))));
     }
     // All are sent before the first reply is read.
     let mut input = raw.second_input();

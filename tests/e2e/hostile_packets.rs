@@ -4,9 +4,9 @@
 use std::io::Write;
 
 use tidegate_tests::clients::{Proof, can_log_in};
-use tidegate_tests::raw_sftp::{RawSftp, fields, string};
+use tidegate_tests::raw_sftp::{RawSftp, fields, request, string};
 use tidegate_tests::server::{Server, Site};
-use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
+use tidegate_tests::sftp_numbers::{attr, fx, fxf, fxp};
 
 fn server() -> (Site, Server) {
     let site = Site::new();
@@ -30,7 +30,8 @@ fn malformed_requests_get_a_status() {
     }
     assert_eq!(raw.request(fxp::EXTENDED, &string("no-such@extension")).status(), fx::OP_UNSUPPORTED);
     // Attributes whose flags promise more than there is.
-    let attributes = fields(&[&string("x"), &0x0f_u32.to_be_bytes(), &[0; 3]]);
+    let all = attr::SIZE | attr::UIDGID | attr::PERMISSIONS | attr::ACMODTIME;
+    let attributes = fields(&[&string("x"), &all.to_be_bytes(), &[0; 3]]);
     assert_eq!(raw.request(fxp::SETSTAT, &attributes).status(), fx::BAD_MESSAGE);
 }
 
@@ -120,8 +121,8 @@ fn streams_that_cannot_be_followed_are_closed() {
     check_closed(|raw| raw.input.write_all(b"\xff\xff\xff\xff").unwrap());
     check_closed(|raw| raw.input.write_all(&(256 * 1024 + 1_u32).to_be_bytes()).unwrap());
     check_closed(|raw| raw.input.write_all(b"\0\0\0\0").unwrap());
-    check_closed(|raw| raw.send(b"\x01"));
-    check_closed(|raw| raw.send(b"\x11\0\0\0\x01\0\0\0\x01/"));
+    check_closed(|raw| raw.send(&[fxp::INIT]));
+    check_closed(|raw| raw.send(&request(fxp::STAT, 1, &string("/"))));
     check_closed(|raw| raw.input.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap());
 }
 
@@ -129,7 +130,7 @@ fn streams_that_cannot_be_followed_are_closed() {
 fn packets_in_pieces_and_in_heaps() {
     let (_site, server) = server();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
-    let stat = |id: u32| string(fields(&[&[17], &id.to_be_bytes(), &string("/")]));
+    let stat = |id: u32| string(request(fxp::STAT, id, &string("/")));
     for byte in stat(1) {
         raw.input.write_all(&[byte]).unwrap();
         raw.input.flush().unwrap();

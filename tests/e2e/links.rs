@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use tidegate_tests::clients::rsync;
 use tidegate_tests::raw_sftp::{RawSftp, Reply, fields, string};
 use tidegate_tests::server::Site;
-use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
+use tidegate_tests::sftp_numbers::{attr, fx, fxf, fxp};
 
 /// The one name of a NAME, or the code of a STATUS.
 fn name(reply: &Reply) -> Result<String, u32> {
@@ -131,7 +131,7 @@ fn the_rules_of_both_ends_hold() {
     };
     let open = |path: &str, flags: u32| fields(&[&string(path), &flags.to_be_bytes(), &0_u32.to_be_bytes()]);
     let two = |from: &str, to: &str| fields(&[&string(from), &string(to)]);
-    let chmod = |path: &str| fields(&[&string(path), &4_u32.to_be_bytes(), &0o600_u32.to_be_bytes()]);
+    let chmod = |path: &str| fields(&[&string(path), &attr::PERMISSIONS.to_be_bytes(), &0o600_u32.to_be_bytes()]);
     let hard_link = |from: &str, to: &str| fields(&[&string("hardlink@openssh.com"), &string(from), &string(to)]);
     for (rule, kind, body) in [
         // Read.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tidegate_tests::clients::{Proof, exec, rsync, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
-use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
+use tidegate_tests::sftp_numbers::{attr, fx, fxf, fxp};
 use tidegate_tests::tools;
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
@@ -115,7 +115,7 @@ fn every_way_to_grow_is_counted() {
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let write =
         |handle: &[u8], offset: u64, data: &[u8]| fields(&[&string(handle), &offset.to_be_bytes(), &string(data)]);
-    let set_size = |size: u64| [&1_u32.to_be_bytes()[..], &size.to_be_bytes()].concat();
+    let set_size = |size: u64| [&attr::SIZE.to_be_bytes()[..], &size.to_be_bytes()].concat();
     // Sparse: the size counts.
     let handle = raw.open_file("sparse", fxf::WRITE | fxf::CREAT).handle();
     assert_eq!(raw.request(fxp::WRITE, &write(&handle, 90_000, b"end")).status(), fx::OK);
@@ -353,7 +353,7 @@ fn a_limit_set_during_an_upload_holds_for_it() {
             let body = fields(&[&string(&handle), &offset.to_be_bytes(), &string(vec![b'y'; size])]);
             raw.request(fxp::WRITE, &body).status()
         };
-        assert_eq!(write(0, 400), 0);
+        assert_eq!(write(0, 400), fx::OK);
         tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "alice", "--quota-size", "1000"]));
         // The same bytes once more, until the change is known.
         let mut tries = 0;
@@ -361,7 +361,7 @@ fn a_limit_set_during_an_upload_holds_for_it() {
             assert_eq!(write(0, 400), 0, "{mode}");
             tries += 1;
         }
-        assert_eq!(write(400, 300), 0, "{mode}: room for 300 more");
+        assert_eq!(write(400, 300), fx::OK, "{mode}: room for 300 more");
         assert_eq!(write(700, 1), fx::FAILURE, "{mode}: and not for one more than that");
         raw.request(fxp::CLOSE, &string(&handle));
         assert!(!home.join("running").exists(), "nothing of it stays");

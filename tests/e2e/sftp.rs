@@ -1,9 +1,9 @@
 //! What the protocol promises: permissions, extensions, uploads.
 
 use tidegate_tests::clients::{Proof, sftp, sftp_ok, text};
-use tidegate_tests::raw_sftp::{RawSftp, fields, string};
+use tidegate_tests::raw_sftp::{RawSftp, fields, init, string};
 use tidegate_tests::server::Site;
-use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
+use tidegate_tests::sftp_numbers::{attr, fx, fxf, fxp};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
@@ -36,7 +36,7 @@ fn permissions_hold_per_directory() {
     };
     let open = |path: &str, flags: u32| fields(&[&string(path), &flags.to_be_bytes(), &0_u32.to_be_bytes()]);
     let two = |from: &str, to: &str| fields(&[&string(from), &string(to)]);
-    let chmod = |path: &str| fields(&[&string(path), &4_u32.to_be_bytes(), &0o600_u32.to_be_bytes()]);
+    let chmod = |path: &str| fields(&[&string(path), &attr::PERMISSIONS.to_be_bytes(), &0o600_u32.to_be_bytes()]);
     // Read-only.
     assert_eq!(status(fxp::OPEN, open("ro/file", fxf::READ)), fx::OK);
     assert_eq!(status(fxp::OPENDIR, string("ro")), fx::OK);
@@ -75,7 +75,7 @@ fn extensions_are_advertised_and_answered() {
     site.user("alice");
     let server = site.start();
     let mut raw = RawSftp::open(&server, "alice", "pw");
-    raw.send(b"\x01\0\0\0\x03");
+    raw.send(&init());
     let version = String::from_utf8_lossy(&raw.receive().unwrap()).into_owned();
     for name in [
         "posix-rename@openssh.com",

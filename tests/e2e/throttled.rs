@@ -123,7 +123,7 @@ fn requests_for_a_file_keep_their_order() {
         ],
     );
     assert!(replies[..4].iter().all(|reply| reply.status() == fx::OK), "{replies:?}");
-    assert_eq!((replies[4].kind, &replies[4].body[4..12]), (105, &201_000_u64.to_be_bytes()[..]));
+    assert_eq!((replies[4].kind, &replies[4].body[4..12]), (fxp::ATTRS, &201_000_u64.to_be_bytes()[..]));
     // What is copied, and what is written over it, each of a file that is early.
     let (source, target) = (raw.open_file("whole", fxf::READ).handle(), raw.open_file("copy", CREATE).handle());
     let all = [0; 16];
@@ -153,7 +153,7 @@ fn many_short_transfers_are_no_faster() {
     let started = Instant::now();
     // Each alone takes less than a timer can tell.
     for _ in 0..300 {
-        let handle = raw.open_file("short", CREATE | 16).handle();
+        let handle = raw.open_file("short", CREATE | fxf::TRUNC).handle();
         assert_eq!(raw.request(fxp::WRITE, &write(&handle, 0, &[1; 1900])).status(), fx::OK);
         assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK);
     }
@@ -169,7 +169,7 @@ fn a_limit_that_is_lifted_frees_what_waits() {
     assert_eq!(raw.request(fxp::STAT, &string("/")).kind, fxp::ATTRS);
     let started = Instant::now();
     tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "alice", "--upload-bandwidth", "0"]));
-    assert_eq!((raw.receive_reply().status(), raw.receive_reply().status()), (0, 0));
+    assert_eq!((raw.receive_reply().status(), raw.receive_reply().status()), (fx::OK, fx::OK));
     assert!(started.elapsed() < Duration::from_secs(60), "instead of 200 s: {:?}", started.elapsed());
     assert_eq!(std::fs::read(site.path("homes/alice/upload")).unwrap().len(), 200_000);
 }
@@ -182,7 +182,7 @@ fn what_came_before_a_broken_packet_is_done() {
     raw.send(&[]);
     // Nobody will take it for a request.
     raw.send_request(fxp::REMOVE, &string("upload"));
-    assert_eq!((raw.receive_reply().status(), raw.receive_reply().status()), (0, 0));
+    assert_eq!((raw.receive_reply().status(), raw.receive_reply().status()), (fx::OK, fx::OK));
     assert!(raw.receive().is_none());
     assert_eq!(std::fs::read(site.path("homes/alice/upload")).unwrap().len(), 200_000);
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::Site;
-use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
+use tidegate_tests::sftp_numbers::{attr, fx, fxf, fxp};
 use tidegate_tests::tools;
 
 /// The operations, by name, on one path.
@@ -13,8 +13,8 @@ fn operations(path: &str) -> Vec<(&'static str, u8, Vec<u8>)> {
     let none = 0_u32.to_be_bytes();
     let open = |flags: u32| fields(&[&string(path), &flags.to_be_bytes(), &none]);
     let extended = |name: &str| fields(&[&string(name), &string(path)]);
-    let mode = [&4_u32.to_be_bytes()[..], &0o644_u32.to_be_bytes()].concat();
-    let size = [&1_u32.to_be_bytes()[..], &1_u64.to_be_bytes()].concat();
+    let mode = [&attr::PERMISSIONS.to_be_bytes()[..], &0o644_u32.to_be_bytes()].concat();
+    let size = [&attr::SIZE.to_be_bytes()[..], &1_u64.to_be_bytes()].concat();
     vec![
         ("read", fxp::OPEN, open(fxf::READ)),
         ("write", fxp::OPEN, open(fxf::WRITE | fxf::CREAT | fxf::TRUNC)),

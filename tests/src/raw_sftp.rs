@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::clients::{Proof, openssh};
 use crate::server::Server;
-use crate::sftp_numbers::fxp;
+use crate::sftp_numbers::{VERSION, fxp};
 
 pub struct RawSftp {
     child: Child,
@@ -53,6 +53,16 @@ pub fn fields(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
 }
 
+/// INIT for the version that the server speaks.
+pub fn init() -> Vec<u8> {
+    fields(&[&[fxp::INIT], &VERSION.to_be_bytes()])
+}
+
+/// A request as it is sent, without the length before it.
+pub fn request(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
+    fields(&[&[kind], &id.to_be_bytes(), body])
+}
+
 impl RawSftp {
     pub fn open(server: &Server, user: &str, password: &str) -> Self {
         Self::spawn(openssh("ssh", server, Proof::Password(password)), user)
@@ -80,7 +90,7 @@ impl RawSftp {
 
     fn initialised(mut self) -> Self {
         let raw = &mut self;
-        raw.send(&[&[fxp::INIT][..], &3_u32.to_be_bytes()].concat());
+        raw.send(&init());
         let version = raw.receive().expect("no VERSION");
         assert_eq!(version[0], fxp::VERSION);
         self
@@ -114,7 +124,7 @@ impl RawSftp {
     pub fn send_request(&mut self, kind: u8, body: &[u8]) -> u32 {
         self.next_id += 1;
         let id = self.next_id;
-        self.send(&[&[kind][..], &id.to_be_bytes(), body].concat());
+        self.send(&request(kind, id, body));
         id
     }
 

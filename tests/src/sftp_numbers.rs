@@ -2,6 +2,9 @@
 //! common beginnings: `SSH_FXP_STAT` is `fxp::STAT`. Written from the draft, not taken from the
 //! server, so that a wrong number there fails a test.
 
+/// Of the protocol (§4).
+pub const VERSION: u32 = 3;
+
 /// Packet types (§3).
 pub mod fxp {
     pub const INIT: u8 = 1;
@@ -41,6 +44,14 @@ pub mod fxf {
     pub const CREAT: u32 = 0x08;
     pub const TRUNC: u32 = 0x10;
     pub const EXCL: u32 = 0x20;
+}
+
+/// What an attribute block has: its first field (§5).
+pub mod attr {
+    pub const SIZE: u32 = 0x01;
+    pub const UIDGID: u32 = 0x02;
+    pub const PERMISSIONS: u32 = 0x04;
+    pub const ACMODTIME: u32 = 0x08;
 }
 
 /// Codes of STATUS (§7).
