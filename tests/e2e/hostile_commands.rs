@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use tidegate_tests::clients::{Proof, exec, openssh, rsync, sftp_ok, text, transport};
 use tidegate_tests::server::{Server, Site};
-use tidegate_tests::tools;
+use tidegate_tests::{tools, waiting};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
@@ -313,10 +313,7 @@ fn programs_end_with_their_channel() {
     assert!(children() > before);
     child.kill().unwrap();
     child.wait().unwrap();
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while children() > before {
-        assert!(std::time::Instant::now() < until, "the program goes on");
-    }
+    waiting::until("the program ends", || children() <= before);
     // The server itself is well.
     sftp_ok(&server, "alice", PASSWORD, "pwd\n");
 }

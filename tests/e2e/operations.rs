@@ -5,12 +5,12 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 use tidegate_tests::clients::{Proof, can_log_in, exec, sftp, sftp_ok, text};
 use tidegate_tests::server::{Server, Site};
-use tidegate_tests::tools;
+use tidegate_tests::waiting::{Followed, PATIENCE};
+use tidegate_tests::{tools, waiting};
 
 const PASSWORD: Proof<'static> = Proof::PasswordMethod("pw");
 
@@ -80,13 +80,10 @@ fn hooks_are_in_the_metrics() {
     site.user("alice");
     let server = site.start();
     assert!(can_log_in(&server, "alice", PASSWORD));
-    let mut answer = String::new();
-    for _ in 0..100 {
-        answer = get(&server, "/metrics");
-        if answer.contains("tidegate_hook_calls_total{kind=\"connect\"") {
-            break;
-        }
-    }
+    let answer = waiting::eventually("the call is counted", || {
+        let answer = get(&server, "/metrics");
+        answer.contains("tidegate_hook_calls_total{kind=\"connect\"").then_some(answer)
+    });
     assert!(answer.contains("tidegate_hook_duration_seconds_bucket{kind=\"connect\""), "{answer}");
 }
 
@@ -96,17 +93,12 @@ fn logging(site: &Site, arguments: &[&str]) -> std::process::Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Reads a file until it has the text.
+/// Waits until a line of the file has the text; gives all of the file.
 fn wait_for_text(path: &Path, wanted: &str) -> String {
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    loop {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        if text.contains(wanted) {
-            return text;
-        }
-        assert!(std::time::Instant::now() < until, "{wanted:?} is not in {}:\n{text}", path.display());
-        std::thread::yield_now();
-    }
+    let line = Followed::new(path).line(|line| line.contains(wanted));
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(line.is_some(), "{wanted:?} is not in {}:\n{text}", path.display());
+    text
 }
 
 fn signal(child: &std::process::Child, name: &str) {
@@ -193,7 +185,7 @@ fn systemd_hands_sockets_over_and_is_told() {
     site.user("alice");
     let socket = site.path("notify");
     let notified = UnixDatagram::bind(&socket).unwrap();
-    notified.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    notified.set_read_timeout(Some(PATIENCE)).unwrap();
     let receive = || {
         let mut message = [0; 200];
         let length = notified.recv(&mut message).unwrap();
@@ -373,13 +365,13 @@ fn of_servers_that_start_at_once_one_serves() {
     }
     let mut serving = pids;
     for _ in 0..3 {
-        let (pid, output) = said.recv_timeout(Duration::from_secs(60)).expect("those that do not serve end");
+        let (pid, output) = said.recv_timeout(PATIENCE).expect("those that do not serve end");
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && text.contains("already; stop it"), "{text}");
         serving.retain(|other| *other != pid);
     }
     tools::run_ok(&mut site.tidegate(&["ping"]));
     tools::run_ok(Command::new("kill").arg(serving[0].to_string()));
-    let (_, output) = said.recv_timeout(Duration::from_secs(60)).expect("a server ends when it is asked to");
+    let (_, output) = said.recv_timeout(PATIENCE).expect("a server ends when it is asked to");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

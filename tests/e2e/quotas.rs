@@ -7,7 +7,7 @@ use tidegate_tests::clients::{Proof, exec, rsync, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::sftp_numbers::{attr, fx, fxf, fxp};
-use tidegate_tests::tools;
+use tidegate_tests::{tools, waiting};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
@@ -17,22 +17,21 @@ fn site(arguments: &[&str]) -> (Site, std::path::PathBuf) {
     (site, home)
 }
 
-/// Files and bytes, as stored, when they are as expected or do not change any more.
-fn used(site: &Site, expected: (i64, i64)) -> (i64, i64) {
-    let mut found = (0, 0);
-    for _ in 0..50 {
-        let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "alice"]));
-        let shown: Value = serde_json::from_str(&shown).unwrap();
-        found = (shown["used_quota_files"].as_i64().unwrap(), shown["used_quota_size"].as_i64().unwrap());
-        if found == expected {
-            break;
-        }
-    }
-    found
+/// Files and bytes, as stored.
+fn used(site: &Site) -> (i64, i64) {
+    let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "alice"]));
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    (shown["used_quota_files"].as_i64().unwrap(), shown["used_quota_size"].as_i64().unwrap())
 }
 
+/// They are stored a moment after the request.
 fn check_used(site: &Site, expected: (i64, i64)) {
-    assert_eq!(used(site, expected), expected, "files and bytes");
+    let mut found = (0, 0);
+    waiting::look_for(|| {
+        found = used(site);
+        (found == expected).then_some(())
+    });
+    assert_eq!(found, expected, "files and bytes");
 }
 
 fn scan(site: &Site) -> Value {
@@ -356,11 +355,10 @@ fn a_limit_set_during_an_upload_holds_for_it() {
         assert_eq!(write(0, 400), fx::OK);
         tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "alice", "--quota-size", "1000"]));
         // The same bytes once more, until the change is known.
-        let mut tries = 0;
-        while used(&site, (2, 700)).1 == 0 && tries < 100 {
-            assert_eq!(write(0, 400), 0, "{mode}");
-            tries += 1;
-        }
+        waiting::until("the usage is counted", || {
+            assert_eq!(write(0, 400), fx::OK, "{mode}");
+            used(&site).1 != 0
+        });
         assert_eq!(write(400, 300), fx::OK, "{mode}: room for 300 more");
         assert_eq!(write(700, 1), fx::FAILURE, "{mode}: and not for one more than that");
         raw.request(fxp::CLOSE, &string(&handle));
@@ -388,10 +386,7 @@ fn an_upload_that_a_new_limit_refuses_when_it_is_complete_leaves_nothing() {
         tools::run_ok(&mut site.tidegate(&["user", "update", "--from-json", less.to_str().unwrap()]));
         // Until the change is known: then directories may not be made at all.
         let make = fields(&[&string("older"), &0_u32.to_be_bytes()]);
-        let mut tries = 0;
-        while raw.request(fxp::MKDIR, &make).status() == fx::FAILURE && tries < 100_000 {
-            tries += 1;
-        }
+        waiting::until("the permissions change", || raw.request(fxp::MKDIR, &make).status() == fx::PERMISSION_DENIED);
         assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::FAILURE, "{mode}");
         assert!(!home.join("running").exists(), "{mode}: nothing of it stays");
         check_used(&site, (1, 300));

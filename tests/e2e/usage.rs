@@ -1,14 +1,12 @@
 //! What is used when accounts and files change behind the counters' backs, what file systems look
 //! like to limited accounts, and how much they may transfer (A10-03, A10-05, A10-09).
 
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 use tidegate_tests::clients::{Proof, exec, openssh, rsync, sftp, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
-use tidegate_tests::tools;
+use tidegate_tests::{tools, waiting};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 /// Of volume limits.
@@ -20,16 +18,13 @@ fn shown(site: &Site) -> Value {
 
 /// Looks at the account until some of its numbers are as expected.
 fn check_numbers(site: &Site, expected: &[(&str, i64)]) {
-    let end = Instant::now() + Duration::from_secs(10);
-    loop {
+    let mut found: Vec<(&str, i64)> = Vec::new();
+    waiting::look_for(|| {
         let document = shown(site);
-        let found: Vec<(&str, i64)> =
-            expected.iter().map(|(name, _)| (*name, document[*name].as_i64().unwrap_or(0))).collect();
-        if found == expected {
-            return;
-        }
-        assert!(Instant::now() < end, "{found:?} instead of {expected:?}");
-    }
+        found = expected.iter().map(|(name, _)| (*name, document[*name].as_i64().unwrap_or(0))).collect();
+        (found == expected).then_some(())
+    });
+    assert_eq!(found, expected);
 }
 
 fn check_used(site: &Site, files: i64, size: i64) {
