@@ -167,6 +167,12 @@ impl<S: AsyncRead + AsFd + Unpin> Kept<S> {
 mod tests {
     use std::path::Path;
 
+    use rustix::fs::{CWD, Mode, mkfifoat};
+    use rustix::process::{PidfdFlags, pidfd_open};
+    use tokio::io::unix::AsyncFd;
+    use tokio::io::{AsyncWriteExt, Interest};
+    use tokio::net::unix::pipe;
+
     use super::*;
 
     async fn shell(script: &str, deadline: Duration) -> Result<Output, RunError> {
@@ -183,13 +189,40 @@ mod tests {
         super::run(run, CallPlace::default()).await
     }
 
-    const SOON: Duration = Duration::from_millis(300);
-    const LATER: Duration = Duration::from_secs(20);
+    const SOON: Duration = Duration::from_secs(1);
+    const LATER: Duration = Duration::from_secs(300);
+    /// What takes longer hangs.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// The process whose number is in that file.
+    fn process(pid: &Path) -> Pid {
+        Pid::from_raw(std::fs::read_to_string(pid).unwrap().trim().parse().unwrap()).unwrap()
+    }
 
     fn is_running(pid: &Path) -> bool {
-        let child = std::fs::read_to_string(pid).unwrap();
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", process(pid))).unwrap_or_default();
         !stat.is_empty() && !stat.contains(") Z")
+    }
+
+    /// Until the process has ended: a signal takes effect when it is next scheduled.
+    async fn ended(pid: &Path) {
+        // An error: it is gone.
+        if let Ok(process) = pidfd_open(process(pid), PidfdFlags::empty()) {
+            let process = AsyncFd::with_interest(process, Interest::READABLE).unwrap();
+            let _ready = process.readable().await.unwrap();
+        }
+    }
+
+    /// A named pipe, for what a script says or is told.
+    fn fifo(directory: &Path, name: &str) -> PathBuf {
+        let path = directory.join(name);
+        mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
+        path
+    }
+
+    /// Open at both ends, so that opening it does not wait.
+    fn heard(path: &Path) -> pipe::Receiver {
+        pipe::OpenOptions::new().read_write(true).open_receiver(path).unwrap()
     }
 
     #[tokio::test]
@@ -211,16 +244,12 @@ mod tests {
         // C6-08
         let directory = tempfile::tempdir().unwrap();
         let pid = directory.path().join("pid");
-        for script in ["sleep 60", "while :; do echo x; done", "exec >&- 2>&-; sleep 60"] {
-            let started = Instant::now();
-            let outcome = shell(&format!("sleep 61 & echo $! > {}; {script}", pid.display()), SOON).await;
+        for script in ["sleep 300", "while :; do echo x; done", "exec >&- 2>&-; sleep 300"] {
+            let whole = format!("sleep 300 & echo $! > {}; {script}", pid.display());
+            let outcome = timeout(PATIENCE, shell(&whole, SOON)).await.expect(script);
             assert!(matches!(outcome, Err(RunError::Late(_))), "{script}");
-            assert!(started.elapsed() < Duration::from_secs(10), "{script}");
-            // A signal takes effect when the process is next scheduled.
-            while is_running(&pid) {
-                assert!(started.elapsed() < Duration::from_secs(10), "{script}");
-                tokio::task::yield_now().await;
-            }
+            timeout(PATIENCE, ended(&pid)).await.expect(script);
+            std::fs::remove_file(&pid).unwrap();
         }
     }
 
@@ -231,39 +260,35 @@ mod tests {
         let pid = directory.path().join("pid");
         let background = format!("& echo $! > {}", pid.display());
         for (script, status, expected) in [
-            (format!("sleep 30 {background}; echo said"), 0, "said\n"),
-            (format!("sleep 30 >&- {background}; echo said; exit 7"), 7, "said\n"),
+            (format!("sleep 300 {background}; echo said"), 0, "said\n"),
+            (format!("sleep 300 >&- {background}; echo said; exit 7"), 7, "said\n"),
             (format!("(while :; do echo x >&2; done) {background}; printf said"), 0, "said"),
-            (format!("sleep 30 {background}"), 0, ""),
+            (format!("sleep 300 {background}"), 0, ""),
         ] {
-            let started = Instant::now();
-            let output = shell(&script, LATER).await.unwrap();
-            assert!(started.elapsed() < Duration::from_secs(10), "{script}");
+            let output = timeout(PATIENCE, shell(&script, LATER)).await.expect(&script).unwrap();
             assert_eq!((output.status.code(), output.stdout), (Some(status), expected.as_bytes().to_vec()), "{script}");
             // A child that writes finds its pipe closed; another one goes on.
             assert!(script.contains("while") || is_running(&pid), "{script}");
-            let child: i32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
-            let _ = rustix::process::kill_process(Pid::from_raw(child).unwrap(), Signal::KILL);
+            let _ = rustix::process::kill_process(process(&pid), Signal::KILL);
         }
     }
 
     #[tokio::test]
     async fn a_program_whose_caller_left_goes_on() {
         let directory = tempfile::tempdir().unwrap();
-        let (begun, done) = (directory.path().join("begun"), directory.path().join("done"));
-        let script =
-            format!("echo > {}; while ! [ -e {1}.go ]; do :; done; echo > {1}", begun.display(), done.display());
+        let [begun, go, done] = ["begun", "go", "done"].map(|name| fifo(directory.path(), name));
+        let script = format!("echo > {}; read line < {}; echo > {}", begun.display(), go.display(), done.display());
+        let (mut begun, mut done) = (heard(&begun), heard(&done));
+        let mut go = pipe::OpenOptions::new().read_write(true).open_sender(&go).unwrap();
         let mut running = Box::pin(shell(&script, LATER));
-        while !begun.exists() {
-            assert!(timeout(Duration::from_millis(1), &mut running).await.is_err());
+        tokio::select! {
+            outcome = &mut running => panic!("{:?}", outcome.map(|output| output.status)),
+            said = begun.read_u8() => assert_eq!(said.unwrap(), b'\n'),
         }
         drop(running);
-        std::fs::write(format!("{}.go", done.display()), "").unwrap();
-        let started = Instant::now();
-        while !done.exists() {
-            assert!(started.elapsed() < Duration::from_secs(10));
-            tokio::task::yield_now().await;
-        }
+        go.write_all(b"\n").await.unwrap();
+        let said = timeout(PATIENCE, done.read_u8()).await.expect("it does not go on");
+        assert_eq!(said.unwrap(), b'\n');
     }
 
     #[tokio::test]
