@@ -143,17 +143,18 @@ mod tests {
         let mut data = Bytes::from(vec![2; 50]);
         let rest = window.queue(&mut data).await;
         assert_eq!((rest.len(), data.len(), window.take(1)), (20, 30, 0));
-        let waiting = tokio::spawn({
-            let window = window.clone();
-            async move { window.queue(&mut data).await.len() }
-        });
-        tokio::task::yield_now().await;
+        let mut waiting = std::pin::pin!(window.queue(&mut data));
+        tokio::select! {
+            biased;
+            _ = waiting.as_mut() => panic!("there is no room"),
+            () = std::future::ready(()) => {}
+        }
         drop((queued, rest));
         assert!(!window.has_queued());
         // Sending makes no room; only the client does.
         assert_eq!(window.take(1), 0);
         window.adjusted(1000);
-        assert_eq!(waiting.await.unwrap(), 30);
+        assert_eq!(waiting.await.len(), 30);
         assert_eq!(window.take(1000), 970);
     }
 
