@@ -205,7 +205,9 @@ async fn no_more_is_taken_than_may_wait() {
         state = engine.receive_aside(&[]).await;
     }
     assert_eq!(ids(&sent(&mut engine)), (0..20).collect::<Vec<_>>());
-    assert!(started.elapsed() >= Duration::from_millis(3800), "4 MB at 1 MB/s: {:?}", started.elapsed());
+    // As fast as the limit lets it, less what an idle time before may make good.
+    let expected = Duration::from_millis(3800)..Duration::from_millis(4100);
+    assert!(expected.contains(&started.elapsed()), "4 MB at 1 MB/s: {:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use super::{SqliteDatabase, audit, changes, classify, rows};
 
 /// How often changes of other processes are looked for; those of this process are seen at once.
 const LOOK_INTERVAL: Duration = Duration::from_millis(300);
+const _: () = assert!(LOOK_INTERVAL.as_millis() < 500, "changes are to take effect within a second");
 
 #[async_trait]
 impl Directory for SqliteDatabase {

@@ -306,6 +306,21 @@ mod tests {
         assert_eq!(check(fridays, Some(fridays), 1000).await.0, closed);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn changes_take_effect_within_a_second() {
+        let (accounts, watch, session, _slot) = watched("").await;
+        let begin = watch.begin().await.unwrap();
+        let a_second_later = async {
+            accounts.put(&account(r#","upload_bandwidth":7"#));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        };
+        tokio::select! {
+            () = watch.run(begin) => {}
+            () = a_second_later => {}
+        }
+        assert_eq!(session.live.rate(true), 7000);
+    }
+
     #[tokio::test]
     async fn sessions_follow_the_folders_of_their_account() {
         // C5-01
