@@ -8,6 +8,11 @@ import time
 
 from servers import ROOT
 
+# Types of packets and flags of OPEN, under the names of draft-ietf-secsh-filexfer-02.
+INIT, OPEN, CLOSE, READ, WRITE, REMOVE, MKDIR = (bytes([number]) for number in (1, 3, 4, 5, 6, 13, 14))
+FXF_READ, FXF_WRITE, FXF_CREAT, FXF_TRUNC = 0x01, 0x02, 0x08, 0x10
+FX_OK = struct.pack(">I", 0)
+
 LOAD = ROOT / "target/release/ssh-load"
 # ProFTPD has no AES-GCM; it gets the next fastest.
 GCM = ("-c", "aes128-gcm@openssh.com,aes128-ctr")
@@ -90,7 +95,7 @@ class Raw:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         # Seconds before each request, as an answer and the next request would be under way.
         self.pause = 0
-        self.send(b"\x01" + struct.pack(">I", 3))
+        self.send(INIT + struct.pack(">I", 3))
         self.receive()
 
     def send(self, packet):
@@ -105,20 +110,20 @@ class Raw:
         return self.process.stdout.read(struct.unpack(">I", self.process.stdout.read(4))[0])
 
     def make_directory(self, path):
-        self.ask(b"\x0e", 0, path, struct.pack(">I", 0))
+        self.ask(MKDIR, 0, path, struct.pack(">I", 0))
 
     def make(self, path, number, content):
         """A new file, with a request for each step."""
-        create = struct.pack(">II", 0x02 | 0x08 | 0x10, 0)
-        handle = self.ask(b"\x03", number, path, create)[9:]
-        self.ask(b"\x06", number, handle, struct.pack(">QI", 0, len(content)) + content)
-        self.ask(b"\x04", number, handle)
+        create = struct.pack(">II", FXF_WRITE | FXF_CREAT | FXF_TRUNC, 0)
+        handle = self.ask(OPEN, number, path, create)[9:]
+        self.ask(WRITE, number, handle, struct.pack(">QI", 0, len(content)) + content)
+        self.ask(CLOSE, number, handle)
 
     def read(self, path, number):
         """A file of one block, with a request for each step."""
-        handle = self.ask(b"\x03", number, path, struct.pack(">II", 0x01, 0))[9:]
-        self.ask(b"\x05", number, handle, struct.pack(">QI", 0, 32768))
-        self.ask(b"\x04", number, handle)
+        handle = self.ask(OPEN, number, path, struct.pack(">II", FXF_READ, 0))[9:]
+        self.ask(READ, number, handle, struct.pack(">QI", 0, 32768))
+        self.ask(CLOSE, number, handle)
 
     def ask(self, kind, number, name, rest=b""):
         """A request that begins with a string."""
@@ -126,8 +131,8 @@ class Raw:
         return self.receive()
 
     def remove(self, path, number):
-        self.send(b"\x0d" + struct.pack(">II", number, len(path)) + path)
-        assert self.receive()[5:9] == b"\0\0\0\0"
+        self.send(REMOVE + struct.pack(">II", number, len(path)) + path)
+        assert self.receive()[5:9] == FX_OK
 
     def close(self):
         self.process.stdin.close()

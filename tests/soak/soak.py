@@ -147,13 +147,14 @@ def replace_plugin(plugins, number):
 def start(state):
     log = open(state / "log", "w")
     server = subprocess.Popen([BINARY, "serve", "-c", state, "--log-file-path", "", "--log-level", "info"], stderr=log)
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        for line in (state / "log").read_text().splitlines():
-            if '"listening"' in line:
-                return server, int(json.loads(line)["address"].rsplit(":", 1)[1])
-        time.sleep(0.05)
-    raise SystemExit("the server did not start")
+    # Its lines as they are written, until it is too late.
+    follow = ["timeout", "60", "tail", "--lines=+1", "--follow", state / "log"]
+    with subprocess.Popen(follow, stdout=subprocess.PIPE, text=True) as told:
+        listening = next((line for line in told.stdout if '"listening"' in line), None)
+        told.terminate()
+    if listening is None:
+        raise SystemExit("the server did not start")
+    return server, int(json.loads(listening)["address"].rsplit(":", 1)[1])
 
 
 class Count:

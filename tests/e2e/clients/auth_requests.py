@@ -10,9 +10,11 @@ import queue
 import socket
 import struct
 import sys
+import threading
 import time
 
 import paramiko
+from paramiko.common import cMSG_USERAUTH_INFO_RESPONSE, cMSG_USERAUTH_REQUEST
 from paramiko.message import Message
 
 port, user, *requests = sys.argv[1:]
@@ -49,15 +51,24 @@ for handler in (paramiko.auth_handler.AuthHandler, paramiko.auth_handler.AuthOnl
     handler._parse_userauth_success = accepted
 transport.auth_handler = transport.get_auth_handler()
 
+
+def tell_of_end():
+    # The thread of the connection has put all replies before it ends.
+    transport.join()
+    replies.put("closed")
+
+
+threading.Thread(target=tell_of_end, daemon=True).start()
+
 for request in requests:
     kind, _, text = request.partition(":")
     message = Message()
     if kind in ("answer", "code"):
-        message.add_byte(bytes([61]))
+        message.add_byte(cMSG_USERAUTH_INFO_RESPONSE)
         message.add_int(1)
         message.add_string(one_time_code(text) if kind == "code" else text)
     else:
-        message.add_byte(bytes([50]))
+        message.add_byte(cMSG_USERAUTH_REQUEST)
         message.add_string(user)
         message.add_string("ssh-connection")
         message.add_string({"ask": "keyboard-interactive"}.get(kind, kind))
@@ -71,13 +82,7 @@ for request in requests:
         transport._send_message(message)
     except (OSError, EOFError, paramiko.SSHException):
         pass
-    reply = None
-    while reply is None:
-        try:
-            reply = replies.get(timeout=0.05)
-        except queue.Empty:
-            if not transport.is_active() and replies.empty():
-                reply = "closed"
+    reply = replies.get()
     print(reply, flush=True)
     if reply == "closed":
         break

@@ -5,7 +5,7 @@ import threading
 
 import paramiko
 
-from packets import framed, packet, send
+from packets import FXP_ATTRS, FXP_STAT, begin, framed, packet
 
 REQUESTS, AT_ONCE, NEVER_ADJUSTED = 40_000, 50, 2 << 20
 
@@ -19,20 +19,18 @@ for window in (32768, 33000, 70_001, NEVER_ADJUSTED):
     sftp.settimeout(20)
     if window == NEVER_ADJUSTED:
         sftp.in_window_threshold = 1 << 40
-    sftp.invoke_subsystem("sftp")
-    send(sftp, b"\x01" + struct.pack(">I", 3))
-    assert packet(sftp)[0] == 2
+    begin(sftp)
 
     def ask():
         for first in range(0, REQUESTS, AT_ONCE):
-            stats = [framed(b"\x11" + struct.pack(">II", number, 1) + b"/") for number in range(first, first + AT_ONCE)]
+            stats = [framed(FXP_STAT + struct.pack(">II", number, 1) + b"/") for number in range(first, first + AT_ONCE)]
             sftp.sendall(b"".join(stats))
 
     asking = threading.Thread(target=ask)
     asking.start()
     for number in range(REQUESTS):
         reply = packet(sftp)
-        assert reply[:5] == b"\x69" + struct.pack(">I", number), (window, number, reply)
+        assert reply[:5] == FXP_ATTRS + struct.pack(">I", number), (window, number, reply)
     asking.join()
     sftp.close()
 transport.close()

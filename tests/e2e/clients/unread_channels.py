@@ -5,7 +5,7 @@ import sys
 
 import paramiko
 
-from packets import exactly, packet, send
+from packets import FXF_READ, FXP_DATA, FXP_OPEN, FXP_READ, begin, exactly, packet, send
 
 PORT, FILE = int(sys.argv[1]), sys.argv[2]
 READ, REQUESTS, READ_AT_FIRST = 32768, 400, 20
@@ -34,13 +34,11 @@ def start_scp():
 
 def start_reads():
     sftp = channel()
-    sftp.invoke_subsystem("sftp")
-    send(sftp, b"\x01" + struct.pack(">I", 3))
-    assert packet(sftp)[0] == 2
-    send(sftp, b"\x03" + struct.pack(">II", 1, 4) + b"/big" + struct.pack(">II", 1, 0))
+    begin(sftp)
+    send(sftp, FXP_OPEN + struct.pack(">II", 1, 4) + b"/big" + struct.pack(">II", FXF_READ, 0))
     handle = packet(sftp)[5:]
     for number in range(REQUESTS):
-        send(sftp, b"\x05" + struct.pack(">I", number) + handle + struct.pack(">QI", number * READ, READ))
+        send(sftp, FXP_READ + struct.pack(">I", number) + handle + struct.pack(">QI", number * READ, READ))
     check(sftp, content, range(READ_AT_FIRST))
     return sftp
 
@@ -48,7 +46,7 @@ def start_reads():
 def check(sftp, content, numbers):
     for number in numbers:
         reply = packet(sftp)
-        assert reply[:5] == b"\x67" + struct.pack(">I", number)
+        assert reply[:5] == FXP_DATA + struct.pack(">I", number)
         assert reply[9:] == content[number * READ:(number + 1) * READ]
 
 
