@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn the_first_final_verdict_decides() {
         use Behaviour::{Fails, Hangs, Says};
         use OnError::{Allow, Deny, Skip};

@@ -32,7 +32,7 @@ impl CloseSignal {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn everybody_hears_it_at_any_time() {
         let signal = CloseSignal::default();
         let wait = || tokio::time::timeout(std::time::Duration::from_secs(5), signal.closed());
