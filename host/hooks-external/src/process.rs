@@ -167,10 +167,10 @@ impl<S: AsyncRead + AsFd + Unpin> Kept<S> {
 mod tests {
     use std::path::Path;
 
+    use rustix::event::{PollFd, PollFlags, poll};
     use rustix::fs::{CWD, Mode, mkfifoat};
     use rustix::process::{PidfdFlags, pidfd_open};
-    use tokio::io::unix::AsyncFd;
-    use tokio::io::{AsyncWriteExt, Interest};
+    use tokio::io::AsyncWriteExt;
     use tokio::net::unix::pipe;
 
     use super::*;
@@ -208,8 +208,8 @@ mod tests {
     async fn ended(pid: &Path) {
         // An error: it is gone.
         if let Ok(process) = pidfd_open(process(pid), PidfdFlags::empty()) {
-            let process = AsyncFd::with_interest(process, Interest::READABLE).unwrap();
-            let _ready = process.readable().await.unwrap();
+            let wait = move || poll(&mut [PollFd::new(&process, PollFlags::IN)], None);
+            tokio::task::spawn_blocking(wait).await.unwrap().unwrap();
         }
     }
 
