@@ -23,8 +23,11 @@ pub use account::account_document;
 pub use hook::hook_answer;
 pub use session::sftp_session;
 
+/// Takes one input.
+pub type Target = fn(&[u8]);
+
 /// The names of all targets: of their functions here, and of their corpora.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("account_document", account_document),
     ("configuration", configuration),
     ("exec_words", exec_words),
