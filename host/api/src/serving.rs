@@ -8,7 +8,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use tidegate_core::metrics::Metrics;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::control::Peer;
 use crate::requests;
@@ -16,23 +16,23 @@ use crate::requests;
 /// Time for requests under way when the server stops.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
-pub async fn serve_tcp(listener: TcpListener, router: Router, metrics: Arc<Metrics>, stop: watch::Receiver<bool>) {
+pub async fn serve_tcp(listener: TcpListener, router: Router, metrics: Arc<Metrics>, stop: CancellationToken) {
     let router = router.layer(from_fn_with_state(metrics, requests::record));
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(stopped(stop.clone()));
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     until_stopped(serving.into_future(), stop).await;
 }
 
 /// Serves a socket; the router gets the peer of each connection.
-pub async fn serve_socket(listener: UnixListener, router: Router, stop: watch::Receiver<bool>) {
+pub async fn serve_socket(listener: UnixListener, router: Router, stop: CancellationToken) {
     let service = router.into_make_service_with_connect_info::<Peer>();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(stopped(stop.clone()));
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     until_stopped(serving.into_future(), stop).await;
 }
 
-async fn until_stopped(serving: impl Future<Output = std::io::Result<()>>, stop: watch::Receiver<bool>) {
+async fn until_stopped(serving: impl Future<Output = std::io::Result<()>>, stop: CancellationToken) {
     let too_late = async {
-        stopped(stop).await;
+        stop.cancelled().await;
         tokio::time::sleep(CLOSE_TIME).await;
     };
     tokio::select! {
@@ -41,9 +41,4 @@ async fn until_stopped(serving: impl Future<Output = std::io::Result<()>>, stop:
         },
         () = too_late => {}
     }
-}
-
-async fn stopped(mut stop: watch::Receiver<bool>) {
-    // An error means that the server has ended.
-    drop(stop.wait_for(|stop| *stop).await);
 }

@@ -15,9 +15,9 @@ use tidegate_ssh::host_keys::HostKey;
 use tidegate_ssh::{BoundListener, ConnectionHooks, SshServer, SshSettings};
 use tidegate_ssh_commands::Launcher;
 use tidegate_storage::{Cleaned, LocalStorageFactory};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::activation::{self, Activation};
 use crate::cli::backup;
@@ -80,7 +80,7 @@ pub async fn serve(
         Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };
     let stopped = stop.clone();
     let announce_end = async {
-        shutdown::requested(stopped).await;
+        stopped.cancelled().await;
         activation::tell_stopping();
     };
     let announce_end = tokio::spawn(announce_end);
@@ -116,10 +116,10 @@ async fn lock(directory: &Path) -> anyhow::Result<StateLock> {
 
 /// Loads the plugins, up to a limit. Gates of plugins that take longer refuse until these are
 /// loaded. A server that is asked to stop does not wait.
-async fn load_plugins(plugins: &Arc<PluginDirectory>, stop: watch::Receiver<bool>) {
+async fn load_plugins(plugins: &Arc<PluginDirectory>, stop: CancellationToken) {
     let is_late = tokio::select! {
         loaded = tokio::time::timeout(PLUGIN_START, plugins.refresh()) => loaded.is_err(),
-        () = shutdown::requested(stop) => false,
+        () = stop.cancelled() => false,
     };
     if is_late {
         let message = "some plugins are not loaded yet; what they may decide is refused until they are";
@@ -152,7 +152,7 @@ impl Serving {
         self,
         services: &Services,
         points: &HookPoints,
-        stop: watch::Receiver<bool>,
+        stop: CancellationToken,
         announce: impl FnOnce(SocketAddr),
     ) -> anyhow::Result<()> {
         let Self { settings, host_keys, launcher, bound } = self;
@@ -195,7 +195,7 @@ async fn start_background(
     settings: &Settings,
     directory: &Path,
     httpd: Option<TcpListener>,
-    stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) -> anyhow::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
     let (watch, scans) = (services.watch.clone(), services.scans.clone());

@@ -1,13 +1,7 @@
 //! Signals, and the request to stop.
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
-
-/// Completes when the server is to stop.
-pub async fn requested(mut stop: watch::Receiver<bool>) {
-    // An error means that the task that listens for signals has ended.
-    drop(stop.wait_for(|stop| *stop).await);
-}
+use tokio_util::sync::CancellationToken;
 
 /// Calls `act` at each SIGUSR1, and at each SIGHUP: neither a closed terminal nor the habit of
 /// another server's operators may end the server (A21-09).
@@ -29,9 +23,11 @@ pub fn on_user_signals(act: impl Fn() + Send + 'static) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Becomes `true` when SIGTERM or SIGINT arrives.
-pub fn on_signals() -> std::io::Result<watch::Receiver<bool>> {
-    let (stop, stopped) = watch::channel(false);
+/// Is cancelled when SIGTERM or SIGINT arrives.
+pub fn on_signals() -> std::io::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    // Signals that cannot be waited for any more stop the server as well.
+    let stopping = stop.clone().drop_guard();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
@@ -39,7 +35,7 @@ pub fn on_signals() -> std::io::Result<watch::Receiver<bool>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        stop.send_replace(true);
+        drop(stopping);
     });
-    Ok(stopped)
+    Ok(stop)
 }

@@ -7,6 +7,7 @@
 //! `host/adr/0002` has the reasons.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::task::AbortOnDropHandle;
 
 use russh::ChannelId;
 use russh::server::Session;
@@ -14,7 +15,6 @@ use tidegate_sftp::{Engine, ProtocolError, State, Window as _};
 
 use crate::read_gate::ReadGate;
 use crate::stream::{ChannelInput, ChannelOutput, NotReading};
-use crate::task_guard::TaskGuard;
 use crate::window::{ReplyWindow, Window};
 
 pub struct SftpChannel {
@@ -31,7 +31,7 @@ enum Place {
     /// The engine is being moved from one place to the other.
     Moving,
     /// The engine runs on a task, which the guard ends with the channel.
-    Aside(Arc<Aside>, TaskGuard),
+    Aside(Arc<Aside>, AbortOnDropHandle<()>),
 }
 
 /// What the connection shares with the task of its engine.
@@ -130,7 +130,7 @@ impl SftpChannel {
             let aside = Arc::new(Aside { input: input.clone(), returned: Mutex::default() });
             let window = Window::OfReplies(self.window.clone());
             let output = ChannelOutput::new(session.handle(), id, window, input);
-            let task = TaskGuard::spawn(run_aside(engine, aside.clone(), output));
+            let task = AbortOnDropHandle::new(tokio::spawn(run_aside(engine, aside.clone(), output)));
             self.place = Place::Aside(aside, task);
         }
         Ok(())

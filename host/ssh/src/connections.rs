@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tidegate_core::session::CloseSignal;
+use tokio_util::sync::CancellationToken;
 
 #[derive(Default)]
 pub struct Connections {
@@ -13,7 +12,7 @@ pub struct Connections {
 }
 
 struct Entry {
-    close: Arc<CloseSignal>,
+    close: CancellationToken,
     half_open: bool,
     /// The client's address, once it is known; behind a proxy that takes a moment.
     host: Option<IpAddr>,
@@ -35,7 +34,7 @@ pub struct ConnectionGuard {
 impl Connections {
     /// `serial` grows with every connection. If there are more than `max_half_open`, the oldest
     /// half-open one is closed.
-    pub fn enter(self: &Arc<Self>, serial: u64, close: Arc<CloseSignal>, max_half_open: usize) -> ConnectionGuard {
+    pub fn enter(self: &Arc<Self>, serial: u64, close: CancellationToken, max_half_open: usize) -> ConnectionGuard {
         let mut open = self.lock();
         open.insert(serial, Entry { close, half_open: true, host: None });
         if open.values().filter(|entry| entry.half_open).count() > max_half_open {
@@ -52,18 +51,18 @@ impl Connections {
     fn evict(open: &mut BTreeMap<u64, Entry>) {
         if let Some(oldest) = open.values_mut().find(|entry| entry.half_open) {
             oldest.half_open = false;
-            oldest.close.close();
+            oldest.close.cancel();
         }
     }
 
     /// Closes the connections without a login.
     pub fn close_half_open(&self) {
-        self.lock().values().filter(|entry| entry.half_open).for_each(|entry| entry.close.close());
+        self.lock().values().filter(|entry| entry.half_open).for_each(|entry| entry.close.cancel());
     }
 
     pub fn close_all(&self) {
         for entry in self.lock().values() {
-            entry.close.close();
+            entry.close.cancel();
         }
     }
 
@@ -126,7 +125,7 @@ mod tests {
     async fn the_oldest_half_open_connection_makes_room() {
         let connections = Arc::new(Connections::default());
         let enter = |serial| {
-            let close = Arc::new(CloseSignal::default());
+            let close = CancellationToken::new();
             (connections.enter(serial, close.clone(), 2), close)
         };
         let (first, first_close) = enter(1);
@@ -134,9 +133,9 @@ mod tests {
         let (_second, second_close) = enter(2);
         let (_third, third_close) = enter(3);
         let (_fourth, _) = enter(4);
-        tokio::time::timeout(std::time::Duration::from_secs(1), second_close.closed()).await.unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(1), second_close.cancelled()).await.unwrap();
         for kept in [first_close, third_close] {
-            let closed = tokio::time::timeout(std::time::Duration::from_secs(1), kept.closed()).await;
+            let closed = tokio::time::timeout(std::time::Duration::from_secs(1), kept.cancelled()).await;
             assert!(closed.is_err());
         }
     }

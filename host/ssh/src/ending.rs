@@ -8,7 +8,8 @@ use russh::{AlgorithmKind, Disconnect as Reason};
 use tidegate_core::connection::Connection;
 use tidegate_core::hook::Observers;
 use tidegate_core::hook::observation::Disconnect;
-use tidegate_core::session::{CloseSignal, Session};
+use tidegate_core::session::Session;
+use tokio_util::sync::CancellationToken;
 
 use crate::handler::SshHandler;
 use crate::listener::CLOSE_TIME;
@@ -48,7 +49,7 @@ pub async fn to_its_end(
     mut session: RunningSession<SshHandler>,
     connection: &Connection,
     progress: &LoginProgress,
-    close: &CloseSignal,
+    close: &CancellationToken,
 ) -> Result<(), russh::Error> {
     let client = connection.client.get().map_or("", String::as_str);
     if !repeats_its_service_request(client) {
@@ -72,7 +73,7 @@ pub async fn to_its_end(
     {
         return outcome;
     }
-    close.close();
+    close.cancel();
     session.await
 }
 

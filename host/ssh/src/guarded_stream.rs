@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tidegate_core::connection::Connection;
-use tidegate_core::session::CloseSignal;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::CancellationToken;
 
 use crate::login_progress::LoginProgress;
 use crate::read_gate::ReadGate;
@@ -39,7 +39,7 @@ impl<S> GuardedStream<S> {
     pub fn new(
         stream: S,
         connection: Arc<Connection>,
-        close: Arc<CloseSignal>,
+        close: CancellationToken,
         progress: Arc<LoginProgress>,
         grace: Duration,
         gate: Arc<ReadGate>,
@@ -47,12 +47,12 @@ impl<S> GuardedStream<S> {
         let login = progress.clone();
         let guard = async move {
             tokio::select! {
-                () = close.closed() => return "closed by the server",
+                () = close.cancelled() => return "closed by the server",
                 done = tokio::time::timeout(grace, login.is_logged_in()) => if done.is_err() {
                     return "the login took too long";
                 },
             }
-            close.closed().await;
+            close.cancelled().await;
             "closed by the server"
         };
         let identification = Some((Vec::new(), connection));
@@ -149,7 +149,7 @@ mod tests {
     async fn check(authenticate: bool, close: bool, expected: Option<&str>) {
         let (_peer, stream) = tokio::io::duplex(10);
         let progress = Arc::new(LoginProgress::default());
-        let signal = Arc::new(CloseSignal::default());
+        let signal = CancellationToken::new();
         let mut guarded = GuardedStream::new(
             stream,
             connection(),
@@ -162,7 +162,7 @@ mod tests {
             progress.logged_in();
         }
         if close {
-            signal.close();
+            signal.cancel();
         }
         let read = tokio::time::timeout(Duration::from_secs(600), guarded.read_u8()).await;
         assert_eq!(read.ok().map(|error| error.unwrap_err().to_string()).as_deref(), expected);

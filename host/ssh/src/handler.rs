@@ -5,6 +5,7 @@ mod channel_requests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use tokio_util::task::AbortOnDropHandle;
 
 use russh::server::{
     Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
@@ -13,8 +14,9 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf};
 use tidegate_core::login::{AuthenticatedAccount, Login, Outcome, Step};
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
-use tidegate_core::session::{CloseSignal, EndReason};
+use tidegate_core::session::EndReason;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use self::authentication::answers;
 use self::channel_requests::Wanted;
@@ -25,7 +27,6 @@ use crate::listener::SshServer;
 use crate::login_progress::LoginProgress;
 use crate::read_gate::ReadGate;
 use crate::stream::ChannelInput;
-use crate::task_guard::TaskGuard;
 use crate::tries::Tries;
 
 pub struct SshHandler {
@@ -43,7 +44,7 @@ pub struct SshHandler {
     opened_channels: u32,
     ending: Ending,
     gate: Arc<ReadGate>,
-    close: Arc<CloseSignal>,
+    close: CancellationToken,
 }
 
 enum ChannelState {
@@ -51,7 +52,7 @@ enum ChannelState {
     Idle(Arc<ChannelWriteHalf<Msg>>),
     Sftp(Box<SftpChannel>),
     /// A command runs on a task of its own, which ends with the channel.
-    Running(Arc<ChannelInput>, TaskGuard),
+    Running(Arc<ChannelInput>, AbortOnDropHandle<()>),
 }
 
 impl ChannelState {
@@ -74,7 +75,7 @@ impl SshHandler {
         progress: Arc<LoginProgress>,
         ending: Ending,
         gate: Arc<ReadGate>,
-        close: Arc<CloseSignal>,
+        close: CancellationToken,
         handle: Arc<OnceLock<Handle>>,
     ) -> Self {
         let tries = Tries::new(server.settings().max_auth_tries);
@@ -323,7 +324,7 @@ impl Handler for SshHandler {
                 biased;
                 outcome = sftp.data(channel, data, session) => outcome,
                 // A request may wait, for instance for a hook; the socket is not read meanwhile.
-                () = self.close.closed() => return Err(russh::Error::Disconnect),
+                () = self.close.cancelled() => return Err(russh::Error::Disconnect),
             },
             Some(ChannelState::Running(input, task)) if !task.is_finished() => {
                 input.push(data).map_err(ChannelError::from)

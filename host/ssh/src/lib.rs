@@ -19,7 +19,6 @@ mod negotiation;
 mod proxy;
 mod read_gate;
 mod stream;
-mod task_guard;
 mod tries;
 mod window;
 

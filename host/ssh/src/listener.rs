@@ -15,11 +15,11 @@ use tidegate_core::hook::review::{Connect, Review};
 use tidegate_core::hook::{Chain, Observers};
 use tidegate_core::login::{Login, LoginService};
 use tidegate_core::ports::Clock;
-use tidegate_core::session::{CloseSignal, EndReason};
+use tidegate_core::session::EndReason;
 use tidegate_ssh_commands::{Launcher, SshCommands};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::algorithms::Algorithms;
 use crate::batched_socket::BatchedSocket;
@@ -167,16 +167,16 @@ impl SshServer {
         &self.settings
     }
 
-    /// Serves until `stop` is true. Then transfers get `grace` to end by themselves before their
+    /// Serves until `stop` is cancelled. Then transfers get `grace` to end by themselves before their
     /// connections are closed; sessions without any are closed at once.
-    pub async fn serve(self: Arc<Self>, bound: BoundListener, mut stop: watch::Receiver<bool>, grace: Duration) {
+    pub async fn serve(self: Arc<Self>, bound: BoundListener, stop: CancellationToken, grace: Duration) {
         let mut tasks = JoinSet::new();
         loop {
             tokio::select! {
                 accepted = bound.listener.accept() => match accepted {
                     Ok((socket, remote)) => {
                         // Done here, because tasks do not begin in the order in which they are made.
-                        let (serial, close) = (self.serial.fetch_add(1, Ordering::Relaxed), Arc::new(CloseSignal::default()));
+                        let (serial, close) = (self.serial.fetch_add(1, Ordering::Relaxed), CancellationToken::new());
                         let guard = self.connections.enter(serial, close.clone(), self.settings.max_half_open);
                         let server = self.clone();
                         tasks.spawn(async move { server.connection(socket, remote, serial, close, guard).await });
@@ -188,7 +188,7 @@ impl SshServer {
                     }
                 },
                 Some(ended) = tasks.join_next() => report_panic(ended),
-                () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
+                () = stop.cancelled() => break,
             }
         }
         drop(bound);
@@ -232,7 +232,7 @@ impl SshServer {
         mut socket: TcpStream,
         remote: SocketAddr,
         serial: u64,
-        close: Arc<CloseSignal>,
+        close: CancellationToken,
         guard: ConnectionGuard,
     ) {
         let Ok(local) = socket.local_addr() else {
@@ -244,7 +244,7 @@ impl SshServer {
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         let greeting = tokio::select! {
             greeting = self.settings.proxy.greet(&mut socket, remote.ip()) => greeting,
-            () = close.closed() => return,
+            () = close.cancelled() => return,
         };
         let greeting = match greeting {
             Ok(greeting) => greeting,
@@ -301,14 +301,14 @@ impl SshServer {
     }
 
     /// Asks the hooks of `connect`, before the first byte of the handshake (B7-01).
-    async fn is_let_in(&self, connection: &Arc<Connection>, close: &CloseSignal) -> bool {
+    async fn is_let_in(&self, connection: &Arc<Connection>, close: &CancellationToken) -> bool {
         if self.hooks.connect.is_empty() {
             return true;
         }
         let mut event = Connect(connection.clone());
         let decision = tokio::select! {
             decision = self.hooks.connect.decide(&mut event) => decision,
-            () = close.closed() => return false,
+            () = close.cancelled() => return false,
         };
         let reason = match decision.map(|decision| decision.verdict) {
             Ok(Review::Deny(denial)) => denial.reason,

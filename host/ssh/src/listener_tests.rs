@@ -24,7 +24,7 @@ use tidegate_core::secret::Secret;
 use tidegate_core::session::SessionRegistry;
 use tidegate_core::turns::Waiter;
 use tidegate_ssh_commands::SshCommands;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     AlgorithmPolicy, Algorithms, BoundListener, ConnectionHooks, ConnectionLimits, ProxySettings, SshServer,
@@ -149,11 +149,7 @@ async fn start() -> SocketAddr {
     let bound = BoundListener::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
     let address = bound.address;
     let server = SshServer::new(settings, Arc::new(login.unwrap()), hooks, Arc::new(SystemClock));
-    let (keep_serving, stop) = watch::channel(false);
-    tokio::spawn(async move {
-        let _keep_serving = keep_serving;
-        server.serve(bound, stop, Duration::ZERO).await;
-    });
+    tokio::spawn(async move { server.serve(bound, CancellationToken::new(), Duration::ZERO).await });
     address
 }
 

@@ -1,8 +1,6 @@
 //! What scripts and web servers of each era are given (section J), and how the HTTP client
 //! behaves.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
-
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;

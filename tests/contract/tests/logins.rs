@@ -1,7 +1,5 @@
 //! Whole logins with OpenSSH's client, decided by each kind of hook.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
-
 use std::path::{Path, PathBuf};
 use std::process::Output;
 

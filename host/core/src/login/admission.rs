@@ -14,7 +14,8 @@ use crate::hook::{Exchange, HookRun, LoginAttempt, Observers};
 use crate::metrics::Metrics;
 use crate::ports::StorageFactory;
 use crate::ports::storage::StorageError;
-use crate::session::{CloseSignal, EndReason, KeptPassword, LiveSession, Session, SessionSlot, Traffic};
+use crate::session::{EndReason, KeptPassword, LiveSession, Session, SessionSlot, Traffic};
+use tokio_util::sync::CancellationToken;
 
 /// Proof that every check of the login passed. It holds the session's place (A4-10), and tells the hooks of the
 /// session's end when it is dropped.
@@ -94,7 +95,7 @@ impl LoginService {
         &self,
         Proved { account, has_code }: Proved,
         attempt: &LoginAttempt,
-        close: Arc<CloseSignal>,
+        close: CancellationToken,
     ) -> Result<AuthenticatedAccount, Refusal> {
         let (ports, method) = (&self.ports, attempt.method());
         let factors = Factors { methods: proved(attempt), has_code };

@@ -34,7 +34,8 @@ use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{Clock, Passwords, StorageFactory};
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
-use crate::session::{CloseSignal, SessionRegistry};
+use crate::session::SessionRegistry;
+use tokio_util::sync::CancellationToken;
 
 /// The ports and services that logins work on.
 pub struct LoginPorts {
@@ -141,7 +142,7 @@ struct Passed {
 pub struct Login {
     service: Arc<LoginService>,
     connection: Arc<Connection>,
-    close: Arc<CloseSignal>,
+    close: CancellationToken,
     passed: Option<Passed>,
     attempts: u32,
     /// Verdicts on offered keys: a hook is asked about each key once (C6-09).
@@ -154,7 +155,7 @@ pub struct Login {
 
 impl Login {
     /// The login of a connection. `close`: ends the connection from outside, once a session exists.
-    pub fn new(service: Arc<LoginService>, connection: Arc<Connection>, close: Arc<CloseSignal>) -> Self {
+    pub fn new(service: Arc<LoginService>, connection: Arc<Connection>, close: CancellationToken) -> Self {
         let offers = HashMap::new();
         Self { service, connection, close, passed: None, attempts: 0, offers, exchange: None, forced_command: None }
     }

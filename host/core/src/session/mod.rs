@@ -1,7 +1,6 @@
 //! Sessions, and their registry: which accounts are logged in, what their sessions do, and the signal that
 //! ends a session.
 
-mod close_signal;
 mod kept_password;
 mod live;
 mod registry;
@@ -10,7 +9,6 @@ mod watch;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-pub use close_signal::CloseSignal;
 pub use kept_password::KeptPassword;
 pub use live::{ActiveTransfer, LiveSession, TransferView};
 pub use registry::{SessionRegistry, SessionSlot};

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{CloseSignal, EndReason, Session};
+use super::{EndReason, Session};
 use crate::connection::ConnectionId;
+use tokio_util::sync::CancellationToken;
 
 /// The sessions by connection. Counting and admitting happen under one lock, so that `max_sessions` holds
 /// under a race (A4-10).
@@ -21,7 +22,7 @@ const LONGEST_LOGIN: Duration = Duration::from_secs(180);
 
 struct Entry {
     username: String,
-    close: Arc<CloseSignal>,
+    close: CancellationToken,
     /// None until the login is complete.
     session: Option<Arc<Session>>,
 }
@@ -49,7 +50,7 @@ impl SessionRegistry {
         connection: &ConnectionId,
         username: &str,
         max: u32,
-        close: Arc<CloseSignal>,
+        close: CancellationToken,
     ) -> Option<SessionSlot> {
         let mut sessions = self.lock();
         let active = sessions.values().filter(|entry| entry.username == username).count();
@@ -82,7 +83,7 @@ impl SessionRegistry {
         if let Some(session) = &entry.session {
             session.live.ends_because(reason);
         }
-        entry.close.close();
+        entry.close.cancel();
         true
     }
 

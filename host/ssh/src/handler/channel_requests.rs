@@ -2,6 +2,7 @@
 //! `command=` decides that itself, whatever the client asks for (sshd(8)).
 
 use std::sync::Arc;
+use tokio_util::task::AbortOnDropHandle;
 
 use russh::ChannelId;
 use russh::server::Session;
@@ -11,7 +12,6 @@ use tidegate_sftp::Engine;
 use super::{ChannelState, SshHandler};
 use crate::channel::SftpChannel;
 use crate::stream::{ChannelInput, ChannelOutput};
-use crate::task_guard::TaskGuard;
 use crate::window::Window;
 
 /// What the client asks for.
@@ -104,10 +104,10 @@ impl SshHandler {
         let launcher = self.server.settings().launcher.clone();
         let (files, wanted) = (Arc::new(files), input.until_dropped());
         let running = tidegate_ssh_commands::run(command, launcher, files, input.clone(), Arc::new(output));
-        let task = TaskGuard::spawn(async move {
+        let task = AbortOnDropHandle::new(tokio::spawn(async move {
             let _wanted = wanted;
             running.await;
-        });
+        }));
         self.channels.insert(channel, ChannelState::Running(input, task));
         Ok(())
     }
