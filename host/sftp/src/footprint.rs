@@ -4,7 +4,7 @@
 use tidegate_core::path::VirtualPath;
 
 use crate::fields::{Handle, Name};
-use crate::operations::{Change, Operation, Request};
+use crate::operations::{Operation, Request};
 
 /// The handles and files that a request acts on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,13 +55,8 @@ impl Footprint {
         if is_refused {
             return Self::default();
         }
-        footprint.with_all_below = operation.change == Change::Trees;
-        footprint.changes = match operation.change {
-            Change::Nothing => false,
-            Change::Files | Change::Trees => true,
-            Change::ByFlags => !request.only_reads(),
-            Change::ByHandle => is_upload,
-        };
+        footprint.with_all_below = operation.change.reaches_below();
+        footprint.changes = operation.change.is_made(request.only_reads(), is_upload);
         footprint
     }
 

@@ -40,6 +40,35 @@ pub enum Change {
     ByHandle,
 }
 
+impl Change {
+    /// Whether the request may change anything.
+    pub fn is_possible(self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Files | Self::Trees | Self::ByFlags | Self::ByHandle => true,
+        }
+    }
+
+    /// Whether the request changes something. `only_reads`: its flags change nothing. `is_upload`: one of its
+    /// handles is open for writing.
+    pub fn is_made(self, only_reads: bool, is_upload: bool) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Files | Self::Trees => true,
+            Self::ByFlags => !only_reads,
+            Self::ByHandle => is_upload,
+        }
+    }
+
+    /// Whether everything below the files is meant with them.
+    pub fn reaches_below(self) -> bool {
+        match self {
+            Self::Trees => true,
+            Self::Nothing | Self::Files | Self::ByFlags | Self::ByHandle => false,
+        }
+    }
+}
+
 /// What a request costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cost {
@@ -221,7 +250,7 @@ impl<'a> Packet<'a> {
 
     /// Whether hooks can be asked about the request. Hooks are not asked about reads and writes of an open file.
     pub fn asks_hooks(&self) -> bool {
-        self.operation.as_ref().is_ok_and(|row| row.change != Change::Nothing && row.cost != Cost::Bandwidth)
+        self.operation.as_ref().is_ok_and(|row| row.change.is_possible() && row.cost != Cost::Bandwidth)
     }
 
     /// What the request costs, as far as its row is known.
