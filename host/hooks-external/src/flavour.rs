@@ -85,7 +85,17 @@ impl Flavour {
         match kind {
             HookKind::PostAction | HookKind::ObjectChanges => self.compat > Compat::Seed,
             HookKind::PostLogin | HookKind::SessionDestroy | HookKind::Disconnect | HookKind::CredentialChanged => true,
-            _ => false,
+            HookKind::Startup
+            | HookKind::Connect
+            | HookKind::LoginPre
+            | HookKind::ExternalAuth
+            | HookKind::PreLogin
+            | HookKind::CheckPassword
+            | HookKind::KeyboardInteractive
+            | HookKind::SessionCreate
+            | HookKind::PreAction
+            | HookKind::PasswordResetPre
+            | HookKind::OneClickLoginPost => false,
         }
     }
 }

@@ -162,8 +162,8 @@ pub fn load_report(loaded: Vec<Loaded>, applied: bool) -> api::LoadReport {
         match outcome {
             api::AccountOutcome::Failed => report.failed += 1,
             api::AccountOutcome::Added if kind.is_none() => report.added += 1,
-            _ if kind.is_none() => report.updated += 1,
-            _ => {}
+            api::AccountOutcome::Updated | api::AccountOutcome::Unchanged if kind.is_none() => report.updated += 1,
+            api::AccountOutcome::Added | api::AccountOutcome::Updated | api::AccountOutcome::Unchanged => {}
         }
         match kind {
             None => report.accounts.push(api::LoadedAccount { username: name, outcome, changed, problem }),

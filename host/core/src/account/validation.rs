@@ -69,7 +69,16 @@ impl AccountDraft {
     pub(super) fn integer(&self, field: &Field) -> Result<i64, InvalidAccount> {
         let (min, max) = match field.kind {
             Kind::Integer(min, max) => (min, max),
-            _ => (0, i64::MAX),
+            Kind::Time
+            | Kind::Text
+            | Kind::Flag
+            | Kind::Texts
+            | Kind::Permissions
+            | Kind::Object(_)
+            | Kind::Whole(_)
+            | Kind::List(_)
+            | Kind::SecretText
+            | Kind::Anything => (0, i64::MAX),
         };
         let value = match self.document.get(field.name) {
             None | Some(Value::Null) => 0,

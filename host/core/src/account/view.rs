@@ -107,7 +107,16 @@ fn beginning_with(known: &[Field], object: &Map<String, Value>) -> Map<String, V
     for field in known.iter().filter(|field| field.is_always_shown) {
         let missing = || match field.kind {
             Kind::Texts => json!([]),
-            _ => field.zero(),
+            Kind::Integer(..)
+            | Kind::Time
+            | Kind::Text
+            | Kind::Flag
+            | Kind::Permissions
+            | Kind::Object(_)
+            | Kind::Whole(_)
+            | Kind::List(_)
+            | Kind::SecretText
+            | Kind::Anything => field.zero(),
         };
         all.insert(field.name.to_owned(), object.get(field.name).cloned().unwrap_or_else(missing));
     }

@@ -106,7 +106,7 @@ impl FileService {
         let kind = self.storage.symlink_metadata(from).await.map(|metadata| metadata.kind);
         let by_kind = match kind {
             Ok(FileKind::Directory) => Permission::RenameDirs,
-            _ => Permission::RenameFiles,
+            Ok(FileKind::File | FileKind::Symlink | FileKind::Other) | Err(_) => Permission::RenameFiles,
         };
         let check = |side: &VirtualPath| {
             self.refuse_fixed(side)?;

@@ -44,7 +44,7 @@ impl HookEvent for ExternalAuth {
     fn account(verdict: &mut ExternalAuthVerdict) -> Option<&mut AccountDraft> {
         match verdict {
             ExternalAuthVerdict::Accept(draft) => draft.as_deref_mut(),
-            _ => None,
+            ExternalAuthVerdict::Defer | ExternalAuthVerdict::VerifyStored(_) | ExternalAuthVerdict::Reject(_) => None,
         }
     }
 }

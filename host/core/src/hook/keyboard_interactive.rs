@@ -114,7 +114,7 @@ impl HookEvent for KeyboardInteractive {
     fn account(verdict: &mut KeyboardInteractiveVerdict) -> Option<&mut AccountDraft> {
         match verdict {
             KeyboardInteractiveVerdict::Accept(draft) => draft.as_deref_mut(),
-            _ => None,
+            KeyboardInteractiveVerdict::Defer | KeyboardInteractiveVerdict::Reject(_) => None,
         }
     }
 }

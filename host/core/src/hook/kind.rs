@@ -112,7 +112,57 @@ impl HookKind {
             | Self::ObjectChanges
             | Self::CredentialChanged
             | Self::OneClickLoginPost => Family::Observer,
-            _ => Family::Gate,
+            Self::Connect
+            | Self::LoginPre
+            | Self::ExternalAuth
+            | Self::PreLogin
+            | Self::CheckPassword
+            | Self::KeyboardInteractive
+            | Self::SessionCreate
+            | Self::PreAction
+            | Self::PasswordResetPre => Family::Gate,
+        }
+    }
+
+    /// Whether a verdict of the point can prove who a user is. A failure of such a hook never counts as an approval
+    /// unless the operator writes that it is unsafe (B17-01, B17-02).
+    pub fn proves_users(self) -> bool {
+        match self {
+            Self::ExternalAuth | Self::PreLogin | Self::CheckPassword | Self::KeyboardInteractive => true,
+            Self::Startup
+            | Self::Connect
+            | Self::LoginPre
+            | Self::SessionCreate
+            | Self::PostLogin
+            | Self::PreAction
+            | Self::PostAction
+            | Self::SessionDestroy
+            | Self::Disconnect
+            | Self::ObjectChanges
+            | Self::CredentialChanged
+            | Self::PasswordResetPre
+            | Self::OneClickLoginPost => false,
+        }
+    }
+
+    /// Whether a verdict of the point can have an account, for which the hook needs rights (G-05).
+    pub fn makes_accounts(self) -> bool {
+        match self {
+            Self::ExternalAuth | Self::PreLogin | Self::KeyboardInteractive => true,
+            Self::Startup
+            | Self::Connect
+            | Self::LoginPre
+            | Self::CheckPassword
+            | Self::SessionCreate
+            | Self::PostLogin
+            | Self::PreAction
+            | Self::PostAction
+            | Self::SessionDestroy
+            | Self::Disconnect
+            | Self::ObjectChanges
+            | Self::CredentialChanged
+            | Self::PasswordResetPre
+            | Self::OneClickLoginPost => false,
         }
     }
 
@@ -123,8 +173,17 @@ impl HookKind {
                 "the first verdict other than defer decides"
             }
             Self::PreLogin => "each link sees what the one before left",
-            _ if self.family() == Family::Observer => "all are told",
-            _ => "all must allow",
+            Self::Connect | Self::LoginPre | Self::SessionCreate | Self::PreAction | Self::PasswordResetPre => {
+                "all must allow"
+            }
+            Self::Startup
+            | Self::PostLogin
+            | Self::PostAction
+            | Self::SessionDestroy
+            | Self::Disconnect
+            | Self::ObjectChanges
+            | Self::CredentialChanged
+            | Self::OneClickLoginPost => "all are told",
         }
     }
 }

@@ -56,7 +56,7 @@ impl HookEvent for PreLogin {
     fn account(verdict: &mut PreLoginVerdict) -> Option<&mut AccountDraft> {
         match verdict {
             PreLoginVerdict::Replace(draft) => Some(draft),
-            _ => None,
+            PreLoginVerdict::Unchanged | PreLoginVerdict::Deny(_) => None,
         }
     }
 }

@@ -225,7 +225,20 @@ impl HookKind {
             }
             Self::PostAction => ActionKind::ALL.iter().map(|kind| kind.as_str()).collect(),
             Self::ObjectChanges => Change::ALL.iter().map(|change| change.as_str()).collect(),
-            _ => Vec::new(),
+            Self::Startup
+            | Self::Connect
+            | Self::LoginPre
+            | Self::ExternalAuth
+            | Self::PreLogin
+            | Self::CheckPassword
+            | Self::KeyboardInteractive
+            | Self::SessionCreate
+            | Self::PostLogin
+            | Self::SessionDestroy
+            | Self::Disconnect
+            | Self::CredentialChanged
+            | Self::PasswordResetPre
+            | Self::OneClickLoginPost => Vec::new(),
         }
     }
 }

@@ -190,7 +190,7 @@ impl LoginService {
             // A8-14
             info = match &attempt.credential {
                 Credential::PublicKey(key) => key.fingerprint(),
-                _ => String::new(),
+                Credential::Password(_) | Credential::KeyboardInteractive => String::new(),
             },
         );
         self.journal_login(attempt, "accepted", "");

@@ -101,7 +101,7 @@ pub async fn count(
                             progress.files.fetch_add(1, Ordering::Relaxed);
                         }
                     }
-                    _ => {}
+                    FileKind::Directory | FileKind::Symlink | FileKind::Other => {}
                 }
             }
         }

@@ -120,7 +120,7 @@ impl types::HostLoginAttempt for CallState {
     fn public_key(&mut self, this: Resource<AttemptHandle>) -> wasmtime::Result<Result<String, types::AccessError>> {
         Ok(match &self.table.get(&this)?.credential {
             Credential::PublicKey(key) => Ok(key.to_line()),
-            _ => Err(types::AccessError::Absent),
+            Credential::Password(_) | Credential::KeyboardInteractive => Err(types::AccessError::Absent),
         })
     }
 
@@ -130,7 +130,7 @@ impl types::HostLoginAttempt for CallState {
     ) -> wasmtime::Result<Result<String, types::AccessError>> {
         Ok(match &self.table.get(&this)?.credential {
             Credential::PublicKey(key) => Ok(key.fingerprint()),
-            _ => Err(types::AccessError::Absent),
+            Credential::Password(_) | Credential::KeyboardInteractive => Err(types::AccessError::Absent),
         })
     }
 

@@ -200,7 +200,7 @@ impl Guest {
         let account = subject.username.unwrap_or_default();
         let ready = match instances {
             Instances::Warm => self.kept().take_warm(account),
-            _ => self.kept().take(session),
+            Instances::Session | Instances::Fresh | Instances::Prepared => self.kept().take(session),
         };
         let ready = match ready {
             Some(ready) => Ok(ready),
@@ -227,7 +227,7 @@ impl Guest {
         match (instances, session) {
             (Instances::Session, Some(session)) if is_clean => self.keep_for(session, ready),
             (Instances::Warm, _) => self.keep_warm(account, ready, is_clean),
-            _ => self.put_aside(ready),
+            (Instances::Session | Instances::Fresh | Instances::Prepared, _) => self.put_aside(ready),
         }
         outcome
     }

@@ -142,7 +142,7 @@ impl types::HostFileAction for CallState {
     fn error_message(&mut self, this: Action) -> wasmtime::Result<Option<String>> {
         Ok(match &self.table.get(&this)?.status {
             Some(ActionStatus::Failed(message)) => Some(message.clone()),
-            _ => None,
+            Some(ActionStatus::Ok | ActionStatus::QuotaExceeded) | None => None,
         })
     }
 

@@ -244,7 +244,23 @@ impl Reasons<'_> {
                 Some("the account has filters.hooks.check_password_disabled".to_owned())
             }
             HookKind::CheckPassword if !password && !interactive => Some("only for passwords".to_owned()),
-            _ => None,
+            HookKind::ExternalAuth
+            | HookKind::PreLogin
+            | HookKind::KeyboardInteractive
+            | HookKind::CheckPassword
+            | HookKind::Startup
+            | HookKind::Connect
+            | HookKind::LoginPre
+            | HookKind::SessionCreate
+            | HookKind::PostLogin
+            | HookKind::PreAction
+            | HookKind::PostAction
+            | HookKind::SessionDestroy
+            | HookKind::Disconnect
+            | HookKind::ObjectChanges
+            | HookKind::CredentialChanged
+            | HookKind::PasswordResetPre
+            | HookKind::OneClickLoginPost => None,
         }
     }
 

@@ -21,8 +21,7 @@ pub(super) fn account_rights(
     kind: HookKind,
     field: &mut impl FnMut(&str, String),
 ) -> Arc<AccountRights> {
-    let makes_accounts = matches!(kind, HookKind::ExternalAuth | HookKind::PreLogin | HookKind::KeyboardInteractive);
-    if section.says_rights() && !makes_accounts {
+    if section.says_rights() && !kind.makes_accounts() {
         field(
             "restrict",
             "hooks of this kind make no accounts; remove restrict, accounts, homes and grants".to_owned(),

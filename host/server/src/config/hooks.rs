@@ -141,7 +141,18 @@ fn default_deadline(kind: HookKind) -> Duration {
         HookKind::PostLogin => 20,
         HookKind::ObjectChanges => 15,
         HookKind::SessionDestroy => 5,
-        _ => 30,
+        HookKind::Startup
+        | HookKind::Connect
+        | HookKind::LoginPre
+        | HookKind::PreLogin
+        | HookKind::CheckPassword
+        | HookKind::SessionCreate
+        | HookKind::PreAction
+        | HookKind::PostAction
+        | HookKind::Disconnect
+        | HookKind::CredentialChanged
+        | HookKind::PasswordResetPre
+        | HookKind::OneClickLoginPost => 30,
     })
 }
 
@@ -194,7 +205,7 @@ impl Builder<'_> {
         }
         match target {
             Ok(target) => {
-                let deadline = self.link_deadline(&target, &section, settings.deadline);
+                let deadline = self.link_deadline(&target, settings.deadline);
                 Some(LinkConfig { target, settings: LinkSettings { deadline, ..settings } })
             }
             // The hook decides nothing, or only whether a method is offered (A3-46, A15-08).
@@ -215,22 +226,33 @@ impl Builder<'_> {
         match self.kind {
             HookKind::PostAction => !named.actions.iter().any(waits),
             HookKind::ObjectChanges | HookKind::KeyboardInteractive => true,
-            _ => false,
+            HookKind::Startup
+            | HookKind::Connect
+            | HookKind::LoginPre
+            | HookKind::ExternalAuth
+            | HookKind::PreLogin
+            | HookKind::CheckPassword
+            | HookKind::SessionCreate
+            | HookKind::PostLogin
+            | HookKind::PreAction
+            | HookKind::SessionDestroy
+            | HookKind::Disconnect
+            | HookKind::CredentialChanged
+            | HookKind::PasswordResetPre
+            | HookKind::OneClickLoginPost => false,
         }
     }
 
     /// The hook's own time, and a little more.
-    fn link_deadline(&self, target: &HookTarget, section: &Section, of_plugin: Duration) -> Duration {
+    fn link_deadline(&self, target: &HookTarget, of_plugin: Duration) -> Duration {
         let own = match target {
             HookTarget::Plugin(_) => return of_plugin,
             HookTarget::Program { settings, .. } => settings.deadline,
             HookTarget::Http { timeout, .. } => *timeout,
         };
         // A conversation has several rounds.
-        let least = match (self.kind, section.timeout) {
-            (HookKind::KeyboardInteractive, _) => default_deadline(self.kind),
-            _ => Duration::ZERO,
-        };
+        let has_rounds = self.kind == HookKind::KeyboardInteractive;
+        let least = if has_rounds { default_deadline(self.kind) } else { Duration::ZERO };
         own.max(least) + CHAIN_DEADLINE_MARGIN
     }
 
@@ -364,9 +386,7 @@ fn refuse_unused(own: &Section, is_program: bool, key: &str, check: &mut Check<'
 /// What a failure means. The failure of a hook that proves who a user is can count as an approval
 /// only under the name `unsafe_allow` (B17-01, B17-02).
 fn on_error(kind: HookKind, section: &Section, field: &mut impl FnMut(&str, String)) -> OnError {
-    use HookKind::{CheckPassword, ExternalAuth, KeyboardInteractive, PreLogin};
-    let proves = matches!(kind, ExternalAuth | PreLogin | CheckPassword | KeyboardInteractive);
-    let allow = if proves { "unsafe_allow" } else { "allow" };
+    let allow = if kind.proves_users() { "unsafe_allow" } else { "allow" };
     match section.on_error.as_deref() {
         None | Some("deny") => OnError::Deny,
         Some("skip" | "next") => OnError::Skip,
@@ -387,7 +407,7 @@ fn warn_of_unsafe(key: &str, section: &Section, check: &mut Check<'_>) {
 
 /// Whether rsync and git may write where the hook cannot be asked about each file.
 fn programs(kind: HookKind, section: &Section, field: &mut impl FnMut(&str, String)) -> bool {
-    let of_files = matches!(kind, HookKind::PreAction | HookKind::PostAction);
+    let of_files = kind.selectable().paths;
     match section.programs.as_deref() {
         None => false,
         Some(_) if !of_files => {

@@ -242,6 +242,12 @@ pub fn legacy_name(kind: HookKind) -> &'static str {
         HookKind::KeyboardInteractive => "keyboard_interactive",
         HookKind::PreAction | HookKind::PostAction => "fs_actions",
         HookKind::ObjectChanges => "provider_actions",
-        other => other.as_str(),
+        // The older server had none of these.
+        HookKind::LoginPre
+        | HookKind::SessionCreate
+        | HookKind::SessionDestroy
+        | HookKind::CredentialChanged
+        | HookKind::PasswordResetPre
+        | HookKind::OneClickLoginPost => kind.as_str(),
     }
 }

@@ -228,7 +228,7 @@ impl Testable for ExternalAuth {
     fn account(&self, verdict: &ExternalAuthVerdict) -> Option<AccountDraft> {
         match verdict {
             ExternalAuthVerdict::Accept(draft) => draft.as_deref().cloned(),
-            _ => None,
+            ExternalAuthVerdict::Defer | ExternalAuthVerdict::VerifyStored(_) | ExternalAuthVerdict::Reject(_) => None,
         }
     }
 }
@@ -254,7 +254,7 @@ impl Testable for KeyboardInteractive {
     fn account(&self, verdict: &KeyboardInteractiveVerdict) -> Option<AccountDraft> {
         match verdict {
             KeyboardInteractiveVerdict::Accept(draft) => draft.as_deref().cloned(),
-            _ => None,
+            KeyboardInteractiveVerdict::Defer | KeyboardInteractiveVerdict::Reject(_) => None,
         }
     }
 }
