@@ -260,9 +260,6 @@ impl<E: HookEvent<Verdict = ()>> ObserverWork for Observers<E> {
     }
 }
 
-/// The default deadline of `session-destroy` hooks (D-03).
-pub const SESSION_DESTROY_DEADLINE: Duration = Duration::from_secs(5);
-
 #[cfg(test)]
 mod tests {
     use tokio::sync::Barrier;
