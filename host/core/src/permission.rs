@@ -63,6 +63,12 @@ pub const TOKENS: [(&str, Permission); 16] = [
     ("copy", Permission::Copy),
 ];
 
+/// Whether a directory in a table of permissions is a pattern. Without one of these characters a backslash in it
+/// stands for itself, too.
+pub(crate) fn is_pattern(directory: &[u8]) -> bool {
+    directory.iter().any(|byte| b"*?[".contains(byte))
+}
+
 /// A set of permissions for one directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PermissionSet(u32);
@@ -130,7 +136,7 @@ struct Entry {
 
 impl Entry {
     fn new((directory, set): (VirtualPath, PermissionSet)) -> Self {
-        let has_pattern = directory.as_bytes().iter().any(|byte| b"*?[".contains(byte));
+        let has_pattern = is_pattern(directory.as_bytes());
         let patterns = directory.names().map(|name| Pattern::shell(&String::from_utf8_lossy(name)));
         // If one name is not a valid pattern, the whole directory is taken literally.
         let names = patterns.collect::<Result<Vec<_>, _>>().ok().filter(|_| has_pattern).unwrap_or_default();

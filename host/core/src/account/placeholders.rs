@@ -1,8 +1,10 @@
-//! `%username%` and `%role%` in the paths of groups' settings (B9-04).
+//! `%username%` and `%role%` in the paths of groups' settings (B9-04). Of these only the directories of
+//! `permissions` can be patterns; the patterns of `file_patterns` have no placeholders.
 
 use serde_json::{Map, Value};
 
 use super::draft::{InvalidAccount, invalid};
+use crate::permission::is_pattern;
 
 /// What stands for the placeholders of one account.
 #[derive(Debug, Clone, Copy)]
@@ -26,12 +28,12 @@ const PLACES: &[&str] = &[
     "filesystem.httpconfig.username",
 ];
 
-impl Placeholders<'_> {
+impl<'a> Placeholders<'a> {
     /// The settings of a group, as this account takes them.
     ///
     /// # Errors
     /// A value that is not one plain name would lead to another directory than the group's
-    /// administrator meant.
+    /// administrator meant, and one that is part of a pattern to several.
     pub fn replaced(self, settings: &Map<String, Value>) -> Result<Map<String, Value>, InvalidAccount> {
         let mut replaced = Value::Object(settings.clone());
         for place in PLACES {
@@ -42,7 +44,7 @@ impl Placeholders<'_> {
         if let Some(Value::Object(permissions)) = replaced.get_mut("permissions") {
             let mut named = Map::new();
             for (directory, tokens) in std::mem::take(permissions) {
-                named.insert(self.in_text(&directory, "permissions")?, tokens);
+                named.insert(self.in_pattern(&directory, "permissions")?, tokens);
             }
             *permissions = named;
         }
@@ -69,9 +71,30 @@ impl Placeholders<'_> {
         Ok(())
     }
 
+    /// As [`in_text`](Self::in_text), where a name must stand for itself alone.
+    fn in_pattern(self, text: &str, place: &str) -> Result<String, InvalidAccount> {
+        let replaced = self.in_text(text, place)?;
+        for (placeholder, value) in self.values().into_iter().filter(|(placeholder, _)| text.contains(*placeholder)) {
+            if let Some(special) = value.chars().find(|character| "*?[\\".contains(*character))
+                && is_pattern(replaced.as_bytes())
+            {
+                let problem = format!(
+                    "\"{value}\" cannot stand for {placeholder} in \"{text}\": its \"{special}\" would be part of a \
+                     pattern; take a name without it, or a directory without the placeholder"
+                );
+                return Err(invalid(place, problem));
+            }
+        }
+        Ok(replaced)
+    }
+
+    fn values(self) -> [(&'static str, &'a str); 2] {
+        [("%username%", self.username), ("%role%", self.role)]
+    }
+
     fn in_text(self, text: &str, place: &str) -> Result<String, InvalidAccount> {
         let mut replaced = text.to_owned();
-        for (placeholder, value) in [("%username%", self.username), ("%role%", self.role)] {
+        for (placeholder, value) in self.values() {
             if !replaced.contains(placeholder) {
                 continue;
             }
@@ -145,5 +168,32 @@ mod tests {
             // Where it is not asked for, it does no harm.
             assert!(replaced(json!({"home_dir": "/srv/all"}), name, name).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn no_name_becomes_a_pattern() {
+        // B9-04
+        let check = |directory: &str, username: &str, role: &str, problem: Option<&str>| {
+            let outcome = replaced(json!({"permissions": {directory: ["list"]}}), username, role);
+            match (outcome, problem) {
+                (Ok(_), None) => {}
+                (Err(error), Some(problem)) => assert!(error.contains(problem), "{directory}: {error}"),
+                (outcome, _) => panic!("{directory} for {username} and {role}: {outcome:?}"),
+            }
+        };
+        for name in ["*", "a*", "?", "a[b", "[a-z]", r"\*"] {
+            check("/%username%", name, "staff", Some("cannot stand for %username%"));
+            check("/x/%role%-all", "alice", name, Some("cannot stand for %role%"));
+            check("/all", name, name, None);
+        }
+        check("/%username%", "a*", "staff", Some("its \"*\" would be part of a pattern"));
+        // A backslash is part of a pattern only where there is one.
+        check("/%username%", r"office\alice", "staff", None);
+        check("/%username%/*", r"office\alice", "staff", Some(r#"its "\" would be part of a pattern"#));
+        check("/%username%/*", "alice", "staff", None);
+        // Other places have no patterns.
+        assert!(replaced(json!({"home_dir": "/srv/%username%"}), "a*", "staff").is_ok());
+        let patterns = json!({"filters": {"file_patterns": [{"path": "/%username%"}]}});
+        assert!(replaced(patterns, "a*", "staff").is_ok());
     }
 }
