@@ -202,13 +202,13 @@ pub const ACCOUNT: &[Field] = &[
     field("created_at", Kind::Time, "When the account was made, in milliseconds since 1970").by_server(),
     field("updated_at", Kind::Time, "When the account was changed last, in milliseconds since 1970").by_server(),
     counter!(
-        field("first_download", Kind::Time, "When the first download ended, in milliseconds since 1970")
+        field("first_download", Kind::Time, "When the first complete download began, in milliseconds since 1970")
             .by_server()
             .column(),
         usage.first_download
     ),
     counter!(
-        field("first_upload", Kind::Time, "When the first upload ended, in milliseconds since 1970")
+        field("first_upload", Kind::Time, "When the first complete upload began, in milliseconds since 1970")
             .by_server()
             .column(),
         usage.first_upload

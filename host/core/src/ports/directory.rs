@@ -54,7 +54,7 @@ pub trait Directory: Send + Sync {
     /// little later, but gives it to readers at once.
     async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError>;
 
-    /// Notes an upload or a download that ended at `at`, in milliseconds since 1970. Returns whether it was
+    /// Notes a complete upload or download that began at `at`, in milliseconds since 1970. Returns whether it was
     /// the account's first; only the time of the first is kept.
     async fn record_first_transfer(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError>;
 }
