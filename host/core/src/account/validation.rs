@@ -18,20 +18,23 @@ const MAX_USERNAME_BYTES: usize = 255;
 
 impl AccountDraft {
     /// Checks one field alone, as [`validate`](Self::validate) will, so that a component hears of a mistake
-    /// when it sets the field. Fields that are not listed here are checked only in the end.
+    /// when it sets the field. What several fields, or several directories, have to do with each other is checked
+    /// only in the end.
     ///
     /// # Errors
     /// The field is not valid.
     pub fn check(&self, field: &str) -> Result<(), InvalidAccount> {
-        match field {
-            "username" => self.validated_username().map(drop),
-            "home_dir" => self.validated_home_dir().map(drop),
-            "permissions" => self.permission_entries().map(drop),
-            "public_keys" => self.validated_public_keys().map(drop),
-            "filters" => self.validated_filters().map(drop),
-            "filesystem" => self.validated_filesystem().map(drop),
-            "virtual_folders" => self.validated_folders().map(drop),
-            _ => Ok(()),
+        match ACCOUNT.iter().find(|known| known.name == field) {
+            Some(known) => self.read(known, &mut AccountValues::blank()),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks the field as its row in the table says, and stores its value in its member.
+    fn read(&self, field: &Field, values: &mut AccountValues) -> Result<(), InvalidAccount> {
+        match field.member {
+            Member::Held(read, _) | Member::Derived(read) => read(self, field, values),
+            Member::Kept => Ok(()),
         }
     }
 
@@ -42,10 +45,11 @@ impl AccountDraft {
     pub fn validate(self, rule: CredentialRule) -> Result<Validated, InvalidAccount> {
         let mut values = AccountValues::blank();
         for field in ACCOUNT {
-            match field.member {
-                Member::Held(read, _) | Member::Derived(read) => read(&self, field, &mut values)?,
-                Member::Kept => {}
-            }
+            self.read(field, &mut values)?;
+        }
+        // Not with the field: a component sets one directory after the other.
+        if !values.permissions.entries().any(|(directory, _)| directory.is_root()) {
+            return Err(invalid("permissions", "permissions for \"/\" are needed"));
         }
         values.other = self.other_fields();
         let clear_password = match self.password_text()? {
@@ -187,18 +191,10 @@ impl AccountDraft {
     }
 
     pub(super) fn validated_permissions(&self) -> Result<PermissionTable, InvalidAccount> {
-        let entries = self.permission_entries()?;
-        if !entries.iter().any(|(path, _)| path.is_root()) {
-            return Err(invalid("permissions", "permissions for \"/\" are needed"));
-        }
-        Ok(PermissionTable::new(entries))
-    }
-
-    fn permission_entries(&self) -> Result<Vec<(VirtualPath, PermissionSet)>, InvalidAccount> {
         let Some(Value::Object(directories)) = self.document.get("permissions") else {
             return Err(invalid("permissions", "permissions for \"/\" are needed, such as {\"/\":[\"*\"]}"));
         };
-        let mut entries = Vec::with_capacity(directories.len());
+        let mut entries: Vec<(VirtualPath, PermissionSet)> = Vec::with_capacity(directories.len());
         for directory in directories.keys() {
             let field = format!("permissions.{directory}");
             let path = VirtualPath::parse_directory(directory)
@@ -214,7 +210,7 @@ impl AccountDraft {
                 .map_err(|token| invalid(&field, format!("\"{token}\" is not a permission")))?;
             entries.push((path, set));
         }
-        Ok(entries)
+        Ok(PermissionTable::new(entries))
     }
 
     pub(super) fn validated_filesystem(&self) -> Result<Map<String, Value>, InvalidAccount> {
@@ -259,5 +255,43 @@ impl AccountDraft {
             PasswordText::Hash(hash) => Some(hash),
             PasswordText::Clear(_) | PasswordText::Absent | PasswordText::Locked | PasswordText::Unknown(_) => None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_field_is_checked_when_it_is_set() {
+        let check = |field: &str, value: Value, problem: Option<&str>| {
+            let mut draft = AccountDraft::new("u");
+            draft.set(field, value.clone());
+            assert_eq!(draft.check(field).err().map(|error| error.field).as_deref(), problem, "{field}: {value}");
+        };
+        check("username", json!(""), Some("username"));
+        check("home_dir", json!("/srv/u"), None);
+        check("home_dir", json!("srv"), Some("home_dir"));
+        // The permissions for "/" may come later.
+        check("permissions", json!({"/in": ["list"]}), None);
+        check("permissions", json!({"/in": ["fly"]}), Some("permissions./in"));
+        check("public_keys", json!(["ssh-ed25519 AAAA"]), Some("public_keys.0"));
+        check("filters", json!({"allowed_ip": ["nowhere"]}), Some("filters.allowed_ip"));
+        check("filesystem", json!({"provider": 7}), Some("filesystem.provider"));
+        check("virtual_folders", json!([{"name": "f", "virtual_path": "/"}]), Some("virtual_folders.0.virtual_path"));
+        check("groups", json!([{"name": ""}]), Some("groups.0.name"));
+        check("quota_size", json!(-1), Some("quota_size"));
+        check("no_such_field", json!(7), None);
+    }
+
+    #[test]
+    fn a_field_of_a_valid_account_is_valid_alone() {
+        let document = r#"{"status":1,"username":"u","home_dir":"/srv/u","permissions":{"/":["*"]}}"#;
+        let draft = AccountDraft::from_json(document).unwrap();
+        for field in ACCOUNT {
+            assert_eq!(draft.check(field.name), Ok(()), "{}", field.name);
+        }
     }
 }
