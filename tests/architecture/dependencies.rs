@@ -115,7 +115,7 @@ fn dependencies_keep_to_the_policy() {
 }
 
 /// Whether `name` stands in the text as a word.
-fn mentions(text: &str, name: &str) -> bool {
+pub(super) fn mentions(text: &str, name: &str) -> bool {
     text.match_indices(name).any(|(at, _)| {
         let is_part = |character: char| character.is_alphanumeric() || character == '_';
         !text[..at].ends_with(is_part) && !text[at + name.len()..].starts_with(is_part)

@@ -12,8 +12,7 @@ use tidegate_hooks_wasm::{ForgetError, PluginInfo, ServedGates};
 
 use crate::config::Settings;
 use crate::config::settings::DatabaseSettings;
-use crate::hook_points::LinkInfo;
-use crate::wire::{self, Hooks, Stores};
+use crate::wire::{self, Hooks, LinkInfo, Stores};
 
 pub fn hook_link(kind: HookKind, link: &LinkInfo) -> HookLink {
     let description = link.description.clone();
@@ -49,7 +48,7 @@ impl Hooks {
     }
 
     pub fn plugin_states(&self) -> Vec<PluginState> {
-        self.plugins.plugins().into_iter().map(plugin_state).collect()
+        self.plugins().into_iter().map(plugin_state).collect()
     }
 }
 
@@ -64,7 +63,7 @@ impl HookInventory for Hooks {
     }
 
     async fn forget(&self, plugin: &str) -> Result<(), String> {
-        self.plugins.forget(plugin).await.map_err(|error| error.to_string())
+        self.forget_gates(plugin).await.map_err(|error| error.to_string())
     }
 }
 

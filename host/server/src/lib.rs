@@ -12,7 +12,6 @@ mod file_log;
 #[cfg(test)]
 mod generated;
 mod hook_inventory;
-mod hook_points;
 mod hook_test;
 mod journal;
 mod log;

@@ -20,10 +20,9 @@ use tidegate_ssh_commands::Launcher;
 use crate::advertisement::Advertisement;
 use crate::config::settings::DatabaseSettings;
 use crate::config::{Config, Loaded};
-use crate::hook_points::HookPoints;
 use crate::serve::Serving;
 use crate::shutdown;
-use crate::wire::{self, HookTasks, Services, Stores};
+use crate::wire::{self, HookPoints, HookTasks, Services, Storages, Stores};
 
 /// Time at the end for work that sessions leave to be done.
 const LEAST_ENDING_TIME: Duration = Duration::from_secs(5);
@@ -143,7 +142,7 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
 
     let host = Arc::new(wire::silent_host());
     let points = HookPoints::new(&BTreeMap::new(), &settings.http, Scope::default(), &[], None, host)?;
-    let storage = Arc::new(wire::storage_factory(&settings, None)?);
+    let storage = Storages::open(&settings, None)?.factory;
     let services = Services::new(&stores, &points, &settings, NodeName(String::new()), storage)?;
     let (mut tasks, _) = HookTasks::start_journal(&stores);
     tasks.start_keeper(services.scans.keeper.clone());

@@ -10,11 +10,11 @@ use anyhow::{Context, bail};
 use tidegate_api::{AdminApi, Owner};
 use tidegate_core::hook::observation::Startup;
 use tidegate_core::ports::SystemClock;
-use tidegate_hooks_wasm::{PluginDirectory, ServedGates};
+use tidegate_hooks_wasm::ServedGates;
 use tidegate_ssh::host_keys::HostKey;
 use tidegate_ssh::{BoundListener, ConnectionHooks, SshServer, SshSettings};
 use tidegate_ssh_commands::Launcher;
-use tidegate_storage::{Cleaned, LocalStorageFactory};
+use tidegate_storage::Cleaned;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,9 +24,8 @@ use crate::cli::backup;
 use crate::config::Settings;
 use crate::config::settings::HttpListener;
 use crate::control::Control;
-use crate::hook_points::HookPoints;
 use crate::state_directory::StateLock;
-use crate::wire::{self, HookTasks, Hooks, Services, Stores};
+use crate::wire::{self, HookPoints, HookTasks, Hooks, Services, Storages, Stores};
 use crate::{control, shutdown, state_directory, version};
 
 /// Time for handshake and login together (A4-01).
@@ -59,15 +58,15 @@ pub async fn serve(
     let (mut tasks, host) = HookTasks::start_journal(&stores);
     let hooks = Hooks::prepare(&settings, &stores, host, ServedGates::open(directory)?)?;
     // Watched before the first look, so that no change is missed.
-    let watcher = hooks.plugins.watch().context("the plugin directory cannot be watched")?;
-    load_plugins(&hooks.plugins, stop.clone()).await;
+    let watcher = hooks.watch()?;
+    load_plugins(&hooks, stop.clone()).await;
     warn_of_unusable(&hooks);
     tasks.start_observers(&hooks.points);
     hooks.points.startup.notify(Startup { version: version::VERSION });
-    let storage = wire::storage_factory(&settings, Some(directory))?;
-    clean_leftovers(&storage);
+    let storages = Storages::open(&settings, Some(directory))?;
+    clean_leftovers(&storages);
     let services =
-        Services::new(&stores, &hooks.points, &settings, state_directory::node_name(directory)?, Arc::new(storage))?;
+        Services::new(&stores, &hooks.points, &settings, state_directory::node_name(directory)?, storages.factory)?;
     tasks.count_in(services.metrics.clone());
     tasks.start_keeper(services.scans.keeper.clone());
     tracing::info!(sender = "main", message = "the server is starting", version = version::VERSION);
@@ -116,9 +115,9 @@ async fn lock(directory: &Path) -> anyhow::Result<StateLock> {
 
 /// Loads the plugins, up to a limit. Gates of plugins that take longer refuse until these are
 /// loaded. A server that is asked to stop does not wait.
-async fn load_plugins(plugins: &Arc<PluginDirectory>, stop: CancellationToken) {
+async fn load_plugins(hooks: &Hooks, stop: CancellationToken) {
     let is_late = tokio::select! {
-        loaded = tokio::time::timeout(PLUGIN_START, plugins.refresh()) => loaded.is_err(),
+        loaded = tokio::time::timeout(PLUGIN_START, hooks.load()) => loaded.is_err(),
         () = stop.cancelled() => false,
     };
     if is_late {
@@ -129,7 +128,7 @@ async fn load_plugins(plugins: &Arc<PluginDirectory>, stop: CancellationToken) {
 
 /// Warns of links that cannot be called. Gates that a plugin closes were reported before.
 fn warn_of_unusable(hooks: &Hooks) {
-    let plugins = hooks.plugins.plugins();
+    let plugins = hooks.plugins();
     let closed = |name: &str| plugins.iter().any(|plugin| plugin.name == name && !plugin.closed_gates.is_empty());
     for unusable in hooks.points.unusable().filter(|unusable| !closed(&unusable.name)) {
         tracing::error!(sender = "hook", message = unusable.to_string());
@@ -242,8 +241,8 @@ async fn bind_http(
     }
 }
 
-fn clean_leftovers(storage: &LocalStorageFactory) {
-    let message = match storage.settings.leftovers.clean() {
+fn clean_leftovers(storages: &Storages) {
+    let message = match storages.clean() {
         Ok(cleaned) if cleaned.is_nothing() => return,
         Ok(Cleaned { removed, kept, taken_back, left }) => format!(
             "of the uploads that an earlier server left, {removed} were removed, {kept} have their name, {taken_back} \

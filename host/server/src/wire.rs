@@ -1,6 +1,10 @@
-//! The only place that names the concrete types behind the ports.
+//! Puts the crates together: the only place, with its module, that names the concrete types behind the ports. Where
+//! `config` asks one of them what may be set, the list in `tests/architecture` says so.
+
+mod hook_points;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,17 +23,18 @@ use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::{self, Clock, Directory, HookRunStore, NodeName, Passwords, StorageFactory, SystemClock};
 use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
-use tidegate_hooks_wasm::{PluginDirectory, PluginPorts, ServedGates};
+use tidegate_hooks_wasm::{ForgetError, PluginDirectory, PluginInfo, PluginPorts, ServedGates};
 use tidegate_passwords::PasswordPool;
-use tidegate_storage::{Leftovers, LocalHostPaths, LocalStorageFactory, LocalStorageSettings};
+use tidegate_storage::{Cleaned, Leftovers, LocalHostPaths, LocalStorageFactory, LocalStorageSettings};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Settings;
 use crate::config::settings::{DatabaseSettings, HookTarget};
 use crate::file_log::FileLogLines;
-use crate::hook_points::HookPoints;
 use crate::journal::Journal;
 use crate::version;
+
+pub use hook_points::{HookPoints, LinkInfo};
 
 /// Observers of one kind of event that are told at the same time.
 const OBSERVER_TASKS: usize = 16;
@@ -70,7 +75,7 @@ impl Stores {
 #[derive(Clone)]
 pub struct Hooks {
     pub points: Arc<HookPoints>,
-    pub plugins: Arc<PluginDirectory>,
+    plugins: Arc<PluginDirectory>,
 }
 
 impl Hooks {
@@ -82,7 +87,7 @@ impl Hooks {
         served: ServedGates,
     ) -> anyhow::Result<Self> {
         let hooks = Self::prepare(settings, stores, host, served)?;
-        hooks.plugins.refresh().await;
+        hooks.load().await;
         Ok(hooks)
     }
 
@@ -105,6 +110,26 @@ impl Hooks {
         let directory = settings.plugin_directory.clone();
         let plugins = PluginDirectory::new(directory, settings.plugins.clone(), ports, served, on_change)?;
         Ok(Self { points, plugins })
+    }
+
+    /// Reads the plugin directory, and returns when everything in it is loaded.
+    pub async fn load(&self) {
+        self.plugins.refresh().await;
+    }
+
+    /// Follows what is changed in the plugin directory from now on.
+    pub fn watch(&self) -> anyhow::Result<JoinHandle<()>> {
+        self.plugins.watch().context("the plugin directory cannot be watched")
+    }
+
+    /// All plugins, in the order of their names.
+    pub fn plugins(&self) -> Vec<PluginInfo> {
+        self.plugins.plugins()
+    }
+
+    /// Lets go of the gates that a plugin served and does not serve now.
+    pub async fn forget_gates(&self, plugin: &str) -> Result<(), ForgetError> {
+        self.plugins.forget(plugin).await
     }
 
     /// Opens the hook points for one kind of event. Loading plugins takes a while, so they are
@@ -217,14 +242,31 @@ pub struct Services {
     pub hook_runs: Arc<dyn HookRunStore>,
 }
 
-/// The factory of accounts' storages. `state`: the directory in which uploads are noted; `None`: nowhere.
-pub fn storage_factory(settings: &Settings, state: Option<&Path>) -> anyhow::Result<LocalStorageFactory> {
-    let leftovers = state.map(|state| Leftovers::in_directory(state.join("uploads"))).transpose();
-    let leftovers = leftovers.context("the directory for notes of uploads could not be made")?.unwrap_or_default();
-    let leftovers = Arc::new(leftovers);
-    let (overwrite, umask) = (settings.overwrite, settings.umask);
-    let settings = LocalStorageSettings { overwrite, umask, leftovers, ..LocalStorageSettings::default() };
-    Ok(LocalStorageFactory { settings })
+/// Where the files of accounts are.
+pub struct Storages {
+    pub factory: Arc<dyn StorageFactory>,
+    leftovers: Arc<Leftovers>,
+}
+
+impl Storages {
+    /// `state`: the directory in which uploads are noted; `None`: nowhere.
+    pub fn open(settings: &Settings, state: Option<&Path>) -> anyhow::Result<Self> {
+        let leftovers = state.map(|state| Leftovers::in_directory(state.join("uploads"))).transpose();
+        let leftovers = leftovers.context("the directory for notes of uploads could not be made")?.unwrap_or_default();
+        let leftovers = Arc::new(leftovers);
+        let settings = LocalStorageSettings {
+            overwrite: settings.overwrite,
+            umask: settings.umask,
+            leftovers: leftovers.clone(),
+            ..LocalStorageSettings::default()
+        };
+        Ok(Self { factory: Arc::new(LocalStorageFactory { settings }), leftovers })
+    }
+
+    /// Cleans up the uploads that earlier servers left.
+    pub fn clean(&self) -> io::Result<Cleaned> {
+        self.leftovers.clean()
+    }
 }
 
 impl Services {

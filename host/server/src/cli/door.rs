@@ -21,7 +21,7 @@ use crate::config::settings::DatabaseSettings;
 use crate::control::Control;
 use crate::hook_inventory::AtStart;
 use crate::state_directory::{self, StateLock};
-use crate::wire::{self, HookTasks, Hooks, Stores};
+use crate::wire::{self, HookTasks, Hooks, Storages, Stores};
 
 /// Time for telling hooks of a change.
 const TELLING_TIME: Duration = Duration::from_secs(60);
@@ -129,8 +129,8 @@ impl Process {
                 Some(tasks)
             }
         };
-        let storage = wire::storage_factory(&settings, None).context("files cannot be counted")?;
-        let scans = wire::quota_scans(&stores, &settings, state_directory::node_name(directory)?, Arc::new(storage));
+        let storage = Storages::open(&settings, None).context("files cannot be counted")?.factory;
+        let scans = wire::quota_scans(&stores, &settings, state_directory::node_name(directory)?, storage);
         let keeper = scans.keeper.clone();
         let inventory = Arc::new(AtStart { directory: directory.to_owned(), settings });
         let api = wire::admin_api(&stores, accounts, Arc::new(SessionRegistry::default()), scans, inventory);

@@ -94,7 +94,7 @@ impl Bench {
 
     /// Why a component under test is not in service.
     pub fn not_loaded(&self) -> Option<String> {
-        self.hooks.plugins.plugins().into_iter().find_map(|plugin| plugin.error)
+        self.hooks.plugins().into_iter().find_map(|plugin| plugin.error)
     }
 
     pub async fn run(&self, case: Case) -> anyhow::Result<Report> {
@@ -104,8 +104,7 @@ impl Bench {
         let point = self.hooks.points.points().iter().find(|point| point.kind() == kind);
         let point = point.ok_or_else(|| anyhow!("the hook point {kind} is missing"))?;
         // A plugin that is not loaded would look like one that exports no such hook.
-        let broken =
-            self.hooks.plugins.plugins().into_iter().find_map(|plugin| plugin.error.map(|error| (plugin.name, error)));
+        let broken = self.hooks.plugins().into_iter().find_map(|plugin| plugin.error.map(|error| (plugin.name, error)));
         let says_nothing = point.links().iter().all(|link| link.description.health == NOT_LOADED);
         if let Some((name, error)) = broken.filter(|_| says_nothing) {
             anyhow::bail!("the plugin \"{name}\" was not loaded: {error}");
