@@ -10,6 +10,7 @@
 
 mod decisions;
 mod dependencies;
+mod file_operations;
 mod specification;
 mod waiting;
 
