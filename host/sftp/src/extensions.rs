@@ -1,4 +1,5 @@
-//! OpenSSH's extensions to version 3 (its PROTOCOL file, section 4).
+//! Extensions to version 3: OpenSSH's (its PROTOCOL file, section 4), and `copy-data` of
+//! draft-ietf-secsh-filexfer-extensions-00 §7.
 
 use tidegate_core::files::{CopyRange, Protocol};
 use tidegate_core::path::VirtualPath;
