@@ -108,7 +108,7 @@ fn empty(attempt: &LoginAttempt, compat: Compat) -> ExternalAuthVerdict {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
     use std::time::Instant;
 
@@ -122,11 +122,11 @@ mod tests {
 
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
 
-    fn attempt(credential: Credential, is_known: bool) -> LoginAttempt {
+    pub fn attempt(credential: Credential, is_known: bool) -> LoginAttempt {
         let address = "192.0.2.1:5".parse().unwrap();
         let id = ConnectionId::new("c");
         let connection = Connection { id, remote: address, local: address, client: Default::default(), opened_at: 0 };
-        let json = r#"{"username":"bob","home_dir":"/b","permissions":{"/":["*"]}}"#;
+        let json = r#"{"username":"bob","password":"$1$a$b","home_dir":"/b","permissions":{"/":["*"]}}"#;
         let stored = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
         LoginAttempt {
             connection: Arc::new(connection),
@@ -170,6 +170,9 @@ mod tests {
         check(r#"{"username":"bob"}{"username":"bob"}"#, "bad-output");
         check(r#"{"username":"bob","status":"1"}"#, "bad-output");
         check("debug\n{\"username\":\"bob\"}", "bad-output");
+        // B15-07
+        let outcome = verdict(&attempt, b"{\"username\":\"b\xffb\"}", Flavour::default());
+        assert_eq!(shown(outcome), "accept b\u{fffd}b");
     }
 
     #[test]
@@ -193,5 +196,48 @@ mod tests {
         check(key(), false, stored);
         check(Credential::KeyboardInteractive, true, stored);
         check(Credential::KeyboardInteractive, false, stored);
+    }
+
+    #[test]
+    fn every_variable_and_every_field_is_there() {
+        // A11-02, A11-10, B2-01, B2-02
+        let check = |credential: Credential, is_known: bool, [password, key, conversation]: [&str; 3]| {
+            let event = ExternalAuth(Arc::new(attempt(credential, is_known)));
+            let input = event.input(Flavour::default());
+            let variables: Vec<_> = input.variables.iter().map(|(name, value, _)| (*name, value.as_str())).collect();
+            let user = variables.get(1).map_or("", |(_, value)| *value);
+            assert!(if is_known { user.contains("\"$1$a$b\"") } else { user.is_empty() }, "{user}");
+            let expected = [
+                ("SFTPGO_AUTHD_USERNAME", "bob"),
+                ("SFTPGO_AUTHD_USER", user),
+                ("SFTPGO_AUTHD_IP", "192.0.2.1"),
+                ("SFTPGO_AUTHD_PASSWORD", password),
+                ("SFTPGO_AUTHD_PUBLIC_KEY", key),
+                ("SFTPGO_AUTHD_PROTOCOL", "SSH"),
+                ("SFTPGO_AUTHD_KEYBOARD_INTERACTIVE", conversation),
+                ("SFTPGO_AUTHD_TLS_CERT", ""),
+            ];
+            assert_eq!(variables, expected);
+            assert!(input.arguments.is_empty());
+            let body = event.request(Flavour::default()).body.unwrap();
+            let mut body: Map<String, Value> = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body.remove("user").is_some(), is_known);
+            let expected = object([
+                ("username", json!("bob")),
+                ("ip", json!("192.0.2.1")),
+                ("password", json!(password)),
+                ("public_key", json!(key)),
+                ("protocol", json!("SSH")),
+                ("keyboard_interactive", json!(conversation)),
+                ("tls_cert", json!("")),
+            ]);
+            assert_eq!(body, expected);
+        };
+        let line = format!("{KEY}\n");
+        for is_known in [true, false] {
+            check(Credential::Password(Secret::new("pw")), is_known, ["pw", "", ""]);
+            check(Credential::PublicKey(PublicKey::parse(KEY).unwrap()), is_known, ["", line.as_str(), ""]);
+            check(Credential::KeyboardInteractive, is_known, ["", "", "1"]);
+        }
     }
 }

@@ -62,3 +62,85 @@ impl LegacyEvent for PreLogin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tidegate_core::account::CredentialRule;
+    use tidegate_core::connection::Credential;
+    use tidegate_core::hook::HookEvent as _;
+    use tidegate_core::secret::Secret;
+
+    use super::super::external_auth::tests::attempt;
+    use super::*;
+
+    fn event(is_known: bool) -> PreLogin {
+        PreLogin::new(Arc::new(attempt(Credential::Password(Secret::new("x")), is_known)))
+    }
+
+    #[test]
+    fn only_what_an_answer_names_changes() {
+        // A13-03, A13-05, C6-03, C6-04
+        let check = |answer: &str, expected: &[&str]| {
+            let PreLoginVerdict::Replace(draft) = verdict(&event(true), answer.as_bytes()).unwrap() else {
+                panic!("{answer}");
+            };
+            let account = draft.validate(CredentialRule::Optional).unwrap().account;
+            let text = compact_json(&account.to_hook_document(Audience::Trusted));
+            for part in [r#""username":"bob""#, r#""password":"$1$a$b""#, r#""home_dir":"/b""#].iter().chain(expected) {
+                assert!(text.contains(part), "{answer}: {part} is not in {text}");
+            }
+        };
+        check(r#"{"status":0}"#, &[r#""status":0"#, r#""permissions":{"/":["*"]}"#]);
+        check(r#"{"status":1}"#, &[r#""status":1"#, r#""permissions":{"/":["*"]}"#]);
+        check(r#"{"permissions":{"/in":["list"]}}"#, &[r#""permissions":{"/":["*"],"/in":["list"]}"#]);
+        for empty in ["", "\n", " \t\n"] {
+            assert!(matches!(verdict(&event(true), empty.as_bytes()), Ok(PreLoginVerdict::Unchanged)));
+        }
+        assert!(verdict(&event(true), b"no").is_err());
+    }
+
+    #[test]
+    fn programs_are_told_who_logs_in_and_how() {
+        // A13-02, B3-07
+        for is_known in [true, false] {
+            let input = event(is_known).input(Flavour::default());
+            let variables: Vec<_> = input.variables.iter().map(|(name, value, _)| (*name, value.as_str())).collect();
+            let [(first, user), rest @ ..] = variables.as_slice() else { panic!("{variables:?}") };
+            assert!(*first == "SFTPGO_LOGIND_USER" && user.contains(r#""username":"bob""#), "{user}");
+            assert_eq!(user.contains("$1$a$b"), is_known, "{user}");
+            assert!(is_known || user.starts_with(r#"{"id":0,"#), "{user}");
+            let expected = [
+                ("SFTPGO_LOGIND_METHOD", "password"),
+                ("SFTPGO_LOGIND_IP", "192.0.2.1"),
+                ("SFTPGO_LOGIND_PROTOCOL", "SSH"),
+            ];
+            assert_eq!(rest, expected);
+        }
+    }
+
+    #[test]
+    fn statuses_say_whether_there_is_an_answer() {
+        // A13-04, B3-06
+        for (status, body, expected) in [
+            (204, "", "unchanged"),
+            (204, r#"{"status":1}"#, "unchanged"),
+            (200, "", "unchanged"),
+            (200, r#"{"status":1}"#, "replace"),
+            (201, r#"{"status":1}"#, "failed"),
+            (403, "", "failed"),
+            (500, "", "failed"),
+        ] {
+            let response = Response { status, body: body.into() };
+            let found = event(true).read_response(&response, Flavour::default());
+            let found =
+                found.map_or_else(|error| error.kind().to_owned(), |verdict| PreLogin::label(&verdict).0.to_owned());
+            assert_eq!(found, expected, "{status} {body}");
+        }
+        let request = event(true).request(Flavour::default());
+        let query: Vec<_> = request.query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(query, [("login_method", "password"), ("ip", "192.0.2.1"), ("protocol", "SSH")]);
+        assert!(String::from_utf8(request.body.unwrap()).unwrap().contains(r#""username":"bob""#));
+    }
+}

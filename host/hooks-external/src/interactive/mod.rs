@@ -126,7 +126,50 @@ fn stored_hash(event: &KeyboardInteractive) -> String {
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
+    use tidegate_core::hook::HookEvent as _;
+
     use super::*;
+
+    /// A user who gives that answer to each question.
+    struct Says(&'static str);
+
+    #[async_trait]
+    impl Conversation for Says {
+        async fn ask(&self, round: Round) -> Result<Vec<Secret>, ConversationError> {
+            Ok(round.prompts.iter().map(|_| Secret::new(self.0)).collect())
+        }
+        async fn verify_password(&self, answer: &Secret) -> bool {
+            answer.expose() == "pw"
+        }
+        async fn verify_one_time_code(&self, answer: &Secret) -> bool {
+            answer.expose() == "123456"
+        }
+    }
+
+    #[tokio::test]
+    async fn messages_are_carried_out() {
+        // A12-02, B4-04
+        let check = async |text: &str, answer: &'static str, expected: &str| {
+            let found = match carry_out(message(text).unwrap(), &Says(answer)).await.unwrap() {
+                Next::Answers(answers) => answers.iter().map(Secret::expose).collect::<Vec<_>>().join("|"),
+                Next::Verdict(verdict) => KeyboardInteractive::label(&verdict).0.to_owned(),
+            };
+            assert_eq!(found, expected, "{text} {answer:?}");
+        };
+        check(r#"{"auth_result":1}"#, "", "accept").await;
+        check(r#"{"auth_result":-1}"#, "", "reject").await;
+        check(r#"{"auth_result":2}"#, "", "reject").await;
+        check(r#"{"questions":["a","b"],"echos":[true,false]}"#, "x", "x|x").await;
+        let asked = |check: u8| format!(r#"{{"questions":["a"],"echos":[false],"check_password":{check}}}"#);
+        check(&asked(0), "pw", "pw").await;
+        check(&asked(1), "pw", "OK").await;
+        check(&asked(1), "123456", "reject").await;
+        check(&asked(2), "123456", "OK").await;
+        check(&asked(2), "pw", "reject").await;
+        // A second line would answer the next question.
+        check(&asked(0), "a\nb", "reject").await;
+    }
 
     #[test]
     fn messages_are_checked() {
