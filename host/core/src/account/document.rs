@@ -194,6 +194,8 @@ mod tests {
         // B15-03
         check(r#"{"status":1}"#, r#"{"status":null}"#, r#"{"status":1}"#);
         check(r#"{"public_keys":["a"]}"#, r#"{"public_keys":null}"#, "{}");
+        check(r#"{"permissions":{"/":["*"]}}"#, r#"{"permissions":null}"#, "{}");
+        check(r#"{"username":"u","uid":1}"#, r#"{"username":null,"uid":null}"#, r#"{"username":"u","uid":1}"#);
         // B15-04
         check("{}", r#"{"uid":1.0}"#, "field \"uid\": expected an integer");
         check("{}", r#"{"uid":"1"}"#, "found a string");
@@ -221,6 +223,7 @@ mod tests {
         check("{}", "  {\"status\":1} \n", r#"{"status":1}"#);
         check("{}", "", "not valid JSON");
         check("{}", "[]", "must be a JSON object");
+        // A8-16
         check("{}", r#"{"used_quota_file":3}"#, r#"{"used_quota_files":3}"#);
     }
 }

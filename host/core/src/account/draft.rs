@@ -322,8 +322,10 @@ mod tests {
 
     #[test]
     fn every_field_is_checked() {
+        // A8-04, A8-10
         check("{}", None);
         check(r#"{"username":""}"#, Some("username"));
+        check(&format!(r#"{{"username":"{}"}}"#, "a".repeat(256)), Some("username"));
         check(r#"{"username":"a\nb"}"#, Some("username"));
         check(r#"{"home_dir":"relative"}"#, Some("home_dir"));
         check(r#"{"home_dir":"/srv/../etc"}"#, Some("home_dir"));
@@ -367,6 +369,13 @@ mod tests {
         let validated = hashed.validate(CredentialRule::Required).unwrap();
         assert!(validated.account.password.is_some() && validated.clear_password.is_none());
 
+        // A8-02
+        let mut with_key = draft.clone();
+        let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4dL0bUNLZPc3d1GQj3y1oaR3HBCrMkU7Q8Lk1hGmSo";
+        with_key.set("public_keys", json!([line]));
+        assert!(with_key.validate(CredentialRule::Required).is_ok());
+        assert!(draft.clone().validate(CredentialRule::Optional).is_ok());
+
         // A8-18: what a client typed is a password, even if it looks like a hash.
         let mut typed = draft;
         typed.set_clear_password(Secret::new("$6$salt$hash"));
@@ -376,6 +385,7 @@ mod tests {
 
     #[test]
     fn a_text_of_several_keys_is_several_keys() {
+        // A8-14
         const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4dL0bUNLZPc3d1GQj3y1oaR3HBCrMkU7Q8Lk1hGmSo";
         let count = |texts: &[String]| {
             let mut draft = AccountDraft::from_json(MINIMAL).unwrap();
@@ -441,7 +451,7 @@ mod tests {
 
     #[test]
     fn unused_fields_survive_a_round_trip() {
-        // C1-01, C1-03
+        // C1-01
         let text = r#"{"status":1,"username":"u","home_dir":"/u","permissions":{"/":["*"]},"email":"a@b","groups":[{"name":"g","type":1}],"filters":{"web_client":["write-disabled"],"access_time":[{"day_of_week":0,"from":"08:00","to":"18:00"}]}}"#;
         let account = AccountDraft::from_json(text).unwrap().validate(CredentialRule::Optional).unwrap().account;
         let again = AccountDraft::of(&account).validate(CredentialRule::Optional).unwrap().account;
@@ -452,6 +462,7 @@ mod tests {
 
     #[test]
     fn a_document_cannot_set_what_the_server_maintains() {
+        // A8-16, B3-01
         let mut draft = AccountDraft::from_json(MINIMAL).unwrap();
         draft.merge_json(r#"{"id":7,"used_quota_size":99,"last_login":5}"#).unwrap();
         draft.keep_maintained_fields_of(None);

@@ -167,6 +167,16 @@ mod tests {
         }
         check(r#"{"two_factor_protocols":["DAV"]}"#, &["filters.two_factor_protocols"]);
         check(r#"{"denied_protocols":["SSH","FTP","DAV","HTTP"]}"#, &["at least one protocol"]);
+        let singles = ["publickey", "password", "keyboard-interactive"];
+        let methods = [&singles[..], &["publickey+password", "publickey+keyboard-interactive"]].concat();
+        let denied = |methods: &[&str]| serde_json::json!({ "denied_login_methods": methods }).to_string();
+        check(&denied(&methods), &["filters.denied_login_methods", "at least one login method"]);
+        let by_another_name = [&methods[..1], &methods[2..], &["password-over-SSH"]].concat();
+        check(&denied(&by_another_name), &["at least one login method"]);
+        for left in 0..methods.len() {
+            check(&denied(&[&methods[..left], &methods[left + 1..]].concat()), &[]);
+        }
+        check(&denied(&["TLSCertificate"]), &[]);
         check(r#"{"web_client":["write_disabled"]}"#, &["filters.web_client", "write-disabled"]);
         check(r#"{"web_client":["write-disabled","mfa-disabled"]}"#, &[]);
         check(r#"{"user_type":"ldapuser"}"#, &["filters.user_type", "write \"LDAPUser\""]);
@@ -192,6 +202,7 @@ mod tests {
 
     #[test]
     fn one_time_codes_are_enabled_for_something() {
+        // C4-02: secrets are texts or objects.
         let of = |config: &str| format!(r#"{{"totp_config":{config}}}"#);
         check(&of(r#"{"enabled":true,"protocols":["ssh"],"secret":"A"}"#), &["totp_config.protocols", "write \"SSH\""]);
         check(&of(r#"{"enabled":true,"protocols":[],"secret":"A"}"#), &["totp_config.protocols", "at least one"]);
@@ -231,5 +242,16 @@ mod tests {
         check(r#"{"file_patterns":[{"path":"/p/","denied_patterns":["*.exe"]}],"start_directory":"/p/"}"#, &[]);
         let twice = r#"{"file_patterns":[{"path":"/p/"},{"path":"/p"}]}"#;
         check(twice, &["filters.file_patterns", "twice"]);
+        // A8-04
+        let json = r#"{"status":1,"username":"u","home_dir":"/srv/u","permissions":{"/":["*"],"/p/":["list"]},
+            "filters":{"file_patterns":[{"path":"/p/","denied_patterns":["*.exe"]}],"start_directory":"/p/"},
+            "virtual_folders":[{"name":"f","virtual_path":"/v/","mapped_path":"/srv/f"}]}"#;
+        let account = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+        let path = |text: &str| crate::path::VirtualPath::parse_normalised(text).unwrap();
+        assert_eq!(account.filters.start_directory, path("/p"));
+        let folders: Vec<_> = account.folders.iter().map(|folder| folder.virtual_path.clone()).collect();
+        assert_eq!(folders, [path("/v")]);
+        assert_eq!(account.permissions.at(&path("/p/x")).tokens(), ["list"]);
+        assert_eq!(account.filters.file_patterns.of(&path("/p/a.exe")), super::super::NameVerdict::Denied);
     }
 }

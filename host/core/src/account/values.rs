@@ -309,10 +309,15 @@ mod tests {
             r#"["publickey","password","keyboard-interactive"]"#,
             &[LoginMethod::Password, LoginMethod::KeyboardInteractive],
         );
+        let elsewhere =
+            r#""password-over-SSH","keyboard-interactive","publickey+keyboard-interactive","TLSCertificate""#;
+        check(&format!(r#"["publickey",{elsewhere}]"#), &[LoginMethod::Password]);
+        check(r#"["TLSCertificate","TLSCertificate+password"]"#, &[]);
     }
 
     #[test]
     fn a_second_factor_follows_a_password() {
+        // C3-01
         use LoginMethod::{KeyboardInteractive, Password, PublicKey};
         let codes = r#""totp_config":{"enabled":true,"protocols":["SSH"],"secret":{"payload":"GEZDGNBVGY3TQOJQ"}}"#;
         let rule = r#""two_factor_protocols":["SSH"]"#;
@@ -339,6 +344,7 @@ mod tests {
 
     #[test]
     fn a_password_of_unknown_age_has_expired() {
+        // C3-01
         let days = |count: i64| count * 24 * 3_600_000;
         let check = |expiration: i64, password: bool, changed: Option<i64>, expected: bool| {
             let mut account = account(&format!(r#"{{"password_expiration":{expiration}}}"#));
@@ -357,6 +363,7 @@ mod tests {
 
     #[test]
     fn expiry_is_strict() {
+        // A4-08
         let mut account = account("{}");
         assert!(!account.is_expired(i64::MAX));
         account.expiration_date = 1000;

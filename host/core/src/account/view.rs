@@ -204,6 +204,11 @@ mod tests {
             r#""filters":{"allowed_ip":[],"denied_ip":["10.0.0.0/8"],"denied_login_methods":["password"]}"#,
         );
         check(r#""status":1"#, r#""filters":{"allowed_ip":[],"denied_ip":[]},"filesystem":{"provider":0}"#);
+        let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
+        check(
+            &format!(r#""password":"$1$a$b","public_keys":["{line}"]"#),
+            &format!(r#""password":"$1$a$b","public_keys":["{line}"],"home_dir":"/u""#),
+        );
     }
 
     #[test]
@@ -227,5 +232,46 @@ mod tests {
         let text = compact_json(&account.to_document(Audience::Redacted));
         assert!(!text.contains("hush") && !text.contains("$1$a$b"), "{text}");
         assert!(text.contains(r#""has_password":true"#) && text.contains(r#""bucket":"b""#), "{text}");
+    }
+
+    #[test]
+    fn the_readmes_answer_is_taken_as_it_is() {
+        // C1-03
+        let text = r#"{"status":1,"username":"test_user","expiration_date":0,"home_dir":"/tmp/test_user","uid":0,"gid":0,"max_sessions":0,"quota_size":0,"quota_files":100000,"permissions":{"/":["*"],"/somedir":["list","download"]},"upload_bandwidth":0,"download_bandwidth":0,"filters":{"allowed_ip":[],"denied_ip":[]},"public_keys":[]}"#;
+        let account = AccountDraft::from_json(text).unwrap().validate(CredentialRule::Optional).unwrap().account;
+        assert!(account.enabled && account.username == "test_user" && account.home_dir == "/tmp/test_user");
+        assert_eq!((account.quota_files, account.max_sessions, account.public_keys.len()), (100_000, 0, 0));
+        let at = |text: &str| {
+            let path = crate::path::VirtualPath::parse_normalised(text).unwrap();
+            account.permissions.at(&path).tokens()
+        };
+        assert_eq!((at("/x"), at("/somedir/x")), (vec!["*"], vec!["list", "download"]));
+    }
+
+    #[test]
+    fn fields_without_a_use_here_are_kept() {
+        // C1-01
+        let json = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
+        let kept = json(
+            r#"{"email":"a@b","description":"d","additional_info":"i","role":"r","groups":[{"name":"g","type":1}]}"#,
+        );
+        let filters = json(
+            r#"{"tls_username":"CommonName","tls_certs":["x"],"web_client":["mfa-disabled"],"allow_api_key_auth":true,
+            "user_type":"OSUser","data_transfer_limits":[],"ftp_security":1,"is_anonymous":false,
+            "default_shares_expiration":3,"max_shares_expiration":4,"password_strength":5,
+            "additional_emails":["c@d"]}"#,
+        );
+        let mut document = json(r#"{"status":1,"username":"u","home_dir":"/srv/u","permissions":{"/":["*"]}}"#);
+        document.extend(kept.clone());
+        document.insert("filters".to_owned(), Value::Object(filters.clone()));
+        let draft = AccountDraft::from_json(&Value::Object(document).to_string()).unwrap();
+        let account = draft.validate(CredentialRule::Optional).unwrap().account;
+        let again = AccountDraft::of(&account).validate(CredentialRule::Optional).unwrap().account;
+        for (field, value) in &kept {
+            assert_eq!(again.other.get(field), Some(value), "{field}");
+        }
+        for (field, value) in &filters {
+            assert_eq!(again.filters.document.get(field), Some(value), "{field}");
+        }
     }
 }

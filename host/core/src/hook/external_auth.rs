@@ -101,6 +101,7 @@ mod tests {
 
     #[test]
     fn scope_is_a_mask_with_zero_for_all() {
+        // B2-03: 8 is for a method that SSH does not have.
         let password = Credential::Password(Secret::new("x"));
         let check = |bits, expected| assert_eq!(Scope::from_bits(bits).covers(&password), expected, "{bits}");
         check(0, true);
@@ -109,6 +110,13 @@ mod tests {
         check(4, false);
         check(5, true);
         check(6, false);
+        check(8, false);
+        let methods = [LoginMethod::Password, LoginMethod::PublicKey, LoginMethod::KeyboardInteractive];
+        let covered = |bits| methods.map(|method| Scope::from_bits(bits).covers_method(method));
+        assert_eq!(covered(0), [true; 3]);
+        assert_eq!(covered(2), [false, true, false]);
+        assert_eq!(covered(4), [false, false, true]);
+        assert_eq!(covered(15), [true; 3]);
         assert!(Scope::from_bits(4).covers(&Credential::KeyboardInteractive));
     }
 }

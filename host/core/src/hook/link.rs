@@ -265,13 +265,16 @@ mod tests {
         let under_way = || hook.0.lock().unwrap().len();
         // Callers that time out, and callers that leave at once: the work of each goes on.
         for _ in 0..2 {
-            assert!(link.ask(&host, &event).await.outcome.is_err());
+            assert_eq!(link.ask(&host, &event).await.run.outcome, "timeout");
         }
         for _ in 0..20 {
             let given_up = tokio::time::timeout(Duration::from_millis(1), link.ask(&host, &event)).await;
             assert!(given_up.is_err());
         }
         assert_eq!(under_way(), 4);
+        // B0-10a: all places are taken, so that the hook was not late.
+        let waited = link.ask(&host, &event).await.run;
+        assert!(waited.is_error && waited.outcome == "waited", "{} {}", waited.outcome, waited.detail);
         hook.0.lock().unwrap().pop();
         assert!(link.ask(&host, &event).await.outcome.is_err());
         assert_eq!(under_way(), 4);

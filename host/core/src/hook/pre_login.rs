@@ -115,4 +115,18 @@ mod tests {
         assert_eq!(answer(granted), AccountRights::bound());
         assert_eq!(answer(AccountRights::unbound()), AccountRights::bound());
     }
+
+    #[test]
+    fn the_account_is_that_of_the_user_who_logs_in() {
+        // B3-03
+        let mut event = PreLogin::new(Arc::new(attempt("alice")));
+        for answered in ["alice", "mallory", ""] {
+            let json =
+                format!(r#"{{"status":1,"username":"{answered}","home_dir":"/srv/x","permissions":{{"/":["*"]}}}}"#);
+            let draft = AccountDraft::from_json(&json).unwrap();
+            event.take_in(PreLoginVerdict::Replace(Box::new(draft))).unwrap();
+            assert_eq!(event.changed.as_ref().unwrap().username(), "alice", "{answered}");
+            assert_eq!(event.account.as_ref().unwrap().username, "alice", "{answered}");
+        }
+    }
 }

@@ -167,6 +167,46 @@ async fn a_new_request_gives_the_conversation_up() {
 }
 
 #[tokio::test]
+async fn two_steps_are_one_login_under_one_name() {
+    // B12-04, A14-07
+    let world = world(None);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let seen = told.clone();
+    says(world.hooks.post_login.chain(), move |event: &PostLogin| {
+        let method = event.attempt.as_ref().map_or("none", |attempt| attempt.method().as_str());
+        seen.lock().unwrap().push((method, event.outcome.is_ok()));
+    });
+    let key = super::tests::key();
+    let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDHE+kC5XFCbR0go1J4PXNqJpFH0cWSlhbUnOep0ZIJC";
+    let other = PublicKey::parse(other).unwrap();
+    let denied = r#""denied_login_methods":["publickey","password","keyboard-interactive"]"#;
+    let line = key.to_line();
+    world.stored(&format!(r#","password":"$1$pw","public_keys":["{line}"],"filters":{{{denied}}}"#)).await;
+    let mut login = world.login();
+    // A key that is offered again is not told again.
+    for _ in 0..2 {
+        assert!(!login.public_key_offered("alice", &other).await);
+    }
+    assert!(login.public_key_offered("alice", &key).await);
+    assert_eq!(name(login.public_key_verified("alice", &key).await), "next step");
+    assert_eq!(name(login.password("alice", Secret::new("no")).await), "refused");
+    assert_eq!(name(login.password("alice", Secret::new("pw")).await), "accepted");
+    let mut login = world.login();
+    assert_eq!(name(login.public_key_verified("alice", &key).await), "next step");
+    assert_eq!(converse(&mut login, &["pw"]).await.1, "accepted");
+    drop(login);
+    crate::hook::observers::ObserverWork::close(&*world.hooks.post_login);
+    crate::hook::observers::ObserverWork::work(&*world.hooks.post_login).await;
+    let expected = [
+        ("publickey", false),
+        ("publickey+password", false),
+        ("publickey+password", true),
+        ("publickey+keyboard-interactive", true),
+    ];
+    assert_eq!(*told.lock().unwrap(), expected);
+}
+
+#[tokio::test]
 async fn unknown_users_meet_the_same_questions() {
     // A12-08
     let link = || Arc::new(Link::new(Arc::new(Asks) as Arc<dyn Hook<KeyboardInteractive>>, LinkSettings::default()));
@@ -245,6 +285,30 @@ async fn one_of_two_hooks_is_for_an_attempt() {
         assert_eq!(world.password("pw").await, "accepted");
         assert_eq!(calls.load(Ordering::Relaxed), expected, "{has_external} {switches}");
     }
+    // A11-07: the scope, and what is asked about a password and about a key; 1 is for passwords, 2 for keys.
+    let key = super::tests::key();
+    for (scope, password, by_key) in
+        [(0, (1, 0), (1, 0)), (1, (1, 0), (0, 1)), (2, (0, 1), (1, 0)), (4, (0, 1), (0, 1))]
+    {
+        for (is_by_key, expected) in [(false, password), (true, by_key)] {
+            let answer = Ok(ExternalAuthVerdict::VerifyStored(None));
+            let world = super::tests::world_with(Some(answer), crate::hook::external_auth::Scope::from_bits(scope));
+            world.stored(&format!(r#","password":"$1$pw","public_keys":["{}"]"#, key.to_line())).await;
+            let calls = Arc::new(AtomicUsize::new(0));
+            let count = calls.clone();
+            says(&world.hooks.pre_login, move |_: &PreLogin| {
+                count.fetch_add(1, Ordering::Relaxed);
+                PreLoginVerdict::Unchanged
+            });
+            let outcome = if is_by_key {
+                name(world.login().public_key_verified("alice", &key).await)
+            } else {
+                world.password("pw").await
+            };
+            let asked = (world.hook.calls.load(Ordering::Relaxed), calls.load(Ordering::Relaxed));
+            assert_eq!((outcome, asked), ("accepted", expected), "scope {scope}, by key: {is_by_key}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -280,9 +344,42 @@ async fn pre_login_makes_and_changes_accounts() {
     assert_eq!(world.password("pw").await, "refused");
 }
 
+struct Broken;
+
+#[async_trait]
+impl Hook<PreLogin> for Broken {
+    fn name(&self) -> &str {
+        "broken"
+    }
+    fn adapter(&self) -> &'static str {
+        "test"
+    }
+    fn description(&self) -> HookDescription {
+        HookDescription::new("", Duration::ZERO, "")
+    }
+    async fn call(&self, _: &Call, _: &PreLogin) -> Result<crate::hook::pre_login::PreLoginVerdict, HookError> {
+        Err(HookError::Failed("broken".into()))
+    }
+}
+
+#[tokio::test]
+async fn a_pre_login_hook_that_fails_refuses() {
+    // A13-06
+    let (world, key) = (world(None), super::tests::key());
+    world.stored(&format!(r#","password":"$1$pw","public_keys":["{}"]"#, key.to_line())).await;
+    let check = async |expected: &str| {
+        assert_eq!(world.password("pw").await, expected);
+        assert_eq!(name(world.login().public_key_verified("alice", &key).await), expected);
+        assert_eq!(converse(&mut world.login(), &["pw"]).await.1, expected);
+    };
+    check("accepted").await;
+    world.hooks.pre_login.replace(vec![Arc::new(Link::new(Arc::new(Broken), LinkSettings::default()))]);
+    check("refused").await;
+}
+
 #[tokio::test]
 async fn password_checks_come_before_the_comparison() {
-    // B5
+    // B5-01, B5-03, B5-06, B9-01
     use crate::hook::check_password::CheckPasswordVerdict as Verdict;
     let world = world(None);
     world.stored(r#","password":"$1$pw""#).await;
@@ -296,6 +393,20 @@ async fn password_checks_come_before_the_comparison() {
     check(Verdict::Verify(Secret::new("pw")), "pw123456", "accepted").await;
     check(Verdict::Verify(Secret::new("no")), "pw", "refused").await;
     check(Verdict::Deny(Denial::new("no")), "pw", "refused").await;
+    // The account's switch, and a key, leave the hooks out.
+    let key = super::tests::key();
+    let keys = format!(r#","public_keys":["{}"]"#, key.to_line());
+    for (more, password) in [
+        (keys.clone(), "refused"),
+        (format!(r#"{keys},"filters":{{"hooks":{{"check_password_disabled":true}}}}"#), "accepted"),
+    ] {
+        let other = super::tests::world(None);
+        other.stored(&format!(r#","password":"$1$pw"{more}"#)).await;
+        says(&other.hooks.check_password, |_: &CheckPassword| Verdict::Deny(Denial::new("no")));
+        assert_eq!(other.password("pw").await, password, "{more}");
+        assert_eq!(other.password("no").await, "refused", "{more}");
+        assert_eq!(name(other.login().public_key_verified("alice", &key).await), "accepted", "{more}");
+    }
 }
 
 #[tokio::test]

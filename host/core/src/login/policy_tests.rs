@@ -67,6 +67,7 @@ async fn check(by: By, before: &str, after: &str, ends: bool, login: &str) {
 
 #[tokio::test]
 async fn each_rule_refuses_logins_and_ends_sessions() {
+    // C3-01
     let filters = |filters: &str| format!(r#","filters":{{{filters}}}"#);
     // The test's clock shows a Thursday.
     let fridays = filters(r#""access_time":[{"day_of_week":5,"from":"00:00","to":"23:59"}]"#);
@@ -92,7 +93,6 @@ async fn each_rule_refuses_logins_and_ends_sessions() {
 #[tokio::test]
 async fn sessions_end_where_they_are_concerned() {
     let filters = |filters: &[&str]| format!(r#","filters":{{{}}}"#, filters.join(","));
-    // B12-06
     check(By::Key, "", &filters(&[r#""denied_login_methods":["password"]"#]), false, "accepted").await;
     check(By::Password, "", &filters(&[r#""denied_login_methods":["publickey"]"#]), false, "accepted").await;
     // After a password, a code is needed if the account has codes; after a key, only if a rule demands it.

@@ -10,7 +10,7 @@ use super::*;
 use crate::account::AccountDraft;
 use crate::connection::ConnectionId;
 use crate::files::{FileHooks, SetAttributesPolicy};
-use crate::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
+use crate::hook::external_auth::{ExternalAuth, ExternalAuthVerdict, Scope as MethodScope};
 use crate::hook::{Call, Denial, Hook, HookDescription, HookError, Link, LinkSettings, Observers};
 use crate::memory::MemoryStore;
 use crate::metrics::Metrics;
@@ -84,12 +84,18 @@ pub(super) struct World {
 }
 
 pub(super) fn world(answer: Option<Result<ExternalAuthVerdict, HookError>>) -> World {
+    world_with(answer, MethodScope::default())
+}
+
+/// `scope`: the methods that the hook is asked about.
+pub(super) fn world_with(answer: Option<Result<ExternalAuthVerdict, HookError>>, scope: MethodScope) -> World {
     let store = Arc::new(MemoryStore::default());
     let passwords = Arc::new(PaperPasswords::default());
     let has_hook = answer.is_some();
     let answer = Mutex::new(answer.unwrap_or(Ok(ExternalAuthVerdict::Defer)));
     let hook = Arc::new(PaperHook { answer, calls: AtomicUsize::new(0) });
-    let hooks = LoginHooks::new(Arc::default());
+    let mut hooks = LoginHooks::new(Arc::default());
+    hooks.external_auth_scope = scope;
     if has_hook {
         hooks.external_auth.replace(vec![Arc::new(Link::new(hook.clone(), LinkSettings::default()))]);
     }
@@ -204,6 +210,7 @@ async fn a_hook_decides_before_the_store() {
         // B1-01: the checks hold for what the hook returned.
         (accept(r#","status":0"#), "refused"),
         (accept(r#","filters":{"denied_ip":["0.0.0.0/0"]}"#), "refused"),
+        (accept(r#","expiration_date":999999"#), "refused"),
         (reject(), "refused"),
         (Err(HookError::Failed("broken".into())), "refused"),
         (Ok(ExternalAuthVerdict::Accept(None)), "accepted"),
@@ -214,6 +221,47 @@ async fn a_hook_decides_before_the_store() {
         let world = world(Some(answer.clone()));
         world.stored(r#","password":"$1$pw""#).await;
         assert_eq!(world.password("pw").await, expected, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_sessions_of_an_answer_hold_for_this_very_login() {
+    // B1-01, A11-24
+    let answer = draft(r#","max_sessions":1"#);
+    let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(answer))))));
+    world.stored("").await;
+    let first = world.login().password("alice", Secret::new("pw")).await;
+    assert!(matches!(first, Outcome::Accepted(_)));
+    assert_eq!(world.password("pw").await, "refused");
+    drop(first);
+    assert_eq!(world.password("pw").await, "accepted");
+}
+
+#[tokio::test]
+async fn what_was_presented_is_stored_whatever_the_answer_has() {
+    // A11-22, A8-18
+    const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDHE+kC5XFCbR0go1J4PXNqJpFH0cWSlhbUnOep0ZIJC";
+    let with = |more: &str| world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft(more)))))));
+    for answered in ["", r#","password":"other""#, r#","password":"$1$other""#] {
+        // One that looks like a hash is a password all the same.
+        for typed in ["pw", "$6$salt$hash"] {
+            let by_password = with(answered);
+            assert_eq!(by_password.password(typed).await, "accepted", "{answered} {typed}");
+            let stored = by_password.store.user("alice").await.unwrap();
+            let stored = stored.password.as_ref().unwrap().expose();
+            assert_eq!(stored, format!("$1${typed}"), "{answered} {typed}");
+        }
+    }
+    for (answered, expected) in [
+        (String::new(), 1),
+        (format!(r#","public_keys":["{KEY} of hers"]"#), 1),
+        (format!(r#","public_keys":["{OTHER}"]"#), 2),
+    ] {
+        let by_key = with(&answered);
+        assert_eq!(name(by_key.login().public_key_verified("alice", &key()).await), "accepted");
+        let stored = by_key.store.user("alice").await.unwrap();
+        let keys = &stored.public_keys;
+        assert!(keys.contains(&key()) && keys.len() == expected, "{answered}: {keys:?}");
     }
 }
 
@@ -305,8 +353,12 @@ async fn what_an_answer_omits_is_reset() {
     // A11-21, C6-02
     let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
     world.stored(r#","max_sessions":5,"email":"a@b","used_quota_size":77"#).await;
+    let before = world.store.user("alice").await.unwrap();
     assert_eq!(world.password("pw").await, "accepted");
     let account = world.store.user("alice").await.unwrap();
+    assert_eq!(account.id, before.id);
+    assert_eq!(account.usage.last_quota_update, before.usage.last_quota_update);
+    assert_eq!(account.last_login, 1_000_000, "this login's");
     assert_eq!((account.max_sessions, account.usage.used_quota_size), (0, 77));
     assert_eq!(account.other.keys().collect::<Vec<_>>(), ["last_password_change"]);
 }
