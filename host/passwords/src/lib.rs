@@ -61,6 +61,16 @@ mod tests {
         let bcrypt = "$2a$14$ajq8Q7fbtFRQvXpdCq7Jcuy.Rx1h/L4J60Otx.gyNLbAYctGMJ9tK";
         check(bcrypt, "secret", true);
         check(bcrypt, "secret2", false);
+        // bcrypt as crypt(3) makes it
+        for prefix in ["$2a$", "$2b$", "$2y$"] {
+            let bcrypt = format!("{prefix}04$ajq8Q7fbtFRQvXpdCq7JcuDtj9nHqb0tnuligfrJpFP0EHd9SoWLC");
+            check(&bcrypt, "secret", true);
+            check(&bcrypt, "secret2", false);
+        }
+        // RFC 6070's input with SHA-512
+        let sha512 = "$pbkdf2-sha512$2$salt$4dnBaqaBcIpF9cfE4hXOtm4BGi6fAEBxPxiu/bhm1Tz3bKsoaKObn3hA7c5P71qCvmczXHemBo4EESdU8nzPTg==";
+        check(sha512, "password", true);
+        check(sha512, "passwort", false);
         // RFC 6070 with the salt as text
         check("$pbkdf2-sha1$2$salt$6mwBTcctb4zNHtkqzh1B8NjeiVc=", "password", true);
         // From crypt(3)

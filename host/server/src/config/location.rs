@@ -168,4 +168,14 @@ mod tests {
         let error = find(&[root.path().to_owned()], None).unwrap_err();
         assert!(error.contains("does not exist"), "{error}");
     }
+
+    #[test]
+    fn other_directories_are_those_of_both_names() {
+        // A3-04
+        let found = other_directories(Some(Path::new("/home/a")));
+        let found: Vec<_> = found.iter().map(|path| path.to_str().unwrap()).collect();
+        let expected = ["/home/a/.config/tidegate", "/home/a/.config/sftpgo", "/etc/tidegate", "/etc/sftpgo"];
+        assert_eq!(found, expected);
+        assert_eq!(other_directories(None).len(), 2);
+    }
 }

@@ -159,3 +159,5 @@ mod link_tests;
 mod reference;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod value_tests;

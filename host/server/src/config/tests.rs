@@ -98,6 +98,12 @@ fn what_a_hook_is_given_its_chain_lets_it_have() {
     check(http, 200, 205);
     let bounded = "[hook.pre-login]\ntimeout = 5\nhook = \"http://127.0.0.1:1/\"\n[http]\ntimeout = 200.0\n";
     check(bounded, 5, 10);
+    // The first entry for the program and the hook counts.
+    let entry = |more: &str| format!("[[command.commands]]\npath = \"/bin/true\"\n{more}\n");
+    let (other, own) = (entry("hook = \"post_login\"\ntimeout = 90"), entry("hook = \"pre_login\"\ntimeout = 120"));
+    let any = entry("timeout = 60");
+    check(&format!("{program}{other}{own}{any}"), 120, 125);
+    check(&format!("{program}{other}{any}{own}"), 60, 65);
 }
 
 #[test]
@@ -134,8 +140,14 @@ fn programs_that_cannot_run_are_fatal_where_they_decide() {
     assert!(settings.warnings.iter().any(|warning| warning.contains("notify.sh")), "{:?}", settings.warnings);
     let settings = check("[sftpd]\nkeyboard_interactive_auth_program = \"/nowhere/ask\"\n", None);
     assert_eq!(settings.keyboard_interactive, Some(false));
+    assert!(settings.warnings.iter().any(|warning| warning.contains("/nowhere/ask")), "{:?}", settings.warnings);
     check("[sftpd.actions]\nexecute_on = [\"pre-upload\"]\ncommand = \"scan.sh\"\n", Some("scan.sh"));
     check("[data_provider]\nexternal_auth_program = \"/nowhere/auth\"\n", Some("/nowhere/auth"));
+    for key in ["external_auth_hook", "pre_login_hook", "post_login_hook", "check_password_hook"] {
+        for program in ["/nowhere/auth", "auth.sh", "/etc/passwd"] {
+            check(&format!("[data_provider]\n{key} = \"{program}\"\n"), Some(program));
+        }
+    }
     // J-10
     let both = "[common.actions]\nexecute_on = [\"upload\"]\ncommand = \"/bin/true\"\nhook = \"/bin/false\"\n";
     check(both, Some("the two differ"));
@@ -213,6 +225,7 @@ fn values_are_checked_all_at_once() {
 
 #[test]
 fn hooks_of_all_spellings_become_links() {
+    // B0-02
     let text = r#"
 compat = "2.0"
 [sftpd.actions]
@@ -251,10 +264,19 @@ dialect = "directadmin"
     let connect = program(HookKind::Connect);
     assert!(!connect.environment.inherited && connect.deadline.as_secs() == 3, "{connect:?}");
     assert_eq!(program(HookKind::SessionCreate).flavour.dialect, tidegate_hooks_external::Dialect::DirectAdmin);
+    // A15-07
+    let both = "command = \"/bin/true\"\nhttp_notification_url = \"http://127.0.0.1:1/\"";
+    for (section, on, kind) in
+        [("sftpd.actions", "upload", HookKind::PostAction), ("data_provider.actions", "add", HookKind::ObjectChanges)]
+    {
+        let settings = read("tidegate.toml", &format!("[{section}]\nexecute_on = [\"{on}\"]\n{both}\n"), &[]).unwrap();
+        assert_eq!(settings.hooks[&kind].links.len(), 2, "{section}");
+    }
 }
 
 #[test]
 fn hooks_that_make_no_sense_are_explained() {
+    // B0-02
     let check = |text: &str, expected: &[&str]| check_error("tidegate.toml", text, expected);
     check("compat = \"3.0\"\n", &["compat", "seed, 1.0, 2.0, 2.4, current"]);
     check("[sftpd.actions]\nexecute_on = [\"fly\"]\n", &["\"fly\" is not an action"]);
@@ -281,6 +303,11 @@ fn odd_values_of_the_older_server_are_warned_of() {
     .unwrap();
     assert_eq!(settings.warnings.len(), 3, "{:?}", settings.warnings);
     assert_eq!(settings.umask, 0o022);
+    assert_eq!((settings.overwrite, settings.external_auth_scope), (Default::default(), Default::default()));
+    for banner in ["", "   "] {
+        let settings = read("tidegate.toml", &format!("[sftpd]\nbanner = \"{banner}\"\n"), &[]).unwrap();
+        assert_eq!(settings.identification, crate::version::IDENTIFICATION);
+    }
 }
 
 /// `expected`: parts of the warnings, in order, or of the error.
@@ -390,7 +417,7 @@ fn masks_are_octal_however_they_are_written() {
 
 #[test]
 fn keys_of_other_databases_are_not_ignored_in_silence() {
-    // A3-32 to A3-38, A9-03
+    // A3-32, A3-38, A9-03
     let of = |lines: &str| format!("[data_provider]\n{lines}\n");
     let warned = |lines: &str, key: &str| {
         let settings = read("tidegate.toml", &of(lines), &[]).unwrap_or_else(|error| panic!("{lines}: {error}"));

@@ -1,0 +1,32 @@
+//! What the values of keys mean, and their defaults.
+
+use super::tests::{check_error, read};
+
+#[test]
+fn tries_are_six_so_many_or_without_end() {
+    // A3-13
+    for (line, expected) in
+        [("", Some(6)), ("max_auth_tries = 0", Some(6)), ("max_auth_tries = 1", Some(1)), ("max_auth_tries = -1", None)]
+    {
+        let settings = read("tidegate.toml", &format!("[sftpd]\n{line}\n"), &[]).unwrap();
+        assert_eq!(settings.max_auth_tries, expected, "{line}");
+    }
+}
+
+#[test]
+fn homes_are_below_the_base_unless_roots_are_named() {
+    // A3-39a
+    let none: &[&str] = &[];
+    for (lines, expected) in [
+        ("", none),
+        ("users_base_dir = \"/srv/u\"", &["/srv/u"]),
+        ("homes = [\"/srv/a\", \"/srv/b/\"]", &["/srv/a", "/srv/b"]),
+        ("users_base_dir = \"/srv/u\"\nhomes = [\"/srv/a\"]", &["/srv/a"]),
+    ] {
+        let settings = read("tidegate.toml", &format!("[data_provider]\n{lines}\n"), &[]).unwrap();
+        assert_eq!(settings.homes.roots, expected, "{lines}");
+    }
+    for wrong in ["/", "srv", "/srv/../etc"] {
+        check_error("tidegate.toml", &format!("[data_provider]\nhomes = [\"{wrong}\"]\n"), &["data_provider.homes"]);
+    }
+}
