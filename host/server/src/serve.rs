@@ -12,7 +12,7 @@ use tidegate_core::hook::observation::Startup;
 use tidegate_core::ports::SystemClock;
 use tidegate_hooks_wasm::ServedGates;
 use tidegate_ssh::host_keys::HostKey;
-use tidegate_ssh::{BoundListener, ConnectionHooks, SshServer, SshSettings};
+use tidegate_ssh::{BoundListener, ConnectionHooks, LOGIN_GRACE, SshServer, SshSettings};
 use tidegate_ssh_commands::Launcher;
 use tidegate_storage::Cleaned;
 use tokio::task::JoinSet;
@@ -28,8 +28,6 @@ use crate::state_directory::StateLock;
 use crate::wire::{self, HookPoints, HookTasks, Hooks, Services, Storages, Stores};
 use crate::{control, shutdown, state_directory, version};
 
-/// Time for handshake and login together (A4-01).
-const LOGIN_GRACE: Duration = Duration::from_secs(120);
 /// Longest time for which the server waits for plugins before it listens.
 const PLUGIN_START: Duration = Duration::from_secs(60);
 /// Longest time for which a start waits for a command that holds the lock.

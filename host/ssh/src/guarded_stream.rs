@@ -139,6 +139,7 @@ mod tests {
     use tidegate_core::connection::ConnectionId;
 
     use super::*;
+    use crate::listener::LOGIN_GRACE;
 
     fn connection() -> Arc<Connection> {
         let address = "127.0.0.1:1".parse().unwrap();
@@ -150,14 +151,8 @@ mod tests {
         let (_peer, stream) = tokio::io::duplex(10);
         let progress = Arc::new(LoginProgress::default());
         let signal = CancellationToken::new();
-        let mut guarded = GuardedStream::new(
-            stream,
-            connection(),
-            signal.clone(),
-            progress.clone(),
-            Duration::from_secs(120),
-            Arc::default(),
-        );
+        let mut guarded =
+            GuardedStream::new(stream, connection(), signal.clone(), progress.clone(), LOGIN_GRACE, Arc::default());
         if authenticate {
             progress.logged_in();
         }
@@ -171,6 +166,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_stream_ends_in_time() {
         // A4-01
+        assert_eq!(LOGIN_GRACE, Duration::from_secs(120));
         check(false, false, Some("the login took too long")).await;
         check(true, false, None).await;
         check(true, true, Some("closed by the server")).await;

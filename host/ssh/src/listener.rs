@@ -53,6 +53,8 @@ const KEEPALIVE_PROBES: u32 = 3;
 const DRAIN_INTERVAL: Duration = Duration::from_millis(200);
 /// A session idle for so many milliseconds may be closed when the server stops.
 const QUIET_TIME: i64 = 1000;
+/// Time for handshake and login together (A4-01).
+pub const LOGIN_GRACE: Duration = Duration::from_secs(120);
 /// Time that connections have to close after they were told to.
 pub const CLOSE_TIME: Duration = Duration::from_secs(2);
 

@@ -27,8 +27,8 @@ use tidegate_ssh_commands::SshCommands;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AlgorithmPolicy, Algorithms, BoundListener, ConnectionHooks, ConnectionLimits, ProxySettings, SshServer,
-    SshSettings, host_keys,
+    AlgorithmPolicy, Algorithms, BoundListener, ConnectionHooks, ConnectionLimits, LOGIN_GRACE, ProxySettings,
+    SshServer, SshSettings, host_keys,
 };
 
 /// A store without accounts that panics when it is asked for the user `panic`.
@@ -136,7 +136,7 @@ async fn start() -> SocketAddr {
         identification: "test".into(),
         banner: None,
         max_auth_tries: Some(6),
-        login_grace: Duration::from_secs(120),
+        login_grace: LOGIN_GRACE,
         launcher: None,
         proxy: ProxySettings::default(),
         limits: ConnectionLimits::default(),

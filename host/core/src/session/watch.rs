@@ -291,6 +291,7 @@ mod tests {
 
     #[tokio::test]
     async fn sessions_follow_their_account() {
+        // C3-01
         let closed = Some(EndReason::AdminClosed);
         assert_eq!(check("", Some(""), 1000).await, (None, 0));
         assert_eq!(check("", Some(r#","upload_bandwidth":7"#), 1000).await, (None, 7000));
@@ -364,5 +365,20 @@ mod tests {
         // A4-13
         assert_eq!(check("", Some(""), 59_999).await.0, None);
         assert_eq!(check("", Some(""), 60_000).await.0, Some(EndReason::Idle));
+    }
+
+    #[tokio::test]
+    async fn what_moves_is_not_idle() {
+        // A4-13
+        let (_accounts, mut watch, session, _slot) = watched("").await;
+        let clock = Arc::new(PaperClock::default());
+        watch.clock = clock.clone();
+        session.live.moves();
+        let moved = session.live.last_activity();
+        for (later, expected) in [(59_999, None), (60_000, Some(EndReason::Idle))] {
+            clock.0.store(moved + later, Ordering::Relaxed);
+            watch.end_what_is_over();
+            assert_eq!(session.live.end_reason(), expected, "{later}");
+        }
     }
 }

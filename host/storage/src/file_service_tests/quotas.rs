@@ -295,3 +295,18 @@ async fn a_file_may_be_as_large_as_one_may() {
         assert_eq!(on.used().await, (50, 1), "{overwrite:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_transfer_that_waits_for_its_limit_is_not_idle() {
+    // A4-13
+    let on = fixture(r#""permissions":{"/":["*"]},"upload_bandwidth":1"#, OverwriteMode::Standard).await;
+    let live = &on.files.session().live;
+    let mut file = on.open("/f", PUT).await.unwrap();
+    live.active(0);
+    file.write_at(0, &[1; 5000]).await.unwrap();
+    assert!(live.last_activity() > 0, "bytes have moved");
+    live.active(0);
+    file.wait_until_due().await;
+    assert!(live.last_activity() > 0, "the limit lets no more follow yet");
+    file.close().await.unwrap();
+}
