@@ -26,6 +26,7 @@ fn account(site: &Site, more: &str) -> std::path::PathBuf {
 
 #[test]
 fn patterns_deny_and_hide_names() {
+    // C3-01
     let site = Site::new();
     let home = account(
         &site,
@@ -83,6 +84,7 @@ fn patterns_deny_and_hide_names() {
 
 #[test]
 fn uploads_have_a_largest_size() {
+    // C3-01
     let site = Site::new();
     let home = account(&site, r#""filters":{"max_upload_file_size":1000}"#);
     let server = site.start();
@@ -109,6 +111,7 @@ fn uploads_have_a_largest_size() {
 
 #[test]
 fn relative_paths_begin_at_the_start_directory() {
+    // C3-01
     let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
     let home = account(&site, r#""filters":{"start_directory":"/deep/start"}"#);
     let server = site.start();
@@ -123,6 +126,7 @@ fn relative_paths_begin_at_the_start_directory() {
 
 #[test]
 fn logins_have_their_times_and_conditions() {
+    // C3-01
     let closed = r#""filters":{"access_time":[{"day_of_week":DAY,"from":"00:00","to":"23:59"}]}"#;
     // 1970-01-01 was a Thursday.
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -144,7 +148,7 @@ fn logins_have_their_times_and_conditions() {
 
 #[test]
 fn bandwidth_is_exceeded_by_two_percent_at_most() {
-    // A5-17: 2 MB at 1000 KB/s and at 500 KB/s. That it is used up is shown where time can be stopped.
+    // A5-17, C3-01: 2 MB at 1000 KB/s and at 500 KB/s. That it is used up is shown where time can be stopped.
     let site = Site::new();
     let home = account(
         &site,
@@ -337,6 +341,7 @@ fn modes_let_nobody_run_a_file_as_somebody_else() {
 #[test]
 fn attributes_are_ignored_before_permissions_are_asked_for() {
     // A3-24
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     for (mode, status, size_status) in [
         ("0", fx::PERMISSION_DENIED, fx::PERMISSION_DENIED),
         ("1", fx::OK, fx::PERMISSION_DENIED),
@@ -368,6 +373,23 @@ fn attributes_are_ignored_before_permissions_are_asked_for() {
             );
         }
         assert_eq!(std::fs::read_to_string(home.join("f")).unwrap(), "content");
+        // What is ignored does not change, whatever the account may do.
+        let home = site.user_with("bob", &["--password", "pw"]);
+        site.write("homes/bob/f", "content");
+        std::fs::set_permissions(home.join("f"), std::fs::Permissions::from_mode(0o644)).unwrap();
+        let mut raw = RawSftp::connect(&server, "bob", "pw");
+        for block in [
+            [&4_u32.to_be_bytes()[..], &0o600_u32.to_be_bytes()].concat(),
+            [&8_u32.to_be_bytes()[..], &7_u32.to_be_bytes(), &8_u32.to_be_bytes()].concat(),
+        ] {
+            assert_eq!(raw.request(fxp::SETSTAT, &fields(&[&string("f"), &block])).status(), fx::OK, "mode {mode}");
+        }
+        let found = home.join("f").metadata().unwrap();
+        let changed = (found.permissions().mode() & 0o777 == 0o600, found.mtime() == 8);
+        assert_eq!(changed, (mode != "1", mode != "1"), "mode {mode}");
+        let size = [&1_u32.to_be_bytes()[..], &3_u64.to_be_bytes()].concat();
+        assert_eq!(raw.request(fxp::SETSTAT, &fields(&[&string("f"), &size])).status(), fx::OK, "mode {mode}");
+        assert_eq!(std::fs::read_to_string(home.join("f")).unwrap(), "con", "mode {mode}");
     }
 }
 

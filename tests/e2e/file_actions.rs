@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use tidegate_tests::clients::{Proof, exec, rsync, sftp, sftp_ok};
+use tidegate_tests::clients::{Proof, exec, openssh, rsync, sftp, sftp_ok};
 use tidegate_tests::raw_sftp::{RawSftp, Reply, fields, string};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 use tidegate_tests::tools;
+
+use crate::operations::{get, metric};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
@@ -59,7 +61,7 @@ fn close(raw: &mut RawSftp, handle: &[u8]) -> u32 {
 
 #[test]
 fn only_whole_downloads_are_downloads() {
-    // A5-13, A20-02
+    // A5-13, A15-09, A20-02, B10-09
     let (site, home) = site("\"download\"", &[]);
     let server = site.start();
     std::fs::create_dir_all(&home).unwrap();
@@ -85,6 +87,11 @@ fn only_whole_downloads_are_downloads() {
     let sum = fields(&[&string("md5-hash-handle"), &string(&handle), &[0; 16], &string("")]);
     assert_eq!(raw.request(fxp::EXTENDED, &sum).kind, fxp::EXTENDED_REPLY);
     assert_eq!(close(&mut raw, &handle), fx::OK);
+    let text = get(&server, "/metrics");
+    assert_eq!(metric(&text, "sftpgo_downloads_total"), Some(3.0));
+    assert_eq!(metric(&text, "sftpgo_download_errors_total"), Some(2.0));
+    // What was read of a file that was not read to its end counts as well.
+    assert_eq!(metric(&text, "sftpgo_download_size"), Some(1500.0));
     drop(raw);
     let expected = [
         "download /part size=100 status=2 cmd=",
@@ -98,7 +105,7 @@ fn only_whole_downloads_are_downloads() {
 
 #[test]
 fn a_resumed_upload_has_the_size_that_it_comes_to() {
-    // A15-09
+    // A15-09, A5-12
     let (site, home) = site("\"upload\"", &[]);
     let server = site.start();
     std::fs::write(home_file(&home, "begun"), [1; 600]).unwrap();
@@ -135,7 +142,7 @@ fn home_file(home: &Path, name: &str) -> std::path::PathBuf {
 
 #[test]
 fn hooks_are_not_asked_about_uploads_without_room() {
-    // A10-02, B10-05
+    // A10-02, B10-05, B10-09
     let (site, home) = site("\"pre-upload\", \"upload\"", &["--quota-files", "1"]);
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
@@ -245,6 +252,91 @@ fn commands_are_asked_about() {
 }
 
 #[test]
+fn hooks_are_not_asked_about_what_is_not_permitted() {
+    // B10-05
+    let actions = "\"pre-upload\", \"pre-download\", \"pre-delete\", \"pre-mkdir\", \"pre-rmdir\", \"pre-rename\"";
+    let (site, home) = site(actions, &["--permissions", "/:list"]);
+    let server = site.start();
+    std::fs::write(home_file(&home, "f"), "x").unwrap();
+    std::fs::create_dir(home.join("d")).unwrap();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let none = 0_u32.to_be_bytes();
+    for (kind, body) in [
+        (fxp::OPEN, fields(&[&string("f"), &fxf::READ.to_be_bytes(), &none])),
+        (fxp::OPEN, fields(&[&string("new"), &(fxf::WRITE | fxf::CREAT).to_be_bytes(), &none])),
+        (fxp::REMOVE, string("f")),
+        (fxp::MKDIR, fields(&[&string("e"), &none])),
+        (fxp::RMDIR, string("d")),
+        (fxp::RENAME, fields(&[&string("f"), &string("g")])),
+    ] {
+        assert_eq!(raw.request(kind, &body).status(), fx::PERMISSION_DENIED, "{kind}");
+    }
+    drop(raw);
+    check_told(&site, server, &[]);
+}
+
+#[test]
+fn each_action_can_be_refused_before_it() {
+    // B10-01, B10-05: the hook refuses the action that a file names.
+    let actions = ["download", "upload", "delete", "rename", "mkdir", "rmdir", "copy"];
+    let names = actions.map(|action| format!("\"pre-{action}\"")).join(", ");
+    let site = Site::new();
+    let refused = site.path("refused");
+    let text = format!("#!/bin/sh\n[ \"$SFTPGO_ACTION\" != \"pre-$(cat {})\" ]\n", refused.display());
+    let hook = site.script("hook.sh", &text);
+    let site = site.config(&format!(
+        "[common.actions]\nexecute_on = [{names}]\nhook = [{{ hook = \"{}\", compat = \"current\" }}]",
+        hook.display()
+    ));
+    let home = site.user("alice");
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let none = 0_u32.to_be_bytes();
+    for refused in actions {
+        site.write("refused", refused);
+        std::fs::create_dir_all(home.join(refused).join("empty")).unwrap();
+        for name in ["f", "g", "h"] {
+            std::fs::write(home.join(refused).join(name), "x").unwrap();
+        }
+        let at = |name: &str| string(format!("/{refused}/{name}"));
+        for (action, kind, body) in [
+            ("download", fxp::OPEN, fields(&[&at("f"), &fxf::READ.to_be_bytes(), &none])),
+            ("upload", fxp::OPEN, fields(&[&at("new"), &(fxf::WRITE | fxf::CREAT).to_be_bytes(), &none])),
+            ("delete", fxp::REMOVE, at("f")),
+            ("rename", fxp::RENAME, fields(&[&at("g"), &at("moved")])),
+            ("mkdir", fxp::MKDIR, fields(&[&at("made"), &none])),
+            ("rmdir", fxp::RMDIR, at("empty")),
+            ("copy", fxp::EXTENDED, fields(&[&string("hardlink@openssh.com"), &at("h"), &at("linked")])),
+        ] {
+            let reply = raw.request(kind, &body);
+            let status = if reply.kind == fxp::STATUS { reply.status() } else { fx::OK };
+            let expected = if action == refused { fx::PERMISSION_DENIED } else { fx::OK };
+            assert_eq!(status, expected, "{action} while pre-{refused} is refused");
+        }
+    }
+}
+
+#[test]
+fn what_scp_moves_is_told_file_by_file() {
+    // A6-06, B10-06
+    let (site, _) = site("\"upload\", \"download\", \"pre-download\", \"ssh_cmd\"", &[]);
+    let server = site.start();
+    let (file, back) = (site.write("local", "content"), site.path("back"));
+    let (file, back) = (file.to_str().unwrap(), back.to_str().unwrap());
+    for (from, to, sender) in [(file, "alice@127.0.0.1:/a", "Upload"), ("alice@127.0.0.1:/a", back, "Download")] {
+        tools::run_ok(openssh("scp", &server, PASSWORD).args(["-O", from, to]));
+        assert_eq!(server.wait_for(|line| line["sender"] == sender)["protocol"], "SCP");
+    }
+    let expected = [
+        "upload /a size=7 status=1 cmd=",
+        // Before it, a download has no size.
+        "pre-download /a size=0 status=1 cmd=",
+        "download /a size=7 status=1 cmd=",
+    ];
+    check_told(&site, server, &expected);
+}
+
+#[test]
 fn programs_write_nothing_that_a_hook_has_to_see() {
     // B10-14
     let check = |actions: &str, section: &str, user: &str, place: &str, writes: bool| {
@@ -309,6 +401,10 @@ fn what_was_done_is_logged_though_a_hook_then_fails_it() {
     let line = server.wait_for(|line| line["sender"] == "Upload");
     assert!(line["error"].as_str().is_some_and(|error| error.contains("hook")), "{line}");
     assert!(!home.join("new").exists());
+    let text = get(&server, "/metrics");
+    assert_eq!(metric(&text, "sftpgo_uploads_total"), Some(0.0));
+    assert_eq!(metric(&text, "sftpgo_upload_errors_total"), Some(1.0));
+    assert_eq!(metric(&text, "sftpgo_upload_size"), Some(7.0));
 }
 
 #[test]

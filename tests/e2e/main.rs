@@ -30,6 +30,7 @@ mod hostile_plugin_files;
 mod image;
 mod links;
 mod logins;
+mod made_for_accounts;
 mod open_flags;
 mod operations;
 mod other_languages;

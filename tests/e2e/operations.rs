@@ -14,16 +14,21 @@ use tidegate_tests::{tools, waiting};
 
 const PASSWORD: Proof<'static> = Proof::PasswordMethod("pw");
 
-fn get(server: &Server, path: &str) -> String {
+fn ask(server: &Server, method: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", server.http_port)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
 }
 
+pub fn get(server: &Server, path: &str) -> String {
+    ask(server, "GET", path)
+}
+
 /// The value of a metric without labels.
-fn metric(text: &str, name: &str) -> Option<f64> {
+pub fn metric(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
@@ -64,11 +69,17 @@ fn metrics_have_the_older_names() {
     }
     assert!(metric(&answer, "process_open_fds").unwrap() > 5.0);
     // A18-12
-    let missing = get(&server, "/none");
-    assert!(missing.starts_with("HTTP/1.1 404") && missing.contains("\"status\":404"), "{missing}");
+    for (method, path, status) in [("GET", "/none", 404), ("POST", "/metrics", 405)] {
+        let answer = ask(&server, method, path);
+        let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let mut keys: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, ["error", "message", "status"], "{answer}");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && body["status"] == status, "{answer}");
+    }
     let line = server.wait_for(|line| line["sender"] == "httpd" && line["resp_status"] == 404);
     assert_eq!(line["uri"], "/none");
-    assert_eq!(metric(&get(&server, "/metrics"), "sftpgo_http_client_errors_total"), Some(1.0));
+    assert_eq!(metric(&get(&server, "/metrics"), "sftpgo_http_client_errors_total"), Some(2.0));
 }
 
 #[test]
@@ -85,6 +96,61 @@ fn hooks_are_in_the_metrics() {
         answer.contains("tidegate_hook_calls_total{kind=\"connect\"").then_some(answer)
     });
     assert!(answer.contains("tidegate_hook_duration_seconds_bucket{kind=\"connect\""), "{answer}");
+}
+
+#[test]
+fn outcomes_of_hooks_are_told_apart_in_the_metrics() {
+    // A20-09
+    let site = Site::new();
+    let script = site.script(
+        "hook.sh",
+        "#!/bin/sh\ncase $SFTPGO_LOGIN_USERNAME in\ndenied) exit 1 ;;\nbroken) kill -9 $$ ;;\nlate) exec sleep 20 ;;\nesac\n",
+    );
+    let site = site.config(&format!("[hook.login-pre]\ntimeout = 1\nhook = \"{}\"\n", script.display()));
+    let server = site.start();
+    for user in ["denied", "broken", "late"] {
+        assert!(!can_log_in(&server, user, PASSWORD));
+    }
+    let until = std::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let text = get(&server, "/metrics");
+        let lines = |name: &str, end: &str| {
+            let of_hooks = text.lines().filter(|line| line.starts_with(&format!("{name}{{kind=\"login-pre\"")));
+            of_hooks.filter(|line| line.ends_with(end)).count()
+        };
+        let outcomes = ["deny", "failed", "timeout"];
+        if outcomes.iter().all(|word| lines("tidegate_hook_calls_total", &format!("\"{word}\"}} 1")) == 1) {
+            assert_eq!(lines("tidegate_hook_errors_total", " 1"), 2, "{text}");
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "{text}");
+    }
+}
+
+#[test]
+fn a_store_that_does_not_answer_is_in_the_metrics() {
+    // A9-05
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    let rename = |from: &str, to: &str| {
+        let script = format!(
+            "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=30); \
+             c.execute('alter table {from} rename to {to}'); c.commit()"
+        );
+        tools::run_ok(Command::new(tools::python()).args(["-c", &script]).arg(site.path("tidegate.db")));
+    };
+    let wait_for = |expected: f64| {
+        let until = std::time::Instant::now() + Duration::from_secs(60);
+        while metric(&get(&server, "/metrics"), "sftpgo_dataprovider_availability") != Some(expected) {
+            assert!(std::time::Instant::now() < until, "the gauge does not become {expected}");
+        }
+    };
+    wait_for(1.0);
+    rename("account_changes", "away");
+    wait_for(0.0);
+    rename("away", "account_changes");
+    wait_for(1.0);
 }
 
 /// A server that logs to a file.
@@ -258,6 +324,8 @@ fn portable_servers_are_announced() {
     while !line.starts_with("Listening on") {
         line.clear();
         std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+        // A17-02: a password that was given is not printed.
+        assert!(!line.contains("secret"), "{line}");
     }
     let address = line.strip_prefix("Listening on ").unwrap().split(';').next().unwrap();
     let port = address.rsplit(':').next().unwrap();
@@ -304,7 +372,7 @@ fn a_closed_terminal_ends_nothing() {
 
 #[test]
 fn keys_that_nobody_may_use_are_logged() {
-    // A21-06
+    // A2-09, A21-06: without an option the log has all there is.
     let site = Site::new();
     site.user("alice");
     let server = site.start();
@@ -314,6 +382,7 @@ fn keys_that_nobody_may_use_are_logged() {
     let line = server.wait_for(|line| line["sender"] == "connection_failed");
     assert_eq!((line["username"].as_str(), line["login_type"].as_str()), (Some("alice"), Some("public_key")));
     assert!(line["error"].as_str().unwrap().contains("too weak"), "{line}");
+    assert_eq!((&line["level"], &line["client_ip"]), (&"debug".into(), &"127.0.0.1".into()), "{line}");
 }
 
 #[test]
@@ -342,6 +411,13 @@ fn requests_are_logged_with_size_and_number() {
     let line = server.wait_for(|line| line["sender"] == "httpd" && line["uri"] == "/metrics");
     assert!(line["resp_size"].as_u64().unwrap() > 1000, "{line}");
     assert!(!line["request_id"].as_str().unwrap().is_empty(), "{line}");
+    let keys = line.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>().join(" ");
+    let expected =
+        "level time sender remote_addr proto method user_agent uri resp_status resp_size elapsed_ms request_id";
+    assert_eq!(keys, expected);
+    let values = (&line["proto"], &line["method"], &line["resp_status"]);
+    assert_eq!(values, (&"HTTP/1.1".into(), &"GET".into(), &200.into()));
+    assert!(line["remote_addr"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the protocol promises: permissions, extensions, uploads.
 
-use tidegate_tests::clients::{Proof, sftp, sftp_ok, text};
+use tidegate_tests::clients::{Proof, openssh, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::{RawSftp, fields, init, string};
 use tidegate_tests::server::Site;
 use tidegate_tests::sftp_numbers::{attr, fx, fxf, fxp};
@@ -9,7 +9,7 @@ const PASSWORD: Proof<'static> = Proof::Password("pw");
 
 #[test]
 fn permissions_hold_per_directory() {
-    // A5-04 to A5-07
+    // A5-04, A5-05, A5-06, A5-07
     let site = Site::new();
     let home = site.user_with(
         "alice",
@@ -121,6 +121,10 @@ fn extensions_are_advertised_and_answered() {
         (names.kind, &names.body),
         (fxp::EXTENDED_REPLY, &fields(&[&string(string("root")), &string(string(""))]))
     );
+    // A4-14: OpenSSH's client ends with the status that it was sent, and with 255 without one.
+    let mut ssh = openssh("ssh", &server, PASSWORD);
+    let ended = ssh.args(["-s", "alice@127.0.0.1", "sftp"]).stdin(std::process::Stdio::null()).output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", text(&ended));
 }
 
 #[test]
@@ -207,5 +211,24 @@ fn logs_have_the_documented_lines() {
     );
     for sender in ["Mkdir", "Rmdir", "Remove"] {
         server.wait_for(|line| line["sender"] == sender);
+    }
+    site.write("homes/alice/f", "x");
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    // Noon in UTC of two days.
+    let times = [&8_u32.to_be_bytes()[..], &1_000_036_800_u32.to_be_bytes(), &1_100_001_600_u32.to_be_bytes()].concat();
+    assert_eq!(raw.request(fxp::SETSTAT, &fields(&[&string("f"), &times])).status(), fx::OK);
+    let line = server.wait_for(|line| line["sender"] == "Chtimes");
+    let day = |key: &str| line[key].as_str().unwrap()[..10].to_owned();
+    assert_eq!((day("access_time"), day("modification_time")), ("2001-09-09".to_owned(), "2004-11-09".to_owned()));
+    assert_eq!(line["access_time"].as_str().unwrap().len(), "2001-09-09T12:00:00".len());
+    assert_eq!((&line["uid"], &line["gid"], &line["filemode"]), (&(-1).into(), &(-1).into(), &"".into()));
+    assert_eq!(raw.request(fxp::SYMLINK, &fields(&[&string("f"), &string("/l")])).status(), fx::OK);
+    let line = server.wait_for(|line| line["sender"] == "Symlink");
+    assert_eq!((&line["username"], &line["protocol"]), (&"alice".into(), &"SFTP".into()));
+    // Only root gives files away.
+    let owner = [&2_u32.to_be_bytes()[..], &1234_u32.to_be_bytes(), &1235_u32.to_be_bytes()].concat();
+    if raw.request(fxp::SETSTAT, &fields(&[&string("f"), &owner])).status() == fx::OK {
+        let line = server.wait_for(|line| line["sender"] == "Chown");
+        assert_eq!((&line["uid"], &line["gid"]), (&1234.into(), &1235.into()));
     }
 }

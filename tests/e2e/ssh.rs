@@ -36,6 +36,7 @@ fn commands_exist_and_others_do_not() {
 
 #[test]
 fn there_is_no_shell_and_no_forwarding() {
+    // A4-04
     let site = Site::new();
     site.user("alice");
     let server = site.start();
@@ -70,4 +71,38 @@ fn a_host_key_that_others_can_read_stops_the_start() {
     let output = tools::run(&mut site.tidegate(&["serve", "--log-file-path", ""]));
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("chmod 600"), "{}", text(&output));
+}
+
+#[test]
+fn sums_of_every_kind_are_right_and_need_list() {
+    // A7-01
+    let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
+    site.user("alice");
+    site.user_with("blind", &["--password", "pw", "--permissions", "/:download,upload,overwrite,delete"]);
+    site.write("homes/alice/file", "abc");
+    site.write("homes/blind/file", "abc");
+    let server = site.start();
+    for (command, sum) in [
+        ("md5sum", "900150983cd24fb0d6963f7d28e17f72"),
+        ("sha1sum", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+        ("sha256sum", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (
+            "sha384sum",
+            "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
+        ),
+        (
+            "sha512sum",
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+             2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+        ),
+    ] {
+        let run = |user: &str, words: &str, input: &[u8]| {
+            let output = exec(&server, user, PASSWORD, &format!("{command}{words}"), input);
+            (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        assert_eq!(run("alice", " //./file", b""), (Some(0), format!("{sum}  /file\n")));
+        assert_eq!(run("alice", "", b"abc"), (Some(0), format!("{sum}  -\n")));
+        let (status, said) = run("blind", " /file", b"");
+        assert!(status == Some(1) && !said.contains(sum), "{command}: {said}");
+    }
 }
