@@ -73,6 +73,7 @@ fn users_are_managed() {
     check(&site, &["user", "show", "--username", "nobody"], 1, "no account named \"nobody\"");
     check(&site, &["user", "delete", "--username", "alice"], 0, "was deleted");
     check(&site, &["user", "delete", "--username", "alice"], 1, "no account named");
+    // A2-12
     check(&site, &["user", "fly"], 2, "Usage");
     let shown = tools::run_ok(&mut site.tidegate(&["user", "list", "--json"]));
     assert_eq!(shown.trim(), "[]");
@@ -181,6 +182,13 @@ fn a_first_start_makes_what_is_missing() {
         let metadata = site.join(name).metadata().unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(metadata.permissions().mode() & 0o777, mode, "{name}");
     }
+    // A4-02
+    for (name, size) in [("id_rsa", "4096 "), ("id_ecdsa", "256 "), ("id_ed25519", "256 ")] {
+        let shown = tools::run_ok(Command::new("ssh-keygen").arg("-lf").arg(site.join(name)));
+        assert!(shown.starts_with(size), "{name}: {shown}");
+        let text = std::fs::read_to_string(site.join(name)).unwrap();
+        assert!(text.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----"), "{name}");
+    }
 }
 
 #[test]
@@ -211,14 +219,17 @@ fn portable_shares_a_directory() {
     let mut python = std::process::Command::new(tools::python());
     let text = tools::run_ok(python.arg(script).args([&port, &password]));
     assert_eq!(text, "read b'content', not written\n");
-    assert!((49152..=64151).contains(&port.parse::<u16>().unwrap()), "A17-02: {port}");
+    // A17-02
+    assert!((49152..=64151).contains(&port.parse::<u16>().unwrap()), "{port}");
+    assert_eq!(password.len(), 12, "{password}");
+    assert!(password.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{password}");
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
 #[test]
 fn accounts_can_be_dumped_and_loaded() {
-    // A18-10, A18-11
+    // A8-11, A18-10, A18-11
     use std::os::unix::fs::PermissionsExt;
     let (from, to) = (Site::new(), Site::new());
     from.user("alice");

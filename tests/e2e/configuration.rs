@@ -64,6 +64,27 @@ fn variables_are_named_without_any_file() {
 }
 
 #[test]
+fn a_named_directory_is_the_only_one() {
+    // A3-04
+    let (home, here, named) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let theirs = home.path().join(".config/sftpgo");
+    std::fs::create_dir_all(&theirs).unwrap();
+    std::fs::write(theirs.join("sftpgo.json"), "{}").unwrap();
+    let check = |arguments: &[&str], expected: &str| {
+        let mut command = Command::new(tools::tidegate());
+        command.args(["config", "check"]).args(arguments).current_dir(here.path()).env("HOME", home.path());
+        command.env_remove("TIDEGATE_CONFIG_DIR").env_remove("SFTPGO_CONFIG_DIR");
+        let said = text(&tools::run(&mut command));
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    };
+    check(&[], "sftpgo.json is used");
+    check(&["-c", named.path().to_str().unwrap()], "there is no configuration file");
+    std::fs::write(here.path().join("tidegate.toml"), "[sftpd]\nbind_prot = 1\n").unwrap();
+    check(&[], "bind_prot");
+}
+
+#[test]
 fn plugins_that_do_not_load_are_named() {
     // B17-01
     let site = Site::new().config("[data_provider]\nexternal_auth_hook = \"plugin:missing\"");

@@ -4,8 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 
-use tidegate_tests::clients::{Proof, can_log_in, key};
+use tidegate_tests::clients::{Proof, can_log_in, key, openssh};
+use tidegate_tests::raw_sftp::{RawSftp, string};
 use tidegate_tests::server::{Server, Site};
+use tidegate_tests::sftp_numbers::fxp;
 use tidegate_tests::tools;
 
 use crate::logins::round_trip;
@@ -104,6 +106,8 @@ fn the_account_is_stored_with_the_presented_password() {
     drop(server);
     let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "alice"]));
     assert!(shown.contains("\"has_password\": true"), "{shown}");
+    let dump = tools::run_ok(&mut site.tidegate(&["dump"]));
+    assert!(dump.contains("$argon2id$"), "{dump}");
     // With a hook that always fails, nobody gets in, not even with the stored password.
     site.script("hook.sh", "#!/bin/sh\nexit 1\n");
     let server = site.start();
@@ -112,6 +116,61 @@ fn the_account_is_stored_with_the_presented_password() {
     drop(server);
     let mut plain = site.tidegate(&["user", "list"]);
     assert!(tools::run_ok(&mut plain).contains("alice"));
+}
+
+#[test]
+fn what_hooks_make_of_accounts_is_not_told() {
+    // A11-20, A13-08, A15-20
+    for key in ["external_auth_hook", "pre_login_hook"] {
+        let site = Site::new();
+        let (told, home) = (site.path("told"), site.path("home").display().to_string());
+        let observer = format!("#!/bin/sh\necho $SFTPGO_USER_ACTION >> {}\n", told.display());
+        let observer = site.script("told.sh", &observer).display().to_string();
+        let answer = |sessions: u32| {
+            let more = format!("{{\"password\":\"pw\",\"max_sessions\":{sessions},");
+            format!("#!/bin/sh\necho '{}'\n", ANSWER.replace("HOME", &home).replacen('{', &more, 1))
+        };
+        let hook = site.script("hook.sh", &answer(9)).display().to_string();
+        let config = format!("[data_provider]\n{key} = \"{hook}\"\n[hook.object-changes]\nhook = \"{observer}\"");
+        let site = site.config(&config);
+        let server = site.start();
+        let mut open = RawSftp::connect(&server, "alice", "pw");
+        site.script("hook.sh", &answer(5));
+        assert!(can_log_in(&server, "alice", Proof::Password("pw")), "{key}: {}", server.log());
+        let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "alice"]));
+        assert!(shown.contains("\"max_sessions\": 5"), "{key}: {shown}");
+        assert_eq!(open.request(fxp::STAT, &string("/")).kind, fxp::ATTRS, "{key}: the first session goes on");
+        drop(open);
+        // What an administrator changes is told.
+        tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "alice", "--max-sessions", "6"]));
+        assert!(server.terminate().success());
+        assert_eq!(std::fs::read_to_string(&told).unwrap_or_default(), "update\n", "{key}");
+    }
+}
+
+#[test]
+fn a_client_with_many_keys_costs_few_calls() {
+    // C6-09
+    let site = Site::new();
+    let asked = site.path("asked");
+    let hook = format!(
+        "#!/bin/sh\nset -- $SFTPGO_AUTHD_PUBLIC_KEY\necho \"$2\" >> {}\necho '{{\"username\":\"\"}}'\n",
+        asked.display()
+    );
+    let hook = site.script("hook.sh", &hook);
+    let keys: Vec<_> = (0..10).map(|number| key(&site.path(""), &format!("key{number}"))).collect();
+    let config = format!("max_auth_tries = 4\n[data_provider]\nexternal_auth_hook = \"{}\"", hook.display());
+    let site = site.config(&config);
+    let server = site.start();
+    let mut command = openssh("sftp", &server, Proof::Key(&keys[0]));
+    for key in &keys[1..] {
+        command.arg("-i").arg(key);
+    }
+    assert!(!tools::run(command.arg("alice@127.0.0.1")).status.success());
+    let asked = std::fs::read_to_string(&asked).unwrap();
+    let different: std::collections::BTreeSet<_> = asked.lines().collect();
+    assert_eq!(asked.lines().count(), different.len(), "each once: {asked}");
+    assert!((2..=4).contains(&different.len()), "{asked}");
 }
 
 #[test]
@@ -126,7 +185,7 @@ fn the_scope_limits_the_methods() {
     assert!(can_log_in(&server, "bob", Proof::Password("pw")));
 }
 
-/// B17: every way in which a program can fail refuses.
+/// A11-04, A11-06, B17: every way in which a program can fail refuses.
 #[test]
 fn a_failing_program_refuses() {
     let home = tempfile::tempdir().unwrap();
@@ -223,7 +282,7 @@ fn a_web_server_decides_logins() {
 
 #[test]
 fn a_failing_web_server_refuses() {
-    // B17
+    // A11-11, B0-11, B17
     for (status, body) in
         [(403, ""), (200, ""), (204, ""), (500, ANSWER), (302, ANSWER), (200, "nonsense"), (201, ANSWER)]
     {

@@ -25,7 +25,7 @@ fn run(server: &Server, command: &str, input: &[u8]) -> Output {
 
 #[test]
 fn scp_stays_inside() {
-    // A6; the client's part of the protocol, by hand
+    // A6-03; the client's part of the protocol, by hand
     let (site, home) = site();
     std::os::unix::fs::symlink("../../outside", home.join("link")).unwrap();
     let server = site.start();
@@ -80,6 +80,39 @@ fn scp_stays_inside() {
     check("scp -t .", b"C0644 1 a\nxyz", 1, "longer than was said");
     assert!(!site.path("outside/stolen").exists());
     assert_eq!(std::fs::read_to_string(site.path("outside/secret")).unwrap(), "secret");
+}
+
+#[test]
+fn scp_needs_what_it_does() {
+    // A6-04
+    let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
+    let server = site.start();
+    let all = ["list", "upload", "download", "create_dirs", "overwrite"];
+    for (number, (without, command, input, made)) in [
+        ("upload", "scp -t /new", &b"C0644 1 new\nx\0"[..], "new"),
+        ("overwrite", "scp -t /file", b"C0644 1 file\nx\0", ""),
+        ("create_dirs", "scp -r -t /", b"D0755 0 made\nE\n", "made"),
+        ("download", "scp -f /file", b"\0\0\0", ""),
+        ("download", "scp -r -f /d", b"\0\0\0", ""),
+        // A directory without -r.
+        ("", "scp -f /d", b"\0\0\0", ""),
+        ("", "scp -t /", b"D0755 0 made\nE\n", "made"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let user = format!("user{number}");
+        let rights: Vec<_> = all.into_iter().filter(|right| *right != without).collect();
+        let home = site.user_with(&user, &["--password", "pw", "--permissions", &format!("/:{}", rights.join(","))]);
+        site.write(&format!("homes/{user}/file"), "old");
+        site.write(&format!("homes/{user}/d/inside"), "old");
+        let output = exec(&server, &user, PASSWORD, command, input);
+        let said = text(&output);
+        assert!(output.status.code() == Some(1) && !said.contains("old"), "{command} without {without}: {said:?}");
+        assert!(said.contains(['\u{1}', '\u{2}']), "{command} without {without}: {said:?}");
+        assert!(made.is_empty() || !home.join(made).exists(), "{command} without {without}");
+        assert_eq!(std::fs::read_to_string(home.join("file")).unwrap(), "old");
+    }
 }
 
 #[test]
@@ -166,6 +199,53 @@ fn links_lead_rsync_nowhere() {
     assert_eq!(std::fs::read_dir(site.path("outside")).unwrap().count(), 1);
     let found = std::fs::read_dir(&back).map(|entries| entries.count()).unwrap_or(0);
     assert_eq!(found, 0, "nothing came from outside");
+}
+
+#[test]
+fn links_that_rsync_brings_are_made_harmless() {
+    // A7-04
+    let site = Site::new().config("enabled_ssh_commands = [\"rsync\"]");
+    let server = site.start();
+    let tree = site.write("tree/f", "x").parent().unwrap().to_owned();
+    std::os::unix::fs::symlink("../../outside", tree.join("out")).unwrap();
+    std::os::unix::fs::symlink("f", tree.join("inside")).unwrap();
+    let rest = "list,download,upload,overwrite,delete,rename,create_dirs,chmod,chtimes";
+    for (user, more, out, inside) in [
+        ("linking", ",create_symlinks", None, Some("f")),
+        ("other", "", Some("/rsyncd-munged/../../outside"), Some("/rsyncd-munged/f")),
+    ] {
+        let home = site.user_with(user, &["--password", "pw", "--permissions", &format!("/:{rest}{more}")]);
+        std::fs::create_dir_all(&home).unwrap();
+        let (from, to) = (format!("{}/", tree.display()), format!("{user}@127.0.0.1:/t/"));
+        let sent = tools::run(&mut rsync(&server, "pw", &["-rl", &from, &to]));
+        let target = |name: &str| std::fs::read_link(home.join("t").join(name)).ok().map(|to| to.display().to_string());
+        assert_eq!(target("out").as_deref(), out, "{user}: {}", text(&sent));
+        assert_eq!(target("inside").as_deref(), inside, "{user}: {}", text(&sent));
+    }
+}
+
+#[test]
+fn a_program_needs_every_permission_on_its_path() {
+    // A7-05
+    let site = Site::new().config("enabled_ssh_commands = [\"rsync\"]");
+    let server = site.start();
+    let file = site.write("f", "x");
+    let needed = ["download", "upload", "create_dirs", "list", "overwrite", "delete"];
+    let check = |user: &str, missing: &str, works: bool| {
+        let rights: Vec<_> = needed.into_iter().filter(|right| *right != missing).chain(["rename"]).collect();
+        let rule = format!("/in:{}", rights.join(","));
+        let arguments = ["--password", "pw", "--permissions", "/:*", "--permissions", &rule];
+        let home = site.user_with(user, &arguments);
+        std::fs::create_dir_all(home.join("in")).unwrap();
+        let to = format!("{user}@127.0.0.1:/in/");
+        let sent = tools::run(&mut rsync(&server, "pw", &[file.to_str().unwrap(), &to]));
+        assert_eq!(sent.status.success(), works, "without {missing:?}: {}", text(&sent));
+        assert_eq!(home.join("in/f").exists(), works, "without {missing:?}");
+    };
+    check("alice", "", true);
+    for (number, missing) in needed.into_iter().enumerate() {
+        check(&format!("user{number}"), missing, false);
+    }
 }
 
 #[test]

@@ -76,11 +76,19 @@ fn options_of_key_lines_hold() {
     assert_eq!(text(&forced).trim(), "/");
     // A login by password has no line.
     assert!(can_log_in(&server, "commanded", PASSWORD));
+    // Another comment is the same key.
+    let blob: Vec<_> = line.split(' ').take(2).collect();
+    let renamed = site.write("renamed.pub", format!("{} another name", blob.join(" ")));
+    site.user_with("renamed", &["--public-key", renamed.to_str().unwrap()]);
+    assert!(can_log_in(&server, "renamed", Proof::Key(&mine)));
+    let shown = tools::run_ok(std::process::Command::new("ssh-keygen").arg("-lf").arg(&mine));
+    let login = server.wait_for(|line| line["sender"] == "login" && line["username"] == "renamed");
+    assert_eq!(login["info"].as_str(), shown.split(' ').nth(1), "{login}");
 }
 
 #[test]
 fn a_key_and_a_password_are_two_steps() {
-    // B12, and B12-05: a partial success is no failure
+    // B12-04, and B12-05: a partial success is no failure
     let site = Site::new().config("max_auth_tries = 2");
     let mine = key(&site.path(""), "mine");
     let line = std::fs::read_to_string(mine.with_extension("pub")).unwrap();
@@ -225,6 +233,20 @@ fn begun_conversations_are_tries() {
 }
 
 #[test]
+fn one_answer_to_two_questions_is_none() {
+    // A12-05
+    let site = Site::new();
+    let asks = "#!/bin/sh\necho '{\"questions\":[\"One: \",\"Two: \"],\"echos\":[true,true]}'\n\
+                read one\nread two\necho '{\"auth_result\":1}'\n";
+    let script = site.script("ask.sh", asks);
+    let site = site.config(&format!("keyboard_interactive_auth_hook = \"{}\"", script.display()));
+    site.user("alice");
+    let server = site.start();
+    let all = answers(&server, "alice", &["ask", "answer:x"]);
+    assert_eq!(all, ["ask One: |Two: ".to_owned(), format!("{METHODS},keyboard-interactive")]);
+}
+
+#[test]
 fn other_channels_than_sessions_are_of_unknown_types() {
     // A4-04, RFC 4254 §5.1
     let site = Site::new();
@@ -237,7 +259,8 @@ fn other_channels_than_sessions_are_of_unknown_types() {
     let mut command = std::process::Command::new(forward.get_program());
     let output = tools::run(command.args(options).env("SSHPASS", "pw"));
     assert!(!output.status.success());
-    assert!(text(&output).contains("unknown channel type"), "{}", text(&output));
+    // The reason's own words, not the server's.
+    assert!(text(&output).contains("open failed: unknown channel type"), "{}", text(&output));
 }
 
 #[test]
@@ -258,7 +281,7 @@ fn a_single_try_is_enough_for_a_right_password() {
 
 #[test]
 fn a_password_and_a_code_are_two_steps() {
-    // B5: without the setting, keyboard-interactive is there for the code alone.
+    // B4-02, C3-01: without the setting, keyboard-interactive is there for the code alone.
     let site = Site::new();
     site.user("alice");
     let mine = key(&site.path(""), "mine");
