@@ -339,7 +339,7 @@ fn writing_over_the_same_files_needs_no_room_for_all_of_them() {
 
 #[test]
 fn a_limit_set_during_an_upload_holds_for_it() {
-    // A10-03, and A4-14: changes of accounts take effect on running sessions.
+    // A10-03: changes of accounts take effect on running sessions.
     for mode in ["", "upload_mode = 1", "upload_mode = 2"] {
         let (site, home) = site(&[]);
         let site = site.config(mode);

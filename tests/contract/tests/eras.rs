@@ -9,9 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidegate_contract::events::{About, action, connection};
-use tidegate_core::hook::events::ActionStatus;
+use tidegate_core::hook::check_password::CheckPassword;
+use tidegate_core::hook::events::{ActionKind, ActionStatus};
 use tidegate_core::hook::external_auth::ExternalAuth;
-use tidegate_core::hook::observation::{ObjectChange, PostAction, PostLogin};
+use tidegate_core::hook::keyboard_interactive::KeyboardInteractive;
+use tidegate_core::hook::observation::{Disconnect, ObjectChange, PostAction, PostLogin};
+use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, PreAction};
 use tidegate_core::hook::{Call, Hook, HookEvent};
 use tidegate_hooks_external::{
@@ -108,8 +111,55 @@ async fn changes_of_accounts_by_era() {
 }
 
 #[tokio::test]
+async fn changes_of_accounts_over_http_by_era() {
+    // A15-23, B11-02, B11-03: nanoseconds here, milliseconds in the variable.
+    let query = "&username=__system__&ip=&object_type=user&object_name=bob&timestamp=1700000000000000000";
+    for (compat, more) in [(Compat::Seed, ""), (Compat::V2_0, ""), (Compat::V2_4, query), (Compat::Current, query)] {
+        let (url, asked) = web(&["200 OK"]);
+        let flavour = Flavour { compat, ..Flavour::default() };
+        assert_eq!(ask(&url, http_settings(), flavour, &ObjectChange::about("bob").unwrap()).await, "told");
+        let request = asked.lock().unwrap()[0].clone();
+        assert!(request.starts_with(&format!("POST /?action=add{more} HTTP/1.1\r\n")), "{compat}: {request}");
+        let body: serde_json::Value = serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
+        assert_eq!(body["username"], "bob", "{compat}");
+        assert!(body.get("password").is_none() && !request.contains("$1$"), "{compat}: {request}");
+    }
+}
+
+#[tokio::test]
+async fn programs_that_ask_are_given_the_stored_hash() {
+    // A12-01, B4-03
+    for compat in [Compat::Seed, Compat::Current] {
+        let (arguments, variables) = given(compat, &KeyboardInteractive::about("talker").unwrap()).await;
+        let expected = [
+            ("SFTPGO_AUTHD_IP", "192.0.2.1"),
+            ("SFTPGO_AUTHD_PASSWORD", "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/"),
+            ("SFTPGO_AUTHD_USERNAME", "talker"),
+        ];
+        let found: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!((arguments.as_str(), found.as_slice()), ("", &expected[..]), "{compat}");
+    }
+}
+
+#[tokio::test]
+async fn hooks_are_told_who_connects() {
+    // B7-01
+    for compat in [Compat::Seed, Compat::Current] {
+        let (arguments, variables) = given(compat, &Connect::about("allow").unwrap()).await;
+        let found: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(found, [("SFTPGO_CONNECTION_IP", "192.0.2.1"), ("SFTPGO_CONNECTION_PROTOCOL", "SSH")]);
+        assert_eq!(arguments, "");
+    }
+    for (status, expected) in [("200 OK", "allow"), ("204 X", "deny"), ("403 X", "deny"), ("500 X", "failed")] {
+        let (url, _) = web(&[status]);
+        let connect = Connect::about("allow").unwrap();
+        assert_eq!(ask(&url, http_settings(), Flavour::default(), &connect).await, expected, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn clients_that_never_tried_by_era() {
-    // J-07, A14-02
+    // J-07
     let event =
         PostLogin { connection: connection("allow"), attempt: None, outcome: Err("the login took too long".into()) };
     for (compat, method) in
@@ -124,8 +174,17 @@ async fn clients_that_never_tried_by_era() {
     }
 }
 
+fn is_complete(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
+    body.len() >= length.unwrap_or(0)
+}
+
 /// A web server that answers with these statuses, the last one for ever, and keeps what it was
-/// asked.
+/// asked. An empty status is a connection that breaks.
 fn web(statuses: &[&str]) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -137,7 +196,7 @@ fn web(statuses: &[&str]) -> (String, Arc<Mutex<Vec<String>>>) {
             let mut stream = stream.unwrap();
             let mut request = Vec::new();
             let mut portion = [0; 4096];
-            while !request.windows(4).any(|part| part == b"\r\n\r\n") {
+            while !is_complete(&request) {
                 match stream.read(&mut portion) {
                     Ok(0) | Err(_) => break,
                     Ok(count) => request.extend_from_slice(&portion[..count]),
@@ -145,6 +204,9 @@ fn web(statuses: &[&str]) -> (String, Arc<Mutex<Vec<String>>>) {
             }
             seen.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
             let status = &statuses[number.min(statuses.len() - 1)];
+            if status.is_empty() {
+                continue;
+            }
             let _ = write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         }
     });
@@ -215,6 +277,38 @@ async fn only_observers_are_tried_again() {
     assert_eq!(Hook::<Connect>::pause(&hook, &error, 1), None);
 }
 
+/// How often a web server that is down is asked.
+async fn tries<E: HookEvent>(event: &E) -> usize
+where
+    HttpHook: Hook<E>,
+{
+    let (url, asked) = web(&["503 X"]);
+    let flavour = Flavour { compat: Compat::Current, ..Flavour::default() };
+    assert_eq!(ask(&url, http_settings(), flavour, event).await, "failed", "{}", E::KIND);
+    asked.lock().unwrap().len()
+}
+
+#[tokio::test]
+async fn where_a_login_waits_there_is_one_try() {
+    // B0-08, B0-09
+    assert_eq!(tries(&ExternalAuth::about("u").unwrap()).await, 1);
+    assert_eq!(tries(&PreLogin::about("u").unwrap()).await, 1);
+    assert_eq!(tries(&CheckPassword::about("u").unwrap()).await, 1);
+    assert_eq!(tries(&KeyboardInteractive::about("u").unwrap()).await, 1);
+    assert_eq!(tries(&PostLogin::about("u").unwrap()).await, 4);
+    assert_eq!(tries(&Disconnect::about("allow").unwrap()).await, 4);
+    // Connections that break are tried again, 4xx is not.
+    let told = PostAction(action("f", Some(ActionStatus::Ok)).unwrap());
+    let flavour = Flavour { compat: Compat::Current, ..Flavour::default() };
+    for (statuses, expected, count) in
+        [(&["", "", "200 OK"][..], "told", 3), (&["500 X", "200 OK"], "told", 2), (&["404 X", "200 OK"], "failed", 1)]
+    {
+        let (url, asked) = web(statuses);
+        assert_eq!(ask(&url, http_settings(), flavour, &told).await, expected, "{statuses:?}");
+        assert_eq!(asked.lock().unwrap().len(), count, "{statuses:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_time_of_a_link_holds_for_its_requests() {
     // B0-08: longer and shorter than that of all hooks.
@@ -234,6 +328,7 @@ async fn the_time_of_a_link_holds_for_its_requests() {
 
 #[tokio::test]
 async fn requests_carry_what_is_configured_and_go_nowhere_else() {
+    // B0-08, B7-01
     let header = |name: &str, url: &str| UrlHeader {
         name: name.parse().unwrap(),
         value: "v".parse().unwrap(),
@@ -264,6 +359,26 @@ async fn the_old_notification_is_a_get() {
     let request = asked.lock().unwrap()[0].clone();
     let expected = "GET /?action=upload&username=alice&path=%2Fsrv%2Fcontract%2Fin%2Ff&local_file=true&file_size=3 ";
     assert!(request.starts_with(expected), "{request}");
+    let of = |kind: ActionKind, target: Option<&str>, command: Option<&str>, size: Option<u64>| {
+        let mut action = (*action("f", Some(ActionStatus::Ok)).unwrap()).clone();
+        (action.kind, action.size) = (kind, size);
+        (action.storage_target, action.ssh_command) = (target.map(str::to_owned), command.map(str::to_owned));
+        PostAction(Arc::new(action))
+    };
+    let path = "username=alice&path=%2Fsrv%2Fcontract%2Fin%2Ff&local_file=true";
+    for (event, expected) in [
+        (
+            of(ActionKind::Rename, Some("/in/g&h"), None, None),
+            format!("action=rename&{path}&target_path=%2Fin%2Fg%26h"),
+        ),
+        (of(ActionKind::SshCommand, None, Some("md5sum"), None), format!("action=ssh_cmd&{path}&ssh_cmd=md5sum")),
+        (of(ActionKind::Delete, None, None, Some(0)), format!("action=delete&{path}")),
+    ] {
+        let (url, asked) = web(&["200 OK"]);
+        assert_eq!(ask(&url, http_settings(), flavour, &event).await, "told");
+        let request = asked.lock().unwrap()[0].clone();
+        assert!(request.starts_with(&format!("GET /?{expected} HTTP/1.1\r\n")), "{request}");
+    }
 }
 
 #[tokio::test]
@@ -285,7 +400,7 @@ async fn an_empty_answer_depends_on_the_era() {
 async fn an_old_delete_hook_deletes_itself() {
     // J-04
     let mut delete = (*action("f", None).unwrap()).clone();
-    delete.kind = tidegate_core::hook::events::ActionKind::Delete;
+    delete.kind = ActionKind::Delete;
     let delete = PreAction(Arc::new(delete));
     for (compat, on_success, on_failure) in [
         (Compat::Seed, "allow", "deny"),

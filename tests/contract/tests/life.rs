@@ -102,14 +102,19 @@ fn a_pre_action_says_no_in_its_own_words() {
     // B10-05
     let site = Site::new();
     site.plugin("contract", &tools::cache().join("guests/contract.wasm"), "");
-    let site = site.config("[data_provider]\nexternal_auth_scope = 2\n");
+    let site = site.config("keyboard_interactive_authentication = false\n[data_provider]\nexternal_auth_scope = 2\n");
     let home = site.user("accept");
     let file = site.write("local", "x");
     let server = site.start();
     let batch = format!("put {0} allow\n-put {0} deny\n-put {0} fail\n-mkdir deny\n", file.display());
     let said = text(&sftp(&server, "accept", Proof::PasswordMethod("pw"), &batch));
-    assert!(said.contains("not today") || said.contains("Permission denied"), "{said}");
+    assert!(said.contains("Permission denied"), "{said}");
     assert!(home.join("allow").exists() && !home.join("deny").exists() && !home.join("fail").exists(), "{said}");
+    // The words, which OpenSSH's client does not show.
+    let refused = RawSftp::connect(&server, "accept", "pw").open_file("deny", fxf::WRITE | fxf::CREAT);
+    assert_eq!(refused.status(), fx::PERMISSION_DENIED);
+    let words = String::from_utf8_lossy(&refused.body[8..]).into_owned();
+    assert!(words.starts_with("Permission denied: not today"), "{words:?}");
 }
 
 #[test]
@@ -175,7 +180,7 @@ fn a_synchronous_upload_hook_can_take_a_file_back() {
 
 #[test]
 fn sessions_are_created_and_destroyed_in_pairs() {
-    // D-01 to D-04, A14, B7
+    // D-01, D-03, D-04, A14, B7
     let site = Site::new();
     let line = "$1 $SFTPGO_SESSION_ID$SFTPGO_LOGIND_STATUS$SFTPGO_CONNECTION_USERNAME";
     let script = witness(&site, line);
@@ -255,7 +260,7 @@ fn panel_variables(kind: &str) -> BTreeSet<String> {
 
 #[test]
 fn scripts_of_the_panel_see_exactly_their_variables() {
-    // D-12, seed 003
+    // B0-02, D-12, seed 003
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     let request = set(&["username", "password", "session_id", "ip", "referer", "user_agent"]);
     assert_eq!(panel_variables("session-create"), request);
@@ -335,4 +340,73 @@ fn runs_are_kept_and_explained() {
     assert!(key.contains("not asked: the method is not in data_provider.external_auth_scope"), "{key}");
     let list = command(&["hook", "list"]);
     assert!(list.contains("external-auth: the first verdict other than defer decides"), "{list}");
+}
+
+#[test]
+fn post_login_hooks_hear_what_their_scope_says() {
+    // A14-02
+    for (scope, expected) in [(0, &["0 ", "0 alice", "1 alice"][..]), (1, &["0 ", "0 alice"]), (2, &["1 alice"])] {
+        let site = Site::new();
+        let user = "$(echo \"$SFTPGO_LOGIND_USER\" | sed 's/.*\"username\":\"\\([^\"]*\\)\".*/\\1/')";
+        let script = witness(&site, &format!("$SFTPGO_LOGIND_STATUS {user}"));
+        let keys = format!("post_login_hook = \"{script}\"\npost_login_scope = {scope}\n");
+        let site = site.config(&format!("[data_provider]\n{keys}"));
+        site.user("alice");
+        let server = site.start();
+        assert!(can_log_in(&server, "alice", Proof::PasswordMethod("pw")));
+        assert!(!can_log_in(&server, "alice", Proof::PasswordMethod("no")));
+        // A client that leaves without an attempt counts as failed, without a name.
+        drop(std::net::TcpStream::connect(("127.0.0.1", server.port)).unwrap());
+        server.wait_for(|line| line["login_type"] == "no_auth_tryed");
+        assert!(server.terminate().success());
+        let seen: BTreeSet<String> = calls(&site).into_iter().collect();
+        assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), expected, "scope {scope}");
+    }
+}
+
+#[test]
+fn denials_are_logged_where_operators_look_for_them() {
+    // D-01, D-05
+    for (kind, sender, level, reason) in [
+        ("login-pre", "login_pre_hook", "warn", "denied"),
+        ("session-create", "session_create_hook", "error", "session"),
+    ] {
+        let site = Site::new();
+        let no = site.script("no.sh", "#!/bin/sh\necho not today\nexit 1\n").display().to_string();
+        let (asked, home) = (site.path("asked"), site.path("home"));
+        let answer =
+            format!(r#"{{"username":"alice","status":1,"home_dir":"{}","permissions":{{"/":["*"]}}}}"#, home.display());
+        let answer = format!("#!/bin/sh\n: > {}\necho '{answer}'\n", asked.display());
+        let auth = site.script("auth.sh", &answer).display().to_string();
+        let config = format!("[hook.{kind}]\nhook = \"{no}\"\n[data_provider]\nexternal_auth_hook = \"{auth}\"\n");
+        let site = site.config(&config);
+        let server = site.start();
+        let refused = sftp(&server, "alice", Proof::PasswordMethod("pw"), "pwd\n");
+        assert!(!refused.status.success() && !text(&refused).contains("not today"), "{}", text(&refused));
+        let line = server.wait_for(|line| line["sender"] == sender);
+        assert!(line["level"] == level && line["message"].as_str().unwrap().contains("not today"), "{line}");
+        // A denial of the session is no sign of guessing.
+        let failed = server.wait_for(|line| line["sender"] == "connection_failed");
+        assert_eq!(failed["reason"], reason, "{failed}");
+        assert_eq!(asked.exists(), kind == "session-create", "login-pre comes before external authentication");
+    }
+}
+
+#[test]
+fn a_session_is_gone_though_its_hook_hangs() {
+    // D-03
+    let site = Site::new();
+    let script = site.script("hang.sh", "#!/bin/sh\nexec sleep 20\n");
+    let site = site.config(&format!("[hook.session-destroy]\nhook = \"{}\"\n", script.display()));
+    site.user_with("alice", &["--password", "pw", "--max-sessions", "1"]);
+    let server = site.start();
+    let started = Instant::now();
+    for _ in 0..4 {
+        while !can_log_in(&server, "alice", PASSWORD) {
+            assert!(started.elapsed() < Duration::from_secs(60), "the place is not free");
+        }
+    }
+    // To wait for the hook would take five seconds each time.
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    server.kill();
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate_contract::adapters::Adapters;
-use tidegate_contract::events::{About, action_on, attempt};
+use tidegate_contract::events::{About, action_on, attempt, attempt_with};
 use tidegate_core::account::{AccountDraft, CredentialRule, in_force};
+use tidegate_core::connection::Credential;
 use tidegate_core::hook::check_password::CheckPassword;
 use tidegate_core::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
 use tidegate_core::hook::keyboard_interactive::KeyboardInteractive;
@@ -20,6 +21,7 @@ use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction
 use tidegate_core::hook::{Call, Chain, GateEvent, Hook, HookEvent, HookKind, Link, LinkSettings, LoginAttempt};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::ports::{Change, Directory, GROUPS, Write};
+use tidegate_core::secret::Secret;
 use tidegate_hooks_external::{HttpHook, ProgramHook};
 use tidegate_hooks_wasm::PluginHook;
 
@@ -138,6 +140,7 @@ const LEGACY: &[&str] = &["program", "http"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gates_refuse_in_any_doubt() {
+    // A12-05, A13-06, B5-04, B7-01, B17-01
     let adapters = adapters().await;
     let a = &adapters;
     // Crash or trap; exit status, server error or failure.
@@ -219,6 +222,16 @@ async fn names_arrive_unchanged() {
             assert_eq!(draft.username(), name, "{adapter}");
         }
     }
+    // C1-05: what no variable can hold is refused by its name, and before the program is started.
+    let (program, http) =
+        (adapters.program(HookKind::ExternalAuth).unwrap(), adapters.http(HookKind::ExternalAuth).unwrap());
+    for (password, expected) in [("a\0b".to_owned(), "NUL"), ("x".repeat(128 << 10), "an HTTP or a wasm hook")] {
+        let event = ExternalAuth(attempt_with("accept", Credential::Password(Secret::new(password))).unwrap());
+        let error = Hook::<ExternalAuth>::call(&program, &Call::default(), &event).await.unwrap_err().to_string();
+        assert!(error.contains("SFTPGO_AUTHD_PASSWORD") && error.contains(expected), "{error}");
+        // A web server has no such limits.
+        assert!(Hook::<ExternalAuth>::call(&http, &Call::default(), &event).await.is_ok());
+    }
 }
 
 /// B9-04: what groups give is in the account that a component sees, and not in its copy, which would be stored.
@@ -263,6 +276,7 @@ async fn calls_are_recorded_without_secrets() {
 
 #[tokio::test]
 async fn secrets_and_values_belong_to_the_plugin() {
+    // G-05
     let adapters = adapters().await;
     let hook = adapters.plugin();
     let ask = async |what: &str| {
