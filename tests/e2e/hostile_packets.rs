@@ -17,6 +17,7 @@ fn server() -> (Site, Server) {
 
 #[test]
 fn malformed_requests_get_a_status() {
+    // A5-02
     let (_site, server) = server();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     for kind in (fxp::OPEN..=fxp::SYMLINK).chain([fxp::EXTENDED]) {

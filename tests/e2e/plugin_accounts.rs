@@ -48,6 +48,7 @@ fn stored(site: &Site, user: &str) -> Option<Value> {
 
 #[test]
 fn without_a_grant_a_plugin_makes_only_the_account_that_logs_in() {
+    // A11-21a
     let place = tempfile::tempdir().unwrap();
     let own = place.path().join("own");
     let link = place.path().join("link");
@@ -94,6 +95,7 @@ fn without_a_grant_a_plugin_makes_only_the_account_that_logs_in() {
 
 #[test]
 fn homes_are_below_their_roots_and_nobody_elses() {
+    // A11-21a, A3-39a
     let place = Site::new();
     let (homes, name) = (place.path("homes"), |name: &str| place.path(&format!("homes/{name}")));
     std::fs::create_dir_all(&homes).unwrap();
@@ -135,6 +137,7 @@ fn homes_are_below_their_roots_and_nobody_elses() {
 
 #[test]
 fn grants_widen_what_a_plugin_may_make() {
+    // A11-21a
     let place = tempfile::tempdir().unwrap();
     let beside = place.path().join("beside");
     let answers = [
@@ -198,6 +201,7 @@ fn second_factors_are_neither_seen_nor_removed() {
 
 #[test]
 fn answers_are_remembered_for_a_day_at_most() {
+    // B8-01
     let site = site("", &[]);
     let mut server = site.start();
     assert!(refused(&mut server, "cache").contains("\"external_auth_cache_time\":86400"));
@@ -206,6 +210,7 @@ fn answers_are_remembered_for_a_day_at_most() {
 /// The same rules for a script, where the operator wants them.
 #[test]
 fn a_restricted_program_is_bound_like_a_plugin() {
+    // A11-21a
     let script = "#!/bin/sh\necho '{\"username\":\"bob\",\"status\":1,\"home_dir\":\"/etc/none\",\"permissions\":{\"/\":[\"list\"]}}'\n";
     let site = Site::new();
     let path = site.script("hook.sh", script);

@@ -64,6 +64,7 @@ fn hostile_site() -> Site {
 /// Each call is refused with `expected` in the log, and the next login works.
 #[test]
 fn a_hostile_component_harms_only_its_own_call() {
+    // B0-10b
     let site = hostile_site();
     site.user("alice");
     let mut server = site.start();
@@ -104,6 +105,7 @@ fn a_hostile_component_harms_only_its_own_call() {
 
 #[test]
 fn the_clear_password_needs_a_grant_and_is_audited() {
+    // B0-10b, G-05
     let site = hostile_site();
     site.write("plugins/hostile.toml", "grants = [\"credentials\"]\n");
     let server = site.start();
@@ -115,6 +117,7 @@ fn the_clear_password_needs_a_grant_and_is_audited() {
 
 #[test]
 fn what_a_component_keeps_survives_a_restart() {
+    // G-05
     let site = hostile_site();
     let count = || {
         let server = site.start();
@@ -176,6 +179,7 @@ fn fetched(settings: &str, urls: &[&str]) -> Vec<String> {
 
 #[test]
 fn requests_go_only_to_granted_places() {
+    // G-05
     let port = redirecting_server();
     let granted = format!("http://127.0.0.1:{port}/");
     let other = format!("http://127.0.0.1:{}/", port ^ 1);
@@ -189,6 +193,7 @@ fn requests_go_only_to_granted_places() {
 
 #[test]
 fn no_name_leads_to_this_machine_or_to_metadata() {
+    // G-05
     let port = redirecting_server();
     let places = [
         format!("http://127.0.0.1:{port}/"),

@@ -136,6 +136,7 @@ fn limited(limits: &[&str]) -> (Site, std::path::PathBuf, Server) {
 
 #[test]
 fn no_more_is_transferred_than_may_be() {
+    // A10-09
     // Over SFTP: up, down, both.
     let (site, home, server) = limited(&["--upload-data-transfer", "1"]);
     assert!(put(&site, &server, MB - 1000, "a").status.success());
@@ -178,6 +179,7 @@ fn no_more_is_transferred_than_may_be() {
 
 #[test]
 fn every_protocol_counts() {
+    // A10-09
     let (site, home, server) = limited(&["--upload-data-transfer", "1", "--download-data-transfer", "1"]);
     let half = site.write("half", vec![7; MB / 2]);
     let half = half.to_str().unwrap();

@@ -88,7 +88,7 @@ fn ansible_copies_files() {
 
 #[test]
 fn scp_copies_in_its_old_protocol() {
-    // A6
+    // A6-01
     check("scp.sh", "", &[]);
 }
 

@@ -71,6 +71,7 @@ fn all_but(status: u32, others: &[(&'static str, u32)]) -> Vec<(&'static str, u3
 
 #[test]
 fn targets_of_the_wrong_kind() {
+    // A5-02
     let site = Site::new();
     let home = site.user("alice");
     site.write("homes/alice/file", "x");

@@ -268,6 +268,7 @@ mod tests {
 
     #[test]
     fn a_key_expires_in_utc_or_in_local_time() {
+        // A8-14
         let times = [
             ("20261129", true),
             ("20261128", false),
@@ -290,6 +291,7 @@ mod tests {
 
     #[test]
     fn other_options_admit_no_login_unless_there_is_nothing_to_restrict() {
+        // A8-14
         for option in WITHOUT_EFFECT {
             check(option, "192.0.2.1", true);
         }

@@ -278,6 +278,7 @@ mod tests {
 
     #[test]
     fn unknown_tokens_are_named() {
+        // A8-04
         assert_eq!(PermissionSet::parse(["list", "fly"]), Err("fly".to_owned()));
         assert_eq!(PermissionSet::parse(["list", "*"]).unwrap().tokens(), ["*"]);
     }

@@ -334,6 +334,7 @@ mod tests {
 
     #[tokio::test]
     async fn addresses_and_accounts_take_turns() {
+        // B0-10a
         let (a, b, c) = ("192.0.2.1", "192.0.2.2", "192.0.2.3");
         check(&[(a, "x"), (a, "x"), (a, "x"), (b, "y"), (c, "z")], &[0, 3, 4, 1, 2]).await;
         check(&[(a, "x"), (a, "x"), (a, "y"), (a, "y"), (b, "y")], &[0, 4, 2, 1, 3]).await;
@@ -343,6 +344,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_has_all_places() {
+        // B0-10a
         let places = Places::with_shares(16);
         let take = |address: &str, account: &'static str, count: usize| {
             (0..count).filter_map(|_| places.try_enter(from(address, account))).collect::<Vec<_>>()

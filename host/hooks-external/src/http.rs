@@ -173,6 +173,7 @@ mod tests {
 
     #[test]
     fn credentials_of_urls_are_not_shown() {
+        // B0-11
         assert_eq!(redacted("http://u:secret@host/path?key=secret"), "http://host/path (with credentials)");
         assert_eq!(redacted("https://host:8443/a"), "https://host:8443/a");
     }

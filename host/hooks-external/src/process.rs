@@ -241,7 +241,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_late_program_is_killed_with_its_children() {
-        // C6-08
+        // B0-13, C6-08
         let directory = tempfile::tempdir().unwrap();
         let pid = directory.path().join("pid");
         for script in ["sleep 300", "while :; do echo x; done", "exec >&- 2>&-; sleep 300"] {
@@ -255,6 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_is_done_when_it_exits() {
+        // B0-13
         // Whatever its children do with its streams: all of its output is read, and the children live on.
         let directory = tempfile::tempdir().unwrap();
         let pid = directory.path().join("pid");

@@ -331,6 +331,7 @@ mod tests {
 
     #[test]
     fn rights_on_accounts_are_grants() {
+        // G-05
         let rights = |text: &str| PluginSettings::from_toml(text).unwrap().account_rights();
         assert_eq!(rights(""), AccountRights::bound());
         let all = "grants = [\"system-users\", \"folders\", \"groups\", \"filesystems\", \"second-factors\"]\n\
@@ -353,6 +354,7 @@ mod tests {
 
     #[test]
     fn settings_are_read_and_checked() {
+        // G-05
         let settings =
             PluginSettings::from_toml("grants = [\"credentials\"]\n[limits]\ncpu_ms = 50\n[config]\nusers = 1")
                 .unwrap();

@@ -108,6 +108,7 @@ mod tests {
 
     #[test]
     fn a_new_hash_is_argon2id_and_matches() {
+        // A8-11
         let hash = super::hash(&Secret::new("pass phrase")).unwrap();
         assert!(hash.expose().starts_with("$argon2id$"));
         check(hash.expose(), "pass phrase", true);

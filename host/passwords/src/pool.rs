@@ -127,6 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn comparisons_of_plugins_hold_up_no_login() {
+        // B0-10b
         let pool = PasswordPool::new().unwrap();
         let (release, held) = channel::<()>();
         let held = Arc::new(Mutex::new(held));

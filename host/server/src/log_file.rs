@@ -217,6 +217,7 @@ mod tests {
 
     #[test]
     fn files_turn_over_without_losing_a_line() {
+        // A2-05, A2-08
         check(ROTATION, 5, 1);
         check(ROTATION, 35, 4);
         check(ROTATION, 95, 4);

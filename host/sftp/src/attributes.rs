@@ -76,6 +76,7 @@ mod tests {
 
     #[test]
     fn what_is_announced_must_be_there() {
+        // A5-02
         let nothing = Some(SetAttributes::default());
         check(0, b"", nothing);
         check(0, b"appended", nothing);

@@ -370,6 +370,7 @@ mod tests {
 
     #[test]
     fn requests_without_a_row_are_told_so() {
+        // A5-02
         let check = |packet: &[u8], expected: &str| {
             let status = decode(packet).unwrap_err();
             assert_eq!((status.code, status.message.as_str()), (StatusCode::OpUnsupported, expected));

@@ -177,6 +177,7 @@ async fn relative_paths_begin_at_the_start_directory() {
 
 #[tokio::test]
 async fn denials_are_told_as_such() {
+    // A5-02
     let mut client =
         Client::new(files(r#","filters":{"file_patterns":[{"path":"/","denied_patterns":["*.exe"]}]}"#)).await;
     assert_eq!(client.open("a.exe", fxf::WRITE | fxf::CREAT).await.status(), PERMISSION_DENIED);

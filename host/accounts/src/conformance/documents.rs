@@ -157,6 +157,7 @@ pub async fn nothing_but_what_was_read_is_changed(adapter: Adapter) {
 }
 
 pub async fn all_changes_or_none(adapter: Adapter) {
+    // A9-06
     let store = adapter.open();
     let alice = add(&*store, "alice").await;
     let begin = store.changes(None).await.unwrap().next;

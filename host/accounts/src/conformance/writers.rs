@@ -13,6 +13,7 @@ const FIELDS: [&str; 7] =
     ["max_sessions", "quota_size", "quota_files", "upload_bandwidth", "download_bandwidth", "uid", "gid"];
 
 pub async fn two_writers_lose_nothing(adapter: Adapter) {
+    // A9-06
     adapter.accounts().add(AccountDraft::of(&user("alice")), &author()).await.unwrap();
     let barrier = Arc::new(tokio::sync::Barrier::new(FIELDS.len()));
     let change = |field: &'static str| {

@@ -90,6 +90,7 @@ async fn state(path: &Path) -> (Option<i64>, usize, i64) {
 
 #[tokio::test]
 async fn a_crash_between_two_steps_leaves_all_or_nothing() {
+    // A9-06
     let (directory, path) = file();
     let database = Arc::new(SqliteDatabase::open(&path).unwrap());
     let images = Arc::new(Mutex::new(0));

@@ -214,6 +214,7 @@ mod tests {
 
     #[test]
     fn the_nearest_rule_decides() {
+        // C3-01
         let patterns = FilePatterns::new(vec![
             rule("/", &[], &["*.exe"], false),
             rule("/pictures", &["*.jpg", "*.png"], &[], false),
@@ -235,6 +236,7 @@ mod tests {
 
     #[test]
     fn windows_include_both_ends() {
+        // C3-01
         let monday = AccessWindow { day_of_week: 1, from: 8 * 60, to: 18 * 60 + 30 };
         // A minute of Monday, 5 January 1970.
         let at = |minute: i64| monday.contains((4 * 24 * 60 + minute) * 60_000);

@@ -108,6 +108,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_counts_is_where_paths_lead() {
+        // A11-21a
         check("/srv/files/alice", &[], true).await;
         check("/srv/files/alice", &["/srv/files/bob"], true).await;
         // The root is a link itself.

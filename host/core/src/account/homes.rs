@@ -123,6 +123,7 @@ mod tests {
 
     #[test]
     fn without_roots_the_system_and_the_server_are_left_alone() {
+        // A11-21a
         let allowed = [
             "/srv/alice",
             "/home/alice",
@@ -174,6 +175,7 @@ mod tests {
 
     #[test]
     fn with_roots_homes_are_below_them() {
+        // A11-21a, A3-39a
         let refused =
             ["/srv/files", "/srv/filesystem/x", "/srv", "/home/alice", "/", "/etc", "/srv/tidegate/plugins", "/data"];
         check(&["/srv/files"], &[], &["/srv/files/alice", "/srv/files/a/b"], &refused);
@@ -190,6 +192,7 @@ mod tests {
 
     #[test]
     fn homes_of_others_are_left_alone() {
+        // A11-21a
         let occupied = |path: &str| vec![Occupied { path: path.to_owned(), by: "somebody".to_owned() }];
         let check = |roots: &[&str], home: &str, other: &str, expected: bool| {
             let rule = HomeRule { roots: texts(roots), own: Vec::new() };

@@ -198,6 +198,7 @@ mod tests {
 
     #[test]
     fn what_a_hook_may_set_needs_its_grant() {
+        // A11-21a
         fn none(_: &mut AccountRights) {}
         fn system(rights: &mut AccountRights) {
             rights.system_users = true;
@@ -243,6 +244,7 @@ mod tests {
 
     #[test]
     fn times_and_costs_are_bounded() {
+        // A11-21a, B0-10b, B8-01
         let field = |answer: &str| {
             let (draft, account) = account(answer);
             AccountRights::bound().check(&draft, &account, None).err().map(|error| error.field)
@@ -257,6 +259,7 @@ mod tests {
 
     #[test]
     fn only_the_account_that_logs_in() {
+        // A11-21a
         let name = |rights: AccountRights, username: &str| rights.check_name(username, "alice").is_ok();
         assert!(name(AccountRights::bound(), "alice"));
         for other in ["bob", "Alice", "alice ", ""] {
@@ -268,6 +271,7 @@ mod tests {
 
     #[test]
     fn an_answer_of_several_hooks_has_the_rights_of_all() {
+        // A11-21a
         let (free, bound) = (AccountRights::unbound(), AccountRights::bound());
         let granted = AccountRights { groups: true, homes: vec!["/a".into(), "/b".into()], ..AccountRights::bound() };
         assert_eq!(free.and(&free), free);

@@ -111,6 +111,7 @@ pub(super) mod tests {
 
     #[test]
     fn comparisons_are_counted_for_all_who_work_on_an_attempt() {
+        // B0-10b
         let attempt = attempt("alice");
         let copy = LoginAttempt { username: "bob".to_owned(), ..attempt.clone() };
         let numbers: Vec<_> = (0..5).flat_map(|_| [attempt.comparisons.next(), copy.comparisons.next()]).collect();

@@ -257,6 +257,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn places_are_kept_by_work_that_goes_on() {
+        // B0-13
         let hook = Arc::new(GoesOn::default());
         let deadline = Duration::from_secs(1);
         let settings = LinkSettings { deadline, concurrency: 4, ..LinkSettings::default() };

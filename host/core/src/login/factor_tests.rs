@@ -33,6 +33,7 @@ async fn with(filters: &[&str]) -> World {
 
 #[tokio::test]
 async fn a_password_alone_does_not_do_where_there_are_codes() {
+    // B4-02
     let world = with(&[CODES]).await;
     let mut login = world.login();
     assert_eq!(name(login.password("alice", Secret::new("no")).await), "refused");
@@ -81,6 +82,7 @@ async fn restrictions_come_before_the_second_factor() {
 
 #[tokio::test]
 async fn hooks_vouch_for_the_first_factor_only() {
+    // B4-02
     let filters = format!(r#","filters":{{{CODES}}}"#);
     for (verdict, expected) in [
         (ExternalAuthVerdict::Accept(None), "next step"),
@@ -110,6 +112,7 @@ async fn hooks_vouch_for_the_first_factor_only() {
 
 #[tokio::test]
 async fn a_conversation_that_asked_for_no_code_is_followed_by_one() {
+    // B4-02
     let world = with(&[CODES]).await;
     says(&world.hooks.keyboard_interactive, |_: &KeyboardInteractive| KeyboardInteractiveVerdict::Accept(None));
     let asked = vec!["Authentication code: ".to_owned()];
@@ -119,6 +122,7 @@ async fn a_conversation_that_asked_for_no_code_is_followed_by_one() {
 
 #[tokio::test]
 async fn a_key_does_where_no_rule_wants_more() {
+    // B4-02
     let check = async |filters: &[&str], expected: &str| {
         let world = with(filters).await;
         let mut login = world.login();
@@ -137,6 +141,7 @@ async fn a_key_does_where_no_rule_wants_more() {
 
 #[tokio::test]
 async fn a_rule_wants_the_code_after_a_key_and_a_password() {
+    // B4-02
     let denied = r#""denied_login_methods":["publickey","password","keyboard-interactive"]"#;
     let world = with(&[CODES, RULE, denied]).await;
     let mut login = world.login();
@@ -149,6 +154,7 @@ async fn a_rule_wants_the_code_after_a_key_and_a_password() {
 
 #[tokio::test]
 async fn codes_of_parallel_conversations_share_one_brake() {
+    // B4-02
     let world = with(&[CODES]).await;
     for _ in 0..5 {
         assert_eq!(converse(&mut world.login(), &["pw", "000000"]).await.1, "refused");
@@ -227,6 +233,7 @@ async fn what_a_hook_created_is_destroyed_once() {
 
 #[tokio::test]
 async fn a_login_that_breaks_off_is_destroyed_too() {
+    // D-04
     for links in [&["allow", "hang"][..], &["hang"]] {
         let world = with(&[]).await;
         let reasons = destroyed(&world, links, async |world| {
@@ -244,6 +251,7 @@ async fn a_login_that_breaks_off_is_destroyed_too() {
 
 #[tokio::test]
 async fn an_account_that_changes_meanwhile_is_destroyed_too() {
+    // D-04
     let world = with(&[]).await;
     let reasons = destroyed(&world, &["allow"], async |world| {
         let account = world.store.user("alice").await.unwrap();

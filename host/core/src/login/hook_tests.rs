@@ -313,7 +313,7 @@ async fn one_of_two_hooks_is_for_an_attempt() {
 
 #[tokio::test]
 async fn pre_login_makes_and_changes_accounts() {
-    // A13, B3, C6-03, C6-04
+    // A13-05, B3, C6-03, C6-04
     use crate::hook::pre_login::PreLoginVerdict;
     let patch = |json: &'static str| {
         move |event: &PreLogin| {
@@ -447,7 +447,7 @@ async fn every_session_is_destroyed_once() {
 
 #[tokio::test]
 async fn accepted_credentials_are_remembered_for_as_long_as_the_account_says() {
-    // B8
+    // B8-01
     let answer = draft(r#","filters":{"external_auth_cache_time":60}"#);
     let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(answer))))));
     for (password, calls) in [("pw", 1), ("pw", 1), ("other", 2), ("other", 2), ("pw", 2)] {

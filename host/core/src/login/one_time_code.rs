@@ -135,6 +135,7 @@ mod tests {
 
     #[test]
     fn guessing_meets_a_brake() {
+        // B4-02
         let (account, codes) = (account(), OneTimeCodes::default());
         let good = || Secret::new("287082");
         for _ in 0..FREE_TRIES {

@@ -318,6 +318,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_is_done_when_it_exits() {
+        // A12-05
         // Processes that it started live on, whether or not they hold the pipes.
         let directory = tempfile::tempdir().unwrap();
         let (script, child) = (directory.path().join("hook.sh"), directory.path().join("child"));
@@ -350,7 +351,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_timeout_bounds_the_programs_own_time() {
-        // A12-06
+        // C6-08, A12-06
         check(60, 1, 1, 2, "accept").await;
         check(3, 2, 20, 1, "accept").await;
         check(3, 2, 20, 2, "timeout").await;

@@ -127,6 +127,7 @@ mod tests {
 
     #[test]
     fn grants_match_scheme_host_and_port() {
+        // G-05
         for (grant, url, expected) in [
             ("https://a.example", "https://a.example/x?y", true),
             ("https://a.example", "https://A.EXAMPLE:443/", true),

@@ -218,6 +218,7 @@ mod tests {
 
     #[test]
     fn only_enabled_commands_are_found() {
+        // A3-25
         check(&["md5sum"], "md5sum /a", true);
         check(&["md5sum"], "md5sum", true);
         check(&["md5sum"], "sha1sum /a", false);
