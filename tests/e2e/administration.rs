@@ -146,7 +146,7 @@ fn folders_groups_and_roles_give_accounts_what_they_have() {
     let line = "$SFTPGO_PROVIDER_ACTION $SFTPGO_PROVIDER_OBJECT_TYPE $SFTPGO_PROVIDER_OBJECT_NAME";
     let script = site.script("told.sh", &format!("#!/bin/sh\necho \"{line}\" >> {}\n", told.display()));
     let site = site.config(&format!(
-        "compat = \"current\"\n[data_provider.actions]\nhook = \"{}\"\nexecute_on = [\"add\", \"delete\"]\n\
+        "[data_provider.actions]\nhook = [{{ hook = \"{}\", compat = \"current\" }}]\nexecute_on = [\"add\", \"delete\"]\n\
          execute_for = [\"folder\", \"group\"]\n",
         script.display()
     ));

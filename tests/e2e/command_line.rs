@@ -249,7 +249,9 @@ fn accounts_can_be_dumped_and_loaded() {
     assert!(!can_log_in(&server, "bob", Proof::Password("old")));
     for (text, expected) in [
         ("{", "is no dump"),
-        ("{\"users\":{}}", "lacks the list"),
+        ("{}", "lacks the list"),
+        ("{\"users\":{}}", "\"users\" is no list"),
+        (r#"{"users":[],"groups":[7]}"#, "groups.0 is no group"),
         (r#"{"users":[{"username":""}]}"#, "users.0"),
         (r#"{"users":[{"username":"carol","home_dir":"relative"}]}"#, "carol"),
     ] {
@@ -268,9 +270,10 @@ fn shells_are_told_how_to_complete() {
         assert!(script.starts_with(beginning) && script.contains("hook"), "{shell}: {script}");
     }
     // What bash offers after `tidegate user a`.
-    let line = format!(
-        "{}\nCOMP_WORDS=(tidegate user a); COMP_CWORD=2; _tidegate tidegate a user; echo \"${{COMPREPLY[@]}}\"",
-        script("bash")
-    );
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("completions");
+    std::fs::write(&file, script("bash")).unwrap();
+    let asked = "COMP_WORDS=(tidegate user a); COMP_CWORD=2; _tidegate tidegate a user; echo \"${COMPREPLY[@]}\"";
+    let line = format!("source {}; {asked}", file.display());
     assert_eq!(tools::run_ok(Command::new("bash").args(["-c", &line])).trim(), "add");
 }

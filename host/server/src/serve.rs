@@ -76,7 +76,7 @@ pub async fn serve(
     let serving =
         Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };
     let stopped = stop.clone();
-    let announce_end = async {
+    let announce_end = async move {
         stopped.cancelled().await;
         activation::tell_stopping();
     };

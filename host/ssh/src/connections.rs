@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn limits_count_hosts_and_all() {
         let connections = Arc::new(Connections::default());
-        let enter = |serial| connections.enter(serial, Arc::default(), 100);
+        let enter = |serial| connections.enter(serial, CancellationToken::new(), 100);
         let limits = ConnectionLimits { total: 3, per_host: 2 };
         let (a, b): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         let kept: Vec<_> = (0..5).map(enter).collect();

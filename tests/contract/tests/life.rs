@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use tidegate_tests::clients::{Proof, can_log_in, exec, openssh, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::RawSftp;

@@ -74,6 +74,8 @@ impl ObjectKind {
         if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
             return Err(invalid("name", "must have 1 to 255 bytes and no control characters"));
         }
+        // Each kind has a column for it.
+        document.entry("description").or_insert_with(|| "".into());
         match self {
             Self::Folder => {
                 let mapped_path = check_folder(&document, "")?;
@@ -139,7 +141,7 @@ mod tests {
         check(
             Folder,
             json!({"name": "f", "mapped_path": "/srv/f/", "used_quota_size": 7, "id": 3, "users": ["u"]}),
-            Ok(json!({"name": "f", "mapped_path": "/srv/f"})),
+            Ok(json!({"name": "f", "mapped_path": "/srv/f", "description": ""})),
         );
         check(Folder, json!({"name": "f"}), Err("mapped_path"));
         check(Folder, json!({"name": "", "mapped_path": "/srv/f"}), Err("name"));
@@ -153,7 +155,7 @@ mod tests {
         check(
             Group,
             json!({"name": "g", "user_settings": settings}),
-            Ok(json!({"name": "g", "user_settings": settings})),
+            Ok(json!({"name": "g", "user_settings": settings, "description": ""})),
         );
         check(Group, json!({"name": "g", "user_settings": {"max_sessions": "3"}}), Err("user_settings"));
         check(

@@ -45,13 +45,14 @@ mod tests {
     use super::super::{AdminErrorKind, Permissions, audit};
     use super::*;
     use crate::ports::Door;
+    use tokio_util::sync::CancellationToken;
 
     #[tokio::test]
     async fn sessions_are_closed_and_recorded_once() {
         let (kept, audit) = audit::tests::audit();
         let sessions = Arc::new(SessionRegistry::default());
         let administration = SessionAdministration { sessions: sessions.clone(), audit };
-        let slot = sessions.admit(&ConnectionId::new("c1"), "alice", 0, Arc::default()).unwrap();
+        let slot = sessions.admit(&ConnectionId::new("c1"), "alice", 0, CancellationToken::new()).unwrap();
         let root = Actor::local("root", Door::Socket);
         let viewer = Permissions::Only(BTreeSet::from([AdminPermission::ViewConnections]));
         let viewer = Actor { permissions: viewer, ..Actor::local("viewer", Door::Socket) };

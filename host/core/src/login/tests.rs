@@ -18,6 +18,7 @@ use crate::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescrip
 use crate::ports::{NoFileLog, NodeName, SystemClock, UsageStore};
 use crate::quota::{QuotaKeeper, Scope, Tracking, UsedQuota};
 use crate::turns::Waiter;
+use tokio_util::sync::CancellationToken;
 
 /// A pool that counts key derivations, and whose hash is the password with a prefix.
 #[derive(Default)]
@@ -152,7 +153,7 @@ impl World {
             client: Default::default(),
             opened_at: 0,
         };
-        Login::new(self.service.clone(), Arc::new(connection), Arc::default())
+        Login::new(self.service.clone(), Arc::new(connection), CancellationToken::new())
     }
 
     pub(super) async fn password(&self, password: &str) -> &'static str {

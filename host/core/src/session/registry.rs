@@ -131,7 +131,7 @@ mod tests {
     fn the_limit_is_per_account_and_places_come_back() {
         let registry = Arc::new(SessionRegistry::default());
         let admit = |connection: &str, user: &str, max| {
-            registry.admit(&ConnectionId::new(connection), user, max, Arc::default())
+            registry.admit(&ConnectionId::new(connection), user, max, CancellationToken::new())
         };
         let first = admit("1", "alice", 1);
         assert!(first.is_some());
@@ -150,7 +150,7 @@ mod tests {
                 .map(|number| {
                     let registry = registry.clone();
                     scope.spawn(move || {
-                        registry.admit(&ConnectionId::new(number.to_string()), "alice", 5, Arc::default())
+                        registry.admit(&ConnectionId::new(number.to_string()), "alice", 5, CancellationToken::new())
                     })
                 })
                 .collect();

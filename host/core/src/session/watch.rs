@@ -223,6 +223,7 @@ mod tests {
     use crate::ports::{Change, Write};
     use crate::session::registry::SessionSlot;
     use crate::session::{KeptPassword, LiveSession, Traffic};
+    use tokio_util::sync::CancellationToken;
 
     #[derive(Default)]
     struct PaperClock(AtomicI64);
@@ -261,7 +262,7 @@ mod tests {
             traffic: Traffic::default(),
             live: LiveSession::new(account_then, address.ip(), 0),
         });
-        let slot = sessions.admit(&id, "u", 0, Arc::default()).unwrap();
+        let slot = sessions.admit(&id, "u", 0, CancellationToken::new()).unwrap();
         slot.begin(session.clone());
         let watch = SessionWatch {
             accounts: accounts.clone(),
