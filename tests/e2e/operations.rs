@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use tidegate_tests::clients::{Proof, can_log_in, exec, sftp, sftp_ok, text};
