@@ -226,7 +226,7 @@ fn minute_of_day(window: &Map<String, Value>, prefix: &str, field: &str) -> Resu
     let text = window.get(field).and_then(Value::as_str).unwrap_or_default();
     let parsed = text.split_once(':').and_then(|(hour, minute)| {
         let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
-        (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+        (hour < 24 && minute < 60).then(|| hour * 60 + minute)
     });
     parsed.ok_or_else(|| invalid(format!("{prefix}{field}"), format!("\"{text}\" is not a time such as \"08:30\"")))
 }
