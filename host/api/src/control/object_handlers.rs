@@ -66,9 +66,8 @@ impl Handle<DumpObjects> for AdminApi {
 impl Handle<LoadDump> for AdminApi {
     async fn handle(&self, actor: &Actor, request: LoadDump) -> Result<LoadReport, AdminError> {
         let LoadDump { users, folders, groups, roles, dry_run } = request;
-        let kinds = [(ObjectKind::Folder, folders), (ObjectKind::Group, groups), (ObjectKind::Role, roles)];
-        let objects = kinds.into_iter().flat_map(|(kind, documents)| documents.into_iter().map(move |one| (kind, one)));
-        let dump = Dump { users, objects: objects.collect() };
+        let objects = [(ObjectKind::Folder, folders), (ObjectKind::Group, groups), (ObjectKind::Role, roles)];
+        let dump = Dump::new(users, objects);
         let (loaded, applied) = self.administration.backups.load(actor, dump, dry_run).await?;
         Ok(answers::load_report(loaded, applied))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::objects::take_folder_paths;
 use super::registry::note_password_change;
 use super::stored::has_credential;
 use super::view::redacted_object;
@@ -20,6 +21,17 @@ pub struct Dump {
     pub users: Vec<Map<String, Value>>,
     /// Folders, groups and roles, which are loaded in the order of [`ObjectKind::ALL`] before the accounts.
     pub objects: Vec<(ObjectKind, Map<String, Value>)>,
+}
+
+impl Dump {
+    /// A dump of accounts, and of objects by their kinds.
+    pub fn new(
+        users: Vec<Map<String, Value>>,
+        objects: impl IntoIterator<Item = (ObjectKind, Vec<Map<String, Value>>)>,
+    ) -> Self {
+        let of_kind = |(kind, documents): (ObjectKind, Vec<_>)| documents.into_iter().map(move |one| (kind, one));
+        Self { users, objects: objects.into_iter().flat_map(of_kind).collect() }
+    }
 }
 
 /// The outcome of one document of a load.
@@ -151,7 +163,11 @@ impl Accounts {
         let outcome = match &stored {
             None => LoadOutcome::Added,
             Some(stored) => {
-                let changed = changed_of(kind.fields(), &stored.document, &document);
+                let mut compared = document.clone();
+                if kind == ObjectKind::Group {
+                    take_folder_paths(&mut compared);
+                }
+                let changed = changed_of(kind.fields(), &stored.document, &compared);
                 if changed.is_empty() {
                     return Ok(LoadOutcome::Unchanged);
                 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::objects::{ObjectKind, folder_names};
-use super::write::changed_of;
+use super::objects::{ObjectKind, take_folder_paths};
+use super::write::{changed_of, other_path};
 use crate::ports::{
     AuditRecord, Author, Change, Clock, Directory, FOLDERS, GROUPS, PageRequest, StoreError, StoredDocument,
     SystemClock, USERS, Write,
@@ -35,17 +35,17 @@ impl ObjectWriting<'_> {
     /// transaction.
     ///
     /// # Errors
-    /// `Refused`: a group names a folder that is not stored; otherwise the store does not answer.
+    /// `Refused`: a group names a folder that is not stored or gives it another path; otherwise the store does not answer.
     pub async fn changes(
         &self,
         kind: ObjectKind,
         name: &str,
-        document: Map<String, Value>,
+        mut document: Map<String, Value>,
         base: Option<&StoredDocument>,
         planned: &[Change],
     ) -> Result<Vec<Change>, StoreError> {
         let mut changes = match kind {
-            ObjectKind::Group => self.folders_of(&document, planned).await?,
+            ObjectKind::Group => self.folders_of(&mut document, planned).await?,
             ObjectKind::Folder | ObjectKind::Role => Vec::new(),
         };
         changes.push(match base {
@@ -75,22 +75,38 @@ impl ObjectWriting<'_> {
     }
 
     /// The folders that a group names have to stay as they were read.
-    async fn folders_of(&self, document: &Map<String, Value>, planned: &[Change]) -> Result<Vec<Change>, StoreError> {
-        let names = folder_names(document);
-        if names.is_empty() {
+    async fn folders_of(
+        &self,
+        document: &mut Map<String, Value>,
+        planned: &[Change],
+    ) -> Result<Vec<Change>, StoreError> {
+        let folders = take_folder_paths(document);
+        if folders.is_empty() {
             return Ok(Vec::new());
         }
-        let stored = self.directory.find_all(&FOLDERS, names.clone()).await?;
+        let stored = self.directory.find_all(&FOLDERS, folders.iter().map(|(name, _)| name.clone()).collect()).await?;
         let mut changes = Vec::new();
-        for name in names {
-            if planned.iter().any(|change| change.collection == &FOLDERS && change.name == name) {
-                continue;
-            }
-            let Some(found) = stored.iter().find(|stored| stored.name == name) else {
+        for (name, path) in folders {
+            let made = planned.iter().find_map(|change| match &change.write {
+                Write::Add(document) | Write::Replace { document, .. }
+                    if change.collection == &FOLDERS && change.name == name =>
+                {
+                    Some(document)
+                }
+                Write::Add(_) | Write::Replace { .. } | Write::Delete { .. } | Write::Require { .. } => None,
+            });
+            let found = stored.iter().find(|stored| stored.name == name);
+            let Some(folder) = made.or(found.map(|found| &found.document)) else {
                 return Err(StoreError::Refused(format!("there is no folder named \"{name}\"; add it first")));
             };
-            let write = Write::Require { expected: found.version };
-            changes.push(Change { collection: &FOLDERS, name, write, announce: false, audit: None });
+            let known = folder.get("mapped_path").and_then(Value::as_str).unwrap_or_default();
+            if !path.is_empty() && path != known {
+                return Err(other_path(&name, known));
+            }
+            if let (None, Some(found)) = (made, found) {
+                let write = Write::Require { expected: found.version };
+                changes.push(Change { collection: &FOLDERS, name, write, announce: false, audit: None });
+            }
         }
         Ok(changes)
     }

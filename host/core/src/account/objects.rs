@@ -10,6 +10,7 @@ use super::fields::{Field, Maintainer};
 use super::folders::{MAX_NAME_BYTES, check_folder};
 use super::group::Group;
 use super::object_table::{FOLDER_OBJECT, GROUP_OBJECT, ROLE_OBJECT};
+use super::stored::folder_name;
 use crate::ports::{Collection, FOLDERS, GROUPS, ROLES, StoredDocument, Version};
 
 /// A kind of object that accounts refer to by name.
@@ -96,26 +97,31 @@ impl ObjectKind {
 
     /// Whether a document, of an account or of a group, refers to the object of that name.
     pub fn is_referred_to(self, document: &Map<String, Value>, name: &str) -> bool {
-        let any_named = |field: &str, is_named: &dyn Fn(&Value) -> bool| {
-            document.get(field).and_then(Value::as_array).is_some_and(|entries| entries.iter().any(is_named))
+        let any = |field: &str, is_named: &dyn Fn(&Map<String, Value>) -> bool| {
+            let entries = document.get(field).and_then(Value::as_array).into_iter().flatten();
+            entries.filter_map(Value::as_object).any(is_named)
         };
-        let text = |entry: &Value, field: &str| entry.get(field).and_then(Value::as_str).map(str::to_owned);
         match self {
-            // In documents of the first era the path of a folder is its name.
-            Self::Folder => any_named("virtual_folders", &|entry| {
-                let named = text(entry, "name").filter(|name| !name.is_empty());
-                named.or_else(|| text(entry, "mapped_path")).as_deref() == Some(name)
-            }),
-            Self::Group => any_named("groups", &|entry| text(entry, "name").as_deref() == Some(name)),
+            Self::Folder => any("virtual_folders", &|entry| folder_name(entry).as_deref() == Some(name)),
+            Self::Group => any("groups", &|entry| entry.get("name").and_then(Value::as_str) == Some(name)),
             Self::Role => document.get("role").and_then(Value::as_str) == Some(name),
         }
     }
 }
 
-/// The names of the folders of a group's document.
-pub(super) fn folder_names(document: &Map<String, Value>) -> Vec<String> {
-    let folders = document.get("virtual_folders").and_then(Value::as_array).into_iter().flatten();
-    folders.filter_map(|folder| folder.get("name")?.as_str().map(str::to_owned)).collect()
+/// Takes the paths out of the folders of a group's document, since the stored folders have them. The answer has
+/// each folder's name and the path that the document gave it; empty: none.
+pub(super) fn take_folder_paths(document: &mut Map<String, Value>) -> Vec<(String, String)> {
+    let folders = document.get_mut("virtual_folders").and_then(Value::as_array_mut).into_iter().flatten();
+    let mut taken = Vec::new();
+    for folder in folders.filter_map(Value::as_object_mut) {
+        let Some(name) = folder_name(folder) else { continue };
+        let path = folder.remove("mapped_path");
+        let path = path.as_ref().and_then(Value::as_str).unwrap_or_default().trim_end_matches('/').to_owned();
+        folder.insert("name".to_owned(), name.clone().into());
+        taken.push((name, path));
+    }
+    taken
 }
 
 #[cfg(test)]

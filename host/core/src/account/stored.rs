@@ -169,7 +169,7 @@ fn folders_of(account: &mut StoredDocument) -> impl Iterator<Item = &mut Map<Str
 }
 
 /// The name of a folder; in documents of the first era its path is its name.
-fn folder_name(folder: &Map<String, Value>) -> Option<String> {
+pub(super) fn folder_name(folder: &Map<String, Value>) -> Option<String> {
     let text = |field: &str| folder.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
     text("name").or_else(|| text("mapped_path")).map(str::to_owned)
 }

@@ -122,9 +122,7 @@ impl Writing<'_> {
             let known = made.or(found.map(|stored| &stored.document)).and_then(|known| known.get("mapped_path"));
             let known = known.map(|path| path.as_str().unwrap_or_default());
             if let Some(known) = known.filter(|known| !path.is_empty() && known != path) {
-                return Err(StoreError::Refused(format!(
-                    "the folder \"{name}\" is {known} already; give this one another name, or leave mapped_path out"
-                )));
+                return Err(other_path(name, known));
             }
             let write = match found {
                 _ if made.is_some() => continue,
@@ -153,6 +151,13 @@ impl Writing<'_> {
         }
         Ok(changes)
     }
+}
+
+/// The refusal of a path for a stored folder that has another.
+pub(super) fn other_path(name: &str, known: &str) -> StoreError {
+    StoreError::Refused(format!(
+        "the folder \"{name}\" is {known} already; give this one another name, or leave mapped_path out"
+    ))
 }
 
 /// Whether the stored usage is worthless: the home is another, or the account had no quota and so was not

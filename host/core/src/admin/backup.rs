@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Actor, AdminError, AdminPermission, Audit, UserAdministration};
+use super::{Actor, AdminError, AdminPermission, Audit, PAGE, UserAdministration};
 use crate::account::{AccountPage, Dump, Loaded, ObjectKind};
 use crate::ports::{Directory, PageRequest, StoredDocument};
 
@@ -30,7 +30,7 @@ impl BackupAdministration {
         self.users.page(PageRequest { after, prefix: None, limit }).await
     }
 
-    /// A page of folders, groups or roles with their secrets, as [`dump`](Self::dump).
+    /// A page of at most 500 folders, groups or roles with their secrets, as [`dump`](Self::dump).
     ///
     /// # Errors
     /// The actor lacks `manage_system`, or the store fails.
@@ -41,6 +41,7 @@ impl BackupAdministration {
         request: PageRequest,
     ) -> Result<Vec<StoredDocument>, AdminError> {
         actor.require(AdminPermission::ManageSystem)?;
+        let request = PageRequest { limit: request.limit.min(PAGE), ..request };
         Ok(self.directory.list(kind.collection(), request).await?)
     }
 

@@ -35,6 +35,9 @@ use crate::ports::{AuditStore, Clock, Directory, HookRunStore};
 use crate::quota::QuotaScans;
 use crate::session::SessionRegistry;
 
+/// The most objects of a page.
+const PAGE: u32 = 500;
+
 /// All use cases, by their objects.
 pub struct Administration {
     /// Accounts.

@@ -3,30 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::user_tests::{PaperPasswords, map};
 use super::*;
 use crate::account::ObjectKind::{self, Folder, Group, Role};
 use crate::account::{Dump, LoadOutcome};
 use crate::memory::MemoryStore;
-use crate::password::{PasswordError, PasswordHash};
-use crate::ports::{AuditQuery, Door, PageRequest, Passwords, SystemClock};
-use crate::secret::Secret;
-use crate::turns::Waiter;
-
-struct NoPasswords;
-
-#[async_trait]
-impl Passwords for NoPasswords {
-    async fn matches(&self, _: Waiter<'_>, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
-        Ok(false)
-    }
-
-    async fn hash(&self, _: Waiter<'_>, _: &Secret) -> Result<PasswordHash, PasswordError> {
-        Err(PasswordError::PoolClosed)
-    }
-}
+use crate::ports::{AuditQuery, Door, PageRequest, SystemClock};
 
 struct House {
     users: Arc<UserAdministration>,
@@ -38,16 +22,12 @@ struct House {
 
 fn house() -> House {
     let store = Arc::new(MemoryStore::default());
-    let accounts = Arc::new(Accounts::new(store.clone(), Arc::new(NoPasswords), None));
+    let accounts = Arc::new(Accounts::new(store.clone(), Arc::new(PaperPasswords), None));
     let users = Arc::new(UserAdministration { accounts: accounts.clone() });
     let audit = Audit { store: store.clone(), clock: Arc::new(SystemClock) };
     let objects = ObjectAdministration { directory: store.clone(), accounts };
     let backups = BackupAdministration { users: users.clone(), directory: store, audit: audit.clone() };
     House { users, objects, backups, audit, root: Actor::local("root", Door::Socket) }
-}
-
-fn map(value: Value) -> Map<String, Value> {
-    value.as_object().cloned().unwrap()
 }
 
 fn fields(patch: Value) -> DocumentChange {
@@ -178,9 +158,28 @@ async fn documents_that_are_not_valid_change_nothing() {
         let refused = house.add(kind, document).await.unwrap_err();
         assert_eq!((refused.kind(), refused.field()), (AdminErrorKind::Invalid, Some(field)), "{refused}");
     }
-    let unknown = json!({"name": "g", "virtual_folders": [{"name": "none", "virtual_path": "/t"}]});
-    assert_eq!(house.add(Group, unknown).await.unwrap_err().kind(), AdminErrorKind::Refused);
-    assert!(house.records().await.is_empty());
+    house.add(Folder, json!({"name": "team", "mapped_path": "/srv/team"})).await.unwrap();
+    for (folder, problem) in [
+        (json!({"name": "none", "virtual_path": "/t"}), "no folder named \"none\""),
+        (json!({"mapped_path": "/etc", "virtual_path": "/t"}), "no folder named \"/etc\""),
+        (json!({"name": "team", "mapped_path": "/etc", "virtual_path": "/t"}), "\"team\" is /srv/team already"),
+    ] {
+        let refused = house.add(Group, json!({"name": "g", "virtual_folders": [folder]})).await.unwrap_err();
+        assert_eq!(refused.kind(), AdminErrorKind::Refused);
+        assert!(refused.to_string().contains(problem), "{refused}");
+    }
+    assert_eq!(house.records().await, ["add folder team"]);
+}
+
+#[tokio::test]
+async fn groups_follow_the_paths_of_their_folders() {
+    let house = house();
+    house.add(Folder, json!({"name": "team", "mapped_path": "/srv/team"})).await.unwrap();
+    let folder = json!({"name": "team", "mapped_path": "/srv/team/", "virtual_path": "/t"});
+    let group = house.add(Group, json!({"name": "g", "virtual_folders": [folder]})).await.unwrap();
+    assert_eq!(group.document["virtual_folders"], json!([{"name": "team", "virtual_path": "/t"}]));
+    house.update(Folder, "team", fields(json!({"mapped_path": "/srv/moved"}))).await.unwrap();
+    house.update(Group, "g", fields(json!({"description": "d"}))).await.unwrap();
 }
 
 #[tokio::test]

@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Actor, AdminError, AdminPermission, DocumentChange};
+use super::{Actor, AdminError, AdminPermission, DocumentChange, PAGE};
 use crate::account::{Accounts, ObjectKind, ObjectReferences, ObjectWriting, redacted_object};
 use crate::hook::observation::Change as Told;
 use crate::ports::{Change, Directory, PageRequest, StoreError, StoredDocument, Version};
 
-/// Most objects of a page.
-const PAGE: u32 = 500;
 /// How often a change of single fields is tried again because another writer was first.
 const MAX_CONFLICTS: u32 = 16;
 

@@ -14,7 +14,8 @@ use crate::ports::{AuditQuery, Change, Directory, Door, FOLDERS, PageRequest, Pa
 use crate::secret::Secret;
 use crate::turns::Waiter;
 
-struct PaperPasswords;
+/// Makes hashes that show the password.
+pub(super) struct PaperPasswords;
 
 #[async_trait]
 impl Passwords for PaperPasswords {
@@ -44,7 +45,7 @@ fn house() -> House {
     House { store, users, backups, audit, root: Actor::local("root", Door::Socket) }
 }
 
-fn map(value: Value) -> Map<String, Value> {
+pub(super) fn map(value: Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap()
 }
 

@@ -4,14 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Actor, AdminError, AdminPermission};
+use super::{Actor, AdminError, AdminPermission, PAGE};
 use crate::account::{AccountDraft, AccountPage, Accounts, Audience, InvalidStored, OnConflict, User, redacted};
 use crate::key_options::KeyOptions;
 use crate::ports::{PageRequest, StoreError, StoredDocument, USERS};
 use crate::secret::Secret;
-
-/// Most accounts of a page.
-const PAGE: u32 = 500;
 
 /// Use cases about accounts.
 pub struct UserAdministration {

@@ -198,9 +198,8 @@ pub async fn load_into_memory(
     };
     let named = || format!("data_provider.name, {}", path.display());
     let read = read_dump(&std::fs::read_to_string(path).with_context(named)?).with_context(named)?;
-    let kinds = [(Kind::Folder, read.folders), (Kind::Group, read.groups), (Kind::Role, read.roles)];
-    let objects = kinds.into_iter().flat_map(|(kind, documents)| documents.into_iter().map(move |one| (kind, one)));
-    let dump = Dump { users: read.users, objects: objects.collect() };
+    let objects = [(Kind::Folder, read.folders), (Kind::Group, read.groups), (Kind::Role, read.roles)];
+    let dump = Dump::new(read.users, objects);
     let accounts = stores.accounts(users_base_dir);
     let (loaded, _) = accounts.load(dump, false, &Author::system()).await?;
     for Loaded { kind, name, outcome } in loaded {
