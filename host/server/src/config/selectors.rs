@@ -7,6 +7,7 @@ use tidegate_core::account::ObjectKind;
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookKind, Selector};
 use tidegate_core::path::VirtualPath;
+use tidegate_core::pattern::Pattern;
 use tidegate_core::ports::USERS;
 
 use super::keys::Section;
@@ -17,7 +18,7 @@ pub fn selector(kind: HookKind, section: &Section, named: &Named, field: &mut im
     refuse_unmatched(kind, section, field);
     Selector {
         methods: methods(kind, &section.methods, field),
-        users: names("users", &section.users, field),
+        users: names("users", &section.users, field).iter().map(|text| Pattern::wildcards(text)).collect(),
         groups: names("groups", &section.groups, field),
         networks: parsed("networks", &section.networks, "a network such as 192.0.2.0/24", field, |text| {
             text.parse().ok()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tidegate_core::hook::HookKind;
+use tidegate_core::pattern::Pattern;
 use tidegate_ssh::host_keys::HostKeyFiles;
 
 use super::*;
@@ -253,7 +254,7 @@ dialect = "directadmin"
     };
     assert_eq!(of(HookKind::ExternalAuth).len(), 2);
     assert_eq!(of(HookKind::ExternalAuth)[1].settings.on_error, tidegate_core::hook::OnError::Skip);
-    assert_eq!(of(HookKind::ExternalAuth)[1].settings.selector.users, ["a*"]);
+    assert_eq!(of(HookKind::ExternalAuth)[1].settings.selector.users, [Pattern::wildcards("a*")]);
     assert_eq!(of(HookKind::PostAction)[0].settings.selector.actions, ["upload"]);
     assert_eq!(of(HookKind::PreAction)[0].settings.selector.actions, ["delete"]);
     assert!(matches!(&of(HookKind::PreAction)[0].target, settings::HookTarget::Http { flavour, .. } if flavour.get));
