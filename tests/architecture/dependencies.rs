@@ -168,3 +168,34 @@ fn the_workspace_names_no_dependency_in_vain() {
         assert!(manifests.iter().any(|(_, text)| is_taken(text)), "no crate takes {name} from the workspace");
     }
 }
+
+#[test]
+fn the_fuzz_targets_are_locked_to_what_the_server_has() {
+    let lock = std::fs::read_to_string(tools::root().join("tests/fuzz/Cargo.lock")).unwrap();
+    let lock: toml::Table = lock.parse().unwrap();
+    let packages = lock["package"].as_array().unwrap();
+    let metadata = metadata();
+    let name_of = |id: &Value| {
+        let package = metadata["packages"].as_array().unwrap().iter().find(|package| package["id"] == *id);
+        package.unwrap()["name"].as_str().unwrap().to_owned()
+    };
+    let mut compared = 0;
+    for node in metadata["resolve"]["nodes"].as_array().unwrap() {
+        let name = name_of(&node["id"]);
+        let locked = packages.iter().find(|locked| locked["name"].as_str() == Some(&*name));
+        let Some(locked) = locked.filter(|_| name.starts_with("tidegate")) else { continue };
+        compared += 1;
+        // Two versions of one package stand there as `NAME VERSION`.
+        let dependencies = locked.get("dependencies").map(texts).unwrap_or_default();
+        let known: BTreeSet<&str> = dependencies.into_iter().filter_map(|text| text.split(' ').next()).collect();
+        for dependency in node["deps"].as_array().unwrap() {
+            let is_for_tests = |kind: &Value| kind["kind"] == "dev";
+            if !dependency["dep_kinds"].as_array().unwrap().iter().all(is_for_tests) {
+                let wanted = name_of(&dependency["pkg"]);
+                let advice = "run: cargo metadata --manifest-path tests/fuzz/Cargo.toml";
+                assert!(known.contains(&*wanted), "tests/fuzz/Cargo.lock: {name} lacks {wanted}; {advice}");
+            }
+        }
+    }
+    assert!(compared > 5, "{compared}");
+}
