@@ -65,7 +65,7 @@ fn a_kill_during_user_changes_keeps_the_database_whole() {
     let site = Site::new();
     let started = Instant::now();
     site.user("first");
-    // With the time that one takes which nobody kills, each is killed at another point.
+    // The time of an addition that is left alone gives the points at which the others are killed.
     let whole = started.elapsed();
     let mut acknowledged = vec!["first".to_owned()];
     for number in 1..=KILLS {

@@ -88,7 +88,7 @@ fn leader(nspawn: &mut Child) -> Option<u32> {
         state.args(["--target", *leader, "-m", "-p", "--", "/bin/systemctl", "is-system-running"]);
         ["starting", "running", "degraded", "initializing"].contains(&text_of(&mut state).trim())
     };
-    // `Some(None)`: it has ended, and nobody will answer.
+    // `Some(None)`: it has ended, and no answer will come.
     let found = waiting::look_for(|| {
         if nspawn.try_wait().unwrap().is_some() {
             return Some(None);

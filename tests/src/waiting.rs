@@ -1,5 +1,5 @@
-//! Waiting: for what is told, as it is told; and for what nobody tells of, by looking again with
-//! pauses. The only place of the tests that sleeps.
+//! Waiting for events, and for states that no event announces, by looking again with pauses. The only
+//! place of the tests that sleeps.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The channel of a command: its ports, which whoever has the connection implements, and a reader on top of one.
+//! The channel of a command: its ports, which the crate with the connection implements, and a reader on top of one.
 
 use std::sync::Arc;
 

@@ -264,7 +264,7 @@ async fn only_observers_are_tried_again() {
         assert_eq!(ask(&url, http_settings(), flavour, &ObjectChange::about("bob").unwrap()).await, "failed");
         assert_eq!(asked.lock().unwrap().len(), tries, "{compat}");
     }
-    // Nobody listens there any more.
+    // The server has closed the port.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", closed.local_addr().unwrap());
     drop(closed);

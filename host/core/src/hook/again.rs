@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_told_again_is_in_nobodys_way() {
+    async fn what_is_told_again_delays_no_other_event() {
         let hanging = Flaky { then: Then::Hangs, ..Flaky::new(5) };
         let world = World::new(vec![hanging, Flaky::new(0)]);
         // More tries than tasks, which all hang after a second.

@@ -27,7 +27,7 @@ pub struct Observers<E: HookEvent> {
     chain: Chain<E>,
     sender: std::sync::Mutex<Option<mpsc::Sender<E>>>,
     queue: Mutex<mpsc::Receiver<E>>,
-    /// What failed and is told again later; it is in nobody's way (B0-08a).
+    /// What failed and is told again later; it delays no other event (B0-08a).
     again: Again<E>,
     dropped: AtomicU64,
     /// Tries for which there was no room.
