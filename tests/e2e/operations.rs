@@ -5,7 +5,6 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 use tidegate_tests::clients::{Proof, can_log_in, exec, sftp, sftp_ok, text};
@@ -112,20 +111,17 @@ fn outcomes_of_hooks_are_told_apart_in_the_metrics() {
     for user in ["denied", "broken", "late"] {
         assert!(!can_log_in(&server, user, PASSWORD));
     }
-    let until = std::time::Instant::now() + Duration::from_secs(60);
-    loop {
+    let lines = |text: &str, name: &str, end: &str| {
+        let of_hooks = text.lines().filter(|line| line.starts_with(&format!("{name}{{kind=\"login-pre\"")));
+        of_hooks.filter(|line| line.ends_with(end)).count()
+    };
+    // Records are stored a moment after the calls.
+    let text = waiting::eventually("each outcome is counted once", || {
         let text = get(&server, "/metrics");
-        let lines = |name: &str, end: &str| {
-            let of_hooks = text.lines().filter(|line| line.starts_with(&format!("{name}{{kind=\"login-pre\"")));
-            of_hooks.filter(|line| line.ends_with(end)).count()
-        };
-        let outcomes = ["deny", "failed", "timeout"];
-        if outcomes.iter().all(|word| lines("tidegate_hook_calls_total", &format!("\"{word}\"}} 1")) == 1) {
-            assert_eq!(lines("tidegate_hook_errors_total", " 1"), 2, "{text}");
-            break;
-        }
-        assert!(std::time::Instant::now() < until, "{text}");
-    }
+        let is_counted = |word: &&str| lines(&text, "tidegate_hook_calls_total", &format!("\"{word}\"}} 1")) == 1;
+        ["deny", "failed", "timeout"].iter().all(is_counted).then_some(text)
+    });
+    assert_eq!(lines(&text, "tidegate_hook_errors_total", " 1"), 2, "{text}");
 }
 
 #[test]
@@ -142,10 +138,8 @@ fn a_store_that_does_not_answer_is_in_the_metrics() {
         tools::run_ok(Command::new(tools::python()).args(["-c", &script]).arg(site.path("tidegate.db")));
     };
     let wait_for = |expected: f64| {
-        let until = std::time::Instant::now() + Duration::from_secs(60);
-        while metric(&get(&server, "/metrics"), "sftpgo_dataprovider_availability") != Some(expected) {
-            assert!(std::time::Instant::now() < until, "the gauge does not become {expected}");
-        }
+        let gauge = || metric(&get(&server, "/metrics"), "sftpgo_dataprovider_availability");
+        waiting::until(&format!("the gauge becomes {expected}"), || gauge() == Some(expected));
     };
     wait_for(1.0);
     rename("account_changes", "away");

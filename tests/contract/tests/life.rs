@@ -9,7 +9,7 @@ use tidegate_tests::raw_sftp::RawSftp;
 use tidegate_tests::server::Site;
 use tidegate_tests::sftp_numbers::{fx, fxf};
 use tidegate_tests::tools;
-use tidegate_tests::waiting::Followed;
+use tidegate_tests::waiting::{Followed, until};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
@@ -403,9 +403,7 @@ fn a_session_is_gone_though_its_hook_hangs() {
     let server = site.start();
     let started = Instant::now();
     for _ in 0..4 {
-        while !can_log_in(&server, "alice", PASSWORD) {
-            assert!(started.elapsed() < Duration::from_secs(60), "the place is not free");
-        }
+        until("the place of the last session is free", || can_log_in(&server, "alice", PASSWORD));
     }
     // To wait for the hook would take five seconds each time.
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
