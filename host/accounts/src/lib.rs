@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod hook_records;
 mod sqlite;
 
 pub use sqlite::{OpenError, SqliteDatabase};
