@@ -83,6 +83,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("russh", &["tidegate-ssh", "tidegate-bench"]),
     ("axum", &["tidegate-api"]),
     ("prometheus", &["tidegate-api"]),
+    ("redb", &["tidegate-accounts"]),
     ("rusqlite", &["tidegate-accounts"]),
     ("reqwest", &["tidegate-hooks-external", "tidegate-hooks-wasm"]),
     ("subprocess", &["tidegate-hooks-external"]),

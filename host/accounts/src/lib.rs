@@ -1,8 +1,11 @@
-//! Stores for accounts, and for the values of plugins. Migrations are in `sql/`.
+//! Stores for accounts, and for the values of plugins: SQLite, whose migrations are in `sql/`, and a file of
+//! key/value tables.
 
 #[cfg(test)]
 mod conformance;
 mod hook_records;
+mod redb;
 mod sqlite;
 
-pub use sqlite::{OpenError, SqliteDatabase};
+pub use self::redb::{OpenError as RedbOpenError, RedbDatabase};
+pub use self::sqlite::{OpenError, SqliteDatabase};

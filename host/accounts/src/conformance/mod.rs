@@ -24,7 +24,7 @@ use tidegate_core::ports::{
 use tidegate_core::secret::Secret;
 use tidegate_core::turns::Waiter;
 
-use crate::SqliteDatabase;
+use crate::{RedbDatabase, SqliteDatabase};
 
 /// An adapter under test, with an empty store.
 pub struct Adapter {
@@ -49,6 +49,13 @@ fn sqlite() -> Adapter {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tidegate.db");
     Adapter { open: Box::new(move || Arc::new(SqliteDatabase::open(&path).unwrap())), _directory: Some(directory) }
+}
+
+fn redb() -> Adapter {
+    let directory = tempfile::tempdir().unwrap();
+    // One process has the file open, and once.
+    let store = Arc::new(RedbDatabase::open(&directory.path().join("tidegate.db")).unwrap());
+    Adapter { open: Box::new(move || store.clone()), _directory: Some(directory) }
 }
 
 fn memory() -> Adapter {
@@ -109,7 +116,7 @@ macro_rules! adapters {
     };
 }
 
-adapters!(sqlite, memory);
+adapters!(sqlite, redb, memory);
 
 /// The author of an administrator's changes.
 pub fn author() -> Author {

@@ -1,0 +1,131 @@
+//! Named documents and their changes: each change is one transaction with its announcement and its audit record.
+
+use async_trait::async_trait;
+use redb::WriteTransaction;
+use tidegate_core::ports::{
+    AccountKey, Change, ChangeToken, Changes, Collection, Directory, PageRequest, StoreError, StoredDocument, USERS,
+    Version,
+};
+
+use super::failure::Failure;
+use super::{RedbDatabase, audit, changes, rows};
+
+#[async_trait]
+impl Directory for RedbDatabase {
+    async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
+        let found = match self.engine.read_at_once(|transaction| rows::find(transaction, collection, name)) {
+            Some(found) => found,
+            None => {
+                let name = name.to_owned();
+                self.engine.read(move |transaction| rows::find(transaction, collection, &name)).await
+            }
+        };
+        let mut found = found?;
+        found.iter_mut().for_each(|stored| self.complete(collection, stored));
+        Ok(found)
+    }
+
+    async fn find_all(
+        &self,
+        collection: &'static Collection,
+        names: Vec<String>,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let found = match self.engine.read_at_once(|transaction| rows::find_all(transaction, collection, &names)) {
+            Some(found) => found,
+            None => self.engine.read(move |transaction| rows::find_all(transaction, collection, &names)).await,
+        };
+        let mut found = found?;
+        found.iter_mut().for_each(|stored| self.complete(collection, stored));
+        Ok(found)
+    }
+
+    async fn list(
+        &self,
+        collection: &'static Collection,
+        page: PageRequest,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let mut found = self.engine.read(move |transaction| rows::list(transaction, collection, &page)).await?;
+        found.iter_mut().for_each(|stored| self.complete(collection, stored));
+        Ok(found)
+    }
+
+    async fn texts(
+        &self,
+        collection: &'static Collection,
+        field: &'static str,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        self.engine.read(move |transaction| rows::texts(transaction, collection, field)).await
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
+        let versions = self.engine.write(move |transaction| commit(transaction, &changes)).await?;
+        self.committed.notify_waiters();
+        Ok(versions)
+    }
+
+    async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
+        let since = since.cloned();
+        self.engine.read(move |transaction| changes::since(transaction, since.as_ref())).await
+    }
+
+    async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError> {
+        loop {
+            // Registered before the look, so that no change is missed in between.
+            let committed = self.committed.notified();
+            tokio::pin!(committed);
+            committed.as_mut().enable();
+            let changes = self.changes(Some(since)).await?;
+            if !changes.is_empty() {
+                return Ok(changes);
+            }
+            // No other process can change the file.
+            committed.await;
+        }
+    }
+
+    async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {
+        self.last_logins.record(account, at);
+        Ok(())
+    }
+
+    async fn record_first_transfer(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError> {
+        let field = if upload { "first_upload" } else { "first_download" };
+        let AccountKey { username, id } = account.clone();
+        let first = self.engine.note(move |transaction| {
+            rows::Maintained::open(transaction, &USERS)?.update(&username, Some(id), |fields| {
+                let is_first = fields.get(field).is_none_or(|at| *at == 0);
+                if is_first {
+                    fields.insert(field.to_owned(), at.max(1));
+                }
+                is_first
+            })
+        });
+        Ok(first.await?.unwrap_or(false))
+    }
+}
+
+impl RedbDatabase {
+    /// Adds values that are not stored yet.
+    fn complete(&self, collection: &'static Collection, stored: &mut StoredDocument) {
+        if *collection == USERS
+            && let Some(at) = self.last_logins.pending_of(stored.version.id)
+        {
+            stored.document.insert("last_login".to_owned(), at.into());
+        }
+    }
+}
+
+fn commit(transaction: &WriteTransaction, changes: &[Change]) -> Result<Vec<Version>, Failure> {
+    let mut versions = Vec::with_capacity(changes.len());
+    for change in changes {
+        let version = rows::write(transaction, change)?;
+        if let Some(record) = &change.audit {
+            audit::append(transaction, record, Some(version.revision))?;
+        }
+        if change.announce {
+            changes::announce(transaction, change.collection, &change.name)?;
+        }
+        versions.push(version);
+    }
+    Ok(versions)
+}
