@@ -22,6 +22,19 @@ pub fn settings(config: &Config, directory: &Path, check: &mut Check<'_>) -> Dat
                 None => DatabaseSettings::Memory(None),
             }
         }
+        "bolt" => {
+            warn_of_unused(provider, check);
+            if connection.is_some() {
+                check.problem(
+                    "data_provider.connection_string",
+                    "has no meaning for bolt; put the path of the file into data_provider.name",
+                );
+            }
+            match named_file(provider, check) {
+                Some(file) => DatabaseSettings::Bolt(directory.join(file)),
+                None => DatabaseSettings::Memory(None),
+            }
+        }
         "memory" => {
             warn_of_unused(provider, check);
             if connection.is_some() {
@@ -30,9 +43,10 @@ pub fn settings(config: &Config, directory: &Path, check: &mut Check<'_>) -> Dat
             DatabaseSettings::Memory(dump(provider, directory, check))
         }
         other => {
-            let known = ["postgresql", "mysql", "bolt"].contains(&other);
+            let known = ["postgresql", "mysql"].contains(&other);
             let text = if known { "is not supported by this version" } else { "is not a driver" };
-            check.problem("data_provider.driver", format!("\"{other}\" {text}; use \"sqlite\" or \"memory\""));
+            check
+                .problem("data_provider.driver", format!("\"{other}\" {text}; use \"sqlite\", \"bolt\" or \"memory\""));
             DatabaseSettings::Memory(None)
         }
     }
@@ -86,6 +100,10 @@ fn file_name<'a>(provider: &'a DataProvider, check: &mut Check<'_>) -> Option<&'
         check.problem("data_provider.connection_string", "is no file:PATH, which sqlite needs; use data_provider.name");
         return None;
     }
+    named_file(provider, check)
+}
+
+fn named_file<'a>(provider: &'a DataProvider, check: &mut Check<'_>) -> Option<&'a str> {
     if provider.name.is_empty() {
         check.problem("data_provider.name", "must name a file, such as \"tidegate.db\"");
         return None;

@@ -15,7 +15,7 @@ pub fn rule(config: &Config, directory: &Path, check: &mut Check<'_>) -> HomeRul
         roots.push(provider.users_base_dir.clone());
     }
     let mut own = vec![directory.to_owned(), directory.join(&config.plugins.directory)];
-    if provider.driver == "sqlite" {
+    if ["sqlite", "bolt"].contains(&provider.driver.as_str()) {
         own.extend(directory.join(&provider.name).parent().map(Path::to_owned));
     }
     // Made absolute first, since a relative path such as "." is not the root of the file system.

@@ -71,6 +71,8 @@ pub struct HttpListener {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseSettings {
     Sqlite(PathBuf),
+    /// A file of key/value tables, which one process has open.
+    Bolt(PathBuf),
     /// In memory, with the accounts of a dump if one is named.
     Memory(Option<PathBuf>),
 }

@@ -431,6 +431,7 @@ fn keys_of_other_databases_are_not_ignored_in_silence() {
     warned("sslmode = 1", "data_provider.sslmode");
     warned("pool_size = 4", "data_provider.pool_size");
     warned("driver = \"memory\"\nhost = \"db\"", "data_provider.host");
+    warned("driver = \"bolt\"\npool_size = 4", "data_provider.pool_size");
     warned("connection_string = \"file:/srv/x.db?cache=shared\"", "cache=shared");
     check_error("tidegate.toml", &of("sslmode = 9"), &["data_provider.sslmode"]);
     check_error("tidegate.toml", &of("users_table = \"view\""), &["data_provider.users_table"]);
@@ -438,6 +439,14 @@ fn keys_of_other_databases_are_not_ignored_in_silence() {
     check_error("tidegate.toml", &of("connection_string = \"host=db\""), &["data_provider.connection_string"]);
     check_error("tidegate.toml", &of("connectionstring = \"a\"\nconnection_string = \"b\""), &["the two differ"]);
     check_error("tidegate.toml", &of("driver = \"memory\"\nname = \"gone.json\""), &["no dump", "gone.json"]);
+    let bolt = |lines: &str| of(&format!("driver = \"bolt\"\n{lines}"));
+    check_error("tidegate.toml", &bolt("connection_string = \"file:x\""), &["no meaning for bolt"]);
+    check_error("tidegate.toml", &bolt("name = \"\""), &["data_provider.name", "must name a file"]);
+    check_error("tidegate.toml", &bolt("manage_users = 0"), &["data_provider.manage_users"]);
+    for (lines, expected) in [("", "tidegate.db"), ("name = \"accounts.db\"", "accounts.db")] {
+        let settings = read("tidegate.toml", &bolt(lines), &[]).unwrap();
+        assert!(matches!(settings.database, settings::DatabaseSettings::Bolt(path) if path.ends_with(expected)));
+    }
     let file = |lines: &str| match read("tidegate.toml", &of(lines), &[]).unwrap().database {
         settings::DatabaseSettings::Sqlite(path) => path,
         other => panic!("{other:?}"),

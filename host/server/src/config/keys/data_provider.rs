@@ -8,22 +8,22 @@ use super::{Actions, HookValue};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DataProvider {
-    /// Where accounts are: `sqlite` or `memory`.
+    /// Where accounts are: `sqlite`; `bolt`, a file of key/value tables that one process has open; or `memory`.
     pub driver: String,
-    /// With `sqlite` the file of the database, with `memory` a dump to begin with; relative to the
-    /// configuration directory.
+    /// With `sqlite` and `bolt` the file of the database, with `memory` a dump to begin with; relative to
+    /// the configuration directory.
     pub name: String,
-    /// Not used by `sqlite` and `memory`; a warning if it is set.
+    /// Not used by `sqlite`, `bolt` and `memory`; a warning if it is set.
     pub host: String,
-    /// Not used by `sqlite` and `memory`; a warning if it is set.
+    /// Not used by `sqlite`, `bolt` and `memory`; a warning if it is set.
     pub port: u16,
-    /// Not used by `sqlite` and `memory`; a warning if it is set.
+    /// Not used by `sqlite`, `bolt` and `memory`; a warning if it is set.
     pub username: String,
-    /// Not used by `sqlite` and `memory`; a warning if it is set.
+    /// Not used by `sqlite`, `bolt` and `memory`; a warning if it is set.
     pub password: String,
-    /// Not used by `sqlite` and `memory`; a warning if it is set.
+    /// Not used by `sqlite`, `bolt` and `memory`; a warning if it is set.
     pub sslmode: i32,
-    /// `file:PATH`, which is used instead of `name`.
+    /// With `sqlite` `file:PATH`, which is used instead of `name`.
     pub connection_string: String,
     /// Another name of `connection_string`.
     pub connectionstring: String,
@@ -33,7 +33,7 @@ pub struct DataProvider {
     pub manage_users: i32,
     /// Which usages are counted. 0: none. 1: all accounts'. 2: those of accounts with a quota.
     pub track_quota: i32,
-    /// Not used by `sqlite` and `memory`; a warning if it is set.
+    /// Not used by `sqlite`, `bolt` and `memory`; a warning if it is set.
     pub pool_size: i32,
     /// Where homes of accounts without one are: `users_base_dir/USERNAME`. An absolute path.
     pub users_base_dir: String,
