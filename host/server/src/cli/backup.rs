@@ -13,13 +13,15 @@ use tidegate_api_types::{
 };
 use tidegate_core::account::ObjectKind as Kind;
 use tidegate_core::account::{Dump, LoadOutcome, Loaded};
-use tidegate_core::ports::Author;
+use tidegate_core::ports::{Author, Change, FOLDERS, GROUPS, ROLES, USERS, Write as Writing};
 
 use super::door::{Door, Purpose};
 use super::object::noun;
 use super::user::{PAGE, change, warn_of_invalid};
 use super::{Place, read_source};
+use crate::config::Settings;
 use crate::config::settings::DatabaseSettings;
+use crate::control::Control;
 use crate::wire::Stores;
 
 #[derive(Debug, Args)]
@@ -185,6 +187,28 @@ fn read_dump(text: &str) -> anyhow::Result<LoadDump> {
         roles: objects("roles", "role")?,
         dry_run: false,
     })
+}
+
+/// The stores for a command that only looks. A server that has the file for itself gives a copy of what it keeps,
+/// without the values of plugins.
+pub async fn stores_to_look_at(settings: &Settings, directory: &Path) -> anyhow::Result<Stores> {
+    let control = match settings.database {
+        DatabaseSettings::Bolt(_) => Control::connect(directory).await?,
+        DatabaseSettings::Sqlite(_) | DatabaseSettings::Memory(_) => None,
+    };
+    let Some(control) = control else { return Stores::open(&settings.database) };
+    let kept = everything(&mut Door::Server(control)).await?;
+    let kinds = [(&USERS, kept.users), (&FOLDERS, kept.folders), (&GROUPS, kept.groups), (&ROLES, kept.roles)];
+    let changes = kinds.into_iter().flat_map(|(collection, documents)| {
+        documents.into_iter().filter_map(move |document| {
+            let name = document.get(collection.name_field)?.as_str()?.to_owned();
+            // As they are, valid or not.
+            Some(Change { collection, name, write: Writing::Add(document), announce: false, audit: None })
+        })
+    });
+    let stores = Stores::open(&DatabaseSettings::Memory(None))?;
+    stores.database.commit(changes.collect()).await?;
+    Ok(stores)
 }
 
 /// Loads the dump with which accounts in memory begin (A9-03).

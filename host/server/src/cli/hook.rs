@@ -13,6 +13,7 @@ use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookKind, Subject};
 use tidegate_hooks_wasm::ServedGates;
 
+use super::backup::stores_to_look_at;
 use super::{Place, hook_runs, hook_test};
 use crate::config::Settings;
 use crate::control::Control;
@@ -81,7 +82,7 @@ pub async fn run(command: HookCommand) -> anyhow::Result<()> {
 
 async fn open(place: &Place) -> anyhow::Result<(Settings, Stores, Hooks)> {
     let (directory, settings) = place.settings()?;
-    let stores = Stores::open(&settings.database)?;
+    let stores = stores_to_look_at(&settings, &directory).await?;
     let served = ServedGates::look(&directory)?;
     let hooks = Hooks::open(&settings, &stores, wire::silent_host(), served).await?;
     Ok((settings, stores, hooks))

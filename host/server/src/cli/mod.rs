@@ -33,6 +33,7 @@ use tidegate_ssh_commands::Launcher;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::activation::Activation;
+use crate::config::settings::DatabaseSettings;
 use crate::config::{Loaded, Settings, other_directories};
 use crate::confine::{self, ConfinedArguments};
 use crate::control::Control;
@@ -186,7 +187,7 @@ async fn dispatch(command: Command, activation: Activation) -> anyhow::Result<()
     match command {
         Command::Serve(arguments) => run_serve(arguments, activation).await,
         Command::Portable(arguments) => run_portable(arguments).await,
-        Command::Initprovider(place) => initprovider(&place),
+        Command::Initprovider(place) => initprovider(&place).await,
         Command::User(command) => user::run(command).await,
         Command::Folder(command) => object::run(ObjectKind::Folder, command).await,
         Command::Group(command) => object::run(ObjectKind::Group, command).await,
@@ -317,9 +318,14 @@ async fn ping(place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn initprovider(place: &Place) -> anyhow::Result<()> {
-    let (_, settings) = place.settings()?;
-    wire::open_database(&settings.database)?;
+async fn initprovider(place: &Place) -> anyhow::Result<()> {
+    let (directory, settings) = place.settings()?;
+    // A server that runs has such a file for itself, and has brought it up to date.
+    let is_served =
+        matches!(settings.database, DatabaseSettings::Bolt(_)) && Control::connect(&directory).await?.is_some();
+    if !is_served {
+        wire::open_database(&settings.database)?;
+    }
     println!("The database is up to date.");
     Ok(())
 }

@@ -14,6 +14,7 @@ use tidegate_core::ports::SystemClock;
 use tidegate_hooks_wasm::{NOT_LOADED, ServedGates};
 
 use super::{Case, Report, Tested};
+use crate::cli::backup::stores_to_look_at;
 use crate::config::settings::DatabaseSettings;
 use crate::config::{Config, DataProvider, Loaded, Settings};
 use crate::wire::{Hooks, Stores};
@@ -47,7 +48,8 @@ pub struct Bench {
 impl Bench {
     /// All hooks of a configuration, with its accounts and its plugins' stores.
     pub async fn configured(settings: Settings, state: &Path) -> anyhow::Result<Self> {
-        Self::open(settings, ServedGates::look(state)?, None).await
+        let stores = stores_to_look_at(&settings, state).await?;
+        Self::open(settings, stores, ServedGates::look(state)?, None).await
     }
 
     /// A single hook and nothing else; what it stores is dropped afterwards. `loaded`: the
@@ -81,11 +83,16 @@ impl Bench {
         }
         let mut settings = Loaded::from_config(only).validate(directory, false)?;
         settings.database = DatabaseSettings::Memory(None);
-        Self::open(settings, ServedGates::default(), Some(place)).await
+        let stores = Stores::open(&settings.database)?;
+        Self::open(settings, stores, ServedGates::default(), Some(place)).await
     }
 
-    async fn open(settings: Settings, served: ServedGates, directory: Option<TempDir>) -> anyhow::Result<Self> {
-        let stores = Stores::open(&settings.database)?;
+    async fn open(
+        settings: Settings,
+        stores: Stores,
+        served: ServedGates,
+        directory: Option<TempDir>,
+    ) -> anyhow::Result<Self> {
         let recorder = Arc::new(Recorder::default());
         let host = HookHost { journal: recorder.clone(), clock: Arc::new(SystemClock) };
         let hooks = Hooks::open(&settings, &stores, host, served).await?;
