@@ -16,6 +16,7 @@ mod hook_test;
 mod journal;
 mod log;
 mod log_file;
+mod memory_dump;
 mod panics;
 mod portable;
 mod serve;

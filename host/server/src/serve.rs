@@ -20,10 +20,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::activation::{self, Activation};
-use crate::cli::backup;
 use crate::config::Settings;
 use crate::config::settings::HttpListener;
 use crate::control::Control;
+use crate::memory_dump::MemoryDump;
 use crate::state_directory::StateLock;
 use crate::wire::{self, HookPoints, HookTasks, Hooks, Services, Storages, Stores};
 use crate::{control, shutdown, state_directory, version};
@@ -50,7 +50,10 @@ pub async fn serve(
     let stop = shutdown::on_signals().context("signals cannot be handled")?;
     let _lock = lock(directory).await?;
     let stores = Stores::open(&settings.database)?;
-    backup::load_into_memory(&settings.database, &stores, settings.users_base_dir.clone()).await?;
+    let dump = MemoryDump::load(&settings.database, &stores, settings.users_base_dir.clone()).await?;
+    if let Some(dump) = dump {
+        dump.follow_signals().context("signals cannot be handled")?;
+    }
     let keys = load_host_keys(&settings).await?;
     make_plugin_directory(&settings.plugin_directory)?;
     let (mut tasks, host) = HookTasks::start_journal(&stores);

@@ -11,9 +11,7 @@ use serde_json::{Map, Value, json};
 use tidegate_api_types::{
     AccountOutcome, DumpObjects, DumpUsers, LoadDump, LoadReport, LoadedAccount, LoadedObject, ObjectKind,
 };
-use tidegate_core::account::ObjectKind as Kind;
-use tidegate_core::account::{Dump, LoadOutcome, Loaded};
-use tidegate_core::ports::{Author, Change, FOLDERS, GROUPS, ROLES, USERS, Write as Writing};
+use tidegate_core::ports::{Change, FOLDERS, GROUPS, ROLES, USERS, Write as Writing};
 
 use super::door::{Door, Purpose};
 use super::object::noun;
@@ -159,7 +157,7 @@ fn print(name: &str, outcome: AccountOutcome, changed: &[String]) {
 }
 
 /// The documents of a dump, which are not validated yet.
-fn read_dump(text: &str) -> anyhow::Result<LoadDump> {
+pub fn read_dump(text: &str) -> anyhow::Result<LoadDump> {
     let document: Value = serde_json::from_str(text)?;
     let list = |name: &str| match document.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -193,8 +191,8 @@ fn read_dump(text: &str) -> anyhow::Result<LoadDump> {
 /// without the values of plugins.
 pub async fn stores_to_look_at(settings: &Settings, directory: &Path) -> anyhow::Result<Stores> {
     let control = match settings.database {
-        DatabaseSettings::Bolt(_) => Control::connect(directory).await?,
-        DatabaseSettings::Sqlite(_) | DatabaseSettings::Memory(_) => None,
+        DatabaseSettings::Bolt(_) | DatabaseSettings::Memory(_) => Control::connect(directory).await?,
+        DatabaseSettings::Sqlite(_) => None,
     };
     let Some(control) = control else { return Stores::open(&settings.database) };
     let kept = everything(&mut Door::Server(control)).await?;
@@ -209,28 +207,4 @@ pub async fn stores_to_look_at(settings: &Settings, directory: &Path) -> anyhow:
     let stores = Stores::open(&DatabaseSettings::Memory(None))?;
     stores.database.commit(changes.collect()).await?;
     Ok(stores)
-}
-
-/// Loads the dump with which accounts in memory begin (A9-03).
-pub async fn load_into_memory(
-    database: &DatabaseSettings,
-    stores: &Stores,
-    users_base_dir: Option<String>,
-) -> anyhow::Result<()> {
-    let DatabaseSettings::Memory(Some(path)) = database else {
-        return Ok(());
-    };
-    let named = || format!("data_provider.name, {}", path.display());
-    let read = read_dump(&std::fs::read_to_string(path).with_context(named)?).with_context(named)?;
-    let objects = [(Kind::Folder, read.folders), (Kind::Group, read.groups), (Kind::Role, read.roles)];
-    let dump = Dump::new(read.users, objects);
-    let accounts = stores.accounts(users_base_dir);
-    let (loaded, _) = accounts.load(dump, false, &Author::system()).await?;
-    for Loaded { kind, name, outcome } in loaded {
-        if let LoadOutcome::Failed(problem) = outcome {
-            let noun = kind.map_or("account", |kind| kind.collection().noun);
-            bail!("{}: the {noun} \"{name}\": {problem}", named());
-        }
-    }
-    Ok(())
 }
