@@ -273,6 +273,7 @@ fn is_about_the_account(error: &AccountError) -> bool {
             | StoreError::NotFound(_)
             | StoreError::Conflict(_)
             | StoreError::Busy(_)
+            | StoreError::Unavailable(_)
             | StoreError::ReadOnly(_)
             | StoreError::Full(_)
             | StoreError::Failed(_) => false,

@@ -149,7 +149,9 @@ fn kind_of(error: &StoreError) -> AdminErrorKind {
         StoreError::Invalid { .. } => AdminErrorKind::Invalid,
         StoreError::Conflict(_) => AdminErrorKind::Conflict,
         StoreError::Refused(_) => AdminErrorKind::Refused,
-        StoreError::Busy(_) | StoreError::ReadOnly(_) | StoreError::Full(_) => AdminErrorKind::Unavailable,
+        StoreError::Busy(_) | StoreError::Unavailable(_) | StoreError::ReadOnly(_) | StoreError::Full(_) => {
+            AdminErrorKind::Unavailable
+        }
         StoreError::Failed(_) => AdminErrorKind::Failed,
     }
 }

@@ -171,7 +171,7 @@ pub trait AuditStore: Send + Sync {
     /// The records that match, the newest first.
     ///
     /// # Errors
-    /// `Busy` and `Failed`.
+    /// `Busy`, `Unavailable` and `Failed`.
     async fn audit(&self, query: AuditQuery) -> Result<Vec<StoredAudit>, StoreError>;
 }
 

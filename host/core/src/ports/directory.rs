@@ -10,7 +10,7 @@ use super::{AuditRecord, Collection, StoreError};
 /// it means and whether it is valid.
 ///
 /// # Errors
-/// All methods may give `Busy` and `Failed`; those that write also `ReadOnly` and `Full`.
+/// All methods may give `Busy`, `Unavailable` and `Failed`; those that write also `ReadOnly` and `Full`.
 #[async_trait]
 pub trait Directory: Send + Sync {
     /// The document of this name; reflects everything that any process has written before.

@@ -46,6 +46,10 @@ pub enum StoreError {
     /// Other processes hold the store; a later attempt may succeed.
     #[error("{0}")]
     Busy(String),
+    /// The store cannot be reached, or does not answer: the same attempt succeeds when the store is back. A login
+    /// that fails with this was not denied.
+    #[error("{0}")]
+    Unavailable(String),
     /// The store cannot be written.
     #[error("{0}")]
     ReadOnly(String),
