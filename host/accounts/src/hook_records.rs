@@ -1,12 +1,13 @@
-//! Records of hook calls as JSON text, a batch in one text: writing each by itself would take longer than
-//! many calls take.
+//! Records of hook calls as JSON text, a batch in one text, since writing each by itself would take longer than
+//! many calls take; and what is counted of them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tidegate_core::hook::HookRun;
-use tidegate_core::ports::{StoreError, StoredRun};
+use tidegate_core::ports::{HookCounter, StoreError, StoredRun};
 
 /// A batch as text.
 pub fn text_of(runs: &[HookRun]) -> Result<String, StoreError> {
@@ -20,6 +21,22 @@ pub fn numbered(first: i64, text: &[u8]) -> Result<Vec<StoredRun>, StoreError> {
         StoreError::Failed(format!("the database failed: records of hook calls cannot be read: {error}"))
     })?;
     Ok((first..).zip(records).map(|(id, record)| record.numbered(id)).collect())
+}
+
+/// Counters over these calls alone, in the order of their keys.
+pub fn count(runs: &[HookRun]) -> Vec<HookCounter> {
+    let mut batch: BTreeMap<(&str, &str, &str, &str), HookCounter> = BTreeMap::new();
+    for run in runs {
+        let version = run.exchange.version.as_deref().unwrap_or_default();
+        let key = (run.kind, &*run.hook, version, run.outcome);
+        batch.entry(key).or_insert_with(|| HookCounter::for_run(run)).count(run);
+    }
+    batch.into_values().collect()
+}
+
+/// A histogram as it is stored.
+pub fn histogram(text: &[u8]) -> Vec<i64> {
+    serde_json::from_slice(text).unwrap_or_default()
 }
 
 /// One record in a batch, without its empty fields: most records have few.

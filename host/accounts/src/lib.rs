@@ -5,6 +5,7 @@
 mod conformance;
 mod hook_records;
 mod redb;
+mod sql;
 mod sqlite;
 
 pub use self::redb::{OpenError as RedbOpenError, RedbDatabase};

@@ -1,7 +1,5 @@
 //! The records of hook calls, for `tidegate hook runs`: a row for each batch.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use tidegate_core::hook::HookRun;
@@ -52,7 +50,7 @@ fn append(transaction: &WriteTransaction, runs: &[HookRun]) -> Result<(), Failur
             Some(_) | None => break,
         }
     }
-    count(transaction, runs)
+    hook_records::count(runs).into_iter().try_for_each(|counter| add(transaction, counter))
 }
 
 /// The newest records that match the filter, the oldest first.
@@ -75,14 +73,71 @@ fn find(transaction: &ReadTransaction, filter: &RunFilter) -> Result<Vec<StoredR
     Ok(found)
 }
 
-fn count(transaction: &WriteTransaction, runs: &[HookRun]) -> Result<(), Failure> {
-    let mut batch: BTreeMap<(&str, &str, &str, &str), HookCounter> = BTreeMap::new();
-    for run in runs {
-        let version = run.exchange.version.as_deref().unwrap_or_default();
-        let key = (run.kind, &*run.hook, version, run.outcome);
-        batch.entry(key).or_insert_with(|| HookCounter::for_run(run)).count(run);
+/// Adds a batch to one counter.
+fn add(transaction: &WriteTransaction, mut sum: HookCounter) -> Result<(), Failure> {
+    let mut counters = transaction.open_table(COUNTERS)?;
+    let names = [sum.kind.clone(), sum.hook.clone(), sum.version.clone(), sum.outcome.clone()];
+    let [kind, hook, version, outcome] = names.each_ref().map(String::as_bytes);
+    let key = (kind, hook, version, outcome);
+    if let Some(before) = counters.get(key)? {
+        let (is_error, calls, total_us, max_us, cpu_us, max_memory, histogram) = before.value();
+        sum.is_error = is_error != 0;
+        sum.calls += calls;
+        sum.total_us += total_us;
+        sum.max_us = sum.max_us.max(max_us);
+        sum.cpu_us += cpu_us;
+        sum.max_memory = sum.max_memory.max(max_memory);
+        for (slot, earlier) in sum.histogram.iter_mut().zip(hook_records::histogram(histogram)) {
+            *slot += earlier;
+        }
     }
-    batch.into_values().try_for_each(|counter| add(transaction, counter))
+    let HookCounter { is_error, calls, total_us, max_us, cpu_us, max_memory, histogram, .. } = &sum;
+    let histogram = serde_json::Value::from(histogram.as_slice()).to_string();
+    let row = (u8::from(*is_error), *calls, *total_us, *max_us, *cpu_us, *max_memory, histogram.as_bytes());
+    counters.insert(key, row)?;
+    Ok(())
+}
+
+fn counters(&self) -> Result<Vec<HookCounter>, StoreError> {
+        self.engine.read(counters).await
+    }
+}
+
+fn append(transaction: &WriteTransaction, runs: &[HookRun]) -> Result<(), Failure> {
+    let text = hook_records::text_of(runs)?;
+    let number = i64::try_from(runs.len()).unwrap_or(i64::MAX);
+    let mut batches = transaction.open_table(RUNS)?;
+    let first = batches.last()?.map_or(1, |(first, batch)| first.value() + batch.value().0);
+    batches.insert(first, (number, text.as_bytes()))?;
+    let oldest = first + number - i64::try_from(RUNS_KEPT).unwrap_or(i64::MAX);
+    loop {
+        let begin = batches.first()?.map(|(first, batch)| (first.value(), batch.value().0));
+        match begin {
+            Some((first, count)) if first + count <= oldest => drop(batches.remove(first)?),
+            Some(_) | None => break,
+        }
+    }
+    hook_records::count(runs).into_iter().try_for_each(|counter| add(transaction, counter))
+}
+
+/// The newest records that match the filter, the oldest first.
+fn find(transaction: &ReadTransaction, filter: &RunFilter) -> Result<Vec<StoredRun>, Failure> {
+    let Some(batches) = opened(transaction, RUNS)? else { return Ok(Vec::new()) };
+    let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+    let mut found = Vec::new();
+    for batch in batches.iter()?.rev() {
+        let (first, batch) = batch?;
+        let (count, text) = batch.value();
+        if first.value().saturating_add(count) <= filter.after.saturating_add(1) || found.len() >= limit {
+            break;
+        }
+        let mut runs = hook_records::numbered(first.value(), text)?;
+        runs.retain(|run| filter.lets_through(run));
+        found.extend(runs.into_iter().rev());
+    }
+    found.truncate(limit);
+    found.reverse();
+    Ok(found)
 }
 
 /// Adds a batch to one counter.
@@ -99,7 +154,7 @@ fn add(transaction: &WriteTransaction, mut sum: HookCounter) -> Result<(), Failu
         sum.max_us = sum.max_us.max(max_us);
         sum.cpu_us += cpu_us;
         sum.max_memory = sum.max_memory.max(max_memory);
-        for (slot, earlier) in sum.histogram.iter_mut().zip(list(histogram)) {
+        for (slot, earlier) in sum.histogram.iter_mut().zip(hook_records::histogram(histogram)) {
             *slot += earlier;
         }
     }
@@ -134,7 +189,7 @@ fn counters(transaction: &ReadTransaction) -> Result<Vec<HookCounter>, Failure> 
             max_us,
             cpu_us,
             max_memory,
-            histogram: list(histogram),
+            histogram: hook_records::histogram(histogram),
         });
     }
     Ok(found)

@@ -1,8 +1,6 @@
 //! The records of hook calls, for `tidegate hook runs`. They are stored in batches, because writing
 //! a row for each would take longer than many calls take.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use tidegate_core::hook::HookRun;
@@ -63,7 +61,7 @@ fn append(connection: &mut Connection, runs: &[HookRun]) -> Result<(), StoreErro
         transaction.prepare_cached(insert)?.execute(params![first, number, text])?;
         let forget = "DELETE FROM hook_run_batches WHERE first + count <= ?1";
         transaction.prepare_cached(forget)?.execute([first + number - i64::try_from(RUNS_KEPT).unwrap_or(i64::MAX)])?;
-        count(&transaction, runs)?;
+        hook_records::count(runs).into_iter().try_for_each(|counter| add(&transaction, counter))?;
         transaction.commit()
     };
     store().map_err(classify)
@@ -89,16 +87,6 @@ fn find(connection: &Connection, filter: &RunFilter) -> Result<Vec<StoredRun>, S
     Ok(found)
 }
 
-fn count(connection: &Connection, runs: &[HookRun]) -> Result<(), rusqlite::Error> {
-    let mut batch: BTreeMap<(&str, &str, &str, &str), HookCounter> = BTreeMap::new();
-    for run in runs {
-        let version = run.exchange.version.as_deref().unwrap_or_default();
-        let key = (run.kind, &*run.hook, version, run.outcome);
-        batch.entry(key).or_insert_with(|| HookCounter::for_run(run)).count(run);
-    }
-    batch.into_values().try_for_each(|counter| add(connection, counter))
-}
-
 /// Adds a batch to one counter.
 fn add(connection: &Connection, mut batch: HookCounter) -> Result<(), rusqlite::Error> {
     let mut before = connection.prepare_cached(
@@ -106,7 +94,9 @@ fn add(connection: &Connection, mut batch: HookCounter) -> Result<(), rusqlite::
     )?;
     let key = [&batch.kind, &batch.hook, &batch.version, &batch.outcome];
     let before: Option<String> = before.query_row(key, |row| row.get(0)).optional()?;
-    for (slot, earlier) in batch.histogram.iter_mut().zip(before.as_deref().map(list).unwrap_or_default()) {
+    for (slot, earlier) in
+        batch.histogram.iter_mut().zip(before.as_ref().map(|text| hook_records::histogram(text.as_bytes())).unwrap_or_default())
+    {
         *slot += earlier;
     }
     let mut upsert = connection.prepare_cached(
@@ -121,10 +111,6 @@ fn add(connection: &Connection, mut batch: HookCounter) -> Result<(), rusqlite::
         kind, hook, version, outcome, is_error, calls, total_us, max_us, cpu_us, max_memory, histogram
     ])?;
     Ok(())
-}
-
-fn list(text: &str) -> Vec<i64> {
-    serde_json::from_str(text).unwrap_or_default()
 }
 
 fn counters(connection: &Connection) -> Result<Vec<HookCounter>, rusqlite::Error> {
@@ -142,7 +128,7 @@ fn counters(connection: &Connection) -> Result<Vec<HookCounter>, rusqlite::Error
             max_us: row.get("max_us")?,
             cpu_us: row.get("cpu_us")?,
             max_memory: row.get("max_memory")?,
-            histogram: list(&row.get::<_, String>("histogram")?),
+            histogram: hook_records::histogram(row.get::<_, String>("histogram")?.as_bytes()),
         })
     })?;
     rows.collect()

@@ -1,0 +1,155 @@
+//! Documents as rows, as their collection's description says: the texts of statements, and the cells. Parameters
+//! are written `?`.
+
+use serde_json::{Map, Value, json};
+use tidegate_core::ports::{Collection, Column, ColumnKind, StoredDocument, Version};
+
+use super::{Cell, placeholders};
+
+/// Position of the name among the [columns]; before it come `id` and `revision`.
+pub const NAME: usize = 2;
+const OTHER: usize = 3;
+/// Number of the columns before the collection's own: `id`, `revision`, the name and `other`.
+const LEADING: usize = 4;
+
+/// The columns in which a row is read.
+pub fn columns(collection: &Collection) -> String {
+    let mut list = format!("id, revision, {}, other", collection.name_field);
+    for column in collection.columns {
+        list.push_str(", ");
+        list.push_str(column.field);
+    }
+    list
+}
+
+/// Reads the rows for which `condition` holds.
+pub fn select(table: &str, collection: &Collection, condition: &str) -> String {
+    format!("SELECT {} FROM {table} WHERE {condition}", columns(collection))
+}
+
+/// Adds this number of rows; each has the cells of [`inserted`].
+pub fn insert(table: &str, collection: &Collection, rows: usize) -> String {
+    let mut sql = format!("INSERT INTO {table} ({}, other", collection.name_field);
+    for column in collection.columns {
+        sql.push_str(", ");
+        sql.push_str(column.field);
+    }
+    sql.push_str(") VALUES ");
+    sql.push_str(&placeholders(rows, collection.columns.len() + 2));
+    sql
+}
+
+/// The cells of a new row.
+pub fn inserted<'a>(
+    collection: &'a Collection,
+    name: &'a str,
+    document: &'a Map<String, Value>,
+) -> impl Iterator<Item = Cell> + 'a {
+    let cells = collection.columns.iter().map(|column| match column.is_maintained {
+        true => Cell::Integer(0),
+        false => to_cell(column, document),
+    });
+    [Cell::from(name), other(collection, document)].into_iter().chain(cells)
+}
+
+/// Replaces a row, if it is of the expected version; with the cells of [`replaced`].
+pub fn update(table: &str, collection: &Collection, reset: &[&str]) -> String {
+    let mut sets: Vec<String> = given(collection).map(|column| format!("{} = ?", column.field)).collect();
+    sets.extend(reset.iter().map(|field| format!("{field} = 0")));
+    format!(
+        "UPDATE {table} SET other = ?, {}, revision = revision + 1 WHERE {} = ? AND id = ? AND revision = ?",
+        sets.join(", "),
+        collection.name_field
+    )
+}
+
+/// The cells of a row that is replaced.
+pub fn replaced<'a>(
+    collection: &'a Collection,
+    name: &'a str,
+    document: &'a Map<String, Value>,
+    expected: Version,
+) -> impl Iterator<Item = Cell> + 'a {
+    let cells = given(collection).map(|column| to_cell(column, document));
+    let which = [Cell::from(name), Cell::Integer(expected.id), Cell::Integer(expected.revision)];
+    [other(collection, document)].into_iter().chain(cells).chain(which)
+}
+
+fn given(collection: &Collection) -> impl Iterator<Item = &Column> {
+    collection.columns.iter().filter(|column| !column.is_maintained)
+}
+
+fn to_cell(column: &Column, document: &Map<String, Value>) -> Cell {
+    let value = document.get(column.field);
+    match (column.kind, value) {
+        (ColumnKind::Integer, value) => Cell::Integer(value.and_then(Value::as_i64).unwrap_or(0)),
+        (ColumnKind::Text | ColumnKind::Json, None | Some(Value::Null)) => Cell::Null,
+        (ColumnKind::Text, Some(value)) => Cell::from(value.as_str().unwrap_or_default()),
+        (ColumnKind::Json, Some(value)) => Cell::Text(value.to_string()),
+    }
+}
+
+/// The fields that have no column of their own.
+fn other(collection: &Collection, document: &Map<String, Value>) -> Cell {
+    let is_other = |field: &str| field != "id" && field != collection.name_field && collection.column(field).is_none();
+    let other = document.iter().filter(|(field, _)| is_other(field));
+    let other: Map<String, Value> = other.map(|(field, value)| (field.clone(), value.clone())).collect();
+    Cell::Text(Value::Object(other).to_string())
+}
+
+/// The document of a row, whatever its columns hold. `name`: none if it is no text. `cell` reads one of the
+/// [columns].
+pub fn assemble<E>(
+    collection: &Collection,
+    version: Version,
+    name: Option<String>,
+    mut cell: impl FnMut(usize) -> Result<Option<Value>, E>,
+) -> Result<StoredDocument, E> {
+    let (mut document, mut problem) = (Map::new(), None);
+    let name = name.unwrap_or_else(|| {
+        problem = Some(format!("column {}: it is no text", collection.name_field));
+        format!("#{}", version.id)
+    });
+    document.insert("id".to_owned(), json!(version.id));
+    document.insert(collection.name_field.to_owned(), json!(name));
+    for (index, column) in collection.columns.iter().enumerate() {
+        let field = column.field;
+        let value = match (column.kind, cell(LEADING + index)?) {
+            (ColumnKind::Integer, value) => Some(value.unwrap_or_else(|| json!(0))),
+            (ColumnKind::Text, value) => value,
+            (ColumnKind::Json, None) => None,
+            (ColumnKind::Json, Some(value)) => {
+                let value = parsed(value).unwrap_or_else(|(text, error)| {
+                    problem.get_or_insert(format!("column {field}: {error}"));
+                    text
+                });
+                Some(value).filter(|value| !value.is_null())
+            }
+        };
+        document.extend(value.map(|value| (field.to_owned(), value)));
+    }
+    match cell(OTHER)?.map(parsed) {
+        None | Some(Ok(Value::Null)) => {}
+        Some(Ok(Value::Object(other))) => document.extend(other),
+        Some(Ok(_)) => drop(problem.get_or_insert("column other: it is no JSON object".to_owned())),
+        Some(Err((_, error))) => drop(problem.get_or_insert(format!("column other: {error}"))),
+    }
+    Ok(StoredDocument { name, version, document, problem })
+}
+
+/// The text in a value, if it is one.
+pub fn text_of(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The document in a column, null if the column is empty; or the text, and what is wrong with it.
+fn parsed(value: Value) -> Result<Value, (Value, String)> {
+    match value.as_str() {
+        Some("") => Ok(Value::Null),
+        Some(text) => serde_json::from_str(text).map_err(|error| (value.clone(), error.to_string())),
+        None => Err((value, "it is no text".to_owned())),
+    }
+}
