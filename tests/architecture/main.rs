@@ -85,6 +85,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("prometheus", &["tidegate-api"]),
     ("redb", &["tidegate-accounts"]),
     ("rusqlite", &["tidegate-accounts"]),
+    ("tokio-postgres", &["tidegate-accounts"]),
+    ("deadpool", &["tidegate-accounts"]),
     ("reqwest", &["tidegate-hooks-external", "tidegate-hooks-wasm"]),
     ("subprocess", &["tidegate-hooks-external"]),
     (

@@ -24,12 +24,15 @@ use tidegate_core::ports::{
 use tidegate_core::secret::Secret;
 use tidegate_core::turns::Waiter;
 
-use crate::{RedbDatabase, SqliteDatabase};
+use crate::postgresql::test_server::Server;
+use crate::{PostgresqlDatabase, RedbDatabase, SqliteDatabase};
 
 /// An adapter under test, with an empty store.
 pub struct Adapter {
     /// Opens the store, as one of several servers that share it does.
     open: Box<dyn Fn() -> Arc<dyn Stores> + Send + Sync>,
+    /// The server that the store is in.
+    _server: Option<Server>,
     /// The files of the store, which are removed with the adapter.
     _directory: Option<tempfile::TempDir>,
 }
@@ -48,19 +51,27 @@ impl Adapter {
 fn sqlite() -> Adapter {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tidegate.db");
-    Adapter { open: Box::new(move || Arc::new(SqliteDatabase::open(&path).unwrap())), _directory: Some(directory) }
+    let open = Box::new(move || Arc::new(SqliteDatabase::open(&path).unwrap()) as Arc<dyn Stores>);
+    Adapter { open, _server: None, _directory: Some(directory) }
 }
 
 fn redb() -> Adapter {
     let directory = tempfile::tempdir().unwrap();
     // One process has the file open, and once.
     let store = Arc::new(RedbDatabase::open(&directory.path().join("tidegate.db")).unwrap());
-    Adapter { open: Box::new(move || store.clone()), _directory: Some(directory) }
+    Adapter { open: Box::new(move || store.clone()), _server: None, _directory: Some(directory) }
 }
 
 fn memory() -> Adapter {
     let store = Arc::new(MemoryStore::default());
-    Adapter { open: Box::new(move || store.clone()), _directory: None }
+    Adapter { open: Box::new(move || store.clone()), _server: None, _directory: None }
+}
+
+fn postgresql() -> Adapter {
+    let server = Server::start();
+    let settings = server.settings();
+    let open = Box::new(move || Arc::new(PostgresqlDatabase::open(settings.clone()).unwrap()) as Arc<dyn Stores>);
+    Adapter { open, _server: Some(server), _directory: None }
 }
 
 macro_rules! conforms {
@@ -116,7 +127,7 @@ macro_rules! adapters {
     };
 }
 
-adapters!(sqlite, redb, memory);
+adapters!(sqlite, redb, memory, postgresql);
 
 /// The author of an administrator's changes.
 pub fn author() -> Author {

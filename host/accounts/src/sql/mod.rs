@@ -1,10 +1,15 @@
-//! What the databases that speak SQL share: documents as cells, and the texts of statements.
+//! What the databases that speak SQL share: documents as cells, the texts of statements, and stores that are
+//! written once over [`Database`]. A database brings an executor and a [`Dialect`]. SQLite has stores of its own
+//! on its own threads, and takes the documents and texts from here.
 
 mod cell;
+mod database;
 mod dialect;
 pub mod documents;
 pub mod logins;
+pub mod store;
 pub mod text;
 
-pub use cell::Cell;
-pub use dialect::placeholders;
+pub use cell::{Cell, Row};
+pub use database::{Database, Deadline, Failure, Patience, Transaction, transact};
+pub use dialect::{Dialect, TableNames, placeholders};

@@ -1,0 +1,136 @@
+//! Applies the scripts of `sql/postgresql/`, each once, all in one transaction under a lock: of several servers
+//! that start at once, one does it. The table `tidegate_version` holds the date of the last script.
+
+use std::time::Duration;
+
+use tidegate_core::ports::StoreError;
+use tokio::time::timeout;
+use tokio_postgres::types::Type;
+
+use super::connect::{Connected, Connector};
+use super::dialect::PostgresqlDialect;
+use super::{cells, errors};
+use crate::sql::{Cell, Dialect, TableNames};
+
+/// The time for all scripts; those of other servers are waited for as well.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
+
+const MIGRATIONS: &[(i64, &str)] = &[
+    (20_200_131, include_str!("../../../../sql/postgresql/20200131.sql")),
+    (20_261_204, include_str!("../../../../sql/postgresql/20261204.sql")),
+];
+
+/// Connects to a host, checks whether its database can be used, and brings the tables up to date.
+pub async fn apply(connector: &Connector, dialect: &PostgresqlDialect) -> Result<(), StoreError> {
+    let answer_limit = connector.settings().answer_timeout.max(Duration::from_secs(10));
+    let connection = timeout(answer_limit, connector.connect()).await;
+    let connection = connection.map_err(|_| errors::stalled(&connector.hosts()))??;
+    let session = Session { connection: &connection, dialect, database: &connector.settings().database };
+    let begun = timeout(answer_limit, async {
+        session.check_encoding().await?;
+        Ok(session.has_version().await? && session.is_current().await?)
+    });
+    if begun.await.map_err(|_| errors::stalled(&connection.host))?? {
+        return Ok(());
+    }
+    let done = timeout(LIMIT, session.migrate()).await;
+    done.map_err(|_| errors::stalled(&connection.host))?
+}
+
+/// The scripts on one connection.
+struct Session<'a> {
+    connection: &'a Connected,
+    dialect: &'a PostgresqlDialect,
+    database: &'a str,
+}
+
+impl Session<'_> {
+    fn names(&self) -> &TableNames {
+        &self.dialect.0
+    }
+
+    async fn check_encoding(&self) -> Result<(), StoreError> {
+        let encoding = self.text("SELECT current_setting('server_encoding')", &[]).await?.unwrap_or_default();
+        if encoding == "UTF8" {
+            return Ok(());
+        }
+        Err(StoreError::Refused(format!(
+            "the database \"{}\" at {} has the encoding {encoding}, which cannot hold all names; make one with: createdb --encoding UTF8 --template template0",
+            self.database, self.connection.host
+        )))
+    }
+
+    /// Whether there is nothing to do.
+    async fn is_current(&self) -> Result<bool, StoreError> {
+        let known = MIGRATIONS.last().map_or(0, |(version, _)| *version);
+        let current = self.stored_version().await?;
+        if current > known {
+            let (database, host) = (self.database, &self.connection.host);
+            return Err(StoreError::Refused(format!(
+                "the tables in the database \"{database}\" at {host} are of version {current}, made by a newer release; this one knows up to {known}: install that release, or restore a backup"
+            )));
+        }
+        Ok(current == known)
+    }
+
+    async fn has_version(&self) -> Result<bool, StoreError> {
+        let table = self.dialect.table("tidegate_version");
+        Ok(self.text("SELECT to_regclass($1)::text", &[table.into()]).await?.is_some())
+    }
+
+    async fn stored_version(&self) -> Result<i64, StoreError> {
+        let table = self.dialect.table("tidegate_version");
+        let version = self.text(&format!("SELECT max(version)::text FROM {table}"), &[]).await?;
+        Ok(version.and_then(|version| version.parse().ok()).unwrap_or(0))
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        self.batch("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+        let lock = format!("tidegate {}", self.dialect.table("tidegate_version"));
+        self.text("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))::text", &[lock.into()]).await?;
+        // The table is made before it is looked for: what this session knows of tables that do not exist may be
+        // older than the lock.
+        self.make_schema().await?;
+        let table = self.dialect.table("tidegate_version");
+        self.batch(&format!("CREATE TABLE IF NOT EXISTS {table} (version BIGINT NOT NULL)")).await?;
+        // Another server may have done the rest while this one waited.
+        if !self.is_current().await? {
+            let current = self.stored_version().await?;
+            let mut last = current;
+            for (version, script) in MIGRATIONS.iter().filter(|(version, _)| *version > current) {
+                self.batch(&self.dialect.render(script)).await?;
+                last = *version;
+            }
+            self.batch(&format!("DELETE FROM {table}; INSERT INTO {table} VALUES ({last})")).await?;
+        }
+        self.batch("COMMIT").await
+    }
+
+    async fn make_schema(&self) -> Result<(), StoreError> {
+        let schema = self.names().schema.as_str();
+        if schema.is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT nspname::text FROM pg_namespace WHERE nspname = $1";
+        if self.text(sql, &[schema.into()]).await?.is_some() {
+            return Ok(());
+        }
+        self.batch(&format!("CREATE SCHEMA \"{schema}\"")).await
+    }
+
+    /// The first column of the first row, if it is a text.
+    async fn text(&self, sql: &str, values: &[Cell]) -> Result<Option<String>, StoreError> {
+        let parameters: Vec<_> = values.iter().map(|cell| (cell as _, Type::TEXT)).collect();
+        let rows = self.connection.client.query_typed(sql, &parameters).await.map_err(|error| self.classify(&error))?;
+        let row = rows.first().map(cells::row).transpose().map_err(|error| self.classify(&error))?;
+        row.map(|mut row| row.optional_text(0)).transpose().map(Option::flatten)
+    }
+
+    async fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection.client.batch_execute(sql).await.map_err(|error| self.classify(&error))
+    }
+
+    fn classify(&self, error: &tokio_postgres::Error) -> StoreError {
+        errors::of_statement(error, &self.connection.host).failure.error
+    }
+}

@@ -1,0 +1,155 @@
+//! Named documents.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tidegate_core::ports::{
+    AccountKey, Change, ChangeToken, Changes, Collection, Directory, PageRequest, StoreError, StoredDocument, USERS,
+    Version,
+};
+
+use super::{SqlStore, last_logins, limit, table, writing};
+use crate::sql::documents::{self, NAME, assemble, text_of};
+use crate::sql::text::end_of;
+use crate::sql::{Cell, Database, Patience, Row, placeholders, transact};
+
+/// How often changes of other processes are looked for; those of this process are seen at once.
+const LOOK_INTERVAL: Duration = Duration::from_millis(300);
+/// The most names that one statement asks for.
+const NAMES_AT_ONCE: usize = 1_000;
+/// A commit of more changes than this is a load, for which no client waits.
+const FEW_CHANGES: usize = 16;
+
+#[async_trait]
+impl<D: Database> Directory for SqlStore<D> {
+    async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
+        let condition = format!("{} = ?", collection.name_field);
+        let sql = documents::select(&table(collection), collection, &condition);
+        let rows = self.database.query(Patience::Short, &sql, vec![name.into()]).await?;
+        Ok(rows.into_iter().next().map(|row| self.read(collection, row)))
+    }
+
+    async fn find_all(
+        &self,
+        collection: &'static Collection,
+        names: Vec<String>,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let mut found = HashMap::new();
+        for some in names.chunks(NAMES_AT_ONCE) {
+            let condition = format!("{} IN {}", collection.name_field, placeholders(1, some.len()));
+            let sql = documents::select(&table(collection), collection, &condition);
+            let values = some.iter().map(|name| Cell::from(name.as_str())).collect();
+            for row in self.database.query(Patience::Short, &sql, values).await? {
+                let stored = self.read(collection, row);
+                found.insert(stored.name.clone(), stored);
+            }
+        }
+        Ok(names.iter().filter_map(|name| found.get(name).cloned()).collect())
+    }
+
+    async fn list(
+        &self,
+        collection: &'static Collection,
+        page: PageRequest,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let name = collection.name_field;
+        let prefix = page.prefix.as_deref().unwrap_or_default();
+        let after = page.after.as_deref().filter(|after| *after >= prefix);
+        let (from, begin) = after.map_or((">=", prefix), |after| (">", after));
+        let mut condition = format!("{name} {from} ?");
+        let mut values = vec![Cell::from(begin)];
+        if let Some(end) = end_of(prefix) {
+            condition.push_str(&format!(" AND {name} < ?"));
+            values.push(end.into());
+        }
+        condition.push_str(&format!(" ORDER BY {name} LIMIT ?"));
+        values.push(limit(page.limit));
+        let sql = documents::select(&table(collection), collection, &condition);
+        let rows = self.database.query(Patience::Long, &sql, values).await?;
+        Ok(rows.into_iter().map(|row| self.read(collection, row)).collect())
+    }
+
+    async fn texts(
+        &self,
+        collection: &'static Collection,
+        field: &'static str,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let sql = format!("SELECT {}, {field} FROM {}", collection.name_field, table(collection));
+        let rows = self.database.query(Patience::Long, &sql, Vec::new()).await?;
+        let text = |cell: Cell| cell.into_json().and_then(text_of).unwrap_or_default();
+        Ok(rows.into_iter().map(|mut row| (text(row.take(0)), text(row.take(1)))).collect())
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
+        let patience = if changes.len() > FEW_CHANGES { Patience::Long } else { Patience::Short };
+        let (changes, database) = (Arc::new(changes), self.database.clone());
+        let versions = transact(&*self.database, patience, move |transaction| {
+            let (changes, database) = (changes.clone(), database.clone());
+            Box::pin(async move { writing::write_all(transaction, database.dialect(), &changes).await })
+        })
+        .await?;
+        self.database.committed().notify_waiters();
+        Ok(versions)
+    }
+
+    async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
+        self.database.changes(since).await
+    }
+
+    async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError> {
+        loop {
+            // Registered before the look, so that no change is missed in between.
+            let committed = self.database.committed().notified();
+            tokio::pin!(committed);
+            committed.as_mut().enable();
+            let changes = self.changes(Some(since)).await?;
+            if !changes.is_empty() {
+                return Ok(changes);
+            }
+            // A timeout leads to a look as well.
+            let _ = tokio::time::timeout(LOOK_INTERVAL, committed).await;
+        }
+    }
+
+    async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {
+        last_logins::record(&self.database, &self.logins, account.id, at);
+        Ok(())
+    }
+
+    async fn record_first_transfer(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError> {
+        let column = if upload { "first_upload" } else { "first_download" };
+        let account = Arc::new(account.clone());
+        transact(&*self.database, Patience::Short, move |transaction| {
+            let account = account.clone();
+            Box::pin(async move {
+                let sql = format!("UPDATE {{users}} SET {column} = ? WHERE username = ? AND id = ? AND {column} = 0");
+                let values = vec![at.max(1).into(), account.username.as_str().into(), account.id.into()];
+                Ok(transaction.execute(&sql, values).await? > 0)
+            })
+        })
+        .await
+    }
+}
+
+impl<D: Database> SqlStore<D> {
+    /// The document of a row, with values that are not stored yet.
+    fn read(&self, collection: &'static Collection, mut row: Row) -> StoredDocument {
+        let mut number = |index| match row.take(index) {
+            Cell::Integer(number) => number,
+            Cell::Null | Cell::Real(_) | Cell::Text(_) | Cell::Bytes(_) => 0,
+        };
+        let version = Version { id: number(0), revision: number(1) };
+        let name = row.take(NAME).into_json().and_then(text_of);
+        let cell = |index| Ok::<Option<Value>, std::convert::Infallible>(row.take(index).into_json());
+        let Ok(mut stored) = assemble(collection, version, name, cell);
+        if *collection == USERS
+            && let Some(at) = self.logins.of(stored.version.id)
+        {
+            stored.document.insert("last_login".to_owned(), at.into());
+        }
+        stored
+    }
+}

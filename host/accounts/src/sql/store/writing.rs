@@ -1,0 +1,120 @@
+//! Changes of documents: each commit is one transaction with its announcements and audit records.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+use tidegate_core::ports::{Change, Collection, StoreError, Version, Write};
+
+use super::{audit, table};
+use crate::sql::{Cell, Dialect, Failure, Row, Transaction, documents};
+
+/// The most rows that one statement adds.
+const ROWS_AT_ONCE: usize = 500;
+
+/// Makes the changes in their order. Documents that are added one after the other go in one statement, and so do
+/// the audit records and the announcements: each statement is a round trip.
+pub async fn write_all(
+    transaction: &mut dyn Transaction,
+    dialect: &dyn Dialect,
+    changes: &[Change],
+) -> Result<Vec<Version>, Failure> {
+    let mut versions = Vec::with_capacity(changes.len());
+    let mut rest = changes;
+    while let Some(change) = rest.first() {
+        let added = added_together(rest);
+        if added.is_empty() {
+            versions.push(write(transaction, change).await?);
+            rest = rest.get(1..).unwrap_or_default();
+        } else {
+            versions.extend(add(transaction, dialect, change.collection, &added).await?);
+            rest = rest.get(added.len()..).unwrap_or_default();
+        }
+    }
+    let records = changes.iter().zip(&versions);
+    let records = records.filter_map(|(change, version)| Some((change.audit.as_ref()?, Some(version.revision))));
+    audit::append(transaction, records).await?;
+    let announced = changes.iter().filter(|change| change.announce);
+    let announced: Vec<_> = announced.map(|change| (change.collection.kind, change.name.clone())).collect();
+    if !announced.is_empty() {
+        transaction.announce(announced).await?;
+    }
+    Ok(versions)
+}
+
+/// The documents that the first changes add to one collection.
+fn added_together(changes: &[Change]) -> Vec<(&str, &Map<String, Value>)> {
+    let collection = changes.first().map(|change| change.collection);
+    let added = changes.iter().take(ROWS_AT_ONCE).map_while(|change| match &change.write {
+        Write::Add(document) if Some(change.collection) == collection => Some((change.name.as_str(), document)),
+        Write::Add(_) | Write::Replace { .. } | Write::Delete { .. } | Write::Require { .. } => None,
+    });
+    added.collect()
+}
+
+async fn add(
+    transaction: &mut dyn Transaction,
+    dialect: &dyn Dialect,
+    collection: &'static Collection,
+    added: &[(&str, &Map<String, Value>)],
+) -> Result<Vec<Version>, Failure> {
+    let insert = documents::insert(&table(collection), collection, added.len());
+    let sql = format!("{} RETURNING {}, id", dialect.leaving_out_existing(&insert), collection.name_field);
+    let cells = added.iter().flat_map(|(name, document)| documents::inserted(collection, name, document));
+    let rows = transaction.query(&sql, cells.collect()).await?;
+    let mut ids = HashMap::with_capacity(rows.len());
+    for mut row in rows {
+        ids.insert(row.text(0)?, row.integer(1)?);
+    }
+    let mut versions = Vec::with_capacity(added.len());
+    for (name, _) in added {
+        // Taken out: a name that is added twice is there already for the second.
+        let id = ids.remove(*name).ok_or_else(|| StoreError::Exists(collection.object(name)))?;
+        versions.push(Version { id, revision: 0 });
+    }
+    Ok(versions)
+}
+
+async fn write(transaction: &mut dyn Transaction, change: &Change) -> Result<Version, Failure> {
+    let Change { collection, name, .. } = change;
+    match &change.write {
+        // It is added by `add`.
+        Write::Add(_) => Err(StoreError::Failed(format!("the {} \"{name}\" was not added", collection.noun)).into()),
+        Write::Replace { document, expected, reset } => {
+            let sql = documents::update(&table(collection), collection, reset);
+            let cells = documents::replaced(collection, name, document, *expected).collect();
+            if transaction.execute(&sql, cells).await? == 0 {
+                // Tells the two cases apart: no such object, or another version of it.
+                require(transaction, change, Some(*expected)).await?;
+                return Err(StoreError::Conflict(collection.object(name)).into());
+            }
+            Ok(Version { revision: expected.revision + 1, ..*expected })
+        }
+        Write::Delete { expected } => {
+            let version = require(transaction, change, *expected).await?;
+            let sql = format!("DELETE FROM {} WHERE id = ?", table(collection));
+            transaction.execute(&sql, vec![version.id.into()]).await?;
+            let sql = "DELETE FROM {unsettled_usages} WHERE kind = ? AND name = ?";
+            transaction.execute(sql, vec![collection.noun.into(), name.as_str().into()]).await?;
+            Ok(version)
+        }
+        Write::Require { expected } => require(transaction, change, Some(*expected)).await,
+    }
+}
+
+/// The version of the change's object, if it is the expected one; nothing changes the object until the end of the
+/// transaction.
+async fn require(
+    transaction: &mut dyn Transaction,
+    change: &Change,
+    expected: Option<Version>,
+) -> Result<Version, Failure> {
+    let Change { collection, name, .. } = change;
+    let sql = format!("SELECT id, revision FROM {} WHERE {} = ? FOR UPDATE", table(collection), collection.name_field);
+    let found = transaction.query(&sql, vec![Cell::from(name.as_str())]).await?;
+    let version = |mut row: Row| Ok(Version { id: row.integer(0)?, revision: row.integer(1)? });
+    match super::first(found, version)? {
+        None => Err(StoreError::NotFound(collection.object(name)).into()),
+        Some(version) if expected.is_none_or(|expected| expected == version) => Ok(version),
+        Some(_) => Err(StoreError::Conflict(collection.object(name)).into()),
+    }
+}
