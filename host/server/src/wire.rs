@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tidegate_accounts::{RedbDatabase, SqliteDatabase};
+use tidegate_accounts::{PostgresqlDatabase, RedbDatabase, SqliteDatabase};
 use tidegate_api::{AdminApi, Measured};
 use tidegate_core::account::{Accounts, HomeCheck};
 use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
@@ -42,6 +42,7 @@ const OBSERVER_TASKS: usize = 16;
 pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<dyn ports::Stores>> {
     Ok(match settings {
         DatabaseSettings::Sqlite(path) => Arc::new(SqliteDatabase::open(path)?),
+        DatabaseSettings::Postgresql(settings) => Arc::new(PostgresqlDatabase::open(settings.as_ref().clone())?),
         DatabaseSettings::Bolt(path) => Arc::new(RedbDatabase::open(path)?),
         DatabaseSettings::Memory(_) => Arc::new(MemoryStore::default()),
     })

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::keys::{Config, DataProvider};
+use super::postgresql;
 use super::settings::DatabaseSettings;
 use super::validate::Check;
 
@@ -42,11 +43,15 @@ pub fn settings(config: &Config, directory: &Path, check: &mut Check<'_>) -> Dat
             }
             DatabaseSettings::Memory(dump(provider, directory, check))
         }
+        "postgresql" => {
+            DatabaseSettings::Postgresql(Box::new(postgresql::settings(provider, connection, directory, check)))
+        }
         other => {
-            let known = ["postgresql", "mysql"].contains(&other);
-            let text = if known { "is not supported by this version" } else { "is not a driver" };
-            check
-                .problem("data_provider.driver", format!("\"{other}\" {text}; use \"sqlite\", \"bolt\" or \"memory\""));
+            let text = if other == "mysql" { "is not supported by this version" } else { "is not a driver" };
+            check.problem(
+                "data_provider.driver",
+                format!("\"{other}\" {text}; use \"sqlite\", \"postgresql\", \"bolt\" or \"memory\""),
+            );
             DatabaseSettings::Memory(None)
         }
     }
@@ -56,7 +61,7 @@ pub fn settings(config: &Config, directory: &Path, check: &mut Check<'_>) -> Dat
 /// show other accounts.
 fn refuse_unsupported(provider: &DataProvider, check: &mut Check<'_>) {
     let keys = [
-        ("data_provider.users_table", provider.users_table != "users"),
+        ("data_provider.users_table", provider.users_table != "users" && provider.driver != "postgresql"),
         ("data_provider.manage_users", provider.manage_users != 1),
     ];
     for (key, is_set) in keys {
@@ -121,6 +126,13 @@ fn warn_of_unused(provider: &DataProvider, check: &mut Check<'_>) {
         ("password", !provider.password.is_empty()),
         ("sslmode", provider.sslmode != 0),
         ("pool_size", provider.pool_size != 0),
+        ("password_file", !provider.password_file.is_empty()),
+        ("root_cert", !provider.root_cert.is_empty()),
+        ("client_cert", !provider.client_cert.is_empty()),
+        ("client_key", !provider.client_key.is_empty()),
+        ("target_session_attrs", !provider.target_session_attrs.is_empty()),
+        ("schema", !provider.schema.is_empty()),
+        ("sql_tables_prefix", !provider.sql_tables_prefix.is_empty()),
     ];
     for (key, is_set) in keys {
         if is_set {

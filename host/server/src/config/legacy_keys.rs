@@ -48,12 +48,7 @@ pub const IGNORED: [(&str, &[&str]); 4] = [
     (
         "data_provider",
         &[
-            "sql_tables_prefix",
-            "root_cert",
-            "client_cert",
-            "client_key",
             "disable_sni",
-            "target_session_attrs",
             "prefer_database_credentials",
             "credentials_path",
             "delayed_quota_update",

@@ -3,6 +3,7 @@
 
 mod account_rights;
 mod commands;
+mod connection_string;
 mod database;
 mod environment;
 mod flag;
@@ -16,6 +17,7 @@ mod legacy_hooks;
 mod legacy_keys;
 mod location;
 mod network;
+mod postgresql;
 mod selectors;
 pub mod settings;
 mod synchronous;
@@ -155,6 +157,8 @@ pub fn check_text(file: &Path, text: &str) -> Result<(), ConfigErrors> {
 mod hook_tests;
 #[cfg(test)]
 mod link_tests;
+#[cfg(test)]
+mod postgresql_tests;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]

@@ -430,6 +430,8 @@ fn keys_of_other_databases_are_not_ignored_in_silence() {
     warned("password = \"p\"", "data_provider.password");
     warned("sslmode = 1", "data_provider.sslmode");
     warned("pool_size = 4", "data_provider.pool_size");
+    warned("schema = \"s\"", "data_provider.schema");
+    warned("password_file = \"p\"", "data_provider.password_file");
     warned("driver = \"memory\"\nhost = \"db\"", "data_provider.host");
     warned("driver = \"bolt\"\npool_size = 4", "data_provider.pool_size");
     warned("connection_string = \"file:/srv/x.db?cache=shared\"", "cache=shared");

@@ -8,32 +8,50 @@ use super::{Actions, HookValue};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DataProvider {
-    /// Where accounts are: `sqlite`; `bolt`, a file of key/value tables that one process has open; or `memory`.
+    /// Where accounts are: `sqlite`; `postgresql`; `bolt`, a file of key/value tables that one process has open; or
+    /// `memory`.
     pub driver: String,
-    /// With `sqlite` and `bolt` the file of the database, with `memory` a dump to begin with; relative to
-    /// the configuration directory.
+    /// With `sqlite` and `bolt` the file of the database, with `memory` a dump to begin with, relative to the
+    /// configuration directory; with `postgresql` the name of the database.
     pub name: String,
-    /// Not used by `sqlite`, `bolt` and `memory`; a warning if it is set.
+    /// With `postgresql` the host, or several with commas, each with `:port` where it differs; the first that can be
+    /// written is used. A directory, such as `/run/postgresql`, means a socket in it.
     pub host: String,
-    /// Not used by `sqlite`, `bolt` and `memory`; a warning if it is set.
+    /// The port of each `host` that names none.
     pub port: u16,
-    /// Not used by `sqlite`, `bolt` and `memory`; a warning if it is set.
+    /// With `postgresql` the role as which the server logs in.
     pub username: String,
-    /// Not used by `sqlite`, `bolt` and `memory`; a warning if it is set.
+    /// The password of `username`.
     pub password: String,
-    /// Not used by `sqlite`, `bolt` and `memory`; a warning if it is set.
+    /// A file with the password, instead of `password`; it is read for each connection.
+    pub password_file: String,
+    /// With `postgresql`, 0: not encrypted. 1: encrypted, whatever the certificate. 2: with a certificate of an authority
+    /// in `root_cert`. 3: that names the host, too. 4: encrypted if the server can do it.
     pub sslmode: i32,
-    /// With `sqlite` `file:PATH`, which is used instead of `name`.
+    /// With `postgresql`, certificates of the authorities that are trusted, in PEM. Empty: those of the system.
+    pub root_cert: String,
+    /// With `postgresql`, a certificate that the server asks for, in PEM.
+    pub client_cert: String,
+    /// The key of `client_cert`.
+    pub client_key: String,
+    /// With `postgresql`, which hosts are used: `read-write`, also if it is empty, or `any`.
+    pub target_session_attrs: String,
+    /// With `postgresql`, the schema of the tables, which is made if it is missing. Empty: the role's own.
+    pub schema: String,
+    /// With `postgresql`, what the names of tables begin with.
+    pub sql_tables_prefix: String,
+    /// With `sqlite`, `file:PATH`, which is used instead of `name`. With `postgresql`, `name=value` pairs or a URL as
+    /// libpq has them, which are used instead of the keys for host, port, name, role, password and encryption.
     pub connection_string: String,
     /// Another name of `connection_string`.
     pub connectionstring: String,
-    /// Only the default is understood.
+    /// With `postgresql` the table of accounts; otherwise only the default is understood.
     pub users_table: String,
     /// Only the default is understood.
     pub manage_users: i32,
     /// Which usages are counted. 0: none. 1: all accounts'. 2: those of accounts with a quota.
     pub track_quota: i32,
-    /// Not used by `sqlite`, `bolt` and `memory`; a warning if it is set.
+    /// The most connections to `postgresql`. 0: 16.
     pub pool_size: i32,
     /// Where homes of accounts without one are: `users_base_dir/USERNAME`. An absolute path.
     pub users_base_dir: String,
@@ -74,7 +92,14 @@ impl Default for DataProvider {
             port: 5432,
             username: String::new(),
             password: String::new(),
+            password_file: String::new(),
             sslmode: 0,
+            root_cert: String::new(),
+            client_cert: String::new(),
+            client_key: String::new(),
+            target_session_attrs: String::new(),
+            schema: String::new(),
+            sql_tables_prefix: String::new(),
             connection_string: String::new(),
             connectionstring: String::new(),
             users_table: "users".to_owned(),
