@@ -48,6 +48,10 @@ pub struct LoadDump {
     /// Whether only to report what would change.
     #[serde(default)]
     pub dry_run: bool,
+    /// Whether the documents are those of another server whose place this one takes: new accounts and folders keep
+    /// the usages and dates in them, and file systems that are not served are stored, though logins are refused.
+    #[serde(default)]
+    pub moves_in: bool,
 }
 
 impl std::fmt::Debug for LoadDump {

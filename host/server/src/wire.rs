@@ -331,6 +331,7 @@ pub fn admin_api(
     let administration = Administration::new(AdministrationPorts {
         accounts: Arc::new(accounts),
         directory: stores.database.clone(),
+        usages: stores.database.clone(),
         sessions,
         scans,
         hook_runs: stores.database.clone(),

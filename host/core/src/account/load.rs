@@ -7,12 +7,16 @@ use serde_json::{Map, Value};
 
 use super::objects::take_folder_paths;
 use super::registry::note_password_change;
-use super::stored::has_credential;
+use super::stored::{complete_folders, has_credential, stored_of};
 use super::view::redacted_object;
 use super::write::{changed_fields, changed_of};
-use super::{AccountDraft, AccountError, Accounts, Audience, CredentialRule, ObjectKind, ObjectWriting, User};
+use super::{
+    AccountDraft, AccountError, Accounts, Audience, CredentialRule, ObjectKind, ObjectWriting, User, unserved,
+};
 use crate::hook::observation::Change as Told;
 use crate::ports::{Author, Change, StoreError, StoredDocument};
+
+const LAST_PASSWORD_CHANGE: &str = "last_password_change";
 
 /// The documents of a dump.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,6 +25,10 @@ pub struct Dump {
     pub users: Vec<Map<String, Value>>,
     /// Folders, groups and roles, which are loaded in the order of [`ObjectKind::ALL`] before the accounts.
     pub objects: Vec<(ObjectKind, Map<String, Value>)>,
+    /// Whether the documents are those of another server whose place this one takes: passwords keep their age,
+    /// no credential is needed, and file systems that this version does not serve are stored whole, though logins
+    /// to them are refused.
+    pub moves_in: bool,
 }
 
 impl Dump {
@@ -30,7 +38,7 @@ impl Dump {
         objects: impl IntoIterator<Item = (ObjectKind, Vec<Map<String, Value>>)>,
     ) -> Self {
         let of_kind = |(kind, documents): (ObjectKind, Vec<_>)| documents.into_iter().map(move |one| (kind, one));
-        Self { users, objects: objects.into_iter().flat_map(of_kind).collect() }
+        Self { users, objects: objects.into_iter().flat_map(of_kind).collect(), moves_in: false }
     }
 }
 
@@ -69,6 +77,8 @@ struct Planned {
 /// The outcomes so far, and what is to be stored if all accounts can be loaded.
 #[derive(Default)]
 struct Plan {
+    is_trial: bool,
+    moves_in: bool,
     loaded: Vec<Loaded>,
     changes: Vec<Change>,
     planned: Vec<Planned>,
@@ -82,7 +92,7 @@ impl Accounts {
     /// # Errors
     /// The store fails, or one of the objects was changed at the same time.
     pub async fn load(&self, dump: Dump, is_trial: bool, author: &Author) -> Result<(Vec<Loaded>, bool), AccountError> {
-        let mut plan = Plan::default();
+        let mut plan = Plan { is_trial, moves_in: dump.moves_in, ..Plan::default() };
         let mut seen = HashSet::new();
         for kind in ObjectKind::ALL {
             let documents = dump.objects.iter().filter(|(of, _)| *of == kind);
@@ -98,7 +108,7 @@ impl Accounts {
                 }
                 Ok(draft) => {
                     let username = draft.username().to_owned();
-                    match self.plan(&mut plan, draft, is_trial, author).await {
+                    match self.plan(&mut plan, draft, author).await {
                         Ok(outcome) => Loaded { kind: None, name: username, outcome },
                         Err(error) if is_about_the_account(&error) => failed(None, &username, error),
                         Err(error) => return Err(error),
@@ -131,7 +141,10 @@ impl Accounts {
         author: &Author,
     ) -> Result<Loaded, AccountError> {
         let validated = kind.merged(Map::new(), document).map_err(|error| error.to_string());
-        let validated = validated.and_then(|document| kind.validated(document).map_err(|error| error.to_string()));
+        let validated = validated.and_then(|merged| {
+            let validated = if plan.moves_in { unserved::validated(kind, merged) } else { kind.validated(merged) };
+            validated.map_err(|error| error.to_string())
+        });
         let (name, document) = match validated {
             Ok(valid) => valid,
             Err(problem) => {
@@ -182,17 +195,11 @@ impl Accounts {
         Ok(outcome)
     }
 
-    async fn plan(
-        &self,
-        plan: &mut Plan,
-        draft: AccountDraft,
-        is_trial: bool,
-        author: &Author,
-    ) -> Result<LoadOutcome, AccountError> {
+    async fn plan(&self, plan: &mut Plan, draft: AccountDraft, author: &Author) -> Result<LoadOutcome, AccountError> {
         let stored = self.stored(draft.username()).await?;
         match stored {
-            None => self.plan_new(plan, draft, is_trial, author).await,
-            Some(stored) => self.plan_replacement(plan, draft, Arc::new(stored), is_trial, author).await,
+            None => self.plan_new(plan, draft, author).await,
+            Some(stored) => self.plan_replacement(plan, draft, Arc::new(stored), author).await,
         }
     }
 
@@ -200,12 +207,15 @@ impl Accounts {
         &self,
         plan: &mut Plan,
         mut draft: AccountDraft,
-        is_trial: bool,
         author: &Author,
     ) -> Result<LoadOutcome, AccountError> {
+        let changed_at = draft.document.get(LAST_PASSWORD_CHANGE).filter(|_| plan.moves_in).cloned();
         draft.keep_maintained_fields_of(None);
-        let mut user = self.prepare_load(draft, CredentialRule::Required, is_trial).await?;
+        let rule = if plan.moves_in { CredentialRule::Optional } else { CredentialRule::Required };
+        let mut user = self.prepare_load(plan, draft, rule).await?;
         note_password_change(&mut user, None);
+        // The other server knows how old the password is.
+        user.other.extend(changed_at.map(|at| (LAST_PASSWORD_CHANGE.to_owned(), at)));
         plan.changes.extend(self.writing(author).changes_to_add(&user, &plan.changes).await?);
         plan.planned.push(planned(Told::Add, &user));
         Ok(LoadOutcome::Added)
@@ -216,15 +226,20 @@ impl Accounts {
         plan: &mut Plan,
         mut draft: AccountDraft,
         stored: Arc<StoredDocument>,
-        is_trial: bool,
         author: &Author,
     ) -> Result<LoadOutcome, AccountError> {
         draft.base = Some(stored.clone());
         draft.keep_maintained_fields_in(Some(&stored.document));
         let rule = if has_credential(&stored) { CredentialRule::Required } else { CredentialRule::Optional };
-        let mut user = self.prepare_load(draft, rule, is_trial).await?;
+        let mut user = self.prepare_load(plan, draft, rule).await?;
         note_password_change(&mut user, stored.document.get("password").and_then(Value::as_str));
-        let changed = changed_fields(&stored.document, &user.to_document(Audience::Trusted));
+        let mut given = [stored_of(&user)];
+        // Entries of folders need not name what the stored folders know.
+        if user.folders.iter().all(|folder| folder.mapped_path.is_empty()) {
+            complete_folders(self.directory(), &mut given).await?;
+        }
+        let [given] = given;
+        let changed = changed_fields(&stored.document, &given.document);
         if changed.is_empty() {
             return Ok(LoadOutcome::Unchanged);
         }
@@ -237,11 +252,17 @@ impl Accounts {
     /// A trial hashes no passwords, which would take most of its time.
     async fn prepare_load(
         &self,
-        draft: AccountDraft,
+        plan: &Plan,
+        mut draft: AccountDraft,
         rule: CredentialRule,
-        is_trial: bool,
     ) -> Result<User, AccountError> {
-        if is_trial { Ok(self.validate(draft, rule)?.account) } else { self.prepare(draft, rule).await }
+        let unserved = if plan.moves_in { unserved::take(&mut draft.document) } else { None };
+        let mut user =
+            if plan.is_trial { self.validate(draft, rule)?.account } else { self.prepare(draft, rule).await? };
+        if let Some(unserved) = unserved {
+            user.filesystem = unserved;
+        }
+        Ok(user)
     }
 }
 

@@ -32,6 +32,7 @@ mod schema;
 mod second_factors;
 mod size;
 mod stored;
+mod unserved;
 mod user;
 mod validation;
 mod values;

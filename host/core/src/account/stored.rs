@@ -159,6 +159,12 @@ pub(super) async fn complete_folders(
         for field in ["mapped_path", "used_quota_size", "used_quota_files", "last_quota_update"] {
             folder.extend(stored.document.get(field).map(|value| (field.to_owned(), value.clone())));
         }
+        // Files of a folder elsewhere are not in the directory of the same name.
+        let filesystem = stored.document.get("filesystem");
+        let is_elsewhere = |filesystem: &&Value| {
+            filesystem.get("provider").and_then(Value::as_i64).is_some_and(|provider| provider != 0)
+        };
+        folder.extend(filesystem.filter(is_elsewhere).map(|value| ("filesystem".to_owned(), value.clone())));
     }
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::counted::{self, Counted};
 use super::{Actor, AdminError, AdminPermission, Audit, PAGE, UserAdministration};
 use crate::account::{AccountPage, Dump, Loaded, ObjectKind};
-use crate::ports::{Directory, PageRequest, StoredDocument};
+use crate::ports::{Directory, PageRequest, StoredDocument, UsageStore};
 
 /// Use cases that dump and load all accounts (A18-10, A18-11).
 pub struct BackupAdministration {
@@ -12,6 +13,8 @@ pub struct BackupAdministration {
     pub users: Arc<UserAdministration>,
     /// The store of folders, groups and roles.
     pub directory: Arc<dyn Directory>,
+    /// The store of usages, for those of another server.
+    pub usages: Arc<dyn UsageStore>,
     /// Records dumps and loads.
     pub audit: Audit,
 }
@@ -48,16 +51,21 @@ impl BackupAdministration {
     /// Adds accounts, folders, groups and roles, or replaces stored ones by what the documents say; fields that
     /// only the server maintains stay. All are stored, with an audit record for each and one for the load; if one
     /// cannot be loaded, or for a trial, nothing is. The answer has the outcome of each document, and whether the
-    /// load was stored.
+    /// load was stored. If the dump is that of another server, new accounts and folders get the usages in it.
     ///
     /// # Errors
     /// The actor lacks `manage_system`, an object was changed at the same time, or the store fails.
     pub async fn load(&self, actor: &Actor, dump: Dump, is_trial: bool) -> Result<(Vec<Loaded>, bool), AdminError> {
         actor.require(AdminPermission::ManageSystem)?;
+        let counted = if dump.moves_in { Counted::all_of(&dump) } else { Vec::new() };
         let (loaded, is_stored) = self.users.accounts.load(dump, is_trial, &actor.author).await?;
         if is_stored {
             let detail = format!("{} documents", loaded.len());
             self.audit.done(actor, "load", "user", "", detail).await;
+            let added = counted::added(&loaded);
+            for counted in counted.iter().filter(|counted| added.contains(&counted.scope)) {
+                counted.store(&*self.directory, &*self.usages).await?;
+            }
         }
         Ok((loaded, is_stored))
     }

@@ -5,8 +5,11 @@
 mod actor;
 mod audit;
 mod backup;
+mod counted;
 mod error;
 mod hook_runs;
+#[cfg(test)]
+mod moving_tests;
 #[cfg(test)]
 mod object_tests;
 mod objects;
@@ -31,7 +34,7 @@ pub use users::{DocumentChange, ShownUser, UserAdministration, problem_of};
 use std::sync::Arc;
 
 use crate::account::Accounts;
-use crate::ports::{AuditStore, Clock, Directory, HookRunStore};
+use crate::ports::{AuditStore, Clock, Directory, HookRunStore, UsageStore};
 use crate::quota::QuotaScans;
 use crate::session::SessionRegistry;
 
@@ -64,6 +67,8 @@ pub struct AdministrationPorts {
     pub accounts: Arc<Accounts>,
     /// The store of folders, groups and roles.
     pub directory: Arc<dyn Directory>,
+    /// The store of usages.
+    pub usages: Arc<dyn UsageStore>,
     /// The open sessions of this server.
     pub sessions: Arc<SessionRegistry>,
     /// Counts used quotas again.
@@ -90,7 +95,12 @@ impl Administration {
             scans: ScanAdministration { scans: ports.scans, audit: audit.clone() },
             hook_runs: HookRunAdministration { runs: ports.hook_runs },
             plugins: PluginAdministration { inventory: ports.inventory, audit: audit.clone() },
-            backups: BackupAdministration { users: users.clone(), directory: ports.directory, audit: audit.clone() },
+            backups: BackupAdministration {
+                users: users.clone(),
+                directory: ports.directory,
+                usages: ports.usages,
+                audit: audit.clone(),
+            },
             users,
             audit,
         }

@@ -26,7 +26,8 @@ fn house() -> House {
     let users = Arc::new(UserAdministration { accounts: accounts.clone() });
     let audit = Audit { store: store.clone(), clock: Arc::new(SystemClock) };
     let objects = ObjectAdministration { directory: store.clone(), accounts };
-    let backups = BackupAdministration { users: users.clone(), directory: store, audit: audit.clone() };
+    let backups =
+        BackupAdministration { users: users.clone(), directory: store.clone(), usages: store, audit: audit.clone() };
     House { users, objects, backups, audit, root: Actor::local("root", Door::Socket) }
 }
 
@@ -222,6 +223,7 @@ async fn a_dump_holds_them_and_loads_whole() {
             (Folder, map(json!({"name": "team", "mapped_path": path}))),
             (Role, map(json!({"name": "r"}))),
         ],
+        moves_in: false,
     };
     let load = async |dump: Dump| {
         let (loaded, applied) = house.backups.load(&house.root, dump, false).await.unwrap();

@@ -41,7 +41,12 @@ fn house() -> House {
     let accounts = Accounts::new(store.clone(), Arc::new(PaperPasswords), None);
     let users = Arc::new(UserAdministration { accounts: Arc::new(accounts) });
     let audit = Audit { store: store.clone(), clock: Arc::new(SystemClock) };
-    let backups = BackupAdministration { users: users.clone(), directory: store.clone(), audit: audit.clone() };
+    let backups = BackupAdministration {
+        users: users.clone(),
+        directory: store.clone(),
+        usages: store.clone(),
+        audit: audit.clone(),
+    };
     House { store, users, backups, audit, root: Actor::local("root", Door::Socket) }
 }
 
@@ -98,7 +103,7 @@ impl House {
 
     async fn load(&self, documents: Vec<Map<String, Value>>, is_trial: bool) -> (Vec<String>, bool) {
         let (loaded, applied) =
-            self.backups.load(&self.root, Dump { users: documents, objects: Vec::new() }, is_trial).await.unwrap();
+            self.backups.load(&self.root, Dump { users: documents, ..Dump::default() }, is_trial).await.unwrap();
         let line = |Loaded { name: username, outcome, .. }: Loaded| match outcome {
             LoadOutcome::Added => format!("{username} added"),
             LoadOutcome::Updated(changed) => format!("{username} updated {}", changed.join(",")),

@@ -84,6 +84,7 @@ async fn everything(door: &mut Door) -> anyhow::Result<LoadDump> {
         groups: all_objects(door, ObjectKind::Group).await?,
         roles: all_objects(door, ObjectKind::Role).await?,
         dry_run: false,
+        moves_in: false,
     })
 }
 
@@ -184,6 +185,7 @@ pub fn read_dump(text: &str) -> anyhow::Result<LoadDump> {
         groups: objects("groups", "group")?,
         roles: objects("roles", "role")?,
         dry_run: false,
+        moves_in: false,
     })
 }
 
@@ -192,7 +194,7 @@ pub fn read_dump(text: &str) -> anyhow::Result<LoadDump> {
 pub async fn stores_to_look_at(settings: &Settings, directory: &Path) -> anyhow::Result<Stores> {
     let control = match settings.database {
         DatabaseSettings::Bolt(_) | DatabaseSettings::Memory(_) => Control::connect(directory).await?,
-        DatabaseSettings::Sqlite(_) => None,
+        DatabaseSettings::Sqlite(_) | DatabaseSettings::Postgresql(_) => None,
     };
     let Some(control) = control else { return Stores::open(&settings.database) };
     let kept = everything(&mut Door::Server(control)).await?;

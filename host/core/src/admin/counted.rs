@@ -1,0 +1,88 @@
+//! What another server has counted of accounts and folders, for those that move to this one.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use crate::account::{Dump, LoadOutcome, Loaded, ObjectKind};
+use crate::ports::{AccountKey, Directory, StoreError, USERS, UsageStore};
+use crate::quota::{Scope, Transferred, UsedQuota};
+
+/// The counters and dates of one account or folder.
+pub(super) struct Counted {
+    /// The account or folder.
+    pub scope: Scope,
+    used: UsedQuota,
+    /// Milliseconds since 1970; 0: never.
+    counted_at: i64,
+    transferred: Transferred,
+    last_login: i64,
+    first_upload: i64,
+    first_download: i64,
+}
+
+impl Counted {
+    /// Those of all accounts and folders in the dump.
+    pub fn all_of(dump: &Dump) -> Vec<Self> {
+        let users = dump.users.iter().filter_map(|user| Some(Self::of(Scope::Account(name(user, "username")?), user)));
+        let folders = dump.objects.iter().filter(|(kind, _)| *kind == ObjectKind::Folder);
+        let folders = folders.filter_map(|(_, folder)| Some(Self::of(Scope::Folder(name(folder, "name")?), folder)));
+        users.chain(folders).collect()
+    }
+
+    fn of(scope: Scope, document: &Map<String, Value>) -> Self {
+        let number = |field: &str| document.get(field).and_then(Value::as_i64).unwrap_or(0).max(0);
+        Self {
+            scope,
+            used: UsedQuota { size: number("used_quota_size"), files: number("used_quota_files") },
+            counted_at: number("last_quota_update"),
+            transferred: Transferred {
+                up: number("used_upload_data_transfer").unsigned_abs(),
+                down: number("used_download_data_transfer").unsigned_abs(),
+            },
+            last_login: number("last_login"),
+            first_upload: number("first_upload"),
+            first_download: number("first_download"),
+        }
+    }
+
+    /// Stores the counters of an account or folder that was just added.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn store(&self, directory: &dyn Directory, usages: &dyn UsageStore) -> Result<(), StoreError> {
+        if self.counted_at > 0 {
+            usages.replace_usage(&self.scope, self.used, self.counted_at).await?;
+        }
+        let Scope::Account(username) = &self.scope else { return Ok(()) };
+        let Some(stored) = directory.find(&USERS, username).await? else { return Ok(()) };
+        let key = AccountKey { username: username.clone(), id: stored.version.id };
+        if self.transferred != Transferred::default() {
+            usages.add_transferred(vec![(key.clone(), self.transferred)]).await?;
+        }
+        if self.last_login > 0 {
+            directory.record_login(&key, self.last_login).await?;
+        }
+        for (is_upload, at) in [(true, self.first_upload), (false, self.first_download)] {
+            if at > 0 {
+                directory.record_first_transfer(&key, is_upload, at).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The accounts and folders that a load has added.
+pub(super) fn added(loaded: &[Loaded]) -> HashSet<Scope> {
+    let added = loaded.iter().filter(|loaded| loaded.outcome == LoadOutcome::Added);
+    let scope = |loaded: &Loaded| match loaded.kind {
+        None => Some(Scope::Account(loaded.name.clone())),
+        Some(ObjectKind::Folder) => Some(Scope::Folder(loaded.name.clone())),
+        Some(ObjectKind::Group | ObjectKind::Role) => None,
+    };
+    added.filter_map(scope).collect()
+}
+
+fn name(document: &Map<String, Value>, field: &str) -> Option<String> {
+    document.get(field)?.as_str().map(str::to_owned)
+}

@@ -1,0 +1,126 @@
+//! Loads of another server's documents, on a store in memory (G-14).
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::account::{Dump, LoadOutcome, ObjectKind};
+use crate::memory::MemoryStore;
+use crate::password::{PasswordError, PasswordHash};
+use crate::ports::{Door, FOLDERS, Passwords, SystemClock, USERS};
+use crate::secret::Secret;
+use crate::turns::Waiter;
+
+struct NoPasswords;
+
+#[async_trait::async_trait]
+impl Passwords for NoPasswords {
+    async fn matches(&self, _: Waiter<'_>, _: &PasswordHash, _: &Secret) -> Result<bool, PasswordError> {
+        Ok(false)
+    }
+
+    async fn hash(&self, _: Waiter<'_>, _: &Secret) -> Result<PasswordHash, PasswordError> {
+        Err(PasswordError::PoolClosed)
+    }
+}
+
+fn map(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap()
+}
+
+fn user(more: Value) -> Map<String, Value> {
+    let mut user = map(json!({"username": "u", "status": 1, "home_dir": "/srv/u", "permissions": {"/": ["*"]}}));
+    user.extend(map(more));
+    user
+}
+
+/// The outcomes of a load, and the store after it.
+async fn load(dump: Dump) -> (Vec<LoadOutcome>, Arc<MemoryStore>) {
+    let store = Arc::new(MemoryStore::default());
+    let accounts = Arc::new(Accounts::new(store.clone(), Arc::new(NoPasswords), None));
+    let backups = BackupAdministration {
+        users: Arc::new(UserAdministration { accounts }),
+        directory: store.clone(),
+        usages: store.clone(),
+        audit: Audit { store: store.clone(), clock: Arc::new(SystemClock) },
+    };
+    let root = Actor::local("root", Door::Socket);
+    let (loaded, applied) = backups.load(&root, dump.clone(), false).await.unwrap();
+    if applied {
+        // What has moved in is the same the second time.
+        let (again, _) = backups.load(&root, dump, false).await.unwrap();
+        assert!(again.iter().all(|loaded| loaded.outcome == LoadOutcome::Unchanged), "{again:?}");
+    }
+    (loaded.into_iter().map(|loaded| loaded.outcome).collect(), store)
+}
+
+#[tokio::test]
+async fn what_is_not_served_is_stored_only_where_it_moves_in() {
+    let s3 = json!({"provider": 1, "s3config": {"bucket": "b", "access_secret": "hush"}});
+    let dump = Dump {
+        users: vec![user(json!({
+            "filesystem": s3, "virtual_folders": [{"name": "f", "virtual_path": "/f"}], "groups": [{"name": "g", "type": 1}],
+        }))],
+        objects: vec![
+            (ObjectKind::Folder, map(json!({"name": "f", "filesystem": s3}))),
+            (ObjectKind::Group, map(json!({"name": "g", "user_settings": {"filesystem": s3}}))),
+            (ObjectKind::Role, map(json!({"name": "r"}))),
+        ],
+        moves_in: true,
+    };
+    let (outcomes, store) = load(dump.clone()).await;
+    assert_eq!(outcomes, vec![LoadOutcome::Added; 4]);
+    let stored = store.find(&USERS, "u").await.unwrap().unwrap();
+    assert_eq!(stored.document.get("filesystem"), Some(&s3));
+    let error = crate::account::find_user(&*store, "u").await.unwrap_err().to_string();
+    assert!(error.contains("filesystem.provider") && error.contains("not supported"), "{error}");
+    let folder = store.find(&FOLDERS, "f").await.unwrap().unwrap();
+    assert_eq!((folder.document.get("filesystem"), folder.document.get("mapped_path")), (Some(&s3), Some(&json!(""))));
+    let (outcomes, _) = load(Dump { moves_in: false, ..dump }).await;
+    assert!(outcomes.iter().take(2).all(|outcome| matches!(outcome, LoadOutcome::Failed(_))), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn accounts_with_a_folder_elsewhere_are_refused() {
+    let elsewhere = json!({"name": "f", "mapped_path": "/srv/f", "filesystem": {"provider": 5}});
+    let dump = Dump {
+        users: vec![user(json!({"virtual_folders": [{"name": "f", "virtual_path": "/f"}]}))],
+        objects: vec![(ObjectKind::Folder, map(elsewhere))],
+        moves_in: true,
+    };
+    let (_, store) = load(dump).await;
+    let error = crate::account::find_user(&*store, "u").await.unwrap_err().to_string();
+    assert!(error.contains("virtual_folders.0.filesystem.provider"), "{error}");
+}
+
+#[tokio::test]
+async fn counters_of_the_other_server_are_kept_where_it_moves_in() {
+    // A9-06
+    let counted = json!({
+        "used_quota_size": 50, "used_quota_files": 2, "last_quota_update": 9, "last_login": 8, "first_upload": 7,
+        "used_upload_data_transfer": 6, "last_password_change": 5, "password": "$1$salt$hash",
+    });
+    for (moves_in, expected) in [(true, [50, 2, 9, 8, 7, 6]), (false, [0; 6])] {
+        let folder = map(json!({"name": "f", "mapped_path": "/f", "used_quota_files": 3, "last_quota_update": 4}));
+        let objects = vec![(ObjectKind::Folder, folder)];
+        let (_, store) = load(Dump { users: vec![user(counted.clone())], objects, moves_in }).await;
+        let stored = store.find(&USERS, "u").await.unwrap().unwrap().document;
+        let number = |field: &str| stored.get(field).and_then(Value::as_i64).unwrap_or(0);
+        let names = ["used_quota_size", "used_quota_files", "last_quota_update", "last_login", "first_upload"];
+        let mut found: Vec<_> = names.map(number).to_vec();
+        found.push(number("used_upload_data_transfer"));
+        assert_eq!(found, expected);
+        assert_eq!(number("last_password_change") == 5, moves_in);
+        let folder = store.find(&FOLDERS, "f").await.unwrap().unwrap().document;
+        assert_eq!(folder.get("used_quota_files"), Some(&json!(if moves_in { 3 } else { 0 })));
+    }
+}
+
+#[tokio::test]
+async fn an_account_without_a_credential_moves_in() {
+    // A8-02
+    let of = |moves_in| Dump { users: vec![user(json!({}))], objects: Vec::new(), moves_in };
+    assert_eq!(load(of(true)).await.0, [LoadOutcome::Added]);
+    assert!(matches!(load(of(false)).await.0.as_slice(), [LoadOutcome::Failed(_)]));
+}
