@@ -1,0 +1,44 @@
+//! Readers of what other servers leave: configuration aside, each gives account documents, folders, groups, roles
+//! and host keys, with notes on what moves, what means something else here, and what has no counterpart.
+//! Nothing is changed at the source, with one exception that has a function of its own:
+//! [`in_place::set_aside`].
+
+mod account;
+mod error;
+mod files;
+pub mod host_keys;
+pub mod in_place;
+mod moved;
+mod note;
+pub mod older;
+mod pattern;
+mod proftpd;
+mod pureftpd;
+mod source;
+mod unix;
+mod version;
+
+pub use error::MigrateError;
+pub use moved::Moved;
+pub use note::{Note, NoteKind};
+pub use source::{DatabaseKind, Source};
+pub use unix::{UidRange, read as read_system};
+pub use version::{Evidence, Version};
+
+use std::path::Path;
+
+/// Reads Pure-FTPd's file of virtual users, of which its database is made.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_pureftpd(path: &Path) -> Result<Moved, MigrateError> {
+    Ok(pureftpd::read(&files::text(path)?))
+}
+
+/// Reads an `AuthUserFile` of ProFTPD.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_proftpd(path: &Path) -> Result<Moved, MigrateError> {
+    Ok(proftpd::read(&files::text(path)?))
+}

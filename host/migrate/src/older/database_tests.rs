@@ -1,0 +1,207 @@
+//! Databases with the schemas of several eras, written here as the specification describes them.
+
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::super::sqlite::{is_ours, read_sqlite};
+use super::*;
+
+const SEED: &str = "CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT UNIQUE, password TEXT, public_keys TEXT, \
+     home_dir TEXT, uid INT, gid INT, max_sessions INT, quota_size BIGINT, quota_files INT, permissions TEXT, \
+     used_quota_size BIGINT, used_quota_files INT, last_quota_update BIGINT, upload_bandwidth INT, download_bandwidth \
+     INT, expiration_date BIGINT, last_login BIGINT, status INT, filters TEXT, filesystem TEXT);";
+const ALICE: &str = "INSERT INTO users VALUES (1, 'alice', '$2a$10$x', NULL, '/srv/alice', 0, 0, 2, 100, 3, \
+     '{\"/\":[\"*\"]}', 50, 2, 9, 0, 0, 0, 8, 1, '{\"allowed_ip\":[]}', '{\"provider\":0}');";
+
+fn database(sql: &str) -> (TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("old.db");
+    Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    (place, path)
+}
+
+fn read(sql: &str) -> Moved {
+    let (_place, path) = database(sql);
+    read_sqlite(&path, &Names::default()).unwrap()
+}
+
+/// What moves, and what is said of it, contains each of `expected`.
+fn check(sql: &str, expected: &[&str], compat: &str) -> Moved {
+    let moved = read(sql);
+    let objects = [&moved.users, &moved.folders, &moved.groups, &moved.roles].into_iter().flatten();
+    let objects: Vec<_> = objects.map(|object| serde_json::to_string(object).unwrap()).collect();
+    let found = format!("{} {:?}", objects.join(" "), moved.notes);
+    for part in expected {
+        assert!(found.contains(part), "{found}\nlacks {part}");
+    }
+    assert_eq!(moved.evidence.compat(), compat, "{found}");
+    moved
+}
+
+#[test]
+fn the_first_schema_is_read() {
+    // A9-01
+    let expected = [
+        r#""home_dir":"/srv/alice","uid":0,"gid":0,"max_sessions":2,"quota_size":100"#,
+        r#""used_quota_size":50,"used_quota_files":2,"last_quota_update":9"#,
+        r#""permissions":{"/":["*"]}"#,
+        r#""password":"$2a$10$x""#,
+    ];
+    let moved = check(&format!("{SEED}{ALICE}"), &expected, "seed");
+    assert_eq!((moved.notes.len(), moved.users.len()), (0, 1));
+    let with_folders = "ALTER TABLE users ADD COLUMN virtual_folders TEXT; UPDATE users SET virtual_folders = \
+         '[{\"virtual_path\":\"/v\",\"mapped_path\":\"/srv/v\",\"exclude_from_quota\":false}]';";
+    let expected = [
+        r#""virtual_folders":[{"virtual_path":"/v","exclude_from_quota":false,"name":"/srv/v"}]"#,
+        r#"{"mapped_path":"/srv/v","name":"/srv/v"}"#,
+    ];
+    check(&format!("{SEED}{ALICE}{with_folders}"), &expected, "seed");
+}
+
+#[test]
+fn folders_of_the_first_release_are_joined() {
+    // C5-01
+    let more = "CREATE TABLE folders (id INTEGER PRIMARY KEY, path TEXT, used_quota_size BIGINT, used_quota_files INT, \
+         last_quota_update BIGINT); CREATE TABLE folders_mapping (id INTEGER PRIMARY KEY, virtual_path TEXT, quota_size \
+         BIGINT, quota_files INT, folder_id INT, user_id INT); INSERT INTO folders VALUES (4, '/srv/f', 7, 1, 5); INSERT \
+         INTO folders_mapping VALUES (1, '/f', -1, -1, 4, 1);";
+    let expected = [
+        r#""virtual_folders":[{"name":"/srv/f","virtual_path":"/f","quota_size":-1,"quota_files":-1}]"#,
+        r#""used_quota_size":7,"used_quota_files":1,"mapped_path":"/srv/f","name":"/srv/f""#,
+    ];
+    check(&format!("{SEED}{ALICE}{more}"), &expected, "1.0");
+}
+
+const LATE: &str = "ALTER TABLE users ADD COLUMN additional_info TEXT; ALTER TABLE users ADD COLUMN email TEXT; ALTER \
+     TABLE users ADD COLUMN role_id INT; ALTER TABLE users ADD COLUMN deleted_at BIGINT; ALTER TABLE users ADD COLUMN \
+     total_data_transfer INT; ALTER TABLE users ADD COLUMN odd TEXT; UPDATE users SET email = 'a@b', role_id = 2, odd = \
+     'x', total_data_transfer = 5; CREATE TABLE roles (id INTEGER PRIMARY KEY, name TEXT, description TEXT); CREATE TABLE \
+     groups (id INTEGER PRIMARY KEY, name TEXT, description TEXT, user_settings TEXT); CREATE TABLE users_groups_mapping \
+     (id INTEGER PRIMARY KEY, user_id INT, group_id INT, group_type INT); CREATE TABLE folders (id INTEGER PRIMARY KEY, \
+     name TEXT, mapped_path TEXT, description TEXT, filesystem TEXT); CREATE TABLE users_folders_mapping (id INTEGER \
+     PRIMARY KEY, virtual_path TEXT, quota_size BIGINT, quota_files INT, folder_id INT, user_id INT); CREATE TABLE \
+     groups_folders_mapping (id INTEGER PRIMARY KEY, virtual_path TEXT, quota_size BIGINT, quota_files INT, folder_id \
+     INT, group_id INT); CREATE TABLE admins (id INTEGER PRIMARY KEY, username TEXT); INSERT INTO roles VALUES (2, \
+     'staff', ''); INSERT INTO groups VALUES (3, 'team', NULL, '{\"max_sessions\":4}'); INSERT INTO \
+     users_groups_mapping VALUES (1, 1, 3, 1); INSERT INTO folders VALUES (5, 'f', '/srv/f', '', '{\"provider\":1}'); \
+     INSERT INTO users_folders_mapping VALUES (1, '/f', 0, 0, 5, 1); INSERT INTO groups_folders_mapping VALUES (1, \
+     '/g', 0, 0, 5, 3); INSERT INTO admins VALUES (1, 'admin');";
+
+#[test]
+fn the_last_schemas_are_joined() {
+    // B9-04
+    let expected = [
+        r#""role":"staff""#,
+        r#""email":"a@b""#,
+        r#""total_data_transfer":5"#,
+        r#""groups":[{"name":"team","type":1}]"#,
+        r#""user_settings":{"max_sessions":4},"virtual_folders":[{"name":"f","virtual_path":"/g""#,
+        "its files are elsewhere (S3)",
+        "administrators",
+        "column odd",
+    ];
+    check(&format!("{SEED}{ALICE}{LATE}"), &expected, "current");
+    let prefixed = format!("{SEED}{ALICE}{LATE}")
+        .replace("TABLE ", "TABLE x_")
+        .replace("INTO ", "INTO x_")
+        .replace("UPDATE ", "UPDATE x_");
+    check(&prefixed, &expected, "current");
+}
+
+#[test]
+fn rows_that_are_wrong_stay_behind() {
+    let rows = "INSERT INTO users (username, home_dir, permissions) VALUES ('broken', '/b', '{'); INSERT INTO users \
+         (username, home_dir) VALUES (NULL, '/b'); INSERT INTO users (username, home_dir) VALUES (7, '/b'); INSERT INTO \
+         users (username, home_dir, uid, public_keys) VALUES ('odd', x'ff00', 'text', '[\"x\"]'); INSERT INTO users \
+         (username, home_dir, password) VALUES ('old', '/o', 'rqXexS6ZhobKA');";
+    let expected =
+        ["column permissions is no JSON", "row 3 of the accounts", "one of its public keys", "cannot be checked here"];
+    let moved = check(&format!("{SEED}{ALICE}{rows}"), &expected, "seed");
+    let names: Vec<_> = moved.users.iter().map(|user| user["username"].as_str().unwrap()).collect();
+    assert_eq!(names, ["alice", "7", "odd", "old"]);
+    let deleted =
+        check(&format!("{SEED}{ALICE}{LATE}UPDATE users SET deleted_at = 5;"), &["it was deleted"], "current");
+    assert!(deleted.users.is_empty());
+    let lost = "INSERT INTO users_groups_mapping VALUES (2, 1, 99, 1);";
+    let moved = check(&format!("{SEED}{ALICE}{LATE}{lost}"), &["one of its groups is not there"], "current");
+    assert!(moved.users.is_empty());
+}
+
+#[test]
+fn secrets_of_the_first_eras_are_noted_if_they_do_not_open() {
+    // A8-15
+    let secret = r#"UPDATE users SET filesystem = '{"provider":1,"s3config":{"access_secret":"$aes$00ff"}}';"#;
+    check(
+        &format!("{SEED}{ALICE}{secret}"),
+        &["filesystem.s3config.access_secret cannot be used", "its logins are refused"],
+        "seed",
+    );
+}
+
+#[test]
+fn other_files_are_refused() {
+    let check = |content: &[u8], expected: &str| {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("f.db");
+        std::fs::write(&path, content).unwrap();
+        let error = read_sqlite(&path, &Names::default()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), content);
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+    };
+    check(b"", "no table of accounts");
+    check(b"hello, this is no database at all, whatever its name says", "cannot be read as an SQLite database");
+    let (_place, path) = database(&format!("{SEED}{ALICE}"));
+    let whole = std::fs::read(&path).unwrap();
+    for length in (0..whole.len()).step_by(509) {
+        let mut broken = whole.clone();
+        broken.truncate(length);
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("f.db");
+        std::fs::write(&path, &broken).unwrap();
+        // Whatever comes out, it comes out.
+        let _ = read_sqlite(&path, &Names::default());
+        let mut flipped = whole.clone();
+        flipped.iter_mut().skip(length).step_by(97).take(9).for_each(|byte| *byte ^= 0x5a);
+        std::fs::write(&path, &flipped).unwrap();
+        let _ = read_sqlite(&path, &Names::default());
+    }
+    let (_place, path) = database("CREATE TABLE users (id INT);");
+    let error = read_sqlite(&path, &Names::default()).unwrap_err().to_string();
+    assert!(error.contains("has not the columns of accounts"), "{error}");
+    let error = read_sqlite(std::path::Path::new("/nonexistent"), &Names::default()).unwrap_err().to_string();
+    assert!(error.contains("could not be read"), "{error}");
+}
+
+#[test]
+fn changes_in_the_log_are_read_and_nothing_is_touched() {
+    let (place, path) = database(SEED);
+    let writer = Connection::open(&path).unwrap();
+    writer.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).unwrap();
+    writer.execute_batch(ALICE).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let files = || {
+        let mut names: Vec<_> =
+            std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let names = files();
+    assert_eq!(read_sqlite(&path, &Names::default()).unwrap().users.len(), 1);
+    assert_eq!((std::fs::read(&path).unwrap(), files()), (before, names));
+    assert!(!is_ours(&path).unwrap());
+    writer.pragma_update(None, "user_version", 20_261_203).unwrap();
+    assert!(is_ours(&path).unwrap());
+}
+
+#[test]
+fn the_configured_table_is_read() {
+    let sql = format!("{SEED}{ALICE}").replace("users", "people");
+    let (_place, path) = database(&sql);
+    let names = Names { users: Some("people".to_owned()), prefix: String::new() };
+    assert_eq!(read_sqlite(&path, &names).unwrap().users.len(), 1);
+    let names = Names { users: Some("others".to_owned()), prefix: String::new() };
+    assert!(read_sqlite(&path, &names).unwrap_err().to_string().contains("no table of accounts"));
+}

@@ -1,0 +1,172 @@
+//! Documents of the older server, made ready for ours: keys that are none, secrets, and folders that only an account
+//! names are set right; what cannot be is noted.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value, json};
+
+use super::secrets::{self, Outcome};
+use crate::account::{about, password, printable, public_keys};
+use crate::{Moved, NoteKind};
+
+type Document = Map<String, Value>;
+
+/// The kinds of file systems that this version does not serve (C4).
+const UNSERVED: [&str; 6] = ["S3", "GCS", "Azure Blob", "local and encrypted", "SFTP", "HTTP"];
+/// Fields of a folder that its entry in an account has.
+const OF_ENTRY: [&str; 5] = ["name", "virtual_path", "quota_size", "quota_files", "exclude_from_quota"];
+
+/// Makes documents ready and keeps them.
+pub struct Documents {
+    pub moved: Moved,
+    /// Whether a password that looks like no hash is one in clear.
+    pub may_be_clear: bool,
+    folders: HashSet<String>,
+    /// The others so far, by kind and name.
+    seen: HashSet<(&'static str, String)>,
+}
+
+impl Documents {
+    pub fn new(may_be_clear: bool) -> Self {
+        Self { moved: Moved::default(), may_be_clear, folders: HashSet::new(), seen: HashSet::new() }
+    }
+
+    /// Takes in a folder. In the first eras its path is its name.
+    pub fn folder(&mut self, mut folder: Document) {
+        let text = |field: &str| folder.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let Some(name) = text("name").or_else(|| text("mapped_path")).map(str::to_owned) else {
+            let about = "a folder without a name";
+            return self.moved.note(NoteKind::Invalid, about, "it has no path either, and stays behind");
+        };
+        folder.insert("name".to_owned(), json!(name));
+        let about = format!("folder \"{}\"", printable(&name));
+        self.set_right(&mut folder, "filesystem", &about);
+        self.note_unserved(&folder, &about, "accounts that have it are refused");
+        if self.folders.insert(name) {
+            self.moved.folders.push(folder);
+        } else {
+            self.moved.note(NoteKind::Invalid, about, "it is there twice; the first one holds");
+        }
+    }
+
+    /// Takes in a group.
+    pub fn group(&mut self, mut group: Document) {
+        let Some(name) = name_of(&group, "name") else {
+            return self.moved.note(NoteKind::Invalid, "a group without a name", "it stays behind");
+        };
+        let about = format!("group \"{}\"", printable(&name));
+        if !self.is_first("group", name, &about) {
+            return;
+        }
+        self.entries(&mut group);
+        if let Some(Value::Object(settings)) = group.get_mut("user_settings") {
+            let mut taken = std::mem::take(settings);
+            self.set_right(&mut taken, "filesystem", &about);
+            self.note_unserved(&taken, &about, "accounts that have it as their primary group are refused");
+            group.insert("user_settings".to_owned(), Value::Object(taken));
+        }
+        self.moved.groups.push(group);
+    }
+
+    /// Takes in a role.
+    pub fn role(&mut self, role: Document) {
+        let Some(name) = name_of(&role, "name") else {
+            return self.moved.note(NoteKind::Invalid, "a role without a name", "it stays behind");
+        };
+        let about = format!("role \"{}\"", printable(&name));
+        if self.is_first("role", name, &about) {
+            self.moved.roles.push(role);
+        }
+    }
+
+    /// Takes in an account. `place`: how an account without a name is called.
+    pub fn user(&mut self, mut user: Document, place: &str) {
+        let Some(name) = name_of(&user, "username") else {
+            return self.moved.note(NoteKind::Invalid, place, "it has no username, and stays behind");
+        };
+        let about = about(&name);
+        if !self.is_first("account", name, &about) {
+            return;
+        }
+        self.moved.evidence.see_account(&user);
+        // The older server reads keys in any case; ours are found by their names.
+        if let Some(Value::String(text)) = user.remove("password")
+            && let Some(hash) = password(&text, self.may_be_clear, &about, &mut self.moved)
+        {
+            user.insert("password".to_owned(), json!(hash));
+        }
+        if let Some(Value::Array(keys)) = user.get("public_keys") {
+            let texts: Vec<String> = keys.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            let keys = public_keys(texts.iter().flat_map(|text| text.lines()), &about, &mut self.moved);
+            user.insert("public_keys".to_owned(), json!(keys));
+        }
+        self.entries(&mut user);
+        self.set_right(&mut user, "filesystem", &about);
+        self.set_right(&mut user, "filters", &about);
+        self.note_unserved(&user, &about, "its logins are refused");
+        self.moved.users.push(user);
+    }
+
+    fn is_first(&mut self, kind: &'static str, name: String, about: &str) -> bool {
+        let is_first = self.seen.insert((kind, name));
+        if !is_first {
+            self.moved.note(NoteKind::Invalid, about, "it is there twice; the first one holds");
+        }
+        is_first
+    }
+
+    /// Reduces entries of folders to what they say of the account or group, and keeps folders that are only there.
+    fn entries(&mut self, document: &mut Document) {
+        let Some(Value::Array(entries)) = document.get_mut("virtual_folders") else { return };
+        let mut only_here = Vec::new();
+        for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+            let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (name, path) = (text("name"), text("mapped_path"));
+            let name = if name.is_empty() { path.clone() } else { name };
+            let has_place = !path.is_empty() || entry.contains_key("filesystem");
+            if has_place && !name.is_empty() && !self.folders.contains(&name) {
+                let is_of_folder = |field: &str| field == "name" || !OF_ENTRY.contains(&field);
+                let folder = entry.iter().filter(|(field, _)| is_of_folder(field));
+                only_here.push(folder.map(|(field, value)| (field.clone(), value.clone())).collect::<Document>());
+            }
+            entry.retain(|field, _| OF_ENTRY.contains(&field.as_str()));
+            entry.insert("name".to_owned(), json!(name));
+        }
+        for folder in only_here {
+            let is_known = name_of(&folder, "name").or_else(|| name_of(&folder, "mapped_path"));
+            // Of two entries with one name, the first has made the folder.
+            if is_known.is_some_and(|name| !self.folders.contains(&name)) {
+                self.folder(folder);
+            }
+        }
+    }
+
+    fn set_right(&mut self, document: &mut Document, field: &str, about: &str) {
+        let Some(value) = document.get_mut(field) else { return };
+        let mut outcome = Outcome::default();
+        secrets::decrypt(value, field, &mut outcome);
+        if !outcome.decrypted.is_empty() {
+            let text = format!("{} was decrypted, and is kept in clear in the database", outcome.decrypted.join(", "));
+            self.moved.note(NoteKind::Changed, about, text);
+        }
+        for (field, problem) in outcome.unreadable {
+            self.moved.note(NoteKind::Changed, about, format!("{field} cannot be used: {problem}; set it anew"));
+        }
+    }
+
+    fn note_unserved(&mut self, document: &Document, about: &str, consequence: &str) {
+        let provider = document.get("filesystem").and_then(|filesystem| filesystem.get("provider")?.as_i64());
+        let index = provider.and_then(|provider| usize::try_from(provider - 1).ok());
+        if let Some(name) = index.and_then(|index| UNSERVED.get(index)) {
+            let text = format!(
+                "its files are elsewhere ({name}), which this version does not serve: it moves whole, and \
+                                {consequence}"
+            );
+            self.moved.note(NoteKind::Changed, about, text);
+        }
+    }
+}
+
+fn name_of(document: &Document, field: &str) -> Option<String> {
+    document.get(field)?.as_str().filter(|name| !name.is_empty()).map(str::to_owned)
+}

@@ -1,0 +1,15 @@
+//! What the older server leaves: dumps, and databases of all its eras.
+
+mod database;
+mod documents;
+mod dump;
+mod joined;
+mod secrets;
+mod sqlite;
+mod tables;
+
+pub use database::{Names, read_tables};
+pub use dump::{read_dump, read_dump_text};
+pub(crate) use sqlite::beside;
+pub use sqlite::{is_ours, read_sqlite};
+pub use tables::{Row, Tables};

@@ -1,0 +1,127 @@
+//! Secrets in `filesystem` and `filters` (A8-15, C4-02): texts of the first eras with their own key are
+//! decrypted; what later eras have encrypted with a key from elsewhere stays as it is, and is noted.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use serde_json::{Value, json};
+
+/// Marks a text that is encrypted, with the key beside it.
+const MARK: &str = "$aes$";
+/// The states of secrets that are encrypted with a key of the older server, or of a service that it used.
+const ENCRYPTED: [&str; 7] =
+    ["AES-256-GCM", "Secretbox", "GCP", "AWS", "VaultTransit", "AzureKeyVault", "OracleKeyVault"];
+
+/// What became of the secrets of one document.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The fields that were decrypted.
+    pub decrypted: Vec<String>,
+    /// The fields that cannot be read here, and why.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// Decrypts secrets anywhere in the value. `path`: its name.
+pub fn decrypt(value: &mut Value, path: &str, outcome: &mut Outcome) {
+    match value {
+        Value::String(text) if text.starts_with(MARK) => match decrypted(text) {
+            Ok(clear) => {
+                outcome.decrypted.push(path.to_owned());
+                *value = json!({"status": "Plain", "payload": clear});
+            }
+            Err(problem) => outcome.unreadable.push((path.to_owned(), problem.to_owned())),
+        },
+        Value::Object(fields) => {
+            let status = fields.get("status").and_then(Value::as_str).unwrap_or_default();
+            if ENCRYPTED.contains(&status) {
+                let problem = format!("it is encrypted ({status}) with a key of the older server");
+                outcome.unreadable.push((path.to_owned(), problem));
+            } else if status == "Redacted" {
+                outcome.unreadable.push((path.to_owned(), "it was left out of the document".to_owned()));
+            }
+            for (name, inner) in fields {
+                decrypt(inner, &format!("{path}.{name}"), outcome);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                decrypt(item, &format!("{path}.{index}"), outcome);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// `$aes$KEY$HEX`: the 32 characters of the key are its bytes; HEX has the nonce, the text and its tag.
+fn decrypted(text: &str) -> Result<String, &'static str> {
+    let rest = text.strip_prefix(MARK).unwrap_or_default();
+    let (key, sealed) = rest.split_once('$').ok_or("its key was left out of the document")?;
+    let key = UnboundKey::new(&AES_256_GCM, key.as_bytes()).map_err(|_| "its key has not 32 characters")?;
+    let sealed = bytes_of(sealed).ok_or("it is no hexadecimal text")?;
+    let (nonce, sealed) = sealed.split_at_checked(NONCE_LEN).ok_or("it is too short")?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| "it is too short")?;
+    let mut buffer = sealed.to_vec();
+    let key = LessSafeKey::new(key);
+    let clear = key.open_in_place(nonce, Aad::empty(), &mut buffer).map_err(|_| "its key does not fit")?;
+    String::from_utf8(clear.to_vec()).map_err(|_| "it is no text")
+}
+
+fn bytes_of(hexadecimal: &str) -> Option<Vec<u8>> {
+    if !hexadecimal.len().is_multiple_of(2) || !hexadecimal.is_ascii() {
+        return None;
+    }
+    let digits = hexadecimal.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
+    digits.map(|pair| u8::from_str_radix(pair.filter(|pair| !pair.starts_with('+'))?, 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+    fn sealed(clear: &str) -> String {
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, KEY.as_bytes()).unwrap());
+        let nonce = [7; NONCE_LEN];
+        let mut buffer = clear.as_bytes().to_vec();
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut buffer).unwrap();
+        let hexadecimal: String = nonce.iter().chain(&buffer).map(|byte| format!("{byte:02x}")).collect();
+        format!("{MARK}{KEY}${hexadecimal}")
+    }
+
+    /// `expected`: the payload, or a part of what is wrong.
+    fn check(text: &str, expected: &str) {
+        let mut value = json!({"s3config": {"access_secret": text}});
+        let mut outcome = Outcome::default();
+        decrypt(&mut value, "filesystem", &mut outcome);
+        match outcome.unreadable.first() {
+            Some((field, problem)) => {
+                assert_eq!(field, "filesystem.s3config.access_secret");
+                assert!(problem.contains(expected), "{text}: {problem}");
+            }
+            None => assert_eq!(value["s3config"]["access_secret"]["payload"], expected, "{text}"),
+        }
+    }
+
+    #[test]
+    fn secrets_with_their_key_are_decrypted() {
+        // A8-15
+        check(&sealed("hush"), "hush");
+        check(&sealed("ü"), "ü");
+        check(&format!("{MARK}00ff"), "left out");
+        check(&format!("{MARK}short$00ff"), "32 characters");
+        check(&format!("{MARK}{KEY}$xyz"), "hexadecimal");
+        check(&format!("{MARK}{KEY}$+1+2"), "hexadecimal");
+        check(&format!("{MARK}{KEY}$üü"), "hexadecimal");
+        check(&format!("{MARK}{KEY}$00ff"), "too short");
+        check(&sealed("hush").replace("$07", "$08"), "does not fit");
+    }
+
+    #[test]
+    fn secrets_of_later_eras_are_noted() {
+        // C4-02
+        let mut value =
+            json!([{"secret": {"status": "AES-256-GCM", "payload": "x"}}, {"status": "Plain", "payload": "y"}]);
+        let (before, mut outcome) = (value.clone(), Outcome::default());
+        decrypt(&mut value, "filters", &mut outcome);
+        assert_eq!((value, outcome.unreadable.len(), outcome.decrypted.len()), (before, 1, 0));
+    }
+}

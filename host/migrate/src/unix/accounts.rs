@@ -1,0 +1,216 @@
+//! One system account after the other.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::System;
+use super::passwd::Entry;
+use super::rules::methods;
+use super::sftp_server::{SftpServer, is_sftp_server, options};
+use super::sshd::expanded;
+use crate::account::{Line, about, public_keys};
+use crate::{Moved, NoteKind, files};
+
+const DAY_MS: i64 = 86_400_000;
+const USUAL_KEYS: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
+
+pub fn read(system: &System, entries: &[Entry<'_>], moved: &mut Moved) {
+    let mut left = 0;
+    for entry in entries {
+        let groups = system.groups.of(entry.name, entry.gid);
+        let chroot = system.sshd.of("chrootdirectory", entry.name, &groups).map(|words| words.join(" "));
+        let chroot = chroot.filter(|chroot| chroot != "none" && !chroot.is_empty());
+        // Accounts of services may be in a chroot as well.
+        let is_person = system.uids.contains(&entry.uid);
+        if entry.uid == 0 || !(is_person || (chroot.is_some() && has_password(system, entry))) {
+            left += 1;
+            continue;
+        }
+        if let Err(problem) = account(system, entry, &groups, chroot.as_deref(), moved) {
+            moved.note(NoteKind::Invalid, about(entry.name), problem);
+        }
+    }
+    if left > 0 {
+        let text = format!(
+            "{left} accounts of the system and of its services stay behind (uids outside {} to {}, without a chroot)",
+            system.uids.start(),
+            system.uids.end()
+        );
+        moved.note(NoteKind::NoCounterpart, "passwd", text);
+    }
+}
+
+fn hash<'a>(system: &'a System, entry: &'a Entry<'_>) -> &'a str {
+    match entry.hash {
+        "x" => {
+            system.shadow.as_ref().and_then(|shadow| shadow.get(entry.name)).map_or("!", |found| found.hash.as_str())
+        }
+        other => other,
+    }
+}
+
+fn has_password(system: &System, entry: &Entry<'_>) -> bool {
+    hash(system, entry).starts_with('$')
+}
+
+fn account(
+    system: &System,
+    entry: &Entry<'_>,
+    groups: &[&str],
+    chroot: Option<&str>,
+    moved: &mut Moved,
+) -> Result<(), String> {
+    let sshd = &system.sshd;
+    let name = entry.name;
+    let (mut is_enabled, mut notes) = (true, Vec::new());
+    match sshd.admits(name, groups) {
+        Ok(true) => {}
+        Ok(false) => {
+            return Err("sshd_config does not admit it (AllowUsers, DenyUsers, AllowGroups or DenyGroups)".to_owned());
+        }
+        Err(()) => {
+            is_enabled = false;
+            notes.push("sshd_config admits it from some addresses only; set allowed_ip, and enable it".to_owned());
+        }
+    }
+    let Some(server) = sftp_server(system, entry, groups)? else {
+        return Err("it could not use SFTP: it has a command or a shell that is no SFTP server".to_owned());
+    };
+    let home = match chroot {
+        Some(chroot) => expanded(chroot, name, entry.home, entry.uid)?,
+        None => {
+            if sshd.is_there() {
+                notes.push("it saw the whole file system; here it sees its home directory as /".to_owned());
+            }
+            entry.home.to_owned()
+        }
+    };
+    let (uid, gid) = (entry.uid.to_string(), entry.gid.to_string());
+    let hash = hash(system, entry);
+    let line = Line { name, hash, uid: &uid, gid: &gid, gecos: entry.gecos, home: &home };
+    let mut document = line.document(moved)?;
+    if hash.starts_with('!') && sshd.is_there() && sshd.global("usepam").as_deref() != Some("yes") {
+        is_enabled = false;
+        notes.push("it is locked, and so it is disabled here".to_owned());
+    }
+    let mut filters = Map::new();
+    let shadow = system.shadow.as_ref().and_then(|shadow| shadow.get(name));
+    if let Some(day) = shadow.and_then(|shadow| shadow.expires).filter(|day| *day >= 0) {
+        document.insert("expiration_date".to_owned(), json!(day.saturating_mul(DAY_MS).max(1)));
+    }
+    if shadow.and_then(|shadow| shadow.changed) == Some(0) {
+        filters.insert("require_password_change".to_owned(), json!(true));
+    }
+    if !server.permissions.is_empty() {
+        document.insert("permissions".to_owned(), json!({"/": server.permissions}));
+    }
+    notes.extend(server.left_out.iter().map(|option| format!("an option of its SFTP server is left out: {option}")));
+    if let Some(start) = start_directory(system, entry, chroot.map(|_| home.as_str()), &server)? {
+        filters.insert("start_directory".to_owned(), json!(start));
+    }
+    let methods = methods(sshd, name, groups);
+    if !methods.unknown.is_empty() {
+        notes.push(format!("AuthenticationMethods has what there is not here: {}", methods.unknown.join(" ")));
+    }
+    if methods.none_left {
+        is_enabled = false;
+        notes.push("sshd_config leaves it no login method that there is here; it is disabled".to_owned());
+    } else if !methods.denied.is_empty() {
+        filters.insert("denied_login_methods".to_owned(), json!(methods.denied));
+    }
+    if !filters.is_empty() {
+        document.insert("filters".to_owned(), Value::Object(filters));
+    }
+    let keys = authorized_keys(system, entry, groups, moved)?;
+    if !keys.is_empty() {
+        document.insert("public_keys".to_owned(), json!(keys));
+    }
+    document.insert("status".to_owned(), json!(i32::from(is_enabled)));
+    for text in notes {
+        moved.note(NoteKind::Changed, about(name), text);
+    }
+    moved.users.push(document);
+    Ok(())
+}
+
+/// The SFTP server of a user; None: there is none.
+fn sftp_server(system: &System, entry: &Entry<'_>, groups: &[&str]) -> Result<Option<SftpServer>, String> {
+    let has_shell = !["nologin", "false"].iter().any(|name| entry.shell.rsplit('/').next() == Some(name));
+    let subsystem = system.sshd.of("subsystem", entry.name, groups).unwrap_or_default();
+    let subsystem = match subsystem.split_first() {
+        Some((name, words)) if name == "sftp" => words.to_vec(),
+        _ => Vec::new(),
+    };
+    let forced = system.sshd.of("forcecommand", entry.name, groups).filter(|words| words.join(" ") != "none");
+    // A command may be one word, in quotes.
+    let forced = forced.map(|words| words.join(" ").split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    let words = match forced {
+        Some(forced) if is_sftp_server(&forced) => forced,
+        Some(_) => return Ok(None),
+        None => subsystem,
+    };
+    let is_internal = words.first().is_some_and(|first| first == "internal-sftp");
+    if !has_shell && !is_internal {
+        return Ok(None);
+    }
+    Ok(Some(options(&words)))
+}
+
+/// Where sessions begin: what `-d` says, or the home directory where the chroot has it.
+fn start_directory(
+    system: &System,
+    entry: &Entry<'_>,
+    chroot: Option<&str>,
+    server: &SftpServer,
+) -> Result<Option<String>, String> {
+    if let Some(start) = &server.start {
+        let start = expanded(start, entry.name, entry.home, entry.uid)?;
+        return Ok(Some(format!("/{}", start.trim_matches('/'))).filter(|start| start != "/"));
+    }
+    let Some(chroot) = chroot else { return Ok(None) };
+    let home = entry.home.trim_matches('/');
+    let is_there = system.below_root(chroot).join(home).is_dir();
+    Ok((is_there && !home.is_empty()).then(|| format!("/{home}")))
+}
+
+fn authorized_keys(
+    system: &System,
+    entry: &Entry<'_>,
+    groups: &[&str],
+    moved: &mut Moved,
+) -> Result<Vec<String>, String> {
+    let named = system.sshd.of("authorizedkeysfile", entry.name, groups);
+    let named = named.unwrap_or_else(|| USUAL_KEYS.map(str::to_owned).to_vec());
+    let is_strict = system.sshd.global("strictmodes").as_deref() != Some("no");
+    let mut texts = String::new();
+    for pattern in named.iter().filter(|pattern| *pattern != "none") {
+        let path = expanded(pattern, entry.name, entry.home, entry.uid)?;
+        let path = if path.starts_with('/') { path } else { format!("{}/{path}", entry.home) };
+        let path = system.below_root(&path);
+        match keys_in(&path, entry.uid, is_strict) {
+            Ok(Some(text)) => texts.push_str(&(text + "\n")),
+            Ok(None) => {}
+            Err(problem) => {
+                moved.note(
+                    NoteKind::Changed,
+                    about(entry.name),
+                    format!("its keys in {} are not moved: {problem}", path.display()),
+                );
+            }
+        }
+    }
+    Ok(public_keys(texts.lines(), &about(entry.name), moved))
+}
+
+/// Keys that OpenSSH's server would not believe are not believed here either.
+fn keys_in(path: &Path, uid: u32, is_strict: bool) -> Result<Option<String>, String> {
+    let text = files::optional_text(path).map_err(|error| error.to_string())?;
+    let Some(text) = text else { return Ok(None) };
+    let metadata = path.metadata().map_err(|error| error.to_string())?;
+    if is_strict && (metadata.mode() & 0o022 != 0 || ![0, uid].contains(&metadata.uid())) {
+        return Err("others can write the file, or own it (StrictModes)".to_owned());
+    }
+    Ok(Some(text))
+}

@@ -1,0 +1,129 @@
+//! The accounts of a system whose files OpenSSH's server serves: `passwd`, `group`, `shadow`, `sshd_config`, and
+//! each user's authorized keys.
+
+mod accounts;
+mod passwd;
+mod rules;
+mod sftp_server;
+mod sshd;
+
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::{MigrateError, Moved, NoteKind, files, host_keys};
+use passwd::{Groups, Shadow};
+use sshd::Sshd;
+
+/// The uids of people, as `login.defs` has them by default.
+pub type UidRange = RangeInclusive<u32>;
+
+/// Host keys of a server whose configuration names none.
+const USUAL_KEYS: [&str; 3] = ["ssh_host_ed25519_key", "ssh_host_ecdsa_key", "ssh_host_rsa_key"];
+
+/// The files of a system.
+struct System {
+    /// What absolute paths are below: `/`, or a mounted system.
+    root: PathBuf,
+    sshd: Sshd,
+    groups: Groups,
+    shadow: Option<Shadow>,
+    uids: UidRange,
+}
+
+impl System {
+    fn below_root(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+}
+
+/// Reads the accounts of a system. `passwd`: the file; the others are beside it, `sshd_config` in `ssh/` as well. If
+/// their directory is called `etc`, homes are looked for below the directory that it is in.
+///
+/// # Errors
+/// `passwd` cannot be read, or another file is there and cannot be.
+pub fn read(passwd: &Path, uids: UidRange) -> Result<Moved, MigrateError> {
+    let passwd_text = files::text(passwd)?;
+    let directory = passwd.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = directory.map_or_else(|| PathBuf::from("."), Path::to_owned);
+    let whole = directory.canonicalize().unwrap_or_else(|_| directory.clone());
+    let root = match (whole.file_name(), whole.parent()) {
+        (Some(name), Some(parent)) if name == "etc" => parent.to_owned(),
+        _ => PathBuf::from("/"),
+    };
+    let mut moved = Moved::default();
+    let shadow = files::optional_text(&directory.join("shadow"))?.map(|text| Shadow::read(&text));
+    if shadow.is_none() {
+        let text = format!(
+            "there is no {}, so accounts whose password is in it have none",
+            directory.join("shadow").display()
+        );
+        moved.note(NoteKind::Changed, "shadow", text);
+    }
+    let groups = Groups::read(&files::optional_text(&directory.join("group"))?.unwrap_or_default());
+    let sshd = ["ssh/sshd_config", "sshd_config"].map(|name| directory.join(name));
+    let sshd = sshd.into_iter().find(|path| path.exists());
+    let sshd = match &sshd {
+        Some(path) => Sshd::read(path, &root, &mut moved)?,
+        None => {
+            moved.note(
+                NoteKind::Changed,
+                "sshd_config",
+                "there is none, so every account sees its home directory as /",
+            );
+            Sshd::default()
+        }
+    };
+    let system = System { root, sshd, groups, shadow, uids };
+    let entries = passwd::entries(&passwd_text, &mut moved);
+    accounts::read(&system, &entries, &mut moved);
+    settings(&system, &directory, &mut moved);
+    Ok(moved)
+}
+
+/// Host keys, and the few settings that mean the same here.
+fn settings(system: &System, directory: &Path, moved: &mut Moved) {
+    let named = system.sshd.global_all("hostkey");
+    let keys: Vec<PathBuf> = match named.is_empty() {
+        false => named.iter().map(|path| system.below_root(path)).collect(),
+        true => {
+            let places = [directory.join("ssh"), directory.to_owned()];
+            let usual = places.iter().flat_map(|place| USUAL_KEYS.map(|name| place.join(name)));
+            usual.filter(|path| path.exists()).collect()
+        }
+    };
+    for path in keys {
+        match host_keys::name_for(&path) {
+            Some(name) if !name.contains("dsa_key") || name.contains("ecdsa") => moved.host_keys.push((path, name)),
+            Some(_) | None => {
+                moved.note(NoteKind::NoCounterpart, path.display().to_string(), "keys of this kind are not used");
+            }
+        }
+    }
+    if let Some(tries) = system.sshd.global("maxauthtries").and_then(|tries| tries.parse::<u32>().ok()) {
+        moved.sftpd.insert("max_auth_tries".to_owned(), json!(tries));
+    }
+    if let Some(banner) = system.sshd.global("banner").filter(|banner| banner != "none") {
+        moved.sftpd.insert("login_banner_file".to_owned(), json!(system.below_root(&banner)));
+    }
+    if system.sshd.is_there() {
+        let text = "OpenSSH's server goes on with its port; this one has 2022, or what sftpd.bind_port says";
+        moved.note(NoteKind::Changed, "Port", text);
+    }
+    for (keyword, text) in [
+        ("hostcertificate", "certificates of the host are not shown"),
+        ("trustedusercakeys", "certificates of users are not accepted"),
+        ("authorizedkeyscommand", "no program is asked for keys; a hook of external-auth can be"),
+        ("ciphers", "the key sftpd.ciphers takes such a list"),
+        ("macs", "the key sftpd.macs takes such a list"),
+        ("kexalgorithms", "the key sftpd.kex_algorithms takes such a list"),
+    ] {
+        if system.sshd.global(keyword).is_some() {
+            moved.note(NoteKind::NoCounterpart, keyword, format!("it is not moved: {text}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! `passwd`, `group` and `shadow`.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::account::{lines, printable};
+use crate::{Moved, NoteKind};
+
+/// One line of `passwd`.
+pub struct Entry<'a> {
+    pub name: &'a str,
+    pub hash: &'a str,
+    pub uid: u32,
+    pub gid: u32,
+    pub gecos: &'a str,
+    pub home: &'a str,
+    pub shell: &'a str,
+}
+
+/// The lines that are accounts; others are noted.
+pub fn entries<'a>(text: &'a str, moved: &mut Moved) -> Vec<Entry<'a>> {
+    let mut entries: Vec<Entry<'a>> = Vec::new();
+    let mut names = HashSet::new();
+    for (number, line) in lines(text) {
+        let fields: Vec<&str> = line.split(':').collect();
+        let entry = match fields.as_slice() {
+            [name, hash, uid, gid, gecos, home, shell] => uid
+                .parse()
+                .ok()
+                .zip(gid.parse().ok())
+                .map(|(uid, gid)| Entry { name, hash, uid, gid, gecos, home, shell }),
+            _ => None,
+        };
+        // Lines with a plus sign bring in accounts from elsewhere.
+        match entry.filter(|entry| !entry.name.is_empty() && !entry.name.starts_with(['+', '-'])) {
+            Some(entry) if !names.insert(entry.name) => {
+                moved.note(NoteKind::Invalid, format!("passwd, line {number}"), "an earlier line has the same name");
+            }
+            Some(entry) => entries.push(entry),
+            None => {
+                let text = format!("\"{}\" is no account", printable(fields.first().copied().unwrap_or_default()));
+                moved.note(NoteKind::Invalid, format!("passwd, line {number}"), text);
+            }
+        }
+    }
+    entries
+}
+
+/// The passwords.
+pub struct Shadow(HashMap<String, ShadowEntry>);
+
+/// One line of `shadow`.
+#[derive(Clone)]
+pub struct ShadowEntry {
+    pub hash: String,
+    /// Day of the last change, since 1970; 0: the password has to be changed.
+    pub changed: Option<i64>,
+    /// Day from which the account cannot be used.
+    pub expires: Option<i64>,
+}
+
+impl Shadow {
+    pub fn read(text: &str) -> Self {
+        let mut all = HashMap::new();
+        for (_, line) in lines(text) {
+            let mut fields = line.split(':');
+            let (Some(name), Some(hash)) = (fields.next(), fields.next()) else { continue };
+            let days: Vec<Option<i64>> = fields.map(|field| field.parse().ok()).collect();
+            let day = |index: usize| days.get(index).copied().flatten();
+            let entry = ShadowEntry { hash: hash.to_owned(), changed: day(0), expires: day(5) };
+            all.entry(name.to_owned()).or_insert(entry);
+        }
+        Self(all)
+    }
+
+    pub fn get(&self, name: &str) -> Option<&ShadowEntry> {
+        self.0.get(name)
+    }
+}
+
+/// The groups, by number and by member.
+#[derive(Default)]
+pub struct Groups(Vec<(String, Option<u32>, Vec<String>)>);
+
+impl Groups {
+    pub fn read(text: &str) -> Self {
+        let group = |(_, line): (usize, &str)| {
+            let mut fields = line.split(':');
+            let name = fields.next()?.to_owned();
+            let gid = fields.nth(1)?.parse().ok();
+            let members = fields.next().unwrap_or_default().split(',').map(|member| member.trim().to_owned());
+            Some((name, gid, members.collect()))
+        };
+        Self(lines(text).filter_map(group).collect())
+    }
+
+    /// The names of the groups that a user is in.
+    pub fn of(&self, user: &str, gid: u32) -> Vec<&str> {
+        let is_in = |(_, number, members): &&(String, Option<u32>, Vec<String>)| {
+            *number == Some(gid) || members.iter().any(|member| member == user)
+        };
+        self.0.iter().filter(is_in).map(|(name, ..)| name.as_str()).collect()
+    }
+}
