@@ -60,14 +60,19 @@ impl Door {
             return Ok(Self::Server(control));
         }
         let (directory, settings) = place.settings()?;
+        Self::open_in(&directory, settings, purpose).await
+    }
+
+    /// As [`open`](Self::open), with settings that need not be those of the directory's configuration.
+    pub async fn open_in(directory: &Path, settings: Settings, purpose: Purpose) -> anyhow::Result<Self> {
         let patience = Instant::now() + PATIENCE;
         loop {
-            if let Some(lock) = StateLock::try_acquire(&directory)? {
-                return Ok(Self::Process(Box::new(Process::start(&directory, settings, purpose, lock).await?)));
-            }
             // A server that starts takes the lock before it binds its socket.
-            if let Some(control) = Control::connect(&directory).await? {
+            if let Some(control) = Control::connect(directory).await? {
                 return Ok(Self::Server(control));
+            }
+            if let Some(lock) = StateLock::try_acquire(directory)? {
+                return Ok(Self::Process(Box::new(Process::start(directory, settings, purpose, lock).await?)));
             }
             if Instant::now() >= patience {
                 let directory = directory.display();

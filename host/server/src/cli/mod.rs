@@ -9,6 +9,7 @@ mod door;
 mod hook;
 mod hook_runs;
 mod hook_test;
+mod migrate;
 mod object;
 mod plugin;
 mod plugin_new;
@@ -93,6 +94,8 @@ enum Command {
     Dump(backup::DumpArguments),
     /// Add what such a document holds, and update what there is of it
     Load(backup::LoadArguments),
+    /// Move in: take over the accounts, host keys and settings of another server
+    Migrate(migrate::MigrateArguments),
     /// See who changed what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -199,6 +202,7 @@ async fn dispatch(command: Command, activation: Activation) -> anyhow::Result<()
         Command::Quota(command) => quota::run(command).await,
         Command::Dump(arguments) => backup::dump(arguments).await,
         Command::Load(arguments) => backup::load(arguments).await,
+        Command::Migrate(arguments) => migrate::run(arguments).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Ping(place) => ping(&place).await,
         Command::Completions(arguments) => completions::print(&arguments),
@@ -346,7 +350,7 @@ impl Place {
         std::iter::once(directory.to_owned()).chain(others).collect()
     }
 
-    fn file(&self) -> Option<String> {
+    pub fn file(&self) -> Option<String> {
         self.config_file.clone().or_else(|| from_environment("CONFIG_FILE"))
     }
 

@@ -70,6 +70,16 @@ fn default(directories: &[PathBuf]) -> Result<Found, String> {
     Ok(Found { path: None, notes: vec![note] })
 }
 
+/// The older server's file.
+pub fn find_older(directory: &Path) -> Result<Option<PathBuf>, String> {
+    only_one(directory, OLDER)
+}
+
+/// Whether the directory has a configuration of this server.
+pub fn has_own_file(directory: &Path) -> Result<bool, String> {
+    Ok(!any(directory, OURS)?.is_empty())
+}
+
 fn only_one(directory: &Path, name: &str) -> Result<Option<PathBuf>, String> {
     let present = any(directory, name)?;
     match present.as_slice() {

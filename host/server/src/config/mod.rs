@@ -17,6 +17,7 @@ mod legacy_hooks;
 mod legacy_keys;
 mod location;
 mod network;
+mod older;
 mod postgresql;
 mod selectors;
 pub mod settings;
@@ -31,7 +32,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 pub use keys::{Config, DataProvider};
-pub use location::other_directories;
+pub use location::{has_own_file, other_directories};
+pub use older::OlderConfig;
 pub use settings::Settings;
 
 /// Where a configuration comes from, for messages.
