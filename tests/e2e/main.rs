@@ -31,6 +31,7 @@ mod image;
 mod links;
 mod logins;
 mod made_for_accounts;
+mod migration;
 mod open_flags;
 mod operations;
 mod other_languages;

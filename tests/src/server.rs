@@ -150,6 +150,13 @@ impl Server {
         server
     }
 
+    /// A server on a directory as it is.
+    pub fn in_directory(directory: &Path) -> Self {
+        let mut command = Command::new(tools::tidegate());
+        command.args(["serve", "--log-file-path", "", "-c"]).arg(directory);
+        Self::spawn(command)
+    }
+
     /// Transfers get so many seconds when it is to stop.
     pub fn with_grace(site: &Site, seconds: u32) -> Self {
         Self::spawn(site.tidegate(&["serve", "--log-file-path", "", "--grace-time", &seconds.to_string()]))

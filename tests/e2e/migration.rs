@@ -1,0 +1,239 @@
+//! Installations of other servers that move in: configuration, accounts, host keys and hooks, with clients that must
+//! notice nothing (A1-22, A9-01, A18-10, G-14).
+
+mod older;
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tidegate_tests::clients::{self, text};
+use tidegate_tests::server::Server;
+use tidegate_tests::tools;
+
+use older::{FIRST, HASH, LAST, Old};
+
+fn tidegate(arguments: &[&str], directory: &Path) -> Output {
+    let mut command = Command::new(tools::tidegate());
+    tools::run(command.args(arguments).arg("-c").arg(directory))
+}
+
+fn migrate(from: &Path, to: &Path, more: &[&str]) -> Output {
+    tidegate(&[&["migrate", "--from", from.to_str().unwrap()], more].concat(), to)
+}
+
+/// The report of a move that must succeed.
+fn report(from: &Path, to: &Path, more: &[&str]) -> Value {
+    let output = migrate(from, to, &[&["--json"], more].concat());
+    assert!(output.status.success(), "{}", text(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn shown(directory: &Path, user: &str) -> Value {
+    let output = tidegate(&["user", "show", "--username", user], directory);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&output)))
+}
+
+/// What a client sees after the move: nothing new.
+fn check_served(old: &Old, directory: &Path, compat: &str, folder: bool) {
+    let settings = std::fs::read_to_string(directory.join("tidegate.toml")).unwrap();
+    assert!(settings.contains(&format!("compat = \"{compat}\"")), "{settings}");
+    let server = Server::in_directory(directory);
+    for by_key in [false, true] {
+        let output = old.client(&server, "alice", by_key, "ls -l\n");
+        assert!(output.status.success() && text(&output).contains("first"), "{}\n{}", text(&output), server.log());
+    }
+    // The hook refuses bob, and what is not served refuses carol.
+    for user in ["bob", "carol", "dave"] {
+        assert!(!old.client(&server, user, false, "ls\n").status.success(), "{user}");
+    }
+    assert!(server.log().contains("filesystem.provider"), "{}", server.log());
+    // Of three files, one is there.
+    let file = old.path("batch").display().to_string();
+    let put = |name: &str| old.client(&server, "alice", false, &format!("put {file} {name}\n")).status.success();
+    assert!(put("second") && put("third") && !put("fourth"), "{}", server.log());
+    assert_eq!(old.client(&server, "alice", false, "ls /shared\n").status.success(), folder);
+    drop(server);
+}
+
+#[test]
+fn installations_of_three_eras_move_in() {
+    for (more, hook, compat, folder) in [
+        ("", "pre_login_program", "seed", false),
+        (FIRST, "pre_login_hook", "1.0", true),
+        (LAST, "pre_login_hook", "current", true),
+    ] {
+        let old = Old::new(more, hook);
+        let (from, to) = (old.path("old"), old.path("new"));
+        let before = clients::checksum(&from);
+        let trial = report(&from, &to, &["--dry-run"]);
+        assert!(!to.exists(), "a trial makes nothing");
+        assert_eq!((&trial["users"]["added"], &trial["users"]["invalid"]), (&3.into(), &0.into()), "{trial}");
+        let done = report(&from, &to, &[]);
+        assert_eq!((&done["users"], &done["compat"]), (&trial["users"], &compat.into()), "{done}");
+        let said = done["notes"].to_string();
+        for part in ["public_keys is no JSON", "S3", "access_secret cannot be used", "common.defender", "hook.sh"] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert_eq!(clients::checksum(&from), before, "nothing is changed at the source");
+        assert_eq!(std::fs::read(to.join("host")).unwrap(), std::fs::read(from.join("host")).unwrap());
+        let alice = shown(&to, "alice");
+        for (field, expected) in
+            [("used_quota_files", 1), ("used_quota_size", 7), ("last_login", 6), ("quota_files", 3)]
+        {
+            assert_eq!(alice[field], expected, "{alice}");
+        }
+        if more == LAST {
+            assert_eq!((&alice["role"], &alice["used_upload_data_transfer"]), (&"staff".into(), &77.into()));
+            assert_eq!(alice["groups"][0]["name"], "team");
+        }
+        let dump = || {
+            let output = tidegate(&["dump"], &to);
+            assert!(output.status.success(), "{}", text(&output));
+            output.stdout
+        };
+        let (settings, accounts) = (clients::checksum(&to.join("plugins")), dump());
+        let again = migrate(&from, &to, &[]);
+        assert!(again.status.success() && text(&again).contains("Nothing was changed"), "{}", text(&again));
+        assert_eq!((clients::checksum(&to.join("plugins")), dump()), (settings, accounts));
+        check_served(&old, &to, compat, folder);
+        // What was changed here since stays.
+        assert!(tidegate(&["user", "update", "--username", "alice", "--max-sessions", "5"], &to).status.success());
+        let again = report(&from, &to, &[]);
+        assert_eq!(again["users"]["added"], 0, "{again}");
+        assert!(again["notes"].to_string().contains("differs in max_sessions"), "{again}");
+        assert_eq!(shown(&to, "alice")["max_sessions"], 5);
+    }
+}
+
+#[test]
+fn an_installation_moves_in_where_it_is() {
+    for (more, hook, compat) in [("", "pre_login_program", "seed"), (LAST, "pre_login_hook", "current")] {
+        let old = Old::new(more, hook);
+        let place = old.path("old");
+        let before = std::fs::read(place.join("old.db")).unwrap();
+        let trial = report(&place, &place, &["--dry-run"]);
+        assert!(trial["kept_database"].as_str().unwrap().ends_with("old.db.before-tidegate"), "{trial}");
+        assert_eq!(std::fs::read(place.join("old.db")).unwrap(), before);
+        let done = report(&place, &place, &[]);
+        assert_eq!(
+            (&done["users"]["added"], &done["host_keys"][0]["outcome"]),
+            (&3.into(), &"present".into()),
+            "{done}"
+        );
+        let kept = place.join("old.db.before-tidegate");
+        assert_eq!(kept.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let kept = std::fs::read(kept).unwrap();
+        let again = report(&place, &place, &[]);
+        assert_eq!((&again["users"]["added"], &again["kept_database"]), (&0.into(), &Value::Null), "{again}");
+        assert_eq!(again["users"]["present"], 3, "{again}");
+        assert_eq!(std::fs::read(place.join("old.db.before-tidegate")).unwrap(), kept);
+        check_served(&old, &place, compat, more == LAST);
+    }
+}
+
+#[test]
+fn accounts_move_in_while_the_server_runs() {
+    let old = Old::new("", "pre_login_program");
+    let to = old.path("new");
+    report(&old.path("old"), &to, &[]);
+    let server = Server::in_directory(&to);
+    let home = old.path("homes/eve").display().to_string();
+    let dump = serde_json::json!({"users": [
+        {"username": "eve", "status": 1, "password": HASH, "home_dir": home, "permissions": {"/": ["*"]}},
+        {"username": "odd", "status": 7, "home_dir": "/odd", "permissions": {"/": ["*"]}},
+    ]});
+    std::fs::write(old.path("dump.json"), dump.to_string()).unwrap();
+    let done = report(&old.path("dump.json"), &to, &[]);
+    assert_eq!((&done["users"]["added"], &done["users"]["invalid"]), (&1.into(), &1.into()), "{done}");
+    assert!(old.client(&server, "eve", false, "ls\n").status.success(), "{}", server.log());
+}
+
+#[test]
+fn a_system_with_openssh_moves_in() {
+    let old = Old::new("", "pre_login_program");
+    let etc = old.make("root/etc");
+    std::fs::create_dir_all(old.path("root/srv/zoe/.ssh")).unwrap();
+    // Where the files are is where the account is served.
+    let home = old.path("root/srv/zoe").display().to_string();
+    std::fs::write(etc.join("passwd"), format!("root:x:0:0::/root:/bin/sh\nzoe:x:1234:1234:Zoe:{home}:/bin/sh\n"))
+        .unwrap();
+    std::fs::write(etc.join("shadow"), format!("zoe:{HASH}:19000:0:99999:7:::\n")).unwrap();
+    old.make("root/etc/ssh");
+    std::fs::write(
+        etc.join("ssh/sshd_config"),
+        "MaxAuthTries 4\nSubsystem sftp internal-sftp\nForceCommand internal-sftp -R\n",
+    )
+    .unwrap();
+    std::fs::copy(old.path("old/host"), etc.join("ssh/ssh_host_ed25519_key")).unwrap();
+    let to = old.path("new");
+    let done = report(&etc, &to, &[]);
+    assert_eq!((&done["users"]["added"], &done["host_keys"][0]["name"]), (&1.into(), &"id_ed25519".into()), "{done}");
+    let settings = to.join("tidegate.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, text.replace("[sftpd]", "[sftpd]\nbind_port = 0\nbind_address = \"127.0.0.1\"")).unwrap();
+    let server = Server::in_directory(&to);
+    let batch = old.path("batch").display().to_string();
+    assert!(old.client(&server, "zoe", false, "ls\n").status.success(), "{}", server.log());
+    assert!(!old.client(&server, "zoe", false, &format!("put {batch} x\n")).status.success());
+}
+
+#[test]
+fn what_cannot_move_is_said() {
+    let old = Old::new("", "pre_login_program");
+    let to = old.path("new");
+    let check = |from: &str, expected: &str| {
+        let output = tidegate(&["migrate", "--from", from], &to);
+        assert_eq!(output.status.code(), Some(1), "{from}: {}", text(&output));
+        assert!(text(&output).contains(expected) && !text(&output).contains("panicked"), "{from}: {}", text(&output));
+        assert!(!to.exists(), "{from}");
+    };
+    let path = |name: &str| old.path(name).display().to_string();
+    check("postgresql://user:hush@host/sftpgo", "make a dump");
+    check("mysql://user:hush@host/sftpgo", "make a dump");
+    check(&path("missing"), "could not be read");
+    check(&path("homes"), "neither sftpgo.json");
+    symlink("loop", old.path("loop")).unwrap();
+    check(&path("loop"), "could not be read");
+    let settings = old.path("old/sftpgo.json");
+    let whole = std::fs::read_to_string(&settings).unwrap();
+    for driver in ["postgresql", "mysql", "bolt"] {
+        std::fs::write(&settings, whole.replace("sqlite", driver)).unwrap();
+        check(&path("old"), "make a dump");
+    }
+    std::fs::write(&settings, whole.replace("\"track_quota\":1", "\"track_quota\":\"one\"")).unwrap();
+    check(&path("old"), "data_provider.track_quota");
+    std::fs::write(&settings, whole.replace("old.db", "none.db")).unwrap();
+    check(&path("old"), "there is no database");
+    for at in (0..whole.len()).step_by(23) {
+        std::fs::write(&settings, &whole[..at]).unwrap();
+        check(&path("old"), "sftpgo.json");
+    }
+    std::fs::write(&settings, &whole).unwrap();
+    let database = std::fs::read(old.path("old/old.db")).unwrap();
+    std::fs::write(old.path("old/old.db"), &database[..5000]).unwrap();
+    check(&path("old"), "old.db");
+    std::fs::remove_file(old.path("old/old.db")).unwrap();
+    std::fs::create_dir(old.path("old/old.db")).unwrap();
+    check(&path("old"), "there is no database");
+    let output = tidegate(&["migrate"], &to);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn what_cannot_be_ignored_keeps_the_server_from_starting() {
+    let old = Old::new("", "pre_login_program");
+    let to = old.path("new");
+    let settings = old.path("old/sftpgo.json");
+    let whole = std::fs::read_to_string(&settings).unwrap();
+    let closed = whole.replace("\"bind_port\":0,", "\"bind_port\":0,\"password_authentication\":false,");
+    assert_ne!(whole, closed);
+    std::fs::write(&settings, closed).unwrap();
+    let done = report(&old.path("old"), &to, &[]);
+    assert_eq!(done["users"]["added"], 3, "{done}");
+    assert!(done["notes"].to_string().contains("password_authentication"), "{done}");
+    let output = tidegate(&["config", "check"], &to);
+    assert!(text(&output).contains("sftpd.password_authentication"), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(1));
+}
