@@ -30,11 +30,11 @@ pub(super) fn validated(
             let Some(unserved) = take(&mut document) else { return kind.validated(document) };
             // Such a folder needs no directory; the checks want one.
             let path = document.get("mapped_path").cloned().unwrap_or_else(|| Value::from(""));
-            if path == Value::from("") {
+            if path == "" {
                 document.insert("mapped_path".to_owned(), Value::from("/elsewhere"));
             }
             let (name, mut document) = kind.validated(document)?;
-            if path == Value::from("") {
+            if path == "" {
                 document.insert("mapped_path".to_owned(), path);
             }
             document.insert("filesystem".to_owned(), Value::Object(unserved));

@@ -89,7 +89,6 @@ impl Documents {
             return;
         }
         self.moved.evidence.see_account(&user);
-        // The older server reads keys in any case; ours are found by their names.
         if let Some(Value::String(text)) = user.remove("password")
             && let Some(hash) = password(&text, self.may_be_clear, &about, &mut self.moved)
         {

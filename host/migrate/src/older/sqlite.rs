@@ -92,7 +92,7 @@ impl Tables for Sqlite<'_> {
     fn columns(&self, table: &str) -> Result<Vec<String>, MigrateError> {
         let sql = format!("SELECT * FROM {} LIMIT 0", quoted(table));
         let statement = self.connection.prepare(&sql).map_err(|error| self.failed(error))?;
-        Ok(statement.column_names().into_iter().map(str::to_ascii_lowercase).collect())
+        Ok(statement.column_names().map(str::to_ascii_lowercase).collect())
     }
 
     fn rows(&self, table: &str) -> Result<Vec<Row>, MigrateError> {

@@ -62,8 +62,7 @@ pub fn options(words: &[String]) -> SftpServer {
             })
         };
         // A permission is left only if each of its requests is.
-        for (requests, permissions) in REQUESTS.iter().filter(|(requests, _)| !is_denied(requests)) {
-            let _ = requests;
+        for (_, permissions) in REQUESTS.iter().filter(|(requests, _)| !is_denied(requests)) {
             let left = permissions.iter().filter(|permission| !is_read_only || READ_ONLY.contains(permission));
             found.permissions.extend(left.map(|permission| (*permission).to_owned()));
         }
