@@ -28,7 +28,7 @@ pub async fn apply(connector: &Connector, dialect: &PostgresqlDialect) -> Result
     let session = Session { connection: &connection, dialect, database: &connector.settings().database };
     let begun = timeout(answer_limit, async {
         session.check_encoding().await?;
-        Ok(session.has_version().await? && session.is_current().await?)
+        Ok::<_, StoreError>(session.has_version().await? && session.is_current().await?)
     });
     if begun.await.map_err(|_| errors::stalled(&connection.host))?? {
         return Ok(());

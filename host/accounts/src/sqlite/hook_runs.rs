@@ -94,8 +94,10 @@ fn add(connection: &Connection, mut batch: HookCounter) -> Result<(), rusqlite::
     )?;
     let key = [&batch.kind, &batch.hook, &batch.version, &batch.outcome];
     let before: Option<String> = before.query_row(key, |row| row.get(0)).optional()?;
-    for (slot, earlier) in
-        batch.histogram.iter_mut().zip(before.as_ref().map(|text| hook_records::histogram(text.as_bytes())).unwrap_or_default())
+    for (slot, earlier) in batch
+        .histogram
+        .iter_mut()
+        .zip(before.as_ref().map(|text| hook_records::histogram(text.as_bytes())).unwrap_or_default())
     {
         *slot += earlier;
     }

@@ -1,6 +1,5 @@
 //! What the operator is told in the end.
 
-use std::fmt::Write;
 
 use serde::Serialize;
 use tidegate_migrate::host_keys::KeyOutcome;
@@ -69,7 +68,10 @@ impl Report {
 
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let mut line = |part: String| drop(writeln!(text, "{part}"));
+        let mut line = |part: String| {
+            text.push_str(&part);
+            text.push('\n');
+        };
         if let Some(version) = &self.version {
             line(format!("The older server is of version {version}."));
         }
