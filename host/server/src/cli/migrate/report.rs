@@ -1,6 +1,5 @@
 //! What the operator is told in the end.
 
-
 use serde::Serialize;
 use tidegate_migrate::host_keys::KeyOutcome;
 use tidegate_migrate::{Note, NoteKind};
