@@ -42,7 +42,7 @@ type ObjectChange interface {
 	ToJSON() string
 }
 
-// WebRequest is a request to the web pages by somebody who may not be logged in.
+// WebRequest is a request to the web pages, with or without a login.
 type WebRequest interface {
 	Username() string
 	RemoteIP() string

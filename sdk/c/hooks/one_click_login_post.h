@@ -1,4 +1,4 @@
-// Somebody was logged in elsewhere by one click.
+// A user was logged in elsewhere by one click.
 #ifndef TIDEGATE_HOOKS_ONE_CLICK_LOGIN_POST_H
 #define TIDEGATE_HOOKS_ONE_CLICK_LOGIN_POST_H
 

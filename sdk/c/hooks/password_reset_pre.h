@@ -1,4 +1,4 @@
-// Somebody says to have lost the password.
+// A user asks for a new password, because the old one is lost.
 #ifndef TIDEGATE_HOOKS_PASSWORD_RESET_PRE_H
 #define TIDEGATE_HOOKS_PASSWORD_RESET_PRE_H
 

@@ -1,4 +1,4 @@
-// Package oneclickloginpost is told of somebody who was logged in elsewhere by one click.
+// Package oneclickloginpost is told of users who were logged in elsewhere by one click.
 package oneclickloginpost
 
 type Handler func(token, username, name string) error

@@ -1,4 +1,4 @@
-// Package passwordresetpre reviews a request by somebody who says to have lost the password.
+// Package passwordresetpre reviews the requests of users for a new password.
 package passwordresetpre
 
 import "tidegate/hook"

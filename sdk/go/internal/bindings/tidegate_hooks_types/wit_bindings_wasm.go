@@ -646,7 +646,7 @@ func ObjectChangeFromBorrowHandle(handleValue int32) *ObjectChange {
 //go:wasmimport tidegate:hooks/types@0.1.2 [resource-drop]web-request
 func resourceDropWebRequest(handle int32)
 
-// A request to the web pages by somebody who may not be logged in. This version of the server has no such pages.
+// A request to the web pages, with or without a login. This version of the server has no such pages.
 type WebRequest struct {
         handle *witRuntime.Handle
 }

@@ -711,7 +711,7 @@ class ObjectChange:
 
 class WebRequest:
     """
-    A request to the web pages by somebody who may not be logged in. This version of the server has no such pages.
+    A request to the web pages, with or without a login. This version of the server has no such pages.
     """
     
     def username(self) -> str:
