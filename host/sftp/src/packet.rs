@@ -36,7 +36,7 @@ impl From<FileError> for Status {
     fn from(error: FileError) -> Self {
         let code = match error {
             FileError::Denied | FileError::Refused(_) => StatusCode::PermissionDenied,
-            FileError::NotFound | FileError::Unreachable(_) => StatusCode::NoSuchFile,
+            FileError::NotFound | FileError::Unreachable(_) | FileError::NotOpenFor(_) => StatusCode::NoSuchFile,
             FileError::Invalid(_) => StatusCode::BadMessage,
             FileError::Unsupported => StatusCode::OpUnsupported,
             FileError::QuotaExceeded(_) | FileError::Failed(_) => StatusCode::Failure,
@@ -211,6 +211,7 @@ mod tests {
         check(Status::malformed(), "Bad message: the packet is truncated or malformed");
         check(Status::bad_handle(), "Failure: the handle is not open");
         check(tidegate_core::path::PathError::Nul, "Bad message: the path contains a NUL byte");
+        check(FileError::NotOpenFor("reading"), "No such file: the file is not open for reading");
         check(
             FileError::Unreachable("a part of the path is not a directory".into()),
             "No such file: a part of the path is not a directory",

@@ -129,6 +129,28 @@ async fn errors_have_the_codes_of_openssh() {
 }
 
 #[tokio::test]
+async fn a_handle_is_used_as_it_was_opened() {
+    // A5-02
+    let mut client = Client::new(files("")).await;
+    client.put("f", b"content").await;
+    let read_only = Field::Handle(client.open("f", fxf::READ).await.handle());
+    let write_only = Field::Handle(client.open("f", fxf::WRITE).await.handle());
+    let directory = Field::Handle(client.ask(fxp::OPENDIR, &[text("/")]).await.handle());
+    let (offset, length) = (Field::U64(0), Field::U32(7));
+    for (kind, fields, expected) in [
+        (fxp::READ, vec![read_only, offset, length], OK),
+        (fxp::READ, vec![write_only, offset, length], NO_SUCH_FILE),
+        (fxp::READ, vec![directory, offset, length], FAILURE),
+        (fxp::WRITE, vec![write_only, offset, text("x")], OK),
+        (fxp::WRITE, vec![read_only, offset, text("x")], NO_SUCH_FILE),
+        (fxp::WRITE, vec![directory, offset, text("x")], FAILURE),
+        (fxp::READDIR, vec![read_only], FAILURE),
+    ] {
+        assert_eq!(client.ask(kind, &fields).await.status(), expected, "{kind} {fields:?}");
+    }
+}
+
+#[tokio::test]
 async fn attributes_are_those_of_the_file_or_of_the_link() {
     let mut client = Client::new(files("")).await;
     client.put("f", b"content").await;

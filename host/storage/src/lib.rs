@@ -2,6 +2,7 @@
 //! `RESOLVE_BENEATH` (Linux 5.6 or later); `memory` has no disk; `mounted` puts several trees
 //! together.
 
+mod each_attribute;
 mod host_paths;
 mod local;
 mod memory;

@@ -20,6 +20,9 @@ pub enum FileError {
     /// a circle.
     #[error("{0}")]
     Unreachable(String),
+    /// The handle is not open for it: `reading` or `writing`.
+    #[error("the file is not open for {0}")]
+    NotOpenFor(&'static str),
     /// The path is malformed, or the storage does not accept the name or number.
     #[error("{0}")]
     Invalid(String),

@@ -105,7 +105,7 @@ impl OpenFile {
     pub async fn read_at(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, FileError> {
         let opened = self.opened()?;
         if !opened.options.read {
-            return Err(FileError::Denied);
+            return Err(FileError::NotOpenFor("reading"));
         }
         let read = opened.file.file().read_at(offset, length, buffer).await.inspect_err(|_| opened.transfer.fail());
         let read = read?;
@@ -132,7 +132,7 @@ impl OpenFile {
     pub async fn inspect_at(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, FileError> {
         let opened = self.opened()?;
         if !opened.options.read {
-            return Err(FileError::Denied);
+            return Err(FileError::NotOpenFor("reading"));
         }
         opened.read.is_used_inside = true;
         let read = opened.file.file().read_at(offset, length, buffer).await?;
@@ -197,11 +197,11 @@ impl OpenFile {
     pub(super) async fn store_at(&mut self, offset: u64, data: &[u8]) -> Result<(), FileError> {
         let opened = self.opened()?;
         if !opened.options.write {
-            return Err(FileError::Denied);
+            return Err(FileError::NotOpenFor("writing"));
         }
         opened.reserve(offset, data.len()).await?;
         let OpenedAs::Writing(file) = &opened.file else {
-            return Err(FileError::Denied);
+            return Err(FileError::NotOpenFor("writing"));
         };
         file.write_at(offset, data).await.inspect_err(|_| opened.transfer.fail())?;
         opened.transfer.stored(opened.resumed_at(offset), data.len());

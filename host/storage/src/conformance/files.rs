@@ -106,6 +106,24 @@ async fn attributes_are_kept() {
         assert_eq!(set("/none", size(2)).await, Err(StorageErrorKind::NotFound), "{name}");
         let nobody = SetAttributes { owner: Some((u32::MAX, 0)), ..Default::default() };
         assert_eq!(set("/f", nobody).await, Err(StorageErrorKind::Invalid), "{name}");
+        // A5-02: an attribute that cannot be set leaves no other one unset.
+        for (at, attributes, expected, after) in [
+            (
+                "/f",
+                SetAttributes { mode: Some(0o600), times: Some((3, 4)), ..nobody },
+                StorageErrorKind::Invalid,
+                0o100600,
+            ),
+            (
+                "/d",
+                SetAttributes { mode: Some(0o700), times: Some((3, 4)), ..size(2) },
+                StorageErrorKind::IsADirectory,
+                0o040700,
+            ),
+        ] {
+            assert_eq!(set(at, attributes).await, Err(expected), "{name} {at}");
+            assert_eq!((of(at).await.mode, of(at).await.modified), (after, 4), "{name} {at}");
+        }
         let (one, other) = (of("/f").await.id, of("/d").await.id);
         assert!(one != other && one == storage.symlink_metadata(&path("/f")).await.unwrap().id, "{name}");
         let space = storage.space(&path("/d")).await.unwrap();

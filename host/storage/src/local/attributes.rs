@@ -10,6 +10,7 @@ use tidegate_core::ports::storage::{FileId, FileKind, Metadata, SetAttributes, S
 use super::Owner;
 use super::errors::from_errno;
 use super::resolve::Root;
+use crate::each_attribute::last_error;
 
 pub fn metadata_of(file: &OwnedFd) -> Result<Metadata, StorageError> {
     Ok(from_stat(&fs::fstat(file).map_err(from_errno)?))
@@ -48,46 +49,44 @@ pub fn set_by_path(
         root.open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
     }
     .map_err(from_errno)?;
-    if let Some(size) = attributes.size {
+    let sized = given(attributes.size, |size| {
         let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let writable = root.open(path, flags, Mode::empty()).map_err(from_errno)?;
-        fs::ftruncate(&writable, size).map_err(from_errno)?;
-    }
-    set_by_path_descriptor(&file, attributes, owner)
+        fs::ftruncate(&writable, size).map_err(from_errno)
+    });
+    last_error([sized, set_by_path_descriptor(&file, attributes, owner)])
 }
 
-/// Sets attributes by an `O_PATH` descriptor.
+/// Sets what is given of one attribute.
+fn given<T>(value: Option<T>, set: impl FnOnce(T) -> Result<(), StorageError>) -> Result<(), StorageError> {
+    value.map_or(Ok(()), set)
+}
+
+/// Sets attributes by an `O_PATH` descriptor. The owner first: a change of it clears bits of the mode.
 fn set_by_path_descriptor(file: &OwnedFd, attributes: &SetAttributes, owner: Owner) -> Result<(), StorageError> {
-    if let Some((uid, gid)) = attributes.owner {
-        fs::chownat(file, "", user(uid)?, group(gid)?, AtFlags::EMPTY_PATH).map_err(from_errno)?;
-    }
-    if let Some(mode) = attributes.mode {
+    let owned = given(attributes.owner, |(uid, gid)| {
+        fs::chownat(file, "", user(uid)?, group(gid)?, AtFlags::EMPTY_PATH).map_err(from_errno)
+    });
+    let permitted = given(attributes.mode, |mode| {
         // The system call for modes takes no `O_PATH` descriptor; the descriptor's name in /proc
         // leads to the very file.
         let name = format!("/proc/self/fd/{}", file.as_raw_fd());
-        fs::chmod(name, permission_bits(file, mode, owner)?).map_err(from_errno)?;
-    }
-    if let Some(times) = attributes.times {
-        fs::utimensat(file, "", &timestamps(times), AtFlags::EMPTY_PATH).map_err(from_errno)?;
-    }
-    Ok(())
+        fs::chmod(name, permission_bits(file, mode, owner)?).map_err(from_errno)
+    });
+    let timed = given(attributes.times, |times| {
+        fs::utimensat(file, "", &timestamps(times), AtFlags::EMPTY_PATH).map_err(from_errno)
+    });
+    last_error([permitted, timed, owned])
 }
 
 /// Sets attributes of an open file.
 pub fn set_by_descriptor(file: &OwnedFd, attributes: &SetAttributes, owner: Owner) -> Result<(), StorageError> {
-    if let Some(size) = attributes.size {
-        fs::ftruncate(file, size).map_err(from_errno)?;
-    }
-    if let Some((uid, gid)) = attributes.owner {
-        fs::fchown(file, user(uid)?, group(gid)?).map_err(from_errno)?;
-    }
-    if let Some(mode) = attributes.mode {
-        fs::fchmod(file, permission_bits(file, mode, owner)?).map_err(from_errno)?;
-    }
-    if let Some(times) = attributes.times {
-        fs::futimens(file, &timestamps(times)).map_err(from_errno)?;
-    }
-    Ok(())
+    let sized = given(attributes.size, |size| fs::ftruncate(file, size).map_err(from_errno));
+    let owned = given(attributes.owner, |(uid, gid)| fs::fchown(file, user(uid)?, group(gid)?).map_err(from_errno));
+    let permitted =
+        given(attributes.mode, |mode| fs::fchmod(file, permission_bits(file, mode, owner)?).map_err(from_errno));
+    let timed = given(attributes.times, |times| fs::futimens(file, &timestamps(times)).map_err(from_errno));
+    last_error([sized, permitted, timed, owned])
 }
 
 pub fn space_of(file: &impl AsFd) -> Result<Space, StorageError> {

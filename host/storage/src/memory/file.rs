@@ -10,6 +10,7 @@ use tidegate_core::ports::storage::{
 use super::lookup::Found;
 use super::nodes::{NodeId, Nodes, error};
 use super::{Tree, space_of};
+use crate::each_attribute::last_error;
 
 /// An open file, whose node stays until it is closed.
 pub struct OpenNode {
@@ -44,10 +45,8 @@ impl OpenNode {
 
     pub fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), StorageError> {
         let mut nodes = self.tree.nodes();
-        if let Some(size) = attributes.size {
-            nodes.resize(self.node, size)?;
-        }
-        nodes.set_attributes(self.node, attributes)
+        let sized = attributes.size.map_or(Ok(()), |size| nodes.resize(self.node, size));
+        last_error([sized, nodes.set_attributes(self.node, attributes)])
     }
 
     pub fn space(&self) -> Space {

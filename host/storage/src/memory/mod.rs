@@ -25,6 +25,7 @@ use self::file::MemoryFile;
 use self::lookup::{Found, Last, Links, MAX_NAME, find};
 use self::nodes::{Content, NodeId, Nodes, error};
 use self::upload::MemoryUpload;
+use crate::each_attribute::last_error;
 use crate::mounted::{FileSystems, open_tree};
 use crate::overwrite::OverwriteMode;
 
@@ -389,14 +390,15 @@ impl Storage for MemoryStorage {
         let mut nodes = self.tree.nodes();
         let last = if follow { Last::Followed } else { Last::Kept };
         let node = self.find(&nodes, path, last)?.existing()?;
-        if let Some(size) = attributes.size {
-            if !self.tree.settings.random_writes {
-                return Err(error(StorageErrorKind::Unsupported));
+        let sized = match attributes.size {
+            None => Ok(()),
+            Some(_) if !self.tree.settings.random_writes => Err(error(StorageErrorKind::Unsupported)),
+            Some(size) => {
+                let followed = self.find(&nodes, path, Last::Followed).and_then(|found| found.existing());
+                followed.and_then(|followed| nodes.resize(followed, size))
             }
-            let sized = self.find(&nodes, path, Last::Followed)?.existing()?;
-            nodes.resize(sized, size)?;
-        }
-        nodes.set_attributes(node, attributes)
+        };
+        last_error([sized, nodes.set_attributes(node, attributes)])
     }
 
     async fn space(&self, path: &VirtualPath) -> Result<Space, StorageError> {

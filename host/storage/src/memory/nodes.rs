@@ -5,6 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tidegate_core::ports::storage::{FileId, FileKind, Metadata, SetAttributes, StorageError, StorageErrorKind};
 
+use crate::each_attribute::last_error;
+
 /// The number of a node, unique in its tree and never used again.
 pub type NodeId = u64;
 
@@ -273,26 +275,30 @@ impl Nodes {
 
     /// Sets all attributes but the size.
     pub fn set_attributes(&mut self, id: NodeId, wanted: &SetAttributes) -> Result<(), StorageError> {
-        if wanted.owner.is_some_and(|(uid, gid)| uid == u32::MAX || gid == u32::MAX) {
-            return Err(error(StorageErrorKind::Invalid));
-        }
         let node = self.node_mut(id)?;
         let kind = node.content.kind();
-        if wanted.mode.is_some() && kind == FileKind::Symlink {
-            return Err(error(StorageErrorKind::Unsupported));
-        }
-        if let Some((uid, gid)) = wanted.owner {
-            (node.uid, node.gid) = (uid, gid);
-        }
-        if let Some(mode) = wanted.mode {
-            // No program runs from this storage, so no file has the bits set-user-id and set-group-id.
-            let kept = if kind == FileKind::Directory { 0o7777 } else { 0o7777 & !SET_ID };
-            node.mode = mode & kept;
-        }
+        let permitted = match wanted.mode {
+            None => Ok(()),
+            Some(_) if kind == FileKind::Symlink => Err(error(StorageErrorKind::Unsupported)),
+            Some(mode) => {
+                // No program runs from this storage, so no file has the bits set-user-id and set-group-id.
+                let kept = if kind == FileKind::Directory { 0o7777 } else { 0o7777 & !SET_ID };
+                node.mode = mode & kept;
+                Ok(())
+            }
+        };
         if let Some((accessed, modified)) = wanted.times {
             (node.accessed, node.modified) = (accessed, modified);
         }
-        Ok(())
+        let owned = match wanted.owner {
+            None => Ok(()),
+            Some((uid, gid)) if uid == u32::MAX || gid == u32::MAX => Err(error(StorageErrorKind::Invalid)),
+            Some((uid, gid)) => {
+                (node.uid, node.gid) = (uid, gid);
+                Ok(())
+            }
+        };
+        last_error([permitted, owned])
     }
 
     /// Passes owner and mode of a replaced file on to the new one.
