@@ -18,3 +18,5 @@ pub use overwrite::OverwriteMode;
 mod conformance;
 #[cfg(test)]
 mod file_service_tests;
+#[cfg(test)]
+mod scan_tests;

@@ -108,3 +108,92 @@ impl PluginAdministration {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::audit::tests::{Kept, audit};
+    use super::super::{AdminErrorKind, Permissions};
+    use super::*;
+    use crate::ports::Door;
+
+    /// One plugin, `gone`, is missing; `broken`: nothing can be listed.
+    struct Inventory {
+        is_broken: bool,
+    }
+
+    #[async_trait]
+    impl HookInventory for Inventory {
+        async fn links(&self) -> Result<Vec<HookLink>, String> {
+            if self.is_broken { Err("the plugin directory cannot be read".to_owned()) } else { Ok(Vec::new()) }
+        }
+
+        async fn plugins(&self) -> Result<Vec<PluginState>, String> {
+            let error = Some("the file is missing".to_owned());
+            let gone = PluginState {
+                name: "gone".to_owned(),
+                digest: None,
+                hooks: Vec::new(),
+                grants: Vec::new(),
+                closed_gates: vec!["login-pre".to_owned()],
+                error,
+            };
+            self.links().await.map(|_| vec![gone])
+        }
+
+        async fn forget(&self, plugin: &str) -> Result<(), String> {
+            if plugin == "gone" { Ok(()) } else { Err(format!("no gate waits for the plugin \"{plugin}\"")) }
+        }
+    }
+
+    fn house(is_broken: bool) -> (PluginAdministration, Arc<Kept>, Actor) {
+        let (kept, audit) = audit();
+        let administration = PluginAdministration { inventory: Arc::new(Inventory { is_broken }), audit };
+        (administration, kept, Actor::local("root", Door::Socket))
+    }
+
+    #[tokio::test]
+    async fn giving_up_a_plugin_is_recorded_once_it_is_done() {
+        let (administration, kept, root) = house(false);
+        assert_eq!(administration.list(&root).await.unwrap()[0].closed_gates, ["login-pre"]);
+        let refused = administration.forget(&root, "other").await.unwrap_err();
+        assert_eq!(
+            (refused.kind(), &*refused.to_string()),
+            (AdminErrorKind::NotFound, "no gate waits for the plugin \"other\"")
+        );
+        assert!(kept.lines().is_empty());
+        administration.forget(&root, "gone").await.unwrap();
+        assert_eq!(kept.lines(), ["root forget plugin gone"]);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_listed_is_a_failure_in_words() {
+        let (administration, kept, root) = house(true);
+        let check = |error: AdminError| {
+            assert_eq!(
+                (error.kind(), &*error.to_string()),
+                (AdminErrorKind::Failed, "the plugin directory cannot be read")
+            );
+        };
+        check(administration.links(&root).await.unwrap_err());
+        check(administration.list(&root).await.unwrap_err());
+        assert!(kept.lines().is_empty());
+    }
+
+    #[tokio::test]
+    async fn each_use_case_needs_its_permission() {
+        for permission in AdminPermission::ALL {
+            let (administration, kept, root) = house(false);
+            let actor = Actor { permissions: Permissions::Only(BTreeSet::from([permission])), ..root };
+            let check = |outcome: Result<(), AdminError>, needed: AdminPermission| {
+                let expected = if permission == needed { Ok(()) } else { Err(AdminErrorKind::Forbidden) };
+                assert_eq!(outcome.map_err(|error| error.kind()), expected, "{permission:?} {needed:?}");
+            };
+            check(administration.links(&actor).await.map(drop), AdminPermission::ViewStatus);
+            check(administration.list(&actor).await.map(drop), AdminPermission::ViewStatus);
+            check(administration.forget(&actor, "gone").await, AdminPermission::ManageSystem);
+            assert_eq!(kept.lines().is_empty(), permission != AdminPermission::ManageSystem, "{permission:?}");
+        }
+    }
+}

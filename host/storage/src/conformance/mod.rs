@@ -95,7 +95,7 @@ pub(crate) async fn finish(file: &Writing) -> Result<(), StorageError> {
     Ok(())
 }
 
-pub(super) async fn put(storage: &dyn Storage, name: &str, content: &str) {
+pub(crate) async fn put(storage: &dyn Storage, name: &str, content: &str) {
     let file = write(storage, name, PUT).await.unwrap();
     file.write_at(0, content.as_bytes()).await.unwrap();
     finish(&file).await.unwrap();
