@@ -199,6 +199,11 @@ impl Accounts {
         &*self.store
     }
 
+    /// The store of the accounts, and of the groups that they belong to.
+    pub(crate) fn shared_directory(&self) -> Arc<dyn Directory> {
+        self.store.clone()
+    }
+
     /// Stores the time of the account's last login. `at`: milliseconds since 1970.
     ///
     /// # Errors

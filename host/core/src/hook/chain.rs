@@ -97,10 +97,16 @@ impl<E: GateEvent> Chain<E> {
     /// # Errors
     /// A link failed whose `on_error` is `deny`.
     pub async fn decide(&self, event: &mut E) -> Result<Decision<E::Verdict>, GateFailure> {
-        for link in self.links().iter() {
+        let links = self.links();
+        let mut asked: Option<&Link<E>> = None;
+        for link in links.iter() {
+            if let Err(error) = event.complete().await {
+                return Err(GateFailure { hook: asked.unwrap_or(link).name().to_owned(), error });
+            }
             if !link.selector().matches(&event.subject()) {
                 continue;
             }
+            asked = Some(link);
             let mut answer = link.ask(&self.host, event).await;
             let outcome = match answer.outcome {
                 Err(_) if link.on_error() == OnError::Allow => Ok(E::allowed()),

@@ -77,6 +77,15 @@ pub trait GateEvent: HookEvent {
     fn take_in(&mut self, _verdict: Self::Verdict) -> Result<(), HookError> {
         Ok(())
     }
+
+    /// Completes what the verdicts so far have changed, before the event goes to another link.
+    ///
+    /// # Errors
+    /// The event cannot be completed. The gate refuses then, whatever `on_error` says: the next link would decide
+    /// about something else than what is going to be in force.
+    fn complete(&mut self) -> impl Future<Output = Result<(), HookError>> + Send {
+        std::future::ready(Ok(()))
+    }
 }
 
 /// One hook: a component, a program or a web server.

@@ -297,7 +297,7 @@ impl LoginService {
         if chain.is_empty() || disabled {
             return Ok(stored.map(Resolved::from_stored));
         }
-        let mut event = PreLogin::new(attempt.clone());
+        let mut event = PreLogin::new(attempt.clone()).with_groups_of(self.ports.accounts.shared_directory());
         if let PreLoginVerdict::Deny(denial) = chain.decide(&mut event).await?.verdict {
             return Err(Refusal::new(RefusalReason::Denied, denial.reason));
         }

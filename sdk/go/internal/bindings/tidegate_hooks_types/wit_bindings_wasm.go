@@ -252,8 +252,7 @@ func LoginAttemptFromBorrowHandle(handleValue int32) *LoginAttempt {
 //go:wasmimport tidegate:hooks/types@0.1.2 [resource-drop]account
 func resourceDropAccount(handle int32)
 
-// A read-only account as it is in force: groups already applied. To one that a `pre-login` hook has just
-// made or changed, they are applied when all hooks of that kind were asked.
+// A read-only account as it is in force: groups already applied.
 type Account struct {
         handle *witRuntime.Handle
 }

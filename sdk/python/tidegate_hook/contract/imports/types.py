@@ -165,8 +165,7 @@ class Quota:
 
 class Account:
     """
-    A read-only account as it is in force: groups already applied. To one that a `pre-login` hook has just
-    made or changed, they are applied when all hooks of that kind were asked.
+    A read-only account as it is in force: groups already applied.
     """
     
     def username(self) -> str:
