@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tidegate_core::account::{AccountDraft, AccountError, AccountWrite, CredentialRule, OnConflict};
+use tidegate_core::account::{
+    AccountDraft, AccountError, AccountWrite, CredentialRule, ObjectKind, ObjectWriting, OnConflict,
+};
 use tidegate_core::ports::{Author, Door, StoreError, USERS};
 use tidegate_core::turns::Waiter;
 
@@ -93,4 +95,34 @@ pub async fn a_first_login_twice_at_once_makes_one_account(adapter: Adapter) {
     }
     ids.dedup();
     assert_eq!(ids.len(), 1, "{ids:?}");
+}
+
+pub async fn what_another_writer_refers_to_is_not_deleted(adapter: Adapter) {
+    // C5-02, B9-04
+    let (accounts, store) = (adapter.accounts(), adapter.open());
+    for (kind, fields) in [
+        (ObjectKind::Folder, json!({"virtual_folders": [{"name": "x", "virtual_path": "/x"}]})),
+        (ObjectKind::Group, json!({"groups": [{"name": "x", "type": 1}]})),
+        (ObjectKind::Role, json!({"role": "x"})),
+    ] {
+        let object = json!({"name": "x", "mapped_path": "/srv/x", "user_settings": {}});
+        let document = kind.merged(Default::default(), object.as_object().unwrap()).unwrap();
+        let (name, document) = kind.validated(document).unwrap();
+        let (author, collection) = (author(), kind.collection());
+        let writing = ObjectWriting { directory: &*store, author: &author };
+        let changes = writing.changes(kind, &name, document, None, &[]).await.unwrap();
+        store.commit(changes).await.unwrap();
+        let stored = store.find(collection, "x").await.unwrap().unwrap();
+        // One writer has searched, the other adds an account, and then the first deletes.
+        assert!(writing.references(kind, "x").await.unwrap().is_empty());
+        let mut draft = AccountDraft::of(&user("alice"));
+        draft.merge_json(&fields.to_string()).unwrap();
+        accounts.add(draft, &author).await.unwrap();
+        let deleted = store.commit(writing.deletion(kind, &stored)).await;
+        assert_eq!(deleted, Err(StoreError::Conflict(collection.object("x"))), "{kind:?}");
+        assert!(store.find(collection, "x").await.unwrap().is_some());
+        accounts.delete("alice", &author).await.unwrap();
+        store.commit(writing.deletion(kind, &stored)).await.unwrap();
+        assert_eq!(store.find(collection, "x").await.unwrap(), None);
+    }
 }

@@ -5,7 +5,10 @@ use std::ops::Bound;
 
 use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
 use serde_json::{Map, Value, json};
-use tidegate_core::ports::{Change, Collection, PageRequest, StoreError, StoredDocument, Version, Write};
+use tidegate_core::account::ObjectKind;
+use tidegate_core::ports::{
+    Change, Collection, GROUPS, PageRequest, StoreError, StoredDocument, USERS, Version, Write,
+};
 
 use super::failure::Failure;
 use super::tables::{LAST_IDS, MARKS, Row, documents, opened};
@@ -132,6 +135,11 @@ fn text_of(collection: &'static Collection, document: &Map<String, Value>) -> Re
 pub fn write(transaction: &WriteTransaction, change: &Change) -> Result<Version, Failure> {
     let Change { collection, name, .. } = change;
     let object = || collection.object(name);
+    if let Write::RequireUnreferenced(kind) = change.write
+        && refers_to(transaction, kind, name)?
+    {
+        return Err(StoreError::Conflict(object()).into());
+    }
     let mut table = transaction.open_table(documents(collection))?;
     let found = table.get(name.as_bytes())?.map(|row| {
         let (id, revision, maintained, _) = row.value();
@@ -169,7 +177,22 @@ pub fn write(transaction: &WriteTransaction, change: &Change) -> Result<Version,
             Ok(version)
         }
         Write::Require { expected } => Ok(is_expected(Some(*expected))?),
+        Write::RequireUnreferenced(_) => Ok(is_expected(None)?),
     }
+}
+
+/// Whether an account or a group refers to the object.
+fn refers_to(transaction: &WriteTransaction, kind: ObjectKind, name: &str) -> Result<bool, Failure> {
+    for collection in [&USERS, &GROUPS] {
+        for row in transaction.open_table(documents(collection))?.iter()? {
+            let (found, row) = row?;
+            let found = String::from_utf8_lossy(found.value());
+            if kind.is_referred_to(&stored(collection, &found, row.value()).document, name) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 fn next_id(transaction: &WriteTransaction, collection: &Collection) -> Result<i64, Failure> {

@@ -167,5 +167,9 @@ fn write(connection: &Connection, change: &Change) -> Result<Version, StoreError
             Ok(version)
         }
         Write::Require { expected } => is_expected(Some(*expected)),
+        Write::RequireUnreferenced(kind) if rows::refers_to(connection, *kind, name)? => {
+            Err(StoreError::Conflict(object()))
+        }
+        Write::RequireUnreferenced(_) => is_expected(None),
     }
 }

@@ -3,7 +3,8 @@
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, ffi, params_from_iter};
 use serde_json::{Map, Value, json};
-use tidegate_core::ports::{Collection, PageRequest, StoreError, StoredDocument, Version};
+use tidegate_core::account::ObjectKind;
+use tidegate_core::ports::{Collection, GROUPS, PageRequest, StoreError, StoredDocument, USERS, Version};
 
 use super::classify;
 use crate::sql::Cell;
@@ -79,6 +80,21 @@ pub fn list(
         }
     }
     Ok(found)
+}
+
+/// Whether an account or a group refers to the object.
+pub fn refers_to(connection: &Connection, kind: ObjectKind, name: &str) -> Result<bool, StoreError> {
+    for collection in [&USERS, &GROUPS] {
+        let sql = documents::select(collection.table, collection, "TRUE");
+        let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+        let mut rows = statement.query([]).map_err(classify)?;
+        while let Some(row) = rows.next().map_err(classify)? {
+            if kind.is_referred_to(&read(row, collection).map_err(classify)?.document, name) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 pub fn texts(

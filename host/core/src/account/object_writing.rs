@@ -61,10 +61,13 @@ impl ObjectWriting<'_> {
         Ok(changes)
     }
 
-    /// The change that deletes the object, if it is still in that state.
-    pub fn deletion(&self, kind: ObjectKind, stored: &StoredDocument) -> Change {
+    /// The changes that delete the object, if it is still in that state and nothing refers to it.
+    pub fn deletion(&self, kind: ObjectKind, stored: &StoredDocument) -> Vec<Change> {
+        let (collection, name) = (kind.collection(), stored.name.clone());
+        let write = Write::RequireUnreferenced(kind);
+        let unreferenced = Change { collection, name, write, announce: false, audit: None };
         let write = Write::Delete { expected: Some(stored.version) };
-        self.change(kind, &stored.name, write, "delete", String::new())
+        vec![unreferenced, self.change(kind, &stored.name, write, "delete", String::new())]
     }
 
     fn change(&self, kind: ObjectKind, name: &str, write: Write, action: &str, detail: String) -> Change {
@@ -93,7 +96,11 @@ impl ObjectWriting<'_> {
                 {
                     Some(document)
                 }
-                Write::Add(_) | Write::Replace { .. } | Write::Delete { .. } | Write::Require { .. } => None,
+                Write::Add(_)
+                | Write::Replace { .. }
+                | Write::Delete { .. }
+                | Write::Require { .. }
+                | Write::RequireUnreferenced(_) => None,
             });
             let found = stored.iter().find(|stored| stored.name == name);
             let Some(folder) = made.or(found.map(|found| &found.document)) else {

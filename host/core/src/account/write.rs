@@ -117,7 +117,11 @@ impl Writing<'_> {
                 {
                     Some(document)
                 }
-                Write::Add(_) | Write::Replace { .. } | Write::Delete { .. } | Write::Require { .. } => None,
+                Write::Add(_)
+                | Write::Replace { .. }
+                | Write::Delete { .. }
+                | Write::Require { .. }
+                | Write::RequireUnreferenced(_) => None,
             });
             let known = made.or(found.map(|stored| &stored.document)).and_then(|known| known.get("mapped_path"));
             let known = known.map(|path| path.as_str().unwrap_or_default());
@@ -145,7 +149,10 @@ impl Writing<'_> {
             };
             let audit = match &write {
                 Write::Add(_) => Some(self.author.did("add", FOLDERS.kind, name, SystemClock.now())),
-                Write::Replace { .. } | Write::Delete { .. } | Write::Require { .. } => None,
+                Write::Replace { .. }
+                | Write::Delete { .. }
+                | Write::Require { .. }
+                | Write::RequireUnreferenced(_) => None,
             };
             changes.push(Change { collection: &FOLDERS, name: name.clone(), write, announce: false, audit });
         }

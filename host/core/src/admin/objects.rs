@@ -140,7 +140,7 @@ impl ObjectAdministration {
             let problem = format!("the {noun} \"{name}\" is used by {references}; take it from them first");
             return Err(AdminError::InUse(problem));
         }
-        self.directory.commit(vec![writing.deletion(kind, &stored)]).await?;
+        self.directory.commit(writing.deletion(kind, &stored)).await?;
         let document = stored.document;
         let object = || redacted_object(document);
         self.accounts.tell_of(kind.collection().kind, Told::Delete, name, object, &actor.author);

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::{CHANGES_KEPT, MemoryStore, Row, Rows, State};
+use crate::account::ObjectKind;
 use crate::ports::{
     AccountKey, AuditQuery, AuditRecord, AuditStore, Change, ChangeToken, ChangedObjects, Changes, Collection,
-    Directory, PageRequest, StoreError, StoredAudit, StoredDocument, USERS, Version, Write,
+    Directory, GROUPS, PageRequest, StoreError, StoredAudit, StoredDocument, USERS, Version, Write,
 };
 use crate::quota::Scope;
 
@@ -183,6 +184,11 @@ impl State {
     fn write(&mut self, change: &Change, before: &mut Vec<Before>) -> Result<Version, StoreError> {
         let Change { collection, name, .. } = change;
         let object = || collection.object(name);
+        if let Write::RequireUnreferenced(kind) = change.write
+            && self.refers_to(kind, name)?
+        {
+            return Err(StoreError::Conflict(object()));
+        }
         let rows = self.collections.entry(collection.kind).or_default();
         let found = rows.by_name.get(name).cloned();
         let version = found.as_ref().map(Row::version);
@@ -216,6 +222,7 @@ impl State {
                 None
             }
             Write::Require { expected } => return is_expected(expected),
+            Write::RequireUnreferenced(_) => return version.ok_or_else(|| StoreError::NotFound(object())),
         };
         before.push((collection, name.clone(), found));
         let written = row.as_ref().map(Row::version).or(version).unwrap_or_default();
@@ -224,6 +231,18 @@ impl State {
             None => drop(rows.by_name.remove(name)),
         }
         Ok(written)
+    }
+
+    /// Whether an account or a group refers to the object.
+    fn refers_to(&self, kind: ObjectKind, name: &str) -> Result<bool, StoreError> {
+        for collection in [&USERS, &GROUPS] {
+            for row in self.collections.get(collection.kind).into_iter().flat_map(|rows| rows.by_name.values()) {
+                if kind.is_referred_to(&row.document()?, name) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     fn take_back(&mut self, before: Vec<Before>) {

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::{AuditRecord, Collection, StoreError};
+use crate::account::ObjectKind;
 
 /// Named documents, by collection. A store does not judge content: only the reader of a document decides what
 /// it means and whether it is valid.
@@ -135,6 +136,9 @@ pub enum Write {
         /// The version that the change is based on; none: any.
         expected: Option<Version>,
     },
+    /// Writes nothing, but the commit fails with `Conflict` if an account or a group refers to the object of that
+    /// kind: before its deletion, since a search beforehand would miss what another writer adds meanwhile.
+    RequireUnreferenced(ObjectKind),
     /// Writes nothing, but the commit fails unless the object is still as it was read.
     Require {
         /// The version that has to be the stored one.

@@ -136,15 +136,8 @@ impl<D: Database> Directory for SqlStore<D> {
 
 impl<D: Database> SqlStore<D> {
     /// The document of a row, with values that are not stored yet.
-    fn read(&self, collection: &'static Collection, mut row: Row) -> StoredDocument {
-        let mut number = |index| match row.take(index) {
-            Cell::Integer(number) => number,
-            Cell::Null | Cell::Real(_) | Cell::Text(_) | Cell::Bytes(_) => 0,
-        };
-        let version = Version { id: number(0), revision: number(1) };
-        let name = row.take(NAME).into_json().and_then(text_of);
-        let cell = |index| Ok::<Option<Value>, std::convert::Infallible>(row.take(index).into_json());
-        let Ok(mut stored) = assemble(collection, version, name, cell);
+    fn read(&self, collection: &'static Collection, row: Row) -> StoredDocument {
+        let mut stored = document(collection, row);
         if *collection == USERS
             && let Some(at) = self.logins.of(stored.version.id)
         {
@@ -152,4 +145,17 @@ impl<D: Database> SqlStore<D> {
         }
         stored
     }
+}
+
+/// The document of a row, as it is stored.
+pub fn document(collection: &Collection, mut row: Row) -> StoredDocument {
+    let mut number = |index| match row.take(index) {
+        Cell::Integer(number) => number,
+        Cell::Null | Cell::Real(_) | Cell::Text(_) | Cell::Bytes(_) => 0,
+    };
+    let version = Version { id: number(0), revision: number(1) };
+    let name = row.take(NAME).into_json().and_then(text_of);
+    let cell = |index| Ok::<Option<Value>, std::convert::Infallible>(row.take(index).into_json());
+    let Ok(stored) = assemble(collection, version, name, cell);
+    stored
 }

@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
-use tidegate_core::ports::{Change, Collection, StoreError, Version, Write};
+use tidegate_core::account::ObjectKind;
+use tidegate_core::ports::{Change, Collection, GROUPS, StoreError, USERS, Version, Write};
 
 use super::{audit, table};
 use crate::sql::{Cell, Dialect, Failure, Row, Transaction, documents};
 
 /// The most rows that one statement adds.
 const ROWS_AT_ONCE: usize = 500;
+
+/// The number of documents that are searched at once.
+const PAGE: u32 = 500;
 
 /// Makes the changes in their order. Documents that are added one after the other go in one statement, and so do
 /// the audit records and the announcements: each statement is a round trip.
@@ -46,7 +50,11 @@ fn added_together(changes: &[Change]) -> Vec<(&str, &Map<String, Value>)> {
     let collection = changes.first().map(|change| change.collection);
     let added = changes.iter().take(ROWS_AT_ONCE).map_while(|change| match &change.write {
         Write::Add(document) if Some(change.collection) == collection => Some((change.name.as_str(), document)),
-        Write::Add(_) | Write::Replace { .. } | Write::Delete { .. } | Write::Require { .. } => None,
+        Write::Add(_)
+        | Write::Replace { .. }
+        | Write::Delete { .. }
+        | Write::Require { .. }
+        | Write::RequireUnreferenced(_) => None,
     });
     added.collect()
 }
@@ -98,7 +106,34 @@ async fn write(transaction: &mut dyn Transaction, change: &Change) -> Result<Ver
             Ok(version)
         }
         Write::Require { expected } => require(transaction, change, Some(*expected)).await,
+        Write::RequireUnreferenced(kind) => {
+            // The search comes after the lock: it sees what was committed by writers that required the object.
+            let version = require(transaction, change, None).await?;
+            if refers_to(transaction, *kind, name).await? {
+                return Err(StoreError::Conflict(collection.object(name)).into());
+            }
+            Ok(version)
+        }
     }
+}
+
+/// Whether an account or a group refers to the object.
+async fn refers_to(transaction: &mut dyn Transaction, kind: ObjectKind, name: &str) -> Result<bool, Failure> {
+    for collection in [&USERS, &GROUPS] {
+        let mut after = String::new();
+        loop {
+            let condition = format!("{0} > ? ORDER BY {0} LIMIT ?", collection.name_field);
+            let sql = documents::select(&table(collection), collection, &condition);
+            let rows = transaction.query(&sql, vec![after.as_str().into(), super::limit(PAGE)]).await?;
+            let page: Vec<_> = rows.into_iter().map(|row| super::directory::document(collection, row)).collect();
+            let Some(last) = page.last() else { break };
+            if page.iter().any(|stored| kind.is_referred_to(&stored.document, name)) {
+                return Ok(true);
+            }
+            after = last.name.clone();
+        }
+    }
+    Ok(false)
 }
 
 /// The version of the change's object, if it is the expected one; nothing changes the object until the end of the
