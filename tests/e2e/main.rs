@@ -21,6 +21,7 @@ mod external_auth;
 mod file_actions;
 mod first_party;
 mod flow_control;
+mod guard;
 mod half_open;
 mod hook_test;
 mod hostile_commands;

@@ -17,6 +17,8 @@ use crate::{clients, tools};
 pub struct Site {
     directory: TempDir,
     config: String,
+    /// The section `common.defender`; empty: as it is without a configuration.
+    defender: String,
 }
 
 impl Default for Site {
@@ -32,7 +34,9 @@ impl Site {
         let config =
             "[httpd]\nbind_port = -1\n[sftpd]\nbind_port = 0\nbind_address = \"127.0.0.1\"\nkeys = [{ private_key = \"id_ed25519\" }]\n"
                 .to_owned();
-        Self { directory, config }
+        // Tests try many wrong passwords from one address.
+        let defender = "[common.defender]\nenabled = false\n".to_owned();
+        Self { directory, config, defender }
     }
 
     /// Any port on loopback, and everything else as it is without a configuration. The RSA key is
@@ -41,7 +45,13 @@ impl Site {
         let directory = tempfile::tempdir().unwrap();
         let config = "[httpd]\nbind_port = 0\n[sftpd]\nbind_port = 0\nbind_address = \"127.0.0.1\"\n".to_owned();
         clients::key_of(directory.path(), "id_rsa", &["-t", "rsa", "-b", "3072"]);
-        Self { directory, config }
+        Self { directory, config, defender: String::new() }
+    }
+
+    /// Replaces the keys of `common.defender`.
+    pub fn defender(mut self, keys: &str) -> Self {
+        self.defender = format!("[common.defender]\n{keys}\n");
+        self
     }
 
     /// Appends to the configuration; begin with a section unless it belongs to `[sftpd]`.
@@ -76,7 +86,7 @@ impl Site {
     }
 
     fn write_config(&self) {
-        self.write("tidegate.toml", &self.config);
+        self.write("tidegate.toml", format!("{}{}", self.defender, self.config));
     }
 
     /// The command line, on this directory.

@@ -7,6 +7,7 @@ mod operation;
 
 mod audit;
 mod backup;
+mod bans;
 mod error;
 mod hooks;
 mod objects;
@@ -19,6 +20,7 @@ mod users;
 
 pub use audit::{AuditEntries, AuditEntry, ListAudit};
 pub use backup::{AccountOutcome, DumpUsers, Dumped, LoadDump, LoadReport, LoadedAccount, LoadedObject};
+pub use bans::{AddBan, Ban, Bans, ListBans, RemoveBan, RemovedBan};
 pub use error::{ErrorAnswer, ErrorCode};
 pub use hooks::{
     HookCounter, HookCounters, HookLink, HookLinks, HookRun, HookRuns, ListHookCounters, ListHookLinks, ListHookRuns,

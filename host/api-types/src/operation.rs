@@ -48,6 +48,9 @@ operations! {
     "delete-object" DeleteObject -> DeletedObject: "Delete a folder, a group or a role to which nothing refers.";
     "list-sessions" ListSessions -> Sessions: "List the sessions that are open.";
     "close-session" CloseSession -> ClosedSession: "Close a session.";
+    "list-bans" ListBans -> Bans: "List the banned addresses.";
+    "add-ban" AddBan -> Ban: "Ban an address.";
+    "remove-ban" RemoveBan -> RemovedBan: "End the ban of an address.";
     "list-scans" ListScans -> Scans: "List the quota scans under way.";
     "scan" Scan -> ScanReport: "Count the files of an account or folder again; answers when that is done.";
     "list-hook-links" ListHookLinks -> HookLinks: "List the links of every hook point, in the order in which they are asked.";

@@ -40,6 +40,8 @@ fn made_up() -> Snapshot {
             ssh_commands: 9,
             ssh_command_errors: 10,
             no_auth: 11,
+            addresses_banned: 80,
+            banned_connections: 81,
             hook_events_dropped: HookKind::ALL.map(|kind| if kind == HookKind::PostAction { 12 } else { 0 }),
             http: HttpRequests { all: 13, ok: 14, client_errors: 15, server_errors: 16 },
             logins: logins(20),

@@ -7,6 +7,7 @@ pub mod account;
 pub mod admin;
 pub mod connection;
 pub mod files;
+pub mod guard;
 pub mod hook;
 pub mod json;
 pub mod key_options;

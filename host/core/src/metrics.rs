@@ -28,6 +28,10 @@ pub struct Counts<N = u64> {
     pub ssh_command_errors: N,
     /// Connections that ended before an attempt to log in.
     pub no_auth: N,
+    /// Addresses that were banned (B14), by their score or by an administrator.
+    pub addresses_banned: N,
+    /// Connections that were refused because their address was banned.
+    pub banned_connections: N,
     /// Events that hooks were not told of, because too many waited (B0-10): one number for each of
     /// [`HookKind::ALL`]. Those of gates stay 0.
     pub hook_events_dropped: [N; HookKind::ALL.len()],
@@ -106,6 +110,16 @@ impl Metrics {
         add(&self.counts.no_auth, 1);
     }
 
+    /// Counts an address that is banned (B14).
+    pub fn address_banned(&self) {
+        add(&self.counts.addresses_banned, 1);
+    }
+
+    /// Counts a connection that was refused because its address is banned.
+    pub fn banned_connection(&self) {
+        add(&self.counts.banned_connections, 1);
+    }
+
     /// Counts an attempt to log in, in all and by method.
     pub fn login(&self, method: LoginMethod, accepted: bool) {
         let by_method = entry(LoginMethod::ALL, &self.counts.by_method, method);
@@ -152,6 +166,8 @@ impl Counts<AtomicU64> {
             ssh_commands: number(&self.ssh_commands),
             ssh_command_errors: number(&self.ssh_command_errors),
             no_auth: number(&self.no_auth),
+            addresses_banned: number(&self.addresses_banned),
+            banned_connections: number(&self.banned_connections),
             hook_events_dropped: self.hook_events_dropped.each_ref().map(number),
             http: self.http.read(),
             logins: self.logins.read(),

@@ -74,7 +74,8 @@ pub async fn serve(
     let grace = settings.grace_time;
     let accounts = stores.accounts(settings.users_base_dir.clone()).with_observers(hooks.points.object_changes.clone());
     let inventory = Arc::new(hooks.clone());
-    let api = wire::admin_api(&stores, accounts, services.sessions.clone(), services.scans.clone(), inventory);
+    let (sessions, scans, defender) = (services.sessions.clone(), services.scans.clone(), services.defender.clone());
+    let api = wire::admin_api(&stores, accounts, sessions, scans, defender, inventory);
     let background = start_background(&services, api, &settings, directory, activation.httpd, stop.clone()).await?;
     let serving =
         Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };
@@ -170,6 +171,7 @@ impl Serving {
             identification: settings.identification,
             banner: settings.login_banner,
             max_auth_tries: settings.max_auth_tries,
+            login_delay: settings.login_delay,
             login_grace: LOGIN_GRACE,
             max_half_open: settings.max_half_open,
             max_channels: settings.max_channels,

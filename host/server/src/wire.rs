@@ -15,6 +15,7 @@ use tidegate_api::{AdminApi, Measured};
 use tidegate_core::account::{Accounts, HomeCheck};
 use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
 use tidegate_core::files::FileContext;
+use tidegate_core::guard::Defender;
 use tidegate_core::hook::observers::{ObserverWork, Untold};
 use tidegate_core::hook::{HookHost, HookKind, NoJournal};
 use tidegate_core::login::{LoginPorts, LoginService};
@@ -241,6 +242,7 @@ pub struct Services {
     pub watch: Arc<SessionWatch>,
     pub scans: Arc<QuotaScans>,
     pub metrics: Arc<Metrics>,
+    pub defender: Arc<Defender>,
     pub hook_runs: Arc<dyn HookRunStore>,
 }
 
@@ -282,6 +284,7 @@ impl Services {
         let metrics = Arc::new(Metrics::default());
         let sessions = Arc::new(SessionRegistry::default());
         let clock: Arc<dyn Clock> = Arc::new(settings.clock.clone());
+        let defender = Arc::new(Defender::new(settings.defender.clone(), metrics.clone(), clock.clone()));
         let scans = quota_scans(stores, settings, node, storage.clone());
         let files = FileContext {
             policy: settings.set_attributes,
@@ -298,6 +301,7 @@ impl Services {
             files: Arc::new(files),
             metrics: metrics.clone(),
             sessions: sessions.clone(),
+            defender: defender.clone(),
             storage,
             address_rule: settings.address_rule,
             clock: clock.clone(),
@@ -312,7 +316,7 @@ impl Services {
             idle_timeout: settings.idle_timeout,
             scans: Some(scans.clone()),
         });
-        Ok(Self { login, sessions, watch, scans, metrics, hook_runs: stores.database.clone() })
+        Ok(Self { login, sessions, watch, scans, metrics, defender, hook_runs: stores.database.clone() })
     }
 
     pub fn measured(&self) -> Measured {
@@ -326,6 +330,7 @@ pub fn admin_api(
     accounts: Accounts,
     sessions: Arc<SessionRegistry>,
     scans: Arc<QuotaScans>,
+    defender: Arc<Defender>,
     inventory: Arc<dyn HookInventory>,
 ) -> AdminApi {
     let administration = Administration::new(AdministrationPorts {
@@ -334,6 +339,7 @@ pub fn admin_api(
         usages: stores.database.clone(),
         sessions,
         scans,
+        defender,
         hook_runs: stores.database.clone(),
         inventory,
         audit: stores.database.clone(),

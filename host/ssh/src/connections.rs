@@ -25,6 +25,15 @@ pub struct ConnectionLimits {
     pub per_host: usize,
 }
 
+/// The limit that a connection exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ExceededLimit {
+    #[error("the server has its maximum of connections")]
+    Total,
+    #[error("the host has its maximum of connections")]
+    PerHost,
+}
+
 /// The place of a connection, which is free again when this is dropped.
 pub struct ConnectionGuard {
     connections: Arc<Connections>,
@@ -72,16 +81,19 @@ impl Connections {
 }
 
 impl ConnectionGuard {
-    /// Counts the connection for its host; the error says which limit it exceeds.
-    pub fn belongs_to(&self, host: IpAddr, limits: ConnectionLimits) -> Result<(), &'static str> {
+    /// Counts the connection for its host.
+    ///
+    /// # Errors
+    /// The limit that it exceeds.
+    pub fn belongs_to(&self, host: IpAddr, limits: ConnectionLimits) -> Result<(), ExceededLimit> {
         let mut open = self.connections.lock();
         let of_host = open.values().filter(|entry| entry.host == Some(host)).count();
         let all = open.values().filter(|entry| entry.host.is_some()).count();
         if limits.total > 0 && all >= limits.total {
-            return Err("the server has its maximum of connections");
+            return Err(ExceededLimit::Total);
         }
         if limits.per_host > 0 && of_host >= limits.per_host {
-            return Err("the host has its maximum of connections");
+            return Err(ExceededLimit::PerHost);
         }
         if let Some(entry) = open.get_mut(&self.serial) {
             entry.host = Some(host);
@@ -115,9 +127,9 @@ mod tests {
         let kept: Vec<_> = (0..5).map(enter).collect();
         assert!(kept[0].belongs_to(a, limits).is_ok());
         assert!(kept[1].belongs_to(a, limits).is_ok());
-        assert!(kept[2].belongs_to(a, limits).unwrap_err().contains("host"));
+        assert!(kept[2].belongs_to(a, limits) == Err(ExceededLimit::PerHost));
         assert!(kept[3].belongs_to(b, limits).is_ok());
-        assert!(kept[4].belongs_to(b, limits).unwrap_err().contains("server"));
+        assert!(kept[4].belongs_to(b, limits) == Err(ExceededLimit::Total));
         assert!(kept[4].belongs_to(b, ConnectionLimits::default()).is_ok());
     }
 

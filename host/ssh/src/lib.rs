@@ -24,5 +24,5 @@ mod window;
 
 pub use algorithms::{AlgorithmChoice, AlgorithmPolicy, Algorithms, Remark};
 pub use connections::ConnectionLimits;
-pub use listener::{BoundListener, ConnectionHooks, LOGIN_GRACE, SshServer, SshSettings};
+pub use listener::{BoundListener, ConnectionHooks, LOGIN_GRACE, LoginDelay, SshServer, SshSettings};
 pub use proxy::{ProxyRule, ProxySettings};

@@ -10,6 +10,7 @@ use russh::keys::PrivateKey;
 use russh::server::Config;
 use russh::{Limits, MethodKind, MethodSet, SshId, cipher};
 use tidegate_core::connection::{Connection, ConnectionId};
+use tidegate_core::guard::Offence;
 use tidegate_core::hook::observation::Disconnect;
 use tidegate_core::hook::review::{Connect, Review};
 use tidegate_core::hook::{Chain, Observers};
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::algorithms::Algorithms;
 use crate::batched_socket::BatchedSocket;
-use crate::connections::{ConnectionGuard, ConnectionLimits, Connections};
+use crate::connections::{ConnectionGuard, ConnectionLimits, Connections, ExceededLimit};
 use crate::ending::{Ending, report_end, to_its_end};
 use crate::guarded_stream::GuardedStream;
 use crate::handler::SshHandler;
@@ -69,6 +70,8 @@ pub struct SshSettings {
     pub banner: Option<String>,
     /// `None`: any number.
     pub max_auth_tries: Option<usize>,
+    /// How long outcomes of logins are held back.
+    pub login_delay: LoginDelay,
     /// Time for handshake and login together (A4-01).
     pub login_grace: Duration,
     pub max_half_open: usize,
@@ -80,6 +83,21 @@ pub struct SshSettings {
     pub limits: ConnectionLimits,
     /// Whether the method is offered; `None`: if a hook holds conversations (A3-26).
     pub keyboard_interactive: Option<bool>,
+}
+
+/// How long outcomes of logins are held back (B14-01).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoginDelay {
+    /// Added to a login that succeeds.
+    pub success: Duration,
+    /// Least time from the arrival of a wrong password to its refusal, so that the time tells nothing.
+    pub password_failed: Duration,
+}
+
+impl Default for LoginDelay {
+    fn default() -> Self {
+        Self { success: Duration::ZERO, password_failed: Duration::from_secs(1) }
+    }
 }
 
 /// The hooks at the beginning and at the end of a connection.
@@ -176,6 +194,8 @@ impl SshServer {
         loop {
             tokio::select! {
                 accepted = bound.listener.accept() => match accepted {
+                    // Before anything else, so that a banned address takes no connection's place (B14).
+                    Ok((_, remote)) if self.login.defender().refuses(remote.ip()) => log_banned(remote),
                     Ok((socket, remote)) => {
                         // Done here, because tasks do not begin in the order in which they are made.
                         let (serial, close) = (self.serial.fetch_add(1, Ordering::Relaxed), CancellationToken::new());
@@ -254,8 +274,14 @@ impl SshServer {
         };
         let remote =
             greeting.source.map_or(remote, |source| SocketAddr::new(source.ip().to_canonical(), source.port()));
-        if let Err(problem) = guard.belongs_to(remote.ip(), self.settings.limits) {
-            return refuse(remote, problem);
+        if greeting.source.is_some() && self.login.defender().refuses(remote.ip()) {
+            return log_banned(remote);
+        }
+        if let Err(exceeded) = guard.belongs_to(remote.ip(), self.settings.limits) {
+            if exceeded == ExceededLimit::PerHost {
+                self.login.defender().score(remote.ip(), Offence::LimitExceeded);
+            }
+            return refuse(remote, exceeded);
         }
         let now = self.clock.now();
         let connection = Arc::new(Connection {
@@ -359,7 +385,11 @@ fn notice_dead_peers(socket: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-fn refuse(remote: SocketAddr, problem: &str) {
+fn log_banned(remote: SocketAddr) {
+    tracing::debug!(sender = "defender", client_ip = %remote.ip(), protocol = "SSH", event = "refused");
+}
+
+fn refuse(remote: SocketAddr, problem: impl std::fmt::Display) {
     tracing::info!(sender = "sftpd", message = format!("a connection from {} was refused: {problem}", remote.ip()));
 }
 

@@ -9,6 +9,7 @@ use russh::client;
 use russh::keys::PublicKeyOrCertificate;
 use tidegate_core::account::{Accounts, AddressRule};
 use tidegate_core::files::{FileContext, FileHooks, SetAttributesPolicy};
+use tidegate_core::guard::{Defender, DefenderSettings};
 use tidegate_core::hook::Observers;
 use tidegate_core::login::{LoginHooks, LoginPorts, LoginService};
 use tidegate_core::memory::MemoryStore;
@@ -27,8 +28,8 @@ use tidegate_ssh_commands::SshCommands;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AlgorithmPolicy, Algorithms, BoundListener, ConnectionHooks, ConnectionLimits, LOGIN_GRACE, ProxySettings,
-    SshServer, SshSettings, host_keys,
+    AlgorithmPolicy, Algorithms, BoundListener, ConnectionHooks, ConnectionLimits, LOGIN_GRACE, LoginDelay,
+    ProxySettings, SshServer, SshSettings, host_keys,
 };
 
 /// A store without accounts that panics when it is asked for the user `panic`.
@@ -125,6 +126,7 @@ async fn start() -> SocketAddr {
         }),
         address_rule: AddressRule::default(),
         sessions: Arc::new(SessionRegistry::default()),
+        defender: Arc::new(Defender::new(DefenderSettings::default(), metrics.clone(), Arc::new(SystemClock))),
         storage: Arc::new(NoStorage),
         metrics,
         clock: Arc::new(SystemClock),
@@ -136,6 +138,7 @@ async fn start() -> SocketAddr {
         identification: "test".into(),
         banner: None,
         max_auth_tries: Some(6),
+        login_delay: LoginDelay::default(),
         login_grace: LOGIN_GRACE,
         launcher: None,
         proxy: ProxySettings::default(),

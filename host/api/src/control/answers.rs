@@ -2,7 +2,7 @@
 
 use tidegate_api_types as api;
 use tidegate_core::account::{AccountPage, Audience, InvalidStored, LoadOutcome, Loaded, ObjectKind};
-use tidegate_core::admin::{HookLink, PluginState, ShownObject, ShownUser, problem_of};
+use tidegate_core::admin::{BannedAddress, HookLink, PluginState, ShownObject, ShownUser, problem_of};
 use tidegate_core::ports::{HookCounter, StoredAudit, StoredRun};
 use tidegate_core::quota::{ScanReport, Scope, UsedQuota};
 use tidegate_core::session::{Session, TransferView};
@@ -25,6 +25,11 @@ pub fn session(session: &Session) -> api::Session {
 fn transfer(transfer: TransferView) -> api::Transfer {
     let TransferView { operation_type, path, start_time, size, last_activity } = transfer;
     api::Transfer { operation_type: operation_type.to_owned(), path, start_time, size, last_activity }
+}
+
+pub fn ban(banned: BannedAddress) -> api::Ban {
+    let ban_time = banned.end();
+    api::Ban { ip: banned.address, score: banned.score, ban_time }
 }
 
 pub fn scope(scope: Scope) -> api::ScanScope {

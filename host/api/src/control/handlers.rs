@@ -1,11 +1,13 @@
 //! Hands each request of the interface to its use case.
 
+use std::time::Duration;
+
 use tidegate_api_types::{
-    AddUser, AuditEntries, ClearPassword, CloseSession, ClosedSession, DeleteUser, DeletedUser,
+    AddBan, AddUser, AuditEntries, Ban, Bans, ClearPassword, CloseSession, ClosedSession, DeleteUser, DeletedUser,
     DocumentChange as Change, DumpUsers, Dumped, ForgetPlugin, ForgottenPlugin, HookCounters, HookLinks, HookRun,
-    HookRuns, ListAudit, ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans, ListSessions,
-    ListUsers, Plugins, Scan, ScanProgress, ScanReport, Scans, ServerStatus, Sessions, ShowHookRun, ShowStatus,
-    ShowUser, UpdateUser, User, Users,
+    HookRuns, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans, ListSessions,
+    ListUsers, Plugins, RemoveBan, RemovedBan, Scan, ScanProgress, ScanReport, Scans, ServerStatus, Sessions,
+    ShowHookRun, ShowStatus, ShowUser, UpdateUser, User, Users,
 };
 use tidegate_core::admin::{Actor, AdminError, DocumentChange};
 use tidegate_core::connection::ConnectionId;
@@ -32,6 +34,25 @@ impl Handle<CloseSession> for AdminApi {
         let closed = request.connection_id;
         self.administration.sessions.close(actor, &ConnectionId::new(closed.clone())).await?;
         Ok(ClosedSession { closed })
+    }
+}
+
+impl Handle<ListBans> for AdminApi {
+    async fn handle(&self, actor: &Actor, _: ListBans) -> Result<Bans, AdminError> {
+        Ok(Bans { bans: self.administration.bans.list(actor)?.into_iter().map(answers::ban).collect() })
+    }
+}
+
+impl Handle<AddBan> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: AddBan) -> Result<Ban, AdminError> {
+        let time = request.seconds.map(Duration::from_secs);
+        Ok(answers::ban(self.administration.bans.add(actor, &request.ip, time).await?))
+    }
+}
+
+impl Handle<RemoveBan> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: RemoveBan) -> Result<RemovedBan, AdminError> {
+        Ok(RemovedBan { removed: self.administration.bans.remove(actor, &request.ip).await? })
     }
 }
 

@@ -54,11 +54,15 @@ pub enum AdminPermission {
     ViewEvents,
     /// Dumping and loading accounts, and giving up plugins.
     ManageSystem,
+    /// Listing banned addresses.
+    ViewDefender,
+    /// Banning addresses, and ending bans.
+    ManageDefender,
 }
 
 impl AdminPermission {
     /// All permissions.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::AddUsers,
         Self::EditUsers,
         Self::DeleteUsers,
@@ -72,6 +76,8 @@ impl AdminPermission {
         Self::ViewStatus,
         Self::ViewEvents,
         Self::ManageSystem,
+        Self::ViewDefender,
+        Self::ManageDefender,
     ];
 
     /// The name in messages, and in documents of administrators.
@@ -90,6 +96,8 @@ impl AdminPermission {
             Self::ViewStatus => "view_status",
             Self::ViewEvents => "view_events",
             Self::ManageSystem => "manage_system",
+            Self::ViewDefender => "view_defender",
+            Self::ManageDefender => "manage_defender",
         }
     }
 }

@@ -25,6 +25,15 @@ pub enum AdminError {
     /// No gate waits for a plugin of that name; the text is a sentence.
     #[error("{0}")]
     NoPlugin(String),
+    /// The text is neither an address nor what one ban is for.
+    #[error("\"{0}\" is no address that can be banned; use an IPv4 or IPv6 address, or an IPv6 network of 64 bits")]
+    NoAddress(String),
+    /// The address is not banned.
+    #[error("{0} is not banned; see: tidegate ban list")]
+    NoBan(String),
+    /// The address cannot be banned; the text is a sentence.
+    #[error("{0}")]
+    BanRefused(String),
     /// Hooks and plugins cannot be listed; the text is a sentence.
     #[error("{0}")]
     Inventory(String),
@@ -104,7 +113,9 @@ impl AdminError {
     pub fn kind(&self) -> AdminErrorKind {
         match self {
             Self::Forbidden { .. } => AdminErrorKind::Forbidden,
-            Self::NoSession | Self::NoHookRun(_) | Self::NoPlugin(_) => AdminErrorKind::NotFound,
+            Self::NoSession | Self::NoHookRun(_) | Self::NoPlugin(_) | Self::NoBan(_) => AdminErrorKind::NotFound,
+            Self::NoAddress(_) => AdminErrorKind::Invalid,
+            Self::BanRefused(_) => AdminErrorKind::Refused,
             Self::Inventory(_) => AdminErrorKind::Failed,
             Self::Renamed { .. } => AdminErrorKind::Refused,
             Self::Document(_) | Self::Object { .. } => AdminErrorKind::Invalid,
@@ -125,6 +136,7 @@ impl AdminError {
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::Account(AccountError::Invalid(invalid)) => Some(&invalid.field),
+            Self::NoAddress(_) => Some("ip"),
             Self::Document(DocumentError::Type { path, .. }) => Some(path),
             Self::Object { problem, .. } => Some(&problem.field),
             Self::Renamed { .. } => Some("username"),
@@ -134,6 +146,8 @@ impl AdminError {
             | Self::NoSession
             | Self::NoHookRun(_)
             | Self::NoPlugin(_)
+            | Self::NoBan(_)
+            | Self::BanRefused(_)
             | Self::Inventory(_)
             | Self::InUse(_)
             | Self::Scan(_)

@@ -5,6 +5,7 @@
 mod actor;
 mod audit;
 mod backup;
+mod bans;
 mod counted;
 mod error;
 mod hook_runs;
@@ -23,6 +24,7 @@ mod users;
 pub use actor::{Actor, AdminPermission, Permissions};
 pub use audit::Audit;
 pub use backup::BackupAdministration;
+pub use bans::{BanAdministration, BannedAddress};
 pub use error::{AdminError, AdminErrorKind};
 pub use hook_runs::HookRunAdministration;
 pub use objects::{ObjectAdministration, ShownObject};
@@ -34,6 +36,7 @@ pub use users::{DocumentChange, ShownUser, UserAdministration, problem_of};
 use std::sync::Arc;
 
 use crate::account::Accounts;
+use crate::guard::Defender;
 use crate::ports::{AuditStore, Clock, Directory, HookRunStore, UsageStore};
 use crate::quota::QuotaScans;
 use crate::session::SessionRegistry;
@@ -49,6 +52,8 @@ pub struct Administration {
     pub objects: ObjectAdministration,
     /// Open sessions.
     pub sessions: SessionAdministration,
+    /// Banned addresses.
+    pub bans: BanAdministration,
     /// Quota scans.
     pub scans: ScanAdministration,
     /// Records of hook calls.
@@ -71,6 +76,8 @@ pub struct AdministrationPorts {
     pub usages: Arc<dyn UsageStore>,
     /// The open sessions of this server.
     pub sessions: Arc<SessionRegistry>,
+    /// The scores and bans of this server.
+    pub defender: Arc<Defender>,
     /// Counts used quotas again.
     pub scans: Arc<QuotaScans>,
     /// The records of hook calls.
@@ -92,6 +99,7 @@ impl Administration {
         Self {
             objects,
             sessions: SessionAdministration { sessions: ports.sessions, audit: audit.clone() },
+            bans: BanAdministration { defender: ports.defender, audit: audit.clone() },
             scans: ScanAdministration { scans: ports.scans, audit: audit.clone() },
             hook_runs: HookRunAdministration { runs: ports.hook_runs },
             plugins: PluginAdministration { inventory: ports.inventory, audit: audit.clone() },

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
 
 use super::credentials::{PreLoginHooks, Resolved, accept_stored, unknown_user};
+use super::one_time_code::CodeRefusal;
 use super::{LoginService, Outcome, Proved, Refusal, RefusalReason};
 use crate::account::EffectiveAccount;
 use crate::hook::keyboard_interactive::{
@@ -176,7 +177,13 @@ impl Conversation for WithClient {
 
 impl WithClient {
     fn check_code(&self, account: &EffectiveAccount, code: &Secret) -> Result<(), Refusal> {
-        let refused = |error| Refusal::new(RefusalReason::WrongCredential, format!("{error}"));
+        let refused = |error: CodeRefusal| {
+            let reason = match error {
+                CodeRefusal::Wrong | CodeRefusal::Paused(_) => RefusalReason::WrongCredential,
+                CodeRefusal::NoSecret => RefusalReason::Failure,
+            };
+            Refusal::new(reason, error.to_string())
+        };
         self.service.codes.verify(account, code, self.service.ports.clock.now()).map_err(refused)?;
         self.has_code.store(true, Ordering::Relaxed);
         Ok(())

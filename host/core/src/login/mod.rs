@@ -27,6 +27,7 @@ use self::one_time_code::OneTimeCodes;
 use crate::account::{AccountRule, Accounts, AddressRule, EffectiveAccount, Factors};
 use crate::connection::{Connection, Credential, LoginMethod};
 use crate::files::FileContext;
+use crate::guard::{Defender, Offence};
 use crate::hook::observation::PostLogin;
 use crate::hook::{Comparisons, LoginAttempt};
 use crate::metrics::Metrics;
@@ -51,6 +52,8 @@ pub struct LoginPorts {
     pub metrics: Arc<Metrics>,
     /// The open sessions of this server.
     pub sessions: Arc<SessionRegistry>,
+    /// Scores denied logins.
+    pub defender: Arc<Defender>,
     /// Opens file trees.
     pub storage: Arc<dyn StorageFactory>,
     /// Decides about addresses in both lists of an account (J-02).
@@ -73,6 +76,11 @@ impl LoginService {
     /// The open sessions of this server.
     pub fn sessions(&self) -> &Arc<SessionRegistry> {
         &self.ports.sessions
+    }
+
+    /// Scores offences, and knows the banned addresses.
+    pub fn defender(&self) -> &Arc<Defender> {
+        &self.ports.defender
     }
 
     /// Whether there is a keyboard-interactive hook.
@@ -151,13 +159,25 @@ pub struct Login {
     exchange: Option<Exchange>,
     /// The `command=` of the verified key's line.
     forced_command: Option<String>,
+    /// What refused keys score, unless the client logs in or is denied by another method (B14-03).
+    key_offence: Option<Offence>,
 }
 
 impl Login {
     /// The login of a connection. `close`: ends the connection from outside, once a session exists.
     pub fn new(service: Arc<LoginService>, connection: Arc<Connection>, close: CancellationToken) -> Self {
         let offers = HashMap::new();
-        Self { service, connection, close, passed: None, attempts: 0, offers, exchange: None, forced_command: None }
+        Self {
+            service,
+            connection,
+            close,
+            passed: None,
+            attempts: 0,
+            offers,
+            exchange: None,
+            forced_command: None,
+            key_offence: None,
+        }
     }
 
     /// The connection of the client.
@@ -309,6 +329,10 @@ impl Login {
     /// The connection ended without an attempt to log in (A4-01). `reason`: for the log and for observers.
     pub fn abandoned(&self, reason: &str) {
         self.service.ports.metrics.no_auth();
+        // A connection that the server has cut off had no time for an attempt.
+        if !self.close.is_cancelled() {
+            self.service.ports.defender.score(self.connection.remote.ip(), Offence::NoLoginTried);
+        }
         refusal::log_connection_failed(&self.connection, "", refusal::NO_AUTH_TRIED, reason, "no_attempt");
         self.service.ports.hooks.post_login.notify(PostLogin {
             connection: self.connection.clone(),
@@ -384,6 +408,7 @@ impl Login {
                 self.service.succeeded(attempt, &authenticated).await;
                 // The offers are not needed in the session, which may last long.
                 self.offers = HashMap::new();
+                self.key_offence = None;
                 Outcome::Accepted(authenticated)
             }
             Err(refusal) => {
@@ -393,8 +418,9 @@ impl Login {
         }
     }
 
-    fn refused(&self, attempt: &Arc<LoginAttempt>, refusal: &Refusal) {
+    fn refused(&mut self, attempt: &Arc<LoginAttempt>, refusal: &Refusal) {
         self.service.ports.metrics.login(attempt.method(), false);
+        self.score(attempt, refusal.reason);
         let text = refusal.to_string();
         refusal::log_connection_failed(
             &self.connection,
@@ -412,6 +438,28 @@ impl Login {
     }
 }
 
+impl Login {
+    /// Scores a refused attempt. Agents offer one key after the other, so that refused keys score once, at the end of
+    /// a connection that has not logged in (B14-03).
+    fn score(&mut self, attempt: &LoginAttempt, reason: RefusalReason) {
+        let Some(offence) = Offence::of_refusal(reason) else { return };
+        if matches!(attempt.credential, Credential::PublicKey(_)) {
+            self.key_offence = Some(offence);
+        } else {
+            self.key_offence = None;
+            self.service.ports.defender.score(self.connection.remote.ip(), offence);
+        }
+    }
+}
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        if let Some(offence) = self.key_offence {
+            self.service.ports.defender.score(self.connection.remote.ip(), offence);
+        }
+    }
+}
+
 fn comes_before(earlier: LoginMethod, later: LoginMethod) -> bool {
     matches!(
         (earlier, later),
@@ -425,6 +473,8 @@ fn proved(attempt: &LoginAttempt) -> Vec<LoginMethod> {
     [attempt.completed_methods.as_slice(), &[attempt.credential.method()]].concat()
 }
 
+#[cfg(test)]
+mod defender_tests;
 #[cfg(test)]
 mod factor_tests;
 #[cfg(test)]

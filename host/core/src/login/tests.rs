@@ -10,6 +10,7 @@ use super::*;
 use crate::account::AccountDraft;
 use crate::connection::ConnectionId;
 use crate::files::{FileHooks, SetAttributesPolicy};
+use crate::guard::DefenderSettings;
 use crate::hook::external_auth::{ExternalAuth, ExternalAuthVerdict, Scope as MethodScope};
 use crate::hook::{Call, Denial, Hook, HookDescription, HookError, Link, LinkSettings, Observers};
 use crate::memory::MemoryStore;
@@ -101,6 +102,7 @@ pub(super) fn world_with(answer: Option<Result<ExternalAuthVerdict, HookError>>,
         hooks.external_auth.replace(vec![Arc::new(Link::new(hook.clone(), LinkSettings::default()))]);
     }
     let metrics = Arc::new(Metrics::default());
+    let defender = DefenderSettings { enabled: true, ..DefenderSettings::default() };
     let service = LoginService::new(LoginPorts {
         accounts: Arc::new(Accounts::new(store.clone(), passwords.clone(), None)),
         passwords: passwords.clone(),
@@ -120,6 +122,7 @@ pub(super) fn world_with(answer: Option<Result<ExternalAuthVerdict, HookError>>,
         }),
         address_rule: AddressRule::default(),
         sessions: Arc::new(SessionRegistry::default()),
+        defender: Arc::new(Defender::new(defender, metrics.clone(), Arc::new(Noon))),
         storage: Arc::new(NoStorage),
         metrics,
         clock: Arc::new(Noon),

@@ -9,8 +9,9 @@ use anyhow::{Context, bail};
 use tidegate_api::{AdminApi, Handle, Owner, error_answer, user_name};
 use tidegate_api_types::Operation;
 use tidegate_core::admin::Actor;
+use tidegate_core::guard::Defender;
 use tidegate_core::hook::HookKind;
-use tidegate_core::ports::Door as ActorDoor;
+use tidegate_core::ports::{Door as ActorDoor, SystemClock};
 use tidegate_core::quota::QuotaKeeper;
 use tidegate_core::session::SessionRegistry;
 use tokio::time::Instant;
@@ -137,8 +138,11 @@ impl Process {
         let storage = Storages::open(&settings, None).context("files cannot be counted")?.factory;
         let scans = wire::quota_scans(&stores, &settings, state_directory::node_name(directory)?, storage);
         let keeper = scans.keeper.clone();
+        // Bans are kept by a running server; this one has none.
+        let defender = Defender::new(settings.defender.clone(), Arc::default(), Arc::new(SystemClock));
         let inventory = Arc::new(AtStart { directory: directory.to_owned(), settings });
-        let api = wire::admin_api(&stores, accounts, Arc::new(SessionRegistry::default()), scans, inventory);
+        let sessions = Arc::new(SessionRegistry::default());
+        let api = wire::admin_api(&stores, accounts, sessions, scans, Arc::new(defender), inventory);
         let Owner(uid) = Owner::of_this_process();
         let actor = Actor::local(user_name(uid).await, ActorDoor::Cli);
         Ok(Self { api, actor, keeper, tasks, _lock: lock })

@@ -2,6 +2,7 @@
 
 mod audit;
 pub mod backup;
+mod ban;
 mod completions;
 mod config;
 mod connection;
@@ -87,6 +88,9 @@ enum Command {
     /// See who is logged in, and close connections
     #[command(subcommand)]
     Connection(connection::ConnectionCommand),
+    /// See which addresses are banned, ban some, and end bans
+    #[command(subcommand)]
+    Ban(ban::BanCommand),
     /// Count what accounts use
     #[command(subcommand)]
     Quota(quota::QuotaCommand),
@@ -199,6 +203,7 @@ async fn dispatch(command: Command, activation: Activation) -> anyhow::Result<()
         Command::Plugin(command) => plugin::run(command).await,
         Command::Hook(command) => hook::run(command).await,
         Command::Connection(command) => connection::run(command).await,
+        Command::Ban(command) => ban::run(command).await,
         Command::Quota(command) => quota::run(command).await,
         Command::Dump(arguments) => backup::dump(arguments).await,
         Command::Load(arguments) => backup::load(arguments).await,

@@ -15,7 +15,6 @@ pub const IGNORED: [(&str, &[&str]); 4] = [
     (
         "common",
         &[
-            "defender",
             "rate_limiters",
             "data_retention_hook",
             "temp_path",
@@ -356,7 +355,7 @@ mod tests {
             let left = if key.contains('.') { json!({ section: {} }) } else { json!({}) };
             check(given, left, &[], &[key]);
         };
-        ignored(json!({ "common": { "defender": { "enabled": true, "threshold": 15 } } }), "common.defender");
+        ignored(json!({ "common": { "rate_limiters": [{ "average": 10 }] } }), "common.rate_limiters");
         ignored(json!({ "sftpd": { "trusted_user_ca_keys": ["/ca"] } }), "sftpd.trusted_user_ca_keys");
         ignored(json!({ "data_provider": { "naming_rules": 5 } }), "data_provider.naming_rules");
         ignored(json!({ "ftpd": { "bindings": [{ "port": 21 }] } }), "ftpd");
@@ -366,7 +365,7 @@ mod tests {
             let left = if SECTIONS.contains(&section.as_str()) { json!({}) } else { json!({ section: {} }) };
             check(given, left, &[], &[]);
         };
-        silent(json!({ "common": { "defender": { "enabled": false, "threshold": 15 } } }));
+        silent(json!({ "common": { "event_manager": { "enabled": false, "enabled_commands": ["x"] } } }));
         silent(json!({ "ftpd": { "bindings": [{ "port": 0, "address": "x" }], "banner": "x" } }));
         silent(json!({ "telemetry": { "bind_port": 0, "bind_address": "127.0.0.1" } }));
         silent(json!({ "smtp": { "host": "", "port": 587 } }));

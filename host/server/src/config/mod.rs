@@ -5,6 +5,7 @@ mod account_rights;
 mod commands;
 mod connection_string;
 mod database;
+mod defender;
 mod environment;
 mod flag;
 mod format;

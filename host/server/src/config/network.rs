@@ -37,7 +37,7 @@ pub(super) fn proxy(config: &Config, check: &mut Check<'_>) -> ProxySettings {
 }
 
 /// Reads a list of networks or single addresses.
-fn networks(key: &str, texts: &[String], check: &mut Check<'_>) -> Vec<IpNet> {
+pub(super) fn networks(key: &str, texts: &[String], check: &mut Check<'_>) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for text in texts {
         match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {

@@ -10,9 +10,10 @@ use super::keys::{Actions, Config, HostKey, HttpCertificate, HttpHeader, section
 use super::legacy_keys;
 use crate::generated;
 
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     include_str!("keys/mod.rs"),
     include_str!("keys/sftpd.rs"),
+    include_str!("keys/defender.rs"),
     include_str!("keys/data_provider.rs"),
     include_str!("keys/http.rs"),
     include_str!("keys/hook.rs"),
@@ -183,6 +184,9 @@ fn page() -> String {
     section(&mut page, "`[sftpd]`", "Sftpd", &config["sftpd"]);
     section(&mut page, "`[[sftpd.keys]]`", "HostKey", &as_value(&HostKey::default()));
     section(&mut page, "`[common]`", "Common", &config["common"]);
+    let defender = &config["common"]["defender"];
+    section(&mut page, "`[common.defender]`", "Defender", defender);
+    section(&mut page, "`[common.defender.login_delay]`", "LoginDelay", &defender["login_delay"]);
     let actions = "`[common.actions]`, `[sftpd.actions]`, `[data_provider.actions]`";
     section(&mut page, actions, "Actions", &as_value(&Actions::default()));
     section(&mut page, "`[data_provider]`", "DataProvider", &config["data_provider"]);

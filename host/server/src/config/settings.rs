@@ -8,6 +8,7 @@ use std::time::Duration;
 use tidegate_accounts::PostgresqlSettings;
 use tidegate_core::account::{AddressRule, HomeRule};
 use tidegate_core::files::SetAttributesPolicy;
+use tidegate_core::guard::DefenderSettings;
 use tidegate_core::hook::events::ActionKind;
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::hook::{HookKind, LinkSettings};
@@ -15,7 +16,7 @@ use tidegate_core::quota::Tracking;
 use tidegate_hooks_external::{Flavour, HttpSettings, ProgramSettings};
 use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
 use tidegate_ssh::host_keys::HostKeyFiles;
-use tidegate_ssh::{Algorithms, ConnectionLimits, ProxySettings};
+use tidegate_ssh::{Algorithms, ConnectionLimits, LoginDelay, ProxySettings};
 use tidegate_ssh_commands::SshCommands;
 use tidegate_storage::OverwriteMode;
 
@@ -49,6 +50,8 @@ pub struct Settings {
     pub address_rule: AddressRule,
     pub proxy: ProxySettings,
     pub limits: ConnectionLimits,
+    pub defender: DefenderSettings,
+    pub login_delay: LoginDelay,
     pub http_listener: Option<HttpListener>,
     pub backups: PathBuf,
     pub tracking: Tracking,

@@ -497,8 +497,8 @@ fn keys_of_later_versions_are_understood_or_named() {
     let settings = settings.unwrap();
     assert_eq!((settings.bind_port, settings.host_keys), (23, HostKeyFiles::Named(vec![PathBuf::from("/k")])));
     assert!(notes.contains("sftpd.bindings"), "{notes}");
-    let (settings, notes) = load("[common.defender]\nenabled = true\n", &[]);
-    assert!(settings.is_ok() && notes.contains("line 1") && notes.contains("common.defender"), "{notes}");
+    let (settings, notes) = load("[common]\nrate_limiters = [{ average = 10 }]\n", &[]);
+    assert!(settings.is_ok() && notes.contains("line 2") && notes.contains("common.rate_limiters"), "{notes}");
     let (settings, _) = load("[sftpd]\npassword_authentication = false\n", &[]);
     assert!(settings.unwrap_err().contains("sftpd.password_authentication"));
     let (settings, _) = load("", &[("TIDEGATE_SFTPD__BIND_PROT", "1")]);

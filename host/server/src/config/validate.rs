@@ -16,7 +16,9 @@ use tidegate_storage::OverwriteMode;
 
 use super::keys::{Config, Httpd};
 use super::settings::HookSettings;
-use super::{ConfigErrors, Settings, Source, commands, database, homes, hooks, http, network, synchronous, transport};
+use super::{
+    ConfigErrors, Settings, Source, commands, database, defender, homes, hooks, http, network, synchronous, transport,
+};
 use crate::clock::ZonedClock;
 use crate::version;
 
@@ -36,6 +38,14 @@ impl Check<'_> {
 
     pub(super) fn warning(&mut self, key: &str, text: impl std::fmt::Display) {
         add(&mut self.warnings, format!("{}: {text}", self.source.place(key)));
+    }
+}
+
+impl Check<'_> {
+    /// Whether the file has the older server's name, so that what it does not say is as it was there.
+    pub(super) fn is_of_older_server(&self) -> bool {
+        let name = self.source.path.as_deref().and_then(Path::file_stem);
+        name.is_some_and(|name| name == "sftpgo")
     }
 }
 
@@ -86,6 +96,8 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         address_rule: hooks::address_rule(config),
         proxy: network::proxy(config, &mut check),
         limits: network::limits(config),
+        defender: defender::settings(config, &mut check),
+        login_delay: defender::login_delay(config, &mut check),
         http_listener: network::http_listener(config, &mut check),
         tracking: tracking(config, &mut check),
         clock: zone(config, &mut check),

@@ -1,7 +1,5 @@
 //! Requests to log in: which tries count, and what the client hears of them.
 
-use std::time::Duration;
-
 use russh::keys::{Algorithm, ssh_key};
 use russh::server::{Auth, Response};
 use russh::{Disconnect, MethodKind, MethodSet};
@@ -14,8 +12,6 @@ use tokio::time::Instant;
 use super::SshHandler;
 use crate::listener::offered_methods;
 
-/// Least time from the arrival of a wrong password to its refusal, so that the time tells nothing.
-const PASSWORD_REFUSAL_TIME: Duration = Duration::from_secs(1);
 const MIN_RSA_BITS: u32 = 2048;
 
 impl SshHandler {
@@ -55,6 +51,10 @@ impl SshHandler {
     pub(super) async fn conclude(&mut self, user: &str, outcome: Outcome) -> Auth {
         match outcome {
             Outcome::Accepted(account) => {
+                let delay = self.server.settings().login_delay.success;
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                }
                 self.ending.session = Some(account.session().clone());
                 self.account = Some(account);
                 Auth::Accept
@@ -67,10 +67,10 @@ impl SshHandler {
         }
     }
 
-    /// The outcome of a password; a refusal comes no sooner than a second after the request.
+    /// The outcome of a password; a refusal comes no sooner than the login delay says (B14-01).
     pub(super) async fn conclude_password(&mut self, user: &str, started: Instant, outcome: Outcome) -> Auth {
         if matches!(outcome, Outcome::Refused) {
-            tokio::time::sleep_until(started + PASSWORD_REFUSAL_TIME).await;
+            tokio::time::sleep_until(started + self.server.settings().login_delay.password_failed).await;
         }
         self.conclude(user, outcome).await
     }

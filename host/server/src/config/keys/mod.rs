@@ -5,6 +5,7 @@
 //! become columns of their own.
 
 mod data_provider;
+mod defender;
 mod hook;
 mod http;
 mod sftpd;
@@ -16,6 +17,7 @@ use serde_json::{Map, Value};
 
 use super::commands::Command;
 pub use data_provider::DataProvider;
+pub use defender::{Defender, LoginDelay};
 pub use hook::{Section, section_defaults};
 pub use http::{Http, HttpCertificate, HttpHeader, Httpd};
 pub use sftpd::{Common, HostKey, Sftpd};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::flag;
-use super::{Actions, HookValue};
+use super::{Actions, Defender, HookValue};
 
 /// The SFTP server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -134,6 +134,7 @@ pub struct Common {
     pub max_total_connections: usize,
     /// Connections at once from one address; 0: no limit.
     pub max_per_host_connections: usize,
+    pub defender: Defender,
     /// Wins over `sftpd.idle_timeout`.
     /// Unit: minutes
     /// Old name: `sftpd.idle_timeout`

@@ -1,0 +1,44 @@
+//! Banned addresses.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListBans {}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Bans {
+    /// Those that end first at the beginning.
+    pub bans: Vec<Ban>,
+}
+
+/// A banned address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Ban {
+    /// An IPv4 address, or an IPv6 network of 64 bits.
+    pub ip: String,
+    /// The score that led to the ban; 0: an administrator has banned the address.
+    pub score: u32,
+    /// When the ban ends (RFC 3339, UTC).
+    pub ban_time: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AddBan {
+    /// The address; of IPv6, its whole network of 64 bits is banned.
+    pub ip: String,
+    /// For how many seconds; without it, as long as a first ban by a score.
+    #[serde(default)]
+    pub seconds: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemoveBan {
+    /// The address, or the network as the list shows it.
+    pub ip: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemovedBan {
+    pub removed: String,
+}

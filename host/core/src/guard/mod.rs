@@ -1,0 +1,222 @@
+//! The defender (B14): denied logins score by the address of the client, and an address with too high a score is
+//! refused for a while, before any handshake. Sessions that are open are left alone.
+
+mod addresses;
+mod scores;
+
+use core::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+pub use addresses::Source;
+pub use scores::{Ban, BanRule};
+
+use self::scores::{ScoreTable, Scoring};
+use crate::login::RefusalReason;
+use crate::metrics::Metrics;
+use crate::ports::Clock;
+
+/// Most addresses whose scores and bans are kept.
+pub const CAPACITY: usize = 100_000;
+
+/// How the defender scores and bans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefenderSettings {
+    /// Whether offences score. Bans by administrators hold in any case.
+    pub enabled: bool,
+    /// When an address is banned, and for how long.
+    pub rule: BanRule,
+    /// The points of each offence.
+    pub points: Points,
+    /// Networks whose offences do not score.
+    pub exempt: Vec<IpNet>,
+}
+
+/// The points of each offence; 0: it does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Points {
+    /// A denied login of an account that exists.
+    pub valid: u32,
+    /// A login of an account that does not exist.
+    pub invalid: u32,
+    /// A connection above a limit.
+    pub limit_exceeded: u32,
+    /// A connection without an attempt to log in.
+    pub no_auth: u32,
+}
+
+impl Default for DefenderSettings {
+    /// Off, with the numbers of B14-01.
+    fn default() -> Self {
+        let half_an_hour = 30 * 60_000;
+        Self {
+            enabled: false,
+            rule: BanRule {
+                threshold: 15,
+                observation_time: half_an_hour,
+                ban_time: half_an_hour,
+                ban_time_increment: 50,
+            },
+            points: Points { valid: 2, invalid: 2, limit_exceeded: 3, no_auth: 0 },
+            exempt: Vec::new(),
+        }
+    }
+}
+
+/// What an address scores for (B14-03).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offence {
+    /// A login was denied.
+    LoginFailed,
+    /// There is no such account.
+    UserNotFound,
+    /// The connection ended without an attempt to log in.
+    NoLoginTried,
+    /// The address had too many connections.
+    LimitExceeded,
+}
+
+impl Offence {
+    /// The word in the log (B14-03).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LoginFailed => "LoginFailed",
+            Self::UserNotFound => "UserNotFound",
+            Self::NoLoginTried => "NoLoginTried",
+            Self::LimitExceeded => "LimitExceeded",
+        }
+    }
+
+    /// The offence of a refused login; None: it is none, because the server or a hook failed, or because the
+    /// credential was right (B14-06).
+    pub fn of_refusal(reason: RefusalReason) -> Option<Self> {
+        match reason {
+            RefusalReason::UnknownUser => Some(Self::UserNotFound),
+            RefusalReason::WrongCredential | RefusalReason::Denied => Some(Self::LoginFailed),
+            RefusalReason::Session | RefusalReason::GivenUp | RefusalReason::Failure => None,
+        }
+    }
+}
+
+/// Why an administrator's ban was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BanRefusal {
+    /// The address is in a network that is never banned.
+    Exempt,
+    /// The table is full of bans.
+    Full,
+}
+
+/// The scores and bans of this server. They are lost when it ends.
+pub struct Defender {
+    settings: DefenderSettings,
+    table: Mutex<ScoreTable>,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Defender {
+    /// A defender that has seen no offence yet.
+    pub fn new(settings: DefenderSettings, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
+        let table = Mutex::new(ScoreTable::new(settings.rule, CAPACITY));
+        Self { settings, table, metrics, clock }
+    }
+
+    /// Whether a connection from this address is refused, which neither scores nor prolongs the ban.
+    pub fn refuses(&self, address: IpAddr) -> bool {
+        let is_banned = self.table().ban_of(address.into(), self.clock.now()).is_some();
+        if is_banned {
+            self.metrics.banned_connection();
+        }
+        is_banned
+    }
+
+    /// Scores an offence, and logs it (B14-04).
+    pub fn score(&self, address: IpAddr, offence: Offence) {
+        let Points { valid, invalid, limit_exceeded, no_auth } = self.settings.points;
+        let points = match offence {
+            Offence::LoginFailed => valid,
+            Offence::UserNotFound => invalid,
+            Offence::LimitExceeded => limit_exceeded,
+            Offence::NoLoginTried => no_auth,
+        };
+        if !self.settings.enabled || points == 0 || self.is_exempt(address) {
+            return;
+        }
+        // The table is not held while lines are written.
+        let scoring = self.table().add(address.into(), points, self.clock.now());
+        let score = match scoring {
+            Scoring::Scored(score) => score,
+            Scoring::Banned(ban) => ban.score,
+            Scoring::BannedBefore => return,
+        };
+        tracing::debug!(
+            sender = "defender",
+            client_ip = %address,
+            protocol = "SSH",
+            event = offence.as_str(),
+            increase_score_by = points,
+            score,
+        );
+        if let Scoring::Banned(ban) = scoring {
+            self.metrics.address_banned();
+            self.log_ban(address, ban);
+        }
+    }
+
+    fn log_ban(&self, address: IpAddr, ban: Ban) {
+        let minutes = ban.until.saturating_sub(self.clock.now()) / 60_000;
+        let message = format!("the address {} is refused for {minutes} minutes", Source::from(address));
+        tracing::info!(
+            sender = "defender",
+            client_ip = %address,
+            protocol = "SSH",
+            event = "banned",
+            score = ban.score,
+            message,
+        );
+    }
+
+    /// The bans, those that end first at the beginning.
+    pub fn bans(&self) -> Vec<(Source, Ban)> {
+        self.table().bans(self.clock.now())
+    }
+
+    /// Bans an address; None: for as long as a first ban by its score. The answer is the end of the ban, in
+    /// milliseconds since 1970.
+    ///
+    /// # Errors
+    /// The address is exempt, or the table is full of bans.
+    pub fn ban(&self, address: IpAddr, time: Option<Duration>) -> Result<i64, BanRefusal> {
+        if self.is_exempt(address) {
+            return Err(BanRefusal::Exempt);
+        }
+        let now = self.clock.now();
+        let time = time.map_or(self.settings.rule.ban_time, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        let until = now.saturating_add(time);
+        if !self.table().ban(address.into(), until, now) {
+            return Err(BanRefusal::Full);
+        }
+        self.metrics.address_banned();
+        Ok(until)
+    }
+
+    /// Ends the ban of an address, and forgets its score. False: it was not banned.
+    pub fn forgive(&self, address: IpAddr) -> bool {
+        self.table().forget(address.into(), self.clock.now())
+    }
+
+    fn is_exempt(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.settings.exempt.iter().any(|network| network.contains(&address))
+    }
+
+    fn table(&self) -> MutexGuard<'_, ScoreTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! Scores and bans by address (B14). Time is a parameter: milliseconds since 1970.
+//!
+//! A score leaks away evenly, a whole threshold in the observation time. So an entry needs only the time at which its
+//! score is 0, and the order of scores does not change as time goes by.
+
+use super::addresses::{Addresses, Source};
+
+/// When an address is banned, and for how long. Times are in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BanRule {
+    /// The score that bans; at least 1.
+    pub threshold: u32,
+    /// The time in which a score of the threshold leaks away; at least 1.
+    pub observation_time: i64,
+    /// How long the first ban lasts.
+    pub ban_time: i64,
+    /// How much longer each further ban is, in percent of `ban_time`.
+    pub ban_time_increment: u32,
+}
+
+/// Longest ban by scores, unless the first one is longer already.
+const LONGEST_BAN: i64 = 24 * 3_600_000;
+
+impl BanRule {
+    fn time_of(&self, score: u32) -> i64 {
+        self.observation_time.saturating_mul(i64::from(score)) / i64::from(self.threshold.max(1))
+    }
+
+    /// The score that leaks away in `time`, in whole points. A part of a point counts as one, so that the number of
+    /// tries is what the settings say, however short the time between them.
+    fn score_of(&self, time: i64) -> u32 {
+        let points = i128::from(time.max(0)) * i128::from(self.threshold);
+        let whole = points + i128::from(self.observation_time.max(1)) - 1;
+        u32::try_from(whole / i128::from(self.observation_time.max(1))).unwrap_or(u32::MAX)
+    }
+
+    fn ban_after(&self, earlier: u32) -> i64 {
+        let more = self.ban_time.saturating_mul(i64::from(self.ban_time_increment)) / 100;
+        let longest = LONGEST_BAN.max(self.ban_time);
+        self.ban_time.saturating_add(more.saturating_mul(i64::from(earlier))).min(longest)
+    }
+}
+
+/// A score that has not leaked away, or bans that are not forgotten.
+#[derive(Debug, Clone, Copy, Default)]
+struct Scored {
+    /// When the score is 0.
+    empty_at: i64,
+    /// Bans so far.
+    bans: u32,
+    /// Until when they count.
+    bans_count_until: i64,
+}
+
+/// A ban.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ban {
+    /// When the ban ends, in milliseconds since 1970.
+    pub until: i64,
+    /// The score that led to the ban; 0: an administrator has banned the address.
+    pub score: u32,
+    /// Bans so far by scores, this one included.
+    bans: u32,
+}
+
+/// What an offence led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scoring {
+    /// The address has this score now.
+    Scored(u32),
+    /// The address is banned from now on.
+    Banned(Ban),
+    /// The address was banned already: its ban stays as it is.
+    BannedBefore,
+}
+
+/// Scores and bans of a bounded number of addresses.
+#[derive(Debug)]
+pub struct ScoreTable {
+    rule: BanRule,
+    capacity: usize,
+    scored: Addresses<Scored>,
+    banned: Addresses<Ban>,
+}
+
+impl ScoreTable {
+    /// An empty table for `capacity` addresses.
+    pub fn new(rule: BanRule, capacity: usize) -> Self {
+        Self { rule, capacity, scored: Addresses::default(), banned: Addresses::default() }
+    }
+
+    /// The ban of an address, if there is one.
+    pub fn ban_of(&self, source: Source, now: i64) -> Option<Ban> {
+        self.banned.get(source).copied().filter(|ban| now < ban.until)
+    }
+
+    /// Adds to the score of an address. In a full table, the lowest score makes room; if all are banned, a further
+    /// address has no score.
+    pub fn add(&mut self, source: Source, points: u32, now: i64) -> Scoring {
+        self.end_bans(now);
+        if self.banned.get(source).is_some() {
+            return Scoring::BannedBefore;
+        }
+        let known = self.scored.remove(source).filter(|known| now < known.forgotten_at());
+        let known = known.unwrap_or_default();
+        let empty_at = known.empty_at.max(now).saturating_add(self.rule.time_of(points));
+        let score = self.rule.score_of(empty_at - now);
+        let bans = if now < known.bans_count_until { known.bans } else { 0 };
+        if score < self.rule.threshold {
+            if self.make_room(now) {
+                let entry = Scored { empty_at, bans, bans_count_until: known.bans_count_until };
+                self.scored.set(source, entry.forgotten_at(), entry);
+            }
+            return Scoring::Scored(score);
+        }
+        let ban = Ban { until: now.saturating_add(self.rule.ban_after(bans)), score, bans: bans.saturating_add(1) };
+        if self.make_room(now) {
+            self.banned.set(source, ban.until, ban);
+            Scoring::Banned(ban)
+        } else {
+            Scoring::Scored(score)
+        }
+    }
+
+    /// Bans an address until that time. False: the table is full of bans.
+    pub fn ban(&mut self, source: Source, until: i64, now: i64) -> bool {
+        self.end_bans(now);
+        let scored = self.scored.remove(source);
+        let known = self.banned.remove(source);
+        let bans = known.map(|ban| ban.bans).or(scored.map(|scored| scored.bans)).unwrap_or_default();
+        let has_room = self.make_room(now);
+        if has_room {
+            self.banned.set(source, until, Ban { until, score: 0, bans });
+        }
+        has_room
+    }
+
+    /// Forgets an address, with its score and its ban. False: it was not banned.
+    pub fn forget(&mut self, source: Source, now: i64) -> bool {
+        self.scored.remove(source);
+        self.banned.remove(source).is_some_and(|ban| now < ban.until)
+    }
+
+    /// The bans, those that end first at the beginning.
+    pub fn bans(&self, now: i64) -> Vec<(Source, Ban)> {
+        self.banned.iter().filter(|(_, ban)| now < ban.until).map(|(source, ban)| (source, *ban)).collect()
+    }
+
+    /// Remembers for the observation time that the bans which have ended were.
+    fn end_bans(&mut self, now: i64) {
+        while let Some((source, ban)) = self.banned.pop_up_to(now) {
+            let bans_count_until = ban.until.saturating_add(self.rule.observation_time);
+            let entry = Scored { empty_at: ban.until, bans: ban.bans, bans_count_until };
+            if now < entry.forgotten_at() {
+                self.scored.set(source, entry.forgotten_at(), entry);
+            }
+        }
+    }
+
+    fn make_room(&mut self, now: i64) -> bool {
+        while self.scored.pop_up_to(now).is_some() {}
+        self.scored.len() + self.banned.len() < self.capacity || self.scored.pop_lowest().is_some()
+    }
+}
+
+impl Scored {
+    fn forgotten_at(&self) -> i64 {
+        self.empty_at.max(self.bans_count_until)
+    }
+}
+
+#[cfg(test)]
+#[path = "scores_tests.rs"]
+mod tests;

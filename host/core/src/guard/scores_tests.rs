@@ -1,0 +1,115 @@
+//! When scores ban, and what a table holds.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const MINUTE: i64 = 60_000;
+
+fn rule() -> BanRule {
+    BanRule { threshold: 15, observation_time: 30 * MINUTE, ban_time: 30 * MINUTE, ban_time_increment: 50 }
+}
+
+fn source(number: u32) -> Source {
+    Source::V4(number)
+}
+
+/// `expected`: the offence, counted from 1, that bans an address which commits one every `pause` milliseconds.
+fn check(rule: BanRule, points: u32, pause: i64, expected: Option<usize>) {
+    let mut table = ScoreTable::new(rule, 10);
+    let bans = (0..1000)
+        .position(|number| matches!(table.add(source(1), points, 1_000_000 + number * pause), Scoring::Banned(_)));
+    assert_eq!(bans.map(|at| at + 1), expected, "{rule:?} {points} {pause}");
+}
+
+#[test]
+fn the_threshold_is_met_after_a_known_number_of_offences() {
+    // B14-01, B14-02
+    check(rule(), 2, 0, Some(8));
+    check(rule(), 2, 1000, Some(8));
+    check(rule(), 5, 0, Some(3));
+    check(rule(), 5, 1000, Some(3));
+    check(rule(), 15, 0, Some(1));
+    check(rule(), 100, 0, Some(1));
+    check(rule(), 0, 0, None);
+    // Two points leak away in four minutes.
+    check(rule(), 2, 4 * MINUTE, None);
+    check(rule(), 2, 3 * MINUTE, Some(26));
+    check(BanRule { threshold: 1, ..rule() }, 1, 0, Some(1));
+}
+
+#[test]
+fn bans_end_and_are_longer_the_next_time() {
+    // B14-02, E-20
+    let lasts = |increment, pause: i64| {
+        let mut table = ScoreTable::new(BanRule { ban_time_increment: increment, ..rule() }, 10);
+        let mut now = 0;
+        [(); 3].map(|()| {
+            let Scoring::Banned(ban) = table.add(source(1), 15, now) else { panic!("no ban at {now}") };
+            // Offences during a ban, and refusals, do not prolong it.
+            assert_eq!(table.add(source(1), 15, ban.until - 1), Scoring::BannedBefore);
+            assert_eq!(table.ban_of(source(1), ban.until - 1), Some(ban));
+            assert_eq!(table.ban_of(source(1), ban.until), None);
+            let lasted = ban.until - now;
+            now = ban.until + pause;
+            lasted / MINUTE
+        })
+    };
+    assert_eq!(lasts(50, 0), [30, 45, 60]);
+    assert_eq!(lasts(0, 0), [30, 30, 30]);
+    assert_eq!(lasts(10_000, 0), [30, 24 * 60, 24 * 60]);
+    // Half an hour after a ban it is forgotten.
+    assert_eq!(lasts(50, 30 * MINUTE), [30, 30, 30]);
+    // After a ban the score begins at 0.
+    let mut table = ScoreTable::new(rule(), 10);
+    assert!(matches!(table.add(source(1), 15, 0), Scoring::Banned(_)));
+    assert_eq!(table.add(source(1), 2, 30 * MINUTE), Scoring::Scored(2));
+}
+
+#[test]
+fn administrators_ban_and_forgive() {
+    let mut table = ScoreTable::new(rule(), 2);
+    assert!(table.ban(source(1), 100, 0));
+    assert_eq!(table.bans(0), [(source(1), Ban { until: 100, score: 0, bans: 0 })]);
+    assert!(table.ban(source(1), 200, 0) && table.ban(source(2), 100, 0));
+    assert!(!table.ban(source(3), 100, 0), "the table is full of bans");
+    assert_eq!(table.bans(150).len(), 1);
+    assert!(table.forget(source(1), 0) && !table.forget(source(1), 0) && !table.forget(source(9), 0));
+    table.add(source(4), 14, 0);
+    assert!(!table.forget(source(4), 0));
+    assert_eq!(table.add(source(4), 14, 0), Scoring::Scored(14));
+}
+
+#[test]
+fn the_lowest_score_makes_room() {
+    let mut table = ScoreTable::new(rule(), 3);
+    for (number, points) in [(1, 15), (2, 14), (3, 2), (4, 4)] {
+        table.add(source(number), points, 0);
+    }
+    assert_eq!(table.add(source(2), 0, 0), Scoring::Scored(14));
+    assert_eq!(table.add(source(4), 0, 0), Scoring::Scored(4));
+    assert!(table.ban_of(source(1), 0).is_some());
+    // Address 3 was forgotten.
+    assert_eq!(table.add(source(3), 2, 0), Scoring::Scored(2));
+}
+
+proptest! {
+    /// Whatever a flood does, the table keeps its size, and no ban ends before its time.
+    #[test]
+    fn a_flood_neither_grows_the_table_nor_frees_an_address(
+        offences in prop::collection::vec((0..40_u32, 0..16_u32, 0..3 * MINUTE), 1..400)
+    ) {
+        let (mut table, mut now, mut bans) = (ScoreTable::new(rule(), 8), 0, Vec::new());
+        for (number, points, pause) in offences {
+            now += pause;
+            if let Scoring::Banned(ban) = table.add(source(number), points, now) {
+                bans.push((source(number), ban));
+            }
+            prop_assert!(table.scored.len() + table.banned.len() <= 8);
+            bans.retain(|(_, ban)| now < ban.until);
+            for (source, ban) in &bans {
+                prop_assert_eq!(table.ban_of(*source, now), Some(*ban));
+            }
+        }
+    }
+}

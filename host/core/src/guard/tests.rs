@@ -1,0 +1,94 @@
+//! The defender on a clock that stands still.
+
+use super::*;
+
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> i64 {
+        1_000_000
+    }
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn defender(settings: DefenderSettings) -> Defender {
+    Defender::new(settings, Arc::default(), Arc::new(Noon))
+}
+
+fn enabled() -> DefenderSettings {
+    DefenderSettings { enabled: true, exempt: vec!["10.0.0.0/8".parse().unwrap()], ..DefenderSettings::default() }
+}
+
+/// `expected`: how many offences ban the address; None: a hundred do not.
+fn check(settings: DefenderSettings, from: &str, offence: Offence, expected: Option<usize>) {
+    let defender = defender(settings);
+    let banned = (1..=100).find(|_| {
+        defender.score(address(from), offence);
+        defender.refuses(address(from))
+    });
+    assert_eq!(banned, expected, "{from} {offence:?}");
+}
+
+#[test]
+fn offences_ban_by_their_points() {
+    // B14-01, B14-03
+    check(enabled(), "192.0.2.1", Offence::LoginFailed, Some(8));
+    check(enabled(), "192.0.2.1", Offence::UserNotFound, Some(8));
+    check(enabled(), "192.0.2.1", Offence::LimitExceeded, Some(5));
+    check(enabled(), "192.0.2.1", Offence::NoLoginTried, None);
+    check(enabled(), "127.0.0.1", Offence::LoginFailed, Some(8));
+    check(enabled(), "::ffff:192.0.2.1", Offence::LoginFailed, Some(8));
+    check(enabled(), "10.1.2.3", Offence::LoginFailed, None);
+    check(enabled(), "::ffff:10.1.2.3", Offence::LoginFailed, None);
+    check(DefenderSettings::default(), "192.0.2.1", Offence::LoginFailed, None);
+}
+
+#[test]
+fn a_ban_is_for_its_address_and_is_counted() {
+    let metrics = Arc::new(Metrics::default());
+    let defender = Defender::new(enabled(), metrics.clone(), Arc::new(Noon));
+    (0..20).for_each(|_| defender.score(address("2001:db8::1"), Offence::LoginFailed));
+    assert!(defender.refuses(address("2001:db8::ffff:1")), "the network has one ban");
+    assert!(!defender.refuses(address("2001:db8:0:1::1")) && !defender.refuses(address("192.0.2.1")));
+    let counts = metrics.counts();
+    assert_eq!((counts.addresses_banned, counts.banned_connections), (1, 1));
+    assert!(defender.forgive(address("2001:db8::2")) && !defender.forgive(address("2001:db8::2")));
+    assert!(!defender.refuses(address("2001:db8::1")) && defender.bans().is_empty());
+}
+
+#[test]
+fn administrators_ban_what_is_not_exempt() {
+    let defender = defender(DefenderSettings { enabled: false, ..enabled() });
+    assert_eq!(defender.ban(address("10.1.2.3"), None), Err(BanRefusal::Exempt));
+    assert_eq!(defender.ban(address("192.0.2.1"), None), Ok(1_000_000 + 1_800_000));
+    assert_eq!(defender.ban(address("192.0.2.1"), Some(Duration::from_secs(1))), Ok(1_001_000));
+    assert!(defender.refuses(address("192.0.2.1")));
+    assert_eq!(defender.bans().into_iter().map(|(source, _)| source.to_string()).collect::<Vec<_>>(), ["192.0.2.1"]);
+}
+
+#[test]
+fn only_denials_are_offences() {
+    // B14-06, E-05, G-12
+    let check = |reason, expected| assert_eq!(Offence::of_refusal(reason), expected, "{reason:?}");
+    check(RefusalReason::UnknownUser, Some(Offence::UserNotFound));
+    check(RefusalReason::WrongCredential, Some(Offence::LoginFailed));
+    check(RefusalReason::Denied, Some(Offence::LoginFailed));
+    check(RefusalReason::Session, None);
+    check(RefusalReason::GivenUp, None);
+    check(RefusalReason::Failure, None);
+}
+
+#[test]
+fn offences_at_once_ban_once() {
+    let metrics = Arc::new(Metrics::default());
+    let defender = Defender::new(enabled(), metrics.clone(), Arc::new(Noon));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..100).for_each(|_| defender.score(address("192.0.2.1"), Offence::LoginFailed)));
+        }
+    });
+    assert_eq!((metrics.counts().addresses_banned, defender.bans().len()), (1, 1));
+}

@@ -1,0 +1,103 @@
+//! The defender: an address that guesses is refused, and other addresses are not.
+
+use tidegate_tests::clients::{Proof, can_log_in, sftp_with};
+use tidegate_tests::server::{Server, Site};
+use tidegate_tests::tools;
+
+const PASSWORD: Proof<'static> = Proof::PasswordMethod("pw");
+const WRONG: Proof<'static> = Proof::PasswordMethod("wrong");
+/// The tries after which the settings below ban an address: 2 + 2 + 2 points are the threshold.
+const ENABLED: &str = "enabled = true\nthreshold = 6";
+const TRIES: usize = 3;
+
+/// Whether `alice` can log in from another address of this machine.
+fn other_address_can_log_in(server: &Server) -> bool {
+    sftp_with(server, "alice", PASSWORD, &["-oBindAddress=127.0.0.2"], "pwd\n").status.success()
+}
+
+fn bans(site: &Site) -> serde_json::Value {
+    serde_json::from_str(&tools::run_ok(&mut site.tidegate(&["ban", "list", "--json"]))).unwrap()
+}
+
+/// Guesses until the address has to be banned.
+fn guess(server: &Server, user: &str) {
+    for _ in 0..TRIES {
+        assert!(!can_log_in(server, user, WRONG));
+    }
+}
+
+#[test]
+fn a_guesser_is_refused_and_others_are_not() {
+    // B14-01, B14-02, B14-03, B14-04
+    let site = Site::new().defender(ENABLED);
+    site.user("alice");
+    let server = site.start();
+    assert!(!can_log_in(&server, "alice", WRONG));
+    assert!(!can_log_in(&server, "nobody", WRONG));
+    assert!(can_log_in(&server, "alice", PASSWORD), "two wrong tries do not ban\n{}", server.log());
+    assert!(!can_log_in(&server, "alice", WRONG));
+    let banned = server.wait_for(|line| line["sender"] == "defender" && line["event"] == "banned");
+    assert!(banned["client_ip"] == "127.0.0.1" && banned["level"] == "info", "{banned}");
+    let log = server.log();
+    let scored = |event: &str| {
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        lines.filter(|line| line["sender"] == "defender" && line["event"] == event).count()
+    };
+    assert_eq!((scored("LoginFailed"), scored("UserNotFound")), (2, 1), "{log}");
+    assert!(!can_log_in(&server, "alice", PASSWORD), "the address is banned");
+    assert!(other_address_can_log_in(&server), "{}", server.log());
+    let listed = bans(&site);
+    assert!(listed[0]["ip"] == "127.0.0.1" && listed[0]["score"] == 6, "{listed}");
+    tools::run_ok(&mut site.tidegate(&["ban", "remove", "127.0.0.1"]));
+    assert!(can_log_in(&server, "alice", PASSWORD), "{}", server.log());
+}
+
+#[test]
+fn exempt_networks_are_not_banned() {
+    let site = Site::new().defender(&format!("{ENABLED}\nexempt = [\"127.0.0.0/8\"]"));
+    site.user("alice");
+    let server = site.start();
+    guess(&server, "alice");
+    assert!(can_log_in(&server, "alice", PASSWORD), "{}", server.log());
+    let refused = tools::run(&mut site.tidegate(&["ban", "add", "127.0.0.1"]));
+    assert!(!refused.status.success());
+}
+
+#[test]
+fn a_hook_that_fails_bans_no_address() {
+    // B14-06, E-05
+    let site = Site::new().defender(ENABLED);
+    let broken = site.script("broken", "#!/bin/sh\necho nonsense\n");
+    let hook = format!("[data_provider]\nexternal_auth_hook = \"{}\"", broken.display());
+    let site = site.config(&hook);
+    site.user("alice");
+    let server = site.start();
+    guess(&server, "alice");
+    guess(&server, "nobody");
+    server.wait_for(|line| line["sender"] == "connection_failed" && line["reason"] == "failure");
+    assert_eq!(bans(&site), serde_json::json!([]), "{}", server.log());
+}
+
+#[test]
+fn administrators_ban_addresses_and_end_bans() {
+    // E-20
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    let ban = |arguments: &[&str]| {
+        let all: Vec<&str> = ["ban"].iter().chain(arguments).copied().collect();
+        tools::run(&mut site.tidegate(&all))
+    };
+    assert!(ban(&["add", "127.0.0.2", "--minutes", "5", "--json"]).status.success());
+    assert!(!other_address_can_log_in(&server));
+    assert!(can_log_in(&server, "alice", PASSWORD), "{}", server.log());
+    assert_eq!(bans(&site)[0]["ip"], "127.0.0.2");
+    assert!(ban(&["remove", "127.0.0.2"]).status.success());
+    assert!(!ban(&["remove", "127.0.0.2"]).status.success(), "it is banned no more");
+    assert!(other_address_can_log_in(&server), "{}", server.log());
+    assert!(!ban(&["add", "127.0.0.0/8"]).status.success());
+    let audit = tools::run_ok(&mut site.tidegate(&["audit", "list", "--json"]));
+    assert!(audit.contains("\"ban\""), "{audit}");
+    drop(server);
+    assert!(!ban(&["add", "127.0.0.2"]).status.success(), "no server runs");
+}
