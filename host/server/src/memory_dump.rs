@@ -113,7 +113,7 @@ impl MemoryDump {
             tracing::warn!(sender = "memory", message);
             return Ok(());
         }
-        self.directory.commit(vec![writing.deletion(kind, &stored)]).await?;
+        self.directory.commit(writing.deletion(kind, &stored)).await?;
         Ok(())
     }
 }
