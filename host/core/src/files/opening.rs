@@ -287,10 +287,13 @@ fn is_taken(error: &StorageError) -> bool {
 }
 
 /// Whether a file gets its name only when it is complete (A3-16): new files do, those that are emptied, and
-/// those that hooks decide about, which begin with the old content. Others are changed in place.
+/// those that hooks decide about, which begin with the old content. Others are changed in place, if the storage
+/// can do that.
 fn is_upload(capabilities: Capabilities, before: Option<&Metadata>, options: OpenOptions) -> bool {
     let replaces_all = match before {
-        Some(before) => (options.truncate || options.provisional) && before.kind == FileKind::File,
+        Some(before) => {
+            (options.truncate || options.provisional || !capabilities.in_place) && before.kind == FileKind::File
+        }
         None => options.create,
     };
     capabilities.uploads != Uploads::None && replaces_all

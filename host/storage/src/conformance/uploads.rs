@@ -212,4 +212,11 @@ async fn without_random_writes_files_are_uploaded_in_sequence() {
     assert_eq!(content(&storage, "/f").await.as_deref(), Some("first last"));
     let patched = write(&storage, "/f", OpenOptions { truncate: false, ..PUT }).await;
     assert_eq!(kind(patched), Err(StorageErrorKind::Unsupported));
+    // An upload that empties nothing goes on where the file ends.
+    let more = storage.begin_upload(&path("/f"), OpenOptions { truncate: false, ..PUT }).await.unwrap();
+    assert_eq!(kind(more.write_at(0, b"x").await), Err(StorageErrorKind::Unsupported));
+    more.write_at(10, b", and more").await.unwrap();
+    assert_eq!(content(&storage, "/f").await.as_deref(), Some("first last"));
+    more.finish().await.unwrap();
+    assert_eq!(content(&storage, "/f").await.as_deref(), Some("first last, and more"));
 }

@@ -192,7 +192,7 @@ impl MemoryStorage {
         let mut nodes = self.tree.nodes();
         let (found, node) = self.find_openable(&nodes, path, options)?;
         let keeps = node.filter(|_| !options.truncate);
-        if keeps.is_some() && !options.provisional {
+        if keeps.is_some() && !options.provisional && self.tree.settings.random_writes {
             // Another session made the file after it was looked for; its content stays.
             return Err(error(StorageErrorKind::AlreadyExists));
         }

@@ -47,10 +47,11 @@ impl MemoryUpload {
         let keep_partial = tree.settings.overwrite == OverwriteMode::AtomicWithResume && !options.provisional;
         // Of two uploads that empty a file that did not exist, the last one wins.
         let must_be_new = options.exclusive || (found.node.is_none() && !options.truncate);
+        let begun = nodes.metadata(node)?.size;
         Ok(Self {
             open: OpenNode::new(tree, nodes, node)?,
             append: options.append,
-            in_sequence: (!tree.settings.random_writes).then(AtomicU64::default),
+            in_sequence: (!tree.settings.random_writes).then(|| AtomicU64::new(begun)),
             directory: found.directory,
             name: found.name.clone(),
             pending: Mutex::new(Some(Pending { must_be_new, keep_partial })),
