@@ -12,6 +12,7 @@ mod overwrite;
 pub use host_paths::LocalHostPaths;
 pub use local::{Cleaned, Leftovers, LocalStorage, LocalStorageFactory, LocalStorageSettings};
 pub use memory::{MemoryStorage, MemoryStorageFactory, MemoryStorageSettings};
+pub use mounted::{FileSystems, open_tree};
 pub use overwrite::OverwriteMode;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Several directories of the host as one file tree: an account's home and its virtual folders
+//! Several file systems as one file tree: an account's home and its virtual folders
 //! (C5). Each of them is confined on its own; nothing is renamed or linked from one to another.
 
 use std::path::PathBuf;
@@ -25,6 +25,11 @@ pub struct Mount {
 #[async_trait]
 pub trait FileSystems: Send + Sync {
     async fn open_one(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError>;
+}
+
+/// The error for a file system of another adapter.
+pub fn not_here() -> StorageError {
+    StorageError::new(StorageErrorKind::Unsupported, "this storage has no files of that kind")
 }
 
 /// Opens each file system of a description, and mounts them in one tree.

@@ -45,7 +45,7 @@ use self::errors::{from_errno, with_errno};
 pub use self::leftovers::Leftovers;
 use self::rename::rename_to_new;
 use self::resolve::Root;
-use crate::mounted::{FileSystems, open_tree};
+use crate::mounted::{FileSystems, not_here, open_tree};
 use crate::overwrite::OverwriteMode;
 
 #[derive(Debug, Clone)]
@@ -93,6 +93,7 @@ impl FileSystems for LocalStorageFactory {
         let (settings, owner) = (self.settings.clone(), Owner { uid, gid });
         let opened = tokio::task::spawn_blocking(move || match location {
             Location::Directory(path) => LocalStorage::open(Path::new(&path), settings, owner, make_missing),
+            Location::S3(_) => Err(not_here()),
         });
         match opened.await {
             Ok(storage) => Ok(Arc::new(storage?)),

@@ -26,7 +26,7 @@ use self::lookup::{Found, Last, Links, MAX_NAME, find};
 use self::nodes::{Content, NodeId, Nodes, error};
 use self::upload::MemoryUpload;
 use crate::each_attribute::last_error;
-use crate::mounted::{FileSystems, open_tree};
+use crate::mounted::{FileSystems, not_here, open_tree};
 use crate::overwrite::OverwriteMode;
 
 const BLOCK: u64 = 4096;
@@ -83,6 +83,7 @@ impl FileSystems for MemoryStorageFactory {
     async fn open_one(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError> {
         match &file_system.location {
             Location::Directory(path) => Ok(self.at(path)),
+            Location::S3(_) => Err(not_here()),
         }
     }
 }

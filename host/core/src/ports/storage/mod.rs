@@ -17,7 +17,7 @@ use async_trait::async_trait;
 
 pub use error::{StorageError, StorageErrorKind};
 pub use metadata::{Canonical, FileId, FileKind, Metadata, SetAttributes, Space};
-pub use tree::{FileSystem, Location, MountDescription, TreeDescription};
+pub use tree::{FileSystem, Location, MountDescription, S3Location, TreeDescription};
 pub use writing::{Discard, FileInPlace, Finished, Shown, Upload, Writing};
 
 use crate::path::VirtualPath;

@@ -1,6 +1,7 @@
 //! Descriptions of file trees: what accounts have, before it is opened.
 
 use crate::path::VirtualPath;
+use crate::secret::Secret;
 
 /// A file system, with others mounted at places in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,4 +37,35 @@ pub struct FileSystem {
 pub enum Location {
     /// A directory of the server's host: an absolute path.
     Directory(String),
+    /// A bucket in a store that speaks S3, or a part of one.
+    S3(Box<S3Location>),
+}
+
+/// Objects in a bucket, as a file tree (A16).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct S3Location {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The bucket's region; empty: `us-east-1`.
+    pub region: String,
+    /// The store's URL; empty: Amazon's.
+    pub endpoint: String,
+    /// The name of the key; empty: the credentials of the server's environment.
+    pub access_key: String,
+    /// The key's secret.
+    pub access_secret: Secret,
+    /// What temporary keys have besides; empty: nothing.
+    pub session_token: Secret,
+    /// What the keys of all files begin with: empty, or without `/` at its beginning and with one at its end.
+    pub key_prefix: String,
+    /// The class of new objects; empty: the store's own.
+    pub storage_class: String,
+    /// The canned access list of new objects; empty: the store's own.
+    pub acl: String,
+    /// Whether the bucket's name stands in the path of URLs, and not in their host.
+    pub path_style: bool,
+    /// The size of the first parts of an upload, in MiB; 0: the storage's own.
+    pub upload_part_size: u32,
+    /// How many parts of a file are uploaded at once; 0: the storage's own.
+    pub upload_concurrency: u32,
 }

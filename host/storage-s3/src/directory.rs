@@ -1,0 +1,125 @@
+//! Lists a directory page by page: what is kept does not grow with it.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use opendal::{Entry, Lister};
+use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::storage::{DirectoryEntry, DirectoryReader, Metadata, StorageError, StorageErrorKind};
+
+use crate::errors::{failed, from_store, not_found};
+use crate::key::Key;
+use crate::object::Bucket;
+
+/// How many names are remembered, so that an object `d` and the directory of `d/x` are one name.
+const REMEMBERED: usize = 2048;
+
+/// A directory that is being listed.
+pub struct S3Directory {
+    bucket: Arc<Bucket>,
+    key: Key,
+    /// Only ever used through `&mut`: the lister cannot be shared.
+    lister: Mutex<Lister>,
+    /// The entries `.` and `..`, until they were given out.
+    own: Vec<DirectoryEntry>,
+    /// The first entry, which showed that there is such a directory.
+    first: Option<Entry>,
+    seen: Seen,
+    passed_over: u64,
+}
+
+/// The last names that were given out.
+#[derive(Default)]
+struct Seen {
+    names: HashSet<Vec<u8>>,
+    order: VecDeque<Vec<u8>>,
+}
+
+impl Seen {
+    /// Remembers a name; false: it was there already.
+    fn is_new(&mut self, name: &[u8]) -> bool {
+        if !self.names.insert(name.to_vec()) {
+            return false;
+        }
+        self.order.push_back(name.to_vec());
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.names.remove(&oldest);
+        }
+        true
+    }
+}
+
+impl S3Directory {
+    /// Opens a directory.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotADirectory`, or the store failed.
+    pub async fn open(bucket: Arc<Bucket>, path: &VirtualPath, key: Key) -> Result<Self, StorageError> {
+        let lister = bucket.operator.lister(&key.directory()).await;
+        let mut lister = lister.map_err(|error| from_store(&error))?;
+        let first = lister.try_next().await.map_err(|error| from_store(&error))?;
+        if first.is_none() && !key.is_root() {
+            let is_file = bucket.find_file(&key).await?.is_some();
+            let not_directory = || failed(StorageErrorKind::NotADirectory, "is not a directory");
+            return Err(if is_file { not_directory() } else { not_found() });
+        }
+        let above = bucket.directory(&bucket.key(&path.parent())?);
+        let entry = |name: &[u8], metadata: Metadata| DirectoryEntry { name: name.to_vec(), metadata };
+        let own = vec![entry(b".", bucket.directory(&key)), entry(b"..", above)];
+        Ok(Self { bucket, key, lister: Mutex::new(lister), own, first, seen: Seen::default(), passed_over: 0 })
+    }
+
+    /// What clients see of a listed key; none: no name leads there, or the name was there already.
+    fn entry(&mut self, listed: &Entry) -> Option<DirectoryEntry> {
+        if self.key.is_marker(listed.path()) {
+            return None;
+        }
+        let Some((name, is_directory)) = self.key.name_of(listed.path()) else {
+            self.passed_over += 1;
+            return None;
+        };
+        let name = name.as_bytes().to_vec();
+        if !self.seen.is_new(&name) {
+            return None;
+        }
+        let text = format!("/{}", listed.path());
+        let metadata = match is_directory {
+            true => self.bucket.directory_at(&text),
+            false => self.bucket.file(&text, listed.metadata()),
+        };
+        Some(DirectoryEntry { name, metadata })
+    }
+}
+
+#[async_trait]
+impl DirectoryReader for S3Directory {
+    async fn next_entries(&mut self, max: usize) -> Result<Vec<DirectoryEntry>, StorageError> {
+        if !self.own.is_empty() {
+            return Ok(std::mem::take(&mut self.own));
+        }
+        let mut entries = Vec::new();
+        while entries.len() < max.max(1) {
+            let next = match self.first.take() {
+                Some(first) => Some(first),
+                None => {
+                    let lister = self.lister.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    lister.try_next().await.map_err(|error| from_store(&error))?
+                }
+            };
+            let Some(next) = next else { break };
+            entries.extend(self.entry(&next));
+        }
+        Ok(entries)
+    }
+
+    fn passed_over(&self) -> Option<StorageError> {
+        (self.passed_over > 0).then(|| {
+            let text = format!("{} objects in the bucket have keys that cannot be names of files", self.passed_over);
+            StorageError::new(StorageErrorKind::Invalid, text)
+        })
+    }
+}

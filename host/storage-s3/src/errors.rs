@@ -1,0 +1,51 @@
+//! What errors of a store mean to clients.
+
+use opendal::{Error, ErrorKind};
+use tidegate_core::ports::storage::{StorageError, StorageErrorKind};
+
+/// The error for clients and for the log. The store's own text goes to the log only, since it names the
+/// bucket and its keys.
+pub fn from_store(error: &Error) -> StorageError {
+    let (kind, text) = match error.kind() {
+        ErrorKind::NotFound => (StorageErrorKind::NotFound, "no such file or directory"),
+        ErrorKind::PermissionDenied => {
+            (StorageErrorKind::PermissionDenied, "the object store does not permit it with these credentials")
+        }
+        ErrorKind::IsADirectory => (StorageErrorKind::IsADirectory, "is a directory"),
+        ErrorKind::NotADirectory => (StorageErrorKind::NotADirectory, "a part of the path is not a directory"),
+        ErrorKind::AlreadyExists | ErrorKind::ConditionNotMatch => {
+            (StorageErrorKind::AlreadyExists, "the file exists already")
+        }
+        ErrorKind::Conflict => (StorageErrorKind::Other, "another change of the file is under way in the object store"),
+        ErrorKind::Unsupported => (StorageErrorKind::Unsupported, "the object store cannot do this"),
+        ErrorKind::ConfigInvalid => (
+            StorageErrorKind::Other,
+            "the object store does not know the bucket, or cannot be used as it is configured",
+        ),
+        ErrorKind::RateLimited => {
+            (StorageErrorKind::Other, "the object store asks for fewer requests; try again later")
+        }
+        // The kinds of opendal may become more: an error that is not known is one of the store.
+        _ => (StorageErrorKind::Other, "the object store failed or cannot be reached"),
+    };
+    if kind == StorageErrorKind::Other {
+        let message = format!("{text}: {error}");
+        tracing::warn!(sender = "s3", message);
+    }
+    StorageError::new(kind, text)
+}
+
+/// The error of an operation that object stores do not have.
+pub fn unsupported(text: &str) -> StorageError {
+    StorageError::new(StorageErrorKind::Unsupported, text)
+}
+
+/// An error of this kind with this text.
+pub fn failed(kind: StorageErrorKind, text: &str) -> StorageError {
+    StorageError::new(kind, text)
+}
+
+/// There is no such file.
+pub fn not_found() -> StorageError {
+    failed(StorageErrorKind::NotFound, "no such file or directory")
+}

@@ -1,0 +1,21 @@
+//! Files in a bucket of a store that speaks S3 (A16).
+//!
+//! `key` is the guard between names and keys; `upload` writes objects part by part out of a `budget` that all
+//! uploads of a server share; `reading` reads one version of an object; `directory` lists; `moving` renames.
+
+mod budget;
+mod directory;
+mod errors;
+mod key;
+mod moving;
+mod object;
+mod reading;
+mod sequence;
+mod storage;
+mod upload;
+
+pub use budget::{MemoryBudget, MemoryLimits};
+pub use storage::{S3FileSystems, S3Settings, S3Storage};
+
+#[cfg(test)]
+mod tests;

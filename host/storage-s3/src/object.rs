@@ -1,0 +1,175 @@
+//! A bucket, and what its objects are to clients.
+
+use std::sync::Arc;
+
+use futures_util::TryStreamExt;
+use opendal::options::ListOptions;
+use opendal::{ErrorKind, Operator};
+use sha2::{Digest, Sha256};
+use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::storage::{FileId, FileKind, Metadata, Space, StorageError, StorageErrorKind};
+
+use crate::budget::MemoryBudget;
+use crate::errors::{failed, from_store, not_found};
+use crate::key::{Key, KeyPrefix};
+
+const FILE: u32 = 0o100_644;
+const DIRECTORY: u32 = 0o040_755;
+/// What `df` shows, since buckets have no size: 8 EiB less a little, in blocks of 4 KiB.
+const BLOCKS: u64 = 1 << 50;
+const BLOCK: u64 = 4096;
+/// The key of an object's metadata that has its time of change, in rclone's format: seconds with decimals.
+pub const MODIFIED: &str = "mtime";
+
+/// A part of a bucket that is a file tree.
+pub struct Bucket {
+    /// The operations on the whole bucket.
+    pub operator: Operator,
+    /// What the keys begin with.
+    pub prefix: KeyPrefix,
+    /// Says which bucket of which store it is.
+    pub identity: String,
+    /// The numbers of user and group that all files seem to have.
+    pub owner: (u32, u32),
+    /// The memory that it shares with others.
+    pub budget: Arc<MemoryBudget>,
+    /// The size of the first parts of uploads, in bytes.
+    pub part_size: usize,
+    /// The most parts that an upload sends at once.
+    pub concurrency: usize,
+    /// The most objects that the rename of a directory moves; 0: only empty directories are renamed.
+    pub rename_limit: usize,
+}
+
+/// An object or directory that was found.
+pub struct Found {
+    /// What clients see.
+    pub metadata: Metadata,
+    /// The version of the object; none: it is a directory, or the store has none.
+    pub etag: Option<String>,
+}
+
+impl Bucket {
+    /// The key of a path.
+    ///
+    /// # Errors
+    /// `Invalid`, `NameTooLong`: no object can have that name.
+    pub fn key(&self, path: &VirtualPath) -> Result<Key, StorageError> {
+        self.prefix.key(path)
+    }
+
+    /// Finds the object, or else the directory, that has the key.
+    ///
+    /// # Errors
+    /// `NotFound`, or the store failed.
+    pub async fn find(&self, key: &Key) -> Result<Found, StorageError> {
+        if !key.is_root()
+            && let Some(found) = self.find_file(key).await?
+        {
+            return Ok(found);
+        }
+        if key.is_root() || self.is_directory(key).await? {
+            return Ok(Found { metadata: self.directory(key), etag: None });
+        }
+        Err(not_found())
+    }
+
+    /// Finds the object that has the key; none: there is no such object.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn find_file(&self, key: &Key) -> Result<Option<Found>, StorageError> {
+        if key.is_root() {
+            return Ok(None);
+        }
+        match self.operator.stat(key.file()).await {
+            Ok(found) => {
+                let mut metadata = self.file(key.file(), &found);
+                if let Some(set) = found.user_metadata().and_then(|all| all.get(MODIFIED).and_then(seconds)) {
+                    (metadata.modified, metadata.accessed) = (set, set);
+                }
+                Ok(Some(Found { metadata, etag: found.etag().map(str::to_owned) }))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(from_store(&error)),
+        }
+    }
+
+    /// Whether there is an object below the key.
+    async fn is_directory(&self, key: &Key) -> Result<bool, StorageError> {
+        let options = ListOptions { recursive: true, limit: Some(1), ..ListOptions::default() };
+        let lister = self.operator.lister_options(&key.directory(), options).await;
+        let first = lister.map_err(|error| from_store(&error))?.try_next().await;
+        Ok(first.map_err(|error| from_store(&error))?.is_some())
+    }
+
+    /// Requires that nothing has the name.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, or the store failed.
+    pub async fn require_free(&self, key: &Key) -> Result<(), StorageError> {
+        match self.find(key).await {
+            Ok(_) => Err(failed(StorageErrorKind::AlreadyExists, "the file exists already")),
+            Err(error) if error.kind == StorageErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What clients see of an object. `text`: its key, with a `/` before it.
+    pub fn file(&self, text: &str, found: &opendal::Metadata) -> Metadata {
+        let modified = found.last_modified().map_or(0, |time| time.into_inner().as_second());
+        Metadata { size: found.content_length(), ..self.of(text, FileKind::File, modified) }
+    }
+
+    /// What clients see of a directory.
+    pub fn directory(&self, key: &Key) -> Metadata {
+        self.directory_at(&key.directory())
+    }
+
+    /// What clients see of a directory. `text`: its key, with a `/` before it and one at its end.
+    pub fn directory_at(&self, text: &str) -> Metadata {
+        self.of(text, FileKind::Directory, 0)
+    }
+
+    /// What clients see of a file of this size that an upload makes now.
+    pub fn uploaded(&self, key: &Key, size: u64) -> Metadata {
+        let now = opendal::raw::Timestamp::now().into_inner().as_second();
+        Metadata { size, ..self.of(key.file(), FileKind::File, now) }
+    }
+
+    fn of(&self, text: &str, kind: FileKind, modified: i64) -> Metadata {
+        let (uid, gid) = self.owner;
+        let mode = if kind == FileKind::Directory { DIRECTORY } else { FILE };
+        let id = self.id(text);
+        Metadata { kind, size: 0, mode, uid, gid, accessed: modified, modified, links: 1, id }
+    }
+
+    /// The id of what has a key: the beginning of a hash of store, bucket and key.
+    fn id(&self, text: &str) -> FileId {
+        let hash = Sha256::new().chain_update(&self.identity).chain_update([0]).chain_update(text).finalize();
+        let number = hash.iter().take(16).fold(0_u128, |number, byte| (number << 8) | u128::from(*byte));
+        FileId::new(number)
+    }
+
+    /// The space of a bucket, which has no limit: the account's quota is what counts.
+    pub fn space(&self) -> Space {
+        Space {
+            block_size: BLOCK,
+            fragment_size: BLOCK,
+            blocks: BLOCKS,
+            blocks_free: BLOCKS,
+            blocks_available: BLOCKS,
+            files: BLOCKS,
+            files_free: BLOCKS,
+            files_available: BLOCKS,
+            id: 0,
+            flags: 0,
+            name_max: 1024,
+        }
+    }
+}
+
+/// The whole seconds of a time as rclone writes it.
+fn seconds(text: &str) -> Option<i64> {
+    text.split('.').next()?.parse().ok()
+}

@@ -1,0 +1,263 @@
+//! The storage itself: what is asked of a file tree, and what a bucket answers.
+
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use opendal::Operator;
+use opendal::layers::{RetryLayer, TimeoutLayer};
+use opendal::services::S3;
+use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::storage::{
+    Canonical, Capabilities, DirectoryReader, FileKind, FileSystem, Location, Metadata, OpenOptions, S3Location,
+    SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, Upload, Uploads,
+};
+
+use crate::budget::{MemoryBudget, MemoryLimits};
+use crate::directory::S3Directory;
+use crate::errors::{failed, from_store, unsupported};
+use crate::key::{Key, KeyPrefix};
+use crate::object::Bucket;
+use crate::reading::{S3File, set_attributes};
+use crate::upload::S3Upload;
+
+const MIB: usize = 1 << 20;
+/// The smallest part that stores take, and the size of parts of accounts that name none.
+const PART_SIZES: (usize, usize) = (5 * MIB, 8 * MIB);
+const CONCURRENCY: usize = 4;
+/// The longest time of one request without content, and of one with.
+const TIMEOUTS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(300));
+
+/// What all buckets of a server have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct S3Settings {
+    /// The memory for transfers.
+    pub memory: MemoryLimits,
+    /// The most objects that the rename of a directory moves; 0: only empty directories are renamed.
+    pub rename_limit: usize,
+    /// How often a request is repeated that failed for a while.
+    pub retries: usize,
+    /// The longest pause before a request is repeated.
+    pub longest_pause: Duration,
+}
+
+impl Default for S3Settings {
+    fn default() -> Self {
+        Self { memory: MemoryLimits::default(), rename_limit: 0, retries: 4, longest_pause: Duration::from_secs(10) }
+    }
+}
+
+/// Opens buckets; their transfers share one budget of memory.
+pub struct S3FileSystems {
+    settings: S3Settings,
+    budget: Arc<MemoryBudget>,
+}
+
+impl S3FileSystems {
+    /// Buckets with these settings.
+    pub fn new(settings: S3Settings) -> Self {
+        // opendal takes the HTTP client that is installed.
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(opendal::install_default);
+        Self { settings, budget: Arc::new(MemoryBudget::new(settings.memory)) }
+    }
+
+    /// Opens the bucket of a file system. No request is made: whether the bucket is there is seen when it is used.
+    ///
+    /// # Errors
+    /// The description is wrong, or is of another kind of file system.
+    pub fn open(&self, file_system: &FileSystem) -> Result<S3Storage, StorageError> {
+        match &file_system.location {
+            Location::S3(location) => self.open_bucket(location, file_system.owner),
+            Location::Directory(_) => Err(unsupported("this storage has no files of that kind")),
+        }
+    }
+
+    fn open_bucket(&self, location: &S3Location, owner: (u32, u32)) -> Result<S3Storage, StorageError> {
+        let wrong = |text: &str| failed(StorageErrorKind::Invalid, text);
+        if location.bucket.is_empty() || location.bucket.contains('/') {
+            return Err(wrong("s3config.bucket is not the name of a bucket"));
+        }
+        if location.access_key.is_empty() != location.access_secret.is_empty() {
+            return Err(wrong("s3config.access_key and s3config.access_secret are set together, or neither is"));
+        }
+        let part_size = match location.upload_part_size {
+            0 => PART_SIZES.1,
+            size => usize::try_from(size).unwrap_or(usize::MAX).saturating_mul(MIB).max(PART_SIZES.0),
+        };
+        let concurrency = match location.upload_concurrency {
+            0 => CONCURRENCY,
+            parts => usize::try_from(parts).unwrap_or(CONCURRENCY).min(64),
+        };
+        let operator = operator(location, self.settings).map_err(|error| from_store(&error))?;
+        let bucket = Bucket {
+            operator,
+            prefix: KeyPrefix::new(&location.key_prefix)?,
+            identity: format!("{}\0{}", location.endpoint, location.bucket),
+            owner,
+            budget: self.budget.clone(),
+            part_size,
+            concurrency,
+            rename_limit: self.settings.rename_limit,
+        };
+        Ok(S3Storage { bucket: Arc::new(bucket), shown: format!("s3://{}", location.bucket) })
+    }
+}
+
+fn operator(location: &S3Location, settings: S3Settings) -> Result<Operator, opendal::Error> {
+    let region = if location.region.is_empty() { "us-east-1" } else { &location.region };
+    let mut builder = S3::default().bucket(&location.bucket).region(region);
+    if location.access_key.is_empty() {
+        tracing::debug!(sender = "s3", message = "the bucket is used with the credentials of the environment");
+    } else {
+        let (name, secret) = (&location.access_key, location.access_secret.expose());
+        builder = builder.access_key_id(name).secret_access_key(secret).disable_config_load().disable_ec2_metadata();
+        if !location.session_token.is_empty() {
+            builder = builder.session_token(location.session_token.expose());
+        }
+    }
+    if location.endpoint.is_empty() {
+        builder = builder.endpoint("https://s3.amazonaws.com");
+    } else {
+        builder = builder.endpoint(&location.endpoint);
+    }
+    if !location.path_style {
+        builder = builder.enable_virtual_host_style();
+    }
+    if !location.storage_class.is_empty() {
+        builder = builder.default_storage_class(&location.storage_class);
+    }
+    if !location.acl.is_empty() {
+        builder = builder.default_acl(&location.acl);
+    }
+    let retries = RetryLayer::new().with_jitter().with_max_times(settings.retries);
+    let retries = retries.with_max_delay(settings.longest_pause);
+    let timeouts = TimeoutLayer::new().with_timeout(TIMEOUTS.0).with_io_timeout(TIMEOUTS.1);
+    Ok(Operator::new(builder)?.layer(timeouts).layer(retries))
+}
+
+/// A part of a bucket as a file tree.
+pub struct S3Storage {
+    bucket: Arc<Bucket>,
+    /// The bucket's URL, for logs and hooks.
+    shown: String,
+}
+
+impl S3Storage {
+    fn key(&self, path: &VirtualPath) -> Result<Key, StorageError> {
+        self.bucket.key(path)
+    }
+}
+
+#[async_trait]
+impl Storage for S3Storage {
+    fn kind(&self, _path: &VirtualPath) -> &'static str {
+        "s3"
+    }
+
+    fn capabilities(&self, _path: &VirtualPath) -> Capabilities {
+        Capabilities { in_place: false, uploads: Uploads::Sequential }
+    }
+
+    fn host_path(&self, path: &VirtualPath) -> String {
+        match self.key(path) {
+            Ok(key) => format!("{}{}", self.shown, key.file()),
+            Err(_) => format!("{}{}", self.shown, path.display()),
+        }
+    }
+
+    async fn open(&self, path: &VirtualPath) -> Result<Box<dyn StorageFile>, StorageError> {
+        let key = self.key(path)?;
+        let found = self.bucket.find(&key).await?;
+        Ok(Box::new(S3File::open(self.bucket.clone(), &key, found).await?))
+    }
+
+    async fn begin_upload(&self, path: &VirtualPath, options: OpenOptions) -> Result<Box<dyn Upload>, StorageError> {
+        Ok(Box::new(S3Upload::begin(self.bucket.clone(), self.key(path)?, options).await?))
+    }
+
+    async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
+        Ok(self.bucket.find(&self.key(path)?).await?.metadata)
+    }
+
+    async fn symlink_metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
+        self.metadata(path).await
+    }
+
+    async fn read_directory(&self, path: &VirtualPath) -> Result<Box<dyn DirectoryReader>, StorageError> {
+        Ok(Box::new(S3Directory::open(self.bucket.clone(), path, self.key(path)?).await?))
+    }
+
+    async fn create_directory(&self, path: &VirtualPath, _mode: Option<u32>) -> Result<(), StorageError> {
+        let key = self.key(path)?;
+        self.bucket.require_free(&key).await?;
+        self.bucket.operator.create_dir(&key.directory()).await.map_err(|error| from_store(&error))
+    }
+
+    async fn remove_directory(&self, path: &VirtualPath) -> Result<(), StorageError> {
+        let key = self.key(path)?;
+        if key.is_root() {
+            return Err(failed(StorageErrorKind::Invalid, "the root cannot be removed"));
+        }
+        if self.bucket.find(&key).await?.metadata.kind != FileKind::Directory {
+            return Err(failed(StorageErrorKind::NotADirectory, "is not a directory"));
+        }
+        if !self.bucket.is_empty(&key).await? {
+            return Err(failed(StorageErrorKind::NotEmpty, "the directory is not empty"));
+        }
+        self.bucket.remove(&key.directory()).await
+    }
+
+    async fn remove_file(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
+        let key = self.key(path)?;
+        let metadata = self.bucket.find(&key).await?.metadata;
+        if metadata.kind == FileKind::Directory {
+            return Err(failed(StorageErrorKind::IsADirectory, "is a directory"));
+        }
+        self.bucket.remove(key.file()).await?;
+        Ok(metadata)
+    }
+
+    async fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), StorageError> {
+        self.bucket.rename(&self.key(from)?, &self.key(to)?, replace).await
+    }
+
+    async fn hard_link(&self, _existing: &VirtualPath, _new: &VirtualPath) -> Result<(), StorageError> {
+        Err(unsupported("object storage has no links"))
+    }
+
+    async fn create_symlink(&self, _target: &[u8], _link: &VirtualPath) -> Result<(), StorageError> {
+        Err(unsupported("object storage has no links"))
+    }
+
+    async fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>, StorageError> {
+        self.metadata(path).await?;
+        Err(failed(StorageErrorKind::Invalid, "is not a symbolic link"))
+    }
+
+    /// Objects need no directory above them, so that none is missing.
+    async fn canonical(&self, path: &VirtualPath, _follow: bool) -> Result<Canonical, StorageError> {
+        Ok(Canonical { path: path.clone(), lacks_parent: false })
+    }
+
+    async fn set_attributes(
+        &self,
+        _path: &VirtualPath,
+        attributes: &SetAttributes,
+        _follow: bool,
+    ) -> Result<(), StorageError> {
+        set_attributes(attributes)
+    }
+
+    async fn space(&self, _path: &VirtualPath) -> Result<Space, StorageError> {
+        Ok(self.bucket.space())
+    }
+
+    fn user_name(&self, _uid: u32) -> Option<String> {
+        None
+    }
+
+    fn group_name(&self, _gid: u32) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,200 @@
+//! Directories, listings, renames, and what object storage cannot do.
+
+use std::collections::BTreeSet;
+
+use tidegate_core::ports::storage::{FileKind, SetAttributes};
+
+use super::*;
+
+#[tokio::test]
+async fn a_prefix_is_the_root() {
+    // A16-01
+    let (store, storage) = started().await;
+    store.put("other/f", b"secret");
+    store.put("homework", b"secret");
+    assert!(names(&storage, "/").await.is_empty());
+    assert_eq!(storage.metadata(&path("/")).await.unwrap().kind, FileKind::Directory);
+    put(&storage, "/a/f", b"x").await;
+    assert_eq!(store.keys(), ["home/a/f", "homework", "other/f"]);
+    assert_eq!(names(&storage, "/").await, ["a"]);
+    assert_eq!(content(&storage, "/../other/f").await, Err(StorageErrorKind::NotFound));
+    assert_eq!(storage.host_path(&path("/a/f")), "s3://bucket/home/a/f");
+    let metadata = storage.metadata(&path("/a/f")).await.unwrap();
+    assert_eq!((metadata.uid, metadata.gid, metadata.mode, metadata.links), (7, 8, 0o100_644, 1));
+    assert_eq!(metadata.modified, 1_445_412_480);
+}
+
+#[tokio::test]
+async fn directories_are_markers_or_prefixes() {
+    let (store, storage) = started().await;
+    storage.create_directory(&path("/d"), None).await.unwrap();
+    assert_eq!(store.keys(), ["home/d/"]);
+    store.put("home/implicit/f", b"x");
+    assert_eq!(names(&storage, "/").await, ["d", "implicit"]);
+    assert!(names(&storage, "/d").await.is_empty());
+    assert_eq!(names(&storage, "/implicit").await, ["f"]);
+    for directory in ["/d", "/implicit"] {
+        assert_eq!(storage.metadata(&path(directory)).await.unwrap().kind, FileKind::Directory);
+        assert_eq!(kind(storage.create_directory(&path(directory), None).await), Err(StorageErrorKind::AlreadyExists));
+    }
+    let remove = async |at: &str| kind(storage.remove_directory(&path(at)).await);
+    assert_eq!(remove("/implicit").await, Err(StorageErrorKind::NotEmpty));
+    assert_eq!(remove("/implicit/f").await, Err(StorageErrorKind::NotADirectory));
+    assert_eq!(remove("/none").await, Err(StorageErrorKind::NotFound));
+    assert_eq!(remove("/").await, Err(StorageErrorKind::Invalid));
+    assert_eq!(remove("/d").await, Ok(()));
+    let list = async |at: &str| kind(storage.read_directory(&path(at)).await);
+    assert_eq!(list("/d").await, Err(StorageErrorKind::NotFound));
+    assert_eq!(list("/implicit/f").await, Err(StorageErrorKind::NotADirectory));
+    assert_eq!(kind(storage.remove_file(&path("/implicit")).await), Err(StorageErrorKind::IsADirectory));
+    assert_eq!(kind(storage.remove_file(&path("/none")).await), Err(StorageErrorKind::NotFound));
+    let file = storage.open(&path("/implicit")).await.unwrap();
+    assert_eq!(kind(file.read_at(0, 9, &mut Vec::new()).await), Err(StorageErrorKind::IsADirectory));
+    assert_eq!(storage.remove_file(&path("/implicit/f")).await.unwrap().size, 1);
+}
+
+#[tokio::test]
+async fn names_come_back_as_they_were() {
+    let (_store, storage) = started().await;
+    let odd =
+        [" leading", "%41", "a+b", "a b", "#?&=", "\"<>\\", "ä€😀", "[]{}|^`", "..x", "~", "'", "*", ":", "\u{200B}"];
+    for name in odd {
+        put(&storage, &format!("/{name}"), name.as_bytes()).await;
+    }
+    let expected: BTreeSet<_> = odd.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(names(&storage, "/").await.into_iter().collect::<BTreeSet<_>>(), expected);
+    for name in odd {
+        assert_eq!(content(&storage, &format!("/{name}")).await.as_deref(), Ok(name.as_bytes()));
+    }
+    for refused in ["/trailing ", "/tab\t", "/new\nline"] {
+        assert_eq!(
+            kind(storage.begin_upload(&path(refused), PUT).await),
+            Err(StorageErrorKind::Invalid),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn keys_that_are_no_names_are_counted() {
+    let (store, storage) = started().await;
+    for key in ["home/f", "home/ends ", "home//double", "home/./dot", "home/d", "home/d/x"] {
+        store.put(key, b"x");
+    }
+    let mut reader = storage.read_directory(&path("/")).await.unwrap();
+    let mut found = Vec::new();
+    loop {
+        let entries = reader.next_entries(100).await.unwrap();
+        if entries.is_empty() {
+            break;
+        }
+        found.extend(entries.into_iter().map(|entry| String::from_utf8(entry.name).unwrap()));
+    }
+    found.sort();
+    assert_eq!(found, [".", "..", "d", "f"]);
+    assert!(reader.passed_over().unwrap().message.starts_with("3 objects"));
+}
+
+#[tokio::test]
+async fn listings_come_page_by_page() {
+    let (store, storage) = started().await;
+    store.content.lock().unwrap().page = 10;
+    for number in 0..95 {
+        store.put(&format!("home/f{number:03}"), b"x");
+    }
+    let mut reader = storage.read_directory(&path("/")).await.unwrap();
+    reader.next_entries(10).await.unwrap();
+    reader.next_entries(10).await.unwrap();
+    // No more was asked for than was needed.
+    assert!(store.requests().len() <= 2);
+    assert_eq!(names(&storage, "/").await.len(), 95);
+}
+
+#[tokio::test]
+async fn files_are_renamed_by_copies() {
+    // A16-04
+    let (store, storage) = started().await;
+    put(&storage, "/f", b"one").await;
+    put(&storage, "/g", b"other").await;
+    storage.create_directory(&path("/d"), None).await.unwrap();
+    let rename = async |from: &str, to: &str, replace| kind(storage.rename(&path(from), &path(to), replace).await);
+    assert_eq!(rename("/f", "/g", false).await, Err(StorageErrorKind::AlreadyExists));
+    assert_eq!(rename("/f", "/d", true).await, Err(StorageErrorKind::IsADirectory));
+    assert_eq!(rename("/d", "/f", true).await, Err(StorageErrorKind::NotADirectory));
+    assert_eq!(rename("/none", "/x", true).await, Err(StorageErrorKind::NotFound));
+    assert_eq!(rename("/", "/x", true).await, Err(StorageErrorKind::Other));
+    assert_eq!(rename("/f", "/f", true).await, Ok(()));
+    assert_eq!(rename("/f", "/g", true).await, Ok(()));
+    assert_eq!(store.keys(), ["home/d/", "home/g"]);
+    assert_eq!(store.data("home/g").unwrap(), b"one");
+    // Empty directories move, others do not.
+    assert_eq!(rename("/d", "/e", false).await, Ok(()));
+    assert_eq!(store.keys(), ["home/e/", "home/g"]);
+    put(&storage, "/e/f", b"x").await;
+    assert_eq!(rename("/e", "/d", false).await, Err(StorageErrorKind::Unsupported));
+    assert_eq!(rename("/e", "/e/below", false).await, Err(StorageErrorKind::Invalid));
+    assert_eq!(store.keys(), ["home/e/", "home/e/f", "home/g"]);
+}
+
+#[tokio::test]
+async fn a_failed_copy_loses_nothing() {
+    let (store, storage) = started().await;
+    put(&storage, "/f", b"one").await;
+    for failing in ["copy", "delete"] {
+        store.content.lock().unwrap().failing = Some((failing, 500));
+        assert_eq!(kind(storage.rename(&path("/f"), &path("/g"), true).await), Err(StorageErrorKind::Other));
+        assert_eq!(store.data("home/f").unwrap(), b"one", "{failing}");
+        store.content.lock().unwrap().failing = None;
+    }
+}
+
+#[tokio::test]
+async fn directories_are_renamed_where_they_may_be() {
+    // A16-04
+    let store = Store::start().await;
+    let storage = open(location(&store), S3Settings { rename_limit: 3, ..quick() }).unwrap();
+    storage.create_directory(&path("/d"), None).await.unwrap();
+    for file in ["/d/a", "/d/e/b", "/d/e/c"] {
+        put(&storage, file, file.as_bytes()).await;
+    }
+    storage.rename(&path("/d"), &path("/moved"), false).await.unwrap();
+    assert_eq!(store.keys(), ["home/moved/", "home/moved/a", "home/moved/e/b", "home/moved/e/c"]);
+    assert_eq!(store.data("home/moved/e/b").unwrap(), b"/d/e/b");
+    put(&storage, "/moved/z", b"").await;
+    let refused = storage.rename(&path("/moved"), &path("/d"), false).await;
+    assert_eq!(kind(refused), Err(StorageErrorKind::Unsupported));
+    assert_eq!(store.keys().len(), 5);
+}
+
+#[tokio::test]
+async fn what_object_storage_lacks_is_refused() {
+    // A16-03
+    let (_store, storage) = started().await;
+    put(&storage, "/f", b"x").await;
+    let refused = Err(StorageErrorKind::Unsupported);
+    assert_eq!(kind(storage.create_symlink(b"f", &path("/l")).await), refused);
+    assert_eq!(kind(storage.hard_link(&path("/f"), &path("/l")).await), refused);
+    assert_eq!(kind(storage.read_link(&path("/f")).await), Err(StorageErrorKind::Invalid));
+    assert_eq!(kind(storage.open_in_place(&path("/f"), PUT).await), refused);
+    let set = async |attributes| kind(storage.set_attributes(&path("/f"), &attributes, true).await);
+    assert_eq!(set(SetAttributes { size: Some(0), ..Default::default() }).await, refused);
+    assert_eq!(set(SetAttributes { mode: Some(0o600), owner: Some((1, 1)), ..Default::default() }).await, Ok(()));
+    assert_eq!(set(SetAttributes { times: Some((1, 1)), ..Default::default() }).await, Ok(()));
+    let (one, other) = (storage.metadata(&path("/f")).await.unwrap(), storage.metadata(&path("/")).await.unwrap());
+    assert_ne!(one.id, other.id);
+}
+
+#[tokio::test]
+async fn wrong_descriptions_are_refused() {
+    let store = Store::start().await;
+    let check = |change: fn(&mut S3Location), expected: &str| {
+        let mut location = location(&store);
+        change(&mut location);
+        let error = open(location, quick()).err().map(|error| error.message).unwrap_or_default();
+        assert!(error.contains(expected) && error.is_empty() == expected.is_empty(), "{error}");
+    };
+    check(|_| {}, "");
+    check(|location| location.bucket.clear(), "bucket");
+    check(|location| location.access_secret = Secret::default(), "access_secret");
+    check(|location| location.key_prefix = "a/../b".into(), "key prefix");
+}

@@ -1,0 +1,314 @@
+//! A store that speaks as much S3 as the adapter needs, in the process of the test. It counts requests, and can
+//! be told to fail.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::watch;
+
+#[derive(Clone, Default)]
+pub struct Object {
+    pub data: Vec<u8>,
+    pub headers: BTreeMap<String, String>,
+    etag: u64,
+}
+
+/// An upload that is not complete.
+pub struct Parts {
+    key: String,
+    parts: BTreeMap<u32, Vec<u8>>,
+    headers: BTreeMap<String, String>,
+}
+
+#[derive(Default)]
+pub struct Content {
+    pub objects: BTreeMap<String, Object>,
+    /// Parts of uploads that are not complete, by their id.
+    pub uploads: BTreeMap<String, Parts>,
+    pub requests: Vec<String>,
+    /// How many keys there are on a page.
+    pub page: usize,
+    /// The status with which requests of this kind are answered.
+    pub failing: Option<(&'static str, u16)>,
+    number: u64,
+    /// How many uploads are not complete.
+    unfinished: watch::Sender<usize>,
+}
+
+impl Content {
+    fn count(&self) {
+        self.unfinished.send_replace(self.uploads.len());
+    }
+}
+
+pub type Shared = Arc<Mutex<Content>>;
+
+pub struct Store {
+    pub content: Shared,
+    pub address: SocketAddr,
+}
+
+impl Store {
+    pub async fn start() -> Self {
+        let content = Shared::default();
+        content.lock().unwrap().page = 1000;
+        let app = axum::Router::new().fallback(answer).with_state(content.clone());
+        let app = app.layer(axum::extract::DefaultBodyLimit::disable());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { content, address }
+    }
+
+    /// Puts an object into the bucket without the adapter.
+    pub fn put(&self, key: &str, data: &[u8]) {
+        let mut content = self.content.lock().unwrap();
+        content.number += 1;
+        let object = Object { data: data.to_vec(), etag: content.number, ..Object::default() };
+        content.objects.insert(key.to_owned(), object);
+    }
+
+    pub fn keys(&self) -> Vec<String> {
+        self.content.lock().unwrap().objects.keys().cloned().collect()
+    }
+
+    pub fn data(&self, key: &str) -> Option<Vec<u8>> {
+        self.content.lock().unwrap().objects.get(key).map(|object| object.data.clone())
+    }
+
+    /// The kinds of the requests since the last call.
+    pub fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.content.lock().unwrap().requests)
+    }
+
+    pub fn unfinished(&self) -> usize {
+        self.content.lock().unwrap().uploads.len()
+    }
+
+    /// Returns when no upload is unfinished.
+    pub async fn is_clean(&self) {
+        let mut unfinished = self.content.lock().unwrap().unfinished.subscribe();
+        let clean = unfinished.wait_for(|uploads| *uploads == 0);
+        tokio::time::timeout(Duration::from_secs(10), clean).await.unwrap().unwrap();
+    }
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        match (first, tail) {
+            (b'%', [a, b, tail @ ..]) => {
+                bytes.push(u8::from_str_radix(&String::from_utf8(vec![*a, *b]).unwrap(), 16).unwrap());
+                rest = tail;
+            }
+            (byte, _) => bytes.push(*byte),
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn error(status: u16, code: &str) -> Response {
+    let xml = format!("<Error><Code>{code}</Code><Message>{code}</Message></Error>");
+    (StatusCode::from_u16(status).unwrap(), xml).into_response()
+}
+
+fn etag(object: &Object) -> String {
+    format!("\"{}\"", object.etag)
+}
+
+async fn answer(State(content): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let mut content = content.lock().unwrap();
+    let path = decoded(uri.path());
+    let key = path.strip_prefix("/bucket").unwrap_or_default().trim_start_matches('/').to_owned();
+    let query: BTreeMap<String, String> = uri
+        .query()
+        .unwrap_or_default()
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (name.to_owned(), decoded(&value.replace('+', " "))))
+        .collect();
+    let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+    let copied = header("x-amz-copy-source").map(|source| decoded(&source).replacen("bucket/", "", 1));
+    let copied = copied.map(|source| source.trim_start_matches('/').to_owned());
+    let kind = match (&method, key.is_empty(), query.contains_key("uploadId"), copied.is_some()) {
+        (&Method::GET, true, ..) => "list",
+        (&Method::GET, ..) => "get",
+        (&Method::HEAD, ..) => "head",
+        (&Method::DELETE, _, true, _) => "abort",
+        (&Method::DELETE, ..) => "delete",
+        (&Method::PUT, _, true, true) => "copy part",
+        (&Method::PUT, _, true, false) => "part",
+        (&Method::PUT, _, _, true) => "copy",
+        (&Method::PUT, ..) => "put",
+        (&Method::POST, _, true, _) => "complete",
+        (&Method::POST, ..) => "begin",
+        _ => panic!("{method} {uri}"),
+    };
+    content.requests.push(kind.to_owned());
+    if let Some((failing, status)) = content.failing
+        && failing == kind
+    {
+        return error(status, "Failing");
+    }
+    if headers.get("authorization").is_none() {
+        return error(403, "AccessDenied");
+    }
+    let kept: BTreeMap<String, String> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap_or_default().to_owned()))
+        .filter(|(name, _)| name.starts_with("x-amz-meta") || name.contains("storage-class") || name.contains("acl"))
+        .collect();
+    let source = copied.map(|source| content.objects.get(&source).cloned());
+    if let Some(None) = &source {
+        return error(404, "NoSuchKey");
+    }
+    let source = source.flatten();
+    if let Some(source) = &source
+        && header("x-amz-copy-source-if-match").is_some_and(|wanted| wanted != etag(source))
+    {
+        return error(412, "PreconditionFailed");
+    }
+    let is_new_only = header("if-none-match").is_some();
+    if is_new_only && matches!(kind, "put" | "complete") && content.objects.contains_key(&key) {
+        return error(412, "PreconditionFailed");
+    }
+    content.number += 1;
+    let number = content.number;
+    match kind {
+        "put" => {
+            content.objects.insert(key, Object { data: body.to_vec(), headers: kept, etag: number });
+            ([("etag", format!("\"{number}\""))], "").into_response()
+        }
+        "copy" => {
+            let object = Object { etag: number, ..source.unwrap() };
+            content.objects.insert(key, object);
+            format!("<CopyObjectResult><ETag>\"{number}\"</ETag></CopyObjectResult>").into_response()
+        }
+        "get" | "head" => {
+            let Some(object) = content.objects.get(&key) else { return error(404, "NoSuchKey") };
+            if header("if-match").is_some_and(|wanted| wanted != etag(object)) {
+                return error(412, "PreconditionFailed");
+            }
+            let range = header("range").map(|range| range.strip_prefix("bytes=").unwrap().to_owned());
+            let (first, last) = match range.as_deref().and_then(|range| range.split_once('-')) {
+                Some((first, last)) => (first.parse().unwrap(), last.parse().unwrap_or(object.data.len() - 1)),
+                None => (0, object.data.len().saturating_sub(1)),
+            };
+            let part = object.data.get(first..(last + 1).min(object.data.len())).unwrap_or_default();
+            let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+            let body = if kind == "get" { part.to_vec() } else { Vec::new() };
+            let mut response = (status, body).into_response();
+            let mut set = |name: &'static str, value: String| {
+                response.headers_mut().insert(name, HeaderValue::from_str(&value).unwrap());
+            };
+            set("etag", etag(object));
+            set("last-modified", "Wed, 21 Oct 2015 07:28:00 GMT".into());
+            set("content-length", part.len().to_string());
+            if let Some(modified) = object.headers.get("x-amz-meta-mtime") {
+                set("x-amz-meta-mtime", modified.clone());
+            }
+            if range.is_some() {
+                set("content-range", format!("bytes {first}-{last}/{}", object.data.len()));
+            }
+            response
+        }
+        "delete" => {
+            content.objects.remove(&key);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        "list" => list(&content, &query),
+        "begin" => {
+            content.uploads.insert(number.to_string(), Parts { key, parts: BTreeMap::new(), headers: kept });
+            content.count();
+            format!("<R><UploadId>{number}</UploadId></R>").into_response()
+        }
+        "part" | "copy part" => {
+            let data = match source {
+                Some(source) => {
+                    let range = header("x-amz-copy-source-range").unwrap();
+                    let (first, last) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+                    source.data[first.parse().unwrap()..=last.parse().unwrap()].to_vec()
+                }
+                None => body.to_vec(),
+            };
+            let part = query["partNumber"].parse().unwrap();
+            let Some(Parts { parts, .. }) = content.uploads.get_mut(&query["uploadId"]) else {
+                return error(404, "NoSuchUpload");
+            };
+            parts.insert(part, data);
+            if kind == "part" {
+                return ([("etag", format!("\"{number}\""))], "").into_response();
+            }
+            format!("<CopyPartResult><ETag>\"{number}\"</ETag></CopyPartResult>").into_response()
+        }
+        "complete" => {
+            let Some(Parts { key, parts, headers }) = content.uploads.remove(&query["uploadId"]) else {
+                return error(404, "NoSuchUpload");
+            };
+            let last = parts.keys().next_back().copied();
+            if parts.iter().any(|(number, data)| Some(*number) != last && data.len() < 5 << 20) {
+                return error(400, "EntityTooSmall");
+            }
+            content.count();
+            let data = parts.into_values().flatten().collect();
+            content.objects.insert(key, Object { data, headers, etag: number });
+            format!("<R><ETag>\"{number}\"</ETag></R>").into_response()
+        }
+        "abort" => {
+            content.uploads.remove(&query["uploadId"]);
+            content.count();
+            StatusCode::NO_CONTENT.into_response()
+        }
+        _ => unreachable!(),
+    }
+}
+
+/// ListObjectsV2.
+fn list(content: &Content, query: &BTreeMap<String, String>) -> Response {
+    let get = |name: &str| query.get(name).cloned().unwrap_or_default();
+    let (prefix, delimiter, after) = (get("prefix"), get("delimiter"), get("continuation-token"));
+    let most = get("max-keys").parse().unwrap_or(1000).min(content.page);
+    let (mut xml, mut count, mut last, mut is_truncated) = (String::new(), 0, String::new(), false);
+    for (key, object) in content.objects.iter().filter(|(key, _)| key.starts_with(&prefix)) {
+        let below = &key[prefix.len()..];
+        let common = below.find('/').filter(|_| delimiter == "/").map(|end| format!("{prefix}{}/", &below[..end]));
+        let listed = common.clone().unwrap_or_else(|| key.clone());
+        if listed <= after || listed == last {
+            continue;
+        }
+        if count == most {
+            is_truncated = true;
+            break;
+        }
+        count += 1;
+        last = listed;
+        xml += &match common {
+            Some(common) => format!("<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>", escaped(&common)),
+            None => format!(
+                "<Contents><Key>{}</Key><Size>{}</Size><ETag>{}</ETag><LastModified>2015-10-21T07:28:00.000Z</LastModified></Contents>",
+                escaped(key),
+                object.data.len(),
+                escaped(&etag(object))
+            ),
+        };
+    }
+    let token = if is_truncated {
+        format!("<NextContinuationToken>{}</NextContinuationToken>", escaped(&last))
+    } else {
+        String::new()
+    };
+    format!("<ListBucketResult><IsTruncated>{is_truncated}</IsTruncated>{token}{xml}</ListBucketResult>")
+        .into_response()
+}

@@ -1,0 +1,233 @@
+//! Uploads: small and large, out of order, continued, broken off, and without memory.
+
+use tidegate_core::ports::storage::SetAttributes;
+
+use super::*;
+use crate::MemoryLimits;
+
+#[tokio::test]
+async fn a_small_file_is_one_request() {
+    let (store, storage) = started().await;
+    for length in [0, 1, 8 * MIB] {
+        let data = bytes(length);
+        store.requests();
+        let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+        for (number, portion) in data.chunks(MIB).enumerate() {
+            upload.write_at((number * MIB) as u64, portion).await.unwrap();
+        }
+        assert_eq!(upload.metadata().await.unwrap().size, length as u64);
+        finish(&*upload).await.unwrap();
+        assert_eq!(store.requests(), ["head", "put"], "{length}");
+        assert!(store.data("home/f").unwrap() == data, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_file_is_sent_in_parts() {
+    let (store, storage) = started().await;
+    put(&storage, "/f", b"old").await;
+    for length in [8 * MIB + 1, 33 * MIB + 77] {
+        let data = bytes(length);
+        let before = store.data("home/f");
+        let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+        for (number, portion) in data.chunks(100_000).enumerate() {
+            upload.write_at((number * 100_000) as u64, portion).await.unwrap();
+        }
+        // The old file stays until the new one is complete.
+        assert!(store.data("home/f") == before);
+        finish(&*upload).await.unwrap();
+        assert!(store.data("home/f").unwrap() == data, "{length}");
+        assert_eq!(store.unfinished(), 0);
+    }
+}
+
+#[tokio::test]
+async fn nothing_stays_of_a_broken_upload() {
+    let (store, storage) = started().await;
+    for length in [10, 30 * MIB] {
+        for end in 0..3 {
+            let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+            upload.write_at(0, &bytes(length)).await.unwrap();
+            assert_eq!(store.unfinished(), usize::from(length > MIB));
+            match end {
+                0 => assert!(upload.abandon().await.is_none()),
+                1 => upload.discard(),
+                _ => drop(upload),
+            }
+            store.is_clean().await;
+            assert!(store.keys().is_empty(), "{length} {end}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn writes_that_are_near_are_put_in_order() {
+    let (store, storage) = started().await;
+    let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+    upload.write_at(4, b"last").await.unwrap();
+    upload.write_at(2, b"dd").await.unwrap();
+    assert_eq!(upload.metadata().await.unwrap().size, 0);
+    upload.write_at(0, b"mi").await.unwrap();
+    let refused = Err(StorageErrorKind::Unsupported);
+    assert_eq!(kind(upload.write_at(0, b"x").await), refused);
+    assert_eq!(kind(upload.write_at(1 << 40, b"x").await), refused);
+    assert_eq!(kind(upload.write_at(u64::MAX, b"x").await), Err(StorageErrorKind::Invalid));
+    finish(&*upload).await.unwrap();
+    assert_eq!(store.data("home/f").unwrap(), b"middlast");
+    // A file with a hole has no name.
+    let upload = storage.begin_upload(&path("/g"), PUT).await.unwrap();
+    upload.write_at(4, b"last").await.unwrap();
+    assert_eq!(kind(upload.finish().await), refused);
+    assert_eq!(store.keys(), ["home/f"]);
+}
+
+#[tokio::test]
+async fn uploads_continue_a_file() {
+    // A5-12
+    let (store, storage) = started().await;
+    let more = bytes(9 * MIB);
+    for length in [0, 3, 6 * MIB] {
+        for append in [false, true] {
+            let old = bytes(length);
+            put(&storage, "/f", &old).await;
+            store.requests();
+            let options = OpenOptions { truncate: false, append, ..PUT };
+            let upload = storage.begin_upload(&path("/f"), options).await.unwrap();
+            assert_eq!(upload.metadata().await.unwrap().size, length as u64);
+            let offset = if append { 0 } else { length as u64 };
+            upload.write_at(offset, &more).await.unwrap();
+            assert!(store.data("home/f").unwrap() == old);
+            finish(&*upload).await.unwrap();
+            assert!(store.data("home/f").unwrap() == [old, more.clone()].concat(), "{length} {append}");
+            let downloads = store.requests().iter().filter(|request| *request == "get").count();
+            assert_eq!(downloads, usize::from(length == 3), "{length} {append}");
+        }
+    }
+    // Broken off, the old file stays.
+    let upload = storage.begin_upload(&path("/f"), OpenOptions { truncate: false, ..PUT }).await.unwrap();
+    upload.write_at(15 * MIB as u64, b"x").await.unwrap();
+    drop(upload);
+    store.is_clean().await;
+    assert_eq!(store.data("home/f").unwrap().len(), 15 * MIB);
+}
+
+#[tokio::test]
+async fn files_that_must_be_new_are() {
+    let (store, storage) = started().await;
+    let exclusive = OpenOptions { exclusive: true, ..PUT };
+    put(&storage, "/f", b"old").await;
+    assert_eq!(kind(storage.begin_upload(&path("/f"), exclusive).await), Err(StorageErrorKind::AlreadyExists));
+    let missing = OpenOptions { create: false, ..PUT };
+    assert_eq!(kind(storage.begin_upload(&path("/none"), missing).await), Err(StorageErrorKind::NotFound));
+    assert_eq!(kind(storage.begin_upload(&path("/"), PUT).await), Err(StorageErrorKind::IsADirectory));
+    for options in [exclusive, OpenOptions { truncate: false, ..PUT }] {
+        for length in [3, 20 * MIB] {
+            let upload = storage.begin_upload(&path("/new"), options).await.unwrap();
+            upload.write_at(0, &bytes(length)).await.unwrap();
+            // Asked before the other one has the name, so that only the store can know.
+            assert!(upload.replaces().await.is_none());
+            store.put("home/new", b"of others");
+            assert_eq!(kind(upload.finish().await), Err(StorageErrorKind::AlreadyExists), "{options:?}");
+            assert_eq!(store.data("home/new").unwrap(), b"of others");
+            store.is_clean().await;
+            storage.remove_file(&path("/new")).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_two_uploads_the_last_one_stays() {
+    let (_store, storage) = started().await;
+    let first = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+    let second = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+    first.write_at(0, b"first").await.unwrap();
+    second.write_at(0, b"second").await.unwrap();
+    finish(&*first).await.unwrap();
+    let finished = second.finish().await.unwrap();
+    assert!(matches!(finished, Finished::Named { replaced: Some(old) } if old.size == 5));
+    assert_eq!(content(&storage, "/f").await.unwrap(), b"second");
+    assert_eq!(kind(second.write_at(6, b"x").await), Err(StorageErrorKind::Other));
+}
+
+#[tokio::test]
+async fn a_time_that_costs_nothing_is_kept() {
+    let (_store, storage) = started().await;
+    let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+    upload.write_at(0, b"x").await.unwrap();
+    let times = SetAttributes { times: Some((5, 86_400)), mode: Some(0o600), ..Default::default() };
+    upload.set_attributes(&times).await.unwrap();
+    let cut = SetAttributes { size: Some(7), ..Default::default() };
+    assert_eq!(kind(upload.set_attributes(&cut).await), Err(StorageErrorKind::Unsupported));
+    upload.set_attributes(&SetAttributes { size: Some(1), ..Default::default() }).await.unwrap();
+    finish(&*upload).await.unwrap();
+    assert_eq!(storage.metadata(&path("/f")).await.unwrap().modified, 86_400);
+}
+
+#[tokio::test]
+async fn new_objects_have_class_and_access_list() {
+    let store = Store::start().await;
+    let location =
+        S3Location { storage_class: "STANDARD_IA".into(), acl: "bucket-owner-read".into(), ..location(&store) };
+    let storage = open(location, quick()).unwrap();
+    for length in [1, 20 * MIB] {
+        put(&storage, "/f", &bytes(length)).await;
+        let headers = store.content.lock().unwrap().objects["home/f"].headers.clone();
+        assert_eq!(headers["x-amz-storage-class"], "STANDARD_IA", "{length}");
+        assert_eq!(headers["x-amz-acl"], "bucket-owner-read", "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_failing_store_fails_the_upload() {
+    let (store, storage) = started().await;
+    for (failing, status, length) in [
+        ("put", 500, 1),
+        ("put", 403, 1),
+        ("begin", 503, 20 * MIB),
+        ("part", 500, 60 * MIB),
+        ("complete", 403, 20 * MIB),
+    ] {
+        store.content.lock().unwrap().failing = Some((failing, status));
+        let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+        let mut outcome = Ok(());
+        for (number, portion) in bytes(length).chunks(MIB).enumerate() {
+            outcome = outcome.and(upload.write_at((number * MIB) as u64, portion).await);
+        }
+        let outcome = outcome.and(finish(&*upload).await);
+        let expected = if status == 403 { StorageErrorKind::PermissionDenied } else { StorageErrorKind::Other };
+        assert_eq!(kind(outcome), Err(expected), "{failing} {status}");
+        drop(upload);
+        store.content.lock().unwrap().failing = None;
+        store.is_clean().await;
+        assert!(store.keys().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn uploads_share_the_memory() {
+    let store = Store::start().await;
+    // In parts of 8 MiB: four first ones, and four others, of which two are kept for second ones.
+    let memory = MemoryLimits { uploads: 64 * MIB, downloads: MIB, patience: Duration::from_millis(50) };
+    let storage = open(location(&store), S3Settings { memory, ..quick() }).unwrap();
+    let data = bytes(40 * MIB);
+    let mut uploads = Vec::new();
+    for number in 0..3 {
+        let upload = storage.begin_upload(&path(&format!("/{number}")), PUT).await.unwrap();
+        upload.write_at(0, &data).await.unwrap();
+        uploads.push(upload);
+    }
+    // The fourth has a first part, and no second.
+    let fourth = storage.begin_upload(&path("/fourth"), PUT).await.unwrap();
+    fourth.write_at(0, &data[..8 * MIB]).await.unwrap();
+    let waiting = storage.begin_upload(&path("/more"), PUT).await.unwrap();
+    let refused = waiting.write_at(0, b"x").await.unwrap_err();
+    assert_eq!((refused.kind, refused.message.contains("memory")), (StorageErrorKind::NoSpace, true));
+    assert_eq!(kind(fourth.write_at(8 * MIB as u64, b"x").await), Err(StorageErrorKind::NoSpace));
+    for upload in uploads {
+        finish(&*upload).await.unwrap();
+    }
+    put(&storage, "/more", b"x").await;
+    for number in 0..3 {
+        assert!(store.data(&format!("home/{number}")).unwrap() == data);
+    }
+}
