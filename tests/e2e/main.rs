@@ -33,6 +33,7 @@ mod links;
 mod logins;
 mod made_for_accounts;
 mod migration;
+mod object_storage;
 mod open_flags;
 mod operations;
 mod other_languages;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use async_trait::async_trait;
 use tidegate_accounts::{PostgresqlDatabase, RedbDatabase, SqliteDatabase};
 use tidegate_api::{AdminApi, Measured};
 use tidegate_core::account::{Accounts, HomeCheck};
@@ -21,12 +22,16 @@ use tidegate_core::hook::{HookHost, HookKind, NoJournal};
 use tidegate_core::login::{LoginPorts, LoginService};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
+use tidegate_core::ports::storage::{FileSystem, Location, Storage, StorageError, TreeDescription};
 use tidegate_core::ports::{self, Clock, Directory, HookRunStore, NodeName, Passwords, StorageFactory, SystemClock};
 use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
 use tidegate_hooks_wasm::{ForgetError, PluginDirectory, PluginInfo, PluginPorts, ServedGates};
 use tidegate_passwords::PasswordPool;
-use tidegate_storage::{Cleaned, Leftovers, LocalHostPaths, LocalStorageFactory, LocalStorageSettings};
+use tidegate_storage::{
+    Cleaned, FileSystems, Leftovers, LocalHostPaths, LocalStorageFactory, LocalStorageSettings, open_tree,
+};
+use tidegate_storage_s3::{S3FileSystems, S3Settings};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Settings;
@@ -264,12 +269,37 @@ impl Storages {
             leftovers: leftovers.clone(),
             ..LocalStorageSettings::default()
         };
-        Ok(Self { factory: Arc::new(LocalStorageFactory { settings }), leftovers })
+        let local = LocalStorageFactory { settings };
+        let factory = EveryFileSystem { local, s3: S3FileSystems::new(S3Settings::default()) };
+        Ok(Self { factory: Arc::new(factory), leftovers })
     }
 
     /// Cleans up the uploads that earlier servers left.
     pub fn clean(&self) -> io::Result<Cleaned> {
         self.leftovers.clean()
+    }
+}
+
+/// File systems of every kind, alone or in one tree.
+struct EveryFileSystem {
+    local: LocalStorageFactory,
+    s3: S3FileSystems,
+}
+
+#[async_trait]
+impl FileSystems for EveryFileSystem {
+    async fn open_one(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError> {
+        match &file_system.location {
+            Location::Directory(_) => self.local.open_one(file_system).await,
+            Location::S3(_) => Ok(Arc::new(self.s3.open(file_system)?)),
+        }
+    }
+}
+
+#[async_trait]
+impl StorageFactory for EveryFileSystem {
+    async fn open(&self, tree: &TreeDescription) -> Result<Arc<dyn Storage>, StorageError> {
+        open_tree(self, tree).await
     }
 }
 

@@ -192,7 +192,7 @@ pub async fn an_invalid_document_is_in_the_way_of_no_other(adapter: Adapter) {
         ("permissions", json!([]), "permissions"),
         ("permissions", json!({}), "permissions"),
         ("filters", json!({"denied_protocols": ["ssh"]}), "filters.denied_protocols"),
-        ("filesystem", json!({"provider": 1}), "filesystem.provider"),
+        ("filesystem", json!({"provider": 2}), "filesystem.provider"),
         ("password", json!("$7$a$b"), "password"),
         ("public_keys", json!(["nonsense"]), "public_keys"),
         ("uid", json!(-1), "uid"),

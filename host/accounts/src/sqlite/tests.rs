@@ -57,7 +57,7 @@ async fn an_invalid_row_is_in_the_way_of_no_other() {
         ("permissions", "'{'", "permissions"),
         ("permissions", "'[]'", "permissions"),
         ("filters", r#"'{"denied_protocols":["ssh"]}'"#, "filters.denied_protocols"),
-        ("filesystem", r#"'{"provider":1}'"#, "filesystem.provider"),
+        ("filesystem", r#"'{"provider":2}'"#, "filesystem.provider"),
         ("password", "'$7$a$b'", "password"),
         ("public_keys", "'[\"nonsense\"]'", "public_keys"),
         ("uid", "'many'", "uid"),

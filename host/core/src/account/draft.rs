@@ -349,7 +349,9 @@ mod tests {
         check(r#"{"filters":{"allowed_ip":["10.0.0.1"]}}"#, Some("filters.allowed_ip"));
         check(r#"{"filters":{"denied_login_methods":["telepathy"]}}"#, Some("filters.denied_login_methods"));
         check(r#"{"public_keys":["nonsense"]}"#, Some("public_keys.0"));
-        check(r#"{"filesystem":{"provider":1}}"#, Some("filesystem.provider"));
+        check(r#"{"filesystem":{"provider":1}}"#, Some("filesystem.s3config.bucket"));
+        check(r#"{"filesystem":{"provider":1,"s3config":{"bucket":"b"}}}"#, None);
+        check(r#"{"filesystem":{"provider":2}}"#, Some("filesystem.provider"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod home_check;
 mod homes;
 mod inheritance;
 mod load;
+mod object_storage;
 mod object_table;
 mod object_writing;
 mod objects;

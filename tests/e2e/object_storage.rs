@@ -1,0 +1,155 @@
+//! Accounts whose files are in S3, with OpenSSH's client and a store that runs beside the server (A16). The store
+//! knows no markers of directories, and fails when it is asked for an object that it has as a directory: so the
+//! files here are in the root, and units of the adapter have directories.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tidegate_tests::clients::{Proof, sftp, sftp_ok, text};
+use tidegate_tests::server::{Server, Site};
+use tidegate_tests::{tools, waiting};
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
+const MIB: usize = 1 << 20;
+
+/// A store with one bucket, whose objects are files in a directory.
+struct Store {
+    process: Child,
+    port: u16,
+    bucket: PathBuf,
+}
+
+impl Store {
+    fn start(site: &Site) -> Self {
+        let root = site.path("store");
+        let bucket = root.join("files");
+        std::fs::create_dir_all(&bucket).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut store = Command::new("s3s-fs");
+        store.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+        store.args(["--access-key", "key", "--secret-key", "secret"]).arg(&root);
+        let process = store.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        waiting::until("the store listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Self { process, port, bucket }
+    }
+
+    /// The account's objects, without the store's own files.
+    fn objects(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        files(&self.bucket.join("home"), "", &mut found);
+        found.sort();
+        found
+    }
+
+    /// What the store keeps of uploads that are not complete.
+    fn unfinished(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        files(self.bucket.parent().unwrap(), "", &mut found);
+        found.retain(|name| name.contains(".upload"));
+        found
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn files(directory: &Path, above: &str, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = format!("{above}{}", entry.file_name().to_string_lossy());
+        match entry.file_type().unwrap().is_dir() {
+            true => files(&entry.path(), &format!("{name}/"), found),
+            false => found.push(name),
+        }
+    }
+}
+
+fn started(more: &str) -> (Site, Store, Server) {
+    let site = Site::new();
+    let store = Store::start(&site);
+    let json = format!(
+        r#"{{"username":"alice","status":1,"password":"pw","home_dir":"{}","permissions":{{"/":["*"]}},{more}
+        "filesystem":{{"provider":1,"s3config":{{"bucket":"files","region":"us-east-1","endpoint":"http://127.0.0.1:{}",
+        "access_key":"key","access_secret":"secret","key_prefix":"home"}}}}}}"#,
+        site.path("homes/alice").display(),
+        store.port
+    );
+    let file = site.write("alice.json", json);
+    tools::run_ok(&mut site.tidegate(&["user", "add", "--from-json", file.to_str().unwrap()]));
+    let server = site.start();
+    (site, store, server)
+}
+
+fn bytes(length: usize) -> Vec<u8> {
+    (0..length).map(|at| u8::try_from((at * 7 + at / 251) % 251).unwrap()).collect()
+}
+
+#[test]
+fn files_go_to_the_store_and_come_back() {
+    // A16-01, A16-04, A16-05, C4-01
+    let (site, store, server) = started("");
+    for length in [0, 1000, 20 * MIB + 7] {
+        let local = site.write("local", bytes(length));
+        let back = site.path("back");
+        let batch = format!(
+            "put {local} f\nls -l\nget f {back}\nrename f g\nls -1\nget g {back}2\nrm g\n",
+            local = local.display(),
+            back = back.display()
+        );
+        let shown = sftp_ok(&server, "alice", PASSWORD, &batch);
+        assert!(shown.contains(&length.to_string()), "{shown}");
+        for copy in [back, site.path("back2")] {
+            assert!(std::fs::read(copy).unwrap() == bytes(length), "{length}");
+        }
+        assert!(store.objects().is_empty(), "{:?}", store.objects());
+    }
+    assert!(store.unfinished().is_empty(), "{:?}", store.unfinished());
+}
+
+#[test]
+fn what_the_store_cannot_do_is_refused() {
+    // A16-03
+    let (site, store, server) = started("");
+    let local = site.write("local", "content");
+    sftp_ok(&server, "alice", PASSWORD, &format!("put {} f\nchmod 600 f\n", local.display()));
+    for refused in ["ln -s f l", "ln f l", "rename none l"] {
+        let output = sftp(&server, "alice", PASSWORD, &format!("{refused}\n"));
+        assert!(!output.status.success(), "{refused}: {}", text(&output));
+    }
+    assert_eq!(store.objects(), ["f"]);
+}
+
+#[test]
+fn an_upload_goes_on_where_it_was_broken_off() {
+    // A5-12
+    let (site, store, server) = started("");
+    let local = site.write("local", bytes(12 * MIB));
+    let part = site.write("part", bytes(6 * MIB));
+    let batch = format!("put {} f\nreput {} f\n", part.display(), local.display());
+    sftp_ok(&server, "alice", PASSWORD, &batch);
+    assert!(std::fs::read(store.bucket.join("home/f")).unwrap() == bytes(12 * MIB));
+}
+
+#[test]
+fn the_quota_counts_objects() {
+    let (site, store, server) = started(r#""quota_files":1,"#);
+    let local = site.write("local", "content");
+    sftp_ok(&server, "alice", PASSWORD, &format!("put {} f\n", local.display()));
+    let output = sftp(&server, "alice", PASSWORD, &format!("put {} g\n", local.display()));
+    assert!(!output.status.success(), "{}", text(&output));
+    sftp_ok(&server, "alice", PASSWORD, &format!("rm f\nput {} g\n", local.display()));
+    assert_eq!(store.objects(), ["g"]);
+}
+
+#[test]
+fn a_store_that_is_away_is_an_error() {
+    let (site, store, server) = started("");
+    let local = site.write("local", "content");
+    drop(store);
+    let output = sftp(&server, "alice", PASSWORD, &format!("put {} f\n", local.display()));
+    assert!(!output.status.success(), "{}", text(&output));
+}
