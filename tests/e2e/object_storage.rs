@@ -153,3 +153,33 @@ fn a_store_that_is_away_is_an_error() {
     let output = sftp(&server, "alice", PASSWORD, &format!("put {} f\n", local.display()));
     assert!(!output.status.success(), "{}", text(&output));
 }
+
+#[test]
+fn a_folder_can_be_in_the_store() {
+    // C5-01
+    let site = Site::new();
+    let store = Store::start(&site);
+    let folder = format!(
+        r#"{{"name":"shared","filesystem":{{"provider":1,"s3config":{{"bucket":"files","region":"us-east-1",
+        "endpoint":"http://127.0.0.1:{}","access_key":"key","access_secret":"secret","key_prefix":"home"}}}}}}"#,
+        store.port
+    );
+    let folder = site.write("shared.json", folder);
+    tools::run_ok(&mut site.tidegate(&["folder", "add", "--from-json", folder.to_str().unwrap()]));
+    let home = site.path("homes/bob");
+    let user = format!(
+        r#"{{"username":"bob","status":1,"password":"pw","home_dir":"{}","permissions":{{"/":["*"]}},
+        "virtual_folders":[{{"name":"shared","virtual_path":"/shared"}}]}}"#,
+        home.display()
+    );
+    let user = site.write("bob.json", user);
+    tools::run_ok(&mut site.tidegate(&["user", "add", "--from-json", user.to_str().unwrap()]));
+    let server = site.start();
+    let local = site.write("local", "content");
+    let batch = format!("put {local} here\nput {local} shared/there\nls -1 shared\n", local = local.display());
+    assert!(sftp_ok(&server, "bob", PASSWORD, &batch).contains("there"));
+    assert_eq!(std::fs::read(home.join("here")).unwrap(), b"content");
+    assert_eq!(store.objects(), ["there"]);
+    let across = sftp(&server, "bob", PASSWORD, "rename here shared/here\n");
+    assert!(!across.status.success(), "{}", text(&across));
+}

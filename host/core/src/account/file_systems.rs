@@ -15,14 +15,12 @@ impl AccountValues {
         let owner = (self.uid, self.gid);
         let at = |location, make_missing| FileSystem { location, owner, make_missing };
         let mounts = self.folders.iter().map(|folder| {
-            if folder.mapped_path.is_empty() {
+            let place = location(&folder.filesystem, &folder.mapped_path).map_err(|error| wrong(&error))?;
+            if place == Location::Directory(String::new()) {
                 let text = format!("the folder \"{}\" has no path; make it with a mapped_path", folder.name);
                 return Err(StorageError::new(StorageErrorKind::NotFound, text));
             }
-            Ok(MountDescription {
-                at: folder.virtual_path.clone(),
-                file_system: at(Location::Directory(folder.mapped_path.clone()), true),
-            })
+            Ok(MountDescription { at: folder.virtual_path.clone(), file_system: at(place, true) })
         });
         let home = location(&self.filesystem, &self.home_dir).map_err(|error| wrong(&error))?;
         let root = at(home, !self.filters.no_home_check);
@@ -47,9 +45,51 @@ fn wrong(error: &InvalidAccount) -> StorageError {
 }
 
 impl TreeDescription {
-    /// The tree of one folder. `mapped_path`: an absolute path of the host.
-    pub fn of_folder(mapped_path: String) -> Self {
-        let location = Location::Directory(mapped_path);
-        Self { root: FileSystem { location, owner: (0, 0), make_missing: true }, mounts: Vec::new() }
+    /// The tree of one folder, from its document.
+    ///
+    /// # Errors
+    /// `Invalid`: its file system is not one that the server has.
+    pub fn of_folder(document: &Map<String, Value>) -> Result<Self, StorageError> {
+        let none = Map::new();
+        let filesystem = document.get("filesystem").and_then(Value::as_object).unwrap_or(&none);
+        let path = document.get("mapped_path").and_then(Value::as_str).unwrap_or_default();
+        let location = location(filesystem, path).map_err(|error| wrong(&error))?;
+        Ok(Self { root: FileSystem { location, owner: (0, 0), make_missing: true }, mounts: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{AccountDraft, CredentialRule};
+
+    #[test]
+    fn homes_and_folders_are_of_any_kind() {
+        // C4-01, C5-01, A16-05
+        let bucket = |name: &str| {
+            format!(
+                r#""filesystem":{{"provider":1,"s3config":{{"bucket":"{name}","endpoint":"http://h","key_prefix":"p/"}}}}"#
+            )
+        };
+        let tree = |home: &str, folder: &str| {
+            let json = format!(
+                r#"{{"status":1,"username":"u","home_dir":"/srv/u","permissions":{{"/":["*"]}},{home}
+                "virtual_folders":[{{"name":"f","virtual_path":"/f"{folder}}}]}}"#
+            );
+            let user = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+            let tree = user.file_tree().map_err(|error| error.kind)?;
+            let place = |location: &Location| match location {
+                Location::Directory(path) => path.clone(),
+                Location::S3(place) => format!("{}:{}:{}", place.bucket, place.key_prefix, place.path_style),
+            };
+            Ok((place(&tree.root.location), place(&tree.mounts[0].file_system.location)))
+        };
+        let both = |home: &str, folder: &str| Ok((home.to_owned(), folder.to_owned()));
+        let (one, other) = (format!("{},", bucket("one")), format!(",{}", bucket("other")));
+        assert_eq!(tree("", r#","mapped_path":"/srv/f""#), both("/srv/u", "/srv/f"));
+        assert_eq!(tree(&one, r#","mapped_path":"/srv/f""#), both("one:p/:true", "/srv/f"));
+        assert_eq!(tree("", &other), both("/srv/u", "other:p/:true"));
+        assert_eq!(tree(&one, &other), both("one:p/:true", "other:p/:true"));
+        assert_eq!(tree("", ""), Err(StorageErrorKind::NotFound));
     }
 }

@@ -1,9 +1,10 @@
-//! Virtual folders: other directories of the host in an account's tree (C5).
+//! Virtual folders: other directories of the host, or buckets, in an account's tree (C5).
 
 use serde_json::{Map, Value};
 
 use super::draft::{AccountDraft, InvalidAccount, invalid};
 use super::filter_validation::{directory, objects};
+use super::object_storage::s3_location;
 use crate::path::VirtualPath;
 
 pub(super) const MAX_NAME_BYTES: usize = 255;
@@ -17,6 +18,8 @@ pub struct VirtualFolder {
     pub virtual_path: VirtualPath,
     /// The directory: an absolute path of the host; empty until it was read from the stored folder.
     pub mapped_path: String,
+    /// The stored folder's `filesystem`; empty: the folder is a directory of the host.
+    pub filesystem: Map<String, Value>,
     /// Where the folder's files count.
     pub quota: FolderQuota,
 }
@@ -93,7 +96,11 @@ fn folder(object: &Map<String, Value>, prefix: &str) -> Result<VirtualFolder, In
         return Err(invalid(format!("{prefix}name"), "a folder needs a name of at most 255 bytes, or a mapped_path"));
     }
     let quota = folder_quota(object, prefix)?;
-    Ok(VirtualFolder { name, virtual_path, mapped_path, quota })
+    let filesystem = match object.get("filesystem") {
+        Some(Value::Object(filesystem)) if !is_local(filesystem) => filesystem.clone(),
+        Some(_) | None => Map::new(),
+    };
+    Ok(VirtualFolder { name, virtual_path, mapped_path, filesystem, quota })
 }
 
 /// The path of a folder's document, or of an entry of an account; empty where it names none. Checks where the
@@ -105,12 +112,26 @@ pub(super) fn check_folder(object: &Map<String, Value>, prefix: &str) -> Result<
     if !mapped_path.is_empty() && (!mapped_path.starts_with('/') || climbs) {
         return Err(invalid(format!("{prefix}mapped_path"), "must be an absolute path without \"..\""));
     }
-    if let Some(filesystem) = object.get("filesystem")
-        && filesystem.get("provider").and_then(Value::as_i64).unwrap_or(0) != 0
-    {
-        return Err(invalid(format!("{prefix}filesystem.provider"), "is not supported; use 0 (local)"));
+    if let Some(Value::Object(filesystem)) = object.get("filesystem") {
+        match provider(filesystem) {
+            0 => {}
+            1 => drop(s3_location(filesystem, prefix)?),
+            _ => {
+                let problem = "is not supported; use 0 (local) or 1 (S3)";
+                return Err(invalid(format!("{prefix}filesystem.provider"), problem));
+            }
+        }
     }
     Ok(mapped_path)
+}
+
+fn provider(filesystem: &Map<String, Value>) -> i64 {
+    filesystem.get("provider").and_then(Value::as_i64).unwrap_or(0)
+}
+
+/// Whether the files of a `filesystem` are on the host.
+pub(super) fn is_local(filesystem: &Map<String, Value>) -> bool {
+    provider(filesystem) == 0
 }
 
 fn folder_quota(object: &Map<String, Value>, prefix: &str) -> Result<FolderQuota, InvalidAccount> {
@@ -161,5 +182,10 @@ mod tests {
             Some("virtual_folders.1.virtual_path"),
         );
         check(r#"{"name":"a"}"#, Some("virtual_folders"));
+        let with = |filesystem: &str| format!(r#"[{{"name":"a","virtual_path":"/a","filesystem":{filesystem}}}]"#);
+        check(&with(r#"{"provider":0}"#), None);
+        check(&with(r#"{"provider":1,"s3config":{"bucket":"b"}}"#), None);
+        check(&with(r#"{"provider":1}"#), Some("virtual_folders.0.filesystem.s3config.bucket"));
+        check(&with(r#"{"provider":5}"#), Some("virtual_folders.0.filesystem.provider"));
     }
 }

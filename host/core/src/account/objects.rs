@@ -7,7 +7,7 @@ use super::DocumentError;
 use super::document::merge_fields;
 use super::draft::{InvalidAccount, invalid};
 use super::fields::{Field, Maintainer};
-use super::folders::{MAX_NAME_BYTES, check_folder};
+use super::folders::{MAX_NAME_BYTES, check_folder, is_local};
 use super::group::Group;
 use super::object_table::{FOLDER_OBJECT, GROUP_OBJECT, ROLE_OBJECT};
 use super::stored::folder_name;
@@ -80,7 +80,8 @@ impl ObjectKind {
         match self {
             Self::Folder => {
                 let mapped_path = check_folder(&document, "")?;
-                if mapped_path.is_empty() {
+                let is_local = document.get("filesystem").and_then(Value::as_object).is_none_or(is_local);
+                if mapped_path.is_empty() && is_local {
                     return Err(invalid("mapped_path", "must be an absolute path"));
                 }
                 document.insert("mapped_path".to_owned(), mapped_path.into());
@@ -149,6 +150,13 @@ mod tests {
             json!({"name": "f", "mapped_path": "/srv/f/", "used_quota_size": 7, "id": 3, "users": ["u"]}),
             Ok(json!({"name": "f", "mapped_path": "/srv/f", "description": ""})),
         );
+        let bucket = json!({"provider": 1, "s3config": {"bucket": "b"}});
+        check(
+            Folder,
+            json!({"name": "f", "filesystem": bucket}),
+            Ok(json!({"name": "f", "filesystem": bucket, "description": "", "mapped_path": ""})),
+        );
+        check(Folder, json!({"name": "f", "filesystem": {"provider": 1}}), Err("filesystem.s3config.bucket"));
         check(Folder, json!({"name": "f"}), Err("mapped_path"));
         check(Folder, json!({"name": "", "mapped_path": "/srv/f"}), Err("name"));
         check(Folder, json!({"name": "a\nb", "mapped_path": "/srv/f"}), Err("name"));

@@ -87,7 +87,9 @@ pub(super) async fn occupied(directory: &dyn Directory, except: &str) -> Result<
     let homes = homes.into_iter().filter(|(name, _)| name != except);
     let homes = homes.map(|(name, path)| Occupied { path, by: format!("the account \"{name}\"") });
     let folders = directory.texts(&FOLDERS, "mapped_path").await?;
-    let folders = folders.into_iter().map(|(name, path)| Occupied { path, by: format!("the folder \"{name}\"") });
+    // Folders in object storage have no directory.
+    let folders = folders.into_iter().filter(|(_, path)| !path.is_empty());
+    let folders = folders.map(|(name, path)| Occupied { path, by: format!("the folder \"{name}\"") });
     Ok(homes.chain(folders).collect())
 }
 
@@ -156,7 +158,9 @@ pub(super) async fn complete_folders(
         let Some(stored) = folder_name(folder).and_then(|name| found.get(name.as_str()).copied()) else { continue };
         folder.insert("id".to_owned(), json!(stored.version.id));
         folder.insert("name".to_owned(), json!(stored.name));
-        for field in ["mapped_path", "used_quota_size", "used_quota_files", "last_quota_update"] {
+        // The stored folder says where the files are, and not the account.
+        folder.remove("filesystem");
+        for field in ["filesystem", "mapped_path", "used_quota_size", "used_quota_files", "last_quota_update"] {
             folder.extend(stored.document.get(field).map(|value| (field.to_owned(), value.clone())));
         }
         // Files of a folder elsewhere are not in the directory of the same name.

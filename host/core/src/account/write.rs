@@ -128,6 +128,13 @@ impl Writing<'_> {
             if let Some(known) = known.filter(|known| !path.is_empty() && known != path) {
                 return Err(other_path(name, known));
             }
+            let known = made.or(found.map(|stored| &stored.document)).and_then(|known| known.get("filesystem"));
+            let is_known = known.and_then(Value::as_object) == Some(&folder.filesystem);
+            if !folder.filesystem.is_empty() && !is_known {
+                return Err(StoreError::Refused(format!(
+                    "the file system of the folder \"{name}\" is not set in accounts; add or change the folder itself"
+                )));
+            }
             let write = match found {
                 _ if made.is_some() => continue,
                 Some(stored) => Write::Require { expected: stored.version },

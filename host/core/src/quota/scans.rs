@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::{QuotaError, QuotaKeeper, ScanError, ScanReport, ScanTree, Scope};
@@ -115,8 +114,7 @@ impl QuotaScans {
             Scope::Folder(name) => {
                 let folder = self.directory.find(&FOLDERS, name).await.map_err(QuotaError::from)?;
                 let folder = folder.ok_or_else(missing)?;
-                let path = folder.document.get("mapped_path").and_then(Value::as_str).unwrap_or_default();
-                let tree = TreeDescription::of_folder(path.to_owned());
+                let tree = TreeDescription::of_folder(&folder.document).map_err(unreadable)?;
                 let storage = self.storage.open(&tree).await.map_err(unreadable)?;
                 Ok(ScanTree { storage, root: VirtualPath::root(), skip: Vec::new() })
             }

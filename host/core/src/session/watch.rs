@@ -205,8 +205,10 @@ fn has_other_files(before: &EffectiveAccount, after: &EffectiveAccount) -> bool 
         let folders = account.folders.iter();
         // A folder must not change between the account's quota and its own while files are counted.
         let is_own = |quota: FolderQuota| quota != FolderQuota::OfAccount;
-        let folders =
-            folders.map(|folder| (folder.virtual_path.clone(), folder.mapped_path.clone(), is_own(folder.quota)));
+        let folders = folders.map(|folder| {
+            let place = (folder.mapped_path.clone(), folder.filesystem.clone());
+            (folder.virtual_path.clone(), place, is_own(folder.quota))
+        });
         (account.home_dir.clone(), account.uid, account.gid, account.filesystem.clone(), folders.collect::<Vec<_>>())
     };
     before.id != after.id || places(before) != places(after)
