@@ -2,6 +2,7 @@
 //! knows no markers of directories, and fails when it is asked for an object that it has as a directory: so the
 //! files here are in the root, and units of the adapter have directories.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -182,4 +183,28 @@ fn a_folder_can_be_in_the_store() {
     assert_eq!(store.objects(), ["there"]);
     let across = sftp(&server, "bob", PASSWORD, "rename here shared/here\n");
     assert!(!across.status.success(), "{}", text(&across));
+}
+
+#[test]
+fn a_portable_server_shares_a_bucket() {
+    // A17-01
+    let (site, store, server) = started("");
+    let local = site.write("local", "content");
+    sftp_ok(&server, "alice", PASSWORD, &format!("put {} file\n", local.display()));
+    let mut portable = Command::new(tools::tidegate());
+    portable.args(["portable", "--bind-address", "127.0.0.1", "-p", "pw", "-S", "false", "-f", "1", "-d"]);
+    portable.arg(site.path(""));
+    portable.args(["--s3-bucket", "files", "--s3-key-prefix", "home", "--s3-access-key", "key"]);
+    portable.args(["--s3-access-secret", "secret", "--s3-region", "us-east-1"]);
+    portable.arg("--s3-endpoint").arg(format!("http://127.0.0.1:{}", store.port));
+    let mut portable = portable.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(portable.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let listening = lines.filter_map(|line| line.strip_prefix("Listening on ").map(str::to_owned)).next();
+    let address = listening.expect("it did not say where it listens");
+    let port = address.split(';').next().unwrap().rsplit(':').next().unwrap();
+    let script = tools::root().join("tests/e2e/clients/portable_session.py");
+    let shown = tools::run(Command::new(tools::python()).arg(script).args([port, "pw"]));
+    let _ = portable.kill();
+    let _ = portable.wait();
+    assert_eq!(text(&shown), "read b'content', not written\n");
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tidegate_core::account::AccountDraft;
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::ports::{Author, NodeName};
@@ -64,23 +64,29 @@ pub struct PortableArguments {
     /// Show the user name and the password in the announcement
     #[arg(short = 'C', long, num_args = 0..=1, default_missing_value = "true", default_value = "false", value_parser = super::cli::flag)]
     advertise_credentials: bool,
-    /// Where the files are: 0 means the local directory, the only one that there is
-    #[arg(short, long, default_value_t = 0)]
+    /// Where the files are: 0 in the local directory, 1 in S3
+    #[arg(short, long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
     fs_provider: u8,
-    /// Understood, and refused as other kinds of files are
-    #[arg(long, hide = true)]
+    /// The name of the key; without one, the credentials of the environment
+    #[arg(long)]
     s3_access_key: Option<String>,
-    #[arg(long, hide = true)]
+    /// The key's secret
+    #[arg(long, env = "TIDEGATE_PORTABLE_S3_ACCESS_SECRET", hide_env_values = true)]
     s3_access_secret: Option<String>,
-    #[arg(long, hide = true)]
+    /// The bucket to serve
+    #[arg(long)]
     s3_bucket: Option<String>,
-    #[arg(long, hide = true)]
+    /// The URL of a store other than Amazon's
+    #[arg(long)]
     s3_endpoint: Option<String>,
-    #[arg(long, hide = true)]
+    /// What the keys of the files begin with
+    #[arg(long)]
     s3_key_prefix: Option<String>,
-    #[arg(long, hide = true)]
+    /// The bucket's region
+    #[arg(long)]
     s3_region: Option<String>,
-    #[arg(long, hide = true)]
+    /// The storage class of new files
+    #[arg(long)]
     s3_storage_class: Option<String>,
     /// SSH commands to enable; "*" means all
     #[arg(short = 'c', long, value_delimiter = ',', default_value = "md5sum,sha1sum,cd,pwd")]
@@ -91,25 +97,45 @@ pub struct PortableArguments {
 }
 
 impl PortableArguments {
-    fn names_s3(&self) -> bool {
+    /// The fields of `s3config` that were given; empty ones are not.
+    fn s3_config(&self) -> Map<String, Value> {
         let options = [
-            &self.s3_access_key,
-            &self.s3_access_secret,
-            &self.s3_bucket,
-            &self.s3_endpoint,
-            &self.s3_key_prefix,
-            &self.s3_region,
-            &self.s3_storage_class,
+            ("access_key", &self.s3_access_key),
+            ("access_secret", &self.s3_access_secret),
+            ("bucket", &self.s3_bucket),
+            ("endpoint", &self.s3_endpoint),
+            ("key_prefix", &self.s3_key_prefix),
+            ("region", &self.s3_region),
+            ("storage_class", &self.s3_storage_class),
         ];
-        options.iter().any(|option| option.as_deref().is_some_and(|text| !text.is_empty()))
+        let given = options.into_iter().filter_map(|(field, option)| Some((field, option.as_deref()?)));
+        given.filter(|(_, text)| !text.is_empty()).map(|(field, text)| (field.to_owned(), json!(text))).collect()
+    }
+
+    /// The account's `filesystem`; None: the files are local (A17-01).
+    fn filesystem(&self) -> anyhow::Result<Option<Value>> {
+        let config = self.s3_config();
+        if self.fs_provider == 0 {
+            ensure!(config.is_empty(), "the --s3 options are for files in S3; add --fs-provider 1");
+            return Ok(None);
+        }
+        ensure!(config.contains_key("bucket"), "files in S3 need a bucket; name one with --s3-bucket");
+        Ok(Some(json!({"provider": 1, "s3config": config})))
+    }
+
+    /// What is served, for people.
+    fn served(&self, directory: &Path) -> String {
+        match &self.s3_bucket {
+            Some(bucket) if self.fs_provider != 0 => {
+                format!("s3://{bucket}/{}", self.s3_key_prefix.as_deref().unwrap_or_default())
+            }
+            Some(_) | None => directory.display().to_string(),
+        }
     }
 }
 
 pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Result<()> {
-    ensure!(
-        arguments.fs_provider == 0 && !arguments.names_s3(),
-        "only local directories can be served; use --fs-provider 0, and no --s3 options"
-    );
+    let filesystem = arguments.filesystem()?;
     let directory = arguments.directory.canonicalize().with_context(|| {
         format!(
             "the directory {} cannot be served; name one that exists with --directory",
@@ -117,6 +143,7 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
         )
     })?;
     ensure!(directory.is_dir(), "{} is not a directory; name one with --directory", directory.display());
+    let served = arguments.served(&directory);
     let mut config = Config::default();
     config.sftpd.bind_port = free_port(&arguments);
     config.sftpd.bind_address = arguments.bind_address;
@@ -133,6 +160,9 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     let username = if arguments.username.is_empty() { DEFAULT_USER } else { &arguments.username };
     let mut draft = AccountDraft::new(username);
     draft.set("home_dir", json!(directory));
+    if let Some(filesystem) = filesystem {
+        draft.set("filesystem", filesystem);
+    }
     draft.set_permissions("/", &arguments.permissions);
     draft.set("public_keys", json!(crate::cli::public_key_lines(&arguments.public_key)?));
     if let Some(password) = password {
@@ -150,7 +180,7 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     let begin = watch.begin().await?;
     let watch = tokio::spawn(async move { watch.run(begin).await });
     let stop = shutdown::on_signals().context("signals cannot be handled")?;
-    println!("Serving {} to user \"{username}\"", directory.display());
+    println!("Serving {served} to user \"{username}\"");
     if let Some(password) = &generated {
         println!("Password: {password}");
     }
