@@ -66,6 +66,7 @@ impl Old {
             "sftpd": {"bind_port": 0, "bind_address": "127.0.0.1", "keys": [{"private_key": "host"}]},
             "data_provider": {"driver": "sqlite", "name": "old.db", "track_quota": 1, hook: script},
             "httpd": {"bind_port": 0}, "common": {"defender": {"enabled": true}},
+            "ftpd": {"bindings": [{"port": 2121}]},
         });
         std::fs::write(old.path("old/sftpgo.json"), settings.to_string()).unwrap();
         let key = std::fs::read_to_string(old.path("client.pub")).unwrap();

@@ -40,6 +40,11 @@ fn location(filesystem: &Map<String, Value>, directory: &str) -> Result<Location
     }
 }
 
+/// Whether a `filesystem` is of a kind that the server has, and is described as it has to be.
+pub(super) fn is_served(filesystem: &Map<String, Value>) -> bool {
+    location(filesystem, "").is_ok()
+}
+
 fn wrong(error: &InvalidAccount) -> StorageError {
     StorageError::new(StorageErrorKind::Invalid, error.to_string())
 }

@@ -1,17 +1,14 @@
-//! File systems that this version does not serve, in documents of another server whose place this one takes:
+//! File systems that this version does not serve, or not as they are described, in documents of another server whose place this one takes:
 //! they are stored whole, and whatever reads the account or the group refuses it by a sentence.
 
 use serde_json::{Map, Value};
 
+use super::file_systems::is_served;
 use super::{InvalidAccount, ObjectKind};
-
-/// The providers of C4 other than the local one.
-const UNSERVED: std::ops::RangeInclusive<i64> = 1..=6;
 
 /// Takes a file system out of the document if it is not served.
 pub(super) fn take(document: &mut Map<String, Value>) -> Option<Map<String, Value>> {
-    let provider = document.get("filesystem")?.get("provider")?.as_i64()?;
-    if !UNSERVED.contains(&provider) {
+    if is_served(document.get("filesystem")?.as_object()?) {
         return None;
     }
     match document.remove("filesystem") {

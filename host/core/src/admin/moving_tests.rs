@@ -57,14 +57,14 @@ async fn load(dump: Dump) -> (Vec<LoadOutcome>, Arc<MemoryStore>) {
 
 #[tokio::test]
 async fn what_is_not_served_is_stored_only_where_it_moves_in() {
-    let s3 = json!({"provider": 1, "s3config": {"bucket": "b", "access_secret": "hush"}});
+    let elsewhere = json!({"provider": 2, "gcsconfig": {"bucket": "b", "credentials": "hush"}});
     let dump = Dump {
         users: vec![user(json!({
-            "filesystem": s3, "virtual_folders": [{"name": "f", "virtual_path": "/f"}], "groups": [{"name": "g", "type": 1}],
+            "filesystem": elsewhere, "virtual_folders": [{"name": "f", "virtual_path": "/f"}], "groups": [{"name": "g", "type": 1}],
         }))],
         objects: vec![
-            (ObjectKind::Folder, map(json!({"name": "f", "filesystem": s3}))),
-            (ObjectKind::Group, map(json!({"name": "g", "user_settings": {"filesystem": s3}}))),
+            (ObjectKind::Folder, map(json!({"name": "f", "filesystem": elsewhere}))),
+            (ObjectKind::Group, map(json!({"name": "g", "user_settings": {"filesystem": elsewhere}}))),
             (ObjectKind::Role, map(json!({"name": "r"}))),
         ],
         moves_in: true,
@@ -72,13 +72,33 @@ async fn what_is_not_served_is_stored_only_where_it_moves_in() {
     let (outcomes, store) = load(dump.clone()).await;
     assert_eq!(outcomes, vec![LoadOutcome::Added; 4]);
     let stored = store.find(&USERS, "u").await.unwrap().unwrap();
-    assert_eq!(stored.document.get("filesystem"), Some(&s3));
+    assert_eq!(stored.document.get("filesystem"), Some(&elsewhere));
     let error = crate::account::find_user(&*store, "u").await.unwrap_err().to_string();
     assert!(error.contains("filesystem.provider") && error.contains("not supported"), "{error}");
     let folder = store.find(&FOLDERS, "f").await.unwrap().unwrap();
-    assert_eq!((folder.document.get("filesystem"), folder.document.get("mapped_path")), (Some(&s3), Some(&json!(""))));
+    assert_eq!(
+        (folder.document.get("filesystem"), folder.document.get("mapped_path")),
+        (Some(&elsewhere), Some(&json!("")))
+    );
     let (outcomes, _) = load(Dump { moves_in: false, ..dump }).await;
     assert!(outcomes.iter().take(2).all(|outcome| matches!(outcome, LoadOutcome::Failed(_))), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_bucket_that_cannot_be_used_as_described_moves_in_and_is_refused() {
+    // A8-15
+    for (secret, problem) in [("open", None), ("$aes$00$00", Some("filesystem.s3config.access_secret"))] {
+        let s3 = json!({"provider": 1, "s3config": {"bucket": "b", "access_key": "k", "access_secret": secret}});
+        let users = vec![user(json!({"filesystem": s3}))];
+        let (outcomes, store) = load(Dump { users, objects: Vec::new(), moves_in: true }).await;
+        assert_eq!(outcomes, [LoadOutcome::Added], "{secret}");
+        let found = crate::account::find_user(&*store, "u").await.map(drop).map_err(|error| error.to_string());
+        match (found, problem) {
+            (Ok(()), None) => {}
+            (Err(error), Some(problem)) => assert!(error.contains(problem), "{error}"),
+            (found, _) => panic!("{secret}: {found:?}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -11,8 +11,9 @@ use crate::{Moved, NoteKind};
 
 type Document = Map<String, Value>;
 
-/// The kinds of file systems that this version does not serve (C4).
-const UNSERVED: [&str; 6] = ["S3", "GCS", "Azure Blob", "local and encrypted", "SFTP", "HTTP"];
+/// The kinds of file systems that this version does not serve, by `provider` (C4).
+const UNSERVED: [(i64, &str); 5] =
+    [(2, "GCS"), (3, "Azure Blob"), (4, "local and encrypted"), (5, "SFTP"), (6, "HTTP")];
 /// Fields of a folder that its entry in an account has.
 const OF_ENTRY: [&str; 5] = ["name", "virtual_path", "quota_size", "quota_files", "exclude_from_quota"];
 
@@ -155,8 +156,7 @@ impl Documents {
 
     fn note_unserved(&mut self, document: &Document, about: &str, consequence: &str) {
         let provider = document.get("filesystem").and_then(|filesystem| filesystem.get("provider")?.as_i64());
-        let index = provider.and_then(|provider| usize::try_from(provider - 1).ok());
-        if let Some(name) = index.and_then(|index| UNSERVED.get(index)) {
+        if let Some((_, name)) = UNSERVED.into_iter().find(|(unserved, _)| provider == Some(*unserved)) {
             let text = format!(
                 "its files are elsewhere ({name}), which this version does not serve: it moves whole, and \
                                 {consequence}"

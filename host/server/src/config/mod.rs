@@ -167,4 +167,6 @@ mod reference;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod transport_tests;
+#[cfg(test)]
 mod value_tests;

@@ -40,6 +40,10 @@ fn keys_say_where_the_database_is() {
     assert_eq!((more.password, more.tls, more.pool_size), (Some(Secret::new("p")), TlsMode::Require, Some(4)));
     assert_eq!(more.tables, TableNames { schema: "s".into(), prefix: "tg_".into(), users: "people".into() });
     assert!(!more.only_writable);
+    // What the page about installing shows.
+    let shown = read("tidegate.toml", include_str!("testdata/postgresql.toml"), &[]).unwrap();
+    let settings::DatabaseSettings::Postgresql(shown) = shown.database else { panic!("{:?}", shown.database) };
+    assert_eq!((shown.hosts.len(), shown.tls, shown.tables.schema.as_str()), (2, TlsMode::VerifyFull, "tidegate"));
     for (mode, expected) in [(2, TlsMode::VerifyCa), (3, TlsMode::VerifyFull), (4, TlsMode::Prefer)] {
         assert_eq!(settings_of(&format!("{LEAST}\nsslmode = {mode}")).0.tls, expected);
     }
