@@ -24,6 +24,7 @@ use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate, WebRequest};
 use tidegate_core::hook::{Comparisons, HookEvent, LoginAttempt};
 use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::Directory;
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
 use tidegate_core::session::{EndReason, KeptPassword, LiveSession, Session, Traffic};
@@ -33,6 +34,11 @@ use super::Case;
 /// An event that can be made up.
 pub trait Testable: HookEvent + Sized {
     fn made_up(case: &Case, stored: Option<&Arc<EffectiveAccount>>) -> anyhow::Result<Self>;
+
+    /// The event of a server that has these groups.
+    fn with_groups_of(self, _directory: &Arc<dyn Directory>) -> Self {
+        self
+    }
 
     /// The account that the verdict, or the chain so far, gives.
     fn account(&self, _verdict: &Self::Verdict) -> Option<AccountDraft> {
@@ -236,6 +242,10 @@ impl Testable for ExternalAuth {
 impl Testable for PreLogin {
     fn made_up(case: &Case, stored: Option<&Arc<EffectiveAccount>>) -> anyhow::Result<Self> {
         Ok(Self::new(attempt(case, stored)?))
+    }
+
+    fn with_groups_of(self, directory: &Arc<dyn Directory>) -> Self {
+        Self::with_groups_of(self, directory.clone())
     }
 
     fn account(&self, _verdict: &Self::Verdict) -> Option<AccountDraft> {

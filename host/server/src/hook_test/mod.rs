@@ -11,6 +11,6 @@ mod run;
 pub use case::Case;
 pub use event::Testable;
 pub use file::cases_of;
-pub use outcome::{Tested, gate, observers};
+pub use outcome::{Known, Tested, gate, observers};
 pub use report::{Report, print};
 pub use run::Bench;

@@ -4,8 +4,17 @@ use std::sync::Arc;
 
 use tidegate_core::account::{AccountDraft, EffectiveAccount};
 use tidegate_core::hook::{Chain, GateEvent, HookEvent, Observers};
+use tidegate_core::ports::Directory;
 
 use super::{Case, Testable};
+
+/// What the server knows when an event happens.
+pub struct Known {
+    /// The account of the case's user.
+    pub stored: Option<Arc<EffectiveAccount>>,
+    /// Where groups are.
+    pub directory: Arc<dyn Directory>,
+}
 
 /// The outcome of the chain as a whole.
 #[derive(Debug)]
@@ -21,9 +30,9 @@ pub struct Tested {
 pub async fn gate<E: GateEvent + Testable>(
     chain: Arc<Chain<E>>,
     case: Arc<Case>,
-    stored: Option<Arc<EffectiveAccount>>,
+    known: Known,
 ) -> anyhow::Result<Tested> {
-    let mut event = E::made_up(&case, stored.as_ref())?;
+    let mut event = E::made_up(&case, known.stored.as_ref())?.with_groups_of(&known.directory);
     Ok(match chain.decide(&mut event).await {
         Ok(decision) => {
             let (verdict, detail) = E::label(&decision.verdict);
@@ -42,9 +51,9 @@ pub async fn gate<E: GateEvent + Testable>(
 pub async fn observers<E: HookEvent<Verdict = ()> + Testable>(
     observers: Arc<Observers<E>>,
     case: Arc<Case>,
-    stored: Option<Arc<EffectiveAccount>>,
+    known: Known,
 ) -> anyhow::Result<Tested> {
-    let event = E::made_up(&case, stored.as_ref())?;
+    let event = E::made_up(&case, known.stored.as_ref())?;
     Ok(match observers.tell(&event).await {
         Ok(()) => {
             let (verdict, detail) = ("told".to_owned(), String::new());

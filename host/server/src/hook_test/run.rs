@@ -13,7 +13,7 @@ use tidegate_core::login::{AccountCheck, account_checks};
 use tidegate_core::ports::SystemClock;
 use tidegate_hooks_wasm::{NOT_LOADED, ServedGates};
 
-use super::{Case, Report, Tested};
+use super::{Case, Known, Report, Tested};
 use crate::cli::backup::stores_to_look_at;
 use crate::config::settings::DatabaseSettings;
 use crate::config::{Config, DataProvider, Loaded, Settings};
@@ -120,7 +120,8 @@ impl Bench {
             !point.links().is_empty(),
             "no hook is there for {kind}; name one with --link, or see: tidegate hook list"
         );
-        let tested = point.test(case.clone(), stored.clone()).await?;
+        let known = Known { stored: stored.clone(), directory: self.stores.database.clone() };
+        let tested = point.test(case.clone(), known).await?;
         let runs = self.recorder.take();
         let (after, problem) = self.accepted(&tested, &case.user, stored.as_ref().map(|stored| &**stored.user())).await;
         let checks = after.as_ref().map(|account| self.checks(account, &case)).unwrap_or_default();

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tidegate_core::account::EffectiveAccount;
 use tidegate_core::files::{FileHooks, FirstTransfers};
 use tidegate_core::hook::events::ActionKind;
 use tidegate_core::hook::external_auth::{ExternalAuth, Scope};
@@ -26,7 +25,7 @@ use tidegate_hooks_external::{HttpClients, HttpHook, HttpSettings, ProgramHook};
 use tidegate_hooks_wasm::{PluginDirectory, PluginHook};
 
 use crate::config::settings::{HookSettings, HookTarget};
-use crate::hook_test::{self, Case, Testable, Tested};
+use crate::hook_test::{self, Case, Known, Testable, Tested};
 
 /// What the event of every hook point has to offer.
 trait AnyHookEvent: HookEvent + Testable {}
@@ -52,7 +51,7 @@ pub struct HookPoints {
 }
 
 /// Asks or tells the links of a point about a made-up event.
-type Test = Box<dyn Fn(Arc<Case>, Option<Arc<EffectiveAccount>>) -> BoxFuture<anyhow::Result<Tested>> + Send + Sync>;
+type Test = Box<dyn Fn(Arc<Case>, Known) -> BoxFuture<anyhow::Result<Tested>> + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// One hook point, whatever its event is.
@@ -67,8 +66,8 @@ pub trait HookPoint: Send + Sync {
     /// Each link, and the reason for which it would not be asked about this subject.
     fn explain(&self, subject: &Subject<'_>) -> Vec<(LinkInfo, Option<&'static str>)>;
 
-    /// Sends a made-up event through all links. `stored`: the account that the event is about.
-    async fn test(&self, case: Arc<Case>, stored: Option<Arc<EffectiveAccount>>) -> anyhow::Result<Tested>;
+    /// Sends a made-up event through all links. `known`: what the server knows then.
+    async fn test(&self, case: Arc<Case>, known: Known) -> anyhow::Result<Tested>;
 }
 
 /// The facts about a link that commands show.
@@ -163,8 +162,8 @@ where
         links.iter().map(|link| (info(link), link.selector().mismatch(subject))).collect()
     }
 
-    async fn test(&self, case: Arc<Case>, stored: Option<Arc<EffectiveAccount>>) -> anyhow::Result<Tested> {
-        (self.test)(case, stored).await
+    async fn test(&self, case: Arc<Case>, known: Known) -> anyhow::Result<Tested> {
+        (self.test)(case, known).await
     }
 }
 
@@ -195,7 +194,7 @@ impl Builder<'_> {
         PluginHook: Hook<E>,
     {
         let tested = chain.clone();
-        let test: Test = Box::new(move |case, stored| Box::pin(hook_test::gate(tested.clone(), case, stored)));
+        let test: Test = Box::new(move |case, known| Box::pin(hook_test::gate(tested.clone(), case, known)));
         self.point(Place::Gate(chain.clone()), test)
     }
 
@@ -210,7 +209,7 @@ impl Builder<'_> {
     {
         self.observers.push(observers.clone());
         let tested = observers.clone();
-        let test: Test = Box::new(move |case, stored| Box::pin(hook_test::observers(tested.clone(), case, stored)));
+        let test: Test = Box::new(move |case, known| Box::pin(hook_test::observers(tested.clone(), case, known)));
         self.point(Place::Observers(observers.clone(), Observers::chain), test)
     }
 
