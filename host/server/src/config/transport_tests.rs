@@ -3,7 +3,6 @@
 use tidegate_ssh::host_keys::HostKeyFiles;
 
 use super::tests::read;
-use super::*;
 
 /// `expected`: parts of the warnings, in order, or of the error.
 fn check_transport(text: &str, expected: Result<&[&str], &str>) {
