@@ -14,7 +14,7 @@ use tidegate_migrate::host_keys::{self, KeyOutcome};
 use tidegate_migrate::{Moved, NoteKind, in_place};
 
 use self::accounts::Target;
-use self::configuration::Written;
+use self::configuration::ConfigurationOutcome;
 use self::report::Report;
 use self::sources::Sources;
 use super::Place;
@@ -88,15 +88,15 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
     report.configuration = match &here {
         Some(here) => {
             configuration::compare(&sources, &here.config.compat, &mut moved);
-            Written::Kept
+            ConfigurationOutcome::Kept
         }
         None => match configuration::text(&sources, &provider, &keys, &mut moved, &directory)? {
-            None => Written::Nothing,
+            None => ConfigurationOutcome::Nothing,
             Some(text) => {
                 if !is_trial {
                     host_keys::write_new(&directory.join("tidegate.toml"), text.as_bytes())?;
                 }
-                Written::Written
+                ConfigurationOutcome::Written
             }
         },
     };

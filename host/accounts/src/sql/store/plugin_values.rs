@@ -31,7 +31,7 @@ impl<D: Database> PluginStore for SqlStore<D> {
             let value = value.clone();
             Box::pin(async move {
                 let expires_at = expiry(space.now, ttl);
-                Ok(space.store(transaction, &value, expires_at).await?)
+                space.store(transaction, &value, expires_at).await
             })
         })
         .await

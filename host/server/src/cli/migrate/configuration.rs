@@ -17,7 +17,7 @@ const FIRST_ERA: &str = "seed";
 /// What became of the configuration.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Written {
+pub enum ConfigurationOutcome {
     /// The source has none.
     #[default]
     Nothing,

@@ -4,7 +4,7 @@ use serde::Serialize;
 use tidegate_migrate::host_keys::KeyOutcome;
 use tidegate_migrate::{Note, NoteKind};
 
-use super::configuration::Written;
+use super::configuration::ConfigurationOutcome;
 
 /// The report, which is also its JSON.
 #[derive(Debug, Default, Serialize)]
@@ -19,7 +19,7 @@ pub struct Report {
     pub groups: Count,
     pub roles: Count,
     pub host_keys: Vec<HostKey>,
-    pub configuration: Written,
+    pub configuration: ConfigurationOutcome,
     /// Where the older server's database is kept, if ours has taken its place.
     pub kept_database: Option<String>,
     pub notes: Vec<Note>,
@@ -61,7 +61,7 @@ impl Report {
         let added = [&self.users, &self.folders, &self.groups, &self.roles].into_iter().any(|count| count.added > 0);
         added
             || self.kept_database.is_some()
-            || self.configuration == Written::Written
+            || self.configuration == ConfigurationOutcome::Written
             || self.host_keys.iter().any(|key| key.outcome == "copied")
     }
 
@@ -77,7 +77,7 @@ impl Report {
         if let Some(kept) = &self.kept_database {
             line(format!("Its database is kept as {kept}."));
         }
-        if self.configuration == Written::Written {
+        if self.configuration == ConfigurationOutcome::Written {
             let compat = self.compat.map(|compat| format!(", with compat = \"{compat}\"")).unwrap_or_default();
             line(format!("tidegate.toml is written{compat}."));
         }
