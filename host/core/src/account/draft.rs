@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{AccountRights, Audience, DocumentError, User, concurrent, document, fields, view};
+use super::{AccountRights, Audience, DocumentError, User, concurrent, document, fields, kept_secrets, view};
 use crate::ports::StoredDocument;
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
@@ -244,6 +244,12 @@ impl AccountDraft {
                 self.document.insert(field.to_owned(), value.clone());
             }
         }
+    }
+
+    /// Takes the secrets that the draft does not show from the stored account (A8-15); None: a new account, where the
+    /// marks in their places are taken away.
+    pub(super) fn keep_secrets_in(&mut self, stored: Option<&Map<String, Value>>) {
+        kept_secrets::keep(fields::ACCOUNT, stored.unwrap_or(&Map::new()), &mut self.document);
     }
 
     /// Keeps the stored values of fields that a bound hook has no grant for and has left out.

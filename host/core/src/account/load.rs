@@ -140,8 +140,13 @@ impl Accounts {
         document: &Map<String, Value>,
         author: &Author,
     ) -> Result<Loaded, AccountError> {
-        let validated = kind.merged(Map::new(), document).map_err(|error| error.to_string());
-        let validated = validated.and_then(|merged| {
+        let merged = kind.merged(Map::new(), document);
+        let stored = match merged.as_ref().ok().and_then(|merged| merged.get("name")).and_then(Value::as_str) {
+            None => None,
+            Some(name) => self.directory().find(kind.collection(), name).await?,
+        };
+        let validated = merged.map_err(|error| error.to_string()).and_then(|mut merged| {
+            kind.keep_secrets(stored.as_ref(), &mut merged);
             let validated = if plan.moves_in { unserved::validated(kind, merged) } else { kind.validated(merged) };
             validated.map_err(|error| error.to_string())
         });
@@ -157,7 +162,7 @@ impl Accounts {
         if plan.loaded.iter().any(is_same) {
             return Ok(failed(Some(kind), &name, "it is in the document twice"));
         }
-        match self.plan_object(plan, kind, &name, document, author).await {
+        match self.plan_object(plan, kind, &name, (document, stored), author).await {
             Ok(outcome) => Ok(Loaded { kind: Some(kind), name, outcome }),
             Err(StoreError::Refused(problem)) => Ok(failed(Some(kind), &name, problem)),
             Err(error) => Err(error.into()),
@@ -169,10 +174,9 @@ impl Accounts {
         plan: &mut Plan,
         kind: ObjectKind,
         name: &str,
-        document: Map<String, Value>,
+        (document, stored): (Map<String, Value>, Option<StoredDocument>),
         author: &Author,
     ) -> Result<LoadOutcome, StoreError> {
-        let stored = self.directory().find(kind.collection(), name).await?;
         let outcome = match &stored {
             None => LoadOutcome::Added,
             Some(stored) => {
@@ -211,6 +215,7 @@ impl Accounts {
     ) -> Result<LoadOutcome, AccountError> {
         let changed_at = draft.document.get(LAST_PASSWORD_CHANGE).filter(|_| plan.moves_in).cloned();
         draft.keep_maintained_fields_of(None);
+        draft.keep_secrets_in(None);
         let rule = if plan.moves_in { CredentialRule::Optional } else { CredentialRule::Required };
         let mut user = self.prepare_load(plan, draft, rule).await?;
         note_password_change(&mut user, None);
@@ -230,6 +235,7 @@ impl Accounts {
     ) -> Result<LoadOutcome, AccountError> {
         draft.base = Some(stored.clone());
         draft.keep_maintained_fields_in(Some(&stored.document));
+        draft.keep_secrets_in(Some(&stored.document));
         let rule = if has_credential(&stored) { CredentialRule::Required } else { CredentialRule::Optional };
         let mut user = self.prepare_load(plan, draft, rule).await?;
         note_password_change(&mut user, stored.document.get("password").and_then(Value::as_str));

@@ -20,6 +20,7 @@ mod hashed_passwords;
 mod home_check;
 mod homes;
 mod inheritance;
+mod kept_secrets;
 mod load;
 mod object_storage;
 mod object_table;

@@ -58,7 +58,8 @@ pub(super) fn s3_location(filesystem: &Map<String, Value>, prefix: &str) -> Resu
         return Err(invalid(name("endpoint"), "must be a URL that begins with http:// or https://"));
     }
     if location.access_key.is_empty() != location.access_secret.is_empty() {
-        return Err(invalid(name("access_secret"), "access_key and access_secret are set together, or neither is"));
+        let problem = "access_key and access_secret are set together, or neither is; null removes a stored secret";
+        return Err(invalid(name("access_secret"), problem));
     }
     // A16-01
     if location.key_prefix.split('/').any(|part| part == "..") || location.key_prefix.starts_with('/') {

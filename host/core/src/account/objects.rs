@@ -9,6 +9,7 @@ use super::draft::{InvalidAccount, invalid};
 use super::fields::{Field, Maintainer};
 use super::folders::{MAX_NAME_BYTES, check_folder, is_local};
 use super::group::Group;
+use super::kept_secrets;
 use super::object_table::{FOLDER_OBJECT, GROUP_OBJECT, ROLE_OBJECT};
 use super::stored::folder_name;
 use crate::ports::{Collection, FOLDERS, GROUPS, ROLES, StoredDocument, Version};
@@ -66,6 +67,13 @@ impl ObjectKind {
         Ok(document)
     }
 
+    /// Takes the secrets that the new document does not show from the stored object (A8-15); None: a new object,
+    /// where the marks in their places are taken away.
+    pub fn keep_secrets(self, stored: Option<&StoredDocument>, document: &mut Map<String, Value>) {
+        let none = Map::new();
+        kept_secrets::keep(self.fields(), stored.map_or(&none, |stored| &stored.document), document);
+    }
+
     /// The name and the document to store.
     ///
     /// # Errors
@@ -110,14 +118,16 @@ impl ObjectKind {
     }
 }
 
-/// Takes the paths out of the folders of a group's document, since the stored folders have them. The answer has
-/// each folder's name and the path that the document gave it; empty: none.
+/// Takes the paths and file systems out of the folders of a group's document, since the stored folders have them. The
+/// answer has each folder's name and the path that the document gave it; empty: none.
 pub(super) fn take_folder_paths(document: &mut Map<String, Value>) -> Vec<(String, String)> {
     let folders = document.get_mut("virtual_folders").and_then(Value::as_array_mut).into_iter().flatten();
     let mut taken = Vec::new();
     for folder in folders.filter_map(Value::as_object_mut) {
         let Some(name) = folder_name(folder) else { continue };
         let path = folder.remove("mapped_path");
+        // It may have secrets, which are in one place alone.
+        folder.remove("filesystem");
         let path = path.as_ref().and_then(Value::as_str).unwrap_or_default().trim_end_matches('/').to_owned();
         folder.insert("name".to_owned(), name.clone().into());
         taken.push((name, path));

@@ -218,6 +218,7 @@ impl Accounts {
     /// The draft is not valid, an account of that name is stored (`Exists`), or the store fails.
     pub async fn add(&self, mut draft: AccountDraft, author: &Author) -> Result<User, AccountError> {
         draft.keep_maintained_fields_of(None);
+        draft.keep_secrets_in(None);
         let mut account = self.prepare(draft, CredentialRule::Required).await?;
         note_password_change(&mut account, None);
         let added = self.writing(author).add(account).await?;
@@ -244,6 +245,7 @@ impl Accounts {
         };
         draft.base = Some(stored.clone());
         draft.keep_maintained_fields_in(Some(&stored.document));
+        draft.keep_secrets_in(Some(&stored.document));
         // An account that is locked, or that a hook has made, may have no credential, and can be changed still.
         let rule = if has_credential(&stored) { CredentialRule::Required } else { CredentialRule::Optional };
         let mut account = self.prepare(draft, rule).await?;
@@ -347,7 +349,9 @@ impl Accounts {
     }
 
     fn complete_from_hook(&self, draft: &mut AccountDraft, stored: Option<&User>) -> Result<(), InvalidAccount> {
-        draft.keep_maintained_fields_of(stored);
+        let document = stored.map(|stored| stored.to_document(Audience::Trusted));
+        draft.keep_maintained_fields_in(document.as_ref());
+        draft.keep_secrets_in(document.as_ref());
         draft.keep_second_factor_of(stored);
         if let Some(rights) = draft.rights().cloned() {
             draft.keep_ungranted(&rights, stored);

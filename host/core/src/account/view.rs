@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::{self, ACCOUNT, Field, HAS_PASSWORD, Kind, Member};
 use super::filter_table::FILTERS;
+use super::kept_secrets::REDACTED;
 use super::{AccountValues, second_factors};
 
 /// The reader of a document, which decides what it may hold.
@@ -130,7 +131,7 @@ fn beginning_with(known: &[Field], object: &Map<String, Value>) -> Map<String, V
 fn redact(object: &mut Map<String, Value>) {
     for (name, value) in object {
         match value {
-            value if fields::is_secret(name) => *value = json!("[redacted]"),
+            value if fields::is_secret(name) => *value = json!(REDACTED),
             Value::Object(inner) => redact(inner),
             Value::Array(items) => items.iter_mut().filter_map(Value::as_object_mut).for_each(redact),
             _ => {}

@@ -3,6 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::fields::{Field, Maintainer};
+use super::filesystem_table::FILESYSTEM;
+use super::kept_secrets::keep_of_file_system;
 use super::stored::find_user;
 use super::{Audience, User, fields};
 use crate::ports::{
@@ -35,7 +37,7 @@ impl Writing<'_> {
     /// same transaction.
     pub async fn changes_to_add(&self, user: &User, planned: &[Change]) -> Result<Vec<Change>, StoreError> {
         let mut changes = self.folders_of(user, planned).await?;
-        let write = Write::Add(user.to_document(Audience::Trusted));
+        let write = Write::Add(without_folder_files(user.to_document(Audience::Trusted)));
         changes.push(self.change(&user.username, write, "add", String::new()));
         Ok(changes)
     }
@@ -55,7 +57,7 @@ impl Writing<'_> {
             user.usage.last_quota_update = 0;
         }
         let mut changes = self.folders_of(user, planned).await?;
-        let write = Write::Replace { document, expected: base.version, reset };
+        let write = Write::Replace { document: without_folder_files(document), expected: base.version, reset };
         changes.push(self.change(&user.username, write, "update", detail));
         Ok(changes)
     }
@@ -129,8 +131,12 @@ impl Writing<'_> {
                 return Err(other_path(name, known));
             }
             let known = made.or(found.map(|stored| &stored.document)).and_then(|known| known.get("filesystem"));
-            let is_known = known.and_then(Value::as_object) == Some(&folder.filesystem);
-            if !folder.filesystem.is_empty() && !is_known {
+            let is_known = |known: &Map<String, Value>| {
+                let mut given = folder.filesystem.clone();
+                keep_of_file_system(FILESYSTEM, known, &mut given);
+                given == *known
+            };
+            if !folder.filesystem.is_empty() && !known.and_then(Value::as_object).is_some_and(is_known) {
                 return Err(StoreError::Refused(format!(
                     "the file system of the folder \"{name}\" is not set in accounts; add or change the folder itself"
                 )));
@@ -165,6 +171,16 @@ impl Writing<'_> {
         }
         Ok(changes)
     }
+}
+
+/// The document of an account without the file systems of its folders: the stored folders have them, with their
+/// secrets, and they are what counts.
+fn without_folder_files(mut document: Map<String, Value>) -> Map<String, Value> {
+    let folders = document.get_mut("virtual_folders").and_then(Value::as_array_mut);
+    for folder in folders.into_iter().flatten().filter_map(Value::as_object_mut) {
+        folder.remove("filesystem");
+    }
+    document
 }
 
 /// The refusal of a path for a stored folder that has another.

@@ -258,3 +258,69 @@ async fn a_dump_holds_them_and_loads_whole() {
     let dumped = house.backups.dump_objects(&house.root, Folder, request).await.unwrap();
     assert_eq!(dumped[0].document["mapped_path"], json!("/srv/b"));
 }
+
+fn bucket(secret: Option<&str>) -> Value {
+    let mut config = json!({"bucket": "b", "access_key": "k"});
+    config.as_object_mut().unwrap().extend(secret.map(|secret| ("access_secret".to_owned(), json!(secret))));
+    json!({"provider": 1, "s3config": config})
+}
+
+#[tokio::test]
+async fn what_show_prints_can_be_stored_again_and_keeps_the_secrets() {
+    // A8-15, C5-01
+    let house = house();
+    let secret_in = |filesystem: &Value| filesystem["s3config"]["access_secret"].as_str().map(str::to_owned);
+    let stored = async |kind: ObjectKind, name: &str| {
+        house.objects.directory.find(kind.collection(), name).await.unwrap().unwrap().document
+    };
+    house.add(Folder, json!({"name": "f", "filesystem": bucket(Some("hush"))})).await.unwrap();
+    house.add(Group, json!({"name": "g", "user_settings": {"filesystem": bucket(Some("quiet"))}})).await.unwrap();
+    for (kind, name) in [(Folder, "f"), (Group, "g")] {
+        let (shown, _) = house.objects.show(&house.root, kind, name).await.unwrap();
+        assert!(!format!("{shown:?}").contains("hush") && !format!("{shown:?}").contains("quiet"), "{shown:?}");
+        let mut document = shown.document;
+        document.insert("description".to_owned(), json!("d"));
+        let change = DocumentChange::Document { document, revision: shown.revision };
+        house.update(kind, name, change).await.unwrap();
+    }
+    assert_eq!(secret_in(&stored(Folder, "f").await["filesystem"]).as_deref(), Some("hush"));
+    assert_eq!(secret_in(&stored(Group, "g").await["user_settings"]["filesystem"]).as_deref(), Some("quiet"));
+    // Another bucket with the same keys, and no keys at all.
+    house.update(Folder, "f", fields(json!({"filesystem": bucket(None)}))).await.unwrap();
+    assert_eq!(secret_in(&stored(Folder, "f").await["filesystem"]).as_deref(), Some("hush"));
+    let without = json!({"provider": 1, "s3config": {"bucket": "b", "access_secret": null}});
+    house.update(Folder, "f", fields(json!({"filesystem": without}))).await.unwrap();
+    assert_eq!(secret_in(&stored(Folder, "f").await["filesystem"]), None);
+    // A mark is no secret.
+    let marked = house.add(Folder, json!({"name": "h", "filesystem": bucket(Some("[redacted]"))})).await.unwrap_err();
+    assert_eq!(marked.field(), Some("filesystem.s3config.access_secret"));
+}
+
+#[tokio::test]
+async fn accounts_keep_the_secrets_of_their_file_systems_and_folders() {
+    // A8-15, C5-01
+    let house = house();
+    house.add(Folder, json!({"name": "f", "filesystem": bucket(Some("hush"))})).await.unwrap();
+    let folders = json!([{"name": "f", "virtual_path": "/f"}]);
+    house.add_user("u", json!({"filesystem": bucket(Some("quiet")), "virtual_folders": folders})).await;
+    let stored = async || {
+        let user = house.users.accounts.find("u").await.unwrap().unwrap();
+        let folder = user.folders.iter().next().unwrap().filesystem["s3config"]["access_secret"].clone();
+        (user.filesystem["s3config"]["access_secret"].clone(), folder)
+    };
+    let shown = house.users.show(&house.root, "u").await.unwrap();
+    assert!(!format!("{shown:?}").contains("hush") && !format!("{shown:?}").contains("quiet"), "{shown:?}");
+    let dumped = |document| Dump { users: vec![document], ..Dump::default() };
+    let (loaded, is_stored) = house.backups.load(&house.root, dumped(shown.document.clone()), false).await.unwrap();
+    assert!(is_stored && loaded[0].outcome == LoadOutcome::Unchanged, "{loaded:?}");
+    let mut document = shown.document;
+    document.insert("max_sessions".to_owned(), json!(3));
+    let change = DocumentChange::Document { document, revision: shown.revision };
+    house.users.update(&house.root, "u", change, None).await.unwrap();
+    assert_eq!(stored().await, (json!("quiet"), json!("hush")));
+    house.users.update(&house.root, "u", fields(json!({"filesystem": bucket(Some("new"))})), None).await.unwrap();
+    assert_eq!(stored().await, (json!("new"), json!("hush")));
+    // The account's own document has no copy of the folder's secrets.
+    let document = house.objects.directory.find(&crate::ports::USERS, "u").await.unwrap().unwrap().document;
+    assert!(!serde_json::to_string(&document["virtual_folders"]).unwrap().contains("hush"), "{document:?}");
+}

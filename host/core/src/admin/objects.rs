@@ -87,7 +87,9 @@ impl ObjectAdministration {
         document: &Map<String, Value>,
     ) -> Result<ShownObject, AdminError> {
         actor.require(permission(kind))?;
-        let (name, document) = validated(kind, kind.merged(Map::new(), document)?)?;
+        let mut document = kind.merged(Map::new(), document)?;
+        kind.keep_secrets(None, &mut document);
+        let (name, document) = validated(kind, document)?;
         let changes = self.writing(actor).changes(kind, &name, document, None, &[]).await?;
         self.store(actor, kind, &name, changes, Told::Add).await
     }
@@ -108,7 +110,9 @@ impl ObjectAdministration {
         let mut tries = MAX_CONFLICTS;
         loop {
             let stored = self.stored(kind, name).await?;
-            let (wanted, document) = validated(kind, changed(kind, &stored, change)?)?;
+            let mut document = changed(kind, &stored, change)?;
+            kind.keep_secrets(Some(&stored), &mut document);
+            let (wanted, document) = validated(kind, document)?;
             if wanted != name {
                 let noun = kind.collection().noun;
                 return Err(AdminError::Renamed { noun, from: name.to_owned(), to: wanted });
