@@ -32,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tidegate-accounts", &["tidegate-core"]),
     ("tidegate-passwords", &["tidegate-core"]),
     ("tidegate-migrate", &["tidegate-core"]),
+    ("tidegate-sealing", &["tidegate-core"]),
     ("tidegate-sftp", &["tidegate-core"]),
     ("tidegate-ssh", &["tidegate-core", "tidegate-sftp", "tidegate-ssh-commands"]),
     // Knows the channel only by its ports.
@@ -50,6 +51,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tidegate-accounts",
             "tidegate-passwords",
             "tidegate-migrate",
+            "tidegate-sealing",
             "tidegate-ssh",
             "tidegate-ssh-commands",
             "tidegate-api",
@@ -93,7 +95,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("deadpool", &["tidegate-accounts"]),
     // One has our database, the other reads an older server's.
     ("rusqlite", &["tidegate-accounts", "tidegate-migrate"]),
-    ("aws-lc-rs", &["tidegate-migrate"]),
+    ("aws-lc-rs", &["tidegate-migrate", "tidegate-sealing"]),
     ("reqwest", &["tidegate-hooks-external", "tidegate-hooks-wasm"]),
     ("subprocess", &["tidegate-hooks-external"]),
     (
@@ -121,6 +123,7 @@ const CONCRETE_TYPES: &[(&str, &[&str])] = &[
     ("LocalHostPaths", &["wire.rs"]),
     ("S3FileSystems", &["wire.rs"]),
     ("PasswordPool", &["wire.rs"]),
+    ("KeyFile", &["wire.rs"]),
     ("SqliteDatabase", &["wire.rs"]),
     ("MemoryStore", &["wire.rs"]),
 ];

@@ -11,7 +11,6 @@ use tidegate_core::terminal::on_one_line;
 use tidegate_hooks_wasm::{ForgetError, PluginInfo, ServedGates};
 
 use crate::config::Settings;
-use crate::config::settings::DatabaseSettings;
 use crate::wire::{self, Hooks, LinkInfo, Stores};
 
 pub fn hook_link(kind: HookKind, link: &LinkInfo) -> HookLink {
@@ -99,7 +98,7 @@ fn sentence(error: anyhow::Error) -> String {
 /// The hooks of a server that would start now. `directory`: its state.
 pub async fn as_at_start(directory: &Path, settings: &Settings) -> anyhow::Result<Hooks> {
     // In memory, so that a look leaves nothing behind.
-    let stores = Stores::open(&DatabaseSettings::Memory(None))?;
+    let stores = Stores::in_memory()?;
     Hooks::open(settings, &stores, wire::silent_host(), ServedGates::look(directory)?).await
 }
 

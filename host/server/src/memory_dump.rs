@@ -36,7 +36,7 @@ impl MemoryDump {
         let DatabaseSettings::Memory(Some(path)) = database else {
             return Ok(None);
         };
-        let (path, directory) = (path.clone(), stores.database.clone());
+        let (path, directory) = (path.clone(), stores.directory.clone());
         let dump = Self { path, accounts: stores.accounts(users_base_dir), directory, held: Mutex::default() };
         dump.load_again().await?;
         Ok(Some(Arc::new(dump)))

@@ -18,7 +18,6 @@ use tidegate_ssh::host_keys;
 use tidegate_ssh_commands::Launcher;
 
 use crate::advertisement::Advertisement;
-use crate::config::settings::DatabaseSettings;
 use crate::config::{Config, Loaded};
 use crate::serve::Serving;
 use crate::shutdown;
@@ -151,7 +150,7 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
     config.sftpd.enabled_ssh_commands = arguments.ssh_commands;
     let settings = Loaded::from_config(config).validate(&directory, false)?;
     settings.warnings.iter().for_each(|warning| eprintln!("tidegate: warning: {warning}"));
-    let stores = Stores::open(&DatabaseSettings::Memory(None))?;
+    let stores = Stores::in_memory()?;
 
     // Empty means generated, or the default (A17-01).
     let given = arguments.password.as_deref().filter(|password| !password.is_empty());

@@ -49,7 +49,7 @@ pub async fn serve(
     }
     let stop = shutdown::on_signals().context("signals cannot be handled")?;
     let _lock = lock(directory).await?;
-    let stores = Stores::open(&settings.database)?;
+    let stores = Stores::open(&settings.database, directory)?;
     let dump = MemoryDump::load(&settings.database, &stores, settings.users_base_dir.clone()).await?;
     if let Some(dump) = dump {
         dump.follow_signals().context("signals cannot be handled")?;

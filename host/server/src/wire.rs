@@ -13,7 +13,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use tidegate_accounts::{PostgresqlDatabase, RedbDatabase, SqliteDatabase};
 use tidegate_api::{AdminApi, Measured};
-use tidegate_core::account::{Accounts, HomeCheck};
+use tidegate_core::account::{Accounts, HomeCheck, SealedDirectory};
 use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
 use tidegate_core::files::FileContext;
 use tidegate_core::guard::Defender;
@@ -28,6 +28,7 @@ use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
 use tidegate_hooks_wasm::{ForgetError, PluginDirectory, PluginInfo, PluginPorts, ServedGates};
 use tidegate_passwords::PasswordPool;
+use tidegate_sealing::KeyFile;
 use tidegate_storage::{
     Cleaned, FileSystems, Leftovers, LocalHostPaths, LocalStorageFactory, LocalStorageSettings, open_tree,
 };
@@ -54,20 +55,41 @@ pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<dyn port
     })
 }
 
+/// The file in the state directory with the key under which secrets are stored.
+const SECRETS_KEY: &str = "secrets.key";
+
 /// What commands need of a server.
 pub struct Stores {
     pub database: Arc<dyn ports::Stores>,
+    /// The documents in the database, with their secrets clear.
+    pub directory: Arc<dyn Directory>,
     pub passwords: Arc<dyn Passwords>,
 }
 
 impl Stores {
-    pub fn open(settings: &DatabaseSettings) -> anyhow::Result<Self> {
-        Ok(Self { database: open_database(settings)?, passwords: Arc::new(PasswordPool::new()?) })
+    /// `state`: the directory that has the key under which secrets are stored.
+    pub fn open(settings: &DatabaseSettings, state: &Path) -> anyhow::Result<Self> {
+        let database = open_database(settings)?;
+        let directory: Arc<dyn Directory> = match settings {
+            DatabaseSettings::Sqlite(_) | DatabaseSettings::Postgresql(_) | DatabaseSettings::Bolt(_) => {
+                let key = Arc::new(KeyFile::new(state.join(SECRETS_KEY)));
+                Arc::new(SealedDirectory::new(database.clone(), key))
+            }
+            // Nothing of it is written anywhere.
+            DatabaseSettings::Memory(_) => database.clone(),
+        };
+        Ok(Self { database, directory, passwords: Arc::new(PasswordPool::new()?) })
+    }
+
+    /// Stores that end with the process.
+    pub fn in_memory() -> anyhow::Result<Self> {
+        let database: Arc<dyn ports::Stores> = Arc::new(MemoryStore::default());
+        Ok(Self { directory: database.clone(), database, passwords: Arc::new(PasswordPool::new()?) })
     }
 
     /// Accounts whose changes no hook is told of.
     pub fn accounts(&self, users_base_dir: Option<String>) -> Accounts {
-        Accounts::new(self.database.clone(), self.passwords.clone(), users_base_dir)
+        Accounts::new(self.directory.clone(), self.passwords.clone(), users_base_dir)
     }
 }
 
@@ -103,7 +125,7 @@ impl Hooks {
     pub fn prepare(settings: &Settings, stores: &Stores, host: HookHost, served: ServedGates) -> anyhow::Result<Self> {
         let scope = settings.external_auth_scope;
         let synchronous = &settings.synchronous_actions;
-        let accounts: Arc<dyn Directory> = stores.database.clone();
+        let accounts = stores.directory.clone();
         let points =
             HookPoints::new(&settings.hooks, &settings.http, scope, synchronous, Some(accounts), Arc::new(host))?;
         let points = Arc::new(points);
@@ -338,7 +360,7 @@ impl Services {
         });
         let login = Arc::new(login.context("the login service could not be made")?);
         let watch = Arc::new(SessionWatch {
-            accounts: stores.database.clone(),
+            accounts: stores.directory.clone(),
             sessions: sessions.clone(),
             clock,
             metrics: metrics.clone(),
@@ -365,7 +387,7 @@ pub fn admin_api(
 ) -> AdminApi {
     let administration = Administration::new(AdministrationPorts {
         accounts: Arc::new(accounts),
-        directory: stores.database.clone(),
+        directory: stores.directory.clone(),
         usages: stores.database.clone(),
         sessions,
         scans,
@@ -385,5 +407,5 @@ pub fn quota_scans(
     storage: Arc<dyn StorageFactory>,
 ) -> Arc<QuotaScans> {
     let keeper = QuotaKeeper::new(stores.database.clone(), node, Arc::new(SystemClock), settings.tracking);
-    Arc::new(QuotaScans::new(keeper, stores.database.clone(), storage))
+    Arc::new(QuotaScans::new(keeper, stores.directory.clone(), storage))
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::draft::{InvalidAccount, invalid};
+use super::sealed::SEALED;
 use crate::ports::storage::S3Location;
 use crate::secret::Secret;
 
@@ -87,6 +88,7 @@ fn secret(config: &Map<String, Value>, field: &str, name: impl Fn(&str) -> Strin
             let of = |member: &str| secret.get(member).and_then(Value::as_str).unwrap_or_default();
             match of("status") {
                 "" | "Plain" => of("payload"),
+                SEALED => return Err(invalid(name(field), UNREADABLE)),
                 _ => return Err(invalid(name(field), ENCRYPTED)),
             }
         }
@@ -98,6 +100,8 @@ fn secret(config: &Map<String, Value>, field: &str, name: impl Fn(&str) -> Strin
     Ok(Secret::new(text))
 }
 
+const UNREADABLE: &str =
+    "is encrypted, and its key is not that of this server; restore the key file, or set the secret anew";
 const ENCRYPTED: &str = "is encrypted by another server and cannot be read here; give it in plain text";
 
 #[cfg(test)]
@@ -149,6 +153,7 @@ mod tests {
         check(json!("s"), Some("s"));
         check(json!({"status": "Plain", "payload": "s"}), Some("s"));
         check(json!({"status": "Secretbox", "payload": "s", "key": "k"}), None);
+        check(json!({"status": "Sealed", "payload": "s"}), None);
         check(json!("$aes$00$11"), None);
         check(json!(["s"]), None);
     }

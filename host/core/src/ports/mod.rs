@@ -10,6 +10,7 @@ mod file_log;
 mod passwords;
 mod plugins;
 mod runs;
+mod sealing;
 pub mod storage;
 mod usage;
 
@@ -28,6 +29,7 @@ pub use plugins::{
     MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, counted,
 };
 pub use runs::{DURATION_BOUNDS, HookCounter, HookRunStore, RUNS_KEPT, RunFilter, StoredRun};
+pub use sealing::{Sealing, SealingError};
 pub use storage::StorageFactory;
 pub use usage::{NodeName, StoredUsage, UsageStore};
 

@@ -196,7 +196,7 @@ pub async fn stores_to_look_at(settings: &Settings, directory: &Path) -> anyhow:
         DatabaseSettings::Bolt(_) | DatabaseSettings::Memory(_) => Control::connect(directory).await?,
         DatabaseSettings::Sqlite(_) | DatabaseSettings::Postgresql(_) => None,
     };
-    let Some(control) = control else { return Stores::open(&settings.database) };
+    let Some(control) = control else { return Stores::open(&settings.database, directory) };
     let kept = everything(&mut Door::Server(control)).await?;
     let kinds = [(&USERS, kept.users), (&FOLDERS, kept.folders), (&GROUPS, kept.groups), (&ROLES, kept.roles)];
     let changes = kinds.into_iter().flat_map(|(collection, documents)| {
@@ -206,7 +206,7 @@ pub async fn stores_to_look_at(settings: &Settings, directory: &Path) -> anyhow:
             Some(Change { collection, name, write: Writing::Add(document), announce: false, audit: None })
         })
     });
-    let stores = Stores::open(&DatabaseSettings::Memory(None))?;
-    stores.database.commit(changes.collect()).await?;
+    let stores = Stores::in_memory()?;
+    stores.directory.commit(changes.collect()).await?;
     Ok(stores)
 }

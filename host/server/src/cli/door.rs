@@ -123,7 +123,7 @@ impl Process {
                 directory.display()
             );
         }
-        let stores = Stores::open(&settings.database)?;
+        let stores = Stores::open(&settings.database, directory)?;
         let mut accounts = stores.accounts(settings.users_base_dir.clone());
         let tasks = match purpose {
             Purpose::Look => None,

@@ -83,7 +83,7 @@ impl Bench {
         }
         let mut settings = Loaded::from_config(only).validate(directory, false)?;
         settings.database = DatabaseSettings::Memory(None);
-        let stores = Stores::open(&settings.database)?;
+        let stores = Stores::in_memory()?;
         Self::open(settings, stores, ServedGates::default(), Some(place)).await
     }
 

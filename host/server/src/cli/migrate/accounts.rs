@@ -45,7 +45,7 @@ impl Target {
         if let (true, DatabaseSettings::Sqlite(path)) = (is_trial, &settings.database)
             && !(path.is_file() && is_ours(path)?)
         {
-            let stores = Stores::open(&DatabaseSettings::Memory(None))?;
+            let stores = Stores::in_memory()?;
             return Ok(Self::Nothing(Box::new(stores.accounts(settings.users_base_dir))));
         }
         // Hooks are told of changes, and moving in is none.

@@ -1,0 +1,334 @@
+//! Secrets of file systems at rest (A8-15): documents have them sealed in the store, and clear on this side of it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+
+use super::ObjectKind;
+use super::fields::{ACCOUNT, Field, Kind};
+use super::kept_secrets::is_empty;
+use crate::ports::{
+    AccountKey, Change, ChangeToken, Changes, Collection, Directory, PageRequest, Sealing, SealingError, StoreError,
+    StoredDocument, USERS, Version, Write,
+};
+use crate::secret::Secret;
+
+/// The state of a secret that is sealed.
+pub(super) const SEALED: &str = "Sealed";
+
+/// A directory whose store has the secrets of file systems sealed. A secret that cannot be opened stays as it is, and
+/// is the problem of its document alone; one that is stored clear is sealed with the next change of the document.
+pub struct SealedDirectory {
+    directory: Arc<dyn Directory>,
+    sealing: Arc<dyn Sealing>,
+}
+
+impl SealedDirectory {
+    /// The directory, with secrets sealed by `sealing`.
+    pub fn new(directory: Arc<dyn Directory>, sealing: Arc<dyn Sealing>) -> Self {
+        Self { directory, sealing }
+    }
+
+    fn seal(&self, change: &mut Change) -> Result<(), StoreError> {
+        let (collection, name) = (change.collection, change.name.as_str());
+        let document = match &mut change.write {
+            Write::Add(document) | Write::Replace { document, .. } => document,
+            Write::Delete { .. } | Write::RequireUnreferenced(_) | Write::Require { .. } => return Ok(()),
+        };
+        for_each_secret(collection, document, &mut |path, value| {
+            if !is_empty(value) && sealed_text(value).is_none() {
+                let sealed = self.sealing.seal(&place(collection, name, path), &Secret::new(value.to_string()));
+                let sealed = sealed.map_err(|error| {
+                    let noun = collection.noun;
+                    StoreError::Failed(format!("a secret of the {noun} \"{name}\" cannot be encrypted: {error}"))
+                })?;
+                *value = json!({"status": SEALED, "payload": sealed});
+            }
+            Ok(())
+        })
+    }
+
+    fn open(&self, collection: &'static Collection, stored: &mut StoredDocument) {
+        let StoredDocument { name, document, problem, .. } = stored;
+        // An error would end the walk: the secrets behind it are opened all the same.
+        let walked: Result<(), StoreError> = for_each_secret(collection, document, &mut |path, value| {
+            let Some(sealed) = sealed_text(value) else { return Ok(()) };
+            let opened = self.sealing.open(&place(collection, name, path), sealed).and_then(|clear| {
+                let read = serde_json::from_str(clear.expose());
+                read.map_err(|_| SealingError("it was stored in a way that cannot be read".to_owned()))
+            });
+            match opened {
+                Ok(clear) => *value = clear,
+                Err(error) => {
+                    problem.get_or_insert_with(|| format!("field \"{path}\" cannot be decrypted: {error}"));
+                }
+            }
+            Ok(())
+        });
+        drop(walked);
+    }
+}
+
+/// What a sealed secret is sealed for.
+fn place(collection: &Collection, name: &str, path: &str) -> String {
+    format!("{}\0{name}\0{path}", collection.kind)
+}
+
+fn sealed_text(value: &Value) -> Option<&str> {
+    let is_sealed = value.get("status").and_then(Value::as_str) == Some(SEALED);
+    value.get("payload").and_then(Value::as_str).filter(|_| is_sealed)
+}
+
+/// Visits the secrets of file systems, each with the path of its field.
+fn for_each_secret<E>(
+    collection: &Collection,
+    document: &mut Map<String, Value>,
+    visit: &mut impl FnMut(&str, &mut Value) -> Result<(), E>,
+) -> Result<(), E> {
+    let of_kind = |kind: &ObjectKind| kind.collection() == collection;
+    let known = match ObjectKind::ALL.iter().find(|kind| of_kind(kind)) {
+        Some(kind) => kind.fields(),
+        None if *collection == USERS => ACCOUNT,
+        None => &[],
+    };
+    visit_in(known, false, "", document, visit)
+}
+
+fn visit_in<E>(
+    known: &'static [Field],
+    in_file_system: bool,
+    prefix: &str,
+    document: &mut Map<String, Value>,
+    visit: &mut impl FnMut(&str, &mut Value) -> Result<(), E>,
+) -> Result<(), E> {
+    for field in known {
+        let in_file_system = in_file_system || field.name == "filesystem";
+        let is_visited = in_file_system && field.is_secret;
+        if !is_visited && field.fields().is_empty() {
+            continue;
+        }
+        let Some(value) = document.get_mut(field.name) else { continue };
+        let path = format!("{prefix}{}", field.name);
+        match (field.kind, value) {
+            (_, value) if is_visited => visit(&path, value)?,
+            (Kind::Object(inner) | Kind::Whole(inner), Value::Object(object)) => {
+                visit_in(inner, in_file_system, &format!("{path}."), object, visit)?;
+            }
+            (Kind::List(inner), Value::Array(items)) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    let Value::Object(object) = item else { continue };
+                    visit_in(inner, in_file_system, &format!("{path}.{index}."), object, visit)?;
+                }
+            }
+            (
+                Kind::Object(_)
+                | Kind::Whole(_)
+                | Kind::List(_)
+                | Kind::Integer(..)
+                | Kind::Time
+                | Kind::Text
+                | Kind::Flag
+                | Kind::Texts
+                | Kind::Permissions
+                | Kind::SecretText
+                | Kind::Anything,
+                _,
+            ) => {}
+        }
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Directory for SealedDirectory {
+    async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
+        let mut found = self.directory.find(collection, name).await?;
+        found.iter_mut().for_each(|stored| self.open(collection, stored));
+        Ok(found)
+    }
+
+    async fn find_all(
+        &self,
+        collection: &'static Collection,
+        names: Vec<String>,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let mut found = self.directory.find_all(collection, names).await?;
+        found.iter_mut().for_each(|stored| self.open(collection, stored));
+        Ok(found)
+    }
+
+    async fn list(
+        &self,
+        collection: &'static Collection,
+        page: PageRequest,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        let mut found = self.directory.list(collection, page).await?;
+        found.iter_mut().for_each(|stored| self.open(collection, stored));
+        Ok(found)
+    }
+
+    async fn texts(
+        &self,
+        collection: &'static Collection,
+        field: &'static str,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        self.directory.texts(collection, field).await
+    }
+
+    async fn commit(&self, mut changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
+        changes.iter_mut().try_for_each(|change| self.seal(change))?;
+        self.directory.commit(changes).await
+    }
+
+    async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
+        self.directory.changes(since).await
+    }
+
+    async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError> {
+        self.directory.wait_for_changes(since).await
+    }
+
+    async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {
+        self.directory.record_login(account, at).await
+    }
+
+    async fn record_first_transfer(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError> {
+        self.directory.record_first_transfer(account, upload, at).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{find_user, in_force};
+    use crate::memory::MemoryStore;
+    use crate::ports::{FOLDERS, GROUPS};
+
+    /// Seals by turning the text around. None: the key is lost.
+    struct Reversing(Option<&'static str>);
+
+    impl Sealing for Reversing {
+        fn seal(&self, place: &str, clear: &Secret) -> Result<String, SealingError> {
+            let key = self.0.ok_or_else(|| SealingError("no key".to_owned()))?;
+            Ok(format!("{key}\0{place}\0{}", clear.expose()).chars().rev().collect())
+        }
+
+        fn open(&self, place: &str, sealed: &str) -> Result<Secret, SealingError> {
+            let key = self.0.ok_or_else(|| SealingError("no key".to_owned()))?;
+            let clear: String = sealed.chars().rev().collect();
+            let clear = clear.strip_prefix(&format!("{key}\0{place}\0"));
+            Ok(Secret::new(clear.ok_or_else(|| SealingError("another key".to_owned()))?))
+        }
+    }
+
+    fn add(collection: &'static Collection, name: &str, document: Value) -> Change {
+        let write = Write::Add(document.as_object().cloned().unwrap());
+        Change { collection, name: name.to_owned(), write, announce: false, audit: None }
+    }
+
+    fn account(more: Value) -> Value {
+        let mut account = json!({"status": 1, "home_dir": "/srv/u", "permissions": {"/": ["*"]}});
+        account.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        account
+    }
+
+    fn bucket(secret: Value) -> Value {
+        json!({"provider": 1, "s3config": {"bucket": "b", "access_key": "k", "access_secret": secret}})
+    }
+
+    fn sealed_by(key: Option<&'static str>, store: &Arc<MemoryStore>) -> SealedDirectory {
+        SealedDirectory::new(store.clone(), Arc::new(Reversing(key)))
+    }
+
+    #[tokio::test]
+    async fn no_secret_of_a_file_system_is_stored_clear() {
+        // A8-15, C4-02
+        let store = Arc::new(MemoryStore::default());
+        let sealed = sealed_by(Some("key"), &store);
+        for secret in [
+            json!("hush"),
+            json!({"status": "Plain", "payload": "hush"}),
+            json!({"status": "Secretbox", "payload": "hush"}),
+        ] {
+            let other = json!({"provider": 0, "gcsconfig": {"credentials": secret}});
+            for (collection, document) in [
+                (&USERS, account(json!({"filesystem": bucket(secret.clone())}))),
+                (&USERS, account(json!({"filesystem": other}))),
+                (
+                    &USERS,
+                    account(
+                        json!({"virtual_folders": [{"name": "f"}, {"name": "g", "filesystem": bucket(secret.clone())}]}),
+                    ),
+                ),
+                (&FOLDERS, json!({"filesystem": bucket(secret.clone())})),
+                (&GROUPS, json!({"user_settings": {"filesystem": bucket(secret.clone())}})),
+            ] {
+                sealed.commit(vec![add(collection, "x", document.clone())]).await.unwrap();
+                let kept = store.find(collection, "x").await.unwrap().unwrap();
+                let text = Value::Object(kept.document.clone()).to_string();
+                assert!(!text.contains("hush") && text.contains(SEALED), "{text}");
+                let clear = sealed.find(collection, "x").await.unwrap().unwrap();
+                assert_eq!(clear.problem, None);
+                for (field, value) in document.as_object().unwrap() {
+                    assert_eq!(clear.document.get(field), Some(value), "{field}");
+                }
+                // What is written again is the same.
+                let write = Write::Replace { document: clear.document, expected: clear.version, reset: Vec::new() };
+                sealed.commit(vec![Change { write, ..add(collection, "x", json!({})) }]).await.unwrap();
+                assert_eq!(store.find(collection, "x").await.unwrap().unwrap().document, kept.document);
+                let write = Write::Delete { expected: None };
+                sealed.commit(vec![Change { write, ..add(collection, "x", json!({})) }]).await.unwrap();
+            }
+        }
+        // Nothing to seal, so that no key is needed.
+        let keyless = sealed_by(None, &store);
+        keyless.commit(vec![add(&USERS, "y", account(json!({"filesystem": bucket(json!(""))})))]).await.unwrap();
+        let refused =
+            keyless.commit(vec![add(&USERS, "z", account(json!({"filesystem": bucket(json!("hush"))})))]).await;
+        assert!(matches!(refused, Err(StoreError::Failed(problem)) if problem.contains("\"z\"")));
+    }
+
+    #[tokio::test]
+    async fn a_lost_key_is_the_problem_of_those_alone_whose_secrets_it_had() {
+        // A8-15, A9-06
+        let store = Arc::new(MemoryStore::default());
+        // Stored by an earlier version.
+        store.commit(vec![add(&USERS, "clear", account(json!({"filesystem": bucket(json!("hush"))})))]).await.unwrap();
+        let sealed = sealed_by(Some("key"), &store);
+        let mounted = json!({"virtual_folders": [{"name": "f", "virtual_path": "/f"}]});
+        let grouped = json!({"groups": [{"name": "g", "type": 1}]});
+        for change in [
+            add(&FOLDERS, "f", json!({"mapped_path": "", "filesystem": bucket(json!("hush"))})),
+            add(&GROUPS, "g", json!({"user_settings": {"filesystem": bucket(json!("hush"))}})),
+            add(&USERS, "bucket", account(json!({"filesystem": bucket(json!("hush"))}))),
+            add(&USERS, "local", account(json!({}))),
+            add(&USERS, "mounted", account(mounted)),
+            add(&USERS, "grouped", account(grouped)),
+        ] {
+            sealed.commit(vec![change]).await.unwrap();
+        }
+        for (key, expected) in [(Some("key"), true), (Some("other"), false), (None, false)] {
+            let directory = sealed_by(key, &store);
+            for (name, has_sealed) in
+                [("clear", false), ("local", false), ("bucket", true), ("mounted", true), ("grouped", true)]
+            {
+                let user = async {
+                    let user = find_user(&directory, name).await?.unwrap();
+                    in_force(&directory, user).await
+                };
+                match user.await {
+                    Ok(_) => assert!(expected || !has_sealed, "{key:?} {name}"),
+                    Err(StoreError::Invalid { username, problem }) => {
+                        assert!(!expected && has_sealed && username == name && problem.contains("key"), "{problem}");
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+        // Copied to another account, a sealed secret is none.
+        let copied = store.find(&USERS, "bucket").await.unwrap().unwrap().document;
+        store.commit(vec![add(&USERS, "thief", Value::Object(copied))]).await.unwrap();
+        assert!(matches!(find_user(&sealed, "thief").await, Err(StoreError::Invalid { .. })));
+    }
+}
