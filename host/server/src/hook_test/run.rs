@@ -120,7 +120,7 @@ impl Bench {
             !point.links().is_empty(),
             "no hook is there for {kind}; name one with --link, or see: tidegate hook list"
         );
-        let known = Known { stored: stored.clone(), directory: self.stores.database.clone() };
+        let known = Known { stored: stored.clone(), directory: self.stores.directory.clone() };
         let tested = point.test(case.clone(), known).await?;
         let runs = self.recorder.take();
         let (after, problem) = self.accepted(&tested, &case.user, stored.as_ref().map(|stored| &**stored.user())).await;
