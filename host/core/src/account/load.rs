@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::draft::invalid;
 use super::objects::take_folder_paths;
 use super::registry::note_password_change;
 use super::stored::{complete_folders, has_credential, stored_of};
@@ -16,7 +17,8 @@ use super::{
 use crate::hook::observation::Change as Told;
 use crate::ports::{Author, Change, StoreError, StoredDocument};
 
-const LAST_PASSWORD_CHANGE: &str = "last_password_change";
+/// What another server knows of an account, and no load can know.
+const KNOWN_THERE: [&str; 2] = ["created_at", "last_password_change"];
 
 /// The documents of a dump.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,9 +27,9 @@ pub struct Dump {
     pub users: Vec<Map<String, Value>>,
     /// Folders, groups and roles, which are loaded in the order of [`ObjectKind::ALL`] before the accounts.
     pub objects: Vec<(ObjectKind, Map<String, Value>)>,
-    /// Whether the documents are those of another server whose place this one takes: passwords keep their age,
-    /// no credential is needed, and file systems that this version does not serve are stored whole, though logins
-    /// to them are refused.
+    /// Whether the documents are those of another server whose place this one takes: accounts and passwords keep
+    /// their age, no credential is needed, groups that give an account something have to be there, and file systems
+    /// that this version does not serve are stored whole, though logins to them are refused.
     pub moves_in: bool,
 }
 
@@ -82,6 +84,8 @@ struct Plan {
     loaded: Vec<Loaded>,
     changes: Vec<Change>,
     planned: Vec<Planned>,
+    /// Groups that are stored, or about to be.
+    groups: HashSet<String>,
 }
 
 impl Accounts {
@@ -213,17 +217,54 @@ impl Accounts {
         mut draft: AccountDraft,
         author: &Author,
     ) -> Result<LoadOutcome, AccountError> {
-        let changed_at = draft.document.get(LAST_PASSWORD_CHANGE).filter(|_| plan.moves_in).cloned();
+        if plan.moves_in {
+            self.check_groups_are_there(plan, &draft).await?;
+        }
+        let known = |field: &'static str| Some((field.to_owned(), draft.document.get(field)?.clone()));
+        let known: Vec<_> = KNOWN_THERE.into_iter().filter_map(known).filter(|_| plan.moves_in).collect();
         draft.keep_maintained_fields_of(None);
         draft.keep_secrets_in(None);
         let rule = if plan.moves_in { CredentialRule::Optional } else { CredentialRule::Required };
         let mut user = self.prepare_load(plan, draft, rule).await?;
         note_password_change(&mut user, None);
-        // The other server knows how old the password is.
-        user.other.extend(changed_at.map(|at| (LAST_PASSWORD_CHANGE.to_owned(), at)));
+        // The age of the account and of its password decide whether they have expired.
+        user.other.extend(known);
         plan.changes.extend(self.writing(author).changes_to_add(&user, &plan.changes).await?);
         plan.planned.push(planned(Told::Add, &user));
         Ok(LoadOutcome::Added)
+    }
+
+    /// A group that is not stored gives nothing. That of another server may have restricted the account, which must
+    /// not become more open than it was.
+    async fn check_groups_are_there(&self, plan: &mut Plan, draft: &AccountDraft) -> Result<(), AccountError> {
+        let groups = draft.document.get("groups").and_then(Value::as_array).into_iter().flatten();
+        for (index, group) in groups.enumerate() {
+            let name = group.get("name").and_then(Value::as_str).unwrap_or_default();
+            let kind = group.get("type").and_then(Value::as_i64).unwrap_or_default();
+            let gives_something = kind == 1 || kind == 2;
+            if kind == 3 || (gives_something && self.has_group(plan, name).await?) {
+                continue;
+            }
+            let problem = match gives_something {
+                true => format!("the group \"{name}\", which may restrict the account, is not there"),
+                false => format!("the group \"{name}\" needs a type: 1, 2 or 3"),
+            };
+            return Err(AccountError::Invalid(invalid(format!("groups.{index}"), problem)));
+        }
+        Ok(())
+    }
+
+    async fn has_group(&self, plan: &mut Plan, name: &str) -> Result<bool, StoreError> {
+        let is_planned = |planned: &Planned| planned.kind == Some(ObjectKind::Group) && planned.name == name;
+        if plan.groups.contains(name) {
+            return Ok(true);
+        }
+        let is_there =
+            plan.planned.iter().any(is_planned) || self.directory().find(&crate::ports::GROUPS, name).await?.is_some();
+        if is_there {
+            plan.groups.insert(name.to_owned());
+        }
+        Ok(is_there)
     }
 
     async fn plan_replacement(

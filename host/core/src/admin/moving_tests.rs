@@ -144,3 +144,24 @@ async fn an_account_without_a_credential_moves_in() {
     assert_eq!(load(of(true)).await.0, [LoadOutcome::Added]);
     assert!(matches!(load(of(false)).await.0.as_slice(), [LoadOutcome::Failed(_)]));
 }
+
+#[tokio::test]
+async fn an_account_does_not_lose_what_its_groups_demand() {
+    // B9-04
+    let check = async |groups: Value, is_loaded: bool| {
+        let restricting = map(json!({"name": "g", "user_settings": {"filters": {"denied_ip": ["0.0.0.0/0"]}}}));
+        let objects = vec![(ObjectKind::Group, restricting)];
+        let users = vec![user(json!({"groups": groups, "created_at": 4}))];
+        let (outcomes, store) = load(Dump { users, objects, moves_in: true }).await;
+        assert_eq!(outcomes.iter().all(|outcome| *outcome == LoadOutcome::Added), is_loaded, "{groups} {outcomes:?}");
+        let stored = store.find(&USERS, "u").await.unwrap();
+        // Groups may let accounts expire some days after they were made.
+        assert_eq!(stored.and_then(|stored| stored.document.get("created_at").cloned()), is_loaded.then(|| json!(4)));
+    };
+    check(json!([{"name": "g", "type": 1}]), true).await;
+    check(json!([{"name": "g", "type": 2}, {"name": "h", "type": 3}]), true).await;
+    check(json!([{"name": "h", "type": 2}]), false).await;
+    check(json!([{"name": "g", "type": 1}, {"name": "h", "type": 2}]), false).await;
+    check(json!([{"name": "g"}]), false).await;
+    check(json!([{"name": "g", "type": 0}]), false).await;
+}
