@@ -130,7 +130,36 @@ fn an_installation_moves_in_where_it_is() {
         assert_eq!(again["users"]["present"], 3, "{again}");
         assert_eq!(std::fs::read(place.join("old.db.before-tidegate")).unwrap(), kept);
         check_served(&old, &place, compat, more == LAST);
+        // Where the old database came back, neither of the two is changed.
+        std::fs::write(place.join("old.db"), &before).unwrap();
+        let output = migrate(&place, &place, &[]);
+        assert!(!output.status.success() && text(&output).contains("move the outdated one"), "{}", text(&output));
+        assert_eq!(std::fs::read(place.join("old.db")).unwrap(), before);
     }
+}
+
+#[test]
+fn clients_see_the_old_keys_beside_new_ones() {
+    // A4-02: two keys in files of one name, and another key that is here already.
+    let old = Old::new("", "pre_login_program");
+    let settings = old.path("old/sftpgo.json");
+    old.make("old/second");
+    let make = |kind: &str, path: &Path| {
+        let mut command = Command::new("ssh-keygen");
+        tools::run_ok(command.args(["-q", "-N", "", "-t", kind, "-f"]).arg(path));
+    };
+    make("ecdsa", &old.path("old/second/host"));
+    let one = std::fs::read_to_string(&settings).unwrap();
+    let two = one.replace(r#"{"private_key":"host"}"#, r#"{"private_key":"second/host"},{"private_key":"host"}"#);
+    assert_ne!(one, two);
+    std::fs::write(&settings, two).unwrap();
+    let to = old.make("new");
+    make("ed25519", &to.join("host"));
+    let done = report(&old.path("old"), &to, &[]);
+    let names: Vec<_> = done["host_keys"].as_array().unwrap().iter().map(|key| key["name"].clone()).collect();
+    assert_eq!(names, ["host_2", "host_2_2"], "{done}");
+    let server = Server::in_directory(&to);
+    assert!(old.client(&server, "alice", true, "ls\n").status.success(), "{}", server.log());
 }
 
 #[test]
@@ -163,7 +192,7 @@ fn a_system_with_openssh_moves_in() {
     old.make("root/etc/ssh");
     std::fs::write(
         etc.join("ssh/sshd_config"),
-        "MaxAuthTries 4\nSubsystem sftp internal-sftp\nForceCommand internal-sftp -R\n",
+        "UsePAM yes\nMaxAuthTries 4\nSubsystem sftp internal-sftp\nForceCommand internal-sftp -R\n",
     )
     .unwrap();
     std::fs::copy(old.path("old/host"), etc.join("ssh/ssh_host_ed25519_key")).unwrap();
@@ -177,6 +206,57 @@ fn a_system_with_openssh_moves_in() {
     let batch = old.path("batch").display().to_string();
     assert!(old.client(&server, "zoe", false, "ls\n").status.success(), "{}", server.log());
     assert!(!old.client(&server, "zoe", false, &format!("put {batch} x\n")).status.success());
+}
+
+#[test]
+fn files_of_other_servers_become_a_dump() {
+    // A18-16
+    let old = Old::new("", "pre_login_program");
+    let (input, output, to) = (old.path("users"), old.path("users.json"), old.make("new"));
+    let home = old.path("homes/eve").display().to_string();
+    let lines = format!("eve:{HASH}:1001:1001::{home}:/bin/sh\nsam:rqXexS6ZhobKA:1002:1002::/srv/sam:/bin/sh\nodd:x\n");
+    std::fs::write(&input, lines).unwrap();
+    let convert = |more: &[&str]| {
+        let mut command = Command::new(tools::tidegate());
+        tools::run(command.arg("convert-users").arg(&input).arg("proftpd").arg(&output).args(more))
+    };
+    for (more, count) in [(&["--usernames", "eve"][..], 1), (&["--min-uid", "1002"], 1), (&[], 2)] {
+        let done = convert(more);
+        assert!(done.status.success() && text(&done).contains(&format!("{count} accounts were")), "{}", text(&done));
+    }
+    assert_eq!(output.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let loaded = tidegate(&["load", output.to_str().unwrap()], &to);
+    assert!(loaded.status.success(), "{}", text(&loaded));
+    assert_eq!(convert(&["--force-uid", "x"]).status.code(), Some(2));
+    assert_eq!(shown(&to, "eve")["uid"], 1001);
+    // Without a hash that can be checked there is no password, not that text.
+    assert_eq!(shown(&to, "sam")["has_password"], false);
+}
+
+#[test]
+fn no_account_gets_another_folder_of_the_same_name() {
+    let old = Old::new("", "pre_login_program");
+    let to = old.path("new");
+    let dump = |name: &str, mapped: &str| {
+        let home = old.path("homes/eve").display().to_string();
+        let dump = serde_json::json!({
+            "folders": [{"name": "shared", "mapped_path": mapped}],
+            "groups": [{"name": format!("{name}s"), "virtual_folders": [{"name": "shared", "virtual_path": "/g"}]}],
+            "users": [
+                {"username": name, "status": 1, "password": HASH, "home_dir": home, "permissions": {"/": ["*"]},
+                 "virtual_folders": [{"name": "shared", "virtual_path": "/shared"}]},
+                {"username": format!("{name}2"), "status": 1, "password": HASH, "home_dir": home,
+                 "permissions": {"/": ["*"]}, "groups": [{"name": format!("{name}s"), "type": 1}]},
+            ],
+        });
+        std::fs::write(old.path("dump.json"), dump.to_string()).unwrap();
+        report(&old.path("dump.json"), &to, &[])
+    };
+    assert_eq!(dump("eve", "/srv/one")["users"]["added"], 2);
+    let done = dump("sam", "/srv/two");
+    assert_eq!((&done["users"]["added"], &done["users"]["invalid"]), (&0.into(), &2.into()), "{done}");
+    assert_eq!(done["groups"]["added"], 0, "{done}");
+    assert_eq!(dump("kim", "/srv/one")["users"]["added"], 2);
 }
 
 #[test]

@@ -56,6 +56,13 @@ pub fn printable(text: &str) -> String {
     text.chars().take(80).map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
+/// Names with commas between them, at most 20 of them.
+pub fn printable_list(names: &[&str]) -> String {
+    let shown: Vec<String> = names.iter().take(20).map(|name| printable(name)).collect();
+    let more = if names.len() > 20 { " …" } else { "" };
+    format!("{}{more}", shown.join(", "))
+}
+
 /// The hash to store; None, with a note where it says something: the account gets no password. Where
 /// `may_be_clear` is false, a text that no known hash looks like is never taken as a password: it would open the
 /// account.

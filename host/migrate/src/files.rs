@@ -11,18 +11,25 @@ const MAX_BYTES: u64 = 2 << 30;
 
 /// The content of a regular file; symbolic links are followed.
 pub fn bytes(path: &Path) -> Result<Vec<u8>, MigrateError> {
-    let unreadable = |error| MigrateError::Unreadable { path: path.to_owned(), error };
-    // Looked at before it is opened: a pipe would keep the program waiting.
-    let metadata = path.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(MigrateError::unusable(path, "it is not a file"));
-    }
-    if metadata.len() > MAX_BYTES {
+    if size(path)? > MAX_BYTES {
         return Err(MigrateError::unusable(path, "it is larger than 2 GiB"));
     }
+    start(path, MAX_BYTES)
+}
+
+/// At most so many bytes from the start of a regular file.
+pub fn start(path: &Path, limit: u64) -> Result<Vec<u8>, MigrateError> {
+    size(path)?;
     let mut content = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut content)).map_err(unreadable)?;
+    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut content));
+    read.map_err(|error| MigrateError::Unreadable { path: path.to_owned(), error })?;
     Ok(content)
+}
+
+/// The bytes that a regular file has. It is looked at before it is opened: a pipe would keep the program waiting.
+fn size(path: &Path) -> Result<u64, MigrateError> {
+    let metadata = path.metadata().map_err(|error| MigrateError::Unreadable { path: path.to_owned(), error })?;
+    if metadata.is_file() { Ok(metadata.len()) } else { Err(MigrateError::unusable(path, "it is not a file")) }
 }
 
 /// The text of a regular file.

@@ -4,6 +4,8 @@
 //! [`in_place::set_aside`].
 
 mod account;
+mod apart;
+mod convert;
 mod error;
 mod files;
 pub mod host_keys;
@@ -18,6 +20,7 @@ mod source;
 mod unix;
 mod version;
 
+pub use convert::{Selection, UserFormat, convert};
 pub use error::MigrateError;
 pub use moved::Moved;
 pub use note::{Note, NoteKind};

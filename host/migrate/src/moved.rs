@@ -22,6 +22,8 @@ pub struct Moved {
     pub host_keys: Vec<(PathBuf, String)>,
     /// Settings of the section `sftpd`, where the source has no configuration of the older server.
     pub sftpd: Map<String, Value>,
+    /// The same of the section `common`.
+    pub common: Map<String, Value>,
     /// What is to be said about it.
     pub notes: Vec<Note>,
     /// What shows the version of the older server.
@@ -37,29 +39,46 @@ impl Moved {
         }
     }
 
-    /// Takes in what another source gives. A document whose name is there already is left out and noted.
+    /// Adds a private host key. Of two files with one name, the second one gets a number: without it, clients that know
+    /// it would see a changed key.
+    pub fn host_key(&mut self, path: PathBuf, name: String) {
+        if self.host_keys.iter().any(|(known, _)| *known == path) {
+            return;
+        }
+        let is_taken = |name: &str| self.host_keys.iter().any(|(_, taken)| taken == name);
+        let numbered = (2_u32..).map(|number| format!("{name}_{number}"));
+        let free = std::iter::once(name.clone()).chain(numbered).find(|name| !is_taken(name));
+        self.host_keys.push((path, free.unwrap_or(name)));
+    }
+
+    /// Takes in what another source gives. A document whose name is there already is left out and noted, and a host key
+    /// whose name is taken gets another one.
     pub fn add(&mut self, other: Self) {
-        let Self { users, folders, groups, roles, host_keys, sftpd, notes, evidence } = other;
+        let Self { users, folders, groups, roles, host_keys, sftpd, common, notes, evidence } = other;
         for (noun, field, ours, theirs) in [
             ("account", "username", &mut self.users, users),
             ("folder", "name", &mut self.folders, folders),
             ("group", "name", &mut self.groups, groups),
             ("role", "name", &mut self.roles, roles),
         ] {
-            let names: std::collections::HashSet<_> = ours.iter().filter_map(|one| one.get(field).cloned()).collect();
+            let mut names: std::collections::HashSet<_> =
+                ours.iter().filter_map(|one| one.get(field).cloned()).collect();
             for one in theirs {
                 match one.get(field) {
-                    Some(name) if names.contains(name) => self.notes.push(Note {
+                    Some(name) if !names.insert(name.clone()) => self.notes.push(Note {
                         kind: NoteKind::Invalid,
                         about: format!("{noun} {name}"),
-                        text: "two sources have it; the first one holds".to_owned(),
+                        text: "it is there twice; the first one holds".to_owned(),
                     }),
                     Some(_) | None => ours.push(one),
                 }
             }
         }
-        self.host_keys.extend(host_keys);
+        for (path, name) in host_keys {
+            self.host_key(path, name);
+        }
         self.sftpd.extend(sftpd);
+        self.common.extend(common);
         self.notes.extend(notes);
         self.evidence.add(evidence);
     }
@@ -69,5 +88,38 @@ impl Moved {
 impl fmt::Debug for Moved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Moved({} accounts, {:?})", self.users.len(), self.notes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(names: &[&str], keys: &[(&str, &str)]) -> Moved {
+        let user = |name: &&str| json!({"username": name}).as_object().cloned().unwrap();
+        let mut moved = Moved { users: names.iter().map(user).collect(), ..Moved::default() };
+        for (path, name) in keys {
+            moved.host_key(PathBuf::from(path), (*name).to_owned());
+        }
+        moved
+    }
+
+    #[test]
+    fn of_two_accounts_with_one_name_the_first_holds() {
+        let mut moved = Moved::default();
+        moved.add(of(&["a", "b", "a"], &[]));
+        moved.add(of(&["b", "c"], &[]));
+        let names: Vec<_> = moved.users.iter().map(|user| user["username"].as_str().unwrap()).collect();
+        assert_eq!((names, moved.notes.len()), (vec!["a", "b", "c"], 2));
+    }
+
+    #[test]
+    fn no_host_key_takes_the_name_of_another() {
+        let mut moved = of(&[], &[("/a/host", "host"), ("/b/host", "host"), ("/a/host", "host")]);
+        moved.add(of(&[], &[("/c/host", "host"), ("/b/host", "host"), ("/etc/ssh/ssh_host_rsa_key", "id_rsa")]));
+        let names: Vec<_> = moved.host_keys.iter().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names, ["host", "host_2", "host_3", "id_rsa"]);
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use crate::account::{Line, about, lines};
+use crate::apart::keep_apart;
 use crate::{Moved, NoteKind};
 
 /// What a line may lack at its end.
@@ -25,6 +26,7 @@ pub fn read(text: &str) -> Moved {
             moved.note(NoteKind::Invalid, about(&name), problem);
         }
     }
+    keep_apart(&mut moved);
     moved
 }
 
@@ -58,8 +60,11 @@ fn account(fields: &[&str], moved: &mut Moved) -> Result<(), (String, String)> {
         }
     }
     set("max_sessions", json!(u32::try_from(number(10, "number of connections")?).unwrap_or(u32::MAX)));
-    set("quota_files", json!(number(11, "quota of files")?));
-    set("quota_size", json!(number(12, "quota of bytes")?));
+    for (index, name, what) in [(11, "quota_files", "quota of files"), (12, "quota_size", "quota of bytes")] {
+        // Here 0 is no limit; there it leaves no room.
+        let least = u64::from(!field(index).is_empty());
+        set(name, json!(number(index, what)?.max(least)));
+    }
     let mut filters = serde_json::Map::new();
     if !start.is_empty() {
         filters.insert("start_directory".to_owned(), json!(format!("/{start}")));
@@ -72,7 +77,12 @@ fn account(fields: &[&str], moved: &mut Moved) -> Result<(), (String, String)> {
     }
     if !field(17).is_empty() {
         filters.insert("access_time".to_owned(), windows(field(17)).map_err(failed)?);
-        moved.note(NoteKind::Changed, about(name), "its hours hold in UTC, unless common.tz is \"local\"");
+        moved.note(
+            NoteKind::Changed,
+            about(name),
+            "its hours are those of the host, as which common.tz = \"local\" takes them; without it they are in UTC",
+        );
+        moved.common.insert("tz".to_owned(), json!("local"));
     }
     for (index, what) in [(8, "ratio of uploads"), (9, "ratio of downloads")] {
         if number(index, what)? != 0 {
@@ -154,6 +164,9 @@ mod tests {
         );
         check("joe:*:1:1::/a/./in/::::::::::::", r#""start_directory":"/in""#);
         check("joe:*:1:1::/a::::::::::::", "saw the whole file system");
+        check("joe:*:1:1::/a::::::0:0:::::", r#""quota_files":1,"quota_size":1"#);
+        check("joe:*:0:1::/a::::::::::::", "that of root");
+        check("joe:*:1:1::/a/./::::::::::::\njim:*:2:1::/a/./::::::::::::", r#""status":0"#);
         check("joe:*:1:1::/a::::::::::::2200-0600", r#"{"day_of_week":6,"from":"22:00","to":"23:59"}"#);
         check("joe:*:1:1::/a:::1:::::::::", "no ratios");
         check("joe:*:1:1::/a:::::::::10.0.0.1:::", r#""status":0"#);

@@ -112,7 +112,8 @@ fn in_directory(directory: &Path) -> Result<Source, MigrateError> {
 }
 
 fn in_file(path: &Path) -> Result<Source, MigrateError> {
-    let content = files::bytes(path)?;
+    // A database may be larger than what is read as a whole.
+    let content = files::start(path, 64)?;
     if content.starts_with(SQLITE) {
         return Ok(Source::Database(DatabaseKind::Sqlite, path.to_owned()));
     }
@@ -123,6 +124,7 @@ fn in_file(path: &Path) -> Result<Source, MigrateError> {
         let problem = "it is Pure-FTPd's index; name the file that it is made of, pureftpd.passwd";
         return Err(MigrateError::unusable(path, problem));
     }
+    let content = files::bytes(path)?;
     let Ok(text) = std::str::from_utf8(&content) else {
         return Err(MigrateError::unusable(path, "it is neither a database nor text"));
     };

@@ -184,7 +184,11 @@ fn user(
     if let Some(role) = row.remove("role_id").as_ref().and_then(Value::as_i64) {
         match joined.roles.get(&role) {
             Some(role) => drop(row.insert("role".to_owned(), json!(role))),
-            None => documents.moved.note(NoteKind::Changed, &place, "its role is not there; it has none"),
+            // Paths of its groups may have the role's name in them.
+            None => {
+                let text = "its role is not there; without it the account would be another one, so it stays behind";
+                return documents.moved.note(NoteKind::Invalid, place, text);
+            }
         }
     }
     if let Some(id) = id {

@@ -193,6 +193,79 @@ fn changes_in_the_log_are_read_and_nothing_is_touched() {
 }
 
 #[test]
+fn a_damaged_database_is_no_smaller_one() {
+    // Many rows, so that a page of them can be lost without an error.
+    let mut sql = format!("PRAGMA page_size = 512; {SEED}");
+    for number in 0..200 {
+        sql.push_str(&format!("INSERT INTO users (username, home_dir, status) VALUES ('user{number}', '/u', 1);"));
+    }
+    let (_place, path) = database(&sql);
+    let whole = std::fs::read(&path).unwrap();
+    let count = || read_sqlite(&path, &Names::default()).map(|moved| moved.users.len());
+    assert_eq!(count().unwrap(), 200);
+    for page in 1..whole.len() / 512 {
+        let mut broken = whole.clone();
+        broken[page * 512..(page + 1) * 512].fill(0);
+        std::fs::write(&path, &broken).unwrap();
+        assert!(!matches!(count(), Ok(..200)), "page {page}");
+        std::fs::write(&path, &whole[..page * 512]).unwrap();
+        assert!(count().is_err(), "page {page}");
+    }
+}
+
+#[test]
+fn a_locked_database_is_read_as_it_was_committed() {
+    let (place, path) = database(&format!("{SEED}{ALICE}"));
+    let writer = Connection::open(&path).unwrap();
+    writer.execute_batch("BEGIN EXCLUSIVE; UPDATE users SET status = 0, home_dir = '/other';").unwrap();
+    let moved = read_sqlite(&path, &Names::default()).unwrap();
+    assert_eq!(moved.users[0]["home_dir"], "/srv/alice");
+    assert!(place.path().join("old.db-journal").exists());
+    writer.execute_batch("COMMIT").unwrap();
+    assert_eq!(read_sqlite(&path, &Names::default()).unwrap().users[0]["status"], 0);
+}
+
+#[test]
+fn columns_are_told_by_their_versions() {
+    // C1, A9-01: what each version has added to the table of accounts, in its order.
+    let mut sql = format!("{SEED}{ALICE}");
+    for (columns, version, compat) in [
+        ("", None, "seed"),
+        ("virtual_folders TEXT", Some("0.9.6"), "seed"),
+        ("additional_info TEXT", Some("2.0"), "2.0"),
+        ("description TEXT", Some("2.1"), "2.0"),
+        ("email TEXT,created_at BIGINT,updated_at BIGINT", Some("2.2"), "2.0"),
+        ("upload_data_transfer INT,download_data_transfer INT,total_data_transfer INT", Some("2.3"), "2.0"),
+        ("first_download BIGINT,first_upload BIGINT", Some("2.4"), "2.4"),
+        ("last_password_change BIGINT,role_id INT,deleted_at BIGINT", Some("2.5"), "current"),
+    ] {
+        for column in columns.split(',').filter(|column| !column.is_empty()) {
+            sql.push_str(&format!("ALTER TABLE users ADD COLUMN {column};"));
+        }
+        let moved = read(&sql);
+        let found = moved.evidence.version().map(|(version, _)| version.to_string());
+        assert_eq!((found.as_deref(), moved.evidence.compat(), moved.users.len()), (version, compat, 1), "{columns}");
+    }
+    sql.push_str("UPDATE users SET filters = '{\"access_time\":[]}';");
+    assert_eq!(read(&sql).evidence.version().unwrap().0.to_string(), "2.6");
+}
+
+#[test]
+fn rows_that_cannot_be_joined_stay_behind() {
+    let base = format!("{SEED}{ALICE}{LATE}");
+    for (broken, expected) in [
+        ("UPDATE users_groups_mapping SET group_type = NULL;", "how it belongs to one of its groups"),
+        ("UPDATE users_groups_mapping SET group_type = 9;", "how it belongs to one of its groups"),
+        ("UPDATE groups SET user_settings = '{';", "one of its groups is not there"),
+        ("DELETE FROM roles;", "its role is not there"),
+        ("DELETE FROM folders WHERE id = 5;", "one of its folders is not there"),
+        ("UPDATE users SET filters = '[';", "column filters is no JSON"),
+    ] {
+        assert!(check(&format!("{base}{broken}"), &[expected], "current").users.is_empty(), "{broken}");
+    }
+}
+
+#[test]
 fn the_configured_table_is_read() {
     let sql = format!("{SEED}{ALICE}").replace("users", "people");
     let (_place, path) = database(&sql);

@@ -1,9 +1,10 @@
 //! Documents of the older server, made ready for ours: keys that are none, secrets, and folders that only an account
 //! names are set right; what cannot be is noted.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
+use tidegate_core::account::fields::{ACCOUNT, Field, Kind};
 
 use super::secrets::{self, Outcome};
 use crate::account::{about, password, printable, public_keys};
@@ -22,14 +23,15 @@ pub struct Documents {
     pub moved: Moved,
     /// Whether a password that looks like no hash is one in clear.
     pub may_be_clear: bool,
-    folders: HashSet<String>,
+    /// The paths of the folders so far, by name.
+    folders: HashMap<String, String>,
     /// The others so far, by kind and name.
     seen: HashSet<(&'static str, String)>,
 }
 
 impl Documents {
     pub fn new(may_be_clear: bool) -> Self {
-        Self { moved: Moved::default(), may_be_clear, folders: HashSet::new(), seen: HashSet::new() }
+        Self { moved: Moved::default(), may_be_clear, folders: HashMap::new(), seen: HashSet::new() }
     }
 
     /// Takes in a folder. In the first eras its path is its name.
@@ -43,11 +45,12 @@ impl Documents {
         let about = format!("folder \"{}\"", printable(&name));
         self.set_right(&mut folder, "filesystem", &about);
         self.note_unserved(&folder, &about, "accounts that have it are refused");
-        if self.folders.insert(name) {
-            self.moved.folders.push(folder);
-        } else {
-            self.moved.note(NoteKind::Invalid, about, "it is there twice; the first one holds");
+        if self.folders.contains_key(&name) {
+            return self.moved.note(NoteKind::Invalid, about, "it is there twice; the first one holds");
         }
+        let path = folder.get("mapped_path").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.folders.insert(name, path);
+        self.moved.folders.push(folder);
     }
 
     /// Takes in a group.
@@ -59,12 +62,20 @@ impl Documents {
         if !self.is_first("group", name, &about) {
             return;
         }
-        self.entries(&mut group);
+        if let Err(problem) = self.entries(&mut group) {
+            return self.moved.note(NoteKind::Invalid, about, problem);
+        }
         if let Some(Value::Object(settings)) = group.get_mut("user_settings") {
             let mut taken = std::mem::take(settings);
             self.set_right(&mut taken, "filesystem", &about);
             self.note_unserved(&taken, &about, "accounts that have it as their primary group are refused");
+            let unknown = self.restrictions(&mut taken, &about);
             group.insert("user_settings".to_owned(), Value::Object(taken));
+            if !unknown.is_empty() {
+                let text =
+                    format!("{} is not known, and may restrict its accounts; it stays behind", unknown.join(", "));
+                return self.moved.note(NoteKind::Invalid, about, text);
+            }
         }
         self.moved.groups.push(group);
     }
@@ -100,11 +111,47 @@ impl Documents {
             let keys = public_keys(texts.iter().flat_map(|text| text.lines()), &about, &mut self.moved);
             user.insert("public_keys".to_owned(), json!(keys));
         }
-        self.entries(&mut user);
+        if let Err(problem) = self.entries(&mut user) {
+            return self.moved.note(NoteKind::Invalid, about, problem);
+        }
         self.set_right(&mut user, "filesystem", &about);
         self.set_right(&mut user, "filters", &about);
         self.note_unserved(&user, &about, "its logins are refused");
+        let unknown = self.restrictions(&mut user, &about);
+        if !unknown.is_empty() {
+            user.insert("status".to_owned(), json!(0));
+            let text = format!(
+                "{} is not known, and may restrict it: it is disabled until you set status 1",
+                unknown.join(", ")
+            );
+            self.moved.note(NoteKind::Changed, about, text);
+        }
         self.moved.users.push(user);
+    }
+
+    /// Writes the restrictions of an account or group as they hold here. The answer has those that are not known.
+    fn restrictions(&mut self, document: &mut Document, about: &str) -> Vec<String> {
+        let Some(Value::Object(filters)) = document.get_mut("filters") else { return Vec::new() };
+        let known = filter_fields();
+        *filters = in_known_case(std::mem::take(filters), known);
+        let is_known = |name: &String| known.iter().any(|field| field.name == name);
+        let unknown = filters.iter().filter(|(name, value)| !is_known(name) && !is_empty(value));
+        let unknown = unknown.map(|(name, _)| format!("filters.{}", printable(name))).collect();
+        if filters.get("data_transfer_limits").is_some_and(|limits| !is_empty(limits)) {
+            let text = "its limits of transferred bytes by network (data_transfer_limits) have no effect";
+            self.moved.note(NoteKind::NoCounterpart, about, text);
+        }
+        // Such an account is for other protocols; here it would be one like all others.
+        if filters.get("is_anonymous") == Some(&Value::Bool(true)) {
+            let denied = filters.entry("denied_protocols").or_insert_with(|| json!([]));
+            match denied {
+                Value::Array(protocols) if protocols.iter().any(|protocol| protocol == "SSH") => return unknown,
+                Value::Array(protocols) => protocols.push(json!("SSH")),
+                other => *other = json!(["SSH"]),
+            }
+            self.moved.note(NoteKind::Changed, about, "it is anonymous, and so may not use SSH (denied_protocols)");
+        }
+        unknown
     }
 
     fn is_first(&mut self, kind: &'static str, name: String, about: &str) -> bool {
@@ -116,15 +163,23 @@ impl Documents {
     }
 
     /// Reduces entries of folders to what they say of the account or group, and keeps folders that are only there.
-    fn entries(&mut self, document: &mut Document) {
-        let Some(Value::Array(entries)) = document.get_mut("virtual_folders") else { return };
-        let mut only_here = Vec::new();
+    /// An error: the folder of that name is another directory, which the account or group must not get.
+    fn entries(&mut self, document: &mut Document) -> Result<(), String> {
+        let Some(Value::Array(entries)) = document.get_mut("virtual_folders") else { return Ok(()) };
+        let (mut only_here, mut here) = (Vec::new(), HashMap::<String, String>::new());
         for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
             let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
             let (name, path) = (text("name"), text("mapped_path"));
             let name = if name.is_empty() { path.clone() } else { name };
+            let known = self.folders.get(&name).or_else(|| here.get(&name));
+            let known = known.filter(|known| !path.is_empty() && !known.is_empty());
+            if known.is_some_and(|known| known.trim_end_matches('/') != path.trim_end_matches('/')) {
+                let name = printable(&name);
+                return Err(format!("its folder \"{name}\" has the name of another one; it stays behind"));
+            }
+            here.entry(name.clone()).or_insert_with(|| path.clone());
             let has_place = !path.is_empty() || entry.contains_key("filesystem");
-            if has_place && !name.is_empty() && !self.folders.contains(&name) {
+            if has_place && !name.is_empty() && !self.folders.contains_key(&name) {
                 let is_of_folder = |field: &str| field == "name" || !OF_ENTRY.contains(&field);
                 let folder = entry.iter().filter(|(field, _)| is_of_folder(field));
                 only_here.push(folder.map(|(field, value)| (field.clone(), value.clone())).collect::<Document>());
@@ -135,10 +190,11 @@ impl Documents {
         for folder in only_here {
             let is_known = name_of(&folder, "name").or_else(|| name_of(&folder, "mapped_path"));
             // Of two entries with one name, the first has made the folder.
-            if is_known.is_some_and(|name| !self.folders.contains(&name)) {
+            if is_known.is_some_and(|name| !self.folders.contains_key(&name)) {
                 self.folder(folder);
             }
         }
+        Ok(())
     }
 
     fn set_right(&mut self, document: &mut Document, field: &str, about: &str) {
@@ -163,6 +219,35 @@ impl Documents {
             );
             self.moved.note(NoteKind::Changed, about, text);
         }
+    }
+}
+
+fn filter_fields() -> &'static [Field] {
+    let filters = ACCOUNT.iter().find(|field| field.name == "filters");
+    match filters.map(|field| field.kind) {
+        Some(Kind::Object(fields)) => fields,
+        Some(_) | None => &[],
+    }
+}
+
+/// The older server reads names of fields in any case.
+pub(super) fn in_known_case(document: Document, fields: &[Field]) -> Document {
+    let known = |name: String| {
+        let found = fields.iter().find(|field| field.name.eq_ignore_ascii_case(&name));
+        found.map_or(name, |field| field.name.to_owned())
+    };
+    document.into_iter().map(|(name, value)| (known(name), value)).collect()
+}
+
+/// Whether a value is what a document without it means.
+pub(super) fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
     }
 }
 

@@ -1,13 +1,14 @@
 //! Dumps of the older server: `{"users": […], "folders": […], …}`, or a bare list of accounts as its REST API gives
 //! it (A18-10).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 use tidegate_core::account::fields::ACCOUNT;
 use tidegate_core::json;
 
-use super::documents::Documents;
+use super::documents::{Documents, in_known_case, is_empty};
 use crate::version::COLLECTIONS;
 use crate::{MigrateError, Moved, NoteKind, files};
 
@@ -39,6 +40,7 @@ pub fn read_dump_text(text: &str) -> Result<Moved, String> {
     }
     let mut documents = Documents::new(true);
     documents.moved.evidence.see_fields("the list", lists.keys(), COLLECTIONS);
+    let mut unread = BTreeMap::new();
     for name in READ {
         for (index, value) in list(&lists, name)?.iter().enumerate() {
             let place = format!("{name}.{index}");
@@ -51,9 +53,20 @@ pub fn read_dump_text(text: &str) -> Result<Moved, String> {
                 "folders" => documents.folder(document),
                 "groups" => documents.group(document),
                 "roles" => documents.role(document),
-                _ => documents.user(known_names(document), &place),
+                _ => {
+                    let document = in_known_case(document, ACCOUNT);
+                    for (field, _) in document.iter().filter(|(field, value)| !is_known(field) && !is_empty(value)) {
+                        *unread.entry(field.clone()).or_insert(0_usize) += 1;
+                    }
+                    documents.user(document, &place);
+                }
             }
         }
+    }
+    for (field, count) in unread {
+        let text = format!("{count} accounts have a value in this field, which is not known");
+        let about = format!("field {}", super::tables::printable_name(&field));
+        documents.moved.note(NoteKind::NoCounterpart, about, text);
     }
     let others = lists.iter().filter(|(name, _)| !READ.contains(&name.as_str()));
     for (name, value) in others {
@@ -85,13 +98,8 @@ pub(super) fn counted(count: usize) -> String {
     }
 }
 
-/// The older server reads names of fields in any case.
-fn known_names(document: Map<String, Value>) -> Map<String, Value> {
-    let known = |name: String| {
-        let found = ACCOUNT.iter().find(|field| field.name.eq_ignore_ascii_case(&name));
-        found.map_or(name, |field| field.name.to_owned())
-    };
-    document.into_iter().map(|(name, value)| (known(name), value)).collect()
+fn is_known(name: &str) -> bool {
+    ACCOUNT.iter().any(|field| field.name == name || field.alias == Some(name))
 }
 
 #[cfg(test)]
@@ -131,6 +139,56 @@ mod tests {
                "event_rules":[{},{}],"version":17}"#,
             Ok((&["f", "g", "r", "a"], &["folder \"f\"", "admins", "event_rules"], "current")),
         );
+    }
+
+    #[test]
+    fn no_account_becomes_more_open() {
+        // C3-01
+        let check = |user: &str, expected: &str, note: &str| {
+            let moved = read_dump_text(&format!(r#"{{"users":[{{"username":"a","status":1,{user}}}]}}"#)).unwrap();
+            let found = serde_json::to_string(&moved.users[0]).unwrap();
+            assert!(found.contains(expected), "{found} lacks {expected}");
+            assert!(note.is_empty() || format!("{:?}", moved.notes).contains(note), "{:?}", moved.notes);
+        };
+        check(r#""filters":{"denied_ip":["1.2.3.4/32"]}"#, r#""status":1"#, "");
+        check(r#""filters":{"denied_weekdays":["Monday"]}"#, r#""status":0"#, "filters.denied_weekdays is not known");
+        check(r#""filters":{"denied_weekdays":[]}"#, r#""status":1"#, "");
+        check(r#""Filters":{"Denied_IP":["1.2.3.4/32"]}"#, r#""filters":{"denied_ip":["1.2.3.4/32"]}"#, "");
+        check(r#""filters":{"is_anonymous":true}"#, r#""denied_protocols":["SSH"]"#, "may not use SSH");
+        check(r#""filters":{"is_anonymous":true,"denied_protocols":["SSH"]}"#, r#""denied_protocols":["SSH"]"#, "");
+        check(r#""filters":{"data_transfer_limits":[{"sources":[]}]}"#, r#""status":1"#, "have no effect");
+        check(r#""expiration_date":5"#, r#""expiration_date":5"#, "");
+        check(r#""password":"{SSHA}x""#, r#"{"username":"a","status":1}"#, "cannot be checked here");
+        check(r#""password":"!$6$x$y""#, r#"{"username":"a","status":1}"#, "");
+        check(r#""odd":{"a":1}"#, r#""status":1"#, "field odd");
+        let line =
+            r#"from=\"10.0.0.0/8\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio"#;
+        check(&format!(r#""public_keys":["{line}"]"#), r#"from=\"10.0.0.0/8\" ssh-ed25519"#, "");
+        let codes =
+            r#""filters":{"totp_config":{"enabled":true,"protocols":["SSH"],"secret":{"status":"AES-256-GCM"}}}"#;
+        check(codes, r#""enabled":true"#, "totp_config.secret cannot be used");
+        let group = r#"{"groups":[{"name":"g","user_settings":{"filters":{"denied_weekdays":["Monday"]}}}]}"#;
+        assert!(read_dump_text(group).unwrap().groups.is_empty());
+    }
+
+    #[test]
+    fn a_folder_of_one_name_is_one_directory() {
+        let user = |name: &str, path: &str| {
+            format!(
+                r#"{{"username":"{name}","virtual_folders":[{{"name":"f","virtual_path":"/v","mapped_path":"{path}"}}]}}"#
+            )
+        };
+        for (folders, paths, expected) in [
+            ("", ["/f", "/f/"], &["a", "b"][..]),
+            ("", ["/f", "/g"], &["a"]),
+            (r#"{"name":"f","mapped_path":"/g"}"#, ["/f", "/g"], &["b"]),
+            (r#"{"name":"f","mapped_path":"/g"}"#, ["", "/g"], &["a", "b"]),
+        ] {
+            let [a, b] = [user("a", paths[0]), user("b", paths[1])];
+            let moved = read_dump_text(&format!(r#"{{"folders":[{folders}],"users":[{a},{b}]}}"#)).unwrap();
+            let names: Vec<_> = moved.users.iter().map(|user| user["username"].as_str().unwrap()).collect();
+            assert_eq!((names.as_slice(), moved.folders.len()), (expected, 1), "{folders} {paths:?}");
+        }
     }
 
     #[test]

@@ -71,7 +71,11 @@ impl Joined {
                 self.broken.insert(user, "one of its groups is not there, so it stays behind".to_owned());
                 continue;
             };
-            let kind = number("group_type").unwrap_or(3);
+            let Some(kind) = number("group_type").filter(|kind| (1..=3).contains(kind)) else {
+                self.broken
+                    .insert(user, "how it belongs to one of its groups is not known, so it stays behind".to_owned());
+                continue;
+            };
             self.groups_of_users.entry(user).or_default().push(json!({"name": name, "type": kind}));
         }
     }

@@ -1,5 +1,7 @@
 //! SQLite files. A copy is read, so that nothing at the source is touched: SQLite itself would make files beside it.
 
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::ValueRef;
@@ -12,6 +14,8 @@ use crate::{MigrateError, Moved};
 
 /// From this version on, which is a date, a file is this server's own.
 const OUR_FIRST: i64 = 20_200_131;
+/// Bytes that are compared at once.
+const PART: u64 = 1 << 20;
 
 struct Sqlite<'a> {
     connection: Connection,
@@ -23,7 +27,10 @@ struct Sqlite<'a> {
 /// # Errors
 /// The file cannot be read, or is no such database.
 pub fn read_sqlite(path: &Path, names: &Names) -> Result<Moved, MigrateError> {
-    with_copy(path, |connection| read_tables(&Sqlite { connection, path }, path, names))
+    with_copy(path, |connection| {
+        check_whole(&connection, path)?;
+        read_tables(&Sqlite { connection, path }, path, names)
+    })
 }
 
 /// Whether the file is a database of this server, whatever it was before.
@@ -46,11 +53,20 @@ fn with_copy<T>(path: &Path, read: impl FnOnce(Connection) -> Result<T, MigrateE
     if !path.metadata().map_err(|error| unreadable(path, error))?.is_file() {
         return Err(MigrateError::unusable(path, "it is not a file"));
     }
-    std::fs::copy(path, &copy).map_err(|error| unreadable(path, error))?;
-    for ending in ["-wal", "-journal"] {
-        let beside = beside(path, ending);
-        if beside.is_file() {
-            std::fs::copy(&beside, self::beside(&copy, ending)).map_err(|error| unreadable(&beside, error))?;
+    let parts = ["", "-wal", "-journal"].map(|ending| (beside(path, ending), beside(&copy, ending)));
+    for (part, copy) in &parts {
+        match std::fs::copy(part, copy) {
+            Err(error) if part.as_path() == path || error.kind() != ErrorKind::NotFound => {
+                return Err(unreadable(part, error));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    // A copy that was made while a program wrote has some pages of before and some of after.
+    for (part, copy) in &parts {
+        if !is_same(part, copy).map_err(|error| unreadable(part, error))? {
+            let problem = "a program writes it; stop the older server first";
+            return Err(MigrateError::unusable(path, problem));
         }
     }
     // A hot journal is rolled back, which writes into the copy.
@@ -58,6 +74,51 @@ fn with_copy<T>(path: &Path, read: impl FnOnce(Connection) -> Result<T, MigrateE
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&copy, mode).map_err(|error| unusable(&error))?;
     read(Connection::open_with_flags(&copy, flags).map_err(|error| MigrateError::unusable(path, error))?)
+}
+
+/// Whether both have the same bytes, or neither is there.
+fn is_same(one: &Path, other: &Path) -> std::io::Result<bool> {
+    let open = |path: &Path| match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let (mut one, mut other) = match (open(one)?, open(other)?) {
+        (Some(one), Some(other)) => (one, other),
+        (None, None) => return Ok(true),
+        (Some(_), None) | (None, Some(_)) => return Ok(false),
+    };
+    let (mut of_one, mut of_other) = (Vec::new(), Vec::new());
+    loop {
+        of_one.clear();
+        of_other.clear();
+        (&mut one).take(PART).read_to_end(&mut of_one)?;
+        (&mut other).take(PART).read_to_end(&mut of_other)?;
+        if of_one != of_other {
+            return Ok(false);
+        }
+        if of_one.is_empty() {
+            return Ok(true);
+        }
+    }
+}
+
+/// A damaged database may give fewer rows than it has, without an error.
+fn check_whole(connection: &Connection, path: &Path) -> Result<(), MigrateError> {
+    let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    let found = found.map_err(|error| failed(path, error))?;
+    if found == "ok" {
+        return Ok(());
+    }
+    let problem = format!(
+        "it is damaged ({}); repair it first, with the command .recover of sqlite3",
+        crate::account::printable(&found)
+    );
+    Err(MigrateError::unusable(path, problem))
+}
+
+fn failed(path: &Path, error: rusqlite::Error) -> MigrateError {
+    MigrateError::unusable(path, format!("it cannot be read as an SQLite database: {error}"))
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> MigrateError {
@@ -73,7 +134,7 @@ pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
 
 impl Sqlite<'_> {
     fn failed(&self, error: rusqlite::Error) -> MigrateError {
-        MigrateError::unusable(self.path, format!("it cannot be read as an SQLite database: {error}"))
+        failed(self.path, error)
     }
 }
 

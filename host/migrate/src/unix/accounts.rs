@@ -4,16 +4,22 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
+use tidegate_core::public_key::PublicKey;
 
 use super::System;
-use super::passwd::Entry;
+use super::passwd::{Entry, ShadowEntry};
 use super::rules::methods;
 use super::sftp_server::{SftpServer, is_sftp_server, options};
 use super::sshd::expanded;
-use crate::account::{Line, about, public_keys};
+use crate::account::{Line, about, printable, public_keys};
 use crate::{Moved, NoteKind, files};
 
 const DAY_MS: i64 = 86_400_000;
+/// From this number of days on, shadow(5) means never.
+const FOR_EVER_DAYS: i64 = 99_999;
+/// Programs with which an SFTP server that is a program of its own can be started.
+const SHELLS: [&str; 15] =
+    ["", "ash", "bash", "csh", "dash", "fish", "ksh", "ksh93", "mksh", "rbash", "rssh", "scponly", "sh", "tcsh", "zsh"];
 const USUAL_KEYS: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
 
 pub fn read(system: &System, entries: &[Entry<'_>], moved: &mut Moved) {
@@ -21,7 +27,7 @@ pub fn read(system: &System, entries: &[Entry<'_>], moved: &mut Moved) {
     for entry in entries {
         let groups = system.groups.of(entry.name, entry.gid);
         let chroot = system.sshd.of("chrootdirectory", entry.name, &groups).map(|words| words.join(" "));
-        let chroot = chroot.filter(|chroot| chroot != "none" && !chroot.is_empty());
+        let chroot = chroot.filter(|chroot| !chroot.eq_ignore_ascii_case("none") && !chroot.is_empty());
         // Accounts of services may be in a chroot as well.
         let is_person = system.uids.contains(&entry.uid);
         if entry.uid == 0 || !(is_person || (chroot.is_some() && has_password(system, entry))) {
@@ -91,17 +97,25 @@ fn account(
     let hash = hash(system, entry);
     let line = Line { name, hash, uid: &uid, gid: &gid, gecos: entry.gecos, home: &home };
     let mut document = line.document(moved)?;
-    if hash.starts_with('!') && sshd.is_there() && sshd.global("usepam").as_deref() != Some("yes") {
+    if hash.starts_with('!') && sshd.is_there() && !sshd.is_globally("usepam", "yes") {
         is_enabled = false;
         notes.push("it is locked, and so it is disabled here".to_owned());
     }
     let mut filters = Map::new();
-    let shadow = system.shadow.as_ref().and_then(|shadow| shadow.get(name));
-    if let Some(day) = shadow.and_then(|shadow| shadow.expires).filter(|day| *day >= 0) {
-        document.insert("expiration_date".to_owned(), json!(day.saturating_mul(DAY_MS).max(1)));
+    if let Some(shadow) = system.shadow.as_ref().and_then(|shadow| shadow.get(name)) {
+        ageing(shadow, &mut document, &mut filters);
+        if shadow.is_broken {
+            is_enabled = false;
+            notes.push("its line in shadow has a day that is no number; it is disabled".to_owned());
+        }
     }
-    if shadow.and_then(|shadow| shadow.changed) == Some(0) {
-        filters.insert("require_password_change".to_owned(), json!(true));
+    if let Some(keyword) = sshd.sometimes_restricting(name, groups) {
+        is_enabled = false;
+        notes.push(format!(
+            "sshd_config has a {} that holds on some connections only; set what it means here (allowed_ip, \
+             denied_login_methods), and enable it",
+            printable(keyword)
+        ));
     }
     if !server.permissions.is_empty() {
         document.insert("permissions".to_owned(), json!({"/": server.permissions}));
@@ -135,15 +149,32 @@ fn account(
     Ok(())
 }
 
+/// The age of the password, and the end of the account.
+fn ageing(shadow: &ShadowEntry, document: &mut Map<String, Value>, filters: &mut Map<String, Value>) {
+    if let Some(day) = shadow.expires.filter(|day| *day >= 0) {
+        document.insert("expiration_date".to_owned(), json!(day.saturating_mul(DAY_MS).max(1)));
+    }
+    match (shadow.changed, shadow.lifetime) {
+        (Some(0), _) => drop(filters.insert("require_password_change".to_owned(), json!(true))),
+        (Some(changed), Some(lifetime)) if changed > 0 && (0..FOR_EVER_DAYS).contains(&lifetime) => {
+            filters.insert("password_expiration".to_owned(), json!(lifetime.max(1)));
+            document.insert("last_password_change".to_owned(), json!(changed.saturating_mul(DAY_MS)));
+        }
+        _ => {}
+    }
+}
+
 /// The SFTP server of a user; None: there is none.
 fn sftp_server(system: &System, entry: &Entry<'_>, groups: &[&str]) -> Result<Option<SftpServer>, String> {
-    let has_shell = !["nologin", "false"].iter().any(|name| entry.shell.rsplit('/').next() == Some(name));
+    let shell = entry.shell.rsplit('/').next().unwrap_or_default();
+    let has_shell = SHELLS.contains(&shell) || is_sftp_server(&[entry.shell.to_owned()]);
     let subsystem = system.sshd.of("subsystem", entry.name, groups).unwrap_or_default();
     let subsystem = match subsystem.split_first() {
         Some((name, words)) if name == "sftp" => words.to_vec(),
         _ => Vec::new(),
     };
-    let forced = system.sshd.of("forcecommand", entry.name, groups).filter(|words| words.join(" ") != "none");
+    let forced = system.sshd.of("forcecommand", entry.name, groups);
+    let forced = forced.filter(|words| !words.join(" ").eq_ignore_ascii_case("none"));
     // A command may be one word, in quotes.
     let forced = forced.map(|words| words.join(" ").split_whitespace().map(str::to_owned).collect::<Vec<_>>());
     let words = match forced {
@@ -155,7 +186,7 @@ fn sftp_server(system: &System, entry: &Entry<'_>, groups: &[&str]) -> Result<Op
     if !has_shell && !is_internal {
         return Ok(None);
     }
-    Ok(Some(options(&words)))
+    Ok(Some(if words.is_empty() { SftpServer::default() } else { options(&words)? }))
 }
 
 /// Where sessions begin: what `-d` says, or the home directory where the chroot has it.
@@ -183,13 +214,18 @@ fn authorized_keys(
 ) -> Result<Vec<String>, String> {
     let named = system.sshd.of("authorizedkeysfile", entry.name, groups);
     let named = named.unwrap_or_else(|| USUAL_KEYS.map(str::to_owned).to_vec());
-    let is_strict = system.sshd.global("strictmodes").as_deref() != Some("no");
+    if let Some(problem) = &system.revoked.problem {
+        moved.note(NoteKind::Changed, about(entry.name), format!("its keys are not moved: {problem}"));
+        return Ok(Vec::new());
+    }
+    let is_strict = !system.sshd.is_globally("strictmodes", "no");
+    let home = system.below_root(entry.home);
     let mut texts = String::new();
-    for pattern in named.iter().filter(|pattern| *pattern != "none") {
+    for pattern in named.iter().filter(|pattern| !pattern.eq_ignore_ascii_case("none")) {
         let path = expanded(pattern, entry.name, entry.home, entry.uid)?;
         let path = if path.starts_with('/') { path } else { format!("{}/{path}", entry.home) };
         let path = system.below_root(&path);
-        match keys_in(&path, entry.uid, is_strict) {
+        match keys_in(&path, &home, entry.uid, is_strict) {
             Ok(Some(text)) => texts.push_str(&(text + "\n")),
             Ok(None) => {}
             Err(problem) => {
@@ -201,16 +237,33 @@ fn authorized_keys(
             }
         }
     }
-    Ok(public_keys(texts.lines(), &about(entry.name), moved))
+    let mut keys = public_keys(texts.lines(), &about(entry.name), moved);
+    let count = keys.len();
+    keys.retain(|key| PublicKey::parse(key).is_ok_and(|key| !system.revoked.keys.contains(&key)));
+    if keys.len() < count {
+        moved.note(NoteKind::Changed, about(entry.name), "of its keys, those that RevokedKeys has are not moved");
+    }
+    Ok(keys)
 }
 
-/// Keys that OpenSSH's server would not believe are not believed here either.
-fn keys_in(path: &Path, uid: u32, is_strict: bool) -> Result<Option<String>, String> {
+/// Keys that OpenSSH's server would not believe are not believed here either: only the user and root may own and write
+/// the file and the directories from it up to the home directory, or to the root where it is elsewhere.
+fn keys_in(path: &Path, home: &Path, uid: u32, is_strict: bool) -> Result<Option<String>, String> {
     let text = files::optional_text(path).map_err(|error| error.to_string())?;
     let Some(text) = text else { return Ok(None) };
-    let metadata = path.metadata().map_err(|error| error.to_string())?;
-    if is_strict && (metadata.mode() & 0o022 != 0 || ![0, uid].contains(&metadata.uid())) {
-        return Err("others can write the file, or own it (StrictModes)".to_owned());
+    if !is_strict {
+        return Ok(Some(text));
+    }
+    let whole = path.canonicalize().map_err(|error| error.to_string())?;
+    let home = home.canonicalize().unwrap_or_else(|_| home.to_owned());
+    for place in whole.ancestors() {
+        let metadata = place.metadata().map_err(|error| error.to_string())?;
+        if metadata.mode() & 0o022 != 0 || ![0, uid].contains(&metadata.uid()) {
+            return Err(format!("others can write or own {} (StrictModes)", place.display()));
+        }
+        if place == home {
+            break;
+        }
     }
     Ok(Some(text))
 }

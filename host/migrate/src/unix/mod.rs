@@ -3,17 +3,21 @@
 
 mod accounts;
 mod passwd;
+mod revoked;
 mod rules;
 mod sftp_server;
 mod sshd;
 
+use std::io::{Error, ErrorKind};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::apart::keep_apart;
 use crate::{MigrateError, Moved, NoteKind, files, host_keys};
 use passwd::{Groups, Shadow};
+use revoked::Revoked;
 use sshd::Sshd;
 
 /// The uids of people, as `login.defs` has them by default.
@@ -22,6 +26,39 @@ pub type UidRange = RangeInclusive<u32>;
 /// Host keys of a server whose configuration names none.
 const USUAL_KEYS: [&str; 3] = ["ssh_host_ed25519_key", "ssh_host_ecdsa_key", "ssh_host_rsa_key"];
 
+/// The keywords of `sshd_config` that mean something here, or have a sentence of their own.
+const READ: [&str; 29] = [
+    "allowgroups",
+    "allowusers",
+    "authenticationmethods",
+    "authorizedkeyscommand",
+    "authorizedkeysfile",
+    "banner",
+    "challengeresponseauthentication",
+    "chrootdirectory",
+    "ciphers",
+    "denygroups",
+    "denyusers",
+    "forcecommand",
+    "hostcertificate",
+    "hostkey",
+    "kbdinteractiveauthentication",
+    "kexalgorithms",
+    "macs",
+    "maxauthtries",
+    "passwordauthentication",
+    "permitemptypasswords",
+    "permitrootlogin",
+    "port",
+    "pubkeyauthentication",
+    "revokedkeys",
+    "strictmodes",
+    "subsystem",
+    "trustedusercakeys",
+    "usepam",
+    "x11forwarding",
+];
+
 /// The files of a system.
 struct System {
     /// What absolute paths are below: `/`, or a mounted system.
@@ -29,6 +66,7 @@ struct System {
     sshd: Sshd,
     groups: Groups,
     shadow: Option<Shadow>,
+    revoked: Revoked,
     uids: UidRange,
 }
 
@@ -63,7 +101,9 @@ pub fn read(passwd: &Path, uids: UidRange) -> Result<Moved, MigrateError> {
     }
     let groups = Groups::read(&files::optional_text(&directory.join("group"))?.unwrap_or_default());
     let sshd = ["ssh/sshd_config", "sshd_config"].map(|name| directory.join(name));
-    let sshd = sshd.into_iter().find(|path| path.exists());
+    // One that cannot be looked at is one that cannot be read, not none.
+    let is_absent = |error: &Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+    let sshd = sshd.into_iter().find(|path| !path.symlink_metadata().is_err_and(|error| is_absent(&error)));
     let sshd = match &sshd {
         Some(path) => Sshd::read(path, &root, &mut moved)?,
         None => {
@@ -75,9 +115,11 @@ pub fn read(passwd: &Path, uids: UidRange) -> Result<Moved, MigrateError> {
             Sshd::default()
         }
     };
-    let system = System { root, sshd, groups, shadow, uids };
+    let revoked = Revoked::read(&sshd, &root);
+    let system = System { root, sshd, groups, shadow, revoked, uids };
     let entries = passwd::entries(&passwd_text, &mut moved);
     accounts::read(&system, &entries, &mut moved);
+    keep_apart(&mut moved);
     settings(&system, &directory, &mut moved);
     Ok(moved)
 }
@@ -95,7 +137,7 @@ fn settings(system: &System, directory: &Path, moved: &mut Moved) {
     };
     for path in keys {
         match host_keys::name_for(&path) {
-            Some(name) if !name.contains("dsa_key") || name.contains("ecdsa") => moved.host_keys.push((path, name)),
+            Some(name) if !name.contains("dsa_key") || name.contains("ecdsa") => moved.host_key(path, name),
             Some(_) | None => {
                 moved.note(NoteKind::NoCounterpart, path.display().to_string(), "keys of this kind are not used");
             }
@@ -110,6 +152,15 @@ fn settings(system: &System, directory: &Path, moved: &mut Moved) {
     if system.sshd.is_there() {
         let text = "OpenSSH's server goes on with its port; this one has 2022, or what sftpd.bind_port says";
         moved.note(NoteKind::Changed, "Port", text);
+    }
+    if system.sshd.is_globally("usepam", "yes") {
+        let text = "what PAM adds to it (access.conf, time.conf, directories of accounts) is not read";
+        moved.note(NoteKind::NoCounterpart, "UsePAM", text);
+    }
+    let others: Vec<&str> = system.sshd.keywords().filter(|keyword| !READ.contains(keyword)).collect();
+    if !others.is_empty() {
+        let text = format!("these keywords are not read: {}", crate::account::printable_list(&others));
+        moved.note(NoteKind::NoCounterpart, "sshd_config", text);
     }
     for (keyword, text) in [
         ("hostcertificate", "certificates of the host are not shown"),

@@ -54,8 +54,12 @@ pub struct ShadowEntry {
     pub hash: String,
     /// Day of the last change, since 1970; 0: the password has to be changed.
     pub changed: Option<i64>,
+    /// Days after the last change on which the password has to be changed.
+    pub lifetime: Option<i64>,
     /// Day from which the account cannot be used.
     pub expires: Option<i64>,
+    /// Whether one of the days is no number: what it restricts is not known.
+    pub is_broken: bool,
 }
 
 impl Shadow {
@@ -64,9 +68,13 @@ impl Shadow {
         for (_, line) in lines(text) {
             let mut fields = line.split(':');
             let (Some(name), Some(hash)) = (fields.next(), fields.next()) else { continue };
-            let days: Vec<Option<i64>> = fields.map(|field| field.parse().ok()).collect();
-            let day = |index: usize| days.get(index).copied().flatten();
-            let entry = ShadowEntry { hash: hash.to_owned(), changed: day(0), expires: day(5) };
+            let days: Vec<&str> = fields.collect();
+            let day = |index: usize| days.get(index)?.parse().ok();
+            let is_broken = [0, 2, 5]
+                .iter()
+                .any(|index| days.get(*index).is_some_and(|field| !field.is_empty() && field.parse::<i64>().is_err()));
+            let hash = hash.to_owned();
+            let entry = ShadowEntry { hash, changed: day(0), lifetime: day(2), expires: day(5), is_broken };
             all.entry(name.to_owned()).or_insert(entry);
         }
         Self(all)

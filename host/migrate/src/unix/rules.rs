@@ -24,18 +24,25 @@ pub struct Methods {
 
 pub fn methods(sshd: &Sshd, user: &str, groups: &[&str]) -> Methods {
     let is_off = |keyword: &str| {
-        sshd.of(keyword, user, groups).and_then(|words| words.into_iter().next()).is_some_and(|word| word == "no")
+        sshd.of(keyword, user, groups)
+            .and_then(|words| words.into_iter().next())
+            .is_some_and(|word| word.eq_ignore_ascii_case("no"))
     };
+    // Without PAM there is nothing behind this method on that server; here it would take the password.
+    let has_no_dialogue = sshd.is_there() && !sshd.is_globally("usepam", "yes");
     let off: Vec<&str> = [
         ("publickey", is_off("pubkeyauthentication")),
         ("password", is_off("passwordauthentication")),
-        ("keyboard-interactive", is_off("kbdinteractiveauthentication") || is_off("challengeresponseauthentication")),
+        (
+            "keyboard-interactive",
+            has_no_dialogue || is_off("kbdinteractiveauthentication") || is_off("challengeresponseauthentication"),
+        ),
     ]
     .into_iter()
     .filter_map(|(method, is_off)| is_off.then_some(method))
     .collect();
     let lists = sshd.of("authenticationmethods", user, groups).unwrap_or_default();
-    let lists: Vec<&str> = lists.iter().map(String::as_str).filter(|list| *list != "any").collect();
+    let lists: Vec<&str> = lists.iter().map(String::as_str).filter(|list| !list.eq_ignore_ascii_case("any")).collect();
     let mut found = Methods::default();
     for (ours, theirs) in METHODS {
         let is_off = theirs.split(',').any(|method| off.contains(&method));

@@ -1,6 +1,7 @@
-//! `sshd_config`(5), as far as it says who may log in how, and where files are: of several values of a keyword the
-//! first one holds, and lines after `Match` hold for the users that it names.
+//! `sshd_config`(5), as far as it says who may log in how, and where files are: lines after a `Match` that the user
+//! meets hold instead of those before all of them, and of several values of a keyword the first one holds.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::account::printable;
@@ -8,6 +9,25 @@ use crate::pattern::{list_matches, matches};
 use crate::{MigrateError, Moved, NoteKind, files};
 
 const MAX_INCLUDES: usize = 64;
+/// Keywords that make a block restrict users, whatever their values are.
+const RESTRICTING: [&str; 9] = [
+    "allowusers",
+    "denyusers",
+    "allowgroups",
+    "denygroups",
+    "authenticationmethods",
+    "authorizedkeysfile",
+    "chrootdirectory",
+    "forcecommand",
+    "revokedkeys",
+];
+/// Login methods, which a block restricts by switching them off.
+const SWITCHES: [&str; 4] = [
+    "passwordauthentication",
+    "pubkeyauthentication",
+    "kbdinteractiveauthentication",
+    "challengeresponseauthentication",
+];
 /// Keywords of which every line counts.
 const GATHERED: [&str; 5] = ["allowusers", "denyusers", "allowgroups", "denygroups", "hostkey"];
 
@@ -22,8 +42,8 @@ struct Line {
     /// In lower case.
     keyword: String,
     words: Vec<String>,
-    /// All have to hold; empty: the line is for everybody.
-    conditions: Vec<Condition>,
+    /// All have to hold. None: the line stands before all `Match`, and holds where those say nothing.
+    conditions: Option<Vec<Condition>>,
 }
 
 #[derive(Clone)]
@@ -39,7 +59,7 @@ impl Sshd {
     pub fn read(path: &Path, root: &Path, moved: &mut Moved) -> Result<Self, MigrateError> {
         let mut sshd = Self { lines: Vec::new(), is_there: true };
         let mut reading = Reading { root, directory: path.parent().unwrap_or(Path::new("/")), included: 0 };
-        reading.file(path, &mut Vec::new(), &mut sshd.lines, moved)?;
+        reading.file(path, &mut None, &mut sshd.lines, moved)?;
         Ok(sshd)
     }
 
@@ -47,32 +67,58 @@ impl Sshd {
         self.is_there
     }
 
-    /// The value that holds for everybody.
+    /// The value of the first line before all `Match`.
     pub fn global(&self, keyword: &str) -> Option<String> {
-        let line = self.lines.iter().find(|line| line.keyword == keyword && line.conditions.is_empty())?;
-        Some(line.words.join(" "))
+        self.global_all(keyword).into_iter().next()
     }
 
-    /// The values of all lines that are for everybody.
+    /// The values of all lines before all `Match`.
     pub fn global_all(&self, keyword: &str) -> Vec<String> {
-        let lines = self.lines.iter().filter(|line| line.keyword == keyword && line.conditions.is_empty());
+        let lines = self.lines.iter().filter(|line| line.keyword == keyword && line.conditions.is_none());
         lines.map(|line| line.words.join(" ")).collect()
+    }
+
+    /// Whether the first line before all `Match` says so, in any case.
+    pub fn is_globally(&self, keyword: &str, value: &str) -> bool {
+        self.global(keyword).is_some_and(|found| found.eq_ignore_ascii_case(value))
+    }
+
+    /// The keywords of the file, each once.
+    pub fn keywords(&self) -> impl Iterator<Item = &str> {
+        let mut seen = std::collections::BTreeSet::new();
+        self.lines.iter().map(|line| line.keyword.as_str()).filter(move |keyword| seen.insert(*keyword))
     }
 
     /// The words that hold for a user in these groups; None: no line says anything.
     pub fn of(&self, keyword: &str, user: &str, groups: &[&str]) -> Option<Vec<String>> {
-        let mut holding = self.lines.iter().filter(|line| line.keyword == keyword && line.holds_for(user, groups));
-        if GATHERED.contains(&keyword) {
-            let words: Vec<String> = holding.flat_map(|line| line.words.clone()).collect();
-            return (!words.is_empty()).then_some(words);
-        }
-        holding.next().map(|line| line.words.clone())
+        let words = |is_in_match: bool| {
+            let is_of = |line: &&Line| line.keyword == keyword && line.conditions.is_some() == is_in_match;
+            let mut holding = self.lines.iter().filter(is_of).filter(|line| line.holds_for(user, groups));
+            if GATHERED.contains(&keyword) {
+                let words: Vec<String> = holding.flat_map(|line| line.words.clone()).collect();
+                return (!words.is_empty()).then_some(words);
+            }
+            holding.next().map(|line| line.words.clone())
+        };
+        words(true).or_else(|| words(false))
+    }
+
+    /// The keyword of a line that restricts the user on some connections only.
+    pub fn sometimes_restricting(&self, user: &str, groups: &[&str]) -> Option<&str> {
+        let is_restricting = |line: &&Line| {
+            let is_off = line.words.first().is_some_and(|word| word.eq_ignore_ascii_case("no"));
+            RESTRICTING.contains(&line.keyword.as_str()) || (is_off && SWITCHES.contains(&line.keyword.as_str()))
+        };
+        let mut lines = self.lines.iter().filter(|line| line.may_hold_for(user, groups)).filter(is_restricting);
+        lines.next().map(|line| line.keyword.as_str())
     }
 
     /// Whether the user may log in at all; `Err`: only from some addresses.
     pub fn admits(&self, user: &str, groups: &[&str]) -> Result<bool, ()> {
         let list = |keyword: &str| self.of(keyword, user, groups);
-        let any_group = |patterns: &[String]| list_matches(&patterns.join(","), groups);
+        // Unlike the lists of `Match`, these know no exclusion.
+        let any_group =
+            |patterns: &[String]| patterns.iter().any(|pattern| groups.iter().any(|group| matches(pattern, group)));
         let name = |pattern: &str| {
             pattern.rsplit_once('@').map_or((pattern.to_owned(), false), |(name, _)| (name.to_owned(), true))
         };
@@ -107,10 +153,24 @@ impl Sshd {
 
 impl Line {
     fn holds_for(&self, user: &str, groups: &[&str]) -> bool {
-        self.conditions.iter().all(|condition| match condition {
+        !self.is_undecided() && self.names(user, groups)
+    }
+
+    /// Whether it depends on the connection if the line holds for the user.
+    fn may_hold_for(&self, user: &str, groups: &[&str]) -> bool {
+        self.is_undecided() && self.names(user, groups)
+    }
+
+    fn is_undecided(&self) -> bool {
+        self.conditions.iter().flatten().any(|condition| matches!(condition, Condition::Undecided))
+    }
+
+    /// Whether all conditions hold, apart from those on the connection.
+    fn names(&self, user: &str, groups: &[&str]) -> bool {
+        self.conditions.iter().flatten().all(|condition| match condition {
             Condition::User(list) => list_matches(list, &[user]),
             Condition::Group(list) => list_matches(list, groups),
-            Condition::Undecided => false,
+            Condition::Undecided => true,
         })
     }
 }
@@ -125,7 +185,7 @@ impl Reading<'_> {
     fn file(
         &mut self,
         path: &Path,
-        conditions: &mut Vec<Condition>,
+        conditions: &mut Option<Vec<Condition>>,
         lines: &mut Vec<Line>,
         moved: &mut Moved,
     ) -> Result<(), MigrateError> {
@@ -135,10 +195,10 @@ impl Reading<'_> {
             let keyword = keyword.to_ascii_lowercase();
             match keyword.as_str() {
                 "match" => {
-                    *conditions = self::conditions(words);
-                    if conditions.iter().any(|condition| matches!(condition, Condition::Undecided)) {
-                        let text =
-                            "its lines depend on the connection, and are not moved; limit accounts with allowed_ip";
+                    *conditions = Some(self::conditions(words));
+                    if conditions.iter().flatten().any(|condition| matches!(condition, Condition::Undecided)) {
+                        let text = "its lines depend on the connection, and are not moved; accounts that they may restrict are \
+                             disabled";
                         let about = format!("{}, line {}: Match", path.display(), number + 1);
                         moved.note(NoteKind::NoCounterpart, about, text);
                     }
@@ -158,7 +218,7 @@ impl Reading<'_> {
     fn include(
         &mut self,
         pattern: &str,
-        conditions: &[Condition],
+        conditions: &Option<Vec<Condition>>,
         lines: &mut Vec<Line>,
         moved: &mut Moved,
     ) -> Result<(), MigrateError> {
@@ -166,46 +226,75 @@ impl Reading<'_> {
             Some(below) => self.root.join(below),
             None => self.directory.join(pattern),
         };
-        for path in matching_files(&whole) {
+        for path in matching_files(&whole)? {
             self.included += 1;
             if self.included > MAX_INCLUDES {
                 return Err(MigrateError::unusable(path, "sshd_config includes more than 64 files, or itself"));
             }
-            self.file(&path, &mut conditions.to_vec(), lines, moved)?;
+            self.file(&path, &mut conditions.clone(), lines, moved)?;
         }
         Ok(())
     }
 }
 
-/// The files that a path means whose last part may be a pattern, in the order of their names.
-fn matching_files(path: &Path) -> Vec<PathBuf> {
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Vec::new() };
-    if !name.contains(['*', '?']) {
-        return if path.is_file() { vec![path.to_owned()] } else { Vec::new() };
+/// The files that a path means whose last part may be a pattern, in the order of their names. A file that is left out
+/// may be the one that restricts users, so what cannot be read is an error.
+fn matching_files(path: &Path) -> Result<Vec<PathBuf>, MigrateError> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let has_pattern = |text: &str, special: &[char]| text.contains(special);
+    if name.is_empty()
+        || has_pattern(name, &['[', '{'])
+        || has_pattern(&directory.to_string_lossy(), &['*', '?', '[', '{'])
+    {
+        let problem = "sshd_config includes it by a pattern that is not read here; name the files instead";
+        return Err(MigrateError::unusable(path, problem));
     }
-    let entries = path.parent().and_then(|directory| std::fs::read_dir(directory).ok());
-    let fits = |entry: &std::fs::DirEntry| {
-        entry.file_name().to_str().is_some_and(|found| !found.starts_with('.') && matches(name, found))
+    let is_absent = |error: &std::io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+    let unreadable = |error| MigrateError::Unreadable { path: path.to_owned(), error };
+    if !name.contains(['*', '?']) {
+        return match path.metadata() {
+            Ok(_) => Ok(vec![path.to_owned()]),
+            Err(error) if is_absent(&error) => Ok(Vec::new()),
+            Err(error) => Err(unreadable(error)),
+        };
+    }
+    let mut found = Vec::new();
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if is_absent(&error) => return Ok(found),
+        Err(error) => return Err(unreadable(error)),
     };
-    let mut found: Vec<_> = entries.into_iter().flatten().flatten().filter(fits).map(|entry| entry.path()).collect();
-    found.retain(|path| path.is_file());
+    for entry in entries {
+        let entry = entry.map_err(unreadable)?;
+        let fits = |name: &str, found: &str| !found.starts_with('.') && matches(name, found);
+        if entry.file_name().to_str().is_some_and(|found| fits(name, found)) && entry.path().is_file() {
+            found.push(entry.path());
+        }
+    }
     found.sort();
-    found
+    Ok(found)
 }
 
-/// The words of a line; quotes hold words together, `#` begins a comment, and `=` may follow the keyword.
+/// The words of a line; quotes of both kinds hold words together, a backslash takes what follows as it is, `#` begins a
+/// comment, and `=` may follow the keyword.
 fn words(line: &str) -> Vec<String> {
-    let (mut words, mut word, mut is_quoted) = (Vec::new(), None::<String>, false);
-    for character in line.chars() {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None::<char>);
+    let mut characters = line.chars().peekable();
+    while let Some(character) = characters.next() {
         match character {
-            '"' => {
-                is_quoted = !is_quoted;
+            '\\' if characters.peek().is_some_and(|next| ['"', '\'', '\\', ' '].contains(next)) => {
+                word.get_or_insert_default().extend(characters.next());
+            }
+            '"' | '\'' if quote.is_none() => {
+                quote = Some(character);
                 word.get_or_insert_default();
             }
-            '#' if !is_quoted && word.is_none() => break,
-            ' ' | '\t' | '\r' | '\u{c}' if !is_quoted => words.extend(word.take()),
-            '=' if !is_quoted && words.is_empty() => words.extend(word.take()),
-            '=' if !is_quoted && words.len() == 1 && word.is_none() => {}
+            closing if quote == Some(closing) => quote = None,
+            '#' if quote.is_none() && word.is_none() => break,
+            ' ' | '\t' | '\r' | '\u{c}' if quote.is_none() => words.extend(word.take()),
+            '=' if quote.is_none() && words.is_empty() => words.extend(word.take()),
+            '=' if quote.is_none() && words.len() == 1 && word.is_none() => {}
             other => word.get_or_insert_default().push(other),
         }
     }

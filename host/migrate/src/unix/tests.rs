@@ -8,6 +8,8 @@ use super::*;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUz5p0sfkX6DHnnvnAjHyyFhHFzZ9Y3CCrPIWKwY4iB me";
 
+const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio other";
+
 struct Site {
     root: TempDir,
     uid: u32,
@@ -74,7 +76,8 @@ fn what_sshd_config_says_of_a_person_moves() {
     check(&of("ForceCommand internal-sftp -R -d /in\n"), shadow, r#""start_directory":"/in""#);
     check(&of("ForceCommand /usr/bin/git-shell\n"), shadow, "could not use SFTP");
     check("Subsystem sftp /usr/lib/sftp-server\n", shadow, "could not use SFTP");
-    check(&of("PasswordAuthentication no\n"), shadow, r#""denied_login_methods":["password","publickey+password"]"#);
+    let no_password = r#""denied_login_methods":["password","publickey+password"]"#;
+    check(&of("UsePAM yes\nPasswordAuthentication no\n"), shadow, no_password);
     check(
         &of("AuthenticationMethods publickey,password\n"),
         shadow,
@@ -85,9 +88,95 @@ fn what_sshd_config_says_of_a_person_moves() {
     check(&of("DenyGroups sftp\n"), shadow, "does not admit it");
     check(&of("AllowUsers me@10.0.0.1\n"), shadow, "from some addresses only");
     check(&of("Match Address 10.0.0.0/8\n PasswordAuthentication no\n"), shadow, "depend on the connection");
-    check(&of("AuthorizedKeysFile none\n"), shadow, r#""password":"$6$salt$hash"}"#);
+    check(&of("AuthorizedKeysFile none\n"), shadow, r#""password":"$6$salt$hash","filters":{"denied"#);
     check(&of("MaxAuthTries 3\nPort 22\n"), shadow, "goes on with its port");
     check(INTERNAL, shadow, "2 accounts of the system");
+}
+
+#[test]
+fn what_the_other_server_refused_is_refused() {
+    let shadow = "me:$6$salt$hash:19000:0:99999:7:::\n";
+    let of = |rest: &str| check(&format!("UsePAM yes\n{INTERNAL}{rest}"), shadow, "");
+    let refused = |rest: &str, expected: &str| check(&format!("UsePAM yes\n{INTERNAL}{rest}"), shadow, expected);
+    of("");
+    // Words have any case, and quotes of both kinds.
+    let no_password = r#""denied_login_methods":["password","publickey+password"]"#;
+    refused("PasswordAuthentication No\n", no_password);
+    refused("Match User 'me'\nPasswordAuthentication no\n", no_password);
+    // What stands in a Match holds instead of what stands before all of them.
+    refused("PasswordAuthentication yes\nMatch User me\nPasswordAuthentication no\n", no_password);
+    refused("PasswordAuthentication yes\nMatch all\nPasswordAuthentication no\n", no_password);
+    refused("ForceCommand none\nMatch Group sftp\nForceCommand internal-sftp -R\n", r#"{"/":["list","download"]}"#);
+    refused("AllowUsers *\nMatch User me\nAllowUsers you\n", "does not admit it");
+    refused("DenyGroups !sftp *\n", "does not admit it");
+    // What depends on the connection is not decided in the user's favour.
+    for line in ["PasswordAuthentication no", "AllowUsers you", "ForceCommand internal-sftp -R", "ChrootDirectory /srv"]
+    {
+        refused(&format!("Match Address *,!10.0.0.0/8\n{line}\n"), r#""status":0"#);
+        refused(&format!("Match LocalPort 22 User me\n{line}\n"), r#""status":0"#);
+        refused(&format!("Match LocalPort 22 User you\n{line}\n"), r#""status":1"#);
+    }
+    refused("Match Address 10.0.0.0/8\nPasswordAuthentication yes\n", r#""status":1"#);
+    // Without PAM there is no dialogue that takes the password.
+    check(
+        &format!("{INTERNAL}PasswordAuthentication no\n"),
+        shadow,
+        r#"["password","keyboard-interactive","publickey+password","publickey+keyboard-interactive"]"#,
+    );
+    refused("ForceCommand internal-sftp -Rx\n", "an option that is not known");
+    refused("ForceCommand internal-sftp -Pwrite,mkdir\n", r#"["list","download","delete_files""#);
+    refused("RevokedKeys /etc/revoked\n", "no list of keys that can be read here");
+    refused("ChrootDirectory /\n", r#""status":0"#);
+    refused("X11Forwarding no\nRequiredRSASize 3000\n", "these keywords are not read: requiredrsasize");
+    let aged = |line: &str, expected: &str| check(&format!("UsePAM yes\n{INTERNAL}"), line, expected);
+    aged("me:$6$s$h:19000:0:90:7:::\n", r#""last_password_change":1641600000000"#);
+    aged("me:$6$s$h:19000:0:90:7:::\n", r#""password_expiration":90"#);
+    aged("me:$6$s$h:19000:0:99999:7::soon:\n", r#""status":0"#);
+    aged("me:$6$s$h:19000:0:99999:7::0:\n", r#""expiration_date":1"#);
+}
+
+#[test]
+fn programs_that_are_no_shells_start_no_server() {
+    let check = |shell: &str, moves: bool| {
+        let site = Site::new(&format!("me:x:UID:1::/home/me:{shell}\n"), "Subsystem sftp /usr/lib/sftp-server\n");
+        assert_eq!(site.read().users.len() == 1, moves, "{shell}");
+    };
+    check("/bin/bash", true);
+    check("", true);
+    check("/usr/lib/openssh/sftp-server", true);
+    check("/bin/false", false);
+    check("/usr/bin/git-shell", false);
+    check("/bin/sync", false);
+}
+
+#[test]
+fn a_key_that_is_revoked_is_not_moved() {
+    let site = Site::new("me:x:UID:1::/home/me:/bin/sh\n", "Subsystem sftp internal-sftp\nRevokedKeys /etc/revoked\n");
+    let keys = site.write("home/me/.ssh/authorized_keys", &format!("{KEY}\n{OTHER}\n"));
+    std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o600)).unwrap();
+    site.write("etc/revoked", &format!("# lost\n{KEY} of another name\n"));
+    let moved = site.read();
+    assert_eq!(moved.users[0]["public_keys"], serde_json::json!([OTHER]));
+    assert!(moved.notes.iter().any(|note| note.text.contains("RevokedKeys")), "{:?}", moved.notes);
+    site.write("etc/revoked", "SSHKRL\n");
+    assert!(site.read().users[0].get("public_keys").is_none());
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_not_taken_for_none() {
+    let site = Site::new("me:x:UID:1::/home/me:/bin/sh\n", "");
+    std::fs::create_dir_all(site.root.path().join("etc/ssh")).unwrap();
+    std::os::unix::fs::symlink("nowhere", site.root.path().join("etc/ssh/sshd_config")).unwrap();
+    let read = || read(&site.root.path().join("etc/passwd"), 1000..=60000).map(|moved| moved.users.len());
+    assert!(read().unwrap_err().to_string().contains("could not be read"));
+    std::fs::remove_file(site.root.path().join("etc/ssh/sshd_config")).unwrap();
+    assert_eq!(read().unwrap(), 1);
+    for pattern in ["/etc/ssh/[ab].conf", "/etc/*/more.conf"] {
+        site.write("etc/ssh/sshd_config", &format!("Include {pattern}\n"));
+        assert!(read().unwrap_err().to_string().contains("a pattern that is not read"), "{pattern}");
+    }
+    site.write("etc/ssh/sshd_config", "Include /etc/ssh/none.conf /none/*.conf\n");
+    assert_eq!(read().unwrap(), 1);
 }
 
 #[test]
@@ -97,17 +186,26 @@ fn what_shadow_says_of_a_person_moves() {
     check(INTERNAL, "me:$6$s$h:0:0:99999:7:::\n", r#""require_password_change":true"#);
     check(INTERNAL, "me:$6$s$h:19000:0:99999:7::20000:\n", r#""expiration_date":1728000000000"#);
     check(INTERNAL, "me:rqXexS6ZhobKA:19000::::::\n", "cannot be checked here");
-    check(INTERNAL, "me:$6$s$h:x:y:99999999999999999999:7:::\n", r#""password":"$6$s$h""#);
+    check(INTERNAL, "me:$6$s$h:x:y:99999999999999999999:7:::\n", r#""status":0"#);
 }
 
 #[test]
 fn keys_that_others_can_write_are_not_moved() {
     let site = Site::new("me:x:UID:1::/home/me:/bin/sh\n", INTERNAL);
     let keys = site.write("home/me/.ssh/authorized_keys", KEY);
-    std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o666)).unwrap();
-    let moved = site.read();
-    assert!(moved.notes.iter().any(|note| note.text.contains("StrictModes")), "{:?}", moved.notes);
-    assert!(moved.users[0].get("public_keys").is_none());
+    for (path, mode, is_moved) in [
+        ("home/me/.ssh/authorized_keys", 0o666, false),
+        ("home/me/.ssh/authorized_keys", 0o600, true),
+        ("home/me/.ssh", 0o777, false),
+        ("home/me/.ssh", 0o700, true),
+        ("home/me", 0o770, false),
+    ] {
+        let place = site.root.path().join(path);
+        std::fs::set_permissions(place, std::fs::Permissions::from_mode(mode)).unwrap();
+        let moved = site.read();
+        assert_eq!(moved.users[0].contains_key("public_keys"), is_moved, "{path} {mode:o}");
+        assert_eq!(moved.notes.iter().any(|note| note.text.contains("StrictModes")), !is_moved, "{:?}", moved.notes);
+    }
     assert!(site.uid < u32::MAX);
 }
 

@@ -102,7 +102,7 @@ async fn all_objects(door: &mut Door, kind: ObjectKind) -> anyhow::Result<Vec<Ma
 }
 
 /// Writes a file for its owner alone. An old file of that name is replaced when the new one is complete.
-fn write_privately(path: &Path, text: &str) -> anyhow::Result<()> {
+pub fn write_privately(path: &Path, text: &str) -> anyhow::Result<()> {
     let unwritable = || format!("{} cannot be written", path.display());
     let mut beside = path.as_os_str().to_owned();
     beside.push(".part");

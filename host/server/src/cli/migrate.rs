@@ -18,8 +18,8 @@ use self::configuration::ConfigurationOutcome;
 use self::report::Report;
 use self::sources::Sources;
 use super::Place;
-use crate::config::has_own_file;
 use crate::config::settings::DatabaseSettings;
+use crate::config::{Config, has_own_file};
 use crate::control::Control;
 use crate::state_directory::{self, StateLock};
 
@@ -70,10 +70,15 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
         None => configuration::data_provider(sources.older.as_ref(), &directory),
     };
     let settings = configuration::settings_for_accounts(&provider, &directory)?;
-    let DatabaseSettings::Sqlite(database) = &settings.database else {
-        bail!("data_provider.driver is \"memory\", which keeps no accounts; choose \"sqlite\", or use tidegate load");
-    };
-    sources.find_database(database)?;
+    match &settings.database {
+        DatabaseSettings::Sqlite(file) | DatabaseSettings::Bolt(file) => sources.find_database(Some(file))?,
+        DatabaseSettings::Postgresql(_) => sources.find_database(None)?,
+        DatabaseSettings::Memory(_) => {
+            bail!(
+                "data_provider.driver is \"memory\", which keeps no accounts; choose \"sqlite\", or use tidegate load"
+            )
+        }
+    }
     let mut moved = sources.read(arguments.min_uid..=arguments.max_uid)?;
 
     // From here on things are written.
@@ -88,6 +93,7 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
     report.configuration = match &here {
         Some(here) => {
             configuration::compare(&sources, &here.config.compat, &mut moved);
+            note_unnamed_keys(&keys, &here.config, &mut report);
             ConfigurationOutcome::Kept
         }
         None => match configuration::text(&sources, &provider, &keys, &mut moved, &directory)? {
@@ -105,6 +111,10 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
     }
     report.compat = sources.is_of_older_server().then(|| moved.evidence.compat());
     let mut target = Target::open(&directory, settings, is_trial).await?;
+    if target.is_blind() {
+        let text = "this trial makes no database, so it does not know which accounts are here already";
+        moved.note(NoteKind::Changed, "database", text);
+    }
     let outcome = accounts::load(&mut target, &mut moved, is_trial, &mut report).await;
     target.finish().await;
     outcome?;
@@ -129,23 +139,64 @@ async fn set_aside(old: &Path, directory: &Path, is_trial: bool) -> anyhow::Resu
     Ok(in_place::kept(old).display().to_string())
 }
 
+/// Files beside a key of that name that are looked at.
+const MAX_NAMES: u32 = 99;
+
 /// The names of the keys, which are all in the directory afterwards.
 fn copy_keys(moved: &Moved, directory: &Path, is_trial: bool, report: &mut Report) -> Vec<String> {
     let mut names = Vec::new();
     for (from, name) in &moved.host_keys {
-        match host_keys::copy(from, &directory.join(name), is_trial) {
-            Ok(outcome) => {
+        match copy_key(from, name, &names, directory, is_trial) {
+            Ok((found, outcome)) => {
                 if outcome == KeyOutcome::Taken {
-                    let text = "there is another key of that name here, which stays; clients will see that one";
+                    let text = "there are other keys of that name here, which stay; clients will see those";
+                    report.note(NoteKind::Changed, from.display().to_string(), text);
+                } else if found != *name {
+                    let text = format!("there is another key of that name here, which stays; this one is {found}");
                     report.note(NoteKind::Changed, from.display().to_string(), text);
                 }
-                report.host_keys.push((name.clone(), outcome).into());
-                if !names.contains(name) {
-                    names.push(name.clone());
+                report.host_keys.push((found.clone(), outcome).into());
+                if !names.contains(&found) {
+                    names.push(found);
                 }
             }
             Err(error) => report.note(NoteKind::Invalid, from.display().to_string(), error.to_string()),
         }
     }
     names
+}
+
+/// Copies a key under its name, or under one with a number where another key has it: a client that knows the key must
+/// see it again. `others`: names that keys of this run have.
+fn copy_key(
+    from: &Path,
+    name: &str,
+    others: &[String],
+    directory: &Path,
+    is_trial: bool,
+) -> Result<(String, KeyOutcome), tidegate_migrate::MigrateError> {
+    let numbered = (2..=MAX_NAMES).map(|number| format!("{name}_{number}"));
+    for candidate in std::iter::once(name.to_owned()).chain(numbered).filter(|name| !others.contains(name)) {
+        let outcome = host_keys::copy(from, &directory.join(&candidate), is_trial)?;
+        if outcome != KeyOutcome::Taken {
+            return Ok((candidate, outcome));
+        }
+    }
+    Ok((name.to_owned(), KeyOutcome::Taken))
+}
+
+/// Notes the keys that the configuration here does not name, so that clients do not see them.
+fn note_unnamed_keys(keys: &[String], config: &Config, report: &mut Report) {
+    const LOOKED_FOR: [&str; 3] = ["id_rsa", "id_ecdsa", "id_ed25519"];
+    let named: Vec<&Path> = config.sftpd.keys.iter().map(|key| key.private_key.as_path()).collect();
+    for name in keys {
+        let is_shown = match named.is_empty() {
+            true => LOOKED_FOR.contains(&name.as_str()),
+            false => named.iter().any(|named| named.file_name() == Path::new(name).file_name()),
+        };
+        if !is_shown {
+            let text = "clients that know it see a changed key until you name it in sftpd.keys";
+            report.note(NoteKind::Changed, format!("host key {name}"), text);
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod ban;
 mod completions;
 mod config;
 mod connection;
+mod convert_users;
 mod door;
 mod hook;
 mod hook_runs;
@@ -100,6 +101,8 @@ enum Command {
     Load(backup::LoadArguments),
     /// Move in: take over the accounts, host keys and settings of another server
     Migrate(migrate::MigrateArguments),
+    /// Make a document for load of another server's file of accounts
+    ConvertUsers(convert_users::ConvertUsersArguments),
     /// See who changed what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -208,6 +211,7 @@ async fn dispatch(command: Command, activation: Activation) -> anyhow::Result<()
         Command::Dump(arguments) => backup::dump(arguments).await,
         Command::Load(arguments) => backup::load(arguments).await,
         Command::Migrate(arguments) => migrate::run(arguments).await,
+        Command::ConvertUsers(arguments) => convert_users::run(arguments),
         Command::Audit(command) => audit::run(command).await,
         Command::Ping(place) => ping(&place).await,
         Command::Completions(arguments) => completions::print(&arguments),

@@ -17,6 +17,7 @@ use crate::cli::door::{Door, Purpose};
 use crate::cli::object::noun;
 use crate::config::Settings;
 use crate::config::settings::DatabaseSettings;
+use crate::control::Control;
 use crate::wire::Stores;
 
 /// Where the accounts go.
@@ -42,14 +43,17 @@ enum What {
 
 impl Target {
     pub async fn open(directory: &Path, settings: Settings, is_trial: bool) -> anyhow::Result<Self> {
-        if let (true, DatabaseSettings::Sqlite(path)) = (is_trial, &settings.database)
-            && !(path.is_file() && is_ours(path)?)
-        {
+        if is_trial && !can_look(directory, &settings.database).await? {
             let stores = Stores::in_memory()?;
             return Ok(Self::Nothing(Box::new(stores.accounts(settings.users_base_dir))));
         }
         // Hooks are told of changes, and moving in is none.
         Ok(Self::Door(Box::new(Door::open_in(directory, settings, Purpose::Look).await?)))
+    }
+
+    /// Whether what is here already is not looked at.
+    pub fn is_blind(&self) -> bool {
+        matches!(self, Self::Nothing(_))
     }
 
     pub async fn finish(self) {
@@ -75,6 +79,17 @@ impl Target {
             }
         }
     }
+}
+
+/// Whether there is a database that can be looked at without making or changing one.
+async fn can_look(directory: &Path, database: &DatabaseSettings) -> anyhow::Result<bool> {
+    Ok(match database {
+        DatabaseSettings::Sqlite(path) => path.is_file() && is_ours(path)?,
+        DatabaseSettings::Bolt(path) => path.is_file(),
+        // A command that opens it makes the tables; the server that runs has made them.
+        DatabaseSettings::Postgresql(_) => Control::connect(directory).await?.is_some(),
+        DatabaseSettings::Memory(_) => false,
+    })
 }
 
 fn of_report(report: LoadReport) -> Vec<Outcome> {
@@ -143,10 +158,17 @@ pub async fn load(target: &mut Target, moved: &mut Moved, is_trial: bool, report
         dump = retained(dump, |key| !failed.contains(key));
         ensure!(len(&dump) < before, "objects without a name cannot be loaded");
     };
+    let let_down = let_down(&dump, &outcomes);
     let mut new = HashSet::new();
     for outcome in outcomes {
         let count = count(report, outcome.kind);
         match &outcome.what {
+            What::Added if let_down.contains(&(outcome.noun(), outcome.name.clone())) => {
+                count.invalid += 1;
+                let text = "one of its folders or groups has the name of another one that is here, which it would get \
+                            instead; it stays behind";
+                moved.note(NoteKind::Invalid, about(&outcome), text);
+            }
             What::Added => {
                 count.added += 1;
                 new.insert((outcome.noun(), outcome.name));
@@ -171,6 +193,38 @@ pub async fn load(target: &mut Target, moved: &mut Moved, is_trial: bool, report
     });
     ensure!(applied, "nothing was stored: {}; run the command again", failed.unwrap_or_default());
     Ok(())
+}
+
+/// The new groups and accounts that would get a folder or group which is here with another meaning, and the accounts
+/// that have such a group.
+fn let_down(dump: &LoadDump, outcomes: &[Outcome]) -> HashSet<Key> {
+    let keys = |is_it: &dyn Fn(&Outcome) -> bool| -> HashSet<Key> {
+        outcomes.iter().filter(|outcome| is_it(outcome)).map(|outcome| (outcome.noun(), outcome.name.clone())).collect()
+    };
+    let mut others = keys(&|outcome| matches!(outcome.what, What::Differs(_)) && outcome.kind.is_some());
+    let mut found = HashSet::new();
+    if others.is_empty() {
+        return found;
+    }
+    let new = keys(&|outcome| matches!(outcome.what, What::Added));
+    for (noun_of, field, documents) in
+        [(noun(ObjectKind::Group), "name", &dump.groups), ("account", "username", &dump.users)]
+    {
+        for document in documents.iter().filter(|document| refers(document, &others)) {
+            let name = document.get(field).and_then(Value::as_str).unwrap_or_default();
+            found.extend(Some((noun_of, name.to_owned())).filter(|key| new.contains(key)));
+        }
+        others.extend(found.iter().cloned());
+    }
+    found
+}
+
+fn refers(document: &Map<String, Value>, others: &HashSet<Key>) -> bool {
+    [("virtual_folders", ObjectKind::Folder), ("groups", ObjectKind::Group)].into_iter().any(|(field, kind)| {
+        let entries = document.get(field).and_then(Value::as_array).into_iter().flatten();
+        let mut names = entries.filter_map(|entry| entry.get("name")?.as_str());
+        names.any(|name| others.contains(&(noun(kind), name.to_owned())))
+    })
 }
 
 impl Outcome {

@@ -45,13 +45,16 @@ pub fn data_provider(older: Option<&(PathBuf, OlderConfig)>, directory: &Path) -
 
 /// The settings with which accounts are loaded. The rest of the configuration may have problems.
 pub fn settings_for_accounts(provider: &DataProvider, directory: &Path) -> anyhow::Result<Settings> {
+    let none = DataProvider::default();
     let data_provider = DataProvider {
-        driver: provider.driver.clone(),
-        name: provider.name.clone(),
-        connection_string: provider.connection_string.clone(),
-        connectionstring: provider.connectionstring.clone(),
-        users_base_dir: provider.users_base_dir.clone(),
-        ..DataProvider::default()
+        actions: none.actions,
+        external_auth_program: none.external_auth_program,
+        external_auth_hook: none.external_auth_hook,
+        pre_login_program: none.pre_login_program,
+        pre_login_hook: none.pre_login_hook,
+        post_login_hook: none.post_login_hook,
+        check_password_hook: none.check_password_hook,
+        ..provider.clone()
     };
     Ok(Loaded::from_config(Config { data_provider, ..Config::default() }).validate(directory, true)?)
 }
@@ -88,6 +91,9 @@ pub fn text(
             }
             if !moved.sftpd.is_empty() || !keys.is_empty() {
                 insert(&mut tree, "sftpd", json!(moved.sftpd));
+            }
+            if !moved.common.is_empty() {
+                insert(&mut tree, "common", json!(moved.common));
             }
             if tree == json!({}) {
                 return Ok(None);
@@ -160,6 +166,13 @@ fn hooks_of(theirs: &DataProvider) -> DataProvider {
         port: ours.port,
         username: ours.username,
         password: ours.password,
+        password_file: ours.password_file,
+        root_cert: ours.root_cert,
+        client_cert: ours.client_cert,
+        client_key: ours.client_key,
+        target_session_attrs: ours.target_session_attrs,
+        schema: ours.schema,
+        sql_tables_prefix: ours.sql_tables_prefix,
         sslmode: ours.sslmode,
         connection_string: ours.connection_string,
         connectionstring: ours.connectionstring,

@@ -45,9 +45,9 @@ impl Sources {
         self.all.iter().any(is_of)
     }
 
-    /// Finds out where the older server's accounts are, and whether ours, which will be in `ours`, are at the same
-    /// place.
-    pub fn find_database(&mut self, ours: &Path) -> anyhow::Result<()> {
+    /// Finds out where the older server's accounts are, and whether ours are at the same place. `ours`: the file that
+    /// they will be in; `None`: they are on a server for databases.
+    pub fn find_database(&mut self, ours: Option<&Path>) -> anyhow::Result<()> {
         let mut named: Option<PathBuf> = None;
         for source in &self.all {
             match source {
@@ -67,7 +67,7 @@ impl Sources {
             }
         }
         let Some(path) = named else { return Ok(()) };
-        if !is_same_place(&path, ours) {
+        if !ours.is_some_and(|ours| is_same_place(&path, ours)) {
             ensure!(
                 path.is_file(),
                 "{}: there is no database; check data_provider.name of the older server",
@@ -78,6 +78,14 @@ impl Sources {
         }
         // What was there before a move is what moves.
         let kept = in_place::kept(&path);
+        if kept.is_file() && path.is_file() && !is_ours(&path)? {
+            // Of a move that was undone, or that stopped half-way: which of them has the latest accounts is not known.
+            bail!(
+                "both {} and {} are databases of the older server; move the outdated one elsewhere first",
+                path.display(),
+                kept.display()
+            );
+        }
         if kept.is_file() {
             self.database = Some(kept);
         } else if path.is_file() && !is_ours(&path)? {
@@ -97,7 +105,9 @@ impl Sources {
         let mut moved = Moved::default();
         if let Some((directory, older)) = &self.older {
             moved.evidence.see_settings(&older.tree);
-            moved.host_keys = keys_of(directory, older);
+            for (path, name) in keys_of(directory, older) {
+                moved.host_key(path, name);
+            }
         }
         for text in &self.notes {
             moved.note(NoteKind::Changed, "database", text);
