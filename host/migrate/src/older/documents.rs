@@ -202,7 +202,11 @@ impl Documents {
         let mut outcome = Outcome::default();
         secrets::decrypt(value, field, &mut outcome);
         if !outcome.decrypted.is_empty() {
-            let text = format!("{} was decrypted, and is kept in clear in the database", outcome.decrypted.join(", "));
+            let names = outcome.decrypted.join(", ");
+            let text = match field {
+                "filesystem" => format!("{names} was decrypted, and is encrypted anew with this server's own key"),
+                _ => format!("{names} was decrypted, and is kept in clear in the database"),
+            };
             self.moved.note(NoteKind::Changed, about, text);
         }
         for (field, problem) in outcome.unreadable {
