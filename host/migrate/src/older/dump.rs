@@ -180,9 +180,9 @@ mod tests {
         };
         for (folders, paths, expected) in [
             ("", ["/f", "/f/"], &["a", "b"][..]),
-            ("", ["/f", "/g"], &["a"]),
-            (r#"{"name":"f","mapped_path":"/g"}"#, ["/f", "/g"], &["b"]),
-            (r#"{"name":"f","mapped_path":"/g"}"#, ["", "/g"], &["a", "b"]),
+            ("", ["/f", "/g"], &["a"][..]),
+            (r#"{"name":"f","mapped_path":"/g"}"#, ["/f", "/g"], &["b"][..]),
+            (r#"{"name":"f","mapped_path":"/g"}"#, ["", "/g"], &["a", "b"][..]),
         ] {
             let [a, b] = [user("a", paths[0]), user("b", paths[1])];
             let moved = read_dump_text(&format!(r#"{{"folders":[{folders}],"users":[{a},{b}]}}"#)).unwrap();

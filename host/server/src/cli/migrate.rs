@@ -110,8 +110,9 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
         report.version = Some(format!("{version} or later ({sign})"));
     }
     report.compat = sources.is_of_older_server().then(|| moved.evidence.compat());
+    let is_on_server = matches!(settings.database, DatabaseSettings::Postgresql(_));
     let mut target = Target::open(&directory, settings, is_trial).await?;
-    if target.is_blind() {
+    if is_on_server && target.is_blind() {
         let text = "this trial makes no database, so it does not know which accounts are here already";
         moved.note(NoteKind::Changed, "database", text);
     }
