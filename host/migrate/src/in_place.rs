@@ -58,7 +58,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let source = Connection::open_with_flags(from, flags)?;
     source.busy_timeout(Duration::from_secs(5))?;
-    // Whoever else writes, such as the older server that still runs, makes this fail.
+    // A program that writes the file meanwhile, such as the older server that still runs, makes this fail.
     source.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     source.execute_batch("BEGIN EXCLUSIVE; COMMIT")?;
     let mut target = Connection::open_with_flags(to, flags)?;

@@ -192,7 +192,7 @@ fn what_shadow_says_of_a_person_moves() {
 #[test]
 fn keys_that_others_can_write_are_not_moved() {
     let site = Site::new("me:x:UID:1::/home/me:/bin/sh\n", INTERNAL);
-    let keys = site.write("home/me/.ssh/authorized_keys", KEY);
+    site.write("home/me/.ssh/authorized_keys", KEY);
     for (path, mode, is_moved) in [
         ("home/me/.ssh/authorized_keys", 0o666, false),
         ("home/me/.ssh/authorized_keys", 0o600, true),
