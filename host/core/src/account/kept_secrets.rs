@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::fields::{Field, Kind};
+use super::fields::Field;
 use super::stored::folder_name;
 
 /// What views show in the place of a secret.
@@ -40,33 +40,21 @@ fn keep_in(
             continue;
         }
         let before = stored.get(field.name);
-        match (field.kind, document.get_mut(field.name)) {
-            (Kind::Object(inner) | Kind::Whole(inner), Some(Value::Object(object))) => {
-                keep_in(inner, in_file_system, before.and_then(Value::as_object).unwrap_or(&none), object);
+        match document.get_mut(field.name) {
+            Some(Value::Object(object)) => {
+                let before = before.and_then(Value::as_object).unwrap_or(&none);
+                keep_in(field.fields(), in_file_system, before, object);
             }
-            (Kind::List(inner), Some(Value::Array(items))) => {
+            Some(Value::Array(items)) => {
                 let before: Vec<_> = before.and_then(Value::as_array).into_iter().flatten().collect();
                 for item in items.iter_mut().filter_map(Value::as_object_mut) {
                     let name = folder_name(item);
                     let same = |old: &&Map<String, Value>| name.is_some() && folder_name(old) == name;
                     let old = before.iter().filter_map(|old| old.as_object()).find(same);
-                    keep_in(inner, in_file_system, old.unwrap_or(&none), item);
+                    keep_in(field.fields(), in_file_system, old.unwrap_or(&none), item);
                 }
             }
-            (
-                Kind::Object(_)
-                | Kind::Whole(_)
-                | Kind::List(_)
-                | Kind::Integer(..)
-                | Kind::Time
-                | Kind::Text
-                | Kind::Flag
-                | Kind::Texts
-                | Kind::Permissions
-                | Kind::SecretText
-                | Kind::Anything,
-                _,
-            ) => {}
+            None | Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::ObjectKind;
-use super::fields::{ACCOUNT, Field, Kind};
+use super::fields::{ACCOUNT, Field};
 use super::kept_secrets::is_empty;
 use crate::ports::{
     AccountKey, Change, ChangeToken, Changes, Collection, Directory, PageRequest, Sealing, SealingError, StoreError,
@@ -110,31 +110,18 @@ fn visit_in<E>(
         }
         let Some(value) = document.get_mut(field.name) else { continue };
         let path = format!("{prefix}{}", field.name);
-        match (field.kind, value) {
-            (_, value) if is_visited => visit(&path, value)?,
-            (Kind::Object(inner) | Kind::Whole(inner), Value::Object(object)) => {
-                visit_in(inner, in_file_system, &format!("{path}."), object, visit)?;
+        match value {
+            value if is_visited => visit(&path, value)?,
+            Value::Object(object) => {
+                visit_in(field.fields(), in_file_system, &format!("{path}."), object, visit)?;
             }
-            (Kind::List(inner), Value::Array(items)) => {
+            Value::Array(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
                     let Value::Object(object) = item else { continue };
-                    visit_in(inner, in_file_system, &format!("{path}.{index}."), object, visit)?;
+                    visit_in(field.fields(), in_file_system, &format!("{path}.{index}."), object, visit)?;
                 }
             }
-            (
-                Kind::Object(_)
-                | Kind::Whole(_)
-                | Kind::List(_)
-                | Kind::Integer(..)
-                | Kind::Time
-                | Kind::Text
-                | Kind::Flag
-                | Kind::Texts
-                | Kind::Permissions
-                | Kind::SecretText
-                | Kind::Anything,
-                _,
-            ) => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
     Ok(())
