@@ -130,7 +130,10 @@ fn an_installation_moves_in_where_it_is() {
         assert_eq!(again["users"]["present"], 3, "{again}");
         assert_eq!(std::fs::read(place.join("old.db.before-tidegate")).unwrap(), kept);
         check_served(&old, &place, compat, more == LAST);
-        // Where the old database came back, neither of the two is changed.
+        // Where the old database came back, neither of the two is changed. The journal was of the other one.
+        for journal in ["old.db-wal", "old.db-shm"] {
+            let _ = std::fs::remove_file(place.join(journal));
+        }
         std::fs::write(place.join("old.db"), &before).unwrap();
         let output = migrate(&place, &place, &[]);
         assert!(!output.status.success() && text(&output).contains("move the outdated one"), "{}", text(&output));
