@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::draft::invalid;
 use super::objects::take_folder_paths;
-use super::registry::note_password_change;
+use super::registry::{note_creation, note_password_change};
 use super::stored::{complete_folders, has_credential, stored_of};
 use super::view::redacted_object;
 use super::write::{changed_fields, changed_of};
@@ -226,6 +226,7 @@ impl Accounts {
         draft.keep_secrets_in(None);
         let rule = if plan.moves_in { CredentialRule::Optional } else { CredentialRule::Required };
         let mut user = self.prepare_load(plan, draft, rule).await?;
+        note_creation(&mut user);
         note_password_change(&mut user, None);
         // The age of the account and of its password decide whether they have expired.
         user.other.extend(known);

@@ -220,6 +220,7 @@ impl Accounts {
         draft.keep_maintained_fields_of(None);
         draft.keep_secrets_in(None);
         let mut account = self.prepare(draft, CredentialRule::Required).await?;
+        note_creation(&mut account);
         note_password_change(&mut account, None);
         let added = self.writing(author).add(account).await?;
         self.tell(Change::Add, &added.username, || added.to_document(Audience::Redacted), author);
@@ -321,7 +322,10 @@ impl Accounts {
         let before = stored_user.and_then(|stored| stored.password.as_ref()).map(PasswordHash::expose);
         note_password_change(&mut user, before);
         Ok(match stored {
-            None => AccountWrite::Insert(user),
+            None => {
+                note_creation(&mut user);
+                AccountWrite::Insert(user)
+            }
             Some(stored) => {
                 user.revision = stored.revision;
                 if user == *stored { AccountWrite::Unchanged(stored) } else { AccountWrite::Replace { user, stored } }
@@ -464,6 +468,11 @@ impl Accounts {
         }
         Ok(account)
     }
+}
+
+/// Notes the time of a new account, from which the expiry that a group gives is reckoned.
+pub(super) fn note_creation(account: &mut User) {
+    account.other.entry("created_at").or_insert_with(|| SystemClock.now().into());
 }
 
 /// Notes the time of a new password, from which its age is reckoned. `before`: the stored hash.

@@ -71,6 +71,17 @@ async fn it_is_known_how_old_a_password_is() {
 }
 
 #[tokio::test]
+async fn it_is_known_how_old_an_account_is() {
+    // B9-04: the days of a group's `expires_in` count from here.
+    let accounts = accounts("/srv");
+    let added = add(&accounts, draft("alice", "{}")).await.unwrap();
+    let made = accounts.prepare_from_hook(draft("bob", "{}"), Waiter::SERVER, None, None).await.unwrap();
+    for user in [&added, made.user()] {
+        assert!(user.other.get("created_at").and_then(serde_json::Value::as_i64).is_some_and(|at| at > 0));
+    }
+}
+
+#[tokio::test]
 async fn the_password_of_a_login_is_stored_unless_the_hook_forgets_it() {
     // A11-22
     let accounts = accounts("/srv");
