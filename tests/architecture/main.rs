@@ -92,6 +92,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("opendal", &["tidegate-storage-s3"]),
     ("redb", &["tidegate-accounts"]),
     ("tokio-postgres", &["tidegate-accounts"]),
+    ("mysql_async", &["tidegate-accounts"]),
     ("deadpool", &["tidegate-accounts"]),
     // One has our database, the other reads an older server's.
     ("rusqlite", &["tidegate-accounts", "tidegate-migrate"]),

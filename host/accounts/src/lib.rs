@@ -1,15 +1,18 @@
-//! Stores for accounts, and for the values of plugins: SQLite, whose migrations are in `sql/`, and a file of
-//! key/value tables.
+//! Stores for accounts, and for the values of plugins: SQLite, PostgreSQL, MySQL and MariaDB, whose migrations are in
+//! `sql/`, and a file of key/value tables.
 
 #[cfg(test)]
 mod conformance;
 mod hook_records;
+mod mysql;
 mod postgresql;
 mod redb;
 mod sql;
 mod sqlite;
 
-pub use self::postgresql::{PostgresqlDatabase, PostgresqlSettings, TlsMode};
+pub use self::mysql::{MysqlDatabase, read_mysql_tables};
+pub use self::postgresql::{PostgresqlDatabase, read_postgresql_tables};
 pub use self::redb::{OpenError as RedbOpenError, RedbDatabase};
 pub use self::sql::TableNames;
+pub use self::sql::remote::{DatabaseServerSettings, ForeignTable, TlsMode};
 pub use self::sqlite::{OpenError, SqliteDatabase};

@@ -24,15 +24,14 @@ use tidegate_core::ports::{
 use tidegate_core::secret::Secret;
 use tidegate_core::turns::Waiter;
 
-use crate::postgresql::test_server::Server;
-use crate::{PostgresqlDatabase, RedbDatabase, SqliteDatabase};
+use crate::{MysqlDatabase, PostgresqlDatabase, RedbDatabase, SqliteDatabase, mysql, postgresql};
 
 /// An adapter under test, with an empty store.
 pub struct Adapter {
     /// Opens the store, as one of several servers that share it does.
     open: Box<dyn Fn() -> Arc<dyn Stores> + Send + Sync>,
     /// The server that the store is in.
-    _server: Option<Server>,
+    _server: Option<Box<dyn std::any::Any + Send + Sync>>,
     /// The files of the store, which are removed with the adapter.
     _directory: Option<tempfile::TempDir>,
 }
@@ -68,10 +67,17 @@ fn memory() -> Adapter {
 }
 
 fn postgresql() -> Adapter {
-    let server = Server::start();
+    let server = postgresql::test_server::Server::start();
     let settings = server.settings();
     let open = Box::new(move || Arc::new(PostgresqlDatabase::open(settings.clone()).unwrap()) as Arc<dyn Stores>);
-    Adapter { open, _server: Some(server), _directory: None }
+    Adapter { open, _server: Some(Box::new(server)), _directory: None }
+}
+
+fn mysql() -> Adapter {
+    let server = mysql::test_server::Server::start();
+    let settings = server.settings();
+    let open = Box::new(move || Arc::new(MysqlDatabase::open(settings.clone()).unwrap()) as Arc<dyn Stores>);
+    Adapter { open, _server: Some(Box::new(server)), _directory: None }
 }
 
 macro_rules! conforms {
@@ -128,7 +134,7 @@ macro_rules! adapters {
     };
 }
 
-adapters!(sqlite, redb, memory, postgresql);
+adapters!(sqlite, redb, memory, postgresql, mysql);
 
 /// The author of an administrator's changes.
 pub fn author() -> Author {

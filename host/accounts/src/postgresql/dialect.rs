@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use crate::sql::{Dialect, TableNames};
 
-#[derive(Clone)]
 /// PostgreSQL's SQL, with the tables as the configuration names them.
+#[derive(Clone)]
 pub struct PostgresqlDialect(pub TableNames);
 
 impl Dialect for PostgresqlDialect {
@@ -17,7 +17,7 @@ impl Dialect for PostgresqlDialect {
         let _ = write!(sql, "${number}");
     }
 
-    fn leaving_out_existing(&self, insert: &str) -> String {
+    fn leaving_out_existing(&self, insert: &str, _: &str) -> String {
         format!("{insert} ON CONFLICT DO NOTHING")
     }
 

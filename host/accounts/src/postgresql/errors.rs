@@ -6,44 +6,28 @@ use tidegate_core::ports::StoreError;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-use crate::sql::Failure;
-
-/// A failure, and whether the connection can be used further.
-pub struct Trouble {
-    pub failure: Failure,
-    /// The connection, and those that were made with it, are of no use any more.
-    pub is_lost: bool,
-}
-
-impl From<StoreError> for Trouble {
-    fn from(error: StoreError) -> Self {
-        Self { failure: error.into(), is_lost: false }
-    }
-}
+use crate::sql::remote::{Trouble, away, unreachable};
 
 /// What an error in a statement means.
 pub fn of_statement(error: &Error, host: &str) -> Trouble {
     let Some(code) = error.code() else {
         let is_answer = !error.is_closed() && error.source().is_some_and(|cause| !cause.is::<std::io::Error>());
         if is_answer {
-            return StoreError::Failed(format!("the database at {host} failed: {}", text(error))).into();
+            let error = StoreError::Failed(format!("the database at {host} failed: {}", text(error)));
+            return Trouble::from(error).without_answer();
         }
-        return lost(away(host, &text(error)));
+        return Trouble::lost(away(host, &text(error))).without_answer();
     };
     let said = text(error);
     match code {
-        _ if is_going_down(code) => lost(away(host, &said)),
+        _ if is_going_down(code) => Trouble::lost(away(host, &said)),
         // A primary that has become a standby goes on to answer.
-        &SqlState::READ_ONLY_SQL_TRANSACTION => lost(StoreError::ReadOnly(format!(
+        &SqlState::READ_ONLY_SQL_TRANSACTION => Trouble::lost(StoreError::ReadOnly(format!(
             "the database at {host} cannot be written: {said}; it is a standby, or its default_transaction_read_only is on: name the primary in data_provider.host"
         ))),
-        &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Trouble {
-            failure: Failure {
-                error: StoreError::Busy(format!("the database at {host} is in use by other programs: {said}; try again")),
-                may_be_repeated: true,
-            },
-            is_lost: false,
-        },
+        &SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED => Trouble::passing(StoreError::Busy(
+            format!("the database at {host} is in use by other programs: {said}; try again"),
+        )),
         &SqlState::LOCK_NOT_AVAILABLE | &SqlState::QUERY_CANCELED => StoreError::Busy(format!(
             "the database at {host} is in use by other programs and did not become free in time: {said}; see pg_stat_activity"
         ))
@@ -62,19 +46,6 @@ pub fn of_statement(error: &Error, host: &str) -> Trouble {
     }
 }
 
-/// What an error in the end of a transaction means: without an answer it is not known what has happened.
-pub fn of_commit(error: &Error, host: &str) -> Trouble {
-    let mut trouble = of_statement(error, host);
-    if error.code().is_none() {
-        trouble.failure = StoreError::Unavailable(format!(
-            "the database at {host} went away while a change was made: {}; look whether it was made",
-            text(error)
-        ))
-        .into();
-    }
-    trouble
-}
-
 /// What an error in a connection attempt means.
 pub fn of_connecting(error: &Error, host: &str) -> StoreError {
     let said = text(error);
@@ -90,25 +61,7 @@ pub fn of_connecting(error: &Error, host: &str) -> StoreError {
         None if said.contains("does not allow writes") => "name the primary in data_provider.host",
         None => "start it, or correct data_provider.host and port",
     };
-    StoreError::Unavailable(format!("the database at {host} cannot be reached: {said}; {advice}"))
-}
-
-/// An answer was not waited for any longer: the connection may get it later, and is of no use.
-pub fn given_up(host: &str) -> Trouble {
-    Trouble { failure: stalled(host).into(), is_lost: true }
-}
-
-/// The database does not answer in time.
-pub fn stalled(host: &str) -> StoreError {
-    away(host, "it does not answer in time")
-}
-
-fn away(host: &str, what: &str) -> StoreError {
-    StoreError::Unavailable(format!("the database at {host} is away: {what}; see whether it runs"))
-}
-
-fn lost(error: StoreError) -> Trouble {
-    Trouble { failure: Failure { error, may_be_repeated: true }, is_lost: true }
+    unreachable(host, &said, advice)
 }
 
 fn is_going_down(code: &SqlState) -> bool {

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use tidegate_core::ports::StoreError;
 use tokio::time::timeout;
+use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
-use super::connect::{Connected, Connector};
+use super::connect::Postgresql;
 use super::dialect::PostgresqlDialect;
 use super::{cells, errors};
+use crate::sql::remote::{Connected, Connector, stalled};
 use crate::sql::{Cell, Dialect, TableNames};
 
 /// The time for all scripts; those of other servers are waited for as well.
@@ -21,25 +23,26 @@ const MIGRATIONS: &[(i64, &str)] = &[
 ];
 
 /// Connects to a host, checks whether its database can be used, and brings the tables up to date.
-pub async fn apply(connector: &Connector, dialect: &PostgresqlDialect) -> Result<(), StoreError> {
+pub async fn apply(connector: &Connector<Postgresql>) -> Result<(), StoreError> {
     let answer_limit = connector.settings().answer_timeout.max(Duration::from_secs(10));
     let connection = timeout(answer_limit, connector.connect()).await;
-    let connection = connection.map_err(|_| errors::stalled(&connector.hosts()))??;
-    let session = Session { connection: &connection, dialect, database: &connector.settings().database };
+    let connection = connection.map_err(|_| stalled(&connector.hosts()))??;
+    let (dialect, database) = (&connector.driver.dialect, connector.settings().database.as_str());
+    let session = Session { connection: &connection, dialect, database };
     let begun = timeout(answer_limit, async {
         session.check_encoding().await?;
         Ok::<_, StoreError>(session.has_version().await? && session.is_current().await?)
     });
-    if begun.await.map_err(|_| errors::stalled(&connection.host))?? {
+    if begun.await.map_err(|_| stalled(&connection.host))?? {
         return Ok(());
     }
     let done = timeout(LIMIT, session.migrate()).await;
-    done.map_err(|_| errors::stalled(&connection.host))?
+    done.map_err(|_| stalled(&connection.host))?
 }
 
 /// The scripts on one connection.
 struct Session<'a> {
-    connection: &'a Connected,
+    connection: &'a Connected<Client>,
     dialect: &'a PostgresqlDialect,
     database: &'a str,
 }
@@ -121,13 +124,14 @@ impl Session<'_> {
     /// The first column of the first row, if it is a text.
     async fn text(&self, sql: &str, values: &[Cell]) -> Result<Option<String>, StoreError> {
         let parameters: Vec<_> = values.iter().map(|cell| (cell as _, Type::TEXT)).collect();
-        let rows = self.connection.client.query_typed(sql, &parameters).await.map_err(|error| self.classify(&error))?;
+        let rows =
+            self.connection.connection.query_typed(sql, &parameters).await.map_err(|error| self.classify(&error))?;
         let row = rows.first().map(cells::row).transpose().map_err(|error| self.classify(&error))?;
         row.map(|mut row| row.optional_text(0)).transpose().map(Option::flatten)
     }
 
     async fn batch(&self, sql: &str) -> Result<(), StoreError> {
-        self.connection.client.batch_execute(sql).await.map_err(|error| self.classify(&error))
+        self.connection.connection.batch_execute(sql).await.map_err(|error| self.classify(&error))
     }
 
     fn classify(&self, error: &tokio_postgres::Error) -> StoreError {

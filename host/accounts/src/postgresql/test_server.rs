@@ -1,13 +1,18 @@
 //! A PostgreSQL server of its own for a test: from Debian's package, in a temporary directory.
 
-use std::io::{BufRead, BufReader};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
+use tidegate_core::ports::Stores;
 use tokio_postgres::{Client, NoTls};
 
 use super::*;
+use crate::sql::remote::test_cases::TestServer;
+use crate::sql::remote::test_process::{self, as_user, installed, run, signal, started, template};
+
+const USER: &str = "postgres";
 
 const PORT: u16 = 5432;
 
@@ -27,7 +32,7 @@ impl Server {
     pub fn start_with(settings: &[String]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        run(Command::new("cp").arg("-a").arg(template()).arg(directory.path().join("data")));
+        run(Command::new("cp").arg("-a").arg(data()).arg(directory.path().join("data")));
         let socket = directory.path().join("socket");
         std::fs::create_dir(&socket).unwrap();
         give(&socket);
@@ -38,23 +43,6 @@ impl Server {
     /// The directory of the server's data.
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
-    }
-
-    /// Stops the server as a crash does, and starts it again.
-    pub fn crash(&mut self) {
-        self.stop();
-        self.process = begin(self.directory.path(), &[]);
-    }
-
-    /// Stops the server as a crash does.
-    pub fn stop(&mut self) {
-        signal("QUIT", [self.process.id()]);
-        self.process.wait().unwrap();
-    }
-
-    /// Lets the server hang (`STOP`), or go on (`CONT`), with all of its processes.
-    pub fn signal_all(&self, name: &str) {
-        signal(name, self.processes());
     }
 
     fn processes(&self) -> Vec<u32> {
@@ -69,12 +57,12 @@ impl Server {
         signal("HUP", [self.process.id()]);
     }
 
-    pub fn settings(&self) -> PostgresqlSettings {
-        PostgresqlSettings {
+    pub fn settings(&self) -> DatabaseServerSettings {
+        DatabaseServerSettings {
             hosts: vec![(self.directory.path().join("socket").display().to_string(), PORT)],
             database: "postgres".into(),
             username: "postgres".into(),
-            ..PostgresqlSettings::default()
+            ..DatabaseServerSettings::default()
         }
     }
 
@@ -92,12 +80,40 @@ impl Server {
     }
 }
 
+impl TestServer for Server {
+    fn start() -> Self {
+        Self::start()
+    }
+
+    fn settings(&self) -> DatabaseServerSettings {
+        self.settings()
+    }
+
+    fn try_open(settings: DatabaseServerSettings) -> Result<Arc<dyn Stores>, StoreError> {
+        Ok(Arc::new(PostgresqlDatabase::open(settings)?))
+    }
+
+    fn crash(&mut self) {
+        self.stop();
+        self.process = begin(self.directory.path(), &[]);
+    }
+
+    fn stop(&mut self) {
+        signal("QUIT", [self.process.id()]);
+        self.process.wait().unwrap();
+    }
+
+    fn signal_all(&self, name: &str) {
+        signal(name, self.processes());
+    }
+}
+
 /// PgBouncer before a server, with fewer connections than its clients have.
 pub struct Pooler(Child);
 
 impl Pooler {
     /// Starts a pooler that lends connections for one transaction each.
-    pub fn start(server: &Server) -> (Self, PostgresqlSettings) {
+    pub fn start(server: &Server) -> (Self, DatabaseServerSettings) {
         let directory = server.directory.path().join("pooler");
         std::fs::create_dir(&directory).unwrap();
         give(&directory);
@@ -112,7 +128,7 @@ impl Pooler {
         let mut command = as_owner(&installed("pgbouncer", || Some("/usr/sbin/pgbouncer".into())));
         let process = started(command.arg(&file), "process up");
         let hosts = vec![(shown.to_string(), 6432)];
-        (Self(process), PostgresqlSettings { hosts, ..server.settings() })
+        (Self(process), DatabaseServerSettings { hosts, ..server.settings() })
     }
 }
 
@@ -145,41 +161,19 @@ fn begin(directory: &Path, settings: &[String]) -> Child {
     started(&mut command, "database system is ready to accept connections")
 }
 
-/// Starts a program and waits for the line with which it says that it can be used.
-fn started(command: &mut Command, ready: &str) -> Child {
-    let mut process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let mut said = Vec::new();
-    let is_ready = lines.by_ref().any(|line| {
-        said.push(line);
-        said.last().unwrap().contains(ready)
-    });
-    assert!(is_ready, "{command:?} did not start: {said:#?}");
-    // What it says further is of no interest, but it must be able to say it.
-    std::thread::spawn(move || lines.for_each(drop));
-    process
-}
-
 /// The data of a new server: made once, because that takes longer than most tests.
-fn template() -> PathBuf {
-    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/.cache");
+fn data() -> PathBuf {
     let initdb = program("initdb");
     let major = initdb.parent().and_then(Path::parent).unwrap().file_name().unwrap().to_owned();
-    let template = cache.join(format!("postgresql-{}", major.display()));
-    if !template.exists() {
-        std::fs::create_dir_all(&cache).unwrap();
+    template(&format!("postgresql-{}", major.display()), |part| {
         let directory = tempfile::tempdir().unwrap();
         give(directory.path());
         let data = directory.path().join("data");
         let mut command = as_owner(&initdb);
         command.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]);
         run(command.arg("-D").arg(&data));
-        let part = tempfile::tempdir_in(&cache).unwrap();
-        run(Command::new("cp").arg("-a").arg(&data).arg(part.path()));
-        // Another test may have been faster.
-        let _ = std::fs::rename(part.path().join("data"), &template);
-    }
-    template
+        run(Command::new("cp").arg("-a").arg(&data).arg(part));
+    })
 }
 
 /// A program of the newest PostgreSQL.
@@ -190,54 +184,12 @@ fn program(name: &str) -> PathBuf {
     })
 }
 
-/// A program of a Debian package, which is installed where it may be.
-fn installed(package: &str, find: impl Fn() -> Option<PathBuf>) -> PathBuf {
-    let find = || find().filter(|program| program.exists());
-    find().unwrap_or_else(|| {
-        let _ = Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends", package]).status();
-        find().unwrap_or_else(|| panic!("the tests need Debian's package {package}; install it, or run tests/install"))
-    })
-}
-
-fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0)
-}
-
-/// The user that runs the server, which must not be root.
-fn owner() -> (u32, u32) {
-    let users = std::fs::read_to_string("/etc/passwd").unwrap();
-    let line = users.lines().find(|line| line.starts_with("postgres:")).expect("the package makes a user postgres");
-    let mut numbers = line.split(':').skip(2).map(|field| field.parse().unwrap());
-    (numbers.next().unwrap(), numbers.next().unwrap())
-}
-
 /// Gives a file to the user that runs the server.
 pub fn give(path: &Path) {
-    if is_root() {
-        let (user, group) = owner();
-        chown(path, Some(user), Some(group)).unwrap();
-    }
+    test_process::give(path, USER);
 }
 
-/// A command as the user that runs the server; it ends with the test.
+/// A command as the user that runs the server.
 fn as_owner(program: &Path) -> Command {
-    let mut command = Command::new("setpriv");
-    command.arg("--pdeathsig=QUIT");
-    if is_root() {
-        let (user, group) = owner();
-        command.arg(format!("--reuid={user}")).arg(format!("--regid={group}")).arg("--clear-groups");
-    }
-    command.arg(program).current_dir("/");
-    command
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn signal(name: &str, processes: impl IntoIterator<Item = u32>) {
-    let mut command = Command::new("kill");
-    command.arg(format!("-{name}"));
-    run(command.args(processes.into_iter().map(|id| id.to_string())));
+    as_user(USER, program, "QUIT")
 }

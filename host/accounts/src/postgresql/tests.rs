@@ -1,18 +1,14 @@
 //! What is PostgreSQL's own. What holds for all stores is in the suite `conformance`.
 
-use std::sync::Arc;
-
-use serde_json::json;
 use tidegate_core::account::find_user;
-use tidegate_core::ports::{
-    AccountKey, ChangedObjects, Directory, FOLDERS, HookRunStore, PluginStore, RunFilter, USERS, UsageStore, Write,
-};
-use tidegate_core::quota::{Scope, UsedQuota};
+use tidegate_core::ports::{ChangedObjects, Directory, FOLDERS, PluginStore, USERS, Write};
 
+use super::dialect::PostgresqlDialect;
 use super::test_server::{Pooler, Server};
 use super::*;
-use crate::conformance::{add, change, commit, document};
-use crate::sql::TableNames;
+use crate::conformance::{add, commit, document};
+use crate::sql::remote::test_cases;
+use crate::sql::{Dialect, TableNames};
 
 #[tokio::test]
 async fn four_servers_that_start_at_once_make_the_tables_once() {
@@ -59,7 +55,7 @@ async fn tables_are_where_the_configuration_wants_them() {
     // A3-35
     let server = Server::start();
     let tables = TableNames { schema: "Files".into(), prefix: "tg_".into(), users: "people".into() };
-    let database = PostgresqlDatabase::open(PostgresqlSettings { tables, ..server.settings() }).unwrap();
+    let database = PostgresqlDatabase::open(DatabaseServerSettings { tables, ..server.settings() }).unwrap();
     add(&database, "alice").await;
     let raw = server.raw().await;
     let names = raw.query_typed(r#"SELECT username FROM "Files".tg_people"#, &[]).await.unwrap();
@@ -102,19 +98,7 @@ async fn a_change_that_becomes_visible_late_is_told_of() {
 
 #[tokio::test]
 async fn changes_that_were_forgotten_are_everything() {
-    let server = Server::start();
-    let database = server.open();
-    let begin = database.changes(None).await.unwrap().next;
-    let before = database.changes(None).await.unwrap().next;
-    for batch in 0..11 {
-        let names = (0..1_000).map(|number| format!("{batch}-{number}"));
-        let changes = names.map(|name| change(&name, Write::Add(document("/srv")))).collect();
-        database.commit(changes).await.unwrap();
-    }
-    let changes = database.changes(Some(&begin)).await.unwrap();
-    assert_eq!(changes.objects, ChangedObjects::All);
-    assert!(database.changes(Some(&changes.next)).await.unwrap().is_empty());
-    assert_ne!(before, changes.next);
+    let server: Server = test_cases::changes_that_were_forgotten_are_everything().await;
     let raw = server.raw().await;
     let kept: i64 = raw.query_typed("SELECT count(*) FROM changes", &[]).await.unwrap().first().unwrap().get(0);
     assert_eq!(kept, 10_000);
@@ -122,73 +106,12 @@ async fn changes_that_were_forgotten_are_everything() {
 
 #[tokio::test]
 async fn a_server_is_told_everything_after_a_restart_of_the_database() {
-    let mut server = Server::start();
-    let database = server.open();
-    let alice = add(&database, "alice").await;
-    let begin = database.changes(None).await.unwrap().next;
-    database.record_login(&AccountKey { username: "alice".into(), id: alice.id }, 1234).await.unwrap();
-    server.crash();
-    // The connections of the pool are gone; none of that is seen.
-    assert!(database.find(&USERS, "alice").await.unwrap().is_some());
-    add(&database, "bob").await;
-    assert_eq!(database.changes(Some(&begin)).await.unwrap().objects, ChangedObjects::All);
-    // The time of the login was stored late, or is stored now.
-    drop(database);
-    let found = server.open().find(&USERS, "alice").await.unwrap().unwrap();
-    assert_eq!(found.document.get("last_login"), Some(&json!(1234)));
+    test_cases::a_server_is_told_everything_after_a_restart_of_the_database::<Server>().await;
 }
 
 #[tokio::test]
 async fn several_servers_write_at_once() {
-    let server = Server::start();
-    let store = Arc::new(server.open());
-    let run = |hook: &str| tidegate_core::hook::HookRun {
-        at: 5,
-        kind: "connect",
-        hook: hook.into(),
-        adapter: "program",
-        connection: None,
-        username: None,
-        address: None,
-        about: None,
-        outcome: "allow",
-        detail: String::new(),
-        is_error: false,
-        decided: true,
-        duration: Duration::from_micros(5),
-        exchange: Default::default(),
-    };
-    for name in ["alice", "bob"] {
-        add(&*store, name).await;
-        store.replace_usage(&Scope::Account(name.into()), UsedQuota::default(), 1).await.unwrap();
-    }
-    let tasks: Vec<_> = (0..4)
-        .map(|number| {
-            let store = Arc::new(server.open());
-            let runs = vec![run("a"), run("b")];
-            tokio::spawn(async move {
-                let names = if number % 2 == 0 { ["alice", "bob"] } else { ["bob", "alice"] };
-                for _ in 0..25 {
-                    let by = UsedQuota { size: 1, files: 1 };
-                    let changes = names.map(|name| (Scope::Account(name.into()), by)).to_vec();
-                    store.add_usage(changes, 2).await.unwrap();
-                    store.append(runs.clone()).await.unwrap();
-                    store.increment("p", "n", 1, None).await.unwrap();
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    for name in ["alice", "bob"] {
-        let found = store.find(&USERS, name).await.unwrap().unwrap();
-        assert_eq!(found.document.get("used_quota_size"), Some(&json!(100)), "{name}");
-    }
-    assert_eq!(store.counters().await.unwrap().iter().map(|counter| counter.calls).collect::<Vec<_>>(), [100, 100]);
-    let all = RunFilter { username: None, hook: None, outcome: None, after: 0, limit: 1_000 };
-    let ids: Vec<_> = store.runs(all).await.unwrap().iter().map(|run| run.id).collect();
-    assert_eq!(ids, (1..=200).collect::<Vec<i64>>());
+    test_cases::several_servers_write_at_once::<Server>().await;
 }
 
 #[tokio::test]
@@ -210,7 +133,7 @@ async fn a_pooler_may_stand_between() {
     let (_pooler, settings) = Pooler::start(&server);
     let tasks: Vec<_> = (0..8)
         .map(|writer| {
-            let settings = PostgresqlSettings { pool_size: Some(2), ..settings.clone() };
+            let settings = DatabaseServerSettings { pool_size: Some(2), ..settings.clone() };
             tokio::spawn(async move {
                 let database = PostgresqlDatabase::open(settings).unwrap();
                 let begin = database.changes(None).await.unwrap().next;
@@ -229,4 +152,14 @@ async fn a_pooler_may_stand_between() {
     }
     let database = PostgresqlDatabase::open(settings).unwrap();
     assert_eq!(database.get("p", "n").await.unwrap().as_deref(), Some(&b"160"[..]));
+}
+
+#[tokio::test]
+async fn the_tables_of_another_program_are_read() {
+    let server = Server::start();
+    let raw = server.raw().await;
+    for sql in test_cases::FOREIGN {
+        raw.batch_execute(sql).await.unwrap();
+    }
+    test_cases::check_foreign(&read_postgresql_tables(server.settings(), |name| name == "users").unwrap());
 }

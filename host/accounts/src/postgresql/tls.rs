@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::io;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,8 +9,7 @@ use std::task::{Context, Poll};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tidegate_core::ports::StoreError;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,7 +17,7 @@ use tokio_postgres::Socket;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
-use super::settings::{PostgresqlSettings, TlsMode};
+use crate::sql::remote::{DatabaseServerSettings, TlsMode, certificates, private_key, unreadable};
 
 /// Makes TLS connections as the settings want them.
 #[derive(Clone)]
@@ -27,7 +25,7 @@ pub struct Tls(TlsConnector);
 
 impl Tls {
     /// Reads the certificates.
-    pub fn new(settings: &PostgresqlSettings) -> Result<Self, StoreError> {
+    pub fn new(settings: &DatabaseServerSettings) -> Result<Self, StoreError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let checked: Option<Arc<dyn ServerCertVerifier>> = match settings.tls {
             TlsMode::Disable | TlsMode::Prefer | TlsMode::Require => None,
@@ -44,8 +42,7 @@ impl Tls {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
                 let chain = certificates(certificate, "client_cert")?;
-                let secret =
-                    PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, "client_key", &error))?;
+                let secret = private_key(key)?;
                 builder.with_client_auth_cert(chain, secret).map_err(|error| unreadable(key, "client_key", &error))?
             }
         };
@@ -54,7 +51,7 @@ impl Tls {
 }
 
 fn authorities(
-    settings: &PostgresqlSettings,
+    settings: &DatabaseServerSettings,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, StoreError> {
     let Some(file) = &settings.root_cert else {
@@ -71,19 +68,6 @@ fn authorities(
     }
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
     Ok(verifier.map_err(|error| unreadable(file, "root_cert", &error))?)
-}
-
-fn certificates(file: &Path, key: &str) -> Result<Vec<CertificateDer<'static>>, StoreError> {
-    let found = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    let found: Vec<_> = found.map_err(|error| unreadable(file, key, &error))?;
-    if found.is_empty() {
-        return Err(unreadable(file, key, &"it has no certificate in PEM"));
-    }
-    Ok(found)
-}
-
-fn unreadable(file: &Path, key: &str, error: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Failed(format!("{} cannot be used: {error}; correct data_provider.{key}", file.display()))
 }
 
 /// Checks of a certificate what the mode wants. That the server has the key of the certificate is always checked.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use tidegate_core::ports::{ChangeToken, Changes, StoreError};
+use tidegate_core::ports::{ChangeToken, Changes, Collection, StoreError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -73,6 +73,16 @@ pub trait Transaction: Send {
 
     /// Executes one statement and gives the number of rows that it changed.
     async fn execute(&mut self, sql: &str, values: Vec<Cell>) -> Result<u64, Failure>;
+
+    /// Adds rows to a collection's table: `insert` is an `INSERT … VALUES …` for as many rows as there are names.
+    /// Gives the id of each in the order of the names. `Exists` if there is a row of one of the names.
+    async fn add(
+        &mut self,
+        collection: &'static Collection,
+        insert: &str,
+        values: Vec<Cell>,
+        names: &[&str],
+    ) -> Result<Vec<i64>, Failure>;
 
     /// Announces changes of objects: the kind of the collection, and the name.
     async fn announce(&mut self, objects: Vec<(&'static str, String)>) -> Result<(), Failure>;

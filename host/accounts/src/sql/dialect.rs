@@ -11,8 +11,8 @@ pub trait Dialect: Send + Sync {
     /// Writes the parameter of this number, which begins at 1.
     fn parameter(&self, number: usize, sql: &mut String);
 
-    /// `insert`, an `INSERT … VALUES …`, such that rows whose key exists are left out.
-    fn leaving_out_existing(&self, insert: &str) -> String;
+    /// `insert`, an `INSERT … VALUES …`, such that a row whose `key` exists is left as it is.
+    fn leaving_out_existing(&self, insert: &str, key: &str) -> String;
 
     /// `insert` such that a row whose `key` exists gets the new values of `columns` instead.
     fn or_update(&self, insert: &str, key: &[&str], columns: &[&str]) -> String;
@@ -41,7 +41,7 @@ pub trait Dialect: Send + Sync {
 /// The names of the tables, as the configuration wants them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableNames {
-    /// The schema; empty: the first one of the role's search path.
+    /// The schema; empty: the first one of the role's search path. MySQL has none.
     pub schema: String,
     /// What the name of each table begins with.
     pub prefix: String,

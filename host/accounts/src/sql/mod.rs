@@ -1,5 +1,6 @@
 //! What the databases that speak SQL share: documents as cells, the texts of statements, and stores that are
-//! written once over [`Database`]. A database brings an executor and a [`Dialect`]. SQLite has stores of its own
+//! written once over [`Database`]. A database that is reached over a connection brings a [`remote::Driver`] and a
+//! [`Dialect`]. SQLite has stores of its own
 //! on its own threads, and takes the documents and texts from here.
 
 mod cell;
@@ -7,6 +8,7 @@ mod database;
 mod dialect;
 pub mod documents;
 pub mod logins;
+pub mod remote;
 pub mod store;
 pub mod text;
 

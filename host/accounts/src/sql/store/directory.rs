@@ -85,10 +85,10 @@ impl<D: Database> Directory for SqlStore<D> {
 
     async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
         let patience = if changes.len() > FEW_CHANGES { Patience::Long } else { Patience::Short };
-        let (changes, database) = (Arc::new(changes), self.database.clone());
+        let changes = Arc::new(changes);
         let versions = transact(&*self.database, patience, move |transaction| {
-            let (changes, database) = (changes.clone(), database.clone());
-            Box::pin(async move { writing::write_all(transaction, database.dialect(), &changes).await })
+            let changes = changes.clone();
+            Box::pin(async move { writing::write_all(transaction, &changes).await })
         })
         .await?;
         self.database.committed().notify_waiters();

@@ -43,9 +43,12 @@ fn table(collection: &Collection) -> String {
 
 /// Takes a lock that other servers respect as well, until the end of the transaction.
 async fn lock(transaction: &mut dyn Transaction, dialect: &dyn super::Dialect, name: &str) -> Result<(), Failure> {
-    let insert = dialect.leaving_out_existing("INSERT INTO {locks} (name) VALUES (?)");
-    transaction.execute(&insert, vec![name.into()]).await?;
-    transaction.query("SELECT name FROM {locks} WHERE name = ? FOR UPDATE", vec![name.into()]).await?;
+    let look = "SELECT name FROM {locks} WHERE name = ? FOR UPDATE";
+    if transaction.query(look, vec![name.into()]).await?.is_empty() {
+        let insert = dialect.leaving_out_existing("INSERT INTO {locks} (name) VALUES (?)", "name");
+        transaction.execute(&insert, vec![name.into()]).await?;
+        transaction.query(look, vec![name.into()]).await?;
+    }
     Ok(())
 }
 

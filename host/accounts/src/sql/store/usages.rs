@@ -7,15 +7,15 @@ use tidegate_core::ports::{AccountKey, FOLDERS, NodeName, StoreError, StoredUsag
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 
 use super::{SqlStore, first, table};
-use crate::sql::{Cell, Database, Dialect, Failure, Patience, Row, Transaction, transact};
+use crate::sql::{Cell, Database, Failure, Patience, Row, Transaction, transact};
 
 #[async_trait]
 impl<D: Database> UsageStore for SqlStore<D> {
     async fn open_usage(&self, scope: &Scope, node: &NodeName) -> Result<StoredUsage, StoreError> {
-        let (key, database) = (Arc::new((scope.clone(), node.clone())), self.database.clone());
+        let key = Arc::new((scope.clone(), node.clone()));
         transact(&*self.database, Patience::Short, move |transaction| {
-            let (key, database) = (key.clone(), database.clone());
-            Box::pin(async move { open(transaction, database.dialect(), &key.0, &key.1).await })
+            let key = key.clone();
+            Box::pin(async move { open(transaction, &key.0, &key.1).await })
         })
         .await
     }
@@ -110,12 +110,7 @@ impl<D: Database> SqlStore<D> {
     }
 }
 
-async fn open(
-    transaction: &mut dyn Transaction,
-    dialect: &dyn Dialect,
-    scope: &Scope,
-    node: &NodeName,
-) -> Result<StoredUsage, Failure> {
+async fn open(transaction: &mut dyn Transaction, scope: &Scope, node: &NodeName) -> Result<StoredUsage, Failure> {
     let (table, column, name) = place(scope);
     // The row is locked, so that no usage is added, and no mark removed, between the two looks.
     let sql = format!(
@@ -125,12 +120,11 @@ async fn open(
     let usage = |mut row: Row| Ok((UsedQuota { size: row.integer(0)?, files: row.integer(1)? }, row.integer(2)?));
     let (used, updated_at) = first(rows, usage)?.ok_or_else(|| StoreError::NotFound(scope.object()))?;
     let [kind, name] = mark(scope);
-    let insert = dialect.leaving_out_existing("INSERT INTO {unsettled_usages} (kind, name, node) VALUES (?, ?, ?)");
-    let node = Cell::from(node.0.as_str());
-    let is_new = transaction.execute(&insert, vec![kind.clone(), name.clone(), node.clone()]).await? > 0;
-    if !is_new {
-        let take_over = "UPDATE {unsettled_usages} SET node = ? WHERE kind = ? AND name = ?";
-        transaction.execute(take_over, vec![node, kind, name]).await?;
+    let values = vec![Cell::from(node.0.as_str()), kind, name];
+    let take_over = "UPDATE {unsettled_usages} SET node = ? WHERE kind = ? AND name = ?";
+    let is_new = transaction.execute(take_over, values.clone()).await? == 0;
+    if is_new {
+        transaction.execute("INSERT INTO {unsettled_usages} (node, kind, name) VALUES (?, ?, ?)", values).await?;
     }
     Ok(StoredUsage { used, is_unsettled: !is_new || updated_at == 0 })
 }

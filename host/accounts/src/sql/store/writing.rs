@@ -1,13 +1,11 @@
 //! Changes of documents: each commit is one transaction with its announcements and audit records.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value};
 use tidegate_core::account::ObjectKind;
 use tidegate_core::ports::{Change, Collection, GROUPS, StoreError, USERS, Version, Write};
 
 use super::{audit, table};
-use crate::sql::{Cell, Dialect, Failure, Row, Transaction, documents};
+use crate::sql::{Cell, Failure, Row, Transaction, documents};
 
 /// The most rows that one statement adds.
 const ROWS_AT_ONCE: usize = 500;
@@ -17,11 +15,7 @@ const PAGE: u32 = 500;
 
 /// Makes the changes in their order. Documents that are added one after the other go in one statement, and so do
 /// the audit records and the announcements: each statement is a round trip.
-pub async fn write_all(
-    transaction: &mut dyn Transaction,
-    dialect: &dyn Dialect,
-    changes: &[Change],
-) -> Result<Vec<Version>, Failure> {
+pub async fn write_all(transaction: &mut dyn Transaction, changes: &[Change]) -> Result<Vec<Version>, Failure> {
     let mut versions = Vec::with_capacity(changes.len());
     let mut rest = changes;
     while let Some(change) = rest.first() {
@@ -30,7 +24,7 @@ pub async fn write_all(
             versions.push(write(transaction, change).await?);
             rest = rest.get(1..).unwrap_or_default();
         } else {
-            versions.extend(add(transaction, dialect, change.collection, &added).await?);
+            versions.extend(add(transaction, change.collection, &added).await?);
             rest = rest.get(added.len()..).unwrap_or_default();
         }
     }
@@ -61,25 +55,14 @@ fn added_together(changes: &[Change]) -> Vec<(&str, &Map<String, Value>)> {
 
 async fn add(
     transaction: &mut dyn Transaction,
-    dialect: &dyn Dialect,
     collection: &'static Collection,
     added: &[(&str, &Map<String, Value>)],
 ) -> Result<Vec<Version>, Failure> {
     let insert = documents::insert(&table(collection), collection, added.len());
-    let sql = format!("{} RETURNING {}, id", dialect.leaving_out_existing(&insert), collection.name_field);
     let cells = added.iter().flat_map(|(name, document)| documents::inserted(collection, name, document));
-    let rows = transaction.query(&sql, cells.collect()).await?;
-    let mut ids = HashMap::with_capacity(rows.len());
-    for mut row in rows {
-        ids.insert(row.text(0)?, row.integer(1)?);
-    }
-    let mut versions = Vec::with_capacity(added.len());
-    for (name, _) in added {
-        // Taken out: a name that is added twice is there already for the second.
-        let id = ids.remove(*name).ok_or_else(|| StoreError::Exists(collection.object(name)))?;
-        versions.push(Version { id, revision: 0 });
-    }
-    Ok(versions)
+    let names: Vec<&str> = added.iter().map(|(name, _)| *name).collect();
+    let ids = transaction.add(collection, &insert, cells.collect(), &names).await?;
+    Ok(ids.into_iter().map(|id| Version { id, revision: 0 }).collect())
 }
 
 async fn write(transaction: &mut dyn Transaction, change: &Change) -> Result<Version, Failure> {

@@ -1,4 +1,4 @@
-//! How a PostgreSQL database is reached.
+//! How a database server is reached.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,17 +33,17 @@ pub enum TlsMode {
     VerifyFull,
 }
 
-/// How a PostgreSQL database is reached, and which tables in it are used.
+/// How a PostgreSQL, MySQL or MariaDB server is reached, and which tables in it are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PostgresqlSettings {
-    /// The hosts, in the order in which they are tried, each with its port. A path is the directory of a Unix
-    /// socket.
+pub struct DatabaseServerSettings {
+    /// The hosts, in the order in which they are tried, each with its port. A path is a Unix socket, or the
+    /// directory of one.
     pub hosts: Vec<(String, u16)>,
     /// The name of the database.
     pub database: String,
-    /// The role.
+    /// The role, or the user.
     pub username: String,
-    /// The role's password.
+    /// Its password.
     pub password: Option<Secret>,
     /// A file with the password, which is read for each connection.
     pub password_file: Option<PathBuf>,
@@ -67,7 +67,7 @@ pub struct PostgresqlSettings {
     pub max_age: Duration,
 }
 
-impl Default for PostgresqlSettings {
+impl Default for DatabaseServerSettings {
     fn default() -> Self {
         Self {
             hosts: Vec::new(),
@@ -88,14 +88,20 @@ impl Default for PostgresqlSettings {
     }
 }
 
-impl PostgresqlSettings {
+/// Whether a host is a path of this machine, not a name in the network.
+pub fn is_path(host: &str) -> bool {
+    host.starts_with('/')
+}
+
+impl DatabaseServerSettings {
     /// The time for one host to accept a connection.
-    pub(super) fn connect_limit(&self) -> Duration {
+    pub fn connect_limit(&self) -> Duration {
         let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX).max(1);
         self.connect_timeout.unwrap_or_else(|| (CONNECT_SHARE / hosts).max(LEAST_CONNECT_LIMIT))
     }
 
-    pub(super) fn pool_limit(&self) -> usize {
+    /// The most connections.
+    pub fn pool_limit(&self) -> usize {
         self.pool_size.unwrap_or(POOL_SIZE).max(1)
     }
 }

@@ -1,0 +1,182 @@
+//! Applies the scripts of `sql/mysql/`, each once, under a lock: of several servers that start at once, one does it.
+//! The table `tidegate_version` has a row with the date of each script that was applied.
+//!
+//! Statements about tables commit by themselves. So each statement of a script can be repeated after a crash, and a
+//! statement after a line `-- done: QUESTION` is left out where the question can be asked.
+
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use tidegate_core::ports::StoreError;
+use tokio::time::timeout;
+
+use super::connect::{Connection, Mysql};
+use super::dialect::MysqlDialect;
+use super::{cells, errors};
+use crate::sql::remote::{Connected, Connector, stalled};
+use crate::sql::{Cell, Dialect};
+
+/// The time for all scripts; those of other servers are waited for as well.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
+/// The first versions that have what is used: rows whose keys are long, and locks beside each other.
+const FIRST_MYSQL: (u16, u16) = (5, 7);
+const FIRST_MARIADB: (u16, u16) = (10, 3);
+const IS_DONE: &str = "-- done: ";
+
+pub const MIGRATIONS: &[(i64, &str)] = &[
+    (20_200_131, include_str!("../../../../sql/mysql/20200131.sql")),
+    (20_261_204, include_str!("../../../../sql/mysql/20261204.sql")),
+];
+
+/// Connects to a host, checks whether its database can be used, and brings the tables up to date.
+pub async fn apply(connector: &Connector<Mysql>) -> Result<(), StoreError> {
+    let answer_limit = connector.settings().answer_timeout.max(Duration::from_secs(10));
+    let connected = timeout(answer_limit, connector.connect()).await;
+    let mut connected = connected.map_err(|_| stalled(&connector.hosts()))??;
+    let host = connected.host.clone();
+    let (dialect, database) = (&connector.driver.dialect, connector.settings().database.as_str());
+    let mut session = Session { connected: &mut connected, dialect, database };
+    let begun = timeout(answer_limit, async {
+        session.check_server()?;
+        session.is_current().await
+    });
+    if begun.await.map_err(|_| stalled(&host))?? {
+        return Ok(());
+    }
+    timeout(LIMIT, session.migrate()).await.map_err(|_| stalled(&host))?
+}
+
+/// One statement of a script.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The question that can be asked when it was done.
+    is_done: Option<String>,
+    pub sql: String,
+}
+
+/// The statements of a script, without comments.
+pub fn steps(script: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let (mut sql, mut is_done) = (String::new(), None);
+    for line in script.lines() {
+        if let Some(question) = line.strip_prefix(IS_DONE) {
+            is_done = Some(question.to_owned());
+        } else if !line.trim_start().starts_with("--") {
+            let (text, ends) = line.strip_suffix(';').map_or((line, false), |text| (text, true));
+            sql.push_str(text);
+            sql.push('\n');
+            if ends {
+                steps.push(Step { is_done: is_done.take(), sql: std::mem::take(&mut sql).trim().to_owned() });
+            }
+        }
+    }
+    steps
+}
+
+/// The scripts on one connection.
+struct Session<'a> {
+    connected: &'a mut Connected<Connection>,
+    dialect: &'a MysqlDialect,
+    database: &'a str,
+}
+
+impl Session<'_> {
+    fn check_server(&self) -> Result<(), StoreError> {
+        let Connection { conn, is_mariadb } = &self.connected.connection;
+        let (name, first) = if *is_mariadb { ("MariaDB", FIRST_MARIADB) } else { ("MySQL", FIRST_MYSQL) };
+        let (major, minor, _) = conn.server_version();
+        if (major, minor) >= first {
+            return Ok(());
+        }
+        Err(StoreError::Refused(format!(
+            "the database at {} is {name} {major}.{minor}, which is too old; use {name} {}.{} or newer",
+            self.connected.host, first.0, first.1
+        )))
+    }
+
+    /// Whether there is nothing to do.
+    async fn is_current(&mut self) -> Result<bool, StoreError> {
+        let known = MIGRATIONS.last().map_or(0, |(version, _)| *version);
+        let current = self.stored_version().await?;
+        if current > known {
+            let (database, host) = (self.database, &self.connected.host);
+            return Err(StoreError::Refused(format!(
+                "the tables in the database \"{database}\" at {host} are of version {current}, made by a newer release; this one knows up to {known}: install that release, or restore a backup"
+            )));
+        }
+        Ok(current == known)
+    }
+
+    /// The date of the last script that was applied.
+    async fn stored_version(&mut self) -> Result<i64, StoreError> {
+        let name = self.dialect.table("tidegate_version").replace('`', "");
+        let sql = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?";
+        if self.number(sql, &[name.into()]).await? == 0 {
+            return Ok(0);
+        }
+        let sql = self.dialect.render("SELECT COALESCE(MAX(version), 0) FROM {tidegate_version}");
+        self.number(&sql, &[]).await
+    }
+
+    async fn migrate(&mut self) -> Result<(), StoreError> {
+        // The lock is that of the server, so its name has the database's; it ends with the connection at the latest.
+        let table = self.dialect.table("tidegate_version");
+        let lock: Cell = format!("{}.{table}", self.database).into();
+        let take = "SELECT COALESCE(GET_LOCK(CONCAT('tidegate ', SHA1(?)), ?), 0)";
+        let seconds = i64::try_from(LIMIT.as_secs()).unwrap_or(i64::MAX);
+        if self.number(take, &[lock.clone(), seconds.into()]).await? != 1 {
+            return Err(stalled(&self.connected.host));
+        }
+        // Statements about tables wait for programs that use them.
+        self.run(&format!("SET SESSION lock_wait_timeout = {seconds}")).await?;
+        self.run(&format!("CREATE TABLE IF NOT EXISTS {table} (version BIGINT NOT NULL PRIMARY KEY) ENGINE = InnoDB"))
+            .await?;
+        // Another server may have done the rest while this one waited.
+        if !self.is_current().await? {
+            let current = self.stored_version().await?;
+            for (version, script) in MIGRATIONS.iter().filter(|(version, _)| *version > current) {
+                for Step { is_done, sql } in steps(script) {
+                    let is_done = match is_done {
+                        Some(question) => {
+                            self.connected.connection.conn.query_drop(self.dialect.render(&question)).await.is_ok()
+                        }
+                        None => false,
+                    };
+                    if !is_done {
+                        self.run(&self.dialect.render(&sql)).await?;
+                    }
+                }
+                self.run(&format!("INSERT INTO {table} VALUES ({version})")).await?;
+            }
+        }
+        self.number("SELECT COALESCE(RELEASE_LOCK(CONCAT('tidegate ', SHA1(?))), 0)", &[lock]).await?;
+        Ok(())
+    }
+
+    async fn number(&mut self, sql: &str, values: &[Cell]) -> Result<i64, StoreError> {
+        let conn = &mut self.connected.connection.conn;
+        let rows = conn.exec_map(sql, cells::parameters(values), cells::row).await;
+        let rows = rows.map_err(|error| errors::of_statement(&error, &self.connected.host).failure.error)?;
+        rows.into_iter().next().map_or(Ok(0), |mut row| row.integer(0))
+    }
+
+    async fn run(&mut self, sql: &str) -> Result<(), StoreError> {
+        let done = self.connected.connection.conn.query_drop(sql).await;
+        done.map_err(|error| errors::of_statement(&error, &self.connected.host).failure.error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_are_cut_into_statements() {
+        let script =
+            "-- a; b?\nCREATE TABLE {a} (\n    -- c;\n    id INT\n);\n-- done: SELECT b FROM {a}\nALTER TABLE {a};\n";
+        let step = |is_done: Option<&str>, sql: &str| Step { is_done: is_done.map(str::to_owned), sql: sql.to_owned() };
+        let expected =
+            [step(None, "CREATE TABLE {a} (\n    id INT\n)"), step(Some("SELECT b FROM {a}"), "ALTER TABLE {a}")];
+        assert_eq!(steps(script), expected);
+    }
+}

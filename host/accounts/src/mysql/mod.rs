@@ -1,0 +1,55 @@
+//! Stores in MySQL or MariaDB, for one server or several that share it (ADR 22).
+
+mod adding;
+mod cells;
+mod changes;
+mod connect;
+mod dialect;
+mod errors;
+mod migrations;
+mod options;
+
+use tidegate_core::ports::StoreError;
+
+use connect::Mysql;
+
+use crate::sql::remote::{Connector, DatabaseServerSettings, ForeignTable, Remote, apart, read_foreign};
+use crate::sql::store::SqlStore;
+
+/// All stores in MySQL or MariaDB.
+pub type MysqlDatabase = SqlStore<Remote<Mysql>>;
+
+impl MysqlDatabase {
+    /// Connects, and brings the tables up to date. Blocks the thread; the connections of the store are made later,
+    /// on the runtime of its callers.
+    ///
+    /// # Errors
+    /// `Unavailable` if no host can be used, `Refused` if the tables are those of a newer program or the database is
+    /// too old.
+    pub fn open(settings: DatabaseServerSettings) -> Result<Self, StoreError> {
+        let connector = Connector::new(Mysql::new(&settings)?, settings);
+        apart(migrations::apply(&connector))?;
+        Ok(Self::new(Remote::new(connector)?))
+    }
+}
+
+/// Reads the tables of another program's database, and changes nothing in it. `is_wanted`: whether the rows of a table
+/// are, and not only their number.
+///
+/// # Errors
+/// `Unavailable` if no host can be used; the tables cannot be read.
+pub fn read_mysql_tables(
+    settings: DatabaseServerSettings,
+    is_wanted: impl Fn(&str) -> bool + Sync,
+) -> Result<Vec<ForeignTable>, StoreError> {
+    read_foreign(Mysql::new(&settings)?, settings, "DATABASE()", '`', is_wanted)
+}
+
+#[cfg(test)]
+mod failover_tests;
+#[cfg(test)]
+pub mod test_server;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tls_tests;

@@ -1,0 +1,236 @@
+//! What is MySQL's and MariaDB's own. What holds for all stores is in the suite `conformance`.
+
+use mysql_async::prelude::Queryable;
+use serde_json::json;
+use tidegate_core::account::find_user;
+use tidegate_core::ports::{ChangedObjects, Directory, FOLDERS, StoreError, USERS, Write};
+
+use super::dialect::MysqlDialect;
+use super::migrations::{MIGRATIONS, steps};
+use super::test_server::Server;
+use super::*;
+use crate::conformance::{add, change, commit, document};
+use crate::sql::remote::test_cases;
+use crate::sql::{Dialect, TableNames};
+
+const OLD_TABLE: &str = include_str!("../../../../sql/mysql/20200131.sql");
+
+#[tokio::test]
+async fn four_servers_that_start_at_once_make_the_tables_once() {
+    let server = Server::start();
+    let settings = server.settings();
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let settings = settings.clone();
+            std::thread::spawn(move || MysqlDatabase::open(settings).map(drop))
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap().unwrap();
+    }
+    let mut raw = server.raw().await;
+    let versions: Vec<i64> = raw.query("SELECT version FROM tidegate_version ORDER BY version").await.unwrap();
+    assert_eq!(versions, MIGRATIONS.iter().map(|(version, _)| *version).collect::<Vec<_>>());
+    raw.query_drop("INSERT INTO tidegate_version VALUES (99999999)").await.unwrap();
+    let refused = MysqlDatabase::open(settings).err().unwrap();
+    assert!(matches!(&refused, StoreError::Refused(text) if text.contains("made by a newer release")), "{refused}");
+}
+
+#[tokio::test]
+async fn scripts_go_on_after_a_crash_between_any_two_statements() {
+    let server = Server::start();
+    let mut raw = server.raw().await;
+    let dialect = MysqlDialect(TableNames::default());
+    let all: Vec<_> = MIGRATIONS.iter().flat_map(|(_, script)| steps(script)).collect();
+    for done in 0..=all.len() {
+        raw.query_drop("DROP DATABASE tidegate; CREATE DATABASE tidegate; USE tidegate").await.unwrap();
+        for step in all.iter().take(done) {
+            raw.query_drop(dialect.render(&step.sql)).await.unwrap();
+        }
+        let database = server.open();
+        add(&database, "alice").await;
+        assert!(!database.changes(None).await.unwrap().next.0.is_empty(), "{done}");
+    }
+}
+
+#[tokio::test]
+async fn the_older_servers_table_is_taken_over() {
+    // A9-01
+    let server = Server::start();
+    let mut raw = server.raw().await;
+    let script = steps(OLD_TABLE).remove(0).sql.replace("id BIGINT", "id INTEGER");
+    let script =
+        script.replace("utf8mb4 COLLATE utf8mb4_bin", "latin1 COLLATE latin1_swedish_ci").replace("InnoDB", "MyISAM");
+    raw.query_drop("SET NAMES utf8mb4").await.unwrap();
+    raw.query_drop(MysqlDialect(TableNames::default()).render(&script)).await.unwrap();
+    raw.query_drop(
+        r#"INSERT INTO users VALUES (7,'Zoë','$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/','[]','/srv/ö',0,0,0,0,0,'{"/":["*"]}',5,1,0,0,0,0,0,1,'{"allowed_ip":[],"denied_ip":[]}','{"provider":0}')"#,
+    )
+    .await
+    .unwrap();
+    let database = server.open();
+    let found = find_user(&database, "Zoë").await.unwrap().unwrap();
+    assert_eq!((found.id, found.usage.used_quota_size, found.home_dir.as_str()), (7, 5, "/srv/ö"));
+    assert_eq!(add(&database, "zoe").await.id, 8);
+    let engine: Option<String> =
+        raw.query_first("SELECT engine FROM information_schema.tables WHERE table_name = 'users'").await.unwrap();
+    assert_eq!(engine.as_deref(), Some("InnoDB"));
+}
+
+#[tokio::test]
+async fn tables_are_where_the_configuration_wants_them() {
+    // A3-35
+    let server = Server::start();
+    let tables = TableNames { schema: String::new(), prefix: "tg_".into(), users: "people".into() };
+    let database = MysqlDatabase::open(DatabaseServerSettings { tables, ..server.settings() }).unwrap();
+    add(&database, "alice").await;
+    let names: Vec<String> = server.raw().await.query("SELECT username FROM tg_people").await.unwrap();
+    assert_eq!(names, ["alice"]);
+    // Another installation in the same database.
+    assert!(server.open().find(&USERS, "alice").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn nothing_depends_on_how_the_server_is_configured() {
+    let server = Server::start_with(&[
+        "--sql-mode=ANSI_QUOTES".to_owned(),
+        "--autocommit=0".to_owned(),
+        "--transaction-isolation=SERIALIZABLE".to_owned(),
+        "--default-time-zone=+05:00".to_owned(),
+        "--character-set-server=latin1".to_owned(),
+        "--collation-server=latin1_swedish_ci".to_owned(),
+        "--default-storage-engine=MyISAM".to_owned(),
+        "--lower-case-table-names=1".to_owned(),
+    ]);
+    let database = server.open();
+    let begin = database.changes(None).await.unwrap().next;
+    let mut odd = document("/srv/\u{1f980}");
+    odd.insert("description".into(), json!("\u{0}\u{1f980} "));
+    commit(&database, "\u{1f980}", Write::Add(odd.clone())).await.unwrap();
+    commit(&database, "A", Write::Add(document("/srv"))).await.unwrap();
+    commit(&database, "a", Write::Add(document("/srv"))).await.unwrap();
+    let found = server.open().find(&USERS, "\u{1f980}").await.unwrap().unwrap();
+    assert_eq!(found.document.get("description"), odd.get("description"));
+    assert!(
+        matches!(database.changes(Some(&begin)).await.unwrap().objects, ChangedObjects::Named(names) if names.len() == 3)
+    );
+    // A value that a column cannot hold is an error, not another value.
+    let long = "x".repeat(3_000);
+    let refused = commit(&database, &long, Write::Add(document("/srv"))).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Refused(text) if text.contains("too long")), "{refused}");
+    assert!(database.find(&USERS, &long[..2_048]).await.unwrap().is_none());
+    assert!(database.find(&FOLDERS, &long).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_broken_row_is_named_and_harms_no_other() {
+    let server = Server::start();
+    let database = server.open();
+    add(&database, "alice").await;
+    add(&database, "bob").await;
+    server.raw().await.query_drop("UPDATE users SET permissions = '{' WHERE username = 'alice'").await.unwrap();
+    let error = find_user(&database, "alice").await.unwrap_err().to_string();
+    assert!(error.contains("\"alice\"") && error.contains("permissions"), "{error}");
+    assert!(find_user(&database, "bob").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn of_several_documents_the_one_that_exists_is_named() {
+    let server = Server::start();
+    let database = server.open();
+    add(&database, "b").await;
+    let all = |names: &[&str]| names.iter().map(|name| change(name, Write::Add(document("/srv")))).collect::<Vec<_>>();
+    let exists = |name: &str| Err(StoreError::Exists(USERS.object(name)));
+    assert_eq!(database.commit(all(&["a", "b", "c"])).await, exists("b"));
+    assert_eq!(database.commit(all(&["x", "y", "x"])).await, exists("x"));
+    assert!(database.find(&USERS, "a").await.unwrap().is_none());
+    let versions = database.commit(all(&["d", "c", "a"])).await.unwrap();
+    let mut found = Vec::new();
+    for name in ["d", "c", "a"] {
+        found.push(database.find(&USERS, name).await.unwrap().unwrap().version);
+    }
+    assert_eq!(found, versions);
+}
+
+#[tokio::test]
+async fn a_change_that_becomes_visible_late_is_told_of() {
+    let server = Server::start();
+    let (database, mut raw) = (server.open(), server.raw().await);
+    let begin = database.changes(None).await.unwrap().next;
+    // Another server between its announcement and its commit.
+    raw.query_drop(
+        "START TRANSACTION; UPDATE change_horizon SET last = last + 1; \
+         INSERT INTO changes (id, kind, name) SELECT last, 'user', 'late' FROM change_horizon",
+    )
+    .await
+    .unwrap();
+    assert!(database.changes(Some(&begin)).await.unwrap().is_empty());
+    let (alice, ()) = tokio::join!(add(&database, "alice"), async { raw.query_drop("COMMIT").await.unwrap() });
+    assert!(alice.id > 0);
+    let named = |names: &[&str]| {
+        ChangedObjects::Named(names.iter().map(|name| ("user".to_owned(), (*name).to_owned())).collect())
+    };
+    let both = database.changes(Some(&begin)).await.unwrap();
+    assert_eq!(both.objects, named(&["alice", "late"]));
+    assert!(database.changes(Some(&both.next)).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn changes_that_were_forgotten_are_everything() {
+    let server: Server = test_cases::changes_that_were_forgotten_are_everything().await;
+    let kept: Option<i64> = server.raw().await.query_first("SELECT COUNT(*) FROM changes").await.unwrap();
+    assert_eq!(kept, Some(10_000));
+}
+
+#[tokio::test]
+async fn a_server_is_told_everything_after_a_restart_of_the_database() {
+    test_cases::a_server_is_told_everything_after_a_restart_of_the_database::<Server>().await;
+}
+
+#[tokio::test]
+async fn several_servers_write_at_once() {
+    test_cases::several_servers_write_at_once::<Server>().await;
+}
+
+#[tokio::test]
+async fn what_is_too_long_for_a_packet_is_refused() {
+    let server = Server::start_with(&["--max-allowed-packet=1M".to_owned()]);
+    let database = server.open();
+    let mut long = document("/srv");
+    long.insert("description".into(), json!("x".repeat(2 << 20)));
+    let refused = commit(&database, "alice", Write::Add(long)).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Refused(text) if text.contains("max_allowed_packet")), "{refused}");
+    add(&database, "alice").await;
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told() {
+    let server = Server::start_with(&[
+        "--innodb-file-per-table=0".to_owned(),
+        "--innodb-data-file-path=ibdata1:12M:autoextend:max:16M".to_owned(),
+    ]);
+    let database = server.open();
+    let mut long = document("/srv");
+    long.insert("description".into(), json!("x".repeat(1 << 20)));
+    let mut outcome = Ok(Vec::new());
+    for number in 0..20 {
+        outcome = database.commit(vec![change(&number.to_string(), Write::Add(long.clone()))]).await;
+        if outcome.is_err() {
+            break;
+        }
+    }
+    let error = outcome.unwrap_err();
+    assert!(matches!(&error, StoreError::Full(text) if text.contains("free some")), "{error}");
+    assert!(database.find(&USERS, "0").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_tables_of_another_program_are_read() {
+    let server = Server::start();
+    let mut raw = server.raw().await;
+    raw.query_drop("SET NAMES utf8mb4; SET GLOBAL read_only = 1").await.unwrap();
+    for sql in test_cases::FOREIGN {
+        raw.query_drop(sql).await.unwrap();
+    }
+    test_cases::check_foreign(&read_mysql_tables(server.settings(), |name| name == "users").unwrap());
+}

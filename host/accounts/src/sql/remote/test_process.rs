@@ -1,0 +1,92 @@
+//! Programs that tests start: servers from Debian's packages, as users of their own.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// Starts a program and waits for the line with which it says that it can be used.
+pub fn started(command: &mut Command, ready: &str) -> Child {
+    let mut process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut said = Vec::new();
+    let is_ready = lines.by_ref().any(|line| {
+        said.push(line);
+        said.last().unwrap().contains(ready)
+    });
+    assert!(is_ready, "{command:?} did not start: {said:#?}");
+    // What it says further is of no interest, but it must be able to say it.
+    std::thread::spawn(move || lines.for_each(drop));
+    process
+}
+
+/// Files that are made once and copied for each test, in the cache of the tests.
+pub fn template(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/.cache");
+    let template = cache.join(name);
+    if !template.exists() {
+        std::fs::create_dir_all(&cache).unwrap();
+        let part = tempfile::tempdir_in(&cache).unwrap();
+        make(&part.path().join("data"));
+        // Another test may have been faster.
+        let _ = std::fs::rename(part.path().join("data"), &template);
+    }
+    template
+}
+
+/// A program of a Debian package, which is installed where it may be.
+pub fn installed(package: &str, find: impl Fn() -> Option<PathBuf>) -> PathBuf {
+    let find = || find().filter(|program| program.exists());
+    find().unwrap_or_else(|| {
+        let _ = Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends", package]).status();
+        find().unwrap_or_else(|| panic!("the tests need Debian's package {package}; install it, or run tests/install"))
+    })
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0)
+}
+
+/// The ids of a user that a package makes: servers must not run as root.
+fn ids(user: &str) -> (u32, u32) {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap();
+    let line = users.lines().find(|line| line.split(':').next() == Some(user)).expect("the package makes its user");
+    let mut numbers = line.split(':').skip(2).map(|field| field.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
+/// Gives a file to the user that runs the server.
+pub fn give(path: &Path, user: &str) {
+    if is_root() {
+        let (user, group) = ids(user);
+        chown(path, Some(user), Some(group)).unwrap();
+    }
+}
+
+/// A command as the user that runs the server; `ending` is the signal with which it ends with the test.
+pub fn as_user(user: &str, program: &Path, ending: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.arg(format!("--pdeathsig={ending}"));
+    if is_root() {
+        let (user, group) = ids(user);
+        command.arg(format!("--reuid={user}")).arg(format!("--regid={group}")).arg("--clear-groups");
+    }
+    command.arg(program).current_dir("/");
+    command
+}
+
+pub fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+pub fn signal(name: &str, processes: impl IntoIterator<Item = u32>) {
+    let mut command = Command::new("kill");
+    command.arg(format!("-{name}"));
+    run(command.args(processes.into_iter().map(|id| id.to_string())));
+}
+
+/// A port that is free now.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
