@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use tidegate_accounts::{PostgresqlDatabase, RedbDatabase, SqliteDatabase};
+use tidegate_accounts::{
+    ForeignTable, MysqlDatabase, PostgresqlDatabase, RedbDatabase, SqliteDatabase, read_mysql_tables,
+    read_postgresql_tables,
+};
 use tidegate_api::{AdminApi, Measured};
 use tidegate_core::account::{Accounts, HomeCheck, SealedDirectory};
 use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
@@ -50,9 +53,23 @@ pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<dyn port
     Ok(match settings {
         DatabaseSettings::Sqlite(path) => Arc::new(SqliteDatabase::open(path)?),
         DatabaseSettings::Postgresql(settings) => Arc::new(PostgresqlDatabase::open(settings.as_ref().clone())?),
+        DatabaseSettings::Mysql(settings) => Arc::new(MysqlDatabase::open(settings.as_ref().clone())?),
         DatabaseSettings::Bolt(path) => Arc::new(RedbDatabase::open(path)?),
         DatabaseSettings::Memory(_) => Arc::new(MemoryStore::default()),
     })
+}
+
+/// Reads the tables of another program's database, which is not changed; none where it is not on a database server.
+/// `is_wanted`: whether the rows of a table are.
+pub fn read_foreign_tables(
+    settings: &DatabaseSettings,
+    is_wanted: impl Fn(&str) -> bool + Sync,
+) -> Result<Vec<ForeignTable>, ports::StoreError> {
+    match settings {
+        DatabaseSettings::Postgresql(settings) => read_postgresql_tables(settings.as_ref().clone(), is_wanted),
+        DatabaseSettings::Mysql(settings) => read_mysql_tables(settings.as_ref().clone(), is_wanted),
+        DatabaseSettings::Sqlite(_) | DatabaseSettings::Bolt(_) | DatabaseSettings::Memory(_) => Ok(Vec::new()),
+    }
 }
 
 /// The file in the state directory with the key under which secrets are stored.

@@ -1,4 +1,5 @@
 //! Connection strings of PostgreSQL, as libpq has them: `host=db port=5432 …` and `postgresql://user@host/name?…`.
+//! MySQL's URLs are read here as well.
 //! Messages never show the text, which may have a password.
 
 use std::collections::BTreeMap;
@@ -15,7 +16,8 @@ pub fn parse(text: &str) -> Result<Parameters, String> {
     }
 }
 
-fn of_url(rest: &str) -> Result<Parameters, String> {
+/// Reads what follows the scheme of a URL.
+pub fn of_url(rest: &str) -> Result<Parameters, String> {
     let mut parameters = Parameters::new();
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
@@ -56,7 +58,8 @@ pub fn host_and_port(place: &str) -> Result<(&str, Option<&str>), String> {
     })
 }
 
-fn decoded(text: &str) -> Result<String, String> {
+/// The text without percent-encoding.
+pub fn decoded(text: &str) -> Result<String, String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -3,8 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::database_server;
 use super::keys::{Config, DataProvider};
-use super::postgresql;
+use super::mysql::MYSQL;
+use super::postgresql::POSTGRESQL;
 use super::settings::DatabaseSettings;
 use super::validate::Check;
 
@@ -44,13 +46,25 @@ pub fn settings(config: &Config, directory: &Path, check: &mut Check<'_>) -> Dat
             DatabaseSettings::Memory(dump(provider, directory, check))
         }
         "postgresql" => {
-            DatabaseSettings::Postgresql(Box::new(postgresql::settings(provider, connection, directory, check)))
+            let settings = database_server::settings(&POSTGRESQL, provider, connection, directory, check);
+            DatabaseSettings::Postgresql(Box::new(settings))
+        }
+        "mysql" => {
+            if !provider.schema.is_empty() {
+                check.problem(
+                    "data_provider.schema",
+                    "has no meaning for mysql; name the database in data_provider.name",
+                );
+            }
+            let settings = database_server::settings(&MYSQL, provider, connection, directory, check);
+            DatabaseSettings::Mysql(Box::new(settings))
         }
         other => {
-            let text = if other == "mysql" { "is not supported by this version" } else { "is not a driver" };
             check.problem(
                 "data_provider.driver",
-                format!("\"{other}\" {text}; use \"sqlite\", \"postgresql\", \"bolt\" or \"memory\""),
+                format!(
+                    "\"{other}\" is not a driver; use \"sqlite\", \"postgresql\", \"mysql\", \"bolt\" or \"memory\""
+                ),
             );
             DatabaseSettings::Memory(None)
         }
@@ -61,7 +75,10 @@ pub fn settings(config: &Config, directory: &Path, check: &mut Check<'_>) -> Dat
 /// show other accounts.
 fn refuse_unsupported(provider: &DataProvider, check: &mut Check<'_>) {
     let keys = [
-        ("data_provider.users_table", provider.users_table != "users" && provider.driver != "postgresql"),
+        (
+            "data_provider.users_table",
+            provider.users_table != "users" && !["postgresql", "mysql"].contains(&provider.driver.as_str()),
+        ),
         ("data_provider.manage_users", provider.manage_users != 1),
     ];
     for (key, is_set) in keys {

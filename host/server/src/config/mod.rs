@@ -5,6 +5,7 @@ mod account_rights;
 mod commands;
 mod connection_string;
 mod database;
+mod database_server;
 mod defender;
 mod environment;
 mod flag;
@@ -17,6 +18,7 @@ mod known;
 mod legacy_hooks;
 mod legacy_keys;
 mod location;
+mod mysql;
 mod network;
 mod older;
 mod postgresql;
@@ -160,6 +162,8 @@ pub fn check_text(file: &Path, text: &str) -> Result<(), ConfigErrors> {
 mod hook_tests;
 #[cfg(test)]
 mod link_tests;
+#[cfg(test)]
+mod mysql_tests;
 #[cfg(test)]
 mod postgresql_tests;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tidegate_accounts::{PostgresqlSettings, TableNames, TlsMode};
+use tidegate_accounts::{DatabaseServerSettings, TableNames, TlsMode};
 use tidegate_core::secret::Secret;
 
 use super::tests::{check_error, read};
@@ -13,7 +13,7 @@ fn of(lines: &str) -> String {
     format!("[data_provider]\ndriver = \"postgresql\"\n{lines}\n")
 }
 
-fn settings_of(lines: &str) -> (PostgresqlSettings, Vec<String>) {
+fn settings_of(lines: &str) -> (DatabaseServerSettings, Vec<String>) {
     let settings = read("tidegate.toml", &of(lines), &[]).unwrap_or_else(|error| panic!("{lines}: {error}"));
     match settings.database {
         settings::DatabaseSettings::Postgresql(database) => (*database, settings.warnings),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidegate_accounts::PostgresqlSettings;
+use tidegate_accounts::DatabaseServerSettings;
 use tidegate_core::account::{AddressRule, HomeRule};
 use tidegate_core::files::SetAttributesPolicy;
 use tidegate_core::guard::DefenderSettings;
@@ -75,7 +75,9 @@ pub struct HttpListener {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseSettings {
     Sqlite(PathBuf),
-    Postgresql(Box<PostgresqlSettings>),
+    Postgresql(Box<DatabaseServerSettings>),
+    /// In MySQL or MariaDB.
+    Mysql(Box<DatabaseServerSettings>),
     /// A file of key/value tables, which one process has open.
     Bolt(PathBuf),
     /// In memory, with the accounts of a dump if one is named.

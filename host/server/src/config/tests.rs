@@ -200,12 +200,12 @@ fn a_key_is_there_once() {
 fn values_are_checked_all_at_once() {
     check_error(
         "tidegate.toml",
-        "[sftpd]\nbind_address = \"nowhere\"\nciphers = [\"none\"]\nsetstat_mode = 7\n[data_provider]\ndriver = \"mysql\"\n",
+        "[sftpd]\nbind_address = \"nowhere\"\nciphers = [\"none\"]\nsetstat_mode = 7\n[data_provider]\ndriver = \"oracle\"\n",
         &[
             "\"nowhere\" is not an IP address",
             "\"none\" is not supported",
             "setstat_mode",
-            "\"mysql\" is not supported by this version",
+            "\"oracle\" is not a driver",
             "line 6",
         ],
     );

@@ -8,50 +8,54 @@ use super::{Actions, HookValue};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DataProvider {
-    /// Where accounts are: `sqlite`; `postgresql`; `bolt`, a file of key/value tables that one process has open; or
-    /// `memory`.
+    /// Where accounts are: `sqlite`; `postgresql`; `mysql`, which is MariaDB as well; `bolt`, a file of key/value
+    /// tables that one process has open; or `memory`.
     pub driver: String,
     /// With `sqlite` and `bolt` the file of the database, with `memory` a dump to begin with, relative to the
-    /// configuration directory; with `postgresql` the name of the database.
+    /// configuration directory; with `postgresql` and `mysql` the name of the database.
     pub name: String,
-    /// With `postgresql` the host, or several with commas, each with `:port` where it differs; the first that can be
-    /// written is used. A directory, such as `/run/postgresql`, means a socket in it.
+    /// With `postgresql` and `mysql` the host, or several with commas, each with `:port` where it differs; the first that
+    /// can be written is used. A directory, such as `/run/postgresql` or `/run/mysqld`, means a socket in it; with
+    /// `mysql`, a path that ends with `.sock` is a socket.
     pub host: String,
-    /// The port of each `host` that names none.
+    /// The port of each `host` that names none. With `mysql`, the default means 3306.
     pub port: u16,
-    /// With `postgresql` the role as which the server logs in.
+    /// With `postgresql` the role, with `mysql` the user, as which the server logs in.
     pub username: String,
     /// The password of `username`.
     pub password: String,
     /// A file with the password, instead of `password`; it is read for each connection.
     pub password_file: String,
     /// With `postgresql`, 0: not encrypted. 1: encrypted, whatever the certificate. 2: with a certificate of an authority
-    /// in `root_cert`. 3: that names the host, too. 4: encrypted if the server can do it.
+    /// in `root_cert`. 3: that names the host, too. 4: encrypted if the server can do it. With `mysql`, 0: not encrypted.
+    /// 1: with a certificate of an authority in `root_cert` that names the host. 2: encrypted, whatever the certificate.
+    /// 3: encrypted if the server can do it.
     pub sslmode: i32,
-    /// With `postgresql`, certificates of the authorities that are trusted, in PEM. Empty: those of the system.
+    /// With `postgresql` and `mysql`, certificates of the authorities that are trusted, in PEM. Empty: those of the system.
     pub root_cert: String,
-    /// With `postgresql`, a certificate that the server asks for, in PEM.
+    /// With `postgresql` and `mysql`, a certificate that the server asks for, in PEM.
     pub client_cert: String,
     /// The key of `client_cert`.
     pub client_key: String,
-    /// With `postgresql`, which hosts are used: `read-write`, also if it is empty, or `any`.
+    /// With `postgresql` and `mysql`, which hosts are used: `read-write`, also if it is empty, or `any`.
     pub target_session_attrs: String,
     /// With `postgresql`, the schema of the tables, which is made if it is missing. Empty: the role's own.
     pub schema: String,
-    /// With `postgresql`, what the names of tables begin with.
+    /// With `postgresql` and `mysql`, what the names of tables begin with.
     pub sql_tables_prefix: String,
     /// With `sqlite`, `file:PATH`, which is used instead of `name`. With `postgresql`, `name=value` pairs or a URL as
-    /// libpq has them, which are used instead of the keys for host, port, name, role, password and encryption.
+    /// libpq has them, which are used instead of the keys for host, port, name, role, password and encryption. With
+    /// `mysql`, `user:password@tcp(host:3306)/name?…` as Go's driver has it, or a URL `mysql://user:password@host/name?…`.
     pub connection_string: String,
     /// Another name of `connection_string`.
     pub connectionstring: String,
-    /// With `postgresql` the table of accounts; otherwise only the default is understood.
+    /// With `postgresql` and `mysql` the table of accounts; otherwise only the default is understood.
     pub users_table: String,
     /// Only the default is understood.
     pub manage_users: i32,
     /// Which usages are counted. 0: none. 1: all accounts'. 2: those of accounts with a quota.
     pub track_quota: i32,
-    /// The most connections to `postgresql`. 0: 16.
+    /// The most connections to `postgresql` or `mysql`. 0: 16.
     pub pool_size: i32,
     /// Where homes of accounts without one are: `users_base_dir/USERNAME`. An absolute path.
     pub users_base_dir: String,
