@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use tidegate_core::secret::Secret;
+
 use crate::{MigrateError, files};
 
 const EXTENSIONS: [&str; 7] = ["toml", "yaml", "yml", "json", "hcl", "env", "properties"];
@@ -19,6 +21,8 @@ pub enum Source {
     OlderDirectory(PathBuf),
     /// A database of the older server.
     Database(DatabaseKind, PathBuf),
+    /// A database of the older server that is reached over a connection: its URL.
+    DatabaseServer(DatabaseKind, Secret),
     /// A dump of the older server.
     Dump(PathBuf),
     /// The accounts of a system: the file `passwd`.
@@ -84,12 +88,14 @@ impl Source {
     /// There is nothing that can be read; the sentence says what to do.
     pub fn find(from: &str) -> Result<Self, MigrateError> {
         if let Some((scheme, _)) = from.split_once("://") {
-            return Err(match scheme.to_ascii_lowercase().as_str() {
-                // The rest of the URL may have a password.
-                "postgres" | "postgresql" => DatabaseKind::Postgresql.refusal("postgresql://…"),
-                "mysql" | "mariadb" => DatabaseKind::Mysql.refusal("mysql://…"),
-                _ => MigrateError::Refused(format!("{scheme}://… is not read; name a directory or a file")),
-            });
+            let kind = match scheme.to_ascii_lowercase().as_str() {
+                "postgres" | "postgresql" => DatabaseKind::Postgresql,
+                "mysql" | "mariadb" => DatabaseKind::Mysql,
+                _ => {
+                    return Err(MigrateError::Refused(format!("{scheme}://… is not read; name a directory or a file")));
+                }
+            };
+            return Ok(Self::DatabaseServer(kind, Secret::new(from)));
         }
         let path = Path::new(from);
         let metadata = path.metadata().map_err(|error| MigrateError::Unreadable { path: path.to_owned(), error })?;
@@ -185,8 +191,14 @@ mod tests {
         check(&[("f", b"\xff\xfe")], "f", "neither a database nor text");
         check(&[("f", b"")], "f", "no file of accounts");
         check(&[("f", b"hello")], "f", "no file of accounts");
-        check(&[], "postgresql://u:hush@host/db", "postgresql://…: accounts are not read from a PostgreSQL database");
-        check(&[], "mysql://u:hush@host/db", "make a dump");
+        for (url, expected) in [
+            ("postgresql://u:hush@host/db", "DatabaseServer(Postgresql"),
+            ("mysql://u:hush@host/db", "DatabaseServer(Mysql"),
+        ] {
+            check(&[], url, expected);
+            // The URL may have a password.
+            assert!(!format!("{:?}", Source::find(url)).contains("hush"));
+        }
         check(&[], "ftp://host/", "is not read");
     }
 }

@@ -88,7 +88,10 @@ impl Stores {
     pub fn open(settings: &DatabaseSettings, state: &Path) -> anyhow::Result<Self> {
         let database = open_database(settings)?;
         let directory: Arc<dyn Directory> = match settings {
-            DatabaseSettings::Sqlite(_) | DatabaseSettings::Postgresql(_) | DatabaseSettings::Bolt(_) => {
+            DatabaseSettings::Sqlite(_)
+            | DatabaseSettings::Postgresql(_)
+            | DatabaseSettings::Mysql(_)
+            | DatabaseSettings::Bolt(_) => {
                 let key = Arc::new(KeyFile::new(state.join(SECRETS_KEY)));
                 Arc::new(SealedDirectory::new(database.clone(), key))
             }

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod configuration;
+mod database_server;
 mod report;
 mod sources;
 
@@ -27,8 +28,8 @@ use crate::state_directory::{self, StateLock};
 pub struct MigrateArguments {
     #[command(flatten)]
     place: Place,
-    /// What to take over (repeatable): the directory of an older server, its database or a dump of it; a directory with
-    /// passwd, shadow and ssh/sshd_config; a file of ProFTPD's or Pure-FTPd's accounts
+    /// What to take over (repeatable): the directory of an older server, its database (a file, or a URL postgresql://…
+    /// or mysql://…) or a dump of it; a directory with passwd, shadow and ssh/sshd_config; a file of ProFTPD's or Pure-FTPd's accounts
     #[arg(long, required = true)]
     from: Vec<String>,
     /// The least uid of a system's accounts that are people
@@ -72,7 +73,7 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
     let settings = configuration::settings_for_accounts(&provider, &directory)?;
     match &settings.database {
         DatabaseSettings::Sqlite(file) | DatabaseSettings::Bolt(file) => sources.find_database(Some(file))?,
-        DatabaseSettings::Postgresql(_) => sources.find_database(None)?,
+        DatabaseSettings::Postgresql(_) | DatabaseSettings::Mysql(_) => sources.find_database(None)?,
         DatabaseSettings::Memory(_) => {
             bail!(
                 "data_provider.driver is \"memory\", which keeps no accounts; choose \"sqlite\", or use tidegate load"
@@ -110,7 +111,7 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
         report.version = Some(format!("{version} or later ({sign})"));
     }
     report.compat = sources.is_of_older_server().then(|| moved.evidence.compat());
-    let is_on_server = matches!(settings.database, DatabaseSettings::Postgresql(_));
+    let is_on_server = matches!(settings.database, DatabaseSettings::Postgresql(_) | DatabaseSettings::Mysql(_));
     let mut target = Target::open(&directory, settings, is_trial).await?;
     if is_on_server && target.is_blind() {
         let text = "this trial makes no database, so it does not know which accounts are here already";

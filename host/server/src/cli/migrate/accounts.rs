@@ -87,7 +87,7 @@ async fn can_look(directory: &Path, database: &DatabaseSettings) -> anyhow::Resu
         DatabaseSettings::Sqlite(path) => path.is_file() && is_ours(path)?,
         DatabaseSettings::Bolt(path) => path.is_file(),
         // A command that opens it makes the tables; the server that runs has made them.
-        DatabaseSettings::Postgresql(_) => Control::connect(directory).await?.is_some(),
+        DatabaseSettings::Postgresql(_) | DatabaseSettings::Mysql(_) => Control::connect(directory).await?.is_some(),
         DatabaseSettings::Memory(_) => false,
     })
 }

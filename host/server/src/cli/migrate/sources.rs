@@ -8,6 +8,7 @@ use tidegate_migrate::{
     DatabaseKind, Moved, NoteKind, Source, UidRange, host_keys, in_place, read_proftpd, read_pureftpd, read_system,
 };
 
+use super::database_server::DatabaseServer;
 use crate::config::DataProvider;
 use crate::config::OlderConfig;
 
@@ -20,6 +21,8 @@ pub struct Sources {
     pub older: Option<(PathBuf, OlderConfig)>,
     /// Where the older server's database is read.
     database: Option<PathBuf>,
+    /// Where it is read if it is on a database server.
+    database_server: Option<DatabaseServer>,
     /// The older server's database where ours will be: it has to be set aside.
     pub in_place: Option<PathBuf>,
     /// What to say where a database is not read.
@@ -36,13 +39,14 @@ impl Sources {
                 older = Some((directory.clone(), OlderConfig::read(directory)?));
             }
         }
-        Ok(Self { all, older, database: None, in_place: None, notes: Vec::new() })
+        Ok(Self { all, older, database: None, database_server: None, in_place: None, notes: Vec::new() })
     }
 
     pub fn is_of_older_server(&self) -> bool {
-        let is_of =
-            |source: &Source| matches!(source, Source::OlderDirectory(_) | Source::Database(..) | Source::Dump(_));
-        self.all.iter().any(is_of)
+        self.all.iter().any(|source| match source {
+            Source::OlderDirectory(_) | Source::Database(..) | Source::DatabaseServer(..) | Source::Dump(_) => true,
+            Source::System(_) | Source::ProFtpd(_) | Source::PureFtpd(_) => false,
+        })
     }
 
     /// Finds out where the older server's accounts are, and whether ours are at the same place. `ours`: the file that
@@ -52,14 +56,24 @@ impl Sources {
         for source in &self.all {
             match source {
                 Source::Database(_, path) => named = Some(path.clone()),
+                Source::DatabaseServer(kind, url) => {
+                    self.database_server = Some(DatabaseServer::of_url(*kind, url, Path::new("."))?);
+                }
                 Source::OlderDirectory(_) | Source::Dump(_) | Source::System(_) => {}
                 Source::ProFtpd(_) | Source::PureFtpd(_) => {}
             }
         }
-        if let (None, Some((directory, older))) = (&named, &self.older) {
+        if let (None, None, Some((directory, older))) = (&named, &self.database_server, &self.older) {
             let has_dump = self.all.iter().any(|source| matches!(source, Source::Dump(_)));
             match (place_of(directory, &older.config.data_provider), has_dump) {
-                (Ok(path), _) => named = Some(path),
+                (Ok(Place::File(path)), _) => named = Some(path),
+                (Ok(Place::Server(kind)), false) => {
+                    let theirs = &older.config.data_provider;
+                    self.database_server = Some(DatabaseServer::of_provider(kind, theirs, directory)?);
+                }
+                (Ok(Place::Server(_)), true) => {
+                    self.notes.push("its database is not read: the accounts are those of the dump".to_owned());
+                }
                 (Err(_), true) => {
                     self.notes.push("its database is not read: the accounts are those of the dump".to_owned())
                 }
@@ -119,9 +133,12 @@ impl Sources {
                 moved.add(read_sqlite(database, &self.names())?);
             }
         }
+        if let Some(server) = &self.database_server {
+            moved.add(server.read(&self.names())?);
+        }
         for source in &self.all {
             match source {
-                Source::OlderDirectory(_) | Source::Database(..) => {}
+                Source::OlderDirectory(_) | Source::Database(..) | Source::DatabaseServer(..) => {}
                 Source::Dump(path) => moved.add(read_dump(path)?),
                 Source::System(path) => moved.add(read_system(path, uids.clone())?),
                 Source::ProFtpd(path) => moved.add(read_proftpd(path)?),
@@ -142,8 +159,14 @@ impl Sources {
     }
 }
 
-/// The file with the accounts of an older server: an SQLite file, or the dump with which accounts in memory begin.
-fn place_of(directory: &Path, provider: &DataProvider) -> anyhow::Result<PathBuf> {
+/// Where the accounts of an older server are.
+enum Place {
+    /// An SQLite file, or the dump with which accounts in memory begin.
+    File(PathBuf),
+    Server(DatabaseKind),
+}
+
+fn place_of(directory: &Path, provider: &DataProvider) -> anyhow::Result<Place> {
     let Some(kind) = DatabaseKind::of_driver(&provider.driver) else {
         bail!("data_provider.driver of the older server is \"{}\", which is no driver", provider.driver);
     };
@@ -155,12 +178,11 @@ fn place_of(directory: &Path, provider: &DataProvider) -> anyhow::Result<PathBuf
                 Some(text) => text.split('?').next().unwrap_or(text).to_owned(),
                 None => provider.name.clone(),
             };
-            Ok(directory.join(named))
+            Ok(Place::File(directory.join(named)))
         }
-        DatabaseKind::Memory => Ok(directory.join(&provider.name)),
-        DatabaseKind::Postgresql | DatabaseKind::Mysql | DatabaseKind::Bolt => {
-            Err(kind.refusal(&format!("data_provider of {}", directory.display())).into())
-        }
+        DatabaseKind::Memory => Ok(Place::File(directory.join(&provider.name))),
+        DatabaseKind::Postgresql | DatabaseKind::Mysql => Ok(Place::Server(kind)),
+        DatabaseKind::Bolt => Err(kind.refusal(&format!("data_provider of {}", directory.display())).into()),
     }
 }
 
