@@ -8,7 +8,7 @@ use mysql_async::{Conn, OptsBuilder};
 
 use super::*;
 use crate::sql::remote::test_cases::TestServer;
-use crate::sql::remote::test_process::{as_user, give, installed, run, signal, started, template};
+use crate::sql::remote::test_process::{as_user, give, halt, installed, run, signal, started, template};
 
 const USER: &str = "mysql";
 const PORT: u16 = 3306;
@@ -89,8 +89,12 @@ impl TestServer for Server {
         self.process = begin(self.directory.path(), &self.arguments);
     }
 
-    fn signal_all(&self, name: &str) {
-        signal(name, [self.process.id()]);
+    fn hang(&self) {
+        halt(&self.process);
+    }
+
+    fn go_on(&self) {
+        signal("CONT", [self.process.id()]);
     }
 }
 

@@ -10,7 +10,7 @@ use tokio_postgres::{Client, NoTls};
 
 use super::*;
 use crate::sql::remote::test_cases::TestServer;
-use crate::sql::remote::test_process::{self, as_user, installed, run, signal, started, template};
+use crate::sql::remote::test_process::{self, as_user, halt, installed, run, signal, started, template};
 
 const USER: &str = "postgres";
 
@@ -45,11 +45,10 @@ impl Server {
         self.directory.path().join("data")
     }
 
-    fn processes(&self) -> Vec<u32> {
+    /// The processes that serve connections, and those that work for all of them.
+    fn children(&self) -> Vec<u32> {
         let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.process.id()));
-        let children = children.unwrap_or_default();
-        let children = children.split_whitespace().filter_map(|id| id.parse().ok());
-        [self.process.id()].into_iter().chain(children).collect()
+        children.unwrap_or_default().split_whitespace().filter_map(|id| id.parse().ok()).collect()
     }
 
     /// Lets the server read its configuration again.
@@ -103,8 +102,15 @@ impl TestServer for Server {
         self.process.wait().unwrap();
     }
 
-    fn signal_all(&self, name: &str) {
-        signal(name, self.processes());
+    fn hang(&self) {
+        // First the process that begins and collects all others: so none of those is missed, or gone before its signal.
+        halt(&self.process);
+        signal("STOP", self.children());
+    }
+
+    fn go_on(&self) {
+        signal("CONT", self.children());
+        signal("CONT", [self.process.id()]);
     }
 }
 
@@ -143,8 +149,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         // Its processes have ended before its files are removed; some of them may have been halted.
         for name in ["CONT", "QUIT"] {
-            let processes = self.processes();
-            let processes = processes.iter().map(ToString::to_string);
+            let processes = [self.process.id()].into_iter().chain(self.children());
+            let processes = processes.map(|id| id.to_string());
             let _ = Command::new("kill").arg(format!("-{name}")).args(processes).stderr(Stdio::null()).status();
         }
         let _ = self.process.wait();

@@ -25,8 +25,10 @@ pub trait TestServer: Sized {
     fn stop(&mut self);
     /// Stops it as a crash does, and starts it again.
     fn crash(&mut self);
-    /// Lets it hang (`STOP`), or go on (`CONT`).
-    fn signal_all(&self, name: &str);
+    /// Lets it hang: it does nothing any more, and its connections stay.
+    fn hang(&self);
+    /// Lets it go on after it has hung.
+    fn go_on(&self);
 
     fn store(&self) -> Arc<dyn Stores> {
         Self::try_open(self.settings()).unwrap()
@@ -41,7 +43,7 @@ pub async fn a_database_that_hangs_is_away_within_two_seconds<S: TestServer>() {
     let server = S::start();
     let database = server.store();
     add(&*database, "alice").await;
-    server.signal_all("STOP");
+    server.hang();
     // With a connection that exists, and with one that has to be made.
     for _ in 0..2 {
         let begin = Instant::now();
@@ -49,7 +51,7 @@ pub async fn a_database_that_hangs_is_away_within_two_seconds<S: TestServer>() {
         assert!(matches!(&error, StoreError::Unavailable(text) if text.contains("does not answer")), "{error}");
         assert!(begin.elapsed() < Duration::from_millis(2_500), "{:?}", begin.elapsed());
     }
-    server.signal_all("CONT");
+    server.go_on();
     assert!(database.find(&USERS, "alice").await.unwrap().is_some());
 }
 
@@ -67,12 +69,12 @@ pub async fn a_host_that_hangs_is_passed_over<S: TestServer>() {
     let (first, second) = (S::start(), S::start());
     drop(second.store());
     let hosts = [first.settings().hosts, second.settings().hosts].concat();
-    first.signal_all("STOP");
+    first.hang();
     let database = S::try_open(DatabaseServerSettings { hosts, ..first.settings() }).unwrap();
     let begin = Instant::now();
     assert!(database.find(&USERS, "alice").await.unwrap().is_none());
     assert!(begin.elapsed() < Duration::from_secs(2));
-    first.signal_all("CONT");
+    first.go_on();
 }
 
 /// `old_primary`: lets a server refuse writes while it goes on to answer.

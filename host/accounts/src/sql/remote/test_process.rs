@@ -5,6 +5,8 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, WaitOptions, waitpid};
+
 /// Starts a program and waits for the line with which it says that it can be used.
 pub fn started(command: &mut Command, ready: &str) -> Child {
     let mut process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -84,6 +86,14 @@ pub fn signal(name: &str, processes: impl IntoIterator<Item = u32>) {
     let mut command = Command::new("kill");
     command.arg(format!("-{name}"));
     run(command.args(processes.into_iter().map(|id| id.to_string())));
+}
+
+/// Lets a server hang: when this returns, none of its threads runs any more.
+pub fn halt(process: &Child) {
+    signal("STOP", [process.id()]);
+    // The threads are stopped one after the other, later than the signal is sent.
+    let (_, status) = waitpid(Some(Pid::from_child(process)), WaitOptions::UNTRACED).unwrap().unwrap();
+    assert!(status.stopped(), "{status:?}");
 }
 
 /// A port that is free now.
