@@ -21,8 +21,11 @@ const FORGOTTEN_AT_ONCE: i64 = 500;
 const ROWS_AT_ONCE: usize = 1_000;
 
 /// Which start of which server gave the token: after a restart another server, a copy or an older backup may be the
-/// one that is asked. (UUID() is of a type of its own in MariaDB.) It is set at the begin of each connection; without it, each look tells of everything.
-const ORIGIN: &str = "CAST(COALESCE(@tidegate_origin, CAST(UUID() AS CHAR)) AS CHAR)";
+/// one that is asked. `@tidegate_origin` is set at the begin of each connection; without it, each look tells of
+/// everything. It has the time of the start in whole seconds; the clock sequence of UUIDs (RFC 4122, section 4.1.5)
+/// tells two starts in one second apart, because each chooses its own. (UUID() is of a type of its own in MariaDB.)
+const ORIGIN: &str = "CAST(COALESCE(CONCAT(@tidegate_origin, ' ', SUBSTRING(CAST(UUID() AS CHAR), 20, 4)), \
+                      CAST(UUID() AS CHAR)) AS CHAR)";
 
 /// Records changes; gives the number of the last one where it is time to [`forget`] older ones.
 pub async fn announce(
