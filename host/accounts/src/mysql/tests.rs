@@ -72,8 +72,9 @@ async fn the_older_servers_table_is_taken_over() {
     let found = find_user(&database, "Zoë").await.unwrap().unwrap();
     assert_eq!((found.id, found.usage.used_quota_size, found.home_dir.as_str()), (7, 5, "/srv/ö"));
     assert_eq!(add(&database, "zoe").await.id, 8);
-    let engine: Option<String> =
-        raw.query_first("SELECT engine FROM information_schema.tables WHERE table_name = 'users'").await.unwrap();
+    let engine =
+        "SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'users'";
+    let engine: Option<String> = raw.query_first(engine).await.unwrap();
     assert_eq!(engine.as_deref(), Some("InnoDB"));
 }
 
