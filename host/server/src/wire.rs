@@ -72,6 +72,8 @@ pub fn read_foreign_tables(
     }
 }
 
+/// The most files of a directory that is renamed by copies; the page of `common.rename_mode` says so.
+const RENAME_LIMIT: usize = 10_000;
 /// The file in the state directory with the key under which secrets are stored.
 const SECRETS_KEY: &str = "secrets.key";
 
@@ -305,6 +307,8 @@ impl Storages {
         let leftovers = state.map(|state| Leftovers::in_directory(state.join("uploads"))).transpose();
         let leftovers = leftovers.context("the directory for notes of uploads could not be made")?.unwrap_or_default();
         let leftovers = Arc::new(leftovers);
+        let rename_limit = if settings.copying_renames { RENAME_LIMIT } else { 0 };
+        let s3 = S3Settings { rename_limit, ..S3Settings::default() };
         let settings = LocalStorageSettings {
             overwrite: settings.overwrite,
             umask: settings.umask,
@@ -312,7 +316,7 @@ impl Storages {
             ..LocalStorageSettings::default()
         };
         let local = LocalStorageFactory { settings };
-        let factory = EveryFileSystem { local, s3: S3FileSystems::new(S3Settings::default()) };
+        let factory = EveryFileSystem { local, s3: S3FileSystems::new(s3) };
         Ok(Self { factory: Arc::new(factory), leftovers })
     }
 

@@ -18,7 +18,6 @@ pub const IGNORED: [(&str, &[&str]); 4] = [
             "rate_limiters",
             "data_retention_hook",
             "temp_path",
-            "rename_mode",
             "resume_max_size",
             "server_version",
             "metadata",

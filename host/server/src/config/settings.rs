@@ -39,6 +39,8 @@ pub struct Settings {
     pub umask: u32,
     pub overwrite: OverwriteMode,
     pub set_attributes: SetAttributesPolicy,
+    /// Whether directories with files are renamed where every file has to be copied.
+    pub copying_renames: bool,
     pub grace_time: Duration,
     pub database: DatabaseSettings,
     pub users_base_dir: Option<String>,

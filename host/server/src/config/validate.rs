@@ -85,6 +85,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         umask: umask(config, &mut check),
         overwrite: upload_mode(config, &mut check),
         set_attributes: setstat_mode(config, &mut check),
+        copying_renames: rename_mode(config, &mut check),
         grace_time: Duration::from_secs(config.common.grace_time),
         database: database::settings(config, directory, &mut check),
         users_base_dir: users_base_dir(config, &mut check),
@@ -277,6 +278,18 @@ fn setstat_mode(config: &Config, check: &mut Check<'_>) -> SetAttributesPolicy {
         other => {
             check.problem("sftpd.setstat_mode", format!("{other} is not 0, 1 or 2"));
             SetAttributesPolicy::Apply
+        }
+    }
+}
+
+/// A16-04
+fn rename_mode(config: &Config, check: &mut Check<'_>) -> bool {
+    match config.common.rename_mode {
+        0 => false,
+        1 => true,
+        other => {
+            check.problem("common.rename_mode", format!("{other} is not 0 or 1"));
+            false
         }
     }
 }

@@ -30,3 +30,13 @@ fn homes_are_below_the_base_unless_roots_are_named() {
         check_error("tidegate.toml", &format!("[data_provider]\nhomes = [\"{wrong}\"]\n"), &["data_provider.homes"]);
     }
 }
+
+#[test]
+fn directories_in_object_storage_are_renamed_if_that_is_wanted() {
+    // A16-04
+    for (line, expected) in [("", false), ("rename_mode = 0", false), ("rename_mode = 1", true)] {
+        let settings = read("tidegate.toml", &format!("[common]\n{line}\n"), &[]).unwrap();
+        assert_eq!(settings.copying_renames, expected, "{line}");
+    }
+    check_error("tidegate.toml", "[common]\nrename_mode = 2\n", &["common.rename_mode", "line 2"]);
+}
