@@ -16,6 +16,7 @@ mod scans;
 mod schema;
 mod sessions;
 mod status;
+mod storage;
 mod users;
 
 pub use audit::{AuditEntries, AuditEntry, ListAudit};
@@ -36,6 +37,7 @@ pub use scans::{ListScans, Scan, ScanProgress, ScanReport, ScanScope, Scans, Use
 pub use schema::openapi;
 pub use sessions::{CloseSession, ClosedSession, ListSessions, Session, Sessions, Transfer};
 pub use status::{ServerStatus, ShowStatus};
+pub use storage::{CheckStorage, CheckedFileSystem, StepOutcome, StorageReport, StorageStep};
 pub use users::{
     AddUser, ClearPassword, DeleteUser, DeletedUser, DocumentChange, InvalidUser, ListUsers, ShowUser, UpdateUser,
     User, Users,

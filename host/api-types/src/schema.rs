@@ -10,10 +10,10 @@ use utoipa::openapi::{
 
 use crate::operation::{Operation, path_of};
 use crate::{
-    AddBan, AddObject, AddUser, CloseSession, DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorAnswer,
-    ForgetPlugin, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects, ListPlugins,
-    ListScans, ListSessions, ListUsers, LoadDump, RemoveBan, Scan, ShowHookRun, ShowObject, ShowStatus, ShowUser,
-    UpdateObject, UpdateUser,
+    AddBan, AddObject, AddUser, CheckStorage, CloseSession, DeleteObject, DeleteUser, DumpObjects, DumpUsers,
+    ErrorAnswer, ForgetPlugin, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects,
+    ListPlugins, ListScans, ListSessions, ListUsers, LoadDump, RemoveBan, Scan, ShowHookRun, ShowObject, ShowStatus,
+    ShowUser, UpdateObject, UpdateUser,
 };
 
 /// The OpenAPI 3.1 description of all requests.

@@ -32,7 +32,7 @@ pub fn from_store(error: &Error) -> StorageError {
         let message = format!("{text}: {error}");
         tracing::warn!(sender = "s3", message);
     }
-    StorageError::new(kind, text)
+    StorageError::new(kind, text).with_detail(error.message())
 }
 
 /// The error of an operation that object stores do not have.

@@ -21,3 +21,5 @@ mod conformance;
 mod file_service_tests;
 #[cfg(test)]
 mod scan_tests;
+#[cfg(test)]
+mod storage_check_tests;

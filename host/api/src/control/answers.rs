@@ -2,7 +2,10 @@
 
 use tidegate_api_types as api;
 use tidegate_core::account::{AccountPage, Audience, InvalidStored, LoadOutcome, Loaded, ObjectKind};
-use tidegate_core::admin::{BannedAddress, HookLink, PluginState, ShownObject, ShownUser, problem_of};
+use tidegate_core::admin::{
+    BannedAddress, CheckedFileSystem, CheckedStep, HookLink, PluginState, ShownObject, ShownUser, StepOutcome,
+    problem_of,
+};
 use tidegate_core::ports::{HookCounter, StoredAudit, StoredRun};
 use tidegate_core::quota::{ScanReport, Scope, UsedQuota};
 use tidegate_core::session::{Session, TransferView};
@@ -49,6 +52,21 @@ pub fn scope_of(scope: api::ScanScope) -> Scope {
 pub fn scan_report(report: ScanReport) -> api::ScanReport {
     let used = |used: UsedQuota| api::UsedQuota { size: used.size, files: used.files };
     api::ScanReport { scope: scope(report.scope), before: used(report.before), found: used(report.found) }
+}
+
+pub fn file_system(checked: CheckedFileSystem) -> api::CheckedFileSystem {
+    let usable = checked.is_usable();
+    let CheckedFileSystem { path, kind, location, steps } = checked;
+    let step = |CheckedStep { step, outcome }: CheckedStep| {
+        let (outcome, problem) = match outcome {
+            StepOutcome::Done => (api::StepOutcome::Done, None),
+            StepOutcome::Failed(problem) => (api::StepOutcome::Failed, Some(problem)),
+            StepOutcome::Skipped => (api::StepOutcome::Skipped, None),
+        };
+        api::StorageStep { step: step.as_str().to_owned(), outcome, problem }
+    };
+    let steps = steps.into_iter().map(step).collect();
+    api::CheckedFileSystem { path, kind: kind.to_owned(), location, usable, steps }
 }
 
 pub fn hook_link(link: HookLink) -> api::HookLink {

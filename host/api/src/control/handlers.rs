@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use tidegate_api_types::{
-    AddBan, AddUser, AuditEntries, Ban, Bans, ClearPassword, CloseSession, ClosedSession, DeleteUser, DeletedUser,
-    DocumentChange as Change, DumpUsers, Dumped, ForgetPlugin, ForgottenPlugin, HookCounters, HookLinks, HookRun,
-    HookRuns, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans, ListSessions,
-    ListUsers, Plugins, RemoveBan, RemovedBan, Scan, ScanProgress, ScanReport, Scans, ServerStatus, Sessions,
-    ShowHookRun, ShowStatus, ShowUser, UpdateUser, User, Users,
+    AddBan, AddUser, AuditEntries, Ban, Bans, CheckStorage, ClearPassword, CloseSession, ClosedSession, DeleteUser,
+    DeletedUser, DocumentChange as Change, DumpUsers, Dumped, ForgetPlugin, ForgottenPlugin, HookCounters, HookLinks,
+    HookRun, HookRuns, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans,
+    ListSessions, ListUsers, Plugins, RemoveBan, RemovedBan, Scan, ScanProgress, ScanReport, Scans, ServerStatus,
+    Sessions, ShowHookRun, ShowStatus, ShowUser, StorageReport, UpdateUser, User, Users,
 };
 use tidegate_core::admin::{Actor, AdminError, DocumentChange};
 use tidegate_core::connection::ConnectionId;
@@ -69,6 +69,14 @@ impl Handle<Scan> for AdminApi {
     async fn handle(&self, actor: &Actor, request: Scan) -> Result<ScanReport, AdminError> {
         let report = self.administration.scans.scan(actor, &answers::scope_of(request.scope)).await?;
         Ok(answers::scan_report(report))
+    }
+}
+
+impl Handle<CheckStorage> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: CheckStorage) -> Result<StorageReport, AdminError> {
+        let checked = self.administration.storage.check(actor, &request.username).await?;
+        let file_systems = checked.into_iter().map(answers::file_system).collect();
+        Ok(StorageReport { username: request.username, file_systems })
     }
 }
 

@@ -17,10 +17,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, body::Bytes};
 use tidegate_api_types::{
-    AddBan, AddObject, AddUser, CloseSession, DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorAnswer, ErrorCode,
-    ForgetPlugin, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects, ListPlugins,
-    ListScans, ListSessions, ListUsers, LoadDump, Operation, RemoveBan, Scan, ShowHookRun, ShowObject, ShowStatus,
-    ShowUser, UpdateObject, UpdateUser, path_of,
+    AddBan, AddObject, AddUser, CheckStorage, CloseSession, DeleteObject, DeleteUser, DumpObjects, DumpUsers,
+    ErrorAnswer, ErrorCode, ForgetPlugin, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns,
+    ListObjects, ListPlugins, ListScans, ListSessions, ListUsers, LoadDump, Operation, RemoveBan, Scan, ShowHookRun,
+    ShowObject, ShowStatus, ShowUser, UpdateObject, UpdateUser, path_of,
 };
 use tidegate_core::admin::{Actor, AdminError, Administration};
 

@@ -17,6 +17,7 @@ mod objects;
 mod plugins;
 mod scans;
 mod sessions;
+mod storage;
 #[cfg(test)]
 mod user_tests;
 mod users;
@@ -31,6 +32,7 @@ pub use objects::{ObjectAdministration, ShownObject};
 pub use plugins::{HookInventory, HookLink, PluginAdministration, PluginState};
 pub use scans::ScanAdministration;
 pub use sessions::SessionAdministration;
+pub use storage::{CheckedFileSystem, CheckedStep, StepOutcome, StorageAdministration, StorageStep, check_storage};
 pub use users::{DocumentChange, ShownUser, UserAdministration, problem_of};
 
 use std::sync::Arc;
@@ -56,6 +58,8 @@ pub struct Administration {
     pub bans: BanAdministration,
     /// Quota scans.
     pub scans: ScanAdministration,
+    /// The file systems of accounts.
+    pub storage: StorageAdministration,
     /// Records of hook calls.
     pub hook_runs: HookRunAdministration,
     /// Hooks and plugins.
@@ -100,6 +104,11 @@ impl Administration {
             objects,
             sessions: SessionAdministration { sessions: ports.sessions, audit: audit.clone() },
             bans: BanAdministration { defender: ports.defender, audit: audit.clone() },
+            storage: StorageAdministration {
+                directory: ports.scans.directory.clone(),
+                storage: ports.scans.storage.clone(),
+                audit: audit.clone(),
+            },
             scans: ScanAdministration { scans: ports.scans, audit: audit.clone() },
             hook_runs: HookRunAdministration { runs: ports.hook_runs },
             plugins: PluginAdministration { inventory: ports.inventory, audit: audit.clone() },

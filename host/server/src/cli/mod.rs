@@ -19,6 +19,7 @@ mod plugin_words;
 mod quota;
 #[cfg(test)]
 mod reference;
+mod storage;
 mod user;
 mod user_arguments;
 mod user_fields;
@@ -95,6 +96,9 @@ enum Command {
     /// Count what accounts use
     #[command(subcommand)]
     Quota(quota::QuotaCommand),
+    /// Look at where the files of accounts are
+    #[command(subcommand)]
+    Storage(storage::StorageCommand),
     /// Write all accounts, folders, groups and roles into one document
     Dump(backup::DumpArguments),
     /// Add what such a document holds, and update what there is of it
@@ -208,6 +212,7 @@ async fn dispatch(command: Command, activation: Activation) -> anyhow::Result<()
         Command::Connection(command) => connection::run(command).await,
         Command::Ban(command) => ban::run(command).await,
         Command::Quota(command) => quota::run(command).await,
+        Command::Storage(command) => storage::run(command).await,
         Command::Dump(arguments) => backup::dump(arguments).await,
         Command::Load(arguments) => backup::load(arguments).await,
         Command::Migrate(arguments) => migrate::run(arguments).await,

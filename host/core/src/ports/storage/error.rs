@@ -42,12 +42,19 @@ pub struct StorageError {
     pub kind: StorageErrorKind,
     /// The reason in words, for the client and the log.
     pub message: String,
+    /// What the storage itself says of it, for administrators: it may name what clients must not learn.
+    pub detail: Option<String>,
 }
 
 impl StorageError {
     /// An error of this class with this text.
     pub fn new(kind: StorageErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), detail: None }
+    }
+
+    /// The error, with what the storage itself says of it.
+    pub fn with_detail(self, detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()), ..self }
     }
 }
 

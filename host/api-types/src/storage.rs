@@ -1,0 +1,48 @@
+//! Trying the file systems of accounts.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CheckStorage {
+    pub username: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StorageReport {
+    pub username: String,
+    /// The home first, then the folders.
+    pub file_systems: Vec<CheckedFileSystem>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CheckedFileSystem {
+    /// Where the account sees it: `/` or the path of a folder.
+    pub path: String,
+    /// `local` or `s3`.
+    pub kind: String,
+    /// A path of the host, or a URL.
+    pub location: String,
+    /// Whether every step was done.
+    pub usable: bool,
+    /// In the order in which they were tried: `open`, `list`, `put`, `get`, `delete`.
+    pub steps: Vec<StorageStep>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StorageStep {
+    pub step: String,
+    pub outcome: StepOutcome,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StepOutcome {
+    Done,
+    Failed,
+    /// An earlier step failed.
+    Skipped,
+}

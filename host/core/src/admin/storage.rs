@@ -1,0 +1,232 @@
+//! The use case that tries the file systems of an account: whether they can be reached, and do what they are for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Actor, AdminError, AdminPermission, Audit};
+use crate::account::{find_user, in_force};
+use crate::path::VirtualPath;
+use crate::ports::storage::{
+    Discard, FileSystem, Location, OpenOptions, Storage, StorageError, StorageErrorKind, TreeDescription, Uploads,
+    Writing,
+};
+use crate::ports::{Directory, StorageFactory, StoreError, USERS};
+
+/// The longest time of one step.
+const STEP_TIME: Duration = Duration::from_secs(60);
+/// What is stored in the file that is put, got and deleted.
+const CONTENT: &[u8] = b"tidegate storage check\n";
+
+/// Use cases about the file systems of accounts.
+pub struct StorageAdministration {
+    /// The store of accounts.
+    pub directory: Arc<dyn Directory>,
+    /// Opens file systems.
+    pub storage: Arc<dyn StorageFactory>,
+    /// Records that file systems were tried.
+    pub audit: Audit,
+}
+
+/// One file system of an account, and what came of trying it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedFileSystem {
+    /// Where the account sees it: `/` or the path of a folder.
+    pub path: String,
+    /// Its kind: `local`, `s3`.
+    pub kind: &'static str,
+    /// Where its files are: a path of the host, or a URL.
+    pub location: String,
+    /// The steps, in the order in which they were tried.
+    pub steps: Vec<CheckedStep>,
+}
+
+/// One step, and its outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedStep {
+    /// What was tried.
+    pub step: StorageStep,
+    /// What came of it.
+    pub outcome: StepOutcome,
+}
+
+/// What is tried with a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageStep {
+    /// Opening it, as a login does.
+    Open,
+    /// Listing its root.
+    List,
+    /// Storing a new file in its root.
+    Put,
+    /// Reading that file.
+    Get,
+    /// Deleting that file.
+    Delete,
+}
+
+/// The outcome of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// It was done.
+    Done,
+    /// It failed, for this reason.
+    Failed(String),
+    /// It was not tried, because an earlier step failed.
+    Skipped,
+}
+
+impl StorageStep {
+    /// The name in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::List => "list",
+            Self::Put => "put",
+            Self::Get => "get",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+impl CheckedFileSystem {
+    /// Whether every step was done.
+    pub fn is_usable(&self) -> bool {
+        self.steps.iter().all(|step| step.outcome == StepOutcome::Done)
+    }
+}
+
+impl StorageAdministration {
+    /// Tries the home and the folders of an account, each by itself. A new file with a random name is stored in the
+    /// root of each, read, and deleted; nothing else is changed, and no usage is counted.
+    ///
+    /// # Errors
+    /// The actor lacks `edit_users`, there is no such account, it is not valid, or the store fails. A file system
+    /// that fails is in the answer.
+    pub async fn check(&self, actor: &Actor, username: &str) -> Result<Vec<CheckedFileSystem>, AdminError> {
+        actor.require(AdminPermission::EditUsers)?;
+        let user = find_user(&*self.directory, username).await?;
+        let user = user.ok_or_else(|| StoreError::NotFound(USERS.object(username)))?;
+        let account = in_force(&*self.directory, user).await?;
+        let invalid =
+            |error: StorageError| StoreError::Invalid { username: username.to_owned(), problem: error.message };
+        let tree = account.file_tree().map_err(invalid)?;
+        let mut checked = vec![self.check_one("/".to_owned(), tree.root).await];
+        for mount in tree.mounts {
+            checked.push(self.check_one(mount.at.display().into_owned(), mount.file_system).await);
+        }
+        let unusable = checked.iter().filter(|one| !one.is_usable()).count();
+        let detail = format!("{} file systems, {unusable} not usable", checked.len());
+        self.audit.done(actor, "check", USERS.kind, username, detail).await;
+        Ok(checked)
+    }
+
+    async fn check_one(&self, path: String, file_system: FileSystem) -> CheckedFileSystem {
+        let (kind, location) = match &file_system.location {
+            Location::Directory(directory) => ("local", directory.clone()),
+            Location::S3(place) => ("s3", format!("s3://{}/{}", place.bucket, place.key_prefix)),
+        };
+        let tree = TreeDescription { root: file_system, mounts: Vec::new() };
+        let steps = match in_time(self.storage.open(&tree)).await {
+            Ok(storage) => {
+                let mut steps = vec![CheckedStep { step: StorageStep::Open, outcome: StepOutcome::Done }];
+                steps.extend(check_storage(&*storage).await);
+                steps
+            }
+            Err(error) => {
+                let mut steps = Steps::default();
+                steps.note::<()>(StorageStep::Open, Err(error));
+                steps.skip([StorageStep::List, StorageStep::Put, StorageStep::Get, StorageStep::Delete]);
+                steps.0
+            }
+        };
+        CheckedFileSystem { path, kind, location, steps }
+    }
+}
+
+/// Lists the root of an open storage, and puts, gets and deletes a file there.
+pub async fn check_storage(storage: &dyn Storage) -> Vec<CheckedStep> {
+    let mut steps = Steps::default();
+    steps.note(StorageStep::List, in_time(list(storage)).await);
+    let scratch = match scratch_name() {
+        Ok(scratch) => scratch,
+        Err(error) => {
+            steps.note::<()>(StorageStep::Put, Err(error));
+            steps.skip([StorageStep::Get, StorageStep::Delete]);
+            return steps.0;
+        }
+    };
+    if steps.note(StorageStep::Put, in_time(put(storage, &scratch)).await) {
+        steps.note(StorageStep::Get, in_time(get(storage, &scratch)).await);
+        steps.note(StorageStep::Delete, in_time(storage.remove_file(&scratch)).await);
+    } else {
+        steps.skip([StorageStep::Get, StorageStep::Delete]);
+    }
+    steps.0
+}
+
+#[derive(Default)]
+struct Steps(Vec<CheckedStep>);
+
+impl Steps {
+    /// Notes the outcome of a step; whether it was done.
+    fn note<T>(&mut self, step: StorageStep, outcome: Result<T, StorageError>) -> bool {
+        let outcome = match outcome {
+            Ok(_) => StepOutcome::Done,
+            Err(StorageError { message, detail: None, .. }) => StepOutcome::Failed(message),
+            Err(StorageError { message, detail: Some(detail), .. }) => {
+                StepOutcome::Failed(format!("{message} ({detail})"))
+            }
+        };
+        let is_done = outcome == StepOutcome::Done;
+        self.0.push(CheckedStep { step, outcome });
+        is_done
+    }
+
+    fn skip<const N: usize>(&mut self, steps: [StorageStep; N]) {
+        self.0.extend(steps.map(|step| CheckedStep { step, outcome: StepOutcome::Skipped }));
+    }
+}
+
+async fn in_time<T>(step: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
+    let late = |_| other(&format!("there was no answer in {} seconds", STEP_TIME.as_secs()));
+    tokio::time::timeout(STEP_TIME, step).await.map_err(late)?
+}
+
+fn other(text: &str) -> StorageError {
+    StorageError::new(StorageErrorKind::Other, text)
+}
+
+/// A name that no file has.
+fn scratch_name() -> Result<VirtualPath, StorageError> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| other(&format!("there is no random number: {error}")))?;
+    let name = format!(".tidegate-check-{:016x}", u64::from_ne_bytes(random));
+    VirtualPath::resolve(&VirtualPath::root(), name.as_bytes()).map_err(|error| other(&error.to_string()))
+}
+
+async fn list(storage: &dyn Storage) -> Result<(), StorageError> {
+    storage.read_directory(&VirtualPath::root()).await?.next_entries(10).await.map(drop)
+}
+
+async fn put(storage: &dyn Storage, path: &VirtualPath) -> Result<(), StorageError> {
+    let options = OpenOptions { write: true, create: true, truncate: true, exclusive: true, ..OpenOptions::default() };
+    let file = match storage.capabilities(path).uploads {
+        Uploads::None => Writing::InPlace(storage.open_in_place(path, options).await?),
+        Uploads::AnyOrder | Uploads::Sequential => Writing::Upload(storage.begin_upload(path, options).await?),
+    };
+    if let Err(error) = file.write_at(0, CONTENT).await {
+        file.discard(Discard::Everything);
+        return Err(error);
+    }
+    match file.as_upload() {
+        Some(upload) => upload.finish().await.map(drop),
+        None => Ok(()),
+    }
+}
+
+async fn get(storage: &dyn Storage, path: &VirtualPath) -> Result<(), StorageError> {
+    let file = storage.open(path).await?;
+    let mut found = Vec::with_capacity(CONTENT.len());
+    while file.read_at(found.len() as u64, CONTENT.len() + 1, &mut found).await? > 0 {}
+    if found == CONTENT { Ok(()) } else { Err(other("other bytes came back than were stored")) }
+}
