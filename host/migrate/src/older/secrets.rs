@@ -2,8 +2,10 @@
 //! decrypted; what later eras have encrypted with a key from elsewhere stays as it is, and is noted.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+/// The fields of accounts, folders and groups that are file systems, or have some.
+const FILE_SYSTEMS: [&str; 3] = ["filesystem", "virtual_folders", "user_settings"];
 /// Marks a text that is encrypted, with the key beside it.
 const MARK: &str = "$aes$";
 /// The states of secrets that are encrypted with a key of the older server, or of a service that it used.
@@ -17,6 +19,16 @@ pub struct Outcome {
     pub decrypted: Vec<String>,
     /// The fields that cannot be read here, and why.
     pub unreadable: Vec<(String, String)>,
+}
+
+/// Decrypts the secrets of file systems that have their key with them, in the document of an account, a folder or a
+/// group. Others stay as they are, to be refused where they are read.
+pub fn decrypt_file_systems(document: &mut Map<String, Value>) {
+    for field in FILE_SYSTEMS {
+        if let Some(value) = document.get_mut(field) {
+            decrypt(value, field, &mut Outcome::default());
+        }
+    }
 }
 
 /// Decrypts secrets anywhere in the value. `path`: its name.
@@ -113,6 +125,27 @@ mod tests {
         check(&format!("{MARK}{KEY}$üü"), "hexadecimal");
         check(&format!("{MARK}{KEY}$00ff"), "too short");
         check(&sealed("hush").replace("$07", "$08"), "does not fit");
+    }
+
+    #[test]
+    fn documents_of_the_older_server_are_read_with_their_secrets() {
+        // A8-15
+        let check = |text: &str, expected: Value| {
+            let filesystem = |secret: Value| json!({"provider": 1, "s3config": {"access_secret": secret}});
+            let of = |secret: Value| {
+                json!({
+                    "description": text, "filesystem": filesystem(secret.clone()),
+                    "virtual_folders": [{"filesystem": filesystem(secret.clone())}],
+                    "user_settings": {"filesystem": filesystem(secret)},
+                })
+            };
+            let mut document = of(json!(text)).as_object().cloned().unwrap();
+            decrypt_file_systems(&mut document);
+            assert_eq!(Value::Object(document), of(expected), "{text}");
+        };
+        check(&sealed("hush"), json!({"status": "Plain", "payload": "hush"}));
+        check("clear", json!("clear"));
+        check("$aes$00ff", json!("$aes$00ff"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tidegate_api_types::{
     AccountOutcome, DumpObjects, DumpUsers, LoadDump, LoadReport, LoadedAccount, LoadedObject, ObjectKind,
 };
 use tidegate_core::ports::{Change, FOLDERS, GROUPS, ROLES, USERS, Write as Writing};
+use tidegate_migrate::older::decrypt_file_systems;
 
 use super::door::{Door, Purpose};
 use super::object::noun;
@@ -167,17 +168,20 @@ pub fn read_dump(text: &str) -> anyhow::Result<LoadDump> {
     };
     let objects = |name: &str, noun: &str| {
         let object = |(index, value): (usize, &Value)| {
-            value.as_object().cloned().with_context(|| format!("{name}.{index} is no {noun}"))
+            let mut object = value.as_object().cloned().with_context(|| format!("{name}.{index} is no {noun}"))?;
+            decrypt_file_systems(&mut object);
+            Ok(object)
         };
         list(name)?.unwrap_or_default().iter().enumerate().map(object).collect::<anyhow::Result<Vec<_>>>()
     };
     let users = list("users")?.context("it lacks the list \"users\"")?;
     let user = |(index, user): (usize, &Value)| {
-        let user = user.as_object().with_context(|| format!("users.{index} is no account"))?;
+        let mut user = user.as_object().cloned().with_context(|| format!("users.{index} is no account"))?;
         let named = user.iter().find(|(field, _)| field.eq_ignore_ascii_case("username"));
         let is_named = named.and_then(|(_, name)| name.as_str()).is_some_and(|name| !name.is_empty());
         ensure!(is_named, "users.{index} has no username");
-        Ok(user.clone())
+        decrypt_file_systems(&mut user);
+        Ok(user)
     };
     Ok(LoadDump {
         users: users.iter().enumerate().map(user).collect::<anyhow::Result<_>>()?,

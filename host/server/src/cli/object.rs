@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use tidegate_api_types::{
     AddObject, DeleteObject, DocumentChange, ListObjects, ObjectKind, ShowObject, StoredObject, UpdateObject,
 };
+use tidegate_migrate::older::decrypt_file_systems;
 
 use super::door::{Door, Purpose};
 use super::user::{PAGE, change};
@@ -142,9 +143,10 @@ fn document(kind: ObjectKind, arguments: &impl Given) -> anyhow::Result<Map<Stri
         Some(source) => {
             let unreadable = || format!("{source} is not a {}", noun(kind));
             let document = tidegate_core::json::parse(&read_source(source)?).with_context(unreadable)?;
-            let Value::Object(document) = document else {
+            let Value::Object(mut document) = document else {
                 return Err(anyhow::anyhow!("it must be a JSON object")).with_context(unreadable);
             };
+            decrypt_file_systems(&mut document);
             document
         }
     };

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use tidegate_api_types::{AddUser, ClearPassword, DocumentChange};
 use tidegate_core::account::AccountDraft;
 use tidegate_core::password::PasswordText;
+use tidegate_migrate::older::decrypt_file_systems;
 
 use super::user_fields::FieldArguments;
 use super::{Place, public_key_lines, read_source};
@@ -120,7 +121,10 @@ fn document_of(source: &str) -> anyhow::Result<Map<String, Value>> {
     let unreadable = || format!("{source} is not an account");
     AccountDraft::from_json(&text).with_context(unreadable)?;
     match tidegate_core::json::parse(&text).with_context(unreadable)? {
-        Value::Object(document) => Ok(document),
+        Value::Object(mut document) => {
+            decrypt_file_systems(&mut document);
+            Ok(document)
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             Err(anyhow!("the account must be a JSON object")).with_context(unreadable)
         }
