@@ -4,6 +4,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -70,7 +71,10 @@ fn files(directory: &Path, above: &str, found: &mut Vec<String>) {
 }
 
 fn started(more: &str) -> (Site, Store, Server) {
-    let site = Site::new();
+    started_with(Site::new(), more)
+}
+
+fn started_with(site: Site, more: &str) -> (Site, Store, Server) {
     let store = Store::start(&site);
     let json = format!(
         r#"{{"username":"alice","status":1,"password":"pw","home_dir":"{}","permissions":{{"/":["*"]}},{more}
@@ -207,4 +211,114 @@ fn a_portable_server_shares_a_bucket() {
     let _ = portable.kill();
     let _ = portable.wait();
     assert_eq!(text(&shown), "read b'content', not written\n");
+}
+
+#[test]
+fn secrets_stay_through_what_is_shown_and_are_encrypted_in_the_database() {
+    // A8-15
+    let (site, store, server) = started("");
+    site.user("bob");
+    let shown = tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "alice"]));
+    assert!(shown.contains(r#""access_secret": "[redacted]""#), "{shown}");
+    let file = site.write("alice.json", shown);
+    tools::run_ok(&mut site.tidegate(&[
+        "user",
+        "update",
+        "--max-sessions",
+        "3",
+        "--from-json",
+        file.to_str().unwrap(),
+    ]));
+    let local = site.write("local", "content");
+    let batch = format!("put {} f\n", local.display());
+    sftp_ok(&server, "alice", PASSWORD, &batch);
+    assert_eq!(store.objects(), ["f"]);
+    let mut stored = Vec::new();
+    for entry in std::fs::read_dir(site.path("")).unwrap().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("tidegate.db") {
+            stored.extend(std::fs::read(entry.path()).unwrap());
+        }
+    }
+    let stored = String::from_utf8_lossy(&stored);
+    assert!(
+        stored.contains(r#""access_secret":{"status":"Sealed""#) && !stored.contains(r#""access_secret":"secret""#)
+    );
+    let (key, away) = (site.path("secrets.key"), site.path("away"));
+    let metadata = std::fs::metadata(&key).unwrap();
+    assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (32, 0o600));
+    // A dump can be loaded elsewhere.
+    let dump = tools::run_ok(&mut site.tidegate(&["dump"]));
+    assert!(dump.contains(r#""access_secret": "secret""#) || dump.contains(r#""access_secret":"secret""#), "{dump}");
+
+    // Without the key, this account alone cannot log in, until the key is there again.
+    drop(server);
+    std::fs::rename(&key, &away).unwrap();
+    let server = site.start();
+    assert!(!sftp(&server, "alice", PASSWORD, "ls\n").status.success());
+    sftp_ok(&server, "bob", PASSWORD, "ls\n");
+    let shown = tools::run(&mut site.tidegate(&["user", "show", "--username", "alice"]));
+    assert!(text(&shown).contains("secrets.key is missing"), "{}", text(&shown));
+    std::fs::rename(&away, &key).unwrap();
+    sftp_ok(&server, "alice", PASSWORD, &batch);
+}
+
+#[test]
+fn a_check_says_which_file_system_fails_and_why() {
+    let (site, store, server) = started("");
+    let check = |server_runs: bool| {
+        let output = tools::run(&mut site.tidegate(&["storage", "check", "--user", "alice", "--json"]));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let home = report["file_systems"][0].clone();
+        assert!(home["path"] == "/" && home["kind"] == "s3", "{server_runs}: {home}");
+        assert_eq!(home["usable"].as_bool(), Some(output.status.success()));
+        home
+    };
+    let home = check(true);
+    assert_eq!(home["usable"], true, "{home}");
+    assert!(store.objects().is_empty(), "{:?}", store.objects());
+    drop(server);
+    assert_eq!(check(false)["usable"], true);
+    // Wrong keys.
+    let mut alice: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(site.path("alice.json")).unwrap()).unwrap();
+    alice["filesystem"]["s3config"]["access_secret"] = "wrong".into();
+    let file = site.write("alice.json", alice.to_string());
+    tools::run_ok(&mut site.tidegate(&["user", "update", "--from-json", file.to_str().unwrap()]));
+    let home = check(false);
+    assert!(home["steps"][1]["outcome"] == "failed" && home["steps"][1]["problem"].is_string(), "{home}");
+    let shown = tools::run(&mut site.tidegate(&["storage", "check", "--user", "alice"]));
+    assert!(!shown.status.success() && text(&shown).contains("list    failed: "), "{}", text(&shown));
+    let shown = tools::run(&mut site.tidegate(&["storage", "check", "--user", "nobody"]));
+    assert!(!shown.status.success() && text(&shown).contains("there is no account"), "{}", text(&shown));
+}
+
+#[test]
+fn a_hook_decides_about_an_upload_before_it_has_its_name() {
+    // B10-08, A16-01
+    let site = Site::new();
+    let told = site.path("told");
+    let script = format!(
+        "#!/bin/sh\n[ \"$SFTPGO_ACTION_STATUS\" = 1 ] || exit 0\n\
+         echo \"$SFTPGO_ACTION_PATH $SFTPGO_ACTION_FILE_SIZE\" >> {}\n\
+         case \"$SFTPGO_ACTION_PATH\" in */bad) exit 1;; esac\n",
+        told.display()
+    );
+    let hook = site.script("hook.sh", &script);
+    let site = site.config(&format!(
+        "[common.actions]\nexecute_on = [\"upload\"]\nexecute_sync = [\"upload\"]\n\
+         hook = [{{ hook = \"{}\", compat = \"current\" }}]\n",
+        hook.display()
+    ));
+    let (site, store, server) = started_with(site, "");
+    for length in [7, 20 * MIB] {
+        let local = site.write("local", bytes(length));
+        sftp_ok(&server, "alice", PASSWORD, &format!("put {} good\n", local.display()));
+        let refused = sftp(&server, "alice", PASSWORD, &format!("put {} bad\n", local.display()));
+        assert!(!refused.status.success(), "{}", text(&refused));
+        assert_eq!(store.objects(), ["good"]);
+        waiting::until("nothing of the upload is left", || store.unfinished().is_empty());
+        let lines = std::fs::read_to_string(&told).unwrap();
+        let expected = format!("s3://files/home/good {length}\ns3://files/home/bad {length}\n");
+        assert!(lines.ends_with(&expected), "{lines}");
+    }
 }

@@ -27,6 +27,8 @@ pub struct Bucket {
     pub operator: Operator,
     /// What the keys begin with.
     pub prefix: KeyPrefix,
+    /// The bucket as a URL, for logs and hooks.
+    pub url: String,
     /// Says which bucket of which store it is.
     pub identity: String,
     /// The numbers of user and group that all files seem to have.
@@ -56,6 +58,11 @@ impl Bucket {
     /// `Invalid`, `NameTooLong`: no object can have that name.
     pub fn key(&self, path: &VirtualPath) -> Result<Key, StorageError> {
         self.prefix.key(path)
+    }
+
+    /// The URL of an object.
+    pub fn url_of(&self, key: &Key) -> String {
+        format!("{}{}", self.url, key.file())
     }
 
     /// Finds the object, or else the directory, that has the key.

@@ -93,6 +93,7 @@ impl S3FileSystems {
         let bucket = Bucket {
             operator,
             prefix: KeyPrefix::new(&location.key_prefix)?,
+            url: format!("s3://{}", location.bucket),
             identity: format!("{}\0{}", location.endpoint, location.bucket),
             owner,
             budget: self.budget.clone(),
@@ -100,7 +101,7 @@ impl S3FileSystems {
             concurrency,
             rename_limit: self.settings.rename_limit,
         };
-        Ok(S3Storage { bucket: Arc::new(bucket), shown: format!("s3://{}", location.bucket) })
+        Ok(S3Storage { bucket: Arc::new(bucket) })
     }
 }
 
@@ -139,8 +140,6 @@ fn operator(location: &S3Location, settings: S3Settings) -> Result<Operator, ope
 /// A part of a bucket as a file tree.
 pub struct S3Storage {
     bucket: Arc<Bucket>,
-    /// The bucket's URL, for logs and hooks.
-    shown: String,
 }
 
 impl S3Storage {
@@ -161,8 +160,8 @@ impl Storage for S3Storage {
 
     fn host_path(&self, path: &VirtualPath) -> String {
         match self.key(path) {
-            Ok(key) => format!("{}{}", self.shown, key.file()),
-            Err(_) => format!("{}{}", self.shown, path.display()),
+            Ok(key) => self.bucket.url_of(&key),
+            Err(_) => format!("{}{}", self.bucket.url, path.display()),
         }
     }
 

@@ -46,7 +46,11 @@ impl Opened {
             return Ok(());
         }
         let (name, expected) = match self.upload() {
-            Some(_) => (self.place.parent(), self.provisional.as_ref().map(|provisional| provisional.directory)),
+            Some(_) => match self.provisional.as_ref().and_then(|provisional| provisional.directory) {
+                Some(directory) => (self.place.parent(), Some(directory)),
+                // No directory could have been renamed.
+                None => return Ok(()),
+            },
             None => (self.place.path().clone(), Some(self.file.file().metadata().await?.id)),
         };
         match self.files.tree().metadata(&name).await {

@@ -51,8 +51,8 @@ pub(super) struct Opened {
 
 /// What an upload that hooks decide about keeps as it is until they have.
 pub(super) struct Provisional {
-    /// The directory in which the file gets its name.
-    pub directory: FileId,
+    /// The directory in which the file gets its name; None: there is none, and object storage needs none.
+    pub directory: Option<FileId>,
     /// The names on the way to the file, and its own if it has one; released with the file.
     pub _held: HeldName,
 }

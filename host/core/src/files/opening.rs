@@ -153,7 +153,12 @@ impl FileService {
     /// What an upload that hooks decide about, or would decide about elsewhere, keeps from now on.
     async fn provisional(&self, path: &VirtualPath) -> Result<Provisional, FileError> {
         let held = self.hold(path).await;
-        let directory = self.tree().metadata(&path.parent()).await?.id;
+        let directory = match self.tree().metadata(&path.parent()).await {
+            Ok(directory) => Some(directory.id),
+            // Where files need a directory, opening the file fails.
+            Err(error) if error.kind == StorageErrorKind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
         Ok(Provisional { directory, _held: held })
     }
 

@@ -7,7 +7,7 @@ use super::contents::ShownContents;
 use super::file_hooks::FileHooks;
 use super::{FileError, FirstTransfers};
 use crate::connection::ConnectionId;
-use crate::hook::events::{ActionStatus, FileAction, Protocol};
+use crate::hook::events::{ActionStatus, FileAction, FileContents, Protocol};
 use crate::hook::observation::PostAction;
 use crate::metrics::Metrics;
 use crate::ports::storage::Shown;
@@ -183,7 +183,8 @@ impl Transfer {
         self.describe_end(&mut action, Instant::now(), ActionStatus::Ok);
         if let Some(shown) = shown {
             action.storage_path = shown.host_path;
-            action.contents = Some(Arc::new(ShownContents(shown.file)));
+            // Without the upload there is nothing to read: what has the name is another file.
+            action.contents = shown.file.map(|file| Arc::new(ShownContents(file)) as Arc<dyn FileContents>);
         }
         let verdict = hooks.tell(action).await;
         self.outcome.told = None;

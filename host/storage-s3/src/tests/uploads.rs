@@ -231,3 +231,15 @@ async fn uploads_share_the_memory() {
         assert!(store.data(&format!("home/{number}")).unwrap() == data);
     }
 }
+
+#[tokio::test]
+async fn hooks_are_shown_where_an_upload_will_be() {
+    // B10-08
+    let (store, storage) = started().await;
+    let upload = storage.begin_upload(&path("/d/f"), PUT).await.unwrap();
+    upload.write_at(0, b"x").await.unwrap();
+    let shown = upload.show().await.unwrap();
+    assert_eq!((&*shown.host_path, shown.file.is_none()), ("s3://bucket/home/d/f", true));
+    assert_eq!(shown.host_path, storage.host_path(&path("/d/f")));
+    assert!(store.keys().is_empty());
+}

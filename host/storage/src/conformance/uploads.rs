@@ -183,7 +183,7 @@ async fn what_is_shown_can_be_read() {
         if let Some(upload) = file.as_upload() {
             let shown = upload.show().await.unwrap();
             let mut bytes = Vec::new();
-            shown.file.read_at(0, 100, &mut bytes).await.unwrap();
+            shown.file.unwrap().read_at(0, 100, &mut bytes).await.unwrap();
             assert_eq!(bytes, b"content", "{name}");
             assert!(content(&*storage, "/f").await.is_none(), "{name}");
         }

@@ -316,7 +316,7 @@ async fn what_is_shown_can_be_read() {
         let file = tree.put("new", PUT, "content").await;
         let shown = file.as_upload().unwrap().show().await.unwrap();
         let mut data = Vec::new();
-        shown.file.read_at(0, 100, &mut data).await.unwrap();
+        shown.file.as_ref().unwrap().read_at(0, 100, &mut data).await.unwrap();
         assert_eq!(data, b"content");
         drop(shown);
         assert_eq!(tree.content("new"), None);

@@ -32,7 +32,8 @@ pub trait Upload: StorageFile {
     /// The file that finishing the upload now would replace.
     async fn replaces(&self) -> Option<Metadata>;
 
-    /// Gives the upload a temporary name, so that hooks and programs of the host can look at it.
+    /// Gives the upload a temporary name, so that hooks and programs of the host can look at it; where the storage has
+    /// no files without their names, it only says where the file will be.
     async fn show(&self) -> Result<Shown, StorageError>;
 
     /// Gives the upload its name, for good. No success is reported to the client before this.
@@ -108,10 +109,10 @@ pub enum Finished {
 
 /// An upload without a name, as hooks and programs see it.
 pub struct Shown {
-    /// The temporary path on the host; clients cannot use that name.
+    /// The temporary path on the host, which clients cannot use; without `file`, the path that the upload will have.
     pub host_path: String,
-    /// The upload, open to be read.
-    pub file: Box<dyn StorageFile>,
+    /// The upload, open to be read; none: the storage gives it to no reader before it has its name.
+    pub file: Option<Box<dyn StorageFile>>,
 }
 
 /// How much is taken back of a file that was written in place.
