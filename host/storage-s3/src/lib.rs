@@ -1,6 +1,6 @@
 //! Files in a bucket of a store that speaks S3 (A16).
 //!
-//! `key` is the guard between names and keys; `upload` writes objects part by part out of a `budget` that all
+//! `key` is the guard between names and keys; `upload` writes objects in `parts` out of a `budget` that all
 //! uploads of a server share; `reading` reads one version of an object; `directory` lists; `moving` renames.
 
 mod budget;
@@ -9,6 +9,7 @@ mod errors;
 mod key;
 mod moving;
 mod object;
+mod parts;
 mod reading;
 mod sequence;
 mod storage;

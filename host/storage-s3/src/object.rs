@@ -1,6 +1,7 @@
 //! A bucket, and what its objects are to clients.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use futures_util::TryStreamExt;
 use opendal::options::ListOptions;
@@ -41,6 +42,8 @@ pub struct Bucket {
     pub concurrency: usize,
     /// The most objects that the rename of a directory moves; 0: only empty directories are renamed.
     pub rename_limit: usize,
+    /// Whether the store was seen to refuse requests with conditions.
+    pub refuses_conditions: AtomicBool,
 }
 
 /// An object or directory that was found.

@@ -1,5 +1,6 @@
 //! The storage itself: what is asked of a file tree, and what a bucket answers.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -100,6 +101,7 @@ impl S3FileSystems {
             part_size,
             concurrency,
             rename_limit: self.settings.rename_limit,
+            refuses_conditions: AtomicBool::new(false),
         };
         Ok(S3Storage { bucket: Arc::new(bucket) })
     }

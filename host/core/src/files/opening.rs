@@ -233,7 +233,7 @@ impl FileService {
         let may_overwrite = self.permissions_at(&path.parent()).allows(Permission::Overwrite);
         // Opening must fail if the file has appeared since, because `overwrite` was not checked.
         let exclusive = options.exclusive | (before.is_none() && options.create && !may_overwrite);
-        let options = OpenOptions { exclusive, ..options };
+        let options = OpenOptions { exclusive, is_new: before.is_none(), ..options };
         let file = match is_upload(capabilities, before.as_ref(), options) {
             true => Writing::Upload(tree.begin_upload(path, options).await?),
             false => Writing::InPlace(tree.open_in_place(path, options).await?),

@@ -28,6 +28,7 @@ const PUT: OpenOptions = OpenOptions {
     create: true,
     truncate: true,
     exclusive: false,
+    is_new: false,
     provisional: false,
     mode: None,
 };

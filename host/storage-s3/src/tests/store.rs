@@ -36,6 +36,8 @@ pub struct Content {
     pub page: usize,
     /// The status with which requests of this kind are answered.
     pub failing: Option<(&'static str, u16)>,
+    /// Whether conditions of requests that store are refused, as some stores do.
+    pub refuses_conditions: bool,
     number: u64,
     /// How many uploads are not complete.
     unfinished: watch::Sender<usize>,
@@ -181,6 +183,9 @@ async fn answer(State(content): State<Shared>, method: Method, uri: Uri, headers
         return error(412, "PreconditionFailed");
     }
     let is_new_only = header("if-none-match").is_some();
+    if is_new_only && content.refuses_conditions {
+        return error(501, "NotImplemented");
+    }
     if is_new_only && matches!(kind, "put" | "complete") && content.objects.contains_key(&key) {
         return error(412, "PreconditionFailed");
     }

@@ -233,6 +233,53 @@ async fn uploads_share_the_memory() {
 }
 
 #[tokio::test]
+async fn a_small_file_under_a_free_name_is_one_request() {
+    let (store, storage) = started().await;
+    let free = OpenOptions { is_new: true, ..PUT };
+    let exclusive = OpenOptions { exclusive: true, ..free };
+    let continued = OpenOptions { truncate: false, ..free };
+    for (options, length, expected) in [
+        (free, 3, vec!["put"]),
+        (free, 0, vec!["put"]),
+        (free, 9 * MIB, vec!["begin", "part", "head", "part", "complete"]),
+        // Some stores do not know the condition by which the file must be new.
+        (exclusive, 3, vec!["head", "put"]),
+        (continued, 3, vec!["head", "put"]),
+    ] {
+        store.requests();
+        let upload = storage.begin_upload(&path("/f"), options).await.unwrap();
+        upload.write_at(0, &bytes(length)).await.unwrap();
+        finish(&*upload).await.unwrap();
+        let mut requests = store.requests();
+        // Parts are sent while the server does other things.
+        requests.sort();
+        let mut expected = expected;
+        expected.sort_unstable();
+        assert_eq!(requests, expected, "{options:?} {length}");
+        assert!(store.data("home/f").unwrap() == bytes(length));
+        storage.remove_file(&path("/f")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_another_writer_stored_meanwhile_is_replaced_and_told() {
+    let (store, storage) = started().await;
+    let options = OpenOptions { is_new: true, ..PUT };
+    for is_asked in [false, true] {
+        let upload = storage.begin_upload(&path("/f"), options).await.unwrap();
+        upload.write_at(0, b"mine").await.unwrap();
+        if is_asked {
+            assert!(upload.replaces().await.is_none());
+        }
+        store.put("home/f", b"of others");
+        let finished = upload.finish().await.unwrap();
+        assert!(matches!(finished, Finished::Named { replaced: Some(old) } if old.size == 9));
+        assert_eq!(store.data("home/f").unwrap(), b"mine");
+        storage.remove_file(&path("/f")).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn hooks_are_shown_where_an_upload_will_be() {
     // B10-08
     let (store, storage) = started().await;
@@ -242,4 +289,20 @@ async fn hooks_are_shown_where_an_upload_will_be() {
     assert_eq!((&*shown.host_path, shown.file.is_none()), ("s3://bucket/home/d/f", true));
     assert_eq!(shown.host_path, storage.host_path(&path("/d/f")));
     assert!(store.keys().is_empty());
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_conditions_is_asked_before() {
+    let (store, storage) = started().await;
+    store.content.lock().unwrap().refuses_conditions = true;
+    let options = OpenOptions { is_new: true, ..PUT };
+    // The first upload shows what the store does.
+    for (name, expected) in [("/f", vec!["put", "head", "put"]), ("/g", vec!["head", "put"])] {
+        store.requests();
+        let upload = storage.begin_upload(&path(name), options).await.unwrap();
+        upload.write_at(0, b"x").await.unwrap();
+        finish(&*upload).await.unwrap();
+        assert_eq!(store.requests(), expected);
+        assert_eq!(content(&storage, name).await.unwrap(), b"x");
+    }
 }

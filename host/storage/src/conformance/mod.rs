@@ -68,6 +68,7 @@ pub(crate) const PUT: OpenOptions = OpenOptions {
     create: true,
     truncate: true,
     exclusive: false,
+    is_new: false,
     provisional: false,
     mode: None,
 };

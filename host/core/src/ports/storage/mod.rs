@@ -224,6 +224,9 @@ pub struct OpenOptions {
     pub truncate: bool,
     /// With `create`: the file must not exist.
     pub exclusive: bool,
+    /// Nothing had the name when it was looked for just now: storages far away need not look again. It may have a file
+    /// by now.
+    pub is_new: bool,
     /// A hook decides about the file when it is closed (B10-08). If the upload ends in any other way,
     /// `kill -9` included, what was written is taken back.
     pub provisional: bool,
