@@ -66,6 +66,9 @@ impl Directory for FragileStore {
     async fn record_first_transfer(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError> {
         self.0.record_first_transfer(account, upload, at).await
     }
+    async fn use_code(&self, account: &AccountKey, step: i64) -> Result<bool, StoreError> {
+        self.0.use_code(account, step).await
+    }
 }
 
 struct NoPasswords;

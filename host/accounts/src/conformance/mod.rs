@@ -115,6 +115,7 @@ macro_rules! adapters {
                     writers::two_writers_lose_nothing,
                     writers::a_whole_document_is_refused_after_another_change,
                     writers::what_another_writer_refers_to_is_not_deleted,
+                    writers::a_one_time_code_is_good_once,
                     writers::a_first_login_twice_at_once_makes_one_account,
                     changes::each_change_is_told_of,
                     changes::no_change_of_several_writers_is_passed_over,

@@ -6,10 +6,10 @@ use serde_json::json;
 use tidegate_core::account::{
     AccountDraft, AccountError, AccountWrite, CredentialRule, ObjectKind, ObjectWriting, OnConflict,
 };
-use tidegate_core::ports::{Author, Door, StoreError, USERS};
+use tidegate_core::ports::{AccountKey, Author, Door, StoreError, USERS, Write};
 use tidegate_core::turns::Waiter;
 
-use super::{Adapter, author, user};
+use super::{Adapter, add, author, commit, document, find, user};
 
 const FIELDS: [&str; 7] =
     ["max_sessions", "quota_size", "quota_files", "upload_bandwidth", "download_bandwidth", "uid", "gid"];
@@ -74,6 +74,45 @@ pub async fn a_whole_document_is_refused_after_another_change(adapter: Adapter) 
     assert_eq!(gone, Err(AccountError::Store(StoreError::NotFound(USERS.object("alice")))));
     other.add(AccountDraft::of(&user("alice")), &author()).await.unwrap();
     assert!(accounts.update(late, OnConflict::Refuse, &author()).await.is_err());
+}
+
+pub async fn a_one_time_code_is_good_once(adapter: Adapter) {
+    // B4-02
+    let store = adapter.open();
+    let version = add(&*store, "alice").await;
+    let key = AccountKey { username: "alice".into(), id: version.id };
+    let barrier = Arc::new(tokio::sync::Barrier::new(8));
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let (store, barrier, key) = (adapter.open(), barrier.clone(), key.clone());
+            tokio::spawn(async move {
+                barrier.wait().await;
+                store.use_code(&key, 100).await.unwrap()
+            })
+        })
+        .collect();
+    let mut winners = 0;
+    for task in tasks {
+        winners += usize::from(task.await.unwrap());
+    }
+    assert_eq!(winners, 1);
+    // Not after a restart, and neither is an earlier one.
+    let used = async |step: i64| adapter.open().use_code(&key, step).await.unwrap();
+    assert_eq!((used(100).await, used(99).await), (false, false));
+    // A change of the account does not bring it back.
+    let write = Write::Replace { document: document("/srv/new"), expected: version, reset: Vec::new() };
+    commit(&*store, "alice", write).await.unwrap();
+    assert_eq!((used(100).await, used(101).await, used(101).await), (false, true, false));
+    assert!(!find(&*store, "alice").await.document.contains_key("last_code_step"));
+    let other = AccountKey { id: version.id + 1, ..key.clone() };
+    assert!(!store.use_code(&other, 200).await.unwrap());
+    let missing = AccountKey { username: "bob".into(), id: version.id };
+    assert!(!store.use_code(&missing, 200).await.unwrap());
+    // Steps of a deleted account are not those of a new one of its name.
+    commit(&*store, "alice", Write::Delete { expected: None }).await.unwrap();
+    let added = add(&*store, "alice").await;
+    assert!(!store.use_code(&key, 200).await.unwrap());
+    assert!(store.use_code(&AccountKey { id: added.id, ..key.clone() }, 100).await.unwrap());
 }
 
 pub async fn a_first_login_twice_at_once_makes_one_account(adapter: Adapter) {

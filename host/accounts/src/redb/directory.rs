@@ -10,6 +10,9 @@ use tidegate_core::ports::{
 use super::failure::Failure;
 use super::{RedbDatabase, audit, changes, rows};
 
+/// The field beside a document that is no part of it: the time step of the last one-time code.
+const LAST_CODE_STEP: &str = "last_code_step";
+
 #[async_trait]
 impl Directory for RedbDatabase {
     async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
@@ -101,6 +104,20 @@ impl Directory for RedbDatabase {
             })
         });
         Ok(first.await?.unwrap_or(false))
+    }
+
+    async fn use_code(&self, account: &AccountKey, step: i64) -> Result<bool, StoreError> {
+        let AccountKey { username, id } = account.clone();
+        let is_new = self.engine.note(move |transaction| {
+            rows::Maintained::open(transaction, &USERS)?.update(&username, Some(id), |fields| {
+                let is_new = fields.get(LAST_CODE_STEP).copied().unwrap_or(0) < step;
+                if is_new {
+                    fields.insert(LAST_CODE_STEP.to_owned(), step);
+                }
+                is_new
+            })
+        });
+        Ok(is_new.await?.unwrap_or(false))
     }
 }
 

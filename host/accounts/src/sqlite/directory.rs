@@ -107,6 +107,16 @@ impl Directory for SqliteDatabase {
         })
         .await
     }
+
+    async fn use_code(&self, account: &AccountKey, step: i64) -> Result<bool, StoreError> {
+        let AccountKey { username, id } = account.clone();
+        // With a full sync: after a power cut the code would be good again.
+        self.write(move |connection| {
+            let sql = "UPDATE users SET last_code_step = ?1 WHERE username = ?2 AND id = ?3 AND last_code_step < ?1";
+            Ok(connection.execute(sql, params![step, username, id]).map_err(classify)? > 0)
+        })
+        .await
+    }
 }
 
 impl SqliteDatabase {

@@ -212,6 +212,15 @@ impl Accounts {
         self.store.record_login(account, at).await
     }
 
+    /// Uses up the one-time codes of a stored account up to a time step (RFC 6238 §5.2). False: this step or a later
+    /// one was used before.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn use_code(&self, account: &AccountKey, step: i64) -> Result<bool, StoreError> {
+        self.store.use_code(account, step).await
+    }
+
     /// Adds a new account with zero usage (A9-06).
     ///
     /// # Errors

@@ -183,6 +183,10 @@ impl Directory for SealedDirectory {
     async fn record_first_transfer(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError> {
         self.directory.record_first_transfer(account, upload, at).await
     }
+
+    async fn use_code(&self, account: &AccountKey, step: i64) -> Result<bool, StoreError> {
+        self.directory.use_code(account, step).await
+    }
 }
 
 #[cfg(test)]

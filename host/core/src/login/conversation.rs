@@ -1,14 +1,14 @@
 //! The keyboard-interactive method (RFC 4256), with the questions of a hook, or those of the server.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
 
 use super::credentials::{PreLoginHooks, Resolved, accept_stored, unknown_user};
-use super::one_time_code::CodeRefusal;
+use super::one_time_code::RightCode;
 use super::{LoginService, Outcome, Proved, Refusal, RefusalReason};
 use crate::account::EffectiveAccount;
 use crate::hook::keyboard_interactive::{
@@ -135,6 +135,8 @@ struct WithClient {
     own_time: OwnTime,
     /// Whether a valid code of the account was among the answers.
     has_code: AtomicBool,
+    /// A right code of an account that is not stored yet, which cannot be noted as used before the account is.
+    unused_code: Mutex<Option<RightCode>>,
 }
 
 #[async_trait]
@@ -165,7 +167,7 @@ impl Conversation for WithClient {
 
     async fn verify_one_time_code(&self, answer: &Secret) -> bool {
         match &self.account {
-            Some(account) => self.check_code(account, answer).is_ok(),
+            Some(account) => self.check_code(account, answer).await.is_ok(),
             None => false,
         }
     }
@@ -176,15 +178,13 @@ impl Conversation for WithClient {
 }
 
 impl WithClient {
-    fn check_code(&self, account: &EffectiveAccount, code: &Secret) -> Result<(), Refusal> {
-        let refused = |error: CodeRefusal| {
-            let reason = match error {
-                CodeRefusal::Wrong | CodeRefusal::Paused(_) => RefusalReason::WrongCredential,
-                CodeRefusal::NoSecret => RefusalReason::Failure,
-            };
-            Refusal::new(reason, error.to_string())
-        };
-        self.service.codes.verify(account, code, self.service.ports.clock.now()).map_err(refused)?;
+    async fn check_code(&self, account: &EffectiveAccount, code: &Secret) -> Result<(), Refusal> {
+        let code = self.service.codes.check(account, code, self.service.ports.clock.now())?;
+        if account.id > 0 {
+            self.service.accept_code(account, code).await?;
+        } else {
+            *self.unused_code.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
+        }
         self.has_code.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -193,14 +193,19 @@ impl WithClient {
         self.has_code.load(Ordering::Relaxed)
     }
 
-    /// The result of the conversation.
-    fn proved(&self, account: Arc<EffectiveAccount>) -> Proved {
-        Proved { account, has_code: self.has_code() }
+    /// The result of the conversation. Stores what a hook has made of the account, and that its code is used.
+    async fn prove(&self, resolved: Resolved) -> Ended {
+        let account = self.service.commit(resolved).await?;
+        let unused = self.unused_code.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(code) = unused {
+            self.service.accept_code(&account, code).await?;
+        }
+        Ok(Proved { account, has_code: self.has_code() })
     }
 
     async fn ask_code(&self, account: &EffectiveAccount) -> Result<(), Refusal> {
         let code = self.ask_one("Authentication code: ").await?;
-        self.check_code(account, &code)
+        self.check_code(account, &code).await
     }
 
     async fn ask_one(&self, text: &str) -> Result<Secret, Refusal> {
@@ -212,6 +217,12 @@ impl WithClient {
 }
 
 impl LoginService {
+    /// Uses up a right code of a stored account.
+    async fn accept_code(&self, account: &EffectiveAccount, code: RightCode) -> Result<(), Refusal> {
+        let ports = &self.ports;
+        Ok(self.codes.accept(&ports.accounts, account, code, ports.clock.now()).await?)
+    }
+
     fn conversation(
         self: &Arc<Self>,
         attempt: &Arc<LoginAttempt>,
@@ -226,6 +237,7 @@ impl LoginService {
             asked: AtomicUsize::new(0),
             own_time: OwnTime::default(),
             has_code: AtomicBool::new(false),
+            unused_code: Mutex::default(),
         })
     }
 
@@ -238,7 +250,7 @@ impl LoginService {
     ) -> Ended {
         let conversation = self.conversation(attempt, Some(resolved.account.clone()), rounds);
         conversation.ask_code(&resolved.account).await?;
-        Ok(conversation.proved(self.commit(resolved).await?))
+        conversation.prove(resolved).await
     }
 
     async fn converse(self: &Arc<Self>, attempt: &Arc<LoginAttempt>, rounds: mpsc::Sender<Asked>) -> Ended {
@@ -293,7 +305,7 @@ impl LoginService {
         if resolved.account.needs_code(&attempt.completed_methods) && !has_code {
             conversation.ask_code(&resolved.account).await?;
         }
-        Ok(Some(conversation.proved(self.commit(resolved).await?)))
+        conversation.prove(resolved).await.map(Some)
     }
 
     /// Asks for the password, then for a one-time code if the account has codes; after a key, only for the code, if
@@ -311,7 +323,7 @@ impl LoginService {
             let resolved = resolved.ok_or_else(unknown_user)?;
             self.check_before_credential(&resolved.account, attempt)?;
             conversation.ask_code(&resolved.account).await?;
-            return Ok(conversation.proved(self.commit(resolved).await?));
+            return conversation.prove(resolved).await;
         }
         let password = conversation.ask_one("Password: ").await?;
         let resolved = match known {
@@ -326,6 +338,6 @@ impl LoginService {
         if codes_of(&resolved.account) {
             conversation.ask_code(&resolved.account).await?;
         }
-        Ok(conversation.proved(self.commit(resolved).await?))
+        conversation.prove(resolved).await
     }
 }

@@ -474,6 +474,8 @@ fn proved(attempt: &LoginAttempt) -> Vec<LoginMethod> {
 }
 
 #[cfg(test)]
+mod code_tests;
+#[cfg(test)]
 mod defender_tests;
 #[cfg(test)]
 mod factor_tests;

@@ -1,11 +1,12 @@
 //! Time-based one-time codes (RFC 6238): six digits, thirty seconds, one step of tolerance.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use totp_rs::{Algorithm, Secret as Base32, TOTP};
 
-use crate::account::EffectiveAccount;
+use crate::account::{Accounts, EffectiveAccount};
+use crate::ports::StoreError;
 use crate::secret::Secret;
 
 const DIGITS: usize = 6;
@@ -24,7 +25,7 @@ const SHORTEST_PAUSE: i64 = 30_000;
 const LONGEST_PAUSE: i64 = 3_600_000;
 
 /// Why a code was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodeRefusal {
     /// The code is wrong, too old, or was used before.
     #[error("the authentication code is wrong")]
@@ -37,10 +38,21 @@ pub enum CodeRefusal {
         "the account has no secret for authentication codes that could be read; set one with \"tidegate user totp\""
     )]
     NoSecret,
+    /// The store could not note that the code is used up.
+    #[error("the authentication code is not accepted, because it cannot be noted that it was used: {0}")]
+    NotStored(StoreError),
 }
 
-/// Checks one-time codes. For each account it remembers the step of the last accepted code, so that neither this
-/// code nor an earlier one is accepted again (RFC 6238 §5.2), and counts the wrong codes since.
+/// A code that is right. It lets no login in before the account's store has noted that it is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RightCode {
+    /// The time step of the code.
+    step: i64,
+}
+
+/// Checks one-time codes, and counts the wrong ones of each account. The store of the accounts keeps the step of the
+/// last accepted code, so that neither this code nor an earlier one is accepted again, by whatever server and after
+/// whatever restart (RFC 6238 §5.2).
 #[derive(Default)]
 pub struct OneTimeCodes {
     accounts: Mutex<HashMap<String, Tried>>,
@@ -48,21 +60,20 @@ pub struct OneTimeCodes {
 
 #[derive(Default)]
 struct Tried {
-    last_step: Option<u64>,
     wrong: u32,
     /// When codes are checked again, in milliseconds since 1970.
     paused_until: i64,
 }
 
 impl OneTimeCodes {
-    /// Accepts a code, which is used up by that. All connections of an account share the tries. `now`: milliseconds
-    /// since 1970.
+    /// Checks a code, without using it up. All connections of an account share the tries. `now`: milliseconds since
+    /// 1970.
     ///
     /// # Errors
     /// Why the code is refused.
-    pub fn verify(&self, account: &EffectiveAccount, code: &Secret, now: i64) -> Result<(), CodeRefusal> {
+    pub fn check(&self, account: &EffectiveAccount, code: &Secret, now: i64) -> Result<RightCode, CodeRefusal> {
         let totp = generator(account).ok_or(CodeRefusal::NoSecret)?;
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self.accounts();
         let tried = accounts.entry(account.username.clone()).or_default();
         if now < tried.paused_until {
             return Err(CodeRefusal::Paused((tried.paused_until - now + 999) / 1000));
@@ -70,20 +81,51 @@ impl OneTimeCodes {
         let step = u64::try_from(now / 1000).unwrap_or(0) / STEP_SECONDS;
         let mut steps = step.saturating_sub(TOLERANCE)..=step + TOLERANCE;
         let code = code.expose().trim();
-        let found = steps.find(|step| totp.check(code, step * STEP_SECONDS));
-        match found.filter(|step| tried.last_step.is_none_or(|last| *step > last)) {
-            Some(step) => {
-                *tried = Tried { last_step: Some(step), ..Tried::default() };
-                Ok(())
-            }
+        let found = steps.find(|step| totp.check(code, step * STEP_SECONDS)).and_then(|step| i64::try_from(step).ok());
+        match found {
+            Some(step) => Ok(RightCode { step }),
             None => {
-                tried.wrong = tried.wrong.saturating_add(1);
-                if let Some(doublings) = tried.wrong.checked_sub(FREE_TRIES) {
-                    let pause = SHORTEST_PAUSE.saturating_mul(1 << doublings.min(20)).min(LONGEST_PAUSE);
-                    tried.paused_until = now.saturating_add(pause);
-                }
+                tried.add_wrong(now);
                 Err(CodeRefusal::Wrong)
             }
+        }
+    }
+
+    /// Accepts a right code of a stored account, unless it was accepted before by any server. It is used up by that,
+    /// whatever becomes of the login.
+    ///
+    /// # Errors
+    /// The code was used before, or the store cannot note that it is.
+    pub async fn accept(
+        &self,
+        accounts: &Accounts,
+        account: &EffectiveAccount,
+        code: RightCode,
+        now: i64,
+    ) -> Result<(), CodeRefusal> {
+        let is_new = accounts.use_code(&account.key(), code.step).await.map_err(CodeRefusal::NotStored)?;
+        let mut tries = self.accounts();
+        let tried = tries.entry(account.username.clone()).or_default();
+        if is_new {
+            (tried.wrong, tried.paused_until) = (0, 0);
+            Ok(())
+        } else {
+            tried.add_wrong(now);
+            Err(CodeRefusal::Wrong)
+        }
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, HashMap<String, Tried>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tried {
+    fn add_wrong(&mut self, now: i64) {
+        self.wrong = self.wrong.saturating_add(1);
+        if let Some(doublings) = self.wrong.checked_sub(FREE_TRIES) {
+            let pause = SHORTEST_PAUSE.saturating_mul(1 << doublings.min(20)).min(LONGEST_PAUSE);
+            self.paused_until = now.saturating_add(pause);
         }
     }
 }
@@ -97,8 +139,12 @@ fn generator(account: &EffectiveAccount) -> Option<TOTP> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::tests::PaperPasswords;
     use super::*;
     use crate::account::{AccountDraft, CredentialRule};
+    use crate::memory::MemoryStore;
 
     fn account() -> EffectiveAccount {
         let json = r#"{"username":"u","home_dir":"/u","permissions":{"/":["*"]},"filters":{"totp_config":
@@ -112,12 +158,12 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_good_once_and_around_their_time() {
+    fn codes_are_good_around_their_time() {
         let account = account();
         // RFC 6238, appendix B, the last six digits.
         let check = |code: &str, seconds: i64, expected| {
             let codes = OneTimeCodes::default();
-            assert_eq!(codes.verify(&account, &Secret::new(code), seconds * 1000).is_ok(), expected);
+            assert_eq!(codes.check(&account, &Secret::new(code), seconds * 1000).is_ok(), expected);
         };
         check("287082", 59, true);
         check("081804", 1_111_111_109, true);
@@ -125,12 +171,6 @@ mod tests {
         check("287082", 59 + 120, false);
         check("", 59, false);
         check("287083", 59, false);
-        let codes = OneTimeCodes::default();
-        assert!(codes.verify(&account, &Secret::new("287082"), 59_000).is_ok());
-        assert!(codes.verify(&account, &Secret::new("287082"), 59_000).is_err());
-        // Step 1 was used; 755224 is the code of step 0, still within the tolerance.
-        assert!(OneTimeCodes::default().verify(&account, &Secret::new("755224"), 30_000).is_ok());
-        assert!(codes.verify(&account, &Secret::new("755224"), 30_000).is_err());
     }
 
     #[test]
@@ -139,17 +179,17 @@ mod tests {
         let (account, codes) = (account(), OneTimeCodes::default());
         let good = || Secret::new("287082");
         for _ in 0..FREE_TRIES {
-            assert_eq!(codes.verify(&account, &wrong(), 0), Err(CodeRefusal::Wrong));
+            assert_eq!(codes.check(&account, &wrong(), 0), Err(CodeRefusal::Wrong));
         }
         // In the pause not even the right code is accepted.
-        assert_eq!(codes.verify(&account, &good(), 29_001), Err(CodeRefusal::Paused(1)));
-        assert_eq!(codes.verify(&account, &wrong(), 30_000), Err(CodeRefusal::Wrong));
-        assert_eq!(codes.verify(&account, &good(), 59_000), Err(CodeRefusal::Paused(31)));
-        assert_eq!(codes.verify(&account, &good(), 89_999), Err(CodeRefusal::Paused(1)));
+        assert_eq!(codes.check(&account, &good(), 29_001), Err(CodeRefusal::Paused(1)));
+        assert_eq!(codes.check(&account, &wrong(), 30_000), Err(CodeRefusal::Wrong));
+        assert_eq!(codes.check(&account, &good(), 59_000), Err(CodeRefusal::Paused(31)));
+        assert_eq!(codes.check(&account, &good(), 89_999), Err(CodeRefusal::Paused(1)));
         let mut now = 90_000;
         let mut tries = 0;
         while now < 24 * 3_600_000 {
-            match codes.verify(&account, &wrong(), now) {
+            match codes.check(&account, &wrong(), now) {
                 Err(CodeRefusal::Paused(seconds)) => now += seconds * 1000,
                 _ => tries += 1,
             }
@@ -157,17 +197,32 @@ mod tests {
         assert!(tries < 40, "{tries} tries a day");
     }
 
-    #[test]
-    fn a_right_code_takes_the_brake_off() {
-        let (account, codes) = (account(), OneTimeCodes::default());
-        for _ in 1..FREE_TRIES {
-            assert_eq!(codes.verify(&account, &wrong(), 0), Err(CodeRefusal::Wrong));
-        }
-        assert_eq!(codes.verify(&account, &Secret::new("287082"), 59_000), Ok(()));
-        for _ in 1..FREE_TRIES {
-            assert_eq!(codes.verify(&account, &wrong(), 59_000), Err(CodeRefusal::Wrong));
-        }
-        assert_eq!(codes.verify(&account, &wrong(), 59_000), Err(CodeRefusal::Wrong));
+    #[tokio::test]
+    async fn a_right_code_takes_the_brake_off_unless_it_was_used_elsewhere() {
+        // B4-02
+        let store = Arc::new(MemoryStore::default());
+        let accounts = Accounts::new(store.clone(), Arc::new(PaperPasswords::default()), None);
+        store.put(account().user());
+        let account = EffectiveAccount::ungrouped(store.user("u").await.unwrap());
+        let codes = OneTimeCodes::default();
+        // 755224 is the code of step 0, and 287082 that of step 1.
+        let log_in_with = async |codes: &OneTimeCodes, code: &str| {
+            let code = codes.check(&account, &Secret::new(code), 59_000)?;
+            codes.accept(&accounts, &account, code, 59_000).await
+        };
+        let log_in = async |codes: &OneTimeCodes| log_in_with(codes, "287082").await;
+        let guess = |codes: &OneTimeCodes| codes.check(&account, &wrong(), 59_000).unwrap_err();
+        (1..FREE_TRIES).for_each(|_| assert_eq!(guess(&codes), CodeRefusal::Wrong));
+        assert_eq!(log_in(&codes).await, Ok(()));
+        assert_eq!(log_in(&OneTimeCodes::default()).await, Err(CodeRefusal::Wrong));
+        assert_eq!(log_in_with(&OneTimeCodes::default(), "755224").await, Err(CodeRefusal::Wrong));
+        (0..FREE_TRIES).for_each(|_| assert_eq!(guess(&codes), CodeRefusal::Wrong));
+        assert_eq!(guess(&codes), CodeRefusal::Paused(30));
+        // Another server, or this one after a restart: the used code is a wrong one.
+        let others = OneTimeCodes::default();
+        (1..FREE_TRIES).for_each(|_| assert_eq!(guess(&others), CodeRefusal::Wrong));
+        assert_eq!(log_in(&others).await, Err(CodeRefusal::Wrong));
+        assert_eq!(guess(&others), CodeRefusal::Paused(30));
     }
 
     #[test]
@@ -184,7 +239,7 @@ mod tests {
             );
             let user = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
             let account = EffectiveAccount::ungrouped(user);
-            let outcome = OneTimeCodes::default().verify(&account, &Secret::new("287082"), 59_000);
+            let outcome = OneTimeCodes::default().check(&account, &Secret::new("287082"), 59_000);
             assert_eq!(outcome, Err(CodeRefusal::NoSecret), "{totp}");
         }
     }

@@ -1,5 +1,6 @@
 //! Reasons for refusing a login. Only the log has them; the client gets the same answer to all.
 
+use super::one_time_code::CodeRefusal;
 use crate::account::AccountError;
 use crate::connection::Connection;
 use crate::hook::GateFailure;
@@ -75,6 +76,16 @@ impl From<PasswordError> for Refusal {
 impl From<GateFailure> for Refusal {
     fn from(failure: GateFailure) -> Self {
         Self::new(RefusalReason::Failure, failure.to_string())
+    }
+}
+
+impl From<CodeRefusal> for Refusal {
+    fn from(error: CodeRefusal) -> Self {
+        let reason = match error {
+            CodeRefusal::Wrong | CodeRefusal::Paused(_) => RefusalReason::WrongCredential,
+            CodeRefusal::NoSecret | CodeRefusal::NotStored(_) => RefusalReason::Failure,
+        };
+        Self::new(reason, error.to_string())
     }
 }
 

@@ -16,7 +16,7 @@ use crate::hook::{Call, Denial, Hook, HookDescription, HookError, Link, LinkSett
 use crate::memory::MemoryStore;
 use crate::metrics::Metrics;
 use crate::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
-use crate::ports::{NoFileLog, NodeName, SystemClock, UsageStore};
+use crate::ports::{Directory, NoFileLog, NodeName, SystemClock, UsageStore};
 use crate::quota::{QuotaKeeper, Scope, Tracking, UsedQuota};
 use crate::turns::Waiter;
 use tokio_util::sync::CancellationToken;
@@ -101,11 +101,22 @@ pub(super) fn world_with(answer: Option<Result<ExternalAuthVerdict, HookError>>,
     if has_hook {
         hooks.external_auth.replace(vec![Arc::new(Link::new(hook.clone(), LinkSettings::default()))]);
     }
+    let service = service(store.clone(), &store, passwords.clone(), &hooks);
+    World { store, passwords, hook, hooks, service }
+}
+
+/// The logins of one server; `directory`: where it finds the accounts.
+pub(super) fn service(
+    directory: Arc<dyn Directory>,
+    store: &Arc<MemoryStore>,
+    passwords: Arc<PaperPasswords>,
+    hooks: &LoginHooks,
+) -> Arc<LoginService> {
     let metrics = Arc::new(Metrics::default());
     let defender = DefenderSettings { enabled: true, ..DefenderSettings::default() };
     let service = LoginService::new(LoginPorts {
-        accounts: Arc::new(Accounts::new(store.clone(), passwords.clone(), None)),
-        passwords: passwords.clone(),
+        accounts: Arc::new(Accounts::new(directory, passwords.clone(), None)),
+        passwords,
         hooks: hooks.clone(),
         files: Arc::new(FileContext {
             policy: SetAttributesPolicy::Apply,
@@ -127,7 +138,7 @@ pub(super) fn world_with(answer: Option<Result<ExternalAuthVerdict, HookError>>,
         metrics,
         clock: Arc::new(Noon),
     });
-    World { store, passwords, hook, hooks, service: Arc::new(service.unwrap()) }
+    Arc::new(service.unwrap())
 }
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";

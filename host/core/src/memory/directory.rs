@@ -152,6 +152,17 @@ impl Directory for MemoryStore {
             Some(_) | None => false,
         })
     }
+
+    async fn use_code(&self, account: &AccountKey, step: i64) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        Ok(match state.account(account) {
+            Some(row) if row.last_code_step < step => {
+                row.last_code_step = step;
+                true
+            }
+            Some(_) | None => false,
+        })
+    }
 }
 
 #[async_trait]
@@ -203,7 +214,7 @@ impl State {
                 rows.last_id += 1;
                 let maintained = vec![0; collection.maintained().count()].into_boxed_slice();
                 let text = text_of(collection, document)?;
-                Some(Row { id: rows.last_id, revision: 0, text, maintained })
+                Some(Row { id: rows.last_id, revision: 0, text, maintained, last_code_step: 0 })
             }
             Write::Replace { document, expected, reset } => {
                 let version = is_expected(expected)?;
@@ -213,8 +224,9 @@ impl State {
                         *value = 0;
                     }
                 }
+                let last_code_step = found.as_ref().map_or(0, |row| row.last_code_step);
                 let text = text_of(collection, document)?;
-                Some(Row { id: version.id, revision: version.revision + 1, text, maintained })
+                Some(Row { id: version.id, revision: version.revision + 1, text, maintained, last_code_step })
             }
             Write::Delete { expected } => {
                 let current = version.ok_or_else(|| StoreError::NotFound(object()))?;
@@ -269,8 +281,12 @@ impl State {
     }
 
     pub(super) fn maintained(&mut self, account: &AccountKey, field: &str) -> Option<&mut i64> {
+        self.account(account)?.maintained(&USERS, field)
+    }
+
+    fn account(&mut self, account: &AccountKey) -> Option<&mut Row> {
         let row = self.collections.get_mut(USERS.kind)?.by_name.get_mut(&account.username)?;
-        if row.id == account.id { row.maintained(&USERS, field) } else { None }
+        (row.id == account.id).then_some(row)
     }
 }
 

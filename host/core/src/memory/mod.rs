@@ -56,6 +56,7 @@ struct Row {
     text: Box<str>,
     /// In the order of [`Collection::maintained`](crate::ports::Collection::maintained).
     maintained: Box<[i64]>,
+    last_code_step: i64,
 }
 
 struct PluginValue {

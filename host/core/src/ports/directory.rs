@@ -58,6 +58,11 @@ pub trait Directory: Send + Sync {
     /// Notes a complete upload or download that began at `at`, in milliseconds since 1970. Returns whether it was
     /// the account's first; only the time of the first is kept.
     async fn record_first_transfer(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError>;
+
+    /// Uses up the one-time codes of the account up to a time step (RFC 6238 §5.2), and returns only once that is
+    /// kept. False: this step or a later one was used before, or there is no such account. Of several calls for one
+    /// step, whichever servers they come from, one returns true.
+    async fn use_code(&self, account: &AccountKey, step: i64) -> Result<bool, StoreError>;
 }
 
 /// Identifies an account by name and id: an account that is added later under the same name has another id.

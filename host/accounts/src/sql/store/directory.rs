@@ -132,6 +132,20 @@ impl<D: Database> Directory for SqlStore<D> {
         })
         .await
     }
+
+    async fn use_code(&self, account: &AccountKey, step: i64) -> Result<bool, StoreError> {
+        let account = Arc::new(account.clone());
+        // A transaction that is made again after its answer was lost finds the step used: the login is refused.
+        transact(&*self.database, Patience::Short, move |transaction| {
+            let account = account.clone();
+            Box::pin(async move {
+                let sql = "UPDATE {users} SET last_code_step = ? WHERE username = ? AND id = ? AND last_code_step < ?";
+                let values = vec![step.into(), account.username.as_str().into(), account.id.into(), step.into()];
+                Ok(transaction.execute(sql, values).await? > 0)
+            })
+        })
+        .await
+    }
 }
 
 impl<D: Database> SqlStore<D> {
