@@ -24,6 +24,10 @@ impl Clock for ZonedClock {
         SystemClock.now()
     }
 
+    fn steady(&self) -> i64 {
+        SystemClock.steady()
+    }
+
     fn zone_offset(&self, at: i64) -> i64 {
         let at = Timestamp::from_millisecond(at).unwrap_or_default();
         i64::from(self.zone.to_offset(at).seconds()).saturating_mul(1000)

@@ -109,7 +109,8 @@ pub enum BanRefusal {
     Full,
 }
 
-/// The scores and bans of this server. They are lost when it ends.
+/// The scores and bans of this server. They are lost when it ends. They last by the steady clock: a clock that is set
+/// back or forward changes no ban.
 pub struct Defender {
     settings: DefenderSettings,
     table: Mutex<ScoreTable>,
@@ -126,7 +127,7 @@ impl Defender {
 
     /// Whether a connection from this address is refused, which neither scores nor prolongs the ban.
     pub fn refuses(&self, address: IpAddr) -> bool {
-        let is_banned = self.table().ban_of(address.into(), self.clock.now()).is_some();
+        let is_banned = self.table().ban_of(address.into(), self.clock.steady()).is_some();
         if is_banned {
             self.metrics.banned_connection();
         }
@@ -146,7 +147,7 @@ impl Defender {
             return;
         }
         // The table is not held while lines are written.
-        let scoring = self.table().add(address.into(), points, self.clock.now());
+        let scoring = self.table().add(address.into(), points, self.clock.steady());
         let score = match scoring {
             Scoring::Scored(score) => score,
             Scoring::Banned(ban) => ban.score,
@@ -167,7 +168,7 @@ impl Defender {
     }
 
     fn log_ban(&self, address: IpAddr, ban: Ban) {
-        let minutes = ban.until.saturating_sub(self.clock.now()) / 60_000;
+        let minutes = ban.until.saturating_sub(self.clock.steady()) / 60_000;
         let message = format!("the address {} is refused for {minutes} minutes", Source::from(address));
         tracing::info!(
             sender = "defender",
@@ -181,7 +182,12 @@ impl Defender {
 
     /// The bans, those that end first at the beginning.
     pub fn bans(&self) -> Vec<(Source, Ban)> {
-        self.table().bans(self.clock.now())
+        let (now, steady) = (self.clock.now(), self.clock.steady());
+        let mut bans = self.table().bans(steady);
+        for (_, ban) in &mut bans {
+            ban.until = now.saturating_add(ban.until - steady);
+        }
+        bans
     }
 
     /// Bans an address; None: for as long as a first ban by its score. The answer is the end of the ban, in
@@ -193,19 +199,18 @@ impl Defender {
         if self.is_exempt(address) {
             return Err(BanRefusal::Exempt);
         }
-        let now = self.clock.now();
+        let steady = self.clock.steady();
         let time = time.map_or(self.settings.rule.ban_time, |time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
-        let until = now.saturating_add(time);
-        if !self.table().ban(address.into(), until, now) {
+        if !self.table().ban(address.into(), steady.saturating_add(time), steady) {
             return Err(BanRefusal::Full);
         }
         self.metrics.address_banned();
-        Ok(until)
+        Ok(self.clock.now().saturating_add(time))
     }
 
     /// Ends the ban of an address, and forgets its score. False: it was not banned.
     pub fn forgive(&self, address: IpAddr) -> bool {
-        self.table().forget(address.into(), self.clock.now())
+        self.table().forget(address.into(), self.clock.steady())
     }
 
     fn is_exempt(&self, address: IpAddr) -> bool {

@@ -1,4 +1,4 @@
-//! Scores and bans by address (B14). Time is a parameter: milliseconds since 1970.
+//! Scores and bans by address (B14). Time is a parameter: milliseconds of a clock that is never set back.
 //!
 //! A score leaks away evenly, a whole threshold in the observation time. So an entry needs only the time at which its
 //! score is 0, and the order of scores does not change as time goes by.
@@ -55,7 +55,7 @@ struct Scored {
 /// A ban.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ban {
-    /// When the ban ends, in milliseconds since 1970.
+    /// When the ban ends: in milliseconds since 1970; in the table, in those of its clock.
     pub until: i64,
     /// The score that led to the ban; 0: an administrator has banned the address.
     pub score: u32,

@@ -1,5 +1,7 @@
 //! The defender on a clock that stands still.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use super::*;
 
 struct Noon;
@@ -91,4 +93,35 @@ fn offences_at_once_ban_once() {
         }
     });
     assert_eq!((metrics.counts().addresses_banned, defender.bans().len()), (1, 1));
+}
+
+/// The clock on the wall, and a steady one.
+struct Clocks([AtomicI64; 2]);
+
+impl Clock for Clocks {
+    fn now(&self) -> i64 {
+        self.0[0].load(Ordering::Relaxed)
+    }
+    fn steady(&self) -> i64 {
+        self.0[1].load(Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_changes_no_ban() {
+    // B14-02
+    const HOUR: i64 = 3_600_000;
+    for set_to in [0, 1_000 * HOUR] {
+        let clocks = Arc::new(Clocks([500 * HOUR, 0].map(AtomicI64::new)));
+        let defender = Defender::new(enabled(), Arc::default(), clocks.clone());
+        (0..8).for_each(|_| defender.score(address("192.0.2.1"), Offence::LoginFailed));
+        assert_eq!(defender.ban(address("192.0.2.2"), None), Ok(500 * HOUR + HOUR / 2));
+        clocks.0[0].store(set_to, Ordering::Relaxed);
+        clocks.0[1].store(HOUR / 2 - 1, Ordering::Relaxed);
+        assert!(defender.refuses(address("192.0.2.1")) && defender.refuses(address("192.0.2.2")), "{set_to}");
+        assert!(defender.bans().iter().all(|(_, ban)| ban.until == set_to + 1), "{:?}", defender.bans());
+        clocks.0[1].store(HOUR / 2, Ordering::Relaxed);
+        assert!(!defender.refuses(address("192.0.2.1")) && !defender.refuses(address("192.0.2.2")), "{set_to}");
+        assert!(defender.bans().is_empty());
+    }
 }
