@@ -4,6 +4,7 @@
 
 mod actor;
 mod audit;
+mod authentication;
 mod backup;
 mod bans;
 mod counted;
@@ -24,6 +25,7 @@ mod users;
 
 pub use actor::{Actor, AdminPermission, Permissions};
 pub use audit::Audit;
+pub use authentication::{Authentication, AuthenticationError, DoorClient, IssuedToken};
 pub use backup::BackupAdministration;
 pub use bans::{BanAdministration, BannedAddress};
 pub use error::{AdminError, AdminErrorKind};
