@@ -17,8 +17,8 @@ use tidegate_core::metrics::Metrics;
 use tidegate_core::password::{PasswordError, PasswordHash};
 use tidegate_core::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
 use tidegate_core::ports::{
-    AccountKey, Change, ChangeToken, Changes, Collection, Directory, NoFileLog, NodeName, PageRequest, Passwords,
-    StorageFactory, StoreError, StoredDocument, SystemClock, Version,
+    AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, NoFileLog, NodeName,
+    PageRequest, Passwords, StorageFactory, StoreError, StoredDocument, SystemClock, Version,
 };
 use tidegate_core::quota::{QuotaKeeper, Tracking};
 use tidegate_core::secret::Secret;
@@ -59,6 +59,9 @@ impl Directory for FragileStore {
     }
     async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError> {
         self.0.wait_for_changes(since).await
+    }
+    async fn change_maintained(&self, change: MaintainedChange) -> Result<bool, StoreError> {
+        self.0.change_maintained(change).await
     }
     async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {
         self.0.record_login(account, at).await

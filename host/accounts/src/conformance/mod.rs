@@ -7,6 +7,7 @@ mod documents;
 mod folders;
 mod groups;
 mod hook_runs;
+mod maintained;
 mod many;
 mod plugin_values;
 mod usages;
@@ -97,7 +98,7 @@ macro_rules! adapters {
     ($($adapter:ident),*) => {
         /// The tests, one module for each adapter.
         mod of {
-            use super::{audit, changes, documents, folders, groups, hook_runs, many, plugin_values, usages, writers};
+            use super::{audit, changes, documents, folders, groups, hook_runs, maintained, many, plugin_values, usages, writers};
 
             $(
                 conforms! { $adapter:
@@ -122,6 +123,10 @@ macro_rules! adapters {
                     changes::a_token_from_elsewhere_means_everything,
                     audit::records_go_with_their_changes,
                     audit::records_are_listed_by_page,
+                    audit::as_many_as_are_kept,
+                    maintained::administrators_keys_and_tokens_are_kept,
+                    maintained::uses_are_counted_exactly_in_a_race,
+                    maintained::only_the_object_that_was_meant_is_changed,
                     usages::usages_are_added_up,
                     usages::marks_have_an_owner,
                     usages::transfers_belong_to_one_account,

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use serde::{Deserialize, Serialize};
-use tidegate_core::ports::{AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Door, StoreError, StoredAudit};
+use tidegate_core::ports::{
+    AUDIT_KEPT, AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Door, StoreError, StoredAudit,
+};
 
 use super::RedbDatabase;
 use super::failure::Failure;
@@ -63,6 +65,9 @@ pub fn append(transaction: &WriteTransaction, record: &AuditRecord, revision: Op
     let mut table = transaction.open_table(AUDIT)?;
     let id = table.last()?.map_or(0, |(id, _)| id.value()) + 1;
     table.insert(id, text.as_slice())?;
+    while table.first()?.is_some_and(|(oldest, _)| oldest.value() <= id - AUDIT_KEPT) {
+        table.pop_first()?;
+    }
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use redb::WriteTransaction;
 use tidegate_core::ports::{
-    AccountKey, Change, ChangeToken, Changes, Collection, Directory, PageRequest, StoreError, StoredDocument, USERS,
-    Version,
+    AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest, StoreError,
+    StoredDocument, USERS, Version,
 };
 
 use super::failure::Failure;
@@ -84,6 +84,26 @@ impl Directory for RedbDatabase {
             // No other process can change the file.
             committed.await;
         }
+    }
+
+    async fn change_maintained(&self, change: MaintainedChange) -> Result<bool, StoreError> {
+        let MaintainedChange { collection, name, id, guard, set, add } = change;
+        let changed = self.engine.write(move |transaction| {
+            rows::Maintained::open(transaction, collection)?.update(&name, Some(id), |fields| {
+                if fields.get(guard.0).copied().unwrap_or(0) >= guard.1 {
+                    return false;
+                }
+                for (field, value) in &set {
+                    fields.insert((*field).to_owned(), *value);
+                }
+                for (field, value) in &add {
+                    let stored = fields.entry((*field).to_owned()).or_insert(0);
+                    *stored = stored.saturating_add(*value);
+                }
+                true
+            })
+        });
+        Ok(changed.await?.unwrap_or(false))
     }
 
     async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 //! are written `?`.
 
 use serde_json::{Map, Value, json};
-use tidegate_core::ports::{Collection, Column, ColumnKind, StoredDocument, Version};
+use tidegate_core::ports::{Collection, Column, ColumnKind, MaintainedChange, StoredDocument, Version};
 
 use super::{Cell, placeholders};
 
@@ -73,6 +73,22 @@ pub fn replaced<'a>(
     let cells = given(collection).map(|column| to_cell(column, document));
     let which = [Cell::from(name), Cell::Integer(expected.id), Cell::Integer(expected.revision)];
     [other(collection, document)].into_iter().chain(cells).chain(which)
+}
+
+/// Changes fields that the server maintains, where the guard holds; with the cells of [`maintained_values`].
+pub fn change_maintained(table: &str, change: &MaintainedChange) -> String {
+    let set = change.set.iter().map(|(field, _)| format!("{field} = ?"));
+    let add = change.add.iter().map(|(field, _)| format!("{field} = {field} + ?"));
+    let sets: Vec<String> = set.chain(add).collect();
+    let name = change.collection.name_field;
+    format!("UPDATE {table} SET {} WHERE {name} = ? AND id = ? AND {} < ?", sets.join(", "), change.guard.0)
+}
+
+/// The cells of such a change.
+pub fn maintained_values(change: &MaintainedChange) -> Vec<Cell> {
+    let values = change.set.iter().chain(&change.add).map(|(_, value)| Cell::Integer(*value));
+    let which = [Cell::from(change.name.as_str()), Cell::Integer(change.id), Cell::Integer(change.guard.1)];
+    values.chain(which).collect()
 }
 
 fn given(collection: &Collection) -> impl Iterator<Item = &Column> {

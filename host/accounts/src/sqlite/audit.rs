@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, TransactionBehavior, params};
-use tidegate_core::ports::{AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Door, StoreError, StoredAudit};
+use tidegate_core::ports::{
+    AUDIT_KEPT, AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Door, StoreError, StoredAudit,
+};
 
 use super::{SqliteDatabase, classify};
 
@@ -31,6 +33,9 @@ pub fn append(connection: &Connection, record: &AuditRecord, revision: Option<i6
     let (door, outcome) = (author.door.as_str(), outcome.as_str());
     let values = params![at, author.name, door, address, action, kind, name, revision, outcome, detail];
     connection.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(classify)?;
+    let sql = "DELETE FROM audit WHERE id <= ?1";
+    let oldest = [connection.last_insert_rowid() - AUDIT_KEPT];
+    connection.prepare_cached(sql).and_then(|mut statement| statement.execute(oldest)).map_err(classify)?;
     Ok(())
 }
 

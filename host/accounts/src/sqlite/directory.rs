@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
 use tidegate_core::ports::{
-    AccountKey, Change, ChangeToken, Changes, Collection, Directory, PageRequest, StoreError, StoredDocument, USERS,
-    Version, Write,
+    AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest, StoreError,
+    StoredDocument, USERS, Version, Write,
 };
 
 use super::{SqliteDatabase, audit, changes, classify, rows};
+use crate::sql::documents;
 
 /// How often changes of other processes are looked for; those of this process are seen at once.
 const LOOK_INTERVAL: Duration = Duration::from_millis(300);
@@ -90,6 +91,16 @@ impl Directory for SqliteDatabase {
             // A timeout leads to a look as well.
             let _ = tokio::time::timeout(LOOK_INTERVAL, committed).await;
         }
+    }
+
+    async fn change_maintained(&self, change: MaintainedChange) -> Result<bool, StoreError> {
+        self.write(move |connection| {
+            let sql = documents::change_maintained(change.collection.table, &change);
+            let values = params_from_iter(documents::maintained_values(&change));
+            let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+            Ok(statement.execute(values).map_err(classify)? > 0)
+        })
+        .await
     }
 
     async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {

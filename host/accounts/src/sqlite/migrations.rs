@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (20_261_201, include_str!("../../../../sql/sqlite/20261201.sql")),
     (20_261_202, include_str!("../../../../sql/sqlite/20261202.sql")),
     (20_261_203, include_str!("../../../../sql/sqlite/20261203.sql")),
+    (20_261_205, include_str!("../../../../sql/sqlite/20261205.sql")),
     (20_261_206, include_str!("../../../../sql/sqlite/20261206.sql")),
 ];
 

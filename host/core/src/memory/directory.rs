@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use super::{CHANGES_KEPT, MemoryStore, Row, Rows, State};
 use crate::account::ObjectKind;
 use crate::ports::{
-    AccountKey, AuditQuery, AuditRecord, AuditStore, Change, ChangeToken, ChangedObjects, Changes, Collection,
-    Directory, GROUPS, PageRequest, StoreError, StoredAudit, StoredDocument, USERS, Version, Write,
+    AUDIT_KEPT, AccountKey, AuditQuery, AuditRecord, AuditStore, Change, ChangeToken, ChangedObjects, Changes,
+    Collection, Directory, GROUPS, MaintainedChange, PageRequest, StoreError, StoredAudit, StoredDocument, USERS,
+    Version, Write,
 };
 use crate::quota::Scope;
 
@@ -132,6 +133,29 @@ impl Directory for MemoryStore {
             }
             changed.await;
         }
+    }
+
+    async fn change_maintained(&self, change: MaintainedChange) -> Result<bool, StoreError> {
+        let MaintainedChange { collection, name, id, guard, set, add } = change;
+        let mut state = self.state();
+        let rows = state.collections.get_mut(collection.kind);
+        let Some(row) = rows.and_then(|rows| rows.by_name.get_mut(&name)).filter(|row| row.id == id) else {
+            return Ok(false);
+        };
+        if row.maintained(collection, guard.0).is_none_or(|value| *value >= guard.1) {
+            return Ok(false);
+        }
+        for (field, value) in set {
+            if let Some(stored) = row.maintained(collection, field) {
+                *stored = value;
+            }
+        }
+        for (field, value) in add {
+            if let Some(stored) = row.maintained(collection, field) {
+                *stored = stored.saturating_add(value);
+            }
+        }
+        Ok(true)
     }
 
     async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {
@@ -276,8 +300,11 @@ impl State {
     }
 
     fn append(&mut self, record: AuditRecord, revision: Option<i64>) {
-        let id = self.audit.last().map_or(1, |last| last.id + 1);
-        self.audit.push(StoredAudit { id, record, revision });
+        let id = self.audit.back().map_or(1, |last| last.id + 1);
+        self.audit.push_back(StoredAudit { id, record, revision });
+        while self.audit.front().is_some_and(|first| first.id <= id - AUDIT_KEPT) {
+            self.audit.pop_front();
+        }
     }
 
     pub(super) fn maintained(&mut self, account: &AccountKey, field: &str) -> Option<&mut i64> {

@@ -32,7 +32,7 @@ struct State {
     changes: VecDeque<(String, String)>,
     /// The number of changes before the oldest one in `changes`.
     changes_forgotten: usize,
-    audit: Vec<StoredAudit>,
+    audit: VecDeque<StoredAudit>,
     marks: BTreeMap<Scope, NodeName>,
     values: BTreeMap<String, BTreeMap<String, PluginValue>>,
     runs: VecDeque<StoredRun>,

@@ -6,6 +6,9 @@ use async_trait::async_trait;
 
 use super::StoreError;
 
+/// The records that a store keeps; older ones are dropped.
+pub const AUDIT_KEPT: i64 = 100_000;
+
 /// The way in which administration is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Door {

@@ -173,3 +173,35 @@ pub static GROUPS: Collection = Collection {
         given("virtual_folders", ColumnKind::Json),
     ],
 };
+
+/// Administrators (A18-17), by the names that they log in with.
+pub static ADMINS: Collection = Collection {
+    kind: "admin",
+    noun: "administrator",
+    table: "administrators",
+    name_field: "username",
+    columns: &[
+        given("password", ColumnKind::Text),
+        given("status", ColumnKind::Integer),
+        maintained("last_login"),
+        maintained("last_code_step"),
+    ],
+};
+
+/// API keys (D-09), by the part of their text that is no secret.
+pub static API_KEYS: Collection = Collection {
+    kind: "api_key",
+    noun: "API key",
+    table: "api_keys",
+    name_field: "key_id",
+    columns: &[given("digest", ColumnKind::Text), maintained("uses"), maintained("last_use_at")],
+};
+
+/// Tokens of administrators, by the SHA-256 of their text.
+pub static TOKENS: Collection = Collection {
+    kind: "token",
+    noun: "token",
+    table: "access_tokens",
+    name_field: "digest",
+    columns: &[given("admin", ColumnKind::Text), given("expires_at", ColumnKind::Integer)],
+};

@@ -51,6 +51,11 @@ pub trait Directory: Send + Sync {
     /// As [`changes`](Self::changes), but waits until there are any. The future can be dropped at any time.
     async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError>;
 
+    /// Changes fields that the server maintains, in one step: of several changes at the same time each finds what
+    /// the one before it has left. False: there is no such object, or its guard does not hold; nothing is changed.
+    /// The object's revision stays, and nothing is announced.
+    async fn change_maintained(&self, change: MaintainedChange) -> Result<bool, StoreError>;
+
     /// Stores the time of the account's last login, `at` in milliseconds since 1970. The store may write it a
     /// little later, but gives it to readers at once.
     async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError>;
@@ -149,6 +154,23 @@ pub enum Write {
         /// The version that has to be the stored one.
         expected: Version,
     },
+}
+
+/// A change of fields that the server maintains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaintainedChange {
+    /// The collection of the object.
+    pub collection: &'static Collection,
+    /// The object's name.
+    pub name: String,
+    /// The [id](Version::id) of the object.
+    pub id: i64,
+    /// The change is made only while this field is below this number.
+    pub guard: (&'static str, i64),
+    /// Fields, and their new values.
+    pub set: Vec<(&'static str, i64)>,
+    /// Fields, and what is added to their values.
+    pub add: Vec<(&'static str, i64)>,
 }
 
 /// A position in the sequence of a store's changes. Only the store can interpret it.

@@ -16,11 +16,12 @@ mod usage;
 
 use async_trait::async_trait;
 
-pub use audit::{AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Door, StoredAudit};
+pub use audit::{AUDIT_KEPT, AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Door, StoredAudit};
 pub use clock::{Clock, SystemClock};
-pub use collections::{Collection, Column, ColumnKind, FOLDERS, GROUPS, ROLES, USERS};
+pub use collections::{ADMINS, API_KEYS, Collection, Column, ColumnKind, FOLDERS, GROUPS, ROLES, TOKENS, USERS};
 pub use directory::{
-    AccountKey, Change, ChangeToken, ChangedObjects, Changes, Directory, PageRequest, StoredDocument, Version, Write,
+    AccountKey, Change, ChangeToken, ChangedObjects, Changes, Directory, MaintainedChange, PageRequest, StoredDocument,
+    Version, Write,
 };
 pub use error::{ObjectName, StoreError};
 pub use file_log::{FileEvent, FileEventKind, FileLog, NoFileLog, TransferEnd};

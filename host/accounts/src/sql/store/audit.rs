@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tidegate_core::ports::{AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Door, StoreError, StoredAudit};
+use tidegate_core::ports::{
+    AUDIT_KEPT, AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Door, StoreError, StoredAudit,
+};
 
 use super::{SqlStore, limit};
 use crate::sql::{Cell, Database, Failure, Patience, Row, Transaction, placeholders, transact};
@@ -48,6 +50,12 @@ pub async fn append<'a>(
     for some in cells.chunks(ROWS_AT_ONCE * COLUMN_COUNT) {
         let rows = placeholders(some.len() / COLUMN_COUNT, COLUMN_COUNT);
         transaction.execute(&format!("INSERT INTO {{audit}} ({COLUMNS}) VALUES {rows}"), some.to_vec()).await?;
+    }
+    if !cells.is_empty() {
+        // A table that is changed may be read only through another one in MariaDB.
+        let newest = "SELECT newest FROM (SELECT max(id) AS newest FROM {audit}) AS last_record";
+        let sql = format!("DELETE FROM {{audit}} WHERE id <= ({newest}) - {AUDIT_KEPT}");
+        transaction.execute(&sql, Vec::new()).await?;
     }
     Ok(())
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use tidegate_core::ports::{
-    AccountKey, Change, ChangeToken, Changes, Collection, Directory, PageRequest, StoreError, StoredDocument, USERS,
-    Version,
+    AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest, StoreError,
+    StoredDocument, USERS, Version,
 };
 
 use super::{SqlStore, last_logins, limit, table, writing};
@@ -112,6 +112,18 @@ impl<D: Database> Directory for SqlStore<D> {
             // A timeout leads to a look as well.
             let _ = tokio::time::timeout(LOOK_INTERVAL, committed).await;
         }
+    }
+
+    async fn change_maintained(&self, change: MaintainedChange) -> Result<bool, StoreError> {
+        let change = Arc::new(change);
+        transact(&*self.database, Patience::Short, move |transaction| {
+            let change = change.clone();
+            Box::pin(async move {
+                let sql = documents::change_maintained(&table(change.collection), &change);
+                Ok(transaction.execute(&sql, documents::maintained_values(&change)).await? > 0)
+            })
+        })
+        .await
     }
 
     async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {
