@@ -419,6 +419,7 @@ pub fn admin_api(
         hook_runs: stores.database.clone(),
         inventory,
         audit: stores.database.clone(),
+        passwords: stores.passwords.clone(),
         clock: Arc::new(SystemClock),
     });
     AdminApi { administration: Arc::new(administration), version: version::VERSION }

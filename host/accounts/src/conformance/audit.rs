@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tidegate_core::account::{AccountDraft, OnConflict};
-use tidegate_core::ports::{AuditOutcome, AuditQuery, AuditRecord, Author, Door};
+use tidegate_core::ports::{AUDIT_KEPT, AuditOutcome, AuditQuery, AuditRecord, Author, Door};
 
 use super::{Adapter, author, user};
 
@@ -27,8 +27,8 @@ pub async fn records_go_with_their_changes(adapter: Adapter) {
     assert_eq!((&update.author, update.outcome), (&admin, AuditOutcome::Done));
     assert_eq!((update.kind.as_str(), update.name.as_str()), ("user", "alice"));
     assert!(update.at > 0);
-    // Only names of fields, never their values.
-    assert_eq!(update.detail, "password, quota_size");
+    // Of a secret only that it changed.
+    assert_eq!(update.detail, "password: changed; quota_size: 0 -> 5");
     assert!(records.iter().all(|stored| !format!("{stored:?}").contains("$1$")), "{records:?}");
 }
 
@@ -56,4 +56,21 @@ pub async fn records_are_listed_by_page(adapter: Adapter) {
     assert_eq!(numbers(AuditQuery { kind: Some("user".into()), ..all() }).await.0, [0; 0]);
     let stored = &store.audit(all()).await.unwrap()[0];
     assert_eq!((&stored.record, stored.revision), (&record(5), None));
+}
+
+pub async fn as_many_as_are_kept(adapter: Adapter) {
+    let store = adapter.open();
+    let record = |number: i64| author().did("close", "session", "", number);
+    store.append_audit((1..=AUDIT_KEPT).map(record).collect()).await.unwrap();
+    let oldest = async || {
+        let found = adapter.open().audit(AuditQuery { before: Some(3), ..all() }).await.unwrap();
+        found.iter().map(|stored| stored.id).collect::<Vec<_>>()
+    };
+    assert_eq!(oldest().await, [2, 1]);
+    store.append_audit(vec![record(0)]).await.unwrap();
+    assert_eq!(oldest().await, [2]);
+    // Records of changes count as well.
+    super::add(&*store, "silent").await;
+    adapter.accounts().add(AccountDraft::of(&user("alice")), &author()).await.unwrap();
+    assert_eq!(oldest().await, [0; 0]);
 }

@@ -39,7 +39,7 @@ impl Handle<CloseSession> for AdminApi {
 
 impl Handle<ListBans> for AdminApi {
     async fn handle(&self, actor: &Actor, _: ListBans) -> Result<Bans, AdminError> {
-        Ok(Bans { bans: self.administration.bans.list(actor)?.into_iter().map(answers::ban).collect() })
+        Ok(Bans { bans: self.administration.bans.list(actor).await?.into_iter().map(answers::ban).collect() })
     }
 }
 

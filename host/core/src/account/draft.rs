@@ -58,7 +58,7 @@ pub struct InvalidAccount {
     pub problem: String,
 }
 
-pub(super) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> InvalidAccount {
+pub(crate) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> InvalidAccount {
     InvalidAccount { field: field.into(), problem: problem.into() }
 }
 
@@ -206,6 +206,11 @@ impl AccountDraft {
     /// The user name; empty if there is none.
     pub fn username(&self) -> &str {
         self.text("username")
+    }
+
+    /// The role; empty if there is none.
+    pub fn role(&self) -> &str {
+        self.text("role")
     }
 
     /// The home directory; empty if there is none.

@@ -105,7 +105,7 @@ impl std::fmt::Debug for Member {
 }
 
 /// A field that administrators maintain, not secret, kept in the document.
-pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
+pub(crate) const fn field(name: &'static str, kind: Kind, about: &'static str) -> Field {
     Field {
         name,
         kind,
@@ -126,11 +126,11 @@ pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str) -
 pub const SECOND_FACTOR_RULES: [&str; 2] = ["two_factor_protocols", "2fa_protocols"];
 
 impl Field {
-    pub(super) const fn by_server(self) -> Self {
+    pub(crate) const fn by_server(self) -> Self {
         Self { maintainer: Maintainer::Server, ..self }
     }
 
-    pub(super) const fn secret(self) -> Self {
+    pub(crate) const fn secret(self) -> Self {
         Self { is_secret: true, ..self }
     }
 

@@ -3,6 +3,7 @@
 //! user with what its groups give it, which cannot be stored.
 
 mod concurrent;
+mod difference;
 mod document;
 mod draft;
 mod effective;
@@ -42,7 +43,10 @@ mod values;
 mod view;
 mod write;
 
+pub use difference::difference;
 pub use document::DocumentError;
+pub(crate) use document::merge_fields;
+pub(crate) use draft::invalid;
 pub use draft::{AccountDraft, CredentialRule, InvalidAccount, Validated};
 pub use effective::{EffectiveAccount, in_force};
 pub use filters::{AccessWindow, BandwidthLimit, FilePatterns, Filters, NameVerdict, OneTimeCodes, PatternRule};

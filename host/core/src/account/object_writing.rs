@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::difference;
 use super::objects::{ObjectKind, take_folder_paths};
-use super::write::{changed_of, other_path};
+use super::write::other_path;
 use crate::ports::{
     AuditRecord, Author, Change, Clock, Directory, FOLDERS, GROUPS, PageRequest, StoreError, StoredDocument,
     SystemClock, USERS, Write,
@@ -51,7 +52,7 @@ impl ObjectWriting<'_> {
         changes.push(match base {
             None => self.change(kind, name, Write::Add(document), "add", String::new()),
             Some(base) => {
-                let detail = changed_of(kind.fields(), &base.document, &document).join(", ");
+                let detail = difference(kind.fields(), &base.document, &document);
                 let is_moved =
                     kind == ObjectKind::Folder && base.document.get("mapped_path") != document.get("mapped_path");
                 let reset = if is_moved { vec!["last_quota_update"] } else { Vec::new() };

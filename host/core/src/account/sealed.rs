@@ -1,4 +1,4 @@
-//! Secrets of file systems at rest (A8-15): documents have them sealed in the store, and clear on this side of it.
+//! Secrets of file systems (A8-15) and of administrators' one-time codes at rest: documents have them sealed in the store, and clear on this side of it.
 
 use std::sync::Arc;
 
@@ -6,18 +6,18 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::ObjectKind;
-use super::fields::{ACCOUNT, Field};
+use super::fields::{ACCOUNT, Field, Kind, field};
 use super::kept_secrets::is_empty;
 use crate::ports::{
-    AccountKey, Change, ChangeToken, Changes, Collection, Directory, PageRequest, Sealing, SealingError, StoreError,
-    StoredDocument, USERS, Version, Write,
+    ADMINS, AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest, Sealing,
+    SealingError, StoreError, StoredDocument, USERS, Version, Write,
 };
 use crate::secret::Secret;
 
 /// The state of a secret that is sealed.
 pub(super) const SEALED: &str = "Sealed";
 
-/// A directory whose store has the secrets of file systems sealed. A secret that cannot be opened stays as it is, and
+/// A directory whose store has the secrets of file systems and of administrators' one-time codes sealed. A secret that cannot be opened stays as it is, and
 /// is the problem of its document alone; one that is stored clear is sealed with the next change of the document.
 pub struct SealedDirectory {
     directory: Arc<dyn Directory>,
@@ -80,7 +80,11 @@ fn sealed_text(value: &Value) -> Option<&str> {
     value.get("payload").and_then(Value::as_str).filter(|_| is_sealed)
 }
 
-/// Visits the secrets of file systems, each with the path of its field.
+/// Where an administrator's document has a secret that is used as it is; passwords and recovery codes are hashed.
+const ADMIN_SECRETS: &[Field] = &[field("filters", Kind::Object(CODES), "")];
+const CODES: &[Field] = &[field("totp_config", Kind::Object(&[field("secret", Kind::Text, "").secret()]), "")];
+
+/// Visits the secrets that are sealed, each with the path of its field.
 fn for_each_secret<E>(
     collection: &Collection,
     document: &mut Map<String, Value>,
@@ -90,21 +94,22 @@ fn for_each_secret<E>(
     let known = match ObjectKind::ALL.iter().find(|kind| of_kind(kind)) {
         Some(kind) => kind.fields(),
         None if *collection == USERS => ACCOUNT,
+        None if *collection == ADMINS => ADMIN_SECRETS,
         None => &[],
     };
-    visit_in(known, false, "", document, visit)
+    visit_in(known, *collection == ADMINS, "", document, visit)
 }
 
 fn visit_in<E>(
     known: &'static [Field],
-    in_file_system: bool,
+    is_sealed: bool,
     prefix: &str,
     document: &mut Map<String, Value>,
     visit: &mut impl FnMut(&str, &mut Value) -> Result<(), E>,
 ) -> Result<(), E> {
     for field in known {
-        let in_file_system = in_file_system || field.name == "filesystem";
-        let is_visited = in_file_system && field.is_secret;
+        let is_sealed = is_sealed || field.name == "filesystem";
+        let is_visited = is_sealed && field.is_secret;
         if !is_visited && field.fields().is_empty() {
             continue;
         }
@@ -113,12 +118,12 @@ fn visit_in<E>(
         match value {
             value if is_visited => visit(&path, value)?,
             Value::Object(object) => {
-                visit_in(field.fields(), in_file_system, &format!("{path}."), object, visit)?;
+                visit_in(field.fields(), is_sealed, &format!("{path}."), object, visit)?;
             }
             Value::Array(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
                     let Value::Object(object) = item else { continue };
-                    visit_in(field.fields(), in_file_system, &format!("{path}.{index}."), object, visit)?;
+                    visit_in(field.fields(), is_sealed, &format!("{path}.{index}."), object, visit)?;
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -174,6 +179,10 @@ impl Directory for SealedDirectory {
 
     async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError> {
         self.directory.wait_for_changes(since).await
+    }
+
+    async fn change_maintained(&self, change: MaintainedChange) -> Result<bool, StoreError> {
+        self.directory.change_maintained(change).await
     }
 
     async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {
@@ -254,6 +263,7 @@ mod tests {
                 ),
                 (&FOLDERS, json!({"filesystem": bucket(secret.clone())})),
                 (&GROUPS, json!({"user_settings": {"filesystem": bucket(secret.clone())}})),
+                (&ADMINS, json!({"filters": {"totp_config": {"secret": secret.clone()}}})),
             ] {
                 sealed.commit(vec![add(collection, "x", document.clone())]).await.unwrap();
                 let kept = store.find(collection, "x").await.unwrap().unwrap();

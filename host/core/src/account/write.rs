@@ -6,7 +6,7 @@ use super::fields::{Field, Maintainer};
 use super::filesystem_table::FILESYSTEM;
 use super::kept_secrets::keep_of_file_system;
 use super::stored::find_user;
-use super::{Audience, User, fields};
+use super::{Audience, User, difference, fields};
 use crate::ports::{
     AuditRecord, Author, Change, Clock, Directory, Door, FOLDERS, StoreError, StoredDocument, SystemClock, USERS,
     Version, Write,
@@ -50,7 +50,7 @@ impl Writing<'_> {
         planned: &[Change],
     ) -> Result<Vec<Change>, StoreError> {
         let document = user.to_document(Audience::Trusted);
-        let detail = changed_fields(&base.document, &document).join(", ");
+        let detail = difference(fields::ACCOUNT, &base.document, &document);
         let has_other_files = has_other_files(&base.document, user);
         let reset = if has_other_files { vec!["last_quota_update"] } else { Vec::new() };
         if has_other_files {

@@ -3,7 +3,7 @@
 use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeSet;
 
-use super::AdminError;
+use super::{AdminError, Reach, UseCase};
 use crate::ports::{Author, Door};
 
 /// An actor: an author (a name, a door and an address) with permissions. A door makes it once the client is
@@ -14,6 +14,50 @@ pub struct Actor {
     pub author: Author,
     /// What the actor may do.
     pub permissions: Permissions,
+    /// The role whose accounts the actor is limited to; None: it has no role, and sees all accounts.
+    pub role: Option<String>,
+    /// As what the actor was authenticated.
+    pub identity: Identity,
+}
+
+/// As what an actor was authenticated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// The owner of the server on its own machine, or the server itself.
+    Owner,
+    /// An administrator.
+    Administrator {
+        /// The name of the administrator, and the id of its document.
+        admin: (String, i64),
+        /// A digest of its password's hash: a token is good only while it is the same.
+        credential: String,
+        /// Whether a token and no password was presented.
+        by_token: bool,
+    },
+    /// An API key.
+    ApiKey {
+        /// The administrator whose permissions limit the key; None: only its scope does.
+        admin: Option<String>,
+        /// The use cases that the key is limited to.
+        scope: KeyScope,
+    },
+}
+
+/// The use cases that an API key is limited to (D-09).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeyScope {
+    /// Use cases that are allowed, as [`UseCase::is_meant_by`] has them; empty: all.
+    pub allow: Vec<String>,
+    /// Use cases that are denied, whatever `allow` says.
+    pub deny: Vec<String>,
+}
+
+impl KeyScope {
+    /// Whether the key may be used for that.
+    pub fn allows(&self, case: UseCase) -> bool {
+        let is_in = |texts: &[String]| texts.iter().any(|text| case.is_meant_by(text));
+        (self.allow.is_empty() || is_in(&self.allow)) && !is_in(&self.deny)
+    }
 }
 
 /// The permissions of an actor.
@@ -58,11 +102,15 @@ pub enum AdminPermission {
     ViewDefender,
     /// Banning addresses, and ending bans.
     ManageDefender,
+    /// Adding, changing and deleting administrators, and revoking their tokens.
+    ManageAdmins,
+    /// Making, listing and revoking API keys.
+    ManageApiKeys,
 }
 
 impl AdminPermission {
     /// All permissions.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::AddUsers,
         Self::EditUsers,
         Self::DeleteUsers,
@@ -78,6 +126,8 @@ impl AdminPermission {
         Self::ManageSystem,
         Self::ViewDefender,
         Self::ManageDefender,
+        Self::ManageAdmins,
+        Self::ManageApiKeys,
     ];
 
     /// The name in messages, and in documents of administrators.
@@ -98,6 +148,32 @@ impl AdminPermission {
             Self::ManageSystem => "manage_system",
             Self::ViewDefender => "view_defender",
             Self::ManageDefender => "manage_defender",
+            Self::ManageAdmins => "manage_admins",
+            Self::ManageApiKeys => "manage_apikeys",
+        }
+    }
+
+    /// The permission with this [name](Self::as_str).
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|permission| permission.as_str() == name)
+    }
+}
+
+impl Permissions {
+    /// Whether the permission is one of these.
+    pub fn have(&self, permission: AdminPermission) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(allowed) => allowed.contains(&permission),
+        }
+    }
+
+    /// Whether all of `others` are among these.
+    pub fn cover(&self, others: &Self) -> bool {
+        match (self, others) {
+            (Self::All, _) => true,
+            (Self::Only(_), Self::All) => false,
+            (Self::Only(these), Self::Only(others)) => others.is_subset(these),
         }
     }
 }
@@ -106,24 +182,42 @@ impl Actor {
     /// The owner of the server on the server's own machine, who may do everything; the address is the loopback.
     pub fn local(name: impl Into<String>, door: Door) -> Self {
         let address = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        Self { author: Author { address, ..Author::new(name, door) }, permissions: Permissions::All }
+        let author = Author { address, ..Author::new(name, door) };
+        Self { author, permissions: Permissions::All, role: None, identity: Identity::Owner }
     }
 
     /// The server itself, with all permissions.
     pub fn system() -> Self {
-        Self { author: Author::system(), permissions: Permissions::All }
+        Self { author: Author::system(), permissions: Permissions::All, role: None, identity: Identity::Owner }
     }
 
-    /// Checks that the actor has the permission.
+    /// Checks that the use case is for the actor: by its permission, its role, and the scope of its key.
     ///
     /// # Errors
-    /// `Forbidden`
-    pub fn require(&self, permission: AdminPermission) -> Result<(), AdminError> {
-        let is_allowed = match &self.permissions {
-            Permissions::All => true,
-            Permissions::Only(allowed) => allowed.contains(&permission),
+    /// `Forbidden`, `NotForActor`
+    pub fn require(&self, case: UseCase) -> Result<(), AdminError> {
+        let permission = case.permission();
+        if !self.permissions.have(permission) {
+            return Err(AdminError::Forbidden { actor: self.author.name.clone(), permission });
+        }
+        let refused = |reason: &str| {
+            let (actor, case) = (&self.author.name, case.name());
+            Err(AdminError::NotForActor(format!("\"{actor}\" may not use \"{case}\": {reason}")))
         };
-        if is_allowed { Ok(()) } else { Err(AdminError::Forbidden { actor: self.author.name.clone(), permission }) }
+        if self.role.is_some() && case.reach() != Reach::OwnAccounts {
+            return refused("an administrator with a role has only the accounts of the role");
+        }
+        match &self.identity {
+            Identity::Owner | Identity::Administrator { .. } => Ok(()),
+            Identity::ApiKey { .. } if case.reach() == Reach::People => refused("no API key may"),
+            Identity::ApiKey { scope, .. } if !scope.allows(case) => refused("the scope of the key does not have it"),
+            Identity::ApiKey { .. } => Ok(()),
+        }
+    }
+
+    /// Whether an account with that role is for the actor.
+    pub fn has_account_of(&self, role: Option<&str>) -> bool {
+        self.role.is_none() || self.role.as_deref() == role
     }
 }
 
@@ -131,24 +225,48 @@ impl Actor {
 mod tests {
     use super::*;
 
+    /// Each use case is reached with its permission and with no other.
     #[test]
-    fn what_is_not_allowed_is_refused() {
-        let all = Actor::local("root", Door::Socket);
+    fn nothing_is_reached_without_its_permission() {
+        // D-09
+        let all = Actor::local("root", Door::Rest);
         let only = |permission| Actor { permissions: Permissions::Only(BTreeSet::from([permission])), ..all.clone() };
-        for permission in AdminPermission::ALL {
-            assert!(all.require(permission).is_ok());
-            for other in AdminPermission::ALL {
-                assert_eq!(only(permission).require(other).is_ok(), permission == other, "{permission:?} {other:?}");
+        let nothing = Actor { permissions: Permissions::Only(BTreeSet::new()), ..all.clone() };
+        for case in UseCase::ALL {
+            assert!(all.require(*case).is_ok(), "{case:?}");
+            assert!(nothing.require(*case).is_err(), "{case:?}");
+            for permission in AdminPermission::ALL {
+                assert_eq!(only(permission).require(*case).is_ok(), permission == case.permission(), "{case:?}");
             }
+            let role = Actor { role: Some("sales".to_owned()), ..all.clone() };
+            assert_eq!(role.require(*case).is_ok(), case.reach() == Reach::OwnAccounts, "{case:?}");
+            let key = |allow: &[&str], deny: &[&str]| {
+                let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+                let scope = KeyScope { allow: texts(allow), deny: texts(deny) };
+                Actor { identity: Identity::ApiKey { admin: None, scope }, ..all.clone() }.require(*case).is_ok()
+            };
+            let may = case.reach() != Reach::People;
+            assert_eq!(key(&[], &[]), may, "{case:?}");
+            assert_eq!(key(&[case.name()], &[]), may, "{case:?}");
+            assert_eq!(key(&["user.list"], &[]), may && *case == UseCase::ListUsers, "{case:?}");
+            assert!(!key(&["*"], &[case.name()]) && !key(&[case.name()], &["*"]), "{case:?}");
         }
-        let nothing = Actor { permissions: Permissions::Only(BTreeSet::new()), ..all };
-        let refused = nothing.require(AdminPermission::ViewUsers).unwrap_err();
+        let refused = nothing.require(UseCase::ListUsers).unwrap_err();
         assert_eq!(refused.to_string(), "\"root\" lacks the permission \"view_users\"");
+    }
+
+    #[test]
+    fn permissions_cover_those_that_they_have() {
+        let only = |permissions: &[AdminPermission]| Permissions::Only(permissions.iter().copied().collect());
+        let (view, both) = (AdminPermission::ViewUsers, [AdminPermission::ViewUsers, AdminPermission::AddUsers]);
+        assert!(Permissions::All.cover(&Permissions::All) && only(&both).cover(&only(&[view])));
+        assert!(!only(&[view]).cover(&only(&both)) && !only(&both).cover(&Permissions::All));
     }
 
     #[test]
     fn names_are_used_once() {
         let names: BTreeSet<_> = AdminPermission::ALL.map(AdminPermission::as_str).into();
         assert_eq!(names.len(), AdminPermission::ALL.len());
+        assert!(AdminPermission::ALL.iter().all(|one| AdminPermission::from_name(one.as_str()) == Some(*one)));
     }
 }

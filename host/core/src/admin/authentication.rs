@@ -1,11 +1,26 @@
 //! From credentials to an [`Actor`]: passwords, one-time codes, tokens and API keys of administrators.
 
 use core::net::IpAddr;
+use std::sync::Arc;
 
-use super::{Actor, AdminError};
-use crate::password::PasswordError;
-use crate::ports::{Door, StoreError};
+use serde_json::Value;
+
+use super::admin_document::{Administrator, is_within};
+use super::administrators::credential_of;
+use super::credential_text::{digest_of, is_same, key_id_of};
+use super::key_document::ApiKey;
+use super::{Actor, AdminError, Audit, Identity, Permissions, Tokens};
+use crate::login::{CodeRefusal, OneTimeCodes};
+use crate::password::{PasswordError, PasswordHash};
+use crate::ports::{
+    ADMINS, API_KEYS, AuditRecord, Author, Change, Clock, Collection, Directory, Door, MaintainedChange, Passwords,
+    StoreError, Version, Write,
+};
 use crate::secret::Secret;
+use crate::turns::Waiter;
+
+/// Milliseconds after which the time of a login or of a use is stored again.
+const NOTE_PAUSE: i64 = 60_000;
 
 /// The client of a door: where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +78,28 @@ pub struct IssuedToken {
     pub expires_at: i64,
 }
 
-/// Authenticates administrators.
-pub struct Authentication {}
+/// Authenticates administrators, and API keys.
+pub struct Authentication {
+    directory: Arc<dyn Directory>,
+    passwords: Arc<dyn Passwords>,
+    tokens: Arc<Tokens>,
+    audit: Audit,
+    clock: Arc<dyn Clock>,
+    codes: OneTimeCodes,
+}
 
 impl Authentication {
+    /// Authentication with what this store has.
+    pub fn new(
+        directory: Arc<dyn Directory>,
+        passwords: Arc<dyn Passwords>,
+        tokens: Arc<Tokens>,
+        audit: Audit,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { directory, passwords, tokens, audit, clock, codes: OneTimeCodes::default() }
+    }
+
     /// The administrator with this name and password; `one_time_code` may also be a recovery code, which is used
     /// up.
     ///
@@ -79,8 +112,20 @@ impl Authentication {
         one_time_code: Option<&str>,
         client: &DoorClient,
     ) -> Result<Actor, AuthenticationError> {
-        let _ = (username, password, one_time_code, client);
-        Err(AuthenticationError::Denied)
+        let found = self.administrator(username).await?;
+        // A name that does not exist costs what others do.
+        let hash = found.as_ref().map_or_else(PasswordHash::decoy, |found| found.password.clone());
+        let waiter = Waiter { address: client.address, account: username };
+        let is_right = self.passwords.matches(waiter, &hash, password).await?;
+        let found = found.filter(|found| is_right && found.is_enabled && found.may_come_from(client.address));
+        let Some(administrator) = found else { return Err(self.deny(username, client).await) };
+        match self.second_factor(&administrator, one_time_code).await {
+            Ok(()) => {}
+            Err(AuthenticationError::Denied) => return Err(self.deny(username, client).await),
+            Err(error) => return Err(error),
+        }
+        self.note_login(&administrator).await;
+        Ok(actor(administrator, client, false))
     }
 
     /// The administrator to whom the token was issued.
@@ -88,8 +133,18 @@ impl Authentication {
     /// # Errors
     /// See [`AuthenticationError`].
     pub async fn token(&self, token: &str, client: &DoorClient) -> Result<Actor, AuthenticationError> {
-        let _ = (token, client);
-        Err(AuthenticationError::Denied)
+        let denied = AuthenticationError::Denied;
+        let token = self.tokens.find(token).await?.ok_or(denied.clone())?;
+        if token.expires_at <= self.clock.now() {
+            return Err(denied);
+        }
+        let found = self.administrator(&token.admin.0).await?.filter(|found| {
+            found.version.id == token.admin.1
+                && found.is_enabled
+                && found.may_come_from(client.address)
+                && is_same(&credential_of(&found.password), &token.credential)
+        });
+        Ok(actor(found.ok_or(denied)?, client, true))
     }
 
     /// The actor of an API key; one use of the key is counted.
@@ -97,8 +152,35 @@ impl Authentication {
     /// # Errors
     /// See [`AuthenticationError`].
     pub async fn api_key(&self, key: &str, client: &DoorClient) -> Result<Actor, AuthenticationError> {
-        let _ = (key, client);
-        Err(AuthenticationError::Denied)
+        let denied = AuthenticationError::Denied;
+        let Some(key_id) = key_id_of(key) else { return Err(denied) };
+        let Some(stored) = self.directory.find(&API_KEYS, key_id).await? else { return Err(denied) };
+        let Ok(found) = ApiKey::of_stored(&stored) else { return Err(denied) };
+        let now = self.clock.now();
+        let is_expired = found.expires_at != 0 && found.expires_at <= now;
+        if !is_same(&found.digest, &digest_of(key)) || is_expired || !is_within(&found.networks, client.address) {
+            return Err(denied);
+        }
+        let (permissions, role) = match &found.admin {
+            None => (Permissions::All, None),
+            Some((name, id)) => {
+                let administrator = self.administrator(name).await?.filter(|administrator| {
+                    administrator.version.id == *id
+                        && administrator.is_enabled
+                        && administrator.may_come_from(client.address)
+                });
+                let administrator = administrator.ok_or(denied.clone())?;
+                (administrator.permissions, administrator.role)
+            }
+        };
+        if !self.count_use(&found, now).await? {
+            return Err(denied);
+        }
+        // No administrator's name has a colon.
+        let name = format!("key:{}", found.key_id);
+        let author = Author { name, door: client.door, address: client.address };
+        let identity = Identity::ApiKey { admin: found.admin.map(|(name, _)| name), scope: found.scope };
+        Ok(Actor { author, permissions, role, identity })
     }
 
     /// A new token of an administrator who was authenticated by [`basic`](Self::basic).
@@ -106,7 +188,7 @@ impl Authentication {
     /// # Errors
     /// The actor was authenticated otherwise, or the store fails.
     pub async fn issue_token(&self, actor: &Actor) -> Result<IssuedToken, AdminError> {
-        Err(AdminError::InUse(format!("no token for {}", actor.author.name)))
+        self.tokens.issue(actor).await
     }
 
     /// Ends a token; one that is not known is no error.
@@ -114,7 +196,125 @@ impl Authentication {
     /// # Errors
     /// The store fails.
     pub async fn revoke(&self, token: &str) -> Result<(), StoreError> {
-        let _ = token;
-        Ok(())
+        self.tokens.revoke(token).await
+    }
+
+    /// The administrator of that name. One that is not valid cannot log in.
+    async fn administrator(&self, username: &str) -> Result<Option<Administrator>, StoreError> {
+        let Some(stored) = self.directory.find(&ADMINS, username).await? else { return Ok(None) };
+        match Administrator::of_stored(&stored) {
+            Ok(found) => Ok(Some(found)),
+            Err(problem) => {
+                let message = format!("the administrator \"{username}\" in the database is not valid: {problem}");
+                tracing::error!(sender = "admin", message);
+                Ok(None)
+            }
+        }
+    }
+
+    async fn second_factor(&self, of: &Administrator, code: Option<&str>) -> Result<(), AuthenticationError> {
+        let Some(secret) = &of.code_secret else {
+            return if of.needs_codes { Err(AuthenticationError::SecondFactorMissing) } else { Ok(()) };
+        };
+        let code = code.map(str::trim).filter(|code| !code.is_empty());
+        let Some(code) = code else { return Err(AuthenticationError::SecondFactorNeeded) };
+        let digest = digest_of(code);
+        if of.recovery_digests.iter().any(|left| is_same(left, &digest)) {
+            return if self.use_up(of, &digest).await? { Ok(()) } else { Err(AuthenticationError::Denied) };
+        }
+        let now = self.clock.now();
+        let step = match self.codes.check_secret(&of.username, secret, &Secret::new(code), now) {
+            Ok(code) => code.step,
+            Err(CodeRefusal::Paused(seconds)) => return Err(AuthenticationError::Paused(seconds)),
+            Err(CodeRefusal::NotStored(error)) => return Err(error.into()),
+            Err(CodeRefusal::Wrong | CodeRefusal::NoSecret) => return Err(AuthenticationError::Denied),
+        };
+        // RFC 6238 §5.2, for all servers of the database and after a restart.
+        let set = vec![("last_code_step", step)];
+        let is_new = self.change(&ADMINS, &of.username, of.version, ("last_code_step", step), set, Vec::new()).await?;
+        self.codes.settle(&of.username, is_new, now).map_err(|_| AuthenticationError::Denied)
+    }
+
+    /// Takes a recovery code away; false: another login was faster.
+    async fn use_up(&self, of: &Administrator, digest: &str) -> Result<bool, StoreError> {
+        let Some(stored) = self.directory.find(&ADMINS, &of.username).await? else { return Ok(false) };
+        let mut document = stored.document;
+        let Some(Value::Array(codes)) =
+            document.get_mut("filters").and_then(|filters| filters.get_mut("recovery_codes"))
+        else {
+            return Ok(false);
+        };
+        let before = codes.len();
+        codes.retain(|code| code.as_str() != Some(digest));
+        if stored.version.id != of.version.id || codes.len() == before {
+            return Ok(false);
+        }
+        let detail = format!("a recovery code was used; {} are left", codes.len());
+        let record = Author::system().did("update", ADMINS.kind, &of.username, self.clock.now());
+        let write = Write::Replace { document, expected: stored.version, reset: Vec::new() };
+        let audit = Some(AuditRecord { detail, ..record });
+        let change = Change { collection: &ADMINS, name: of.username.clone(), write, announce: false, audit };
+        match self.directory.commit(vec![change]).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Counts a use of the key; false: it has no use left.
+    async fn count_use(&self, key: &ApiKey, now: i64) -> Result<bool, StoreError> {
+        let set = vec![("last_use_at", now)];
+        if key.max_uses > 0 {
+            let guard = ("uses", key.max_uses);
+            return self.change(&API_KEYS, &key.key_id, key.version, guard, set, vec![("uses", 1)]).await;
+        }
+        let due = now.saturating_sub(NOTE_PAUSE);
+        if key.last_use_at <= due {
+            let guard = ("last_use_at", due.saturating_add(1));
+            if let Err(error) = self.change(&API_KEYS, &key.key_id, key.version, guard, set, Vec::new()).await {
+                let message = format!("the last use of the API key \"{}\" is not stored: {error}", key.key_id);
+                tracing::warn!(sender = "admin", message);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn note_login(&self, of: &Administrator) {
+        let now = self.clock.now();
+        let guard = ("last_login", now.saturating_sub(NOTE_PAUSE).saturating_add(1));
+        let set = vec![("last_login", now)];
+        if let Err(error) = self.change(&ADMINS, &of.username, of.version, guard, set, Vec::new()).await {
+            let message = format!("the login of the administrator \"{}\" is not stored: {error}", of.username);
+            tracing::warn!(sender = "admin", message);
+        }
+    }
+
+    async fn change(
+        &self,
+        collection: &'static Collection,
+        name: &str,
+        version: Version,
+        guard: (&'static str, i64),
+        set: Vec<(&'static str, i64)>,
+        add: Vec<(&'static str, i64)>,
+    ) -> Result<bool, StoreError> {
+        let change = MaintainedChange { collection, name: name.to_owned(), id: version.id, guard, set, add };
+        self.directory.change_maintained(change).await
+    }
+
+    /// Records the denial of a login, once in a while for each name and address.
+    async fn deny(&self, username: &str, client: &DoorClient) -> AuthenticationError {
+        self.audit.denied_login(username, client).await;
+        AuthenticationError::Denied
+    }
+}
+
+fn actor(of: Administrator, client: &DoorClient, by_token: bool) -> Actor {
+    let credential = credential_of(&of.password);
+    Actor {
+        author: Author { name: of.username.clone(), door: client.door, address: client.address },
+        permissions: of.permissions,
+        role: of.role,
+        identity: Identity::Administrator { admin: (of.username, of.version.id), credential, by_token },
     }
 }

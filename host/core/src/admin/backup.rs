@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::counted::{self, Counted};
-use super::{Actor, AdminError, AdminPermission, Audit, PAGE, UserAdministration};
+use super::{Actor, AdminError, Audit, PAGE, UseCase, UserAdministration};
 use crate::account::{AccountPage, Dump, Loaded, ObjectKind};
 use crate::ports::{Directory, PageRequest, StoredDocument, UsageStore};
 
@@ -26,7 +26,7 @@ impl BackupAdministration {
     /// # Errors
     /// The actor lacks `manage_system`, or the store fails.
     pub async fn dump(&self, actor: &Actor, after: Option<String>, limit: u32) -> Result<AccountPage, AdminError> {
-        actor.require(AdminPermission::ManageSystem)?;
+        self.audit.allow(actor, UseCase::Dump, "").await?;
         if after.is_none() {
             self.audit.done(actor, "dump", "user", "", String::new()).await;
         }
@@ -43,7 +43,7 @@ impl BackupAdministration {
         kind: ObjectKind,
         request: PageRequest,
     ) -> Result<Vec<StoredDocument>, AdminError> {
-        actor.require(AdminPermission::ManageSystem)?;
+        self.audit.allow(actor, UseCase::Dump, "").await?;
         let request = PageRequest { limit: request.limit.min(PAGE), ..request };
         Ok(self.directory.list(kind.collection(), request).await?)
     }
@@ -56,7 +56,7 @@ impl BackupAdministration {
     /// # Errors
     /// The actor lacks `manage_system`, an object was changed at the same time, or the store fails.
     pub async fn load(&self, actor: &Actor, dump: Dump, is_trial: bool) -> Result<(Vec<Loaded>, bool), AdminError> {
-        actor.require(AdminPermission::ManageSystem)?;
+        self.audit.allow(actor, UseCase::Load, "").await?;
         let counted = if dump.moves_in { Counted::all_of(&dump) } else { Vec::new() };
         let (loaded, is_stored) = self.users.accounts.load(dump, is_trial, &actor.author).await?;
         if is_stored {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use super::{Actor, AdminError, AdminPermission, Audit};
+use super::{Actor, AdminError, Audit, UseCase};
 use crate::guard::{BanRefusal, Defender, Source};
 
 /// A banned address.
@@ -41,8 +41,8 @@ impl BanAdministration {
     ///
     /// # Errors
     /// The actor lacks `view_defender`.
-    pub fn list(&self, actor: &Actor) -> Result<Vec<BannedAddress>, AdminError> {
-        actor.require(AdminPermission::ViewDefender)?;
+    pub async fn list(&self, actor: &Actor) -> Result<Vec<BannedAddress>, AdminError> {
+        self.audit.allow(actor, UseCase::ListBans, "").await?;
         let bans = self.defender.bans().into_iter();
         Ok(bans
             .map(|(source, ban)| BannedAddress { address: source.to_string(), score: ban.score, until: ban.until })
@@ -54,7 +54,7 @@ impl BanAdministration {
     /// # Errors
     /// The actor lacks `manage_defender`, the text is no address, or the address is exempt.
     pub async fn add(&self, actor: &Actor, text: &str, time: Option<Duration>) -> Result<BannedAddress, AdminError> {
-        actor.require(AdminPermission::ManageDefender)?;
+        self.audit.allow(actor, UseCase::AddBan, text).await?;
         let address = address_of(text)?;
         let until = self.defender.ban(address, time).map_err(|refusal| {
             AdminError::BanRefused(match refusal {
@@ -74,7 +74,7 @@ impl BanAdministration {
     /// # Errors
     /// The actor lacks `manage_defender`, the text is no address, or the address is not banned.
     pub async fn remove(&self, actor: &Actor, text: &str) -> Result<String, AdminError> {
-        actor.require(AdminPermission::ManageDefender)?;
+        self.audit.allow(actor, UseCase::RemoveBan, text).await?;
         let address = address_of(text)?;
         if !self.defender.forgive(address) {
             return Err(AdminError::NoBan(text.to_owned()));
@@ -101,7 +101,7 @@ fn address_of(text: &str) -> Result<IpAddr, AdminError> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::{AdminErrorKind, Permissions, audit};
+    use super::super::{AdminErrorKind, AdminPermission, Permissions, audit};
     use super::*;
     use crate::guard::DefenderSettings;
     use crate::ports::{Door, SystemClock};
@@ -142,10 +142,15 @@ mod tests {
             ("1970-01-01T00:00:01Z".to_owned(), "9999-12-30T22:00:00Z".to_owned())
         );
         assert!(defender.refuses("192.0.2.1".parse().unwrap()));
-        assert_eq!(bans.list(&viewer).unwrap().len(), 1);
+        assert_eq!(bans.list(&viewer).await.unwrap().len(), 1);
         assert_eq!(bans.remove(&viewer, "192.0.2.1").await.map_err(kind), Err(AdminErrorKind::Forbidden));
         assert_eq!(bans.remove(&root, "192.0.2.1").await, Ok("192.0.2.1".to_owned()));
         assert_eq!(bans.remove(&root, "192.0.2.1").await.map_err(kind), Err(AdminErrorKind::NotFound));
-        assert_eq!(kept.lines(), ["root add ban 192.0.2.1", "root remove ban 192.0.2.1"]);
+        assert_eq!(kept.lines(), [
+                "viewer add ban 192.0.2.1 refused",
+                "root add ban 192.0.2.1",
+                "viewer remove ban 192.0.2.1 refused",
+                "root remove ban 192.0.2.1",
+            ]);
     }
 }

@@ -1,6 +1,7 @@
 //! Why a use case was not carried out.
 
 use super::AdminPermission;
+use super::credential_text::NoRandomness;
 use crate::account::{AccountError, DocumentError, InvalidAccount};
 use crate::ports::StoreError;
 use crate::quota::{QuotaError, ScanError};
@@ -16,6 +17,9 @@ pub enum AdminError {
         /// What the use case needs.
         permission: AdminPermission,
     },
+    /// The use case or the object is not for the actor; the text is a sentence.
+    #[error("{0}")]
+    NotForActor(String),
     /// No session has that connection.
     #[error("there is no such connection")]
     NoSession,
@@ -67,6 +71,9 @@ pub enum AdminError {
     /// A quota scan was not begun, or failed.
     #[error(transparent)]
     Scan(#[from] ScanError),
+    /// No key, token or code could be made.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
     /// The store refused a change, or failed.
     #[error(transparent)]
     Store(StoreError),
@@ -112,11 +119,11 @@ impl AdminError {
     /// The kind of the error.
     pub fn kind(&self) -> AdminErrorKind {
         match self {
-            Self::Forbidden { .. } => AdminErrorKind::Forbidden,
+            Self::Forbidden { .. } | Self::NotForActor(_) => AdminErrorKind::Forbidden,
             Self::NoSession | Self::NoHookRun(_) | Self::NoPlugin(_) | Self::NoBan(_) => AdminErrorKind::NotFound,
             Self::NoAddress(_) => AdminErrorKind::Invalid,
             Self::BanRefused(_) => AdminErrorKind::Refused,
-            Self::Inventory(_) => AdminErrorKind::Failed,
+            Self::Inventory(_) | Self::Random(_) => AdminErrorKind::Failed,
             Self::Renamed { .. } => AdminErrorKind::Refused,
             Self::Document(_) | Self::Object { .. } => AdminErrorKind::Invalid,
             Self::InUse(_) => AdminErrorKind::Conflict,
@@ -143,6 +150,7 @@ impl AdminError {
             Self::Document(DocumentError::Syntax(_) | DocumentError::NotAnObject)
             | Self::Account(AccountError::Store(_) | AccountError::Password(_))
             | Self::Forbidden { .. }
+            | Self::NotForActor(_)
             | Self::NoSession
             | Self::NoHookRun(_)
             | Self::NoPlugin(_)
@@ -151,6 +159,7 @@ impl AdminError {
             | Self::Inventory(_)
             | Self::InUse(_)
             | Self::Scan(_)
+            | Self::Random(_)
             | Self::Store(_) => None,
         }
     }

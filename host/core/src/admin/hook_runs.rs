@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Actor, AdminError, AdminPermission};
+use super::{Actor, AdminError, Audit, UseCase};
 use crate::ports::{HookCounter, HookRunStore, RunFilter, StoredRun};
 
 /// Use cases about the records of hook calls.
 pub struct HookRunAdministration {
     /// The store with the records.
     pub runs: Arc<dyn HookRunStore>,
+    /// Records refusals.
+    pub audit: Audit,
 }
 
 impl HookRunAdministration {
@@ -17,7 +19,7 @@ impl HookRunAdministration {
     /// # Errors
     /// The actor lacks `view_events`, or the store fails.
     pub async fn list(&self, actor: &Actor, filter: RunFilter) -> Result<Vec<StoredRun>, AdminError> {
-        actor.require(AdminPermission::ViewEvents)?;
+        self.audit.allow(actor, UseCase::ListRuns, "").await?;
         Ok(self.runs.runs(filter).await?)
     }
 
@@ -26,7 +28,7 @@ impl HookRunAdministration {
     /// # Errors
     /// The actor lacks `view_events`, there is no such record, or the store fails.
     pub async fn show(&self, actor: &Actor, id: i64) -> Result<StoredRun, AdminError> {
-        actor.require(AdminPermission::ViewEvents)?;
+        self.audit.allow(actor, UseCase::ShowRun, &id.to_string()).await?;
         self.runs.run(id).await?.ok_or(AdminError::NoHookRun(id))
     }
 
@@ -35,7 +37,7 @@ impl HookRunAdministration {
     /// # Errors
     /// The actor lacks `view_events`, or the store fails.
     pub async fn counters(&self, actor: &Actor) -> Result<Vec<HookCounter>, AdminError> {
-        actor.require(AdminPermission::ViewEvents)?;
+        self.audit.allow(actor, UseCase::ListCounters, "").await?;
         Ok(self.runs.counters().await?)
     }
 }

@@ -3,13 +3,21 @@
 //! change. A door only authenticates and translates.
 
 mod actor;
+mod admin_codes;
+mod admin_document;
+mod administrators;
+mod api_keys;
 mod audit;
 mod authentication;
+#[cfg(test)]
+mod authentication_tests;
 mod backup;
 mod bans;
 mod counted;
+mod credential_text;
 mod error;
 mod hook_runs;
+mod key_document;
 #[cfg(test)]
 mod moving_tests;
 #[cfg(test)]
@@ -19,11 +27,18 @@ mod plugins;
 mod scans;
 mod sessions;
 mod storage;
+mod tokens;
+mod use_case;
+#[cfg(test)]
+mod use_case_tests;
 #[cfg(test)]
 mod user_tests;
 mod users;
 
-pub use actor::{Actor, AdminPermission, Permissions};
+pub use actor::{Actor, AdminPermission, Identity, KeyScope, Permissions};
+pub use admin_codes::NewCodes;
+pub use administrators::Administrators;
+pub use api_keys::{ApiKeys, NewKey};
 pub use audit::Audit;
 pub use authentication::{Authentication, AuthenticationError, DoorClient, IssuedToken};
 pub use backup::BackupAdministration;
@@ -35,13 +50,15 @@ pub use plugins::{HookInventory, HookLink, PluginAdministration, PluginState};
 pub use scans::ScanAdministration;
 pub use sessions::SessionAdministration;
 pub use storage::{CheckedFileSystem, CheckedStep, StepOutcome, StorageAdministration, StorageStep, check_storage};
+pub use tokens::{ShownToken, Tokens};
+pub use use_case::{Reach, UseCase};
 pub use users::{DocumentChange, ShownUser, UserAdministration, problem_of};
 
 use std::sync::Arc;
 
 use crate::account::Accounts;
 use crate::guard::Defender;
-use crate::ports::{AuditStore, Clock, Directory, HookRunStore, UsageStore};
+use crate::ports::{AuditStore, Clock, Directory, HookRunStore, Passwords, UsageStore};
 use crate::quota::QuotaScans;
 use crate::session::SessionRegistry;
 
@@ -68,6 +85,14 @@ pub struct Administration {
     pub plugins: PluginAdministration,
     /// Dumps and loads of all accounts.
     pub backups: BackupAdministration,
+    /// Administrators.
+    pub admins: Administrators,
+    /// API keys.
+    pub api_keys: ApiKeys,
+    /// Tokens of administrators.
+    pub tokens: Arc<Tokens>,
+    /// Makes actors of credentials.
+    pub authentication: Authentication,
     /// Audit records.
     pub audit: Audit,
 }
@@ -92,17 +117,44 @@ pub struct AdministrationPorts {
     pub inventory: Arc<dyn HookInventory>,
     /// The store of audit records.
     pub audit: Arc<dyn AuditStore>,
-    /// Gives the times of audit records.
+    /// Hashes and compares the passwords of administrators.
+    pub passwords: Arc<dyn Passwords>,
+    /// Gives the times of audit records, and that of one-time codes and expiries.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Administration {
     /// The use cases on these ports.
     pub fn new(ports: AdministrationPorts) -> Self {
-        let audit = Audit { store: ports.audit, clock: ports.clock };
-        let objects = ObjectAdministration { directory: ports.directory.clone(), accounts: ports.accounts.clone() };
-        let users = Arc::new(UserAdministration { accounts: ports.accounts });
+        let audit = Audit::new(ports.audit, ports.clock.clone());
+        let tokens = Arc::new(Tokens::new(ports.directory.clone(), audit.clone(), ports.clock.clone()));
+        let objects = ObjectAdministration {
+            directory: ports.directory.clone(),
+            accounts: ports.accounts.clone(),
+            audit: audit.clone(),
+        };
+        let users = Arc::new(UserAdministration { accounts: ports.accounts.clone(), audit: audit.clone() });
+        let admins = Administrators {
+            directory: ports.directory.clone(),
+            passwords: ports.passwords.clone(),
+            accounts: ports.accounts.clone(),
+            audit: audit.clone(),
+            clock: ports.clock.clone(),
+        };
+        let api_keys = ApiKeys {
+            directory: ports.directory.clone(),
+            accounts: ports.accounts,
+            audit: audit.clone(),
+            clock: ports.clock.clone(),
+        };
+        let directory = ports.directory.clone();
+        let authentication =
+            Authentication::new(directory, ports.passwords, tokens.clone(), audit.clone(), ports.clock);
         Self {
+            admins,
+            api_keys,
+            tokens,
+            authentication,
             objects,
             sessions: SessionAdministration { sessions: ports.sessions, audit: audit.clone() },
             bans: BanAdministration { defender: ports.defender, audit: audit.clone() },
@@ -112,7 +164,7 @@ impl Administration {
                 audit: audit.clone(),
             },
             scans: ScanAdministration { scans: ports.scans, audit: audit.clone() },
-            hook_runs: HookRunAdministration { runs: ports.hook_runs },
+            hook_runs: HookRunAdministration { runs: ports.hook_runs, audit: audit.clone() },
             plugins: PluginAdministration { inventory: ports.inventory, audit: audit.clone() },
             backups: BackupAdministration {
                 users: users.clone(),

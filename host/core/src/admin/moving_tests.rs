@@ -39,11 +39,12 @@ fn user(more: Value) -> Map<String, Value> {
 async fn load(dump: Dump) -> (Vec<LoadOutcome>, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::default());
     let accounts = Arc::new(Accounts::new(store.clone(), Arc::new(NoPasswords), None));
+    let audit = Audit::new(store.clone(), Arc::new(SystemClock));
     let backups = BackupAdministration {
-        users: Arc::new(UserAdministration { accounts }),
+        users: Arc::new(UserAdministration { accounts, audit: audit.clone() }),
         directory: store.clone(),
         usages: store.clone(),
-        audit: Audit { store: store.clone(), clock: Arc::new(SystemClock) },
+        audit,
     };
     let root = Actor::local("root", Door::Socket);
     let (loaded, applied) = backups.load(&root, dump.clone(), false).await.unwrap();

@@ -23,9 +23,9 @@ struct House {
 fn house() -> House {
     let store = Arc::new(MemoryStore::default());
     let accounts = Arc::new(Accounts::new(store.clone(), Arc::new(PaperPasswords), None));
-    let users = Arc::new(UserAdministration { accounts: accounts.clone() });
-    let audit = Audit { store: store.clone(), clock: Arc::new(SystemClock) };
-    let objects = ObjectAdministration { directory: store.clone(), accounts };
+    let audit = Audit::new(store.clone(), Arc::new(SystemClock));
+    let users = Arc::new(UserAdministration { accounts: accounts.clone(), audit: audit.clone() });
+    let objects = ObjectAdministration { directory: store.clone(), accounts, audit: audit.clone() };
     let backups =
         BackupAdministration { users: users.clone(), directory: store.clone(), usages: store, audit: audit.clone() };
     House { users, objects, backups, audit, root: Actor::local("root", Door::Socket) }
@@ -97,7 +97,13 @@ async fn objects_are_added_changed_and_deleted() {
     }
     assert_eq!(
         house.records().await,
-        ["add folder team", "add role sales", "add group staff", "update group staff description", "delete role sales"]
+        [
+            "add folder team",
+            "add role sales",
+            "add group staff",
+            "update group staff description: \"\" -> \"People\"",
+            "delete role sales"
+        ]
     );
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Actor, AdminError, AdminPermission, DocumentChange, PAGE};
+use super::{Actor, AdminError, Audit, DocumentChange, PAGE, UseCase};
 use crate::account::{Accounts, ObjectKind, ObjectReferences, ObjectWriting, redacted_object};
 use crate::hook::observation::Change as Told;
 use crate::ports::{Change, Directory, PageRequest, StoreError, StoredDocument, Version};
@@ -18,6 +18,8 @@ pub struct ObjectAdministration {
     pub directory: Arc<dyn Directory>,
     /// Tells observers of changes.
     pub accounts: Arc<Accounts>,
+    /// Records refusals.
+    pub audit: Audit,
 }
 
 /// An object as administrators see it, without secrets.
@@ -53,7 +55,7 @@ impl ObjectAdministration {
         kind: ObjectKind,
         request: PageRequest,
     ) -> Result<Vec<ShownObject>, AdminError> {
-        actor.require(AdminPermission::ViewUsers)?;
+        self.audit.allow(actor, cases(kind).list, "").await?;
         let request = PageRequest { limit: request.limit.min(PAGE), ..request };
         let page = self.directory.list(kind.collection(), request).await?;
         Ok(page.into_iter().map(|stored| ShownObject::of(kind, stored)).collect())
@@ -69,7 +71,7 @@ impl ObjectAdministration {
         kind: ObjectKind,
         name: &str,
     ) -> Result<(ShownObject, ObjectReferences), AdminError> {
-        actor.require(AdminPermission::ViewUsers)?;
+        self.audit.allow(actor, cases(kind).show, name).await?;
         let stored = self.stored(kind, name).await?;
         let references = self.writing(actor).references(kind, name).await?;
         Ok((ShownObject::of(kind, stored), references))
@@ -86,7 +88,8 @@ impl ObjectAdministration {
         kind: ObjectKind,
         document: &Map<String, Value>,
     ) -> Result<ShownObject, AdminError> {
-        actor.require(permission(kind))?;
+        let given = document.get("name").and_then(Value::as_str).unwrap_or_default();
+        self.audit.allow(actor, cases(kind).add, given).await?;
         let mut document = kind.merged(Map::new(), document)?;
         kind.keep_secrets(None, &mut document);
         let (name, document) = validated(kind, document)?;
@@ -106,7 +109,7 @@ impl ObjectAdministration {
         name: &str,
         change: &DocumentChange,
     ) -> Result<ShownObject, AdminError> {
-        actor.require(permission(kind))?;
+        self.audit.allow(actor, cases(kind).update, name).await?;
         let mut tries = MAX_CONFLICTS;
         loop {
             let stored = self.stored(kind, name).await?;
@@ -135,7 +138,7 @@ impl ObjectAdministration {
     /// The actor lacks the permission for the kind, there is no such object, accounts or groups refer to it, it was
     /// changed at the same time, or the store fails.
     pub async fn delete(&self, actor: &Actor, kind: ObjectKind, name: &str) -> Result<(), AdminError> {
-        actor.require(permission(kind))?;
+        self.audit.allow(actor, cases(kind).delete, name).await?;
         let stored = self.stored(kind, name).await?;
         let writing = self.writing(actor);
         let references = writing.references(kind, name).await?;
@@ -177,12 +180,38 @@ impl ObjectAdministration {
     }
 }
 
-/// The permission to add, change and delete objects of the kind.
-fn permission(kind: ObjectKind) -> AdminPermission {
+/// The use cases about one kind of object.
+struct Cases {
+    list: UseCase,
+    show: UseCase,
+    add: UseCase,
+    update: UseCase,
+    delete: UseCase,
+}
+
+fn cases(kind: ObjectKind) -> Cases {
     match kind {
-        ObjectKind::Folder => AdminPermission::ManageFolders,
-        ObjectKind::Group => AdminPermission::ManageGroups,
-        ObjectKind::Role => AdminPermission::ManageRoles,
+        ObjectKind::Folder => Cases {
+            list: UseCase::ListFolders,
+            show: UseCase::ShowFolder,
+            add: UseCase::AddFolder,
+            update: UseCase::UpdateFolder,
+            delete: UseCase::DeleteFolder,
+        },
+        ObjectKind::Group => Cases {
+            list: UseCase::ListGroups,
+            show: UseCase::ShowGroup,
+            add: UseCase::AddGroup,
+            update: UseCase::UpdateGroup,
+            delete: UseCase::DeleteGroup,
+        },
+        ObjectKind::Role => Cases {
+            list: UseCase::ListRoles,
+            show: UseCase::ShowRole,
+            add: UseCase::AddRole,
+            update: UseCase::UpdateRole,
+            delete: UseCase::DeleteRole,
+        },
     }
 }
 

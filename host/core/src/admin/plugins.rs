@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Actor, AdminError, AdminPermission, Audit};
+use super::{Actor, AdminError, Audit, UseCase};
 
 /// One link of a hook point, as `tidegate hook list` shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,7 +84,7 @@ impl PluginAdministration {
     /// # Errors
     /// The actor lacks `view_status`, or plugins cannot be loaded.
     pub async fn links(&self, actor: &Actor) -> Result<Vec<HookLink>, AdminError> {
-        actor.require(AdminPermission::ViewStatus)?;
+        self.audit.allow(actor, UseCase::ListHooks, "").await?;
         self.inventory.links().await.map_err(AdminError::Inventory)
     }
 
@@ -93,7 +93,7 @@ impl PluginAdministration {
     /// # Errors
     /// The actor lacks `view_status`, or plugins cannot be loaded.
     pub async fn list(&self, actor: &Actor) -> Result<Vec<PluginState>, AdminError> {
-        actor.require(AdminPermission::ViewStatus)?;
+        self.audit.allow(actor, UseCase::ListPlugins, "").await?;
         self.inventory.plugins().await.map_err(AdminError::Inventory)
     }
 
@@ -102,7 +102,7 @@ impl PluginAdministration {
     /// # Errors
     /// The actor lacks `manage_system`, or no gate waits for the plugin.
     pub async fn forget(&self, actor: &Actor, name: &str) -> Result<(), AdminError> {
-        actor.require(AdminPermission::ManageSystem)?;
+        self.audit.allow(actor, UseCase::ForgetPlugin, name).await?;
         self.inventory.forget(name).await.map_err(AdminError::NoPlugin)?;
         self.audit.done(actor, "forget", "plugin", name, String::new()).await;
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Actor, AdminError, AdminPermission, Audit};
+use super::{Actor, AdminError, Audit, UseCase};
 use crate::quota::{QuotaScans, ScanReport, Scope};
 
 /// Use cases about quota scans.
@@ -18,8 +18,8 @@ impl ScanAdministration {
     ///
     /// # Errors
     /// The actor lacks `quota_scans`.
-    pub fn list(&self, actor: &Actor) -> Result<Vec<(Scope, u64, u64)>, AdminError> {
-        actor.require(AdminPermission::ScanQuotas)?;
+    pub async fn list(&self, actor: &Actor) -> Result<Vec<(Scope, u64, u64)>, AdminError> {
+        self.audit.allow(actor, UseCase::ListScans, "").await?;
         Ok(self.scans.keeper.scans())
     }
 
@@ -29,7 +29,7 @@ impl ScanAdministration {
     /// The actor lacks `quota_scans`, another scan of the scope is under way, usages are not tracked, there is no
     /// such account or folder, or its files cannot be read.
     pub async fn scan(&self, actor: &Actor, scope: &Scope) -> Result<ScanReport, AdminError> {
-        actor.require(AdminPermission::ScanQuotas)?;
+        self.audit.allow(actor, UseCase::Scan, scope.name()).await?;
         let report = self.scans.scan(scope).await?;
         let (kind, name) = match scope {
             Scope::Account(name) => ("user", name),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Actor, AdminError, AdminPermission, Audit};
+use super::{Actor, AdminError, Audit, UseCase};
 use crate::connection::ConnectionId;
 use crate::session::{EndReason, Session, SessionRegistry};
 
@@ -15,13 +15,15 @@ pub struct SessionAdministration {
 }
 
 impl SessionAdministration {
-    /// The sessions whose login is complete, the oldest first.
+    /// The sessions whose login is complete, the oldest first; for an actor with a role, those of its accounts.
     ///
     /// # Errors
     /// The actor lacks `view_conns`.
-    pub fn list(&self, actor: &Actor) -> Result<Vec<Arc<Session>>, AdminError> {
-        actor.require(AdminPermission::ViewConnections)?;
-        Ok(self.sessions.sessions())
+    pub async fn list(&self, actor: &Actor) -> Result<Vec<Arc<Session>>, AdminError> {
+        self.audit.allow(actor, UseCase::ListSessions, "").await?;
+        let mut sessions = self.sessions.sessions();
+        sessions.retain(|session| actor.has_account_of(session.account.role()));
+        Ok(sessions)
     }
 
     /// Closes the session of a connection.
@@ -29,7 +31,14 @@ impl SessionAdministration {
     /// # Errors
     /// The actor lacks `close_conns`, or there is no such session.
     pub async fn close(&self, actor: &Actor, connection: &ConnectionId) -> Result<(), AdminError> {
-        actor.require(AdminPermission::CloseConnections)?;
+        self.audit.allow(actor, UseCase::CloseSession, connection.as_str()).await?;
+        let is_own = |session: &Arc<Session>| session.id == *connection && actor.has_account_of(session.account.role());
+        if actor.role.is_some() && !self.sessions.sessions().iter().any(is_own) {
+            return Err(self
+                .audit
+                .refuse(actor, UseCase::CloseSession, connection.as_str(), AdminError::NoSession)
+                .await);
+        }
         if !self.sessions.close(connection, EndReason::AdminClosed) {
             return Err(AdminError::NoSession);
         }
@@ -42,7 +51,7 @@ impl SessionAdministration {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::{AdminErrorKind, Permissions, audit};
+    use super::super::{AdminErrorKind, AdminPermission, Permissions, audit};
     use super::*;
     use crate::ports::Door;
     use tokio_util::sync::CancellationToken;
@@ -56,7 +65,7 @@ mod tests {
         let root = Actor::local("root", Door::Socket);
         let viewer = Permissions::Only(BTreeSet::from([AdminPermission::ViewConnections]));
         let viewer = Actor { permissions: viewer, ..Actor::local("viewer", Door::Socket) };
-        assert!(administration.list(&viewer).is_ok());
+        assert!(administration.list(&viewer).await.is_ok());
         let check = async |actor: &Actor, id: &str| {
             administration.close(actor, &ConnectionId::new(id)).await.map_err(|error| error.kind())
         };
@@ -65,6 +74,6 @@ mod tests {
         assert_eq!(check(&root, "c1").await, Ok(()));
         drop(slot);
         assert_eq!(check(&root, "c1").await, Err(AdminErrorKind::NotFound));
-        assert_eq!(kept.lines(), ["root close session c1"]);
+        assert_eq!(kept.lines(), ["viewer close session c1 refused", "root close session c1"]);
     }
 }

@@ -39,8 +39,8 @@ struct House {
 fn house() -> House {
     let store = Arc::new(MemoryStore::default());
     let accounts = Accounts::new(store.clone(), Arc::new(PaperPasswords), None);
-    let users = Arc::new(UserAdministration { accounts: Arc::new(accounts) });
-    let audit = Audit { store: store.clone(), clock: Arc::new(SystemClock) };
+    let audit = Audit::new(store.clone(), Arc::new(SystemClock));
+    let users = Arc::new(UserAdministration { accounts: Arc::new(accounts), audit: audit.clone() });
     let backups = BackupAdministration {
         users: users.clone(),
         directory: store.clone(),
@@ -131,7 +131,11 @@ async fn each_change_has_one_record_with_its_author() {
     house.users.delete(&house.root, "alice").await.unwrap();
     assert_eq!(
         house.records().await,
-        ["root socket add alice", "root socket update alice max_sessions, quota_size", "root socket delete alice"]
+        [
+            "root socket add alice",
+            "root socket update alice max_sessions: 0 -> 3; quota_size: 0 -> 5",
+            "root socket delete alice"
+        ]
     );
     for kind in [
         house.change(json!({ "uid": 1 })).await.unwrap_err(),
@@ -213,7 +217,8 @@ async fn what_the_actor_may_not_do_is_not_done() {
     ] {
         assert_eq!(error.kind(), AdminErrorKind::Forbidden, "{error}");
     }
-    assert_eq!((house.names().await, house.records().await.len()), (vec!["alice".to_owned()], 1));
+    // Each refusal is recorded.
+    assert_eq!((house.names().await, house.records().await.len()), (vec!["alice".to_owned()], 6));
 }
 
 #[tokio::test]
@@ -236,7 +241,7 @@ async fn a_load_is_all_or_nothing() {
     assert_eq!(house.names().await, ["alice", "bob"]);
     assert_eq!(
         house.records().await[1..],
-        ["root socket update alice uid", "root socket add bob", "root socket load  2 documents"]
+        ["root socket update alice uid: 0 -> 7", "root socket add bob", "root socket load  2 documents"]
     );
     // Loading a dump changes nothing.
     let dumped = house.backups.dump(&house.root, None, 100).await.unwrap();
@@ -260,4 +265,39 @@ async fn accounts_of_a_load_may_share_a_new_folder() {
     let (_, applied) = house.load(vec![mounting("alice", "/srv/a"), mounting("bob", "/srv/a")], false).await;
     let stored = house.store.find(&FOLDERS, "team").await.unwrap().unwrap();
     assert_eq!((applied, &stored.document["mapped_path"]), (true, &json!("/srv/a")));
+}
+
+#[tokio::test]
+async fn a_role_is_not_crossed() {
+    let house = house();
+    let role = |name: &str| Actor { role: Some(name.to_owned()), ..Actor::local(name, Door::Rest) };
+    let sales = role("sales");
+    let add = async |username: &str, more: Value| {
+        house.users.add(&sales, document(username, more), None).await.map_err(|error| error.kind())
+    };
+    assert_eq!(add("own", json!({})).await.unwrap().document["role"], "sales");
+    assert_eq!(add("other", json!({"role": "boss"})).await.map(drop), Err(AdminErrorKind::Forbidden));
+    house.add("free").await;
+    house.users.add(&house.root, document("theirs", json!({"role": "boss"})), None).await.unwrap();
+    let page = house.users.list(&sales, PageRequest { limit: 100, ..PageRequest::default() }).await.unwrap();
+    assert_eq!(page.accounts.iter().map(|user| user.username.as_str()).collect::<Vec<_>>(), ["own"]);
+    let fields = |patch: Value| DocumentChange::Fields { patches: vec![map(patch)], replaced: Vec::new() };
+    for name in ["free", "theirs"] {
+        for outcome in [
+            house.users.show(&sales, name).await.map(drop),
+            house.users.update(&sales, name, fields(json!({"uid": 7})), None).await.map(drop),
+            house.users.delete(&sales, name).await,
+        ] {
+            // As if there were no such account.
+            assert_eq!(outcome.unwrap_err().kind(), AdminErrorKind::NotFound, "{name}");
+        }
+    }
+    for patch in [json!({"role": "boss"}), json!({"role": ""})] {
+        let outcome = house.users.update(&sales, "own", fields(patch.clone()), None).await;
+        assert_eq!(outcome.unwrap_err().kind(), AdminErrorKind::Forbidden, "{patch}");
+    }
+    house.users.update(&sales, "own", fields(json!({"uid": 7})), None).await.unwrap();
+    assert!(house.users.show(&role("boss"), "own").await.is_err());
+    house.users.delete(&sales, "own").await.unwrap();
+    assert_eq!(house.names().await, ["free", "theirs"]);
 }

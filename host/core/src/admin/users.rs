@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Actor, AdminError, AdminPermission, PAGE};
+use super::{Actor, AdminError, Audit, PAGE, UseCase};
 use crate::account::{AccountDraft, AccountPage, Accounts, Audience, InvalidStored, OnConflict, User, redacted};
 use crate::key_options::KeyOptions;
 use crate::ports::{PageRequest, StoreError, StoredDocument, USERS};
@@ -14,6 +14,8 @@ use crate::secret::Secret;
 pub struct UserAdministration {
     /// The accounts.
     pub accounts: Arc<Accounts>,
+    /// Records refusals.
+    pub audit: Audit,
 }
 
 /// An account as administrators see it, without secrets.
@@ -59,13 +61,19 @@ impl ShownUser {
 }
 
 impl UserAdministration {
-    /// A page of at most 500 accounts, valid or not, in the order of their names.
+    /// A page of at most 500 accounts, valid or not, in the order of their names. For an actor with a role, those of
+    /// the page that have it: such a page may be shorter, even empty, and another still follow.
     ///
     /// # Errors
     /// The actor lacks `view_users`, or the store fails.
     pub async fn list(&self, actor: &Actor, request: PageRequest) -> Result<AccountPage, AdminError> {
-        actor.require(AdminPermission::ViewUsers)?;
-        self.page(request).await
+        self.audit.allow(actor, UseCase::ListUsers, "").await?;
+        let mut page = self.page(request).await?;
+        if actor.role.is_some() {
+            page.accounts.retain(|user| actor.has_account_of(user.role()));
+            page.invalid.clear();
+        }
+        Ok(page)
     }
 
     pub(super) async fn page(&self, request: PageRequest) -> Result<AccountPage, AdminError> {
@@ -77,7 +85,8 @@ impl UserAdministration {
     /// # Errors
     /// The actor lacks `view_users`, there is no such account, or the store fails.
     pub async fn show(&self, actor: &Actor, username: &str) -> Result<ShownUser, AdminError> {
-        actor.require(AdminPermission::ViewUsers)?;
+        self.audit.allow(actor, UseCase::ShowUser, username).await?;
+        self.check_role(actor, UseCase::ShowUser, username).await?;
         match self.accounts.find(username).await {
             Ok(Some(user)) => Ok(ShownUser::of(&user)),
             Ok(None) => Err(no_user(username)),
@@ -102,9 +111,14 @@ impl UserAdministration {
         document: Map<String, Value>,
         clear_password: Option<Secret>,
     ) -> Result<ShownUser, AdminError> {
-        actor.require(AdminPermission::AddUsers)?;
+        let given = document.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.audit.allow(actor, UseCase::AddUser, &given).await?;
         let mut draft = AccountDraft::default();
         draft.merge_value(&Value::Object(document))?;
+        if let Some(role) = actor.role.as_ref().filter(|_| draft.role().is_empty()) {
+            draft.set("role", json!(role));
+        }
+        self.check_new_role(actor, UseCase::AddUser, &draft).await?;
         set_password(&mut draft, clear_password);
         Ok(ShownUser::of(&self.accounts.add(draft, &actor.author).await?))
     }
@@ -122,7 +136,8 @@ impl UserAdministration {
         change: DocumentChange,
         clear_password: Option<Secret>,
     ) -> Result<ShownUser, AdminError> {
-        actor.require(AdminPermission::EditUsers)?;
+        self.audit.allow(actor, UseCase::UpdateUser, username).await?;
+        self.check_role(actor, UseCase::UpdateUser, username).await?;
         let stored = self.stored(username).await?;
         let (mut draft, on_conflict) = match change {
             DocumentChange::Fields { patches, replaced } => {
@@ -140,6 +155,7 @@ impl UserAdministration {
                 (AccountDraft::replacing(stored, &Value::Object(document))?, OnConflict::Refuse)
             }
         };
+        self.check_new_role(actor, UseCase::UpdateUser, &draft).await?;
         set_password(&mut draft, clear_password);
         if draft.username() != username {
             let (from, to) = (username.to_owned(), draft.username().to_owned());
@@ -153,8 +169,32 @@ impl UserAdministration {
     /// # Errors
     /// The actor lacks `del_users`, there is no such account, or the store fails.
     pub async fn delete(&self, actor: &Actor, username: &str) -> Result<(), AdminError> {
-        actor.require(AdminPermission::DeleteUsers)?;
+        self.audit.allow(actor, UseCase::DeleteUser, username).await?;
+        self.check_role(actor, UseCase::DeleteUser, username).await?;
         Ok(self.accounts.delete(username, &actor.author).await?)
+    }
+
+    /// For an actor with a role there are no accounts but those of the role.
+    async fn check_role(&self, actor: &Actor, case: UseCase, username: &str) -> Result<(), AdminError> {
+        if actor.role.is_none() {
+            return Ok(());
+        }
+        let stored = self.stored(username).await?;
+        let role = stored.document.get("role").and_then(Value::as_str);
+        if actor.has_account_of(role) {
+            return Ok(());
+        }
+        Err(self.audit.refuse(actor, case, username, no_user(username)).await)
+    }
+
+    /// An actor with a role gives accounts no other.
+    async fn check_new_role(&self, actor: &Actor, case: UseCase, draft: &AccountDraft) -> Result<(), AdminError> {
+        if actor.has_account_of(Some(draft.role())) {
+            return Ok(());
+        }
+        let (name, role) = (&actor.author.name, actor.role.as_deref().unwrap_or_default());
+        let refused = format!("\"{name}\" may give accounts no role but \"{role}\"");
+        Err(self.audit.refuse(actor, case, draft.username(), AdminError::NotForActor(refused)).await)
     }
 
     async fn stored(&self, username: &str) -> Result<StoredDocument, AdminError> {

@@ -23,7 +23,7 @@ pub use refusal::{Refusal, RefusalReason};
 use self::conversation::{ConversationStep, Exchange};
 use self::credentials::{PreLoginHooks, Resolved};
 use self::external_auth_cache::ExternalAuthCache;
-use self::one_time_code::OneTimeCodes;
+pub(crate) use self::one_time_code::{CodeRefusal, OneTimeCodes};
 use crate::account::{AccountRule, Accounts, AddressRule, EffectiveAccount, Factors};
 use crate::connection::{Connection, Credential, LoginMethod};
 use crate::files::FileContext;

@@ -47,7 +47,7 @@ pub enum CodeRefusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RightCode {
     /// The time step of the code.
-    step: i64,
+    pub step: i64,
 }
 
 /// Checks one-time codes, and counts the wrong ones of each account. The store of the accounts keeps the step of the
@@ -72,9 +72,18 @@ impl OneTimeCodes {
     /// # Errors
     /// Why the code is refused.
     pub fn check(&self, account: &EffectiveAccount, code: &Secret, now: i64) -> Result<RightCode, CodeRefusal> {
-        let totp = generator(account).ok_or(CodeRefusal::NoSecret)?;
+        let codes = account.filters.one_time_codes.as_ref().and_then(|codes| codes.secret.as_ref());
+        self.check_secret(&account.username, codes.ok_or(CodeRefusal::NoSecret)?, code, now)
+    }
+
+    /// As [`check`](Self::check), with a secret in Base32 (RFC 4648 §6). `name`: by which wrong codes are counted.
+    ///
+    /// # Errors
+    /// Why the code is refused.
+    pub fn check_secret(&self, name: &str, secret: &Secret, code: &Secret, now: i64) -> Result<RightCode, CodeRefusal> {
+        let totp = generator(secret).ok_or(CodeRefusal::NoSecret)?;
         let mut accounts = self.accounts();
-        let tried = accounts.entry(account.username.clone()).or_default();
+        let tried = accounts.entry(name.to_owned()).or_default();
         if now < tried.paused_until {
             return Err(CodeRefusal::Paused((tried.paused_until - now + 999) / 1000));
         }
@@ -104,8 +113,16 @@ impl OneTimeCodes {
         now: i64,
     ) -> Result<(), CodeRefusal> {
         let is_new = accounts.use_code(&account.key(), code.step).await.map_err(CodeRefusal::NotStored)?;
+        self.settle(&account.username, is_new, now)
+    }
+
+    /// Notes what the store says of a right code. `is_new`: whether it was not used before.
+    ///
+    /// # Errors
+    /// The code was used before, so that it is a wrong one.
+    pub fn settle(&self, name: &str, is_new: bool, now: i64) -> Result<(), CodeRefusal> {
         let mut tries = self.accounts();
-        let tried = tries.entry(account.username.clone()).or_default();
+        let tried = tries.entry(name.to_owned()).or_default();
         if is_new {
             (tried.wrong, tried.paused_until) = (0, 0);
             Ok(())
@@ -130,8 +147,7 @@ impl Tried {
     }
 }
 
-fn generator(account: &EffectiveAccount) -> Option<TOTP> {
-    let secret = account.filters.one_time_codes.as_ref()?.secret.as_ref()?;
+fn generator(secret: &Secret) -> Option<TOTP> {
     let secret = Base32::Encoded(secret.expose().to_owned()).to_bytes().ok()?;
     // A short secret can be found from a few of its codes, and an empty one is known.
     (secret.len() >= MIN_SECRET).then(|| TOTP::new_unchecked(Algorithm::SHA1, DIGITS, 0, STEP_SECONDS, secret))

@@ -1,0 +1,127 @@
+//! What a change has made of a document, for audit records: fields with their values before and after. Of secrets
+//! only that they changed is said.
+
+use serde_json::{Map, Value};
+
+use super::fields::{self, Field};
+use super::write::changed_of;
+
+/// Bytes of the longest text for one value.
+const VALUE: usize = 120;
+/// Bytes of the longest text for a change.
+const ALL: usize = 2_000;
+/// Digests of codes and keys are no field of accounts.
+const SECRETS: [&str; 3] = ["recovery_codes", "totp_config", "digest"];
+
+/// The fields of `known` that administrators maintain and that differ, as `uid: 0 -> 7; password: changed`. The text
+/// has at most about 2000 bytes.
+pub fn difference(known: &'static [Field], base: &Map<String, Value>, document: &Map<String, Value>) -> String {
+    let mut parts = Vec::new();
+    for name in changed_of(known, base, document) {
+        compare(name, name, base.get(name), document.get(name), &mut parts);
+    }
+    let mut text = String::new();
+    for (index, part) in parts.iter().enumerate() {
+        if text.len() + part.len() > ALL {
+            text.push_str(&format!("; and {} more", parts.len() - index));
+            break;
+        }
+        if index > 0 {
+            text.push_str("; ");
+        }
+        text.push_str(part);
+    }
+    text
+}
+
+fn compare(path: &str, name: &str, before: Option<&Value>, after: Option<&Value>, parts: &mut Vec<String>) {
+    let given = |value: Option<&Value>| value.filter(|value| !value.is_null()).cloned();
+    if given(before) == given(after) {
+        return;
+    }
+    if fields::is_secret(name) || SECRETS.contains(&name) {
+        parts.push(format!("{path}: changed"));
+        return;
+    }
+    let empty = Map::new();
+    let object = |value: Option<&Value>| value.and_then(Value::as_object).cloned();
+    if let (Some(before), Some(after)) =
+        (object(before).or_else(|| before.is_none().then(|| empty.clone())), object(after))
+    {
+        let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        for name in names {
+            compare(&format!("{path}.{name}"), name, before.get(name), after.get(name), parts);
+        }
+        return;
+    }
+    parts.push(format!("{path}: {} -> {}", shown(before), shown(after)));
+}
+
+fn shown(value: Option<&Value>) -> String {
+    let Some(value) = value else { return "none".to_owned() };
+    let mut value = value.clone();
+    hide(&mut value);
+    let mut text = value.to_string();
+    if text.len() > VALUE {
+        let end = (0..=VALUE).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// Secrets inside lists of objects.
+fn hide(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                if fields::is_secret(name) || SECRETS.contains(&name.as_str()) {
+                    *value = Value::String("[redacted]".to_owned());
+                } else {
+                    hide(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(hide),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(base: Value, document: Value, expected: &str) {
+        let (Value::Object(base), Value::Object(document)) = (base, document) else { panic!("they are objects") };
+        assert_eq!(difference(fields::ACCOUNT, &base, &document), expected);
+    }
+
+    #[test]
+    fn values_are_told_and_secrets_are_not() {
+        check(json!({"uid": 0, "password": "a"}), json!({"uid": 7, "password": "b"}), "password: changed; uid: 0 -> 7");
+        check(json!({}), json!({"email": "a@b", "last_login": 9}), "email: none -> \"a@b\"");
+        check(
+            json!({"filters": {"allowed_ip": ["10.0.0.0/8"], "recovery_codes": ["HUSH"]}}),
+            json!({"filters": {"allowed_ip": [], "recovery_codes": []}}),
+            "filters.allowed_ip: [\"10.0.0.0/8\"] -> []; filters.recovery_codes: changed",
+        );
+        check(
+            json!({"filesystem": {"provider": 0}}),
+            json!({"filesystem": {"provider": 1, "s3config": {"bucket": "b", "access_secret": "HUSH"}}}),
+            "filesystem.provider: 0 -> 1; filesystem.s3config.access_secret: changed; filesystem.s3config.bucket: none -> \"b\"",
+        );
+        let folder = json!({"virtual_folders": [{"name": "f", "filesystem": {"s3config": {"access_secret": "HUSH"}}}]});
+        let Value::Object(folder) = folder else { panic!("it is an object") };
+        assert!(!difference(fields::ACCOUNT, &Map::new(), &folder).contains("HUSH"));
+    }
+
+    #[test]
+    fn the_text_is_short_whatever_changed() {
+        let permissions: Map<_, _> = (0..1000).map(|number| (format!("/{number}"), json!(["é".repeat(500)]))).collect();
+        let document = Map::from_iter([("permissions".to_owned(), Value::Object(permissions))]);
+        let text = difference(fields::ACCOUNT, &Map::new(), &document);
+        assert!(text.len() < ALL + 40 && text.contains('…') && text.ends_with(" more"), "{text}");
+    }
+}

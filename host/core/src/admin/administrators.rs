@@ -1,0 +1,319 @@
+//! Use cases about administrators.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::admin_document::{
+    ADMIN_OBJECT, Administrator, merged, name_of, networks_of, not_valid, password_of, permissions_of, shown, texts,
+};
+use super::{Actor, AdminError, Audit, DocumentChange, Identity, PAGE, Permissions, ShownObject, UseCase};
+use crate::account::{AccountError, Accounts, difference};
+use crate::hook::observation::Change as Told;
+use crate::password::{PasswordHash, PasswordText};
+use crate::ports::{
+    ADMINS, AuditRecord, Change, Clock, Directory, PageRequest, Passwords, ROLES, StoreError, StoredDocument, Version,
+    Write,
+};
+use crate::secret::Secret;
+use crate::turns::Waiter;
+
+/// Use cases about administrators.
+pub struct Administrators {
+    /// The store of administrators.
+    pub directory: Arc<dyn Directory>,
+    /// Hashes passwords.
+    pub passwords: Arc<dyn Passwords>,
+    /// Tells observers of changes.
+    pub accounts: Arc<Accounts>,
+    /// Records refusals.
+    pub audit: Audit,
+    /// Gives the times of changes.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Administrators {
+    /// A page of at most 500 administrators, valid or not, in the order of their names.
+    ///
+    /// # Errors
+    /// The use case is not for the actor, or the store fails.
+    pub async fn list(&self, actor: &Actor, request: PageRequest) -> Result<Vec<ShownObject>, AdminError> {
+        self.audit.allow(actor, UseCase::ListAdmins, "").await?;
+        let request = PageRequest { limit: request.limit.min(PAGE), ..request };
+        Ok(self.directory.list(&ADMINS, request).await?.into_iter().map(shown_object).collect())
+    }
+
+    /// One stored administrator, valid or not.
+    ///
+    /// # Errors
+    /// The use case is not for the actor, there is no such administrator, or the store fails.
+    pub async fn show(&self, actor: &Actor, username: &str) -> Result<ShownObject, AdminError> {
+        self.audit.allow(actor, UseCase::ShowAdmin, username).await?;
+        Ok(shown_object(self.stored(username).await?))
+    }
+
+    /// Adds an administrator. `clear_password` takes the place of the document's password, and is always hashed.
+    ///
+    /// # Errors
+    /// The use case is not for the actor, or it would give more than the actor has; the document is not valid, the
+    /// name is taken, there is no such role, or the store fails.
+    pub async fn add(
+        &self,
+        actor: &Actor,
+        document: &Map<String, Value>,
+        clear_password: Option<Secret>,
+    ) -> Result<ShownObject, AdminError> {
+        let case = UseCase::AddAdmin;
+        let given = document.get("username").and_then(Value::as_str).unwrap_or_default();
+        self.audit.allow(actor, case, given).await?;
+        let new = Map::from_iter([("status".to_owned(), json!(1)), ("created_at".to_owned(), json!(self.clock.now()))]);
+        let document = merged(ADMIN_OBJECT, ADMINS.noun, new, document)?;
+        let (name, document) = self.validated(document, clear_password).await?;
+        self.check_grants(actor, case, &name, &document).await?;
+        let mut changes = self.required(actor, &name, &document).await?;
+        changes.push(self.change(actor, case, &name, Write::Add(document), String::new()));
+        self.store(actor, &name, changes, Told::Add).await
+    }
+
+    /// Changes an administrator. Its tokens end with its password, and at once where it is disabled.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add); and the change would rename it, a whole document was made from another revision, or
+    /// the actor would take from itself what it has.
+    pub async fn update(
+        &self,
+        actor: &Actor,
+        username: &str,
+        change: &DocumentChange,
+        clear_password: Option<Secret>,
+    ) -> Result<ShownObject, AdminError> {
+        let case = UseCase::UpdateAdmin;
+        self.audit.allow(actor, case, username).await?;
+        let stored = self.stored(username).await?;
+        self.check_grants(actor, case, username, &stored.document).await?;
+        let document = changed(&stored, change)?;
+        let (name, document) = self.validated(document, clear_password).await?;
+        if name != username {
+            return Err(AdminError::Renamed { noun: ADMINS.noun, from: username.to_owned(), to: name });
+        }
+        self.check_grants(actor, case, username, &document).await?;
+        self.replace(actor, case, &stored, document).await
+    }
+
+    /// Deletes an administrator, with its tokens and the use of its keys.
+    ///
+    /// # Errors
+    /// The use case is not for the actor, or the administrator is the actor itself or has more permissions; there is
+    /// no such administrator, or the store fails.
+    pub async fn delete(&self, actor: &Actor, username: &str) -> Result<(), AdminError> {
+        let case = UseCase::DeleteAdmin;
+        self.audit.allow(actor, case, username).await?;
+        if is_self(actor, username) {
+            let refused =
+                AdminError::NotForActor("administrators cannot delete themselves; ask another one".to_owned());
+            return Err(self.audit.refuse(actor, case, username, refused).await);
+        }
+        let stored = self.stored(username).await?;
+        self.check_grants(actor, case, username, &stored.document).await?;
+        let mut changes = self.required(actor, username, &Map::new()).await?;
+        let write = Write::Delete { expected: Some(stored.version) };
+        changes.push(self.change(actor, case, username, write, String::new()));
+        self.directory.commit(changes).await?;
+        let document = stored.document;
+        self.accounts.tell_of(ADMINS.kind, Told::Delete, username, || shown(document), &actor.author);
+        Ok(())
+    }
+
+    /// Gives the actor, an administrator, another password.
+    ///
+    /// # Errors
+    /// The actor is no administrator, its current password is another, or the store fails.
+    pub async fn change_own_password(&self, actor: &Actor, current: &Secret, new: Secret) -> Result<(), AdminError> {
+        let Identity::Administrator { admin: (name, id), .. } = &actor.identity else {
+            return Err(AdminError::NotForActor("only administrators have a password to change".to_owned()));
+        };
+        let stored = self.stored(name).await?;
+        let administrator = Administrator::of_stored(&stored).map_err(not_valid)?;
+        let waiter = Waiter { address: actor.author.address, account: name };
+        let matches = self.passwords.matches(waiter, &administrator.password, current).await;
+        if administrator.version.id != *id || !matches.map_err(AccountError::Password)? {
+            let refused = AdminError::NotForActor("the current password is another".to_owned());
+            return Err(self.audit.refuse(actor, UseCase::UpdateAdmin, name, refused).await);
+        }
+        let (_, document) = self.validated(stored.document.clone(), Some(new)).await?;
+        self.replace(actor, UseCase::UpdateAdmin, &stored, document).await.map(drop)
+    }
+
+    /// Stores the valid document in the place of the stored one.
+    pub(super) async fn replace(
+        &self,
+        actor: &Actor,
+        case: UseCase,
+        stored: &StoredDocument,
+        mut document: Map<String, Value>,
+    ) -> Result<ShownObject, AdminError> {
+        let name = &stored.name;
+        if is_self(actor, name) {
+            let kept = ["status", "permissions", "role"];
+            if kept.iter().any(|field| stored.document.get(*field) != document.get(*field)) {
+                let refused = "administrators cannot change their own status, permissions and role; ask another one";
+                let refused = AdminError::NotForActor(refused.to_owned());
+                return Err(self.audit.refuse(actor, case, name, refused).await);
+            }
+        }
+        let mut changes = self.required(actor, name, &document).await?;
+        let detail = difference(ADMIN_OBJECT, &stored.document, &document);
+        document.insert("updated_at".to_owned(), json!(self.clock.now()));
+        let write = Write::Replace { document, expected: stored.version, reset: Vec::new() };
+        changes.push(self.change(actor, case, name, write, detail));
+        self.store(actor, name, changes, Told::Update).await
+    }
+
+    /// What has to stay for a change: the role that the document names, and the actor itself, so that two
+    /// administrators who delete each other do not leave the server without one.
+    async fn required(
+        &self,
+        actor: &Actor,
+        username: &str,
+        document: &Map<String, Value>,
+    ) -> Result<Vec<Change>, AdminError> {
+        let mut required = Vec::new();
+        if let Identity::Administrator { admin: (name, id), .. } = &actor.identity
+            && name != username
+        {
+            let stored = self.directory.find(&ADMINS, name).await?.filter(|stored| stored.version.id == *id);
+            let Some(stored) = stored.filter(|stored| stored.document.get("status") == Some(&json!(1))) else {
+                return Err(AdminError::NotForActor(format!("the administrator \"{name}\" is deleted or disabled")));
+            };
+            required.push((&ADMINS, stored));
+        }
+        let role = document.get("role").and_then(Value::as_str).unwrap_or_default();
+        if !role.is_empty() {
+            let stored = self.directory.find(&ROLES, role).await?;
+            let missing = || StoreError::Refused(format!("there is no role named \"{role}\"; add it first"));
+            required.push((&ROLES, stored.ok_or_else(missing)?));
+        }
+        let require = |(collection, stored): (_, StoredDocument)| {
+            let write = Write::Require { expected: stored.version };
+            Change { collection, name: stored.name, write, announce: false, audit: None }
+        };
+        Ok(required.into_iter().map(require).collect())
+    }
+
+    /// An actor changes no administrator that may do more than itself, and makes none.
+    pub(super) async fn check_grants(
+        &self,
+        actor: &Actor,
+        case: UseCase,
+        username: &str,
+        document: &Map<String, Value>,
+    ) -> Result<(), AdminError> {
+        // What is not valid gives nothing, but may have given everything.
+        let theirs = permissions_of(&texts(document, "permissions")).unwrap_or(Permissions::All);
+        if actor.permissions.cover(&theirs) {
+            return Ok(());
+        }
+        let actor_name = &actor.author.name;
+        let refused =
+            format!("\"{actor_name}\" lacks permissions that the administrator \"{username}\" has or would have");
+        Err(self.audit.refuse(actor, case, username, AdminError::NotForActor(refused)).await)
+    }
+
+    /// The name and the document to store, its password hashed.
+    async fn validated(
+        &self,
+        mut document: Map<String, Value>,
+        clear_password: Option<Secret>,
+    ) -> Result<(String, Map<String, Value>), AdminError> {
+        let name = name_of(&document).map_err(not_valid)?;
+        permissions_of(&texts(&document, "permissions")).map_err(not_valid)?;
+        let filters = document.get("filters").and_then(Value::as_object).cloned().unwrap_or_default();
+        networks_of("filters.allow_list", &texts(&filters, "allow_list")).map_err(not_valid)?;
+        let status = document.get("status").and_then(Value::as_i64);
+        if !matches!(status, Some(0 | 1)) {
+            return Err(not_valid(crate::account::invalid("status", "must be 0 or 1")));
+        }
+        let password = match clear_password.filter(|clear| !clear.is_empty()) {
+            Some(clear) => PasswordText::Clear(clear),
+            None => password_of(&document).map_err(not_valid)?,
+        };
+        if let PasswordText::Clear(clear) = password {
+            let hash = self.passwords.hash(Waiter::SERVER, &clear).await.map_err(AccountError::Password)?;
+            document.insert("password".to_owned(), json!(hash.expose()));
+        }
+        Ok((name, document))
+    }
+
+    fn change(&self, actor: &Actor, case: UseCase, name: &str, write: Write, detail: String) -> Change {
+        let record = actor.author.did(case.action(), ADMINS.kind, name, self.clock.now());
+        let audit = Some(AuditRecord { detail, ..record });
+        Change { collection: &ADMINS, name: name.to_owned(), write, announce: false, audit }
+    }
+
+    async fn store(
+        &self,
+        actor: &Actor,
+        name: &str,
+        changes: Vec<Change>,
+        told: Told,
+    ) -> Result<ShownObject, AdminError> {
+        self.directory.commit(changes).await?;
+        let stored = shown_object(self.stored(name).await?);
+        self.accounts.tell_of(ADMINS.kind, told, name, || stored.document.clone(), &actor.author);
+        Ok(stored)
+    }
+
+    pub(super) async fn stored(&self, username: &str) -> Result<StoredDocument, StoreError> {
+        let found = self.directory.find(&ADMINS, username).await?;
+        found.ok_or_else(|| StoreError::NotFound(ADMINS.object(username)))
+    }
+}
+
+fn is_self(actor: &Actor, username: &str) -> bool {
+    matches!(&actor.identity, Identity::Administrator { admin, .. } if admin.0 == username)
+}
+
+fn shown_object(stored: StoredDocument) -> ShownObject {
+    let problem = Administrator::of_stored(&stored).err();
+    let name = &stored.name;
+    let problem =
+        problem.map(|problem| format!("the administrator \"{name}\" in the database is not valid: {problem}"));
+    ShownObject { revision: stored.version.revision, document: shown(stored.document), problem }
+}
+
+/// The document after the change. A whole document leaves the password and the one-time codes as they are, unless it
+/// names them.
+fn changed(stored: &StoredDocument, change: &DocumentChange) -> Result<Map<String, Value>, AdminError> {
+    let merge = |document, patch| merged(ADMIN_OBJECT, ADMINS.noun, document, patch);
+    match change {
+        DocumentChange::Fields { patches, replaced } => {
+            let mut document = stored.document.clone();
+            replaced.iter().filter(|field| *field != "filters").for_each(|field| drop(document.remove(field)));
+            patches.iter().try_fold(document, merge)
+        }
+        DocumentChange::Document { revision, .. }
+            if Version { revision: *revision, ..stored.version } != stored.version =>
+        {
+            Err(StoreError::Conflict(ADMINS.object(&stored.name)).into())
+        }
+        DocumentChange::Document { document, .. } => {
+            let mut kept = Map::new();
+            for field in ["password", "created_at"] {
+                kept.extend(stored.document.get(field).map(|value| (field.to_owned(), value.clone())));
+            }
+            if let Some(Value::Object(filters)) = stored.document.get("filters") {
+                let codes =
+                    filters.iter().filter(|(field, _)| ["totp_config", "recovery_codes"].contains(&field.as_str()));
+                let codes: Map<_, _> = codes.map(|(field, value)| (field.clone(), value.clone())).collect();
+                kept.insert("filters".to_owned(), Value::Object(codes));
+            }
+            kept.insert("status".to_owned(), json!(1));
+            merge(kept, document)
+        }
+    }
+}
+
+/// A digest of the hash of a password, which does not show the hash.
+pub(super) fn credential_of(password: &PasswordHash) -> String {
+    super::credential_text::digest_of(&format!("tidegate credential {}", password.expose()))
+}

@@ -1,0 +1,175 @@
+//! Tokens of administrators: issued after a login, good on every server of one database, revocable.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Map, Value, json};
+
+use super::credential_text::{digest_of, is_token, new_token};
+use super::{Actor, AdminError, Audit, Identity, IssuedToken, PAGE, UseCase};
+use crate::ports::{AuditRecord, Change, Clock, Directory, PageRequest, StoreError, StoredDocument, TOKENS, Write};
+
+/// Milliseconds for which a token is good (A18-17).
+const LIFETIME: i64 = 20 * 60_000;
+/// Tokens that are looked at when one is issued: those that have expired are deleted.
+const SWEPT: u32 = 50;
+/// Characters of a digest by which a token is named, at least.
+const ID_LENGTH: usize = 16;
+
+/// A token as administrators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownToken {
+    /// The first 16 characters of its digest.
+    pub id: String,
+    /// The administrator to whom it was issued.
+    pub admin: String,
+    /// The address to which it was issued; empty: the host itself.
+    pub address: String,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    /// Milliseconds since 1970.
+    pub expires_at: i64,
+}
+
+/// What a token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Token {
+    pub admin: (String, i64),
+    pub credential: String,
+    pub expires_at: i64,
+}
+
+/// Issues, lists and revokes tokens.
+pub struct Tokens {
+    directory: Arc<dyn Directory>,
+    audit: Audit,
+    clock: Arc<dyn Clock>,
+    /// The digest up to which expired tokens were looked for.
+    swept: Mutex<Option<String>>,
+}
+
+impl Tokens {
+    /// Tokens in this store.
+    pub fn new(directory: Arc<dyn Directory>, audit: Audit, clock: Arc<dyn Clock>) -> Self {
+        Self { directory, audit, clock, swept: Mutex::default() }
+    }
+
+    /// A page of at most 500 tokens, in the order of their ids.
+    ///
+    /// # Errors
+    /// The use case is not for the actor, or the store fails.
+    pub async fn list(&self, actor: &Actor, request: PageRequest) -> Result<Vec<ShownToken>, AdminError> {
+        self.audit.allow(actor, UseCase::ListTokens, "").await?;
+        let request = PageRequest { limit: request.limit.min(PAGE), ..request };
+        Ok(self.directory.list(&TOKENS, request).await?.iter().map(shown).collect())
+    }
+
+    /// Revokes the token with this id, as the list shows it.
+    ///
+    /// # Errors
+    /// The use case is not for the actor, there is no such token, or the store fails.
+    pub async fn revoke_by_id(&self, actor: &Actor, id: &str) -> Result<(), AdminError> {
+        self.audit.allow(actor, UseCase::RevokeToken, id).await?;
+        let request = PageRequest { after: None, prefix: Some(id.to_owned()), limit: 2 };
+        let mut found = self.directory.list(&TOKENS, request).await?;
+        match (found.pop(), found.is_empty()) {
+            (Some(stored), true) if id.len() >= ID_LENGTH => {
+                let record = actor.author.did("delete", TOKENS.kind, &shown(&stored).id, self.clock.now());
+                let detail = format!("admin: {}", shown(&stored).admin);
+                Ok(self.delete(stored.name, Some(AuditRecord { detail, ..record })).await?)
+            }
+            _ => Err(StoreError::NotFound(TOKENS.object(id)).into()),
+        }
+    }
+
+    pub(super) async fn issue(&self, actor: &Actor) -> Result<IssuedToken, AdminError> {
+        let Identity::Administrator { admin: (name, id), credential, by_token: false } = &actor.identity else {
+            return Err(AdminError::NotForActor("a token is issued for a name and a password only".to_owned()));
+        };
+        let (text, now) = (new_token()?, self.clock.now());
+        let expires_at = now.saturating_add(LIFETIME);
+        let address = actor.author.address.map(|address| address.to_string()).unwrap_or_default();
+        let fields = [
+            ("admin", json!(name)),
+            ("admin_id", json!(id)),
+            ("credential", json!(credential)),
+            ("address", json!(address)),
+            ("created_at", json!(now)),
+            ("expires_at", json!(expires_at)),
+        ];
+        let document: Map<_, _> = fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
+        let digest = digest_of(text.expose());
+        let record = actor.author.did("login", "admin", name, now);
+        let add = Change {
+            collection: &TOKENS,
+            name: digest,
+            write: Write::Add(document),
+            announce: false,
+            audit: Some(record),
+        };
+        self.directory.commit(vec![add]).await?;
+        self.sweep(now).await;
+        Ok(IssuedToken { text, expires_at })
+    }
+
+    pub(super) async fn find(&self, text: &str) -> Result<Option<Token>, StoreError> {
+        if !is_token(text) {
+            return Ok(None);
+        }
+        let stored = self.directory.find(&TOKENS, &digest_of(text)).await?;
+        Ok(stored.map(|stored| {
+            let text = |field: &str| stored.document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let number = |field: &str| stored.document.get(field).and_then(Value::as_i64).unwrap_or(0);
+            Token {
+                admin: (text("admin"), number("admin_id")),
+                credential: text("credential"),
+                expires_at: number("expires_at"),
+            }
+        }))
+    }
+
+    pub(super) async fn revoke(&self, text: &str) -> Result<(), StoreError> {
+        if !is_token(text) {
+            return Ok(());
+        }
+        match self.delete(digest_of(text), None).await {
+            Err(StoreError::NotFound(_)) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    async fn delete(&self, digest: String, audit: Option<AuditRecord>) -> Result<(), StoreError> {
+        let write = Write::Delete { expected: None };
+        let change = Change { collection: &TOKENS, name: digest, write, announce: false, audit };
+        self.directory.commit(vec![change]).await.map(drop)
+    }
+
+    /// Deletes expired tokens, some at a time. That it fails is no failure of the login: the next one tries again.
+    async fn sweep(&self, now: i64) {
+        let after = self.swept().clone();
+        let request = PageRequest { after, prefix: None, limit: SWEPT };
+        let Ok(page) = self.directory.list(&TOKENS, request).await else { return };
+        // After the last page comes the first one again.
+        let is_last = page.len() < usize::try_from(SWEPT).unwrap_or(usize::MAX);
+        *self.swept() = page.last().filter(|_| !is_last).map(|last| last.name.clone());
+        for stored in page.into_iter().filter(|stored| shown(stored).expires_at <= now) {
+            // Another server may have deleted it.
+            let _ = self.delete(stored.name, None).await;
+        }
+    }
+
+    fn swept(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.swept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn shown(stored: &StoredDocument) -> ShownToken {
+    let text = |field: &str| stored.document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let number = |field: &str| stored.document.get(field).and_then(Value::as_i64).unwrap_or(0);
+    ShownToken {
+        id: stored.name.chars().take(ID_LENGTH).collect(),
+        admin: text("admin"),
+        address: text("address"),
+        created_at: number("created_at"),
+        expires_at: number("expires_at"),
+    }
+}

@@ -1,0 +1,179 @@
+//! Each use case, called by each kind of actor: nothing is reached without its permission.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use super::user_tests::{PaperPasswords, map};
+use super::*;
+use crate::account::{Dump, ObjectKind};
+use crate::connection::ConnectionId;
+use crate::guard::{Defender, DefenderSettings};
+use crate::memory::MemoryStore;
+use crate::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
+use crate::ports::{AuditOutcome, AuditQuery, Door, NodeName, PageRequest, RunFilter, StorageFactory, SystemClock};
+use crate::quota::{QuotaKeeper, Scope, Tracking};
+
+struct NoHooks;
+
+#[async_trait]
+impl HookInventory for NoHooks {
+    async fn links(&self) -> Result<Vec<HookLink>, String> {
+        Ok(Vec::new())
+    }
+
+    async fn plugins(&self) -> Result<Vec<PluginState>, String> {
+        Ok(Vec::new())
+    }
+
+    async fn forget(&self, plugin: &str) -> Result<(), String> {
+        Err(format!("no gate waits for {plugin}"))
+    }
+}
+
+struct NoStorage;
+
+#[async_trait]
+impl StorageFactory for NoStorage {
+    async fn open(&self, _: &TreeDescription) -> Result<Arc<dyn Storage>, StorageError> {
+        Err(StorageError::new(StorageErrorKind::Unsupported, "there is none"))
+    }
+}
+
+fn administration() -> Administration {
+    let store = Arc::new(MemoryStore::default());
+    let (passwords, clock) = (Arc::new(PaperPasswords), Arc::new(SystemClock));
+    let keeper = QuotaKeeper::new(store.clone(), NodeName("n".into()), clock.clone(), Tracking::WhereLimited);
+    Administration::new(AdministrationPorts {
+        accounts: Arc::new(Accounts::new(store.clone(), passwords.clone(), None)),
+        directory: store.clone(),
+        usages: store.clone(),
+        sessions: Arc::default(),
+        defender: Arc::new(Defender::new(DefenderSettings::default(), Arc::default(), clock.clone())),
+        scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
+        hook_runs: store.clone(),
+        inventory: Arc::new(NoHooks),
+        audit: store,
+        passwords,
+        clock,
+    })
+}
+
+/// Calls the use case about what there is not.
+async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), AdminError> {
+    let page = || PageRequest { limit: 1, ..PageRequest::default() };
+    let fields = || DocumentChange::Fields { patches: Vec::new(), replaced: Vec::new() };
+    let empty = map(json!({}));
+    let (folder, group, role) = (ObjectKind::Folder, ObjectKind::Group, ObjectKind::Role);
+    match case {
+        UseCase::ListUsers => of.users.list(actor, page()).await.map(drop),
+        UseCase::ShowUser => of.users.show(actor, "none").await.map(drop),
+        UseCase::AddUser => of.users.add(actor, empty, None).await.map(drop),
+        UseCase::UpdateUser => of.users.update(actor, "none", fields(), None).await.map(drop),
+        UseCase::DeleteUser => of.users.delete(actor, "none").await,
+        UseCase::ListFolders => of.objects.list(actor, folder, page()).await.map(drop),
+        UseCase::ShowFolder => of.objects.show(actor, folder, "none").await.map(drop),
+        UseCase::AddFolder => of.objects.add(actor, folder, &empty).await.map(drop),
+        UseCase::UpdateFolder => of.objects.update(actor, folder, "none", &fields()).await.map(drop),
+        UseCase::DeleteFolder => of.objects.delete(actor, folder, "none").await,
+        UseCase::ListGroups => of.objects.list(actor, group, page()).await.map(drop),
+        UseCase::ShowGroup => of.objects.show(actor, group, "none").await.map(drop),
+        UseCase::AddGroup => of.objects.add(actor, group, &empty).await.map(drop),
+        UseCase::UpdateGroup => of.objects.update(actor, group, "none", &fields()).await.map(drop),
+        UseCase::DeleteGroup => of.objects.delete(actor, group, "none").await,
+        UseCase::ListRoles => of.objects.list(actor, role, page()).await.map(drop),
+        UseCase::ShowRole => of.objects.show(actor, role, "none").await.map(drop),
+        UseCase::AddRole => of.objects.add(actor, role, &empty).await.map(drop),
+        UseCase::UpdateRole => of.objects.update(actor, role, "none", &fields()).await.map(drop),
+        UseCase::DeleteRole => of.objects.delete(actor, role, "none").await,
+        UseCase::ListSessions => of.sessions.list(actor).await.map(drop),
+        UseCase::CloseSession => of.sessions.close(actor, &ConnectionId::new("none")).await,
+        UseCase::ListScans => of.scans.list(actor).await.map(drop),
+        UseCase::Scan => of.scans.scan(actor, &Scope::Account("none".into())).await.map(drop),
+        UseCase::ListHooks => of.plugins.links(actor).await.map(drop),
+        UseCase::ListPlugins => of.plugins.list(actor).await.map(drop),
+        UseCase::ForgetPlugin => of.plugins.forget(actor, "none").await,
+        UseCase::ListRuns => of.hook_runs.list(actor, RunFilter::default()).await.map(drop),
+        UseCase::ShowRun => of.hook_runs.show(actor, 7).await.map(drop),
+        UseCase::ListCounters => of.hook_runs.counters(actor).await.map(drop),
+        UseCase::Dump => {
+            let objects = of.backups.dump_objects(actor, role, page()).await.map(drop);
+            of.backups.dump(actor, None, 1).await.and(objects)
+        }
+        UseCase::Load => of.backups.load(actor, Dump::default(), true).await.map(drop),
+        UseCase::ListAudit => of.audit.list(actor, AuditQuery::default()).await.map(drop),
+        UseCase::ListBans => of.bans.list(actor).await.map(drop),
+        UseCase::AddBan => of.bans.add(actor, "none", None).await.map(drop),
+        UseCase::RemoveBan => of.bans.remove(actor, "none").await.map(drop),
+        UseCase::ListAdmins => of.admins.list(actor, page()).await.map(drop),
+        UseCase::ShowAdmin => of.admins.show(actor, "none").await.map(drop),
+        UseCase::AddAdmin => of.admins.add(actor, &empty, None).await.map(drop),
+        UseCase::UpdateAdmin => {
+            let made = of.admins.make_codes(actor, "none").await.map(drop);
+            let removed = of.admins.remove_codes(actor, "none").await.map(drop);
+            of.admins.update(actor, "none", &fields(), None).await.map(drop).and(made).and(removed)
+        }
+        UseCase::DeleteAdmin => of.admins.delete(actor, "none").await,
+        UseCase::ListApiKeys => of.api_keys.list(actor, page()).await.map(drop),
+        UseCase::ShowApiKey => of.api_keys.show(actor, "none").await.map(drop),
+        UseCase::AddApiKey => of.api_keys.add(actor, &empty).await.map(drop),
+        UseCase::RotateApiKey => of.api_keys.rotate(actor, "none").await.map(drop),
+        UseCase::DeleteApiKey => of.api_keys.delete(actor, "none").await.map(drop),
+        UseCase::ListTokens => of.tokens.list(actor, page()).await.map(drop),
+        UseCase::RevokeToken => of.tokens.revoke_by_id(actor, "none").await,
+    }
+}
+
+/// Whether the use case was refused to the actor, or carried out as far as there was anything.
+async fn is_refused(of: &Administration, actor: &Actor, case: UseCase) -> bool {
+    let outcome = call(of, actor, case).await;
+    outcome.is_err_and(|error| error.kind() == AdminErrorKind::Forbidden)
+}
+
+#[tokio::test]
+async fn each_use_case_is_reached_by_those_that_may() {
+    // D-09
+    let all = Actor::local("one", Door::Rest);
+    let scope =
+        |texts: &[&str]| KeyScope { allow: texts.iter().map(|text| (*text).to_owned()).collect(), deny: Vec::new() };
+    for case in UseCase::ALL {
+        let of = administration();
+        assert!(!is_refused(&of, &all, *case).await, "{case:?}");
+        for permission in AdminPermission::ALL {
+            let permissions = Permissions::Only(BTreeSet::from([permission]));
+            let actor = Actor { permissions, ..all.clone() };
+            let expected = permission != case.permission();
+            assert_eq!(is_refused(&of, &actor, *case).await, expected, "{case:?} {permission:?}");
+        }
+        let in_role = Actor { role: Some("sales".to_owned()), ..all.clone() };
+        assert_eq!(is_refused(&of, &in_role, *case).await, case.reach() != Reach::OwnAccounts, "{case:?}");
+        for (texts, is_in) in [(vec![case.name()], true), (vec!["no_such.case"], false)] {
+            let identity = Identity::ApiKey { admin: None, scope: scope(&texts) };
+            let expected = !is_in || case.reach() == Reach::People;
+            let key = Actor { identity, ..all.clone() };
+            assert_eq!(is_refused(&of, &key, *case).await, expected, "{case:?} {texts:?}");
+        }
+        // The refusals are recorded, once each, by what was asked for.
+        let query = AuditQuery { limit: 100, ..AuditQuery::default() };
+        let records = of.audit.list(&all, query).await.unwrap();
+        let refused = records.iter().filter(|stored| stored.record.outcome == AuditOutcome::Refused);
+        let (kind, action) = (case.kind(), case.action());
+        let refused = refused.filter(|stored| stored.record.kind == kind && stored.record.action == action).count();
+        assert!((1..=2).contains(&refused), "{case:?} {records:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_asks_again_and_again_does_not_fill_the_store() {
+    let of = administration();
+    let nothing = Actor { permissions: Permissions::Only(BTreeSet::new()), ..Actor::local("one", Door::Rest) };
+    for number in 0..3_000 {
+        assert!(of.users.list(&nothing, PageRequest::default()).await.is_err());
+        assert!(of.users.show(&nothing, &number.to_string()).await.is_err());
+    }
+    let query = AuditQuery { limit: 10_000, ..AuditQuery::default() };
+    let records = of.audit.list(&Actor::local("root", Door::Cli), query).await.unwrap();
+    assert_eq!(records.len(), 1_000);
+}
