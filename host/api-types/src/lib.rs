@@ -5,6 +5,8 @@
 #[macro_use]
 mod operation;
 
+mod admins;
+mod api_keys;
 mod audit;
 mod backup;
 mod bans;
@@ -19,6 +21,11 @@ mod status;
 mod storage;
 mod users;
 
+pub use admins::{
+    AddAdmin, AdminCodes, Admins, DeleteAdmin, DeletedAdmin, ListAdmins, ListTokens, RevokeToken, RevokedToken,
+    SetAdminCodes, ShowAdmin, Token, Tokens, UpdateAdmin,
+};
+pub use api_keys::{AddApiKey, ApiKeys, DeleteApiKey, DeletedApiKey, ListApiKeys, NewApiKey, RotateApiKey, ShowApiKey};
 pub use audit::{AuditEntries, AuditEntry, ListAudit};
 pub use backup::{AccountOutcome, DumpUsers, Dumped, LoadDump, LoadReport, LoadedAccount, LoadedObject};
 pub use bans::{AddBan, Ban, Bans, ListBans, RemoveBan, RemovedBan};

@@ -63,5 +63,18 @@ operations! {
     "dump-users" DumpUsers -> Dumped: "Give accounts with their password hashes, a page at a time.";
     "dump-objects" DumpObjects -> DumpedObjects: "Give folders, groups or roles with their secrets, a page at a time.";
     "load-dump" LoadDump -> LoadReport: "Add or replace all accounts, folders, groups and roles of a dump, or none.";
+    "list-admins" ListAdmins -> Admins: "List administrators in the order of their names, a page at a time.";
+    "show-admin" ShowAdmin -> StoredObject: "Show one administrator without its secrets.";
+    "add-admin" AddAdmin -> StoredObject: "Add an administrator.";
+    "update-admin" UpdateAdmin -> StoredObject: "Change an administrator.";
+    "delete-admin" DeleteAdmin -> DeletedAdmin: "Delete an administrator; its tokens and keys are no longer good.";
+    "set-admin-codes" SetAdminCodes -> AdminCodes: "Give an administrator new one-time codes, or take them away.";
+    "list-tokens" ListTokens -> Tokens: "List the tokens of administrators, a page at a time.";
+    "revoke-token" RevokeToken -> RevokedToken: "Revoke a token of an administrator.";
+    "list-api-keys" ListApiKeys -> ApiKeys: "List API keys, a page at a time.";
+    "show-api-key" ShowApiKey -> StoredObject: "Show one API key without its text.";
+    "add-api-key" AddApiKey -> NewApiKey: "Make an API key.";
+    "rotate-api-key" RotateApiKey -> NewApiKey: "Give an API key a new text; the old one is no longer good.";
+    "delete-api-key" DeleteApiKey -> DeletedApiKey: "Revoke an API key.";
     "list-audit" ListAudit -> AuditEntries: "List what was changed by whom, newest first.";
 }

@@ -10,10 +10,11 @@ use utoipa::openapi::{
 
 use crate::operation::{Operation, path_of};
 use crate::{
-    AddBan, AddObject, AddUser, CheckStorage, CloseSession, DeleteObject, DeleteUser, DumpObjects, DumpUsers,
-    ErrorAnswer, ForgetPlugin, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects,
-    ListPlugins, ListScans, ListSessions, ListUsers, LoadDump, RemoveBan, Scan, ShowHookRun, ShowObject, ShowStatus,
-    ShowUser, UpdateObject, UpdateUser,
+    AddAdmin, AddApiKey, AddBan, AddObject, AddUser, CheckStorage, CloseSession, DeleteAdmin, DeleteApiKey,
+    DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorAnswer, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit,
+    ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects, ListPlugins, ListScans, ListSessions,
+    ListTokens, ListUsers, LoadDump, RemoveBan, RevokeToken, RotateApiKey, Scan, SetAdminCodes, ShowAdmin, ShowApiKey,
+    ShowHookRun, ShowObject, ShowStatus, ShowUser, UpdateAdmin, UpdateObject, UpdateUser,
 };
 
 /// The OpenAPI 3.1 description of all requests.

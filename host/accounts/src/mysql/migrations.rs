@@ -26,6 +26,7 @@ const IS_DONE: &str = "-- done: ";
 pub const MIGRATIONS: &[(i64, &str)] = &[
     (20_200_131, include_str!("../../../../sql/mysql/20200131.sql")),
     (20_261_204, include_str!("../../../../sql/mysql/20261204.sql")),
+    (20_261_205, include_str!("../../../../sql/mysql/20261205.sql")),
     (20_261_206, include_str!("../../../../sql/mysql/20261206.sql")),
 ];
 

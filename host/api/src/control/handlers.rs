@@ -24,7 +24,7 @@ impl Handle<ShowStatus> for AdminApi {
 
 impl Handle<ListSessions> for AdminApi {
     async fn handle(&self, actor: &Actor, _: ListSessions) -> Result<Sessions, AdminError> {
-        let sessions = self.administration.sessions.list(actor)?;
+        let sessions = self.administration.sessions.list(actor).await?;
         Ok(Sessions { sessions: sessions.iter().map(|session| answers::session(session)).collect() })
     }
 }
@@ -58,7 +58,7 @@ impl Handle<RemoveBan> for AdminApi {
 
 impl Handle<ListScans> for AdminApi {
     async fn handle(&self, actor: &Actor, _: ListScans) -> Result<Scans, AdminError> {
-        let scans = self.administration.scans.list(actor)?.into_iter();
+        let scans = self.administration.scans.list(actor).await?.into_iter();
         let scans =
             scans.map(|(scope, files, directories)| ScanProgress { scope: answers::scope(scope), files, directories });
         Ok(Scans { scans: scans.collect() })
@@ -161,7 +161,7 @@ pub(super) fn change_of(change: Change) -> DocumentChange {
     }
 }
 
-fn secret(password: Option<ClearPassword>) -> Option<Secret> {
+pub(super) fn secret(password: Option<ClearPassword>) -> Option<Secret> {
     password.map(|ClearPassword(text)| Secret::new(text))
 }
 

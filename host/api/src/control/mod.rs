@@ -1,6 +1,7 @@
 //! The control socket: commands send typed requests to a running server (`tidegate_api_types`). A
 //! command that finds no server hands the same requests to an [`AdminApi`] of its own.
 
+mod admin_handlers;
 mod answers;
 mod errors;
 mod handlers;
@@ -17,10 +18,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, body::Bytes};
 use tidegate_api_types::{
-    AddBan, AddObject, AddUser, CheckStorage, CloseSession, DeleteObject, DeleteUser, DumpObjects, DumpUsers,
-    ErrorAnswer, ErrorCode, ForgetPlugin, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns,
-    ListObjects, ListPlugins, ListScans, ListSessions, ListUsers, LoadDump, Operation, RemoveBan, Scan, ShowHookRun,
-    ShowObject, ShowStatus, ShowUser, UpdateObject, UpdateUser, path_of,
+    AddAdmin, AddApiKey, AddBan, AddObject, AddUser, CheckStorage, CloseSession, DeleteAdmin, DeleteApiKey,
+    DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorAnswer, ErrorCode, ForgetPlugin, ListAdmins, ListApiKeys,
+    ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects, ListPlugins, ListScans,
+    ListSessions, ListTokens, ListUsers, LoadDump, Operation, RemoveBan, RevokeToken, RotateApiKey, Scan,
+    SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser, UpdateAdmin, UpdateObject,
+    UpdateUser, path_of,
 };
 use tidegate_core::admin::{Actor, AdminError, Administration};
 

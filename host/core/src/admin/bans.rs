@@ -146,11 +146,14 @@ mod tests {
         assert_eq!(bans.remove(&viewer, "192.0.2.1").await.map_err(kind), Err(AdminErrorKind::Forbidden));
         assert_eq!(bans.remove(&root, "192.0.2.1").await, Ok("192.0.2.1".to_owned()));
         assert_eq!(bans.remove(&root, "192.0.2.1").await.map_err(kind), Err(AdminErrorKind::NotFound));
-        assert_eq!(kept.lines(), [
+        assert_eq!(
+            kept.lines(),
+            [
                 "viewer add ban 192.0.2.1 refused",
                 "root add ban 192.0.2.1",
                 "viewer remove ban 192.0.2.1 refused",
                 "root remove ban 192.0.2.1",
-            ]);
+            ]
+        );
     }
 }

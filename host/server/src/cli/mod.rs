@@ -1,5 +1,7 @@
 //! The command line.
 
+mod admin;
+mod apikey;
 mod audit;
 pub mod backup;
 mod ban;
@@ -107,6 +109,12 @@ enum Command {
     Migrate(migrate::MigrateArguments),
     /// Make a document for load of another server's file of accounts
     ConvertUsers(convert_users::ConvertUsersArguments),
+    /// Manage administrators, who use the HTTP interfaces
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
+    /// Manage API keys, with which programs use the HTTP interfaces
+    #[command(subcommand)]
+    Apikey(apikey::ApiKeyCommand),
     /// See who changed what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -217,6 +225,8 @@ async fn dispatch(command: Command, activation: Activation) -> anyhow::Result<()
         Command::Load(arguments) => backup::load(arguments).await,
         Command::Migrate(arguments) => migrate::run(arguments).await,
         Command::ConvertUsers(arguments) => convert_users::run(arguments),
+        Command::Admin(command) => admin::run(command).await,
+        Command::Apikey(command) => apikey::run(command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Ping(place) => ping(&place).await,
         Command::Completions(arguments) => completions::print(&arguments),

@@ -204,12 +204,12 @@ fn changes_are_told_of_the_objects_that_are_named() {
         ("current", "", 0),
         ("current", "execute_for = [\"user\"]", 1),
         ("seed", "execute_for = [\"user\"]", 1),
-        ("current", "execute_for = [\"user\", \"folder\", \"group\", \"role\"]", 1),
+        ("current", "execute_for = [\"user\", \"folder\", \"group\", \"role\", \"admin\", \"api_key\"]", 1),
     ] {
         assert_eq!(links(&of(compat, lines)), expected, "{compat} {lines}");
     }
     check_warning(&of("current", ""), Some("told of no change"));
-    for object in ["admin", "usr", ""] {
+    for object in ["share", "usr", ""] {
         let text = of("current", &format!("execute_for = [\"user\", \"{object}\"]"));
         check(&text, &["data_provider.actions.execute_for", &format!("\"{object}\"")]);
     }

@@ -8,7 +8,7 @@ use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookKind, Selector};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::pattern::Pattern;
-use tidegate_core::ports::USERS;
+use tidegate_core::ports::{ADMINS, API_KEYS, USERS};
 
 use super::keys::Section;
 use super::known::nearest;
@@ -107,7 +107,8 @@ fn path(text: &str) -> Option<VirtualPath> {
 
 /// The kinds of objects whose changes hooks are told of.
 pub fn object_kinds() -> Vec<&'static str> {
-    [USERS.kind].into_iter().chain(ObjectKind::ALL.map(|kind| kind.collection().kind)).collect()
+    let others = ObjectKind::ALL.map(|kind| kind.collection().kind);
+    [USERS.kind].into_iter().chain(others).chain([ADMINS.kind, API_KEYS.kind]).collect()
 }
 
 /// `of_key`: the kinds that `execute_for` names. The section can only narrow them.
