@@ -198,3 +198,57 @@ fn folders_groups_and_roles_give_accounts_what_they_have() {
     let expected = ["add folder team", "add folder team", "add group staff", "add group staff"];
     assert_eq!(lines, [&expected[..], &["delete folder team", "delete group staff"]].concat());
 }
+
+#[test]
+fn administrators_and_keys_are_made_with_a_server_and_without() {
+    // A18-17, D-09, B11-01
+    let site = Site::new();
+    let told = site.path("told");
+    let line =
+        "$SFTPGO_PROVIDER_ACTION $SFTPGO_PROVIDER_OBJECT_TYPE $SFTPGO_PROVIDER_OBJECT_NAME $SFTPGO_PROVIDER_OBJECT";
+    let script = site.script("told.sh", &format!("#!/bin/sh\necho \"{line}\" >> {}\n", told.display()));
+    let site = site.config(&format!(
+        "[data_provider.actions]\nhook = [{{ hook = \"{}\", compat = \"current\" }}]\nexecute_on = [\"add\", \"delete\"]\n\
+         execute_for = [\"admin\", \"api_key\"]\n",
+        script.display()
+    ));
+    let add = |name: &'static str| {
+        ["admin", "add", "--username", name, "--password", "hush-hush", "--permissions", "view_users,view_conns"]
+    };
+    let list =
+        || -> Value { serde_json::from_str(&tools::run_ok(&mut site.tidegate(&["admin", "list", "--json"]))).unwrap() };
+    check(&site, &add("ann"), 0, &["The administrator \"ann\" was added."]);
+    check(&site, &add("ann"), 1, &["there is already an administrator named \"ann\""]);
+    check(&site, &["admin", "add", "--username", "bob", "--permissions", "*"], 1, &["\"password\"", "needs one"]);
+    check(&site, &["admin", "add", "--username", "bob", "--password", "x", "--permissions", "fly"], 1, &["\"fly\""]);
+    let server = site.start();
+    check(&site, &add("eve"), 0, &["was added"]);
+    check(&site, &["admin", "update", "--username", "eve", "--allowed-ip", "10.0.0.0/8"], 0, &["was updated"]);
+    assert_eq!(list()[1]["filters"]["allow_list"][0], "10.0.0.0/8");
+    assert!(!list().to_string().contains("argon2"), "{}", list());
+    let codes = tools::run_ok(&mut site.tidegate(&["admin", "totp", "--username", "eve", "--enable", "--json"]));
+    let codes: Value = serde_json::from_str(&codes).unwrap();
+    assert_eq!(codes["recovery_codes"].as_array().map(Vec::len), Some(12), "{codes}");
+
+    let key =
+        ["apikey", "add", "--name", "nightly", "--admin", "ann", "--allow", "user.*", "--max-uses", "3", "--json"];
+    let made: Value = serde_json::from_str(&tools::run_ok(&mut site.tidegate(&key))).unwrap();
+    let text_of_key = made["key"].as_str().unwrap().to_owned();
+    assert!(text_of_key.starts_with("tgk_"), "{made}");
+    check(&site, &["apikey", "add", "--name", "n", "--allow", "fly"], 1, &["\"fly\" means no use case"]);
+    check(&site, &["apikey", "rotate", "--name", "nightly"], 0, &["tgk_"]);
+    check(&site, &["apikey", "revoke", "--name", "nightly"], 0, &["was revoked"]);
+    check(&site, &["apikey", "revoke", "--name", "nightly"], 1, &["there is no API key named \"nightly\""]);
+    check(&site, &["admin", "delete", "--username", "eve"], 0, &["was deleted"]);
+    check(&site, &["audit", "list", "--kind", "admin"], 0, &["delete admin \"eve\"", "filters.allow_list: none -> "]);
+    server.terminate();
+    let told = std::fs::read_to_string(told).unwrap();
+    for expected in ["add admin ann", "add admin eve", "delete admin eve", "add api_key ", "delete api_key "] {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    let audit = tools::run_ok(&mut site.tidegate(&["audit", "list", "--json"]));
+    let secret = codes["secret"].as_str().unwrap().to_owned();
+    for hidden in ["hush-hush", "$argon2id$", secret.as_str(), text_of_key.as_str()] {
+        assert!(!told.contains(hidden) && !audit.contains(hidden), "{hidden}");
+    }
+}
