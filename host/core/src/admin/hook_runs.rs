@@ -47,7 +47,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
-    use super::super::{AdminErrorKind, Permissions};
+    use super::super::{AdminErrorKind, AdminPermission, Permissions, audit};
     use super::*;
     use crate::hook::{Exchange, HookRun};
     use crate::memory::MemoryStore;
@@ -76,7 +76,7 @@ mod tests {
         let store = Arc::new(MemoryStore::default());
         let runs = [("a", "alice", "allow"), ("b", "alice", "deny"), ("a", "bob", "allow"), ("a", "alice", "deny")];
         store.append(runs.map(|(hook, username, outcome)| run(hook, username, outcome)).into()).await.unwrap();
-        (HookRunAdministration { runs: store }, Actor::local("root", Door::Socket))
+        (HookRunAdministration { runs: store, audit: audit::tests::audit().1 }, Actor::local("root", Door::Socket))
     }
 
     #[tokio::test]

@@ -66,6 +66,7 @@ async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), A
     let page = || PageRequest { limit: 1, ..PageRequest::default() };
     let fields = || DocumentChange::Fields { patches: Vec::new(), replaced: Vec::new() };
     let empty = map(json!({}));
+    let runs = RunFilter { username: None, hook: None, outcome: None, after: 0, limit: 1 };
     let (folder, group, role) = (ObjectKind::Folder, ObjectKind::Group, ObjectKind::Role);
     match case {
         UseCase::ListUsers => of.users.list(actor, page()).await.map(drop),
@@ -95,7 +96,7 @@ async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), A
         UseCase::ListHooks => of.plugins.links(actor).await.map(drop),
         UseCase::ListPlugins => of.plugins.list(actor).await.map(drop),
         UseCase::ForgetPlugin => of.plugins.forget(actor, "none").await,
-        UseCase::ListRuns => of.hook_runs.list(actor, RunFilter::default()).await.map(drop),
+        UseCase::ListRuns => of.hook_runs.list(actor, runs).await.map(drop),
         UseCase::ShowRun => of.hook_runs.show(actor, 7).await.map(drop),
         UseCase::ListCounters => of.hook_runs.counters(actor).await.map(drop),
         UseCase::Dump => {
