@@ -60,6 +60,7 @@ async fn a_change_costs_one_look_and_one_transaction() {
             "BEGIN IMMEDIATE",
             "UPDATE users SET",
             "INSERT INTO audit",
+            "DELETE FROM audit",
             "INSERT INTO account_changes",
             "DELETE FROM account_changes",
             "COMMIT",
