@@ -52,7 +52,7 @@ async fn each_file_system_of_an_account_is_tried_by_itself() {
     ] {
         store.commit(vec![change]).await.unwrap();
     }
-    let audit = Audit { store: store.clone(), clock: Arc::new(SystemClock) };
+    let audit = Audit::new(store.clone(), Arc::new(SystemClock));
     let storage = Arc::new(LocalStorageFactory { settings: LocalStorageSettings::default() });
     let administration = StorageAdministration { directory: store, storage, audit };
     let root = Actor::local("root", Door::Socket);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Actor, AdminError, AdminPermission, Audit};
+use super::{Actor, AdminError, Audit, UseCase};
 use crate::account::{find_user, in_force};
 use crate::path::VirtualPath;
 use crate::ports::storage::{
@@ -103,9 +103,11 @@ impl StorageAdministration {
     /// The actor lacks `edit_users`, there is no such account, it is not valid, or the store fails. A file system
     /// that fails is in the answer.
     pub async fn check(&self, actor: &Actor, username: &str) -> Result<Vec<CheckedFileSystem>, AdminError> {
-        actor.require(AdminPermission::EditUsers)?;
+        self.audit.allow(actor, UseCase::CheckStorage, username).await?;
         let user = find_user(&*self.directory, username).await?;
-        let user = user.ok_or_else(|| StoreError::NotFound(USERS.object(username)))?;
+        let user = user
+            .filter(|user| actor.has_account_of(user.role()))
+            .ok_or_else(|| StoreError::NotFound(USERS.object(username)))?;
         let account = in_force(&*self.directory, user).await?;
         let invalid =
             |error: StorageError| StoreError::Invalid { username: username.to_owned(), problem: error.message };

@@ -65,6 +65,8 @@ use_cases! {
     UpdateUser = "user"."update", EditUsers, OwnAccounts;
     /// Deleting an account.
     DeleteUser = "user"."delete", DeleteUsers, OwnAccounts;
+    /// Trying the file systems of an account.
+    CheckStorage = "user"."check", EditUsers, OwnAccounts;
     /// Listing folders.
     ListFolders = "folder"."list", ViewUsers, WholeServer;
     /// Showing a folder.

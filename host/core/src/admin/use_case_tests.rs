@@ -74,6 +74,7 @@ async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), A
         UseCase::AddUser => of.users.add(actor, empty, None).await.map(drop),
         UseCase::UpdateUser => of.users.update(actor, "none", fields(), None).await.map(drop),
         UseCase::DeleteUser => of.users.delete(actor, "none").await,
+        UseCase::CheckStorage => of.storage.check(actor, "none").await.map(drop),
         UseCase::ListFolders => of.objects.list(actor, folder, page()).await.map(drop),
         UseCase::ShowFolder => of.objects.show(actor, folder, "none").await.map(drop),
         UseCase::AddFolder => of.objects.add(actor, folder, &empty).await.map(drop),

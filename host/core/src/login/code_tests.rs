@@ -9,7 +9,8 @@ use super::*;
 use crate::hook::external_auth::ExternalAuthVerdict;
 use crate::memory::MemoryStore;
 use crate::ports::{
-    AccountKey, Change, ChangeToken, Changes, Collection, Directory, PageRequest, StoreError, StoredDocument, Version,
+    AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest, StoreError,
+    StoredDocument, Version,
 };
 
 /// A store that can be read, and not written.
@@ -41,6 +42,9 @@ impl Directory for ReadOnly {
     }
     async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError> {
         self.0.wait_for_changes(since).await
+    }
+    async fn change_maintained(&self, _: MaintainedChange) -> Result<bool, StoreError> {
+        read_only()
     }
     async fn record_login(&self, _: &AccountKey, _: i64) -> Result<(), StoreError> {
         read_only()
