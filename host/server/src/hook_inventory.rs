@@ -61,6 +61,11 @@ impl HookInventory for Hooks {
         Ok(self.plugin_states())
     }
 
+    async fn reload(&self) -> Result<(), String> {
+        self.load().await;
+        Ok(())
+    }
+
     async fn forget(&self, plugin: &str) -> Result<(), String> {
         self.forget_gates(plugin).await.map_err(|error| error.to_string())
     }
@@ -80,6 +85,10 @@ impl HookInventory for AtStart {
 
     async fn plugins(&self) -> Result<Vec<PluginState>, String> {
         as_at_start(&self.directory, &self.settings).await.map(|hooks| hooks.plugin_states()).map_err(sentence)
+    }
+
+    async fn reload(&self) -> Result<(), String> {
+        Err("no server runs that could load plugins again".to_owned())
     }
 
     /// Changes the record that the next server reads.

@@ -28,6 +28,8 @@ pub async fn documents_are_kept_as_they_are(adapter: Adapter) {
     }
     assert_eq!(stored.document.get("username"), Some(&json!("odd")));
     assert_eq!(stored.document.get("id"), Some(&json!(stored.version.id)));
+    assert_eq!(other.find_by_id(&USERS, stored.version.id).await.unwrap(), Some(stored));
+    assert_eq!(other.find_by_id(&USERS, i64::MAX).await.unwrap(), None);
     assert_eq!(other.find(&USERS, "bob").await.unwrap(), None);
     assert_eq!(other.texts(&USERS, "home_dir").await.unwrap().len(), 2);
 }

@@ -31,7 +31,7 @@ pub async fn the_last_calls_are_kept(adapter: Adapter) {
     let batch = vec![run("a", "u", "allow", 60), run("a", "v", "deny", 70), run("b", "u", "timeout", 99_000_000)];
     store.append(batch).await.unwrap();
     store.append(vec![run("a", "u", "allow", 40)]).await.unwrap();
-    let filter = RunFilter { username: None, hook: None, outcome: None, after: 0, limit: 3 };
+    let filter = RunFilter { limit: 3, ..RunFilter::default() };
     let all = store.runs(filter.clone()).await.unwrap();
     assert_eq!(all.iter().map(|run| run.id).collect::<Vec<_>>(), [2, 3, 4]);
     let of_u = store.runs(RunFilter { username: Some("u".into()), limit: 9, ..filter.clone() }).await.unwrap();
@@ -47,7 +47,7 @@ pub async fn the_last_calls_are_kept(adapter: Adapter) {
     assert!(store.run(4).await.unwrap().is_none(), "it is a ring");
     let oldest = 18_004 - i64::try_from(RUNS_KEPT).unwrap() + 1;
     assert!(store.run(oldest).await.unwrap().is_some(), "of ten thousand");
-    let newest = RunFilter { username: None, hook: None, outcome: None, after: 18_002, limit: 9 };
+    let newest = RunFilter { after: 18_002, limit: 9, ..RunFilter::default() };
     assert_eq!(store.runs(newest).await.unwrap().iter().map(|run| run.id).collect::<Vec<_>>(), [18_003, 18_004]);
     let counters = store.counters().await.unwrap();
     let allow = counters.iter().find(|counter| counter.outcome == "allow" && counter.hook == "a").unwrap();

@@ -31,6 +31,12 @@ impl Directory for SqliteDatabase {
         Ok(found)
     }
 
+    async fn find_by_id(&self, collection: &'static Collection, id: i64) -> Result<Option<StoredDocument>, StoreError> {
+        let mut found = self.read(move |connection| rows::find_by_id(connection, collection, id)).await?;
+        found.iter_mut().for_each(|stored| self.complete(collection, stored));
+        Ok(found)
+    }
+
     async fn find_all(
         &self,
         collection: &'static Collection,

@@ -38,6 +38,16 @@ pub fn find(
     statement.query_row([id], |row| read(row, collection)).optional().map_err(classify)
 }
 
+pub fn find_by_id(
+    connection: &Connection,
+    collection: &'static Collection,
+    id: i64,
+) -> Result<Option<StoredDocument>, StoreError> {
+    let sql = documents::select(collection.table, collection, "id = ?1");
+    let mut statement = connection.prepare_cached(&sql).map_err(classify)?;
+    statement.query_row([id], |row| read(row, collection)).optional().map_err(classify)
+}
+
 /// Selects rows whose name is not text, so that no request can name them. They are addressed by their number.
 fn unnamed(collection: &Collection) -> String {
     format!("typeof({}) <> 'text'", collection.name_field)

@@ -12,6 +12,7 @@ use tidegate_api_types::{
 use tidegate_core::admin::{Actor, AdminError, DocumentChange};
 use tidegate_core::connection::ConnectionId;
 use tidegate_core::ports::{AuditQuery, DURATION_BOUNDS, PageRequest, RunFilter};
+use tidegate_core::quota::RunningScan;
 use tidegate_core::secret::Secret;
 
 use super::{AdminApi, Handle, answers};
@@ -59,8 +60,10 @@ impl Handle<RemoveBan> for AdminApi {
 impl Handle<ListScans> for AdminApi {
     async fn handle(&self, actor: &Actor, _: ListScans) -> Result<Scans, AdminError> {
         let scans = self.administration.scans.list(actor).await?.into_iter();
-        let scans =
-            scans.map(|(scope, files, directories)| ScanProgress { scope: answers::scope(scope), files, directories });
+        let scans = scans.map(|RunningScan { scope, files, directories, .. }| {
+            let scope = answers::scope(scope);
+            ScanProgress { scope, files, directories }
+        });
         Ok(Scans { scans: scans.collect() })
     }
 }
@@ -90,7 +93,7 @@ impl Handle<ListHookLinks> for AdminApi {
 impl Handle<ListHookRuns> for AdminApi {
     async fn handle(&self, actor: &Actor, request: ListHookRuns) -> Result<HookRuns, AdminError> {
         let ListHookRuns { username, hook, outcome, after, limit } = request;
-        let filter = RunFilter { username, hook, outcome, after, limit };
+        let filter = RunFilter { username, hook, outcome, after, limit, ..RunFilter::default() };
         let runs = self.administration.hook_runs.list(actor, filter).await?;
         Ok(HookRuns { runs: runs.into_iter().map(answers::hook_run).collect() })
     }

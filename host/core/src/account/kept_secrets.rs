@@ -26,6 +26,31 @@ pub(super) fn keep_of_file_system(
     keep_in(known, true, stored, filesystem);
 }
 
+/// What a document that replaces a stored account keeps beside its secrets, where it does not name them: the password
+/// and the second factor, which views do not show. An empty password is none.
+pub fn keep_credentials(document: &mut Map<String, Value>, stored: &Map<String, Value>) {
+    keep_password(document);
+    let keep_field = |document: &mut Map<String, Value>, stored: &Map<String, Value>, field: &str| {
+        if !document.keys().any(|name| name.eq_ignore_ascii_case(field)) {
+            document.extend(stored.get(field).map(|value| (field.to_owned(), value.clone())));
+        }
+    };
+    keep_field(document, stored, "password");
+    let Some(Value::Object(kept)) = stored.get("filters") else { return };
+    let name = document.keys().find(|name| name.eq_ignore_ascii_case("filters")).cloned();
+    let filters = document.entry(name.unwrap_or_else(|| "filters".to_owned()));
+    if let Value::Object(filters) = filters.or_insert_with(|| Value::Object(Map::new())) {
+        ["totp_config", "recovery_codes"].iter().for_each(|field| keep_field(filters, kept, field));
+    }
+}
+
+/// A change of an account with an empty password, or with the mark of a view in its place, is none of the password.
+pub fn keep_password(document: &mut Map<String, Value>) {
+    document.retain(|name, value| {
+        !(name.eq_ignore_ascii_case("password") && (value.is_null() || is_mark(value) || value.as_str() == Some("")))
+    });
+}
+
 fn keep_in(
     known: &'static [Field],
     in_file_system: bool,
@@ -172,5 +197,25 @@ mod tests {
         let kept = json!({"filters": {"totp_config": {"secret": "hush"}, "recovery_codes": ["c"]}});
         check(ACCOUNT, stored.clone(), shown, kept);
         check(ACCOUNT, stored, json!({"filters": {"totp_config": {}}}), json!({"filters": {"totp_config": {}}}));
+    }
+    #[test]
+    fn a_document_that_replaces_an_account_keeps_its_credentials() {
+        // A18-08
+        let codes = json!({"totp_config": {"secret": "SEED"}, "recovery_codes": [{"secret": "one"}]});
+        let stored = json!({"username": "u", "password": "$1$hash", "filters": codes.clone()});
+        let check = |document: Value, password: Value, filters: Value| {
+            let mut kept = document.as_object().cloned().unwrap();
+            keep_credentials(&mut kept, stored.as_object().unwrap());
+            let by_name = |field: &str| kept.iter().find(|(name, _)| name.eq_ignore_ascii_case(field)).map(|(_, v)| v);
+            assert_eq!((by_name("password"), by_name("filters")), (Some(&password), Some(&filters)), "{document}");
+        };
+        for document in
+            [json!({}), json!({"password": ""}), json!({"Password": "[redacted]"}), json!({"password": null})]
+        {
+            check(document, json!("$1$hash"), codes.clone());
+        }
+        check(json!({"PASSWORD": "new"}), json!("new"), codes.clone());
+        let other = json!({"totp_config": {"enabled": false}, "recovery_codes": []});
+        check(json!({"Filters": other.clone()}), json!("$1$hash"), other);
     }
 }

@@ -18,6 +18,7 @@ use crate::hook::observation::{Change, ObjectChange};
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{
     AccountKey, Author, Clock, Directory, PageRequest, Passwords, StoreError, StoredDocument, SystemClock, USERS,
+    Version,
 };
 use crate::secret::Secret;
 use crate::turns::Waiter;
@@ -148,11 +149,24 @@ impl Accounts {
     /// # Errors
     /// `NotFound`, or the store fails.
     pub async fn delete(&self, username: &str, author: &Author) -> Result<(), StoreError> {
+        self.delete_version(username, None, author).await
+    }
+
+    /// As [`delete`](Self::delete), if the account is still in the state `expected`; None: in any.
+    ///
+    /// # Errors
+    /// `NotFound`, `Conflict`, or the store fails.
+    pub async fn delete_version(
+        &self,
+        username: &str,
+        expected: Option<Version>,
+        author: &Author,
+    ) -> Result<(), StoreError> {
         let before = match &self.observers {
             Some(_) => self.stored(username).await?,
             None => None,
         };
-        self.writing(author).delete(username, None).await?;
+        self.writing(author).delete(username, expected).await?;
         if let Some(stored) = before {
             let document = stored.document.clone();
             let object = || match user_of(stored) {

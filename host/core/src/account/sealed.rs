@@ -140,6 +140,12 @@ impl Directory for SealedDirectory {
         Ok(found)
     }
 
+    async fn find_by_id(&self, collection: &'static Collection, id: i64) -> Result<Option<StoredDocument>, StoreError> {
+        let mut found = self.directory.find_by_id(collection, id).await?;
+        found.iter_mut().for_each(|stored| self.open(collection, stored));
+        Ok(found)
+    }
+
     async fn find_all(
         &self,
         collection: &'static Collection,

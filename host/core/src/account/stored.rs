@@ -65,7 +65,15 @@ pub async fn find_stored(directory: &dyn Directory, username: &str) -> Result<Op
 /// # Errors
 /// The store does not answer.
 pub async fn list_users(directory: &dyn Directory, request: PageRequest) -> Result<AccountPage, StoreError> {
-    let mut found = directory.list(&USERS, request).await?;
+    let found = directory.list(&USERS, request).await?;
+    page_of(directory, found).await
+}
+
+/// The accounts that stored documents say.
+pub(super) async fn page_of(
+    directory: &dyn Directory,
+    mut found: Vec<StoredDocument>,
+) -> Result<AccountPage, StoreError> {
     complete_folders(directory, &mut found).await?;
     let mut page = AccountPage { next: found.last().map(|last| last.name.clone()), ..AccountPage::default() };
     for stored in found {

@@ -33,7 +33,10 @@ impl Audit {
     }
 
     /// Checks that the use case is for the actor, and records a refusal. `name`: the object; empty: none or all.
-    pub(super) async fn allow(&self, actor: &Actor, case: UseCase, name: &str) -> Result<(), AdminError> {
+    ///
+    /// # Errors
+    /// The actor lacks the permission, or the use case is for other actors.
+    pub async fn allow(&self, actor: &Actor, case: UseCase, name: &str) -> Result<(), AdminError> {
         match actor.require(case) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.refuse(actor, case, name, error).await),

@@ -86,7 +86,7 @@ mod tests {
             let found = administration.list(&root, filter.clone()).await.unwrap();
             assert_eq!(found.iter().map(|run| run.id).collect::<Vec<_>>(), expected, "{filter:?}");
         };
-        let all = RunFilter { username: None, hook: None, outcome: None, after: 0, limit: 10 };
+        let all = RunFilter { limit: 10, ..RunFilter::default() };
         let of = |text: &str| Some(text.to_owned());
         check(all.clone(), &[1, 2, 3, 4]).await;
         check(RunFilter { limit: 2, ..all.clone() }, &[3, 4]).await;
@@ -116,7 +116,7 @@ mod tests {
         let (administration, root) = house().await;
         for permission in AdminPermission::ALL {
             let actor = Actor { permissions: Permissions::Only(BTreeSet::from([permission])), ..root.clone() };
-            let all = RunFilter { username: None, hook: None, outcome: None, after: 0, limit: 10 };
+            let all = RunFilter { limit: 10, ..RunFilter::default() };
             let outcomes = [
                 administration.list(&actor, all).await.map(drop),
                 administration.show(&actor, 1).await.map(drop),

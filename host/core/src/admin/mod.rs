@@ -20,17 +20,20 @@ mod hook_runs;
 mod key_document;
 #[cfg(test)]
 mod moving_tests;
+mod object_changes;
 #[cfg(test)]
 mod object_tests;
 mod objects;
 mod plugins;
 mod scans;
 mod sessions;
+mod status;
 mod storage;
 mod tokens;
 mod use_case;
 #[cfg(test)]
 mod use_case_tests;
+mod user_changes;
 #[cfg(test)]
 mod user_tests;
 mod users;
@@ -49,9 +52,11 @@ pub use objects::{ObjectAdministration, ShownObject};
 pub use plugins::{HookInventory, HookLink, PluginAdministration, PluginState};
 pub use scans::ScanAdministration;
 pub use sessions::SessionAdministration;
+pub use status::StatusAdministration;
 pub use storage::{CheckedFileSystem, CheckedStep, StepOutcome, StorageAdministration, StorageStep, check_storage};
 pub use tokens::{ShownToken, Tokens};
 pub use use_case::{Reach, UseCase};
+pub use user_changes::UserEdit;
 pub use users::{DocumentChange, ShownUser, UserAdministration, problem_of};
 
 use std::sync::Arc;
@@ -95,6 +100,8 @@ pub struct Administration {
     pub authentication: Authentication,
     /// Audit records.
     pub audit: Audit,
+    /// The state of the server.
+    pub status: StatusAdministration,
 }
 
 /// The ports and services that the use cases work on.
@@ -151,6 +158,7 @@ impl Administration {
         let authentication =
             Authentication::new(directory, ports.passwords, tokens.clone(), audit.clone(), ports.clock);
         Self {
+            status: StatusAdministration { directory: ports.directory.clone() },
             admins,
             api_keys,
             tokens,

@@ -10,7 +10,7 @@ use crate::hook::observation::Change as Told;
 use crate::ports::{Change, Directory, PageRequest, StoreError, StoredDocument, Version};
 
 /// How often a change of single fields is tried again because another writer was first.
-const MAX_CONFLICTS: u32 = 16;
+pub(super) const MAX_CONFLICTS: u32 = 16;
 
 /// Use cases about folders, groups and roles.
 pub struct ObjectAdministration {
@@ -34,7 +34,7 @@ pub struct ShownObject {
 }
 
 impl ShownObject {
-    fn of(kind: ObjectKind, stored: StoredDocument) -> Self {
+    pub(super) fn of(kind: ObjectKind, stored: StoredDocument) -> Self {
         let StoredDocument { name, version, document, problem } = stored;
         let judged = || kind.validated(document.clone()).err().map(|error| error.to_string());
         let problem = problem.or_else(judged);
@@ -140,7 +140,16 @@ impl ObjectAdministration {
     pub async fn delete(&self, actor: &Actor, kind: ObjectKind, name: &str) -> Result<(), AdminError> {
         self.audit.allow(actor, cases(kind).delete, name).await?;
         let stored = self.stored(kind, name).await?;
-        let writing = self.writing(actor);
+        self.delete_stored(actor, kind, stored).await
+    }
+
+    pub(super) async fn delete_stored(
+        &self,
+        actor: &Actor,
+        kind: ObjectKind,
+        stored: StoredDocument,
+    ) -> Result<(), AdminError> {
+        let (name, writing) = (stored.name.as_str(), self.writing(actor));
         let references = writing.references(kind, name).await?;
         if !references.is_empty() {
             let noun = kind.collection().noun;
@@ -170,7 +179,7 @@ impl ObjectAdministration {
         Ok(shown)
     }
 
-    async fn stored(&self, kind: ObjectKind, name: &str) -> Result<StoredDocument, StoreError> {
+    pub(super) async fn stored(&self, kind: ObjectKind, name: &str) -> Result<StoredDocument, StoreError> {
         let found = self.directory.find(kind.collection(), name).await?;
         found.ok_or_else(|| StoreError::NotFound(kind.collection().object(name)))
     }
@@ -181,15 +190,15 @@ impl ObjectAdministration {
 }
 
 /// The use cases about one kind of object.
-struct Cases {
-    list: UseCase,
-    show: UseCase,
-    add: UseCase,
-    update: UseCase,
-    delete: UseCase,
+pub(super) struct Cases {
+    pub list: UseCase,
+    pub show: UseCase,
+    pub add: UseCase,
+    pub update: UseCase,
+    pub delete: UseCase,
 }
 
-fn cases(kind: ObjectKind) -> Cases {
+pub(super) fn cases(kind: ObjectKind) -> Cases {
     match kind {
         ObjectKind::Folder => Cases {
             list: UseCase::ListFolders,

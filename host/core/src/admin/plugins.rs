@@ -63,6 +63,12 @@ pub trait HookInventory: Send + Sync {
     /// Plugins cannot be loaded.
     async fn plugins(&self) -> Result<Vec<PluginState>, String>;
 
+    /// Reads the plugin directory again, and returns when everything in it is loaded.
+    ///
+    /// # Errors
+    /// No server runs, so that nothing is loaded.
+    async fn reload(&self) -> Result<(), String>;
+
     /// Gives up the gates that a missing plugin served, so that they no longer refuse.
     ///
     /// # Errors
@@ -95,6 +101,26 @@ impl PluginAdministration {
     pub async fn list(&self, actor: &Actor) -> Result<Vec<PluginState>, AdminError> {
         self.audit.allow(actor, UseCase::ListPlugins, "").await?;
         self.inventory.plugins().await.map_err(AdminError::Inventory)
+    }
+
+    /// One plugin.
+    ///
+    /// # Errors
+    /// The actor lacks `view_status`, plugins cannot be loaded, or there is no plugin of that name.
+    pub async fn show(&self, actor: &Actor, name: &str) -> Result<PluginState, AdminError> {
+        let plugin = self.list(actor).await?.into_iter().find(|plugin| plugin.name == name);
+        plugin.ok_or_else(|| AdminError::NoPlugin(format!("there is no plugin \"{name}\"")))
+    }
+
+    /// Reads the plugin directory again, and returns when everything in it is loaded.
+    ///
+    /// # Errors
+    /// The actor lacks `manage_system`, or no server runs.
+    pub async fn reload(&self, actor: &Actor) -> Result<(), AdminError> {
+        self.audit.allow(actor, UseCase::ReloadPlugins, "").await?;
+        self.inventory.reload().await.map_err(AdminError::Inventory)?;
+        self.audit.done(actor, "reload", "plugin", "", String::new()).await;
+        Ok(())
     }
 
     /// Gives up the gates that a plugin served, which refuse while its file is missing.
@@ -140,6 +166,10 @@ mod tests {
                 error,
             };
             self.links().await.map(|_| vec![gone])
+        }
+
+        async fn reload(&self) -> Result<(), String> {
+            self.links().await.map(drop)
         }
 
         async fn forget(&self, plugin: &str) -> Result<(), String> {
@@ -193,17 +223,19 @@ mod tests {
             check(administration.links(&actor).await.map(drop), AdminPermission::ViewStatus);
             check(administration.list(&actor).await.map(drop), AdminPermission::ViewStatus);
             check(administration.forget(&actor, "gone").await, AdminPermission::ManageSystem);
+            check(administration.reload(&actor).await, AdminPermission::ManageSystem);
             let refused = |(needed, line): (_, &str)| (permission != needed).then(|| format!("root {line} refused"));
             let mut expected: Vec<_> = [
                 (AdminPermission::ViewStatus, "list hook "),
                 (AdminPermission::ViewStatus, "list plugin "),
                 (AdminPermission::ManageSystem, "forget plugin gone"),
+                (AdminPermission::ManageSystem, "reload plugin "),
             ]
             .into_iter()
             .filter_map(refused)
             .collect();
             if permission == AdminPermission::ManageSystem {
-                expected.push("root forget plugin gone".to_owned());
+                expected.extend(["root forget plugin gone".to_owned(), "root reload plugin ".to_owned()]);
             }
             assert_eq!(kept.lines(), expected, "{permission:?}");
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Actor, AdminError, Audit, UseCase};
-use crate::quota::{QuotaScans, ScanReport, Scope};
+use crate::quota::{NewUsage, QuotaScans, RunningScan, ScanReport, Scope, StartedScan};
 
 /// Use cases about quota scans.
 pub struct ScanAdministration {
@@ -14,11 +14,11 @@ pub struct ScanAdministration {
 }
 
 impl ScanAdministration {
-    /// The scans under way: scope, files and directories counted so far.
+    /// The scans under way.
     ///
     /// # Errors
     /// The actor lacks `quota_scans`.
-    pub async fn list(&self, actor: &Actor) -> Result<Vec<(Scope, u64, u64)>, AdminError> {
+    pub async fn list(&self, actor: &Actor) -> Result<Vec<RunningScan>, AdminError> {
         self.audit.allow(actor, UseCase::ListScans, "").await?;
         Ok(self.scans.keeper.scans())
     }
@@ -29,14 +29,44 @@ impl ScanAdministration {
     /// The actor lacks `quota_scans`, another scan of the scope is under way, usages are not tracked, there is no
     /// such account or folder, or its files cannot be read.
     pub async fn scan(&self, actor: &Actor, scope: &Scope) -> Result<ScanReport, AdminError> {
+        let started = self.begin(actor, scope).await?;
+        self.finish(actor, started).await
+    }
+
+    /// Begins a scan, which is under way until [`finish`](Self::finish) has returned.
+    ///
+    /// # Errors
+    /// The actor lacks `quota_scans`, another scan of the scope is under way, usages are not tracked, or there is
+    /// no such account or folder.
+    pub async fn begin(&self, actor: &Actor, scope: &Scope) -> Result<StartedScan, AdminError> {
         self.audit.allow(actor, UseCase::Scan, scope.name()).await?;
-        let report = self.scans.scan(scope).await?;
-        let (kind, name) = match scope {
-            Scope::Account(name) => ("user", name),
-            Scope::Folder(name) => ("folder", name),
-        };
-        let detail = format!("{} files, {} bytes", report.found.files, report.found.size);
-        self.audit.done(actor, "scan", kind, name, detail).await;
+        Ok(self.scans.begin(scope).await?)
+    }
+
+    /// Counts the files of a scan that has begun.
+    ///
+    /// # Errors
+    /// The files cannot be read, or the store fails.
+    pub async fn finish(&self, actor: &Actor, started: StartedScan) -> Result<ScanReport, AdminError> {
+        let report = self.scans.finish(started).await?;
+        self.note(actor, "scan", &report).await;
         Ok(report)
+    }
+
+    /// Replaces the usage of an account or folder, or adds to it, without counting files.
+    ///
+    /// # Errors
+    /// The actor lacks `quota_scans`, a scan of the scope is under way, usages are not tracked, there is no such
+    /// account or folder, or the store fails.
+    pub async fn set_usage(&self, actor: &Actor, scope: &Scope, usage: NewUsage) -> Result<ScanReport, AdminError> {
+        self.audit.allow(actor, UseCase::SetUsage, scope.name()).await?;
+        let report = self.scans.set_usage(scope, usage).await?;
+        self.note(actor, "set-usage", &report).await;
+        Ok(report)
+    }
+
+    async fn note(&self, actor: &Actor, action: &str, report: &ScanReport) {
+        let detail = format!("{} files, {} bytes", report.found.files, report.found.size);
+        self.audit.done(actor, action, report.scope.collection().kind, report.scope.name(), detail).await;
     }
 }

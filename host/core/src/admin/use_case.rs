@@ -105,10 +105,18 @@ use_cases! {
     ListScans = "scan"."list", ScanQuotas, WholeServer;
     /// Scanning the usage of an account or folder.
     Scan = "scan"."start", ScanQuotas, WholeServer;
+    /// Setting the usage of an account or folder.
+    SetUsage = "usage"."set", ScanQuotas, WholeServer;
+    /// Showing the state of the server.
+    ShowStatus = "server"."show", ViewStatus, WholeServer;
+    /// Showing the configuration in force.
+    ShowConfiguration = "configuration"."show", ManageSystem, WholeServer;
     /// Listing the links of hook points.
     ListHooks = "hook"."list", ViewStatus, WholeServer;
     /// Listing plugins.
     ListPlugins = "plugin"."list", ViewStatus, WholeServer;
+    /// Reading the plugin directory again.
+    ReloadPlugins = "plugin"."reload", ManageSystem, WholeServer;
     /// Giving up the gates of a missing plugin.
     ForgetPlugin = "plugin"."forget", ManageSystem, WholeServer;
     /// Listing the records of hook calls.

@@ -69,11 +69,16 @@ impl UserAdministration {
     pub async fn list(&self, actor: &Actor, request: PageRequest) -> Result<AccountPage, AdminError> {
         self.audit.allow(actor, UseCase::ListUsers, "").await?;
         let mut page = self.page(request).await?;
+        self.retain_own(actor, &mut page);
+        Ok(page)
+    }
+
+    /// For an actor with a role there are no accounts but those of the role.
+    pub(super) fn retain_own(&self, actor: &Actor, page: &mut AccountPage) {
         if actor.role.is_some() {
             page.accounts.retain(|user| actor.has_account_of(user.role()));
             page.invalid.clear();
         }
-        Ok(page)
     }
 
     pub(super) async fn page(&self, request: PageRequest) -> Result<AccountPage, AdminError> {
@@ -175,7 +180,7 @@ impl UserAdministration {
     }
 
     /// For an actor with a role there are no accounts but those of the role.
-    async fn check_role(&self, actor: &Actor, case: UseCase, username: &str) -> Result<(), AdminError> {
+    pub(super) async fn check_role(&self, actor: &Actor, case: UseCase, username: &str) -> Result<(), AdminError> {
         if actor.role.is_none() {
             return Ok(());
         }
@@ -188,7 +193,12 @@ impl UserAdministration {
     }
 
     /// An actor with a role gives accounts no other.
-    async fn check_new_role(&self, actor: &Actor, case: UseCase, draft: &AccountDraft) -> Result<(), AdminError> {
+    pub(super) async fn check_new_role(
+        &self,
+        actor: &Actor,
+        case: UseCase,
+        draft: &AccountDraft,
+    ) -> Result<(), AdminError> {
         if actor.has_account_of(Some(draft.role())) {
             return Ok(());
         }
@@ -197,7 +207,7 @@ impl UserAdministration {
         Err(self.audit.refuse(actor, case, draft.username(), AdminError::NotForActor(refused)).await)
     }
 
-    async fn stored(&self, username: &str) -> Result<StoredDocument, AdminError> {
+    pub(super) async fn stored(&self, username: &str) -> Result<StoredDocument, AdminError> {
         self.accounts.stored(username).await?.ok_or_else(|| no_user(username))
     }
 }

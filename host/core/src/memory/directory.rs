@@ -23,6 +23,12 @@ impl Directory for MemoryStore {
         row.map(|row| row.stored(collection, name)).transpose()
     }
 
+    async fn find_by_id(&self, collection: &'static Collection, id: i64) -> Result<Option<StoredDocument>, StoreError> {
+        let state = self.state();
+        let mut rows = state.collections.get(collection.kind).into_iter().flat_map(|rows| &rows.by_name);
+        rows.find(|(_, row)| row.id == id).map(|(name, row)| row.stored(collection, name)).transpose()
+    }
+
     async fn find_all(
         &self,
         collection: &'static Collection,

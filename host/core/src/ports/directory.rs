@@ -17,6 +17,19 @@ pub trait Directory: Send + Sync {
     /// The document of this name; reflects everything that any process has written before.
     async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError>;
 
+    /// The document with this [id](Version::id); None: there is none.
+    async fn find_by_id(&self, collection: &'static Collection, id: i64) -> Result<Option<StoredDocument>, StoreError> {
+        let mut page = PageRequest { limit: 1000, ..PageRequest::default() };
+        loop {
+            let mut found = self.list(collection, page.clone()).await?;
+            let Some(last) = found.last() else { return Ok(None) };
+            page.after = Some(last.name.clone());
+            if let Some(index) = found.iter().position(|stored| stored.version.id == id) {
+                return Ok(Some(found.swap_remove(index)));
+            }
+        }
+    }
+
     /// The documents of these names; names without a document are left out.
     async fn find_all(
         &self,

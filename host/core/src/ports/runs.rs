@@ -34,7 +34,7 @@ pub trait HookRunStore: Send + Sync {
 }
 
 /// Selects records; each field that is set has to match.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunFilter {
     /// The username that the call was about.
     pub username: Option<String>,
@@ -42,6 +42,14 @@ pub struct RunFilter {
     pub hook: Option<String>,
     /// The outcome, as [`HookRun::outcome`] has it.
     pub outcome: Option<String>,
+    /// The client's address.
+    pub address: Option<String>,
+    /// The id of the client's connection.
+    pub connection: Option<String>,
+    /// Only calls that began then or later, in milliseconds since 1970.
+    pub since: Option<i64>,
+    /// Only calls that began earlier, in milliseconds since 1970.
+    pub until: Option<i64>,
     /// Only records with a greater id.
     pub after: i64,
     /// The most records to give.
@@ -125,6 +133,10 @@ impl RunFilter {
     pub fn lets_through(&self, run: &StoredRun) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| wanted.is_none() || wanted.as_deref() == found;
         run.id > self.after
+            && self.since.is_none_or(|since| run.at >= since)
+            && self.until.is_none_or(|until| run.at < until)
+            && is(&self.address, run.address.as_deref())
+            && is(&self.connection, run.connection.as_deref())
             && is(&self.username, run.username.as_deref())
             && is(&self.hook, Some(&run.hook))
             && is(&self.outcome, Some(&run.outcome))

@@ -51,7 +51,8 @@ pub struct QuotaKeeper {
     pub volumes: Volumes,
     ports: Arc<QuotaPorts>,
     ledgers: Mutex<HashMap<Scope, Current>>,
-    scans: Mutex<HashMap<Scope, Arc<ScanProgress>>>,
+    /// With the time at which each began, in milliseconds since 1970.
+    scans: Mutex<HashMap<Scope, (i64, Arc<ScanProgress>)>>,
     closed: watch::Sender<bool>,
 }
 
@@ -87,6 +88,28 @@ impl AccountFiles {
     fn are_older_than(&self, other: &Self) -> bool {
         (self.id, self.revision) < (other.id, other.revision)
     }
+}
+
+/// A scan under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningScan {
+    /// The account or folder.
+    pub scope: Scope,
+    /// Milliseconds since 1970.
+    pub started_at: i64,
+    /// Files counted so far.
+    pub files: u64,
+    /// Directories read so far.
+    pub directories: u64,
+}
+
+/// A usage that an administrator gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewUsage {
+    /// The usage itself.
+    Is(UsedQuota),
+    /// To be added to the usage; negative values lower it, to 0 at least.
+    Add(UsedQuota),
 }
 
 /// The result of a scan.
@@ -201,23 +224,56 @@ impl QuotaKeeper {
     ///
     /// # Errors
     /// [`ScanError`]
-    pub async fn scan(&self, scope: &Scope, tree: ScanTree) -> Result<ScanReport, ScanError> {
+    pub async fn scan(self: &Arc<Self>, scope: &Scope, tree: ScanTree) -> Result<ScanReport, ScanError> {
+        self.finish_scan(self.begin_scan(scope)?, tree).await
+    }
+
+    /// Enters a scan among those under way; no file is read yet.
+    ///
+    /// # Errors
+    /// Another scan of the scope is under way, or usages are not counted.
+    pub fn begin_scan(self: &Arc<Self>, scope: &Scope) -> Result<BegunScan, ScanError> {
         if self.tracking == Tracking::Never {
             return Err(ScanError::NotTracked);
         }
-        let scan = Scan::begin(self, scope)?;
-        let ledger = self.ledger(scope);
+        BegunScan::enter(self, scope)
+    }
+
+    /// Counts the files of a scan that has begun.
+    ///
+    /// # Errors
+    /// The store or the count fails.
+    pub async fn finish_scan(&self, scan: BegunScan, tree: ScanTree) -> Result<ScanReport, ScanError> {
+        let ledger = self.ledger(&scan.scope);
         // Opening an unsettled usage counts the files, too; `before` has that count then.
         let names = ledger.names(|| tree.clone()).await?;
         let before = ledger.used();
         let found = names.recount(&tree, &scan.progress).await?;
-        Ok(ScanReport { scope: scope.clone(), before, found })
+        Ok(ScanReport { scope: scan.scope.clone(), before, found })
     }
 
-    /// The scans under way: scope, and the files and directories counted so far.
-    pub fn scans(&self) -> Vec<(Scope, u64, u64)> {
+    /// Replaces the usage of a scope by what an administrator says, without counting files. Answers with the usage
+    /// before and after.
+    ///
+    /// # Errors
+    /// Usages are not counted, a scan of the scope is under way, or the store fails.
+    pub async fn set_usage(self: &Arc<Self>, scope: &Scope, usage: NewUsage) -> Result<ScanReport, ScanError> {
+        let scan = self.begin_scan(scope)?;
+        let ledger = self.ledger(scope);
+        let (before, found) = ledger.lock_names().await.set_usage(usage).await?;
+        Ok(ScanReport { scope: scan.scope.clone(), before, found })
+    }
+
+    /// The scans under way.
+    pub fn scans(&self) -> Vec<RunningScan> {
         let scans = self.scans.lock().unwrap_or_else(PoisonError::into_inner);
-        scans.iter().map(|(scope, progress)| (scope.clone(), progress.files(), progress.directories())).collect()
+        let running = scans.iter().map(|(scope, (started_at, progress))| RunningScan {
+            scope: scope.clone(),
+            started_at: *started_at,
+            files: progress.files(),
+            directories: progress.directories(),
+        });
+        running.collect()
     }
 
     /// The scopes whose usages were in change when an earlier process of this server died.
@@ -327,25 +383,25 @@ impl QuotaKeeper {
 }
 
 /// An entry among the running scans, removed when dropped.
-struct Scan<'a> {
-    keeper: &'a QuotaKeeper,
+pub struct BegunScan {
+    keeper: Arc<QuotaKeeper>,
     scope: Scope,
     progress: Arc<ScanProgress>,
 }
 
-impl<'a> Scan<'a> {
-    fn begin(keeper: &'a QuotaKeeper, scope: &Scope) -> Result<Self, ScanError> {
+impl BegunScan {
+    fn enter(keeper: &Arc<QuotaKeeper>, scope: &Scope) -> Result<Self, ScanError> {
         let mut scans = keeper.scans.lock().unwrap_or_else(PoisonError::into_inner);
         if scans.contains_key(scope) {
             return Err(ScanError::InProgress);
         }
         let progress = Arc::new(ScanProgress::default());
-        scans.insert(scope.clone(), progress.clone());
-        Ok(Self { keeper, scope: scope.clone(), progress })
+        scans.insert(scope.clone(), (keeper.ports.clock.now(), progress.clone()));
+        Ok(Self { keeper: keeper.clone(), scope: scope.clone(), progress })
     }
 }
 
-impl Drop for Scan<'_> {
+impl Drop for BegunScan {
     fn drop(&mut self) {
         self.keeper.scans.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.scope);
     }

@@ -16,12 +16,12 @@ mod volume;
 
 use serde::{Deserialize, Serialize};
 
-pub use keeper::{AccountFiles, QuotaKeeper, QuotaPorts, ScanError, ScanReport};
+pub use keeper::{AccountFiles, BegunScan, NewUsage, QuotaKeeper, QuotaPorts, RunningScan, ScanError, ScanReport};
 pub use ledger::Ledger;
 pub use namespace::NamespaceGuard;
 pub use program::{Moved, ProgramQuota};
 pub use scan::{ScanProgress, ScanTree};
-pub use scans::QuotaScans;
+pub use scans::{QuotaScans, StartedScan};
 pub use upload::UploadQuota;
 pub use volume::{Transferred, Volume, VolumeLimits, Volumes};
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::ledger::{Abandoned, Ledger, WrittenInPlace};
 use super::program::ProgramId;
 use super::scan::{self, ScanProgress, ScanTree};
-use super::{QuotaError, QuotaLimits, UsedQuota, difference};
+use super::{NewUsage, QuotaError, QuotaLimits, UsedQuota, difference};
 use crate::ports::storage::{FileId, FileKind, Metadata, Upload};
 
 /// The result of a count of the files.
@@ -195,6 +195,37 @@ impl NamespaceGuard<'_> {
         // The unsaved changes were cleared above: without this write they are lost.
         stored.await.inspect_err(|_| self.ledger.invalidate())?;
         Ok(used)
+    }
+
+    /// Replaces the usage by what an administrator says; what uploads have reserved is part of it. Answers with the
+    /// usage before and after.
+    ///
+    /// # Errors
+    /// The store fails, and then the usage is stale.
+    pub(super) async fn set_usage(&self, usage: NewUsage) -> Result<(UsedQuota, UsedQuota), QuotaError> {
+        let ports = &self.ledger.ports;
+        let _order = ports.order.lock().await;
+        let stored = ports.store.open_usage(&self.ledger.scope, &ports.node).await?;
+        let before = {
+            let state = self.ledger.state();
+            if state.is_open { state.used } else { stored.used + state.unsaved }
+        };
+        let now = match usage {
+            NewUsage::Is(usage) => usage,
+            NewUsage::Add(by) => {
+                UsedQuota { size: before.size.saturating_add(by.size), files: before.files.saturating_add(by.files) }
+            }
+        };
+        let now = UsedQuota { size: now.size.max(0), files: now.files.max(0) };
+        {
+            let mut state = self.ledger.state();
+            (state.used, state.unsaved) = (now, UsedQuota::default());
+            (state.is_open, state.is_stale, state.last_change) = (true, false, Instant::now());
+        }
+        // The unsaved changes were cleared above: without this write they are lost.
+        let replaced = ports.store.replace_usage(&self.ledger.scope, now, ports.clock.now()).await;
+        replaced.inspect_err(|_| self.ledger.invalidate())?;
+        Ok((before, now))
     }
 
     /// A program that changes files begins.

@@ -4,11 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::{QuotaError, QuotaKeeper, ScanError, ScanReport, ScanTree, Scope};
+use super::{BegunScan, NewUsage, QuotaError, QuotaKeeper, ScanError, ScanReport, ScanTree, Scope};
 use crate::account::{find_user, in_force};
 use crate::path::VirtualPath;
 use crate::ports::storage::{StorageError, TreeDescription};
 use crate::ports::{Directory, FOLDERS, StorageFactory, StoreError};
+
+/// A scan that is among those under way; it ends when this is dropped.
+pub struct StartedScan {
+    tree: ScanTree,
+    begun: BegunScan,
+}
 
 /// Finds the files of a scope, and has the keeper count them.
 pub struct QuotaScans {
@@ -33,8 +39,37 @@ impl QuotaScans {
     /// # Errors
     /// [`ScanError`], also if there is no such account or folder.
     pub async fn scan(&self, scope: &Scope) -> Result<ScanReport, ScanError> {
-        let tree = self.tree(scope).await?;
-        self.keeper.scan(scope, tree).await
+        self.finish(self.begin(scope).await?).await
+    }
+
+    /// Finds the files of a scope, and enters the scan among those under way.
+    ///
+    /// # Errors
+    /// [`ScanError`], also if there is no such account or folder.
+    pub async fn begin(&self, scope: &Scope) -> Result<StartedScan, ScanError> {
+        // What cannot be scanned at all is said before the files are looked for.
+        let begun = self.keeper.begin_scan(scope)?;
+        Ok(StartedScan { tree: self.tree(scope).await?, begun })
+    }
+
+    /// Counts the files of a scan that has begun, and replaces the stored usage.
+    ///
+    /// # Errors
+    /// The store or the count fails.
+    pub async fn finish(&self, started: StartedScan) -> Result<ScanReport, ScanError> {
+        self.keeper.finish_scan(started.begun, started.tree).await
+    }
+
+    /// Replaces the usage of a scope by what an administrator says.
+    ///
+    /// # Errors
+    /// [`ScanError`], also if there is no such account or folder.
+    pub async fn set_usage(&self, scope: &Scope, usage: NewUsage) -> Result<ScanReport, ScanError> {
+        let found = self.directory.find(scope.collection(), scope.name()).await.map_err(QuotaError::from)?;
+        if found.is_none() {
+            return Err(QuotaError::Store(StoreError::NotFound(scope.object())).into());
+        }
+        self.keeper.set_usage(scope, usage).await
     }
 
     /// Counts the usages again that were in change when an earlier process died. Failures are logged.

@@ -32,6 +32,12 @@ impl<D: Database> Directory for SqlStore<D> {
         Ok(rows.into_iter().next().map(|row| self.read(collection, row)))
     }
 
+    async fn find_by_id(&self, collection: &'static Collection, id: i64) -> Result<Option<StoredDocument>, StoreError> {
+        let sql = documents::select(&table(collection), collection, "id = ?");
+        let rows = self.database.query(Patience::Short, &sql, vec![id.into()]).await?;
+        Ok(rows.into_iter().next().map(|row| self.read(collection, row)))
+    }
+
     async fn find_all(
         &self,
         collection: &'static Collection,

@@ -1,0 +1,156 @@
+//! Changes of accounts by interfaces that name accounts by number, that base a change on a version, and that send
+//! whole documents without the secrets that they were not shown.
+
+use serde_json::{Map, Value, json};
+
+use super::{Actor, AdminError, PAGE, ShownUser, UseCase, UserAdministration};
+use crate::account::{AccountDraft, AccountPage, OffsetPage, OnConflict, keep_credentials, keep_password};
+use crate::ports::{StoreError, StoredDocument, USERS, Version};
+
+/// How often a whole document is tried again because another writer was first.
+const MAX_CONFLICTS: u32 = 16;
+
+/// What is to become of an account.
+#[derive(Debug, Clone, PartialEq)]
+pub enum UserEdit {
+    /// The fields that the document names are changed; maps are merged key by key, unless they are named here.
+    Merge {
+        /// A part of an account document.
+        document: Map<String, Value>,
+        /// Names of maps that are emptied first.
+        replaced: Vec<&'static str>,
+    },
+    /// The document is the whole account. Only what clients are not shown stays where it is not named: the
+    /// password, the second factor, and other secrets.
+    Replace(Map<String, Value>),
+}
+
+impl UserAdministration {
+    /// The account with that id, valid or not, and its name.
+    ///
+    /// # Errors
+    /// The actor lacks `view_users`, there is no such account, or the store fails.
+    pub async fn show_by_id(&self, actor: &Actor, id: i64) -> Result<(String, ShownUser), AdminError> {
+        self.audit.allow(actor, UseCase::ShowUser, &id.to_string()).await?;
+        let name = self.name_of(actor, id).await?;
+        let shown = self.show(actor, &name).await?;
+        Ok((name, shown))
+    }
+
+    /// The name of the account with that id, to change it.
+    ///
+    /// # Errors
+    /// The actor lacks `edit_users`, there is no such account, or the store fails.
+    pub async fn name_to_edit(&self, actor: &Actor, id: i64) -> Result<String, AdminError> {
+        self.audit.allow(actor, UseCase::UpdateUser, &id.to_string()).await?;
+        self.name_of(actor, id).await
+    }
+
+    /// The name of the account with that id, to delete it.
+    ///
+    /// # Errors
+    /// The actor lacks `del_users`, there is no such account, or the store fails.
+    pub async fn name_to_delete(&self, actor: &Actor, id: i64) -> Result<String, AdminError> {
+        self.audit.allow(actor, UseCase::DeleteUser, &id.to_string()).await?;
+        self.name_of(actor, id).await
+    }
+
+    /// For an actor with a role there are no accounts but those of the role.
+    async fn name_of(&self, actor: &Actor, id: i64) -> Result<String, AdminError> {
+        let missing = || StoreError::NotFound(USERS.object(&format!("number {id}")));
+        let name = self.accounts.name_of(id).await?.ok_or_else(missing)?;
+        let is_own = match actor.role {
+            None => true,
+            Some(_) => actor.has_account_of(self.stored(&name).await?.document.get("role").and_then(Value::as_str)),
+        };
+        if is_own { Ok(name) } else { Err(missing().into()) }
+    }
+
+    /// A page of at most 500 accounts, valid or not; for an actor with a role, those of the page that have it.
+    ///
+    /// # Errors
+    /// The actor lacks `view_users`, or the store fails.
+    pub async fn page_at(&self, actor: &Actor, page: OffsetPage) -> Result<AccountPage, AdminError> {
+        self.audit.allow(actor, UseCase::ListUsers, "").await?;
+        let mut page = self.accounts.page_at(OffsetPage { limit: page.limit.min(PAGE), ..page }).await?;
+        self.retain_own(actor, &mut page);
+        Ok(page)
+    }
+
+    /// Changes an account. `expected`: the state that the change is based on; None: any.
+    ///
+    /// # Errors
+    /// The actor lacks `edit_users`, there is no such account, it has another version than the expected one
+    /// (`Conflict`), the change would rename it, the result is not valid, or the store fails.
+    pub async fn edit(
+        &self,
+        actor: &Actor,
+        username: &str,
+        edit: &UserEdit,
+        expected: Option<Version>,
+    ) -> Result<ShownUser, AdminError> {
+        self.audit.allow(actor, UseCase::UpdateUser, username).await?;
+        self.check_role(actor, UseCase::UpdateUser, username).await?;
+        let mut tries = MAX_CONFLICTS;
+        loop {
+            let stored = self.stored(username).await?;
+            if expected.is_some_and(|expected| expected != stored.version) {
+                return Err(StoreError::Conflict(USERS.object(username)).into());
+            }
+            let on_conflict = match (expected, edit) {
+                (None, UserEdit::Merge { .. }) => OnConflict::Merge,
+                (Some(_), UserEdit::Merge { .. }) | (_, UserEdit::Replace(_)) => OnConflict::Refuse,
+            };
+            let mut draft = edit.applied_to(stored)?;
+            if let Some(role) = actor.role.as_ref().filter(|_| draft.role().is_empty()) {
+                draft.set("role", json!(role));
+            }
+            self.check_new_role(actor, UseCase::UpdateUser, &draft).await?;
+            if draft.username() != username {
+                let (from, to) = (username.to_owned(), draft.username().to_owned());
+                return Err(AdminError::Renamed { noun: USERS.noun, from, to });
+            }
+            match self.accounts.update(draft, on_conflict, &actor.author).await.map_err(AdminError::from) {
+                Err(AdminError::Store(StoreError::Conflict(_))) if expected.is_none() && tries > 0 => tries -= 1,
+                outcome => return Ok(ShownUser::of(&outcome?)),
+            }
+        }
+    }
+
+    /// Deletes an account, valid or not; its files stay. `expected`: the state that it has to have; None: any.
+    ///
+    /// # Errors
+    /// The actor lacks `del_users`, there is no such account, it has another version (`Conflict`), or the store
+    /// fails.
+    pub async fn delete_version(
+        &self,
+        actor: &Actor,
+        username: &str,
+        expected: Option<Version>,
+    ) -> Result<(), AdminError> {
+        self.audit.allow(actor, UseCase::DeleteUser, username).await?;
+        self.check_role(actor, UseCase::DeleteUser, username).await?;
+        Ok(self.accounts.delete_version(username, expected, &actor.author).await?)
+    }
+}
+
+impl UserEdit {
+    fn applied_to(&self, stored: StoredDocument) -> Result<AccountDraft, AdminError> {
+        match self {
+            Self::Merge { document, replaced } => {
+                let mut document = document.clone();
+                keep_password(&mut document);
+                let mut draft = AccountDraft::of_stored(stored);
+                replaced.iter().for_each(|field| draft.set(field, json!({})));
+                draft.merge_value(&Value::Object(document))?;
+                Ok(draft)
+            }
+            Self::Replace(document) => {
+                let mut document = document.clone();
+                keep_credentials(&mut document, &stored.document);
+                document.entry("username").or_insert_with(|| stored.name.clone().into());
+                Ok(AccountDraft::replacing(stored, &Value::Object(document))?)
+            }
+        }
+    }
+}
