@@ -1,18 +1,72 @@
-//! Answers in the shape that clients of the older server know (A18-12).
+//! Answers in the shape that clients of the older server know (A18-12), with a code, the field and the number of the
+//! request beside it.
 
 use axum::Json;
+use axum::body::Body;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::json;
+use tidegate_api_types::{ErrorAnswer, ErrorCode};
+use tidegate_core::admin::AdminError;
 
-pub fn error(status: StatusCode, error: &str) -> Response {
-    (status, Json(json!({ "error": error, "message": "", "status": status.as_u16() }))).into_response()
+use crate::control::error_answer;
+
+/// A request that was not carried out. Its answer is completed with the number of the request.
+#[derive(Debug, Clone)]
+pub struct Refusal(pub ErrorAnswer);
+
+impl Refusal {
+    pub fn new(code: ErrorCode, error: impl Into<String>) -> Self {
+        Self(ErrorAnswer::new(code, error))
+    }
+
+    /// The refusal of a value; `field`: the parameter, or the path in the document.
+    pub fn of_field(field: &str, error: impl Into<String>) -> Self {
+        Self(ErrorAnswer { field: Some(field.to_owned()), ..ErrorAnswer::new(ErrorCode::Invalid, error) })
+    }
 }
 
-pub async fn not_found() -> Response {
-    error(StatusCode::NOT_FOUND, "there is no such page")
+impl From<AdminError> for Refusal {
+    fn from(error: AdminError) -> Self {
+        Self(error_answer(&error))
+    }
 }
 
-pub async fn wrong_method() -> Response {
-    error(StatusCode::METHOD_NOT_ALLOWED, "the method is not allowed here")
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes the body of a refusal, with the number of the request.
+pub fn completed(mut response: Response, request_id: &str) -> Response {
+    let Some(Refusal(error)) = response.extensions_mut().remove::<Refusal>() else { return response };
+    let error = ErrorAnswer { request_id: Some(request_id.to_owned()), ..error };
+    let (mut parts, _) = response.into_parts();
+    // Texts and numbers only: they can always be written.
+    let body = serde_json::to_vec(&error).unwrap_or_default();
+    parts.headers.insert(CONTENT_TYPE, axum::http::HeaderValue::from_static("application/json"));
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// Done, with a sentence, as the older server says it.
+pub fn done(status: StatusCode, message: &str) -> Response {
+    (status, Json(json!({ "error": "", "message": message, "status": status.as_u16() }))).into_response()
+}
+
+pub fn json(value: &impl Serialize) -> Response {
+    Json(value).into_response()
+}
+
+pub async fn not_found() -> Refusal {
+    Refusal::new(ErrorCode::NotFound, "there is no such page")
+}
+
+pub async fn wrong_method() -> Refusal {
+    Refusal::new(ErrorCode::WrongMethod, "the method is not allowed here")
 }

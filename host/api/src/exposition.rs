@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::TEXT_FORMAT;
+use tidegate_api_types::ErrorCode;
 use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::HookRunStore;
 
-use crate::answer;
+use crate::answer::Refusal;
 use crate::snapshot::Snapshot;
 
 /// What `/metrics` shows.
@@ -23,11 +23,7 @@ pub struct Measured {
 }
 
 pub fn metrics(measured: Measured) -> Router {
-    Router::new()
-        .route("/metrics", get(show))
-        .fallback(answer::not_found)
-        .method_not_allowed_fallback(answer::wrong_method)
-        .with_state(measured)
+    Router::new().route("/metrics", get(show)).with_state(measured)
 }
 
 async fn show(State(measured): State<Measured>) -> Response {
@@ -39,6 +35,6 @@ async fn show(State(measured): State<Measured>) -> Response {
     };
     match snapshot.into_text() {
         Ok(text) => ([(CONTENT_TYPE, TEXT_FORMAT)], text).into_response(),
-        Err(error) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(error) => Refusal::new(ErrorCode::Failed, error.to_string()).into_response(),
     }
 }

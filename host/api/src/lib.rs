@@ -1,12 +1,18 @@
-//! HTTP: metrics on a port, and the control interface on a socket that only the server's own user and root can use.
+//! HTTP: the REST interfaces and metrics on ports and unix sockets, and the control interface on a socket that only the
+//! server's own user and root can use.
 
 mod answer;
 mod control;
 mod exposition;
-mod requests;
-mod serving;
+mod http;
+mod rest;
+mod site;
 mod snapshot;
 
-pub use control::{AdminApi, Handle, Owner, control, error_answer, hook_link, plugin, user_name};
+pub use control::{AdminApi, Handle, Owner, control, error_answer, for_owner, hook_link, plugin, user_name};
 pub use exposition::{Measured, metrics};
-pub use serving::{serve_socket, serve_tcp};
+pub use http::{
+    Binding, CertificateError, Certificates, Client, Entrance, HttpLimits, RequestId, Socket, TrustedProxies, serve,
+};
+pub use rest::{AuthUsers, Authenticate, BackupDirectory, RestApi, RestSettings, ServerFacts, rest};
+pub use site::{counted, site};

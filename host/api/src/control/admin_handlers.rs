@@ -121,7 +121,7 @@ fn new_key(made: NewKey) -> NewApiKey {
     NewApiKey { key: made.text.expose().to_owned(), document: made.key.document }
 }
 
-fn token(shown: ShownToken) -> api::Token {
+pub(crate) fn token(shown: ShownToken) -> api::Token {
     let ShownToken { id, admin, address, created_at, expires_at } = shown;
     api::Token { id, admin, address, created_at, expires_at }
 }

@@ -11,23 +11,23 @@ mod peer;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, body::Bytes};
 use tidegate_api_types::{
     AddAdmin, AddApiKey, AddBan, AddObject, AddUser, CheckStorage, CloseSession, DeleteAdmin, DeleteApiKey,
-    DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorAnswer, ErrorCode, ForgetPlugin, ListAdmins, ListApiKeys,
-    ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects, ListPlugins, ListScans,
-    ListSessions, ListTokens, ListUsers, LoadDump, Operation, RemoveBan, RevokeToken, RotateApiKey, Scan,
-    SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser, UpdateAdmin, UpdateObject,
-    UpdateUser, path_of,
+    DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorCode, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit,
+    ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects, ListPlugins, ListScans, ListSessions,
+    ListTokens, ListUsers, LoadDump, Operation, RemoveBan, RevokeToken, RotateApiKey, Scan, SetAdminCodes, ShowAdmin,
+    ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser, UpdateAdmin, UpdateObject, UpdateUser, path_of,
 };
 use tidegate_core::admin::{Actor, AdminError, Administration};
 
-use crate::answer;
+use crate::answer::Refusal;
+pub(crate) use admin_handlers::token;
+pub(crate) use answers::{audit_entry, dumped, hook_counter, hook_run, load_report, session};
 pub use answers::{hook_link, plugin};
 pub use errors::error_answer;
 pub use peer::{Owner, Peer, user_name};
@@ -48,19 +48,19 @@ pub trait Handle<O: Operation> {
     fn handle(&self, actor: &Actor, operation: O) -> impl Future<Output = Result<O::Answer, AdminError>> + Send;
 }
 
-/// The router of the control socket, which only the server's own user and root may use.
-pub fn control(api: AdminApi, owner: Owner) -> Router {
+/// The router of the requests of commands.
+pub fn control(api: AdminApi) -> Router {
     let mut router = Router::new();
     macro_rules! route_all {
         ($($operation:ident,)*) => { $(router = route::<$operation>(router);)* };
     }
     tidegate_api_types::for_each_operation!(route_all);
-    router
-        .fallback(answer::not_found)
-        .method_not_allowed_fallback(answer::wrong_method)
-        .layer(DefaultBodyLimit::max(MAX_REQUEST))
-        .layer(from_fn_with_state(owner, peer::refuse_others))
-        .with_state(api)
+    router.layer(DefaultBodyLimit::max(MAX_REQUEST)).with_state(api)
+}
+
+/// The router for the owner of the server and for root only.
+pub fn for_owner(router: Router, owner: Owner) -> Router {
+    router.layer(from_fn_with_state(owner, peer::refuse_others))
 }
 
 fn route<O: Operation>(router: Router<AdminApi>) -> Router<AdminApi>
@@ -70,7 +70,7 @@ where
     router.route(&path_of(O::NAME), post(serve::<O>))
 }
 
-async fn serve<O: Operation>(State(api): State<AdminApi>, ConnectInfo(peer): ConnectInfo<Peer>, body: Bytes) -> Response
+async fn serve<O: Operation>(State(api): State<AdminApi>, peer: Peer, body: Bytes) -> Response
 where
     AdminApi: Handle<O>,
 {
@@ -78,19 +78,14 @@ where
         Ok(operation) => operation,
         Err(error) => {
             let error = format!("the request \"{}\" cannot be read: {error}", O::NAME);
-            return refusal(ErrorAnswer::new(ErrorCode::Malformed, error));
+            return Refusal::new(ErrorCode::Malformed, error).into_response();
         }
     };
     let Some(actor) = peer.actor().await else {
-        return refusal(peer::stranger());
+        return Refusal(peer::stranger()).into_response();
     };
     match api.handle(&actor, operation).await {
         Ok(answer) => Json(answer).into_response(),
-        Err(error) => refusal(error_answer(&error)),
+        Err(error) => Refusal::from(error).into_response(),
     }
-}
-
-fn refusal(error: ErrorAnswer) -> Response {
-    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, Json(error)).into_response()
 }

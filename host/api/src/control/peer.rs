@@ -1,14 +1,14 @@
 //! The user at the other end of the control socket, as the kernel tells it (`SO_PEERCRED`, unix(7)).
 
-use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Request, State};
+use crate::answer::Refusal;
+use crate::http::{Client, Entrance};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::middleware::Next;
-use axum::response::Response;
-use axum::serve::IncomingStream;
+use axum::response::{IntoResponse, Response};
 use tidegate_api_types::{ErrorAnswer, ErrorCode};
 use tidegate_core::admin::Actor;
 use tidegate_core::ports::Door;
-use tokio::net::UnixListener;
 
 /// The user that the server runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +31,12 @@ pub struct Peer {
     uid: Option<u32>,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self { uid: stream.io().peer_cred().ok().map(|credentials| credentials.uid()) }
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let client = parts.extensions.get::<Client>().filter(|client| client.entrance == Entrance::Control);
+        Ok(Self { uid: client.and_then(|client| client.uid) })
     }
 }
 
@@ -52,13 +55,8 @@ pub async fn user_name(uid: u32) -> String {
     found.map_or_else(|| format!("uid {uid}"), |user| user.name().to_string_lossy().into_owned())
 }
 
-pub async fn refuse_others(
-    State(owner): State<Owner>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if owner.allows(peer) { next.run(request).await } else { super::refusal(stranger()) }
+pub async fn refuse_others(State(owner): State<Owner>, peer: Peer, request: Request, next: Next) -> Response {
+    if owner.allows(peer) { next.run(request).await } else { Refusal(stranger()).into_response() }
 }
 
 pub fn stranger() -> ErrorAnswer {

@@ -199,7 +199,7 @@ pub async fn several_servers_write_at_once<S: TestServer>() {
         assert_eq!(found.document.get("used_quota_size"), Some(&json!(100)), "{name}");
     }
     assert_eq!(store.counters().await.unwrap().iter().map(|counter| counter.calls).collect::<Vec<_>>(), [100, 100]);
-    let all = RunFilter { username: None, hook: None, outcome: None, after: 0, limit: 1_000 };
+    let all = RunFilter { limit: 1_000, ..RunFilter::default() };
     let ids: Vec<_> = store.runs(all).await.unwrap().iter().map(|run| run.id).collect();
     assert_eq!(ids, (1..=200).collect::<Vec<i64>>());
 }

@@ -1,0 +1,113 @@
+//! The address of a client, behind the proxies that are trusted.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::{HeaderMap, HeaderName};
+use ipnet::IpNet;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The way by which a request has come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    /// A TCP socket; `is_local`: both ends are on this machine.
+    Tcp { is_local: bool },
+    /// A unix socket of the configuration: its mode says which users and proxies may connect.
+    Unix,
+    /// The control socket, which the server's own user and root may use.
+    Control,
+}
+
+/// The client of a request; every request has it among its extensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    pub entrance: Entrance,
+    /// The client's address, as the nearest trusted proxy tells it; none over a unix socket without one.
+    pub address: Option<IpAddr>,
+    /// The other end of the connection, for the log.
+    pub peer: Option<SocketAddr>,
+    /// The user at the other end of a unix socket, as the kernel tells it.
+    pub uid: Option<u32>,
+    /// Whether the connection to this server is encrypted.
+    pub is_encrypted: bool,
+}
+
+impl Client {
+    /// What the log shows: the other end, or the client that a proxy tells of.
+    pub(super) fn remote(&self) -> String {
+        match (self.peer, self.address) {
+            (Some(peer), Some(address)) if peer.ip().to_canonical() != address => address.to_string(),
+            (Some(peer), _) => peer.to_string(),
+            (None, Some(address)) => address.to_string(),
+            (None, None) => "unix".to_owned(),
+        }
+    }
+}
+
+/// The proxies whose header `X-Forwarded-For` is believed.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies(pub Vec<IpNet>);
+
+impl TrustedProxies {
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+
+    /// The address of the client. Each proxy appends the address that it was asked from, so the list is read from
+    /// its end, and only for as long as trusted proxies have written it: what a client has sent itself stands
+    /// before that. `peer`: the other end of the connection; None: a unix socket, whose other end is trusted.
+    pub(super) fn client(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Option<IpAddr> {
+        let mut nearest = peer.map(|address| address.to_canonical());
+        let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
+        for line in lines.into_iter().rev() {
+            let Ok(line) = line.to_str() else { return nearest };
+            for text in line.split(',').rev() {
+                if nearest.is_some_and(|address| !self.trusts(address)) {
+                    return nearest;
+                }
+                // A text that is no address was not written by the proxy before it.
+                let Some(address) = address_of(text.trim()) else { return nearest };
+                nearest = Some(address);
+            }
+        }
+        nearest
+    }
+}
+
+/// An address with or without brackets and port.
+fn address_of(text: &str) -> Option<IpAddr> {
+    let parsed = text.parse().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
+    parsed.or_else(|_| text.trim_matches(['[', ']']).parse()).ok().map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_trusted_proxies_tell_the_client() {
+        let proxies = TrustedProxies(vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+        let check = |peer: Option<&str>, lines: &[&str], expected: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
+            }
+            let peer = peer.map(|peer| peer.parse().unwrap());
+            let expected = expected.map(|expected| expected.parse().unwrap());
+            assert_eq!(proxies.client(peer, &headers), expected, "{peer:?} {lines:?}");
+        };
+        check(Some("192.0.2.1"), &[], Some("192.0.2.1"));
+        check(Some("192.0.2.1"), &["198.51.100.7"], Some("192.0.2.1"));
+        check(Some("10.0.0.1"), &["198.51.100.7"], Some("198.51.100.7"));
+        check(Some("10.0.0.1"), &["1.2.3.4, 198.51.100.7"], Some("198.51.100.7"));
+        check(Some("10.0.0.1"), &["1.2.3.4", "198.51.100.7, 10.0.0.2"], Some("198.51.100.7"));
+        check(Some("10.0.0.1"), &["unknown"], Some("10.0.0.1"));
+        check(Some("10.0.0.1"), &["1.2.3.4, x, 10.0.0.2"], Some("10.0.0.2"));
+        check(Some("10.0.0.1"), &["[2001:db8::1]:443"], Some("2001:db8::1"));
+        check(Some("::ffff:10.0.0.1"), &["::ffff:198.51.100.7"], Some("198.51.100.7"));
+        check(None, &[], None);
+        check(None, &["1.2.3.4, 198.51.100.7"], Some("198.51.100.7"));
+    }
+}

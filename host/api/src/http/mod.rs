@@ -1,0 +1,15 @@
+//! The HTTP server: bindings with or without TLS, limits, proxies, and what every request gets.
+
+mod address;
+mod binding;
+mod certificates;
+mod requests;
+mod serving;
+
+pub use address::{Client, Entrance, TrustedProxies};
+pub use binding::{Binding, Socket};
+pub use certificates::{CertificateError, Certificates};
+pub use requests::RequestId;
+pub use serving::{HttpLimits, serve};
+
+pub(crate) use requests::{number, record};

@@ -1,0 +1,140 @@
+//! Runs a binding until the server stops.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service as _;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::binding::{Other, Stream};
+use super::{Binding, Client, TrustedProxies};
+
+/// Time for requests under way when the server stops.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+/// A pause after a connection could not be accepted, such as for want of descriptors.
+const REFUSED_PAUSE: Duration = Duration::from_millis(100);
+
+/// What clients of a binding may take.
+#[derive(Debug, Clone, Copy)]
+pub struct HttpLimits {
+    /// Connections at the same time; further ones wait.
+    pub connections: usize,
+    /// The time in which a TLS handshake, or all headers of a request, have to arrive.
+    pub header_time: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self { connections: 1024, header_time: Duration::from_secs(30) }
+    }
+}
+
+/// Serves the router on the binding.
+pub async fn serve(binding: Binding, router: Router, limits: HttpLimits, stop: CancellationToken) {
+    let Binding { socket, certificates, proxies } = binding;
+    let (proxies, places) = (Arc::new(proxies), Arc::new(Semaphore::new(limits.connections)));
+    let mut connections = JoinSet::new();
+    loop {
+        let next = async {
+            let place = places.clone().acquire_owned().await;
+            (place, socket.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            accepted = next => accepted,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            () = stop.cancelled() => break,
+        };
+        let (stream, other) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(sender = "httpd", message = format!("a connection could not be accepted: {error}"));
+                tokio::time::sleep(REFUSED_PAUSE).await;
+                continue;
+            }
+        };
+        let connection = Connection {
+            other,
+            router: router.clone(),
+            proxies: proxies.clone(),
+            header_time: limits.header_time,
+            stop: stop.clone(),
+        };
+        // A handshake that has begun is completed with the certificate of its beginning.
+        let acceptor = certificates.as_ref().map(|certificates| TlsAcceptor::from(certificates.current()));
+        connections.spawn(async move {
+            connection.accept(stream, acceptor).await;
+            drop(place);
+        });
+    }
+    drop(socket);
+    // Tasks that are cut off have no effect that has to be completed.
+    let _ = timeout(CLOSE_TIME, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+struct Connection {
+    other: Other,
+    router: Router,
+    proxies: Arc<TrustedProxies>,
+    header_time: Duration,
+    stop: CancellationToken,
+}
+
+impl Connection {
+    async fn accept(self, stream: Stream, acceptor: Option<TlsAcceptor>) {
+        match (stream, acceptor) {
+            (Stream::Tcp(stream), None) => self.serve(stream, false).await,
+            (Stream::Unix(stream), _) => self.serve(stream, false).await,
+            (Stream::Tcp(stream), Some(acceptor)) => match timeout(self.header_time, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => self.serve(stream, true).await,
+                Ok(Err(error)) => {
+                    let message = format!("a TLS handshake failed: {error}");
+                    tracing::debug!(sender = "httpd", peer = ?self.other.peer, message);
+                }
+                Err(_) => {
+                    let message = "a TLS handshake took too long";
+                    tracing::debug!(sender = "httpd", peer = ?self.other.peer, message);
+                }
+            },
+        }
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, is_encrypted: bool) {
+        let Self { other, router, proxies, header_time, stop } = self;
+        let router = TowerToHyperService::new(router);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let address: Option<IpAddr> = proxies.client(other.peer.map(|peer| peer.ip()), request.headers());
+            let client = Client { entrance: other.entrance, address, peer: other.peer, uid: other.uid, is_encrypted };
+            let mut request = request;
+            request.extensions_mut().insert(client);
+            router.call(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_time)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let outcome = tokio::select! {
+            outcome = connection.as_mut() => outcome,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(sender = "httpd", peer = ?other.peer, message = format!("a connection ended: {error}"));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The file `httpd.auth_user_file`: lines `NAME:HASH`, as htpasswd(1) writes them (A3-53).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::Path;
+
+use tidegate_api_types::ErrorCode;
+use tidegate_core::password::PasswordHash;
+use tidegate_core::ports::Passwords;
+use tidegate_core::secret::Secret;
+use tidegate_core::turns::Waiter;
+
+use crate::answer::Refusal;
+
+/// The users of the file, each with all permissions.
+#[derive(Debug, Default)]
+pub struct AuthUsers(HashMap<String, PasswordHash>);
+
+impl AuthUsers {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// A sentence: the file cannot be read, or a line is not valid.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|error| format!("the file {} cannot be read: {error}", path.display()))?;
+        Self::parse(&text).map_err(|problem| format!("{}, {problem}", path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut users = HashMap::new();
+        for (index, line) in
+            text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
+        {
+            let number = index + 1;
+            let (name, hash) = line.split_once(':').ok_or_else(|| format!("line {number}: it is not NAME:HASH"))?;
+            let is_served = ["$2", "$apr1$", "$1$"].iter().any(|prefix| hash.starts_with(prefix));
+            let hash = PasswordHash::recognise(hash.trim()).filter(|_| is_served);
+            let hash = hash.ok_or_else(|| {
+                format!("line {number}: the hash is neither bcrypt nor MD5-crypt; make it with: htpasswd -B")
+            })?;
+            if name.is_empty() || users.insert(name.to_owned(), hash).is_some() {
+                return Err(format!("line {number}: the name is empty, or is there already"));
+            }
+        }
+        Ok(Self(users))
+    }
+
+    /// Whether the file has the user with this password.
+    ///
+    /// # Errors
+    /// The password could not be compared.
+    pub async fn holds(
+        &self,
+        passwords: &dyn Passwords,
+        name: &str,
+        secret: &Secret,
+        address: Option<IpAddr>,
+    ) -> Result<bool, Refusal> {
+        let Some(hash) = self.0.get(name) else { return Ok(false) };
+        let matches = passwords.matches(Waiter { address, account: name }, hash, secret).await;
+        matches.map_err(|error| Refusal::new(ErrorCode::Unavailable, error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<usize, &str>) {
+        match (AuthUsers::parse(text), expected) {
+            (Ok(users), Ok(expected)) => assert_eq!(users.0.len(), expected, "{text}"),
+            (Err(problem), Err(expected)) => assert!(problem.contains(expected), "{text}: {problem}"),
+            (outcome, _) => panic!("{text}: {outcome:?}"),
+        }
+    }
+
+    #[test]
+    fn files_of_htpasswd_are_read() {
+        // A3-53
+        let bcrypt = "$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC";
+        let md5 = "$apr1$ZjTqBB3f$IF9gdYAGlMrs2fuINjHsz.";
+        check(&format!("a:{bcrypt}\n\n# remark\nb:{md5}\n"), Ok(2));
+        check("", Ok(0));
+        check("a", Err("line 1"));
+        check(&format!("a:{md5}\na:{md5}"), Err("line 2"));
+        check("a:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=", Err("bcrypt"));
+        check("a:clear", Err("bcrypt"));
+        check(&format!(":{md5}"), Err("line 1"));
+    }
+}

@@ -1,0 +1,201 @@
+//! From the credentials of a request, or the place that it comes from, to an actor.
+
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tidegate_api_types::ErrorCode;
+use tidegate_core::admin::Actor;
+use tidegate_core::ports::{Author, Door};
+use tidegate_core::secret::Secret;
+
+use super::RestApi;
+use super::authentication::{AuthenticationError, DoorClient};
+use super::route::{Interface, Need};
+use crate::answer::Refusal;
+use crate::control::user_name;
+use crate::http::{Client, Entrance};
+
+const API_KEY: HeaderName = HeaderName::from_static("x-sftpgo-api-key");
+const ONE_TIME_CODE: HeaderName = HeaderName::from_static("x-sftpgo-otp");
+
+/// The actor of a request.
+pub struct Found {
+    pub actor: Actor,
+    /// The request has no credentials: it comes from a place that is trusted.
+    pub is_trusted_place: bool,
+}
+
+enum Credentials {
+    ApiKey(String),
+    Bearer(String),
+    Basic(String, Secret),
+    None,
+}
+
+impl Credentials {
+    fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let mut keys = headers.get_all(API_KEY).iter();
+        let mut authorizations = headers.get_all(AUTHORIZATION).iter();
+        match (keys.next(), authorizations.next(), keys.next(), authorizations.next()) {
+            (None, None, _, _) => Ok(Self::None),
+            (Some(key), None, None, _) => Ok(Self::ApiKey(text(key)?)),
+            (None, Some(authorization), _, None) => Self::authorization(&text(authorization)?),
+            // Two of them, of which a proxy may have looked at the other one.
+            (_, _, _, _) => Err(Refusal::new(ErrorCode::Malformed, "the request has credentials twice")),
+        }
+    }
+
+    fn authorization(value: &str) -> Result<Self, Refusal> {
+        let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Ok(Self::Bearer(rest.trim().to_owned()));
+        }
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return Err(unauthenticated("the server knows the schemes Basic and Bearer only"));
+        }
+        let decoded = STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let unreadable = || unauthenticated("the credentials are not Base64 of NAME:PASSWORD in UTF-8");
+        let decoded = decoded.ok_or_else(unreadable)?;
+        let (name, password) = decoded.split_once(':').ok_or_else(unreadable)?;
+        Ok(Self::Basic(name.to_owned(), Secret::new(password)))
+    }
+}
+
+fn text(value: &HeaderValue) -> Result<String, Refusal> {
+    value.to_str().map(str::to_owned).map_err(|_| unauthenticated("the credentials are not text"))
+}
+
+fn unauthenticated(error: &str) -> Refusal {
+    Refusal::new(ErrorCode::Unauthenticated, error)
+}
+
+pub fn missing() -> Refusal {
+    unauthenticated("the request needs the credentials of an administrator")
+}
+
+fn door_client(client: &Client) -> DoorClient {
+    DoorClient { door: Door::Rest, address: client.address }
+}
+
+/// The actor of a request to an interface.
+///
+/// # Errors
+/// `Unauthenticated`, `TooMany`, or the credentials could not be judged.
+pub async fn actor(
+    api: &RestApi,
+    interface: Interface,
+    headers: &HeaderMap,
+    client: &Client,
+) -> Result<Found, Refusal> {
+    let with_credentials = |actor| Found { actor, is_trusted_place: false };
+    let door = door_client(client);
+    match (Credentials::of(headers)?, interface) {
+        (Credentials::ApiKey(key), _) => {
+            let actor = api.authentication.api_key(&key, &door).await;
+            actor.map(with_credentials).map_err(refusal)
+        }
+        (Credentials::Bearer(token), Interface::V2 | Interface::Tidegate) => {
+            let actor = api.authentication.token(&token, &door).await;
+            actor.map(with_credentials).map_err(refusal)
+        }
+        (Credentials::Basic(name, secret), Interface::V1) => {
+            basic(api, &name, &secret, headers, client).await.map(with_credentials)
+        }
+        (Credentials::Bearer(_), Interface::V1) => Err(unauthenticated("this interface takes Basic and keys only")),
+        (Credentials::Basic(_, _), Interface::V2 | Interface::Tidegate) => {
+            Err(unauthenticated("this path takes tokens and keys only; get a token at /api/v2/token"))
+        }
+        (Credentials::None, interface) => {
+            let actor = by_place(api, interface, client).await.ok_or_else(missing)?;
+            Ok(Found { actor, is_trusted_place: true })
+        }
+    }
+}
+
+/// The administrator that a name and a password prove, for a token.
+///
+/// # Errors
+/// As of [`actor`].
+pub async fn password(api: &RestApi, headers: &HeaderMap, client: &Client) -> Result<Actor, Refusal> {
+    match Credentials::of(headers)? {
+        Credentials::Basic(name, secret) => {
+            let code = one_time_code(headers)?;
+            let actor = api.authentication.basic(&name, &secret, code.as_deref(), &door_client(client)).await;
+            actor.map_err(refusal)
+        }
+        Credentials::ApiKey(_) | Credentials::Bearer(_) | Credentials::None => {
+            Err(unauthenticated("a token is given for a name and a password (Basic)"))
+        }
+    }
+}
+
+/// The token of a request, to end it.
+pub fn token(headers: &HeaderMap) -> Option<String> {
+    match Credentials::of(headers) {
+        Ok(Credentials::Bearer(token)) => Some(token),
+        Ok(Credentials::ApiKey(_) | Credentials::Basic(_, _) | Credentials::None) | Err(_) => None,
+    }
+}
+
+fn one_time_code(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    headers.get(ONE_TIME_CODE).map(text).transpose()
+}
+
+/// A user of the file `httpd.auth_user_file`, or an administrator.
+async fn basic(
+    api: &RestApi,
+    name: &str,
+    secret: &Secret,
+    headers: &HeaderMap,
+    client: &Client,
+) -> Result<Actor, Refusal> {
+    if let Some(users) = &api.settings.auth_users
+        && users.holds(&*api.passwords, name, secret, client.address).await?
+    {
+        let author = Author { address: client.address, ..Author::new(name, Door::Rest) };
+        return Ok(Actor { author, ..Actor::system() });
+    }
+    let code = one_time_code(headers)?;
+    api.authentication.basic(name, secret, code.as_deref(), &door_client(client)).await.map_err(refusal)
+}
+
+/// The actor that a place stands for, without credentials.
+async fn by_place(api: &RestApi, interface: Interface, client: &Client) -> Option<Actor> {
+    match (client.entrance, interface) {
+        (Entrance::Control, _) => Some(Actor::local(user_name(client.uid?).await, Door::Socket)),
+        // A18-01: the older server asked for no credentials. The socket's mode says which users may connect.
+        (Entrance::Unix, Interface::V1) => {
+            let name = user_name(client.uid?).await;
+            let author = Author { address: client.address, ..Author::new(name, Door::Rest) };
+            Some(Actor { author, ..Actor::system() })
+        }
+        (Entrance::Tcp { is_local: true }, Interface::V1) if api.settings.legacy_open => {
+            // A proxy on this machine brings in requests from elsewhere.
+            let is_direct = client.address.is_some_and(|address| address.is_loopback());
+            is_direct.then(|| Actor::local("", Door::Rest))
+        }
+        (Entrance::Unix | Entrance::Tcp { .. }, Interface::V1 | Interface::V2 | Interface::Tidegate) => None,
+    }
+}
+
+fn refusal(error: AuthenticationError) -> Refusal {
+    let code = match &error {
+        AuthenticationError::Denied
+        | AuthenticationError::SecondFactorNeeded
+        | AuthenticationError::SecondFactorMissing => ErrorCode::Unauthenticated,
+        AuthenticationError::Paused(_) => ErrorCode::TooMany,
+        AuthenticationError::Store(_) | AuthenticationError::Password(_) => ErrorCode::Unavailable,
+    };
+    Refusal::new(code, error.to_string())
+}
+
+/// Says which credentials are taken (RFC 9110 section 11.6.1).
+pub fn challenge(interface: Interface, need: Need, response: &mut Response) {
+    let scheme = match (interface, need) {
+        (Interface::V1, _) | (_, Need::Password) => "Basic realm=\"Tidegate\", charset=\"UTF-8\"",
+        (Interface::V2 | Interface::Tidegate, _) => "Bearer realm=\"Tidegate\"",
+    };
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
+}

@@ -1,0 +1,148 @@
+//! What handlers take from a request, with refusals in the shape of the interface.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tidegate_api_types::ErrorCode;
+use tokio::time::timeout;
+use url::form_urlencoded;
+
+use crate::answer::Refusal;
+
+/// What a body may take.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimit {
+    /// Bytes.
+    pub size: usize,
+    /// The time in which it has to arrive.
+    pub time: Duration,
+}
+
+impl Default for BodyLimit {
+    /// As much as an account document may have, and the texts around it.
+    fn default() -> Self {
+        Self { size: 2 << 20, time: Duration::from_secs(60) }
+    }
+}
+
+/// The parameters of the query.
+#[derive(Debug, Clone, Default)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(found, _)| found == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// A value of another type; None: the parameter is missing or empty.
+    ///
+    /// # Errors
+    /// The text is no such value; `kind` says in words what it should be.
+    pub fn value<T: FromStr>(&self, name: &str, kind: &str) -> Result<Option<T>, Refusal> {
+        let text = self.text(name).filter(|text| !text.is_empty());
+        let refused = |_| Refusal::of_field(name, format!("the parameter \"{name}\" must be {kind}"));
+        text.map(|text| text.parse().map_err(refused)).transpose()
+    }
+
+    /// Whether a parameter is set: `1` or `true`.
+    ///
+    /// # Errors
+    /// The text is something else than `0`, `1`, `true` and `false`.
+    pub fn flag(&self, name: &str) -> Result<bool, Refusal> {
+        match self.text(name) {
+            None | Some("" | "0" | "false") => Ok(false),
+            Some("1" | "true") => Ok(true),
+            Some(_) => Err(Refusal::of_field(name, format!("the parameter \"{name}\" must be 0 or 1"))),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let text = parts.uri.query().unwrap_or_default();
+        let pairs = form_urlencoded::parse(text.as_bytes());
+        Ok(Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()))
+    }
+}
+
+/// The parameter of a path with one.
+#[derive(Debug, Clone)]
+pub struct Name(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let Path(name) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| Refusal::new(ErrorCode::Malformed, format!("the path cannot be read: {error}")))?;
+        Ok(Self(name))
+    }
+}
+
+/// A body of JSON.
+#[derive(Debug, Clone)]
+pub struct Body<T>(pub T);
+
+/// A body that is a JSON object, such as an account document.
+pub type Document = Body<Map<String, Value>>;
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        let limit = request.extensions().get::<BodyLimit>().copied().unwrap_or_default();
+        let bytes = bytes(request, limit).await?;
+        Ok(Self(parse(&bytes)?))
+    }
+}
+
+/// Reads JSON.
+///
+/// # Errors
+/// The text is not JSON, or not such a document; the field is named.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let parsed = serde_path_to_error::deserialize(&mut deserializer);
+    let parsed = parsed.and_then(|value| {
+        let ended = deserializer.end().map(|()| value);
+        ended.map_err(|error| serde_path_to_error::Error::new(serde_path_to_error::Track::new().path(), error))
+    });
+    parsed.map_err(|error| {
+        let path = error.path().to_string();
+        let error = format!("the body cannot be read: {}", error.inner());
+        match path.as_str() {
+            "." | "" | "?" => Refusal::new(ErrorCode::Malformed, error),
+            path => Refusal::of_field(path, error),
+        }
+    })
+}
+
+/// The whole body.
+///
+/// # Errors
+/// It is larger or slower than the limit, or breaks off.
+pub async fn bytes(request: Request, limit: BodyLimit) -> Result<Bytes, Refusal> {
+    let collected = timeout(limit.time, Limited::new(request.into_body(), limit.size).collect()).await;
+    let collected = collected.map_err(|_| {
+        let seconds = limit.time.as_secs();
+        Refusal::new(ErrorCode::TimedOut, format!("the body did not arrive within {seconds} seconds"))
+    })?;
+    match collected {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let error = format!("the body is larger than {} bytes", limit.size);
+            Err(Refusal::new(ErrorCode::TooLarge, error))
+        }
+        Err(error) => Err(Refusal::new(ErrorCode::Malformed, format!("the body broke off: {error}"))),
+    }
+}

@@ -1,0 +1,100 @@
+//! What is checked before the handler of a route: that no page in a browser asks, who asks, and whether that
+//! administrator may.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tidegate_api_types::ErrorCode;
+use tidegate_core::admin::Actor;
+use url::form_urlencoded;
+
+use super::route::{Interface, Need};
+use super::{RestApi, browser, credentials};
+use crate::answer::Refusal;
+use crate::http::Client;
+
+/// A route, for the checks before its handler.
+#[derive(Clone)]
+pub struct Guarded {
+    pub api: RestApi,
+    pub interface: Interface,
+    pub need: Need,
+    /// The names of the parameters that the query may have.
+    pub query: Arc<[&'static str]>,
+}
+
+/// The administrator of a request.
+#[derive(Debug, Clone)]
+pub struct Caller(pub Actor);
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        // The guard of each route that needs an administrator has put it there.
+        parts.extensions.get().cloned().ok_or_else(credentials::missing)
+    }
+}
+
+pub async fn check(State(guarded): State<Guarded>, request: Request, next: Next) -> Response {
+    match passed(&guarded, request).await {
+        Ok(request) => next.run(request).await,
+        Err(refusal) => {
+            let is_unauthenticated = refusal.0.code == ErrorCode::Unauthenticated;
+            let mut response = refusal.into_response();
+            if is_unauthenticated {
+                credentials::challenge(guarded.interface, guarded.need, &mut response);
+            }
+            response
+        }
+    }
+}
+
+async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refusal> {
+    let Some(client) = request.extensions().get::<Client>().cloned() else {
+        return Err(Refusal::new(ErrorCode::Failed, "the connection of the request is not known"));
+    };
+    let settings = &guarded.api.settings;
+    browser::refuse_pages(settings, &client, request.headers(), request.uri())?;
+    let caller = match guarded.need {
+        Need::Nothing => None,
+        Need::Password => Some(credentials::password(&guarded.api, request.headers(), &client).await?),
+        Need::Administrator | Need::For(_) => {
+            let found = credentials::actor(&guarded.api, guarded.interface, request.headers(), &client).await?;
+            if found.is_trusted_place {
+                browser::refuse_browsers(settings, &client, request.headers(), request.uri())?;
+            }
+            Some(found.actor)
+        }
+    };
+    if let (Need::For(case), Some(actor)) = (guarded.need, &caller) {
+        guarded.api.administration.audit.allow(actor, case, "").await?;
+    }
+    refuse_unknown_parameters(guarded, request.uri().query().unwrap_or_default())?;
+    if let Some(actor) = caller {
+        request.extensions_mut().insert(Caller(actor));
+    }
+    Ok(request)
+}
+
+/// A misspelt parameter that is passed over would give an answer to another question.
+fn refuse_unknown_parameters(guarded: &Guarded, query: &str) -> Result<(), Refusal> {
+    let mut seen = Vec::new();
+    for (name, _) in form_urlencoded::parse(query.as_bytes()) {
+        if seen.contains(&name) {
+            return Err(Refusal::of_field(&name, format!("the parameter \"{name}\" is there twice")));
+        }
+        if !guarded.interface.ignores_parameters() && !guarded.query.contains(&name.as_ref()) {
+            let known = match guarded.query.as_ref() {
+                [] => "this path has none".to_owned(),
+                known => format!("there are: {}", known.join(", ")),
+            };
+            return Err(Refusal::of_field(&name, format!("there is no parameter \"{name}\"; {known}")));
+        }
+        seen.push(name);
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! The REST interfaces: `/api/v1` and `/api/v2` of the older server, and `/api/tidegate`. They are doors: they
+//! authenticate, read and write JSON, and leave everything else to the use cases of `core::admin`.
+
+mod auth_users;
+mod authentication;
+mod backup_directory;
+mod browser;
+mod changes;
+mod credentials;
+mod dumps;
+mod extract;
+mod guard;
+mod openapi;
+mod pages;
+mod route;
+mod tidegate;
+mod v1;
+mod v2;
+mod versions;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use serde_json::Value;
+use tidegate_core::admin::Administration;
+use tidegate_core::ports::Passwords;
+
+pub use auth_users::AuthUsers;
+pub use authentication::Authenticate;
+pub use backup_directory::BackupDirectory;
+use extract::BodyLimit;
+use route::Interface;
+
+/// The settings of the interfaces.
+#[derive(Debug, Default)]
+pub struct RestSettings {
+    /// Names, with or without a port, by which clients may call the server; empty: any, where credentials are needed.
+    pub allowed_hosts: Vec<String>,
+    /// Whether `/api/v1` needs no credentials on a loopback address.
+    pub legacy_open: bool,
+    /// Users of `/api/v1` beside the administrators.
+    pub auth_users: Option<AuthUsers>,
+}
+
+/// What is known of the server, for its status.
+#[derive(Debug, Clone, Default)]
+pub struct ServerFacts {
+    pub version: &'static str,
+    /// The commit that the server was built from.
+    pub commit: &'static str,
+    pub build_date: &'static str,
+    /// The driver of the database, as the configuration names it.
+    pub driver: String,
+    /// Addresses and ports of the SSH server.
+    pub ssh_bindings: Vec<(String, u16)>,
+    /// The configuration in force, without secrets.
+    pub configuration: Value,
+}
+
+/// What the interfaces stand on.
+#[derive(Clone)]
+pub struct RestApi {
+    pub administration: Arc<Administration>,
+    pub authentication: Arc<dyn Authenticate>,
+    /// Compares the passwords of `auth_users`.
+    pub passwords: Arc<dyn Passwords>,
+    pub backups: Arc<BackupDirectory>,
+    pub settings: Arc<RestSettings>,
+    pub facts: Arc<ServerFacts>,
+}
+
+/// The router of all interfaces, with their descriptions under `/openapi`.
+pub fn rest(api: RestApi) -> Router {
+    let mut router = Router::new();
+    for interface in Interface::ALL {
+        router = router.merge(interface.router(&api));
+        let description = openapi::description(interface);
+        let path = format!("/openapi/{}.json", interface.name());
+        router = router.route(&path, get(async move || axum::Json(description.clone())));
+    }
+    router.layer(axum::Extension(BodyLimit::default())).with_state(api)
+}

@@ -1,0 +1,172 @@
+//! The OpenAPI 3.1 documents of the interfaces, made from their routes.
+
+use serde_json::{Map, Value, json};
+use tidegate_api_types::{
+    AuditEntries, ErrorAnswer, HookCounters, HookLinks, HookRun, HookRuns, LoadReport, Plugin, Plugins, Session, Tokens,
+};
+use tidegate_core::account::json_schema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::route::{Interface, Need, Route};
+
+/// A reference to a schema of the document.
+pub fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+pub fn list_of(name: &str) -> Value {
+    json!({ "type": "array", "items": reference(name) })
+}
+
+/// The document of an interface.
+pub fn description(interface: Interface) -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for route in interface.routes() {
+        let path = paths.entry(format!("{}{}", interface.path(), route.path)).or_insert_with(|| json!({}));
+        if let Value::Object(path) = path {
+            path.insert(route.method.as_str().to_ascii_lowercase(), operation(interface, &route));
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": title(interface),
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": "/" }],
+        "paths": paths,
+        "components": { "schemas": schemas(), "securitySchemes": {
+            "password": { "type": "http", "scheme": "basic" },
+            "token": { "type": "http", "scheme": "bearer" },
+            "key": { "type": "apiKey", "in": "header", "name": "X-SFTPGO-API-KEY" },
+        } },
+    })
+}
+
+fn title(interface: Interface) -> &'static str {
+    match interface {
+        Interface::V1 => "Tidegate: the older server's first interface",
+        Interface::V2 => "Tidegate: administration",
+        Interface::Tidegate => "Tidegate: hooks, plugins and the server itself",
+    }
+}
+
+fn operation(interface: Interface, route: &Route) -> Value {
+    let in_path = route.path_parameters().map(|name| {
+        let schema = if name == "id" {
+            json!({"type": "integer", "minimum": 0, "maximum": i64::MAX})
+        } else {
+            json!({"type": "string", "minLength": 1})
+        };
+        json!({ "name": name, "in": "path", "required": true, "schema": schema })
+    });
+    let in_query = route.query.iter().map(|parameter| {
+        json!({ "name": parameter.name, "in": "query", "description": parameter.about, "schema": parameter.schema })
+    });
+    let mut parameters: Vec<Value> = in_path.chain(in_query).collect();
+    let mut answer = json!({ "description": "Done.", "content": { "application/json": { "schema": route.answer.1 } } });
+    if route.is_versioned {
+        if route.method != axum::http::Method::GET {
+            let about = "The ETag on which the request is based; another one is refused (412).";
+            let schema = json!({"type": "string"});
+            parameters.push(json!({ "name": "If-Match", "in": "header", "description": about, "schema": schema }));
+        }
+        if route.method != axum::http::Method::DELETE {
+            let header =
+                json!({ "ETag": { "description": "The version of the object.", "schema": {"type": "string"} } });
+            if let Value::Object(answer) = &mut answer {
+                answer.insert("headers".to_owned(), header);
+            }
+        }
+    }
+    let mut operation = json!({
+        "operationId": route.operation,
+        "summary": route.summary,
+        "description": described(route.need),
+        "security": security(interface, route.need),
+        "parameters": parameters,
+        "responses": {
+            route.answer.0.to_string(): answer,
+            "default": { "description": "Not done.", "content": { "application/json": { "schema": reference("ErrorAnswer") } } },
+        },
+    });
+    if let (Some(body), Value::Object(operation)) = (&route.body, &mut operation) {
+        let body = json!({ "required": true, "content": { "application/json": { "schema": body } } });
+        operation.insert("requestBody".to_owned(), body);
+    }
+    operation
+}
+
+fn described(need: Need) -> String {
+    match need {
+        Need::Nothing => "Needs no credentials.".to_owned(),
+        Need::Password => "Needs the name and the password of an administrator.".to_owned(),
+        Need::Administrator => "Needs an administrator, with whatever permissions.".to_owned(),
+        Need::For(case) => {
+            let (permission, name) = (case.permission().as_str(), case.name());
+            format!("Needs the permission `{permission}`; the scope of a key names it `{name}`.")
+        }
+    }
+}
+
+fn security(interface: Interface, need: Need) -> Value {
+    match (need, interface) {
+        (Need::Nothing, _) => json!([]),
+        (Need::Password, _) => json!([{ "password": [] }]),
+        (Need::Administrator | Need::For(_), Interface::V1) => json!([{ "password": [] }, { "key": [] }]),
+        (Need::Administrator | Need::For(_), Interface::V2 | Interface::Tidegate) => {
+            json!([{ "token": [] }, { "key": [] }])
+        }
+    }
+}
+
+/// All schemas that routes refer to.
+fn schemas() -> Value {
+    let mut found: Vec<(String, RefOr<Schema>)> = Vec::new();
+    add::<ErrorAnswer>(&mut found);
+    add::<Session>(&mut found);
+    add::<LoadReport>(&mut found);
+    add::<HookLinks>(&mut found);
+    add::<HookRun>(&mut found);
+    add::<HookRuns>(&mut found);
+    add::<HookCounters>(&mut found);
+    add::<Plugin>(&mut found);
+    add::<Plugins>(&mut found);
+    add::<AuditEntries>(&mut found);
+    add::<Tokens>(&mut found);
+    let mut schemas: Map<String, Value> = Map::new();
+    for (name, schema) in found {
+        // A schema of utoipa can always be written.
+        schemas.insert(name, serde_json::to_value(schema).unwrap_or_default());
+    }
+    let mut user = json_schema();
+    if let Value::Object(user) = &mut user {
+        user.remove("$schema");
+        user.remove("required");
+    }
+    schemas.insert("User".to_owned(), user);
+    for (name, about) in [
+        ("Folder", "A directory that accounts share: `name`, `mapped_path` and `description`."),
+        ("Group", "Settings that accounts take: `name`, `description`, `user_settings` and `virtual_folders`."),
+        ("Admin", "An administrator: `username`, `permissions`, `role`, `status`, `filters` and `description`."),
+        ("ApiKey", "A key: `name`, `admin`, `allow`, `deny`, `ips`, `expires_at`, `max_uses` and `description`."),
+        ("Role", "Accounts that the administrators of the role maintain: `name` and `description`."),
+    ] {
+        let properties = json!({ "name": {"type": "string"}, "description": {"type": "string"} });
+        schemas.insert(name.to_owned(), json!({ "type": "object", "description": about, "properties": properties }));
+    }
+    let texts = json!({ "error": {"type": "string"}, "message": {"type": "string"}, "status": {"type": "integer"} });
+    let done = json!({ "type": "object", "properties": texts, "required": ["error", "message", "status"] });
+    schemas.insert("Done".to_owned(), done);
+    let dump = json!({ "users": list_of("User"), "folders": list_of("Folder"), "groups": list_of("Group"), "roles": list_of("Role") });
+    schemas.insert("Dump".to_owned(), json!({ "type": "object", "properties": dump }));
+    schemas.sort_keys();
+    Value::Object(schemas)
+}
+
+fn add<T: ToSchema + PartialSchema>(found: &mut Vec<(String, RefOr<Schema>)>) {
+    found.push((T::name().into_owned(), T::schema()));
+    T::schemas(found);
+}

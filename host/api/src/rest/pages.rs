@@ -1,0 +1,105 @@
+//! Lists, a page at a time: after a name, which costs the same for every page, or after a number of objects, as the
+//! older server has it.
+
+use axum::http::header::LINK;
+use axum::http::{HeaderValue, Uri};
+use axum::response::Response;
+use serde_json::{Value, json};
+use tidegate_core::account::OffsetPage;
+use tidegate_core::ports::PageRequest;
+use url::form_urlencoded;
+
+use super::extract::Query;
+use super::route::Route;
+use crate::answer::Refusal;
+
+pub const DEFAULT_LIMIT: u32 = 100;
+/// The most objects of a page.
+pub const MAX_LIMIT: u32 = 500;
+
+/// A wanted page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Page {
+    After(PageRequest),
+    At(OffsetPage),
+}
+
+impl Page {
+    /// The page that the query asks for.
+    ///
+    /// # Errors
+    /// A parameter is not valid.
+    pub fn of(query: &Query) -> Result<Self, Refusal> {
+        let limit = query.value::<u32>("limit", "a whole number from 1 to 500")?.unwrap_or(DEFAULT_LIMIT);
+        if limit == 0 {
+            return Err(Refusal::of_field("limit", "the parameter \"limit\" must be a whole number from 1 to 500"));
+        }
+        let limit = limit.min(MAX_LIMIT);
+        let offset = query.value::<u32>("offset", "a whole number from 0 on")?;
+        let descending = match query.text("order") {
+            None | Some("" | "ASC") => false,
+            Some("DESC") => true,
+            Some(_) => return Err(Refusal::of_field("order", "the parameter \"order\" must be ASC or DESC")),
+        };
+        let prefix = query.text("prefix").map(str::to_owned);
+        match (query.text("after"), offset) {
+            (Some(_), offset) if offset.is_some() || descending => {
+                Err(Refusal::of_field("after", "the parameter \"after\" goes neither with \"offset\" nor with DESC"))
+            }
+            (after, None) if !descending => {
+                Ok(Self::After(PageRequest { after: after.map(str::to_owned), prefix, limit }))
+            }
+            (_, offset) => {
+                let offset = usize::try_from(offset.unwrap_or(0)).unwrap_or(usize::MAX);
+                Ok(Self::At(OffsetPage { offset, limit, descending, prefix }))
+            }
+        }
+    }
+}
+
+/// The parameters of lists.
+pub fn paged(route: Route) -> Route {
+    route
+        .query(
+            "limit",
+            json!({"type": "integer", "minimum": 1, "maximum": 4294967295_u32, "default": 100}),
+            "The most objects of the page, 500 at most.",
+        )
+        .query(
+            "after",
+            json!({"type": "string"}),
+            "Only objects whose name comes after this one: the last name of the page before.",
+        )
+        .query("prefix", json!({"type": "string"}), "Only objects whose name begins with this.")
+        .query(
+            "offset",
+            json!({"type": "integer", "minimum": 0, "maximum": 4294967295_u32}),
+            "The number of objects to pass over, of which all names are read; not with after.",
+        )
+        .query(
+            "order",
+            json!({"type": "string", "enum": ["ASC", "DESC"]}),
+            "The order of the names; DESC not with after.",
+        )
+}
+
+/// A list, with a link to the next page (RFC 8288) if there may be one. `last`: the last name of this page.
+pub fn list(uri: &Uri, page: &Page, items: Vec<Value>, last: Option<String>) -> Response {
+    let limit = match page {
+        Page::After(request) => Some(request.limit),
+        Page::At(_) => None,
+    };
+    let is_full = limit.is_some_and(|limit| usize::try_from(limit).is_ok_and(|limit| items.len() >= limit));
+    let mut response = crate::answer::json(&items);
+    if let Some(last) = last.filter(|_| is_full) {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let given = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        query.extend_pairs(given.filter(|(name, _)| name != "after"));
+        query.append_pair("after", &last);
+        let link = format!("<{}?{}>; rel=\"next\"", uri.path(), query.finish());
+        if let Ok(value) = HeaderValue::from_str(&link) {
+            response.headers_mut().insert(LINK, value);
+        }
+    }
+    response
+}

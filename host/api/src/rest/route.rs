@@ -1,0 +1,168 @@
+//! Routes. Each names, in one place, its method, its path, the use case that it is for, what it takes and what it
+//! answers: from these the router, the checks before each handler and the OpenAPI document are made.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use serde_json::{Value, json};
+use tidegate_core::admin::UseCase;
+
+use super::RestApi;
+use super::guard::{self, Guarded};
+
+/// An interface: a set of routes below one path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interface {
+    /// The older server's first interface.
+    V1,
+    /// The older server's second interface, with what this server has of it.
+    V2,
+    /// What only this server has.
+    Tidegate,
+}
+
+/// What a route needs of the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing.
+    Nothing,
+    /// A name and a password.
+    Password,
+    /// To be an administrator, whatever the permissions.
+    Administrator,
+    /// What this use case needs.
+    For(UseCase),
+}
+
+/// A parameter of the query.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub schema: Value,
+}
+
+/// One method of one path.
+pub struct Route {
+    pub method: Method,
+    /// Below the interface's path, with parameters in braces.
+    pub path: &'static str,
+    /// The name of the operation in descriptions.
+    pub operation: &'static str,
+    pub summary: &'static str,
+    pub need: Need,
+    pub query: Vec<Parameter>,
+    /// The schema of the body; None: it takes none.
+    pub body: Option<Value>,
+    /// Status and schema of the answer.
+    pub answer: (u16, Value),
+    /// Whether the answer has an `ETag`, and `If-Match` is honoured.
+    pub is_versioned: bool,
+    handler: MethodRouter<RestApi>,
+}
+
+impl Route {
+    /// A route that needs an administrator and answers with any JSON.
+    pub fn new<H, T>(
+        method: Method,
+        path: &'static str,
+        operation: &'static str,
+        summary: &'static str,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, RestApi>,
+        T: 'static,
+    {
+        let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
+        Self {
+            method,
+            path,
+            operation,
+            summary,
+            need: Need::Administrator,
+            query: Vec::new(),
+            body: None,
+            answer: (200, json!({})),
+            is_versioned: false,
+            handler: on(filter, handler),
+        }
+    }
+
+    pub fn needs(self, case: UseCase) -> Self {
+        Self { need: Need::For(case), ..self }
+    }
+
+    pub fn needs_only(self, need: Need) -> Self {
+        Self { need, ..self }
+    }
+
+    pub fn query(mut self, name: &'static str, schema: Value, about: &'static str) -> Self {
+        self.query.push(Parameter { name, about, schema });
+        self
+    }
+
+    pub fn body(self, schema: Value) -> Self {
+        Self { body: Some(schema), ..self }
+    }
+
+    pub fn answers(self, status: u16, schema: Value) -> Self {
+        Self { answer: (status, schema), ..self }
+    }
+
+    pub fn versioned(self) -> Self {
+        Self { is_versioned: true, ..self }
+    }
+
+    /// The names of the parameters in the path.
+    pub fn path_parameters(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    }
+}
+
+impl Interface {
+    pub const ALL: [Self; 3] = [Self::V1, Self::V2, Self::Tidegate];
+
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::V1 => "/api/v1",
+            Self::V2 => "/api/v2",
+            Self::Tidegate => "/api/tidegate",
+        }
+    }
+
+    /// The name in `/openapi/NAME.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+            Self::Tidegate => "tidegate",
+        }
+    }
+
+    pub fn routes(self) -> Vec<Route> {
+        match self {
+            Self::V1 => super::v1::routes(),
+            Self::V2 => super::v2::routes(),
+            Self::Tidegate => super::tidegate::routes(),
+        }
+    }
+
+    /// Whether a query may have parameters that the route does not name: the oldest clients send some.
+    pub fn ignores_parameters(self) -> bool {
+        self == Self::V1
+    }
+
+    pub(super) fn router(self, api: &RestApi) -> Router<RestApi> {
+        let mut router = Router::new();
+        for route in self.routes() {
+            let query = route.query.iter().map(|parameter| parameter.name).collect();
+            let guarded = Guarded { api: api.clone(), interface: self, need: route.need, query };
+            let handler = route.handler.layer(from_fn_with_state(guarded, guard::check));
+            router = router.route(&format!("{}{}", self.path(), route.path), handler);
+        }
+        router
+    }
+}

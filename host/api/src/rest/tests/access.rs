@@ -1,0 +1,157 @@
+//! Nothing is reachable without its permission.
+
+use super::super::route::{Interface, Need, Route};
+use super::*;
+
+/// A path with something in the place of each parameter.
+fn concrete(interface: Interface, route: &Route) -> String {
+    let parts = route.path.split('/').map(|part| match part {
+        "{id}" => "1",
+        part if part.starts_with('{') => "x",
+        part => part,
+    });
+    format!("{}{}", interface.path(), parts.collect::<Vec<_>>().join("/"))
+}
+
+#[tokio::test]
+async fn each_route_needs_its_permission() {
+    // A18-17, D-09
+    let house = House::new();
+    for (interface, route) in Interface::ALL
+        .into_iter()
+        .flat_map(|interface| interface.routes().into_iter().map(move |route| (interface, route)))
+    {
+        let path = concrete(interface, &route);
+        let ask = async |key: Option<&str>| {
+            let headers: Vec<_> = key.iter().map(|key| ("x-sftpgo-api-key", *key)).collect();
+            house.send(route.method.as_str(), &path, &headers, "{}").await.status
+        };
+        let what = format!("{} {path}", route.method);
+        match route.need {
+            Need::Nothing => assert_ne!(ask(None).await, 401, "{what}"),
+            Need::Password => {
+                assert_eq!(ask(None).await, 401, "{what}");
+                assert_eq!(ask(Some("all")).await, 401, "{what}");
+            }
+            Need::Administrator => {
+                assert_eq!(ask(None).await, 401, "{what}");
+                assert_eq!(ask(Some("wrong")).await, 401, "{what}");
+                assert!(!matches!(ask(Some("none")).await, 401 | 403), "{what}");
+            }
+            Need::For(case) => {
+                let permission = case.permission();
+                assert_eq!(ask(None).await, 401, "{what}");
+                assert_eq!(ask(Some("wrong")).await, 401, "{what}");
+                assert_eq!(ask(Some("none")).await, 403, "{what}");
+                for other in AdminPermission::ALL.into_iter().filter(|other| *other != permission) {
+                    assert_eq!(ask(Some(other.as_str())).await, 403, "{what} {}", other.as_str());
+                }
+                let status = ask(Some(permission.as_str())).await;
+                assert!(!matches!(status, 401 | 403 | 405), "{what} {status}");
+            }
+        }
+    }
+}
+
+#[test]
+fn operations_have_names_of_their_own() {
+    for interface in Interface::ALL {
+        let routes = interface.routes();
+        let names: BTreeSet<_> = routes.iter().map(|route| route.operation).collect();
+        assert_eq!(names.len(), routes.len(), "{interface:?}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_those_of_the_interface() {
+    // A18-17
+    let house = House::new();
+    let (name, wrong) = (basic("view_users", "pw"), basic("view_users", "x"));
+    let check = async |path: &str, headers: &[(&str, &str)], expected: u16| {
+        let answer = house.send("GET", path, headers, "").await;
+        assert_eq!(answer.status, expected, "{path} {headers:?}: {}", answer.text);
+        assert_eq!(answer.headers.contains_key("www-authenticate"), expected == 401, "{path} {headers:?}");
+    };
+    check("/api/v1/user", &[("authorization", &name)], 200).await;
+    check("/api/v1/user", &[("authorization", &wrong)], 401).await;
+    check("/api/v1/user", &[("authorization", "Bearer view_users")], 401).await;
+    check("/api/v1/user", &[("x-sftpgo-api-key", "view_users")], 200).await;
+    check("/api/v2/users", &[("authorization", &name)], 401).await;
+    check("/api/v2/users", &[("authorization", "Bearer view_users")], 200).await;
+    check("/api/v2/users", &[("authorization", "bearer view_users")], 200).await;
+    check("/api/v2/users", &[("authorization", "Bearer")], 401).await;
+    check("/api/v2/users", &[("authorization", "Digest x")], 401).await;
+    check("/api/v2/users", &[("authorization", "Basic !")], 401).await;
+    check("/api/v2/token", &[("authorization", &name)], 200).await;
+    check("/api/v2/token", &[("authorization", &wrong)], 401).await;
+    check("/api/v2/token", &[("authorization", "Bearer view_users")], 401).await;
+    check("/api/v2/token", &[], 401).await;
+    let two_factors = basic("all", "pw2");
+    check("/api/v2/token", &[("authorization", &two_factors)], 401).await;
+    check("/api/v2/token", &[("authorization", &two_factors), ("x-sftpgo-otp", "123456")], 200).await;
+    check("/api/v2/token", &[("authorization", &basic("all", "fast"))], 429).await;
+    // Of two credentials, a proxy may have looked at the other one.
+    check("/api/v1/user", &[("authorization", &name), ("authorization", &wrong)], 400).await;
+    check("/api/v1/user", &[("authorization", &name), ("x-sftpgo-api-key", "all")], 400).await;
+}
+
+#[tokio::test]
+async fn places_are_trusted_as_the_operator_says() {
+    // A18-01
+    let open = || RestSettings { legacy_open: true, ..RestSettings::default() };
+    let local = |address: &str| {
+        let client = House::new().client;
+        Client { entrance: Entrance::Tcp { is_local: true }, address: Some(address.parse().unwrap()), ..client }
+    };
+    let check = async |settings: RestSettings, client: Client, path: &str, headers: &[(&str, &str)], expected: u16| {
+        let house = House { client: client.clone(), ..House::with(settings) };
+        let answer = house.send("GET", path, headers, "").await;
+        assert_eq!(answer.status, expected, "{client:?} {path} {headers:?}: {}", answer.text);
+    };
+    // The requests of this house are for the host files.example.
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let named = || RestSettings { allowed_hosts: names(&["files.example"]), ..open() };
+    check(RestSettings::default(), local("127.0.0.1"), "/api/v1/user", &[], 401).await;
+    check(open(), local("127.0.0.1"), "/api/v1/user", &[], 403).await;
+    check(named(), local("127.0.0.1"), "/api/v1/user", &[], 200).await;
+    check(named(), local("127.0.0.1"), "/api/v1/user", &[("origin", "http://evil.example")], 403).await;
+    check(named(), local("127.0.0.1"), "/api/v1/loaddata", &[("sec-fetch-site", "cross-site")], 403).await;
+    check(named(), local("127.0.0.1"), "/api/v1/user", &[("user-agent", "Mozilla/5.0")], 403).await;
+    check(named(), local("127.0.0.1"), "/api/v2/users", &[], 401).await;
+    check(named(), local("127.0.0.1"), "/api/tidegate/hooks", &[], 401).await;
+    // A proxy on this machine brings it from elsewhere.
+    check(named(), local("198.51.100.7"), "/api/v1/user", &[], 401).await;
+    check(named(), House::new().client, "/api/v1/user", &[], 401).await;
+    let unix = |entrance| Client { entrance, uid: Some(0), address: None, ..House::new().client };
+    check(named(), unix(Entrance::Unix), "/api/v1/user", &[], 200).await;
+    check(RestSettings::default(), unix(Entrance::Unix), "/api/v1/user", &[], 403).await;
+    check(named(), unix(Entrance::Unix), "/api/v2/users", &[], 401).await;
+    check(named(), unix(Entrance::Control), "/api/v2/users", &[], 200).await;
+    check(named(), unix(Entrance::Control), "/api/tidegate/hooks", &[], 200).await;
+}
+
+#[tokio::test]
+async fn users_of_the_file_are_served() {
+    // A3-53
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "carol:$1$salt$hush\n").unwrap();
+    let auth_users = Some(AuthUsers::read(file.path()).unwrap());
+    let house = House::with(RestSettings { auth_users, ..RestSettings::default() });
+    for (path, password, expected) in
+        [("/api/v1/user", "hush", 200), ("/api/v1/user", "x", 401), ("/api/v2/token", "hush", 401)]
+    {
+        let answer = house.send("GET", path, &[("authorization", &basic("carol", password))], "").await;
+        assert_eq!(answer.status, expected, "{path} {password} {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn pages_in_a_browser_are_refused_everywhere() {
+    let house = House::new();
+    for path in ["/api/v1/user", "/api/v2/users", "/api/tidegate/hooks", "/api/v2/token"] {
+        let answer = house.based("GET", path, &[("origin", "https://evil.example")], Value::Null).await;
+        answer.refused(403, "another origin");
+        assert!(!answer.headers.contains_key("access-control-allow-origin"));
+        house.based("OPTIONS", path, &[("origin", "https://evil.example")], Value::Null).await.refused(405, "method");
+    }
+}

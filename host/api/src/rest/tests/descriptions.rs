@@ -1,0 +1,58 @@
+//! The OpenAPI documents are kept beside the crate.
+
+use super::super::openapi;
+use super::super::route::Interface;
+use super::*;
+
+/// `UPDATE_GOLDEN=1` writes the files again.
+#[test]
+fn the_descriptions_are_those_that_are_kept() {
+    // A18-14
+    for interface in Interface::ALL {
+        let path = format!("{}/openapi/{}.json", env!("CARGO_MANIFEST_DIR"), interface.name());
+        let text = serde_json::to_string_pretty(&openapi::description(interface)).unwrap() + "\n";
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(kept == text, "the interface differs from {path}; if that is meant, run the test with UPDATE_GOLDEN=1");
+    }
+}
+
+#[tokio::test]
+async fn the_descriptions_are_served() {
+    // A18-14
+    let house = House::new();
+    for interface in Interface::ALL {
+        let answer = house.send("GET", &format!("/openapi/{}.json", interface.name()), &[], "").await;
+        assert_eq!((answer.status, &answer.body["openapi"]), (200, &json!("3.1.0")));
+        assert!(!answer.text.contains("127.0.0.1"));
+    }
+    house.send("GET", "/openapi/v3.json", &[], "").await.refused(404, "no such page");
+    let answer = house.send("GET", "/healthz", &[], "").await;
+    assert_eq!((answer.status, answer.text.as_str()), (200, "ok\n"));
+}
+
+/// Every reference leads to a schema.
+#[test]
+fn the_references_lead_somewhere() {
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                fields.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    for interface in Interface::ALL {
+        let document = openapi::description(interface);
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        for reference in found {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+}

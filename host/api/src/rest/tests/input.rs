@@ -1,0 +1,103 @@
+//! Bad input: clear errors, and nothing changed.
+
+use super::*;
+
+#[tokio::test]
+async fn bodies_that_are_no_document_are_refused() {
+    let house = House::new();
+    house.add("alice").await;
+    let check = async |method: &str, path: &str, body: String, status: u16, error: &str, field: Option<&str>| {
+        let answer = house.send(method, path, &[("x-sftpgo-api-key", "all")], body).await;
+        answer.refused(status, error);
+        assert_eq!(answer.body["field"].as_str(), field, "{}", answer.text);
+    };
+    let deep = format!("{{\"a\":{}", "[".repeat(100_000));
+    let huge = format!("{{\"username\":\"{}\"}}", "x".repeat(3 << 20));
+    for (method, path) in
+        [("POST", "/api/v1/user"), ("POST", "/api/v2/users"), ("PUT", "/api/v2/users/alice"), ("PUT", "/api/v1/user/1")]
+    {
+        check(method, path, String::new(), 400, "EOF", None).await;
+        check(method, path, "[]".to_owned(), 400, "cannot be read", None).await;
+        check(method, path, "{\"a\":1}x".to_owned(), 400, "trailing", None).await;
+        check(method, path, "{\"a\":1".to_owned(), 400, "EOF", None).await;
+        check(method, path, deep.clone(), 400, "recursion", None).await;
+        check(method, path, huge.clone(), 413, "larger", None).await;
+    }
+    let wrong = |field: &str, value: Value| {
+        let mut document = account("alice");
+        document[field] = value;
+        document.to_string()
+    };
+    for (method, path) in [("PUT", "/api/v2/users/alice"), ("PUT", "/api/v1/user/1"), ("POST", "/api/v2/users")] {
+        check(method, path, wrong("uid", json!("1")), 400, "expected an integer", Some("uid")).await;
+        check(method, path, wrong("uid", json!(1.5)), 400, "expected an integer", Some("uid")).await;
+        check(method, path, wrong("status", json!(7)), 400, "status", Some("status")).await;
+        check(method, path, wrong("permissions", json!([])), 400, "permissions", Some("permissions")).await;
+        check(method, path, wrong("home_dir", json!("relative")), 400, "home_dir", Some("home_dir")).await;
+    }
+    // Unknown fields are passed over, as hooks' are (B15-02).
+    assert_eq!(
+        house.ask("PUT", "/api/v2/users/alice", serde_json::from_str(&wrong("nobody", json!(1))).unwrap()).await.status,
+        200
+    );
+    check("POST", "/api/v2/users", account("alice").to_string(), 409, "alice", None).await;
+    let renamed = account("bob").to_string();
+    check("PUT", "/api/v2/users/alice", renamed.clone(), 403, "renamed", Some("username")).await;
+    check("PUT", "/api/v1/user/1", renamed, 403, "renamed", Some("username")).await;
+    let shown = house.ask("GET", "/api/v2/users/alice", Value::Null).await;
+    assert_eq!((&shown.body["uid"], &shown.body["home_dir"]), (&json!(0), &json!("/srv/u")));
+}
+
+#[tokio::test]
+async fn parameters_are_checked() {
+    let house = House::new();
+    let check = async |path: &str, status: u16, error: &str, field: Option<&str>| {
+        let answer = house.ask("GET", path, Value::Null).await;
+        answer.refused(status, error);
+        assert_eq!(answer.body["field"].as_str(), field, "{}", answer.text);
+    };
+    // A18-06
+    check("/api/v1/user?limit=x", 400, "Invalid limit", Some("limit")).await;
+    check("/api/v1/user?limit=-1", 400, "Invalid limit", Some("limit")).await;
+    check("/api/v1/user?offset=1.5", 400, "Invalid offset", Some("offset")).await;
+    check("/api/v1/user?order=asc", 400, "Invalid order", Some("order")).await;
+    check("/api/v1/user?limit=1&limit=2", 400, "twice", Some("limit")).await;
+    check("/api/v1/user/x", 400, "whole number", Some("id")).await;
+    check("/api/v1/user/99999999999999999999", 400, "whole number", Some("id")).await;
+    check("/api/v1/user/77", 404, "number 77", None).await;
+    check("/api/v2/users?limit=0", 400, "from 1 to 500", Some("limit")).await;
+    check("/api/v2/users?prefx=a", 400, "there are: limit, after", Some("prefx")).await;
+    check("/api/v2/users?after=a&offset=1", 400, "neither", Some("after")).await;
+    check("/api/v2/users?order=up", 400, "ASC or DESC", Some("order")).await;
+    check("/api/v2/users/none", 404, "none", None).await;
+    check("/api/v2/users/%ff", 400, "path", None).await;
+    check("/api/v2/dumpdata?output-data=7", 400, "0 or 1", Some("output-data")).await;
+    check("/api/v2/loaddata?input-file=a&mode=1", 400, "mode 0", Some("mode")).await;
+    check("/api/v2/loaddata?scan-quota=3&input-file=a", 404, "among the backups", None).await;
+    check("/api/v1/loaddata?scan_quota=3&input_file=a", 400, "0, 1 or 2", Some("scan_quota")).await;
+    check("/api/tidegate/hooks/runs?since=x", 400, "whole number", Some("since")).await;
+    check("/api/tidegate/hooks/runs/7", 404, "no record 7", None).await;
+    check("/api/tidegate/plugins/none", 404, "no plugin", None).await;
+    check("/api/v3/users", 404, "no such page", None).await;
+    house.ask("PATCH", "/api/v2/users", Value::Null).await.refused(405, "not allowed");
+    house.ask("DELETE", "/api/v1/user", Value::Null).await.refused(405, "not allowed");
+}
+
+#[tokio::test]
+async fn no_path_of_a_backup_leads_out() {
+    // A18-10, A18-11
+    let house = House::new();
+    std::fs::write(house.backups.path().join("secret"), "{}").unwrap();
+    for path in ["../secret", "a/../../secret", "/etc/passwd", "", ".", "a%00b", "a//../b"] {
+        for (route, parameter) in [
+            ("/api/v1/dumpdata", "output_file"),
+            ("/api/v1/loaddata", "input_file"),
+            ("/api/v2/dumpdata", "output-file"),
+            ("/api/v2/loaddata", "input-file"),
+        ] {
+            let answer = house.ask("GET", &format!("{route}?{parameter}={path}"), Value::Null).await;
+            answer.refused(400, parameter);
+        }
+    }
+    assert_eq!(std::fs::read_to_string(house.backups.path().join("secret")).unwrap(), "{}");
+}

@@ -1,0 +1,77 @@
+//! Pages of lists.
+
+use super::*;
+
+async fn house() -> House {
+    let house = House::new();
+    for name in ["bob", "alice", "carol", "boc"] {
+        house.add(name).await;
+    }
+    house
+}
+
+fn names(answer: &Answer, field: &str) -> String {
+    let items = answer.body.as_array().unwrap_or_else(|| panic!("{}", answer.text));
+    items.iter().map(|item| item[field].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn accounts_are_listed_a_page_at_a_time() {
+    // A18-06
+    let house = house().await;
+    let check = async |path: &str, expected: &str, next: &str| {
+        let answer = house.ask("GET", path, Value::Null).await;
+        assert_eq!(names(&answer, "username"), expected, "{path}");
+        assert_eq!(answer.header("link"), next, "{path}");
+        assert!(!answer.text.contains("$1$"), "{}", answer.text);
+    };
+    check("/api/v1/user", "alice bob boc carol", "").await;
+    check("/api/v1/user?limit=2&offset=1", "bob boc", "").await;
+    check("/api/v1/user?limit=3&order=DESC", "carol boc bob", "").await;
+    check("/api/v1/user?limit=3&offset=3&order=DESC", "alice", "").await;
+    check("/api/v1/user?limit=0", "", "").await;
+    check("/api/v1/user?limit=9999", "alice bob boc carol", "").await;
+    check("/api/v1/user?username=boc", "boc", "").await;
+    check("/api/v1/user?username=BOC", "", "").await;
+    check("/api/v1/user?unknown=1", "alice bob boc carol", "").await;
+    check("/api/v2/users", "alice bob boc carol", "").await;
+    let link = |query: &str| format!("</api/v2/users?{query}>; rel=\"next\"");
+    check("/api/v2/users?limit=2", "alice bob", &link("limit=2&after=bob")).await;
+    check("/api/v2/users?limit=2&after=bob", "boc carol", &link("limit=2&after=carol")).await;
+    check("/api/v2/users?limit=2&after=carol", "", "").await;
+    check("/api/v2/users?prefix=bo&limit=1", "bob", &link("prefix=bo&limit=1&after=bob")).await;
+    check("/api/v2/users?prefix=bo&after=bob", "boc", "").await;
+    check("/api/v2/users?offset=2", "boc carol", "").await;
+    check("/api/v2/users?prefix=bo&order=DESC", "boc bob", "").await;
+}
+
+#[tokio::test]
+async fn objects_are_listed_a_page_at_a_time() {
+    let house = House::new();
+    for name in ["b", "a", "c"] {
+        let folder = json!({"name": name, "mapped_path": format!("/srv/{name}")});
+        assert_eq!(house.ask("POST", "/api/v2/folders", folder).await.status, 201);
+        assert_eq!(house.ask("POST", "/api/v2/roles", json!({"name": name})).await.status, 201);
+        assert_eq!(house.ask("POST", "/api/v2/groups", json!({"name": name})).await.status, 201);
+    }
+    for path in ["/api/v2/folders", "/api/v2/groups", "/api/v2/roles"] {
+        let all = house.ask("GET", path, Value::Null).await;
+        assert_eq!(names(&all, "name"), "a b c", "{path}");
+        let page = house.ask("GET", &format!("{path}?limit=1&after=a"), Value::Null).await;
+        assert_eq!((names(&page, "name").as_str(), page.headers.contains_key("link")), ("b", true), "{path}");
+        let last = house.ask("GET", &format!("{path}?offset=1&order=DESC"), Value::Null).await;
+        assert_eq!(names(&last, "name"), "b a", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn audit_records_are_listed() {
+    let house = house().await;
+    house.ask("DELETE", "/api/v2/users/bob", Value::Null).await;
+    let answer = house.ask("GET", "/api/tidegate/audit?name=bob&limit=1", Value::Null).await;
+    let entry = &answer.body["entries"][0];
+    assert_eq!((&entry["action"], &entry["actor"], &entry["door"]), (&json!("delete"), &json!("all"), &json!("rest")));
+    assert_eq!(entry["address"], "192.0.2.9");
+    let answer = house.ask("GET", "/api/tidegate/audit?actor=nobody", Value::Null).await;
+    assert_eq!(answer.body["entries"], json!([]));
+}

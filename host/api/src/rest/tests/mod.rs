@@ -1,0 +1,256 @@
+//! The interfaces in one process, over a store in memory.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+mod access;
+mod descriptions;
+mod input;
+mod lists;
+mod second;
+mod seed;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::BodyExt;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tidegate_core::account::Accounts;
+use tidegate_core::admin::{
+    Actor, AdminError, AdminPermission, Administration, AdministrationPorts, AuthenticationError, DoorClient,
+    HookInventory, HookLink, IssuedToken, Permissions, PluginState,
+};
+use tidegate_core::memory::MemoryStore;
+use tidegate_core::password::{PasswordError, PasswordHash};
+use tidegate_core::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
+use tidegate_core::ports::{Author, Door, NodeName, Passwords, StorageFactory, StoreError, SystemClock};
+use tidegate_core::quota::{QuotaKeeper, QuotaScans, Tracking};
+use tidegate_core::secret::Secret;
+use tidegate_core::session::SessionRegistry;
+use tidegate_core::turns::Waiter;
+
+use super::{AuthUsers, Authenticate, BackupDirectory, RestApi, RestSettings, ServerFacts, rest};
+use crate::http::{Client, Entrance};
+use crate::site::site;
+
+/// Makes hashes that show the password.
+struct PaperPasswords;
+
+#[async_trait]
+impl Passwords for PaperPasswords {
+    async fn matches(&self, _: Waiter<'_>, hash: &PasswordHash, clear: &Secret) -> Result<bool, PasswordError> {
+        Ok(hash.expose().ends_with(&format!("${}", clear.expose())))
+    }
+
+    async fn hash(&self, _: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError> {
+        PasswordHash::recognise(&format!("$1$salt${}", clear.expose())).ok_or(PasswordError::PoolClosed)
+    }
+}
+
+struct NoStorage;
+
+#[async_trait]
+impl StorageFactory for NoStorage {
+    async fn open(&self, _: &TreeDescription) -> Result<Arc<dyn Storage>, StorageError> {
+        Err(StorageError::new(StorageErrorKind::Unsupported, "there are no files here".to_owned()))
+    }
+}
+
+struct NoHooks;
+
+#[async_trait]
+impl HookInventory for NoHooks {
+    async fn links(&self) -> Result<Vec<HookLink>, String> {
+        Ok(Vec::new())
+    }
+
+    async fn plugins(&self) -> Result<Vec<PluginState>, String> {
+        Ok(Vec::new())
+    }
+
+    async fn reload(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn forget(&self, plugin: &str) -> Result<(), String> {
+        Err(format!("no gate waits for \"{plugin}\""))
+    }
+}
+
+/// Administrators whose name is their only permission; `all` has each, and `none` has none. The password is `pw`, and
+/// tokens and keys are the names.
+struct ByName;
+
+impl ByName {
+    fn actor(name: &str, client: &DoorClient) -> Result<Actor, AuthenticationError> {
+        let permissions = match name {
+            "all" => Permissions::All,
+            "none" => Permissions::Only(BTreeSet::new()),
+            name => {
+                let permission = AdminPermission::ALL.into_iter().find(|permission| permission.as_str() == name);
+                Permissions::Only(BTreeSet::from([permission.ok_or(AuthenticationError::Denied)?]))
+            }
+        };
+        let author = Author { address: client.address, ..Author::new(name, Door::Rest) };
+        Ok(Actor { author, permissions, ..Actor::system() })
+    }
+}
+
+#[async_trait]
+impl Authenticate for ByName {
+    async fn basic(
+        &self,
+        username: &str,
+        password: &Secret,
+        one_time_code: Option<&str>,
+        client: &DoorClient,
+    ) -> Result<Actor, AuthenticationError> {
+        match (password.expose(), one_time_code) {
+            ("pw", _) | ("pw2", Some("123456")) => Self::actor(username, client),
+            ("pw2", _) => Err(AuthenticationError::SecondFactorNeeded),
+            ("fast", _) => Err(AuthenticationError::Paused(30)),
+            _ => Err(AuthenticationError::Denied),
+        }
+    }
+
+    async fn token(&self, token: &str, client: &DoorClient) -> Result<Actor, AuthenticationError> {
+        Self::actor(token, client)
+    }
+
+    async fn api_key(&self, key: &str, client: &DoorClient) -> Result<Actor, AuthenticationError> {
+        Self::actor(key, client)
+    }
+
+    async fn issue_token(&self, actor: &Actor) -> Result<IssuedToken, AdminError> {
+        Ok(IssuedToken { text: Secret::new(actor.author.name.clone()), expires_at: 1_700_000_000_000 })
+    }
+
+    async fn revoke(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// A server in this process.
+pub struct House {
+    router: Router,
+    pub client: Client,
+    pub backups: TempDir,
+}
+
+/// An answer, with its body read as JSON where it is JSON.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Value,
+    pub text: String,
+}
+
+impl House {
+    pub fn new() -> Self {
+        Self::with(RestSettings::default())
+    }
+
+    pub fn with(settings: RestSettings) -> Self {
+        let store = Arc::new(MemoryStore::default());
+        let backups = tempfile::tempdir().unwrap();
+        let node = NodeName("here".to_owned());
+        let keeper = QuotaKeeper::new(store.clone(), node, Arc::new(SystemClock), Tracking::Always);
+        let administration = Administration::new(AdministrationPorts {
+            accounts: Arc::new(Accounts::new(store.clone(), Arc::new(PaperPasswords), None)),
+            directory: store.clone(),
+            usages: store.clone(),
+            sessions: Arc::new(SessionRegistry::default()),
+            scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
+            hook_runs: store.clone(),
+            inventory: Arc::new(NoHooks),
+            audit: store.clone(),
+            passwords: Arc::new(PaperPasswords),
+            clock: Arc::new(SystemClock),
+        });
+        let facts = ServerFacts {
+            version: "1.0",
+            commit: "abc",
+            build_date: "2026-01-01",
+            driver: "memory".to_owned(),
+            configuration: json!({"sftpd": {"bind_port": 2022}}),
+            ..ServerFacts::default()
+        };
+        let api = RestApi {
+            administration: Arc::new(administration),
+            authentication: Arc::new(ByName),
+            passwords: Arc::new(PaperPasswords),
+            backups: Arc::new(BackupDirectory(backups.path().join("backups"))),
+            settings: Arc::new(settings),
+            facts: Arc::new(facts),
+        };
+        let address = Some("192.0.2.9".parse().unwrap());
+        let entrance = Entrance::Tcp { is_local: false };
+        let client = Client { entrance, address, peer: None, uid: None, is_encrypted: false };
+        Self { router: site(rest(api)), client, backups }
+    }
+
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path).header("host", "files.example");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(body.into()).unwrap();
+        request.extensions_mut().insert(self.client.clone());
+        let response = TowerToHyperService::new(self.router.clone()).call(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status: parts.status.as_u16(), headers: parts.headers, body, text }
+    }
+
+    /// Asks with a key that has all permissions.
+    pub async fn ask(&self, method: &str, path: &str, body: Value) -> Answer {
+        self.based(method, path, &[], body).await
+    }
+
+    pub async fn based(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
+        let mut all = vec![("x-sftpgo-api-key", "all")];
+        all.extend_from_slice(headers);
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        self.send(method, path, &all, body).await
+    }
+
+    pub async fn add(&self, name: &str) -> i64 {
+        let answer = self.ask("POST", "/api/v2/users", account(name)).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.body["id"].as_i64().unwrap()
+    }
+}
+
+impl Answer {
+    /// Checks status and error, and that the error has the shape of all errors.
+    pub fn refused(&self, status: u16, error: &str) {
+        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(self.body["status"], status, "{}", self.text);
+        assert!(self.body["error"].as_str().unwrap().contains(error), "{} {error}", self.text);
+        assert!(self.body["message"].is_string() && self.body["code"].is_string(), "{}", self.text);
+        assert_eq!(self.body["request_id"].as_str(), self.headers["x-request-id"].to_str().ok());
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+}
+
+pub fn account(name: &str) -> Value {
+    json!({"username": name, "password": "pw", "status": 1, "home_dir": "/srv/u", "permissions": {"/": ["*"]}})
+}
+
+pub fn basic(name: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{name}:{password}")))
+}

@@ -1,0 +1,105 @@
+//! Hook points and the records of their calls.
+
+use axum::extract::State;
+use axum::http::Method;
+use axum::response::Response;
+use serde_json::json;
+use tidegate_api_types::{HookCounters, HookLinks, HookRuns};
+use tidegate_core::admin::UseCase;
+use tidegate_core::ports::{DURATION_BOUNDS, RunFilter};
+
+use super::super::RestApi;
+use super::super::extract::{Name, Query};
+use super::super::guard::Caller;
+use super::super::openapi::reference;
+use super::super::pages::{DEFAULT_LIMIT, MAX_LIMIT};
+use super::super::route::Route;
+use crate::answer::{self, Refusal};
+use crate::control::{hook_counter, hook_link, hook_run};
+
+pub fn routes() -> Vec<Route> {
+    let text = || json!({"type": "string"});
+    let number = || json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
+    vec![
+        Route::new(
+            Method::GET,
+            "/hooks",
+            "list_hook_links",
+            "List the links of every hook point, in the order in which they are asked.",
+            links,
+        )
+        .needs(UseCase::ListHooks)
+        .answers(200, reference("HookLinks")),
+        Route::new(
+            Method::GET,
+            "/hooks/runs",
+            "list_hook_runs",
+            "List the newest calls of hooks, the oldest first.",
+            runs,
+        )
+        .needs(UseCase::ListRuns)
+        .query("username", text(), "Only calls about this user.")
+        .query("address", text(), "Only calls about clients at this address.")
+        .query("connection", text(), "Only calls about this connection.")
+        .query("hook", text(), "Only calls of this hook: a path, a URL or the name of a plugin.")
+        .query("outcome", text(), "Only calls with this outcome.")
+        .query("since", number(), "Only calls that began then or later, in milliseconds since 1970.")
+        .query("until", number(), "Only calls that began earlier, in milliseconds since 1970.")
+        .query("after", number(), "Only records with a greater number.")
+        .query(
+            "limit",
+            json!({"type": "integer", "minimum": 1, "maximum": 4294967295_u32, "default": 100}),
+            "The most records to give, 500 at most.",
+        )
+        .answers(200, reference("HookRuns")),
+        Route::new(Method::GET, "/hooks/runs/{id}", "show_hook_run", "Show one call of a hook.", run)
+            .needs(UseCase::ShowRun)
+            .answers(200, reference("HookRun")),
+        Route::new(
+            Method::GET,
+            "/hooks/counters",
+            "list_hook_counters",
+            "Count all calls of hooks by hook, version and outcome.",
+            counters,
+        )
+        .needs(UseCase::ListCounters)
+        .answers(200, reference("HookCounters")),
+    ]
+}
+
+async fn links(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
+    let links = api.administration.plugins.links(&actor).await?;
+    Ok(answer::json(&HookLinks { links: links.into_iter().map(hook_link).collect() }))
+}
+
+async fn runs(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
+    let text = |name: &str| query.text(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let number = |name: &str| query.value::<i64>(name, "a whole number");
+    let limit = query.value::<u32>("limit", "a whole number from 1 to 500")?.unwrap_or(DEFAULT_LIMIT);
+    if limit == 0 {
+        return Err(Refusal::of_field("limit", "the parameter \"limit\" must be a whole number from 1 to 500"));
+    }
+    let filter = RunFilter {
+        username: text("username"),
+        hook: text("hook"),
+        outcome: text("outcome"),
+        address: text("address"),
+        connection: text("connection"),
+        since: number("since")?,
+        until: number("until")?,
+        after: number("after")?.unwrap_or(0),
+        limit: limit.min(MAX_LIMIT),
+    };
+    let runs = api.administration.hook_runs.list(&actor, filter).await?;
+    Ok(answer::json(&HookRuns { runs: runs.into_iter().map(hook_run).collect() }))
+}
+
+async fn run(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Name) -> Result<Response, Refusal> {
+    let id = id.parse().map_err(|_| Refusal::of_field("id", "the number of a record is a whole number"))?;
+    Ok(answer::json(&hook_run(api.administration.hook_runs.show(&actor, id).await?)))
+}
+
+async fn counters(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
+    let counters = api.administration.hook_runs.counters(&actor).await?.into_iter().map(hook_counter).collect();
+    Ok(answer::json(&HookCounters { duration_bounds_us: DURATION_BOUNDS.to_vec(), counters }))
+}

@@ -1,0 +1,122 @@
+//! Live connections, the configuration in force, and audit records.
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use serde_json::{Value, json};
+use tidegate_api_types::{AuditEntries, Tokens};
+use tidegate_core::admin::UseCase;
+use tidegate_core::ports::{AuditQuery, Clock, PageRequest, SystemClock};
+use tidegate_core::session::Session;
+
+use super::super::RestApi;
+use super::super::extract::{Name, Query};
+use super::super::guard::Caller;
+use super::super::openapi::reference;
+use super::super::pages::{DEFAULT_LIMIT, MAX_LIMIT};
+use super::super::route::Route;
+use crate::answer::{self, Refusal, done};
+use crate::control::{audit_entry, session, token};
+
+pub fn routes() -> Vec<Route> {
+    let text = || json!({"type": "string"});
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": 4294967295_u32, "default": 100});
+    vec![
+        Route::new(
+            Method::GET,
+            "/connections",
+            "list_connections",
+            "List the sessions that are open, with the rates of their transfers.",
+            connections,
+        )
+        .needs(UseCase::ListSessions)
+        .answers(200, json!({"type": "array", "items": reference("Session")})),
+        Route::new(
+            Method::GET,
+            "/configuration",
+            "show_configuration",
+            "Show the configuration in force, without secrets.",
+            configuration,
+        )
+        .needs(UseCase::ShowConfiguration)
+        .answers(200, json!({"type": "object"})),
+        Route::new(Method::GET, "/audit", "list_audit", "List what was changed by whom, the newest first.", audit)
+            .needs(UseCase::ListAudit)
+            .query(
+                "before",
+                json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
+                "Only records with a smaller number.",
+            )
+            .query("actor", text(), "Only changes by this author.")
+            .query("kind", text(), "Only changes of objects of this kind, such as user.")
+            .query("name", text(), "Only changes of objects of this name.")
+            .query("limit", limit.clone(), "The most records to give, 500 at most.")
+            .answers(200, reference("AuditEntries")),
+        Route::new(Method::GET, "/tokens", "list_tokens", "List the tokens of administrators.", tokens)
+            .needs(UseCase::ListTokens)
+            .query("after", text(), "Only tokens whose id comes after this one.")
+            .query("limit", limit, "The most tokens to give, 500 at most.")
+            .answers(200, reference("Tokens")),
+        Route::new(Method::DELETE, "/tokens/{token_id}", "revoke_token", "End a token of an administrator.", revoke)
+            .needs(UseCase::RevokeToken)
+            .answers(200, reference("Done")),
+    ]
+}
+
+async fn connections(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
+    let (sessions, now) = (api.administration.sessions.list(&actor).await?, SystemClock.now());
+    Ok(answer::json(&sessions.iter().map(|open| with_rates(open, now)).collect::<Vec<_>>()))
+}
+
+/// A session whose transfers have the bytes a second since they began.
+fn with_rates(open: &Session, now: i64) -> Value {
+    // A session has texts, numbers and lists only: it can always be written.
+    let mut document = serde_json::to_value(session(open)).unwrap_or_default();
+    let transfers = document.get_mut("active_transfers").and_then(Value::as_array_mut);
+    for transfer in transfers.into_iter().flatten().filter_map(Value::as_object_mut) {
+        let size = transfer.get("size").and_then(Value::as_u64).unwrap_or(0);
+        let began = transfer.get("start_time").and_then(Value::as_i64).unwrap_or(now);
+        let took = u64::try_from(now.saturating_sub(began)).unwrap_or(0).max(1);
+        transfer.insert("rate".to_owned(), json!(size.saturating_mul(1000) / took));
+    }
+    document
+}
+
+async fn configuration(State(api): State<RestApi>) -> Response {
+    answer::json(&api.facts.configuration)
+}
+
+async fn audit(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
+    let text = |name: &str| query.text(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    let limit = limit(&query)?;
+    let query = AuditQuery {
+        before: query.value("before", "a whole number")?,
+        author: text("actor"),
+        kind: text("kind"),
+        name: text("name"),
+        limit,
+    };
+    let entries = api.administration.audit.list(&actor, query).await?;
+    Ok(answer::json(&AuditEntries { entries: entries.into_iter().map(audit_entry).collect() }))
+}
+
+async fn tokens(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
+    let after = query.text("after").filter(|text| !text.is_empty()).map(str::to_owned);
+    let request = PageRequest { after, prefix: None, limit: limit(&query)? };
+    let page = api.administration.tokens.list(&actor, request).await?;
+    // After the id come all digests that begin with it: `g` is no digit of theirs.
+    let next = page.last().map(|last| format!("{}g", last.id));
+    Ok(answer::json(&Tokens { tokens: page.into_iter().map(token).collect(), next }))
+}
+
+async fn revoke(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Name) -> Result<Response, Refusal> {
+    api.administration.tokens.revoke_by_id(&actor, &id).await?;
+    Ok(done(StatusCode::OK, "Token ended"))
+}
+
+fn limit(query: &Query) -> Result<u32, Refusal> {
+    match query.value::<u32>("limit", "a whole number from 1 to 500")?.unwrap_or(DEFAULT_LIMIT) {
+        0 => Err(Refusal::of_field("limit", "the parameter \"limit\" must be a whole number from 1 to 500")),
+        limit => Ok(limit.min(MAX_LIMIT)),
+    }
+}

@@ -1,0 +1,251 @@
+//! Administrators and API keys.
+
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use tidegate_api_types::ErrorCode;
+use tidegate_core::admin::{Actor, DocumentChange, ShownObject, UseCase};
+use tidegate_core::ports::PageRequest;
+use tidegate_core::secret::Secret;
+
+use super::super::RestApi;
+use super::super::extract::{Body, Document, Name, Query};
+use super::super::guard::Caller;
+use super::super::openapi::{list_of, reference};
+use super::super::pages::{self, Page};
+use super::super::route::Route;
+use super::super::versions::{IfMatch, tagged, version_of};
+use crate::answer::{self, Refusal, done};
+
+const OBJECT_ID: HeaderName = HeaderName::from_static("x-object-id");
+
+pub fn routes() -> Vec<Route> {
+    administrators().into_iter().chain(keys()).collect()
+}
+
+fn administrators() -> Vec<Route> {
+    let list_summary = "List administrators in the order of their names.";
+    let disable = "Take the one-time codes of an administrator away.";
+    let passwords = || {
+        let text = json!({"type": "string"});
+        let properties = json!({"current_password": text, "new_password": text});
+        json!({"type": "object", "properties": properties, "required": ["current_password", "new_password"]})
+    };
+    let own = "Give the administrator of the request another password; its tokens end.";
+    vec![
+        after(Route::new(Method::GET, "/admins", "get_admins", list_summary, list))
+            .query("prefix", json!({"type": "string"}), "Only administrators whose name begins with this.")
+            .needs(UseCase::ListAdmins)
+            .answers(200, list_of("Admin")),
+        Route::new(Method::POST, "/admins", "add_admin", "Add an administrator.", add)
+            .needs(UseCase::AddAdmin)
+            .body(reference("Admin"))
+            .answers(201, reference("Admin"))
+            .versioned(),
+        Route::new(Method::GET, "/admins/{username}", "get_admin_by_username", "Show an administrator.", show)
+            .needs(UseCase::ShowAdmin)
+            .answers(200, reference("Admin"))
+            .versioned(),
+        Route::new(Method::PUT, "/admins/{username}", "update_admin", "Change the fields that the body names.", update)
+            .needs(UseCase::UpdateAdmin)
+            .body(reference("Admin"))
+            .answers(200, reference("Done"))
+            .versioned(),
+        Route::new(Method::DELETE, "/admins/{username}", "delete_admin", "Delete an administrator.", delete)
+            .needs(UseCase::DeleteAdmin)
+            .answers(200, reference("Done"))
+            .versioned(),
+        Route::new(Method::PUT, "/admins/{username}/2fa/disable", "disable_admin_2fa", disable, remove_codes)
+            .needs(UseCase::UpdateAdmin)
+            .answers(200, reference("Done")),
+        Route::new(Method::PUT, "/admin/changepwd", "change_admin_password", own, change_password)
+            .body(passwords())
+            .answers(200, reference("Done")),
+        // The name of its first releases.
+        Route::new(Method::PUT, "/changepwd/admin", "change_admin_password_old", own, change_password)
+            .body(passwords())
+            .answers(200, reference("Done")),
+    ]
+}
+
+fn keys() -> Vec<Route> {
+    let made = || json!({"type": "object", "properties": {"message": {"type": "string"}, "key": {"type": "string"}}});
+    vec![
+        after(Route::new(
+            Method::GET,
+            "/apikeys",
+            "get_api_keys",
+            "List API keys in the order of their ids.",
+            list_keys,
+        ))
+        .needs(UseCase::ListApiKeys)
+        .answers(200, list_of("ApiKey")),
+        Route::new(Method::POST, "/apikeys", "add_api_key", "Make an API key; its text is shown only now.", add_key)
+            .needs(UseCase::AddApiKey)
+            .body(reference("ApiKey"))
+            .answers(201, made()),
+        Route::new(Method::GET, "/apikeys/{key_id}", "get_api_key_by_id", "Show an API key.", show_key)
+            .needs(UseCase::ShowApiKey)
+            .answers(200, reference("ApiKey"))
+            .versioned(),
+        Route::new(Method::DELETE, "/apikeys/{key_id}", "delete_api_key", "Revoke an API key.", delete_key)
+            .needs(UseCase::DeleteApiKey)
+            .answers(200, reference("Done")),
+        Route::new(
+            Method::POST,
+            "/apikeys/{key_id}/rotate",
+            "rotate_api_key",
+            "Give an API key a new text, which is shown only now; the former one ends.",
+            rotate_key,
+        )
+        .needs(UseCase::RotateApiKey)
+        .answers(200, made()),
+    ]
+}
+
+/// The parameters of lists that begin after a name only.
+fn after(route: Route) -> Route {
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": 4294967295_u32, "default": 100});
+    route.query("limit", limit, "The most objects of the page, 500 at most.").query(
+        "after",
+        json!({"type": "string"}),
+        "Only objects that come after this one, the last of the page before.",
+    )
+}
+
+fn wanted(query: &Query) -> Result<(Page, PageRequest), Refusal> {
+    match Page::of(query)? {
+        Page::After(request) => Ok((Page::After(request.clone()), request)),
+        Page::At(_) => Err(Refusal::of_field("offset", "this list has pages after a name only")),
+    }
+}
+
+fn listed(uri: &Uri, page: &Page, found: Vec<ShownObject>, name: &str) -> Response {
+    let documents: Vec<Value> = found.into_iter().map(|object| Value::Object(object.document)).collect();
+    let last = documents.last().and_then(|last| last.get(name)?.as_str().map(str::to_owned));
+    pages::list(uri, page, documents, last)
+}
+
+fn shown(object: &ShownObject) -> Response {
+    tagged(answer::json(&object.document), version_of(&object.document, object.revision))
+}
+
+async fn list(State(api): State<RestApi>, Caller(actor): Caller, uri: Uri, query: Query) -> Result<Response, Refusal> {
+    let (page, request) = wanted(&query)?;
+    let found = api.administration.admins.list(&actor, request).await?;
+    Ok(listed(&uri, &page, found, "username"))
+}
+
+async fn add(State(api): State<RestApi>, Caller(actor): Caller, Body(document): Document) -> Result<Response, Refusal> {
+    let added = api.administration.admins.add(&actor, &document, None).await?;
+    Ok((StatusCode::CREATED, shown(&added)).into_response())
+}
+
+async fn show(State(api): State<RestApi>, Caller(actor): Caller, Name(name): Name) -> Result<Response, Refusal> {
+    Ok(shown(&api.administration.admins.show(&actor, &name).await?))
+}
+
+/// Refuses a request that is based on another version than the stored one.
+async fn check_version(
+    api: &RestApi,
+    actor: &Actor,
+    name: &str,
+    based: &IfMatch,
+    given: Option<&Map<String, Value>>,
+) -> Result<(), Refusal> {
+    if let IfMatch::One(_) = based {
+        let now = api.administration.admins.show(actor, name).await?;
+        based.expected(&now.document, now.revision, given)?;
+    }
+    Ok(())
+}
+
+async fn update(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(name): Name,
+    based: IfMatch,
+    Body(document): Document,
+) -> Result<Response, Refusal> {
+    check_version(&api, &actor, &name, &based, Some(&document)).await?;
+    let change = DocumentChange::Fields { patches: vec![document], replaced: Vec::new() };
+    api.administration.admins.update(&actor, &name, &change, None).await?;
+    Ok(done(StatusCode::OK, "Admin updated"))
+}
+
+async fn delete(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(name): Name,
+    based: IfMatch,
+) -> Result<Response, Refusal> {
+    check_version(&api, &actor, &name, &based, None).await?;
+    api.administration.admins.delete(&actor, &name).await?;
+    Ok(done(StatusCode::OK, "Admin deleted"))
+}
+
+async fn remove_codes(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(name): Name,
+) -> Result<Response, Refusal> {
+    api.administration.admins.remove_codes(&actor, &name).await?;
+    Ok(done(StatusCode::OK, "2FA disabled"))
+}
+
+async fn change_password(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Body(document): Document,
+) -> Result<Response, Refusal> {
+    let text = |field: &'static str| {
+        let text = document.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+        text.map(Secret::new).ok_or_else(|| Refusal::of_field(field, format!("the body must have a {field}")))
+    };
+    let (current, new) = (text("current_password")?, text("new_password")?);
+    api.administration.admins.change_own_password(&actor, &current, new).await?;
+    Ok(done(StatusCode::OK, "Password updated"))
+}
+
+async fn list_keys(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    uri: Uri,
+    query: Query,
+) -> Result<Response, Refusal> {
+    let (page, request) = wanted(&query)?;
+    let found = api.administration.api_keys.list(&actor, request).await?;
+    Ok(listed(&uri, &page, found, "key_id"))
+}
+
+async fn add_key(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Body(document): Document,
+) -> Result<Response, Refusal> {
+    let made = api.administration.api_keys.add(&actor, &document).await?;
+    let id = made.key.document.get("key_id").and_then(Value::as_str).unwrap_or_default();
+    let unwritable = |_| Refusal::new(ErrorCode::Failed, "the id of the key cannot be written");
+    let location = HeaderValue::from_str(&format!("/api/v2/apikeys/{id}")).map_err(unwritable)?;
+    let id = HeaderValue::from_str(id).map_err(unwritable)?;
+    let body =
+        json!({ "message": "API key created. This is the only time the key is shown.", "key": made.text.expose() });
+    Ok((StatusCode::CREATED, [(LOCATION, location), (OBJECT_ID, id)], answer::json(&body)).into_response())
+}
+
+async fn show_key(State(api): State<RestApi>, Caller(actor): Caller, Name(key): Name) -> Result<Response, Refusal> {
+    Ok(shown(&api.administration.api_keys.show(&actor, &key).await?))
+}
+
+async fn delete_key(State(api): State<RestApi>, Caller(actor): Caller, Name(key): Name) -> Result<Response, Refusal> {
+    api.administration.api_keys.delete(&actor, &key).await?;
+    Ok(done(StatusCode::OK, "API key deleted"))
+}
+
+async fn rotate_key(State(api): State<RestApi>, Caller(actor): Caller, Name(key): Name) -> Result<Response, Refusal> {
+    let made = api.administration.api_keys.rotate(&actor, &key).await?;
+    let message = "The key has a new text. This is the only time that it is shown.";
+    Ok(answer::json(&json!({ "message": message, "key": made.text.expose() })))
+}

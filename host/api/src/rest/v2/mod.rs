@@ -1,0 +1,24 @@
+//! `/api/v2`, compatible with the older server's second interface for what this server has of it (A18-17).
+
+mod administrators;
+mod backups;
+mod objects;
+mod quotas;
+mod server;
+mod tokens;
+mod users;
+
+use super::route::Route;
+
+pub fn routes() -> Vec<Route> {
+    let all = [
+        tokens::routes(),
+        server::routes(),
+        users::routes(),
+        objects::routes(),
+        quotas::routes(),
+        backups::routes(),
+        administrators::routes(),
+    ];
+    all.into_iter().flatten().collect()
+}

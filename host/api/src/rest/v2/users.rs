@@ -1,0 +1,88 @@
+//! Accounts by name.
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use tidegate_core::admin::{UseCase, UserEdit};
+
+use super::super::RestApi;
+use super::super::changes::{self, delete_user, documents, edit_user};
+use super::super::extract::{Body, Document, Name, Query};
+use super::super::guard::Caller;
+use super::super::openapi::{list_of, reference};
+use super::super::pages::{self, Page, paged};
+use super::super::route::Route;
+use super::super::versions::IfMatch;
+use crate::answer::{Refusal, done};
+
+pub fn routes() -> Vec<Route> {
+    vec![
+        paged(Route::new(Method::GET, "/users", "get_users", "List accounts in the order of their names.", list))
+            .needs(UseCase::ListUsers)
+            .answers(200, list_of("User")),
+        Route::new(Method::POST, "/users", "add_user", "Add an account.", add)
+            .needs(UseCase::AddUser)
+            .body(reference("User"))
+            .answers(201, reference("User"))
+            .versioned(),
+        Route::new(Method::GET, "/users/{username}", "get_user_by_username", "Show an account.", show)
+            .needs(UseCase::ShowUser)
+            .answers(200, reference("User"))
+            .versioned(),
+        Route::new(
+            Method::PUT,
+            "/users/{username}",
+            "update_user",
+            "Replace an account; its password and other secrets stay where the body does not name them.",
+            update,
+        )
+        .needs(UseCase::UpdateUser)
+        .body(reference("User"))
+        .answers(200, reference("Done"))
+        .versioned(),
+        Route::new(Method::DELETE, "/users/{username}", "delete_user", "Delete an account; its files stay.", delete)
+            .needs(UseCase::DeleteUser)
+            .answers(200, reference("Done"))
+            .versioned(),
+    ]
+}
+
+async fn list(State(api): State<RestApi>, Caller(actor): Caller, uri: Uri, query: Query) -> Result<Response, Refusal> {
+    let (page, users) = (Page::of(&query)?, &api.administration.users);
+    let (found, descending) = match &page {
+        Page::After(request) => (users.list(&actor, request.clone()).await?, false),
+        Page::At(offset) => (users.page_at(&actor, offset.clone()).await?, offset.descending),
+    };
+    let last = found.next.clone();
+    Ok(pages::list(&uri, &page, documents(found, descending), last))
+}
+
+async fn add(State(api): State<RestApi>, Caller(actor): Caller, Body(document): Document) -> Result<Response, Refusal> {
+    let added = api.administration.users.add(&actor, document, None).await?;
+    Ok((StatusCode::CREATED, changes::user(&added)).into_response())
+}
+
+async fn show(State(api): State<RestApi>, Caller(actor): Caller, Name(name): Name) -> Result<Response, Refusal> {
+    Ok(changes::user(&api.administration.users.show(&actor, &name).await?))
+}
+
+async fn update(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(name): Name,
+    based: IfMatch,
+    Body(document): Document,
+) -> Result<Response, Refusal> {
+    edit_user(&api, &actor, &name, UserEdit::Replace(document), &based).await?;
+    Ok(done(StatusCode::OK, "User updated"))
+}
+
+async fn delete(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(name): Name,
+    based: IfMatch,
+) -> Result<Response, Refusal> {
+    delete_user(&api, &actor, &name, &based).await?;
+    Ok(done(StatusCode::OK, "User deleted"))
+}

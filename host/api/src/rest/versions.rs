@@ -1,0 +1,134 @@
+//! Versions of objects: `ETag` in answers, and `If-Match` in requests (RFC 9110 sections 8.8.3 and 13.1.1).
+
+use axum::extract::FromRequestParts;
+use axum::http::header::{ETAG, IF_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
+use serde_json::{Map, Value};
+use tidegate_api_types::{ErrorAnswer, ErrorCode};
+use tidegate_core::admin::{AdminError, AdminErrorKind};
+use tidegate_core::ports::Version;
+
+use crate::answer::Refusal;
+
+/// The version of a document that an administrator is shown.
+pub fn version_of(document: &Map<String, Value>, revision: i64) -> Version {
+    Version { id: document.get("id").and_then(Value::as_i64).unwrap_or_default(), revision }
+}
+
+/// An object that is added again under its name has another id, so that its versions never repeat.
+fn tag(version: Version) -> String {
+    format!("\"{}-{}\"", version.id, version.revision)
+}
+
+/// The answer with its `ETag`.
+pub fn tagged(mut response: Response, version: Version) -> Response {
+    if let Ok(value) = HeaderValue::from_str(&tag(version)) {
+        response.headers_mut().insert(ETAG, value);
+    }
+    response
+}
+
+/// The versions on which a request may be based.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IfMatch {
+    /// Any.
+    Any,
+    /// One of these tags.
+    One(Vec<String>),
+}
+
+impl IfMatch {
+    fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let mut tags = Vec::new();
+        for line in headers.get_all(IF_MATCH) {
+            let unreadable = |_| Refusal::new(ErrorCode::Malformed, "the header If-Match cannot be read");
+            let line = line.to_str().map_err(unreadable)?;
+            tags.extend(line.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()));
+        }
+        if tags.is_empty() || tags.iter().any(|tag| tag == "*") { Ok(Self::Any) } else { Ok(Self::One(tags)) }
+    }
+
+    /// The version that the stored object has to have; None: any. `now`: the object as it is stored, and `given`: the
+    /// document of the request.
+    ///
+    /// # Errors
+    /// The stored object has another version; the fields in which it differs from the request are named.
+    pub fn expected(
+        &self,
+        now: &Map<String, Value>,
+        revision: i64,
+        given: Option<&Map<String, Value>>,
+    ) -> Result<Option<Version>, Refusal> {
+        let version = version_of(now, revision);
+        match self {
+            Self::Any => Ok(None),
+            Self::One(tags) if tags.contains(&tag(version)) => Ok(Some(version)),
+            Self::One(_) => Err(changed(given.map(|given| differing(now, given)).unwrap_or_default())),
+        }
+    }
+
+    /// The refusal for an error of a change that was based on a version.
+    pub fn refusal(&self, error: AdminError) -> Refusal {
+        match self {
+            // Another change came between the look and the change.
+            Self::One(_) if error.kind() == AdminErrorKind::Conflict && matches!(error, AdminError::Store(_)) => {
+                changed(Vec::new())
+            }
+            Self::One(_) | Self::Any => error.into(),
+        }
+    }
+}
+
+fn changed(differs: Vec<String>) -> Refusal {
+    let mut error = "the object was changed since the version in If-Match; read it again".to_owned();
+    if !differs.is_empty() {
+        error = format!("{error} (the stored one differs in: {})", differs.join(", "));
+    }
+    Refusal(ErrorAnswer { differs, ..ErrorAnswer::new(ErrorCode::Changed, error) })
+}
+
+/// The fields of the request in which the stored object differs.
+fn differing(now: &Map<String, Value>, given: &Map<String, Value>) -> Vec<String> {
+    let differs = given.iter().filter(|(name, value)| now.get(*name) != Some(value));
+    differs.map(|(name, _)| name.clone()).collect()
+}
+
+impl<S: Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        Self::of(&parts.headers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn requests_are_based_on_a_version() {
+        let now = json!({"id": 3, "uid": 1, "email": "a"}).as_object().cloned().unwrap();
+        let given = json!({"uid": 2, "email": "a"}).as_object().cloned().unwrap();
+        let check = |line: Option<&str>, expected: Result<Option<i64>, &[&str]>| {
+            let mut headers = HeaderMap::new();
+            line.map(|line| headers.insert(IF_MATCH, HeaderValue::from_str(line).unwrap()));
+            let found = IfMatch::of(&headers).unwrap().expected(&now, 7, Some(&given));
+            let found = found.map(|version| version.map(|version| version.revision));
+            let found = found.map_err(|refusal| (refusal.0.status, refusal.0.differs));
+            let expected = expected.map_err(|differs| (412, differs.iter().map(ToString::to_string).collect()));
+            assert_eq!(found, expected, "{line:?}");
+        };
+        check(None, Ok(None));
+        check(Some("*"), Ok(None));
+        check(Some("\"3-7\""), Ok(Some(7)));
+        check(Some("\"3-6\", \"3-7\""), Ok(Some(7)));
+        check(Some("\"3-6\""), Err(&["uid"]));
+        check(Some("\"4-7\""), Err(&["uid"]));
+        // A weak tag never matches (RFC 9110 section 13.1.1).
+        check(Some("W/\"3-7\""), Err(&["uid"]));
+    }
+}
