@@ -13,6 +13,7 @@ mod file_log;
 mod generated;
 mod hook_inventory;
 mod hook_test;
+mod http;
 mod journal;
 mod log;
 mod log_file;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tidegate_api::{AdminApi, Owner};
+use tidegate_api::{AdminApi, Binding, HttpLimits, Owner, RestApi, Socket};
 use tidegate_core::hook::observation::Startup;
 use tidegate_core::ports::SystemClock;
 use tidegate_hooks_wasm::ServedGates;
@@ -21,12 +21,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::activation::{self, Activation};
 use crate::config::Settings;
-use crate::config::settings::HttpListener;
 use crate::control::Control;
 use crate::memory_dump::MemoryDump;
 use crate::state_directory::StateLock;
 use crate::wire::{self, HookPoints, HookTasks, Hooks, Services, Storages, Stores};
-use crate::{control, shutdown, state_directory, version};
+use crate::{control, http, shutdown, state_directory, version};
 
 /// Longest time for which the server waits for plugins before it listens.
 const PLUGIN_START: Duration = Duration::from_secs(60);
@@ -76,7 +75,9 @@ pub async fn serve(
     let inventory = Arc::new(hooks.clone());
     let (sessions, scans, defender) = (services.sessions.clone(), services.scans.clone(), services.defender.clone());
     let api = wire::admin_api(&stores, accounts, sessions, scans, defender, inventory);
-    let background = start_background(&services, api, &settings, directory, activation.httpd, stop.clone()).await?;
+    let rest = wire::rest_api(&api, &stores, &settings)?;
+    let background =
+        start_background(&services, api, rest, &settings, directory, activation.httpd, stop.clone()).await?;
     let serving =
         Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };
     let stopped = stop.clone();
@@ -194,6 +195,7 @@ impl Serving {
 async fn start_background(
     services: &Services,
     api: AdminApi,
+    rest: RestApi,
     settings: &Settings,
     directory: &Path,
     httpd: Option<TcpListener>,
@@ -209,39 +211,22 @@ async fn start_background(
     });
     tasks.spawn(activation::keep_watchdog_quiet());
     let socket = control::bind(directory)?;
-    let router = tidegate_api::control(api, Owner::of_this_process());
-    tasks.spawn(tidegate_api::serve_socket(socket, router, stop.clone()));
-    if let Some(listener) = bind_http(settings.http_listener, httpd).await? {
-        let address = listener.local_addr()?;
-        tracing::info!(sender = "httpd", message = "listening", service = "httpd", address = %address);
-        let router = tidegate_api::metrics(services.measured());
-        tasks.spawn(tidegate_api::serve_tcp(listener, router, services.metrics.clone(), stop));
+    let control = tidegate_api::control(api).merge(tidegate_api::rest(rest.clone()));
+    let control = tidegate_api::site(tidegate_api::for_owner(control, Owner::of_this_process()));
+    let limits = HttpLimits::default();
+    tasks.spawn(tidegate_api::serve(Binding::plain(Socket::Control(socket)), control, limits, stop.clone()));
+    let site = tidegate_api::metrics(services.measured()).merge(tidegate_api::rest(rest));
+    let site = tidegate_api::counted(tidegate_api::site(site), services.metrics.clone());
+    let bindings = http::bind(&settings.http_bindings, httpd).await?;
+    let certificates: Vec<_> = bindings.iter().filter_map(|binding| binding.certificates.clone()).collect();
+    for binding in bindings {
+        tasks.spawn(tidegate_api::serve(binding, site.clone(), limits, stop.clone()));
+    }
+    // Without certificates, SIGHUP ends the server as it always did.
+    if !certificates.is_empty() {
+        tasks.spawn(http::follow_hangups(certificates));
     }
     Ok(tasks)
-}
-
-/// Binds the port for HTTP. A default port that is in use does not keep the server from starting.
-async fn bind_http(
-    settings: Option<HttpListener>,
-    handed_over: Option<TcpListener>,
-) -> anyhow::Result<Option<tokio::net::TcpListener>> {
-    if let Some(listener) = handed_over {
-        return Ok(Some(tokio::net::TcpListener::from_std(listener)?));
-    }
-    let Some(settings) = settings else {
-        return Ok(None);
-    };
-    match tokio::net::TcpListener::bind(settings.address).await {
-        Ok(listener) => Ok(Some(listener)),
-        Err(error) if !settings.is_chosen => {
-            let message = format!("there will be no metrics: {} cannot be bound: {error}", settings.address);
-            tracing::warn!(sender = "httpd", message);
-            Ok(None)
-        }
-        Err(error) => Err(error).with_context(|| {
-            format!("{} cannot be bound; choose another with httpd.bind_address and httpd.bind_port", settings.address)
-        }),
-    }
 }
 
 fn clean_leftovers(storages: &Storages) {

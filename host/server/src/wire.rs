@@ -15,7 +15,7 @@ use tidegate_accounts::{
     ForeignTable, MysqlDatabase, PostgresqlDatabase, RedbDatabase, SqliteDatabase, read_mysql_tables,
     read_postgresql_tables,
 };
-use tidegate_api::{AdminApi, Measured};
+use tidegate_api::{AdminApi, AuthUsers, BackupDirectory, Measured, RestApi, RestSettings, ServerFacts};
 use tidegate_core::account::{Accounts, HomeCheck, SealedDirectory};
 use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
 use tidegate_core::files::FileContext;
@@ -423,6 +423,38 @@ pub fn admin_api(
         clock: Arc::new(SystemClock),
     });
     AdminApi { administration: Arc::new(administration), version: version::VERSION }
+}
+
+/// The REST interfaces, on the use cases that commands use as well.
+pub fn rest_api(api: &AdminApi, stores: &Stores, settings: &Settings) -> anyhow::Result<RestApi> {
+    let access = &settings.http_access;
+    let auth_users = access.auth_user_file.as_deref().map(AuthUsers::read).transpose();
+    let auth_users = auth_users.map_err(|problem| anyhow::anyhow!("httpd.auth_user_file: {problem}"))?;
+    let driver = match &settings.database {
+        DatabaseSettings::Sqlite(_) => "sqlite",
+        DatabaseSettings::Postgresql(_) => "postgresql",
+        DatabaseSettings::Bolt(_) => "bolt",
+        DatabaseSettings::Memory(_) => "memory",
+    };
+    Ok(RestApi {
+        administration: api.administration.clone(),
+        authentication: api.administration.authentication.clone(),
+        passwords: stores.passwords.clone(),
+        backups: Arc::new(BackupDirectory(settings.backups.clone())),
+        settings: Arc::new(RestSettings {
+            allowed_hosts: access.allowed_hosts.clone(),
+            legacy_open: access.legacy_open,
+            auth_users,
+        }),
+        facts: Arc::new(ServerFacts {
+            version: version::RELEASE,
+            commit: version::COMMIT,
+            build_date: version::BUILD_DATE,
+            driver: driver.to_owned(),
+            ssh_bindings: vec![(settings.bind_address.to_string(), settings.bind_port)],
+            configuration: settings.shown.clone(),
+        }),
+    })
 }
 
 pub fn quota_scans(

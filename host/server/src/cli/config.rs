@@ -4,10 +4,9 @@ use std::path::Path;
 
 use anyhow::ensure;
 use clap::Subcommand;
-use serde_json::Value;
 
 use super::Place;
-use crate::config::Settings;
+use crate::config::{Settings, shown};
 use crate::hook_inventory;
 
 #[derive(Debug, Subcommand)]
@@ -64,43 +63,8 @@ async fn plugin_problems(directory: &Path, settings: &Settings) -> anyhow::Resul
 }
 
 fn show(place: &Place, json: bool) -> anyhow::Result<()> {
-    let mut config = serde_json::to_value(place.load(&place.directory())?.config)?;
-    // Secrets are not shown (A3-06).
-    redact(&mut config, "");
-    remove_unset(&mut config);
+    let config = shown(&place.load(&place.directory())?.config)?;
     let text = if json { serde_json::to_string_pretty(&config)? } else { toml::to_string(&config)? };
     println!("{text}");
     Ok(())
-}
-
-/// Removes keys without a value, which TOML cannot express.
-fn remove_unset(value: &mut Value) {
-    if let Value::Object(fields) = value {
-        fields.retain(|_, inner| !inner.is_null());
-        fields.values_mut().for_each(remove_unset);
-    }
-}
-
-/// Hides passwords, the values of headers, plugins' secrets, and credentials in URLs. `section`:
-/// the dotted name of the table that holds `value`.
-fn redact(value: &mut Value, section: &str) {
-    const SECRET: [&str; 4] = ["password", "connection_string", "connectionstring", "http.headers.value"];
-    match value {
-        Value::Object(fields) => {
-            for (name, inner) in fields {
-                let path = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
-                redact(inner, &path);
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, section)),
-        Value::String(text) if !text.is_empty() => {
-            let is_secret = SECRET.iter().any(|secret| section.ends_with(secret));
-            let of_plugin = section.starts_with("plugin.") && section.contains(".secrets.");
-            let in_url = text.starts_with("http") && text.contains('@');
-            if is_secret || of_plugin || in_url {
-                *text = "[redacted]".to_owned();
-            }
-        }
-        _ => {}
-    }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::commands::CommandOverride;
-use super::keys::{HostKey, HttpCertificate, HttpHeader};
+use super::keys::{HostKey, HttpBinding, HttpCertificate, HttpHeader};
 
 /// Sections whose keys the operator chooses.
 pub const FREE: [&str; 2] = ["plugin", "hook"];
@@ -51,6 +51,7 @@ pub fn element_of(path: &str) -> Option<Value> {
     match path {
         "sftpd.keys" => serde_json::to_value(HostKey::default()),
         "command.commands" => serde_json::to_value(CommandOverride::default()),
+        "httpd.bindings" => serde_json::to_value(HttpBinding::default()),
         "http.certificates" => serde_json::to_value(HttpCertificate::default()),
         "http.headers" => serde_json::to_value(HttpHeader::default()),
         _ => return None,

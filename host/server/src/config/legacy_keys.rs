@@ -83,17 +83,14 @@ pub const IGNORED: [(&str, &[&str]); 4] = [
 ];
 
 /// Refused keys, because a configuration that sets them relies on them.
-pub const REFUSED: [(&str, &str, &str); 6] = [
+pub const REFUSED: [(&str, &str, &str); 3] = [
     ("common", "allowlist_status", "addresses that are not on the list could connect"),
     (
         "sftpd",
         "password_authentication",
         "passwords would be accepted whatever it says; deny the method to the accounts",
     ),
-    ("httpd", "auth_user_file", "what it protects would be open"),
-    ("httpd", "certificate_file", "nothing would be encrypted"),
-    ("httpd", "certificate_key_file", "nothing would be encrypted"),
-    ("httpd", "tls_protocols", "nothing would be encrypted"),
+    ("httpd", "tls_protocols", "other versions of TLS than those would be served"),
 ];
 
 /// Keys that another era has elsewhere: section and key there, and here.
@@ -114,9 +111,8 @@ pub struct Told {
 pub fn translate(value: &mut Value, defaults: &Value) -> Told {
     let mut told = Told::default();
     let Value::Object(tree) = value else { return told };
-    for section in ["sftpd", "httpd"] {
-        bindings(tree, section, &mut told);
-    }
+    bindings(tree, "sftpd", &mut told);
+    http_bindings(tree, &mut told);
     host_keys(tree, &mut told);
     for (old, new) in MOVED {
         moved(tree, old, new, &mut told);
@@ -175,12 +171,11 @@ fn bindings(tree: &mut Map<String, Value>, section: &str, told: &mut Told) {
             told.ignored.push((key.clone(), format!("it holds instead of {ours}, which is ignored")));
         }
     }
-    match (on.as_slice(), section) {
-        ([], "sftpd") => {
+    match on.as_slice() {
+        [] => {
             told.refused.push((key, "no binding has a port, but the server is there for SFTP; give it one".to_owned()))
         }
-        ([], _) => drop(keys.insert("bind_port".to_owned(), json!(0))),
-        ([first, others @ ..], _) => {
+        [first, others @ ..] => {
             for (from, to) in [("port", "bind_port"), ("address", "bind_address")] {
                 first.get(from).map(|value| keys.insert(to.to_owned(), value.clone()));
             }
@@ -197,6 +192,79 @@ fn bindings(tree: &mut Map<String, Value>, section: &str, told: &mut Told) {
             }
         }
     }
+}
+
+/// Keys of a binding for HTTP that this server does not have.
+const OF_HTTP_BINDINGS: [&str; 18] = [
+    "apply_proxy_config",
+    "base_url",
+    "branding",
+    "client_ip_header_depth",
+    "client_ip_proxy_header",
+    "disable_www_auth_header",
+    "enable_rest_api",
+    "enable_web_admin",
+    "enable_web_client",
+    "enabled_login_methods",
+    "hide_login_url",
+    "languages",
+    "min_tls_version",
+    "oidc",
+    "render_openapi",
+    "security",
+    "tls_cipher_suites",
+    "web_client_integrations",
+];
+
+/// Removes the keys of bindings for HTTP that this server does not have, and bindings whose port is 0. If none is left,
+/// HTTP is off.
+fn http_bindings(tree: &mut Map<String, Value>, told: &mut Told) {
+    let key = "httpd.bindings";
+    let Some(given) = take(tree, "httpd", "bindings") else { return };
+    let Value::Array(list) = given else {
+        told.refused.push((key.to_owned(), "must be a list of objects with port and address".to_owned()));
+        return;
+    };
+    if list.is_empty() {
+        return;
+    }
+    let mut on = Vec::new();
+    for mut binding in list {
+        let Value::Object(fields) = &mut binding else {
+            told.refused.push((key.to_owned(), "must be a list of objects with port and address".to_owned()));
+            return;
+        };
+        if fields.remove("client_auth_type").is_some_and(|value| is_meaningful(&value)) {
+            let text = "this version asks clients for no certificate, so that everybody could connect; remove it";
+            told.refused.push((format!("{key}.client_auth_type"), text.to_owned()));
+        }
+        for name in OF_HTTP_BINDINGS {
+            if fields.remove(name).is_some_and(|value| is_passed_over(name, &value)) {
+                let text = "this version does not have the key; it is ignored".to_owned();
+                told.ignored.push((format!("{key}.{name}"), text));
+            }
+        }
+        let is_path = fields.get("address").and_then(Value::as_str).is_some_and(|address| address.starts_with('/'));
+        // The older server's default port of a binding is 8080.
+        if !is_path && !fields.contains_key("port") {
+            fields.insert("port".to_owned(), json!(8080));
+        }
+        if is_path || fields.get("port") != Some(&json!(0)) {
+            on.push(binding);
+        }
+    }
+    let keys = tree.entry("httpd").or_insert_with(|| json!({}));
+    let Value::Object(keys) = keys else { return };
+    if on.is_empty() {
+        keys.insert("bind_port".to_owned(), json!(0));
+        return;
+    }
+    for ours in ["bind_port", "bind_address"] {
+        if keys.remove(ours).is_some() {
+            told.ignored.push((key.to_owned(), format!("it holds instead of {ours}, which is ignored")));
+        }
+    }
+    keys.insert("bindings".to_owned(), Value::Array(on));
 }
 
 fn is_passed_over(name: &str, value: &Value) -> bool {
@@ -335,8 +403,15 @@ mod tests {
         check(json!({ "httpd": { "bindings": [{ "port": 0 }] } }), json!({ "httpd": { "bind_port": 0 } }), &[], &[]);
         let web =
             json!({ "httpd": { "bindings": [{ "port": 80, "enable_https": true, "apply_proxy_config": false }] } });
-        let ignored = ["httpd.bindings.enable_https", "httpd.bindings.apply_proxy_config"];
-        check(web, json!({ "httpd": { "bind_port": 80 } }), &[], &ignored);
+        let kept = json!({ "httpd": { "bindings": [{ "port": 80, "enable_https": true }] } });
+        check(web, kept, &[], &["httpd.bindings.apply_proxy_config"]);
+        let several = json!({ "httpd": { "bindings": [{ "port": 0 }, { "port": 81 }, { "address": "/run/http" }] } });
+        let kept = json!({ "httpd": { "bindings": [{ "port": 81 }, { "address": "/run/http" }] } });
+        check(several, kept, &[], &[]);
+        let asks = json!({ "httpd": { "bindings": [{ "port": 80, "client_auth_type": 1 }] } });
+        let kept = json!({ "httpd": { "bindings": [{ "port": 80 }] } });
+        check(asks, kept, &["httpd.bindings.client_auth_type"], &[]);
+        check(json!({ "httpd": { "bindings": [] } }), json!({ "httpd": {} }), &[], &[]);
         let keys = json!({ "sftpd": { "host_keys": ["a", "b"] } });
         check(keys, json!({ "sftpd": { "keys": [{ "private_key": "a" }, { "private_key": "b" }] } }), &[], &[]);
         check(json!({ "sftpd": { "host_keys": [], "keys": [] } }), json!({ "sftpd": { "keys": [] } }), &[], &[]);
@@ -369,14 +444,14 @@ mod tests {
         silent(json!({ "telemetry": { "bind_port": 0, "bind_address": "127.0.0.1" } }));
         silent(json!({ "smtp": { "host": "", "port": 587 } }));
         silent(json!({ "sftpd": { "password_authentication": true } }));
-        silent(json!({ "httpd": { "auth_user_file": "" } }));
+        silent(json!({ "httpd": { "tls_protocols": [] } }));
         let refused = |given: Value, key: &str| {
             let section = key.split('.').next().unwrap();
             check(given, json!({ section: {} }), &[key], &[]);
         };
         refused(json!({ "sftpd": { "password_authentication": false } }), "sftpd.password_authentication");
         refused(json!({ "common": { "allowlist_status": 1 } }), "common.allowlist_status");
-        refused(json!({ "httpd": { "auth_user_file": "/etc/users" } }), "httpd.auth_user_file");
+        refused(json!({ "httpd": { "tls_protocols": [13] } }), "httpd.tls_protocols");
         check(json!({ "plugins": [] }), json!({}), &[], &[]);
         check(json!({ "plugins": [{ "type": "auth" }] }), json!({}), &["plugins"], &[]);
         check(json!({ "plugins": { "directory": "p" } }), json!({ "plugins": { "directory": "p" } }), &[], &[]);

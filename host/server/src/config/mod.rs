@@ -13,6 +13,7 @@ mod format;
 mod homes;
 mod hooks;
 mod http;
+mod http_bindings;
 mod keys;
 mod known;
 mod legacy_hooks;
@@ -24,6 +25,7 @@ mod older;
 mod postgresql;
 mod selectors;
 pub mod settings;
+mod shown;
 mod synchronous;
 mod transport;
 mod unique;
@@ -38,6 +40,7 @@ pub use keys::{Config, DataProvider};
 pub use location::{has_own_file, other_directories};
 pub use older::OlderConfig;
 pub use settings::Settings;
+pub use shown::shown;
 
 /// Where a configuration comes from, for messages.
 #[derive(Debug, Clone)]

@@ -1,15 +1,12 @@
 //! From which addresses clients may connect, and through which proxies.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use tidegate_ssh::{ConnectionLimits, ProxyRule, ProxySettings};
 
 use super::Config;
-use super::settings::HttpListener;
 use super::validate::Check;
-
-const DEFAULT_HTTP_PORT: u16 = 8080;
 
 pub(super) fn proxy(config: &Config, check: &mut Check<'_>) -> ProxySettings {
     let common = &config.common;
@@ -51,30 +48,4 @@ pub(super) fn networks(key: &str, texts: &[String], check: &mut Check<'_>) -> Ve
 pub(super) fn limits(config: &Config) -> ConnectionLimits {
     let common = &config.common;
     ConnectionLimits { total: common.max_total_connections, per_host: common.max_per_host_connections }
-}
-
-/// A3-50
-pub(super) fn http_listener(config: &Config, check: &mut Check<'_>) -> Option<HttpListener> {
-    let text = config.httpd.bind_address.trim_matches(['[', ']']);
-    let address = match text {
-        "" => Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-        text => text.parse(),
-    };
-    let address = address.unwrap_or_else(|_| {
-        check.problem("httpd.bind_address", format!("\"{text}\" is not an IP address; use 127.0.0.1"));
-        IpAddr::V4(Ipv4Addr::LOCALHOST)
-    });
-    let (port, is_chosen) = match config.httpd.bind_port {
-        None => (DEFAULT_HTTP_PORT, false),
-        Some(0) => return None,
-        Some(-1) => (0, true),
-        Some(port) => match u16::try_from(port) {
-            Ok(port) => (port, true),
-            Err(_) => {
-                check.problem("httpd.bind_port", format!("{port} is not a port; 0 turns HTTP off, -1 asks for any"));
-                return None;
-            }
-        },
-    };
-    Some(HttpListener { address: SocketAddr::new(address, port), is_chosen })
 }

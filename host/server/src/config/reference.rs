@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tidegate_hooks_wasm::PluginSettings;
 
 use super::commands::{Command, CommandOverride};
-use super::keys::{Actions, Config, HostKey, HttpCertificate, HttpHeader, section_defaults};
+use super::keys::{Actions, Config, HostKey, HttpBinding, HttpCertificate, HttpHeader, section_defaults};
 use super::legacy_keys;
 use crate::generated;
 
@@ -191,6 +191,7 @@ fn page() -> String {
     section(&mut page, actions, "Actions", &as_value(&Actions::default()));
     section(&mut page, "`[data_provider]`", "DataProvider", &config["data_provider"]);
     section(&mut page, "`[httpd]`", "Httpd", &config["httpd"]);
+    section(&mut page, "`[[httpd.bindings]]`", "HttpBinding", &as_value(&HttpBinding::default()));
     section(&mut page, "`[http]`", "Http", &config["http"]);
     section(&mut page, "`[[http.certificates]]`", "HttpCertificate", &as_value(&HttpCertificate::default()));
     section(&mut page, "`[[http.headers]]`", "HttpHeader", &as_value(&HttpHeader::default()));

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tidegate_accounts::DatabaseServerSettings;
 use tidegate_core::account::{AddressRule, HomeRule};
 use tidegate_core::files::SetAttributesPolicy;
@@ -54,7 +55,8 @@ pub struct Settings {
     pub limits: ConnectionLimits,
     pub defender: DefenderSettings,
     pub login_delay: LoginDelay,
-    pub http_listener: Option<HttpListener>,
+    pub http_bindings: Vec<HttpBinding>,
+    pub http_access: HttpAccess,
     pub backups: PathBuf,
     pub tracking: Tracking,
     pub clock: ZonedClock,
@@ -62,16 +64,36 @@ pub struct Settings {
     pub plugin_directory: PathBuf,
     pub trusted_plugin_keys: TrustedKeys,
     pub plugins: BTreeMap<String, PluginSettings>,
+    /// All keys as administrators are shown them.
+    pub shown: serde_json::Value,
     /// Remarks for the operator that are not errors.
     pub warnings: Vec<String>,
 }
 
-/// Where HTTP is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HttpListener {
-    pub address: SocketAddr,
+/// A socket on which HTTP is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpBinding {
+    pub place: HttpPlace,
     /// The operator has chosen the port: if it cannot be used, the server does not start.
     pub is_chosen: bool,
+    /// The files of a certificate and its key; `None`: requests are not encrypted.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// The proxies whose header `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpNet>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpPlace {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// Who may use the REST interfaces beside administrators.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HttpAccess {
+    pub allowed_hosts: Vec<String>,
+    pub legacy_open: bool,
+    pub auth_user_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use tidegate_core::hook::HookKind;
 use tidegate_core::pattern::Pattern;
 use tidegate_ssh::host_keys::HostKeyFiles;
 
+use super::settings::HttpPlace;
 use super::*;
 
 const LEGACY_DEFAULT: &str = include_str!("testdata/legacy-default.json");
@@ -316,8 +317,11 @@ fn ports_can_be_off_or_any() {
     // A3-50
     let check = |line: &str, expected: Option<(u16, bool)>| {
         let settings = read("tidegate.toml", &format!("[httpd]\n{line}\n"), &[]).unwrap();
-        let listener = settings.http_listener.map(|listener| (listener.address.port(), listener.is_chosen));
-        assert_eq!(listener, expected, "{line}");
+        let bound = settings.http_bindings.first().map(|binding| match &binding.place {
+            HttpPlace::Tcp(address) => (address.port(), binding.is_chosen),
+            HttpPlace::Unix(path) => panic!("{}", path.display()),
+        });
+        assert_eq!(bound, expected, "{line}");
     };
     check("", Some((8080, false)));
     check("bind_port = 0", None);

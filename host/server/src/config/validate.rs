@@ -17,7 +17,8 @@ use tidegate_storage::OverwriteMode;
 use super::keys::{Config, Httpd};
 use super::settings::HookSettings;
 use super::{
-    ConfigErrors, Settings, Source, commands, database, defender, homes, hooks, http, network, synchronous, transport,
+    ConfigErrors, Settings, Source, commands, database, defender, homes, hooks, http, http_bindings, network,
+    synchronous, transport,
 };
 use crate::clock::ZonedClock;
 use crate::version;
@@ -99,7 +100,8 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         limits: network::limits(config),
         defender: defender::settings(config, &mut check),
         login_delay: defender::login_delay(config, &mut check),
-        http_listener: network::http_listener(config, &mut check),
+        http_bindings: http_bindings::bindings(config, directory, &mut check),
+        http_access: http_bindings::access(config, directory, &mut check),
         tracking: tracking(config, &mut check),
         clock: zone(config, &mut check),
         http: http::settings(config, directory, &mut check),
@@ -107,6 +109,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         plugin_directory,
         trusted_plugin_keys: trusted_plugin_keys(config, &mut check),
         plugins: plugins(config, &mut check),
+        shown: super::shown(config).unwrap_or_default(),
         warnings: Vec::new(),
     };
     synchronous::warn_of_visible_uploads(&settings, &mut check);

@@ -4,17 +4,33 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// HTTP that the server serves: `/metrics`. The REST API is not part of this version; its keys are
-/// understood.
+/// HTTP that the server serves: the REST interfaces below `/api`, their descriptions below `/openapi`, `/metrics` and
+/// `/healthz`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Httpd {
     /// The port to listen on; 0: HTTP is off; -1: any. Not set: 8080, and no HTTP if that is taken.
-    /// Old name: `port` in `httpd.bindings`
     pub bind_port: Option<i32>,
     /// The IP address to listen on; empty: all interfaces, IPv4 only.
-    /// Old name: `address` in `httpd.bindings`
     pub bind_address: String,
+    /// Where to listen, as a list of tables, in the place of `bind_port` and `bind_address`.
+    pub bindings: Vec<HttpBinding>,
+    /// The file of a certificate and its chain in PEM, relative to the configuration directory; empty: requests are
+    /// not encrypted. It is read again at SIGHUP.
+    pub certificate_file: String,
+    /// The file of the certificate's private key, relative to the configuration directory.
+    pub certificate_key_file: String,
+    /// Names, with or without a port, by which clients may call the server; empty: any, where credentials are
+    /// needed. Without credentials, `localhost` and loopback addresses are names as well.
+    pub allowed_hosts: Vec<String>,
+    /// Networks of proxies whose header `X-Forwarded-For` is believed.
+    pub proxy_allowed: Vec<String>,
+    /// Serves `/api/v1` without credentials to clients on this machine, over a loopback address. Each program on the
+    /// machine can then change accounts.
+    pub legacy_open: bool,
+    /// A file of users of `/api/v1` as htpasswd writes it, with bcrypt or MD5-crypt, relative to the configuration
+    /// directory; empty: administrators only.
+    pub auth_user_file: String,
     /// Has no effect: the server has no pages of files.
     pub templates_path: String,
     /// Has no effect: the server has no pages of files.
@@ -29,11 +45,37 @@ impl Default for Httpd {
         Self {
             bind_port: None,
             bind_address: "127.0.0.1".to_owned(),
+            bindings: Vec::new(),
+            certificate_file: String::new(),
+            certificate_key_file: String::new(),
+            allowed_hosts: Vec::new(),
+            proxy_allowed: Vec::new(),
+            legacy_open: false,
+            auth_user_file: String::new(),
             templates_path: "templates".to_owned(),
             static_files_path: "static".to_owned(),
             backups_path: "backups".to_owned(),
         }
     }
+}
+
+/// A socket to listen on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HttpBinding {
+    /// The port; 0: the binding is off, -1: any. Not used for a unix socket.
+    pub port: i32,
+    /// The IP address, or the absolute path of a unix socket, which only this server's user and group may use; empty:
+    /// all interfaces, IPv4 only. Over a unix socket `/api/v1` needs no credentials.
+    pub address: String,
+    /// Encrypts requests with `certificate_file`, or that of the section.
+    pub enable_https: bool,
+    /// The file of a certificate of this binding, relative to the configuration directory.
+    pub certificate_file: String,
+    /// The file of its private key, relative to the configuration directory.
+    pub certificate_key_file: String,
+    /// Further networks of proxies whose header `X-Forwarded-For` is believed.
+    pub proxy_allowed: Vec<String>,
 }
 
 /// The client that calls web hooks.

@@ -19,7 +19,7 @@ use super::commands::Command;
 pub use data_provider::DataProvider;
 pub use defender::Defender;
 pub use hook::{Section, section_defaults};
-pub use http::{Http, HttpCertificate, HttpHeader, Httpd};
+pub use http::{Http, HttpBinding, HttpCertificate, HttpHeader, Httpd};
 pub use sftpd::{Common, HostKey, Sftpd};
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -1,0 +1,113 @@
+//! Binds the sockets of HTTP, and reads their certificates again when the operator asks for it.
+
+use std::net::TcpListener;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use tidegate_api::{Binding, Certificates, Socket, TrustedProxies};
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::settings::{HttpBinding, HttpPlace};
+
+/// The user and the group of the server may connect.
+const SOCKET_MODE: u32 = 0o660;
+
+/// Binds the sockets, and announces them. `handed_over`: a listener that another process has bound, in the place of the
+/// first one on a port. A default port that is in use does not keep the server from starting.
+pub async fn bind(bindings: &[HttpBinding], handed_over: Option<TcpListener>) -> anyhow::Result<Vec<Binding>> {
+    let mut bound = Vec::new();
+    let mut handed_over = match handed_over {
+        Some(listener) => Some(tokio::net::TcpListener::from_std(listener)?),
+        None => None,
+    };
+    for binding in bindings {
+        let certificates = match &binding.certificate {
+            Some((certificate, key)) => Some(Arc::new(Certificates::read(certificate.clone(), key.clone())?)),
+            None => None,
+        };
+        let socket = match &binding.place {
+            HttpPlace::Unix(path) => Some(Socket::Unix(bind_path(path).await?)),
+            HttpPlace::Tcp(address) => match handed_over.take() {
+                Some(listener) => Some(Socket::Tcp(listener)),
+                None => bind_port(*address, binding.is_chosen).await?.map(Socket::Tcp),
+            },
+        };
+        let Some(socket) = socket else { continue };
+        bound.push(Binding { socket, certificates, proxies: TrustedProxies(binding.proxies.clone()) });
+    }
+    bound.extend(handed_over.map(|listener| Binding::plain(Socket::Tcp(listener))));
+    for binding in &bound {
+        announce(&binding.socket)?;
+    }
+    Ok(bound)
+}
+
+fn announce(socket: &Socket) -> anyhow::Result<()> {
+    match socket {
+        Socket::Tcp(listener) => {
+            let address = listener.local_addr()?;
+            tracing::info!(sender = "httpd", message = "listening", service = "httpd", address = %address);
+        }
+        Socket::Unix(listener) => {
+            let address = listener.local_addr()?;
+            let path = address.as_pathname().map(|path| path.display().to_string()).unwrap_or_default();
+            tracing::info!(sender = "httpd", message = "listening", service = "httpd", address = path);
+        }
+        Socket::Control(_) => {}
+    }
+    Ok(())
+}
+
+async fn bind_port(address: std::net::SocketAddr, is_chosen: bool) -> anyhow::Result<Option<tokio::net::TcpListener>> {
+    match tokio::net::TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if !is_chosen => {
+            let message = format!("there will be no HTTP: {address} cannot be bound: {error}");
+            tracing::warn!(sender = "httpd", message);
+            Ok(None)
+        }
+        Err(error) => Err(error).with_context(|| {
+            format!("{address} cannot be bound; choose another with httpd.bind_address and httpd.bind_port")
+        }),
+    }
+}
+
+/// Binds a unix socket; one that a server has left is replaced.
+async fn bind_path(path: &Path) -> anyhow::Result<UnixListener> {
+    if let Ok(metadata) = path.symlink_metadata() {
+        if !metadata.file_type().is_socket() {
+            bail!("{} is there and is no socket; choose another path in httpd.bindings", path.display());
+        }
+        if tokio::net::UnixStream::connect(path).await.is_ok() {
+            bail!("another server listens on {}; choose another path in httpd.bindings", path.display());
+        }
+        std::fs::remove_file(path).with_context(|| format!("{} could not be removed", path.display()))?;
+    }
+    let listener = UnixListener::bind(path).with_context(|| format!("{} could not be made", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
+    Ok(listener)
+}
+
+/// Reads the certificates again at each SIGHUP; never returns. One that cannot be used leaves the former in use.
+pub async fn follow_hangups(certificates: Vec<Arc<Certificates>>) {
+    let mut hangups = match signal(SignalKind::hangup()) {
+        Ok(hangups) => hangups,
+        Err(error) => {
+            let message = format!("certificates will not be read again: SIGHUP cannot be handled: {error}");
+            return tracing::error!(sender = "httpd", message);
+        }
+    };
+    while hangups.recv().await.is_some() {
+        for certificates in &certificates {
+            match certificates.reload() {
+                Ok(()) => tracing::info!(sender = "httpd", message = "the certificate was read again"),
+                Err(error) => {
+                    tracing::error!(sender = "httpd", message = format!("the former certificate stays: {error}"))
+                }
+            }
+        }
+    }
+}
