@@ -107,6 +107,8 @@ const OWNERS: &[(&str, &[&str])] = &[
             "tidegate-hooks-wasm",
             "tidegate-ssh",
             "tidegate-ssh-commands",
+            // Backups are opened below their directory.
+            "tidegate-api",
             "tidegate",
         ],
     ),

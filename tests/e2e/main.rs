@@ -44,6 +44,7 @@ mod plugin_projects;
 mod plugins;
 mod quotas;
 mod reload;
+mod rest;
 mod running_systemd;
 mod sessions;
 mod sftp;

@@ -34,7 +34,7 @@ pub fn metric(text: &str, name: &str) -> Option<f64> {
 
 #[test]
 fn metrics_have_the_older_names() {
-    // A20
+    // A18-13, A20
     let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
     let home = site.user("alice");
     let server = site.start();
@@ -74,7 +74,7 @@ fn metrics_have_the_older_names() {
         let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
         let mut keys: Vec<_> = body.as_object().unwrap().keys().map(String::as_str).collect();
         keys.sort_unstable();
-        assert_eq!(keys, ["error", "message", "status"], "{answer}");
+        assert_eq!(keys, ["code", "error", "message", "request_id", "status"], "{answer}");
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && body["status"] == status, "{answer}");
     }
     let line = server.wait_for(|line| line["sender"] == "httpd" && line["resp_status"] == 404);

@@ -438,7 +438,7 @@ pub fn rest_api(api: &AdminApi, stores: &Stores, settings: &Settings) -> anyhow:
     };
     Ok(RestApi {
         administration: api.administration.clone(),
-        authentication: api.administration.authentication.clone(),
+        authentication: api.administration.clone(),
         passwords: stores.passwords.clone(),
         backups: Arc::new(BackupDirectory(settings.backups.clone())),
         settings: Arc::new(RestSettings {

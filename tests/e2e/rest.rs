@@ -1,0 +1,222 @@
+//! The REST interfaces of the built server, with curl and with a client as the older server had it.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tidegate_tests::clients::{Proof, can_log_in, sftp_ok};
+use tidegate_tests::raw_sftp::{RawSftp, fields, string};
+use tidegate_tests::server::{Server, Site};
+use tidegate_tests::sftp_numbers::{fxf, fxp};
+use tidegate_tests::{tools, waiting};
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
+const OPEN: [(&str, &str); 1] = [("TIDEGATE_HTTPD__LEGACY_OPEN", "true")];
+
+/// The older client: whether it succeeded, and what it was answered.
+fn older_client(server: &Server, options: &[&str], arguments: &[&str]) -> (u64, Value) {
+    let base = format!("http://127.0.0.1:{}", server.http_port);
+    let mut client = Command::new(tools::python());
+    client.arg(tools::root().join("tests/clients/rest_v1.py")).args(["-b", &base]).args(options).args(arguments);
+    let output = tools::run(&mut client);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line: Value = serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}{}", String::from_utf8_lossy(&output.stderr)));
+    (line["status"].as_u64().unwrap(), line["answer"].clone())
+}
+
+/// The status, and the body, of a request with curl.
+fn curl(arguments: &[&str]) -> (u16, String) {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--max-time", "30", "--write-out", "\n%{http_code}"]).args(arguments);
+    let output = tools::run(&mut command);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (body, status) = text.rsplit_once('\n').unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    (status.parse().unwrap_or_else(|_| panic!("{arguments:?}: {text}{message}")), body.to_owned())
+}
+
+#[test]
+fn an_older_client_works_as_it_always_did() {
+    // A1-20, A18-01, A18-02, A18-03, A18-04, A18-05, A18-06, A18-07, A18-08, A18-09, A18-10, A18-11, A18-15
+    let site = Site::new();
+    let server = site.start_with(&OPEN);
+    let ask = |arguments: &[&str]| older_client(&server, &[], arguments);
+    let home = site.path("homes/alice");
+    let add = ["add-user", "alice", "-P", "pw", "-H", home.to_str().unwrap(), "--quota-files", "5"];
+    let (status, user) = ask(&add);
+    assert_eq!((status, &user["username"], user.get("password")), (200, &json!("alice"), None), "{user}");
+    assert_eq!(ask(&add).0, 409);
+    assert!(can_log_in(&server, "alice", PASSWORD));
+    let id = user["id"].to_string();
+    let local = site.write("local", vec![1; 1000]);
+    sftp_ok(&server, "alice", PASSWORD, &format!("put {} a\n", local.display()));
+    let update =
+        ["update-user", &id, "alice", "-H", home.to_str().unwrap(), "-G", "list", "download", "-L", "/in:upload"];
+    assert_eq!(ask(&update), (200, json!({"error": "", "message": "User updated", "status": 200})));
+    let (_, shown) = ask(&["get-user-by-id", &id]);
+    assert_eq!(shown["permissions"], json!({"/": ["list", "download"], "/in": ["upload"]}), "{shown}");
+    assert!(can_log_in(&server, "alice", PASSWORD), "the password stays");
+    assert_eq!(ask(&["get-users", "-U", "alice"]).1[0]["id"], user["id"]);
+    assert_eq!(ask(&["get-users", "-U", "bob"]), (200, json!([])));
+    assert_eq!(ask(&["start-quota-scan", "alice"]).0, 201);
+    assert_eq!(ask(&["start-quota-scan", "bob"]).0, 404);
+    waiting::eventually("the scan is over", || (ask(&["get-quota-scans"]).1 == json!([])).then_some(()));
+    assert_eq!(ask(&["get-user-by-id", &id]).1["used_quota_size"], 1000);
+    assert_eq!(ask(&["get-connections"]), (200, json!([])));
+    assert_eq!(ask(&["close-connection", "none"]).0, 404);
+    assert_eq!(ask(&["get-provider-status"]), (200, json!({"error": "", "message": "Alive", "status": 200})));
+    assert!(ask(&["get-version"]).1["commit_hash"].is_string());
+    assert_eq!(ask(&["dumpdata", "daily/all.json"]).0, 200);
+    assert!(std::fs::read_to_string(site.path("backups/daily/all.json")).unwrap().contains("$argon2id$"));
+    assert_eq!(ask(&["dumpdata", "../all.json"]).0, 400);
+    assert_eq!(ask(&["delete-user", &id]), (200, json!({"error": "", "message": "User deleted", "status": 200})));
+    assert!(!can_log_in(&server, "alice", PASSWORD));
+    assert_eq!(ask(&["loaddata", "daily/all.json", "-Q", "2"]).0, 200);
+    assert!(can_log_in(&server, "alice", PASSWORD));
+}
+
+#[test]
+fn sessions_are_shown_and_closed() {
+    // A18-03, A18-04
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start_with(&OPEN);
+    let ask = |arguments: &[&str]| older_client(&server, &[], arguments);
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let handle = raw.open_file("upload", fxf::WRITE | fxf::CREAT).handle();
+    raw.request(fxp::WRITE, &fields(&[&string(&handle), &0_u64.to_be_bytes(), &string(vec![1; 1000])]));
+    let (_, sessions) = ask(&["get-connections"]);
+    let shown = &sessions[0];
+    let transfer = &shown["active_transfers"][0];
+    assert_eq!(
+        (&transfer["operation_type"], &transfer["path"], &transfer["size"]),
+        (&json!("upload"), &json!("/upload"), &json!(1000))
+    );
+    assert_eq!((&shown["username"], &shown["protocol"]), (&json!("alice"), &json!("SFTP")), "{shown}");
+    let (status, done) = ask(&["close-connection", shown["connection_id"].as_str().unwrap()]);
+    assert_eq!((status, &done["message"]), (200, &json!("Connection closed")), "{done}");
+    assert!(raw.receive().is_none(), "the connection is closed");
+}
+
+#[test]
+fn without_the_setting_an_older_client_needs_a_password() {
+    // A3-53
+    let site = Site::new();
+    // The passwords are "secret".
+    let md5 = "dave:$apr1$ZjTqBB3f$vX2yS7We8n3.QXwkPVpXD1";
+    let bcrypt = "carol:$2b$04$i9xuFrS2HTGXwdcnzRG0eOJF0oV6scSd3zA4WcDZiY0yTHJPo/5zS";
+    site.write("users", format!("{bcrypt}\n{md5}\n"));
+    let server = site.start_with(&[("TIDEGATE_HTTPD__AUTH_USER_FILE", "users")]);
+    let check = |options: &[&str], expected: u64| {
+        assert_eq!(older_client(&server, options, &["get-users"]).0, expected, "{options:?}");
+    };
+    check(&[], 401);
+    check(&["-a", "basic", "-u", "carol", "-p", "secret"], 200);
+    check(&["-a", "basic", "-u", "carol", "-p", "wrong"], 401);
+    check(&["-a", "basic", "-u", "dave", "-p", "secret"], 200);
+    check(&["-a", "basic", "-u", "erin", "-p", "secret"], 401);
+}
+
+#[test]
+fn no_page_in_a_browser_can_use_the_open_interface() {
+    // A18-01
+    let site = Site::new();
+    let server = site.start_with(&OPEN);
+    let url = format!("http://127.0.0.1:{}/api/v1/user", server.http_port);
+    let check = |headers: &[&str], expected: u16| {
+        let mut arguments = vec![url.as_str()];
+        headers.iter().for_each(|header| arguments.extend(["--header", header]));
+        let (status, body) = curl(&arguments);
+        assert_eq!(status, expected, "{headers:?}: {body}");
+    };
+    check(&[], 200);
+    check(&["Origin: http://evil.example"], 403);
+    check(&["Origin: null"], 403);
+    check(&["Host: evil.example"], 403);
+    check(&["Referer: http://evil.example/"], 403);
+    check(&["Sec-Fetch-Site: cross-site"], 403);
+    check(&["User-Agent: Mozilla/5.0"], 403);
+    check(&["X-Forwarded-For: 127.0.0.1"], 200);
+    let (status, _) = curl(&[&url.replace("/v1/user", "/v2/users")]);
+    assert_eq!(status, 401, "only the older interface is open");
+}
+
+#[test]
+fn the_control_socket_serves_the_interfaces_to_the_owner() {
+    let site = Site::new();
+    site.user("alice");
+    let server = site.start();
+    let socket = site.path("tidegate.sock");
+    for (path, expected) in [("/api/v1/user", "alice"), ("/api/v2/users", "alice"), ("/api/tidegate/hooks", "links")] {
+        let url = format!("http://localhost{path}");
+        let (status, body) = curl(&["--unix-socket", socket.to_str().unwrap(), &url]);
+        assert!(status == 200 && body.contains(expected), "{path} {status} {body}");
+        let (status, _) = curl(&[&format!("http://127.0.0.1:{}{path}", server.http_port)]);
+        assert_eq!(status, 401, "{path}");
+    }
+}
+
+#[test]
+fn a_binding_can_be_a_unix_socket() {
+    let site = Site::new();
+    let socket = site.path("http.sock");
+    let list = json!([{"port": -1, "address": "127.0.0.1"}, {"address": socket}]).to_string();
+    let _server = site.start_with(&[("TIDEGATE_HTTPD__BINDINGS", &list)]);
+    let socket = socket.to_str().unwrap();
+    assert_eq!(curl(&["--unix-socket", socket, "http://localhost/api/v1/user"]).0, 200);
+    assert_eq!(curl(&["--unix-socket", socket, "http://localhost/api/v2/users"]).0, 401);
+    assert_eq!(curl(&["--unix-socket", socket, "http://evil.example/api/v1/user"]).0, 403);
+    assert_eq!(curl(&["--unix-socket", socket, "http://localhost/healthz"]), (200, "ok\n".to_owned()));
+}
+
+fn make_certificate(directory: &Path, name: &str) {
+    let file = |end: &str| directory.join(format!("tls.{end}")).to_str().unwrap().to_owned();
+    let subject = format!("/CN={name}");
+    tools::run_ok(Command::new("openssl").args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        &subject,
+        "-addext",
+        "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        "-keyout",
+        &file("key"),
+        "-out",
+        &file("pem"),
+    ]));
+}
+
+#[test]
+fn certificates_are_read_again_at_a_signal() {
+    let site = Site::new();
+    site.write("x", "");
+    let directory = site.path("");
+    make_certificate(&directory, "first");
+    let server = site.start_with(&[
+        ("TIDEGATE_HTTPD__CERTIFICATE_FILE", "tls.pem"),
+        ("TIDEGATE_HTTPD__CERTIFICATE_KEY_FILE", "tls.key"),
+    ]);
+    let url = format!("https://127.0.0.1:{}/healthz", server.http_port);
+    let trusted = |ask: &str| {
+        let pem = site.path("tls.pem");
+        let mut command = Command::new("curl");
+        tools::run(command.args(["--silent", "--cacert"]).arg(pem).arg(ask)).stdout == b"ok\n"
+    };
+    assert!(trusted(&url));
+    assert_eq!(curl(&[&url.replace("https", "http")]).0, 0, "without TLS there is no answer");
+    make_certificate(&directory, "second");
+    assert!(!trusted(&url), "the first is in use still");
+    tools::run_ok(Command::new("kill").args(["-HUP", &server.pid().to_string()]));
+    waiting::eventually("the second is in use", || trusted(&url).then_some(()));
+    site.write("tls.pem", "no certificate");
+    tools::run_ok(Command::new("kill").args(["-HUP", &server.pid().to_string()]));
+    server.wait_for(|line| line["message"].as_str().is_some_and(|text| text.contains("the former certificate stays")));
+}
