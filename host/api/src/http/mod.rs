@@ -5,6 +5,8 @@ mod binding;
 mod certificates;
 mod requests;
 mod serving;
+#[cfg(test)]
+mod serving_tests;
 
 pub use address::{Client, Entrance, TrustedProxies};
 pub use binding::{Binding, Socket};

@@ -150,6 +150,14 @@ fn ours(place: &Path, older: &OlderConfig, directory: &Path) -> Config {
     if config.httpd.backups_path != defaults.httpd.backups_path {
         whole(&mut config.httpd.backups_path);
     }
+    let httpd = &mut config.httpd;
+    for path in [&mut httpd.certificate_file, &mut httpd.certificate_key_file, &mut httpd.auth_user_file] {
+        whole(path);
+    }
+    for binding in &mut httpd.bindings {
+        whole(&mut binding.certificate_file);
+        whole(&mut binding.certificate_key_file);
+    }
     let http = &mut config.http;
     let certificates = http.certificates.iter_mut().flat_map(|pair| [&mut pair.cert, &mut pair.key]);
     http.ca_certificates.iter_mut().chain(certificates).for_each(|path| *path = place.join(&*path));

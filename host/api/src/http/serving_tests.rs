@@ -1,0 +1,117 @@
+//! Bindings, over real sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::site::site;
+
+const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+async fn asked(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> String {
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    // A connection that is cut off has no more to say.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
+
+/// A binding on a port of its own, which is served until the token is cancelled.
+async fn bound(
+    certificates: Option<Arc<Certificates>>,
+    limits: HttpLimits,
+) -> (std::net::SocketAddr, CancellationToken) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let binding = Binding { certificates, ..Binding::plain(Socket::Tcp(listener)) };
+    tokio::spawn(serve(binding, site(Router::new()), limits, stop.clone()));
+    (address, stop)
+}
+
+#[tokio::test]
+async fn sockets_of_both_kinds_are_served() {
+    let (address, stop) = bound(None, HttpLimits::default()).await;
+    let answer = asked(TcpStream::connect(address).await.unwrap(), REQUEST).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("x-request-id: "), "{answer}");
+    let answer = asked(TcpStream::connect(address).await.unwrap(), b"nonsense\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let binding = Binding::plain(Socket::Unix(UnixListener::bind(&path).unwrap()));
+    let serving = tokio::spawn(serve(binding, site(Router::new()), HttpLimits::default(), stop.clone()));
+    let answer = asked(UnixStream::connect(&path).await.unwrap(), REQUEST).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    stop.cancel();
+    serving.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err() || UnixStream::connect(&path).await.is_err());
+}
+
+#[tokio::test]
+async fn clients_that_send_slowly_are_cut_off() {
+    // A3-54
+    let limits = HttpLimits { header_time: Duration::from_millis(50), connections: 1 };
+    let (address, _stop) = bound(None, limits).await;
+    let slow = asked(TcpStream::connect(address).await.unwrap(), b"GET / HTTP/1.1\r\nHost").await;
+    assert!(!slow.contains("200 OK"), "{slow}");
+    // Its place is free again.
+    let answer = asked(TcpStream::connect(address).await.unwrap(), REQUEST).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// Writes a certificate for `localhost` and its key.
+fn make_certificate(directory: &Path) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(directory.join("pem"), made.cert.pem()).unwrap();
+    std::fs::write(directory.join("key"), made.signing_key.serialize_pem()).unwrap();
+}
+
+#[tokio::test]
+async fn certificates_are_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    make_certificate(directory.path());
+    let file = |name: &str| directory.path().join(name);
+    let certificates = Arc::new(Certificates::read(file("pem"), file("key")).unwrap());
+    let (address, _stop) = bound(Some(certificates.clone()), HttpLimits::default()).await;
+    // Whether a client that trusts only the certificate in the file is served.
+    let is_trusted = async || {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(file("pem")).unwrap()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+        let connector = TlsConnector::from(Arc::new(builder.with_no_client_auth()));
+        let stream = TcpStream::connect(address).await.unwrap();
+        match connector.connect(ServerName::try_from("localhost").unwrap(), stream).await {
+            Ok(stream) => asked(stream, REQUEST).await.starts_with("HTTP/1.1 200"),
+            Err(_) => false,
+        }
+    };
+    assert!(is_trusted().await);
+    make_certificate(directory.path());
+    assert!(!is_trusted().await, "the first is in use still");
+    certificates.reload().unwrap();
+    assert!(is_trusted().await);
+    for (name, text) in [("pem", ""), ("pem", "no certificate"), ("key", "")] {
+        let before = std::fs::read(file(name)).unwrap();
+        std::fs::write(file(name), text).unwrap();
+        let error = certificates.reload().unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("cannot be used"), "{error}");
+        std::fs::write(file(name), before).unwrap();
+        assert!(is_trusted().await, "the former is in use still");
+    }
+    let plain = asked(TcpStream::connect(address).await.unwrap(), REQUEST).await;
+    assert!(!plain.contains("200 OK"), "{plain}");
+}
