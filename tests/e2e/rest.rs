@@ -143,6 +143,36 @@ fn no_page_in_a_browser_can_use_the_open_interface() {
 }
 
 #[test]
+fn a_script_works_with_a_token_and_with_a_key() {
+    // A18-17, D-09
+    let site = Site::new();
+    let server = site.start();
+    let mut add = site.tidegate(&["admin", "add", "--username", "root", "--password-stdin", "--permissions", "*"]);
+    let mut child = add.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"a-long-password\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    let url = |path: &str| format!("http://127.0.0.1:{}/api/v2/{path}", server.http_port);
+    let (status, body) = curl(&["--user", "root:a-long-password", &url("token")]);
+    assert_eq!(status, 200, "{body}");
+    let token: Value = serde_json::from_str(&body).unwrap();
+    let bearer = format!("Authorization: Bearer {}", token["access_token"].as_str().unwrap());
+    let ask = |arguments: &[&str]| curl(&[&["--header", &bearer], arguments].concat());
+    let home = site.path("homes/alice");
+    let user =
+        json!({"username": "alice", "password": "pw", "status": 1, "home_dir": home, "permissions": {"/": ["*"]}});
+    assert_eq!(ask(&["--data", &user.to_string(), &url("users")]).0, 201);
+    assert!(can_log_in(&server, "alice", PASSWORD));
+    let (status, body) = ask(&["--data", r#"{"name":"ci","allow":["user.list"]}"#, &url("apikeys")]);
+    assert_eq!(status, 201, "{body}");
+    let key: Value = serde_json::from_str(&body).unwrap();
+    let key = format!("X-SFTPGO-API-KEY: {}", key["key"].as_str().unwrap());
+    assert!(curl(&["--header", &key, &url("users")]).1.contains("alice"));
+    assert_eq!(curl(&["--header", &key, &url("users/alice")]).0, 403);
+    assert_eq!(ask(&[&url("logout")]).0, 200);
+    assert_eq!(ask(&[&url("users")]).0, 401);
+}
+
+#[test]
 fn the_control_socket_serves_the_interfaces_to_the_owner() {
     let site = Site::new();
     site.user("alice");

@@ -118,11 +118,13 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
         ended.map_err(|error| serde_path_to_error::Error::new(serde_path_to_error::Track::new().path(), error))
     });
     parsed.map_err(|error| {
-        let path = error.path().to_string();
-        let error = format!("the body cannot be read: {}", error.inner());
-        match path.as_str() {
-            "." | "" | "?" => Refusal::new(ErrorCode::Malformed, error),
-            path => Refusal::of_field(path, error),
+        let is_document = error.inner().is_data();
+        let text = format!("the body cannot be read: {}", error.inner());
+        // Where a text is no JSON at all, its path says nothing.
+        match error.path().to_string().as_str() {
+            "." | "" | "?" => Refusal::new(ErrorCode::Malformed, text),
+            _ if !is_document => Refusal::new(ErrorCode::Malformed, text),
+            path => Refusal::of_field(path, text),
         }
     })
 }

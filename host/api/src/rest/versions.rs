@@ -91,7 +91,8 @@ fn changed(differs: Vec<String>) -> Refusal {
 
 /// The fields of the request in which the stored object differs.
 fn differing(now: &Map<String, Value>, given: &Map<String, Value>) -> Vec<String> {
-    let differs = given.iter().filter(|(name, value)| now.get(*name) != Some(value));
+    // Passwords are not shown, so that they cannot be compared.
+    let differs = given.iter().filter(|(name, value)| *name != "password" && now.get(*name) != Some(value));
     differs.map(|(name, _)| name.clone()).collect()
 }
 

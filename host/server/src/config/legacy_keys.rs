@@ -111,7 +111,7 @@ pub struct Told {
 pub fn translate(value: &mut Value, defaults: &Value) -> Told {
     let mut told = Told::default();
     let Value::Object(tree) = value else { return told };
-    bindings(tree, "sftpd", &mut told);
+    ssh_bindings(tree, &mut told);
     http_bindings(tree, &mut told);
     host_keys(tree, &mut told);
     for (old, new) in MOVED {
@@ -153,7 +153,8 @@ pub fn translate(value: &mut Value, defaults: &Value) -> Told {
 }
 
 /// Translates `[{ "port": 2022, "address": "" }]` into `bind_port` and `bind_address`. Port 0 turns a binding off.
-fn bindings(tree: &mut Map<String, Value>, section: &str, told: &mut Told) {
+fn ssh_bindings(tree: &mut Map<String, Value>, told: &mut Told) {
+    let section = "sftpd";
     let key = format!("{section}.bindings");
     let Some(given) = take(tree, section, "bindings") else { return };
     let Some(list) = given.as_array().filter(|list| list.iter().all(Value::is_object)) else {

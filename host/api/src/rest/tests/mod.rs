@@ -6,6 +6,7 @@ mod access;
 mod descriptions;
 mod input;
 mod lists;
+mod real;
 mod second;
 mod seed;
 
@@ -154,44 +155,61 @@ pub struct Answer {
     pub text: String,
 }
 
+/// What the interfaces stand on, over a store in memory.
+fn api(settings: RestSettings) -> RestApi {
+    let store = Arc::new(MemoryStore::default());
+    let node = NodeName("here".to_owned());
+    let keeper = QuotaKeeper::new(store.clone(), node, Arc::new(SystemClock), Tracking::Always);
+    let administration = Administration::new(AdministrationPorts {
+        accounts: Arc::new(Accounts::new(store.clone(), Arc::new(PaperPasswords), None)),
+        directory: store.clone(),
+        usages: store.clone(),
+        sessions: Arc::new(SessionRegistry::default()),
+        scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
+        hook_runs: store.clone(),
+        inventory: Arc::new(NoHooks),
+        audit: store.clone(),
+        passwords: Arc::new(PaperPasswords),
+        clock: Arc::new(SystemClock),
+    });
+    let facts = ServerFacts {
+        version: "1.0",
+        commit: "abc",
+        build_date: "2026-01-01",
+        driver: "memory".to_owned(),
+        configuration: json!({"sftpd": {"bind_port": 2022}}),
+        ..ServerFacts::default()
+    };
+    let administration = Arc::new(administration);
+    RestApi {
+        authentication: administration.clone(),
+        administration,
+        passwords: Arc::new(PaperPasswords),
+        backups: Arc::new(BackupDirectory("/nonexistent".into())),
+        settings: Arc::new(settings),
+        facts: Arc::new(facts),
+    }
+}
+
 impl House {
     pub fn new() -> Self {
         Self::with(RestSettings::default())
     }
 
+    /// With administrators that are their permissions.
     pub fn with(settings: RestSettings) -> Self {
-        let store = Arc::new(MemoryStore::default());
+        Self::of(RestApi { authentication: Arc::new(ByName), ..api(settings) })
+    }
+
+    /// Two doors to one house, with the administrators of its store.
+    pub fn twice(settings: RestSettings) -> (Self, Self) {
+        let api = api(settings);
+        (Self::of(api.clone()), Self::of(api))
+    }
+
+    fn of(api: RestApi) -> Self {
         let backups = tempfile::tempdir().unwrap();
-        let node = NodeName("here".to_owned());
-        let keeper = QuotaKeeper::new(store.clone(), node, Arc::new(SystemClock), Tracking::Always);
-        let administration = Administration::new(AdministrationPorts {
-            accounts: Arc::new(Accounts::new(store.clone(), Arc::new(PaperPasswords), None)),
-            directory: store.clone(),
-            usages: store.clone(),
-            sessions: Arc::new(SessionRegistry::default()),
-            scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
-            hook_runs: store.clone(),
-            inventory: Arc::new(NoHooks),
-            audit: store.clone(),
-            passwords: Arc::new(PaperPasswords),
-            clock: Arc::new(SystemClock),
-        });
-        let facts = ServerFacts {
-            version: "1.0",
-            commit: "abc",
-            build_date: "2026-01-01",
-            driver: "memory".to_owned(),
-            configuration: json!({"sftpd": {"bind_port": 2022}}),
-            ..ServerFacts::default()
-        };
-        let api = RestApi {
-            administration: Arc::new(administration),
-            authentication: Arc::new(ByName),
-            passwords: Arc::new(PaperPasswords),
-            backups: Arc::new(BackupDirectory(backups.path().join("backups"))),
-            settings: Arc::new(settings),
-            facts: Arc::new(facts),
-        };
+        let api = RestApi { backups: Arc::new(BackupDirectory(backups.path().join("backups"))), ..api };
         let address = Some("192.0.2.9".parse().unwrap());
         let entrance = Entrance::Tcp { is_local: false };
         let client = Client { entrance, address, peer: None, uid: None, is_encrypted: false };

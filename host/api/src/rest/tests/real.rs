@@ -1,0 +1,144 @@
+//! Administrators, tokens and keys of the store.
+
+use super::super::route::{Interface, Need};
+use super::*;
+
+/// A house whose administrators are those of the store, and the same house over the control socket.
+fn houses() -> (House, House) {
+    let settings = RestSettings { allowed_hosts: vec!["files.example".to_owned()], ..RestSettings::default() };
+    let (remote, owner) = House::twice(settings);
+    let client = Client { entrance: Entrance::Control, uid: Some(0), address: None, ..owner.client.clone() };
+    (remote, House { client, ..owner })
+}
+
+async fn made_key(owner: &House, document: Value) -> String {
+    let made = owner.send("POST", "/api/v2/apikeys", &[], document.to_string()).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    assert!(made.header("location").ends_with(made.header("x-object-id")), "{:?}", made.headers);
+    made.body["key"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn administrators_log_in_with_tokens() {
+    // A18-17
+    let (house, owner) = houses();
+    let admin = json!({"username": "root", "password": "a-long-password", "permissions": ["view_users"]});
+    let added = owner.send("POST", "/api/v2/admins", &[], admin.to_string()).await;
+    assert_eq!((added.status, added.body.get("password")), (201, None), "{}", added.text);
+    assert!(!added.header("etag").is_empty());
+    let token = async |password: &str| {
+        let answer = house.send("GET", "/api/v2/token", &[("authorization", &basic("root", password))], "").await;
+        (answer.status, answer.body["access_token"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(token("wrong").await.0, 401);
+    let bearer = format!("Bearer {}", token("a-long-password").await.1);
+    let ask = async |method: &str, path: &str, body: Value| {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        house.send(method, path, &[("authorization", &bearer)], body).await.status
+    };
+    assert_eq!(ask("GET", "/api/v2/users", Value::Null).await, 200);
+    assert_eq!(ask("GET", "/api/v2/admins", Value::Null).await, 403);
+    assert_eq!(ask("GET", "/api/v2/logout", Value::Null).await, 200);
+    assert_eq!(ask("GET", "/api/v2/users", Value::Null).await, 401, "the token has ended");
+    let (_, second) = token("a-long-password").await;
+    let bearer = format!("Bearer {second}");
+    let change = json!({"current_password": "a-long-password", "new_password": "another-long-password"});
+    let changed = house.send("PUT", "/api/v2/admin/changepwd", &[("authorization", &bearer)], change.to_string()).await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    assert_eq!(token("a-long-password").await.0, 401);
+    assert_eq!(token("another-long-password").await.0, 200);
+    let shown = owner.send("GET", "/api/v2/admins/root", &[], "").await;
+    let tag = shown.header("etag").to_owned();
+    let update = json!({"description": "d"}).to_string();
+    assert_eq!(owner.send("PUT", "/api/v2/admins/root", &[("if-match", &tag)], update.clone()).await.status, 200);
+    owner.send("PUT", "/api/v2/admins/root", &[("if-match", &tag)], update).await.refused(412, "changed");
+    assert_eq!(owner.send("DELETE", "/api/v2/admins/root", &[], "").await.status, 200);
+    assert_eq!(token("another-long-password").await.0, 401);
+}
+
+#[tokio::test]
+async fn keys_are_held_to_their_scope_on_every_route() {
+    // D-09
+    let (house, owner) = houses();
+    for interface in Interface::ALL {
+        for route in interface.routes() {
+            let Need::For(case) = route.need else { continue };
+            let denied = made_key(&owner, json!({"name": "d", "deny": [case.name()]})).await;
+            let others = made_key(&owner, json!({"name": "o", "allow": ["ban.list"]})).await;
+            let allowed = made_key(&owner, json!({"name": "a", "allow": [case.name()]})).await;
+            let path = format!("{}{}", interface.path(), route.path.replace("{id}", "1").replace(['{', '}'], ""));
+            let ask = async |key: &str| {
+                house.send(route.method.as_str(), &path, &[("x-sftpgo-api-key", key)], "{}").await.status
+            };
+            assert_eq!(ask(&denied).await, 403, "{path} {}", case.name());
+            assert_eq!(ask(&others).await, 403, "{path} {}", case.name());
+            let is_for_keys = case.reach() != tidegate_core::admin::Reach::People;
+            assert_eq!(!matches!(ask(&allowed).await, 401 | 403), is_for_keys, "{path} {}", case.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_are_shown_rotated_and_revoked() {
+    // D-09
+    let (house, owner) = houses();
+    let key = made_key(&owner, json!({"name": "ci", "allow": ["user.*"]})).await;
+    let status = async |key: &str| house.send("GET", "/api/v2/users", &[("x-sftpgo-api-key", key)], "").await.status;
+    assert_eq!(status(&key).await, 200);
+    let listed = owner.send("GET", "/api/v2/apikeys", &[], "").await;
+    let id = listed.body[0]["key_id"].as_str().unwrap().to_owned();
+    assert!(!listed.text.contains(&key), "{}", listed.text);
+    let shown = owner.send("GET", &format!("/api/v2/apikeys/{id}"), &[], "").await;
+    assert_eq!(shown.body["name"], "ci", "{}", shown.text);
+    let rotated = owner.send("POST", &format!("/api/v2/apikeys/{id}/rotate"), &[], "").await;
+    let second = rotated.body["key"].as_str().unwrap().to_owned();
+    assert_eq!((status(&key).await, status(&second).await), (401, 200));
+    assert_eq!(owner.send("DELETE", &format!("/api/v2/apikeys/{id}"), &[], "").await.status, 200);
+    assert_eq!(status(&second).await, 401);
+}
+
+#[tokio::test]
+async fn administrators_with_a_role_have_only_its_accounts() {
+    let (house, owner) = houses();
+    for role in ["sales", "other"] {
+        assert_eq!(owner.send("POST", "/api/v2/roles", &[], json!({"name": role}).to_string()).await.status, 201);
+    }
+    let admin = json!({"username": "a", "password": "a-long-password", "role": "sales", "permissions": ["view_users", "edit_users", "del_users", "add_users"]});
+    assert_eq!(owner.send("POST", "/api/v2/admins", &[], admin.to_string()).await.status, 201);
+    let mut ids = Vec::new();
+    for (name, role) in [("mine", "sales"), ("theirs", "other")] {
+        let mut document = account(name);
+        document["role"] = json!(role);
+        let added = owner.send("POST", "/api/v2/users", &[], document.to_string()).await;
+        assert_eq!(added.status, 201, "{}", added.text);
+        ids.push(added.body["id"].as_i64().unwrap());
+    }
+    let login = basic("a", "a-long-password");
+    let token = house.send("GET", "/api/v2/token", &[("authorization", &login)], "").await.body["access_token"].clone();
+    let bearer = format!("Bearer {}", token.as_str().unwrap());
+    let check = async |method: &str, path: &str, body: Value, expected: u16| {
+        let credentials = if path.contains("/v1/") { &login } else { &bearer };
+        let answer = house.send(method, path, &[("authorization", credentials)], body.to_string()).await;
+        assert_eq!(answer.status, expected, "{method} {path} {}", answer.text);
+        assert!(expected == 200 || !answer.text.contains("other"), "{}", answer.text);
+        answer
+    };
+    let (mine, theirs) = (format!("/api/v1/user/{}", ids[0]), format!("/api/v1/user/{}", ids[1]));
+    check("GET", &mine, json!({}), 200).await;
+    let missing = check("GET", &theirs, json!({}), 404).await;
+    assert!(!missing.text.contains("theirs"), "{}", missing.text);
+    check("PUT", &mine, json!({"uid": 1}), 200).await;
+    check("PUT", &theirs, json!({"uid": 1}), 404).await;
+    check("DELETE", &theirs, json!({}), 404).await;
+    check("GET", "/api/v2/users/theirs", json!({}), 404).await;
+    check("PUT", "/api/v2/users/theirs", account("theirs"), 404).await;
+    check("DELETE", "/api/v2/users/theirs", json!({}), 404).await;
+    // A document without a role keeps that of the administrator.
+    check("PUT", "/api/v2/users/mine", account("mine"), 200).await;
+    for path in ["/api/v1/user", "/api/v2/users", "/api/v2/users?offset=0&order=DESC"] {
+        let listed = check("GET", path, json!({}), 200).await;
+        let names: Vec<_> = listed.body.as_array().unwrap().iter().map(|user| user["username"].clone()).collect();
+        assert_eq!(names, ["mine"], "{path}");
+    }
+    assert_eq!(check("GET", &theirs.replace("user/", "user?username=theirs&x="), json!({}), 200).await.body, json!([]));
+}
