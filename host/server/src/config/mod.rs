@@ -40,7 +40,7 @@ pub use keys::{Config, DataProvider};
 pub use location::{has_own_file, other_directories};
 pub use older::OlderConfig;
 pub use settings::Settings;
-pub use shown::shown;
+pub use shown::{shown, with_origins};
 
 /// Where a configuration comes from, for messages.
 #[derive(Debug, Clone)]

@@ -64,7 +64,7 @@ pub struct Settings {
     pub plugin_directory: PathBuf,
     pub trusted_plugin_keys: TrustedKeys,
     pub plugins: BTreeMap<String, PluginSettings>,
-    /// All keys as administrators are shown them.
+    /// All keys with their origins, as administrators are shown them.
     pub shown: serde_json::Value,
     /// Remarks for the operator that are not errors.
     pub warnings: Vec<String>,

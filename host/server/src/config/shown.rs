@@ -1,8 +1,8 @@
 //! The configuration in force, as administrators are shown it: without secrets (A3-06).
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use super::Config;
+use super::{Config, Source, known};
 
 /// All keys with their values; passwords, the values of headers, plugins' secrets and credentials in URLs are hidden.
 ///
@@ -13,6 +13,35 @@ pub fn shown(config: &Config) -> serde_json::Result<Value> {
     redact(&mut value, "");
     remove_unset(&mut value);
     Ok(value)
+}
+
+/// The same as `values`, and as `origins`, for each key that has another value than its default, the place that gives
+/// it: a line of the file, or the environment.
+///
+/// # Errors
+/// A value cannot be written as JSON.
+pub fn with_origins(config: &Config, source: &Source) -> serde_json::Result<Value> {
+    let (given, default) = (serde_json::to_value(config)?, serde_json::to_value(Config::default())?);
+    let mut origins = Map::new();
+    find_origins(&given, &default, "", source, &mut origins);
+    Ok(json!({ "values": shown(config)?, "origins": origins }))
+}
+
+fn find_origins(given: &Value, default: &Value, key: &str, source: &Source, origins: &mut Map<String, Value>) {
+    if given == default {
+        return;
+    }
+    let (Value::Object(given), Value::Object(default)) = (given, default) else {
+        let line = source.path.as_ref().zip(known::line_of(&source.text, key));
+        let origin = line
+            .map_or_else(|| "the environment".to_owned(), |(path, line)| format!("{}, line {line}", path.display()));
+        origins.insert(key.to_owned(), origin.into());
+        return;
+    };
+    for (name, inner) in given {
+        let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+        find_origins(inner, default.get(name).unwrap_or(&Value::Null), &key, source, origins);
+    }
 }
 
 /// Removes keys without a value, which TOML cannot express.
@@ -43,5 +72,30 @@ fn redact(value: &mut Value, section: &str) {
             }
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Loaded;
+
+    #[test]
+    fn each_value_has_its_origin_and_no_secret_is_shown() {
+        // A3-06
+        let text = "[sftpd]\nbind_port = 2200\n[http]\nheaders = [{ key = \"k\", value = \"hush\" }]\n";
+        let path = Path::new("/etc/tidegate/tidegate.toml");
+        let source = Source { path: Some(path.to_owned()), text: text.to_owned() };
+        let environment = [("TIDEGATE_COMMON__GRACE_TIME".to_owned(), "7".to_owned())];
+        let loaded = Loaded::of(source, &environment, Vec::new()).unwrap();
+        let shown = with_origins(&loaded.config, &loaded.source).unwrap();
+        assert_eq!(shown["values"]["sftpd"]["bind_port"], 2200);
+        assert_eq!(shown["origins"]["sftpd.bind_port"], "/etc/tidegate/tidegate.toml, line 2");
+        assert_eq!(shown["origins"]["http.headers"], "/etc/tidegate/tidegate.toml, line 4");
+        assert_eq!(shown["origins"]["common.grace_time"], "the environment");
+        assert_eq!(shown["origins"].get("httpd.bind_address"), None);
+        assert!(!shown.to_string().contains("hush"), "{shown}");
     }
 }

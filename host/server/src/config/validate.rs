@@ -109,7 +109,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         plugin_directory,
         trusted_plugin_keys: trusted_plugin_keys(config, &mut check),
         plugins: plugins(config, &mut check),
-        shown: super::shown(config).unwrap_or_default(),
+        shown: super::with_origins(config, source).unwrap_or_default(),
         warnings: Vec::new(),
     };
     synchronous::warn_of_visible_uploads(&settings, &mut check);

@@ -35,7 +35,7 @@ pub fn routes() -> Vec<Route> {
             Method::GET,
             "/configuration",
             "show_configuration",
-            "Show the configuration in force, without secrets.",
+            "Show the configuration in force, without secrets, and where each value comes from.",
             configuration,
         )
         .needs(UseCase::ShowConfiguration)
