@@ -27,7 +27,7 @@ use tidegate_core::admin::{Actor, AdminError, Administration};
 
 use crate::answer::Refusal;
 pub(crate) use admin_handlers::token;
-pub(crate) use answers::{audit_entry, dumped, hook_counter, hook_run, load_report, session};
+pub(crate) use answers::{audit_entry, ban, dumped, hook_counter, hook_run, load_report, session};
 pub use answers::{hook_link, plugin};
 pub use errors::error_answer;
 pub use peer::{Owner, Peer, user_name};

@@ -209,12 +209,11 @@ pub async fn load(api: &RestApi, actor: &Actor, text: &[u8], scans: ScanAfterLoa
         return Err(refused(&report));
     }
     scan(api, actor, limited);
-    Ok(Loaded { report, left })
+    Ok(Loaded { left })
 }
 
 /// What a load has done.
 pub struct Loaded {
-    pub report: LoadReport,
     /// Sections of the dump that this server does not have.
     pub left: Vec<String>,
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use tidegate_api_types::{
-    AuditEntries, ErrorAnswer, HookCounters, HookLinks, HookRun, HookRuns, LoadReport, Plugin, Plugins, Session, Tokens,
+    AddBan, AuditEntries, Ban, Bans, ErrorAnswer, HookCounters, HookLinks, HookRun, HookRuns, LoadReport, Plugin,
+    Plugins, Session, Tokens,
 };
 use tidegate_core::account::json_schema;
 use utoipa::openapi::{RefOr, Schema};
@@ -101,7 +102,6 @@ fn operation(interface: Interface, route: &Route) -> Value {
 
 fn described(need: Need) -> String {
     match need {
-        Need::Nothing => "Needs no credentials.".to_owned(),
         Need::Password => "Needs the name and the password of an administrator.".to_owned(),
         Need::Administrator => "Needs an administrator, with whatever permissions.".to_owned(),
         Need::For(case) => {
@@ -113,7 +113,6 @@ fn described(need: Need) -> String {
 
 fn security(interface: Interface, need: Need) -> Value {
     match (need, interface) {
-        (Need::Nothing, _) => json!([]),
         (Need::Password, _) => json!([{ "password": [] }]),
         (Need::Administrator | Need::For(_), Interface::V1) => json!([{ "password": [] }, { "key": [] }]),
         (Need::Administrator | Need::For(_), Interface::V2 | Interface::Tidegate) => {
@@ -135,6 +134,9 @@ fn schemas() -> Value {
     add::<Plugin>(&mut found);
     add::<Plugins>(&mut found);
     add::<AuditEntries>(&mut found);
+    add::<AddBan>(&mut found);
+    add::<Ban>(&mut found);
+    add::<Bans>(&mut found);
     add::<Tokens>(&mut found);
     let mut schemas: Map<String, Value> = Map::new();
     for (name, schema) in found {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod access;
+mod bans;
 mod descriptions;
 mod input;
 mod lists;
@@ -29,6 +30,7 @@ use tidegate_core::admin::{
     Actor, AdminError, AdminPermission, Administration, AdministrationPorts, AuthenticationError, DoorClient,
     HookInventory, HookLink, IssuedToken, Permissions, PluginState,
 };
+use tidegate_core::guard::{Defender, DefenderSettings};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::password::{PasswordError, PasswordHash};
 use tidegate_core::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
@@ -165,6 +167,7 @@ fn api(settings: RestSettings) -> RestApi {
         directory: store.clone(),
         usages: store.clone(),
         sessions: Arc::new(SessionRegistry::default()),
+        defender: Arc::new(Defender::new(DefenderSettings::default(), Arc::default(), Arc::new(SystemClock))),
         scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
         hook_runs: store.clone(),
         inventory: Arc::new(NoHooks),

@@ -1,5 +1,6 @@
-//! `/api/tidegate`: hooks, plugins, and the server itself.
+//! `/api/tidegate`: hooks, plugins, banned addresses, and the server itself.
 
+mod bans;
 mod hooks;
 mod plugins;
 mod server;
@@ -7,5 +8,5 @@ mod server;
 use super::route::Route;
 
 pub fn routes() -> Vec<Route> {
-    hooks::routes().into_iter().chain(plugins::routes()).chain(server::routes()).collect()
+    hooks::routes().into_iter().chain(plugins::routes()).chain(bans::routes()).chain(server::routes()).collect()
 }

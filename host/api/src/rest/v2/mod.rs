@@ -2,6 +2,7 @@
 
 mod administrators;
 mod backups;
+mod defender;
 mod objects;
 mod quotas;
 mod server;
@@ -19,6 +20,7 @@ pub fn routes() -> Vec<Route> {
         quotas::routes(),
         backups::routes(),
         administrators::routes(),
+        defender::routes(),
     ];
     all.into_iter().flatten().collect()
 }

@@ -1,0 +1,34 @@
+//! Banned addresses, in the two interfaces that have them.
+
+use super::*;
+
+#[tokio::test]
+async fn bans_are_added_listed_shown_and_ended() {
+    // B14-04
+    let house = House::new();
+    let add = async |body: Value| house.ask("POST", "/api/tidegate/bans", body).await;
+    let added = add(json!({"ip": "192.0.2.1", "seconds": 60})).await;
+    assert_eq!((added.status, &added.body["ip"], &added.body["score"]), (201, &json!("192.0.2.1"), &json!(0)));
+    assert_eq!(add(json!({"ip": "2001:db8::7", "seconds": 120})).await.body["ip"], "2001:db8::/64");
+    let refused = add(json!({"ip": "192.0.2.0/24"})).await;
+    refused.refused(400, "no address");
+    assert_eq!(refused.body["field"], "ip");
+    let ips = async |path: &str, list: &str| {
+        let body = house.ask("GET", path, Value::Null).await.body;
+        let hosts = if list.is_empty() { body } else { body[list].clone() };
+        let hosts = hosts.as_array().unwrap().clone();
+        hosts.iter().map(|host| host["ip"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(ips("/api/tidegate/bans", "bans").await, ["192.0.2.1", "2001:db8::/64"]);
+    assert_eq!(ips("/api/v2/defender/hosts", "").await, ["192.0.2.1", "2001:db8::/64"]);
+    let host = house.ask("GET", "/api/v2/defender/hosts", Value::Null).await.body[1].clone();
+    let path = format!("/api/v2/defender/hosts/{}", host["id"].as_str().unwrap());
+    assert_eq!(house.ask("GET", &path, Value::Null).await.body, host);
+    assert_eq!(house.ask("DELETE", &path, Value::Null).await.status, 200);
+    house.ask("GET", &path, Value::Null).await.refused(404, "no banned address");
+    house.ask("DELETE", &path, Value::Null).await.refused(404, "not banned");
+    house.ask("GET", "/api/v2/defender/hosts/zz", Value::Null).await.refused(404, "zz");
+    house.ask("DELETE", "/api/tidegate/bans?ip=192.0.2.9", Value::Null).await.refused(404, "not banned");
+    assert_eq!(house.ask("DELETE", "/api/tidegate/bans?ip=192.0.2.1", Value::Null).await.status, 200);
+    assert!(ips("/api/tidegate/bans", "bans").await.is_empty());
+}

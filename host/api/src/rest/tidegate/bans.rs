@@ -1,0 +1,60 @@
+//! Banned addresses (B14), by the texts that the list shows.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tidegate_api_types::{AddBan, Bans};
+use tidegate_core::admin::UseCase;
+
+use super::super::RestApi;
+use super::super::extract::{Body, Query};
+use super::super::guard::Caller;
+use super::super::openapi::reference;
+use super::super::route::Route;
+use crate::answer::{self, Refusal, done};
+use crate::control::ban;
+
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::new(
+            Method::GET,
+            "/bans",
+            "list_bans",
+            "List the banned addresses, those first whose ban ends first.",
+            list,
+        )
+        .needs(UseCase::ListBans)
+        .answers(200, reference("Bans")),
+        Route::new(Method::POST, "/bans", "add_ban", "Ban an address; of IPv6, its whole network of 64 bits.", add)
+            .needs(UseCase::AddBan)
+            .body(reference("AddBan"))
+            .answers(201, reference("Ban")),
+        Route::new(Method::DELETE, "/bans", "remove_ban", "End the ban of an address, and forget its score.", remove)
+            .needs(UseCase::RemoveBan)
+            .query("ip", json!({"type": "string"}), "The address, or the network as the list shows it.")
+            .answers(200, reference("Done")),
+    ]
+}
+
+async fn list(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
+    let bans = api.administration.bans.list(&actor).await?;
+    Ok(answer::json(&Bans { bans: bans.into_iter().map(ban).collect() }))
+}
+
+async fn add(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Body(request): Body<AddBan>,
+) -> Result<Response, Refusal> {
+    let time = request.seconds.map(Duration::from_secs);
+    let added = api.administration.bans.add(&actor, &request.ip, time).await?;
+    Ok((StatusCode::CREATED, answer::json(&ban(added))).into_response())
+}
+
+async fn remove(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
+    api.administration.bans.remove(&actor, query.text("ip").unwrap_or_default()).await?;
+    Ok(done(StatusCode::OK, "Ban removed"))
+}

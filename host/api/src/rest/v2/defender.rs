@@ -1,0 +1,106 @@
+//! Banned addresses (B14-04), as the older server's second interface has them: by a number that their text makes.
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use serde_json::{Value, json};
+use tidegate_api_types::ErrorCode;
+use tidegate_core::admin::{Actor, BannedAddress, UseCase};
+
+use super::super::RestApi;
+use super::super::extract::Name;
+use super::super::guard::Caller;
+use super::super::route::Route;
+use crate::answer::{self, Refusal, done};
+
+pub fn routes() -> Vec<Route> {
+    let text = || json!({"type": "string"});
+    let host = || {
+        let properties = json!({
+            "id": text(), "ip": text(), "ban_time": text(), "score": {"type": "integer", "minimum": 0},
+        });
+        json!({"type": "object", "properties": properties})
+    };
+    let hosts = json!({"type": "array", "items": host()});
+    vec![
+        Route::new(
+            Method::GET,
+            "/defender/hosts",
+            "get_defender_hosts",
+            "List the banned addresses, those first whose ban ends first.",
+            list,
+        )
+        .needs(UseCase::ListBans)
+        .answers(200, hosts),
+        Route::new(Method::GET, "/defender/hosts/{host_id}", "get_defender_host_by_id", "Show a banned address.", show)
+            .needs(UseCase::ListBans)
+            .answers(200, host()),
+        Route::new(
+            Method::DELETE,
+            "/defender/hosts/{host_id}",
+            "delete_defender_host_by_id",
+            "End the ban of an address.",
+            remove,
+        )
+        .needs(UseCase::RemoveBan)
+        .answers(200, super::super::openapi::reference("Done")),
+    ]
+}
+
+async fn list(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
+    let bans = api.administration.bans.list(&actor).await?;
+    Ok(answer::json(&bans.iter().map(host).collect::<Vec<_>>()))
+}
+
+async fn show(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Name) -> Result<Response, Refusal> {
+    Ok(answer::json(&host(&found(&api, &actor, &id).await?)))
+}
+
+async fn remove(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Name) -> Result<Response, Refusal> {
+    // An actor that may end bans need not be one that may list them: the id has the address.
+    let address = address_of(&id).ok_or_else(|| missing(&id))?;
+    api.administration.bans.remove(&actor, &address).await?;
+    Ok(done(StatusCode::OK, "Host deleted"))
+}
+
+async fn found(api: &RestApi, actor: &Actor, id: &str) -> Result<BannedAddress, Refusal> {
+    let bans = api.administration.bans.list(actor).await?;
+    bans.into_iter().find(|ban| id_of(&ban.address) == id).ok_or_else(|| missing(id))
+}
+
+fn missing(id: &str) -> Refusal {
+    Refusal::new(ErrorCode::NotFound, format!("there is no banned address with the id \"{id}\""))
+}
+
+fn host(ban: &BannedAddress) -> Value {
+    json!({ "id": id_of(&ban.address), "ip": ban.address, "ban_time": ban.end(), "score": ban.score })
+}
+
+/// The bytes of the text in hexadecimal: addresses of networks have a slash, which paths cannot have in a name.
+fn id_of(address: &str) -> String {
+    address.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn address_of(id: &str) -> Option<String> {
+    let digits = id.as_bytes().chunks(2).map(|pair| {
+        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
+        u8::from_str_radix(pair, 16).ok()
+    });
+    String::from_utf8(digits.collect::<Option<Vec<u8>>>()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_say_the_address() {
+        for address in ["192.0.2.1", "2001:db8::/64"] {
+            assert_eq!(address_of(&id_of(address)).as_deref(), Some(address));
+        }
+        for id in ["3", "zz", "ff", "+1"] {
+            assert_ne!(address_of(id).as_deref(), Some("192.0.2.1"), "{id}");
+        }
+        assert_eq!((address_of("3"), address_of("zz"), address_of("é")), (None, None, None));
+    }
+}
