@@ -1,4 +1,4 @@
-//! What is checked before the handler of a route: that no page in a browser asks, who asks, and whether that
+//! What is checked before the handler of a route: that the address is not banned, that no page in a browser asks, who asks, and whether that
 //! administrator may.
 
 use std::sync::Arc;
@@ -57,6 +57,9 @@ async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refu
     let Some(client) = request.extensions().get::<Client>().cloned() else {
         return Err(Refusal::new(ErrorCode::Failed, "the connection of the request is not known"));
     };
+    if client.address.is_some_and(|address| guarded.api.administration.bans.refuses(address)) {
+        return Err(Refusal::new(ErrorCode::Refused, "requests from this address are refused for a while"));
+    }
     let settings = &guarded.api.settings;
     browser::refuse_pages(settings, &client, request.headers(), request.uri())?;
     let caller = match guarded.need {

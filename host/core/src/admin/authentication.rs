@@ -10,6 +10,7 @@ use super::administrators::credential_of;
 use super::credential_text::{digest_of, is_same, key_id_of};
 use super::key_document::ApiKey;
 use super::{Actor, AdminError, Audit, Identity, Permissions, Tokens};
+use crate::guard::{Defender, Offence};
 use crate::login::{CodeRefusal, OneTimeCodes};
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{
@@ -83,21 +84,23 @@ pub struct Authentication {
     directory: Arc<dyn Directory>,
     passwords: Arc<dyn Passwords>,
     tokens: Arc<Tokens>,
+    defender: Arc<Defender>,
     audit: Audit,
     clock: Arc<dyn Clock>,
     codes: OneTimeCodes,
 }
 
 impl Authentication {
-    /// Authentication with what this store has.
+    /// Authentication with what this store has. Wrong passwords and codes score with the defender.
     pub fn new(
         directory: Arc<dyn Directory>,
         passwords: Arc<dyn Passwords>,
         tokens: Arc<Tokens>,
+        defender: Arc<Defender>,
         audit: Audit,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { directory, passwords, tokens, audit, clock, codes: OneTimeCodes::default() }
+        Self { directory, passwords, tokens, defender, audit, clock, codes: OneTimeCodes::default() }
     }
 
     /// The administrator with this name and password; `one_time_code` may also be a recovery code, which is used
@@ -302,8 +305,12 @@ impl Authentication {
         self.directory.change_maintained(change).await
     }
 
-    /// Records the denial of a login, once in a while for each name and address.
+    /// Scores the denial of a login, whether the name exists or not, and records it, once in a while for each name and
+    /// address. Tokens and keys do not score: no guess meets one, and what has expired is no guess.
     async fn deny(&self, username: &str, client: &DoorClient) -> AuthenticationError {
+        if let Some(address) = client.address {
+            self.defender.score_http(address, Offence::LoginFailed);
+        }
         self.audit.denied_login(username, client).await;
         AuthenticationError::Denied
     }

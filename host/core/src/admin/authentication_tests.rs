@@ -10,6 +10,7 @@ use totp_rs::{Algorithm, Secret as Base32, TOTP};
 
 use super::user_tests::map;
 use super::*;
+use crate::guard::{Defender, DefenderSettings};
 use crate::memory::MemoryStore;
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{AuditOutcome, AuditQuery, Clock, Door, PageRequest, StoreError};
@@ -44,6 +45,7 @@ impl Clock for SetClock {
 const NOW: i64 = 1_800_000_000_000;
 
 struct House {
+    defender: Arc<Defender>,
     admins: Administrators,
     keys: ApiKeys,
     tokens: Arc<Tokens>,
@@ -71,8 +73,21 @@ fn house_on(store: Arc<MemoryStore>) -> House {
         clock: clock.clone(),
     };
     let keys = ApiKeys { directory: store.clone(), accounts, audit: audit.clone(), clock: clock.clone() };
-    let authentication = Authentication::new(store, passwords.clone(), tokens.clone(), audit.clone(), clock.clone());
-    House { admins, keys, tokens, authentication, passwords, clock, audit, root: Actor::local("root", Door::Socket) }
+    let settings = DefenderSettings { enabled: true, ..DefenderSettings::default() };
+    let defender = Arc::new(Defender::new(settings, Arc::default(), clock.clone()));
+    let ports = (passwords.clone(), tokens.clone(), defender.clone(), audit.clone(), clock.clone());
+    let authentication = Authentication::new(store, ports.0, ports.1, ports.2, ports.3, ports.4);
+    House {
+        defender,
+        admins,
+        keys,
+        tokens,
+        authentication,
+        passwords,
+        clock,
+        audit,
+        root: Actor::local("root", Door::Socket),
+    }
 }
 
 fn client(address: &str) -> DoorClient {
@@ -140,6 +155,30 @@ async fn names_and_passwords_are_judged_in_the_same_way() {
     let records = house.records().await;
     assert!(records.contains(&" login admin ann refused".to_owned()), "{records:?}");
     assert!(!format!("{records:?}").contains("pw"), "{records:?}");
+}
+
+#[tokio::test]
+async fn guesses_score_whether_the_name_exists_or_not() {
+    // B14-03, B14-06
+    let house = house();
+    house.add(&house.root, "ann", json!({})).await.unwrap();
+    let address = "192.0.2.1".parse().unwrap();
+    for name in ["ann", "none"] {
+        let mut tries = 0;
+        while !house.defender.refuses(address) {
+            assert_eq!(house.basic(name, "wrong", None).await, Err(DENIED));
+            tries += 1;
+        }
+        assert_eq!(tries, 8, "{name}");
+        house.defender.forgive(address);
+    }
+    for _ in 0..20 {
+        assert!(house.basic("ann", "pw", None).await.is_ok());
+        let client = client("192.0.2.1");
+        assert_eq!(house.authentication.api_key("tgk_none", &client).await.map(drop), Err(DENIED));
+        assert_eq!(house.authentication.token("tgt_none", &client).await.map(drop), Err(DENIED));
+    }
+    assert!(!house.defender.refuses(address));
 }
 
 #[tokio::test]

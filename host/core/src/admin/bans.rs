@@ -49,6 +49,11 @@ impl BanAdministration {
             .collect())
     }
 
+    /// Whether a request from this address is refused before anything of it is looked at.
+    pub fn refuses(&self, address: IpAddr) -> bool {
+        self.defender.refuses(address)
+    }
+
     /// Bans an address; `time`: for how long, None: as long as the first ban by a score. Open sessions are left alone.
     ///
     /// # Errors

@@ -156,7 +156,7 @@ impl Administration {
         };
         let directory = ports.directory.clone();
         let authentication =
-            Authentication::new(directory, ports.passwords, tokens.clone(), audit.clone(), ports.clock);
+            Authentication::new(directory, ports.passwords, tokens.clone(), ports.defender.clone(), audit.clone(), ports.clock);
         Self {
             status: StatusAdministration { directory: ports.directory.clone() },
             admins,

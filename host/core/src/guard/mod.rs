@@ -134,8 +134,17 @@ impl Defender {
         is_banned
     }
 
-    /// Scores an offence, and logs it (B14-04).
+    /// Scores an offence over SSH, and logs it (B14-04).
     pub fn score(&self, address: IpAddr, offence: Offence) {
+        self.score_over("SSH", address, offence);
+    }
+
+    /// Scores an offence over HTTP, and logs it.
+    pub fn score_http(&self, address: IpAddr, offence: Offence) {
+        self.score_over("HTTP", address, offence);
+    }
+
+    fn score_over(&self, protocol: &'static str, address: IpAddr, offence: Offence) {
         let Points { valid, invalid, limit_exceeded, no_auth } = self.settings.points;
         let points = match offence {
             Offence::LoginFailed => valid,
@@ -156,24 +165,24 @@ impl Defender {
         tracing::debug!(
             sender = "defender",
             client_ip = %address,
-            protocol = "SSH",
+            protocol,
             event = offence.as_str(),
             increase_score_by = points,
             score,
         );
         if let Scoring::Banned(ban) = scoring {
             self.metrics.address_banned();
-            self.log_ban(address, ban);
+            self.log_ban(protocol, address, ban);
         }
     }
 
-    fn log_ban(&self, address: IpAddr, ban: Ban) {
+    fn log_ban(&self, protocol: &str, address: IpAddr, ban: Ban) {
         let minutes = ban.until.saturating_sub(self.clock.steady()) / 60_000;
         let message = format!("the address {} is refused for {minutes} minutes", Source::from(address));
         tracing::info!(
             sender = "defender",
             client_ip = %address,
-            protocol = "SSH",
+            protocol,
             event = "banned",
             score = ban.score,
             message,

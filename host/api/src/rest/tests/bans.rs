@@ -3,6 +3,43 @@
 use super::*;
 
 #[tokio::test]
+async fn a_banned_address_is_refused_whatever_it_asks() {
+    // B14-03
+    let (mut banned, house) = House::twice(RestSettings::default());
+    let control = Client { entrance: Entrance::Control, address: None, uid: Some(0), ..house.client.clone() };
+    let house = House { client: control, ..house };
+    let ban = async |method: &str, path: &str, body: Value| {
+        let answer = house.send(method, path, &[], body.to_string()).await;
+        assert!(answer.status < 300, "{}", answer.text);
+    };
+    ban("POST", "/api/tidegate/bans", json!({"ip": "192.0.2.9"})).await;
+    for (path, password) in [("/api/v2/token", "pw"), ("/api/v1/version", "pw"), ("/api/v2/users", "")] {
+        let answer = banned.send("GET", path, &[("authorization", &basic("all", password))], "").await;
+        answer.refused(403, "this address");
+    }
+    banned.client.address = Some("192.0.2.10".parse().unwrap());
+    assert_eq!(banned.send("GET", "/api/v2/token", &[], "").await.status, 401);
+    banned.client.address = Some("192.0.2.9".parse().unwrap());
+    ban("DELETE", "/api/tidegate/bans?ip=192.0.2.9", Value::Null).await;
+    assert_eq!(banned.send("GET", "/api/v2/token", &[], "").await.status, 401);
+}
+
+#[tokio::test]
+async fn guesses_ban_the_address_that_makes_them() {
+    // B14-03, B14-06
+    let (mut guesser, house) = House::twice(RestSettings::default());
+    let mut tries = 0;
+    let guess = basic("root", "guess");
+    while guesser.send("GET", "/api/v2/token", &[("authorization", &guess)], "").await.status == 401 {
+        tries += 1;
+    }
+    assert_eq!(tries, 8);
+    guesser.client.address = Some("192.0.2.10".parse().unwrap());
+    assert_eq!(guesser.send("GET", "/api/v2/token", &[("authorization", &guess)], "").await.status, 401);
+    assert_eq!(house.send("GET", "/api/v1/version", &[("authorization", &guess)], "").await.status, 403);
+}
+
+#[tokio::test]
 async fn bans_are_added_listed_shown_and_ended() {
     // B14-04
     let house = House::new();

@@ -162,12 +162,13 @@ fn api(settings: RestSettings) -> RestApi {
     let store = Arc::new(MemoryStore::default());
     let node = NodeName("here".to_owned());
     let keeper = QuotaKeeper::new(store.clone(), node, Arc::new(SystemClock), Tracking::Always);
+    let defence = DefenderSettings { enabled: true, ..DefenderSettings::default() };
     let administration = Administration::new(AdministrationPorts {
         accounts: Arc::new(Accounts::new(store.clone(), Arc::new(PaperPasswords), None)),
         directory: store.clone(),
         usages: store.clone(),
         sessions: Arc::new(SessionRegistry::default()),
-        defender: Arc::new(Defender::new(DefenderSettings::default(), Arc::default(), Arc::new(SystemClock))),
+        defender: Arc::new(Defender::new(defence, Arc::default(), Arc::new(SystemClock))),
         scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
         hook_runs: store.clone(),
         inventory: Arc::new(NoHooks),
