@@ -5,12 +5,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use tidegate_core::admin::{HookInventory, HookLink, PluginState};
+use serde_json::{Map, Value};
+use tidegate_core::admin::{HookInventory, HookLink, LoginExplanation, LoginQuestion, PluginState, TrialError};
 use tidegate_core::hook::HookKind;
 use tidegate_core::terminal::on_one_line;
 use tidegate_hooks_wasm::{ForgetError, PluginInfo, ServedGates};
+use tokio::sync::Mutex;
 
 use crate::config::Settings;
+use crate::hook_explanation;
+use crate::hook_test::{Bench, Case};
 use crate::wire::{self, Hooks, LinkInfo, Stores};
 
 pub fn hook_link(kind: HookKind, link: &LinkInfo) -> HookLink {
@@ -51,24 +55,66 @@ impl Hooks {
     }
 }
 
+/// The inventory of the server that runs.
+pub struct Running {
+    pub hooks: Hooks,
+    pub settings: Settings,
+    pub stores: Stores,
+    /// The server's state.
+    pub directory: PathBuf,
+    /// A test loads all plugins: one is made at a time.
+    pub testing: Mutex<()>,
+}
+
 #[async_trait]
-impl HookInventory for Hooks {
+impl HookInventory for Running {
     async fn links(&self) -> Result<Vec<HookLink>, String> {
-        Ok(Hooks::links(self))
+        Ok(self.hooks.links())
     }
 
     async fn plugins(&self) -> Result<Vec<PluginState>, String> {
-        Ok(self.plugin_states())
+        Ok(self.hooks.plugin_states())
     }
 
     async fn reload(&self) -> Result<(), String> {
-        self.load().await;
+        self.hooks.load().await;
         Ok(())
     }
 
     async fn forget(&self, plugin: &str) -> Result<(), String> {
-        self.forget_gates(plugin).await.map_err(|error| error.to_string())
+        self.hooks.forget_gates(plugin).await.map_err(|error| error.to_string())
     }
+
+    async fn explain(&self, login: &LoginQuestion) -> Result<LoginExplanation, String> {
+        hook_explanation::explain(login, &self.settings, &self.stores, &self.hooks).await.map_err(sentence)
+    }
+
+    async fn test(&self, event: Map<String, Value>) -> Result<Value, TrialError> {
+        let case = event_of(event)?;
+        let Ok(_turn) = self.testing.try_lock() else {
+            return Err(TrialError::Failed(
+                "another test of hooks is under way; try again when it has ended".to_owned(),
+            ));
+        };
+        let failed = |error| TrialError::Failed(sentence(error));
+        let bench = Bench::of_server(self.settings.clone(), self.stores.clone(), &self.directory);
+        let report = bench.await.map_err(failed)?.run(case).await;
+        report.map(|report| report.to_json()).map_err(|error| TrialError::Invalid(sentence(error)))
+    }
+}
+
+/// # Errors
+/// A key is not known or has another type, or the event names a hook of its own: what clients over the network could
+/// name would be any program of the machine.
+fn event_of(event: Map<String, Value>) -> Result<Case, TrialError> {
+    let case: Case = serde_json::from_value(Value::Object(event))
+        .map_err(|error| TrialError::Invalid(format!("the event cannot be read: {error}")))?;
+    if !case.link.is_empty() {
+        let problem = "an event over the network cannot name a link; the configured hooks are asked";
+        return Err(TrialError::Invalid(problem.to_owned()));
+    }
+    case.kind().map_err(|error| TrialError::Invalid(sentence(error)))?;
+    Ok(case)
 }
 
 /// The inventory of a server that would start now. Nothing is loaded before it is asked.
@@ -89,6 +135,14 @@ impl HookInventory for AtStart {
 
     async fn reload(&self) -> Result<(), String> {
         Err("no server runs that could load plugins again".to_owned())
+    }
+
+    async fn explain(&self, _: &LoginQuestion) -> Result<LoginExplanation, String> {
+        Err("no server runs; see: tidegate hook explain".to_owned())
+    }
+
+    async fn test(&self, _: Map<String, Value>) -> Result<Value, TrialError> {
+        Err(TrialError::Failed("no server runs; see: tidegate hook test".to_owned()))
     }
 
     /// Changes the record that the next server reads.
@@ -120,4 +174,29 @@ pub fn problem(plugin: &PluginState) -> Option<String> {
         text.push_str(&format!("; until then this is refused: {}", plugin.closed_gates.join(", ")));
     }
     Some(on_one_line(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn events_over_the_network_name_no_programs() {
+        let check = |event: Value, expected: Result<&str, &str>| match (
+            event_of(event.as_object().cloned().unwrap()),
+            expected,
+        ) {
+            (Ok(case), Ok(hook)) => assert_eq!(case.hook, hook),
+            (Err(TrialError::Invalid(problem)), Err(part)) => assert!(problem.contains(part), "{problem}"),
+            (found, expected) => panic!("{found:?} {expected:?}"),
+        };
+        check(json!({"hook": "login-pre", "user": "ann"}), Ok("login-pre"));
+        check(json!({}), Err("hook point"));
+        check(json!({"hook": "login-never"}), Err("login-never"));
+        check(json!({"hook": "login-pre", "link": "/bin/sh"}), Err("cannot name a link"));
+        check(json!({"hook": "login-pre", "command": "/bin/sh"}), Err("command"));
+        check(json!({"hook": "login-pre", "ip": "here"}), Err("cannot be read"));
+    }
 }

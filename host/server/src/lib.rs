@@ -11,6 +11,7 @@ mod control;
 mod file_log;
 #[cfg(test)]
 mod generated;
+mod hook_explanation;
 mod hook_inventory;
 mod hook_test;
 mod http;

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::activation::{self, Activation};
 use crate::config::Settings;
 use crate::control::Control;
+use crate::hook_inventory::Running;
 use crate::memory_dump::MemoryDump;
 use crate::state_directory::StateLock;
 use crate::wire::{self, HookPoints, HookTasks, Hooks, Services, Storages, Stores};
@@ -72,7 +73,13 @@ pub async fn serve(
     tracing::info!(sender = "main", message = "the server is starting", version = version::VERSION);
     let grace = settings.grace_time;
     let accounts = stores.accounts(settings.users_base_dir.clone()).with_observers(hooks.points.object_changes.clone());
-    let inventory = Arc::new(hooks.clone());
+    let inventory = Arc::new(Running {
+        hooks: hooks.clone(),
+        settings: settings.clone(),
+        stores: stores.clone(),
+        directory: directory.to_owned(),
+        testing: tokio::sync::Mutex::default(),
+    });
     let (sessions, scans, defender) = (services.sessions.clone(), services.scans.clone(), services.defender.clone());
     let api = wire::admin_api(&stores, accounts, sessions, scans, defender, inventory);
     let rest = wire::rest_api(&api, &stores, &settings)?;

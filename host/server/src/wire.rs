@@ -78,6 +78,7 @@ const RENAME_LIMIT: usize = 10_000;
 const SECRETS_KEY: &str = "secrets.key";
 
 /// What commands need of a server.
+#[derive(Clone)]
 pub struct Stores {
     pub database: Arc<dyn ports::Stores>,
     /// The documents in the database, with their secrets clear.

@@ -38,6 +38,9 @@ pub enum AdminError {
     /// The address cannot be banned; the text is a sentence.
     #[error("{0}")]
     BanRefused(String),
+    /// The made-up event for a test of hooks is not valid; the text is a sentence.
+    #[error("{0}")]
+    HookEvent(String),
     /// Hooks and plugins cannot be listed; the text is a sentence.
     #[error("{0}")]
     Inventory(String),
@@ -121,7 +124,7 @@ impl AdminError {
         match self {
             Self::Forbidden { .. } | Self::NotForActor(_) => AdminErrorKind::Forbidden,
             Self::NoSession | Self::NoHookRun(_) | Self::NoPlugin(_) | Self::NoBan(_) => AdminErrorKind::NotFound,
-            Self::NoAddress(_) => AdminErrorKind::Invalid,
+            Self::NoAddress(_) | Self::HookEvent(_) => AdminErrorKind::Invalid,
             Self::BanRefused(_) => AdminErrorKind::Refused,
             Self::Inventory(_) | Self::Random(_) => AdminErrorKind::Failed,
             Self::Renamed { .. } => AdminErrorKind::Refused,
@@ -156,6 +159,7 @@ impl AdminError {
             | Self::NoPlugin(_)
             | Self::NoBan(_)
             | Self::BanRefused(_)
+            | Self::HookEvent(_)
             | Self::Inventory(_)
             | Self::InUse(_)
             | Self::Scan(_)

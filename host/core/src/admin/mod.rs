@@ -17,6 +17,7 @@ mod counted;
 mod credential_text;
 mod error;
 mod hook_runs;
+mod hook_trials;
 mod key_document;
 #[cfg(test)]
 mod moving_tests;
@@ -48,6 +49,7 @@ pub use backup::BackupAdministration;
 pub use bans::{BanAdministration, BannedAddress};
 pub use error::{AdminError, AdminErrorKind};
 pub use hook_runs::HookRunAdministration;
+pub use hook_trials::{ExplainedPoint, LoginExplanation, LoginQuestion, TrialError};
 pub use objects::{ObjectAdministration, ShownObject};
 pub use plugins::{HookInventory, HookLink, PluginAdministration, PluginState};
 pub use scans::ScanAdministration;
@@ -155,8 +157,14 @@ impl Administration {
             clock: ports.clock.clone(),
         };
         let directory = ports.directory.clone();
-        let authentication =
-            Authentication::new(directory, ports.passwords, tokens.clone(), ports.defender.clone(), audit.clone(), ports.clock);
+        let authentication = Authentication::new(
+            directory,
+            ports.passwords,
+            tokens.clone(),
+            ports.defender.clone(),
+            audit.clone(),
+            ports.clock,
+        );
         Self {
             status: StatusAdministration { directory: ports.directory.clone() },
             admins,

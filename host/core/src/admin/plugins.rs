@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 
-use super::{Actor, AdminError, Audit, UseCase};
+use super::{Actor, AdminError, Audit, LoginExplanation, LoginQuestion, TrialError, UseCase};
 
 /// One link of a hook point, as `tidegate hook list` shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +75,18 @@ pub trait HookInventory: Send + Sync {
     /// # Errors
     /// No gate waits for the plugin.
     async fn forget(&self, plugin: &str) -> Result<(), String>;
+
+    /// Which hooks a login would meet, without running any.
+    ///
+    /// # Errors
+    /// Accounts cannot be read.
+    async fn explain(&self, login: &LoginQuestion) -> Result<LoginExplanation, String>;
+
+    /// Asks the configured hooks about a made-up event, which has the keys of `tidegate hook test --file`.
+    ///
+    /// # Errors
+    /// The event is not valid, or the hooks cannot be asked.
+    async fn test(&self, event: Map<String, Value>) -> Result<Value, TrialError>;
 }
 
 /// Use cases about hook points and plugins.
@@ -142,6 +155,7 @@ mod tests {
     use super::super::audit::tests::{Kept, audit};
     use super::super::{AdminErrorKind, AdminPermission, Permissions};
     use super::*;
+    use crate::connection::LoginMethod;
     use crate::ports::Door;
 
     /// One plugin, `gone`, is missing; `broken`: nothing can be listed.
@@ -175,12 +189,44 @@ mod tests {
         async fn forget(&self, plugin: &str) -> Result<(), String> {
             if plugin == "gone" { Ok(()) } else { Err(format!("no gate waits for the plugin \"{plugin}\"")) }
         }
+
+        async fn explain(&self, _: &LoginQuestion) -> Result<LoginExplanation, String> {
+            self.links().await.map(|_| LoginExplanation { is_stored: false, points: Vec::new() })
+        }
+
+        async fn test(&self, event: Map<String, Value>) -> Result<Value, TrialError> {
+            self.links().await.map_err(TrialError::Failed)?;
+            event.get("hook").cloned().ok_or_else(|| TrialError::Invalid("the event says no hook point".to_owned()))
+        }
     }
 
     fn house(is_broken: bool) -> (PluginAdministration, Arc<Kept>, Actor) {
         let (kept, audit) = audit();
         let administration = PluginAdministration { inventory: Arc::new(Inventory { is_broken }), audit };
         (administration, kept, Actor::local("root", Door::Socket))
+    }
+
+    fn question() -> LoginQuestion {
+        let address = "192.0.2.1".parse().unwrap();
+        LoginQuestion { username: "ann".to_owned(), method: LoginMethod::Password, address }
+    }
+
+    fn event(hook: &str) -> Map<String, Value> {
+        Map::from_iter([("hook".to_owned(), hook.into())])
+    }
+
+    #[tokio::test]
+    async fn tests_of_hooks_are_recorded_where_they_are_made() {
+        let (administration, kept, root) = house(false);
+        assert_eq!(administration.test(&root, event("login-pre")).await, Ok("login-pre".into()));
+        assert_eq!(kept.lines(), ["root test hook login-pre"]);
+        let refused = administration.test(&root, Map::new()).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.field()), (AdminErrorKind::Invalid, None));
+        let (administration, kept, root) = house(true);
+        let failed = administration.test(&root, event("login-pre")).await.unwrap_err();
+        assert_eq!(failed.kind(), AdminErrorKind::Failed);
+        assert_eq!(administration.explain(&root, &question()).await.unwrap_err().kind(), AdminErrorKind::Failed);
+        assert!(kept.lines().is_empty());
     }
 
     #[tokio::test]
@@ -224,18 +270,24 @@ mod tests {
             check(administration.list(&actor).await.map(drop), AdminPermission::ViewStatus);
             check(administration.forget(&actor, "gone").await, AdminPermission::ManageSystem);
             check(administration.reload(&actor).await, AdminPermission::ManageSystem);
+            check(administration.explain(&actor, &question()).await.map(drop), AdminPermission::ViewEvents);
+            check(administration.test(&actor, event("login-pre")).await.map(drop), AdminPermission::ManageSystem);
             let refused = |(needed, line): (_, &str)| (permission != needed).then(|| format!("root {line} refused"));
             let mut expected: Vec<_> = [
                 (AdminPermission::ViewStatus, "list hook "),
                 (AdminPermission::ViewStatus, "list plugin "),
                 (AdminPermission::ManageSystem, "forget plugin gone"),
                 (AdminPermission::ManageSystem, "reload plugin "),
+                (AdminPermission::ViewEvents, "explain hook ann"),
+                (AdminPermission::ManageSystem, "test hook login-pre"),
             ]
             .into_iter()
             .filter_map(refused)
             .collect();
             if permission == AdminPermission::ManageSystem {
-                expected.extend(["root forget plugin gone".to_owned(), "root reload plugin ".to_owned()]);
+                let done = ["root forget plugin gone", "root reload plugin ", "root test hook login-pre"];
+                expected.retain(|line| line.contains("explain"));
+                expected.splice(0..0, done.map(str::to_owned));
             }
             assert_eq!(kept.lines(), expected, "{permission:?}");
         }

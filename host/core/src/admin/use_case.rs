@@ -113,6 +113,10 @@ use_cases! {
     ShowConfiguration = "configuration"."show", ManageSystem, WholeServer;
     /// Listing the links of hook points.
     ListHooks = "hook"."list", ViewStatus, WholeServer;
+    /// Saying which hooks a login would meet.
+    ExplainHooks = "hook"."explain", ViewEvents, WholeServer;
+    /// Asking the configured hooks about a made-up event.
+    TestHooks = "hook"."test", ManageSystem, WholeServer;
     /// Listing plugins.
     ListPlugins = "plugin"."list", ViewStatus, WholeServer;
     /// Reading the plugin directory again.

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::user_tests::{PaperPasswords, map};
 use super::*;
 use crate::account::{Dump, ObjectKind};
-use crate::connection::ConnectionId;
+use crate::connection::{ConnectionId, LoginMethod};
 use crate::guard::{Defender, DefenderSettings};
 use crate::memory::MemoryStore;
 use crate::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
@@ -26,6 +26,14 @@ impl HookInventory for NoHooks {
 
     async fn plugins(&self) -> Result<Vec<PluginState>, String> {
         Ok(Vec::new())
+    }
+
+    async fn explain(&self, _: &LoginQuestion) -> Result<LoginExplanation, String> {
+        Ok(LoginExplanation { is_stored: false, points: Vec::new() })
+    }
+
+    async fn test(&self, _: Map<String, Value>) -> Result<Value, TrialError> {
+        Err(TrialError::Invalid("the event says no hook point".to_owned()))
     }
 
     async fn reload(&self) -> Result<(), String> {
@@ -106,6 +114,12 @@ async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), A
         // Their answers are made outside of the core.
         UseCase::ShowStatus | UseCase::ShowConfiguration => of.audit.allow(actor, case, "").await,
         UseCase::ListHooks => of.plugins.links(actor).await.map(drop),
+        UseCase::ExplainHooks => {
+            let address = core::net::IpAddr::from([127, 0, 0, 1]);
+            let login = LoginQuestion { username: "none".to_owned(), method: LoginMethod::Password, address };
+            of.plugins.explain(actor, &login).await.map(drop)
+        }
+        UseCase::TestHooks => of.plugins.test(actor, empty).await.map(drop),
         UseCase::ListPlugins => of.plugins.list(actor).await.map(drop),
         UseCase::ForgetPlugin => of.plugins.forget(actor, "none").await,
         UseCase::ListRuns => of.hook_runs.list(actor, runs).await.map(drop),

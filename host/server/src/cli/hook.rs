@@ -3,21 +3,23 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use tidegate_api::hook_link as answer;
 use tidegate_api_types::{HookLink, ListHookLinks};
 use tidegate_core::account::json_schema;
+use tidegate_core::admin::{LoginExplanation, LoginQuestion};
 use tidegate_core::connection::LoginMethod;
-use tidegate_core::hook::{HookKind, Subject};
+use tidegate_core::hook::HookKind;
 use tidegate_hooks_wasm::ServedGates;
 
 use super::backup::stores_to_look_at;
 use super::{Place, hook_runs, hook_test};
 use crate::config::Settings;
 use crate::control::Control;
-use crate::hook_inventory::{as_at_start, hook_link};
+use crate::hook_explanation;
+use crate::hook_inventory::as_at_start;
 use crate::wire::{self, Hooks, Stores};
 
 #[derive(Debug, Subcommand)]
@@ -133,144 +135,51 @@ fn in_words(link: &HookLink) -> String {
     format!("{words}; {})", link.health)
 }
 
-/// The hook points of a login, in their order (B1).
-const LOGIN: [HookKind; 8] = [
-    HookKind::Connect,
-    HookKind::LoginPre,
-    HookKind::ExternalAuth,
-    HookKind::PreLogin,
-    HookKind::KeyboardInteractive,
-    HookKind::CheckPassword,
-    HookKind::SessionCreate,
-    HookKind::PostLogin,
-];
-
 async fn explain(place: &Place, user: &str, method: &str, ip: IpAddr, json: bool) -> anyhow::Result<()> {
-    let (settings, stores, hooks) = open(place).await?;
     let Some(method) = LoginMethod::ALL.into_iter().find(|known| known.as_str() == method) else {
         let known = LoginMethod::ALL.map(LoginMethod::as_str).join(", ");
         bail!("\"{method}\" is not a login method; there are {known}");
     };
-    let accounts = stores.accounts(settings.users_base_dir.clone());
-    let account = match accounts.find(user).await? {
-        Some(user) => Some(accounts.in_force(user).await?),
-        None => None,
-    };
-    let subject = Subject {
-        username: Some(user),
-        account: account.as_ref(),
-        method: Some(method),
-        address: Some(ip),
-        ..Subject::default()
-    };
-    let reasons = Reasons { subject: &subject, settings: &settings, hooks: &hooks };
-    let mut printed = Vec::new();
-    if !json {
-        let stored = if account.is_some() { "is stored" } else { "is not stored" };
-        println!("The account \"{user}\" {stored}.");
+    let (settings, stores, hooks) = open(place).await?;
+    let login = LoginQuestion { username: user.to_owned(), method, address: ip };
+    let explanation = hook_explanation::explain(&login, &settings, &stores, &hooks).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&as_json(explanation))?);
+        return Ok(());
     }
-    for kind in LOGIN {
-        let point = hooks.points.points().iter().find(|point| point.kind() == kind);
-        let point = point.ok_or_else(|| anyhow!("the hook point {kind} is missing"))?;
-        let whole = reasons.whole_point(kind);
-        let links: Vec<_> = point.explain(&subject);
-        if json {
-            printed.extend(links.iter().map(|(link, mismatch)| {
-                let skipped = whole.clone().or_else(|| mismatch.map(not_selected));
-                let mut value = serde_json::to_value(answer(hook_link(kind, link))).unwrap_or_default();
-                if let Value::Object(fields) = &mut value {
-                    fields.insert("runs".to_owned(), json!(skipped.is_none()));
-                    fields.insert("reason".to_owned(), json!(skipped));
-                }
-                value
-            }));
-            continue;
+    let stored = if explanation.is_stored { "is stored" } else { "is not stored" };
+    println!("The account \"{user}\" {stored}.");
+    for point in explanation.points {
+        let hook = point.hook;
+        match (&point.not_asked, point.links.is_empty()) {
+            (_, true) => println!("{hook}: no links"),
+            (Some(reason), false) => println!("{hook}: not asked: {reason}"),
+            (None, false) => println!("{hook}: {}", point.composition),
         }
-        match (&whole, links.is_empty()) {
-            (_, true) => println!("{kind}: no links"),
-            (Some(reason), false) => println!("{kind}: not asked: {reason}"),
-            (None, false) => println!("{kind}: {}", kind.composition()),
-        }
-        for (link, mismatch) in links.iter().filter(|_| whole.is_none()) {
+        let is_asked = point.not_asked.is_none();
+        for (link, mismatch) in point.links.into_iter().filter(|_| is_asked) {
             match mismatch {
-                Some(list) => {
-                    println!("  skips {:<8} {}: {}", link.adapter, link.description.target, not_selected(list))
-                }
-                None => println!("  asks  {}", in_words(&answer(hook_link(kind, link)))),
+                Some(reason) => println!("  skips {:<8} {}: {reason}", link.adapter, link.target),
+                None => println!("  asks  {}", in_words(&answer(link))),
             }
         }
-    }
-    if json {
-        println!("{}", serde_json::to_string_pretty(&printed)?);
     }
     Ok(())
 }
 
-fn not_selected(list: &'static str) -> String {
-    format!("its \"{list}\" do not match")
-}
-
-/// Finds reasons for which a whole point would not be asked.
-struct Reasons<'a> {
-    subject: &'a Subject<'a>,
-    settings: &'a Settings,
-    hooks: &'a Hooks,
-}
-
-impl Reasons<'_> {
-    fn whole_point(&self, kind: HookKind) -> Option<String> {
-        let filters = self.subject.account.map(|account| &account.filters);
-        let method = self.subject.method.unwrap_or(LoginMethod::Password);
-        let is = |methods: &[LoginMethod]| methods.contains(&method);
-        let password = is(&[LoginMethod::Password, LoginMethod::PublicKeyThenPassword]);
-        let interactive = is(&[LoginMethod::KeyboardInteractive, LoginMethod::PublicKeyThenKeyboardInteractive]);
-        match kind {
-            HookKind::ExternalAuth if filters.is_some_and(|filters| filters.external_auth_disabled) => {
-                Some("the account has filters.hooks.external_auth_disabled".to_owned())
+/// Each link, with whether it would run and the reason for which not.
+fn as_json(explanation: LoginExplanation) -> Vec<Value> {
+    let points = explanation.points.into_iter().flat_map(|point| {
+        let whole = point.not_asked;
+        point.links.into_iter().map(move |(link, mismatch)| {
+            let skipped = whole.clone().or(mismatch);
+            let mut value = serde_json::to_value(answer(link)).unwrap_or_default();
+            if let Value::Object(fields) = &mut value {
+                fields.insert("runs".to_owned(), json!(skipped.is_none()));
+                fields.insert("reason".to_owned(), json!(skipped));
             }
-            HookKind::ExternalAuth if !self.in_scope(method) => {
-                Some("the method is not in data_provider.external_auth_scope".to_owned())
-            }
-            HookKind::PreLogin if filters.is_some_and(|filters| filters.pre_login_disabled) => {
-                Some("the account has filters.hooks.pre_login_disabled".to_owned())
-            }
-            HookKind::PreLogin if self.asks_external_auth(method) => {
-                Some("external authentication comes first; asked only if all of that defers".to_owned())
-            }
-            HookKind::KeyboardInteractive if !interactive => Some("only for keyboard-interactive logins".to_owned()),
-            HookKind::KeyboardInteractive if filters.is_some_and(|filters| filters.external_auth_disabled) => {
-                Some("the account has filters.hooks.external_auth_disabled".to_owned())
-            }
-            HookKind::CheckPassword if filters.is_some_and(|filters| filters.check_password_disabled) => {
-                Some("the account has filters.hooks.check_password_disabled".to_owned())
-            }
-            HookKind::CheckPassword if !password && !interactive => Some("only for passwords".to_owned()),
-            HookKind::ExternalAuth
-            | HookKind::PreLogin
-            | HookKind::KeyboardInteractive
-            | HookKind::CheckPassword
-            | HookKind::Startup
-            | HookKind::Connect
-            | HookKind::LoginPre
-            | HookKind::SessionCreate
-            | HookKind::PostLogin
-            | HookKind::PreAction
-            | HookKind::PostAction
-            | HookKind::SessionDestroy
-            | HookKind::Disconnect
-            | HookKind::ObjectChanges
-            | HookKind::CredentialChanged
-            | HookKind::PasswordResetPre
-            | HookKind::OneClickLoginPost => None,
-        }
-    }
-
-    fn in_scope(&self, method: LoginMethod) -> bool {
-        self.settings.external_auth_scope.covers_method(method)
-    }
-
-    fn asks_external_auth(&self, method: LoginMethod) -> bool {
-        let disabled = self.subject.account.is_some_and(|account| account.filters.external_auth_disabled);
-        !disabled && self.in_scope(method) && self.hooks.points.login.external_auth.concerns(self.subject)
-    }
+            value
+        })
+    });
+    points.collect()
 }

@@ -23,7 +23,7 @@ use tidegate_storage::OverwriteMode;
 
 use crate::clock::ZonedClock;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     pub bind_address: IpAddr,
     pub bind_port: u16,

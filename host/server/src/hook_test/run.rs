@@ -52,6 +52,11 @@ impl Bench {
         Self::open(settings, stores, ServedGates::look(state)?, None).await
     }
 
+    /// All hooks of the server that runs, apart from those that it asks itself: what is tested is not in its records.
+    pub async fn of_server(settings: Settings, stores: Stores, state: &Path) -> anyhow::Result<Self> {
+        Self::open(settings, stores, ServedGates::look(state)?, None).await
+    }
+
     /// A single hook and nothing else; what it stores is dropped afterwards. `loaded`: the
     /// configuration that has the settings of HTTP, programs and plugins.
     pub async fn alone(kind: HookKind, link: &str, loaded: Loaded, directory: &Path) -> anyhow::Result<Self> {

@@ -5,6 +5,7 @@
 mod access;
 mod bans;
 mod descriptions;
+mod hooks;
 mod input;
 mod lists;
 mod real;
@@ -23,12 +24,13 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tidegate_core::account::Accounts;
 use tidegate_core::admin::{
     Actor, AdminError, AdminPermission, Administration, AdministrationPorts, AuthenticationError, DoorClient,
-    HookInventory, HookLink, IssuedToken, Permissions, PluginState,
+    ExplainedPoint, HookInventory, HookLink, IssuedToken, LoginExplanation, LoginQuestion, Permissions, PluginState,
+    TrialError,
 };
 use tidegate_core::guard::{Defender, DefenderSettings};
 use tidegate_core::memory::MemoryStore;
@@ -77,6 +79,30 @@ impl HookInventory for NoHooks {
 
     async fn plugins(&self) -> Result<Vec<PluginState>, String> {
         Ok(Vec::new())
+    }
+
+    async fn explain(&self, login: &LoginQuestion) -> Result<LoginExplanation, String> {
+        let link = HookLink {
+            hook: "login-pre",
+            adapter: "program",
+            target: format!("/{}/{}/{}", login.username, login.method.as_str(), login.address),
+            deadline: std::time::Duration::from_secs(1),
+            on_error: "deny",
+            limits: String::new(),
+            version: None,
+            grants: Vec::new(),
+            health: "ready".to_owned(),
+        };
+        let links = vec![(link.clone(), None), (link, Some("its \"users\" do not match".to_owned()))];
+        let point = ExplainedPoint { hook: "login-pre", composition: "all must allow", not_asked: None, links };
+        Ok(LoginExplanation { is_stored: false, points: vec![point] })
+    }
+
+    async fn test(&self, event: Map<String, Value>) -> Result<Value, TrialError> {
+        match event.get("hook") {
+            Some(hook) => Ok(json!({"hook": hook, "verdict": "allow"})),
+            None => Err(TrialError::Invalid("the event says no hook point".to_owned())),
+        }
     }
 
     async fn reload(&self) -> Result<(), String> {

@@ -3,13 +3,14 @@
 use axum::extract::State;
 use axum::http::Method;
 use axum::response::Response;
-use serde_json::json;
+use serde_json::{Value, json};
 use tidegate_api_types::{HookCounters, HookLinks, HookRuns};
-use tidegate_core::admin::UseCase;
+use tidegate_core::admin::{LoginQuestion, UseCase};
+use tidegate_core::connection::LoginMethod;
 use tidegate_core::ports::{DURATION_BOUNDS, RunFilter};
 
 use super::super::RestApi;
-use super::super::extract::{Name, Query};
+use super::super::extract::{Body, Document, Name, Query};
 use super::super::guard::Caller;
 use super::super::openapi::reference;
 use super::super::pages::{DEFAULT_LIMIT, MAX_LIMIT};
@@ -30,6 +31,32 @@ pub fn routes() -> Vec<Route> {
         )
         .needs(UseCase::ListHooks)
         .answers(200, reference("HookLinks")),
+        Route::new(
+            Method::GET,
+            "/hooks/explain",
+            "explain_login",
+            "Say which hooks a login would meet and why, without running any.",
+            explain,
+        )
+        .needs(UseCase::ExplainHooks)
+        .query("username", text(), "The user name, as a client would send it.")
+        .query(
+            "method",
+            json!({"type": "string", "enum": LoginMethod::ALL.map(LoginMethod::as_str), "default": "password"}),
+            "The login method.",
+        )
+        .query("address", json!({"type": "string", "default": "127.0.0.1"}), "The client's address.")
+        .answers(200, json!({"type": "object"})),
+        Route::new(
+            Method::POST,
+            "/hooks/test",
+            "test_hooks",
+            "Ask the configured hooks about a made-up event, whose keys are those of `tidegate hook test --file`.",
+            test,
+        )
+        .needs(UseCase::TestHooks)
+        .body(json!({"type": "object", "properties": {"hook": text()}, "required": ["hook"]}))
+        .answers(200, json!({"type": "object"})),
         Route::new(
             Method::GET,
             "/hooks/runs",
@@ -70,6 +97,41 @@ pub fn routes() -> Vec<Route> {
 async fn links(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
     let links = api.administration.plugins.links(&actor).await?;
     Ok(answer::json(&HookLinks { links: links.into_iter().map(hook_link).collect() }))
+}
+
+async fn explain(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
+    let username = query.text("username").filter(|username| !username.is_empty());
+    let missing = || Refusal::of_field("username", "the parameter \"username\" is missing");
+    let method = query.text("method").unwrap_or(LoginMethod::Password.as_str());
+    let unknown = || {
+        let known = LoginMethod::ALL.map(LoginMethod::as_str).join(", ");
+        Refusal::of_field("method", format!("the parameter \"method\" must be one of {known}"))
+    };
+    let login = LoginQuestion {
+        username: username.ok_or_else(missing)?.to_owned(),
+        method: LoginMethod::ALL.into_iter().find(|known| known.as_str() == method).ok_or_else(unknown)?,
+        address: query.value("address", "an address")?.unwrap_or_else(|| [127, 0, 0, 1].into()),
+    };
+    let explanation = api.administration.plugins.explain(&actor, &login).await?;
+    let points = explanation.points.into_iter().map(|point| {
+        let links = point.links.into_iter().map(|(link, mismatch)| {
+            let reason = point.not_asked.clone().or(mismatch);
+            // A link has texts and numbers only: it can always be written.
+            let mut document = serde_json::to_value(hook_link(link)).unwrap_or_default();
+            if let Value::Object(fields) = &mut document {
+                fields.insert("runs".to_owned(), json!(reason.is_none()));
+                fields.insert("reason".to_owned(), json!(reason));
+            }
+            document
+        });
+        let links: Vec<Value> = links.collect();
+        json!({"hook": point.hook, "composition": point.composition, "not_asked": point.not_asked, "links": links})
+    });
+    Ok(answer::json(&json!({"is_stored": explanation.is_stored, "points": points.collect::<Vec<_>>()})))
+}
+
+async fn test(State(api): State<RestApi>, Caller(actor): Caller, Body(event): Document) -> Result<Response, Refusal> {
+    Ok(answer::json(&api.administration.plugins.test(&actor, event).await?))
 }
 
 async fn runs(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
