@@ -434,6 +434,7 @@ pub fn rest_api(api: &AdminApi, stores: &Stores, settings: &Settings) -> anyhow:
     let driver = match &settings.database {
         DatabaseSettings::Sqlite(_) => "sqlite",
         DatabaseSettings::Postgresql(_) => "postgresql",
+        DatabaseSettings::Mysql(_) => "mysql",
         DatabaseSettings::Bolt(_) => "bolt",
         DatabaseSettings::Memory(_) => "memory",
     };
