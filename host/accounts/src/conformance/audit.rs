@@ -54,7 +54,17 @@ pub async fn records_are_listed_by_page(adapter: Adapter) {
     assert_eq!(numbers(AuditQuery { author: Some("admin1".into()), ..all() }).await.0, [5, 3, 1]);
     assert_eq!(numbers(AuditQuery { name: Some("2".into()), ..all() }).await.0, [2]);
     assert_eq!(numbers(AuditQuery { kind: Some("user".into()), ..all() }).await.0, [0; 0]);
-    let stored = &store.audit(all()).await.unwrap()[0];
+    assert_eq!(numbers(AuditQuery { since: Some(2), until: Some(4), ..all() }).await.0, [3, 2]);
+    assert_eq!(numbers(AuditQuery { action: Some("close".into()), limit: 1, ..all() }).await.0, [5]);
+    assert_eq!(numbers(AuditQuery { action: Some("open".into()), ..all() }).await.0, [0; 0]);
+    assert_eq!(numbers(AuditQuery { outcome: Some(AuditOutcome::Refused), until: Some(1), ..all() }).await.0, [0]);
+    assert_eq!(numbers(AuditQuery { outcome: Some(AuditOutcome::Done), ..all() }).await.0, [0; 0]);
+    let from = |text: &str| AuditQuery { address: text.parse().ok(), ..all() };
+    assert_eq!(numbers(from("2001:db8::1")).await.0, [0; 0]);
+    let far = Author { address: "2001:db8::1".parse().ok(), ..Author::new("admin6", Door::Rest) };
+    store.append_audit(vec![far.did("close", "session", "6", 6)]).await.unwrap();
+    assert_eq!(numbers(from("2001:db8::1")).await.0, [6]);
+    let stored = &store.audit(all()).await.unwrap()[1];
     assert_eq!((&stored.record, stored.revision), (&record(5), None));
 }
 

@@ -73,7 +73,6 @@ pub fn append(transaction: &WriteTransaction, record: &AuditRecord, revision: Op
 
 fn find(transaction: &ReadTransaction, query: &AuditQuery) -> Result<Vec<StoredAudit>, Failure> {
     let Some(table) = opened(transaction, AUDIT)? else { return Ok(Vec::new()) };
-    let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
     let mut found = Vec::new();
     for row in table.range(..query.before.unwrap_or(i64::MAX))?.rev() {
@@ -84,8 +83,9 @@ fn find(transaction: &ReadTransaction, query: &AuditQuery) -> Result<Vec<StoredA
         let record: Record<'_> = serde_json::from_slice(text.value()).map_err(|error| {
             StoreError::Failed(format!("the database failed: an audit record cannot be read: {error}"))
         })?;
-        if is(&query.author, &record.author) && is(&query.kind, &record.kind) && is(&query.name, &record.name) {
-            found.push(record.stored(id.value()));
+        let stored = record.stored(id.value());
+        if query.lets_through(&stored) {
+            found.push(stored);
         }
     }
     Ok(found)

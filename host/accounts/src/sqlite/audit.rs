@@ -42,10 +42,14 @@ pub fn append(connection: &Connection, record: &AuditRecord, revision: Option<i6
 fn find(connection: &Connection, query: &AuditQuery) -> Result<Vec<StoredAudit>, rusqlite::Error> {
     let sql = "SELECT id, at, author, door, address, action, kind, name, revision, outcome, detail FROM audit \
          WHERE id < ?1 AND (?2 IS NULL OR author = ?2) AND (?3 IS NULL OR kind = ?3) AND (?4 IS NULL OR name = ?4) \
-         ORDER BY id DESC LIMIT ?5";
-    let before = query.before.unwrap_or(i64::MAX);
+         AND (?5 IS NULL OR at >= ?5) AND (?6 IS NULL OR at < ?6) AND (?7 IS NULL OR action = ?7) \
+         AND (?8 IS NULL OR outcome = ?8) AND (?9 IS NULL OR address = ?9) ORDER BY id DESC LIMIT ?10";
+    let AuditQuery { before, since, until, action, outcome, address, author, kind, name, limit } = query;
+    let (before, outcome) = (before.unwrap_or(i64::MAX), outcome.map(AuditOutcome::as_str));
+    let address = address.map(|address| address.to_string());
     let mut statement = connection.prepare_cached(sql)?;
-    let records = statement.query_map(params![before, query.author, query.kind, query.name, query.limit], read)?;
+    let values = params![before, author, kind, name, since, until, action, outcome, address, limit];
+    let records = statement.query_map(values, read)?;
     records.collect()
 }
 

@@ -130,7 +130,7 @@ impl Handle<ForgetPlugin> for AdminApi {
 impl Handle<ListAudit> for AdminApi {
     async fn handle(&self, actor: &Actor, request: ListAudit) -> Result<AuditEntries, AdminError> {
         let ListAudit { before, actor: author, kind, name, limit } = request;
-        let query = AuditQuery { before, author, kind, name, limit };
+        let query = AuditQuery { before, author, kind, name, limit, ..AuditQuery::default() };
         let entries = self.administration.audit.list(actor, query).await?;
         Ok(AuditEntries { entries: entries.into_iter().map(answers::audit_entry).collect() })
     }

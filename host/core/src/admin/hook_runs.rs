@@ -91,8 +91,11 @@ mod tests {
         check(all.clone(), &[1, 2, 3, 4]).await;
         check(RunFilter { limit: 2, ..all.clone() }, &[3, 4]).await;
         check(RunFilter { after: 2, ..all.clone() }, &[3, 4]).await;
+        check(RunFilter { before: Some(3), limit: 1, ..all.clone() }, &[2]).await;
         check(RunFilter { after: 4, ..all.clone() }, &[]).await;
         check(RunFilter { username: of("alice"), ..all.clone() }, &[1, 2, 4]).await;
+        check(RunFilter { kind: of("login-pre"), hook: of("b"), ..all.clone() }, &[2]).await;
+        check(RunFilter { kind: of("login"), ..all.clone() }, &[]).await;
         check(RunFilter { hook: of("b"), ..all.clone() }, &[2]).await;
         check(RunFilter { outcome: of("allow"), ..all.clone() }, &[1, 3]).await;
         check(RunFilter { username: of("alice"), outcome: of("deny"), limit: 1, ..all.clone() }, &[4]).await;

@@ -205,16 +205,8 @@ impl AuditStore for MemoryStore {
 
     async fn audit(&self, query: AuditQuery) -> Result<Vec<StoredAudit>, StoreError> {
         let state = self.state();
-        let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-        let fits = |stored: &&StoredAudit| {
-            let record = &stored.record;
-            query.before.is_none_or(|before| stored.id < before)
-                && is(&query.author, &record.author.name)
-                && is(&query.kind, &record.kind)
-                && is(&query.name, &record.name)
-        };
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        Ok(state.audit.iter().rev().filter(fits).take(limit).cloned().collect())
+        Ok(state.audit.iter().rev().filter(|stored| query.lets_through(stored)).take(limit).cloned().collect())
     }
 }
 

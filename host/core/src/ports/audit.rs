@@ -151,6 +151,16 @@ pub struct StoredAudit {
 pub struct AuditQuery {
     /// Only records with a smaller id.
     pub before: Option<i64>,
+    /// Only records of that time or later, in milliseconds since 1970.
+    pub since: Option<i64>,
+    /// Only records of an earlier time, in milliseconds since 1970.
+    pub until: Option<i64>,
+    /// What was done.
+    pub action: Option<String>,
+    /// How the request ended.
+    pub outcome: Option<AuditOutcome>,
+    /// The author's address.
+    pub address: Option<IpAddr>,
     /// The author's name.
     pub author: Option<String>,
     /// The kind of the object.
@@ -159,6 +169,23 @@ pub struct AuditQuery {
     pub name: Option<String>,
     /// The most records to give.
     pub limit: u32,
+}
+
+impl AuditQuery {
+    /// Whether the record matches; the limit is not looked at.
+    pub fn lets_through(&self, stored: &StoredAudit) -> bool {
+        let is = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+        let record = &stored.record;
+        self.before.is_none_or(|before| stored.id < before)
+            && self.since.is_none_or(|since| record.at >= since)
+            && self.until.is_none_or(|until| record.at < until)
+            && self.outcome.is_none_or(|outcome| record.outcome == outcome)
+            && self.address.is_none_or(|address| record.author.address == Some(address))
+            && is(&self.author, &record.author.name)
+            && is(&self.action, &record.action)
+            && is(&self.kind, &record.kind)
+            && is(&self.name, &record.name)
+    }
 }
 
 /// The audit log. Records of changes to documents are written with the change, by

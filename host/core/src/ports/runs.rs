@@ -36,6 +36,8 @@ pub trait HookRunStore: Send + Sync {
 /// Selects records; each field that is set has to match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunFilter {
+    /// The hook point, or `login` for the outcomes of logins.
+    pub kind: Option<String>,
     /// The username that the call was about.
     pub username: Option<String>,
     /// The name of the hook.
@@ -50,6 +52,8 @@ pub struct RunFilter {
     pub since: Option<i64>,
     /// Only calls that began earlier, in milliseconds since 1970.
     pub until: Option<i64>,
+    /// Only records with a smaller id.
+    pub before: Option<i64>,
     /// Only records with a greater id.
     pub after: i64,
     /// The most records to give.
@@ -133,10 +137,12 @@ impl RunFilter {
     pub fn lets_through(&self, run: &StoredRun) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| wanted.is_none() || wanted.as_deref() == found;
         run.id > self.after
+            && self.before.is_none_or(|before| run.id < before)
             && self.since.is_none_or(|since| run.at >= since)
             && self.until.is_none_or(|until| run.at < until)
             && is(&self.address, run.address.as_deref())
             && is(&self.connection, run.connection.as_deref())
+            && is(&self.kind, Some(&run.kind))
             && is(&self.username, run.username.as_deref())
             && is(&self.hook, Some(&run.hook))
             && is(&self.outcome, Some(&run.outcome))

@@ -29,7 +29,21 @@ impl<D: Database> AuditStore for SqlStore<D> {
     async fn audit(&self, query: AuditQuery) -> Result<Vec<StoredAudit>, StoreError> {
         let mut sql = format!("SELECT id, {COLUMNS} FROM {{audit}} WHERE id < ?");
         let mut values = vec![Cell::Integer(query.before.unwrap_or(i64::MAX))];
-        for (column, wanted) in [("author", query.author), ("kind", query.kind), ("name", query.name)] {
+        for (bound, at) in [("at >= ?", query.since), ("at < ?", query.until)] {
+            if let Some(at) = at {
+                sql.push_str(&format!(" AND {bound}"));
+                values.push(at.into());
+            }
+        }
+        let texts = [
+            ("author", query.author),
+            ("action", query.action),
+            ("kind", query.kind),
+            ("name", query.name),
+            ("outcome", query.outcome.map(|outcome| outcome.as_str().to_owned())),
+            ("address", query.address.map(|address| address.to_string())),
+        ];
+        for (column, wanted) in texts {
             if let Some(wanted) = wanted {
                 sql.push_str(&format!(" AND {column} = ?"));
                 values.push(wanted.into());

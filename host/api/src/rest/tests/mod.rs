@@ -5,6 +5,7 @@
 mod access;
 mod bans;
 mod descriptions;
+mod events;
 mod hooks;
 mod input;
 mod lists;

@@ -45,7 +45,7 @@ pub fn routes() -> Vec<Route> {
             json!({"type": "string", "enum": LoginMethod::ALL.map(LoginMethod::as_str), "default": "password"}),
             "The login method.",
         )
-        .query("address", json!({"type": "string", "default": "127.0.0.1"}), "The client's address.")
+        .query("address", text(), "The client's address; without it, that of a client on this machine.")
         .answers(200, json!({"type": "object"})),
         Route::new(
             Method::POST,
@@ -65,6 +65,7 @@ pub fn routes() -> Vec<Route> {
             runs,
         )
         .needs(UseCase::ListRuns)
+        .query("kind", text(), "Only calls of this hook point; login: the outcomes of logins.")
         .query("username", text(), "Only calls about this user.")
         .query("address", text(), "Only calls about clients at this address.")
         .query("connection", text(), "Only calls about this connection.")
@@ -142,6 +143,7 @@ async fn runs(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -
         return Err(Refusal::of_field("limit", "the parameter \"limit\" must be a whole number from 1 to 500"));
     }
     let filter = RunFilter {
+        kind: text("kind"),
         username: text("username"),
         hook: text("hook"),
         outcome: text("outcome"),
@@ -151,6 +153,7 @@ async fn runs(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -
         until: number("until")?,
         after: number("after")?.unwrap_or(0),
         limit: limit.min(MAX_LIMIT),
+        ..RunFilter::default()
     };
     let runs = api.administration.hook_runs.list(&actor, filter).await?;
     Ok(answer::json(&HookRuns { runs: runs.into_iter().map(hook_run).collect() }))

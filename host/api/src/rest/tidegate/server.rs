@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use tidegate_api_types::{AuditEntries, Tokens};
 use tidegate_core::admin::UseCase;
-use tidegate_core::ports::{AuditQuery, Clock, PageRequest, SystemClock};
+use tidegate_core::ports::{AuditOutcome, AuditQuery, Clock, PageRequest, SystemClock};
 use tidegate_core::session::Session;
 
 use super::super::RestApi;
@@ -20,6 +20,8 @@ use crate::control::{audit_entry, session, token};
 
 pub fn routes() -> Vec<Route> {
     let text = || json!({"type": "string"});
+    let time = || json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
+    let outcomes = json!({"type": "string", "enum": AuditOutcome::ALL.map(AuditOutcome::as_str)});
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 4294967295_u32, "default": 100});
     vec![
         Route::new(
@@ -47,7 +49,12 @@ pub fn routes() -> Vec<Route> {
                 json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
                 "Only records with a smaller number.",
             )
+            .query("since", time(), "Only records of that time or later, in milliseconds since 1970.")
+            .query("until", time(), "Only records of an earlier time, in milliseconds since 1970.")
             .query("actor", text(), "Only changes by this author.")
+            .query("address", text(), "Only changes from this address.")
+            .query("action", text(), "Only changes of this kind, such as update.")
+            .query("outcome", outcomes, "Only requests that ended in this way.")
             .query("kind", text(), "Only changes of objects of this kind, such as user.")
             .query("name", text(), "Only changes of objects of this name.")
             .query("limit", limit.clone(), "The most records to give, 500 at most.")
@@ -89,8 +96,18 @@ async fn configuration(State(api): State<RestApi>) -> Response {
 async fn audit(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
     let text = |name: &str| query.text(name).filter(|text| !text.is_empty()).map(str::to_owned);
     let limit = limit(&query)?;
+    let outcome = text("outcome").map(|name| {
+        let known = AuditOutcome::ALL.map(AuditOutcome::as_str).join(", ");
+        let unknown = || Refusal::of_field("outcome", format!("the parameter \"outcome\" must be one of {known}"));
+        AuditOutcome::from_name(&name).ok_or_else(unknown)
+    });
     let query = AuditQuery {
         before: query.value("before", "a whole number")?,
+        since: query.value("since", "a whole number")?,
+        until: query.value("until", "a whole number")?,
+        action: text("action"),
+        outcome: outcome.transpose()?,
+        address: query.value("address", "an address")?,
         author: text("actor"),
         kind: text("kind"),
         name: text("name"),

@@ -3,6 +3,7 @@
 mod administrators;
 mod backups;
 mod defender;
+mod events;
 mod objects;
 mod quotas;
 mod server;
@@ -21,6 +22,7 @@ pub fn routes() -> Vec<Route> {
         backups::routes(),
         administrators::routes(),
         defender::routes(),
+        events::routes(),
     ];
     all.into_iter().flatten().collect()
 }

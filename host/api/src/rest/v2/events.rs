@@ -1,0 +1,151 @@
+//! Events: changes of objects, from the audit records, and the outcomes of logins, from the records of hook calls. The
+//! older server's events of files are not kept: the log has them.
+
+use std::net::IpAddr;
+
+use axum::extract::State;
+use axum::http::Method;
+use axum::response::Response;
+use serde_json::{Value, json};
+use tidegate_core::admin::UseCase;
+use tidegate_core::ports::{AuditOutcome, AuditQuery, RunFilter, StoredAudit, StoredRun};
+
+use super::super::RestApi;
+use super::super::extract::Query;
+use super::super::guard::Caller;
+use super::super::pages::{DEFAULT_LIMIT, MAX_LIMIT};
+use super::super::route::Route;
+use crate::answer::{self, Refusal};
+
+const NANOSECONDS: i64 = 1_000_000;
+
+pub fn routes() -> Vec<Route> {
+    let text = || json!({"type": "string"});
+    let number = || json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
+    let events = || json!({"type": "array", "items": {"type": "object"}});
+    let selected = |route: Route| {
+        route
+            .query("start_timestamp", number(), "Only events of that time or later, in nanoseconds since 1970.")
+            .query("end_timestamp", number(), "Only events of that time or earlier, in nanoseconds since 1970.")
+            .query("username", text(), "Only events of this name.")
+            .query("ip", text(), "Only events from this address.")
+            .query("from_id", number(), "Only events before this one in the list: the last id of the page before.")
+            .query(
+                "limit",
+                json!({"type": "integer", "minimum": 1, "maximum": 4294967295_u32, "default": 100}),
+                "The most events to give, 500 at most.",
+            )
+            .answers(200, events())
+    };
+    vec![
+        selected(Route::new(
+            Method::GET,
+            "/events/provider",
+            "get_provider_events",
+            "List what was added, changed and deleted by whom, the newest first.",
+            provider,
+        ))
+        .needs(UseCase::ListAudit)
+        .query("actions", text(), "Only this action: add, update or delete.")
+        .query("object_types", text(), "Only objects of this kind, such as user.")
+        .query("object_name", text(), "Only the object of this name."),
+        selected(Route::new(
+            Method::GET,
+            "/events/logs",
+            "get_log_events",
+            "List the outcomes of logins that hooks were asked about, the newest first.",
+            logs,
+        ))
+        .needs(UseCase::ListRuns),
+    ]
+}
+
+/// What both lists select by.
+struct Selection {
+    since: Option<i64>,
+    until: Option<i64>,
+    before: Option<i64>,
+    limit: u32,
+}
+
+impl Selection {
+    fn of(query: &Query) -> Result<Self, Refusal> {
+        let number = |name: &str| query.value::<i64>(name, "a whole number");
+        let limit = query.value::<u32>("limit", "a whole number from 1 to 500")?.unwrap_or(DEFAULT_LIMIT);
+        if limit == 0 {
+            return Err(Refusal::of_field("limit", "the parameter \"limit\" must be a whole number from 1 to 500"));
+        }
+        // Times are kept in milliseconds: one that begins within the first or the last millisecond is meant, too.
+        Ok(Self {
+            since: number("start_timestamp")?.map(|at| at.div_euclid(NANOSECONDS)),
+            until: number("end_timestamp")?.map(|at| at.div_euclid(NANOSECONDS).saturating_add(1)),
+            before: number("from_id")?,
+            limit: limit.min(MAX_LIMIT),
+        })
+    }
+}
+
+fn text(query: &Query, name: &str) -> Option<String> {
+    query.text(name).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+async fn provider(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
+    let Selection { since, until, before, limit } = Selection::of(&query)?;
+    let wanted = AuditQuery {
+        before,
+        since,
+        until,
+        action: text(&query, "actions"),
+        outcome: Some(AuditOutcome::Done),
+        address: query.value("ip", "an address")?,
+        author: text(&query, "username"),
+        kind: text(&query, "object_types"),
+        name: text(&query, "object_name"),
+        limit,
+    };
+    let found = api.administration.audit.list(&actor, wanted).await?;
+    Ok(answer::json(&found.iter().map(change).collect::<Vec<_>>()))
+}
+
+async fn logs(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
+    let Selection { since, until, before, limit } = Selection::of(&query)?;
+    let filter = RunFilter {
+        kind: Some("login".to_owned()),
+        username: text(&query, "username"),
+        address: query.value::<IpAddr>("ip", "an address")?.map(|address| address.to_string()),
+        since,
+        until,
+        before,
+        limit,
+        ..RunFilter::default()
+    };
+    let found = api.administration.hook_runs.list(&actor, filter).await?;
+    Ok(answer::json(&found.iter().rev().map(login).collect::<Vec<_>>()))
+}
+
+fn change(stored: &StoredAudit) -> Value {
+    let record = &stored.record;
+    json!({
+        "id": stored.id.to_string(),
+        "timestamp": record.at.saturating_mul(NANOSECONDS),
+        "action": record.action,
+        "username": record.author.name,
+        "ip": record.author.address.map(|address| address.to_string()),
+        "object_type": record.kind,
+        "object_name": record.name,
+        "object_data": record.detail,
+    })
+}
+
+fn login(run: &StoredRun) -> Value {
+    json!({
+        "id": run.id.to_string(),
+        "timestamp": run.at.saturating_mul(NANOSECONDS),
+        "outcome": run.outcome,
+        "protocol": "SSH",
+        "username": run.username,
+        "ip": run.address,
+        "method": run.about,
+        "message": run.detail,
+    })
+}
