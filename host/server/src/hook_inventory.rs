@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use tidegate_core::admin::{HookInventory, HookLink, LoginExplanation, LoginQuestion, PluginState, TrialError};
+use tidegate_core::admin::{
+    HookInventory, HookLink, InventoryError, LoginExplanation, LoginQuestion, PluginState, SignedPlugin,
+};
 use tidegate_core::hook::HookKind;
 use tidegate_core::terminal::on_one_line;
 use tidegate_hooks_wasm::{ForgetError, PluginInfo, ServedGates};
@@ -15,6 +17,7 @@ use tokio::sync::Mutex;
 use crate::config::Settings;
 use crate::hook_explanation;
 use crate::hook_test::{Bench, Case};
+use crate::plugin_installation;
 use crate::wire::{self, Hooks, LinkInfo, Stores};
 
 pub fn hook_link(kind: HookKind, link: &LinkInfo) -> HookLink {
@@ -89,31 +92,67 @@ impl HookInventory for Running {
         hook_explanation::explain(login, &self.settings, &self.stores, &self.hooks).await.map_err(sentence)
     }
 
-    async fn test(&self, event: Map<String, Value>) -> Result<Value, TrialError> {
+    async fn test(&self, event: Map<String, Value>) -> Result<Value, InventoryError> {
         let case = event_of(event)?;
         let Ok(_turn) = self.testing.try_lock() else {
-            return Err(TrialError::Failed(
+            return Err(InventoryError::Failed(
                 "another test of hooks is under way; try again when it has ended".to_owned(),
             ));
         };
-        let failed = |error| TrialError::Failed(sentence(error));
+        let failed = |error| InventoryError::Failed(sentence(error));
         let bench = Bench::of_server(self.settings.clone(), self.stores.clone(), &self.directory);
         let report = bench.await.map_err(failed)?.run(case).await;
-        report.map(|report| report.to_json()).map_err(|error| TrialError::Invalid(sentence(error)))
+        report.map(|report| report.to_json()).map_err(|error| InventoryError::Invalid(sentence(error)))
+    }
+
+    async fn install(&self, name: &str, plugin: SignedPlugin) -> Result<(), InventoryError> {
+        self.require_management()?;
+        let (directory, keys) = (self.settings.plugin_directory.clone(), self.settings.trusted_plugin_keys.clone());
+        let name = name.to_owned();
+        let SignedPlugin { component, signature } = plugin;
+        Self::on_files(move || plugin_installation::install(&directory, &keys, &name, &component, &signature)).await?;
+        self.hooks.load().await;
+        Ok(())
+    }
+
+    async fn remove(&self, name: &str) -> Result<(), InventoryError> {
+        self.require_management()?;
+        let (directory, name) = (self.settings.plugin_directory.clone(), name.to_owned());
+        Self::on_files(move || plugin_installation::remove(&directory, &name)).await?;
+        self.hooks.load().await;
+        Ok(())
+    }
+}
+
+impl Running {
+    fn require_management(&self) -> Result<(), InventoryError> {
+        if self.settings.http_access.manage_plugins {
+            return Ok(());
+        }
+        let problem = "plugins are not changed over the network; set httpd.manage_plugins to allow it";
+        Err(InventoryError::Refused(problem.to_owned()))
+    }
+
+    /// Runs work on files apart from the tasks of connections.
+    async fn on_files(
+        work: impl FnOnce() -> Result<(), InventoryError> + Send + 'static,
+    ) -> Result<(), InventoryError> {
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(|error| InventoryError::Failed(format!("the work on the plugin broke off: {error}")))?
     }
 }
 
 /// # Errors
 /// A key is not known or has another type, or the event names a hook of its own: what clients over the network could
 /// name would be any program of the machine.
-fn event_of(event: Map<String, Value>) -> Result<Case, TrialError> {
+fn event_of(event: Map<String, Value>) -> Result<Case, InventoryError> {
     let case: Case = serde_json::from_value(Value::Object(event))
-        .map_err(|error| TrialError::Invalid(format!("the event cannot be read: {error}")))?;
+        .map_err(|error| InventoryError::Invalid(format!("the event cannot be read: {error}")))?;
     if !case.link.is_empty() {
         let problem = "an event over the network cannot name a link; the configured hooks are asked";
-        return Err(TrialError::Invalid(problem.to_owned()));
+        return Err(InventoryError::Invalid(problem.to_owned()));
     }
-    case.kind().map_err(|error| TrialError::Invalid(sentence(error)))?;
+    case.kind().map_err(|error| InventoryError::Invalid(sentence(error)))?;
     Ok(case)
 }
 
@@ -141,8 +180,16 @@ impl HookInventory for AtStart {
         Err("no server runs; see: tidegate hook explain".to_owned())
     }
 
-    async fn test(&self, _: Map<String, Value>) -> Result<Value, TrialError> {
-        Err(TrialError::Failed("no server runs; see: tidegate hook test".to_owned()))
+    async fn test(&self, _: Map<String, Value>) -> Result<Value, InventoryError> {
+        Err(InventoryError::Failed("no server runs; see: tidegate hook test".to_owned()))
+    }
+
+    async fn install(&self, _: &str, _: SignedPlugin) -> Result<(), InventoryError> {
+        Err(InventoryError::Refused("no server runs; copy the file into the plugin directory".to_owned()))
+    }
+
+    async fn remove(&self, _: &str) -> Result<(), InventoryError> {
+        Err(InventoryError::Refused("no server runs; remove the file from the plugin directory".to_owned()))
     }
 
     /// Changes the record that the next server reads.
@@ -189,7 +236,7 @@ mod tests {
             expected,
         ) {
             (Ok(case), Ok(hook)) => assert_eq!(case.hook, hook),
-            (Err(TrialError::Invalid(problem)), Err(part)) => assert!(problem.contains(part), "{problem}"),
+            (Err(InventoryError::Invalid(problem)), Err(part)) => assert!(problem.contains(part), "{problem}"),
             (found, expected) => panic!("{found:?} {expected:?}"),
         };
         check(json!({"hook": "login-pre", "user": "ann"}), Ok("login-pre"));

@@ -20,6 +20,7 @@ mod log;
 mod log_file;
 mod memory_dump;
 mod panics;
+mod plugin_installation;
 mod portable;
 mod serve;
 mod shutdown;

@@ -38,9 +38,12 @@ pub enum AdminError {
     /// The address cannot be banned; the text is a sentence.
     #[error("{0}")]
     BanRefused(String),
-    /// The made-up event for a test of hooks is not valid; the text is a sentence.
+    /// A made-up event for hooks, or a plugin, is not valid; the text is a sentence.
     #[error("{0}")]
-    HookEvent(String),
+    InvalidForHooks(String),
+    /// The settings do not allow plugins to be changed; the text is a sentence.
+    #[error("{0}")]
+    RefusedForPlugins(String),
     /// Hooks and plugins cannot be listed; the text is a sentence.
     #[error("{0}")]
     Inventory(String),
@@ -124,8 +127,8 @@ impl AdminError {
         match self {
             Self::Forbidden { .. } | Self::NotForActor(_) => AdminErrorKind::Forbidden,
             Self::NoSession | Self::NoHookRun(_) | Self::NoPlugin(_) | Self::NoBan(_) => AdminErrorKind::NotFound,
-            Self::NoAddress(_) | Self::HookEvent(_) => AdminErrorKind::Invalid,
-            Self::BanRefused(_) => AdminErrorKind::Refused,
+            Self::NoAddress(_) | Self::InvalidForHooks(_) => AdminErrorKind::Invalid,
+            Self::BanRefused(_) | Self::RefusedForPlugins(_) => AdminErrorKind::Refused,
             Self::Inventory(_) | Self::Random(_) => AdminErrorKind::Failed,
             Self::Renamed { .. } => AdminErrorKind::Refused,
             Self::Document(_) | Self::Object { .. } => AdminErrorKind::Invalid,
@@ -159,7 +162,8 @@ impl AdminError {
             | Self::NoPlugin(_)
             | Self::NoBan(_)
             | Self::BanRefused(_)
-            | Self::HookEvent(_)
+            | Self::InvalidForHooks(_)
+            | Self::RefusedForPlugins(_)
             | Self::Inventory(_)
             | Self::InUse(_)
             | Self::Scan(_)

@@ -1,4 +1,5 @@
-//! Use cases that run no login: which hooks one would meet, and what the configured hooks say to a made-up event.
+//! Use cases that run no login: which hooks one would meet, and what the configured hooks say to a made-up event; and
+//! those that change the plugin directory.
 
 use core::net::IpAddr;
 
@@ -40,13 +41,28 @@ pub struct ExplainedPoint {
     pub links: Vec<(HookLink, Option<String>)>,
 }
 
-/// Why no event was made up.
+/// A component, and the text of its signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedPlugin {
+    /// The bytes of the component.
+    pub component: Vec<u8>,
+    /// An SSH signature of them, as `tidegate plugin sign` writes it.
+    pub signature: String,
+}
+
+/// Why hooks or plugins did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TrialError {
-    /// The event cannot be made up as it is written; the text is a sentence.
+pub enum InventoryError {
+    /// The request is not valid; the text is a sentence.
     #[error("{0}")]
     Invalid(String),
-    /// The hooks cannot be asked; the text is a sentence.
+    /// The settings do not allow it; the text is a sentence.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no such plugin; the text is a sentence.
+    #[error("{0}")]
+    Missing(String),
+    /// It failed; the text is a sentence.
     #[error("{0}")]
     Failed(String),
 }
@@ -61,6 +77,31 @@ impl PluginAdministration {
         self.inventory.explain(login).await.map_err(AdminError::Inventory)
     }
 
+    /// Puts a plugin into the plugin directory, or replaces one, and returns when it is loaded; whether it can be used is
+    /// in the list of plugins. It has the grants that the configuration gives to its name.
+    ///
+    /// # Errors
+    /// The actor lacks `manage_system` or is an API key, the settings do not allow it, the name or the signature is not
+    /// valid, or the plugin cannot be written.
+    pub async fn install(&self, actor: &Actor, name: &str, plugin: SignedPlugin) -> Result<(), AdminError> {
+        self.audit.allow(actor, UseCase::InstallPlugin, name).await?;
+        self.inventory.install(name, plugin).await?;
+        self.audit.done(actor, "install", "plugin", name, String::new()).await;
+        Ok(())
+    }
+
+    /// Takes a plugin out of the plugin directory. The gates that it served refuse until they are given up.
+    ///
+    /// # Errors
+    /// The actor lacks `manage_system` or is an API key, the settings do not allow it, there is no such plugin, or it
+    /// cannot be removed.
+    pub async fn remove(&self, actor: &Actor, name: &str) -> Result<(), AdminError> {
+        self.audit.allow(actor, UseCase::RemovePlugin, name).await?;
+        self.inventory.remove(name).await?;
+        self.audit.done(actor, "remove", "plugin", name, String::new()).await;
+        Ok(())
+    }
+
     /// Asks the configured hooks about a made-up event; nothing is stored of it but what the hooks themselves store.
     /// The answer is the report that `tidegate hook test --json` gives.
     ///
@@ -69,12 +110,19 @@ impl PluginAdministration {
     pub async fn test(&self, actor: &Actor, event: Map<String, Value>) -> Result<Value, AdminError> {
         let hook = event.get("hook").and_then(Value::as_str).unwrap_or_default().to_owned();
         self.audit.allow(actor, UseCase::TestHooks, &hook).await?;
-        let report = self.inventory.test(event).await;
-        let report = report.map_err(|error| match error {
-            TrialError::Invalid(problem) => AdminError::HookEvent(problem),
-            TrialError::Failed(problem) => AdminError::Inventory(problem),
-        })?;
+        let report = self.inventory.test(event).await?;
         self.audit.done(actor, "test", "hook", &hook, String::new()).await;
         Ok(report)
+    }
+}
+
+impl From<InventoryError> for AdminError {
+    fn from(error: InventoryError) -> Self {
+        match error {
+            InventoryError::Invalid(problem) => Self::InvalidForHooks(problem),
+            InventoryError::Refused(problem) => Self::RefusedForPlugins(problem),
+            InventoryError::Missing(problem) => Self::NoPlugin(problem),
+            InventoryError::Failed(problem) => Self::Inventory(problem),
+        }
     }
 }

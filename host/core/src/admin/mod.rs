@@ -49,7 +49,7 @@ pub use backup::BackupAdministration;
 pub use bans::{BanAdministration, BannedAddress};
 pub use error::{AdminError, AdminErrorKind};
 pub use hook_runs::HookRunAdministration;
-pub use hook_trials::{ExplainedPoint, LoginExplanation, LoginQuestion, TrialError};
+pub use hook_trials::{ExplainedPoint, InventoryError, LoginExplanation, LoginQuestion, SignedPlugin};
 pub use objects::{ObjectAdministration, ShownObject};
 pub use plugins::{HookInventory, HookLink, PluginAdministration, PluginState};
 pub use scans::ScanAdministration;

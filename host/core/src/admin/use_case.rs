@@ -121,6 +121,10 @@ use_cases! {
     ListPlugins = "plugin"."list", ViewStatus, WholeServer;
     /// Reading the plugin directory again.
     ReloadPlugins = "plugin"."reload", ManageSystem, WholeServer;
+    /// Putting a plugin into the plugin directory.
+    InstallPlugin = "plugin"."install", ManageSystem, People;
+    /// Taking a plugin out of the plugin directory.
+    RemovePlugin = "plugin"."remove", ManageSystem, People;
     /// Giving up the gates of a missing plugin.
     ForgetPlugin = "plugin"."forget", ManageSystem, WholeServer;
     /// Listing the records of hook calls.

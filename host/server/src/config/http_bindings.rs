@@ -106,10 +106,14 @@ pub(super) fn access(config: &Config, directory: &Path, check: &mut Check<'_>) -
             check.problem("httpd.allowed_hosts", format!("\"{name}\" is not the name of a host"));
         }
     }
+    if httpd.manage_plugins && config.plugins.trusted_keys.is_empty() {
+        check.problem("httpd.manage_plugins", "needs plugins.trusted_keys: only signed plugins are installed");
+    }
     let file = Some(&httpd.auth_user_file).filter(|file| !file.is_empty());
     HttpAccess {
         allowed_hosts: httpd.allowed_hosts.clone(),
         legacy_open: httpd.legacy_open,
+        manage_plugins: httpd.manage_plugins,
         auth_user_file: file.map(|file| directory.join(file)),
     }
 }

@@ -93,6 +93,8 @@ pub enum HttpPlace {
 pub struct HttpAccess {
     pub allowed_hosts: Vec<String>,
     pub legacy_open: bool,
+    /// Whether administrators may change the plugin directory.
+    pub manage_plugins: bool,
     pub auth_user_file: Option<PathBuf>,
 }
 

@@ -30,3 +30,14 @@ async fn hooks_are_asked_about_made_up_events() {
     ask(json!({})).await.refused(400, "no hook point");
     ask(json!([])).await.refused(400, "body");
 }
+
+#[tokio::test]
+async fn plugins_are_changed_where_the_settings_allow_it() {
+    let house = House::new();
+    let put = async |body: Value| house.ask("PUT", "/api/tidegate/plugins/guard", body).await;
+    put(json!({"component": "AGFzbQ==", "signature": "x"})).await.refused(403, "not changed over the network");
+    put(json!({"component": "!", "signature": "x"})).await.refused(400, "Base64");
+    put(json!({"component": "AGFzbQ=="})).await.refused(400, "signature");
+    put(json!({"component": "AGFzbQ==", "signature": "x", "grants": ["*"]})).await.refused(400, "grants");
+    house.ask("DELETE", "/api/tidegate/plugins/guard", Value::Null).await.refused(404, "no such plugin");
+}

@@ -30,8 +30,8 @@ use tempfile::TempDir;
 use tidegate_core::account::Accounts;
 use tidegate_core::admin::{
     Actor, AdminError, AdminPermission, Administration, AdministrationPorts, AuthenticationError, DoorClient,
-    ExplainedPoint, HookInventory, HookLink, IssuedToken, LoginExplanation, LoginQuestion, Permissions, PluginState,
-    TrialError,
+    ExplainedPoint, HookInventory, HookLink, InventoryError, IssuedToken, LoginExplanation, LoginQuestion, Permissions,
+    PluginState, SignedPlugin,
 };
 use tidegate_core::guard::{Defender, DefenderSettings};
 use tidegate_core::memory::MemoryStore;
@@ -99,11 +99,19 @@ impl HookInventory for NoHooks {
         Ok(LoginExplanation { is_stored: false, points: vec![point] })
     }
 
-    async fn test(&self, event: Map<String, Value>) -> Result<Value, TrialError> {
+    async fn test(&self, event: Map<String, Value>) -> Result<Value, InventoryError> {
         match event.get("hook") {
             Some(hook) => Ok(json!({"hook": hook, "verdict": "allow"})),
-            None => Err(TrialError::Invalid("the event says no hook point".to_owned())),
+            None => Err(InventoryError::Invalid("the event says no hook point".to_owned())),
         }
+    }
+
+    async fn install(&self, _: &str, _: SignedPlugin) -> Result<(), InventoryError> {
+        Err(InventoryError::Refused("plugins are not changed over the network".to_owned()))
+    }
+
+    async fn remove(&self, _: &str) -> Result<(), InventoryError> {
+        Err(InventoryError::Missing("there is no such plugin".to_owned()))
     }
 
     async fn reload(&self) -> Result<(), String> {

@@ -1,13 +1,19 @@
 //! Plugins.
 
-use axum::extract::State;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::json;
 use tidegate_api_types::Plugins;
-use tidegate_core::admin::UseCase;
+use tidegate_core::admin::{SignedPlugin, UseCase};
 
 use super::super::RestApi;
-use super::super::extract::Name;
+use super::super::extract::{BodyLimit, Name, bytes, parse};
 use super::super::guard::Caller;
 use super::super::openapi::reference;
 use super::super::route::Route;
@@ -32,6 +38,33 @@ pub fn routes() -> Vec<Route> {
             .needs(UseCase::ReloadPlugins)
             .answers(200, reference("Done")),
         Route::new(
+            Method::PUT,
+            "/plugins/{name}",
+            "install_plugin",
+            "Install a plugin, or replace one, if httpd.manage_plugins allows it and a trusted key has signed it.",
+            install,
+        )
+        .needs(UseCase::InstallPlugin)
+        .body(json!({
+            "type": "object",
+            "properties": {
+                "component": {"type": "string", "contentEncoding": "base64"},
+                "signature": {"type": "string", "description": "An SSH signature, as tidegate plugin sign writes it."},
+            },
+            "required": ["component", "signature"],
+            "additionalProperties": false,
+        }))
+        .answers(200, reference("Done")),
+        Route::new(
+            Method::DELETE,
+            "/plugins/{name}",
+            "remove_plugin",
+            "Remove a plugin, if httpd.manage_plugins allows it; the gates that it served refuse until they are let go.",
+            remove,
+        )
+        .needs(UseCase::RemovePlugin)
+        .answers(200, reference("Done")),
+        Route::new(
             Method::DELETE,
             "/plugins/{name}/gates",
             "forget_plugin",
@@ -41,6 +74,16 @@ pub fn routes() -> Vec<Route> {
         .needs(UseCase::ForgetPlugin)
         .answers(200, reference("Done")),
     ]
+}
+
+/// A component of 64 MiB in Base64, and the texts around it.
+const PLUGIN: BodyLimit = BodyLimit { size: 88 << 20, time: Duration::from_secs(600) };
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Installation {
+    component: String,
+    signature: String,
 }
 
 async fn list(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Response, Refusal> {
@@ -60,4 +103,22 @@ async fn reload(State(api): State<RestApi>, Caller(actor): Caller) -> Result<Res
 async fn forget(State(api): State<RestApi>, Caller(actor): Caller, Name(name): Name) -> Result<Response, Refusal> {
     api.administration.plugins.forget(&actor, &name).await?;
     Ok(done(StatusCode::OK, "Gates let go"))
+}
+
+async fn install(
+    State(api): State<RestApi>,
+    Caller(actor): Caller,
+    Name(name): Name,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let Installation { component, signature } = parse(&bytes(request, PLUGIN).await?)?;
+    let component = STANDARD.decode(component);
+    let component = component.map_err(|error| Refusal::of_field("component", format!("is no Base64: {error}")))?;
+    api.administration.plugins.install(&actor, &name, SignedPlugin { component, signature }).await?;
+    Ok(done(StatusCode::OK, "Plugin installed"))
+}
+
+async fn remove(State(api): State<RestApi>, Caller(actor): Caller, Name(name): Name) -> Result<Response, Refusal> {
+    api.administration.plugins.remove(&actor, &name).await?;
+    Ok(done(StatusCode::OK, "Plugin removed"))
 }

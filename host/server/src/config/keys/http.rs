@@ -28,6 +28,9 @@ pub struct Httpd {
     /// Serves `/api/v1` without credentials to clients on this machine, over a loopback address. Each program on the
     /// machine can then change accounts.
     pub legacy_open: bool,
+    /// Lets administrators with `manage_system` install, replace and remove plugins over `/api/tidegate`: only what one
+    /// of `plugins.trusted_keys` has signed.
+    pub manage_plugins: bool,
     /// A file of users of `/api/v1` as htpasswd writes it, with bcrypt or MD5-crypt, relative to the configuration
     /// directory; empty: administrators only.
     pub auth_user_file: String,
@@ -51,6 +54,7 @@ impl Default for Httpd {
             allowed_hosts: Vec::new(),
             proxy_allowed: Vec::new(),
             legacy_open: false,
+            manage_plugins: false,
             auth_user_file: String::new(),
             templates_path: "templates".to_owned(),
             static_files_path: "static".to_owned(),
