@@ -20,12 +20,12 @@ pub async fn usages_are_added_up(adapter: Adapter) {
     let alice = scope("alice");
     assert!(!store.is_counted(&alice).await.unwrap());
     // Adding to a usage that was never counted does not make it counted.
-    store.add_usage(vec![(alice.clone(), used(5, 1))], 7).await.unwrap();
+    store.add_usage(None, vec![(alice.clone(), used(5, 1))], 7).await.unwrap();
     assert!(!store.is_counted(&alice).await.unwrap());
     store.replace_usage(&alice, used(100, 3), 0).await.unwrap();
     assert!(other.is_counted(&alice).await.unwrap());
     let changes = vec![(alice.clone(), used(-30, 1)), (scope("gone"), used(1, 1)), (scope("bob"), used(-5, -5))];
-    other.add_usage(changes, 9).await.unwrap();
+    other.add_usage(None, changes, 9).await.unwrap();
     assert_eq!(store.open_usage(&alice, &node).await.unwrap(), StoredUsage { used: used(70, 4), is_unsettled: false });
     assert_eq!(store.open_usage(&scope("bob"), &node).await.unwrap().used, used(0, 0), "never less than nothing");
     let missing = StoreError::NotFound(USERS.object("gone"));
@@ -38,7 +38,7 @@ pub async fn usages_are_added_up(adapter: Adapter) {
             let (store, alice) = (adapter.open(), alice.clone());
             tokio::spawn(async move {
                 for _ in 0..25 {
-                    store.add_usage(vec![(alice.clone(), used(1, 1))], 10).await.unwrap();
+                    store.add_usage(None, vec![(alice.clone(), used(1, 1))], 10).await.unwrap();
                 }
             })
         })
@@ -83,8 +83,8 @@ pub async fn transfers_belong_to_one_account(adapter: Adapter) {
     let now = add(&*store, "alice").await;
     let key = |id| AccountKey { username: "alice".into(), id };
     let moved = |up, down| Transferred { up, down };
-    store.add_transferred(vec![(key(now.id), moved(5, 6)), (key(before.id), moved(9, 9))]).await.unwrap();
-    store.add_transferred(vec![(key(now.id), moved(1, 0))]).await.unwrap();
+    store.add_transferred(None, vec![(key(now.id), moved(5, 6)), (key(before.id), moved(9, 9))]).await.unwrap();
+    store.add_transferred(None, vec![(key(now.id), moved(1, 0))]).await.unwrap();
     let document = find(&*store, "alice").await.document;
     assert_eq!(document["used_upload_data_transfer"], 6);
     assert_eq!(document["used_download_data_transfer"], 6);

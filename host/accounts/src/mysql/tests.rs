@@ -235,3 +235,8 @@ async fn the_tables_of_another_program_are_read() {
     }
     test_cases::check_foreign(&read_mysql_tables(server.settings(), |name| name == "users").unwrap());
 }
+
+#[tokio::test]
+async fn a_batch_is_added_once() {
+    test_cases::a_batch_is_added_once::<Server>().await;
+}

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use redb::ReadableTable;
-use tidegate_core::ports::{AccountKey, FOLDERS, NodeName, StoreError, StoredUsage, USERS, UsageStore};
+use tidegate_core::ports::{AccountKey, BatchName, FOLDERS, NodeName, StoreError, StoredUsage, USERS, UsageStore};
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 
 use super::RedbDatabase;
@@ -41,7 +41,12 @@ impl UsageStore for RedbDatabase {
         closed.await
     }
 
-    async fn add_usage(&self, changes: Vec<(Scope, UsedQuota)>, at: i64) -> Result<(), StoreError> {
+    async fn add_usage(
+        &self,
+        _: Option<&BatchName>,
+        changes: Vec<(Scope, UsedQuota)>,
+        at: i64,
+    ) -> Result<(), StoreError> {
         let added = self.engine.note(move |transaction| {
             for (scope, by) in &changes {
                 let mut documents = Maintained::open(transaction, scope.collection())?;
@@ -82,7 +87,11 @@ impl UsageStore for RedbDatabase {
         counted.await
     }
 
-    async fn add_transferred(&self, changes: Vec<(AccountKey, Transferred)>) -> Result<(), StoreError> {
+    async fn add_transferred(
+        &self,
+        _: Option<&BatchName>,
+        changes: Vec<(AccountKey, Transferred)>,
+    ) -> Result<(), StoreError> {
         let added = self.engine.note(move |transaction| {
             let mut accounts = Maintained::open(transaction, &USERS)?;
             for (AccountKey { username, id }, by) in &changes {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use tidegate_core::ports::{AccountKey, FOLDERS, NodeName, StoreError, StoredUsage, UsageStore};
+use tidegate_core::ports::{AccountKey, BatchName, FOLDERS, NodeName, StoreError, StoredUsage, UsageStore};
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 
 use super::{SqliteDatabase, classify};
@@ -48,7 +48,12 @@ impl UsageStore for SqliteDatabase {
         .await
     }
 
-    async fn add_usage(&self, changes: Vec<(Scope, UsedQuota)>, at: i64) -> Result<(), StoreError> {
+    async fn add_usage(
+        &self,
+        _: Option<&BatchName>,
+        changes: Vec<(Scope, UsedQuota)>,
+        at: i64,
+    ) -> Result<(), StoreError> {
         self.note(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
             for (scope, by) in &changes {
@@ -83,7 +88,11 @@ impl UsageStore for SqliteDatabase {
         .await
     }
 
-    async fn add_transferred(&self, changes: Vec<(AccountKey, Transferred)>) -> Result<(), StoreError> {
+    async fn add_transferred(
+        &self,
+        _: Option<&BatchName>,
+        changes: Vec<(AccountKey, Transferred)>,
+    ) -> Result<(), StoreError> {
         self.note(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
             for (AccountKey { username, id }, by) in &changes {

@@ -58,7 +58,7 @@ impl Counted {
         let Some(stored) = directory.find(&USERS, username).await? else { return Ok(()) };
         let key = AccountKey { username: username.clone(), id: stored.version.id };
         if self.transferred != Transferred::default() {
-            usages.add_transferred(vec![(key.clone(), self.transferred)]).await?;
+            usages.add_transferred(None, vec![(key.clone(), self.transferred)]).await?;
         }
         if self.last_login > 0 {
             directory.record_login(&key, self.last_login).await?;

@@ -3,6 +3,8 @@
 
 mod directory;
 mod hook_runs;
+#[cfg(test)]
+pub(crate) mod outage;
 mod plugin_values;
 mod usages;
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{MemoryStore, Row, State};
-use crate::ports::{AccountKey, NodeName, StoreError, StoredUsage, UsageStore};
+use crate::ports::{AccountKey, BatchName, NodeName, StoreError, StoredUsage, UsageStore};
 use crate::quota::{Scope, Transferred, UsedQuota};
 
 const SIZE: &str = "used_quota_size";
@@ -28,7 +28,12 @@ impl UsageStore for MemoryStore {
         Ok(())
     }
 
-    async fn add_usage(&self, changes: Vec<(Scope, UsedQuota)>, at: i64) -> Result<(), StoreError> {
+    async fn add_usage(
+        &self,
+        _: Option<&BatchName>,
+        changes: Vec<(Scope, UsedQuota)>,
+        at: i64,
+    ) -> Result<(), StoreError> {
         let mut state = self.state();
         for (scope, by) in changes {
             let Some(row) = state.row(&scope) else { continue };
@@ -55,7 +60,11 @@ impl UsageStore for MemoryStore {
         Ok(self.state().row(scope).is_some_and(|row| value(row, scope, COUNTED_AT) > 0))
     }
 
-    async fn add_transferred(&self, changes: Vec<(AccountKey, Transferred)>) -> Result<(), StoreError> {
+    async fn add_transferred(
+        &self,
+        _: Option<&BatchName>,
+        changes: Vec<(AccountKey, Transferred)>,
+    ) -> Result<(), StoreError> {
         let mut state = self.state();
         for (account, by) in changes {
             for (field, bytes) in [("used_upload_data_transfer", by.up), ("used_download_data_transfer", by.down)] {

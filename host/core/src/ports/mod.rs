@@ -32,7 +32,7 @@ pub use plugins::{
 pub use runs::{DURATION_BOUNDS, HookCounter, HookRunStore, RUNS_KEPT, RunFilter, StoredRun};
 pub use sealing::{Sealing, SealingError};
 pub use storage::StorageFactory;
-pub use usage::{NodeName, StoredUsage, UsageStore};
+pub use usage::{BatchName, NodeName, StoredUsage, UsageStore};
 
 /// All the stores of a server, as one adapter implements them.
 pub trait Stores: Directory + UsageStore + PluginStore + HookRunStore + AuditStore {}

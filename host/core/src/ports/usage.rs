@@ -9,6 +9,15 @@ use crate::quota::{Scope, Transferred, UsedQuota};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeName(pub String);
 
+/// Names a batch of changes, so that a store knows one that comes again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BatchName {
+    /// The server, and what it counts; the same over restarts.
+    pub writer: String,
+    /// Rises with each batch of the writer, also over restarts.
+    pub number: u64,
+}
+
 /// The usages and transferred volumes that a store keeps, and the marks of usages in change (ADR 9).
 ///
 /// # Errors
@@ -27,7 +36,15 @@ pub trait UsageStore: Send + Sync {
 
     /// Adds changes to usages, all or none; `at`: milliseconds since 1970. Scopes that no longer exist are
     /// left out, and a usage that was never counted stays uncounted. A usage never falls below 0.
-    async fn add_usage(&self, changes: Vec<(Scope, UsedQuota)>, at: i64) -> Result<(), StoreError>;
+    ///
+    /// A store that cannot always tell whether it has added them remembers the last `batch` of each writer, and adds
+    /// it once. So the caller sends a batch that was not confirmed again, as it is, before the writer's next.
+    async fn add_usage(
+        &self,
+        batch: Option<&BatchName>,
+        changes: Vec<(Scope, UsedQuota)>,
+        at: i64,
+    ) -> Result<(), StoreError>;
 
     /// Stores a usage that was just counted; `at`: milliseconds since 1970.
     ///
@@ -40,8 +57,12 @@ pub trait UsageStore: Send + Sync {
     async fn is_counted(&self, scope: &Scope) -> Result<bool, StoreError>;
 
     /// Adds bytes to the transferred volumes of accounts, all or none; accounts that no longer exist are left
-    /// out.
-    async fn add_transferred(&self, changes: Vec<(AccountKey, Transferred)>) -> Result<(), StoreError>;
+    /// out. `batch`: as of [`add_usage`](Self::add_usage).
+    async fn add_transferred(
+        &self,
+        batch: Option<&BatchName>,
+        changes: Vec<(AccountKey, Transferred)>,
+    ) -> Result<(), StoreError>;
 
     /// The scopes with a mark of this node, or with a mark without a node (of versions before marks had one).
     async fn unsettled_usages(&self, node: &NodeName) -> Result<Vec<Scope>, StoreError>;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::ledger::Ledger;
 use super::scan::{ScanProgress, ScanTree};
+use super::sending::{Failed, Sending};
 use super::{QuotaError, Scope, Tracking, UsedQuota, Volumes};
 use crate::account::EffectiveAccount;
 use crate::hook::observers::ObserverWork;
@@ -38,9 +39,25 @@ pub struct QuotaPorts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) changed: Notify,
     /// Held while something is on its way to the store.
-    pub(super) order: tokio::sync::Mutex<()>,
+    pub(super) order: tokio::sync::Mutex<Sending<(Scope, UsedQuota)>>,
     /// Some ledger has to count its files again.
     pub(super) doubted: Notify,
+}
+
+impl QuotaPorts {
+    /// Sends the changes that wait, if there are any.
+    pub(super) async fn send(&self, sending: &mut Sending<(Scope, UsedQuota)>) -> Result<(), Failed> {
+        let Some((batch, changes)) = sending.batch() else { return Ok(()) };
+        let answer = self.store.add_usage(Some(batch), changes, self.clock.now()).await;
+        sending.answered(answer)
+    }
+
+    /// A writer of batches to the store. `what`: what they count.
+    pub(super) fn sending<T: Clone>(node: &NodeName, what: &str, clock: &dyn Clock) -> Sending<T> {
+        // A process makes fewer batches in a millisecond.
+        let first = u64::try_from(clock.now()).unwrap_or(0).saturating_mul(1000);
+        Sending::new(format!("{what} of {}", node.0), first)
+    }
 }
 
 /// The ledgers and volumes of one server.
@@ -141,7 +158,8 @@ impl QuotaKeeper {
     /// A keeper without ledgers; `node` is this server, among those that share the store.
     pub fn new(store: Arc<dyn UsageStore>, node: NodeName, clock: Arc<dyn Clock>, tracking: Tracking) -> Arc<Self> {
         let (changed, doubted) = (Notify::new(), Notify::new());
-        let ports = Arc::new(QuotaPorts { store, node, clock, changed, order: tokio::sync::Mutex::default(), doubted });
+        let order = tokio::sync::Mutex::new(QuotaPorts::sending(&node, "usages", &*clock));
+        let ports = Arc::new(QuotaPorts { store, node, clock, changed, order, doubted });
         let (ledgers, scans) = (Mutex::default(), Mutex::default());
         let volumes = Volumes::new(tracking, ports.clone());
         Arc::new(Self { tracking, volumes, ports, ledgers, scans, closed: watch::Sender::new(false) })
@@ -287,23 +305,34 @@ impl QuotaKeeper {
     /// Stores all changes now. What cannot be stored is logged, and stays for the next time.
     pub async fn save(&self) {
         self.volumes.save().await;
-        let _order = self.ports.order.lock().await;
-        let changes: Vec<_> = self.all().into_iter().map(|ledger| (ledger.take_unsaved(), ledger)).collect();
-        let changed = changes.iter().filter(|(change, _)| !change.is_zero());
-        let batch: Vec<_> = changed.clone().map(|(change, ledger)| (ledger.scope.clone(), *change)).collect();
-        if batch.is_empty() {
-            return;
-        }
-        if let Err(error) = self.ports.store.add_usage(batch, self.ports.clock.now()).await {
-            tracing::warn!(sender = "quota", message = format!("used quotas could not be stored: {error}"));
-            changed.for_each(|(change, ledger)| ledger.put_back(*change));
+        if let Err(failed) = self.save_usages().await {
+            failed.tell("used quotas");
         }
     }
 
+    async fn save_usages(&self) -> Result<(), Failed> {
+        let mut order = self.ports.order.lock().await;
+        // What was not confirmed goes first, and the rest stays in the ledgers until then.
+        self.ports.send(&mut order).await?;
+        let changes = self.all().into_iter().map(|ledger| (ledger.scope.clone(), ledger.take_unsaved()));
+        let changes: Vec<_> = changes.filter(|(_, change)| !change.is_zero()).collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        order.put(changes);
+        self.ports.send(&mut order).await
+    }
+
+    /// Settles the usages of idle ledgers. Not while changes wait for the store: their marks have to stay.
     async fn close_idle(&self, idle: Duration) {
+        let order = self.ports.order.lock().await;
+        if order.is_waiting() {
+            return;
+        }
         for ledger in self.all() {
             if let Err(error) = ledger.close(idle).await {
-                tracing::warn!(sender = "quota", message = format!("a used quota could not be settled: {error}"));
+                let message = format!("used quotas could not be settled, and are tried again: {error}");
+                return tracing::warn!(sender = "quota", message);
             }
         }
     }
@@ -363,7 +392,11 @@ impl QuotaKeeper {
                     self.settle_abandoned().await;
                     self.save().await;
                 }
-                _ = look.tick() => self.close_idle(IDLE).await,
+                _ = look.tick() => {
+                    // What waits for a store that was away; nothing else may come.
+                    self.save().await;
+                    self.close_idle(IDLE).await;
+                }
             }
         }
     }

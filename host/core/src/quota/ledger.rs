@@ -208,11 +208,6 @@ impl Ledger {
         std::mem::take(&mut self.state().unsaved)
     }
 
-    pub(super) fn put_back(&self, unsaved: UsedQuota) {
-        let mut state = self.state();
-        state.unsaved = state.unsaved + unsaved;
-    }
-
     /// Marks the usage as stale: the next caller counts the files, or is refused.
     pub fn invalidate(&self) {
         let mut state = self.state();

@@ -11,6 +11,7 @@ mod namespace;
 mod program;
 mod scan;
 mod scans;
+mod sending;
 mod upload;
 mod volume;
 
@@ -186,5 +187,7 @@ pub fn scope_of(account: &EffectiveAccount, path: &VirtualPath, tracking: Tracki
     tracked.then(|| (Scope::Account(account.username.clone()), limits))
 }
 
+#[cfg(test)]
+mod outage_tests;
 #[cfg(test)]
 mod tests;

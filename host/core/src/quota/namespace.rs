@@ -175,8 +175,9 @@ impl NamespaceGuard<'_> {
         };
         let counted = scan::count(tree, &excluded, progress).await;
         let counted = counted.map_err(|error| QuotaError::Scan(error.message))?;
-        // Unsaved changes must not reach the store after the total that includes them.
-        let _order = self.ledger.ports.order.lock().await;
+        // Unsaved changes must not reach the store after the total that includes them, nor must those that wait.
+        let mut order = self.ledger.ports.order.lock().await;
+        self.ledger.ports.send(&mut order).await.map_err(|failed| failed.error)?;
         let used = {
             let mut state = self.ledger.state();
             let linked = state.in_place.values().filter(|file| file.is_linked);

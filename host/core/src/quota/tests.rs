@@ -8,12 +8,12 @@ use crate::memory::MemoryStore;
 use crate::ports::storage::{FileId, FileKind, Metadata};
 use crate::ports::{Change, Directory, NodeName, SystemClock, USERS, UsageStore, Write};
 
-fn file(inode: u64, size: u64) -> Metadata {
+pub(super) fn file(inode: u64, size: u64) -> Metadata {
     let id = FileId::new(u128::from(inode));
     Metadata { kind: FileKind::File, size, mode: 0, uid: 0, gid: 0, accessed: 0, modified: 0, links: 1, id }
 }
 
-fn no_tree() -> ScanTree {
+pub(super) fn no_tree() -> ScanTree {
     panic!("nothing is to be counted from the files");
 }
 
@@ -50,7 +50,7 @@ impl Paper {
     }
 }
 
-const LIMITS: QuotaLimits = QuotaLimits { size: 100, files: 2 };
+pub(super) const LIMITS: QuotaLimits = QuotaLimits { size: 100, files: 2 };
 
 #[tokio::test]
 async fn an_unnamed_upload_is_counted_as_it_grows() {

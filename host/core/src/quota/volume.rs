@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::keeper::QuotaPorts;
+use super::sending::{Failed, Sending};
 use super::{QuotaError, Tracking};
 use crate::account::EffectiveAccount;
 use crate::ports::AccountKey;
@@ -126,11 +127,14 @@ pub struct Volumes {
     tracking: Tracking,
     ports: Arc<QuotaPorts>,
     by_name: Mutex<HashMap<String, Arc<Volume>>>,
+    /// Held while something is on its way to the store.
+    sending: tokio::sync::Mutex<Sending<(AccountKey, Transferred)>>,
 }
 
 impl Volumes {
     pub(super) fn new(tracking: Tracking, ports: Arc<QuotaPorts>) -> Self {
-        Self { tracking, ports, by_name: Mutex::default() }
+        let sending = tokio::sync::Mutex::new(QuotaPorts::sending(&ports.node, "volumes", &*ports.clock));
+        Self { tracking, ports, by_name: Mutex::default(), sending }
     }
 
     /// The volume of an account; none: volumes are not counted. The first call takes the stored numbers of
@@ -150,29 +154,36 @@ impl Volumes {
 
     /// Stores the bytes that are not stored yet; if that fails, they stay for the next time.
     pub(super) async fn save(&self) {
-        let taken = self.take_unsaved();
-        if taken.is_empty() {
-            return;
-        }
-        let changes =
-            taken.iter().map(|(username, volume, by)| (AccountKey { username: username.clone(), id: volume.id }, *by));
-        let changes = changes.collect();
-        if let Err(error) = self.ports.store.add_transferred(changes).await {
-            tracing::warn!(sender = "quota", message = format!("transferred volumes could not be stored: {error}"));
-            for (_, volume, by) in taken {
-                volume.unsaved_up.fetch_add(by.up, Ordering::Relaxed);
-                volume.unsaved_down.fetch_add(by.down, Ordering::Relaxed);
-            }
+        if let Err(failed) = self.send().await {
+            failed.tell("transferred volumes");
         }
     }
 
-    fn take_unsaved(&self) -> Vec<(String, Arc<Volume>, Transferred)> {
+    async fn send(&self) -> Result<(), Failed> {
+        let mut sending = self.sending.lock().await;
+        // What was not confirmed goes first.
+        self.send_next(&mut sending).await?;
+        let taken = self.take_unsaved();
+        if taken.is_empty() {
+            return Ok(());
+        }
+        sending.put(taken);
+        self.send_next(&mut sending).await
+    }
+
+    async fn send_next(&self, sending: &mut Sending<(AccountKey, Transferred)>) -> Result<(), Failed> {
+        let Some((batch, changes)) = sending.batch() else { return Ok(()) };
+        let answer = self.ports.store.add_transferred(Some(batch), changes).await;
+        sending.answered(answer)
+    }
+
+    fn take_unsaved(&self) -> Vec<(AccountKey, Transferred)> {
         let volumes = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         let unsaved = volumes.iter().map(|(name, volume)| {
             let up = volume.unsaved_up.swap(0, Ordering::Relaxed);
             let down = volume.unsaved_down.swap(0, Ordering::Relaxed);
-            (name.clone(), volume.clone(), Transferred { up, down })
+            (AccountKey { username: name.clone(), id: volume.id }, Transferred { up, down })
         });
-        unsaved.filter(|(_, _, by)| !by.is_zero()).collect()
+        unsaved.filter(|(_, by)| !by.is_zero()).collect()
     }
 }

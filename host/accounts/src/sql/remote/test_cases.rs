@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tidegate_core::ports::{AccountKey, ChangedObjects, RunFilter, StoreError, Stores, USERS, Write};
-use tidegate_core::quota::{Scope, UsedQuota};
+use tidegate_core::ports::{AccountKey, BatchName, ChangedObjects, RunFilter, StoreError, Stores, USERS, Write};
+use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 use tidegate_core::secret::Secret;
 use tokio::time::Instant;
 
@@ -184,7 +184,7 @@ pub async fn several_servers_write_at_once<S: TestServer>() {
                 for _ in 0..25 {
                     let by = UsedQuota { size: 1, files: 1 };
                     let changes = names.map(|name| (Scope::Account(name.into()), by)).to_vec();
-                    store.add_usage(changes, 2).await.unwrap();
+                    store.add_usage(None, changes, 2).await.unwrap();
                     store.append(runs.clone()).await.unwrap();
                     store.increment("p", "n", 1, None).await.unwrap();
                 }
@@ -295,3 +295,27 @@ pub const FOREIGN: [&str; 4] = [
     "CREATE TABLE shares (id INTEGER)",
     "INSERT INTO shares VALUES (1), (2)",
 ];
+
+pub async fn a_batch_is_added_once<S: TestServer>() {
+    // ADR 9: a commit without an answer is sent again.
+    let server = S::start();
+    let store = server.store();
+    add(&*store, "alice").await;
+    let alice = Scope::Account("alice".into());
+    let id = store.find(&USERS, "alice").await.unwrap().unwrap().version.id;
+    let batch = |number| BatchName { writer: "usages of here".into(), number };
+    let by = UsedQuota { size: 1, files: 1 };
+    // The numbers of a process, each sent twice; then those of the next process.
+    for number in [7, 7, 8, 8, 5_000, 5_000, 5_001, 5_001] {
+        store.add_usage(Some(&batch(number)), vec![(alice.clone(), by)], 2).await.unwrap();
+        let writer = "volumes of here".to_owned();
+        let moved = vec![(AccountKey { username: "alice".into(), id }, Transferred { up: 1, down: 0 })];
+        store.add_transferred(Some(&BatchName { writer, number }), moved).await.unwrap();
+        // Another server has the same numbers.
+        let other = BatchName { writer: "usages of there".into(), number };
+        store.add_usage(Some(&other), vec![(alice.clone(), by)], 2).await.unwrap();
+    }
+    let document = store.find(&USERS, "alice").await.unwrap().unwrap().document;
+    assert_eq!(document.get("used_quota_size"), Some(&json!(8)));
+    assert_eq!(document.get("used_upload_data_transfer"), Some(&json!(4)));
+}

@@ -1,6 +1,7 @@
 //! The stores, written once over a [`Database`].
 
 mod audit;
+mod batches;
 mod directory;
 mod hook_runs;
 mod last_logins;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tidegate_core::ports::{AccountKey, FOLDERS, NodeName, StoreError, StoredUsage, UsageStore};
+use tidegate_core::ports::{AccountKey, BatchName, FOLDERS, NodeName, StoreError, StoredUsage, UsageStore};
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 
-use super::{SqlStore, first, table};
+use super::{SqlStore, batches, first, table};
 use crate::sql::{Cell, Database, Failure, Patience, Row, Transaction, transact};
 
 #[async_trait]
@@ -26,13 +26,21 @@ impl<D: Database> UsageStore for SqlStore<D> {
         self.execute(sql.to_owned(), vec![kind, name, node.0.as_str().into()]).await.map(drop)
     }
 
-    async fn add_usage(&self, mut changes: Vec<(Scope, UsedQuota)>, at: i64) -> Result<(), StoreError> {
+    async fn add_usage(
+        &self,
+        batch: Option<&BatchName>,
+        mut changes: Vec<(Scope, UsedQuota)>,
+        at: i64,
+    ) -> Result<(), StoreError> {
         // In the same order by every server, so that servers do not wait for each other in a circle.
         changes.sort_by(|(one, _), (other, _)| key(one).cmp(&key(other)));
-        let changes = Arc::new(changes);
+        let (changes, batch) = (Arc::new(changes), batch.cloned());
         transact(&*self.database, Patience::Short, move |transaction| {
-            let changes = changes.clone();
+            let (changes, batch) = (changes.clone(), batch.clone());
             Box::pin(async move {
+                if !batches::begin(transaction, batch).await? {
+                    return Ok(());
+                }
                 for (scope, by) in changes.iter() {
                     let (table, column, name) = place(scope);
                     let sql = format!(
@@ -68,12 +76,19 @@ impl<D: Database> UsageStore for SqlStore<D> {
         Ok(first(rows, |mut row| row.integer(0))?.is_some_and(|at| at > 0))
     }
 
-    async fn add_transferred(&self, mut changes: Vec<(AccountKey, Transferred)>) -> Result<(), StoreError> {
+    async fn add_transferred(
+        &self,
+        batch: Option<&BatchName>,
+        mut changes: Vec<(AccountKey, Transferred)>,
+    ) -> Result<(), StoreError> {
         changes.sort_by_key(|(account, _)| account.id);
-        let changes = Arc::new(changes);
+        let (changes, batch) = (Arc::new(changes), batch.cloned());
         transact(&*self.database, Patience::Short, move |transaction| {
-            let changes = changes.clone();
+            let (changes, batch) = (changes.clone(), batch.clone());
             Box::pin(async move {
+                if !batches::begin(transaction, batch).await? {
+                    return Ok(());
+                }
                 for (AccountKey { username, id }, by) in changes.iter() {
                     let sql = "UPDATE {users} SET used_upload_data_transfer = used_upload_data_transfer + ?, \
                          used_download_data_transfer = used_download_data_transfer + ? WHERE username = ? AND id = ?";

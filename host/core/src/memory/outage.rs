@@ -1,0 +1,139 @@
+//! A store in memory that can go away, for tests.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use crate::ports::{
+    AccountKey, BatchName, Change, ChangeToken, Changes, Collection, Directory, NodeName, PageRequest, StoreError,
+    StoredDocument, StoredUsage, UsageStore, Version,
+};
+use crate::quota::{Scope, Transferred, UsedQuota};
+
+/// How the store behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum State {
+    #[default]
+    Here,
+    /// Nothing is done.
+    Away,
+    /// Everything is done, but the answer does not arrive.
+    Silent,
+}
+
+/// A store between the tested code and the one in memory.
+#[derive(Default)]
+pub struct Outage {
+    pub store: Arc<MemoryStore>,
+    state: Mutex<State>,
+    batches: Mutex<HashSet<BatchName>>,
+}
+
+impl Outage {
+    pub fn of(store: Arc<MemoryStore>) -> Arc<Self> {
+        Arc::new(Self { store, ..Self::default() })
+    }
+
+    pub fn becomes(&self, state: State) {
+        *self.state.lock().unwrap() = state;
+    }
+
+    async fn through<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let state = *self.state.lock().unwrap();
+        let away = Err(StoreError::Unavailable("the database is away".into()));
+        match state {
+            State::Here => work.await,
+            State::Away => away,
+            State::Silent => {
+                let _ = work.await;
+                away
+            }
+        }
+    }
+
+    /// Whether the batch is new, if the store is asked at all.
+    fn is_new(&self, batch: Option<&BatchName>) -> bool {
+        batch.is_none_or(|batch| self.batches.lock().unwrap().insert(batch.clone()))
+    }
+}
+
+#[async_trait]
+impl Directory for Outage {
+    async fn find(&self, collection: &'static Collection, name: &str) -> Result<Option<StoredDocument>, StoreError> {
+        self.through(self.store.find(collection, name)).await
+    }
+    async fn find_all(
+        &self,
+        collection: &'static Collection,
+        names: Vec<String>,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        self.through(self.store.find_all(collection, names)).await
+    }
+    async fn list(
+        &self,
+        collection: &'static Collection,
+        page: PageRequest,
+    ) -> Result<Vec<StoredDocument>, StoreError> {
+        self.through(self.store.list(collection, page)).await
+    }
+    async fn texts(
+        &self,
+        collection: &'static Collection,
+        field: &'static str,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        self.through(self.store.texts(collection, field)).await
+    }
+    async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Version>, StoreError> {
+        self.through(self.store.commit(changes)).await
+    }
+    async fn changes(&self, since: Option<&ChangeToken>) -> Result<Changes, StoreError> {
+        self.through(self.store.changes(since)).await
+    }
+    async fn wait_for_changes(&self, since: &ChangeToken) -> Result<Changes, StoreError> {
+        self.through(self.store.wait_for_changes(since)).await
+    }
+    async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {
+        self.through(self.store.record_login(account, at)).await
+    }
+    async fn record_first_transfer(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError> {
+        self.through(self.store.record_first_transfer(account, upload, at)).await
+    }
+}
+
+#[async_trait]
+impl UsageStore for Outage {
+    async fn open_usage(&self, scope: &Scope, node: &NodeName) -> Result<StoredUsage, StoreError> {
+        self.through(self.store.open_usage(scope, node)).await
+    }
+    async fn close_usage(&self, scope: &Scope, node: &NodeName) -> Result<(), StoreError> {
+        self.through(self.store.close_usage(scope, node)).await
+    }
+    async fn add_usage(
+        &self,
+        batch: Option<&BatchName>,
+        changes: Vec<(Scope, UsedQuota)>,
+        at: i64,
+    ) -> Result<(), StoreError> {
+        let add = async { if self.is_new(batch) { self.store.add_usage(batch, changes, at).await } else { Ok(()) } };
+        self.through(add).await
+    }
+    async fn replace_usage(&self, scope: &Scope, used: UsedQuota, at: i64) -> Result<(), StoreError> {
+        self.through(self.store.replace_usage(scope, used, at)).await
+    }
+    async fn is_counted(&self, scope: &Scope) -> Result<bool, StoreError> {
+        self.through(self.store.is_counted(scope)).await
+    }
+    async fn add_transferred(
+        &self,
+        batch: Option<&BatchName>,
+        changes: Vec<(AccountKey, Transferred)>,
+    ) -> Result<(), StoreError> {
+        let add = async { if self.is_new(batch) { self.store.add_transferred(batch, changes).await } else { Ok(()) } };
+        self.through(add).await
+    }
+    async fn unsettled_usages(&self, node: &NodeName) -> Result<Vec<Scope>, StoreError> {
+        self.through(self.store.unsettled_usages(node)).await
+    }
+}

@@ -1,0 +1,97 @@
+//! What is counted while the store is away, and when it is back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::tests::{LIMITS, file, no_tree};
+use super::*;
+use crate::account::{AccountDraft, CredentialRule};
+use crate::hook::observers::ObserverWork;
+use crate::memory::MemoryStore;
+use crate::memory::outage::{Outage, State};
+use crate::ports::{NodeName, SystemClock, UsageStore};
+
+struct Paper {
+    outage: Arc<Outage>,
+    keeper: Arc<QuotaKeeper>,
+    scope: Scope,
+    account: EffectiveAccount,
+}
+
+async fn paper() -> Paper {
+    let store = Arc::new(MemoryStore::default());
+    let json = r#"{"status":1,"username":"u","home_dir":"/u","permissions":{"/":["*"]}}"#;
+    store.put(&AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account);
+    let scope = Scope::Account("u".into());
+    store.replace_usage(&scope, UsedQuota::default(), 1).await.unwrap();
+    let account = EffectiveAccount::ungrouped(store.user("u").await.unwrap());
+    let outage = Outage::of(store);
+    let keeper = QuotaKeeper::new(outage.clone(), NodeName("here".into()), Arc::new(SystemClock), Tracking::Always);
+    Paper { outage, keeper, scope, account }
+}
+
+impl Paper {
+    /// Uploads a file of 10 bytes, as a session that was there before.
+    async fn upload(&self, inode: u64) {
+        let ledger = self.keeper.ledger(&self.scope);
+        let names = ledger.names(no_tree).await.unwrap();
+        let mut upload = UploadQuota::unnamed(ledger.clone(), file(inode, 0).id, 0, None, LIMITS).unwrap();
+        upload.reserve(10, LIMITS).unwrap();
+        upload.complete(&names, &file(inode, 10), None);
+        drop(names);
+        let volume = self.keeper.volumes.of(&self.account).unwrap();
+        volume.take(Transferred { up: 10, down: 1 }, VolumeLimits::default()).unwrap();
+    }
+
+    /// Bytes, files, and bytes in both directions.
+    async fn stored(&self) -> (i64, i64, i64, i64) {
+        let usage = self.outage.store.user("u").await.unwrap().usage;
+        let moved = (usage.used_upload_data_transfer, usage.used_download_data_transfer);
+        (usage.used_quota_size, usage.used_quota_files, moved.0, moved.1)
+    }
+}
+
+#[tokio::test]
+async fn usage_waits_and_is_counted_once() {
+    // A10-03; ADR 9
+    for away in [State::Away, State::Silent] {
+        let paper = paper().await;
+        paper.upload(1).await;
+        paper.keeper.save().await;
+        assert_eq!(paper.stored().await, (10, 1, 10, 1));
+        paper.upload(2).await;
+        paper.outage.becomes(away);
+        paper.keeper.save().await;
+        // Transfers go on, and limits hold: two files are the most.
+        let ledger = paper.keeper.ledger(&paper.scope);
+        assert_eq!(ledger.used(), UsedQuota { size: 20, files: 2 });
+        let third = UploadQuota::unnamed(ledger.clone(), file(3, 0).id, 0, None, LIMITS);
+        assert_eq!(third.err(), Some(QuotaError::Exceeded));
+        ledger.names(no_tree).await.unwrap().removed(&file(1, 10));
+        paper.keeper.finish().await;
+        paper.outage.becomes(State::Here);
+        // The mark has stayed for a process that would die now.
+        assert_eq!(paper.keeper.unsettled().await.unwrap(), std::slice::from_ref(&paper.scope));
+        paper.keeper.save().await;
+        assert_eq!(paper.stored().await, (10, 1, 20, 2), "{away:?}");
+        paper.keeper.finish().await;
+        assert_eq!(paper.stored().await, (10, 1, 20, 2), "{away:?}");
+        assert!(paper.keeper.unsettled().await.unwrap().is_empty(), "{away:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_stored_without_another_change() {
+    let paper = paper().await;
+    paper.upload(1).await;
+    paper.outage.becomes(State::Away);
+    let look = async {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(paper.stored().await, (0, 0, 0, 0));
+        paper.outage.becomes(State::Here);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(paper.stored().await, (10, 1, 10, 1));
+        paper.keeper.close();
+    };
+    tokio::join!(paper.keeper.work(), look);
+}
