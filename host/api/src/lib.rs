@@ -4,6 +4,7 @@
 mod answer;
 mod control;
 mod exposition;
+mod health;
 mod http;
 mod rest;
 mod site;
@@ -11,6 +12,7 @@ mod snapshot;
 
 pub use control::{AdminApi, Handle, Owner, control, error_answer, for_owner, hook_link, plugin, user_name};
 pub use exposition::{Measured, metrics};
+pub use health::{Readiness, health};
 pub use http::{
     Binding, CertificateError, Certificates, Client, Entrance, HttpLimits, RequestId, Socket, TrustedProxies, serve,
 };

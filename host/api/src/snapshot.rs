@@ -53,6 +53,7 @@ fn of_server(counts: &Counts) -> Vec<MetricFamily> {
         banned_connections,
         hook_events_dropped,
         http,
+        logins_unavailable,
         logins,
         by_method,
     } = counts;
@@ -85,6 +86,11 @@ fn of_server(counts: &Counts) -> Vec<MetricFamily> {
     families.extend(of_transfers("upload", uploads));
     families.extend(of_transfers("download", downloads));
     families.extend(of_logins("login_", "", logins));
+    families.push(counter(
+        "tidegate_login_unavailable_total",
+        "Attempts to log in that were not decided, because the store of accounts was away",
+        *logins_unavailable as f64,
+    ));
     for (method, logins) in LoginMethod::ALL.into_iter().zip(by_method) {
         let (prefix, words) = method_names(method);
         families.extend(of_logins(prefix, &format!(" by {words}"), logins));

@@ -44,6 +44,7 @@ fn made_up() -> Snapshot {
             banned_connections: 81,
             hook_events_dropped: HookKind::ALL.map(|kind| if kind == HookKind::PostAction { 12 } else { 0 }),
             http: HttpRequests { all: 13, ok: 14, client_errors: 15, server_errors: 16 },
+            logins_unavailable: 19,
             logins: logins(20),
             by_method,
         },

@@ -37,6 +37,8 @@ pub struct Counts<N = u64> {
     pub hook_events_dropped: [N; HookKind::ALL.len()],
     /// HTTP requests.
     pub http: HttpRequests<N>,
+    /// Attempts to log in that were not decided, because the store of accounts was away; they are not among `logins`.
+    pub logins_unavailable: N,
     /// Attempts to log in, by any method.
     pub logins: Logins<N>,
     /// Attempts to log in: those of each of [`LoginMethod::ALL`].
@@ -129,6 +131,11 @@ impl Metrics {
         }
     }
 
+    /// Counts an attempt to log in that was not decided, because the store of accounts was away.
+    pub fn login_unavailable(&self) {
+        add(&self.counts.logins_unavailable, 1);
+    }
+
     /// Counts an event that an observer was not told of, because too many waited (B0-10).
     pub fn hook_event_dropped(&self, kind: HookKind) {
         if let Some(dropped) = entry(HookKind::ALL, &self.counts.hook_events_dropped, kind) {
@@ -170,6 +177,7 @@ impl Counts<AtomicU64> {
             banned_connections: number(&self.banned_connections),
             hook_events_dropped: self.hook_events_dropped.each_ref().map(number),
             http: self.http.read(),
+            logins_unavailable: number(&self.logins_unavailable),
             logins: self.logins.read(),
             by_method: self.by_method.each_ref().map(Logins::read),
         }

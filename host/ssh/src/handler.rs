@@ -11,7 +11,7 @@ use russh::server::{
     Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf};
-use tidegate_core::login::{AuthenticatedAccount, Login, Outcome, Step};
+use tidegate_core::login::{AuthenticatedAccount, Login, Offer, Outcome, Step};
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
 use tidegate_core::session::EndReason;
@@ -177,8 +177,11 @@ impl Handler for SshHandler {
             }
             return Ok(self.refuse(user).await);
         };
-        let is_wanted = Box::pin(self.login.public_key_offered(user, &key)).await;
-        Ok(if is_wanted { Auth::Accept } else { self.refuse(user).await })
+        Ok(match Box::pin(self.login.public_key_offered(user, &key)).await {
+            Offer::Acceptable => Auth::Accept,
+            Offer::Refused => self.refuse(user).await,
+            Offer::Unavailable => self.unavailable(user).await,
+        })
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {

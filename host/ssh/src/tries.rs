@@ -25,6 +25,11 @@ impl Tries {
         }
     }
 
+    /// Leaves no try: the connection ends for another reason.
+    pub fn end(&mut self) {
+        self.left = Some(0);
+    }
+
     pub fn are_over(&self) -> bool {
         self.left == Some(0)
     }
@@ -46,6 +51,15 @@ mod tests {
             tries.are_over()
         });
         assert_eq!(over.map(|at| at + 1), expected, "{max:?} {requests}");
+    }
+
+    #[test]
+    fn an_end_leaves_no_try() {
+        for max in [None, Some(6)] {
+            let mut tries = Tries::new(max);
+            tries.end();
+            assert!(tries.are_over(), "{max:?}");
+        }
     }
 
     #[test]

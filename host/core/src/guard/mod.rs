@@ -95,7 +95,8 @@ impl Offence {
         match reason {
             RefusalReason::UnknownUser => Some(Self::UserNotFound),
             RefusalReason::WrongCredential | RefusalReason::Denied => Some(Self::LoginFailed),
-            RefusalReason::Session | RefusalReason::GivenUp | RefusalReason::Failure => None,
+            RefusalReason::Session | RefusalReason::GivenUp => None,
+            RefusalReason::Failure | RefusalReason::Unavailable => None,
         }
     }
 }

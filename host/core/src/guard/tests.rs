@@ -81,6 +81,7 @@ fn only_denials_are_offences() {
     check(RefusalReason::Session, None);
     check(RefusalReason::GivenUp, None);
     check(RefusalReason::Failure, None);
+    check(RefusalReason::Unavailable, None);
 }
 
 #[test]

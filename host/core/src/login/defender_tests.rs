@@ -49,15 +49,15 @@ async fn keys_score_once_a_connection_that_does_not_log_in() {
     let defender = world.service.defender().clone();
     for _ in 0..20 {
         let mut login = world.login();
-        assert!(!login.public_key_offered("alice", &key()).await);
+        assert_eq!(login.public_key_offered("alice", &key()).await, Offer::Refused);
         assert_eq!(name(login.password("alice", Secret::new("pw")).await), "accepted");
     }
     assert!(!defender.refuses(address()), "a login after a key that was not wanted");
     let mut connections = 0;
     while !defender.refuses(address()) {
         let mut login = world.login();
-        assert!(!login.public_key_offered("alice", &key()).await);
-        assert!(!login.public_key_offered("bob", &key()).await);
+        assert_eq!(login.public_key_offered("alice", &key()).await, Offer::Refused);
+        assert_eq!(login.public_key_offered("bob", &key()).await, Offer::Refused);
         connections += 1;
     }
     assert_eq!(connections, 8);

@@ -185,9 +185,9 @@ async fn two_steps_are_one_login_under_one_name() {
     let mut login = world.login();
     // A key that is offered again is not told again.
     for _ in 0..2 {
-        assert!(!login.public_key_offered("alice", &other).await);
+        assert_eq!(login.public_key_offered("alice", &other).await, Offer::Refused);
     }
-    assert!(login.public_key_offered("alice", &key).await);
+    assert_eq!(login.public_key_offered("alice", &key).await, Offer::Acceptable);
     assert_eq!(name(login.public_key_verified("alice", &key).await), "next step");
     assert_eq!(name(login.password("alice", Secret::new("no")).await), "refused");
     assert_eq!(name(login.password("alice", Secret::new("pw")).await), "accepted");

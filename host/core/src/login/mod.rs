@@ -8,6 +8,7 @@ mod credentials;
 mod external_auth_cache;
 mod hooks;
 mod one_time_code;
+mod outcome;
 mod refusal;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ pub use admission::AuthenticatedAccount;
 pub use checks::{AccountCheck, account_checks};
 pub use conversation::Step;
 pub use hooks::LoginHooks;
+pub use outcome::{Offer, Outcome};
 pub use refusal::{Refusal, RefusalReason};
 
 use self::conversation::{ConversationStep, Exchange};
@@ -96,16 +98,6 @@ impl LoginService {
         let cache = ExternalAuthCache::new().map_err(|error| PasswordError::Hashing(error.to_string()))?;
         Ok(Self { ports, decoy: PasswordHash::decoy(), cache, codes: OneTimeCodes::default() })
     }
-}
-
-/// How an attempt ended.
-pub enum Outcome {
-    /// The login is complete.
-    Accepted(AuthenticatedAccount),
-    /// A key or a password was right, and one of these methods has to follow (B12-03).
-    NextStep(Vec<LoginMethod>),
-    /// The attempt was refused; the log has the reason.
-    Refused,
 }
 
 /// An attempt, after the `login-pre` hooks were asked.
@@ -281,15 +273,15 @@ impl Login {
 
     /// Whether a signature with this key would be accepted, for a client that asks before it signs (RFC 4252 §7).
     /// Nothing is stored (J-14).
-    pub async fn public_key_offered(&mut self, username: &str, key: &PublicKey) -> bool {
+    pub async fn public_key_offered(&mut self, username: &str, key: &PublicKey) -> Offer {
         self.give_up();
         match self.resolve_key(username, key).await {
-            OfferedKey::Acceptable(..) => true,
-            OfferedKey::Refused(attempt, refusal) => {
-                self.refused(&attempt, &refusal);
-                false
-            }
-            OfferedKey::RefusedBefore => false,
+            OfferedKey::Acceptable(..) => Offer::Acceptable,
+            OfferedKey::Refused(attempt, refusal) => match self.refused(&attempt, &refusal) {
+                Outcome::Unavailable => Offer::Unavailable,
+                Outcome::Accepted(_) | Outcome::NextStep(_) | Outcome::Refused => Offer::Refused,
+            },
+            OfferedKey::RefusedBefore => Offer::Refused,
         }
     }
 
@@ -298,7 +290,9 @@ impl Login {
         self.give_up();
         let (attempt, resolved) = match self.resolve_key(username, key).await {
             OfferedKey::Acceptable(attempt, resolved) => (attempt, resolved),
-            OfferedKey::Refused(..) | OfferedKey::RefusedBefore => return Outcome::Refused,
+            // Refusals are remembered from the question before, but not that the store was away.
+            OfferedKey::Refused(attempt, refusal) => return self.refused(&attempt, &refusal),
+            OfferedKey::RefusedBefore => return Outcome::Refused,
         };
         let next = resolved.account.next_steps(&[LoginMethod::PublicKey]);
         self.forced_command = resolved.forced_command.clone();
@@ -389,6 +383,7 @@ impl Login {
             Attempted::Refused(attempt, refusal) => OfferedKey::Refused(attempt, refusal),
         };
         let remembered = match &offered {
+            OfferedKey::Refused(_, refusal) if refusal.reason == RefusalReason::Unavailable => return offered,
             OfferedKey::Acceptable(..) => offered.clone(),
             OfferedKey::Refused(..) | OfferedKey::RefusedBefore => OfferedKey::RefusedBefore,
         };
@@ -411,30 +406,31 @@ impl Login {
                 self.key_offence = None;
                 Outcome::Accepted(authenticated)
             }
-            Err(refusal) => {
-                self.refused(attempt, &refusal);
-                Outcome::Refused
-            }
+            Err(refusal) => self.refused(attempt, &refusal),
         }
     }
 
-    fn refused(&mut self, attempt: &Arc<LoginAttempt>, refusal: &Refusal) {
+    /// Counts and logs an attempt that was refused or not decided, and tells observers. An outage is no failed login:
+    /// it has a metric and a line in the log of its own, and hooks that count failed logins are not told of it.
+    fn refused(&mut self, attempt: &Arc<LoginAttempt>, refusal: &Refusal) -> Outcome {
+        let (text, login_type) = (refusal.to_string(), attempt.method().login_type());
+        if refusal.reason == RefusalReason::Unavailable {
+            self.service.ports.metrics.login_unavailable();
+            refusal::log_unavailable(&self.connection, &attempt.username, login_type, &text);
+            self.service.journal_login(attempt, "unavailable", &text);
+            return Outcome::Unavailable;
+        }
         self.service.ports.metrics.login(attempt.method(), false);
         self.score(attempt, refusal.reason);
-        let text = refusal.to_string();
-        refusal::log_connection_failed(
-            &self.connection,
-            &attempt.username,
-            attempt.method().login_type(),
-            &text,
-            refusal.reason.as_str(),
-        );
+        let reason = refusal.reason.as_str();
+        refusal::log_connection_failed(&self.connection, &attempt.username, login_type, &text, reason);
         self.service.journal_login(attempt, "refused", &text);
         self.service.ports.hooks.post_login.notify(PostLogin {
             connection: self.connection.clone(),
             attempt: Some(attempt.clone()),
             outcome: Err(text),
         });
+        Outcome::Refused
     }
 }
 
@@ -481,6 +477,8 @@ mod defender_tests;
 mod factor_tests;
 #[cfg(test)]
 mod hook_tests;
+#[cfg(test)]
+mod outage_tests;
 #[cfg(test)]
 mod policy_tests;
 #[cfg(test)]

@@ -29,6 +29,9 @@ pub enum RefusalReason {
     GivenUp,
     /// The server or a hook could not decide.
     Failure,
+    /// The store of accounts is away: the same login may succeed when it is back. The client is told so, and it is
+    /// no failed login.
+    Unavailable,
 }
 
 impl RefusalReason {
@@ -41,6 +44,7 @@ impl RefusalReason {
             Self::Session => "session",
             Self::GivenUp => "given_up",
             Self::Failure => "failure",
+            Self::Unavailable => "unavailable",
         }
     }
 }
@@ -63,7 +67,22 @@ impl Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        Self::new(RefusalReason::Failure, error.to_string())
+        Self::new(reason_of(&error), error.to_string())
+    }
+}
+
+/// Whether the store cannot be asked at the moment, or has an error that stays.
+fn reason_of(error: &StoreError) -> RefusalReason {
+    match error {
+        StoreError::Unavailable(_) | StoreError::Busy(_) => RefusalReason::Unavailable,
+        StoreError::Exists(_)
+        | StoreError::NotFound(_)
+        | StoreError::Conflict(_)
+        | StoreError::Invalid { .. }
+        | StoreError::Refused(_)
+        | StoreError::ReadOnly(_)
+        | StoreError::Full(_)
+        | StoreError::Failed(_) => RefusalReason::Failure,
     }
 }
 
@@ -91,19 +110,39 @@ impl From<CodeRefusal> for Refusal {
 
 impl From<AccountError> for Refusal {
     fn from(error: AccountError) -> Self {
-        Self::new(RefusalReason::Failure, format!("the hook's answer was not used: {error}"))
+        let reason = match &error {
+            AccountError::Store(error) => reason_of(error),
+            AccountError::Invalid(_) | AccountError::Password(_) => RefusalReason::Failure,
+        };
+        Self::new(reason, format!("the hook's answer was not used: {error}"))
     }
+}
+
+/// Logs a login that was not decided, because the store of accounts is away. Filters that count wrong logins do not
+/// read this line.
+pub fn log_unavailable(connection: &Connection, username: &str, login_type: &str, error: &str) {
+    tracing::warn!(
+        sender = "login_unavailable",
+        client_ip = %connection.remote.ip(),
+        username = shortened(username),
+        login_type,
+        error,
+        connection_id = connection.id.as_str(),
+    );
+}
+
+/// A client may send a user name of any length, which must not fill the log.
+fn shortened(username: &str) -> &str {
+    username.get(..username.floor_char_boundary(MAX_LOGGED_NAME)).unwrap_or_default()
 }
 
 /// Logs the line that fail2ban reads, with its keys in this order (A21-06, A21-07). By `reason`, filters tell wrong
 /// logins from failures of the server.
 pub fn log_connection_failed(connection: &Connection, username: &str, login_type: &str, error: &str, reason: &str) {
-    // A client may send a user name of any length, which must not fill the log.
-    let username = username.get(..username.floor_char_boundary(MAX_LOGGED_NAME)).unwrap_or_default();
     tracing::debug!(
         sender = "connection_failed",
         client_ip = %connection.remote.ip(),
-        username,
+        username = shortened(username),
         login_type,
         error,
         reason,

@@ -14,6 +14,7 @@ use crate::guard::DefenderSettings;
 use crate::hook::external_auth::{ExternalAuth, ExternalAuthVerdict, Scope as MethodScope};
 use crate::hook::{Call, Denial, Hook, HookDescription, HookError, Link, LinkSettings, Observers};
 use crate::memory::MemoryStore;
+use crate::memory::outage::Outage;
 use crate::metrics::Metrics;
 use crate::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
 use crate::ports::{Directory, NoFileLog, NodeName, SystemClock, UsageStore};
@@ -79,6 +80,8 @@ impl Hook<ExternalAuth> for PaperHook {
 
 pub(super) struct World {
     pub(super) store: Arc<MemoryStore>,
+    /// Between the logins and `store`.
+    pub(super) outage: Arc<Outage>,
     pub(super) passwords: Arc<PaperPasswords>,
     pub(super) hook: Arc<PaperHook>,
     pub(super) hooks: LoginHooks,
@@ -92,6 +95,7 @@ pub(super) fn world(answer: Option<Result<ExternalAuthVerdict, HookError>>) -> W
 /// `scope`: the methods that the hook is asked about.
 pub(super) fn world_with(answer: Option<Result<ExternalAuthVerdict, HookError>>, scope: MethodScope) -> World {
     let store = Arc::new(MemoryStore::default());
+    let outage = Outage::of(store.clone());
     let passwords = Arc::new(PaperPasswords::default());
     let has_hook = answer.is_some();
     let answer = Mutex::new(answer.unwrap_or(Ok(ExternalAuthVerdict::Defer)));
@@ -101,8 +105,8 @@ pub(super) fn world_with(answer: Option<Result<ExternalAuthVerdict, HookError>>,
     if has_hook {
         hooks.external_auth.replace(vec![Arc::new(Link::new(hook.clone(), LinkSettings::default()))]);
     }
-    let service = service(store.clone(), &store, passwords.clone(), &hooks);
-    World { store, passwords, hook, hooks, service }
+    let service = service(outage.clone(), &store, passwords.clone(), &hooks);
+    World { store, outage, passwords, hook, hooks, service }
 }
 
 /// The logins of one server; `directory`: where it finds the accounts.
@@ -180,6 +184,7 @@ pub(super) fn name(outcome: Outcome) -> &'static str {
         Outcome::Accepted(_) => "accepted",
         Outcome::NextStep(_) => "next step",
         Outcome::Refused => "refused",
+        Outcome::Unavailable => "unavailable",
     }
 }
 
@@ -299,7 +304,8 @@ async fn only_a_named_account_vouches_for_a_key() {
         let world = world(Some(Ok(verdict.clone())));
         world.stored(&format!(r#","password":"$1$pw"{more}"#)).await;
         let mut login = world.login();
-        assert_eq!(login.public_key_offered("alice", &key()).await, expected == "accepted", "{verdict:?} {more}");
+        let offer = login.public_key_offered("alice", &key()).await;
+        assert_eq!(offer == Offer::Acceptable, expected == "accepted", "{verdict:?} {more}");
         assert_eq!(name(login.public_key_verified("alice", &key()).await), expected, "{verdict:?} {more}");
         // A user without an account is admitted only by an account in the answer.
         assert_eq!(
@@ -384,7 +390,7 @@ async fn a_key_commits_nothing_before_it_is_verified() {
     let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
     let mut login = world.login();
     for _ in 0..3 {
-        assert!(login.public_key_offered("alice", &key()).await);
+        assert_eq!(login.public_key_offered("alice", &key()).await, Offer::Acceptable);
     }
     assert!(world.store.user("alice").await.is_none());
     assert_eq!(name(login.public_key_verified("alice", &key()).await), "accepted");
@@ -400,7 +406,7 @@ async fn a_verified_key_can_be_the_first_of_two_steps() {
     world.stored(&format!(r#","password":"$1$pw","public_keys":["{KEY}"],"filters":{{{denied}}}"#)).await;
     let mut login = world.login();
     assert_eq!(name(login.password("alice", Secret::new("pw")).await), "refused");
-    assert!(login.public_key_offered("alice", &key()).await);
+    assert_eq!(login.public_key_offered("alice", &key()).await, Offer::Acceptable);
     // A key that was only offered is not a first step.
     assert_eq!(name(login.password("alice", Secret::new("pw")).await), "refused");
     assert_eq!(name(login.public_key_verified("alice", &key()).await), "next step");

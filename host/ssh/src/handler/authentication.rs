@@ -13,6 +13,8 @@ use super::SshHandler;
 use crate::listener::offered_methods;
 
 const MIN_RSA_BITS: u32 = 2048;
+/// What a client is told whose login could not be decided.
+const UNAVAILABLE: &str = "The server is temporarily unavailable; try again later";
 
 impl SshHandler {
     /// Begins a try, which ends a conversation under way. An error if no try is left: the client
@@ -34,18 +36,10 @@ impl SshHandler {
     /// A rejection that lists the methods that are left. After the last try the connection ends.
     pub(super) async fn rejection(&mut self, user: &str) -> Auth {
         self.progress.refused();
-        if self.tries.are_over()
-            && let Some(handle) = self.handle.get()
-        {
-            let (reason, text) = (Disconnect::NoMoreAuthMethodsAvailable, "Too many authentication failures");
-            // Fails only if the connection has ended.
-            let _ = handle.disconnect(reason, text.to_owned(), String::new()).await;
+        if self.tries.are_over() {
+            self.end_with(Disconnect::NoMoreAuthMethodsAvailable, "Too many authentication failures").await;
         }
-        let methods = match self.login.next_steps(user) {
-            Some(steps) => ssh_methods(steps),
-            None => offered_methods(self.server.offers_keyboard_interactive()),
-        };
-        Auth::Reject { proceed_with_methods: Some(methods), partial_success: false }
+        self.methods_left(user)
     }
 
     pub(super) async fn conclude(&mut self, user: &str, outcome: Outcome) -> Auth {
@@ -64,7 +58,32 @@ impl SshHandler {
                 Auth::Reject { proceed_with_methods: Some(ssh_methods(&methods)), partial_success: true }
             }
             Outcome::Refused => self.refuse(user).await,
+            Outcome::Unavailable => self.unavailable(user).await,
         }
+    }
+
+    /// Ends a connection whose login cannot be decided. The method fails, since it has to be answered, and the
+    /// message of the end says why (RFC 4253 §11.1): a client that reads it does not take the password for wrong.
+    pub(super) async fn unavailable(&mut self, user: &str) -> Auth {
+        self.progress.refused();
+        self.tries.end();
+        self.end_with(Disconnect::ServiceNotAvailable, UNAVAILABLE).await;
+        self.methods_left(user)
+    }
+
+    async fn end_with(&mut self, reason: Disconnect, text: &str) {
+        if let Some(handle) = self.handle.get() {
+            // Fails only if the connection has ended.
+            let _ = handle.disconnect(reason, text.to_owned(), String::new()).await;
+        }
+    }
+
+    fn methods_left(&self, user: &str) -> Auth {
+        let methods = match self.login.next_steps(user) {
+            Some(steps) => ssh_methods(steps),
+            None => offered_methods(self.server.offers_keyboard_interactive()),
+        };
+        Auth::Reject { proceed_with_methods: Some(methods), partial_success: false }
     }
 
     /// The outcome of a password; a refusal comes no sooner than the login delay says (B14-01).
