@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz`: whether the process works, and whether clients should be sent to it.
+//! `/readyz`: whether clients should be sent to the server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,17 +47,12 @@ impl Readiness {
     }
 }
 
-/// `/healthz` and `/readyz`, without authentication: they tell only what a login attempt tells as well.
+/// `/readyz`, without authentication: it tells only what a login attempt tells as well.
 pub fn health(readiness: Arc<Readiness>) -> Router {
     Router::new()
-        .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .method_not_allowed_fallback(answer::wrong_method)
         .with_state(readiness)
-}
-
-async fn alive() -> Response {
-    Json(json!({ "status": "alive" })).into_response()
 }
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
@@ -75,7 +70,6 @@ mod tests {
         assert_eq!(readiness.problem(), expected);
         let status = ready(State(readiness.clone())).await.status();
         assert_eq!(status.as_u16(), if expected.is_none() { 200 } else { 503 }, "{expected:?}");
-        assert_eq!(alive().await.status(), StatusCode::OK);
     }
 
     #[tokio::test]

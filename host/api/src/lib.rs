@@ -10,6 +10,8 @@ mod rest;
 mod site;
 mod snapshot;
 
+/// The router that [`serve`] serves.
+pub use axum::Router;
 pub use control::{AdminApi, Handle, Owner, control, error_answer, for_owner, hook_link, plugin, user_name};
 pub use exposition::{Measured, metrics};
 pub use health::{Readiness, health};

@@ -6,9 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use tidegate_api::{Binding, Certificates, Socket, TrustedProxies};
+use tidegate_api::{Binding, Certificates, HttpLimits, Router, Socket, TrustedProxies};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::settings::{HttpBinding, HttpPlace};
 
@@ -17,7 +20,7 @@ const SOCKET_MODE: u32 = 0o660;
 
 /// Binds the sockets, and announces them. `handed_over`: a listener that another process has bound, in the place of the
 /// first one on a port. A default port that is in use does not keep the server from starting.
-pub async fn bind(bindings: &[HttpBinding], handed_over: Option<TcpListener>) -> anyhow::Result<Vec<Binding>> {
+async fn bind(bindings: &[HttpBinding], handed_over: Option<TcpListener>) -> anyhow::Result<Vec<Binding>> {
     let mut bound = Vec::new();
     let mut handed_over = match handed_over {
         Some(listener) => Some(tokio::net::TcpListener::from_std(listener)?),
@@ -91,8 +94,38 @@ async fn bind_path(path: &Path) -> anyhow::Result<UnixListener> {
     Ok(listener)
 }
 
+/// HTTP on its sockets, for as long as there are connections: while the server drains, it says so.
+pub struct Http {
+    end: CancellationToken,
+    serving: JoinSet<()>,
+    /// Reads the certificates again. Without certificates, SIGHUP ends the server as it always did.
+    _renewal: Option<AbortOnDropHandle<()>>,
+}
+
+impl Http {
+    /// Binds the sockets, and serves the site on them.
+    pub async fn start(bindings: &[HttpBinding], handed_over: Option<TcpListener>, site: Router) -> anyhow::Result<Self> {
+        let (end, mut serving) = (CancellationToken::new(), JoinSet::new());
+        let bound = bind(bindings, handed_over).await?;
+        let certificates: Vec<_> = bound.iter().filter_map(|binding| binding.certificates.clone()).collect();
+        for binding in bound {
+            serving.spawn(tidegate_api::serve(binding, site.clone(), HttpLimits::default(), end.clone()));
+        }
+        let has_certificates = !certificates.is_empty();
+        let renewal = has_certificates.then(|| AbortOnDropHandle::new(tokio::spawn(follow_hangups(certificates))));
+        Ok(Self { end, serving, _renewal: renewal })
+    }
+
+    /// Lets requests under way end, for a moment.
+    pub async fn finish(mut self) {
+        self.end.cancel();
+        // A panic in one of them has been logged.
+        while self.serving.join_next().await.is_some() {}
+    }
+}
+
 /// Reads the certificates again at each SIGHUP; never returns. One that cannot be used leaves the former in use.
-pub async fn follow_hangups(certificates: Vec<Arc<Certificates>>) {
+async fn follow_hangups(certificates: Vec<Arc<Certificates>>) {
     let mut hangups = match signal(SignalKind::hangup()) {
         Ok(hangups) => hangups,
         Err(error) => {

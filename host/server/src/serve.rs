@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tidegate_api::{AdminApi, Binding, HttpLimits, Owner, RestApi, Socket};
+use tidegate_api::{AdminApi, Binding, HttpLimits, Owner, Readiness, RestApi, Socket};
 use tidegate_core::hook::observation::Startup;
 use tidegate_core::ports::SystemClock;
 use tidegate_hooks_wasm::ServedGates;
@@ -83,8 +83,13 @@ pub async fn serve(
     let (sessions, scans, defender) = (services.sessions.clone(), services.scans.clone(), services.defender.clone());
     let api = wire::admin_api(&stores, accounts, sessions, scans, defender, inventory);
     let rest = wire::rest_api(&api, &stores, &settings)?;
-    let background =
-        start_background(&services, api, rest, &settings, directory, activation.httpd, stop.clone()).await?;
+    let readiness = Readiness::new(services.metrics.clone(), stop.clone());
+    let site = tidegate_api::health(readiness.clone())
+        .merge(tidegate_api::metrics(services.measured()))
+        .merge(tidegate_api::rest(rest.clone()));
+    let site = tidegate_api::counted(tidegate_api::site(site), services.metrics.clone());
+    let background = start_background(&services, api, rest, directory, stop.clone()).await?;
+    let http = Http::start(&settings.http_bindings, activation.httpd, site).await?;
     let serving =
         Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };
     let stopped = stop.clone();
@@ -93,13 +98,18 @@ pub async fn serve(
         activation::tell_stopping();
     };
     let announce_end = tokio::spawn(announce_end);
-    let outcome = serving.listen(&services, &hooks.points, stop, |_| activation::tell_ready()).await;
+    let announce = |_: SocketAddr| {
+        readiness.listens();
+        activation::tell_ready();
+    };
+    let outcome = serving.listen(&services, &hooks.points, stop, announce).await;
     announce_end.abort();
     // Without connections, serving ends before the task has run.
     if announce_end.await.is_err() {
         activation::tell_stopping();
     }
     drop(background);
+    http.finish().await;
     watcher.abort();
     tasks.finish(grace.max(LEAST_TELLING_TIME)).await;
     tracing::info!(sender = "main", message = "the server has stopped");
@@ -203,9 +213,7 @@ async fn start_background(
     services: &Services,
     api: AdminApi,
     rest: RestApi,
-    settings: &Settings,
     directory: &Path,
-    httpd: Option<TcpListener>,
     stop: CancellationToken,
 ) -> anyhow::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
@@ -218,22 +226,11 @@ async fn start_background(
     });
     tasks.spawn(activation::keep_watchdog_quiet());
     let socket = control::bind(directory)?;
-    let control = tidegate_api::control(api).merge(tidegate_api::rest(rest.clone()));
+    let control = tidegate_api::control(api).merge(tidegate_api::rest(rest));
     let control = tidegate_api::site(tidegate_api::for_owner(control, Owner::of_this_process()));
-    let limits = HttpLimits::default();
-    tasks.spawn(tidegate_api::serve(Binding::plain(Socket::Control(socket)), control, limits, stop.clone()));
-    let site = tidegate_api::metrics(services.measured()).merge(tidegate_api::rest(rest));
-    let site = tidegate_api::counted(tidegate_api::site(site), services.metrics.clone());
-    let bindings = http::bind(&settings.http_bindings, httpd).await?;
-    let certificates: Vec<_> = bindings.iter().filter_map(|binding| binding.certificates.clone()).collect();
-    for binding in bindings {
-        tasks.spawn(tidegate_api::serve(binding, site.clone(), limits, stop.clone()));
-    }
-    // Without certificates, SIGHUP ends the server as it always did.
-    if !certificates.is_empty() {
-        tasks.spawn(http::follow_hangups(certificates));
-    }
+    tasks.spawn(tidegate_api::serve(Binding::plain(Socket::Control(socket)), control, HttpLimits::default(), stop));
     Ok(tasks)
+    }
 }
 
 fn clean_leftovers(storages: &Storages) {
