@@ -6,13 +6,14 @@ mod conformance;
 mod hook_records;
 mod mysql;
 mod postgresql;
+mod read_only;
 mod redb;
 mod sql;
 mod sqlite;
 
-pub use self::mysql::{MysqlDatabase, read_mysql_tables};
-pub use self::postgresql::{PostgresqlDatabase, read_postgresql_tables};
+pub use self::mysql::{MysqlDatabase, read_mysql_tables, read_only_mysql};
+pub use self::postgresql::{PostgresqlDatabase, read_only_postgresql, read_postgresql_tables};
 pub use self::redb::{OpenError as RedbOpenError, RedbDatabase};
 pub use self::sql::TableNames;
 pub use self::sql::remote::{DatabaseServerSettings, ForeignTable, TlsMode};
-pub use self::sqlite::{OpenError, SqliteDatabase};
+pub use self::sqlite::{OpenError, SqliteDatabase, read_only_sqlite};

@@ -49,10 +49,7 @@ impl Readiness {
 
 /// `/readyz`, without authentication: it tells only what a login attempt tells as well.
 pub fn health(readiness: Arc<Readiness>) -> Router {
-    Router::new()
-        .route("/readyz", get(ready))
-        .method_not_allowed_fallback(answer::wrong_method)
-        .with_state(readiness)
+    Router::new().route("/readyz", get(ready)).method_not_allowed_fallback(answer::wrong_method).with_state(readiness)
 }
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {

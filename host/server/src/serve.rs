@@ -23,10 +23,11 @@ use crate::activation::{self, Activation};
 use crate::config::Settings;
 use crate::control::Control;
 use crate::hook_inventory::Running;
+use crate::http::Http;
 use crate::memory_dump::MemoryDump;
 use crate::state_directory::StateLock;
 use crate::wire::{self, HookPoints, HookTasks, Hooks, Services, Storages, Stores};
-use crate::{control, http, shutdown, state_directory, version};
+use crate::{control, shutdown, state_directory, version};
 
 /// Longest time for which the server waits for plugins before it listens.
 const PLUGIN_START: Duration = Duration::from_secs(60);

@@ -12,8 +12,8 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use tidegate_accounts::{
-    ForeignTable, MysqlDatabase, PostgresqlDatabase, RedbDatabase, SqliteDatabase, read_mysql_tables,
-    read_postgresql_tables,
+    ForeignTable, MysqlDatabase, PostgresqlDatabase, RedbDatabase, SqliteDatabase, read_mysql_tables, read_only_mysql,
+    read_only_postgresql, read_only_sqlite, read_postgresql_tables,
 };
 use tidegate_api::{AdminApi, AuthUsers, BackupDirectory, Measured, RestApi, RestSettings, ServerFacts};
 use tidegate_core::account::{Accounts, HomeCheck, SealedDirectory};
@@ -39,7 +39,7 @@ use tidegate_storage_s3::{S3FileSystems, S3Settings};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Settings;
-use crate::config::settings::{DatabaseSettings, HookTarget};
+use crate::config::settings::{DatabaseSettings, HookTarget, ReadOnly};
 use crate::file_log::FileLogLines;
 use crate::journal::Journal;
 use crate::version;
@@ -56,6 +56,14 @@ pub fn open_database(settings: &DatabaseSettings) -> anyhow::Result<Arc<dyn port
         DatabaseSettings::Mysql(settings) => Arc::new(MysqlDatabase::open(settings.as_ref().clone())?),
         DatabaseSettings::Bolt(path) => Arc::new(RedbDatabase::open(path)?),
         DatabaseSettings::Memory(_) => Arc::new(MemoryStore::default()),
+        DatabaseSettings::ReadOnly { accounts, own } => {
+            let own = Arc::new(SqliteDatabase::open(own)?);
+            match accounts {
+                ReadOnly::Sqlite(path, names) => read_only_sqlite(path, names.clone(), own)?,
+                ReadOnly::Postgresql(settings) => read_only_postgresql(settings.as_ref().clone(), own)?,
+                ReadOnly::Mysql(settings) => read_only_mysql(settings.as_ref().clone(), own)?,
+            }
+        }
     })
 }
 
@@ -68,7 +76,10 @@ pub fn read_foreign_tables(
     match settings {
         DatabaseSettings::Postgresql(settings) => read_postgresql_tables(settings.as_ref().clone(), is_wanted),
         DatabaseSettings::Mysql(settings) => read_mysql_tables(settings.as_ref().clone(), is_wanted),
-        DatabaseSettings::Sqlite(_) | DatabaseSettings::Bolt(_) | DatabaseSettings::Memory(_) => Ok(Vec::new()),
+        DatabaseSettings::Sqlite(_)
+        | DatabaseSettings::Bolt(_)
+        | DatabaseSettings::Memory(_)
+        | DatabaseSettings::ReadOnly { .. } => Ok(Vec::new()),
     }
 }
 
@@ -84,6 +95,8 @@ pub struct Stores {
     /// The documents in the database, with their secrets clear.
     pub directory: Arc<dyn Directory>,
     pub passwords: Arc<dyn Passwords>,
+    /// Whether accounts are only read (A8-17).
+    only_read: bool,
 }
 
 impl Stores {
@@ -94,25 +107,29 @@ impl Stores {
             DatabaseSettings::Sqlite(_)
             | DatabaseSettings::Postgresql(_)
             | DatabaseSettings::Mysql(_)
-            | DatabaseSettings::Bolt(_) => {
+            | DatabaseSettings::Bolt(_)
+            | DatabaseSettings::ReadOnly { .. } => {
                 let key = Arc::new(KeyFile::new(state.join(SECRETS_KEY)));
                 Arc::new(SealedDirectory::new(database.clone(), key))
             }
             // Nothing of it is written anywhere.
             DatabaseSettings::Memory(_) => database.clone(),
         };
-        Ok(Self { database, directory, passwords: Arc::new(PasswordPool::new()?) })
+        let only_read = matches!(settings, DatabaseSettings::ReadOnly { .. });
+        Ok(Self { database, directory, passwords: Arc::new(PasswordPool::new()?), only_read })
     }
 
     /// Stores that end with the process.
     pub fn in_memory() -> anyhow::Result<Self> {
         let database: Arc<dyn ports::Stores> = Arc::new(MemoryStore::default());
-        Ok(Self { directory: database.clone(), database, passwords: Arc::new(PasswordPool::new()?) })
+        let passwords = Arc::new(PasswordPool::new()?);
+        Ok(Self { directory: database.clone(), database, passwords, only_read: false })
     }
 
     /// Accounts whose changes no hook is told of.
     pub fn accounts(&self, users_base_dir: Option<String>) -> Accounts {
-        Accounts::new(self.directory.clone(), self.passwords.clone(), users_base_dir)
+        let accounts = Accounts::new(self.directory.clone(), self.passwords.clone(), users_base_dir);
+        if self.only_read { accounts.only_read() } else { accounts }
     }
 }
 

@@ -86,6 +86,16 @@ impl Driver for Mysql {
         Ok(Connection { conn, is_mariadb })
     }
 
+    fn columns(&self) -> (&'static str, Vec<Cell>) {
+        let sql =
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?";
+        (sql, vec![self.dialect.table("users").trim_matches('`').into()])
+    }
+
+    fn by_bytes(&self, column: &str) -> String {
+        format!("CAST({column} AS BINARY)")
+    }
+
     fn is_closed(&self, connection: &Connection) -> bool {
         connection.conn.is_disconnected()
     }

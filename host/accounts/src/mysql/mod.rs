@@ -9,11 +9,14 @@ mod errors;
 mod migrations;
 mod options;
 
-use tidegate_core::ports::StoreError;
+use std::sync::Arc;
+
+use tidegate_core::ports::{StoreError, Stores};
 
 use connect::Mysql;
 
-use crate::sql::remote::{Connector, DatabaseServerSettings, ForeignTable, Remote, apart, read_foreign};
+use crate::read_only::ReadOnlyAccounts;
+use crate::sql::remote::{Connector, DatabaseServerSettings, ForeignTable, Remote, apart, read_foreign, read_only};
 use crate::sql::store::SqlStore;
 
 /// All stores in MySQL or MariaDB.
@@ -43,6 +46,16 @@ pub fn read_mysql_tables(
     is_wanted: impl Fn(&str) -> bool + Sync,
 ) -> Result<Vec<ForeignTable>, StoreError> {
     read_foreign(Mysql::new(&settings)?, settings, "DATABASE()", '`', is_wanted)
+}
+
+/// Stores that take accounts from a table or view in MySQL or MariaDB, which is only read, and keep everything else in `own`.
+/// Blocks the thread, as opening does.
+///
+/// # Errors
+/// `Unavailable` if no host can be used, `Refused` if the table lacks what accounts need.
+pub fn read_only_mysql(settings: DatabaseServerSettings, own: Arc<dyn Stores>) -> Result<Arc<dyn Stores>, StoreError> {
+    let accounts = read_only(|| Ok(Connector::new(Mysql::new(&settings)?, settings.clone())))?;
+    Ok(Arc::new(ReadOnlyAccounts::new(accounts, own)))
 }
 
 #[cfg(test)]

@@ -52,6 +52,16 @@ impl Driver for Postgresql {
         Ok(client)
     }
 
+    fn columns(&self) -> (&'static str, Vec<Cell>) {
+        let sql = "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0 \
+                   AND NOT attisdropped AND has_column_privilege(attrelid, attnum, 'SELECT')";
+        (sql, vec![self.dialect.table("users").into()])
+    }
+
+    fn by_bytes(&self, column: &str) -> String {
+        format!("{column} COLLATE \"C\"")
+    }
+
     fn is_closed(&self, client: &Client) -> bool {
         client.is_closed()
     }

@@ -39,7 +39,7 @@ pub fn of_statement(error: &Error, host: &str) -> Trouble {
             StoreError::Refused(format!("this is too long for the database at {host}: {said}")).into()
         }
         &SqlState::INSUFFICIENT_PRIVILEGE => StoreError::Failed(format!(
-            "the database at {host} failed: {said}; let the role own the tables, or grant it all rights on them"
+            "the database at {host} failed: {said}; let the role own the tables, or grant it all rights on them, or SELECT if data_provider.manage_users is 0"
         ))
         .into(),
         _ => StoreError::Failed(format!("the database at {host} failed: {said}")).into(),

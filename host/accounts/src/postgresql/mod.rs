@@ -12,11 +12,14 @@ mod errors;
 mod migrations;
 mod tls;
 
-use tidegate_core::ports::StoreError;
+use std::sync::Arc;
+
+use tidegate_core::ports::{StoreError, Stores};
 
 use connect::Postgresql;
 
-use crate::sql::remote::{Connector, DatabaseServerSettings, ForeignTable, Remote, apart, read_foreign};
+use crate::read_only::ReadOnlyAccounts;
+use crate::sql::remote::{Connector, DatabaseServerSettings, ForeignTable, Remote, apart, read_foreign, read_only};
 use crate::sql::store::SqlStore;
 
 /// All stores in PostgreSQL.
@@ -45,6 +48,19 @@ pub fn read_postgresql_tables(
     is_wanted: impl Fn(&str) -> bool + Sync,
 ) -> Result<Vec<ForeignTable>, StoreError> {
     read_foreign(Postgresql::new(&settings)?, settings, "current_schema()", '"', is_wanted)
+}
+
+/// Stores that take accounts from a table or view in PostgreSQL, which is only read, and keep everything else in `own`.
+/// Blocks the thread, as opening does.
+///
+/// # Errors
+/// `Unavailable` if no host can be used, `Refused` if the table lacks what accounts need.
+pub fn read_only_postgresql(
+    settings: DatabaseServerSettings,
+    own: Arc<dyn Stores>,
+) -> Result<Arc<dyn Stores>, StoreError> {
+    let accounts = read_only(|| Ok(Connector::new(Postgresql::new(&settings)?, settings.clone())))?;
+    Ok(Arc::new(ReadOnlyAccounts::new(accounts, own)))
 }
 
 #[cfg(test)]

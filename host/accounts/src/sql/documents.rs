@@ -2,9 +2,10 @@
 //! are written `?`.
 
 use serde_json::{Map, Value, json};
-use tidegate_core::ports::{Collection, Column, ColumnKind, MaintainedChange, StoredDocument, Version};
+use tidegate_core::ports::{Collection, Column, ColumnKind, MaintainedChange, PageRequest, StoredDocument, Version};
 
-use super::{Cell, placeholders};
+use super::text::end_of;
+use super::{Cell, Row, placeholders};
 
 /// Position of the name among the [columns]; before it come `id` and `revision`.
 pub const NAME: usize = 2;
@@ -25,6 +26,35 @@ pub fn columns(collection: &Collection) -> String {
 /// Reads the rows for which `condition` holds.
 pub fn select(table: &str, collection: &Collection, condition: &str) -> String {
     format!("SELECT {} FROM {table} WHERE {condition}", columns(collection))
+}
+
+/// The condition, with its order and its cells, of a page of rows. `name`: the column of the names.
+pub fn page(name: &str, page: &PageRequest) -> (String, Vec<Cell>) {
+    let prefix = page.prefix.as_deref().unwrap_or_default();
+    let after = page.after.as_deref().filter(|after| *after >= prefix);
+    let (from, begin) = after.map_or((">=", prefix), |after| (">", after));
+    let mut condition = format!("{name} {from} ?");
+    let mut cells = vec![Cell::from(begin)];
+    if let Some(end) = end_of(prefix) {
+        condition.push_str(&format!(" AND {name} < ?"));
+        cells.push(end.into());
+    }
+    condition.push_str(&format!(" ORDER BY {name} LIMIT ?"));
+    cells.push(Cell::Integer(page.limit.into()));
+    (condition, cells)
+}
+
+/// The document of a row that was read in these [columns].
+pub fn read(collection: &Collection, mut row: Row) -> StoredDocument {
+    let mut number = |index| match row.take(index) {
+        Cell::Integer(number) => number,
+        Cell::Null | Cell::Real(_) | Cell::Text(_) | Cell::Bytes(_) => 0,
+    };
+    let version = Version { id: number(0), revision: number(1) };
+    let name = row.take(NAME).into_json().and_then(text_of);
+    let cell = |index| Ok::<Option<Value>, std::convert::Infallible>(row.take(index).into_json());
+    let Ok(stored) = assemble(collection, version, name, cell);
+    stored
 }
 
 /// Adds this number of rows; each has the cells of [`inserted`].

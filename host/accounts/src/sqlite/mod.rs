@@ -7,6 +7,7 @@ mod hook_runs;
 mod last_logins;
 mod migrations;
 mod plugin_values;
+mod reader;
 mod rows;
 mod usages;
 
@@ -17,9 +18,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use last_logins::LastLogins;
+use reader::SqliteReader;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use tidegate_core::ports::StoreError;
+use tidegate_core::ports::{StoreError, Stores};
 use tokio::sync::Notify;
+
+use crate::read_only::ReadOnlyAccounts;
+use crate::sql::TableNames;
 
 /// How long a statement waits for another program's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,6 +41,15 @@ pub struct SqliteDatabase {
     last_logins: Arc<LastLogins>,
     /// Notified when something was changed through this database.
     committed: Notify,
+}
+
+/// Stores that take accounts from a table or view in a file, which is only read, and keep everything else in `own`.
+/// `names`: what the table is called. Blocks the thread.
+///
+/// # Errors
+/// `Failed` if the file cannot be read, `Refused` if the table lacks what accounts need.
+pub fn read_only_sqlite(path: &Path, names: TableNames, own: Arc<dyn Stores>) -> Result<Arc<dyn Stores>, StoreError> {
+    Ok(Arc::new(ReadOnlyAccounts::new(SqliteReader::open(path, names)?, own)))
 }
 
 /// Why a database could not be opened, with what to do about it.

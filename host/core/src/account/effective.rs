@@ -15,12 +15,24 @@ pub struct EffectiveAccount {
     user: Arc<User>,
     /// None: no group gives the user anything.
     merged: Option<Arc<AccountValues>>,
+    /// A hook has made it for one session, and no store has it.
+    is_of_session: bool,
 }
 
 impl EffectiveAccount {
     /// The account of a user to whom groups give nothing.
     pub fn ungrouped(user: impl Into<Arc<User>>) -> Self {
-        Self { user: user.into(), merged: None }
+        Self { user: user.into(), merged: None, is_of_session: false }
+    }
+
+    /// The account for one session, as a hook has made it where accounts are only read (A8-17).
+    pub fn of_session(self) -> Self {
+        Self { is_of_session: true, ..self }
+    }
+
+    /// Whether the account holds for its session, whatever the store says of its user.
+    pub fn is_of_session(&self) -> bool {
+        self.is_of_session
     }
 
     /// The user as it is stored.
@@ -67,5 +79,5 @@ pub async fn in_force(directory: &dyn Directory, user: impl Into<Arc<User>>) -> 
         true => None,
         false => Some(Arc::new(group::merged(&user, &groups).map_err(|error| invalid(error.to_string()))?)),
     };
-    Ok(EffectiveAccount { user, merged })
+    Ok(EffectiveAccount { user, merged, is_of_session: false })
 }

@@ -37,6 +37,8 @@ pub struct Accounts {
     observers: Option<Arc<Observers<ObjectChange>>>,
     /// The rule on homes. None: bound hooks cannot make accounts.
     homes: Option<HomeCheck>,
+    /// Whether accounts are written. If not, what hooks make of them holds for one session (A8-17).
+    are_managed: bool,
 }
 
 /// Why an account was not added, changed or deleted.
@@ -87,6 +89,14 @@ impl AccountWrite {
             Self::Insert(user) | Self::Replace { user, .. } => user,
         }
     }
+
+    /// The account, not to be stored.
+    pub fn into_user(self) -> Arc<User> {
+        match self {
+            Self::Unchanged(user) => user,
+            Self::Insert(user) | Self::Replace { user, .. } => Arc::new(user),
+        }
+    }
 }
 
 impl From<InvalidAccount> for AccountError {
@@ -99,7 +109,7 @@ impl Accounts {
     /// Accounts without observers, for which bound hooks cannot make accounts. `users_base_dir`: see A3-39.
     pub fn new(store: Arc<dyn Directory>, passwords: Arc<dyn Passwords>, users_base_dir: Option<String>) -> Self {
         let hashed = HashedPasswords::new();
-        Self { store, passwords, hashed, users_base_dir, observers: None, homes: None }
+        Self { store, passwords, hashed, users_base_dir, observers: None, homes: None, are_managed: true }
     }
 
     /// Tells `observers` of changes by administrators (A15-20).
@@ -110,6 +120,16 @@ impl Accounts {
     /// Lets bound hooks make accounts whose homes `homes` allows.
     pub fn with_homes(self, homes: HomeCheck) -> Self {
         Self { homes: Some(homes), ..self }
+    }
+
+    /// Accounts that are only read: what hooks make of them is not stored (A8-17).
+    pub fn only_read(self) -> Self {
+        Self { are_managed: false, ..self }
+    }
+
+    /// Whether accounts are written.
+    pub fn are_managed(&self) -> bool {
+        self.are_managed
     }
 
     /// The stored account; None: there is none of that name.
@@ -218,12 +238,12 @@ impl Accounts {
         self.store.clone()
     }
 
-    /// Stores the time of the account's last login. `at`: milliseconds since 1970.
+    /// Stores the time of the account's last login, unless accounts are only read. `at`: milliseconds since 1970.
     ///
     /// # Errors
     /// The store fails.
     pub async fn record_login(&self, account: &AccountKey, at: i64) -> Result<(), StoreError> {
-        self.store.record_login(account, at).await
+        if self.are_managed { self.store.record_login(account, at).await } else { Ok(()) }
     }
 
     /// Uses up the one-time codes of a stored account up to a time step (RFC 6238 §5.2). False: this step or a later
@@ -332,7 +352,7 @@ impl Accounts {
         let rights = draft.rights().cloned().unwrap_or_default();
         rights.check_name(draft.username(), attempt.account)?;
         self.complete_from_hook(&mut draft, stored_user)?;
-        let presented = presented.filter(|_| draft.keeps_presented_password);
+        let presented = presented.filter(|_| draft.keeps_presented_password && self.are_managed);
         if let Some(presented) = presented {
             self.set_presented_password(&mut draft, stored_user, attempt, presented).await?;
         }

@@ -163,7 +163,7 @@ impl LoginService {
     /// Reads the account again and checks it, if an administrator has changed it since it was read.
     async fn follow_change(&self, session: &Arc<Session>, attempt: &LoginAttempt) -> Result<(), Refusal> {
         let username = &session.account.username;
-        if !self.ports.sessions.changed_since(username, attempt.read_at) {
+        if session.account.is_of_session() || !self.ports.sessions.changed_since(username, attempt.read_at) {
             return Ok(());
         }
         let account = self.stored(username).await?.ok_or_else(super::credentials::unknown_user)?;

@@ -60,7 +60,8 @@ impl Directory for ReadOnly {
 impl World {
     /// Another server on the same store, or the same one after a restart.
     fn on(self, directory: Arc<dyn Directory>) -> Self {
-        let service = service(directory, &self.store, self.passwords.clone(), &self.hooks);
+        let accounts = Accounts::new(directory, self.passwords.clone(), None);
+        let service = service(accounts, &self.store, self.passwords.clone(), &self.hooks);
         Self { service, ..self }
     }
 
@@ -88,7 +89,8 @@ async fn of_two_logins_with_one_code_at_once_one_wins() {
     // B4-02
     let first = world(None);
     first.stored(&format!(r#","password":"$1$pw","filters":{{{CODES}}}"#)).await;
-    let second = service(first.store.clone(), &first.store, first.passwords.clone(), &first.hooks);
+    let accounts = Accounts::new(first.store.clone(), first.passwords.clone(), None);
+    let second = service(accounts, &first.store, first.passwords.clone(), &first.hooks);
     let second = World {
         store: first.store.clone(),
         passwords: first.passwords.clone(),

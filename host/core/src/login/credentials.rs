@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use std::sync::Arc;
 
 use super::{LoginService, Refusal, RefusalReason};
-use crate::account::{AccountDraft, AccountWrite, EffectiveAccount};
+use crate::account::{AccountDraft, AccountWrite, EffectiveAccount, User};
 use crate::connection::Credential;
 use crate::hook::LoginAttempt;
 use crate::hook::check_password::{CheckPassword, CheckPasswordVerdict};
@@ -268,7 +268,7 @@ impl LoginService {
             Credential::KeyboardInteractive => None,
         };
         let write = self.prepare(draft, attempt, presented).await?;
-        let account = Arc::new(self.ports.accounts.in_force(write.user().clone()).await?);
+        let account = self.in_force(write.user().clone(), self.is_of_session(&write)).await?;
         let vouched = !matches!(attempt.credential, Credential::KeyboardInteractive);
         Ok(Resolved {
             account,
@@ -317,8 +317,25 @@ impl LoginService {
     }
 
     async fn store(&self, write: AccountWrite, author: &Author) -> Result<Arc<EffectiveAccount>, Refusal> {
+        if self.is_of_session(&write) {
+            return self.in_force(write.into_user(), true).await;
+        }
         let user = self.ports.accounts.commit_from_hook(write, author).await?;
-        Ok(Arc::new(self.ports.accounts.in_force(user).await?))
+        self.in_force(user, false).await
+    }
+
+    /// Whether what a hook has made is for its session alone, since accounts are only read (A8-17).
+    fn is_of_session(&self, write: &AccountWrite) -> bool {
+        !self.ports.accounts.are_managed() && !matches!(write, AccountWrite::Unchanged(_))
+    }
+
+    async fn in_force(
+        &self,
+        user: impl Into<Arc<User>>,
+        is_of_session: bool,
+    ) -> Result<Arc<EffectiveAccount>, Refusal> {
+        let account = self.ports.accounts.in_force(user).await?;
+        Ok(Arc::new(if is_of_session { account.of_session() } else { account }))
     }
 }
 

@@ -478,6 +478,8 @@ mod factor_tests;
 #[cfg(test)]
 mod hook_tests;
 #[cfg(test)]
+mod only_read_tests;
+#[cfg(test)]
 mod outage_tests;
 #[cfg(test)]
 mod policy_tests;

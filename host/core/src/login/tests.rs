@@ -94,6 +94,15 @@ pub(super) fn world(answer: Option<Result<ExternalAuthVerdict, HookError>>) -> W
 
 /// `scope`: the methods that the hook is asked about.
 pub(super) fn world_with(answer: Option<Result<ExternalAuthVerdict, HookError>>, scope: MethodScope) -> World {
+    world_of(answer, scope, |accounts| accounts)
+}
+
+/// `change`: makes other accounts of the usual ones.
+pub(super) fn world_of(
+    answer: Option<Result<ExternalAuthVerdict, HookError>>,
+    scope: MethodScope,
+    change: fn(Accounts) -> Accounts,
+) -> World {
     let store = Arc::new(MemoryStore::default());
     let outage = Outage::of(store.clone());
     let passwords = Arc::new(PaperPasswords::default());
@@ -105,13 +114,14 @@ pub(super) fn world_with(answer: Option<Result<ExternalAuthVerdict, HookError>>,
     if has_hook {
         hooks.external_auth.replace(vec![Arc::new(Link::new(hook.clone(), LinkSettings::default()))]);
     }
-    let service = service(outage.clone(), &store, passwords.clone(), &hooks);
+    let accounts = change(Accounts::new(outage.clone(), passwords.clone(), None));
+    let service = service(accounts, &store, passwords.clone(), &hooks);
     World { store, outage, passwords, hook, hooks, service }
 }
 
-/// The logins of one server; `directory`: where it finds the accounts.
+/// The logins of one server.
 pub(super) fn service(
-    directory: Arc<dyn Directory>,
+    accounts: Accounts,
     store: &Arc<MemoryStore>,
     passwords: Arc<PaperPasswords>,
     hooks: &LoginHooks,
@@ -119,7 +129,7 @@ pub(super) fn service(
     let metrics = Arc::new(Metrics::default());
     let defender = DefenderSettings { enabled: true, ..DefenderSettings::default() };
     let service = LoginService::new(LoginPorts {
-        accounts: Arc::new(Accounts::new(directory, passwords.clone(), None)),
+        accounts: Arc::new(accounts),
         passwords,
         hooks: hooks.clone(),
         files: Arc::new(FileContext {

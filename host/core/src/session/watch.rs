@@ -113,7 +113,9 @@ impl SessionWatch {
         let mut unread = BTreeSet::new();
         for name in changed.union(&earlier).cloned() {
             self.sessions.note_change(&name);
-            let sessions = self.sessions.sessions_of(&name);
+            // What a hook has made for one session holds whatever the store says.
+            let mut sessions = self.sessions.sessions_of(&name);
+            sessions.retain(|session| !session.account.is_of_session());
             if sessions.is_empty() {
                 self.tell_scans(&name);
                 continue;

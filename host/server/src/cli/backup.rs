@@ -198,7 +198,10 @@ pub fn read_dump(text: &str) -> anyhow::Result<LoadDump> {
 pub async fn stores_to_look_at(settings: &Settings, directory: &Path) -> anyhow::Result<Stores> {
     let control = match settings.database {
         DatabaseSettings::Bolt(_) | DatabaseSettings::Memory(_) => Control::connect(directory).await?,
-        DatabaseSettings::Sqlite(_) | DatabaseSettings::Postgresql(_) | DatabaseSettings::Mysql(_) => None,
+        DatabaseSettings::Sqlite(_)
+        | DatabaseSettings::Postgresql(_)
+        | DatabaseSettings::Mysql(_)
+        | DatabaseSettings::ReadOnly { .. } => None,
     };
     let Some(control) = control else { return Stores::open(&settings.database, directory) };
     let kept = everything(&mut Door::Server(control)).await?;

@@ -74,6 +74,12 @@ async fn migrate(arguments: &MigrateArguments) -> anyhow::Result<Report> {
     match &settings.database {
         DatabaseSettings::Sqlite(file) | DatabaseSettings::Bolt(file) => sources.find_database(Some(file))?,
         DatabaseSettings::Postgresql(_) | DatabaseSettings::Mysql(_) => sources.find_database(None)?,
+        DatabaseSettings::ReadOnly { .. } => {
+            bail!(
+                "data_provider.manage_users is 0: another program keeps the accounts, and the server only reads them; \
+                 set it to 1, or move the accounts into that program"
+            )
+        }
         DatabaseSettings::Memory(_) => {
             bail!(
                 "data_provider.driver is \"memory\", which keeps no accounts; choose \"sqlite\", or use tidegate load"

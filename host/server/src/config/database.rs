@@ -7,6 +7,7 @@ use super::database_server;
 use super::keys::{Config, DataProvider};
 use super::mysql::MYSQL;
 use super::postgresql::POSTGRESQL;
+use super::read_only;
 use super::settings::DatabaseSettings;
 use super::validate::Check;
 
@@ -16,6 +17,14 @@ const DEFAULT_PORT: u16 = 5432;
 pub fn settings(config: &Config, directory: &Path, check: &mut Check<'_>) -> DatabaseSettings {
     let provider = &config.data_provider;
     refuse_unsupported(provider, check);
+    let database = database(provider, directory, check);
+    match provider.manage_users {
+        0 => read_only::settings(provider, database, directory, check),
+        _ => database,
+    }
+}
+
+fn database(provider: &DataProvider, directory: &Path, check: &mut Check<'_>) -> DatabaseSettings {
     let connection = connection_string(provider, check);
     match provider.driver.as_str() {
         "sqlite" => {
@@ -74,17 +83,13 @@ pub fn settings(config: &Config, directory: &Path, check: &mut Check<'_>) -> Dat
 /// Refuses keys that cannot be ignored: the server would write where nothing may be written, or
 /// show other accounts.
 fn refuse_unsupported(provider: &DataProvider, check: &mut Check<'_>) {
-    let keys = [
-        (
-            "data_provider.users_table",
-            provider.users_table != "users" && !["postgresql", "mysql"].contains(&provider.driver.as_str()),
-        ),
-        ("data_provider.manage_users", provider.manage_users != 1),
-    ];
-    for (key, is_set) in keys {
-        if is_set {
-            check.problem(key, "this version of the server does not have this feature; remove the key");
-        }
+    let has_tables = ["postgresql", "mysql"].contains(&provider.driver.as_str());
+    if provider.users_table != "users" && !has_tables && provider.manage_users == 1 {
+        let problem = "has no meaning for this driver unless manage_users is 0; remove the key";
+        check.problem("data_provider.users_table", problem);
+    }
+    if ![0, 1].contains(&provider.manage_users) {
+        check.problem("data_provider.manage_users", format!("{} is neither 0 nor 1", provider.manage_users));
     }
     if !(0..=5).contains(&provider.sslmode) {
         check.problem("data_provider.sslmode", format!("{} is not between 0 and 5", provider.sslmode));

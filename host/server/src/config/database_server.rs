@@ -196,15 +196,7 @@ fn tables(provider: &DataProvider, check: &mut Check<'_>) -> TableNames {
         ("users_table", &provider.users_table),
     ];
     for (key, name) in names {
-        let key = format!("data_provider.{key}");
-        let is_word = name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_');
-        let begins = !name.starts_with(|character: char| character.is_ascii_digit());
-        if !is_word || !begins || name.len() > LONGEST_NAME {
-            check.problem(
-                &key,
-                format!("must be at most {LONGEST_NAME} letters, digits and \"_\", and begin with no digit"),
-            );
-        }
+        check_name(key, name, check);
     }
     if provider.users_table.is_empty() || OTHER_TABLES.contains(&provider.users_table.as_str()) {
         check.problem("data_provider.users_table", "must be a name that no other table has");
@@ -213,6 +205,16 @@ fn tables(provider: &DataProvider, check: &mut Check<'_>) -> TableNames {
         schema: provider.schema.clone(),
         prefix: provider.sql_tables_prefix.clone(),
         users: provider.users_table.clone(),
+    }
+}
+
+/// Checks a part of a table's name, which stands in statements. `key`: of the section.
+pub fn check_name(key: &str, name: &str, check: &mut Check<'_>) {
+    let is_word = name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_');
+    let begins = !name.starts_with(|character: char| character.is_ascii_digit());
+    if !is_word || !begins || name.len() > LONGEST_NAME {
+        let problem = format!("must be at most {LONGEST_NAME} letters, digits and \"_\", and begin with no digit");
+        check.problem(&format!("data_provider.{key}"), problem);
     }
 }
 

@@ -23,6 +23,7 @@ mod mysql;
 mod network;
 mod older;
 mod postgresql;
+mod read_only;
 mod selectors;
 pub mod settings;
 mod shown;
@@ -169,6 +170,8 @@ mod link_tests;
 mod mysql_tests;
 #[cfg(test)]
 mod postgresql_tests;
+#[cfg(test)]
+mod read_only_tests;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]

@@ -111,7 +111,7 @@ fn what_cannot_be_used_is_refused() {
         ("schema = \"s\"", "data_provider.schema"),
         ("pool_size = -1", "data_provider.pool_size"),
         ("users_table = \"changes\"", "data_provider.users_table"),
-        ("manage_users = 0", "data_provider.manage_users"),
+        ("manage_users = 0", "data_provider.track_quota"),
         ("password_file = \"gone\"", "data_provider.password_file"),
         ("sslmode = 1\nroot_cert = \"gone.pem\"", "data_provider.root_cert"),
     ] {

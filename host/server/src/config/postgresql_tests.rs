@@ -106,7 +106,7 @@ fn what_cannot_be_used_is_refused() {
         ("schema = \"a b\"", "data_provider.schema"),
         ("sql_tables_prefix = \"1\"", "data_provider.sql_tables_prefix"),
         ("users_table = \"folders\"", "data_provider.users_table"),
-        ("manage_users = 0", "data_provider.manage_users"),
+        ("manage_users = 0", "data_provider.track_quota"),
         ("target_session_attrs = \"read-only\"", "data_provider.target_session_attrs"),
         ("password_file = \"gone\"", "data_provider.password_file"),
         ("password_file = \"/dev/null\"\npassword = \"p\"", "data_provider.password_file"),

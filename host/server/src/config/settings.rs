@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tidegate_accounts::DatabaseServerSettings;
+use tidegate_accounts::{DatabaseServerSettings, TableNames};
 use tidegate_core::account::{AddressRule, HomeRule};
 use tidegate_core::files::SetAttributesPolicy;
 use tidegate_core::guard::DefenderSettings;
@@ -108,6 +108,19 @@ pub enum DatabaseSettings {
     Bolt(PathBuf),
     /// In memory, with the accounts of a dump if one is named.
     Memory(Option<PathBuf>),
+    /// Accounts that another program keeps, and the file of everything else.
+    ReadOnly {
+        accounts: ReadOnly,
+        own: PathBuf,
+    },
+}
+
+/// A database of which only the accounts are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadOnly {
+    Sqlite(PathBuf, TableNames),
+    Postgresql(Box<DatabaseServerSettings>),
+    Mysql(Box<DatabaseServerSettings>),
 }
 
 /// The links of one hook point that the configuration names, in their order, and the settings for

@@ -387,7 +387,7 @@ fn keys_of_other_databases_are_not_ignored_in_silence() {
     warned("connection_string = \"file:/srv/x.db?cache=shared\"", "cache=shared");
     check_error("tidegate.toml", &of("sslmode = 9"), &["data_provider.sslmode"]);
     check_error("tidegate.toml", &of("users_table = \"view\""), &["data_provider.users_table"]);
-    check_error("tidegate.toml", &of("manage_users = 0"), &["data_provider.manage_users"]);
+    check_error("tidegate.toml", &of("manage_users = 0"), &["data_provider.track_quota"]);
     check_error("tidegate.toml", &of("connection_string = \"host=db\""), &["data_provider.connection_string"]);
     check_error("tidegate.toml", &of("connectionstring = \"a\"\nconnection_string = \"b\""), &["the two differ"]);
     check_error("tidegate.toml", &of("driver = \"memory\"\nname = \"gone.json\""), &["no dump", "gone.json"]);

@@ -72,6 +72,12 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// Forgets announcements that are older than the last ones, in a transaction of its own.
     async fn forget(transaction: &mut RemoteTransaction<Self>, last: i64) -> Result<(), Failure>;
 
+    /// A statement, with its values, that gives the names of the columns of the table of accounts that may be read.
+    fn columns(&self) -> (&'static str, Vec<Cell>);
+
+    /// A column of texts as an expression that is ordered byte by byte.
+    fn by_bytes(&self, column: &str) -> String;
+
     /// As [`Database::changes`](crate::sql::Database::changes).
     async fn changes(database: &Remote<Self>, since: Option<&ChangeToken>) -> Result<Changes, StoreError>;
 }

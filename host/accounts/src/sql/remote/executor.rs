@@ -43,7 +43,7 @@ impl<D: Driver> Remote<D> {
         Ok(Self { pool, committed: Notify::new() })
     }
 
-    fn connector(&self) -> &Connector<D> {
+    pub fn connector(&self) -> &Connector<D> {
         self.pool.manager()
     }
 

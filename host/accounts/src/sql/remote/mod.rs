@@ -6,6 +6,7 @@ mod connector;
 mod driver;
 mod executor;
 mod foreign;
+mod reader;
 mod settings;
 #[cfg(test)]
 pub mod test_cases;
@@ -21,6 +22,7 @@ pub use connector::{Connected, Connector};
 pub use driver::Driver;
 pub use executor::{Remote, apart};
 pub use foreign::{ForeignTable, read_foreign};
+pub use reader::read_only;
 pub use settings::{DatabaseServerSettings, TlsMode, is_path};
 pub use transaction::RemoteTransaction;
 pub use trouble::{Fate, Trouble, away, given_up, of_commit, stalled, unreachable};

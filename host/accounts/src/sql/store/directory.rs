@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
 use tidegate_core::ports::{
     AccountKey, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, PageRequest, StoreError,
     StoredDocument, USERS, Version,
 };
 
-use super::{SqlStore, last_logins, limit, table, writing};
-use crate::sql::documents::{self, NAME, assemble, text_of};
-use crate::sql::text::end_of;
+use super::{SqlStore, last_logins, table, writing};
+use crate::sql::documents::{self, text_of};
 use crate::sql::{Cell, Database, Patience, Row, placeholders, transact};
 
 /// How often changes of other processes are looked for; those of this process are seen at once.
@@ -61,18 +59,7 @@ impl<D: Database> Directory for SqlStore<D> {
         collection: &'static Collection,
         page: PageRequest,
     ) -> Result<Vec<StoredDocument>, StoreError> {
-        let name = collection.name_field;
-        let prefix = page.prefix.as_deref().unwrap_or_default();
-        let after = page.after.as_deref().filter(|after| *after >= prefix);
-        let (from, begin) = after.map_or((">=", prefix), |after| (">", after));
-        let mut condition = format!("{name} {from} ?");
-        let mut values = vec![Cell::from(begin)];
-        if let Some(end) = end_of(prefix) {
-            condition.push_str(&format!(" AND {name} < ?"));
-            values.push(end.into());
-        }
-        condition.push_str(&format!(" ORDER BY {name} LIMIT ?"));
-        values.push(limit(page.limit));
+        let (condition, values) = documents::page(collection.name_field, &page);
         let sql = documents::select(&table(collection), collection, &condition);
         let rows = self.database.query(Patience::Long, &sql, values).await?;
         Ok(rows.into_iter().map(|row| self.read(collection, row)).collect())
@@ -169,7 +156,7 @@ impl<D: Database> Directory for SqlStore<D> {
 impl<D: Database> SqlStore<D> {
     /// The document of a row, with values that are not stored yet.
     fn read(&self, collection: &'static Collection, row: Row) -> StoredDocument {
-        let mut stored = document(collection, row);
+        let mut stored = documents::read(collection, row);
         if *collection == USERS
             && let Some(at) = self.logins.of(stored.version.id)
         {
@@ -177,17 +164,4 @@ impl<D: Database> SqlStore<D> {
         }
         stored
     }
-}
-
-/// The document of a row, as it is stored.
-pub fn document(collection: &Collection, mut row: Row) -> StoredDocument {
-    let mut number = |index| match row.take(index) {
-        Cell::Integer(number) => number,
-        Cell::Null | Cell::Real(_) | Cell::Text(_) | Cell::Bytes(_) => 0,
-    };
-    let version = Version { id: number(0), revision: number(1) };
-    let name = row.take(NAME).into_json().and_then(text_of);
-    let cell = |index| Ok::<Option<Value>, std::convert::Infallible>(row.take(index).into_json());
-    let Ok(stored) = assemble(collection, version, name, cell);
-    stored
 }

@@ -108,7 +108,7 @@ async fn refers_to(transaction: &mut dyn Transaction, kind: ObjectKind, name: &s
             let condition = format!("{0} > ? ORDER BY {0} LIMIT ?", collection.name_field);
             let sql = documents::select(&table(collection), collection, &condition);
             let rows = transaction.query(&sql, vec![after.as_str().into(), super::limit(PAGE)]).await?;
-            let page: Vec<_> = rows.into_iter().map(|row| super::directory::document(collection, row)).collect();
+            let page: Vec<_> = rows.into_iter().map(|row| documents::read(collection, row)).collect();
             let Some(last) = page.last() else { break };
             if page.iter().any(|stored| kind.is_referred_to(&stored.document, name)) {
                 return Ok(true);

@@ -88,7 +88,7 @@ async fn can_look(directory: &Path, database: &DatabaseSettings) -> anyhow::Resu
         DatabaseSettings::Bolt(path) => path.is_file(),
         // A command that opens it makes the tables; the server that runs has made them.
         DatabaseSettings::Postgresql(_) | DatabaseSettings::Mysql(_) => Control::connect(directory).await?.is_some(),
-        DatabaseSettings::Memory(_) => false,
+        DatabaseSettings::Memory(_) | DatabaseSettings::ReadOnly { .. } => false,
     })
 }
 

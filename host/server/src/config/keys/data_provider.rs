@@ -49,9 +49,10 @@ pub struct DataProvider {
     pub connection_string: String,
     /// Another name of `connection_string`.
     pub connectionstring: String,
-    /// With `postgresql` and `mysql` the table of accounts; otherwise only the default is understood.
+    /// With `postgresql` and `mysql`, or where `manage_users` is 0, the table or the view of accounts.
     pub users_table: String,
-    /// Only the default is understood.
+    /// 0: another program keeps the accounts in a table or view of `sqlite`, `postgresql` or `mysql`; the server only
+    /// reads them, and keeps everything else in `tidegate.db`. `track_quota` must be 0 then.
     pub manage_users: i32,
     /// Which usages are counted. 0: none. 1: all accounts'. 2: those of accounts with a quota.
     pub track_quota: i32,

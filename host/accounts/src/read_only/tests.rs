@@ -1,0 +1,206 @@
+//! Accounts of a table or view that is only read, with the example of the documentation.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tidegate_core::account::find_user;
+use tidegate_core::memory::MemoryStore;
+use tidegate_core::ports::{
+    AccountKey, Author, Change, ChangedObjects, Door, FOLDERS, PageRequest, StoreError, Stores, USERS, Write,
+};
+
+use crate::conformance::{change, document};
+use crate::postgresql::test_server::Server;
+use crate::sql::remote::test_cases::TestServer;
+use crate::{DatabaseServerSettings, SqliteDatabase, TableNames, read_only_postgresql, read_only_sqlite};
+
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
+
+/// The customers of the shop.
+fn customers(blocked: &str) -> String {
+    format!(
+        "INSERT INTO customers (login, secret, ssh_key, is_blocked) VALUES \
+         ('alice', '$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/', '{KEY}', {blocked}), ('Bob', '$1$x$y', NULL, {blocked})"
+    )
+}
+
+fn example(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/accounts-view").join(name);
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn names(users: &str) -> TableNames {
+    TableNames { users: users.to_owned(), ..TableNames::default() }
+}
+
+/// The stores of an SQLite file, with a store in memory for the rest.
+fn in_file(path: &Path, users: &str) -> Result<Arc<dyn Stores>, StoreError> {
+    read_only_sqlite(path, names(users), Arc::new(MemoryStore::default()))
+}
+
+fn shop(directory: &Path) -> std::path::PathBuf {
+    let path = directory.join("shop.db");
+    let shop = rusqlite::Connection::open(&path).unwrap();
+    shop.execute_batch(&example("sqlite.sql")).unwrap();
+    shop.execute_batch(&customers("0")).unwrap();
+    path
+}
+
+/// What holds for every database.
+async fn check(stores: &Arc<dyn Stores>) {
+    // A8-17, A3-36
+    let alice = find_user(&**stores, "alice").await.unwrap().unwrap();
+    assert_eq!((alice.id, alice.home_dir.as_str(), alice.public_keys.len()), (1, "/srv/files/1", 1));
+    assert!(alice.password.is_some());
+    assert_eq!(alice.expiration_date, 0);
+    for unknown in ["ALICE", "bob", "alice ", "", "carol"] {
+        assert!(stores.find(&USERS, unknown).await.unwrap().is_none(), "{unknown}");
+    }
+    let page = |after: Option<&str>, prefix: Option<&str>| PageRequest {
+        after: after.map(str::to_owned),
+        prefix: prefix.map(str::to_owned),
+        limit: 10,
+    };
+    for (page, expected) in [
+        (page(None, None), &["Bob", "alice"][..]),
+        (page(Some("Bob"), None), &["alice"]),
+        (page(None, Some("B")), &["Bob"]),
+    ] {
+        let found = stores.list(&USERS, page).await.unwrap();
+        assert_eq!(found.iter().map(|stored| stored.name.as_str()).collect::<Vec<_>>(), expected);
+    }
+    let found = stores.find_all(&USERS, vec!["Bob".into(), "carol".into(), "alice".into()]).await.unwrap();
+    assert_eq!(found.iter().map(|stored| stored.version.id).collect::<Vec<_>>(), [2, 1]);
+    let mut homes = stores.texts(&USERS, "home_dir").await.unwrap();
+    homes.sort();
+    let home = |name: &str, number: u8| (name.to_owned(), format!("/srv/files/{number}"));
+    assert_eq!(homes, [home("Bob", 2), home("alice", 1)]);
+    // No account is written, whoever asks for it.
+    let version = found[1].version;
+    for write in [
+        Write::Add(document("/srv")),
+        Write::Replace { document: document("/srv"), expected: version, reset: Vec::new() },
+        Write::Delete { expected: None },
+    ] {
+        let refused = stores.commit(vec![change("alice", write)]).await.unwrap_err();
+        assert!(matches!(&refused, StoreError::Refused(text) if text.contains("manage_users = 0")), "{refused}");
+    }
+    let key = AccountKey { username: "alice".into(), id: 1 };
+    stores.record_login(&key, 7).await.unwrap();
+    assert!(!stores.record_first_transfer(&key, true, 7).await.unwrap());
+    assert_eq!(stores.find(&USERS, "alice").await.unwrap().unwrap(), found[1]);
+    // Everything else is the server's own.
+    let begin = stores.changes(None).await.unwrap().next;
+    let document = [("mapped_path", json!("/srv/shared")), ("description", json!(""))];
+    let document = document.map(|(field, value)| (field.to_owned(), value)).into_iter().collect();
+    let author = Author::new("root", Door::Cli);
+    let folder = Change {
+        collection: &FOLDERS,
+        name: "shared".into(),
+        write: Write::Add(document),
+        announce: true,
+        audit: Some(author.did("add", FOLDERS.kind, "shared", 1)),
+    };
+    let account = change("alice", Write::Require { expected: version });
+    let versions = stores.commit(vec![account, folder]).await.unwrap();
+    assert_eq!((versions.len(), versions[0]), (2, version));
+    assert!(stores.find(&FOLDERS, "shared").await.unwrap().is_some());
+    let changes = stores.wait_for_changes(&begin).await.unwrap();
+    assert_eq!(changes.objects, ChangedObjects::Named(vec![("folder".into(), "shared".into())]));
+    stores.set("p", "k", b"v", None).await.unwrap();
+    assert_eq!(stores.get("p", "k").await.unwrap().as_deref(), Some(&b"v"[..]));
+}
+
+#[tokio::test]
+async fn a_view_in_a_file_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = shop(directory.path());
+    let before = std::fs::read(&path).unwrap();
+    let own = Arc::new(SqliteDatabase::open(&directory.path().join("tidegate.db")).unwrap());
+    check(&read_only_sqlite(&path, names("file_accounts"), own).unwrap()).await;
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_role_that_may_only_read_a_view_is_enough() {
+    let mut server = Server::start();
+    let raw = server.raw().await;
+    raw.batch_execute(&example("postgresql.sql")).await.unwrap();
+    raw.batch_execute(&customers("false")).await.unwrap();
+    raw.batch_execute("CREATE VIEW poor AS SELECT number AS id, login AS username FROM customers").await.unwrap();
+    raw.batch_execute("GRANT SELECT ON poor TO tidegate").await.unwrap();
+    let open = |users: &str, own: Arc<dyn Stores>| {
+        let (username, tables) = ("tidegate".to_owned(), names(users));
+        read_only_postgresql(DatabaseServerSettings { username, tables, ..server.settings() }, own)
+    };
+    let own = || Arc::new(MemoryStore::default());
+    let directory = tempfile::tempdir().unwrap();
+    let kept = Arc::new(SqliteDatabase::open(&directory.path().join("tidegate.db")).unwrap());
+    let stores = open("file_accounts", kept).unwrap();
+    check(&stores).await;
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    let tables: i64 = raw.query_typed(tables, &[]).await.unwrap()[0].get(0);
+    assert_eq!(tables, 1, "nothing was made");
+    for (users, expected) in [
+        ("customers", "grant SELECT on it"),
+        ("nothing", "grant SELECT on it"),
+        ("poor", "lacks the columns status, home_dir, permissions"),
+    ] {
+        let refused = open(users, own()).err().unwrap().to_string();
+        assert!(refused.contains(expected), "{refused}");
+    }
+    // The accounts are away, and the rest is not.
+    let token = stores.changes(None).await.unwrap().next;
+    server.stop();
+    let is_away = |error: StoreError| matches!(error, StoreError::Unavailable(_));
+    assert!(is_away(stores.find(&USERS, "alice").await.unwrap_err()));
+    assert!(is_away(stores.changes(Some(&token)).await.unwrap_err()));
+    assert!(is_away(stores.wait_for_changes(&token).await.unwrap_err()));
+    assert!(stores.find(&FOLDERS, "shared").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_is_no_account_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = shop(directory.path());
+    let shop = rusqlite::Connection::open(&path).unwrap();
+    let make = |name: &str, id: &str, rest: &str| {
+        let sql = format!(
+            "CREATE VIEW {name} AS SELECT {id} AS id, login AS username, 1 AS status, '/srv' AS home_dir, \
+             '{{}}' AS permissions FROM customers {rest}"
+        );
+        shop.execute_batch(&sql).unwrap();
+    };
+    make("textual", "'a' || number", "");
+    make("twice", "number", "CROSS JOIN (SELECT 1 UNION SELECT 2)");
+    for (users, expected) in [("textual", "no whole number"), ("twice", "several rows of this name")] {
+        let stores = in_file(&path, users).unwrap();
+        let invalid = find_user(&*stores, "alice").await.unwrap_err();
+        assert!(matches!(&invalid, StoreError::Invalid { problem, .. } if problem.contains(expected)), "{invalid}");
+    }
+    for (path, users, expected) in [
+        (path.clone(), "gone", "correct data_provider.users_table"),
+        (directory.path().join("gone.db"), "users", "could not be opened"),
+    ] {
+        let refused = in_file(&path, users).err().unwrap().to_string();
+        assert!(refused.contains(expected), "{refused}");
+    }
+    assert!(!directory.path().join("gone.db").exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_of_sessions_are_read_again_after_a_while() {
+    let directory = tempfile::tempdir().unwrap();
+    let stores = in_file(&shop(directory.path()), "file_accounts").unwrap();
+    let begin = stores.changes(None).await.unwrap().next;
+    let began = tokio::time::Instant::now();
+    let changes = stores.wait_for_changes(&begin).await.unwrap();
+    assert_eq!(changes.objects, ChangedObjects::All);
+    assert!(began.elapsed() >= Duration::from_secs(9), "{:?}", began.elapsed());
+    assert!(stores.changes(Some(&changes.next)).await.unwrap().is_empty());
+    // A token of other stores means everything.
+    let foreign = tidegate_core::ports::ChangeToken("7".into());
+    assert_eq!(stores.changes(Some(&foreign)).await.unwrap().objects, ChangedObjects::All);
+}
