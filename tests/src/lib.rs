@@ -10,6 +10,7 @@
 
 pub mod clients;
 pub mod container;
+pub mod databases;
 pub mod raw_sftp;
 pub mod server;
 pub mod sftp_numbers;

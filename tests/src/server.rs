@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::databases::PROVIDER;
 use crate::waiting::PATIENCE;
 use crate::{clients, tools};
 
@@ -86,7 +87,11 @@ impl Site {
     }
 
     fn write_config(&self) {
-        self.write("tidegate.toml", format!("{}{}", self.defender, self.config));
+        let provider = std::env::var(PROVIDER).unwrap_or_default();
+        let name =
+            self.directory.path().file_name().unwrap().to_string_lossy().replace(|c: char| !c.is_alphanumeric(), "");
+        let config = with_provider(&self.config, &provider.replace("{unique}", &format!("t{name}")));
+        self.write("tidegate.toml", format!("{}{config}", self.defender));
     }
 
     /// The command line, on this directory.
@@ -117,6 +122,19 @@ impl Site {
         let mut command = self.tidegate(&["serve", "--log-file-path", ""]);
         command.envs(environment.iter().copied());
         Server::spawn(command)
+    }
+}
+
+/// The configuration with what a run on another store says of it, unless the test says itself where accounts are.
+fn with_provider(config: &str, provider: &str) -> String {
+    const SECTION: &str = "[data_provider]\n";
+    let own = config.split_once(SECTION).map_or("", |(_, rest)| rest.split("\n[").next().unwrap_or_default());
+    if provider.is_empty() || own.lines().any(|line| line.starts_with("driver") || line.starts_with("name")) {
+        return config.to_owned();
+    }
+    match config.contains(SECTION) {
+        true => config.replacen(SECTION, &format!("{SECTION}{provider}\n"), 1),
+        false => format!("{config}{SECTION}{provider}\n"),
     }
 }
 
@@ -231,5 +249,21 @@ impl Drop for Server {
         // Already gone after `kill` and `terminate`.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_on_another_store_keeps_what_a_test_says() {
+        let check = |config: &str, expected: &str| assert_eq!(with_provider(config, "driver = \"x\""), expected);
+        check("[sftpd]\n", "[sftpd]\n[data_provider]\ndriver = \"x\"\n");
+        check("[data_provider]\na = 1\n", "[data_provider]\ndriver = \"x\"\na = 1\n");
+        check("[data_provider]\ndriver = \"memory\"\n", "[data_provider]\ndriver = \"memory\"\n");
+        let other = "[data_provider]\na = 1\n[other]\nname = 1\n";
+        check(other, "[data_provider]\ndriver = \"x\"\na = 1\n[other]\nname = 1\n");
+        assert_eq!(with_provider("[sftpd]\n", ""), "[sftpd]\n");
     }
 }
