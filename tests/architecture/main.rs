@@ -77,7 +77,17 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tidegate-storage",
         ],
     ),
-    ("tidegate-bench", &["tidegate-core", "tidegate-hooks-wasm", "tidegate-hooks-external", "tidegate-contract"]),
+    (
+        "tidegate-bench",
+        &[
+            "tidegate-core",
+            "tidegate-accounts",
+            "tidegate-hooks-wasm",
+            "tidegate-hooks-external",
+            "tidegate-contract",
+            "tidegate-tests",
+        ],
+    ),
 ];
 
 /// Others: who alone may depend on them.
