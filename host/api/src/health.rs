@@ -12,8 +12,6 @@ use serde_json::json;
 use tidegate_core::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
-use crate::answer;
-
 /// What decides whether clients should be sent to this server. It is looked at, and never asks the database: the
 /// server watches that anyway.
 pub struct Readiness {
@@ -49,12 +47,15 @@ impl Readiness {
 
 /// `/readyz`, without authentication: it tells only what a login attempt tells as well.
 pub fn health(readiness: Arc<Readiness>) -> Router {
-    Router::new().route("/readyz", get(ready)).method_not_allowed_fallback(answer::wrong_method).with_state(readiness)
+    Router::new().route("/readyz", get(ready)).with_state(readiness)
 }
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
     match readiness.problem() {
-        Some(problem) => answer::error(StatusCode::SERVICE_UNAVAILABLE, problem),
+        Some(problem) => {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            (status, Json(json!({ "error": problem, "message": "", "status": status.as_u16() }))).into_response()
+        }
         None => Json(json!({ "status": "ready" })).into_response(),
     }
 }

@@ -104,7 +104,11 @@ pub struct Http {
 
 impl Http {
     /// Binds the sockets, and serves the site on them.
-    pub async fn start(bindings: &[HttpBinding], handed_over: Option<TcpListener>, site: Router) -> anyhow::Result<Self> {
+    pub async fn start(
+        bindings: &[HttpBinding],
+        handed_over: Option<TcpListener>,
+        site: Router,
+    ) -> anyhow::Result<Self> {
         let (end, mut serving) = (CancellationToken::new(), JoinSet::new());
         let bound = bind(bindings, handed_over).await?;
         let certificates: Vec<_> = bound.iter().filter_map(|binding| binding.certificates.clone()).collect();

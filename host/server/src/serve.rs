@@ -231,7 +231,6 @@ async fn start_background(
     let control = tidegate_api::site(tidegate_api::for_owner(control, Owner::of_this_process()));
     tasks.spawn(tidegate_api::serve(Binding::plain(Socket::Control(socket)), control, HttpLimits::default(), stop));
     Ok(tasks)
-    }
 }
 
 fn clean_leftovers(storages: &Storages) {

@@ -449,9 +449,11 @@ pub fn rest_api(api: &AdminApi, stores: &Stores, settings: &Settings) -> anyhow:
     let auth_users = access.auth_user_file.as_deref().map(AuthUsers::read).transpose();
     let auth_users = auth_users.map_err(|problem| anyhow::anyhow!("httpd.auth_user_file: {problem}"))?;
     let driver = match &settings.database {
-        DatabaseSettings::Sqlite(_) => "sqlite",
-        DatabaseSettings::Postgresql(_) => "postgresql",
-        DatabaseSettings::Mysql(_) => "mysql",
+        DatabaseSettings::Sqlite(_) | DatabaseSettings::ReadOnly { accounts: ReadOnly::Sqlite(..), .. } => "sqlite",
+        DatabaseSettings::Postgresql(_) | DatabaseSettings::ReadOnly { accounts: ReadOnly::Postgresql(_), .. } => {
+            "postgresql"
+        }
+        DatabaseSettings::Mysql(_) | DatabaseSettings::ReadOnly { accounts: ReadOnly::Mysql(_), .. } => "mysql",
         DatabaseSettings::Bolt(_) => "bolt",
         DatabaseSettings::Memory(_) => "memory",
     };

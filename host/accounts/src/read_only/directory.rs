@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tidegate_core::ports::{
-    AccountKey, Change, ChangeToken, ChangedObjects, Changes, Collection, Directory, PageRequest, StoreError,
-    StoredDocument, USERS, Version, Write,
+    AccountKey, Change, ChangeToken, ChangedObjects, Changes, Collection, Directory, MaintainedChange, PageRequest,
+    PluginStoreError, StoreError, StoredDocument, USERS, Version, Write,
 };
 use tokio::time::{Instant, sleep_until};
 
@@ -14,6 +14,10 @@ use super::{ReadOnlyAccounts, Reader};
 
 /// How often the accounts of open sessions are read again: the table does not tell of its changes.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// The name under which the used one-time codes are kept among the values of plugins; no plugin can have it.
+const USED_CODES: &str = "used one-time codes";
+/// Codes are valid for much less time.
+const KEPT_CODES: Duration = Duration::from_secs(600);
 /// How often the database is asked whether it answers.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -120,6 +124,38 @@ impl<R: Reader> Directory for ReadOnlyAccounts<R> {
     async fn record_first_transfer(&self, _: &AccountKey, _: bool, _: i64) -> Result<bool, StoreError> {
         Ok(false)
     }
+
+    async fn change_maintained(&self, change: MaintainedChange) -> Result<bool, StoreError> {
+        match *change.collection == USERS {
+            true => Err(refused(&change.name)),
+            false => self.own.change_maintained(change).await,
+        }
+    }
+
+    /// The table cannot be written, so the own stores remember the step, and this server alone accepts a code once.
+    async fn use_code(&self, account: &AccountKey, step: i64) -> Result<bool, StoreError> {
+        let unavailable = |error: PluginStoreError| StoreError::Unavailable(error.to_string());
+        let key = format!("{} {}", account.id, account.username);
+        loop {
+            let last = self.own.get(USED_CODES, &key).await.map_err(unavailable)?;
+            let last_step = last.as_deref().and_then(|last| std::str::from_utf8(last).ok()?.parse::<i64>().ok());
+            if last.is_some() && last_step.is_none_or(|last| last >= step) {
+                return Ok(false);
+            }
+            let (expected, new) = (last.as_deref(), step.to_string());
+            let is_set = self.own.compare_and_set(USED_CODES, &key, expected, new.as_bytes(), Some(KEPT_CODES)).await;
+            if is_set.map_err(unavailable)? {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+fn refused(username: &str) -> StoreError {
+    StoreError::Refused(format!(
+        "the account \"{username}\" was not changed: another program keeps the accounts, and the server only reads them \
+         (data_provider.manage_users = 0); change it there"
+    ))
 }
 
 impl<R: Reader> ReadOnlyAccounts<R> {
@@ -133,11 +169,7 @@ impl<R: Reader> ReadOnlyAccounts<R> {
                     None => return Err(StoreError::NotFound(USERS.object(&change.name))),
                 },
                 Write::Add(_) | Write::Replace { .. } | Write::Delete { .. } | Write::RequireUnreferenced(_) => {
-                    return Err(StoreError::Refused(format!(
-                        "the account \"{}\" was not changed: another program keeps the accounts, and the server only \
-                         reads them (data_provider.manage_users = 0); change it there",
-                        change.name
-                    )));
+                    return Err(refused(&change.name));
                 }
             }
         }

@@ -93,6 +93,7 @@ async fn of_two_logins_with_one_code_at_once_one_wins() {
     let second = service(accounts, &first.store, first.passwords.clone(), &first.hooks);
     let second = World {
         store: first.store.clone(),
+        outage: first.outage.clone(),
         passwords: first.passwords.clone(),
         hook: first.hook.clone(),
         hooks: first.hooks.clone(),

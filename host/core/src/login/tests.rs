@@ -17,7 +17,7 @@ use crate::memory::MemoryStore;
 use crate::memory::outage::Outage;
 use crate::metrics::Metrics;
 use crate::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
-use crate::ports::{Directory, NoFileLog, NodeName, SystemClock, UsageStore};
+use crate::ports::{NoFileLog, NodeName, SystemClock, UsageStore};
 use crate::quota::{QuotaKeeper, Scope, Tracking, UsedQuota};
 use crate::turns::Waiter;
 use tokio_util::sync::CancellationToken;

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::ports::{
-    AccountKey, BatchName, Change, ChangeToken, Changes, Collection, Directory, NodeName, PageRequest, StoreError,
-    StoredDocument, StoredUsage, UsageStore, Version,
+    AccountKey, BatchName, Change, ChangeToken, Changes, Collection, Directory, MaintainedChange, NodeName,
+    PageRequest, StoreError, StoredDocument, StoredUsage, UsageStore, Version,
 };
 use crate::quota::{Scope, Transferred, UsedQuota};
 
@@ -99,6 +99,12 @@ impl Directory for Outage {
     }
     async fn record_first_transfer(&self, account: &AccountKey, upload: bool, at: i64) -> Result<bool, StoreError> {
         self.through(self.store.record_first_transfer(account, upload, at)).await
+    }
+    async fn change_maintained(&self, change: MaintainedChange) -> Result<bool, StoreError> {
+        self.through(self.store.change_maintained(change)).await
+    }
+    async fn use_code(&self, account: &AccountKey, step: i64) -> Result<bool, StoreError> {
+        self.through(self.store.use_code(account, step)).await
     }
 }
 
