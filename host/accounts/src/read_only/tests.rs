@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tidegate_core::account::find_user;
+use tidegate_core::account::{ObjectKind, find_user};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::ports::{
     AccountKey, Author, Change, ChangedObjects, Door, FOLDERS, PageRequest, StoreError, Stores, USERS, Write,
@@ -188,6 +188,28 @@ async fn what_is_no_account_is_said() {
         assert!(refused.contains(expected), "{refused}");
     }
     assert!(!directory.path().join("gone.db").exists());
+}
+
+#[tokio::test]
+async fn a_folder_that_an_account_names_is_not_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = shop(directory.path());
+    let view = "CREATE VIEW with_folders AS SELECT *, \
+         '{\"virtual_folders\": [{\"name\": \"named\", \"virtual_path\": \"/f\"}]}' AS other FROM file_accounts";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(view).unwrap();
+    let stores = in_file(&path, "with_folders").unwrap();
+    let of_folder = |name: &str, write| Change { collection: &FOLDERS, ..change(name, write) };
+    for (name, is_deleted) in [("named", false), ("other", true)] {
+        let document = [("mapped_path".to_owned(), json!("/srv/f"))].into_iter().collect();
+        stores.commit(vec![of_folder(name, Write::Add(document))]).await.unwrap();
+        let writes = [Write::RequireUnreferenced(ObjectKind::Folder), Write::Delete { expected: None }];
+        let deleted = stores.commit(writes.map(|write| of_folder(name, write)).into()).await;
+        match is_deleted {
+            true => assert!(deleted.is_ok(), "{name}: {deleted:?}"),
+            false => assert_eq!(deleted, Err(StoreError::Conflict(FOLDERS.object(name)))),
+        }
+        assert_eq!(stores.find(&FOLDERS, name).await.unwrap().is_none(), is_deleted, "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -41,6 +41,14 @@ async fn an_outage_is_no_failed_login() {
     let key = PublicKey::parse(KEY).unwrap();
     assert_eq!(login.public_key_offered("alice", &key).await, Offer::Unavailable);
     assert_eq!(counted(&world), (4, Logins::default()));
+    // Nothing scores, however often a client tries (B14-01).
+    for _ in 0..20 {
+        for method in methods {
+            assert_eq!(by(&world, method).await, "unavailable", "{method:?}");
+        }
+    }
+    let defender = world.service.defender();
+    assert!(!defender.refuses(login.connection().remote.ip()) && defender.bans().is_empty());
     // No key derivation: the client is told that nothing was decided.
     assert_eq!(world.passwords.0.load(std::sync::atomic::Ordering::Relaxed), 0);
     world.outage.becomes(State::Here);
@@ -49,7 +57,7 @@ async fn an_outage_is_no_failed_login() {
     for (method, expected) in methods.into_iter().zip(["accepted", "accepted", "asked"]) {
         assert_eq!(by(&world, method).await, expected, "{method:?}");
     }
-    assert_eq!(counted(&world).0, 4);
+    assert_eq!(counted(&world).0, 64);
 }
 
 #[tokio::test]
