@@ -20,8 +20,9 @@ use tidegate_core::account::{Accounts, HomeCheck, SealedDirectory};
 use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
 use tidegate_core::files::FileContext;
 use tidegate_core::guard::Defender;
+use tidegate_core::hook::observation::CredentialChanged;
 use tidegate_core::hook::observers::{ObserverWork, Untold};
-use tidegate_core::hook::{HookHost, HookKind, NoJournal};
+use tidegate_core::hook::{HookHost, HookKind, NoJournal, Observers};
 use tidegate_core::login::{LoginPorts, LoginService};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
@@ -202,19 +203,21 @@ impl Hooks {
         self.plugins.forget(plugin).await
     }
 
-    /// Opens the hook points for one kind of event. Loading plugins takes a while, so they are
-    /// loaded only if one of them may export this hook.
+    /// Opens the hook points for these kinds of events. Loading plugins takes a while, so they are
+    /// loaded only if one of them may export such a hook.
     pub async fn open_for(
-        kind: HookKind,
+        kinds: &[HookKind],
         settings: &Settings,
         stores: &Stores,
         host: HookHost,
     ) -> anyhow::Result<Arc<HookPoints>> {
-        let named = settings
-            .hooks
-            .get(&kind)
-            .is_some_and(|point| point.links.iter().any(|link| matches!(link.target, HookTarget::Plugin(_))));
-        if named || PluginDirectory::may_hold(&settings.plugin_directory, kind) {
+        let names_plugin = |kind: &HookKind| {
+            let links = settings.hooks.get(kind).into_iter().flat_map(|point| &point.links);
+            links.into_iter().any(|link| matches!(link.target, HookTarget::Plugin(_)))
+        };
+        let may_call =
+            |kind: &HookKind| names_plugin(kind) || PluginDirectory::may_hold(&settings.plugin_directory, *kind);
+        if kinds.iter().any(may_call) {
             return Ok(Self::open(settings, stores, host, ServedGates::default()).await?.points);
         }
         let (scope, synchronous) = (settings.external_auth_scope, &settings.synchronous_actions);
@@ -426,6 +429,7 @@ pub fn admin_api(
     scans: Arc<QuotaScans>,
     defender: Arc<Defender>,
     inventory: Arc<dyn HookInventory>,
+    credential_changes: Option<Arc<Observers<CredentialChanged>>>,
 ) -> AdminApi {
     let administration = Administration::new(AdministrationPorts {
         accounts: Arc::new(accounts),
@@ -438,6 +442,7 @@ pub fn admin_api(
         inventory,
         audit: stores.database.clone(),
         passwords: stores.passwords.clone(),
+        credential_changes,
         clock: Arc::new(SystemClock),
     });
     AdminApi { administration: Arc::new(administration), version: version::VERSION }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::admin_document::{Administrator, merged};
+use super::admin_document::{Administrator, merged, texts};
 use super::credential_text::{digest_of, new_key, new_key_id};
 use super::key_document::{ApiKey, KEY_OBJECT, check, not_valid, shown};
 use super::{Actor, AdminError, Audit, Identity, PAGE, ShownObject, UseCase};
 use crate::account::Accounts;
-use crate::hook::observation::Change as Told;
+use crate::hook::Observers;
+use crate::hook::observation::{Change as Told, CredentialChanged};
 use crate::ports::{
     ADMINS, API_KEYS, AuditRecord, Change, Clock, Directory, PageRequest, StoreError, StoredDocument, Write,
 };
@@ -23,6 +24,8 @@ pub struct ApiKeys {
     pub accounts: Arc<Accounts>,
     /// Records refusals.
     pub audit: Audit,
+    /// Told of keys that are made or get a new text; None: nothing is.
+    pub observers: Option<Arc<Observers<CredentialChanged>>>,
     /// Gives the times of changes.
     pub clock: Arc<dyn Clock>,
 }
@@ -183,7 +186,29 @@ impl ApiKeys {
         let stored = self.directory.find(&API_KEYS, key_id).await?;
         let shown = shown_object(stored.ok_or_else(|| StoreError::NotFound(API_KEYS.object(key_id)))?);
         self.accounts.tell_of(API_KEYS.kind, told, key_id, || shown.document.clone(), &actor.author);
+        if let Some(observers) = &self.observers {
+            observers.notify(credential_of(&shown.document, told == Told::Update));
+        }
         Ok(shown)
+    }
+}
+
+/// What hooks are told of a key (D-07). Its text is no part of that.
+fn credential_of(document: &Map<String, Value>, modifying: bool) -> CredentialChanged {
+    let text = |field: &str| document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let number = |field: &str| document.get(field).and_then(Value::as_i64).unwrap_or(0);
+    CredentialChanged {
+        name: text("name"),
+        is_login_url: false,
+        modifying,
+        // Rounded up: a key that expires never is another thing.
+        expires_at: number("expires_at").saturating_add(999) / 1_000,
+        max_uses: u32::try_from(number("max_uses")).unwrap_or(u32::MAX),
+        allow: texts(document, "allow"),
+        deny: texts(document, "deny"),
+        ips: texts(document, "ips"),
+        notify: 0,
+        username: text("admin"),
     }
 }
 

@@ -72,7 +72,8 @@ fn house_on(store: Arc<MemoryStore>) -> House {
         audit: audit.clone(),
         clock: clock.clone(),
     };
-    let keys = ApiKeys { directory: store.clone(), accounts, audit: audit.clone(), clock: clock.clone() };
+    let keys =
+        ApiKeys { directory: store.clone(), accounts, audit: audit.clone(), observers: None, clock: clock.clone() };
     let settings = DefenderSettings { enabled: true, ..DefenderSettings::default() };
     let defender = Arc::new(Defender::new(settings, Arc::default(), clock.clone()));
     let ports = (passwords.clone(), tokens.clone(), defender.clone(), audit.clone(), clock.clone());

@@ -14,6 +14,8 @@ mod authentication_tests;
 mod backup;
 mod bans;
 mod counted;
+#[cfg(test)]
+mod credential_tests;
 mod credential_text;
 mod error;
 mod hook_runs;
@@ -65,6 +67,8 @@ use std::sync::Arc;
 
 use crate::account::Accounts;
 use crate::guard::Defender;
+use crate::hook::Observers;
+use crate::hook::observation::CredentialChanged;
 use crate::ports::{AuditStore, Clock, Directory, HookRunStore, Passwords, UsageStore};
 use crate::quota::QuotaScans;
 use crate::session::SessionRegistry;
@@ -128,6 +132,8 @@ pub struct AdministrationPorts {
     pub audit: Arc<dyn AuditStore>,
     /// Hashes and compares the passwords of administrators.
     pub passwords: Arc<dyn Passwords>,
+    /// Told of API keys that are made or changed; None: nothing is.
+    pub credential_changes: Option<Arc<Observers<CredentialChanged>>>,
     /// Gives the times of audit records, and that of one-time codes and expiries.
     pub clock: Arc<dyn Clock>,
 }
@@ -154,6 +160,7 @@ impl Administration {
             directory: ports.directory.clone(),
             accounts: ports.accounts,
             audit: audit.clone(),
+            observers: ports.credential_changes,
             clock: ports.clock.clone(),
         };
         let directory = ports.directory.clone();

@@ -77,6 +77,7 @@ fn administration() -> Administration {
         inventory: Arc::new(NoHooks),
         audit: store,
         passwords,
+        credential_changes: None,
         clock,
     })
 }

@@ -125,13 +125,17 @@ impl Process {
         }
         let stores = Stores::open(&settings.database, directory)?;
         let mut accounts = stores.accounts(settings.users_base_dir.clone());
+        let mut credential_changes = None;
         let tasks = match purpose {
             Purpose::Look => None,
             Purpose::Change => {
                 let (mut tasks, host) = HookTasks::start_journal(&stores);
-                let points = Hooks::open_for(HookKind::ObjectChanges, &settings, &stores, host).await?;
+                let points =
+                    Hooks::open_for(&[HookKind::ObjectChanges, HookKind::CredentialChanged], &settings, &stores, host)
+                        .await?;
                 tasks.start_observers(&points);
                 accounts = accounts.with_observers(points.object_changes.clone());
+                credential_changes = Some(points.credential_changes.clone());
                 Some(tasks)
             }
         };
@@ -142,7 +146,8 @@ impl Process {
         let defender = Defender::new(settings.defender.clone(), Arc::default(), Arc::new(SystemClock));
         let inventory = Arc::new(AtStart { directory: directory.to_owned(), settings });
         let sessions = Arc::new(SessionRegistry::default());
-        let api = wire::admin_api(&stores, accounts, sessions, scans, Arc::new(defender), inventory);
+        let api =
+            wire::admin_api(&stores, accounts, sessions, scans, Arc::new(defender), inventory, credential_changes);
         let Owner(uid) = Owner::of_this_process();
         let actor = Actor::local(user_name(uid).await, ActorDoor::Cli);
         Ok(Self { api, actor, keeper, tasks, _lock: lock })

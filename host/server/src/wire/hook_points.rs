@@ -44,6 +44,7 @@ pub struct HookPoints {
     pub connect: Arc<Chain<Connect>>,
     pub disconnect: Arc<Observers<Disconnect>>,
     pub object_changes: Arc<Observers<ObjectChange>>,
+    pub credential_changes: Arc<Observers<CredentialChanged>>,
     pub startup: Arc<Observers<Startup>>,
     /// All points alike, for commands, and for following the plugin directory.
     points: Vec<Box<dyn HookPoint>>,
@@ -290,15 +291,25 @@ impl HookPoints {
         build.observer::<SessionDestroy>(&login.session_destroy)?;
         let disconnect = build.new_observer::<Disconnect>()?;
         let object_changes = build.new_observer::<ObjectChange>()?;
+        let credential_changes = build.new_observer::<CredentialChanged>()?;
         // Points that only the web pages will use.
-        build.new_observer::<CredentialChanged>()?;
         build.gate(&Arc::new(Chain::<PasswordResetPre>::new(host, Vec::new())))?;
         build.new_observer::<OneClickLoginPost>()?;
         let Builder { points, mut observers, .. } = build;
         let first = accounts.map(|accounts| FirstTransfers::new(accounts, after.clone()));
         observers.extend(first.clone().map(|first| first as Arc<dyn ObserverWork>));
         let file_hooks = Arc::new(FileHooks { before, after, synchronous: synchronous.to_vec(), first });
-        Ok(Self { login, file_hooks, connect, disconnect, object_changes, startup, points, observers })
+        Ok(Self {
+            login,
+            file_hooks,
+            connect,
+            disconnect,
+            object_changes,
+            credential_changes,
+            startup,
+            points,
+            observers,
+        })
     }
 
     /// Makes all chains follow the plugin directory.

@@ -209,6 +209,7 @@ fn api(settings: RestSettings) -> RestApi {
         inventory: Arc::new(NoHooks),
         audit: store.clone(),
         passwords: Arc::new(PaperPasswords),
+        credential_changes: None,
         clock: Arc::new(SystemClock),
     });
     let facts = ServerFacts {
