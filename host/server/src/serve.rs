@@ -82,15 +82,7 @@ pub async fn serve(
         testing: tokio::sync::Mutex::default(),
     });
     let (sessions, scans, defender) = (services.sessions.clone(), services.scans.clone(), services.defender.clone());
-    let api = wire::admin_api(
-        &stores,
-        accounts,
-        sessions,
-        scans,
-        defender,
-        inventory,
-        Some(hooks.points.credential_changes.clone()),
-    );
+    let api = wire::admin_api(&stores, accounts, sessions, scans, defender, inventory, Some(&hooks.points));
     let rest = wire::rest_api(&api, &stores, &settings)?;
     let readiness = Readiness::new(services.metrics.clone(), stop.clone());
     let site = tidegate_api::health(readiness.clone())

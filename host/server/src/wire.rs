@@ -20,9 +20,8 @@ use tidegate_core::account::{Accounts, HomeCheck, SealedDirectory};
 use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
 use tidegate_core::files::FileContext;
 use tidegate_core::guard::Defender;
-use tidegate_core::hook::observation::CredentialChanged;
 use tidegate_core::hook::observers::{ObserverWork, Untold};
-use tidegate_core::hook::{HookHost, HookKind, NoJournal, Observers};
+use tidegate_core::hook::{HookHost, HookKind, NoJournal};
 use tidegate_core::login::{LoginPorts, LoginService};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
@@ -421,7 +420,8 @@ impl Services {
     }
 }
 
-/// The use cases of administration. `accounts`: with the hooks that are told of changes.
+/// The use cases of administration. `accounts`: with the hooks that are told of changes. `points`: those of hooks about
+/// credentials; None: none is called.
 pub fn admin_api(
     stores: &Stores,
     accounts: Accounts,
@@ -429,7 +429,7 @@ pub fn admin_api(
     scans: Arc<QuotaScans>,
     defender: Arc<Defender>,
     inventory: Arc<dyn HookInventory>,
-    credential_changes: Option<Arc<Observers<CredentialChanged>>>,
+    points: Option<&HookPoints>,
 ) -> AdminApi {
     let administration = Administration::new(AdministrationPorts {
         accounts: Arc::new(accounts),
@@ -442,7 +442,8 @@ pub fn admin_api(
         inventory,
         audit: stores.database.clone(),
         passwords: stores.passwords.clone(),
-        credential_changes,
+        credential_changes: points.map(|points| points.credential_changes.clone()),
+        password_resets: points.map(|points| points.password_resets.clone()),
         clock: Arc::new(SystemClock),
     });
     AdminApi { administration: Arc::new(administration), version: version::VERSION }

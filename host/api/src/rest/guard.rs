@@ -63,20 +63,23 @@ async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refu
     let settings = &guarded.api.settings;
     browser::refuse_pages(settings, &client, request.headers(), request.uri())?;
     let caller = match guarded.need {
-        Need::Password => credentials::password(&guarded.api, request.headers(), &client).await?,
+        Need::Nothing => None,
+        Need::Password => Some(credentials::password(&guarded.api, request.headers(), &client).await?),
         Need::Administrator | Need::For(_) => {
             let found = credentials::actor(&guarded.api, guarded.interface, request.headers(), &client).await?;
             if found.is_trusted_place {
                 browser::refuse_browsers(settings, &client, request.headers(), request.uri())?;
             }
-            found.actor
+            Some(found.actor)
         }
     };
-    if let Need::For(case) = guarded.need {
-        guarded.api.administration.audit.allow(&caller, case, "").await?;
+    if let (Need::For(case), Some(actor)) = (guarded.need, &caller) {
+        guarded.api.administration.audit.allow(actor, case, "").await?;
     }
     refuse_unknown_parameters(guarded, request.uri().query().unwrap_or_default())?;
-    request.extensions_mut().insert(Caller(caller));
+    if let Some(actor) = caller {
+        request.extensions_mut().insert(Caller(actor));
+    }
     Ok(request)
 }
 

@@ -102,6 +102,7 @@ fn operation(interface: Interface, route: &Route) -> Value {
 
 fn described(need: Need) -> String {
     match need {
+        Need::Nothing => "Needs no credentials.".to_owned(),
         Need::Password => "Needs the name and the password of an administrator.".to_owned(),
         Need::Administrator => "Needs an administrator, with whatever permissions.".to_owned(),
         Need::For(case) => {
@@ -113,6 +114,7 @@ fn described(need: Need) -> String {
 
 fn security(interface: Interface, need: Need) -> Value {
     match (need, interface) {
+        (Need::Nothing, _) => json!([]),
         (Need::Password, _) => json!([{ "password": [] }]),
         (Need::Administrator | Need::For(_), Interface::V1) => json!([{ "password": [] }, { "key": [] }]),
         (Need::Administrator | Need::For(_), Interface::V2 | Interface::Tidegate) => {

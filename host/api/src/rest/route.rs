@@ -26,6 +26,8 @@ pub enum Interface {
 /// What a route needs of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
+    /// Nothing.
+    Nothing,
     /// A name and a password.
     Password,
     /// To be an administrator, whatever the permissions.

@@ -12,13 +12,14 @@ use crate::account::{AccountError, Accounts, difference};
 use crate::hook::observation::Change as Told;
 use crate::password::{PasswordHash, PasswordText};
 use crate::ports::{
-    ADMINS, AuditRecord, Change, Clock, Directory, PageRequest, Passwords, ROLES, StoreError, StoredDocument, Version,
-    Write,
+    ADMINS, AuditRecord, Author, Change, Clock, Directory, PageRequest, Passwords, ROLES, StoreError, StoredDocument,
+    Version, Write,
 };
 use crate::secret::Secret;
 use crate::turns::Waiter;
 
 /// Use cases about administrators.
+#[derive(Clone)]
 pub struct Administrators {
     /// The store of administrators.
     pub directory: Arc<dyn Directory>,
@@ -142,6 +143,23 @@ impl Administrators {
         }
         let (_, document) = self.validated(stored.document.clone(), Some(new)).await?;
         self.replace(actor, UseCase::UpdateAdmin, &stored, document).await.map(drop)
+    }
+
+    /// Gives an administrator a new password; `used`: the change that uses up what it was given for.
+    pub(super) async fn set_lost_password(
+        &self,
+        author: &Author,
+        stored: &StoredDocument,
+        password: Secret,
+        used: Change,
+    ) -> Result<(), AdminError> {
+        let (name, mut document) = self.validated(stored.document.clone(), Some(password)).await?;
+        let detail = difference(ADMIN_OBJECT, &stored.document, &document);
+        document.insert("updated_at".to_owned(), json!(self.clock.now()));
+        let write = Write::Replace { document, expected: stored.version, reset: Vec::new() };
+        let actor = Actor { author: author.clone(), ..Actor::system() };
+        let change = self.change(&actor, UseCase::UpdateAdmin, &name, write, detail);
+        self.store(&actor, &name, vec![used, change], Told::Update).await.map(drop)
     }
 
     /// Stores the valid document in the place of the stored one.

@@ -65,6 +65,16 @@ impl Audit {
         }
     }
 
+    /// Records that a client says that a password was lost, once in a while for each name and address.
+    pub(super) async fn lost_password(&self, kind: &str, username: &str, client: &DoorClient) {
+        let address = client.address.map(|address| address.to_string()).unwrap_or_default();
+        let username = cut(username);
+        if self.is_to_be_recorded((address, "lost", format!("{kind} {username}"))) {
+            let author = Author { name: String::new(), door: client.door, address: client.address };
+            self.append(author.did("lost-password", kind, &username, self.clock.now())).await;
+        }
+    }
+
     fn is_to_be_recorded(&self, refusal: Refusal) -> bool {
         let now = self.clock.now();
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);

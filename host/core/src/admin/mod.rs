@@ -27,6 +27,9 @@ mod object_changes;
 #[cfg(test)]
 mod object_tests;
 mod objects;
+#[cfg(test)]
+mod password_reset_tests;
+mod password_resets;
 mod plugins;
 mod scans;
 mod sessions;
@@ -53,6 +56,7 @@ pub use error::{AdminError, AdminErrorKind};
 pub use hook_runs::HookRunAdministration;
 pub use hook_trials::{ExplainedPoint, InventoryError, LoginExplanation, LoginQuestion, SignedPlugin};
 pub use objects::{ObjectAdministration, ShownObject};
+pub use password_resets::{PasswordOwner, PasswordResets, Requests, ResetError};
 pub use plugins::{HookInventory, HookLink, PluginAdministration, PluginState};
 pub use scans::ScanAdministration;
 pub use sessions::SessionAdministration;
@@ -67,8 +71,9 @@ use std::sync::Arc;
 
 use crate::account::Accounts;
 use crate::guard::Defender;
-use crate::hook::Observers;
 use crate::hook::observation::CredentialChanged;
+use crate::hook::review::PasswordResetPre;
+use crate::hook::{Chain, Observers};
 use crate::ports::{AuditStore, Clock, Directory, HookRunStore, Passwords, UsageStore};
 use crate::quota::QuotaScans;
 use crate::session::SessionRegistry;
@@ -102,6 +107,8 @@ pub struct Administration {
     pub api_keys: ApiKeys,
     /// Tokens of administrators.
     pub tokens: Arc<Tokens>,
+    /// Lost passwords.
+    pub password_resets: PasswordResets,
     /// Makes actors of credentials.
     pub authentication: Authentication,
     /// Audit records.
@@ -132,6 +139,8 @@ pub struct AdministrationPorts {
     pub audit: Arc<dyn AuditStore>,
     /// Hashes and compares the passwords of administrators.
     pub passwords: Arc<dyn Passwords>,
+    /// Asked before requests of clients that have lost their password; None: nothing is.
+    pub password_resets: Option<Arc<Chain<PasswordResetPre>>>,
     /// Told of API keys that are made or changed; None: nothing is.
     pub credential_changes: Option<Arc<Observers<CredentialChanged>>>,
     /// Gives the times of audit records, and that of one-time codes and expiries.
@@ -156,6 +165,16 @@ impl Administration {
             audit: audit.clone(),
             clock: ports.clock.clone(),
         };
+        let password_resets = PasswordResets {
+            directory: ports.directory.clone(),
+            admins: admins.clone(),
+            users: users.clone(),
+            hooks: ports.password_resets,
+            defender: ports.defender.clone(),
+            audit: audit.clone(),
+            clock: ports.clock.clone(),
+            requests: Requests::default(),
+        };
         let api_keys = ApiKeys {
             directory: ports.directory.clone(),
             accounts: ports.accounts,
@@ -177,6 +196,7 @@ impl Administration {
             admins,
             api_keys,
             tokens,
+            password_resets,
             authentication,
             objects,
             sessions: SessionAdministration { sessions: ports.sessions, audit: audit.clone() },

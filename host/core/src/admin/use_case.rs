@@ -67,6 +67,8 @@ use_cases! {
     DeleteUser = "user"."delete", DeleteUsers, OwnAccounts;
     /// Trying the file systems of an account.
     CheckStorage = "user"."check", EditUsers, OwnAccounts;
+    /// Handing out a code with which the user of an account sets a new password.
+    ResetUser = "user"."reset", EditUsers, OwnAccounts;
     /// Listing folders.
     ListFolders = "folder"."list", ViewUsers, WholeServer;
     /// Showing a folder.
@@ -155,6 +157,8 @@ use_cases! {
     UpdateAdmin = "admin"."update", ManageAdmins, People;
     /// Deleting an administrator.
     DeleteAdmin = "admin"."delete", ManageAdmins, People;
+    /// Handing out a code with which an administrator sets a new password.
+    ResetAdmin = "admin"."reset", ManageAdmins, People;
     /// Listing API keys.
     ListApiKeys = "api_key"."list", ManageApiKeys, WholeServer;
     /// Showing an API key.
@@ -189,7 +193,7 @@ mod tests {
         let names: BTreeSet<_> = UseCase::ALL.iter().map(|case| case.name()).collect();
         assert_eq!(names.len(), UseCase::ALL.len());
         let meant = |text: &str| UseCase::ALL.iter().filter(|case| case.is_meant_by(text)).count();
-        for (text, expected) in [("*", UseCase::ALL.len()), ("user.*", 5), ("user.add", 1), ("user", 0), ("us*", 0)] {
+        for (text, expected) in [("*", UseCase::ALL.len()), ("user.*", 7), ("user.add", 1), ("user", 0), ("us*", 0)] {
             assert_eq!(meant(text), expected, "{text}");
         }
     }

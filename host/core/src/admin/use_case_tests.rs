@@ -78,6 +78,7 @@ fn administration() -> Administration {
         audit: store,
         passwords,
         credential_changes: None,
+        password_resets: None,
         clock,
     })
 }
@@ -96,6 +97,8 @@ async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), A
         UseCase::UpdateUser => of.users.update(actor, "none", fields(), None).await.map(drop),
         UseCase::DeleteUser => of.users.delete(actor, "none").await,
         UseCase::CheckStorage => of.storage.check(actor, "none").await.map(drop),
+        UseCase::ResetUser => of.password_resets.hand_out(actor, PasswordOwner::User, "none").await.map(drop),
+        UseCase::ResetAdmin => of.password_resets.hand_out(actor, PasswordOwner::Administrator, "none").await.map(drop),
         UseCase::ListFolders => of.objects.list(actor, folder, page()).await.map(drop),
         UseCase::ShowFolder => of.objects.show(actor, folder, "none").await.map(drop),
         UseCase::AddFolder => of.objects.add(actor, folder, &empty).await.map(drop),

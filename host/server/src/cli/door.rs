@@ -125,7 +125,7 @@ impl Process {
         }
         let stores = Stores::open(&settings.database, directory)?;
         let mut accounts = stores.accounts(settings.users_base_dir.clone());
-        let mut credential_changes = None;
+        let mut hooks = None;
         let tasks = match purpose {
             Purpose::Look => None,
             Purpose::Change => {
@@ -135,7 +135,7 @@ impl Process {
                         .await?;
                 tasks.start_observers(&points);
                 accounts = accounts.with_observers(points.object_changes.clone());
-                credential_changes = Some(points.credential_changes.clone());
+                hooks = Some(points);
                 Some(tasks)
             }
         };
@@ -146,8 +146,7 @@ impl Process {
         let defender = Defender::new(settings.defender.clone(), Arc::default(), Arc::new(SystemClock));
         let inventory = Arc::new(AtStart { directory: directory.to_owned(), settings });
         let sessions = Arc::new(SessionRegistry::default());
-        let api =
-            wire::admin_api(&stores, accounts, sessions, scans, Arc::new(defender), inventory, credential_changes);
+        let api = wire::admin_api(&stores, accounts, sessions, scans, Arc::new(defender), inventory, hooks.as_deref());
         let Owner(uid) = Owner::of_this_process();
         let actor = Actor::local(user_name(uid).await, ActorDoor::Cli);
         Ok(Self { api, actor, keeper, tasks, _lock: lock })

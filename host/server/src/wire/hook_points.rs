@@ -45,6 +45,7 @@ pub struct HookPoints {
     pub disconnect: Arc<Observers<Disconnect>>,
     pub object_changes: Arc<Observers<ObjectChange>>,
     pub credential_changes: Arc<Observers<CredentialChanged>>,
+    pub password_resets: Arc<Chain<PasswordResetPre>>,
     pub startup: Arc<Observers<Startup>>,
     /// All points alike, for commands, and for following the plugin directory.
     points: Vec<Box<dyn HookPoint>>,
@@ -292,8 +293,9 @@ impl HookPoints {
         let disconnect = build.new_observer::<Disconnect>()?;
         let object_changes = build.new_observer::<ObjectChange>()?;
         let credential_changes = build.new_observer::<CredentialChanged>()?;
-        // Points that only the web pages will use.
-        build.gate(&Arc::new(Chain::<PasswordResetPre>::new(host, Vec::new())))?;
+        let password_resets = Arc::new(Chain::<PasswordResetPre>::new(host, Vec::new()));
+        build.gate(&password_resets)?;
+        // A point that only the web pages will use.
         build.new_observer::<OneClickLoginPost>()?;
         let Builder { points, mut observers, .. } = build;
         let first = accounts.map(|accounts| FirstTransfers::new(accounts, after.clone()));
@@ -306,6 +308,7 @@ impl HookPoints {
             disconnect,
             object_changes,
             credential_changes,
+            password_resets,
             startup,
             points,
             observers,

@@ -28,6 +28,7 @@ async fn each_route_needs_its_permission() {
         };
         let what = format!("{} {path}", route.method);
         match route.need {
+            Need::Nothing => assert_ne!(ask(None).await, 401, "{what}"),
             Need::Password => {
                 assert_eq!(ask(None).await, 401, "{what}");
                 assert_eq!(ask(Some("all")).await, 401, "{what}");

@@ -9,6 +9,7 @@ mod events;
 mod hooks;
 mod input;
 mod lists;
+mod passwords;
 mod real;
 mod second;
 mod seed;
@@ -210,6 +211,7 @@ fn api(settings: RestSettings) -> RestApi {
         audit: store.clone(),
         passwords: Arc::new(PaperPasswords),
         credential_changes: None,
+        password_resets: None,
         clock: Arc::new(SystemClock),
     });
     let facts = ServerFacts {

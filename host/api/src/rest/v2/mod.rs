@@ -5,6 +5,7 @@ mod backups;
 mod defender;
 mod events;
 mod objects;
+mod passwords;
 mod quotas;
 mod server;
 mod tokens;
@@ -23,6 +24,7 @@ pub fn routes() -> Vec<Route> {
         administrators::routes(),
         defender::routes(),
         events::routes(),
+        passwords::routes(),
     ];
     all.into_iter().flatten().collect()
 }

@@ -1,0 +1,207 @@
+//! Lost passwords, on a store in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use super::user_tests::{PaperPasswords, map};
+use super::*;
+use crate::guard::{Defender, DefenderSettings};
+use crate::hook::review::{PasswordResetPre, Review, WebRequest};
+use crate::hook::{Call, Chain, Denial, Hook, HookDescription, HookError, Link, LinkSettings};
+use crate::memory::MemoryStore;
+use crate::ports::{ADMINS, AuditQuery, Clock, Door};
+use crate::secret::Secret;
+
+struct SetClock(AtomicI64);
+
+impl Clock for SetClock {
+    fn now(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Denies requests about `denied`, and fails for `broken`.
+struct Guarding;
+
+#[async_trait]
+impl Hook<PasswordResetPre> for Guarding {
+    fn name(&self) -> &str {
+        "guarding"
+    }
+
+    fn adapter(&self) -> &'static str {
+        "test"
+    }
+
+    fn description(&self) -> HookDescription {
+        HookDescription::new("", Duration::ZERO, "ready")
+    }
+
+    async fn call(&self, _: &Call, event: &PasswordResetPre) -> Result<Review, HookError> {
+        match event.0.username.as_str() {
+            "denied" => Ok(Review::Deny(Denial::new("no"))),
+            "broken" => Err(HookError::Failed("broken".into())),
+            _ => Ok(Review::Allow),
+        }
+    }
+}
+
+fn request(username: &str) -> WebRequest {
+    WebRequest {
+        username: username.to_owned(),
+        address: "192.0.2.2".parse().unwrap(),
+        referer: String::new(),
+        user_agent: String::new(),
+        session_id: String::new(),
+    }
+}
+
+struct House {
+    store: Arc<MemoryStore>,
+    admins: Administrators,
+    resets: PasswordResets,
+    audit: Audit,
+    clock: Arc<SetClock>,
+    defender: Arc<Defender>,
+    root: Actor,
+}
+
+fn house() -> House {
+    let store = Arc::new(MemoryStore::default());
+    let clock = Arc::new(SetClock(AtomicI64::new(1_800_000_000_000)));
+    let passwords = Arc::new(PaperPasswords);
+    let accounts = Arc::new(Accounts::new(store.clone(), passwords.clone(), None));
+    let audit = Audit::new(store.clone(), clock.clone());
+    let settings = DefenderSettings { enabled: true, ..DefenderSettings::default() };
+    let defender = Arc::new(Defender::new(settings, Arc::default(), clock.clone()));
+    let admins = Administrators {
+        directory: store.clone(),
+        passwords,
+        accounts: accounts.clone(),
+        audit: audit.clone(),
+        clock: clock.clone(),
+    };
+    let resets = PasswordResets {
+        directory: store.clone(),
+        admins: admins.clone(),
+        users: Arc::new(UserAdministration { accounts, audit: audit.clone() }),
+        hooks: None,
+        defender: defender.clone(),
+        audit: audit.clone(),
+        clock: clock.clone(),
+        requests: Requests::default(),
+    };
+    House { store, admins, resets, audit, clock, defender, root: Actor::local("root", Door::Socket) }
+}
+
+fn client(address: &str) -> DoorClient {
+    DoorClient { door: Door::Rest, address: address.parse().ok() }
+}
+
+impl House {
+    async fn add(&self, name: &str, permissions: &[&str]) {
+        let document = json!({"username": name, "password": "pw", "permissions": permissions});
+        self.admins.add(&self.root, &map(document), None).await.unwrap();
+    }
+
+    async fn code(&self, name: &str) -> String {
+        let code = self.resets.hand_out(&self.root, PasswordOwner::Administrator, name).await.unwrap();
+        code.text.expose().to_owned()
+    }
+
+    async fn redeem(&self, name: &str, code: &str) -> Result<(), ResetError> {
+        // Each from another address, so that none asks too often.
+        let number = self.clock.0.fetch_add(1, Ordering::Relaxed) % 250;
+        let client = client(&format!("198.51.100.{number}"));
+        self.resets.redeem(PasswordOwner::Administrator, &client, name, code, Secret::new("new")).await
+    }
+
+    async fn password(&self, name: &str) -> String {
+        let stored = self.store.find(&ADMINS, name).await.unwrap().unwrap();
+        stored.document["password"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_code_is_good_once_for_its_name_and_its_hour() {
+    let house = house();
+    for name in ["ann", "bob"] {
+        house.add(name, &["*"]).await;
+    }
+    let (code, other) = (house.code("ann").await, house.code("ann").await);
+    for (name, code) in [("bob", code.as_str()), ("none", &code), ("ann", ""), ("ann", "tgt_x_y")] {
+        assert_eq!(house.redeem(name, code).await, Err(ResetError::Denied), "{name} {code}");
+    }
+    let client = client("192.0.2.9");
+    let of_user = house.resets.redeem(PasswordOwner::User, &client, "ann", &code, Secret::new("new")).await;
+    assert_eq!(of_user, Err(ResetError::Denied));
+    let before = house.password("ann").await;
+    assert_eq!(house.redeem("ann", &code).await, Ok(()));
+    assert_ne!(house.password("ann").await, before);
+    // The second code was for the password of before.
+    for code in [&code, &other] {
+        assert_eq!(house.redeem("ann", code).await, Err(ResetError::Denied));
+    }
+    let late = house.code("bob").await;
+    house.clock.0.fetch_add(60 * 60_000, Ordering::Relaxed);
+    assert_eq!(house.redeem("bob", &late).await, Err(ResetError::Denied));
+}
+
+#[tokio::test]
+async fn an_actor_hands_out_no_code_for_more_than_it_has() {
+    let house = house();
+    house.add("root", &["*"]).await;
+    house.add("helper", &["manage_admins"]).await;
+    let permissions = Permissions::Only([AdminPermission::ManageAdmins].into());
+    let helper = Actor { permissions, ..Actor::local("helper", Door::Rest) };
+    let ask = async |name: &str| {
+        let code = house.resets.hand_out(&helper, PasswordOwner::Administrator, name).await;
+        code.map(drop).map_err(|error| error.kind())
+    };
+    assert_eq!(ask("helper").await, Ok(()));
+    assert_eq!(ask("root").await, Err(AdminErrorKind::Forbidden));
+    assert_eq!(ask("none").await, Err(AdminErrorKind::NotFound));
+}
+
+#[tokio::test]
+async fn guesses_score_and_requests_are_recorded() {
+    let house = house();
+    let guesser = client("192.0.2.1");
+    for _ in 0..8 {
+        let guess = house.resets.redeem(PasswordOwner::User, &guesser, "ann", "tgt_x_y", Secret::new("new"));
+        assert_eq!(guess.await, Err(ResetError::Denied));
+        house.clock.0.fetch_add(60_000, Ordering::Relaxed);
+    }
+    assert!(house.defender.refuses("192.0.2.1".parse().unwrap()));
+    let asking = client("192.0.2.2");
+    for number in 0..7 {
+        let asked = house.resets.request(PasswordOwner::User, &asking, request("ann")).await;
+        assert_eq!(asked, if number < 5 { Ok(()) } else { Err(ResetError::TooMany) }, "{number}");
+    }
+    house.clock.0.fetch_add(60_000, Ordering::Relaxed);
+    assert_eq!(house.resets.request(PasswordOwner::User, &asking, request("ann")).await, Ok(()));
+    let query = AuditQuery { action: Some("lost-password".to_owned()), limit: 100, ..AuditQuery::default() };
+    let records = house.audit.list(&house.root, query).await.unwrap();
+    assert_eq!(records.len(), 2);
+    assert_eq!((records[0].record.kind.as_str(), records[0].record.name.as_str()), ("user", "ann"));
+}
+
+#[tokio::test]
+async fn a_hook_that_denies_ends_the_request_and_the_answer_is_the_same() {
+    // D-10
+    let mut house = house();
+    let link = Arc::new(Link::new(Arc::new(Guarding), LinkSettings::default()));
+    house.resets.hooks = Some(Arc::new(Chain::new(Arc::default(), vec![link])));
+    for name in ["ann", "denied", "broken"] {
+        let asked = house.resets.request(PasswordOwner::User, &client("192.0.2.2"), request(name)).await;
+        assert_eq!(asked, Ok(()), "{name}");
+    }
+    let query = AuditQuery { action: Some("lost-password".to_owned()), limit: 100, ..AuditQuery::default() };
+    let records = house.audit.list(&house.root, query).await.unwrap();
+    let names: Vec<_> = records.iter().map(|stored| stored.record.name.as_str()).collect();
+    assert_eq!(names, ["ann"]);
+}

@@ -1,0 +1,262 @@
+//! Lost passwords (D-10): a code that an administrator hands out gives a new password once. Answers to the client are
+//! the same for names that exist and names that do not, and cost the same.
+
+use core::net::IpAddr;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Map, Value, json};
+
+use super::credential_text::{digest_of, is_same, is_token, new_token};
+use super::{Actor, AdminError, Administrators, Audit, DoorClient, IssuedToken, UseCase, UserAdministration};
+use crate::account::{AccountDraft, OnConflict};
+use crate::guard::{Defender, Offence};
+use crate::hook::Chain;
+use crate::hook::review::{PasswordResetPre, Review, WebRequest};
+use crate::ports::{ADMINS, Author, Change, Clock, Collection, Directory, StoredDocument, TOKENS, USERS, Write};
+use crate::secret::Secret;
+
+/// Milliseconds for which a code is good.
+const LIFETIME: i64 = 60 * 60_000;
+/// What the document of a code is for. It names no administrator as one of a token does, so that it is none.
+const PURPOSE: &str = "reset";
+/// Requests of one address within a minute.
+const REQUESTS: u32 = 5;
+const MINUTE: i64 = 60_000;
+/// Addresses whose requests are counted.
+const ADDRESSES: usize = 10_000;
+
+/// Whose password was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordOwner {
+    /// An administrator.
+    Administrator,
+    /// The user of an account.
+    User,
+}
+
+impl PasswordOwner {
+    fn collection(self) -> &'static Collection {
+        match self {
+            Self::Administrator => &ADMINS,
+            Self::User => &USERS,
+        }
+    }
+
+    fn case(self) -> UseCase {
+        match self {
+            Self::Administrator => UseCase::ResetAdmin,
+            Self::User => UseCase::ResetUser,
+        }
+    }
+}
+
+/// Why no new password was set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResetError {
+    /// The code is of no use, whatever is wrong with it.
+    #[error("the code is wrong, was used, has expired, or is for another name")]
+    Denied,
+    /// The address asks too often.
+    #[error("there were too many requests from this address; try again in a minute")]
+    TooMany,
+    /// The new password cannot be set, or the store failed.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+}
+
+/// Use cases about lost passwords.
+pub struct PasswordResets {
+    /// The store of codes, beside the tokens.
+    pub directory: Arc<dyn Directory>,
+    /// Changes administrators.
+    pub admins: Administrators,
+    /// Changes accounts.
+    pub users: Arc<UserAdministration>,
+    /// Asked before each request; None: nothing is.
+    pub hooks: Option<Arc<Chain<PasswordResetPre>>>,
+    /// Scores wrong codes.
+    pub defender: Arc<Defender>,
+    /// Records requests and codes.
+    pub audit: Audit,
+    /// Gives the times.
+    pub clock: Arc<dyn Clock>,
+    /// The requests of each address.
+    pub requests: Requests,
+}
+
+/// Counts requests by address: the minute, and how many there were in it.
+#[derive(Debug, Default)]
+pub struct Requests(Mutex<HashMap<IpAddr, (i64, u32)>>);
+
+impl Requests {
+    /// Whether the address may ask once more. None: the host itself.
+    fn take(&self, address: Option<IpAddr>, now: i64) -> bool {
+        let Some(address) = address else { return true };
+        let minute = now.div_euclid(MINUTE);
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counted.len() >= ADDRESSES {
+            counted.retain(|_, (counted_in, _)| *counted_in == minute);
+        }
+        if counted.len() >= ADDRESSES && !counted.contains_key(&address) {
+            return false;
+        }
+        let count = counted.entry(address).or_insert((minute, 0));
+        if count.0 != minute {
+            *count = (minute, 0);
+        }
+        count.1 = count.1.saturating_add(1);
+        count.1 <= REQUESTS
+    }
+}
+
+impl PasswordResets {
+    /// A client says that a password was lost: hooks are asked, and if they allow it, the request is recorded, so that
+    /// an administrator can hand out a code. The answer says nothing of that.
+    ///
+    /// # Errors
+    /// `TooMany`
+    pub async fn request(
+        &self,
+        owner: PasswordOwner,
+        client: &DoorClient,
+        request: WebRequest,
+    ) -> Result<(), ResetError> {
+        if !self.requests.take(client.address, self.clock.now()) {
+            return Err(ResetError::TooMany);
+        }
+        let username = request.username.clone();
+        if let Some(hooks) = &self.hooks {
+            match hooks.decide(&mut PasswordResetPre(Arc::new(request))).await {
+                Ok(decision) if decision.verdict == Review::Allow => {}
+                Ok(_) => return Ok(()),
+                Err(failure) => {
+                    let message = format!("the hook {} failed: {}", failure.hook, failure.error);
+                    tracing::error!(sender = "password_reset_pre_hook", message);
+                    return Ok(());
+                }
+            }
+        }
+        self.audit.lost_password(owner.collection().kind, &username, client).await;
+        Ok(())
+    }
+
+    /// Makes a code with which a new password can be set once, within an hour. It is void as soon as the password is
+    /// another.
+    ///
+    /// # Errors
+    /// The use case is not for the actor, there is no such administrator or account, the administrator has more
+    /// permissions than the actor, the system gives no random numbers, or the store fails.
+    pub async fn hand_out(
+        &self,
+        actor: &Actor,
+        owner: PasswordOwner,
+        username: &str,
+    ) -> Result<IssuedToken, AdminError> {
+        let case = owner.case();
+        self.audit.allow(actor, case, username).await?;
+        let stored = match owner {
+            PasswordOwner::Administrator => {
+                let stored = self.admins.stored(username).await?;
+                self.admins.check_grants(actor, case, username, &stored.document).await?;
+                stored
+            }
+            PasswordOwner::User => {
+                self.users.check_role(actor, case, username).await?;
+                self.users.stored(username).await?
+            }
+        };
+        let (text, now) = (new_token()?, self.clock.now());
+        let expires_at = now.saturating_add(LIFETIME);
+        let fields = [
+            ("purpose", json!(PURPOSE)),
+            ("kind", json!(owner.collection().kind)),
+            ("username", json!(stored.name)),
+            ("number", json!(stored.version.id)),
+            ("credential", json!(credential(&stored))),
+            ("created_at", json!(now)),
+            ("expires_at", json!(expires_at)),
+        ];
+        let document: Map<_, _> = fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
+        let audit = Some(actor.author.did(case.action(), case.kind(), username, now));
+        let (name, write) = (digest_of(text.expose()), Write::Add(document));
+        self.directory.commit(vec![Change { collection: &TOKENS, name, write, announce: false, audit }]).await?;
+        Ok(IssuedToken { text, expires_at })
+    }
+
+    /// Sets a new password with a code, which is used up. What is looked at first is the code: names that exist and
+    /// names that do not cost the same.
+    ///
+    /// # Errors
+    /// See [`ResetError`].
+    pub async fn redeem(
+        &self,
+        owner: PasswordOwner,
+        client: &DoorClient,
+        username: &str,
+        code: &str,
+        password: Secret,
+    ) -> Result<(), ResetError> {
+        if !self.requests.take(client.address, self.clock.now()) {
+            return Err(ResetError::TooMany);
+        }
+        let Some((code, stored)) = self.found(owner, username, code).await? else {
+            if let Some(address) = client.address {
+                self.defender.score_http(address, Offence::LoginFailed);
+            }
+            self.audit.denied_login(username, client).await;
+            return Err(ResetError::Denied);
+        };
+        let author = Author { name: username.to_owned(), door: client.door, address: client.address };
+        // Of two that come with one code, one finds it gone.
+        let used = Change {
+            collection: &TOKENS,
+            name: code.name,
+            write: Write::Delete { expected: Some(code.version) },
+            announce: false,
+            audit: None,
+        };
+        match owner {
+            PasswordOwner::Administrator => self.admins.set_lost_password(&author, &stored, password, used).await?,
+            PasswordOwner::User => {
+                let mut draft = AccountDraft::of_stored(stored);
+                draft.set_clear_password(password);
+                self.directory.commit(vec![used]).await.map_err(AdminError::from)?;
+                let updated = self.users.accounts.update(draft, OnConflict::Merge, &author).await;
+                updated.map_err(AdminError::from)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The code, and the document that it gives a password to; None: the code is of no use.
+    async fn found(
+        &self,
+        owner: PasswordOwner,
+        username: &str,
+        code: &str,
+    ) -> Result<Option<(StoredDocument, StoredDocument)>, AdminError> {
+        if !is_token(code) {
+            return Ok(None);
+        }
+        let Some(code) = self.directory.find(&TOKENS, &digest_of(code)).await? else { return Ok(None) };
+        let text = |field: &str| code.document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let number = |field: &str| code.document.get(field).and_then(Value::as_i64).unwrap_or(0);
+        let collection = owner.collection();
+        let is_for_it = text("purpose") == PURPOSE && text("kind") == collection.kind && text("username") == username;
+        if !is_for_it || number("expires_at") <= self.clock.now() {
+            return Ok(None);
+        }
+        let stored = self.directory.find(collection, username).await?;
+        let stored = stored.filter(|stored| {
+            stored.version.id == number("number") && is_same(&credential(stored), &text("credential"))
+        });
+        Ok(stored.map(|stored| (code, stored)))
+    }
+}
+
+/// A digest by which a change of the password is known.
+fn credential(stored: &StoredDocument) -> String {
+    let password = stored.document.get("password").and_then(Value::as_str).unwrap_or_default();
+    digest_of(&format!("tidegate lost password {password}"))
+}
