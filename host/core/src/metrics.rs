@@ -32,6 +32,8 @@ pub struct Counts<N = u64> {
     pub addresses_banned: N,
     /// Connections that were refused because their address was banned.
     pub banned_connections: N,
+    /// Connections that were refused because there were too many in a short time (B14-05).
+    pub rate_limited_connections: N,
     /// Events that hooks were not told of, because too many waited (B0-10): one number for each of
     /// [`HookKind::ALL`]. Those of gates stay 0.
     pub hook_events_dropped: [N; HookKind::ALL.len()],
@@ -122,6 +124,11 @@ impl Metrics {
         add(&self.counts.banned_connections, 1);
     }
 
+    /// Counts a connection that was refused because there were too many in a short time (B14-05).
+    pub fn rate_limited_connection(&self) {
+        add(&self.counts.rate_limited_connections, 1);
+    }
+
     /// Counts an attempt to log in, in all and by method.
     pub fn login(&self, method: LoginMethod, accepted: bool) {
         let by_method = entry(LoginMethod::ALL, &self.counts.by_method, method);
@@ -175,6 +182,7 @@ impl Counts<AtomicU64> {
             no_auth: number(&self.no_auth),
             addresses_banned: number(&self.addresses_banned),
             banned_connections: number(&self.banned_connections),
+            rate_limited_connections: number(&self.rate_limited_connections),
             hook_events_dropped: self.hook_events_dropped.each_ref().map(number),
             http: self.http.read(),
             logins_unavailable: number(&self.logins_unavailable),

@@ -194,8 +194,8 @@ impl SshServer {
         loop {
             tokio::select! {
                 accepted = bound.listener.accept() => match accepted {
-                    // Before anything else, so that a banned address takes no connection's place (B14).
-                    Ok((_, remote)) if self.login.defender().refuses(remote.ip()) => log_banned(remote),
+                    // Before anything else, so that what is refused takes no connection's place (B14).
+                    Ok((_, remote)) if self.turns_away(remote, !self.settings.proxy.reads_header_of(remote.ip())) => {}
                     Ok((socket, remote)) => {
                         // Done here, because tasks do not begin in the order in which they are made.
                         let (serial, close) = (self.serial.fetch_add(1, Ordering::Relaxed), CancellationToken::new());
@@ -248,6 +248,17 @@ impl SshServer {
         }
     }
 
+    /// Whether a connection is closed before a byte is exchanged: because its address is banned, or because there are too
+    /// many in a short time. `counts`: whether it counts for the limits on rates (B14-05), which is once.
+    fn turns_away(&self, remote: SocketAddr, counts: bool) -> bool {
+        let defender = self.login.defender();
+        if defender.refuses(remote.ip()) {
+            log_banned(remote);
+            return true;
+        }
+        counts && defender.exceeds_rate(remote.ip())
+    }
+
     /// Runs one connection to its end.
     async fn connection(
         self: Arc<Self>,
@@ -264,6 +275,7 @@ impl SshServer {
             tracing::debug!(sender = "sftpd", message = format!("a socket's options could not be set: {error}"));
         }
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+        let may_be_proxied = self.settings.proxy.reads_header_of(remote.ip());
         let greeting = tokio::select! {
             greeting = self.settings.proxy.greet(&mut socket, remote.ip()) => greeting,
             () = close.cancelled() => return,
@@ -274,8 +286,9 @@ impl SshServer {
         };
         let remote =
             greeting.source.map_or(remote, |source| SocketAddr::new(source.ip().to_canonical(), source.port()));
-        if greeting.source.is_some() && self.login.defender().refuses(remote.ip()) {
-            return log_banned(remote);
+        // The proxy was let in at first; here it is about the client.
+        if may_be_proxied && self.turns_away(remote, true) {
+            return;
         }
         if let Err(exceeded) = guard.belongs_to(remote.ip(), self.settings.limits) {
             if exceeded == ExceededLimit::PerHost {

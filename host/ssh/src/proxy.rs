@@ -47,6 +47,11 @@ impl ProxySettings {
         (self.allowed.is_empty() || contains(&self.allowed)) && !contains(&self.skipped)
     }
 
+    /// Whether a connection from this address may begin with a header, so that its client is not known before.
+    pub fn reads_header_of(&self, peer: IpAddr) -> bool {
+        self.rule != ProxyRule::Ignore && self.is_proxy(peer)
+    }
+
     /// Reads the header, if there is to be one. The error is the reason for a refusal.
     pub async fn greet(&self, stream: &mut (impl AsyncRead + Unpin), peer: IpAddr) -> Result<Greeting, &'static str> {
         let none = Greeting { source: None, rest: Vec::new() };

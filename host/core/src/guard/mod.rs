@@ -1,7 +1,9 @@
 //! The defender (B14): denied logins score by the address of the client, and an address with too high a score is
-//! refused for a while, before any handshake. Sessions that are open are left alone.
+//! refused for a while, before any handshake. Sessions that are open are left alone. Beside it, limits on the rate of
+//! connections, in the same table.
 
 mod addresses;
+mod rates;
 mod scores;
 
 use core::net::IpAddr;
@@ -11,6 +13,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use addresses::Source;
+pub use rates::{MAX_RATE_LIMITS, RateLimit, RateScope};
 pub use scores::{Ban, BanRule};
 
 use self::scores::{ScoreTable, Scoring};
@@ -30,8 +33,10 @@ pub struct DefenderSettings {
     pub rule: BanRule,
     /// The points of each offence.
     pub points: Points,
-    /// Networks whose offences do not score.
+    /// Networks whose offences do not score, and whose connections are not limited.
     pub exempt: Vec<IpNet>,
+    /// Limits on the rate of connections, at most [`MAX_RATE_LIMITS`]. They hold whether or not offences score.
+    pub rates: Vec<RateLimit>,
 }
 
 /// The points of each offence; 0: it does not count.
@@ -61,6 +66,7 @@ impl Default for DefenderSettings {
             },
             points: Points { valid: 2, invalid: 2, limit_exceeded: 3, no_auth: 0 },
             exempt: Vec::new(),
+            rates: Vec::new(),
         }
     }
 }
@@ -133,6 +139,29 @@ impl Defender {
             self.metrics.banned_connection();
         }
         is_banned
+    }
+
+    /// Counts a connection, and says whether it is refused because its address, or all together, connect too often
+    /// (B14-05). One that is refused does not count, but scores where the limit says so.
+    pub fn exceeds_rate(&self, address: IpAddr) -> bool {
+        if self.settings.rates.is_empty() || self.is_exempt(address) {
+            return false;
+        }
+        let taken = self.table().take(address.into(), &self.settings.rates, self.clock.steady());
+        let Err(limit) = taken else { return false };
+        self.metrics.rate_limited_connection();
+        tracing::debug!(
+            sender = "rate_limiter",
+            client_ip = %address,
+            protocol = "SSH",
+            event = "refused",
+            average = limit.average,
+            period = limit.period,
+        );
+        if limit.scores {
+            self.score(address, Offence::LimitExceeded);
+        }
+        true
     }
 
     /// Scores an offence over SSH, and logs it (B14-04).

@@ -1,9 +1,10 @@
-//! Scores and bans by address (B14). Time is a parameter: milliseconds of a clock that is never set back.
+//! Scores, bans and connection rates by address (B14). Time is a parameter: milliseconds of a clock that is never set back.
 //!
 //! A score leaks away evenly, a whole threshold in the observation time. So an entry needs only the time at which its
 //! score is 0, and the order of scores does not change as time goes by.
 
 use super::addresses::{Addresses, Source};
+use super::rates::{Buckets, RateLimit, RateScope};
 
 /// When an address is banned, and for how long. Times are in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,24 +75,60 @@ pub enum Scoring {
     BannedBefore,
 }
 
-/// Scores and bans of a bounded number of addresses.
+/// Nanoseconds in a unit of the table's time.
+const NANOSECONDS: i64 = 1_000_000;
+
+/// Scores, bans and rates of a bounded number of addresses.
 #[derive(Debug)]
 pub struct ScoreTable {
     rule: BanRule,
     capacity: usize,
     scored: Addresses<Scored>,
     banned: Addresses<Ban>,
+    /// Addresses that have connected a moment ago, until their buckets are full again (in nanoseconds). They make room
+    /// for scores and bans, never the other way round.
+    connected: Addresses<Buckets>,
+    /// The buckets that all connections share.
+    shared: Buckets,
 }
 
 impl ScoreTable {
     /// An empty table for `capacity` addresses.
     pub fn new(rule: BanRule, capacity: usize) -> Self {
-        Self { rule, capacity, scored: Addresses::default(), banned: Addresses::default() }
+        Self {
+            rule,
+            capacity,
+            scored: Addresses::default(),
+            banned: Addresses::default(),
+            connected: Addresses::default(),
+            shared: Buckets::default(),
+        }
     }
 
     /// The ban of an address, if there is one.
     pub fn ban_of(&self, source: Source, now: i64) -> Option<Ban> {
         self.banned.get(source).copied().filter(|ban| now < ban.until)
+    }
+
+    /// Counts a connection. In a table that is full of scores and bans, that of a further address counts for the limits
+    /// on all connections only.
+    ///
+    /// # Errors
+    /// A limit that the connection exceeds: it does not count.
+    pub fn take(&mut self, source: Source, limits: &[RateLimit], now: i64) -> Result<(), RateLimit> {
+        let now = now.saturating_mul(NANOSECONDS);
+        // First those of the address, so that one that connects too often uses up nothing of what all share.
+        let mut own = self.connected.get(source).copied().unwrap_or_default();
+        own.take(limits, RateScope::Source, now)?;
+        self.shared.take(limits, RateScope::All, now)?;
+        if own.full_at() > now {
+            while self.connected.pop_up_to(now).is_some() {}
+            let is_known = self.connected.remove(source).is_some();
+            if is_known || self.len() < self.capacity || self.connected.pop_lowest().is_some() {
+                self.connected.set(source, own.full_at(), own);
+            }
+        }
+        Ok(())
     }
 
     /// Adds to the score of an address. In a full table, the lowest score makes room; if all are banned, a further
@@ -159,7 +196,11 @@ impl ScoreTable {
 
     fn make_room(&mut self, now: i64) -> bool {
         while self.scored.pop_up_to(now).is_some() {}
-        self.scored.len() + self.banned.len() < self.capacity || self.scored.pop_lowest().is_some()
+        self.len() < self.capacity || self.connected.pop_lowest().is_some() || self.scored.pop_lowest().is_some()
+    }
+
+    fn len(&self) -> usize {
+        self.scored.len() + self.banned.len() + self.connected.len()
     }
 }
 

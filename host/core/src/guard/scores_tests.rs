@@ -93,6 +93,48 @@ fn the_lowest_score_makes_room() {
     assert_eq!(table.add(source(3), 2, 0), Scoring::Scored(2));
 }
 
+fn rate() -> RateLimit {
+    RateLimit { scope: RateScope::Source, average: 1, period: 60_000, burst: 2, scores: false }
+}
+
+#[test]
+fn connections_of_an_address_are_limited_beside_those_of_all() {
+    // B14-05
+    let shared = RateLimit { scope: RateScope::All, burst: 5, ..rate() };
+    let mut table = ScoreTable::new(rule(), 10);
+    let mut take = |number: u32, now: i64| table.take(source(number), &[shared, rate()], now).err();
+    assert_eq!([(); 4].map(|()| take(1, 0)), [None, None, Some(rate()), Some(rate())]);
+    // What address 1 was refused has taken nothing from the others.
+    assert_eq!([(); 2].map(|()| take(2, 0)), [None, None]);
+    assert_eq!([take(3, 0), take(3, 0), take(4, 0)], [None, Some(shared), Some(shared)]);
+    // Nor has what all together were refused taken anything from address 3.
+    assert_eq!([take(3, MINUTE), take(1, MINUTE)], [None, Some(shared)]);
+}
+
+#[test]
+fn connections_make_room_for_scores_and_not_the_other_way_round() {
+    let mut table = ScoreTable::new(rule(), 2);
+    let take = |table: &mut ScoreTable, number: u32, now: i64| table.take(source(number), &[rate()], now).is_ok();
+    assert!(take(&mut table, 1, 0) && take(&mut table, 1, 0) && !take(&mut table, 1, 0));
+    assert!(take(&mut table, 2, 1) && take(&mut table, 3, 2), "the one that is full again first makes room");
+    assert_eq!((table.len(), table.connected.get(source(2)).is_some()), (2, false));
+    table.add(source(4), 2, 2);
+    table.add(source(5), 2, 2);
+    assert_eq!((table.connected.len(), table.scored.len()), (0, 2));
+    // No room: such an address is limited with all others only.
+    assert!((0..9).all(|_| take(&mut table, 6, 2)));
+    assert_eq!((table.connected.len(), table.scored.len()), (0, 2));
+    assert_eq!(table.add(source(4), 0, 2), Scoring::Scored(2));
+}
+
+#[test]
+fn full_buckets_are_forgotten() {
+    let mut table = ScoreTable::new(rule(), 10);
+    assert!((1..=5).all(|number| table.take(source(number), &[rate()], 0).is_ok()));
+    assert!(table.take(source(6), &[rate()], MINUTE).is_ok());
+    assert_eq!(table.connected.len(), 1);
+}
+
 proptest! {
     /// Whatever a flood does, the table keeps its size, and no ban ends before its time.
     #[test]
@@ -105,7 +147,9 @@ proptest! {
             if let Scoring::Banned(ban) = table.add(source(number), points, now) {
                 bans.push((source(number), ban));
             }
-            prop_assert!(table.scored.len() + table.banned.len() <= 8);
+            // A connection of another address each time.
+            let _ = table.take(source(1000 + u32::try_from(now % 1000).unwrap_or_default()), &[rate()], now);
+            prop_assert!(table.len() <= 8);
             bans.retain(|(_, ban)| now < ban.until);
             for (source, ban) in &bans {
                 prop_assert_eq!(table.ban_of(*source, now), Some(*ban));

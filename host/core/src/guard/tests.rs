@@ -96,6 +96,27 @@ fn offences_at_once_ban_once() {
     assert_eq!((metrics.counts().addresses_banned, defender.bans().len()), (1, 1));
 }
 
+#[test]
+fn connections_above_a_rate_are_refused_and_may_score() {
+    // B14-05
+    let per_source = |scores| RateLimit { scope: RateScope::Source, average: 1, period: 1000, burst: 3, scores };
+    let check = |enabled: bool, scores: bool, from: &str, refused: usize, banned: bool| {
+        let metrics = Arc::new(Metrics::default());
+        let settings = DefenderSettings { enabled, rates: vec![per_source(scores)], ..self::enabled() };
+        let defender = Defender::new(settings, metrics.clone(), Arc::new(Noon));
+        assert_eq!((0..8).filter(|_| defender.exceeds_rate(address(from))).count(), refused, "{from}");
+        assert_eq!(metrics.counts().rate_limited_connections, refused as u64, "{from}");
+        assert_eq!(defender.refuses(address(from)), banned, "{from}");
+        assert!(!defender.exceeds_rate(address("198.51.100.1")), "another address has its own bucket");
+    };
+    check(true, false, "192.0.2.1", 5, false);
+    check(true, true, "192.0.2.1", 5, true);
+    check(false, true, "192.0.2.1", 5, false);
+    check(true, true, "::ffff:192.0.2.1", 5, true);
+    check(true, true, "10.1.2.3", 0, false);
+    assert!(!defender(enabled()).exceeds_rate(address("192.0.2.1")));
+}
+
 /// The clock on the wall, and a steady one.
 struct Clocks([AtomicI64; 2]);
 

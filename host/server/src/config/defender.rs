@@ -1,14 +1,19 @@
-//! When addresses are banned, and how long outcomes of logins are held back (B14-01).
+//! When addresses are banned, how often they may connect, and how long outcomes of logins are held back (B14-01, B14-05).
 
 use std::time::Duration;
 
-use tidegate_core::guard::{BanRule, DefenderSettings, Points};
+use tidegate_core::guard::{BanRule, DefenderSettings, MAX_RATE_LIMITS, Points, RateLimit, RateScope};
 use tidegate_ssh::LoginDelay;
 
 use super::Config;
+use super::keys::RateLimiter;
 use super::network::networks;
 use super::validate::Check;
 
+/// The most connections in a period.
+const MAX_AVERAGE: u32 = 1_000_000;
+/// The periods of limits, in milliseconds: up to a day.
+const PERIODS: std::ops::RangeInclusive<u32> = 100..=86_400_000;
 /// Longest delay, in milliseconds: a login has two minutes.
 const MAX_DELAY: u64 = 10_000;
 
@@ -53,7 +58,81 @@ pub(super) fn settings(config: &Config, check: &mut Check<'_>) -> DefenderSettin
             no_auth: section.score_no_auth,
         },
         exempt,
+        rates: rates(&config.common.rate_limiters, check),
     }
+}
+
+/// The limits that have an effect.
+fn rates(limiters: &[RateLimiter], check: &mut Check<'_>) -> Vec<RateLimit> {
+    let rates: Vec<_> =
+        limiters.iter().enumerate().filter_map(|(index, limiter)| rate(index, limiter, check)).collect();
+    if rates.len() > MAX_RATE_LIMITS {
+        let text = format!("has {} limits; there may be at most {MAX_RATE_LIMITS}", rates.len());
+        check.problem("common.rate_limiters", text);
+    }
+    rates
+}
+
+fn rate(index: usize, limiter: &RateLimiter, check: &mut Check<'_>) -> Option<RateLimit> {
+    let key = |name: &str| format!("common.rate_limiters[{index}].{name}");
+    for (name, limit) in
+        [("entries_soft_limit", limiter.entries_soft_limit), ("entries_hard_limit", limiter.entries_hard_limit)]
+    {
+        if limit.is_some() {
+            check.warning(&key(name), "is ignored: the table has room for 100,000 addresses");
+        }
+    }
+    if limiter.average == 0 {
+        return None;
+    }
+    if limiter.average > MAX_AVERAGE {
+        check.problem(&key("average"), format!("{} is more than {MAX_AVERAGE}", limiter.average));
+    }
+    if !PERIODS.contains(&limiter.period) {
+        let text = format!("{} is not from {} to {} milliseconds", limiter.period, PERIODS.start(), PERIODS.end());
+        check.problem(&key("period"), text);
+    }
+    if limiter.burst == 0 {
+        check.problem(&key("burst"), "must be at least 1");
+    }
+    let scope = match limiter.r#type {
+        1 => RateScope::All,
+        2 => RateScope::Source,
+        other => {
+            check.problem(&key("type"), format!("{other} is not 1 (all connections) or 2 (those of each address)"));
+            return None;
+        }
+    };
+    if scope == RateScope::All && limiter.generate_defender_events {
+        check.warning(&key("generate_defender_events"), "has no effect with type 1: no address is to blame");
+    }
+    let is_for_ssh = is_for_ssh(limiter, &key("protocols"), check);
+    is_for_ssh.then_some(RateLimit {
+        scope,
+        average: limiter.average,
+        period: limiter.period,
+        burst: limiter.burst,
+        scores: scope == RateScope::Source && limiter.generate_defender_events,
+    })
+}
+
+/// Whether the limit is one on SSH. The older server's other protocols are known, but not limited.
+fn is_for_ssh(limiter: &RateLimiter, key: &str, check: &mut Check<'_>) -> bool {
+    let mut is_for_ssh = false;
+    let mut others = Vec::new();
+    for protocol in &limiter.protocols {
+        match protocol.as_str() {
+            "SSH" => is_for_ssh = true,
+            "FTP" | "DAV" | "HTTP" => others.push(protocol.as_str()),
+            other => check.problem(key, format!("\"{other}\" is not a protocol; use \"SSH\"")),
+        }
+    }
+    if !others.is_empty() {
+        check.warning(key, format!("only SSH is limited, not {}", others.join(", ")));
+    } else if !is_for_ssh {
+        check.warning(key, "is empty: the table has no effect");
+    }
+    is_for_ssh
 }
 
 pub(super) fn login_delay(config: &Config, check: &mut Check<'_>) -> LoginDelay {
@@ -118,6 +197,51 @@ mod tests {
         assert_eq!(exempt("[common]\nproxy_protocol = 1\nproxy_allowed = [\"10.0.0.1\"]\n"), "10.0.0.1/32");
         assert_eq!(exempt("[common]\nproxy_allowed = [\"10.0.0.1\"]\n"), "");
         assert_eq!(exempt("[common.defender]\nexempt = [\"127.0.0.0/8\"]\n"), "127.0.0.0/8");
+    }
+
+    #[test]
+    fn rates_are_limits_on_ssh() {
+        // B14-05
+        let check = |table: &str, expected: Option<RateLimit>, warned: &str| {
+            let read = read("/srv/tidegate.toml", &format!("[common]\nrate_limiters = [{{ {table} }}]\n"));
+            assert_eq!(read.defender.rates, Vec::from_iter(expected), "{table}");
+            let warnings = read.warnings.join("\n");
+            assert!(warnings.contains(warned) && (warned.is_empty() == warnings.is_empty()), "{table}: {warnings}");
+        };
+        let limit = RateLimit { scope: RateScope::Source, average: 10, period: 1000, burst: 1, scores: false };
+        check("average = 10", Some(limit), "");
+        check("average = 0, burst = 0", None, "");
+        check(
+            "average = 10, type = 1, period = 60000, burst = 5",
+            Some(RateLimit { scope: RateScope::All, period: 60_000, burst: 5, ..limit }),
+            "",
+        );
+        let scoring = RateLimit { scores: true, ..limit };
+        check("average = 10, generate_defender_events = true", Some(scoring), "");
+        let shared = RateLimit { scope: RateScope::All, ..limit };
+        let no_effect = "common.rate_limiters[0].generate_defender_events";
+        check("average = 10, type = 1, generate_defender_events = true", Some(shared), no_effect);
+        check("average = 10, protocols = [\"SSH\", \"FTP\"]", Some(limit), "not FTP");
+        check("average = 10, protocols = [\"DAV\"]", None, "not DAV");
+        check("average = 10, protocols = []", None, "common.rate_limiters[0].protocols");
+        check("average = 10, entries_hard_limit = 9", Some(limit), "entries_hard_limit");
+    }
+
+    #[test]
+    fn rates_out_of_range_are_refused() {
+        // B14-05
+        let check = |tables: &str, expected: &str| {
+            let text = format!("[common]\nrate_limiters = [{tables}]\n");
+            let problems = check_text(&PathBuf::from("/srv/tidegate.toml"), &text).unwrap_err().to_string();
+            assert!(problems.contains(expected), "{tables}: {problems}");
+        };
+        check("{ average = 1000001 }", "common.rate_limiters[0].average");
+        check("{ average = 1, period = 99 }", "common.rate_limiters[0].period");
+        check("{}, { average = 1, burst = 0 }", "common.rate_limiters[1].burst");
+        check("{ average = 1, type = 3 }", "common.rate_limiters[0].type");
+        check("{ average = 1, protocols = [\"SFTP\"] }", "common.rate_limiters[0].protocols");
+        check("{ averag = 1 }", "averag");
+        check(&vec!["{ average = 1 }"; 9].join(", "), "at most 8");
     }
 
     #[test]

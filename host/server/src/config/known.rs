@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::commands::CommandOverride;
-use super::keys::{HostKey, HttpBinding, HttpCertificate, HttpHeader};
+use super::keys::{HostKey, HttpBinding, HttpCertificate, HttpHeader, RateLimiter};
 
 /// Sections whose keys the operator chooses.
 pub const FREE: [&str; 2] = ["plugin", "hook"];
@@ -49,6 +49,7 @@ fn walk_list(list: &Value, element: &Value, path: &str, unknown: &mut Vec<Unknow
 /// The keys of an element, if `path` is a list of objects.
 pub fn element_of(path: &str) -> Option<Value> {
     match path {
+        "common.rate_limiters" => serde_json::to_value(RateLimiter::default()),
         "sftpd.keys" => serde_json::to_value(HostKey::default()),
         "command.commands" => serde_json::to_value(CommandOverride::default()),
         "httpd.bindings" => serde_json::to_value(HttpBinding::default()),

@@ -15,7 +15,6 @@ pub const IGNORED: [(&str, &[&str]); 4] = [
     (
         "common",
         &[
-            "rate_limiters",
             "data_retention_hook",
             "temp_path",
             "resume_max_size",
@@ -430,7 +429,7 @@ mod tests {
             let left = if key.contains('.') { json!({ section: {} }) } else { json!({}) };
             check(given, left, &[], &[key]);
         };
-        ignored(json!({ "common": { "rate_limiters": [{ "average": 10 }] } }), "common.rate_limiters");
+        ignored(json!({ "common": { "data_retention_hook": "/retain" } }), "common.data_retention_hook");
         ignored(json!({ "sftpd": { "trusted_user_ca_keys": ["/ca"] } }), "sftpd.trusted_user_ca_keys");
         ignored(json!({ "data_provider": { "naming_rules": 5 } }), "data_provider.naming_rules");
         ignored(json!({ "ftpd": { "bindings": [{ "port": 21 }] } }), "ftpd");

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tidegate_hooks_wasm::PluginSettings;
 
 use super::commands::{Command, CommandOverride};
-use super::keys::{Actions, Config, HostKey, HttpBinding, HttpCertificate, HttpHeader, section_defaults};
+use super::keys::{Actions, Config, HostKey, HttpBinding, HttpCertificate, HttpHeader, RateLimiter, section_defaults};
 use super::legacy_keys;
 use crate::generated;
 
@@ -81,7 +81,8 @@ fn described(name: &str) -> (Description, Vec<(String, Description)>) {
         if let Some(comment) = line.strip_prefix("/// ") {
             description.add(comment);
         } else if !line.starts_with("#[") && !line.starts_with("//") {
-            let field = line.trim_start_matches("pub ").split([':', ',']).next().unwrap().to_owned();
+            let field =
+                line.trim_start_matches("pub ").trim_start_matches("r#").split([':', ',']).next().unwrap().to_owned();
             fields.push((field, std::mem::take(&mut description)));
         }
     }
@@ -187,6 +188,7 @@ fn page() -> String {
     let defender = &config["common"]["defender"];
     section(&mut page, "`[common.defender]`", "Defender", defender);
     section(&mut page, "`[common.defender.login_delay]`", "LoginDelay", &defender["login_delay"]);
+    section(&mut page, "`[[common.rate_limiters]]`", "RateLimiter", &as_value(&RateLimiter::default()));
     let actions = "`[common.actions]`, `[sftpd.actions]`, `[data_provider.actions]`";
     section(&mut page, actions, "Actions", &as_value(&Actions::default()));
     section(&mut page, "`[data_provider]`", "DataProvider", &config["data_provider"]);

@@ -447,8 +447,10 @@ fn keys_of_later_versions_are_understood_or_named() {
     let settings = settings.unwrap();
     assert_eq!((settings.bind_port, settings.host_keys), (23, HostKeyFiles::Named(vec![PathBuf::from("/k")])));
     assert!(notes.contains("sftpd.bindings"), "{notes}");
-    let (settings, notes) = load("[common]\nrate_limiters = [{ average = 10 }]\n", &[]);
-    assert!(settings.is_ok() && notes.contains("line 2") && notes.contains("common.rate_limiters"), "{notes}");
+    let (settings, notes) = load("[common]\ntemp_path = \"/var/tmp\"\n", &[]);
+    assert!(settings.is_ok() && notes.contains("line 2") && notes.contains("common.temp_path"), "{notes}");
+    let environment = [("SFTPGO_COMMON__RATE_LIMITERS__0__AVERAGE", "10")];
+    assert_eq!(load("", &environment).0.unwrap().defender.rates.len(), 1);
     let (settings, _) = load("[sftpd]\npassword_authentication = false\n", &[]);
     assert!(settings.unwrap_err().contains("sftpd.password_authentication"));
     let (settings, _) = load("", &[("TIDEGATE_SFTPD__BIND_PROT", "1")]);

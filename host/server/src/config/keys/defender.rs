@@ -1,4 +1,4 @@
-//! The section `common.defender`.
+//! The section `common.defender`, and the tables `common.rate_limiters`.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,8 @@ pub struct Defender {
     pub entries_soft_limit: Option<u32>,
     /// Ignored, with a warning: the table has room for 100,000 addresses.
     pub entries_hard_limit: Option<u32>,
-    /// Networks or addresses that are never banned. Loopback is not among them by itself.
+    /// Networks or addresses that are never banned, and that `rate_limiters` do not limit. Loopback is not among them by
+    /// itself.
     pub exempt: Vec<String>,
     pub login_delay: LoginDelay,
 }
@@ -58,6 +59,45 @@ impl Default for Defender {
             entries_hard_limit: None,
             exempt: Vec::new(),
             login_delay: LoginDelay::default(),
+        }
+    }
+}
+
+/// Refuses connections that come too often, before the handshake (not from networks in `common.defender.exempt` or in
+/// `proxy_allowed`). Behind a proxy it is about the client, as soon as it is known. At most 8 tables.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RateLimiter {
+    /// Connections in a `period`, which are spread evenly; 0: the table has no effect. At most 1000000.
+    pub average: u32,
+    /// From 100 to 86400000.
+    /// Unit: milliseconds
+    pub period: u32,
+    /// The most connections at once, after a pause. At least 1.
+    pub burst: u32,
+    /// 1: all connections count together. 2: those of each address, or of each IPv6 network of 64 bits.
+    pub r#type: u32,
+    /// The limited protocols; only `SSH` is. Without it, the table has no effect.
+    pub protocols: Vec<String>,
+    /// With `type` 2, whether a refused connection scores `score_limit_exceeded`.
+    pub generate_defender_events: bool,
+    /// Ignored, with a warning: the table has room for 100,000 addresses.
+    pub entries_soft_limit: Option<u32>,
+    /// Ignored, with a warning: the table has room for 100,000 addresses.
+    pub entries_hard_limit: Option<u32>,
+}
+
+impl Default for RateLimiter {
+    fn default() -> Self {
+        Self {
+            average: 0,
+            period: 1000,
+            burst: 1,
+            r#type: 2,
+            protocols: vec!["SSH".to_owned()],
+            generate_defender_events: false,
+            entries_soft_limit: None,
+            entries_hard_limit: None,
         }
     }
 }

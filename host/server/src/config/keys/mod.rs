@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use super::commands::Command;
 pub use data_provider::DataProvider;
-pub use defender::Defender;
+pub use defender::{Defender, RateLimiter};
 pub use hook::{Section, section_defaults};
 pub use http::{Http, HttpBinding, HttpCertificate, HttpHeader, Httpd};
 pub use sftpd::{Common, HostKey, Sftpd};

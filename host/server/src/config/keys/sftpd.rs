@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::flag;
-use super::{Actions, Defender, HookValue};
+use super::{Actions, Defender, HookValue, RateLimiter};
 
 /// The SFTP server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -135,6 +135,8 @@ pub struct Common {
     /// Connections at once from one address; 0: no limit.
     pub max_per_host_connections: usize,
     pub defender: Defender,
+    /// Limits on the rate of connections, as a list of tables.
+    pub rate_limiters: Vec<RateLimiter>,
     /// Wins over `sftpd.idle_timeout`.
     /// Unit: minutes
     /// Old name: `sftpd.idle_timeout`

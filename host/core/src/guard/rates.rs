@@ -1,0 +1,129 @@
+//! Limits on the rate of connections (B14-05), as token buckets. A bucket is kept as the time at which it is full
+//! again, so that it needs no timer. Time is a parameter: nanoseconds of a clock that is never set back.
+
+/// Most limits; more are refused by the configuration.
+pub const MAX_RATE_LIMITS: usize = 8;
+
+/// A limit on the rate of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Whose connections share a bucket.
+    pub scope: RateScope,
+    /// Connections in a `period`; at least 1.
+    pub average: u32,
+    /// In milliseconds; at least 1.
+    pub period: u32,
+    /// The most connections at once, after a pause; at least 1.
+    pub burst: u32,
+    /// Whether a connection above the limit scores ([`Offence::LimitExceeded`](super::Offence::LimitExceeded)).
+    pub scores: bool,
+}
+
+/// Whose connections share a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateScope {
+    /// All connections.
+    All,
+    /// Those of one address, or of one IPv6 network of 64 bits.
+    Source,
+}
+
+impl RateLimit {
+    /// The time in which one token is added.
+    fn interval(&self) -> i64 {
+        (i64::from(self.period) * 1_000_000 / i64::from(self.average.max(1))).max(1)
+    }
+
+    /// When the bucket is full again after one more token was taken; None: it is empty. `full_at`: when it is full.
+    fn take(&self, full_at: i64, now: i64) -> Option<i64> {
+        let interval = self.interval();
+        let capacity = interval.saturating_mul(i64::from(self.burst.max(1)));
+        let full_at = full_at.max(now).saturating_add(interval);
+        (full_at <= now.saturating_add(capacity)).then_some(full_at)
+    }
+}
+
+/// The buckets of one address, or those that all share: one for each limit. The time at which each is full again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Buckets([i64; MAX_RATE_LIMITS]);
+
+impl Buckets {
+    /// Takes a token from the bucket of each limit of this scope, or from none.
+    ///
+    /// # Errors
+    /// A limit whose bucket is empty; one that scores, if there is one.
+    pub fn take(&mut self, limits: &[RateLimit], scope: RateScope, now: i64) -> Result<(), RateLimit> {
+        let mut taken = *self;
+        let mut exceeded: Option<RateLimit> = None;
+        let of_scope = limits.iter().zip(&mut taken.0).filter(|(limit, _)| limit.scope == scope);
+        for (limit, full_at) in of_scope {
+            match limit.take(*full_at, now) {
+                Some(later) => *full_at = later,
+                None if exceeded.is_none() || limit.scores => exceeded = Some(*limit),
+                None => {}
+            }
+        }
+        match exceeded {
+            Some(limit) => Err(limit),
+            None => {
+                *self = taken;
+                Ok(())
+            }
+        }
+    }
+
+    /// When all buckets are full again.
+    pub fn full_at(&self) -> i64 {
+        self.0.into_iter().max().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    fn limit(scope: RateScope, average: u32, period: u32, burst: u32) -> RateLimit {
+        RateLimit { scope, average, period, burst, scores: false }
+    }
+
+    /// `times`: when connections come, in milliseconds; `expected`: `+` for each that is let in, `-` for the others.
+    fn check(limit: RateLimit, times: &[i64], expected: &str) {
+        let mut buckets = Buckets::default();
+        let found: String = times
+            .iter()
+            .map(|at| if buckets.take(&[limit], limit.scope, 9 * SECOND + at * 1_000_000).is_ok() { '+' } else { '-' })
+            .collect();
+        assert_eq!(found, expected, "{limit:?}");
+    }
+
+    #[test]
+    fn buckets_are_filled_at_the_average_rate() {
+        // B14-05
+        let of_all = |average, period, burst| limit(RateScope::All, average, period, burst);
+        check(of_all(10, 1000, 1), &[0, 0, 99, 100, 100, 200], "+--+-+");
+        check(of_all(10, 1000, 3), &[0, 0, 0, 0, 100, 100, 1000, 1000, 1000, 1000], "+++-+-+++-");
+        check(of_all(1, 60_000, 2), &[0, 0, 0, 59_999, 60_000, 120_000, 120_000], "++--++-");
+        // What is refused takes no token, however often it is tried.
+        check(of_all(1, 1000, 1), &[0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000], "+---------+");
+        // More than one in the shortest time that is told apart.
+        check(of_all(u32::MAX, 1, 1), &[0, 1, 2], "+++");
+        check(of_all(0, 0, 0), &[0, 1], "++");
+    }
+
+    #[test]
+    fn a_token_is_taken_from_every_bucket_or_from_none() {
+        let limits = [limit(RateScope::All, 1, 1000, 5), limit(RateScope::All, 1, 1000, 2)];
+        let mut buckets = Buckets::default();
+        let found: Vec<_> = (0..4).map(|_| buckets.take(&limits, RateScope::All, SECOND).err()).collect();
+        assert_eq!(found, [None, None, Some(limits[1]), Some(limits[1])]);
+        assert_eq!(buckets.full_at(), 3 * SECOND);
+        assert_eq!(buckets.take(&limits, RateScope::Source, SECOND), Ok(()), "the other scope has no limit");
+        let scoring = RateLimit { scores: true, ..limits[1] };
+        let limits = [limits[1], scoring];
+        let mut buckets = Buckets::default();
+        let found: Vec<_> = (0..3).map(|_| buckets.take(&limits, RateScope::All, SECOND).err()).collect();
+        assert_eq!(found, [None, None, Some(scoring)]);
+    }
+}
