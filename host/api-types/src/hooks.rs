@@ -105,3 +105,17 @@ pub struct HookCounter {
     pub max_memory: i64,
     pub histogram: Vec<i64>,
 }
+
+/// Forget what external authentication has decided about credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ForgetCredentials {
+    /// The credentials of this user only.
+    #[serde(default)]
+    pub username: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ForgottenCredentials {
+    /// How many credentials were remembered.
+    pub forgotten: u64,
+}

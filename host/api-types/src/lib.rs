@@ -31,8 +31,8 @@ pub use backup::{AccountOutcome, DumpUsers, Dumped, LoadDump, LoadReport, Loaded
 pub use bans::{AddBan, Ban, Bans, ListBans, RemoveBan, RemovedBan};
 pub use error::{ErrorAnswer, ErrorCode};
 pub use hooks::{
-    HookCounter, HookCounters, HookLink, HookLinks, HookRun, HookRuns, ListHookCounters, ListHookLinks, ListHookRuns,
-    ShowHookRun,
+    ForgetCredentials, ForgottenCredentials, HookCounter, HookCounters, HookLink, HookLinks, HookRun, HookRuns,
+    ListHookCounters, ListHookLinks, ListHookRuns, ShowHookRun,
 };
 pub use objects::{
     AddObject, DeleteObject, DeletedObject, DumpObjects, DumpedObjects, ListObjects, ObjectKind, Objects, ShowObject,

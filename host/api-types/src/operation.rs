@@ -58,6 +58,7 @@ operations! {
     "list-hook-runs" ListHookRuns -> HookRuns: "List the newest calls of hooks, oldest first.";
     "show-hook-run" ShowHookRun -> HookRun: "Show one call of a hook.";
     "list-hook-counters" ListHookCounters -> HookCounters: "Count all calls of hooks by hook, version and outcome.";
+    "forget-credentials" ForgetCredentials -> ForgottenCredentials: "Forget what external authentication has decided, so that its hooks are asked again.";
     "list-plugins" ListPlugins -> Plugins: "List the plugins.";
     "forget-plugin" ForgetPlugin -> ForgottenPlugin: "Let go of the gates that a plugin served.";
     "dump-users" DumpUsers -> Dumped: "Give accounts with their password hashes, a page at a time.";

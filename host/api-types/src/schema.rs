@@ -11,10 +11,11 @@ use utoipa::openapi::{
 use crate::operation::{Operation, path_of};
 use crate::{
     AddAdmin, AddApiKey, AddBan, AddObject, AddUser, CheckStorage, CloseSession, DeleteAdmin, DeleteApiKey,
-    DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorAnswer, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit,
-    ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects, ListPlugins, ListScans, ListSessions,
-    ListTokens, ListUsers, LoadDump, RemoveBan, RevokeToken, RotateApiKey, Scan, SetAdminCodes, ShowAdmin, ShowApiKey,
-    ShowHookRun, ShowObject, ShowStatus, ShowUser, UpdateAdmin, UpdateObject, UpdateUser,
+    DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorAnswer, ForgetCredentials, ForgetPlugin, ListAdmins,
+    ListApiKeys, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects, ListPlugins,
+    ListScans, ListSessions, ListTokens, ListUsers, LoadDump, RemoveBan, RevokeToken, RotateApiKey, Scan,
+    SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser, UpdateAdmin, UpdateObject,
+    UpdateUser,
 };
 
 /// The OpenAPI 3.1 description of all requests.

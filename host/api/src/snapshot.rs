@@ -6,7 +6,7 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 use prometheus::{Registry, TextEncoder};
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{Family, HookKind};
-use tidegate_core::metrics::{Counts, HttpRequests, Logins, Transfers};
+use tidegate_core::metrics::{Counts, ExternalAuthAnswer, HttpRequests, Logins, Transfers};
 use tidegate_core::ports::{DURATION_BOUNDS, HookCounter};
 
 /// The numbers of one answer.
@@ -52,6 +52,7 @@ fn of_server(counts: &Counts) -> Vec<MetricFamily> {
         addresses_banned,
         banned_connections,
         rate_limited_connections,
+        external_auth,
         hook_events_dropped,
         http,
         logins_unavailable,
@@ -109,6 +110,13 @@ fn of_server(counts: &Counts) -> Vec<MetricFamily> {
     ] {
         families.extend(of_logins(prefix, &format!(" by {words}"), &Logins::default()));
     }
+    let answers = ExternalAuthAnswer::ALL.into_iter().zip(external_auth);
+    families.push(family(
+        MetricType::COUNTER,
+        "tidegate_external_auth_answers_total",
+        "Credentials for which an answer of external authentication may be remembered, by where the answer came from",
+        answers.map(|(answer, count)| counted(vec![label("answer", answer.as_str())], *count as f64)).collect(),
+    ));
     let dropped = HookKind::ALL.into_iter().zip(hook_events_dropped);
     let dropped = dropped.filter(|(kind, _)| kind.family() == Family::Observer);
     families.push(family(

@@ -43,6 +43,7 @@ fn made_up() -> Snapshot {
             addresses_banned: 80,
             banned_connections: 81,
             rate_limited_connections: 82,
+            external_auth: [83, 84, 85, 86],
             hook_events_dropped: HookKind::ALL.map(|kind| if kind == HookKind::PostAction { 12 } else { 0 }),
             http: HttpRequests { all: 13, ok: 14, client_errors: 15, server_errors: 16 },
             logins_unavailable: 19,

@@ -34,6 +34,9 @@ pub struct Counts<N = u64> {
     pub banned_connections: N,
     /// Connections that were refused because there were too many in a short time (B14-05).
     pub rate_limited_connections: N,
+    /// Credentials for which there may be a remembered answer of external authentication (B8-05): one number for each of
+    /// [`ExternalAuthAnswer::ALL`].
+    pub external_auth: [N; ExternalAuthAnswer::ALL.len()],
     /// Events that hooks were not told of, because too many waited (B0-10): one number for each of
     /// [`HookKind::ALL`]. Those of gates stay 0.
     pub hook_events_dropped: [N; HookKind::ALL.len()],
@@ -45,6 +48,34 @@ pub struct Counts<N = u64> {
     pub logins: Logins<N>,
     /// Attempts to log in: those of each of [`LoginMethod::ALL`].
     pub by_method: [Logins<N>; LoginMethod::ALL.len()],
+}
+
+/// Where an answer of external authentication came from (B8-05).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExternalAuthAnswer {
+    /// The credential was accepted a short time ago.
+    Accepted,
+    /// The credential was denied a short time ago.
+    Denied,
+    /// The stored credential decided, because the last login is recent.
+    Stored,
+    /// The hook was asked.
+    Asked,
+}
+
+impl ExternalAuthAnswer {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Accepted, Self::Denied, Self::Stored, Self::Asked];
+
+    /// The label in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Denied => "denied",
+            Self::Stored => "stored",
+            Self::Asked => "asked",
+        }
+    }
 }
 
 /// Transfers of one direction.
@@ -129,6 +160,13 @@ impl Metrics {
         add(&self.counts.rate_limited_connections, 1);
     }
 
+    /// Counts where an answer of external authentication came from (B8-05).
+    pub fn external_auth(&self, answer: ExternalAuthAnswer) {
+        if let Some(answers) = entry(ExternalAuthAnswer::ALL, &self.counts.external_auth, answer) {
+            add(answers, 1);
+        }
+    }
+
     /// Counts an attempt to log in, in all and by method.
     pub fn login(&self, method: LoginMethod, accepted: bool) {
         let by_method = entry(LoginMethod::ALL, &self.counts.by_method, method);
@@ -183,6 +221,7 @@ impl Counts<AtomicU64> {
             addresses_banned: number(&self.addresses_banned),
             banned_connections: number(&self.banned_connections),
             rate_limited_connections: number(&self.rate_limited_connections),
+            external_auth: self.external_auth.each_ref().map(number),
             hook_events_dropped: self.hook_events_dropped.each_ref().map(number),
             http: self.http.read(),
             logins_unavailable: number(&self.logins_unavailable),

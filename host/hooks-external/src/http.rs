@@ -138,6 +138,10 @@ impl<E: LegacyEvent> Hook<E> for HttpHook {
         &self.name
     }
 
+    fn relies_on_last_login(&self) -> bool {
+        true
+    }
+
     fn adapter(&self) -> &'static str {
         "http"
     }

@@ -234,6 +234,10 @@ impl<E: LegacyEvent> Hook<E> for ProgramHook {
         &self.name
     }
 
+    fn relies_on_last_login(&self) -> bool {
+        true
+    }
+
     fn adapter(&self) -> &'static str {
         "program"
     }

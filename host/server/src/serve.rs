@@ -81,8 +81,7 @@ pub async fn serve(
         directory: directory.to_owned(),
         testing: tokio::sync::Mutex::default(),
     });
-    let (sessions, scans, defender) = (services.sessions.clone(), services.scans.clone(), services.defender.clone());
-    let api = wire::admin_api(&stores, accounts, sessions, scans, defender, inventory, Some(&hooks.points));
+    let api = wire::admin_api(&stores, accounts, services.administered(), inventory, Some(&hooks.points));
     let rest = wire::rest_api(&api, &stores, &settings)?;
     let readiness = Readiness::new(services.metrics.clone(), stop.clone());
     let site = tidegate_api::health(readiness.clone())

@@ -1,6 +1,7 @@
 //! Puts the crates together: the only place, with its module, that names the concrete types behind the ports. Where
 //! `config` asks one of them what may be set, the list in `tests/architecture` says so.
 
+mod administration;
 mod hook_points;
 
 use std::collections::BTreeMap;
@@ -15,14 +16,13 @@ use tidegate_accounts::{
     ForeignTable, MysqlDatabase, PostgresqlDatabase, RedbDatabase, SqliteDatabase, read_mysql_tables, read_only_mysql,
     read_only_postgresql, read_only_sqlite, read_postgresql_tables,
 };
-use tidegate_api::{AdminApi, AuthUsers, BackupDirectory, Measured, RestApi, RestSettings, ServerFacts};
+use tidegate_api::Measured;
 use tidegate_core::account::{Accounts, HomeCheck, SealedDirectory};
-use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
 use tidegate_core::files::FileContext;
 use tidegate_core::guard::Defender;
 use tidegate_core::hook::observers::{ObserverWork, Untold};
 use tidegate_core::hook::{HookHost, HookKind, NoJournal};
-use tidegate_core::login::{LoginPorts, LoginService};
+use tidegate_core::login::{ExternalAuthCache, LoginPorts, LoginService};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::storage::{FileSystem, Location, Storage, StorageError, TreeDescription};
@@ -42,8 +42,8 @@ use crate::config::Settings;
 use crate::config::settings::{DatabaseSettings, HookTarget, ReadOnly};
 use crate::file_log::FileLogLines;
 use crate::journal::Journal;
-use crate::version;
 
+pub use administration::{Administered, admin_api, rest_api};
 pub use hook_points::{HookPoints, LinkInfo};
 
 /// Observers of one kind of event that are told at the same time.
@@ -312,6 +312,7 @@ pub struct Services {
     pub scans: Arc<QuotaScans>,
     pub metrics: Arc<Metrics>,
     pub defender: Arc<Defender>,
+    pub external_auth_cache: Arc<ExternalAuthCache>,
     pub hook_runs: Arc<dyn HookRunStore>,
 }
 
@@ -381,6 +382,7 @@ impl Services {
         let sessions = Arc::new(SessionRegistry::default());
         let clock: Arc<dyn Clock> = Arc::new(settings.clock.clone());
         let defender = Arc::new(Defender::new(settings.defender.clone(), metrics.clone(), clock.clone()));
+        let cache = external_auth_cache(settings, metrics.clone(), clock.clone())?;
         let scans = quota_scans(stores, settings, node, storage.clone());
         let files = FileContext {
             policy: settings.set_attributes,
@@ -398,11 +400,12 @@ impl Services {
             metrics: metrics.clone(),
             sessions: sessions.clone(),
             defender: defender.clone(),
+            external_auth_cache: cache.clone(),
             storage,
             address_rule: settings.address_rule,
             clock: clock.clone(),
         });
-        let login = Arc::new(login.context("the login service could not be made")?);
+        let login = Arc::new(login);
         let watch = Arc::new(SessionWatch {
             accounts: stores.directory.clone(),
             sessions: sessions.clone(),
@@ -412,7 +415,17 @@ impl Services {
             idle_timeout: settings.idle_timeout,
             scans: Some(scans.clone()),
         });
-        Ok(Self { login, sessions, watch, scans, metrics, defender, hook_runs: stores.database.clone() })
+        let hook_runs = stores.database.clone();
+        Ok(Self { login, sessions, watch, scans, metrics, defender, external_auth_cache: cache, hook_runs })
+    }
+
+    pub fn administered(&self) -> Administered {
+        Administered {
+            sessions: self.sessions.clone(),
+            scans: self.scans.clone(),
+            defender: self.defender.clone(),
+            external_auth_cache: self.external_auth_cache.clone(),
+        }
     }
 
     pub fn measured(&self) -> Measured {
@@ -420,68 +433,14 @@ impl Services {
     }
 }
 
-/// The use cases of administration. `accounts`: with the hooks that are told of changes. `points`: those of hooks about
-/// credentials; None: none is called.
-pub fn admin_api(
-    stores: &Stores,
-    accounts: Accounts,
-    sessions: Arc<SessionRegistry>,
-    scans: Arc<QuotaScans>,
-    defender: Arc<Defender>,
-    inventory: Arc<dyn HookInventory>,
-    points: Option<&HookPoints>,
-) -> AdminApi {
-    let administration = Administration::new(AdministrationPorts {
-        accounts: Arc::new(accounts),
-        directory: stores.directory.clone(),
-        usages: stores.database.clone(),
-        sessions,
-        scans,
-        defender,
-        hook_runs: stores.database.clone(),
-        inventory,
-        audit: stores.database.clone(),
-        passwords: stores.passwords.clone(),
-        credential_changes: points.map(|points| points.credential_changes.clone()),
-        password_resets: points.map(|points| points.password_resets.clone()),
-        clock: Arc::new(SystemClock),
-    });
-    AdminApi { administration: Arc::new(administration), version: version::VERSION }
-}
-
-/// The REST interfaces, on the use cases that commands use as well.
-pub fn rest_api(api: &AdminApi, stores: &Stores, settings: &Settings) -> anyhow::Result<RestApi> {
-    let access = &settings.http_access;
-    let auth_users = access.auth_user_file.as_deref().map(AuthUsers::read).transpose();
-    let auth_users = auth_users.map_err(|problem| anyhow::anyhow!("httpd.auth_user_file: {problem}"))?;
-    let driver = match &settings.database {
-        DatabaseSettings::Sqlite(_) | DatabaseSettings::ReadOnly { accounts: ReadOnly::Sqlite(..), .. } => "sqlite",
-        DatabaseSettings::Postgresql(_) | DatabaseSettings::ReadOnly { accounts: ReadOnly::Postgresql(_), .. } => {
-            "postgresql"
-        }
-        DatabaseSettings::Mysql(_) | DatabaseSettings::ReadOnly { accounts: ReadOnly::Mysql(_), .. } => "mysql",
-        DatabaseSettings::Bolt(_) => "bolt",
-        DatabaseSettings::Memory(_) => "memory",
-    };
-    Ok(RestApi {
-        administration: api.administration.clone(),
-        authentication: api.administration.clone(),
-        passwords: stores.passwords.clone(),
-        backups: Arc::new(BackupDirectory(settings.backups.clone())),
-        settings: Arc::new(RestSettings {
-            allowed_hosts: access.allowed_hosts.clone(),
-            legacy_open: access.legacy_open,
-            auth_users,
-        }),
-        facts: Arc::new(ServerFacts {
-            version: version::RELEASE,
-            commit: version::COMMIT,
-            build_date: version::BUILD_DATE,
-            driver: driver.to_owned(),
-            ssh_bindings: vec![(settings.bind_address.to_string(), settings.bind_port)],
-            configuration: settings.shown.clone(),
-        }),
-    })
+/// What external authentication has decided a short time ago: nothing yet.
+pub fn external_auth_cache(
+    settings: &Settings,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Arc<ExternalAuthCache>> {
+    let cache = ExternalAuthCache::new(settings.external_auth_denial_time, metrics, clock);
+    Ok(Arc::new(cache.context("the cache of external authentication could not be made")?))
 }
 
 pub fn quota_scans(

@@ -11,7 +11,7 @@ use tidegate_core::account::{Accounts, AddressRule};
 use tidegate_core::files::{FileContext, FileHooks, SetAttributesPolicy};
 use tidegate_core::guard::{Defender, DefenderSettings};
 use tidegate_core::hook::Observers;
-use tidegate_core::login::{LoginHooks, LoginPorts, LoginService};
+use tidegate_core::login::{ExternalAuthCache, LoginHooks, LoginPorts, LoginService};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
 use tidegate_core::password::{PasswordError, PasswordHash};
@@ -108,6 +108,7 @@ impl client::Handler for TrustingClient {
 async fn start() -> SocketAddr {
     let passwords = Arc::new(NoPasswords);
     let metrics = Arc::new(Metrics::default());
+    let cache = ExternalAuthCache::new(Duration::ZERO, metrics.clone(), Arc::new(SystemClock));
     let login = LoginService::new(LoginPorts {
         accounts: Arc::new(Accounts::new(Arc::new(FragileStore::default()), passwords.clone(), None)),
         passwords,
@@ -133,6 +134,7 @@ async fn start() -> SocketAddr {
         address_rule: AddressRule::default(),
         sessions: Arc::new(SessionRegistry::default()),
         defender: Arc::new(Defender::new(DefenderSettings::default(), metrics.clone(), Arc::new(SystemClock))),
+        external_auth_cache: Arc::new(cache.unwrap()),
         storage: Arc::new(NoStorage),
         metrics,
         clock: Arc::new(SystemClock),
@@ -157,7 +159,7 @@ async fn start() -> SocketAddr {
     let hooks = ConnectionHooks { connect: Arc::default(), disconnect: Observers::new(Arc::default()) };
     let bound = BoundListener::bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
     let address = bound.address;
-    let server = SshServer::new(settings, Arc::new(login.unwrap()), hooks, Arc::new(SystemClock));
+    let server = SshServer::new(settings, Arc::new(login), hooks, Arc::new(SystemClock));
     tokio::spawn(async move { server.serve(bound, CancellationToken::new(), Duration::ZERO).await });
     address
 }

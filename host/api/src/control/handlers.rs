@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tidegate_api_types::{
     AddBan, AddUser, AuditEntries, Ban, Bans, CheckStorage, ClearPassword, CloseSession, ClosedSession, DeleteUser,
-    DeletedUser, DocumentChange as Change, DumpUsers, Dumped, ForgetPlugin, ForgottenPlugin, HookCounters, HookLinks,
-    HookRun, HookRuns, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans,
-    ListSessions, ListUsers, Plugins, RemoveBan, RemovedBan, Scan, ScanProgress, ScanReport, Scans, ServerStatus,
-    Sessions, ShowHookRun, ShowStatus, ShowUser, StorageReport, UpdateUser, User, Users,
+    DeletedUser, DocumentChange as Change, DumpUsers, Dumped, ForgetCredentials, ForgetPlugin, ForgottenCredentials,
+    ForgottenPlugin, HookCounters, HookLinks, HookRun, HookRuns, ListAudit, ListBans, ListHookCounters, ListHookLinks,
+    ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, Plugins, RemoveBan, RemovedBan, Scan, ScanProgress,
+    ScanReport, Scans, ServerStatus, Sessions, ShowHookRun, ShowStatus, ShowUser, StorageReport, UpdateUser, User,
+    Users,
 };
 use tidegate_core::admin::{Actor, AdminError, DocumentChange};
 use tidegate_core::connection::ConnectionId;
@@ -110,6 +111,13 @@ impl Handle<ListHookCounters> for AdminApi {
         let counters = self.administration.hook_runs.counters(actor).await?;
         let counters = counters.into_iter().map(answers::hook_counter).collect();
         Ok(HookCounters { duration_bounds_us: DURATION_BOUNDS.to_vec(), counters })
+    }
+}
+
+impl Handle<ForgetCredentials> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: ForgetCredentials) -> Result<ForgottenCredentials, AdminError> {
+        let forgotten = self.administration.credentials.forget(actor, request.username.as_deref()).await?;
+        Ok(ForgottenCredentials { forgotten: u64::try_from(forgotten).unwrap_or(u64::MAX) })
     }
 }
 

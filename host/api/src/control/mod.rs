@@ -18,10 +18,11 @@ use axum::routing::post;
 use axum::{Json, body::Bytes};
 use tidegate_api_types::{
     AddAdmin, AddApiKey, AddBan, AddObject, AddUser, CheckStorage, CloseSession, DeleteAdmin, DeleteApiKey,
-    DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorCode, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit,
-    ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects, ListPlugins, ListScans, ListSessions,
-    ListTokens, ListUsers, LoadDump, Operation, RemoveBan, RevokeToken, RotateApiKey, Scan, SetAdminCodes, ShowAdmin,
-    ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser, UpdateAdmin, UpdateObject, UpdateUser, path_of,
+    DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorCode, ForgetCredentials, ForgetPlugin, ListAdmins,
+    ListApiKeys, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects, ListPlugins,
+    ListScans, ListSessions, ListTokens, ListUsers, LoadDump, Operation, RemoveBan, RevokeToken, RotateApiKey, Scan,
+    SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser, UpdateAdmin, UpdateObject,
+    UpdateUser, path_of,
 };
 use tidegate_core::admin::{Actor, AdminError, Administration};
 

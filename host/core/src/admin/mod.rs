@@ -17,6 +17,7 @@ mod counted;
 #[cfg(test)]
 mod credential_tests;
 mod credential_text;
+mod credentials;
 mod error;
 mod hook_runs;
 mod hook_trials;
@@ -52,6 +53,7 @@ pub use audit::Audit;
 pub use authentication::{Authentication, AuthenticationError, DoorClient, IssuedToken};
 pub use backup::BackupAdministration;
 pub use bans::{BanAdministration, BannedAddress};
+pub use credentials::CredentialAdministration;
 pub use error::{AdminError, AdminErrorKind};
 pub use hook_runs::HookRunAdministration;
 pub use hook_trials::{ExplainedPoint, InventoryError, LoginExplanation, LoginQuestion, SignedPlugin};
@@ -74,6 +76,7 @@ use crate::guard::Defender;
 use crate::hook::observation::CredentialChanged;
 use crate::hook::review::PasswordResetPre;
 use crate::hook::{Chain, Observers};
+use crate::login::ExternalAuthCache;
 use crate::ports::{AuditStore, Clock, Directory, HookRunStore, Passwords, UsageStore};
 use crate::quota::QuotaScans;
 use crate::session::SessionRegistry;
@@ -91,6 +94,8 @@ pub struct Administration {
     pub sessions: SessionAdministration,
     /// Banned addresses.
     pub bans: BanAdministration,
+    /// Credentials that external authentication has decided about.
+    pub credentials: CredentialAdministration,
     /// Quota scans.
     pub scans: ScanAdministration,
     /// The file systems of accounts.
@@ -129,6 +134,8 @@ pub struct AdministrationPorts {
     pub sessions: Arc<SessionRegistry>,
     /// The scores and bans of this server.
     pub defender: Arc<Defender>,
+    /// What external authentication has decided a short time ago.
+    pub external_auth_cache: Arc<ExternalAuthCache>,
     /// Counts used quotas again.
     pub scans: Arc<QuotaScans>,
     /// The records of hook calls.
@@ -201,6 +208,7 @@ impl Administration {
             objects,
             sessions: SessionAdministration { sessions: ports.sessions, audit: audit.clone() },
             bans: BanAdministration { defender: ports.defender, audit: audit.clone() },
+            credentials: CredentialAdministration { cache: ports.external_auth_cache, audit: audit.clone() },
             storage: StorageAdministration {
                 directory: ports.scans.directory.clone(),
                 storage: ports.scans.storage.clone(),

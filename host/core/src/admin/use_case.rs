@@ -139,6 +139,8 @@ use_cases! {
     Dump = "backup"."dump", ManageSystem, WholeServer;
     /// Loading a dump.
     Load = "backup"."load", ManageSystem, WholeServer;
+    /// Forgetting what external authentication has decided.
+    ForgetCredentials = "credentials"."forget", ManageSystem, WholeServer;
     /// Listing audit records.
     ListAudit = "audit"."list", ViewEvents, WholeServer;
     /// Listing banned addresses.

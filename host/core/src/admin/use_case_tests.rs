@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -11,6 +12,7 @@ use super::*;
 use crate::account::{Dump, ObjectKind};
 use crate::connection::{ConnectionId, LoginMethod};
 use crate::guard::{Defender, DefenderSettings};
+use crate::login::ExternalAuthCache;
 use crate::memory::MemoryStore;
 use crate::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
 use crate::ports::{AuditOutcome, AuditQuery, Door, NodeName, PageRequest, RunFilter, StorageFactory, SystemClock};
@@ -72,6 +74,7 @@ fn administration() -> Administration {
         usages: store.clone(),
         sessions: Arc::default(),
         defender: Arc::new(Defender::new(DefenderSettings::default(), Arc::default(), clock.clone())),
+        external_auth_cache: Arc::new(ExternalAuthCache::new(Duration::ZERO, Arc::default(), clock.clone()).unwrap()),
         scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
         hook_runs: store.clone(),
         inventory: Arc::new(NoHooks),
@@ -150,6 +153,7 @@ async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), A
             of.backups.dump(actor, None, 1).await.and(objects)
         }
         UseCase::Load => of.backups.load(actor, Dump::default(), true).await.map(drop),
+        UseCase::ForgetCredentials => of.credentials.forget(actor, None).await.map(drop),
         UseCase::ListAudit => of.audit.list(actor, AuditQuery::default()).await.map(drop),
         UseCase::ListBans => of.bans.list(actor).await.map(drop),
         UseCase::AddBan => of.bans.add(actor, "none", None).await.map(drop),

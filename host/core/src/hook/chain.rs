@@ -80,6 +80,17 @@ impl<E: HookEvent> Chain<E> {
         self.links.load().iter().any(|link| link.needs_password() && link.selector().matches(subject))
     }
 
+    /// Whether any link [relies on the last login](super::Hook::relies_on_last_login).
+    pub fn relies_on_last_login(&self) -> bool {
+        self.links.load().iter().any(|link| link.relies_on_last_login())
+    }
+
+    /// Whether all links that are for events about the subject [rely on the last
+    /// login](super::Hook::relies_on_last_login).
+    pub fn relies_on_last_login_alone(&self, subject: &Subject<'_>) -> bool {
+        self.links.load().iter().all(|link| link.relies_on_last_login() || !link.selector().matches(subject))
+    }
+
     /// Whether any link is selected by paths of files.
     pub fn selects_by_paths(&self) -> bool {
         self.links.load().iter().any(|link| !link.selector().paths.is_empty())

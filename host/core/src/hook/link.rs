@@ -127,6 +127,10 @@ impl<E: HookEvent> Link<E> {
         self.hook.needs_password()
     }
 
+    pub(super) fn relies_on_last_login(&self) -> bool {
+        self.hook.relies_on_last_login()
+    }
+
     /// What happens when the hook cannot decide.
     pub fn on_error(&self) -> OnError {
         self.settings.on_error

@@ -114,6 +114,12 @@ pub trait Hook<E: HookEvent>: Send + Sync {
         false
     }
 
+    /// Whether the stored credential decides for a time after the last login, and the hook is not asked, as hooks of the
+    /// older server expect (B8-02).
+    fn relies_on_last_login(&self) -> bool {
+        false
+    }
+
     /// The hook as `tidegate hook list` shows it.
     fn description(&self) -> HookDescription;
 

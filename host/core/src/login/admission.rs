@@ -175,7 +175,10 @@ impl LoginService {
     pub(super) async fn succeeded(&self, attempt: &Arc<LoginAttempt>, authenticated: &AuthenticatedAccount) {
         let account = authenticated.account();
         self.ports.metrics.login(attempt.method(), true);
-        if let Err(error) = self.ports.accounts.record_login(&account.key(), self.ports.clock.now()).await {
+        // B8-03: what the stored credential decided does not put off the next call of the hook.
+        if !self.external_auth_is_recent(attempt)
+            && let Err(error) = self.ports.accounts.record_login(&account.key(), self.ports.clock.now()).await
+        {
             tracing::warn!(sender = "login", message = format!("the time of the login could not be stored: {error}"));
         }
         tracing::info!(

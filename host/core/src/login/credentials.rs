@@ -4,6 +4,7 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 
+use super::external_auth_cache::Known;
 use super::{LoginService, Refusal, RefusalReason};
 use crate::account::{AccountDraft, AccountWrite, EffectiveAccount, User};
 use crate::connection::Credential;
@@ -13,6 +14,7 @@ use crate::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
 use crate::hook::pre_login::{PreLogin, PreLoginVerdict};
 use crate::hook::review::{LoginPre, Review};
 use crate::key_options::KeyOptions;
+use crate::metrics::ExternalAuthAnswer;
 use crate::ports::{Author, Door};
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
@@ -217,14 +219,29 @@ impl LoginService {
         if is_switched_off(attempt) || !self.external_auth_is_for(attempt) {
             return Ok(None);
         }
-        let now = self.ports.clock.now();
-        if let Some(account) = self.cache.hit(attempt, now) {
-            return Ok(Some(Resolved { vouched: true, ..Resolved::from_stored(account) }));
+        let relies_on_last_login = hooks.external_auth.relies_on_last_login_alone(&attempt.subject());
+        if relies_on_last_login && self.external_auth_is_recent(attempt) {
+            self.ports.metrics.external_auth(ExternalAuthAnswer::Stored);
+            return Ok(attempt.stored.clone().map(Resolved::from_stored));
+        }
+        let cache = &self.ports.external_auth_cache;
+        match cache.find(attempt, !relies_on_last_login) {
+            Some(Known::Accepted(account)) => {
+                return Ok(Some(Resolved { vouched: true, ..Resolved::from_stored(account) }));
+            }
+            Some(Known::Denied) => {
+                let text = "external authentication has denied this credential a short time ago";
+                return Err(Refusal::new(RefusalReason::Denied, text));
+            }
+            None => {}
         }
         let decision = hooks.external_auth.decide(&mut ExternalAuth(attempt.clone())).await?;
         let resolved = match decision.verdict {
             ExternalAuthVerdict::Defer => return Ok(None),
-            ExternalAuthVerdict::Reject(denial) => return Err(Refusal::new(RefusalReason::Denied, denial.reason)),
+            ExternalAuthVerdict::Reject(denial) => {
+                cache.denied(attempt);
+                return Err(Refusal::new(RefusalReason::Denied, denial.reason));
+            }
             ExternalAuthVerdict::Accept(None) => accept_stored(attempt)?,
             ExternalAuthVerdict::Accept(Some(draft)) => self.accept_draft(*draft, attempt, presented).await?,
             ExternalAuthVerdict::VerifyStored(instead) => {
@@ -234,10 +251,15 @@ impl LoginService {
                 Resolved { password_instead: instead, ..Resolved::from_stored(account) }
             }
         };
-        if resolved.vouched {
-            self.cache.remember(attempt, &resolved.account, now);
+        if resolved.vouched && !relies_on_last_login {
+            cache.accepted(attempt, &resolved.account);
         }
         Ok(Some(resolved))
+    }
+
+    /// Whether there are hooks that are not asked for a time after the last login, and it is not over (B8-02).
+    pub(super) fn external_auth_is_recent(&self, attempt: &LoginAttempt) -> bool {
+        self.ports.hooks.external_auth.relies_on_last_login() && self.ports.external_auth_cache.is_recent(attempt)
     }
 
     /// Turns an answer to the built-in question for the password into a password attempt, if external

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::tests::{draft, name, world};
+use super::tests::{name, world};
 use super::*;
 use crate::account::AccountDraft;
 use crate::hook::check_password::CheckPassword;
@@ -443,17 +443,6 @@ async fn every_session_is_destroyed_once() {
     crate::hook::observers::ObserverWork::close(&*world.hooks.session_destroy);
     crate::hook::observers::ObserverWork::work(&*world.hooks.session_destroy).await;
     assert_eq!(destroyed.load(Ordering::Relaxed), 2);
-}
-
-#[tokio::test]
-async fn accepted_credentials_are_remembered_for_as_long_as_the_account_says() {
-    // B8-01
-    let answer = draft(r#","filters":{"external_auth_cache_time":60}"#);
-    let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(answer))))));
-    for (password, calls) in [("pw", 1), ("pw", 1), ("other", 2), ("other", 2), ("pw", 2)] {
-        assert_eq!(world.password(password).await, "accepted");
-        assert_eq!(world.hook.calls.load(Ordering::Relaxed), calls, "{password}");
-    }
 }
 
 #[tokio::test]

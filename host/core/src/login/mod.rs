@@ -18,13 +18,13 @@ use std::time::Instant;
 pub use admission::AuthenticatedAccount;
 pub use checks::{AccountCheck, account_checks};
 pub use conversation::Step;
+pub use external_auth_cache::ExternalAuthCache;
 pub use hooks::LoginHooks;
 pub use outcome::{Offer, Outcome};
 pub use refusal::{Refusal, RefusalReason};
 
 use self::conversation::{ConversationStep, Exchange};
 use self::credentials::{PreLoginHooks, Resolved};
-use self::external_auth_cache::ExternalAuthCache;
 pub(crate) use self::one_time_code::{CodeRefusal, OneTimeCodes};
 use crate::account::{AccountRule, Accounts, AddressRule, EffectiveAccount, Factors};
 use crate::connection::{Connection, Credential, LoginMethod};
@@ -33,7 +33,7 @@ use crate::guard::{Defender, Offence};
 use crate::hook::observation::PostLogin;
 use crate::hook::{Comparisons, LoginAttempt};
 use crate::metrics::Metrics;
-use crate::password::{PasswordError, PasswordHash};
+use crate::password::PasswordHash;
 use crate::ports::{Clock, Passwords, StorageFactory};
 use crate::public_key::PublicKey;
 use crate::secret::Secret;
@@ -56,6 +56,8 @@ pub struct LoginPorts {
     pub sessions: Arc<SessionRegistry>,
     /// Scores denied logins.
     pub defender: Arc<Defender>,
+    /// What external authentication has decided a short time ago.
+    pub external_auth_cache: Arc<ExternalAuthCache>,
     /// Opens file trees.
     pub storage: Arc<dyn StorageFactory>,
     /// Decides about addresses in both lists of an account (J-02).
@@ -70,7 +72,6 @@ pub struct LoginService {
     /// A hash that the passwords of unknown users are compared with, so that they take as long as those of known
     /// ones.
     decoy: PasswordHash,
-    cache: ExternalAuthCache,
     codes: OneTimeCodes,
 }
 
@@ -91,12 +92,8 @@ impl LoginService {
     }
 
     /// Logins on these ports.
-    ///
-    /// # Errors
-    /// The system gives no random numbers.
-    pub fn new(ports: LoginPorts) -> Result<Self, PasswordError> {
-        let cache = ExternalAuthCache::new().map_err(|error| PasswordError::Hashing(error.to_string()))?;
-        Ok(Self { ports, decoy: PasswordHash::decoy(), cache, codes: OneTimeCodes::default() })
+    pub fn new(ports: LoginPorts) -> Self {
+        Self { ports, decoy: PasswordHash::decoy(), codes: OneTimeCodes::default() }
     }
 }
 
@@ -473,6 +470,8 @@ fn proved(attempt: &LoginAttempt) -> Vec<LoginMethod> {
 mod code_tests;
 #[cfg(test)]
 mod defender_tests;
+#[cfg(test)]
+mod external_auth_tests;
 #[cfg(test)]
 mod factor_tests;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The login use case, on fake ports.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use crate::hook::{Call, Denial, Hook, HookDescription, HookError, Link, LinkSett
 use crate::memory::MemoryStore;
 use crate::memory::outage::Outage;
 use crate::metrics::Metrics;
+use crate::password::PasswordError;
 use crate::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
 use crate::ports::{NoFileLog, NodeName, SystemClock, UsageStore};
 use crate::quota::{QuotaKeeper, Scope, Tracking, UsedQuota};
@@ -47,6 +48,9 @@ impl StorageFactory for NoStorage {
     }
 }
 
+/// How long the hook's denials are remembered.
+pub(super) const DENIAL_TIME: Duration = Duration::from_secs(60);
+
 struct Noon;
 
 impl Clock for Noon {
@@ -59,6 +63,8 @@ impl Clock for Noon {
 pub(super) struct PaperHook {
     answer: Mutex<Result<ExternalAuthVerdict, HookError>>,
     pub(super) calls: AtomicUsize,
+    /// Whether it is a hook of the older server (B8-02).
+    pub(super) is_old: AtomicBool,
 }
 
 #[async_trait]
@@ -71,6 +77,9 @@ impl Hook<ExternalAuth> for PaperHook {
     }
     fn adapter(&self) -> &'static str {
         "test"
+    }
+    fn relies_on_last_login(&self) -> bool {
+        self.is_old.load(Ordering::Relaxed)
     }
     async fn call(&self, _: &Call, _: &ExternalAuth) -> Result<ExternalAuthVerdict, HookError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
@@ -108,7 +117,7 @@ pub(super) fn world_of(
     let passwords = Arc::new(PaperPasswords::default());
     let has_hook = answer.is_some();
     let answer = Mutex::new(answer.unwrap_or(Ok(ExternalAuthVerdict::Defer)));
-    let hook = Arc::new(PaperHook { answer, calls: AtomicUsize::new(0) });
+    let hook = Arc::new(PaperHook { answer, calls: AtomicUsize::new(0), is_old: AtomicBool::new(false) });
     let mut hooks = LoginHooks::new(Arc::default());
     hooks.external_auth_scope = scope;
     if has_hook {
@@ -128,6 +137,7 @@ pub(super) fn service(
 ) -> Arc<LoginService> {
     let metrics = Arc::new(Metrics::default());
     let defender = DefenderSettings { enabled: true, ..DefenderSettings::default() };
+    let cache = ExternalAuthCache::new(DENIAL_TIME, metrics.clone(), Arc::new(Noon));
     let service = LoginService::new(LoginPorts {
         accounts: Arc::new(accounts),
         passwords,
@@ -148,11 +158,12 @@ pub(super) fn service(
         address_rule: AddressRule::default(),
         sessions: Arc::new(SessionRegistry::default()),
         defender: Arc::new(Defender::new(defender, metrics.clone(), Arc::new(Noon))),
+        external_auth_cache: Arc::new(cache.unwrap()),
         storage: Arc::new(NoStorage),
         metrics,
         clock: Arc::new(Noon),
     });
-    Arc::new(service.unwrap())
+    Arc::new(service)
 }
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";

@@ -22,7 +22,7 @@ use crate::config::settings::DatabaseSettings;
 use crate::control::Control;
 use crate::hook_inventory::AtStart;
 use crate::state_directory::{self, StateLock};
-use crate::wire::{self, HookTasks, Hooks, Storages, Stores};
+use crate::wire::{self, Administered, HookTasks, Hooks, Storages, Stores};
 
 /// Time for telling hooks of a change.
 const TELLING_TIME: Duration = Duration::from_secs(60);
@@ -142,11 +142,13 @@ impl Process {
         let storage = Storages::open(&settings, None).context("files cannot be counted")?.factory;
         let scans = wire::quota_scans(&stores, &settings, state_directory::node_name(directory)?, storage);
         let keeper = scans.keeper.clone();
-        // Bans are kept by a running server; this one has none.
+        // Bans and decided credentials are kept by a running server; this one has none.
         let defender = Defender::new(settings.defender.clone(), Arc::default(), Arc::new(SystemClock));
+        let cache = wire::external_auth_cache(&settings, Arc::default(), Arc::new(SystemClock))?;
         let inventory = Arc::new(AtStart { directory: directory.to_owned(), settings });
         let sessions = Arc::new(SessionRegistry::default());
-        let api = wire::admin_api(&stores, accounts, sessions, scans, Arc::new(defender), inventory, hooks.as_deref());
+        let administered = Administered { sessions, scans, defender: Arc::new(defender), external_auth_cache: cache };
+        let api = wire::admin_api(&stores, accounts, administered, inventory, hooks.as_deref());
         let Owner(uid) = Owner::of_this_process();
         let actor = Actor::local(user_name(uid).await, ActorDoor::Cli);
         Ok(Self { api, actor, keeper, tasks, _lock: lock })

@@ -7,7 +7,7 @@ use anyhow::bail;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use tidegate_api::hook_link as answer;
-use tidegate_api_types::{HookLink, ListHookLinks};
+use tidegate_api_types::{ForgetCredentials, HookLink, ListHookLinks};
 use tidegate_core::account::json_schema;
 use tidegate_core::admin::{LoginExplanation, LoginQuestion};
 use tidegate_core::connection::LoginMethod;
@@ -49,6 +49,17 @@ pub enum HookCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Let the running server ask external authentication again about credentials that it has decided about
+    ForgetCredentials {
+        #[command(flatten)]
+        place: Place,
+        /// Only those of this user
+        #[arg(long, visible_alias = "username")]
+        user: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the account document that hooks read and write, as a JSON Schema
     Schema,
     /// Ask a hook about a made-up login or file, and show all of what happens
@@ -71,6 +82,7 @@ pub async fn run(command: HookCommand) -> anyhow::Result<()> {
     match command {
         HookCommand::List { place, json } => list(&place, json).await,
         HookCommand::Explain { place, user, method, ip, json } => explain(&place, &user, &method, ip, json).await,
+        HookCommand::ForgetCredentials { place, user, json } => forget_credentials(&place, user, json).await,
         HookCommand::Schema => {
             println!("{}", serde_json::to_string_pretty(&json_schema())?);
             Ok(())
@@ -80,6 +92,21 @@ pub async fn run(command: HookCommand) -> anyhow::Result<()> {
         HookCommand::Run(arguments) => hook_runs::run(arguments).await,
         HookCommand::Stats { place, json } => hook_runs::stats(&place, json).await,
     }
+}
+
+async fn forget_credentials(place: &Place, username: Option<String>, json: bool) -> anyhow::Result<()> {
+    let directory = place.directory();
+    let control = Control::connect(&directory).await?;
+    let mut control = control.with_context(|| {
+        format!("credentials are remembered by the running server, and none runs in {}", directory.display())
+    })?;
+    let answer = control.call(&ForgetCredentials { username }).await?;
+    if json {
+        println!("{}", json!(answer));
+    } else {
+        println!("External authentication is asked again; credentials that were remembered: {}.", answer.forgotten);
+    }
+    Ok(())
 }
 
 async fn open(place: &Place) -> anyhow::Result<(Settings, Stores, Hooks)> {

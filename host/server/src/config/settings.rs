@@ -48,6 +48,8 @@ pub struct Settings {
     pub homes: HomeRule,
     pub hooks: BTreeMap<HookKind, HookSettings>,
     pub external_auth_scope: Scope,
+    /// How long a denial of external authentication is remembered.
+    pub external_auth_denial_time: Duration,
     pub synchronous_actions: Vec<ActionKind>,
     pub keyboard_interactive: Option<bool>,
     pub address_rule: AddressRule,
@@ -113,6 +115,19 @@ pub enum DatabaseSettings {
         accounts: ReadOnly,
         own: PathBuf,
     },
+}
+
+impl DatabaseSettings {
+    /// The value of `data_provider.driver`.
+    pub fn driver(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) | Self::ReadOnly { accounts: ReadOnly::Sqlite(..), .. } => "sqlite",
+            Self::Postgresql(_) | Self::ReadOnly { accounts: ReadOnly::Postgresql(_), .. } => "postgresql",
+            Self::Mysql(_) | Self::ReadOnly { accounts: ReadOnly::Mysql(_), .. } => "mysql",
+            Self::Bolt(_) => "bolt",
+            Self::Memory(_) => "memory",
+        }
+    }
 }
 
 /// A database of which only the accounts are read.

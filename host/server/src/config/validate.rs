@@ -92,6 +92,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         users_base_dir: users_base_dir(config, &mut check),
         homes: homes::rule(config, directory, &mut check),
         external_auth_scope,
+        external_auth_denial_time: external_auth_denial_time(config, &mut check),
         synchronous_actions,
         keyboard_interactive: keyboard_interactive(config, &hooks, &mut check),
         hooks,
@@ -353,6 +354,18 @@ fn scope(config: &Config, check: &mut Check<'_>) -> Scope {
             Scope::default()
         }
     }
+}
+
+/// A denial must not be remembered for longer, because the user may have a new password by then; in seconds.
+const MAX_DENIAL_TIME: u32 = 3600;
+
+fn external_auth_denial_time(config: &Config, check: &mut Check<'_>) -> Duration {
+    let seconds = config.data_provider.external_auth_negative_cache_time;
+    if seconds > MAX_DENIAL_TIME {
+        let text = format!("{seconds} is more than {MAX_DENIAL_TIME} seconds");
+        check.problem("data_provider.external_auth_negative_cache_time", text);
+    }
+    Duration::from_secs(seconds.into())
 }
 
 /// Warns of methods that the mask leaves out: it applies to all hooks, whatever their own lists say.

@@ -72,6 +72,10 @@ pub struct DataProvider {
     /// The methods that `external-auth` hooks are asked about, as a sum. 0: all. 1: password. 2: public
     /// key. 4: keyboard-interactive.
     pub external_auth_scope: i32,
+    /// How long a credential that an `external-auth` hook has denied is refused from the same address without asking the
+    /// hook again; 0: it is asked each time. At most 3600.
+    /// Unit: seconds
+    pub external_auth_negative_cache_time: u32,
     /// Another name of `pre_login_hook`.
     pub pre_login_program: String,
     /// The hook `pre-login`: makes or changes the account before credentials are checked.
@@ -117,6 +121,7 @@ impl Default for DataProvider {
             external_auth_program: String::new(),
             external_auth_hook: HookValue::default(),
             external_auth_scope: 0,
+            external_auth_negative_cache_time: 0,
             pre_login_program: String::new(),
             pre_login_hook: HookValue::default(),
             post_login_hook: HookValue::default(),

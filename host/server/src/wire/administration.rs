@@ -1,0 +1,79 @@
+//! Puts the use cases of administration and the interfaces to them together.
+
+use std::sync::Arc;
+
+use tidegate_api::{AdminApi, AuthUsers, BackupDirectory, RestApi, RestSettings, ServerFacts};
+use tidegate_core::account::Accounts;
+use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
+use tidegate_core::guard::Defender;
+use tidegate_core::login::ExternalAuthCache;
+use tidegate_core::ports::SystemClock;
+use tidegate_core::quota::QuotaScans;
+use tidegate_core::session::SessionRegistry;
+
+use super::{HookPoints, Stores};
+use crate::config::Settings;
+use crate::version;
+
+/// What of a server is administered beside its stores and hooks.
+pub struct Administered {
+    pub sessions: Arc<SessionRegistry>,
+    pub scans: Arc<QuotaScans>,
+    pub defender: Arc<Defender>,
+    pub external_auth_cache: Arc<ExternalAuthCache>,
+}
+
+/// The use cases of administration. `accounts`: with the hooks that are told of changes. `points`: those of hooks about
+/// credentials; None: none is called.
+pub fn admin_api(
+    stores: &Stores,
+    accounts: Accounts,
+    administered: Administered,
+    inventory: Arc<dyn HookInventory>,
+    points: Option<&HookPoints>,
+) -> AdminApi {
+    let Administered { sessions, scans, defender, external_auth_cache } = administered;
+    let administration = Administration::new(AdministrationPorts {
+        accounts: Arc::new(accounts),
+        directory: stores.directory.clone(),
+        usages: stores.database.clone(),
+        sessions,
+        scans,
+        defender,
+        external_auth_cache,
+        hook_runs: stores.database.clone(),
+        inventory,
+        audit: stores.database.clone(),
+        passwords: stores.passwords.clone(),
+        credential_changes: points.map(|points| points.credential_changes.clone()),
+        password_resets: points.map(|points| points.password_resets.clone()),
+        clock: Arc::new(SystemClock),
+    });
+    AdminApi { administration: Arc::new(administration), version: version::VERSION }
+}
+
+/// The REST interfaces, on the use cases that commands use as well.
+pub fn rest_api(api: &AdminApi, stores: &Stores, settings: &Settings) -> anyhow::Result<RestApi> {
+    let access = &settings.http_access;
+    let auth_users = access.auth_user_file.as_deref().map(AuthUsers::read).transpose();
+    let auth_users = auth_users.map_err(|problem| anyhow::anyhow!("httpd.auth_user_file: {problem}"))?;
+    Ok(RestApi {
+        administration: api.administration.clone(),
+        authentication: api.administration.clone(),
+        passwords: stores.passwords.clone(),
+        backups: Arc::new(BackupDirectory(settings.backups.clone())),
+        settings: Arc::new(RestSettings {
+            allowed_hosts: access.allowed_hosts.clone(),
+            legacy_open: access.legacy_open,
+            auth_users,
+        }),
+        facts: Arc::new(ServerFacts {
+            version: version::RELEASE,
+            commit: version::COMMIT,
+            build_date: version::BUILD_DATE,
+            driver: settings.database.driver().to_owned(),
+            ssh_bindings: vec![(settings.bind_address.to_string(), settings.bind_port)],
+            configuration: settings.shown.clone(),
+        }),
+    })
+}
