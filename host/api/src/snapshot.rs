@@ -6,7 +6,7 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 use prometheus::{Registry, TextEncoder};
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{Family, HookKind};
-use tidegate_core::metrics::{Counts, ExternalAuthAnswer, HttpRequests, Logins, Transfers};
+use tidegate_core::metrics::{Counts, ExternalAuthAnswer, HttpRequests, Logins, ObjectRequest, Requests, Transfers};
 use tidegate_core::ports::{DURATION_BOUNDS, HookCounter};
 
 /// The numbers of one answer.
@@ -54,6 +54,9 @@ fn of_server(counts: &Counts) -> Vec<MetricFamily> {
         rate_limited_connections,
         external_auth,
         hook_events_dropped,
+        object_requests,
+        object_uploads,
+        object_downloads,
         http,
         logins_unavailable,
         logins,
@@ -92,6 +95,7 @@ fn of_server(counts: &Counts) -> Vec<MetricFamily> {
     ];
     families.extend(of_transfers("upload", uploads));
     families.extend(of_transfers("download", downloads));
+    families.extend(of_objects(object_requests, object_uploads, object_downloads));
     families.extend(of_logins("login_", "", logins));
     families.push(counter(
         "tidegate_login_unavailable_total",
@@ -135,6 +139,57 @@ fn of_transfers(what: &str, transfers: &Transfers) -> [MetricFamily; 3] {
         counter(&format!("sftpgo_{what}_errors_total"), &format!("Failed {what}s"), *failed as f64),
         counter(&format!("sftpgo_{what}_size"), &format!("Bytes of {what}s, partial ones included"), *bytes as f64),
     ]
+}
+
+/// A20-06. Kinds of requests that this server never makes are there because dashboards of the older server show them.
+fn of_objects(
+    requests: &[Requests; ObjectRequest::ALL.len()],
+    uploads: &Transfers,
+    downloads: &Transfers,
+) -> Vec<MetricFamily> {
+    let mut families = Vec::new();
+    for (what, Transfers { done, failed, bytes }) in [("upload", uploads), ("download", downloads)] {
+        families.extend([
+            counter(&format!("sftpgo_s3_{what}s_total"), &format!("Completed {what}s of objects"), *done as f64),
+            counter(&format!("sftpgo_s3_{what}_errors_total"), &format!("Failed {what}s of objects"), *failed as f64),
+            counter(
+                &format!("sftpgo_s3_{what}_size"),
+                &format!("Bytes of {what}s of objects, partial ones included"),
+                *bytes as f64,
+            ),
+        ]);
+    }
+    let of = |kind| {
+        let found = ObjectRequest::ALL.into_iter().zip(requests).find(|(known, _)| *known == kind);
+        found.map(|(_, requests)| requests.clone()).unwrap_or_default()
+    };
+    for (name, words, Requests { all, failed }) in [
+        ("list_objects", "Requests for lists of objects", of(ObjectRequest::List)),
+        ("copy_object", "Requests to copy objects", of(ObjectRequest::Copy)),
+        ("delete_object", "Requests to delete objects", of(ObjectRequest::Delete)),
+        ("head_bucket", "Requests about buckets", Requests::default()),
+        ("create_bucket", "Requests to make buckets", Requests::default()),
+    ] {
+        families.push(counter(&format!("sftpgo_s3_{name}"), words, all as f64));
+        families.push(counter(&format!("sftpgo_s3_{name}_errors"), &format!("{words} that failed"), failed as f64));
+    }
+    let by_kind = |count: fn(&Requests) -> u64| {
+        let kinds = ObjectRequest::ALL.into_iter().zip(requests);
+        kinds.map(|(kind, requests)| counted(vec![label("kind", kind.as_str())], count(requests) as f64)).collect()
+    };
+    families.push(family(
+        MetricType::COUNTER,
+        "tidegate_s3_requests_total",
+        "Requests to object storage, by what they are for",
+        by_kind(|requests| requests.all),
+    ));
+    families.push(family(
+        MetricType::COUNTER,
+        "tidegate_s3_request_errors_total",
+        "Requests to object storage that it refused or did not answer",
+        by_kind(|requests| requests.failed),
+    ));
+    families
 }
 
 /// What stands in names before `attempts_total` and the like, and what in texts after "by".

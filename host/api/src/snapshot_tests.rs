@@ -45,6 +45,9 @@ fn made_up() -> Snapshot {
             rate_limited_connections: 82,
             external_auth: [83, 84, 85, 86],
             hook_events_dropped: HookKind::ALL.map(|kind| if kind == HookKind::PostAction { 12 } else { 0 }),
+            object_requests: [100, 101, 102, 103, 104, 105, 106, 107].map(|all| Requests { all, failed: all - 90 }),
+            object_uploads: Transfers { done: 90, failed: 91, bytes: 92 },
+            object_downloads: Transfers { done: 93, failed: 94, bytes: 95 },
             http: HttpRequests { all: 13, ok: 14, client_errors: 15, server_errors: 16 },
             logins_unavailable: 19,
             logins: logins(20),
@@ -69,7 +72,7 @@ fn made_up() -> Snapshot {
 
 #[test]
 fn all_metrics_have_their_names_and_texts() {
-    // A20-01, A20-02, A20-03, A20-04, A20-05, A20-08, A20-09, B0-10
+    // A20-01, A20-02, A20-03, A20-04, A20-05, A20-06, A20-08, A20-09, B0-10
     assert_eq!(made_up().into_text().unwrap(), TEXT);
 }
 

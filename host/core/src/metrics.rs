@@ -40,6 +40,12 @@ pub struct Counts<N = u64> {
     /// Events that hooks were not told of, because too many waited (B0-10): one number for each of
     /// [`HookKind::ALL`]. Those of gates stay 0.
     pub hook_events_dropped: [N; HookKind::ALL.len()],
+    /// Requests to object storage (A20-06): those of each of [`ObjectRequest::ALL`].
+    pub object_requests: [Requests<N>; ObjectRequest::ALL.len()],
+    /// Transfers from clients into object storage; they are among [`uploads`](Self::uploads), too.
+    pub object_uploads: Transfers<N>,
+    /// Transfers from object storage to clients; they are among [`downloads`](Self::downloads), too.
+    pub object_downloads: Transfers<N>,
     /// HTTP requests.
     pub http: HttpRequests<N>,
     /// Attempts to log in that were not decided, because the store of accounts was away; they are not among `logins`.
@@ -87,6 +93,56 @@ pub struct Transfers<N = u64> {
     pub failed: N,
     /// Bytes that were moved, also by transfers that failed.
     pub bytes: N,
+}
+
+/// What a request to object storage is for (A20-06).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectRequest {
+    /// Whether there is an object, and its size.
+    Head,
+    /// A part of an object, or all of it.
+    Get,
+    /// A whole object.
+    Put,
+    /// The beginning, a part or the end of an upload in parts.
+    Multipart,
+    /// A copy inside the store.
+    Copy,
+    /// The end of an object.
+    Delete,
+    /// A page of a list.
+    List,
+    /// Any other.
+    Other,
+}
+
+impl ObjectRequest {
+    /// All of them.
+    pub const ALL: [Self; 8] =
+        [Self::Head, Self::Get, Self::Put, Self::Multipart, Self::Copy, Self::Delete, Self::List, Self::Other];
+
+    /// The label in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Get => "get",
+            Self::Put => "put",
+            Self::Multipart => "multipart",
+            Self::Copy => "copy",
+            Self::Delete => "delete",
+            Self::List => "list",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Requests to object storage. One that is repeated counts each time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requests<N = u64> {
+    /// All requests.
+    pub all: N,
+    /// Those that the store did not answer, or refused. That there is no such object is an answer.
+    pub failed: N,
 }
 
 /// HTTP requests, by the status they were answered with.
@@ -200,11 +256,24 @@ impl Metrics {
         }
     }
 
+    /// Counts a request to object storage (A20-06). `failed`: the store did not answer, or refused it.
+    pub fn object_request(&self, request: ObjectRequest, failed: bool) {
+        if let Some(requests) = entry(ObjectRequest::ALL, &self.counts.object_requests, request) {
+            add(&requests.all, 1);
+            add(&requests.failed, u64::from(failed));
+        }
+    }
+
+    /// Counts a transfer into or from object storage, beside [`transfer`](Self::transfer).
+    pub fn object_transfer(&self, upload: bool, bytes: u64, done: bool) {
+        let Counts { object_uploads, object_downloads, .. } = &self.counts;
+        count_transfer(if upload { object_uploads } else { object_downloads }, bytes, done);
+    }
+
     /// Counts a transfer that ended after `bytes` bytes; `done`: it was complete.
     pub fn transfer(&self, upload: bool, bytes: u64, done: bool) {
         let transfers = if upload { &self.counts.uploads } else { &self.counts.downloads };
-        add(&transfers.bytes, bytes);
-        add(if done { &transfers.done } else { &transfers.failed }, 1);
+        count_transfer(transfers, bytes, done);
     }
 }
 
@@ -223,6 +292,9 @@ impl Counts<AtomicU64> {
             rate_limited_connections: number(&self.rate_limited_connections),
             external_auth: self.external_auth.each_ref().map(number),
             hook_events_dropped: self.hook_events_dropped.each_ref().map(number),
+            object_requests: self.object_requests.each_ref().map(Requests::read),
+            object_uploads: self.object_uploads.read(),
+            object_downloads: self.object_downloads.read(),
             http: self.http.read(),
             logins_unavailable: number(&self.logins_unavailable),
             logins: self.logins.read(),
@@ -234,6 +306,12 @@ impl Counts<AtomicU64> {
 impl Transfers<AtomicU64> {
     fn read(&self) -> Transfers {
         Transfers { done: number(&self.done), failed: number(&self.failed), bytes: number(&self.bytes) }
+    }
+}
+
+impl Requests<AtomicU64> {
+    fn read(&self) -> Requests {
+        Requests { all: number(&self.all), failed: number(&self.failed) }
     }
 }
 
@@ -256,6 +334,11 @@ impl Logins<AtomicU64> {
 
 fn add(counter: &AtomicU64, count: u64) {
     counter.fetch_add(count, Ordering::Relaxed);
+}
+
+fn count_transfer(transfers: &Transfers<AtomicU64>, bytes: u64, done: bool) {
+    add(&transfers.bytes, bytes);
+    add(if done { &transfers.done } else { &transfers.failed }, 1);
 }
 
 fn number(counter: &AtomicU64) -> u64 {
@@ -321,6 +404,24 @@ mod tests {
         let uploads = Transfers { done: 1, failed: 1, bytes: 14 };
         let downloads = Transfers { done: 1, failed: 0, bytes: 7 };
         check(&metrics, Counts { uploads, downloads, ..Counts::default() });
+    }
+
+    #[test]
+    fn requests_to_object_storage_count_by_what_they_are_for() {
+        // A20-06
+        let metrics = Metrics::default();
+        metrics.object_request(ObjectRequest::Copy, false);
+        metrics.object_request(ObjectRequest::Copy, true);
+        metrics.object_transfer(true, 5, true);
+        metrics.object_transfer(false, 3, false);
+        let of = |request| match request {
+            ObjectRequest::Copy => Requests { all: 2, failed: 1 },
+            _ => Requests::default(),
+        };
+        let object_uploads = Transfers { done: 1, failed: 0, bytes: 5 };
+        let object_downloads = Transfers { done: 0, failed: 1, bytes: 3 };
+        let object_requests = ObjectRequest::ALL.map(of);
+        check(&metrics, Counts { object_requests, object_uploads, object_downloads, ..Counts::default() });
     }
 
     #[test]

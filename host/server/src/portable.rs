@@ -12,6 +12,7 @@ use rand::seq::IndexedRandom;
 use serde_json::{Map, Value, json};
 use tidegate_core::account::AccountDraft;
 use tidegate_core::hook::external_auth::Scope;
+use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::{Author, NodeName};
 use tidegate_core::secret::Secret;
 use tidegate_ssh::host_keys;
@@ -171,8 +172,9 @@ pub async fn run(arguments: PortableArguments, launcher: Launcher) -> anyhow::Re
 
     let host = Arc::new(wire::silent_host());
     let points = HookPoints::new(&BTreeMap::new(), &settings.http, Scope::default(), &[], None, host)?;
-    let storage = Storages::open(&settings, None)?.factory;
-    let services = Services::new(&stores, &points, &settings, NodeName(String::new()), storage)?;
+    let metrics = Arc::new(Metrics::default());
+    let storage = Storages::open(&settings, None, metrics.clone())?.factory;
+    let services = Services::new(&stores, &points, &settings, NodeName(String::new()), storage, metrics)?;
     let (mut tasks, _) = HookTasks::start_journal(&stores);
     tasks.start_keeper(services.scans.keeper.clone());
     let watch = services.watch.clone();

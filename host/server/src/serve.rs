@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tidegate_api::{AdminApi, Binding, HttpLimits, Owner, Readiness, RestApi, Socket};
 use tidegate_core::hook::observation::Startup;
+use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::SystemClock;
 use tidegate_hooks_wasm::ServedGates;
 use tidegate_ssh::host_keys::HostKey;
@@ -65,10 +66,11 @@ pub async fn serve(
     warn_of_unusable(&hooks);
     tasks.start_observers(&hooks.points);
     hooks.points.startup.notify(Startup { version: version::VERSION });
-    let storages = Storages::open(&settings, Some(directory))?;
+    let metrics = Arc::new(Metrics::default());
+    let storages = Storages::open(&settings, Some(directory), metrics.clone())?;
     clean_leftovers(&storages);
-    let services =
-        Services::new(&stores, &hooks.points, &settings, state_directory::node_name(directory)?, storages.factory)?;
+    let node = state_directory::node_name(directory)?;
+    let services = Services::new(&stores, &hooks.points, &settings, node, storages.factory, metrics)?;
     tasks.count_in(services.metrics.clone());
     tasks.start_keeper(services.scans.keeper.clone());
     tracing::info!(sender = "main", message = "the server is starting", version = version::VERSION);

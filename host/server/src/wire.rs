@@ -323,8 +323,8 @@ pub struct Storages {
 }
 
 impl Storages {
-    /// `state`: the directory in which uploads are noted; `None`: nowhere.
-    pub fn open(settings: &Settings, state: Option<&Path>) -> anyhow::Result<Self> {
+    /// `state`: the directory in which uploads are noted; `None`: nowhere. `metrics`: counts requests to stores.
+    pub fn open(settings: &Settings, state: Option<&Path>, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
         let leftovers = state.map(|state| Leftovers::in_directory(state.join("uploads"))).transpose();
         let leftovers = leftovers.context("the directory for notes of uploads could not be made")?.unwrap_or_default();
         let leftovers = Arc::new(leftovers);
@@ -337,7 +337,7 @@ impl Storages {
             ..LocalStorageSettings::default()
         };
         let local = LocalStorageFactory { settings };
-        let factory = EveryFileSystem { local, s3: S3FileSystems::new(s3) };
+        let factory = EveryFileSystem { local, s3: S3FileSystems::new(s3, metrics) };
         Ok(Self { factory: Arc::new(factory), leftovers })
     }
 
@@ -377,8 +377,8 @@ impl Services {
         settings: &Settings,
         node: NodeName,
         storage: Arc<dyn StorageFactory>,
+        metrics: Arc<Metrics>,
     ) -> anyhow::Result<Self> {
-        let metrics = Arc::new(Metrics::default());
         let sessions = Arc::new(SessionRegistry::default());
         let clock: Arc<dyn Clock> = Arc::new(settings.clock.clone());
         let defender = Arc::new(Defender::new(settings.defender.clone(), metrics.clone(), clock.clone()));

@@ -36,10 +36,8 @@ impl HttpTransport for CountedTransport {
 /// Whether the store could not, or would not, do what it was asked. That something is not there, or is another version,
 /// is an answer.
 fn is_failure(status: StatusCode) -> bool {
-    let is_answer = matches!(
-        status,
-        StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE
-    );
+    let is_answer =
+        matches!(status, StatusCode::NOT_FOUND | StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE);
     (status.is_client_error() || status.is_server_error()) && !is_answer
 }
 

@@ -1,9 +1,11 @@
 //! Files in a bucket of a store that speaks S3 (A16).
 //!
 //! `key` is the guard between names and keys; `upload` writes objects in `parts` out of a `budget` that all
-//! uploads of a server share; `reading` reads one version of an object; `directory` lists; `moving` renames.
+//! uploads of a server share; `reading` reads one version of an object; `directory` lists; `moving` renames; `counted` counts
+//! requests.
 
 mod budget;
+mod counted;
 mod directory;
 mod errors;
 mod key;

@@ -5,16 +5,18 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use opendal::Operator;
 use opendal::layers::{RetryLayer, TimeoutLayer};
 use opendal::services::S3;
+use opendal::{HttpTransporter, OperationContext, Operator};
+use tidegate_core::metrics::Metrics;
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{
-    Canonical, Capabilities, DirectoryReader, FileKind, FileSystem, Location, Metadata, OpenOptions, S3Location,
-    SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, Upload, Uploads,
+    Canonical, Capabilities, DirectoryReader, FileKind, FileSystem, Location, Metadata, OBJECT_STORAGE, OpenOptions,
+    S3Location, SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, Upload, Uploads,
 };
 
 use crate::budget::{MemoryBudget, MemoryLimits};
+use crate::counted::CountedTransport;
 use crate::directory::S3Directory;
 use crate::errors::{failed, from_store, unsupported};
 use crate::key::{Key, KeyPrefix};
@@ -52,15 +54,17 @@ impl Default for S3Settings {
 pub struct S3FileSystems {
     settings: S3Settings,
     budget: Arc<MemoryBudget>,
+    transport: HttpTransporter,
 }
 
 impl S3FileSystems {
-    /// Buckets with these settings.
-    pub fn new(settings: S3Settings) -> Self {
+    /// Buckets with these settings. `metrics`: counts their requests.
+    pub fn new(settings: S3Settings, metrics: Arc<Metrics>) -> Self {
         // opendal takes the HTTP client that is installed.
         static INSTALLED: Once = Once::new();
         INSTALLED.call_once(opendal::install_default);
-        Self { settings, budget: Arc::new(MemoryBudget::new(settings.memory)) }
+        let budget = Arc::new(MemoryBudget::new(settings.memory));
+        Self { settings, budget, transport: CountedTransport::transporter(metrics) }
     }
 
     /// Opens the bucket of a file system. No request is made: whether the bucket is there is seen when it is used.
@@ -91,6 +95,8 @@ impl S3FileSystems {
             parts => usize::try_from(parts).unwrap_or(CONCURRENCY).min(64),
         };
         let operator = operator(location, self.settings).map_err(|error| from_store(&error))?;
+        let context = OperationContext::new().with_http_transport(self.transport.clone());
+        let operator = operator.with_context(context);
         let bucket = Bucket {
             operator,
             prefix: KeyPrefix::new(&location.key_prefix)?,
@@ -153,7 +159,7 @@ impl S3Storage {
 #[async_trait]
 impl Storage for S3Storage {
     fn kind(&self, _path: &VirtualPath) -> &'static str {
-        "s3"
+        OBJECT_STORAGE
     }
 
     fn capabilities(&self, _path: &VirtualPath) -> Capabilities {

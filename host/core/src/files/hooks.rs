@@ -10,7 +10,7 @@ use crate::hook::Subject;
 use crate::hook::events::{ActionKind, ActionStatus, FileAction, Protocol};
 use crate::hook::review::Review;
 use crate::path::VirtualPath;
-use crate::ports::storage::Metadata;
+use crate::ports::storage::{Metadata, OBJECT_STORAGE};
 use crate::session::ActiveTransfer;
 
 impl FileAction {
@@ -130,7 +130,8 @@ impl FileService {
         self.session.live.transfer_began(active.clone());
         let (session, metrics, log) = (self.session.clone(), self.context.metrics.clone(), self.context.log.clone());
         let outcome = TransferOutcome { told, first, session, active, metrics, log };
-        Transfer::new(self.channel.clone(), protocol, self.storage.host_path(path), upload, outcome)
+        let is_object = self.storage.kind(path) == OBJECT_STORAGE;
+        Transfer::new(self.channel.clone(), protocol, self.storage.host_path(path), is_object, upload, outcome)
     }
 }
 

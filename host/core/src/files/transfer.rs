@@ -20,6 +20,8 @@ pub struct Transfer {
     channel: ConnectionId,
     protocol: Protocol,
     host_path: String,
+    /// Whether the file is in object storage.
+    is_object: bool,
     upload: bool,
     bytes_in: u64,
     bytes_out: u64,
@@ -58,6 +60,7 @@ impl Transfer {
         channel: ConnectionId,
         protocol: Protocol,
         host_path: String,
+        is_object: bool,
         upload: bool,
         outcome: TransferOutcome,
     ) -> Self {
@@ -65,6 +68,7 @@ impl Transfer {
             channel,
             protocol,
             host_path,
+            is_object,
             upload,
             bytes_in: 0,
             bytes_out: 0,
@@ -241,6 +245,9 @@ impl Drop for Transfer {
             return;
         }
         metrics.transfer(self.upload, self.bytes(), self.recorded);
+        if self.is_object {
+            metrics.object_transfer(self.upload, self.bytes(), self.recorded);
+        }
         if self.recorded {
             return;
         }

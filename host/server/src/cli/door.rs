@@ -139,7 +139,7 @@ impl Process {
                 Some(tasks)
             }
         };
-        let storage = Storages::open(&settings, None).context("files cannot be counted")?.factory;
+        let storage = Storages::open(&settings, None, Arc::default()).context("files cannot be counted")?.factory;
         let scans = wire::quota_scans(&stores, &settings, state_directory::node_name(directory)?, storage);
         let keeper = scans.keeper.clone();
         // Bans and decided credentials are kept by a running server; this one has none.

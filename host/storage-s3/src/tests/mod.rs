@@ -3,11 +3,14 @@
 mod check;
 mod files;
 mod names;
+mod requests;
 mod store;
 mod uploads;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tidegate_core::metrics::Metrics;
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{
     FileSystem, Finished, Location, OpenOptions, S3Location, Storage, StorageError, StorageErrorKind, StorageFile,
@@ -55,7 +58,11 @@ fn quick() -> S3Settings {
 
 fn open(location: S3Location, settings: S3Settings) -> Result<S3Storage, StorageError> {
     let location = Location::S3(Box::new(location));
-    S3FileSystems::new(settings).open(&FileSystem { location, owner: (7, 8), make_missing: true })
+    open_counted(location, settings, Arc::default())
+}
+
+fn open_counted(location: Location, settings: S3Settings, metrics: Arc<Metrics>) -> Result<S3Storage, StorageError> {
+    S3FileSystems::new(settings, metrics).open(&FileSystem { location, owner: (7, 8), make_missing: true })
 }
 
 async fn started() -> (Store, S3Storage) {

@@ -234,5 +234,8 @@ pub struct OpenOptions {
     pub mode: Option<u32>,
 }
 
+/// The [kind](Storage::kind) of storage whose files are objects in buckets.
+pub const OBJECT_STORAGE: &str = "s3";
+
 /// The prefix of the temporary names of uploads that are not complete.
 pub const TEMPORARY_PREFIX: &[u8] = b".tidegate-upload.";
