@@ -218,7 +218,14 @@ const INPUT_AND_OUTPUT: [&str; 15] = [
 const FROM_THE_HOST: [(&str, &[&str]); 2] = [
     // By itself only where a time in nanoseconds is wanted, which the port does not give.
     ("SystemTime", &["host/core/src/ports/clock.rs", "host/core/src/files/hooks.rs"]),
-    ("getrandom", &["host/core/src/account/hashed_passwords.rs", "host/core/src/login/external_auth_cache.rs"]),
+    (
+        "getrandom",
+        &[
+            "host/core/src/account/hashed_passwords.rs",
+            "host/core/src/admin/storage.rs",
+            "host/core/src/login/external_auth_cache.rs",
+        ],
+    ),
 ];
 
 /// The paths of a text's `use` declarations, one a line: `std::{fs, path::Path}` is `std::fs` and `std::path::Path`.

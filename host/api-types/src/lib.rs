@@ -44,7 +44,10 @@ pub use scans::{ListScans, Scan, ScanProgress, ScanReport, ScanScope, Scans, Use
 pub use schema::openapi;
 pub use sessions::{CloseSession, ClosedSession, ListSessions, Session, Sessions, Transfer};
 pub use status::{ServerStatus, ShowStatus};
-pub use storage::{CheckStorage, CheckedFileSystem, StepOutcome, StorageReport, StorageStep};
+pub use storage::{
+    CheckStorage, CheckedFileSystem, StepOutcome, StorageReport, StorageStep, SweepStorage, SweptFileSystem,
+    SweptStorage,
+};
 pub use users::{
     AddUser, ClearPassword, DeleteUser, DeletedUser, DocumentChange, InvalidUser, ListUsers, ShowUser, UpdateUser,
     User, Users,

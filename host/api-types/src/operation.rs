@@ -54,6 +54,7 @@ operations! {
     "list-scans" ListScans -> Scans: "List the quota scans under way.";
     "scan" Scan -> ScanReport: "Count the files of an account or folder again; answers when that is done.";
     "check-storage" CheckStorage -> StorageReport: "Try the file systems of an account: open, list, put, get, delete.";
+    "sweep-storage" SweepStorage -> SweptStorage: "Remove what killed servers have left of uploads to object storage.";
     "list-hook-links" ListHookLinks -> HookLinks: "List the links of every hook point, in the order in which they are asked.";
     "list-hook-runs" ListHookRuns -> HookRuns: "List the newest calls of hooks, oldest first.";
     "show-hook-run" ShowHookRun -> HookRun: "Show one call of a hook.";

@@ -14,8 +14,8 @@ use crate::{
     DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorAnswer, ForgetCredentials, ForgetPlugin, ListAdmins,
     ListApiKeys, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects, ListPlugins,
     ListScans, ListSessions, ListTokens, ListUsers, LoadDump, RemoveBan, RevokeToken, RotateApiKey, Scan,
-    SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser, UpdateAdmin, UpdateObject,
-    UpdateUser,
+    SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser, SweepStorage, UpdateAdmin,
+    UpdateObject, UpdateUser,
 };
 
 /// The OpenAPI 3.1 description of all requests.

@@ -46,3 +46,33 @@ pub enum StepOutcome {
     /// An earlier step failed.
     Skipped,
 }
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SweepStorage {
+    /// Only the file systems of this account.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// Only uploads that were begun more than so many seconds ago.
+    pub older_than_seconds: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SweptStorage {
+    /// Those in object storage, each once.
+    pub file_systems: Vec<SweptFileSystem>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SweptFileSystem {
+    /// An account that has it.
+    pub username: String,
+    /// A URL; empty: the account is not valid.
+    pub location: String,
+    /// Unfinished uploads that were removed.
+    pub aborted: u64,
+    /// Those that are too young, or whose beginning is not known.
+    pub left: u64,
+    /// Why they could not be removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}

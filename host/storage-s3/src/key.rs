@@ -33,6 +33,11 @@ impl KeyPrefix {
         Ok(Self(format!("{names}/")))
     }
 
+    /// The prefix of all keys.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The key of a file at `path`; none: the path is the root.
     ///
     /// # Errors

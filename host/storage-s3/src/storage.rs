@@ -12,7 +12,7 @@ use tidegate_core::metrics::Metrics;
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{
     Canonical, Capabilities, DirectoryReader, FileKind, FileSystem, Location, Metadata, OBJECT_STORAGE, OpenOptions,
-    S3Location, SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, Upload, Uploads,
+    S3Location, SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, Swept, Upload, Uploads,
 };
 
 use crate::budget::{MemoryBudget, MemoryLimits};
@@ -22,6 +22,7 @@ use crate::errors::{failed, from_store, unsupported};
 use crate::key::{Key, KeyPrefix};
 use crate::object::Bucket;
 use crate::reading::{S3File, set_attributes};
+use crate::unfinished::{UnfinishedUploads, region_of};
 use crate::upload::S3Upload;
 
 const MIB: usize = 1 << 20;
@@ -109,12 +110,13 @@ impl S3FileSystems {
             rename_limit: self.settings.rename_limit,
             refuses_conditions: AtomicBool::new(false),
         };
-        Ok(S3Storage { bucket: Arc::new(bucket) })
+        let (location, transport) = (location.clone(), self.transport.clone());
+        Ok(S3Storage { bucket: Arc::new(bucket), location, transport })
     }
 }
 
 fn operator(location: &S3Location, settings: S3Settings) -> Result<Operator, opendal::Error> {
-    let region = if location.region.is_empty() { "us-east-1" } else { &location.region };
+    let region = region_of(location);
     let mut builder = S3::default().bucket(&location.bucket).region(region);
     if location.access_key.is_empty() {
         tracing::debug!(sender = "s3", message = "the bucket is used with the credentials of the environment");
@@ -148,6 +150,9 @@ fn operator(location: &S3Location, settings: S3Settings) -> Result<Operator, ope
 /// A part of a bucket as a file tree.
 pub struct S3Storage {
     bucket: Arc<Bucket>,
+    /// For the requests that opendal does not make.
+    location: S3Location,
+    transport: HttpTransporter,
 }
 
 impl S3Storage {
@@ -258,6 +263,10 @@ impl Storage for S3Storage {
 
     async fn space(&self, _path: &VirtualPath) -> Result<Space, StorageError> {
         Ok(self.bucket.space())
+    }
+
+    async fn sweep(&self, before: i64) -> Result<Swept, StorageError> {
+        UnfinishedUploads::new(&self.location, self.transport.clone()).sweep(&self.bucket.prefix, before).await
     }
 
     fn user_name(&self, _uid: u32) -> Option<String> {

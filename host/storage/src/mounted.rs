@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{
     Canonical, Capabilities, DirectoryEntry, DirectoryReader, FileInPlace, FileKind, FileSystem, Metadata, OpenOptions,
-    SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, TreeDescription, Upload,
+    SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, Swept, TreeDescription, Upload,
 };
 
 pub struct MountedStorage {
@@ -290,6 +290,15 @@ impl Storage for MountedStorage {
     async fn space(&self, path: &VirtualPath) -> Result<Space, StorageError> {
         let (storage, path) = self.find(path);
         storage.space(&path).await
+    }
+
+    async fn sweep(&self, before: i64) -> Result<Swept, StorageError> {
+        let mut all = self.home.sweep(before).await?;
+        for mount in &self.mounts {
+            let Swept { aborted, left } = mount.storage.sweep(before).await?;
+            all = Swept { aborted: all.aborted + aborted, left: all.left + left };
+        }
+        Ok(all)
     }
 
     fn user_name(&self, uid: u32) -> Option<String> {

@@ -4,8 +4,9 @@ use tidegate_api_types as api;
 use tidegate_core::account::{AccountPage, Audience, InvalidStored, LoadOutcome, Loaded, ObjectKind};
 use tidegate_core::admin::{
     BannedAddress, CheckedFileSystem, CheckedStep, HookLink, PluginState, ShownObject, ShownUser, StepOutcome,
-    problem_of,
+    SweptFileSystem, problem_of,
 };
+use tidegate_core::ports::storage::Swept;
 use tidegate_core::ports::{HookCounter, StoredAudit, StoredRun};
 use tidegate_core::quota::{ScanReport, Scope, UsedQuota};
 use tidegate_core::session::{Session, TransferView};
@@ -52,6 +53,15 @@ pub fn scope_of(scope: api::ScanScope) -> Scope {
 pub fn scan_report(report: ScanReport) -> api::ScanReport {
     let used = |used: UsedQuota| api::UsedQuota { size: used.size, files: used.files };
     api::ScanReport { scope: scope(report.scope), before: used(report.before), found: used(report.found) }
+}
+
+pub fn swept(swept: SweptFileSystem) -> api::SweptFileSystem {
+    let SweptFileSystem { username, location, outcome } = swept;
+    let (Swept { aborted, left }, problem) = match outcome {
+        Ok(swept) => (swept, None),
+        Err(problem) => (Swept::default(), Some(problem)),
+    };
+    api::SweptFileSystem { username, location, aborted, left, problem }
 }
 
 pub fn file_system(checked: CheckedFileSystem) -> api::CheckedFileSystem {

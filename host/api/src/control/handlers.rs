@@ -7,8 +7,8 @@ use tidegate_api_types::{
     DeletedUser, DocumentChange as Change, DumpUsers, Dumped, ForgetCredentials, ForgetPlugin, ForgottenCredentials,
     ForgottenPlugin, HookCounters, HookLinks, HookRun, HookRuns, ListAudit, ListBans, ListHookCounters, ListHookLinks,
     ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, Plugins, RemoveBan, RemovedBan, Scan, ScanProgress,
-    ScanReport, Scans, ServerStatus, Sessions, ShowHookRun, ShowStatus, ShowUser, StorageReport, UpdateUser, User,
-    Users,
+    ScanReport, Scans, ServerStatus, Sessions, ShowHookRun, ShowStatus, ShowUser, StorageReport, SweepStorage,
+    SweptStorage, UpdateUser, User, Users,
 };
 use tidegate_core::admin::{Actor, AdminError, DocumentChange};
 use tidegate_core::connection::ConnectionId;
@@ -81,6 +81,14 @@ impl Handle<CheckStorage> for AdminApi {
         let checked = self.administration.storage.check(actor, &request.username).await?;
         let file_systems = checked.into_iter().map(answers::file_system).collect();
         Ok(StorageReport { username: request.username, file_systems })
+    }
+}
+
+impl Handle<SweepStorage> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: SweepStorage) -> Result<SweptStorage, AdminError> {
+        let age = Duration::from_secs(request.older_than_seconds);
+        let swept = self.administration.storage.sweep(actor, request.username.as_deref(), age).await?;
+        Ok(SweptStorage { file_systems: swept.into_iter().map(answers::swept).collect() })
     }
 }
 

@@ -63,7 +63,9 @@ pub use plugins::{HookInventory, HookLink, PluginAdministration, PluginState};
 pub use scans::ScanAdministration;
 pub use sessions::SessionAdministration;
 pub use status::StatusAdministration;
-pub use storage::{CheckedFileSystem, CheckedStep, StepOutcome, StorageAdministration, StorageStep, check_storage};
+pub use storage::{
+    CheckedFileSystem, CheckedStep, StepOutcome, StorageAdministration, StorageStep, SweptFileSystem, check_storage,
+};
 pub use tokens::{ShownToken, Tokens};
 pub use use_case::{Reach, UseCase};
 pub use user_changes::UserEdit;

@@ -1,16 +1,17 @@
 //! The use case that tries the file systems of an account: whether they can be reached, and do what they are for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Actor, AdminError, Audit, UseCase};
+use super::{Actor, AdminError, Audit, PAGE, UseCase};
 use crate::account::{find_user, in_force};
 use crate::path::VirtualPath;
 use crate::ports::storage::{
-    Discard, FileSystem, Location, OpenOptions, Storage, StorageError, StorageErrorKind, TreeDescription, Uploads,
-    Writing,
+    Discard, FileSystem, Location, OpenOptions, Storage, StorageError, StorageErrorKind, Swept, TreeDescription,
+    Uploads, Writing,
 };
-use crate::ports::{Directory, StorageFactory, StoreError, USERS};
+use crate::ports::{Directory, PageRequest, StorageFactory, StoreError, USERS};
 
 /// The longest time of one step.
 const STEP_TIME: Duration = Duration::from_secs(60);
@@ -38,6 +39,17 @@ pub struct CheckedFileSystem {
     pub location: String,
     /// The steps, in the order in which they were tried.
     pub steps: Vec<CheckedStep>,
+}
+
+/// A file system, and what came of removing what killed servers have left there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweptFileSystem {
+    /// An account that has it.
+    pub username: String,
+    /// Where its files are, as a URL; empty: the account is not valid.
+    pub location: String,
+    /// What was removed, or why it cannot be.
+    pub outcome: Result<Swept, String>,
 }
 
 /// One step, and its outcome.
@@ -104,14 +116,7 @@ impl StorageAdministration {
     /// that fails is in the answer.
     pub async fn check(&self, actor: &Actor, username: &str) -> Result<Vec<CheckedFileSystem>, AdminError> {
         self.audit.allow(actor, UseCase::CheckStorage, username).await?;
-        let user = find_user(&*self.directory, username).await?;
-        let user = user
-            .filter(|user| actor.has_account_of(user.role()))
-            .ok_or_else(|| StoreError::NotFound(USERS.object(username)))?;
-        let account = in_force(&*self.directory, user).await?;
-        let invalid =
-            |error: StorageError| StoreError::Invalid { username: username.to_owned(), problem: error.message };
-        let tree = account.file_tree().map_err(invalid)?;
+        let tree = self.tree(actor, username).await?;
         let mut checked = vec![self.check_one("/".to_owned(), tree.root).await];
         for mount in tree.mounts {
             checked.push(self.check_one(mount.at.display().into_owned(), mount.file_system).await);
@@ -120,6 +125,44 @@ impl StorageAdministration {
         let detail = format!("{} file systems, {unusable} not usable", checked.len());
         self.audit.done(actor, "check", USERS.kind, username, detail).await;
         Ok(checked)
+    }
+
+    /// The file systems of an account that the actor has.
+    async fn tree(&self, actor: &Actor, username: &str) -> Result<TreeDescription, StoreError> {
+        let user = find_user(&*self.directory, username).await?;
+        let user = user.filter(|user| actor.has_account_of(user.role()));
+        let user = user.ok_or_else(|| StoreError::NotFound(USERS.object(username)))?;
+        let account = in_force(&*self.directory, user).await?;
+        let invalid =
+            |error: StorageError| StoreError::Invalid { username: username.to_owned(), problem: error.message };
+        account.file_tree().map_err(invalid)
+    }
+
+    /// Removes what killed servers have left of uploads to object storage: of one account, or of all, those that were
+    /// begun more than `age` ago. Each place is swept once. What other programs upload there counts, too.
+    ///
+    /// # Errors
+    /// The actor lacks `manage_system`, there is no such account, or the store of accounts fails. A file system that
+    /// fails, and among all accounts one that is not valid, is in the answer.
+    pub async fn sweep(
+        &self,
+        actor: &Actor,
+        username: Option<&str>,
+        age: Duration,
+    ) -> Result<Vec<SweptFileSystem>, AdminError> {
+        self.audit.allow(actor, UseCase::SweepStorage, username.unwrap_or_default()).await?;
+        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        let before = self.audit.clock.now().saturating_sub(age);
+        let mut sweep = Sweep { administration: self, actor, before, seen: BTreeSet::new(), swept: Vec::new() };
+        match username {
+            Some(username) => sweep.tree(username, self.tree(actor, username).await?).await,
+            None => sweep.all_accounts().await?,
+        }
+        let swept = sweep.swept;
+        let aborted: u64 = swept.iter().filter_map(|one| one.outcome.as_ref().ok()).map(|swept| swept.aborted).sum();
+        let detail = format!("{} file systems, {aborted} unfinished uploads removed", swept.len());
+        self.audit.done(actor, "sweep", "storage", username.unwrap_or_default(), detail).await;
+        Ok(swept)
     }
 
     async fn check_one(&self, path: String, file_system: FileSystem) -> CheckedFileSystem {
@@ -142,6 +185,69 @@ impl StorageAdministration {
             }
         };
         CheckedFileSystem { path, kind, location, steps }
+    }
+}
+
+/// A sweep under way.
+struct Sweep<'a> {
+    administration: &'a StorageAdministration,
+    actor: &'a Actor,
+    /// Uploads that were begun before are removed; in milliseconds since 1970.
+    before: i64,
+    /// The places that were swept.
+    seen: BTreeSet<String>,
+    swept: Vec<SweptFileSystem>,
+}
+
+impl Sweep<'_> {
+    async fn all_accounts(&mut self) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let page = PageRequest { after, limit: PAGE, ..PageRequest::default() };
+            let page = self.administration.directory.list(&USERS, page).await?;
+            let Some(last) = page.last().map(|stored| stored.name.clone()) else { return Ok(()) };
+            for stored in page {
+                match self.administration.tree(self.actor, &stored.name).await {
+                    Ok(tree) => self.tree(&stored.name, tree).await,
+                    // It was deleted meanwhile.
+                    Err(StoreError::NotFound(_)) => {}
+                    Err(error @ StoreError::Invalid { .. }) => self.swept.push(SweptFileSystem {
+                        username: stored.name,
+                        location: String::new(),
+                        outcome: Err(error.to_string()),
+                    }),
+                    Err(error) => return Err(error),
+                }
+            }
+            after = Some(last);
+        }
+    }
+
+    async fn tree(&mut self, username: &str, tree: TreeDescription) {
+        let mounted = tree.mounts.into_iter().map(|mount| mount.file_system);
+        for file_system in std::iter::once(tree.root).chain(mounted) {
+            // Uploads to directories are cleaned up when a server starts.
+            let Location::S3(place) = &file_system.location else { continue };
+            let location = format!("s3://{}/{}", place.bucket, place.key_prefix);
+            if !self.seen.insert(format!("{}\0{location}", place.endpoint)) {
+                continue;
+            }
+            let tree = TreeDescription { root: file_system, mounts: Vec::new() };
+            let outcome = self.place(&tree).await.map_err(in_words);
+            self.swept.push(SweptFileSystem { username: username.to_owned(), location, outcome });
+        }
+    }
+
+    async fn place(&self, tree: &TreeDescription) -> Result<Swept, StorageError> {
+        in_time(self.administration.storage.open(tree)).await?.sweep(self.before).await
+    }
+}
+
+/// The error with what the store itself says, which is for administrators.
+fn in_words(error: StorageError) -> String {
+    match error {
+        StorageError { message, detail: None, .. } => message,
+        StorageError { message, detail: Some(detail), .. } => format!("{message} ({detail})"),
     }
 }
 
@@ -174,10 +280,7 @@ impl Steps {
     fn note<T>(&mut self, step: StorageStep, outcome: Result<T, StorageError>) -> bool {
         let outcome = match outcome {
             Ok(_) => StepOutcome::Done,
-            Err(StorageError { message, detail: None, .. }) => StepOutcome::Failed(message),
-            Err(StorageError { message, detail: Some(detail), .. }) => {
-                StepOutcome::Failed(format!("{message} ({detail})"))
-            }
+            Err(error) => StepOutcome::Failed(in_words(error)),
         };
         let is_done = outcome == StepOutcome::Done;
         self.0.push(CheckedStep { step, outcome });

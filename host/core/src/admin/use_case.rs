@@ -139,6 +139,8 @@ use_cases! {
     Dump = "backup"."dump", ManageSystem, WholeServer;
     /// Loading a dump.
     Load = "backup"."load", ManageSystem, WholeServer;
+    /// Removing what killed servers have left of uploads to object storage.
+    SweepStorage = "storage"."sweep", ManageSystem, WholeServer;
     /// Forgetting what external authentication has decided.
     ForgetCredentials = "credentials"."forget", ManageSystem, WholeServer;
     /// Listing audit records.

@@ -153,6 +153,7 @@ async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), A
             of.backups.dump(actor, None, 1).await.and(objects)
         }
         UseCase::Load => of.backups.load(actor, Dump::default(), true).await.map(drop),
+        UseCase::SweepStorage => of.storage.sweep(actor, None, Duration::ZERO).await.map(drop),
         UseCase::ForgetCredentials => of.credentials.forget(actor, None).await.map(drop),
         UseCase::ListAudit => of.audit.list(actor, AuditQuery::default()).await.map(drop),
         UseCase::ListBans => of.bans.list(actor).await.map(drop),

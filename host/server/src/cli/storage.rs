@@ -1,7 +1,7 @@
 //! `tidegate storage`.
 
 use clap::Subcommand;
-use tidegate_api_types::{CheckStorage, CheckedFileSystem, StepOutcome};
+use tidegate_api_types::{CheckStorage, CheckedFileSystem, StepOutcome, SweepStorage, SweptFileSystem};
 
 use super::Place;
 use super::door::{Door, Purpose};
@@ -19,11 +19,57 @@ pub enum StorageCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Remove what killed servers have left of uploads to object storage; what other programs upload there counts, too
+    Sweep {
+        #[command(flatten)]
+        place: Place,
+        /// Only the home and the folders of this account
+        #[arg(long, short, visible_alias = "username")]
+        user: Option<String>,
+        /// Only uploads that were begun more than so many hours ago; 0 ends those that are under way as well
+        #[arg(long, default_value_t = 24, value_name = "HOURS")]
+        older_than: u32,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub async fn run(command: StorageCommand) -> anyhow::Result<()> {
-    let StorageCommand::Check { place, user, json } = command;
-    let mut door = Door::open(&place, Purpose::Look).await?;
+    match command {
+        StorageCommand::Check { place, user, json } => check(&place, user, json).await,
+        StorageCommand::Sweep { place, user, older_than, json } => sweep(&place, user, older_than, json).await,
+    }
+}
+
+async fn sweep(place: &Place, username: Option<String>, hours: u32, json: bool) -> anyhow::Result<()> {
+    let older_than_seconds = u64::from(hours) * 3600;
+    let mut door = Door::open(place, Purpose::Look).await?;
+    let swept = door.call(SweepStorage { username, older_than_seconds }).await?.file_systems;
+    door.finish().await;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&swept)?);
+    } else if swept.is_empty() {
+        println!("No account has files in object storage.");
+    } else {
+        swept.iter().for_each(print_swept);
+    }
+    let failed = swept.iter().filter(|one| one.problem.is_some()).count();
+    anyhow::ensure!(failed == 0, "{failed} of {} file systems were not swept", swept.len());
+    Ok(())
+}
+
+fn print_swept(swept: &SweptFileSystem) {
+    let SweptFileSystem { username, location, aborted, left, problem } = swept;
+    let place = if location.is_empty() { format!("account {username}") } else { location.clone() };
+    match problem {
+        Some(problem) => println!("{place}: failed: {problem}"),
+        None => println!("{place}: {aborted} unfinished uploads removed, {left} left"),
+    }
+}
+
+async fn check(place: &Place, user: String, json: bool) -> anyhow::Result<()> {
+    let mut door = Door::open(place, Purpose::Look).await?;
     let report = door.call(CheckStorage { username: user }).await?;
     door.finish().await;
     if json {

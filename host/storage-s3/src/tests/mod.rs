@@ -5,6 +5,7 @@ mod files;
 mod names;
 mod requests;
 mod store;
+mod unfinished;
 mod uploads;
 
 use std::sync::Arc;

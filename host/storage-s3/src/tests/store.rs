@@ -20,10 +20,13 @@ pub struct Object {
 }
 
 /// An upload that is not complete.
+#[derive(Default)]
 pub struct Parts {
-    key: String,
-    parts: BTreeMap<u32, Vec<u8>>,
-    headers: BTreeMap<String, String>,
+    pub key: String,
+    pub parts: BTreeMap<u32, Vec<u8>>,
+    pub headers: BTreeMap<String, String>,
+    /// When it was begun (RFC 3339).
+    pub initiated: String,
 }
 
 #[derive(Default)]
@@ -145,6 +148,7 @@ async fn answer(State(content): State<Shared>, method: Method, uri: Uri, headers
     let copied = header("x-amz-copy-source").map(|source| decoded(&source).replacen("bucket/", "", 1));
     let copied = copied.map(|source| source.trim_start_matches('/').to_owned());
     let kind = match (&method, key.is_empty(), query.contains_key("uploadId"), copied.is_some()) {
+        (&Method::GET, true, ..) if query.contains_key("uploads") => "unfinished",
         (&Method::GET, true, ..) => "list",
         (&Method::GET, ..) => "get",
         (&Method::HEAD, ..) => "head",
@@ -234,8 +238,9 @@ async fn answer(State(content): State<Shared>, method: Method, uri: Uri, headers
             StatusCode::NO_CONTENT.into_response()
         }
         "list" => list(&content, &query),
+        "unfinished" => unfinished(&content, &query),
         "begin" => {
-            content.uploads.insert(number.to_string(), Parts { key, parts: BTreeMap::new(), headers: kept });
+            content.uploads.insert(number.to_string(), Parts { key, headers: kept, ..Parts::default() });
             content.count();
             format!("<R><UploadId>{number}</UploadId></R>").into_response()
         }
@@ -259,7 +264,7 @@ async fn answer(State(content): State<Shared>, method: Method, uri: Uri, headers
             format!("<CopyPartResult><ETag>\"{number}\"</ETag></CopyPartResult>").into_response()
         }
         "complete" => {
-            let Some(Parts { key, parts, headers }) = content.uploads.remove(&query["uploadId"]) else {
+            let Some(Parts { key, parts, headers, .. }) = content.uploads.remove(&query["uploadId"]) else {
                 return error(404, "NoSuchUpload");
             };
             let last = parts.keys().next_back().copied();
@@ -278,6 +283,45 @@ async fn answer(State(content): State<Shared>, method: Method, uri: Uri, headers
         }
         _ => unreachable!(),
     }
+}
+
+/// ListMultipartUploads, with keys in the form of queries.
+fn unfinished(content: &Content, query: &BTreeMap<String, String>) -> Response {
+    let get = |name: &str| query.get(name).cloned().unwrap_or_default();
+    assert_eq!(get("encoding-type"), "url");
+    let (prefix, after) = (get("prefix"), (get("key-marker"), get("upload-id-marker")));
+    let mut uploads: Vec<_> =
+        content.uploads.iter().map(|(id, parts)| ((parts.key.clone(), id.clone()), parts)).collect();
+    uploads.sort_by(|(one, _), (other, _)| one.cmp(other));
+    uploads.retain(|(place, _)| place.0.starts_with(&prefix) && *place > after);
+    let is_truncated = uploads.len() > content.page;
+    uploads.truncate(content.page);
+    let mut xml = String::new();
+    for ((key, id), parts) in &uploads {
+        let (key, initiated) = (encoded(key), &parts.initiated);
+        xml += &format!("<Upload><Key>{key}</Key><UploadId>{id}</UploadId><Initiated>{initiated}</Initiated></Upload>");
+        if is_truncated {
+            xml += &format!("<NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>{id}</NextUploadIdMarker>");
+        }
+    }
+    // Only the last markers count.
+    let markers = xml.rfind("<NextKeyMarker>").map(|at| xml[at..].to_owned()).unwrap_or_default();
+    let uploads: String =
+        xml.split("<NextKeyMarker>").map(|part| part.split("</NextUploadIdMarker>").last().unwrap()).collect();
+    format!(
+        "<ListMultipartUploadsResult><IsTruncated>{is_truncated}</IsTruncated>{markers}{uploads}</ListMultipartUploadsResult>"
+    )
+    .into_response()
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b' ' => "+".to_owned(),
+            byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 /// ListObjectsV2.

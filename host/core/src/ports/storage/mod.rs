@@ -165,6 +165,15 @@ pub trait Storage: Send + Sync {
     /// The space of the file system that has `path`.
     async fn space(&self, path: &VirtualPath) -> Result<Space, StorageError>;
 
+    /// Removes what servers that were killed have left of uploads, where it is not removed by itself: those that were
+    /// begun before this time, in milliseconds since 1970. Other programs' uploads at the place count, too.
+    ///
+    /// # Errors
+    /// The store failed, or does not permit it; some may be removed by then.
+    async fn sweep(&self, _before: i64) -> Result<Swept, StorageError> {
+        Ok(Swept::default())
+    }
+
     /// The user's name, as the storage's host knows it.
     fn user_name(&self, uid: u32) -> Option<String>;
     /// The group's name, as the storage's host knows it.
@@ -232,6 +241,15 @@ pub struct OpenOptions {
     pub provisional: bool,
     /// Permission bits of a new file, before the umask; none: the storage's own.
     pub mode: Option<u32>,
+}
+
+/// What [`Storage::sweep`] has done about unfinished uploads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Those that were removed.
+    pub aborted: u64,
+    /// Those that were begun later, or whose beginning is not known.
+    pub left: u64,
 }
 
 /// The [kind](Storage::kind) of storage whose files are objects in buckets.
