@@ -32,6 +32,6 @@ pub use loader::{PluginDirectory, PluginPorts};
 pub use overview::{ForgetError, PluginInfo};
 pub use plugin::{NOT_LOADED, PluginHook};
 pub use served_gates::{RecordError, ServedGates};
-pub use settings::{Grant, Limits, PluginSettings, SettingsError};
+pub use settings::{Grant, Limits, PluginSettings, SecretSource, SettingsError};
 pub use signature::{NAMESPACE, SignatureError, TrustedKeys, sign};
 pub use v0_1::GuestEvent;

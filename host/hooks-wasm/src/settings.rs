@@ -196,13 +196,23 @@ pub enum SecretSource {
     /// The value itself, in the settings.
     Value(String),
     /// The content of a file, without the newline at its end.
-    File { file: PathBuf },
+    File {
+        /// The path of the file.
+        file: PathBuf,
+    },
     /// The value of a variable of the server's environment.
-    Environment { env: String },
+    Environment {
+        /// The name of the variable.
+        env: String,
+    },
 }
 
 impl SecretSource {
-    fn read(&self) -> Result<Secret, String> {
+    /// Reads the value as it is now.
+    ///
+    /// # Errors
+    /// Why the file or the variable cannot be read, in words.
+    pub fn read(&self) -> Result<Secret, String> {
         match self {
             Self::Value(text) => Ok(Secret::new(text.as_str())),
             Self::File { file } => match std::fs::read_to_string(file) {

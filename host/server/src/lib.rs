@@ -19,6 +19,7 @@ mod journal;
 mod log;
 mod log_file;
 mod memory_dump;
+mod named_secrets;
 mod panics;
 mod plugin_installation;
 mod portable;

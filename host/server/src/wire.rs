@@ -42,6 +42,7 @@ use crate::config::Settings;
 use crate::config::settings::{DatabaseSettings, HookTarget, ReadOnly};
 use crate::file_log::FileLogLines;
 use crate::journal::Journal;
+use crate::named_secrets::NamedSecrets;
 
 pub use administration::{Administered, admin_api, rest_api};
 pub use hook_points::{HookPoints, LinkInfo};
@@ -329,6 +330,7 @@ impl Storages {
         let leftovers = leftovers.context("the directory for notes of uploads could not be made")?.unwrap_or_default();
         let leftovers = Arc::new(leftovers);
         let rename_limit = if settings.copying_renames { RENAME_LIMIT } else { 0 };
+        let secrets = settings.secrets.clone();
         let s3 = S3Settings { rename_limit, ..S3Settings::default() };
         let settings = LocalStorageSettings {
             overwrite: settings.overwrite,
@@ -337,7 +339,7 @@ impl Storages {
             ..LocalStorageSettings::default()
         };
         let local = LocalStorageFactory { settings };
-        let factory = EveryFileSystem { local, s3: S3FileSystems::new(s3, metrics) };
+        let factory = EveryFileSystem { local, s3: S3FileSystems::new(s3, metrics), secrets };
         Ok(Self { factory: Arc::new(factory), leftovers })
     }
 
@@ -351,6 +353,7 @@ impl Storages {
 struct EveryFileSystem {
     local: LocalStorageFactory,
     s3: S3FileSystems,
+    secrets: NamedSecrets,
 }
 
 #[async_trait]
@@ -358,7 +361,13 @@ impl FileSystems for EveryFileSystem {
     async fn open_one(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError> {
         match &file_system.location {
             Location::Directory(_) => self.local.open_one(file_system).await,
-            Location::S3(_) => Ok(Arc::new(self.s3.open(file_system)?)),
+            Location::S3(place) => match self.secrets.resolve(place).await? {
+                None => Ok(Arc::new(self.s3.open(file_system)?)),
+                Some(place) => {
+                    let location = Location::S3(Box::new(place));
+                    Ok(Arc::new(self.s3.open(&FileSystem { location, ..file_system.clone() })?))
+                }
+            },
         }
     }
 }

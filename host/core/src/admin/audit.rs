@@ -21,7 +21,7 @@ pub struct Audit {
     /// Where records are kept.
     store: Arc<dyn AuditStore>,
     /// Gives the times of records.
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     /// When refusals were recorded last: a client that asks again and again does not fill the store.
     refusals: Arc<Mutex<HashMap<Refusal, i64>>>,
 }

@@ -6,7 +6,7 @@ use super::commands::CommandOverride;
 use super::keys::{HostKey, HttpBinding, HttpCertificate, HttpHeader, RateLimiter};
 
 /// Sections whose keys the operator chooses.
-pub const FREE: [&str; 2] = ["plugin", "hook"];
+pub const FREE: [&str; 3] = ["plugin", "hook", "secrets"];
 /// Above this, a suggestion would be a guess.
 const MAX_DISTANCE: usize = 4;
 

@@ -41,6 +41,13 @@ there is none, it has the same name there or is new. In the keys of hooks, a hoo
 list of these and of tables.
 ";
 
+const SECRETS: &str = "
+## `[secrets]`
+
+Secrets that accounts, groups and folders name instead of having them: where one has `${secret:NAME}` as its `access_secret`, the value of `NAME` is
+used. Each is a text, `{ file = \"/PATH\" }` or `{ env = \"NAME\" }`, and is read each time that files are opened.
+";
+
 /// The text of the comment on an item.
 #[derive(Debug, Default)]
 struct Description {
@@ -199,6 +206,7 @@ fn page() -> String {
     section(&mut page, "`[[http.headers]]`", "HttpHeader", &as_value(&HttpHeader::default()));
     section(&mut page, "`[command]`", "Command", &as_value(&Command::default()));
     section(&mut page, "`[[command.commands]]`", "CommandOverride", &as_value(&CommandOverride::default()));
+    page.push_str(SECRETS);
     section(&mut page, "`[plugins]`", "Plugins", &config["plugins"]);
     section(&mut page, "`[hook.KIND]`, and the tables of links", "Section", &section_defaults());
     let plugin = plugin_defaults();

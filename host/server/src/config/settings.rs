@@ -22,6 +22,7 @@ use tidegate_ssh_commands::SshCommands;
 use tidegate_storage::OverwriteMode;
 
 use crate::clock::ZonedClock;
+use crate::named_secrets::NamedSecrets;
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -68,6 +69,8 @@ pub struct Settings {
     pub plugins: BTreeMap<String, PluginSettings>,
     /// All keys with their origins, as administrators are shown them.
     pub shown: serde_json::Value,
+    /// What accounts name as `${secret:NAME}`.
+    pub secrets: NamedSecrets,
     /// Remarks for the operator that are not errors.
     pub warnings: Vec<String>,
 }

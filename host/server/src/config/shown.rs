@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Config, Source, known};
 
-/// All keys with their values; passwords, the values of headers, plugins' secrets and credentials in URLs are hidden.
+/// All keys with their values; passwords, the values of headers, plugins' and accounts' secrets and credentials in URLs are hidden.
 ///
 /// # Errors
 /// A value cannot be written as JSON.
@@ -67,7 +67,8 @@ fn redact(value: &mut Value, section: &str) {
             let is_secret = SECRET.iter().any(|secret| section.ends_with(secret));
             let of_plugin = section.starts_with("plugin.") && section.contains(".secrets.");
             let in_url = text.starts_with("http") && text.contains('@');
-            if is_secret || of_plugin || in_url {
+            let is_named = section.starts_with("secrets.");
+            if is_secret || of_plugin || is_named || in_url {
                 *text = "[redacted]".to_owned();
             }
         }

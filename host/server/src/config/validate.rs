@@ -10,7 +10,7 @@ use tidegate_core::hook::HookKind;
 use tidegate_core::hook::external_auth::Scope;
 use tidegate_core::quota::Tracking;
 use tidegate_core::terminal::neutralised;
-use tidegate_hooks_wasm::{PluginSettings, TrustedKeys};
+use tidegate_hooks_wasm::{PluginSettings, SecretSource, TrustedKeys};
 use tidegate_ssh_commands::SshCommands;
 use tidegate_storage::OverwriteMode;
 
@@ -21,6 +21,7 @@ use super::{
     synchronous, transport,
 };
 use crate::clock::ZonedClock;
+use crate::named_secrets::NamedSecrets;
 use crate::version;
 
 const DEFAULT_AUTH_TRIES: usize = 6;
@@ -111,6 +112,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         trusted_plugin_keys: trusted_plugin_keys(config, &mut check),
         plugins: plugins(config, &mut check),
         shown: super::with_origins(config, source).unwrap_or_default(),
+        secrets: secrets(config, &mut check),
         warnings: Vec::new(),
     };
     synchronous::warn_of_visible_uploads(&settings, &mut check);
@@ -378,6 +380,25 @@ fn methods_in_scope(scope: Scope, hooks: &BTreeMap<HookKind, HookSettings>, chec
             check.problem("data_provider.external_auth_scope", text);
         }
     }
+}
+
+/// The secrets that accounts name. They are read when they are used.
+fn secrets(config: &Config, check: &mut Check<'_>) -> NamedSecrets {
+    let mut secrets = NamedSecrets::default();
+    for (name, value) in &config.secrets {
+        let key = format!("secrets.{name}");
+        if name.is_empty() || name.contains('}') {
+            check.problem(&key, "accounts cannot name it; give it a name without \"}\"");
+        }
+        match serde_json::from_value::<SecretSource>(value.clone()) {
+            Ok(SecretSource::File { file }) if !file.is_absolute() => {
+                check.problem(&key, format!("the path {} must be absolute", file.display()));
+            }
+            Ok(source) => drop(secrets.0.insert(name.clone(), source)),
+            Err(_) => check.problem(&key, "must be a text, { file = \"PATH\" } or { env = \"NAME\" }"),
+        }
+    }
+    secrets
 }
 
 fn plugins(config: &Config, check: &mut Check<'_>) -> BTreeMap<String, PluginSettings> {

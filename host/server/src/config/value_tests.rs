@@ -40,3 +40,14 @@ fn directories_in_object_storage_are_renamed_if_that_is_wanted() {
     }
     check_error("tidegate.toml", "[common]\nrename_mode = 2\n", &["common.rename_mode", "line 2"]);
 }
+
+#[test]
+fn secrets_that_accounts_name_are_texts_files_or_variables() {
+    // A8-15
+    let text = "[secrets]\na = \"clear\"\nb = { file = \"/srv/key\" }\nc = { env = \"KEY\" }\n";
+    let secrets = read("tidegate.toml", text, &[]).unwrap().secrets;
+    assert_eq!(secrets.0.keys().map(String::as_str).collect::<Vec<_>>(), ["a", "b", "c"]);
+    for wrong in ["a = 7", "a = { file = \"key\" }", "a = { path = \"/key\" }", "\"a}\" = \"x\""] {
+        check_error("tidegate.toml", &format!("[secrets]\n{wrong}\n"), &["secrets.a"]);
+    }
+}

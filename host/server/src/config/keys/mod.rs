@@ -39,6 +39,8 @@ pub struct Config {
     pub plugin: Map<String, Value>,
     /// `[hook.KIND]`
     pub hook: Map<String, Value>,
+    /// `[secrets]`
+    pub secrets: Map<String, Value>,
 }
 
 /// Which actions hooks are told of.

@@ -1,0 +1,76 @@
+//! Secrets that accounts name instead of having them: `${secret:NAME}` as the secret of a file system means a value of the
+//! section `[secrets]`. It is read each time, so that it can be changed while the server runs.
+
+use std::collections::BTreeMap;
+
+use tidegate_core::ports::storage::{S3Location, StorageError, StorageErrorKind};
+use tidegate_core::secret::Secret;
+use tidegate_hooks_wasm::SecretSource;
+
+/// The values of `[secrets]`, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamedSecrets(pub BTreeMap<String, SecretSource>);
+
+impl NamedSecrets {
+    /// The place with the secret that it names; none: it names none.
+    ///
+    /// # Errors
+    /// There is no such secret, or it cannot be read. Users are not told which.
+    pub async fn resolve(&self, location: &S3Location) -> Result<Option<S3Location>, StorageError> {
+        let Some(name) = name_in(location.access_secret.expose()) else { return Ok(None) };
+        let wrong = |detail: String| {
+            let text = "a secret that the account names in the server's configuration cannot be read";
+            StorageError::new(StorageErrorKind::Other, text).with_detail(detail)
+        };
+        let source = self.0.get(name).cloned();
+        let source = source.ok_or_else(|| wrong(format!("there is no \"{name}\" in the section [secrets]")))?;
+        let secret = tokio::task::spawn_blocking(move || source.read()).await;
+        let secret = secret.unwrap_or_else(|error| Err(error.to_string()));
+        let secret: Secret = secret.map_err(|problem| wrong(format!("secrets.{name}: {problem}")))?;
+        Ok(Some(S3Location { access_secret: secret, ..location.clone() }))
+    }
+}
+
+/// The name in `${secret:NAME}`.
+fn name_in(text: &str) -> Option<&str> {
+    text.strip_prefix("${secret:")?.strip_suffix('}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_named_secret_is_read_where_the_configuration_says() {
+        // A8-15
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("key");
+        std::fs::write(&file, "from the file\n").unwrap();
+        let missing = SecretSource::File { file: directory.path().join("missing") };
+        let secrets = [
+            ("text", SecretSource::Value("clear".to_owned())),
+            ("file", SecretSource::File { file: file.clone() }),
+            ("missing", missing),
+        ];
+        let secrets = NamedSecrets(secrets.map(|(name, source)| (name.to_owned(), source)).into());
+        let resolve = async |text: &str| {
+            let location = S3Location { bucket: "b".into(), access_secret: Secret::new(text), ..S3Location::default() };
+            match secrets.resolve(&location).await {
+                Ok(found) => Ok(found.map(|found| (found.bucket, found.access_secret.expose().to_owned()))),
+                Err(error) => Err(error.detail.unwrap_or_default()),
+            }
+        };
+        let found = |text: &str| Ok(Some(("b".to_owned(), text.to_owned())));
+        assert_eq!(resolve("${secret:text}").await, found("clear"));
+        assert_eq!(resolve("${secret:file}").await, found("from the file"));
+        std::fs::write(&file, "changed").unwrap();
+        assert_eq!(resolve("${secret:file}").await, found("changed"));
+        for own in ["", "a secret", "${secret:text", "x${secret:text}", "$secret:text"] {
+            assert_eq!(resolve(own).await, Ok(None), "{own}");
+        }
+        assert!(resolve("${secret:other}").await.unwrap_err().contains("\"other\""));
+        assert!(resolve("${secret:missing}").await.unwrap_err().contains("secrets.missing"));
+        // A secret is not taken for the name of another.
+        assert!(resolve("${secret:text}${secret:file}").await.is_err());
+    }
+}
