@@ -49,13 +49,20 @@ pub async fn open_tree(
 }
 
 impl MountedStorage {
-    /// No mount may be inside another.
+    /// A mount inside another covers what that has there; no two may be at one place.
     pub fn new(home: Arc<dyn Storage>, mounts: Vec<Mount>) -> Self {
         Self { home, mounts }
     }
 
+    /// The innermost mount that holds `path`; none: the home does.
     fn mount_of(&self, path: &VirtualPath) -> Option<&Mount> {
-        self.mounts.iter().find(|mount| path.is_same_or_below(&mount.at))
+        let around = self.mounts.iter().filter(|mount| path.is_same_or_below(&mount.at));
+        around.max_by_key(|mount| mount.at.as_bytes().len())
+    }
+
+    /// Where the mount that holds `path` is; none: the home does.
+    fn place_of(&self, path: &VirtualPath) -> Option<&VirtualPath> {
+        self.mount_of(path).map(|mount| &mount.at)
     }
 
     /// The storage that has `path`, and the path in that storage.
@@ -80,8 +87,7 @@ impl MountedStorage {
         a: &VirtualPath,
         b: &VirtualPath,
     ) -> Result<(&dyn Storage, VirtualPath, VirtualPath), StorageError> {
-        let mount_of = |path: &VirtualPath| self.mounts.iter().position(|mount| path.is_same_or_below(&mount.at));
-        if mount_of(a) != mount_of(b) {
+        if self.place_of(a) != self.place_of(b) {
             let text = "the paths are in different folders";
             return Err(StorageError::new(StorageErrorKind::CrossDevice, text));
         }
@@ -257,18 +263,20 @@ impl Storage for MountedStorage {
         if self.is_above_mount(path) {
             return Ok(Canonical { path: path.clone(), lacks_parent: false });
         }
-        let Some(mount) = self.mount_of(path) else {
-            let found = self.home.canonical(path, follow).await?;
-            // A symbolic link must not reach what a mounted folder covers.
-            if self.mount_of(&found.path).is_some() {
-                return Err(StorageError::new(StorageErrorKind::CrossDevice, "the link leads to another folder"));
+        let found = match self.mount_of(path) {
+            None => self.home.canonical(path, follow).await?,
+            Some(mount) => {
+                let found = mount.storage.canonical(&path.below(&mount.at), follow).await?;
+                let path = VirtualPath::resolve(&mount.at, found.path.relative())
+                    .map_err(|error| StorageError::new(StorageErrorKind::NameTooLong, error.to_string()))?;
+                Canonical { path, ..found }
             }
-            return Ok(found);
         };
-        let found = mount.storage.canonical(&path.below(&mount.at), follow).await?;
-        let path = VirtualPath::resolve(&mount.at, found.path.relative())
-            .map_err(|error| StorageError::new(StorageErrorKind::NameTooLong, error.to_string()))?;
-        Ok(Canonical { path, ..found })
+        // A symbolic link must not reach what a mounted folder covers.
+        if self.place_of(&found.path) != self.place_of(path) {
+            return Err(StorageError::new(StorageErrorKind::CrossDevice, "the link leads to another folder"));
+        }
+        Ok(found)
     }
 
     fn without_links(&self) -> Option<Arc<dyn Storage>> {

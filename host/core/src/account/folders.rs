@@ -38,7 +38,7 @@ pub enum FolderQuota {
     },
 }
 
-/// All of an account's folders; none is inside another.
+/// All of an account's folders. One may be inside another, whose files it covers; no two are at one place.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VirtualFolders(Vec<VirtualFolder>);
 
@@ -53,14 +53,20 @@ impl VirtualFolders {
         self.0.iter()
     }
 
-    /// The folder that holds `path`; None: it is in the home.
+    /// The folder that holds `path`, the innermost of those around it; None: it is in the home.
     pub fn at(&self, path: &VirtualPath) -> Option<&VirtualFolder> {
-        self.0.iter().find(|folder| path.is_same_or_below(&folder.virtual_path))
+        let around = self.0.iter().filter(|folder| path.is_same_or_below(&folder.virtual_path));
+        around.max_by_key(|folder| folder.virtual_path.as_bytes().len())
     }
 
     /// Whether a folder is at `path` or below it: such a path cannot be renamed or removed.
     pub fn any_below(&self, path: &VirtualPath) -> bool {
         self.0.iter().any(|folder| folder.virtual_path.is_same_or_below(path))
+    }
+
+    /// Whether a folder is below `path`, so that not all that is there is of one file system.
+    pub fn any_inside(&self, path: &VirtualPath) -> bool {
+        self.0.iter().any(|folder| folder.virtual_path != *path && folder.virtual_path.is_same_or_below(path))
     }
 }
 
@@ -69,13 +75,10 @@ impl AccountDraft {
         let mut folders: Vec<VirtualFolder> = Vec::new();
         for (prefix, object) in objects(&self.document, "", "virtual_folders")? {
             let folder = folder(object, &prefix)?;
-            for other in &folders {
-                let (a, b) = (&folder.virtual_path, &other.virtual_path);
-                if a.is_same_or_below(b) || b.is_same_or_below(a) {
-                    // C5-02
-                    let problem = format!("\"{}\" overlaps with \"{}\"", a.display(), b.display());
-                    return Err(invalid(format!("{prefix}virtual_path"), problem));
-                }
+            // C5-02
+            if let Some(other) = folders.iter().find(|other| other.virtual_path == folder.virtual_path) {
+                let problem = format!("\"{}\" is the place of another folder", other.virtual_path.display());
+                return Err(invalid(format!("{prefix}virtual_path"), problem));
             }
             folders.push(folder);
         }
@@ -168,6 +171,31 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_in_the_innermost_folder() {
+        let folder = |name: &str, path: &str| VirtualFolder {
+            name: name.to_owned(),
+            virtual_path: VirtualPath::parse_normalised(path).unwrap(),
+            mapped_path: String::new(),
+            filesystem: Map::new(),
+            quota: FolderQuota::OfAccount,
+        };
+        let folders = VirtualFolders(vec![folder("outer", "/a"), folder("inner", "/a/b/c"), folder("other", "/ab")]);
+        let check = |path: &str, expected: Option<&str>, any_below: bool| {
+            let path = VirtualPath::parse_normalised(path).unwrap();
+            assert_eq!(folders.at(&path).map(|folder| folder.name.as_str()), expected, "{path:?}");
+            assert_eq!(folders.any_below(&path), any_below, "{path:?}");
+        };
+        check("/", None, true);
+        check("/x", None, false);
+        check("/a", Some("outer"), true);
+        check("/a/b", Some("outer"), true);
+        check("/a/x", Some("outer"), false);
+        check("/a/b/c", Some("inner"), true);
+        check("/a/b/c/d", Some("inner"), false);
+        check("/ab/x", Some("other"), false);
+    }
+
+    #[test]
     fn folders_are_checked() {
         check(r#"[{"name":"a","virtual_path":"/a","mapped_path":"/srv/a"}]"#, None);
         check(r#"[{"virtual_path":"/a","mapped_path":"/srv/a","exclude_from_quota":true}]"#, None);
@@ -177,10 +205,12 @@ mod tests {
         check(r#"[{"name":"a","virtual_path":"/a/../b"}]"#, Some("virtual_folders.0.virtual_path"));
         check(r#"[{"name":"a","virtual_path":"/a","mapped_path":"b"}]"#, Some("virtual_folders.0.mapped_path"));
         check(r#"[{"virtual_path":"/a"}]"#, Some("virtual_folders.0.name"));
-        check(
-            r#"[{"name":"a","virtual_path":"/a"},{"name":"b","virtual_path":"/a/b"}]"#,
-            Some("virtual_folders.1.virtual_path"),
-        );
+        // C5-02
+        let two =
+            |path: &str| format!(r#"[{{"name":"a","virtual_path":"/a/b"}},{{"name":"b","virtual_path":"{path}"}}]"#);
+        check(&two("/a"), None);
+        check(&two("/a/b/c"), None);
+        check(&two("/a/b"), Some("virtual_folders.1.virtual_path"));
         check(r#"{"name":"a"}"#, Some("virtual_folders"));
         let with = |filesystem: &str| format!(r#"[{{"name":"a","virtual_path":"/a","filesystem":{filesystem}}}]"#);
         check(&with(r#"{"provider":0}"#), None);

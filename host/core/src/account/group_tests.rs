@@ -205,8 +205,21 @@ fn what_does_not_fit_the_account_is_no_account() {
     };
     check(json!({"username": ".."}), json!({"home_dir": "/srv/%username%"}), "not a plain name");
     check(json!({"username": "a/b"}), json!({"permissions": {"/%username%": ["*"]}}), "group \"g\"");
-    let folder = |path: &str| json!([{"name": path, "virtual_path": path, "mapped_path": "/srv/f"}]);
-    check(json!({"virtual_folders": folder("/a")}), json!({"virtual_folders": folder("/a/b")}), "overlaps");
+}
+
+#[test]
+fn folders_of_a_group_may_be_inside_those_of_the_account() {
+    // C5-02
+    let folder = |name: &str, path: &str| json!([{"name": name, "virtual_path": path, "mapped_path": "/srv/f"}]);
+    let check = |path: &str, expected: &[&str]| {
+        let user = user(&json!({"virtual_folders": folder("own", "/a")}), &json!([{"name": "g", "type": 1}]));
+        let settings = json!({"virtual_folders": folder("theirs", path)});
+        let merged = merged(&user, &[group("g", &settings).unwrap()]).unwrap();
+        assert_eq!(merged.folders.iter().map(|folder| folder.name.as_str()).collect::<Vec<_>>(), expected, "{path}");
+    };
+    check("/a/b", &["own", "theirs"]);
+    // At one place, that of the account stays.
+    check("/a", &["own"]);
 }
 
 #[tokio::test]

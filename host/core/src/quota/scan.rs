@@ -16,8 +16,8 @@ const ENTRIES_AT_ONCE: usize = 256;
 pub struct ScanTree {
     /// The storage with the files.
     pub storage: Arc<dyn Storage>,
-    /// The directory below which files are counted.
-    pub root: VirtualPath,
+    /// The directories below which files are counted; none is reached from another.
+    pub roots: Vec<VirtualPath>,
     /// Directories whose files count for other scopes.
     pub skip: Vec<VirtualPath>,
 }
@@ -26,12 +26,21 @@ impl ScanTree {
     /// The part of an account's files that counts for the same scope as `path`.
     pub fn around(account: &EffectiveAccount, storage: Arc<dyn Storage>, path: &VirtualPath) -> Self {
         let is_own = |quota: FolderQuota| quota != FolderQuota::OfAccount;
+        let folders = || account.folders.iter().map(|folder| (&folder.virtual_path, is_own(folder.quota)));
         match account.folders.at(path).filter(|folder| is_own(folder.quota)) {
-            Some(folder) => Self { storage, root: folder.virtual_path.clone(), skip: Vec::new() },
+            Some(folder) => {
+                let root = &folder.virtual_path;
+                // Whatever is inside a folder counts for something else.
+                let inside = folders().filter(|(at, _)| *at != root && at.is_same_or_below(root));
+                Self { storage, roots: vec![root.clone()], skip: inside.map(|(at, _)| at.clone()).collect() }
+            }
             None => {
-                let others = account.folders.iter().filter(|folder| is_own(folder.quota));
-                let skip = others.map(|folder| folder.virtual_path.clone()).collect();
-                Self { storage, root: VirtualPath::root(), skip }
+                let skip = folders().filter(|(_, is_own)| *is_own).map(|(at, _)| at.clone()).collect();
+                // Folders of the account inside of folders that are passed over.
+                let around = |at: &VirtualPath| account.folders.at(&at.parent());
+                let is_cut_off = |at: &VirtualPath| around(at).is_some_and(|folder| is_own(folder.quota));
+                let cut_off = folders().filter(|(at, is_own)| !is_own && is_cut_off(at)).map(|(at, _)| at.clone());
+                Self { storage, roots: std::iter::once(VirtualPath::root()).chain(cut_off).collect(), skip }
             }
         }
     }
@@ -56,7 +65,7 @@ impl ScanProgress {
     }
 }
 
-/// Counts the regular files below the root (A10-06), each once, however many names it has. Files in
+/// Counts the regular files below the roots (A10-06), each once, however many names it has. Files in
 /// `excluded` are left out, symbolic links are not followed, and what vanishes during the count is left out.
 ///
 /// # Errors
@@ -68,14 +77,14 @@ pub async fn count(
 ) -> Result<UsedQuota, StorageError> {
     let mut used = UsedQuota::default();
     let mut several_names = HashSet::new();
-    let mut waiting = vec![tree.root.clone()];
+    let mut waiting = tree.roots.clone();
     while let Some(directory) = waiting.pop() {
         if tree.skip.contains(&directory) {
             continue;
         }
         let mut reader = match tree.storage.read_directory(&directory).await {
             Ok(reader) => reader,
-            Err(error) if is_gone(&error) && directory != tree.root => continue,
+            Err(error) if is_gone(&error) && !tree.roots.contains(&directory) => continue,
             Err(error) => return Err(error),
         };
         progress.directories.fetch_add(1, Ordering::Relaxed);

@@ -151,7 +151,7 @@ impl QuotaScans {
                 let folder = folder.ok_or_else(missing)?;
                 let tree = TreeDescription::of_folder(&folder.document).map_err(unreadable)?;
                 let storage = self.storage.open(&tree).await.map_err(unreadable)?;
-                Ok(ScanTree { storage, root: VirtualPath::root(), skip: Vec::new() })
+                Ok(ScanTree { storage, roots: vec![VirtualPath::root()], skip: Vec::new() })
             }
         }
     }

@@ -159,7 +159,7 @@ fn may_read_all(files: &FileService, directory: &VirtualPath) -> bool {
 /// Whether no other rule, and no other storage, is below the directory.
 fn is_uniform(files: &FileService, directory: &VirtualPath) -> bool {
     let account = files.account();
-    let other_storage = account.folders.any_below(directory) && account.folders.at(directory).is_none();
+    let other_storage = account.folders.any_inside(directory);
     !account.permissions.differ_within(directory) && !account.filters.file_patterns.concern(directory) && !other_storage
 }
 

@@ -100,3 +100,70 @@ async fn each_place_answers_for_its_own_storage() {
     assert!(storage.real_path(&path("/")).await.is_ok());
     assert_eq!(storage.real_path(&path("/m")).await.unwrap_err().kind, StorageErrorKind::Unsupported);
 }
+
+#[tokio::test]
+async fn folders_inside_folders_cover_what_is_there() {
+    // C5-02
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let json = format!(
+        r#"{{"status":1,"username":"u","home_dir":"{}","permissions":{{"/":["*"]}},"virtual_folders":[
+        {{"name":"inner","virtual_path":"/outer/deep/inner","mapped_path":"{}"}},
+        {{"name":"outer","virtual_path":"/outer","mapped_path":"{}"}}]}}"#,
+        at("home").display(),
+        at("inner").display(),
+        at("outer").display()
+    );
+    let user = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+    let tree = EffectiveAccount::ungrouped(user).file_tree().unwrap();
+    let storage = LocalStorageFactory { settings: LocalStorageSettings::default() }.open(&tree).await.unwrap();
+    std::fs::write(at("inner/in"), "x").unwrap();
+    std::fs::write(at("outer/out"), "x").unwrap();
+    // The folder around it does not have the directory: it is there all the same.
+    assert_eq!(names(&storage, "/").await, ["outer"]);
+    assert_eq!(names(&storage, "/outer").await, ["deep", "out"]);
+    assert_eq!(names(&storage, "/outer/deep").await, ["inner"]);
+    assert_eq!(names(&storage, "/outer/deep/inner").await, ["in"]);
+    assert_eq!(storage.host_path(&path("/outer/deep/inner/in")), at("inner/in").display().to_string());
+    assert_eq!(storage.host_path(&path("/outer/deep/x")), at("outer/deep/x").display().to_string());
+    // What is covered cannot be reached, not by a link either.
+    std::fs::create_dir_all(at("outer/deep/inner")).unwrap();
+    std::fs::write(at("outer/deep/inner/covered"), "x").unwrap();
+    std::os::unix::fs::symlink("deep/inner/covered", at("outer/link")).unwrap();
+    assert_eq!(names(&storage, "/outer/deep/inner").await, ["in"]);
+    let kind = |error: StorageError| error.kind;
+    let cross = Err(StorageErrorKind::CrossDevice);
+    assert_eq!(storage.canonical(&path("/outer/link"), true).await.map(drop).map_err(kind), cross);
+    let (inside, outside) = (path("/outer/deep/inner/in"), path("/outer/moved"));
+    assert_eq!(storage.rename(&inside, &outside, true).await.map_err(kind), cross);
+    assert_eq!(storage.rename(&path("/outer/out"), &path("/outer/deep/out"), true).await.map_err(kind), Ok(()));
+    assert!(at("outer/deep/out").exists());
+}
+
+#[tokio::test]
+async fn files_in_nested_folders_are_counted_once_and_for_one_scope() {
+    // C5-02, A10-06
+    let folder = |at: &str, quota: i64| {
+        format!(
+            r#"{{"name":"{at}","virtual_path":"{at}","mapped_path":"/srv{at}","quota_size":{quota},"quota_files":{quota}}}"#
+        )
+    };
+    let folders = [("/own", 0), ("/own/mine", -1), ("/own/mine/more", -1), ("/own/mine/theirs", 0), ("/mine", -1)];
+    let folders = folders.map(|(at, quota)| folder(at, quota)).join(",");
+    let json = format!(
+        r#"{{"status":1,"username":"u","home_dir":"/srv/u","permissions":{{"/":["*"]}},"virtual_folders":[{folders}]}}"#
+    );
+    let user = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
+    let account = EffectiveAccount::ungrouped(user);
+    let check = |at: &str, roots: &str, skip: &str| {
+        let storage = Arc::new(crate::MemoryStorage::new(Default::default()));
+        let tree = tidegate_core::quota::ScanTree::around(&account, storage, &path(at));
+        let line = |paths: &[VirtualPath]| paths.iter().map(|path| path.display().into_owned()).collect::<Vec<_>>();
+        assert_eq!((line(&tree.roots).join(" "), line(&tree.skip).join(" ")), (roots.into(), skip.into()), "{at}");
+    };
+    for of_account in ["/", "/x", "/mine", "/own/mine/x", "/own/mine/more"] {
+        check(of_account, "/ /own/mine", "/own /own/mine/theirs");
+    }
+    check("/own/x", "/own", "/own/mine /own/mine/more /own/mine/theirs");
+    check("/own/mine/theirs/x", "/own/mine/theirs", "");
+}

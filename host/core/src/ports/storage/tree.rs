@@ -8,7 +8,7 @@ use crate::secret::Secret;
 pub struct TreeDescription {
     /// The file system at `/`.
     pub root: FileSystem,
-    /// The others; no mount is inside another.
+    /// The others. A mount may be inside another, whose files it covers; no two are at one place.
     pub mounts: Vec<MountDescription>,
 }
 
