@@ -122,7 +122,7 @@ fn new_key(made: NewKey) -> NewApiKey {
 }
 
 pub(crate) fn token(shown: ShownToken) -> api::Token {
-    let ShownToken { id, admin, address, created_at, expires_at } = shown;
+    let ShownToken { id, admin, address, door: _, created_at, expires_at } = shown;
     api::Token { id, admin, address, created_at, expires_at }
 }
 

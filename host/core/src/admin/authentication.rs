@@ -9,6 +9,7 @@ use super::admin_document::{Administrator, is_within};
 use super::administrators::credential_of;
 use super::credential_text::{digest_of, is_same, key_id_of};
 use super::key_document::ApiKey;
+use super::tokens::id_of;
 use super::{Actor, AdminError, Audit, Identity, Permissions, Tokens};
 use crate::guard::{Defender, Offence};
 use crate::login::{CodeRefusal, OneTimeCodes};
@@ -131,14 +132,16 @@ impl Authentication {
         Ok(actor(administrator, client, false))
     }
 
-    /// The administrator to whom the token was issued.
+    /// The administrator to whom the token was issued, for the door that it was issued for. One for web pages is good
+    /// for longer with each use, until 12 hours after the login.
     ///
     /// # Errors
     /// See [`AuthenticationError`].
     pub async fn token(&self, token: &str, client: &DoorClient) -> Result<Actor, AuthenticationError> {
         let denied = AuthenticationError::Denied;
-        let token = self.tokens.find(token).await?.ok_or(denied.clone())?;
-        if token.expires_at <= self.clock.now() {
+        let (token, now) = (self.tokens.find(token).await?.ok_or(denied.clone())?, self.clock.now());
+        // A browser's token is of no use to a program, nor the other way.
+        if token.expires_at <= now || token.door != client.door {
             return Err(denied);
         }
         let found = self.administrator(&token.admin.0).await?.filter(|found| {
@@ -147,7 +150,16 @@ impl Authentication {
                 && found.may_come_from(client.address)
                 && is_same(&credential_of(&found.password), &token.credential)
         });
-        Ok(actor(found.ok_or(denied)?, client, true))
+        let found = found.ok_or(denied)?;
+        if token.door == Door::Web {
+            self.tokens.prolong(token, now).await;
+        }
+        Ok(actor(found, client, true))
+    }
+
+    /// The id by which lists of tokens name the one with this text.
+    pub fn token_id(&self, token: &str) -> String {
+        id_of(token)
     }
 
     /// The actor of an API key; one use of the key is counted.

@@ -431,3 +431,36 @@ async fn documents_are_refused_where_they_are_wrong() {
     let viewer = Permissions::Only(BTreeSet::from([AdminPermission::ViewUsers]));
     assert_eq!(house.basic("ann", "pw", None).await.unwrap().permissions, viewer);
 }
+
+#[tokio::test]
+async fn tokens_for_browsers_are_good_for_longer_while_they_are_used() {
+    let house = house();
+    house.add(&house.root, "ann", json!({})).await.unwrap();
+    let web = DoorClient { door: Door::Web, ..client("192.0.2.1") };
+    let password = Secret::new("pw");
+    let actor = house.authentication.basic("ann", &password, None, &web).await.unwrap();
+    let text = house.authentication.issue_token(&actor).await.unwrap().text;
+    let check = async |client: &DoorClient| house.authentication.token(text.expose(), client).await;
+    // It is none for programs, and theirs is none for browsers.
+    assert_eq!(check(&client("192.0.2.1")).await, Err(DENIED));
+    let other = house.basic("ann", "pw", None).await.unwrap();
+    let other = house.authentication.issue_token(&other).await.unwrap().text;
+    assert_eq!(house.authentication.token(other.expose(), &web).await, Err(DENIED));
+    let own = house.tokens.own(&actor).await.unwrap();
+    let id = house.authentication.token_id(text.expose());
+    assert!(own.len() == 2 && own.iter().any(|token| token.id == id && token.door == Door::Web));
+    // For 12 hours, whatever is done, and no longer than 20 minutes after the last use.
+    for _ in 0..71 {
+        house.pass(10 * 60_000);
+        assert!(check(&web).await.is_ok());
+    }
+    house.pass(10 * 60_000);
+    assert_eq!(check(&web).await, Err(DENIED));
+    let text = house.authentication.issue_token(&actor).await.unwrap().text;
+    house.pass(20 * 60_000);
+    assert_eq!(house.authentication.token(text.expose(), &web).await, Err(DENIED));
+    let id = house.authentication.token_id(text.expose());
+    assert_eq!(house.tokens.revoke_own(&house.root, &id).await.unwrap_err().kind(), AdminErrorKind::NotFound);
+    let ids: Vec<_> = house.tokens.own(&actor).await.unwrap().into_iter().map(|token| token.id).collect();
+    assert!(ids.is_empty(), "{ids:?}");
+}

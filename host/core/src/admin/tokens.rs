@@ -6,10 +6,16 @@ use serde_json::{Map, Value, json};
 
 use super::credential_text::{digest_of, is_token, new_token};
 use super::{Actor, AdminError, Audit, Identity, IssuedToken, PAGE, UseCase};
-use crate::ports::{AuditRecord, Change, Clock, Directory, PageRequest, StoreError, StoredDocument, TOKENS, Write};
+use crate::ports::{
+    AuditRecord, Change, Clock, Directory, Door, PageRequest, StoreError, StoredDocument, TOKENS, Write,
+};
 
-/// Milliseconds for which a token is good (A18-17).
+/// Milliseconds for which a token is good (A18-17); in a browser, after its last use.
 const LIFETIME: i64 = 20 * 60_000;
+/// Milliseconds that a token for a browser has left when a use of it makes it good for longer.
+const PROLONGED_BELOW: i64 = 15 * 60_000;
+/// Milliseconds after the login for which a token for a browser can be good.
+const LONGEST: i64 = 12 * 60 * 60_000;
 /// Tokens that are looked at when one is issued: those that have expired are deleted.
 const SWEPT: u32 = 50;
 /// Characters of a digest by which a token is named, at least.
@@ -24,6 +30,8 @@ pub struct ShownToken {
     pub admin: String,
     /// The address to which it was issued; empty: the host itself.
     pub address: String,
+    /// The door that it is for.
+    pub door: Door,
     /// Milliseconds since 1970.
     pub created_at: i64,
     /// Milliseconds since 1970.
@@ -31,11 +39,13 @@ pub struct ShownToken {
 }
 
 /// What a token says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Token {
     pub admin: (String, i64),
     pub credential: String,
     pub expires_at: i64,
+    pub door: Door,
+    stored: StoredDocument,
 }
 
 /// Issues, lists and revokes tokens.
@@ -93,6 +103,7 @@ impl Tokens {
             ("admin_id", json!(id)),
             ("credential", json!(credential)),
             ("address", json!(address)),
+            ("door", json!(actor.author.door.as_str())),
             ("created_at", json!(now)),
             ("expires_at", json!(expires_at)),
         ];
@@ -116,15 +127,68 @@ impl Tokens {
             return Ok(None);
         }
         let stored = self.directory.find(&TOKENS, &digest_of(text)).await?;
-        Ok(stored.map(|stored| {
-            let text = |field: &str| stored.document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let number = |field: &str| stored.document.get(field).and_then(Value::as_i64).unwrap_or(0);
-            Token {
-                admin: (text("admin"), number("admin_id")),
-                credential: text("credential"),
-                expires_at: number("expires_at"),
-            }
+        Ok(stored.map(|stored| Token {
+            admin: (text_of(&stored, "admin"), number_of(&stored, "admin_id")),
+            credential: text_of(&stored, "credential"),
+            expires_at: number_of(&stored, "expires_at"),
+            door: door_of(&stored),
+            stored,
         }))
+    }
+
+    /// Makes a token for a browser, which was used just now, good for longer. That it fails ends the token at the time
+    /// that it had.
+    pub(super) async fn prolong(&self, token: Token, now: i64) {
+        let last = number_of(&token.stored, "created_at").saturating_add(LONGEST);
+        let expires_at = now.saturating_add(LIFETIME).min(last);
+        if token.expires_at.saturating_sub(now) >= PROLONGED_BELOW || expires_at <= token.expires_at {
+            return;
+        }
+        let StoredDocument { name, mut document, version, .. } = token.stored;
+        document.insert("expires_at".to_owned(), json!(expires_at));
+        let write = Write::Replace { document, expected: version, reset: Vec::new() };
+        let change = Change { collection: &TOKENS, name, write, announce: false, audit: None };
+        match self.directory.commit(vec![change]).await {
+            // Another request was first.
+            Ok(_) | Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => {}
+            Err(error) => {
+                tracing::warn!(sender = "admin", message = format!("a token is not made good for longer: {error}"));
+            }
+        }
+    }
+
+    /// The tokens that were issued to the actor, an administrator, and are still good.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn own(&self, actor: &Actor) -> Result<Vec<ShownToken>, AdminError> {
+        let Identity::Administrator { admin: (name, id), .. } = &actor.identity else { return Ok(Vec::new()) };
+        let (mut found, mut request) = (Vec::new(), PageRequest { limit: PAGE, ..PageRequest::default() });
+        let now = self.clock.now();
+        loop {
+            let page = self.directory.list(&TOKENS, request.clone()).await?;
+            let Some(last) = page.last() else { return Ok(found) };
+            request.after = Some(last.name.clone());
+            let own = page.iter().filter(|stored| number_of(stored, "admin_id") == *id);
+            found.extend(own.map(shown).filter(|token| token.admin == *name && token.expires_at > now));
+        }
+    }
+
+    /// Ends a token that was issued to the actor, by its id.
+    ///
+    /// # Errors
+    /// The actor has no such token, or the store fails.
+    pub async fn revoke_own(&self, actor: &Actor, id: &str) -> Result<(), AdminError> {
+        let is_own = self.own(actor).await?.iter().any(|token| token.id == id);
+        let request = PageRequest { after: None, prefix: Some(id.to_owned()), limit: 2 };
+        let mut found = if is_own { self.directory.list(&TOKENS, request).await? } else { Vec::new() };
+        match (found.pop(), found.is_empty()) {
+            (Some(stored), true) => {
+                let record = actor.author.did("delete", TOKENS.kind, id, self.clock.now());
+                Ok(self.delete(stored.name, Some(record)).await?)
+            }
+            _ => Err(StoreError::NotFound(TOKENS.object(id)).into()),
+        }
     }
 
     pub(super) async fn revoke(&self, text: &str) -> Result<(), StoreError> {
@@ -162,14 +226,30 @@ impl Tokens {
     }
 }
 
+fn text_of(stored: &StoredDocument, field: &str) -> String {
+    stored.document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn number_of(stored: &StoredDocument, field: &str) -> i64 {
+    stored.document.get(field).and_then(Value::as_i64).unwrap_or(0)
+}
+
+fn door_of(stored: &StoredDocument) -> Door {
+    Door::from_name(&text_of(stored, "door")).unwrap_or(Door::Rest)
+}
+
+/// The id by which lists name a token with this text.
+pub(super) fn id_of(text: &str) -> String {
+    digest_of(text).chars().take(ID_LENGTH).collect()
+}
+
 fn shown(stored: &StoredDocument) -> ShownToken {
-    let text = |field: &str| stored.document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let number = |field: &str| stored.document.get(field).and_then(Value::as_i64).unwrap_or(0);
     ShownToken {
         id: stored.name.chars().take(ID_LENGTH).collect(),
-        admin: text("admin"),
-        address: text("address"),
-        created_at: number("created_at"),
-        expires_at: number("expires_at"),
+        admin: text_of(stored, "admin"),
+        address: text_of(stored, "address"),
+        door: door_of(stored),
+        created_at: number_of(stored, "created_at"),
+        expires_at: number_of(stored, "expires_at"),
     }
 }
