@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The way by which a request has come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct Client {
     pub peer: Option<SocketAddr>,
     /// The user at the other end of a unix socket, as the kernel tells it.
     pub uid: Option<u32>,
-    /// Whether the connection to this server is encrypted.
+    /// Whether the connection is encrypted: the one to this server, or, as a trusted proxy tells, the one to the proxy.
     pub is_encrypted: bool,
 }
 
@@ -72,6 +73,17 @@ impl TrustedProxies {
         }
         nearest
     }
+
+    /// Whether the proxy at the other end, a trusted one, was asked over TLS. Where there are several proxies, each has
+    /// written what it saw, and all of them have to say so.
+    pub(super) fn tells_encryption(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
+        let is_trusted = peer.is_none_or(|address| self.trusts(address.to_canonical()));
+        let mut lines = headers.get_all(FORWARDED_PROTO).iter();
+        match (lines.next().and_then(|line| line.to_str().ok()), lines.next()) {
+            (Some(line), None) => is_trusted && line.split(',').all(|text| text.trim().eq_ignore_ascii_case("https")),
+            (_, _) => false,
+        }
+    }
 }
 
 /// An address with or without brackets and port.
@@ -109,5 +121,25 @@ mod tests {
         check(Some("::ffff:10.0.0.1"), &["::ffff:198.51.100.7"], Some("198.51.100.7"));
         check(None, &[], None);
         check(None, &["1.2.3.4, 198.51.100.7"], Some("198.51.100.7"));
+    }
+
+    #[test]
+    fn only_trusted_proxies_tell_of_encryption() {
+        let proxies = TrustedProxies(vec!["10.0.0.0/8".parse().unwrap()]);
+        let check = |peer: Option<&str>, lines: &[&str], expected: bool| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(FORWARDED_PROTO, HeaderValue::from_str(line).unwrap());
+            }
+            let peer = peer.map(|peer| peer.parse().unwrap());
+            assert_eq!(proxies.tells_encryption(peer, &headers), expected, "{peer:?} {lines:?}");
+        };
+        check(Some("10.0.0.1"), &["https"], true);
+        check(Some("10.0.0.1"), &["HTTPS, https"], true);
+        check(Some("10.0.0.1"), &["https, http"], false);
+        check(Some("10.0.0.1"), &["https", "https"], false);
+        check(Some("10.0.0.1"), &[], false);
+        check(Some("192.0.2.1"), &["https"], false);
+        check(None, &["https"], true);
     }
 }

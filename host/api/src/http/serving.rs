@@ -115,7 +115,9 @@ impl Connection {
         let Self { other, router, proxies, header_time, stop } = self;
         let router = TowerToHyperService::new(router);
         let service = service_fn(move |request: Request<Incoming>| {
-            let address: Option<IpAddr> = proxies.client(other.peer.map(|peer| peer.ip()), request.headers());
+            let peer: Option<IpAddr> = other.peer.map(|peer| peer.ip());
+            let address = proxies.client(peer, request.headers());
+            let is_encrypted = is_encrypted || proxies.tells_encryption(peer, request.headers());
             let client = Client { entrance: other.entrance, address, peer: other.peer, uid: other.uid, is_encrypted };
             let mut request = request;
             request.extensions_mut().insert(client);
