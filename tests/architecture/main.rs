@@ -40,6 +40,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Speaks to the outside, and knows nothing of the inside.
     ("tidegate-api-types", &[]),
     ("tidegate-api", &["tidegate-core", "tidegate-api-types"]),
+    // Knows the connection of a request as the HTTP server tells it.
+    ("tidegate-web", &["tidegate-core", "tidegate-api"]),
     (
         "tidegate",
         &[
@@ -56,6 +58,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tidegate-ssh-commands",
             "tidegate-api",
             "tidegate-api-types",
+            "tidegate-web",
         ],
     ),
     // Writes parts of the SDKs.
@@ -97,7 +100,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("wasmtime-wasi", &["tidegate-hooks-wasm"]),
     // The benchmark has a client of its own.
     ("russh", &["tidegate-ssh", "tidegate-bench"]),
-    ("axum", &["tidegate-api"]),
+    ("axum", &["tidegate-api", "tidegate-web"]),
     ("prometheus", &["tidegate-api"]),
     ("opendal", &["tidegate-storage-s3"]),
     ("redb", &["tidegate-accounts"]),

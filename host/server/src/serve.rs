@@ -88,7 +88,8 @@ pub async fn serve(
     let readiness = Readiness::new(services.metrics.clone(), stop.clone());
     let site = tidegate_api::health(readiness.clone())
         .merge(tidegate_api::metrics(services.measured()))
-        .merge(tidegate_api::rest(rest.clone()));
+        .merge(tidegate_api::rest(rest.clone()))
+        .merge(tidegate_web::web(wire::web_admin(&rest, services.metrics.clone())));
     let site = tidegate_api::counted(tidegate_api::site(site), services.metrics.clone());
     let background = start_background(&services, api, rest, directory, stop.clone()).await?;
     let http = Http::start(&settings.http_bindings, activation.httpd, site).await?;

@@ -1,0 +1,174 @@
+//! What is checked before the handler of a page, and what every answer gets.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use flate2::Compression;
+use http_body_util::BodyExt;
+use tidegate_api::Client;
+use tidegate_core::admin::{AuthenticationError, DoorClient, UseCase};
+use tidegate_core::ports::Door;
+
+use crate::assets::{gzip, takes_gzip};
+use crate::problem::{Problem, sentence};
+use crate::request::{Visitor, address, see};
+use crate::transport::{Foreign, refuse_foreign, way};
+use crate::{WebAdmin, cookie};
+
+/// Nothing but the server's own files; no script or style inside a page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Headers of every answer.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (HeaderName::from_static("content-security-policy"), POLICY),
+    (HeaderName::from_static("x-content-type-options"), "nosniff"),
+    (HeaderName::from_static("x-frame-options"), "DENY"),
+    // With none at all, browsers name no origin where they change something.
+    (HeaderName::from_static("referrer-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+/// Answers that are smaller gain nothing by compression.
+const COMPRESSED_FROM: usize = 1_000;
+
+/// What a page needs of the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing.
+    Nothing,
+    /// To be an administrator, whatever the permissions.
+    Administrator,
+    /// What this use case needs.
+    For(UseCase),
+}
+
+/// A page, for the checks before its handler.
+#[derive(Clone)]
+pub struct Guarded {
+    pub web: WebAdmin,
+    pub need: Need,
+}
+
+pub fn door_client(client: &Client) -> DoorClient {
+    DoorClient { door: Door::Web, address: client.address }
+}
+
+/// Checks a request, carries it out, and makes the page of a problem.
+pub async fn check(State(guarded): State<Guarded>, mut request: Request, next: Next) -> Response {
+    let web = &guarded.web;
+    let path = request.uri().path().to_owned();
+    let visitor = match passed(&guarded, &mut request).await {
+        Ok(visitor) => visitor,
+        Err(Stop::Answer(answer)) => return *answer,
+        Err(Stop::Problem(problem)) => return problem.page().answer(None, &path, web.facts.version),
+    };
+    if let (Need::For(case), Some(visitor)) = (guarded.need, &visitor)
+        && let Err(error) = web.administration.audit.allow(&visitor.actor, case, "").await
+    {
+        return Problem::from(error).page().answer(Some(visitor), &path, web.facts.version);
+    }
+    let mut response = next.run(request).await;
+    match response.extensions_mut().remove::<Problem>() {
+        Some(problem) => problem.page().answer(visitor.as_ref(), &path, web.facts.version),
+        None => response,
+    }
+}
+
+enum Stop {
+    Answer(Box<Response>),
+    Problem(Problem),
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+async fn passed(guarded: &Guarded, request: &mut Request) -> Result<Option<Visitor>, Stop> {
+    let web = &guarded.web;
+    let Some(client) = request.extensions().get::<Client>().cloned() else {
+        let text = "The connection of the request is not known.";
+        return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, text).into());
+    };
+    if client.address.is_some_and(|address| web.administration.bans.refuses(address)) {
+        let text = "Requests from this address are refused for a while.";
+        return Err(Problem::new(StatusCode::FORBIDDEN, text).into());
+    }
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+    refuse_foreign(method, uri, headers, &client, &web.allowed_hosts).map_err(|foreign| {
+        let text = match foreign {
+            Foreign::Origin => "Pages of another origin may not use the server.",
+            Foreign::Host => "The server has another name here; its owner can add this one to httpd.allowed_hosts.",
+        };
+        Problem::new(StatusCode::FORBIDDEN, text)
+    })?;
+    let way = way(uri, headers, &client);
+    let token = cookie::token(headers, way);
+    let target = uri.path_and_query().map(|target| target.as_str().to_owned()).unwrap_or_default();
+    let next = if *method == Method::GET { target } else { String::new() };
+    let is_fragment = headers.contains_key("hx-request");
+    request.extensions_mut().insert(way);
+    if guarded.need == Need::Nothing {
+        return Ok(None);
+    }
+    let Some(token) = token else { return Err(log_in_first(&next, is_fragment)) };
+    match web.administration.authentication.token(&token, &door_client(&client)).await {
+        Ok(actor) => {
+            let visitor = Visitor { actor, token };
+            request.extensions_mut().insert(visitor.clone());
+            Ok(Some(visitor))
+        }
+        Err(error) if error.is_denial() => Err(log_in_first(&next, is_fragment)),
+        Err(error) => Err(unavailable(&error).into()),
+    }
+}
+
+/// The credentials were not judged.
+pub fn unavailable(error: &AuthenticationError) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, sentence(&error.to_string()))
+}
+
+fn log_in_first(next: &str, is_fragment: bool) -> Stop {
+    if !is_fragment {
+        return Stop::Answer(Box::new(see(&address("/web/login", &[("next", next)]))));
+    }
+    // A part of a page cannot show a log-in: the whole page goes there.
+    let mut response = StatusCode::UNAUTHORIZED.into_response();
+    response.headers_mut().insert("hx-redirect", HeaderValue::from_static("/web/login"));
+    Stop::Answer(Box::new(response))
+}
+
+/// Gives every answer its headers, and compresses pages.
+pub async fn finish(request: Request, next: Next) -> Response {
+    let takes_gzip = takes_gzip(request.headers());
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if !is_page(response.headers()) {
+        return response;
+    }
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding, Cookie, HX-Request"));
+    if !takes_gzip {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    // Pages are made whole: their bodies cannot fail.
+    let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    if bytes.len() < COMPRESSED_FROM {
+        return Response::from_parts(parts, Body::from(bytes));
+    }
+    parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    parts.headers.remove("content-length");
+    Response::from_parts(parts, Body::from(gzip(&bytes, Compression::fast())))
+}
+
+fn is_page(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/html")) && !headers.contains_key(CONTENT_ENCODING)
+}

@@ -1,0 +1,63 @@
+//! A whole page: its blocks in the frame that all pages have.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+
+use crate::assets::ASSETS;
+use crate::navigation::{self, Entry};
+use crate::request::Visitor;
+use crate::view::{Block, Rendered};
+
+/// What surrounds the blocks of a page.
+pub struct Page {
+    pub status: StatusCode,
+    pub title: String,
+    pub blocks: Vec<Block>,
+}
+
+#[derive(Template)]
+#[template(path = "layout.html")]
+struct Layout<'a> {
+    title: &'a str,
+    version: &'a str,
+    style: String,
+    script: String,
+    icon: String,
+    entries: Vec<Entry>,
+    /// The name of the administrator; empty: nobody has logged in.
+    name: &'a str,
+    body: &'a str,
+}
+
+impl Page {
+    pub fn new(title: impl Into<String>, blocks: Vec<Block>) -> Self {
+        Self { status: StatusCode::OK, title: title.into(), blocks }
+    }
+
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The page for an administrator, or for nobody yet. `path`: of the request.
+    pub fn answer(self, visitor: Option<&Visitor>, path: &str, version: &str) -> Response {
+        let body = Rendered::blocks(&self.blocks);
+        let layout = Layout {
+            title: &self.title,
+            version,
+            style: ASSETS.style.path(),
+            script: ASSETS.script.path(),
+            icon: ASSETS.icon.path(),
+            entries: visitor.map(|visitor| navigation::entries(&visitor.actor, path)).unwrap_or_default(),
+            name: visitor.map(|visitor| visitor.actor.author.name.as_str()).unwrap_or_default(),
+            body: body.html(),
+        };
+        match layout.render() {
+            Ok(text) => (self.status, Html(text)).into_response(),
+            Err(error) => {
+                tracing::error!(sender = "web", message = format!("a page could not be made: {error}"));
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The pages. Each names its method, its path and what it needs of the client: from these the router and the checks
+//! before each handler are made.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use crate::WebAdmin;
+use crate::guard::{self, Guarded, Need};
+use crate::problem::Problem;
+use crate::request::{Asked, see};
+
+/// One method of one path.
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub need: Need,
+    handler: MethodRouter<WebAdmin>,
+}
+
+impl Route {
+    pub fn get<H: Handler<T, WebAdmin>, T: 'static>(path: &'static str, need: Need, handler: H) -> Self {
+        Self { method: Method::GET, path, need, handler: on(MethodFilter::GET, handler) }
+    }
+
+    pub fn post<H: Handler<T, WebAdmin>, T: 'static>(path: &'static str, need: Need, handler: H) -> Self {
+        Self { method: Method::POST, path, need, handler: on(MethodFilter::POST, handler) }
+    }
+}
+
+/// All pages.
+pub fn routes() -> Vec<Route> {
+    let mut routes = vec![
+        Route::get("/", Need::Nothing, async |_: Asked| see("/web")),
+        Route::get("/web/{*rest}", Need::Administrator, async |_: Asked| missing()),
+    ];
+    routes.extend(crate::login::routes());
+    routes.extend(crate::account::routes());
+    routes.extend(crate::overview::routes());
+    routes.extend(crate::users::routes());
+    routes
+}
+
+fn missing() -> Result<Response, Problem> {
+    Err(Problem::no_page())
+}
+
+pub fn router(web: &WebAdmin) -> Router<WebAdmin> {
+    let mut router = Router::new();
+    for route in routes() {
+        let guarded = Guarded { web: web.clone(), need: route.need };
+        router = router.route(route.path, route.handler.layer(from_fn_with_state(guarded, guard::check)));
+    }
+    router
+}

@@ -1,0 +1,229 @@
+//! The pages in one process, over a store in memory.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+mod access;
+mod sessions;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
+use http_body_util::BodyExt;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use serde_json::{Map, Value, json};
+use tidegate_api::{Client, Entrance, ServerFacts};
+use tidegate_core::account::Accounts;
+use tidegate_core::admin::{
+    Actor, Administration, AdministrationPorts, ExplainedPoint, HookInventory, HookLink, LoginExplanation, LoginQuestion,
+    PluginState, TrialError,
+};
+use tidegate_core::guard::{Defender, DefenderSettings};
+use tidegate_core::memory::MemoryStore;
+use tidegate_core::metrics::Metrics;
+use tidegate_core::password::{PasswordError, PasswordHash};
+use tidegate_core::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
+use tidegate_core::ports::{Door, NodeName, Passwords, StorageFactory, SystemClock};
+use tidegate_core::quota::{QuotaKeeper, QuotaScans, Tracking};
+use tidegate_core::secret::Secret;
+use tidegate_core::session::SessionRegistry;
+use tidegate_core::turns::Waiter;
+
+use crate::{WebAdmin, web};
+
+/// Makes hashes that show the password.
+struct PaperPasswords;
+
+#[async_trait]
+impl Passwords for PaperPasswords {
+    async fn matches(&self, _: Waiter<'_>, hash: &PasswordHash, clear: &Secret) -> Result<bool, PasswordError> {
+        Ok(hash.expose().ends_with(&format!("${}", clear.expose())))
+    }
+
+    async fn hash(&self, _: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError> {
+        PasswordHash::recognise(&format!("$1$salt${}", clear.expose())).ok_or(PasswordError::PoolClosed)
+    }
+}
+
+struct NoStorage;
+
+#[async_trait]
+impl StorageFactory for NoStorage {
+    async fn open(&self, _: &TreeDescription) -> Result<Arc<dyn Storage>, StorageError> {
+        Err(StorageError::new(StorageErrorKind::Unsupported, "there are no files here".to_owned()))
+    }
+}
+
+/// One hook and one plugin, with names full of markup.
+struct HostileHooks;
+
+#[async_trait]
+impl HookInventory for HostileHooks {
+    async fn links(&self) -> Result<Vec<HookLink>, String> {
+        Ok(vec![HookLink {
+            hook: "login-pre",
+            adapter: "program",
+            target: format!("/opt/{HOSTILE}"),
+            deadline: std::time::Duration::from_secs(5),
+            on_error: "deny",
+            limits: HOSTILE.to_owned(),
+            version: Some("abcdef".to_owned()),
+            grants: vec![HOSTILE.to_owned()],
+            health: HOSTILE.to_owned(),
+        }])
+    }
+
+    async fn plugins(&self) -> Result<Vec<PluginState>, String> {
+        Ok(vec![PluginState {
+            name: HOSTILE.to_owned(),
+            digest: None,
+            hooks: vec!["login-pre".to_owned()],
+            grants: vec![HOSTILE.to_owned()],
+            closed_gates: vec!["login-pre".to_owned()],
+            error: Some(HOSTILE.to_owned()),
+        }])
+    }
+
+    async fn explain(&self, _: &LoginQuestion) -> Result<LoginExplanation, String> {
+        let links = self.links().await?.into_iter().map(|link| (link, Some(HOSTILE.to_owned()))).collect();
+        let not_asked = Some(HOSTILE.to_owned());
+        let point = ExplainedPoint { hook: "login-pre", composition: "all must allow", not_asked, links };
+        Ok(LoginExplanation { is_stored: false, points: vec![point] })
+    }
+
+    async fn test(&self, event: Map<String, Value>) -> Result<Value, TrialError> {
+        match event.get("hook") {
+            Some(hook) => Ok(json!({"hook": hook, "verdict": HOSTILE})),
+            None => Err(TrialError::Invalid("the event says no hook point".to_owned())),
+        }
+    }
+
+    async fn reload(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn forget(&self, plugin: &str) -> Result<(), String> {
+        Err(format!("no gate waits for \"{plugin}\""))
+    }
+}
+
+/// A text that becomes an element where it is not escaped.
+pub const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&\u{202e}\u{200f}--><script>x</script>";
+
+/// A server in this process, with the administrator `root`, who may do everything.
+pub struct House {
+    router: Router,
+    pub web: WebAdmin,
+    pub client: Client,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    /// The cookie that the answer sets, as a browser sends it.
+    pub fn cookie(&self) -> String {
+        self.header("set-cookie").split(';').next().unwrap().to_owned()
+    }
+}
+
+pub fn map(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+impl House {
+    pub async fn new() -> Self {
+        let store = Arc::new(MemoryStore::default());
+        let node = NodeName("here".to_owned());
+        let keeper = QuotaKeeper::new(store.clone(), node, Arc::new(SystemClock), Tracking::Always);
+        let administration = Administration::new(AdministrationPorts {
+            accounts: Arc::new(Accounts::new(store.clone(), Arc::new(PaperPasswords), None)),
+            directory: store.clone(),
+            usages: store.clone(),
+            sessions: Arc::new(SessionRegistry::default()),
+            defender: Arc::new(Defender::new(DefenderSettings::default(), Arc::default(), Arc::new(SystemClock))),
+            scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
+            hook_runs: store.clone(),
+            inventory: Arc::new(HostileHooks),
+            audit: store.clone(),
+            passwords: Arc::new(PaperPasswords),
+            clock: Arc::new(SystemClock),
+        });
+        let facts = ServerFacts {
+            version: "1.0",
+            driver: "memory".to_owned(),
+            configuration: json!({"sftpd": {"bind_port": {"value": 2022, "origin": HOSTILE}}}),
+            ..ServerFacts::default()
+        };
+        let web_admin = WebAdmin {
+            administration: Arc::new(administration),
+            metrics: Arc::new(Metrics::default()),
+            facts: Arc::new(facts),
+            allowed_hosts: Arc::from([]),
+        };
+        let entrance = Entrance::Tcp { is_local: true };
+        let address = Some("127.0.0.1".parse().unwrap());
+        let client = Client { entrance, address, peer: None, uid: None, is_encrypted: false };
+        let house = Self { router: web(web_admin.clone()), web: web_admin, client };
+        house.admin("root", json!({})).await;
+        house
+    }
+
+    pub async fn admin(&self, name: &str, more: Value) {
+        let mut document = map(json!({"username": name, "password": "pw", "permissions": ["*"]}));
+        document.extend(map(more));
+        let owner = Actor::local("owner", Door::Socket);
+        self.web.administration.admins.add(&owner, &document, None).await.unwrap();
+    }
+
+    pub async fn user(&self, name: &str) {
+        let document = json!({"username": name, "password": "pw", "status": 1, "home_dir": "/srv/u",
+                              "permissions": {"/": ["*"]}});
+        let owner = Actor::local("owner", Door::Socket);
+        self.web.administration.users.add(&owner, map(document), None).await.unwrap();
+    }
+
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header("host", "localhost:8080");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(Body::from(body.to_owned())).unwrap();
+        request.extensions_mut().insert(self.client.clone());
+        let response = TowerToHyperService::new(self.router.clone()).call(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status: parts.status.as_u16(), headers: parts.headers, text }
+    }
+
+    pub async fn get(&self, path: &str, cookie: &str) -> Answer {
+        self.send("GET", path, &[("cookie", cookie)], "").await
+    }
+
+    pub async fn post(&self, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Answer {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.send("POST", path, &[("cookie", cookie), ("sec-fetch-site", "same-origin")], &body).await
+    }
+
+    pub async fn log_in(&self, name: &str) -> String {
+        let answer = self.post("/web/login", "", &[("username", name), ("password", "pw")]).await;
+        assert_eq!((answer.status, answer.header("location")), (303, "/web"), "{}", answer.text);
+        answer.cookie()
+    }
+}

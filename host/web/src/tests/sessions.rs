@@ -1,0 +1,92 @@
+//! Log-in, log-out and sessions.
+
+use serde_json::json;
+
+use super::House;
+
+#[tokio::test]
+async fn a_session_begins_with_a_log_in_and_ends_with_a_log_out() {
+    let house = House::new().await;
+    let page = house.get("/web/users?search=a%20b", "").await;
+    assert_eq!((page.status, page.header("location")), (303, "/web/login?next=%2Fweb%2Fusers%3Fsearch%3Da%2520b"));
+    let login = house.get(page.header("location"), "").await;
+    assert_eq!(login.status, 200);
+    assert!(login.text.contains("value=\"/web/users?search=a%20b\""), "{}", login.text);
+    for (name, password) in [("root", "wrong"), ("none", "pw"), ("", "")] {
+        let fields = [("username", name), ("password", password)];
+        let answer = house.post("/web/login", "", &fields).await;
+        assert_eq!((answer.status, answer.header("set-cookie")), (401, ""), "{name}");
+        assert!(answer.text.contains("role=\"alert\"") && !answer.text.contains("value=\"wrong\""), "{}", answer.text);
+    }
+    // A cookie that somebody else has put there is of no use afterwards.
+    let first = house.log_in("root").await;
+    let again = house.post("/web/login", &first, &[("username", "root"), ("password", "pw")]).await;
+    let second = again.cookie();
+    assert_ne!(first, second);
+    assert_eq!(house.get("/web", &first).await.status, 303);
+    assert_eq!(house.get("/web", &second).await.status, 200);
+    // The browser's token is none for programs; see core for the other way.
+    assert!(again.header("set-cookie").ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{again:?}");
+    let out = house.post("/web/logout", &second, &[]).await;
+    assert_eq!((out.status, out.header("location")), (303, "/web/login?done=logged-out"));
+    assert!(out.header("set-cookie").contains("Max-Age=0"));
+    assert_eq!(house.get("/web", &second).await.status, 303);
+}
+
+#[tokio::test]
+async fn sessions_are_listed_and_ended() {
+    let house = House::new().await;
+    let (one, other) = (house.log_in("root").await, house.log_in("root").await);
+    let page = house.get("/web/account", &one).await;
+    let ids: Vec<_> = page.text.split("id=\"end-").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(ids.len(), 2, "{}", page.text);
+    assert_eq!(page.text.matches("(this one)").count(), 1);
+    for id in ids {
+        house.post("/web/account/revoke", &one, &[("id", id)]).await;
+    }
+    assert_eq!(house.get("/web", &one).await.status, 303);
+    house.admin("ann", json!({})).await;
+    let ann = house.log_in("ann").await;
+    let page = house.get("/web/account", &ann).await.text;
+    let id = page.split("id=\"end-").nth(1).unwrap().split('"').next().unwrap();
+    let root = house.log_in("root").await;
+    assert_eq!(house.post("/web/account/revoke", &root, &[("id", id)]).await.status, 404);
+    // Whichever of the two was ended first, the other could not be ended with it.
+    let _ = other;
+    let fields = [("current", "pw"), ("new", "pw2"), ("again", "pw2")];
+    assert_eq!(house.post("/web/account/password", &ann, &fields).await.status, 303);
+    assert_eq!(house.get("/web", &ann).await.status, 303);
+}
+
+#[tokio::test]
+async fn passwords_are_not_taken_in_the_clear_from_elsewhere() {
+    let mut house = House::new().await;
+    let local = house.log_in("root").await;
+    house.client.address = Some("192.0.2.1".parse().unwrap());
+    let page = house.get("/web/login", "").await;
+    assert!(page.text.contains("not encrypted") && !page.text.contains("type=\"password\""), "{}", page.text);
+    let answer = house.post("/web/login", "", &[("username", "root"), ("password", "pw")]).await;
+    assert_eq!(answer.status, 403);
+    assert_eq!(house.get("/web", &local).await.status, 303);
+    house.client.is_encrypted = true;
+    let fields = [("username", "root"), ("password", "pw")];
+    let answer = house.post("/web/login", "", &fields).await;
+    assert!(answer.header("set-cookie").starts_with("__Host-tidegate="), "{answer:?}");
+    assert!(answer.header("set-cookie").contains("; Secure"));
+    assert_eq!(house.get("/web", &answer.cookie()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for() {
+    let house = House::new().await;
+    let owner = tidegate_core::admin::Actor::local("owner", tidegate_core::ports::Door::Socket);
+    let codes = house.web.administration.admins.make_codes(&owner, "root").await.unwrap();
+    let answer = house.post("/web/login", "", &[("username", "root"), ("password", "pw")]).await;
+    assert_eq!(answer.status, 401);
+    assert!(answer.text.contains("A one-time code is needed as well") && answer.text.contains("value=\"root\""));
+    let wrong = [("username", "root"), ("password", "pw"), ("code", "x")];
+    assert_eq!(house.post("/web/login", "", &wrong).await.status, 401);
+    let right = [("username", "root"), ("password", "pw"), ("code", codes.recovery_codes[0].expose())];
+    assert_eq!(house.post("/web/login", "", &right).await.status, 303);
+    assert_eq!(house.post("/web/login", "", &right).await.status, 401);
+}

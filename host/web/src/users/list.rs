@@ -1,0 +1,114 @@
+//! The list of accounts: by the beginning of their names, a page at a time, wherever in 100,000 it begins.
+
+use axum::response::Response;
+use tidegate_core::account::User;
+use tidegate_core::admin::{UseCase, problem_of};
+use tidegate_core::ports::PageRequest;
+
+use crate::problem::Problem;
+use crate::request::{Asked, address};
+use crate::text::{bytes, natural, time, used};
+use crate::view::{Action, Block, Bulk, Cell, Control, Form, Input, InputKind, Table, Tone};
+
+const HEAD: [&str; 6] = ["Name", "State", "Home", "Used", "Files", "Last login"];
+/// Accounts of a page.
+const LIMIT: u32 = 50;
+
+/// What was done before the list is shown, by the name in its address.
+pub fn done(name: &str) -> Option<Block> {
+    let text = match name {
+        "saved" => "The changes were saved.",
+        "added" => "The account was added.",
+        "deleted" => "The account was deleted; its files stay.",
+        "bulk" => "It was done with all of them.",
+        _ => return None,
+    };
+    Some(Block::Note(Tone::Good, text.to_owned()))
+}
+
+pub async fn show(asked: Asked) -> Result<Response, Problem> {
+    // The older server's pages had `qlimit` (A19-01).
+    let limit = asked.query.number("qlimit").and_then(|limit| u32::try_from(limit).ok()).filter(|limit| *limit > 0);
+    let prefix = asked.query.given("search");
+    let request = PageRequest {
+        after: asked.query.given("after"),
+        prefix: prefix.clone(),
+        limit: limit.unwrap_or(LIMIT).min(500),
+    };
+    let page = asked.web.administration.users.list(asked.actor()?, request.clone()).await?;
+    let can_change = asked.may(UseCase::UpdateUser) || asked.may(UseCase::DeleteUser);
+    let caption = match &prefix {
+        Some(prefix) => format!("Accounts whose names begin with “{prefix}”; times are in UTC"),
+        None => "Accounts; times are in UTC".to_owned(),
+    };
+    let head: Vec<_> = can_change.then_some("Tick").into_iter().chain(HEAD).collect();
+    let mut table = Table::new("users", caption, &head, "There are no such accounts.");
+    let ticked = |name: &str| can_change.then(|| tick(name));
+    let mut rows: Vec<(String, Vec<Cell>)> = Vec::new();
+    for user in &page.accounts {
+        rows.push((user.username.clone(), ticked(&user.username).into_iter().chain(row(user)).collect()));
+    }
+    for invalid in &page.invalid {
+        let cells = vec![
+            name_cell(&invalid.username),
+            Cell::mark(Tone::Bad, "not valid"),
+            Cell::text(problem_of(invalid)),
+            Cell::text(""),
+            Cell::text(""),
+            Cell::text(""),
+        ];
+        rows.push((invalid.username.clone(), ticked(&invalid.username).into_iter().chain(cells).collect()));
+    }
+    rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let is_full = u32::try_from(rows.len()).is_ok_and(|count| count >= request.limit) || asked.actor()?.role.is_some();
+    table.rows = rows.into_iter().map(|(_, cells)| cells).collect();
+    if let Some(next) = page.next.filter(|_| is_full) {
+        let (search, limit) = (prefix.as_deref().unwrap_or_default(), limit.map(|limit| limit.to_string()));
+        let fields = [("search", search), ("qlimit", limit.as_deref().unwrap_or_default()), ("after", &next)];
+        table.next = Some(address("/web/users", &fields));
+    }
+    if can_change {
+        let mut actions = Vec::new();
+        if asked.may(UseCase::UpdateUser) {
+            actions.extend([("enable", "Enable…"), ("disable", "Disable…")]);
+        }
+        if asked.may(UseCase::DeleteUser) {
+            actions.push(("delete", "Delete…"));
+        }
+        table.bulk = Some(Bulk { address: "/web/users/bulk".to_owned(), actions });
+    }
+    let mut blocks: Vec<_> = done(asked.query.text("done")).into_iter().collect();
+    let search = Input::new("search", "Search", prefix.as_deref().unwrap_or_default(), InputKind::Search)
+        .about("The beginning of the name.");
+    let mut form = Form::search("search-users", "/web/users", vec![Control::Input(search)]);
+    form.live = "users";
+    blocks.push(Block::Form(form));
+    if asked.may(UseCase::AddUser) {
+        let (text, address) = ("Add a user".to_owned(), "/web/users/new".to_owned());
+        blocks.push(Block::Actions(vec![Action { text, address, tone: Tone::Good }]));
+    }
+    blocks.push(Block::Table(table));
+    Ok(asked.page("Users", blocks))
+}
+
+fn tick(name: &str) -> Cell {
+    Cell::Check { name: "name", value: name.to_owned(), label: format!("Tick {name}") }
+}
+
+fn name_cell(name: &str) -> Cell {
+    Cell::link(name, address("/web/users/show", &[("name", name)]))
+}
+
+fn row(user: &User) -> Vec<Cell> {
+    let state = if user.enabled { Cell::mark(Tone::Good, "enabled") } else { Cell::mark(Tone::Bad, "disabled") };
+    let usage = &user.usage;
+    let label = |what: &str| format!("{what} of {}", user.username);
+    vec![
+        name_cell(&user.username),
+        state,
+        Cell::text(user.home_dir.clone()),
+        used(&label("Bytes"), natural(usage.used_quota_size), natural(user.quota_size), bytes),
+        used(&label("Files"), natural(usage.used_quota_files), natural(user.quota_files), |count| count.to_string()),
+        time(user.last_login),
+    ]
+}
