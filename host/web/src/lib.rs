@@ -4,9 +4,12 @@
 mod account;
 mod assets;
 mod cookie;
+mod difference;
+mod fields;
 mod guard;
 mod login;
 mod navigation;
+mod objects;
 mod overview;
 mod page;
 mod problem;
@@ -14,7 +17,6 @@ mod request;
 mod route;
 mod text;
 mod transport;
-mod users;
 mod view;
 
 #[cfg(test)]

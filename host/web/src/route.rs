@@ -16,18 +16,18 @@ use crate::request::{Asked, see};
 /// One method of one path.
 pub struct Route {
     pub method: Method,
-    pub path: &'static str,
+    pub path: String,
     pub need: Need,
     handler: MethodRouter<WebAdmin>,
 }
 
 impl Route {
-    pub fn get<H: Handler<T, WebAdmin>, T: 'static>(path: &'static str, need: Need, handler: H) -> Self {
-        Self { method: Method::GET, path, need, handler: on(MethodFilter::GET, handler) }
+    pub fn get<H: Handler<T, WebAdmin>, T: 'static>(path: impl Into<String>, need: Need, handler: H) -> Self {
+        Self { method: Method::GET, path: path.into(), need, handler: on(MethodFilter::GET, handler) }
     }
 
-    pub fn post<H: Handler<T, WebAdmin>, T: 'static>(path: &'static str, need: Need, handler: H) -> Self {
-        Self { method: Method::POST, path, need, handler: on(MethodFilter::POST, handler) }
+    pub fn post<H: Handler<T, WebAdmin>, T: 'static>(path: impl Into<String>, need: Need, handler: H) -> Self {
+        Self { method: Method::POST, path: path.into(), need, handler: on(MethodFilter::POST, handler) }
     }
 }
 
@@ -40,7 +40,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(crate::login::routes());
     routes.extend(crate::account::routes());
     routes.extend(crate::overview::routes());
-    routes.extend(crate::users::routes());
+    routes.extend(crate::objects::routes());
     routes
 }
 
@@ -52,7 +52,7 @@ pub fn router(web: &WebAdmin) -> Router<WebAdmin> {
     let mut router = Router::new();
     for route in routes() {
         let guarded = Guarded { web: web.clone(), need: route.need };
-        router = router.route(route.path, route.handler.layer(from_fn_with_state(guarded, guard::check)));
+        router = router.route(&route.path, route.handler.layer(from_fn_with_state(guarded, guard::check)));
     }
     router
 }

@@ -47,6 +47,7 @@ mod users;
 
 pub use actor::{Actor, AdminPermission, Identity, KeyScope, Permissions};
 pub use admin_codes::NewCodes;
+pub use admin_document::ADMIN_OBJECT;
 pub use administrators::Administrators;
 pub use api_keys::{ApiKeys, NewKey};
 pub use audit::Audit;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod access;
+mod objects;
 mod sessions;
 
 use std::sync::Arc;
@@ -18,8 +19,8 @@ use serde_json::{Map, Value, json};
 use tidegate_api::{Client, Entrance, ServerFacts};
 use tidegate_core::account::Accounts;
 use tidegate_core::admin::{
-    Actor, Administration, AdministrationPorts, ExplainedPoint, HookInventory, HookLink, LoginExplanation, LoginQuestion,
-    PluginState, TrialError,
+    Actor, Administration, AdministrationPorts, ExplainedPoint, HookInventory, HookLink, LoginExplanation,
+    LoginQuestion, PluginState, TrialError,
 };
 use tidegate_core::guard::{Defender, DefenderSettings};
 use tidegate_core::memory::MemoryStore;
@@ -193,6 +194,11 @@ impl House {
                               "permissions": {"/": ["*"]}});
         let owner = Actor::local("owner", Door::Socket);
         self.web.administration.users.add(&owner, map(document), None).await.unwrap();
+    }
+
+    pub async fn document(&self, name: &str) -> Map<String, Value> {
+        let owner = Actor::local("owner", Door::Socket);
+        self.web.administration.users.show(&owner, name).await.unwrap().document
     }
 
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {

@@ -1,0 +1,46 @@
+//! Forms for documents, made from the one table of fields that decoding, the command line and the schema follow.
+
+mod form;
+mod parse;
+mod sections;
+
+pub use form::controls;
+pub use parse::{Errors, applied};
+pub use sections::sections;
+
+use serde_json::{Map, Value};
+use tidegate_core::account::fields::{Field, Kind};
+
+/// What people call a field: its name in words.
+pub fn label(field: &Field) -> String {
+    let words = field.name.replace('_', " ");
+    let words = words.replace(" ip", " IP").replace("uid", "UID").replace("gid", "GID");
+    let mut characters = words.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    first + characters.as_str()
+}
+
+/// The path of a field inside of another one's.
+pub fn within(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// The paths of a document that the table does not have: the server does not store them.
+pub fn unknown(fields: &[Field], document: &Map<String, Value>) -> Vec<String> {
+    let mut found = Vec::new();
+    collect_unknown(fields, document, "", &mut found);
+    found
+}
+
+fn collect_unknown(fields: &[Field], document: &Map<String, Value>, path: &str, found: &mut Vec<String>) {
+    for (name, value) in document {
+        let field = fields.iter().find(|field| field.name.eq_ignore_ascii_case(name) || field.alias == Some(name));
+        match (field, value) {
+            (None, _) => found.push(within(path, name)),
+            (Some(Field { kind: Kind::Object(fields), .. }), Value::Object(object)) => {
+                collect_unknown(fields, object, &within(path, name), found);
+            }
+            (Some(_), _) => {}
+        }
+    }
+}

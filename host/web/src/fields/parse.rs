@@ -1,0 +1,266 @@
+//! From the fields of a form to a document.
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value, json};
+use tidegate_core::account::fields::{Field, Kind, Maintainer};
+
+use super::within;
+use crate::request::Fields;
+
+/// What is wrong with inputs, by the path of the field.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Errors(pub Vec<(String, String)>);
+
+impl Errors {
+    /// What is wrong with the field itself.
+    pub fn of(&self, path: &str) -> Option<String> {
+        self.0.iter().find(|(found, _)| found == path).map(|(_, error)| error.clone())
+    }
+
+    /// Whether something is wrong with the field, or inside of it.
+    pub fn within(&self, path: &str) -> bool {
+        let is_inside =
+            |found: &str| found.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.0.iter().any(|(found, _)| is_inside(found))
+    }
+}
+
+/// The document with what the form says. Fields that the form has no input for stay as they are.
+///
+/// # Errors
+/// What cannot be read as a value of its field; the document has the others.
+pub fn applied(fields: &'static [Field], base: &Map<String, Value>, form: &Fields) -> (Map<String, Value>, Errors) {
+    let mut reading = Reading { form, errors: Errors::default() };
+    let document = reading.object(fields, base, "");
+    (document, reading.errors)
+}
+
+struct Reading<'a> {
+    form: &'a Fields,
+    errors: Errors,
+}
+
+impl Reading<'_> {
+    fn object(&mut self, fields: &'static [Field], base: &Map<String, Value>, path: &str) -> Map<String, Value> {
+        let mut document = base.clone();
+        for field in fields.iter().filter(|field| field.maintainer == Maintainer::Administrator) {
+            let path = within(path, field.name);
+            let before = base.get(field.name).filter(|value| !value.is_null());
+            match self.value(field, before, &path) {
+                Some(value) if before.is_none() && is_empty(&value) => {
+                    document.remove(field.name);
+                }
+                Some(value) => {
+                    document.insert(field.name.to_owned(), value);
+                }
+                None => {}
+            }
+        }
+        document
+    }
+
+    /// The value of a field; None: it stays as it is.
+    fn value(&mut self, field: &'static Field, before: Option<&Value>, path: &str) -> Option<Value> {
+        let empty = Map::new();
+        let object = before.and_then(Value::as_object).unwrap_or(&empty);
+        match field.kind {
+            Kind::Object(fields) | Kind::Whole(fields) => {
+                self.has_within(path).then(|| Value::Object(self.object(fields, object, path)))
+            }
+            Kind::List(_) if field.is_secret => None,
+            Kind::List(fields) => self.has_within(path).then(|| self.list(fields, before, path)),
+            Kind::Permissions => self.has_within(path).then(|| self.permissions(path)),
+            Kind::Flag => {
+                // A box that is not ticked is not sent. Where the form has other fields of the object it was there.
+                let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
+                let is_on = !self.form.text(path).is_empty();
+                (is_on || self.has_within(parent)).then_some(Value::Bool(is_on))
+            }
+            Kind::Texts => self.has(path).then(|| {
+                let lines = self.form.all(path).flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty());
+                Value::from(lines.collect::<Vec<_>>())
+            }),
+            Kind::Integer(..) | Kind::Time | Kind::Text | Kind::SecretText | Kind::Anything => {
+                if !self.has(path) {
+                    return None;
+                }
+                let text = self.form.text(path).replace("\r\n", "\n");
+                if field.is_secret {
+                    // What is not shown is not taken away by an empty input.
+                    return Some(Value::String(text)).filter(|text| text != "");
+                }
+                match scalar(field.kind, &text) {
+                    Ok(value) => Some(value),
+                    Err(error) => {
+                        self.errors.0.push((path.to_owned(), error));
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    fn has(&self, path: &str) -> bool {
+        // Of several boxes, none may be ticked; the form then says that they were there.
+        self.form.0.iter().any(|(name, value)| name == path || (name == "several" && value == path))
+    }
+
+    fn has_within(&self, path: &str) -> bool {
+        let is_inside =
+            |name: &str| name.strip_prefix(path).is_some_and(|rest| path.is_empty() || rest.starts_with('.'));
+        self.form.0.iter().any(|(name, value)| is_inside(name) || (name == "several" && is_inside(value)))
+    }
+
+    /// The numbers of the entries that the form has inside of the path, in their order.
+    fn indexes(&self, path: &str) -> Vec<usize> {
+        let number = |name: &str| name.strip_prefix(path)?.strip_prefix('.')?.split('.').next()?.parse().ok();
+        let mut found: Vec<usize> = self.form.0.iter().filter_map(|(name, _)| number(name)).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    fn list(&mut self, fields: &'static [Field], before: Option<&Value>, path: &str) -> Value {
+        let items = before.and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut list = Vec::new();
+        for index in self.indexes(path) {
+            let base = items.get(index).and_then(Value::as_object).cloned().unwrap_or_default();
+            let path = within(path, &index.to_string());
+            let is_filled = self.form.0.iter().any(|(name, value)| {
+                name.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.')) && !value.trim().is_empty()
+            });
+            if is_filled {
+                list.push(Value::Object(self.object(fields, &base, &path)));
+            }
+        }
+        Value::Array(list)
+    }
+
+    fn permissions(&self, path: &str) -> Value {
+        let mut table = Map::new();
+        for index in self.indexes(path) {
+            let path = within(path, &index.to_string());
+            let directory = self.form.text(&within(&path, "directory")).trim().to_owned();
+            if !directory.is_empty() {
+                let tokens: Vec<_> = self.form.all(&within(&path, "may")).map(str::to_owned).collect();
+                table.insert(directory, json!(tokens));
+            }
+        }
+        Value::Object(table)
+    }
+}
+
+/// Whether the value is what a document without the field means.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    }
+}
+
+fn scalar(kind: Kind, text: &str) -> Result<Value, String> {
+    let trimmed = text.trim();
+    match kind {
+        Kind::Integer(..) if trimmed.is_empty() => Ok(json!(0)),
+        Kind::Integer(min, max) => match trimmed.parse::<i64>() {
+            Ok(number) if (min..=max).contains(&number) => Ok(json!(number)),
+            Ok(_) => Err(format!("The number must be between {min} and {max}.")),
+            Err(_) => Err("This is no whole number.".to_owned()),
+        },
+        Kind::Time if trimmed.is_empty() => Ok(json!(0)),
+        Kind::Time => {
+            let time = trimmed.parse::<DateTime>().or_else(|_| format!("{trimmed} 00:00:00").parse());
+            let stamp = time.ok().and_then(|time| time.to_zoned(TimeZone::UTC).ok());
+            let at = stamp.map(|stamp| stamp.timestamp().as_millisecond());
+            at.map(Value::from).ok_or_else(|| "This is no time such as 2030-12-31 23:59:59.".to_owned())
+        }
+        Kind::Anything if trimmed.is_empty() => Ok(Value::Null),
+        Kind::Anything => serde_json::from_str(trimmed).map_err(|error| format!("This is not JSON: {error}.")),
+        Kind::Text
+        | Kind::SecretText
+        | Kind::Flag
+        | Kind::Texts
+        | Kind::Permissions
+        | Kind::Object(_)
+        | Kind::Whole(_)
+        | Kind::List(_) => Ok(json!(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::account::fields::ACCOUNT;
+
+    use super::*;
+
+    fn map(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    fn check(base: Value, form: &[(&str, &str)], expected: Value) {
+        let fields = Fields(form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
+        let (document, errors) = applied(ACCOUNT, &map(base), &fields);
+        assert_eq!((Value::Object(document), errors.0.as_slice()), (expected, [].as_slice()), "{form:?}");
+    }
+
+    #[test]
+    fn inputs_become_values() {
+        let base = || json!({"username": "a", "quota_size": 5, "unknown": {"x": 1}, "id": 7});
+        check(base(), &[], base());
+        check(base(), &[("quota_size", " 9 "), ("uid", ""), ("id", "8")], {
+            json!({"username": "a", "quota_size": 9, "unknown": {"x": 1}, "id": 7})
+        });
+        check(
+            json!({}),
+            &[("expiration_date", "2030-01-02 03:04:05")],
+            json!({"expiration_date": 1_893_553_445_000_i64}),
+        );
+        check(json!({}), &[("expiration_date", "2030-01-02")], json!({"expiration_date": 1_893_542_400_000_i64}));
+        check(json!({}), &[("public_keys", "one\r\n\r\ntwo\r\n")], json!({"public_keys": ["one", "two"]}));
+        check(json!({"public_keys": ["one"]}), &[("public_keys", "")], json!({"public_keys": []}));
+        check(json!({}), &[("password", "")], json!({}));
+        check(json!({}), &[("password", "pw")], json!({"password": "pw"}));
+        let rows = [
+            ("permissions.0.directory", "/"),
+            ("permissions.0.may", "list"),
+            ("permissions.0.may", "download"),
+            ("permissions.1.directory", "/none"),
+            ("permissions.2.directory", " "),
+        ];
+        check(json!({}), &rows, json!({"permissions": {"/": ["list", "download"], "/none": []}}));
+        let patterns = [
+            ("filters.file_patterns.0.path", "/a"),
+            ("filters.file_patterns.0.denied_patterns", "*.exe"),
+            ("filters.file_patterns.1.path", ""),
+        ];
+        let before =
+            json!({"filters": {"file_patterns": [{"path": "/", "later": 1}], "hooks": {"pre_login_disabled": true}}});
+        let after = json!({"filters": {
+            "file_patterns": [{"path": "/a", "later": 1, "denied_patterns": ["*.exe"]}],
+            "hooks": {"pre_login_disabled": true},
+        }});
+        check(before, &patterns, after);
+        let flags = [("filters.hooks.external_auth_disabled", "1"), ("filters.allowed_ip", "")];
+        let before = json!({"filters": {"hooks": {"pre_login_disabled": true}}});
+        check(
+            before,
+            &flags,
+            json!({"filters": {"hooks": {"pre_login_disabled": false, "external_auth_disabled": true}}}),
+        );
+    }
+
+    #[test]
+    fn inputs_that_are_no_values_are_named() {
+        let form = Fields::parse(b"quota_size=much&expiration_date=soon&uid=-1&filters.data_transfer_limits=%7B&gid=3");
+        let (document, errors) = applied(ACCOUNT, &Map::new(), &form);
+        assert_eq!(Value::Object(document), json!({"gid": 3}));
+        let paths: Vec<_> = errors.0.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["expiration_date", "uid", "quota_size", "filters.data_transfer_limits"]);
+        assert!(errors.within("filters") && !errors.within("filter") && errors.of("uid").is_some());
+    }
+}

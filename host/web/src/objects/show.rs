@@ -1,0 +1,168 @@
+//! One object: what it is, and its document.
+
+use axum::response::Response;
+use serde_json::{Map, Value};
+use tidegate_core::admin::UseCase;
+use tidegate_core::public_key::PublicKey;
+
+use super::Kind;
+use super::kind::Stored;
+use super::users::done;
+use crate::difference::flat;
+use crate::problem::Problem;
+use crate::request::{Asked, address};
+use crate::text::{bytes, moment, natural, used};
+use crate::view::{Action, Block, Button, Cell, Control, Form, Input, InputKind, Tab, Table, Tone};
+
+/// Fields that are times.
+const TIMES: [&str; 9] = [
+    "created_at",
+    "updated_at",
+    "last_login",
+    "last_quota_update",
+    "expiration_date",
+    "first_download",
+    "first_upload",
+    "last_password_change",
+    "expires_at",
+];
+
+pub async fn show(kind: Kind, asked: Asked) -> Result<Response, Problem> {
+    let name = asked.query.text("name").to_owned();
+    let stored = kind.show(&asked.web.administration, asked.actor()?, &name).await?;
+    let mut blocks: Vec<_> = done(asked.query.text("done")).into_iter().collect();
+    blocks.push(tabs(kind, &name, &asked, "show"));
+    blocks.extend(stored.problem.iter().map(|problem| Block::Note(Tone::Bad, problem.clone())));
+    blocks.extend(stored.notes.iter().map(|note| Block::Note(Tone::Plain, note.clone())));
+    blocks.extend(actions(kind, &name, &asked));
+    match kind {
+        Kind::User => blocks.extend(of_user(&name, &stored.document)),
+        Kind::Group | Kind::Folder | Kind::Role | Kind::Admin => {}
+    }
+    let facts = flat(&stored.document).into_iter().filter(|(path, _)| path != "public_keys");
+    blocks.push(Block::Heading("Fields".to_owned()));
+    blocks.push(Block::Facts(facts.map(|(path, text)| fact(path, text)).collect()));
+    Ok(asked.page(format!("{} {name}", capital(kind.noun())), blocks))
+}
+
+fn fact(path: String, text: String) -> (String, Cell) {
+    let cell = match text.parse::<i64>() {
+        Ok(at) if TIMES.contains(&path.as_str()) => Cell::Time(moment(at)),
+        Ok(_) => Cell::Number(text),
+        Err(_) => Cell::Text(text),
+    };
+    (path, cell)
+}
+
+pub fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}
+
+/// The views of an object.
+pub fn tabs(kind: Kind, name: &str, asked: &Asked, current: &str) -> Block {
+    let mut tabs = vec![("Overview", "show"), ("JSON", "json")];
+    if asked.may(kind.cases().update) {
+        tabs.insert(1, ("Edit", "edit"));
+    }
+    let tab = |(text, view): (&'static str, &str)| Tab {
+        text,
+        address: address(&format!("{}/{view}", kind.path()), &[("name", name)]),
+        is_current: view == current,
+    };
+    Block::Tabs(tabs.into_iter().map(tab).collect())
+}
+
+fn actions(kind: Kind, name: &str, asked: &Asked) -> Option<Block> {
+    let mut actions = Vec::new();
+    let mut add = |text: &str, address: String, tone| actions.push(Action { text: text.to_owned(), address, tone });
+    let (cases, at) =
+        (kind.cases(), |view: &str, field: &str| address(&format!("{}/{view}", kind.path()), &[(field, name)]));
+    if asked.may(cases.add) && kind != Kind::Admin {
+        add("Copy…", at("new", "from"), Tone::Plain);
+    }
+    if kind == Kind::User && asked.may(UseCase::ListRuns) {
+        add("Why refused?", address("/web/refused", &[("who", name)]), Tone::Plain);
+    }
+    if kind == Kind::User && asked.may(UseCase::ListSessions) {
+        add("Sessions", address("/web/connections", &[("search", name)]), Tone::Plain);
+    }
+    if asked.may(cases.delete) {
+        add("Delete…", at("delete", "name"), Tone::Bad);
+    }
+    (!actions.is_empty()).then_some(Block::Actions(actions))
+}
+
+/// Usages with their limits, and keys with their fingerprints.
+fn of_user(name: &str, document: &Map<String, Value>) -> Vec<Block> {
+    let number = |field: &str| natural(document.get(field).and_then(Value::as_i64).unwrap_or(0));
+    let megabytes = |field: &str| number(field).saturating_mul(1 << 20);
+    let label = |what: &str| format!("{what} of {name}");
+    let usages = vec![
+        ("Bytes stored".to_owned(), used(&label("Bytes"), number("used_quota_size"), number("quota_size"), bytes)),
+        (
+            "Files stored".to_owned(),
+            used(&label("Files"), number("used_quota_files"), number("quota_files"), |n| n.to_string()),
+        ),
+        (
+            "Uploaded".to_owned(),
+            used(&label("Uploads"), number("used_upload_data_transfer"), megabytes("upload_data_transfer"), bytes),
+        ),
+        (
+            "Downloaded".to_owned(),
+            used(
+                &label("Downloads"),
+                number("used_download_data_transfer"),
+                megabytes("download_data_transfer"),
+                bytes,
+            ),
+        ),
+    ];
+    let mut blocks = vec![Block::Facts(usages)];
+    let lines = document.get("public_keys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let mut table = Table::new("keys", "Public keys", &["Fingerprint", "Algorithm", "Comment"], "There are no keys.");
+    for line in lines {
+        table.rows.push(match PublicKey::parse(line) {
+            Ok(key) => vec![Cell::Code(key.fingerprint()), Cell::text(key.algorithm()), Cell::text(key.comment())],
+            Err(error) => vec![Cell::mark(Tone::Bad, error.to_string()), Cell::text(""), Cell::Code(line.to_owned())],
+        });
+    }
+    if !table.rows.is_empty() {
+        blocks.push(Block::Table(table));
+    }
+    blocks
+}
+
+/// The document, to look at and to change.
+pub async fn json(kind: Kind, asked: Asked) -> Result<Response, Problem> {
+    let name = asked.query.text("name").to_owned();
+    let Stored { revision, document, .. } = kind.show(&asked.web.administration, asked.actor()?, &name).await?;
+    // A document read from JSON can be written as JSON.
+    let text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    let mut blocks = vec![tabs(kind, &name, &asked, "json")];
+    if asked.may(kind.cases().update) {
+        let rows = text.lines().count().clamp(10, 40);
+        let input = Input::new("document", "Document", &text, InputKind::Area { rows })
+            .about("Fields that the server does not know are kept; secrets that are not shown stay as they are.");
+        let action = address(&format!("{}/edit", kind.path()), &[("name", &name)]);
+        let mut form = Form::post("json", action, vec![Control::Input(input)], "See the difference");
+        let base = Value::Object(document).to_string();
+        form.hidden = vec![("revision", revision.to_string()), ("base", base)];
+        blocks.push(Block::Form(form));
+    } else {
+        blocks.push(Block::Fold { summary: "Document".to_owned(), text });
+    }
+    Ok(asked.page(format!("{} {name}", capital(kind.noun())), blocks))
+}
+
+/// A button that asks for a scan of what an account or folder uses.
+pub fn scan_button(kind: &'static str, name: &str) -> Button {
+    Button {
+        id: format!("scan-{kind}-{name}").replace(char::is_whitespace, "-"),
+        text: "Scan",
+        label: format!("Count the files of {name} again"),
+        address: "/web/quota/scan".to_owned(),
+        hidden: vec![("kind", kind.to_owned()), ("name", name.to_owned())],
+        tone: Tone::Plain,
+    }
+}

@@ -1,0 +1,177 @@
+//! Forms of objects: the difference before saving, conflicts, copies, and what is refused.
+
+use serde_json::json;
+
+use super::{Answer, House};
+
+/// The value of a hidden input, as a browser sends it.
+fn hidden(answer: &Answer, name: &str) -> String {
+    let mark = format!("name=\"{name}\" value=\"");
+    let text = answer.text.split(&mark).nth(1).unwrap_or_else(|| panic!("{name} {}", answer.text));
+    unescaped(text.split('"').next().unwrap())
+}
+
+pub fn unescaped(text: &str) -> String {
+    text.replace("&#34;", "\"").replace("&#39;", "'").replace("&#60;", "<").replace("&#62;", ">").replace("&#38;", "&")
+}
+
+/// Sends what the page holds in hidden inputs, with these fields.
+async fn go_on(house: &House, cookie: &str, page: &Answer, path: &str, fields: &[(&str, &str)]) -> Answer {
+    let names = ["revision", "base", "rest", "document", "password"];
+    let held: Vec<_> = names
+        .into_iter()
+        .filter(|name| page.text.contains(&format!("type=\"hidden\" name=\"{name}\"")))
+        .map(|name| (name, hidden(page, name)))
+        .collect();
+    let mut all: Vec<_> = held.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    all.extend_from_slice(fields);
+    house.post(path, cookie, &all).await
+}
+
+const EDIT: &str = "/web/users/edit?name=alice";
+
+#[tokio::test]
+async fn an_account_is_added_by_a_form() {
+    let house = House::new().await;
+    let root = house.log_in("root").await;
+    let page = house.get("/web/users/new", &root).await;
+    assert!(page.text.contains("name=\"permissions.0.directory\" value=\"/\""), "{}", page.text);
+    let fields = [
+        ("form", "1"),
+        ("username", "bob"),
+        ("password", "secret"),
+        ("home_dir", "/srv/bob"),
+        ("permissions.0.directory", "/"),
+        ("permissions.0.may", "list"),
+    ];
+    let preview = go_on(&house, &root, &page, "/web/users/new", &fields).await;
+    assert_eq!(preview.status, 200, "{}", preview.text);
+    assert!(preview.text.contains("/srv/bob") && preview.text.contains("a new one"), "{}", preview.text);
+    let saved = go_on(&house, &root, &preview, "/web/users/new", &[("step", "save")]).await;
+    assert_eq!(
+        (saved.status, saved.header("location")),
+        (303, "/web/users/show?name=bob&done=added"),
+        "{}",
+        saved.text
+    );
+    let shown = house.get(saved.header("location"), &root).await;
+    assert!(shown.text.contains("The account was added.") && shown.text.contains("permissions./"), "{}", shown.text);
+    let again = go_on(&house, &root, &preview, "/web/users/new", &[("step", "save")]).await;
+    assert!(again.status == 409 && again.text.contains("role=\"alert\""), "{}", again.text);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_at_its_field_and_nothing_is_lost() {
+    let house = House::new().await;
+    let root = house.log_in("root").await;
+    let page = house.get("/web/users/new", &root).await;
+    let fields = [("form", "1"), ("username", "bob"), ("quota_size", "much"), ("home_dir", "/srv/bob")];
+    let refused = go_on(&house, &root, &page, "/web/users/new", &fields).await;
+    assert_eq!(refused.status, 422);
+    assert!(
+        refused.text.contains("no whole number") && refused.text.contains("value=\"/srv/bob\""),
+        "{}",
+        refused.text
+    );
+    let fields = [("form", "1"), ("username", "bob"), ("home_dir", "srv"), ("permissions.0.directory", "/")];
+    let preview = go_on(&house, &root, &page, "/web/users/new", &fields).await;
+    let refused = go_on(&house, &root, &preview, "/web/users/new", &[("step", "save")]).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.text.contains("class=\"error\"") && refused.text.contains("value=\"srv\""), "{}", refused.text);
+    let hash = [("form", "1"), ("username", "bob"), ("password", "$2a$10$xxxxxxxxxxxxxxxxxxxxxx")];
+    assert!(go_on(&house, &root, &page, "/web/users/new", &hash).await.text.contains("This is a hash"));
+}
+
+#[tokio::test]
+async fn of_two_who_edit_at_once_none_is_lost() {
+    let house = House::new().await;
+    house.user("alice").await;
+    let root = house.log_in("root").await;
+    let (one, other) = (house.get(EDIT, &root).await, house.get(EDIT, &root).await);
+    let change =
+        async |page: &Answer, field: (&str, &str)| go_on(&house, &root, page, EDIT, &[("form", "1"), field]).await;
+    let (one, other) = (change(&one, ("uid", "7")).await, change(&other, ("gid", "8")).await);
+    let save = async |page: &Answer| go_on(&house, &root, page, EDIT, &[("step", "save")]).await;
+    assert_eq!(save(&one).await.status, 303);
+    let conflict = save(&other).await;
+    assert_eq!(conflict.status, 409);
+    assert!(conflict.text.contains("saved meanwhile") && conflict.text.contains("uid"), "{}", conflict.text);
+    let merged = go_on(&house, &root, &conflict, EDIT, &[("step", "preview")]).await;
+    assert!(merged.text.contains("<code>gid</code>") && !merged.text.contains("<code>uid</code>"), "{}", merged.text);
+    assert_eq!(save(&merged).await.status, 303);
+    let document = house.document("alice").await;
+    assert_eq!((&document["uid"], &document["gid"]), (&json!(7), &json!(8)));
+}
+
+#[tokio::test]
+async fn fields_without_an_input_stay_and_passwords_too() {
+    let house = House::new().await;
+    house.user("alice").await;
+    let root = house.log_in("root").await;
+    let page = house.get("/web/users/json?name=alice", &root).await;
+    let mut document = house.document("alice").await;
+    document.insert("additional_info".to_owned(), json!("for others"));
+    document.insert("quota_siez".to_owned(), json!(1));
+    let text = serde_json::to_string(&document).unwrap();
+    let preview = go_on(&house, &root, &page, EDIT, &[("document", &text)]).await;
+    assert!(preview.text.contains("additional_info"), "{}", preview.text);
+    assert!(preview.text.contains("The server does not know quota_siez"), "{}", preview.text);
+    assert_eq!(go_on(&house, &root, &preview, EDIT, &[("step", "save")]).await.status, 303);
+    let page = house.get(EDIT, &root).await;
+    let preview = go_on(&house, &root, &page, EDIT, &[("form", "1"), ("description", "a note"), ("status", "0")]).await;
+    assert!(!preview.text.contains("<code>additional_info</code>"), "{}", preview.text);
+    assert_eq!(go_on(&house, &root, &preview, EDIT, &[("step", "save")]).await.status, 303);
+    let document = house.document("alice").await;
+    assert_eq!((&document["additional_info"], &document["has_password"]), (&json!("for others"), &json!(true)));
+    let back = house.get("/web/user/1", &root).await;
+    assert!(back.status == 303 && back.header("location").contains("/web/users/show?name=alice"), "{back:?}");
+}
+
+#[tokio::test]
+async fn several_accounts_are_changed_after_a_question() {
+    let house = House::new().await;
+    for name in ["a", "b", "c"] {
+        house.user(name).await;
+    }
+    let root = house.log_in("root").await;
+    let fields = [("name", "a"), ("name", "b"), ("action", "disable")];
+    let question = house.post("/web/users/bulk", &root, &fields).await;
+    assert!(question.text.contains("Disable 2 account(s)?"), "{}", question.text);
+    assert_eq!(house.document("a").await["status"], 1);
+    assert_eq!(house.post("/web/users/bulk/do", &root, &fields).await.header("location"), "/web/users?done=bulk");
+    let states = [house.document("a").await, house.document("b").await, house.document("c").await];
+    assert_eq!(states.map(|document| document["status"].as_i64()), [Some(0), Some(0), Some(1)]);
+    let failed = house.post("/web/users/bulk/do", &root, &[("name", "none"), ("action", "delete")]).await;
+    assert!(failed.text.contains("was not done with 1 account(s)"), "{}", failed.text);
+    house.admin("viewer", json!({"permissions": ["view_users"]})).await;
+    let viewer = house.log_in("viewer").await;
+    assert_eq!(house.post("/web/users/bulk/do", &viewer, &fields).await.status, 403);
+}
+
+#[tokio::test]
+async fn other_objects_have_the_same_pages() {
+    let house = House::new().await;
+    let root = house.log_in("root").await;
+    let check = async |path: &str, fields: &[(&str, &str)]| {
+        let new = format!("{path}/new");
+        let page = house.get(&new, &root).await;
+        let preview = go_on(&house, &root, &page, &new, fields).await;
+        let saved = go_on(&house, &root, &preview, &new, &[("step", "save")]).await;
+        assert_eq!(saved.status, 303, "{path} {}", saved.text);
+        assert_eq!(house.get(saved.header("location"), &root).await.status, 200);
+        let list = house.get(path, &root).await.text;
+        assert!(list.contains(">n1</a>"), "{list}");
+        let edit = format!("{path}/edit?name=n1");
+        let page = house.get(&edit, &root).await;
+        let preview = go_on(&house, &root, &page, &edit, &[("form", "1"), ("description", "a note")]).await;
+        let saved = go_on(&house, &root, &preview, &edit, &[("step", "save")]).await;
+        assert_eq!(saved.status, 303, "{path} {}", saved.text);
+        assert!(house.get(&format!("{path}/delete?name=n1"), &root).await.text.contains("Delete"));
+        let gone = house.post(&format!("{path}/delete"), &root, &[("name", "n1")]).await;
+        assert_eq!(gone.header("location"), format!("{path}?done=deleted"), "{}", gone.text);
+    };
+    check("/web/folders", &[("form", "1"), ("name", "n1"), ("mapped_path", "/srv/n1")]).await;
+    check("/web/groups", &[("form", "1"), ("name", "n1")]).await;
+    check("/web/roles", &[("form", "1"), ("name", "n1")]).await;
+    check("/web/admins", &[("form", "1"), ("username", "n1"), ("password", "pw"), ("permissions", "view_users")]).await;
+}
