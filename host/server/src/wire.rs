@@ -36,7 +36,6 @@ use tidegate_storage::{
     Cleaned, FileSystems, Leftovers, LocalHostPaths, LocalStorageFactory, LocalStorageSettings, open_tree,
 };
 use tidegate_storage_s3::{S3FileSystems, S3Settings};
-use tidegate_web::WebAdmin;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Settings;
@@ -45,7 +44,7 @@ use crate::file_log::FileLogLines;
 use crate::journal::Journal;
 use crate::named_secrets::NamedSecrets;
 
-pub use administration::{Administered, admin_api, rest_api};
+pub use administration::{Administered, admin_api, rest_api, web_admin};
 pub use hook_points::{HookPoints, LinkInfo};
 
 /// Observers of one kind of event that are told at the same time.
@@ -451,16 +450,6 @@ pub fn external_auth_cache(
 ) -> anyhow::Result<Arc<ExternalAuthCache>> {
     let cache = ExternalAuthCache::new(settings.external_auth_denial_time, metrics, clock);
     Ok(Arc::new(cache.context("the cache of external authentication could not be made")?))
-}
-
-/// The web admin, on the use cases that the REST interfaces use as well.
-pub fn web_admin(rest: &RestApi, metrics: Arc<Metrics>) -> WebAdmin {
-    WebAdmin {
-        administration: rest.administration.clone(),
-        metrics,
-        facts: rest.facts.clone(),
-        allowed_hosts: rest.settings.allowed_hosts.clone().into(),
-    }
 }
 
 pub fn quota_scans(

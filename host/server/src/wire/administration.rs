@@ -7,9 +7,11 @@ use tidegate_core::account::Accounts;
 use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
 use tidegate_core::guard::Defender;
 use tidegate_core::login::ExternalAuthCache;
+use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::SystemClock;
 use tidegate_core::quota::QuotaScans;
 use tidegate_core::session::SessionRegistry;
+use tidegate_web::WebAdmin;
 
 use super::{HookPoints, Stores};
 use crate::config::Settings;
@@ -76,4 +78,14 @@ pub fn rest_api(api: &AdminApi, stores: &Stores, settings: &Settings) -> anyhow:
             configuration: settings.shown.clone(),
         }),
     })
+}
+
+/// The web admin, on the use cases that the REST interfaces use as well.
+pub fn web_admin(rest: &RestApi, metrics: Arc<Metrics>) -> WebAdmin {
+    WebAdmin {
+        administration: rest.administration.clone(),
+        metrics,
+        facts: rest.facts.clone(),
+        allowed_hosts: rest.settings.allowed_hosts.clone().into(),
+    }
 }

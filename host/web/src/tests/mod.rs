@@ -7,6 +7,7 @@ mod objects;
 mod sessions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -19,10 +20,11 @@ use serde_json::{Map, Value, json};
 use tidegate_api::{Client, Entrance, ServerFacts};
 use tidegate_core::account::Accounts;
 use tidegate_core::admin::{
-    Actor, Administration, AdministrationPorts, ExplainedPoint, HookInventory, HookLink, LoginExplanation,
-    LoginQuestion, PluginState, TrialError,
+    Actor, Administration, AdministrationPorts, ExplainedPoint, HookInventory, HookLink, InventoryError,
+    LoginExplanation, LoginQuestion, PluginState, SignedPlugin,
 };
 use tidegate_core::guard::{Defender, DefenderSettings};
+use tidegate_core::login::ExternalAuthCache;
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
 use tidegate_core::password::{PasswordError, PasswordHash};
@@ -95,11 +97,19 @@ impl HookInventory for HostileHooks {
         Ok(LoginExplanation { is_stored: false, points: vec![point] })
     }
 
-    async fn test(&self, event: Map<String, Value>) -> Result<Value, TrialError> {
+    async fn test(&self, event: Map<String, Value>) -> Result<Value, InventoryError> {
         match event.get("hook") {
             Some(hook) => Ok(json!({"hook": hook, "verdict": HOSTILE})),
-            None => Err(TrialError::Invalid("the event says no hook point".to_owned())),
+            None => Err(InventoryError::Invalid("the event says no hook point".to_owned())),
         }
+    }
+
+    async fn install(&self, _: &str, _: SignedPlugin) -> Result<(), InventoryError> {
+        Err(InventoryError::Refused("plugins are not changed over the network".to_owned()))
+    }
+
+    async fn remove(&self, _: &str) -> Result<(), InventoryError> {
+        Err(InventoryError::Missing("there is no such plugin".to_owned()))
     }
 
     async fn reload(&self) -> Result<(), String> {
@@ -144,6 +154,10 @@ pub fn map(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
+fn no_decisions() -> ExternalAuthCache {
+    ExternalAuthCache::new(Duration::ZERO, Arc::default(), Arc::new(SystemClock)).unwrap()
+}
+
 impl House {
     pub async fn new() -> Self {
         let store = Arc::new(MemoryStore::default());
@@ -154,12 +168,15 @@ impl House {
             directory: store.clone(),
             usages: store.clone(),
             sessions: Arc::new(SessionRegistry::default()),
+            external_auth_cache: Arc::new(no_decisions()),
             defender: Arc::new(Defender::new(DefenderSettings::default(), Arc::default(), Arc::new(SystemClock))),
             scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
             hook_runs: store.clone(),
             inventory: Arc::new(HostileHooks),
             audit: store.clone(),
             passwords: Arc::new(PaperPasswords),
+            credential_changes: None,
+            password_resets: None,
             clock: Arc::new(SystemClock),
         });
         let facts = ServerFacts {

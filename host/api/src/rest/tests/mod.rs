@@ -16,6 +16,7 @@ mod seed;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -35,6 +36,7 @@ use tidegate_core::admin::{
     PluginState, SignedPlugin,
 };
 use tidegate_core::guard::{Defender, DefenderSettings};
+use tidegate_core::login::ExternalAuthCache;
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::password::{PasswordError, PasswordHash};
 use tidegate_core::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
@@ -193,6 +195,10 @@ pub struct Answer {
     pub text: String,
 }
 
+fn no_decisions() -> ExternalAuthCache {
+    ExternalAuthCache::new(Duration::ZERO, Arc::default(), Arc::new(SystemClock)).unwrap()
+}
+
 /// What the interfaces stand on, over a store in memory.
 fn api(settings: RestSettings) -> RestApi {
     let store = Arc::new(MemoryStore::default());
@@ -204,6 +210,7 @@ fn api(settings: RestSettings) -> RestApi {
         directory: store.clone(),
         usages: store.clone(),
         sessions: Arc::new(SessionRegistry::default()),
+        external_auth_cache: Arc::new(no_decisions()),
         defender: Arc::new(Defender::new(defence, Arc::default(), Arc::new(SystemClock))),
         scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
         hook_runs: store.clone(),
