@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use tidegate_tests::clients::{self, text};
+use tidegate_tests::databases::{Database, Kind};
 use tidegate_tests::server::Server;
 use tidegate_tests::tools;
 
@@ -104,6 +105,45 @@ fn installations_of_three_eras_move_in() {
         assert_eq!(again["users"]["added"], 0, "{again}");
         assert!(again["notes"].to_string().contains("differs in max_sessions"), "{again}");
         assert_eq!(shown(&to, "alice")["max_sessions"], 5);
+    }
+}
+
+#[test]
+fn accounts_move_in_from_a_database_server() {
+    // A9-01
+    for kind in [Kind::Postgresql, Kind::Mariadb] {
+        for (more, hook, compat, folder) in
+            [("", "pre_login_program", "seed", false), (LAST, "pre_login_hook", "current", true)]
+        {
+            let database = Database::start(kind);
+            let old = Old::in_database(more, hook, &database);
+            let (from, to) = (old.path("old"), old.path("new"));
+            let content = || {
+                let tables = "SELECT COUNT(*) FROM information_schema.tables";
+                [tables, "SELECT * FROM users ORDER BY id"].map(|question| database.sql(question))
+            };
+            let before = content();
+            let trial = report(&from, &to, &["--dry-run"]);
+            let done = report(&from, &to, &[]);
+            assert_eq!((&done["users"], &done["compat"]), (&trial["users"], &compat.into()), "{kind:?} {done}");
+            assert_eq!((&done["users"]["added"], &done["users"]["invalid"]), (&3.into(), &0.into()), "{kind:?} {done}");
+            assert_eq!(content(), before, "nothing is changed at the source");
+            let alice = shown(&to, "alice");
+            for (field, expected) in
+                [("used_quota_files", 1), ("used_quota_size", 7), ("last_login", 6), ("quota_files", 3)]
+            {
+                assert_eq!(alice[field], expected, "{kind:?} {alice}");
+            }
+            if more == LAST {
+                assert_eq!((&alice["role"], &alice["groups"][0]["name"]), (&"staff".into(), &"team".into()));
+            }
+            let again = migrate(&from, &to, &[]);
+            assert!(again.status.success() && text(&again).contains("Nothing was changed"), "{}", text(&again));
+            check_served(&old, &to, compat, folder);
+            // The database alone, without the configuration.
+            let alone = report(Path::new(&database.url()), &old.path("alone"), &[]);
+            assert_eq!((&alone["users"], &alone["compat"]), (&done["users"], &done["compat"]), "{kind:?} {alone}");
+        }
     }
 }
 

@@ -40,6 +40,21 @@ impl Database {
         Self { kind, process, directory }
     }
 
+    /// The kind of the server.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The URL of its database, as the programs of its kind understand it.
+    pub fn url(&self) -> String {
+        let socket = self.socket();
+        let socket = socket.display();
+        match self.kind {
+            Kind::Postgresql => format!("postgresql://postgres@/postgres?host={socket}"),
+            Kind::Mariadb => format!("mysql://root@localhost/tidegate?socket={socket}/mysqld.sock"),
+        }
+    }
+
     /// The directory of its socket.
     pub fn socket(&self) -> PathBuf {
         self.directory.path().join("socket")

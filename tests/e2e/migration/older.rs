@@ -4,8 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tidegate_tests::clients;
+use tidegate_tests::databases::{Database, Kind};
 use tidegate_tests::server::Server;
 use tidegate_tests::tools;
 
@@ -44,13 +46,15 @@ pub const LAST: &str = "ALTER TABLE users ADD COLUMN description VARCHAR(512); A
 pub struct Old {
     place: TempDir,
     key: PathBuf,
+    /// The statements that make its database, for SQLite.
+    sql: String,
 }
 
 impl Old {
     /// `more`: what the era adds to the first schema; `hook`: its key of the configuration.
     pub fn new(more: &str, hook: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
-        let old = Self { key: clients::key(place.path(), "client"), place };
+        let mut old = Self { key: clients::key(place.path(), "client"), place, sql: String::new() };
         clients::key(&old.make("old"), "host");
         std::fs::create_dir_all(old.path("old/shared")).unwrap();
         for name in ["alice", "bob"] {
@@ -84,8 +88,28 @@ impl Old {
         let s3 = r#"{"provider":1,"s3config":{"bucket":"b","region":"r","access_key":"k","access_secret":"$aes$00"}}"#;
         let rows =
             [user("alice", &keys, ""), user("bob", "[]", ""), user("carol", "[]", s3), user("dave", "[", "")].concat();
-        let sql = format!("{SEED}{rows}{}", more.replace("OLD", &old.path("old").display().to_string()));
-        sqlite(&old.path("old/old.db"), &sql);
+        old.sql = format!("{SEED}{rows}{}", more.replace("OLD", &old.path("old").display().to_string()));
+        sqlite(&old.path("old/old.db"), &old.sql);
+        old
+    }
+
+    /// The same installation with its accounts in another database, which the configuration names.
+    pub fn in_database(more: &str, hook: &str, database: &Database) -> Self {
+        let old = Self::new(more, hook);
+        std::fs::remove_file(old.path("old/old.db")).unwrap();
+        let (driver, name, user, numbered) = match database.kind() {
+            Kind::Postgresql => ("postgresql", "postgres", "postgres", "SERIAL PRIMARY KEY"),
+            Kind::Mariadb => ("mysql", "tidegate", "root", "INTEGER AUTO_INCREMENT PRIMARY KEY"),
+        };
+        database.sql(&old.sql.replace("INTEGER PRIMARY KEY AUTOINCREMENT", numbered));
+        let file = old.path("old/sftpgo.json");
+        let mut settings: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let section = settings["data_provider"].as_object_mut().unwrap();
+        for (key, value) in [("driver", driver), ("name", name), ("username", user)] {
+            section.insert(key.to_owned(), value.into());
+        }
+        section.insert("host".to_owned(), database.socket().to_str().unwrap().into());
+        std::fs::write(&file, settings.to_string()).unwrap();
         old
     }
 
