@@ -17,6 +17,9 @@ use crate::ports::storage::StorageError;
 use crate::session::{EndReason, KeptPassword, LiveSession, Session, SessionSlot, Traffic};
 use tokio_util::sync::CancellationToken;
 
+/// The outcome of an accepted login in the records of hook calls.
+const ACCEPTED: &str = "accepted";
+
 /// Proof that every check of the login passed. It holds the session's place (A4-10), and tells the hooks of the
 /// session's end when it is dropped.
 pub struct AuthenticatedAccount {
@@ -196,7 +199,7 @@ impl LoginService {
                 Credential::Password(_) | Credential::KeyboardInteractive => String::new(),
             },
         );
-        self.journal_login(attempt, "accepted", "");
+        self.journal_login(attempt, ACCEPTED, "");
         self.ports.hooks.post_login.notify(PostLogin {
             connection: attempt.connection.clone(),
             attempt: Some(attempt.clone()),
@@ -204,7 +207,8 @@ impl LoginService {
         });
     }
 
-    /// Adds the outcome of the attempt to the records of hook calls, if the login has any hooks.
+    /// Adds the outcome of the attempt to the records of hook calls. Administrators look there for the reason of a
+    /// refusal, so that each refused attempt is recorded; accepted ones only beside the calls of the login's hooks.
     pub(super) fn journal_login(&self, attempt: &LoginAttempt, outcome: &'static str, detail: &str) {
         let hooks = &self.ports.hooks;
         let asked = !hooks.login_pre.is_empty()
@@ -213,7 +217,7 @@ impl LoginService {
             || !hooks.keyboard_interactive.is_empty()
             || !hooks.check_password.is_empty()
             || !hooks.session_create.is_empty();
-        if !asked {
+        if outcome == ACCEPTED && !asked {
             return;
         }
         hooks.host.journal.record(HookRun {
