@@ -3,18 +3,27 @@
 
 mod account;
 mod assets;
+mod audit;
+mod bans;
+mod configuration;
+mod connections;
 mod cookie;
 mod difference;
 mod fields;
 mod guard;
+mod hooks;
+mod keys;
 mod login;
 mod navigation;
 mod objects;
 mod overview;
 mod page;
+mod plugins;
 mod problem;
+mod quota;
 mod request;
 mod route;
+mod runs;
 mod text;
 mod transport;
 mod view;

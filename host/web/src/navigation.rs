@@ -13,6 +13,7 @@ const MENU: &[(&str, &str, Option<UseCase>)] = &[
     ("Hooks", "/web/hooks", Some(UseCase::ListHooks)),
     ("Hook calls", "/web/runs", Some(UseCase::ListRuns)),
     ("Plugins", "/web/plugins", Some(UseCase::ListPlugins)),
+    ("Bans", "/web/bans", Some(UseCase::ListBans)),
     ("Quota", "/web/quota", Some(UseCase::ListScans)),
     ("Audit", "/web/audit", Some(UseCase::ListAudit)),
     ("Administrators", "/web/admins", Some(UseCase::ListAdmins)),

@@ -15,6 +15,7 @@ use crate::request::{Asked, see};
 
 /// One method of one path.
 pub struct Route {
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests go through the pages by their methods"))]
     pub method: Method,
     pub path: String,
     pub need: Need,
@@ -41,6 +42,15 @@ pub fn routes() -> Vec<Route> {
     routes.extend(crate::account::routes());
     routes.extend(crate::overview::routes());
     routes.extend(crate::objects::routes());
+    routes.extend(crate::connections::routes());
+    routes.extend(crate::runs::routes());
+    routes.extend(crate::hooks::routes());
+    routes.extend(crate::plugins::routes());
+    routes.extend(crate::bans::routes());
+    routes.extend(crate::quota::routes());
+    routes.extend(crate::audit::routes());
+    routes.extend(crate::keys::routes());
+    routes.extend(crate::configuration::routes());
     routes
 }
 

@@ -20,7 +20,6 @@ pub enum Block {
         summary: String,
         text: String,
     },
-    Plot(Plot),
     /// Blocks that the page asks for again while it is open.
     Live {
         id: &'static str,
@@ -87,7 +86,7 @@ pub struct Moment {
 }
 
 pub struct Table {
-    pub id: &'static str,
+    pub id: String,
     pub caption: String,
     pub head: Vec<&'static str>,
     pub rows: Vec<Vec<Cell>>,
@@ -203,17 +202,6 @@ pub enum InputKind {
     Fixed,
 }
 
-/// A curve over time.
-pub struct Plot {
-    pub title: String,
-    pub about: String,
-    /// Coordinates for an SVG of 300 by 60.
-    pub points: String,
-    pub greatest: String,
-    pub first: String,
-    pub last: String,
-}
-
 /// HTML that a template has made.
 pub struct Rendered(String);
 
@@ -263,8 +251,8 @@ impl Cell {
 }
 
 impl Table {
-    pub fn new(id: &'static str, caption: impl Into<String>, head: &[&'static str], empty: &'static str) -> Self {
-        let (caption, head) = (caption.into(), head.to_vec());
+    pub fn new(id: impl Into<String>, caption: impl Into<String>, head: &[&'static str], empty: &'static str) -> Self {
+        let (id, caption, head) = (id.into(), caption.into(), head.to_vec());
         Self { id, caption, head, rows: Vec::new(), empty, bulk: None, next: None }
     }
 }

@@ -58,6 +58,7 @@ pub use credentials::CredentialAdministration;
 pub use error::{AdminError, AdminErrorKind};
 pub use hook_runs::HookRunAdministration;
 pub use hook_trials::{ExplainedPoint, InventoryError, LoginExplanation, LoginQuestion, SignedPlugin};
+pub use key_document::KEY_OBJECT;
 pub use objects::{ObjectAdministration, ShownObject};
 pub use password_resets::{PasswordOwner, PasswordResets, Requests, ResetError};
 pub use plugins::{HookInventory, HookLink, PluginAdministration, PluginState};

@@ -138,7 +138,7 @@ pub async fn conflict(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Resp
     };
     let text = "Another change was saved meanwhile. Nothing of yours was saved.".to_owned();
     let mut mine = table(&merged.base, &merged);
-    (mine.id, mine.caption) = ("mine", "Your changes, made to what is stored now".to_owned());
+    (mine.id, mine.caption) = ("mine".to_owned(), "Your changes, made to what is stored now".to_owned());
     let review = Submit { name: "step", value: "preview", text: "Review and save them".to_owned(), tone: Tone::Good };
     let text_of_discard = "Discard your changes".to_owned();
     let discard = address(&format!("{}/show", kind.path()), &[("name", &name)]);

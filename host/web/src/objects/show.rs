@@ -12,7 +12,7 @@ use crate::difference::flat;
 use crate::problem::Problem;
 use crate::request::{Asked, address};
 use crate::text::{bytes, moment, natural, used};
-use crate::view::{Action, Block, Button, Cell, Control, Form, Input, InputKind, Tab, Table, Tone};
+use crate::view::{Action, Block, Cell, Control, Form, Input, InputKind, Tab, Table, Tone};
 
 /// Fields that are times.
 const TIMES: [&str; 9] = [
@@ -153,16 +153,4 @@ pub async fn json(kind: Kind, asked: Asked) -> Result<Response, Problem> {
         blocks.push(Block::Fold { summary: "Document".to_owned(), text });
     }
     Ok(asked.page(format!("{} {name}", capital(kind.noun())), blocks))
-}
-
-/// A button that asks for a scan of what an account or folder uses.
-pub fn scan_button(kind: &'static str, name: &str) -> Button {
-    Button {
-        id: format!("scan-{kind}-{name}").replace(char::is_whitespace, "-"),
-        text: "Scan",
-        label: format!("Count the files of {name} again"),
-        address: "/web/quota/scan".to_owned(),
-        hidden: vec![("kind", kind.to_owned()), ("name", name.to_owned())],
-        tone: Tone::Plain,
-    }
 }

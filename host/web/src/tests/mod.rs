@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod access;
+mod hostile;
 mod objects;
 mod sessions;
 
@@ -128,6 +129,7 @@ pub const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&\u{202e}\u{200f}--><s
 pub struct House {
     router: Router,
     pub web: WebAdmin,
+    pub store: Arc<MemoryStore>,
     pub client: Client,
 }
 
@@ -182,7 +184,7 @@ impl House {
         let facts = ServerFacts {
             version: "1.0",
             driver: "memory".to_owned(),
-            configuration: json!({"sftpd": {"bind_port": {"value": 2022, "origin": HOSTILE}}}),
+            configuration: json!({"values": {"sftpd": {"banner": HOSTILE}}, "origins": {"sftpd.banner": HOSTILE}}),
             ..ServerFacts::default()
         };
         let web_admin = WebAdmin {
@@ -194,7 +196,7 @@ impl House {
         let entrance = Entrance::Tcp { is_local: true };
         let address = Some("127.0.0.1".parse().unwrap());
         let client = Client { entrance, address, peer: None, uid: None, is_encrypted: false };
-        let house = Self { router: web(web_admin.clone()), web: web_admin, client };
+        let house = Self { router: web(web_admin.clone()), web: web_admin, store, client };
         house.admin("root", json!({})).await;
         house
     }

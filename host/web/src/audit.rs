@@ -1,0 +1,112 @@
+//! What was changed by whom.
+
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tidegate_core::admin::UseCase;
+use tidegate_core::ports::{AuditOutcome, AuditQuery, StoredAudit};
+
+use crate::guard::Need;
+use crate::problem::Problem;
+use crate::request::{Asked, address};
+use crate::route::Route;
+use crate::text::{moment, time};
+use crate::view::{Action, Block, Cell, Control, Form, Input, InputKind, Table, Tone};
+
+/// Records of a page.
+const LIMIT: u32 = 100;
+/// Records of a file, at most.
+const EXPORTED: usize = 100_000;
+/// Records that are read at once.
+const READ: u32 = 500;
+const FIELDS: [(&str, &str); 3] = [("author", "By"), ("kind", "Kind"), ("name", "Name")];
+
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/web/audit", Need::For(UseCase::ListAudit), list),
+        Route::get("/web/audit/export", Need::For(UseCase::ListAudit), export),
+    ]
+}
+
+fn query(asked: &Asked, limit: u32) -> AuditQuery {
+    let given = |name: &str| asked.query.given(name);
+    let before = asked.query.number("before");
+    let (author, kind, name) = (given("author"), given("kind"), given("name"));
+    AuditQuery { before, author, kind, name, limit, ..AuditQuery::default() }
+}
+
+async fn list(asked: Asked) -> Result<Response, Problem> {
+    let found = asked.web.administration.audit.list(asked.actor()?, query(&asked, LIMIT)).await?;
+    let head = ["Time", "By", "Door", "Address", "What", "Outcome", "Difference"];
+    let mut table =
+        Table::new("audit", "Changes, the newest first; times are in UTC", &head, "There are no such changes.");
+    let mut fields: Vec<_> = FIELDS.map(|(name, _)| (name, asked.query.text(name))).into();
+    let export = Action {
+        text: "Export as JSON lines".to_owned(),
+        address: address("/web/audit/export", &fields),
+        tone: Tone::Plain,
+    };
+    let last = found.last().filter(|_| found.len() >= LIMIT as usize).map(|last| last.id.to_string());
+    if let Some(last) = &last {
+        fields.push(("before", last));
+        table.next = Some(address("/web/audit", &fields));
+    }
+    table.rows = found.into_iter().map(row).collect();
+    let input = |(name, label)| Control::Input(Input::new(name, label, asked.query.text(name), InputKind::Search));
+    let mut form = Form::search("filter", "/web/audit", FIELDS.map(input).into());
+    form.live = "audit";
+    Ok(asked.page("Audit", vec![Block::Form(form), Block::Actions(vec![export]), Block::Table(table)]))
+}
+
+fn row(stored: StoredAudit) -> Vec<Cell> {
+    let record = stored.record;
+    let tone = match record.outcome {
+        AuditOutcome::Done => Tone::Good,
+        AuditOutcome::Refused => Tone::Warning,
+        AuditOutcome::Failed => Tone::Bad,
+    };
+    let author = if record.author.name.is_empty() { "the server".to_owned() } else { record.author.name };
+    vec![
+        time(record.at),
+        Cell::text(author),
+        Cell::text(record.author.door.as_str()),
+        Cell::text(record.author.address.map(|address| address.to_string()).unwrap_or_default()),
+        Cell::text(format!("{} {} {}", record.action, record.kind, record.name)),
+        Cell::mark(tone, record.outcome.as_str()),
+        Cell::Lines(record.detail.split("; ").map(str::to_owned).collect()),
+    ]
+}
+
+/// All records that match, as one JSON object a line, the newest first.
+async fn export(asked: Asked) -> Result<Response, Problem> {
+    let (mut query, mut text, mut count) = (query(&asked, READ), String::new(), 0);
+    while count < EXPORTED {
+        let page = asked.web.administration.audit.list(asked.actor()?, query.clone()).await?;
+        let Some(last) = page.last() else { break };
+        query.before = Some(last.id);
+        count += page.len();
+        for StoredAudit { id, record, revision } in page {
+            let line = json!({
+                "id": id,
+                "at": moment(record.at).machine,
+                "author": record.author.name,
+                "door": record.author.door.as_str(),
+                "address": record.author.address.map(|address| address.to_string()),
+                "action": record.action,
+                "kind": record.kind,
+                "name": record.name,
+                "outcome": record.outcome.as_str(),
+                "detail": record.detail,
+                "revision": revision,
+            });
+            text.push_str(&line.to_string());
+            text.push('\n');
+        }
+    }
+    let mut response = text.into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    let name = HeaderValue::from_static("attachment; filename=\"audit.jsonl\"");
+    response.headers_mut().insert(CONTENT_DISPOSITION, name);
+    Ok(response)
+}

@@ -1,0 +1,91 @@
+//! The plugins of the plugin directory, and those that are missing there.
+
+use axum::response::Response;
+use tidegate_core::admin::{PluginState, UseCase};
+
+use crate::guard::Need;
+use crate::problem::{Problem, sentence};
+use crate::request::{Asked, address, see};
+use crate::route::Route;
+use crate::view::{Block, Button, Cell, Form, Table, Tone};
+
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/web/plugins", Need::For(UseCase::ListPlugins), list),
+        Route::get("/web/plugins/show", Need::For(UseCase::ListPlugins), show),
+        Route::post("/web/plugins/reload", Need::For(UseCase::ReloadPlugins), reload),
+        Route::post("/web/plugins/forget", Need::For(UseCase::ForgetPlugin), forget),
+    ]
+}
+
+fn state(plugin: &PluginState) -> Cell {
+    match (&plugin.error, plugin.closed_gates.is_empty()) {
+        (None, true) => Cell::mark(Tone::Good, "in service"),
+        (None, false) => Cell::mark(Tone::Warning, "missing; its gates refuse"),
+        (Some(error), _) => Cell::mark(Tone::Bad, sentence(error)),
+    }
+}
+
+async fn list(asked: Asked) -> Result<Response, Problem> {
+    let plugins = asked.web.administration.plugins.list(asked.actor()?).await?;
+    let head = ["Name", "State", "Digest", "Hooks", "Gates that refuse", "Grants"];
+    let mut table = Table::new("plugins", "Plugins", &head, "There are no plugins.");
+    for plugin in plugins {
+        let digest = plugin.digest.clone().unwrap_or_default().chars().take(12).collect::<String>();
+        table.rows.push(vec![
+            Cell::link(plugin.name.clone(), address("/web/plugins/show", &[("name", &plugin.name)])),
+            state(&plugin),
+            Cell::Code(digest),
+            Cell::Lines(plugin.hooks),
+            Cell::Lines(plugin.closed_gates),
+            Cell::Lines(plugin.grants),
+        ]);
+    }
+    let mut blocks = Vec::new();
+    match asked.query.text("done") {
+        "reloaded" => blocks.push(Block::Note(Tone::Good, "The plugin directory was read again.".to_owned())),
+        "forgotten" => blocks.push(Block::Note(Tone::Good, "The gates of the plugin no longer refuse.".to_owned())),
+        _ => {}
+    }
+    if asked.may(UseCase::ReloadPlugins) {
+        blocks.push(Block::Form(Form::post("reload", "/web/plugins/reload", Vec::new(), "Read the directory again")));
+    }
+    blocks.push(Block::Table(table));
+    Ok(asked.page("Plugins", blocks))
+}
+
+async fn show(asked: Asked) -> Result<Response, Problem> {
+    let plugin = asked.web.administration.plugins.show(asked.actor()?, asked.query.text("name")).await?;
+    let mut facts = vec![
+        ("State".to_owned(), state(&plugin)),
+        ("SHA-256".to_owned(), Cell::Code(plugin.digest.clone().unwrap_or_default())),
+        ("Hooks".to_owned(), Cell::Lines(plugin.hooks.clone())),
+        ("Grants".to_owned(), Cell::Lines(plugin.grants.clone())),
+        ("Gates that refuse".to_owned(), Cell::Lines(plugin.closed_gates.clone())),
+    ];
+    if asked.may(UseCase::ListRuns) {
+        facts.push(("Calls".to_owned(), Cell::link("show", address("/web/runs", &[("hook", &plugin.name)]))));
+    }
+    if !plugin.closed_gates.is_empty() && asked.may(UseCase::ForgetPlugin) {
+        let button = Button {
+            id: "forget".to_owned(),
+            text: "Let go of the gates",
+            label: format!("Let go of the gates of {}", plugin.name),
+            address: "/web/plugins/forget".to_owned(),
+            hidden: vec![("name", plugin.name.clone())],
+            tone: Tone::Bad,
+        };
+        facts.push(("Without the plugin".to_owned(), Cell::Buttons(vec![button])));
+    }
+    Ok(asked.page(format!("Plugin {}", plugin.name), vec![Block::Facts(facts)]))
+}
+
+async fn reload(asked: Asked) -> Result<Response, Problem> {
+    asked.web.administration.plugins.reload(asked.actor()?).await?;
+    Ok(see("/web/plugins?done=reloaded"))
+}
+
+async fn forget(asked: Asked) -> Result<Response, Problem> {
+    asked.web.administration.plugins.forget(asked.actor()?, asked.form.text("name")).await?;
+    Ok(see("/web/plugins?done=forgotten"))
+}
