@@ -4,10 +4,13 @@
 mod browser;
 mod site;
 
-use browser::{administrator, journey, second_factor};
-use site::Full;
-use tidegate_tests::clients::{Proof, sftp_ok};
+use browser::{Journey, administrator, journey, second_factor};
+use serde_json::json;
+use site::{Full, Upload, wait_for_record, with_gate};
+use tidegate_tests::clients::{Proof, can_log_in, sftp_ok, sftp_with};
 use tidegate_tests::server::{Server, Site};
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
 
 /// A server with an administrator and `alice`.
 fn start() -> (Site, Server) {
@@ -43,7 +46,7 @@ fn the_keyboard_is_enough() {
 fn a_browser_without_scripts_is_enough_to_edit_a_user() {
     let (_site, server) = start();
     journey(&server, "without-script.mjs", &[("WEB_USER", "alice")]);
-    sftp_ok(&server, "alice", Proof::Password("pw"), "pwd\n");
+    sftp_ok(&server, "alice", PASSWORD, "pwd\n");
 }
 
 #[test]
@@ -63,7 +66,83 @@ fn a_user_who_was_added_in_the_browser_logs_in() {
 fn of_two_changes_at_once_none_is_lost() {
     let (_site, server) = start();
     journey(&server, "two-windows.mjs", &[("WEB_USER", "alice")]);
-    sftp_ok(&server, "alice", Proof::Password("pw"), "pwd\n");
+    sftp_ok(&server, "alice", PASSWORD, "pwd\n");
+}
+
+#[test]
+fn users_are_changed_many_at_once() {
+    // A19-03
+    let (site, server) = start();
+    site.user("bob");
+    journey(&server, "bulk.mjs", &[("WEB_USERS", r#"["alice", "bob"]"#)]);
+    assert!(!can_log_in(&server, "alice", PASSWORD) && !can_log_in(&server, "bob", PASSWORD));
+}
+
+#[test]
+fn an_upload_is_watched_and_its_connection_closed() {
+    // A19-03
+    let (_site, server) = start();
+    let mut upload = Upload::begin(&server, "alice", "a file");
+    upload.write(1000);
+    let given = [("WEB_USER", "alice"), ("WEB_FILE", "/a file"), ("WEB_FIRST", "1000 B"), ("WEB_SECOND", "2.9 KiB")];
+    let mut journey = Journey::begin(&server, "upload.mjs", &given);
+    journey.wait_for("seen");
+    upload.write(2000);
+    journey.end();
+    assert!(upload.raw.receive().is_none(), "the connection is closed");
+}
+
+#[test]
+fn a_refused_login_is_found_with_its_reason() {
+    let site = Site::new();
+    let site = with_gate(site, "carol has left");
+    administrator(&site);
+    site.user_with("carol", &["--password", "secret of carol"]);
+    site.user("dave");
+    let server = site.start();
+    let attempts = [("carol", "secret of carol"), ("dave", "a wrong password")];
+    for (user, password) in attempts {
+        assert!(!can_log_in(&server, user, Proof::PasswordMethod(password)));
+        wait_for_record(&site, user, "denied");
+    }
+    let refused = json!([
+        {"user": "carol", "says": ["login-pre", "carol has left"], "secret": "secret of carol"},
+        {"user": "dave", "says": ["It was refused"], "secret": "a wrong password"},
+    ]);
+    journey(&server, "refused.mjs", &[("WEB_REFUSED", &refused.to_string())]);
+}
+
+#[test]
+fn a_slow_hook_is_seen_and_hooks_are_asked() {
+    let site = with_gate(Site::new(), "carol has left");
+    administrator(&site);
+    site.user("alice");
+    let server = site.start();
+    assert!(can_log_in(&server, "alice", PASSWORD));
+    wait_for_record(&site, "alice", "allow");
+    journey(&server, "hooks.mjs", &[("WEB_HOOK", "gate.sh"), ("WEB_USER", "carol"), ("WEB_REASON", "carol has left")]);
+}
+
+#[test]
+fn an_address_is_banned_and_let_in_again() {
+    let (_site, server) = start();
+    let may = || sftp_with(&server, "alice", PASSWORD, &["-oBindAddress=127.0.0.2"], "pwd\n").status.success();
+    for (step, expected) in [("ban", false), ("end", true)] {
+        journey(&server, "ban.mjs", &[("WEB_ADDRESS_TO_BAN", "127.0.0.2"), ("WEB_STEP", step)]);
+        assert_eq!(may(), expected, "{step}\n{}", server.log());
+    }
+}
+
+#[test]
+fn a_key_is_made_and_shown_once() {
+    let (_site, server) = start();
+    journey(&server, "keys.mjs", &[]);
+}
+
+#[test]
+fn an_administrator_changes_the_own_password() {
+    let (_site, server) = start();
+    journey(&server, "own-account.mjs", &[]);
 }
 
 /// The journey through all pages, by a script.

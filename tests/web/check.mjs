@@ -8,6 +8,11 @@ const NARROW = 320;
 /** Throws if the page that a window shows has a fault. */
 export async function check(page) {
   const faults = [];
+  // What refreshes itself would change under the look.
+  await page.evaluate(() => {
+    globalThis.holdRefresh = (event) => event.preventDefault();
+    document.addEventListener("htmx:beforeRequest", globalThis.holdRefresh);
+  });
   await page.emulateMedia({ colorScheme: "light" });
   faults.push(...(await violations(page, { type: "tag", values: RULES })));
   await page.emulateMedia({ colorScheme: "dark" });
@@ -15,6 +20,7 @@ export async function check(page) {
   faults.push(...dark.map((fault) => `in the dark theme, ${fault}`));
   await page.emulateMedia({ colorScheme: null });
   faults.push(...(await overflow(page)), ...(await page.evaluate(markup)), ...(await page.evaluate(frame)));
+  await page.evaluate(() => document.removeEventListener("htmx:beforeRequest", globalThis.holdRefresh));
   if (faults.length) throw new Error(`${page.url()}:\n${faults.join("\n")}`);
 }
 
