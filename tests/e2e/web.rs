@@ -9,6 +9,7 @@ use serde_json::json;
 use site::{Full, Upload, wait_for_record, with_gate};
 use tidegate_tests::clients::{Proof, can_log_in, sftp_ok, sftp_with};
 use tidegate_tests::server::{Server, Site};
+use tidegate_tests::{tools, waiting};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
@@ -51,7 +52,7 @@ fn a_browser_without_scripts_is_enough_to_edit_a_user() {
 
 #[test]
 fn a_user_who_was_added_in_the_browser_logs_in() {
-    // A19-01
+    // A1-21
     let (site, server) = start();
     let home = site.path("homes/bob");
     let given =
@@ -79,6 +80,21 @@ fn users_are_changed_many_at_once() {
 }
 
 #[test]
+fn files_are_counted_again() {
+    // A19-03
+    let site = Site::new();
+    administrator(&site);
+    let home = site.user_with("alice", &["--password", "pw", "--quota-files", "10"]);
+    let server = site.start();
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::write(home.join("put there by hand"), "x").unwrap();
+    journey(&server, "scan.mjs", &[("WEB_USER", "alice")]);
+    waiting::until("the files are counted", || {
+        tools::run_ok(&mut site.tidegate(&["user", "show", "--username", "alice"])).contains("\"used_quota_files\": 1")
+    });
+}
+
+#[test]
 fn an_upload_is_watched_and_its_connection_closed() {
     // A19-03
     let (_site, server) = start();
@@ -103,7 +119,7 @@ fn a_refused_login_is_found_with_its_reason() {
     let attempts = [("carol", "secret of carol"), ("dave", "a wrong password")];
     for (user, password) in attempts {
         assert!(!can_log_in(&server, user, Proof::PasswordMethod(password)));
-        wait_for_record(&site, user, "denied");
+        wait_for_record(&site, user, "refused");
     }
     let refused = json!([
         {"user": "carol", "says": ["login-pre", "carol has left"], "secret": "secret of carol"},
@@ -148,9 +164,9 @@ fn an_administrator_changes_the_own_password() {
 /// The journey through all pages, by a script.
 fn through_all_pages(script: &str) {
     let full = Full::start();
-    let names = serde_json::to_string(&site::names()).unwrap();
-    let pages = serde_json::to_string(&site::UNLINKED).unwrap();
-    journey(&full.server, script, &[("WEB_NAMES", &names), ("WEB_PAGES", &pages)]);
+    let list = |texts: &[&str]| serde_json::to_string(texts).unwrap();
+    let (names, users, pages) = (list(&site::NAMES), list(&site::USERS), list(&site::UNLINKED));
+    journey(&full.server, script, &[("WEB_NAMES", &names), ("WEB_USERS", &users), ("WEB_PAGES", &pages)]);
 }
 
 #[test]

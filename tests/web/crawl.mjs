@@ -1,8 +1,15 @@
 // The pages of the web admin, found as people find them: by the links on them.
-import { address } from "./browser.mjs";
+import { address, given } from "./browser.mjs";
 
 /** Of those that differ in the values in their addresses alone, as many are visited. */
 const ALIKE = 3;
+
+/** Where the test wants it to look first: pages that no link leads to, and those of the users with the oddest names. */
+export function pages() {
+  const users = JSON.parse(given("WEB_USERS")).map((name) => new URLSearchParams({ name }));
+  const ofUsers = ["show", "edit", "json", "delete"].flatMap((page) => users.map((name) => `/web/users/${page}?${name}`));
+  return [...ofUsers, ...JSON.parse(given("WEB_PAGES"))];
+}
 
 /** The path and the names of the fields: one page, whatever it shows. */
 function kindOf(url) {

@@ -4,22 +4,26 @@ import assert from "node:assert/strict";
 import { logIn } from "./administrator.mjs";
 import { given, journey } from "./browser.mjs";
 import { check } from "./check.mjs";
-import { crawl } from "./crawl.mjs";
+import { crawl, pages } from "./crawl.mjs";
 
-/** Texts that have to be read somewhere, as they are. */
-const names = JSON.parse(given("WEB_NAMES"));
+/** Texts that have to be read somewhere, as they are but for their lines. */
+const names = JSON.parse(given("WEB_NAMES")).map(inOneLine);
+
+function inOneLine(text) {
+  return text.replace(/\s+/g, " ");
+}
 
 await journey(async ({ open }) => {
   const page = await open();
   await logIn(page);
   const faults = [];
   const unread = new Set(names);
-  const pages = await crawl(page, JSON.parse(given("WEB_PAGES")), async (page) => {
+  const found = await crawl(page, pages(), async (page) => {
     await check(page).catch((error) => faults.push(error.message));
-    const text = await page.locator("body").innerText();
+    const text = inOneLine(await page.locator("body").innerText());
     for (const name of [...unread]) if (text.includes(name)) unread.delete(name);
   });
-  console.log(pages.join("\n"));
+  console.log(found.join("\n"));
   assert.deepEqual(faults, []);
   assert.deepEqual([...unread], [], "these names are on no page");
 });

@@ -2,8 +2,8 @@
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 
 import { logIn } from "./administrator.mjs";
-import { address, given, journey } from "./browser.mjs";
-import { crawl } from "./crawl.mjs";
+import { address, journey } from "./browser.mjs";
+import { crawl, pages } from "./crawl.mjs";
 
 const DIRECTORY = new URL("screens/", import.meta.url);
 const WIDTHS = [360, 2560];
@@ -20,7 +20,7 @@ await journey(async ({ open }) => {
   await take(page, "log-in");
   await logIn(page);
   const taken = new Set();
-  await crawl(page, JSON.parse(given("WEB_PAGES")), async (page, url) => {
+  await crawl(page, pages(), async (page, url) => {
     const name = url.pathname.split("/").slice(2).join("-") || "overview";
     // One of each page is enough to look at.
     if (taken.has(name)) return;

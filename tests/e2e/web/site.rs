@@ -10,18 +10,23 @@ use tidegate_tests::{tools, waiting};
 use super::browser::administrator;
 
 /// Of a user, a group, a role, a folder, an API key.
-pub const MARKUP: &str = "<img src=x onerror=hostile=1>\"'&amp;";
+const MARKUP: &str = "<img src=x onerror=hostile=1>\"'&amp;";
 /// What follows it is read from right to left where it is not kept apart.
-pub const RIGHT_TO_LEFT: &str = "\u{202e}annA";
+const RIGHT_TO_LEFT: &str = "\u{202e}annA";
+/// As long as a name may be, without a place where it could be broken.
+const LONG: &str = "wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww\
+    wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww\
+    wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww";
 /// The name of a file.
-pub const TWO_LINES: &str = "<script>hostile=1</script>\nin two lines";
-/// What the hook says why it refuses `carol`.
-pub const REASON: &str = "carol <b onclick=hostile=1>has left";
+const TWO_LINES: &str = "<script>hostile=1</script>\nin two lines";
+/// Why the hook refuses `carol`.
+const REASON: &str = "carol <b onclick=hostile=1>has left";
 
-/// A name without a place where it could be broken.
-pub fn long_name() -> String {
-    "w".repeat(255)
-}
+/// Those that have to be read on some page.
+pub const NAMES: [&str; 5] = [MARKUP, RIGHT_TO_LEFT, LONG, TWO_LINES, REASON];
+pub const USERS: [&str; 3] = [MARKUP, RIGHT_TO_LEFT, LONG];
+/// Pages that no link leads to.
+pub const UNLINKED: [&str; 1] = ["/web/refused?who=carol"];
 
 /// A program that refuses `carol` with that reason, and writes markup to its standard error.
 pub fn with_gate(site: Site, reason: &str) -> Site {
@@ -71,15 +76,6 @@ pub struct Full {
     _upload: Upload,
 }
 
-/// Pages that no link leads to.
-pub const UNLINKED: [&str; 1] = ["/web/refused?who=carol"];
-
-/// Names that have to be read on some page.
-pub fn names() -> Vec<String> {
-    let all = [MARKUP, RIGHT_TO_LEFT, REASON, TWO_LINES];
-    all.iter().map(ToString::to_string).chain([long_name()]).collect()
-}
-
 impl Full {
     pub fn start() -> Self {
         let site = with_gate(Site::new(), REASON);
@@ -95,7 +91,7 @@ impl Full {
         tools::run_ok(&mut site.tidegate(&key));
         site.user_with("alice", &["--password", "pw", "--quota-files", "10", "--quota-size", "1000000"]);
         site.user("carol");
-        for name in [MARKUP, RIGHT_TO_LEFT, &long_name()] {
+        for name in USERS {
             let home = site.path("homes/hostile");
             let document = json!({
                 "username": name, "password": "pw", "status": 1, "home_dir": home, "permissions": {"/": ["*"]},
@@ -109,7 +105,7 @@ impl Full {
         let mut upload = Upload::begin(&server, "alice", TWO_LINES);
         upload.write(1000);
         assert!(!can_log_in(&server, "carol", Proof::Password("pw")));
-        wait_for_record(&site, "carol", "denied");
+        wait_for_record(&site, "carol", "refused");
         tools::run_ok(&mut site.tidegate(&["ban", "add", "192.0.2.7", "--minutes", "5"]));
         Self { _site: site, server, _upload: upload }
     }
