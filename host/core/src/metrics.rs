@@ -1,6 +1,6 @@
 //! What is counted for monitoring (A20). Names and texts of metrics are those of the exposition.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::connection::LoginMethod;
 use crate::hook::HookKind;
@@ -9,6 +9,7 @@ use crate::hook::HookKind;
 #[derive(Debug, Default)]
 pub struct Metrics {
     counts: Counts<AtomicU64>,
+    is_store_away: AtomicBool,
 }
 
 /// What was counted: plain numbers, or those that still change.
@@ -178,6 +179,12 @@ impl Metrics {
     /// Notes whether the account store answers (A9-05).
     pub fn store_answers(&self, answers: bool) {
         self.counts.store_available.store(u64::from(answers), Ordering::Relaxed);
+        self.is_store_away.store(!answers, Ordering::Relaxed);
+    }
+
+    /// Whether the account store did not answer when it was asked last. False before it was asked.
+    pub fn is_store_away(&self) -> bool {
+        self.is_store_away.load(Ordering::Relaxed)
     }
 
     /// Counts a session that begins. [`session_ended`](Self::session_ended) is called once for each.

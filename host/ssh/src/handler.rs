@@ -159,7 +159,10 @@ impl Handler for SshHandler {
 
     async fn auth_none(&mut self, user: &str) -> Result<Auth, Self::Error> {
         self.tries.asked();
-        Ok(self.rejection(user).await)
+        Ok(match self.login.nothing_proved(user) {
+            Offer::Unavailable => self.unavailable(user).await,
+            Offer::Acceptable | Offer::Refused => self.rejection(user).await,
+        })
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {

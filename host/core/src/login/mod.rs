@@ -196,6 +196,17 @@ impl Login {
         true
     }
 
+    /// The first question of a client, which proves nothing (RFC 4252 §5.2). While the store of accounts is known to be
+    /// away it is not decided: some clients do not read what follows the refusal of a credential.
+    pub fn nothing_proved(&self, username: &str) -> Offer {
+        if !self.service.ports.metrics.is_store_away() {
+            return Offer::Refused;
+        }
+        self.service.ports.metrics.login_unavailable();
+        refusal::log_unavailable(&self.connection, username, refusal::NO_AUTH_TRIED, "the store of accounts is away");
+        Offer::Unavailable
+    }
+
     /// An attempt with the password method (RFC 4252 §8).
     pub async fn password(&mut self, username: &str, password: Secret) -> Outcome {
         self.give_up();
