@@ -39,6 +39,12 @@ fn keys_say_where_the_database_is() {
     assert_eq!((more.password, more.tls, more.pool_size), (Some(Secret::new("p")), TlsMode::VerifyFull, Some(4)));
     assert_eq!(more.tables, TableNames { schema: String::new(), prefix: "tg_".into(), users: "people".into() });
     assert!(!more.only_writable);
+    // What the page about installing shows, without the files that are not here.
+    let is_elsewhere = |line: &&str| ["root_cert", "password_file"].iter().any(|key| line.starts_with(key));
+    let shown: Vec<_> = include_str!("testdata/mysql.toml").lines().filter(|line| !is_elsewhere(line)).collect();
+    let shown = read("tidegate.toml", &shown.join("\n"), &[]).unwrap();
+    let settings::DatabaseSettings::Mysql(shown) = shown.database else { panic!("{:?}", shown.database) };
+    assert_eq!((shown.hosts.len(), shown.tls), (2, TlsMode::VerifyFull));
     for (mode, expected) in [(2, TlsMode::Require), (3, TlsMode::Prefer)] {
         assert_eq!(settings_of(&format!("{LEAST}\nsslmode = {mode}")).0.tls, expected);
     }

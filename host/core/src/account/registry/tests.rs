@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::memory::MemoryStore;
+use crate::secret::Secret;
 
 /// A pool whose hash is the password with a prefix, and in which none matches.
 struct PaperPasswords;
