@@ -15,22 +15,22 @@ use crate::control::error_answer;
 
 /// A request that was not carried out. Its answer is completed with the number of the request.
 #[derive(Debug, Clone)]
-pub struct Refusal(pub ErrorAnswer);
+pub struct Refusal(pub Box<ErrorAnswer>);
 
 impl Refusal {
     pub fn new(code: ErrorCode, error: impl Into<String>) -> Self {
-        Self(ErrorAnswer::new(code, error))
+        Self(Box::new(ErrorAnswer::new(code, error)))
     }
 
     /// The refusal of a value; `field`: the parameter, or the path in the document.
     pub fn of_field(field: &str, error: impl Into<String>) -> Self {
-        Self(ErrorAnswer { field: Some(field.to_owned()), ..ErrorAnswer::new(ErrorCode::Invalid, error) })
+        Self(Box::new(ErrorAnswer { field: Some(field.to_owned()), ..ErrorAnswer::new(ErrorCode::Invalid, error) }))
     }
 }
 
 impl From<AdminError> for Refusal {
     fn from(error: AdminError) -> Self {
-        Self(error_answer(&error))
+        Self(Box::new(error_answer(&error)))
     }
 }
 
@@ -46,7 +46,7 @@ impl IntoResponse for Refusal {
 /// Writes the body of a refusal, with the number of the request.
 pub fn completed(mut response: Response, request_id: &str) -> Response {
     let Some(Refusal(error)) = response.extensions_mut().remove::<Refusal>() else { return response };
-    let error = ErrorAnswer { request_id: Some(request_id.to_owned()), ..error };
+    let error = ErrorAnswer { request_id: Some(request_id.to_owned()), ..*error };
     let (mut parts, _) = response.into_parts();
     // Texts and numbers only: they can always be written.
     let body = serde_json::to_vec(&error).unwrap_or_default();

@@ -83,7 +83,7 @@ where
         }
     };
     let Some(actor) = peer.actor().await else {
-        return Refusal(peer::stranger()).into_response();
+        return Refusal(Box::new(peer::stranger())).into_response();
     };
     match api.handle(&actor, operation).await {
         Ok(answer) => Json(answer).into_response(),

@@ -56,7 +56,7 @@ pub async fn user_name(uid: u32) -> String {
 }
 
 pub async fn refuse_others(State(owner): State<Owner>, peer: Peer, request: Request, next: Next) -> Response {
-    if owner.allows(peer) { next.run(request).await } else { Refusal(stranger()).into_response() }
+    if owner.allows(peer) { next.run(request).await } else { Refusal(Box::new(stranger())).into_response() }
 }
 
 pub fn stranger() -> ErrorAnswer {

@@ -238,7 +238,7 @@ fn refused(report: &LoadReport) -> Refusal {
         .filter_map(|object| Some(format!("the {:?} \"{}\": {}", object.kind, object.name, object.problem.as_ref()?)));
     let problems: Vec<String> = objects.chain(accounts).take(PROBLEMS_SHOWN).collect();
     let error = format!("{} documents could not be loaded, and nothing was changed", report.failed);
-    Refusal(ErrorAnswer { message: problems.join("; "), ..ErrorAnswer::new(ErrorCode::Invalid, error) })
+    Refusal(Box::new(ErrorAnswer { message: problems.join("; "), ..ErrorAnswer::new(ErrorCode::Invalid, error) }))
 }
 
 fn scopes(users: &[Map<String, Value>], scans: ScanAfterLoad) -> Vec<Scope> {

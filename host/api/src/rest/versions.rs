@@ -86,7 +86,7 @@ fn changed(differs: Vec<String>) -> Refusal {
     if !differs.is_empty() {
         error = format!("{error} (the stored one differs in: {})", differs.join(", "));
     }
-    Refusal(ErrorAnswer { differs, ..ErrorAnswer::new(ErrorCode::Changed, error) })
+    Refusal(Box::new(ErrorAnswer { differs, ..ErrorAnswer::new(ErrorCode::Changed, error) }))
 }
 
 /// The fields of the request in which the stored object differs.

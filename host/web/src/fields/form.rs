@@ -22,10 +22,10 @@ pub struct Making<'a> {
 }
 
 /// The inputs for these fields of a document.
-pub fn controls<'a>(
+pub fn controls(
     fields: impl IntoIterator<Item = &'static Field>,
     document: &Map<String, Value>,
-    errors: &'a Errors,
+    errors: &Errors,
     chooser: Chooser,
     is_stored: bool,
 ) -> Vec<Control> {
