@@ -146,8 +146,8 @@ mod tests {
         check(&token.expose().replacen("tgt", "tgk", 1));
         check(&format!("{}x", token.expose()));
         check(&key.expose().replacen("abc", "abd", 1));
-        check(&with_sum("tgk_short_secret".to_owned()).expose());
-        check(&with_sum("tgt_é".to_owned()).expose());
+        check(with_sum("tgk_short_secret".to_owned()).expose());
+        check(with_sum("tgt_é".to_owned()).expose());
     }
 
     #[test]

@@ -241,7 +241,7 @@ mod tests {
         check("{ average = 1, type = 3 }", "common.rate_limiters[0].type");
         check("{ average = 1, protocols = [\"SFTP\"] }", "common.rate_limiters[0].protocols");
         check("{ averag = 1 }", "averag");
-        check(&vec!["{ average = 1 }"; 9].join(", "), "at most 8");
+        check(&["{ average = 1 }"; 9].join(", "), "at most 8");
     }
 
     #[test]
