@@ -57,5 +57,4 @@ mod table_of_clients;
 mod throttled;
 mod usage;
 mod user_tools;
-mod web;
 mod wrong_targets;

@@ -65,6 +65,8 @@ impl SshHandler {
     /// Ends a connection whose login cannot be decided. The method fails, since it has to be answered, and the
     /// message of the end says why (RFC 4253 §11.1): a client that reads it does not take the password for wrong.
     pub(super) async fn unavailable(&mut self, user: &str) -> Auth {
+        // The client has not left without a try: it was sent away.
+        self.attempted = true;
         self.progress.refused();
         self.tries.end();
         self.end_with(Disconnect::ServiceNotAvailable, UNAVAILABLE).await;
