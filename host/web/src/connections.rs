@@ -80,7 +80,7 @@ async fn table(asked: &Asked, search: &str) -> Result<Table, Problem> {
         shown if shown == all => format!("{all} open session(s)"),
         shown => format!("{shown} of {all} open session(s)"),
     };
-    let mut table = Table::new("sessions", caption, &HEAD, "Nobody is logged in.");
+    let mut table = Table::new("sessions", caption, &HEAD, "No session is open.");
     for session in &sessions {
         let id = session.id.as_str();
         let run = last_hooks.iter().rev().find(|run| run.connection.as_deref() == Some(id) && run.kind != "login");

@@ -100,7 +100,7 @@ async fn tokens(asked: &Asked) -> Result<Block, Problem> {
     let request = PageRequest { limit: LIMIT, ..PageRequest::default() };
     let tokens = asked.web.administration.tokens.list(asked.actor()?, request).await?;
     let head = ["Administrator", "Door", "Address", "Since", "Until", "Do"];
-    let mut table = Table::new("tokens", "Where administrators are logged in", &head, "Nobody is logged in.");
+    let mut table = Table::new("tokens", "Where administrators are logged in", &head, "No administrator is logged in.");
     for token in tokens {
         let button = asked.may(UseCase::RevokeToken).then(|| Button {
             id: format!("revoke-{}", token.id),

@@ -77,7 +77,7 @@ async fn log_in(asked: Asked) -> Result<Response, Problem> {
         Err(error) => return refused(&asked, username, next, &error),
     };
     let issued = authentication.issue_token(&actor).await?;
-    // What the browser had before, its own or one that somebody else gave it, is no longer good.
+    // The session that the browser had before, its own or one that was planted there, is no longer good.
     if let Some(former) = cookie::token(&asked.parts.headers, asked.way) {
         authentication.revoke(&former).await?;
     }

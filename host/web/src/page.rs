@@ -25,7 +25,7 @@ struct Layout<'a> {
     script: String,
     icon: String,
     entries: Vec<Entry>,
-    /// The name of the administrator; empty: nobody has logged in.
+    /// The name of the administrator; empty: before the log-in.
     name: &'a str,
     body: &'a str,
 }
@@ -39,7 +39,7 @@ impl Page {
         Self { status, ..self }
     }
 
-    /// The page for an administrator, or for nobody yet. `path`: of the request.
+    /// The page for an administrator, or before the log-in. `path`: of the request.
     pub fn answer(self, visitor: Option<&Visitor>, path: &str, version: &str) -> Response {
         let body = Rendered::blocks(&self.blocks);
         let layout = Layout {

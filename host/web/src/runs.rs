@@ -14,7 +14,7 @@ use crate::view::{Action, Block, Cell, Control, Form, Input, InputKind, Step, Ta
 
 /// Records of a page.
 const LIMIT: u32 = 100;
-/// Records among which the attempts of somebody are looked for.
+/// Records among which the attempts of a user are looked for.
 const LOOKED_AT: u32 = 500;
 /// Attempts that are shown.
 const ATTEMPTS: usize = 5;

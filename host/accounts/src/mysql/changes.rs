@@ -1,9 +1,9 @@
 //! Which objects were changed: one row for each change, with its number.
 //!
-//! Whoever announces takes the next numbers from a row, which is locked until the end of the transaction: changes
-//! become visible in the order of their numbers, and a token is the last number that a reader has seen. The price is
-//! that transactions with announcements commit one after the other. MySQL shows no program which transactions a look
-//! has seen, as PostgreSQL does.
+//! A server that announces changes takes the next numbers from a row, which is locked until the end of the transaction:
+//! changes become visible in the order of their numbers, and a token is the last number that a reader has seen. The
+//! price is that transactions with announcements commit one after the other. MySQL shows no program which transactions
+//! a look has seen, as PostgreSQL does.
 
 use std::collections::BTreeSet;
 

@@ -77,7 +77,7 @@ async fn check(stores: &Arc<dyn Stores>) {
     homes.sort();
     let home = |name: &str, number: u8| (name.to_owned(), format!("/srv/files/{number}"));
     assert_eq!(homes, [home("Bob", 2), home("alice", 1)]);
-    // No account is written, whoever asks for it.
+    // No account is written, by administrators, hooks or logins.
     let version = found[1].version;
     for write in [
         Write::Add(document("/srv")),
