@@ -2,7 +2,7 @@
 //!
 //! `key` is the guard between names and keys; `upload` writes objects in `parts` out of a `budget` that all
 //! uploads of a server share; `reading` reads one version of an object; `directory` lists; `moving` renames; `counted` counts
-//! requests; `unfinished` are the uploads that a killed server has left.
+//! requests; `unfinished_upload` is one in parts, and `unfinished` are the uploads that a killed server has left.
 
 mod budget;
 mod counted;
@@ -16,6 +16,7 @@ mod reading;
 mod sequence;
 mod storage;
 mod unfinished;
+mod unfinished_upload;
 mod upload;
 
 pub use budget::{MemoryBudget, MemoryLimits};

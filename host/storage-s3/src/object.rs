@@ -21,6 +21,9 @@ const BLOCKS: u64 = 1 << 50;
 const BLOCK: u64 = 4096;
 /// The key of an object's metadata that has its time of change, in rclone's format: seconds with decimals.
 pub const MODIFIED: &str = "mtime";
+/// The key of an object's metadata that has a random number of the upload that made it. A request that is repeated because
+/// its answer was lost may meet what it has stored itself.
+pub const UPLOAD: &str = "tidegate-upload";
 
 /// A part of a bucket that is a file tree.
 pub struct Bucket {
@@ -52,6 +55,8 @@ pub struct Found {
     pub metadata: Metadata,
     /// The version of the object; none: it is a directory, or the store has none.
     pub etag: Option<String>,
+    /// The [upload](UPLOAD) that has stored it.
+    pub upload: Option<String>,
 }
 
 impl Bucket {
@@ -79,7 +84,7 @@ impl Bucket {
             return Ok(found);
         }
         if key.is_root() || self.is_directory(key).await? {
-            return Ok(Found { metadata: self.directory(key), etag: None });
+            return Ok(Found { metadata: self.directory(key), etag: None, upload: None });
         }
         Err(not_found())
     }
@@ -98,7 +103,8 @@ impl Bucket {
                 if let Some(set) = found.user_metadata().and_then(|all| all.get(MODIFIED).and_then(seconds)) {
                     (metadata.modified, metadata.accessed) = (set, set);
                 }
-                Ok(Some(Found { metadata, etag: found.etag().map(str::to_owned) }))
+                let upload = found.user_metadata().and_then(|all| all.get(UPLOAD).map(str::to_owned));
+                Ok(Some(Found { metadata, etag: found.etag().map(str::to_owned), upload }))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(from_store(&error)),

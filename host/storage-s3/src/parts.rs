@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use opendal::ErrorKind;
 use opendal::options::{ReadOptions, WriteOptions};
-use opendal::{ErrorKind, Writer};
 use tidegate_core::ports::storage::{Metadata, StorageError, StorageErrorKind};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::budget::Taken;
 use crate::errors::{failed, from_store};
 use crate::key::Key;
-use crate::object::{Bucket, Found, MODIFIED};
+use crate::object::{Bucket, Found, MODIFIED, UPLOAD};
 use crate::sequence::Sequence;
+use crate::unfinished_upload::{Request, UnfinishedUpload};
 
 /// The most parts of an upload, by the rules of Amazon S3.
 const MAX_PARTS: u64 = 10_000;
@@ -28,8 +29,10 @@ pub struct Written {
     bucket: Arc<Bucket>,
     key: Key,
     if_not_exists: bool,
-    /// Writes the parts; none: there is none yet.
-    writer: Option<Writer>,
+    /// A random number; see [`UPLOAD`].
+    id: String,
+    /// Has the parts that the store knows; none: there is none yet.
+    unfinished: Option<UnfinishedUpload>,
     /// The part that is being filled, and the memory that it may use.
     part: Option<(Taken, Vec<u8>)>,
     /// The end of what was written in order.
@@ -79,7 +82,7 @@ pub fn over() -> StorageError {
 impl Written {
     /// Whether all that was written is in one part, so that the store knows nothing of it.
     pub fn is_small(&self) -> bool {
-        self.writer.is_none()
+        self.unfinished.is_none()
     }
 
     /// The end of what was written in order.
@@ -99,7 +102,8 @@ impl Written {
             bucket,
             key,
             if_not_exists,
-            writer: None,
+            id: random_id(),
+            unfinished: None,
             part: None,
             next: 0,
             sequence: Sequence::default(),
@@ -116,38 +120,40 @@ impl Written {
     pub async fn begin_with(&mut self, old: &Found) -> Result<(), StorageError> {
         let size = old.metadata.size;
         self.widen().await?;
-        let mut writer = self.open_writer().await?;
+        let mut unfinished = self.begin().await?;
         let mut offset = 0;
         while offset < size {
             let end = size.min(offset + MAX_COPY);
             let (range, if_match) = ((offset..end).into(), old.etag.clone());
             let options = ReadOptions { range, if_match, ..ReadOptions::default() };
-            let copied = writer.copy_from_options(self.key.file(), options).await;
-            if let Err(error) = copied {
-                abort(writer).await;
+            let outcome;
+            (unfinished, outcome) = unfinished.request(Request::Copy(self.key.file().to_owned(), options)).await?;
+            if let Err(error) = outcome {
+                unfinished.abandon().await;
                 return Err(changed_or(&error));
             }
             self.parts += 1;
             offset = end;
         }
-        self.writer = Some(writer);
+        self.unfinished = Some(unfinished);
         self.next = size;
         Ok(())
     }
 
     fn options(&self) -> WriteOptions {
-        let time = |seconds: i64| HashMap::from([(MODIFIED.to_owned(), seconds.to_string())]);
+        let mut metadata = HashMap::from([(UPLOAD.to_owned(), self.id.clone())]);
+        metadata.extend(self.modified.map(|seconds| (MODIFIED.to_owned(), seconds.to_string())));
         WriteOptions {
             if_not_exists: self.if_not_exists,
-            user_metadata: self.modified.map(time),
+            user_metadata: Some(metadata),
             concurrent: if self.owned >= 4 { self.owned - 2 } else { 1 },
             ..WriteOptions::default()
         }
     }
 
-    async fn open_writer(&self) -> Result<Writer, StorageError> {
+    async fn begin(&self) -> Result<UnfinishedUpload, StorageError> {
         let opened = self.bucket.operator.writer_options(self.key.file(), self.options()).await;
-        opened.map_err(|error| from_store(&error))
+        opened.map(UnfinishedUpload::new).map_err(|error| from_store(&error))
     }
 
     /// Writes at an offset; none: at the end.
@@ -243,13 +249,13 @@ impl Written {
     }
 
     async fn send(&mut self, taken: Taken, data: Vec<u8>) -> Result<(), StorageError> {
-        let mut writer = match self.writer.take() {
-            Some(writer) => writer,
-            None => self.open_writer().await?,
+        let unfinished = match self.unfinished.take() {
+            Some(unfinished) => unfinished,
+            None => self.begin().await?,
         };
         let sent = Bytes::from_owner(Sent { data, taken: Some(taken), sender: self.sender.clone() });
-        let outcome = writer.write(sent).await;
-        self.writer = Some(writer);
+        let (unfinished, outcome) = unfinished.request(Request::Write(sent)).await?;
+        self.unfinished = Some(unfinished);
         self.parts += 1;
         outcome.map_err(|error| from_store(&error))
     }
@@ -261,10 +267,18 @@ impl Written {
         })
     }
 
-    async fn put(&self, data: Bytes, if_not_exists: bool) -> Result<(), StorageError> {
+    async fn put(&self, data: Bytes, if_not_exists: bool) -> Result<(), opendal::Error> {
         let options = WriteOptions { if_not_exists, ..self.options() };
-        let stored = self.bucket.operator.write_options(self.key.file(), data, options).await;
-        stored.map(drop).map_err(|error| from_store(&error))
+        self.bucket.operator.write_options(self.key.file(), data, options).await.map(drop)
+    }
+
+    /// What has the name now: this upload itself, where the answer to a request was lost and it was repeated, or another
+    /// file.
+    async fn named(&self) -> Result<Named, StorageError> {
+        Ok(match self.bucket.find_file(&self.key).await? {
+            Some(found) if found.upload.as_ref() == Some(&self.id) => Named::ThisUpload,
+            other => Named::Other(other.map(|found| found.metadata)),
+        })
     }
 
     /// Gives an upload of one part its name. The answer has the file that another writer gave the name meanwhile.
@@ -272,13 +286,16 @@ impl Written {
         self.require_whole()?;
         let data = self.small();
         let Err(error) = self.put(data.clone(), true).await else { return Ok(None) };
-        if error.kind == StorageErrorKind::PermissionDenied {
-            return Err(error);
+        if error.kind() == ErrorKind::PermissionDenied {
+            return Err(from_store(&error));
         }
-        // Another writer was faster, or the store refuses a condition that it does not know.
-        let replaced = self.bucket.find_file(&self.key).await?.map(|found| found.metadata);
-        self.put(data, false).await?;
-        if replaced.is_none() {
+        // Either the name was taken meanwhile, or the store does not support the condition.
+        let replaced = match self.named().await? {
+            Named::ThisUpload => return Ok(None),
+            Named::Other(replaced) => replaced,
+        };
+        self.put(data, false).await.map_err(|error| from_store(&error))?;
+        if replaced.is_none() && !error.is_temporary() {
             self.bucket.refuses_conditions.store(true, Ordering::Relaxed);
         }
         Ok(replaced)
@@ -299,43 +316,50 @@ impl Written {
     /// Gives the upload its name.
     pub async fn finish(&mut self) -> Result<(), StorageError> {
         self.require_whole()?;
-        if self.writer.is_none() {
-            let data = self.small();
-            return self.put(data, self.if_not_exists).await;
+        let Err(error) = self.send_the_rest().await? else { return Ok(()) };
+        let may_be_stored = matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::ConditionNotMatch | ErrorKind::AlreadyExists | ErrorKind::Unexpected
+        );
+        if may_be_stored && matches!(self.named().await, Ok(Named::ThisUpload)) {
+            return Ok(());
         }
-        let last = self.part.take();
-        if let Some((taken, data)) = last {
+        Err(if self.is_small() { from_store(&error) } else { changed_or(&error) })
+    }
+
+    /// Sends what was not sent yet, and then asks for the name.
+    async fn send_the_rest(&mut self) -> Result<Result<(), opendal::Error>, StorageError> {
+        if self.is_small() {
+            let data = self.small();
+            return Ok(self.put(data, self.if_not_exists).await);
+        }
+        if let Some((taken, data)) = self.part.take() {
             self.send(taken, data).await?;
         }
-        let Some(writer) = &mut self.writer else { return Err(over()) };
-        writer.close().await.map_err(|error| changed_or(&error))?;
-        self.writer = None;
-        Ok(())
+        let unfinished = self.unfinished.take().ok_or_else(over)?;
+        let (unfinished, outcome) = unfinished.request(Request::Close).await?;
+        self.unfinished = Some(unfinished);
+        Ok(outcome)
     }
 
     /// Gives the upload up, and waits until the store has forgotten it.
     pub async fn abandon(mut self) {
-        if let Some(writer) = self.writer.take() {
-            abort(writer).await;
+        if let Some(unfinished) = self.unfinished.take() {
+            unfinished.abandon().await;
         }
     }
 }
 
-impl Drop for Written {
-    fn drop(&mut self) {
-        if let Some(writer) = self.writer.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn(abort(writer));
-        }
-    }
+/// What has the name that an upload asks for.
+enum Named {
+    ThisUpload,
+    /// None: nothing has it.
+    Other(Option<Metadata>),
 }
 
-async fn abort(mut writer: Writer) {
-    if let Err(error) = writer.abort().await {
-        let message = format!("parts of an unfinished upload may be left in the object store: {error}");
-        tracing::warn!(sender = "s3", message);
-    }
+/// A number that no other upload has, in hexadecimal digits; without random numbers the same for all.
+fn random_id() -> String {
+    format!("{:016x}", getrandom::u64().unwrap_or_default())
 }
 
 /// The error, where a condition means that another writer was faster.

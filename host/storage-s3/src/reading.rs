@@ -78,7 +78,7 @@ impl S3File {
     /// # Errors
     /// The store does not say which version of the object it is.
     pub async fn open(bucket: Arc<Bucket>, key: &Key, found: Found) -> Result<Self, StorageError> {
-        let Found { metadata, etag } = found;
+        let Found { metadata, etag, upload: _ } = found;
         let reader = match (metadata.kind, etag) {
             (tidegate_core::ports::storage::FileKind::Directory, _) => None,
             (_, None) => {

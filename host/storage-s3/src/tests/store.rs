@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 #[derive(Clone, Default)]
 pub struct Object {
@@ -41,6 +41,10 @@ pub struct Content {
     pub failing: Option<(&'static str, u16)>,
     /// Whether conditions of requests that store are refused, as some stores do.
     pub refuses_conditions: bool,
+    /// The kind of the next request whose answer is lost: it is done, and answered as if the store were away.
+    pub lost_answer: Option<&'static str>,
+    /// The kind of requests whose answers wait: the first tells that there is one, the second lets it go.
+    pub held: Option<(&'static str, Arc<Notify>, Arc<Notify>)>,
     number: u64,
     /// How many uploads are not complete.
     unfinished: watch::Sender<usize>,
@@ -133,7 +137,24 @@ fn etag(object: &Object) -> String {
     format!("\"{}\"", object.etag)
 }
 
-async fn answer(State(content): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let response = perform(&shared, method, uri, headers, body);
+    let held = {
+        let mut content = shared.lock().unwrap();
+        let kind = content.requests.last().cloned();
+        if content.lost_answer == kind.as_deref() && content.lost_answer.take().is_some() {
+            return error(503, "SlowDown");
+        }
+        content.held.clone().filter(|(held, ..)| Some(*held) == kind.as_deref())
+    };
+    if let Some((_, arrived, go)) = held {
+        arrived.notify_one();
+        go.notified().await;
+    }
+    response
+}
+
+fn perform(content: &Shared, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let mut content = content.lock().unwrap();
     let path = decoded(uri.path());
     let key = path.strip_prefix("/bucket").unwrap_or_default().trim_start_matches('/').to_owned();
@@ -219,14 +240,15 @@ async fn answer(State(content): State<Shared>, method: Method, uri: Uri, headers
             let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
             let body = if kind == "get" { part.to_vec() } else { Vec::new() };
             let mut response = (status, body).into_response();
-            let mut set = |name: &'static str, value: String| {
+            let mut set = |name: &str, value: String| {
+                let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
                 response.headers_mut().insert(name, HeaderValue::from_str(&value).unwrap());
             };
             set("etag", etag(object));
             set("last-modified", "Wed, 21 Oct 2015 07:28:00 GMT".into());
             set("content-length", part.len().to_string());
-            if let Some(modified) = object.headers.get("x-amz-meta-mtime") {
-                set("x-amz-meta-mtime", modified.clone());
+            for (name, value) in object.headers.iter().filter(|(name, _)| name.starts_with("x-amz-meta-")) {
+                set(name, value.clone());
             }
             if range.is_some() {
                 set("content-range", format!("bytes {first}-{last}/{}", object.data.len()));

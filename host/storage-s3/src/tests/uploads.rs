@@ -2,6 +2,8 @@
 
 use tidegate_core::ports::storage::SetAttributes;
 
+use tokio::sync::Notify;
+
 use super::*;
 use crate::MemoryLimits;
 
@@ -57,6 +59,41 @@ async fn nothing_stays_of_a_broken_upload() {
             store.is_clean().await;
             assert!(store.keys().is_empty(), "{length} {end}");
         }
+    }
+}
+
+#[tokio::test]
+async fn nothing_stays_of_an_upload_whose_client_leaves_during_a_request() {
+    let (store, storage) = started().await;
+    let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    store.content.lock().unwrap().held = Some(("part", arrived.clone(), go.clone()));
+    let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+    let writing = tokio::spawn(async move { upload.write_at(0, &bytes(30 * MIB)).await });
+    arrived.notified().await;
+    writing.abort();
+    assert!(writing.await.unwrap_err().is_cancelled());
+    store.content.lock().unwrap().held = None;
+    go.notify_waiters();
+    go.notify_one();
+    store.is_clean().await;
+    assert!(store.keys().is_empty());
+}
+
+#[tokio::test]
+async fn a_request_that_is_repeated_meets_its_own_file() {
+    for (lost, length, exclusive) in [("put", 10, false), ("put", 10, true), ("complete", 9 * MIB, false)] {
+        let (store, storage) = started().await;
+        let options = OpenOptions { exclusive, ..PUT };
+        let upload = storage.begin_upload(&path("/f"), options).await.unwrap();
+        upload.write_at(0, &bytes(length)).await.unwrap();
+        store.content.lock().unwrap().lost_answer = Some(lost);
+        // It is told as new, for the quota.
+        let finished = upload.finish().await.unwrap();
+        assert!(matches!(finished, Finished::Named { replaced: None }), "{lost} {exclusive}");
+        assert!(store.content.lock().unwrap().lost_answer.is_none());
+        assert!(store.data("home/f").unwrap() == bytes(length));
+        assert_eq!(store.unfinished(), 0);
+        assert!(!store.content.lock().unwrap().refuses_conditions);
     }
 }
 
