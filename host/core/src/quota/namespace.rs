@@ -191,10 +191,7 @@ impl NamespaceGuard<'_> {
             state.last_change = Instant::now();
             Count { files, used: state.used }
         };
-        let stored =
-            self.ledger.ports.store.replace_usage(&self.ledger.scope, used.used, self.ledger.ports.clock.now());
-        // The unsaved changes were cleared above: without this write they are lost.
-        stored.await.inspect_err(|_| self.ledger.invalidate())?;
+        self.replace(used.used).await?;
         Ok(used)
     }
 
@@ -205,7 +202,9 @@ impl NamespaceGuard<'_> {
     /// The store fails, and then the usage is stale.
     pub(super) async fn set_usage(&self, usage: NewUsage) -> Result<(UsedQuota, UsedQuota), QuotaError> {
         let ports = &self.ledger.ports;
-        let _order = ports.order.lock().await;
+        // Changes that wait must not reach the store after the usage that takes their place.
+        let mut order = ports.order.lock().await;
+        ports.send(&mut order).await.map_err(|failed| failed.error)?;
         let stored = ports.store.open_usage(&self.ledger.scope, &ports.node).await?;
         let before = {
             let state = self.ledger.state();
@@ -223,10 +222,17 @@ impl NamespaceGuard<'_> {
             (state.used, state.unsaved) = (now, UsedQuota::default());
             (state.is_open, state.is_stale, state.last_change) = (true, false, Instant::now());
         }
-        // The unsaved changes were cleared above: without this write they are lost.
-        let replaced = ports.store.replace_usage(&self.ledger.scope, now, ports.clock.now()).await;
-        replaced.inspect_err(|_| self.ledger.invalidate())?;
+        self.replace(now).await?;
         Ok((before, now))
+    }
+
+    /// Stores a usage that takes the place of unsaved changes. These are lost without it, so the ledger is stale then, also
+    /// where the caller is gone before the store's answer.
+    async fn replace(&self, used: UsedQuota) -> Result<(), QuotaError> {
+        let mut replacing = Replacing { ledger: &self.ledger, is_stored: false };
+        self.ledger.ports.store.replace_usage(&self.ledger.scope, used, self.ledger.ports.clock.now()).await?;
+        replacing.is_stored = true;
+        Ok(())
     }
 
     /// A program that changes files begins.
@@ -306,5 +312,19 @@ impl NamespaceGuard<'_> {
         let too_large = limits.size > 0 && grows && used.size.saturating_sub(freed_size) > limits.size;
         let too_many = limits.files > 0 && freed.is_none() && files > limits.files;
         if too_large || too_many { Err(QuotaError::Exceeded) } else { Ok(()) }
+    }
+}
+
+/// A usage on its way to the store.
+struct Replacing<'a> {
+    ledger: &'a Ledger,
+    is_stored: bool,
+}
+
+impl Drop for Replacing<'_> {
+    fn drop(&mut self) {
+        if !self.is_stored {
+            self.ledger.invalidate();
+        }
     }
 }
