@@ -153,7 +153,7 @@ impl StorageAdministration {
         self.audit.allow(actor, UseCase::SweepStorage, username.unwrap_or_default()).await?;
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
         let before = self.audit.clock.now().saturating_sub(age);
-        let mut sweep = Sweep { administration: self, actor, before, seen: BTreeSet::new(), swept: Vec::new() };
+        let mut sweep = Sweep { administration: self, actor, before, swept_places: BTreeSet::new(), swept: Vec::new() };
         match username {
             Some(username) => sweep.tree(username, self.tree(actor, username).await?).await,
             None => sweep.all_accounts().await?,
@@ -195,7 +195,7 @@ struct Sweep<'a> {
     /// Uploads that were begun before are removed; in milliseconds since 1970.
     before: i64,
     /// The places that were swept.
-    seen: BTreeSet<String>,
+    swept_places: BTreeSet<String>,
     swept: Vec<SweptFileSystem>,
 }
 
@@ -229,11 +229,16 @@ impl Sweep<'_> {
             // Uploads to directories are cleaned up when a server starts.
             let Location::S3(place) = &file_system.location else { continue };
             let location = format!("s3://{}/{}", place.bucket, place.key_prefix);
-            if !self.seen.insert(format!("{}\0{location}", place.endpoint)) {
+            let place = format!("{}\0{location}", place.endpoint);
+            if self.swept_places.contains(&place) {
                 continue;
             }
             let tree = TreeDescription { root: file_system, mounts: Vec::new() };
             let outcome = self.place(&tree).await.map_err(in_words);
+            // The credentials of another account may be good where these are not.
+            if outcome.is_ok() {
+                self.swept_places.insert(place);
+            }
             self.swept.push(SweptFileSystem { username: username.to_owned(), location, outcome });
         }
     }
