@@ -93,7 +93,8 @@ impl Driver for Mysql {
     }
 
     fn by_bytes(&self, column: &str) -> String {
-        format!("CAST({column} AS BINARY)")
+        // Names are compared with parameters in UTF-8, whatever the table of another program has.
+        format!("CAST(CONVERT({column} USING utf8mb4) AS BINARY)")
     }
 
     fn is_closed(&self, connection: &Connection) -> bool {

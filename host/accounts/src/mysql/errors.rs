@@ -36,9 +36,11 @@ fn failed(said: &str, host: &str) -> Trouble {
 fn of_answer(answer: &ServerError, said: &str, host: &str) -> Trouble {
     match answer.code {
         // Shutdown, a connection that was killed or was idle for too long, errors of the network that the server saw,
-        // a node of a cluster that is not ready.
-        1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1184 | 1927 | 4031 | 1047 => Trouble::lost(away(host, said)),
-        // An old primary goes on to answer.
+        // a node of a cluster that is not ready. They may be said of a COMMIT that was done.
+        1053 | 1077 | 1079 | 1152 | 1158..=1161 | 1184 | 1927 | 4031 | 1047 => {
+            Trouble::lost(away(host, said)).without_answer()
+        }
+        // A former primary still answers, but refuses writes.
         1290 | 1792 | 1836 | 3100 => Trouble::lost(StoreError::ReadOnly(format!(
             "the database at {host} cannot be written: {said}; it is a replica, or its read_only is on: name the primary in data_provider.host"
         ))),
@@ -119,7 +121,7 @@ mod tests {
         let check = |code: u16, message: &str, fate: Fate, may_be_repeated: bool, expected: &str| {
             let error = Error::Server(ServerError { code, message: message.into(), state: "HY000".into() });
             let trouble = of_statement(&error, "db:3306");
-            assert!(trouble.is_answer, "{code}");
+            assert_eq!(trouble.is_answer, ![1053, 1927].contains(&code), "{code}");
             assert_eq!((trouble.fate, trouble.failure.may_be_repeated), (fate, may_be_repeated), "{code}");
             let text = format!("{:?}", trouble.failure.error);
             assert!(text.starts_with(expected), "{code}: {text}");
@@ -129,6 +131,7 @@ mod tests {
         check(1213, "deadlock", Fate::Usable, true, "Busy");
         check(1205, "lock wait", Fate::Usable, false, "Busy");
         check(1053, "shutdown", Fate::AllBroken, true, "Unavailable");
+        check(1927, "lost connection to backend server", Fate::AllBroken, true, "Unavailable");
         check(1114, "the table is full", Fate::Usable, false, "Full");
         check(1030, "Got error 28 \"No space left on device\"", Fate::Usable, false, "Full");
         check(1406, "too long", Fate::Usable, false, "Refused");

@@ -60,7 +60,7 @@ async fn a_transaction_whose_database_dies_is_not_made() {
     let failure = transaction.commit().await.unwrap_err();
     assert!(!failure.may_be_repeated);
     let error = failure.error.to_string();
-    assert!(error.contains("look whether it was made"), "{error}");
+    assert!(error.contains("look before you repeat it"), "{error}");
     server.crash();
     let found = server.open().find(&USERS, "alice").await.unwrap().unwrap();
     assert_eq!(found.document.get("home_dir").and_then(|home| home.as_str()), Some("/srv/home"));

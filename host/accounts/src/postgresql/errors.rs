@@ -20,8 +20,9 @@ pub fn of_statement(error: &Error, host: &str) -> Trouble {
     };
     let said = text(error);
     match code {
-        _ if is_going_down(code) => Trouble::lost(away(host, &said)),
-        // A primary that has become a standby goes on to answer.
+        // A pooler or a server that goes down says so of a COMMIT that was done, too.
+        _ if is_going_down(code) => Trouble::lost(away(host, &said)).without_answer(),
+        // A former primary still answers, but refuses writes.
         &SqlState::READ_ONLY_SQL_TRANSACTION => Trouble::lost(StoreError::ReadOnly(format!(
             "the database at {host} cannot be written: {said}; it is a standby, or its default_transaction_read_only is on: name the primary in data_provider.host"
         ))),

@@ -11,10 +11,14 @@ use tidegate_core::ports::{
     AccountKey, Author, Change, ChangedObjects, Door, FOLDERS, PageRequest, StoreError, Stores, USERS, Write,
 };
 
+use mysql_async::prelude::Queryable;
+
 use crate::conformance::{change, document};
 use crate::postgresql::test_server::Server;
 use crate::sql::remote::test_cases::TestServer;
-use crate::{DatabaseServerSettings, SqliteDatabase, TableNames, read_only_postgresql, read_only_sqlite};
+use crate::{
+    DatabaseServerSettings, SqliteDatabase, TableNames, read_only_mysql, read_only_postgresql, read_only_sqlite,
+};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
 
@@ -188,6 +192,48 @@ async fn what_is_no_account_is_said() {
         assert!(refused.contains(expected), "{refused}");
     }
     assert!(!directory.path().join("gone.db").exists());
+}
+
+/// The names as pages of one account give them, which end although a page begins after any name.
+async fn in_pages(stores: &dyn Stores) -> Vec<String> {
+    let mut names = Vec::new();
+    while let Some(stored) = {
+        let page = PageRequest { after: names.last().cloned(), prefix: None, limit: 1 };
+        stores.list(&USERS, page).await.unwrap().pop()
+    } {
+        assert!(names.len() < 10, "{names:?}");
+        names.push(stored.name);
+    }
+    names
+}
+
+const PEOPLE: &str = "1 AS id, login AS username, 1 AS status, '/srv' AS home_dir, '{}' AS permissions FROM people";
+
+#[tokio::test]
+async fn the_collation_of_a_column_leaves_no_name_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("people.db");
+    let people = rusqlite::Connection::open(&path).unwrap();
+    people.execute_batch("CREATE TABLE people (login TEXT COLLATE NOCASE)").unwrap();
+    people.execute_batch("INSERT INTO people VALUES ('bob'), ('alice'), ('Bob'), ('Carol')").unwrap();
+    people.execute_batch(&format!("CREATE VIEW accounts AS SELECT {PEOPLE}")).unwrap();
+    assert_eq!(in_pages(&*in_file(&path, "accounts").unwrap()).await, ["Bob", "Carol", "alice", "bob"]);
+}
+
+#[tokio::test]
+async fn a_table_that_is_not_in_utf_8_is_read_to_its_end() {
+    let server = crate::mysql::test_server::Server::start();
+    let mut raw = server.raw().await;
+    for sql in [
+        "CREATE TABLE people (login VARCHAR(100) CHARACTER SET latin1)".to_owned(),
+        "INSERT INTO people VALUES ('zoe'), ('\u{e4}nne'), ('alice')".to_owned(),
+        format!("CREATE VIEW accounts AS SELECT {PEOPLE}"),
+    ] {
+        raw.query_drop(sql).await.unwrap();
+    }
+    let settings = DatabaseServerSettings { tables: names("accounts"), ..server.settings() };
+    let stores = read_only_mysql(settings, Arc::new(MemoryStore::default())).unwrap();
+    assert_eq!(in_pages(&*stores).await, ["alice", "zoe", "\u{e4}nne"]);
 }
 
 #[tokio::test]

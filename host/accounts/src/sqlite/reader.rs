@@ -59,6 +59,11 @@ impl Reader for SqliteReader {
         .await
     }
 
+    fn by_bytes(&self, column: &str) -> String {
+        // Whatever collation the column of another program has.
+        format!("{column} COLLATE BINARY")
+    }
+
     fn place(&self) -> String {
         format!("table or view \"{}{}\" in {}", self.names.prefix, self.names.users, self.path.display())
     }

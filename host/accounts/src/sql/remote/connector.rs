@@ -68,7 +68,7 @@ impl<D: Driver> Connector<D> {
         Err(all_of(problems))
     }
 
-    /// Gives up a connection, and all that were made before this moment: what befell one befalls the others.
+    /// Closes a connection and all older ones: they are to the same host and have the same fault.
     pub fn give_up(&self, connection: &Connected<D::Connection>) {
         if self.generation.load(Ordering::Acquire) == connection.generation {
             self.generation.fetch_add(1, Ordering::AcqRel);

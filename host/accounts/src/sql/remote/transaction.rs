@@ -18,11 +18,13 @@ pub struct RemoteTransaction<D: Driver> {
     deadline: Deadline,
     /// The number of the last change, if older ones are to be forgotten.
     forget_before: Option<i64>,
+    /// What it does may fail without harm.
+    is_spare: bool,
 }
 
 impl<D: Driver> RemoteTransaction<D> {
     pub fn new(pool: Pool<Connector<D>>, connection: Object<Connector<D>>, deadline: Deadline) -> Self {
-        Self { pool, connection: Some(connection), deadline, forget_before: None }
+        Self { pool, connection: Some(connection), deadline, forget_before: None, is_spare: false }
     }
 
     /// Also the server gives up at the deadline, and lets go of a transaction whose program is gone.
@@ -67,6 +69,9 @@ impl<D: Driver> RemoteTransaction<D> {
     }
 
     fn end_if_lost(&mut self, mut trouble: Trouble) -> Trouble {
+        if self.is_spare && trouble.fate == Fate::AllBroken {
+            trouble.fate = Fate::Broken;
+        }
         if trouble.fate != Fate::Usable
             && let Some(connection) = self.connection.take()
         {
@@ -76,7 +81,10 @@ impl<D: Driver> RemoteTransaction<D> {
         trouble
     }
 
+    /// Removes old changes, after a transaction that is stored. A failure costs this connection only: the others are not
+    /// at fault where the time of that transaction runs out here.
     async fn forget(&mut self, last: i64) -> Result<(), Failure> {
+        self.is_spare = true;
         self.begin().await?;
         D::forget(self, last).await?;
         self.batch(COMMIT).await

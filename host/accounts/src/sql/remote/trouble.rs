@@ -13,7 +13,7 @@ pub enum Fate {
     Usable,
     /// It is closed; others have nothing to do with that.
     Broken,
-    /// It is closed, and so are all that were made with it: what befell one befalls the others.
+    /// It is closed, and so are all connections made before it: they share its fault.
     AllBroken,
 }
 
@@ -22,9 +22,9 @@ pub enum Fate {
 pub struct Trouble {
     /// The failure as callers get it.
     pub failure: Failure,
-    /// Of the connection.
+    /// What becomes of the connection.
     pub fate: Fate,
-    /// The server has answered: what it was asked for was not done.
+    /// The server has answered, and what it was asked for was not done.
     pub is_answer: bool,
     /// A row of that key exists.
     pub is_duplicate: bool,
@@ -47,7 +47,7 @@ impl Trouble {
         Self { failure: Failure { error, may_be_repeated: true }, ..Self::from(StoreError::Failed(String::new())) }
     }
 
-    /// The server gave no answer.
+    /// The server gave no answer, or one that does not say whether it was done.
     pub fn without_answer(self) -> Self {
         Self { is_answer: false, ..self }
     }
@@ -57,7 +57,7 @@ impl Trouble {
 pub fn of_commit(mut trouble: Trouble) -> Trouble {
     if !trouble.is_answer {
         let error = trouble.failure.error;
-        let text = format!("{error}. The connection ended while a change was made: look whether it was made");
+        let text = format!("{error}. It is not known whether the change was stored: look before you repeat it");
         trouble.failure = StoreError::Unavailable(text).into();
     }
     trouble
