@@ -57,6 +57,17 @@ HOOK_TEXTS(credential_change, allowed)
 HOOK_TEXTS(credential_change, denied)
 HOOK_TEXTS(credential_change, ips)
 
+HOOK_TEXT(address_ban, network)
+HOOK_TEXT(address_ban, remote_ip)
+HOOK_OPTIONAL_TEXT(address_ban, protocol)
+HOOK_VALUE(address_ban, score, uint32_t)
+HOOK_VALUE(address_ban, login_failed, uint32_t)
+HOOK_VALUE(address_ban, user_not_found, uint32_t)
+HOOK_VALUE(address_ban, no_login_tried, uint32_t)
+HOOK_VALUE(address_ban, limit_exceeded, uint32_t)
+HOOK_VALUE(address_ban, at, timestamp_t)
+HOOK_VALUE(address_ban, until, timestamp_t)
+
 #ifdef __cplusplus
 }
 #endif

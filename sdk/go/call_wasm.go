@@ -70,6 +70,11 @@ func KeepCredentialChange(handle *bindings.CredentialChange) CredentialChange {
 	return &credentialChange{handle}
 }
 
+func KeepAddressBan(handle *bindings.AddressBan) AddressBan {
+	kept = append(kept, handle)
+	return &addressBan{handle}
+}
+
 // GiveDraft hands a draft over to the server with a verdict.
 func GiveDraft(draft AccountDraft) *bindings.AccountDraft {
 	// Taken from the handle that EndCall knows, so that it is not given back as well.

@@ -65,3 +65,21 @@ type CredentialChange interface {
 	Denied() []string
 	IPs() []string
 }
+
+// AddressBan is a ban: connections of the address are refused before any handshake.
+type AddressBan interface {
+	// What is banned: an IPv4 address, or the first 64 bits of an IPv6 address.
+	Network() string
+	// The client whose offence led to the ban, or the address that an administrator named.
+	RemoteIP() string
+	// Where the last offence was, `SSH` or `HTTP`; empty if an administrator banned the address.
+	Protocol() string
+	// Zero if an administrator banned the address.
+	Score() uint32
+	LoginFailed() uint32
+	UserNotFound() uint32
+	NoLoginTried() uint32
+	LimitExceeded() uint32
+	At() time.Time
+	Until() time.Time
+}

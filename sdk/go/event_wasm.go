@@ -162,3 +162,45 @@ func (self *credentialChange) Denied() []string {
 func (self *credentialChange) IPs() []string {
 	return cloneAll(self.handle.Ips())
 }
+
+type addressBan struct{ handle *bindings.AddressBan }
+
+func (self *addressBan) Network() string {
+	return strings.Clone(self.handle.Network())
+}
+
+func (self *addressBan) RemoteIP() string {
+	return strings.Clone(self.handle.RemoteIp())
+}
+
+func (self *addressBan) Protocol() string {
+	return strings.Clone(self.handle.Protocol().SomeOr(""))
+}
+
+func (self *addressBan) Score() uint32 {
+	return self.handle.Score()
+}
+
+func (self *addressBan) LoginFailed() uint32 {
+	return self.handle.LoginFailed()
+}
+
+func (self *addressBan) UserNotFound() uint32 {
+	return self.handle.UserNotFound()
+}
+
+func (self *addressBan) NoLoginTried() uint32 {
+	return self.handle.NoLoginTried()
+}
+
+func (self *addressBan) LimitExceeded() uint32 {
+	return self.handle.LimitExceeded()
+}
+
+func (self *addressBan) At() time.Time {
+	return timeOf(self.handle.At())
+}
+
+func (self *addressBan) Until() time.Time {
+	return timeOf(self.handle.Until())
+}

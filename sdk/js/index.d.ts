@@ -4,6 +4,7 @@ import type { AccountDraft } from "tidegate:hooks/types@0.1.2";
 export * from "./generated/types.js";
 export type {
   Account,
+  AddressBan,
   Connection,
   CredentialChange,
   FileAction,

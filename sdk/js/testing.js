@@ -113,6 +113,7 @@ export function madeUp(name, details) {
     objectChanges: [handle({ name: details.username, kind: { tag: "account" }, change: "update", actor: null })],
     credentialChanged: [handle({ name: "key", username: details.username, isLoginUrl: false, expiresAt: null })],
     oneClickLoginPost: ["token", details.username, "elsewhere"],
+    addressBanned: [handle({ network: "192.0.2.1", loginFailed: 8, userNotFound: 0, at: 0, until: 1800 })],
   };
   return events[name];
 }

@@ -10,7 +10,7 @@ use tidegate_tests::tools;
 /// All hook points, as one argument.
 const EVERY_HOOK: &str = "startup,connect,login-pre,external-auth,pre-login,check-password,keyboard-interactive,\
     session-create,post-login,pre-action,post-action,session-destroy,disconnect,object-changes,credential-changed,\
-    password-reset-pre,one-click-login-post";
+    password-reset-pre,one-click-login-post,address-banned";
 
 fn tidegate(directory: &Path, arguments: &[&str]) -> String {
     tools::run_ok(Command::new(tools::tidegate()).args(arguments).current_dir(directory))

@@ -84,7 +84,11 @@ impl Flavour {
     pub fn retries(self, kind: HookKind) -> bool {
         match kind {
             HookKind::PostAction | HookKind::ObjectChanges => self.compat > Compat::Seed,
-            HookKind::PostLogin | HookKind::SessionDestroy | HookKind::Disconnect | HookKind::CredentialChanged => true,
+            HookKind::PostLogin
+            | HookKind::SessionDestroy
+            | HookKind::Disconnect
+            | HookKind::CredentialChanged
+            | HookKind::AddressBanned => true,
             HookKind::Startup
             | HookKind::Connect
             | HookKind::LoginPre

@@ -109,7 +109,8 @@ impl Reasons<'_> {
             | HookKind::ObjectChanges
             | HookKind::CredentialChanged
             | HookKind::PasswordResetPre
-            | HookKind::OneClickLoginPost => None,
+            | HookKind::OneClickLoginPost
+            | HookKind::AddressBanned => None,
         }
     }
 

@@ -390,7 +390,8 @@ impl Services {
     ) -> anyhow::Result<Self> {
         let sessions = Arc::new(SessionRegistry::default());
         let clock: Arc<dyn Clock> = Arc::new(settings.clock.clone());
-        let defender = Arc::new(Defender::new(settings.defender.clone(), metrics.clone(), clock.clone()));
+        let defender = Defender::new(settings.defender.clone(), metrics.clone(), clock.clone());
+        let defender = Arc::new(defender.with_observers(points.bans.clone()));
         let cache = external_auth_cache(settings, metrics.clone(), clock.clone())?;
         let scans = quota_scans(stores, settings, node, storage.clone());
         let files = FileContext {

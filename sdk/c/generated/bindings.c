@@ -305,6 +305,36 @@ extern void __wasm_import_tidegate_hooks_types_method_credential_change_denied(i
 __attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]credential-change.ips")))
 extern void __wasm_import_tidegate_hooks_types_method_credential_change_ips(int32_t, uint8_t *);
 
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]address-ban.network")))
+extern void __wasm_import_tidegate_hooks_types_method_address_ban_network(int32_t, uint8_t *);
+
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]address-ban.remote-ip")))
+extern void __wasm_import_tidegate_hooks_types_method_address_ban_remote_ip(int32_t, uint8_t *);
+
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]address-ban.protocol")))
+extern void __wasm_import_tidegate_hooks_types_method_address_ban_protocol(int32_t, uint8_t *);
+
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]address-ban.score")))
+extern int32_t __wasm_import_tidegate_hooks_types_method_address_ban_score(int32_t);
+
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]address-ban.login-failed")))
+extern int32_t __wasm_import_tidegate_hooks_types_method_address_ban_login_failed(int32_t);
+
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]address-ban.user-not-found")))
+extern int32_t __wasm_import_tidegate_hooks_types_method_address_ban_user_not_found(int32_t);
+
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]address-ban.no-login-tried")))
+extern int32_t __wasm_import_tidegate_hooks_types_method_address_ban_no_login_tried(int32_t);
+
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]address-ban.limit-exceeded")))
+extern int32_t __wasm_import_tidegate_hooks_types_method_address_ban_limit_exceeded(int32_t);
+
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]address-ban.at")))
+extern int64_t __wasm_import_tidegate_hooks_types_method_address_ban_at(int32_t);
+
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]address-ban.until")))
+extern int64_t __wasm_import_tidegate_hooks_types_method_address_ban_until(int32_t);
+
 // Imported Functions from `tidegate:hooks/log@0.1.2`
 
 __attribute__((__import_module__("tidegate:hooks/log@0.1.2"), __import_name__("log")))
@@ -403,6 +433,9 @@ extern int32_t __wasm_import_tidegate_hooks_conversations_method_conversation_ve
 
 
 // Exported Functions from `tidegate:hooks/one-click-login-post@0.1.2`
+
+
+// Exported Functions from `tidegate:hooks/address-banned@0.1.2`
 
 
 // Canonical ABI intrinsics
@@ -577,6 +610,17 @@ void tidegate_hooks_types_credential_change_drop_own(tidegate_hooks_types_own_cr
 
 tidegate_hooks_types_borrow_credential_change_t tidegate_hooks_types_borrow_credential_change(tidegate_hooks_types_own_credential_change_t arg) {
   return (tidegate_hooks_types_borrow_credential_change_t) { arg.__handle };
+}
+
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[resource-drop]address-ban")))
+extern void __wasm_import_tidegate_hooks_types_address_ban_drop(int32_t handle);
+
+void tidegate_hooks_types_address_ban_drop_own(tidegate_hooks_types_own_address_ban_t handle) {
+  __wasm_import_tidegate_hooks_types_address_ban_drop(handle.__handle);
+}
+
+tidegate_hooks_types_borrow_address_ban_t tidegate_hooks_types_borrow_address_ban(tidegate_hooks_types_own_address_ban_t arg) {
+  return (tidegate_hooks_types_borrow_address_ban_t) { arg.__handle };
 }
 
 void tidegate_hooks_types_list_login_method_free(tidegate_hooks_types_list_login_method_t *ptr) {
@@ -1154,6 +1198,17 @@ void exports_tidegate_hooks_one_click_login_post_result_void_failure_free(export
   if (!ptr->is_err) {
   } else {
     exports_tidegate_hooks_one_click_login_post_failure_free(&ptr->val.err);
+  }
+}
+
+void exports_tidegate_hooks_address_banned_failure_free(exports_tidegate_hooks_address_banned_failure_t *ptr) {
+  tidegate_hooks_types_failure_free(ptr);
+}
+
+void exports_tidegate_hooks_address_banned_result_void_failure_free(exports_tidegate_hooks_address_banned_result_void_failure_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    exports_tidegate_hooks_address_banned_failure_free(&ptr->val.err);
   }
 }
 
@@ -2781,6 +2836,78 @@ void tidegate_hooks_types_method_credential_change_ips(tidegate_hooks_types_borr
   *ret = (hook_list_string_t) { (hook_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
+void tidegate_hooks_types_method_address_ban_network(tidegate_hooks_types_borrow_address_ban_t self, hook_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_tidegate_hooks_types_method_address_ban_network((self).__handle, ptr);
+  *ret = (hook_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+void tidegate_hooks_types_method_address_ban_remote_ip(tidegate_hooks_types_borrow_address_ban_t self, hook_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_tidegate_hooks_types_method_address_ban_remote_ip((self).__handle, ptr);
+  *ret = (hook_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool tidegate_hooks_types_method_address_ban_protocol(tidegate_hooks_types_borrow_address_ban_t self, hook_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_tidegate_hooks_types_method_address_ban_protocol((self).__handle, ptr);
+  hook_option_string_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (hook_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+uint32_t tidegate_hooks_types_method_address_ban_score(tidegate_hooks_types_borrow_address_ban_t self) {
+  int32_t ret = __wasm_import_tidegate_hooks_types_method_address_ban_score((self).__handle);
+  return (uint32_t) (ret);
+}
+
+uint32_t tidegate_hooks_types_method_address_ban_login_failed(tidegate_hooks_types_borrow_address_ban_t self) {
+  int32_t ret = __wasm_import_tidegate_hooks_types_method_address_ban_login_failed((self).__handle);
+  return (uint32_t) (ret);
+}
+
+uint32_t tidegate_hooks_types_method_address_ban_user_not_found(tidegate_hooks_types_borrow_address_ban_t self) {
+  int32_t ret = __wasm_import_tidegate_hooks_types_method_address_ban_user_not_found((self).__handle);
+  return (uint32_t) (ret);
+}
+
+uint32_t tidegate_hooks_types_method_address_ban_no_login_tried(tidegate_hooks_types_borrow_address_ban_t self) {
+  int32_t ret = __wasm_import_tidegate_hooks_types_method_address_ban_no_login_tried((self).__handle);
+  return (uint32_t) (ret);
+}
+
+uint32_t tidegate_hooks_types_method_address_ban_limit_exceeded(tidegate_hooks_types_borrow_address_ban_t self) {
+  int32_t ret = __wasm_import_tidegate_hooks_types_method_address_ban_limit_exceeded((self).__handle);
+  return (uint32_t) (ret);
+}
+
+tidegate_hooks_types_timestamp_t tidegate_hooks_types_method_address_ban_at(tidegate_hooks_types_borrow_address_ban_t self) {
+  int64_t ret = __wasm_import_tidegate_hooks_types_method_address_ban_at((self).__handle);
+  return (uint64_t) (ret);
+}
+
+tidegate_hooks_types_timestamp_t tidegate_hooks_types_method_address_ban_until(tidegate_hooks_types_borrow_address_ban_t self) {
+  int64_t ret = __wasm_import_tidegate_hooks_types_method_address_ban_until((self).__handle);
+  return (uint64_t) (ret);
+}
+
 void tidegate_hooks_log_log(tidegate_hooks_log_level_t level, hook_string_t *message, hook_list_tuple2_string_string_t *fields) {
   __wasm_import_tidegate_hooks_log_log((int32_t) level, (uint8_t *) (*message).ptr, (*message).len, (uint8_t *) (*fields).ptr, (*fields).len);
 }
@@ -3237,6 +3364,7 @@ bool tidegate_hooks_conversations_method_conversation_verify_one_time_code(tideg
   int32_t ret = __wasm_import_tidegate_hooks_conversations_method_conversation_verify_one_time_code((self).__handle, (uint8_t *) (*answer).ptr, (*answer).len);
   return ret;
 }
+
 
 
 

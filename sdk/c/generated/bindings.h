@@ -220,6 +220,14 @@ typedef struct tidegate_hooks_types_borrow_credential_change_t {
   int32_t __handle;
 } tidegate_hooks_types_borrow_credential_change_t;
 
+typedef struct tidegate_hooks_types_own_address_ban_t {
+  int32_t __handle;
+} tidegate_hooks_types_own_address_ban_t;
+
+typedef struct tidegate_hooks_types_borrow_address_ban_t {
+  int32_t __handle;
+} tidegate_hooks_types_borrow_address_ban_t;
+
 typedef struct {
   tidegate_hooks_types_login_method_t *ptr;
   size_t len;
@@ -788,6 +796,17 @@ typedef struct {
   } val;
 } exports_tidegate_hooks_one_click_login_post_result_void_failure_t;
 
+typedef tidegate_hooks_types_failure_t exports_tidegate_hooks_address_banned_failure_t;
+
+typedef tidegate_hooks_types_borrow_address_ban_t exports_tidegate_hooks_address_banned_borrow_address_ban_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    exports_tidegate_hooks_address_banned_failure_t err;
+  } val;
+} exports_tidegate_hooks_address_banned_result_void_failure_t;
+
 // Imported Functions from `tidegate:hooks/types@0.1.2`
 // Unique while the server runs; appears in every log line about it.
 extern void tidegate_hooks_types_method_connection_id(tidegate_hooks_types_borrow_connection_t self, hook_string_t *ret);
@@ -942,6 +961,26 @@ extern uint32_t tidegate_hooks_types_method_credential_change_max_uses(tidegate_
 extern void tidegate_hooks_types_method_credential_change_allowed(tidegate_hooks_types_borrow_credential_change_t self, hook_list_string_t *ret);
 extern void tidegate_hooks_types_method_credential_change_denied(tidegate_hooks_types_borrow_credential_change_t self, hook_list_string_t *ret);
 extern void tidegate_hooks_types_method_credential_change_ips(tidegate_hooks_types_borrow_credential_change_t self, hook_list_string_t *ret);
+// What is banned: an IPv4 address, or the first 64 bits of an IPv6 address as `2001:db8:1:2::/64`.
+extern void tidegate_hooks_types_method_address_ban_network(tidegate_hooks_types_borrow_address_ban_t self, hook_string_t *ret);
+// The client whose offence led to the ban, or the address that an administrator named.
+extern void tidegate_hooks_types_method_address_ban_remote_ip(tidegate_hooks_types_borrow_address_ban_t self, hook_string_t *ret);
+// Where the last offence was, `SSH` or `HTTP`. None: an administrator banned the address.
+extern bool tidegate_hooks_types_method_address_ban_protocol(tidegate_hooks_types_borrow_address_ban_t self, hook_string_t *ret);
+// The score that led to the ban; zero if an administrator banned the address.
+extern uint32_t tidegate_hooks_types_method_address_ban_score(tidegate_hooks_types_borrow_address_ban_t self);
+// Logins that were denied, counted for the score, as are the three below.
+extern uint32_t tidegate_hooks_types_method_address_ban_login_failed(tidegate_hooks_types_borrow_address_ban_t self);
+// Logins of accounts that do not exist.
+extern uint32_t tidegate_hooks_types_method_address_ban_user_not_found(tidegate_hooks_types_borrow_address_ban_t self);
+// Connections that ended without an attempt to log in.
+extern uint32_t tidegate_hooks_types_method_address_ban_no_login_tried(tidegate_hooks_types_borrow_address_ban_t self);
+// Connections above a limit on their rate.
+extern uint32_t tidegate_hooks_types_method_address_ban_limit_exceeded(tidegate_hooks_types_borrow_address_ban_t self);
+// When the ban began.
+extern tidegate_hooks_types_timestamp_t tidegate_hooks_types_method_address_ban_at(tidegate_hooks_types_borrow_address_ban_t self);
+// When the ban ends.
+extern tidegate_hooks_types_timestamp_t tidegate_hooks_types_method_address_ban_until(tidegate_hooks_types_borrow_address_ban_t self);
 
 // Imported Functions from `tidegate:hooks/log@0.1.2`
 extern void tidegate_hooks_log_log(tidegate_hooks_log_level_t level, hook_string_t *message, hook_list_tuple2_string_string_t *fields);
@@ -1028,6 +1067,9 @@ bool exports_tidegate_hooks_credential_changed_notify(exports_tidegate_hooks_cre
 // Exported Functions from `tidegate:hooks/one-click-login-post@0.1.2`
 bool exports_tidegate_hooks_one_click_login_post_notify(hook_string_t *token, hook_string_t *username, hook_string_t *name, exports_tidegate_hooks_one_click_login_post_failure_t *err);
 
+// Exported Functions from `tidegate:hooks/address-banned@0.1.2`
+bool exports_tidegate_hooks_address_banned_notify(exports_tidegate_hooks_address_banned_borrow_address_ban_t ban, exports_tidegate_hooks_address_banned_failure_t *err);
+
 // Helper Functions
 
 void tidegate_hooks_types_protocol_free(tidegate_hooks_types_protocol_t *ptr);
@@ -1083,6 +1125,10 @@ extern tidegate_hooks_types_borrow_web_request_t tidegate_hooks_types_borrow_web
 extern void tidegate_hooks_types_credential_change_drop_own(tidegate_hooks_types_own_credential_change_t handle);
 
 extern tidegate_hooks_types_borrow_credential_change_t tidegate_hooks_types_borrow_credential_change(tidegate_hooks_types_own_credential_change_t handle);
+
+extern void tidegate_hooks_types_address_ban_drop_own(tidegate_hooks_types_own_address_ban_t handle);
+
+extern tidegate_hooks_types_borrow_address_ban_t tidegate_hooks_types_borrow_address_ban(tidegate_hooks_types_own_address_ban_t handle);
 
 void tidegate_hooks_types_list_login_method_free(tidegate_hooks_types_list_login_method_t *ptr);
 
@@ -1259,6 +1305,10 @@ void exports_tidegate_hooks_credential_changed_result_void_failure_free(exports_
 void exports_tidegate_hooks_one_click_login_post_failure_free(exports_tidegate_hooks_one_click_login_post_failure_t *ptr);
 
 void exports_tidegate_hooks_one_click_login_post_result_void_failure_free(exports_tidegate_hooks_one_click_login_post_result_void_failure_t *ptr);
+
+void exports_tidegate_hooks_address_banned_failure_free(exports_tidegate_hooks_address_banned_failure_t *ptr);
+
+void exports_tidegate_hooks_address_banned_result_void_failure_free(exports_tidegate_hooks_address_banned_result_void_failure_t *ptr);
 
 // Sets the string `ret` to reference the input string `s` without copying it
 void hook_string_set(hook_string_t *ret, const char*s);

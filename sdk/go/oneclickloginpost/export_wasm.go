@@ -61,5 +61,3 @@ witRuntime.Reset()
 }
 
 
-
-

@@ -68,5 +68,9 @@ export const hooks = {
   "oneClickLoginPost": {
     "interface": "one-click-login-post",
     "function": "notify"
+  },
+  "addressBanned": {
+    "interface": "address-banned",
+    "function": "notify"
   }
 };

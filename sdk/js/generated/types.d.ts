@@ -17,3 +17,4 @@ export type PostAction = typeof import("tidegate:hooks/post-action@0.1.2").notif
 export type ObjectChanges = typeof import("tidegate:hooks/object-changes@0.1.2").notify;
 export type CredentialChanged = typeof import("tidegate:hooks/credential-changed@0.1.2").notify;
 export type OneClickLoginPost = typeof import("tidegate:hooks/one-click-login-post@0.1.2").notify;
+export type AddressBanned = typeof import("tidegate:hooks/address-banned@0.1.2").notify;

@@ -101,6 +101,7 @@ def made_up(name: str, *, username: str, password: str | None = None) -> tuple[A
     user = session(username=username, account=account(username=username))
     url = handle(name="key", username=username, is_login_url=False, expires_at=None)
     change = handle(name=username, change=types.ChangeKind.UPDATE, actor=None)
+    ban = handle(network="192.0.2.1", login_failed=8, user_not_found=0, at=0, until=1800)
     events: dict[str, tuple[Any, ...]] = {
         "external_auth": (attempt,),
         "connect": (connection(),),
@@ -119,6 +120,7 @@ def made_up(name: str, *, username: str, password: str | None = None) -> tuple[A
         "object_changes": (change,),
         "credential_changed": (url,),
         "one_click_login_post": ("token", username, "elsewhere"),
+        "address_banned": (ban,),
     }
     return events[name]
 

@@ -52,4 +52,5 @@ hooks! {
     object_changes: "object-changes-hook",
     credential_changed: "credential-changed-hook",
     one_click_login_post: "one-click-login-post-hook",
+    address_banned: "address-banned-hook",
 }

@@ -110,6 +110,9 @@ macro_rules! __export {
     (CredentialChanged, $hook:ty) => {
         $crate::__glue!(CredentialChanged, $hook, credential_changed, notify(change: &$crate::CredentialChange) -> ());
     };
+    (AddressBanned, $hook:ty) => {
+        $crate::__glue!(AddressBanned, $hook, address_banned, notify(ban: &$crate::AddressBan) -> ());
+    };
     (OneClickLoginPost, $hook:ty) => {
         $crate::__glue!(OneClickLoginPost, $hook, one_click_login_post,
             notify(token: String, username: String, name: String) -> ());

@@ -1,7 +1,7 @@
 //! One trait for each hook point, with one function: the interfaces of `wit/`.
 
 use crate::{
-    Account, AuthVerdict, Connection, Conversation, CredentialChange, Failure, FileAction, InteractiveVerdict,
+    Account, AddressBan, AuthVerdict, Connection, Conversation, CredentialChange, Failure, FileAction, InteractiveVerdict,
     LoginAttempt, ObjectChange, PasswordVerdict, PreLoginVerdict, Review, Session, WebRequest,
 };
 
@@ -161,4 +161,13 @@ pub trait OneClickLoginPost {
     /// # Errors
     /// If the hook could not do its work; the server logs that.
     fn notify(token: String, username: String, name: String) -> Result<(), Failure>;
+}
+
+/// Is told that an address was banned: its score was too high, or an administrator has said so.
+pub trait AddressBanned {
+    /// `ban`: what is banned, why, and until when.
+    ///
+    /// # Errors
+    /// If the hook could not do its work; the server logs that.
+    fn notify(ban: &AddressBan) -> Result<(), Failure>;
 }

@@ -66,10 +66,11 @@ pub use bindings::host::tidegate::hooks::conversations::Conversation;
 pub use bindings::host::tidegate::hooks::conversations::{ConversationError, Prompt};
 #[cfg(target_family = "wasm")]
 pub use bindings::host::tidegate::hooks::types::{
-    Account, AccountDraft, Connection, CredentialChange, FileAction, LoginAttempt, ObjectChange, Session, WebRequest,
+    Account, AccountDraft, AddressBan, Connection, CredentialChange, FileAction, LoginAttempt, ObjectChange, Session,
+    WebRequest,
 };
 #[cfg(not(target_family = "wasm"))]
 pub use testing::{
-    Account, AccountDraft, Connection, Conversation, CredentialChange, FileAction, LoginAttempt, ObjectChange, Session,
-    WebRequest,
+    Account, AccountDraft, AddressBan, Connection, Conversation, CredentialChange, FileAction, LoginAttempt,
+    ObjectChange, Session, WebRequest,
 };

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+#[path = "../hooks/address_banned.rs"]
+mod address_banned;
 #[path = "../hooks/check_password.rs"]
 mod check_password;
 #[path = "../hooks/connect.rs"]
@@ -40,7 +42,8 @@ mod startup;
 pub struct Plugin;
 
 tidegate_hook::export!(
-    Plugin: CheckPassword,
+    Plugin: AddressBanned,
+    CheckPassword,
     Connect,
     CredentialChanged,
     Disconnect,

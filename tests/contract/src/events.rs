@@ -13,8 +13,8 @@ use tidegate_core::hook::events::{ActionKind, ActionStatus, FileAction, Protocol
 use tidegate_core::hook::external_auth::ExternalAuth;
 use tidegate_core::hook::keyboard_interactive::{Conversation, ConversationError, KeyboardInteractive, Round};
 use tidegate_core::hook::observation::{
-    Change, CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin, SessionDestroy,
-    Startup,
+    AddressBanned, Change, CredentialChanged, Disconnect, ObjectChange, Offences, OneClickLoginPost, PostAction,
+    PostLogin, SessionDestroy, Startup,
 };
 use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate, WebRequest};
@@ -216,5 +216,14 @@ about! {
     },
     CredentialChanged: |what| Self { username: what.to_owned(), name: "key".to_owned(), ..Self::default() },
     OneClickLoginPost: |what| Self { username: what.to_owned(), ..Self::default() },
+    AddressBanned: |what| Self {
+        address: address(what),
+        network: address(what).to_string(),
+        protocol: Some("SSH"),
+        score: 16,
+        offences: Offences { login_failed: 7, user_not_found: 1, ..Offences::default() },
+        at: 1_700_000_000_000,
+        until: 1_700_001_800_000,
+    },
     Startup: |_what| Self { version: "0" },
 }

@@ -22,6 +22,7 @@ login-pre) what=$SFTPGO_LOGIN_USERNAME ;;
 session-create | session-destroy) what=$SFTPGO_SESSION_USERNAME ;;
 pre-action | post-action) what=${SFTPGO_ACTION_VIRTUAL_PATH##*/} ;;
 object-changes) what=$SFTPGO_USER_USERNAME ;;
+address-banned) what=$(address "$SFTPGO_BAN_IP") ;;
 credential-changed) what=$SFTPGO_CREDENTIAL_USERNAME ;;
 password-reset-pre) what=$SFTPGO_RESET_USERNAME ;;
 one-click-login-post) what=$SFTPGO_LOGIN_USERNAME ;;
@@ -38,7 +39,7 @@ endless) head -c 2000000 /dev/zero; exit 0 ;;
 esac
 case $kind in
 external-auth | pre-login | check-password | keyboard-interactive | post-login | session-destroy | disconnect) ;;
-post-action | object-changes | credential-changed | one-click-login-post | startup) ;;
+post-action | object-changes | credential-changed | one-click-login-post | address-banned | startup) ;;
 *) # says no by its exit status; a failure is something else
     [ "$what" = fail ] && kill -15 $$
     [ "$what" = deny ] && { echo the contract says no; exit 1; }

@@ -14,7 +14,8 @@ use tidegate_core::hook::check_password::CheckPassword;
 use tidegate_core::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
 use tidegate_core::hook::keyboard_interactive::KeyboardInteractive;
 use tidegate_core::hook::observation::{
-    CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin, SessionDestroy, Startup,
+    AddressBanned, CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin,
+    SessionDestroy, Startup,
 };
 use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate};
@@ -89,6 +90,7 @@ async fn every_hook_point_has_the_same_answer_through_every_adapter() {
         table.check::<ObjectChange>(what, expected).await;
         table.check::<CredentialChanged>(what, expected).await;
         table.check::<OneClickLoginPost>(what, expected).await;
+        table.check::<AddressBanned>(what, expected).await;
     }
     table.check::<Startup>("allow", "told").await;
     assert_eq!(table.asked, BTreeSet::from(HookKind::ALL));

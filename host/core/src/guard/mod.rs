@@ -17,6 +17,8 @@ pub use rates::{MAX_RATE_LIMITS, RateLimit, RateScope};
 pub use scores::{Ban, BanRule};
 
 use self::scores::{ScoreTable, Scoring};
+use crate::hook::Observers;
+use crate::hook::observation::{AddressBanned, Offences};
 use crate::login::RefusalReason;
 use crate::metrics::Metrics;
 use crate::ports::Clock;
@@ -95,6 +97,18 @@ impl Offence {
         }
     }
 
+    /// With this offence counted, too.
+    fn counted(self, mut before: Offences) -> Offences {
+        let counter = match self {
+            Self::LoginFailed => &mut before.login_failed,
+            Self::UserNotFound => &mut before.user_not_found,
+            Self::NoLoginTried => &mut before.no_login_tried,
+            Self::LimitExceeded => &mut before.limit_exceeded,
+        };
+        *counter = counter.saturating_add(1);
+        before
+    }
+
     /// The offence of a refused login; None: it is none, because the server or a hook failed, or because the
     /// credential was right (B14-06).
     pub fn of_refusal(reason: RefusalReason) -> Option<Self> {
@@ -123,13 +137,19 @@ pub struct Defender {
     table: Mutex<ScoreTable>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
+    observers: Option<Arc<Observers<AddressBanned>>>,
 }
 
 impl Defender {
     /// A defender that has seen no offence yet.
     pub fn new(settings: DefenderSettings, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
         let table = Mutex::new(ScoreTable::new(settings.rule, CAPACITY));
-        Self { settings, table, metrics, clock }
+        Self { settings, table, metrics, clock, observers: None }
+    }
+
+    /// The same defender, which tells these observers of each ban.
+    pub fn with_observers(self, observers: Arc<Observers<AddressBanned>>) -> Self {
+        Self { observers: Some(observers), ..self }
     }
 
     /// Whether a connection from this address is refused, which neither scores nor prolongs the ban.
@@ -186,7 +206,7 @@ impl Defender {
             return;
         }
         // The table is not held while lines are written.
-        let scoring = self.table().add(address.into(), points, self.clock.steady());
+        let scoring = self.table().add(address.into(), offence, points, self.clock.steady());
         let score = match scoring {
             Scoring::Scored(score) => score,
             Scoring::Banned(ban) => ban.score,
@@ -203,6 +223,8 @@ impl Defender {
         if let Scoring::Banned(ban) = scoring {
             self.metrics.address_banned();
             self.log_ban(protocol, address, ban);
+            let time = ban.until.saturating_sub(self.clock.steady());
+            self.tell(address, Some(protocol), ban.score, ban.offences, time);
         }
     }
 
@@ -217,6 +239,14 @@ impl Defender {
             score = ban.score,
             message,
         );
+    }
+
+    fn tell(&self, address: IpAddr, protocol: Option<&'static str>, score: u32, offences: Offences, time: i64) {
+        let Some(observers) = &self.observers else { return };
+        let (address, at) = (address.to_canonical(), self.clock.now());
+        let network = Source::from(address).to_string();
+        let until = at.saturating_add(time);
+        observers.notify(AddressBanned { address, network, protocol, score, offences, at, until });
     }
 
     /// The bans, those that end first at the beginning.
@@ -244,6 +274,7 @@ impl Defender {
             return Err(BanRefusal::Full);
         }
         self.metrics.address_banned();
+        self.tell(address, None, 0, Offences::default(), time);
         Ok(self.clock.now().saturating_add(time))
     }
 

@@ -3,8 +3,10 @@
 //! A score leaks away evenly, a whole threshold in the observation time. So an entry needs only the time at which its
 //! score is 0, and the order of scores does not change as time goes by.
 
+use super::Offence;
 use super::addresses::{Addresses, Source};
 use super::rates::{Buckets, RateLimit, RateScope};
+use crate::hook::observation::Offences;
 
 /// When an address is banned, and for how long. Times are in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,8 @@ impl BanRule {
 struct Scored {
     /// When the score is 0.
     empty_at: i64,
+    /// What it scored for since it was 0.
+    offences: Offences,
     /// Bans so far.
     bans: u32,
     /// Until when they count.
@@ -60,6 +64,8 @@ pub struct Ban {
     pub until: i64,
     /// The score that led to the ban; 0: an administrator has banned the address.
     pub score: u32,
+    /// What led to the ban.
+    pub offences: Offences,
     /// Bans so far by scores, this one included.
     bans: u32,
 }
@@ -133,7 +139,7 @@ impl ScoreTable {
 
     /// Adds to the score of an address. In a full table, the lowest score makes room; if all are banned, a further
     /// address has no score.
-    pub fn add(&mut self, source: Source, points: u32, now: i64) -> Scoring {
+    pub fn add(&mut self, source: Source, offence: Offence, points: u32, now: i64) -> Scoring {
         self.end_bans(now);
         if self.banned.get(source).is_some() {
             return Scoring::BannedBefore;
@@ -142,15 +148,18 @@ impl ScoreTable {
         let known = known.unwrap_or_default();
         let empty_at = known.empty_at.max(now).saturating_add(self.rule.time_of(points));
         let score = self.rule.score_of(empty_at - now);
+        let before = if now < known.empty_at { known.offences } else { Offences::default() };
+        let offences = offence.counted(before);
         let bans = if now < known.bans_count_until { known.bans } else { 0 };
         if score < self.rule.threshold {
             if self.make_room(now) {
-                let entry = Scored { empty_at, bans, bans_count_until: known.bans_count_until };
+                let entry = Scored { empty_at, offences, bans, bans_count_until: known.bans_count_until };
                 self.scored.set(source, entry.forgotten_at(), entry);
             }
             return Scoring::Scored(score);
         }
-        let ban = Ban { until: now.saturating_add(self.rule.ban_after(bans)), score, bans: bans.saturating_add(1) };
+        let until = now.saturating_add(self.rule.ban_after(bans));
+        let ban = Ban { until, score, offences, bans: bans.saturating_add(1) };
         if self.make_room(now) {
             self.banned.set(source, ban.until, ban);
             Scoring::Banned(ban)
@@ -167,7 +176,7 @@ impl ScoreTable {
         let bans = known.map(|ban| ban.bans).or(scored.map(|scored| scored.bans)).unwrap_or_default();
         let has_room = self.make_room(now);
         if has_room {
-            self.banned.set(source, until, Ban { until, score: 0, bans });
+            self.banned.set(source, until, Ban { until, score: 0, offences: Offences::default(), bans });
         }
         has_room
     }
@@ -187,7 +196,7 @@ impl ScoreTable {
     fn end_bans(&mut self, now: i64) {
         while let Some((source, ban)) = self.banned.pop_up_to(now) {
             let bans_count_until = ban.until.saturating_add(self.rule.observation_time);
-            let entry = Scored { empty_at: ban.until, bans: ban.bans, bans_count_until };
+            let entry = Scored { empty_at: ban.until, offences: Offences::default(), bans: ban.bans, bans_count_until };
             if now < entry.forgotten_at() {
                 self.scored.set(source, entry.forgotten_at(), entry);
             }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::Offence::LoginFailed;
 use super::*;
 
 const MINUTE: i64 = 60_000;
@@ -17,8 +18,9 @@ fn source(number: u32) -> Source {
 /// `expected`: the offence, counted from 1, that bans an address which commits one every `pause` milliseconds.
 fn check(rule: BanRule, points: u32, pause: i64, expected: Option<usize>) {
     let mut table = ScoreTable::new(rule, 10);
-    let bans = (0..1000)
-        .position(|number| matches!(table.add(source(1), points, 1_000_000 + number * pause), Scoring::Banned(_)));
+    let bans = (0..1000).position(|number| {
+        matches!(table.add(source(1), LoginFailed, points, 1_000_000 + number * pause), Scoring::Banned(_))
+    });
     assert_eq!(bans.map(|at| at + 1), expected, "{rule:?} {points} {pause}");
 }
 
@@ -45,9 +47,9 @@ fn bans_end_and_are_longer_the_next_time() {
         let mut table = ScoreTable::new(BanRule { ban_time_increment: increment, ..rule() }, 10);
         let mut now = 0;
         [(); 3].map(|()| {
-            let Scoring::Banned(ban) = table.add(source(1), 15, now) else { panic!("no ban at {now}") };
+            let Scoring::Banned(ban) = table.add(source(1), LoginFailed, 15, now) else { panic!("no ban at {now}") };
             // Offences during a ban, and refusals, do not prolong it.
-            assert_eq!(table.add(source(1), 15, ban.until - 1), Scoring::BannedBefore);
+            assert_eq!(table.add(source(1), LoginFailed, 15, ban.until - 1), Scoring::BannedBefore);
             assert_eq!(table.ban_of(source(1), ban.until - 1), Some(ban));
             assert_eq!(table.ban_of(source(1), ban.until), None);
             let lasted = ban.until - now;
@@ -62,35 +64,35 @@ fn bans_end_and_are_longer_the_next_time() {
     assert_eq!(lasts(50, 30 * MINUTE), [30, 30, 30]);
     // After a ban the score begins at 0.
     let mut table = ScoreTable::new(rule(), 10);
-    assert!(matches!(table.add(source(1), 15, 0), Scoring::Banned(_)));
-    assert_eq!(table.add(source(1), 2, 30 * MINUTE), Scoring::Scored(2));
+    assert!(matches!(table.add(source(1), LoginFailed, 15, 0), Scoring::Banned(_)));
+    assert_eq!(table.add(source(1), LoginFailed, 2, 30 * MINUTE), Scoring::Scored(2));
 }
 
 #[test]
 fn administrators_ban_and_forgive() {
     let mut table = ScoreTable::new(rule(), 2);
     assert!(table.ban(source(1), 100, 0));
-    assert_eq!(table.bans(0), [(source(1), Ban { until: 100, score: 0, bans: 0 })]);
+    assert_eq!(table.bans(0), [(source(1), Ban { until: 100, score: 0, offences: Offences::default(), bans: 0 })]);
     assert!(table.ban(source(1), 200, 0) && table.ban(source(2), 100, 0));
     assert!(!table.ban(source(3), 100, 0), "the table is full of bans");
     assert_eq!(table.bans(150).len(), 1);
     assert!(table.forget(source(1), 0) && !table.forget(source(1), 0) && !table.forget(source(9), 0));
-    table.add(source(4), 14, 0);
+    table.add(source(4), LoginFailed, 14, 0);
     assert!(!table.forget(source(4), 0));
-    assert_eq!(table.add(source(4), 14, 0), Scoring::Scored(14));
+    assert_eq!(table.add(source(4), LoginFailed, 14, 0), Scoring::Scored(14));
 }
 
 #[test]
 fn the_lowest_score_makes_room() {
     let mut table = ScoreTable::new(rule(), 3);
     for (number, points) in [(1, 15), (2, 14), (3, 2), (4, 4)] {
-        table.add(source(number), points, 0);
+        table.add(source(number), LoginFailed, points, 0);
     }
-    assert_eq!(table.add(source(2), 0, 0), Scoring::Scored(14));
-    assert_eq!(table.add(source(4), 0, 0), Scoring::Scored(4));
+    assert_eq!(table.add(source(2), LoginFailed, 0, 0), Scoring::Scored(14));
+    assert_eq!(table.add(source(4), LoginFailed, 0, 0), Scoring::Scored(4));
     assert!(table.ban_of(source(1), 0).is_some());
     // Address 3 was forgotten.
-    assert_eq!(table.add(source(3), 2, 0), Scoring::Scored(2));
+    assert_eq!(table.add(source(3), LoginFailed, 2, 0), Scoring::Scored(2));
 }
 
 fn rate() -> RateLimit {
@@ -118,13 +120,13 @@ fn connections_make_room_for_scores_and_not_the_other_way_round() {
     assert!(take(&mut table, 1, 0) && take(&mut table, 1, 0) && !take(&mut table, 1, 0));
     assert!(take(&mut table, 2, 1) && take(&mut table, 3, 2), "the one that is full again first makes room");
     assert_eq!((table.len(), table.connected.get(source(2)).is_some()), (2, false));
-    table.add(source(4), 2, 2);
-    table.add(source(5), 2, 2);
+    table.add(source(4), LoginFailed, 2, 2);
+    table.add(source(5), LoginFailed, 2, 2);
     assert_eq!((table.connected.len(), table.scored.len()), (0, 2));
     // No room: such an address is limited with all others only.
     assert!((0..9).all(|_| take(&mut table, 6, 2)));
     assert_eq!((table.connected.len(), table.scored.len()), (0, 2));
-    assert_eq!(table.add(source(4), 0, 2), Scoring::Scored(2));
+    assert_eq!(table.add(source(4), LoginFailed, 0, 2), Scoring::Scored(2));
 }
 
 #[test]
@@ -144,7 +146,7 @@ proptest! {
         let (mut table, mut now, mut bans) = (ScoreTable::new(rule(), 8), 0, Vec::new());
         for (number, points, pause) in offences {
             now += pause;
-            if let Scoring::Banned(ban) = table.add(source(number), points, now) {
+            if let Scoring::Banned(ban) = table.add(source(number), LoginFailed, points, now) {
                 bans.push((source(number), ban));
             }
             // A connection of another address each time.
@@ -156,4 +158,22 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_ban_knows_what_led_to_it() {
+    // B14-03
+    let mut table = ScoreTable::new(rule(), 3);
+    for offence in [Offence::NoLoginTried, LoginFailed, Offence::LimitExceeded] {
+        table.add(source(1), offence, 2, 0);
+    }
+    // The score has leaked away, and with it what it was for.
+    table.add(source(1), Offence::UserNotFound, 7, 30 * MINUTE);
+    let Scoring::Banned(ban) = table.add(source(1), LoginFailed, 9, 30 * MINUTE) else { panic!("no ban") };
+    assert_eq!(ban.offences, Offences { user_not_found: 1, login_failed: 1, ..Offences::default() });
+    table.forget(source(1), 30 * MINUTE);
+    table.add(source(1), Offence::LimitExceeded, 2, 30 * MINUTE);
+    table.add(source(1), Offence::LimitExceeded, 2, 31 * MINUTE);
+    let Scoring::Banned(ban) = table.add(source(1), LoginFailed, 14, 31 * MINUTE) else { panic!("no ban") };
+    assert_eq!(ban.offences, Offences { limit_exceeded: 2, login_failed: 1, ..Offences::default() });
 }

@@ -2,7 +2,11 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use async_trait::async_trait;
+
 use super::*;
+use crate::hook::observers::ObserverWork as _;
+use crate::hook::{Call, Hook, HookDescription, HookError, HookHost, Link, LinkSettings};
 
 struct Noon;
 
@@ -146,4 +150,46 @@ fn a_clock_that_is_set_changes_no_ban() {
         assert!(!defender.refuses(address("192.0.2.1")) && !defender.refuses(address("192.0.2.2")), "{set_to}");
         assert!(defender.bans().is_empty());
     }
+}
+
+/// Remembers the bans that it is told of.
+#[derive(Default)]
+struct Told(Mutex<Vec<AddressBanned>>);
+
+#[async_trait]
+impl Hook<AddressBanned> for Told {
+    fn name(&self) -> &str {
+        "told"
+    }
+    fn adapter(&self) -> &'static str {
+        "test"
+    }
+    fn description(&self) -> HookDescription {
+        HookDescription::new("", Duration::ZERO, "ready")
+    }
+    async fn call(&self, _: &Call, event: &AddressBanned) -> Result<(), HookError> {
+        self.0.lock().unwrap().push(event.clone());
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn observers_are_told_of_each_ban_once() {
+    // B14-07
+    let (told, observers) = (Arc::new(Told::default()), Observers::new(Arc::new(HookHost::default())));
+    observers.chain().replace(vec![Arc::new(Link::new(told.clone(), LinkSettings::default()))]);
+    let defender = defender(enabled()).with_observers(observers.clone());
+    defender.score_http(address("2001:db8::1"), Offence::UserNotFound);
+    (0..20).for_each(|_| defender.score(address("2001:db8::2"), Offence::LoginFailed));
+    (0..20).for_each(|_| defender.score(address("10.1.2.3"), Offence::LoginFailed));
+    defender.ban(address("::ffff:192.0.2.1"), Some(Duration::from_secs(1))).unwrap();
+    observers.close();
+    observers.work().await;
+    let told = told.0.lock().unwrap();
+    let [by_score, by_hand] = told.as_slice() else { panic!("{told:?}") };
+    let expected = Offences { login_failed: 7, user_not_found: 1, ..Offences::default() };
+    assert_eq!((&*by_score.network, by_score.address), ("2001:db8::/64", address("2001:db8::2")));
+    assert_eq!((by_score.protocol, by_score.score, by_score.offences), (Some("SSH"), 16, expected));
+    assert_eq!((by_score.at, by_score.until), (1_000_000, 1_000_000 + 1_800_000));
+    assert_eq!((&*by_hand.network, by_hand.protocol, by_hand.until), ("192.0.2.1", None, 1_001_000));
 }

@@ -39,6 +39,8 @@ pub enum HookKind {
     PasswordResetPre,
     /// A user was logged in to another application (D-11).
     OneClickLoginPost,
+    /// An address was banned (B14).
+    AddressBanned,
 }
 
 /// The two kinds of hook points.
@@ -52,7 +54,7 @@ pub enum Family {
 
 impl HookKind {
     /// All hook points, in the order in which a session meets them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Startup,
         Self::Connect,
         Self::LoginPre,
@@ -70,6 +72,7 @@ impl HookKind {
         Self::CredentialChanged,
         Self::PasswordResetPre,
         Self::OneClickLoginPost,
+        Self::AddressBanned,
     ];
 
     /// The name in configuration, logs and the WIT package.
@@ -92,6 +95,7 @@ impl HookKind {
             Self::CredentialChanged => "credential-changed",
             Self::PasswordResetPre => "password-reset-pre",
             Self::OneClickLoginPost => "one-click-login-post",
+            Self::AddressBanned => "address-banned",
         }
     }
 
@@ -111,7 +115,8 @@ impl HookKind {
             | Self::Disconnect
             | Self::ObjectChanges
             | Self::CredentialChanged
-            | Self::OneClickLoginPost => Family::Observer,
+            | Self::OneClickLoginPost
+            | Self::AddressBanned => Family::Observer,
             Self::Connect
             | Self::LoginPre
             | Self::ExternalAuth
@@ -141,7 +146,8 @@ impl HookKind {
             | Self::ObjectChanges
             | Self::CredentialChanged
             | Self::PasswordResetPre
-            | Self::OneClickLoginPost => false,
+            | Self::OneClickLoginPost
+            | Self::AddressBanned => false,
         }
     }
 
@@ -162,7 +168,8 @@ impl HookKind {
             | Self::ObjectChanges
             | Self::CredentialChanged
             | Self::PasswordResetPre
-            | Self::OneClickLoginPost => false,
+            | Self::OneClickLoginPost
+            | Self::AddressBanned => false,
         }
     }
 
@@ -183,7 +190,8 @@ impl HookKind {
             | Self::Disconnect
             | Self::ObjectChanges
             | Self::CredentialChanged
-            | Self::OneClickLoginPost => "all are told",
+            | Self::OneClickLoginPost
+            | Self::AddressBanned => "all are told",
         }
     }
 }

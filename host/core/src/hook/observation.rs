@@ -150,6 +150,38 @@ pub struct OneClickLoginPost {
     pub name: String,
 }
 
+/// An address was banned: by its score, or by an administrator (B14).
+#[derive(Debug, Clone)]
+pub struct AddressBanned {
+    /// The address of the client whose offence led to the ban, or that the administrator named.
+    pub address: IpAddr,
+    /// What is banned: an IPv4 address, or the first 64 bits of an IPv6 address as `2001:db8:1:2::/64`.
+    pub network: String,
+    /// `SSH` or `HTTP`: where the last offence was; None: an administrator banned the address.
+    pub protocol: Option<&'static str>,
+    /// The score that led to the ban; 0: an administrator banned the address.
+    pub score: u32,
+    /// How often each offence was counted for the score.
+    pub offences: Offences,
+    /// When the ban began, in milliseconds since 1970.
+    pub at: i64,
+    /// When the ban ends, in milliseconds since 1970.
+    pub until: i64,
+}
+
+/// How often an address did what scores, since its score was last 0 (B14-03).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Offences {
+    /// A login was denied.
+    pub login_failed: u16,
+    /// There was no such account.
+    pub user_not_found: u16,
+    /// A connection ended without an attempt to log in.
+    pub no_login_tried: u16,
+    /// There were too many connections.
+    pub limit_exceeded: u16,
+}
+
 /// The server starts; its services may not be up yet (B7-03).
 #[derive(Debug, Clone)]
 pub struct Startup {
@@ -185,4 +217,5 @@ observation!(OneClickLoginPost, OneClickLoginPost, |event| Subject {
     username: Some(&event.username),
     ..Subject::default()
 });
+observation!(AddressBanned, AddressBanned, |event| Subject { address: Some(event.address), ..Subject::default() });
 observation!(Startup, Startup, |_| Subject::default());

@@ -198,7 +198,7 @@ impl HookKind {
         let nothing = Selectable::NOTHING;
         match self {
             Self::Startup => nothing,
-            Self::Connect => Selectable { networks: true, ..nothing },
+            Self::Connect | Self::AddressBanned => Selectable { networks: true, ..nothing },
             Self::KeyboardInteractive => Selectable { methods: &ASKED, ..login },
             Self::CheckPassword => Selectable { methods: &WITH_PASSWORD, ..login },
             Self::LoginPre
@@ -238,7 +238,8 @@ impl HookKind {
             | Self::Disconnect
             | Self::CredentialChanged
             | Self::PasswordResetPre
-            | Self::OneClickLoginPost => Vec::new(),
+            | Self::OneClickLoginPost
+            | Self::AddressBanned => Vec::new(),
         }
     }
 }

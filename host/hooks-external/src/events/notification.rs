@@ -1,11 +1,11 @@
-//! Events about credentials of the web pages, and the server's start.
+//! Events about credentials of the web pages, bans, and the server's start.
 
 use tidegate_core::hook::HookError;
-use tidegate_core::hook::observation::{CredentialChanged, OneClickLoginPost, Startup};
+use tidegate_core::hook::observation::{AddressBanned, CredentialChanged, OneClickLoginPost, Startup};
 
 use super::review::{Named, body, input, named, secret};
 use crate::event::{LegacyEvent, ProgramInput, ProgramOutput, Request, Response};
-use crate::flavour::Flavour;
+use crate::flavour::{Dialect, Flavour};
 
 /// The fields of a changed credential (D-07). The key itself is never passed.
 fn credential(event: &CredentialChanged) -> Vec<Named> {
@@ -64,6 +64,42 @@ impl LegacyEvent for OneClickLoginPost {
 
     fn request(&self, flavour: Flavour) -> Request {
         body(one_click(self), flavour.dialect)
+    }
+
+    fn read_response(&self, response: &Response, _: Flavour) -> Result<(), HookError> {
+        response.answer().map(drop)
+    }
+}
+
+/// The fields of a ban. The older server and the panel have no such hook, so that the names are ours.
+fn ban(event: &AddressBanned) -> Vec<Named> {
+    let seconds = |milliseconds: i64| (milliseconds / 1000).to_string();
+    let offences = event.offences;
+    vec![
+        named("SFTPGO_BAN_IP", None, event.address.to_string()),
+        named("SFTPGO_BAN_NETWORK", None, &event.network),
+        named("SFTPGO_BAN_PROTOCOL", None, event.protocol.unwrap_or_default()),
+        named("SFTPGO_BAN_SCORE", None, event.score.to_string()),
+        named("SFTPGO_BAN_LOGIN_FAILED", None, offences.login_failed.to_string()),
+        named("SFTPGO_BAN_USER_NOT_FOUND", None, offences.user_not_found.to_string()),
+        named("SFTPGO_BAN_NO_LOGIN_TRIED", None, offences.no_login_tried.to_string()),
+        named("SFTPGO_BAN_LIMIT_EXCEEDED", None, offences.limit_exceeded.to_string()),
+        named("SFTPGO_BAN_AT", None, seconds(event.at)),
+        named("SFTPGO_BAN_UNTIL", None, seconds(event.until)),
+    ]
+}
+
+impl LegacyEvent for AddressBanned {
+    fn input(&self, _: Flavour) -> ProgramInput {
+        input(ban(self), Dialect::Sftpgo)
+    }
+
+    fn read_output(&self, output: &ProgramOutput, _: Flavour) -> Result<(), HookError> {
+        output.answer().map(drop)
+    }
+
+    fn request(&self, _: Flavour) -> Request {
+        body(ban(self), Dialect::Sftpgo)
     }
 
     fn read_response(&self, response: &Response, _: Flavour) -> Result<(), HookError> {

@@ -23,6 +23,7 @@ wasmtime::component::bindgen!({
         "tidegate:hooks/types.object-change": crate::v0_1::state::ObjectChangeHandle,
         "tidegate:hooks/types.web-request": crate::v0_1::state::WebRequestHandle,
         "tidegate:hooks/types.credential-change": crate::v0_1::state::CredentialChangeHandle,
+        "tidegate:hooks/types.address-ban": crate::v0_1::state::AddressBanHandle,
         "tidegate:hooks/conversations.conversation": crate::v0_1::state::ConversationHandle,
     },
 });

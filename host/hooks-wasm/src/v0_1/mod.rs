@@ -73,4 +73,5 @@ exports!(
     credential_changed: CredentialChanged,
     password_reset_pre: PasswordResetPre,
     one_click_login_post: OneClickLoginPost,
+    address_banned: AddressBanned,
 );

@@ -1,4 +1,4 @@
-//! Changes of accounts and credentials, and requests to the web pages, as guests see them.
+//! Changes of accounts and credentials, bans, and requests to the web pages, as guests see them.
 
 use tidegate_core::account::compact_json;
 use tidegate_core::hook::observation::Change;
@@ -6,7 +6,7 @@ use wasmtime::component::Resource;
 
 use super::bindings::tidegate::hooks::types;
 use super::connection::seconds;
-use super::state::{CallState, CredentialChangeHandle, ObjectChangeHandle, WebRequestHandle};
+use super::state::{AddressBanHandle, CallState, CredentialChangeHandle, ObjectChangeHandle, WebRequestHandle};
 
 impl types::HostObjectChange for CallState {
     fn kind(&mut self, this: Resource<ObjectChangeHandle>) -> wasmtime::Result<types::ObjectKind> {
@@ -120,6 +120,53 @@ impl types::HostCredentialChange for CallState {
     }
 
     fn drop(&mut self, this: Resource<CredentialChangeHandle>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
+impl types::HostAddressBan for CallState {
+    fn network(&mut self, this: Resource<AddressBanHandle>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.network.clone())
+    }
+
+    fn remote_ip(&mut self, this: Resource<AddressBanHandle>) -> wasmtime::Result<String> {
+        Ok(self.table.get(&this)?.address.to_string())
+    }
+
+    fn protocol(&mut self, this: Resource<AddressBanHandle>) -> wasmtime::Result<Option<String>> {
+        Ok(self.table.get(&this)?.protocol.map(str::to_owned))
+    }
+
+    fn score(&mut self, this: Resource<AddressBanHandle>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&this)?.score)
+    }
+
+    fn login_failed(&mut self, this: Resource<AddressBanHandle>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&this)?.offences.login_failed.into())
+    }
+
+    fn user_not_found(&mut self, this: Resource<AddressBanHandle>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&this)?.offences.user_not_found.into())
+    }
+
+    fn no_login_tried(&mut self, this: Resource<AddressBanHandle>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&this)?.offences.no_login_tried.into())
+    }
+
+    fn limit_exceeded(&mut self, this: Resource<AddressBanHandle>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&this)?.offences.limit_exceeded.into())
+    }
+
+    fn at(&mut self, this: Resource<AddressBanHandle>) -> wasmtime::Result<u64> {
+        Ok(seconds(self.table.get(&this)?.at))
+    }
+
+    fn until(&mut self, this: Resource<AddressBanHandle>) -> wasmtime::Result<u64> {
+        Ok(seconds(self.table.get(&this)?.until))
+    }
+
+    fn drop(&mut self, this: Resource<AddressBanHandle>) -> wasmtime::Result<()> {
         self.table.delete(this)?;
         Ok(())
     }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tidegate_core::hook::HookError;
 use tidegate_core::hook::observation::{
-    CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin, SessionDestroy, Startup,
+    AddressBanned, CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin,
+    SessionDestroy, Startup,
 };
 use wasmtime::Store;
 
@@ -98,4 +99,11 @@ observer!(CredentialChanged, credential_changed, |this, guest, store| {
 
 observer!(OneClickLoginPost, one_click_login_post, |this, guest, store| {
     Ok(told(guest.call_notify(&mut *store, &this.token, &this.username, &this.name).await?))
+});
+
+observer!(AddressBanned, address_banned, |this, guest, store| {
+    let ban = lend(store, Arc::new(this.clone()))?;
+    let notified = guest.call_notify(&mut *store, borrowed(&ban)).await?;
+    take_back(store, ban)?;
+    Ok(told(notified))
 });

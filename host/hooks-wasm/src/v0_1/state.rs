@@ -8,7 +8,7 @@ use tidegate_core::account::{AccountRights, EffectiveAccount};
 use tidegate_core::connection::{Connection, ConnectionId};
 use tidegate_core::hook::events::FileAction;
 use tidegate_core::hook::keyboard_interactive::Conversation;
-use tidegate_core::hook::observation::{CredentialChanged, ObjectChange};
+use tidegate_core::hook::observation::{AddressBanned, CredentialChanged, ObjectChange};
 use tidegate_core::hook::review::WebRequest;
 use tidegate_core::hook::{LoginAttempt, Waiting};
 use tidegate_core::ports::{Passwords, PluginStore};
@@ -47,6 +47,8 @@ pub type ObjectChangeHandle = Arc<ObjectChange>;
 pub type WebRequestHandle = Arc<WebRequest>;
 /// Behind the resource `credential-change`.
 pub type CredentialChangeHandle = Arc<CredentialChanged>;
+/// Behind the resource `address-ban`.
+pub type AddressBanHandle = Arc<AddressBanned>;
 /// Behind the resource `conversation`.
 pub type ConversationHandle = Arc<dyn Conversation>;
 pub use super::draft::DraftHandle;

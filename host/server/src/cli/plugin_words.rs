@@ -141,6 +141,7 @@ fn rust_call(kind: HookKind) -> &'static str {
         HookKind::ObjectChanges => "notify(&hook::ObjectChange::default())",
         HookKind::CredentialChanged => "notify(&hook::CredentialChange::default())",
         HookKind::PasswordResetPre => "review(&hook::WebRequest::default())",
+        HookKind::AddressBanned => "notify(&hook::AddressBan::default())",
         HookKind::OneClickLoginPost => "notify(\"token\".to_owned(), \"nobody\".to_owned(), \"elsewhere\".to_owned())",
     }
 }

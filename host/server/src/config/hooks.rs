@@ -152,7 +152,8 @@ fn default_deadline(kind: HookKind) -> Duration {
         | HookKind::Disconnect
         | HookKind::CredentialChanged
         | HookKind::PasswordResetPre
-        | HookKind::OneClickLoginPost => 30,
+        | HookKind::OneClickLoginPost
+        | HookKind::AddressBanned => 30,
     })
 }
 
@@ -239,7 +240,8 @@ impl Builder<'_> {
             | HookKind::Disconnect
             | HookKind::CredentialChanged
             | HookKind::PasswordResetPre
-            | HookKind::OneClickLoginPost => false,
+            | HookKind::OneClickLoginPost
+            | HookKind::AddressBanned => false,
         }
     }
 

@@ -248,6 +248,7 @@ pub fn legacy_name(kind: HookKind) -> &'static str {
         | HookKind::SessionDestroy
         | HookKind::CredentialChanged
         | HookKind::PasswordResetPre
-        | HookKind::OneClickLoginPost => kind.as_str(),
+        | HookKind::OneClickLoginPost
+        | HookKind::AddressBanned => kind.as_str(),
     }
 }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tidegate_core::account::{AccountDraft, Audience, CredentialRule, EffectiveAccount, Factors};
 use tidegate_core::connection::{Connection, ConnectionId, Credential};
+use tidegate_core::guard::Source;
 use tidegate_core::hook::check_password::CheckPassword;
 use tidegate_core::hook::events::{ActionKind, ActionStatus, FileAction, Protocol};
 use tidegate_core::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
@@ -17,8 +18,8 @@ use tidegate_core::hook::keyboard_interactive::{
     Conversation, ConversationError, KeyboardInteractive, KeyboardInteractiveVerdict, Round,
 };
 use tidegate_core::hook::observation::{
-    Change, CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin, SessionDestroy,
-    Startup,
+    AddressBanned, Change, CredentialChanged, Disconnect, ObjectChange, Offences, OneClickLoginPost, PostAction,
+    PostLogin, SessionDestroy, Startup,
 };
 use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, PreAction, SessionCreate, WebRequest};
@@ -223,6 +224,15 @@ made_up! {
         Self { username: case.user.clone(), name: "test".to_owned(), ..Self::default() }
     },
     OneClickLoginPost: |case, _stored| Self { username: case.user.clone(), ..Self::default() },
+    AddressBanned: |case, _stored| Self {
+        address: case.ip,
+        network: Source::from(case.ip).to_string(),
+        protocol: Some("SSH"),
+        score: 16,
+        offences: Offences { login_failed: 8, ..Offences::default() },
+        at: now(),
+        until: now().saturating_add(1_800_000),
+    },
     Startup: |_case, _stored| Self { version: crate::version::VERSION },
 }
 

@@ -10,7 +10,8 @@ use tidegate_core::files::{FileHooks, FirstTransfers};
 use tidegate_core::hook::events::ActionKind;
 use tidegate_core::hook::external_auth::{ExternalAuth, Scope};
 use tidegate_core::hook::observation::{
-    CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin, SessionDestroy, Startup,
+    AddressBanned, CredentialChanged, Disconnect, ObjectChange, OneClickLoginPost, PostAction, PostLogin,
+    SessionDestroy, Startup,
 };
 use tidegate_core::hook::observers::ObserverWork;
 use tidegate_core::hook::pre_login::PreLogin;
@@ -45,6 +46,7 @@ pub struct HookPoints {
     pub disconnect: Arc<Observers<Disconnect>>,
     pub object_changes: Arc<Observers<ObjectChange>>,
     pub credential_changes: Arc<Observers<CredentialChanged>>,
+    pub bans: Arc<Observers<AddressBanned>>,
     pub password_resets: Arc<Chain<PasswordResetPre>>,
     pub startup: Arc<Observers<Startup>>,
     /// All points alike, for commands, and for following the plugin directory.
@@ -293,6 +295,7 @@ impl HookPoints {
         let disconnect = build.new_observer::<Disconnect>()?;
         let object_changes = build.new_observer::<ObjectChange>()?;
         let credential_changes = build.new_observer::<CredentialChanged>()?;
+        let bans = build.new_observer::<AddressBanned>()?;
         let password_resets = Arc::new(Chain::<PasswordResetPre>::new(host, Vec::new()));
         build.gate(&password_resets)?;
         // A point that only the web pages will use.
@@ -308,6 +311,7 @@ impl HookPoints {
             disconnect,
             object_changes,
             credential_changes,
+            bans,
             password_resets,
             startup,
             points,

@@ -28,4 +28,5 @@ HOOKS = {
     'object_changes': Hook('object-changes', 'notify', None),
     'credential_changed': Hook('credential-changed', 'notify', None),
     'one_click_login_post': Hook('one-click-login-post', 'notify', None),
+    'address_banned': Hook('address-banned', 'notify', None),
 }

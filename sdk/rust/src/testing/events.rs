@@ -155,6 +155,32 @@ event! {
     }
 }
 
+event! {
+    /// A ban of 192.0.2.1 after eight denied logins, unless the test says otherwise.
+    AddressBan {
+        /// What is banned: an IPv4 address, or the first 64 bits of an IPv6 address.
+        network: String = "192.0.2.1".to_owned(),
+        /// The client whose offence led to the ban, or the address that an administrator named.
+        remote_ip: String = "192.0.2.1".to_owned(),
+        /// Where the last offence was, `SSH` or `HTTP`; `None`: an administrator banned the address.
+        protocol: Option<String> = Some("SSH".to_owned()),
+        /// The score that led to the ban; 0: an administrator banned the address.
+        score: u32 = 16,
+        /// Logins that were denied.
+        login_failed: u32 = 8,
+        /// Logins of accounts that do not exist.
+        user_not_found: u32 = 0,
+        /// Connections that ended without an attempt to log in.
+        no_login_tried: u32 = 0,
+        /// Connections above a limit on their rate.
+        limit_exceeded: u32 = 0,
+        /// When the ban began, in seconds since 1970.
+        at: Timestamp = 1_700_000_000,
+        /// When the ban ends, in seconds since 1970.
+        until: Timestamp = 1_700_001_800,
+    }
+}
+
 impl FileAction {
     /// The first `max` bytes of `contents`. Unlike the server, needs no grant and has no limit of 64 KiB.
     ///

@@ -20,5 +20,5 @@ mod login;
 
 pub use account::{Account, AccountDraft};
 pub use conversation::Conversation;
-pub use events::{CredentialChange, FileAction, ObjectChange, Session, WebRequest};
+pub use events::{AddressBan, CredentialChange, FileAction, ObjectChange, Session, WebRequest};
 pub use login::{Connection, LoginAttempt};

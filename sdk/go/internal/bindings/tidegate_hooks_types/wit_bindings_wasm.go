@@ -732,6 +732,51 @@ func CredentialChangeFromBorrowHandle(handleValue int32) *CredentialChange {
 }
 
 
+//go:wasmimport tidegate:hooks/types@0.1.2 [resource-drop]address-ban
+func resourceDropAddressBan(handle int32)
+
+// A ban: connections of the address are refused before any handshake.
+type AddressBan struct {
+        handle *witRuntime.Handle
+}
+
+func (self *AddressBan) TakeHandle() int32 {
+        return self.handle.Take()
+}
+
+func (self *AddressBan) SetHandle(handle int32) {
+        self.handle.Set(handle)
+}
+
+func (self *AddressBan) Handle() int32 {
+        return self.handle.Use()
+}
+
+func (self *AddressBan) Drop() {
+	handle := self.handle.TakeOrNil()
+	if handle != 0 {
+		resourceDropAddressBan(handle)
+	}
+}
+
+func AddressBanFromOwnHandle(handleValue int32) *AddressBan {
+        handle := witRuntime.MakeHandle(handleValue)
+        value := &AddressBan{handle}
+        runtime.AddCleanup(value, func(_ int) {
+                handleValue := handle.TakeOrNil()
+                if handleValue != 0 {
+                        resourceDropAddressBan(handleValue)
+                }
+        }, 0)
+        return value
+}
+
+func AddressBanFromBorrowHandle(handleValue int32) *AddressBan {
+	handle := witRuntime.MakeHandle(handleValue)
+	return &AddressBan{handle}
+}
+
+
 //go:wasmimport tidegate:hooks/types@0.1.2 [method]connection.id
 func wasm_import_method_connection_id(arg0 int32, arg1 uintptr) 
 
@@ -3075,5 +3120,138 @@ for index := 0; index < int(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)
 
 result0 := result;
 return result0
+
+}
+
+//go:wasmimport tidegate:hooks/types@0.1.2 [method]address-ban.network
+func wasm_import_method_address_ban_network(arg0 int32, arg1 uintptr) 
+
+func (self *AddressBan) Network() string {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (2*4), 4))
+        wasm_import_method_address_ban_network((self).Handle(), returnArea)
+value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))
+result := value;
+return result
+
+}
+
+//go:wasmimport tidegate:hooks/types@0.1.2 [method]address-ban.remote-ip
+func wasm_import_method_address_ban_remote_ip(arg0 int32, arg1 uintptr) 
+
+func (self *AddressBan) RemoteIp() string {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (2*4), 4))
+        wasm_import_method_address_ban_remote_ip((self).Handle(), returnArea)
+value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4)))
+result := value;
+return result
+
+}
+
+//go:wasmimport tidegate:hooks/types@0.1.2 [method]address-ban.protocol
+func wasm_import_method_address_ban_protocol(arg0 int32, arg1 uintptr) 
+
+func (self *AddressBan) Protocol() witTypes.Option[string] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (3*4), 4))
+        wasm_import_method_address_ban_protocol((self).Handle(), returnArea)
+var option witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        option = witTypes.None[string]()
+case 1:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4))))
+
+        option = witTypes.Some[string](value)
+default:
+        panic("unreachable")
+}
+result := option;
+return result
+
+}
+
+//go:wasmimport tidegate:hooks/types@0.1.2 [method]address-ban.score
+func wasm_import_method_address_ban_score(arg0 int32) int32
+
+func (self *AddressBan) Score() uint32 {
+        
+        
+        result := wasm_import_method_address_ban_score((self).Handle())
+return uint32(result)
+
+}
+
+//go:wasmimport tidegate:hooks/types@0.1.2 [method]address-ban.login-failed
+func wasm_import_method_address_ban_login_failed(arg0 int32) int32
+
+func (self *AddressBan) LoginFailed() uint32 {
+        
+        
+        result := wasm_import_method_address_ban_login_failed((self).Handle())
+return uint32(result)
+
+}
+
+//go:wasmimport tidegate:hooks/types@0.1.2 [method]address-ban.user-not-found
+func wasm_import_method_address_ban_user_not_found(arg0 int32) int32
+
+func (self *AddressBan) UserNotFound() uint32 {
+        
+        
+        result := wasm_import_method_address_ban_user_not_found((self).Handle())
+return uint32(result)
+
+}
+
+//go:wasmimport tidegate:hooks/types@0.1.2 [method]address-ban.no-login-tried
+func wasm_import_method_address_ban_no_login_tried(arg0 int32) int32
+
+func (self *AddressBan) NoLoginTried() uint32 {
+        
+        
+        result := wasm_import_method_address_ban_no_login_tried((self).Handle())
+return uint32(result)
+
+}
+
+//go:wasmimport tidegate:hooks/types@0.1.2 [method]address-ban.limit-exceeded
+func wasm_import_method_address_ban_limit_exceeded(arg0 int32) int32
+
+func (self *AddressBan) LimitExceeded() uint32 {
+        
+        
+        result := wasm_import_method_address_ban_limit_exceeded((self).Handle())
+return uint32(result)
+
+}
+
+//go:wasmimport tidegate:hooks/types@0.1.2 [method]address-ban.at
+func wasm_import_method_address_ban_at(arg0 int32) int64
+
+func (self *AddressBan) At() uint64 {
+        
+        
+        result := wasm_import_method_address_ban_at((self).Handle())
+return uint64(result)
+
+}
+
+//go:wasmimport tidegate:hooks/types@0.1.2 [method]address-ban.until
+func wasm_import_method_address_ban_until(arg0 int32) int64
+
+func (self *AddressBan) Until() uint64 {
+        
+        
+        result := wasm_import_method_address_ban_until((self).Handle())
+return uint64(result)
 
 }

@@ -200,3 +200,13 @@ class OneClickLoginPost(Protocol):
         raise NotImplementedError
 
 
+class AddressBanned(Protocol):
+
+    @abstractmethod
+    def notify(self, ban: types.AddressBan) -> None:
+        """
+        Raises: `componentize_py_types.Err(wit_world.imports.types.Failure)`
+        """
+        raise NotImplementedError
+
+

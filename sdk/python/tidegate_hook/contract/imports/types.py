@@ -774,4 +774,70 @@ class CredentialChange:
         raise NotImplementedError
 
 
+class AddressBan:
+    """
+    A ban: connections of the address are refused before any handshake.
+    """
+    
+    def network(self) -> str:
+        """
+        What is banned: an IPv4 address, or the first 64 bits of an IPv6 address as `2001:db8:1:2::/64`.
+        """
+        raise NotImplementedError
+    def remote_ip(self) -> str:
+        """
+        The client whose offence led to the ban, or the address that an administrator named.
+        """
+        raise NotImplementedError
+    def protocol(self) -> Optional[str]:
+        """
+        Where the last offence was, `SSH` or `HTTP`. None: an administrator banned the address.
+        """
+        raise NotImplementedError
+    def score(self) -> int:
+        """
+        The score that led to the ban; zero if an administrator banned the address.
+        """
+        raise NotImplementedError
+    def login_failed(self) -> int:
+        """
+        Logins that were denied, counted for the score, as are the three below.
+        """
+        raise NotImplementedError
+    def user_not_found(self) -> int:
+        """
+        Logins of accounts that do not exist.
+        """
+        raise NotImplementedError
+    def no_login_tried(self) -> int:
+        """
+        Connections that ended without an attempt to log in.
+        """
+        raise NotImplementedError
+    def limit_exceeded(self) -> int:
+        """
+        Connections above a limit on their rate.
+        """
+        raise NotImplementedError
+    def at(self) -> int:
+        """
+        When the ban began.
+        """
+        raise NotImplementedError
+    def until(self) -> int:
+        """
+        When the ban ends.
+        """
+        raise NotImplementedError
+    def __enter__(self) -> Self:
+        """Returns self"""
+        return self
+                                
+    def __exit__(self, exc_type: type[BaseException] | None, exc_value: BaseException | None, traceback: TracebackType | None) -> bool | None:
+        """
+        Release this resource.
+        """
+        raise NotImplementedError
+
+
 
