@@ -110,7 +110,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     // One has our database, the other reads an older server's.
     ("rusqlite", &["tidegate-accounts", "tidegate-migrate"]),
     ("aws-lc-rs", &["tidegate-migrate", "tidegate-sealing"]),
-    ("reqwest", &["tidegate-hooks-external", "tidegate-hooks-wasm"]),
+    // The server sends traces.
+    ("reqwest", &["tidegate-hooks-external", "tidegate-hooks-wasm", "tidegate"]),
+    ("opentelemetry_sdk", &["tidegate"]),
+    ("opentelemetry-otlp", &["tidegate"]),
     ("subprocess", &["tidegate-hooks-external"]),
     (
         "rustix",

@@ -55,6 +55,7 @@ mod ssh;
 mod synchronous_uploads;
 mod table_of_clients;
 mod throttled;
+mod traces;
 mod usage;
 mod user_tools;
 mod wrong_targets;

@@ -75,6 +75,8 @@ struct Record<'a> {
     cpu_us: Option<i64>,
     #[serde(skip_serializing_if = "is_nothing")]
     memory: Option<i64>,
+    #[serde(skip_serializing_if = "is_nothing")]
+    trace: Option<Cow<'a, str>>,
 }
 
 fn is_nothing<T: Default + PartialEq>(value: &T) -> bool {
@@ -104,6 +106,7 @@ impl<'a> From<&'a HookRun> for Record<'a> {
             standard_error: exchange.standard_error.as_str().into(),
             cpu_us: exchange.cpu.map(microseconds),
             memory: exchange.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+            trace: exchange.trace.as_deref().map(Cow::from),
         }
     }
 }
@@ -132,6 +135,7 @@ impl Record<'_> {
             standard_error: self.standard_error.into_owned(),
             cpu_us: self.cpu_us,
             memory: self.memory,
+            trace: owned(self.trace),
         }
     }
 }

@@ -77,6 +77,8 @@ pub struct HookRun {
     pub cpu_us: Option<i64>,
     /// Memory in use, in bytes.
     pub memory: Option<i64>,
+    /// The trace that the call was part of (W3C Trace Context).
+    pub trace: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

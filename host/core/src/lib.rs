@@ -25,4 +25,5 @@ pub mod quota;
 pub mod secret;
 pub mod session;
 pub mod terminal;
+pub mod trace;
 pub mod turns;

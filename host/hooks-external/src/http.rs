@@ -40,13 +40,13 @@ impl HttpHook {
     /// Sends one request.
     pub(crate) async fn exchange(&self, call: &Call, request: &Request) -> Result<Response, HookError> {
         call.sent(self.shown(request));
-        let response = self.send(request).await?;
+        let response = self.send(call, request).await?;
         let body = crate::redaction::redacted_answer(&response.body);
         call.received(format!("{}\n{body}", response.status));
         Ok(response)
     }
 
-    async fn send(&self, request: &Request) -> Result<Response, HookError> {
+    async fn send(&self, call: &Call, request: &Request) -> Result<Response, HookError> {
         let mut url = self.url.clone();
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
@@ -65,7 +65,7 @@ impl HttpHook {
                 builder = builder.header(header.name.clone(), header.value.clone());
             }
         }
-        if let Some(parent) = trace_parent() {
+        if let Some(parent) = call.trace_parent(new_trace) {
             builder = builder.header("traceparent", parent);
         }
         let mut response = builder.send().await.map_err(|error| self.classify(error))?;
@@ -124,7 +124,7 @@ fn redacted(url: &str) -> String {
 }
 
 /// The header of a new trace with one span (W3C Trace Context); `None` if the system has no random numbers.
-fn trace_parent() -> Option<String> {
+fn new_trace() -> Option<String> {
     let mut random = [0u8; 24];
     getrandom::fill(&mut random).ok()?;
     let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();

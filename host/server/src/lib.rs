@@ -26,6 +26,7 @@ mod portable;
 mod serve;
 mod shutdown;
 mod state_directory;
+mod telemetry;
 mod version;
 mod wire;
 

@@ -12,11 +12,13 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::file_log::NO_TIME;
 use crate::log_file::{LogFile, Rotation};
+use crate::telemetry::Traces;
 
 /// Where the lines are written.
 pub enum Target<'a> {
@@ -51,7 +53,8 @@ impl Log {
     }
 }
 
-pub fn install(target: Target<'_>, style: Style) -> anyhow::Result<Log> {
+/// Installs the log of the process, and what records spans if it is given.
+pub fn install(target: Target<'_>, style: Style, traces: Option<&Traces>) -> anyhow::Result<Log> {
     let output = match target {
         Target::StandardError => Output::StandardError,
         Target::File(path, rotation) => Output::File(LogFile::open(path, rotation).with_context(|| {
@@ -59,11 +62,22 @@ pub fn install(target: Target<'_>, style: Style) -> anyhow::Result<Log> {
         })?),
         Target::Nowhere => return Ok(Log(Arc::new(Mutex::new(Output::Nowhere)))),
     };
-    let ours = tracing_subscriber::filter::filter_fn(|metadata| metadata.target().starts_with("tidegate"));
     let output = Arc::new(Mutex::new(output));
-    let layer = JsonLines { output: output.clone(), utc: style.utc }.with_filter(ours).with_filter(style.level);
-    Registry::default().with(layer).try_init().context("the log could not be installed")?;
+    let registry = Registry::default().with(lines(output.clone(), style));
+    let installed = match traces {
+        Some(traces) => registry.with(traces.layer()).try_init(),
+        None => registry.try_init(),
+    };
+    installed.context("the log could not be installed")?;
     Ok(Log(output))
+}
+
+/// The layer that writes lines. Spans are none: where nothing else wants them, they are not made.
+fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(output: Arc<Mutex<Output>>, style: Style) -> impl Layer<S> {
+    let ours = tracing_subscriber::filter::filter_fn(|metadata| {
+        metadata.is_event() && metadata.target().starts_with("tidegate")
+    });
+    JsonLines { output, utc: style.utc }.with_filter(ours).with_filter(style.level)
 }
 
 enum Output {
@@ -161,6 +175,18 @@ mod tests {
     use std::io::Read;
 
     use super::*;
+
+    #[test]
+    fn spans_are_made_only_for_traces() {
+        // G-11
+        let output = Arc::new(Mutex::new(Output::Nowhere));
+        let log = lines(output, Style { level: LevelFilter::DEBUG, utc: true });
+        tracing::subscriber::with_default(Registry::default().with(log), || {
+            let span = || tracing::info_span!(target: tidegate_core::trace::TARGET, "login");
+            assert!(span().is_disabled());
+            assert!(tracing::event_enabled!(target: "tidegate", Level::DEBUG));
+        });
+    }
 
     #[test]
     fn lines_keep_the_order_of_their_keys() {

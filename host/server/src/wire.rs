@@ -43,6 +43,7 @@ use crate::config::settings::{DatabaseSettings, HookTarget, ReadOnly};
 use crate::file_log::FileLogLines;
 use crate::journal::Journal;
 use crate::named_secrets::NamedSecrets;
+use crate::telemetry::SpanContexts;
 
 pub use administration::{Administered, admin_api, rest_api, web_admin};
 pub use hook_points::{HookPoints, LinkInfo};
@@ -227,7 +228,7 @@ impl Hooks {
 
 /// A host that keeps no records of calls, for commands that only read.
 pub fn silent_host() -> HookHost {
-    HookHost { journal: Arc::new(NoJournal), clock: Arc::new(SystemClock) }
+    HookHost { journal: Arc::new(NoJournal), ..HookHost::default() }
 }
 
 /// The tasks that tell the observers, and the task that writes the records.
@@ -242,7 +243,7 @@ impl HookTasks {
     /// Starts the journal, which comes first because the hook points need it.
     pub fn start_journal(stores: &Stores) -> (Self, HookHost) {
         let (journal, writer) = Journal::start(stores.database.clone());
-        let host = HookHost { journal: journal.clone(), clock: Arc::new(SystemClock) };
+        let host = HookHost { journal: journal.clone(), traces: Arc::new(SpanContexts), ..HookHost::default() };
         (Self { journal, writer, observers: Vec::new(), tasks: JoinSet::new() }, host)
     }
 

@@ -120,6 +120,7 @@ pub fn hook_run(run: StoredRun) -> api::HookRun {
         standard_error: run.standard_error,
         cpu_us: run.cpu_us,
         memory: run.memory,
+        trace: run.trace,
     }
 }
 

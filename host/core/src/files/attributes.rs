@@ -9,6 +9,7 @@ use crate::path::VirtualPath;
 use crate::permission::{Permission, PermissionSet};
 use crate::ports::FileEventKind;
 use crate::ports::storage::{OpenOptions, SetAttributes};
+use crate::trace;
 
 /// What requests to change attributes do (`setstat_mode`, A3-24).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,36 +36,40 @@ impl FileService {
         follow: bool,
         protocol: Protocol,
     ) -> Result<(), FileError> {
-        let policy = self.context.policy;
-        let Some(effective) = effective(policy, attributes) else {
-            return Ok(());
-        };
-        let check = |path: &VirtualPath| {
-            check_permissions(self.permissions_at(&path.parent()), &effective)?;
-            self.require_name(path)
-        };
-        let last = if follow { LastName::Followed } else { LastName::Itself };
-        let place = self.place(path, last, check).await?;
-        if effective.size.is_some() {
-            let resizing = OpenOptions { write: true, ..OpenOptions::default() };
-            if self.upload_is_provisional(&place) {
-                let mut file = self.open_write(path, resizing, protocol).await?;
-                file.set_attributes(attributes).await?;
-                return file.close().await;
+        let span = self.span("set-attributes", path, protocol);
+        trace::operation(span, async {
+            let policy = self.context.policy;
+            let Some(effective) = effective(policy, attributes) else {
+                return Ok(());
+            };
+            let check = |path: &VirtualPath| {
+                check_permissions(self.permissions_at(&path.parent()), &effective)?;
+                self.require_name(path)
+            };
+            let last = if follow { LastName::Followed } else { LastName::Itself };
+            let place = self.place(path, last, check).await?;
+            if effective.size.is_some() {
+                let resizing = OpenOptions { write: true, ..OpenOptions::default() };
+                if self.upload_is_provisional(&place) {
+                    let mut file = self.open_write(path, resizing, protocol).await?;
+                    file.set_attributes(attributes).await?;
+                    return file.close().await;
+                }
+                self.review_upload(&place, resizing, protocol, None).await?;
             }
-            self.review_upload(&place, resizing, protocol, None).await?;
-        }
-        let path = place.path();
-        let apply = async || {
-            let outcome = self.tree().set_attributes(path, &effective, follow).await;
-            ignore_unsupported(policy, outcome.map_err(FileError::from))
-        };
-        match effective.size {
-            Some(size) => self.counting_resize(path, size, apply).await?,
-            None => apply().await?,
-        }
-        record(&effective, |what| self.record(protocol, path, what));
-        Ok(())
+            let path = place.path();
+            let apply = async || {
+                let outcome = self.tree().set_attributes(path, &effective, follow).await;
+                ignore_unsupported(policy, outcome.map_err(FileError::from))
+            };
+            match effective.size {
+                Some(size) => self.counting_resize(path, size, apply).await?,
+                None => apply().await?,
+            }
+            record(&effective, |what| self.record(protocol, path, what));
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::Span;
+
 use super::contents::StoredContents;
 use super::place::Place;
 use super::transfer::{Transfer, TransferOutcome};
@@ -12,6 +14,7 @@ use crate::hook::review::Review;
 use crate::path::VirtualPath;
 use crate::ports::storage::{Metadata, OBJECT_STORAGE};
 use crate::session::ActiveTransfer;
+use crate::trace;
 
 impl FileAction {
     /// Sets the other path of a rename, a copy or a link.
@@ -23,6 +26,22 @@ impl FileAction {
 }
 
 impl FileService {
+    /// The span of an operation on a file. `name`: as in events of hooks, where these have one.
+    pub(super) fn span(&self, name: &'static str, path: &VirtualPath, protocol: Protocol) -> Span {
+        tracing::info_span!(
+            target: trace::TARGET,
+            "file",
+            otel.name = name,
+            path = %path.display(),
+            protocol = protocol.as_str(),
+            username = self.session.account.username.as_str(),
+            connection_id = self.channel.as_str(),
+            error = tracing::field::Empty,
+            size = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
+        )
+    }
+
     fn action(&self, kind: ActionKind, place: &Place<'_>, protocol: Protocol) -> FileAction {
         let path = place.path();
         FileAction {
@@ -129,7 +148,9 @@ impl FileService {
         let active = Arc::new(ActiveTransfer::new(upload, path.display().into_owned(), at));
         self.session.live.transfer_began(active.clone());
         let (session, metrics, log) = (self.session.clone(), self.context.metrics.clone(), self.context.log.clone());
-        let outcome = TransferOutcome { told, first, session, active, metrics, log };
+        let kind = if upload { ActionKind::Upload } else { ActionKind::Download };
+        let span = self.span(kind.as_str(), path, protocol);
+        let outcome = TransferOutcome { told, first, session, active, metrics, log, span };
         let is_object = self.storage.kind(path) == OBJECT_STORAGE;
         Transfer::new(self.channel.clone(), protocol, self.storage.host_path(path), is_object, upload, outcome)
     }

@@ -15,6 +15,7 @@ use crate::ports::storage::{
     Capabilities, FileKind, Metadata, OpenOptions, StorageError, StorageErrorKind, Uploads, Writing,
 };
 use crate::quota::{NamespaceGuard, QuotaError, QuotaLimits, UploadQuota};
+use crate::trace;
 
 /// Bytes read at once for a checksum.
 const INSPECTED_AT_ONCE: usize = 256 << 10;
@@ -25,18 +26,22 @@ impl FileService {
     /// # Errors
     /// A permission is missing, a hook denies, the volume is used up, or the storage cannot open the file.
     pub async fn open_read(self: &Arc<Self>, path: &VirtualPath, protocol: Protocol) -> Result<OpenFile, FileError> {
-        let place = self.place(path, LastName::Followed, |path| self.require_download(path)).await?;
-        self.check_volume(false)?;
-        self.review(ActionKind::Download, &place, protocol, |action| action.size = Some(0)).await?;
-        let file = self.tree().open(&place).await?;
-        let metadata = file.metadata().await?;
-        if metadata.kind == FileKind::Directory {
-            return Err(FileError::Failed("is a directory".into()));
-        }
-        let options = OpenOptions { read: true, ..OpenOptions::default() };
-        let file = OpenedAs::Reading(file);
-        let counted = (None, self.account().clone());
-        Ok(self.opened(file, place, protocol, options, counted, (None, Some(metadata))))
+        let span = self.span("open", path, protocol);
+        trace::operation(span, async {
+            let place = self.place(path, LastName::Followed, |path| self.require_download(path)).await?;
+            self.check_volume(false)?;
+            self.review(ActionKind::Download, &place, protocol, |action| action.size = Some(0)).await?;
+            let file = self.tree().open(&place).await?;
+            let metadata = file.metadata().await?;
+            if metadata.kind == FileKind::Directory {
+                return Err(FileError::Failed("is a directory".into()));
+            }
+            let options = OpenOptions { read: true, ..OpenOptions::default() };
+            let file = OpenedAs::Reading(file);
+            let counted = (None, self.account().clone());
+            Ok(self.opened(file, place, protocol, options, counted, (None, Some(metadata))))
+        })
+        .await
     }
 
     pub(super) fn require_download(&self, path: &VirtualPath) -> Result<(), FileError> {
@@ -94,32 +99,36 @@ impl FileService {
         options: OpenOptions,
         protocol: Protocol,
     ) -> Result<OpenFile, FileError> {
-        let check = |path: &VirtualPath| {
-            self.require(&path.parent(), Permission::Upload)?;
-            if options.read {
-                self.require(&path.parent(), Permission::Download)?;
+        let span = self.span("open", path, protocol);
+        trace::operation(span, async {
+            let check = |path: &VirtualPath| {
+                self.require(&path.parent(), Permission::Upload)?;
+                if options.read {
+                    self.require(&path.parent(), Permission::Download)?;
+                }
+                self.require_name(path)
+            };
+            let place = self.place(path, LastName::Followed, check).await?;
+            // A file at the resolved path exists under the written path as well: `overwrite` is needed there, too.
+            if let Some(written) = place.written()
+                && self.is_there(&place).await?
+            {
+                self.require(&written.parent(), Permission::Overwrite)?;
             }
-            self.require_name(path)
-        };
-        let place = self.place(path, LastName::Followed, check).await?;
-        // A file at the resolved path exists under the written path as well: `overwrite` is needed there, too.
-        if let Some(written) = place.written()
-            && self.is_there(&place).await?
-        {
-            self.require(&written.parent(), Permission::Overwrite)?;
-        }
-        let options = OpenOptions { provisional: self.upload_is_provisional(&place), ..options };
-        match self.open_counted(&place, options, protocol).await {
-            // Observers are told of an upload that is refused before it begins (A10-02).
-            Err(error @ FileError::QuotaExceeded(_)) => {
-                self.context.metrics.transfer(true, 0, false);
-                let refused = Err(error.clone());
-                let told =
-                    self.done(ActionKind::Upload, &place, protocol, refused, |action| action.size = Some(0)).await;
-                Err(told.err().unwrap_or(error))
+            let options = OpenOptions { provisional: self.upload_is_provisional(&place), ..options };
+            match self.open_counted(&place, options, protocol).await {
+                // Observers are told of an upload that is refused before it begins (A10-02).
+                Err(error @ FileError::QuotaExceeded(_)) => {
+                    self.context.metrics.transfer(true, 0, false);
+                    let refused = Err(error.clone());
+                    let told =
+                        self.done(ActionKind::Upload, &place, protocol, refused, |action| action.size = Some(0)).await;
+                    Err(told.err().unwrap_or(error))
+                }
+                outcome => outcome,
             }
-            outcome => outcome,
-        }
+        })
+        .await
     }
 
     async fn open_counted(

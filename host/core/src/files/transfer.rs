@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tracing::{Instrument as _, Span};
+
 use super::contents::ShownContents;
 use super::file_hooks::FileHooks;
 use super::{FileError, FirstTransfers};
@@ -13,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::ports::storage::Shown;
 use crate::ports::{FileEvent, FileEventKind, FileLog, TransferEnd};
 use crate::session::{ActiveTransfer, Session};
+use crate::trace;
 
 /// One download or upload, from open to close. It is logged, and told to the hooks, when it is complete or
 /// dropped.
@@ -52,6 +55,8 @@ pub struct TransferOutcome {
     pub metrics: Arc<Metrics>,
     /// Logs the end of the transfer.
     pub log: Arc<dyn FileLog>,
+    /// From open to close.
+    pub span: Span,
 }
 
 impl Transfer {
@@ -190,7 +195,8 @@ impl Transfer {
             // Without the upload there is nothing to read: what has the name is another file.
             action.contents = shown.file.map(|file| Arc::new(ShownContents(file)) as Arc<dyn FileContents>);
         }
-        let verdict = hooks.tell(action).await;
+        let span = self.outcome.span.clone();
+        let verdict = hooks.tell(action).instrument(span).await;
         self.outcome.told = None;
         verdict.inspect_err(|error| self.fail_by(error))
     }
@@ -206,6 +212,10 @@ impl Transfer {
     }
 
     fn record_end(&self, now: Instant, failure: Option<&str>) {
+        self.outcome.span.record("size", self.bytes());
+        if let Some(failure) = failure {
+            trace::failed(&self.outcome.span, &failure);
+        }
         let end = TransferEnd { bytes: self.bytes(), elapsed: now.duration_since(self.started), failure };
         self.record(if self.upload { FileEventKind::Upload(end) } else { FileEventKind::Download(end) });
     }

@@ -3,11 +3,12 @@
 use core::net::IpAddr;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::{HookError, HookKind};
 use crate::connection::ConnectionId;
+use crate::trace::trace_of;
 use crate::turns::Place;
 
 /// Longest text that is kept of each part of an exchange, in characters; what is received in several parts has
@@ -21,6 +22,8 @@ pub struct Call {
     exchange: Mutex<Exchange>,
     waiting: Waiting,
     place: Mutex<Option<Place>>,
+    /// The header `traceparent` of requests that the call makes.
+    trace_parent: OnceLock<String>,
 }
 
 /// What a call waits for before the hook can work.
@@ -91,9 +94,32 @@ pub struct Exchange {
     pub memory: Option<usize>,
     /// Time for which the component computed, as far as the host counts it.
     pub cpu: Option<Duration>,
+    /// The trace that the call was part of, as 32 hexadecimal digits (W3C Trace Context).
+    pub trace: Option<String>,
 }
 
 impl Call {
+    /// A call that is part of a trace. `parent`: the header `traceparent` of requests that it makes.
+    pub fn in_trace(parent: Option<String>) -> Self {
+        let call = Self::default();
+        if let Some(parent) = parent {
+            call.trace_parent(|| Some(parent));
+        }
+        call
+    }
+
+    /// The header `traceparent` of requests that the call makes. `new`: that of a new trace, if it is part of none.
+    pub fn trace_parent(&self, new: impl FnOnce() -> Option<String>) -> Option<&str> {
+        if self.trace_parent.get().is_none()
+            && let Some(parent) = new()
+        {
+            self.lock().trace = trace_of(&parent).map(str::to_owned);
+            // Another request of the call may have begun the trace meanwhile.
+            let _ = self.trace_parent.set(parent);
+        }
+        self.trace_parent.get().map(String::as_str)
+    }
+
     /// The error of a call that has not ended at its deadline.
     pub fn late(&self, deadline: Duration) -> HookError {
         match self.waiting.now() {

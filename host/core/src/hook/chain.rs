@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tracing::Instrument as _;
 
 use super::{GateEvent, HookError, HookEvent, HookHost, Link, OnError, Subject};
 
@@ -109,8 +110,15 @@ impl<E: GateEvent> Chain<E> {
     /// A link failed whose `on_error` is `deny`.
     pub async fn decide(&self, event: &mut E) -> Result<Decision<E::Verdict>, GateFailure> {
         let links = self.links();
+        if links.is_empty() {
+            return Ok(Decision { verdict: E::undecided(), decided_by: None });
+        }
+        self.ask(&links, event).instrument(super::span_of(E::KIND)).await
+    }
+
+    async fn ask(&self, links: &[Arc<Link<E>>], event: &mut E) -> Result<Decision<E::Verdict>, GateFailure> {
         let mut asked: Option<&Link<E>> = None;
-        for link in links.iter() {
+        for link in links {
             if let Err(error) = event.complete().await {
                 return Err(GateFailure { hook: asked.unwrap_or(link).name().to_owned(), error });
             }

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::{Instrument as _, Span};
+
 use super::deadline::{Late, in_time_of};
 use super::{Call, Hook, HookDescription, HookError, HookEvent, HookJournal, HookRun, NoJournal, Selector, WaitsFor};
 use crate::account::AccountRights;
 use crate::connection::ConnectionId;
 use crate::ports::{Clock, SystemClock};
+use crate::trace::{self, NoTraces, TraceContext};
 use crate::turns::Places;
 
 /// What happens when a link cannot decide (B17-01).
@@ -39,11 +42,13 @@ pub struct HookHost {
     pub journal: Arc<dyn HookJournal>,
     /// Gives the times of records.
     pub clock: Arc<dyn Clock>,
+    /// Knows the traces that calls are part of.
+    pub traces: Arc<dyn TraceContext>,
 }
 
 impl Default for HookHost {
     fn default() -> Self {
-        Self { journal: Arc::new(NoJournal), clock: Arc::new(SystemClock) }
+        Self { journal: Arc::new(NoJournal), clock: Arc::new(SystemClock), traces: Arc::new(NoTraces) }
     }
 }
 
@@ -162,8 +167,9 @@ impl<E: HookEvent> Link<E> {
 
     /// Calls the hook and makes the record.
     pub(super) async fn ask(&self, host: &HookHost, event: &E) -> Answer<E> {
-        let (call, at, started) = (Call::default(), host.clock.now(), Instant::now());
-        let mut outcome = self.bounded(&call, event).await;
+        let (span, at, started) = (self.span(event), host.clock.now(), Instant::now());
+        let call = Call::in_trace(host.traces.trace_parent(&span));
+        let mut outcome = self.bounded(&call, event).instrument(span.clone()).await;
         if let Some(draft) = outcome.as_mut().ok().and_then(E::account) {
             draft.bind(&self.account_rights());
             if !self.settings.stores_passwords {
@@ -177,6 +183,7 @@ impl<E: HookEvent> Link<E> {
             }
             Err(error) => (error.kind(), error.to_string()),
         };
+        span.record("outcome", label);
         let subject = event.subject();
         let run = HookRun {
             at,
@@ -195,6 +202,7 @@ impl<E: HookEvent> Link<E> {
             exchange: call.finish(),
         };
         if let Err(error) = &outcome {
+            trace::failed(&span, error);
             tracing::warn!(
                 sender = "hook",
                 hook = self.name(),
@@ -205,6 +213,22 @@ impl<E: HookEvent> Link<E> {
             );
         }
         Answer { outcome, run }
+    }
+
+    fn span(&self, event: &E) -> Span {
+        let connection = || event.subject().connection.map(|connection| connection.id.as_str().to_owned());
+        tracing::info_span!(
+            target: trace::TARGET,
+            "link",
+            hook = self.name(),
+            kind = E::KIND.as_str(),
+            adapter = self.hook.adapter(),
+            connection_id = connection(),
+            outcome = tracing::field::Empty,
+            error = tracing::field::Empty,
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+        )
     }
 
     /// Calls the hook within the deadline, which includes the wait for a free place.

@@ -166,6 +166,11 @@ impl HookDescription {
     }
 }
 
+/// The span in which the hooks of a point are asked or told.
+fn span_of(kind: HookKind) -> tracing::Span {
+    tracing::info_span!(target: crate::trace::TARGET, "hook", kind = kind.as_str())
+}
+
 /// A decision against the client: a verdict, never an error.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Denial {

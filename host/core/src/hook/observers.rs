@@ -10,9 +10,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::{join, join_all};
 use tokio::sync::{Mutex, mpsc};
+use tracing::Instrument as _;
 
 use super::again::{self, Again, PutOff, Try};
-use super::{Chain, GateFailure, HookEvent, HookHost, HookKind, Link, OnError, Subject};
+use super::{Chain, GateFailure, HookEvent, HookHost, HookKind, Link, OnError, Subject, span_of};
 
 /// Events that may wait for one hook point; further ones are dropped and counted (B0-10).
 const QUEUE: usize = 20_000;
@@ -132,13 +133,13 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
         let links = self.chain.links();
         match concerned(&links, event).as_slice() {
             [] => Ok(()),
-            [link] => self.tell_link(link, event).await,
+            [link] => self.tell_link(link, event).instrument(span_of(E::KIND)).await,
             links => {
                 let mut all = Vec::with_capacity(links.len());
                 for link in links {
                     all.push(self.tell_link(link, event));
                 }
-                join_all(all).await.into_iter().collect()
+                join_all(all).instrument(span_of(E::KIND)).await.into_iter().collect()
             }
         }
     }
@@ -159,13 +160,13 @@ impl<E: HookEvent<Verdict = ()>> Observers<E> {
         let links = self.chain.links();
         let failed: Vec<_> = match concerned(&links, &event).as_slice() {
             [] => return,
-            [link] => self.try_link(link, &event, 1).await.into_iter().collect(),
+            [link] => self.try_link(link, &event, 1).instrument(span_of(E::KIND)).await.into_iter().collect(),
             links => {
                 let mut all = Vec::with_capacity(links.len());
                 for link in links {
                     all.push(self.try_link(link, &event, 1));
                 }
-                join_all(all).await.into_iter().flatten().collect()
+                join_all(all).instrument(span_of(E::KIND)).await.into_iter().flatten().collect()
             }
         };
         if failed.is_empty() {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet};
+use tracing::Instrument as _;
 
 use super::credentials::{PreLoginHooks, Resolved, accept_stored, unknown_user};
 use super::one_time_code::RightCode;
@@ -68,12 +69,13 @@ impl Exchange {
         let (sender, rounds) = mpsc::channel(1);
         let about = attempt.clone();
         let mut task = JoinSet::new();
-        task.spawn(async move {
+        let conversation = async move {
             match proved {
                 Some(resolved) => service.ask_only_code(&about, resolved, sender).await,
                 None => service.converse(&about, sender).await,
             }
-        });
+        };
+        task.spawn(conversation.in_current_span());
         Self { attempt, task, rounds, waiting: None }
     }
 

@@ -9,6 +9,7 @@ mod external_auth_cache;
 mod hooks;
 mod one_time_code;
 mod outcome;
+mod public_keys;
 mod refusal;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ pub use refusal::{Refusal, RefusalReason};
 use self::conversation::{ConversationStep, Exchange};
 use self::credentials::{PreLoginHooks, Resolved};
 pub(crate) use self::one_time_code::{CodeRefusal, OneTimeCodes};
+use self::public_keys::OfferedKey;
 use crate::account::{AccountRule, Accounts, AddressRule, EffectiveAccount, Factors};
 use crate::connection::{Connection, Credential, LoginMethod};
 use crate::files::FileContext;
@@ -35,10 +37,11 @@ use crate::hook::{Comparisons, LoginAttempt};
 use crate::metrics::Metrics;
 use crate::password::PasswordHash;
 use crate::ports::{Clock, Passwords, StorageFactory};
-use crate::public_key::PublicKey;
 use crate::secret::Secret;
 use crate::session::SessionRegistry;
+use crate::trace;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 /// The ports and services that logins work on.
 pub struct LoginPorts {
@@ -103,16 +106,6 @@ enum Attempted {
     Refused(Arc<LoginAttempt>, Refusal),
 }
 
-/// What is known of an offered key.
-#[derive(Clone)]
-enum OfferedKey {
-    /// The key would log in this account.
-    Acceptable(Arc<LoginAttempt>, Resolved),
-    Refused(Arc<LoginAttempt>, Refusal),
-    /// The key was refused, and that was logged, before.
-    RefusedBefore,
-}
-
 /// The account whose credential was right.
 struct Proved {
     account: Arc<EffectiveAccount>,
@@ -148,6 +141,8 @@ pub struct Login {
     exchange: Option<Exchange>,
     /// The `command=` of the verified key's line.
     forced_command: Option<String>,
+    /// Of the attempts, until one succeeds.
+    span: Span,
     /// What refused keys score, unless the client logs in or is denied by another method (B14-03).
     key_offence: Option<Offence>,
 }
@@ -155,7 +150,7 @@ pub struct Login {
 impl Login {
     /// The login of a connection. `close`: ends the connection from outside, once a session exists.
     pub fn new(service: Arc<LoginService>, connection: Arc<Connection>, close: CancellationToken) -> Self {
-        let offers = HashMap::new();
+        let (offers, span) = (HashMap::new(), trace::login_span(&connection));
         Self {
             service,
             connection,
@@ -165,6 +160,7 @@ impl Login {
             offers,
             exchange: None,
             forced_command: None,
+            span,
             key_offence: None,
         }
     }
@@ -209,6 +205,11 @@ impl Login {
 
     /// An attempt with the password method (RFC 4252 §8).
     pub async fn password(&mut self, username: &str, password: Secret) -> Outcome {
+        let span = self.span.clone();
+        self.try_password(username, password).instrument(span).await
+    }
+
+    async fn try_password(&mut self, username: &str, password: Secret) -> Outcome {
         self.give_up();
         let attempt = match self.attempt(username, Credential::Password(password.clone())).await {
             Attempted::Admitted(attempt) => attempt,
@@ -246,6 +247,11 @@ impl Login {
 
     /// An attempt with the keyboard-interactive method (RFC 4256). A conversation under way is given up.
     pub async fn keyboard_interactive(&mut self, username: &str) -> Step {
+        let span = self.span.clone();
+        self.begin_conversation(username).instrument(span).await
+    }
+
+    async fn begin_conversation(&mut self, username: &str) -> Step {
         self.give_up();
         let attempt = match self.attempt(username, Credential::KeyboardInteractive).await {
             Attempted::Admitted(attempt) => attempt,
@@ -261,7 +267,8 @@ impl Login {
         if let Some(exchange) = &mut self.exchange {
             exchange.answer(answers);
         }
-        self.next_step().await
+        let span = self.span.clone();
+        self.next_step().instrument(span).await
     }
 
     async fn next_step(&mut self) -> Step {
@@ -279,58 +286,10 @@ impl Login {
         }
     }
 
-    /// Whether a signature with this key would be accepted, for a client that asks before it signs (RFC 4252 §7).
-    /// Nothing is stored (J-14).
-    pub async fn public_key_offered(&mut self, username: &str, key: &PublicKey) -> Offer {
-        self.give_up();
-        match self.resolve_key(username, key).await {
-            OfferedKey::Acceptable(..) => Offer::Acceptable,
-            OfferedKey::Refused(attempt, refusal) => match self.refused(&attempt, &refusal) {
-                Outcome::Unavailable => Offer::Unavailable,
-                Outcome::Accepted(_) | Outcome::NextStep(_) | Outcome::Refused => Offer::Refused,
-            },
-            OfferedKey::RefusedBefore => Offer::Refused,
-        }
-    }
-
-    /// An attempt with the public-key method, whose signature was verified (RFC 4252 §7).
-    pub async fn public_key_verified(&mut self, username: &str, key: &PublicKey) -> Outcome {
-        self.give_up();
-        let (attempt, resolved) = match self.resolve_key(username, key).await {
-            OfferedKey::Acceptable(attempt, resolved) => (attempt, resolved),
-            // Refusals are remembered from the question before, but not that the store was away.
-            OfferedKey::Refused(attempt, refusal) => return self.refused(&attempt, &refusal),
-            OfferedKey::RefusedBefore => return Outcome::Refused,
-        };
-        let next = resolved.account.next_steps(&[LoginMethod::PublicKey]);
-        self.forced_command = resolved.forced_command.clone();
-        let outcome = self.service.commit(resolved).await.map(Proved::without_code);
-        if outcome.is_ok() && !next.is_empty() {
-            return self.passed(&attempt, next, None);
-        }
-        self.conclude(&attempt, outcome).await
-    }
-
-    /// Refuses an attempt with a key that is too weak, or whose signature algorithm is.
-    pub fn public_key_unacceptable(&mut self, username: &str, key: &PublicKey) {
-        self.attempts = self.attempts.saturating_add(1);
-        let attempt = Arc::new(LoginAttempt {
-            connection: self.connection.clone(),
-            username: username.to_owned(),
-            credential: Credential::PublicKey(key.clone()),
-            completed_methods: Vec::new(),
-            stored: None,
-            read_at: Instant::now(),
-            number: self.attempts,
-            comparisons: Comparisons::default(),
-        });
-        let text = "the key or its signature is too weak; use ed25519, ecdsa, or RSA with 2048 bits and SHA-2";
-        self.refused(&attempt, &Refusal::new(RefusalReason::Denied, text));
-    }
-
     /// The connection ended without an attempt to log in (A4-01). `reason`: for the log and for observers.
     pub fn abandoned(&self, reason: &str) {
         self.service.ports.metrics.no_auth();
+        self.span.record("outcome", "no_attempt");
         // A connection that the server has cut off had no time for an attempt.
         if !self.close.is_cancelled() {
             self.service.ports.defender.score(self.connection.remote.ip(), Offence::NoLoginTried);
@@ -378,27 +337,6 @@ impl Login {
         }
     }
 
-    async fn resolve_key(&mut self, username: &str, key: &PublicKey) -> OfferedKey {
-        let memo = (username.to_owned(), key.blob().to_vec());
-        if let Some(known) = self.offers.get(&memo) {
-            return known.clone();
-        }
-        let offered = match self.attempt(username, Credential::PublicKey(key.clone())).await {
-            Attempted::Admitted(attempt) => match self.service.try_key(&attempt, key).await {
-                Ok(resolved) => OfferedKey::Acceptable(attempt, resolved),
-                Err(refusal) => OfferedKey::Refused(attempt, refusal),
-            },
-            Attempted::Refused(attempt, refusal) => OfferedKey::Refused(attempt, refusal),
-        };
-        let remembered = match &offered {
-            OfferedKey::Refused(_, refusal) if refusal.reason == RefusalReason::Unavailable => return offered,
-            OfferedKey::Acceptable(..) => offered.clone(),
-            OfferedKey::Refused(..) | OfferedKey::RefusedBefore => OfferedKey::RefusedBefore,
-        };
-        self.offers.insert(memo, remembered);
-        offered
-    }
-
     /// Ends an attempt: checks the rules that come after the credential, takes a place for the session, logs the
     /// outcome and tells observers.
     async fn conclude(&mut self, attempt: &Arc<LoginAttempt>, outcome: Result<Proved, Refusal>) -> Outcome {
@@ -409,6 +347,8 @@ impl Login {
         match admitted {
             Ok(authenticated) => {
                 self.service.succeeded(attempt, &authenticated).await;
+                self.trace(attempt, "accepted");
+                self.span = Span::none();
                 // The offers are not needed in the session, which may last long.
                 self.offers = HashMap::new();
                 self.key_offence = None;
@@ -422,6 +362,7 @@ impl Login {
     /// it has a metric and a line in the log of its own, and hooks that count failed logins are not told of it.
     fn refused(&mut self, attempt: &Arc<LoginAttempt>, refusal: &Refusal) -> Outcome {
         let (text, login_type) = (refusal.to_string(), attempt.method().login_type());
+        self.trace(attempt, refusal.reason.as_str());
         if refusal.reason == RefusalReason::Unavailable {
             self.service.ports.metrics.login_unavailable();
             refusal::log_unavailable(&self.connection, &attempt.username, login_type, &text);
@@ -443,6 +384,13 @@ impl Login {
 }
 
 impl Login {
+    /// Notes in the span what has become of the last attempt.
+    fn trace(&self, attempt: &LoginAttempt, outcome: &'static str) {
+        self.span.record("username", attempt.username.as_str());
+        self.span.record("method", attempt.method().as_str());
+        self.span.record("outcome", outcome);
+    }
+
     /// Scores a refused attempt. Agents offer one key after the other, so that refused keys score once, at the end of
     /// a connection that has not logged in (B14-03).
     fn score(&mut self, attempt: &LoginAttempt, reason: RefusalReason) {

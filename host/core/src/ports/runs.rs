@@ -103,6 +103,8 @@ pub struct StoredRun {
     pub cpu_us: Option<i64>,
     /// The largest memory of a component, in bytes.
     pub memory: Option<i64>,
+    /// The trace that the call was part of, as 32 hexadecimal digits.
+    pub trace: Option<String>,
 }
 
 /// Counts the calls of one hook, in one version, with one outcome.
@@ -174,6 +176,7 @@ impl StoredRun {
             standard_error: exchange.standard_error.clone(),
             cpu_us: exchange.cpu.map(microseconds),
             memory: exchange.memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+            trace: exchange.trace.clone(),
         }
     }
 }

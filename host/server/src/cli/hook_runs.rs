@@ -106,6 +106,9 @@ pub async fn run(arguments: RunArguments) -> anyhow::Result<()> {
     println!("about        {}", text(&run.about));
     println!("connection   {}", text(&run.connection));
     let decided = if run.decided { "; this decided" } else { "" };
+    if let Some(trace) = &run.trace {
+        println!("trace        {trace}");
+    }
     println!("outcome      {}{decided} {}", run.outcome, run.detail);
     println!("took         {}", duration(run.duration_us));
     if let (Some(cpu), Some(memory)) = (run.cpu_us, run.memory) {

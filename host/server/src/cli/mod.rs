@@ -45,6 +45,7 @@ use crate::confine::{self, ConfinedArguments};
 use crate::control::Control;
 use crate::log_file::Rotation;
 use crate::portable::{self, PortableArguments};
+use crate::telemetry::Traces;
 use crate::{log, panics, serve, shutdown, state_directory, version, wire};
 
 const AFTER_HELP: &str = "Exit status: 0 done, 1 refused or failed, 2 wrong usage.";
@@ -256,12 +257,17 @@ async fn run_serve(arguments: ServeArguments, activation: Activation) -> anyhow:
         settings.homes.own.extend(file.parent().and_then(Path::to_str).map(str::to_owned));
     }
     let target = if log_path.is_empty() { log::Target::StandardError } else { log::Target::File(&file, rotation) };
-    let log = log::install(target, style)?;
+    let traces = settings.otlp_endpoint.as_ref().map(Traces::start).transpose()?;
+    let log = log::install(target, style, traces.as_ref())?;
+    let grace = settings.grace_time;
     panics::install();
     shutdown::on_user_signals(move || log.reopen()).context("signals cannot be handled")?;
     let outcome = serve::serve(settings, &directory, activation, launcher()).await;
     if let Err(error) = &outcome {
         tracing::error!(sender = "main", message = format!("{error:#}"));
+    }
+    if let Some(traces) = traces {
+        traces.finish(grace).await;
     }
     outcome
 }
@@ -272,7 +278,7 @@ async fn run_portable(arguments: PortableArguments) -> anyhow::Result<()> {
         true => log::Target::Nowhere,
         false => log::Target::File(&path, DEFAULT_ROTATION),
     };
-    let log = log::install(target, log::Style { level: LevelFilter::DEBUG, utc: false })?;
+    let log = log::install(target, log::Style { level: LevelFilter::DEBUG, utc: false }, None)?;
     panics::install();
     shutdown::on_user_signals(move || log.reopen()).context("signals cannot be handled")?;
     portable::run(arguments, launcher()).await

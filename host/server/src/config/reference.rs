@@ -207,6 +207,7 @@ fn page() -> String {
     section(&mut page, "`[command]`", "Command", &as_value(&Command::default()));
     section(&mut page, "`[[command.commands]]`", "CommandOverride", &as_value(&CommandOverride::default()));
     page.push_str(SECRETS);
+    section(&mut page, "`[tracing]`", "Tracing", &config["tracing"]);
     section(&mut page, "`[plugins]`", "Plugins", &config["plugins"]);
     section(&mut page, "`[hook.KIND]`, and the tables of links", "Section", &section_defaults());
     let plugin = plugin_defaults();

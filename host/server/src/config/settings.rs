@@ -21,6 +21,8 @@ use tidegate_ssh::{Algorithms, ConnectionLimits, LoginDelay, ProxySettings};
 use tidegate_ssh_commands::SshCommands;
 use tidegate_storage::OverwriteMode;
 
+use url::Url;
+
 use crate::clock::ZonedClock;
 use crate::named_secrets::NamedSecrets;
 
@@ -64,6 +66,8 @@ pub struct Settings {
     pub tracking: Tracking,
     pub clock: ZonedClock,
     pub http: HttpSettings,
+    /// Where traces are sent; None: there are none.
+    pub otlp_endpoint: Option<Url>,
     pub plugin_directory: PathBuf,
     pub trusted_plugin_keys: TrustedKeys,
     pub plugins: BTreeMap<String, PluginSettings>,

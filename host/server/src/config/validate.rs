@@ -20,6 +20,8 @@ use super::{
     ConfigErrors, Settings, Source, commands, database, defender, homes, hooks, http, http_bindings, network,
     synchronous, transport,
 };
+use url::Url;
+
 use crate::clock::ZonedClock;
 use crate::named_secrets::NamedSecrets;
 use crate::version;
@@ -108,6 +110,7 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
         clock: zone(config, &mut check),
         http: http::settings(config, directory, &mut check),
         backups: directory.join(&config.httpd.backups_path),
+        otlp_endpoint: otlp_endpoint(config, &mut check),
         plugin_directory,
         trusted_plugin_keys: trusted_plugin_keys(config, &mut check),
         plugins: plugins(config, &mut check),
@@ -121,6 +124,18 @@ pub fn settings(config: &Config, source: &Source, directory: &Path) -> Result<Se
     } else {
         Err(ConfigErrors(check.problems))
     }
+}
+
+fn otlp_endpoint(config: &Config, check: &mut Check<'_>) -> Option<Url> {
+    let text = config.tracing.otlp_endpoint.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if url.is_none() {
+        check.problem("tracing.otlp_endpoint", "is no URL of a collector; write one such as http://127.0.0.1:4318");
+    }
+    url
 }
 
 fn trusted_plugin_keys(config: &Config, check: &mut Check<'_>) -> TrustedKeys {

@@ -10,7 +10,6 @@ use tidegate_core::account::{AccountDraft, AccountError, Audience, CredentialRul
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{HookHost, HookJournal, HookKind, HookRun};
 use tidegate_core::login::{AccountCheck, account_checks};
-use tidegate_core::ports::SystemClock;
 use tidegate_hooks_wasm::{NOT_LOADED, ServedGates};
 
 use super::{Case, Known, Report, Tested};
@@ -99,7 +98,7 @@ impl Bench {
         directory: Option<TempDir>,
     ) -> anyhow::Result<Self> {
         let recorder = Arc::new(Recorder::default());
-        let host = HookHost { journal: recorder.clone(), clock: Arc::new(SystemClock) };
+        let host = HookHost { journal: recorder.clone(), ..HookHost::default() };
         let hooks = Hooks::open(&settings, &stores, host, served).await?;
         Ok(Self { settings, stores, hooks, recorder, _directory: directory })
     }

@@ -9,6 +9,7 @@ mod defender;
 mod hook;
 mod http;
 mod sftpd;
+mod tracing;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub use defender::{Defender, RateLimiter};
 pub use hook::{Section, section_defaults};
 pub use http::{Http, HttpBinding, HttpCertificate, HttpHeader, Httpd};
 pub use sftpd::{Common, HostKey, Sftpd};
+pub use tracing::Tracing;
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -35,6 +37,7 @@ pub struct Config {
     /// or `current`; empty means `seed`. A link of a hook can have its own.
     pub compat: String,
     pub plugins: Plugins,
+    pub tracing: Tracing,
     /// `[plugin.NAME]`
     pub plugin: Map<String, Value>,
     /// `[hook.KIND]`
