@@ -6,6 +6,8 @@ mod control;
 mod exposition;
 mod health;
 mod http;
+#[cfg(test)]
+mod monitoring_tests;
 mod rest;
 mod site;
 mod snapshot;
