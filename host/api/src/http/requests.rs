@@ -1,15 +1,18 @@
 //! Numbers, counts and logs requests (A20-05, A21-05).
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use axum::body::HttpBody;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::USER_AGENT;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use hyper::body::{Frame, SizeHint};
 use tidegate_core::metrics::Metrics;
 
 use super::Client;
@@ -40,21 +43,97 @@ pub(crate) async fn record(State(metrics): State<Arc<Metrics>>, request: Request
     let remote = request.extensions().get::<Client>().map(Client::remote).unwrap_or_default();
     let agent = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default().to_owned();
     let response = next.run(request).await;
-    let status = response.status();
-    metrics.http_request(status.as_u16());
-    let size = response.body().size_hint().exact();
-    let request_id = response.headers().get(HEADER).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    tracing::info!(
-        sender = "httpd",
-        remote_addr = remote,
-        proto = ?version,
-        method = %method,
-        user_agent = agent,
-        uri = %uri,
-        resp_status = status.as_u16(),
-        resp_size = size.unwrap_or(0),
-        elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        request_id,
-    );
-    response
+    let status = response.status().as_u16();
+    metrics.http_request(status);
+    let request_id = response.headers().get(HEADER).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let line = move |size: u64| {
+        tracing::info!(
+            sender = "httpd",
+            remote_addr = remote,
+            proto = ?version,
+            method = %method,
+            user_agent = agent,
+            uri = %uri,
+            resp_status = status,
+            resp_size = size,
+            elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            request_id,
+        );
+    };
+    match response.body().size_hint().exact() {
+        Some(size) => {
+            line(size);
+            response
+        }
+        None => response.map(|body| Body::new(Counted { body, size: 0, ended: Some(Box::new(line)) })),
+    }
+}
+
+/// A body whose size is known at its end, or when the client leaves.
+struct Counted {
+    body: Body,
+    size: u64,
+    ended: Option<Box<dyn FnOnce(u64) + Send>>,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            self.size += frame.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(ended) = self.ended.take() {
+            ended(self.size);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::stream;
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    /// What the line says of a body in two parts of which the client takes so many.
+    async fn logged(taken: usize) -> Option<u64> {
+        let parts = ["four", "seven77"].map(|part| Ok::<_, std::io::Error>(Bytes::from_static(part.as_bytes())));
+        let size = Arc::new(Mutex::new(None));
+        let noted = size.clone();
+        let ended = Box::new(move |size| *noted.lock().unwrap() = Some(size));
+        let mut body = Counted { body: Body::from_stream(stream::iter(parts)), size: 0, ended: Some(ended) };
+        for _ in 0..taken {
+            assert!(body.frame().await.unwrap().is_ok());
+        }
+        assert_eq!(*size.lock().unwrap(), None, "the body has not ended");
+        drop(body);
+        *size.lock().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_of_a_stream_is_logged_at_its_end() {
+        // A21-05
+        assert_eq!(logged(2).await, Some(11));
+        assert_eq!(logged(1).await, Some(4));
+        assert_eq!(logged(0).await, Some(0));
+    }
 }
