@@ -53,6 +53,20 @@ async fn files_are_written_and_read_at_any_offset() {
 }
 
 #[tokio::test]
+async fn the_size_of_a_file_that_is_only_read_stays() {
+    // A5-02: what OpenSSH's server answers
+    let mut client = Client::new(files("")).await;
+    client.put("f", b"hello").await;
+    let handle = Field::Handle(client.open("f", fxf::READ).await.handle());
+    let size = [handle, Field::U32(1), Field::U64(2)];
+    assert_eq!(client.ask(fxp::FSETSTAT, &size).await.status(), BAD_MESSAGE);
+    let size_and_mode_0640 = [handle, Field::U32(1 | 4), Field::U64(2), MODE[1]];
+    assert_eq!(client.ask(fxp::FSETSTAT, &size_and_mode_0640).await.status(), BAD_MESSAGE);
+    let (size, mode) = size_and_mode(&client.ask(fxp::FSTAT, &[handle]).await);
+    assert_eq!((size, mode & 0o777), (5, 0o640), "the other attributes are set");
+}
+
+#[tokio::test]
 async fn a_read_gets_no_more_than_a_packet_holds() {
     let mut client = Client::new(files("")).await;
     client.put("large", &vec![1; MAX_DATA + 1]).await;

@@ -88,7 +88,13 @@ impl Opened {
         };
         attributes::check_permissions(self.files.permissions_at(&self.place.parent()), &effective)?;
         if effective.size.is_some() && !self.options.write {
-            return Err(FileError::Denied);
+            // A5-02: as ftruncate(2) has it, while the other attributes are set.
+            let others = SetAttributes { size: None, ..effective };
+            if !others.is_empty() {
+                self.apply(&others).await?;
+                attributes::record(&others, |what| self.transfer.record(what));
+            }
+            return Err(FileError::Invalid("the file is not open for writing, so that its size cannot be set".into()));
         }
         match effective.size {
             Some(size) => {
