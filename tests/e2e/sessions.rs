@@ -12,6 +12,8 @@ use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
 use tidegate_tests::waiting::PATIENCE;
 use tidegate_tests::{tools, waiting};
 
+use crate::operations::{get, metric};
+
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
 fn connections(site: &Site) -> Vec<Value> {
@@ -217,7 +219,9 @@ fn a_stopping_server_waits_for_transfers_and_not_for_idle_sessions() {
     let site = Site::new();
     site.user("alice");
     let server = Server::with_grace(&site, 300);
+    assert!(get(&server, "/readyz").starts_with("HTTP/1.1 200 "));
     let _idle = RawSftp::connect(&server, "alice", "pw");
+    assert_eq!(metric(&get(&server, "/metrics"), "sftpgo_active_connections"), Some(1.0));
     let started = Instant::now();
     assert!(server.terminate().success());
     assert!(started.elapsed() < PATIENCE, "instead of 300 s: {:?}", started.elapsed());
@@ -229,6 +233,13 @@ fn a_stopping_server_waits_for_transfers_and_not_for_idle_sessions() {
     let mut idle = RawSftp::connect(&server, "alice", "pw");
     tools::run_ok(std::process::Command::new("kill").arg(server.pid().to_string()));
     assert!(idle.receive().is_none(), "an idle session ends");
+    // Balancers send no more clients, and what goes on is still seen (A20-01).
+    let ready = get(&server, "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 503 ") && ready.contains("the server is stopping"), "{ready}");
+    waiting::until("the idle session is no longer counted", || {
+        metric(&get(&server, "/metrics"), "sftpgo_active_connections") == Some(1.0)
+    });
+    assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200 "));
     let write = fields(&[&string(&handle), &0_u64.to_be_bytes(), &string("x")]);
     assert_eq!(raw.request(fxp::WRITE, &write).status(), fx::OK);
     assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK);
