@@ -37,7 +37,11 @@ impl SftpServer {
     ) -> Result<(), Status> {
         let path = self.path(&path)?;
         self.handles.require_room()?;
-        let file = self.files.open(&path, flags.options(attributes.mode), Protocol::Sftp).await?;
+        let mut file = self.files.open(&path, flags.options(attributes.mode), Protocol::Sftp).await?;
+        // Some clients say here how large an upload will be. Nothing but the view of administrators depends on it.
+        if let Some(size) = attributes.size.filter(|_| !flags.only_reads()) {
+            file.expects(size);
+        }
         let handle = self.handles.insert(Target::File(Box::new(file)));
         put_string(reply.begin(fxp::HANDLE), &handle);
         Ok(())

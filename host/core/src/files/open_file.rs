@@ -93,6 +93,13 @@ impl OpenFile {
         Self { opened: Some(opened), pace, came_in }
     }
 
+    /// Notes how large the client has said that the file will be, for administrators who watch the transfer.
+    pub fn expects(&mut self, total: u64) {
+        if let Some(opened) = &mut self.opened {
+            opened.transfer.expects(total);
+        }
+    }
+
     fn opened(&mut self) -> Result<&mut Opened, FileError> {
         self.opened.as_mut().ok_or_else(|| FileError::Failed("the file is closed".into()))
     }

@@ -276,7 +276,10 @@ impl FileService {
         (quota, counted_for): (Option<UploadQuota>, Arc<EffectiveAccount>),
         (provisional, existed): (Option<Provisional>, Option<Metadata>),
     ) -> OpenFile {
-        let transfer = self.transfer(&place, protocol, options.write);
+        let mut transfer = self.transfer(&place, protocol, options.write);
+        if let Some(existed) = existed.as_ref().filter(|_| !options.write) {
+            transfer.expects(existed.size);
+        }
         let (files, place) = (self.clone(), place.into_owned());
         let read = ReadCoverage::default();
         OpenFile::new(Opened {

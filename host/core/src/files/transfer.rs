@@ -95,6 +95,11 @@ impl Transfer {
         self.outcome.active.moved(bytes as u64);
     }
 
+    /// Notes how many bytes are to be moved, for administrators who watch.
+    pub fn expects(&mut self, total: u64) {
+        self.outcome.active.expects(total);
+    }
+
     /// Notes that the client set the size of the file, so that it does not follow from the bytes.
     pub fn resized(&mut self) {
         self.was_resized = true;

@@ -15,6 +15,8 @@ use crate::ports::{Clock, SystemClock};
 
 /// Bytes in a KB of bandwidth limits (A5-17).
 const KILOBYTE: u64 = 1000;
+/// In the place of a number of bytes. No file is that large.
+const UNKNOWN: u64 = u64::MAX;
 
 /// The state of a session that changes; shared by its channels, the session watch and administration.
 #[derive(Debug)]
@@ -53,6 +55,8 @@ pub struct ActiveTransfer {
     /// When the transfer began, in milliseconds since 1970.
     pub started_at: i64,
     size: AtomicU64,
+    /// How many bytes there are to move; [`UNKNOWN`]: that is not known.
+    total: AtomicU64,
 }
 
 /// A transfer as administrators see it (A18-03).
@@ -66,6 +70,9 @@ pub struct TransferView {
     pub start_time: i64,
     /// Bytes moved so far.
     pub size: u64,
+    /// How many bytes there are to move, where the file has a size or the client told one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
     /// The session's last activity, in milliseconds since 1970.
     pub last_activity: i64,
 }
@@ -73,7 +80,12 @@ pub struct TransferView {
 impl ActiveTransfer {
     /// A transfer with no byte moved yet; `started_at`: milliseconds since 1970.
     pub fn new(upload: bool, path: String, started_at: i64) -> Self {
-        Self { upload, path, started_at, size: AtomicU64::new(0) }
+        Self { upload, path, started_at, size: AtomicU64::new(0), total: AtomicU64::new(UNKNOWN) }
+    }
+
+    /// Notes how many bytes there are to move.
+    pub fn expects(&self, total: u64) {
+        self.total.store(total, Ordering::Relaxed);
     }
 
     /// Counts bytes that were moved.
@@ -214,6 +226,7 @@ impl LiveSession {
             path: transfer.path.clone(),
             start_time: transfer.started_at,
             size: transfer.size.load(Ordering::Relaxed),
+            total: Some(transfer.total.load(Ordering::Relaxed)).filter(|total| *total != UNKNOWN),
             last_activity: self.last_activity(),
         };
         transfers.iter().map(view).collect()

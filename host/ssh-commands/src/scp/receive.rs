@@ -146,6 +146,7 @@ impl Scp {
             // A client that is told now does not send the data.
             Err(error) => return self.report(path, &error).await,
         };
+        file.expects(entry.size);
         self.acknowledge().await?;
         let written = self.receive_data(&mut file, entry.size).await?;
         let preserved = self.request.preserve.then_some((entry.mode, times));
