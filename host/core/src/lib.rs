@@ -8,6 +8,7 @@ pub mod admin;
 pub mod connection;
 pub mod files;
 pub mod guard;
+pub mod history;
 pub mod hook;
 pub mod json;
 pub mod key_options;
