@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod confine;
 mod control;
+mod disks;
 mod file_log;
 #[cfg(test)]
 mod generated;

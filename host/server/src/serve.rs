@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tidegate_api::{AdminApi, Binding, HttpLimits, Owner, Readiness, RestApi, Socket};
+use tidegate_core::history::History;
 use tidegate_core::hook::observation::Startup;
 use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::SystemClock;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::activation::{self, Activation};
 use crate::config::Settings;
 use crate::control::Control;
+use crate::disks::HostDisks;
 use crate::hook_inventory::Running;
 use crate::http::Http;
 use crate::memory_dump::MemoryDump;
@@ -86,12 +88,18 @@ pub async fn serve(
     let api = wire::admin_api(&stores, accounts, services.administered(), inventory, Some(&hooks.points));
     let rest = wire::rest_api(&api, &stores, &settings)?;
     let readiness = Readiness::new(services.metrics.clone(), stop.clone());
+    let history = Arc::new(History::default());
+    let homes = settings.users_base_dir.clone().map(PathBuf::from);
+    let disks = HostDisks::new(directory.to_owned(), homes);
+    let web = wire::web_admin(&rest, services.metrics.clone(), history.clone(), disks);
     let site = tidegate_api::health(readiness.clone())
         .merge(tidegate_api::metrics(services.measured()))
         .merge(tidegate_api::rest(rest.clone()))
-        .merge(tidegate_web::web(wire::web_admin(&rest, services.metrics.clone())));
+        .merge(tidegate_web::web(web));
     let site = tidegate_api::counted(tidegate_api::site(site), services.metrics.clone());
-    let background = start_background(&services, api, rest, directory, stop.clone()).await?;
+    let mut background = start_background(&services, api, rest, directory, stop.clone()).await?;
+    let sources = services.counted();
+    background.spawn(async move { history.follow(sources).await });
     let http = Http::start(&settings.http_bindings, activation.httpd, site).await?;
     let serving =
         Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };

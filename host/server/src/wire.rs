@@ -20,6 +20,7 @@ use tidegate_api::Measured;
 use tidegate_core::account::{Accounts, HomeCheck, SealedDirectory};
 use tidegate_core::files::FileContext;
 use tidegate_core::guard::Defender;
+use tidegate_core::history::Sources;
 use tidegate_core::hook::observers::{ObserverWork, Untold};
 use tidegate_core::hook::{HookHost, HookKind, NoJournal};
 use tidegate_core::login::{ExternalAuthCache, LoginPorts, LoginService};
@@ -436,6 +437,16 @@ impl Services {
             scans: self.scans.clone(),
             defender: self.defender.clone(),
             external_auth_cache: self.external_auth_cache.clone(),
+        }
+    }
+
+    /// Where the numbers of plots come from.
+    pub fn counted(&self) -> Sources {
+        Sources {
+            metrics: self.metrics.clone(),
+            sessions: self.sessions.clone(),
+            hook_runs: self.hook_runs.clone(),
+            clock: Arc::new(SystemClock),
         }
     }
 

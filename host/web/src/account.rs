@@ -75,7 +75,7 @@ fn row(token: ShownToken, is_this: bool) -> Vec<Cell> {
     let end = Button {
         id: format!("end-{}", token.id),
         text: "End",
-        label: format!("End the session from {address}"),
+        of: format!("the session from {address}"),
         address: "/web/account/revoke".to_owned(),
         hidden: vec![("id", token.id)],
         tone: Tone::Bad,

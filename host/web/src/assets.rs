@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 pub struct Asset {
     name: String,
     kind: &'static str,
-    plain: &'static [u8],
+    plain: Vec<u8>,
     compressed: Vec<u8>,
 }
 
@@ -26,18 +26,21 @@ pub struct Assets {
     pub icon: Asset,
 }
 
+/// The scripts, which are one file for browsers.
+const SCRIPTS: [&[u8]; 3] = [include_bytes!("../assets/htmx/htmx.min.js"), b"\n", include_bytes!("../assets/live.js")];
+
 pub static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
     style: Asset::new("style", "css", "text/css; charset=utf-8", include_bytes!("../assets/style.css")),
-    script: Asset::new("htmx", "js", "text/javascript; charset=utf-8", include_bytes!("../assets/htmx/htmx.min.js")),
+    script: Asset::new("script", "js", "text/javascript; charset=utf-8", &SCRIPTS.concat()),
     icon: Asset::new("icon", "svg", "image/svg+xml", include_bytes!("../assets/icon.svg")),
 });
 
 impl Asset {
-    fn new(stem: &str, ending: &str, kind: &'static str, plain: &'static [u8]) -> Self {
+    fn new(stem: &str, ending: &str, kind: &'static str, plain: &[u8]) -> Self {
         let digest = Sha256::digest(plain);
         let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let compressed = gzip(plain, Compression::best());
-        Self { name: format!("{stem}.{hash}.{ending}"), kind, plain, compressed }
+        Self { name: format!("{stem}.{hash}.{ending}"), kind, plain: plain.to_owned(), compressed }
     }
 
     /// The path of the file.
@@ -75,7 +78,7 @@ pub async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         response
     } else {
-        asset.plain.into_response()
+        asset.plain.clone().into_response()
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.kind));

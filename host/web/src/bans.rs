@@ -41,7 +41,7 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
             cells.push(Cell::Buttons(vec![Button {
                 id: format!("end-{}", ban.address),
                 text: "End",
-                label: format!("End the ban of {}", ban.address),
+                of: format!("the ban of {}", ban.address),
                 address: "/web/bans/remove".to_owned(),
                 hidden: vec![("address", ban.address)],
                 tone: Tone::Plain,

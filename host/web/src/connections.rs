@@ -11,8 +11,8 @@ use crate::guard::Need;
 use crate::problem::Problem;
 use crate::request::{Asked, address, see};
 use crate::route::Route;
-use crate::text::{bytes, natural, seconds};
-use crate::view::{Action, Block, Button, Cell, Control, Form, Input, InputKind, Rendered, Table, Tone};
+use crate::text::{bytes, natural, seconds, share};
+use crate::view::{Action, Block, Button, Cell, Control, Form, Input, InputKind, Rendered, Running, Table, Tone};
 
 /// Records of hook calls in which the last one of each connection is looked for.
 const RUNS: u32 = 500;
@@ -44,7 +44,7 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     let input = Input::new("search", "Filter", &search, InputKind::Search)
         .about("A part of the name, the address, the client, the connection or a path.");
     let mut form = Form::search("filter", "/web/connections", vec![Control::Input(input)]);
-    form.live = "connections";
+    form.live = if is_live { "connections" } else { "sessions" };
     if !is_live {
         form.hidden.push(("live", "0".to_owned()));
     }
@@ -96,12 +96,13 @@ async fn table(asked: &Asked, search: &str) -> Result<Table, Problem> {
             false => Cell::text(name),
         };
         let transfers = session.live.transfers();
+        table.ids.push(format!("session-{id}"));
         table.rows.push(vec![
             user,
             Cell::text(session.connection.remote.to_string()),
             Cell::text(session.connection.client_software().unwrap_or_default()),
             Cell::text(format!("{protocol} {command}\nfor {}", seconds(open))),
-            Cell::Lines(transfers.iter().map(|transfer| transfer_text(transfer, now)).collect()),
+            Cell::Transfers(transfers.iter().map(|transfer| running(transfer, now)).collect()),
             hook,
             Cell::Buttons(buttons(asked, session)),
         ]);
@@ -119,32 +120,47 @@ fn is_meant(session: &Arc<Session>, search: &str) -> bool {
         || session.live.transfers().iter().any(|transfer| has(&transfer.path))
 }
 
-/// What a transfer has moved, and how fast. How much is left is not known: clients of SFTP do not say how long a file
-/// will be.
-fn transfer_text(transfer: &TransferView, now: i64) -> String {
+/// What a transfer has moved, and how fast. How much is left is known of downloads, and of uploads whose client says
+/// how long the file will be, as scp does; most clients of SFTP do not.
+fn running(transfer: &TransferView, now: i64) -> Running {
     let took = natural(now.saturating_sub(transfer.start_time));
-    let rate = transfer.size.saturating_mul(1000) / took.max(1);
-    let TransferView { operation_type, path, size, .. } = transfer;
-    format!("{operation_type} {path}: {}, {}/s, for {}", bytes(*size), bytes(rate), seconds(took / 1000))
+    let TransferView { operation_type, path, size, total, .. } = transfer;
+    let rate = rate(*size, took);
+    let moved = match total {
+        Some(total) => format!("{} of {}", bytes(*size), bytes(*total)),
+        None => bytes(*size),
+    };
+    let left = total.and_then(|total| total.saturating_sub(*size).checked_div(rate));
+    let left = left.map(|left| format!(", {} left", seconds(left))).unwrap_or_default();
+    Running {
+        path: format!("{operation_type} {path}"),
+        text: format!("{moved}, {}/s, for {}{left}", bytes(rate), seconds(took / 1000)),
+        share: total.map(|total| share(*size, total)),
+    }
+}
+
+/// Bytes a second.
+fn rate(size: u64, milliseconds: u64) -> u64 {
+    u64::try_from(u128::from(size) * 1000 / u128::from(milliseconds.max(1))).unwrap_or(u64::MAX)
 }
 
 fn buttons(asked: &Asked, session: &Session) -> Vec<Button> {
     if !asked.may(UseCase::CloseSession) {
         return Vec::new();
     }
-    let (id, name) = (session.id.as_str(), &session.account.username);
-    let button = |what: &str, text, label: String, tone| Button {
+    let id = session.id.as_str();
+    let of = format!("the connection of {} from {}", session.account.username, session.connection.remote);
+    let button = |what: &str, text, of: String, tone| Button {
         id: format!("{what}-{id}"),
         text,
-        label,
+        of,
         address: format!("/web/connections/{what}"),
         hidden: vec![("id", id.to_owned())],
         tone,
     };
-    let mut buttons = vec![button("close", "Close", format!("Close the connection of {name}"), Tone::Plain)];
+    let mut buttons = vec![button("close", "Close", of.clone(), Tone::Plain)];
     if asked.may(UseCase::AddBan) {
-        let label = format!("Close the connection of {name}, and ban its address");
-        buttons.push(button("ban", "Close and ban", label, Tone::Bad));
+        buttons.push(button("ban", "Close and ban", of, Tone::Bad));
     }
     buttons
 }
@@ -165,4 +181,24 @@ async fn close_and_ban(asked: Asked) -> Result<Response, Problem> {
     administration.bans.add(actor, &address, None).await?;
     administration.sessions.close(actor, &ConnectionId::new(id)).await?;
     Ok(see("/web/connections?done=banned"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transfers_say_what_is_left_where_that_is_known() {
+        let check = |size: u64, total: Option<u64>, took: i64, expected: (&str, Option<u64>)| {
+            let path = "/a".to_owned();
+            let view = TransferView { operation_type: "upload", path, start_time: 0, size, total, last_activity: 0 };
+            let Running { text, share, .. } = running(&view, took);
+            assert_eq!((text.as_str(), share), expected);
+        };
+        check(2048, None, 2000, ("2.0 KiB, 1.0 KiB/s, for 2 s", None));
+        check(2048, Some(8192), 2000, ("2.0 KiB of 8.0 KiB, 1.0 KiB/s, for 2 s, 6 s left", Some(250)));
+        check(0, Some(8192), 2000, ("0 B of 8.0 KiB, 0 B/s, for 2 s", Some(0)));
+        // A client may send more than it said.
+        check(8192, Some(4096), 1000, ("8.0 KiB of 4.0 KiB, 8.0 KiB/s, for 1 s, 0 s left", Some(1000)));
+    }
 }

@@ -8,12 +8,15 @@ use tidegate_core::admin::{HookLink, UseCase};
 use tidegate_core::hook::HookKind;
 use tidegate_core::ports::{DURATION_BOUNDS, HookCounter};
 
+use tidegate_core::history::Span;
+
 use crate::guard::Need;
+use crate::plot::{Range, plot};
 use crate::problem::Problem;
 use crate::request::{Asked, address};
 use crate::route::Route;
 use crate::text::{microseconds, natural};
-use crate::view::{Action, Block, Cell, Control, Form, Input, InputKind, Table, Tone};
+use crate::view::{Action, Block, Cell, Control, Form, Input, InputKind, Plot, Table, Tone};
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -67,6 +70,11 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     if points.is_empty() {
         blocks.push(Block::Text("No hook is configured.".to_owned()));
     }
+    let range = Range::of(&asked);
+    let spans = if knows_calls { range.spans(&asked) } else { Vec::new() };
+    if knows_calls && !points.is_empty() {
+        blocks.push(range.tabs("/web/hooks"));
+    }
     for (hook, links) in points {
         blocks.push(Block::Heading(hook.to_owned()));
         let mut table = Table::new(
@@ -84,6 +92,9 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
             table.rows.push(row(&link, calls.filter(|_| knows_calls), knows_calls));
         }
         blocks.push(Block::Table(table));
+        if spans.iter().any(|span| span.calls.contains_key(hook)) {
+            blocks.push(Block::Plots(plots(hook, (range, &spans))));
+        }
     }
     Ok(asked.page("Hooks", blocks))
 }
@@ -139,23 +150,51 @@ fn row(link: &HookLink, calls: Option<&Calls>, knows_calls: bool) -> Vec<Cell> {
 
 /// The bound below which so many of a hundred calls were.
 fn percentile(calls: &Calls, hundredths: u64) -> String {
-    let all: u64 = calls.histogram.iter().map(|count| natural(*count)).sum();
-    if all == 0 {
-        return String::new();
-    }
-    let wanted = (all * hundredths).div_ceil(100);
-    let mut sum = 0;
-    for (index, count) in calls.histogram.iter().enumerate() {
-        sum += natural(*count);
-        if sum >= wanted {
-            let bound = DURATION_BOUNDS.get(index).map(|bound| i64::try_from(*bound).unwrap_or(i64::MAX));
-            return match bound {
-                Some(bound) => format!("≤ {}", microseconds(bound)),
-                None => format!("≤ {}", microseconds(calls.longest)),
-            };
-        }
-    }
-    String::new()
+    let histogram: Vec<u64> = calls.histogram.iter().map(|count| natural(*count)).collect();
+    let Some(bucket) = bucket(&histogram, hundredths) else { return String::new() };
+    let bound = DURATION_BOUNDS.get(bucket).map(|bound| i64::try_from(*bound).unwrap_or(i64::MAX));
+    format!("≤ {}", microseconds(bound.unwrap_or(calls.longest)))
+}
+
+/// The bucket in which the last of so many of a hundred calls is; None: there were no calls.
+fn bucket(histogram: &[u64], hundredths: u64) -> Option<usize> {
+    let all: u64 = histogram.iter().sum();
+    let (wanted, mut sum) = ((all * hundredths).div_ceil(100), 0);
+    let reaches = |count: &u64| {
+        sum += count;
+        sum >= wanted
+    };
+    if all == 0 { None } else { histogram.iter().position(reaches) }
+}
+
+/// What the hooks of a point did lately, and how long they took.
+fn plots(hook: &str, of: (Range, &[Span])) -> Vec<Plot> {
+    let all = |span: &Span| Some(span.calls.get(hook).map_or(0, |calls| calls.all));
+    let failed = |span: &Span| Some(span.calls.get(hook).map_or(0, |calls| calls.failed));
+    // Of the calls beyond the last bound it is only known that they took longer.
+    let longest = DURATION_BOUNDS.last().copied().unwrap_or_default();
+    let took = |span: &Span, hundredths: u64| {
+        let bucket = bucket(&span.calls.get(hook)?.histogram, hundredths)?;
+        Some(DURATION_BOUNDS.get(bucket).copied().unwrap_or(longest + 1))
+    };
+    let duration = |bound: u64| {
+        let text = |bound: u64| microseconds(i64::try_from(bound).unwrap_or(i64::MAX));
+        if bound > longest { format!("> {}", text(longest)) } else { format!("≤ {}", text(bound)) }
+    };
+    vec![
+        plot(
+            (&format!("plot-{hook}-calls"), &format!("Calls at {hook}")),
+            of,
+            &[("calls", &all), ("failed", &failed)],
+            &|count| count.to_string(),
+        ),
+        plot(
+            (&format!("plot-{hook}-times"), &format!("Durations at {hook}")),
+            of,
+            &[("p50", &|span| took(span, 50)), ("p99", &|span| took(span, 99))],
+            &duration,
+        ),
+    ]
 }
 
 fn inputs(hook: &str, event: &str) -> Form {

@@ -65,20 +65,20 @@ fn row(asked: &Asked, key: &ShownObject) -> Vec<Cell> {
     };
     let number = |field: &str| document.get(field).and_then(Value::as_i64).unwrap_or(0);
     let (id, name) = (text(document, "key_id"), text(document, "name"));
-    let button = |what: &str, text, label: String, tone| Button {
+    let button = |what: &str, text, of: String, tone| Button {
         id: format!("{what}-{id}"),
         text,
-        label,
+        of,
         address: format!("/web/keys/{what}"),
         hidden: vec![("id", id.clone())],
         tone,
     };
     let mut buttons = Vec::new();
     if asked.may(UseCase::RotateApiKey) {
-        buttons.push(button("rotate", "New text", format!("Give the key {name} a new text"), Tone::Plain));
+        buttons.push(button("rotate", "New text", format!("for the key {name}"), Tone::Plain));
     }
     if asked.may(UseCase::DeleteApiKey) {
-        buttons.push(button("delete", "Revoke", format!("Revoke the key {name}"), Tone::Bad));
+        buttons.push(button("delete", "Revoke", format!("the key {name}"), Tone::Bad));
     }
     let shown = match &key.problem {
         Some(problem) => Cell::mark(Tone::Bad, sentence(problem)),
@@ -105,7 +105,7 @@ async fn tokens(asked: &Asked) -> Result<Block, Problem> {
         let button = asked.may(UseCase::RevokeToken).then(|| Button {
             id: format!("revoke-{}", token.id),
             text: "End",
-            label: format!("End the session of {} from {}", token.admin, token.address),
+            of: format!("the session of {} from {}", token.admin, token.address),
             address: "/web/tokens/revoke".to_owned(),
             hidden: vec![("id", token.id.clone())],
             tone: Tone::Bad,

@@ -18,6 +18,7 @@ mod navigation;
 mod objects;
 mod overview;
 mod page;
+mod plot;
 mod plugins;
 mod problem;
 mod quota;
@@ -33,11 +34,13 @@ mod tests;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::get;
 use tidegate_api::ServerFacts;
 use tidegate_core::admin::Administration;
+use tidegate_core::history::History;
 use tidegate_core::metrics::Metrics;
 
 /// What the pages stand on.
@@ -45,9 +48,31 @@ use tidegate_core::metrics::Metrics;
 pub struct WebAdmin {
     pub administration: Arc<Administration>,
     pub metrics: Arc<Metrics>,
+    /// What the counters were, for plots.
+    pub history: Arc<History>,
+    /// The file systems that the server writes to.
+    pub disks: Arc<dyn Disks>,
     pub facts: Arc<ServerFacts>,
     /// Names, with or without a port, by which browsers may call the server; empty: any.
     pub allowed_hosts: Arc<[String]>,
+}
+
+/// Looks at file systems of the host.
+#[async_trait]
+pub trait Disks: Send + Sync {
+    /// How full those are that the server needs; one that does not answer in time is left out.
+    async fn usages(&self) -> Vec<DiskUsage>;
+}
+
+/// How full a file system is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskUsage {
+    /// What is there, such as `the state of the server`.
+    pub what: &'static str,
+    pub path: String,
+    /// Bytes in use, with those that are kept for the system.
+    pub used: u64,
+    pub size: u64,
 }
 
 /// The router of all pages.

@@ -2,17 +2,21 @@
 
 use axum::response::Response;
 use tidegate_core::admin::UseCase;
+use tidegate_core::history::Span;
 use tidegate_core::ports::AuditQuery;
 
 use crate::guard::Need;
+use crate::plot::{Range, per_second, plot};
 use crate::problem::{Problem, sentence};
 use crate::request::Asked;
 use crate::route::Route;
-use crate::text::{bytes, time};
-use crate::view::{Block, Cell, Table, Tone};
+use crate::text::{bytes, share, time};
+use crate::view::{Block, Cell, Plot, Table, Tone};
 
 /// The last changes that are shown.
 const CHANGES: u32 = 8;
+/// Thousandths of a disk from which on there is a warning.
+const NEARLY_FULL: u64 = 900;
 
 pub fn routes() -> Vec<Route> {
     vec![Route::get("/web", Need::Administrator, show)]
@@ -21,13 +25,17 @@ pub fn routes() -> Vec<Route> {
 async fn show(asked: Asked) -> Result<Response, Problem> {
     let (administration, actor) = (&asked.web.administration, asked.actor()?);
     let mut blocks = Vec::new();
-    if let Err(error) = administration.status.store(actor).await {
-        blocks.push(Block::Note(Tone::Bad, format!("The database does not answer. {}", sentence(&error.to_string()))));
-    }
-    let mut facts = vec![
-        ("Version".to_owned(), Cell::text(asked.web.facts.version)),
-        ("Database".to_owned(), Cell::text(asked.web.facts.driver.clone())),
-    ];
+    let driver = &asked.web.facts.driver;
+    let database = match administration.status.store(actor).await {
+        Ok(()) => Cell::mark(Tone::Good, format!("{driver}, answers")),
+        Err(error) => {
+            let text = format!("The database does not answer. {}", sentence(&error.to_string()));
+            blocks.push(Block::Note(Tone::Bad, text));
+            Cell::mark(Tone::Bad, format!("{driver}, does not answer"))
+        }
+    };
+    let version = asked.web.facts.version;
+    let mut facts = vec![("Version".to_owned(), Cell::text(version)), ("Database".to_owned(), database)];
     if asked.may(UseCase::ListSessions) {
         let sessions = administration.sessions.list(actor).await?;
         let transfers: usize = sessions.iter().map(|session| session.live.transfers().len()).sum();
@@ -42,8 +50,24 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
             let text = format!("{} done, {} failed, {}", transfers.done, transfers.failed, bytes(transfers.bytes));
             facts.push((name.to_owned(), Cell::Number(text)));
         }
+        for disk in asked.web.disks.usages().await {
+            let share = share(disk.used, disk.size);
+            if share >= NEARLY_FULL {
+                let free = bytes(disk.size.saturating_sub(disk.used));
+                let text = format!("The disk with {} ({}) is nearly full: {free} are left.", disk.what, disk.path);
+                blocks.push(Block::Note(Tone::Warning, text));
+            }
+            let (label, text) =
+                (format!("Disk with {}", disk.what), format!("{} of {}", bytes(disk.used), bytes(disk.size)));
+            facts.push((label.clone(), Cell::Bar { label, share, text }));
+        }
+    }
+    if asked.may(UseCase::ListBans) {
+        let bans = administration.bans.list(actor).await?.len();
+        facts.push(("Banned addresses".to_owned(), Cell::link(bans.to_string(), "/web/bans")));
     }
     blocks.push(Block::Facts(facts));
+    blocks.extend(plots(&asked));
     if asked.may(UseCase::ListAudit) {
         let query = AuditQuery { limit: CHANGES, ..AuditQuery::default() };
         let mut table =
@@ -60,4 +84,37 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         blocks.push(Block::Table(table));
     }
     Ok(asked.page("Overview", blocks))
+}
+
+/// What was counted lately, as far as the administrator may know.
+fn plots(asked: &Asked) -> Vec<Block> {
+    let range = Range::of(asked);
+    let spans = range.spans(asked);
+    let of = (range, spans.as_slice());
+    let count = |count: u64| count.to_string();
+    let mut plots: Vec<Plot> = Vec::new();
+    if asked.may(UseCase::ShowStatus) {
+        plots.push(plot(
+            ("plot-logins", "Attempts to log in"),
+            of,
+            &[("accepted", &|span| Some(span.accepted)), ("refused", &|span| Some(span.refused))],
+            &count,
+        ));
+        plots.push(plot(
+            ("plot-rates", "Transfers, bytes a second"),
+            of,
+            &[
+                ("uploads", &|span| Some(per_second(span.received, span))),
+                ("downloads", &|span| Some(per_second(span.sent, span))),
+            ],
+            &|rate| format!("{}/s", bytes(rate)),
+        ));
+        plots.push(plot(("plot-sessions", "Sessions"), of, &[("sessions", &|span| Some(span.sessions))], &count));
+    }
+    if asked.may(UseCase::ListCounters) {
+        let all = |span: &Span| Some(span.calls.values().map(|calls| calls.all).sum());
+        let failed = |span: &Span| Some(span.calls.values().map(|calls| calls.failed).sum());
+        plots.push(plot(("plot-hooks", "Calls of hooks"), of, &[("calls", &all), ("failed", &failed)], &count));
+    }
+    if plots.is_empty() { Vec::new() } else { vec![range.tabs("/web"), Block::Plots(plots)] }
 }

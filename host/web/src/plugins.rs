@@ -70,7 +70,7 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         let button = Button {
             id: "forget".to_owned(),
             text: "Let go of the gates",
-            label: format!("Let go of the gates of {}", plugin.name),
+            of: format!("of {}", plugin.name),
             address: "/web/plugins/forget".to_owned(),
             hidden: vec![("name", plugin.name.clone())],
             tone: Tone::Bad,

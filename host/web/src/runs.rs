@@ -47,6 +47,7 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
     let head = ["Time", "Hook point", "Hook", "User", "Address", "Outcome", "Took"];
     let mut table = Table::new("runs", "The newest calls; times are in UTC", &head, "There are no such calls.");
     table.rows = runs.iter().map(row).collect();
+    table.ids = runs.iter().map(|run| format!("run-{}", run.id)).collect();
     if asked.is_fragment && asked.query.text("part") == "table" {
         let html = crate::view::Rendered::blocks(&[Block::Table(table)]).html().to_owned();
         return Ok(axum::response::IntoResponse::into_response(axum::response::Html(html)));
@@ -59,8 +60,12 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
         input(&asked, "connection", "Connection"),
     ];
     let mut form = Form::search("filter", "/web/runs", controls);
-    form.live = "runs";
     let is_live = asked.query.text("live") == "1";
+    // The part that refreshes itself asks for what is shown.
+    form.live = if is_live { "live-runs" } else { "runs" };
+    if is_live {
+        form.hidden.push(("live", "1".to_owned()));
+    }
     let mut fields: Vec<_> =
         ["username", "hook", "outcome", "address", "connection"].map(|name| (name, asked.query.text(name))).into();
     let (text, live) = if is_live { ("Stop refreshing", "") } else { ("Refresh every two seconds", "1") };
@@ -181,17 +186,7 @@ async fn refused(asked: Asked) -> Result<Response, Problem> {
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "?".to_owned());
         let name = runs.iter().find_map(|run| run.username.clone());
         blocks.push(Block::Heading(format!("{moment}: {} from {}", text(&name), text(&first.address))));
-        if let Some(reason) =
-            runs.iter().rev().find(|run| tone(run) == Tone::Bad || run.is_error).filter(|_| index == 0)
-        {
-            let at = if reason.kind == "login" {
-                "at its end".to_owned()
-            } else {
-                format!("by {} at {}", reason.hook, reason.kind)
-            };
-            let detail = if reason.detail.is_empty() { "without a reason" } else { &reason.detail };
-            blocks.push(Block::Note(Tone::Bad, format!("It was refused {at}: {} ({detail}).", reason.outcome)));
-        }
+        blocks.extend(refusal(runs).filter(|_| index == 0).map(|reason| Block::Note(Tone::Bad, said_of(reason))));
         blocks.push(Block::Steps(runs.iter().map(|run| step(&asked, run, false)).collect()));
         let mut actions = Vec::new();
         let mut add =
@@ -213,6 +208,29 @@ async fn refused(asked: Asked) -> Result<Response, Problem> {
         blocks.push(Block::Actions(actions));
     }
     Ok(asked.page(format!("Why was {who} refused?"), blocks))
+}
+
+/// The call that refused: of a hook, if it decided so, else the server's own outcome.
+fn refusal(runs: &[StoredRun]) -> Option<&StoredRun> {
+    let is_refusal = |run: &StoredRun| tone(run) == Tone::Bad || run.is_error;
+    let at = runs.iter().rposition(is_refusal)?;
+    let last = runs.get(at)?;
+    if last.kind != "login" {
+        return Some(last);
+    }
+    // A connection may have had other tries before; each ends with its outcome.
+    let mut of_this_try = runs.iter().take(at).rev().take_while(|run| run.kind != "login");
+    of_this_try.find(|run| run.decided && is_refusal(run)).or(Some(last))
+}
+
+fn said_of(run: &StoredRun) -> String {
+    let by = match (run.kind.as_str(), run.is_error) {
+        ("login", _) => "by the server".to_owned(),
+        (kind, false) => format!("by the hook {} at {kind}", run.hook),
+        (kind, true) => format!("because the hook {} failed at {kind}", run.hook),
+    };
+    let detail = if run.detail.is_empty() { "without a reason" } else { &run.detail };
+    format!("It was refused {by}: {} ({detail}).", run.outcome)
 }
 
 /// The calls of the newest attempts, each with its calls in their order.
@@ -284,4 +302,30 @@ async fn explain(asked: Asked) -> Result<Response, Problem> {
     }
     blocks.push(Block::Table(table));
     Ok(asked.page(format!("Which hooks would be asked about {name}?"), blocks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(kind: &str, outcome: &str, decided: bool, is_error: bool) -> StoredRun {
+        let text = |text: &str| text.to_owned();
+        StoredRun { kind: text(kind), outcome: text(outcome), decided, is_error, ..StoredRun::default() }
+    }
+
+    #[test]
+    fn a_refusal_names_the_hook_that_decided_it() {
+        let check = |runs: &[StoredRun], expected: Option<&str>| {
+            assert_eq!(refusal(runs).map(|run| run.kind.as_str()), expected, "{runs:?}");
+        };
+        let refused = || run("login", "refused", true, false);
+        check(&[], None);
+        check(&[run("login-pre", "allow", false, false), run("login", "accepted", true, false)], None);
+        check(&[run("session-create", "deny", true, false), refused()], Some("session-create"));
+        check(&[run("external-auth", "timeout", true, true), refused()], Some("external-auth"));
+        // A hook that failed and was skipped, and one of an earlier try, have not refused this one.
+        check(&[run("pre-login", "timeout", false, true), refused()], Some("login"));
+        check(&[run("login-pre", "deny", true, false), refused(), refused()], Some("login"));
+        check(&[refused(), run("pre-upload", "deny", true, false)], Some("pre-upload"));
+    }
 }

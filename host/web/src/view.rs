@@ -30,6 +30,7 @@ pub enum Block {
     Tabs(Vec<Tab>),
     /// The steps of something, in their order.
     Steps(Vec<Step>),
+    Plots(Vec<Plot>),
 }
 
 /// How a message or a mark is meant; always told in words as well.
@@ -70,12 +71,21 @@ pub enum Cell {
         text: String,
     },
     Lines(Vec<String>),
+    /// Transfers under way, with bars where it is known how much there is to move.
+    Transfers(Vec<Running>),
     Buttons(Vec<Button>),
     Check {
         name: &'static str,
         value: String,
         label: String,
     },
+}
+
+/// A transfer under way. `share`: thousandths of the whole, where that is known.
+pub struct Running {
+    pub path: String,
+    pub text: String,
+    pub share: Option<u64>,
 }
 
 /// A time for people and for programs; in UTC.
@@ -90,6 +100,8 @@ pub struct Table {
     pub caption: String,
     pub head: Vec<&'static str>,
     pub rows: Vec<Vec<Cell>>,
+    /// Names of the rows, where the page asks for the table again: what has not changed then stays as it is.
+    pub ids: Vec<String>,
     /// What is said where there are no rows.
     pub empty: &'static str,
     /// A form around the table, for what is done with the rows that are ticked.
@@ -114,8 +126,9 @@ pub struct Action {
 pub struct Button {
     pub id: String,
     pub text: &'static str,
-    /// What a screen reader says: the text, and what is done to what.
-    pub label: String,
+    /// What it is done to: a screen reader says this after the text, so that the name begins with what is seen (WCAG
+    /// 2.5.3).
+    pub of: String,
     pub address: String,
     pub hidden: Vec<(&'static str, String)>,
     pub tone: Tone,
@@ -134,6 +147,28 @@ pub struct Step {
     pub facts: Vec<(String, Cell)>,
     pub folds: Vec<(&'static str, String)>,
     pub links: Vec<Action>,
+}
+
+/// Lines over a span of time, with the same numbers as a table.
+pub struct Plot {
+    pub id: String,
+    pub title: String,
+    /// What is to be seen, in words.
+    pub about: String,
+    pub lines: Vec<Line>,
+    /// The value at the top.
+    pub most: String,
+    /// The times at both ends.
+    pub range: Option<(String, String)>,
+    pub table: Rendered,
+}
+
+pub struct Line {
+    pub name: &'static str,
+    pub class: &'static str,
+    pub newest: String,
+    /// Points of SVG polylines.
+    pub parts: Vec<String>,
 }
 
 pub struct Form {
@@ -253,7 +288,13 @@ impl Cell {
 impl Table {
     pub fn new(id: impl Into<String>, caption: impl Into<String>, head: &[&'static str], empty: &'static str) -> Self {
         let (id, caption, head) = (id.into(), caption.into(), head.to_vec());
-        Self { id, caption, head, rows: Vec::new(), empty, bulk: None, next: None }
+        Self { id, caption, head, rows: Vec::new(), ids: Vec::new(), empty, bulk: None, next: None }
+    }
+
+    /// The rows, with their names where they have some.
+    fn named_rows(&self) -> impl Iterator<Item = (Option<&String>, &Vec<Cell>)> {
+        let names = self.ids.iter().map(Some).chain(std::iter::repeat(None));
+        names.zip(&self.rows)
     }
 }
 

@@ -61,7 +61,7 @@ pub struct RunFilter {
 }
 
 /// A [`HookRun`] as it is stored; see there for fields of the same name.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct StoredRun {
     /// Rises with each record.
     pub id: i64,

@@ -6,6 +6,7 @@ use tidegate_api::{AdminApi, AuthUsers, BackupDirectory, RestApi, RestSettings, 
 use tidegate_core::account::Accounts;
 use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
 use tidegate_core::guard::Defender;
+use tidegate_core::history::History;
 use tidegate_core::login::ExternalAuthCache;
 use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::SystemClock;
@@ -15,6 +16,7 @@ use tidegate_web::WebAdmin;
 
 use super::{HookPoints, Stores};
 use crate::config::Settings;
+use crate::disks::HostDisks;
 use crate::version;
 
 /// What of a server is administered beside its stores and hooks.
@@ -81,10 +83,12 @@ pub fn rest_api(api: &AdminApi, stores: &Stores, settings: &Settings) -> anyhow:
 }
 
 /// The web admin, on the use cases that the REST interfaces use as well.
-pub fn web_admin(rest: &RestApi, metrics: Arc<Metrics>) -> WebAdmin {
+pub fn web_admin(rest: &RestApi, metrics: Arc<Metrics>, history: Arc<History>, disks: HostDisks) -> WebAdmin {
     WebAdmin {
         administration: rest.administration.clone(),
         metrics,
+        history,
+        disks: Arc::new(disks),
         facts: rest.facts.clone(),
         allowed_hosts: rest.settings.allowed_hosts.clone().into(),
     }

@@ -36,7 +36,7 @@ use tidegate_core::secret::Secret;
 use tidegate_core::session::SessionRegistry;
 use tidegate_core::turns::Waiter;
 
-use crate::{WebAdmin, web};
+use crate::{DiskUsage, Disks, WebAdmin, web};
 
 /// Makes hashes that show the password.
 struct PaperPasswords;
@@ -49,6 +49,15 @@ impl Passwords for PaperPasswords {
 
     async fn hash(&self, _: Waiter<'_>, clear: &Secret) -> Result<PasswordHash, PasswordError> {
         PasswordHash::recognise(&format!("$1$salt${}", clear.expose())).ok_or(PasswordError::PoolClosed)
+    }
+}
+
+struct PaperDisks;
+
+#[async_trait]
+impl Disks for PaperDisks {
+    async fn usages(&self) -> Vec<DiskUsage> {
+        vec![DiskUsage { what: "the state of the server", path: format!("/srv/{HOSTILE}"), used: 95, size: 100 }]
     }
 }
 
@@ -190,6 +199,8 @@ impl House {
         let web_admin = WebAdmin {
             administration: Arc::new(administration),
             metrics: Arc::new(Metrics::default()),
+            history: Arc::default(),
+            disks: Arc::new(PaperDisks),
             facts: Arc::new(facts),
             allowed_hosts: Arc::from([]),
         };

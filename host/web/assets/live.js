@@ -1,0 +1,65 @@
+// Live parts of a page. What an answer has not changed stays the same element, so that the keyboard's focus, a typed
+// text, an opened <details>, a selection and the place to which a table was scrolled stay as they are.
+"use strict";
+(() => {
+  const isLive = (element) => element instanceof Element && element.hasAttribute("data-live");
+
+  function matches(old, fresh) {
+    return old.nodeName === fresh.nodeName && (old.id || "") === (fresh.id || "");
+  }
+
+  function sync(old, fresh) {
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.data !== fresh.data) old.data = fresh.data;
+      return;
+    }
+    for (const { name, value } of fresh.attributes) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+    for (const { name } of [...old.attributes]) {
+      if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+    }
+    syncChildren(old, fresh);
+  }
+
+  function syncChildren(old, fresh) {
+    const wanted = new Set([...fresh.children].map((child) => child.id).filter(Boolean));
+    // What is gone goes first: an element that has to be moved would lose the focus.
+    for (const child of [...old.children]) if (child.id && !wanted.has(child.id)) child.remove();
+    const known = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+    let at = old.firstChild;
+    for (const next of [...fresh.childNodes]) {
+      const named = known.get(next.id);
+      const match = named && named.nodeName === next.nodeName ? named : at && matches(at, next) ? at : null;
+      if (!match) {
+        old.insertBefore(document.importNode(next, true), at);
+      } else {
+        if (match === at) at = at.nextSibling;
+        else old.insertBefore(match, at);
+        sync(match, next);
+      }
+    }
+    while (at) {
+      const next = at.nextSibling;
+      at.remove();
+      at = next;
+    }
+  }
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (isLive(event.detail.elt) && document.hidden) event.preventDefault();
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { target, xhr, serverResponse } = event.detail;
+    if (!isLive(target) || event.detail.elt !== target || xhr.status !== 200) return;
+    event.detail.shouldSwap = false;
+    target.removeAttribute("data-stale");
+    const fresh = new DOMParser().parseFromString(serverResponse, "text/html");
+    syncChildren(target, fresh.body);
+  });
+  for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+    document.addEventListener(failure, (event) => {
+      if (isLive(event.detail.elt)) event.detail.elt.setAttribute("data-stale", "");
+    });
+  }
+})();
