@@ -17,8 +17,8 @@ use crate::hook::Observers;
 use crate::hook::observation::{Change, ObjectChange};
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{
-    AccountKey, Author, Clock, Directory, PageRequest, Passwords, StoreError, StoredDocument, SystemClock, USERS,
-    Version,
+    AccountKey, Author, Clock, Directory, GROUPS, PageRequest, Passwords, StoreError, StoredDocument, SystemClock,
+    USERS, Version,
 };
 use crate::turns::Waiter;
 
@@ -145,6 +145,14 @@ impl Accounts {
     /// The store does not answer.
     pub async fn in_force(&self, user: impl Into<Arc<User>>) -> Result<EffectiveAccount, StoreError> {
         in_force(&*self.store, user).await
+    }
+
+    /// The stored groups of these names; those that are not stored are left out.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn groups(&self, names: Vec<String>) -> Result<Vec<StoredDocument>, StoreError> {
+        if names.is_empty() { Ok(Vec::new()) } else { self.store.find_all(&GROUPS, names).await }
     }
 
     /// Stored accounts in the order of their names.

@@ -130,8 +130,19 @@ impl Administrators {
     /// # Errors
     /// The actor is no administrator, its current password is another, or the store fails.
     pub async fn change_own_password(&self, actor: &Actor, current: &Secret, new: Secret) -> Result<(), AdminError> {
+        let (stored, _) = self.own(actor, current).await?;
+        let (_, document) = self.validated(stored.document.clone(), Some(new)).await?;
+        self.replace(actor, UseCase::UpdateAdmin, &stored, document).await.map(drop)
+    }
+
+    /// The actor's own document, if this is its password.
+    pub(super) async fn own(
+        &self,
+        actor: &Actor,
+        current: &Secret,
+    ) -> Result<(StoredDocument, Administrator), AdminError> {
         let Identity::Administrator { admin: (name, id), .. } = &actor.identity else {
-            return Err(AdminError::NotForActor("only administrators have a password to change".to_owned()));
+            return Err(AdminError::NotForActor("only administrators have a password".to_owned()));
         };
         let stored = self.stored(name).await?;
         let administrator = Administrator::of_stored(&stored).map_err(not_valid)?;
@@ -141,8 +152,7 @@ impl Administrators {
             let refused = AdminError::NotForActor("the current password is another".to_owned());
             return Err(self.audit.refuse(actor, UseCase::UpdateAdmin, name, refused).await);
         }
-        let (_, document) = self.validated(stored.document.clone(), Some(new)).await?;
-        self.replace(actor, UseCase::UpdateAdmin, &stored, document).await.map(drop)
+        Ok((stored, administrator))
     }
 
     /// Gives an administrator a new password; `used`: the change that uses up what it was given for.

@@ -18,6 +18,7 @@ mod counted;
 mod credential_tests;
 mod credential_text;
 mod credentials;
+mod effective;
 mod error;
 mod hook_runs;
 mod hook_trials;
@@ -55,6 +56,7 @@ pub use authentication::{Authentication, AuthenticationError, DoorClient, Issued
 pub use backup::BackupAdministration;
 pub use bans::{BanAdministration, BannedAddress};
 pub use credentials::CredentialAdministration;
+pub use effective::{GivingGroup, ShownEffective};
 pub use error::{AdminError, AdminErrorKind};
 pub use hook_runs::HookRunAdministration;
 pub use hook_trials::{ExplainedPoint, InventoryError, LoginExplanation, LoginQuestion, SignedPlugin};
