@@ -19,8 +19,8 @@ use crate::config::settings::{HttpBinding, HttpPlace};
 const SOCKET_MODE: u32 = 0o660;
 
 /// Binds the sockets, and announces them. `handed_over`: a listener that another process has bound, in the place of the
-/// first one on a port. A default port that is in use does not keep the server from starting.
-async fn bind(bindings: &[HttpBinding], handed_over: Option<TcpListener>) -> anyhow::Result<Vec<Binding>> {
+/// first one on a port. With each comes whether it has the web admin. A default port that is in use does not keep the server from starting.
+async fn bind(bindings: &[HttpBinding], handed_over: Option<TcpListener>) -> anyhow::Result<Vec<(Binding, bool)>> {
     let mut bound = Vec::new();
     let mut handed_over = match handed_over {
         Some(listener) => Some(tokio::net::TcpListener::from_std(listener)?),
@@ -39,10 +39,11 @@ async fn bind(bindings: &[HttpBinding], handed_over: Option<TcpListener>) -> any
             },
         };
         let Some(socket) = socket else { continue };
-        bound.push(Binding { socket, certificates, proxies: TrustedProxies(binding.proxies.clone()) });
+        let bind = Binding { socket, certificates, proxies: TrustedProxies(binding.proxies.clone()) };
+        bound.push((bind, binding.has_web_admin));
     }
-    bound.extend(handed_over.map(|listener| Binding::plain(Socket::Tcp(listener))));
-    for binding in &bound {
+    bound.extend(handed_over.map(|listener| (Binding::plain(Socket::Tcp(listener)), true)));
+    for (binding, _) in &bound {
         announce(&binding.socket)?;
     }
     Ok(bound)
@@ -103,16 +104,18 @@ pub struct Http {
 }
 
 impl Http {
-    /// Binds the sockets, and serves the site on them.
+    /// Binds the sockets, and serves the site on them. `without_web`: the site of bindings without the web admin.
     pub async fn start(
         bindings: &[HttpBinding],
         handed_over: Option<TcpListener>,
         site: Router,
+        without_web: Router,
     ) -> anyhow::Result<Self> {
         let (end, mut serving) = (CancellationToken::new(), JoinSet::new());
         let bound = bind(bindings, handed_over).await?;
-        let certificates: Vec<_> = bound.iter().filter_map(|binding| binding.certificates.clone()).collect();
-        for binding in bound {
+        let certificates: Vec<_> = bound.iter().filter_map(|(binding, _)| binding.certificates.clone()).collect();
+        for (binding, has_web_admin) in bound {
+            let site = if has_web_admin { &site } else { &without_web };
             serving.spawn(tidegate_api::serve(binding, site.clone(), HttpLimits::default(), end.clone()));
         }
         let has_certificates = !certificates.is_empty();

@@ -39,7 +39,7 @@ pub(super) fn bindings(config: &Config, directory: &Path, check: &mut Check<'_>)
         }
         let mut proxies = proxies.clone();
         proxies.extend(networks(key, &binding.proxy_allowed, check));
-        bindings.push(HttpBinding { place, is_chosen, certificate, proxies });
+        bindings.push(HttpBinding { place, is_chosen, certificate, proxies, has_web_admin: binding.enable_web_admin });
     }
     bindings
 }

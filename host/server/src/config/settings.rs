@@ -89,6 +89,8 @@ pub struct HttpBinding {
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// The proxies whose header `X-Forwarded-For` is believed.
     pub proxies: Vec<IpNet>,
+    /// Whether the web admin is there.
+    pub has_web_admin: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -64,7 +64,7 @@ impl Default for Httpd {
 }
 
 /// A socket to listen on.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HttpBinding {
     /// The port; 0: the binding is off, -1: any. Not used for a unix socket.
@@ -80,6 +80,22 @@ pub struct HttpBinding {
     pub certificate_key_file: String,
     /// Further networks of proxies whose header `X-Forwarded-For` is believed.
     pub proxy_allowed: Vec<String>,
+    /// Whether the web admin is there; if not, `/web` is not found.
+    pub enable_web_admin: bool,
+}
+
+impl Default for HttpBinding {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            address: String::new(),
+            enable_https: false,
+            certificate_file: String::new(),
+            certificate_key_file: String::new(),
+            proxy_allowed: Vec::new(),
+            enable_web_admin: true,
+        }
+    }
 }
 
 /// The client that calls web hooks.
