@@ -20,5 +20,5 @@ pub use health::{Readiness, health};
 pub use http::{
     Binding, CertificateError, Certificates, Client, Entrance, HttpLimits, RequestId, Socket, TrustedProxies, serve,
 };
-pub use rest::{AuthUsers, Authenticate, BackupDirectory, RestApi, RestSettings, ServerFacts, rest};
+pub use rest::{AuthUsers, Authenticate, BackupDirectory, RestApi, RestSettings, ServerFacts, dump_as_answer, rest};
 pub use site::{counted, site};

@@ -36,6 +36,7 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     let mut blocks = Vec::new();
     match asked.query.text("done") {
         "password" => blocks.push(Block::Note(Tone::Good, "The password was changed.".to_owned())),
+        "no-codes" => blocks.push(Block::Note(Tone::Good, "You have no one-time codes any more.".to_owned())),
         "ended" => blocks.push(Block::Note(Tone::Good, "The session was ended.".to_owned())),
         _ => {}
     }
@@ -62,6 +63,7 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         password("again", "New password again", "new-password"),
     ];
     blocks.push(Block::Form(Form::post("own-password", "/web/account/password", controls, "Change the password")));
+    blocks.extend(crate::codes::section(&asked).await?);
     Ok(asked.page("Your account", blocks))
 }
 

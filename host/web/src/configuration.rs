@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 use tidegate_core::admin::UseCase;
 
 use crate::guard::Need;
-use crate::problem::Problem;
+use crate::problem::{Problem, sentence};
 use crate::request::Asked;
 use crate::route::Route;
-use crate::view::{Block, Cell, Table};
+use crate::view::{Block, Cell, Table, Tone};
 
 pub fn routes() -> Vec<Route> {
     vec![Route::get("/web/configuration", Need::For(UseCase::ShowConfiguration), show)]
@@ -20,6 +20,9 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
          configuration file or the environment, and holds after a restart."
             .to_owned(),
     )];
+    for remark in &asked.web.facts.remarks {
+        blocks.push(Block::Note(Tone::Warning, sentence(remark)));
+    }
     let (facts, empty) = (&asked.web.facts.configuration, Map::new());
     let object = |name: &str| facts.get(name).and_then(Value::as_object).unwrap_or(&empty);
     let origins = object("origins");

@@ -5,10 +5,12 @@ mod account;
 mod assets;
 mod audit;
 mod bans;
+mod codes;
 mod configuration;
 mod connections;
 mod cookie;
 mod difference;
+mod dump;
 mod fields;
 mod guard;
 mod hooks;
@@ -27,12 +29,15 @@ mod route;
 mod runs;
 mod text;
 mod transport;
+mod upload;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+pub use dump::Uploaded;
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -53,8 +58,17 @@ pub struct WebAdmin {
     /// The file systems that the server writes to.
     pub disks: Arc<dyn Disks>,
     pub facts: Arc<ServerFacts>,
+    /// A dump that waits to be loaded.
+    pub uploaded: Arc<Mutex<Option<Uploaded>>>,
     /// Names, with or without a port, by which browsers may call the server; empty: any.
     pub allowed_hosts: Arc<[String]>,
+}
+
+impl WebAdmin {
+    /// Keeps an uploaded dump in the place of the one before, which is given back.
+    fn keep(&self, uploaded: Option<Uploaded>) -> Option<Uploaded> {
+        std::mem::replace(&mut *self.uploaded.lock().unwrap_or_else(PoisonError::into_inner), uploaded)
+    }
 }
 
 /// Looks at file systems of the host.

@@ -15,6 +15,7 @@ const MENU: &[(&str, &str, Option<UseCase>)] = &[
     ("Plugins", "/web/plugins", Some(UseCase::ListPlugins)),
     ("Bans", "/web/bans", Some(UseCase::ListBans)),
     ("Quota", "/web/quota", Some(UseCase::ListScans)),
+    ("Dump and load", "/web/dump", Some(UseCase::Dump)),
     ("Audit", "/web/audit", Some(UseCase::ListAudit)),
     ("Administrators", "/web/admins", Some(UseCase::ListAdmins)),
     ("Roles", "/web/roles", Some(UseCase::ListRoles)),

@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequest, Request};
 use axum::http::Method;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use http_body_util::{BodyExt, Limited};
@@ -12,10 +13,13 @@ use crate::WebAdmin;
 use crate::page::Page;
 use crate::problem::Problem;
 use crate::transport::Way;
+use crate::upload;
 use crate::view::Block;
 
 /// Bytes of a form: an account document twice, and the texts around it.
 const MAX_BODY: usize = 8 << 20;
+/// Bytes of a form with a file, for administrators alone.
+const MAX_FILE: usize = 64 << 20;
 
 /// An administrator who has logged in.
 #[derive(Debug, Clone)]
@@ -36,6 +40,8 @@ pub struct Asked {
     pub path: String,
     pub query: Fields,
     pub form: Fields,
+    /// The file `dump` of the form.
+    pub file: Option<Vec<u8>>,
     /// Whether the page asks for a part of itself.
     pub is_fragment: bool,
     pub parts: Parts,
@@ -70,20 +76,29 @@ impl FromRequest<WebAdmin> for Asked {
 
     async fn from_request(request: Request, web: &WebAdmin) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let form = match parts.method {
+        let visitor: Option<Visitor> = parts.extensions.get().cloned();
+        let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let has_file = kind.starts_with("multipart/form-data") && visitor.is_some();
+        let (form, file) = match parts.method {
             Method::POST => {
-                let read = Limited::new(body, MAX_BODY).collect().await;
-                Fields::parse(&read.map_err(|_| Problem::wrong("The form is too large, or broke off."))?.to_bytes())
+                let read = Limited::new(body, if has_file { MAX_FILE } else { MAX_BODY }).collect().await;
+                let body = read.map_err(|_| Problem::wrong("The form is too large, or broke off."))?.to_bytes();
+                if has_file {
+                    (Fields::default(), upload::file(kind, &body, "dump"))
+                } else {
+                    (Fields::parse(&body), None)
+                }
             }
-            _ => Fields::default(),
+            _ => (Fields::default(), None),
         };
         Ok(Self {
             web: web.clone(),
-            visitor: parts.extensions.get().cloned(),
+            visitor,
             way: parts.extensions.get().copied().unwrap_or(Way::Plain),
             path: parts.uri.path().to_owned(),
             query: Fields::parse(parts.uri.query().unwrap_or_default().as_bytes()),
             form,
+            file,
             is_fragment: parts.headers.contains_key("hx-request"),
             parts,
         })

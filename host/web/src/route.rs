@@ -51,6 +51,8 @@ pub fn routes() -> Vec<Route> {
     routes.extend(crate::audit::routes());
     routes.extend(crate::keys::routes());
     routes.extend(crate::configuration::routes());
+    routes.extend(crate::codes::routes());
+    routes.extend(crate::dump::routes());
     routes
 }
 

@@ -71,6 +71,12 @@ pub enum Cell {
         text: String,
     },
     Lines(Vec<String>),
+    /// A QR code: `size` modules with the room around it, and the dark ones as an SVG path.
+    Qr {
+        label: String,
+        size: usize,
+        path: String,
+    },
     /// Transfers under way, with bars where it is known how much there is to move.
     Transfers(Vec<Running>),
     Buttons(Vec<Button>),
@@ -176,6 +182,8 @@ pub struct Form {
     pub address: String,
     /// Whether the fields are part of the address, for searches.
     pub is_search: bool,
+    /// Whether a file is sent, so that the form is sent in parts.
+    pub has_file: bool,
     /// The element that is replaced by that of the answer as the fields change; empty: none.
     pub live: &'static str,
     pub hidden: Vec<(&'static str, String)>,
@@ -234,6 +242,7 @@ pub enum InputKind {
     Several {
         options: Vec<(String, bool)>,
     },
+    File,
     Fixed,
 }
 
@@ -302,13 +311,31 @@ impl Form {
     /// A form that asks the server to do something.
     pub fn post(id: &'static str, address: impl Into<String>, controls: Vec<Control>, button: &str) -> Self {
         let buttons = vec![Submit { name: "", value: "", text: button.to_owned(), tone: Tone::Good }];
-        Self { id, address: address.into(), is_search: false, live: "", hidden: Vec::new(), controls, buttons }
+        Self {
+            id,
+            address: address.into(),
+            is_search: false,
+            has_file: false,
+            live: "",
+            hidden: Vec::new(),
+            controls,
+            buttons,
+        }
     }
 
     /// A form whose fields select what a page shows.
     pub fn search(id: &'static str, address: impl Into<String>, controls: Vec<Control>) -> Self {
         let buttons = vec![Submit { name: "", value: "", text: "Search".to_owned(), tone: Tone::Plain }];
-        Self { id, address: address.into(), is_search: true, live: "", hidden: Vec::new(), controls, buttons }
+        Self {
+            id,
+            address: address.into(),
+            is_search: true,
+            has_file: false,
+            live: "",
+            hidden: Vec::new(),
+            controls,
+            buttons,
+        }
     }
 }
 

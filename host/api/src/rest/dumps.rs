@@ -1,6 +1,8 @@
 //! Dumps of all accounts, folders, groups and roles, written a page at a time, and loads, which are made as a whole or
 //! not at all (A18-10, A18-11).
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -8,7 +10,7 @@ use futures_util::stream;
 use serde_json::{Map, Value};
 use tidegate_api_types::{ErrorAnswer, ErrorCode, LoadReport};
 use tidegate_core::account::{Dump, ObjectKind};
-use tidegate_core::admin::{Actor, AdminError};
+use tidegate_core::admin::{Actor, AdminError, Administration};
 use tidegate_core::ports::PageRequest;
 use tidegate_core::quota::Scope;
 
@@ -38,7 +40,7 @@ const SECTIONS: [Section; 4] = [
 
 /// Writes a dump part by part.
 pub struct Dumper {
-    api: RestApi,
+    administration: Arc<Administration>,
     actor: Actor,
     sections: std::slice::Iter<'static, Section>,
     section: Option<Section>,
@@ -48,8 +50,16 @@ pub struct Dumper {
 }
 
 impl Dumper {
-    pub fn new(api: RestApi, actor: Actor) -> Self {
-        Self { api, actor, sections: SECTIONS.iter(), section: None, after: None, is_first: true, is_over: false }
+    pub fn new(administration: Arc<Administration>, actor: Actor) -> Self {
+        Self {
+            administration,
+            actor,
+            sections: SECTIONS.iter(),
+            section: None,
+            after: None,
+            is_first: true,
+            is_over: false,
+        }
     }
 
     /// The next part of the text; None: the dump is complete.
@@ -61,7 +71,7 @@ impl Dumper {
             return Ok(None);
         }
         let Some(section) = self.section else { return Ok(Some(self.begin_section())) };
-        let backups = &self.api.administration.backups;
+        let backups = &self.administration.backups;
         let after = self.after.take();
         let (documents, next) = match section {
             Section::Users => {
@@ -108,8 +118,8 @@ impl Dumper {
 ///
 /// # Errors
 /// The actor lacks the permission, or the store fails at the beginning; later, the answer breaks off.
-pub async fn streamed(api: RestApi, actor: Actor) -> Result<Response, Refusal> {
-    let mut dumper = Dumper::new(api, actor);
+pub async fn streamed(administration: Arc<Administration>, actor: Actor) -> Result<Response, AdminError> {
+    let mut dumper = Dumper::new(administration, actor);
     // The second part is the first page: what keeps it from being read is said with a status.
     let mut begin = dumper.next().await?.unwrap_or_default();
     begin.push_str(&dumper.next().await?.unwrap_or_default());
@@ -129,7 +139,7 @@ pub async fn streamed(api: RestApi, actor: Actor) -> Result<Response, Refusal> {
 /// # Errors
 /// The path is not allowed, the actor lacks the permission, or the store or the file fails.
 pub async fn to_file(api: &RestApi, actor: &Actor, parameter: &'static str, path: String) -> Result<u64, Refusal> {
-    let mut dumper = Dumper::new(api.clone(), actor.clone());
+    let mut dumper = Dumper::new(api.administration.clone(), actor.clone());
     let mut begin = dumper.next().await?;
     let (backups, name) = (api.backups.clone(), path);
     let mut file = on_thread(move || backups.create(parameter, &name)).await?;

@@ -32,6 +32,7 @@ use tidegate_core::ports::Passwords;
 pub use auth_users::AuthUsers;
 pub use authentication::Authenticate;
 pub use backup_directory::BackupDirectory;
+pub use dumps::streamed as dump_as_answer;
 use extract::BodyLimit;
 use route::Interface;
 
@@ -59,6 +60,8 @@ pub struct ServerFacts {
     pub ssh_bindings: Vec<(String, u16)>,
     /// The configuration in force, without secrets.
     pub configuration: Value,
+    /// Remarks on the configuration that are no errors, in sentences.
+    pub remarks: Vec<String>,
 }
 
 /// What the interfaces stand on.

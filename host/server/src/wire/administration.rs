@@ -78,6 +78,7 @@ pub fn rest_api(api: &AdminApi, stores: &Stores, settings: &Settings) -> anyhow:
             driver: settings.database.driver().to_owned(),
             ssh_bindings: vec![(settings.bind_address.to_string(), settings.bind_port)],
             configuration: settings.shown.clone(),
+            remarks: settings.warnings.clone(),
         }),
     })
 }
@@ -91,5 +92,6 @@ pub fn web_admin(rest: &RestApi, metrics: Arc<Metrics>, history: Arc<History>, d
         disks: Arc::new(disks),
         facts: rest.facts.clone(),
         allowed_hosts: rest.settings.allowed_hosts.clone().into(),
+        uploaded: Arc::default(),
     }
 }

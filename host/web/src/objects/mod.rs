@@ -3,6 +3,7 @@
 
 mod bulk;
 mod change;
+mod effective;
 mod kind;
 mod list;
 mod preview;
@@ -24,6 +25,7 @@ pub fn routes() -> Vec<Route> {
         Route::get("/web/users", Need::For(UseCase::ListUsers), users::show),
         Route::post("/web/users/bulk", Need::For(UseCase::ListUsers), bulk::ask),
         Route::post("/web/users/bulk/do", Need::For(UseCase::ListUsers), bulk::carry_out),
+        Route::get("/web/users/effective", Need::For(UseCase::ShowUser), effective::show),
         // Addresses of the older server (A19-01).
         Route::get("/web/user", Need::For(UseCase::AddUser), async |_: Asked| moved("/web/users/new")),
         Route::get("/web/user/{id}", Need::For(UseCase::ShowUser), by_number),

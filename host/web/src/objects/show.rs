@@ -45,7 +45,7 @@ pub async fn show(kind: Kind, asked: Asked) -> Result<Response, Problem> {
     Ok(asked.page(format!("{} {name}", capital(kind.noun())), blocks))
 }
 
-fn fact(path: String, text: String) -> (String, Cell) {
+pub fn fact(path: String, text: String) -> (String, Cell) {
     let cell = match text.parse::<i64>() {
         Ok(at) if TIMES.contains(&path.as_str()) => Cell::Time(moment(at)),
         Ok(_) => Cell::Number(text),
@@ -64,6 +64,9 @@ pub fn tabs(kind: Kind, name: &str, asked: &Asked, current: &str) -> Block {
     let mut tabs = vec![("Overview", "show"), ("JSON", "json")];
     if asked.may(kind.cases().update) {
         tabs.insert(1, ("Edit", "edit"));
+    }
+    if kind == Kind::User {
+        tabs.push(("In force", "effective"));
     }
     let tab = |(text, view): (&'static str, &str)| Tab {
         text,
@@ -86,6 +89,9 @@ fn actions(kind: Kind, name: &str, asked: &Asked) -> Option<Block> {
     }
     if kind == Kind::User && asked.may(UseCase::ListSessions) {
         add("Sessions", address("/web/connections", &[("search", name)]), Tone::Plain);
+    }
+    if matches!(kind, Kind::User | Kind::Admin) && asked.may(cases.update) {
+        add("One-time codes…", at("codes", "name"), Tone::Plain);
     }
     if asked.may(cases.delete) {
         add("Delete…", at("delete", "name"), Tone::Bad);

@@ -194,6 +194,7 @@ impl House {
             version: "1.0",
             driver: "memory".to_owned(),
             configuration: json!({"values": {"sftpd": {"banner": HOSTILE}}, "origins": {"sftpd.banner": HOSTILE}}),
+            remarks: vec![HOSTILE.to_owned()],
             ..ServerFacts::default()
         };
         let web_admin = WebAdmin {
@@ -201,6 +202,7 @@ impl House {
             metrics: Arc::new(Metrics::default()),
             history: Arc::default(),
             disks: Arc::new(PaperDisks),
+            uploaded: Arc::default(),
             facts: Arc::new(facts),
             allowed_hosts: Arc::from([]),
         };

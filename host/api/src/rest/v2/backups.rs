@@ -68,7 +68,7 @@ async fn dump(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -
     query.flag("indent")?;
     let path = query.text("output-file").filter(|path| !path.is_empty());
     match (query.flag("output-data")?, path) {
-        (true, None) => dumps::streamed(api.clone(), actor).await,
+        (true, None) => Ok(dumps::streamed(api.administration.clone(), actor).await?),
         (true, Some(_)) => Err(Refusal::of_field("output-file", "give either output-file or output-data")),
         (false, path) => {
             dumps::to_file(&api, &actor, "output-file", path.unwrap_or_default().to_owned()).await?;
