@@ -185,8 +185,21 @@ fn a_folder_can_be_in_the_store() {
     assert!(sftp_ok(&server, "bob", PASSWORD, &batch).contains("there"));
     assert_eq!(std::fs::read(home.join("here")).unwrap(), b"content");
     assert_eq!(store.objects(), ["there"]);
-    let across = sftp(&server, "bob", PASSWORD, "rename here shared/here\n");
-    assert!(!across.status.success(), "{}", text(&across));
+    // C5-03
+    let larger = site.write("larger", bytes(20 * MIB));
+    let batch = format!("put {} large\nrename here shared/here\nrename large shared/large\n", larger.display());
+    sftp_ok(&server, "bob", PASSWORD, &batch);
+    assert_eq!(store.objects(), ["here", "large", "there"]);
+    assert!(!home.join("here").exists() && !home.join("large").exists());
+    let batch = format!("rename shared/large back\nmkdir d\nput {} d/f\n", local.display());
+    sftp_ok(&server, "bob", PASSWORD, &batch);
+    assert!(std::fs::read(home.join("back")).unwrap() == bytes(20 * MIB));
+    let refused = sftp(&server, "bob", PASSWORD, "rename d shared/d\n");
+    assert!(!refused.status.success() && home.join("d/f").exists(), "{}", text(&refused));
+    let replacing = sftp(&server, "bob", PASSWORD, "rename shared/here shared/there\n");
+    assert!(replacing.status.success(), "{}", text(&replacing));
+    assert_eq!(store.objects(), ["there"]);
+    assert!(store.unfinished().is_empty(), "{:?}", store.unfinished());
 }
 
 #[test]

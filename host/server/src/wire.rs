@@ -88,6 +88,10 @@ pub fn read_foreign_tables(
 
 /// The most files of a directory that is renamed by copies; the page of `common.rename_mode` says so.
 const RENAME_LIMIT: usize = 10_000;
+fn rename_limit(settings: &Settings) -> usize {
+    if settings.copying_renames { RENAME_LIMIT } else { 0 }
+}
+
 /// The file in the state directory with the key under which secrets are stored.
 const SECRETS_KEY: &str = "secrets.key";
 
@@ -331,7 +335,7 @@ impl Storages {
         let leftovers = state.map(|state| Leftovers::in_directory(state.join("uploads"))).transpose();
         let leftovers = leftovers.context("the directory for notes of uploads could not be made")?.unwrap_or_default();
         let leftovers = Arc::new(leftovers);
-        let rename_limit = if settings.copying_renames { RENAME_LIMIT } else { 0 };
+        let rename_limit = rename_limit(settings);
         let secrets = settings.secrets.clone();
         let s3 = S3Settings { rename_limit, ..S3Settings::default() };
         let settings = LocalStorageSettings {
@@ -398,6 +402,7 @@ impl Services {
         let scans = quota_scans(stores, settings, node, storage.clone());
         let files = FileContext {
             policy: settings.set_attributes,
+            rename_limit: rename_limit(settings),
             hooks: points.file_hooks.clone(),
             quotas: scans.keeper.clone(),
             held_names: Arc::default(),

@@ -48,6 +48,7 @@ pub fn files_with(more: &str, before: Arc<Chain<PreAction>>) -> Arc<FileService>
     let store = Arc::new(MemoryStore::default());
     let context = FileContext {
         policy: SetAttributesPolicy::Apply,
+        rename_limit: 0,
         hooks: Arc::new(FileHooks { before, after, synchronous: Vec::new(), first: None }),
         quotas: QuotaKeeper::new(store, NodeName(String::new()), Arc::new(SystemClock), Tracking::Never),
         held_names: Arc::default(),

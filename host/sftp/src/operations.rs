@@ -76,6 +76,8 @@ pub enum Cost {
     Little,
     /// Bandwidth of the file's handle: under a limit the reply waits for its time.
     Bandwidth,
+    /// Names alone, or as much as whole files where they have to be copied to another file system.
+    Names,
     /// Reading or writing a whole file: the connection cannot stand still for so long.
     WholeFile,
 }
@@ -177,7 +179,7 @@ operations! {
     Rmdir { path: RawPath<'a> } = Wire::Packet(fxp::RMDIR), Trees, Little, boxed rmdir;
     Realpath { path: RawPath<'a> } = Wire::Packet(fxp::REALPATH), Nothing, Little, boxed realpath;
     Stat { path: RawPath<'a> } = Wire::Packet(fxp::STAT), Nothing, Little, inline stat;
-    Rename { from: RawPath<'a>, to: RawPath<'a> } = Wire::Packet(fxp::RENAME), Trees, Little, boxed rename;
+    Rename { from: RawPath<'a>, to: RawPath<'a> } = Wire::Packet(fxp::RENAME), Trees, Names, boxed rename;
     Readlink { path: RawPath<'a> } = Wire::Packet(fxp::READLINK), Nothing, Little, boxed readlink;
     /// Which of both is the link depends on the client (see `symlink`).
     Symlink { first: RawPath<'a>, second: RawPath<'a> }
@@ -185,7 +187,7 @@ operations! {
 
     // OpenSSH's PROTOCOL, section 4.
     PosixRename { from: RawPath<'a>, to: RawPath<'a> }
-        = Wire::Extension("posix-rename@openssh.com", "1"), Trees, Little, boxed posix_rename;
+        = Wire::Extension("posix-rename@openssh.com", "1"), Trees, Names, boxed posix_rename;
     Statvfs { path: RawPath<'a> } = Wire::Extension("statvfs@openssh.com", "2"), Nothing, Little, boxed statvfs;
     Fstatvfs { handle: Handle } = Wire::Extension("fstatvfs@openssh.com", "2"), Nothing, Little, boxed fstatvfs;
     Hardlink { existing: RawPath<'a>, new: RawPath<'a> }

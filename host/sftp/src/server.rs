@@ -224,7 +224,12 @@ impl SftpServer {
 
     /// Whether the connection would stand still for too long.
     fn takes_long(&self, request: &Packet<'_>) -> bool {
-        request.cost() == Cost::WholeFile || (request.asks_hooks() && self.files.may_wait_for_hooks())
+        let is_long = match request.cost() {
+            Cost::WholeFile => true,
+            Cost::Names => self.files.may_copy_to_rename(),
+            Cost::Little | Cost::Bandwidth => false,
+        };
+        is_long || (request.asks_hooks() && self.files.may_wait_for_hooks())
     }
 
     /// `size`: of the packet, in bytes. The request may have to wait for its turn.

@@ -115,6 +115,7 @@ async fn start() -> SocketAddr {
         hooks: LoginHooks::new(Arc::default()),
         files: Arc::new(FileContext {
             policy: SetAttributesPolicy::Apply,
+            rename_limit: 0,
             held_names: Arc::default(),
             metrics: metrics.clone(),
             log: Arc::new(NoFileLog),

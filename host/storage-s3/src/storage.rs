@@ -1,5 +1,6 @@
 //! The storage itself: what is asked of a file tree, and what a bucket answers.
 
+use std::any::Any;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -159,6 +160,12 @@ impl S3Storage {
     fn key(&self, path: &VirtualPath) -> Result<Key, StorageError> {
         self.bucket.key(path)
     }
+
+    /// Whether both are parts of one bucket, used in the same way.
+    fn shares_bucket_with(&self, other: &Self) -> bool {
+        let location = S3Location { key_prefix: self.location.key_prefix.clone(), ..other.location.clone() };
+        location == self.location
+    }
 }
 
 #[async_trait]
@@ -232,6 +239,25 @@ impl Storage for S3Storage {
 
     async fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), StorageError> {
         self.bucket.rename(&self.key(from)?, &self.key(to)?, replace).await
+    }
+
+    /// Into another part of the same bucket.
+    async fn rename_into(
+        &self,
+        from: &VirtualPath,
+        other: &Arc<dyn Storage>,
+        to: &VirtualPath,
+        replace: bool,
+    ) -> Result<(), StorageError> {
+        let other: &dyn Any = &**other;
+        match other.downcast_ref::<Self>() {
+            Some(other) if self.shares_bucket_with(other) => {
+                self.bucket.rename(&self.key(from)?, &other.key(to)?, replace).await
+            }
+            Some(_) | None => {
+                Err(failed(StorageErrorKind::CrossDevice, "the paths are in different places of object storage"))
+            }
+        }
     }
 
     async fn hard_link(&self, _existing: &VirtualPath, _new: &VirtualPath) -> Result<(), StorageError> {

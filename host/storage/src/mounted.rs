@@ -1,5 +1,6 @@
 //! Several file systems as one file tree: an account's home and its virtual folders
-//! (C5). Each of them is confined on its own; nothing is renamed or linked from one to another.
+//! (C5). Each of them is confined on its own; nothing is linked from one to another, and renamed only where the file
+//! systems can do that themselves.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,27 +67,27 @@ impl MountedStorage {
     }
 
     /// The storage that has `path`, and the path in that storage.
-    fn find(&self, path: &VirtualPath) -> (&dyn Storage, VirtualPath) {
+    fn find(&self, path: &VirtualPath) -> (&Arc<dyn Storage>, VirtualPath) {
         match self.mount_of(path) {
-            Some(mount) => (&*mount.storage, path.below(&mount.at)),
-            None => (&*self.home, path.clone()),
+            Some(mount) => (&mount.storage, path.below(&mount.at)),
+            None => (&self.home, path.clone()),
         }
     }
 
     /// As [`Self::find`], for a file that is to be written. At and above a mount is a directory, which is refused.
-    fn find_file(&self, path: &VirtualPath) -> Result<(&dyn Storage, VirtualPath), StorageError> {
+    fn find_file(&self, path: &VirtualPath) -> Result<(&Arc<dyn Storage>, VirtualPath), StorageError> {
         if self.mounts.iter().any(|mount| mount.at.is_same_or_below(path)) {
             return Err(StorageError::new(StorageErrorKind::IsADirectory, "is a directory"));
         }
         Ok(self.find(path))
     }
 
-    /// As [`Self::find`], for operations with two paths.
+    /// As [`Self::find`], for links.
     fn find_both(
         &self,
         a: &VirtualPath,
         b: &VirtualPath,
-    ) -> Result<(&dyn Storage, VirtualPath, VirtualPath), StorageError> {
+    ) -> Result<(&Arc<dyn Storage>, VirtualPath, VirtualPath), StorageError> {
         if self.place_of(a) != self.place_of(b) {
             let text = "the paths are in different folders";
             return Err(StorageError::new(StorageErrorKind::CrossDevice, text));
@@ -167,6 +168,16 @@ impl Storage for MountedStorage {
         storage.begin_upload(&path, options).await
     }
 
+    async fn begin_copy(
+        &self,
+        path: &VirtualPath,
+        mode: Option<u32>,
+        replaces: bool,
+    ) -> Result<Box<dyn Upload>, StorageError> {
+        let (storage, path) = self.find_file(path)?;
+        storage.begin_copy(&path, mode, replaces).await
+    }
+
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
         self.look(path, true).await
     }
@@ -224,8 +235,12 @@ impl Storage for MountedStorage {
     }
 
     async fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), StorageError> {
-        let (storage, from, to) = self.find_both(from, to)?;
-        storage.rename(&from, &to, replace).await
+        let is_one = self.place_of(from) == self.place_of(to);
+        let ((storage, from), (other, to)) = (self.find(from), self.find(to));
+        match is_one {
+            true => storage.rename(&from, &to, replace).await,
+            false => storage.rename_into(&from, other, &to, replace).await,
+        }
     }
 
     async fn hard_link(&self, existing: &VirtualPath, new: &VirtualPath) -> Result<(), StorageError> {

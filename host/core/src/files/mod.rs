@@ -11,6 +11,7 @@ mod file_hooks;
 mod first;
 mod held_names;
 mod hooks;
+mod moving;
 mod names;
 mod open_file;
 mod open_flags;
@@ -18,6 +19,7 @@ mod opening;
 mod place;
 mod program_room;
 mod read_coverage;
+mod renames;
 mod transfer;
 mod usage;
 mod visible;
@@ -54,6 +56,9 @@ use visible::Visible;
 pub struct FileContext {
     /// What requests to change attributes do (A3-24).
     pub policy: SetAttributesPolicy,
+    /// The most files of a directory that a rename copies where it cannot be renamed at once; 0: only empty directories
+    /// are (`rename_mode`).
+    pub rename_limit: usize,
     /// The hooks of file operations.
     pub hooks: Arc<FileHooks>,
     /// The usages of accounts and folders.

@@ -1,5 +1,7 @@
 //! Operations on names: directories, removals, renames and links.
 
+use std::sync::Arc;
+
 use super::place::LastName;
 use super::{FileError, FileService};
 use crate::hook::events::{ActionKind, FileAction, Protocol};
@@ -103,14 +105,15 @@ impl FileService {
         .await
     }
 
-    /// Renames a file or a directory. Needs `rename`, `rename_files` or `rename_dirs` on both parents (A5-05, J-19);
+    /// Renames a file or a directory, between file systems by copies where it has to be. Needs `rename`, `rename_files`
+    /// or `rename_dirs` on both parents (A5-05, J-19);
     /// replacing a file needs `replace` and `overwrite` on the target's parent (A5-07).
     ///
     /// # Errors
     /// A permission is missing, the rules of a directory would change, a hook denies, or the storage cannot
     /// rename.
     pub async fn rename(
-        &self,
+        self: &Arc<Self>,
         from: &VirtualPath,
         to: &VirtualPath,
         replace: bool,
@@ -145,32 +148,12 @@ impl FileService {
             let details = |action: &mut FileAction| action.set_target(&target, &target_path);
             self.review(ActionKind::Rename, &source, protocol, details).await?;
             let changing = self.changing(&[from, to]).await?;
-            let outcome = self.rename_counting(from, to, replace && may_replace).await;
+            let outcome = self.rename_counting(from, to, replace && may_replace, protocol).await;
             drop(changing);
             self.record_if(&outcome, protocol, from, FileEventKind::Rename { target: &target_path });
             self.done(ActionKind::Rename, &source, protocol, outcome, details).await
         })
         .await
-    }
-
-    async fn rename_counting(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), FileError> {
-        let Some(counted) = self.counted(to) else {
-            return Ok(self.tree().rename(from, to, replace).await?);
-        };
-        // Every rename holds the lock: a scan must not miss a directory that moves.
-        let names = counted.ledger.names(|| self.scan_tree(to)).await?;
-        if !replace {
-            return Ok(self.tree().rename(from, to, false).await?);
-        }
-        let moved = self.tree().symlink_metadata(from).await?;
-        let replaced = self.tree().symlink_metadata(to).await.ok();
-        self.tree().rename(from, to, true).await?;
-        // If both names are links to one file, the system call does nothing.
-        if let Some(replaced) = replaced.filter(|replaced| replaced.id != moved.id) {
-            names.removed(&replaced);
-            counted.ledger.settle_doubt(|| self.scan_tree(to));
-        }
-        Ok(())
     }
 
     /// Gives a file a second name. Since both names can read and change the file, `download`, `upload` and

@@ -144,6 +144,7 @@ pub(super) fn service(
         hooks: hooks.clone(),
         files: Arc::new(FileContext {
             policy: SetAttributesPolicy::Apply,
+            rename_limit: 0,
             held_names: Arc::default(),
             metrics: metrics.clone(),
             log: Arc::new(NoFileLog),

@@ -121,6 +121,16 @@ impl Ledger {
         NamespaceGuard::new(self, self.names.lock().await)
     }
 
+    /// The account or folder for which it counts.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Whether an open file writes to this one under its name.
+    pub fn is_written(&self, id: FileId) -> bool {
+        self.state().in_place.contains_key(&id)
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.state().is_open
     }
@@ -264,7 +274,7 @@ impl Ledger {
     }
 
     /// Whether files are being written that are counted here.
-    pub(super) fn has_uploads(&self) -> bool {
+    pub fn has_uploads(&self) -> bool {
         let state = self.state();
         !state.in_place.is_empty() || !state.unnamed.is_empty() || !state.abandoned.is_empty()
     }

@@ -21,7 +21,7 @@ pub use keeper::{AccountFiles, BegunScan, NewUsage, QuotaKeeper, QuotaPorts, Run
 pub use ledger::Ledger;
 pub use namespace::NamespaceGuard;
 pub use program::{Moved, ProgramQuota};
-pub use scan::{ScanProgress, ScanTree};
+pub use scan::{ScanProgress, ScanTree, Survey, survey};
 pub use scans::{QuotaScans, StartedScan};
 pub use upload::UploadQuota;
 pub use volume::{Transferred, Volume, VolumeLimits, Volumes};

@@ -129,6 +129,34 @@ impl NamespaceGuard<'_> {
         self.ledger.change(&mut state, -UsedQuota { size: i64::try_from(size).unwrap_or(i64::MAX), files: 1 });
     }
 
+    /// Whether files may come here from another scope. `replaced`: the file whose name one of them gets.
+    ///
+    /// # Errors
+    /// `Exceeded`
+    pub fn check_arrival(
+        &self,
+        moved: UsedQuota,
+        replaced: Option<&Metadata>,
+        limits: QuotaLimits,
+    ) -> Result<(), QuotaError> {
+        let freed = replaced.filter(|replaced| replaced.kind == FileKind::File && replaced.links == 1);
+        let freed = freed.map_or_else(UsedQuota::default, |freed| UsedQuota {
+            size: i64::try_from(freed.size).unwrap_or(i64::MAX),
+            files: 1,
+        });
+        limits.check(self.ledger.state().used, moved + -freed, 0)
+    }
+
+    /// Files came from another scope by a rename.
+    pub fn arrived(&self, moved: UsedQuota) {
+        self.ledger.change(&mut self.ledger.state(), moved);
+    }
+
+    /// The files of a directory went to another scope by a rename.
+    pub fn left(&self, moved: UsedQuota) {
+        self.ledger.change(&mut self.ledger.state(), -moved);
+    }
+
     /// A program of the host has moved or removed a file: only the files can tell whether it is still in the scope.
     pub fn moved_away(&self) {
         let mut state = self.ledger.state();

@@ -65,6 +65,23 @@ impl ScanProgress {
     }
 }
 
+/// What a [`survey`] has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Survey {
+    /// The regular files, each once.
+    pub used: UsedQuota,
+    /// Whether a file has several names, of which some may be elsewhere.
+    pub has_several_names: bool,
+}
+
+/// Counts the regular files of a tree, also those that are being written.
+///
+/// # Errors
+/// Those of a count.
+pub async fn survey(tree: &ScanTree) -> Result<Survey, StorageError> {
+    examine(tree, &HashSet::new(), &ScanProgress::default()).await
+}
+
 /// Counts the regular files below the roots (A10-06), each once, however many names it has. Files in
 /// `excluded` are left out, symbolic links are not followed, and what vanishes during the count is left out.
 ///
@@ -75,6 +92,10 @@ pub async fn count(
     excluded: &HashSet<FileId>,
     progress: &ScanProgress,
 ) -> Result<UsedQuota, StorageError> {
+    Ok(examine(tree, excluded, progress).await?.used)
+}
+
+async fn examine(tree: &ScanTree, excluded: &HashSet<FileId>, progress: &ScanProgress) -> Result<Survey, StorageError> {
     let mut used = UsedQuota::default();
     let mut several_names = HashSet::new();
     let mut waiting = tree.roots.clone();
@@ -120,7 +141,7 @@ pub async fn count(
             return Err(StorageError::new(error.kind, message));
         }
     }
-    Ok(used)
+    Ok(Survey { used, has_several_names: !several_names.is_empty() })
 }
 
 fn too_deep(directory: &VirtualPath) -> StorageError {

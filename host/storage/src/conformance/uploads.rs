@@ -35,6 +35,31 @@ async fn uploads_are_seen_as_the_mode_says() {
 }
 
 #[tokio::test]
+async fn copies_have_no_name_before_they_are_complete() {
+    // C5-03
+    for Subject { name, storage, .. } in storages().await {
+        put(&*storage, "/old", "older content").await;
+        for (at, replaces) in [("/old", true), ("/new", false)] {
+            let before = content(&*storage, at).await;
+            for is_complete in [false, true] {
+                let copy = storage.begin_copy(&path(at), Some(0o640), replaces).await.unwrap();
+                copy.write_at(0, b"copied").await.unwrap();
+                assert_eq!(content(&*storage, at).await, before, "{name} {at}");
+                if is_complete {
+                    copy.finish().await.unwrap();
+                }
+                drop(copy);
+                let expected = if is_complete { Some("copied".to_owned()) } else { before.clone() };
+                assert_eq!(content(&*storage, at).await, expected, "{name} {at}");
+            }
+            let again = storage.begin_copy(&path(at), None, false).await.map(drop);
+            assert_eq!(kind(again), Err(StorageErrorKind::AlreadyExists), "{name} {at}");
+        }
+        assert_eq!(names(&*storage, "/").await, ["new", "old"], "{name}");
+    }
+}
+
+#[tokio::test]
 async fn of_two_uploads_of_a_new_file_the_last_one_stays() {
     // A5-10
     for subject in storages().await.into_iter().filter(Subject::is_atomic) {

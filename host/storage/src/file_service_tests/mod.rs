@@ -1,6 +1,7 @@
 //! What sessions may do to their files, and how it counts: over storages in memory, without a server or a disk.
 
 mod decoys;
+mod moving;
 mod permissions;
 mod quota_sequences;
 mod quotas;
@@ -94,6 +95,7 @@ async fn fixture_of(fields: &str, storage: Arc<dyn Storage>, hooks: FileHooks) -
     let keeper = QuotaKeeper::new(store.clone(), node, Arc::new(SystemClock), Tracking::WhereLimited);
     let context = FileContext {
         policy: SetAttributesPolicy::Apply,
+        rename_limit: 0,
         hooks: Arc::new(hooks),
         quotas: keeper.clone(),
         held_names: Arc::default(),

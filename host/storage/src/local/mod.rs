@@ -21,6 +21,7 @@ mod resolve;
 mod trial;
 mod upload;
 
+use std::any::Any;
 use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -35,15 +36,14 @@ use rustix::io::Errno;
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::StorageFactory;
 use tidegate_core::ports::storage::{
-    Canonical, Capabilities, DirectoryReader, FileInPlace, FileSystem, Location, Metadata, OpenOptions, SetAttributes,
-    Space, Storage, StorageError, StorageErrorKind, StorageFile, TreeDescription, Upload, Uploads,
+    Canonical, Capabilities, DirectoryReader, FileInPlace, FileKind, FileSystem, Location, Metadata, OpenOptions,
+    SetAttributes, Space, Storage, StorageError, StorageErrorKind, StorageFile, TreeDescription, Upload, Uploads,
 };
 
 pub use self::cleaning::Cleaned;
 use self::directory::LocalDirectory;
 use self::errors::{from_errno, with_errno};
 pub use self::leftovers::Leftovers;
-use self::rename::rename_to_new;
 use self::resolve::Root;
 use crate::mounted::{FileSystems, not_here, open_tree};
 use crate::overwrite::OverwriteMode;
@@ -210,6 +210,17 @@ impl Storage for LocalStorage {
         Ok(Box::new(upload))
     }
 
+    async fn begin_copy(
+        &self,
+        path: &VirtualPath,
+        mode: Option<u32>,
+        replaces: bool,
+    ) -> Result<Box<dyn Upload>, StorageError> {
+        // A copy has no need of the old content.
+        let (upload, _) = self.begin_replacement(path, OpenOptions::of_copy(mode, replaces))?;
+        Ok(Box::new(upload))
+    }
+
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
         attributes::metadata_of(&self.root.open_path_only(path).map_err(from_errno)?)
     }
@@ -246,13 +257,24 @@ impl Storage for LocalStorage {
     }
 
     async fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), StorageError> {
-        let from = self.root.place(from).map_err(from_errno)?;
-        let to = self.root.place(to).map_err(from_errno)?;
-        self.settings.leftovers.renaming((from.directory(), from.name()), (to.directory(), to.name()))?;
-        if !replace {
-            return rename_to_new(&from, from.name(), &to).map_err(from_errno);
+        self.rename_to(from, self, to, replace)
+    }
+
+    /// A symbolic link is not renamed: it would lead elsewhere.
+    async fn rename_into(
+        &self,
+        from: &VirtualPath,
+        other: &Arc<dyn Storage>,
+        to: &VirtualPath,
+        replace: bool,
+    ) -> Result<(), StorageError> {
+        let other: &dyn Any = &**other;
+        match other.downcast_ref::<Self>() {
+            Some(other) if self.symlink_metadata(from).await?.kind != FileKind::Symlink => {
+                self.rename_to(from, other, to, replace)
+            }
+            Some(_) | None => Err(from_errno(Errno::XDEV)),
         }
-        fs::renameat(from.directory(), from.name(), to.directory(), to.name()).map_err(from_errno)
     }
 
     async fn hard_link(&self, existing: &VirtualPath, new: &VirtualPath) -> Result<(), StorageError> {

@@ -33,6 +33,15 @@ impl LocalStorage {
         if !self.is_atomic() {
             return Err(from_errno(Errno::OPNOTSUPP));
         }
+        self.begin_replacement(path, options)
+    }
+
+    /// As [`begin`](Self::begin), in every upload mode.
+    pub(super) fn begin_replacement(
+        &self,
+        path: &VirtualPath,
+        options: OpenOptions,
+    ) -> Result<(LocalUpload, Option<File>), StorageError> {
         if path.is_root() {
             return Err(from_errno(Errno::ISDIR));
         }

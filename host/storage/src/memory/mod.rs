@@ -253,6 +253,15 @@ impl Storage for MemoryStorage {
         Ok(Box::new(self.begin(path, options)?))
     }
 
+    async fn begin_copy(
+        &self,
+        path: &VirtualPath,
+        mode: Option<u32>,
+        replaces: bool,
+    ) -> Result<Box<dyn Upload>, StorageError> {
+        Ok(Box::new(self.begin(path, OpenOptions::of_copy(mode, replaces))?))
+    }
+
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
         let nodes = self.tree.nodes();
         nodes.metadata(self.find(&nodes, path, Last::Followed)?.existing()?)

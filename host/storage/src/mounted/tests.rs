@@ -1,4 +1,4 @@
-//! Folders are in their places, and nothing leads from one to another.
+//! Folders are in their places, and no link leads from one to another.
 
 use super::*;
 use crate::local::{LocalStorageFactory, LocalStorageSettings};
@@ -66,14 +66,13 @@ async fn folders_are_seen_in_their_places() {
 }
 
 #[tokio::test]
-async fn nothing_goes_from_one_to_another() {
+async fn nothing_leads_from_one_to_another() {
     let Tree { directory, storage } = tree().await;
     std::fs::write(directory.path().join("home/file"), "x").unwrap();
     std::fs::write(directory.path().join("outside"), "secret").unwrap();
     std::os::unix::fs::symlink("../outside", directory.path().join("a/link")).unwrap();
     let kind = |error: StorageError| error.kind;
     let cross = Err(StorageErrorKind::CrossDevice);
-    assert_eq!(storage.rename(&path("/file"), &path("/shared/file"), true).await.map_err(kind), cross);
     assert_eq!(storage.hard_link(&path("/file"), &path("/shared/file")).await.map_err(kind), cross);
     assert_eq!(storage.create_symlink(b"/shared/x", &path("/link")).await.map_err(kind), cross);
     assert_eq!(storage.create_symlink(b"../file", &path("/shared/link2")).await.map_err(kind), cross);
@@ -87,6 +86,30 @@ async fn nothing_goes_from_one_to_another() {
         assert_eq!(made, Err(StorageErrorKind::IsADirectory), "{fixed}");
     }
     assert!(!directory.path().join("home/deep").exists());
+}
+
+#[tokio::test]
+async fn directories_of_one_file_system_are_renamed_at_once() {
+    // C5-03
+    let Tree { directory, storage } = tree().await;
+    let at = |name: &str| directory.path().join(name);
+    std::fs::create_dir_all(at("home/d/e")).unwrap();
+    std::fs::write(at("home/d/e/f"), "content").unwrap();
+    std::fs::write(at("a/taken"), "old").unwrap();
+    std::os::unix::fs::symlink("/", at("home/up")).unwrap();
+    std::os::unix::fs::symlink(at("home"), at("a/outside")).unwrap();
+    let rename = async |from: &str, to: &str, replace| {
+        storage.rename(&path(from), &path(to), replace).await.map_err(|error| error.kind)
+    };
+    assert_eq!(rename("/d", "/shared/d", false).await, Ok(()));
+    assert_eq!(std::fs::read_to_string(at("a/d/e/f")).unwrap(), "content");
+    assert_eq!(rename("/shared/d/e/f", "/shared/taken", false).await, Err(StorageErrorKind::AlreadyExists));
+    assert_eq!(rename("/shared/d/e/f", "/deep/er/b/f", true).await, Ok(()));
+    assert_eq!(std::fs::read_to_string(at("b/f")).unwrap(), "content");
+    // Links stay, and lead nowhere else.
+    assert_eq!(rename("/up", "/shared/up", false).await, Err(StorageErrorKind::CrossDevice));
+    assert_eq!(rename("/deep/er/b/f", "/shared/outside/f", true).await, Err(StorageErrorKind::CrossDevice));
+    assert_eq!(rename("/deep/er/b/none", "/f", true).await, Err(StorageErrorKind::NotFound));
 }
 
 #[tokio::test]
@@ -135,7 +158,8 @@ async fn folders_inside_folders_cover_what_is_there() {
     let cross = Err(StorageErrorKind::CrossDevice);
     assert_eq!(storage.canonical(&path("/outer/link"), true).await.map(drop).map_err(kind), cross);
     let (inside, outside) = (path("/outer/deep/inner/in"), path("/outer/moved"));
-    assert_eq!(storage.rename(&inside, &outside, true).await.map_err(kind), cross);
+    assert_eq!(storage.rename(&inside, &outside, true).await.map_err(kind), Ok(()));
+    assert_eq!(std::fs::read_to_string(at("outer/moved")).unwrap(), "x");
     assert_eq!(storage.rename(&path("/outer/out"), &path("/outer/deep/out"), true).await.map_err(kind), Ok(()));
     assert!(at("outer/deep/out").exists());
 }

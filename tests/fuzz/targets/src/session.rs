@@ -131,6 +131,7 @@ fn files(rules: u8) -> Arc<FileService> {
     };
     let context = FileContext {
         policy: SetAttributesPolicy::Apply,
+        rename_limit: 0,
         hooks: Arc::new(hooks),
         quotas: QuotaKeeper::new(
             Arc::new(MemoryStore::default()),

@@ -10,6 +10,7 @@ mod metadata;
 mod tree;
 mod writing;
 
+use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -54,9 +55,9 @@ pub enum Uploads {
     Sequential,
 }
 
-/// A tree of files, rooted at `/`.
+/// A tree of files, rooted at `/`. It is [`Any`], so that one can tell whether another is of its own kind.
 #[async_trait]
-pub trait Storage: Send + Sync {
+pub trait Storage: Any + Send + Sync {
     /// The kind of storage that has the files at `path`: `local`, `memory`, `s3`, …
     fn kind(&self, path: &VirtualPath) -> &'static str;
 
@@ -99,6 +100,21 @@ pub trait Storage: Send + Sync {
         Err(StorageError::new(StorageErrorKind::Unsupported, "files of this storage are written in place"))
     }
 
+    /// Begins an upload for a copy that the server makes itself: in every upload mode the file has no name, and the old
+    /// one stays, until the copy is complete, and nothing is kept of one that is not. `mode`: permission bits of a new
+    /// file; `replaces`: there may be an old one.
+    ///
+    /// # Errors
+    /// Those of [`begin_upload`](Self::begin_upload).
+    async fn begin_copy(
+        &self,
+        path: &VirtualPath,
+        mode: Option<u32>,
+        replaces: bool,
+    ) -> Result<Box<dyn Upload>, StorageError> {
+        self.begin_upload(path, OpenOptions::of_copy(mode, replaces)).await
+    }
+
     /// The metadata of what the path leads to; symbolic links are followed.
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError>;
 
@@ -128,6 +144,20 @@ pub trait Storage: Send + Sync {
     /// # Errors
     /// `AlreadyExists` without `replace`; `CrossDevice` between file systems.
     async fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), StorageError>;
+
+    /// As [`rename`](Self::rename), to a place in another tree.
+    ///
+    /// # Errors
+    /// `CrossDevice`: it can only be copied there.
+    async fn rename_into(
+        &self,
+        _from: &VirtualPath,
+        _other: &Arc<dyn Storage>,
+        _to: &VirtualPath,
+        _replace: bool,
+    ) -> Result<(), StorageError> {
+        Err(StorageError::new(StorageErrorKind::CrossDevice, "the paths are in different file systems"))
+    }
 
     /// Gives a file another name.
     ///
@@ -241,6 +271,14 @@ pub struct OpenOptions {
     pub provisional: bool,
     /// Permission bits of a new file, before the umask; none: the storage's own.
     pub mode: Option<u32>,
+}
+
+impl OpenOptions {
+    /// The options of a copy that the server makes itself.
+    pub fn of_copy(mode: Option<u32>, replaces: bool) -> Self {
+        let (write, create, truncate, provisional) = (true, true, true, true);
+        Self { write, create, truncate, exclusive: !replaces, is_new: !replaces, provisional, mode, ..Self::default() }
+    }
 }
 
 /// What [`Storage::sweep`] has done about unfinished uploads.

@@ -147,8 +147,9 @@ pub struct Common {
     /// Wins over `sftpd.setstat_mode`.
     /// Old name: `sftpd.setstat_mode`
     pub setstat_mode: Option<i32>,
-    /// Renames of directories with files in object storage, which has to copy every file. 0: they are refused. 1: directories
-    /// of at most 10000 files are renamed; a rename that breaks off leaves the old directory, or both.
+    /// Renames of directories with files that have to be copied: in object storage, and between file systems, as from a home
+    /// to a folder in a bucket or on another disk. 0: they are refused. 1: directories of at most 10000 files are renamed; a
+    /// rename that breaks off leaves the old directory, or both.
     pub rename_mode: i32,
     /// Wins over `sftpd.umask`.
     /// Old name: `sftpd.umask`
