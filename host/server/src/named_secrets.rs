@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tidegate_core::ports::storage::{S3Location, StorageError, StorageErrorKind};
+use tidegate_core::ports::storage::{Location, StorageError, StorageErrorKind};
 use tidegate_core::secret::Secret;
 use tidegate_hooks_wasm::SecretSource;
 
@@ -16,8 +16,28 @@ impl NamedSecrets {
     ///
     /// # Errors
     /// There is no such secret, or it cannot be read. Users are not told which.
-    pub async fn resolve(&self, location: &S3Location) -> Result<Option<S3Location>, StorageError> {
-        let Some(name) = name_in(location.access_secret.expose()) else { return Ok(None) };
+    pub async fn resolve(&self, location: &Location) -> Result<Option<Location>, StorageError> {
+        let mut resolved = location.clone();
+        let secrets = match &mut resolved {
+            Location::Directory(_) => Vec::new(),
+            Location::S3(place) => vec![&mut place.access_secret],
+            Location::Sftp(place) => {
+                vec![&mut place.password, &mut place.private_key, &mut place.key_passphrase]
+            }
+        };
+        let mut names_one = false;
+        for secret in secrets {
+            if let Some(named) = self.read(secret).await? {
+                *secret = named;
+                names_one = true;
+            }
+        }
+        Ok(names_one.then_some(resolved))
+    }
+
+    /// The secret that a text names; none: it is a secret itself.
+    async fn read(&self, text: &Secret) -> Result<Option<Secret>, StorageError> {
+        let Some(name) = name_in(text.expose()) else { return Ok(None) };
         let wrong = |detail: String| {
             let text = "a secret that the account names in the server's configuration cannot be read";
             StorageError::new(StorageErrorKind::Other, text).with_detail(detail)
@@ -27,7 +47,7 @@ impl NamedSecrets {
         let secret = tokio::task::spawn_blocking(move || source.read()).await;
         let secret = secret.unwrap_or_else(|error| Err(error.to_string()));
         let secret: Secret = secret.map_err(|problem| wrong(format!("secrets.{name}: {problem}")))?;
-        Ok(Some(S3Location { access_secret: secret, ..location.clone() }))
+        Ok(Some(secret))
     }
 }
 
@@ -38,6 +58,8 @@ fn name_in(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_core::ports::storage::{S3Location, SftpLocation};
+
     use super::*;
 
     #[tokio::test]
@@ -54,11 +76,21 @@ mod tests {
         ];
         let secrets = NamedSecrets(secrets.map(|(name, source)| (name.to_owned(), source)).into());
         let resolve = async |text: &str| {
-            let location = S3Location { bucket: "b".into(), access_secret: Secret::new(text), ..S3Location::default() };
-            match secrets.resolve(&location).await {
-                Ok(found) => Ok(found.map(|found| (found.bucket, found.access_secret.expose().to_owned()))),
-                Err(error) => Err(error.detail.unwrap_or_default()),
+            let s3 = S3Location { bucket: "b".into(), access_secret: Secret::new(text), ..S3Location::default() };
+            let sftp = SftpLocation { username: "b".into(), private_key: Secret::new(text), ..SftpLocation::default() };
+            let mut outcomes = Vec::new();
+            for location in [Location::S3(Box::new(s3)), Location::Sftp(Box::new(sftp))] {
+                outcomes.push(match secrets.resolve(&location).await {
+                    Ok(found) => Ok(found.map(|found| match found {
+                        Location::S3(found) => (found.bucket, found.access_secret.expose().to_owned()),
+                        Location::Sftp(found) => (found.username, found.private_key.expose().to_owned()),
+                        Location::Directory(_) => panic!("{text}"),
+                    })),
+                    Err(error) => Err(error.detail.unwrap_or_default()),
+                });
             }
+            assert_eq!(outcomes[0], outcomes[1], "{text}");
+            outcomes.remove(0)
         };
         let found = |text: &str| Ok(Some(("b".to_owned(), text.to_owned())));
         assert_eq!(resolve("${secret:text}").await, found("clear"));

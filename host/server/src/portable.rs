@@ -32,6 +32,9 @@ const PASSWORD_LENGTH: usize = 12;
 /// The ports among which a free one is looked for (A17-02); firewalls may let them through.
 const PORTS: RangeInclusive<u16> = 49152..=64151;
 const PORT_TRIES: usize = 50;
+/// Values of `--fs-provider`.
+const S3: u8 = 1;
+const SFTP: u8 = 5;
 /// Letters and digits for passwords, without those that look alike.
 const PASSWORD_ALPHABET: &[u8] = b"abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
@@ -64,8 +67,8 @@ pub struct PortableArguments {
     /// Show the user name and the password in the announcement
     #[arg(short = 'C', long, num_args = 0..=1, default_missing_value = "true", default_value = "false", value_parser = super::cli::flag)]
     advertise_credentials: bool,
-    /// Where the files are: 0 in the local directory, 1 in S3
-    #[arg(short, long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
+    /// Where the files are: 0 in the local directory, 1 in S3, 5 on another SFTP server ("sftp")
+    #[arg(short, long, default_value_t = 0, value_parser = fs_provider)]
     fs_provider: u8,
     /// The name of the key; without one, the credentials of the environment
     #[arg(long)]
@@ -88,6 +91,24 @@ pub struct PortableArguments {
     /// The storage class of new files
     #[arg(long)]
     s3_storage_class: Option<String>,
+    /// The other SFTP server, as HOST:PORT
+    #[arg(long)]
+    sftp_endpoint: Option<String>,
+    /// The user there
+    #[arg(long)]
+    sftp_username: Option<String>,
+    /// The user's password there
+    #[arg(long, env = "TIDEGATE_PORTABLE_SFTP_PASSWORD", hide_env_values = true)]
+    sftp_password: Option<String>,
+    /// The file with the user's private key
+    #[arg(long)]
+    sftp_key_path: Option<PathBuf>,
+    /// A SHA256 fingerprint that the host key there may have (repeatable)
+    #[arg(long)]
+    sftp_fingerprints: Vec<String>,
+    /// The directory there
+    #[arg(long)]
+    sftp_prefix: Option<String>,
     /// SSH commands to enable; "*" means all
     #[arg(short = 'c', long, value_delimiter = ',', default_value = "md5sum,sha1sum,cd,pwd")]
     ssh_commands: Vec<String>,
@@ -112,25 +133,72 @@ impl PortableArguments {
         given.filter(|(_, text)| !text.is_empty()).map(|(field, text)| (field.to_owned(), json!(text))).collect()
     }
 
+    /// The fields of `sftpconfig` that were given; empty ones are not.
+    fn sftp_config(&self) -> anyhow::Result<Map<String, Value>> {
+        let options = [
+            ("endpoint", &self.sftp_endpoint),
+            ("username", &self.sftp_username),
+            ("password", &self.sftp_password),
+            ("prefix", &self.sftp_prefix),
+        ];
+        let given = options.into_iter().filter_map(|(field, option)| Some((field, option.as_deref()?)));
+        let given = given.filter(|(_, text)| !text.is_empty()).map(|(field, text)| (field.to_owned(), json!(text)));
+        let mut config: Map<String, Value> = given.collect();
+        if let Some(path) = &self.sftp_key_path {
+            let key = std::fs::read_to_string(path);
+            let key = key.with_context(|| format!("the private key {} cannot be read", path.display()))?;
+            config.insert("private_key".to_owned(), json!(key));
+        }
+        if !self.sftp_fingerprints.is_empty() {
+            config.insert("fingerprints".to_owned(), json!(self.sftp_fingerprints));
+        }
+        Ok(config)
+    }
+
     /// The account's `filesystem`; None: the files are local (A17-01).
     fn filesystem(&self) -> anyhow::Result<Option<Value>> {
-        let config = self.s3_config();
-        if self.fs_provider == 0 {
-            ensure!(config.is_empty(), "the --s3 options are for files in S3; add --fs-provider 1");
-            return Ok(None);
+        let (s3, sftp) = (self.s3_config(), self.sftp_config()?);
+        ensure!(self.fs_provider == S3 || s3.is_empty(), "the --s3 options are for files in S3; add --fs-provider 1");
+        ensure!(
+            self.fs_provider == SFTP || sftp.is_empty(),
+            "the --sftp options are for files on another SFTP server; add --fs-provider sftp"
+        );
+        match self.fs_provider {
+            S3 => {
+                ensure!(s3.contains_key("bucket"), "files in S3 need a bucket; name one with --s3-bucket");
+                Ok(Some(json!({"provider": S3, "s3config": s3})))
+            }
+            SFTP => {
+                let is_named = sftp.contains_key("endpoint") && sftp.contains_key("username");
+                ensure!(is_named, "another SFTP server needs --sftp-endpoint HOST:PORT and --sftp-username");
+                Ok(Some(json!({"provider": SFTP, "sftpconfig": sftp})))
+            }
+            _ => Ok(None),
         }
-        ensure!(config.contains_key("bucket"), "files in S3 need a bucket; name one with --s3-bucket");
-        Ok(Some(json!({"provider": 1, "s3config": config})))
     }
 
     /// What is served, for people.
     fn served(&self, directory: &Path) -> String {
         match &self.s3_bucket {
-            Some(bucket) if self.fs_provider != 0 => {
+            Some(bucket) if self.fs_provider == S3 => {
                 format!("s3://{bucket}/{}", self.s3_key_prefix.as_deref().unwrap_or_default())
+            }
+            Some(_) | None if self.fs_provider == SFTP => {
+                let of = |option: &Option<String>| option.clone().unwrap_or_default();
+                format!("sftp://{}@{}{}", of(&self.sftp_username), of(&self.sftp_endpoint), of(&self.sftp_prefix))
             }
             Some(_) | None => directory.display().to_string(),
         }
+    }
+}
+
+/// The number of a provider, or its name.
+fn fs_provider(text: &str) -> Result<u8, String> {
+    match text {
+        "0" | "local" => Ok(0),
+        "1" | "s3" => Ok(S3),
+        "5" | "sftp" => Ok(SFTP),
+        _ => Err("use 0 (local), 1 (s3) or 5 (sftp)".to_owned()),
     }
 }
 

@@ -34,9 +34,11 @@ use tidegate_hooks_wasm::{ForgetError, PluginDirectory, PluginInfo, PluginPorts,
 use tidegate_passwords::PasswordPool;
 use tidegate_sealing::KeyFile;
 use tidegate_storage::{
-    Cleaned, FileSystems, Leftovers, LocalHostPaths, LocalStorageFactory, LocalStorageSettings, open_tree,
+    Cleaned, FileSystems, Leftovers, LocalHostPaths, LocalStorageFactory, LocalStorageSettings, OverwriteMode,
+    open_tree,
 };
 use tidegate_storage_s3::{S3FileSystems, S3Settings};
+use tidegate_storage_sftp::{SftpFileSystems, SftpSettings};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Settings;
@@ -338,6 +340,12 @@ impl Storages {
         let rename_limit = rename_limit(settings);
         let secrets = settings.secrets.clone();
         let s3 = S3Settings { rename_limit, ..S3Settings::default() };
+        let sftp = SftpSettings {
+            atomic: settings.overwrite != OverwriteMode::Standard,
+            keep_partial: settings.overwrite == OverwriteMode::AtomicWithResume,
+            umask: settings.umask,
+            ..SftpSettings::default()
+        };
         let settings = LocalStorageSettings {
             overwrite: settings.overwrite,
             umask: settings.umask,
@@ -345,7 +353,8 @@ impl Storages {
             ..LocalStorageSettings::default()
         };
         let local = LocalStorageFactory { settings };
-        let factory = EveryFileSystem { local, s3: S3FileSystems::new(s3, metrics), secrets };
+        let factory =
+            EveryFileSystem { local, s3: S3FileSystems::new(s3, metrics), sftp: SftpFileSystems::new(sftp), secrets };
         Ok(Self { factory: Arc::new(factory), leftovers })
     }
 
@@ -359,21 +368,27 @@ impl Storages {
 struct EveryFileSystem {
     local: LocalStorageFactory,
     s3: S3FileSystems,
+    sftp: SftpFileSystems,
     secrets: NamedSecrets,
 }
 
 #[async_trait]
 impl FileSystems for EveryFileSystem {
     async fn open_one(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError> {
+        if let Some(location) = self.secrets.resolve(&file_system.location).await? {
+            return self.open_clear(&FileSystem { location, ..file_system.clone() }).await;
+        }
+        self.open_clear(file_system).await
+    }
+}
+
+impl EveryFileSystem {
+    /// Opens a file system whose secrets are its own.
+    async fn open_clear(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError> {
         match &file_system.location {
             Location::Directory(_) => self.local.open_one(file_system).await,
-            Location::S3(place) => match self.secrets.resolve(place).await? {
-                None => Ok(Arc::new(self.s3.open(file_system)?)),
-                Some(place) => {
-                    let location = Location::S3(Box::new(place));
-                    Ok(Arc::new(self.s3.open(&FileSystem { location, ..file_system.clone() })?))
-                }
-            },
+            Location::S3(_) => Ok(Arc::new(self.s3.open(file_system)?)),
+            Location::Sftp(_) => Ok(Arc::new(self.sftp.open(file_system)?)),
         }
     }
 }

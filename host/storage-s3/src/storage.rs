@@ -76,7 +76,7 @@ impl S3FileSystems {
     pub fn open(&self, file_system: &FileSystem) -> Result<S3Storage, StorageError> {
         match &file_system.location {
             Location::S3(location) => self.open_bucket(location, file_system.owner),
-            Location::Directory(_) => Err(unsupported("this storage has no files of that kind")),
+            Location::Directory(_) | Location::Sftp(_) => Err(unsupported("this storage has no files of that kind")),
         }
     }
 

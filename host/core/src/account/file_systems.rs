@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::object_storage::s3_location;
+use super::sftp_storage::sftp_location;
 use super::{AccountValues, InvalidAccount};
 use crate::ports::storage::{FileSystem, Location, MountDescription, StorageError, StorageErrorKind, TreeDescription};
 
@@ -33,6 +34,7 @@ fn location(filesystem: &Map<String, Value>, directory: &str) -> Result<Location
     match filesystem.get("provider").and_then(Value::as_i64).unwrap_or(0) {
         0 => Ok(Location::Directory(directory.to_owned())),
         1 => Ok(Location::S3(Box::new(s3_location(filesystem, "")?))),
+        5 => Ok(Location::Sftp(Box::new(sftp_location(filesystem, "")?))),
         provider => Err(InvalidAccount {
             field: "filesystem.provider".into(),
             problem: format!("{provider} is not supported by this version"),
@@ -86,6 +88,7 @@ mod tests {
             let place = |location: &Location| match location {
                 Location::Directory(path) => path.clone(),
                 Location::S3(place) => format!("{}:{}:{}", place.bucket, place.key_prefix, place.path_style),
+                Location::Sftp(place) => format!("{}@{}:{}", place.username, place.endpoint, place.prefix),
             };
             Ok((place(&tree.root.location), place(&tree.mounts[0].file_system.location)))
         };
@@ -96,5 +99,9 @@ mod tests {
         assert_eq!(tree("", &other), both("/srv/u", "other:p/:true"));
         assert_eq!(tree(&one, &other), both("one:p/:true", "other:p/:true"));
         assert_eq!(tree("", ""), Err(StorageErrorKind::NotFound));
+        let sftp = r#""filesystem":{"provider":5,"sftpconfig":{"endpoint":"h:22","username":"u","password":"p","prefix":"/d"}}"#;
+        let (home, folder) = (format!("{sftp},"), format!(",{sftp}"));
+        assert_eq!(tree(&home, &other), both("u@h:22:/d", "other:p/:true"));
+        assert_eq!(tree("", &folder), both("/srv/u", "u@h:22:/d"));
     }
 }

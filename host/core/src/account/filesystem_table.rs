@@ -79,11 +79,11 @@ const SFTP: &[Field] = &[
     field("password", Kind::SecretText, "The user's password").secret(),
     field("private_key", Kind::SecretText, "The user's key").secret(),
     field("key_passphrase", Kind::SecretText, "What the key is encrypted with").secret(),
-    field("fingerprints", Kind::Texts, "Host keys that the other server may have"),
-    field("prefix", Kind::Text, "The directory on the other server"),
-    field("disable_concurrent_reads", Kind::Flag, "One request at a time"),
-    field("buffer_size", NATURAL, "MB"),
-    field("equality_check_mode", Kind::Integer(0, 1), "When two accounts have the same files"),
+    field("fingerprints", Kind::Texts, "SHA256 fingerprints of its host keys; without one the server is not used"),
+    field("prefix", Kind::Text, "The directory on the other server; empty means /"),
+    field("disable_concurrent_reads", Kind::Flag, "A file is read by one request at a time"),
+    field("buffer_size", NATURAL, "MB that a file reads or writes ahead, at most 16; 0 means 2"),
+    field("equality_check_mode", Kind::Integer(0, 1), "Kept for other servers"),
 ];
 
 const HTTP: &[Field] = &[

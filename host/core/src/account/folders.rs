@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::draft::{AccountDraft, InvalidAccount, invalid};
 use super::filter_validation::{directory, objects};
 use super::object_storage::s3_location;
+use super::sftp_storage::sftp_location;
 use crate::path::VirtualPath;
 
 pub(super) const MAX_NAME_BYTES: usize = 255;
@@ -119,8 +120,9 @@ pub(super) fn check_folder(object: &Map<String, Value>, prefix: &str) -> Result<
         match provider(filesystem) {
             0 => {}
             1 => drop(s3_location(filesystem, prefix)?),
+            5 => drop(sftp_location(filesystem, prefix)?),
             _ => {
-                let problem = "is not supported; use 0 (local) or 1 (S3)";
+                let problem = "is not supported; use 0 (local), 1 (S3) or 5 (SFTP)";
                 return Err(invalid(format!("{prefix}filesystem.provider"), problem));
             }
         }
@@ -216,6 +218,7 @@ mod tests {
         check(&with(r#"{"provider":0}"#), None);
         check(&with(r#"{"provider":1,"s3config":{"bucket":"b"}}"#), None);
         check(&with(r#"{"provider":1}"#), Some("virtual_folders.0.filesystem.s3config.bucket"));
-        check(&with(r#"{"provider":5}"#), Some("virtual_folders.0.filesystem.provider"));
+        check(&with(r#"{"provider":4}"#), Some("virtual_folders.0.filesystem.provider"));
+        check(&with(r#"{"provider":5}"#), Some("virtual_folders.0.filesystem.sftpconfig.endpoint"));
     }
 }

@@ -35,6 +35,7 @@ mod rights;
 mod schema;
 mod sealed;
 mod second_factors;
+mod sftp_storage;
 mod size;
 mod stored;
 mod unserved;

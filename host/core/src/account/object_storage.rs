@@ -80,7 +80,11 @@ fn is_set(value: &Value) -> bool {
 
 /// A secret: a string, or an object with its state and its payload (C4-02). What another server has encrypted
 /// cannot be read here.
-fn secret(config: &Map<String, Value>, field: &str, name: impl Fn(&str) -> String) -> Result<Secret, InvalidAccount> {
+pub(super) fn secret(
+    config: &Map<String, Value>,
+    field: &str,
+    name: impl Fn(&str) -> String,
+) -> Result<Secret, InvalidAccount> {
     let text = match config.get(field) {
         None | Some(Value::Null) => "",
         Some(Value::String(text)) => text,

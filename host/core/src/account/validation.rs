@@ -7,6 +7,7 @@ use super::fields::{ACCOUNT, Field, HAS_PASSWORD, Kind, Member};
 use super::filter_validation::objects;
 use super::filter_words::one_of_numbers;
 use super::object_storage::s3_location;
+use super::sftp_storage::sftp_location;
 use super::{AccountValues, User};
 use crate::password::{PasswordHash, PasswordText, known_prefixes};
 use crate::path::VirtualPath;
@@ -221,9 +222,10 @@ impl AccountDraft {
         match filesystem.get("provider").and_then(Value::as_i64).unwrap_or(0) {
             0 => Ok(filesystem.clone()),
             1 => s3_location(filesystem, "").map(|_| filesystem.clone()),
+            5 => sftp_location(filesystem, "").map(|_| filesystem.clone()),
             provider @ 2..=6 => Err(invalid(
                 "filesystem.provider",
-                format!("{provider} is not supported by this version; use 0 (local) or 1 (S3)"),
+                format!("{provider} is not supported by this version; use 0 (local), 1 (S3) or 5 (SFTP)"),
             )),
             provider => Err(invalid("filesystem.provider", format!("{provider} is not a provider"))),
         }

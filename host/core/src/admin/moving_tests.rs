@@ -104,7 +104,7 @@ async fn a_bucket_that_cannot_be_used_as_described_moves_in_and_is_refused() {
 
 #[tokio::test]
 async fn accounts_with_a_folder_elsewhere_are_refused() {
-    let elsewhere = json!({"name": "f", "mapped_path": "/srv/f", "filesystem": {"provider": 5}});
+    let elsewhere = json!({"name": "f", "mapped_path": "/srv/f", "filesystem": {"provider": 4}});
     let dump = Dump {
         users: vec![user(json!({"virtual_folders": [{"name": "f", "virtual_path": "/f"}]}))],
         objects: vec![(ObjectKind::Folder, map(elsewhere))],

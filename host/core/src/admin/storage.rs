@@ -8,8 +8,8 @@ use super::{Actor, AdminError, Audit, PAGE, UseCase};
 use crate::account::{find_user, in_force};
 use crate::path::VirtualPath;
 use crate::ports::storage::{
-    Discard, FileSystem, Location, OpenOptions, Storage, StorageError, StorageErrorKind, Swept, TreeDescription,
-    Uploads, Writing,
+    Discard, FileSystem, Location, OpenOptions, SFTP_STORAGE, Storage, StorageError, StorageErrorKind, Swept,
+    TreeDescription, Uploads, Writing,
 };
 use crate::ports::{Directory, PageRequest, StorageFactory, StoreError, USERS};
 
@@ -33,7 +33,7 @@ pub struct StorageAdministration {
 pub struct CheckedFileSystem {
     /// Where the account sees it: `/` or the path of a folder.
     pub path: String,
-    /// Its kind: `local`, `s3`.
+    /// Its kind: `local`, `s3`, `sftp`.
     pub kind: &'static str,
     /// Where its files are: a path of the host, or a URL.
     pub location: String,
@@ -138,7 +138,7 @@ impl StorageAdministration {
         account.file_tree().map_err(invalid)
     }
 
-    /// Removes what killed servers have left of uploads to object storage: of one account, or of all, those that were
+    /// Removes what killed servers have left of uploads to other servers: of one account, or of all, those that were
     /// begun more than `age` ago. Each place is swept once. What other programs upload there counts, too.
     ///
     /// # Errors
@@ -169,6 +169,7 @@ impl StorageAdministration {
         let (kind, location) = match &file_system.location {
             Location::Directory(directory) => ("local", directory.clone()),
             Location::S3(place) => ("s3", format!("s3://{}/{}", place.bucket, place.key_prefix)),
+            Location::Sftp(place) => (SFTP_STORAGE, place.url()),
         };
         let tree = TreeDescription { root: file_system, mounts: Vec::new() };
         let steps = match in_time(self.storage.open(&tree)).await {
@@ -227,9 +228,12 @@ impl Sweep<'_> {
         let mounted = tree.mounts.into_iter().map(|mount| mount.file_system);
         for file_system in std::iter::once(tree.root).chain(mounted) {
             // Uploads to directories are cleaned up when a server starts.
-            let Location::S3(place) = &file_system.location else { continue };
-            let location = format!("s3://{}/{}", place.bucket, place.key_prefix);
-            let place = format!("{}\0{location}", place.endpoint);
+            let (location, endpoint) = match &file_system.location {
+                Location::Directory(_) => continue,
+                Location::S3(place) => (format!("s3://{}/{}", place.bucket, place.key_prefix), place.endpoint.clone()),
+                Location::Sftp(place) => (place.url(), place.endpoint.clone()),
+            };
+            let place = format!("{endpoint}\0{location}");
             if self.swept_places.contains(&place) {
                 continue;
             }
@@ -328,9 +332,9 @@ async fn put(storage: &dyn Storage, path: &VirtualPath) -> Result<(), StorageErr
         file.discard(Discard::Everything);
         return Err(error);
     }
-    match file.as_upload() {
-        Some(upload) => upload.finish().await.map(drop),
-        None => Ok(()),
+    match &file {
+        Writing::Upload(upload) => upload.finish().await.map(drop),
+        Writing::InPlace(file) => file.complete().await,
     }
 }
 

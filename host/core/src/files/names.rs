@@ -191,12 +191,26 @@ impl FileService {
             self.review(ActionKind::Copy, &source, protocol, details).await?;
             self.require_same_hooks(&source, &target)?;
             let changing = self.changing(&[existing]).await?;
-            let outcome = self.counting_nothing(new, async || Ok(self.tree().hard_link(existing, new).await?)).await;
+            let outcome = self.link_counting(existing, new).await;
             drop(changing);
             self.record_if(&outcome, protocol, existing, FileEventKind::HardLink { target: &target_path });
             self.done(ActionKind::Copy, &source, protocol, outcome, details).await
         })
         .await
+    }
+
+    async fn link_counting(&self, existing: &VirtualPath, new: &VirtualPath) -> Result<(), FileError> {
+        let Some(counted) = self.counted(new) else {
+            return Ok(self.tree().hard_link(existing, new).await?);
+        };
+        let names = counted.ledger.names(|| self.scan_tree(new)).await?;
+        self.tree().hard_link(existing, new).await?;
+        // Where a storage does not tell that two names are one file, each counts, as it will when it is removed.
+        if self.tree().symlink_metadata(new).await.is_ok_and(|made| made.links < 2) {
+            names.moved_away();
+            counted.ledger.settle_doubt(|| self.scan_tree(new));
+        }
+        Ok(())
     }
 
     /// Makes a symbolic link. Needs `create_symlinks` on the parent of the link (A5-05). The target is not checked

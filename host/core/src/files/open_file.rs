@@ -275,6 +275,13 @@ impl OpenFile {
             opened.give_up().await;
             return Err(error);
         }
+        if let OpenedAs::Writing(Writing::InPlace(file)) = &opened.file
+            && let Err(error) = file.complete().await.map_err(FileError::from)
+        {
+            opened.transfer.fail_by(&error);
+            opened.give_up().await;
+            return Err(error);
+        }
         if opened.transfer.was_resized() {
             let size = opened.file.file().metadata().await?.size;
             opened.transfer.set_size(size);

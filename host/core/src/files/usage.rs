@@ -124,19 +124,6 @@ impl FileService {
         Ok(())
     }
 
-    /// Changes names without changing a count, but not during a scan.
-    pub(super) async fn counting_nothing<T>(
-        &self,
-        path: &VirtualPath,
-        act: impl AsyncFnOnce() -> Result<T, FileError>,
-    ) -> Result<T, FileError> {
-        let Some(counted) = self.counted(path) else {
-            return act().await;
-        };
-        let _names = counted.ledger.names(|| self.scan_tree(path)).await?;
-        act().await
-    }
-
     /// Gives a file another size, and counts the difference.
     pub(super) async fn counting_resize(
         &self,

@@ -85,7 +85,7 @@ const LATE: &str = "ALTER TABLE users ADD COLUMN additional_info TEXT; ALTER TAB
      groups_folders_mapping (id INTEGER PRIMARY KEY, virtual_path TEXT, quota_size BIGINT, quota_files INT, folder_id \
      INT, group_id INT); CREATE TABLE admins (id INTEGER PRIMARY KEY, username TEXT); INSERT INTO roles VALUES (2, \
      'staff', ''); INSERT INTO groups VALUES (3, 'team', NULL, '{\"max_sessions\":4}'); INSERT INTO \
-     users_groups_mapping VALUES (1, 1, 3, 1); INSERT INTO folders VALUES (5, 'f', '/srv/f', '', '{\"provider\":5}'); \
+     users_groups_mapping VALUES (1, 1, 3, 1); INSERT INTO folders VALUES (5, 'f', '/srv/f', '', '{\"provider\":6}'); \
      INSERT INTO users_folders_mapping VALUES (1, '/f', 0, 0, 5, 1); INSERT INTO groups_folders_mapping VALUES (1, \
      '/g', 0, 0, 5, 3); INSERT INTO admins VALUES (1, 'admin');";
 
@@ -98,7 +98,7 @@ fn the_last_schemas_are_joined() {
         r#""total_data_transfer":5"#,
         r#""groups":[{"name":"team","type":1}]"#,
         r#""user_settings":{"max_sessions":4},"virtual_folders":[{"name":"f","virtual_path":"/g""#,
-        "its files are elsewhere (SFTP)",
+        "its files are elsewhere (HTTP)",
         "administrators",
         "column odd",
     ];

@@ -13,8 +13,7 @@ use crate::{Moved, NoteKind};
 type Document = Map<String, Value>;
 
 /// The kinds of file systems that this version does not serve, by `provider` (C4).
-const UNSERVED: [(i64, &str); 5] =
-    [(2, "GCS"), (3, "Azure Blob"), (4, "local and encrypted"), (5, "SFTP"), (6, "HTTP")];
+const UNSERVED: [(i64, &str); 4] = [(2, "GCS"), (3, "Azure Blob"), (4, "local and encrypted"), (6, "HTTP")];
 /// Fields of a folder that its entry in an account has.
 const OF_ENTRY: [&str; 5] = ["name", "virtual_path", "quota_size", "quota_files", "exclude_from_quota"];
 

@@ -135,7 +135,7 @@ mod tests {
         );
         check(
             r#"{"users":[{"username":"a","role":"r"}],"groups":[{"name":"g","user_settings":{}}],"roles":[{"name":"r"}],
-               "folders":[{"name":"f","mapped_path":"/f","filesystem":{"provider":5}}],"admins":[{"username":"admin"}],
+               "folders":[{"name":"f","mapped_path":"/f","filesystem":{"provider":6}}],"admins":[{"username":"admin"}],
                "event_rules":[{},{}],"version":17}"#,
             Ok((&["f", "g", "r", "a"], &["folder \"f\"", "admins", "event_rules"], "current")),
         );

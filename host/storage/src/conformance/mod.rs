@@ -5,14 +5,17 @@ mod links;
 mod names;
 mod uploads;
 
+use std::process::Stdio;
 use std::sync::Arc;
 
 use tidegate_core::account::{AccountDraft, CredentialRule, EffectiveAccount};
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::StorageFactory;
 use tidegate_core::ports::storage::{
-    FileKind, Finished, OpenOptions, Storage, StorageError, StorageErrorKind, Uploads, Writing,
+    FileKind, FileSystem, Finished, Location, OpenOptions, SftpLocation, Storage, StorageError, StorageErrorKind,
+    Uploads, Writing,
 };
+use tidegate_storage_sftp::{Dial, SftpFileSystems, SftpSettings, Streams};
 
 use crate::{LocalStorageFactory, LocalStorageSettings, MemoryStorageFactory, MemoryStorageSettings, OverwriteMode};
 
@@ -21,6 +24,8 @@ pub(super) struct Subject {
     pub name: String,
     pub overwrite: OverwriteMode,
     pub storage: Arc<dyn Storage>,
+    /// Files have ids and numbers of links that stay when names change.
+    pub knows_files: bool,
     _directory: tempfile::TempDir,
 }
 
@@ -31,7 +36,26 @@ impl Subject {
         // A file beside the tree, to which no path may lead.
         std::fs::write(directory.path().join("outside"), "secret").unwrap();
         let storage = factory.open(&account(&home.display().to_string()).file_tree().unwrap()).await.unwrap();
-        Self { name: format!("{adapter} {overwrite:?}"), overwrite, storage, _directory: directory }
+        let name = format!("{adapter} {overwrite:?}");
+        Self { name, overwrite, storage, knows_files: true, _directory: directory }
+    }
+
+    /// A directory behind OpenSSH's SFTP server, without SSH between.
+    async fn over_sftp(overwrite: OverwriteMode) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("outside"), "secret").unwrap();
+        let settings = SftpSettings {
+            atomic: overwrite != OverwriteMode::Standard,
+            keep_partial: overwrite == OverwriteMode::AtomicWithResume,
+            ..SftpSettings::default()
+        };
+        let prefix = directory.path().join("home").display().to_string();
+        let place = SftpLocation { endpoint: "h".into(), username: "u".into(), prefix, ..SftpLocation::default() };
+        let location = Location::Sftp(Box::new(place));
+        let file_system = FileSystem { location, owner: (0, 0), make_missing: true };
+        let storage = SftpFileSystems::by(Arc::new(SftpServer), settings).open(&file_system).unwrap();
+        let name = format!("sftp {overwrite:?}");
+        Self { name, overwrite, storage: Arc::new(storage), knows_files: false, _directory: directory }
     }
 
     pub fn is_atomic(&self) -> bool {
@@ -46,8 +70,23 @@ pub(super) async fn storages() -> Vec<Subject> {
         let memory = MemoryStorageSettings { overwrite, ..MemoryStorageSettings::default() };
         subjects.push(Subject::new("local", overwrite, LocalStorageFactory { settings: local }).await);
         subjects.push(Subject::new("memory", overwrite, MemoryStorageFactory::new(memory)).await);
+        subjects.push(Subject::over_sftp(overwrite).await);
     }
     subjects
+}
+
+/// OpenSSH's SFTP server, as a program.
+struct SftpServer;
+
+#[async_trait::async_trait]
+impl Dial for SftpServer {
+    async fn dial(&self, _place: &SftpLocation) -> Result<Streams, StorageError> {
+        let mut server = tokio::process::Command::new("/usr/lib/openssh/sftp-server");
+        server.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut server = server.spawn().unwrap();
+        let (reader, writer) = (server.stdout.take().unwrap(), server.stdin.take().unwrap());
+        Ok(Streams { reader: Box::new(reader), writer: Box::new(writer), guard: Box::new(server) })
+    }
 }
 
 fn account(home: &str) -> EffectiveAccount {

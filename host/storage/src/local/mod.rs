@@ -93,7 +93,7 @@ impl FileSystems for LocalStorageFactory {
         let (settings, owner) = (self.settings.clone(), Owner { uid, gid });
         let opened = tokio::task::spawn_blocking(move || match location {
             Location::Directory(path) => LocalStorage::open(Path::new(&path), settings, owner, make_missing),
-            Location::S3(_) => Err(not_here()),
+            Location::S3(_) | Location::Sftp(_) => Err(not_here()),
         });
         match opened.await {
             Ok(storage) => Ok(Arc::new(storage?)),

@@ -83,7 +83,7 @@ impl FileSystems for MemoryStorageFactory {
     async fn open_one(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError> {
         match &file_system.location {
             Location::Directory(path) => Ok(self.at(path)),
-            Location::S3(_) => Err(not_here()),
+            Location::S3(_) | Location::Sftp(_) => Err(not_here()),
         }
     }
 }

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 
 pub use error::{StorageError, StorageErrorKind};
 pub use metadata::{Canonical, FileId, FileKind, Metadata, SetAttributes, Space};
-pub use tree::{FileSystem, Location, MountDescription, S3Location, TreeDescription};
+pub use tree::{FileSystem, Location, MountDescription, S3Location, SftpLocation, TreeDescription};
 pub use writing::{Discard, FileInPlace, Finished, Shown, Upload, Writing};
 
 use crate::path::VirtualPath;
@@ -292,6 +292,9 @@ pub struct Swept {
 
 /// The [kind](Storage::kind) of storage whose files are objects in buckets.
 pub const OBJECT_STORAGE: &str = "s3";
+
+/// The [kind](Storage::kind) of storage whose files are on another SFTP server.
+pub const SFTP_STORAGE: &str = "sftp";
 
 /// The prefix of the temporary names of uploads that are not complete.
 pub const TEMPORARY_PREFIX: &[u8] = b".tidegate-upload.";

@@ -39,6 +39,38 @@ pub enum Location {
     Directory(String),
     /// A bucket in a store that speaks S3, or a part of one.
     S3(Box<S3Location>),
+    /// A directory of another SFTP server.
+    Sftp(Box<SftpLocation>),
+}
+
+/// A directory of another SFTP server, as a file tree (C4).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SftpLocation {
+    /// The server: `HOST:PORT`, or `HOST` for port 22.
+    pub endpoint: String,
+    /// The user there.
+    pub username: String,
+    /// The user's password; empty: none.
+    pub password: Secret,
+    /// The user's private key, as text; empty: none.
+    pub private_key: Secret,
+    /// What the key is encrypted with; empty: it is not.
+    pub key_passphrase: Secret,
+    /// The host keys that the server may have, as `SHA256:…`. Without one it is not used.
+    pub fingerprints: Vec<String>,
+    /// The directory there: empty for the root, or an absolute path without `/` at its end.
+    pub prefix: String,
+    /// Whether a file is read by one request at a time.
+    pub one_read_at_a_time: bool,
+    /// What a file reads or writes ahead, in MiB; 0: the storage's own.
+    pub buffer_size: u32,
+}
+
+impl SftpLocation {
+    /// The place as a URL, for people.
+    pub fn url(&self) -> String {
+        format!("sftp://{}@{}{}", self.username, self.endpoint, if self.prefix.is_empty() { "/" } else { &self.prefix })
+    }
 }
 
 /// Objects in a bucket, as a file tree (A16).

@@ -11,6 +11,15 @@ pub trait FileInPlace: StorageFile {
     /// Writes all of `data` at `offset`; a file opened to append ignores `offset`.
     async fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), StorageError>;
 
+    /// Returns when the storage has all that was written: some say of a write that it is done while it is under way.
+    /// No success is reported to the client before this.
+    ///
+    /// # Errors
+    /// That of the first write that failed.
+    async fn complete(&self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     /// Accepts what was written provisionally: it is not taken back any more.
     fn approve(&self);
 

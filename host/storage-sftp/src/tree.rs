@@ -1,0 +1,147 @@
+//! A directory at the other server that is the root of a file tree, and what all its files need.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::storage::{FileId, FileKind, Metadata, SftpLocation};
+use tokio::sync::OnceCell;
+
+use crate::attributes::{kind_of, metadata};
+use crate::errors::Fault;
+use crate::packet::{Attributes, fxp};
+use crate::remote::Remote;
+use crate::session::Session;
+
+/// How uploads and new files are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// Uploads get their name when they are complete.
+    pub atomic: bool,
+    /// An upload that is cut off gets its name as well.
+    pub keep_partial: bool,
+    /// Bits that are cleared in the mode of new files and directories.
+    pub umask: u32,
+}
+
+/// A tree.
+pub struct Tree {
+    /// The connection.
+    pub remote: Arc<Remote>,
+    /// The root's path there, without `/` at its end.
+    pub root: Vec<u8>,
+    /// How uploads are made.
+    pub manner: Manner,
+    /// The bytes that a file reads or writes ahead.
+    pub window: usize,
+    /// Whether files are read ahead.
+    pub reads_ahead: bool,
+    /// Whether the root is made if it is missing.
+    pub make_missing: bool,
+    /// The root was looked for.
+    is_ready: OnceCell<()>,
+    /// The root's path without symbolic links.
+    real_root: OnceCell<Vec<u8>>,
+}
+
+impl Tree {
+    /// The tree that the place of a connection names. `window`: the bytes that a file reads or writes ahead.
+    pub fn new(remote: Arc<Remote>, place: &SftpLocation, manner: Manner, window: usize, make_missing: bool) -> Self {
+        let (is_ready, real_root) = (OnceCell::new(), OnceCell::new());
+        let root = place.prefix.trim_end_matches('/').as_bytes().to_vec();
+        let reads_ahead = !place.one_read_at_a_time;
+        Self { remote, root, manner, window, reads_ahead, make_missing, is_ready, real_root }
+    }
+
+    /// The path there of a path in the tree that has no symbolic links.
+    pub fn there(&self, path: &VirtualPath) -> Vec<u8> {
+        if path.is_root() {
+            return if self.root.is_empty() { b"/".to_vec() } else { self.root.clone() };
+        }
+        [&self.root, path.as_bytes()].concat()
+    }
+
+    /// A path as a URL, for logs and hooks.
+    pub fn url(&self, path: &VirtualPath) -> String {
+        let place = self.remote.place();
+        format!("sftp://{}@{}{}", place.username, place.endpoint, String::from_utf8_lossy(&self.there(path)))
+    }
+
+    /// The id of what has the path now: the protocol has none, so that it is made of server, user and path.
+    pub fn id(&self, path: &VirtualPath) -> FileId {
+        let there = self.there(path);
+        self.id_of(&there, self.remote.generation(&there))
+    }
+
+    /// The id of a file of this generation at a path there.
+    pub fn id_of(&self, there: &[u8], generation: u64) -> FileId {
+        let place = self.remote.place();
+        let hash = Sha256::new()
+            .chain_update(&place.endpoint)
+            .chain_update([0])
+            .chain_update(&place.username)
+            .chain_update([0])
+            .chain_update(there)
+            .chain_update(generation.to_be_bytes())
+            .finalize();
+        FileId::new(hash.iter().take(16).fold(0_u128, |number, byte| (number << 8) | u128::from(*byte)))
+    }
+
+    /// What clients see of what has the path.
+    pub fn metadata(&self, path: &VirtualPath, attributes: &Attributes) -> Metadata {
+        metadata(attributes, self.id(path))
+    }
+
+    /// Makes the root if it is missing and may be made. It is looked for once.
+    ///
+    /// # Errors
+    /// The server cannot be used, or does not permit it.
+    pub async fn ready(&self, session: &Session) -> Result<(), Fault> {
+        let look = async || {
+            let root = self.there(&VirtualPath::root());
+            match session.about(fxp::STAT, &root).attributes().await {
+                Ok(found) if kind_of(&found) == FileKind::Directory => Ok(()),
+                Ok(_) => Err(Fault::Refused(crate::errors::not_a_directory())),
+                Err(fault) if fault.is_missing() && self.make_missing => self.make_root(session, &root).await,
+                Err(fault) => Err(fault),
+            }
+        };
+        self.is_ready.get_or_try_init(look).await.map(drop)
+    }
+
+    async fn make_root(&self, session: &Session, root: &[u8]) -> Result<(), Fault> {
+        let mut last = Ok(());
+        for (at, _) in root.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/') {
+            // Those that exist are refused.
+            let (above, _) = root.split_at(at);
+            let _ = session
+                .request(fxp::MKDIR, |packet| packet.text(above).attributes(&Attributes::default()))
+                .done()
+                .await;
+        }
+        if let Err(fault) =
+            session.request(fxp::MKDIR, |packet| packet.text(root).attributes(&Attributes::default())).done().await
+        {
+            // Another session may have made it.
+            last = session.about(fxp::STAT, root).attributes().await.map(drop).map_err(|_| fault);
+        }
+        last
+    }
+
+    /// The part in the tree of an absolute path there: empty, or with `/` at its beginning. None: it leads elsewhere.
+    ///
+    /// # Errors
+    /// The other server does not tell the root's own path.
+    pub async fn inside(&self, session: &Session, text: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        let below = |root: &[u8]| {
+            let rest = text.strip_prefix(root)?;
+            (rest.is_empty() || rest.starts_with(b"/")).then(|| rest.to_vec())
+        };
+        if let Some(rest) = below(&self.root) {
+            return Ok(Some(rest));
+        }
+        let root = self.there(&VirtualPath::root());
+        let real = self.real_root.get_or_try_init(|| session.about(fxp::REALPATH, &root).name()).await?;
+        Ok(below(real.strip_suffix(b"/").unwrap_or(real)))
+    }
+}

@@ -1,0 +1,298 @@
+//! Uploads that get their name when they are complete: until then they have a temporary one beside it. What had the
+//! name before is replaced in one step.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tidegate_core::path::VirtualPath;
+use tidegate_core::ports::storage::{
+    FileKind, Finished, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageErrorKind,
+    StorageFile, TEMPORARY_PREFIX, Upload,
+};
+
+use crate::attributes::new_mode;
+use crate::errors::{Fault, exists, failed, is_directory, is_over, is_special, not_found, unsupported};
+use crate::file::OpenFile;
+use crate::handle::RemoteHandle;
+use crate::packet::{Attributes, fxf, fxp};
+use crate::renaming::{rename_to_new, replace_by};
+use crate::storage::SftpStorage;
+
+/// The mode of an upload that will have that of the file that it replaces.
+const PRIVATE: u32 = 0o600;
+const PERMISSIONS: u32 = 0o777;
+/// The bytes of the old content that are copied at once.
+const COPIED: usize = 256 << 10;
+
+/// An upload.
+pub struct SftpUpload {
+    storage: SftpStorage,
+    file: OpenFile,
+    /// The temporary name, as a path in the tree.
+    hidden: VirtualPath,
+    /// The name that the upload will have.
+    target: VirtualPath,
+    /// The mode of the file that it replaces.
+    old_mode: Option<u32>,
+    must_be_new: bool,
+    keep_partial: bool,
+    was_shown: AtomicBool,
+    is_over: AtomicBool,
+    /// What the file was when it got its name.
+    finished: Mutex<Option<Metadata>>,
+}
+
+impl SftpUpload {
+    /// Begins an upload.
+    ///
+    /// # Errors
+    /// As those of the port.
+    pub async fn begin(storage: &SftpStorage, path: &VirtualPath, options: OpenOptions) -> Result<Self, StorageError> {
+        let tree = &storage.tree;
+        if path.is_root() {
+            return Err(is_directory());
+        }
+        let is_exclusive = options.create && options.exclusive;
+        let (session, found) = storage.find(path, !is_exclusive).await?;
+        if !tree.manner.atomic || !session.offers.posix_rename {
+            return Err(unsupported("files of this storage are written in place"));
+        }
+        let mut old = None;
+        match found.kind() {
+            Some(_) if is_exclusive => return Err(exists()),
+            Some(FileKind::File) if options.truncate => {}
+            Some(FileKind::File) if options.provisional => {
+                old = Some(storage.open_to_read(session.clone(), &found.path).await?);
+            }
+            // Another program made the file after it was looked for; its content stays.
+            Some(FileKind::File) => return Err(exists()),
+            Some(FileKind::Directory) => return Err(is_directory()),
+            Some(FileKind::Symlink | FileKind::Other) => return Err(is_special()),
+            None if options.create && !found.lacks_parent => {}
+            None => return Err(not_found()),
+        }
+        let old_mode = found.attributes.map(|found| found.mode.unwrap_or(PRIVATE) & PERMISSIONS);
+        let hidden = hidden_beside(&found.path)?;
+        let there = tree.there(&hidden);
+        let mode = match old_mode {
+            Some(_) => new_mode(Some(PRIVATE), 0),
+            None => new_mode(options.mode, tree.manner.umask),
+        };
+        let flags = fxf::READ | fxf::WRITE | fxf::CREATE | fxf::EXCLUSIVE;
+        let pending = session.request(fxp::OPEN, |packet| packet.text(&there).u32(flags).attributes(&mode));
+        let handle = RemoteHandle::opened(session, pending).await?;
+        let size = found.attributes.and_then(|found| found.size).filter(|_| old.is_some()).unwrap_or_default();
+        let file = OpenFile::to_write(tree.clone(), handle, there, options.append.then_some(size));
+        let upload = Self {
+            storage: storage.clone(),
+            file,
+            hidden,
+            target: found.path,
+            old_mode,
+            must_be_new: options.exclusive || (old_mode.is_none() && !options.truncate),
+            keep_partial: tree.manner.keep_partial && !options.provisional,
+            was_shown: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            finished: Mutex::default(),
+        };
+        if let Some(old) = old {
+            upload.take_content(&old, options.append).await?;
+        }
+        Ok(upload)
+    }
+
+    /// Begins with the content of the file that the upload replaces.
+    async fn take_content(&self, old: &OpenFile, appends: bool) -> Result<(), StorageError> {
+        let mut at = 0;
+        let mut bytes = Vec::with_capacity(COPIED);
+        if appends {
+            self.file.set_end(0);
+        }
+        loop {
+            bytes.clear();
+            if old.read_at(at, COPIED, &mut bytes).await? == 0 {
+                return self.file.flush().await;
+            }
+            self.file.write_at(at, &bytes).await?;
+            at += bytes.len() as u64;
+        }
+    }
+
+    /// Ends the upload; false: it has ended already.
+    fn ends(&self) -> bool {
+        !self.is_over.swap(true, Ordering::Relaxed)
+    }
+
+    /// What had the name, which is replaced.
+    async fn look(&self) -> Option<Metadata> {
+        let (_, found) = self.storage.find(&self.target, false).await.ok()?;
+        found.attributes.map(|attributes| self.storage.tree.metadata(&found.path, &attributes))
+    }
+
+    /// Writes the last bytes, and closes the file.
+    async fn complete(&self) -> Result<Metadata, StorageError> {
+        self.file.flush().await?;
+        if let Some(mode) = self.old_mode {
+            let mode = Attributes { mode: Some(mode), ..Attributes::default() };
+            self.file.handle.request(fxp::FSETSTAT, |packet| packet.attributes(&mode)).done().await?;
+        }
+        let metadata = self.file.metadata().await?;
+        if let Some(closed) = self.file.handle.close() {
+            closed.done().await?;
+        }
+        Ok(metadata)
+    }
+
+    async fn put_in_place(&self) -> Result<Finished, StorageError> {
+        let metadata = self.complete().await?;
+        let session = self.file.handle.session();
+        let tree = &self.storage.tree;
+        let target = tree.there(&self.target);
+        let replaced = if self.must_be_new { None } else { self.look().await };
+        let outcome = match self.must_be_new {
+            true => rename_to_new(session, &self.file.there, &target).await,
+            false => replace_by(session, &self.file.there, &target).await,
+        };
+        match outcome {
+            Ok(()) => {}
+            Err(fault) if fault.is_missing() && self.was_shown.load(Ordering::Relaxed) => {
+                return Ok(Finished::TakenAway);
+            }
+            Err(Fault::Gone(reason)) => {
+                let text =
+                    "the SFTP server that has the files broke off while the file got its name; look whether it has";
+                return Err(failed(StorageErrorKind::Other, text).with_detail(reason));
+            }
+            Err(fault) => return Err(fault.into()),
+        }
+        if replaced.is_some() {
+            tree.remote.moved(&target);
+        }
+        *self.finished.lock().unwrap_or_else(PoisonError::into_inner) = Some(metadata);
+        Ok(Finished::Named { replaced })
+    }
+
+    /// Ends the upload without waiting; `keep`: what is there gets the name.
+    fn end_at_once(&self, keep: bool) {
+        if !self.ends() {
+            return;
+        }
+        let session = self.file.handle.session();
+        if keep {
+            if let Some(mode) = self.old_mode {
+                let mode = Attributes { mode: Some(mode), ..Attributes::default() };
+                drop(self.file.handle.request(fxp::FSETSTAT, |packet| packet.attributes(&mode)));
+            }
+            drop(self.file.handle.close());
+            let target = self.storage.tree.there(&self.target);
+            let (old, new) = (&self.file.there, &target);
+            drop(session.extended(b"posix-rename@openssh.com", |packet| packet.text(old).text(new)));
+            self.storage.tree.remote.moved(&target);
+            return;
+        }
+        drop(self.file.handle.close());
+        drop(session.about(fxp::REMOVE, &self.file.there));
+    }
+}
+
+/// A temporary name in the directory of a path.
+fn hidden_beside(path: &VirtualPath) -> Result<VirtualPath, StorageError> {
+    let mut random = [0; 12];
+    getrandom::fill(&mut random).map_err(|error| {
+        failed(StorageErrorKind::Other, &format!("there is no random number for a temporary name: {error}"))
+    })?;
+    let mut name = TEMPORARY_PREFIX.to_vec();
+    for byte in random {
+        name.extend_from_slice(format!("{byte:02x}").as_bytes());
+    }
+    VirtualPath::resolve(&path.parent(), &name)
+        .map_err(|error| failed(StorageErrorKind::NameTooLong, &error.to_string()))
+}
+
+impl Drop for SftpUpload {
+    fn drop(&mut self) {
+        self.end_at_once(self.keep_partial);
+    }
+}
+
+#[async_trait]
+impl StorageFile for SftpUpload {
+    async fn read_at(&self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<usize, StorageError> {
+        self.file.read_at(offset, length, buffer).await
+    }
+
+    async fn metadata(&self) -> Result<Metadata, StorageError> {
+        let finished = *self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        match finished {
+            Some(finished) => Ok(finished),
+            None => self.file.metadata().await,
+        }
+    }
+
+    async fn set_attributes(&self, attributes: &SetAttributes) -> Result<(), StorageError> {
+        self.file.set_attributes(attributes).await
+    }
+
+    async fn sync(&self) -> Result<(), StorageError> {
+        self.file.sync().await
+    }
+
+    async fn space(&self) -> Result<Space, StorageError> {
+        self.file.space().await
+    }
+}
+
+#[async_trait]
+impl Upload for SftpUpload {
+    async fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), StorageError> {
+        self.file.write_at(offset, data).await
+    }
+
+    async fn replaces(&self) -> Option<Metadata> {
+        self.look().await
+    }
+
+    async fn show(&self) -> Result<Shown, StorageError> {
+        self.file.flush().await?;
+        let session = self.file.handle.session().clone();
+        let file = self.storage.open_to_read(session, &self.hidden).await?;
+        self.was_shown.store(true, Ordering::Relaxed);
+        Ok(Shown { host_path: self.storage.tree.url(&self.hidden), file: Some(Box::new(file)) })
+    }
+
+    async fn finish(&self) -> Result<Finished, StorageError> {
+        if !self.ends() {
+            return Err(is_over());
+        }
+        let outcome = self.put_in_place().await;
+        if outcome.is_err() {
+            drop(self.file.handle.close());
+            drop(self.file.handle.session().about(fxp::REMOVE, &self.file.there));
+        }
+        outcome
+    }
+
+    async fn abandon(&self) -> Option<Metadata> {
+        if !self.keep_partial {
+            self.end_at_once(false);
+            return None;
+        }
+        if !self.ends() {
+            return None;
+        }
+        match self.put_in_place().await {
+            Ok(Finished::Named { .. }) => *self.finished.lock().unwrap_or_else(PoisonError::into_inner),
+            Ok(Finished::TakenAway) => None,
+            Err(_) => {
+                drop(self.file.handle.close());
+                drop(self.file.handle.session().about(fxp::REMOVE, &self.file.there));
+                None
+            }
+        }
+    }
+
+    fn discard(&self) {
+        self.end_at_once(false);
+    }
+}
