@@ -51,6 +51,7 @@ mod rest;
 mod running_systemd;
 mod sessions;
 mod sftp;
+mod sftp_storage;
 mod ssh;
 mod synchronous_uploads;
 mod table_of_clients;
