@@ -41,7 +41,7 @@ impl Subject {
     }
 
     /// A directory behind OpenSSH's SFTP server, without SSH between.
-    async fn over_sftp(overwrite: OverwriteMode) -> Self {
+    fn over_sftp(overwrite: OverwriteMode) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("outside"), "secret").unwrap();
         let settings = SftpSettings {
@@ -70,7 +70,7 @@ pub(super) async fn storages() -> Vec<Subject> {
         let memory = MemoryStorageSettings { overwrite, ..MemoryStorageSettings::default() };
         subjects.push(Subject::new("local", overwrite, LocalStorageFactory { settings: local }).await);
         subjects.push(Subject::new("memory", overwrite, MemoryStorageFactory::new(memory)).await);
-        subjects.push(Subject::over_sftp(overwrite).await);
+        subjects.push(Subject::over_sftp(overwrite));
     }
     subjects
 }
