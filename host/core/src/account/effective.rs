@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::group::{self, Group, MembershipKind};
 use super::stored::complete_folders;
-use super::{AccountValues, User};
-use crate::ports::{Directory, GROUPS, StoreError};
+use super::{AccountValues, AccountWrite, User};
+use crate::ports::{Author, Directory, GROUPS, StoreError};
 
 /// A user with the settings that its groups give it. It can be neither changed nor stored: hooks and
 /// administrators change the [`user`](Self::user) behind it.
@@ -17,12 +17,23 @@ pub struct EffectiveAccount {
     merged: Option<Arc<AccountValues>>,
     /// A hook has made it for one session, and no store has it.
     is_of_session: bool,
+    /// What a hook has made of it in a step of a login, and is stored once the login is complete.
+    unstored: Option<Arc<Unstored>>,
+}
+
+/// What is to be stored of an account.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Unstored {
+    /// The account that a hook made.
+    pub write: AccountWrite,
+    /// The author of the change.
+    pub author: Author,
 }
 
 impl EffectiveAccount {
     /// The account of a user to whom groups give nothing.
     pub fn ungrouped(user: impl Into<Arc<User>>) -> Self {
-        Self { user: user.into(), merged: None, is_of_session: false }
+        Self { user: user.into(), merged: None, is_of_session: false, unstored: None }
     }
 
     /// The account for one session, as a hook has made it where accounts are only read (A8-17).
@@ -33,6 +44,16 @@ impl EffectiveAccount {
     /// Whether the account holds for its session, whatever the store says of its user.
     pub fn is_of_session(&self) -> bool {
         self.is_of_session
+    }
+
+    /// The account, with what is to be stored of it once its login is complete.
+    pub(crate) fn with_unstored(self, write: AccountWrite, author: Author) -> Self {
+        Self { unstored: Some(Arc::new(Unstored { write, author })), ..self }
+    }
+
+    /// What is to be stored of the account once its login is complete.
+    pub(crate) fn unstored(&self) -> Option<&Arc<Unstored>> {
+        self.unstored.as_ref()
     }
 
     /// The user as it is stored.
@@ -79,5 +100,5 @@ pub async fn in_force(directory: &dyn Directory, user: impl Into<Arc<User>>) -> 
         true => None,
         false => Some(Arc::new(group::merged(&user, &groups).map_err(|error| invalid(error.to_string()))?)),
     };
-    Ok(EffectiveAccount { user, merged, is_of_session: false })
+    Ok(EffectiveAccount { user, merged, is_of_session: false, unstored: None })
 }

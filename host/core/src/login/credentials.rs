@@ -3,6 +3,7 @@
 
 use core::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::external_auth_cache::Known;
 use super::{LoginService, Refusal, RefusalReason};
@@ -47,6 +48,17 @@ impl Resolved {
     pub fn from_stored(account: Arc<EffectiveAccount>) -> Self {
         Self { account, write: Write::Nothing, vouched: false, password_instead: None, forced_command: None }
     }
+
+    /// The account of that name that a hook has made, which is to be stored with a later step of the login.
+    pub fn made_for(self, username: &str) -> Option<Arc<EffectiveAccount>> {
+        match self.write {
+            Write::Account(write, author) if self.account.username == username => {
+                let account = Arc::unwrap_or_clone(self.account);
+                Some(Arc::new(account.with_unstored(Arc::unwrap_or_clone(write), author)))
+            }
+            Write::Account(..) | Write::Nothing => None,
+        }
+    }
 }
 
 impl LoginService {
@@ -54,6 +66,15 @@ impl LoginService {
     pub(super) async fn stored(&self, username: &str) -> Result<Option<Arc<EffectiveAccount>>, Refusal> {
         let Some(user) = self.ports.accounts.find(username).await? else { return Ok(None) };
         Ok(Some(Arc::new(self.ports.accounts.in_force(user).await?)))
+    }
+
+    /// As [`stored`](Self::stored), with a time before it, and why there is none where that is not known.
+    pub(super) async fn read(&self, username: &str) -> (Option<Arc<EffectiveAccount>>, Instant, Option<Refusal>) {
+        let read_at = Instant::now();
+        match self.stored(username).await {
+            Ok(stored) => (stored, read_at, None),
+            Err(refusal) => (None, read_at, Some(refusal)),
+        }
     }
 
     /// Asks the `login-pre` hooks, before any credential is looked at. A denial is a failed login (D-05).
@@ -289,12 +310,18 @@ impl LoginService {
             }
             Credential::KeyboardInteractive => None,
         };
-        let write = self.prepare(draft, attempt, presented).await?;
+        let (mut write, mut author) = (self.prepare(draft, attempt, presented).await?, author(attempt));
+        // An earlier step of the login may have more to store than this one.
+        if let (AccountWrite::Unchanged(_), Some(unstored)) =
+            (&write, attempt.stored.as_ref().and_then(|stored| stored.unstored()))
+        {
+            (write, author) = (unstored.write.clone(), unstored.author.clone());
+        }
         let account = self.in_force(write.user().clone(), self.is_of_session(&write)).await?;
         let vouched = !matches!(attempt.credential, Credential::KeyboardInteractive);
         Ok(Resolved {
             account,
-            write: Write::Account(Arc::new(write), author(attempt)),
+            write: Write::Account(Arc::new(write), author),
             vouched,
             password_instead: None,
             forced_command: None,
@@ -333,7 +360,11 @@ impl LoginService {
     /// Stores what a hook has changed, once the credential is proved.
     pub(super) async fn commit(&self, resolved: Resolved) -> Result<Arc<EffectiveAccount>, Refusal> {
         match resolved.write {
-            Write::Nothing => Ok(resolved.account),
+            // An earlier step has proved what a hook made of the account in it.
+            Write::Nothing => match resolved.account.unstored() {
+                Some(unstored) => self.store(unstored.write.clone(), &unstored.author).await,
+                None => Ok(resolved.account),
+            },
             Write::Account(write, author) => self.store(Arc::unwrap_or_clone(write), &author).await,
         }
     }

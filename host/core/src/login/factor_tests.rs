@@ -9,7 +9,7 @@ use super::hook_tests::{CODES, converse, says};
 use super::tests::{World, draft, key, name, world};
 use super::*;
 use crate::hook::check_password::{CheckPassword, CheckPasswordVerdict};
-use crate::hook::external_auth::ExternalAuthVerdict;
+use crate::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
 use crate::hook::keyboard_interactive::{KeyboardInteractive, KeyboardInteractiveVerdict};
 use crate::hook::observation::SessionDestroy;
 use crate::hook::observers::ObserverWork;
@@ -321,5 +321,39 @@ async fn the_password_is_kept_only_for_hooks_that_are_given_it() {
         world.hooks.session_destroy.close();
         world.hooks.session_destroy.work().await;
         assert_eq!(*seen.lock().unwrap(), expected, "{create} {destroy}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_hook_makes_with_the_first_step_is_stored_with_the_second() {
+    // C6-07
+    let denied = r#","filters":{"denied_login_methods":["publickey","password","keyboard-interactive"]}"#;
+    for (is_known, second) in [(true, "password"), (false, "password"), (true, "conversation"), (false, "conversation")]
+    {
+        let world = world(None);
+        if is_known {
+            world.stored(&format!(r#","description":"before"{denied}"#)).await;
+        }
+        let makes = format!(r#","password":"$1$pw","description":"made"{denied}"#);
+        says(&world.hooks.external_auth, move |event: &ExternalAuth| match event.0.credential {
+            Credential::PublicKey(_) => ExternalAuthVerdict::Accept(Some(Box::new(draft(&makes)))),
+            Credential::Password(_) | Credential::KeyboardInteractive => ExternalAuthVerdict::Defer,
+        });
+        let description = async || {
+            let stored = world.store.user("alice").await;
+            stored.map(|user| user.other["description"].as_str().unwrap().to_owned())
+        };
+        let before = is_known.then(|| "before".to_owned());
+        let mut login = world.login();
+        assert_eq!(name(login.public_key_verified("alice", &key()).await), "next step", "{is_known} {second}");
+        assert_eq!(description().await, before, "{is_known} {second}");
+        assert_eq!(name(login.password("alice", Secret::new("no")).await), "refused", "{is_known} {second}");
+        assert_eq!(description().await, before, "{is_known} {second}");
+        let outcome = match second {
+            "password" => name(login.password("alice", Secret::new("pw")).await),
+            _ => converse(&mut login, &["pw"]).await.1,
+        };
+        assert_eq!(outcome, "accepted", "{is_known} {second}");
+        assert_eq!(description().await.as_deref(), Some("made"), "{is_known} {second}");
     }
 }

@@ -11,6 +11,7 @@ mod one_time_code;
 mod outcome;
 mod public_keys;
 mod refusal;
+mod scoring;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -126,6 +127,8 @@ struct Passed {
     next: Vec<LoginMethod>,
     /// The account whose password was right; what a hook made of it is stored once the code is right.
     resolved: Option<Resolved>,
+    /// The account that a hook has made in the step, and a time before it was read; it is stored with the next step.
+    made: Option<(Arc<EffectiveAccount>, Instant)>,
 }
 
 /// The attempts of one connection.
@@ -241,7 +244,8 @@ impl Login {
 
     fn passed(&mut self, attempt: &LoginAttempt, next: Vec<LoginMethod>, resolved: Option<Resolved>) -> Outcome {
         let methods = proved(attempt);
-        self.passed = Some(Passed { username: attempt.username.clone(), methods, next: next.clone(), resolved });
+        let username = attempt.username.clone();
+        self.passed = Some(Passed { username, methods, next: next.clone(), resolved, made: None });
         Outcome::NextStep(next)
     }
 
@@ -313,10 +317,10 @@ impl Login {
         if !completed_methods.contains(&LoginMethod::PublicKey) {
             self.forced_command = None;
         }
-        let read_at = Instant::now();
-        let (stored, failure) = match self.service.stored(username).await {
-            Ok(stored) => (stored, None),
-            Err(refusal) => (None, Some(refusal)),
+        let made = self.passed_by(username).and_then(|passed| passed.made.clone());
+        let (stored, read_at, failure) = match made.filter(|_| comes_before(LoginMethod::PublicKey, method)) {
+            Some((account, read_at)) => (Some(account), read_at, None),
+            None => self.service.read(username).await,
         };
         let attempt = Arc::new(LoginAttempt {
             connection: self.connection.clone(),
@@ -389,26 +393,6 @@ impl Login {
         self.span.record("username", attempt.username.as_str());
         self.span.record("method", attempt.method().as_str());
         self.span.record("outcome", outcome);
-    }
-
-    /// Scores a refused attempt. Agents offer one key after the other, so that refused keys score once, at the end of
-    /// a connection that has not logged in (B14-03).
-    fn score(&mut self, attempt: &LoginAttempt, reason: RefusalReason) {
-        let Some(offence) = Offence::of_refusal(reason) else { return };
-        if matches!(attempt.credential, Credential::PublicKey(_)) {
-            self.key_offence = Some(offence);
-        } else {
-            self.key_offence = None;
-            self.service.ports.defender.score(self.connection.remote.ip(), offence);
-        }
-    }
-}
-
-impl Drop for Login {
-    fn drop(&mut self) {
-        if let Some(offence) = self.key_offence {
-            self.service.ports.defender.score(self.connection.remote.ip(), offence);
-        }
     }
 }
 

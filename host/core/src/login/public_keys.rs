@@ -53,11 +53,15 @@ impl Login {
         };
         let next = resolved.account.next_steps(&[LoginMethod::PublicKey]);
         self.forced_command = resolved.forced_command.clone();
-        let outcome = self.service.commit(resolved).await.map(Proved::without_code);
-        if outcome.is_ok() && !next.is_empty() {
-            return self.passed(&attempt, next, None);
+        if next.is_empty() {
+            let outcome = self.service.commit(resolved).await.map(Proved::without_code);
+            return self.conclude(&attempt, outcome).await;
         }
-        self.conclude(&attempt, outcome).await
+        let outcome = self.passed(&attempt, next, None);
+        if let Some(passed) = &mut self.passed {
+            passed.made = resolved.made_for(&attempt.username).map(|account| (account, attempt.read_at));
+        }
+        outcome
     }
 
     /// Refuses an attempt with a key that is too weak, or whose signature algorithm is.
