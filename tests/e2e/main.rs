@@ -41,6 +41,7 @@ mod open_flags;
 mod operations;
 mod other_languages;
 mod packaging;
+mod panel;
 mod plugin_accounts;
 mod plugin_commands;
 mod plugin_projects;

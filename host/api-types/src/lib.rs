@@ -12,6 +12,7 @@ mod backup;
 mod bans;
 mod error;
 mod hooks;
+mod login_links;
 mod objects;
 mod plugins;
 mod scans;
@@ -33,6 +34,10 @@ pub use error::{ErrorAnswer, ErrorCode};
 pub use hooks::{
     ForgetCredentials, ForgottenCredentials, HookCounter, HookCounters, HookLink, HookLinks, HookRun, HookRuns,
     ListHookCounters, ListHookLinks, ListHookRuns, ShowHookRun,
+};
+pub use login_links::{
+    AddLoginLink, DeleteLoginLink, DeletedLoginLink, ListLoginLinks, LoginLink, LoginLinks, MakeResetCode,
+    NewLoginLink, ResetCode,
 };
 pub use objects::{
     AddObject, DeleteObject, DeletedObject, DumpObjects, DumpedObjects, ListObjects, ObjectKind, Objects, ShowObject,

@@ -78,5 +78,9 @@ operations! {
     "add-api-key" AddApiKey -> NewApiKey: "Make an API key.";
     "rotate-api-key" RotateApiKey -> NewApiKey: "Give an API key a new text; the old one is no longer good.";
     "delete-api-key" DeleteApiKey -> DeletedApiKey: "Revoke an API key.";
+    "add-login-link" AddLoginLink -> NewLoginLink: "Make a link that logs a user in.";
+    "list-login-links" ListLoginLinks -> LoginLinks: "List the login links of a user.";
+    "delete-login-link" DeleteLoginLink -> DeletedLoginLink: "Revoke a login link.";
+    "make-reset-code" MakeResetCode -> ResetCode: "Make a code with which a new password is set once.";
     "list-audit" ListAudit -> AuditEntries: "List what was changed by whom, newest first.";
 }

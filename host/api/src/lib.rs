@@ -19,6 +19,7 @@ pub use exposition::{Measured, metrics};
 pub use health::{Readiness, health};
 pub use http::{
     Binding, CertificateError, Certificates, Client, Entrance, HttpLimits, RequestId, Socket, TrustedProxies, serve,
+    visit,
 };
 pub use rest::{AuthUsers, Authenticate, BackupDirectory, RestApi, RestSettings, ServerFacts, dump_as_answer, rest};
 pub use site::{counted, site};

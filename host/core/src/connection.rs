@@ -42,6 +42,23 @@ pub struct Connection {
     pub client: OnceLock<String>,
     /// Milliseconds since 1970.
     pub opened_at: i64,
+    /// What a client of the doors over HTTP said of itself; None: it speaks SSH.
+    pub web: Option<Box<WebVisit>>,
+}
+
+/// What is known of a client of the doors over HTTP. What the client says is untrusted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebVisit {
+    /// The name by which the client called the server, without a port.
+    pub host: String,
+    /// The header `Referer`; empty if there was none (RFC 9110 §10.1.3).
+    pub referer: String,
+    /// The header `User-Agent`; empty if there was none (RFC 9110 §10.1.5).
+    pub user_agent: String,
+    /// The name of the login link that began the session; empty: none did.
+    pub login_key: String,
+    /// The administrator that acts as the user; empty: the user acts itself (D-13).
+    pub impersonator: String,
 }
 
 impl Connection {
@@ -49,6 +66,11 @@ impl Connection {
     /// arrived.
     pub fn client_software(&self) -> Option<&str> {
         self.client.get().map(String::as_str)
+    }
+
+    /// The side of the server that the client came in by: `ssh` or `web`.
+    pub fn origin(&self) -> &'static str {
+        if self.web.is_some() { "web" } else { "ssh" }
     }
 }
 

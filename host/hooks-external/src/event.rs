@@ -12,6 +12,8 @@ pub const MAX_VARIABLE: usize = 128 << 10;
 
 /// The protocol's name in logins and connections.
 pub const PROTOCOL: &str = "SSH";
+/// The name of the doors over HTTP in the same places.
+pub const HTTP: &str = "HTTP";
 
 /// Whether records may keep a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -86,6 +86,7 @@ pub async fn serve(
         testing: tokio::sync::Mutex::default(),
     });
     let api = wire::admin_api(&stores, accounts, services.administered(), inventory, Some(&hooks.points));
+    tasks.start_web_sessions(api.administration.web_sessions.clone());
     let rest = wire::rest_api(&api, &stores, &settings)?;
     let readiness = Readiness::new(services.metrics.clone(), stop.clone());
     let history = Arc::new(History::default());

@@ -18,6 +18,7 @@ use tidegate_accounts::{
 };
 use tidegate_api::Measured;
 use tidegate_core::account::{Accounts, HomeCheck, SealedDirectory};
+use tidegate_core::admin::WebSessions;
 use tidegate_core::files::FileContext;
 use tidegate_core::guard::Defender;
 use tidegate_core::history::Sources;
@@ -273,6 +274,12 @@ impl HookTasks {
     pub fn start_keeper(&mut self, keeper: Arc<QuotaKeeper>) {
         self.observers.push(keeper.clone());
         self.tasks.spawn(async move { keeper.work().await });
+    }
+
+    /// Adds the telling of hooks that web sessions have ended.
+    pub fn start_web_sessions(&mut self, sessions: Arc<WebSessions>) {
+        self.observers.push(sessions.clone());
+        self.tasks.spawn(async move { sessions.work().await });
     }
 
     /// Tells the observers what waits, for `grace` at most, and then writes the records.

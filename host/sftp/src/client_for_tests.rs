@@ -31,7 +31,8 @@ pub fn files_with(more: &str, before: Arc<Chain<PreAction>>) -> Arc<FileService>
     let account = Arc::new(EffectiveAccount::ungrouped(account));
     let address = "192.0.2.1:1022".parse().unwrap();
     let (id, client) = (ConnectionId::new("test"), OnceLock::new());
-    let connection = Arc::new(Connection { id: id.clone(), remote: address, local: address, client, opened_at: 0 });
+    let connection =
+        Arc::new(Connection { id: id.clone(), remote: address, local: address, client, opened_at: 0, web: None });
     let session = Session {
         id,
         connection,

@@ -144,7 +144,7 @@ mod tests {
     fn connection() -> Arc<Connection> {
         let address = "127.0.0.1:1".parse().unwrap();
         let (id, client) = (ConnectionId::new("c"), OnceLock::new());
-        Arc::new(Connection { id, remote: address, local: address, client, opened_at: 0 })
+        Arc::new(Connection { id, remote: address, local: address, client, opened_at: 0, web: None })
     }
 
     async fn check(authenticate: bool, close: bool, expected: Option<&str>) {

@@ -303,6 +303,7 @@ impl SshServer {
             local,
             client: OnceLock::new(),
             opened_at: now,
+            web: None,
         });
         if !self.is_let_in(&connection, &close).await {
             return;

@@ -10,6 +10,7 @@ use flate2::Compression;
 use http_body_util::BodyExt;
 use tidegate_api::Client;
 use tidegate_core::admin::{AuthenticationError, DoorClient, UseCase};
+use tidegate_core::connection::WebVisit;
 use tidegate_core::ports::Door;
 
 use crate::assets::{gzip, takes_gzip};
@@ -53,7 +54,7 @@ pub struct Guarded {
 }
 
 pub fn door_client(client: &Client) -> DoorClient {
-    DoorClient { door: Door::Web, address: client.address }
+    DoorClient { door: Door::Web, address: client.address, visit: WebVisit::default() }
 }
 
 /// Checks a request, carries it out, and makes the page of a problem.

@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use axum::http::header::{RETRY_AFTER, SET_COOKIE};
 use axum::response::Response;
-use tidegate_api::Client;
-use tidegate_core::admin::AuthenticationError;
+use tidegate_api::{Client, visit};
+use tidegate_core::admin::{AuthenticationError, DoorClient};
 use tidegate_core::secret::Secret;
 
 use crate::cookie;
@@ -72,11 +72,15 @@ async fn log_in(asked: Asked) -> Result<Response, Problem> {
     let (form_fields, authentication) = (&asked.form, &asked.web.administration.authentication);
     let (username, next) = (form_fields.text("username"), form_fields.text("next"));
     let (password, code) = (Secret::new(form_fields.text("password")), form_fields.given("code"));
-    let actor = match authentication.basic(username, &password, code.as_deref(), &door_client(client)).await {
+    let client = DoorClient { visit: visit(&asked.parts.headers), ..door_client(client) };
+    let actor = match authentication.basic(username, &password, code.as_deref(), &client).await {
         Ok(actor) => actor,
         Err(error) => return refused(&asked, username, next, &error),
     };
-    let issued = authentication.issue_token(&actor).await?;
+    let issued = match authentication.begin_session(&actor, &client, password).await {
+        Ok(issued) => issued,
+        Err(error) => return refused(&asked, username, next, &error),
+    };
     // The session that the browser had before, its own or one that was planted there, is no longer good.
     if let Some(former) = cookie::token(&asked.parts.headers, asked.way) {
         authentication.revoke(&former).await?;
@@ -100,7 +104,9 @@ fn refused(asked: &Asked, username: &str, next: &str, error: &AuthenticationErro
         ),
         AuthenticationError::SecondFactorMissing => (StatusCode::FORBIDDEN, sentence(&error.to_string())),
         AuthenticationError::Paused(_) => (StatusCode::TOO_MANY_REQUESTS, sentence(&error.to_string())),
-        AuthenticationError::Store(_) | AuthenticationError::Password(_) => return Err(unavailable(error)),
+        AuthenticationError::Hook | AuthenticationError::Store(_) | AuthenticationError::Password(_) => {
+            return Err(unavailable(error));
+        }
     };
     let note = Block::Note(Tone::Bad, text);
     let mut response = asked.answer(form(asked, username, next, Some(note)).with_status(status));

@@ -44,6 +44,7 @@ pub fn connection(what: &str) -> Arc<Connection> {
         local: SocketAddr::from((Ipv4Addr::LOCALHOST, 2022)),
         client,
         opened_at: 1_000,
+        web: None,
     })
 }
 

@@ -5,6 +5,7 @@ mod admin_handlers;
 mod answers;
 mod errors;
 mod handlers;
+mod link_handlers;
 mod object_handlers;
 mod peer;
 
@@ -17,12 +18,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, body::Bytes};
 use tidegate_api_types::{
-    AddAdmin, AddApiKey, AddBan, AddObject, AddUser, CheckStorage, CloseSession, DeleteAdmin, DeleteApiKey,
-    DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorCode, ForgetCredentials, ForgetPlugin, ListAdmins,
-    ListApiKeys, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns, ListObjects, ListPlugins,
-    ListScans, ListSessions, ListTokens, ListUsers, LoadDump, Operation, RemoveBan, RevokeToken, RotateApiKey, Scan,
-    SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser, SweepStorage, UpdateAdmin,
-    UpdateObject, UpdateUser, path_of,
+    AddAdmin, AddApiKey, AddBan, AddLoginLink, AddObject, AddUser, CheckStorage, CloseSession, DeleteAdmin,
+    DeleteApiKey, DeleteLoginLink, DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorCode, ForgetCredentials,
+    ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns,
+    ListLoginLinks, ListObjects, ListPlugins, ListScans, ListSessions, ListTokens, ListUsers, LoadDump, MakeResetCode,
+    Operation, RemoveBan, RevokeToken, RotateApiKey, Scan, SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun,
+    ShowObject, ShowStatus, ShowUser, SweepStorage, UpdateAdmin, UpdateObject, UpdateUser, path_of,
 };
 use tidegate_core::admin::{Actor, AdminError, Administration};
 

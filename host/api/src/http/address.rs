@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use axum::http::header::{HOST, REFERER, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
+use tidegate_core::connection::WebVisit;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -42,6 +44,23 @@ impl Client {
             (None, Some(address)) => address.to_string(),
             (None, None) => "unix".to_owned(),
         }
+    }
+}
+
+/// What the client of a request says of itself.
+pub fn visit(headers: &HeaderMap) -> WebVisit {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let host = text(HOST);
+    // The port is no part of it; an IPv6 address stands in brackets.
+    let host = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    WebVisit {
+        host: host.to_owned(),
+        referer: text(REFERER).to_owned(),
+        user_agent: text(USER_AGENT).to_owned(),
+        ..WebVisit::default()
     }
 }
 

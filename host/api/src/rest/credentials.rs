@@ -6,7 +6,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tidegate_api_types::ErrorCode;
-use tidegate_core::admin::Actor;
+use tidegate_core::admin::{Actor, UserActor};
 use tidegate_core::ports::{Author, Door};
 use tidegate_core::secret::Secret;
 
@@ -15,7 +15,7 @@ use super::authentication::{AuthenticationError, DoorClient};
 use super::route::{Interface, Need};
 use crate::answer::Refusal;
 use crate::control::user_name;
-use crate::http::{Client, Entrance};
+use crate::http::{Client, Entrance, visit};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-sftpgo-api-key");
 const ONE_TIME_CODE: HeaderName = HeaderName::from_static("x-sftpgo-otp");
@@ -75,8 +75,9 @@ pub fn missing() -> Refusal {
     unauthenticated("the request needs the credentials of an administrator")
 }
 
-fn door_client(client: &Client) -> DoorClient {
-    DoorClient { door: Door::Rest, address: client.address }
+/// The client of a request, for the use cases.
+pub fn door_client(client: &Client, headers: &HeaderMap) -> DoorClient {
+    DoorClient { door: Door::Rest, address: client.address, visit: visit(headers) }
 }
 
 /// The actor of a request to an interface.
@@ -90,7 +91,7 @@ pub async fn actor(
     client: &Client,
 ) -> Result<Found, Refusal> {
     let with_credentials = |actor| Found { actor, is_trusted_place: false };
-    let door = door_client(client);
+    let door = door_client(client, headers);
     match (Credentials::of(headers)?, interface) {
         (Credentials::ApiKey(key), _) => {
             let actor = api.authentication.api_key(&key, &door).await;
@@ -122,11 +123,27 @@ pub async fn password(api: &RestApi, headers: &HeaderMap, client: &Client) -> Re
     match Credentials::of(headers)? {
         Credentials::Basic(name, secret) => {
             let code = one_time_code(headers)?;
-            let actor = api.authentication.basic(&name, &secret, code.as_deref(), &door_client(client)).await;
+            let actor = api.authentication.basic(&name, &secret, code.as_deref(), &door_client(client, headers)).await;
             actor.map_err(refusal)
         }
         Credentials::ApiKey(_) | Credentials::Bearer(_) | Credentials::None => {
             Err(unauthenticated("a token is given for a name and a password (Basic)"))
+        }
+    }
+}
+
+/// The user of a request.
+///
+/// # Errors
+/// As of [`actor`].
+pub async fn user(api: &RestApi, headers: &HeaderMap, client: &Client) -> Result<UserActor, Refusal> {
+    match Credentials::of(headers)? {
+        Credentials::Bearer(token) => {
+            let found = api.administration.user_sessions.of_token(&token, &door_client(client, headers)).await;
+            found.map_err(refusal)
+        }
+        Credentials::ApiKey(_) | Credentials::Basic(_, _) | Credentials::None => {
+            Err(unauthenticated("this path takes tokens of users only; get one at /api/v2/user/token"))
         }
     }
 }
@@ -158,7 +175,8 @@ async fn basic(
         return Ok(Actor { author, ..Actor::system() });
     }
     let code = one_time_code(headers)?;
-    api.authentication.basic(name, secret, code.as_deref(), &door_client(client)).await.map_err(refusal)
+    let door = door_client(client, headers);
+    api.authentication.basic(name, secret, code.as_deref(), &door).await.map_err(refusal)
 }
 
 /// The actor that a place stands for, without credentials.
@@ -180,13 +198,15 @@ async fn by_place(api: &RestApi, interface: Interface, client: &Client) -> Optio
     }
 }
 
-fn refusal(error: AuthenticationError) -> Refusal {
+pub fn refusal(error: AuthenticationError) -> Refusal {
     let code = match &error {
         AuthenticationError::Denied
         | AuthenticationError::SecondFactorNeeded
         | AuthenticationError::SecondFactorMissing => ErrorCode::Unauthenticated,
         AuthenticationError::Paused(_) => ErrorCode::TooMany,
-        AuthenticationError::Store(_) | AuthenticationError::Password(_) => ErrorCode::Unavailable,
+        AuthenticationError::Hook | AuthenticationError::Store(_) | AuthenticationError::Password(_) => {
+            ErrorCode::Unavailable
+        }
     };
     Refusal::new(code, error.to_string())
 }

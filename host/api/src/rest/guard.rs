@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tidegate_api_types::ErrorCode;
-use tidegate_core::admin::Actor;
+use tidegate_core::admin::{Actor, UserActor};
 use url::form_urlencoded;
 
 use super::route::{Interface, Need};
@@ -39,6 +39,19 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// The user of a request.
+#[derive(Debug, Clone)]
+pub struct User(pub UserActor);
+
+impl<S: Sync> FromRequestParts<S> for User {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        // As of an administrator.
+        parts.extensions.get().cloned().ok_or_else(credentials::missing)
+    }
+}
+
 pub async fn check(State(guarded): State<Guarded>, request: Request, next: Next) -> Response {
     match passed(&guarded, request).await {
         Ok(request) => next.run(request).await,
@@ -64,6 +77,11 @@ async fn passed(guarded: &Guarded, mut request: Request) -> Result<Request, Refu
     browser::refuse_pages(settings, &client, request.headers(), request.uri())?;
     let caller = match guarded.need {
         Need::Nothing => None,
+        Need::User => {
+            let user = credentials::user(&guarded.api, request.headers(), &client).await?;
+            request.extensions_mut().insert(User(user));
+            None
+        }
         Need::Password => Some(credentials::password(&guarded.api, request.headers(), &client).await?),
         Need::Administrator | Need::For(_) => {
             let found = credentials::actor(&guarded.api, guarded.interface, request.headers(), &client).await?;

@@ -105,6 +105,7 @@ fn described(need: Need) -> String {
         Need::Nothing => "Needs no credentials.".to_owned(),
         Need::Password => "Needs the name and the password of an administrator.".to_owned(),
         Need::Administrator => "Needs an administrator, with whatever permissions.".to_owned(),
+        Need::User => "Needs the token of a user.".to_owned(),
         Need::For(case) => {
             let (permission, name) = (case.permission().as_str(), case.name());
             format!("Needs the permission `{permission}`; the scope of a key names it `{name}`.")
@@ -116,6 +117,7 @@ fn security(interface: Interface, need: Need) -> Value {
     match (need, interface) {
         (Need::Nothing, _) => json!([]),
         (Need::Password, _) => json!([{ "password": [] }]),
+        (Need::User, _) => json!([{ "token": [] }]),
         (Need::Administrator | Need::For(_), Interface::V1) => json!([{ "password": [] }, { "key": [] }]),
         (Need::Administrator | Need::For(_), Interface::V2 | Interface::Tidegate) => {
             json!([{ "token": [] }, { "key": [] }])

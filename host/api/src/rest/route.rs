@@ -32,6 +32,8 @@ pub enum Need {
     Password,
     /// To be an administrator, whatever the permissions.
     Administrator,
+    /// To be the user of an account.
+    User,
     /// What this use case needs.
     For(UseCase),
 }

@@ -106,11 +106,13 @@ pub enum AdminPermission {
     ManageAdmins,
     /// Making, listing and revoking API keys.
     ManageApiKeys,
+    /// Acting as the user of an account, and logging one in for a portal.
+    ImpersonateUsers,
 }
 
 impl AdminPermission {
     /// All permissions.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::AddUsers,
         Self::EditUsers,
         Self::DeleteUsers,
@@ -128,6 +130,7 @@ impl AdminPermission {
         Self::ManageDefender,
         Self::ManageAdmins,
         Self::ManageApiKeys,
+        Self::ImpersonateUsers,
     ];
 
     /// The name in messages, and in documents of administrators.
@@ -150,6 +153,7 @@ impl AdminPermission {
             Self::ManageDefender => "manage_defender",
             Self::ManageAdmins => "manage_admins",
             Self::ManageApiKeys => "manage_apikeys",
+            Self::ImpersonateUsers => "impersonate_users",
         }
     }
 

@@ -88,7 +88,7 @@ impl ApiKeys {
         let detail = scope_text(&document);
         changes.push(self.change(actor, case, &key_id, Write::Add(document), detail));
         self.directory.commit(changes).await?;
-        let key = self.told(actor, &key_id, Told::Add).await?;
+        let key = self.told(actor, &key_id, Told::Add, text.clone()).await?;
         Ok(NewKey { text, key })
     }
 
@@ -113,7 +113,7 @@ impl ApiKeys {
         document.insert("updated_at".to_owned(), json!(self.clock.now()));
         let write = Write::Replace { document, expected: stored.version, reset: vec!["uses"] };
         self.directory.commit(vec![self.change(actor, case, &stored.name, write, String::new())]).await?;
-        let key = self.told(actor, &stored.name, Told::Update).await?;
+        let key = self.told(actor, &stored.name, Told::Update, Secret::default()).await?;
         Ok(NewKey { text, key })
     }
 
@@ -182,18 +182,20 @@ impl ApiKeys {
         Change { collection: &API_KEYS, name: key_id.to_owned(), write, announce: false, audit }
     }
 
-    async fn told(&self, actor: &Actor, key_id: &str, told: Told) -> Result<ShownObject, AdminError> {
+    /// `text`: of a key that was just made; a changed one is told of without it (D-07).
+    async fn told(&self, actor: &Actor, key_id: &str, told: Told, text: Secret) -> Result<ShownObject, AdminError> {
         let stored = self.directory.find(&API_KEYS, key_id).await?;
         let shown = shown_object(stored.ok_or_else(|| StoreError::NotFound(API_KEYS.object(key_id)))?);
         self.accounts.tell_of(API_KEYS.kind, told, key_id, || shown.document.clone(), &actor.author);
         if let Some(observers) = &self.observers {
-            observers.notify(credential_of(&shown.document, told == Told::Update));
+            let changed = credential_of(&shown.document, told == Told::Update);
+            observers.notify(CredentialChanged { key: text, ..changed });
         }
         Ok(shown)
     }
 }
 
-/// What hooks are told of a key (D-07). Its text is no part of that.
+/// What hooks are told of a key (D-07), but for its text.
 fn credential_of(document: &Map<String, Value>, modifying: bool) -> CredentialChanged {
     let text = |field: &str| document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let number = |field: &str| document.get(field).and_then(Value::as_i64).unwrap_or(0);
@@ -201,6 +203,7 @@ fn credential_of(document: &Map<String, Value>, modifying: bool) -> CredentialCh
         name: text("name"),
         is_login_url: false,
         modifying,
+        key: Secret::default(),
         // Rounded up: a key that expires never is another thing.
         expires_at: number("expires_at").saturating_add(999) / 1_000,
         max_uses: u32::try_from(number("max_uses")).unwrap_or(u32::MAX),

@@ -2,16 +2,21 @@
 
 use core::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::Value;
 
 use super::admin_document::{Administrator, is_within};
 use super::administrators::credential_of;
-use super::credential_text::{digest_of, is_same, key_id_of};
+use super::credential_text::{digest_of, is_same, key_id_of, new_key_id};
 use super::key_document::ApiKey;
 use super::tokens::id_of;
+use super::web_sessions::web_connection;
 use super::{Actor, AdminError, Audit, Identity, Permissions, Tokens};
+use crate::connection::{Credential, WebVisit};
 use crate::guard::{Defender, Offence};
+use crate::hook::review::{LoginPre, Review};
+use crate::hook::{Chain, Comparisons, LoginAttempt};
 use crate::login::{CodeRefusal, OneTimeCodes};
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{
@@ -25,12 +30,14 @@ use crate::turns::Waiter;
 const NOTE_PAUSE: i64 = 60_000;
 
 /// The client of a door: where a request comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DoorClient {
     /// The door that the client uses.
     pub door: Door,
     /// The client's address, behind trusted proxies; None: the client is on the host itself, over a unix socket.
     pub address: Option<IpAddr>,
+    /// What the client says of itself.
+    pub visit: WebVisit,
 }
 
 /// Why credentials made no actor.
@@ -49,6 +56,9 @@ pub enum AuthenticationError {
     /// Too many one-time codes of the administrator were wrong: none is looked at for so many seconds.
     #[error("too many one-time codes were wrong: none is looked at for {0} seconds")]
     Paused(i64),
+    /// A hook that decides about logins failed: the credentials were not judged.
+    #[error("a hook that decides about logins failed; the log says more")]
+    Hook,
     /// The store failed: the credentials were not judged.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -65,6 +75,7 @@ impl AuthenticationError {
             Self::SecondFactorNeeded
             | Self::SecondFactorMissing
             | Self::Paused(_)
+            | Self::Hook
             | Self::Store(_)
             | Self::Password(_) => false,
         }
@@ -89,6 +100,8 @@ pub struct Authentication {
     audit: Audit,
     clock: Arc<dyn Clock>,
     codes: OneTimeCodes,
+    /// Asked before a password is looked at (D-05); None: nothing is.
+    login_pre: Option<Arc<Chain<LoginPre>>>,
 }
 
 impl Authentication {
@@ -101,7 +114,12 @@ impl Authentication {
         audit: Audit,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { directory, passwords, tokens, defender, audit, clock, codes: OneTimeCodes::default() }
+        Self { directory, passwords, tokens, defender, audit, clock, codes: OneTimeCodes::default(), login_pre: None }
+    }
+
+    /// With hooks that are asked before each password of an administrator is looked at.
+    pub fn asking(self, login_pre: Option<Arc<Chain<LoginPre>>>) -> Self {
+        Self { login_pre, ..self }
     }
 
     /// The administrator with this name and password; `one_time_code` may also be a recovery code, which is used
@@ -116,6 +134,7 @@ impl Authentication {
         one_time_code: Option<&str>,
         client: &DoorClient,
     ) -> Result<Actor, AuthenticationError> {
+        self.ask_before(username, password, client).await?;
         let found = self.administrator(username).await?;
         // A name that does not exist costs what others do.
         let hash = found.as_ref().map_or_else(PasswordHash::decoy, |found| found.password.clone());
@@ -206,12 +225,59 @@ impl Authentication {
         self.tokens.issue(actor).await
     }
 
+    /// Begins the session of an administrator in a browser, who was authenticated by [`basic`](Self::basic) with that
+    /// password; hooks may refuse it.
+    ///
+    /// # Errors
+    /// See [`AuthenticationError`].
+    pub async fn begin_session(
+        &self,
+        actor: &Actor,
+        client: &DoorClient,
+        password: Secret,
+    ) -> Result<IssuedToken, AuthenticationError> {
+        self.tokens.begin_session(actor, client, password).await
+    }
+
     /// Ends a token; one that is not known is no error.
     ///
     /// # Errors
     /// The store fails.
     pub async fn revoke(&self, token: &str) -> Result<(), StoreError> {
         self.tokens.revoke(token).await
+    }
+
+    /// Asks the `login-pre` hooks. A denial is a failed login, whatever the password is (D-05).
+    async fn ask_before(
+        &self,
+        username: &str,
+        password: &Secret,
+        client: &DoorClient,
+    ) -> Result<(), AuthenticationError> {
+        let Some(hooks) = self.login_pre.as_ref().filter(|hooks| !hooks.is_empty()) else { return Ok(()) };
+        let id = format!("HTTP_{}", new_key_id().map_err(|error| StoreError::Failed(error.to_string()))?);
+        let attempt = Arc::new(LoginAttempt {
+            connection: web_connection(&id, client.address, client.visit.clone(), self.clock.now()),
+            username: username.to_owned(),
+            credential: Credential::Password(password.clone()),
+            completed_methods: Vec::new(),
+            stored: None,
+            read_at: Instant::now(),
+            number: 1,
+            comparisons: Comparisons::default(),
+        });
+        match hooks.decide(&mut LoginPre(attempt)).await.map(|decision| decision.verdict) {
+            Ok(Review::Allow | Review::Done) => Ok(()),
+            Ok(Review::Deny(denial)) => {
+                tracing::warn!(sender = "login_pre_hook", message = denial.reason, username, connection_id = id);
+                Err(self.deny(username, client).await)
+            }
+            Err(failure) => {
+                let message = format!("the hook {} failed: {}", failure.hook, failure.error);
+                tracing::error!(sender = "login_pre_hook", message, username, connection_id = id);
+                Err(AuthenticationError::Hook)
+            }
+        }
     }
 
     /// The administrator of that name. One that is not valid cannot log in.

@@ -10,6 +10,7 @@ use totp_rs::{Algorithm, Secret as Base32, TOTP};
 
 use super::user_tests::map;
 use super::*;
+use crate::connection::WebVisit;
 use crate::guard::{Defender, DefenderSettings};
 use crate::memory::MemoryStore;
 use crate::password::{PasswordError, PasswordHash};
@@ -64,7 +65,8 @@ fn house_on(store: Arc<MemoryStore>) -> House {
     let (passwords, clock) = (Arc::new(PaperPasswords::default()), Arc::new(SetClock(AtomicI64::new(NOW))));
     let accounts = Arc::new(Accounts::new(store.clone(), passwords.clone(), None));
     let audit = Audit::new(store.clone(), clock.clone());
-    let tokens = Arc::new(Tokens::new(store.clone(), audit.clone(), clock.clone()));
+    let sessions = Arc::new(WebSessions::new(store.clone(), accounts.clone(), clock.clone(), None));
+    let tokens = Arc::new(Tokens::new(store.clone(), audit.clone(), clock.clone(), sessions.clone()));
     let admins = Administrators {
         directory: store.clone(),
         passwords: passwords.clone(),
@@ -92,7 +94,7 @@ fn house_on(store: Arc<MemoryStore>) -> House {
 }
 
 fn client(address: &str) -> DoorClient {
-    DoorClient { door: Door::Rest, address: address.parse().ok() }
+    DoorClient { door: Door::Rest, address: address.parse().ok(), visit: WebVisit::default() }
 }
 
 impl House {

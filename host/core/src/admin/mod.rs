@@ -23,6 +23,7 @@ mod error;
 mod hook_runs;
 mod hook_trials;
 mod key_document;
+mod login_links;
 #[cfg(test)]
 mod moving_tests;
 mod object_changes;
@@ -42,9 +43,13 @@ mod use_case;
 #[cfg(test)]
 mod use_case_tests;
 mod user_changes;
+mod user_sessions;
 #[cfg(test)]
 mod user_tests;
 mod users;
+#[cfg(test)]
+mod web_session_tests;
+mod web_sessions;
 
 pub use actor::{Actor, AdminPermission, Identity, KeyScope, Permissions};
 pub use admin_codes::NewCodes;
@@ -61,6 +66,7 @@ pub use error::{AdminError, AdminErrorKind};
 pub use hook_runs::HookRunAdministration;
 pub use hook_trials::{ExplainedPoint, InventoryError, LoginExplanation, LoginQuestion, SignedPlugin};
 pub use key_document::KEY_OBJECT;
+pub use login_links::{LinkWish, LoginLinks, NewLink, ShownLink};
 pub use objects::{ObjectAdministration, ShownObject};
 pub use password_resets::{PasswordOwner, PasswordResets, Requests, ResetError};
 pub use plugins::{HookInventory, HookLink, PluginAdministration, PluginState};
@@ -73,14 +79,16 @@ pub use storage::{
 pub use tokens::{ShownToken, Tokens};
 pub use use_case::{Reach, UseCase};
 pub use user_changes::UserEdit;
+pub use user_sessions::{UserActor, UserSessions};
 pub use users::{DocumentChange, ShownUser, UserAdministration, problem_of};
+pub use web_sessions::{SessionHooks, WebSessions};
 
 use std::sync::Arc;
 
 use crate::account::Accounts;
 use crate::guard::Defender;
-use crate::hook::observation::CredentialChanged;
-use crate::hook::review::PasswordResetPre;
+use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
+use crate::hook::review::{LoginPre, PasswordResetPre};
 use crate::hook::{Chain, Observers};
 use crate::login::ExternalAuthCache;
 use crate::ports::{AuditStore, Clock, Directory, HookRunStore, Passwords, UsageStore};
@@ -118,6 +126,12 @@ pub struct Administration {
     pub api_keys: ApiKeys,
     /// Tokens of administrators.
     pub tokens: Arc<Tokens>,
+    /// Sessions of browsers, and of users at the doors over HTTP.
+    pub web_sessions: Arc<WebSessions>,
+    /// Users at the doors over HTTP.
+    pub user_sessions: Arc<UserSessions>,
+    /// Login links.
+    pub login_links: LoginLinks,
     /// Lost passwords.
     pub password_resets: PasswordResets,
     /// Makes actors of credentials.
@@ -154,8 +168,14 @@ pub struct AdministrationPorts {
     pub passwords: Arc<dyn Passwords>,
     /// Asked before requests of clients that have lost their password; None: nothing is.
     pub password_resets: Option<Arc<Chain<PasswordResetPre>>>,
-    /// Told of API keys that are made or changed; None: nothing is.
+    /// Told of API keys and login links that are made or changed; None: nothing is.
     pub credential_changes: Option<Arc<Observers<CredentialChanged>>>,
+    /// Told of logins by one click; None: nothing is.
+    pub one_click_logins: Option<Arc<Observers<OneClickLoginPost>>>,
+    /// Asked before each password of an administrator is looked at; None: nothing is.
+    pub login_pre: Option<Arc<Chain<LoginPre>>>,
+    /// Asked and told of web sessions; None: this process does neither.
+    pub session_hooks: Option<SessionHooks>,
     /// Gives the times of audit records, and that of one-time codes and expiries.
     pub clock: Arc<dyn Clock>,
 }
@@ -164,7 +184,11 @@ impl Administration {
     /// The use cases on these ports.
     pub fn new(ports: AdministrationPorts) -> Self {
         let audit = Audit::new(ports.audit, ports.clock.clone());
-        let tokens = Arc::new(Tokens::new(ports.directory.clone(), audit.clone(), ports.clock.clone()));
+        let (directory, clock) = (ports.directory.clone(), ports.clock.clone());
+        let web_sessions = WebSessions::new(directory, ports.accounts.clone(), clock, ports.session_hooks);
+        let web_sessions = Arc::new(web_sessions);
+        let (directory, clock) = (ports.directory.clone(), ports.clock.clone());
+        let tokens = Arc::new(Tokens::new(directory, audit.clone(), clock, web_sessions.clone()));
         let objects = ObjectAdministration {
             directory: ports.directory.clone(),
             accounts: ports.accounts.clone(),
@@ -188,6 +212,24 @@ impl Administration {
             clock: ports.clock.clone(),
             requests: Requests::default(),
         };
+        let user_sessions = Arc::new(UserSessions {
+            directory: ports.directory.clone(),
+            users: users.clone(),
+            tokens: tokens.clone(),
+            sessions: web_sessions.clone(),
+            audit: audit.clone(),
+            clock: ports.clock.clone(),
+        });
+        let login_links = LoginLinks {
+            directory: ports.directory.clone(),
+            users: users.clone(),
+            sessions: user_sessions.clone(),
+            defender: ports.defender.clone(),
+            audit: audit.clone(),
+            observers: ports.credential_changes.clone(),
+            one_click: ports.one_click_logins,
+            clock: ports.clock.clone(),
+        };
         let api_keys = ApiKeys {
             directory: ports.directory.clone(),
             accounts: ports.accounts,
@@ -203,12 +245,16 @@ impl Administration {
             ports.defender.clone(),
             audit.clone(),
             ports.clock,
-        );
+        )
+        .asking(ports.login_pre);
         Self {
             status: StatusAdministration { directory: ports.directory.clone() },
             admins,
             api_keys,
             tokens,
+            web_sessions,
+            user_sessions,
+            login_links,
             password_resets,
             authentication,
             objects,

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::user_tests::{PaperPasswords, map};
 use super::*;
+use crate::connection::WebVisit;
 use crate::guard::{Defender, DefenderSettings};
 use crate::hook::review::{PasswordResetPre, Review, WebRequest};
 use crate::hook::{Call, Chain, Denial, Hook, HookDescription, HookError, Link, LinkSettings};
@@ -99,7 +100,7 @@ fn house() -> House {
 }
 
 fn client(address: &str) -> DoorClient {
-    DoorClient { door: Door::Rest, address: address.parse().ok() }
+    DoorClient { door: Door::Rest, address: address.parse().ok(), visit: WebVisit::default() }
 }
 
 impl House {

@@ -5,13 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Map, Value, json};
 
 use super::credential_text::{digest_of, is_token, new_token};
-use super::{Actor, AdminError, Audit, Identity, IssuedToken, PAGE, UseCase};
+use super::web_sessions::{NewSession, has_session};
+use super::{
+    Actor, AdminError, Audit, AuthenticationError, DoorClient, Identity, IssuedToken, PAGE, UseCase, WebSessions,
+};
+use crate::connection::WebVisit;
 use crate::ports::{
     AuditRecord, Change, Clock, Directory, Door, PageRequest, StoreError, StoredDocument, TOKENS, Write,
 };
+use crate::secret::Secret;
+use crate::session::EndReason;
 
 /// Milliseconds for which a token is good (A18-17); in a browser, after its last use.
-const LIFETIME: i64 = 20 * 60_000;
+pub(super) const LIFETIME: i64 = 20 * 60_000;
 /// Milliseconds that a token for a browser has left when a use of it makes it good for longer.
 const PROLONGED_BELOW: i64 = 15 * 60_000;
 /// Milliseconds after the login for which a token for a browser can be good.
@@ -19,7 +25,7 @@ const LONGEST: i64 = 12 * 60 * 60_000;
 /// Tokens that are looked at when one is issued: those that have expired are deleted.
 const SWEPT: u32 = 50;
 /// Characters of a digest by which a token is named, at least.
-const ID_LENGTH: usize = 16;
+pub(super) const ID_LENGTH: usize = 16;
 
 /// A token as administrators see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,14 +59,15 @@ pub struct Tokens {
     directory: Arc<dyn Directory>,
     audit: Audit,
     clock: Arc<dyn Clock>,
+    sessions: Arc<WebSessions>,
     /// The digest up to which expired tokens were looked for.
     swept: Mutex<Option<String>>,
 }
 
 impl Tokens {
-    /// Tokens in this store.
-    pub fn new(directory: Arc<dyn Directory>, audit: Audit, clock: Arc<dyn Clock>) -> Self {
-        Self { directory, audit, clock, swept: Mutex::default() }
+    /// Tokens in this store. `sessions`: those of tokens for browsers.
+    pub fn new(directory: Arc<dyn Directory>, audit: Audit, clock: Arc<dyn Clock>, sessions: Arc<WebSessions>) -> Self {
+        Self { directory, audit, clock, sessions, swept: Mutex::default() }
     }
 
     /// A page of at most 500 tokens, in the order of their ids.
@@ -85,7 +92,8 @@ impl Tokens {
             (Some(stored), true) if id.len() >= ID_LENGTH => {
                 let record = actor.author.did("delete", TOKENS.kind, &shown(&stored).id, self.clock.now());
                 let detail = format!("admin: {}", shown(&stored).admin);
-                Ok(self.delete(stored.name, Some(AuditRecord { detail, ..record })).await?)
+                let audit = Some(AuditRecord { detail, ..record });
+                Ok(self.sessions.end(stored, EndReason::AdminClosed, audit).await?)
             }
             _ => Err(StoreError::NotFound(TOKENS.object(id)).into()),
         }
@@ -120,6 +128,32 @@ impl Tokens {
         self.directory.commit(vec![add]).await?;
         self.sweep(now).await;
         Ok(IssuedToken { text, expires_at })
+    }
+
+    /// A token for a browser, whose session hooks have to allow (D-02).
+    pub(super) async fn begin_session(
+        &self,
+        actor: &Actor,
+        client: &DoorClient,
+        password: Secret,
+    ) -> Result<IssuedToken, AuthenticationError> {
+        let Identity::Administrator { admin: (name, id), credential, by_token: false } = &actor.identity else {
+            return Err(AuthenticationError::Denied);
+        };
+        let now = self.clock.now();
+        let issued = self.sessions.begin(NewSession {
+            username: name,
+            account: None,
+            client,
+            visit: WebVisit { login_key: String::new(), impersonator: String::new(), ..client.visit.clone() },
+            password: Some(password),
+            fields: vec![("admin", json!(name)), ("admin_id", json!(id)), ("credential", json!(credential))],
+            lifetime: LIFETIME,
+            audit: actor.author.did("login", "admin", name, now),
+        });
+        let issued = issued.await?;
+        self.sweep(now).await;
+        Ok(issued)
     }
 
     pub(super) async fn find(&self, text: &str) -> Result<Option<Token>, StoreError> {
@@ -185,7 +219,7 @@ impl Tokens {
         match (found.pop(), found.is_empty()) {
             (Some(stored), true) => {
                 let record = actor.author.did("delete", TOKENS.kind, id, self.clock.now());
-                Ok(self.delete(stored.name, Some(record)).await?)
+                Ok(self.sessions.end(stored, EndReason::Logout, Some(record)).await?)
             }
             _ => Err(StoreError::NotFound(TOKENS.object(id)).into()),
         }
@@ -195,15 +229,16 @@ impl Tokens {
         if !is_token(text) {
             return Ok(());
         }
-        match self.delete(digest_of(text), None).await {
+        let Some(stored) = self.directory.find(&TOKENS, &digest_of(text)).await? else { return Ok(()) };
+        match self.sessions.end(stored, EndReason::Logout, None).await {
             Err(StoreError::NotFound(_)) => Ok(()),
             outcome => outcome,
         }
     }
 
-    async fn delete(&self, digest: String, audit: Option<AuditRecord>) -> Result<(), StoreError> {
+    async fn delete(&self, digest: String) -> Result<(), StoreError> {
         let write = Write::Delete { expected: None };
-        let change = Change { collection: &TOKENS, name: digest, write, announce: false, audit };
+        let change = Change { collection: &TOKENS, name: digest, write, announce: false, audit: None };
         self.directory.commit(vec![change]).await.map(drop)
     }
 
@@ -215,9 +250,10 @@ impl Tokens {
         // After the last page comes the first one again.
         let is_last = page.len() < usize::try_from(SWEPT).unwrap_or(usize::MAX);
         *self.swept() = page.last().filter(|_| !is_last).map(|last| last.name.clone());
-        for stored in page.into_iter().filter(|stored| shown(stored).expires_at <= now) {
+        let is_over = |stored: &StoredDocument| shown(stored).expires_at <= now && !has_session(stored);
+        for stored in page.into_iter().filter(is_over) {
             // Another server may have deleted it.
-            let _ = self.delete(stored.name, None).await;
+            let _ = self.delete(stored.name).await;
         }
     }
 
@@ -226,11 +262,11 @@ impl Tokens {
     }
 }
 
-fn text_of(stored: &StoredDocument, field: &str) -> String {
+pub(super) fn text_of(stored: &StoredDocument, field: &str) -> String {
     stored.document.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn number_of(stored: &StoredDocument, field: &str) -> i64 {
+pub(super) fn number_of(stored: &StoredDocument, field: &str) -> i64 {
     stored.document.get(field).and_then(Value::as_i64).unwrap_or(0)
 }
 
@@ -243,10 +279,18 @@ pub(super) fn id_of(text: &str) -> String {
     digest_of(text).chars().take(ID_LENGTH).collect()
 }
 
+/// The administrator of a token; of one of a user, the user. No administrator's name has a colon.
+fn owner_of(stored: &StoredDocument) -> String {
+    match text_of(stored, "user") {
+        user if user.is_empty() => text_of(stored, "admin"),
+        user => format!("user:{user}"),
+    }
+}
+
 fn shown(stored: &StoredDocument) -> ShownToken {
     ShownToken {
         id: stored.name.chars().take(ID_LENGTH).collect(),
-        admin: text_of(stored, "admin"),
+        admin: owner_of(stored),
         address: text_of(stored, "address"),
         door: door_of(stored),
         created_at: number_of(stored, "created_at"),

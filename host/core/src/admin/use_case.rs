@@ -69,6 +69,16 @@ use_cases! {
     CheckStorage = "user"."check", EditUsers, OwnAccounts;
     /// Handing out a code with which the user of an account sets a new password.
     ResetUser = "user"."reset", EditUsers, OwnAccounts;
+    /// Making a login link for the user of an account.
+    AddLoginLink = "login_link"."add", EditUsers, OwnAccounts;
+    /// Listing the login links of an account.
+    ListLoginLinks = "login_link"."list", ViewUsers, OwnAccounts;
+    /// Revoking a login link.
+    DeleteLoginLink = "login_link"."delete", EditUsers, OwnAccounts;
+    /// Acting as the user of an account.
+    Impersonate = "user"."impersonate", ImpersonateUsers, OwnAccounts;
+    /// Logging in the user of a portal by one click.
+    OneClickLogin = "user"."one_click", ImpersonateUsers, OwnAccounts;
     /// Listing folders.
     ListFolders = "folder"."list", ViewUsers, WholeServer;
     /// Showing a folder.
@@ -197,7 +207,7 @@ mod tests {
         let names: BTreeSet<_> = UseCase::ALL.iter().map(|case| case.name()).collect();
         assert_eq!(names.len(), UseCase::ALL.len());
         let meant = |text: &str| UseCase::ALL.iter().filter(|case| case.is_meant_by(text)).count();
-        for (text, expected) in [("*", UseCase::ALL.len()), ("user.*", 7), ("user.add", 1), ("user", 0), ("us*", 0)] {
+        for (text, expected) in [("*", UseCase::ALL.len()), ("user.*", 9), ("user.add", 1), ("user", 0), ("us*", 0)] {
             assert_eq!(meant(text), expected, "{text}");
         }
     }

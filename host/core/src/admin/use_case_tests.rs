@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::user_tests::{PaperPasswords, map};
 use super::*;
 use crate::account::{Dump, ObjectKind};
-use crate::connection::{ConnectionId, LoginMethod};
+use crate::connection::{ConnectionId, LoginMethod, WebVisit};
 use crate::guard::{Defender, DefenderSettings};
 use crate::login::ExternalAuthCache;
 use crate::memory::MemoryStore;
@@ -81,6 +81,9 @@ fn administration() -> Administration {
         audit: store,
         passwords,
         credential_changes: None,
+        one_click_logins: None,
+        login_pre: None,
+        session_hooks: None,
         password_resets: None,
         clock,
     })
@@ -168,6 +171,14 @@ async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), A
             of.admins.update(actor, "none", &fields(), None).await.map(drop).and(made).and(removed)
         }
         UseCase::DeleteAdmin => of.admins.delete(actor, "none").await,
+        UseCase::AddLoginLink => of.login_links.add(actor, "none", LinkWish::default()).await.map(drop),
+        UseCase::ListLoginLinks => of.login_links.list(actor, "none").await.map(drop),
+        UseCase::DeleteLoginLink => of.login_links.delete(actor, "none").await,
+        UseCase::OneClickLogin => of.login_links.add_for_portal(actor, "none", "").await.map(drop),
+        UseCase::Impersonate => {
+            let client = DoorClient { door: Door::Rest, address: None, visit: WebVisit::default() };
+            of.user_sessions.impersonate(actor, "none", &client).await.map(drop)
+        }
         UseCase::ListApiKeys => of.api_keys.list(actor, page()).await.map(drop),
         UseCase::ShowApiKey => of.api_keys.show(actor, "none").await.map(drop),
         UseCase::AddApiKey => of.api_keys.add(actor, &empty).await.map(drop),

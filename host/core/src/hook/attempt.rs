@@ -96,7 +96,8 @@ pub(super) mod tests {
     pub fn attempt(username: &str) -> LoginAttempt {
         let address = "192.0.2.1:1".parse().unwrap();
         let id = ConnectionId::new("SSH_1");
-        let connection = Connection { id, remote: address, local: address, client: Default::default(), opened_at: 0 };
+        let connection =
+            Connection { id, remote: address, local: address, client: Default::default(), opened_at: 0, web: None };
         LoginAttempt {
             connection: Arc::new(connection),
             username: username.to_owned(),

@@ -10,6 +10,7 @@ use super::events::FileAction;
 use super::{HookEvent, HookKind, LoginAttempt, Subject};
 use crate::connection::Connection;
 use crate::ports::USERS;
+use crate::secret::Secret;
 use crate::session::{EndReason, Session};
 
 /// Declares an event of observers.
@@ -114,7 +115,7 @@ impl Change {
     }
 }
 
-/// An API key or a one-time login URL was made or changed (D-07). The key itself is no part of the event.
+/// An API key or a one-time login URL was made or changed (D-07).
 #[derive(Debug, Clone, Default)]
 pub struct CredentialChanged {
     /// The name of the key or URL.
@@ -123,6 +124,8 @@ pub struct CredentialChanged {
     pub is_login_url: bool,
     /// Whether it existed before.
     pub modifying: bool,
+    /// Its text, if it was just made; for hooks with a grant for it.
+    pub key: Secret,
     /// When it expires, in seconds since 1970; 0: never.
     pub expires_at: i64,
     /// How often it may be used; 0: without limit.
@@ -142,10 +145,12 @@ pub struct CredentialChanged {
 /// A user was logged in to another application by one click (D-11).
 #[derive(Debug, Clone, Default)]
 pub struct OneClickLoginPost {
-    /// The token of the login.
+    /// The name of the login's token, which is no secret.
     pub token: String,
-    /// The name of the user in the other application.
+    /// The user.
     pub username: String,
+    /// The text by which the user is logged in; for hooks with a grant for it.
+    pub password: Secret,
     /// What the login is for, such as a database.
     pub name: String,
 }
@@ -211,6 +216,7 @@ observation!(ObjectChange, ObjectChanges, |event| Subject {
 });
 observation!(CredentialChanged, CredentialChanged, |event| Subject {
     username: Some(&event.username),
+    action: Some(if event.modifying { Change::Update.as_str() } else { Change::Add.as_str() }),
     ..Subject::default()
 });
 observation!(OneClickLoginPost, OneClickLoginPost, |event| Subject {

@@ -225,6 +225,7 @@ impl HookKind {
             }
             Self::PostAction => ActionKind::ALL.iter().map(|kind| kind.as_str()).collect(),
             Self::ObjectChanges => Change::ALL.iter().map(|change| change.as_str()).collect(),
+            Self::CredentialChanged => vec![Change::Add.as_str(), Change::Update.as_str()],
             Self::Startup
             | Self::Connect
             | Self::LoginPre
@@ -236,7 +237,6 @@ impl HookKind {
             | Self::PostLogin
             | Self::SessionDestroy
             | Self::Disconnect
-            | Self::CredentialChanged
             | Self::PasswordResetPre
             | Self::OneClickLoginPost
             | Self::AddressBanned => Vec::new(),

@@ -192,6 +192,7 @@ impl World {
             local: "192.0.2.1:22".parse().unwrap(),
             client: Default::default(),
             opened_at: 0,
+            web: None,
         };
         Login::new(self.service.clone(), Arc::new(connection), CancellationToken::new())
     }

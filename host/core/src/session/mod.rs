@@ -117,6 +117,8 @@ pub enum EndReason {
     Logout,
     /// Nothing happened for longer than the idle timeout (A4-13).
     Idle,
+    /// The time of a web session is over.
+    Expired,
     /// An administrator ended the session, or a rule of its account.
     AdminClosed,
     /// The server is stopping.
@@ -126,11 +128,19 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    const ALL: [Self; 6] = [Self::Logout, Self::Idle, Self::Expired, Self::AdminClosed, Self::ServerStop, Self::Error];
+
+    /// The reason with this [name](Self::as_str).
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
     /// The name in hooks and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Logout => "logout",
             Self::Idle => "idle",
+            Self::Expired => "expired",
             Self::AdminClosed => "admin-closed",
             Self::ServerStop => "server-stop",
             Self::Error => "error",

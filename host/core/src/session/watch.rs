@@ -251,8 +251,14 @@ mod tests {
         let sessions = Arc::new(SessionRegistry::default());
         let address = "192.0.2.1:5".parse().unwrap();
         let id = ConnectionId::new("c");
-        let connection =
-            Connection { id: id.clone(), remote: address, local: address, client: Default::default(), opened_at: 0 };
+        let connection = Connection {
+            id: id.clone(),
+            remote: address,
+            local: address,
+            client: Default::default(),
+            opened_at: 0,
+            web: None,
+        };
         let account_then = Arc::new(EffectiveAccount::ungrouped(stored));
         let session = Arc::new(Session {
             id: id.clone(),

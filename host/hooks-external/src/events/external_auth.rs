@@ -125,7 +125,8 @@ pub(super) mod tests {
     pub fn attempt(credential: Credential, is_known: bool) -> LoginAttempt {
         let address = "192.0.2.1:5".parse().unwrap();
         let id = ConnectionId::new("c");
-        let connection = Connection { id, remote: address, local: address, client: Default::default(), opened_at: 0 };
+        let connection =
+            Connection { id, remote: address, local: address, client: Default::default(), opened_at: 0, web: None };
         let json = r#"{"username":"bob","password":"$1$a$b","home_dir":"/b","permissions":{"/":["*"]}}"#;
         let stored = AccountDraft::from_json(json).unwrap().validate(CredentialRule::Optional).unwrap().account;
         LoginAttempt {

@@ -7,21 +7,21 @@ use super::review::{Named, body, input, named, secret};
 use crate::event::{LegacyEvent, ProgramInput, ProgramOutput, Request, Response};
 use crate::flavour::{Dialect, Flavour};
 
-/// The fields of a changed credential (D-07). The key itself is never passed.
+/// The fields of a changed credential (D-07). Only scripts of the panel get the key, as they always have.
 fn credential(event: &CredentialChanged) -> Vec<Named> {
     let flag = |flag: bool| u8::from(flag).to_string();
     vec![
         named("SFTPGO_CREDENTIAL_NAME", Some("keyname"), &event.name),
         named("SFTPGO_CREDENTIAL_IS_LOGIN_URL", Some("is_login_url"), flag(event.is_login_url)),
         named("SFTPGO_CREDENTIAL_MODIFYING", Some("modifying"), flag(event.modifying)),
-        named("", Some("key"), ""),
+        secret("", Some("key"), event.key.expose()),
         named("SFTPGO_CREDENTIAL_EXPIRY_TIMESTAMP", Some("expiry_timestamp"), event.expires_at.to_string()),
         named("SFTPGO_CREDENTIAL_MAX_USES", Some("max_uses"), event.max_uses.to_string()),
         named("SFTPGO_CREDENTIAL_ALLOW", Some("allow"), event.allow.join("|")),
         named("SFTPGO_CREDENTIAL_DENY", Some("deny"), event.deny.join("|")),
         named("SFTPGO_CREDENTIAL_IPS", Some("ips"), event.ips.join("|")),
         named("SFTPGO_CREDENTIAL_NOTIFY", Some("login_keys_notify_on_creation"), event.notify.to_string()),
-        named("SFTPGO_CREDENTIAL_USERNAME", Some("username"), &event.username),
+        named("SFTPGO_CREDENTIAL_USERNAME", None, &event.username),
     ]
 }
 
@@ -43,12 +43,12 @@ impl LegacyEvent for CredentialChanged {
     }
 }
 
-/// The fields of a one-click login (D-11). The secret that the panel passes as well has no counterpart here.
+/// The fields of a one-click login (D-11). Only scripts of the panel get the text that logs the user in.
 fn one_click(event: &OneClickLoginPost) -> Vec<Named> {
     vec![
-        secret("SFTPGO_LOGIN_TOKEN", Some("token"), &event.token),
+        named("SFTPGO_LOGIN_TOKEN", Some("token"), &event.token),
         named("SFTPGO_LOGIN_USERNAME", Some("username"), &event.username),
-        named("", Some("passwd"), ""),
+        secret("", Some("passwd"), event.password.expose()),
         named("SFTPGO_LOGIN_NAME", Some("name"), &event.name),
     ]
 }

@@ -1,11 +1,12 @@
 //! Hooks that allow or deny: exit status 0 or HTTP 200 allows; every other answer of the hook itself denies.
 
 use serde_json::Value;
+use tidegate_core::connection::Connection;
 use tidegate_core::hook::review::{Connect, LoginPre, PasswordResetPre, Review, SessionCreate};
 use tidegate_core::hook::{Denial, HookError};
 use tidegate_core::session::Session;
 
-use crate::event::{Kept, LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, Response};
+use crate::event::{HTTP, Kept, LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, Response};
 use crate::flavour::{Dialect, Flavour};
 
 pub fn from_output(output: &ProgramOutput) -> Review {
@@ -66,6 +67,29 @@ pub fn body(fields: Vec<Named>, dialect: Dialect) -> Request {
     Request::post(Vec::new(), &document)
 }
 
+pub fn protocol(connection: &Connection) -> &'static str {
+    if connection.web.is_some() { HTTP } else { PROTOCOL }
+}
+
+/// The panel's name of a session in which one user acts as another (D-13).
+pub fn panel_name(session: &Session) -> String {
+    let username = &session.account.username;
+    match session.connection.web.as_ref().filter(|web| !web.impersonator.is_empty()) {
+        Some(web) => format!("{}|{username}", web.impersonator),
+        None => username.clone(),
+    }
+}
+
+/// What only web sessions have.
+pub fn web_fields(session: &Session) -> Option<Named> {
+    let web = session.connection.web.as_ref()?;
+    Some(named("SFTPGO_SESSION_IMPERSONATOR", None, &web.impersonator))
+}
+
+fn referer(connection: &Connection) -> &str {
+    connection.web.as_ref().map_or("", |web| &web.referer)
+}
+
 impl LegacyEvent for Connect {
     /// B7-01
     fn input(&self, _: Flavour) -> ProgramInput {
@@ -95,10 +119,10 @@ fn login_pre(event: &LoginPre) -> Vec<Named> {
         secret("", Some("password"), attempt.password().map(|password| password.expose()).unwrap_or_default()),
         named("SFTPGO_LOGIN_SESSION_ID", Some("session_id"), attempt.connection.id.as_str()),
         named("SFTPGO_LOGIN_IP", Some("ip"), attempt.connection.remote.ip().to_string()),
-        named("", Some("referer"), ""),
+        named("", Some("referer"), referer(&attempt.connection)),
         named("SFTPGO_LOGIN_CLIENT", Some("user_agent"), attempt.connection.client_software().unwrap_or_default()),
         named("SFTPGO_LOGIN_METHOD", None, attempt.method().as_str()),
-        named("SFTPGO_LOGIN_PROTOCOL", None, PROTOCOL),
+        named("SFTPGO_LOGIN_PROTOCOL", None, protocol(&attempt.connection)),
         named("SFTPGO_LOGIN_ATTEMPT", None, attempt.number.to_string()),
     ]
 }
@@ -124,17 +148,19 @@ impl LegacyEvent for LoginPre {
 fn session_create(session: &Session) -> Vec<Named> {
     let password = session.password.get();
     let password = password.as_ref().map(|password| password.expose()).unwrap_or_default();
-    vec![
-        named("SFTPGO_SESSION_USERNAME", Some("username"), &session.account.username),
+    let fields = vec![
+        named("SFTPGO_SESSION_USERNAME", None, &session.account.username),
+        named("", Some("username"), panel_name(session)),
         secret("", Some("password"), password),
         named("SFTPGO_SESSION_ID", Some("session_id"), session.id.as_str()),
         named("SFTPGO_SESSION_IP", Some("ip"), session.connection.remote.ip().to_string()),
-        named("", Some("referer"), ""),
+        named("", Some("referer"), referer(&session.connection)),
         named("SFTPGO_SESSION_CLIENT", Some("user_agent"), session.connection.client_software().unwrap_or_default()),
         named("SFTPGO_SESSION_METHOD", None, session.method.as_str()),
-        named("SFTPGO_SESSION_PROTOCOL", None, PROTOCOL),
-        named("SFTPGO_SESSION_ORIGIN", None, "ssh"),
-    ]
+        named("SFTPGO_SESSION_PROTOCOL", None, protocol(&session.connection)),
+        named("SFTPGO_SESSION_ORIGIN", None, session.connection.origin()),
+    ];
+    fields.into_iter().chain(web_fields(session)).collect()
 }
 
 impl LegacyEvent for SessionCreate {

@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 use tidegate_core::account::{Audience, compact_json, unknown_account};
 use tidegate_core::hook::HookError;
 use tidegate_core::hook::observation::{Disconnect, PostLogin, SessionDestroy};
+use tidegate_core::session::Session;
 
-use super::review::{Named, body, input, named, secret};
+use super::review::{Named, body, input, named, panel_name, protocol, secret, web_fields};
 use crate::event::{LegacyEvent, PROTOCOL, ProgramInput, ProgramOutput, Request, Response};
 use crate::flavour::{Compat, Dialect, Flavour};
 
@@ -15,23 +16,37 @@ use crate::flavour::{Compat, Dialect, Flavour};
 fn session_destroy(event: &SessionDestroy) -> Vec<Named> {
     let session = &event.session;
     let encoded = session.password.get().map(|password| STANDARD.encode(password.expose())).unwrap_or_default();
-    vec![
-        named("SFTPGO_SESSION_USERNAME", Some("username"), &session.account.username),
+    let mut fields = vec![
+        named("SFTPGO_SESSION_USERNAME", None, &session.account.username),
+        named("", Some("username"), panel_name(session)),
         secret("", Some("passwd"), encoded),
         named("SFTPGO_SESSION_ID", Some("key"), session.id.as_str()),
-        named("", Some("host"), session.connection.local.ip().to_string()),
+        named("", Some("host"), host(session)),
         named("SFTPGO_SESSION_IP", Some("ip"), session.connection.remote.ip().to_string()),
         named("", Some("file"), ""),
         named("", Some("home_memory"), "0"),
         named("", Some("selected_domain"), ""),
         named("SFTPGO_SESSION_METHOD", None, session.method.as_str()),
-        named("SFTPGO_SESSION_PROTOCOL", None, PROTOCOL),
-        named("SFTPGO_SESSION_ORIGIN", None, "ssh"),
+        named("SFTPGO_SESSION_PROTOCOL", None, protocol(&session.connection)),
+        named("SFTPGO_SESSION_ORIGIN", None, session.connection.origin()),
         named("SFTPGO_SESSION_REASON", None, event.reason.as_str()),
         named("SFTPGO_SESSION_DURATION", None, event.duration.as_millis().to_string()),
         named("SFTPGO_SESSION_BYTES_RECEIVED", None, session.traffic.received().to_string()),
         named("SFTPGO_SESSION_BYTES_SENT", None, session.traffic.sent().to_string()),
-    ]
+    ];
+    fields.extend(web_fields(session));
+    if let Some(web) = session.connection.web.as_ref().filter(|web| !web.login_key.is_empty()) {
+        fields.push(named("SFTPGO_SESSION_LOGIN_KEY", Some("login_key"), &web.login_key));
+    }
+    fields
+}
+
+/// The server's end, as the client of a web session named it.
+fn host(session: &Session) -> String {
+    match session.connection.web.as_ref().filter(|web| !web.host.is_empty()) {
+        Some(web) => web.host.clone(),
+        None => session.connection.local.ip().to_string(),
+    }
 }
 
 impl LegacyEvent for SessionDestroy {

@@ -282,7 +282,8 @@ mod tests {
     fn event(thinks: u64) -> KeyboardInteractive {
         let address = "192.0.2.1:5".parse().unwrap();
         let id = ConnectionId::new("c");
-        let connection = Connection { id, remote: address, local: address, client: Default::default(), opened_at: 0 };
+        let connection =
+            Connection { id, remote: address, local: address, client: Default::default(), opened_at: 0, web: None };
         let attempt = LoginAttempt {
             connection: Arc::new(connection),
             username: "bob".to_owned(),

@@ -16,8 +16,9 @@ impl types::HostConnection for CallState {
         Ok(self.table.get(&this)?.id.to_string())
     }
 
-    fn protocol(&mut self, _this: Resource<ConnectionHandle>) -> wasmtime::Result<types::Protocol> {
-        Ok(types::Protocol::Sftp)
+    fn protocol(&mut self, this: Resource<ConnectionHandle>) -> wasmtime::Result<types::Protocol> {
+        let is_web = self.table.get(&this)?.web.is_some();
+        Ok(if is_web { types::Protocol::Http } else { types::Protocol::Sftp })
     }
 
     fn remote_ip(&mut self, this: Resource<ConnectionHandle>) -> wasmtime::Result<String> {

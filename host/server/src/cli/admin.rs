@@ -10,7 +10,7 @@ use tidegate_api_types::{
 
 use super::door::{Door, Purpose};
 use super::user::{PAGE, change};
-use super::{Place, read_source};
+use super::{Place, login_link, read_source};
 
 #[derive(Debug, Subcommand)]
 pub enum AdminCommand {
@@ -35,6 +35,8 @@ pub enum AdminCommand {
     Delete(NameArguments),
     /// Give an administrator one-time codes, or take them away
     Totp(TotpArguments),
+    /// Make a code with which the administrator sets a new password once
+    ResetCode(login_link::ResetCodeArguments),
 }
 
 #[derive(Debug, Args)]
@@ -117,6 +119,7 @@ pub async fn run(command: AdminCommand) -> anyhow::Result<()> {
         AdminCommand::List { place, prefix, json } => list(&place, prefix, json).await,
         AdminCommand::Delete(arguments) => delete(arguments).await,
         AdminCommand::Totp(arguments) => totp(arguments).await,
+        AdminCommand::ResetCode(arguments) => login_link::reset_code(arguments, true).await,
     }
 }
 

@@ -115,7 +115,7 @@ impl AddArguments {
 }
 
 /// Milliseconds since 1970.
-fn time(text: &str) -> anyhow::Result<i64> {
+pub fn time(text: &str) -> anyhow::Result<i64> {
     let parsed = text.parse::<i64>().ok().or_else(|| Some(text.parse::<Timestamp>().ok()?.as_millisecond()));
     let unreadable = || anyhow!("\"{text}\" is neither an RFC 3339 time such as 2030-01-31T00:00:00Z nor milliseconds");
     parsed.ok_or_else(unreadable)

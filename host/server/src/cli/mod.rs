@@ -13,6 +13,7 @@ mod door;
 mod hook;
 mod hook_runs;
 mod hook_test;
+mod login_link;
 mod migrate;
 mod object;
 mod plugin;
@@ -116,6 +117,9 @@ enum Command {
     /// Manage API keys, with which programs use the HTTP interfaces
     #[command(subcommand)]
     Apikey(apikey::ApiKeyCommand),
+    /// Manage login links, by which users are logged in without a password
+    #[command(subcommand)]
+    LoginLink(login_link::LoginLinkCommand),
     /// See who changed what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -228,6 +232,7 @@ async fn dispatch(command: Command, activation: Activation) -> anyhow::Result<()
         Command::ConvertUsers(arguments) => convert_users::run(arguments),
         Command::Admin(command) => admin::run(command).await,
         Command::Apikey(command) => apikey::run(command).await,
+        Command::LoginLink(command) => login_link::run(command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Ping(place) => ping(&place).await,
         Command::Completions(arguments) => completions::print(&arguments),

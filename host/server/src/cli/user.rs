@@ -10,7 +10,7 @@ use tidegate_api_types::{
 
 use super::door::{Door, Purpose};
 use super::user_arguments::UserArguments;
-use super::{Place, user_totp};
+use super::{Place, login_link, user_totp};
 
 /// How many accounts are read at once.
 pub const PAGE: u32 = 500;
@@ -35,6 +35,8 @@ pub enum UserCommand {
     Delete(NameArguments),
     /// Give an account one-time codes, or take them away
     Totp(user_totp::TotpArguments),
+    /// Make a code with which the user sets a new password once
+    ResetCode(login_link::ResetCodeArguments),
 }
 
 #[derive(Debug, Args)]
@@ -57,6 +59,7 @@ pub async fn run(command: UserCommand) -> anyhow::Result<()> {
         UserCommand::List { place, json } => list(&place, json).await,
         UserCommand::Delete(arguments) => delete(arguments).await,
         UserCommand::Totp(arguments) => user_totp::run(arguments).await,
+        UserCommand::ResetCode(arguments) => login_link::reset_code(arguments, false).await,
     }
 }
 

@@ -176,6 +176,7 @@ impl Builder<'_> {
             return None;
         };
         warn_of_unsafe(&key, &own, check);
+        warn_of_clear_secrets(self.kind, &key, &own, check);
         let target = target.trim();
         let is_program = !target.starts_with("plugin:") && !target.starts_with("http");
         refuse_unused(&own, is_program, &key, check);
@@ -404,6 +405,22 @@ fn on_error(kind: HookKind, section: &Section, field: &mut impl FnMut(&str, Stri
 fn warn_of_unsafe(key: &str, section: &Section, check: &mut Check<'_>) {
     if section.on_error.as_deref() == Some("unsafe_allow") {
         check.warning(&format!("{key}.on_error"), "lets users in without this hook whenever it fails");
+    }
+}
+
+/// D-15: the dialect is the operator's grant for what scripts of the panel have always got.
+fn warn_of_clear_secrets(kind: HookKind, key: &str, section: &Section, check: &mut Check<'_>) {
+    const GIVEN: [(HookKind, &str); 5] = [
+        (HookKind::LoginPre, "password"),
+        (HookKind::SessionCreate, "password"),
+        (HookKind::SessionDestroy, "passwd"),
+        (HookKind::CredentialChanged, "key"),
+        (HookKind::OneClickLoginPost, "passwd"),
+    ];
+    let given = GIVEN.iter().find(|(given, _)| *given == kind).map(|(_, variable)| variable);
+    if let (Some("directadmin"), Some(variable)) = (section.dialect.as_deref(), given) {
+        let text = format!("is the grant to give the hook \"{variable}\" in clear, as the panel does");
+        check.warning(&format!("{key}.dialect"), text);
     }
 }
 

@@ -51,7 +51,7 @@ fn connection(case: &Case) -> Arc<Connection> {
     let client = OnceLock::new();
     let _ = client.set("SSH-2.0-tidegate_hook_test".to_owned());
     let (remote, local) = (SocketAddr::new(case.ip, 50_000), SocketAddr::from(([127, 0, 0, 1], 2022)));
-    Arc::new(Connection { id: ConnectionId::new("SSH_test"), remote, local, client, opened_at: now() })
+    Arc::new(Connection { id: ConnectionId::new("SSH_test"), remote, local, client, opened_at: now(), web: None })
 }
 
 fn now() -> i64 {

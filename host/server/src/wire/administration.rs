@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidegate_api::{AdminApi, AuthUsers, BackupDirectory, RestApi, RestSettings, ServerFacts};
 use tidegate_core::account::Accounts;
-use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory};
+use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory, SessionHooks};
 use tidegate_core::guard::Defender;
 use tidegate_core::history::History;
 use tidegate_core::login::ExternalAuthCache;
@@ -49,6 +49,12 @@ pub fn admin_api(
         inventory,
         audit: stores.database.clone(),
         passwords: stores.passwords.clone(),
+        one_click_logins: points.map(|points| points.one_click_logins.clone()),
+        login_pre: points.map(|points| points.login.login_pre.clone()),
+        session_hooks: points.map(|points| SessionHooks {
+            create: points.login.session_create.clone(),
+            destroy: points.login.session_destroy.clone(),
+        }),
         credential_changes: points.map(|points| points.credential_changes.clone()),
         password_resets: points.map(|points| points.password_resets.clone()),
         clock: Arc::new(SystemClock),

@@ -48,6 +48,7 @@ pub struct HookPoints {
     pub credential_changes: Arc<Observers<CredentialChanged>>,
     pub bans: Arc<Observers<AddressBanned>>,
     pub password_resets: Arc<Chain<PasswordResetPre>>,
+    pub one_click_logins: Arc<Observers<OneClickLoginPost>>,
     pub startup: Arc<Observers<Startup>>,
     /// All points alike, for commands, and for following the plugin directory.
     points: Vec<Box<dyn HookPoint>>,
@@ -298,8 +299,7 @@ impl HookPoints {
         let bans = build.new_observer::<AddressBanned>()?;
         let password_resets = Arc::new(Chain::<PasswordResetPre>::new(host, Vec::new()));
         build.gate(&password_resets)?;
-        // A point that only the web pages will use.
-        build.new_observer::<OneClickLoginPost>()?;
+        let one_click_logins = build.new_observer::<OneClickLoginPost>()?;
         let Builder { points, mut observers, .. } = build;
         let first = accounts.map(|accounts| FirstTransfers::new(accounts, after.clone()));
         observers.extend(first.clone().map(|first| first as Arc<dyn ObserverWork>));
@@ -313,6 +313,7 @@ impl HookPoints {
             credential_changes,
             bans,
             password_resets,
+            one_click_logins,
             startup,
             points,
             observers,

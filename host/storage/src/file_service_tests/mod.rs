@@ -50,7 +50,7 @@ fn session(account: EffectiveAccount) -> Arc<Session> {
     let address = "192.0.2.1:1022".parse().unwrap();
     let id = ConnectionId::new("test");
     let (remote, local, client, opened_at) = (address, address, Default::default(), 0);
-    let connection = Arc::new(Connection { id: id.clone(), remote, local, client, opened_at });
+    let connection = Arc::new(Connection { id: id.clone(), remote, local, client, opened_at, web: None });
     let account = Arc::new(account);
     Arc::new(Session {
         id,

@@ -187,6 +187,9 @@ impl House {
             audit: store.clone(),
             passwords: Arc::new(PaperPasswords),
             credential_changes: None,
+            one_click_logins: None,
+            login_pre: None,
+            session_hooks: None,
             password_resets: None,
             clock: Arc::new(SystemClock),
         });

@@ -49,7 +49,7 @@ fn attempt() -> Arc<LoginAttempt> {
     let address = "192.0.2.1:1022".parse().unwrap();
     let (id, client) = (ConnectionId::new("fuzz"), OnceLock::new());
     Arc::new(LoginAttempt {
-        connection: Arc::new(Connection { id, remote: address, local: address, client, opened_at: 0 }),
+        connection: Arc::new(Connection { id, remote: address, local: address, client, opened_at: 0, web: None }),
         username: "user".to_owned(),
         credential: Credential::Password(Secret::new("secret")),
         completed_methods: Vec::new(),

@@ -110,7 +110,8 @@ fn files(rules: u8) -> Arc<FileService> {
     let account = Arc::new(EffectiveAccount::ungrouped(account));
     let address = "192.0.2.1:1022".parse().unwrap();
     let (id, client) = (ConnectionId::new("fuzz"), OnceLock::new());
-    let connection = Arc::new(Connection { id: id.clone(), remote: address, local: address, client, opened_at: 0 });
+    let connection =
+        Arc::new(Connection { id: id.clone(), remote: address, local: address, client, opened_at: 0, web: None });
     let session = Session {
         id,
         connection,

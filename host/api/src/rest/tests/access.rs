@@ -33,6 +33,12 @@ async fn each_route_needs_its_permission() {
                 assert_eq!(ask(None).await, 401, "{what}");
                 assert_eq!(ask(Some("all")).await, 401, "{what}");
             }
+            Need::User => {
+                assert_eq!(ask(None).await, 401, "{what}");
+                assert_eq!(ask(Some("all")).await, 401, "{what}");
+                let bearer = [("authorization", "Bearer all")];
+                assert_eq!(house.send(route.method.as_str(), &path, &bearer, "{}").await.status, 401, "{what}");
+            }
             Need::Administrator => {
                 assert_eq!(ask(None).await, 401, "{what}");
                 assert_eq!(ask(Some("wrong")).await, 401, "{what}");

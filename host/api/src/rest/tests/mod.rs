@@ -218,6 +218,9 @@ fn api(settings: RestSettings) -> RestApi {
         audit: store.clone(),
         passwords: Arc::new(PaperPasswords),
         credential_changes: None,
+        one_click_logins: None,
+        login_pre: None,
+        session_hooks: None,
         password_resets: None,
         clock: Arc::new(SystemClock),
     });

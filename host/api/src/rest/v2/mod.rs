@@ -4,11 +4,13 @@ mod administrators;
 mod backups;
 mod defender;
 mod events;
+mod login_links;
 mod objects;
 mod passwords;
 mod quotas;
 mod server;
 mod tokens;
+mod user;
 mod users;
 
 use super::route::Route;
@@ -25,6 +27,8 @@ pub fn routes() -> Vec<Route> {
         defender::routes(),
         events::routes(),
         passwords::routes(),
+        login_links::routes(),
+        user::routes(),
     ];
     all.into_iter().flatten().collect()
 }

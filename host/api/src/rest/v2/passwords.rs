@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tidegate_api_types::ErrorCode;
 use tidegate_core::admin::{DoorClient, IssuedToken, PasswordOwner, ResetError, UseCase};
+use tidegate_core::connection::WebVisit;
 use tidegate_core::hook::review::WebRequest;
 use tidegate_core::ports::Door;
 use tidegate_core::secret::Secret;
@@ -117,7 +118,7 @@ async fn user_code(State(api): State<RestApi>, Caller(actor): Caller, Name(name)
 }
 
 fn door_client(client: &Client) -> DoorClient {
-    DoorClient { door: Door::Rest, address: client.address }
+    DoorClient { door: Door::Rest, address: client.address, visit: WebVisit::default() }
 }
 
 async fn ask(

@@ -1,0 +1,155 @@
+//! Sessions of users at the doors over HTTP: they begin with a login link, or with an administrator that acts as the
+//! user (D-13), and a token is good for them.
+
+use core::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::credential_text::{digest_of, is_same, is_token};
+use super::tokens::{LIFETIME, number_of, text_of};
+use super::web_sessions::{NewSession, user_credential};
+use super::{Actor, AdminError, Audit, AuthenticationError, DoorClient, IssuedToken, UseCase, UserAdministration};
+use super::{Tokens, WebSessions};
+use crate::account::{AccountPolicy, AccountRule, AddressRule, EffectiveAccount, Factors, LoginFacts};
+use crate::connection::{LoginMethod, WebVisit};
+use crate::ports::{AuditRecord, Clock, Directory, StoreError, TOKENS, USERS};
+
+/// What a token of a user is for: it names no administrator.
+const PURPOSE: &str = "user";
+/// The rules of accounts that hold for these sessions; the others are about SSH and its methods.
+const RULES: [AccountRule; 4] =
+    [AccountRule::Enabled, AccountRule::NotExpired, AccountRule::Hours, AccountRule::Address];
+
+/// A user at a door over HTTP.
+#[derive(Debug, Clone)]
+pub struct UserActor {
+    /// The account.
+    pub account: Arc<EffectiveAccount>,
+    /// The administrator that acts as the user; empty: the user acts itself.
+    pub impersonator: String,
+}
+
+/// Begins sessions of users, and finds them again.
+pub struct UserSessions {
+    /// The store of tokens and accounts.
+    pub directory: Arc<dyn Directory>,
+    /// Finds accounts.
+    pub users: Arc<UserAdministration>,
+    /// Ends tokens.
+    pub tokens: Arc<Tokens>,
+    /// Asks and tells hooks.
+    pub sessions: Arc<WebSessions>,
+    /// Records who acts as whom.
+    pub audit: Audit,
+    /// Gives the times.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl UserSessions {
+    /// An administrator acts as a user: a token of the user, in whose session both names are (D-13).
+    ///
+    /// # Errors
+    /// The use case is not for the actor, there is no such account, the account may not be used, a hook refuses the
+    /// session, or the store fails.
+    pub async fn impersonate(
+        &self,
+        actor: &Actor,
+        username: &str,
+        client: &DoorClient,
+    ) -> Result<IssuedToken, AdminError> {
+        let case = UseCase::Impersonate;
+        self.audit.allow(actor, case, username).await?;
+        self.users.check_role(actor, case, username).await?;
+        let stored = self.users.stored(username).await?;
+        if self.account(username, stored.version.id, client.address).await?.is_none() {
+            let text = format!("the account \"{username}\" may not be used at present, or not from this address");
+            return Err(StoreError::Refused(text).into());
+        }
+        let impersonator = actor.author.name.clone();
+        let record = actor.author.did(case.action(), case.kind(), username, self.clock.now());
+        let detail = format!("\"{impersonator}\" acts as \"{username}\"");
+        let visit = WebVisit { impersonator, login_key: String::new(), ..client.visit.clone() };
+        match self.begin(username, client, visit, AuditRecord { detail, ..record }).await {
+            Ok(issued) => Ok(issued),
+            Err(AuthenticationError::Store(error)) => Err(error.into()),
+            Err(_) => Err(StoreError::Refused(format!("a hook refuses the session of \"{username}\"")).into()),
+        }
+    }
+
+    /// The account as it is in force, if a client from that address may use it; None: it may not, or there is no such
+    /// account.
+    pub(super) async fn account(
+        &self,
+        username: &str,
+        id: i64,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Arc<EffectiveAccount>>, StoreError> {
+        let found = match self.users.accounts.find(username).await {
+            Err(StoreError::Invalid { .. }) => None,
+            found => found?,
+        };
+        let Some(user) = found.filter(|user| user.key().id == id) else { return Ok(None) };
+        let account = self.users.accounts.in_force(user).await?;
+        let factors = Factors { methods: vec![LoginMethod::Password], has_code: false };
+        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let facts = LoginFacts { address, method: LoginMethod::Password, factors: &factors };
+        let policy = AccountPolicy::now(&*self.clock, AddressRule::default());
+        Ok(policy.check(&RULES, &account, &facts).is_ok().then(|| Arc::new(account)))
+    }
+
+    pub(super) async fn begin(
+        &self,
+        username: &str,
+        client: &DoorClient,
+        visit: WebVisit,
+        audit: AuditRecord,
+    ) -> Result<IssuedToken, AuthenticationError> {
+        let denied = AuthenticationError::Denied;
+        let stored = self.directory.find(&USERS, username).await?.ok_or(denied.clone())?;
+        let id = stored.version.id;
+        let account = self.account(username, id, client.address).await?.ok_or(denied)?;
+        let fields = vec![
+            ("purpose", json!(PURPOSE)),
+            ("user", json!(username)),
+            ("user_id", json!(id)),
+            ("credential", json!(user_credential(&stored))),
+        ];
+        let account = Some(account);
+        let new = NewSession { username, account, client, visit, password: None, fields, lifetime: LIFETIME, audit };
+        self.sessions.begin(new).await
+    }
+
+    /// The user of a token.
+    ///
+    /// # Errors
+    /// `Denied`: the token is of no use; or the store fails.
+    pub async fn of_token(&self, token: &str, client: &DoorClient) -> Result<UserActor, AuthenticationError> {
+        let denied = AuthenticationError::Denied;
+        if !is_token(token) {
+            return Err(denied);
+        }
+        let stored = self.directory.find(&TOKENS, &digest_of(token)).await?.ok_or(denied.clone())?;
+        let is_one = text_of(&stored, "purpose") == PURPOSE && text_of(&stored, "door") == client.door.as_str();
+        if !is_one || number_of(&stored, "expires_at") <= self.clock.now() {
+            return Err(denied);
+        }
+        let username = text_of(&stored, "user");
+        let user = self.directory.find(&USERS, &username).await?.ok_or(denied.clone())?;
+        if !is_same(&user_credential(&user), &text_of(&stored, "credential")) {
+            return Err(denied);
+        }
+        let account = self.account(&username, number_of(&stored, "user_id"), client.address).await?.ok_or(denied)?;
+        let session = stored.document.get("session").and_then(|session| session.get("impersonator"));
+        let impersonator = session.and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(UserActor { account, impersonator })
+    }
+
+    /// Ends the session of a token; one that is not known is no error.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn log_out(&self, token: &str) -> Result<(), StoreError> {
+        self.tokens.revoke(token).await
+    }
+}

@@ -1,0 +1,142 @@
+//! `tidegate login-link`, and codes for lost passwords.
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde_json::json;
+use tidegate_api_types::{AddLoginLink, DeleteLoginLink, ListLoginLinks, MakeResetCode};
+
+use super::Place;
+use super::apikey::time;
+use super::door::{Door, Purpose};
+use super::user::change;
+
+#[derive(Debug, Subcommand)]
+pub enum LoginLinkCommand {
+    /// Make a link that logs a user in without a password, and show its code once
+    Add(AddArguments),
+    /// List the links of a user that are still good
+    List(ListArguments),
+    /// Revoke a link
+    #[command(visible_alias = "revoke")]
+    Delete(DeleteArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct AddArguments {
+    #[command(flatten)]
+    place: Place,
+    /// The account
+    #[arg(long, short)]
+    username: String,
+    /// A name for people, which hooks are told; the id of the link if left out
+    #[arg(long, short)]
+    name: Option<String>,
+    /// How often the link may be used; once if left out
+    #[arg(long)]
+    max_uses: Option<i64>,
+    /// When it expires: a time as in RFC 3339, or milliseconds since 1970; in 24 hours if left out
+    #[arg(long)]
+    expires: Option<String>,
+    /// A network that it may be used from (repeatable)
+    #[arg(long)]
+    ip: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    #[command(flatten)]
+    place: Place,
+    /// The account
+    #[arg(long, short)]
+    username: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DeleteArguments {
+    #[command(flatten)]
+    place: Place,
+    /// The id of the link, as the list shows it
+    #[arg(long)]
+    id: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ResetCodeArguments {
+    #[command(flatten)]
+    place: Place,
+    /// Whose password was lost
+    #[arg(long, short)]
+    username: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(command: LoginLinkCommand) -> anyhow::Result<()> {
+    match command {
+        LoginLinkCommand::Add(arguments) => add(arguments).await,
+        LoginLinkCommand::List(arguments) => list(arguments).await,
+        LoginLinkCommand::Delete(arguments) => delete(arguments).await,
+    }
+}
+
+async fn add(arguments: AddArguments) -> anyhow::Result<()> {
+    let AddArguments { place, username, name, max_uses, expires, ip, json } = arguments;
+    let expires_at = expires.as_deref().map(time).transpose()?;
+    let request = AddLoginLink { username, name: name.unwrap_or_default(), max_uses, expires_at, ips: ip };
+    let made = change(&place, request).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&made)?);
+    } else {
+        eprintln!("The code is shown only now; it is exchanged for a token at /api/v2/user/token:");
+        println!("{}", made.code);
+    }
+    Ok(())
+}
+
+async fn list(arguments: ListArguments) -> anyhow::Result<()> {
+    let mut door = Door::open(&arguments.place, Purpose::Look).await?;
+    let found = door.call(ListLoginLinks { username: arguments.username }).await;
+    door.finish().await;
+    let links = found?.links;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&links)?);
+        return Ok(());
+    }
+    for link in links {
+        let expires = Timestamp::from_millisecond(link.expires_at)?;
+        println!("{} {:<24} used {} of {} times, until {expires}", link.id, link.name, link.uses, link.max_uses);
+    }
+    Ok(())
+}
+
+async fn delete(arguments: DeleteArguments) -> anyhow::Result<()> {
+    let deleted = change(&arguments.place, DeleteLoginLink { id: arguments.id }).await?;
+    if arguments.json {
+        println!("{}", json!(deleted));
+    } else {
+        println!("The login link {} was revoked.", deleted.deleted);
+    }
+    Ok(())
+}
+
+/// Makes a code with which an administrator or the user of an account sets a new password once.
+pub async fn reset_code(arguments: ResetCodeArguments, is_admin: bool) -> anyhow::Result<()> {
+    let made = change(&arguments.place, MakeResetCode { username: arguments.username, is_admin }).await?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&made)?);
+    } else {
+        eprintln!("The code is shown only now; it sets a new password once, within an hour:");
+        println!("{}", made.code);
+    }
+    Ok(())
+}
