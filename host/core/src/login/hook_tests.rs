@@ -16,6 +16,7 @@ use crate::hook::observation::SessionDestroy;
 use crate::hook::pre_login::PreLogin;
 use crate::hook::review::{LoginPre, SessionCreate};
 use crate::hook::{Call, Chain, Denial, Hook, HookDescription, HookError, HookEvent, Link, LinkSettings};
+use crate::public_key::PublicKey;
 
 /// A hook that calls a function.
 struct Says<E: HookEvent>(Function<E>);

@@ -5,6 +5,7 @@ use super::*;
 use crate::hook::external_auth::ExternalAuthVerdict;
 use crate::memory::outage::State;
 use crate::metrics::Logins;
+use crate::public_key::PublicKey;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
 

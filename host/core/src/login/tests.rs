@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::password::PasswordError;
 use crate::ports::storage::{Storage, StorageError, StorageErrorKind, TreeDescription};
 use crate::ports::{NoFileLog, NodeName, SystemClock, UsageStore};
+use crate::public_key::PublicKey;
 use crate::quota::{QuotaKeeper, Scope, Tracking, UsedQuota};
 use crate::turns::Waiter;
 use tokio_util::sync::CancellationToken;
