@@ -71,7 +71,7 @@ fn from_nothing_to_a_login(language: &str, test: &[&str]) {
     run(&project, test[0], &test[1..]);
     run(&project, "./build.sh", &[]);
     let tested = tidegate(&project, &["hook", "test", "--file", "events.toml"]);
-    assert!(tested.contains("external-auth about nobody in particular: reject"), "{tested}");
+    assert!(tested.contains("external-auth about a made-up user: reject"), "{tested}");
 }
 
 /// From "not mine" to a rejection, in the example of external-auth.

@@ -144,11 +144,6 @@ impl Session {
     pub fn extended(&self, name: &[u8], fields: impl FnOnce(Packet) -> Packet) -> Pending {
         self.request(fxp::EXTENDED, |packet| fields(packet.text(name)))
     }
-
-    /// Ends the session.
-    pub fn end(&self, reason: &str) {
-        self.shared.end(reason);
-    }
 }
 
 impl Pending {
@@ -322,7 +317,10 @@ async fn read_packets(
             bytes.advance(4);
             let packet = bytes.split_to(length).freeze();
             let outcome = match said.take() {
-                Some(said) => version(&packet).map(|offers| drop(said.send(offers))),
+                Some(said) => version(&packet).map(|offers| {
+                    // Without a caller the offers are of no use.
+                    let _ = said.send(offers);
+                }),
                 None => shared.answered(&packet, out),
             };
             if outcome.is_err() {

@@ -122,7 +122,7 @@ async fn tokens(asked: &Asked) -> Result<Block, Problem> {
     Ok(Block::Table(table))
 }
 
-/// Use cases that a key may be for; a key can use none that makes it more than it is.
+/// Use cases that a key may be for; those with which a key could widen its permissions are left out.
 fn choices(path: &str) -> Vec<&'static str> {
     let is_for_keys = |case: &&UseCase| case.reach() != tidegate_core::admin::Reach::People;
     match path {

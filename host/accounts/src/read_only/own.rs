@@ -1,4 +1,4 @@
-//! What the server keeps in stores of its own, as they do it.
+//! Forwards everything but accounts to the server's own stores.
 
 use std::time::Duration;
 

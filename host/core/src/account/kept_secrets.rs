@@ -44,7 +44,7 @@ pub fn keep_credentials(document: &mut Map<String, Value>, stored: &Map<String, 
     }
 }
 
-/// A change of an account with an empty password, or with the mark of a view in its place, is none of the password.
+/// A change with an empty password, or with the mark of a view in its place, leaves the password as it is.
 pub fn keep_password(document: &mut Map<String, Value>) {
     document.retain(|name, value| {
         !(name.eq_ignore_ascii_case("password") && (value.is_null() || is_mark(value) || value.as_str() == Some("")))

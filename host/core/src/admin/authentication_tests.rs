@@ -443,7 +443,7 @@ async fn tokens_for_browsers_are_good_for_longer_while_they_are_used() {
     let actor = house.authentication.basic("ann", &password, None, &web).await.unwrap();
     let text = house.authentication.issue_token(&actor).await.unwrap().text;
     let check = async |client: &DoorClient| house.authentication.token(text.expose(), client).await;
-    // It is none for programs, and theirs is none for browsers.
+    // A browser's token is refused to programs, and theirs to browsers.
     assert_eq!(check(&client("192.0.2.1")).await, Err(DENIED));
     let other = house.basic("ann", "pw", None).await.unwrap();
     let other = house.authentication.issue_token(&other).await.unwrap().text;

@@ -9,7 +9,7 @@ pub enum Reach {
     OwnAccounts,
     /// Actors without a role: what is done concerns the whole server.
     WholeServer,
-    /// People without a role, and no API key: with this, a key could make itself more than it is.
+    /// Administrators without a role only. An API key could use it to widen its own permissions.
     People,
 }
 

@@ -60,7 +60,7 @@ pub struct AddArguments {
     /// What the key is for, such as user.list or "user.*" (repeatable, or with commas); everything if left out
     #[arg(long, value_delimiter = ',')]
     allow: Vec<String>,
-    /// What the key is not for, whatever --allow says (repeatable, or with commas)
+    /// Use cases that the key may not use, even if --allow names them (repeatable, or with commas)
     #[arg(long, value_delimiter = ',')]
     deny: Vec<String>,
     /// A network that the key may be used from (repeatable)

@@ -47,7 +47,7 @@ impl Words {
         );
         for kind in &self.hooks {
             text.push_str(&format!(
-                "\n[[event]]\nname = \"{kind} about nobody in particular\"\nhook = \"{kind}\"\nuser = \"nobody\"\n\
+                "\n[[event]]\nname = \"{kind} about a made-up user\"\nhook = \"{kind}\"\nuser = \"nobody\"\n\
                  password = \"guess\"\n"
             ));
             if *kind == HookKind::KeyboardInteractive {
@@ -92,7 +92,7 @@ const RUST_TEST: &str = "#[cfg(test)]
 mod tests {
 {{sdk}}    use super::*;
 
-    /// Whatever it says about nobody in particular, it must not fail. Say here what it is to answer.
+    /// Whatever it says about a made-up user, it must not fail. Say here what it is to answer.
     #[test]
     fn it_answers_about_nobody_in_particular() {
         let answer = Plugin::{{call}};

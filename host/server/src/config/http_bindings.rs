@@ -64,7 +64,7 @@ fn place(address_key: &str, port_key: &str, binding: &Key, check: &mut Check<'_>
         port => match u16::try_from(port) {
             Ok(port) => port,
             Err(_) => {
-                check.problem(port_key, format!("{port} is not a port; 0 turns HTTP off, -1 asks for any"));
+                check.problem(port_key, format!("{port} is not a port; 0 turns HTTP off, -1 takes any free port"));
                 return None;
             }
         },

@@ -168,7 +168,7 @@ fn ssh_bindings(tree: &mut Map<String, Value>, told: &mut Told) {
         |ours: &str, theirs: &str| keys.contains_key(ours) && on.iter().any(|binding| binding.get(theirs).is_some());
     for (ours, theirs) in [("bind_port", "port"), ("bind_address", "address")] {
         if holds(ours, theirs) {
-            told.ignored.push((key.clone(), format!("it holds instead of {ours}, which is ignored")));
+            told.ignored.push((key.clone(), format!("it is used, and {ours} is ignored")));
         }
     }
     match on.as_slice() {
@@ -235,7 +235,7 @@ fn http_bindings(tree: &mut Map<String, Value>, told: &mut Told) {
             return;
         };
         if fields.remove("client_auth_type").is_some_and(|value| is_meaningful(&value)) {
-            let text = "this version asks clients for no certificate, so that everybody could connect; remove it";
+            let text = "this version asks clients for no certificate, so clients would need no certificate; remove it";
             told.refused.push((format!("{key}.client_auth_type"), text.to_owned()));
         }
         for name in OF_HTTP_BINDINGS {
@@ -261,7 +261,7 @@ fn http_bindings(tree: &mut Map<String, Value>, told: &mut Told) {
     }
     for ours in ["bind_port", "bind_address"] {
         if keys.remove(ours).is_some() {
-            told.ignored.push((key.to_owned(), format!("it holds instead of {ours}, which is ignored")));
+            told.ignored.push((key.to_owned(), format!("it is used, and {ours} is ignored")));
         }
     }
     keys.insert("bindings".to_owned(), Value::Array(on));
@@ -290,7 +290,7 @@ fn host_keys(tree: &mut Map<String, Value>, told: &mut Told) {
     let Some(Value::Object(keys)) = tree.get_mut("sftpd") else { return };
     let ours = Value::Array(paths.iter().map(|path| json!({ "private_key": path })).collect());
     if keys.get("keys").is_some_and(|given| is_meaningful(given) && *given != ours) {
-        let text = "it holds instead of sftpd.keys, which is ignored".to_owned();
+        let text = "it is used, and sftpd.keys is ignored".to_owned();
         told.ignored.push(("sftpd.host_keys".to_owned(), text));
     }
     keys.insert("keys".to_owned(), ours);

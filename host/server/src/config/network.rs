@@ -20,7 +20,7 @@ pub(super) fn proxy(config: &Config, check: &mut Check<'_>) -> ProxySettings {
         }
     };
     if rule != ProxyRule::Ignore && common.proxy_allowed.is_empty() {
-        let text = "is empty, so anybody can claim to be any client; list the proxies";
+        let text = "is empty, so every host could set the address of a client; list the proxies";
         check.warning("common.proxy_allowed", text);
     }
     if rule == ProxyRule::Ignore && !common.proxy_allowed.is_empty() {

@@ -329,7 +329,7 @@ fn ports_can_be_off_or_any() {
     check("bind_port = 8081", Some((8081, true)));
     check("bindings = [{ port = 0 }]", None);
     check("bindings = [{ port = 8082, address = \"127.0.0.1\" }]", Some((8082, true)));
-    check_error("tidegate.toml", "[httpd]\nbind_port = -2\n", &["httpd.bind_port", "-1 asks for any"]);
+    check_error("tidegate.toml", "[httpd]\nbind_port = -2\n", &["httpd.bind_port", "-1 takes any free port"]);
     check_error("tidegate.toml", "[httpd]\nbind_port = 65536\n", &["httpd.bind_port"]);
 }
 

@@ -25,7 +25,7 @@ async fn a_session_begins_with_a_log_in_and_ends_with_a_log_out() {
     assert_ne!(first, second);
     assert_eq!(house.get("/web", &first).await.status, 303);
     assert_eq!(house.get("/web", &second).await.status, 200);
-    // The browser's token is none for programs; see core for the other way.
+    // A browser's token is refused over REST; tests of the core try the reverse.
     assert!(again.header("set-cookie").ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{again:?}");
     let out = house.post("/web/logout", &second, &[]).await;
     assert_eq!((out.status, out.header("location")), (303, "/web/login?done=logged-out"));

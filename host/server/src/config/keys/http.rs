@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// HTTP that the server serves: the REST interfaces below `/api`, their descriptions below `/openapi`, `/metrics` and
-/// `/healthz`.
+/// HTTP that the server serves: the REST interfaces below `/api`, their descriptions below `/openapi`, the web admin below
+/// `/web`, `/metrics`, `/healthz` and `/readyz`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Httpd {
