@@ -188,8 +188,9 @@ impl House {
     }
 
     async fn user(&self, name: &str, more: serde_json::Value) {
-        let mut document =
-            map(json!({"username": name, "status": 1, "home_dir": "/srv/u", "permissions": {"/": ["*"]}}));
+        let mut document = map(
+            json!({"username": name, "status": 1, "home_dir": "/srv/u", "permissions": {"/": ["*"]}, "password": "pw"}),
+        );
         document.extend(map(more));
         self.users.add(&self.root, document, None).await.unwrap();
     }
