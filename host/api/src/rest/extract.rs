@@ -51,6 +51,18 @@ impl Query {
         text.map(|text| text.parse().map_err(refused)).transpose()
     }
 
+    /// A number from 0 on; None: the parameter is missing or empty.
+    ///
+    /// # Errors
+    /// The text is no such number.
+    pub fn natural(&self, name: &str) -> Result<Option<i64>, Refusal> {
+        let kind = "a whole number from 0 on";
+        match self.value::<i64>(name, kind)? {
+            Some(..0) => Err(Refusal::of_field(name, format!("the parameter \"{name}\" must be {kind}"))),
+            number => Ok(number),
+        }
+    }
+
     /// Whether a parameter is set: `1` or `true`.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use tidegate_core::account::json_schema;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::route::{Interface, Need, Route};
+use super::route::{Interface, Need, Parameter, Route};
 
 /// A reference to a schema of the document.
 pub fn reference(name: &str) -> Value {
@@ -18,6 +18,31 @@ pub fn reference(name: &str) -> Value {
 
 pub fn list_of(name: &str) -> Value {
     json!({ "type": "array", "items": reference(name) })
+}
+
+/// A text that is not empty.
+pub fn word() -> Value {
+    json!({ "type": "string", "minLength": 1 })
+}
+
+/// The name of an object: no control characters.
+fn name_of_object() -> Value {
+    json!({ "type": "string", "minLength": 1, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" })
+}
+
+/// An IPv4 or IPv6 address.
+pub fn address() -> Value {
+    json!({ "type": "string", "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }] })
+}
+
+/// An address to select by; an empty text selects nothing.
+pub fn address_or_none() -> Value {
+    json!({ "type": "string", "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }, { "const": "" }] })
+}
+
+/// A switch of a query.
+pub fn switch() -> Value {
+    json!({ "anyOf": [{ "type": "integer", "enum": [0, 1] }, { "type": "boolean" }] })
 }
 
 /// The document of an interface.
@@ -64,7 +89,8 @@ fn operation(interface: Interface, route: &Route) -> Value {
         json!({ "name": name, "in": "path", "required": true, "schema": schema })
     });
     let in_query = route.query.iter().map(|parameter| {
-        json!({ "name": parameter.name, "in": "query", "description": parameter.about, "schema": parameter.schema })
+        let Parameter { name, about, schema, is_required } = parameter;
+        json!({ "name": name, "in": "query", "description": about, "required": is_required, "schema": schema })
     });
     let mut parameters: Vec<Value> = in_path.chain(in_query).collect();
     let mut answer = json!({ "description": "Done.", "content": { "application/json": { "schema": route.answer.1 } } });
@@ -147,11 +173,19 @@ fn schemas() -> Value {
         // A schema of utoipa can always be written.
         schemas.insert(name, serde_json::to_value(schema).unwrap_or_default());
     }
+    if let Some(ip) = schemas.get_mut("AddBan").and_then(|schema| schema.pointer_mut("/properties/ip")) {
+        *ip = address();
+    }
+    if let Some(seconds) = schemas.get_mut("AddBan").and_then(|schema| schema.pointer_mut("/properties/seconds")) {
+        *seconds = json!({ "type": ["integer", "null"], "minimum": 0, "maximum": u64::MAX });
+    }
     let mut user = json_schema();
     if let Value::Object(user) = &mut user {
         user.remove("$schema");
         user.remove("required");
     }
+    // Secrets come back as "[redacted]", and in dumps as they are.
+    forget_write_only(&mut user);
     schemas.insert("User".to_owned(), user);
     for (name, about) in [
         ("Folder", "A directory that accounts share: `name`, `mapped_path` and `description`."),
@@ -160,16 +194,28 @@ fn schemas() -> Value {
         ("ApiKey", "A key: `name`, `admin`, `allow`, `deny`, `ips`, `expires_at`, `max_uses` and `description`."),
         ("Role", "Accounts that the administrators of the role maintain: `name` and `description`."),
     ] {
-        let properties = json!({ "name": {"type": "string"}, "description": {"type": "string"} });
+        let properties = json!({ "name": name_of_object(), "description": {"type": ["string", "null"]} });
         schemas.insert(name.to_owned(), json!({ "type": "object", "description": about, "properties": properties }));
     }
     let texts = json!({ "error": {"type": "string"}, "message": {"type": "string"}, "status": {"type": "integer"} });
     let done = json!({ "type": "object", "properties": texts, "required": ["error", "message", "status"] });
     schemas.insert("Done".to_owned(), done);
-    let dump = json!({ "users": list_of("User"), "folders": list_of("Folder"), "groups": list_of("Group"), "roles": list_of("Role") });
+    let any = |name: &str| json!({ "anyOf": [list_of(name), { "type": "null" }] });
+    let dump = json!({ "users": any("User"), "folders": any("Folder"), "groups": any("Group"), "roles": any("Role") });
     schemas.insert("Dump".to_owned(), json!({ "type": "object", "properties": dump }));
     schemas.sort_keys();
     Value::Object(schemas)
+}
+
+fn forget_write_only(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            fields.remove("writeOnly");
+            fields.values_mut().for_each(forget_write_only);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_write_only),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn add<T: ToSchema + PartialSchema>(found: &mut Vec<(String, RefOr<Schema>)>) {

@@ -42,7 +42,7 @@ impl Page {
             Some(_) => return Err(Refusal::of_field("order", "the parameter \"order\" must be ASC or DESC")),
         };
         let prefix = query.text("prefix").map(str::to_owned);
-        match (query.text("after"), offset) {
+        match (query.text("after").filter(|after| !after.is_empty()), offset) {
             (Some(_), offset) if offset.is_some() || descending => {
                 Err(Refusal::of_field("after", "the parameter \"after\" goes neither with \"offset\" nor with DESC"))
             }

@@ -44,6 +44,7 @@ pub struct Parameter {
     pub name: &'static str,
     pub about: &'static str,
     pub schema: Value,
+    pub is_required: bool,
 }
 
 /// One method of one path.
@@ -102,7 +103,13 @@ impl Route {
     }
 
     pub fn query(mut self, name: &'static str, schema: Value, about: &'static str) -> Self {
-        self.query.push(Parameter { name, about, schema });
+        self.query.push(Parameter { name, about, schema, is_required: false });
+        self
+    }
+
+    /// A parameter that has to be there.
+    pub fn required(mut self, name: &'static str, schema: Value, about: &'static str) -> Self {
+        self.query.push(Parameter { name, about, schema, is_required: true });
         self
     }
 

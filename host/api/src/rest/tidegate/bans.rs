@@ -5,14 +5,13 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 use tidegate_api_types::{AddBan, Bans};
 use tidegate_core::admin::UseCase;
 
 use super::super::RestApi;
 use super::super::extract::{Body, Query};
 use super::super::guard::Caller;
-use super::super::openapi::reference;
+use super::super::openapi::{address, reference};
 use super::super::route::Route;
 use crate::answer::{self, Refusal, done};
 use crate::control::ban;
@@ -34,7 +33,7 @@ pub fn routes() -> Vec<Route> {
             .answers(201, reference("Ban")),
         Route::new(Method::DELETE, "/bans", "remove_ban", "End the ban of an address, and forget its score.", remove)
             .needs(UseCase::RemoveBan)
-            .query("ip", json!({"type": "string"}), "The address, or the network as the list shows it.")
+            .required("ip", address(), "The address, or the network as the list shows it.")
             .answers(200, reference("Done")),
     ]
 }

@@ -1,5 +1,7 @@
 //! Hook points and the records of their calls.
 
+use std::net::IpAddr;
+
 use axum::extract::State;
 use axum::http::Method;
 use axum::response::Response;
@@ -7,12 +9,13 @@ use serde_json::{Value, json};
 use tidegate_api_types::{HookCounters, HookLinks, HookRuns};
 use tidegate_core::admin::{LoginQuestion, UseCase};
 use tidegate_core::connection::LoginMethod;
+use tidegate_core::hook::HookKind;
 use tidegate_core::ports::{DURATION_BOUNDS, RunFilter};
 
 use super::super::RestApi;
 use super::super::extract::{Body, Document, Name, Query};
 use super::super::guard::Caller;
-use super::super::openapi::reference;
+use super::super::openapi::{address_or_none, reference, word};
 use super::super::pages::{DEFAULT_LIMIT, MAX_LIMIT};
 use super::super::route::Route;
 use crate::answer::{self, Refusal};
@@ -20,6 +23,7 @@ use crate::control::{hook_counter, hook_link, hook_run};
 
 pub fn routes() -> Vec<Route> {
     let text = || json!({"type": "string"});
+    let kinds = json!({"type": "string", "enum": HookKind::ALL.map(HookKind::as_str)});
     let number = || json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
     vec![
         Route::new(
@@ -39,13 +43,13 @@ pub fn routes() -> Vec<Route> {
             explain,
         )
         .needs(UseCase::ExplainHooks)
-        .query("username", text(), "The user name, as a client would send it.")
+        .required("username", word(), "The user name, as a client would send it.")
         .query(
             "method",
             json!({"type": "string", "enum": LoginMethod::ALL.map(LoginMethod::as_str), "default": "password"}),
             "The login method.",
         )
-        .query("address", text(), "The client's address; without it, that of a client on this machine.")
+        .query("address", address_or_none(), "The client's address; without it, that of a client on this machine.")
         .answers(200, json!({"type": "object"})),
         Route::new(
             Method::POST,
@@ -55,7 +59,7 @@ pub fn routes() -> Vec<Route> {
             test,
         )
         .needs(UseCase::TestHooks)
-        .body(json!({"type": "object", "properties": {"hook": text()}, "required": ["hook"]}))
+        .body(json!({"type": "object", "properties": {"hook": kinds}, "required": ["hook"]}))
         .answers(200, json!({"type": "object"})),
         Route::new(
             Method::GET,
@@ -67,7 +71,7 @@ pub fn routes() -> Vec<Route> {
         .needs(UseCase::ListRuns)
         .query("kind", text(), "Only calls of this hook point; login: the outcomes of logins.")
         .query("username", text(), "Only calls about this user.")
-        .query("address", text(), "Only calls about clients at this address.")
+        .query("address", address_or_none(), "Only calls about clients at this address.")
         .query("connection", text(), "Only calls about this connection.")
         .query("hook", text(), "Only calls of this hook: a path, a URL or the name of a plugin.")
         .query("outcome", text(), "Only calls with this outcome.")
@@ -137,7 +141,7 @@ async fn test(State(api): State<RestApi>, Caller(actor): Caller, Body(event): Do
 
 async fn runs(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
     let text = |name: &str| query.text(name).filter(|text| !text.is_empty()).map(str::to_owned);
-    let number = |name: &str| query.value::<i64>(name, "a whole number");
+    let number = |name: &str| query.natural(name);
     let limit = query.value::<u32>("limit", "a whole number from 1 to 500")?.unwrap_or(DEFAULT_LIMIT);
     if limit == 0 {
         return Err(Refusal::of_field("limit", "the parameter \"limit\" must be a whole number from 1 to 500"));
@@ -147,7 +151,7 @@ async fn runs(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -
         username: text("username"),
         hook: text("hook"),
         outcome: text("outcome"),
-        address: text("address"),
+        address: query.value::<IpAddr>("address", "an address")?.map(|address| address.to_string()),
         connection: text("connection"),
         since: number("since")?,
         until: number("until")?,

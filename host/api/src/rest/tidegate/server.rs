@@ -12,7 +12,7 @@ use tidegate_core::session::Session;
 use super::super::RestApi;
 use super::super::extract::{Name, Query};
 use super::super::guard::Caller;
-use super::super::openapi::reference;
+use super::super::openapi::{address_or_none, reference};
 use super::super::pages::{DEFAULT_LIMIT, MAX_LIMIT};
 use super::super::route::Route;
 use crate::answer::{self, Refusal, done};
@@ -52,7 +52,7 @@ pub fn routes() -> Vec<Route> {
             .query("since", time(), "Only records of that time or later, in milliseconds since 1970.")
             .query("until", time(), "Only records of an earlier time, in milliseconds since 1970.")
             .query("actor", text(), "Only changes by this author.")
-            .query("address", text(), "Only changes from this address.")
+            .query("address", address_or_none(), "Only changes from this address.")
             .query("action", text(), "Only changes of this kind, such as update.")
             .query("outcome", outcomes, "Only requests that ended in this way.")
             .query("kind", text(), "Only changes of objects of this kind, such as user.")
@@ -102,9 +102,9 @@ async fn audit(State(api): State<RestApi>, Caller(actor): Caller, query: Query) 
         AuditOutcome::from_name(&name).ok_or_else(unknown)
     });
     let query = AuditQuery {
-        before: query.value("before", "a whole number")?,
-        since: query.value("since", "a whole number")?,
-        until: query.value("until", "a whole number")?,
+        before: query.natural("before")?,
+        since: query.natural("since")?,
+        until: query.natural("until")?,
         action: text("action"),
         outcome: outcome.transpose()?,
         address: query.value("address", "an address")?,

@@ -13,7 +13,7 @@ use super::super::RestApi;
 use super::super::dumps::{self, ScanAfterLoad, begin_scan};
 use super::super::extract::{Body, Document, Name, Query};
 use super::super::guard::Caller;
-use super::super::openapi::{list_of, reference};
+use super::super::openapi::{list_of, reference, word};
 use super::super::route::Route;
 use crate::answer::{self, Refusal, done};
 use crate::control::session;
@@ -44,15 +44,15 @@ pub fn routes() -> Vec<Route> {
             .answers(200, json!({"type": "array", "items": scan})),
         Route::new(Method::POST, "/quota_scan", "start_quota_scan", "Count the files of an account again.", start_scan)
             .needs(UseCase::Scan)
-            .body(json!({"type": "object", "properties": {"username": text()}, "required": ["username"]}))
+            .body(json!({"type": "object", "properties": {"username": word()}, "required": ["username"]}))
             .answers(201, reference("Done")),
         Route::new(Method::GET, "/dumpdata", "dumpdata", "Write all accounts, with their secrets, to a file.", dump)
             .needs(UseCase::Dump)
-            .query("output_file", text(), "The file, below the directory of backups.")
+            .required("output_file", word(), "The file, below the directory of backups.")
             .answers(200, reference("Done")),
         Route::new(Method::GET, "/loaddata", "loaddata", "Load a file with accounts: all of them, or none.", load)
             .needs(UseCase::Load)
-            .query("input_file", text(), "The file, below the directory of backups.")
+            .required("input_file", word(), "The file, below the directory of backups.")
             .query(
                 "scan_quota",
                 json!({"type": "integer", "enum": [0, 1, 2]}),

@@ -13,7 +13,7 @@ use tidegate_core::secret::Secret;
 use super::super::RestApi;
 use super::super::extract::{Body, Document, Name, Query};
 use super::super::guard::Caller;
-use super::super::openapi::{list_of, reference};
+use super::super::openapi::{list_of, reference, word};
 use super::super::pages::{self, Page};
 use super::super::route::Route;
 use super::super::versions::{IfMatch, tagged, version_of};
@@ -29,8 +29,7 @@ fn administrators() -> Vec<Route> {
     let list_summary = "List administrators in the order of their names.";
     let disable = "Take the one-time codes of an administrator away.";
     let passwords = || {
-        let text = json!({"type": "string"});
-        let properties = json!({"current_password": text, "new_password": text});
+        let properties = json!({"current_password": word(), "new_password": word()});
         json!({"type": "object", "properties": properties, "required": ["current_password", "new_password"]})
     };
     let own = "Give the administrator of the request another password; its tokens end.";

@@ -12,7 +12,7 @@ use super::super::RestApi;
 use super::super::dumps::{self, ScanAfterLoad};
 use super::super::extract::{BodyLimit, Query, bytes};
 use super::super::guard::Caller;
-use super::super::openapi::reference;
+use super::super::openapi::{reference, switch, word};
 use super::super::route::Route;
 use crate::answer::{Refusal, done};
 
@@ -20,7 +20,6 @@ use crate::answer::{Refusal, done};
 const DUMP: BodyLimit = BodyLimit { size: 256 << 20, time: Duration::from_secs(600) };
 
 pub fn routes() -> Vec<Route> {
-    let text = || json!({"type": "string"});
     let load = |route: Route| {
         route
             .needs(UseCase::Load)
@@ -41,8 +40,8 @@ pub fn routes() -> Vec<Route> {
             dump,
         )
         .needs(UseCase::Dump)
-        .query("output-file", text(), "The file, below the directory of backups; not with output-data.")
-        .query("output-data", json!({"type": "integer", "enum": [0, 1]}), "1: the dump is the answer.")
+        .query("output-file", word(), "The file, below the directory of backups; not with output-data.")
+        .query("output-data", switch(), "1: the dump is the answer.")
         .query("indent", json!({"type": "integer", "enum": [0, 1]}), "Has no effect: one object is one line.")
         .answers(200, json!({ "anyOf": [reference("Dump"), reference("Done")] })),
         load(Route::new(
@@ -52,7 +51,7 @@ pub fn routes() -> Vec<Route> {
             "Load a file: all of it, or nothing.",
             load_file,
         ))
-        .query("input-file", text(), "The file, below the directory of backups."),
+        .required("input-file", word(), "The file, below the directory of backups."),
         load(Route::new(
             Method::POST,
             "/loaddata",

@@ -1,8 +1,11 @@
 //! Banned addresses (B14-04), as the older server's second interface has them: by a number that their text makes.
 
+use std::net::IpAddr;
+
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
+use ipnet::IpNet;
 use serde_json::{Value, json};
 use tidegate_api_types::ErrorCode;
 use tidegate_core::admin::{Actor, BannedAddress, UseCase};
@@ -86,7 +89,9 @@ fn address_of(id: &str) -> Option<String> {
         let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
         u8::from_str_radix(pair, 16).ok()
     });
-    String::from_utf8(digits.collect::<Option<Vec<u8>>>()?).ok()
+    let text = String::from_utf8(digits.collect::<Option<Vec<u8>>>()?).ok()?;
+    let is_address = text.parse::<IpAddr>().is_ok() || text.parse::<IpNet>().is_ok();
+    is_address.then_some(text)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use tidegate_core::ports::{AuditOutcome, AuditQuery, RunFilter, StoredAudit, Sto
 use super::super::RestApi;
 use super::super::extract::Query;
 use super::super::guard::Caller;
+use super::super::openapi::address_or_none;
 use super::super::pages::{DEFAULT_LIMIT, MAX_LIMIT};
 use super::super::route::Route;
 use crate::answer::{self, Refusal};
@@ -28,7 +29,7 @@ pub fn routes() -> Vec<Route> {
             .query("start_timestamp", number(), "Only events of that time or later, in nanoseconds since 1970.")
             .query("end_timestamp", number(), "Only events of that time or earlier, in nanoseconds since 1970.")
             .query("username", text(), "Only events of this name.")
-            .query("ip", text(), "Only events from this address.")
+            .query("ip", address_or_none(), "Only events from this address.")
             .query("from_id", number(), "Only events before this one in the list: the last id of the page before.")
             .query(
                 "limit",
@@ -70,7 +71,7 @@ struct Selection {
 
 impl Selection {
     fn of(query: &Query) -> Result<Self, Refusal> {
-        let number = |name: &str| query.value::<i64>(name, "a whole number");
+        let number = |name: &str| query.natural(name);
         let limit = query.value::<u32>("limit", "a whole number from 1 to 500")?.unwrap_or(DEFAULT_LIMIT);
         if limit == 0 {
             return Err(Refusal::of_field("limit", "the parameter \"limit\" must be a whole number from 1 to 500"));

@@ -26,8 +26,8 @@ pub fn routes() -> Vec<Route> {
         "type": "object",
         "properties": {
             "name": {"type": "string", "maxLength": 255},
-            "max_uses": {"type": "integer", "minimum": 1, "maximum": 1000},
-            "expires_at": {"type": "integer", "minimum": 0, "maximum": i64::MAX},
+            "max_uses": {"type": ["integer", "null"], "minimum": 1, "maximum": 1000},
+            "expires_at": {"type": ["integer", "null"], "minimum": 0, "maximum": i64::MAX},
             "ips": texts(),
         },
         "additionalProperties": false,

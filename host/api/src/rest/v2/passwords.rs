@@ -19,7 +19,7 @@ use tidegate_core::secret::Secret;
 use super::super::RestApi;
 use super::super::extract::{Body, Name};
 use super::super::guard::Caller;
-use super::super::openapi::reference;
+use super::super::openapi::{reference, word};
 use super::super::route::{Need, Route};
 use crate::answer::{self, Refusal, done};
 use crate::http::Client;
@@ -27,7 +27,7 @@ use crate::http::Client;
 pub fn routes() -> Vec<Route> {
     let text = || json!({"type": "string"});
     let new_password = || {
-        let properties = json!({"code": text(), "password": text()});
+        let properties = json!({"code": text(), "password": word()});
         json!({"type": "object", "properties": properties, "required": ["code", "password"], "additionalProperties": false})
     };
     let code = || {
