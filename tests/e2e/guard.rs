@@ -1,5 +1,7 @@
 //! The defender: an address that guesses is refused, and other addresses are not.
 
+use std::process::{Command, Stdio};
+
 use tidegate_tests::clients::{Proof, can_log_in, sftp_with};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::tools;
@@ -100,4 +102,48 @@ fn administrators_ban_addresses_and_end_bans() {
     assert!(audit.contains("\"ban\""), "{audit}");
     drop(server);
     assert!(!ban(&["add", "127.0.0.2"]).status.success(), "no server runs");
+}
+
+/// hydra guesses over SSH and over HTTP from one address, by settings as they are without a configuration.
+#[test]
+fn a_program_that_guesses_is_banned_after_the_tries_that_the_pages_say() {
+    // B14-01, B14-02
+    const TRIES: usize = 8;
+    let site = Site::new().defender("enabled = true");
+    site.user("alice");
+    // The right password comes long after the ban.
+    let words = site.write("words", (0..40).map(|number| format!("wrong{number}\n")).collect::<String>() + "pw\n");
+    let check = |service: &str| {
+        let server = site.start();
+        let port = if service == "ssh" { server.port } else { server.http_port };
+        let place = if service == "ssh" { "ssh://127.0.0.1".to_owned() } else { "127.0.0.1".to_owned() };
+        let mut hydra = Command::new("hydra");
+        hydra.current_dir(site.path("")).args([
+            "-I",
+            "-l",
+            "alice",
+            "-P",
+            words.to_str().unwrap(),
+            "-t",
+            "1",
+            "-W",
+            "1",
+        ]);
+        hydra.args(["-s", &port.to_string(), &place]);
+        if service != "ssh" {
+            hydra.args(["http-get", "/api/v2/token"]);
+        }
+        let said = tools::run(hydra.stdin(Stdio::null()));
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(!said.contains("password: pw"), "{service}: {said}");
+        let listed = bans(&site);
+        assert_eq!(listed[0]["ip"], "127.0.0.1", "{service}: {said}");
+        let log = server.log();
+        let failed = log.lines().filter(|line| line.contains("\"event\":\"LoginFailed\"")).count();
+        assert_eq!(failed, TRIES, "{service}: {log}");
+        assert!(!can_log_in(&server, "alice", PASSWORD), "{service}: the address is banned");
+        assert!(other_address_can_log_in(&server), "{service}: {log}");
+    };
+    check("ssh");
+    check("http");
 }
