@@ -34,6 +34,12 @@
       if (!match) {
         old.insertBefore(document.importNode(next, true), at);
       } else {
+        // What has no name and stands before it is not wanted: the element itself is moved only if others are in its way.
+        while (at && at !== match && !at.id) {
+          const following = at.nextSibling;
+          at.remove();
+          at = following;
+        }
         if (match === at) at = at.nextSibling;
         else old.insertBefore(match, at);
         sync(match, next);
@@ -50,8 +56,9 @@
     if (isLive(event.detail.elt) && document.hidden) event.preventDefault();
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const { target, xhr, serverResponse } = event.detail;
-    if (!isLive(target) || event.detail.elt !== target || xhr.status !== 200) return;
+    const { target, xhr, serverResponse, requestConfig } = event.detail;
+    // A form that puts another live part in the place of this one is no refresh.
+    if (!isLive(target) || requestConfig.elt !== target || xhr.status !== 200) return;
     event.detail.shouldSwap = false;
     target.removeAttribute("data-stale");
     const fresh = new DOMParser().parseFromString(serverResponse, "text/html");
