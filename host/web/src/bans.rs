@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::response::Response;
+use serde_json::Value;
 use tidegate_core::admin::UseCase;
 use tidegate_core::ports::{Clock, SystemClock};
 
@@ -65,7 +66,12 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
         blocks.push(Block::Form(Form::post("ban", "/web/bans/add", controls, "Ban the address")));
     }
     blocks.push(Block::Table(table));
-    blocks.push(Block::Text("Networks that are never banned stand in common.defender.exempt.".to_owned()));
+    let exempt = asked.web.facts.configuration.pointer("/values/common/defender/exempt").and_then(Value::as_array);
+    let exempt: Vec<&str> = exempt.into_iter().flatten().filter_map(Value::as_str).collect();
+    let exempt = if exempt.is_empty() { "none".to_owned() } else { exempt.join(", ") };
+    blocks.push(Block::Text(format!(
+        "Networks that are never banned (common.defender.exempt): {exempt}. They are changed in the configuration."
+    )));
     Ok(asked.page("Bans", blocks))
 }
 

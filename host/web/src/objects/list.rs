@@ -5,6 +5,7 @@ use serde_json::Value;
 use tidegate_core::ports::PageRequest;
 
 use super::Kind;
+use super::bulk::{bulk, tick};
 use super::kind::Stored;
 use super::users::done;
 use crate::problem::Problem;
@@ -29,7 +30,14 @@ pub async fn show(kind: Kind, asked: Asked) -> Result<Response, Problem> {
         let (search, last) = (search.as_deref().unwrap_or_default(), kind.name_of(&last.document));
         address(kind.path(), &[("search", search), ("after", &last)])
     });
+    table.bulk = bulk(kind, &asked);
     table.rows = found.iter().map(|stored| row(kind, stored)).collect();
+    if table.bulk.is_some() {
+        table.head.insert(0, "Tick");
+        for (row, stored) in table.rows.iter_mut().zip(&found) {
+            row.insert(0, tick(&kind.name_of(&stored.document)));
+        }
+    }
     let mut blocks: Vec<_> = done(asked.query.text("done")).into_iter().collect();
     let input = Input::new("search", "Search", search.as_deref().unwrap_or_default(), InputKind::Search);
     let mut form =

@@ -23,8 +23,6 @@ use crate::route::Route;
 pub fn routes() -> Vec<Route> {
     let mut routes = vec![
         Route::get("/web/users", Need::For(UseCase::ListUsers), users::show),
-        Route::post("/web/users/bulk", Need::For(UseCase::ListUsers), bulk::ask),
-        Route::post("/web/users/bulk/do", Need::For(UseCase::ListUsers), bulk::carry_out),
         Route::get("/web/users/effective", Need::For(UseCase::ShowUser), effective::show),
         // Addresses of the older server (A19-01).
         Route::get("/web/user", Need::For(UseCase::AddUser), async |_: Asked| moved("/web/users/new")),
@@ -34,6 +32,11 @@ pub fn routes() -> Vec<Route> {
         let (cases, path) = (kind.cases(), |rest: &str| format!("{}{rest}", kind.path()));
         if kind != Kind::User {
             routes.push(Route::get(path(""), Need::For(cases.list), move |asked| list::show(kind, asked)));
+        }
+        if kind != Kind::Admin {
+            routes.push(Route::post(path("/bulk"), Need::For(cases.list), move |asked| bulk::ask(kind, asked)));
+            routes
+                .push(Route::post(path("/bulk/do"), Need::For(cases.list), move |asked| bulk::carry_out(kind, asked)));
         }
         routes.push(Route::get(path("/show"), Need::For(cases.show), move |asked| show::show(kind, asked)));
         routes.push(Route::get(path("/json"), Need::For(cases.show), move |asked| show::json(kind, asked)));

@@ -35,6 +35,9 @@ pub async fn show(kind: Kind, asked: Asked) -> Result<Response, Problem> {
     blocks.extend(stored.problem.iter().map(|problem| Block::Note(Tone::Bad, problem.clone())));
     blocks.extend(stored.notes.iter().map(|note| Block::Note(Tone::Plain, note.clone())));
     blocks.extend(actions(kind, &name, &asked));
+    if matches!(kind, Kind::User | Kind::Folder) && asked.may(UseCase::Scan) {
+        blocks.push(Block::Form(scan(kind, &name)));
+    }
     match kind {
         Kind::User => blocks.extend(of_user(&name, &stored.document)),
         Kind::Group | Kind::Folder | Kind::Role | Kind::Admin => {}
@@ -97,6 +100,13 @@ fn actions(kind: Kind, name: &str, asked: &Asked) -> Option<Block> {
         add("Delete…", at("delete", "name"), Tone::Bad);
     }
     (!actions.is_empty()).then_some(Block::Actions(actions))
+}
+
+fn scan(kind: Kind, name: &str) -> Form {
+    let mut form = Form::post("scan", "/web/quota/scan", Vec::new(), "Count its files again");
+    let of = if kind == Kind::Folder { "folder" } else { "account" };
+    form.hidden = vec![("kind", of.to_owned()), ("name", name.to_owned())];
+    form
 }
 
 /// Usages with their limits, and keys with their fingerprints.

@@ -5,10 +5,12 @@ use tidegate_core::account::User;
 use tidegate_core::admin::{UseCase, problem_of};
 use tidegate_core::ports::PageRequest;
 
+use super::Kind;
+use super::bulk::{bulk, tick};
 use crate::problem::Problem;
 use crate::request::{Asked, address};
 use crate::text::{bytes, natural, time, used};
-use crate::view::{Action, Block, Bulk, Cell, Control, Form, Input, InputKind, Table, Tone};
+use crate::view::{Action, Block, Cell, Control, Form, Input, InputKind, Table, Tone};
 
 const HEAD: [&str; 6] = ["Name", "State", "Home", "Used", "Files", "Last login"];
 /// Accounts of a page.
@@ -36,7 +38,8 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
         limit: limit.unwrap_or(LIMIT).min(500),
     };
     let page = asked.web.administration.users.list(asked.actor()?, request.clone()).await?;
-    let can_change = asked.may(UseCase::UpdateUser) || asked.may(UseCase::DeleteUser);
+    let bulk = bulk(Kind::User, &asked);
+    let can_change = bulk.is_some();
     let caption = match &prefix {
         Some(prefix) => format!("Accounts whose names begin with “{prefix}”; times are in UTC"),
         None => "Accounts; times are in UTC".to_owned(),
@@ -67,16 +70,7 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
         let fields = [("search", search), ("qlimit", limit.as_deref().unwrap_or_default()), ("after", &next)];
         table.next = Some(address("/web/users", &fields));
     }
-    if can_change {
-        let mut actions = Vec::new();
-        if asked.may(UseCase::UpdateUser) {
-            actions.extend([("enable", "Enable…"), ("disable", "Disable…")]);
-        }
-        if asked.may(UseCase::DeleteUser) {
-            actions.push(("delete", "Delete…"));
-        }
-        table.bulk = Some(Bulk { address: "/web/users/bulk".to_owned(), actions });
-    }
+    table.bulk = bulk;
     let mut blocks: Vec<_> = done(asked.query.text("done")).into_iter().collect();
     let search = Input::new("search", "Search", prefix.as_deref().unwrap_or_default(), InputKind::Search)
         .about("The beginning of the name.");
@@ -89,10 +83,6 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
     }
     blocks.push(Block::Table(table));
     Ok(asked.page("Users", blocks))
-}
-
-fn tick(name: &str) -> Cell {
-    Cell::Check { name: "name", value: name.to_owned(), label: format!("Tick {name}") }
 }
 
 fn name_cell(name: &str) -> Cell {
