@@ -22,6 +22,7 @@ mod served_gates;
 mod settings;
 mod signature;
 mod v0_1;
+mod wants;
 mod watch;
 
 pub use component_file::LoadError;

@@ -126,7 +126,8 @@ impl Loading {
     pub async fn load(&self, name: &str, files: &Files, component: &Component) -> Result<Loaded, LoadError> {
         let digest = files.digest.clone();
         let hooks = component_file::exported_hooks(&self.engine, component)?;
-        self.check_signature(files)?;
+        let signer = self.check_signature(files)?;
+        let imports = component.component_type().imports(&self.engine).map(|(name, _)| name.to_owned()).collect();
         let settings = self.settings(name, files.settings.as_deref())?;
         if let Some(wanted) = settings.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(&digest)) {
             return Err(LoadError::OtherDigest { found: digest, wanted: wanted.clone() });
@@ -145,7 +146,7 @@ impl Loading {
         let guest = Guest::new(self.engine.clone(), instance, shared);
         guest.try_out().await.map_err(at_start)?;
         let version = digest.get(..12).unwrap_or_default().into();
-        Ok(Loaded { guest, digest, version, hooks, exports, calls })
+        Ok(Loaded { guest, digest, version, hooks, exports, imports, signer, calls })
     }
 
     /// A plugin's settings: those of the configuration, else those of its file (`text`), else the defaults.
@@ -159,14 +160,15 @@ impl Loading {
         }
     }
 
-    /// A signature covers the component alone, not its name or its settings.
-    fn check_signature(&self, files: &Files) -> Result<(), LoadError> {
+    /// The key that has signed the file, where that is needed. A signature covers the component alone, not its name or
+    /// its settings.
+    fn check_signature(&self, files: &Files) -> Result<Option<String>, LoadError> {
         let keys = &self.ports.trusted_keys;
         if keys.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let signature = files.signature.as_ref().ok_or(LoadError::Unsigned)?;
-        keys.verify(&files.component, signature).map(drop).map_err(LoadError::Untrusted)
+        keys.verify(&files.component, signature).map(Some).map_err(LoadError::Untrusted)
     }
 }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::claimed_gates::gates_among;
 use crate::loader::{PluginDirectory, State, names_of};
+use crate::settings::Limits;
+use crate::wants::{Wanted, wanted};
 
 /// A line of `tidegate plugin list`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,14 @@ pub struct PluginInfo {
     pub closed_gates: Vec<&'static str>,
     /// Why the file in the directory is not in service, or what is missing.
     pub error: Option<String>,
+    /// What the component in service imports, and whether it was given.
+    pub wants: Vec<Wanted>,
+    /// The fingerprint of the key that has signed it; None: no signature is needed.
+    pub signer: Option<String>,
+    /// The limits of the component in service.
+    pub limits: Option<Limits>,
+    /// `[config]`, as it was given to the component in service.
+    pub config: serde_json::Value,
 }
 
 /// Why no gate was let go.
@@ -95,6 +105,10 @@ impl State {
             grants: loaded.as_ref().map(|loaded| loaded.settings().grant_names()).unwrap_or_default(),
             closed_gates: closed.iter().map(|kind| kind.as_str()).collect(),
             error,
+            wants: loaded.as_ref().map(|loaded| wanted(&loaded.imports, loaded.settings())).unwrap_or_default(),
+            signer: loaded.as_ref().and_then(|loaded| loaded.signer.clone()),
+            limits: loaded.as_ref().map(|loaded| loaded.settings().limits),
+            config: loaded.as_ref().map(|loaded| loaded.settings().config.clone()).unwrap_or_default(),
         }
     }
 }

@@ -32,6 +32,10 @@ pub struct Loaded {
     pub hooks: Vec<HookKind>,
     /// Where the functions of these hooks are.
     pub exports: Exports,
+    /// Names of the imported interfaces, in the order of the file.
+    pub imports: Vec<String>,
+    /// The fingerprint of the key that has signed the file; None: no signature is needed.
+    pub signer: Option<String>,
     /// Places for the calls that may be under way (`limits.concurrency`).
     pub calls: Places,
 }

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tidegate_core::admin::{
-    HookInventory, HookLink, InventoryError, LoginExplanation, LoginQuestion, PluginState, SignedPlugin,
+    HookInventory, HookLink, InventoryError, KeptValue, LoginExplanation, LoginQuestion, PluginDetails, PluginState,
+    SignedPlugin,
 };
 use tidegate_core::hook::HookKind;
 use tidegate_core::terminal::on_one_line;
-use tidegate_hooks_wasm::{ForgetError, PluginInfo, ServedGates};
+use tidegate_hooks_wasm::{ForgetError, Limits, PluginInfo, ServedGates};
 use tokio::sync::Mutex;
 
 use crate::config::Settings;
@@ -44,7 +45,25 @@ fn plugin_state(plugin: PluginInfo) -> PluginState {
         grants: plugin.grants,
         closed_gates: owned(plugin.closed_gates),
         error: plugin.error,
+        details: PluginDetails {
+            wants: plugin.wants.into_iter().map(|wanted| (wanted.what.to_owned(), wanted.is_granted)).collect(),
+            signer: plugin.signer,
+            limits: plugin.limits.map(limits).unwrap_or_default(),
+            config: plugin.config,
+        },
     }
+}
+
+fn limits(limits: Limits) -> Vec<(&'static str, String)> {
+    let Limits { deadline_ms, cpu_ms, memory_mib, concurrency, log_lines, instances, ready } = limits;
+    vec![
+        ("Time for a call", format!("{deadline_ms} ms")),
+        ("Time of computing in a call", format!("{cpu_ms} ms")),
+        ("Memory of an instance", format!("{memory_mib} MiB")),
+        ("Calls at once", concurrency.to_string()),
+        ("Lines that a call may log", log_lines.to_string()),
+        ("Instances", format!("{}, {ready} ready", instances.as_str())),
+    ]
 }
 
 impl Hooks {
@@ -103,6 +122,18 @@ impl HookInventory for Running {
         let bench = Bench::of_server(self.settings.clone(), self.stores.clone(), &self.directory);
         let report = bench.await.map_err(failed)?.run(case).await;
         report.map(|report| report.to_json()).map_err(|error| InventoryError::Invalid(sentence(error)))
+    }
+
+    async fn kept(&self, plugin: &str, limit: u32) -> Result<Vec<KeptValue>, String> {
+        let store = &self.stores.database;
+        let keys = store.list_keys(plugin, "", None, limit).await.map_err(|error| error.to_string())?;
+        let mut kept = Vec::new();
+        for key in keys {
+            // One that was removed meanwhile is not there.
+            let value = store.get(plugin, &key).await.map_err(|error| error.to_string())?;
+            kept.extend(value.map(|value| KeptValue { key, size: value.len() }));
+        }
+        Ok(kept)
     }
 
     async fn install(&self, name: &str, plugin: SignedPlugin) -> Result<(), InventoryError> {

@@ -7,7 +7,11 @@ use crate::guard::Need;
 use crate::problem::{Problem, sentence};
 use crate::request::{Asked, address, see};
 use crate::route::Route;
+use crate::text::bytes;
 use crate::view::{Block, Button, Cell, Form, Table, Tone};
+
+/// Values of a plugin that are shown.
+const KEPT: u32 = 100;
 
 pub fn routes() -> Vec<Route> {
     vec![
@@ -19,7 +23,9 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn state(plugin: &PluginState) -> Cell {
+    let lacks = plugin.details.wants.iter().any(|(_, is_granted)| !is_granted);
     match (&plugin.error, plugin.closed_gates.is_empty()) {
+        (None, true) if lacks => Cell::mark(Tone::Warning, "in service; it lacks a grant"),
         (None, true) => Cell::mark(Tone::Good, "in service"),
         (None, false) => Cell::mark(Tone::Warning, "missing; its gates refuse"),
         (Some(error), _) => Cell::mark(Tone::Bad, sentence(error)),
@@ -60,9 +66,16 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         ("State".to_owned(), state(&plugin)),
         ("SHA-256".to_owned(), Cell::Code(plugin.digest.clone().unwrap_or_default())),
         ("Hooks".to_owned(), Cell::Lines(plugin.hooks.clone())),
-        ("Grants".to_owned(), Cell::Lines(plugin.grants.clone())),
+        ("Granted".to_owned(), Cell::Lines(plugin.grants.clone())),
         ("Gates that refuse".to_owned(), Cell::Lines(plugin.closed_gates.clone())),
     ];
+    if plugin.digest.is_some() {
+        let signer = plugin.details.signer.clone();
+        let signer = signer.map_or_else(|| Cell::text("not needed (plugins.trusted_keys)"), Cell::Code);
+        facts.push(("Signed by".to_owned(), signer));
+        facts.push(("Settings".to_owned(), Cell::mark(Tone::Good, "checked, and in use")));
+    }
+    facts.extend(plugin.details.limits.iter().map(|(name, value)| ((*name).to_owned(), Cell::Number(value.clone()))));
     if asked.may(UseCase::ListRuns) {
         facts.push(("Calls".to_owned(), Cell::link("show", address("/web/runs", &[("hook", &plugin.name)]))));
     }
@@ -77,7 +90,41 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         };
         facts.push(("Without the plugin".to_owned(), Cell::Buttons(vec![button])));
     }
-    Ok(asked.page(format!("Plugin {}", plugin.name), vec![Block::Facts(facts)]))
+    let missing = plugin.details.wants.iter().filter(|(_, is_granted)| !is_granted).count();
+    let mut blocks = Vec::new();
+    if missing > 0 {
+        let text = format!("The plugin asks for {missing} thing(s) that it was not granted; see below.");
+        blocks.push(Block::Note(Tone::Warning, text));
+    }
+    blocks.push(Block::Facts(facts));
+    if plugin.digest.is_some() {
+        let mut table =
+            Table::new("wants", "What the component asks for", &["What", "Granted"], "It asks for nothing.");
+        for (what, is_granted) in plugin.details.wants {
+            let mark =
+                if is_granted { Cell::mark(Tone::Good, "granted") } else { Cell::mark(Tone::Warning, "not granted") };
+            table.rows.push(vec![Cell::Text(what), mark]);
+        }
+        blocks.push(Block::Table(table));
+    }
+    // Settings may have what is for the plugin alone.
+    if asked.may(UseCase::ShowConfiguration) && !plugin.details.config.is_null() {
+        let text = serde_json::to_string_pretty(&plugin.details.config).unwrap_or_default();
+        blocks.push(Block::Fold { summary: "Its settings ([config])".to_owned(), text });
+    }
+    let kept = asked.web.administration.plugins.kept(asked.actor()?, &plugin.name, KEPT).await?;
+    let caption = match kept.len() {
+        count if count >= KEPT as usize => format!("The first {KEPT} values that it keeps"),
+        _ => "Values that it keeps".to_owned(),
+    };
+    let mut table = Table::new("kept", caption, &["Key", "Size"], "It keeps no values.");
+    table.rows =
+        kept.into_iter().map(|value| vec![Cell::Code(value.key), Cell::Number(bytes(value.size as u64))]).collect();
+    blocks.push(Block::Table(table));
+    if asked.may(UseCase::ReloadPlugins) {
+        blocks.push(Block::Form(Form::post("reload", "/web/plugins/reload", Vec::new(), "Read the directory again")));
+    }
+    Ok(asked.page(format!("Plugin {}", plugin.name), blocks))
 }
 
 async fn reload(asked: Asked) -> Result<Response, Problem> {

@@ -94,7 +94,7 @@ pub fn hook_link(link: HookLink) -> api::HookLink {
 }
 
 pub fn plugin(plugin: PluginState) -> api::Plugin {
-    let PluginState { name, digest, hooks, grants, closed_gates, error } = plugin;
+    let PluginState { name, digest, hooks, grants, closed_gates, error, details: _ } = plugin;
     api::Plugin { name, sha256: digest, hooks, grants, closed_gates, error }
 }
 

@@ -69,7 +69,7 @@ pub use key_document::KEY_OBJECT;
 pub use login_links::{LinkWish, LoginLinks, NewLink, ShownLink};
 pub use objects::{ObjectAdministration, ShownObject};
 pub use password_resets::{PasswordOwner, PasswordResets, Requests, ResetError};
-pub use plugins::{HookInventory, HookLink, PluginAdministration, PluginState};
+pub use plugins::{HookInventory, HookLink, KeptValue, PluginAdministration, PluginDetails, PluginState};
 pub use scans::ScanAdministration;
 pub use sessions::SessionAdministration;
 pub use status::StatusAdministration;

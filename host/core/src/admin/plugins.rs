@@ -46,6 +46,30 @@ pub struct PluginState {
     pub closed_gates: Vec<String>,
     /// Why the plugin is not in service, in words; None: it is.
     pub error: Option<String>,
+    /// What more is known of the component in service.
+    pub details: PluginDetails,
+}
+
+/// What more is known of a component in service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PluginDetails {
+    /// What the component imports, in words, and whether the operator has given it.
+    pub wants: Vec<(String, bool)>,
+    /// The fingerprint of the key that has signed it; None: no signature is needed.
+    pub signer: Option<String>,
+    /// Its limits, each with its name and its value.
+    pub limits: Vec<(&'static str, String)>,
+    /// The settings that it was given, as JSON. They may have what is for the plugin alone.
+    pub config: Value,
+}
+
+/// A value that a plugin keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptValue {
+    /// The key.
+    pub key: String,
+    /// The size of the value, in bytes.
+    pub size: usize,
 }
 
 /// The hook points and plugins of the running server; in a command without a server, those that a server
@@ -87,6 +111,14 @@ pub trait HookInventory: Send + Sync {
     /// # Errors
     /// The event is not valid, or the hooks cannot be asked.
     async fn test(&self, event: Map<String, Value>) -> Result<Value, InventoryError>;
+
+    /// The first values that a plugin keeps, in the order of their keys; at most `limit`.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    async fn kept(&self, _plugin: &str, _limit: u32) -> Result<Vec<KeptValue>, String> {
+        Ok(Vec::new())
+    }
 
     /// Puts a plugin into the plugin directory, and returns when it is loaded.
     ///
@@ -135,6 +167,15 @@ impl PluginAdministration {
     pub async fn show(&self, actor: &Actor, name: &str) -> Result<PluginState, AdminError> {
         let plugin = self.list(actor).await?.into_iter().find(|plugin| plugin.name == name);
         plugin.ok_or_else(|| AdminError::NoPlugin(format!("there is no plugin \"{name}\"")))
+    }
+
+    /// The first values that a plugin keeps, in the order of their keys; at most `limit`.
+    ///
+    /// # Errors
+    /// The actor lacks `view_status`, or the store does not answer.
+    pub async fn kept(&self, actor: &Actor, name: &str, limit: u32) -> Result<Vec<KeptValue>, AdminError> {
+        self.audit.allow(actor, UseCase::ListPlugins, name).await?;
+        self.inventory.kept(name, limit).await.map_err(AdminError::Inventory)
     }
 
     /// Reads the plugin directory again, and returns when everything in it is loaded.
@@ -190,6 +231,7 @@ mod tests {
                 grants: Vec::new(),
                 closed_gates: vec!["login-pre".to_owned()],
                 error,
+                details: PluginDetails::default(),
             };
             self.links().await.map(|_| vec![gone])
         }

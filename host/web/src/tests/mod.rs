@@ -5,6 +5,7 @@
 mod access;
 mod hostile;
 mod objects;
+mod pages;
 mod sessions;
 
 use std::sync::Arc;
@@ -21,8 +22,8 @@ use serde_json::{Map, Value, json};
 use tidegate_api::{Client, Entrance, ServerFacts};
 use tidegate_core::account::Accounts;
 use tidegate_core::admin::{
-    Actor, Administration, AdministrationPorts, ExplainedPoint, HookInventory, HookLink, InventoryError,
-    LoginExplanation, LoginQuestion, PluginState, SignedPlugin,
+    Actor, Administration, AdministrationPorts, ExplainedPoint, HookInventory, HookLink, InventoryError, KeptValue,
+    LoginExplanation, LoginQuestion, PluginDetails, PluginState, SignedPlugin,
 };
 use tidegate_core::guard::{Defender, DefenderSettings};
 use tidegate_core::login::ExternalAuthCache;
@@ -97,6 +98,12 @@ impl HookInventory for HostileHooks {
             grants: vec![HOSTILE.to_owned()],
             closed_gates: vec!["login-pre".to_owned()],
             error: Some(HOSTILE.to_owned()),
+            details: PluginDetails {
+                wants: vec![(HOSTILE.to_owned(), false)],
+                signer: Some(HOSTILE.to_owned()),
+                limits: vec![("Calls at once", "1".to_owned())],
+                config: json!({HOSTILE: HOSTILE}),
+            },
         }])
     }
 
@@ -112,6 +119,10 @@ impl HookInventory for HostileHooks {
             Some(hook) => Ok(json!({"hook": hook, "verdict": HOSTILE})),
             None => Err(InventoryError::Invalid("the event says no hook point".to_owned())),
         }
+    }
+
+    async fn kept(&self, _: &str, _: u32) -> Result<Vec<KeptValue>, String> {
+        Ok(vec![KeptValue { key: HOSTILE.to_owned(), size: 5 }])
     }
 
     async fn install(&self, _: &str, _: SignedPlugin) -> Result<(), InventoryError> {
