@@ -139,6 +139,11 @@ fn examples_of_limits_and_security() {
 }
 
 #[test]
+fn examples_of_the_web_admin() {
+    check("host/docs/web-admin.md");
+}
+
+#[test]
 fn examples_of_commands() {
     check("host/docs/commands.md");
 }
