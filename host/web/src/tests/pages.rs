@@ -68,7 +68,7 @@ async fn one_time_codes_are_shown_once() {
     assert_eq!(removed.status, 303, "{}", removed.text);
     // One's own, with the password, whatever the permissions.
     let own = |password, what| [("current", password), ("do", what)];
-    assert_eq!(house.post("/web/account/codes", &ann, &own("wrong", "make")).await.status, 422);
+    assert_eq!(house.post("/web/account/codes", &ann, &own("wrong", "make")).await.status, 403);
     let made = house.post("/web/account/codes", &ann, &own("pw", "make")).await;
     assert!(made.status == 200 && made.text.contains("Recovery codes"), "{}", made.text);
     let page = house.get("/web/account", &ann).await;
