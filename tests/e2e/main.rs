@@ -61,4 +61,5 @@ mod throttled;
 mod traces;
 mod usage;
 mod user_tools;
+mod web;
 mod wrong_targets;

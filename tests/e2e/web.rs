@@ -1,0 +1,240 @@
+//! The web admin in a browser: Debian's Chromium goes through the journeys of `tests/web` on a server of their own.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+use tidegate_tests::clients::{self, Proof, can_log_in, sftp, sftp_ok, sftp_with};
+use tidegate_tests::raw_sftp::RawSftp;
+use tidegate_tests::server::{Server, Site};
+use tidegate_tests::tools;
+
+const PASSWORD: Proof<'static> = Proof::Password("pw");
+/// Of the administrators that the tests make.
+const OF_ADMINS: &str = "a-long-password";
+
+pub fn admin(site: &Site, name: &str) {
+    tools::run_ok(&mut site.tidegate(&[
+        "admin",
+        "add",
+        "--username",
+        name,
+        "--password",
+        OF_ADMINS,
+        "--permissions",
+        "*",
+    ]));
+}
+
+/// Goes through the journeys of a file of `tests/web/journeys`, which find `more` in their task.
+pub fn journeys(server: &Server, file: &str, more: &Value) {
+    let mut task = json!({"address": format!("http://127.0.0.1:{}", server.http_port), "password": OF_ADMINS});
+    task.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let mut node = Command::new("node");
+    node.arg(tools::root().join("tests/web/run.mjs")).arg(file).env("JOURNEY", task.to_string());
+    let output = tools::run(&mut node);
+    let log = server.log();
+    let end: Vec<_> = log.lines().rev().take(30).collect();
+    assert!(output.status.success(), "{}\nthe newest lines of the log:\n{}", clients::text(&output), end.join("\n"));
+}
+
+/// A hook that refuses `eve`, and names like markup, with a reason; it says on standard error who it was asked about.
+fn sundays(site: &Site) -> String {
+    let script = site.script(
+        "sundays.sh",
+        "#!/bin/sh\necho \"asked about $SFTPGO_LOGIN_USERNAME\" >&2\ncase $SFTPGO_LOGIN_USERNAME in\n\
+         eve) echo closed on Sundays; exit 1 ;;\n'<'*) printf 'because %s\\n' \"$SFTPGO_LOGIN_USERNAME\"; exit 1 ;;\nesac\n",
+    );
+    format!("[hook.login-pre]\nhook = \"{}\"\n", script.display())
+}
+
+/// A server on which every page has something to show.
+fn furnished() -> (Site, Server) {
+    let site = Site::new();
+    site.plugin("upload-policy", &tools::guest("upload-policy"), "[config]\nmax_bytes = 1000000000\n");
+    let hook = sundays(&site);
+    let site = site.config(&hook);
+    site.user("ada");
+    admin(&site, "root");
+    let server = site.start();
+    assert!(!can_log_in(&server, "ada", Proof::PasswordMethod("wrong")));
+    (site, server)
+}
+
+#[test]
+fn administrators_log_in_and_out() {
+    // A19-04
+    let site = Site::new();
+    ["root", "second", "third", "careful"].iter().for_each(|name| admin(&site, name));
+    let codes = tools::run_ok(&mut site.tidegate(&["admin", "totp", "--username", "careful", "--enable", "--json"]));
+    let codes: Value = serde_json::from_str(&codes).unwrap();
+    let server = site.start();
+    journeys(&server, "login", &json!({"codes": codes}));
+}
+
+#[test]
+fn over_tls_the_cookie_is_bound_to_the_host() {
+    // A19-04
+    let site = Site::new();
+    let file = |name: &str| site.path(name).to_str().unwrap().to_owned();
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout"];
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
+    tools::run_ok(openssl.args(key).arg(file("tls.key")).args(["-out", &file("tls.pem")]));
+    admin(&site, "root");
+    let server = site.start_with(&[
+        ("TIDEGATE_HTTPD__CERTIFICATE_FILE", "tls.pem"),
+        ("TIDEGATE_HTTPD__CERTIFICATE_KEY_FILE", "tls.key"),
+    ]);
+    journeys(&server, "encrypted", &json!({"address": format!("https://127.0.0.1:{}", server.http_port)}));
+}
+
+#[test]
+fn a_user_that_was_added_in_the_form_logs_in() {
+    // A1-21, A19-02
+    let site = Site::new();
+    admin(&site, "root");
+    let server = site.start();
+    let key = clients::key(&site.path(""), "key");
+    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    journeys(&server, "add_a_user", &json!({"homes": site.path("homes"), "key": public.trim()}));
+    let local = site.write("local", vec![1; 1000]);
+    let batch = format!("put {0} /a\nmkdir /in\nput {0} /in/a\n-rm /in/a\nls /in\n", local.display());
+    for proof in [Proof::Password("pw of ada"), Proof::Key(&key)] {
+        let said = sftp_ok(&server, "ada", proof, &batch.replace("mkdir /in", "-mkdir /in"));
+        assert!(said.contains("ermission denied") && said.contains("/in/a"), "{said}");
+    }
+    let large = site.write("large", vec![1; 1_000_000]);
+    let batch = format!("put {} /b\n", large.display());
+    assert!(!sftp(&server, "ada", Proof::Key(&key), &batch).status.success(), "the quota is that of the form");
+    assert!(can_log_in(&server, "grace", Proof::Password("pw of grace")));
+    assert!(!can_log_in(&server, "grace", Proof::Key(&key)), "keys are not copied");
+}
+
+#[test]
+fn accounts_are_found_and_changed() {
+    // A1-21, A19-01, A19-02, A19-03
+    let site = Site::new();
+    admin(&site, "root");
+    site.user("open");
+    let server = site.start();
+    let mut session = RawSftp::connect(&server, "open", "pw");
+    journeys(&server, "change_users", &json!({}));
+    assert!(session.receive().is_none(), "the session has ended with the account");
+    assert!(can_log_in(&server, "document", PASSWORD) && can_log_in(&server, "both", PASSWORD), "passwords stay");
+    assert!(!can_log_in(&server, "m00", PASSWORD) && can_log_in(&server, "m01", PASSWORD));
+}
+
+#[test]
+fn groups_folders_and_roles_are_added_and_deleted() {
+    let site = Site::new();
+    admin(&site, "root");
+    let server = site.start();
+    journeys(&server, "other_objects", &json!({"homes": site.path("homes")}));
+}
+
+#[test]
+fn a_keyboard_or_forms_alone_are_enough() {
+    let site = Site::new();
+    admin(&site, "root");
+    let hook = sundays(&site);
+    let site = site.config(&hook);
+    let server = site.start();
+    journeys(&server, "keyboard", &json!({}));
+    journeys(&server, "without_script", &json!({}));
+}
+
+/// A client that transfers something large so slowly that it does not end by itself.
+fn slow_transfer(site: &Site, server: &Server, user: &str, options: &[&str], batch: &str) -> Child {
+    let batch = site.write(&format!("{user}.batch"), batch);
+    let mut sftp = clients::openssh("sftp", server, PASSWORD);
+    sftp.args(["-l", "1600"]).args(options).arg("-oBatchMode=no").arg("-b").arg(batch).arg(format!("{user}@127.0.0.1"));
+    sftp.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+#[test]
+fn transfers_are_watched_and_ended() {
+    // A1-21, A19-01, A19-03
+    let site = Site::new();
+    admin(&site, "root");
+    let large = site.write("large", vec![1; 50_000_000]);
+    let homes = ["uploader", "downloader", "other"].map(|user| site.user(user));
+    std::fs::create_dir_all(&homes[1]).unwrap();
+    std::fs::copy(&large, homes[1].join("big")).unwrap();
+    let server = site.start();
+    let put = format!("put {} /big\n", large.display());
+    let get = format!("get /big {}\n", site.path("fetched").display());
+    let mut uploader = slow_transfer(&site, &server, "uploader", &[], &put);
+    let mut downloader = slow_transfer(&site, &server, "downloader", &[], &get);
+    let mut other = slow_transfer(&site, &server, "other", &["-oBindAddress=127.0.0.2"], &put);
+    journeys(&server, "connections", &json!({}));
+    assert!(!uploader.wait().unwrap().success() && !other.wait().unwrap().success(), "their connections were closed");
+    assert!(downloader.try_wait().unwrap().is_none(), "the other one goes on");
+    let elsewhere = || sftp_with(&server, "other", PASSWORD, &["-oBindAddress=127.0.0.2"], "pwd\n").status.success();
+    assert!(!elsewhere() && can_log_in(&server, "other", PASSWORD), "the address is banned, the account is not");
+    journeys(&server, "lift_a_ban", &json!({}));
+    assert!(elsewhere(), "{}", server.log());
+    downloader.kill().unwrap();
+    downloader.wait().unwrap();
+}
+
+#[test]
+fn a_refused_login_and_a_slow_hook_are_found() {
+    let site = Site::new();
+    let slow = site.script("slow.sh", "#!/bin/sh\nexec sleep 0.3\n");
+    let hook = sundays(&site);
+    let site = site.config(&format!("{hook}[hook.session-create]\nhook = \"{}\"\n", slow.display()));
+    admin(&site, "root");
+    site.user("ada");
+    let server = site.start();
+    assert!(can_log_in(&server, "ada", PASSWORD));
+    assert!(!can_log_in(&server, "ada", Proof::PasswordMethod("wrong")));
+    let secret = "the-password-of-eve";
+    assert!(!can_log_in(&server, "eve", Proof::PasswordMethod(secret)));
+    journeys(&server, "hooks", &json!({"secret": secret}));
+}
+
+#[test]
+fn the_server_is_operated() {
+    // A19-03
+    let (site, server) = furnished();
+    let home = site.path("homes/ada");
+    std::fs::create_dir_all(&home).unwrap();
+    ["a", "b", "c"].iter().for_each(|name| std::fs::write(home.join(name), "content").unwrap());
+    tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "ada", "--quota-files", "10"]));
+    journeys(&server, "operations", &json!({}));
+    journeys(&server, "people", &json!({}));
+}
+
+#[test]
+fn guests_see_neither_data_nor_buttons() {
+    // A19-04
+    let (_site, server) = furnished();
+    journeys(&server, "guests", &json!({}));
+}
+
+#[test]
+fn every_page_fits() {
+    // A19-01
+    let (_site, server) = furnished();
+    journeys(&server, "widths", &json!({}));
+}
+
+#[test]
+fn names_full_of_markup_are_texts() {
+    let site = Site::new();
+    let hook = sundays(&site);
+    let site = site.config(&hook);
+    admin(&site, "root");
+    site.user("files");
+    let server = site.start();
+    let hostile = "<img src=x onerror=alert(1)>\"'&\u{202e}\u{200f}--><script>x</script>";
+    let mut client = Command::new(tools::python());
+    client.arg(tools::root().join("tests/e2e/clients/hostile_names.py")).arg(server.port.to_string()).arg(hostile);
+    let mut client = client.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let said: Vec<_> = BufReader::new(client.stdout.take().unwrap()).lines().map_while(Result::ok).take(2).collect();
+    assert_eq!(said, ["refused", "ready"], "{}", server.log());
+    journeys(&server, "markup", &json!({"hostile": hostile, "long": format!("{hostile}{}", "x".repeat(300))}));
+    drop(client.stdin.take());
+    client.wait().unwrap();
+}

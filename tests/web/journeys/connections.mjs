@@ -1,0 +1,113 @@
+// What is under way is watched, and ended. `uploader`, `downloader` and `other` transfer something large slowly, `other`
+// from an address of its own.
+import assert from 'node:assert/strict';
+import { eventually } from '../browser.mjs';
+
+const UNITS = { B: 1, KiB: 1 << 10, MiB: 1 << 20, GiB: 1 << 30 };
+
+/// The first number of bytes of a text such as `upload /big: 1.5 MiB, 250.0 KiB/s`.
+function bytesIn(text) {
+    const [, number, unit] = text.match(/([\d.]+) (B|KiB|MiB|GiB)\b(?!\/s)/);
+    return Number(number) * UNITS[unit];
+}
+
+const rowOf = (page, name) => page.locator('#sessions tbody tr').filter({ hasText: name });
+
+/// What `look` gives, once `wanted` takes it: looked at whenever the list was refreshed.
+function afterRefreshes(page, look, wanted) {
+    return eventually('the list changes', async () => {
+        const seen = await look();
+        if (wanted(seen)) return { seen };
+        await refreshed(page);
+        return null;
+    }).then(({ seen }) => seen);
+}
+
+async function refreshed(page) {
+    await page.waitForResponse((response) => response.url().includes('part=table'));
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+}
+
+async function transfersAreWatched(open, { password }) {
+    const window = await open();
+    const { page } = window;
+    await window.logIn('root', password);
+    await page.getByRole('link', { name: 'Connections' }).click();
+    await page.waitForURL('**/web/connections');
+    await window.look();
+    for (const [name, operation] of [['uploader', 'upload'], ['downloader', 'download']]) {
+        const row = rowOf(page, name);
+        await row.waitFor();
+        const text = () => row.innerText();
+        const first = await afterRefreshes(page, text, (text) => text.includes(`${operation} /big`) && /[\d.]+ [KM]?i?B\/s/.test(text));
+        assert.match(first, /OpenSSH/);
+        assert.match(first, /SFTP/);
+        const moved = bytesIn(first.slice(first.indexOf('/big')));
+        await afterRefreshes(page, text, (text) => bytesIn(text.slice(text.indexOf('/big'))) > moved);
+    }
+    // A download's size is known to the server.
+    const bar = rowOf(page, 'downloader').locator('progress').first();
+    const share = async () => (await bar.evaluate((bar) => bar.value / bar.max));
+    const first = await share();
+    await afterRefreshes(page, share, (share) => share > first && share < 1);
+    await window.look();
+}
+
+async function theListIsFilteredAsOneTypes(open, { password }) {
+    const window = await open();
+    const { page } = window;
+    await window.logIn('root', password);
+    for (const path of ['/web/connections', '/web/connections?live=0']) {
+        await window.visit(path);
+        await page.getByLabel('Filter').pressSequentially('uploa');
+        await page.waitForFunction(() => document.querySelectorAll('#sessions tbody tr').length === 1);
+        assert.equal(await rowOf(page, 'uploader').count(), 1, path);
+        if (path.endsWith('connections')) {
+            for (let refreshes = 0; refreshes < 2; refreshes += 1) await refreshed(page);
+            assert.equal(await page.locator('#sessions tbody tr').count(), 1, 'a refresh keeps the filter');
+        }
+        assert.equal(await page.evaluate(() => document.activeElement.id), 'search');
+        await window.look();
+    }
+}
+
+async function aRefreshKeepsTheFocus(open, { password }) {
+    const window = await open();
+    const { page } = window;
+    await window.logIn('root', password);
+    await window.visit('/web/connections');
+    await rowOf(page, 'downloader').locator('button[id^="close-"]').focus();
+    const focused = () => page.evaluate(() => document.activeElement.id);
+    const before = await focused();
+    await page.evaluate(() => document.activeElement.setAttribute('data-old', ''));
+    await page.waitForFunction(() => !document.querySelector('[data-old]'));
+    await page.waitForFunction((id) => document.activeElement.id === id, before);
+    await page.keyboard.press('Tab');
+    assert.equal(await focused(), before.replace('close-', 'ban-'), 'the next one follows');
+    // Without refreshing, nothing is replaced.
+    await window.press('Stop refreshing');
+    assert.equal(await page.locator('[hx-trigger*="every"]').count(), 0);
+    await window.look();
+}
+
+async function theyAreClosedAndBanned(open, { password }) {
+    const window = await open();
+    const { page } = window;
+    await window.logIn('root', password);
+    await window.visit('/web/connections');
+    await rowOf(page, 'uploader').getByRole('button', { name: /^Close the connection of uploader/ }).click();
+    await page.waitForURL('**done=closed');
+    assert.match(await window.text(), /was closed/);
+    await rowOf(page, 'uploader').waitFor({ state: 'detached' });
+    await window.look();
+    await rowOf(page, 'other').getByRole('button', { name: /^Close and ban/ }).click();
+    await page.waitForURL('**done=banned');
+    await rowOf(page, 'other').waitFor({ state: 'detached' });
+    assert.equal(await rowOf(page, 'downloader').count(), 1);
+    await window.visit('/web/bans');
+    assert.match(await page.locator('#bans').innerText(), /127\.0\.0\.2[\s\S]*by an administrator/);
+    await window.visit('/web/audit');
+    assert.match(await page.locator('#audit').innerText(), /127\.0\.0\.2/);
+}
+
+export default [transfersAreWatched, theListIsFilteredAsOneTypes, aRefreshKeepsTheFocus, theyAreClosedAndBanned];

@@ -1,0 +1,28 @@
+// Addresses are banned, and bans are ended. 127.0.0.2 is banned when it begins.
+import assert from 'node:assert/strict';
+
+async function byTheButtonBesideIt(open, { password }) {
+    const window = await open();
+    const { page } = window;
+    await window.logIn('root', password);
+    await window.visit('/web/bans');
+    await page.getByLabel('Address').fill('192.0.2.9');
+    await page.getByLabel('Minutes').fill('10');
+    await window.press('Ban the address');
+    const row = page.locator('#bans tbody tr').filter({ hasText: '192.0.2.9' });
+    assert.match(await row.innerText(), /(9|10) min/);
+    await window.look();
+    await page.getByLabel('Address').fill('nowhere');
+    await window.expecting(422, () => window.press('Ban the address'));
+    await window.look();
+    await window.visit('/web/bans');
+    for (const address of ['192.0.2.9', '127.0.0.2']) {
+        await page.getByRole('button', { name: `End the ban of ${address}` }).click();
+        await page.waitForURL('**done=removed');
+        assert.ok(!(await page.locator('#bans').innerText()).includes(address));
+    }
+    assert.match(await window.text(), /No address is banned/);
+    await window.look();
+}
+
+export default [byTheButtonBesideIt];
