@@ -1,0 +1,107 @@
+// Pictures of each page with made-up data: sessions with transfers under way, a refused login, hooks with calls.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { Window, launch } from './browser.mjs';
+import { furnish } from './pages.mjs';
+import { Rest } from './rest.mjs';
+import { MadeUpServer, PASSWORD } from './server.mjs';
+
+const WIDTHS = [360, 1280];
+/// A page's picture is no longer than this.
+const LONGEST = 1100;
+const PEOPLE = [
+    ['ada', 'Ada Lovelace, analysis'],
+    ['alan', 'Alan Turing, cryptanalysis'],
+    ['barbara', 'Barbara Liskov, languages'],
+    ['edsger', 'Edsger Dijkstra, algorithms'],
+    ['grace', 'Grace Hopper, compilers'],
+    ['katherine', 'Katherine Johnson, orbits'],
+    ['margaret', 'Margaret Hamilton, flight'],
+    ['radia', 'Radia Perlman, bridges'],
+];
+
+const server = await MadeUpServer.start();
+const browser = await launch();
+try {
+    const run = await fill(server);
+    for (const theme of ['light', 'dark']) {
+        for (const width of WIDTHS) await takeAll(run, theme, width);
+    }
+} finally {
+    await browser.close();
+    await server.stop();
+}
+
+/// Fills the server; gives back the number of a hook's call.
+async function fill(server) {
+    const rest = await Rest.logIn(server.address, 'root', PASSWORD);
+    const large = `${server.directory}/large`;
+    await writeFile(large, Buffer.alloc(60_000_000, 7));
+    for (const [name, description] of PEOPLE) {
+        const home = `${server.directory}/homes/${name}`;
+        await mkdir(home, { recursive: true });
+        await rest.user(name, { description, home_dir: home, quota_size: 1 << 30, quota_files: 1000, email: `${name}@example.org` });
+        await server.sftpDone(name, 'pw', `put ${large} /report-2026.tar\nput ${large} /minutes.pdf\n`);
+    }
+    await rest.ask('PUT', 'v2/users/radia', { ...(await rest.get('v2/users/radia')), status: 0 });
+    await server.sftpDone('ada', 'wrong', 'pwd\n');
+    await server.sftpDone('eve', 'pw', 'pwd\n');
+    const run = await furnish(rest);
+    await server.sftp('grace', 'pw', `put ${large} /compilers/../survey-2026.csv\n`, { kilobits: 6000 });
+    await server.sftp('margaret', 'pw', `get /report-2026.tar ${server.directory}/fetched\n`, { kilobits: 4000 });
+    await server.sftp('katherine', 'pw', `put ${large} /orbit.dat\n`, { kilobits: 2500, options: ['-oBindAddress=127.0.0.3'] });
+    return run;
+}
+
+async function takeAll(run, theme, width) {
+    const window = await Window.open(browser, { address: server.address }, { colorScheme: theme, viewport: { width, height: 800 } });
+    const { page } = window;
+    const take = async (name) => {
+        const height = Math.min(LONGEST, await page.evaluate(() => document.documentElement.scrollHeight));
+        await page.screenshot({ path: `${process.argv[2]}/${name}-${width}-${theme}.png`, fullPage: true, clip: { x: 0, y: 0, width, height } });
+    };
+    await page.goto(`${server.address}/web/login`);
+    await take('login');
+    await window.logIn('root', PASSWORD);
+    const shown = {
+        overview: '/web',
+        connections: '/web/connections',
+        refused: '/web/refused?who=eve',
+        hooks: '/web/hooks',
+        'hook-test': '/web/hooks/test',
+        explain: '/web/explain?username=ada',
+        runs: '/web/runs',
+        run: `/web/runs/show?id=${run}`,
+        plugins: '/web/plugins',
+        plugin: '/web/plugins/show?name=upload-policy',
+        users: '/web/users',
+        user: '/web/users/show?name=ada',
+        'user-edit': '/web/users/edit?name=ada',
+        'user-effective': '/web/users/effective?name=ada',
+        'user-json': '/web/users/json?name=ada',
+        'user-codes': '/web/users/codes?name=ada',
+        groups: '/web/groups',
+        folders: '/web/folders',
+        bans: '/web/bans',
+        quota: '/web/quota',
+        dump: '/web/dump',
+        audit: '/web/audit',
+        admins: '/web/admins',
+        'admin-edit': '/web/admins/edit?name=chief',
+        roles: '/web/roles',
+        keys: '/web/keys',
+        'key-new': '/web/keys/new',
+        configuration: '/web/configuration',
+        account: '/web/account',
+    };
+    for (const [name, path] of Object.entries(shown)) {
+        await page.goto(server.address + path);
+        await take(name);
+    }
+    await page.goto(`${server.address}/web/users/edit?name=grace`);
+    await page.locator('[name="status"]:not([type="hidden"])').selectOption('0');
+    await page.locator('[name="description"]:not([type="hidden"])').fill('On leave until spring');
+    await page.getByRole('button', { name: 'See the difference' }).click();
+    await page.waitForLoadState();
+    await take('difference');
+    await window.close();
+}

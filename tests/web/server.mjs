@@ -1,0 +1,94 @@
+// A server with made-up data, for pictures and measurements.
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+export const TIDEGATE = process.env.TIDEGATE ?? `${root}target/release/tidegate`;
+export const PASSWORD = 'a-long-password';
+
+const SUNDAYS = `#!/bin/sh
+echo "asked about $SFTPGO_LOGIN_USERNAME" >&2
+[ "$SFTPGO_LOGIN_USERNAME" != eve ] || { echo closed on Sundays; exit 1; }
+`;
+
+export class MadeUpServer {
+    /// A server with the administrator `root`, two hooks and, where it was built, a plugin.
+    static async start() {
+        const server = new MadeUpServer();
+        server.directory = await mkdtemp(`${tmpdir()}/tidegate-web-`);
+        server.children = [];
+        await server.script('sundays.sh', SUNDAYS);
+        await server.script('slow.sh', '#!/bin/sh\nexec sleep 0.3\n');
+        const plugin = `${root}tests/.cache/guests/upload-policy.wasm`;
+        if (existsSync(plugin)) {
+            await mkdir(`${server.directory}/plugins`);
+            await copyFile(plugin, `${server.directory}/plugins/upload-policy.wasm`);
+            await writeFile(`${server.directory}/plugins/upload-policy.toml`, '[config]\nmax_bytes = 1000000000\n');
+        }
+        await writeFile(
+            `${server.directory}/tidegate.toml`,
+            `[httpd]\nbind_port = -1\n[sftpd]\nbind_port = 0\nbind_address = "127.0.0.1"\nkeys = [{ private_key = "id_ed25519" }]\n` +
+                `[hook.login-pre]\nhook = "${server.directory}/sundays.sh"\n[hook.session-create]\nhook = "${server.directory}/slow.sh"\n`,
+        );
+        await server.run('admin', 'add', '--username', 'root', '--password', PASSWORD, '--permissions', '*');
+        const child = spawn(TIDEGATE, ['serve', '--log-file-path', '', '-c', server.directory], { stdio: ['ignore', 'ignore', 'pipe'] });
+        server.children.push(child);
+        server.pid = child.pid;
+        const ports = {};
+        const lines = createInterface({ input: child.stderr });
+        await new Promise((resolve, reject) => {
+            const log = [];
+            lines.on('line', (line) => {
+                log.push(line);
+                const { message, service, address } = line.startsWith('{') ? JSON.parse(line) : {};
+                if (message === 'listening') ports[service] = address.split(':').at(-1);
+                if (ports.sftpd && ports.httpd) resolve();
+            });
+            lines.on('close', () => reject(new Error(`the server has ended:\n${log.join('\n')}`)));
+        });
+        server.address = `http://127.0.0.1:${ports.httpd}`;
+        server.port = ports.sftpd;
+        return server;
+    }
+
+    async script(name, text) {
+        await writeFile(`${this.directory}/${name}`, text);
+        await chmod(`${this.directory}/${name}`, 0o755);
+    }
+
+    /// Runs a command of the server's command line on its directory.
+    async run(...command) {
+        const { stdout } = await promisify(execFile)(TIDEGATE, [...command, '-c', this.directory]);
+        return stdout;
+    }
+
+    /// Lets OpenSSH's sftp carry out the batch; gives back the client. `kilobits`: a second, at most.
+    sftp(user, password, batch, { kilobits = 0, options = [] } = {}) {
+        const limit = kilobits > 0 ? ['-l', String(kilobits)] : [];
+        const ssh = ['-F/dev/null', '-oStrictHostKeyChecking=no', '-oUserKnownHostsFile=/dev/null', '-oPubkeyAuthentication=no', '-oBatchMode=no', '-oNumberOfPasswordPrompts=1', `-oPort=${this.port}`, ...options];
+        const file = `${this.directory}/${user}-${this.children.length}.batch`;
+        const begun = writeFile(file, batch).then(() => {
+            const child = spawn('sshpass', ['-e', 'sftp', ...limit, ...ssh, '-b', file, `${user}@127.0.0.1`], { env: { ...process.env, SSHPASS: password }, stdio: 'ignore' });
+            this.children.push(child);
+            return child;
+        });
+        return begun;
+    }
+
+    async sftpDone(...what) {
+        const child = await this.sftp(...what);
+        return new Promise((resolve) => child.on('exit', resolve));
+    }
+
+    async stop() {
+        for (const child of this.children.reverse()) child.kill();
+        assert.ok(this.directory.includes('tidegate-web-'));
+        await rm(this.directory, { recursive: true, force: true });
+    }
+}
