@@ -300,6 +300,10 @@ impl Storage for MountedStorage {
         Some(Arc::new(Self { home: strict(&self.home), mounts: mounts.collect() }))
     }
 
+    fn mounted_at(&self, path: &VirtualPath) -> Option<Arc<dyn Storage>> {
+        self.mounts.iter().find(|mount| mount.at == *path).map(|mount| mount.storage.clone())
+    }
+
     async fn set_attributes(
         &self,
         path: &VirtualPath,

@@ -30,6 +30,11 @@ impl ScanTree {
         match account.folders.at(path).filter(|folder| is_own(folder.quota)) {
             Some(folder) => {
                 let root = &folder.virtual_path;
+                // A folder is one for all its accounts, of which some have another folder inside it: what that covers
+                // is in this one all the same.
+                if let Some(storage) = storage.mounted_at(root) {
+                    return Self { storage, roots: vec![VirtualPath::root()], skip: Vec::new() };
+                }
                 // Whatever is inside a folder counts for something else.
                 let inside = folders().filter(|(at, _)| *at != root && at.is_same_or_below(root));
                 Self { storage, roots: vec![root.clone()], skip: inside.map(|(at, _)| at.clone()).collect() }

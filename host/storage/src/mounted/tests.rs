@@ -138,7 +138,8 @@ async fn folders_inside_folders_cover_what_is_there() {
         at("outer").display()
     );
     let user = AccountDraft::from_json(&json).unwrap().validate(CredentialRule::Optional).unwrap().account;
-    let tree = EffectiveAccount::ungrouped(user).file_tree().unwrap();
+    let account = EffectiveAccount::ungrouped(user);
+    let tree = account.file_tree().unwrap();
     let storage = LocalStorageFactory { settings: LocalStorageSettings::default() }.open(&tree).await.unwrap();
     std::fs::write(at("inner/in"), "x").unwrap();
     std::fs::write(at("outer/out"), "x").unwrap();
@@ -149,10 +150,13 @@ async fn folders_inside_folders_cover_what_is_there() {
     assert_eq!(names(&storage, "/outer/deep/inner").await, ["in"]);
     assert_eq!(storage.host_path(&path("/outer/deep/inner/in")), at("inner/in").display().to_string());
     assert_eq!(storage.host_path(&path("/outer/deep/x")), at("outer/deep/x").display().to_string());
-    // What is covered cannot be reached, not by a link either.
+    // What is covered cannot be reached, not by a link either. It counts for its folder, as accounts without the inner
+    // one see it, and as scans of the folder alone find it (A10-06).
     std::fs::create_dir_all(at("outer/deep/inner")).unwrap();
     std::fs::write(at("outer/deep/inner/covered"), "x").unwrap();
     std::os::unix::fs::symlink("deep/inner/covered", at("outer/link")).unwrap();
+    let tree = tidegate_core::quota::ScanTree::around(&account, storage.clone(), &path("/outer/out"));
+    assert_eq!(tidegate_core::quota::survey(&tree).await.unwrap().used.files, 2);
     assert_eq!(names(&storage, "/outer/deep/inner").await, ["in"]);
     let kind = |error: StorageError| error.kind;
     let cross = Err(StorageErrorKind::CrossDevice);

@@ -184,6 +184,11 @@ pub trait Storage: Any + Send + Sync {
         None
     }
 
+    /// The file system that is mounted at `path`, without what is mounted inside it; none: nothing is mounted there.
+    fn mounted_at(&self, _path: &VirtualPath) -> Option<Arc<dyn Storage>> {
+        None
+    }
+
     /// Sets attributes of what has the name; `follow`: of what a symbolic link leads to.
     async fn set_attributes(
         &self,
