@@ -99,7 +99,16 @@ impl UnfinishedUploads {
         if !key.is_empty() {
             query = format!("{query}&key-marker={}&upload-id-marker={}", encoded(key), encoded(id));
         }
-        let body = self.send("GET", &format!("{}/?{query}", self.url), "ListMultipartUploads").await?;
+        let body = self.send("GET", &format!("{}/?{query}", self.url), "ListMultipartUploads").await;
+        let body = body.map_err(|error| match error.kind {
+            // Not of the uploads: the list of a bucket that has none is empty.
+            StorageErrorKind::NotFound => StorageError {
+                kind: StorageErrorKind::Other,
+                message: "the object store does not know the bucket".into(),
+                ..error
+            },
+            _ => error,
+        })?;
         quick_xml::de::from_reader(body.as_slice()).map_err(|error| {
             let text = "the object store gave a list of unfinished uploads that cannot be read";
             failed(StorageErrorKind::Other, text).with_detail(error.to_string())

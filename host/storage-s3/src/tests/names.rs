@@ -198,3 +198,22 @@ async fn wrong_descriptions_are_refused() {
     check(|location| location.access_secret = Secret::default(), "access_secret");
     check(|location| location.key_prefix = "a/../b".into(), "key prefix");
 }
+
+#[tokio::test]
+async fn parts_of_one_bucket_are_renamed_inside_it() {
+    // C5-03
+    let (store, storage) = started().await;
+    let other = |location: S3Location| Arc::new(open(location, quick()).unwrap()) as Arc<dyn Storage>;
+    let beside = other(S3Location { key_prefix: "beside".into(), ..location(&store) });
+    let another = other(S3Location { bucket: "another".into(), ..location(&store) });
+    put(&storage, "/f", b"content").await;
+    store.requests();
+    storage.rename_into(&path("/f"), &beside, &path("/d/g"), false).await.unwrap();
+    assert_eq!(store.keys(), ["beside/d/g"]);
+    assert!(store.requests().contains(&"copy".to_owned()));
+    put(&storage, "/f", b"content").await;
+    let renamed = storage.rename_into(&path("/f"), &another, &path("/g"), false).await;
+    assert_eq!(kind(renamed), Err(StorageErrorKind::CrossDevice));
+    let same: Arc<dyn Storage> = Arc::new(open(location(&store), S3Settings::default()).unwrap());
+    assert_eq!(kind(storage.rename_into(&path("/f"), &same, &path("/g"), false).await), Ok(()));
+}

@@ -1,0 +1,124 @@
+//! Stores that answer with something else than what they were asked for.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+/// What is done with a request.
+#[derive(Clone, Copy)]
+enum Answer {
+    /// A status, and the body.
+    Whole(u16, &'static str),
+    /// The head of an object of 1000 bytes, and none of them.
+    CutOff,
+    /// The connection is closed.
+    Nothing,
+    /// Another place, where nothing listens.
+    Elsewhere(u16),
+}
+
+impl Answer {
+    async fn give(self, mut client: TcpStream) -> std::io::Result<()> {
+        let mut head = Vec::new();
+        while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+            if client.read_buf(&mut head).await? == 0 {
+                return Ok(());
+            }
+        }
+        let is_head = head.starts_with(b"HEAD");
+        let object = "etag: \"1\"\r\nlast-modified: Wed, 21 Oct 2015 07:28:00 GMT\r\ncontent-length: 1000";
+        let text = match self {
+            Self::Nothing => return Ok(()),
+            Self::CutOff if is_head => format!("HTTP/1.1 200 OK\r\n{object}\r\nconnection: close\r\n\r\n"),
+            Self::CutOff => {
+                format!("HTTP/1.1 206 Part\r\n{object}\r\ncontent-range: bytes 0-999/1000\r\n\r\n")
+            }
+            Self::Elsewhere(status) => {
+                let to = "location: http://127.0.0.1:1/other\r\ncontent-length: 0";
+                format!("HTTP/1.1 {status} There\r\n{to}\r\nconnection: close\r\n\r\n")
+            }
+            Self::Whole(status, body) => {
+                let length = body.len();
+                let body = if is_head { "" } else { body };
+                format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+            }
+        };
+        client.write_all(text.as_bytes()).await?;
+        client.shutdown().await
+    }
+}
+
+/// A bucket of a store that answers so to everything.
+async fn answering(answer: Answer) -> S3Storage {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(answer.give(client));
+        }
+    });
+    let location = S3Location {
+        bucket: "bucket".into(),
+        endpoint,
+        access_key: "key".into(),
+        access_secret: Secret::new("secret"),
+        path_style: true,
+        ..S3Location::default()
+    };
+    // Requests are not repeated here: the answers would be the same.
+    open(location, S3Settings { retries: 0, ..quick() }).unwrap()
+}
+
+#[tokio::test]
+async fn each_bad_answer_is_an_error_with_its_class() {
+    use StorageErrorKind::{Other, PermissionDenied};
+    const NO_BUCKET: &str = "<Error><Code>NoSuchBucket</Code><Message>gone</Message></Error>";
+    const SLOW_DOWN: &str = "<Error><Code>SlowDown</Code><Message>later</Message></Error>";
+    const SKEWED: &str = "<Error><Code>RequestTimeTooSkewed</Code><Message>clock</Message></Error>";
+    const REGION: &str = "<Error><Code>AuthorizationHeaderMalformed</Code><Message>region</Message></Error>";
+    const EXPIRED: &str = "<Error><Code>ExpiredToken</Code><Message>expired</Message></Error>";
+    for (name, answer, expected) in [
+        ("a failure", Answer::Whole(500, ""), Other),
+        ("too many requests", Answer::Whole(503, SLOW_DOWN), Other),
+        ("a gateway", Answer::Whole(502, "<html>bad gateway</html>"), Other),
+        ("a refusal", Answer::Whole(403, ""), PermissionDenied),
+        ("another clock", Answer::Whole(403, SKEWED), PermissionDenied),
+        ("another region", Answer::Whole(400, REGION), Other),
+        ("credentials that have expired", Answer::Whole(400, EXPIRED), Other),
+        ("a bucket that was deleted", Answer::Whole(404, NO_BUCKET), Other),
+        ("a redirect", Answer::Elsewhere(301), Other),
+        ("a redirect to another region", Answer::Elsewhere(307), Other),
+        ("nothing", Answer::Nothing, Other),
+    ] {
+        let storage = answering(answer).await;
+        let listed = storage.read_directory(&path("/d")).await;
+        assert_eq!(kind(listed), Err(expected), "{name}: a list");
+        let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+        upload.write_at(0, b"content").await.unwrap();
+        assert_eq!(kind(upload.finish().await), Err(expected), "{name}: an upload");
+        assert_eq!(kind(storage.create_directory(&path("/d"), None).await), Err(expected), "{name}: a directory");
+        assert_eq!(kind(storage.rename(&path("/f"), &path("/g"), true).await), Err(expected), "{name}: a rename");
+        assert_eq!(kind(storage.remove_file(&path("/f")).await), Err(expected), "{name}: a removal");
+        assert_eq!(kind(storage.metadata(&path("/f")).await), Err(expected), "{name}: metadata");
+        assert_eq!(kind(storage.sweep(i64::MAX).await), Err(expected), "{name}: a sweep");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_list_is_an_error() {
+    for body in ["", "{}", "no xml", "<ListBucketResult><Contents>", "<ListBucketResult><Contents><Key>f</Key>"] {
+        let storage = answering(Answer::Whole(200, body)).await;
+        let listed = storage.read_directory(&path("/d")).await;
+        assert_eq!(kind(listed), Err(StorageErrorKind::Other), "{body:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_cut_off_is_an_error() {
+    let storage = answering(Answer::CutOff).await;
+    let file = storage.open(&path("/f")).await.unwrap();
+    let mut buffer = Vec::new();
+    assert_eq!(kind(file.read_at(0, 1000, &mut buffer).await), Err(StorageErrorKind::Other));
+    assert!(buffer.is_empty());
+}
