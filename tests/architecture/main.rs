@@ -102,7 +102,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("wasmtime-wasi", &["tidegate-hooks-wasm"]),
     // The server, the client of another server, and that of the benchmark.
     ("russh", &["tidegate-ssh", "tidegate-storage-sftp", "tidegate-bench"]),
-    ("axum", &["tidegate-api", "tidegate-web"]),
+    // The tests have a store of their own.
+    ("axum", &["tidegate-api", "tidegate-web", "tidegate-tests"]),
     ("prometheus", &["tidegate-api"]),
     ("opendal", &["tidegate-storage-s3"]),
     ("redb", &["tidegate-accounts"]),

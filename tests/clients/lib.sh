@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 #   HOST PORT USER KEY   the server and the login (private key file)
 #   BASE                 optional prefix of every remote path; "" for a server whose "/" is the user's home
+#   LINKS=no, TIMES=no, MODES=no   of a server whose storage has no symbolic links, or keeps no times or modes
 #   WORK                 optional scratch directory (default: a new one, removed at the end)
 set -eu
 : "${HOST:=127.0.0.1}" "${PORT:?}" "${USER:?}" "${KEY:?}"
@@ -33,6 +34,7 @@ tree() {
     printf back > "$1/back\\slash"
     printf dash > "$1/-dash"
     printf u > "$1/ünïcode ☃/naïve"
+    [ "${LINKS:-}" != no ] || return 0
     ln -s one\ byte "$1/a/link"
     ln -s ../big "$1/a/up"
     ln -s nowhere "$1/dangling"

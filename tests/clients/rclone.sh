@@ -45,7 +45,7 @@ if [ "$HASHES" = yes ]; then rc sync --checksum "$WORK/src" "$R" 2>/dev/null; el
 rc check --download "$WORK/src" "$R" 2>/dev/null || fail "not repaired"
 step "back"
 rc sync --create-empty-src-dirs "$R" "$WORK/back" 2>/dev/null; same "$WORK/src" "$WORK/back"
-[ "$(stat -c %Y "$WORK/src/big")" = "$(stat -c %Y "$WORK/back/big")" ] || fail "times differ"
+[ "${TIMES:-}" = no ] || [ "$(stat -c %Y "$WORK/src/big")" = "$(stat -c %Y "$WORK/back/big")" ] || fail "times differ"
 step "sync deletes and replaces"
 rm "$WORK/src/zero"; rm -r "$WORK/src/empty"; echo more >> "$WORK/src/a/one byte"
 rc sync --create-empty-src-dirs "$WORK/src" "$R" 2>/dev/null

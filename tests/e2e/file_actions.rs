@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tidegate_tests::clients::{Proof, exec, openssh, rsync, sftp, sftp_ok};
+use tidegate_tests::object_store::{Home, Kind};
 use tidegate_tests::raw_sftp::{RawSftp, Reply, fields, string};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
@@ -14,7 +15,11 @@ use crate::operations::{get, metric};
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
 /// Hooks of today that write a line for each action: name, virtual path, size, status, command.
-fn site(actions: &str, user: &[&str]) -> (Site, std::path::PathBuf) {
+fn site(actions: &str, user: &[&str]) -> (Site, Home) {
+    site_of(Kind::Local, actions, user)
+}
+
+fn site_of(kind: Kind, actions: &str, user: &[&str]) -> (Site, Home) {
     let site = Site::new();
     let told = site.path("told");
     let hook = site.script(
@@ -30,7 +35,7 @@ fn site(actions: &str, user: &[&str]) -> (Site, std::path::PathBuf) {
          hook = [{{ hook = \"{}\", compat = \"current\" }}]\n",
         hook.display()
     ));
-    let home = site.user_with("alice", &[&["--password", "pw"], user].concat());
+    let home = site.user_of(kind, "alice", user);
     (site, home)
 }
 
@@ -62,9 +67,12 @@ fn close(raw: &mut RawSftp, handle: &[u8]) -> u32 {
 #[test]
 fn only_whole_downloads_are_downloads() {
     // A5-13, A15-09, A20-02, B10-09
-    let (site, home) = site("\"download\"", &[]);
+    Kind::ALL.into_iter().for_each(check_downloads);
+}
+
+fn check_downloads(kind: Kind) {
+    let (site, home) = site_of(kind, "\"download\"", &[]);
     let server = site.start();
-    std::fs::create_dir_all(&home).unwrap();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     for name in ["part", "rest", "whole", "empty", "untouched", "summed"] {
         std::fs::write(home.join(name), if name == "empty" { vec![] } else { vec![7; 1000] }).unwrap();
@@ -106,9 +114,13 @@ fn only_whole_downloads_are_downloads() {
 #[test]
 fn a_resumed_upload_has_the_size_that_it_comes_to() {
     // A15-09, A5-12
-    let (site, home) = site("\"upload\"", &[]);
+    Kind::ALL.into_iter().for_each(check_resumed);
+}
+
+fn check_resumed(kind: Kind) {
+    let (site, home) = site_of(kind, "\"upload\"", &[]);
     let server = site.start();
-    std::fs::write(home_file(&home, "begun"), [1; 600]).unwrap();
+    std::fs::write(home.join("begun"), [1; 600]).unwrap();
     std::fs::write(home.join("appended"), [1; 600]).unwrap();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     for (name, flags, offset) in [
@@ -143,7 +155,11 @@ fn home_file(home: &Path, name: &str) -> std::path::PathBuf {
 #[test]
 fn hooks_are_not_asked_about_uploads_without_room() {
     // A10-02, B10-05, B10-09
-    let (site, home) = site("\"pre-upload\", \"upload\"", &["--quota-files", "1"]);
+    Kind::ALL.into_iter().for_each(check_without_room);
+}
+
+fn check_without_room(kind: Kind) {
+    let (site, home) = site_of(kind, "\"pre-upload\", \"upload\"", &["--quota-files", "1"]);
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let handle = raw.open_file("first", fxf::WRITE | fxf::CREAT).handle();

@@ -3,72 +3,16 @@
 //! files here are in the root, and units of the adapter have directories.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use tidegate_tests::clients::{Proof, sftp, sftp_ok, text};
+use tidegate_tests::object_store::Store;
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::{tools, waiting};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 const MIB: usize = 1 << 20;
-
-/// A store with one bucket, whose objects are files in a directory.
-struct Store {
-    process: Child,
-    port: u16,
-    bucket: PathBuf,
-}
-
-impl Store {
-    fn start(site: &Site) -> Self {
-        let root = site.path("store");
-        let bucket = root.join("files");
-        std::fs::create_dir_all(&bucket).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut store = Command::new("s3s-fs");
-        store.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
-        store.args(["--access-key", "key", "--secret-key", "secret"]).arg(&root);
-        let process = store.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        waiting::until("the store listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Self { process, port, bucket }
-    }
-
-    /// The account's objects, without the store's own files.
-    fn objects(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        files(&self.bucket.join("home"), "", &mut found);
-        found.sort();
-        found
-    }
-
-    /// What the store keeps of uploads that are not complete.
-    fn unfinished(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        files(self.bucket.parent().unwrap(), "", &mut found);
-        found.retain(|name| name.contains(".upload"));
-        found
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn files(directory: &Path, above: &str, found: &mut Vec<String>) {
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        let name = format!("{above}{}", entry.file_name().to_string_lossy());
-        match entry.file_type().unwrap().is_dir() {
-            true => files(&entry.path(), &format!("{name}/"), found),
-            false => found.push(name),
-        }
-    }
-}
 
 fn started(more: &str) -> (Site, Store, Server) {
     started_with(Site::new(), more)
@@ -77,11 +21,9 @@ fn started(more: &str) -> (Site, Store, Server) {
 fn started_with(site: Site, more: &str) -> (Site, Store, Server) {
     let store = Store::start(&site);
     let json = format!(
-        r#"{{"username":"alice","status":1,"password":"pw","home_dir":"{}","permissions":{{"/":["*"]}},{more}
-        "filesystem":{{"provider":1,"s3config":{{"bucket":"files","region":"us-east-1","endpoint":"http://127.0.0.1:{}",
-        "access_key":"key","access_secret":"secret","key_prefix":"home"}}}}}}"#,
+        r#"{{"username":"alice","status":1,"password":"pw","home_dir":"{}","permissions":{{"/":["*"]}},{more}{}}}"#,
         site.path("homes/alice").display(),
-        store.port
+        store.file_system()
     );
     let file = site.write("alice.json", json);
     tools::run_ok(&mut site.tidegate(&["user", "add", "--from-json", file.to_str().unwrap()]));
@@ -164,11 +106,7 @@ fn a_folder_can_be_in_the_store() {
     // C5-01
     let site = Site::new();
     let store = Store::start(&site);
-    let folder = format!(
-        r#"{{"name":"shared","filesystem":{{"provider":1,"s3config":{{"bucket":"files","region":"us-east-1",
-        "endpoint":"http://127.0.0.1:{}","access_key":"key","access_secret":"secret","key_prefix":"home"}}}}}}"#,
-        store.port
-    );
+    let folder = format!(r#"{{"name":"shared",{}}}"#, store.file_system());
     let folder = site.write("shared.json", folder);
     tools::run_ok(&mut site.tidegate(&["folder", "add", "--from-json", folder.to_str().unwrap()]));
     let home = site.path("homes/bob");

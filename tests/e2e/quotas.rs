@@ -1,9 +1,8 @@
 //! Quotas to the byte: what is refused, what is counted, and by whom (A10).
 
-use std::path::Path;
-
 use serde_json::Value;
 use tidegate_tests::clients::{Proof, exec, rsync, sftp, sftp_ok, text};
+use tidegate_tests::object_store::{Home, Kind};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::sftp_numbers::{attr, fx, fxf, fxp};
@@ -11,9 +10,13 @@ use tidegate_tests::{tools, waiting};
 
 const PASSWORD: Proof<'static> = Proof::Password("pw");
 
-fn site(arguments: &[&str]) -> (Site, std::path::PathBuf) {
+fn site(arguments: &[&str]) -> (Site, Home) {
+    site_of(Kind::Local, arguments)
+}
+
+fn site_of(kind: Kind, arguments: &[&str]) -> (Site, Home) {
     let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
-    let home = site.user_with("alice", &[&["--password", "pw"], arguments].concat());
+    let home = site.user_of(kind, "alice", arguments);
     (site, home)
 }
 
@@ -58,8 +61,9 @@ fn put(server: &Server, local: &str, remote: &str) -> bool {
 #[test]
 fn limits_hold_to_the_byte() {
     // A10-02, A10-03, A10-04, A10-05
-    for mode in ["", "upload_mode = 1", "upload_mode = 2"] {
-        let (site, home) = site(&["--quota-size", "1000", "--quota-files", "3"]);
+    let local = ["", "upload_mode = 1", "upload_mode = 2"].map(|mode| (Kind::Local, mode));
+    for (kind, mode) in local.into_iter().chain([(Kind::S3, "")]) {
+        let (site, home) = site_of(kind, &["--quota-size", "1000", "--quota-files", "3"]);
         let site = site.config(mode);
         let server = site.start();
         let (large, small) = (file(&site, "large", 600), file(&site, "small", 400));
@@ -77,7 +81,7 @@ fn limits_hold_to_the_byte() {
         assert!(!put(&server, &empty, "c"));
         assert!(put(&server, &large, "a"));
         assert!(!put(&server, &large, "b"), "200 bytes too many");
-        if mode.is_empty() {
+        if mode.is_empty() && kind == Kind::Local {
             // B10-09: emptied when it was opened, it goes with what was written.
             assert!(!home.join("b").exists());
             check_used(&site, (1, 600));
@@ -90,11 +94,13 @@ fn limits_hold_to_the_byte() {
         check_used(&site, (2, 800));
         sftp_ok(&server, "alice", PASSWORD, "rename a b\n");
         check_used(&site, (1, 400));
-        sftp_ok(&server, "alice", PASSWORD, "ln b hard\nln -s b soft\n");
-        check_used(&site, (1, 400));
-        sftp_ok(&server, "alice", PASSWORD, "rm b\nrm soft\n");
-        check_used(&site, (1, 400));
-        sftp_ok(&server, "alice", PASSWORD, "rm hard\n");
+        if kind == Kind::Local {
+            sftp_ok(&server, "alice", PASSWORD, "ln b hard\nln -s b soft\n");
+            check_used(&site, (1, 400));
+            sftp_ok(&server, "alice", PASSWORD, "rm b\nrm soft\nrename hard b\n");
+            check_used(&site, (1, 400));
+        }
+        sftp_ok(&server, "alice", PASSWORD, "rm b\n");
         check_used(&site, (0, 0));
         // Files.
         for name in ["1", "2", "3"] {
@@ -434,5 +440,5 @@ fn an_upload_that_hooks_refuse_is_not_counted() {
     assert!(!put(&server, &file(&site, "some", 10), "a"));
     assert!(!home.join("a").exists());
     check_used(&site, (0, 0));
-    assert!(Path::new(&home).exists());
+    assert!(home.exists());
 }

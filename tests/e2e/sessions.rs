@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tidegate_tests::clients::{Proof, can_log_in, exec};
+use tidegate_tests::object_store::Kind;
 use tidegate_tests::raw_sftp::{RawSftp, fields, init, string};
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::sftp_numbers::{fx, fxf, fxp};
@@ -24,8 +25,12 @@ fn connections(site: &Site) -> Vec<Value> {
 #[test]
 fn administrators_see_and_close_connections() {
     // A18-03, A18-04
+    Kind::ALL.into_iter().for_each(check_connections);
+}
+
+fn check_connections(kind: Kind) {
     let site = Site::new();
-    site.user("alice");
+    let _home = site.user_of(kind, "alice", &[]);
     assert!(connections(&site).is_empty(), "no server, no connections");
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
@@ -77,15 +82,21 @@ fn changes_of_the_account_take_effect_at_once() {
 
 #[test]
 fn a_running_transfer_gets_new_limits() {
+    Kind::ALL.into_iter().for_each(check_new_limits);
+}
+
+fn check_new_limits(kind: Kind) {
     let site = Site::new();
-    site.user_with("alice", &["--password", "pw", "--upload-bandwidth", "10"]);
+    let _home = site.user_of(kind, "alice", &["--upload-bandwidth", "10"]);
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");
     let handle = raw.open_file("upload", fxf::WRITE | fxf::CREAT).handle();
-    let body = fields(&[&string(&handle), &0_u64.to_be_bytes(), &string(vec![1; 10_000])]);
+    let mut offset = 0_u64;
     let mut write = || {
         let started = Instant::now();
+        let body = fields(&[&string(&handle), &offset.to_be_bytes(), &string(vec![1; 10_000])]);
         assert_eq!(raw.request(fxp::WRITE, &body).status(), fx::OK);
+        offset += 10_000;
         started.elapsed()
     };
     // A second for each, of which a pause before it makes good a tenth at most: who is faster has no limit.

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use tidegate_tests::clients;
+use tidegate_tests::object_store::Store;
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::tools;
 
@@ -41,6 +42,36 @@ fn check(script: &str, more: &str, environment: &[(&str, &str)]) {
     let output = tools::run(client(&server, &key, script).envs(environment.iter().copied()));
     assert!(output.status.success(), "{}\nlog:\n{}", clients::text(&output), server.log());
     check_usage(&site);
+}
+
+/// As [`check`], with the files in a bucket.
+fn check_on_objects(script: &str, environment: &[(&str, &str)]) {
+    let (site, key) = site("");
+    let store = Store::with_directories(&site);
+    let document = site.write("files.json", format!(r#"{{"username":"alice",{}}}"#, store.file_system()));
+    tools::run_ok(&mut site.tidegate(&["user", "update", "--from-json", document.to_str().unwrap()]));
+    let server = site.start();
+    let mut command = client(&server, &key, script);
+    command.envs([("LINKS", "no"), ("TIMES", "no"), ("MODES", "no")]).envs(environment.iter().copied());
+    let output = tools::run(&mut command);
+    assert!(output.status.success(), "{}\nlog:\n{}", clients::text(&output), server.log());
+    check_usage(&site);
+}
+
+#[test]
+fn restic_backs_up_to_objects() {
+    // A16-01
+    check_on_objects("restic.sh", &[]);
+}
+
+#[test]
+fn rclone_syncs_to_objects() {
+    check_on_objects("rclone.sh", &[]);
+}
+
+#[test]
+fn lftp_mirrors_to_objects() {
+    check_on_objects("lftp.sh", &[]);
 }
 
 #[test]

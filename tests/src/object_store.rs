@@ -1,0 +1,161 @@
+//! Stores that speak S3, beside the server under test.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::server::Site;
+use crate::{tools, waiting};
+
+/// What an account keeps its files in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A directory of the host.
+    Local,
+    /// A bucket, whose objects are files in a directory, and which has no directories.
+    S3,
+}
+
+impl Kind {
+    pub const ALL: [Self; 2] = [Self::Local, Self::S3];
+}
+
+/// Names a store that runs elsewhere: its address, and the names of its bucket, region, key and secret.
+const ELSEWHERE: &str = "TIDEGATE_TEST_STORE";
+
+/// A store with one bucket.
+pub struct Store {
+    process: Option<Child>,
+    /// The port on loopback.
+    pub port: u16,
+    /// The directory whose files are the objects, where there is one.
+    pub bucket: PathBuf,
+    /// Address, bucket, region, key and secret.
+    place: [String; 5],
+    prefix: String,
+}
+
+fn place(address: &str, bucket: &str) -> [String; 5] {
+    [address, bucket, "us-east-1", "key", "secret"].map(str::to_owned)
+}
+
+impl Store {
+    /// `s3s-fs`, with objects as files.
+    pub fn start(site: &Site) -> Self {
+        let root = site.path("store");
+        let bucket = root.join("files");
+        std::fs::create_dir_all(&bucket).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut store = Command::new("s3s-fs");
+        store.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+        store.args(["--access-key", "key", "--secret-key", "secret"]).arg(&root);
+        let process = store.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        waiting::until("the store listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let place = place(&format!("127.0.0.1:{port}"), "files");
+        Self { process: Some(process), port, bucket, place, prefix: "home".into() }
+    }
+
+    /// A store that has directories as large stores do: the one that the environment names, or one in memory.
+    pub fn with_directories(site: &Site) -> Self {
+        let prefix = site.path("").file_name().unwrap().to_string_lossy().into_owned();
+        if let Ok(named) = std::env::var(ELSEWHERE) {
+            let place: [&str; 5] = named.split(' ').collect::<Vec<_>>().try_into().unwrap();
+            let port = place[0].rsplit(':').next().unwrap().parse().unwrap();
+            let place = place.map(str::to_owned);
+            return Self { process: None, port, bucket: PathBuf::new(), place, prefix };
+        }
+        let program = tools::tidegate().with_file_name("object-store");
+        let mut process = Command::new(program).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.trim().rsplit(':').next().unwrap().parse().unwrap();
+        Self { process: Some(process), port, bucket: PathBuf::new(), place: place(line.trim(), "bucket"), prefix }
+    }
+
+    /// The member of an account or folder that puts its files here.
+    pub fn file_system(&self) -> String {
+        let [address, bucket, region, key, secret] = &self.place;
+        format!(
+            r#""filesystem":{{"provider":1,"s3config":{{"bucket":"{bucket}","region":"{region}","endpoint":"http://{address}",
+            "access_key":"{key}","access_secret":"{secret}","key_prefix":"{}"}}}}"#,
+            self.prefix
+        )
+    }
+
+    /// The account's objects, without the store's own files.
+    pub fn objects(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        files(&self.bucket.join("home"), "", &mut found);
+        found.sort();
+        found
+    }
+
+    /// What the store keeps of uploads that are not complete.
+    pub fn unfinished(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        files(self.bucket.parent().unwrap(), "", &mut found);
+        found.retain(|name| name.contains(".upload"));
+        found
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn files(directory: &Path, above: &str, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = format!("{above}{}", entry.file_name().to_string_lossy());
+        match entry.file_type().unwrap().is_dir() {
+            true => files(&entry.path(), &format!("{name}/"), found),
+            false => found.push(name),
+        }
+    }
+}
+
+/// The directory in which an account's files are found, whatever keeps them.
+pub struct Home {
+    path: PathBuf,
+    _store: Option<Store>,
+}
+
+impl Deref for Home {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl AsRef<Path> for Home {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Site {
+    /// An account with all permissions and the password `pw`, whose files are of this kind.
+    pub fn user_of(&self, kind: Kind, name: &str, arguments: &[&str]) -> Home {
+        let arguments = [&["--password", "pw"], arguments].concat();
+        if kind == Kind::Local {
+            let path = self.user_with(name, &arguments);
+            std::fs::create_dir_all(&path).unwrap();
+            return Home { path, _store: None };
+        }
+        let store = Store::start(self);
+        let document =
+            format!(r#"{{"username":"{name}","status":1,"permissions":{{"/":["*"]}},{}}}"#, store.file_system());
+        let document = self.write(&format!("{name}-files.json"), document);
+        self.user_with(name, &[&["--from-json", document.to_str().unwrap()], &arguments[..]].concat());
+        let path = store.bucket.join("home");
+        std::fs::create_dir_all(&path).unwrap();
+        Home { path, _store: Some(store) }
+    }
+}
