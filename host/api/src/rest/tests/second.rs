@@ -133,6 +133,6 @@ async fn the_state_of_the_server_is_shown() {
     assert_eq!(configuration.body["sftpd"]["bind_port"], 2022);
     let logout = house.send("GET", "/api/v2/logout", &[("authorization", "Bearer all")], "").await;
     assert_eq!(logout.status, 200);
-    house.ask("GET", "/api/v2/logout", Value::Null).await.refused(400, "no token");
+    house.ask("GET", "/api/v2/logout", Value::Null).await.refused(409, "no token");
     house.ask("DELETE", "/api/v2/connections/x", Value::Null).await.refused(404, "no such connection");
 }

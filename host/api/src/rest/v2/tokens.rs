@@ -43,7 +43,7 @@ async fn get_token(State(api): State<RestApi>, Caller(actor): Caller) -> Result<
 
 async fn logout(State(api): State<RestApi>, headers: HeaderMap) -> Result<Response, Refusal> {
     let token = credentials::token(&headers);
-    let token = token.ok_or_else(|| Refusal::new(ErrorCode::Forbidden, "the request has no token that could end"))?;
+    let token = token.ok_or_else(|| Refusal::new(ErrorCode::Conflict, "the request has no token that could end"))?;
     let revoked = api.authentication.revoke(&token).await;
     revoked.map_err(|error| Refusal::new(ErrorCode::Unavailable, error.to_string()))?;
     Ok(done(StatusCode::OK, "Your token has been invalidated"))
