@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
+
 use super::place::Place;
 use super::renames::Sides;
 use super::transfer::Transfer;
@@ -316,6 +318,19 @@ fn changed() -> FileError {
 async fn to_the_end<T: Send + 'static>(
     act: impl Future<Output = Result<T, FileError>> + Send + 'static,
 ) -> Result<T, FileError> {
-    let ended = tokio::spawn(act).await;
-    ended.unwrap_or_else(|_| Err(FileError::Failed("the server is ending".into())))
+    let mut task = Unstopped(JoinSet::new());
+    task.0.spawn(act);
+    match task.0.join_next().await {
+        Some(Ok(outcome)) => outcome,
+        Some(Err(_)) | None => Err(FileError::Failed("the server is ending".into())),
+    }
+}
+
+/// A task that goes on when this is dropped.
+struct Unstopped<T: 'static>(JoinSet<T>);
+
+impl<T: 'static> Drop for Unstopped<T> {
+    fn drop(&mut self) {
+        self.0.detach_all();
+    }
 }

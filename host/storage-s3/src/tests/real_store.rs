@@ -59,7 +59,7 @@ async fn a_real_store_keeps_names() {
     }
     assert_eq!(names(&storage, "/many").await, expected);
     expected.clear();
-    for name in ["a b", "ä", "+", "%41", "?#&=", "'\"", "\\", "a//b".trim_end_matches("//b"), " front"] {
+    for name in ["a b", "ä", "+", "%41", "?#&=", "'\"", "\\", " front"] {
         put(&storage, &format!("/odd/{name}"), name.as_bytes()).await;
         assert_eq!(content(&storage, &format!("/odd/{name}")).await.unwrap(), name.as_bytes());
         expected.push(name.to_owned());
