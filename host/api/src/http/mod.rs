@@ -8,7 +8,7 @@ mod serving;
 #[cfg(test)]
 mod serving_tests;
 
-pub use address::{Client, Entrance, TrustedProxies, visit};
+pub use address::{Client, Entrance, TrustedProxies, is_forwarded, visit};
 pub use binding::{Binding, Socket};
 pub use certificates::{CertificateError, Certificates};
 pub use requests::RequestId;

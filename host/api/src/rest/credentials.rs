@@ -15,7 +15,7 @@ use super::authentication::{AuthenticationError, DoorClient};
 use super::route::{Interface, Need};
 use crate::answer::Refusal;
 use crate::control::user_name;
-use crate::http::{Client, Entrance, visit};
+use crate::http::{Client, Entrance, is_forwarded, visit};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-sftpgo-api-key");
 const ONE_TIME_CODE: HeaderName = HeaderName::from_static("x-sftpgo-otp");
@@ -109,7 +109,7 @@ pub async fn actor(
             Err(unauthenticated("this path takes tokens and keys only; get a token at /api/v2/token"))
         }
         (Credentials::None, interface) => {
-            let actor = by_place(api, interface, client).await.ok_or_else(missing)?;
+            let actor = by_place(api, interface, headers, client).await.ok_or_else(missing)?;
             Ok(Found { actor, is_trusted_place: true })
         }
     }
@@ -180,7 +180,7 @@ async fn basic(
 }
 
 /// The actor that a place stands for, without credentials.
-async fn by_place(api: &RestApi, interface: Interface, client: &Client) -> Option<Actor> {
+async fn by_place(api: &RestApi, interface: Interface, headers: &HeaderMap, client: &Client) -> Option<Actor> {
     match (client.entrance, interface) {
         (Entrance::Control, _) => Some(Actor::local(user_name(client.uid?).await, Door::Socket)),
         // A18-01: the older server asked for no credentials. The socket's mode says which users may connect.
@@ -190,8 +190,8 @@ async fn by_place(api: &RestApi, interface: Interface, client: &Client) -> Optio
             Some(Actor { author, ..Actor::system() })
         }
         (Entrance::Tcp { is_local: true }, Interface::V1) if api.settings.legacy_open => {
-            // A proxy on this machine brings in requests from elsewhere.
-            let is_direct = client.address.is_some_and(|address| address.is_loopback());
+            // A proxy on this machine brings in requests from elsewhere, be it trusted or not.
+            let is_direct = client.address.is_some_and(|address| address.is_loopback()) && !is_forwarded(headers);
             is_direct.then(|| Actor::local("", Door::Rest))
         }
         (Entrance::Unix | Entrance::Tcp { .. }, Interface::V1 | Interface::V2 | Interface::Tidegate) => None,

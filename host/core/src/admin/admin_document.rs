@@ -103,10 +103,11 @@ impl Administrator {
     }
 }
 
-/// Whether the address is in one of the networks, or there are none. None: the host itself.
+/// Whether the address is in one of the networks, or there are none. None: the host itself. The unspecified address
+/// stands for a client whose address is not known, and is in no network.
 pub fn is_within(networks: &[IpNet], address: Option<IpAddr>) -> bool {
     let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical();
-    networks.is_empty() || networks.iter().any(|network| network.contains(&address))
+    networks.is_empty() || (!address.is_unspecified() && networks.iter().any(|network| network.contains(&address)))
 }
 
 /// `document` with the fields that `patch` names changed.
@@ -315,6 +316,10 @@ mod tests {
             assert_eq!(is_within(&networks, address.parse().ok()), expected, "{address}");
         }
         assert!(is_within(&[], None) && !is_within(&networks, None));
+        // The address of a client that is not known.
+        let all = networks_of("f", &texts(&["0.0.0.0/0", "::/0"])).unwrap();
+        let unknown = "0.0.0.0".parse().ok();
+        assert!(!is_within(&all, unknown) && is_within(&[], unknown) && is_within(&all, "192.0.2.1".parse().ok()));
         assert!(is_within(&networks_of("f", &texts(&["127.0.0.0/8"])).unwrap(), None));
         assert!(networks_of("f", &texts(&["somewhere"])).is_err());
     }

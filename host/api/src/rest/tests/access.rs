@@ -127,11 +127,18 @@ async fn places_are_trusted_as_the_operator_says() {
     check(named(), local("127.0.0.1"), "/api/tidegate/hooks", &[], 401).await;
     // A proxy on this machine brings it from elsewhere.
     check(named(), local("198.51.100.7"), "/api/v1/user", &[], 401).await;
+    check(named(), local("0.0.0.0"), "/api/v1/user", &[], 401).await;
+    for mark in ["x-forwarded-for", "x-forwarded-proto", "forwarded", "x-real-ip", "via"] {
+        check(named(), local("127.0.0.1"), "/api/v1/user", &[(mark, "127.0.0.1")], 401).await;
+    }
     check(named(), House::new().client, "/api/v1/user", &[], 401).await;
     let unix = |entrance| Client { entrance, uid: Some(0), address: None, ..House::new().client };
     check(named(), unix(Entrance::Unix), "/api/v1/user", &[], 200).await;
     check(RestSettings::default(), unix(Entrance::Unix), "/api/v1/user", &[], 403).await;
+    // A proxy in front of the socket adds headers.
+    check(named(), unix(Entrance::Unix), "/api/v1/user", &[("x-forwarded-for", "198.51.100.7")], 200).await;
     check(named(), unix(Entrance::Unix), "/api/v2/users", &[], 401).await;
+    check(named(), unix(Entrance::Unix), "/api/tidegate/hooks", &[], 401).await;
     check(named(), unix(Entrance::Control), "/api/v2/users", &[], 200).await;
     check(named(), unix(Entrance::Control), "/api/tidegate/hooks", &[], 200).await;
 }
