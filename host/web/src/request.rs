@@ -1,5 +1,8 @@
 //! What handlers take from a request.
 
+use std::time::Duration;
+
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
@@ -7,6 +10,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use http_body_util::{BodyExt, Limited};
 use tidegate_core::admin::{Actor, UseCase};
+use tokio::time::timeout;
 use url::form_urlencoded;
 
 use crate::WebAdmin;
@@ -20,6 +24,14 @@ use crate::view::Block;
 const MAX_BODY: usize = 8 << 20;
 /// Bytes of a form with a file, for administrators alone.
 const MAX_FILE: usize = 64 << 20;
+/// Bytes of a form of a browser that has not logged in.
+const MAX_BODY_BEFORE_LOG_IN: usize = 16 << 10;
+/// The time in which a form has to arrive.
+const BODY_TIME: Duration = Duration::from_secs(60);
+/// The time in which a form with a file has to arrive.
+const FILE_TIME: Duration = Duration::from_secs(600);
+/// Fields of a form: each takes many times its bytes, and is looked for among all of them.
+const MAX_FIELDS: usize = 20_000;
 
 /// An administrator who has logged in.
 #[derive(Debug, Clone)]
@@ -52,6 +64,11 @@ impl Fields {
         Self(form_urlencoded::parse(text).map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
     }
 
+    /// The fields of a form; None: there are too many.
+    fn of_form(text: &[u8]) -> Option<Self> {
+        (form_urlencoded::parse(text).take(MAX_FIELDS + 1).count() <= MAX_FIELDS).then(|| Self::parse(text))
+    }
+
     /// The first value of that name; an empty text where there is none.
     pub fn text(&self, name: &str) -> &str {
         self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str()).unwrap_or_default()
@@ -76,21 +93,8 @@ impl FromRequest<WebAdmin> for Asked {
 
     async fn from_request(request: Request, web: &WebAdmin) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let visitor: Option<Visitor> = parts.extensions.get().cloned();
-        let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let has_file = kind.starts_with("multipart/form-data") && visitor.is_some();
-        let (form, file) = match parts.method {
-            Method::POST => {
-                let read = Limited::new(body, if has_file { MAX_FILE } else { MAX_BODY }).collect().await;
-                let body = read.map_err(|_| Problem::wrong("The form is too large, or broke off."))?.to_bytes();
-                if has_file {
-                    (Fields::default(), upload::file(kind, &body, "dump"))
-                } else {
-                    (Fields::parse(&body), None)
-                }
-            }
-            _ => (Fields::default(), None),
-        };
+        let (form, file) = form_of(&parts, body).await?;
+        let visitor = parts.extensions.get().cloned();
         Ok(Self {
             web: web.clone(),
             visitor,
@@ -103,6 +107,29 @@ impl FromRequest<WebAdmin> for Asked {
             parts,
         })
     }
+}
+
+/// The fields of the form, and its file; none for other methods. Only administrators send files.
+async fn form_of(parts: &Parts, body: Body) -> Result<(Fields, Option<Vec<u8>>), Problem> {
+    if parts.method != Method::POST {
+        return Ok((Fields::default(), None));
+    }
+    let has_logged_in = parts.extensions.get::<Visitor>().is_some();
+    let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let has_file = has_logged_in && kind.starts_with("multipart/form-data");
+    let (limit, time) = match (has_logged_in, has_file) {
+        (false, _) => (MAX_BODY_BEFORE_LOG_IN, BODY_TIME),
+        (true, false) => (MAX_BODY, BODY_TIME),
+        (true, true) => (MAX_FILE, FILE_TIME),
+    };
+    let read = timeout(time, Limited::new(body, limit).collect()).await;
+    let read = read.map_err(|_| Problem::wrong("The form did not arrive in time."))?;
+    let read = read.map_err(|_| Problem::wrong("The form is too large, or broke off."))?.to_bytes();
+    if has_file {
+        return Ok((Fields::default(), upload::file(kind, &read, "dump")));
+    }
+    let fields = Fields::of_form(&read).ok_or_else(|| Problem::wrong("The form has too many fields."))?;
+    Ok((fields, None))
 }
 
 impl Asked {
@@ -141,5 +168,33 @@ pub fn address(path: &str, fields: &[(&str, &str)]) -> String {
     match serializer.finish() {
         query if query.is_empty() => path.to_owned(),
         query => format!("{path}?{query}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn forms_are_bounded() {
+        let visitor = || Visitor { actor: Actor::system(), token: String::new() };
+        let read = async |body: Body, has_logged_in: bool| {
+            let mut request = Request::post("/web/login").body(body).unwrap();
+            if has_logged_in {
+                request.extensions_mut().insert(visitor());
+            }
+            let (parts, body) = request.into_parts();
+            form_of(&parts, body).await.is_ok()
+        };
+        let check = async |text: String, before: bool, after: bool| {
+            let bytes = text.len();
+            assert_eq!(read(text.clone().into(), false).await, before, "{bytes} bytes before a log-in");
+            assert_eq!(read(text.into(), true).await, after, "{bytes} bytes after a log-in");
+        };
+        check("username=a&password=b".to_owned(), true, true).await;
+        check(format!("a={}", "x".repeat(MAX_BODY_BEFORE_LOG_IN)), false, true).await;
+        check("a&".repeat(MAX_FIELDS), false, true).await;
+        check("a&".repeat(MAX_FIELDS + 1), false, false).await;
+        check("x".repeat(MAX_BODY + 1), false, false).await;
     }
 }

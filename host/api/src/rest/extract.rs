@@ -13,6 +13,7 @@ use tidegate_api_types::ErrorCode;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
+use super::route::Need;
 use crate::answer::Refusal;
 
 /// What a body may take.
@@ -28,6 +29,16 @@ impl Default for BodyLimit {
     /// As much as an account document may have, and the texts around it.
     fn default() -> Self {
         Self { size: 2 << 20, time: Duration::from_secs(60) }
+    }
+}
+
+impl BodyLimit {
+    /// The limit of a route: clients without credentials have little to say.
+    pub fn of(need: Need) -> Self {
+        match need {
+            Need::Nothing | Need::Password => Self { size: 16 << 10, ..Self::default() },
+            Need::Administrator | Need::For(_) => Self::default(),
+        }
     }
 }
 

@@ -24,6 +24,10 @@ mod tests;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::get;
 use serde_json::Value;
 use tidegate_core::admin::Administration;
@@ -33,7 +37,6 @@ pub use auth_users::AuthUsers;
 pub use authentication::Authenticate;
 pub use backup_directory::BackupDirectory;
 pub use dumps::streamed as dump_as_answer;
-use extract::BodyLimit;
 use route::Interface;
 
 /// The settings of the interfaces.
@@ -76,6 +79,13 @@ pub struct RestApi {
     pub facts: Arc<ServerFacts>,
 }
 
+/// Answers may have secrets, and a request with a key has no `Authorization`, which would keep shared caches from storing
+/// the answer (RFC 9111 section 3.5).
+async fn not_stored(mut response: Response) -> Response {
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
 /// The router of all interfaces, with their descriptions under `/openapi`.
 pub fn rest(api: RestApi) -> Router {
     let mut router = Router::new();
@@ -85,5 +95,5 @@ pub fn rest(api: RestApi) -> Router {
         let path = format!("/openapi/{}.json", interface.name());
         router = router.route(&path, get(async move || axum::Json(description.clone())));
     }
-    router.layer(axum::Extension(BodyLimit::default())).with_state(api)
+    router.layer(map_response(not_stored)).with_state(api)
 }

@@ -1,15 +1,16 @@
 //! Routes. Each names, in one place, its method, its path, the use case that it is for, what it takes and what it
 //! answers: from these the router, the checks before each handler and the OpenAPI document are made.
 
-use axum::Router;
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::{Extension, Router};
 use serde_json::{Value, json};
 use tidegate_core::admin::UseCase;
 
 use super::RestApi;
+use super::extract::BodyLimit;
 use super::guard::{self, Guarded};
 
 /// An interface: a set of routes below one path.
@@ -169,7 +170,8 @@ impl Interface {
         for route in self.routes() {
             let query = route.query.iter().map(|parameter| parameter.name).collect();
             let guarded = Guarded { api: api.clone(), interface: self, need: route.need, query };
-            let handler = route.handler.layer(from_fn_with_state(guarded, guard::check));
+            let handler = route.handler.layer(Extension(BodyLimit::of(route.need)));
+            let handler = handler.layer(from_fn_with_state(guarded, guard::check));
             router = router.route(&format!("{}{}", self.path(), route.path), handler);
         }
         router
