@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use tidegate_api::{Binding, Certificates, HttpLimits, Router, Socket, TrustedProxies};
+use tidegate_core::guard::Defender;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -19,8 +20,13 @@ use crate::config::settings::{HttpBinding, HttpPlace};
 const SOCKET_MODE: u32 = 0o660;
 
 /// Binds the sockets, and announces them. `handed_over`: a listener that another process has bound, in the place of the
-/// first one on a port. With each comes whether it has the web admin. A default port that is in use does not keep the server from starting.
-async fn bind(bindings: &[HttpBinding], handed_over: Option<TcpListener>) -> anyhow::Result<Vec<(Binding, bool)>> {
+/// first one on a port. With each comes whether it has the web admin. A default port that is in use does not keep the
+/// server from starting.
+async fn bind(
+    bindings: &[HttpBinding],
+    handed_over: Option<TcpListener>,
+    defender: &Arc<Defender>,
+) -> anyhow::Result<Vec<(Binding, bool)>> {
     let mut bound = Vec::new();
     let mut handed_over = match handed_over {
         Some(listener) => Some(tokio::net::TcpListener::from_std(listener)?),
@@ -39,10 +45,12 @@ async fn bind(bindings: &[HttpBinding], handed_over: Option<TcpListener>) -> any
             },
         };
         let Some(socket) = socket else { continue };
-        let bind = Binding { socket, certificates, proxies: TrustedProxies(binding.proxies.clone()) };
+        let proxies = TrustedProxies(binding.proxies.clone());
+        let bind = Binding { socket, certificates, proxies, defender: Some(defender.clone()) };
         bound.push((bind, binding.has_web_admin));
     }
-    bound.extend(handed_over.map(|listener| (Binding::plain(Socket::Tcp(listener)), true)));
+    let plain = |listener| Binding { defender: Some(defender.clone()), ..Binding::plain(Socket::Tcp(listener)) };
+    bound.extend(handed_over.map(|listener| (plain(listener), true)));
     for (binding, _) in &bound {
         announce(&binding.socket)?;
     }
@@ -110,9 +118,10 @@ impl Http {
         handed_over: Option<TcpListener>,
         site: Router,
         without_web: Router,
+        defender: &Arc<Defender>,
     ) -> anyhow::Result<Self> {
         let (end, mut serving) = (CancellationToken::new(), JoinSet::new());
-        let bound = bind(bindings, handed_over).await?;
+        let bound = bind(bindings, handed_over, defender).await?;
         let certificates: Vec<_> = bound.iter().filter_map(|(binding, _)| binding.certificates.clone()).collect();
         for (binding, has_web_admin) in bound {
             let site = if has_web_admin { &site } else { &without_web };

@@ -77,7 +77,7 @@ pub async fn serve(
     tasks.start_keeper(services.scans.keeper.clone());
     tracing::info!(sender = "main", message = "the server is starting", version = version::VERSION);
     let grace = settings.grace_time;
-    let accounts = stores.accounts(settings.users_base_dir.clone()).with_observers(hooks.points.object_changes.clone());
+    let accounts = stores.accounts_for_hooks(&settings).with_observers(hooks.points.object_changes.clone());
     let inventory = Arc::new(Running {
         hooks: hooks.clone(),
         settings: settings.clone(),
@@ -101,7 +101,7 @@ pub async fn serve(
     let mut background = start_background(&services, api, rest, directory, stop.clone()).await?;
     let sources = services.counted();
     background.spawn(async move { history.follow(sources).await });
-    let http = Http::start(&settings.http_bindings, activation.httpd, site, without_web).await?;
+    let http = Http::start(&settings.http_bindings, activation.httpd, site, without_web, services.login.defender()).await?;
     let serving =
         Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };
     let stopped = stop.clone();

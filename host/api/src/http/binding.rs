@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tidegate_core::guard::Defender;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::{Certificates, Entrance, TrustedProxies};
@@ -13,6 +14,8 @@ pub struct Binding {
     /// None: requests are not encrypted.
     pub certificates: Option<Arc<Certificates>>,
     pub proxies: TrustedProxies,
+    /// Knows banned addresses, whose connections are refused before any handshake.
+    pub defender: Option<Arc<Defender>>,
 }
 
 /// A listening socket.
@@ -38,9 +41,9 @@ pub(super) struct Other {
 }
 
 impl Binding {
-    /// A binding without TLS and proxies.
+    /// A binding without TLS, proxies and bans.
     pub fn plain(socket: Socket) -> Self {
-        Self { socket, certificates: None, proxies: TrustedProxies::default() }
+        Self { socket, certificates: None, proxies: TrustedProxies::default(), defender: None }
     }
 }
 

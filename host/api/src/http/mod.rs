@@ -7,6 +7,8 @@ mod requests;
 mod serving;
 #[cfg(test)]
 mod serving_tests;
+mod shares;
+mod stalled;
 
 pub use address::{Client, Entrance, TrustedProxies, is_forwarded, visit};
 pub use binding::{Binding, Socket};

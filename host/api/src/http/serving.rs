@@ -12,6 +12,7 @@ use hyper::service::Service as _;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tidegate_core::guard::Defender;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -20,12 +21,17 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::binding::{Other, Stream};
+use super::shares::{Share, Shares};
+use super::stalled::WithWriteTime;
 use super::{Binding, Client, TrustedProxies};
 
 /// Time for requests under way when the server stops.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 /// A pause after a connection could not be accepted, such as for want of descriptors.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
+
+/// The part of a binding's connections that one client may have.
+const SHARE: usize = 8;
 
 /// What clients of a binding may take.
 #[derive(Debug, Clone, Copy)]
@@ -34,17 +40,20 @@ pub struct HttpLimits {
     pub connections: usize,
     /// The time in which a TLS handshake, or all headers of a request, have to arrive.
     pub header_time: Duration,
+    /// The time in which a client has to take some of an answer.
+    pub write_time: Duration,
 }
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { connections: 1024, header_time: Duration::from_secs(30) }
+        Self { connections: 1024, header_time: Duration::from_secs(30), write_time: Duration::from_secs(60) }
     }
 }
 
 /// Serves the router on the binding.
 pub async fn serve(binding: Binding, router: Router, limits: HttpLimits, stop: CancellationToken) {
-    let Binding { socket, certificates, proxies } = binding;
+    let Binding { socket, certificates, proxies, defender } = binding;
+    let shares = Arc::new(Shares::new(limits.connections / SHARE));
     let (proxies, places) = (Arc::new(proxies), Arc::new(Semaphore::new(limits.connections)));
     let mut connections = JoinSet::new();
     loop {
@@ -65,18 +74,20 @@ pub async fn serve(binding: Binding, router: Router, limits: HttpLimits, stop: C
                 continue;
             }
         };
-        let connection = Connection {
-            other,
-            router: router.clone(),
-            proxies: proxies.clone(),
-            header_time: limits.header_time,
-            stop: stop.clone(),
+        let share = match admitted(&other, &proxies, defender.as_deref(), &shares) {
+            Ok(share) => share,
+            Err(reason) => {
+                tracing::debug!(sender = "httpd", peer = ?other.peer, message = format!("a connection was refused: {reason}"));
+                continue;
+            }
         };
+        let connection =
+            Connection { other, router: router.clone(), proxies: proxies.clone(), limits, stop: stop.clone() };
         // A handshake that has begun is completed with the certificate of its beginning.
         let acceptor = certificates.as_ref().map(|certificates| TlsAcceptor::from(certificates.current()));
         connections.spawn(async move {
             connection.accept(stream, acceptor).await;
-            drop(place);
+            drop((place, share));
         });
     }
     drop(socket);
@@ -84,11 +95,30 @@ pub async fn serve(binding: Binding, router: Router, limits: HttpLimits, stop: C
     let _ = timeout(CLOSE_TIME, async { while connections.join_next().await.is_some() {} }).await;
 }
 
+/// The share of a client's connection; None: it needs none. Bans and shares are for clients, not for the proxies that
+/// bring in the requests of many; the bans of those clients are looked at with each request.
+fn admitted(
+    other: &Other,
+    proxies: &TrustedProxies,
+    defender: Option<&Defender>,
+    shares: &Arc<Shares>,
+) -> Result<Option<Share>, &'static str> {
+    let Some(address) = other.peer.map(|peer| peer.ip().to_canonical()) else { return Ok(None) };
+    // What comes from this machine is judged with each request, so that it is told why.
+    if proxies.trusts(address) || address.is_loopback() {
+        return Ok(None);
+    }
+    if defender.is_some_and(|defender| defender.refuses(address)) {
+        return Err("its address is banned");
+    }
+    shares.take(address.into()).map(Some).ok_or("its address has as many as it may")
+}
+
 struct Connection {
     other: Other,
     router: Router,
     proxies: Arc<TrustedProxies>,
-    header_time: Duration,
+    limits: HttpLimits,
     stop: CancellationToken,
 }
 
@@ -97,22 +127,25 @@ impl Connection {
         match (stream, acceptor) {
             (Stream::Tcp(stream), None) => self.serve(stream, false).await,
             (Stream::Unix(stream), _) => self.serve(stream, false).await,
-            (Stream::Tcp(stream), Some(acceptor)) => match timeout(self.header_time, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => self.serve(stream, true).await,
-                Ok(Err(error)) => {
-                    let message = format!("a TLS handshake failed: {error}");
-                    tracing::debug!(sender = "httpd", peer = ?self.other.peer, message);
+            (Stream::Tcp(stream), Some(acceptor)) => {
+                match timeout(self.limits.header_time, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => self.serve(stream, true).await,
+                    Ok(Err(error)) => {
+                        let message = format!("a TLS handshake failed: {error}");
+                        tracing::debug!(sender = "httpd", peer = ?self.other.peer, message);
+                    }
+                    Err(_) => {
+                        let message = "a TLS handshake took too long";
+                        tracing::debug!(sender = "httpd", peer = ?self.other.peer, message);
+                    }
                 }
-                Err(_) => {
-                    let message = "a TLS handshake took too long";
-                    tracing::debug!(sender = "httpd", peer = ?self.other.peer, message);
-                }
-            },
+            }
         }
     }
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, is_encrypted: bool) {
-        let Self { other, router, proxies, header_time, stop } = self;
+        let Self { other, router, proxies, limits, stop } = self;
+        let stream = WithWriteTime::new(stream, limits.write_time);
         let router = TowerToHyperService::new(router);
         let service = service_fn(move |request: Request<Incoming>| {
             let peer: Option<IpAddr> = other.peer.map(|peer| peer.ip());
@@ -125,7 +158,7 @@ impl Connection {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(header_time)
+            .header_read_timeout(limits.header_time)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         let outcome = tokio::select! {
@@ -137,6 +170,44 @@ impl Connection {
         };
         if let Err(error) = outcome {
             tracing::debug!(sender = "httpd", peer = ?other.peer, message = format!("a connection ended: {error}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::guard::DefenderSettings;
+    use tidegate_core::metrics::Metrics;
+    use tidegate_core::ports::SystemClock;
+
+    use super::super::Entrance;
+    use super::*;
+
+    #[test]
+    fn banned_clients_and_those_with_their_share_are_refused_at_once() {
+        let proxies = TrustedProxies(vec!["10.0.0.0/8".parse().unwrap()]);
+        let defender = Defender::new(DefenderSettings::default(), Arc::new(Metrics::default()), Arc::new(SystemClock));
+        for banned in ["192.0.2.66", "10.0.0.66"] {
+            assert!(defender.ban(banned.parse().unwrap(), Some(Duration::from_secs(60))).is_ok());
+        }
+        let shares = Arc::new(Shares::new(1));
+        let mut open = Vec::new();
+        let mut check = |peer: Option<&str>, expected: bool| {
+            let peer = peer.map(|peer| peer.parse().unwrap());
+            let other = Other { entrance: Entrance::Tcp { is_local: false }, peer, uid: None };
+            let found = admitted(&other, &proxies, Some(&defender), &shares);
+            assert_eq!(found.is_ok(), expected, "{peer:?}");
+            open.push(found);
+        };
+        check(Some("192.0.2.66:1"), false);
+        // The ban is for what a proxy has brought in.
+        check(Some("10.0.0.66:1"), true);
+        check(Some("192.0.2.1:1"), true);
+        check(Some("[::ffff:192.0.2.1]:2"), false);
+        check(Some("192.0.2.2:1"), true);
+        for exempt in [Some("127.0.0.1:1"), Some("[::1]:1"), Some("10.0.0.1:1"), None] {
+            check(exempt, true);
+            check(exempt, true);
         }
     }
 }
