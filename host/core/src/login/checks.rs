@@ -69,3 +69,12 @@ pub fn account_checks(
         check("SSH, method and address", &AccountRule::AFTER_CREDENTIAL),
     ]
 }
+
+/// Whether a step by the one method may be followed by one by the other.
+pub(super) fn comes_before(earlier: LoginMethod, later: LoginMethod) -> bool {
+    matches!(
+        (earlier, later),
+        (LoginMethod::PublicKey, LoginMethod::Password | LoginMethod::KeyboardInteractive)
+            | (LoginMethod::Password, LoginMethod::KeyboardInteractive)
+    )
+}

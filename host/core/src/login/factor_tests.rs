@@ -357,3 +357,19 @@ async fn what_a_hook_makes_with_the_first_step_is_stored_with_the_second() {
         assert_eq!(description().await.as_deref(), Some("made"), "{is_known} {second}");
     }
 }
+
+#[tokio::test]
+async fn what_is_changed_between_the_steps_is_followed() {
+    let check = async |more: &str, expected: &str| {
+        let world = with(&[CODES]).await;
+        let mut login = world.login();
+        assert_eq!(name(login.password("alice", Secret::new("pw")).await), "next step");
+        world.stored(&format!(r#","password":"$1$pw","filters":{{{CODES}}}{more}"#)).await;
+        world.service.sessions().note_change("alice");
+        let (_, outcome) = converse(&mut login, &[&code()]).await;
+        assert_eq!(outcome, expected, "{more}");
+    };
+    check("", "accepted").await;
+    check(r#","status":0"#, "refused").await;
+    check(r#","expiration_date":999999"#, "refused").await;
+}

@@ -25,6 +25,7 @@ pub use hooks::LoginHooks;
 pub use outcome::{Offer, Outcome};
 pub use refusal::{Refusal, RefusalReason};
 
+use self::checks::comes_before;
 use self::conversation::{ConversationStep, Exchange};
 use self::credentials::{PreLoginHooks, Resolved};
 pub(crate) use self::one_time_code::{CodeRefusal, OneTimeCodes};
@@ -127,8 +128,10 @@ struct Passed {
     next: Vec<LoginMethod>,
     /// The account whose password was right; what a hook made of it is stored once the code is right.
     resolved: Option<Resolved>,
-    /// The account that a hook has made in the step, and a time before it was read; it is stored with the next step.
-    made: Option<(Arc<EffectiveAccount>, Instant)>,
+    /// When the account was read for the first step: what is changed from then on is followed.
+    read_at: Instant,
+    /// The account that a hook has made in the step; it is stored with the next step.
+    made: Option<Arc<EffectiveAccount>>,
 }
 
 /// The attempts of one connection.
@@ -243,9 +246,8 @@ impl Login {
     }
 
     fn passed(&mut self, attempt: &LoginAttempt, next: Vec<LoginMethod>, resolved: Option<Resolved>) -> Outcome {
-        let methods = proved(attempt);
-        let username = attempt.username.clone();
-        self.passed = Some(Passed { username, methods, next: next.clone(), resolved, made: None });
+        let (username, methods, read_at) = (attempt.username.clone(), proved(attempt), attempt.read_at);
+        self.passed = Some(Passed { username, methods, next: next.clone(), resolved, read_at, made: None });
         Outcome::NextStep(next)
     }
 
@@ -317,10 +319,15 @@ impl Login {
         if !completed_methods.contains(&LoginMethod::PublicKey) {
             self.forced_command = None;
         }
-        let made = self.passed_by(username).and_then(|passed| passed.made.clone());
-        let (stored, read_at, failure) = match made.filter(|_| comes_before(LoginMethod::PublicKey, method)) {
-            Some((account, read_at)) => (Some(account), read_at, None),
-            None => self.service.read(username).await,
+        let passed = self.passed_by(username).map(|passed| (passed.read_at, passed.made.clone()));
+        let (passed_at, made) = passed.unzip();
+        let made = made.flatten().filter(|_| comes_before(LoginMethod::PublicKey, method));
+        let (stored, read_at, failure) = match (made, passed_at) {
+            (Some(account), Some(passed_at)) => (Some(account), passed_at, None),
+            (_, passed_at) => {
+                let (stored, read_at, failure) = self.service.read(username).await;
+                (stored, passed_at.unwrap_or(read_at), failure)
+            }
         };
         let attempt = Arc::new(LoginAttempt {
             connection: self.connection.clone(),
@@ -394,14 +401,6 @@ impl Login {
         self.span.record("method", attempt.method().as_str());
         self.span.record("outcome", outcome);
     }
-}
-
-fn comes_before(earlier: LoginMethod, later: LoginMethod) -> bool {
-    matches!(
-        (earlier, later),
-        (LoginMethod::PublicKey, LoginMethod::Password | LoginMethod::KeyboardInteractive)
-            | (LoginMethod::Password, LoginMethod::KeyboardInteractive)
-    )
 }
 
 /// The steps of the login, with the one that has just passed.

@@ -59,7 +59,7 @@ impl Login {
         }
         let outcome = self.passed(&attempt, next, None);
         if let Some(passed) = &mut self.passed {
-            passed.made = resolved.made_for(&attempt.username).map(|account| (account, attempt.read_at));
+            passed.made = resolved.made_for(&attempt.username);
         }
         outcome
     }
