@@ -208,6 +208,11 @@ impl AccountDraft {
         self.text("username")
     }
 
+    /// The document so far.
+    pub fn document(&self) -> &Map<String, Value> {
+        &self.document
+    }
+
     /// The role; empty if there is none.
     pub fn role(&self) -> &str {
         self.text("role")

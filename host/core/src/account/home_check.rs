@@ -44,6 +44,26 @@ impl HomeCheck {
         Ok(Placed { rule, granted, home: [home.to_owned(), found] })
     }
 
+    /// Checks that a directory neither holds nor is in one of the server, as written or with links resolved.
+    ///
+    /// # Errors
+    /// It does, or its links cannot be resolved.
+    pub async fn check_own(&self, path: &str) -> Result<(), InvalidAccount> {
+        self.rule.check_own_alone(path)?;
+        let rule = HomeRule {
+            roots: self.without_links(&self.rule.roots).await,
+            own: self.without_links(&self.rule.own).await,
+        };
+        let found = self.paths.resolve(vec![path.to_owned()]).await.pop();
+        match found {
+            Some(Ok(found)) => rule.check_own_alone(&found),
+            Some(Err(problem)) => {
+                Err(invalid("home_dir", format!("the server cannot tell where {path} leads: {problem}")))
+            }
+            None => Err(invalid("home_dir", "it was not looked at")),
+        }
+    }
+
     /// Checks that the home overlaps none of these directories, as written or with links resolved. Both count,
     /// because the owner of another home can change links within it at any time.
     ///
@@ -104,6 +124,29 @@ mod tests {
             Err(error) => Err(error),
         };
         assert_eq!(outcome.is_ok(), expected, "{home}: {outcome:?}");
+    }
+
+    #[tokio::test]
+    async fn directories_of_the_server_are_known_by_where_paths_lead() {
+        let rule = HomeRule { roots: vec!["/srv/state/homes".into()], own: vec!["/srv/state".into()] };
+        let links = vec![("/srv/link", "/srv/state"), ("/srv/out", "/srv/state/homes/a")];
+        let check = HomeCheck::new(rule, Arc::new(Links(links)));
+        for (path, expected) in [
+            ("/etc", true),
+            ("/srv/files", true),
+            ("/srv/state", false),
+            ("/srv/state/plugins", false),
+            ("/srv", false),
+            ("/", false),
+            ("/srv/link", false),
+            ("/srv/link/plugins", false),
+            ("/srv/loop", false),
+            ("/srv/state/homes", false),
+            ("/srv/state/homes/alice", true),
+            ("/srv/out", true),
+        ] {
+            assert_eq!(check.check_own(path).await.is_ok(), expected, "{path}");
+        }
     }
 
     #[tokio::test]

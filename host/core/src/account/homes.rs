@@ -39,6 +39,19 @@ impl HomeRule {
         if root.is_none() {
             self.check_default(home)?;
         }
+        self.check_own(home, root)
+    }
+
+    /// Checks that a directory neither holds nor is in one of the server, unless the operator has chosen a root there.
+    ///
+    /// # Errors
+    /// The directory of the server.
+    pub fn check_own_alone(&self, path: &str) -> Result<(), InvalidAccount> {
+        let path = Path::new(path);
+        self.check_own(path, self.roots.iter().find(|root| is_below(path, root)))
+    }
+
+    fn check_own(&self, home: &Path, root: Option<&String>) -> Result<(), InvalidAccount> {
         for own in &self.own {
             let holds = Path::new(own).starts_with(home);
             // The operator has chosen a root inside the server's directory: only what is below that root may be used.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::draft::invalid;
 use super::hashed_passwords::HashedPasswords;
-use super::stored::{find_stored, find_user, has_credential, list_users, rebased, user_of};
+use super::stored::{find_stored, find_user, has_credential, list_users, occupied, rebased, user_of};
 use super::view::{as_hooks_see, redacted};
 use super::write::Writing;
 use super::{
@@ -344,6 +344,37 @@ impl Accounts {
         self.complete_home(&mut draft)?;
         draft.check_size()?;
         draft.validate(rule)
+    }
+
+    /// The home that the account will have; empty: none.
+    pub(crate) fn home_of(&self, draft: &AccountDraft) -> String {
+        let mut draft = draft.clone();
+        // A name that is no directory is refused when the account is stored.
+        let _ = self.complete_home(&mut draft);
+        draft.home_dir().to_owned()
+    }
+
+    /// Checks that a directory neither holds nor is in one of the server. Without a rule there are none.
+    pub(crate) async fn check_own_directories(&self, path: &str) -> Result<(), InvalidAccount> {
+        match &self.homes {
+            Some(homes) => homes.check_own(path).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Checks a home by the rule for homes, and that it overlaps no directory of another account.
+    pub(crate) async fn check_home(
+        &self,
+        username: &str,
+        home: &str,
+    ) -> Result<Result<(), InvalidAccount>, StoreError> {
+        let Some(homes) = &self.homes else { return Ok(Ok(())) };
+        let placed = match homes.check(home, &[]).await {
+            Ok(placed) => placed,
+            Err(error) => return Ok(Err(error)),
+        };
+        let others = occupied(&*self.store, username).await?;
+        Ok(homes.check_others(&placed, others).await)
     }
 
     fn complete_home(&self, draft: &mut AccountDraft) -> Result<(), InvalidAccount> {

@@ -34,6 +34,9 @@ mod objects;
 mod password_reset_tests;
 mod password_resets;
 mod plugins;
+mod reach;
+#[cfg(test)]
+mod reach_tests;
 mod scans;
 mod sessions;
 mod status;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::reach::check_object;
 use super::{Actor, AdminError, Audit, DocumentChange, PAGE, UseCase};
 use crate::account::{Accounts, ObjectKind, ObjectReferences, ObjectWriting, redacted_object};
 use crate::hook::observation::Change as Told;
@@ -93,6 +94,7 @@ impl ObjectAdministration {
         let mut document = kind.merged(Map::new(), document)?;
         kind.keep_secrets(None, &mut document);
         let (name, document) = validated(kind, document)?;
+        self.check_reach(actor, cases(kind).add, kind, &name, &document, None).await?;
         let changes = self.writing(actor).changes(kind, &name, document, None, &[]).await?;
         self.store(actor, kind, &name, changes, Told::Add).await
     }
@@ -120,6 +122,8 @@ impl ObjectAdministration {
                 let noun = kind.collection().noun;
                 return Err(AdminError::Renamed { noun, from: name.to_owned(), to: wanted });
             }
+            let before = Some(&stored.document);
+            self.check_reach(actor, cases(kind).update, kind, name, &document, before).await?;
             let changes = self.writing(actor).changes(kind, name, document, Some(&stored), &[]).await?;
             match self.store(actor, kind, name, changes, Told::Update).await {
                 Err(AdminError::Store(StoreError::Conflict(_)))
@@ -161,6 +165,23 @@ impl ObjectAdministration {
         let object = || redacted_object(document);
         self.accounts.tell_of(kind.collection().kind, Told::Delete, name, object, &actor.author);
         Ok(())
+    }
+
+    async fn check_reach(
+        &self,
+        actor: &Actor,
+        case: UseCase,
+        kind: ObjectKind,
+        name: &str,
+        document: &Map<String, Value>,
+        stored: Option<&Map<String, Value>>,
+    ) -> Result<(), AdminError> {
+        match check_object(actor, &self.accounts, kind, document, stored).await {
+            Err(error @ (AdminError::NotForActor(_) | AdminError::Forbidden { .. })) => {
+                Err(self.audit.refuse(actor, case, name, error).await)
+            }
+            outcome => outcome,
+        }
     }
 
     /// Commits the changes, tells observers, and gives the object as it is stored now.

@@ -101,11 +101,13 @@ impl UserAdministration {
                 (None, UserEdit::Merge { .. }) => OnConflict::Merge,
                 (Some(_), UserEdit::Merge { .. }) | (_, UserEdit::Replace(_)) => OnConflict::Refuse,
             };
+            let before = stored.document.clone();
             let mut draft = edit.applied_to(stored)?;
             if let Some(role) = actor.role.as_ref().filter(|_| draft.role().is_empty()) {
                 draft.set("role", json!(role));
             }
             self.check_new_role(actor, UseCase::UpdateUser, &draft).await?;
+            self.check_reach(actor, UseCase::UpdateUser, &draft, Some(&before)).await?;
             if draft.username() != username {
                 let (from, to) = (username.to_owned(), draft.username().to_owned());
                 return Err(AdminError::Renamed { noun: USERS.noun, from, to });

@@ -303,3 +303,26 @@ async fn a_role_is_not_crossed() {
     house.users.delete(&sales, "own").await.unwrap();
     assert_eq!(house.names().await, ["free", "theirs"]);
 }
+
+#[tokio::test]
+async fn pages_of_a_role_name_no_other_accounts() {
+    let house = house();
+    let sales = Actor { role: Some("sales".to_owned()), ..Actor::local("sales", Door::Rest) };
+    for name in ["b", "d", "f"] {
+        house.users.add(&sales, document(name, json!({})), None).await.unwrap();
+    }
+    for name in ["a", "c", "e", "g"] {
+        house.add(name).await;
+    }
+    let check = async |after: Option<&str>, limit: u32, expected: &[&str], next: Option<&str>| {
+        let request = PageRequest { after: after.map(str::to_owned), limit, ..PageRequest::default() };
+        let page = house.users.list(&sales, request).await.unwrap();
+        let names: Vec<_> = page.accounts.iter().map(|user| user.username.as_str()).collect();
+        assert_eq!((names.as_slice(), page.next.as_deref()), (expected, next), "{after:?} {limit}");
+    };
+    check(None, 1, &["b"], Some("b")).await;
+    check(None, 2, &["b", "d"], Some("d")).await;
+    check(Some("d"), 2, &["f"], None).await;
+    check(None, 3, &["b", "d", "f"], None).await;
+    check(Some("f"), 1, &[], None).await;
+}

@@ -61,16 +61,32 @@ impl ShownUser {
 }
 
 impl UserAdministration {
-    /// A page of at most 500 accounts, valid or not, in the order of their names. For an actor with a role, those of
-    /// the page that have it: such a page may be shorter, even empty, and another still follow.
+    /// A page of at most 500 accounts, valid or not, in the order of their names. For an actor with a role, valid ones
+    /// that have it, and no name of another.
     ///
     /// # Errors
     /// The actor lacks `view_users`, or the store fails.
     pub async fn list(&self, actor: &Actor, request: PageRequest) -> Result<AccountPage, AdminError> {
         self.audit.allow(actor, UseCase::ListUsers, "").await?;
-        let mut page = self.page(request).await?;
-        self.retain_own(actor, &mut page);
-        Ok(page)
+        if actor.role.is_none() {
+            return self.page(request).await;
+        }
+        let most = usize::try_from(request.limit.min(PAGE)).unwrap_or_default();
+        let (mut own, mut after) = (AccountPage::default(), request.after.clone());
+        loop {
+            let mut page = self.page(PageRequest { after, limit: PAGE, ..request.clone() }).await?;
+            after = page.next.take();
+            self.retain_own(actor, &mut page);
+            own.accounts.append(&mut page.accounts);
+            if own.accounts.len() > most {
+                own.accounts.truncate(most);
+                own.next = own.accounts.last().map(|last| last.username.clone());
+                return Ok(own);
+            }
+            if after.is_none() {
+                return Ok(own);
+            }
+        }
     }
 
     /// For an actor with a role there are no accounts but those of the role.
@@ -124,6 +140,7 @@ impl UserAdministration {
             draft.set("role", json!(role));
         }
         self.check_new_role(actor, UseCase::AddUser, &draft).await?;
+        self.check_reach(actor, UseCase::AddUser, &draft, None).await?;
         set_password(&mut draft, clear_password);
         Ok(ShownUser::of(&self.accounts.add(draft, &actor.author).await?))
     }
@@ -144,6 +161,7 @@ impl UserAdministration {
         self.audit.allow(actor, UseCase::UpdateUser, username).await?;
         self.check_role(actor, UseCase::UpdateUser, username).await?;
         let stored = self.stored(username).await?;
+        let before = stored.document.clone();
         let (mut draft, on_conflict) = match change {
             DocumentChange::Fields { patches, replaced } => {
                 let mut draft = AccountDraft::of_stored(stored);
@@ -161,6 +179,7 @@ impl UserAdministration {
             }
         };
         self.check_new_role(actor, UseCase::UpdateUser, &draft).await?;
+        self.check_reach(actor, UseCase::UpdateUser, &draft, Some(&before)).await?;
         set_password(&mut draft, clear_password);
         if draft.username() != username {
             let (from, to) = (username.to_owned(), draft.username().to_owned());

@@ -1,0 +1,158 @@
+//! How far changes of administrators reach, on a store in memory.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::user_tests::{PaperPasswords, map};
+use super::*;
+use crate::account::{Dump, HomeCheck, HomeRule, ObjectKind};
+use crate::memory::MemoryStore;
+use crate::ports::{Author, Door, HostPaths, SystemClock};
+
+struct NoLinks;
+
+#[async_trait]
+impl HostPaths for NoLinks {
+    async fn resolve(&self, paths: Vec<String>) -> Vec<Result<String, String>> {
+        paths.into_iter().map(Ok).collect()
+    }
+}
+
+struct House {
+    users: Arc<UserAdministration>,
+    objects: ObjectAdministration,
+    backups: BackupAdministration,
+}
+
+async fn house() -> House {
+    let store = Arc::new(MemoryStore::default());
+    let rule = HomeRule { roots: vec!["/srv/files".into()], own: vec!["/srv/state".into()] };
+    let homes = HomeCheck::new(rule, Arc::new(NoLinks));
+    let accounts = Arc::new(Accounts::new(store.clone(), Arc::new(PaperPasswords), None).with_homes(homes));
+    let audit = Audit::new(store.clone(), Arc::new(SystemClock));
+    let users = Arc::new(UserAdministration { accounts: accounts.clone(), audit: audit.clone() });
+    let backups = BackupAdministration {
+        users: users.clone(),
+        directory: store.clone(),
+        usages: store.clone(),
+        audit: audit.clone(),
+    };
+    let house = House { users, objects: ObjectAdministration { directory: store, accounts, audit }, backups };
+    let root = Actor::local("root", Door::Socket);
+    let add = async |kind, document| house.objects.add(&root, kind, &map(document)).await.unwrap();
+    add(ObjectKind::Folder, json!({"name": "shared", "mapped_path": "/srv/files/shared"})).await;
+    add(ObjectKind::Group, json!({"name": "admins"})).await;
+    add(ObjectKind::Role, json!({"name": "sales"})).await;
+    for (name, role) in [("bob", ""), ("own", "sales")] {
+        let document = user(name, json!({"home_dir": format!("/srv/files/{name}"), "role": role}));
+        house.users.add(&root, document, None).await.unwrap();
+    }
+    house
+}
+
+fn user(name: &str, more: Value) -> serde_json::Map<String, Value> {
+    let mut document = map(json!({
+        "username": name, "status": 1, "home_dir": "/srv/files/new", "permissions": {"/": ["*"]}, "password": "pw",
+    }));
+    document.extend(map(more));
+    document
+}
+
+fn administrator(role: Option<&str>, permissions: &[AdminPermission]) -> Actor {
+    let permissions = Permissions::Only(permissions.iter().copied().collect::<BTreeSet<_>>());
+    let identity = Identity::Administrator { admin: ("a".into(), 1), credential: String::new(), by_token: true };
+    Actor { author: Author::new("a", Door::Rest), permissions, role: role.map(str::to_owned), identity }
+}
+
+#[tokio::test]
+async fn accounts_reach_as_far_as_their_administrators() {
+    use AdminPermission::{AddUsers, EditUsers, ManageFolders, ManageSystem};
+    let s3 = |key: &str, secret: &str| json!({"provider": 1, "s3config": {"bucket": "b", "access_key": key, "access_secret": secret}});
+    let folder = |name: &str, path: &str| json!([{"name": name, "virtual_path": "/x", "mapped_path": path}]);
+    // Whether one may do that who has the role; who has none; and who may manage folders and the system as well.
+    let check = async |more: Value, expected: [bool; 3]| {
+        let actors = [
+            administrator(Some("sales"), &[AddUsers, EditUsers, ManageFolders, ManageSystem]),
+            administrator(None, &[AddUsers, EditUsers]),
+            administrator(None, &[AddUsers, EditUsers, ManageFolders, ManageSystem]),
+        ];
+        for (actor, expected) in actors.into_iter().zip(expected) {
+            let house = house().await;
+            let added = house.users.add(&actor, user("new", more.clone()), None).await;
+            assert_eq!(added.is_ok(), expected, "added by {:?}: {more} {added:?}", actor.role);
+            let patches = vec![map(more.clone())];
+            let change = DocumentChange::Fields { patches, replaced: Vec::new() };
+            let changed = house.users.update(&actor, "own", change, None).await;
+            assert_eq!(changed.is_ok(), expected, "changed by {:?}: {more} {changed:?}", actor.role);
+            let edit = UserEdit::Replace(user("own", more.clone()));
+            let edited = house.users.edit(&actor, "own", &edit, None).await;
+            assert_eq!(edited.is_ok(), expected, "replaced by {:?}: {more} {edited:?}", actor.role);
+            if !expected {
+                let kinds = [added.unwrap_err(), changed.unwrap_err(), edited.unwrap_err()].map(|error| error.kind());
+                assert!(kinds.iter().all(|kind| *kind == AdminErrorKind::Forbidden), "{kinds:?}");
+            }
+        }
+    };
+    check(json!({"description": "x"}), [true; 3]).await;
+    check(json!({"groups": [{"name": "admins", "type": 1}]}), [false, true, true]).await;
+    check(json!({"virtual_folders": [{"name": "shared", "virtual_path": "/x"}]}), [false, true, true]).await;
+    check(json!({"virtual_folders": folder("made", "/srv/files/made")}), [false, false, true]).await;
+    check(json!({"virtual_folders": folder("made", "/srv/state/plugins")}), [false, false, false]).await;
+    check(json!({"filesystem": s3("k", "s")}), [false, true, true]).await;
+    check(json!({"filesystem": s3("k", "${secret:operator}")}), [false, false, true]).await;
+    check(json!({"filesystem": s3("", "")}), [false, false, true]).await;
+    check(json!({"home_dir": "/home/elsewhere"}), [false, true, true]).await;
+    check(json!({"home_dir": "/srv/files/bob/inside"}), [false, true, true]).await;
+    for own in ["/srv/state", "/srv/state/plugins", "/srv"] {
+        check(json!({"home_dir": own}), [false; 3]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_account_has_stays_and_can_be_taken_away() {
+    let house = house().await;
+    let root = Actor::local("root", Door::Socket);
+    let more = json!({
+        "role": "sales", "home_dir": "/srv/state/of-root", "groups": [{"name": "admins", "type": 2}],
+        "virtual_folders": [{"name": "shared", "virtual_path": "/x"}],
+    });
+    house.users.add(&root, user("kept", more), None).await.unwrap();
+    let actor = administrator(Some("sales"), &[AdminPermission::EditUsers, AdminPermission::ViewUsers]);
+    let shown = house.users.show(&actor, "kept").await.unwrap();
+    house.users.edit(&actor, "kept", &UserEdit::Replace(shown.document.clone()), None).await.unwrap();
+    let mut less = shown.document;
+    less.remove("groups");
+    less.remove("virtual_folders");
+    house.users.edit(&actor, "kept", &UserEdit::Replace(less), None).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_the_owner_places_files_in_directories_of_the_server() {
+    use AdminPermission::{ManageFolders, ManageGroups, ManageSystem};
+    let root = Actor::local("root", Door::Socket);
+    let most = administrator(None, &AdminPermission::ALL);
+    let few = administrator(None, &[ManageFolders, ManageGroups]);
+    let s3 = json!({"provider": 1, "s3config": {"bucket": "b"}});
+    let check = async |kind: ObjectKind, document: Value, expected: [bool; 3]| {
+        for (actor, expected) in [&root, &most, &few].into_iter().zip(expected) {
+            let house = house().await;
+            let added = house.objects.add(actor, kind, &map(document.clone())).await;
+            assert_eq!(added.is_ok(), expected, "{} {document}: {added:?}", actor.author.name);
+            let dump = Dump::new(Vec::new(), [(kind, vec![map(document.clone())])]);
+            if actor.permissions.have(ManageSystem) {
+                let loaded = house.backups.load(actor, dump, false).await;
+                assert_eq!(loaded.is_ok_and(|(_, stored)| stored), expected, "{} {document}", actor.author.name);
+            }
+        }
+    };
+    check(ObjectKind::Folder, json!({"name": "f", "mapped_path": "/srv/files/f"}), [true; 3]).await;
+    check(ObjectKind::Folder, json!({"name": "f", "mapped_path": "/srv/state"}), [true, false, false]).await;
+    check(ObjectKind::Folder, json!({"name": "f", "filesystem": s3}), [true, true, false]).await;
+    let group = |settings: Value| json!({"name": "g", "user_settings": settings});
+    check(ObjectKind::Group, group(json!({"home_dir": "/srv/files/%username%"})), [true; 3]).await;
+    check(ObjectKind::Group, group(json!({"home_dir": "/srv/state/%username%"})), [true, false, false]).await;
+    check(ObjectKind::Group, group(json!({"filesystem": s3})), [true, true, false]).await;
+}
