@@ -453,6 +453,7 @@ impl Services {
             address_rule: settings.address_rule,
             idle_timeout: settings.idle_timeout,
             scans: Some(scans.clone()),
+            external_auth_cache: Some(cache.clone()),
         });
         let hook_runs = stores.database.clone();
         Ok(Self { login, sessions, watch, scans, metrics, defender, external_auth_cache: cache, hook_runs })

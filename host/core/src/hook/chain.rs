@@ -2,6 +2,7 @@
 //! one, and that a gate which cannot decide refuses.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use tracing::Instrument as _;
@@ -31,6 +32,8 @@ pub struct Decision<V> {
 /// that it began with.
 pub struct Chain<E: HookEvent> {
     links: ArcSwap<Vec<Arc<Link<E>>>>,
+    /// Counts replacements of the links.
+    generation: AtomicU64,
     host: Arc<HookHost>,
 }
 
@@ -43,12 +46,19 @@ impl<E: HookEvent> Default for Chain<E> {
 impl<E: HookEvent> Chain<E> {
     /// A chain of these links, in the order in which they are asked.
     pub fn new(host: Arc<HookHost>, links: Vec<Arc<Link<E>>>) -> Self {
-        Self { links: ArcSwap::from_pointee(links), host }
+        Self { links: ArcSwap::from_pointee(links), generation: AtomicU64::new(0), host }
     }
 
     /// Replaces all links, from the next call on.
     pub fn replace(&self, links: Vec<Arc<Link<E>>>) {
         self.links.store(Arc::new(links));
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A number that is another one each time the links, or their plugins, were replaced: what earlier links have
+    /// decided need not hold for later ones.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
     }
 
     /// The links at the moment.

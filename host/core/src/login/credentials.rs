@@ -33,6 +33,9 @@ pub(super) struct Resolved {
     pub password_instead: Option<Secret>,
     /// The `command=` of the key's line, which runs in the session whatever the client asks for.
     pub forced_command: Option<String>,
+    /// What external authentication has accepted, and the generation of its hooks, to remember it for the account that
+    /// is stored.
+    pub accepted: Option<(Arc<LoginAttempt>, u64)>,
 }
 
 /// What is to be stored once the credential is proved.
@@ -46,7 +49,8 @@ pub(super) enum Write {
 impl Resolved {
     /// The stored account as it is.
     pub fn from_stored(account: Arc<EffectiveAccount>) -> Self {
-        Self { account, write: Write::Nothing, vouched: false, password_instead: None, forced_command: None }
+        let (write, vouched) = (Write::Nothing, false);
+        Self { account, write, vouched, password_instead: None, forced_command: None, accepted: None }
     }
 
     /// The account of that name that a hook has made, which is to be stored with a later step of the login.
@@ -246,7 +250,8 @@ impl LoginService {
             return Ok(attempt.stored.clone().map(Resolved::from_stored));
         }
         let cache = &self.ports.external_auth_cache;
-        match cache.find(attempt, !relies_on_last_login) {
+        let generation = hooks.external_auth.generation();
+        match cache.find(attempt, generation, !relies_on_last_login) {
             Some(Known::Accepted(account)) => {
                 return Ok(Some(Resolved { vouched: true, ..Resolved::from_stored(account) }));
             }
@@ -257,10 +262,10 @@ impl LoginService {
             None => {}
         }
         let decision = hooks.external_auth.decide(&mut ExternalAuth(attempt.clone())).await?;
-        let resolved = match decision.verdict {
+        let mut resolved = match decision.verdict {
             ExternalAuthVerdict::Defer => return Ok(None),
             ExternalAuthVerdict::Reject(denial) => {
-                cache.denied(attempt);
+                cache.denied(attempt, generation);
                 return Err(Refusal::new(RefusalReason::Denied, denial.reason));
             }
             ExternalAuthVerdict::Accept(None) => accept_stored(attempt)?,
@@ -273,7 +278,7 @@ impl LoginService {
             }
         };
         if resolved.vouched && !relies_on_last_login {
-            cache.accepted(attempt, &resolved.account);
+            resolved.accepted = Some((attempt.clone(), generation));
         }
         Ok(Some(resolved))
     }
@@ -325,6 +330,7 @@ impl LoginService {
             vouched,
             password_instead: None,
             forced_command: None,
+            accepted: None,
         })
     }
 
@@ -359,14 +365,18 @@ impl LoginService {
 
     /// Stores what a hook has changed, once the credential is proved.
     pub(super) async fn commit(&self, resolved: Resolved) -> Result<Arc<EffectiveAccount>, Refusal> {
-        match resolved.write {
+        let account = match resolved.write {
             // An earlier step has proved what a hook made of the account in it.
             Write::Nothing => match resolved.account.unstored() {
-                Some(unstored) => self.store(unstored.write.clone(), &unstored.author).await,
-                None => Ok(resolved.account),
+                Some(unstored) => self.store(unstored.write.clone(), &unstored.author).await?,
+                None => resolved.account,
             },
-            Write::Account(write, author) => self.store(Arc::unwrap_or_clone(write), &author).await,
+            Write::Account(write, author) => self.store(Arc::unwrap_or_clone(write), &author).await?,
+        };
+        if let Some((attempt, generation)) = &resolved.accepted {
+            self.ports.external_auth_cache.accepted(attempt, *generation, &account);
         }
+        Ok(account)
     }
 
     async fn store(&self, write: AccountWrite, author: &Author) -> Result<Arc<EffectiveAccount>, Refusal> {

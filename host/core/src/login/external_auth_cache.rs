@@ -46,20 +46,26 @@ struct Remembered(HashMap<[u8; 32], Entry>);
 
 struct Entry {
     username: String,
+    /// The id of the account that was accepted: another one may have its name later.
+    account: i64,
+    /// The hooks that have decided.
+    generation: u64,
     /// By the steady clock.
     expires: i64,
 }
 
 impl Remembered {
-    fn has(&self, name: &[u8; 32], now: i64) -> bool {
-        self.0.get(name).is_some_and(|entry| now < entry.expires)
+    /// `account`: the one that it has to be for; None: any.
+    fn has(&self, name: &[u8; 32], generation: u64, account: Option<i64>, now: i64) -> bool {
+        let is_it = |entry: &Entry| entry.generation == generation && account.is_none_or(|id| id == entry.account);
+        self.0.get(name).is_some_and(|entry| is_it(entry) && now < entry.expires)
     }
 
     fn add(&mut self, name: [u8; 32], entry: Entry, now: i64) {
         if self.0.len() >= MAX_ENTRIES {
             self.0.retain(|_, entry| now < entry.expires);
         }
-        if self.0.len() < MAX_ENTRIES {
+        if self.0.len() < MAX_ENTRIES || self.0.contains_key(&name) {
             self.0.insert(name, entry);
         }
     }
@@ -110,8 +116,18 @@ impl ExternalAuthCache {
         entries.accepted.forget(username, steady) + entries.denied.forget(username, steady)
     }
 
-    /// What is remembered of the credential of an attempt. `accepted`: whether that it was accepted is enough.
-    pub(super) fn find(&self, attempt: &LoginAttempt, accepted: bool) -> Option<Known> {
+    /// Forgets the credentials of one user, whose account was changed. Hooks that rely on the last login alone are not
+    /// asked for it (B8-02): an administrator may have set the password that decides.
+    pub fn forget_credentials(&self, username: &str) {
+        let steady = self.clock.steady();
+        let mut entries = self.entries();
+        entries.accepted.forget(Some(username), steady);
+        entries.denied.forget(Some(username), steady);
+    }
+
+    /// What is remembered of the credential of an attempt. `generation`: that of the hooks now. `accepted`: whether that
+    /// it was accepted is enough.
+    pub(super) fn find(&self, attempt: &LoginAttempt, generation: u64, accepted: bool) -> Option<Known> {
         let account = attempt.stored.as_ref().filter(|account| account.filters.external_auth_cache_seconds > 0);
         let account = account.filter(|_| accepted);
         if account.is_none() && self.denial_time == 0 {
@@ -120,11 +136,12 @@ impl ExternalAuthCache {
         let name = self.name(attempt)?;
         let steady = self.clock.steady();
         let entries = self.entries();
-        if entries.denied.has(&name, steady) {
+        if entries.denied.has(&name, generation, None, steady) {
             self.metrics.external_auth(ExternalAuthAnswer::Denied);
             return Some(Known::Denied);
         }
-        let account = account.filter(|_| entries.accepted.has(&name, steady)).cloned();
+        let account =
+            account.filter(|account| entries.accepted.has(&name, generation, Some(account.id), steady)).cloned();
         self.metrics.external_auth(if account.is_some() {
             ExternalAuthAnswer::Accepted
         } else {
@@ -149,7 +166,7 @@ impl ExternalAuthCache {
     }
 
     /// Remembers an accepted credential for the time that the account says.
-    pub(super) fn accepted(&self, attempt: &LoginAttempt, account: &EffectiveAccount) {
+    pub(super) fn accepted(&self, attempt: &LoginAttempt, generation: u64, account: &EffectiveAccount) {
         let seconds = account.filters.external_auth_cache_seconds;
         // A hook that answers with another account than the client named is asked each time.
         if seconds <= 0 || account.username != attempt.username {
@@ -158,18 +175,20 @@ impl ExternalAuthCache {
         let Some(name) = self.name(attempt) else { return };
         let steady = self.clock.steady();
         let expires = steady.saturating_add(seconds.saturating_mul(1000));
-        self.entries().accepted.add(name, Entry { username: attempt.username.clone(), expires }, steady);
+        let entry = Entry { username: attempt.username.clone(), account: account.id, generation, expires };
+        self.entries().accepted.add(name, entry, steady);
     }
 
     /// Remembers a denied credential.
-    pub(super) fn denied(&self, attempt: &LoginAttempt) {
+    pub(super) fn denied(&self, attempt: &LoginAttempt, generation: u64) {
         if self.denial_time == 0 {
             return;
         }
         let Some(name) = self.name(attempt) else { return };
         let steady = self.clock.steady();
         let expires = steady.saturating_add(self.denial_time);
-        self.entries().denied.add(name, Entry { username: attempt.username.clone(), expires }, steady);
+        let entry = Entry { username: attempt.username.clone(), account: 0, generation, expires };
+        self.entries().denied.add(name, entry, steady);
     }
 
     /// The key of an entry; None: the method has no credential to remember.

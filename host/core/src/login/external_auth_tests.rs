@@ -145,3 +145,28 @@ async fn what_is_forgotten_is_asked_about_again() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_replaced_hooks_have_decided_is_not_remembered() {
+    // B8-05
+    let world = accepting(A_MINUTE);
+    world.check(&[("pw", "accepted", 1), ("pw", "accepted", 1)]).await;
+    let links = world.hooks.external_auth.links();
+    world.hooks.external_auth.replace(links.to_vec());
+    world.check(&[("pw", "accepted", 2), ("pw", "accepted", 2)]).await;
+}
+
+#[tokio::test]
+async fn another_account_of_the_name_and_a_changed_one_are_asked_about_again() {
+    // B8-05
+    let world = accepting(A_MINUTE);
+    world.check(&[("pw", "accepted", 1), ("pw", "accepted", 1)]).await;
+    let accounts = &world.service.ports.accounts;
+    accounts.delete("alice", &crate::ports::Author::system()).await.unwrap();
+    world.stored(r#","filters":{"external_auth_cache_time":60}"#).await;
+    world.check(&[("pw", "accepted", 2), ("pw", "accepted", 2)]).await;
+    world.service.ports.external_auth_cache.forget_credentials("bob");
+    world.check(&[("pw", "accepted", 2)]).await;
+    world.service.ports.external_auth_cache.forget_credentials("alice");
+    world.check(&[("pw", "accepted", 3)]).await;
+}

@@ -34,6 +34,7 @@ async fn what_a_hook_makes_holds_for_its_session() {
             address_rule: AddressRule::default(),
             idle_timeout: None,
             scans: None,
+            external_auth_cache: None,
         };
         let everything = Changes { next: ChangeToken(String::new()), objects: ChangedObjects::All };
         assert!(watch.look_at(&everything, BTreeSet::new()).await.is_empty());

@@ -53,6 +53,7 @@ async fn check(by: By, before: &str, after: &str, ends: bool, login: &str) {
         address_rule: AddressRule::default(),
         idle_timeout: Some(Duration::from_secs(3600)),
         scans: None,
+        external_auth_cache: None,
     };
     let begin = watch.begin().await.unwrap();
     world.store.put(&draft(&more(after)).validate(CredentialRule::Optional).unwrap().account);

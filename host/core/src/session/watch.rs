@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{EndReason, Session, SessionRegistry};
 use crate::account::{AccountPolicy, AccountRule, AddressRule, EffectiveAccount, FolderQuota, find_user, in_force};
+use crate::login::ExternalAuthCache;
 use crate::metrics::Metrics;
 use crate::ports::{ChangeToken, ChangedObjects, Changes, Clock, Directory, FOLDERS, GROUPS, StoreError, USERS};
 use crate::quota::QuotaScans;
@@ -30,6 +31,8 @@ pub struct SessionWatch {
     pub idle_timeout: Option<Duration>,
     /// Is told of changed accounts; none where usages are not counted.
     pub scans: Option<Arc<QuotaScans>>,
+    /// Forgets what external authentication has decided about changed accounts.
+    pub external_auth_cache: Option<Arc<ExternalAuthCache>>,
 }
 
 impl SessionWatch {
@@ -113,6 +116,9 @@ impl SessionWatch {
         let mut unread = BTreeSet::new();
         for name in changed.union(&earlier).cloned() {
             self.sessions.note_change(&name);
+            if let Some(cache) = &self.external_auth_cache {
+                cache.forget_credentials(&name);
+            }
             // What a hook has made for one session holds whatever the store says.
             let mut sessions = self.sessions.sessions_of(&name);
             sessions.retain(|session| !session.account.is_of_session());
