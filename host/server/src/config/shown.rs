@@ -52,6 +52,8 @@ fn remove_unset(value: &mut Value) {
     }
 }
 
+const REDACTED: &str = "[redacted]";
+
 /// `section`: the dotted name of the table that holds `value`.
 fn redact(value: &mut Value, section: &str) {
     const SECRET: [&str; 4] = ["password", "connection_string", "connectionstring", "http.headers.value"];
@@ -66,13 +68,27 @@ fn redact(value: &mut Value, section: &str) {
         Value::String(text) if !text.is_empty() => {
             let is_secret = SECRET.iter().any(|secret| section.ends_with(secret));
             let of_plugin = section.starts_with("plugin.") && section.contains(".secrets.");
-            let in_url = text.starts_with("http") && text.contains('@');
             let is_named = section.starts_with("secrets.");
-            if is_secret || of_plugin || is_named || in_url {
-                *text = "[redacted]".to_owned();
-            }
+            let last = section.rsplit('.').next().unwrap_or_default();
+            *text = match (last, text.split_once('=')) {
+                _ if is_secret || of_plugin || is_named => REDACTED.to_owned(),
+                // Programs are given secrets by their environment and their arguments.
+                ("env", Some((name, _))) => format!("{name}={REDACTED}"),
+                ("env" | "args", _) => REDACTED.to_owned(),
+                _ => shown_url(text),
+            };
         }
         _ => {}
+    }
+}
+
+/// A URL without what may be a secret in it: the user and the query. Other texts are as they are.
+fn shown_url(text: &str) -> String {
+    let Some((_, rest)) = text.split_once("://") else { return text.to_owned() };
+    match text.split_once(['?', '#']) {
+        _ if rest.contains('@') => REDACTED.to_owned(),
+        Some((place, _)) => format!("{place}?{REDACTED}"),
+        None => text.to_owned(),
     }
 }
 
@@ -98,5 +114,25 @@ mod tests {
         assert_eq!(shown["origins"]["common.grace_time"], "the environment");
         assert_eq!(shown["origins"].get("httpd.bind_address"), None);
         assert!(!shown.to_string().contains("hush"), "{shown}");
+    }
+
+    #[test]
+    fn secrets_of_programs_and_urls_are_not_shown() {
+        let check = |section: &str, text: &str, expected: &str| {
+            let mut value = serde_json::json!([text]);
+            redact(&mut value, section);
+            assert_eq!(value, serde_json::json!([expected]), "{section} {text}");
+        };
+        check("hook.external-auth.env", "API_TOKEN=hush", "API_TOKEN=[redacted]");
+        check("hook.external-auth.env", "hush", "[redacted]");
+        check("hook.external-auth.args", "--token=hush", "[redacted]");
+        check("hook.external-auth.url", "https://panel/hook", "https://panel/hook");
+        check("hook.external-auth.url", "https://panel/hook?token=hush", "https://panel/hook?[redacted]");
+        check("hook.external-auth.url", "https://panel/hook#hush", "https://panel/hook?[redacted]");
+        check("hook.external-auth.url", "https://user:hush@panel/hook", "[redacted]");
+        check("data_provider.external_auth_hook", "HTTPS://panel/?hush", "HTTPS://panel/?[redacted]");
+        check("telemetry.endpoint", "redis://:hush@cache", "[redacted]");
+        check("secrets.name", "hush", "[redacted]");
+        check("common.banner", "What? a=b", "What? a=b");
     }
 }
