@@ -4,12 +4,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Actor, AdminError, DoorClient, UseCase};
+use crate::guard::Source;
 use crate::ports::{AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Clock, StoredAudit};
 
 /// Refusals that are remembered, so that each is recorded once in a while.
 const REFUSALS: usize = 1_000;
 /// Milliseconds after which the same refusal is recorded again.
 const REFUSAL_PAUSE: i64 = 60_000;
+
+/// Records about clients without credentials, which are made by anybody, within a minute and within a day. The store
+/// keeps 100,000 records of all kinds.
+const OF_MINUTE: u32 = 60;
+const OF_DAY: u32 = 2_000;
+const DAY: i64 = 24 * 60 * 60_000;
 
 /// Actor or address, use case and object of a refusal.
 type Refusal = (String, &'static str, String);
@@ -24,12 +31,50 @@ pub struct Audit {
     pub(super) clock: Arc<dyn Clock>,
     /// When refusals were recorded last: a client that asks again and again does not fill the store.
     refusals: Arc<Mutex<HashMap<Refusal, i64>>>,
+    /// The records about clients without credentials, apart from those about actors.
+    strangers: Arc<Mutex<Strangers>>,
+}
+
+/// What was recorded about clients without credentials.
+#[derive(Debug, Default)]
+struct Strangers {
+    recorded: HashMap<Refusal, i64>,
+    /// The minute and the day, and how many records were made in them.
+    minute: (i64, u32),
+    day: (i64, u32),
+    left_out: u32,
+}
+
+impl Strangers {
+    /// Whether that is to be recorded, and how many were left out before.
+    fn take(&mut self, what: Refusal, now: i64) -> Option<u32> {
+        for (counted, length) in [(&mut self.minute, REFUSAL_PAUSE), (&mut self.day, DAY)] {
+            let period = now.div_euclid(length);
+            if counted.0 != period {
+                *counted = (period, 0);
+            }
+        }
+        if self.recorded.get(&what).is_some_and(|at| now - at < REFUSAL_PAUSE) {
+            return None;
+        }
+        if self.minute.1 >= OF_MINUTE || self.day.1 >= OF_DAY {
+            self.left_out = self.left_out.saturating_add(1);
+            return None;
+        }
+        if self.recorded.len() >= REFUSALS {
+            self.recorded.retain(|_, at| now - *at < REFUSAL_PAUSE);
+        }
+        self.recorded.insert(what, now);
+        self.minute.1 += 1;
+        self.day.1 += 1;
+        Some(std::mem::take(&mut self.left_out))
+    }
 }
 
 impl Audit {
     /// An audit whose records are kept in `store`.
     pub fn new(store: Arc<dyn AuditStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, refusals: Arc::default() }
+        Self { store, clock, refusals: Arc::default(), strangers: Arc::default() }
     }
 
     /// Checks that the use case is for the actor, and records a refusal. `name`: the object; empty: none or all.
@@ -56,23 +101,41 @@ impl Audit {
 
     /// Records that a login was denied.
     pub(super) async fn denied_login(&self, username: &str, client: &DoorClient) {
-        let address = client.address.map(|address| address.to_string()).unwrap_or_default();
-        let username = cut(username);
-        if self.is_to_be_recorded((address, "login", username.clone())) {
-            let author = Author { name: String::new(), door: client.door, address: client.address };
-            let done = author.did("login", "admin", &username, self.clock.now());
-            self.append(AuditRecord { outcome: AuditOutcome::Refused, ..done }).await;
-        }
+        let record = |author: &Author, username: &str| {
+            let done = author.did("login", "admin", username, self.clock.now());
+            AuditRecord { outcome: AuditOutcome::Refused, ..done }
+        };
+        self.of_stranger("login", "admin", username, client, record).await;
     }
 
     /// Records that a client says that a password was lost, once in a while for each name and address.
     pub(super) async fn lost_password(&self, kind: &str, username: &str, client: &DoorClient) {
-        let address = client.address.map(|address| address.to_string()).unwrap_or_default();
-        let username = cut(username);
-        if self.is_to_be_recorded((address, "lost", format!("{kind} {username}"))) {
-            let author = Author { name: String::new(), door: client.door, address: client.address };
-            self.append(author.did("lost-password", kind, &username, self.clock.now())).await;
+        let record = |author: &Author, username: &str| author.did("lost-password", kind, username, self.clock.now());
+        self.of_stranger("lost", kind, username, client, record).await;
+    }
+
+    /// Records what a client without credentials did, once in a while for each name and address, and only so many of all.
+    async fn of_stranger(
+        &self,
+        what: &'static str,
+        kind: &str,
+        username: &str,
+        client: &DoorClient,
+        record: impl FnOnce(&Author, &str) -> AuditRecord,
+    ) {
+        let source = client.address.map(|address| Source::from(address).to_string()).unwrap_or_default();
+        let (username, now) = (cut(username), self.clock.now());
+        let taken = {
+            let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+            strangers.take((source, what, format!("{kind} {username}")), now)
+        };
+        let Some(left_out) = taken else { return };
+        let author = Author { name: String::new(), door: client.door, address: client.address };
+        let mut record = record(&author, &username);
+        if left_out > 0 {
+            record.detail = format!("{left_out} before it, of this or other clients, were not recorded");
         }
+        self.append(record).await;
     }
 
     fn is_to_be_recorded(&self, refusal: Refusal) -> bool {
@@ -127,7 +190,7 @@ pub(super) mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::ports::{StoreError, SystemClock};
+    use crate::ports::{Door, StoreError, SystemClock};
 
     /// Keeps records in memory.
     #[derive(Default)]
@@ -156,6 +219,42 @@ pub(super) mod tests {
         async fn audit(&self, _: AuditQuery) -> Result<Vec<StoredAudit>, StoreError> {
             Ok(Vec::new())
         }
+    }
+
+    #[tokio::test]
+    async fn strangers_neither_fill_the_records_nor_hide_refusals() {
+        let (kept, audit) = audit();
+        let now = SystemClock.now();
+        for number in 0..5_000_u32 {
+            let address = Some(std::net::Ipv4Addr::from_bits(number).into());
+            audit.lost_password("user", "ann", &DoorClient { door: Door::Rest, address }).await;
+        }
+        let recorded = kept.lines().len();
+        // The minute may have changed meanwhile.
+        assert!((60..=180).contains(&recorded), "{recorded}");
+        // One IPv6 network is one client.
+        let mut strangers = Strangers::default();
+        let source = |text: &str| Source::from(text.parse::<std::net::IpAddr>().unwrap()).to_string();
+        let what = |address: &str| (source(address), "login", "admin ann".to_owned());
+        assert_eq!(strangers.take(what("2001:db8::1"), now), Some(0));
+        assert_eq!(strangers.take(what("2001:db8::2"), now), None);
+        assert_eq!(strangers.take(what("2001:db8::1"), now + REFUSAL_PAUSE), Some(0));
+        let actor =
+            Actor { permissions: crate::admin::Permissions::Only([].into()), ..Actor::local("ann", Door::Rest) };
+        assert!(audit.allow(&actor, UseCase::ListUsers, "").await.is_err());
+        assert_eq!(kept.lines().len(), recorded + 1);
+        // What was left out is counted, and there is an end for each day.
+        let mut strangers = Strangers::default();
+        let taken = (0..10_000_i64).filter_map(|number| {
+            strangers.take((number.to_string(), "login", String::new()), now / DAY * DAY + number * 1_000)
+        });
+        let taken: Vec<_> = taken.collect();
+        assert_eq!(taken.len(), 2_000);
+        let mut strangers = Strangers::default();
+        let all =
+            (0..100_i64).filter(|number| strangers.take((number.to_string(), "login", String::new()), 0).is_some());
+        assert_eq!(all.count(), 60);
+        assert_eq!(strangers.take((String::new(), "login", String::new()), REFUSAL_PAUSE), Some(40));
     }
 
     pub fn audit() -> (Arc<Kept>, Audit) {
