@@ -90,6 +90,7 @@ impl Administrators {
         let case = UseCase::UpdateAdmin;
         self.audit.allow(actor, case, username).await?;
         let stored = self.stored(username).await?;
+        self.refuse_own(actor, case, username).await?;
         self.check_grants(actor, case, username, &stored.document).await?;
         let document = with_codes(&stored.document, codes);
         self.replace(actor, case, &stored, document).await

@@ -88,11 +88,30 @@ impl Administrators {
         change: &DocumentChange,
         clear_password: Option<Secret>,
     ) -> Result<ShownObject, AdminError> {
+        self.update_version(actor, username, change, clear_password, None).await
+    }
+
+    /// As [`update`](Self::update), if the administrator is in the state `expected`; None: in any.
+    ///
+    /// # Errors
+    /// As of [`update`](Self::update), and the administrator has another version (`Conflict`).
+    pub async fn update_version(
+        &self,
+        actor: &Actor,
+        username: &str,
+        change: &DocumentChange,
+        clear_password: Option<Secret>,
+        expected: Option<Version>,
+    ) -> Result<ShownObject, AdminError> {
         let case = UseCase::UpdateAdmin;
         self.audit.allow(actor, case, username).await?;
-        let stored = self.stored(username).await?;
+        let stored = self.expected(username, expected).await?;
         self.check_grants(actor, case, username, &stored.document).await?;
         let document = changed(&stored, change)?;
+        let sets_password = clear_password.as_ref().is_some_and(|clear| !clear.is_empty());
+        if sets_password || changes_credentials(&stored.document, &document) {
+            self.refuse_own(actor, case, username).await?;
+        }
         let (name, document) = self.validated(document, clear_password).await?;
         if name != username {
             return Err(AdminError::Renamed { noun: ADMINS.noun, from: username.to_owned(), to: name });
@@ -107,6 +126,19 @@ impl Administrators {
     /// The use case is not for the actor, or the administrator is the actor itself or has more permissions; there is
     /// no such administrator, or the store fails.
     pub async fn delete(&self, actor: &Actor, username: &str) -> Result<(), AdminError> {
+        self.delete_version(actor, username, None).await
+    }
+
+    /// As [`delete`](Self::delete), if the administrator is in the state `expected`; None: in any.
+    ///
+    /// # Errors
+    /// As of [`delete`](Self::delete), and the administrator has another version (`Conflict`).
+    pub async fn delete_version(
+        &self,
+        actor: &Actor,
+        username: &str,
+        expected: Option<Version>,
+    ) -> Result<(), AdminError> {
         let case = UseCase::DeleteAdmin;
         self.audit.allow(actor, case, username).await?;
         if is_self(actor, username) {
@@ -114,7 +146,7 @@ impl Administrators {
                 AdminError::NotForActor("administrators cannot delete themselves; ask another one".to_owned());
             return Err(self.audit.refuse(actor, case, username, refused).await);
         }
-        let stored = self.stored(username).await?;
+        let stored = self.expected(username, expected).await?;
         self.check_grants(actor, case, username, &stored.document).await?;
         let mut changes = self.required(actor, username, &Map::new()).await?;
         let write = Write::Delete { expected: Some(stored.version) };
@@ -153,6 +185,17 @@ impl Administrators {
             return Err(self.audit.refuse(actor, UseCase::UpdateAdmin, name, refused).await);
         }
         Ok((stored, administrator))
+    }
+
+    /// A token may be in other hands than the password: with it alone, administrators do not change what protects
+    /// themselves.
+    pub(super) async fn refuse_own(&self, actor: &Actor, case: UseCase, username: &str) -> Result<(), AdminError> {
+        if !is_self(actor, username) || !matches!(actor.identity, Identity::Administrator { by_token: true, .. }) {
+            return Ok(());
+        }
+        let refused = "administrators change their own password with the current one, and not their own one-time codes and \
+                       networks; ask another one";
+        Err(self.audit.refuse(actor, case, username, AdminError::NotForActor(refused.to_owned())).await)
     }
 
     /// Gives an administrator a new password; `used`: the change that uses up what it was given for.
@@ -291,10 +334,36 @@ impl Administrators {
         Ok(stored)
     }
 
+    /// The stored administrator, which is changed only while it is in this state.
+    async fn expected(&self, username: &str, expected: Option<Version>) -> Result<StoredDocument, StoreError> {
+        let stored = self.stored(username).await?;
+        match expected.filter(|expected| *expected != stored.version) {
+            Some(_) => Err(StoreError::Conflict(ADMINS.object(username))),
+            None => Ok(stored),
+        }
+    }
+
     pub(super) async fn stored(&self, username: &str) -> Result<StoredDocument, StoreError> {
         let found = self.directory.find(&ADMINS, username).await?;
         found.ok_or_else(|| StoreError::NotFound(ADMINS.object(username)))
     }
+}
+
+/// Whether the password, the one-time codes or the networks are others.
+fn changes_credentials(stored: &Map<String, Value>, document: &Map<String, Value>) -> bool {
+    const IN_FILTERS: [&str; 4] = ["totp_config", "recovery_codes", "allow_list", "require_two_factor"];
+    let is_nothing = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(true) | Value::Number(_) => false,
+    };
+    let filter = |of: &Map<String, Value>, field: &str| {
+        of.get("filters").and_then(|filters| filters.get(field)).filter(|value| !is_nothing(value)).cloned()
+    };
+    stored.get("password") != document.get("password")
+        || IN_FILTERS.iter().any(|field| filter(stored, field) != filter(document, field))
 }
 
 fn is_self(actor: &Actor, username: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Hooks are told of API keys.
+//! Hooks are told of API keys, and tokens do not change what protects their administrators.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::hook::observers::ObserverWork;
 use crate::hook::{Call, Hook, HookDescription, HookError, Link, LinkSettings};
 use crate::memory::MemoryStore;
 use crate::ports::{Door, SystemClock};
+use crate::secret::Secret;
 
 struct Noting(mpsc::UnboundedSender<CredentialChanged>);
 
@@ -74,4 +75,64 @@ async fn hooks_are_told_of_keys_that_are_made_or_get_a_new_text() {
         ended.unwrap();
     }
     assert!(events.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_token_alone_changes_none_of_its_administrators_own_protection() {
+    let store = Arc::new(MemoryStore::default());
+    let audit = Audit::new(store.clone(), Arc::new(SystemClock));
+    let admins = Administrators {
+        directory: store.clone(),
+        passwords: Arc::new(PaperPasswords),
+        accounts: Arc::new(Accounts::new(store.clone(), Arc::new(PaperPasswords), None)),
+        audit,
+        clock: Arc::new(SystemClock),
+    };
+    let root = Actor::local("root", Door::Socket);
+    let filters = json!({"allow_list": ["192.0.2.0/24"]});
+    let mut ids = Vec::new();
+    for name in ["ann", "bob"] {
+        let document = json!({"username": name, "password": "pw", "permissions": ["*"], "filters": filters.clone()});
+        admins.add(&root, &map(document), None).await.unwrap();
+        ids.push(admins.stored(name).await.unwrap().version.id);
+    }
+    let ann = |by_token| {
+        let identity =
+            Identity::Administrator { admin: ("ann".to_owned(), ids[0]), credential: String::new(), by_token };
+        Actor { identity, ..Actor::local("ann", Door::Rest) }
+    };
+    let check = async |by_token: bool, name: &str, patch: serde_json::Value, expected: bool| {
+        let change = DocumentChange::Fields { patches: vec![map(patch.clone())], replaced: Vec::new() };
+        let changed = admins.update(&ann(by_token), name, &change, None).await;
+        assert_eq!(changed.is_ok(), expected, "{name} {patch}: {changed:?}");
+        if !expected {
+            assert_eq!(changed.unwrap_err().kind(), AdminErrorKind::Forbidden);
+        }
+    };
+    check(true, "ann", json!({"description": "x"}), true).await;
+    check(true, "ann", json!({"filters": filters.clone()}), true).await;
+    for patch in [
+        json!({"password": "other"}),
+        json!({"filters": {"allow_list": []}}),
+        json!({"filters": {"require_two_factor": true}}),
+        json!({"filters": {"recovery_codes": ["code"]}}),
+    ] {
+        check(true, "ann", patch.clone(), false).await;
+        check(true, "bob", patch.clone(), true).await;
+        check(false, "ann", patch, true).await;
+    }
+    assert!(admins.make_codes(&ann(true), "ann").await.is_err());
+    assert!(admins.remove_codes(&ann(true), "ann").await.is_err());
+    assert!(admins.remove_codes(&ann(true), "bob").await.is_ok());
+    let stored = admins.stored("ann").await.unwrap();
+    let change = DocumentChange::Document { document: stored.document, revision: stored.version.revision };
+    let refused = admins.update(&ann(true), "ann", &change, Some(Secret::new("other"))).await.unwrap_err();
+    assert_eq!(refused.kind(), AdminErrorKind::Forbidden);
+    // Of two that are based on one version, one comes too late.
+    let based = Some(admins.stored("bob").await.unwrap().version);
+    let change = DocumentChange::Fields { patches: vec![map(json!({"description": "y"}))], replaced: Vec::new() };
+    assert!(admins.update_version(&root, "bob", &change, None, based).await.is_ok());
+    let late = admins.update_version(&root, "bob", &change, None, based).await.unwrap_err();
+    assert_eq!(late.kind(), AdminErrorKind::Conflict);
+    assert!(admins.delete_version(&root, "bob", based).await.is_err());
 }

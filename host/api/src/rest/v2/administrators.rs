@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use tidegate_api_types::ErrorCode;
 use tidegate_core::admin::{Actor, DocumentChange, ShownObject, UseCase};
-use tidegate_core::ports::PageRequest;
+use tidegate_core::ports::{PageRequest, Version};
 use tidegate_core::secret::Secret;
 
 use super::super::RestApi;
@@ -146,19 +146,21 @@ async fn show(State(api): State<RestApi>, Caller(actor): Caller, Name(name): Nam
     Ok(shown(&api.administration.admins.show(&actor, &name).await?))
 }
 
-/// Refuses a request that is based on another version than the stored one.
-async fn check_version(
+/// The version that the stored administrator has to have; None: any.
+async fn expected(
     api: &RestApi,
     actor: &Actor,
     name: &str,
     based: &IfMatch,
     given: Option<&Map<String, Value>>,
-) -> Result<(), Refusal> {
-    if let IfMatch::One(_) = based {
-        let now = api.administration.admins.show(actor, name).await?;
-        based.expected(&now.document, now.revision, given)?;
+) -> Result<Option<Version>, Refusal> {
+    match based {
+        IfMatch::Any => Ok(None),
+        IfMatch::One(_) => {
+            let now = api.administration.admins.show(actor, name).await?;
+            based.expected(&now.document, now.revision, given)
+        }
     }
-    Ok(())
 }
 
 async fn update(
@@ -168,9 +170,13 @@ async fn update(
     based: IfMatch,
     Body(document): Document,
 ) -> Result<Response, Refusal> {
-    check_version(&api, &actor, &name, &based, Some(&document)).await?;
+    let expected = expected(&api, &actor, &name, &based, Some(&document)).await?;
     let change = DocumentChange::Fields { patches: vec![document], replaced: Vec::new() };
-    api.administration.admins.update(&actor, &name, &change, None).await?;
+    api.administration
+        .admins
+        .update_version(&actor, &name, &change, None, expected)
+        .await
+        .map_err(|error| based.refusal(error))?;
     Ok(done(StatusCode::OK, "Admin updated"))
 }
 
@@ -180,8 +186,8 @@ async fn delete(
     Name(name): Name,
     based: IfMatch,
 ) -> Result<Response, Refusal> {
-    check_version(&api, &actor, &name, &based, None).await?;
-    api.administration.admins.delete(&actor, &name).await?;
+    let expected = expected(&api, &actor, &name, &based, None).await?;
+    api.administration.admins.delete_version(&actor, &name, expected).await.map_err(|error| based.refusal(error))?;
     Ok(done(StatusCode::OK, "Admin deleted"))
 }
 
