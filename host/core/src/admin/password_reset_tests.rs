@@ -186,6 +186,10 @@ async fn guesses_score_and_requests_are_recorded() {
     house.clock.0.fetch_add(60_000, Ordering::Relaxed);
     assert_eq!(house.resets.request(PasswordOwner::User, &asking, request("ann")).await, Ok(()));
     let query = AuditQuery { action: Some("lost-password".to_owned()), limit: 100, ..AuditQuery::default() };
+    // Nothing is done about a name that was asked for three times within the hour.
+    assert_eq!(house.audit.list(&house.root, query.clone()).await.unwrap().len(), 1);
+    house.clock.0.fetch_add(60 * 60_000, Ordering::Relaxed);
+    assert_eq!(house.resets.request(PasswordOwner::User, &asking, request("ann")).await, Ok(()));
     let records = house.audit.list(&house.root, query).await.unwrap();
     assert_eq!(records.len(), 2);
     assert_eq!((records[0].record.kind.as_str(), records[0].record.name.as_str()), ("user", "ann"));
@@ -205,4 +209,39 @@ async fn a_hook_that_denies_ends_the_request_and_the_answer_is_the_same() {
     let records = house.audit.list(&house.root, query).await.unwrap();
     let names: Vec<_> = records.iter().map(|stored| stored.record.name.as_str()).collect();
     assert_eq!(names, ["ann"]);
+}
+
+#[tokio::test]
+async fn a_full_table_refuses_nobody_else() {
+    let house = house();
+    let ask = async |address: &str| {
+        let asked = house.resets.request(PasswordOwner::User, &client(address), request("ann")).await;
+        asked != Err(ResetError::TooMany)
+    };
+    for number in 0..10_001_u32 {
+        assert!(ask(&format!("10.0.{}.{}", number / 250, number % 250)).await, "{number}");
+    }
+    // Addresses of one IPv6 network are one client.
+    for (number, expected) in [true, true, true, true, true, false].into_iter().enumerate() {
+        assert_eq!(ask(&format!("2001:db8::{number}")).await, expected, "{number}");
+    }
+    assert!(ask("2001:db8:0:1::1").await);
+}
+
+#[tokio::test]
+async fn a_code_of_an_administrator_is_good_where_it_may_log_in() {
+    let house = house();
+    let add = async |name: &str, more: serde_json::Value| {
+        let mut document = map(json!({"username": name, "password": "pw", "permissions": ["*"]}));
+        document.extend(map(more));
+        house.admins.add(&house.root, &document, None).await.unwrap();
+    };
+    add("open", json!({})).await;
+    add("near", json!({"filters": {"allow_list": ["198.51.100.0/24"]}})).await;
+    add("far", json!({"filters": {"allow_list": ["192.0.2.0/24"]}})).await;
+    add("off", json!({"status": 0})).await;
+    for (name, expected) in [("open", true), ("near", true), ("far", false), ("off", false)] {
+        let code = house.code(name).await;
+        assert_eq!(house.redeem(name, &code).await.is_ok(), expected, "{name}");
+    }
 }

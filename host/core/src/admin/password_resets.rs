@@ -3,14 +3,16 @@
 
 use core::net::IpAddr;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
+use super::admin_document::Administrator;
 use super::credential_text::{digest_of, is_same, is_token, new_token};
 use super::{Actor, AdminError, Administrators, Audit, DoorClient, IssuedToken, UseCase, UserAdministration};
 use crate::account::{AccountDraft, OnConflict};
-use crate::guard::{Defender, Offence};
+use crate::guard::{Defender, Offence, Source};
 use crate::hook::Chain;
 use crate::hook::review::{PasswordResetPre, Review, WebRequest};
 use crate::ports::{ADMINS, Author, Change, Clock, Collection, Directory, StoredDocument, TOKENS, USERS, Write};
@@ -23,8 +25,11 @@ const PURPOSE: &str = "reset";
 /// Requests of one address within a minute.
 const REQUESTS: u32 = 5;
 const MINUTE: i64 = 60_000;
-/// Addresses whose requests are counted.
-const ADDRESSES: usize = 10_000;
+/// Requests about one name within an hour that hooks are asked about: some send mail.
+const REQUESTS_OF_NAME: u32 = 3;
+const HOUR: i64 = 60 * MINUTE;
+/// Addresses, and names, whose requests are counted.
+const COUNTED: usize = 10_000;
 
 /// Whose password was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,28 +90,56 @@ pub struct PasswordResets {
     pub requests: Requests,
 }
 
-/// Counts requests by address: the minute, and how many there were in it.
+/// Counts requests by address and by name.
 #[derive(Debug, Default)]
-pub struct Requests(Mutex<HashMap<IpAddr, (i64, u32)>>);
+pub struct Requests {
+    addresses: Mutex<Counts<Source>>,
+    names: Mutex<Counts<(&'static str, String)>>,
+}
+
+/// The period of the last request of each, and how many there were in it.
+#[derive(Debug)]
+struct Counts<K>(HashMap<K, (i64, u32)>);
+
+impl<K> Default for Counts<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Clone + Eq + Hash> Counts<K> {
+    /// Counts one more, and says whether it is among the first `most` of the period.
+    fn take(&mut self, key: K, period: i64, most: u32) -> bool {
+        if self.0.len() >= COUNTED && !self.0.contains_key(&key) {
+            self.0.retain(|_, (counted_in, _)| *counted_in == period);
+            // A full table refuses no newcomer: the one that has asked least is forgotten.
+            let least = self.0.iter().min_by_key(|(_, counted)| **counted).map(|(key, _)| key.clone());
+            if let Some(least) = least.filter(|_| self.0.len() >= COUNTED) {
+                self.0.remove(&least);
+            }
+        }
+        let count = self.0.entry(key).or_insert((period, 0));
+        if count.0 != period {
+            *count = (period, 0);
+        }
+        count.1 = count.1.saturating_add(1);
+        count.1 <= most
+    }
+}
 
 impl Requests {
     /// Whether the address may ask once more. None: the host itself.
     fn take(&self, address: Option<IpAddr>, now: i64) -> bool {
         let Some(address) = address else { return true };
-        let minute = now.div_euclid(MINUTE);
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counted.len() >= ADDRESSES {
-            counted.retain(|_, (counted_in, _)| *counted_in == minute);
-        }
-        if counted.len() >= ADDRESSES && !counted.contains_key(&address) {
-            return false;
-        }
-        let count = counted.entry(address).or_insert((minute, 0));
-        if count.0 != minute {
-            *count = (minute, 0);
-        }
-        count.1 = count.1.saturating_add(1);
-        count.1 <= REQUESTS
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        addresses.take(address.into(), now.div_euclid(MINUTE), REQUESTS)
+    }
+
+    /// Whether something is done about one more request for the name, be there such a name or not.
+    fn take_name(&self, kind: &'static str, username: &str, now: i64) -> bool {
+        let username = username.chars().take(255).collect();
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.take((kind, username), now.div_euclid(HOUR), REQUESTS_OF_NAME)
     }
 }
 
@@ -126,6 +159,9 @@ impl PasswordResets {
             return Err(ResetError::TooMany);
         }
         let username = request.username.clone();
+        if !self.requests.take_name(owner.collection().kind, &username, self.clock.now()) {
+            return Ok(());
+        }
         if let Some(hooks) = &self.hooks {
             match hooks.decide(&mut PasswordResetPre(Arc::new(request))).await {
                 Ok(decision) if decision.verdict == Review::Allow => {}
@@ -158,6 +194,7 @@ impl PasswordResets {
         let stored = match owner {
             PasswordOwner::Administrator => {
                 let stored = self.admins.stored(username).await?;
+                self.admins.refuse_own(actor, case, username).await?;
                 self.admins.check_grants(actor, case, username, &stored.document).await?;
                 stored
             }
@@ -200,7 +237,7 @@ impl PasswordResets {
         if !self.requests.take(client.address, self.clock.now()) {
             return Err(ResetError::TooMany);
         }
-        let Some((code, stored)) = self.found(owner, username, code).await? else {
+        let Some((code, stored)) = self.found(owner, client, username, code).await? else {
             if let Some(address) = client.address {
                 self.defender.score_http(address, Offence::LoginFailed);
             }
@@ -233,6 +270,7 @@ impl PasswordResets {
     async fn found(
         &self,
         owner: PasswordOwner,
+        client: &DoorClient,
         username: &str,
         code: &str,
     ) -> Result<Option<(StoredDocument, StoredDocument)>, AdminError> {
@@ -249,7 +287,13 @@ impl PasswordResets {
         }
         let stored = self.directory.find(collection, username).await?;
         let stored = stored.filter(|stored| {
-            stored.version.id == number("number") && is_same(&credential(stored), &text("credential"))
+            // An administrator who may not log in from there, or at all, sets no password either.
+            let may_come = match owner {
+                PasswordOwner::Administrator => Administrator::of_stored(stored)
+                    .is_ok_and(|found| found.is_enabled && found.may_come_from(client.address)),
+                PasswordOwner::User => true,
+            };
+            may_come && stored.version.id == number("number") && is_same(&credential(stored), &text("credential"))
         });
         Ok(stored.map(|stored| (code, stored)))
     }
