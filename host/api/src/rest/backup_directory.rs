@@ -1,5 +1,7 @@
 //! The directory of backups, out of which no request can lead (A18-10, A18-11).
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
@@ -48,9 +50,8 @@ impl BackupDirectory {
             parent = beneath(&parent, Path::new(directory), flags).map_err(|error| refused(parameter, path, error))?;
         }
         let mut beside = name.clone();
-        beside.push(".part");
-        // One that was left over, or a link that another has put there, goes.
-        let _ = unlinkat(&parent, &beside, AtFlags::empty());
+        // Of two that are made at once, each has its own.
+        beside.push(format!(".part-{:016x}", RandomState::new().hash_one(&name)));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = beneath(&parent, Path::new(&beside), flags).map_err(|error| refused(parameter, path, error))?;
         Ok(NewBackup { parameter, parent, name: name.into(), beside: beside.into(), file: file.into(), is_kept: false })
