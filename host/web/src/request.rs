@@ -179,7 +179,7 @@ mod tests {
     async fn forms_are_bounded() {
         let visitor = || Visitor { actor: Actor::system(), token: String::new() };
         let read = async |body: Body, has_logged_in: bool| {
-            let mut request = Request::post("/web/login").body(body).unwrap();
+            let mut request = axum::http::Request::post("/web/login").body(body).unwrap();
             if has_logged_in {
                 request.extensions_mut().insert(visitor());
             }
