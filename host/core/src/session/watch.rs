@@ -288,6 +288,7 @@ mod tests {
             address_rule: AddressRule::default(),
             idle_timeout: Some(Duration::from_secs(60)),
             scans: None,
+            external_auth_cache: None,
         };
         (accounts, watch, session, slot)
     }
