@@ -27,11 +27,15 @@ pub fn install(
     if keys.is_empty() {
         return Err(InventoryError::Refused("no plugin can be installed without plugins.trusted_keys".to_owned()));
     }
-    keys.verify(component, signature)
+    let signer = keys
+        .verify(component, signature)
         .map_err(|error| InventoryError::Invalid(format!("the signature of the plugin is not accepted: {error}")))?;
     let written = write(&path(directory, name, ".wasm.sig"), signature.as_bytes())
         .and_then(|()| write(&path(directory, name, ".wasm"), component));
-    written.map_err(|error| InventoryError::Failed(format!("the plugin \"{name}\" could not be written: {error}")))
+    written.map_err(|error| InventoryError::Failed(format!("the plugin \"{name}\" could not be written: {error}")))?;
+    // A signature is for the bytes under any name: the log says which key has made it.
+    tracing::info!(sender = "plugin", message = "a plugin was installed", plugin = name, signer);
+    Ok(())
 }
 
 /// Removes the component and its signature; its settings stay.

@@ -67,7 +67,12 @@ pub fn key_id_of(text: &str) -> Option<&str> {
 /// SHA-256 in hexadecimal, under which a text is stored. The texts are random: no salt and no slow function is
 /// needed.
 pub fn digest_of(text: &str) -> String {
-    hexadecimal(&Sha256::digest(text.as_bytes()))
+    digest_of_bytes(text.as_bytes())
+}
+
+/// The SHA-256 of bytes in hexadecimal.
+pub fn digest_of_bytes(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
 }
 
 /// Whether two texts of the same length are the same, in a time that does not depend on where they differ.

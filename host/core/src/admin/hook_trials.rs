@@ -5,6 +5,7 @@ use core::net::IpAddr;
 
 use serde_json::{Map, Value};
 
+use super::credential_text::digest_of_bytes;
 use super::{Actor, AdminError, HookLink, PluginAdministration, UseCase};
 use crate::connection::LoginMethod;
 
@@ -85,8 +86,9 @@ impl PluginAdministration {
     /// valid, or the plugin cannot be written.
     pub async fn install(&self, actor: &Actor, name: &str, plugin: SignedPlugin) -> Result<(), AdminError> {
         self.audit.allow(actor, UseCase::InstallPlugin, name).await?;
+        let detail = format!("the component with the SHA-256 {}", digest_of_bytes(&plugin.component));
         self.inventory.install(name, plugin).await?;
-        self.audit.done(actor, "install", "plugin", name, String::new()).await;
+        self.audit.done(actor, "install", "plugin", name, detail).await;
         Ok(())
     }
 
