@@ -1,14 +1,16 @@
 //! Use cases about administrators.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
 use super::admin_document::{
     ADMIN_OBJECT, Administrator, merged, name_of, networks_of, not_valid, password_of, permissions_of, shown, texts,
 };
+use super::password_resets::Counts;
 use super::{Actor, AdminError, Audit, DocumentChange, Identity, PAGE, Permissions, ShownObject, UseCase};
 use crate::account::{AccountError, Accounts, difference};
+use crate::guard::{Defender, Offence};
 use crate::hook::observation::Change as Told;
 use crate::password::{PasswordHash, PasswordText};
 use crate::ports::{
@@ -17,6 +19,10 @@ use crate::ports::{
 };
 use crate::secret::Secret;
 use crate::turns::Waiter;
+
+/// Tries of the current password within a quarter of an hour.
+const TRIES: u32 = 5;
+const TRY_PERIOD: i64 = 15 * 60_000;
 
 /// Use cases about administrators.
 #[derive(Clone)]
@@ -31,6 +37,21 @@ pub struct Administrators {
     pub audit: Audit,
     /// Gives the times of changes.
     pub clock: Arc<dyn Clock>,
+    /// Scores wrong passwords of those who have a token.
+    pub defender: Arc<Defender>,
+    /// Counts tries of passwords of those who have a token.
+    pub tries: Arc<PasswordTries>,
+}
+
+/// Tries of current passwords, by the administrator: a token that is in other hands does not find the password.
+#[derive(Debug, Default)]
+pub struct PasswordTries(Mutex<Counts<i64>>);
+
+impl PasswordTries {
+    fn take(&self, id: i64, now: i64) -> bool {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.take(id, now.div_euclid(TRY_PERIOD), TRIES)
+    }
 }
 
 impl Administrators {
@@ -160,7 +181,7 @@ impl Administrators {
     /// Gives the actor, an administrator, another password.
     ///
     /// # Errors
-    /// The actor is no administrator, its current password is another, or the store fails.
+    /// The actor is no administrator, its current password is another or was tried too often, or the store fails.
     pub async fn change_own_password(&self, actor: &Actor, current: &Secret, new: Secret) -> Result<(), AdminError> {
         let (stored, _) = self.own(actor, current).await?;
         let (_, document) = self.validated(stored.document.clone(), Some(new)).await?;
@@ -176,11 +197,19 @@ impl Administrators {
         let Identity::Administrator { admin: (name, id), .. } = &actor.identity else {
             return Err(AdminError::NotForActor("only administrators have a password".to_owned()));
         };
+        if !self.tries.take(*id, self.clock.now()) {
+            let refused = "the current password was tried too often; try again in a quarter of an hour";
+            let refused = AdminError::NotForActor(refused.to_owned());
+            return Err(self.audit.refuse(actor, UseCase::UpdateAdmin, name, refused).await);
+        }
         let stored = self.stored(name).await?;
         let administrator = Administrator::of_stored(&stored).map_err(not_valid)?;
         let waiter = Waiter { address: actor.author.address, account: name };
         let matches = self.passwords.matches(waiter, &administrator.password, current).await;
         if administrator.version.id != *id || !matches.map_err(AccountError::Password)? {
+            if let Some(address) = actor.author.address {
+                self.defender.score_http(address, Offence::LoginFailed);
+            }
             let refused = AdminError::NotForActor("the current password is another".to_owned());
             return Err(self.audit.refuse(actor, UseCase::UpdateAdmin, name, refused).await);
         }

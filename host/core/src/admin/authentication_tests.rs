@@ -67,17 +67,19 @@ fn house_on(store: Arc<MemoryStore>) -> House {
     let audit = Audit::new(store.clone(), clock.clone());
     let sessions = Arc::new(WebSessions::new(store.clone(), accounts.clone(), clock.clone(), None));
     let tokens = Arc::new(Tokens::new(store.clone(), audit.clone(), clock.clone(), sessions.clone()));
+    let settings = DefenderSettings { enabled: true, ..DefenderSettings::default() };
+    let defender = Arc::new(Defender::new(settings, Arc::default(), clock.clone()));
     let admins = Administrators {
         directory: store.clone(),
         passwords: passwords.clone(),
         accounts: accounts.clone(),
         audit: audit.clone(),
         clock: clock.clone(),
+        defender: defender.clone(),
+        tries: Arc::default(),
     };
     let keys =
         ApiKeys { directory: store.clone(), accounts, audit: audit.clone(), observers: None, clock: clock.clone() };
-    let settings = DefenderSettings { enabled: true, ..DefenderSettings::default() };
-    let defender = Arc::new(Defender::new(settings, Arc::default(), clock.clone()));
     let ports = (passwords.clone(), tokens.clone(), defender.clone(), audit.clone(), clock.clone());
     let authentication = Authentication::new(store, ports.0, ports.1, ports.2, ports.3, ports.4);
     House {

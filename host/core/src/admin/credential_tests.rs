@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::user_tests::{PaperPasswords, map};
 use super::*;
+use crate::guard::{Defender, DefenderSettings};
 use crate::hook::observers::ObserverWork;
 use crate::hook::{Call, Hook, HookDescription, HookError, Link, LinkSettings};
 use crate::memory::MemoryStore;
@@ -81,12 +82,16 @@ async fn hooks_are_told_of_keys_that_are_made_or_get_a_new_text() {
 async fn a_token_alone_changes_none_of_its_administrators_own_protection() {
     let store = Arc::new(MemoryStore::default());
     let audit = Audit::new(store.clone(), Arc::new(SystemClock));
+    let settings = DefenderSettings { enabled: true, ..DefenderSettings::default() };
+    let defender = Arc::new(Defender::new(settings, Arc::default(), Arc::new(SystemClock)));
     let admins = Administrators {
         directory: store.clone(),
         passwords: Arc::new(PaperPasswords),
         accounts: Arc::new(Accounts::new(store.clone(), Arc::new(PaperPasswords), None)),
         audit,
         clock: Arc::new(SystemClock),
+        defender: defender.clone(),
+        tries: Arc::default(),
     };
     let root = Actor::local("root", Door::Socket);
     let filters = json!({"allow_list": ["192.0.2.0/24"]});
@@ -128,6 +133,12 @@ async fn a_token_alone_changes_none_of_its_administrators_own_protection() {
     let change = DocumentChange::Document { document: stored.document, revision: stored.version.revision };
     let refused = admins.update(&ann(true), "ann", &change, Some(Secret::new("other"))).await.unwrap_err();
     assert_eq!(refused.kind(), AdminErrorKind::Forbidden);
+    // The current password is not found by trying; `PaperPasswords` match none.
+    for number in 0..7 {
+        let tried =
+            admins.change_own_password(&ann(true), &Secret::new("guess"), Secret::new("new")).await.unwrap_err();
+        assert_eq!(tried.to_string().contains("too often"), number >= 5, "{number}: {tried}");
+    }
     // Of two that are based on one version, one comes too late.
     let based = Some(admins.stored("bob").await.unwrap().version);
     let change = DocumentChange::Fields { patches: vec![map(json!({"description": "y"}))], replaced: Vec::new() };

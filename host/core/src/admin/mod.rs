@@ -57,7 +57,7 @@ mod web_sessions;
 pub use actor::{Actor, AdminPermission, Identity, KeyScope, Permissions};
 pub use admin_codes::NewCodes;
 pub use admin_document::ADMIN_OBJECT;
-pub use administrators::Administrators;
+pub use administrators::{Administrators, PasswordTries};
 pub use api_keys::{ApiKeys, NewKey};
 pub use audit::Audit;
 pub use authentication::{Authentication, AuthenticationError, DoorClient, IssuedToken};
@@ -204,6 +204,8 @@ impl Administration {
             accounts: ports.accounts.clone(),
             audit: audit.clone(),
             clock: ports.clock.clone(),
+            defender: ports.defender.clone(),
+            tries: Arc::default(),
         };
         let password_resets = PasswordResets {
             directory: ports.directory.clone(),

@@ -85,6 +85,8 @@ fn house() -> House {
         accounts: accounts.clone(),
         audit: audit.clone(),
         clock: clock.clone(),
+        defender: defender.clone(),
+        tries: Arc::default(),
     };
     let resets = PasswordResets {
         directory: store.clone(),

@@ -99,7 +99,7 @@ pub struct Requests {
 
 /// The period of the last request of each, and how many there were in it.
 #[derive(Debug)]
-struct Counts<K>(HashMap<K, (i64, u32)>);
+pub(super) struct Counts<K>(HashMap<K, (i64, u32)>);
 
 impl<K> Default for Counts<K> {
     fn default() -> Self {
@@ -109,7 +109,7 @@ impl<K> Default for Counts<K> {
 
 impl<K: Clone + Eq + Hash> Counts<K> {
     /// Counts one more, and says whether it is among the first `most` of the period.
-    fn take(&mut self, key: K, period: i64, most: u32) -> bool {
+    pub(super) fn take(&mut self, key: K, period: i64, most: u32) -> bool {
         if self.0.len() >= COUNTED && !self.0.contains_key(&key) {
             self.0.retain(|_, (counted_in, _)| *counted_in == period);
             // A full table refuses no newcomer: the one that has asked least is forgotten.
