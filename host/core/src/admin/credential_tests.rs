@@ -120,7 +120,6 @@ async fn a_token_alone_changes_none_of_its_administrators_own_protection() {
         json!({"password": "other"}),
         json!({"filters": {"allow_list": []}}),
         json!({"filters": {"require_two_factor": true}}),
-        json!({"filters": {"recovery_codes": ["code"]}}),
     ] {
         check(true, "ann", patch.clone(), false).await;
         check(true, "bob", patch.clone(), true).await;

@@ -87,7 +87,9 @@ async fn accounts_reach_as_far_as_their_administrators() {
             let change = DocumentChange::Fields { patches, replaced: Vec::new() };
             let changed = house.users.update(&actor, "own", change, None).await;
             assert_eq!(changed.is_ok(), expected, "changed by {:?}: {more} {changed:?}", actor.role);
-            let edit = UserEdit::Replace(user("own", more.clone()));
+            let mut whole = user("own", json!({"home_dir": "/srv/files/own"}));
+            whole.extend(map(more.clone()));
+            let edit = UserEdit::Replace(whole);
             let edited = house.users.edit(&actor, "own", &edit, None).await;
             assert_eq!(edited.is_ok(), expected, "replaced by {:?}: {more} {edited:?}", actor.role);
             if !expected {
