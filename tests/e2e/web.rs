@@ -99,10 +99,11 @@ fn a_user_that_was_added_in_the_form_logs_in() {
     let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
     journeys(&server, "add_a_user", &json!({"homes": site.path("homes"), "key": public.trim()}));
     let local = site.write("local", vec![1; 1000]);
-    let batch = format!("put {0} /a\nmkdir /in\nput {0} /in/a\n-rm /in/a\nls /in\n", local.display());
-    for proof in [Proof::Password("pw of ada"), Proof::Key(&key)] {
-        let said = sftp_ok(&server, "ada", proof, &batch.replace("mkdir /in", "-mkdir /in"));
-        assert!(said.contains("ermission denied") && said.contains("/in/a"), "{said}");
+    for (proof, name) in [(Proof::Password("pw of ada"), "a"), (Proof::Key(&key), "b")] {
+        let local = local.display();
+        let batch = format!("put {local} /{name}\n-mkdir /in\nput {local} /in/{name}\n-rm /in/{name}\nls /in\n");
+        let said = sftp_ok(&server, "ada", proof, &batch);
+        assert!(said.contains("ermission denied") && said.contains(&format!("/in/{name}")), "{said}");
     }
     let large = site.write("large", vec![1; 1_000_000]);
     let batch = format!("put {} /b\n", large.display());
