@@ -6,13 +6,13 @@ async function byTheButtonBesideIt(open, { password }) {
     const { page } = window;
     await window.logIn('root', password);
     await window.visit('/web/bans');
-    await page.getByLabel('Address').fill('192.0.2.9');
-    await page.getByLabel('Minutes').fill('10');
+    await page.getByLabel('Address', { exact: true }).fill('192.0.2.9');
+    await page.getByLabel('Minutes', { exact: true }).fill('10');
     await window.press('Ban the address');
     const row = page.locator('#bans tbody tr').filter({ hasText: '192.0.2.9' });
     assert.match(await row.innerText(), /(9|10) min/);
     await window.look();
-    await page.getByLabel('Address').fill('nowhere');
+    await page.getByLabel('Address', { exact: true }).fill('nowhere');
     await window.expecting(422, () => window.press('Ban the address'));
     await window.look();
     await window.visit('/web/bans');
