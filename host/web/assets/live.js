@@ -2,10 +2,12 @@
 // text, an opened <details>, a selection and the place to which a table was scrolled stay as they are.
 "use strict";
 (() => {
+  // A form with an input of the name "id" has no property "id" of its own.
+  const idOf = (node) => (node instanceof Element && node.getAttribute("id")) || "";
   const isLive = (element) => element instanceof Element && element.hasAttribute("data-live");
 
   function matches(old, fresh) {
-    return old.nodeName === fresh.nodeName && (old.id || "") === (fresh.id || "");
+    return old.nodeName === fresh.nodeName && idOf(old) === idOf(fresh);
   }
 
   function sync(old, fresh) {
@@ -23,19 +25,19 @@
   }
 
   function syncChildren(old, fresh) {
-    const wanted = new Set([...fresh.children].map((child) => child.id).filter(Boolean));
+    const wanted = new Set([...fresh.children].map(idOf).filter(Boolean));
     // What is gone goes first: an element that has to be moved would lose the focus.
-    for (const child of [...old.children]) if (child.id && !wanted.has(child.id)) child.remove();
-    const known = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+    for (const child of [...old.children]) if (idOf(child) && !wanted.has(idOf(child))) child.remove();
+    const known = new Map([...old.children].filter((child) => idOf(child)).map((child) => [idOf(child), child]));
     let at = old.firstChild;
     for (const next of [...fresh.childNodes]) {
-      const named = known.get(next.id);
+      const named = known.get(idOf(next));
       const match = named && named.nodeName === next.nodeName ? named : at && matches(at, next) ? at : null;
       if (!match) {
         old.insertBefore(document.importNode(next, true), at);
       } else {
         // What has no name and stands before it is not wanted: the element itself is moved only if others are in its way.
-        while (at && at !== match && !at.id) {
+        while (at && at !== match && !idOf(at)) {
           const following = at.nextSibling;
           at.remove();
           at = following;

@@ -57,7 +57,9 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     let password = |name, label, complete| {
         Control::Input(Input::new(name, label, "", InputKind::Password { complete, is_needed: true }))
     };
+    let name = &asked.actor()?.author.name;
     let controls = vec![
+        Control::Input(Input::new("own-name", "Username", name, InputKind::Fixed)),
         password("current", "Current password", "current-password"),
         password("new", "New password", "new-password"),
         password("again", "New password again", "new-password"),

@@ -39,9 +39,10 @@ pub async fn section(asked: &Asked) -> Result<Vec<Block>, Problem> {
     let has_codes = asked.web.administration.admins.has_own_codes(asked.actor()?).await?;
     let password = InputKind::Password { complete: "current-password", is_needed: true };
     let mut input = Input::new("current", "Current password", "", password);
+    let name = Input::new("name-for-codes", "Username", &asked.actor()?.author.name, InputKind::Fixed);
     // The form above has such an input as well.
     input.id = "current-for-codes".to_owned();
-    let mut form = Form::post("own-codes", "/web/account/codes", vec![Control::Input(input)], "");
+    let mut form = Form::post("own-codes", "/web/account/codes", vec![Control::Input(name), Control::Input(input)], "");
     form.buttons = buttons();
     form.buttons.truncate(if has_codes { 2 } else { 1 });
     let text = if has_codes {

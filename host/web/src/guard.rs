@@ -16,7 +16,7 @@ use tidegate_core::ports::Door;
 use crate::assets::{gzip, takes_gzip};
 use crate::problem::{Problem, sentence};
 use crate::request::{Visitor, address, see};
-use crate::transport::{Foreign, refuse_foreign, way};
+use crate::transport::{Foreign, Way, refuse_foreign, way};
 use crate::{WebAdmin, cookie};
 
 /// Nothing but the server's own files; no script or style inside a page.
@@ -146,8 +146,14 @@ fn log_in_first(next: &str, is_fragment: bool) -> Stop {
 /// Gives every answer its headers, and compresses pages.
 pub async fn finish(request: Request, next: Next) -> Response {
     let takes_gzip = takes_gzip(request.headers());
+    let client = request.extensions().get::<Client>();
+    let is_plain = client.is_none_or(|client| way(request.uri(), request.headers(), client) == Way::Plain);
     let mut response = next.run(request).await;
     for (name, value) in HEADERS {
+        // Browsers complain of it where the connection is not encrypted.
+        if is_plain && name == "cross-origin-opener-policy" {
+            continue;
+        }
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

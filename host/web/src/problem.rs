@@ -37,7 +37,6 @@ impl Problem {
         let title = match self.status {
             StatusCode::NOT_FOUND => "Not found",
             StatusCode::FORBIDDEN => "Not permitted",
-            StatusCode::CONFLICT => "Changed meanwhile",
             StatusCode::UNAUTHORIZED => "Not logged in",
             _ => "Not done",
         };

@@ -109,7 +109,10 @@ async fn one(asked: Asked) -> Result<Response, Problem> {
     let id = asked.query.number("id").ok_or_else(|| Problem::wrong("The address says no number of a call."))?;
     let run = asked.web.administration.hook_runs.show(asked.actor()?, id).await?;
     let title = format!("Call {id} of {}", run.hook);
-    Ok(asked.page(title, vec![Block::Steps(vec![step(&asked, &run, true)])]))
+    Ok(asked.page(
+        title,
+        vec![Block::Heading("What was asked and answered".to_owned()), Block::Steps(vec![step(&asked, &run, true)])],
+    ))
 }
 
 /// A call as a step of an attempt.

@@ -57,6 +57,7 @@ impl Making<'_> {
 
     fn input(&self, field: &Field, value: Option<&Value>, path: &str) -> Control {
         let text = match value {
+            _ if field.is_secret => String::new(),
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text.clone(),
             Some(Value::Number(number)) if matches!(field.kind, Kind::Time) => {
@@ -71,7 +72,11 @@ impl Making<'_> {
         let is_name = path == "username" || path == "name";
         let choices = (self.chooser)(path);
         let kind = match field.kind {
-            _ if field.is_secret => InputKind::Password { complete: "new-password", is_needed: false },
+            _ if field.is_secret && path == "password" => {
+                InputKind::Password { complete: "new-password", is_needed: false }
+            }
+            // No password of a person, which a browser would offer to keep; what is stored is not shown.
+            _ if field.is_secret => line(),
             Kind::Integer(0, 1) if path == "status" => {
                 let options = [("1", "Enabled"), ("0", "Disabled")];
                 InputKind::Choice { options: options.map(|(value, text)| (value.to_owned(), text.to_owned())).into() }
