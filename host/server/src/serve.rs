@@ -101,7 +101,8 @@ pub async fn serve(
     let mut background = start_background(&services, api, rest, directory, stop.clone()).await?;
     let sources = services.counted();
     background.spawn(async move { history.follow(sources).await });
-    let http = Http::start(&settings.http_bindings, activation.httpd, site, without_web, services.login.defender()).await?;
+    let http =
+        Http::start(&settings.http_bindings, activation.httpd, site, without_web, services.login.defender()).await?;
     let serving =
         Serving { settings, host_keys: keys, launcher: Some(Arc::new(command_line)), bound: activation.sftpd };
     let stopped = stop.clone();

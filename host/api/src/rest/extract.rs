@@ -36,7 +36,7 @@ impl BodyLimit {
     /// The limit of a route: clients without credentials have little to say.
     pub fn of(need: Need) -> Self {
         match need {
-            Need::Nothing | Need::Password => Self { size: 16 << 10, ..Self::default() },
+            Need::Nothing | Need::Password | Need::User => Self { size: 16 << 10, ..Self::default() },
             Need::Administrator | Need::For(_) => Self::default(),
         }
     }

@@ -227,7 +227,9 @@ pub(super) mod tests {
         let now = SystemClock.now();
         for number in 0..5_000_u32 {
             let address = Some(std::net::Ipv4Addr::from_bits(number).into());
-            audit.lost_password("user", "ann", &DoorClient { door: Door::Rest, address }).await;
+            audit
+                .lost_password("user", "ann", &DoorClient { door: Door::Rest, address, visit: Default::default() })
+                .await;
         }
         let recorded = kept.lines().len();
         // The minute may have changed meanwhile.

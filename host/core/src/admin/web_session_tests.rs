@@ -149,6 +149,8 @@ fn house(store: &Arc<MemoryStore>) -> House {
         accounts,
         audit: audit.clone(),
         clock: clock.clone(),
+        defender: defender.clone(),
+        tries: Arc::default(),
     };
     let (for_audit, for_clock) = (audit.clone(), clock.clone());
     let authentication =
