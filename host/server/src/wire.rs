@@ -3,15 +3,13 @@
 
 mod administration;
 mod hook_points;
+mod storages;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use async_trait::async_trait;
 use tidegate_accounts::{
     ForeignTable, MysqlDatabase, PostgresqlDatabase, RedbDatabase, SqliteDatabase, read_mysql_tables, read_only_mysql,
     read_only_postgresql, read_only_sqlite, read_postgresql_tables,
@@ -27,30 +25,24 @@ use tidegate_core::hook::{HookHost, HookKind, NoJournal};
 use tidegate_core::login::{ExternalAuthCache, LoginPorts, LoginService};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
-use tidegate_core::ports::storage::{FileSystem, Location, Storage, StorageError, TreeDescription};
 use tidegate_core::ports::{self, Clock, Directory, HookRunStore, NodeName, Passwords, StorageFactory, SystemClock};
 use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
 use tidegate_hooks_wasm::{ForgetError, PluginDirectory, PluginInfo, PluginPorts, ServedGates};
 use tidegate_passwords::PasswordPool;
 use tidegate_sealing::KeyFile;
-use tidegate_storage::{
-    Cleaned, FileSystems, Leftovers, LocalHostPaths, LocalStorageFactory, LocalStorageSettings, OverwriteMode,
-    open_tree,
-};
-use tidegate_storage_s3::{S3FileSystems, S3Settings};
-use tidegate_storage_sftp::{SftpFileSystems, SftpSettings};
+use tidegate_storage::LocalHostPaths;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Settings;
 use crate::config::settings::{DatabaseSettings, HookTarget, ReadOnly};
 use crate::file_log::FileLogLines;
 use crate::journal::Journal;
-use crate::named_secrets::NamedSecrets;
 use crate::telemetry::SpanContexts;
 
 pub use administration::{Administered, admin_api, rest_api, web_admin};
 pub use hook_points::{HookPoints, LinkInfo};
+pub use storages::Storages;
 
 /// Observers of one kind of event that are told at the same time.
 const OBSERVER_TASKS: usize = 16;
@@ -330,81 +322,6 @@ pub struct Services {
     pub defender: Arc<Defender>,
     pub external_auth_cache: Arc<ExternalAuthCache>,
     pub hook_runs: Arc<dyn HookRunStore>,
-}
-
-/// Where the files of accounts are.
-pub struct Storages {
-    pub factory: Arc<dyn StorageFactory>,
-    leftovers: Arc<Leftovers>,
-}
-
-impl Storages {
-    /// `state`: the directory in which uploads are noted; `None`: nowhere. `metrics`: counts requests to stores.
-    pub fn open(settings: &Settings, state: Option<&Path>, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
-        let leftovers = state.map(|state| Leftovers::in_directory(state.join("uploads"))).transpose();
-        let leftovers = leftovers.context("the directory for notes of uploads could not be made")?.unwrap_or_default();
-        let leftovers = Arc::new(leftovers);
-        let rename_limit = rename_limit(settings);
-        let secrets = settings.secrets.clone();
-        let s3 = S3Settings { rename_limit, ..S3Settings::default() };
-        let sftp = SftpSettings {
-            atomic: settings.overwrite != OverwriteMode::Standard,
-            keep_partial: settings.overwrite == OverwriteMode::AtomicWithResume,
-            umask: settings.umask,
-            ..SftpSettings::default()
-        };
-        let settings = LocalStorageSettings {
-            overwrite: settings.overwrite,
-            umask: settings.umask,
-            leftovers: leftovers.clone(),
-            ..LocalStorageSettings::default()
-        };
-        let local = LocalStorageFactory { settings };
-        let factory =
-            EveryFileSystem { local, s3: S3FileSystems::new(s3, metrics), sftp: SftpFileSystems::new(sftp), secrets };
-        Ok(Self { factory: Arc::new(factory), leftovers })
-    }
-
-    /// Cleans up the uploads that earlier servers left.
-    pub fn clean(&self) -> io::Result<Cleaned> {
-        self.leftovers.clean()
-    }
-}
-
-/// File systems of every kind, alone or in one tree.
-struct EveryFileSystem {
-    local: LocalStorageFactory,
-    s3: S3FileSystems,
-    sftp: SftpFileSystems,
-    secrets: NamedSecrets,
-}
-
-#[async_trait]
-impl FileSystems for EveryFileSystem {
-    async fn open_one(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError> {
-        if let Some(location) = self.secrets.resolve(&file_system.location).await? {
-            return self.open_clear(&FileSystem { location, ..file_system.clone() }).await;
-        }
-        self.open_clear(file_system).await
-    }
-}
-
-impl EveryFileSystem {
-    /// Opens a file system whose secrets are its own.
-    async fn open_clear(&self, file_system: &FileSystem) -> Result<Arc<dyn Storage>, StorageError> {
-        match &file_system.location {
-            Location::Directory(_) => self.local.open_one(file_system).await,
-            Location::S3(_) => Ok(Arc::new(self.s3.open(file_system)?)),
-            Location::Sftp(_) => Ok(Arc::new(self.sftp.open(file_system)?)),
-        }
-    }
-}
-
-#[async_trait]
-impl StorageFactory for EveryFileSystem {
-    async fn open(&self, tree: &TreeDescription) -> Result<Arc<dyn Storage>, StorageError> {
-        open_tree(self, tree).await
-    }
 }
 
 impl Services {

@@ -12,7 +12,7 @@ const REFUSALS: usize = 1_000;
 /// Milliseconds after which the same refusal is recorded again.
 const REFUSAL_PAUSE: i64 = 60_000;
 
-/// Records about clients without credentials, which are made by anybody, within a minute and within a day. The store
+/// Records about clients without credentials, which any client can cause, within a minute and within a day. The store
 /// keeps 100,000 records of all kinds.
 const OF_MINUTE: u32 = 60;
 const OF_DAY: u32 = 2_000;
