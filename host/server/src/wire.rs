@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use tidegate_accounts::{
     ForeignTable, MysqlDatabase, PostgresqlDatabase, RedbDatabase, SqliteDatabase, read_mysql_tables, read_only_mysql,
     read_only_postgresql, read_only_sqlite, read_postgresql_tables,
