@@ -13,7 +13,7 @@ pub enum Request {
     /// Sends a part.
     Write(Bytes),
     /// Copies a part of the object that has this key.
-    Copy(String, ReadOptions),
+    Copy(String, Box<ReadOptions>),
     /// Gives the upload its name.
     Close,
 }
@@ -47,7 +47,7 @@ impl UnfinishedUpload {
         };
         match request {
             Request::Write(part) => writer.write(part).await,
-            Request::Copy(key, options) => writer.copy_from_options(&key, options).await,
+            Request::Copy(key, options) => writer.copy_from_options(&key, *options).await,
             Request::Close => {
                 writer.close().await?;
                 self.writer = None;

@@ -51,7 +51,7 @@ impl BackupDirectory {
         }
         let mut beside = name.clone();
         // Of two that are made at once, each has its own.
-        beside.push(format!(".part-{:016x}", RandomState::new().hash_one(&name)));
+        beside.push(format!(".part-{:016x}", RandomState::new().hash_one(name)));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = beneath(&parent, Path::new(&beside), flags).map_err(|error| refused(parameter, path, error))?;
         Ok(NewBackup { parameter, parent, name: name.into(), beside: beside.into(), file: file.into(), is_kept: false })

@@ -257,7 +257,7 @@ impl NamespaceGuard<'_> {
     /// Stores a usage that takes the place of unsaved changes. These are lost without it, so the ledger is stale then, also
     /// where the caller is gone before the store's answer.
     async fn replace(&self, used: UsedQuota) -> Result<(), QuotaError> {
-        let mut replacing = Replacing { ledger: &self.ledger, is_stored: false };
+        let mut replacing = Replacing { ledger: self.ledger, is_stored: false };
         self.ledger.ports.store.replace_usage(&self.ledger.scope, used, self.ledger.ports.clock.now()).await?;
         replacing.is_stored = true;
         Ok(())

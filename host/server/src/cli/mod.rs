@@ -67,7 +67,7 @@ enum Command {
     /// Start the server
     Serve(ServeArguments),
     /// Share one directory, without any configuration
-    Portable(PortableArguments),
+    Portable(Box<PortableArguments>),
     /// Make the database, or bring it up to date
     Initprovider(Place),
     /// Manage accounts
@@ -213,7 +213,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 async fn dispatch(command: Command, activation: Activation) -> anyhow::Result<()> {
     match command {
         Command::Serve(arguments) => run_serve(arguments, activation).await,
-        Command::Portable(arguments) => run_portable(arguments).await,
+        Command::Portable(arguments) => run_portable(*arguments).await,
         Command::Initprovider(place) => initprovider(&place).await,
         Command::User(command) => user::run(command).await,
         Command::Folder(command) => object::run(ObjectKind::Folder, command).await,
