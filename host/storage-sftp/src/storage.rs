@@ -203,6 +203,15 @@ impl Storage for SftpStorage {
         Ok(Box::new(SftpUpload::begin(self, path, options).await?))
     }
 
+    async fn begin_copy(
+        &self,
+        path: &VirtualPath,
+        mode: Option<u32>,
+        replaces: bool,
+    ) -> Result<Box<dyn Upload>, StorageError> {
+        Ok(Box::new(SftpUpload::begin_copy(self, path, OpenOptions::of_copy(mode, replaces)).await?))
+    }
+
     async fn metadata(&self, path: &VirtualPath) -> Result<Metadata, StorageError> {
         self.look(path, true).await
     }

@@ -49,14 +49,38 @@ impl SftpUpload {
     /// # Errors
     /// As those of the port.
     pub async fn begin(storage: &SftpStorage, path: &VirtualPath, options: OpenOptions) -> Result<Self, StorageError> {
+        if !storage.tree.manner.atomic {
+            return Err(unsupported("files of this storage are written in place"));
+        }
+        Self::begin_hidden(storage, path, options, storage.tree.manner.keep_partial && !options.provisional).await
+    }
+
+    /// Begins a copy that the server makes, in every upload mode.
+    ///
+    /// # Errors
+    /// As those of the port.
+    pub async fn begin_copy(
+        storage: &SftpStorage,
+        path: &VirtualPath,
+        options: OpenOptions,
+    ) -> Result<Self, StorageError> {
+        Self::begin_hidden(storage, path, options, false).await
+    }
+
+    async fn begin_hidden(
+        storage: &SftpStorage,
+        path: &VirtualPath,
+        options: OpenOptions,
+        keep_partial: bool,
+    ) -> Result<Self, StorageError> {
         let tree = &storage.tree;
         if path.is_root() {
             return Err(is_directory());
         }
         let is_exclusive = options.create && options.exclusive;
         let (session, found) = storage.find(path, !is_exclusive).await?;
-        if !tree.manner.atomic || !session.offers.posix_rename {
-            return Err(unsupported("files of this storage are written in place"));
+        if !session.offers.posix_rename {
+            return Err(unsupported("the other server has no posix-rename, so that files are written in place there"));
         }
         let mut old = None;
         match found.kind() {
@@ -91,7 +115,7 @@ impl SftpUpload {
             target: found.path,
             old_mode,
             must_be_new: options.exclusive || (old_mode.is_none() && !options.truncate),
-            keep_partial: tree.manner.keep_partial && !options.provisional,
+            keep_partial,
             was_shown: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             finished: Mutex::default(),

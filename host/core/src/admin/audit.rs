@@ -226,7 +226,7 @@ pub(super) mod tests {
         let (kept, audit) = audit();
         let now = SystemClock.now();
         for number in 0..5_000_u32 {
-            let address = Some(std::net::Ipv4Addr::from_bits(number).into());
+            let address = Some(core::net::Ipv4Addr::from_bits(number).into());
             audit
                 .lost_password("user", "ann", &DoorClient { door: Door::Rest, address, visit: Default::default() })
                 .await;

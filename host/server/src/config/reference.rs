@@ -10,13 +10,14 @@ use super::keys::{Actions, Config, HostKey, HttpBinding, HttpCertificate, HttpHe
 use super::legacy_keys;
 use crate::generated;
 
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     include_str!("keys/mod.rs"),
     include_str!("keys/sftpd.rs"),
     include_str!("keys/defender.rs"),
     include_str!("keys/data_provider.rs"),
     include_str!("keys/http.rs"),
     include_str!("keys/hook.rs"),
+    include_str!("keys/tracing.rs"),
     include_str!("commands.rs"),
     include_str!("../../../hooks-wasm/src/settings.rs"),
 ];

@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 #[derive(Clone, Default)]
 pub struct Object {
@@ -43,8 +43,6 @@ pub struct Content {
     pub refuses_conditions: bool,
     /// The kind of the next request whose answer is lost: it is done, and answered as if the store were away.
     pub lost_answer: Option<&'static str>,
-    /// The kind of requests whose answers wait: the first tells that there is one, the second lets it go.
-    pub held: Option<(&'static str, Arc<Notify>, Arc<Notify>)>,
     number: u64,
     /// How many uploads are not complete.
     unfinished: watch::Sender<usize>,
@@ -139,17 +137,10 @@ fn etag(object: &Object) -> String {
 
 async fn answer(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let response = perform(&shared, method, uri, headers, body);
-    let held = {
-        let mut content = shared.lock().unwrap();
-        let kind = content.requests.last().cloned();
-        if content.lost_answer == kind.as_deref() && content.lost_answer.take().is_some() {
-            return error(503, "SlowDown");
-        }
-        content.held.clone().filter(|(held, ..)| Some(*held) == kind.as_deref())
-    };
-    if let Some((_, arrived, go)) = held {
-        arrived.notify_one();
-        go.notified().await;
+    let mut content = shared.lock().unwrap();
+    if content.lost_answer.is_some() && content.lost_answer == content.requests.last().map(String::as_str) {
+        content.lost_answer = None;
+        return error(503, "SlowDown");
     }
     response
 }

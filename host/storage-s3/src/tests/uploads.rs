@@ -2,8 +2,6 @@
 
 use tidegate_core::ports::storage::SetAttributes;
 
-use tokio::sync::Notify;
-
 use super::*;
 use crate::MemoryLimits;
 
@@ -60,23 +58,6 @@ async fn nothing_stays_of_a_broken_upload() {
             assert!(store.keys().is_empty(), "{length} {end}");
         }
     }
-}
-
-#[tokio::test]
-async fn nothing_stays_of_an_upload_whose_client_leaves_during_a_request() {
-    let (store, storage) = started().await;
-    let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    store.content.lock().unwrap().held = Some(("part", arrived.clone(), go.clone()));
-    let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
-    let writing = tokio::spawn(async move { upload.write_at(0, &bytes(30 * MIB)).await });
-    arrived.notified().await;
-    writing.abort();
-    assert!(writing.await.unwrap_err().is_cancelled());
-    store.content.lock().unwrap().held = None;
-    go.notify_waiters();
-    go.notify_one();
-    store.is_clean().await;
-    assert!(store.keys().is_empty());
 }
 
 #[tokio::test]
