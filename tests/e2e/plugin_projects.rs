@@ -95,7 +95,7 @@ fn every_example_works(language: &str) {
     let directory = tempfile::tempdir().unwrap();
     let project = project(directory.path(), "everything", language, EVERY_HOOK);
     let tested = tidegate(&project, &["hook", "test", "--file", "events.toml"]);
-    assert_eq!(tested.matches("ok  ").count(), 17, "{tested}");
+    assert_eq!(tested.matches("ok  ").count(), 18, "{tested}");
 }
 
 #[test]
