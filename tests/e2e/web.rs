@@ -38,19 +38,23 @@ pub fn journeys(server: &Server, file: &str, more: &Value) {
     assert!(output.status.success(), "{}\nthe newest lines of the log:\n{}", clients::text(&output), end.join("\n"));
 }
 
-/// A hook that refuses `eve`, and names like markup, with a reason; it says on standard error who it was asked about.
+/// A hook that refuses `eve`, and names that turn the direction of text, with a reason; it says on standard error who it
+/// was asked about.
 fn sundays(site: &Site) -> String {
     let script = site.script(
         "sundays.sh",
         "#!/bin/sh\necho \"asked about $SFTPGO_LOGIN_USERNAME\" >&2\ncase $SFTPGO_LOGIN_USERNAME in\n\
-         eve) echo closed on Sundays; exit 1 ;;\n'<'*) printf 'because %s\\n' \"$SFTPGO_LOGIN_USERNAME\"; exit 1 ;;\nesac\n",
+         eve) echo closed on Sundays; exit 1 ;;\n*'\u{202e}'*) printf 'because %s\\n' \"$SFTPGO_LOGIN_USERNAME\"; exit 1 ;;\nesac\n",
     );
     format!("[hook.login-pre]\nhook = \"{}\"\n", script.display())
 }
 
 /// A server on which every page has something to show.
 fn furnished() -> (Site, Server) {
-    let site = Site::new();
+    furnished_more(Site::new())
+}
+
+fn furnished_more(site: Site) -> (Site, Server) {
     site.plugin("upload-policy", &tools::guest("upload-policy"), "[config]\nmax_bytes = 1000000000\n");
     let hook = sundays(&site);
     let site = site.config(&hook);
@@ -97,7 +101,9 @@ fn a_user_that_was_added_in_the_form_logs_in() {
     let server = site.start();
     let key = clients::key(&site.path(""), "key");
     let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
-    journeys(&server, "add_a_user", &json!({"homes": site.path("homes"), "key": public.trim()}));
+    // Not in the server's own directory, where none may be.
+    let homes = tempfile::tempdir().unwrap();
+    journeys(&server, "add_a_user", &json!({"homes": homes.path(), "key": public.trim()}));
     let local = site.write("local", vec![1; 1000]);
     for (proof, name) in [(Proof::Password("pw of ada"), "a"), (Proof::Key(&key), "b")] {
         let local = local.display();
@@ -131,7 +137,8 @@ fn groups_folders_and_roles_are_added_and_deleted() {
     let site = Site::new();
     admin(&site, "root");
     let server = site.start();
-    journeys(&server, "other_objects", &json!({"homes": site.path("homes")}));
+    let homes = tempfile::tempdir().unwrap();
+    journeys(&server, "other_objects", &json!({"homes": homes.path()}));
 }
 
 #[test]
@@ -198,7 +205,9 @@ fn a_refused_login_and_a_slow_hook_are_found() {
 #[test]
 fn the_server_is_operated() {
     // A19-03
-    let (site, server) = furnished();
+    let site = Site::new();
+    let homes = format!("[data_provider]\nhomes = [\"{}\"]", site.path("homes").display());
+    let (site, server) = furnished_more(site.config(&homes));
     let home = site.path("homes/ada");
     std::fs::create_dir_all(&home).unwrap();
     ["a", "b", "c"].iter().for_each(|name| std::fs::write(home.join(name), "content").unwrap());

@@ -127,7 +127,8 @@ impl Written {
             let (range, if_match) = ((offset..end).into(), old.etag.clone());
             let options = ReadOptions { range, if_match, ..ReadOptions::default() };
             let outcome;
-            (unfinished, outcome) = unfinished.request(Request::Copy(self.key.file().to_owned(), Box::new(options))).await?;
+            (unfinished, outcome) =
+                unfinished.request(Request::Copy(self.key.file().to_owned(), Box::new(options))).await?;
             if let Err(error) = outcome {
                 unfinished.abandon().await;
                 return Err(changed_or(&error));

@@ -111,7 +111,7 @@ fn about(body: &Value, query: &str) -> String {
     if let Some(what) = by_path.or_else(|| text("username")) {
         return what.to_owned();
     }
-    let by_address = match in_query {
+    let by_address = match in_query.or_else(|| text("ip")) {
         Some("192.0.2.2") => "deny",
         Some("192.0.2.3") => "fail",
         Some("192.0.2.4") => "trap",
