@@ -74,10 +74,12 @@ pub fn install(target: Target<'_>, style: Style, traces: Option<&Traces>) -> any
 
 /// The layer that writes lines. Spans are none: where nothing else wants them, they are not made.
 fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(output: Arc<Mutex<Output>>, style: Style) -> impl Layer<S> {
-    let ours = tracing_subscriber::filter::filter_fn(|metadata| {
-        metadata.is_event() && metadata.target().starts_with("tidegate")
+    let level = style.level;
+    // One filter for all: of two, one inside the other, the outer would have spans made.
+    let ours = tracing_subscriber::filter::filter_fn(move |metadata| {
+        metadata.is_event() && metadata.target().starts_with("tidegate") && *metadata.level() <= level
     });
-    JsonLines { output, utc: style.utc }.with_filter(ours).with_filter(style.level)
+    JsonLines { output, utc: style.utc }.with_filter(ours.with_max_level_hint(level))
 }
 
 enum Output {
