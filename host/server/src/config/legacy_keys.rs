@@ -235,7 +235,7 @@ fn http_bindings(tree: &mut Map<String, Value>, told: &mut Told) {
             return;
         };
         if fields.remove("client_auth_type").is_some_and(|value| is_meaningful(&value)) {
-            let text = "this version asks clients for no certificate, so clients would need no certificate; remove it";
+            let text = "this version asks clients for no certificate, so that any client could connect; remove it";
             told.refused.push((format!("{key}.client_auth_type"), text.to_owned()));
         }
         for name in OF_HTTP_BINDINGS {
