@@ -236,7 +236,7 @@ pub(super) mod tests {
         assert!((60..=180).contains(&recorded), "{recorded}");
         // One IPv6 network is one client.
         let mut strangers = Strangers::default();
-        let source = |text: &str| Source::from(text.parse::<std::net::IpAddr>().unwrap()).to_string();
+        let source = |text: &str| Source::from(text.parse::<core::net::IpAddr>().unwrap()).to_string();
         let what = |address: &str| (source(address), "login", "admin ann".to_owned());
         assert_eq!(strangers.take(what("2001:db8::1"), now), Some(0));
         assert_eq!(strangers.take(what("2001:db8::2"), now), None);
