@@ -1,8 +1,8 @@
 //! One trait for each hook point, with one function: the interfaces of `wit/`.
 
 use crate::{
-    Account, AddressBan, AuthVerdict, Connection, Conversation, CredentialChange, Failure, FileAction, InteractiveVerdict,
-    LoginAttempt, ObjectChange, PasswordVerdict, PreLoginVerdict, Review, Session, WebRequest,
+    Account, AddressBan, AuthVerdict, Connection, Conversation, CredentialChange, Failure, FileAction,
+    InteractiveVerdict, LoginAttempt, ObjectChange, PasswordVerdict, PreLoginVerdict, Review, Session, WebRequest,
 };
 
 /// Decides a login from its credentials. The first verdict other than `Defer` is final; if

@@ -257,7 +257,8 @@ impl exported::one_click_login_post::Guest for Contract {
 impl exported::address_banned::Guest for Contract {
     fn notify(ban: &AddressBan) -> Result<(), Failure> {
         let is_whole = ban.network() == ban.remote_ip() && ban.protocol().as_deref() == Some("SSH");
-        let counts = [ban.score(), ban.login_failed(), ban.user_not_found(), ban.no_login_tried(), ban.limit_exceeded()];
+        let counts =
+            [ban.score(), ban.login_failed(), ban.user_not_found(), ban.no_login_tried(), ban.limit_exceeded()];
         if !is_whole || counts != [16, 7, 1, 0, 0] || ban.until() - ban.at() != 1800 {
             return Err(failure());
         }
