@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use tidegate_tests::clients::{Proof, can_log_in, exec, openssh, sftp, sftp_ok, text};
 use tidegate_tests::raw_sftp::RawSftp;
@@ -397,15 +396,12 @@ fn denials_are_logged_where_operators_look_for_them() {
 fn a_session_is_gone_though_its_hook_hangs() {
     // D-03
     let site = Site::new();
-    let script = site.script("hang.sh", "#!/bin/sh\nexec sleep 20\n");
-    let site = site.config(&format!("[hook.session-destroy]\nhook = \"{}\"\n", script.display()));
+    let script = site.script("hang.sh", "#!/bin/sh\nexec sleep 300\n");
+    let site = site.config(&format!("[hook.session-destroy]\ntimeout = 300\nhook = \"{}\"\n", script.display()));
     site.user_with("alice", &["--password", "pw", "--max-sessions", "1"]);
     let server = site.start();
-    let started = Instant::now();
     for _ in 0..4 {
         until("the place of the last session is free", || can_log_in(&server, "alice", PASSWORD));
     }
-    // To wait for the hook would take five seconds each time.
-    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     server.kill();
 }

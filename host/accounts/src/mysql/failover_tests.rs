@@ -81,15 +81,15 @@ async fn connections_that_were_killed_are_made_anew() {
 #[tokio::test]
 async fn a_row_that_another_program_locks_is_waited_for_in_vain() {
     let server = Server::start();
-    let database = server.open();
+    let settings = DatabaseServerSettings { answer_timeout: Duration::from_secs(4), ..server.settings() };
+    let database = MysqlDatabase::open(settings).unwrap();
     add(&database, "alice").await;
     let mut raw = server.raw().await;
     raw.query_drop("START TRANSACTION; SELECT id FROM users WHERE username = 'alice' FOR UPDATE").await.unwrap();
     let delete = Write::Delete { expected: None };
-    let begin = Instant::now();
+    // The database says so itself, before the time for its answer is over.
     let error = commit(&database, "alice", delete.clone()).await.unwrap_err();
-    assert!(matches!(error, StoreError::Busy(_) | StoreError::Unavailable(_)), "{error}");
-    assert!(begin.elapsed() < Duration::from_millis(2_500), "{:?}", begin.elapsed());
+    assert!(matches!(error, StoreError::Busy(_)), "{error}");
     // Readers go on.
     assert!(database.find(&USERS, "alice").await.unwrap().is_some());
     raw.query_drop("ROLLBACK").await.unwrap();

@@ -1,6 +1,8 @@
 //! Databases that are away, hang, are read only, or want another password.
 
-use tidegate_core::ports::{Directory, USERS};
+use std::time::Duration;
+
+use tidegate_core::ports::{Directory, StoreError, USERS};
 
 use super::test_server::Server;
 use super::*;
@@ -53,11 +55,13 @@ async fn the_password_is_read_for_each_connection() {
 #[tokio::test]
 async fn a_lock_that_another_program_holds_is_waited_for_in_vain() {
     let server = Server::start();
-    let database = server.open();
+    let settings = DatabaseServerSettings { answer_timeout: Duration::from_secs(4), ..server.settings() };
+    let database = PostgresqlDatabase::open(settings).unwrap();
     add(&database, "alice").await;
     let mut raw = server.raw().await;
     let other = raw.transaction().await.unwrap();
     other.batch_execute("LOCK TABLE users IN EXCLUSIVE MODE").await.unwrap();
+    // The database says so itself, before the time for its answer is over.
     let delete = tidegate_core::ports::Write::Delete { expected: None };
     let error = crate::conformance::commit(&database, "alice", delete.clone()).await.unwrap_err();
     assert!(matches!(error, StoreError::Busy(_)), "{error}");

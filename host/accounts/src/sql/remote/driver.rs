@@ -30,7 +30,7 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// Whether it is known that the connection has ended.
     fn is_closed(&self, connection: &Self::Connection) -> bool;
 
-    /// The statements that begin a transaction; the server gives up after `left`, as the caller does.
+    /// The statements that begin a transaction; the server gives up before `left` is over, when the caller does.
     fn begin(&self, connection: &Self::Connection, left: Duration) -> String;
 
     /// Runs statements without values.
