@@ -104,7 +104,7 @@ impl MemoryDump {
                 deleted => Ok(deleted?),
             };
         };
-        let writing = ObjectWriting { directory: &*self.directory, author: &author };
+        let writing = ObjectWriting { directory: &*self.directory, author: &author, now: self.accounts.now() };
         let Some(stored) = self.directory.find(kind.collection(), name).await? else { return Ok(()) };
         let references = writing.references(kind, name).await?;
         if !references.is_empty() {

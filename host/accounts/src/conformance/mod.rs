@@ -14,13 +14,14 @@ mod usages;
 mod writers;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde_json::{Map, Value, json};
 use tidegate_core::account::{AccountDraft, Accounts, CredentialRule, User};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::password::{PasswordError, PasswordHash};
 use tidegate_core::ports::{
-    Author, Change, Door, Passwords, StoreError, StoredDocument, Stores, USERS, Version, Write,
+    Author, Change, Clock, Door, Passwords, StoreError, StoredDocument, Stores, USERS, Version, Write,
 };
 use tidegate_core::secret::Secret;
 use tidegate_core::turns::Waiter;
@@ -31,13 +32,37 @@ use crate::{MysqlDatabase, PostgresqlDatabase, RedbDatabase, SqliteDatabase, mys
 pub struct Adapter {
     /// Opens the store, as one of several servers that share it does.
     open: Box<dyn Fn() -> Arc<dyn Stores> + Send + Sync>,
+    /// By which plugins' values expire.
+    pub clock: Arc<StoppedClock>,
     /// The server that the store is in.
     _server: Option<Box<dyn std::any::Any + Send + Sync>>,
     /// The files of the store, which are removed with the adapter.
     _directory: Option<tempfile::TempDir>,
 }
 
+/// A clock that goes on as a test says.
+#[derive(Default)]
+pub struct StoppedClock(AtomicI64);
+
+impl StoppedClock {
+    pub fn advance(&self, milliseconds: i64) {
+        self.0.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+}
+
+impl Clock for StoppedClock {
+    fn now(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Adapter {
+    /// `make` gives what opens the store, with that clock.
+    fn new(make: impl FnOnce(Arc<StoppedClock>) -> Box<dyn Fn() -> Arc<dyn Stores> + Send + Sync>) -> Self {
+        let clock = Arc::new(StoppedClock::default());
+        Self { open: make(clock.clone()), clock, _server: None, _directory: None }
+    }
+
     pub fn open(&self) -> Arc<dyn Stores> {
         (self.open)()
     }
@@ -51,34 +76,46 @@ impl Adapter {
 fn sqlite() -> Adapter {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tidegate.db");
-    let open = Box::new(move || Arc::new(SqliteDatabase::open(&path).unwrap()) as Arc<dyn Stores>);
-    Adapter { open, _server: None, _directory: Some(directory) }
+    let adapter = Adapter::new(|clock| {
+        Box::new(move || Arc::new(SqliteDatabase::open(&path).unwrap().with_clock(clock.clone())))
+    });
+    Adapter { _directory: Some(directory), ..adapter }
 }
 
 fn redb() -> Adapter {
     let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tidegate.db");
     // One process has the file open, and once.
-    let store = Arc::new(RedbDatabase::open(&directory.path().join("tidegate.db")).unwrap());
-    Adapter { open: Box::new(move || store.clone()), _server: None, _directory: Some(directory) }
+    let adapter = Adapter::new(|clock| {
+        let store = Arc::new(RedbDatabase::open(&path).unwrap().with_clock(clock));
+        Box::new(move || store.clone())
+    });
+    Adapter { _directory: Some(directory), ..adapter }
 }
 
 fn memory() -> Adapter {
-    let store = Arc::new(MemoryStore::default());
-    Adapter { open: Box::new(move || store.clone()), _server: None, _directory: None }
+    Adapter::new(|clock| {
+        let store = Arc::new(MemoryStore::with_clock(clock));
+        Box::new(move || store.clone())
+    })
 }
 
 fn postgresql() -> Adapter {
     let server = postgresql::test_server::Server::start();
     let settings = server.settings();
-    let open = Box::new(move || Arc::new(PostgresqlDatabase::open(settings.clone()).unwrap()) as Arc<dyn Stores>);
-    Adapter { open, _server: Some(Box::new(server)), _directory: None }
+    let adapter = Adapter::new(|clock| {
+        Box::new(move || Arc::new(PostgresqlDatabase::open(settings.clone()).unwrap().with_clock(clock.clone())))
+    });
+    Adapter { _server: Some(Box::new(server)), ..adapter }
 }
 
 fn mysql() -> Adapter {
     let server = mysql::test_server::Server::start();
     let settings = server.settings();
-    let open = Box::new(move || Arc::new(MysqlDatabase::open(settings.clone()).unwrap()) as Arc<dyn Stores>);
-    Adapter { open, _server: Some(Box::new(server)), _directory: None }
+    let adapter = Adapter::new(|clock| {
+        Box::new(move || Arc::new(MysqlDatabase::open(settings.clone()).unwrap().with_clock(clock.clone())))
+    });
+    Adapter { _server: Some(Box::new(server)), ..adapter }
 }
 
 macro_rules! conforms {
@@ -131,6 +168,7 @@ macro_rules! adapters {
                     usages::marks_have_an_owner,
                     usages::transfers_belong_to_one_account,
                     plugin_values::plugins_keep_values,
+                    plugin_values::values_expire_at_their_time,
                     plugin_values::counters_lose_nothing,
                     hook_runs::the_last_calls_are_kept,
                     many::a_hundred_thousand_accounts_are_read_by_page,

@@ -44,6 +44,23 @@ pub async fn plugins_keep_values(adapter: Adapter) {
     assert_eq!(store.set("p", "v", &large, None).await, Ok(()));
 }
 
+pub async fn values_expire_at_their_time(adapter: Adapter) {
+    let (store, ttl) = (adapter.open(), Some(Duration::from_secs(10)));
+    store.set("p", "k", b"v", ttl).await.unwrap();
+    assert_eq!(store.increment("p", "n", 1, ttl).await, Ok(1));
+    adapter.clock.advance(9_999);
+    assert_eq!(store.get("p", "k").await.unwrap().as_deref(), Some(&b"v"[..]));
+    // A counter keeps the time that it was given first.
+    assert_eq!(store.increment("p", "n", 1, ttl).await, Ok(2));
+    assert_eq!(store.list_keys("p", "", None, 10).await.unwrap(), ["k", "n"]);
+    adapter.clock.advance(1);
+    assert_eq!(store.get("p", "k").await.unwrap(), None);
+    assert_eq!(store.list_keys("p", "", None, 10).await.unwrap(), [""; 0]);
+    assert_eq!(store.increment("p", "n", 1, ttl).await, Ok(1));
+    assert_eq!(store.compare_and_set("p", "k", Some(b"v"), b"w", None).await, Ok(false));
+    assert_eq!(store.compare_and_set("p", "k", None, b"w", None).await, Ok(true));
+}
+
 pub async fn counters_lose_nothing(adapter: Adapter) {
     let counting: Vec<_> = (0..4)
         .map(|_| {

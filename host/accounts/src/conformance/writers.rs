@@ -148,7 +148,7 @@ pub async fn what_another_writer_refers_to_is_not_deleted(adapter: Adapter) {
         let document = kind.merged(Default::default(), object.as_object().unwrap()).unwrap();
         let (name, document) = kind.validated(document).unwrap();
         let (author, collection) = (author(), kind.collection());
-        let writing = ObjectWriting { directory: &*store, author: &author };
+        let writing = ObjectWriting { directory: &*store, author: &author, now: 1 };
         let changes = writing.changes(kind, &name, document, None, &[]).await.unwrap();
         store.commit(changes).await.unwrap();
         let stored = store.find(collection, "x").await.unwrap().unwrap();

@@ -16,6 +16,7 @@ mod usages;
 use std::path::Path;
 use std::sync::Arc;
 
+use tidegate_core::ports::{Clock, SystemClock};
 use tokio::sync::Notify;
 
 use engine::Engine;
@@ -29,6 +30,8 @@ pub struct RedbDatabase {
     last_logins: Arc<LastLogins>,
     /// Notified when documents were changed.
     committed: Notify,
+    /// Says when plugins' values expire.
+    clock: Arc<dyn Clock>,
 }
 
 impl RedbDatabase {
@@ -46,7 +49,14 @@ impl RedbDatabase {
         open: impl Fn(&Path) -> Result<::redb::Database, OpenError> + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let engine = Arc::new(Engine::new(path, Box::new(open))?);
-        Ok(Self { last_logins: LastLogins::new(engine.clone()), engine, committed: Notify::new() })
+        let (last_logins, clock) = (LastLogins::new(engine.clone()), Arc::new(SystemClock));
+        Ok(Self { last_logins, engine, committed: Notify::new(), clock })
+    }
+
+    /// Lets plugins' values expire by `clock`, and not by that of the host.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
     }
 }
 

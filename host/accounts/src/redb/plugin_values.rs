@@ -6,8 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
 use tidegate_core::ports::{
-    Clock, MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, StoreError,
-    SystemClock, counted,
+    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, StoreError, counted,
 };
 
 use super::RedbDatabase;
@@ -26,14 +25,16 @@ impl RedbDatabase {
         &self,
         work: impl FnOnce(&WriteTransaction, i64) -> Answer<T> + Send + 'static,
     ) -> Result<T, PluginStoreError> {
-        unavailable(self.engine.note(move |transaction| work(transaction, SystemClock.now())).await)?
+        let clock = self.clock.clone();
+        unavailable(self.engine.note(move |transaction| work(transaction, clock.now())).await)?
     }
 
     async fn read_values<T: Send + 'static>(
         &self,
         work: impl FnOnce(&ReadTransaction, i64) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, PluginStoreError> {
-        unavailable(self.engine.read(move |transaction| work(transaction, SystemClock.now())).await)
+        let clock = self.clock.clone();
+        unavailable(self.engine.read(move |transaction| work(transaction, clock.now())).await)
     }
 }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use last_logins::LastLogins;
 use reader::SqliteReader;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use tidegate_core::ports::{StoreError, Stores};
+use tidegate_core::ports::{Clock, StoreError, Stores, SystemClock};
 use tokio::sync::Notify;
 
 use crate::read_only::ReadOnlyAccounts;
@@ -41,6 +41,8 @@ pub struct SqliteDatabase {
     last_logins: Arc<LastLogins>,
     /// Notified when something was changed through this database.
     committed: Notify,
+    /// Says when plugins' values expire.
+    clock: Arc<dyn Clock>,
 }
 
 /// Stores that take accounts from a table or view in a file, which is only read, and keep everything else in `own`.
@@ -95,7 +97,14 @@ impl SqliteDatabase {
         inline: Arc<Mutex<Connection>>,
     ) -> Self {
         let last_logins = LastLogins::new(background.clone());
-        Self { reader, writer, background, inline, last_logins, committed: Notify::new() }
+        let clock = Arc::new(SystemClock);
+        Self { reader, writer, background, inline, last_logins, committed: Notify::new(), clock }
+    }
+
+    /// Lets plugins' values expire by `clock`, and not by that of the host.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// `None`: the connection is in use, or the work would have to wait.

@@ -5,8 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tidegate_core::ports::{
-    Clock, MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, StoreError,
-    SystemClock, counted,
+    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, StoreError, counted,
 };
 
 use super::SqliteDatabase;
@@ -17,11 +16,12 @@ impl SqliteDatabase {
         &self,
         work: impl FnOnce(&Connection, i64) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, PluginStoreError> {
+        let clock = self.clock.clone();
         let outcome = self
             .note(move |connection| {
                 let run = |connection: &mut Connection| {
                     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                    let value = work(&transaction, SystemClock.now())?;
+                    let value = work(&transaction, clock.now())?;
                     transaction.commit()?;
                     Ok(value)
                 };

@@ -197,7 +197,7 @@ impl Accounts {
         };
         let told = if stored.is_some() { Told::Update } else { Told::Add };
         let redacted = redacted_object(document.clone());
-        let writing = ObjectWriting { directory: self.directory(), author };
+        let writing = ObjectWriting { directory: self.directory(), author, now: self.now() };
         plan.changes.extend(writing.changes(kind, name, document, stored.as_ref(), &plan.changes).await?);
         plan.planned.push(Planned { kind: Some(kind), told, name: name.to_owned(), document: redacted });
         Ok(outcome)
@@ -226,8 +226,8 @@ impl Accounts {
         draft.keep_secrets_in(None);
         let rule = if plan.moves_in { CredentialRule::Optional } else { CredentialRule::Required };
         let mut user = self.prepare_load(plan, draft, rule).await?;
-        note_creation(&mut user);
-        note_password_change(&mut user, None);
+        note_creation(&mut user, self.now());
+        note_password_change(&mut user, None, self.now());
         // The age of the account and of its password decide whether they have expired.
         user.other.extend(known);
         plan.changes.extend(self.writing(author).changes_to_add(&user, &plan.changes).await?);
@@ -280,7 +280,7 @@ impl Accounts {
         draft.keep_secrets_in(Some(&stored.document));
         let rule = if has_credential(&stored) { CredentialRule::Required } else { CredentialRule::Optional };
         let mut user = self.prepare_load(plan, draft, rule).await?;
-        note_password_change(&mut user, stored.document.get("password").and_then(Value::as_str));
+        note_password_change(&mut user, stored.document.get("password").and_then(Value::as_str), self.now());
         let mut given = [stored_of(&user)];
         // Entries of folders need not name what the stored folders know.
         if user.folders.iter().all(|folder| folder.mapped_path.is_empty()) {

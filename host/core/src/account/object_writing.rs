@@ -6,8 +6,7 @@ use super::difference;
 use super::objects::{ObjectKind, take_folder_paths};
 use super::write::other_path;
 use crate::ports::{
-    AuditRecord, Author, Change, Clock, Directory, FOLDERS, GROUPS, PageRequest, StoreError, StoredDocument,
-    SystemClock, USERS, Write,
+    AuditRecord, Author, Change, Directory, FOLDERS, GROUPS, PageRequest, StoreError, StoredDocument, USERS, Write,
 };
 
 /// How many documents are searched for references at a time.
@@ -19,6 +18,8 @@ pub struct ObjectWriting<'a> {
     pub directory: &'a dyn Directory,
     /// The author in the audit records.
     pub author: &'a Author,
+    /// The time of the changes, in milliseconds since 1970.
+    pub now: i64,
 }
 
 /// The names of the objects whose documents refer to an object, in the order of the names.
@@ -73,7 +74,7 @@ impl ObjectWriting<'_> {
 
     fn change(&self, kind: ObjectKind, name: &str, write: Write, action: &str, detail: String) -> Change {
         let collection = kind.collection();
-        let record = self.author.did(action, collection.kind, name, SystemClock.now());
+        let record = self.author.did(action, collection.kind, name, self.now);
         let audit = Some(AuditRecord { detail, ..record });
         Change { collection, name: name.to_owned(), write, announce: true, audit }
     }

@@ -30,6 +30,7 @@ pub struct Accounts {
     store: Arc<dyn Directory>,
     passwords: Arc<dyn Passwords>,
     hashed: HashedPasswords,
+    clock: Arc<dyn Clock>,
     /// Directory of homes for documents that name none (A3-39).
     users_base_dir: Option<String>,
     /// Observers of what administrators change; changes by logins and hooks are not told (A15-20, A11-20).
@@ -107,8 +108,13 @@ impl From<InvalidAccount> for AccountError {
 impl Accounts {
     /// Accounts without observers, for which bound hooks cannot make accounts. `users_base_dir`: see A3-39.
     pub fn new(store: Arc<dyn Directory>, passwords: Arc<dyn Passwords>, users_base_dir: Option<String>) -> Self {
-        let hashed = HashedPasswords::new();
-        Self { store, passwords, hashed, users_base_dir, observers: None, homes: None, are_managed: true }
+        let (hashed, clock) = (HashedPasswords::new(), Arc::new(SystemClock));
+        Self { store, passwords, hashed, clock, users_base_dir, observers: None, homes: None, are_managed: true }
+    }
+
+    /// Takes the times of changes from `clock`; without it, from that of the host.
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
     }
 
     /// Tells `observers` of changes by administrators (A15-20).
@@ -124,6 +130,11 @@ impl Accounts {
     /// Accounts that are only read: what hooks make of them is not stored (A8-17).
     pub fn only_read(self) -> Self {
         Self { are_managed: false, ..self }
+    }
+
+    /// The time that changes are given, in milliseconds since 1970.
+    pub fn now(&self) -> i64 {
+        self.clock.now()
     }
 
     /// Whether accounts are written.
@@ -231,7 +242,7 @@ impl Accounts {
             name: name.to_owned(),
             actor: Some(author.name.clone()).filter(|name| !name.is_empty()),
             actor_address: author.address,
-            at: SystemClock.now().saturating_mul(1_000_000),
+            at: self.now().saturating_mul(1_000_000),
             object: object(),
         });
     }
@@ -270,8 +281,8 @@ impl Accounts {
         draft.keep_maintained_fields_of(None);
         draft.keep_secrets_in(None);
         let mut account = self.prepare(draft, CredentialRule::Required).await?;
-        note_creation(&mut account);
-        note_password_change(&mut account, None);
+        note_creation(&mut account, self.now());
+        note_password_change(&mut account, None, self.now());
         let added = self.writing(author).add(account).await?;
         self.tell(Change::Add, &added.username, || added.to_document(Audience::Redacted), author);
         Ok(added)
@@ -300,7 +311,7 @@ impl Accounts {
         // An account that is locked, or that a hook has made, may have no credential, and can be changed still.
         let rule = if has_credential(&stored) { CredentialRule::Required } else { CredentialRule::Optional };
         let mut account = self.prepare(draft, rule).await?;
-        note_password_change(&mut account, stored.document.get("password").and_then(Value::as_str));
+        note_password_change(&mut account, stored.document.get("password").and_then(Value::as_str), self.now());
         let updated = self.replace(account, stored, on_conflict, author).await?;
         self.tell(Change::Update, &updated.username, || updated.to_document(Audience::Redacted), author);
         Ok(updated)
@@ -333,7 +344,7 @@ impl Accounts {
     }
 
     pub(super) fn writing<'a>(&'a self, author: &'a Author) -> Writing<'a> {
-        Writing { directory: &*self.store, author }
+        Writing { directory: &*self.store, author, now: self.now() }
     }
 
     pub(super) async fn prepare(&self, draft: AccountDraft, rule: CredentialRule) -> Result<User, AccountError> {
@@ -402,15 +413,15 @@ impl Accounts {
 }
 
 /// Notes the time of a new account, from which the expiry that a group gives is reckoned.
-pub(super) fn note_creation(account: &mut User) {
-    account.other.entry("created_at").or_insert_with(|| SystemClock.now().into());
+pub(super) fn note_creation(account: &mut User, now: i64) {
+    account.other.entry("created_at").or_insert_with(|| now.into());
 }
 
 /// Notes the time of a new password, from which its age is reckoned. `before`: the stored hash.
-pub(super) fn note_password_change(account: &mut User, before: Option<&str>) {
+pub(super) fn note_password_change(account: &mut User, before: Option<&str>, now: i64) {
     let hash = account.password.as_ref().map(PasswordHash::expose);
     if hash.is_some() && hash != before {
-        account.other.insert("last_password_change".to_owned(), serde_json::json!(SystemClock.now()));
+        account.other.insert("last_password_change".to_owned(), now.into());
     }
 }
 

@@ -8,8 +8,7 @@ use super::kept_secrets::keep_of_file_system;
 use super::stored::find_user;
 use super::{Audience, User, difference, fields};
 use crate::ports::{
-    AuditRecord, Author, Change, Clock, Directory, Door, FOLDERS, StoreError, StoredDocument, SystemClock, USERS,
-    Version, Write,
+    AuditRecord, Author, Change, Directory, Door, FOLDERS, StoreError, StoredDocument, USERS, Version, Write,
 };
 
 /// Writes accounts for one author.
@@ -18,6 +17,8 @@ pub(super) struct Writing<'a> {
     pub directory: &'a dyn Directory,
     /// The author in the audit records; a hook announces nothing and makes no folders.
     pub author: &'a Author,
+    /// The time of the changes, in milliseconds since 1970.
+    pub now: i64,
 }
 
 impl Writing<'_> {
@@ -94,7 +95,7 @@ impl Writing<'_> {
 
     /// Changes of login hooks are not announced (A13-08).
     fn change(&self, username: &str, write: Write, action: &str, detail: String) -> Change {
-        let record = self.author.did(action, USERS.kind, username, SystemClock.now());
+        let record = self.author.did(action, USERS.kind, username, self.now);
         let audit = Some(AuditRecord { detail, ..record });
         let announce = self.author.door != Door::Hook;
         Change { collection: &USERS, name: username.to_owned(), write, announce, audit }
@@ -161,7 +162,7 @@ impl Writing<'_> {
                 }
             };
             let audit = match &write {
-                Write::Add(_) => Some(self.author.did("add", FOLDERS.kind, name, SystemClock.now())),
+                Write::Add(_) => Some(self.author.did("add", FOLDERS.kind, name, self.now)),
                 Write::Replace { .. }
                 | Write::Delete { .. }
                 | Write::Require { .. }

@@ -206,7 +206,7 @@ impl ObjectAdministration {
     }
 
     fn writing<'a>(&'a self, actor: &'a Actor) -> ObjectWriting<'a> {
-        ObjectWriting { directory: &*self.directory, author: &actor.author }
+        ObjectWriting { directory: &*self.directory, author: &actor.author, now: self.accounts.now() }
     }
 }
 

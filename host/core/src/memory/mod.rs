@@ -9,22 +9,29 @@ mod plugin_values;
 mod usages;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::ports::{HookCounter, NodeName, StoredAudit, StoredRun};
+use crate::ports::{Clock, HookCounter, NodeName, StoredAudit, StoredRun, SystemClock};
 use crate::quota::Scope;
 
 /// The most changes that are kept for servers to read.
 const CHANGES_KEPT: usize = 10_000;
 
 /// All the stores of a server, in memory.
-#[derive(Default)]
 pub struct MemoryStore {
     /// Held for as long as one method works, and never across an `.await`.
     state: Mutex<State>,
     changed: Notify,
+    /// Says when plugins' values expire.
+    clock: Arc<dyn Clock>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::with_clock(Arc::new(SystemClock))
+    }
 }
 
 #[derive(Default)]
@@ -68,6 +75,11 @@ struct PluginValue {
 }
 
 impl MemoryStore {
+    /// An empty store, whose values of plugins expire by `clock`.
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        Self { state: Mutex::default(), changed: Notify::default(), clock }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,8 +8,7 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, PluginValue};
 use crate::ports::{
-    Clock, MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, SystemClock,
-    counted,
+    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, counted,
 };
 
 type Values = BTreeMap<String, PluginValue>;
@@ -17,7 +16,7 @@ type Values = BTreeMap<String, PluginValue>;
 impl MemoryStore {
     fn with_values<T>(&self, plugin: &str, work: impl FnOnce(&mut Values, i64) -> T) -> T {
         let mut state = self.state();
-        work(state.values.entry(plugin.to_owned()).or_default(), SystemClock.now())
+        work(state.values.entry(plugin.to_owned()).or_default(), self.clock.now())
     }
 }
 

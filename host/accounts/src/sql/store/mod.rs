@@ -11,7 +11,7 @@ mod writing;
 
 use std::sync::Arc;
 
-use tidegate_core::ports::{Collection, StoreError};
+use tidegate_core::ports::{Clock, Collection, StoreError, SystemClock};
 
 use super::logins::PendingLogins;
 use super::{Cell, Database, Failure, Row, Transaction};
@@ -21,12 +21,20 @@ pub struct SqlStore<D: Database> {
     database: Arc<D>,
     /// The times of logins that are not stored yet.
     logins: Arc<PendingLogins>,
+    /// Says when plugins' values expire.
+    clock: Arc<dyn Clock>,
 }
 
 impl<D: Database> SqlStore<D> {
     /// The stores in a database whose tables are up to date.
     pub fn new(database: D) -> Self {
-        Self { database: Arc::new(database), logins: Arc::default() }
+        Self { database: Arc::new(database), logins: Arc::default(), clock: Arc::new(SystemClock) }
+    }
+
+    /// Lets plugins' values expire by `clock`, and not by that of the host.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
     }
 }
 

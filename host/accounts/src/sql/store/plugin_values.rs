@@ -6,8 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use tidegate_core::ports::{
-    Clock, MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, StoreError,
-    SystemClock, counted,
+    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, StoreError, counted,
 };
 
 use super::{SqlStore, first, limit, lock};
@@ -20,7 +19,7 @@ const IS_ALIVE: &str = "(expires_at IS NULL OR expires_at > ?)";
 impl<D: Database> PluginStore for SqlStore<D> {
     async fn get(&self, plugin: &str, key: &str) -> Result<Option<Vec<u8>>, PluginStoreError> {
         let sql = format!("SELECT value FROM {{plugin_values}} WHERE plugin = ? AND name = ? AND {IS_ALIVE}");
-        let values = vec![plugin.into(), key.into(), SystemClock.now().into()];
+        let values = vec![plugin.into(), key.into(), self.clock.now().into()];
         let rows = self.database.query(Patience::Short, &sql, values).await.map_err(unavailable)?;
         first(rows, |mut row| row.bytes(0)).map_err(unavailable)
     }
@@ -62,7 +61,7 @@ impl<D: Database> PluginStore for SqlStore<D> {
             values.push(end.into());
         }
         sql.push_str(&format!(" AND {IS_ALIVE} ORDER BY name LIMIT ?"));
-        values.extend([SystemClock.now().into(), limit(limit_to)]);
+        values.extend([self.clock.now().into(), limit(limit_to)]);
         let rows = self.database.query(Patience::Short, &sql, values).await.map_err(unavailable)?;
         rows.into_iter().map(|mut row| row.text(0).map_err(unavailable)).collect()
     }
@@ -129,7 +128,7 @@ impl<D: Database> SqlStore<D> {
         work: impl for<'t> Fn(&'t mut dyn Transaction, Arc<Space<D>>) -> BoxFuture<'t, Outcome<T>> + Send + Sync + 'static,
     ) -> Result<T, PluginStoreError> {
         let database = self.database.clone();
-        let now = SystemClock.now();
+        let now = self.clock.now();
         let space = Arc::new(Space { database, plugin: plugin.to_owned(), key: key.to_owned(), now });
         let work = Arc::new(work);
         let done = transact(&*self.database, Patience::Short, move |transaction| {

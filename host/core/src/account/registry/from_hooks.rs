@@ -46,10 +46,10 @@ impl Accounts {
             self.hashed.note(&user.username, hash, presented);
         }
         let before = stored_user.and_then(|stored| stored.password.as_ref()).map(PasswordHash::expose);
-        note_password_change(&mut user, before);
+        note_password_change(&mut user, before, self.now());
         Ok(match stored {
             None => {
-                note_creation(&mut user);
+                note_creation(&mut user, self.now());
                 AccountWrite::Insert(user)
             }
             Some(stored) => {
