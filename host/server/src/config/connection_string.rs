@@ -88,7 +88,9 @@ fn of_pairs(text: &str) -> Result<Parameters, String> {
             name.push(character);
         }
         while rest.next_if(|character| character.is_whitespace()).is_some() {}
-        if rest.next() != Some('=') || name.is_empty() {
+        // Messages show names: a URL with another scheme is none.
+        let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if rest.next() != Some('=') || name.is_empty() || !is_name(&name) {
             return Err("is neither name=value pairs nor a URL".to_owned());
         }
         while rest.next_if(|character| character.is_whitespace()).is_some() {}
@@ -143,6 +145,7 @@ mod tests {
             "=x",
             "a='x",
             "a=1 a=2",
+            "Postgresql://u:secret@h/d?sslmode=require",
             "postgresql://h/d?x",
             "postgresql://%4/d",
             "postgresql://[::1]x/",
