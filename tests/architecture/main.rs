@@ -74,12 +74,15 @@ const ARROWS: &[(&str, &[&str])] = &[
         "tidegate-fuzz-targets",
         &[
             "tidegate",
+            "tidegate-api",
             "tidegate-core",
             "tidegate-hooks-external",
             "tidegate-sftp",
             "tidegate-ssh",
             "tidegate-ssh-commands",
             "tidegate-storage",
+            "tidegate-storage-s3",
+            "tidegate-web",
         ],
     ),
     (

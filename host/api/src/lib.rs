@@ -21,5 +21,7 @@ pub use http::{
     Binding, CertificateError, Certificates, Client, Entrance, HttpLimits, RequestId, Socket, TrustedProxies, serve,
     visit,
 };
-pub use rest::{AuthUsers, Authenticate, BackupDirectory, RestApi, RestSettings, ServerFacts, dump_as_answer, rest};
+pub use rest::{
+    AuthUsers, Authenticate, BackupDirectory, RestApi, RestSettings, ServerFacts, dump_as_answer, read_body, rest,
+};
 pub use site::{counted, site};

@@ -21,6 +21,7 @@ mod upload;
 
 pub use budget::{MemoryBudget, MemoryLimits};
 pub use storage::{S3FileSystems, S3Settings, S3Storage};
+pub use unfinished::{ListedUpload, listed_uploads};
 
 #[cfg(test)]
 mod tests;

@@ -109,10 +109,7 @@ impl UnfinishedUploads {
             },
             _ => error,
         })?;
-        quick_xml::de::from_reader(body.as_slice()).map_err(|error| {
-            let text = "the object store gave a list of unfinished uploads that cannot be read";
-            failed(StorageErrorKind::Other, text).with_detail(error.to_string())
-        })
+        read(&body)
     }
 
     async fn abort(&self, key: &str, id: &str) -> Result<(), StorageError> {
@@ -149,6 +146,25 @@ impl UnfinishedUploads {
             ))),
         }
     }
+}
+
+/// An unfinished upload: its key, its number, and when it was begun, in milliseconds since 1970.
+pub type ListedUpload = (String, String, Option<i64>);
+
+/// The unfinished uploads that an answer of a store lists.
+///
+/// # Errors
+/// The answer, or a key in it, cannot be read.
+pub fn listed_uploads(answer: &[u8]) -> Result<Vec<ListedUpload>, StorageError> {
+    let listed = |upload: Unfinished| Ok((decoded(&upload.key)?, upload.upload_id, begun(&upload.initiated)));
+    read(answer)?.upload.into_iter().map(listed).collect()
+}
+
+fn read(answer: &[u8]) -> Result<Page, StorageError> {
+    quick_xml::de::from_reader(answer).map_err(|error| {
+        let text = "the object store gave a list of unfinished uploads that cannot be read";
+        failed(StorageErrorKind::Other, text).with_detail(error.to_string())
+    })
 }
 
 fn kind_of(status: u16) -> ErrorKind {

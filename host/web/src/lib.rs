@@ -36,6 +36,7 @@ mod view;
 mod tests;
 
 pub use dump::Uploaded;
+pub use fields::account_of_form;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -65,7 +65,7 @@ impl Fields {
     }
 
     /// The fields of a form; None: there are too many.
-    fn of_form(text: &[u8]) -> Option<Self> {
+    pub fn of_form(text: &[u8]) -> Option<Self> {
         (form_urlencoded::parse(text).take(MAX_FIELDS + 1).count() <= MAX_FIELDS).then(|| Self::parse(text))
     }
 

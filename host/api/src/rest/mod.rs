@@ -37,6 +37,7 @@ pub use auth_users::AuthUsers;
 pub use authentication::Authenticate;
 pub use backup_directory::BackupDirectory;
 pub use dumps::streamed as dump_as_answer;
+pub use extract::parse as read_body;
 use route::Interface;
 
 /// The settings of the interfaces.

@@ -9,7 +9,10 @@ pub use parse::{Errors, applied};
 pub use sections::sections;
 
 use serde_json::{Map, Value};
-use tidegate_core::account::fields::{Field, Kind};
+use tidegate_core::account::fields::{ACCOUNT, Field, Kind};
+
+use crate::request::Fields;
+use crate::view::Rendered;
 
 /// What people call a field: its name in words.
 pub fn label(field: &Field) -> String {
@@ -23,6 +26,14 @@ pub fn label(field: &Field) -> String {
 /// The path of a field inside of another one's.
 pub fn within(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// The account that the form of a request makes of a stored one, and the inputs of the page that shows it again, as
+/// HTML. None: the form has too many fields.
+pub fn account_of_form(stored: &Map<String, Value>, form: &[u8]) -> Option<(Map<String, Value>, String)> {
+    let (document, errors) = applied(ACCOUNT, stored, &Fields::of_form(form)?);
+    let inputs = controls(ACCOUNT, &document, &errors, |_| Vec::new(), true);
+    Some((document, Rendered::controls(&inputs).html().to_owned()))
 }
 
 /// The paths of a document that the table does not have: the server does not store them.

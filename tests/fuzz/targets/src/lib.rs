@@ -10,8 +10,12 @@
 )]
 
 mod account;
+mod connection_string;
 mod hook;
+mod object_store;
+mod rest;
 mod session;
+mod web;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -20,22 +24,30 @@ use tidegate_ssh::{ProxyRule, ProxySettings};
 use tidegate_ssh_commands::{SUPPORTED_COMMANDS, SshCommands};
 
 pub use account::account_document;
+pub use connection_string::connection_string;
 pub use hook::hook_answer;
+pub use object_store::s3_uploads;
+pub use rest::rest_user;
 pub use session::sftp_session;
+pub use web::web_form;
 
 /// Takes one input.
 pub type Target = fn(&[u8]);
 
 /// The names of all targets: of their functions here, and of their corpora.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("account_document", account_document),
     ("configuration", configuration),
+    ("connection_string", connection_string),
     ("exec_words", exec_words),
     ("hook_answer", hook_answer),
     ("proxy_header", proxy_header),
+    ("rest_user", rest_user),
+    ("s3_uploads", s3_uploads),
     ("scp_line", scp_line),
     ("sftp_packet", sftp_packet),
     ("sftp_session", sftp_session),
+    ("web_form", web_form),
 ];
 
 /// A packet of a client: decoding it ends, whatever its lengths say, and bytes behind it change
