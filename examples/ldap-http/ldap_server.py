@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Decides logins by an LDAP directory.
 
-LDAP_URL, LDAP_BASE and PORT come from the environment. It listens on loopback: whoever may ask it may guess passwords.
+LDAP_URL, LDAP_BASE and PORT come from the environment. It listens on loopback: a client that reaches it can guess passwords.
 Hook point: external-auth, as a web service for the plugin http-auth. Build: none; needs ldap3 (pip install ldap3).
 """
 

@@ -40,7 +40,7 @@ ALTER TABLE {users}
     -- Counts the changes of an account: one that was made from an older state is refused.
     ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
 
--- Directories that accounts share; their usage is everybody's.
+-- Directories that accounts share; their usage counts once for all of them.
 CREATE TABLE IF NOT EXISTS {folders} (
     id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     name VARBINARY(2048) NOT NULL UNIQUE,

@@ -26,7 +26,7 @@ ALTER TABLE {users}
     -- Counts the changes of an account: one that was made from an older state is refused.
     ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
 
--- Directories that accounts share; their usage is everybody's.
+-- Directories that accounts share; their usage counts once for all of them.
 CREATE TABLE {folders} (
     id BIGSERIAL PRIMARY KEY,
     name TEXT COLLATE "C" NOT NULL UNIQUE,

@@ -1,10 +1,10 @@
--- Accounts that were changed, for servers that have sessions of them. Kept short by whoever writes.
+-- Accounts that were changed, for servers that have sessions of them. Each writer deletes old rows.
 CREATE TABLE account_changes (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     username TEXT NOT NULL
 );
 
--- Directories that accounts share; their usage is everybody's.
+-- Directories that accounts share; their usage counts once for all of them.
 CREATE TABLE folders (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name VARCHAR(255) NOT NULL UNIQUE,

@@ -256,7 +256,7 @@ fn folders_are_mounted_and_shared() {
     // A program reaches the folder that it is for, and not the home.
     let sent = exec(&server, "alice", PASSWORD, "rsync --server --sender -logDtpre.iLsfxCIvu . /team/", b"");
     assert!(!text(&sent).contains("denied"), "{}", text(&sent));
-    // One that nobody has made, and one that is another directory.
+    // A folder that does not exist, and one that is another directory.
     for (wrong, problem) in [
         (r#"{"name":"none","virtual_path":"/n"}"#, "no folder named \"none\""),
         (r#"{"name":"team","virtual_path":"/n","mapped_path":"/elsewhere"}"#, "already"),

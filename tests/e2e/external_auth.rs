@@ -108,7 +108,7 @@ fn the_account_is_stored_with_the_presented_password() {
     assert!(shown.contains("\"has_password\": true"), "{shown}");
     let dump = tools::run_ok(&mut site.tidegate(&["dump"]));
     assert!(dump.contains("$argon2id$"), "{dump}");
-    // With a hook that always fails, nobody gets in, not even with the stored password.
+    // With a hook that always fails, each login is refused, also with the stored password.
     site.script("hook.sh", "#!/bin/sh\nexit 1\n");
     let server = site.start();
     assert!(!can_log_in(&server, "alice", Proof::Password("pw")));
@@ -290,7 +290,7 @@ fn a_failing_web_server_refuses() {
         let server = with_url(&url);
         assert!(!can_log_in(&server, "alice", Proof::Password("pw")), "{status} {body}");
     }
-    // Nobody listens there.
+    // No server listens there.
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = with_url(&format!("http://user:secret@{unused}/"));
     assert!(!can_log_in(&server, "alice", Proof::Password("pw")));

@@ -263,7 +263,7 @@ fn http_auth_asks_ldap_through_the_example_service() {
     assert!(!server.log().contains("secret"));
     slapd.kill().unwrap();
     slapd.wait().unwrap();
-    assert!(!can_log_in(&server, "alice", Proof::Password("secret")), "without the directory nobody knows");
+    assert!(!can_log_in(&server, "alice", Proof::Password("secret")), "without the directory no login is accepted");
 }
 
 #[test]

@@ -316,7 +316,7 @@ fn a_race_of_links_does_not_lead_rsync_out() {
 
 #[test]
 fn repositories_run_no_programs() {
-    // A client that may write files could otherwise be whoever runs the server.
+    // A client that may write files could otherwise run programs as the server's user.
     let (site, home) = site();
     let repository = home.join("r.git");
     tools::run_ok(Command::new("git").args(["init", "-q", "--bare", "-b", "main"]).arg(&repository));

@@ -49,7 +49,7 @@ fn each_fixture_is_refused_for_its_own_reason() {
         let line = server.wait_for(|line| line["sender"] == "connection_failed" && line["username"] == "mallory");
         let error = line["error"].as_str().unwrap();
         assert!(error.contains("\"hostile\"") && error.contains(expected), "{name}: {error}");
-        // The fixture is in everybody's way until it is replaced by one that defers.
+        // The fixture refuses every login until it is replaced by one that defers.
         site.plugin("hostile", &tools::guest("hostile"), "");
         server.wait_for(|line| line["message"] == "the plugin \"hostile\" is in service");
         assert!(can_log_in(&server, "alice", PASSWORD), "after {name}");

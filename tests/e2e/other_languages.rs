@@ -44,7 +44,7 @@ fn guests_log_in(language: &str, variable: &str, compiler: &Path) {
     assert!(!can_log_in(&server, "guest-1", Proof::Password("wrong")));
     let refused = server.wait_for(|line| line["sender"] == "connection_failed" && line["username"] == "guest-1");
     assert!(refused["error"].as_str().unwrap().contains("not the guests' password"), "{refused}");
-    // Everybody else is left to the server.
+    // Other users are left to the server.
     assert!(can_log_in(&server, "stored", Proof::Password("pw")), "{}", server.log());
     drop(server);
     // Without its settings it fails, which is no verdict.

@@ -152,7 +152,7 @@ fn only_what_a_trusted_key_signed_is_loaded() {
     bytes.extend([0, 1, 0]);
     std::fs::write(&plugin, bytes).unwrap();
     assert!(listed().contains("changed after it was signed"), "{}", listed());
-    // What is not loaded refuses: nobody knows what it would have said.
+    // A plugin that is not loaded refuses: its verdict is not known.
     site.user("bob");
     let server = site.start();
     assert!(!can_log_in(&server, "bob", PASSWORD));

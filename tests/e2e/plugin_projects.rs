@@ -21,7 +21,7 @@ fn run(project: &Path, program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(project);
     command.env("TIDEGATE", tools::tidegate()).env("CARGO_TARGET_DIR", tools::root().join("plugins/target"));
-    // Zig and Go keep what they compiled for everybody.
+    // Zig and Go share what they compiled between projects.
     command.env("HOME", std::env::var("HOME").unwrap_or("/tmp".to_owned()));
     // The machine's own Python may be too old, and its settings for Go are not the project's.
     let path = std::env::var("PATH").unwrap_or_default();

@@ -186,7 +186,7 @@ fn requests_go_only_to_granted_places() {
     let errors = fetched("", &[&granted]);
     assert!(errors[0].contains("has not granted"), "{errors:?}");
     let errors = fetched(&format!("http = [\"http://127.0.0.1:{port}\"]"), &[&granted, &other, "https://127.0.0.1/"]);
-    // A redirect is an answer like any other: nobody follows it.
+    // A redirect is an answer like any other: it is not followed.
     assert!(errors[0].contains("Ok((307, 2))"), "{errors:?}");
     assert!(errors[1].contains("has not granted") && errors[2].contains("has not granted"), "{errors:?}");
 }

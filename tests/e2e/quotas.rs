@@ -150,7 +150,7 @@ fn every_way_to_grow_is_counted() {
     assert_ne!(raw.request(fxp::SETSTAT, &fields(&[&string("sparse"), &owner])).status(), fx::OK);
     check_used(&site, (1, i64::try_from(std::fs::metadata(home.join("sparse")).unwrap().len()).unwrap()));
     assert_eq!(raw.request(fxp::SETSTAT, &fields(&[&string("sparse"), &set_size(20)])).status(), fx::OK);
-    // The names of the server's own temporary files are nobody else's.
+    // Clients cannot make files with the names of the server's temporary files.
     assert_eq!(raw.open_file(".tidegate-upload.1", fxf::WRITE | fxf::CREAT).status(), fx::PERMISSION_DENIED);
     // Appending, by two handles at once.
     let first = raw.open_file("sparse", fxf::WRITE | fxf::APPEND).handle();
@@ -216,7 +216,7 @@ fn what_others_change_is_found_by_a_scan() {
     check_used(&site, (2, 5));
     assert!(!put(&server, &empty, "b"));
     std::fs::remove_file(home.join("d/e/there-before")).unwrap();
-    assert!(!put(&server, &empty, "b"), "nobody told the server");
+    assert!(!put(&server, &empty, "b"), "the server was not told");
     let report = scan(&site);
     assert_eq!(report["found"]["files"], 1);
     assert!(put(&server, &empty, "b"));

@@ -120,7 +120,7 @@ fn the_limit_on_sessions_holds_under_a_race() {
             let mut raw = RawSftp::open(&server, "alice", "pw");
             raw.send(&init());
             let accepted = raw.receive().is_some();
-            // Nobody leaves before all have tried.
+            // No session ends before all have tried.
             barrier.wait();
             accepted
         };
@@ -178,7 +178,7 @@ fn huge_file(home: &std::path::Path) {
 }
 
 #[test]
-fn requests_that_take_long_hold_up_nobody() {
+fn requests_that_take_long_hold_up_no_other() {
     let site = Site::new();
     let home = site.user("alice");
     let server = site.start();
@@ -190,7 +190,7 @@ fn requests_that_take_long_hold_up_nobody() {
     // Another channel of the same connection, while the sum is being made.
     let mut other = RawSftp::multiplexed(&server, "alice", "pw", &control);
     assert_eq!(other.request(fxp::STAT, &string("/")).kind, fxp::ATTRS);
-    // And nobody is asked to wait for the end of it.
+    // The end of the session does not wait for the sum.
     let changed = Instant::now();
     tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "alice", "--status", "0"]));
     assert!(raw.receive().is_none(), "the channel ended without an answer");

@@ -187,7 +187,7 @@ fn what_came_before_a_broken_packet_is_done() {
     let server = site.start();
     let mut raw = with_upload(&server);
     raw.send(&[]);
-    // Nobody will take it for a request.
+    // An empty packet is no request.
     raw.send_request(fxp::REMOVE, &string("upload"));
     assert_eq!((raw.receive_reply().status(), raw.receive_reply().status()), (fx::OK, fx::OK));
     assert!(raw.receive().is_none());

@@ -9,7 +9,7 @@ use tidegate_tests::object_store::Store;
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::tools;
 
-/// Limits that nobody meets, so that everything is counted.
+/// Limits that are not reached, so that everything is counted.
 const LIMITS: [&str; 4] = ["--quota-size", "100000000000", "--quota-files", "1000000"];
 
 /// A server with one account `alice`, whose key is given back.

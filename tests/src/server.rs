@@ -162,7 +162,7 @@ impl Server {
             for line in stderr.lines().map_while(Result::ok) {
                 log.lock().unwrap().push(line.clone());
                 if sender.send(line).is_err() {
-                    // Nobody waits for lines any more; they are still collected.
+                    // No test waits for lines any more; they are still collected.
                 }
             }
         });

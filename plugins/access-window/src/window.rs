@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
-    /// Whom it is for; without any, everybody.
+    /// The groups that it is for; without any, all users.
     #[serde(default)]
     groups: Vec<String>,
     /// On which it begins; without any, every day.

@@ -17,7 +17,7 @@ impl Claims {
         }
     }
 
-    /// RFC 7662 §2.2. A token that names nobody is nobody's.
+    /// RFC 7662 §2.2. A token without a user name is no user's.
     pub fn is_active_for(&self, username: &str) -> bool {
         let active = self.document.get("active") == Some(&Value::Bool(true));
         active && self.document.get("username").and_then(Value::as_str) == Some(username)
@@ -31,7 +31,7 @@ impl Claims {
         };
         // The document's own default is a disabled account.
         document.entry("status").or_insert_with(|| 1.into());
-        // Whoever logs in gets the account of that name and no other.
+        // A login gets the account of its own name alone.
         document.insert("username".to_owned(), self.username.clone().into());
         Ok(Value::Object(document).to_string())
     }

@@ -39,7 +39,7 @@ pub enum Existing {
     /// Used as it is.
     #[default]
     Keep,
-    /// Made anew at each login, whatever somebody changed in it.
+    /// Made anew at each login; what an administrator changed in it is lost.
     Replace,
 }
 

@@ -141,7 +141,7 @@ mod tests {
         }
         assert!(!allowed("alice", "192.0.2.9") && allowed("alice", "192.0.2.10"));
         IpPolicy::notify(&ip, Some(&attempt), Ok(&Session::default())).unwrap();
-        assert!(!allowed("alice", "192.0.2.9"), "a success of somebody clears nothing");
+        assert!(!allowed("alice", "192.0.2.9"), "the success of another user clears nothing");
         assert_eq!(key("2001:db8::1".parse().unwrap()), key("2001:db8::ffff:1".parse().unwrap()));
     }
 

@@ -23,11 +23,11 @@ impl Settings {
 impl KeyboardInteractive for Totp {
     fn converse(attempt: &LoginAttempt, conversation: &Conversation) -> Result<InteractiveVerdict, Failure> {
         let settings = Settings::read()?;
-        // Somebody without an account is asked for both, as those with codes are.
+        // A user without an account is asked for both, as those with codes are.
         let enrolled = attempt.stored_account().is_none_or(|account| has_codes(&account.to_json()));
         let ask = |text: Option<String>, default: &str| {
             let prompt = Prompt { text: text.unwrap_or_else(|| default.to_owned()), echo: false };
-            // Nobody is there any more: whatever is answered, nobody hears it.
+            // The client is gone, and hears no verdict.
             conversation.ask("", &[prompt]).ok().and_then(|answers| answers.into_iter().next())
         };
         let Some(password) = ask(settings.password_prompt, "Password: ") else { return Ok(gone()) };

@@ -59,7 +59,7 @@ impl Message {
         &self.event
     }
 
-    /// `now`: seconds since 1970. Fields that nobody knows are left out.
+    /// `now`: seconds since 1970. Fields without a value are left out.
     pub fn to_json(&self, now: u64) -> String {
         let mut document = Map::new();
         document.insert("event".to_owned(), json!(self.event));

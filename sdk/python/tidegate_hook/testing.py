@@ -96,7 +96,7 @@ def conversation(*answers: list[str], always: str | None = None, password: str |
 
 
 def made_up(name: str, *, username: str, password: str | None = None) -> tuple[Any, ...]:
-    """What the server would call the hook of that name with, about somebody in particular."""
+    """What the server would call the hook of that name with, about this user."""
     attempt = login_attempt(username=username, password=password)
     user = session(username=username, account=account(username=username))
     url = handle(name="key", username=username, is_login_url=False, expires_at=None)

@@ -1,4 +1,4 @@
-//! Events about somebody, or something, of a given name.
+//! Events about a user or a thing of a given name.
 
 use anyhow::Context;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -119,7 +119,7 @@ pub fn action(what: &str, status: Option<ActionStatus>) -> anyhow::Result<Arc<Fi
 pub fn action_on(connection_id: &str, what: &str) -> anyhow::Result<Arc<FileAction>> {
     let action = (*action(what, None)?).clone();
     let connection = Connection { id: ConnectionId::new(connection_id), ..(*connection("allow")).clone() };
-    let session = Arc::into_inner(session("alice")?).context("the session is somebody else's")?;
+    let session = Arc::into_inner(session("alice")?).context("the session is shared")?;
     let session = Arc::new(Session { id: connection.id.clone(), connection: Arc::new(connection), ..session });
     Ok(Arc::new(FileAction { session, ..action }))
 }

@@ -176,7 +176,7 @@ async fn gates_refuse_in_any_doubt() {
     // Empty answers that mean something.
     check_decided::<ExternalAuth>(a, "empty", "reject").await;
     check_decided::<PreLogin>(a, "empty", "unchanged").await;
-    // Somebody who does not answer is no technical failure.
+    // A client that does not answer is no technical failure.
     check_decided::<KeyboardInteractive>(a, "gone", "reject").await;
     // Nor is one whose conversation is used after it closed.
     check_decided::<KeyboardInteractive>(a, "never-stops", "reject").await;
@@ -285,7 +285,7 @@ async fn secrets_and_values_belong_to_the_plugin() {
         let verdict = Hook::<ExternalAuth>::call(&*hook, &Call::default(), &ExternalAuth::about(what).unwrap()).await;
         format!("{:?}", verdict.unwrap())
     };
-    // A secret is shown to nobody but the plugin.
+    // A secret is shown to the plugin alone.
     assert_eq!(ask("secret").await, "VerifyStored(Some([redacted]))");
     assert!(ask("count").await.contains("login 1"));
     assert!(ask("count").await.contains("login 2"));

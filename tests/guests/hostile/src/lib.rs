@@ -116,7 +116,7 @@ fn recurse(depth: u64) -> u64 {
 const DEAR: &str = "$2b$18$ajq8Q7fbtFRQvXpdCq7Jcuy.Rx1h/L4J60Otx.gyNLbAYctGMJ9tK";
 const SALTED: &str = "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/";
 
-/// Asks about the password until nobody answers any more.
+/// Asks about the password until the server answers no more.
 fn oracle(attempt: &LoginAttempt) -> String {
     let unsalted = attempt.password_matches("{SHA256}0000000000000000000000000000000000000000000000000000000000000000");
     let answers: Vec<_> = (0..20).map(|_| attempt.password_matches(SALTED)).collect();
