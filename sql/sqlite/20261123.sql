@@ -1,4 +1,4 @@
--- The last calls of hooks, oldest first: a ring, each writer deletes old rows.
+-- The last calls of hooks, oldest first: a ring, of which each writer deletes old rows.
 CREATE TABLE hook_runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     -- Milliseconds since 1970.

@@ -111,7 +111,7 @@ declare module 'tidegate:hooks/credential-changed@0.1.2' {
 
 declare module 'tidegate:hooks/disconnect@0.1.2' {
   /**
-   * `session`: none if nobody had logged in.
+   * `session`: none if no user had logged in.
    */
   export function notify(connection: Connection, session: Session | null, durationMilliseconds: number): void;
   export type Connection = import('tidegate:hooks/types@0.1.2').Connection;
@@ -308,7 +308,7 @@ declare module 'tidegate:hooks/pre-action@0.1.2' {
 
 declare module 'tidegate:hooks/pre-login@0.1.2' {
   /**
-   * `account`: what the pipeline has so far; none if nobody knows the user.
+   * `account`: what the pipeline has so far; none if the user is unknown.
    */
   export function prepare(attempt: LoginAttempt, account: Account | null): PreLoginVerdict;
   export type Account = import('tidegate:hooks/types@0.1.2').Account;

@@ -55,7 +55,7 @@ class PreLogin(Protocol):
     @abstractmethod
     def prepare(self, attempt: types.LoginAttempt, account: Optional[types.Account]) -> pre_login.PreLoginVerdict:
         """
-        `account`: what the pipeline has so far; none if nobody knows the user.
+        `account`: what the pipeline has so far; none if the user is unknown.
         
         Raises: `componentize_py_types.Err(wit_world.imports.types.Failure)`
         """
@@ -153,7 +153,7 @@ class Disconnect(Protocol):
     @abstractmethod
     def notify(self, connection: types.Connection, session: Optional[types.Session], duration_milliseconds: int) -> None:
         """
-        `session`: none if nobody had logged in.
+        `session`: none if no user had logged in.
         
         Raises: `componentize_py_types.Err(wit_world.imports.types.Failure)`
         """

@@ -2,7 +2,7 @@
 # It is not intended for manual editing.
 """
 A small store of the plugin's own, shared by all its instances and kept over
-restarts and upgrades. Nobody else reads it.
+restarts and upgrades. No other plugin reads it.
 """
 from typing import TypeVar, Generic, Union, Optional, Protocol, Tuple, List, Any, Self, Callable
 from types import TracebackType
