@@ -71,7 +71,7 @@ bool tidegate_hooks_secrets_get(hook_string_t *name, hook_string_t *value, tideg
   return false;
 }
 
-// Parameters that nobody looks at are no mistake here.
+// Parameters without a use are no mistake here.
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
 #define NO_STORE(name, ...) \

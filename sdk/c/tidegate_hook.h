@@ -2,8 +2,8 @@
 // `hooks/`, in exactly one C file: including it is what makes the plugin export that hook.
 //
 // Memory: nothing here has to be freed. Texts, lists and objects that the server hands over, and those
-// made with the functions below, live until your hook returns; then they are wiped. Whoever keeps
-// something longer copies it. A literal, too, may be returned as it is.
+// made with the functions below, live until your hook returns; then they are wiped. To keep
+// something longer, copy it. A literal, too, may be returned as it is.
 #ifndef TIDEGATE_HOOK_H
 #define TIDEGATE_HOOK_H
 

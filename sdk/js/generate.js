@@ -55,7 +55,7 @@ function declarations() {
     .map(([, text]) => decoder.decode(text).replace(/^\/\/\/ <reference.*\n/gm, ""));
   // QuickJS has numbers where the generator expects big integers, and null where it expects undefined.
   const text = modules.join("\n").replaceAll("bigint", "number").replaceAll("| undefined", "| null");
-  // Nobody needs to dispose of anything here, and older versions of TypeScript do not know how.
+  // Nothing has to be disposed of here, and older versions of TypeScript do not know how.
   const plain = text.replaceAll(" implements Disposable", "").replace(/^ *\[Symbol\.dispose\].*\n/gm, "");
   return `${NOTE}${plain.replaceAll("clientMessage?: string", "clientMessage?: string | null")}`;
 }

@@ -21,7 +21,7 @@ export function account(answers?: Record<string, unknown>): Account;
 export function fileAction(answers?: Record<string, unknown>): FileAction;
 /** Answers each round with the next list; without any, the client has gone away. */
 export function conversation(script?: { answers?: string[][]; always?: string; password?: string }): Conversation;
-/** What the server would call the hook of that name with, about somebody in particular. */
+/** What the server would call the hook of that name with, about this user. */
 export function madeUp(name: string, details: { username: string; password?: string }): any;
 /** The name of the verdict; `told` for hooks that have none, `failed` if the hook threw. */
 export function verdictOf(call: () => unknown): string;

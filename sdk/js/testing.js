@@ -91,7 +91,7 @@ export function conversation({ answers = [], always, password } = {}) {
   });
 }
 
-/** What the server would call the hook of that name with, about somebody in particular. */
+/** What the server would call the hook of that name with, about this user. */
 export function madeUp(name, details) {
   const attempt = loginAttempt(details);
   const user = session({ username: details.username, account: account(details) });

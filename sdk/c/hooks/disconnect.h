@@ -1,4 +1,4 @@
-// A connection ended. No session if nobody had logged in.
+// A connection ended. No session if no user had logged in.
 #ifndef TIDEGATE_HOOKS_DISCONNECT_H
 #define TIDEGATE_HOOKS_DISCONNECT_H
 

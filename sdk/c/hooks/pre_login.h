@@ -11,7 +11,7 @@ extern "C" {
 typedef exports_tidegate_hooks_pre_login_result_pre_login_verdict_failure_t pre_login_t;
 
 // You write this one. It ends with `pre_login_unchanged()`, `…_replace(draft)`, `…_deny(reason)` or `…_fail(reason)`.
-// No account if nobody knows the user.
+// No account if the user is unknown.
 pre_login_t on_pre_login(login_attempt_t attempt, account_t account);
 
 // The kinds of verdict, for tests.

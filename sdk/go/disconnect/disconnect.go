@@ -1,4 +1,4 @@
-// Package disconnect is told that a connection ended; session is nil if nobody had logged in.
+// Package disconnect is told that a connection ended; session is nil if no user had logged in.
 package disconnect
 
 import (

@@ -10,7 +10,7 @@ import (
 
 func receive(attempt *bindings.LoginAttempt, account types.Option[*bindings.Account]) types.Result[verdicts.PreLoginVerdict, bindings.Failure] {
 	defer hook.EndCall()
-	// Nil if nobody knows the user.
+	// Nil if the user is unknown.
 	var known hook.Account
 	if handle, present := account.Get(); present {
 		known = hook.KeepAccount(handle)
