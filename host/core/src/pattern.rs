@@ -59,7 +59,7 @@ impl Pattern {
     /// As [`shell`](Self::shell), for names in upper and lower case.
     ///
     /// # Errors
-    /// As there.
+    /// As of [`shell`](Self::shell).
     pub fn shell_in_any_case(text: &str) -> Result<Self, PatternError> {
         Ok(Self::of(shell_parts(text)?.into_iter().map(Part::in_lower_case).collect(), true))
     }

@@ -29,7 +29,7 @@ pub struct Times {
     pub connect: Duration,
     /// The longest time of one request.
     pub answer: Duration,
-    /// How long a connection is silent before it is asked whether it still is one; after three times it is none.
+    /// How long a connection is silent before a keep-alive is sent; it ends after three without an answer.
     pub keepalive: Duration,
 }
 

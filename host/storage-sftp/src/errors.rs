@@ -37,7 +37,7 @@ pub enum Fault {
         /// Its own text.
         text: String,
     },
-    /// This side refused.
+    /// This server refused.
     Refused(StorageError),
 }
 

@@ -35,7 +35,7 @@ pub struct OpenFile {
     end: Option<AtomicU64>,
     reader: Mutex<Option<Reader>>,
     writer: Mutex<Option<Writer>>,
-    /// The file has lost its name by this side.
+    /// Whether this server has removed the file's name.
     pub is_removed: AtomicBool,
 }
 

@@ -29,7 +29,7 @@ pub struct SftpInPlace {
 struct Trial {
     /// How much of the former content is as it was; None: all of the file is new.
     kept: Option<u64>,
-    /// Something was written.
+    /// Whether something was written.
     is_touched: bool,
     is_over: bool,
 }

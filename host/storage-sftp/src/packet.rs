@@ -172,7 +172,7 @@ impl<'a> Fields<'a> {
             attributes.times = Some((self.u32()?, self.u32()?));
         }
         if flags & HAS_MORE != 0 {
-            // The number is the other server's: what it says ends with the packet.
+            // The count may be wrong: reading ends with the packet.
             for _ in 0..self.u32()? {
                 self.text()?;
                 self.text()?;

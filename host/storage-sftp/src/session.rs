@@ -318,7 +318,7 @@ async fn read_packets(
             let packet = bytes.split_to(length).freeze();
             let outcome = match said.take() {
                 Some(said) => version(&packet).map(|offers| {
-                    // Without a caller the offers are of no use.
+                    // The caller may have given up meanwhile.
                     let _ = said.send(offers);
                 }),
                 None => shared.answered(&packet, out),

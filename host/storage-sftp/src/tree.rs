@@ -38,7 +38,7 @@ pub struct Tree {
     pub reads_ahead: bool,
     /// Whether the root is made if it is missing.
     pub make_missing: bool,
-    /// The root was looked for.
+    /// Set when the root was found or made.
     is_ready: OnceCell<()>,
     /// The root's path without symbolic links.
     real_root: OnceCell<Vec<u8>>,
@@ -112,7 +112,7 @@ impl Tree {
     async fn make_root(&self, session: &Session, root: &[u8]) -> Result<(), Fault> {
         let mut last = Ok(());
         for (at, _) in root.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/') {
-            // Those that exist are refused.
+            // The server refuses to make those that exist.
             let (above, _) = root.split_at(at);
             let _ = session
                 .request(fxp::MKDIR, |packet| packet.text(above).attributes(&Attributes::default()))

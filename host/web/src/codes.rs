@@ -122,7 +122,7 @@ async fn of_administrator(asked: Asked) -> Result<Response, Problem> {
     }
 }
 
-/// Without the right to see it there is nothing to go to.
+/// The page of the object, or the overview for administrators who may not see it.
 fn back(kind: Kind, asked: &Asked, name: &str) -> String {
     if asked.may(kind.cases().show) {
         address(&format!("{}/show", kind.path()), &[("name", name), ("done", "saved")])

@@ -14,7 +14,7 @@ pub enum Cell {
     Real(f64),
     /// Text; it may contain NUL characters, whatever the database makes of them.
     Text(String),
-    /// Bytes.
+    /// Binary data.
     Bytes(Vec<u8>),
 }
 

@@ -29,7 +29,7 @@ impl<S> WithWriteTime<S> {
         let time = self.time;
         let waits = self.waits.get_or_insert_with(|| Box::pin(sleep(time)));
         ready!(waits.as_mut().poll(context));
-        // Were it polled again, it would be over still.
+        // A further poll finds the time over as well.
         waits.as_mut().reset(Instant::now());
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not take the answer")))
     }

@@ -19,7 +19,7 @@ use crate::answer::Refusal;
 /// What a body may take.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimit {
-    /// Bytes.
+    /// The largest body, in bytes.
     pub size: usize,
     /// The time in which it has to arrive.
     pub time: Duration,

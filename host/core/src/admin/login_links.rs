@@ -67,7 +67,7 @@ pub struct ShownLink {
     pub ips: Vec<String>,
     /// Milliseconds since 1970.
     pub created_at: i64,
-    /// Its maker.
+    /// The name of the administrator who made it.
     pub created_by: String,
 }
 

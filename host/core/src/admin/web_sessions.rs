@@ -78,7 +78,7 @@ pub(super) struct NewSession<'a> {
     pub password: Option<Secret>,
     /// The fields of the token's document that say whose it is.
     pub fields: Vec<(&'static str, Value)>,
-    /// Milliseconds.
+    /// How long the token is good, in milliseconds.
     pub lifetime: i64,
     pub audit: AuditRecord,
 }

@@ -26,7 +26,7 @@ use crate::ports::storage::{Storage, StorageErrorKind};
 pub(super) enum LastName {
     /// The target of the link.
     Followed,
-    /// The link itself.
+    /// The link is meant, not what it leads to.
     Itself,
 }
 

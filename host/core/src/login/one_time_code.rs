@@ -19,9 +19,9 @@ const TOLERANCE: u64 = 1;
 /// Wrong codes in a row that begin a pause, in which no code is checked. Each further wrong code doubles it. Three
 /// of a million codes are valid at any moment, so that unlimited tries would find one.
 const FREE_TRIES: u32 = 5;
-/// Milliseconds.
+/// The first pause, in milliseconds.
 const SHORTEST_PAUSE: i64 = 30_000;
-/// Milliseconds.
+/// The longest pause, in milliseconds.
 const LONGEST_PAUSE: i64 = 3_600_000;
 
 /// Why a code was refused.

@@ -65,7 +65,7 @@ impl Scope {
 /// A usage, or a change of one. Only changes can be negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UsedQuota {
-    /// Bytes.
+    /// The size of the regular files, in bytes.
     pub size: i64,
     /// The number of regular files.
     pub files: i64,

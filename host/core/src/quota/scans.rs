@@ -18,11 +18,11 @@ pub struct StartedScan {
 
 /// Finds the files of a scope, and has the keeper count them.
 pub struct QuotaScans {
-    /// Has the ledgers.
+    /// The ledgers, which get the result.
     pub keeper: Arc<QuotaKeeper>,
-    /// Has the accounts and folders.
+    /// The store of accounts and folders.
     pub directory: Arc<dyn Directory>,
-    /// Opens their files.
+    /// Opens the files of accounts and folders.
     pub storage: Arc<dyn StorageFactory>,
     changed: Mutex<Vec<String>>,
     has_changed: Notify,

@@ -138,7 +138,7 @@ async fn save(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Response, Pr
         Ok(()) => {
             let done = if wanted.name.is_some() { "saved" } else { "added" };
             let name = wanted.name.clone().unwrap_or_else(|| kind.name_of(&wanted.document));
-            // Without the right to see it there is nothing to go to.
+            // The page of the object is refused to administrators who may not see it.
             let address = if asked.may(kind.cases().show) {
                 address(&format!("{}/show", kind.path()), &[("name", &name), ("done", done)])
             } else {

@@ -48,7 +48,7 @@ pub enum Location {
 pub struct SftpLocation {
     /// The server: `HOST:PORT`, or `HOST` for port 22.
     pub endpoint: String,
-    /// The user there.
+    /// The user on that server.
     pub username: String,
     /// The user's password; empty: none.
     pub password: Secret,

@@ -61,9 +61,9 @@ pub trait Upload: StorageFile {
 
 /// A file that is open to be written, in one of both ways.
 pub enum Writing {
-    /// Under its name.
+    /// The file has its name while it is written.
     InPlace(Box<dyn FileInPlace>),
-    /// Without a name until it is complete.
+    /// The file gets its name when it is complete.
     Upload(Box<dyn Upload>),
 }
 
