@@ -9,7 +9,7 @@ pub use parse::{Errors, applied};
 pub use sections::sections;
 
 use serde_json::{Map, Value};
-use tidegate_core::account::fields::{ACCOUNT, Field, Kind};
+use tidegate_core::account::fields::{ACCOUNT, Field, Kind, Maintainer};
 
 use crate::request::Fields;
 use crate::view::Rendered;
@@ -34,6 +34,41 @@ pub fn account_of_form(stored: &Map<String, Value>, form: &[u8]) -> Option<(Map<
     let (document, errors) = applied(ACCOUNT, stored, &Fields::of_form(form)?);
     let inputs = controls(ACCOUNT, &document, &errors, |_| Vec::new(), true);
     Some((document, Rendered::controls(&inputs).html().to_owned()))
+}
+
+/// Gives the document the stored values of what the server alone maintains. The answer are the paths of those that the
+/// document had otherwise.
+pub fn keep_maintained(fields: &[Field], base: &Map<String, Value>, document: &mut Map<String, Value>) -> Vec<String> {
+    let mut found = Vec::new();
+    keep_in(fields, base, document, "", &mut found);
+    found
+}
+
+fn keep_in(
+    fields: &[Field],
+    base: &Map<String, Value>,
+    document: &mut Map<String, Value>,
+    path: &str,
+    found: &mut Vec<String>,
+) {
+    let none = Map::new();
+    for field in fields {
+        let is_meant = |name: &String| field.name.eq_ignore_ascii_case(name);
+        let stored = base.get(field.name);
+        if field.maintainer == Maintainer::Server {
+            let wanted: Vec<_> = document.keys().filter(|name| is_meant(name)).cloned().collect();
+            let wanted: Vec<_> = wanted.iter().filter_map(|name| document.remove(name)).collect();
+            if wanted.iter().any(|value| Some(value) != stored && !value.is_null()) {
+                found.push(within(path, field.name));
+            }
+            if let Some(stored) = stored {
+                document.insert(field.name.to_owned(), stored.clone());
+            }
+        } else if let (Kind::Object(fields), Some(Value::Object(inner))) = (field.kind, document.get_mut(field.name)) {
+            let stored = stored.and_then(Value::as_object).unwrap_or(&none);
+            keep_in(fields, stored, inner, &within(path, field.name), found);
+        }
+    }
 }
 
 /// The paths of a document that the table does not have: the server does not store them.

@@ -9,8 +9,8 @@ use tidegate_core::ports::Version;
 
 use super::Kind;
 use super::preview::{self, Wanted};
-use super::show::tabs;
-use crate::fields::{Errors, applied, controls, sections};
+use super::show::{json_again, tabs};
+use crate::fields::{Errors, applied, controls, keep_maintained, sections, unknown};
 use crate::page::Page;
 use crate::problem::{Problem, sentence};
 use crate::request::{Asked, address, see};
@@ -23,14 +23,16 @@ pub async fn new(kind: Kind, asked: Asked) -> Result<Response, Problem> {
     let mut document = Map::new();
     if let Some(from) = asked.query.given("from") {
         document = kind.show(&asked.web.administration, asked.actor()?, &from).await?.document;
-        document.retain(|field, _| !NOT_COPIED.contains(&field.as_str()));
+        let unknown = unknown(kind.fields(), &document);
+        document.retain(|field, _| !NOT_COPIED.contains(&field.as_str()) && !unknown.contains(field));
         for field in
             kind.fields().iter().filter(|field| field.maintainer == tidegate_core::account::fields::Maintainer::Server)
         {
             document.remove(field.name);
         }
     }
-    let wanted = Wanted { name: None, base: Map::new(), revision: 0, document, password: String::new() };
+    let wanted =
+        Wanted { name: None, base: Map::new(), revision: 0, document, password: String::new(), stays: Vec::new() };
     Ok(asked.answer(form(kind, &asked, &wanted, &Errors::default(), None)))
 }
 
@@ -38,7 +40,14 @@ pub async fn edit(kind: Kind, asked: Asked) -> Result<Response, Problem> {
     let name = asked.query.text("name").to_owned();
     let stored = kind.show(&asked.web.administration, asked.actor()?, &name).await?;
     let (revision, base) = (stored.revision, stored.document.clone());
-    let wanted = Wanted { name: Some(name), base, revision, document: stored.document, password: String::new() };
+    let wanted = Wanted {
+        name: Some(name),
+        base,
+        revision,
+        document: stored.document,
+        password: String::new(),
+        stays: Vec::new(),
+    };
     Ok(asked.answer(form(kind, &asked, &wanted, &Errors::default(), None)))
 }
 
@@ -99,6 +108,7 @@ pub async fn take(kind: Kind, name: Option<String>, asked: Asked) -> Result<Resp
         revision: sent.number("revision").unwrap_or(0),
         document: Map::new(),
         password: sent.text("password").to_owned(),
+        stays: Vec::new(),
     };
     if sent.text("document").is_empty() {
         let rest = object("rest").unwrap_or_else(|_| wanted.base.clone());
@@ -114,13 +124,42 @@ pub async fn take(kind: Kind, name: Option<String>, asked: Asked) -> Result<Resp
             return Ok(asked.answer(page.with_status(StatusCode::UNPROCESSABLE_ENTITY)));
         }
     } else {
-        wanted.document =
-            object("document").map_err(|error| Problem::wrong(format!("The document is not JSON: {error}.")))?;
+        match document_of(kind, &wanted.base, sent.text("document")) {
+            Ok(mut document) => {
+                wanted.stays = keep_maintained(kind.fields(), &wanted.base, &mut document);
+                wanted.document = document;
+            }
+            Err(problem) => return refused_document(kind, &asked, &wanted, problem),
+        }
     }
     match sent.text("step") {
         "save" => save(kind, &asked, &wanted).await,
         "back" => Ok(asked.answer(form(kind, &asked, &wanted, &Errors::default(), None))),
         _ => preview::show(kind, &asked, &wanted).await,
+    }
+}
+
+/// The document that was sent. What the table of fields does not have is refused: the store has no place for it, and a
+/// name that was mistyped would look as if it held.
+fn document_of(kind: Kind, base: &Map<String, Value>, text: &str) -> Result<Map<String, Value>, String> {
+    let document = serde_json::from_str::<Map<String, Value>>(text);
+    let document = document.map_err(|error| format!("The document is not a JSON object: {error}."))?;
+    let stored = unknown(kind.fields(), base);
+    let new: Vec<_> = unknown(kind.fields(), &document).into_iter().filter(|path| !stored.contains(path)).collect();
+    if new.is_empty() {
+        return Ok(document);
+    }
+    Err(format!(
+        "The server does not know {}, and could not keep it; correct the name, or take it out. A text of your own can be \
+         in additional_info of a user, or in a description.",
+        new.join(", ")
+    ))
+}
+
+fn refused_document(kind: Kind, asked: &Asked, wanted: &Wanted, problem: String) -> Result<Response, Problem> {
+    match &wanted.name {
+        Some(name) => Ok(json_again(kind, name, asked, &problem)),
+        None => Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, problem)),
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Wanted {
     pub document: Map<String, Value>,
     /// A new password; empty: it stays.
     pub password: String,
+    /// What the change would have made otherwise, and the server alone maintains.
+    pub stays: Vec<String>,
 }
 
 impl Wanted {
@@ -80,7 +82,13 @@ pub async fn show(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Response
     let mut blocks = vec![Block::Table(table)];
     let unknown = unknown(kind.fields(), &wanted.document);
     if !unknown.is_empty() {
-        let text = format!("The server does not know {}, and will not store it.", unknown.join(", "));
+        let text =
+            format!("Stored is what the server does not know, which it will not store again: {}.", unknown.join(", "));
+        blocks.push(Block::Note(Tone::Warning, text));
+    }
+    if !wanted.stays.is_empty() {
+        let text =
+            format!("The server maintains these itself, and they stay as they are: {}.", wanted.stays.join(", "));
         blocks.push(Block::Note(Tone::Warning, text));
     }
     for text in consequences(kind, asked, wanted).await? {
@@ -135,6 +143,7 @@ pub async fn conflict(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Resp
         revision: now.revision,
         name: wanted.name.clone(),
         password: wanted.password.clone(),
+        stays: Vec::new(),
     };
     let text = "Another change was saved meanwhile. Nothing of yours was saved.".to_owned();
     let mut mine = table(&merged.base, &merged);

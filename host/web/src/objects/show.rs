@@ -1,5 +1,6 @@
 //! One object: what it is, and its document.
 
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value};
 use tidegate_core::admin::UseCase;
@@ -9,6 +10,7 @@ use super::Kind;
 use super::kind::Stored;
 use super::users::done;
 use crate::difference::flat;
+use crate::page::Page;
 use crate::problem::Problem;
 use crate::request::{Asked, address};
 use crate::text::{bytes, moment, natural, used};
@@ -153,20 +155,42 @@ fn of_user(name: &str, document: &Map<String, Value>) -> Vec<Block> {
 pub async fn json(kind: Kind, asked: Asked) -> Result<Response, Problem> {
     let name = asked.query.text("name").to_owned();
     let Stored { revision, document, .. } = kind.show(&asked.web.administration, asked.actor()?, &name).await?;
-    // A document read from JSON can be written as JSON.
-    let text = serde_json::to_string_pretty(&document).unwrap_or_default();
+    let text = pretty(&document);
     let mut blocks = vec![tabs(kind, &name, &asked, "json")];
     if asked.may(kind.cases().update) {
-        let rows = text.lines().count().clamp(10, 40);
-        let input = Input::new("document", "Document", &text, InputKind::Area { rows })
-            .about("Fields that the server does not know are kept; secrets that are not shown stay as they are.");
-        let action = address(&format!("{}/edit", kind.path()), &[("name", &name)]);
-        let mut form = Form::post("json", action, vec![Control::Input(input)], "See the difference");
         let base = Value::Object(document).to_string();
-        form.hidden = vec![("revision", revision.to_string()), ("base", base)];
-        blocks.push(Block::Form(form));
+        blocks.push(json_form(kind, &name, &text, revision, base, None));
     } else {
         blocks.push(Block::Fold { summary: "Document".to_owned(), text });
     }
     Ok(asked.page(format!("{} {name}", capital(kind.noun())), blocks))
+}
+
+/// The form of the document again, with the text that was refused and the reason.
+pub fn json_again(kind: Kind, name: &str, asked: &Asked, problem: &str) -> Response {
+    let sent = &asked.form;
+    let (text, base) = (sent.text("document"), sent.text("base").to_owned());
+    let form = json_form(kind, name, text, sent.number("revision").unwrap_or(0), base, Some(problem.to_owned()));
+    let blocks = vec![tabs(kind, name, asked, "json"), Block::Note(Tone::Bad, problem.to_owned()), form];
+    let page = Page::new(format!("{} {name}", capital(kind.noun())), blocks);
+    asked.answer(page.with_status(StatusCode::UNPROCESSABLE_ENTITY))
+}
+
+/// A document as people read it.
+pub fn pretty(document: &Map<String, Value>) -> String {
+    // A document read from JSON can be written as JSON.
+    serde_json::to_string_pretty(document).unwrap_or_default()
+}
+
+fn json_form(kind: Kind, name: &str, text: &str, revision: i64, base: String, error: Option<String>) -> Block {
+    let rows = text.lines().count().clamp(10, 40);
+    let mut input = Input::new("document", "Document", text, InputKind::Area { rows }).about(
+        "Fields that the server keeps for other programs stay as they are, and so do secrets that are not shown. A \
+         field that it does not know is refused.",
+    );
+    input.error = error;
+    let action = address(&format!("{}/edit", kind.path()), &[("name", name)]);
+    let mut form = Form::post("json", action, vec![Control::Input(input)], "See the difference");
+    form.hidden = vec![("revision", revision.to_string()), ("base", base)];
+    Block::Form(form)
 }

@@ -1,6 +1,6 @@
 //! Forms of objects: the difference before saving, conflicts, copies, and what is refused.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Answer, House};
 
@@ -111,11 +111,9 @@ async fn fields_without_an_input_stay_and_passwords_too() {
     let page = house.get("/web/users/json?name=alice", &root).await;
     let mut document = house.document("alice").await;
     document.insert("additional_info".to_owned(), json!("for others"));
-    document.insert("quota_siez".to_owned(), json!(1));
     let text = serde_json::to_string(&document).unwrap();
     let preview = go_on(&house, &root, &page, EDIT, &[("document", &text)]).await;
     assert!(preview.text.contains("additional_info"), "{}", preview.text);
-    assert!(preview.text.contains("The server does not know quota_siez"), "{}", preview.text);
     assert_eq!(go_on(&house, &root, &preview, EDIT, &[("step", "save")]).await.status, 303);
     let page = house.get(EDIT, &root).await;
     let preview = go_on(&house, &root, &page, EDIT, &[("form", "1"), ("description", "a note"), ("status", "0")]).await;
@@ -125,6 +123,94 @@ async fn fields_without_an_input_stay_and_passwords_too() {
     assert_eq!((&document["additional_info"], &document["has_password"]), (&json!("for others"), &json!(true)));
     let back = house.get("/web/user/1", &root).await;
     assert!(back.status == 303 && back.header("location").contains("/web/users/show?name=alice"), "{back:?}");
+}
+
+/// What the JSON tab makes of a field: it is kept, it stays as it was and the page says so, or the document is refused
+/// with the field's name and nothing of it is lost.
+enum Fate {
+    Kept,
+    Stays,
+    Refused,
+}
+
+fn put(document: &mut Value, path: &[&str], value: Value) {
+    match path {
+        [] => *document = value,
+        [first, rest @ ..] => {
+            if !document[*first].is_object() && !rest.is_empty() {
+                document[*first] = json!({});
+            }
+            put(&mut document[*first], rest, value);
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_field_of_a_document_is_dropped_in_silence() {
+    use Fate::{Kept, Refused, Stays};
+    let house = House::new().await;
+    house.user("n").await;
+    house.admin("n", json!({})).await;
+    let owner = tidegate_core::admin::Actor::local("owner", tidegate_core::ports::Door::Socket);
+    for kind in tidegate_core::account::ObjectKind::ALL {
+        let document = super::map(json!({"name": "n", "mapped_path": "/srv/n"}));
+        house.web.administration.objects.add(&owner, kind, &document).await.unwrap();
+    }
+    let root = house.log_in("root").await;
+    let text_of = |page: &Answer| {
+        let text = page.text.split("<textarea").nth(1).and_then(|rest| rest.split_once('>')).unwrap().1;
+        unescaped(text.split("</textarea>").next().unwrap())
+    };
+    let check = async |kind: &str, path: &[&str], value: Value, fate: Fate| {
+        let shown = format!("{kind} {path:?}");
+        let (tab, edit) = (format!("/web/{kind}/json?name=n"), format!("/web/{kind}/edit?name=n"));
+        let page = house.get(&tab, &root).await;
+        let mut document: Value = serde_json::from_str(&text_of(&page)).unwrap();
+        put(&mut document, path, value.clone());
+        let text = document.to_string();
+        let preview = go_on(&house, &root, &page, &edit, &[("document", &text)]).await;
+        if matches!(fate, Refused) {
+            assert_eq!(preview.status, 422, "{shown}");
+            let name = format!("does not know {}", path.join("."));
+            assert!(preview.text.contains(&name) && text_of(&preview).trim() == text, "{shown} {}", preview.text);
+            // Nor without the preview.
+            let saved = go_on(&house, &root, &page, &edit, &[("document", &text), ("step", "save")]).await;
+            assert_eq!(saved.status, 422, "{shown}");
+            return;
+        }
+        assert_eq!(preview.status, 200, "{shown} {}", preview.text);
+        let says = preview.text.contains("stay as they are: ");
+        assert_eq!(says, matches!(fate, Stays), "{shown} {}", preview.text);
+        let saved = go_on(&house, &root, &preview, &edit, &[("step", "save")]).await;
+        assert_eq!(saved.status, 303, "{shown} {}", saved.text);
+        let document: Value = serde_json::from_str(&text_of(&house.get(&tab, &root).await)).unwrap();
+        let pointer = format!("/{}", path.join("/"));
+        assert_eq!(document.pointer(&pointer) == Some(&value), matches!(fate, Kept), "{shown} {document}");
+    };
+    let patterns = json!([{"path": "/a", "denied_patterns": ["*.exe"], "later": "kept"}]);
+    check("users", &["additional_info"], json!("{\"panel\":7}"), Kept).await;
+    check("users", &["filters", "web_client"], json!(["shares-disabled"]), Kept).await;
+    check("users", &["filters", "file_patterns"], patterns, Kept).await;
+    check("users", &["quota_siez"], json!(1), Refused).await;
+    check("users", &["later"], json!({"than": "this server"}), Refused).await;
+    check("users", &["filters", "later"], json!(true), Refused).await;
+    check("users", &["id"], json!(77), Stays).await;
+    check("users", &["used_quota_size"], json!(77), Stays).await;
+    check("groups", &["user_settings", "later"], json!({"a": 1}), Kept).await;
+    check("groups", &["later"], json!(1), Refused).await;
+    check("groups", &["id"], json!(77), Stays).await;
+    check("folders", &["description"], json!("a note"), Kept).await;
+    check("folders", &["later"], json!(1), Refused).await;
+    check("folders", &["used_quota_files"], json!(77), Stays).await;
+    check("roles", &["later"], json!(1), Refused).await;
+    check("admins", &["description"], json!("a note"), Kept).await;
+    check("admins", &["later"], json!(1), Refused).await;
+    check("admins", &["filters", "later"], json!(1), Refused).await;
+    check("admins", &["last_login"], json!(77), Stays).await;
+    let page = house.get("/web/users/json?name=n", &root).await;
+    let refused = go_on(&house, &root, &page, "/web/users/edit?name=n", &[("document", "{\"username\": ")]).await;
+    assert!(refused.status == 422 && refused.text.contains("not a JSON object"), "{}", refused.text);
+    assert_eq!(text_of(&refused).trim(), "{\"username\":");
 }
 
 #[tokio::test]
