@@ -11,6 +11,7 @@ use tidegate_core::admin::{
     SignedPlugin,
 };
 use tidegate_core::hook::HookKind;
+use tidegate_core::ports::{Clock, SystemClock};
 use tidegate_core::terminal::on_one_line;
 use tidegate_hooks_wasm::{ForgetError, Limits, PluginInfo, ServedGates};
 use tokio::sync::Mutex;
@@ -125,15 +126,12 @@ impl HookInventory for Running {
     }
 
     async fn kept(&self, plugin: &str, limit: u32) -> Result<Vec<KeptValue>, String> {
-        let store = &self.stores.database;
-        let keys = store.list_keys(plugin, "", None, limit).await.map_err(|error| error.to_string())?;
-        let mut kept = Vec::new();
-        for key in keys {
-            // One that was removed meanwhile is not there.
-            let value = store.get(plugin, &key).await.map_err(|error| error.to_string())?;
-            kept.extend(value.map(|value| KeptValue { key, size: value.len() }));
-        }
-        Ok(kept)
+        let kept = self.stores.database.list_values(plugin, limit).await.map_err(|error| error.to_string())?;
+        let now = SystemClock.now();
+        let age = |at: i64| now.saturating_sub(at).max(0);
+        let kept =
+            kept.into_iter().map(|facts| KeptValue { key: facts.key, size: facts.size, age: facts.stored_at.map(age) });
+        Ok(kept.collect())
     }
 
     async fn install(&self, name: &str, plugin: SignedPlugin) -> Result<(), InventoryError> {

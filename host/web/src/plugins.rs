@@ -7,7 +7,7 @@ use crate::guard::Need;
 use crate::problem::{Problem, sentence};
 use crate::request::{Asked, address, see};
 use crate::route::Route;
-use crate::text::bytes;
+use crate::text::{bytes, natural, seconds};
 use crate::view::{Block, Button, Cell, Form, Table, Tone};
 
 /// Values of a plugin that are shown.
@@ -117,9 +117,11 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
         count if count >= KEPT as usize => format!("The first {KEPT} values that it keeps"),
         _ => "Values that it keeps".to_owned(),
     };
-    let mut table = Table::new("kept", caption, &["Key", "Size"], "It keeps no values.");
-    table.rows =
-        kept.into_iter().map(|value| vec![Cell::Code(value.key), Cell::Number(bytes(value.size as u64))]).collect();
+    let mut table = Table::new("kept", caption, &["Key", "Size", "Age"], "It keeps no values.");
+    for value in kept {
+        let age = value.age.map_or_else(|| Cell::text("not known"), |age| Cell::Number(seconds(natural(age) / 1000)));
+        table.rows.push(vec![Cell::Code(value.key), Cell::Number(bytes(value.size)), age]);
+    }
     blocks.push(Block::Table(table));
     if asked.may(UseCase::ReloadPlugins) {
         blocks.push(Block::Form(Form::post("reload", "/web/plugins/reload", Vec::new(), "Read the directory again")));

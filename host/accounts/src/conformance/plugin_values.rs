@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_core::ports::{MAX_KEY_LENGTH, MAX_VALUE_LENGTH, PluginStoreError};
+use tidegate_core::ports::{Clock, MAX_KEY_LENGTH, MAX_VALUE_LENGTH, PluginStoreError, SystemClock};
 
 use super::Adapter;
 
@@ -25,6 +25,16 @@ pub async fn plugins_keep_values(adapter: Adapter) {
     store.set("p", "gone", b"v", Some(Duration::ZERO)).await.unwrap();
     assert_eq!(store.get("p", "gone").await.unwrap(), None);
     assert_eq!(store.list_keys("p", "gone", None, 10).await.unwrap(), [""; 0]);
+    let facts = store.list_values("p", 10).await.unwrap();
+    let sizes: Vec<_> = facts.iter().map(|facts| (facts.key.as_str(), facts.size)).collect();
+    assert_eq!(sizes, [("k", 1), ("n", 2), ("new", 1)]);
+    let now = SystemClock.now();
+    let is_of_now = |at: i64| (now - 600_000..=now).contains(&at);
+    assert!(facts.iter().all(|facts| facts.stored_at.is_some_and(is_of_now)), "{facts:?}");
+    assert_eq!(
+        (store.list_values("p", 2).await.unwrap(), store.list_values("q", 9).await.unwrap()),
+        (facts[..2].to_vec(), vec![])
+    );
     assert_eq!(store.increment("p", "gone", 4, None).await, Ok(4));
     store.remove("p", "k").await.unwrap();
     assert_eq!(store.get("p", "k").await.unwrap(), None);

@@ -28,6 +28,7 @@ pub const MIGRATIONS: &[(i64, &str)] = &[
     (20_261_204, include_str!("../../../../sql/mysql/20261204.sql")),
     (20_261_205, include_str!("../../../../sql/mysql/20261205.sql")),
     (20_261_206, include_str!("../../../../sql/mysql/20261206.sql")),
+    (20_261_207, include_str!("../../../../sql/mysql/20261207.sql")),
 ];
 
 /// Connects to a host, checks whether its database can be used, and brings the tables up to date.

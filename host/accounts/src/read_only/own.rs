@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tidegate_core::hook::HookRun;
 use tidegate_core::ports::{
     AccountKey, AuditQuery, AuditRecord, AuditStore, BatchName, HookCounter, HookRunStore, NodeName, PluginStore,
-    PluginStoreError, RunFilter, StoreError, StoredAudit, StoredRun, StoredUsage, UsageStore,
+    PluginStoreError, PluginValueFacts, RunFilter, StoreError, StoredAudit, StoredRun, StoredUsage, UsageStore,
 };
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 
@@ -75,6 +75,10 @@ impl<R: Reader> PluginStore for ReadOnlyAccounts<R> {
         limit: u32,
     ) -> Result<Vec<String>, PluginStoreError> {
         self.own.list_keys(plugin, prefix, after, limit).await
+    }
+
+    async fn list_values(&self, plugin: &str, limit: u32) -> Result<Vec<PluginValueFacts>, PluginStoreError> {
+        self.own.list_values(plugin, limit).await
     }
 
     async fn increment(

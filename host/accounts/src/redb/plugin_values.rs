@@ -6,12 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
 use tidegate_core::ports::{
-    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, StoreError, counted,
+    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError,
+    PluginValueFacts, StoreError, counted,
 };
 
 use super::RedbDatabase;
 use super::failure::Failure;
-use super::tables::{SPACES, VALUES, opened};
+use super::tables::{SPACES, VALUE_TIMES, VALUES, opened};
 
 /// The time at which a value without a time to live expires.
 const NEVER: i64 = i64::MAX;
@@ -68,6 +69,7 @@ impl PluginStore for RedbDatabase {
             if let Some(bytes) = removed {
                 let space = Space::of(transaction, &plugin)?.without(1, bytes);
                 space.store(transaction, &plugin)?;
+                transaction.open_table(VALUE_TIMES)?.remove((plugin.as_bytes(), key.as_bytes()))?;
             }
             Ok(Ok(()))
         });
@@ -102,6 +104,34 @@ impl PluginStore for RedbDatabase {
                 }
             }
             Ok(keys)
+        });
+        found.await
+    }
+
+    async fn list_values(&self, plugin: &str, limit: u32) -> Result<Vec<PluginValueFacts>, PluginStoreError> {
+        let plugin = plugin.to_owned();
+        let found = self.read_values(move |transaction, now| {
+            let Some(values) = opened(transaction, VALUES)? else { return Ok(Vec::new()) };
+            let times = opened(transaction, VALUE_TIMES)?;
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            let (space, mut facts) = (plugin.as_bytes(), Vec::new());
+            for row in values.range::<(&[u8], &[u8])>((space, [].as_slice())..)? {
+                let (key, value) = row?;
+                let (of, key) = key.value();
+                if facts.len() >= limit || of != space {
+                    break;
+                }
+                if value.value().0 <= now {
+                    continue;
+                }
+                let stored_at = times.as_ref().map(|times| times.get((space, key))).transpose()?.flatten();
+                facts.push(PluginValueFacts {
+                    key: String::from_utf8_lossy(key).into_owned(),
+                    size: length(value.value()),
+                    stored_at: stored_at.map(|at| at.value()),
+                });
+            }
+            Ok(facts)
         });
         found.await
     }
@@ -221,7 +251,7 @@ fn store(
     }
     let bytes = length((expires_at, value));
     if !others.with(bytes).is_within_quota() {
-        let (keys, expired) = forget_expired(&mut values, plugin, key, now)?;
+        let (keys, expired) = forget_expired(transaction, &mut values, plugin, key, now)?;
         others = others.without(keys, expired);
         if !others.with(bytes).is_within_quota() {
             // The expired values are gone, whether or not there is room by that.
@@ -230,23 +260,35 @@ fn store(
         }
     }
     values.insert(row, (expires_at, value))?;
+    transaction.open_table(VALUE_TIMES)?.insert(row, now)?;
     others.with(bytes).store(transaction, plugin)?;
     Ok(Ok(()))
 }
 
 /// Removes the plugin's expired values but that of `kept`; returns how many keys and bytes they were.
-fn forget_expired(values: &mut Values<'_>, plugin: &str, kept: &str, now: i64) -> Result<(u64, u64), Failure> {
+fn forget_expired(
+    transaction: &WriteTransaction,
+    values: &mut Values<'_>,
+    plugin: &str,
+    kept: &str,
+    now: i64,
+) -> Result<(u64, u64), Failure> {
     // The first name after the plugin's.
     let end = [plugin.as_bytes(), b"\0"].concat();
     let (begin, end) = ((plugin.as_bytes(), [].as_slice()), (end.as_slice(), [].as_slice()));
-    let (mut keys, mut bytes) = (0, 0);
+    let (mut keys, mut bytes, mut gone) = (0, 0, Vec::new());
     values.retain_in(begin..end, |(_, key), value| {
         let stays = value.0 > now || key == kept.as_bytes();
         if !stays {
             keys += 1;
             bytes += length(value);
+            gone.push(key.to_vec());
         }
         stays
     })?;
+    let mut times = transaction.open_table(VALUE_TIMES)?;
+    for key in gone {
+        times.remove((plugin.as_bytes(), key.as_slice()))?;
+    }
     Ok((keys, bytes))
 }

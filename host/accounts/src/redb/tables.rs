@@ -20,6 +20,8 @@ pub const AUDIT: TableDefinition<'_, i64, Bytes> = TableDefinition::new("audit")
 pub const MARKS: TableDefinition<'_, (Bytes, Bytes), Bytes> = TableDefinition::new("unsettled_usages");
 /// Plugins and keys → when the value expires ([`i64::MAX`]: never), and the value.
 pub const VALUES: TableDefinition<'_, (Bytes, Bytes), (i64, Bytes)> = TableDefinition::new("plugin_values");
+/// Plugins and keys → when the value was stored last. Values of earlier versions have none.
+pub const VALUE_TIMES: TableDefinition<'_, (Bytes, Bytes), i64> = TableDefinition::new("plugin_value_times");
 /// Plugins → how many keys they have, and how many bytes in all values.
 pub const SPACES: TableDefinition<'_, Bytes, (u64, u64)> = TableDefinition::new("plugin_spaces");
 /// Numbers of the first records of batches → the number of records, and the records as JSON.

@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (20_261_203, include_str!("../../../../sql/sqlite/20261203.sql")),
     (20_261_205, include_str!("../../../../sql/sqlite/20261205.sql")),
     (20_261_206, include_str!("../../../../sql/sqlite/20261206.sql")),
+    (20_261_207, include_str!("../../../../sql/sqlite/20261207.sql")),
 ];
 
 pub fn apply(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tidegate_core::ports::{
-    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, StoreError, counted,
+    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError,
+    PluginValueFacts, StoreError, counted,
 };
 
 use super::SqliteDatabase;
@@ -88,6 +89,21 @@ impl PluginStore for SqliteDatabase {
             let mut statement = connection.prepare_cached(sql)?;
             let keys = statement.query_map(params![plugin, prefix, after, now, limit], |row| row.get(0))?;
             Ok(keys.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    async fn list_values(&self, plugin: &str, limit: u32) -> Result<Vec<PluginValueFacts>, PluginStoreError> {
+        let plugin = plugin.to_owned();
+        self.plugin_values(move |connection, now| {
+            let sql = "SELECT key, length(value), stored_at FROM plugin_values WHERE plugin = ?1 \
+                 AND (expires_at IS NULL OR expires_at > ?2) ORDER BY key LIMIT ?3";
+            let facts = |row: &rusqlite::Row<'_>| {
+                let size = u64::from(row.get::<_, u32>(1)?);
+                Ok(PluginValueFacts { key: row.get(0)?, size, stored_at: row.get(2)? })
+            };
+            let mut statement = connection.prepare_cached(sql)?;
+            Ok(statement.query_map(params![plugin, now, limit], facts)?.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -176,8 +192,9 @@ fn store(
             return Err(PluginStoreError::Full.into());
         }
     }
-    let sql = "INSERT INTO plugin_values (plugin, key, value, expires_at) VALUES (?1, ?2, ?3, ?4) \
-         ON CONFLICT (plugin, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at";
-    connection.prepare_cached(sql)?.execute(params![plugin, key, value, expires_at])?;
+    let sql = "INSERT INTO plugin_values (plugin, key, value, expires_at, stored_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (plugin, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at, \
+         stored_at = excluded.stored_at";
+    connection.prepare_cached(sql)?.execute(params![plugin, key, value, expires_at, now])?;
     Ok(())
 }

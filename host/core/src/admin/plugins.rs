@@ -69,7 +69,9 @@ pub struct KeptValue {
     /// The key.
     pub key: String,
     /// The size of the value, in bytes.
-    pub size: usize,
+    pub size: u64,
+    /// How long ago it was stored last, in milliseconds; None: by a version that did not note it.
+    pub age: Option<i64>,
 }
 
 /// The hook points and plugins of the running server; in a command without a server, those that a server

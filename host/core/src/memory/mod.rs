@@ -72,6 +72,8 @@ struct PluginValue {
     value: Vec<u8>,
     /// Milliseconds since 1970.
     expires_at: Option<i64>,
+    /// Milliseconds since 1970.
+    stored_at: i64,
 }
 
 impl MemoryStore {

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, PluginValue};
 use crate::ports::{
-    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, counted,
+    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError,
+    PluginValueFacts, counted,
 };
 
 type Values = BTreeMap<String, PluginValue>;
@@ -50,6 +51,18 @@ impl PluginStore for MemoryStore {
             let found = values.range::<str, _>((begin, Bound::Unbounded));
             let found = found.take_while(|(key, _)| key.starts_with(prefix)).filter(|(_, value)| value.is_current(now));
             found.take(usize::try_from(limit).unwrap_or(usize::MAX)).map(|(key, _)| key.clone()).collect()
+        }))
+    }
+
+    async fn list_values(&self, plugin: &str, limit: u32) -> Result<Vec<PluginValueFacts>, PluginStoreError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let facts = |(key, value): (&String, &PluginValue)| PluginValueFacts {
+            key: key.clone(),
+            size: value.value.len() as u64,
+            stored_at: Some(value.stored_at),
+        };
+        Ok(self.with_values(plugin, |values, now| {
+            values.iter().filter(|(_, value)| value.is_current(now)).take(limit).map(facts).collect()
         }))
     }
 
@@ -122,6 +135,6 @@ fn store(
             return Err(PluginStoreError::Full);
         }
     }
-    values.insert(key.to_owned(), PluginValue { value: value.to_vec(), expires_at });
+    values.insert(key.to_owned(), PluginValue { value: value.to_vec(), expires_at, stored_at: now });
     Ok(())
 }

@@ -27,7 +27,8 @@ pub use error::{ObjectName, StoreError};
 pub use file_log::{FileEvent, FileEventKind, FileLog, NoFileLog, TransferEnd};
 pub use passwords::Passwords;
 pub use plugins::{
-    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, counted,
+    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, PluginValueFacts,
+    counted,
 };
 pub use runs::{DURATION_BOUNDS, HookCounter, HookRunStore, RUNS_KEPT, RunFilter, StoredRun};
 pub use sealing::{Sealing, SealingError};

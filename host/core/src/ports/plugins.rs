@@ -13,6 +13,17 @@ pub const MAX_KEY_LENGTH: usize = 512;
 /// The longest value, in bytes.
 pub const MAX_VALUE_LENGTH: usize = 64 << 10;
 
+/// What is known of a value that a plugin keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginValueFacts {
+    /// The key.
+    pub key: String,
+    /// The size of the value, in bytes.
+    pub size: u64,
+    /// When it was stored last, in milliseconds since 1970; None: by a version that did not note it.
+    pub stored_at: Option<i64>,
+}
+
 /// A small store for each plugin, kept over restarts. Plugins do not see each other's values; a value whose
 /// time to live is over is not there.
 ///
@@ -37,6 +48,9 @@ pub trait PluginStore: Send + Sync {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<String>, PluginStoreError>;
+
+    /// What is known of the first values, in the order of their keys; at most `limit`.
+    async fn list_values(&self, plugin: &str, limit: u32) -> Result<Vec<PluginValueFacts>, PluginStoreError>;
 
     /// Adds `delta` to a counter in one step and gives the sum; a key that is not there counts from 0. `ttl`
     /// holds only for a key that this call makes.

@@ -122,7 +122,7 @@ impl HookInventory for HostileHooks {
     }
 
     async fn kept(&self, _: &str, _: u32) -> Result<Vec<KeptValue>, String> {
-        Ok(vec![KeptValue { key: HOSTILE.to_owned(), size: 5 }])
+        Ok(vec![KeptValue { key: HOSTILE.to_owned(), size: 5, age: Some(3_900_000) }])
     }
 
     async fn install(&self, _: &str, _: SignedPlugin) -> Result<(), InventoryError> {

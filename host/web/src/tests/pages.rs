@@ -81,6 +81,16 @@ async fn one_time_codes_are_shown_once() {
 }
 
 #[tokio::test]
+async fn values_that_a_plugin_keeps_have_sizes_and_ages() {
+    let house = House::new().await;
+    let root = house.log_in("root").await;
+    let path = crate::request::address("/web/plugins/show", &[("name", HOSTILE)]);
+    let page = house.get(&path, &root).await.text;
+    let table = page.split("id=\"kept\"").nth(1).unwrap();
+    assert!(table.contains("5 B") && table.contains("1 h 5 min"), "{table}");
+}
+
+#[tokio::test]
 async fn what_is_in_force_says_where_it_comes_from() {
     let house = House::new().await;
     let owner = tidegate_core::admin::Actor::local("owner", tidegate_core::ports::Door::Socket);

@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use tidegate_core::ports::{
-    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, StoreError, counted,
+    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError,
+    PluginValueFacts, StoreError, counted,
 };
 
 use super::{SqlStore, first, limit, lock};
@@ -64,6 +65,20 @@ impl<D: Database> PluginStore for SqlStore<D> {
         values.extend([self.clock.now().into(), limit(limit_to)]);
         let rows = self.database.query(Patience::Short, &sql, values).await.map_err(unavailable)?;
         rows.into_iter().map(|mut row| row.text(0).map_err(unavailable)).collect()
+    }
+
+    async fn list_values(&self, plugin: &str, limit_to: u32) -> Result<Vec<PluginValueFacts>, PluginStoreError> {
+        let sql = format!(
+            "SELECT name, length(value), stored_at FROM {{plugin_values}} WHERE plugin = ? AND {IS_ALIVE} ORDER BY name \
+             LIMIT ?"
+        );
+        let values = vec![plugin.into(), self.clock.now().into(), limit(limit_to)];
+        let rows = self.database.query(Patience::Short, &sql, values).await.map_err(unavailable)?;
+        let facts = |mut row: Row| {
+            let (key, size) = (row.text(0)?, row.integer(1)?.unsigned_abs());
+            Ok(PluginValueFacts { key, size, stored_at: row.optional_integer(2)? })
+        };
+        rows.into_iter().map(|row| facts(row).map_err(unavailable)).collect()
     }
 
     async fn increment(
@@ -177,9 +192,10 @@ impl<D: Database> Space<D> {
             }
         }
         let dialect: &dyn Dialect = self.database.dialect();
-        let insert = "INSERT INTO {plugin_values} (plugin, name, value, expires_at) VALUES (?, ?, ?, ?)";
-        let sql = dialect.or_update(insert, &["plugin", "name"], &["value", "expires_at"]);
-        let values = self.cells().into_iter().chain([Cell::Bytes(value.to_vec()), expires_at.into()]).collect();
+        let insert = "INSERT INTO {plugin_values} (plugin, name, value, expires_at, stored_at) VALUES (?, ?, ?, ?, ?)";
+        let sql = dialect.or_update(insert, &["plugin", "name"], &["value", "expires_at", "stored_at"]);
+        let stored = [Cell::Bytes(value.to_vec()), expires_at.into(), self.now.into()];
+        let values = self.cells().into_iter().chain(stored).collect();
         transaction.execute(&sql, values).await?;
         Ok(Ok(()))
     }

@@ -1,0 +1,3 @@
+-- When the value was stored last, in milliseconds since 1970; NULL: by an earlier version.
+-- done: SELECT stored_at FROM {plugin_values} LIMIT 0
+ALTER TABLE {plugin_values} ADD COLUMN stored_at BIGINT NULL;
