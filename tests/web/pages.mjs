@@ -46,6 +46,7 @@ export const PAGES = [
     ['/web/configuration', ['manage_system']],
     ['/web/users/effective?name=ada', ['view_users']],
     ['/web/users/codes?name=ada', ['edit_users']],
+    ['/web/users/link?name=ada', ['edit_users']],
     ['/web/admins/codes?name=chief', ['manage_admins']],
     ...ofObjects,
 ];
@@ -71,6 +72,8 @@ export const FORMS = [
     ['/web/dump/try', ['manage_system']],
     ['/web/dump/load', ['manage_system']],
     ['/web/users/codes', ['edit_users']],
+    ['/web/users/link', ['edit_users']],
+    ['/web/users/link/revoke', ['edit_users']],
     ['/web/admins/codes', ['manage_admins']],
     ['/web/keys/new', ['manage_apikeys']],
     ['/web/keys/rotate', ['manage_apikeys']],

@@ -15,6 +15,7 @@ mod fields;
 mod guard;
 mod hooks;
 mod keys;
+mod links;
 mod login;
 mod navigation;
 mod objects;

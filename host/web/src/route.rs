@@ -52,6 +52,7 @@ pub fn routes() -> Vec<Route> {
     routes.extend(crate::keys::routes());
     routes.extend(crate::configuration::routes());
     routes.extend(crate::codes::routes());
+    routes.extend(crate::links::routes());
     routes.extend(crate::dump::routes());
     routes
 }

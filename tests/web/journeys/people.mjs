@@ -152,4 +152,38 @@ async function oneTimeCodesOfOthers(open, { address, password }) {
     await third.logIn('supervised', 'pw');
 }
 
-export default [anAdministratorOfARole, aKeyIsShownOnceAndUsed, sessionsOfOthersAreEnded, ownOneTimeCodes, oneTimeCodesOfOthers];
+async function aLoginLinkIsShownOnceAndUsed(open, { address, password }) {
+    const rest = await Rest.logIn(address, 'root', password);
+    await rest.user('guest');
+    const redeem = (code) =>
+        fetch(`${address}/api/v2/user/token`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ code }) }).then(({ status }) => status);
+    const window = await open();
+    const { page } = window;
+    await window.logIn('root', password);
+    await window.visit('/web/users/show?name=guest');
+    await window.press('Login link…');
+    await window.look();
+    await page.getByLabel('Networks').fill('nowhere');
+    await window.expecting(422, () => window.press('Make a login link'));
+    await window.look();
+    const make = async () => {
+        await window.visit('/web/users/link?name=guest');
+        await window.press('Make a login link');
+        assert.match(await window.text(), /shown this once/);
+        await window.look();
+        return (await page.locator('main dl code').first().innerText()).trim();
+    };
+    const [first, second] = [await make(), await make()];
+    assert.deepEqual([await redeem(first), await redeem(first)], [200, 401], 'it is good once');
+    await window.visit('/web/users/link?name=guest');
+    assert.equal(await page.locator('#links tbody tr').count(), 1, 'what is used up is gone');
+    assert.ok(!(await page.content()).includes(second), 'it is shown once');
+    await page.getByRole('button', { name: /^Revoke the link/ }).click();
+    await page.waitForURL('**done=revoked');
+    assert.equal(await redeem(second), 401);
+    await window.look();
+    await window.press('To the user');
+    assert.equal(await window.heading(), 'User guest');
+}
+
+export default [aLoginLinkIsShownOnceAndUsed, anAdministratorOfARole, aKeyIsShownOnceAndUsed, sessionsOfOthersAreEnded, ownOneTimeCodes, oneTimeCodesOfOthers];

@@ -57,6 +57,14 @@ async fn by_number(asked: Asked) -> Result<Response, Problem> {
     Ok(moved(&address("/web/users/show", &[("name", &name)])))
 }
 
+/// The page of a user; without the right to see it there is nothing to go to.
+pub fn back_to_user(asked: &Asked, name: &str) -> String {
+    match asked.may(UseCase::ShowUser) {
+        true => address("/web/users/show", &[("name", name)]),
+        false => "/web".to_owned(),
+    }
+}
+
 fn moved(address: &str) -> Response {
     Redirect::to(address).into_response()
 }

@@ -98,6 +98,9 @@ fn actions(kind: Kind, name: &str, asked: &Asked) -> Option<Block> {
     if matches!(kind, Kind::User | Kind::Admin) && asked.may(cases.update) {
         add("One-time codes…", at("codes", "name"), Tone::Plain);
     }
+    if kind == Kind::User && asked.may(UseCase::AddLoginLink) {
+        add("Login link…", at("link", "name"), Tone::Plain);
+    }
     if asked.may(cases.delete) {
         add("Delete…", at("delete", "name"), Tone::Bad);
     }

@@ -1,8 +1,11 @@
 //! Dumps, one-time codes, what is in force, plots, and what holds for every page.
 
 use serde_json::{Value, json};
+use tidegate_core::admin::DoorClient;
+use tidegate_core::connection::WebVisit;
 use tidegate_core::history::Reading;
 use tidegate_core::metrics::{Counts, Logins};
+use tidegate_core::ports::Door;
 
 use super::{Answer, HOSTILE, House, map};
 use crate::guard::Need;
@@ -78,6 +81,44 @@ async fn one_time_codes_are_shown_once() {
     let made = house.post("/web/admins/codes", &root, &[("name", "ann"), ("do", "make")]).await;
     assert!(made.text.contains("Recovery codes"), "{}", made.text);
     assert_eq!(house.post("/web/login", "", &[("username", "ann"), ("password", "pw")]).await.status, 401);
+}
+
+#[tokio::test]
+async fn login_links_are_shown_once_and_revoked() {
+    // D-08
+    let house = House::new().await;
+    house.user("alice").await;
+    house.admin("ann", json!({"permissions": ["view_users"]})).await;
+    let (root, ann) = (house.log_in("root").await, house.log_in("ann").await);
+    let page = house.get("/web/users/show?name=alice", &root).await.text;
+    assert!(page.contains("href=\"/web/users/link?name=alice\""), "{page}");
+    assert!(!house.get("/web/users/show?name=alice", &ann).await.text.contains("/web/users/link"));
+    let make = async |more: &[(&str, &str)]| {
+        house.post("/web/users/link", &root, &[&[("name", "alice")], more].concat()).await
+    };
+    for (field, value) in [("uses", "0"), ("uses", "many"), ("hours", "0"), ("ips", "here")] {
+        let refused = make(&[(field, value)]).await;
+        assert!(matches!(refused.status, 400 | 422), "{field} {} {}", refused.status, refused.text);
+    }
+    let made =
+        make(&[("label", "for the phone"), ("uses", "2"), ("hours", "1"), ("ips", "127.0.0.0/8\r\n::1/128")]).await;
+    assert!(made.status == 200 && made.text.contains("shown this once"), "{}", made.text);
+    let code = made.text.split("<code>").nth(1).and_then(|rest| rest.split('<').next()).unwrap().to_owned();
+    let list = house.get("/web/users/link?name=alice", &root).await.text;
+    assert!(list.contains("for the phone") && list.contains("0 of 2") && !list.contains(&code), "{list}");
+    let address = "127.0.0.1".parse().ok();
+    let client = DoorClient { door: Door::Rest, address, visit: WebVisit::default() };
+    house.web.administration.login_links.redeem(&code, &client).await.unwrap();
+    let list = house.get("/web/users/link?name=alice", &root).await.text;
+    assert!(list.contains("1 of 2"), "{list}");
+    let id = list.split("id=\"revoke-").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
+    let fields = [("name", "alice"), ("id", id.as_str())];
+    assert_eq!(house.post("/web/users/link/revoke", &ann, &fields).await.status, 403);
+    let revoked = house.post("/web/users/link/revoke", &root, &fields).await;
+    assert_eq!(revoked.header("location"), "/web/users/link?name=alice&done=revoked");
+    assert!(house.web.administration.login_links.redeem(&code, &client).await.is_err());
+    assert!(!house.get("/web/users/link?name=alice", &root).await.text.contains("for the phone"));
+    assert_eq!(house.get("/web/users/link?name=none", &root).await.status, 404);
 }
 
 #[tokio::test]
