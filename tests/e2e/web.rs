@@ -94,6 +94,33 @@ fn over_tls_the_cookie_is_bound_to_the_host() {
 }
 
 #[test]
+fn a_binding_without_the_web_admin_has_the_other_doors_alone() {
+    // A19-01
+    let status = |server: &Server, arguments: &[&str], path: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--max-time", "30"])
+            .args(arguments);
+        tools::run_ok(curl.arg(format!("http://127.0.0.1:{}{path}", server.http_port)))
+    };
+    for (is_on, expected) in [(true, "200"), (false, "404")] {
+        let site = Site::new();
+        admin(&site, "root");
+        let binding = "[[httpd.bindings]]\naddress = \"127.0.0.1\"\nport = -1\n";
+        let server = site.config(&format!("{binding}enable_web_admin = {is_on}\n")).start();
+        assert_eq!(status(&server, &[], "/web/login"), expected, "{is_on}");
+        let token = ["--user", &format!("root:{OF_ADMINS}")];
+        assert_eq!(status(&server, &token, "/api/v2/token"), "200", "{is_on}");
+        if !is_on {
+            for path in ["/", "/web", "/web/users", "/web/static/style.css"] {
+                assert_eq!(status(&server, &[], path), "404", "{path}");
+            }
+            let form = ["--data", "username=root&password=x"];
+            assert_eq!(status(&server, &form, "/web/login"), "404");
+        }
+    }
+}
+
+#[test]
 fn a_user_that_was_added_in_the_form_logs_in() {
     // A1-21, A19-02
     let site = Site::new();
@@ -166,7 +193,7 @@ fn transfers_are_watched_and_ended() {
     let site = Site::new();
     admin(&site, "root");
     let large = site.write("large", vec![1; 50_000_000]);
-    let homes = ["uploader", "downloader", "other"].map(|user| site.user(user));
+    let homes = ["uploader", "downloader", "other", "copier"].map(|user| site.user(user));
     std::fs::create_dir_all(&homes[1]).unwrap();
     std::fs::copy(&large, homes[1].join("big")).unwrap();
     let server = site.start();
@@ -175,7 +202,13 @@ fn transfers_are_watched_and_ended() {
     let mut uploader = slow_transfer(&site, &server, "uploader", &[], &put);
     let mut downloader = slow_transfer(&site, &server, "downloader", &[], &get);
     let mut other = slow_transfer(&site, &server, "other", &["-oBindAddress=127.0.0.2"], &put);
+    let mut scp = clients::openssh("scp", &server, PASSWORD);
+    // The older protocol says the size before the content.
+    scp.args(["-O", "-l", "1600", "-oBatchMode=no"]).arg(&large).arg("copier@127.0.0.1:/big");
+    let mut copier = scp.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     journeys(&server, "connections", &json!({}));
+    copier.kill().unwrap();
+    copier.wait().unwrap();
     assert!(!uploader.wait().unwrap().success() && !other.wait().unwrap().success(), "their connections were closed");
     assert!(downloader.try_wait().unwrap().is_none(), "the other one goes on");
     let elsewhere = || sftp_with(&server, "other", PASSWORD, &["-oBindAddress=127.0.0.2"], "pwd\n").status.success();
@@ -214,6 +247,8 @@ fn the_server_is_operated() {
     tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "ada", "--quota-files", "10"]));
     journeys(&server, "operations", &json!({}));
     journeys(&server, "people", &json!({}));
+    // Last, since the first minute of a plot is over by then.
+    journeys(&server, "plots", &json!({}));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-// What is under way is watched, and ended. `uploader`, `downloader` and `other` transfer something large slowly, `other`
-// from an address of its own.
+// What is under way is watched, and ended. `uploader`, `downloader`, `copier` and `other` transfer something large slowly,
+// `copier` with scp, which says how large it is, and `other` from an address of its own.
 import assert from 'node:assert/strict';
 import { eventually } from '../browser.mjs';
 
@@ -45,11 +45,17 @@ async function transfersAreWatched(open, { password }) {
         const moved = bytesIn(first.slice(first.indexOf('/big')));
         await afterRefreshes(page, text, (text) => bytesIn(text.slice(text.indexOf('/big'))) > moved);
     }
-    // A download's size is known to the server.
-    const bar = rowOf(page, 'downloader').locator('progress').first();
-    const share = async () => (await bar.evaluate((bar) => bar.value / bar.max));
-    const first = await share();
-    await afterRefreshes(page, share, (share) => share > first && share < 1);
+    // The size of a download is known to the server, and that of an upload where the client says it.
+    for (const [name, operation] of [['downloader', 'download'], ['copier', 'upload']]) {
+        const bar = rowOf(page, name).locator('progress').first();
+        await bar.waitFor();
+        const share = async () => (await bar.evaluate((bar) => bar.value / bar.max));
+        const first = await share();
+        await afterRefreshes(page, share, (share) => share > first && share < 1);
+        const text = () => rowOf(page, name).innerText();
+        assert.match(await afterRefreshes(page, text, (text) => / left/.test(text)), new RegExp(`${operation} /big[\\s\\S]*\\/s, for .* left`));
+    }
+    assert.equal(await rowOf(page, 'uploader').locator('progress').count(), 0, 'nothing is known of its end');
     await window.look();
 }
 

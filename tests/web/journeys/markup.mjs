@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { Rest } from '../rest.mjs';
 import { eventually } from '../browser.mjs';
+import { pages } from '../pages.mjs';
 
 async function isText(open, { address, password, hostile, long }) {
     const rest = await Rest.logIn(address, 'root', password);
@@ -43,7 +44,10 @@ async function isText(open, { address, password, hostile, long }) {
         `/web/audit?author=${author}`,
         '/web/keys',
         '/web',
+        // Whatever else there is, about that name.
+        ...pages(run).map(([path]) => path.replace(/=(ada|staff|team|sales|upload-policy)$/, `=${who}`).replace(/=chief$/, `=${author}`)),
     ];
+    window.statuses.add(404);
     for (const path of paths) {
         await page.setViewportSize({ width: 360, height: 740 });
         await window.visit(path);
