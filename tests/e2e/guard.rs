@@ -66,6 +66,32 @@ fn exempt_networks_are_not_banned() {
 }
 
 #[test]
+fn networks_that_administrators_exempt_stay_so_after_a_restart() {
+    let site = Site::new().defender(ENABLED);
+    site.user("alice");
+    let exempt = |arguments: &[&str]| {
+        let all: Vec<&str> = ["ban", "exempt"].iter().chain(arguments).copied().collect();
+        tools::run_ok(&mut site.tidegate(&all))
+    };
+    let server = site.start();
+    guess(&server, "alice");
+    assert!(!can_log_in(&server, "alice", PASSWORD), "the address is banned");
+    exempt(&["add", "127.0.0.0/8"]);
+    assert!(can_log_in(&server, "alice", PASSWORD), "its ban has ended\n{}", server.log());
+    server.terminate();
+    let server = site.start();
+    guess(&server, "alice");
+    assert!(can_log_in(&server, "alice", PASSWORD), "{}", server.log());
+    server.terminate();
+    assert!(exempt(&["list"]).contains("127.0.0.0/8"));
+    exempt(&["remove", "127.0.0.0/8"]);
+    assert_eq!(exempt(&["list", "--json"]).replace(char::is_whitespace, ""), "{\"configured\":[],\"added\":[]}");
+    let server = site.start();
+    guess(&server, "alice");
+    assert!(!can_log_in(&server, "alice", PASSWORD), "{}", server.log());
+}
+
+#[test]
 fn a_hook_that_fails_bans_no_address() {
     // B14-06, E-05
     let site = Site::new().defender(ENABLED);

@@ -67,6 +67,8 @@ export const FORMS = [
     ['/web/plugins/forget', ['manage_system']],
     ['/web/bans/add', ['manage_defender']],
     ['/web/bans/remove', ['manage_defender']],
+    ['/web/bans/exempt', ['manage_defender']],
+    ['/web/bans/exempt/remove', ['manage_defender']],
     ['/web/quota/scan', ['quota_scans']],
     ['/web/dump/download', ['manage_system']],
     ['/web/dump/try', ['manage_system']],
@@ -104,6 +106,7 @@ export async function furnish(rest) {
     await rest.admin('chief', ['*'], { description: 'Has all keys' });
     await rest.add('v2/apikeys', { name: 'nightly', allow: ['user.list'] });
     await rest.add('tidegate/bans', { ip: '192.0.2.7', seconds: 3600 });
+    await rest.add('tidegate/bans/exempt', { network: '203.0.113.0/24' });
     // Records of calls are stored a moment after them.
     return eventually('a call of a hook', async () => (await rest.get('tidegate/hooks/runs?username=ada')).runs[0]?.id);
 }

@@ -39,6 +39,36 @@ pub struct RemoveBan {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ListExemptNetworks {}
+
+/// The networks whose addresses are never banned.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExemptNetworks {
+    /// Those of the configuration, which are changed there.
+    pub configured: Vec<String>,
+    /// Those that administrators have added.
+    pub added: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AddExemptNetwork {
+    /// The network, such as `192.0.2.0/24`, or an address.
+    pub network: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemoveExemptNetwork {
+    /// The network, as the list shows it.
+    pub network: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExemptNetwork {
+    /// The network, without bits of hosts.
+    pub network: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RemovedBan {
     pub removed: String,
 }

@@ -29,7 +29,10 @@ pub use admins::{
 pub use api_keys::{AddApiKey, ApiKeys, DeleteApiKey, DeletedApiKey, ListApiKeys, NewApiKey, RotateApiKey, ShowApiKey};
 pub use audit::{AuditEntries, AuditEntry, ListAudit};
 pub use backup::{AccountOutcome, DumpUsers, Dumped, LoadDump, LoadReport, LoadedAccount, LoadedObject};
-pub use bans::{AddBan, Ban, Bans, ListBans, RemoveBan, RemovedBan};
+pub use bans::{
+    AddBan, AddExemptNetwork, Ban, Bans, ExemptNetwork, ExemptNetworks, ListBans, ListExemptNetworks, RemoveBan,
+    RemoveExemptNetwork, RemovedBan,
+};
 pub use error::{ErrorAnswer, ErrorCode};
 pub use hooks::{
     ForgetCredentials, ForgottenCredentials, HookCounter, HookCounters, HookLink, HookLinks, HookRun, HookRuns,

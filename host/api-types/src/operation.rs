@@ -51,6 +51,9 @@ operations! {
     "list-bans" ListBans -> Bans: "List the banned addresses.";
     "add-ban" AddBan -> Ban: "Ban an address.";
     "remove-ban" RemoveBan -> RemovedBan: "End the ban of an address.";
+    "list-exempt-networks" ListExemptNetworks -> ExemptNetworks: "List the networks whose addresses are never banned.";
+    "add-exempt-network" AddExemptNetwork -> ExemptNetwork: "Exempt a network from bans.";
+    "remove-exempt-network" RemoveExemptNetwork -> ExemptNetwork: "Exempt a network no longer.";
     "list-scans" ListScans -> Scans: "List the quota scans under way.";
     "scan" Scan -> ScanReport: "Count the files of an account or folder again; answers when that is done.";
     "check-storage" CheckStorage -> StorageReport: "Try the file systems of an account: open, list, put, get, delete.";

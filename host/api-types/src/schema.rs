@@ -10,12 +10,13 @@ use utoipa::openapi::{
 
 use crate::operation::{Operation, path_of};
 use crate::{
-    AddAdmin, AddApiKey, AddBan, AddLoginLink, AddObject, AddUser, CheckStorage, CloseSession, DeleteAdmin,
-    DeleteApiKey, DeleteLoginLink, DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorAnswer, ForgetCredentials,
-    ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns,
-    ListLoginLinks, ListObjects, ListPlugins, ListScans, ListSessions, ListTokens, ListUsers, LoadDump, MakeResetCode,
-    RemoveBan, RevokeToken, RotateApiKey, Scan, SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject,
-    ShowStatus, ShowUser, SweepStorage, UpdateAdmin, UpdateObject, UpdateUser,
+    AddAdmin, AddApiKey, AddBan, AddExemptNetwork, AddLoginLink, AddObject, AddUser, CheckStorage, CloseSession,
+    DeleteAdmin, DeleteApiKey, DeleteLoginLink, DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorAnswer,
+    ForgetCredentials, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListExemptNetworks,
+    ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects, ListPlugins, ListScans, ListSessions,
+    ListTokens, ListUsers, LoadDump, MakeResetCode, RemoveBan, RemoveExemptNetwork, RevokeToken, RotateApiKey, Scan,
+    SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser, SweepStorage, UpdateAdmin,
+    UpdateObject, UpdateUser,
 };
 
 /// The OpenAPI 3.1 description of all requests.

@@ -9,6 +9,7 @@ mod config;
 mod confine;
 mod control;
 mod disks;
+mod exemptions;
 mod file_log;
 #[cfg(test)]
 mod generated;

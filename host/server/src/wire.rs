@@ -26,7 +26,10 @@ use tidegate_core::hook::{HookHost, HookKind, NoJournal};
 use tidegate_core::login::{ExternalAuthCache, LoginPorts, LoginService};
 use tidegate_core::memory::MemoryStore;
 use tidegate_core::metrics::Metrics;
-use tidegate_core::ports::{self, Clock, Directory, HookRunStore, NodeName, Passwords, StorageFactory, SystemClock};
+use tidegate_core::ports::{
+    self, Clock, Directory, Exemptions, ExemptionsInMemory, HookRunStore, NodeName, Passwords, StorageFactory,
+    SystemClock,
+};
 use tidegate_core::quota::{QuotaKeeper, QuotaScans};
 use tidegate_core::session::{SessionRegistry, SessionWatch};
 use tidegate_hooks_wasm::{ForgetError, PluginDirectory, PluginInfo, PluginPorts, ServedGates};
@@ -37,6 +40,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Settings;
 use crate::config::settings::{DatabaseSettings, HookTarget, ReadOnly};
+use crate::exemptions::ExemptionsFile;
 use crate::file_log::FileLogLines;
 use crate::journal::Journal;
 use crate::telemetry::SpanContexts;
@@ -98,6 +102,8 @@ pub struct Stores {
     /// The documents in the database, with their secrets clear.
     pub directory: Arc<dyn Directory>,
     pub passwords: Arc<dyn Passwords>,
+    /// Networks that administrators have exempted from bans.
+    pub exemptions: Arc<dyn Exemptions>,
     /// Whether accounts are only read (A8-17).
     only_read: bool,
 }
@@ -119,14 +125,16 @@ impl Stores {
             DatabaseSettings::Memory(_) => database.clone(),
         };
         let only_read = matches!(settings, DatabaseSettings::ReadOnly { .. });
-        Ok(Self { database, directory, passwords: Arc::new(PasswordPool::new()?), only_read })
+        let (passwords, exemptions) = (Arc::new(PasswordPool::new()?), Arc::new(ExemptionsFile::open(state)?));
+        Ok(Self { database, directory, passwords, exemptions, only_read })
     }
 
     /// Stores that end with the process.
     pub fn in_memory() -> anyhow::Result<Self> {
         let database: Arc<dyn ports::Stores> = Arc::new(MemoryStore::default());
         let passwords = Arc::new(PasswordPool::new()?);
-        Ok(Self { directory: database.clone(), database, passwords, only_read: false })
+        let exemptions = Arc::new(ExemptionsInMemory::default());
+        Ok(Self { directory: database.clone(), database, passwords, exemptions, only_read: false })
     }
 
     /// Accounts whose changes no hook is told of.
@@ -337,7 +345,8 @@ impl Services {
         let sessions = Arc::new(SessionRegistry::default());
         let clock: Arc<dyn Clock> = Arc::new(settings.clock.clone());
         let defender = Defender::new(settings.defender.clone(), metrics.clone(), clock.clone());
-        let defender = Arc::new(defender.with_observers(points.bans.clone()));
+        let defender = defender.with_observers(points.bans.clone()).with_exemptions(stores.exemptions.clone());
+        let defender = Arc::new(defender);
         let cache = external_auth_cache(settings, metrics.clone(), clock.clone())?;
         let scans = quota_scans(stores, settings, node, storage.clone());
         let files = FileContext {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::response::Response;
-use serde_json::Value;
 use tidegate_core::admin::UseCase;
 use tidegate_core::ports::{Clock, SystemClock};
 
@@ -19,6 +18,8 @@ pub fn routes() -> Vec<Route> {
         Route::get("/web/bans", Need::For(UseCase::ListBans), list),
         Route::post("/web/bans/add", Need::For(UseCase::AddBan), add),
         Route::post("/web/bans/remove", Need::For(UseCase::RemoveBan), remove),
+        Route::post("/web/bans/exempt", Need::For(UseCase::AddExemption), exempt),
+        Route::post("/web/bans/exempt/remove", Need::For(UseCase::RemoveExemption), exempt_no_longer),
     ]
 }
 
@@ -53,6 +54,8 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
     let mut blocks = Vec::new();
     match asked.query.text("done") {
         "added" => blocks.push(Block::Note(Tone::Good, "The address is banned.".to_owned())),
+        "exempted" => blocks.push(Block::Note(Tone::Good, "The network is exempt from bans.".to_owned())),
+        "not-exempted" => blocks.push(Block::Note(Tone::Good, "The network is exempt no longer.".to_owned())),
         "removed" => blocks.push(Block::Note(Tone::Good, "The ban was ended.".to_owned())),
         _ => {}
     }
@@ -66,13 +69,59 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
         blocks.push(Block::Form(Form::post("ban", "/web/bans/add", controls, "Ban the address")));
     }
     blocks.push(Block::Table(table));
-    let exempt = asked.web.facts.configuration.pointer("/values/common/defender/exempt").and_then(Value::as_array);
-    let exempt: Vec<&str> = exempt.into_iter().flatten().filter_map(Value::as_str).collect();
-    let exempt = if exempt.is_empty() { "none".to_owned() } else { exempt.join(", ") };
-    blocks.push(Block::Text(format!(
-        "Networks that are never banned (common.defender.exempt): {exempt}. They are changed in the configuration."
-    )));
+    blocks.extend(exempt_networks(&asked).await?);
     Ok(asked.page("Bans", blocks))
+}
+
+/// Networks that are never banned, and a form for another one.
+async fn exempt_networks(asked: &Asked) -> Result<Vec<Block>, Problem> {
+    let networks = asked.web.administration.bans.exempt_networks(asked.actor()?).await?;
+    let can_end = asked.may(UseCase::RemoveExemption);
+    let mut table = Table::new("exempt", "Networks whose addresses are never banned", &[], "There are none.");
+    table.head = vec!["Network", "By"];
+    table.head.extend(can_end.then_some("End"));
+    for network in networks.configured {
+        let by = Cell::text("the configuration: common.defender.exempt, or proxies");
+        let end = can_end.then(|| Cell::text("in the file"));
+        table.rows.push([Cell::text(network), by].into_iter().chain(end).collect());
+    }
+    for network in networks.added {
+        let button = Button {
+            id: format!("exempt-{network}"),
+            text: "End",
+            of: format!("the exemption of {network}"),
+            address: "/web/bans/exempt/remove".to_owned(),
+            hidden: vec![("network", network.clone())],
+            tone: Tone::Plain,
+        };
+        let end = can_end.then(|| Cell::Buttons(vec![button]));
+        table.rows.push([Cell::text(network), Cell::text("an administrator")].into_iter().chain(end).collect());
+    }
+    let mut blocks = vec![Block::Heading("Exempt networks".to_owned())];
+    if asked.may(UseCase::AddExemption) {
+        let line = InputKind::Text { complete: "off", is_needed: true, is_first: false };
+        let input = Input::new("network", "Network", "", line).about(
+            "Such as 192.0.2.0/24, or an address. Bans of its addresses end. It is exempt after a restart as well.",
+        );
+        blocks.push(Block::Form(Form::post(
+            "exempt-network",
+            "/web/bans/exempt",
+            vec![Control::Input(input)],
+            "Exempt the network",
+        )));
+    }
+    blocks.push(Block::Table(table));
+    Ok(blocks)
+}
+
+async fn exempt(asked: Asked) -> Result<Response, Problem> {
+    asked.web.administration.bans.exempt(asked.actor()?, asked.form.text("network")).await?;
+    Ok(see("/web/bans?done=exempted"))
+}
+
+async fn exempt_no_longer(asked: Asked) -> Result<Response, Problem> {
+    asked.web.administration.bans.exempt_no_longer(asked.actor()?, asked.form.text("network")).await?;
+    Ok(see("/web/bans?done=not-exempted"))
 }
 
 async fn add(asked: Asked) -> Result<Response, Problem> {

@@ -5,7 +5,7 @@ import { FILES, FORMS, furnish, pages, permissions } from '../pages.mjs';
 
 const pathOf = (address) => address.split('?')[0];
 /// What is read only where it may be.
-const DATA = /ada@example\.org|All of us|Of the team|Of the shop|Has all keys|192\.0\.2\.7|nightly|upload-policy|sundays\.sh/;
+const DATA = /ada@example\.org|All of us|Of the team|Of the shop|Has all keys|192\.0\.2\.7|203\.0\.113|nightly|upload-policy|sundays\.sh/;
 
 async function seeNeitherDataNorButtons(open, { address, password }) {
     const rest = await Rest.logIn(address, 'root', password);

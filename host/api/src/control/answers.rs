@@ -3,8 +3,8 @@
 use tidegate_api_types as api;
 use tidegate_core::account::{AccountPage, Audience, InvalidStored, LoadOutcome, Loaded, ObjectKind};
 use tidegate_core::admin::{
-    BannedAddress, CheckedFileSystem, CheckedStep, HookLink, PluginState, ShownObject, ShownUser, StepOutcome,
-    SweptFileSystem, problem_of,
+    BannedAddress, CheckedFileSystem, CheckedStep, ExemptNetworks, HookLink, PluginState, ShownObject, ShownUser,
+    StepOutcome, SweptFileSystem, problem_of,
 };
 use tidegate_core::ports::storage::Swept;
 use tidegate_core::ports::{HookCounter, StoredAudit, StoredRun};
@@ -34,6 +34,10 @@ fn transfer(transfer: TransferView) -> api::Transfer {
 pub fn ban(banned: BannedAddress) -> api::Ban {
     let ban_time = banned.end();
     api::Ban { ip: banned.address, score: banned.score, ban_time }
+}
+
+pub fn exempt_networks(networks: ExemptNetworks) -> api::ExemptNetworks {
+    api::ExemptNetworks { configured: networks.configured, added: networks.added }
 }
 
 pub fn scope(scope: Scope) -> api::ScanScope {

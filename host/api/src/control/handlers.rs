@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use tidegate_api_types::{
-    AddBan, AddUser, AuditEntries, Ban, Bans, CheckStorage, ClearPassword, CloseSession, ClosedSession, DeleteUser,
-    DeletedUser, DocumentChange as Change, DumpUsers, Dumped, ForgetCredentials, ForgetPlugin, ForgottenCredentials,
-    ForgottenPlugin, HookCounters, HookLinks, HookRun, HookRuns, ListAudit, ListBans, ListHookCounters, ListHookLinks,
-    ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, Plugins, RemoveBan, RemovedBan, Scan, ScanProgress,
-    ScanReport, Scans, ServerStatus, Sessions, ShowHookRun, ShowStatus, ShowUser, StorageReport, SweepStorage,
-    SweptStorage, UpdateUser, User, Users,
+    AddBan, AddExemptNetwork, AddUser, AuditEntries, Ban, Bans, CheckStorage, ClearPassword, CloseSession,
+    ClosedSession, DeleteUser, DeletedUser, DocumentChange as Change, DumpUsers, Dumped, ExemptNetwork, ExemptNetworks,
+    ForgetCredentials, ForgetPlugin, ForgottenCredentials, ForgottenPlugin, HookCounters, HookLinks, HookRun, HookRuns,
+    ListAudit, ListBans, ListExemptNetworks, ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans,
+    ListSessions, ListUsers, Plugins, RemoveBan, RemoveExemptNetwork, RemovedBan, Scan, ScanProgress, ScanReport,
+    Scans, ServerStatus, Sessions, ShowHookRun, ShowStatus, ShowUser, StorageReport, SweepStorage, SweptStorage,
+    UpdateUser, User, Users,
 };
 use tidegate_core::admin::{Actor, AdminError, DocumentChange};
 use tidegate_core::connection::ConnectionId;
@@ -55,6 +56,24 @@ impl Handle<AddBan> for AdminApi {
 impl Handle<RemoveBan> for AdminApi {
     async fn handle(&self, actor: &Actor, request: RemoveBan) -> Result<RemovedBan, AdminError> {
         Ok(RemovedBan { removed: self.administration.bans.remove(actor, &request.ip).await? })
+    }
+}
+
+impl Handle<ListExemptNetworks> for AdminApi {
+    async fn handle(&self, actor: &Actor, _: ListExemptNetworks) -> Result<ExemptNetworks, AdminError> {
+        Ok(answers::exempt_networks(self.administration.bans.exempt_networks(actor).await?))
+    }
+}
+
+impl Handle<AddExemptNetwork> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: AddExemptNetwork) -> Result<ExemptNetwork, AdminError> {
+        Ok(ExemptNetwork { network: self.administration.bans.exempt(actor, &request.network).await? })
+    }
+}
+
+impl Handle<RemoveExemptNetwork> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: RemoveExemptNetwork) -> Result<ExemptNetwork, AdminError> {
+        Ok(ExemptNetwork { network: self.administration.bans.exempt_no_longer(actor, &request.network).await? })
     }
 }
 

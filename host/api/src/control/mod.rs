@@ -18,18 +18,19 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, body::Bytes};
 use tidegate_api_types::{
-    AddAdmin, AddApiKey, AddBan, AddLoginLink, AddObject, AddUser, CheckStorage, CloseSession, DeleteAdmin,
-    DeleteApiKey, DeleteLoginLink, DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorCode, ForgetCredentials,
-    ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListHookCounters, ListHookLinks, ListHookRuns,
-    ListLoginLinks, ListObjects, ListPlugins, ListScans, ListSessions, ListTokens, ListUsers, LoadDump, MakeResetCode,
-    Operation, RemoveBan, RevokeToken, RotateApiKey, Scan, SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun,
-    ShowObject, ShowStatus, ShowUser, SweepStorage, UpdateAdmin, UpdateObject, UpdateUser, path_of,
+    AddAdmin, AddApiKey, AddBan, AddExemptNetwork, AddLoginLink, AddObject, AddUser, CheckStorage, CloseSession,
+    DeleteAdmin, DeleteApiKey, DeleteLoginLink, DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorCode,
+    ForgetCredentials, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListExemptNetworks,
+    ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects, ListPlugins, ListScans, ListSessions,
+    ListTokens, ListUsers, LoadDump, MakeResetCode, Operation, RemoveBan, RemoveExemptNetwork, RevokeToken,
+    RotateApiKey, Scan, SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser,
+    SweepStorage, UpdateAdmin, UpdateObject, UpdateUser, path_of,
 };
 use tidegate_core::admin::{Actor, AdminError, Administration};
 
 use crate::answer::Refusal;
 pub(crate) use admin_handlers::token;
-pub(crate) use answers::{audit_entry, ban, dumped, hook_counter, hook_run, load_report, session};
+pub(crate) use answers::{audit_entry, ban, dumped, exempt_networks, hook_counter, hook_run, load_report, session};
 pub use answers::{hook_link, plugin};
 pub use errors::error_answer;
 pub use peer::{Owner, Peer, user_name};

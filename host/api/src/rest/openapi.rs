@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use tidegate_api_types::{
-    AddBan, AuditEntries, Ban, Bans, ErrorAnswer, HookCounters, HookLinks, HookRun, HookRuns, LoadReport, Plugin,
-    Plugins, Session, Tokens,
+    AddBan, AddExemptNetwork, AuditEntries, Ban, Bans, ErrorAnswer, ExemptNetwork, ExemptNetworks, HookCounters,
+    HookLinks, HookRun, HookRuns, LoadReport, Plugin, Plugins, Session, Tokens,
 };
 use tidegate_core::account::json_schema;
 use utoipa::openapi::{RefOr, Schema};
@@ -167,6 +167,9 @@ fn schemas() -> Value {
     add::<AddBan>(&mut found);
     add::<Ban>(&mut found);
     add::<Bans>(&mut found);
+    add::<AddExemptNetwork>(&mut found);
+    add::<ExemptNetwork>(&mut found);
+    add::<ExemptNetworks>(&mut found);
     add::<Tokens>(&mut found);
     let mut schemas: Map<String, Value> = Map::new();
     for (name, schema) in found {

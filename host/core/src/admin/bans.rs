@@ -28,6 +28,18 @@ impl BannedAddress {
     }
 }
 
+/// The most networks that administrators exempt.
+const MAX_EXEMPTIONS: usize = 1_000;
+
+/// The networks whose addresses are never banned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExemptNetworks {
+    /// Those of the configuration: `common.defender.exempt`, and proxies.
+    pub configured: Vec<String>,
+    /// Those that administrators have added.
+    pub added: Vec<String>,
+}
+
 /// Use cases about banned addresses.
 pub struct BanAdministration {
     /// The scores and bans of this server.
@@ -63,9 +75,7 @@ impl BanAdministration {
         let address = address_of(text)?;
         let until = self.defender.ban(address, time).map_err(|refusal| {
             AdminError::BanRefused(match refusal {
-                BanRefusal::Exempt => {
-                    format!("{text} is in a network that common.defender.exempt or proxy_allowed names")
-                }
+                BanRefusal::Exempt => format!("{text} is in a network that is exempt; see: tidegate ban exempt list"),
                 BanRefusal::Full => format!("{text} cannot be banned: there are too many bans; remove one"),
             })
         })?;
@@ -88,6 +98,98 @@ impl BanAdministration {
         self.audit.done(actor, "remove", "ban", &address, String::new()).await;
         Ok(address)
     }
+
+    /// The networks whose addresses are never banned.
+    ///
+    /// # Errors
+    /// The actor lacks `view_defender`.
+    pub async fn exempt_networks(&self, actor: &Actor) -> Result<ExemptNetworks, AdminError> {
+        self.audit.allow(actor, UseCase::ListBans, "").await?;
+        let texts = |networks: &[IpNet]| networks.iter().map(ToString::to_string).collect();
+        let added = self.defender.exemptions().networks();
+        Ok(ExemptNetworks { configured: texts(self.defender.always_exempt()), added: texts(&added) })
+    }
+
+    /// Exempts a network from bans, and ends those of its addresses. One that is exempt already stays so. The answer is
+    /// the network as the list shows it.
+    ///
+    /// # Errors
+    /// The actor lacks `manage_defender`, the text is no network or means all addresses, there are too many, or they
+    /// cannot be kept.
+    pub async fn exempt(&self, actor: &Actor, text: &str) -> Result<String, AdminError> {
+        self.audit.allow(actor, UseCase::AddExemption, text).await?;
+        let network = network_of(text)?;
+        if network.prefix_len() == 0 {
+            let text = format!("{network} is every address; to ban none, set common.defender.enabled to false");
+            return Err(AdminError::BanRefused(text));
+        }
+        let is_new = self
+            .change_exemptions(|networks| {
+                if networks.contains(&network) {
+                    return Ok(false);
+                }
+                if networks.len() >= MAX_EXEMPTIONS {
+                    let text = format!("{MAX_EXEMPTIONS} networks are exempt, which is the most; remove one");
+                    return Err(AdminError::BanRefused(text));
+                }
+                networks.push(network);
+                Ok(true)
+            })
+            .await?;
+        if is_new {
+            self.defender.forgive_exempt();
+            self.audit.done(actor, "add", "exemption", &network.to_string(), String::new()).await;
+        }
+        Ok(network.to_string())
+    }
+
+    /// Exempts a network no longer that an administrator has exempted. The answer is the network as the list shows it.
+    ///
+    /// # Errors
+    /// The actor lacks `manage_defender`, the text is no network or no administrator has exempted it, or the others
+    /// cannot be kept.
+    pub async fn exempt_no_longer(&self, actor: &Actor, text: &str) -> Result<String, AdminError> {
+        self.audit.allow(actor, UseCase::RemoveExemption, text).await?;
+        let network = network_of(text)?;
+        let was_there = self
+            .change_exemptions(|networks| {
+                let before = networks.len();
+                networks.retain(|other| *other != network);
+                Ok(networks.len() < before)
+            })
+            .await?;
+        if !was_there {
+            return Err(AdminError::NoExemption(network.to_string()));
+        }
+        self.audit.done(actor, "remove", "exemption", &network.to_string(), String::new()).await;
+        Ok(network.to_string())
+    }
+
+    /// Makes a change, again where another one was first. `change` says whether there is anything to keep.
+    async fn change_exemptions(
+        &self,
+        change: impl Fn(&mut Vec<IpNet>) -> Result<bool, AdminError> + Send + Sync,
+    ) -> Result<bool, AdminError> {
+        loop {
+            let before = self.defender.exemptions().networks();
+            let mut after = before.to_vec();
+            if !change(&mut after)? {
+                return Ok(false);
+            }
+            let kept = self.defender.exemptions().replace(&before, after).await;
+            if kept.map_err(AdminError::ExemptionNotKept)? {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+/// Reads a network, or the network of one address; without bits of hosts, as it is compared.
+fn network_of(text: &str) -> Result<IpNet, AdminError> {
+    let text = text.trim();
+    let address = || text.parse::<IpAddr>().ok().map(|address| IpNet::from(address.to_canonical()));
+    let network = text.parse::<IpNet>().ok().or_else(address);
+    network.map(|network| network.trunc()).ok_or_else(|| AdminError::NoNetwork(text.to_owned()))
 }
 
 /// Reads an address, or a network as the list shows it: exactly what one ban is for.
@@ -125,6 +227,50 @@ mod tests {
         check("2001:db8::/48", None);
         check("localhost", None);
         check("", None);
+    }
+
+    #[tokio::test]
+    async fn networks_are_exempted_and_recorded() {
+        let (kept, audit) = audit::tests::audit();
+        let settings = DefenderSettings { exempt: vec!["10.0.0.0/8".parse().unwrap()], ..DefenderSettings::default() };
+        let defender = Arc::new(Defender::new(settings, Arc::default(), Arc::new(SystemClock)));
+        let bans = BanAdministration { defender, audit };
+        let root = Actor::local("root", Door::Socket);
+        let viewer = Permissions::Only(BTreeSet::from([AdminPermission::ViewDefender]));
+        let viewer = Actor { permissions: viewer, ..Actor::local("viewer", Door::Socket) };
+        let check = async |text: &str, expected: Result<&str, AdminErrorKind>| {
+            let done = bans.exempt(&root, text).await.map_err(|error| error.kind());
+            assert_eq!(done.as_deref(), expected.as_ref().map(|text| *text), "{text}");
+        };
+        bans.add(&root, "192.0.2.7", None).await.unwrap();
+        bans.add(&root, "198.51.100.7", None).await.unwrap();
+        check("192.0.2.9/24", Ok("192.0.2.0/24")).await;
+        check("192.0.2.0/24", Ok("192.0.2.0/24")).await;
+        check("::ffff:203.0.113.5", Ok("203.0.113.5/32")).await;
+        check("2001:db8::1", Ok("2001:db8::1/128")).await;
+        check("0.0.0.0/0", Err(AdminErrorKind::Refused)).await;
+        check("here", Err(AdminErrorKind::Invalid)).await;
+        assert_eq!(bans.list(&viewer).await.unwrap().len(), 1, "the ban within the network has ended");
+        let refused = bans.add(&root, "192.0.2.7", None).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.to_string().contains("exempt")), (AdminErrorKind::Refused, true));
+        let listed = bans.exempt_networks(&viewer).await.unwrap();
+        assert_eq!(listed.configured, ["10.0.0.0/8"]);
+        assert_eq!(listed.added, ["192.0.2.0/24", "203.0.113.5/32", "2001:db8::1/128"]);
+        let remove = async |text: &str| bans.exempt_no_longer(&root, text).await.map_err(|error| error.kind());
+        assert_eq!(remove("192.0.2.0/24").await.as_deref(), Ok("192.0.2.0/24"));
+        assert_eq!(remove("192.0.2.0/24").await, Err(AdminErrorKind::NotFound));
+        assert_eq!(remove("10.0.0.0/8").await, Err(AdminErrorKind::NotFound), "the configuration stays");
+        bans.add(&root, "192.0.2.7", None).await.unwrap();
+        let lines: Vec<_> = kept.lines().into_iter().filter(|line| line.contains("exemption")).collect();
+        assert_eq!(
+            lines,
+            [
+                "root add exemption 192.0.2.0/24",
+                "root add exemption 203.0.113.5/32",
+                "root add exemption 2001:db8::1/128",
+                "root remove exemption 192.0.2.0/24",
+            ]
+        );
     }
 
     #[tokio::test]

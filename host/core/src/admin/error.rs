@@ -35,6 +35,15 @@ pub enum AdminError {
     /// The address is not banned.
     #[error("{0} is not banned; see: tidegate ban list")]
     NoBan(String),
+    /// The text is no network.
+    #[error("\"{0}\" is no network; use one such as 192.0.2.0/24 or 2001:db8::/48, or an address")]
+    NoNetwork(String),
+    /// No administrator has exempted the network.
+    #[error("no administrator has exempted {0} from bans; see: tidegate ban exempt list")]
+    NoExemption(String),
+    /// The networks cannot be kept; the text is a sentence.
+    #[error("{0}")]
+    ExemptionNotKept(String),
     /// The address cannot be banned; the text is a sentence.
     #[error("{0}")]
     BanRefused(String),
@@ -127,6 +136,9 @@ impl AdminError {
         match self {
             Self::Forbidden { .. } | Self::NotForActor(_) => AdminErrorKind::Forbidden,
             Self::NoSession | Self::NoHookRun(_) | Self::NoPlugin(_) | Self::NoBan(_) => AdminErrorKind::NotFound,
+            Self::NoExemption(_) => AdminErrorKind::NotFound,
+            Self::NoNetwork(_) => AdminErrorKind::Invalid,
+            Self::ExemptionNotKept(_) => AdminErrorKind::Failed,
             Self::NoAddress(_) | Self::InvalidForHooks(_) => AdminErrorKind::Invalid,
             Self::BanRefused(_) | Self::RefusedForPlugins(_) => AdminErrorKind::Refused,
             Self::Inventory(_) | Self::Random(_) => AdminErrorKind::Failed,
@@ -150,6 +162,7 @@ impl AdminError {
         match self {
             Self::Account(AccountError::Invalid(invalid)) => Some(&invalid.field),
             Self::NoAddress(_) => Some("ip"),
+            Self::NoNetwork(_) => Some("network"),
             Self::Document(DocumentError::Type { path, .. }) => Some(path),
             Self::Object { problem, .. } => Some(&problem.field),
             Self::Renamed { .. } => Some("username"),
@@ -161,6 +174,8 @@ impl AdminError {
             | Self::NoHookRun(_)
             | Self::NoPlugin(_)
             | Self::NoBan(_)
+            | Self::NoExemption(_)
+            | Self::ExemptionNotKept(_)
             | Self::BanRefused(_)
             | Self::InvalidForHooks(_)
             | Self::RefusedForPlugins(_)

@@ -62,7 +62,7 @@ pub use api_keys::{ApiKeys, NewKey};
 pub use audit::Audit;
 pub use authentication::{Authentication, AuthenticationError, DoorClient, IssuedToken};
 pub use backup::BackupAdministration;
-pub use bans::{BanAdministration, BannedAddress};
+pub use bans::{BanAdministration, BannedAddress, ExemptNetworks};
 pub use credentials::CredentialAdministration;
 pub use effective::{GivingGroup, ShownEffective};
 pub use error::{AdminError, AdminErrorKind};

@@ -161,6 +161,10 @@ use_cases! {
     AddBan = "ban"."add", ManageDefender, WholeServer;
     /// Ending the ban of an address.
     RemoveBan = "ban"."remove", ManageDefender, WholeServer;
+    /// Exempting a network from bans.
+    AddExemption = "exemption"."add", ManageDefender, WholeServer;
+    /// Exempting a network no longer.
+    RemoveExemption = "exemption"."remove", ManageDefender, WholeServer;
     /// Listing administrators.
     ListAdmins = "admin"."list", ManageAdmins, WholeServer;
     /// Showing an administrator.

@@ -162,6 +162,8 @@ async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), A
         UseCase::ListBans => of.bans.list(actor).await.map(drop),
         UseCase::AddBan => of.bans.add(actor, "none", None).await.map(drop),
         UseCase::RemoveBan => of.bans.remove(actor, "none").await.map(drop),
+        UseCase::AddExemption => of.bans.exempt(actor, "none").await.map(drop),
+        UseCase::RemoveExemption => of.bans.exempt_no_longer(actor, "none").await.map(drop),
         UseCase::ListAdmins => of.admins.list(actor, page()).await.map(drop),
         UseCase::ShowAdmin => of.admins.show(actor, "none").await.map(drop),
         UseCase::AddAdmin => of.admins.add(actor, &empty, None).await.map(drop),

@@ -1,6 +1,6 @@
 //! A table of clients' addresses that never holds more than its capacity.
 
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
@@ -24,11 +24,21 @@ impl From<IpAddr> for Source {
     }
 }
 
+impl Source {
+    /// The first address of the source.
+    pub fn first(self) -> IpAddr {
+        match self {
+            Self::V4(bits) => IpAddr::V4(Ipv4Addr::from_bits(bits)),
+            Self::V6(bits) => IpAddr::V6(Ipv6Addr::from_bits(u128::from(bits) << 64)),
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::V4(bits) => write!(f, "{}", core::net::Ipv4Addr::from_bits(*bits)),
-            Self::V6(bits) => write!(f, "{}/64", Ipv6Addr::from_bits(u128::from(*bits) << 64)),
+            Self::V4(_) => write!(f, "{}", self.first()),
+            Self::V6(_) => write!(f, "{}/64", self.first()),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::hook::Observers;
 use crate::hook::observation::{AddressBanned, Offences};
 use crate::login::RefusalReason;
 use crate::metrics::Metrics;
-use crate::ports::Clock;
+use crate::ports::{Clock, Exemptions, ExemptionsInMemory};
 
 /// Most addresses whose scores and bans are kept.
 pub const CAPACITY: usize = 100_000;
@@ -138,18 +138,42 @@ pub struct Defender {
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     observers: Option<Arc<Observers<AddressBanned>>>,
+    exemptions: Arc<dyn Exemptions>,
 }
 
 impl Defender {
     /// A defender that has seen no offence yet.
     pub fn new(settings: DefenderSettings, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
         let table = Mutex::new(ScoreTable::new(settings.rule, CAPACITY));
-        Self { settings, table, metrics, clock, observers: None }
+        Self { settings, table, metrics, clock, observers: None, exemptions: Arc::new(ExemptionsInMemory::default()) }
     }
 
     /// The same defender, which tells these observers of each ban.
     pub fn with_observers(self, observers: Arc<Observers<AddressBanned>>) -> Self {
         Self { observers: Some(observers), ..self }
+    }
+
+    /// The same defender, with networks that administrators exempt while it runs.
+    pub fn with_exemptions(self, exemptions: Arc<dyn Exemptions>) -> Self {
+        Self { exemptions, ..self }
+    }
+
+    /// The networks that administrators exempt.
+    pub fn exemptions(&self) -> &Arc<dyn Exemptions> {
+        &self.exemptions
+    }
+
+    /// The networks that the settings exempt.
+    pub fn always_exempt(&self) -> &[IpNet] {
+        &self.settings.exempt
+    }
+
+    /// Ends the bans of addresses that are exempt by now, and forgets their scores.
+    pub fn forgive_exempt(&self) {
+        let exempt: Vec<_> = self.bans().into_iter().filter(|(source, _)| self.is_exempt(source.first())).collect();
+        for (source, _) in exempt {
+            self.forgive(source.first());
+        }
     }
 
     /// Whether a connection from this address is refused, which neither scores nor prolongs the ban.
@@ -285,7 +309,8 @@ impl Defender {
 
     fn is_exempt(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.settings.exempt.iter().any(|network| network.contains(&address))
+        let added = self.exemptions.networks();
+        self.settings.exempt.iter().chain(added.iter()).any(|network| network.contains(&address))
     }
 
     fn table(&self) -> MutexGuard<'_, ScoreTable> {

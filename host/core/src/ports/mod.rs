@@ -6,6 +6,7 @@ mod clock;
 mod collections;
 mod directory;
 mod error;
+mod exemptions;
 mod file_log;
 mod passwords;
 mod plugins;
@@ -24,6 +25,7 @@ pub use directory::{
     Version, Write,
 };
 pub use error::{ObjectName, StoreError};
+pub use exemptions::{Exemptions, ExemptionsInMemory};
 pub use file_log::{FileEvent, FileEventKind, FileLog, NoFileLog, TransferEnd};
 pub use passwords::Passwords;
 pub use plugins::{

@@ -3,9 +3,12 @@
 use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
-use tidegate_api_types::{AddBan, ListBans, RemoveBan};
+use tidegate_api_types::{
+    AddBan, AddExemptNetwork, ExemptNetwork, ListBans, ListExemptNetworks, RemoveBan, RemoveExemptNetwork,
+};
 
 use super::Place;
+use super::door::{Door, Purpose};
 use crate::control::Control;
 
 #[derive(Debug, Subcommand)]
@@ -31,6 +34,11 @@ pub enum BanCommand {
         #[arg(long)]
         json: bool,
     },
+    /// List, add and remove networks whose addresses are never banned
+    Exempt {
+        #[command(subcommand)]
+        command: ExemptCommand,
+    },
     /// End the ban of an address, and forget its score
     Remove {
         #[command(flatten)]
@@ -43,10 +51,80 @@ pub enum BanCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum ExemptCommand {
+    /// List the networks whose addresses are never banned
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Exempt a network, also after a restart, and end the bans of its addresses
+    Add {
+        #[command(flatten)]
+        place: Place,
+        /// The network, such as 192.0.2.0/24, or an address
+        network: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Exempt a network no longer; those of the configuration are changed there
+    Remove {
+        #[command(flatten)]
+        place: Place,
+        /// The network, as in the list
+        network: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+async fn exempt(command: ExemptCommand) -> anyhow::Result<()> {
+    match command {
+        ExemptCommand::List { place, json } => {
+            let mut door = Door::open(&place, Purpose::Look).await?;
+            let networks = door.call(ListExemptNetworks {}).await?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&networks)?);
+            } else {
+                networks.configured.iter().for_each(|network| println!("{network:<44} by the configuration"));
+                networks.added.iter().for_each(|network| println!("{network:<44} by an administrator"));
+            }
+            door.finish().await;
+        }
+        ExemptCommand::Add { place, network, json } => {
+            let mut door = Door::open(&place, Purpose::Change).await?;
+            let ExemptNetwork { network } = door.call(AddExemptNetwork { network }).await?;
+            told(json, &network, "are never banned");
+            door.finish().await;
+        }
+        ExemptCommand::Remove { place, network, json } => {
+            let mut door = Door::open(&place, Purpose::Change).await?;
+            let ExemptNetwork { network } = door.call(RemoveExemptNetwork { network }).await?;
+            told(json, &network, "can be banned again");
+            door.finish().await;
+        }
+    }
+    Ok(())
+}
+
+fn told(json: bool, network: &str, outcome: &str) {
+    if json {
+        println!("{}", json!({"network": network}));
+    } else {
+        println!("Addresses of {network} {outcome}.");
+    }
+}
+
 pub async fn run(command: BanCommand) -> anyhow::Result<()> {
     match command {
         BanCommand::List { place, json } => list(&place, json).await,
         BanCommand::Add { place, ip, minutes, json } => add(&place, ip, minutes, json).await,
+        BanCommand::Exempt { command } => exempt(command).await,
         BanCommand::Remove { place, ip, json } => remove(&place, ip, json).await,
     }
 }

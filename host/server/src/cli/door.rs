@@ -142,8 +142,9 @@ impl Process {
         let storage = Storages::open(&settings, None, Arc::default()).context("files cannot be counted")?.factory;
         let scans = wire::quota_scans(&stores, &settings, state_directory::node_name(directory)?, storage);
         let keeper = scans.keeper.clone();
-        // Bans and decided credentials are kept by a running server; this one has none.
+        // Bans and decided credentials are kept by a running server; this one has none. Exempt networks are in a file.
         let defender = Defender::new(settings.defender.clone(), Arc::default(), Arc::new(SystemClock));
+        let defender = defender.with_exemptions(stores.exemptions.clone());
         let cache = wire::external_auth_cache(&settings, Arc::default(), Arc::new(SystemClock))?;
         let inventory = Arc::new(AtStart { directory: directory.to_owned(), settings });
         let sessions = Arc::new(SessionRegistry::default());

@@ -145,8 +145,22 @@ async fn keys_and_bans_are_made_and_ended() {
     assert_eq!(house.post("/web/bans/remove", &root, &[("address", "192.0.2.9")]).await.status, 303);
     assert!(!house.get("/web/bans", &root).await.text.contains("192.0.2.9"));
     assert_eq!(house.post("/web/bans/add", &root, &[("address", "here")]).await.status, 422);
+    let exempt = async |path: &str, network: &str| {
+        house.post(&format!("/web/bans/exempt{path}"), &root, &[("network", network)]).await
+    };
+    house.post("/web/bans/add", &root, &[("address", "192.0.2.9")]).await;
+    assert_eq!(exempt("", "192.0.2.0/24").await.header("location"), "/web/bans?done=exempted");
+    let page = house.get("/web/bans", &root).await.text;
+    assert!(page.contains("End the exemption of 192.0.2.0/24") && page.contains("No address is banned"), "{page}");
+    let refused = house.post("/web/bans/add", &root, &[("address", "192.0.2.9")]).await;
+    assert!(refused.status == 422 && refused.text.contains("exempt"), "{}", refused.text);
+    assert_eq!(exempt("", "here").await.status, 422);
+    assert_eq!(exempt("/remove", "192.0.2.0/24").await.header("location"), "/web/bans?done=not-exempted");
+    assert_eq!(exempt("/remove", "192.0.2.0/24").await.status, 404);
+    let audit = house.get("/web/audit?kind=exemption", &root).await.text;
+    assert!(audit.contains("add exemption 192.0.2.0/24") && audit.contains("remove exemption"), "{audit}");
     let audit = house.get("/web/audit?kind=ban", &root).await.text;
     assert!(audit.contains("add ban 192.0.2.9") && audit.contains(">web<") || audit.contains("web"), "{audit}");
     let exported = house.get("/web/audit/export?kind=ban", &root).await;
-    assert_eq!(exported.text.lines().count(), 2, "{}", exported.text);
+    assert_eq!(exported.text.lines().count(), 3, "{}", exported.text);
 }

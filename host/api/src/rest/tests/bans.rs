@@ -71,3 +71,23 @@ async fn bans_are_added_listed_shown_and_ended() {
     assert_eq!(house.ask("DELETE", "/api/tidegate/bans?ip=192.0.2.1", Value::Null).await.status, 200);
     assert!(ips("/api/tidegate/bans", "bans").await.is_empty());
 }
+
+#[tokio::test]
+async fn networks_are_exempted_listed_and_removed() {
+    let house = House::new();
+    let ask = async |method: &str, query: &str, body: Value| {
+        house.ask(method, &format!("/api/tidegate/bans/exempt{query}"), body).await
+    };
+    house.ask("POST", "/api/tidegate/bans", json!({"ip": "192.0.2.1"})).await;
+    let added = ask("POST", "", json!({"network": "192.0.2.9/24"})).await;
+    assert_eq!((added.status, &added.body["network"]), (201, &json!("192.0.2.0/24")));
+    let refused = ask("POST", "", json!({"network": "here"})).await;
+    refused.refused(400, "no network");
+    assert_eq!(refused.body["field"], "network");
+    assert_eq!(ask("GET", "", Value::Null).await.body["added"], json!(["192.0.2.0/24"]));
+    let bans = house.ask("GET", "/api/tidegate/bans", Value::Null).await.body;
+    assert_eq!(bans["bans"], json!([]), "the ban of its address has ended");
+    assert_eq!(ask("DELETE", "?network=192.0.2.0/24", Value::Null).await.status, 200);
+    ask("DELETE", "?network=192.0.2.0/24", Value::Null).await.refused(404, "no administrator has exempted");
+    assert_eq!(ask("GET", "", Value::Null).await.body["added"], json!([]));
+}
