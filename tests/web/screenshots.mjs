@@ -46,10 +46,26 @@ async function fill(server) {
     await server.sftpDone('ada', 'wrong', 'pwd\n');
     await server.sftpDone('eve', 'pw', 'pwd\n');
     const run = await furnish(rest);
-    await server.sftp('grace', 'pw', `put ${large} /compilers/../survey-2026.csv\n`, { kilobits: 6000 });
-    await server.sftp('margaret', 'pw', `get /report-2026.tar ${server.directory}/fetched\n`, { kilobits: 4000 });
-    await server.sftp('katherine', 'pw', `put ${large} /orbit.dat\n`, { kilobits: 2500, options: ['-oBindAddress=127.0.0.3'] });
+    await rest.add('v2/users/ada/login-links', { name: 'for the phone' });
+    await minutes(4);
+    await server.scp('grace', 'pw', large, '/survey-2026.csv', 2000);
+    await server.sftp('margaret', 'pw', `get /report-2026.tar ${server.directory}/fetched\n`, { kilobits: 2000 });
+    await server.sftp('katherine', 'pw', `put ${large} /orbit.dat\n`, { kilobits: 1500, options: ['-oBindAddress=127.0.0.3'] });
     return run;
+}
+
+/// Keeps the server busy, so that plots have so many points.
+async function minutes(count) {
+    const small = `${server.directory}/small`;
+    await writeFile(small, Buffer.alloc(3_000_000, 7));
+    const end = Date.now() + count * 60_000 + 5_000;
+    for (let round = 1; Date.now() < end; round += 1) {
+        const [name] = PEOPLE[round % (PEOPLE.length - 1)];
+        const batch = `put ${small} /notes.txt\nget /notes.txt ${server.directory}/notes\n`.repeat(1 + (round * 7) % 5);
+        await server.sftpDone(name, 'pw', batch);
+        if (round % 3 === 0) await server.sftpDone('eve', 'pw', 'pwd\n');
+        await new Promise((resolve) => setTimeout(resolve, 500 + ((round * 37) % 11) * 400));
+    }
 }
 
 async function takeAll(run, theme, width) {
@@ -79,6 +95,7 @@ async function takeAll(run, theme, width) {
         'user-effective': '/web/users/effective?name=ada',
         'user-json': '/web/users/json?name=ada',
         'user-codes': '/web/users/codes?name=ada',
+        'user-link': '/web/users/link?name=ada',
         groups: '/web/groups',
         folders: '/web/folders',
         bans: '/web/bans',

@@ -17,6 +17,9 @@ echo "asked about $SFTPGO_LOGIN_USERNAME" >&2
 [ "$SFTPGO_LOGIN_USERNAME" != eve ] || { echo closed on Sundays; exit 1; }
 `;
 
+/// Options of OpenSSH's clients.
+const SSH = ['-F/dev/null', '-oStrictHostKeyChecking=no', '-oUserKnownHostsFile=/dev/null', '-oPubkeyAuthentication=no', '-oBatchMode=no', '-oNumberOfPasswordPrompts=1'];
+
 export class MadeUpServer {
     /// A server with the administrator `root`, two hooks and, where it was built, a plugin.
     static async start() {
@@ -71,7 +74,7 @@ export class MadeUpServer {
     /// Lets OpenSSH's sftp carry out the batch; gives back the client. `kilobits`: a second, at most.
     sftp(user, password, batch, { kilobits = 0, options = [] } = {}) {
         const limit = kilobits > 0 ? ['-l', String(kilobits)] : [];
-        const ssh = ['-F/dev/null', '-oStrictHostKeyChecking=no', '-oUserKnownHostsFile=/dev/null', '-oPubkeyAuthentication=no', '-oBatchMode=no', '-oNumberOfPasswordPrompts=1', `-oPort=${this.port}`, ...options];
+        const ssh = [...SSH, `-oPort=${this.port}`, ...options];
         const file = `${this.directory}/${user}-${this.children.length}.batch`;
         const begun = writeFile(file, batch).then(() => {
             const child = spawn('sshpass', ['-e', 'sftp', ...limit, ...ssh, '-b', file, `${user}@127.0.0.1`], { env: { ...process.env, SSHPASS: password }, stdio: 'ignore' });
@@ -79,6 +82,14 @@ export class MadeUpServer {
             return child;
         });
         return begun;
+    }
+
+    /// Lets OpenSSH's scp upload by the older protocol, which says the size before the content.
+    async scp(user, password, local, remote, kilobits) {
+        const limit = ['-O', '-l', String(kilobits), '-P', String(this.port)];
+        const child = spawn('sshpass', ['-e', 'scp', ...limit, ...SSH, local, `${user}@127.0.0.1:${remote}`], { env: { ...process.env, SSHPASS: password }, stdio: 'ignore' });
+        this.children.push(child);
+        return child;
     }
 
     async sftpDone(...what) {

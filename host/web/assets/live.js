@@ -66,6 +66,17 @@
     const fresh = new DOMParser().parseFromString(serverResponse, "text/html");
     syncChildren(target, fresh.body);
   });
+  // What a list shows once it was filtered is said to those who do not see it (WCAG 4.1.3).
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    if (!(detail.requestConfig?.elt instanceof HTMLFormElement)) return;
+    const part = document.getElementById(detail.target.id);
+    const table = part?.querySelector("table");
+    if (table) document.getElementById("said").textContent = `${table.caption.textContent}: ${table.tBodies[0].rows.length} rows`;
+  });
+  document.addEventListener("change", ({ target }) => {
+    if (!target.matches("[data-all]")) return;
+    for (const tick of target.closest("table").tBodies[0].querySelectorAll("input[type=checkbox]")) tick.checked = target.checked;
+  });
   for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
     document.addEventListener(failure, (event) => {
       if (isLive(event.detail.elt)) event.detail.elt.setAttribute("data-stale", "");

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::request::{Asked, address};
 use crate::route::Route;
 use crate::text::{moment, time};
-use crate::view::{Action, Block, Cell, Control, Form, Input, InputKind, Table, Tone};
+use crate::view::{Block, Cell, Control, Form, Input, InputKind, Table, Tone};
 
 /// Records of a page.
 const LIMIT: u32 = 100;
@@ -42,11 +42,6 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
     let mut table =
         Table::new("audit", "Changes, the newest first; times are in UTC", &head, "There are no such changes.");
     let mut fields: Vec<_> = FIELDS.map(|(name, _)| (name, asked.query.text(name))).into();
-    let export = Action {
-        text: "Export as JSON lines".to_owned(),
-        address: address("/web/audit/export", &fields),
-        tone: Tone::Plain,
-    };
     let last = found.last().filter(|_| found.len() >= LIMIT as usize).map(|last| last.id.to_string());
     if let Some(last) = &last {
         fields.push(("before", last));
@@ -56,7 +51,9 @@ async fn list(asked: Asked) -> Result<Response, Problem> {
     let input = |(name, label)| Control::Input(Input::new(name, label, asked.query.text(name), InputKind::Search));
     let mut form = Form::search("filter", "/web/audit", FIELDS.map(input).into());
     form.live = "audit";
-    Ok(asked.page("Audit", vec![Block::Form(form), Block::Actions(vec![export]), Block::Table(table)]))
+    // With what is typed there, whether or not the page was asked for since.
+    form.also = Some(("Export as JSON lines", "/web/audit/export"));
+    Ok(asked.page("Audit", vec![Block::Form(form), Block::Table(table)]))
 }
 
 fn row(stored: StoredAudit) -> Vec<Cell> {

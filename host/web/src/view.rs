@@ -186,6 +186,8 @@ pub struct Form {
     pub has_file: bool,
     /// The element that is replaced by that of the answer as the fields change; empty: none.
     pub live: &'static str,
+    /// Another button, and where it sends the fields.
+    pub also: Option<(&'static str, &'static str)>,
     pub hidden: Vec<(&'static str, String)>,
     pub controls: Vec<Control>,
     pub buttons: Vec<Submit>,
@@ -317,6 +319,7 @@ impl Form {
             is_search: false,
             has_file: false,
             live: "",
+            also: None,
             hidden: Vec::new(),
             controls,
             buttons,
@@ -332,6 +335,7 @@ impl Form {
             is_search: true,
             has_file: false,
             live: "",
+            also: None,
             hidden: Vec::new(),
             controls,
             buttons,

@@ -23,6 +23,7 @@ async function inTheForm(open, { password, homes, key }) {
     // What cannot be read is named at its field, and nothing that was typed is lost but the password.
     await window.expecting(422, () => window.press('See the difference'));
     assert.match(await page.locator('#expiration-date-about').innerText(), /no time such as/);
+    assert.equal(await page.locator('[aria-invalid="true"]').count(), 1);
     assert.equal(await field('username').inputValue(), 'ada');
     await window.look();
     await field('expiration_date').fill('2099-01-02 03:04:05');

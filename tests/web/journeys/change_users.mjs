@@ -117,6 +117,7 @@ async function manyAtOnce(open, { address, password }) {
     await page.waitForURL('**/web/users?search=m1');
     await page.waitForFunction(() => document.querySelectorAll('#users tbody tr').length === 10);
     assert.equal(await page.evaluate(() => document.activeElement.id), 'search', 'who types goes on typing');
+    assert.match(await page.getByRole('status').last().textContent(), /: 10 rows/, 'a screen reader is told');
     await window.look();
     await page.getByLabel('Search').fill('m');
     await page.waitForFunction(() => document.querySelectorAll('#users tbody tr').length === 50);
@@ -126,6 +127,11 @@ async function manyAtOnce(open, { address, password }) {
     await page.goto(`${address}/web/users?search=m&qlimit=7`);
     assert.equal(await rows.count(), 7);
 
+    const ticked = page.locator('#users tbody input:checked');
+    await page.getByLabel('Tick all that are shown').check();
+    assert.equal(await ticked.count(), 7);
+    await page.getByLabel('Tick all that are shown').uncheck();
+    assert.equal(await ticked.count(), 0);
     for (const name of ['m00', 'm02']) await page.getByLabel(`Tick ${name}`).check();
     await window.press('Disable…');
     assert.match(await window.heading(), /Disable 2 account/);

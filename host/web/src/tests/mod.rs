@@ -158,6 +158,8 @@ pub struct House {
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
+    /// Bytes of the body as they were sent.
+    pub size: usize,
     pub text: String,
 }
 
@@ -261,7 +263,7 @@ impl House {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, text }
+        Answer { status: parts.status.as_u16(), headers: parts.headers, size: bytes.len(), text }
     }
 
     pub async fn get(&self, path: &str, cookie: &str) -> Answer {

@@ -193,6 +193,30 @@ async fn the_last_hour_is_drawn_and_stands_in_a_table() {
     assert!(!house.get("/web", &viewer).await.text.contains("<svg"));
 }
 
+/// With everything that it needs; lists are as long as a page of them can be.
+#[tokio::test]
+async fn the_first_visit_of_any_page_is_small() {
+    const MOST: usize = 60_000;
+    let house = House::new().await;
+    for number in 0..120 {
+        house.user(&format!("someone-with-a-usual-name-{number}")).await;
+        house.admin(&format!("admin-{number}"), json!({})).await;
+    }
+    house.user("alice").await;
+    let root = house.log_in("root").await;
+    let files = crate::assets::size_of_all();
+    let mut checked = 0;
+    for route in routes().iter().filter(|route| route.method == "GET" && !route.path.contains('{')) {
+        let path = format!("{}?name=alice&username=alice&who=alice", route.path);
+        let answer = house.send("GET", &path, &[("cookie", &root), ("accept-encoding", "gzip")], "").await;
+        if answer.header("content-type").starts_with("text/html") {
+            assert!(answer.size + files <= MOST, "{path}: {} + {files}", answer.size);
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "{checked}");
+}
+
 /// A screen reader says what is seen, and something after it (WCAG 2.5.3).
 #[tokio::test]
 async fn the_names_of_buttons_begin_with_their_texts() {
