@@ -1,6 +1,6 @@
 // Measurements of the pages, with Lighthouse and with requests.
 import { createRequire } from 'node:module';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { furnish, pages } from './pages.mjs';
 import { Rest } from './rest.mjs';
@@ -10,6 +10,10 @@ const RUNS = 5;
 const USERS = 100_000;
 /// Requests for the first page of all users.
 const REQUESTS = 50;
+const LIVE_PAGES = 200;
+const LIVE_SECONDS = 20;
+const LIVE_BYTES = 400_000_000;
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, Math.max(0, milliseconds)));
 const require = createRequire(new URL('../.cache/lighthouse/', import.meta.url));
 const imported = (name) => import(pathToFileURL(require.resolve(name)));
 
@@ -19,7 +23,10 @@ function median(numbers) {
     return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-const parts = process.argv.slice(2);
+const PARTS = ['--pages', '--live', '--users'];
+const named = process.argv.slice(2);
+const parts = named.filter((part) => !PARTS.includes(part));
+const isWanted = (part) => !named.some((part) => PARTS.includes(part)) || named.includes(part);
 const server = await MadeUpServer.start();
 try {
     const rest = await Rest.logIn(server.address, 'root', PASSWORD);
@@ -28,8 +35,9 @@ try {
     const run = await furnish(rest);
     const cookie = await logIn();
     const found = ['/web/login', ...pages(run).map(([path]) => path)];
-    await measurePages(found.filter((path) => parts.length === 0 || parts.some((part) => path.includes(part))), cookie);
-    await measureUsers(cookie);
+    if (isWanted('--pages')) await measurePages(found.filter((path) => parts.length === 0 || parts.some((part) => path.includes(part))), cookie);
+    if (isWanted('--live')) await measureLive(rest, cookie);
+    if (isWanted('--users')) await measureUsers(cookie);
 } finally {
     await server.stop();
 }
@@ -77,6 +85,63 @@ async function once(lighthouse, port, path, extraHeaders) {
         interactive: lhr.audits.interactive?.numericValue ?? Number.NaN,
         bytes: requests.reduce((sum, request) => sum + (request.transferSize ?? 0), 0),
     };
+}
+
+/// What open live pages cost the server, and a transfer beside them. The client and the pages run on the same machine.
+async function measureLive(rest, cookie) {
+    const large = `${server.directory}/large`;
+    await writeFile(large, Buffer.alloc(LIVE_BYTES, 7));
+    for (const name of ['one', 'two', 'three', 'fast']) {
+        const home = `${server.directory}/homes/${name}`;
+        await mkdir(home, { recursive: true });
+        await rest.user(name, { home_dir: home });
+    }
+    for (const name of ['one', 'two', 'three']) await server.sftp(name, 'pw', `put ${large} /slow\n`, { kilobits: 800 });
+    const idle = await share(LIVE_SECONDS);
+    const put = async () => {
+        const began = performance.now();
+        await server.sftpDone('fast', 'pw', `put ${large} /a\n`);
+        return performance.now() - began;
+    };
+    let isOpen = true;
+    let answers = 0;
+    const page = async (number) => {
+        await sleep((2000 * number) / LIVE_PAGES);
+        while (isOpen) {
+            const began = performance.now();
+            const answer = await fetch(`${server.address}/web/connections?part=table`, { headers: { cookie, 'hx-request': 'true', 'accept-encoding': 'gzip' } });
+            await answer.arrayBuffer();
+            answers += 1;
+            await sleep(2000 - (performance.now() - began));
+        }
+    };
+    const alone = [];
+    for (let round = 0; round < RUNS; round += 1) alone.push(await put());
+    const pages = Array.from({ length: LIVE_PAGES }, (_, number) => page(number));
+    await sleep(3000);
+    const before = answers;
+    const live = await share(LIVE_SECONDS);
+    const rate = (answers - before) / LIVE_SECONDS;
+    const beside = [];
+    for (let round = 0; round < RUNS; round += 1) beside.push(await put());
+    isOpen = false;
+    await Promise.all(pages);
+    const percent = (part) => `${(part * 100).toFixed(1)} %`;
+    console.log(`\n${LIVE_PAGES} live pages of connections, ${rate.toFixed(0)} requests a second: ${percent(live)} of a core; without them ${percent(idle)}.`);
+    const [without, withThem] = [median(alone), median(beside)];
+    console.log(`An upload of ${LIVE_BYTES / 1e6} MB beside them: ${(withThem / 1000).toFixed(2)} s, without them ${(without / 1000).toFixed(2)} s (${percent(withThem / without - 1)}), medians of ${RUNS}.`);
+}
+
+/// The part of a core that the server takes.
+async function share(seconds) {
+    const used = async () => {
+        const fields = (await readFile(`/proc/${server.pid}/stat`, 'utf8')).split(') ')[1].split(' ');
+        return Number(fields[11]) + Number(fields[12]);
+    };
+    const before = await used();
+    await sleep(seconds * 1000);
+    // Ticks of a hundredth of a second (proc(5)).
+    return ((await used()) - before) / 100 / seconds;
 }
 
 async function measureUsers(cookie) {

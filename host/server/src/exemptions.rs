@@ -1,4 +1,5 @@
-//! A file of the state directory with the networks that administrators have exempted from bans, one a line.
+//! A file of the state directory with the networks that administrators have exempted from bans, one a line. They are of
+//! this server alone, as its bans are: servers that share a database need not be reached from the same networks.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
