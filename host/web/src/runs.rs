@@ -1,8 +1,11 @@
 //! Records of hook calls: lists, one record, and the calls of one attempt as a timeline.
 
+use std::net::IpAddr;
+
 use axum::response::Response;
-use tidegate_core::admin::{LoginQuestion, UseCase};
+use tidegate_core::admin::{BannedAddress, LoginQuestion, UseCase};
 use tidegate_core::connection::LoginMethod;
+use tidegate_core::guard::Source;
 use tidegate_core::ports::{RunFilter, StoredRun};
 
 use crate::guard::Need;
@@ -176,7 +179,17 @@ async fn refused(asked: Asked) -> Result<Response, Problem> {
         return Ok(asked.page("Why refused?", blocks));
     }
     let attempts = attempts(&asked, &who).await?;
-    if attempts.is_empty() {
+    let ban = ban_of(&asked, &who).await?;
+    if let Some(ban) = &ban {
+        let text = format!(
+            "The address is banned until {} UTC: its connections are refused before any log-in.",
+            crate::text::moment(ban.until).text
+        );
+        blocks.push(Block::Note(Tone::Bad, text));
+        let (text, address) = ("To the bans".to_owned(), "/web/bans".to_owned());
+        blocks.push(Block::Actions(vec![Action { text, address, tone: Tone::Plain }]));
+    }
+    if attempts.is_empty() && ban.is_none() {
         let text = format!(
             "No hook was asked about “{who}” lately, and no login of it is recorded. Look at the spelling: upper and \
              lower case are different."
@@ -211,6 +224,17 @@ async fn refused(asked: Asked) -> Result<Response, Problem> {
         blocks.push(Block::Actions(actions));
     }
     Ok(asked.page(format!("Why was {who} refused?"), blocks))
+}
+
+/// The ban of an address, as far as the administrator may know.
+async fn ban_of(asked: &Asked, who: &str) -> Result<Option<BannedAddress>, Problem> {
+    let Ok(address) = who.parse::<IpAddr>() else { return Ok(None) };
+    if !asked.may(UseCase::ListBans) {
+        return Ok(None);
+    }
+    let source = Source::from(address).to_string();
+    let bans = asked.web.administration.bans.list(asked.actor()?).await?;
+    Ok(bans.into_iter().find(|ban| ban.address == source))
 }
 
 /// The call that refused: of a hook, if it decided so, else the server's own outcome.

@@ -112,6 +112,9 @@ async function theyAreClosedAndBanned(open, { password }) {
     assert.equal(await rowOf(page, 'downloader').count(), 1);
     await window.visit('/web/bans');
     assert.match(await page.locator('#bans').innerText(), /127\.0\.0\.2[\s\S]*by an administrator/);
+    await window.visit('/web/refused?who=127.0.0.2');
+    assert.match(await window.text(), /The address is banned until/);
+    await window.look();
     await window.visit('/web/audit');
     assert.match(await page.locator('#audit').innerText(), /127\.0\.0\.2/);
 }

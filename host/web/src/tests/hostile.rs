@@ -122,6 +122,9 @@ async fn a_refused_login_is_explained_step_by_step() {
         }
         assert!(page.find("login-pre") < page.find("Outcome of the attempt"), "{page}");
     }
+    house.post("/web/bans/add", &root, &[("address", "2001:db8::9")]).await;
+    let banned = house.get("/web/refused?who=2001:db8::7", &root).await.text;
+    assert!(banned.contains("The address is banned until") && !banned.contains("No hook was asked"), "{banned}");
     let none = house.get("/web/refused?who=nobody", &root).await.text;
     assert!(none.contains("No hook was asked about"), "{none}");
 }
