@@ -66,8 +66,9 @@ async fn download(asked: Asked) -> Result<Response, Problem> {
 
 /// Says what a load would do, and keeps the file for it.
 async fn attempt(mut asked: Asked) -> Result<Response, Problem> {
-    let text = asked.file.take().filter(|text| !text.is_empty());
-    let text = Arc::new(text.ok_or_else(|| Problem::wrong("Choose the file of a dump."))?);
+    let file = asked.file.take().filter(|(text, _)| !text.is_empty());
+    let (text, _place) = file.ok_or_else(|| Problem::wrong("Choose the file of a dump."))?;
+    let text = Arc::new(text);
     let session = session(&asked)?;
     let (dump, left) = dump_of(&text)?;
     let (loaded, _) = asked.web.administration.backups.load(asked.actor()?, dump, true).await?;
@@ -92,6 +93,8 @@ async fn load(asked: Asked) -> Result<Response, Problem> {
     let gone =
         "The server no longer has the file: it was kept for ten minutes, or another one was uploaded. Upload it again.";
     let kept = kept.ok_or_else(|| Problem::wrong(gone))?;
+    let length = u64::try_from(kept.text.len()).unwrap_or(u64::MAX);
+    let _place = asked.web.administration.backups.room.to_load(length).await?;
     let (dump, _) = dump_of(&kept.text)?;
     let (loaded, is_stored) = asked.web.administration.backups.load(asked.actor()?, dump, false).await?;
     if is_stored {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use http_body_util::{BodyExt, Limited};
-use tidegate_core::admin::{Actor, UseCase};
+use tidegate_core::admin::{Actor, BackupPlace, BackupRoom, UseCase};
 use tokio::time::timeout;
 use url::form_urlencoded;
 
@@ -52,8 +52,8 @@ pub struct Asked {
     pub path: String,
     pub query: Fields,
     pub form: Fields,
-    /// The file `dump` of the form.
-    pub file: Option<Vec<u8>>,
+    /// The file `dump` of the form, with the room that it has in memory.
+    pub file: Option<(Vec<u8>, BackupPlace)>,
     /// Whether the page asks for a part of itself.
     pub is_fragment: bool,
     pub parts: Parts,
@@ -93,7 +93,7 @@ impl FromRequest<WebAdmin> for Asked {
 
     async fn from_request(request: Request, web: &WebAdmin) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let (form, file) = form_of(&parts, body).await?;
+        let (form, file) = form_of(&parts, body, &web.administration.backups.room).await?;
         let visitor = parts.extensions.get().cloned();
         Ok(Self {
             web: web.clone(),
@@ -110,7 +110,11 @@ impl FromRequest<WebAdmin> for Asked {
 }
 
 /// The fields of the form, and its file; none for other methods. Only administrators send files.
-async fn form_of(parts: &Parts, body: Body) -> Result<(Fields, Option<Vec<u8>>), Problem> {
+async fn form_of(
+    parts: &Parts,
+    body: Body,
+    room: &BackupRoom,
+) -> Result<(Fields, Option<(Vec<u8>, BackupPlace)>), Problem> {
     if parts.method != Method::POST {
         return Ok((Fields::default(), None));
     }
@@ -122,11 +126,18 @@ async fn form_of(parts: &Parts, body: Body) -> Result<(Fields, Option<Vec<u8>>),
         (true, false) => (MAX_BODY, BODY_TIME),
         (true, true) => (MAX_FILE, FILE_TIME),
     };
+    let place = if has_file {
+        // A form whose length is not said may be as large as any.
+        let most = u64::try_from(limit).unwrap_or(u64::MAX);
+        Some(room.to_load(body.size_hint().upper().map_or(most, |length| length.min(most))).await?)
+    } else {
+        None
+    };
     let read = timeout(time, Limited::new(body, limit).collect()).await;
     let read = read.map_err(|_| Problem::wrong("The form did not arrive in time."))?;
     let read = read.map_err(|_| Problem::wrong("The form is too large, or broke off."))?.to_bytes();
-    if has_file {
-        return Ok((Fields::default(), upload::file(kind, &read, "dump")));
+    if let Some(place) = place {
+        return Ok((Fields::default(), upload::file(kind, &read, "dump").map(|file| (file, place))));
     }
     let fields = Fields::of_form(&read).ok_or_else(|| Problem::wrong("The form has too many fields."))?;
     Ok((fields, None))
@@ -184,7 +195,7 @@ mod tests {
                 request.extensions_mut().insert(visitor());
             }
             let (parts, body) = request.into_parts();
-            form_of(&parts, body).await.is_ok()
+            form_of(&parts, body, &BackupRoom::default()).await.is_ok()
         };
         let check = async |text: String, before: bool, after: bool| {
             let bytes = text.len();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
 use tidegate_core::ports::{
-    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError,
-    PluginValueFacts, StoreError, counted,
+    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, PluginValueFacts,
+    StoreError, counted,
 };
 
 use super::RedbDatabase;

@@ -31,6 +31,32 @@ pub struct NewBackup {
     is_kept: bool,
 }
 
+/// A file that is there, to be read.
+#[derive(Debug)]
+pub struct KeptBackup {
+    parameter: &'static str,
+    path: String,
+    file: std::fs::File,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl KeptBackup {
+    /// The text of the file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has grown.
+    pub fn read(self) -> Result<Vec<u8>, Refusal> {
+        let mut text = Vec::new();
+        let read = self.file.take(self.size.saturating_add(1)).read_to_end(&mut text);
+        read.map_err(|error| failed(&self.path, error))?;
+        if u64::try_from(text.len()).is_ok_and(|length| length > self.size) {
+            return Err(Refusal::of_field(self.parameter, format!("\"{}\" is still being written", self.path)));
+        }
+        Ok(text)
+    }
+}
+
 impl BackupDirectory {
     /// Begins a file; missing directories on the way are made.
     ///
@@ -57,11 +83,11 @@ impl BackupDirectory {
         Ok(NewBackup { parameter, parent, name: name.into(), beside: beside.into(), file: file.into(), is_kept: false })
     }
 
-    /// Reads a file; its path is relative to the directory, or absolute and in it.
+    /// Finds a file to read; its path is relative to the directory, or absolute and in it.
     ///
     /// # Errors
     /// The path leads out of the directory, or the file cannot be read or is too large.
-    pub fn read(&self, parameter: &str, path: &str) -> Result<Vec<u8>, Refusal> {
+    pub fn find(&self, parameter: &'static str, path: &str) -> Result<KeptBackup, Refusal> {
         let relative = relative(parameter, path, Some(&self.0))?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = beneath(&self.open()?, &relative, flags).map_err(|error| refused(parameter, path, error))?;
@@ -70,12 +96,11 @@ impl BackupDirectory {
         if !metadata.is_file() {
             return Err(Refusal::of_field(parameter, format!("\"{path}\" is not a file")));
         }
-        let mut text = Vec::new();
-        file.take(MAX_DUMP + 1).read_to_end(&mut text).map_err(|error| failed(path, error))?;
-        if u64::try_from(text.len()).is_ok_and(|length| length > MAX_DUMP) {
+        let size = metadata.len();
+        if size > MAX_DUMP {
             return Err(Refusal::of_field(parameter, format!("\"{path}\" is larger than {MAX_DUMP} bytes")));
         }
-        Ok(text)
+        Ok(KeptBackup { parameter, path: path.to_owned(), file, size })
     }
 
     fn open(&self) -> Result<OwnedFd, Refusal> {
@@ -213,7 +238,10 @@ mod tests {
         // The link itself is replaced, not what it leads to.
         check("link", 200);
         assert_eq!(std::fs::read_to_string(root.path().join("secret")).unwrap(), "hush");
-        let read = |path: &str| backups.read("input_file", path).map_err(|refusal| refusal.0.status);
+        let read = |path: &str| {
+            let found = backups.find("input_file", path).and_then(KeptBackup::read);
+            found.map_err(|refusal| refusal.0.status)
+        };
         assert_eq!(read("b/c/d.json"), Ok(b"text".to_vec()));
         assert_eq!(read(backups.0.join("a.json").to_str().unwrap()), Ok(b"text".to_vec()));
         for (path, status) in [("../secret", 400), ("out/secret", 400), ("/etc/passwd", 400), ("none", 404), ("b", 400)]

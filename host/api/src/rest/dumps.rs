@@ -2,25 +2,30 @@
 //! not at all (A18-10, A18-11).
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde_json::{Map, Value};
 use tidegate_api_types::{ErrorAnswer, ErrorCode, LoadReport};
 use tidegate_core::account::{Dump, ObjectKind};
-use tidegate_core::admin::{Actor, AdminError, Administration};
+use tidegate_core::admin::{Actor, AdminError, Administration, BackupPlace};
 use tidegate_core::ports::PageRequest;
 use tidegate_core::quota::Scope;
 
 use super::RestApi;
-use super::extract::{Query, parse};
+use super::backup_directory::MAX_DUMP;
+use super::extract::{BodyLimit, Query, bytes, parse};
 use crate::answer::Refusal;
 use crate::control::{dumped, load_report};
 
 /// How many documents are written at a time.
 const PAGE: u32 = 500;
+/// The time in which the body of a load has to arrive.
+const BODY_TIME: Duration = Duration::from_secs(600);
 /// How many problems of a load an answer names.
 const PROBLEMS_SHOWN: usize = 100;
 
@@ -39,9 +44,11 @@ const SECTIONS: [Section; 4] = [
 ];
 
 /// Writes a dump part by part.
-pub struct Dumper {
+struct Dumper {
     administration: Arc<Administration>,
     actor: Actor,
+    /// A client that reads slowly keeps it.
+    _place: BackupPlace,
     sections: std::slice::Iter<'static, Section>,
     section: Option<Section>,
     after: Option<String>,
@@ -50,23 +57,26 @@ pub struct Dumper {
 }
 
 impl Dumper {
-    pub fn new(administration: Arc<Administration>, actor: Actor) -> Self {
-        Self {
+    /// Waits for room.
+    async fn new(administration: Arc<Administration>, actor: Actor) -> Result<Self, AdminError> {
+        let place = administration.backups.room.to_make().await?;
+        Ok(Self {
             administration,
             actor,
+            _place: place,
             sections: SECTIONS.iter(),
             section: None,
             after: None,
             is_first: true,
             is_over: false,
-        }
+        })
     }
 
     /// The next part of the text; None: the dump is complete.
     ///
     /// # Errors
     /// The actor lacks the permission, or the store fails.
-    pub async fn next(&mut self) -> Result<Option<String>, AdminError> {
+    async fn next(&mut self) -> Result<Option<String>, AdminError> {
         if self.is_over {
             return Ok(None);
         }
@@ -117,9 +127,10 @@ impl Dumper {
 /// The dump as an answer, which is sent while it is read.
 ///
 /// # Errors
-/// The actor lacks the permission, or the store fails at the beginning; later, the answer breaks off.
+/// The actor lacks the permission, other dumps have the room, or the store fails at the beginning; later, the answer
+/// breaks off.
 pub async fn streamed(administration: Arc<Administration>, actor: Actor) -> Result<Response, AdminError> {
-    let mut dumper = Dumper::new(administration, actor);
+    let mut dumper = Dumper::new(administration, actor).await?;
     // The second part is the first page: what keeps it from being read is said with a status.
     let mut begin = dumper.next().await?.unwrap_or_default();
     begin.push_str(&dumper.next().await?.unwrap_or_default());
@@ -137,9 +148,9 @@ pub async fn streamed(administration: Arc<Administration>, actor: Actor) -> Resu
 /// Writes the dump to a file among the backups; gives its size in bytes.
 ///
 /// # Errors
-/// The path is not allowed, the actor lacks the permission, or the store or the file fails.
+/// The path is not allowed, the actor lacks the permission, other dumps have the room, or the store or the file fails.
 pub async fn to_file(api: &RestApi, actor: &Actor, parameter: &'static str, path: String) -> Result<u64, Refusal> {
-    let mut dumper = Dumper::new(api.administration.clone(), actor.clone());
+    let mut dumper = Dumper::new(api.administration.clone(), actor.clone()).await?;
     let mut begin = dumper.next().await?;
     let (backups, name) = (api.backups.clone(), path);
     let mut file = on_thread(move || backups.create(parameter, &name)).await?;
@@ -150,13 +161,34 @@ pub async fn to_file(api: &RestApi, actor: &Actor, parameter: &'static str, path
     on_thread(move || file.finish()).await
 }
 
+/// The text of a dump, with the room that it has in memory.
+pub struct Text {
+    bytes: Bytes,
+    place: BackupPlace,
+}
+
 /// Reads a file among the backups.
 ///
 /// # Errors
-/// The path is not allowed, or the file cannot be read.
-pub async fn from_file(api: &RestApi, parameter: &'static str, path: String) -> Result<Vec<u8>, Refusal> {
+/// The path is not allowed, other loads have the room, or the file cannot be read.
+pub async fn from_file(api: &RestApi, parameter: &'static str, path: String) -> Result<Text, Refusal> {
     let backups = api.backups.clone();
-    on_thread(move || backups.read(parameter, &path)).await
+    let found = on_thread(move || backups.find(parameter, &path)).await?;
+    let place = api.administration.backups.room.to_load(found.size).await?;
+    Ok(Text { bytes: on_thread(move || found.read()).await?.into(), place })
+}
+
+/// Reads the body of a request.
+///
+/// # Errors
+/// The body is larger or slower than the limit, or breaks off; or other loads have the room.
+pub async fn from_body(api: &RestApi, request: Request) -> Result<Text, Refusal> {
+    let limit = BodyLimit { size: usize::try_from(MAX_DUMP).unwrap_or(usize::MAX), time: BODY_TIME };
+    // A body whose length is not said may be as large as any.
+    let length = request.body().size_hint().upper().unwrap_or(MAX_DUMP);
+    // One that is too large takes no room from others: it is refused.
+    let place = api.administration.backups.room.to_load(if length > MAX_DUMP { 0 } else { length }).await?;
+    Ok(Text { bytes: bytes(request, limit).await?, place })
 }
 
 async fn on_thread<T: Send + 'static>(
@@ -194,8 +226,10 @@ impl ScanAfterLoad {
 ///
 /// # Errors
 /// The text is no dump, a document cannot be loaded, the actor lacks the permission, or the store fails.
-pub async fn load(api: &RestApi, actor: &Actor, text: &[u8], scans: ScanAfterLoad) -> Result<Loaded, Refusal> {
-    let mut document: Map<String, Value> = parse(text)?;
+pub async fn load(api: &RestApi, actor: &Actor, text: Text, scans: ScanAfterLoad) -> Result<Loaded, Refusal> {
+    let Text { bytes, place } = text;
+    let mut document: Map<String, Value> = parse(&bytes)?;
+    drop(bytes);
     let mut take = |name: &str| match document.remove(name) {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(value) => serde_json::from_value::<Vec<Map<String, Value>>>(value)
@@ -218,6 +252,7 @@ pub async fn load(api: &RestApi, actor: &Actor, text: &[u8], scans: ScanAfterLoa
     if !is_stored && report.failed > 0 {
         return Err(refused(&report));
     }
+    drop(place);
     scan(api, actor, limited);
     Ok(Loaded { left })
 }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -157,6 +157,10 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
 /// # Errors
 /// It is larger or slower than the limit, or breaks off.
 pub async fn bytes(request: Request, limit: BodyLimit) -> Result<Bytes, Refusal> {
+    let too_large = || Refusal::new(ErrorCode::TooLarge, format!("the body is larger than {} bytes", limit.size));
+    if usize::try_from(request.body().size_hint().lower()).is_ok_and(|length| length > limit.size) {
+        return Err(too_large());
+    }
     let collected = timeout(limit.time, Limited::new(request.into_body(), limit.size).collect()).await;
     let collected = collected.map_err(|_| {
         let seconds = limit.time.as_secs();
@@ -164,10 +168,7 @@ pub async fn bytes(request: Request, limit: BodyLimit) -> Result<Bytes, Refusal>
     })?;
     match collected {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let error = format!("the body is larger than {} bytes", limit.size);
-            Err(Refusal::new(ErrorCode::TooLarge, error))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err(Refusal::new(ErrorCode::Malformed, format!("the body broke off: {error}"))),
     }
 }

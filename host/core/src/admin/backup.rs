@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::counted::{self, Counted};
 use super::reach::check_dump;
-use super::{Actor, AdminError, Audit, PAGE, UseCase, UserAdministration};
+use super::{Actor, AdminError, Audit, BackupRoom, PAGE, UseCase, UserAdministration};
 use crate::account::{AccountPage, Dump, Loaded, ObjectKind};
 use crate::ports::{Directory, PageRequest, StoredDocument, UsageStore};
 
@@ -16,6 +16,8 @@ pub struct BackupAdministration {
     pub directory: Arc<dyn Directory>,
     /// The store of usages, for those of another server.
     pub usages: Arc<dyn UsageStore>,
+    /// Room for those that are in memory at the same time.
+    pub room: BackupRoom,
     /// Records dumps and loads.
     pub audit: Audit,
 }

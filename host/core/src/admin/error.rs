@@ -89,6 +89,9 @@ pub enum AdminError {
     /// No key, token or code could be made.
     #[error(transparent)]
     Random(#[from] NoRandomness),
+    /// Other dumps have the room in memory; `loaded` or `made` says of which kind.
+    #[error("too many dumps are being {0} at the same time for one more; try again when they are done")]
+    NoRoom(&'static str),
     /// The store refused a change, or failed.
     #[error(transparent)]
     Store(StoreError),
@@ -109,7 +112,8 @@ pub enum AdminErrorKind {
     Invalid,
     /// The request contradicts the settings, or what is stored.
     Refused,
-    /// The request may succeed later: the store is busy, full or read-only, or no password can be hashed.
+    /// The request may succeed later: the store is busy, full or read-only, no password can be hashed, or there is no
+    /// room in memory.
     Unavailable,
     /// The server failed.
     Failed,
@@ -146,7 +150,7 @@ impl AdminError {
             Self::Document(_) | Self::Object { .. } => AdminErrorKind::Invalid,
             Self::InUse(_) => AdminErrorKind::Conflict,
             Self::Account(AccountError::Invalid(_)) => AdminErrorKind::Invalid,
-            Self::Account(AccountError::Password(_)) => AdminErrorKind::Unavailable,
+            Self::Account(AccountError::Password(_)) | Self::NoRoom(_) => AdminErrorKind::Unavailable,
             Self::Account(AccountError::Store(error)) | Self::Store(error) => kind_of(error),
             Self::Scan(ScanError::InProgress) => AdminErrorKind::Conflict,
             Self::Scan(ScanError::NotTracked) => AdminErrorKind::Refused,
@@ -183,6 +187,7 @@ impl AdminError {
             | Self::InUse(_)
             | Self::Scan(_)
             | Self::Random(_)
+            | Self::NoRoom(_)
             | Self::Store(_) => None,
         }
     }

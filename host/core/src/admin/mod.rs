@@ -12,6 +12,7 @@ mod authentication;
 #[cfg(test)]
 mod authentication_tests;
 mod backup;
+mod backup_room;
 mod bans;
 mod counted;
 #[cfg(test)]
@@ -62,6 +63,7 @@ pub use api_keys::{ApiKeys, NewKey};
 pub use audit::Audit;
 pub use authentication::{Authentication, AuthenticationError, DoorClient, IssuedToken};
 pub use backup::BackupAdministration;
+pub use backup_room::{BackupPlace, BackupRoom};
 pub use bans::{BanAdministration, BannedAddress, ExemptNetworks};
 pub use credentials::CredentialAdministration;
 pub use effective::{GivingGroup, ShownEffective};
@@ -278,6 +280,7 @@ impl Administration {
                 users: users.clone(),
                 directory: ports.directory,
                 usages: ports.usages,
+                room: BackupRoom::default(),
                 audit: audit.clone(),
             },
             users,

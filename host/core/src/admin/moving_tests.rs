@@ -44,6 +44,7 @@ async fn load(dump: Dump) -> (Vec<LoadOutcome>, Arc<MemoryStore>) {
         users: Arc::new(UserAdministration { accounts, audit: audit.clone() }),
         directory: store.clone(),
         usages: store.clone(),
+        room: BackupRoom::default(),
         audit,
     };
     let root = Actor::local("root", Door::Socket);

@@ -38,6 +38,7 @@ async fn house() -> House {
         users: users.clone(),
         directory: store.clone(),
         usages: store.clone(),
+        room: BackupRoom::default(),
         audit: audit.clone(),
     };
     let house = House { users, objects: ObjectAdministration { directory: store, accounts, audit }, backups };

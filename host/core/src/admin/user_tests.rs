@@ -45,6 +45,7 @@ fn house() -> House {
         users: users.clone(),
         directory: store.clone(),
         usages: store.clone(),
+        room: BackupRoom::default(),
         audit: audit.clone(),
     };
     House { store, users, backups, audit, root: Actor::local("root", Door::Socket) }

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, PluginValue};
 use crate::ports::{
-    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError,
-    PluginValueFacts, counted,
+    MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_BYTES, MAX_VALUE_LENGTH, PluginStore, PluginStoreError, PluginValueFacts,
+    counted,
 };
 
 type Values = BTreeMap<String, PluginValue>;

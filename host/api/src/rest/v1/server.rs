@@ -113,6 +113,6 @@ async fn load(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -
     let scans = ScanAfterLoad::of_query(&query, "scan_quota")?;
     let path = query.text("input_file").unwrap_or_default().to_owned();
     let text = dumps::from_file(&api, "input_file", path).await?;
-    let loaded = dumps::load(&api, &actor, &text, scans).await?;
+    let loaded = dumps::load(&api, &actor, text, scans).await?;
     Ok(done(StatusCode::OK, &loaded.message()))
 }

@@ -1,23 +1,18 @@
 //! Dumps and loads.
 
-use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde_json::json;
-use std::time::Duration;
 use tidegate_core::admin::{Actor, UseCase};
 
 use super::super::RestApi;
-use super::super::dumps::{self, ScanAfterLoad};
-use super::super::extract::{BodyLimit, Query, bytes};
+use super::super::dumps::{self, ScanAfterLoad, Text};
+use super::super::extract::Query;
 use super::super::guard::Caller;
 use super::super::openapi::{reference, switch, word};
 use super::super::route::Route;
 use crate::answer::{Refusal, done};
-
-/// Bodies of loads, as large as files of loads may be.
-const DUMP: BodyLimit = BodyLimit { size: 256 << 20, time: Duration::from_secs(600) };
 
 pub fn routes() -> Vec<Route> {
     let load = |route: Route| {
@@ -80,7 +75,7 @@ async fn load_file(State(api): State<RestApi>, Caller(actor): Caller, query: Que
     check_mode(&query)?;
     let path = query.text("input-file").unwrap_or_default().to_owned();
     let text = dumps::from_file(&api, "input-file", path).await?;
-    load(&api, &actor, &query, text.into()).await
+    load(&api, &actor, &query, text).await
 }
 
 async fn load_body(
@@ -90,13 +85,13 @@ async fn load_body(
     request: Request,
 ) -> Result<Response, Refusal> {
     check_mode(&query)?;
-    let text = bytes(request, DUMP).await?;
+    let text = dumps::from_body(&api, request).await?;
     load(&api, &actor, &query, text).await
 }
 
-async fn load(api: &RestApi, actor: &Actor, query: &Query, text: Bytes) -> Result<Response, Refusal> {
+async fn load(api: &RestApi, actor: &Actor, query: &Query, text: Text) -> Result<Response, Refusal> {
     let scans = ScanAfterLoad::of_query(query, "scan-quota")?;
-    let loaded = dumps::load(api, actor, &text, scans).await?;
+    let loaded = dumps::load(api, actor, text, scans).await?;
     Ok(done(StatusCode::OK, &loaded.message()))
 }
 
