@@ -1,5 +1,7 @@
 //! Audit records: which actor changed what.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,7 +17,32 @@ pub struct ListAudit {
     pub kind: Option<String>,
     #[serde(default)]
     pub name: Option<String>,
+    /// The action, such as `update`.
+    #[serde(default)]
+    pub action: Option<String>,
+    #[serde(default)]
+    pub outcome: Option<AuditOutcome>,
+    /// The address of the author.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub address: Option<IpAddr>,
+    /// Only records of that time or later, in milliseconds since 1970.
+    #[serde(default)]
+    pub since: Option<i64>,
+    /// Only records of an earlier time.
+    #[serde(default)]
+    pub until: Option<i64>,
+    /// The most records to give, 500 at most.
     pub limit: u32,
+}
+
+/// How a request for a change ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditOutcome {
+    Done,
+    Refused,
+    Failed,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

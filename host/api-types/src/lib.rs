@@ -27,7 +27,7 @@ pub use admins::{
     SetAdminCodes, ShowAdmin, Token, Tokens, UpdateAdmin,
 };
 pub use api_keys::{AddApiKey, ApiKeys, DeleteApiKey, DeletedApiKey, ListApiKeys, NewApiKey, RotateApiKey, ShowApiKey};
-pub use audit::{AuditEntries, AuditEntry, ListAudit};
+pub use audit::{AuditEntries, AuditEntry, AuditOutcome, ListAudit};
 pub use backup::{AccountOutcome, DumpUsers, Dumped, LoadDump, LoadReport, LoadedAccount, LoadedObject};
 pub use bans::{
     AddBan, AddExemptNetwork, Ban, Bans, ExemptNetwork, ExemptNetworks, ListBans, ListExemptNetworks, RemoveBan,

@@ -2,6 +2,7 @@
 //! server's own user and root can use.
 
 mod answer;
+mod audit_export;
 mod control;
 mod exposition;
 mod health;
@@ -14,6 +15,7 @@ mod snapshot;
 
 /// The router that [`serve`] serves.
 pub use axum::Router;
+pub use audit_export::{AuditShape, audit_as_answer};
 pub use control::{AdminApi, Handle, Owner, control, error_answer, for_owner, hook_link, plugin, user_name};
 pub use exposition::{Measured, metrics};
 pub use health::{Readiness, health};

@@ -1,9 +1,8 @@
 //! What was changed by whom.
 
-use axum::http::HeaderValue;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde_json::json;
+use tidegate_api::{AuditShape, audit_as_answer};
 use tidegate_core::admin::UseCase;
 use tidegate_core::ports::{AuditOutcome, AuditQuery, StoredAudit};
 
@@ -16,10 +15,6 @@ use crate::view::{Block, Cell, Control, Form, Input, InputKind, Table, Tone};
 
 /// Records of a page.
 const LIMIT: u32 = 100;
-/// Records of a file, at most.
-const EXPORTED: usize = 100_000;
-/// Records that are read at once.
-const READ: u32 = 500;
 const FIELDS: [(&str, &str); 3] = [("author", "By"), ("kind", "Kind"), ("name", "Name")];
 
 pub fn routes() -> Vec<Route> {
@@ -75,35 +70,35 @@ fn row(stored: StoredAudit) -> Vec<Cell> {
     ]
 }
 
-/// All records that match, as one JSON object a line, the newest first.
+/// One JSON object a line.
+const EXPORT: AuditShape = AuditShape {
+    content_type: "application/x-ndjson",
+    content_disposition: "attachment; filename=\"audit.jsonl\"",
+    begin: "",
+    between: "",
+    end: "",
+    record: exported,
+};
+
+/// All records that match, the newest first.
 async fn export(asked: Asked) -> Result<Response, Problem> {
-    let (mut query, mut text, mut count) = (query(&asked, READ), String::new(), 0);
-    while count < EXPORTED {
-        let page = asked.web.administration.audit.list(asked.actor()?, query.clone()).await?;
-        let Some(last) = page.last() else { break };
-        query.before = Some(last.id);
-        count += page.len();
-        for StoredAudit { id, record, revision } in page {
-            let line = json!({
-                "id": id,
-                "at": moment(record.at).machine,
-                "author": record.author.name,
-                "door": record.author.door.as_str(),
-                "address": record.author.address.map(|address| address.to_string()),
-                "action": record.action,
-                "kind": record.kind,
-                "name": record.name,
-                "outcome": record.outcome.as_str(),
-                "detail": record.detail,
-                "revision": revision,
-            });
-            text.push_str(&line.to_string());
-            text.push('\n');
-        }
-    }
-    let mut response = text.into_response();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-    let name = HeaderValue::from_static("attachment; filename=\"audit.jsonl\"");
-    response.headers_mut().insert(CONTENT_DISPOSITION, name);
-    Ok(response)
+    let audit = &asked.web.administration.audit;
+    Ok(audit_as_answer(audit, asked.actor()?, query(&asked, 0), EXPORT).await?)
+}
+
+fn exported(StoredAudit { id, record, revision }: StoredAudit) -> String {
+    let line = json!({
+        "id": id,
+        "at": moment(record.at).machine,
+        "author": record.author.name,
+        "door": record.author.door.as_str(),
+        "address": record.author.address.map(|address| address.to_string()),
+        "action": record.action,
+        "kind": record.kind,
+        "name": record.name,
+        "outcome": record.outcome.as_str(),
+        "detail": record.detail,
+        "revision": revision,
+    });
+    format!("{line}\n")
 }

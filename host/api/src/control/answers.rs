@@ -7,7 +7,7 @@ use tidegate_core::admin::{
     StepOutcome, SweptFileSystem, problem_of,
 };
 use tidegate_core::ports::storage::Swept;
-use tidegate_core::ports::{HookCounter, StoredAudit, StoredRun};
+use tidegate_core::ports::{AuditOutcome, HookCounter, StoredAudit, StoredRun};
 use tidegate_core::quota::{ScanReport, Scope, UsedQuota};
 use tidegate_core::session::{Session, TransferView};
 
@@ -141,6 +141,14 @@ pub fn hook_counter(counter: HookCounter) -> api::HookCounter {
         cpu_us: counter.cpu_us,
         max_memory: counter.max_memory,
         histogram: counter.histogram,
+    }
+}
+
+pub fn audit_outcome_of(outcome: api::AuditOutcome) -> AuditOutcome {
+    match outcome {
+        api::AuditOutcome::Done => AuditOutcome::Done,
+        api::AuditOutcome::Refused => AuditOutcome::Refused,
+        api::AuditOutcome::Failed => AuditOutcome::Failed,
     }
 }
 

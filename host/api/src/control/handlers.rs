@@ -164,8 +164,9 @@ impl Handle<ForgetPlugin> for AdminApi {
 
 impl Handle<ListAudit> for AdminApi {
     async fn handle(&self, actor: &Actor, request: ListAudit) -> Result<AuditEntries, AdminError> {
-        let ListAudit { before, actor: author, kind, name, limit } = request;
-        let query = AuditQuery { before, author, kind, name, limit, ..AuditQuery::default() };
+        let ListAudit { before, actor: author, kind, name, action, outcome, address, since, until, limit } = request;
+        let outcome = outcome.map(answers::audit_outcome_of);
+        let query = AuditQuery { before, since, until, action, outcome, address, author, kind, name, limit };
         let entries = self.administration.audit.list(actor, query).await?;
         Ok(AuditEntries { entries: entries.into_iter().map(answers::audit_entry).collect() })
     }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Actor, AdminError, DoorClient, UseCase};
+use futures_util::{Stream, stream};
+
+use super::{Actor, AdminError, DoorClient, PAGE, UseCase};
 use crate::guard::Source;
 use crate::ports::{AuditOutcome, AuditQuery, AuditRecord, AuditStore, Author, Clock, StoredAudit};
 
@@ -168,13 +170,31 @@ impl Audit {
         self.append(AuditRecord { detail, ..actor.author.did(action, kind, name, self.clock.now()) }).await;
     }
 
-    /// Audit records, the newest first.
+    /// At most 500 audit records, the newest first.
     ///
     /// # Errors
     /// The actor lacks `view_events`, or the store fails.
     pub async fn list(&self, actor: &Actor, query: AuditQuery) -> Result<Vec<StoredAudit>, AdminError> {
         self.allow(actor, UseCase::ListAudit, "").await?;
-        Ok(self.store.audit(query).await?)
+        let limit = query.limit.min(PAGE);
+        Ok(self.store.audit(AuditQuery { limit, ..query }).await?)
+    }
+
+    /// All audit records that match, the newest first, a page at a time; the limit of the query is not looked at.
+    pub fn pages(
+        &self,
+        actor: Actor,
+        query: AuditQuery,
+    ) -> impl Stream<Item = Result<Vec<StoredAudit>, AdminError>> + Send + use<> {
+        let first = Some(AuditQuery { limit: PAGE, ..query });
+        stream::try_unfold((self.clone(), actor, first), |(audit, actor, query)| async move {
+            let Some(query) = query else { return Ok(None) };
+            let page = audit.list(&actor, query.clone()).await?;
+            let Some(last) = page.last().map(|last| last.id) else { return Ok(None) };
+            let is_full = u32::try_from(page.len()).is_ok_and(|length| length >= PAGE);
+            let next = is_full.then_some(AuditQuery { before: Some(last), ..query });
+            Ok(Some((page, (audit, actor, next))))
+        })
     }
 }
 

@@ -33,3 +33,29 @@ async fn changes_are_searched() {
     house.ask("GET", "/api/v2/events/logs?ip=here&limit=0", Value::Null).await.refused(400, "limit");
     assert_eq!(house.ask("GET", "/api/v2/events/logs", Value::Null).await.body, json!([]));
 }
+
+#[tokio::test]
+async fn all_changes_are_exported_a_page_at_a_time() {
+    let house = House::new();
+    let names: Vec<String> = (0..510).map(|number| format!("u{number:03}")).collect();
+    for name in &names {
+        house.add(name).await;
+    }
+    let entries = async |query: &str| {
+        let answer = house.ask("GET", &format!("/api/tidegate/audit{query}"), Value::Null).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(answer.header("content-type"), "application/json");
+        let entries = answer.body["entries"].as_array().unwrap().clone();
+        entries.iter().map(|entry| entry["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let newest_first: Vec<_> = names.iter().rev().cloned().collect();
+    assert_eq!(entries("/export").await, newest_first);
+    assert_eq!(entries("?limit=4000000000").await, newest_first[..500]);
+    assert_eq!(entries("/export?name=u007&kind=user&action=add&actor=all").await, ["u007"]);
+    assert!(entries("/export?name=nobody").await.is_empty());
+    let whole = house.ask("GET", "/api/tidegate/audit/export", Value::Null).await;
+    assert_eq!(whole.text.lines().count(), names.len() + 2, "one record a line");
+    assert_eq!(house.ask("GET", "/api/tidegate/audit?name=u007", Value::Null).await.body["entries"][0]["id"], whole.body["entries"][502]["id"]);
+    house.ask("GET", "/api/tidegate/audit/export?limit=1", Value::Null).await.refused(400, "no parameter");
+    house.ask("GET", "/api/tidegate/audit/export?outcome=perhaps", Value::Null).await.refused(400, "refused");
+}

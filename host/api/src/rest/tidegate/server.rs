@@ -16,6 +16,7 @@ use super::super::openapi::{address_or_none, reference};
 use super::super::pages::{DEFAULT_LIMIT, MAX_LIMIT};
 use super::super::route::Route;
 use crate::answer::{self, Refusal, done};
+use crate::audit_export::{AuditShape, audit_as_answer};
 use crate::control::{audit_entry, session, token};
 
 pub fn routes() -> Vec<Route> {
@@ -23,6 +24,24 @@ pub fn routes() -> Vec<Route> {
     let time = || json!({"type": "integer", "minimum": 0, "maximum": i64::MAX});
     let outcomes = json!({"type": "string", "enum": AuditOutcome::ALL.map(AuditOutcome::as_str)});
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 4294967295_u32, "default": 100});
+    let selected = |route: Route| {
+        route
+            .needs(UseCase::ListAudit)
+            .query(
+                "before",
+                json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
+                "Only records with a smaller number.",
+            )
+            .query("since", time(), "Only records of that time or later, in milliseconds since 1970.")
+            .query("until", time(), "Only records of an earlier time, in milliseconds since 1970.")
+            .query("actor", text(), "Only changes by this author.")
+            .query("address", address_or_none(), "Only changes from this address.")
+            .query("action", text(), "Only changes of this kind, such as update.")
+            .query("outcome", outcomes.clone(), "Only requests that ended in this way.")
+            .query("kind", text(), "Only changes of objects of this kind, such as user.")
+            .query("name", text(), "Only changes of objects of this name.")
+            .answers(200, reference("AuditEntries"))
+    };
     vec![
         Route::new(
             Method::GET,
@@ -42,23 +61,21 @@ pub fn routes() -> Vec<Route> {
         )
         .needs(UseCase::ShowConfiguration)
         .answers(200, json!({"type": "object"})),
-        Route::new(Method::GET, "/audit", "list_audit", "List what was changed by whom, the newest first.", audit)
-            .needs(UseCase::ListAudit)
-            .query(
-                "before",
-                json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}),
-                "Only records with a smaller number.",
-            )
-            .query("since", time(), "Only records of that time or later, in milliseconds since 1970.")
-            .query("until", time(), "Only records of an earlier time, in milliseconds since 1970.")
-            .query("actor", text(), "Only changes by this author.")
-            .query("address", address_or_none(), "Only changes from this address.")
-            .query("action", text(), "Only changes of this kind, such as update.")
-            .query("outcome", outcomes, "Only requests that ended in this way.")
-            .query("kind", text(), "Only changes of objects of this kind, such as user.")
-            .query("name", text(), "Only changes of objects of this name.")
-            .query("limit", limit.clone(), "The most records to give, 500 at most.")
-            .answers(200, reference("AuditEntries")),
+        selected(Route::new(
+            Method::GET,
+            "/audit",
+            "list_audit",
+            "List what was changed by whom, the newest first.",
+            audit,
+        ))
+        .query("limit", limit.clone(), "The most records to give, 500 at most."),
+        selected(Route::new(
+            Method::GET,
+            "/audit/export",
+            "export_audit",
+            "Give all that was changed by whom, the newest first, one record a line.",
+            export,
+        )),
         Route::new(Method::GET, "/tokens", "list_tokens", "List the tokens of administrators.", tokens)
             .needs(UseCase::ListTokens)
             .query("after", text(), "Only tokens whose id comes after this one.")
@@ -94,14 +111,35 @@ async fn configuration(State(api): State<RestApi>) -> Response {
 }
 
 async fn audit(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
+    let query = AuditQuery { limit: limit(&query)?, ..audit_query(&query)? };
+    let entries = api.administration.audit.list(&actor, query).await?;
+    Ok(answer::json(&AuditEntries { entries: entries.into_iter().map(audit_entry).collect() }))
+}
+
+/// [`AuditEntries`] as JSON.
+const EXPORT: AuditShape = AuditShape {
+    content_type: "application/json",
+    content_disposition: "attachment; filename=\"audit.json\"",
+    begin: "{\"entries\":[\n",
+    between: ",\n",
+    end: "\n]}\n",
+    // A record has texts and numbers only: it can always be written.
+    record: |stored| serde_json::to_string(&audit_entry(stored)).unwrap_or_default(),
+};
+
+async fn export(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
+    Ok(audit_as_answer(&api.administration.audit, &actor, audit_query(&query)?, EXPORT).await?)
+}
+
+/// What the query selects; it sets no limit.
+fn audit_query(query: &Query) -> Result<AuditQuery, Refusal> {
     let text = |name: &str| query.text(name).filter(|text| !text.is_empty()).map(str::to_owned);
-    let limit = limit(&query)?;
     let outcome = text("outcome").map(|name| {
         let known = AuditOutcome::ALL.map(AuditOutcome::as_str).join(", ");
         let unknown = || Refusal::of_field("outcome", format!("the parameter \"outcome\" must be one of {known}"));
         AuditOutcome::from_name(&name).ok_or_else(unknown)
     });
-    let query = AuditQuery {
+    Ok(AuditQuery {
         before: query.natural("before")?,
         since: query.natural("since")?,
         until: query.natural("until")?,
@@ -111,10 +149,8 @@ async fn audit(State(api): State<RestApi>, Caller(actor): Caller, query: Query) 
         author: text("actor"),
         kind: text("kind"),
         name: text("name"),
-        limit,
-    };
-    let entries = api.administration.audit.list(&actor, query).await?;
-    Ok(answer::json(&AuditEntries { entries: entries.into_iter().map(audit_entry).collect() }))
+        limit: 0,
+    })
 }
 
 async fn tokens(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
