@@ -85,7 +85,7 @@ pub async fn serve(
         directory: directory.to_owned(),
         testing: tokio::sync::Mutex::default(),
     });
-    let api = wire::admin_api(&stores, accounts, services.administered(), inventory, Some(&hooks.points));
+    let api = wire::admin_api(&stores, accounts, services.administered(&settings), inventory, Some(&hooks.points));
     tasks.start_web_sessions(api.administration.web_sessions.clone());
     let rest = wire::rest_api(&api, &stores, &settings)?;
     let readiness = Readiness::new(services.metrics.clone(), stop.clone());

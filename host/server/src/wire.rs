@@ -386,12 +386,13 @@ impl Services {
         Ok(Self { login, sessions, watch, scans, metrics, defender, external_auth_cache: cache, hook_runs })
     }
 
-    pub fn administered(&self) -> Administered {
+    pub fn administered(&self, settings: &Settings) -> Administered {
         Administered {
             sessions: self.sessions.clone(),
             scans: self.scans.clone(),
             defender: self.defender.clone(),
             external_auth_cache: self.external_auth_cache.clone(),
+            login_pre_scope: settings.http_access.login_pre_scope,
         }
     }
 

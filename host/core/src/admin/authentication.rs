@@ -2,21 +2,16 @@
 
 use core::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::Value;
 
 use super::admin_document::{Administrator, is_within};
 use super::administrators::credential_of;
-use super::credential_text::{digest_of, is_same, key_id_of, new_key_id};
+use super::credential_text::{digest_of, is_same, key_id_of};
 use super::key_document::ApiKey;
 use super::tokens::id_of;
-use super::web_sessions::web_connection;
-use super::{Actor, AdminError, Audit, Identity, Permissions, Tokens};
-use crate::connection::{Credential, WebVisit};
-use crate::guard::{Defender, Offence};
-use crate::hook::review::{LoginPre, Review};
-use crate::hook::{Chain, Comparisons, LoginAttempt};
+use super::{Actor, AdminError, BeforeLogins, Identity, Permissions, Tokens};
+use crate::connection::WebVisit;
 use crate::login::{CodeRefusal, OneTimeCodes};
 use crate::password::{PasswordError, PasswordHash};
 use crate::ports::{
@@ -96,30 +91,21 @@ pub struct Authentication {
     directory: Arc<dyn Directory>,
     passwords: Arc<dyn Passwords>,
     tokens: Arc<Tokens>,
-    defender: Arc<Defender>,
-    audit: Audit,
     clock: Arc<dyn Clock>,
     codes: OneTimeCodes,
-    /// Asked before a password is looked at (D-05); None: nothing is.
-    login_pre: Option<Arc<Chain<LoginPre>>>,
+    before: BeforeLogins,
 }
 
 impl Authentication {
-    /// Authentication with what this store has. Wrong passwords and codes score with the defender.
+    /// Authentication with what this store has. `before`: asks hooks, and scores wrong passwords and codes.
     pub fn new(
         directory: Arc<dyn Directory>,
         passwords: Arc<dyn Passwords>,
         tokens: Arc<Tokens>,
-        defender: Arc<Defender>,
-        audit: Audit,
+        before: BeforeLogins,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { directory, passwords, tokens, defender, audit, clock, codes: OneTimeCodes::default(), login_pre: None }
-    }
-
-    /// With hooks that are asked before each password of an administrator is looked at.
-    pub fn asking(self, login_pre: Option<Arc<Chain<LoginPre>>>) -> Self {
-        Self { login_pre, ..self }
+        Self { directory, passwords, tokens, clock, codes: OneTimeCodes::default(), before }
     }
 
     /// The administrator with this name and password; `one_time_code` may also be a recovery code, which is used
@@ -134,17 +120,17 @@ impl Authentication {
         one_time_code: Option<&str>,
         client: &DoorClient,
     ) -> Result<Actor, AuthenticationError> {
-        self.ask_before(username, password, client).await?;
+        self.before.login(username, password, client).await?;
         let found = self.administrator(username).await?;
         // A name that does not exist costs what others do.
         let hash = found.as_ref().map_or_else(PasswordHash::decoy, |found| found.password.clone());
         let waiter = Waiter { address: client.address, account: username };
         let is_right = self.passwords.matches(waiter, &hash, password).await?;
         let found = found.filter(|found| is_right && found.is_enabled && found.may_come_from(client.address));
-        let Some(administrator) = found else { return Err(self.deny(username, client).await) };
+        let Some(administrator) = found else { return Err(self.before.deny(username, client).await) };
         match self.second_factor(&administrator, one_time_code).await {
             Ok(()) => {}
-            Err(AuthenticationError::Denied) => return Err(self.deny(username, client).await),
+            Err(AuthenticationError::Denied) => return Err(self.before.deny(username, client).await),
             Err(error) => return Err(error),
         }
         self.note_login(&administrator).await;
@@ -160,9 +146,10 @@ impl Authentication {
         let denied = AuthenticationError::Denied;
         let (token, now) = (self.tokens.find(token).await?.ok_or(denied.clone())?, self.clock.now());
         // A browser's token is of no use to a program, nor the other way.
-        if token.expires_at <= now || token.door != client.door {
+        if token.admin.0.is_empty() || token.expires_at <= now || token.door != client.door {
             return Err(denied);
         }
+        self.before.request(&token.admin.0, client).await?;
         let found = self.administrator(&token.admin.0).await?.filter(|found| {
             found.version.id == token.admin.1
                 && found.is_enabled
@@ -181,7 +168,8 @@ impl Authentication {
         id_of(token)
     }
 
-    /// The actor of an API key; one use of the key is counted.
+    /// The actor of an API key; one use of the key is counted. Keys do not score unless a hook denies them: no guess meets
+    /// one, and what has expired is no guess.
     ///
     /// # Errors
     /// See [`AuthenticationError`].
@@ -195,6 +183,9 @@ impl Authentication {
         if !is_same(&found.digest, &digest_of(key)) || is_expired || !is_within(&found.networks, client.address) {
             return Err(denied);
         }
+        // No administrator's name has a colon.
+        let name = format!("key:{}", found.key_id);
+        self.before.request(&name, client).await?;
         let (permissions, role) = match &found.admin {
             None => (Permissions::All, None),
             Some((name, id)) => {
@@ -210,8 +201,6 @@ impl Authentication {
         if !self.count_use(&found, now).await? {
             return Err(denied);
         }
-        // No administrator's name has a colon.
-        let name = format!("key:{}", found.key_id);
         let author = Author { name, door: client.door, address: client.address };
         let identity = Identity::ApiKey { admin: found.admin.map(|(name, _)| name), scope: found.scope };
         Ok(Actor { author, permissions, role, identity })
@@ -245,39 +234,6 @@ impl Authentication {
     /// The store fails.
     pub async fn revoke(&self, token: &str) -> Result<(), StoreError> {
         self.tokens.revoke(token).await
-    }
-
-    /// Asks the `login-pre` hooks. A denial is a failed login, whatever the password is (D-05).
-    async fn ask_before(
-        &self,
-        username: &str,
-        password: &Secret,
-        client: &DoorClient,
-    ) -> Result<(), AuthenticationError> {
-        let Some(hooks) = self.login_pre.as_ref().filter(|hooks| !hooks.is_empty()) else { return Ok(()) };
-        let id = format!("HTTP_{}", new_key_id().map_err(|error| StoreError::Failed(error.to_string()))?);
-        let attempt = Arc::new(LoginAttempt {
-            connection: web_connection(&id, client.address, client.visit.clone(), self.clock.now()),
-            username: username.to_owned(),
-            credential: Credential::Password(password.clone()),
-            completed_methods: Vec::new(),
-            stored: None,
-            read_at: Instant::now(),
-            number: 1,
-            comparisons: Comparisons::default(),
-        });
-        match hooks.decide(&mut LoginPre(attempt)).await.map(|decision| decision.verdict) {
-            Ok(Review::Allow | Review::Done) => Ok(()),
-            Ok(Review::Deny(denial)) => {
-                tracing::warn!(sender = "login_pre_hook", message = denial.reason, username, connection_id = id);
-                Err(self.deny(username, client).await)
-            }
-            Err(failure) => {
-                let message = format!("the hook {} failed: {}", failure.hook, failure.error);
-                tracing::error!(sender = "login_pre_hook", message, username, connection_id = id);
-                Err(AuthenticationError::Hook)
-            }
-        }
     }
 
     /// The administrator of that name. One that is not valid cannot log in.
@@ -381,16 +337,6 @@ impl Authentication {
     ) -> Result<bool, StoreError> {
         let change = MaintainedChange { collection, name: name.to_owned(), id: version.id, guard, set, add };
         self.directory.change_maintained(change).await
-    }
-
-    /// Scores the denial of a login, whether the name exists or not, and records it, once in a while for each name and
-    /// address. Tokens and keys do not score: no guess meets one, and what has expired is no guess.
-    async fn deny(&self, username: &str, client: &DoorClient) -> AuthenticationError {
-        if let Some(address) = client.address {
-            self.defender.score_http(address, Offence::LoginFailed);
-        }
-        self.audit.denied_login(username, client).await;
-        AuthenticationError::Denied
     }
 }
 

@@ -80,8 +80,9 @@ fn house_on(store: Arc<MemoryStore>) -> House {
     };
     let keys =
         ApiKeys { directory: store.clone(), accounts, audit: audit.clone(), observers: None, clock: clock.clone() };
-    let ports = (passwords.clone(), tokens.clone(), defender.clone(), audit.clone(), clock.clone());
-    let authentication = Authentication::new(store, ports.0, ports.1, ports.2, ports.3, ports.4);
+    let scope = LoginPreScope::Logins;
+    let before = BeforeLogins { hooks: None, scope, defender: defender.clone(), audit: audit.clone() };
+    let authentication = Authentication::new(store, passwords.clone(), tokens.clone(), before, clock.clone());
     House {
         defender,
         admins,

@@ -10,12 +10,11 @@ use super::admin_document::{is_within, networks_of, texts};
 use super::credential_text::{digest_of, is_token, new_token};
 use super::tokens::{id_of, number_of, text_of};
 use super::{
-    Actor, AdminError, Audit, AuthenticationError, DoorClient, IssuedToken, PAGE, UseCase, UserAdministration,
-    UserSessions,
+    Actor, AdminError, Audit, AuthenticationError, BeforeLogins, DoorClient, IssuedToken, PAGE, UseCase,
+    UserAdministration, UserSessions,
 };
 use crate::account::invalid;
 use crate::connection::WebVisit;
-use crate::guard::{Defender, Offence};
 use crate::hook::Observers;
 use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
 use crate::ports::{
@@ -88,8 +87,8 @@ pub struct LoginLinks {
     pub users: Arc<UserAdministration>,
     /// Begins the sessions of those who use links.
     pub sessions: Arc<UserSessions>,
-    /// Scores wrong texts.
-    pub defender: Arc<Defender>,
+    /// Asks hooks about those who use links, and scores wrong texts.
+    pub before: BeforeLogins,
     /// Records links and their uses.
     pub audit: Audit,
     /// Told of links that are made (D-07); None: nothing is.
@@ -247,18 +246,26 @@ impl LoginLinks {
     /// # Errors
     /// `Denied`: the link is of no use, whatever is wrong with it, or a hook refuses the session; or the store fails.
     pub async fn redeem(&self, text: &str, client: &DoorClient) -> Result<IssuedToken, AuthenticationError> {
+        if let Some(username) = self.username(text).await? {
+            self.before.login(&username, &Secret::new(""), client).await?;
+        }
         let Some(link) = self.use_up(text, client.address).await? else {
-            if let Some(address) = client.address {
-                self.defender.score_http(address, Offence::LoginFailed);
-            }
-            self.audit.denied_login("", client).await;
-            return Err(AuthenticationError::Denied);
+            return Err(self.before.deny("", client).await);
         };
         let author = Author { name: link.username.clone(), door: client.door, address: client.address };
         let record = author.did("login", "user", &link.username, self.clock.now());
         let detail = format!("with the login link \"{}\" of \"{}\"", link.name, link.created_by);
         let visit = WebVisit { login_key: link.name, impersonator: String::new(), ..client.visit.clone() };
         self.sessions.begin(&link.username, client, visit, AuditRecord { detail, ..record }).await
+    }
+
+    /// The user of a link, of whatever use it is; None: there is no such link.
+    async fn username(&self, text: &str) -> Result<Option<String>, StoreError> {
+        if !is_token(text) {
+            return Ok(None);
+        }
+        let stored = self.directory.find(&TOKENS, &digest_of(text)).await?;
+        Ok(stored.filter(is_link).map(|stored| text_of(&stored, "for")))
     }
 
     /// Counts a use; None: the link is of no use.

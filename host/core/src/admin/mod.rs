@@ -14,6 +14,9 @@ mod authentication_tests;
 mod backup;
 mod backup_room;
 mod bans;
+mod before_logins;
+#[cfg(test)]
+mod before_logins_tests;
 mod counted;
 #[cfg(test)]
 mod credential_tests;
@@ -65,6 +68,7 @@ pub use authentication::{Authentication, AuthenticationError, DoorClient, Issued
 pub use backup::BackupAdministration;
 pub use backup_room::{BackupPlace, BackupRoom};
 pub use bans::{BanAdministration, BannedAddress, ExemptNetworks};
+pub use before_logins::{BeforeLogins, LoginPreScope};
 pub use credentials::CredentialAdministration;
 pub use effective::{GivingGroup, ShownEffective};
 pub use error::{AdminError, AdminErrorKind};
@@ -177,8 +181,10 @@ pub struct AdministrationPorts {
     pub credential_changes: Option<Arc<Observers<CredentialChanged>>>,
     /// Told of logins by one click; None: nothing is.
     pub one_click_logins: Option<Arc<Observers<OneClickLoginPost>>>,
-    /// Asked before each password of an administrator is looked at; None: nothing is.
+    /// Asked before credentials are looked at; None: nothing is.
     pub login_pre: Option<Arc<Chain<LoginPre>>>,
+    /// What is asked about.
+    pub login_pre_scope: LoginPreScope,
     /// Asked and told of web sessions; None: this process does neither.
     pub session_hooks: Option<SessionHooks>,
     /// Gives the times of audit records, and that of one-time codes and expiries.
@@ -219,11 +225,18 @@ impl Administration {
             clock: ports.clock.clone(),
             requests: Requests::default(),
         };
+        let before = BeforeLogins {
+            hooks: ports.login_pre,
+            scope: ports.login_pre_scope,
+            defender: ports.defender.clone(),
+            audit: audit.clone(),
+        };
         let user_sessions = Arc::new(UserSessions {
             directory: ports.directory.clone(),
             users: users.clone(),
             tokens: tokens.clone(),
             sessions: web_sessions.clone(),
+            before: before.clone(),
             audit: audit.clone(),
             clock: ports.clock.clone(),
         });
@@ -231,7 +244,7 @@ impl Administration {
             directory: ports.directory.clone(),
             users: users.clone(),
             sessions: user_sessions.clone(),
-            defender: ports.defender.clone(),
+            before: before.clone(),
             audit: audit.clone(),
             observers: ports.credential_changes.clone(),
             one_click: ports.one_click_logins,
@@ -245,15 +258,7 @@ impl Administration {
             clock: ports.clock.clone(),
         };
         let directory = ports.directory.clone();
-        let authentication = Authentication::new(
-            directory,
-            ports.passwords,
-            tokens.clone(),
-            ports.defender.clone(),
-            audit.clone(),
-            ports.clock,
-        )
-        .asking(ports.login_pre);
+        let authentication = Authentication::new(directory, ports.passwords, tokens.clone(), before, ports.clock);
         Self {
             status: StatusAdministration { directory: ports.directory.clone() },
             admins,

@@ -83,6 +83,7 @@ fn administration() -> Administration {
         credential_changes: None,
         one_click_logins: None,
         login_pre: None,
+        login_pre_scope: LoginPreScope::Logins,
         session_hooks: None,
         password_resets: None,
         clock,

@@ -10,7 +10,7 @@ use super::credential_text::{digest_of, is_same, is_token};
 use super::tokens::{LIFETIME, number_of, text_of};
 use super::web_sessions::{NewSession, user_credential};
 use super::{Actor, AdminError, Audit, AuthenticationError, DoorClient, IssuedToken, UseCase, UserAdministration};
-use super::{Tokens, WebSessions};
+use super::{BeforeLogins, Tokens, WebSessions};
 use crate::account::{AccountPolicy, AccountRule, AddressRule, EffectiveAccount, Factors, LoginFacts};
 use crate::connection::{LoginMethod, WebVisit};
 use crate::ports::{AuditRecord, Clock, Directory, StoreError, TOKENS, USERS};
@@ -40,6 +40,8 @@ pub struct UserSessions {
     pub tokens: Arc<Tokens>,
     /// Asks and tells hooks.
     pub sessions: Arc<WebSessions>,
+    /// Asks hooks about requests.
+    pub before: BeforeLogins,
     /// Records who acts as whom.
     pub audit: Audit,
     /// Gives the times.
@@ -135,6 +137,7 @@ impl UserSessions {
             return Err(denied);
         }
         let username = text_of(&stored, "user");
+        self.before.request(&username, client).await?;
         let user = self.directory.find(&USERS, &username).await?.ok_or(denied.clone())?;
         if !is_same(&user_credential(&user), &text_of(&stored, "credential")) {
             return Err(denied);

@@ -146,9 +146,11 @@ impl Process {
         let defender = Defender::new(settings.defender.clone(), Arc::default(), Arc::new(SystemClock));
         let defender = defender.with_exemptions(stores.exemptions.clone());
         let cache = wire::external_auth_cache(&settings, Arc::default(), Arc::new(SystemClock))?;
+        let login_pre_scope = settings.http_access.login_pre_scope;
         let inventory = Arc::new(AtStart { directory: directory.to_owned(), settings });
         let sessions = Arc::new(SessionRegistry::default());
-        let administered = Administered { sessions, scans, defender: Arc::new(defender), external_auth_cache: cache };
+        let (defender, external_auth_cache) = (Arc::new(defender), cache);
+        let administered = Administered { sessions, scans, defender, external_auth_cache, login_pre_scope };
         let api = wire::admin_api(&stores, accounts, administered, inventory, hooks.as_deref());
         let Owner(uid) = Owner::of_this_process();
         let actor = Actor::local(user_name(uid).await, ActorDoor::Cli);

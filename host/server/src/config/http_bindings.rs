@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use tidegate_core::admin::LoginPreScope;
+
 use super::Config;
 use super::keys::HttpBinding as Key;
 use super::network::networks;
@@ -109,11 +111,20 @@ pub(super) fn access(config: &Config, directory: &Path, check: &mut Check<'_>) -
     if httpd.manage_plugins && config.plugins.trusted_keys.is_empty() {
         check.problem("httpd.manage_plugins", "needs plugins.trusted_keys: only signed plugins are installed");
     }
+    let login_pre_scope = match httpd.login_pre_scope.as_str() {
+        "logins" => LoginPreScope::Logins,
+        "all" => LoginPreScope::All,
+        other => {
+            check.problem("httpd.login_pre_scope", format!("\"{other}\" is neither \"logins\" nor \"all\""));
+            LoginPreScope::All
+        }
+    };
     let file = Some(&httpd.auth_user_file).filter(|file| !file.is_empty());
     HttpAccess {
         allowed_hosts: httpd.allowed_hosts.clone(),
         legacy_open: httpd.legacy_open,
         manage_plugins: httpd.manage_plugins,
+        login_pre_scope,
         auth_user_file: file.map(|file| directory.join(file)),
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tidegate_accounts::{DatabaseServerSettings, TableNames};
 use tidegate_core::account::{AddressRule, HomeRule};
+use tidegate_core::admin::LoginPreScope;
 use tidegate_core::files::SetAttributesPolicy;
 use tidegate_core::guard::DefenderSettings;
 use tidegate_core::hook::events::ActionKind;
@@ -106,6 +107,7 @@ pub struct HttpAccess {
     pub legacy_open: bool,
     /// Whether administrators may change the plugin directory.
     pub manage_plugins: bool,
+    pub login_pre_scope: LoginPreScope,
     pub auth_user_file: Option<PathBuf>,
 }
 

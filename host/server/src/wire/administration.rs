@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidegate_api::{AdminApi, AuthUsers, BackupDirectory, RestApi, RestSettings, ServerFacts};
 use tidegate_core::account::Accounts;
-use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory, SessionHooks};
+use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory, LoginPreScope, SessionHooks};
 use tidegate_core::guard::Defender;
 use tidegate_core::history::History;
 use tidegate_core::login::ExternalAuthCache;
@@ -25,6 +25,7 @@ pub struct Administered {
     pub scans: Arc<QuotaScans>,
     pub defender: Arc<Defender>,
     pub external_auth_cache: Arc<ExternalAuthCache>,
+    pub login_pre_scope: LoginPreScope,
 }
 
 /// The use cases of administration. `accounts`: with the hooks that are told of changes. `points`: those of hooks about
@@ -36,7 +37,7 @@ pub fn admin_api(
     inventory: Arc<dyn HookInventory>,
     points: Option<&HookPoints>,
 ) -> AdminApi {
-    let Administered { sessions, scans, defender, external_auth_cache } = administered;
+    let Administered { sessions, scans, defender, external_auth_cache, login_pre_scope } = administered;
     let administration = Administration::new(AdministrationPorts {
         accounts: Arc::new(accounts),
         directory: stores.directory.clone(),
@@ -51,6 +52,7 @@ pub fn admin_api(
         passwords: stores.passwords.clone(),
         one_click_logins: points.map(|points| points.one_click_logins.clone()),
         login_pre: points.map(|points| points.login.login_pre.clone()),
+        login_pre_scope,
         session_hooks: points.map(|points| SessionHooks {
             create: points.login.session_create.clone(),
             destroy: points.login.session_destroy.clone(),

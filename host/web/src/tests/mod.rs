@@ -23,7 +23,7 @@ use tidegate_api::{Client, Entrance, ServerFacts};
 use tidegate_core::account::Accounts;
 use tidegate_core::admin::{
     Actor, Administration, AdministrationPorts, ExplainedPoint, HookInventory, HookLink, InventoryError, KeptValue,
-    LoginExplanation, LoginQuestion, PluginDetails, PluginState, SignedPlugin,
+    LoginExplanation, LoginPreScope, LoginQuestion, PluginDetails, PluginState, SignedPlugin,
 };
 use tidegate_core::guard::{Defender, DefenderSettings};
 use tidegate_core::login::ExternalAuthCache;
@@ -202,6 +202,7 @@ impl House {
             credential_changes: None,
             one_click_logins: None,
             login_pre: None,
+            login_pre_scope: LoginPreScope::Logins,
             session_hooks: None,
             password_resets: None,
             clock: Arc::new(SystemClock),

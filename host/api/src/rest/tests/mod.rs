@@ -33,8 +33,8 @@ use tempfile::TempDir;
 use tidegate_core::account::Accounts;
 use tidegate_core::admin::{
     Actor, AdminError, AdminPermission, Administration, AdministrationPorts, AuthenticationError, DoorClient,
-    ExplainedPoint, HookInventory, HookLink, InventoryError, IssuedToken, LoginExplanation, LoginQuestion, Permissions,
-    PluginState, SignedPlugin,
+    ExplainedPoint, HookInventory, HookLink, InventoryError, IssuedToken, LoginExplanation, LoginPreScope,
+    LoginQuestion, Permissions, PluginState, SignedPlugin,
 };
 use tidegate_core::guard::{Defender, DefenderSettings};
 use tidegate_core::login::ExternalAuthCache;
@@ -221,6 +221,7 @@ fn api(settings: RestSettings) -> RestApi {
         credential_changes: None,
         one_click_logins: None,
         login_pre: None,
+        login_pre_scope: LoginPreScope::Logins,
         session_hooks: None,
         password_resets: None,
         clock: Arc::new(SystemClock),

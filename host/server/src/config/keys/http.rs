@@ -31,6 +31,9 @@ pub struct Httpd {
     /// Lets administrators with `manage_system` install, replace and remove plugins over `/api/tidegate`: only what one
     /// of `plugins.trusted_keys` has signed.
     pub manage_plugins: bool,
+    /// What `login-pre` hooks are asked about over HTTP: `logins` (names with passwords, and login links), or `all`: each
+    /// request to the REST interfaces with a token or an API key as well.
+    pub login_pre_scope: String,
     /// A file of users of `/api/v1` as htpasswd writes it, with bcrypt or MD5-crypt, relative to the configuration
     /// directory; empty: administrators only.
     pub auth_user_file: String,
@@ -55,6 +58,7 @@ impl Default for Httpd {
             proxy_allowed: Vec::new(),
             legacy_open: false,
             manage_plugins: false,
+            login_pre_scope: "logins".to_owned(),
             auth_user_file: String::new(),
             templates_path: "templates".to_owned(),
             static_files_path: "static".to_owned(),

@@ -1,0 +1,91 @@
+//! What is asked before credentials at the doors over HTTP are looked at: the `login-pre` hooks (D-05).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::credential_text::new_key_id;
+use super::web_sessions::web_connection;
+use super::{Audit, AuthenticationError, DoorClient};
+use crate::connection::Credential;
+use crate::guard::{Defender, Offence};
+use crate::hook::review::{LoginPre, Review};
+use crate::hook::{Chain, Comparisons, LoginAttempt};
+use crate::ports::{Door, StoreError};
+use crate::secret::Secret;
+
+/// What `login-pre` hooks are asked about at the doors over HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LoginPreScope {
+    /// Log-ins: names with passwords, and login links.
+    #[default]
+    Logins,
+    /// Each request of a program as well, with a token or an API key.
+    All,
+}
+
+/// Asks `login-pre` hooks, and scores what is denied.
+#[derive(Clone)]
+pub struct BeforeLogins {
+    /// None: this process asks none.
+    pub hooks: Option<Arc<Chain<LoginPre>>>,
+    /// What they are asked about.
+    pub scope: LoginPreScope,
+    /// Scores the addresses of what is denied.
+    pub defender: Arc<Defender>,
+    /// Records what is denied.
+    pub audit: Audit,
+}
+
+impl BeforeLogins {
+    /// Asks about a log-in. A denial is a failed login, whatever the password is (D-05).
+    pub(super) async fn login(
+        &self,
+        username: &str,
+        password: &Secret,
+        client: &DoorClient,
+    ) -> Result<(), AuthenticationError> {
+        let Some(hooks) = self.hooks.as_ref().filter(|hooks| !hooks.is_empty()) else { return Ok(()) };
+        let id = format!("HTTP_{}", new_key_id().map_err(|error| StoreError::Failed(error.to_string()))?);
+        let attempt = Arc::new(LoginAttempt {
+            connection: web_connection(&id, client.address, client.visit.clone(), self.audit.clock.now()),
+            username: username.to_owned(),
+            credential: Credential::Password(password.clone()),
+            completed_methods: Vec::new(),
+            stored: None,
+            read_at: Instant::now(),
+            number: 1,
+            comparisons: Comparisons::default(),
+        });
+        match hooks.decide(&mut LoginPre(attempt)).await.map(|decision| decision.verdict) {
+            Ok(Review::Allow | Review::Done) => Ok(()),
+            Ok(Review::Deny(denial)) => {
+                tracing::warn!(sender = "login_pre_hook", message = denial.reason, username, connection_id = id);
+                Err(self.deny(username, client).await)
+            }
+            Err(failure) => {
+                let message = format!("the hook {} failed: {}", failure.hook, failure.error);
+                tracing::error!(sender = "login_pre_hook", message, username, connection_id = id);
+                Err(AuthenticationError::Hook)
+            }
+        }
+    }
+
+    /// Asks about a request with a token or an API key, which hooks are not given, if that is wanted. `name`: the actor.
+    /// A browser's log-in was asked about, and its requests are not.
+    pub(super) async fn request(&self, name: &str, client: &DoorClient) -> Result<(), AuthenticationError> {
+        if self.scope == LoginPreScope::All && client.door == Door::Rest {
+            return self.login(name, &Secret::new(""), client).await;
+        }
+        Ok(())
+    }
+
+    /// Scores the denial of a login, whether the name exists or not, and records it, once in a while for each name and
+    /// address.
+    pub(super) async fn deny(&self, username: &str, client: &DoorClient) -> AuthenticationError {
+        if let Some(address) = client.address {
+            self.defender.score_http(address, Offence::LoginFailed);
+        }
+        self.audit.denied_login(username, client).await;
+        AuthenticationError::Denied
+    }
+}
