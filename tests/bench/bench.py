@@ -9,7 +9,7 @@ import tempfile
 import report
 import servers
 from context import Bench
-from sections import checks, hooks, link, logins, memory, others, small_files, transfers
+from sections import checks, hooks, link, logins, memory, others, small_files, storage, transfers
 
 OUT = servers.ROOT / "tests/bench/out"
 
@@ -24,6 +24,7 @@ SECTIONS = {
     "memory": memory.measure,
     "link": link.measure,
     "hooks": hooks.measure,
+    "storage": storage.measure,
 }
 # Where writing back is what takes the time.
 DISK = ("big", "small")

@@ -104,6 +104,37 @@ def checks(workloads):
     return lines
 
 
+# Least rate of ours beside another's, by a part of the workload's name.
+STORAGE_GOALS = (("direct", "down, behind", 0.8), ("direct", "up, behind", 0.8), ("direct", "4 KiB", 0.7), ("rclone", "without a link", 1.0))
+# MiB of the server while 50 uploads go on: the budget, and what it has beside it.
+STORAGE_MEMORY = 512 + 64
+
+
+def storage(workloads):
+    """Through Tidegate, through rclone's server, and with rclone directly on the store."""
+    lines = [
+        "### Files in object storage", "",
+        "`direct` is rclone with 16 transfers on the store itself, `rclone` its SFTP server; in brackets what Tidegate's rate is of theirs.", "",
+        "| workload | tidegate | direct | rclone | requests | CPU ms | goal |", "| --- " * 7 + "|",
+    ]
+    number = lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+    for workload, by_server in workloads.items():
+        ours, said = by_server["tidegate"], []
+        cells = [f"{number(ours['rate'])} ({number(ours['low'])}–{number(ours['high'])})"]
+        for other in ("direct", "rclone"):
+            theirs = by_server.get(other)
+            cells.append(f"{number(theirs['rate'])} ({ours['rate'] / theirs['rate']:.2f})" if theirs else "")
+            goals = [goal for name, part, goal in STORAGE_GOALS if name == other and part in workload and theirs]
+            said += [missed(f"beside {other}", ours["rate"] / theirs["rate"], goal, least=True) for goal in goals]
+        if "peak_mib" in ours:
+            said.append(missed("MiB", ours["peak_mib"], STORAGE_MEMORY))
+            cells[0] += f"; {ours['peak_mib']:.0f} MiB of memory"
+        requests = ", ".join(f"{name} {result['requests']:.0f}" for name, result in by_server.items())
+        cpu = f"{ours['cpu_s'] * 1000 / ours['amount']:.2f} a {'file' if ours['unit'] == 'files/s' else 'MiB'}"
+        lines.append(f"| {workload} ({ours['unit']}) | " + " | ".join([*cells, requests, cpu, "; ".join(said)]) + " |")
+    return lines
+
+
 def markdown(results):
     lines = []
     for section, title in TITLES.items():
@@ -111,6 +142,8 @@ def markdown(results):
             lines += [f"### {title}", "", *(table(results[section])), ""]
         if section == "small" and "checks" in results:
             lines += [*checks(results["checks"]), ""]
+    if "storage" in results:
+        lines += [*storage(results["storage"]), ""]
     if "hooks" in results:
         lines += [results["hooks"]["markdown"], ""]
     return "\n".join(lines)
