@@ -13,9 +13,9 @@ mod rest;
 mod site;
 mod snapshot;
 
+pub use audit_export::{AuditShape, audit_as_answer};
 /// The router that [`serve`] serves.
 pub use axum::Router;
-pub use audit_export::{AuditShape, audit_as_answer};
 pub use control::{AdminApi, Handle, Owner, control, error_answer, for_owner, hook_link, plugin, user_name};
 pub use exposition::{Measured, metrics};
 pub use health::{Readiness, health};

@@ -26,14 +26,13 @@ fn house() -> House {
     let audit = Audit::new(store.clone(), Arc::new(SystemClock));
     let users = Arc::new(UserAdministration { accounts: accounts.clone(), audit: audit.clone() });
     let objects = ObjectAdministration { directory: store.clone(), accounts, audit: audit.clone() };
-    let backups =
-        BackupAdministration {
-            users: users.clone(),
-            directory: store.clone(),
-            usages: store,
-            room: BackupRoom::default(),
-            audit: audit.clone(),
-        };
+    let backups = BackupAdministration {
+        users: users.clone(),
+        directory: store.clone(),
+        usages: store,
+        room: BackupRoom::default(),
+        audit: audit.clone(),
+    };
     House { users, objects, backups, audit, root: Actor::local("root", Door::Socket) }
 }
 

@@ -129,12 +129,8 @@ pub(super) fn house_asking(store: &Arc<MemoryStore>, scope: LoginPreScope) -> Ho
     let users = Arc::new(UserAdministration { accounts: accounts.clone(), audit: audit.clone() });
     let defence = DefenderSettings { enabled: true, ..DefenderSettings::default() };
     let defender = Arc::new(Defender::new(defence, Arc::default(), clock.clone()));
-    let before = BeforeLogins {
-        hooks: Some(Arc::new(login_pre)),
-        scope,
-        defender: defender.clone(),
-        audit: audit.clone(),
-    };
+    let before =
+        BeforeLogins { hooks: Some(Arc::new(login_pre)), scope, defender: defender.clone(), audit: audit.clone() };
     let user_sessions = Arc::new(UserSessions {
         directory: store.clone(),
         users: users.clone(),

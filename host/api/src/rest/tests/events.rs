@@ -55,7 +55,10 @@ async fn all_changes_are_exported_a_page_at_a_time() {
     assert!(entries("/export?name=nobody").await.is_empty());
     let whole = house.ask("GET", "/api/tidegate/audit/export", Value::Null).await;
     assert_eq!(whole.text.lines().count(), names.len() + 2, "one record a line");
-    assert_eq!(house.ask("GET", "/api/tidegate/audit?name=u007", Value::Null).await.body["entries"][0]["id"], whole.body["entries"][502]["id"]);
+    assert_eq!(
+        house.ask("GET", "/api/tidegate/audit?name=u007", Value::Null).await.body["entries"][0]["id"],
+        whole.body["entries"][502]["id"]
+    );
     house.ask("GET", "/api/tidegate/audit/export?limit=1", Value::Null).await.refused(400, "no parameter");
     house.ask("GET", "/api/tidegate/audit/export?outcome=perhaps", Value::Null).await.refused(400, "refused");
 }
