@@ -156,13 +156,15 @@ async fn gates_refuse_in_any_doubt() {
         refuses::<SessionCreate>(a, what, ALL).await;
         refuses::<PreAction>(a, what, ALL).await;
     }
-    // Timeout, or an endless loop.
-    refuses::<Connect>(a, "loop", ALL).await;
-    refuses::<ExternalAuth>(a, "loop", ALL).await;
-    refuses::<PreLogin>(a, "loop", ALL).await;
-    refuses::<CheckPassword>(a, "loop", ALL).await;
-    refuses::<KeyboardInteractive>(a, "loop", ALL).await;
-    refuses::<PreAction>(a, "loop", ALL).await;
+    // Timeout, or an endless loop; all wait at the same time.
+    tokio::join!(
+        refuses::<Connect>(a, "loop", ALL),
+        refuses::<ExternalAuth>(a, "loop", ALL),
+        refuses::<PreLogin>(a, "loop", ALL),
+        refuses::<CheckPassword>(a, "loop", ALL),
+        refuses::<KeyboardInteractive>(a, "loop", ALL),
+        refuses::<PreAction>(a, "loop", ALL),
+    );
     // Answers that are none.
     for what in ["garbage", "endless"] {
         refuses::<ExternalAuth>(a, what, LEGACY).await;
