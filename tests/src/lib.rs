@@ -12,6 +12,7 @@ pub mod clients;
 pub mod container;
 pub mod databases;
 pub mod object_store;
+pub mod processes;
 pub mod raw_sftp;
 pub mod server;
 pub mod sftp_numbers;

@@ -15,24 +15,16 @@ use crate::sql::{Dialect, TableNames};
 
 const OLD_TABLE: &str = include_str!("../../../../sql/mysql/20200131.sql");
 
+test_cases::of_every_server!(Server);
+
 #[tokio::test]
 async fn four_servers_that_start_at_once_make_the_tables_once() {
-    let server = Server::start();
-    let settings = server.settings();
-    let threads: Vec<_> = (0..4)
-        .map(|_| {
-            let settings = settings.clone();
-            std::thread::spawn(move || MysqlDatabase::open(settings).map(drop))
-        })
-        .collect();
-    for thread in threads {
-        thread.join().unwrap().unwrap();
-    }
+    let server: Server = test_cases::four_servers_start_at_once();
     let mut raw = server.raw().await;
     let versions: Vec<i64> = raw.query("SELECT version FROM tidegate_version ORDER BY version").await.unwrap();
     assert_eq!(versions, MIGRATIONS.iter().map(|(version, _)| *version).collect::<Vec<_>>());
     raw.query_drop("INSERT INTO tidegate_version VALUES (99999999)").await.unwrap();
-    let refused = MysqlDatabase::open(settings).err().unwrap();
+    let refused = MysqlDatabase::open(server.settings()).err().unwrap();
     assert!(matches!(&refused, StoreError::Refused(text) if text.contains("made by a newer release")), "{refused}");
 }
 
@@ -184,16 +176,6 @@ async fn changes_that_were_forgotten_are_everything() {
 }
 
 #[tokio::test]
-async fn a_server_is_told_everything_after_a_restart_of_the_database() {
-    test_cases::a_server_is_told_everything_after_a_restart_of_the_database::<Server>().await;
-}
-
-#[tokio::test]
-async fn several_servers_write_at_once() {
-    test_cases::several_servers_write_at_once::<Server>().await;
-}
-
-#[tokio::test]
 async fn what_is_too_long_for_a_packet_is_refused() {
     let server = Server::start_with(&["--max-allowed-packet=1M".to_owned()]);
     let database = server.open();
@@ -234,9 +216,4 @@ async fn the_tables_of_another_program_are_read() {
         raw.query_drop(sql).await.unwrap();
     }
     test_cases::check_foreign(&read_mysql_tables(server.settings(), |name| name == "users").unwrap());
-}
-
-#[tokio::test]
-async fn a_batch_is_added_once() {
-    test_cases::a_batch_is_added_once::<Server>().await;
 }

@@ -2,13 +2,13 @@
 
 use mysql_async::prelude::Queryable;
 use tidegate_core::ports::{Directory, USERS};
+use tidegate_tests::processes::free_port;
 
 use super::test_server::Server;
 use super::*;
 use crate::sql::remote::TlsMode;
 use crate::sql::remote::test_cases;
 use crate::sql::remote::test_files::Certificates;
-use crate::sql::remote::test_process::free_port;
 
 #[tokio::test]
 async fn the_mode_says_what_is_checked() {

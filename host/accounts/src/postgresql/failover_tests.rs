@@ -10,18 +10,8 @@ use crate::conformance::add;
 use crate::sql::remote::test_cases;
 
 #[tokio::test]
-async fn a_database_that_hangs_is_away_within_two_seconds() {
-    test_cases::a_database_that_hangs_is_away_within_two_seconds::<Server>().await;
-}
-
-#[tokio::test]
 async fn a_database_that_is_gone_is_away_at_once() {
     test_cases::a_database_that_is_gone_is_away_at_once::<Server>(".s.PGSQL.5432").await;
-}
-
-#[tokio::test]
-async fn a_host_that_hangs_is_passed_over() {
-    test_cases::a_host_that_hangs_is_passed_over::<Server>().await;
 }
 
 #[tokio::test]

@@ -10,24 +10,16 @@ use crate::conformance::{add, commit, document};
 use crate::sql::remote::test_cases;
 use crate::sql::{Dialect, TableNames};
 
+test_cases::of_every_server!(Server);
+
 #[tokio::test]
 async fn four_servers_that_start_at_once_make_the_tables_once() {
-    let server = Server::start();
-    let settings = server.settings();
-    let threads: Vec<_> = (0..4)
-        .map(|_| {
-            let settings = settings.clone();
-            std::thread::spawn(move || PostgresqlDatabase::open(settings).map(drop))
-        })
-        .collect();
-    for thread in threads {
-        thread.join().unwrap().unwrap();
-    }
+    let server: Server = test_cases::four_servers_start_at_once();
     let raw = server.raw().await;
     let rows = raw.query_typed("SELECT version FROM tidegate_version", &[]).await.unwrap();
     assert_eq!(rows.len(), 1);
     raw.batch_execute("UPDATE tidegate_version SET version = 99999999").await.unwrap();
-    let refused = PostgresqlDatabase::open(settings).err().unwrap();
+    let refused = PostgresqlDatabase::open(server.settings()).err().unwrap();
     assert!(matches!(&refused, StoreError::Refused(text) if text.contains("made by a newer release")), "{refused}");
 }
 
@@ -105,16 +97,6 @@ async fn changes_that_were_forgotten_are_everything() {
 }
 
 #[tokio::test]
-async fn a_server_is_told_everything_after_a_restart_of_the_database() {
-    test_cases::a_server_is_told_everything_after_a_restart_of_the_database::<Server>().await;
-}
-
-#[tokio::test]
-async fn several_servers_write_at_once() {
-    test_cases::several_servers_write_at_once::<Server>().await;
-}
-
-#[tokio::test]
 async fn what_is_too_long_for_an_index_is_refused() {
     let server = Server::start();
     let database = server.open();
@@ -162,9 +144,4 @@ async fn the_tables_of_another_program_are_read() {
         raw.batch_execute(sql).await.unwrap();
     }
     test_cases::check_foreign(&read_postgresql_tables(server.settings(), |name| name == "users").unwrap());
-}
-
-#[tokio::test]
-async fn a_batch_is_added_once() {
-    test_cases::a_batch_is_added_once::<Server>().await;
 }

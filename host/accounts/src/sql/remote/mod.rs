@@ -12,8 +12,6 @@ mod settings;
 pub mod test_cases;
 #[cfg(test)]
 pub mod test_files;
-#[cfg(test)]
-pub mod test_process;
 mod transaction;
 mod trouble;
 

@@ -9,6 +9,7 @@ use serde_json::json;
 use tidegate_core::ports::{AccountKey, BatchName, ChangedObjects, RunFilter, StoreError, Stores, USERS, Write};
 use tidegate_core::quota::{Scope, Transferred, UsedQuota};
 use tidegate_core::secret::Secret;
+use tidegate_tests::databases::Database;
 use tokio::time::Instant;
 
 use super::test_files::Certificates;
@@ -16,34 +17,72 @@ use super::{DatabaseServerSettings, ForeignTable, TlsMode};
 use crate::conformance::{add, change, document};
 
 /// A server of a database, which a test has for itself.
-pub trait TestServer: Sized {
+pub trait TestServer: Sized + 'static {
     fn start() -> Self;
     /// How it is reached.
     fn settings(&self) -> DatabaseServerSettings;
     fn try_open(settings: DatabaseServerSettings) -> Result<Arc<dyn Stores>, StoreError>;
+    /// The server itself.
+    fn database(&mut self) -> &mut Database;
+
     /// Stops it as a crash does.
-    fn stop(&mut self);
+    fn stop(&mut self) {
+        self.database().stop();
+    }
+
     /// Stops it as a crash does, and starts it again.
-    fn crash(&mut self);
-    /// Lets it hang: it does nothing any more, and its connections stay.
-    fn hang(&self);
-    /// Lets it go on after it has hung.
-    fn go_on(&self);
+    fn crash(&mut self) {
+        self.stop();
+        self.database().start_again();
+    }
 
     fn store(&self) -> Arc<dyn Stores> {
         Self::try_open(self.settings()).unwrap()
     }
 }
 
+/// The tests of these cases on a kind of server.
+macro_rules! of_every_server {
+    ($server:ty) => {
+        $crate::sql::remote::test_cases::of_every_server! { $server:
+            a_database_that_hangs_is_away_within_two_seconds,
+            a_host_that_hangs_is_passed_over,
+            a_server_is_told_everything_after_a_restart_of_the_database,
+            several_servers_write_at_once,
+            a_batch_is_added_once,
+        }
+    };
+    ($server:ty: $($case:ident),* $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                $crate::sql::remote::test_cases::$case::<$server>().await;
+            }
+        )*
+    };
+}
+pub(crate) use of_every_server;
+
 fn refused<S: TestServer>(settings: DatabaseServerSettings) -> String {
     S::try_open(settings).err().unwrap().to_string()
 }
 
-pub async fn a_database_that_hangs_is_away_within_two_seconds<S: TestServer>() {
+/// A server that four of ours have opened for the first time at once.
+pub fn four_servers_start_at_once<S: TestServer>() -> S {
     let server = S::start();
+    let open = |settings| std::thread::spawn(move || S::try_open(settings).map(drop));
+    let threads: Vec<_> = (0..4).map(|_| open(server.settings())).collect();
+    for thread in threads {
+        thread.join().unwrap().unwrap();
+    }
+    server
+}
+
+pub async fn a_database_that_hangs_is_away_within_two_seconds<S: TestServer>() {
+    let mut server = S::start();
     let database = server.store();
     add(&*database, "alice").await;
-    server.hang();
+    server.database().hang();
     // The clock goes on only while everything waits: how fast the machine is makes no difference.
     tokio::time::pause();
     // With a connection that exists, and with one that has to be made.
@@ -54,7 +93,7 @@ pub async fn a_database_that_hangs_is_away_within_two_seconds<S: TestServer>() {
         assert!(begin.elapsed() < Duration::from_millis(2_010), "{:?}", begin.elapsed());
     }
     tokio::time::resume();
-    server.go_on();
+    server.database().go_on();
     assert!(database.find(&USERS, "alice").await.unwrap().is_some());
 }
 
@@ -69,13 +108,13 @@ pub async fn a_database_that_is_gone_is_away_at_once<S: TestServer>(socket: &str
 }
 
 pub async fn a_host_that_hangs_is_passed_over<S: TestServer>() {
-    let (first, second) = (S::start(), S::start());
+    let (mut first, second) = (S::start(), S::start());
     drop(second.store());
     let hosts = [first.settings().hosts, second.settings().hosts].concat();
-    first.hang();
+    first.database().hang();
     let database = S::try_open(DatabaseServerSettings { hosts, ..first.settings() }).unwrap();
     assert!(database.find(&USERS, "alice").await.unwrap().is_none());
-    first.go_on();
+    first.database().go_on();
 }
 
 /// `old_primary`: lets a server refuse writes while it goes on to answer.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-use super::test_process::give;
+use tidegate_tests::processes::give;
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 

@@ -1,11 +1,13 @@
-//! Programs that tests start: servers from Debian's packages, as users of their own.
+//! Programs that run beside a test: servers from Debian's packages, as users of their own.
 
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, WaitOptions, waitpid};
+
+use crate::tools;
 
 /// Starts a program and waits for the line with which it says that it can be used.
 pub fn started(command: &mut Command, ready: &str) -> Child {
@@ -24,11 +26,10 @@ pub fn started(command: &mut Command, ready: &str) -> Child {
 
 /// Files that are made once and copied for each test, in the cache of the tests.
 pub fn template(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
-    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/.cache");
-    let template = cache.join(name);
+    let template = tools::cache().join(name);
     if !template.exists() {
-        std::fs::create_dir_all(&cache).unwrap();
-        let part = tempfile::tempdir_in(&cache).unwrap();
+        std::fs::create_dir_all(tools::cache()).unwrap();
+        let part = tempfile::tempdir_in(tools::cache()).unwrap();
         make(&part.path().join("data"));
         // Another test may have been faster.
         let _ = std::fs::rename(part.path().join("data"), &template);
@@ -36,17 +37,8 @@ pub fn template(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     template
 }
 
-/// A program of a Debian package, which is installed where it may be.
-pub fn installed(package: &str, find: impl Fn() -> Option<PathBuf>) -> PathBuf {
-    let find = || find().filter(|program| program.exists());
-    find().unwrap_or_else(|| {
-        let _ = Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends", package]).status();
-        find().unwrap_or_else(|| panic!("the tests need Debian's package {package}; install it, or run tests/install"))
-    })
-}
-
 fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0)
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 /// The ids of a user that a package makes: servers must not run as root.
@@ -77,15 +69,12 @@ pub fn as_user(user: &str, program: &Path, ending: &str) -> Command {
     command
 }
 
-pub fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
+/// Sends a signal to processes, which must be there.
 pub fn signal(name: &str, processes: impl IntoIterator<Item = u32>) {
-    let mut command = Command::new("kill");
-    command.arg(format!("-{name}"));
-    run(command.args(processes.into_iter().map(|id| id.to_string())));
+    let processes: Vec<String> = processes.into_iter().map(|id| id.to_string()).collect();
+    if !processes.is_empty() {
+        tools::run_ok(Command::new("kill").arg(format!("-{name}")).args(processes));
+    }
 }
 
 /// Lets a server hang: when this returns, none of its threads runs any more.
