@@ -2,6 +2,7 @@
 //! the other, and writes and flushes each packet by itself; here packets that arrive together
 //! are read together, and small replies to them leave together.
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,6 +14,8 @@ use tokio::net::TcpStream;
 const INPUT: usize = 4 << 10;
 /// Data for a buffer at least this large is read straight into it.
 const LARGE: usize = 4 << 10;
+/// Bytes that the buffers of an idle connection may have room for: a small request, and its answer.
+const KEPT: usize = 256;
 /// Most bytes that are held back: about twenty acknowledgements of writes. A client that has sent
 /// all that it may send gets them at once, because then there is nothing to read.
 const HELD: usize = 1 << 10;
@@ -31,36 +34,42 @@ pub struct BatchedSocket {
     sent: usize,
 }
 
-/// The unread part of a buffer that keeps its size, so that it is cleared only once.
-#[derive(Default)]
+/// Bytes that were read beyond what was asked for.
 struct Unread {
     bytes: Vec<u8>,
     start: usize,
-    end: usize,
 }
 
 impl Unread {
     fn rest(&self) -> &[u8] {
-        self.bytes.get(self.start..self.end).unwrap_or_default()
+        self.bytes.get(self.start..).unwrap_or_default()
     }
 
     fn is_empty(&self) -> bool {
-        self.start >= self.end
+        self.start >= self.bytes.len()
     }
 
     fn use_up(&mut self, count: usize) {
-        self.start = self.end.min(self.start + count);
+        self.start = self.bytes.len().min(self.start + count);
     }
 
-    /// The whole buffer, to be filled; [`filled`](Self::filled) then sets how much there is.
-    fn clear(&mut self, size: usize) -> &mut [u8] {
-        (self.start, self.end) = (0, 0);
-        self.bytes.resize(self.bytes.len().max(size), 0);
-        &mut self.bytes
+    /// Takes the place of what is used up.
+    fn keep(&mut self, bytes: &[u8]) {
+        self.start = 0;
+        self.bytes.clear();
+        self.bytes.extend_from_slice(bytes);
     }
+}
 
-    fn filled(&mut self, count: usize) {
-        self.end = count;
+thread_local! {
+    /// What sockets are read into; most of it is used at once, so that a connection keeps only the rest.
+    static ARRIVING: RefCell<[u8; INPUT]> = const { RefCell::new([0; INPUT]) };
+}
+
+/// Frees the room of an empty buffer that an idle connection does not need.
+fn shrink(buffer: &mut Vec<u8>) {
+    if buffer.capacity() > KEPT {
+        *buffer = Vec::new();
     }
 }
 
@@ -68,38 +77,50 @@ impl BatchedSocket {
     /// `read`: what was read from the socket before, and will be read again. `sent`: bytes that
     /// were sent before, and will be written again.
     pub fn new(socket: TcpStream, read: Vec<u8>, sent: usize) -> Self {
-        let end = read.len();
-        Self { socket, input: Unread { bytes: read, start: 0, end }, held: Vec::new(), left: 0, sent }
+        Self { socket, input: Unread { bytes: read, start: 0 }, held: Vec::new(), left: 0, sent }
     }
 
-    /// Fills the empty input buffer.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut into = ReadBuf::new(self.input.clear(INPUT));
-        let outcome = Pin::new(&mut self.socket).poll_read(cx, &mut into);
-        let count = into.filled().len();
-        self.input.filled(count);
-        outcome
+    /// Fills the caller's buffer, and keeps what there is beyond. Nothing is left of what was kept before.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        ARRIVING.with_borrow_mut(|arriving| {
+            let mut into = ReadBuf::new(arriving);
+            ready!(Pin::new(&mut self.socket).poll_read(cx, &mut into))?;
+            let (wanted, rest) = into.filled().split_at(into.filled().len().min(buffer.remaining()));
+            buffer.put_slice(wanted);
+            self.input.keep(rest);
+            Poll::Ready(Ok(()))
+        })
     }
 
-    /// Fills the caller's buffer, and the empty input buffer with what there is beyond.
+    /// As [`poll_fill`](Self::poll_fill), with a large buffer, which is read into directly.
     fn poll_fill_both(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.socket.poll_read_ready(cx))?;
-            let wanted = buffer.initialize_unfilled();
-            let room = wanted.len();
-            let parts = &mut [IoSliceMut::new(wanted), IoSliceMut::new(self.input.clear(INPUT))];
-            let outcome = self.socket.try_read_vectored(parts);
-            let count = *outcome.as_ref().unwrap_or(&0);
-            self.input.filled(count.saturating_sub(room));
-            match outcome {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok(count) => {
-                    buffer.advance(count.min(room));
-                    return Poll::Ready(Ok(()));
+        ARRIVING.with_borrow_mut(|arriving| {
+            loop {
+                ready!(self.socket.poll_read_ready(cx))?;
+                let wanted = buffer.initialize_unfilled();
+                let room = wanted.len();
+                let parts = &mut [IoSliceMut::new(wanted), IoSliceMut::new(arriving)];
+                match self.socket.try_read_vectored(parts) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Poll::Ready(Err(error)),
+                    Ok(count) => {
+                        buffer.advance(count.min(room));
+                        self.input.keep(arriving.get(..count.saturating_sub(room)).unwrap_or_default());
+                        return Poll::Ready(Ok(()));
+                    }
                 }
             }
+        })
+    }
+
+    /// Holds output back; the room for it grows in one step.
+    fn hold(&mut self, data: &[u8]) {
+        let length = self.held.len() + data.len();
+        if length > self.held.capacity() {
+            let room = if length <= KEPT { KEPT } else { HELD };
+            self.held.reserve_exact(room.saturating_sub(self.held.len()));
         }
+        self.held.extend_from_slice(data);
     }
 
     fn held(&self) -> &[u8] {
@@ -153,10 +174,12 @@ impl Drop for BatchedSocket {
 impl AsyncRead for BatchedSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.input.is_empty() {
-            if buffer.remaining() >= LARGE {
-                return self.poll_fill_both(cx, buffer);
+            let is_large = buffer.remaining() >= LARGE;
+            let filled = if is_large { self.poll_fill_both(cx, buffer) } else { self.poll_fill(cx, buffer) };
+            if filled.is_pending() {
+                shrink(&mut self.input.bytes);
             }
-            ready!(self.poll_fill(cx))?;
+            return filled;
         }
         let waiting = self.input.rest();
         let count = waiting.len().min(buffer.remaining());
@@ -176,13 +199,14 @@ impl AsyncWrite for BatchedSocket {
         if self.held().len() + data.len() > HELD {
             return self.poll_write_both(cx, data);
         }
-        self.held.extend_from_slice(data);
+        self.hold(data);
         Poll::Ready(Ok(data.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.held().is_empty() {
             ready!(self.poll_write_both(cx, &[]))?;
+            shrink(&mut self.held);
         }
         Pin::new(&mut self.socket).poll_flush(cx)
     }
