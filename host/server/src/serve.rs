@@ -20,6 +20,7 @@ use tidegate_storage::Cleaned;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::activation::{self, Activation};
 use crate::config::Settings;
@@ -216,8 +217,9 @@ impl Serving {
         let server = SshServer::new(ssh, services.login.clone(), hooks, Arc::new(SystemClock));
         tracing::info!(sender = "sftpd", message = "listening", service = "sftpd", address = %address);
         announce(address);
-        server.serve(bound, stop, settings.grace_time).await;
-        Ok(())
+        // On a worker thread: the one that waits for the whole server would have to be woken for each connection.
+        let serving = tokio::spawn(server.serve(bound, stop, settings.grace_time));
+        AbortOnDropHandle::new(serving).await.context("the SFTP service ended early")
     }
 }
 

@@ -190,6 +190,9 @@ impl SshServer {
     /// Serves until `stop` is cancelled. Then transfers get `grace` to end by themselves before their
     /// connections are closed; sessions without any are closed at once.
     pub async fn serve(self: Arc<Self>, bound: BoundListener, stop: CancellationToken, grace: Duration) {
+        if let Err(error) = set_options(&bound.listener) {
+            tracing::debug!(sender = "sftpd", message = format!("the sockets' options could not be set: {error}"));
+        }
         let mut tasks = JoinSet::new();
         loop {
             tokio::select! {
@@ -271,9 +274,6 @@ impl SshServer {
         let Ok(local) = socket.local_addr() else {
             return;
         };
-        if let Err(error) = socket.set_nodelay(true).and_then(|()| notice_dead_peers(&socket)) {
-            tracing::debug!(sender = "sftpd", message = format!("a socket's options could not be set: {error}"));
-        }
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         let may_be_proxied = self.settings.proxy.reads_header_of(remote.ip());
         let greeting = tokio::select! {
@@ -388,14 +388,15 @@ pub fn offered_methods(keyboard_interactive: bool) -> MethodSet {
     MethodSet::from(if keyboard_interactive { &methods[..] } else { &methods[..2] })
 }
 
-/// Lets the kernel find peers that vanished, since their connection would go on taking one of the
-/// account's sessions.
-fn notice_dead_peers(socket: &TcpStream) -> io::Result<()> {
+/// The options of the connections, which inherit them from their listener (tcp(7)). The kernel finds peers that
+/// vanished, since their connection would go on taking one of the account's sessions.
+fn set_options(listener: &TcpListener) -> io::Result<()> {
     use rustix::net::sockopt;
-    sockopt::set_socket_keepalive(socket, true)?;
-    sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)?;
+    sockopt::set_tcp_nodelay(listener, true)?;
+    sockopt::set_socket_keepalive(listener, true)?;
+    sockopt::set_tcp_keepidle(listener, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(listener, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(listener, KEEPALIVE_PROBES)?;
     Ok(())
 }
 
