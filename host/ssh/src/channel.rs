@@ -66,7 +66,8 @@ impl SftpChannel {
         }
         match &mut self.place {
             Place::Inline(engine) if engine.takes_data_inline(&*self.window) => {
-                let state = engine.receive_inline(data).await;
+                // On the heap, because a session keeps room for the largest future that is not.
+                let state = Box::pin(engine.receive_inline(data)).await;
                 send(engine, &self.window, id, session)?;
                 if engine.stays_inline(state?, &*self.window) { Ok(()) } else { self.step_aside(id, &[], session) }
             }

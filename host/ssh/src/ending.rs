@@ -46,7 +46,7 @@ impl Drop for Ending {
 
 /// Waits for a session to end, and ends it if the client waits in vain.
 pub async fn to_its_end(
-    mut session: RunningSession<SshHandler>,
+    mut session: RunningSession<Box<SshHandler>>,
     connection: &Connection,
     progress: &LoginProgress,
     close: &CancellationToken,

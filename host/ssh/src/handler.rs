@@ -12,7 +12,6 @@ use russh::server::{
 };
 use russh::{Channel, ChannelId, ChannelOpenFailure, ChannelWriteHalf};
 use tidegate_core::login::{AuthenticatedAccount, Login, Offer, Outcome, Step};
-use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
 use tidegate_core::session::EndReason;
 use tokio::time::Instant;
@@ -77,9 +76,9 @@ impl SshHandler {
         gate: Arc<ReadGate>,
         close: CancellationToken,
         handle: Arc<OnceLock<Handle>>,
-    ) -> Self {
+    ) -> Box<Self> {
         let tries = Tries::new(server.settings().max_auth_tries);
-        Self {
+        Box::new(Self {
             server,
             login,
             guard,
@@ -93,7 +92,7 @@ impl SshHandler {
             ending,
             gate,
             close,
-        }
+        })
     }
 
     /// Marks the session as active.
@@ -148,9 +147,10 @@ impl Drop for SshHandler {
     }
 }
 
-// The library reserves room in every session for the largest of these futures, several times over,
-// so the futures of logins are on the heap.
-impl Handler for SshHandler {
+// The library keeps the handler four times over in the future of a session, and room for the largest of these
+// futures twice. So the handler is on the heap, and so are futures that are larger than the library's own (232 bytes
+// in a login by key, 600 in a channel).
+impl Handler for Box<SshHandler> {
     type Error = russh::Error;
 
     async fn authentication_banner(&mut self) -> Result<Option<String>, Self::Error> {
@@ -173,27 +173,11 @@ impl Handler for SshHandler {
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
-        self.begin_try()?;
-        let Some(key) = self.acceptable_key(offer.public_key, offer.algorithm) else {
-            if let Ok(weak) = PublicKey::try_from(offer.public_key.clone()) {
-                self.login.public_key_unacceptable(user, &weak);
-            }
-            return Ok(self.refuse(user).await);
-        };
-        Ok(match Box::pin(self.login.public_key_offered(user, &key)).await {
-            Offer::Acceptable => Auth::Accept,
-            Offer::Refused => self.refuse(user).await,
-            Offer::Unavailable => self.unavailable(user).await,
-        })
+        Box::pin(self.try_offer(user, offer)).await
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
-        self.progress.request();
-        let Some(key) = self.acceptable_key(key.public_key, key.algorithm) else {
-            return Ok(self.refuse(user).await);
-        };
-        let outcome = Box::pin(self.login.public_key_verified(user, &key)).await;
-        Ok(self.conclude(user, outcome).await)
+        Box::pin(self.try_key(user, key)).await
     }
 
     /// Conversations (RFC 4256), with as many rounds as the login needs.

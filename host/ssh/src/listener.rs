@@ -314,13 +314,21 @@ impl SshServer {
         let (config, sent) = self.choose_config(&mut socket, &mut read).await;
         let socket = BatchedSocket::new(socket, read, sent);
         let (grace, gate) = (self.settings.login_grace, Arc::new(ReadGate::default()));
-        let stream =
-            GuardedStream::new(socket, connection.clone(), close.clone(), progress.clone(), grace, gate.clone());
+        // The library keeps the stream several times over in the future of a session.
+        let stream = Box::new(GuardedStream::new(
+            socket,
+            connection.clone(),
+            close.clone(),
+            progress.clone(),
+            grace,
+            gate.clone(),
+        ));
         let login = Login::new(self.login.clone(), connection.clone(), close.clone());
         let handle = Arc::new(OnceLock::new());
         let (told, closed) = (progress.clone(), close.clone());
         let handler = SshHandler::new(self.clone(), login, guard, told, ended, gate, closed, handle.clone());
-        let outcome = match russh::server::run_stream(config, stream, handler).await {
+        // On the heap, which is free again while the session runs.
+        let outcome = match Box::pin(russh::server::run_stream(config, stream, handler)).await {
             Ok(session) => {
                 // Set before the client can have sent anything.
                 let _ = handle.set(session.handle());
@@ -349,7 +357,7 @@ impl SshServer {
         }
         let mut event = Connect(connection.clone());
         let decision = tokio::select! {
-            decision = self.hooks.connect.decide(&mut event) => decision,
+            decision = Box::pin(self.hooks.connect.decide(&mut event)) => decision,
             () = close.cancelled() => return false,
         };
         let reason = match decision.map(|decision| decision.verdict) {

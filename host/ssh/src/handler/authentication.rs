@@ -1,10 +1,10 @@
 //! Requests to log in: which tries count, and what the client hears of them.
 
 use russh::keys::{Algorithm, ssh_key};
-use russh::server::{Auth, Response};
+use russh::server::{Auth, PublicKeyOffer, Response, VerifiedPublicKey};
 use russh::{Disconnect, MethodKind, MethodSet};
 use tidegate_core::connection::LoginMethod;
-use tidegate_core::login::Outcome;
+use tidegate_core::login::{Offer, Outcome};
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
 use tokio::time::Instant;
@@ -26,6 +26,30 @@ impl SshHandler {
             self.tries.failed();
         }
         if self.tries.are_over() { Err(russh::Error::Disconnect) } else { Ok(()) }
+    }
+
+    pub(super) async fn try_offer(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, russh::Error> {
+        self.begin_try()?;
+        let Some(key) = self.acceptable_key(offer.public_key, offer.algorithm) else {
+            if let Ok(weak) = PublicKey::try_from(offer.public_key.clone()) {
+                self.login.public_key_unacceptable(user, &weak);
+            }
+            return Ok(self.refuse(user).await);
+        };
+        Ok(match self.login.public_key_offered(user, &key).await {
+            Offer::Acceptable => Auth::Accept,
+            Offer::Refused => self.refuse(user).await,
+            Offer::Unavailable => self.unavailable(user).await,
+        })
+    }
+
+    pub(super) async fn try_key(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, russh::Error> {
+        self.progress.request();
+        let Some(key) = self.acceptable_key(key.public_key, key.algorithm) else {
+            return Ok(self.refuse(user).await);
+        };
+        let outcome = self.login.public_key_verified(user, &key).await;
+        Ok(self.conclude(user, outcome).await)
     }
 
     pub(super) async fn refuse(&mut self, user: &str) -> Auth {
@@ -96,7 +120,7 @@ impl SshHandler {
         self.conclude(user, outcome).await
     }
 
-    pub(super) fn acceptable_key(&self, key: &ssh_key::PublicKey, algorithm: &Algorithm) -> Option<PublicKey> {
+    fn acceptable_key(&self, key: &ssh_key::PublicKey, algorithm: &Algorithm) -> Option<PublicKey> {
         acceptable_key(key, algorithm, self.server.settings().algorithms.takes_sha1_signatures())
     }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
 
+use futures_util::FutureExt as _;
 use russh::ChannelId;
 use russh::server::Session;
 use tidegate_core::files::FileService;
@@ -104,10 +105,8 @@ impl SshHandler {
         let launcher = self.server.settings().launcher.clone();
         let (files, wanted) = (Arc::new(files), input.until_dropped());
         let running = tidegate_ssh_commands::run(command, launcher, files, input.clone(), Arc::new(output));
-        let task = AbortOnDropHandle::new(tokio::spawn(async move {
-            let _wanted = wanted;
-            running.await;
-        }));
+        // Not an `async` block, which would keep room for the future twice.
+        let task = AbortOnDropHandle::new(tokio::spawn(running.map(move |()| drop(wanted))));
         self.channels.insert(channel, ChannelState::Running(input, task));
         Ok(())
     }
