@@ -394,6 +394,19 @@ async fn a_password_is_hashed_when_it_is_another_one() {
 }
 
 #[tokio::test]
+async fn a_link_that_stores_no_passwords_needs_no_derivation() {
+    // A11-22
+    let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
+    let settings = LinkSettings { stores_passwords: false, ..LinkSettings::default() };
+    world.hooks.external_auth.replace(vec![Arc::new(Link::new(world.hook.clone(), settings))]);
+    for password in ["pw", "pw", "new"] {
+        assert_eq!(world.password(password).await, "accepted");
+    }
+    assert_eq!(world.passwords.0.load(Ordering::Relaxed), 0);
+    assert_eq!(world.store.user("alice").await.unwrap().password, None);
+}
+
+#[tokio::test]
 async fn what_an_answer_omits_is_reset() {
     // A11-21, C6-02
     let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
