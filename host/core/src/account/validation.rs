@@ -176,6 +176,8 @@ impl AccountDraft {
                 lines.push(line.to_owned());
             }
         }
+        // Each session has its own; most accounts have one key, where a list that grows has room for four.
+        keys.shrink_to_fit();
         Ok((keys, lines))
     }
 
