@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use tidegate_core::connection::ConnectionId;
 use tidegate_core::hook::{Call, Denial, HookError, HookEvent};
@@ -11,7 +12,7 @@ use wasmtime::component::{Instance, InstancePre, Resource};
 use wasmtime::{Engine, Store};
 
 use super::bindings::tidegate::hooks::types;
-use super::kept::{GivenBack, Kept, Ready, WAITING_TIME};
+use super::kept::{GivenBack, Kept, Ready};
 use super::state::{CallState, Shared};
 use crate::limits;
 use crate::settings::Instances;
@@ -232,11 +233,17 @@ impl Guest {
         outcome
     }
 
-    /// Keeps a warm instance, and wakes the task, which makes a fresh one for the next account.
+    /// Keeps a warm instance. If the call has taken one that was made ahead, the task is woken, which makes a fresh one
+    /// for the next account.
     fn keep_warm(&self, account: &str, ready: Ready, is_clean: bool) {
-        let most = self.shared.settings.limits.ready;
-        let surplus = if is_clean { self.kept().keep_warm(account, ready, most) } else { Some(ready) };
-        self.wanted.notify_one();
+        let limits = &self.shared.settings.limits;
+        let mut kept = self.kept();
+        let surplus = if is_clean { kept.keep_warm(account, ready, limits.ready) } else { Some(ready) };
+        let is_short = kept.ready.len() < limits.ahead();
+        drop(kept);
+        if is_short {
+            self.wanted.notify_one();
+        }
         drop(surplus);
     }
 
@@ -244,7 +251,7 @@ impl Guest {
         let given_back = self.kept().give_back(ready, session);
         match given_back {
             GivenBack::Kept => {}
-            GivenBack::First => self.wanted.notify_one(),
+            GivenBack::Unwatched => self.wanted.notify_one(),
             GivenBack::Surplus(surplus) => self.put_aside(surplus),
         }
     }
@@ -264,17 +271,18 @@ fn explain(error: &wasmtime::Error, memory: &limits::Memory) -> HookError {
 /// The plugin's task, which makes instances and takes them down. It ends with the guest: a plugin
 /// that was replaced needs no instances.
 async fn replenish(guest: Weak<Guest>, wanted: Arc<Notify>) {
-    let mut has_waiting = false;
+    let mut next_look: Option<Instant> = None;
     loop {
-        if has_waiting {
+        match next_look {
             // After the time as after a notice, there may be instances to take down or to make.
-            let _ = tokio::time::timeout(WAITING_TIME, wanted.notified()).await;
-        } else {
-            wanted.notified().await;
+            Some(time) => {
+                let _ = tokio::time::timeout_at(time.into(), wanted.notified()).await;
+            }
+            None => wanted.notified().await,
         }
         let Some(guest) = guest.upgrade() else { return };
         guest.replenish().await;
-        has_waiting = guest.kept().waits_for_sessions();
+        next_look = guest.kept().watch();
     }
 }
 

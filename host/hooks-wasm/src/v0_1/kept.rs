@@ -14,7 +14,7 @@ use super::state::CallState;
 /// Sessions for which a plugin keeps an instance at once; each instance holds a place in the pool.
 const MAX_SESSIONS: usize = 16;
 /// How long an instance waits for the next file operation of its session.
-pub const WAITING_TIME: Duration = Duration::from_secs(1);
+const WAITING_TIME: Duration = Duration::from_secs(1);
 /// Calls of a session on one instance: a guest that forgets to free memory gets a fresh one before a call fails.
 const MAX_CALLS: u32 = 1000;
 
@@ -79,15 +79,16 @@ pub struct Kept {
     pub is_making: bool,
     /// Instances that wait for the next call of their session, the one that was used last at the end.
     of_sessions: VecDeque<OfSession>,
+    /// The plugin's task minds the time of these.
+    is_watched: bool,
 }
 
 /// What became of an instance that was given back.
 pub enum GivenBack {
     /// The instance waits for the next call of its session.
     Kept,
-    /// The instance is the only one that waits for its session: the plugin's task has to watch the
-    /// time from now on.
-    First,
+    /// The instance waits, and the plugin's task has to watch the time from now on.
+    Unwatched,
     /// The instance is to be taken down.
     Surplus(Ready),
 }
@@ -124,17 +125,19 @@ impl Kept {
         if !ready.is_fit_for_more() {
             return GivenBack::Surplus(ready);
         }
-        let was_empty = self.of_sessions.is_empty();
         self.of_sessions.push_back(OfSession { session: session.clone(), ready, since: Instant::now() });
         if self.of_sessions.len() > MAX_SESSIONS {
             return self.of_sessions.pop_front().map_or(GivenBack::Kept, |oldest| GivenBack::Surplus(oldest.ready));
         }
-        if was_empty { GivenBack::First } else { GivenBack::Kept }
+        if self.is_watched { GivenBack::Kept } else { GivenBack::Unwatched }
     }
 
-    /// Whether instances wait for their sessions.
-    pub fn waits_for_sessions(&self) -> bool {
-        !self.of_sessions.is_empty()
+    /// When the next instance has waited for its session long enough, for the plugin's task, which looks again then;
+    /// None: it need not, until it is told that there is one.
+    pub fn watch(&mut self) -> Option<Instant> {
+        let next = self.of_sessions.front().map(|oldest| oldest.since + WAITING_TIME);
+        self.is_watched = next.is_some();
+        next
     }
 
     /// Removes the instances that are to be taken down now.
