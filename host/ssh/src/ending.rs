@@ -46,7 +46,7 @@ impl Drop for Ending {
 
 /// Waits for a session to end, and ends it if the client waits in vain.
 pub async fn to_its_end(
-    mut session: RunningSession<Box<SshHandler>>,
+    session: RunningSession<Box<SshHandler>>,
     connection: &Connection,
     progress: &LoginProgress,
     close: &CancellationToken,
@@ -55,6 +55,17 @@ pub async fn to_its_end(
     if !repeats_its_service_request(client) {
         return session.await;
     }
+    // On the heap, because the connections of all clients have the same room.
+    Box::pin(unless_it_waits_in_vain(session, connection, progress, close)).await
+}
+
+async fn unless_it_waits_in_vain(
+    mut session: RunningSession<Box<SshHandler>>,
+    connection: &Connection,
+    progress: &LoginProgress,
+    close: &CancellationToken,
+) -> Result<(), russh::Error> {
+    let client = connection.client.get().map_or("", String::as_str);
     tokio::select! {
         outcome = &mut session => return outcome,
         () = progress.is_stuck() => {}

@@ -277,7 +277,7 @@ impl SshServer {
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         let may_be_proxied = self.settings.proxy.reads_header_of(remote.ip());
         let greeting = tokio::select! {
-            greeting = self.settings.proxy.greet(&mut socket, remote.ip()) => greeting,
+            greeting = Box::pin(self.settings.proxy.greet(&mut socket, remote.ip())) => greeting,
             () = close.cancelled() => return,
         };
         let greeting = match greeting {
