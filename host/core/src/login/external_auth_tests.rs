@@ -46,7 +46,7 @@ const A_MINUTE: &str = r#"{"external_auth_cache_time":60}"#;
 
 #[tokio::test]
 async fn the_stored_password_decides_for_a_time_after_the_last_login() {
-    // B8-02
+    // B2-07, B8-02
     let world = of_older_server(A_MINUTE);
     // A wrong password is refused without asking the hook, which would accept any here.
     world.check(&[("pw", "accepted", 1), ("pw", "accepted", 1), ("changed", "refused", 1), ("", "refused", 1)]).await;

@@ -118,6 +118,7 @@ impl Hook<KeyboardInteractive> for Asks {
 
 #[tokio::test]
 async fn a_hook_converses_in_rounds() {
+    // B1-02
     let world = world(None);
     world.stored(r#","password":"$1$pw""#).await;
     let link = || Arc::new(Link::new(Arc::new(Asks) as Arc<dyn Hook<KeyboardInteractive>>, LinkSettings::default()));
@@ -133,7 +134,8 @@ async fn a_hook_converses_in_rounds() {
     // A12-09
     world.store.remove("alice").await;
     world.stored(r#","password":"$1$pw","status":0"#).await;
-    assert_eq!(converse(&mut world.login(), &["1", "2", "pw"]).await.1, "refused");
+    let (asked, outcome) = converse(&mut world.login(), &["1", "2", "pw"]).await;
+    assert_eq!((asked.len(), outcome), (3, "refused"), "the conditions come after the exchange");
 }
 
 #[tokio::test]
@@ -169,7 +171,7 @@ async fn a_new_request_gives_the_conversation_up() {
 
 #[tokio::test]
 async fn two_steps_are_one_login_under_one_name() {
-    // B12-04, A14-07
+    // A4-06, A14-07, B12-04
     let world = world(None);
     let told = Arc::new(Mutex::new(Vec::new()));
     let seen = told.clone();
@@ -314,7 +316,7 @@ async fn one_of_two_hooks_is_for_an_attempt() {
 
 #[tokio::test]
 async fn pre_login_makes_and_changes_accounts() {
-    // A13-05, B3, C6-03, C6-04
+    // A13-05, A13-13, B3, B3-02, B3-04, C6-03, C6-04
     use crate::hook::pre_login::PreLoginVerdict;
     let patch = |json: &'static str| {
         move |event: &PreLogin| {

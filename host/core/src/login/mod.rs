@@ -425,4 +425,8 @@ mod outage_tests;
 #[cfg(test)]
 mod policy_tests;
 #[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
+mod subject_tests;
+#[cfg(test)]
 mod tests;

@@ -218,6 +218,7 @@ pub(super) fn key() -> PublicKey {
 
 #[tokio::test]
 async fn stored_accounts_are_checked_in_order() {
+    // A4-07, A4-12, B1-03
     for (more, password, expected) in [
         (r#","password":"$1$pw""#, "pw", "accepted"),
         (r#","password":"$1$pw""#, "no", "refused"),
@@ -235,6 +236,8 @@ async fn stored_accounts_are_checked_in_order() {
         let world = world(None);
         world.stored(more).await;
         assert_eq!(world.password(password).await, expected, "{more}");
+        let last_login = world.store.user("alice").await.unwrap().last_login;
+        assert_eq!(last_login, if expected == "accepted" { 1_000_000 } else { 0 }, "{more}");
     }
 }
 
@@ -247,6 +250,7 @@ async fn an_unknown_user_costs_as_much_as_a_wrong_password() {
 
 #[tokio::test]
 async fn a_hook_decides_before_the_store() {
+    // A11-23
     let accept = |more: &str| Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft(more)))));
     let reject = || Ok(ExternalAuthVerdict::Reject(Denial::new("no")));
     for (answer, expected) in [
@@ -255,6 +259,7 @@ async fn a_hook_decides_before_the_store() {
         (accept(r#","status":0"#), "refused"),
         (accept(r#","filters":{"denied_ip":["0.0.0.0/0"]}"#), "refused"),
         (accept(r#","expiration_date":999999"#), "refused"),
+        (accept(r#","uid":-1"#), "refused"),
         (reject(), "refused"),
         (Err(HookError::Failed("broken".into())), "refused"),
         (Ok(ExternalAuthVerdict::Accept(None)), "accepted"),
@@ -368,11 +373,14 @@ async fn an_empty_password_is_for_the_hook_to_judge() {
 
 #[tokio::test]
 async fn per_user_switches_keep_the_hook_out() {
-    // B9-01
+    // B2-07, B9-01, B9-02
     let world = world(Some(Ok(ExternalAuthVerdict::Reject(Denial::new("no")))));
     world.stored(r#","password":"$1$pw","filters":{"hooks":{"external_auth_disabled":true}}"#).await;
     assert_eq!(world.password("pw").await, "accepted");
     assert_eq!(world.hook.calls.load(Ordering::Relaxed), 0);
+    // A user who is not stored has no switches.
+    assert_eq!(name(world.login().password("bob", Secret::new("pw")).await), "refused");
+    assert_eq!(world.hook.calls.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
@@ -423,14 +431,25 @@ async fn what_an_answer_omits_is_reset() {
 
 #[tokio::test]
 async fn a_key_commits_nothing_before_it_is_verified() {
-    // J-14, A11-22, C6-09
+    // A4-15, A11-22, C6-09, J-14
     let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))))));
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = told.clone();
+    super::hook_tests::says(world.hooks.post_login.chain(), move |_: &PostLogin| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let attempts = || world.service.ports.metrics.counts().logins.attempts;
     let mut login = world.login();
     for _ in 0..3 {
         assert_eq!(login.public_key_offered("alice", &key()).await, Offer::Acceptable);
     }
     assert!(world.store.user("alice").await.is_none());
+    assert_eq!(attempts(), 0, "an offer is no attempt");
     assert_eq!(name(login.public_key_verified("alice", &key()).await), "accepted");
+    assert_eq!(attempts(), 1);
+    crate::hook::observers::ObserverWork::close(&*world.hooks.post_login);
+    crate::hook::observers::ObserverWork::work(&*world.hooks.post_login).await;
+    assert_eq!(told.load(Ordering::Relaxed), 1, "only the login is told of");
     assert_eq!(world.store.user("alice").await.unwrap().public_keys, [key()]);
     assert_eq!(world.hook.calls.load(Ordering::Relaxed), 1);
 }

@@ -1,0 +1,45 @@
+//! Whose account a conversation is about, and who asks the questions.
+
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+
+use super::hook_tests::{converse, says};
+use super::tests::{draft, world};
+use super::*;
+use crate::hook::external_auth::ExternalAuthVerdict;
+use crate::hook::keyboard_interactive::{KeyboardInteractive, KeyboardInteractiveVerdict};
+
+#[tokio::test]
+async fn the_account_of_external_authentication_is_asked_about() {
+    // A12-07: whether it is stored or not.
+    for is_known in [true, false] {
+        let answer = draft(r#","max_sessions":7"#);
+        let world = world(Some(Ok(ExternalAuthVerdict::Accept(Some(Box::new(answer))))));
+        if is_known {
+            world.stored(r#","password":"$1$pw","max_sessions":3"#).await;
+        }
+        let seen = Arc::new(Mutex::new(None));
+        let about = seen.clone();
+        let hook = world.hook.clone();
+        says(&world.hooks.keyboard_interactive, move |event: &KeyboardInteractive| {
+            let sessions = event.account.as_ref().map(|account| account.max_sessions);
+            *about.lock().unwrap() = sessions.zip(Some(hook.calls.load(Ordering::Relaxed)));
+            KeyboardInteractiveVerdict::Accept(None)
+        });
+        assert_eq!(converse(&mut world.login(), &[]).await.1, "accepted", "{is_known}");
+        assert_eq!(*seen.lock().unwrap(), Some((7, 1)), "the account of the answer, and after it: {is_known}");
+        assert_eq!(world.store.user("alice").await.unwrap().max_sessions, 7, "{is_known}");
+    }
+}
+
+#[tokio::test]
+async fn the_switch_of_an_account_leaves_the_questions_to_the_server() {
+    // B4-07
+    for (switches, expected) in [("{}", vec![]), (r#"{"external_auth_disabled":true}"#, vec!["Password: ".to_owned()])]
+    {
+        let world = world(None);
+        world.stored(&format!(r#","password":"$1$pw","filters":{{"hooks":{switches}}}"#)).await;
+        says(&world.hooks.keyboard_interactive, |_: &KeyboardInteractive| KeyboardInteractiveVerdict::Accept(None));
+        assert_eq!(converse(&mut world.login(), &["pw"]).await, (expected, "accepted"), "{switches}");
+    }
+}
