@@ -177,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_is_shown_the_certificate_that_it_asks_for() {
-        // B0-08
+        // A11-12, B0-08
         let directory = tempfile::tempdir().unwrap();
         let (first, second, third) = (authority("first"), authority("second"), authority("third"));
         let own = [issued(directory.path(), "a", &first), issued(directory.path(), "b", &second)];

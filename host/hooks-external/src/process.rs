@@ -234,6 +234,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn there_is_no_input() {
+        // A11-01
+        let output = timeout(PATIENCE, shell("read line && echo told || echo none", LATER)).await.unwrap().unwrap();
+        assert_eq!(output.stdout, b"none\n");
+    }
+
+    #[tokio::test]
     async fn too_much_output_is_cut_off() {
         let output = shell("head -c 100000 /dev/zero", LATER).await.unwrap();
         assert_eq!((output.stdout.len(), output.stdout_truncated), (1000, true));

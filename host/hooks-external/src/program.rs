@@ -325,6 +325,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_program_has_the_environment_that_it_is_to_have() {
+        // A11-01, B0-02, J-03
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("a.sh");
+        std::fs::write(&script, "#!/bin/sh\nexec /usr/bin/env\n").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        for inherited in [true, false] {
+            let variables = [("TZ", "UTC"), ("SFTPGO_X", "configured")];
+            let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            let settings = ProgramSettings {
+                args: Vec::new(),
+                environment: Environment { inherited, variables },
+                deadline: Duration::from_secs(60),
+                flavour: Flavour::default(),
+            };
+            let hook = ProgramHook::new(&script.display().to_string(), settings).unwrap();
+            let input = ProgramInput::default().with("SFTPGO_X", "own");
+            let output = hook.run(HookKind::Connect, &Call::default(), input).await.unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            let has = |line: &str| text.lines().any(|found| found.starts_with(line));
+            // Of this process, which was started by cargo.
+            assert_eq!(has("CARGO_MANIFEST_DIR="), inherited, "{text}");
+            assert!(has("TZ=UTC") && has("SFTPGO_X=own") && !has("SFTPGO_X=configured"), "{text}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_directory_that_was_emptied_decides_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let script = directory.path().join("a.sh");

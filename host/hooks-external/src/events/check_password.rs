@@ -66,7 +66,32 @@ fn verdict(answer: &[u8]) -> Result<CheckPasswordVerdict, HookError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tidegate_core::connection::Credential;
+
+    use super::super::external_auth::tests::attempt;
     use super::*;
+
+    #[test]
+    fn hooks_are_told_whose_password_it_is() {
+        // B5-02
+        let attempt = Arc::new(attempt(Credential::Password(Secret::new("typed")), true));
+        let event = CheckPassword { attempt, password: Secret::new("pw") };
+        let input = event.input(Flavour::default());
+        let variables: Vec<_> = input.variables.iter().map(|(name, value, _)| (*name, value.as_str())).collect();
+        let expected = [
+            ("SFTPGO_AUTHD_USERNAME", "bob"),
+            ("SFTPGO_AUTHD_PASSWORD", "pw"),
+            ("SFTPGO_AUTHD_IP", "192.0.2.1"),
+            ("SFTPGO_AUTHD_PROTOCOL", "SSH"),
+        ];
+        assert_eq!((variables.as_slice(), input.arguments.len()), (&expected[..], 0));
+        let request = event.request(Flavour::default());
+        let body: Value = serde_json::from_slice(&request.body.unwrap()).unwrap();
+        let expected = json!({"username": "bob", "password": "pw", "ip": "192.0.2.1", "protocol": "SSH"});
+        assert_eq!((body, request.query.len()), (expected, 0));
+    }
 
     #[test]
     fn answers_are_numbers() {

@@ -154,7 +154,7 @@ pub(super) mod tests {
 
     #[test]
     fn answers_are_users_or_denials() {
-        // A11-04, A11-06, B15, B17
+        // A11-04, A11-06, B15, B17, C6-10
         let attempt = attempt(Credential::Password(Secret::new("x")), true);
         let check = |answer: &str, expected: &str| {
             for (_, compat) in Compat::NAMES {
@@ -171,6 +171,12 @@ pub(super) mod tests {
         check(r#"{"username":"bob"}{"username":"bob"}"#, "bad-output");
         check(r#"{"username":"bob","status":"1"}"#, "bad-output");
         check("debug\n{\"username\":\"bob\"}", "bad-output");
+        for (answer, place) in
+            [("{\"username\":\"bob\"}\ndebug", "line 2 column 1"), ("{\"username\" \"bob\"}", "column 13")]
+        {
+            let error = verdict(&attempt, answer.as_bytes(), Flavour::default()).unwrap_err().to_string();
+            assert!(error.contains(place), "{error}");
+        }
         // B15-07
         let outcome = verdict(&attempt, b"{\"username\":\"b\xffb\"}", Flavour::default());
         assert_eq!(shown(outcome), "accept b\u{fffd}b");
@@ -178,7 +184,7 @@ pub(super) mod tests {
 
     #[test]
     fn an_empty_answer_accepts_no_key() {
-        // J-01, B2-04
+        // B0-07, B2-04, J-01
         let key = || Credential::PublicKey(PublicKey::parse(KEY).unwrap());
         let password = || Credential::Password(Secret::new("x"));
         let check = |credential: Credential, is_known, expected: [&str; 5]| {
@@ -201,7 +207,7 @@ pub(super) mod tests {
 
     #[test]
     fn every_variable_and_every_field_is_there() {
-        // A11-02, A11-10, B2-01, B2-02
+        // A11-01, A11-02, A11-10, B2-01, B2-02
         let check = |credential: Credential, is_known: bool, [password, key, conversation]: [&str; 3]| {
             let event = ExternalAuth(Arc::new(attempt(credential, is_known)));
             let input = event.input(Flavour::default());

@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn only_what_an_answer_names_changes() {
-        // A13-03, A13-05, C6-03, C6-04
+        // A13-03, A13-05, A13-13, B0-07, B3-02, C6-03, C6-04
         let check = |answer: &str, expected: &[&str]| {
             let PreLoginVerdict::Replace(draft) = verdict(&event(true), answer.as_bytes()).unwrap() else {
                 panic!("{answer}");

@@ -247,7 +247,7 @@ async fn converse(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::os::unix::fs::PermissionsExt as _;
     use std::time::Instant;
 
@@ -279,7 +279,7 @@ mod tests {
         }
     }
 
-    fn event(thinks: u64) -> KeyboardInteractive {
+    pub fn event(thinks: u64) -> KeyboardInteractive {
         let address = "192.0.2.1:5".parse().unwrap();
         let id = ConnectionId::new("c");
         let connection =
@@ -347,6 +347,52 @@ mod tests {
             let pid = std::fs::read_to_string(&child).unwrap().trim().parse().unwrap();
             let pid = rustix::process::Pid::from_raw(pid).unwrap();
             assert!(rustix::process::kill_process(pid, rustix::process::Signal::KILL).is_ok(), "{job} {rest}");
+        }
+    }
+
+    #[tokio::test]
+    async fn rounds_go_on_until_there_is_a_result() {
+        // A12-03, A12-04
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("hook.sh");
+        let text = "#!/bin/sh\nleft=20\nwhile [ $left -gt 0 ]; do\nleft=$((left - 1))\n\
+            echo '{\"questions\":[\"a\",\"b\"],\"echos\":[true,false],\"auth_result\":0}'\n\
+            read one && read two && [ \"$one$two\" = xx ] || exit 1\ndone\n\
+            echo '{\"auth_result\":RESULT}'\necho nonsense\necho '{\"auth_result\":OTHER}'\n";
+        for (result, other, expected) in [("1", "-1", "accept"), ("-1", "1", "reject"), ("2", "1", "reject")] {
+            std::fs::write(&script, text.replace("RESULT", result).replace("OTHER", other)).unwrap();
+            std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let settings = ProgramSettings {
+                args: Vec::new(),
+                environment: Environment { inherited: true, variables: Vec::new() },
+                deadline: Duration::from_secs(300),
+                flavour: Flavour::default(),
+            };
+            let hook = ProgramHook::new(script.to_str().unwrap(), settings).unwrap();
+            let verdict = Hook::<KeyboardInteractive>::call(&hook, &Call::default(), &event(0)).await.unwrap();
+            assert_eq!(KeyboardInteractive::label(&verdict).0, expected, "{result}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_has_the_environment_that_it_is_to_have() {
+        // B0-02
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("hook.sh");
+        // A variable of this process, which was started by cargo.
+        let text = "#!/bin/sh\n[ \"$CARGO_MANIFEST_DIR\" ] && found=1 || found=-1\necho '{\"auth_result\":'$found'}'\n";
+        std::fs::write(&script, text).unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        for (inherited, expected) in [(true, "accept"), (false, "reject")] {
+            let settings = ProgramSettings {
+                args: Vec::new(),
+                environment: Environment { inherited, variables: Vec::new() },
+                deadline: Duration::from_secs(60),
+                flavour: Flavour::default(),
+            };
+            let hook = ProgramHook::new(script.to_str().unwrap(), settings).unwrap();
+            let verdict = Hook::<KeyboardInteractive>::call(&hook, &Call::default(), &event(0)).await.unwrap();
+            assert_eq!(KeyboardInteractive::label(&verdict).0, expected);
         }
     }
 
