@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn lines_keep_the_order_of_their_keys() {
-        // A21-07: what fail2ban's filter matches
+        // A1-25, A21-01, A21-07: what fail2ban's filter matches
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let rotation = Rotation { max_size: 1 << 20, max_backups: 1, max_age: None, compress: false };
@@ -210,7 +210,12 @@ mod tests {
         assert!(first.starts_with(r#"{"level":"debug","time":""#) && first.ends_with(expected), "{first}");
         assert!(second.contains(r#""modification_time":"""#), "{second}");
         for line in text.lines() {
-            serde_json::from_str::<Value>(line).unwrap();
+            let line = serde_json::from_str::<Value>(line).unwrap();
+            assert!(line["level"].is_string() && line["sender"].is_string(), "{line}");
+            // Such as 2020-01-31T12:30:00.123
+            let time = line["time"].as_str().unwrap();
+            let form: String = time.chars().map(|it| if it.is_ascii_digit() { '0' } else { it }).collect();
+            assert_eq!(form, "0000-00-00T00:00:00.000", "{time}");
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod admin;
 mod apikey;
+#[cfg(test)]
+mod arguments_tests;
 mod audit;
 pub mod backup;
 mod ban;

@@ -7,7 +7,7 @@ use super::*;
 
 #[test]
 fn what_a_link_says_holds_for_every_adapter() {
-    // B0-03, B0-08, D-03, A15-06, A15-23
+    // A11-05, A11-12, A14-04, A15-05, A15-06, A15-23, B0-03, B0-08, B0-14, B6-01, D-03
     let check = |text: &str, kind: HookKind, own: Option<u64>, link: u64, concurrency: usize| {
         let settings = read("tidegate.toml", text, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
         let configured = &settings.hooks[&kind].links[0];
@@ -35,6 +35,19 @@ fn what_a_link_says_holds_for_every_adapter() {
     check(&section("pre-login", plugin, other), HookKind::PreLogin, None, 302, 256);
     check(&section("session-destroy", web, ""), HookKind::SessionDestroy, Some(5), 7, 64);
     check(&section("session-destroy", program, ""), HookKind::SessionDestroy, Some(5), 7, 64);
+    // Each era has the times of its documents, if nothing is configured.
+    for (kind, program_time, request_time) in [
+        (HookKind::ExternalAuth, 60, 20),
+        (HookKind::PreLogin, 30, 20),
+        (HookKind::CheckPassword, 30, 20),
+        (HookKind::PostLogin, 20, 20),
+        (HookKind::PostAction, 30, 20),
+        (HookKind::ObjectChanges, 15, 20),
+    ] {
+        let name = kind.as_str();
+        check(&section(name, program, ""), kind, Some(program_time), program_time + 2, 64);
+        check(&section(name, web, "compat = \"current\""), kind, Some(request_time), request_time + 2, 64);
+    }
     let special = "timeout = 4\n[[command.commands]]\npath = \"/bin/true\"\ntimeout = 90";
     check(&section("pre-login", program, special), HookKind::PreLogin, Some(4), 6, 64);
     for (compat, seconds) in [("seed", 15), ("1.0", 20), ("current", 20)] {
@@ -50,7 +63,7 @@ fn what_a_link_says_holds_for_every_adapter() {
 
 #[test]
 fn the_environment_is_inherited_as_the_operator_says() {
-    // B0-02, J-03
+    // A14-04, B0-02, B0-14, J-03
     let check = |compat: &str, command: &str, link: &str, expected: bool| {
         let text =
             format!("compat = \"{compat}\"\n[hook.connect]\nhook = \"/bin/true\"\n{link}\n[command]\n{command}\n");

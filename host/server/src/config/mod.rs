@@ -165,6 +165,8 @@ pub fn check_text(file: &Path, text: &str) -> Result<(), ConfigErrors> {
 #[cfg(test)]
 mod hook_tests;
 #[cfg(test)]
+mod legacy_hook_tests;
+#[cfg(test)]
 mod link_tests;
 #[cfg(test)]
 mod mysql_tests;

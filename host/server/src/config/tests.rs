@@ -62,7 +62,7 @@ fn the_older_servers_default_file_is_taken_as_it_is() {
 
 #[test]
 fn the_environment_overrides_and_ours_wins() {
-    // A3-02
+    // A3-02, A3-03
     let environment = [
         ("SFTPGO_SFTPD__BIND_PORT", "1"),
         ("TIDEGATE_SFTPD__BIND_PORT", "2"),
@@ -87,7 +87,7 @@ fn the_environment_overrides_and_ours_wins() {
 
 #[test]
 fn what_a_hook_is_given_its_chain_lets_it_have() {
-    // B0-03, B0-08
+    // A13-07, B0-03, B0-08
     let check = |text: &str, least: u64, most: u64| {
         let settings = read("tidegate.toml", text, &[]).unwrap();
         let deadline = settings.hooks[&HookKind::PreLogin].links[0].settings.deadline.as_secs();
@@ -183,6 +183,7 @@ fn syntax_errors_have_a_line() {
 
 #[test]
 fn a_key_is_there_once() {
+    // A3-09
     for (name, text) in [
         ("tidegate.toml", "[sftpd]\nbind_port = 1\nbind_port = 2\n"),
         ("tidegate.yaml", "sftpd:\n  bind_port: 1\n  bind_port: 2\n"),
@@ -199,6 +200,7 @@ fn a_key_is_there_once() {
 
 #[test]
 fn values_are_checked_all_at_once() {
+    // B0-01
     check_error(
         "tidegate.toml",
         "[sftpd]\nbind_address = \"nowhere\"\nciphers = [\"none\"]\nsetstat_mode = 7\n[data_provider]\ndriver = \"oracle\"\n",
@@ -227,7 +229,7 @@ fn values_are_checked_all_at_once() {
 
 #[test]
 fn hooks_of_all_spellings_become_links() {
-    // B0-02
+    // A3-17, A3-18, A3-19, A3-40, B0-02, B0-04
     let text = r#"
 compat = "2.0"
 [sftpd.actions]
@@ -278,7 +280,7 @@ dialect = "directadmin"
 
 #[test]
 fn hooks_that_make_no_sense_are_explained() {
-    // B0-02
+    // B0-01, B0-02
     let check = |text: &str, expected: &[&str]| check_error("tidegate.toml", text, expected);
     check("compat = \"3.0\"\n", &["compat", "seed, 1.0, 2.0, 2.4, current"]);
     check("[sftpd.actions]\nexecute_on = [\"fly\"]\n", &["\"fly\" is not an action"]);
@@ -431,6 +433,7 @@ fn what_is_not_used_is_said() {
 
 #[test]
 fn keys_of_later_versions_are_understood_or_named() {
+    // A3-09
     let directory = tempfile::tempdir().unwrap();
     let load = |text: &str, environment: &[(&str, &str)]| {
         std::fs::write(directory.path().join("tidegate.toml"), text).unwrap();

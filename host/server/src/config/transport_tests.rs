@@ -39,12 +39,15 @@ fn algorithms_are_a_policy_or_lists() {
 
 #[test]
 fn host_keys_are_named_in_either_spelling() {
-    // A4-02
+    // A3-20, A4-02
     let check = |text: &str, expected: &[&str]| {
         let settings = read("tidegate.toml", &format!("[sftpd]\n{text}\n"), &[]).unwrap();
         let names: Vec<&str> = match &settings.host_keys {
             HostKeyFiles::Usual(_) => Vec::new(),
             HostKeyFiles::Named(paths) => {
+                // Beside the configuration, unless the path is absolute.
+                assert!(paths.iter().all(|path| path.is_absolute()), "{text}: {paths:?}");
+                assert_eq!(text.contains("/etc/c"), paths.contains(&"/etc/c".into()), "{text}: {paths:?}");
                 paths.iter().map(|path| path.file_name().and_then(|name| name.to_str()).unwrap()).collect()
             }
         };

@@ -1,6 +1,86 @@
 //! What the values of keys mean, and their defaults.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::time::Duration;
+
+use tidegate_core::account::AddressRule;
+use tidegate_core::quota::Tracking;
+
+use super::settings::{DatabaseSettings, HttpPlace};
 use super::tests::{check_error, read};
+
+#[test]
+fn each_section_is_read_and_has_its_defaults() {
+    // A3-01, A3-10, A3-11, A3-12, A3-15, A3-37, A3-51
+    let check = |text: &str, sftpd: (u16, IpAddr, Option<u64>, &str), tracking: Tracking, httpd: &str| {
+        let settings = read("tidegate.toml", text, &[]).unwrap();
+        let idle = settings.idle_timeout;
+        let found = (settings.bind_port, settings.bind_address, idle, settings.identification.as_str());
+        assert_eq!(found, (sftpd.0, sftpd.1, sftpd.2.map(Duration::from_secs), sftpd.3), "{text}");
+        assert_eq!(settings.tracking, tracking, "{text}");
+        assert_eq!(settings.http_bindings[0].place, HttpPlace::Tcp(httpd.parse().unwrap()), "{text}");
+    };
+    let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let ours = crate::version::IDENTIFICATION;
+    check("", (2022, any, Some(900), ours), Tracking::WhereLimited, "127.0.0.1:8080");
+    let sftpd = "[sftpd]\nbind_port = 22\nbind_address = \"192.0.2.1\"\nidle_timeout = 0\nbanner = \"Ours 1\"\n";
+    let others = "[data_provider]\ntrack_quota = 1\n[httpd]\nbind_address = \"192.0.2.2\"\nbind_port = 80\n";
+    let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    let changed = (22, address, None, "Ours 1");
+    check(&format!("{sftpd}{others}"), changed, Tracking::Always, "192.0.2.2:80");
+    check("[data_provider]\ntrack_quota = 0\n", (2022, any, Some(900), ours), Tracking::Never, "127.0.0.1:8080");
+}
+
+#[test]
+fn the_database_file_is_in_the_configuration_directory() {
+    // A3-31
+    for (line, expected) in
+        [("", "/tidegate.db"), ("name = \"x/y.db\"", "/x/y.db"), ("name = \"/srv/z.db\"", "/srv/z.db")]
+    {
+        let settings = read("tidegate.toml", &format!("[data_provider]\n{line}\n"), &[]).unwrap();
+        let DatabaseSettings::Sqlite(path) = settings.database else { panic!("{line}") };
+        assert!(path.is_absolute() && path.display().to_string().ends_with(expected), "{}", path.display());
+        assert_eq!(path == Path::new("/srv/z.db"), line.contains("/srv"), "{}", path.display());
+    }
+}
+
+#[test]
+fn scp_has_a_key_of_its_own() {
+    // A3-21
+    for (line, expected) in [
+        ("", false),
+        ("enable_scp = false", false),
+        ("enable_scp = true", true),
+        ("enabled_ssh_commands = [\"scp\"]", true),
+        ("enable_scp = true\nenabled_ssh_commands = []", true),
+    ] {
+        let settings = read("tidegate.toml", &format!("[sftpd]\n{line}\n"), &[]).unwrap();
+        assert_eq!(settings.commands.parse(b"scp -t /").is_some(), expected, "{line}");
+    }
+}
+
+#[test]
+fn a_banner_that_cannot_be_read_is_warned_of() {
+    // A3-23
+    let settings = read("tidegate.toml", "[sftpd]\nlogin_banner_file = \"none.txt\"\n", &[]).unwrap();
+    assert_eq!(settings.login_banner, None);
+    assert!(settings.warnings.iter().any(|line| line.contains("sftpd.login_banner_file")), "{:?}", settings.warnings);
+}
+
+#[test]
+fn addresses_in_both_lists_are_decided_about_by_the_era() {
+    // A4-09, J-02
+    for (line, expected) in [
+        ("", AddressRule::DeniedWins),
+        ("compat = \"seed\"", AddressRule::DeniedWins),
+        ("compat = \"2.0\"", AddressRule::DeniedWins),
+        ("compat = \"2.4\"", AddressRule::AllowedWins),
+        ("compat = \"current\"", AddressRule::AllowedWins),
+    ] {
+        assert_eq!(read("tidegate.toml", &format!("{line}\n"), &[]).unwrap().address_rule, expected, "{line}");
+    }
+}
 
 #[test]
 fn tries_are_six_so_many_or_without_end() {
