@@ -106,7 +106,7 @@ async fn attributes_are_kept() {
         assert_eq!(set("/none", size(2)).await, Err(StorageErrorKind::NotFound), "{name}");
         let nobody = SetAttributes { owner: Some((u32::MAX, 0)), ..Default::default() };
         assert_eq!(set("/f", nobody).await, Err(StorageErrorKind::Invalid), "{name}");
-        // A5-02: an attribute that cannot be set leaves no other one unset.
+        // A5-02, A5-14: an attribute that cannot be set leaves no other one unset.
         for (at, attributes, expected, after) in [
             (
                 "/f",

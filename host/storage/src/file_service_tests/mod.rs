@@ -5,6 +5,7 @@ mod moving;
 mod permissions;
 mod quota_sequences;
 mod quotas;
+mod removals;
 mod selectors;
 
 use std::sync::Arc;
