@@ -22,7 +22,7 @@ use tidegate_hooks_external::{
 };
 
 /// What a program of that era finds: its arguments, and the variables that begin with `SFTPGO_`.
-async fn given<E: HookEvent>(compat: Compat, event: &E) -> (String, BTreeMap<String, String>)
+pub async fn given<E: HookEvent>(compat: Compat, event: &E) -> (String, BTreeMap<String, String>)
 where
     ProgramHook: Hook<E>,
 {
@@ -50,6 +50,7 @@ where
 
 #[tokio::test]
 async fn file_actions_by_era() {
+    // A15-02, A15-03, A15-04, B10-02, B10-04
     let done = PostAction(action("f", Some(ActionStatus::Ok)).unwrap());
     let failed = PostAction(action("f", Some(ActionStatus::Failed("no".into()))).unwrap());
     let full = PostAction(action("f", Some(ActionStatus::QuotaExceeded)).unwrap());
@@ -94,7 +95,7 @@ async fn file_actions_by_era() {
 
 #[tokio::test]
 async fn changes_of_accounts_by_era() {
-    // J-13, A15-21, B11-02, B11-03
+    // A15-21, A15-22, B11-02, B11-03, J-13
     let change = ObjectChange::about("bob").unwrap();
     let (arguments, seed) = given(Compat::Seed, &change).await;
     assert_eq!(arguments, "add bob 0 1 0 /srv/contract 0 0");
@@ -185,7 +186,7 @@ fn is_complete(request: &[u8]) -> bool {
 
 /// A web server that answers with these statuses, the last one for ever, and keeps what it was
 /// asked. An empty status is a connection that breaks.
-fn web(statuses: &[&str]) -> (String, Arc<Mutex<Vec<String>>>) {
+pub fn web(statuses: &[&str]) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let asked = Arc::new(Mutex::new(Vec::new()));
@@ -213,7 +214,7 @@ fn web(statuses: &[&str]) -> (String, Arc<Mutex<Vec<String>>>) {
     (url, asked)
 }
 
-fn http_settings() -> HttpSettings {
+pub fn http_settings() -> HttpSettings {
     HttpSettings {
         timeout: Duration::from_secs(5),
         retry_wait_min: Duration::from_millis(1),
@@ -223,7 +224,7 @@ fn http_settings() -> HttpSettings {
     }
 }
 
-async fn ask<E: HookEvent>(url: &str, settings: HttpSettings, flavour: Flavour, event: &E) -> String
+pub async fn ask<E: HookEvent>(url: &str, settings: HttpSettings, flavour: Flavour, event: &E) -> String
 where
     HttpHook: Hook<E>,
 {
@@ -383,7 +384,7 @@ async fn the_old_notification_is_a_get() {
 
 #[tokio::test]
 async fn an_empty_answer_depends_on_the_era() {
-    // J-01, B2-04
+    // B2-04, H-03, J-01
     for (compat, expected) in [
         (Compat::Seed, "reject"),
         (Compat::V2_0, "reject"),

@@ -36,6 +36,7 @@ fn wait_for_calls(site: &Site, count: usize) -> Vec<String> {
 
 #[test]
 fn file_actions_are_asked_and_told() {
+    // A15-02, A15-04, B10-12
     // A15, B10
     let site = Site::new();
     let script = witness(&site, "$SFTPGO_ACTION $SFTPGO_ACTION_VIRTUAL_PATH $SFTPGO_ACTION_FILE_SIZE $*");
@@ -180,7 +181,7 @@ fn a_synchronous_upload_hook_can_take_a_file_back() {
 
 #[test]
 fn sessions_are_created_and_destroyed_in_pairs() {
-    // D-01, D-03, D-04, A14, B7
+    // A14, B0-04, B7, D-01, D-03, D-04
     let site = Site::new();
     let line = "$1 $SFTPGO_SESSION_ID$SFTPGO_LOGIND_STATUS$SFTPGO_CONNECTION_USERNAME";
     let script = witness(&site, line);
@@ -271,7 +272,7 @@ fn scripts_of_the_panel_see_exactly_their_variables() {
 
 #[test]
 fn all_scripts_of_a_directory_run_and_one_failure_fails_the_set() {
-    // D-14
+    // D-14, G-08
     let site = Site::new();
     let log = site.path("calls");
     let say = |name: &str, more: &str| format!("#!/bin/sh\necho {name} >> {}\n{more}\n", log.display());
@@ -293,16 +294,19 @@ fn all_scripts_of_a_directory_run_and_one_failure_fails_the_set() {
 
 #[test]
 fn changes_of_accounts_are_told() {
-    // A15-20, B11
+    // A3-40, A15-20, A15-24, B11
     let site = Site::new();
-    let script = witness(&site, "$SFTPGO_USER_ACTION $SFTPGO_USER_USERNAME $1 $2 $SFTPGO_USER_STATUS");
+    let script = witness(&site, "$SFTPGO_USER_ACTION $SFTPGO_USER_USERNAME $1 $2 $3 $SFTPGO_USER_STATUS");
     let site = site.config(&format!(
         "[data_provider.actions]\nexecute_on = [\"add\", \"update\", \"delete\"]\ncommand = \"{script}\"\n"
     ));
     site.user("alice");
     tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "alice", "--status", "0"]));
     tools::run_ok(&mut site.tidegate(&["user", "delete", "--username", "alice"]));
-    assert_eq!(calls(&site), ["add alice add alice 1", "update alice update alice 0", "delete alice delete alice 0"]);
+    assert_eq!(
+        calls(&site),
+        ["add alice add alice 1 1", "update alice update alice 1 0", "delete alice delete alice 1 0"]
+    );
 }
 
 #[test]
@@ -344,7 +348,7 @@ fn runs_are_kept_and_explained() {
 
 #[test]
 fn post_login_hooks_hear_what_their_scope_says() {
-    // A14-02
+    // A3-44, A14-01, A14-02
     for (scope, expected) in [(0, &["0 ", "0 alice", "1 alice"][..]), (1, &["0 ", "0 alice"]), (2, &["1 alice"])] {
         let site = Site::new();
         let user = "$(echo \"$SFTPGO_LOGIND_USER\" | sed 's/.*\"username\":\"\\([^\"]*\\)\".*/\\1/')";

@@ -73,6 +73,7 @@ fn interactive(site: &Site, server: &Server, user: &str, answers: &[(&str, &str)
 
 #[test]
 fn two_rounds_of_questions_log_in_through_each_adapter() {
+    // A1-05, A12-03
     let runtime = runtime();
     for adapter in ADAPTERS {
         let site = site(&runtime, adapter, &["keyboard-interactive"]);

@@ -7,4 +7,5 @@ mod eras;
 mod life;
 mod logins;
 mod table;
+mod told;
 mod watch;

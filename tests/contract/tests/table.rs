@@ -63,6 +63,7 @@ impl Table<'_> {
 /// H-01: that is every hook point there is.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_hook_point_has_the_same_answer_through_every_adapter() {
+    // H-03, H-04, H-05, H-06, H-09
     let adapters = adapters().await;
     let mut table = Table { adapters: &adapters, asked: BTreeSet::new() };
     for (what, expected) in [("allow", "allow"), ("deny", "deny"), ("fail", "error"), ("trap", "error")] {
@@ -238,7 +239,7 @@ async fn names_arrive_unchanged() {
     }
 }
 
-/// B9-04: what groups give is in the account that a component sees, and not in its copy, which would be stored.
+/// B9-04, H-07: what groups give is in the account that a component sees, and not in its copy, which would be stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn components_see_the_account_in_force() {
     let Value::Object(document) = json!({"user_settings": {"home_dir": "/srv/team", "quota_files": 7}}) else {
@@ -322,6 +323,7 @@ async fn instances_may_be_made_ahead_or_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_meets_its_own_instance_and_no_other() {
+    // H-10
     let ask = async |adapters: &Adapters, connection: &str, what: &str| {
         let event = PreAction(action_on(connection, what).unwrap());
         match Hook::call(&*adapters.plugin(), &Call::default(), &event).await {

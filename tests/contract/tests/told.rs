@@ -1,0 +1,241 @@
+//! What hooks are told, variable by variable and field by field.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tidegate_contract::events::{About, action, attempt, attempt_with, connection, session};
+use tidegate_core::connection::{Credential, LoginMethod};
+use tidegate_core::hook::LoginAttempt;
+use tidegate_core::hook::events::{ActionKind, ActionStatus, FileAction};
+use tidegate_core::hook::observation::{Disconnect, ObjectChange, PostAction, PostLogin};
+use tidegate_core::hook::review::PreAction;
+use tidegate_core::public_key::PublicKey;
+use tidegate_core::secret::Secret;
+use tidegate_hooks_external::{Compat, Flavour};
+
+use crate::eras::{ask, given, http_settings, web};
+
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
+
+fn current() -> Flavour {
+    Flavour { compat: Compat::Current, ..Flavour::default() }
+}
+
+fn names(variables: &BTreeMap<String, String>) -> Vec<&str> {
+    variables.keys().map(String::as_str).collect()
+}
+
+/// The head and the body of the only request.
+fn only_request(asked: &std::sync::Mutex<Vec<String>>) -> (String, String) {
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let (head, body) = asked[0].split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[tokio::test]
+async fn observers_of_logins_are_told_the_outcome() {
+    // A14-03, A14-05, A14-08: the account that logged in, under the name that was typed
+    let by = |credential: Credential, before: &[LoginMethod]| {
+        let attempt = attempt_with("typed", credential).unwrap();
+        Arc::new(LoginAttempt { completed_methods: before.to_vec(), ..(*attempt).clone() })
+    };
+    let password = || Credential::Password(Secret::new("hunter2"));
+    let key = Credential::PublicKey(PublicKey::parse(KEY).unwrap());
+    for (attempt, method) in [
+        (by(password(), &[]), "password"),
+        (by(key, &[]), "publickey"),
+        (by(Credential::KeyboardInteractive, &[]), "keyboard-interactive"),
+        (by(password(), &[LoginMethod::PublicKey]), "publickey+password"),
+        (by(Credential::KeyboardInteractive, &[LoginMethod::PublicKey]), "publickey+keyboard-interactive"),
+    ] {
+        for (outcome, status) in [(Ok(session("bob").unwrap()), "1"), (Err("no".to_owned()), "0")] {
+            let event = PostLogin { connection: connection("allow"), attempt: Some(attempt.clone()), outcome };
+            for compat in [Compat::Seed, Compat::Current] {
+                let (arguments, variables) = given(compat, &event).await;
+                let rest =
+                    ["SFTPGO_LOGIND_IP", "SFTPGO_LOGIND_METHOD", "SFTPGO_LOGIND_PROTOCOL", "SFTPGO_LOGIND_STATUS"];
+                assert_eq!(names(&variables), [&rest[..], &["SFTPGO_LOGIND_USER"]].concat(), "{compat}");
+                let found = rest.map(|name| variables[name].as_str());
+                assert_eq!((found, arguments.as_str()), (["192.0.2.1", method, "SSH", status], ""), "{compat}");
+                let user: Value = serde_json::from_str(&variables["SFTPGO_LOGIND_USER"]).unwrap();
+                assert_eq!((&user["username"], &user["home_dir"]), (&json!("typed"), &json!("/srv/contract")));
+                let all = format!("{variables:?}");
+                assert!(user.get("password").is_none() && !all.contains("$1$") && !all.contains("hunter2"), "{all}");
+            }
+            let (url, asked) = web(&["200 OK"]);
+            assert_eq!(ask(&url, http_settings(), current(), &event).await, "told");
+            let (line, body) = only_request(&asked);
+            let encoded = method.replace('+', "%2B");
+            let query = format!("login_method={encoded}&ip=192.0.2.1&protocol=SSH&status={status}");
+            assert_eq!(line, format!("POST /?{query} HTTP/1.1"));
+            let user: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!((&user["username"], user.get("password")), (&json!("typed"), None), "{body}");
+            assert!(!body.contains("$1$"), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn observers_of_connections_are_told_who_left() {
+    // B7-02
+    let event = |user: Option<&str>| Disconnect {
+        session: user.map(|user| session(user).unwrap()),
+        ..Disconnect::about("allow").unwrap()
+    };
+    for (user, name) in [(None, ""), (Some("bob"), "bob")] {
+        let (arguments, variables) = given(Compat::Current, &event(user)).await;
+        let found: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let expected = [
+            ("SFTPGO_CONNECTION_DURATION", "1500"),
+            ("SFTPGO_CONNECTION_IP", "192.0.2.1"),
+            ("SFTPGO_CONNECTION_PROTOCOL", "SFTP"),
+            ("SFTPGO_CONNECTION_USERNAME", name),
+        ];
+        assert_eq!((found.as_slice(), arguments.as_str()), (&expected[..], ""));
+        let (url, asked) = web(&["200 OK"]);
+        assert_eq!(ask(&url, http_settings(), current(), &event(user)).await, "told");
+        let query = format!("ip=192.0.2.1&protocol=SFTP&username={name}&connection_duration=1500");
+        assert_eq!(only_request(&asked).0, format!("GET /?{query} HTTP/1.1"));
+    }
+}
+
+fn changed(change: impl FnOnce(&mut FileAction)) -> PostAction {
+    let mut action = (*action("f", Some(ActionStatus::Ok)).unwrap()).clone();
+    change(&mut action);
+    PostAction(Arc::new(action))
+}
+
+#[tokio::test]
+async fn actions_have_the_variables_of_their_era() {
+    // A15-02, A15-03, B10-02
+    let renamed = changed(|action| {
+        action.kind = ActionKind::Rename;
+        action.storage_target = Some("/srv/contract/in/g".to_owned());
+        (action.size, action.open_flags) = (None, None);
+    });
+    let command = changed(|action| {
+        action.kind = ActionKind::SshCommand;
+        (action.ssh_command, action.storage_kind) = (Some("md5sum".to_owned()), "s3");
+    });
+    let (path, target) = ("/srv/contract/in/f", "/srv/contract/in/g");
+    for (event, arguments, expected) in [
+        (&renamed, format!("rename alice {path} {target} "), ["rename", "alice", path, target, "", "", "true"]),
+        (&command, format!("ssh_cmd alice {path}  md5sum"), ["ssh_cmd", "alice", path, "", "md5sum", "3", "false"]),
+    ] {
+        let (found, variables) = given(Compat::Seed, event).await;
+        let names = ["", "_USERNAME", "_PATH", "_TARGET", "_SSH_CMD", "_FILE_SIZE", "_LOCAL_FILE"];
+        let values = names.map(|name| variables[&format!("SFTPGO_ACTION{name}")].as_str());
+        assert_eq!((found, values), (arguments, expected));
+    }
+    let (_, variables) = given(Compat::Current, &renamed).await;
+    let expected = [
+        "",
+        "_BUCKET",
+        "_ELAPSED",
+        "_ENDPOINT",
+        "_FILE_SIZE",
+        "_FS_PROVIDER",
+        "_IP",
+        "_OPEN_FLAGS",
+        "_PATH",
+        "_PROTOCOL",
+        "_ROLE",
+        "_SESSION_ID",
+        "_SSH_CMD",
+        "_STATUS",
+        "_TARGET",
+        "_TIMESTAMP",
+        "_USERNAME",
+        "_VIRTUAL_PATH",
+        "_VIRTUAL_TARGET",
+    ];
+    assert_eq!(names(&variables), expected.map(|name| format!("SFTPGO_ACTION{name}")));
+    assert_eq!(
+        (variables["SFTPGO_ACTION_FILE_SIZE"].as_str(), variables["SFTPGO_ACTION_OPEN_FLAGS"].as_str()),
+        ("0", "0")
+    );
+    assert_eq!((&variables["SFTPGO_ACTION"], &variables["SFTPGO_ACTION_TARGET"]), (&"rename".into(), &target.into()));
+}
+
+#[tokio::test]
+async fn actions_are_posted_without_what_is_empty() {
+    // B10-03, B10-04
+    let base = json!({
+        "action": "upload", "username": "alice", "path": "/srv/contract/in/f", "virtual_path": "/in/f", "file_size": 3,
+        "elapsed": 4, "status": 1, "protocol": "SFTP", "ip": "192.0.2.1", "session_id": "SSH_contract_1",
+        "open_flags": 512, "timestamp": 1_700_000_000_000_000_000_i64,
+    });
+    let with = |more: Value, without: &[&str]| {
+        let mut body = base.clone();
+        let fields = body.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        without.iter().for_each(|name| drop(fields.remove(*name)));
+        body
+    };
+    let renamed = changed(|action| {
+        action.kind = ActionKind::Rename;
+        action.storage_target = Some("/srv/g".to_owned());
+        (action.size, action.open_flags, action.elapsed_ms) = (Some(0), None, None);
+    });
+    let target = json!({"action": "rename", "target_path": "/srv/g"});
+    for (event, expected) in [
+        (changed(|_| {}), base.clone()),
+        (changed(|action| action.status = Some(ActionStatus::Failed("no".into()))), with(json!({"status": 2}), &[])),
+        (changed(|action| action.status = Some(ActionStatus::QuotaExceeded)), with(json!({"status": 3}), &[])),
+        (changed(|action| action.ssh_command = Some("cd".into())), with(json!({"ssh_cmd": "cd"}), &[])),
+        (renamed, with(target, &["file_size", "open_flags", "elapsed"])),
+    ] {
+        let (url, asked) = web(&["200 OK"]);
+        assert_eq!(ask(&url, http_settings(), current(), &event).await, "told");
+        let (line, body) = only_request(&asked);
+        assert_eq!((line.as_str(), serde_json::from_str::<Value>(&body).unwrap()), ("POST / HTTP/1.1", expected));
+    }
+    // Only 200 is success, and permission.
+    for (status, told, asked) in [("200 OK", "told", "allow"), ("201 X", "failed", "deny"), ("204 X", "failed", "deny")]
+    {
+        let (url, _) = web(&[status]);
+        assert_eq!(ask(&url, http_settings(), current(), &changed(|_| {})).await, told, "{status}");
+        let before = PreAction(action("f", None).unwrap());
+        assert_eq!(ask(&url, http_settings(), current(), &before).await, asked, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_era_has_a_variable_for_each_field_of_an_account() {
+    // A15-22
+    let (_, variables) = given(Compat::Seed, &ObjectChange::about("bob").unwrap()).await;
+    let expected = [
+        ("ACTION", "add"),
+        ("DOWNLOAD_BANDWIDTH", "0"),
+        ("EXPIRATION_DATE", "0"),
+        ("FS_PROVIDER", "0"),
+        ("GID", "0"),
+        ("HOME_DIR", "/srv/contract"),
+        ("ID", "0"),
+        ("MAX_SESSIONS", "0"),
+        ("PASSWORD", ""),
+        ("QUOTA_FILES", "0"),
+        ("QUOTA_SIZE", "0"),
+        ("STATUS", "1"),
+        ("UID", "0"),
+        ("UPLOAD_BANDWIDTH", "0"),
+        ("USERNAME", "bob"),
+    ];
+    let found: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let expected = expected.map(|(name, value)| (format!("SFTPGO_USER_{name}"), value));
+    assert_eq!(found, expected.each_ref().map(|(name, value)| (name.as_str(), *value)));
+}
+
+#[tokio::test]
+async fn programs_are_asked_without_arguments() {
+    // A11-01
+    use tidegate_core::hook::external_auth::ExternalAuth;
+    for compat in [Compat::Seed, Compat::V1_0, Compat::V2_0, Compat::V2_4, Compat::Current] {
+        let (arguments, variables) = given(compat, &ExternalAuth(attempt("bob").unwrap())).await;
+        let found = ["USERNAME", "PASSWORD", "PUBLIC_KEY", "KEYBOARD_INTERACTIVE"];
+        let found = found.map(|name| variables[&format!("SFTPGO_AUTHD_{name}")].as_str());
+        assert_eq!((arguments.as_str(), found), ("", ["bob", "typed", "", ""]), "{compat}");
+    }
+}
