@@ -155,7 +155,7 @@ fn logins_have_their_times_and_conditions() {
 
 #[test]
 fn bandwidth_is_exceeded_by_two_percent_at_most() {
-    // A5-17, C3-01: 2 MB at 1000 KB/s and at 500 KB/s. That it is used up is shown where time can be stopped.
+    // A1-08, A5-17, A8-09, C3-01: 2 MB at 1000 KB/s and at 500 KB/s. That it is used up is shown where time can be stopped.
     let site = Site::new();
     let home = account(
         &site,
@@ -322,6 +322,7 @@ fn checksums_by_name_tell_nothing_that_may_not_be_downloaded() {
 
 #[test]
 fn modes_let_nobody_run_a_file_as_somebody_else() {
+    // A5-16
     let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
     let rights = ["--password", "pw", "--permissions", "/:list,upload,create_dirs,create_symlinks,overwrite"];
     let home = site.user_with("alice", &rights);
@@ -402,6 +403,7 @@ fn attributes_are_ignored_before_permissions_are_asked_for() {
 
 #[test]
 fn modes_make_programs_only_of_the_own_user() {
+    // A5-16
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     // The account's ids, the file's, and what a mode of 7755 becomes.
     for (ids, owner, expected) in [

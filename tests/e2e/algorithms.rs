@@ -74,7 +74,7 @@ const NEVER: [&str; 3] = [
 
 #[test]
 fn each_policy_lets_its_clients_in() {
-    // A3-22, A4-02
+    // A3-22, A4-02, A4-03, A5-21
     check("", &[&MODERN[..], &COMPATIBLE].concat(), &[&LEGACY[..], &NEVER].concat());
     check("algorithms = \"modern\"", &MODERN[..3], &[&COMPATIBLE[..], &LEGACY[..1]].concat());
     check("algorithms = \"legacy\"", &[&COMPATIBLE[1..2], &LEGACY].concat(), &NEVER[..1]);

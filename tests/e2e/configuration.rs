@@ -65,7 +65,7 @@ fn variables_are_named_without_any_file() {
 
 #[test]
 fn a_named_directory_is_the_only_one() {
-    // A3-04
+    // A2-02, A3-04
     let (home, here, named) =
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let theirs = home.path().join(".config/sftpgo");
@@ -80,6 +80,13 @@ fn a_named_directory_is_the_only_one() {
     };
     check(&[], "sftpgo.json is used");
     check(&["-c", named.path().to_str().unwrap()], "there is no configuration file");
+    for variable in ["TIDEGATE_CONFIG_DIR", "SFTPGO_CONFIG_DIR"] {
+        let mut command = Command::new(tools::tidegate());
+        command.args(["config", "check"]).current_dir(here.path()).env("HOME", home.path());
+        command.env_remove("TIDEGATE_CONFIG_DIR").env_remove("SFTPGO_CONFIG_DIR").env(variable, named.path());
+        let said = text(&tools::run(&mut command));
+        assert!(said.contains("there is no configuration file"), "{variable}: {said}");
+    }
     std::fs::write(here.path().join("tidegate.toml"), "[sftpd]\nbind_prot = 1\n").unwrap();
     check(&[], "bind_prot");
 }

@@ -27,6 +27,7 @@ fn site() -> (Site, std::path::PathBuf) {
 
 #[test]
 fn no_spelling_of_a_path_leads_out() {
+    // A1-01, A5-03
     let (site, home) = site();
     let server = site.start();
     let mut raw = RawSftp::connect(&server, "alice", "pw");

@@ -32,6 +32,7 @@ fn with_program(script: &str, more: &str) -> (Site, Server) {
 
 #[test]
 fn the_sample_script_runs_unmodified() {
+    // A1-06, A11-26
     let (site, server) = with_program(SAMPLE, "");
     round_trip(&server, "test_user", Proof::Password("anything"));
     let mine = key(&site.path(""), "mine");
@@ -42,18 +43,20 @@ fn the_sample_script_runs_unmodified() {
 
 #[test]
 fn the_older_name_of_the_key_works() {
-    let site = Site::new();
-    let path = site.script("hook.sh", SAMPLE);
+    // A3-41
+    let (site, home) = (Site::new(), tempfile::tempdir().unwrap());
+    let path = site.script("hook.sh", &script(home.path(), ANSWER));
     let site = site.config(&format!("[data_provider]\nexternal_auth_program = \"{}\"", path.display()));
     let server = site.start();
-    assert!(!can_log_in(&server, "other", Proof::Password("x")));
+    assert!(can_log_in(&server, "alice", Proof::Password("pw")));
+    assert!(!can_log_in(&server, "alice", Proof::Password("x")));
 }
 
 /// A script that lets `alice` in with the password `pw`, and prints what it saw.
 fn script(site_home: &Path, answer: &str) -> String {
     format!(
         "#!/bin/sh\necho \"user=$SFTPGO_AUTHD_USERNAME password=$SFTPGO_AUTHD_PASSWORD key=$SFTPGO_AUTHD_PUBLIC_KEY \
-         kbd=$SFTPGO_AUTHD_KEYBOARD_INTERACTIVE ip=$SFTPGO_AUTHD_IP\" >&2\n\
+         kbd=$SFTPGO_AUTHD_KEYBOARD_INTERACTIVE ip=$SFTPGO_AUTHD_IP\" >&2\necho 'and a second line' >&2\n\
          if [ \"$SFTPGO_AUTHD_PASSWORD\" = pw ]; then\n  echo '{}'\nelse\n  echo '{{\"username\":\"\"}}'\nfi\n",
         answer.replace("HOME", &site_home.display().to_string())
     )
@@ -63,17 +66,21 @@ const ANSWER: &str = r#"{"status":1,"username":"alice","home_dir":"HOME","permis
 
 #[test]
 fn what_a_program_prints_to_standard_error_is_logged() {
+    // B0-06
     let home = tempfile::tempdir().unwrap();
     let (_site, server) = with_program(&script(home.path(), ANSWER), "");
     assert!(can_log_in(&server, "alice", Proof::Password("pw")));
     let line = server.wait_for_text("user=alice");
-    assert_eq!(line["sender"], "external_auth_hook");
+    assert_eq!((&line["sender"], &line["level"]), (&"external_auth_hook".into(), &"warn".into()), "{line}");
+    assert!(!line["message"].as_str().unwrap().contains("second"), "{line}");
+    let second = server.wait_for(|line| line["message"] == "and a second line");
+    assert_eq!(second["sender"], "external_auth_hook", "{second}");
     assert!(line["message"].as_str().unwrap().contains("ip=127.0.0.1"));
 }
 
 #[test]
 fn the_answer_decides_over_this_very_login() {
-    // A11-24, B1-01, C6-06
+    // A11-23, A11-24, B1-01, C6-06
     let home = tempfile::tempdir().unwrap();
     for (more, expected) in [
         ("", true),
@@ -150,7 +157,7 @@ fn what_hooks_make_of_accounts_is_not_told() {
 
 #[test]
 fn a_client_with_many_keys_costs_few_calls() {
-    // C6-09
+    // B2-05, C6-09
     let site = Site::new();
     let asked = site.path("asked");
     let hook = format!(
@@ -188,6 +195,7 @@ fn the_scope_limits_the_methods() {
 /// A11-04, A11-06, B17: every way in which a program can fail refuses.
 #[test]
 fn a_failing_program_refuses() {
+    // A11-05, C6-10
     let home = tempfile::tempdir().unwrap();
     let answer = ANSWER.replace("HOME", &home.path().display().to_string());
     for (script, reason) in [
@@ -195,7 +203,8 @@ fn a_failing_program_refuses() {
         ("#!/bin/sh\n".to_owned(), "empty"),
         ("#!/bin/sh\necho '   '\n".to_owned(), "empty"),
         ("#!/bin/sh\necho nonsense\n".to_owned(), "not valid JSON"),
-        (format!("#!/bin/sh\necho '{answer}'\necho '{answer}'\n"), "trailing characters"),
+        (format!("#!/bin/sh\necho '{answer}'\necho '{answer}'\n"), "trailing characters at line 2 column 1"),
+        (format!("#!/bin/sh\necho '{answer}'\necho debug\n"), "trailing characters at line 2 column 1"),
         ("#!/bin/sh\necho '{\"username\":\"alice\"}'\n".to_owned(), "home_dir"),
         ("#!/bin/sh\nsleep 60\n".to_owned(), "did not answer within"),
         ("#!/bin/sh\nkill -9 $$\n".to_owned(), "ended with"),
@@ -270,7 +279,7 @@ fn with_url(url: &str) -> Server {
 
 #[test]
 fn a_web_server_decides_logins() {
-    // A11-10, A11-11
+    // A1-06, A11-10, A11-11
     let home = tempfile::tempdir().unwrap();
     let (url, requests) = web_server(200, &ANSWER.replace("HOME", &home.path().display().to_string()));
     let server = with_url(&url);
@@ -278,6 +287,12 @@ fn a_web_server_decides_logins() {
     let request = requests.recv().unwrap();
     assert!(request.to_ascii_lowercase().contains("content-type: application/json"), "{request}");
     assert!(request.contains(r#""username":"alice""#) && request.contains(r#""password":"pw""#), "{request}");
+    // B0-05: as long as an answer may be, and longer.
+    for (spaces, expected) in [(900_000, true), (1_100_000, false)] {
+        let answer = ANSWER.replace("HOME", &home.path().display().to_string()) + &" ".repeat(spaces);
+        let server = with_url(&web_server(200, &answer).0);
+        assert_eq!(can_log_in(&server, "alice", Proof::Password("pw")), expected, "{spaces}: {}", server.log());
+    }
 }
 
 #[test]

@@ -241,6 +241,7 @@ const PEOPLE: &str = "ou=people,dc=example,dc=com";
 
 #[test]
 fn http_auth_asks_ldap_through_the_example_service() {
+    // A11-27
     let site = Site::new();
     let (mut slapd, url) = slapd(&site);
     let script = tools::root().join("examples/ldap-http/ldap_server.py");
@@ -268,6 +269,7 @@ fn http_auth_asks_ldap_through_the_example_service() {
 
 #[test]
 fn the_ldap_program_decides_logins() {
+    // A11-27
     let site = Site::new();
     let (mut slapd, url) = slapd(&site);
     let program = tools::root().join("examples/ldap-program/ldap_auth.py");

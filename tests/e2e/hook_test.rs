@@ -17,6 +17,7 @@ const ACCEPTS: &str = "#!/bin/sh\necho careful >&2\n\
 
 #[test]
 fn a_program_is_shown_from_the_inside() {
+    // G-04
     let site = Site::new();
     let script = site.script("hook.sh", ACCEPTS);
     let link = script.to_str().unwrap();
@@ -40,6 +41,7 @@ fn a_program_is_shown_from_the_inside() {
 
 #[test]
 fn mistakes_are_named_by_their_field() {
+    // G-04
     let site = Site::new();
     let invalid = ACCEPTS.replace("/srv/x", "relative").replace("echo careful >&2\n", "");
     let script = site.script("hook.sh", &invalid);
@@ -55,6 +57,7 @@ fn mistakes_are_named_by_their_field() {
 
 #[test]
 fn a_file_event_and_a_conversation() {
+    // G-04
     let site = Site::new();
     let component = tools::guest("contract");
     let link = component.to_str().unwrap();

@@ -147,6 +147,7 @@ fn a_plugin_that_is_cut_short_closes_its_gates_at_a_restart() {
 
 #[test]
 fn a_gate_that_was_served_stays_closed_until_it_is_forgotten() {
+    // G-01
     let site = with_json_users();
     let gone = |server: &Server| {
         assert!(!can_log_in(server, "bob", PASSWORD), "{}", server.log());
@@ -228,6 +229,7 @@ fn came_before(server: &Server, first: &str, second: &str) -> bool {
 
 #[test]
 fn removing_a_plugin_waits_for_no_compilation() {
+    // G-07
     let site = with_json_users();
     let server = site.start();
     site.write("plugins/another.wasm", slow_component(&site));
@@ -240,6 +242,7 @@ fn removing_a_plugin_waits_for_no_compilation() {
 
 #[test]
 fn taking_back_a_grant_waits_for_no_compilation() {
+    // G-07
     let site = with_json_users();
     let with_grant = format!("grants = [\"credentials\"]\n{}", json_users(&site.path("homes")));
     site.write("plugins/json-users.toml", &with_grant);

@@ -18,6 +18,7 @@ pub fn round_trip(server: &tidegate_tests::server::Server, user: &str, proof: Pr
 
 #[test]
 fn a_password_opens_the_home_directory() {
+    // A1-02, A1-04
     let site = Site::new();
     let home = site.user("alice");
     let server = site.start();
@@ -31,12 +32,15 @@ fn a_password_opens_the_home_directory() {
 
 #[test]
 fn a_key_opens_the_home_directory() {
+    // A1-04
     let site = Site::new();
     let mine = key(&site.path(""), "mine");
-    let other = key(&site.path(""), "other");
-    site.user_with("alice", &["--public-key", mine.with_extension("pub").to_str().unwrap()]);
+    let (second, other) = (key(&site.path(""), "second"), key(&site.path(""), "other"));
+    let lines = [&mine, &second].map(|key| key.with_extension("pub").display().to_string());
+    site.user_with("alice", &["--public-key", &lines[0], "--public-key", &lines[1]]);
     let server = site.start();
     round_trip(&server, "alice", Proof::Key(&mine));
+    assert!(can_log_in(&server, "alice", Proof::Key(&second)));
     assert!(!can_log_in(&server, "alice", Proof::Key(&other)));
 }
 
@@ -110,7 +114,7 @@ fn a_key_and_a_password_are_two_steps() {
 
 #[test]
 fn accounts_are_checked_at_every_login() {
-    // A4-07, B1
+    // A1-12, A4-07, B1, B1-03
     let site = Site::new();
     let home = site.user("alice");
     let server = site.start();
@@ -118,6 +122,9 @@ fn accounts_are_checked_at_every_login() {
         let mut command = site.tidegate(&["user", "update", "--username", "alice"]);
         tidegate_tests::tools::run_ok(command.args(arguments));
         assert_eq!(can_log_in(&server, "alice", PASSWORD), expected, "{arguments:?}\n{}", server.log());
+        // Whatever the reason, the client is told the same.
+        let told = if expected { "success" } else { METHODS };
+        assert_eq!(answers(&server, "alice", &["password:pw"]), [told], "{arguments:?}");
     };
     check(&[], true);
     check(&["--status", "0"], false);
@@ -134,6 +141,7 @@ fn accounts_are_checked_at_every_login() {
 
 #[test]
 fn max_sessions_holds() {
+    // A1-09, A4-10
     let site = Site::new();
     site.user_with("alice", &["--password", "pw", "--max-sessions", "1"]);
     let server = site.start();
@@ -234,16 +242,19 @@ fn begun_conversations_are_tries() {
 
 #[test]
 fn one_answer_to_two_questions_is_none() {
-    // A12-05
+    // A12-05, B4-08: no name, and the whole instruction
     let site = Site::new();
-    let asks = "#!/bin/sh\necho '{\"questions\":[\"One: \",\"Two: \"],\"echos\":[true,true]}'\n\
+    let asks = "#!/bin/sh\necho '{\"instruction\":\"First\\nthen\",\"questions\":[\"One: \",\"Two: \"],\"echos\":[true,true]}'\n\
                 read one\nread two\necho '{\"auth_result\":1}'\n";
     let script = site.script("ask.sh", asks);
     let site = site.config(&format!("keyboard_interactive_auth_hook = \"{}\"", script.display()));
     site.user("alice");
     let server = site.start();
     let all = answers(&server, "alice", &["ask", "answer:x"]);
-    assert_eq!(all, ["ask One: |Two: ".to_owned(), format!("{METHODS},keyboard-interactive")]);
+    assert_eq!(
+        all,
+        ["ask name  instruction First/then: One: |Two: ".to_owned(), format!("{METHODS},keyboard-interactive")]
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ const PASSWORD: Proof<'static> = Proof::Password("pw");
 
 #[test]
 fn what_an_account_makes_belongs_to_its_user() {
-    // A5-16
+    // A1-11, A5-16
     for mode in ["0", "1"] {
         let site = Site::new().config(&format!("upload_mode = {mode}\nenabled_ssh_commands = [\"scp\"]"));
         let server = site.start();
@@ -34,13 +34,15 @@ fn what_an_account_makes_belongs_to_its_user() {
 
 #[test]
 fn a_home_is_made_unless_the_account_says_otherwise() {
-    // C3-01
+    // A4-11, C3-01
+    use std::os::unix::fs::PermissionsExt;
     let site = Site::new();
+    let home = |user: &str| site.path("above").join(user).join("home");
     for (user, switch) in [("made", false), ("missing", true)] {
         let json = format!(
             r#"{{"username":"{user}","status":1,"password":"pw","home_dir":"{}","permissions":{{"/":["*"]}},
             "filters":{{"disable_fs_checks":{switch}}}}}"#,
-            site.path(user).display()
+            home(user).display()
         );
         let file = site.write("user.json", json);
         tools::run_ok(&mut site.tidegate(&["user", "add", "--from-json", file.to_str().unwrap()]));
@@ -48,6 +50,10 @@ fn a_home_is_made_unless_the_account_says_otherwise() {
     let server = site.start();
     for (user, is_made) in [("made", true), ("missing", false)] {
         assert_eq!(can_log_in(&server, user, PASSWORD), is_made, "{user}\n{}", server.log());
-        assert_eq!(site.path(user).exists(), is_made, "{user}");
+        assert_eq!(home(user).exists(), is_made, "{user}");
+    }
+    // With all that is above it, and with what the umask leaves.
+    for made in [home("made"), site.path("above/made")] {
+        assert_eq!(made.metadata().unwrap().permissions().mode() & 0o777, 0o755, "{}", made.display());
     }
 }

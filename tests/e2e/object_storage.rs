@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use tidegate_tests::clients::{Proof, sftp, sftp_ok, text};
+use tidegate_tests::clients::{Proof, exec, sftp, sftp_ok, text};
 use tidegate_tests::object_store::Store;
 use tidegate_tests::server::{Server, Site};
 use tidegate_tests::{tools, waiting};
@@ -59,13 +59,17 @@ fn files_go_to_the_store_and_come_back() {
 
 #[test]
 fn what_the_store_cannot_do_is_refused() {
-    // A16-03
-    let (site, store, server) = started("");
+    // A7-03, A16-03
+    let (site, store, server) = started_with(Site::new().config("enabled_ssh_commands = [\"*\"]"), "");
     let local = site.write("local", "content");
     sftp_ok(&server, "alice", PASSWORD, &format!("put {} f\nchmod 600 f\n", local.display()));
     for refused in ["ln -s f l", "ln f l", "rename none l"] {
         let output = sftp(&server, "alice", PASSWORD, &format!("{refused}\n"));
         assert!(!output.status.success(), "{refused}: {}", text(&output));
+    }
+    for command in ["git-upload-pack '/f'", "rsync --server --sender -logDtpre.iLsfxCIvu . /f"] {
+        let output = exec(&server, "alice", PASSWORD, command, b"");
+        assert!(!output.status.success() && text(&output).contains("unsupported"), "{command}: {}", text(&output));
     }
     assert_eq!(store.objects(), ["f"]);
 }

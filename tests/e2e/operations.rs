@@ -34,7 +34,7 @@ pub fn metric(text: &str, name: &str) -> Option<f64> {
 
 #[test]
 fn metrics_have_the_older_names() {
-    // A18-13, A20
+    // A1-19, A18-13, A20, A20-07
     let site = Site::new().config("enabled_ssh_commands = [\"*\"]");
     let home = site.user("alice");
     let server = site.start();
@@ -68,6 +68,11 @@ fn metrics_have_the_older_names() {
         assert_eq!(metric(&answer, name), Some(expected), "{name}");
     }
     assert!(metric(&answer, "process_open_fds").unwrap() > 5.0);
+    assert!(metric(&answer, "process_cpu_seconds_total").unwrap() > 0.0);
+    assert!(metric(&answer, "process_resident_memory_bytes").unwrap() > 1e6);
+    let started = metric(&answer, "process_start_time_seconds").unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    assert!((now - 600.0..=now + 1.0).contains(&started), "{started} is not in the minutes before {now}");
     // A18-12
     for (method, path, status) in [("GET", "/none", 404), ("POST", "/metrics", 405)] {
         let answer = ask(&server, method, path);
@@ -184,13 +189,25 @@ fn a_signal_opens_the_log_anew() {
 
 #[test]
 fn logs_are_quiet_when_asked() {
-    // A2-09
-    let site = Site::new();
-    let mut server = logging(&site, &["--log-verbose=false"]);
-    let text = wait_for_text(&site.path("server.log"), "\"service\":\"sftpd\"");
-    assert!(!text.contains("\"level\":\"debug\""), "{text}");
-    signal(&server, "TERM");
-    server.wait().unwrap();
+    // A2-09, A2-10: an option wins over a variable, and a variable over the default.
+    for (arguments, variable, is_quiet) in [
+        (&["--log-verbose=false"][..], None, true),
+        (&["--log-verbose=false"], Some("true"), true),
+        (&[], Some("false"), true),
+        (&["--log-verbose=true"], Some("false"), false),
+        (&[], None, false),
+    ] {
+        let site = Site::new();
+        let mut command = site.tidegate(&[&["serve", "--log-file-path", "server.log"], arguments].concat());
+        command.envs(variable.map(|value| ("SFTPGO_LOG_VERBOSE", value))).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut server = command.spawn().unwrap();
+        wait_for_text(&site.path("server.log"), "\"service\":\"sftpd\"");
+        let log = || std::fs::read_to_string(site.path("server.log")).unwrap();
+        let is_verbose = || log().contains("\"level\":\"debug\"");
+        signal(&server, "TERM");
+        assert!(server.wait().unwrap().success());
+        assert_eq!(is_verbose(), !is_quiet, "{arguments:?} {variable:?}: {}", log());
+    }
 }
 
 #[test]
@@ -367,7 +384,7 @@ fn a_closed_terminal_ends_nothing() {
 
 #[test]
 fn keys_that_nobody_may_use_are_logged() {
-    // A2-09, A21-06: without an option the log has all there is.
+    // A2-09, A4-06, A21-06: without an option the log has all there is.
     let site = Site::new();
     site.user("alice");
     let server = site.start();

@@ -8,6 +8,7 @@ const PASSWORD: Proof<'static> = Proof::Password("pw");
 
 #[test]
 fn bad_files_are_explained_and_close_what_they_may_have_decided() {
+    // G-01
     let site = Site::new();
     site.user("alice");
     for (name, content, expected) in [
@@ -64,7 +65,7 @@ fn hostile_site() -> Site {
 /// Each call is refused with `expected` in the log, and the next login works.
 #[test]
 fn a_hostile_component_harms_only_its_own_call() {
-    // B0-10b
+    // B0-10b, G-06, H-10
     let site = hostile_site();
     site.user("alice");
     let mut server = site.start();

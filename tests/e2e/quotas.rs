@@ -1,7 +1,7 @@
 //! Quotas to the byte: what is refused, what is counted, and by whom (A10).
 
 use serde_json::Value;
-use tidegate_tests::clients::{Proof, exec, rsync, sftp, sftp_ok, text};
+use tidegate_tests::clients::{Proof, exec, openssh, rsync, sftp, sftp_ok, text};
 use tidegate_tests::object_store::{Home, Kind};
 use tidegate_tests::raw_sftp::{RawSftp, fields, string};
 use tidegate_tests::server::{Server, Site};
@@ -441,4 +441,46 @@ fn an_upload_that_hooks_refuse_is_not_counted() {
     assert!(!home.join("a").exists());
     check_used(&site, (0, 0));
     assert!(home.exists());
+}
+
+#[test]
+fn scp_meets_the_limit_file_by_file() {
+    // A6-05
+    let (site, home) = site(&["--quota-files", "2", "--quota-size", "100"]);
+    let server = site.start();
+    for (name, size) in [("a", 60), ("b", 41), ("c", 40), ("d", 0)] {
+        site.write(&format!("tree/{name}"), vec![b'x'; size]);
+    }
+    let send = |name: &str| {
+        let (from, to) = (site.path("tree").join(name), format!("alice@127.0.0.1:/{name}"));
+        openssh("scp", &server, PASSWORD).arg("-O").arg(from).arg(to).output().unwrap().status.success()
+    };
+    // Too large for what is left; as large as that; one file too many.
+    assert!(send("a") && !send("b") && send("c") && !send("d"));
+    assert!(!home.join("b").exists() && !home.join("d").exists());
+    check_used(&site, (2, 100));
+}
+
+#[test]
+fn without_its_usage_an_account_uploads_nothing() {
+    // A10-08
+    let (site, home) = site(&["--quota-files", "5"]);
+    let server = site.start();
+    let mut raw = RawSftp::connect(&server, "alice", "pw");
+    let rename = |from: &str, to: &str| {
+        let script = format!(
+            "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=30); \
+             c.execute('alter table {from} rename to {to}'); c.commit()"
+        );
+        let mut python = std::process::Command::new(tools::python());
+        tools::run_ok(python.args(["-c", &script]).arg(site.path("tidegate.db")));
+    };
+    rename("users", "away");
+    let refused = raw.open_file("a", fxf::WRITE | fxf::CREAT);
+    rename("away", "users");
+    assert_eq!(refused.status(), fx::FAILURE);
+    assert!(!home.join("a").exists());
+    let handle = raw.open_file("a", fxf::WRITE | fxf::CREAT).handle();
+    assert_eq!(raw.request(fxp::CLOSE, &string(&handle)).status(), fx::OK);
+    check_used(&site, (1, 0));
 }

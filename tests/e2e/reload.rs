@@ -26,6 +26,7 @@ fn variant(component: &[u8], number: usize) -> Vec<u8> {
 
 #[test]
 fn replacing_a_plugin_under_load_fails_no_login() {
+    // G-07
     const LOGINS: usize = 1000;
     let site = Site::new();
     let component = std::fs::read(tools::guest("json-users")).unwrap();
@@ -55,6 +56,7 @@ fn replacing_a_plugin_under_load_fails_no_login() {
 
 #[test]
 fn a_broken_replacement_leaves_the_old_one_in_service() {
+    // G-07
     let site = Site::new();
     site.plugin("json-users", &tools::guest("json-users"), &json_users(&site.path("homes")));
     let server = site.start();
@@ -78,6 +80,7 @@ fn a_broken_replacement_leaves_the_old_one_in_service() {
 
 #[test]
 fn a_component_dropped_in_decides_from_then_on() {
+    // G-01
     let site = Site::new();
     let server = site.start();
     assert!(!can_log_in(&server, "alice", SESAME));

@@ -176,6 +176,29 @@ fn a_script_works_with_a_token_and_with_a_key() {
 }
 
 #[test]
+fn hooks_that_decide_about_users_are_not_asked_about_administrators() {
+    // B2-09
+    let site = Site::new();
+    let asked = site.path("asked");
+    let answer = r#"{"status":1,"username":"root","home_dir":"/tmp/root","permissions":{"/":["*"]}}"#;
+    let hook = site.script("hook.sh", &format!("#!/bin/sh\necho x >> {}\necho '{answer}'\n", asked.display()));
+    let site = site.config(&format!(
+        "[data_provider]\nexternal_auth_hook = \"{0}\"\ncheck_password_hook = \"{0}\"\n",
+        hook.display()
+    ));
+    let server = site.start();
+    let mut add = site.tidegate(&["admin", "add", "--username", "root", "--password-stdin", "--permissions", "*"]);
+    let mut child = add.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"a-long-password\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    let url = format!("http://127.0.0.1:{}/api/v2/token", server.http_port);
+    for (credentials, status) in [("root:wrong", 401), ("root:a-long-password", 200), ("other:x", 401)] {
+        assert_eq!(curl(&["--user", credentials, &url]).0, status, "{credentials}");
+    }
+    assert!(!asked.exists(), "a hook was asked");
+}
+
+#[test]
 fn the_control_socket_serves_the_interfaces_to_the_owner() {
     let site = Site::new();
     site.user("alice");

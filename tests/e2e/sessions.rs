@@ -58,6 +58,7 @@ fn check_connections(kind: Kind) {
 
 #[test]
 fn changes_of_the_account_take_effect_at_once() {
+    // A21-02
     let site = Site::new();
     site.user("alice");
     let server = site.start();
@@ -76,7 +77,9 @@ fn changes_of_the_account_take_effect_at_once() {
     });
     update(&["--status", "0"]);
     assert!(raw.receive().is_none());
-    server.wait_for_text("is closed: it was disabled");
+    let line = server.wait_for_text("is closed: it was disabled");
+    assert_eq!((&line["sender"], &line["level"]), (&"session".into(), &"info".into()), "{line}");
+    assert!(line["connection_id"].as_str().unwrap().starts_with("SSH_") && line["message"].is_string(), "{line}");
     assert!(!can_log_in(&server, "alice", PASSWORD));
 }
 
@@ -179,6 +182,7 @@ fn huge_file(home: &std::path::Path) {
 
 #[test]
 fn requests_that_take_long_hold_up_no_other() {
+    // A4-05: each channel has its number, and all of them are one connection.
     let site = Site::new();
     let home = site.user("alice");
     let server = site.start();
@@ -190,6 +194,18 @@ fn requests_that_take_long_hold_up_no_other() {
     // Another channel of the same connection, while the sum is being made.
     let mut other = RawSftp::multiplexed(&server, "alice", "pw", &control);
     assert_eq!(other.request(fxp::STAT, &string("/")).kind, fxp::ATTRS);
+    let make = |name: &str| fields(&[&string(name), &0_u32.to_be_bytes()]);
+    assert_eq!(other.request(fxp::MKDIR, &make("by-second")).status(), fx::OK);
+    let mut third = RawSftp::multiplexed(&server, "alice", "pw", &control);
+    assert_eq!(third.request(fxp::MKDIR, &make("by-third")).status(), fx::OK);
+    let listed = connections(&site);
+    let id = listed[0]["connection_id"].as_str().unwrap();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    for (name, number) in [("by-second", 2), ("by-third", 3)] {
+        let is_made = |line: &Value| line["file_path"].as_str().is_some_and(|path| path.ends_with(name));
+        let line = server.wait_for(|line| line["sender"] == "Mkdir" && is_made(line));
+        assert_eq!(line["connection_id"], format!("{id}_{number}"), "{line}");
+    }
     // The end of the session does not wait for the sum.
     let changed = Instant::now();
     tools::run_ok(&mut site.tidegate(&["user", "update", "--username", "alice", "--status", "0"]));

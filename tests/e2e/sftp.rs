@@ -9,7 +9,7 @@ const PASSWORD: Proof<'static> = Proof::Password("pw");
 
 #[test]
 fn permissions_hold_per_directory() {
-    // A5-04, A5-05, A5-06, A5-07
+    // A1-10, A5-04, A5-05, A5-06, A5-07
     let site = Site::new();
     let home = site.user_with(
         "alice",
@@ -71,12 +71,15 @@ fn permissions_hold_per_directory() {
 
 #[test]
 fn extensions_are_advertised_and_answered() {
+    // A5-01
     let site = Site::new();
     site.user("alice");
     let server = site.start();
     let mut raw = RawSftp::open(&server, "alice", "pw");
     raw.send(&init());
-    let version = String::from_utf8_lossy(&raw.receive().unwrap()).into_owned();
+    let version = raw.receive().unwrap();
+    assert_eq!(&version[..5], [fxp::VERSION, 0, 0, 0, 3]);
+    let version = String::from_utf8_lossy(&version).into_owned();
     for name in [
         "posix-rename@openssh.com",
         "statvfs@openssh.com",
@@ -129,7 +132,7 @@ fn extensions_are_advertised_and_answered() {
 
 #[test]
 fn an_upload_that_is_cut_off_leaves_what_the_mode_says() {
-    // A3-16, A5-10, A5-11
+    // A1-15, A3-16, A5-10, A5-11
     for (mode, expected) in [("0", "half"), ("1", "older content"), ("2", "half")] {
         let site = Site::new().config(&format!("upload_mode = {mode}"));
         let home = site.user("alice");

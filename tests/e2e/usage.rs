@@ -103,6 +103,7 @@ fn files_with_names_outside_of_the_home_are_given_back() {
 
 #[test]
 fn a_file_system_is_as_large_as_the_quota() {
+    // A10-10
     let site = Site::new();
     let size = (40 * 4096).to_string();
     let home = site.user_with("alice", &["--password", "pw", "--quota-size", &size, "--quota-files", "10"]);

@@ -86,7 +86,7 @@ fn rclone_syncs_and_checks() {
 
 #[test]
 fn rsync_sends_differences() {
-    // A7-04: with create_symlinks, --safe-links is added.
+    // A1-17, A7-03, A7-04: with create_symlinks, --safe-links is added.
     check("rsync.sh", "", &[]);
 }
 
@@ -98,7 +98,7 @@ fn rsync_takes_the_options_of_backups() {
 
 #[test]
 fn git_pushes_and_clones() {
-    // A1-16
+    // A1-16, A7-03
     check("git.sh", "", &[]);
 }
 
@@ -119,7 +119,7 @@ fn ansible_copies_files() {
 
 #[test]
 fn scp_copies_in_its_old_protocol() {
-    // A6-01
+    // A1-17, A6-01
     check("scp.sh", "", &[]);
 }
 

@@ -28,9 +28,10 @@ def one_time_code(secret):
 
 
 def asked(self, message):
-    message.get_text(), message.get_text(), message.get_text()
+    name, instruction, _ = message.get_text(), message.get_text(), message.get_text()
     prompts = [(message.get_text(), message.get_boolean())[0] for _ in range(message.get_int())]
-    replies.put("ask " + "|".join(prompts))
+    about = f"name {name} instruction {instruction.replace(chr(10), '/')}: " if name or instruction else ""
+    replies.put("ask " + about + "|".join(prompts))
 
 
 def refused(self, message):
