@@ -116,6 +116,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn transfers_keep_to_the_limit() {
+        // A5-17
         check(32_768, 100, 1_000_000, 3276).await;
         check(100, 10_000, 1_000_000, 1000).await;
         check(261_120, 4, 128_000, 8160).await;
@@ -124,6 +125,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_earns_no_burst() {
+        // A5-17
         let mut pace = Pace::default();
         pace.moved(1000, 1_000_000).await;
         tokio::time::sleep(Duration::from_secs(60)).await;

@@ -54,7 +54,7 @@ async fn files_are_written_and_read_at_any_offset() {
 
 #[tokio::test]
 async fn the_size_of_a_file_that_is_only_read_stays() {
-    // A5-02: what OpenSSH's server answers
+    // A5-02, A5-14: what OpenSSH's server answers
     let mut client = Client::new(files("")).await;
     client.put("f", b"hello").await;
     let handle = Field::Handle(client.open("f", fxf::READ).await.handle());

@@ -271,6 +271,7 @@ mod tests {
 
     #[test]
     fn each_policy_adds_to_the_one_before() {
+        // A5-21
         let compatible = [
             "ecdh-sha2-nistp256",
             "diffie-hellman-group14-sha256",

@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn documents_merge_as_the_older_server_did() {
-        // B15-01, B15-02
+        // B3-02, B15-01, B15-02, B15-08
         check("{}", r#"{"STATUS":1,"nobody":"knows"}"#, r#"{"status":1}"#);
         check("{}", r#"{"uid":1,"uid":2}"#, r#"{"uid":2}"#);
         // B15-03

@@ -338,14 +338,17 @@ mod tests {
 
     #[test]
     fn every_field_is_checked() {
-        // A8-04, A8-10
+        // A8-03, A8-04, A8-06, A8-07, A8-08, A8-10, C1-02
         check("{}", None);
         check(r#"{"username":""}"#, Some("username"));
         check(&format!(r#"{{"username":"{}"}}"#, "a".repeat(256)), Some("username"));
         check(r#"{"username":"a\nb"}"#, Some("username"));
         check(r#"{"home_dir":"relative"}"#, Some("home_dir"));
         check(r#"{"home_dir":"/srv/../etc"}"#, Some("home_dir"));
+        check(r#"{"home_dir":""}"#, Some("home_dir"));
         check(r#"{"status":2}"#, Some("status"));
+        check(r#"{"status":-1}"#, Some("status"));
+        check(r#"{"status":0}"#, None);
         check(r#"{"uid":-1}"#, Some("uid"));
         check(r#"{"uid":2147483648}"#, Some("uid"));
         check(r#"{"max_sessions":-1}"#, Some("max_sessions"));
@@ -363,6 +366,8 @@ mod tests {
         check(r#"{"permissions":{"a":["list"]}}"#, Some("permissions.a"));
         check(r#"{"permissions":{"/a":["fly"]}}"#, Some("permissions./a"));
         check(r#"{"filters":{"allowed_ip":["10.0.0.1"]}}"#, Some("filters.allowed_ip"));
+        check(r#"{"filters":{"denied_ip":["2001:db8::1"]}}"#, Some("filters.denied_ip"));
+        check(r#"{"filters":{"denied_ip":["192.0.2.0/24","2001:db8::/32"],"allowed_ip":["0.0.0.0/0"]}}"#, None);
         check(r#"{"filters":{"denied_login_methods":["telepathy"]}}"#, Some("filters.denied_login_methods"));
         check(r#"{"public_keys":["nonsense"]}"#, Some("public_keys.0"));
         check(r#"{"filesystem":{"provider":1}}"#, Some("filesystem.s3config.bucket"));

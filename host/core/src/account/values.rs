@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn denied_addresses_win() {
-        // A4-09
+        // A4-09, A8-08
         let check = |filters: &str, address: &str, expected: bool| {
             assert_eq!(
                 account(filters).allows_address(address.parse().unwrap(), AddressRule::DeniedWins),
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn expiry_is_strict() {
-        // A4-08
+        // A4-08, A8-07
         let mut account = account("{}");
         assert!(!account.is_expired(i64::MAX));
         account.expiration_date = 1000;

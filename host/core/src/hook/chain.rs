@@ -253,6 +253,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_final_verdict_decides() {
+        // G-08
         use Behaviour::{Fails, Hangs, Says};
         use OnError::{Allow, Deny, Skip};
         let pass = || Says(Answer::Pass);

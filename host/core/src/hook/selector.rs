@@ -283,6 +283,7 @@ mod tests {
 
     #[test]
     fn every_list_has_to_match() {
+        // G-08
         let path = VirtualPath::resolve(&VirtualPath::root(), b"/in/a").unwrap();
         let subject = Subject {
             username: Some("alice"),

@@ -309,10 +309,11 @@ mod tests {
 
     #[tokio::test]
     async fn sessions_follow_their_account() {
-        // C3-01
+        // A8-09, C3-01
         let closed = Some(EndReason::AdminClosed);
         assert_eq!(check("", Some(""), 1000).await, (None, 0));
         assert_eq!(check("", Some(r#","upload_bandwidth":7"#), 1000).await, (None, 7000));
+        assert_eq!(check("", Some(r#","download_bandwidth":7"#), 1000).await, (None, 0));
         let by_network = r#","filters":{"bandwidth_limits":[{"sources":["192.0.2.0/24"],"upload_bandwidth":3}]}"#;
         assert_eq!(check(by_network, Some(by_network), 1000).await, (None, 3000));
         assert_eq!(check("", Some(r#","status":0"#), 1000).await.0, closed);
@@ -380,7 +381,7 @@ mod tests {
 
     #[tokio::test]
     async fn idle_sessions_end() {
-        // A4-13
+        // A1-14, A4-13
         assert_eq!(check("", Some(""), 59_999).await.0, None);
         assert_eq!(check("", Some(""), 60_000).await.0, Some(EndReason::Idle));
     }
