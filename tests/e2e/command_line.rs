@@ -193,7 +193,7 @@ fn a_first_start_makes_what_is_missing() {
 
 #[test]
 fn portable_shares_a_directory() {
-    // A1-23, A2-01
+    // A1-23, A2-01, A17-01
     // A17
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("file"), "content").unwrap();

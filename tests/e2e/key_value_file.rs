@@ -12,6 +12,7 @@ fn site() -> Site {
 
 #[test]
 fn accounts_outlive_a_kill() {
+    // A1-03
     let site = site();
     let server = site.start();
     // Through the server that has the file.

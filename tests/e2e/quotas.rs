@@ -60,7 +60,7 @@ fn put(server: &Server, local: &str, remote: &str) -> bool {
 
 #[test]
 fn limits_hold_to_the_byte() {
-    // A10-02, A10-03, A10-04, A10-05
+    // A1-07, A10-02, A10-03, A10-04, A10-05
     let local = ["", "upload_mode = 1", "upload_mode = 2"].map(|mode| (Kind::Local, mode));
     for (kind, mode) in local.into_iter().chain([(Kind::S3, "")]) {
         let (site, home) = site_of(kind, &["--quota-size", "1000", "--quota-files", "3"]);

@@ -72,7 +72,7 @@ fn made_up() -> Snapshot {
 
 #[test]
 fn all_metrics_have_their_names_and_texts() {
-    // A20-01, A20-02, A20-03, A20-04, A20-05, A20-06, A20-08, A20-09, B0-10
+    // A20-01, A20-02, A20-03, A20-04, A20-05, A20-06, A20-07, A20-08, A20-09, B0-10
     assert_eq!(made_up().into_text().unwrap(), TEXT);
 }
 

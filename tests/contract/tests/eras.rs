@@ -18,11 +18,31 @@ use tidegate_core::hook::pre_login::PreLogin;
 use tidegate_core::hook::review::{Connect, PreAction};
 use tidegate_core::hook::{Call, Hook, HookEvent};
 use tidegate_hooks_external::{
-    Compat, Environment, Flavour, HttpClients, HttpHook, HttpSettings, ProgramHook, ProgramSettings, UrlHeader,
+    Compat, Dialect, Environment, Flavour, HttpClients, HttpHook, HttpSettings, ProgramHook, ProgramSettings, UrlHeader,
 };
 
 /// What a program of that era finds: its arguments, and the variables that begin with `SFTPGO_`.
 pub async fn given<E: HookEvent>(compat: Compat, event: &E) -> (String, BTreeMap<String, String>)
+where
+    ProgramHook: Hook<E>,
+{
+    let (arguments, mut variables) = found(Flavour { compat, ..Flavour::default() }, event).await;
+    variables.retain(|name, _| name.starts_with("SFTPGO_"));
+    (arguments, variables)
+}
+
+/// All variables that a program is given in that dialect.
+pub async fn all_variables<E: HookEvent>(dialect: Dialect, event: &E) -> BTreeMap<String, String>
+where
+    ProgramHook: Hook<E>,
+{
+    let (_, mut variables) = found(Flavour { dialect, ..Flavour::default() }, event).await;
+    // Of the shell.
+    ["PWD", "SHLVL", "_", "OLDPWD"].map(|name| variables.remove(name));
+    variables
+}
+
+async fn found<E: HookEvent>(flavour: Flavour, event: &E) -> (String, BTreeMap<String, String>)
 where
     ProgramHook: Hook<E>,
 {
@@ -35,7 +55,7 @@ where
         args: Vec::new(),
         environment: Environment::default(),
         deadline: Duration::from_secs(10),
-        flavour: Flavour { compat, ..Flavour::default() },
+        flavour,
     };
     let hook = ProgramHook::new(&script.display().to_string(), settings).unwrap();
     // Some hooks want an answer, which this one does not give.
@@ -44,7 +64,6 @@ where
     let mut lines = text.lines();
     let arguments = lines.next().unwrap_or_default().to_owned();
     let variables = lines.filter_map(|line| line.split_once('='));
-    let variables = variables.filter(|(name, _)| name.starts_with("SFTPGO_"));
     (arguments, variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 

@@ -36,7 +36,7 @@ fn wait_for_calls(site: &Site, count: usize) -> Vec<String> {
 
 #[test]
 fn file_actions_are_asked_and_told() {
-    // A15-02, A15-04, B10-12
+    // A1-13, A15-01, A15-02, A15-04, B10-12
     // A15, B10
     let site = Site::new();
     let script = witness(&site, "$SFTPGO_ACTION $SFTPGO_ACTION_VIRTUAL_PATH $SFTPGO_ACTION_FILE_SIZE $*");
@@ -152,7 +152,7 @@ fn hooks_see_what_an_upload_would_write_over() {
     let site = Site::new();
     let script = witness(&site, "$SFTPGO_ACTION_FILE_SIZE $SFTPGO_ACTION_OPEN_FLAGS");
     let site = site.config(&format!(
-        "[common.actions]\nexecute_on = [\"pre-upload\"]\nhook = [{{ hook = \"{script}\", compat = \"current\" }}]\n"
+        "[common.actions]\nexecute_on = [\"pre-upload\", \"pre-download\"]\nhook = [{{ hook = \"{script}\", compat = \"current\" }}]\n"
     ));
     begin(&site.user("alice"));
     let server = site.start();
@@ -161,6 +161,10 @@ fn hooks_see_what_an_upload_would_write_over() {
         raw.open_file(name, flags).handle();
     }
     assert_eq!(calls(&site), expected);
+    // Of a download neither is told.
+    site.write("homes/alice/old/read", [1; 600]);
+    raw.open_file("old/read", fxf::READ).handle();
+    assert_eq!(calls(&site)[3], "0 0");
 }
 
 #[test]
@@ -294,7 +298,7 @@ fn all_scripts_of_a_directory_run_and_one_failure_fails_the_set() {
 
 #[test]
 fn changes_of_accounts_are_told() {
-    // A3-40, A15-20, A15-24, B11
+    // A1-13, A3-40, A15-20, A15-24, B11
     let site = Site::new();
     let script = witness(&site, "$SFTPGO_USER_ACTION $SFTPGO_USER_USERNAME $1 $2 $3 $SFTPGO_USER_STATUS");
     let site = site.config(&format!(

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tidegate_contract::events::{About, action, attempt, attempt_with, connection, session};
 use tidegate_core::connection::{Credential, LoginMethod};
-use tidegate_core::hook::LoginAttempt;
 use tidegate_core::hook::events::{ActionKind, ActionStatus, FileAction};
-use tidegate_core::hook::observation::{Disconnect, ObjectChange, PostAction, PostLogin};
-use tidegate_core::hook::review::PreAction;
+use tidegate_core::hook::observation::{CredentialChanged, Disconnect, ObjectChange, PostAction, PostLogin};
+use tidegate_core::hook::review::{LoginPre, PreAction};
+use tidegate_core::hook::{Hook, HookEvent, LoginAttempt};
 use tidegate_core::public_key::PublicKey;
 use tidegate_core::secret::Secret;
-use tidegate_hooks_external::{Compat, Flavour};
+use tidegate_hooks_external::{Compat, Dialect, Flavour, HttpHook, ProgramHook};
 
-use crate::eras::{ask, given, http_settings, web};
+use crate::eras::{all_variables, ask, given, http_settings, web};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB9dG4kjRhQTtWTVzd2t27+t0DEHBPW7iOD23TUiYLio";
 
@@ -238,4 +238,103 @@ async fn programs_are_asked_without_arguments() {
         let found = found.map(|name| variables[&format!("SFTPGO_AUTHD_{name}")].as_str());
         assert_eq!((arguments.as_str(), found), ("", ["bob", "typed", "", ""]), "{compat}");
     }
+}
+
+/// The variables of a program in each dialect, and the body of a web server's request.
+async fn told<E: HookEvent>(event: &E) -> [BTreeMap<String, String>; 3]
+where
+    ProgramHook: Hook<E>,
+    HttpHook: Hook<E>,
+{
+    let (_, ours) = given(Compat::Current, event).await;
+    let panel = all_variables(Dialect::DirectAdmin, event).await;
+    let (url, asked) = web(&["200 OK"]);
+    ask(&url, http_settings(), current(), event).await;
+    let body = serde_json::from_str(&only_request(&asked).1).unwrap();
+    [ours, panel, body]
+}
+
+fn check(found: &BTreeMap<String, String>, expected: &[(&str, &str)]) {
+    let found: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn login_pre_hooks_are_told_of_the_attempt() {
+    // D-06, D-12: the password only in the panel's dialect
+    let attempt = LoginAttempt { number: 3, ..(*attempt("bob").unwrap()).clone() };
+    let [ours, panel, body] = told(&LoginPre(Arc::new(attempt))).await;
+    let rest = [
+        ("ATTEMPT", "3"),
+        ("CLIENT", "SSH-2.0-contract"),
+        ("IP", "192.0.2.1"),
+        ("METHOD", "password"),
+        ("PROTOCOL", "SSH"),
+        ("SESSION_ID", "SSH_contract"),
+        ("USERNAME", "bob"),
+    ];
+    let names = rest.map(|(name, value)| (format!("SFTPGO_LOGIN_{name}"), value));
+    check(&ours, &names.each_ref().map(|(name, value)| (name.as_str(), *value)));
+    let names = rest.map(|(name, value)| (name.to_ascii_lowercase(), value));
+    check(&body, &names.each_ref().map(|(name, value)| (name.as_str(), *value)));
+    check(
+        &panel,
+        &[
+            ("ip", "192.0.2.1"),
+            ("password", "typed"),
+            ("referer", ""),
+            ("session_id", "SSH_contract"),
+            ("user_agent", "SSH-2.0-contract"),
+            ("username", "bob"),
+        ],
+    );
+}
+
+#[tokio::test]
+async fn hooks_are_told_of_changed_credentials() {
+    // D-07, D-12: the text only in the panel's dialect
+    let event = CredentialChanged {
+        name: "ci".to_owned(),
+        is_login_url: true,
+        key: Secret::new("hush"),
+        expires_at: 17,
+        max_uses: 2,
+        allow: vec!["a".to_owned(), "b".to_owned()],
+        deny: vec!["c".to_owned()],
+        ips: vec!["192.0.2.1".to_owned(), "192.0.2.2".to_owned()],
+        username: "bob".to_owned(),
+        ..CredentialChanged::default()
+    };
+    let [ours, panel, body] = told(&event).await;
+    let rest = [
+        ("ALLOW", "a|b"),
+        ("DENY", "c"),
+        ("EXPIRY_TIMESTAMP", "17"),
+        ("IPS", "192.0.2.1|192.0.2.2"),
+        ("IS_LOGIN_URL", "1"),
+        ("MAX_USES", "2"),
+        ("MODIFYING", "0"),
+        ("NAME", "ci"),
+        ("NOTIFY", "0"),
+        ("USERNAME", "bob"),
+    ];
+    let names = rest.map(|(name, value)| (format!("SFTPGO_CREDENTIAL_{name}"), value));
+    check(&ours, &names.each_ref().map(|(name, value)| (name.as_str(), *value)));
+    let names = rest.map(|(name, value)| (name.to_ascii_lowercase(), value));
+    check(&body, &names.each_ref().map(|(name, value)| (name.as_str(), *value)));
+    check(
+        &panel,
+        &[
+            ("allow", "a|b"),
+            ("deny", "c"),
+            ("expiry_timestamp", "17"),
+            ("ips", "192.0.2.1|192.0.2.2"),
+            ("is_login_url", "1"),
+            ("key", "hush"),
+            ("keyname", "ci"),
+            ("login_keys_notify_on_creation", "0"),
+            ("max_uses", "2"),
+            ("modifying", "0"),
+        ],
+    );
 }

@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn scope_is_a_mask_with_zero_for_all() {
-        // B2-03: 8 is for a method that SSH does not have.
+        // A3-42, B2-03: 8 is for a method that SSH does not have.
         let password = Credential::Password(Secret::new("x"));
         let check = |bits, expected| assert_eq!(Scope::from_bits(bits).covers(&password), expected, "{bits}");
         check(0, true);

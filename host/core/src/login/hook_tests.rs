@@ -266,7 +266,7 @@ async fn pre_login_hooks_are_asked_once() {
 
 #[tokio::test]
 async fn one_of_two_hooks_is_for_an_attempt() {
-    // A13-09, A13-11, B9-01: the account's switches; whether external authentication defers, or is missing; and
+    // A3-42, A13-09, A13-11, B9-01: the account's switches; whether external authentication defers, or is missing; and
     // whether pre-login is asked.
     use crate::hook::pre_login::PreLoginVerdict;
     for (has_external, switches, expected) in [

@@ -1,11 +1,12 @@
 //! Whose account a conversation is about, and who asks the questions.
 
 use std::sync::Mutex;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::hook_tests::{converse, says};
 use super::tests::{draft, world};
 use super::*;
+use crate::hook::Denial;
 use crate::hook::external_auth::ExternalAuthVerdict;
 use crate::hook::keyboard_interactive::{KeyboardInteractive, KeyboardInteractiveVerdict};
 
@@ -41,5 +42,30 @@ async fn the_switch_of_an_account_leaves_the_questions_to_the_server() {
         world.stored(&format!(r#","password":"$1$pw","filters":{{"hooks":{switches}}}"#)).await;
         says(&world.hooks.keyboard_interactive, |_: &KeyboardInteractive| KeyboardInteractiveVerdict::Accept(None));
         assert_eq!(converse(&mut world.login(), &["pw"]).await, (expected, "accepted"), "{switches}");
+    }
+}
+
+#[tokio::test]
+async fn password_checks_come_after_the_conditions_and_after_external_authentication() {
+    // B5-01
+    use crate::hook::check_password::{CheckPassword, CheckPasswordVerdict};
+    let accepted = || Ok(ExternalAuthVerdict::Accept(Some(Box::new(draft("")))));
+    for (is_vouched, more, verdict, outcome, asked) in [
+        (false, "", CheckPasswordVerdict::Accept, "accepted", 1),
+        (false, r#","status":0"#, CheckPasswordVerdict::Accept, "refused", 0),
+        (false, r#","expiration_date":1"#, CheckPasswordVerdict::Accept, "refused", 0),
+        (true, "", CheckPasswordVerdict::Defer, "accepted", 1),
+        (true, "", CheckPasswordVerdict::Deny(Denial::new("no")), "refused", 1),
+    ] {
+        let world = world(is_vouched.then(accepted));
+        world.stored(&format!(r#","password":"$1$pw"{more}"#)).await;
+        let calls = Arc::new(AtomicUsize::new(0));
+        let count = calls.clone();
+        says(&world.hooks.check_password, move |_: &CheckPassword| {
+            count.fetch_add(1, Ordering::Relaxed);
+            verdict.clone()
+        });
+        assert_eq!(world.password("pw").await, outcome, "{is_vouched} {more}");
+        assert_eq!(calls.load(Ordering::Relaxed), asked, "{is_vouched} {more}");
     }
 }

@@ -63,7 +63,7 @@ fn what_a_link_says_holds_for_every_adapter() {
 
 #[test]
 fn the_environment_is_inherited_as_the_operator_says() {
-    // A14-04, B0-02, B0-14, J-03
+    // A14-04, A15-05, B0-02, B0-14, B6-01, J-03
     let check = |compat: &str, command: &str, link: &str, expected: bool| {
         let text =
             format!("compat = \"{compat}\"\n[hook.connect]\nhook = \"/bin/true\"\n{link}\n[command]\n{command}\n");

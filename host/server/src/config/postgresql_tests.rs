@@ -25,7 +25,7 @@ const LEAST: &str = "host = \"db\"\nname = \"tg\"\nusername = \"u\"";
 
 #[test]
 fn keys_say_where_the_database_is() {
-    // A3-32, A3-33, A3-35, A3-38
+    // A3-30, A3-32, A3-33, A3-35, A3-38
     let (least, warnings) = settings_of(LEAST);
     assert_eq!((least.hosts.as_slice(), least.database.as_str()), (&[("db".to_owned(), 5432)][..], "tg"));
     assert_eq!((least.tls, least.pool_size, least.only_writable), (TlsMode::Disable, None, true));

@@ -200,7 +200,7 @@ fn a_key_is_there_once() {
 
 #[test]
 fn values_are_checked_all_at_once() {
-    // B0-01
+    // A3-30, B0-01
     check_error(
         "tidegate.toml",
         "[sftpd]\nbind_address = \"nowhere\"\nciphers = [\"none\"]\nsetstat_mode = 7\n[data_provider]\ndriver = \"oracle\"\n",
@@ -370,7 +370,7 @@ fn masks_are_octal_however_they_are_written() {
 
 #[test]
 fn keys_of_other_databases_are_not_ignored_in_silence() {
-    // A3-32, A3-38, A9-03
+    // A3-30, A3-32, A3-38, A9-03
     let of = |lines: &str| format!("[data_provider]\n{lines}\n");
     let warned = |lines: &str, key: &str| {
         let settings = read("tidegate.toml", &of(lines), &[]).unwrap_or_else(|error| panic!("{lines}: {error}"));
@@ -429,6 +429,8 @@ fn what_is_not_used_is_said() {
     );
     let settings = read("tidegate.toml", "[httpd]\nbackups_path = \"/srv/b\"\n", &[]).unwrap();
     assert_eq!(settings.backups, Path::new("/srv/b"));
+    let backups = read("tidegate.toml", "", &[]).unwrap().backups;
+    assert!(backups.is_absolute() && backups.ends_with("backups"), "{}", backups.display());
 }
 
 #[test]
