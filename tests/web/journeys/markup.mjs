@@ -48,7 +48,7 @@ async function isText(open, { address, password, hostile, long }) {
         ...pages(run).map(([path]) => path.replace(/=(ada|staff|team|sales|upload-policy)$/, `=${who}`).replace(/=chief$/, `=${author}`)),
     ];
     window.statuses.add(404);
-    for (const path of paths) {
+    for (const path of new Set(paths)) {
         await page.setViewportSize({ width: 360, height: 740 });
         await window.visit(path);
         await nothingIsMarkup(page, path);
