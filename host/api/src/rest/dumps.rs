@@ -184,11 +184,24 @@ pub async fn from_file(api: &RestApi, parameter: &'static str, path: String) -> 
 /// The body is larger or slower than the limit, or breaks off; or other loads have the room.
 pub async fn from_body(api: &RestApi, request: Request) -> Result<Text, Refusal> {
     let limit = BodyLimit { size: usize::try_from(MAX_DUMP).unwrap_or(usize::MAX), time: BODY_TIME };
-    // A body whose length is not said may be as large as any.
-    let length = request.body().size_hint().upper().unwrap_or(MAX_DUMP);
-    // One that is too large takes no room from others: it is refused.
-    let place = api.administration.backups.room.to_load(if length > MAX_DUMP { 0 } else { length }).await?;
+    let place = room_for(api, length_of(&request), limit).await?;
     Ok(Text { bytes: bytes(request, limit).await?, place })
+}
+
+/// The length of the body, where the request says it.
+pub fn length_of(request: &Request) -> Option<u64> {
+    request.body().size_hint().upper()
+}
+
+/// Room for a body of that length, until its request was carried out.
+///
+/// # Errors
+/// Other loads have the room.
+pub async fn room_for(api: &RestApi, length: Option<u64>, limit: BodyLimit) -> Result<BackupPlace, Refusal> {
+    let most = u64::try_from(limit.size).unwrap_or(u64::MAX);
+    // A body whose length is not said may be as large as any; one that is too large takes no room: it is refused.
+    let length = length.unwrap_or(most);
+    Ok(api.administration.backups.room.to_load(if length > most { 0 } else { length }).await?)
 }
 
 async fn on_thread<T: Send + 'static>(

@@ -1,4 +1,4 @@
-//! Room in memory for dumps: several large ones at once must not take all of it.
+//! Room in memory for dumps, and for other large documents: several at once must not take all of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::AdminError;
 
-/// Bytes of text of all dumps that are loaded at the same time: twice the largest that a door takes.
+/// Bytes of all that is loaded at the same time: twice the largest document that a door takes.
 const LOADED: u32 = 512 << 20;
 /// Dumps that are made at the same time: of each, a page of documents is in memory.
 const MADE: usize = 4;
@@ -37,8 +37,8 @@ impl Default for BackupRoom {
 }
 
 impl BackupRoom {
-    /// Room for a dump that is loaded, whose text has at most so many bytes. It is taken before the text is read, and kept
-    /// until the load is over.
+    /// Room for a document that is loaded, which has at most so many bytes. It is taken before the document is read, and
+    /// kept until the load is over.
     ///
     /// # Errors
     /// Other loads have kept the room for ten seconds.

@@ -89,8 +89,10 @@ pub enum AdminError {
     /// No key, token or code could be made.
     #[error(transparent)]
     Random(#[from] NoRandomness),
-    /// Other dumps have the room in memory; `loaded` or `made` says of which kind.
-    #[error("too many dumps are being {0} at the same time for one more; try again when they are done")]
+    /// Other large documents have the room in memory; the text says what is done with them: `loaded` or `made`.
+    #[error(
+        "there is no room in memory for one more: other large documents are being {0}; try again when they are done"
+    )]
     NoRoom(&'static str),
     /// The store refused a change, or failed.
     #[error(transparent)]

@@ -95,7 +95,7 @@ pub(super) struct House {
     store: Arc<MemoryStore>,
     clock: Arc<SetClock>,
     pub(super) witness: Arc<Witness>,
-    admins: Administrators,
+    pub(super) admins: Administrators,
     users: Arc<UserAdministration>,
     tokens: Arc<Tokens>,
     sessions: Arc<WebSessions>,
@@ -217,7 +217,7 @@ impl House {
     }
 
     /// What the hooks saw, without the ids of sessions, which are checked to be pairs.
-    async fn seen(&self) -> Vec<String> {
+    pub(super) async fn seen(&self) -> Vec<String> {
         self.sessions.settle().await.unwrap();
         let seen = std::mem::take(&mut *self.witness.0.lock().unwrap());
         seen.into_iter().filter(|line| !line.starts_with("login-pre")).collect()

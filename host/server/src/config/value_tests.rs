@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tidegate_core::account::AddressRule;
+use tidegate_core::admin::LoginPreScope;
 use tidegate_core::quota::Tracking;
 
 use super::settings::{DatabaseSettings, HttpPlace};
@@ -130,4 +131,18 @@ fn secrets_that_accounts_name_are_texts_files_or_variables() {
     for wrong in ["a = 7", "a = { file = \"key\" }", "a = { path = \"/key\" }", "\"a}\" = \"x\""] {
         check_error("tidegate.toml", &format!("[secrets]\n{wrong}\n"), &["secrets.a"]);
     }
+}
+
+#[test]
+fn requests_with_tokens_and_keys_are_asked_about_where_that_is_wanted() {
+    // D-05
+    for (line, expected) in [
+        ("", LoginPreScope::Logins),
+        ("login_pre_scope = \"logins\"", LoginPreScope::Logins),
+        ("login_pre_scope = \"all\"", LoginPreScope::All),
+    ] {
+        let settings = read("tidegate.toml", &format!("[httpd]\n{line}\n"), &[]).unwrap();
+        assert_eq!(settings.http_access.login_pre_scope, expected, "{line}");
+    }
+    check_error("tidegate.toml", "[httpd]\nlogin_pre_scope = \"some\"\n", &["httpd.login_pre_scope", "line 2"]);
 }

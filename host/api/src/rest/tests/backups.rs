@@ -29,14 +29,14 @@ async fn large_dumps_at_once_are_bounded() {
     is_done(dumps().await);
     is_done(loads().await);
     let loaded = room.to_load(u64::MAX).await.unwrap();
-    loads().await.iter().for_each(|answer| answer.refused(503, "too many dumps are being loaded"));
+    loads().await.iter().for_each(|answer| answer.refused(503, "other large documents are being loaded"));
     is_done(dumps().await);
     drop(loaded);
     let mut made = Vec::new();
     while let Ok(place) = room.to_make().await {
         made.push(place);
     }
-    dumps().await.iter().for_each(|answer| answer.refused(503, "too many dumps are being made"));
+    dumps().await.iter().for_each(|answer| answer.refused(503, "other large documents are being made"));
     is_done(loads().await);
     drop(made);
     is_done(dumps().await);

@@ -13,6 +13,7 @@ use tidegate_api_types::Plugins;
 use tidegate_core::admin::{SignedPlugin, UseCase};
 
 use super::super::RestApi;
+use super::super::dumps;
 use super::super::extract::{BodyLimit, Name, bytes, parse};
 use super::super::guard::Caller;
 use super::super::openapi::reference;
@@ -111,6 +112,7 @@ async fn install(
     Name(name): Name,
     request: Request,
 ) -> Result<Response, Refusal> {
+    let _place = dumps::room_for(&api, dumps::length_of(&request), PLUGIN).await?;
     let Installation { component, signature } = parse(&bytes(request, PLUGIN).await?)?;
     let component = STANDARD.decode(component);
     let component = component.map_err(|error| Refusal::of_field("component", format!("is no Base64: {error}")))?;
