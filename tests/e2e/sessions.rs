@@ -51,6 +51,12 @@ fn check_connections(kind: Kind) {
     tools::run_ok(&mut site.tidegate(&["connection", "close", id]));
     assert!(raw.receive().is_none(), "the connection is closed");
     server.wait_for_text("\"sender\":\"Upload\"");
+    let done = |arguments: &[&str]| tools::run_ok(&mut site.tidegate(&[&["connection", "files"], arguments].concat()));
+    let event: Value = serde_json::from_str(done(&["--connection", id, "--json"]).trim()).unwrap();
+    assert_eq!((&event["action"], &event["size"]), (&"upload".into(), &1000.into()), "{event}");
+    assert!(event["path"].as_str().unwrap().ends_with("upload") && event["error"].is_string(), "{event}");
+    assert!(done(&["--user", "alice", "--action", "upload", "--since", "0"]).contains("(1000 bytes)"));
+    assert_eq!(done(&["--address", "192.0.2.1"]), "");
     let again = tools::run(&mut site.tidegate(&["connection", "close", id]));
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("no such connection"));

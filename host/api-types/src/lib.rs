@@ -11,6 +11,7 @@ mod audit;
 mod backup;
 mod bans;
 mod error;
+mod file_events;
 mod hooks;
 mod login_links;
 mod objects;
@@ -34,6 +35,7 @@ pub use bans::{
     RemoveExemptNetwork, RemovedBan,
 };
 pub use error::{ErrorAnswer, ErrorCode};
+pub use file_events::{FileEvent, FileEvents, ListFileEvents};
 pub use hooks::{
     ForgetCredentials, ForgottenCredentials, HookCounter, HookCounters, HookLink, HookLinks, HookRun, HookRuns,
     ListHookCounters, ListHookLinks, ListHookRuns, ShowHookRun,

@@ -86,4 +86,5 @@ operations! {
     "delete-login-link" DeleteLoginLink -> DeletedLoginLink: "Revoke a login link.";
     "make-reset-code" MakeResetCode -> ResetCode: "Make a code with which a new password is set once.";
     "list-audit" ListAudit -> AuditEntries: "List what was changed by whom, newest first.";
+    "list-file-events" ListFileEvents -> FileEvents: "List what sessions did to files most recently, newest first.";
 }

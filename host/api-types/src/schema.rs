@@ -12,7 +12,7 @@ use crate::operation::{Operation, path_of};
 use crate::{
     AddAdmin, AddApiKey, AddBan, AddExemptNetwork, AddLoginLink, AddObject, AddUser, CheckStorage, CloseSession,
     DeleteAdmin, DeleteApiKey, DeleteLoginLink, DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorAnswer,
-    ForgetCredentials, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListExemptNetworks,
+    ForgetCredentials, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListExemptNetworks, ListFileEvents,
     ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects, ListPlugins, ListScans, ListSessions,
     ListTokens, ListUsers, LoadDump, MakeResetCode, RemoveBan, RemoveExemptNetwork, RevokeToken, RotateApiKey, Scan,
     SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser, SweepStorage, UpdateAdmin,

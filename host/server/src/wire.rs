@@ -18,6 +18,7 @@ use tidegate_accounts::{
 use tidegate_api::Measured;
 use tidegate_core::account::{Accounts, HomeCheck, SealedDirectory};
 use tidegate_core::admin::WebSessions;
+use tidegate_core::file_history::FileHistory;
 use tidegate_core::files::FileContext;
 use tidegate_core::guard::Defender;
 use tidegate_core::history::Sources;
@@ -331,6 +332,7 @@ pub struct Services {
     pub defender: Arc<Defender>,
     pub external_auth_cache: Arc<ExternalAuthCache>,
     pub hook_runs: Arc<dyn HookRunStore>,
+    pub file_history: Arc<FileHistory>,
 }
 
 impl Services {
@@ -349,6 +351,7 @@ impl Services {
         let defender = Arc::new(defender);
         let cache = external_auth_cache(settings, metrics.clone(), clock.clone())?;
         let scans = quota_scans(stores, settings, node, storage.clone());
+        let file_history = Arc::new(FileHistory::new(clock.clone(), Arc::new(FileLogLines)));
         let files = FileContext {
             policy: settings.set_attributes,
             rename_limit: rename_limit(settings),
@@ -356,7 +359,7 @@ impl Services {
             quotas: scans.keeper.clone(),
             held_names: Arc::default(),
             metrics: metrics.clone(),
-            log: Arc::new(FileLogLines),
+            log: file_history.clone(),
         };
         let login = LoginService::new(LoginPorts {
             accounts: Arc::new(stores.accounts_for_hooks(settings)),
@@ -383,7 +386,8 @@ impl Services {
             external_auth_cache: Some(cache.clone()),
         });
         let hook_runs = stores.database.clone();
-        Ok(Self { login, sessions, watch, scans, metrics, defender, external_auth_cache: cache, hook_runs })
+        let external_auth_cache = cache;
+        Ok(Self { login, sessions, watch, scans, metrics, defender, external_auth_cache, hook_runs, file_history })
     }
 
     pub fn administered(&self, settings: &Settings) -> Administered {
@@ -393,6 +397,7 @@ impl Services {
             defender: self.defender.clone(),
             external_auth_cache: self.external_auth_cache.clone(),
             login_pre_scope: settings.http_access.login_pre_scope,
+            file_history: self.file_history.clone(),
         }
     }
 

@@ -6,6 +6,7 @@ use tidegate_core::admin::{
     BannedAddress, CheckedFileSystem, CheckedStep, ExemptNetworks, HookLink, PluginState, ShownObject, ShownUser,
     StepOutcome, SweptFileSystem, problem_of,
 };
+use tidegate_core::file_history::FileRecord;
 use tidegate_core::ports::storage::Swept;
 use tidegate_core::ports::{AuditOutcome, HookCounter, StoredAudit, StoredRun};
 use tidegate_core::quota::{ScanReport, Scope, UsedQuota};
@@ -141,6 +142,25 @@ pub fn hook_counter(counter: HookCounter) -> api::HookCounter {
         cpu_us: counter.cpu_us,
         max_memory: counter.max_memory,
         histogram: counter.histogram,
+    }
+}
+
+pub fn file_event(record: &FileRecord) -> api::FileEvent {
+    let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    api::FileEvent {
+        id: record.id,
+        at: record.at,
+        action: record.action.to_owned(),
+        username: record.username.clone(),
+        address: record.address.to_string(),
+        connection: record.channel.clone(),
+        protocol: record.protocol.as_str().to_owned(),
+        path: record.path.clone(),
+        target: given(&record.target),
+        ssh_command: given(&record.ssh_command),
+        size: record.size,
+        elapsed_ms: record.elapsed,
+        error: record.failure.clone(),
     }
 }
 

@@ -5,14 +5,15 @@ use std::time::Duration;
 use tidegate_api_types::{
     AddBan, AddExemptNetwork, AddUser, AuditEntries, Ban, Bans, CheckStorage, ClearPassword, CloseSession,
     ClosedSession, DeleteUser, DeletedUser, DocumentChange as Change, DumpUsers, Dumped, ExemptNetwork, ExemptNetworks,
-    ForgetCredentials, ForgetPlugin, ForgottenCredentials, ForgottenPlugin, HookCounters, HookLinks, HookRun, HookRuns,
-    ListAudit, ListBans, ListExemptNetworks, ListHookCounters, ListHookLinks, ListHookRuns, ListPlugins, ListScans,
-    ListSessions, ListUsers, Plugins, RemoveBan, RemoveExemptNetwork, RemovedBan, Scan, ScanProgress, ScanReport,
-    Scans, ServerStatus, Sessions, ShowHookRun, ShowStatus, ShowUser, StorageReport, SweepStorage, SweptStorage,
-    UpdateUser, User, Users,
+    FileEvents, ForgetCredentials, ForgetPlugin, ForgottenCredentials, ForgottenPlugin, HookCounters, HookLinks,
+    HookRun, HookRuns, ListAudit, ListBans, ListExemptNetworks, ListFileEvents, ListHookCounters, ListHookLinks,
+    ListHookRuns, ListPlugins, ListScans, ListSessions, ListUsers, Plugins, RemoveBan, RemoveExemptNetwork, RemovedBan,
+    Scan, ScanProgress, ScanReport, Scans, ServerStatus, Sessions, ShowHookRun, ShowStatus, ShowUser, StorageReport,
+    SweepStorage, SweptStorage, UpdateUser, User, Users,
 };
 use tidegate_core::admin::{Actor, AdminError, DocumentChange};
 use tidegate_core::connection::ConnectionId;
+use tidegate_core::file_history::FileRecordFilter;
 use tidegate_core::ports::{AuditQuery, DURATION_BOUNDS, PageRequest, RunFilter};
 use tidegate_core::quota::RunningScan;
 use tidegate_core::secret::Secret;
@@ -169,6 +170,25 @@ impl Handle<ListAudit> for AdminApi {
         let query = AuditQuery { before, since, until, action, outcome, address, author, kind, name, limit };
         let entries = self.administration.audit.list(actor, query).await?;
         Ok(AuditEntries { entries: entries.into_iter().map(answers::audit_entry).collect() })
+    }
+}
+
+impl Handle<ListFileEvents> for AdminApi {
+    async fn handle(&self, actor: &Actor, request: ListFileEvents) -> Result<FileEvents, AdminError> {
+        let ListFileEvents { before, since, until, username, address, connection, actions, path, limit } = request;
+        let filter = FileRecordFilter {
+            before,
+            since,
+            until,
+            username,
+            address,
+            connection,
+            actions,
+            path,
+            ..FileRecordFilter::default()
+        };
+        let found = self.administration.file_events.list(actor, &filter, limit).await?;
+        Ok(FileEvents { events: found.iter().map(|record| answers::file_event(record)).collect() })
     }
 }
 

@@ -20,7 +20,7 @@ use axum::{Json, body::Bytes};
 use tidegate_api_types::{
     AddAdmin, AddApiKey, AddBan, AddExemptNetwork, AddLoginLink, AddObject, AddUser, CheckStorage, CloseSession,
     DeleteAdmin, DeleteApiKey, DeleteLoginLink, DeleteObject, DeleteUser, DumpObjects, DumpUsers, ErrorCode,
-    ForgetCredentials, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListExemptNetworks,
+    ForgetCredentials, ForgetPlugin, ListAdmins, ListApiKeys, ListAudit, ListBans, ListExemptNetworks, ListFileEvents,
     ListHookCounters, ListHookLinks, ListHookRuns, ListLoginLinks, ListObjects, ListPlugins, ListScans, ListSessions,
     ListTokens, ListUsers, LoadDump, MakeResetCode, Operation, RemoveBan, RemoveExemptNetwork, RevokeToken,
     RotateApiKey, Scan, SetAdminCodes, ShowAdmin, ShowApiKey, ShowHookRun, ShowObject, ShowStatus, ShowUser,
@@ -30,7 +30,9 @@ use tidegate_core::admin::{Actor, AdminError, Administration};
 
 use crate::answer::Refusal;
 pub(crate) use admin_handlers::token;
-pub(crate) use answers::{audit_entry, ban, dumped, exempt_networks, hook_counter, hook_run, load_report, session};
+pub(crate) use answers::{
+    audit_entry, ban, dumped, exempt_networks, file_event, hook_counter, hook_run, load_report, session,
+};
 pub use answers::{hook_link, plugin};
 pub use errors::error_answer;
 pub use peer::{Owner, Peer, user_name};

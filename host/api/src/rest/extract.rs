@@ -74,6 +74,12 @@ impl Query {
         }
     }
 
+    /// The names in a list that commas separate; none: the parameter is missing or empty.
+    pub fn names(&self, name: &str) -> Vec<String> {
+        let names = self.text(name).unwrap_or_default().split(',').map(str::trim);
+        names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
+
     /// Whether a parameter is set: `1` or `true`.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use tidegate_api_types::{
-    AddBan, AddExemptNetwork, AuditEntries, Ban, Bans, ErrorAnswer, ExemptNetwork, ExemptNetworks, HookCounters,
-    HookLinks, HookRun, HookRuns, LoadReport, Plugin, Plugins, Session, Tokens,
+    AddBan, AddExemptNetwork, AuditEntries, Ban, Bans, ErrorAnswer, ExemptNetwork, ExemptNetworks, FileEvents,
+    HookCounters, HookLinks, HookRun, HookRuns, LoadReport, Plugin, Plugins, Session, Tokens,
 };
 use tidegate_core::account::json_schema;
 use utoipa::openapi::{RefOr, Schema};
@@ -164,6 +164,7 @@ fn schemas() -> Value {
     add::<Plugin>(&mut found);
     add::<Plugins>(&mut found);
     add::<AuditEntries>(&mut found);
+    add::<FileEvents>(&mut found);
     add::<AddBan>(&mut found);
     add::<Ban>(&mut found);
     add::<Bans>(&mut found);

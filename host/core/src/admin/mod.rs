@@ -24,6 +24,7 @@ mod credential_text;
 mod credentials;
 mod effective;
 mod error;
+mod file_events;
 mod hook_runs;
 mod hook_trials;
 mod key_document;
@@ -72,6 +73,7 @@ pub use before_logins::{BeforeLogins, LoginPreScope};
 pub use credentials::CredentialAdministration;
 pub use effective::{GivingGroup, ShownEffective};
 pub use error::{AdminError, AdminErrorKind};
+pub use file_events::FileEventAdministration;
 pub use hook_runs::HookRunAdministration;
 pub use hook_trials::{ExplainedPoint, InventoryError, LoginExplanation, LoginQuestion, SignedPlugin};
 pub use key_document::KEY_OBJECT;
@@ -95,6 +97,7 @@ pub use web_sessions::{SessionHooks, WebSessions};
 use std::sync::Arc;
 
 use crate::account::Accounts;
+use crate::file_history::FileHistory;
 use crate::guard::Defender;
 use crate::hook::observation::{CredentialChanged, OneClickLoginPost};
 use crate::hook::review::{LoginPre, PasswordResetPre};
@@ -125,6 +128,8 @@ pub struct Administration {
     pub storage: StorageAdministration,
     /// Records of hook calls.
     pub hook_runs: HookRunAdministration,
+    /// What sessions did to files.
+    pub file_events: FileEventAdministration,
     /// Hooks and plugins.
     pub plugins: PluginAdministration,
     /// Dumps and loads of all accounts.
@@ -169,6 +174,8 @@ pub struct AdministrationPorts {
     pub scans: Arc<QuotaScans>,
     /// The records of hook calls.
     pub hook_runs: Arc<dyn HookRunStore>,
+    /// What sessions of this server did to files.
+    pub file_history: Arc<FileHistory>,
     /// The hooks and plugins of this server.
     pub inventory: Arc<dyn HookInventory>,
     /// The store of audit records.
@@ -280,6 +287,7 @@ impl Administration {
             },
             scans: ScanAdministration { scans: ports.scans, audit: audit.clone() },
             hook_runs: HookRunAdministration { runs: ports.hook_runs, audit: audit.clone() },
+            file_events: FileEventAdministration { history: ports.file_history, audit: audit.clone() },
             plugins: PluginAdministration { inventory: ports.inventory, audit: audit.clone() },
             backups: BackupAdministration {
                 users: users.clone(),

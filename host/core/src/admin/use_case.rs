@@ -145,6 +145,8 @@ use_cases! {
     ShowRun = "run"."show", ViewEvents, WholeServer;
     /// Listing the numbers of hook calls.
     ListCounters = "run"."count", ViewEvents, WholeServer;
+    /// Listing what sessions did to files.
+    ListFileEvents = "file_event"."list", ViewEvents, WholeServer;
     /// Dumping accounts, folders, groups and roles with their secrets.
     Dump = "backup"."dump", ManageSystem, WholeServer;
     /// Loading a dump.

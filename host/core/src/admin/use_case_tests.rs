@@ -77,6 +77,10 @@ fn administration() -> Administration {
         external_auth_cache: Arc::new(ExternalAuthCache::new(Duration::ZERO, Arc::default(), clock.clone()).unwrap()),
         scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
         hook_runs: store.clone(),
+        file_history: Arc::new(crate::file_history::FileHistory::new(
+            Arc::new(SystemClock),
+            Arc::new(crate::ports::NoFileLog),
+        )),
         inventory: Arc::new(NoHooks),
         audit: store,
         passwords,
@@ -159,6 +163,7 @@ async fn call(of: &Administration, actor: &Actor, case: UseCase) -> Result<(), A
         UseCase::Load => of.backups.load(actor, Dump::default(), true).await.map(drop),
         UseCase::SweepStorage => of.storage.sweep(actor, None, Duration::ZERO).await.map(drop),
         UseCase::ForgetCredentials => of.credentials.forget(actor, None).await.map(drop),
+        UseCase::ListFileEvents => of.file_events.list(actor, &Default::default(), 1).await.map(drop),
         UseCase::ListAudit => of.audit.list(actor, AuditQuery::default()).await.map(drop),
         UseCase::ListBans => of.bans.list(actor).await.map(drop),
         UseCase::AddBan => of.bans.add(actor, "none", None).await.map(drop),

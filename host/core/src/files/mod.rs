@@ -371,6 +371,7 @@ impl FileService {
         self.context.log.record(&FileEvent {
             channel: &self.channel,
             username: &self.session.account.username,
+            address: self.session.connection.remote.ip(),
             protocol,
             path: &self.storage.host_path(path),
             what,

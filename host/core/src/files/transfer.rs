@@ -165,6 +165,7 @@ impl Transfer {
         log.record(&FileEvent {
             channel: &self.channel,
             username: &session.account.username,
+            address: session.connection.remote.ip(),
             protocol: self.protocol,
             path: &self.host_path,
             what,

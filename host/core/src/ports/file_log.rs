@@ -1,5 +1,6 @@
 //! The log of what sessions do to files.
 
+use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::connection::ConnectionId;
@@ -25,6 +26,8 @@ pub struct FileEvent<'a> {
     pub channel: &'a ConnectionId,
     /// The account's name.
     pub username: &'a str,
+    /// The client's address.
+    pub address: IpAddr,
     /// The protocol of the channel.
     pub protocol: Protocol,
     /// The path of the file on the host.

@@ -9,9 +9,10 @@ use anyhow::{Context, bail};
 use tidegate_api::{AdminApi, Handle, Owner, error_answer, user_name};
 use tidegate_api_types::Operation;
 use tidegate_core::admin::Actor;
+use tidegate_core::file_history::FileHistory;
 use tidegate_core::guard::Defender;
 use tidegate_core::hook::HookKind;
-use tidegate_core::ports::{Door as ActorDoor, SystemClock};
+use tidegate_core::ports::{Door as ActorDoor, NoFileLog, SystemClock};
 use tidegate_core::quota::QuotaKeeper;
 use tidegate_core::session::SessionRegistry;
 use tokio::time::Instant;
@@ -150,7 +151,10 @@ impl Process {
         let inventory = Arc::new(AtStart { directory: directory.to_owned(), settings });
         let sessions = Arc::new(SessionRegistry::default());
         let (defender, external_auth_cache) = (Arc::new(defender), cache);
-        let administered = Administered { sessions, scans, defender, external_auth_cache, login_pre_scope };
+        // Nor has it sessions that could do something.
+        let file_history = Arc::new(FileHistory::new(Arc::new(SystemClock), Arc::new(NoFileLog)));
+        let administered =
+            Administered { sessions, scans, defender, external_auth_cache, login_pre_scope, file_history };
         let api = wire::admin_api(&stores, accounts, administered, inventory, hooks.as_deref());
         let Owner(uid) = Owner::of_this_process();
         let actor = Actor::local(user_name(uid).await, ActorDoor::Cli);

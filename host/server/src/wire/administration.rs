@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tidegate_api::{AdminApi, AuthUsers, BackupDirectory, RestApi, RestSettings, ServerFacts};
 use tidegate_core::account::Accounts;
 use tidegate_core::admin::{Administration, AdministrationPorts, HookInventory, LoginPreScope, SessionHooks};
+use tidegate_core::file_history::FileHistory;
 use tidegate_core::guard::Defender;
 use tidegate_core::history::History;
 use tidegate_core::login::ExternalAuthCache;
@@ -26,6 +27,7 @@ pub struct Administered {
     pub defender: Arc<Defender>,
     pub external_auth_cache: Arc<ExternalAuthCache>,
     pub login_pre_scope: LoginPreScope,
+    pub file_history: Arc<FileHistory>,
 }
 
 /// The use cases of administration. `accounts`: with the hooks that are told of changes. `points`: those of hooks about
@@ -37,7 +39,7 @@ pub fn admin_api(
     inventory: Arc<dyn HookInventory>,
     points: Option<&HookPoints>,
 ) -> AdminApi {
-    let Administered { sessions, scans, defender, external_auth_cache, login_pre_scope } = administered;
+    let Administered { sessions, scans, defender, external_auth_cache, login_pre_scope, file_history } = administered;
     let administration = Administration::new(AdministrationPorts {
         accounts: Arc::new(accounts),
         directory: stores.directory.clone(),
@@ -47,6 +49,7 @@ pub fn admin_api(
         defender,
         external_auth_cache,
         hook_runs: stores.database.clone(),
+        file_history,
         inventory,
         audit: stores.database.clone(),
         passwords: stores.passwords.clone(),

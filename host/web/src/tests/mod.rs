@@ -196,6 +196,10 @@ impl House {
             defender: Arc::new(Defender::new(DefenderSettings::default(), Arc::default(), Arc::new(SystemClock))),
             scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
             hook_runs: store.clone(),
+            file_history: Arc::new(tidegate_core::file_history::FileHistory::new(
+                Arc::new(SystemClock),
+                Arc::new(tidegate_core::ports::NoFileLog),
+            )),
             inventory: Arc::new(HostileHooks),
             audit: store.clone(),
             passwords: Arc::new(PaperPasswords),

@@ -1,5 +1,9 @@
 //! What was changed, searched.
 
+use tidegate_core::connection::ConnectionId;
+use tidegate_core::hook::events::Protocol;
+use tidegate_core::ports::{FileEvent, FileEventKind, FileLog, TransferEnd};
+
 use super::*;
 
 #[tokio::test]
@@ -61,4 +65,52 @@ async fn all_changes_are_exported_a_page_at_a_time() {
     );
     house.ask("GET", "/api/tidegate/audit/export?limit=1", Value::Null).await.refused(400, "no parameter");
     house.ask("GET", "/api/tidegate/audit/export?outcome=perhaps", Value::Null).await.refused(400, "refused");
+}
+
+#[tokio::test]
+async fn what_sessions_did_to_files_is_searched() {
+    let api = RestApi { authentication: Arc::new(ByName), ..api(RestSettings::default()) };
+    let history = api.administration.file_events.history.clone();
+    let house = House::of(api);
+    let note = |username: &str, channel: &str, path: &str, what: FileEventKind<'_>| {
+        let (channel, address) = (ConnectionId::new(channel), "192.0.2.7".parse().unwrap());
+        let protocol = Protocol::Sftp;
+        history.record(&FileEvent { channel: &channel, username, address, protocol, path, what });
+    };
+    let end = |failure| TransferEnd { bytes: 5, elapsed: Duration::from_millis(7), failure };
+    note("alice", "SSH_1_1", "/srv/a", FileEventKind::Upload(end(None)));
+    note("alice", "SSH_1_2", "/srv/b", FileEventKind::Download(end(Some("the client left"))));
+    note("bob", "SSH_12_1", "/srv/c", FileEventKind::Rename { target: "/srv/d" });
+    let ask = async |path: &str| {
+        let answer = house.ask("GET", path, Value::Null).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        answer.body
+    };
+    let check = async |query: &str, expected: &[&str]| {
+        let shown = ask(&format!("/api/tidegate/files/events?{query}")).await;
+        let found = shown["events"].as_array().unwrap();
+        assert_eq!(found.iter().map(|one| one["path"].as_str().unwrap()).collect::<Vec<_>>(), expected, "{query}");
+    };
+    check("", &["/srv/c", "/srv/b", "/srv/a"]).await;
+    check("limit=1", &["/srv/c"]).await;
+    check("username=alice", &["/srv/b", "/srv/a"]).await;
+    check("connection=SSH_1", &["/srv/b", "/srv/a"]).await;
+    check("connection=SSH_1_2", &["/srv/b"]).await;
+    check("action=upload,rename&outcome=done", &["/srv/c", "/srv/a"]).await;
+    check("outcome=failed&address=192.0.2.7&protocol=SFTP", &["/srv/b"]).await;
+    check("address=192.0.2.8", &[]).await;
+    check("path=/srv/d", &["/srv/c"]).await;
+    check("until=1000", &[]).await;
+    let older =
+        ask("/api/v2/events/fs?username=alice&session_id=SSH_1&actions=download&statuses=2,1&protocols=SFTP").await;
+    let failed = &older[0];
+    assert_eq!(
+        (&failed["fs_path"], &failed["status"], &failed["file_size"], &failed["elapsed"], &failed["ip"]),
+        (&json!("/srv/b"), &json!(2), &json!(5), &json!(7), &json!("192.0.2.7")),
+    );
+    let id = failed["id"].as_str().unwrap();
+    assert_eq!(ask(&format!("/api/v2/events/fs?from_id={id}")).await[0]["fs_path"], "/srv/a");
+    assert_eq!(ask("/api/v2/events/fs?start_timestamp=9000000000000000000").await, json!([]));
+    house.ask("GET", "/api/v2/events/fs?statuses=3", Value::Null).await.refused(400, "statuses");
+    house.ask("GET", "/api/tidegate/files/events?outcome=perhaps", Value::Null).await.refused(400, "outcome");
 }

@@ -215,6 +215,10 @@ fn api(settings: RestSettings) -> RestApi {
         defender: Arc::new(Defender::new(defence, Arc::default(), Arc::new(SystemClock))),
         scans: Arc::new(QuotaScans::new(keeper, store.clone(), Arc::new(NoStorage))),
         hook_runs: store.clone(),
+        file_history: Arc::new(tidegate_core::file_history::FileHistory::new(
+            Arc::new(SystemClock),
+            Arc::new(tidegate_core::ports::NoFileLog),
+        )),
         inventory: Arc::new(NoHooks),
         audit: store.clone(),
         passwords: Arc::new(PaperPasswords),

@@ -1,6 +1,7 @@
-//! `/api/tidegate`: hooks, plugins, banned addresses, and the server itself.
+//! `/api/tidegate`: hooks, plugins, banned addresses, what sessions did to files, and the server itself.
 
 mod bans;
+mod files;
 mod hooks;
 mod plugins;
 mod server;
@@ -8,5 +9,6 @@ mod server;
 use super::route::Route;
 
 pub fn routes() -> Vec<Route> {
-    hooks::routes().into_iter().chain(plugins::routes()).chain(bans::routes()).chain(server::routes()).collect()
+    let routes = [hooks::routes(), plugins::routes(), bans::routes(), files::routes(), server::routes()];
+    routes.into_iter().flatten().collect()
 }

@@ -167,7 +167,8 @@ async fn revoke(State(api): State<RestApi>, Caller(actor): Caller, Name(id): Nam
     Ok(done(StatusCode::OK, "Token ended"))
 }
 
-fn limit(query: &Query) -> Result<u32, Refusal> {
+/// The limit of a page.
+pub fn limit(query: &Query) -> Result<u32, Refusal> {
     match query.value::<u32>("limit", "a whole number from 1 to 500")?.unwrap_or(DEFAULT_LIMIT) {
         0 => Err(Refusal::of_field("limit", "the parameter \"limit\" must be a whole number from 1 to 500")),
         limit => Ok(limit.min(MAX_LIMIT)),

@@ -1,5 +1,5 @@
-//! Events: changes of objects, from the audit records, and the outcomes of logins, from the records of hook calls. The
-//! older server's events of files are not kept: the log has them.
+//! Events: changes of objects, from the audit records, the outcomes of logins, from the records of hook calls, and what
+//! sessions did to files most recently.
 
 use std::net::IpAddr;
 
@@ -8,6 +8,7 @@ use axum::http::Method;
 use axum::response::Response;
 use serde_json::{Value, json};
 use tidegate_core::admin::UseCase;
+use tidegate_core::file_history::{FileRecord, FileRecordFilter};
 use tidegate_core::ports::{AuditOutcome, AuditQuery, RunFilter, StoredAudit, StoredRun};
 
 use super::super::RestApi;
@@ -58,6 +59,24 @@ pub fn routes() -> Vec<Route> {
             logs,
         ))
         .needs(UseCase::ListRuns),
+        selected(Route::new(
+            Method::GET,
+            "/events/fs",
+            "get_fs_events",
+            "List what sessions of this server did to files most recently, the newest first. It keeps the last 10,000 until it \
+             stops.",
+            files,
+        ))
+        .needs(UseCase::ListFileEvents)
+        .query("actions", text(), "Only these operations, separated by commas, such as upload,rename.")
+        .query("protocols", text(), "Only over these protocols, separated by commas: SFTP, SCP and SSH.")
+        .query(
+            "statuses",
+            json!({"type": "string", "pattern": "^([12](,[12])*)?$"}),
+            "Only what ended so, separated by commas: 1, done, or 2, failed.",
+        )
+        .query("ssh_cmd", text(), "Only this SSH command.")
+        .query("session_id", text(), "Only of this connection, or of one of its channels."),
     ]
 }
 
@@ -122,6 +141,58 @@ async fn logs(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -
     };
     let found = api.administration.hook_runs.list(&actor, filter).await?;
     Ok(answer::json(&found.iter().rev().map(login).collect::<Vec<_>>()))
+}
+
+async fn files(State(api): State<RestApi>, Caller(actor): Caller, query: Query) -> Result<Response, Refusal> {
+    let Selection { since, until, before, limit } = Selection::of(&query)?;
+    let filter = FileRecordFilter {
+        before,
+        since,
+        until,
+        username: text(&query, "username"),
+        address: query.value("ip", "an address")?,
+        connection: text(&query, "session_id"),
+        actions: query.names("actions"),
+        protocols: query.names("protocols"),
+        failed: failed(&query)?,
+        ssh_command: text(&query, "ssh_cmd"),
+        path: None,
+    };
+    let found = api.administration.file_events.list(&actor, &filter, limit).await?;
+    Ok(answer::json(&found.iter().map(|record| file(record)).collect::<Vec<_>>()))
+}
+
+/// What `statuses` selects; a third one of the older server, an exceeded quota, is a failure here.
+fn failed(query: &Query) -> Result<Option<bool>, Refusal> {
+    let names = query.names("statuses");
+    let (mut done, mut failed) = (false, false);
+    for name in &names {
+        match name.as_str() {
+            "1" => done = true,
+            "2" => failed = true,
+            _ => return Err(Refusal::of_field("statuses", "the parameter \"statuses\" must have 1 and 2 only")),
+        }
+    }
+    Ok((done != failed).then_some(failed))
+}
+
+fn file(record: &FileRecord) -> Value {
+    json!({
+        "id": record.id.to_string(),
+        "timestamp": record.at.saturating_mul(NANOSECONDS),
+        "action": record.action,
+        "username": record.username,
+        "fs_path": record.path,
+        "fs_target_path": record.target,
+        "ssh_cmd": record.ssh_command,
+        "file_size": record.size,
+        "elapsed": record.elapsed,
+        "status": if record.failure.is_some() { 2 } else { 1 },
+        "error": record.failure,
+        "protocol": record.protocol.as_str(),
+        "ip": record.address.to_string(),
+        "session_id": record.channel,
+    })
 }
 
 fn change(stored: &StoredAudit) -> Value {
