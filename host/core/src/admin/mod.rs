@@ -2,6 +2,8 @@
 //! come). Each takes an [`Actor`], checks the permission that it needs, and writes one audit record for each
 //! change. A door only authenticates and translates.
 
+#[cfg(test)]
+mod acting_tests;
 mod actor;
 mod admin_codes;
 mod admin_document;

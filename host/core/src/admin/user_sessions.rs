@@ -6,17 +6,23 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::admin_document::Administrator;
 use super::credential_text::{digest_of, is_same, is_token};
+use super::key_document::ApiKey;
 use super::tokens::{LIFETIME, number_of, text_of};
 use super::web_sessions::{NewSession, user_credential};
-use super::{Actor, AdminError, Audit, AuthenticationError, DoorClient, IssuedToken, UseCase, UserAdministration};
+use super::{
+    Actor, AdminError, Audit, AuthenticationError, DoorClient, Identity, IssuedToken, UseCase, UserAdministration,
+};
 use super::{BeforeLogins, Tokens, WebSessions};
 use crate::account::{AccountPolicy, AccountRule, AddressRule, EffectiveAccount, Factors, LoginFacts};
 use crate::connection::{LoginMethod, WebVisit};
-use crate::ports::{AuditRecord, Clock, Directory, StoreError, TOKENS, USERS};
+use crate::ports::{ADMINS, API_KEYS, AuditRecord, Clock, Directory, StoreError, StoredDocument, TOKENS, USERS};
 
 /// What a token of a user is for: it names no administrator.
 const PURPOSE: &str = "user";
+/// The member of a token's document that says by which administrator or key another user acts.
+const ACTING: &str = "acting";
 /// The rules of accounts that hold for these sessions; the others are about SSH and its methods.
 const RULES: [AccountRule; 4] =
     [AccountRule::Enabled, AccountRule::NotExpired, AccountRule::Hours, AccountRule::Address];
@@ -72,7 +78,8 @@ impl UserSessions {
         let record = actor.author.did(case.action(), case.kind(), username, self.clock.now());
         let detail = format!("\"{impersonator}\" acts as \"{username}\"");
         let visit = WebVisit { impersonator, login_key: String::new(), ..client.visit.clone() };
-        match self.begin(username, client, visit, AuditRecord { detail, ..record }).await {
+        let acting = vec![(ACTING, acting(actor))];
+        match self.begin_with(username, client, visit, AuditRecord { detail, ..record }, acting).await {
             Ok(issued) => Ok(issued),
             Err(AuthenticationError::Store(error)) => Err(error.into()),
             Err(_) => Err(StoreError::Refused(format!("a hook refuses the session of \"{username}\"")).into()),
@@ -107,16 +114,29 @@ impl UserSessions {
         visit: WebVisit,
         audit: AuditRecord,
     ) -> Result<IssuedToken, AuthenticationError> {
+        self.begin_with(username, client, visit, audit, Vec::new()).await
+    }
+
+    /// `more`: fields of the token's document.
+    async fn begin_with(
+        &self,
+        username: &str,
+        client: &DoorClient,
+        visit: WebVisit,
+        audit: AuditRecord,
+        more: Vec<(&'static str, Value)>,
+    ) -> Result<IssuedToken, AuthenticationError> {
         let denied = AuthenticationError::Denied;
         let stored = self.directory.find(&USERS, username).await?.ok_or(denied.clone())?;
         let id = stored.version.id;
         let account = self.account(username, id, client.address).await?.ok_or(denied)?;
-        let fields = vec![
+        let mut fields = vec![
             ("purpose", json!(PURPOSE)),
             ("user", json!(username)),
             ("user_id", json!(id)),
             ("credential", json!(user_credential(&stored))),
         ];
+        fields.extend(more);
         let account = Some(account);
         let new = NewSession { username, account, client, visit, password: None, fields, lifetime: LIFETIME, audit };
         self.sessions.begin(new).await
@@ -142,6 +162,9 @@ impl UserSessions {
         if !is_same(&user_credential(&user), &text_of(&stored, "credential")) {
             return Err(denied);
         }
+        if !may_act(&*self.directory, &stored, self.clock.now()).await? {
+            return Err(denied);
+        }
         let account = self.account(&username, number_of(&stored, "user_id"), client.address).await?.ok_or(denied)?;
         let session = stored.document.get("session").and_then(|session| session.get("impersonator"));
         let impersonator = session.and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -155,4 +178,38 @@ impl UserSessions {
     pub async fn log_out(&self, token: &str) -> Result<(), StoreError> {
         self.tokens.revoke(token).await
     }
+}
+
+/// By whom the actor is known again.
+fn acting(actor: &Actor) -> Value {
+    match &actor.identity {
+        Identity::Administrator { admin: (name, id), .. } => json!({ "admin": name, "admin_id": id }),
+        Identity::ApiKey { .. } => json!({ "key": actor.author.name.strip_prefix("key:").unwrap_or_default() }),
+        Identity::Owner => Value::Null,
+    }
+}
+
+/// Whether the administrator that acts as the user of a token, or its key, still may; of other tokens always.
+pub(super) async fn may_act(directory: &dyn Directory, token: &StoredDocument, now: i64) -> Result<bool, StoreError> {
+    let acting = token.document.get(ACTING);
+    let text = |field: &str| acting.and_then(|acting| acting.get(field)).and_then(Value::as_str).unwrap_or_default();
+    let id = acting.and_then(|acting| acting.get("admin_id")).and_then(Value::as_i64).unwrap_or(0);
+    let admin = match (text("key"), text("admin")) {
+        ("", "") => return Ok(true),
+        ("", name) => Some((name.to_owned(), id)),
+        (key, _) => {
+            let Some(found) = directory.find(&API_KEYS, key).await? else { return Ok(false) };
+            let Ok(key) = ApiKey::of_stored(&found) else { return Ok(false) };
+            if (key.expires_at != 0 && key.expires_at <= now) || !key.scope.allows(UseCase::Impersonate) {
+                return Ok(false);
+            }
+            key.admin
+        }
+    };
+    let Some((name, id)) = admin else { return Ok(true) };
+    let Some(found) = directory.find(&ADMINS, &name).await? else { return Ok(false) };
+    let may = |found: Administrator| {
+        found.version.id == id && found.is_enabled && found.permissions.have(UseCase::Impersonate.permission())
+    };
+    Ok(Administrator::of_stored(&found).is_ok_and(may))
 }

@@ -18,6 +18,7 @@ use super::admin_document::Administrator;
 use super::administrators::credential_of;
 use super::credential_text::{digest_of, is_same, new_token};
 use super::tokens::{id_of, number_of, text_of};
+use super::user_sessions::may_act;
 use super::{AuthenticationError, DoorClient, IssuedToken, PAGE};
 use crate::account::{AccountDraft, Accounts, CredentialRule, EffectiveAccount, Factors};
 use crate::connection::{Connection, ConnectionId, LoginMethod, WebVisit};
@@ -286,9 +287,9 @@ impl WebSessions {
             let found = self.directory.find(&USERS, &of("user")).await?;
             let found = found.filter(|found| found.version.id == number_of(stored, "user_id"));
             let is_enabled = |found: &StoredDocument| found.document.get("status").and_then(Value::as_i64) == Some(1);
-            return Ok(
-                found.is_some_and(|found| is_enabled(&found) && is_same(&user_credential(&found), &of("credential")))
-            );
+            let is_there =
+                found.is_some_and(|found| is_enabled(&found) && is_same(&user_credential(&found), &of("credential")));
+            return Ok(is_there && may_act(&*self.directory, stored, self.clock.now()).await?);
         }
         let Some(found) = self.directory.find(&ADMINS, &of("admin")).await? else { return Ok(false) };
         let found = Administrator::of_stored(&found).ok().filter(|found| {
