@@ -6,7 +6,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tidegate_api_types::ErrorCode;
-use tidegate_core::admin::{Actor, UserActor};
+use tidegate_core::admin::{Actor, Identity, UserActor};
 use tidegate_core::ports::{Author, Door};
 use tidegate_core::secret::Secret;
 
@@ -172,7 +172,10 @@ async fn basic(
         && users.holds(&*api.passwords, name, secret, client.address).await?
     {
         let author = Author { address: client.address, ..Author::new(name, Door::Rest) };
-        return Ok(Actor { author, ..Actor::system() });
+        // All permissions, but not those of the server's owner on its own machine. No stored administrator has the number 0.
+        let identity =
+            Identity::Administrator { admin: (name.to_owned(), 0), credential: String::new(), by_token: true };
+        return Ok(Actor { author, identity, ..Actor::system() });
     }
     let code = one_time_code(headers)?;
     let door = door_client(client, headers);
