@@ -1,5 +1,9 @@
 //! Nothing is reachable without its permission.
 
+use axum::http::header::AUTHORIZATION;
+use tidegate_core::admin::{Identity, Reach};
+
+use super::super::credentials;
 use super::super::route::{Interface, Need, Route};
 use super::*;
 
@@ -56,6 +60,40 @@ async fn each_route_needs_its_permission() {
                 assert!(!matches!(status, 401 | 403 | 405), "{what} {status}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn each_route_is_closed_to_keys_and_roles_that_it_is_not_for() {
+    // A18-17, D-09
+    let house = House::new();
+    for (interface, route) in Interface::ALL
+        .into_iter()
+        .flat_map(|interface| interface.routes().into_iter().map(move |route| (interface, route)))
+    {
+        let Need::For(case) = route.need else { continue };
+        let path = concrete(interface, &route);
+        let what = format!("{} {path}", route.method);
+        let ask = async |key: &str| {
+            let answer = house.send(route.method.as_str(), &path, &[("x-sftpgo-api-key", key)], "{}").await;
+            (answer.status, answer.text)
+        };
+        let other = if case.kind() == "role" { "folder.*" } else { "role.*" };
+        for closed in [format!("but:{}", case.name()), format!("but:{}.*", case.kind()), format!("only:{other}")] {
+            assert_eq!(ask(&closed).await.0, 403, "{what} {closed}");
+        }
+        for open in [format!("only:{}", case.name()), format!("only:{}.*", case.kind()), "only:*".to_owned()] {
+            let (status, text) = ask(&open).await;
+            assert_eq!(
+                status == 403 && text.contains("no API key may"),
+                case.reach() == Reach::People,
+                "{what} {text}"
+            );
+            assert!(!text.contains("scope of the key") && status != 401, "{what} {open}: {text}");
+        }
+        let (status, text) = ask("role:sales").await;
+        let is_closed = status == 403 && text.contains("has only the accounts of the role");
+        assert_eq!(is_closed, case.reach() != Reach::OwnAccounts, "{what} {status} {text}");
     }
 }
 
@@ -156,6 +194,19 @@ async fn users_of_the_file_are_served() {
         let answer = house.send("GET", path, &[("authorization", &basic("carol", password))], "").await;
         assert_eq!(answer.status, expected, "{path} {password} {}", answer.text);
     }
+}
+
+#[tokio::test]
+async fn users_of_the_file_are_not_the_owner_of_the_server() {
+    // A3-53
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "carol:$1$salt$hush\n").unwrap();
+    let auth_users = Some(AuthUsers::read(file.path()).unwrap());
+    let api = api(RestSettings { auth_users, ..RestSettings::default() });
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, basic("carol", "hush").parse().unwrap())]);
+    let found = credentials::actor(&api, Interface::V1, &headers, &House::new().client).await.unwrap();
+    assert_eq!((found.actor.author.name.as_str(), &found.actor.permissions), ("carol", &Permissions::All));
+    assert_ne!(found.actor.identity, Identity::Owner);
 }
 
 #[tokio::test]

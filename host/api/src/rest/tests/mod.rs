@@ -33,8 +33,8 @@ use tempfile::TempDir;
 use tidegate_core::account::Accounts;
 use tidegate_core::admin::{
     Actor, AdminError, AdminPermission, Administration, AdministrationPorts, AuthenticationError, DoorClient,
-    ExplainedPoint, HookInventory, HookLink, InventoryError, IssuedToken, LoginExplanation, LoginPreScope,
-    LoginQuestion, Permissions, PluginState, SignedPlugin,
+    ExplainedPoint, HookInventory, HookLink, Identity, InventoryError, IssuedToken, KeyScope, LoginExplanation,
+    LoginPreScope, LoginQuestion, Permissions, PluginState, SignedPlugin,
 };
 use tidegate_core::guard::{Defender, DefenderSettings};
 use tidegate_core::login::ExternalAuthCache;
@@ -127,12 +127,25 @@ impl HookInventory for NoHooks {
     }
 }
 
-/// Administrators whose name is their only permission; `all` has each, and `none` has none. The password is `pw`, and
-/// tokens and keys are the names.
+/// Administrators whose name is their only permission; `all` has each, and `none` has none. `only:CASE` and `but:CASE` are
+/// keys with such a scope, `role:NAME` has a role. The password is `pw`, and tokens and keys are the names.
 struct ByName;
 
 impl ByName {
     fn actor(name: &str, client: &DoorClient) -> Result<Actor, AuthenticationError> {
+        let author = Author { address: client.address, ..Author::new(name, Door::Rest) };
+        if let Some((kind, of)) = name.split_once(':') {
+            let scope = |allow: &[&str], deny: &[&str]| {
+                let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+                Identity::ApiKey { admin: None, scope: KeyScope { allow: texts(allow), deny: texts(deny) } }
+            };
+            return match kind {
+                "only" => Ok(Actor { author, identity: scope(&[of], &[]), ..Actor::system() }),
+                "but" => Ok(Actor { author, identity: scope(&[], &[of]), ..Actor::system() }),
+                "role" => Ok(Actor { author, role: Some(of.to_owned()), ..Actor::system() }),
+                _ => Err(AuthenticationError::Denied),
+            };
+        }
         let permissions = match name {
             "all" => Permissions::All,
             "none" => Permissions::Only(BTreeSet::new()),
@@ -141,7 +154,6 @@ impl ByName {
                 Permissions::Only(BTreeSet::from([permission.ok_or(AuthenticationError::Denied)?]))
             }
         };
-        let author = Author { address: client.address, ..Author::new(name, Door::Rest) };
         Ok(Actor { author, permissions, ..Actor::system() })
     }
 }
