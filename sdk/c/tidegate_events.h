@@ -16,6 +16,8 @@ HOOK_VARIANT(session, method, login_method_t)
 HOOK_VALUE(session, opened_at, timestamp_t)
 HOOK_VALUE(session, bytes_received, uint64_t)
 HOOK_VALUE(session, bytes_sent, uint64_t)
+HOOK_OPTIONAL_TEXT(session, impersonator)
+HOOK_OPTIONAL_TEXT(session, login_link)
 
 HOOK_TEXT(file_action, id)
 HOOK_OBJECT(file_action, session, session)

@@ -41,6 +41,7 @@ impl Message {
     pub fn session_end(session: &Session, reason: &str, milliseconds: u64) -> Self {
         let fields = json!({
             "username": session.account().username(),
+            "impersonator": session.impersonator(),
             "ip": session.connection().remote_ip(),
             "reason": reason,
             "milliseconds": milliseconds,

@@ -41,6 +41,9 @@ extern void __wasm_import_tidegate_hooks_types_method_login_attempt_method(int32
 __attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]login-attempt.completed-methods")))
 extern void __wasm_import_tidegate_hooks_types_method_login_attempt_completed_methods(int32_t, uint8_t *);
 
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]login-attempt.number")))
+extern int32_t __wasm_import_tidegate_hooks_types_method_login_attempt_number(int32_t);
+
 __attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]login-attempt.stored-account")))
 extern void __wasm_import_tidegate_hooks_types_method_login_attempt_stored_account(int32_t, uint8_t *);
 
@@ -193,6 +196,12 @@ extern int64_t __wasm_import_tidegate_hooks_types_method_session_bytes_received(
 
 __attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]session.bytes-sent")))
 extern int64_t __wasm_import_tidegate_hooks_types_method_session_bytes_sent(int32_t);
+
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]session.impersonator")))
+extern void __wasm_import_tidegate_hooks_types_method_session_impersonator(int32_t, uint8_t *);
+
+__attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]session.login-link")))
+extern void __wasm_import_tidegate_hooks_types_method_session_login_link(int32_t, uint8_t *);
 
 __attribute__((__import_module__("tidegate:hooks/types@0.1.2"), __import_name__("[method]file-action.id")))
 extern void __wasm_import_tidegate_hooks_types_method_file_action_id(int32_t, uint8_t *);
@@ -1371,6 +1380,11 @@ void tidegate_hooks_types_method_login_attempt_completed_methods(tidegate_hooks_
   *ret = (tidegate_hooks_types_list_login_method_t) { (tidegate_hooks_types_login_method_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
+uint32_t tidegate_hooks_types_method_login_attempt_number(tidegate_hooks_types_borrow_login_attempt_t self) {
+  int32_t ret = __wasm_import_tidegate_hooks_types_method_login_attempt_number((self).__handle);
+  return (uint32_t) (ret);
+}
+
 bool tidegate_hooks_types_method_login_attempt_stored_account(tidegate_hooks_types_borrow_login_attempt_t self, tidegate_hooks_types_own_account_t *ret) {
   __attribute__((__aligned__(4)))
   uint8_t ret_area[8];
@@ -2234,6 +2248,48 @@ uint64_t tidegate_hooks_types_method_session_bytes_received(tidegate_hooks_types
 uint64_t tidegate_hooks_types_method_session_bytes_sent(tidegate_hooks_types_borrow_session_t self) {
   int64_t ret = __wasm_import_tidegate_hooks_types_method_session_bytes_sent((self).__handle);
   return (uint64_t) (ret);
+}
+
+bool tidegate_hooks_types_method_session_impersonator(tidegate_hooks_types_borrow_session_t self, hook_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_tidegate_hooks_types_method_session_impersonator((self).__handle, ptr);
+  hook_option_string_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (hook_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool tidegate_hooks_types_method_session_login_link(tidegate_hooks_types_borrow_session_t self, hook_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_tidegate_hooks_types_method_session_login_link((self).__handle, ptr);
+  hook_option_string_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (hook_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
 }
 
 void tidegate_hooks_types_method_file_action_id(tidegate_hooks_types_borrow_file_action_t self, hook_string_t *ret) {

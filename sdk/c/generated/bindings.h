@@ -29,7 +29,7 @@ typedef struct tidegate_hooks_types_protocol_t {
 #define TIDEGATE_HOOKS_TYPES_PROTOCOL_SCP 1
 // rsync, git and the other programs run through an SSH exec request.
 #define TIDEGATE_HOOKS_TYPES_PROTOCOL_SSH_COMMAND 2
-// The REST API and the web pages. Never given by this version of the server.
+// The REST API and the web pages.
 #define TIDEGATE_HOOKS_TYPES_PROTOCOL_HTTP 3
 #define TIDEGATE_HOOKS_TYPES_PROTOCOL_OTHER 4
 
@@ -175,7 +175,6 @@ typedef struct tidegate_hooks_types_borrow_file_action_t {
   int32_t __handle;
 } tidegate_hooks_types_borrow_file_action_t;
 
-// This version of the server gives `account` only.
 typedef struct tidegate_hooks_types_object_kind_t {
   uint8_t tag;
   union {
@@ -810,8 +809,8 @@ typedef struct {
 // Imported Functions from `tidegate:hooks/types@0.1.2`
 // Unique while the server runs; appears in every log line about it.
 extern void tidegate_hooks_types_method_connection_id(tidegate_hooks_types_borrow_connection_t self, hook_string_t *ret);
-// This version of the server says `sftp` of every connection: what the client opens is known
-// later, and is in `file-action`.
+// This version of the server says `sftp` of every connection by SSH: what the client opens is known
+// later, and is in `file-action`. It says `http` of those of the REST API and the web pages.
 extern void tidegate_hooks_types_method_connection_protocol(tidegate_hooks_types_borrow_connection_t self, tidegate_hooks_types_protocol_t *ret);
 // The address of the client, after the proxy protocol was applied.
 extern void tidegate_hooks_types_method_connection_remote_ip(tidegate_hooks_types_borrow_connection_t self, hook_string_t *ret);
@@ -828,6 +827,8 @@ extern void tidegate_hooks_types_method_login_attempt_method(tidegate_hooks_type
 // What the client already passed in this login, for accounts that
 // need several methods.
 extern void tidegate_hooks_types_method_login_attempt_completed_methods(tidegate_hooks_types_borrow_login_attempt_t self, tidegate_hooks_types_list_login_method_t *ret);
+// The number of the attempt on its connection, from 1; of the REST API and the web pages always 1.
+extern uint32_t tidegate_hooks_types_method_login_attempt_number(tidegate_hooks_types_borrow_login_attempt_t self);
 // The account of that name as it is in force, if there is one.
 extern bool tidegate_hooks_types_method_login_attempt_stored_account(tidegate_hooks_types_borrow_login_attempt_t self, tidegate_hooks_types_own_account_t *ret);
 // The password in clear. Needs the permission `credentials`; every use
@@ -909,6 +910,10 @@ extern void tidegate_hooks_types_method_session_method(tidegate_hooks_types_borr
 extern tidegate_hooks_types_timestamp_t tidegate_hooks_types_method_session_opened_at(tidegate_hooks_types_borrow_session_t self);
 extern uint64_t tidegate_hooks_types_method_session_bytes_received(tidegate_hooks_types_borrow_session_t self);
 extern uint64_t tidegate_hooks_types_method_session_bytes_sent(tidegate_hooks_types_borrow_session_t self);
+// The administrator that acts as the user of the account. None: the user acts itself.
+extern bool tidegate_hooks_types_method_session_impersonator(tidegate_hooks_types_borrow_session_t self, hook_string_t *ret);
+// The name of the login link that began the session. None: it began otherwise.
+extern bool tidegate_hooks_types_method_session_login_link(tidegate_hooks_types_borrow_session_t self, hook_string_t *ret);
 // Of the channel; appears in log lines.
 extern void tidegate_hooks_types_method_file_action_id(tidegate_hooks_types_borrow_file_action_t self, hook_string_t *ret);
 extern tidegate_hooks_types_own_session_t tidegate_hooks_types_method_file_action_session(tidegate_hooks_types_borrow_file_action_t self);

@@ -388,7 +388,7 @@ declare module 'tidegate:hooks/types@0.1.2' {
     }
     | {
       /**
-       * The REST API and the web pages. Never given by this version of the server.
+       * The REST API and the web pages.
        */
       tag: 'http',
     }
@@ -526,9 +526,6 @@ declare module 'tidegate:hooks/types@0.1.2' {
       tag: 'other',
       val: string,
     };
-  /**
-   * This version of the server gives `account` only.
-   */
   export type ObjectKind =
     | {
       tag: 'account',
@@ -707,8 +704,8 @@ declare module 'tidegate:hooks/types@0.1.2' {
     */
     id(): string;
     /**
-    * This version of the server says `sftp` of every connection: what the client opens is known
-    * later, and is in `file-action`.
+    * This version of the server says `sftp` of every connection by SSH: what the client opens is known
+    * later, and is in `file-action`. It says `http` of those of the REST API and the web pages.
     */
     protocol(): Protocol;
     /**
@@ -818,6 +815,10 @@ declare module 'tidegate:hooks/types@0.1.2' {
     */
     completedMethods(): Array<LoginMethod>;
     /**
+    * The number of the attempt on its connection, from 1; of the REST API and the web pages always 1.
+    */
+    number(): number;
+    /**
     * The account of that name as it is in force, if there is one.
     */
     storedAccount(): Account | null;
@@ -885,6 +886,14 @@ declare module 'tidegate:hooks/types@0.1.2' {
     openedAt(): Timestamp;
     bytesReceived(): number;
     bytesSent(): number;
+    /**
+    * The administrator that acts as the user of the account. None: the user acts itself.
+    */
+    impersonator(): string | null;
+    /**
+    * The name of the login link that began the session. None: it began otherwise.
+    */
+    loginLink(): string | null;
   }
   
   export class WebRequest {

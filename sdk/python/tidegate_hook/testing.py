@@ -30,6 +30,7 @@ def login_attempt(*, username: str, password: str | None = None, **others: Any) 
     defaults = {
         "method": types.LoginMethod_Password(),
         "completed_methods": [],
+        "number": 1,
         "stored_account": None,
         "connection": connection(),
         "password_matches": lambda hash: hash == password,
@@ -58,6 +59,8 @@ def session(*, username: str, **others: Any) -> Any:
         "opened_at": 0,
         "bytes_received": 0,
         "bytes_sent": 0,
+        "impersonator": None,
+        "login_link": None,
     }
     return handle(**{**defaults, "username": username, **others})
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tidegate_core::account::{AccountDraft, Audience, CredentialRule, EffectiveAccount, Factors};
-use tidegate_core::connection::{Connection, ConnectionId, Credential, LoginMethod};
+use tidegate_core::connection::{Connection, ConnectionId, Credential, LoginMethod, WebVisit};
 use tidegate_core::hook::check_password::CheckPassword;
 use tidegate_core::hook::events::{ActionKind, ActionStatus, FileAction, Protocol};
 use tidegate_core::hook::external_auth::ExternalAuth;
@@ -75,10 +75,16 @@ pub fn attempt_with(name: &str, credential: Credential) -> anyhow::Result<Arc<Lo
 }
 
 pub fn session(name: &str) -> anyhow::Result<Arc<Session>> {
+    session_of(name, None)
+}
+
+/// A session of a client of the doors over HTTP, if it has a visit.
+pub fn session_of(name: &str, web: Option<Box<WebVisit>>) -> anyhow::Result<Arc<Session>> {
     let account = account(name)?;
+    let connection = Arc::new(Connection { web, ..(*connection("allow")).clone() });
     Ok(Arc::new(Session {
         id: ConnectionId::new("SSH_contract"),
-        connection: connection("allow"),
+        connection: connection.clone(),
         account: account.clone(),
         username: name.to_owned(),
         method: LoginMethod::Password,
@@ -86,7 +92,7 @@ pub fn session(name: &str) -> anyhow::Result<Arc<Session>> {
         password: KeptPassword::new(Some(Secret::new("typed"))),
         opened_at: 2_000,
         traffic: Traffic::default(),
-        live: LiveSession::new(account, connection("allow").remote.ip(), 2_000),
+        live: LiveSession::new(account, connection.remote.ip(), 2_000),
     }))
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate_contract::adapters::Adapters;
-use tidegate_contract::events::{About, action_on, attempt, attempt_with};
+use tidegate_contract::events::{About, action_on, attempt, attempt_with, session_of};
 use tidegate_core::account::{AccountDraft, CredentialRule, in_force};
-use tidegate_core::connection::Credential;
+use tidegate_core::connection::{Credential, WebVisit};
 use tidegate_core::hook::check_password::CheckPassword;
 use tidegate_core::hook::external_auth::{ExternalAuth, ExternalAuthVerdict};
 use tidegate_core::hook::keyboard_interactive::KeyboardInteractive;
@@ -256,6 +256,25 @@ async fn components_see_the_account_in_force() {
     let adapters = adapters().await;
     let verdict = Hook::call(&*adapters.plugin(), &Call::default(), &PreLogin::new(Arc::new(attempt))).await.unwrap();
     assert_eq!(PreLogin::label(&verdict), ("deny", "/srv/team 7 true"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn components_see_who_acts_as_whom_and_how_often_a_client_tries() {
+    // D-06, D-13
+    let adapters = adapters().await;
+    let attempt = LoginAttempt { number: 3, ..(*attempt("numbered").unwrap()).clone() };
+    let verdict = Hook::call(&*adapters.plugin(), &Call::default(), &LoginPre(Arc::new(attempt))).await.unwrap();
+    assert_eq!(LoginPre::label(&verdict), ("deny", "attempt 3"));
+    let check = async |web: Option<WebVisit>, expected: &str| {
+        let session = session_of("visited", web.map(Box::new)).unwrap();
+        let verdict = Hook::call(&*adapters.plugin(), &Call::default(), &SessionCreate(session)).await.unwrap();
+        assert_eq!(SessionCreate::label(&verdict), ("deny", expected));
+    };
+    let visit = WebVisit::default;
+    check(None, "None None").await;
+    check(Some(visit()), "None None").await;
+    check(Some(WebVisit { impersonator: "root".to_owned(), ..visit() }), "Some(\"root\") None").await;
+    check(Some(WebVisit { login_key: "door".to_owned(), ..visit() }), "None Some(\"door\")").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

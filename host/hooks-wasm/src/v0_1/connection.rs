@@ -65,6 +65,10 @@ impl types::HostLoginAttempt for CallState {
         Ok(self.table.get(&this)?.completed_methods.iter().copied().map(method).collect())
     }
 
+    fn number(&mut self, this: Resource<AttemptHandle>) -> wasmtime::Result<u32> {
+        Ok(self.table.get(&this)?.number)
+    }
+
     fn stored_account(&mut self, this: Resource<AttemptHandle>) -> wasmtime::Result<Option<Resource<AccountHandle>>> {
         let stored = self.table.get(&this)?.stored.clone();
         Ok(stored.map(|account| self.table.push(account)).transpose()?)

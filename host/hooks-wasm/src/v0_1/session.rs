@@ -45,6 +45,16 @@ impl types::HostSession for CallState {
         Ok(self.table.get(&this)?.traffic.sent())
     }
 
+    fn impersonator(&mut self, this: Resource<SessionHandle>) -> wasmtime::Result<Option<String>> {
+        let web = self.table.get(&this)?.connection.web.as_ref();
+        Ok(web.map(|web| web.impersonator.clone()).filter(|name| !name.is_empty()))
+    }
+
+    fn login_link(&mut self, this: Resource<SessionHandle>) -> wasmtime::Result<Option<String>> {
+        let web = self.table.get(&this)?.connection.web.as_ref();
+        Ok(web.map(|web| web.login_key.clone()).filter(|name| !name.is_empty()))
+    }
+
     fn drop(&mut self, this: Resource<SessionHandle>) -> wasmtime::Result<()> {
         self.table.delete(this)?;
         Ok(())

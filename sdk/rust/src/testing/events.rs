@@ -45,6 +45,10 @@ event! {
         bytes_received: u64 = 0,
         /// Bytes of files that the server has sent so far.
         bytes_sent: u64 = 0,
+        /// The administrator that acts as the user of the account; `None`: the user acts itself.
+        impersonator: Option<String> = None,
+        /// The name of the login link that began the session; `None`: it began otherwise.
+        login_link: Option<String> = None,
     }
 }
 

@@ -82,6 +82,7 @@ pub struct LoginAttempt {
     key: Option<String>,
     completed: Vec<LoginMethod>,
     stored: Option<Account>,
+    number: u32,
 }
 
 impl LoginAttempt {
@@ -96,6 +97,7 @@ impl LoginAttempt {
             key: None,
             completed: Vec::new(),
             stored: None,
+            number: 1,
         }
     }
 
@@ -139,6 +141,11 @@ impl LoginAttempt {
         Self { completed, ..self }
     }
 
+    /// Sets the number of the attempt on its connection, which is 1 otherwise.
+    pub fn numbered(self, number: u32) -> Self {
+        Self { number, ..self }
+    }
+
     /// The connection of the attempt.
     pub fn connection(&self) -> Connection {
         self.connection.clone()
@@ -157,6 +164,11 @@ impl LoginAttempt {
     /// The methods that the client has passed in this login already.
     pub fn completed_methods(&self) -> Vec<LoginMethod> {
         self.completed.clone()
+    }
+
+    /// The number of the attempt on its connection, from 1.
+    pub fn number(&self) -> u32 {
+        self.number
     }
 
     /// The account as stored, if there is one.

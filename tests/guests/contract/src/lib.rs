@@ -69,6 +69,10 @@ impl exported::login_pre::Guest for Contract {
         use exported::login_pre::LoginPreVerdict;
         let what = attempt.username();
         misbehave(&what)?;
+        if what == "numbered" {
+            let reason = format!("attempt {}", attempt.number());
+            return Ok(LoginPreVerdict::Deny(Denial { reason, client_message: None }));
+        }
         Ok(if what == "deny" { LoginPreVerdict::Deny(denial()) } else { LoginPreVerdict::Allow })
     }
 }
@@ -171,6 +175,10 @@ impl exported::session_create::Guest for Contract {
         use exported::session_create::SessionVerdict;
         let what = session.account().username();
         misbehave(&what)?;
+        if what == "visited" {
+            let reason = format!("{:?} {:?}", session.impersonator(), session.login_link());
+            return Ok(SessionVerdict::Deny(Denial { reason, client_message: None }));
+        }
         Ok(if what == "deny" { SessionVerdict::Deny(denial()) } else { SessionVerdict::Allow })
     }
 }

@@ -21,7 +21,7 @@ ProtocolSftp uint8 = 0
 ProtocolScp uint8 = 1
 // rsync, git and the other programs run through an SSH exec request.
 ProtocolSshCommand uint8 = 2
-// The REST API and the web pages. Never given by this version of the server.
+// The REST API and the web pages.
 ProtocolHttp uint8 = 3
 ProtocolOther uint8 = 4
 )
@@ -552,7 +552,6 @@ ObjectKindApiKey uint8 = 4
 ObjectKindOther uint8 = 5
 )
 
-// This version of the server gives `account` only.
 type ObjectKind struct {
         tag uint8
         value any
@@ -645,7 +644,7 @@ func ObjectChangeFromBorrowHandle(handleValue int32) *ObjectChange {
 //go:wasmimport tidegate:hooks/types@0.1.2 [resource-drop]web-request
 func resourceDropWebRequest(handle int32)
 
-// A request to the web pages, with or without a login. This version of the server has no such pages.
+// A request to the REST API or the web pages, without a login.
 type WebRequest struct {
         handle *witRuntime.Handle
 }
@@ -690,7 +689,7 @@ func WebRequestFromBorrowHandle(handleValue int32) *WebRequest {
 //go:wasmimport tidegate:hooks/types@0.1.2 [resource-drop]credential-change
 func resourceDropCredentialChange(handle int32)
 
-// An API key or a one-time login URL that was made or changed. This version of the server has neither.
+// An API key or a one-time login URL that was made or changed.
 type CredentialChange struct {
         handle *witRuntime.Handle
 }
@@ -1020,6 +1019,17 @@ default:
 
 result0 := result;
 return result0
+
+}
+
+//go:wasmimport tidegate:hooks/types@0.1.2 [method]login-attempt.number
+func wasm_import_method_login_attempt_number(arg0 int32) int32
+
+func (self *LoginAttempt) Number() uint32 {
+        
+        
+        result := wasm_import_method_login_attempt_number((self).Handle())
+return uint32(result)
 
 }
 
@@ -2263,6 +2273,58 @@ func (self *Session) BytesSent() uint64 {
         
         result := wasm_import_method_session_bytes_sent((self).Handle())
 return uint64(result)
+
+}
+
+//go:wasmimport tidegate:hooks/types@0.1.2 [method]session.impersonator
+func wasm_import_method_session_impersonator(arg0 int32, arg1 uintptr) 
+
+func (self *Session) Impersonator() witTypes.Option[string] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (3*4), 4))
+        wasm_import_method_session_impersonator((self).Handle(), returnArea)
+var option witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        option = witTypes.None[string]()
+case 1:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4))))
+
+        option = witTypes.Some[string](value)
+default:
+        panic("unreachable")
+}
+result := option;
+return result
+
+}
+
+//go:wasmimport tidegate:hooks/types@0.1.2 [method]session.login-link
+func wasm_import_method_session_login_link(arg0 int32, arg1 uintptr) 
+
+func (self *Session) LoginLink() witTypes.Option[string] {
+        pinner := &runtime.Pinner{}
+defer pinner.Unpin()
+
+        returnArea := uintptr(witRuntime.Allocate(pinner, (3*4), 4))
+        wasm_import_method_session_login_link((self).Handle(), returnArea)
+var option witTypes.Option[string]
+switch uint8(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 0))) {
+case 0:
+        
+        option = witTypes.None[string]()
+case 1:
+        value := unsafe.String((*uint8)(unsafe.Pointer(uintptr(*(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), 4))))), *(*uint32)(unsafe.Add(unsafe.Pointer(returnArea), (2*4))))
+
+        option = witTypes.Some[string](value)
+default:
+        panic("unreachable")
+}
+result := option;
+return result
 
 }
 

@@ -2,7 +2,6 @@
 # It is not intended for manual editing.
 """
 A user asks for a new password, because the old one is lost. The answer to the user is the same either way.
-Never called by this version of the server.
 """
 from typing import TypeVar, Generic, Union, Optional, Protocol, Tuple, List, Any, Self, Callable
 from types import TracebackType

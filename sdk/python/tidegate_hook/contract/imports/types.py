@@ -121,8 +121,8 @@ class Connection:
         raise NotImplementedError
     def protocol(self) -> Protocol:
         """
-        This version of the server says `sftp` of every connection: what the client opens is known
-        later, and is in `file-action`.
+        This version of the server says `sftp` of every connection by SSH: what the client opens is known
+        later, and is in `file-action`. It says `http` of those of the REST API and the web pages.
         """
         raise NotImplementedError
     def remote_ip(self) -> str:
@@ -229,6 +229,11 @@ class LoginAttempt:
         """
         What the client already passed in this login, for accounts that
         need several methods.
+        """
+        raise NotImplementedError
+    def number(self) -> int:
+        """
+        The number of the attempt on its connection, from 1; of the REST API and the web pages always 1.
         """
         raise NotImplementedError
     def stored_account(self) -> Optional[Account]:
@@ -450,6 +455,16 @@ class Session:
         raise NotImplementedError
     def bytes_sent(self) -> int:
         raise NotImplementedError
+    def impersonator(self) -> Optional[str]:
+        """
+        The administrator that acts as the user of the account. None: the user acts itself.
+        """
+        raise NotImplementedError
+    def login_link(self) -> Optional[str]:
+        """
+        The name of the login link that began the session. None: it began otherwise.
+        """
+        raise NotImplementedError
     def __enter__(self) -> Self:
         """Returns self"""
         return self
@@ -662,9 +677,6 @@ class ObjectKind_Other:
 
 
 ObjectKind = Union[ObjectKind_Account, ObjectKind_Group, ObjectKind_Folder, ObjectKind_Admin, ObjectKind_ApiKey, ObjectKind_Other]
-"""
-This version of the server gives `account` only.
-"""
 
 
 class ChangeKind(Enum):
@@ -710,7 +722,7 @@ class ObjectChange:
 
 class WebRequest:
     """
-    A request to the web pages, with or without a login. This version of the server has no such pages.
+    A request to the REST API or the web pages, without a login.
     """
     
     def username(self) -> str:
@@ -736,7 +748,7 @@ class WebRequest:
 
 class CredentialChange:
     """
-    An API key or a one-time login URL that was made or changed. This version of the server has neither.
+    An API key or a one-time login URL that was made or changed.
     """
     
     def name(self) -> str:
