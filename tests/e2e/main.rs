@@ -49,6 +49,7 @@ mod plugins;
 mod quotas;
 mod reload;
 mod rest;
+mod rest_examples;
 mod rest_schemas;
 mod running_systemd;
 mod sessions;
