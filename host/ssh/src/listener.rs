@@ -423,3 +423,21 @@ fn report_panic(ended: Result<(), tokio::task::JoinError>) {
         tracing::error!(sender = "sftpd", message = "a connection's task panicked; this connection alone was ended");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_have_the_options_of_their_listener() {
+        use rustix::net::sockopt;
+        let bound = BoundListener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        set_options(&bound.listener).unwrap();
+        let _client = TcpStream::connect(bound.address).await.unwrap();
+        let (socket, _) = bound.listener.accept().await.unwrap();
+        assert!(sockopt::tcp_nodelay(&socket).unwrap() && sockopt::socket_keepalive(&socket).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&socket).unwrap(), KEEPALIVE_IDLE);
+        assert_eq!(sockopt::tcp_keepintvl(&socket).unwrap(), KEEPALIVE_INTERVAL);
+        assert_eq!(sockopt::tcp_keepcnt(&socket).unwrap(), KEEPALIVE_PROBES);
+    }
+}
