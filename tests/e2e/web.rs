@@ -190,7 +190,7 @@ fn slow_transfer(site: &Site, server: &Server, user: &str, options: &[&str], bat
 #[test]
 fn transfers_are_watched_and_ended() {
     // A1-21, A19-01, A19-03
-    let site = Site::new();
+    let site = Site::new().config("enabled_ssh_commands = [\"scp\"]");
     admin(&site, "root");
     let large = site.write("large", vec![1; 50_000_000]);
     let homes = ["uploader", "downloader", "other", "copier"].map(|user| site.user(user));

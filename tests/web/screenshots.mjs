@@ -47,7 +47,7 @@ async function fill(server) {
     await server.sftpDone('eve', 'pw', 'pwd\n');
     const run = await furnish(rest);
     await rest.add('v2/users/ada/login-links', { name: 'for the phone' });
-    await minutes(4);
+    await minutes(3);
     await server.scp('grace', 'pw', large, '/survey-2026.csv', 2000);
     await server.sftp('margaret', 'pw', `get /report-2026.tar ${server.directory}/fetched\n`, { kilobits: 2000 });
     await server.sftp('katherine', 'pw', `put ${large} /orbit.dat\n`, { kilobits: 1500, options: ['-oBindAddress=127.0.0.3'] });

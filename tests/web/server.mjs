@@ -36,7 +36,7 @@ export class MadeUpServer {
         }
         await writeFile(
             `${server.directory}/tidegate.toml`,
-            `[httpd]\nbind_port = -1\n[sftpd]\nbind_port = 0\nbind_address = "127.0.0.1"\nkeys = [{ private_key = "id_ed25519" }]\n` +
+            `[httpd]\nbind_port = -1\n[data_provider]\nhomes = ["${server.directory}/homes"]\n[common.defender]\nexempt = ["127.0.0.0/8"]\n[sftpd]\nbind_port = 0\nbind_address = "127.0.0.1"\nkeys = [{ private_key = "id_ed25519" }]\nenabled_ssh_commands = ["scp"]\n` +
                 `[hook.login-pre]\nhook = "${server.directory}/sundays.sh"\n[hook.session-create]\nhook = "${server.directory}/slow.sh"\n`,
         );
         await server.run('admin', 'add', '--username', 'root', '--password', PASSWORD, '--permissions', '*');
