@@ -29,8 +29,8 @@ impl UnfinishedUpload {
         Self { writer: Some(writer) }
     }
 
-    /// Makes a request, and then aborts the upload if the caller is gone meanwhile: in the middle of a request the library
-    /// cannot abort it.
+    /// Makes a request, and then aborts the upload if the caller is gone meanwhile. In the middle of a request the library
+    /// cannot abort it: a store that does not answer has its parts until the request fails for its time.
     pub async fn request(mut self, request: Request) -> Result<(Self, opendal::Result<()>), StorageError> {
         let (sender, answer) = oneshot::channel();
         tokio::spawn(async move {

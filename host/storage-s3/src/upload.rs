@@ -7,14 +7,18 @@ use async_trait::async_trait;
 use tidegate_core::ports::storage::{
     Finished, Metadata, OpenOptions, SetAttributes, Shown, Space, StorageError, StorageErrorKind, StorageFile, Upload,
 };
+use tokio::sync::watch;
 
 use crate::errors::{failed, not_found, unsupported};
 use crate::key::Key;
 use crate::object::Bucket;
 use crate::parts::{Written, over};
 
-/// An upload. A call takes what is written out of it and puts it back: a call that is cancelled gives the upload
-/// up.
+/// How an upload ended, and the file that it replaced; none: it is ending.
+type Ending = watch::Receiver<Option<Result<Option<Metadata>, StorageError>>>;
+
+/// An upload. A call takes what is written out of it and puts it back: a write that is cancelled gives the upload
+/// up. A finish that is cancelled goes on, since the store may have been asked already; `abandon` says what became of it.
 pub struct S3Upload {
     bucket: Arc<Bucket>,
     key: Key,
@@ -26,6 +30,8 @@ pub struct S3Upload {
     written: Mutex<Option<Box<Written>>>,
     /// The file that the upload would have replaced when it was last asked.
     replaces: Mutex<Option<Option<Metadata>>>,
+    /// None: the upload was not finished.
+    ending: Mutex<Option<Ending>>,
 }
 
 impl S3Upload {
@@ -55,7 +61,8 @@ impl S3Upload {
         let size = AtomicU64::new(written.end());
         let written = Mutex::new(Some(Box::new(written)));
         let (append, was_free) = (options.append, options.is_new);
-        Ok(Self { bucket, key, append, must_be_new, was_free, size, written, replaces: Mutex::default() })
+        let (replaces, ending) = (Mutex::default(), Mutex::default());
+        Ok(Self { bucket, key, append, must_be_new, was_free, size, written, replaces, ending })
     }
 
     fn take(&self) -> Option<Box<Written>> {
@@ -75,8 +82,47 @@ impl S3Upload {
     }
 
     async fn look(&self) -> Result<Option<Metadata>, StorageError> {
-        Ok(self.bucket.find_file(&self.key).await?.map(|found| found.metadata))
+        look(&self.bucket, &self.key).await
     }
+
+    /// How the upload ended, if it was to be finished.
+    async fn ended(&self) -> Option<Result<Option<Metadata>, StorageError>> {
+        let ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(outcome(ending).await)
+    }
+}
+
+async fn look(bucket: &Bucket, key: &Key) -> Result<Option<Metadata>, StorageError> {
+    Ok(bucket.find_file(key).await?.map(|found| found.metadata))
+}
+
+async fn outcome(mut ending: Ending) -> Result<Option<Metadata>, StorageError> {
+    let ended = ending.wait_for(Option::is_some).await.map_err(|_| over())?;
+    ended.clone().unwrap_or_else(|| Err(over()))
+}
+
+/// Gives an upload its name, or gives it up. `replaced`: the file that has the name; none: it is not known.
+async fn name(
+    bucket: &Bucket,
+    key: &Key,
+    mut written: Box<Written>,
+    must_be_new: bool,
+    replaced: Option<Option<Metadata>>,
+) -> Result<Option<Metadata>, StorageError> {
+    let replaced = match replaced {
+        Some(replaced) => replaced,
+        None => look(bucket, key).await?,
+    };
+    // Some stores do not know the condition.
+    let outcome = match replaced {
+        Some(_) if must_be_new => Err(failed(StorageErrorKind::AlreadyExists, "the file exists already")),
+        Some(_) | None => written.finish().await,
+    };
+    if let Err(error) = outcome {
+        written.abandon().await;
+        return Err(error);
+    }
+    Ok(replaced)
 }
 
 #[async_trait]
@@ -124,6 +170,9 @@ impl Upload for S3Upload {
     }
 
     async fn replaces(&self) -> Option<Metadata> {
+        if let Some(ended) = self.ended().await {
+            return ended.ok().flatten();
+        }
         if self.store_can_tell() {
             return None;
         }
@@ -139,31 +188,27 @@ impl Upload for S3Upload {
     async fn finish(&self) -> Result<Finished, StorageError> {
         let can_tell = self.store_can_tell();
         let mut written = self.take().ok_or_else(over)?;
-        if can_tell {
-            return written.put_where_free().await.map(|replaced| Finished::Named { replaced });
-        }
         let asked = self.replaces.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let replaced = match asked {
-            Some(asked) => asked,
-            None => self.look().await?,
-        };
-        // Some stores do not know the condition.
-        let outcome = match replaced {
-            Some(_) if self.must_be_new => Err(failed(StorageErrorKind::AlreadyExists, "the file exists already")),
-            Some(_) | None => written.finish().await,
-        };
-        if let Err(error) = outcome {
-            written.abandon().await;
-            return Err(error);
-        }
-        Ok(Finished::Named { replaced })
+        let (bucket, key, must_be_new) = (self.bucket.clone(), self.key.clone(), self.must_be_new);
+        let (sender, ending) = watch::channel(None);
+        *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending.clone());
+        tokio::spawn(async move {
+            let ended = match can_tell {
+                true => written.put_where_free().await,
+                false => name(&bucket, &key, written, must_be_new, asked).await,
+            };
+            sender.send_replace(Some(ended));
+        });
+        Ok(Finished::Named { replaced: outcome(ending).await? })
     }
 
     async fn abandon(&self) -> Option<Metadata> {
         if let Some(written) = self.take() {
             written.abandon().await;
+            return None;
         }
-        None
+        self.ended().await?.ok()?;
+        Some(self.bucket.uploaded(&self.key, self.size.load(Ordering::Relaxed)))
     }
 
     fn discard(&self) {

@@ -3,6 +3,7 @@
 mod bad_answers;
 mod check;
 mod files;
+mod leaving;
 mod names;
 mod real_store;
 mod requests;

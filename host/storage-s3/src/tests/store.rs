@@ -43,6 +43,8 @@ pub struct Content {
     pub refuses_conditions: bool,
     /// The kind of the next request whose answer is lost: it is done, and answered as if the store were away.
     pub lost_answer: Option<&'static str>,
+    /// The kind of the requests that are done, and answered when the store is told to.
+    held: Option<(&'static str, watch::Sender<usize>, watch::Receiver<bool>)>,
     number: u64,
     /// How many uploads are not complete.
     unfinished: watch::Sender<usize>,
@@ -55,6 +57,24 @@ impl Content {
 }
 
 pub type Shared = Arc<Mutex<Content>>;
+
+/// Requests that are done and not answered. Dropped, the store answers them.
+pub struct Held {
+    count: watch::Receiver<usize>,
+    answers: watch::Sender<bool>,
+}
+
+impl Held {
+    /// Returns when such a request has arrived.
+    pub async fn arrived(&mut self) {
+        self.count.wait_for(|count| *count > 0).await.unwrap();
+    }
+
+    /// Lets the store answer these requests, and all that follow.
+    pub fn answer(self) {
+        self.answers.send_replace(true);
+    }
+}
 
 pub struct Store {
     pub content: Shared,
@@ -98,6 +118,14 @@ impl Store {
         self.content.lock().unwrap().uploads.len()
     }
 
+    /// Leaves requests of this kind without an answer.
+    pub fn hold(&self, kind: &'static str) -> Held {
+        let (counter, count) = watch::channel(0);
+        let (answers, told) = watch::channel(false);
+        self.content.lock().unwrap().held = Some((kind, counter, told));
+        Held { count, answers }
+    }
+
     /// Returns when no upload is unfinished.
     pub async fn is_clean(&self) {
         let mut unfinished = self.content.lock().unwrap().unfinished.subscribe();
@@ -136,30 +164,35 @@ fn etag(object: &Object) -> String {
 }
 
 async fn answer(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let response = perform(&shared, method, uri, headers, body);
-    let mut content = shared.lock().unwrap();
-    if content.lost_answer.is_some() && content.lost_answer == content.requests.last().map(String::as_str) {
-        content.lost_answer = None;
-        return error(503, "SlowDown");
+    let query = query_of(&uri);
+    let kind = kind_of(&method, &key_of(&uri), &query, headers.contains_key("x-amz-copy-source"));
+    let response = perform(&shared, kind, uri, headers, body);
+    let held = {
+        let mut content = shared.lock().unwrap();
+        if content.lost_answer == Some(kind) {
+            content.lost_answer = None;
+            return error(503, "SlowDown");
+        }
+        content.held.clone().filter(|(held, ..)| *held == kind)
+    };
+    if let Some((_, counter, mut told)) = held {
+        counter.send_modify(|count| *count += 1);
+        let _ = told.wait_for(|told| *told).await;
     }
     response
 }
 
-fn perform(content: &Shared, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let mut content = content.lock().unwrap();
-    let path = decoded(uri.path());
-    let key = path.strip_prefix("/bucket").unwrap_or_default().trim_start_matches('/').to_owned();
-    let query: BTreeMap<String, String> = uri
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (name.to_owned(), decoded(&value.replace('+', " "))))
-        .collect();
-    let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
-    let copied = header("x-amz-copy-source").map(|source| decoded(&source).replacen("bucket/", "", 1));
-    let copied = copied.map(|source| source.trim_start_matches('/').to_owned());
-    let kind = match (&method, key.is_empty(), query.contains_key("uploadId"), copied.is_some()) {
+fn key_of(uri: &Uri) -> String {
+    decoded(uri.path()).strip_prefix("/bucket").unwrap_or_default().trim_start_matches('/').to_owned()
+}
+
+fn query_of(uri: &Uri) -> BTreeMap<String, String> {
+    let pairs = uri.query().unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.map(|(name, value)| (name.to_owned(), decoded(&value.replace('+', " ")))).collect()
+}
+
+fn kind_of(method: &Method, key: &str, query: &BTreeMap<String, String>, copies: bool) -> &'static str {
+    match (method, key.is_empty(), query.contains_key("uploadId"), copies) {
         (&Method::GET, true, ..) if query.contains_key("uploads") => "unfinished",
         (&Method::GET, true, ..) => "list",
         (&Method::GET, ..) => "get",
@@ -172,8 +205,16 @@ fn perform(content: &Shared, method: Method, uri: Uri, headers: HeaderMap, body:
         (&Method::PUT, ..) => "put",
         (&Method::POST, _, true, _) => "complete",
         (&Method::POST, ..) => "begin",
-        _ => panic!("{method} {uri}"),
-    };
+        _ => panic!("{method} {key}"),
+    }
+}
+
+fn perform(content: &Shared, kind: &'static str, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let mut content = content.lock().unwrap();
+    let (key, query) = (key_of(&uri), query_of(&uri));
+    let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+    let copied = header("x-amz-copy-source").map(|source| decoded(&source).replacen("bucket/", "", 1));
+    let copied = copied.map(|source| source.trim_start_matches('/').to_owned());
     content.requests.push(kind.to_owned());
     if let Some((failing, status)) = content.failing
         && failing == kind
@@ -281,10 +322,10 @@ fn perform(content: &Shared, method: Method, uri: Uri, headers: HeaderMap, body:
                 return error(404, "NoSuchUpload");
             };
             let last = parts.keys().next_back().copied();
+            content.count();
             if parts.iter().any(|(number, data)| Some(*number) != last && data.len() < 5 << 20) {
                 return error(400, "EntityTooSmall");
             }
-            content.count();
             let data = parts.into_values().flatten().collect();
             content.objects.insert(key, Object { data, headers, etag: number });
             format!("<R><ETag>\"{number}\"</ETag></R>").into_response()
