@@ -63,6 +63,9 @@ fn what_the_store_cannot_do_is_refused() {
     let (site, store, server) = started_with(Site::new().config("enabled_ssh_commands = [\"*\"]"), "");
     let local = site.write("local", "content");
     sftp_ok(&server, "alice", PASSWORD, &format!("put {} f\nchmod 600 f\n", local.display()));
+    // With fsync, which the client says and passes over.
+    let output = sftp(&server, "alice", PASSWORD, &format!("put -f {} g\nrm g\n", local.display()));
+    assert!(output.status.success() && text(&output).contains("fsync"), "{}", text(&output));
     for refused in ["ln -s f l", "ln f l", "rename none l"] {
         let output = sftp(&server, "alice", PASSWORD, &format!("{refused}\n"));
         assert!(!output.status.success(), "{refused}: {}", text(&output));

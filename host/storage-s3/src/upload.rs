@@ -149,9 +149,9 @@ impl StorageFile for S3Upload {
         Ok(())
     }
 
-    /// What is written is stored when the upload is finished; before that there is no file.
+    /// What is written is stored when the upload is finished: before that there is no file, and success would promise one.
     async fn sync(&self) -> Result<(), StorageError> {
-        Ok(())
+        Err(unsupported("object storage has a file when it is closed, and not before: it cannot be synchronized"))
     }
 
     async fn space(&self) -> Result<Space, StorageError> {

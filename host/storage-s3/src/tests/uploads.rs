@@ -222,6 +222,18 @@ async fn a_failing_store_fails_the_upload() {
 }
 
 #[tokio::test]
+async fn a_synchronized_file_would_be_one_that_is_stored() {
+    let (store, storage) = started().await;
+    let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+    upload.write_at(0, b"x").await.unwrap();
+    assert_eq!(kind(upload.sync().await), Err(StorageErrorKind::Unsupported));
+    assert!(store.keys().is_empty());
+    // The upload goes on.
+    finish(&*upload).await.unwrap();
+    assert_eq!(kind(storage.open(&path("/f")).await.unwrap().sync().await), Ok(()));
+}
+
+#[tokio::test]
 async fn uploads_share_the_memory() {
     let store = Store::start().await;
     // In parts of 8 MiB: four first ones, and four others, of which two are kept for second ones.
