@@ -7,16 +7,19 @@ use opendal::raw::ServiceOperation;
 use opendal::{Buffer, HttpBody, HttpTransport, HttpTransporter};
 use tidegate_core::metrics::{Metrics, ObjectRequest};
 
+use crate::absence::Absences;
+
 /// Sends the requests of all buckets.
 pub struct CountedTransport {
     transport: HttpTransporter,
     metrics: Arc<Metrics>,
+    absences: Absences,
 }
 
 impl CountedTransport {
     /// Sends through the transport that is installed.
     pub fn transporter(metrics: Arc<Metrics>) -> HttpTransporter {
-        HttpTransporter::new(Self { transport: HttpTransporter::default(), metrics })
+        HttpTransporter::new(Self { transport: HttpTransporter::default(), metrics, absences: Absences::default() })
     }
 }
 
@@ -24,12 +27,21 @@ impl HttpTransport for CountedTransport {
     async fn fetch(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
         // Requests for credentials have none, and are not counted.
         let operation = request.extensions().get::<ServiceOperation>().map(|operation| kind_of(operation.0));
+        let store = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         let answer = self.transport.fetch(request).await;
         if let Some(operation) = operation {
             let is_failed = answer.as_ref().map_or(true, |answer| is_failure(answer.status()));
             self.metrics.object_request(operation, is_failed);
         }
-        answer
+        match answer {
+            Ok(answer) => {
+                self.absences.answered(&store);
+                Ok(answer)
+            }
+            // An error that is not temporary is not repeated.
+            Err(error) if self.absences.is_away(&store) => Err(error.set_persistent()),
+            Err(error) => Err(error),
+        }
     }
 }
 

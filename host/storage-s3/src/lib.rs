@@ -2,8 +2,9 @@
 //!
 //! `key` is the guard between names and keys; `upload` writes objects in `parts` out of a `budget` that all
 //! uploads of a server share; `reading` reads one version of an object; `directory` lists; `moving` renames; `counted` counts
-//! requests; `unfinished_upload` is one in parts, and `unfinished` are the uploads that a killed server has left.
+//! requests, and `absence` knows stores that are away; `unfinished_upload` is one in parts, and `unfinished` are the uploads that a killed server has left.
 
+mod absence;
 mod budget;
 mod counted;
 mod directory;

@@ -30,6 +30,8 @@ const MIB: usize = 1 << 20;
 /// The smallest part that stores take, and the size of parts of accounts that name none.
 const PART_SIZES: (usize, usize) = (5 * MIB, 8 * MIB);
 const CONCURRENCY: usize = 4;
+/// The pause before a request is repeated for the first time; each next one is twice as long.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest time of one request without content, and of one with.
 const TIMEOUTS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(300));
 
@@ -48,7 +50,7 @@ pub struct S3Settings {
 
 impl Default for S3Settings {
     fn default() -> Self {
-        Self { memory: MemoryLimits::default(), rename_limit: 0, retries: 4, longest_pause: Duration::from_secs(10) }
+        Self { memory: MemoryLimits::default(), rename_limit: 0, retries: 6, longest_pause: Duration::from_secs(10) }
     }
 }
 
@@ -143,7 +145,8 @@ fn operator(location: &S3Location, settings: S3Settings) -> Result<Operator, ope
         builder = builder.default_acl(&location.acl);
     }
     let retries = RetryLayer::new().with_jitter().with_max_times(settings.retries);
-    let retries = retries.with_max_delay(settings.longest_pause);
+    let retries =
+        retries.with_min_delay(SHORTEST_PAUSE.min(settings.longest_pause)).with_max_delay(settings.longest_pause);
     let timeouts = TimeoutLayer::new().with_timeout(TIMEOUTS.0).with_io_timeout(TIMEOUTS.1);
     Ok(Operator::new(builder)?.layer(timeouts).layer(retries))
 }

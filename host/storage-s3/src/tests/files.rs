@@ -99,3 +99,27 @@ async fn errors_of_the_store_are_told_apart() {
         Err(StorageErrorKind::Other)
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_is_asked_once_after_the_first_request() {
+    let away = S3Location {
+        bucket: "bucket".into(),
+        endpoint: "http://127.0.0.1:1".into(),
+        access_key: "key".into(),
+        access_secret: Secret::new("secret"),
+        path_style: true,
+        ..S3Location::default()
+    };
+    let metrics = Arc::new(Metrics::default());
+    let away = open_counted(Location::S3(Box::new(away)), S3Settings::default(), metrics.clone()).unwrap();
+    let asked = async || {
+        let (before, begun) = (metrics.counts().object_requests[0].all, tokio::time::Instant::now());
+        assert_eq!(kind(away.metadata(&path("/f")).await), Err(StorageErrorKind::Other));
+        (metrics.counts().object_requests[0].all - before, begun.elapsed().as_secs())
+    };
+    let (requests, seconds) = asked().await;
+    assert!((3..7).contains(&requests) && (3..8).contains(&seconds), "{requests} {seconds}");
+    for _ in 0..3 {
+        assert_eq!(asked().await, (1, 0));
+    }
+}
