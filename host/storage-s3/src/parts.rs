@@ -258,7 +258,7 @@ impl Written {
         let (unfinished, outcome) = unfinished.request(Request::Write(sent)).await?;
         self.unfinished = Some(unfinished);
         self.parts += 1;
-        outcome.map_err(|error| from_store(&error))
+        outcome.map_err(|error| changed_or(&error))
     }
 
     /// All of an upload of one part.
@@ -363,10 +363,46 @@ fn random_id() -> String {
     format!("{:016x}", getrandom::u64().unwrap_or_default())
 }
 
-/// The error, where a condition means that another writer was faster.
+/// The error, where a condition means that another writer was faster, or the upload was aborted by another.
 fn changed_or(error: &opendal::Error) -> StorageError {
     if error.kind() == ErrorKind::NotFound {
         return failed(StorageErrorKind::Other, "the file has changed in the object store meanwhile");
     }
     from_store(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_core::ports::storage::{FileSystem, Location, S3Location};
+    use tidegate_core::secret::Secret;
+
+    use super::*;
+    use crate::{S3FileSystems, S3Settings};
+
+    #[tokio::test]
+    async fn an_upload_has_no_more_parts_than_stores_take() {
+        let location = S3Location {
+            bucket: "b".into(),
+            endpoint: "http://127.0.0.1:1".into(),
+            access_key: "key".into(),
+            access_secret: Secret::new("secret"),
+            ..S3Location::default()
+        };
+        let file_system = FileSystem { location: Location::S3(Box::new(location)), owner: (0, 0), make_missing: true };
+        let storage = S3FileSystems::new(S3Settings::default(), Arc::default()).open(&file_system).unwrap();
+        let key = storage.bucket.prefix.key(&tidegate_core::path::VirtualPath::root()).unwrap();
+        let mut written = Written::new(storage.bucket.clone(), key, false);
+        written.widen().await.unwrap();
+        for (parts, expected) in [(0, 8 << 20), (499, 8 << 20), (500, 16 << 20), (9_999, 64 << 20)] {
+            written.parts = parts;
+            let (taken, _) = written.new_part().await.unwrap();
+            assert_eq!(taken.bytes(), expected, "{parts}");
+            written.sender.send(taken).unwrap();
+        }
+        written.parts = MAX_PARTS;
+        let refused = written.write(Some(0), b"x").await.unwrap_err();
+        assert_eq!((refused.kind, refused.message.contains("larger")), (StorageErrorKind::NoSpace, true));
+        // Nothing of it can have a name.
+        assert_eq!(written.finish().await.unwrap_err().kind, StorageErrorKind::NoSpace);
+    }
 }

@@ -153,7 +153,7 @@ fn operator(location: &S3Location, settings: S3Settings) -> Result<Operator, ope
 
 /// A part of a bucket as a file tree.
 pub struct S3Storage {
-    bucket: Arc<Bucket>,
+    pub(crate) bucket: Arc<Bucket>,
     /// For the requests that opendal does not make.
     location: S3Location,
     transport: HttpTransporter,

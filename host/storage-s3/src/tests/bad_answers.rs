@@ -14,6 +14,10 @@ enum Answer {
     CutOff,
     /// The connection is closed.
     Nothing,
+    /// The connection stays, without an answer.
+    Silence,
+    /// An object of 20 bytes, one in a second.
+    Slow,
     /// Another place, where nothing listens.
     Elsewhere(u16),
 }
@@ -27,9 +31,24 @@ impl Answer {
             }
         }
         let is_head = head.starts_with(b"HEAD");
+        if matches!(self, Self::Silence) {
+            // Until the client gives up.
+            while client.read_buf(&mut head).await? > 0 {}
+            return Ok(());
+        }
         let object = "etag: \"1\"\r\nlast-modified: Wed, 21 Oct 2015 07:28:00 GMT\r\ncontent-length: 1000";
         let text = match self {
-            Self::Nothing => return Ok(()),
+            Self::Nothing | Self::Silence => return Ok(()),
+            Self::Slow => {
+                let object = object.replace("1000", "20");
+                let head = format!("HTTP/1.1 200 OK\r\n{object}\r\nconnection: close\r\n\r\n");
+                client.write_all(head.as_bytes()).await?;
+                for _ in 0..if is_head { 0 } else { 20 } {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    client.write_all(b"x").await?;
+                }
+                return client.shutdown().await;
+            }
             Self::CutOff if is_head => format!("HTTP/1.1 200 OK\r\n{object}\r\nconnection: close\r\n\r\n"),
             Self::CutOff => {
                 format!("HTTP/1.1 206 Part\r\n{object}\r\ncontent-range: bytes 0-999/1000\r\n\r\n")
@@ -121,4 +140,26 @@ async fn a_file_that_is_cut_off_is_an_error() {
     let mut buffer = Vec::new();
     assert_eq!(kind(file.read_at(0, 1000, &mut buffer).await), Err(StorageErrorKind::Other));
     assert!(buffer.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_silent_is_left_after_a_time() {
+    let storage = answering(Answer::Silence).await;
+    let begun = tokio::time::Instant::now();
+    let other = Err(StorageErrorKind::Other);
+    assert_eq!(kind(storage.metadata(&path("/f")).await), other);
+    assert_eq!(kind(storage.read_directory(&path("/d")).await), other);
+    let upload = storage.begin_upload(&path("/f"), OpenOptions { is_new: true, ..PUT }).await.unwrap();
+    upload.write_at(0, &bytes(9 * MIB)).await.unwrap();
+    assert_eq!(kind(upload.finish().await), other);
+    assert_eq!(kind(storage.sweep(i64::MAX).await), other);
+    assert!(begun.elapsed() < Duration::from_secs(2000), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_store_is_waited_for() {
+    let storage = answering(Answer::Slow).await;
+    let begun = tokio::time::Instant::now();
+    assert_eq!(content(&storage, "/f").await.unwrap(), [b'x'; 20]);
+    assert!(begun.elapsed() >= Duration::from_secs(20), "{:?}", begun.elapsed());
 }

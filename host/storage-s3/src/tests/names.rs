@@ -76,6 +76,23 @@ async fn names_come_back_as_they_were() {
 }
 
 #[tokio::test]
+async fn the_longest_keys_are_files() {
+    let (store, storage) = started().await;
+    // With "home/" before it, and room for the "/" of a directory.
+    let longest = format!("/{}/{}", "d".repeat(500), "ä".repeat(258));
+    put(&storage, &format!("{longest}x"), b"content").await;
+    assert_eq!(store.keys()[0].len(), 1023);
+    assert_eq!(content(&storage, &format!("{longest}x")).await.unwrap(), b"content");
+    storage.rename(&path(&format!("{longest}x")), &path(&format!("{longest}y")), false).await.unwrap();
+    assert_eq!(names(&storage, &format!("/{}", "d".repeat(500))).await, [format!("{}y", "ä".repeat(258))]);
+    let refused = storage.begin_upload(&path(&format!("{longest}xx")), PUT).await;
+    assert_eq!(kind(refused), Err(StorageErrorKind::NameTooLong));
+    let renamed = storage.rename(&path(&format!("{longest}y")), &path(&format!("{longest}yy")), false).await;
+    assert_eq!(kind(renamed), Err(StorageErrorKind::NameTooLong));
+    assert_eq!(store.keys().len(), 1);
+}
+
+#[tokio::test]
 async fn keys_that_are_no_names_are_counted() {
     let (store, storage) = started().await;
     for key in ["home/f", "home/ends ", "home//double", "home/./dot", "home/d", "home/d/x"] {

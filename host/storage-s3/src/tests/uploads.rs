@@ -222,6 +222,25 @@ async fn a_failing_store_fails_the_upload() {
 }
 
 #[tokio::test]
+async fn an_upload_that_the_store_has_lost_is_an_error() {
+    for forgets_at in ["part", "complete"] {
+        let (store, storage) = started().await;
+        put(&storage, "/f", b"old").await;
+        let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+        upload.write_at(0, &bytes(17 * MIB)).await.unwrap();
+        if forgets_at == "part" {
+            // As a rule of the bucket does, or its owner.
+            store.content.lock().unwrap().uploads.clear();
+        } else {
+            store.content.lock().unwrap().failing = Some(("complete", 404));
+        }
+        let error = upload.finish().await.unwrap_err();
+        assert!(error.kind == StorageErrorKind::Other && error.message.contains("meanwhile"), "{error}");
+        assert_eq!(store.data("home/f").unwrap(), b"old");
+    }
+}
+
+#[tokio::test]
 async fn a_synchronized_file_would_be_one_that_is_stored() {
     let (store, storage) = started().await;
     let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
