@@ -35,6 +35,8 @@ pub struct OpenFile {
     end: Option<AtomicU64>,
     reader: Mutex<Option<Reader>>,
     writer: Mutex<Option<Writer>>,
+    /// What the file was when it was closed.
+    last: Mutex<Option<Metadata>>,
     /// Whether this server has removed the file's name.
     pub is_removed: AtomicBool,
 }
@@ -63,8 +65,8 @@ impl OpenFile {
         end: Option<u64>,
     ) -> Self {
         let (reader, writer) = (Mutex::default(), Mutex::new(Some(Writer::default())));
-        let (end, is_removed) = (end.map(AtomicU64::new), AtomicBool::new(false));
-        Self { tree, handle, there, id, is_written, end, reader, writer, is_removed }
+        let (end, last, is_removed) = (end.map(AtomicU64::new), Mutex::default(), AtomicBool::new(false));
+        Self { tree, handle, there, id, is_written, end, reader, writer, last, is_removed }
     }
 
     /// Writes all of `data`.
@@ -76,9 +78,9 @@ impl OpenFile {
         let offset = self.end.as_ref().map_or(offset, |end| end.load(Ordering::Relaxed));
         let end = offset.checked_add(length).filter(|end| *end <= LONGEST);
         let end = end.ok_or_else(|| failed(StorageErrorKind::Invalid, "the file would be too large"))?;
-        let mut writer = self.take_writer()?;
-        let outcome = writer.write(&self.handle, offset, data, self.tree.window).await;
-        self.put_writer(writer);
+        let mut held = self.hold(true)?;
+        let outcome = held.writer.write(&self.handle, offset, data, self.tree.window).await;
+        held.put_back();
         if let Some(kept) = &self.end {
             kept.store(end, Ordering::Relaxed);
         }
@@ -105,10 +107,45 @@ impl OpenFile {
         if !self.is_written {
             return Ok(());
         }
-        let mut writer = self.take_writer()?;
-        let outcome = if writer.is_idle() { Ok(()) } else { writer.flush().await };
-        self.put_writer(writer);
+        let mut held = self.hold(false)?;
+        let outcome = if held.writer.is_idle() { Ok(()) } else { held.writer.flush().await };
+        held.put_back();
         outcome
+    }
+
+    /// Waits until all is answered. Gives the place of the first bytes that were not written.
+    ///
+    /// # Errors
+    /// Another call writes.
+    pub async fn settle(&self) -> Result<Option<u64>, StorageError> {
+        let mut held = self.hold(false)?;
+        let gap = held.writer.settle().await;
+        held.put_back();
+        Ok(gap)
+    }
+
+    /// The place of the first bytes that are known not to be written.
+    pub fn gap(&self) -> Option<u64> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).as_mut().and_then(Writer::gap)
+    }
+
+    /// Asks for the size, without waiting.
+    pub fn cut(&self, size: u64) {
+        let size = Attributes { size: Some(size), ..Attributes::default() };
+        drop(self.handle.request(fxp::FSETSTAT, |packet| packet.attributes(&size)));
+    }
+
+    /// Closes the file, for which the other server may have to write what it has in memory. Gives what the file was then.
+    ///
+    /// # Errors
+    /// The other server failed; what it has of the file is not known.
+    pub async fn close(&self) -> Result<Metadata, StorageError> {
+        let looked = self.handle.request(fxp::FSTAT, |packet| packet);
+        let closed = self.handle.close().ok_or_else(is_over)?;
+        let found = metadata(&looked.attributes().await?, self.id);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        closed.done().await?;
+        Ok(found)
     }
 
     /// The attributes as they are now.
@@ -120,12 +157,32 @@ impl OpenFile {
         Ok(self.handle.request(fxp::FSTAT, |packet| packet).attributes().await?)
     }
 
-    fn take_writer(&self) -> Result<Writer, StorageError> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(is_over)
+    /// Takes the writer, which comes back when it is put back or the call is cancelled. `writes`: a call that is cancelled
+    /// may lack bytes.
+    fn hold(&self, writes: bool) -> Result<Held<'_>, StorageError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(is_over)?;
+        Ok(Held { file: self, writer, cuts_off: writes })
     }
+}
 
-    fn put_writer(&self, writer: Writer) {
-        *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
+/// The writer of a file, in a call.
+struct Held<'a> {
+    file: &'a OpenFile,
+    writer: Writer,
+    cuts_off: bool,
+}
+
+impl Held<'_> {
+    fn put_back(mut self) {
+        self.cuts_off = false;
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let mut writer = std::mem::take(&mut self.writer);
+        writer.is_cut_off |= self.cuts_off;
+        *self.file.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
     }
 }
 
@@ -153,7 +210,11 @@ impl StorageFile for OpenFile {
     }
 
     async fn metadata(&self) -> Result<Metadata, StorageError> {
-        let found = metadata(&self.attributes().await?, self.id);
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = match last {
+            Some(last) => last,
+            None => metadata(&self.attributes().await?, self.id),
+        };
         let links = if self.is_removed.load(Ordering::Relaxed) { 0 } else { found.links };
         Ok(Metadata { links, ..found })
     }

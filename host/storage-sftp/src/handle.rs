@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::errors::Fault;
+use crate::errors::{Fault, is_over};
 use crate::packet::{Packet, fxp};
 use crate::reply::Reply;
 use crate::session::{Pending, Session};
@@ -32,19 +32,26 @@ impl RemoteHandle {
         &self.session
     }
 
-    /// Makes a request about the handle.
+    /// Makes a request about the handle. Of one that is closed none is made: servers give the same handle to the next file.
     pub fn request(&self, kind: u8, fields: impl FnOnce(Packet) -> Packet) -> Pending {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return self.session.refused(is_over().into());
+        }
         self.session.request(kind, |packet| fields(packet.text(&self.handle)))
     }
 
     /// Makes a request of an extension about the handle.
     pub fn extended(&self, name: &[u8]) -> Pending {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return self.session.refused(is_over().into());
+        }
         self.session.extended(name, |packet| packet.text(&self.handle))
     }
 
     /// Closes the handle; None: it is closed.
     pub fn close(&self) -> Option<Pending> {
-        (!self.is_closed.swap(true, Ordering::Relaxed)).then(|| self.request(fxp::CLOSE, |packet| packet))
+        let close = || self.session.request(fxp::CLOSE, |packet| packet.text(&self.handle));
+        (!self.is_closed.swap(true, Ordering::Relaxed)).then(close)
     }
 }
 

@@ -22,6 +22,8 @@ pub struct SftpInPlace {
     file: OpenFile,
     /// Set while a hook has to decide about what is written.
     trial: Option<Mutex<Trial>>,
+    /// Nothing in the file is older than this use of it.
+    is_all_new: bool,
 }
 
 /// What is taken back if the hook refuses, or the upload breaks off.
@@ -81,7 +83,7 @@ impl SftpInPlace {
             let empty = Attributes { size: Some(0), ..Attributes::default() };
             file.handle.request(fxp::FSETSTAT, |packet| packet.attributes(&empty)).done().await?;
         }
-        Ok(Self { file, trial })
+        Ok(Self { file, trial, is_all_new: is_emptied })
     }
 
     /// Notes that the file is changed from this offset on.
@@ -112,19 +114,14 @@ impl SftpInPlace {
             _ if is_over => {}
             _ if everything => self.remove(),
             _ if !is_touched => {}
-            Some(kept) => self.cut(kept),
+            Some(kept) => self.file.cut(kept),
             None => self.remove(),
         }
     }
 
-    fn cut(&self, size: u64) {
-        let size = Attributes { size: Some(size), ..Attributes::default() };
-        drop(self.file.handle.request(fxp::FSETSTAT, |packet| packet.attributes(&size)));
-    }
-
     /// Empties the file, which works whatever its name is by now, and removes its name.
     fn remove(&self) {
-        self.cut(0);
+        self.file.cut(0);
         drop(self.file.handle.session().about(fxp::REMOVE, &self.file.there));
         self.file.tree.remote.moved(&self.file.there);
         self.file.is_removed.store(true, Ordering::Relaxed);
@@ -135,6 +132,9 @@ impl Drop for SftpInPlace {
     fn drop(&mut self) {
         if self.trial.is_some() {
             self.take_back(false);
+        } else if let Some(gap) = self.file.gap().filter(|_| self.is_all_new) {
+            // Bytes behind those that are missing would seem to be there: clients go on by the size.
+            self.file.cut(gap);
         }
     }
 }
@@ -172,8 +172,13 @@ impl FileInPlace for SftpInPlace {
         self.file.write_at(offset, data).await
     }
 
+    /// A file that is on trial stays open, so that what was written can be taken back.
     async fn complete(&self) -> Result<(), StorageError> {
-        self.file.flush().await
+        self.file.flush().await?;
+        if self.trial.is_none() {
+            self.file.close().await?;
+        }
+        Ok(())
     }
 
     fn approve(&self) {

@@ -135,6 +135,13 @@ impl Session {
         Pending { receiver, shared: self.shared.clone(), patience: self.patience }
     }
 
+    /// The answer to a request that is not made, for this reason.
+    pub fn refused(&self, fault: Fault) -> Pending {
+        let (sender, receiver) = oneshot::channel();
+        let _ = sender.send(Err(fault));
+        Pending { receiver, shared: self.shared.clone(), patience: self.patience }
+    }
+
     /// Makes a request about a path.
     pub fn about(&self, kind: u8, path: &[u8]) -> Pending {
         self.request(kind, |packet| packet.text(path))
@@ -152,6 +159,14 @@ impl Pending {
     /// # Errors
     /// The other server refused, the session has ended, or nothing came in time.
     pub async fn answer(mut self) -> Result<Reply, Fault> {
+        self.arrives().await
+    }
+
+    /// As [`answer`](Self::answer), once; a call that is cancelled loses nothing.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer).
+    pub async fn arrives(&mut self) -> Result<Reply, Fault> {
         let begun = Instant::now();
         match tokio::time::timeout(self.patience, &mut self.receiver).await {
             Ok(Ok(answer)) => answer,

@@ -2,7 +2,7 @@
 //! name before is replaced in one step.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tidegate_core::path::VirtualPath;
@@ -28,7 +28,7 @@ const COPIED: usize = 256 << 10;
 /// An upload.
 pub struct SftpUpload {
     storage: SftpStorage,
-    file: OpenFile,
+    file: Arc<OpenFile>,
     /// The temporary name, as a path in the tree.
     hidden: VirtualPath,
     /// The name that the upload will have.
@@ -107,7 +107,7 @@ impl SftpUpload {
         let pending = session.request(fxp::OPEN, |packet| packet.text(&there).u32(flags).attributes(&mode));
         let handle = RemoteHandle::opened(session, pending).await?;
         let size = found.attributes.and_then(|found| found.size).filter(|_| old.is_some()).unwrap_or_default();
-        let file = OpenFile::to_write(tree.clone(), handle, there, options.append.then_some(size));
+        let file = Arc::new(OpenFile::to_write(tree.clone(), handle, there, options.append.then_some(size)));
         let upload = Self {
             storage: storage.clone(),
             file,
@@ -154,22 +154,25 @@ impl SftpUpload {
         found.attributes.map(|attributes| self.storage.tree.metadata(&found.path, &attributes))
     }
 
-    /// Writes the last bytes, and closes the file.
-    async fn complete(&self) -> Result<Metadata, StorageError> {
-        self.file.flush().await?;
+    /// Waits for the last bytes, and closes the file. `partial`: without those that are missing, and what is behind them.
+    async fn complete(&self, partial: bool) -> Result<Metadata, StorageError> {
+        match partial {
+            false => self.file.flush().await?,
+            true => {
+                if let Some(gap) = self.file.settle().await? {
+                    self.file.cut(gap);
+                }
+            }
+        }
         if let Some(mode) = self.old_mode {
             let mode = Attributes { mode: Some(mode), ..Attributes::default() };
             self.file.handle.request(fxp::FSETSTAT, |packet| packet.attributes(&mode)).done().await?;
         }
-        let metadata = self.file.metadata().await?;
-        if let Some(closed) = self.file.handle.close() {
-            closed.done().await?;
-        }
-        Ok(metadata)
+        self.file.close().await
     }
 
-    async fn put_in_place(&self) -> Result<Finished, StorageError> {
-        let metadata = self.complete().await?;
+    async fn put_in_place(&self, partial: bool) -> Result<Finished, StorageError> {
+        let metadata = self.complete(partial).await?;
         let session = self.file.handle.session();
         let tree = &self.storage.tree;
         let target = tree.there(&self.target);
@@ -197,6 +200,23 @@ impl SftpUpload {
         Ok(Finished::Named { replaced })
     }
 
+    /// Cuts what has got its name already if bytes turn out to be missing: clients go on by the size.
+    fn cut_later(&self, target: Vec<u8>) {
+        let (file, Ok(runtime)) = (self.file.clone(), tokio::runtime::Handle::try_current()) else { return };
+        runtime.spawn(async move {
+            if let Ok(Some(gap)) = file.settle().await {
+                let size = Attributes { size: Some(gap), ..Attributes::default() };
+                let session = file.handle.session();
+                let cut = session.request(fxp::SETSTAT, |packet| packet.text(&target).attributes(&size));
+                if let Err(fault) = cut.done().await {
+                    let error = StorageError::from(fault);
+                    let message = format!("part of an upload that broke off lacks bytes and could not be cut: {error}");
+                    tracing::warn!(sender = "sftp-storage", message);
+                }
+            }
+        });
+    }
+
     /// Ends the upload without waiting; `keep`: what is there gets the name.
     fn end_at_once(&self, keep: bool) {
         if !self.ends() {
@@ -204,6 +224,9 @@ impl SftpUpload {
         }
         let session = self.file.handle.session();
         if keep {
+            if let Some(gap) = self.file.gap() {
+                self.file.cut(gap);
+            }
             if let Some(mode) = self.old_mode {
                 let mode = Attributes { mode: Some(mode), ..Attributes::default() };
                 drop(self.file.handle.request(fxp::FSETSTAT, |packet| packet.attributes(&mode)));
@@ -213,6 +236,7 @@ impl SftpUpload {
             let (old, new) = (&self.file.there, &target);
             drop(session.extended(b"posix-rename@openssh.com", |packet| packet.text(old).text(new)));
             self.storage.tree.remote.moved(&target);
+            self.cut_later(target);
             return;
         }
         drop(self.file.handle.close());
@@ -289,7 +313,7 @@ impl Upload for SftpUpload {
         if !self.ends() {
             return Err(is_over());
         }
-        let outcome = self.put_in_place().await;
+        let outcome = self.put_in_place(false).await;
         if outcome.is_err() {
             drop(self.file.handle.close());
             drop(self.file.handle.session().about(fxp::REMOVE, &self.file.there));
@@ -305,7 +329,7 @@ impl Upload for SftpUpload {
         if !self.ends() {
             return None;
         }
-        match self.put_in_place().await {
+        match self.put_in_place(true).await {
             Ok(Finished::Named { .. }) => *self.finished.lock().unwrap_or_else(PoisonError::into_inner),
             Ok(Finished::TakenAway) => None,
             Err(_) => {

@@ -1,15 +1,58 @@
 //! The client against servers that do not keep to the protocol, are silent, or break off.
 
+mod fake;
+mod writing;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tidegate_core::path::VirtualPath;
-use tidegate_core::ports::storage::{FileSystem, Location, SftpLocation, Storage, StorageError, StorageErrorKind};
+use tidegate_core::ports::storage::{
+    FileSystem, Location, OpenOptions, SftpLocation, Storage, StorageError, StorageErrorKind,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
+use self::fake::Fake;
 use crate::{Dial, SftpFileSystems, SftpSettings, SftpStorage, Streams};
+
+/// All extensions of OpenSSH that change what is done here.
+const ALL: &[&str] = &["posix-rename@openssh.com", "fsync@openssh.com"];
+
+/// The options with which most clients upload.
+const PUT: OpenOptions = OpenOptions {
+    read: false,
+    write: true,
+    append: false,
+    create: true,
+    truncate: true,
+    exclusive: false,
+    is_new: false,
+    provisional: false,
+    mode: None,
+};
+
+fn settings() -> SftpSettings {
+    SftpSettings { pause: Duration::ZERO, ..SftpSettings::default() }
+}
+
+fn file_system() -> FileSystem {
+    let place = SftpLocation { endpoint: "h".into(), username: "u".into(), ..SftpLocation::default() };
+    FileSystem { location: Location::Sftp(Box::new(place)), owner: (0, 0), make_missing: true }
+}
+
+fn opened(fake: &Fake, atomic: bool) -> SftpStorage {
+    opened_as(fake, SftpSettings { atomic, ..settings() })
+}
+
+fn opened_as(fake: &Fake, settings: SftpSettings) -> SftpStorage {
+    SftpFileSystems::by(Arc::new(fake.clone()), settings).open(&file_system()).unwrap()
+}
+
+fn kind<T>(outcome: Result<T, StorageError>) -> Result<(), StorageErrorKind> {
+    outcome.map(drop).map_err(|error| error.kind)
+}
 
 /// A server in the same process: what it answers to each packet, without the lengths; None: it breaks off.
 type Answers = fn(usize, &[u8]) -> Option<Vec<Vec<u8>>>;
@@ -45,10 +88,7 @@ async fn serve(mut stream: DuplexStream, number: usize, answers: Answers) {
 
 fn started(answers: Answers) -> (Arc<Server>, SftpStorage) {
     let server = Arc::new(Server { answers, dialled: AtomicUsize::new(0) });
-    let settings = SftpSettings { pause: Duration::ZERO, ..SftpSettings::default() };
-    let place = SftpLocation { endpoint: "h".into(), username: "u".into(), ..SftpLocation::default() };
-    let file_system = FileSystem { location: Location::Sftp(Box::new(place)), owner: (0, 0), make_missing: true };
-    let storage = SftpFileSystems::by(server.clone(), settings).open(&file_system).unwrap();
+    let storage = SftpFileSystems::by(server.clone(), settings()).open(&file_system()).unwrap();
     (server, storage)
 }
 
