@@ -6,7 +6,9 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 use prometheus::{Registry, TextEncoder};
 use tidegate_core::connection::LoginMethod;
 use tidegate_core::hook::{Family, HookKind};
-use tidegate_core::metrics::{Counts, ExternalAuthAnswer, HttpRequests, Logins, ObjectRequest, Requests, Transfers};
+use tidegate_core::metrics::{
+    Counts, ExternalAuthAnswer, HttpRequests, Logins, ObjectRequest, Requests, SftpRequest, Transfers,
+};
 use tidegate_core::ports::{DURATION_BOUNDS, HookCounter};
 
 /// The numbers of one answer.
@@ -55,6 +57,7 @@ fn of_server(counts: &Counts) -> Vec<MetricFamily> {
         external_auth,
         hook_events_dropped,
         object_requests,
+        sftp_requests,
         object_uploads,
         object_downloads,
         http,
@@ -96,6 +99,12 @@ fn of_server(counts: &Counts) -> Vec<MetricFamily> {
     families.extend(of_transfers("upload", uploads));
     families.extend(of_transfers("download", downloads));
     families.extend(of_objects(object_requests, object_uploads, object_downloads));
+    families.extend(of_requests(
+        "sftp",
+        "other SFTP servers",
+        SftpRequest::ALL.map(SftpRequest::as_str),
+        sftp_requests,
+    ));
     families.extend(of_logins("login_", "", logins));
     families.push(counter(
         "tidegate_login_unavailable_total",
@@ -173,23 +182,38 @@ fn of_objects(
         families.push(counter(&format!("sftpgo_s3_{name}"), words, all as f64));
         families.push(counter(&format!("sftpgo_s3_{name}_errors"), &format!("{words} that failed"), failed as f64));
     }
-    let by_kind = |count: fn(&Requests) -> u64| {
-        let kinds = ObjectRequest::ALL.into_iter().zip(requests);
-        kinds.map(|(kind, requests)| counted(vec![label("kind", kind.as_str())], count(requests) as f64)).collect()
-    };
-    families.push(family(
-        MetricType::COUNTER,
-        "tidegate_s3_requests_total",
-        "Requests to object storage, by what they are for",
-        by_kind(|requests| requests.all),
-    ));
-    families.push(family(
-        MetricType::COUNTER,
-        "tidegate_s3_request_errors_total",
-        "Requests to object storage that it refused or did not answer",
-        by_kind(|requests| requests.failed),
-    ));
+    let kinds = ObjectRequest::ALL.map(ObjectRequest::as_str);
+    families.extend(of_requests("s3", "object storage", kinds, requests));
     families
+}
+
+/// Requests to `whom`, by what they are for.
+fn of_requests<const N: usize>(
+    what: &str,
+    whom: &str,
+    kinds: [&'static str; N],
+    requests: &[Requests; N],
+) -> [MetricFamily; 2] {
+    let by_kind = |count: fn(&Requests) -> u64| {
+        let kinds = kinds.into_iter().zip(requests);
+        kinds.map(|(kind, requests)| counted(vec![label("kind", kind)], count(requests) as f64)).collect()
+    };
+    let (all, failed) = (by_kind(|requests| requests.all), by_kind(|requests| requests.failed));
+    let pronoun = if what == "s3" { "it" } else { "they" };
+    [
+        family(
+            MetricType::COUNTER,
+            &format!("tidegate_{what}_requests_total"),
+            &format!("Requests to {whom}, by what they are for"),
+            all,
+        ),
+        family(
+            MetricType::COUNTER,
+            &format!("tidegate_{what}_request_errors_total"),
+            &format!("Requests to {whom} that {pronoun} refused or did not answer"),
+            failed,
+        ),
+    ]
 }
 
 /// What stands in names before `attempts_total` and the like, and what in texts after "by".

@@ -46,6 +46,7 @@ fn made_up() -> Snapshot {
             external_auth: [83, 84, 85, 86],
             hook_events_dropped: HookKind::ALL.map(|kind| if kind == HookKind::PostAction { 12 } else { 0 }),
             object_requests: [100, 101, 102, 103, 104, 105, 106, 107].map(|all| Requests { all, failed: all - 90 }),
+            sftp_requests: [200, 201, 202, 203, 204, 205, 206, 207].map(|all| Requests { all, failed: all - 190 }),
             object_uploads: Transfers { done: 90, failed: 91, bytes: 92 },
             object_downloads: Transfers { done: 93, failed: 94, bytes: 95 },
             http: HttpRequests { all: 13, ok: 14, client_errors: 15, server_errors: 16 },

@@ -5,6 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::connection::LoginMethod;
 use crate::hook::HookKind;
 
+mod requests;
+
+pub use requests::{ObjectRequest, Requests, SftpRequest};
+
 /// Counts what happens in one server, from 0. Counting is one atomic addition.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -43,6 +47,8 @@ pub struct Counts<N = u64> {
     pub hook_events_dropped: [N; HookKind::ALL.len()],
     /// Requests to object storage (A20-06): those of each of [`ObjectRequest::ALL`].
     pub object_requests: [Requests<N>; ObjectRequest::ALL.len()],
+    /// Requests to other SFTP servers that have files: those of each of [`SftpRequest::ALL`].
+    pub sftp_requests: [Requests<N>; SftpRequest::ALL.len()],
     /// Transfers from clients into object storage; they are among [`uploads`](Self::uploads), too.
     pub object_uploads: Transfers<N>,
     /// Transfers from object storage to clients; they are among [`downloads`](Self::downloads), too.
@@ -94,56 +100,6 @@ pub struct Transfers<N = u64> {
     pub failed: N,
     /// Bytes that were moved, also by transfers that failed.
     pub bytes: N,
-}
-
-/// What a request to object storage is for (A20-06).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ObjectRequest {
-    /// Whether there is an object, and its size.
-    Head,
-    /// A part of an object, or all of it.
-    Get,
-    /// A whole object.
-    Put,
-    /// The beginning, a part or the end of an upload in parts.
-    Multipart,
-    /// A copy inside the store.
-    Copy,
-    /// The end of an object.
-    Delete,
-    /// A page of a list.
-    List,
-    /// Any other.
-    Other,
-}
-
-impl ObjectRequest {
-    /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Head, Self::Get, Self::Put, Self::Multipart, Self::Copy, Self::Delete, Self::List, Self::Other];
-
-    /// The label in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Head => "head",
-            Self::Get => "get",
-            Self::Put => "put",
-            Self::Multipart => "multipart",
-            Self::Copy => "copy",
-            Self::Delete => "delete",
-            Self::List => "list",
-            Self::Other => "other",
-        }
-    }
-}
-
-/// Requests to object storage. One that is repeated counts each time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Requests<N = u64> {
-    /// All requests.
-    pub all: N,
-    /// Those that the store did not answer, or refused. That there is no such object is an answer.
-    pub failed: N,
 }
 
 /// HTTP requests, by the status they were answered with.
@@ -271,6 +227,14 @@ impl Metrics {
         }
     }
 
+    /// Counts a request to another SFTP server that has files (A20-06). `failed`: it did not answer, or refused it.
+    pub fn sftp_request(&self, request: SftpRequest, failed: bool) {
+        if let Some(requests) = entry(SftpRequest::ALL, &self.counts.sftp_requests, request) {
+            add(&requests.all, 1);
+            add(&requests.failed, u64::from(failed));
+        }
+    }
+
     /// Counts a transfer into or from object storage, beside [`transfer`](Self::transfer).
     pub fn object_transfer(&self, upload: bool, bytes: u64, done: bool) {
         let Counts { object_uploads, object_downloads, .. } = &self.counts;
@@ -300,6 +264,7 @@ impl Counts<AtomicU64> {
             external_auth: self.external_auth.each_ref().map(number),
             hook_events_dropped: self.hook_events_dropped.each_ref().map(number),
             object_requests: self.object_requests.each_ref().map(Requests::read),
+            sftp_requests: self.sftp_requests.each_ref().map(Requests::read),
             object_uploads: self.object_uploads.read(),
             object_downloads: self.object_downloads.read(),
             http: self.http.read(),
@@ -313,12 +278,6 @@ impl Counts<AtomicU64> {
 impl Transfers<AtomicU64> {
     fn read(&self) -> Transfers {
         Transfers { done: number(&self.done), failed: number(&self.failed), bytes: number(&self.bytes) }
-    }
-}
-
-impl Requests<AtomicU64> {
-    fn read(&self) -> Requests {
-        Requests { all: number(&self.all), failed: number(&self.failed) }
     }
 }
 
@@ -429,6 +388,19 @@ mod tests {
         let object_downloads = Transfers { done: 0, failed: 1, bytes: 3 };
         let object_requests = ObjectRequest::ALL.map(of);
         check(&metrics, Counts { object_requests, object_uploads, object_downloads, ..Counts::default() });
+    }
+
+    #[test]
+    fn requests_to_other_servers_count_by_what_they_are_for() {
+        // A20-06
+        let metrics = Metrics::default();
+        metrics.sftp_request(SftpRequest::Write, false);
+        metrics.sftp_request(SftpRequest::Write, true);
+        let sftp_requests = SftpRequest::ALL.map(|request| match request {
+            SftpRequest::Write => Requests { all: 2, failed: 1 },
+            _ => Requests::default(),
+        });
+        check(&metrics, Counts { sftp_requests, ..Counts::default() });
     }
 
     #[test]

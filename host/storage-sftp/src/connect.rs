@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate, decode_secret_key};
 use russh::{ChannelMsg, MethodKind};
+use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::storage::{SftpLocation, StorageError, StorageErrorKind};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -67,10 +68,15 @@ impl Dial for OverSsh {
 ///
 /// # Errors
 /// There is no way to the server, or it speaks another protocol.
-pub async fn connect(dial: &dyn Dial, place: &SftpLocation, times: Times) -> Result<Session, Fault> {
+pub async fn connect(
+    dial: &dyn Dial,
+    place: &SftpLocation,
+    times: Times,
+    metrics: Arc<Metrics>,
+) -> Result<Session, Fault> {
     let begin = async {
         let Streams { reader, writer, guard } = dial.dial(place).await?;
-        Session::begin(reader, writer, guard, times.answer).await
+        Session::begin(reader, writer, guard, times.answer, metrics).await
     };
     let late = |_| Fault::Gone(format!("no session began in {} seconds", times.connect.as_secs()));
     tokio::time::timeout(times.connect, begin).await.map_err(late)?

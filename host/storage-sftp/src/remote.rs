@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use tidegate_core::metrics::Metrics;
 use tidegate_core::ports::storage::SftpLocation;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -21,13 +22,14 @@ pub struct Remotes {
     dial: Arc<dyn Dial>,
     times: Times,
     pause: Duration,
+    metrics: Arc<Metrics>,
     known: Mutex<Vec<Weak<Remote>>>,
 }
 
 impl Remotes {
-    /// `pause`: how long a server is left alone that could not be used.
-    pub fn new(dial: Arc<dyn Dial>, times: Times, pause: Duration) -> Self {
-        Self { dial, times, pause, known: Mutex::default() }
+    /// `pause`: how long a server is left alone that could not be used. `metrics`: counts requests.
+    pub fn new(dial: Arc<dyn Dial>, times: Times, pause: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { dial, times, pause, metrics, known: Mutex::default() }
     }
 
     /// The connection for a place; none is made yet.
@@ -42,6 +44,7 @@ impl Remotes {
             dial: self.dial.clone(),
             times: self.times,
             pause: self.pause,
+            metrics: self.metrics.clone(),
             session: Mutex::default(),
             refusal: Mutex::default(),
             can_replace: AtomicU8::new(UNKNOWN),
@@ -78,6 +81,7 @@ pub struct Remote {
     dial: Arc<dyn Dial>,
     times: Times,
     pause: Duration,
+    metrics: Arc<Metrics>,
     /// The session, or the one that is being made.
     session: Mutex<Arc<OnceCell<Arc<Session>>>>,
     /// Why the server could not be used, until it is tried again.
@@ -123,7 +127,7 @@ impl Remote {
         {
             return Err(fault);
         }
-        match connect(&*self.dial, &self.place, self.times).await {
+        match connect(&*self.dial, &self.place, self.times, self.metrics.clone()).await {
             Ok(session) => {
                 self.can_replace.store(if session.offers.posix_rename { YES } else { NO }, Ordering::Relaxed);
                 Ok(Arc::new(session))

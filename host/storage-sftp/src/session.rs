@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use tidegate_core::metrics::{Metrics, SftpRequest};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::counted::{is_failure, kind_of, kind_of_extension};
 use crate::errors::Fault;
 use crate::packet::{Attributes, Fields, Malformed, Packet, fxp};
 use crate::reply::{self, Reply};
@@ -56,15 +58,22 @@ pub struct Session {
 struct Shared {
     waiting: Mutex<Waiting>,
     end: CancellationToken,
+    metrics: Arc<Metrics>,
 }
 
 struct Waiting {
     next_id: u32,
-    answers: HashMap<u32, oneshot::Sender<Result<Reply, Fault>>>,
+    answers: HashMap<u32, Asked>,
     /// Why the session has ended.
     ended: Option<String>,
     /// When something came last.
     heard: Instant,
+}
+
+/// A request that is not answered yet.
+struct Asked {
+    kind: SftpRequest,
+    sender: oneshot::Sender<Result<Reply, Fault>>,
 }
 
 /// An answer that may still be on its way.
@@ -75,7 +84,8 @@ pub struct Pending {
 }
 
 impl Session {
-    /// Begins a session. `guard` is dropped when it has ended. `patience`: how long an answer may take.
+    /// Begins a session. `guard` is dropped when it has ended. `patience`: how long an answer may take. `metrics`: counts
+    /// requests.
     ///
     /// # Errors
     /// The other server speaks another protocol.
@@ -84,10 +94,11 @@ impl Session {
         writer: impl AsyncWrite + Unpin + Send + 'static,
         guard: impl Any + Send,
         patience: Duration,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, Fault> {
         let (out, packets) = mpsc::unbounded_channel();
         let waiting = Waiting { next_id: 0, answers: HashMap::new(), ended: None, heard: Instant::now() };
-        let shared = Arc::new(Shared { waiting: Mutex::new(waiting), end: CancellationToken::new() });
+        let shared = Arc::new(Shared { waiting: Mutex::new(waiting), end: CancellationToken::new(), metrics });
         let (said, version) = oneshot::channel();
         tokio::spawn(write(writer, packets, shared.clone(), guard));
         tokio::spawn(read(reader, out.downgrade(), shared.clone(), said));
@@ -121,24 +132,28 @@ impl Session {
 
     /// Makes a request; it is sent whether or not its answer is waited for.
     pub fn request(&self, kind: u8, fields: impl FnOnce(Packet) -> Packet) -> Pending {
-        let (sender, receiver) = oneshot::channel();
-        {
-            let mut waiting = self.shared.lock();
-            if waiting.ended.is_none() {
-                let id = waiting.next_id;
-                waiting.next_id = id.wrapping_add(1);
-                waiting.answers.insert(id, sender);
-                // Sent under the lock, so that requests go out in the order of their ids. It does not wait.
-                let _ = self.out.send(fields(Packet::new(kind, id)).finish());
-            }
-        }
-        Pending { receiver, shared: self.shared.clone(), patience: self.patience }
+        self.make(kind_of(kind), kind, fields)
     }
 
     /// The answer to a request that is not made, for this reason.
     pub fn refused(&self, fault: Fault) -> Pending {
         let (sender, receiver) = oneshot::channel();
         let _ = sender.send(Err(fault));
+        Pending { receiver, shared: self.shared.clone(), patience: self.patience }
+    }
+
+    fn make(&self, counted: SftpRequest, kind: u8, fields: impl FnOnce(Packet) -> Packet) -> Pending {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut waiting = self.shared.lock();
+            if waiting.ended.is_none() {
+                let id = waiting.next_id;
+                waiting.next_id = id.wrapping_add(1);
+                waiting.answers.insert(id, Asked { kind: counted, sender });
+                // Sent under the lock, so that requests go out in the order of their ids. It does not wait.
+                let _ = self.out.send(fields(Packet::new(kind, id)).finish());
+            }
+        }
         Pending { receiver, shared: self.shared.clone(), patience: self.patience }
     }
 
@@ -149,7 +164,7 @@ impl Session {
 
     /// Makes a request of an extension.
     pub fn extended(&self, name: &[u8], fields: impl FnOnce(Packet) -> Packet) -> Pending {
-        self.request(fxp::EXTENDED, |packet| fields(packet.text(name)))
+        self.make(kind_of_extension(name), fxp::EXTENDED, |packet| fields(packet.text(name)))
     }
 }
 
@@ -240,9 +255,20 @@ impl Shared {
     fn end(&self, reason: &str) {
         let mut waiting = self.lock();
         waiting.ended.get_or_insert_with(|| reason.to_owned());
-        waiting.answers.clear();
+        let unanswered = std::mem::take(&mut waiting.answers);
         drop(waiting);
+        for asked in unanswered.into_values() {
+            self.metrics.sftp_request(asked.kind, true);
+        }
         self.end.cancel();
+    }
+
+    /// Ends a session that is not used any more: what is not answered yet, such as the end of the last file, has not failed.
+    fn is_left(&self) {
+        for asked in std::mem::take(&mut self.lock().answers).into_values() {
+            self.metrics.sftp_request(asked.kind, false);
+        }
+        self.end("the connection is not used any more");
     }
 
     /// Gives an answer to the request that waits for it. An opened handle that is not waited for any more is closed.
@@ -250,15 +276,17 @@ impl Shared {
         let id = reply::id_of(packet)?;
         let mut waiting = self.lock();
         waiting.heard = Instant::now();
-        let receiver = waiting.answers.remove(&id).ok_or(Malformed)?;
+        let asked = waiting.answers.remove(&id).ok_or(Malformed)?;
         drop(waiting);
-        if let Err(Ok(Reply::Handle(handle))) = receiver.send(reply::read(packet)?)
+        let answer = reply::read(packet)?;
+        self.metrics.sftp_request(asked.kind, is_failure(&answer));
+        if let Err(Ok(Reply::Handle(handle))) = asked.sender.send(answer)
             && let Some(out) = out.upgrade()
         {
             let mut waiting = self.lock();
             let id = waiting.next_id;
             waiting.next_id = id.wrapping_add(1);
-            waiting.answers.insert(id, oneshot::channel().0);
+            waiting.answers.insert(id, Asked { kind: SftpRequest::Close, sender: oneshot::channel().0 });
             let _ = out.send(Packet::new(fxp::CLOSE, id).text(&handle).finish());
         }
         Ok(())
@@ -294,7 +322,7 @@ async fn write(
         let _ = writer.flush().await;
         bytes.clear();
     }
-    shared.end("the connection is not used any more");
+    shared.is_left();
     drop(guard);
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tidegate_core::metrics::Metrics;
 use tidegate_core::path::VirtualPath;
 use tidegate_core::ports::storage::{
     Canonical, Capabilities, DirectoryReader, FileInPlace, FileKind, FileSystem, Location, Metadata, OpenOptions,
@@ -70,14 +71,14 @@ pub struct SftpFileSystems {
 }
 
 impl SftpFileSystems {
-    /// File systems with these settings.
-    pub fn new(settings: SftpSettings) -> Self {
-        Self::by(Arc::new(OverSsh(times(settings))), settings)
+    /// File systems with these settings. `metrics`: counts requests.
+    pub fn new(settings: SftpSettings, metrics: Arc<Metrics>) -> Self {
+        Self::by(Arc::new(OverSsh(times(settings))), settings, metrics)
     }
 
     /// File systems that are reached in another way.
-    pub fn by(dial: Arc<dyn Dial>, settings: SftpSettings) -> Self {
-        Self { settings, remotes: Remotes::new(dial, times(settings), settings.pause) }
+    pub fn by(dial: Arc<dyn Dial>, settings: SftpSettings, metrics: Arc<Metrics>) -> Self {
+        Self { settings, remotes: Remotes::new(dial, times(settings), settings.pause, metrics) }
     }
 
     /// Opens the directory of a file system. The server is not asked: whether it can be used is seen when it is.

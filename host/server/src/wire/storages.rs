@@ -26,7 +26,7 @@ pub struct Storages {
 }
 
 impl Storages {
-    /// `state`: the directory in which uploads are noted; `None`: nowhere. `metrics`: counts requests to stores.
+    /// `state`: the directory in which uploads are noted; `None`: nowhere. `metrics`: counts requests to stores and other servers.
     pub fn open(settings: &Settings, state: Option<&Path>, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
         let leftovers = state.map(|state| Leftovers::in_directory(state.join("uploads"))).transpose();
         let leftovers = leftovers.context("the directory for notes of uploads could not be made")?.unwrap_or_default();
@@ -47,8 +47,8 @@ impl Storages {
             ..LocalStorageSettings::default()
         };
         let local = LocalStorageFactory { settings };
-        let factory =
-            EveryFileSystem { local, s3: S3FileSystems::new(s3, metrics), sftp: SftpFileSystems::new(sftp), secrets };
+        let s3 = S3FileSystems::new(s3, metrics.clone());
+        let factory = EveryFileSystem { local, s3, sftp: SftpFileSystems::new(sftp, metrics), secrets };
         Ok(Self { factory: Arc::new(factory), leftovers })
     }
 

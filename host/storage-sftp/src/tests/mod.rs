@@ -1,6 +1,7 @@
 //! The client against servers that do not keep to the protocol, are silent, or break off.
 
 mod fake;
+mod remote;
 mod writing;
 
 use std::sync::Arc;
@@ -47,7 +48,7 @@ fn opened(fake: &Fake, atomic: bool) -> SftpStorage {
 }
 
 fn opened_as(fake: &Fake, settings: SftpSettings) -> SftpStorage {
-    SftpFileSystems::by(Arc::new(fake.clone()), settings).open(&file_system()).unwrap()
+    SftpFileSystems::by(Arc::new(fake.clone()), settings, Arc::default()).open(&file_system()).unwrap()
 }
 
 fn kind<T>(outcome: Result<T, StorageError>) -> Result<(), StorageErrorKind> {
@@ -88,7 +89,7 @@ async fn serve(mut stream: DuplexStream, number: usize, answers: Answers) {
 
 fn started(answers: Answers) -> (Arc<Server>, SftpStorage) {
     let server = Arc::new(Server { answers, dialled: AtomicUsize::new(0) });
-    let storage = SftpFileSystems::by(server.clone(), settings()).open(&file_system()).unwrap();
+    let storage = SftpFileSystems::by(server.clone(), settings(), Arc::default()).open(&file_system()).unwrap();
     (server, storage)
 }
 

@@ -53,7 +53,7 @@ impl Subject {
         let place = SftpLocation { endpoint: "h".into(), username: "u".into(), prefix, ..SftpLocation::default() };
         let location = Location::Sftp(Box::new(place));
         let file_system = FileSystem { location, owner: (0, 0), make_missing: true };
-        let storage = SftpFileSystems::by(Arc::new(SftpServer), settings).open(&file_system).unwrap();
+        let storage = SftpFileSystems::by(Arc::new(SftpServer), settings, Arc::default()).open(&file_system).unwrap();
         let name = format!("sftp {overwrite:?}");
         Self { name, overwrite, storage: Arc::new(storage), knows_files: false, _directory: directory }
     }
