@@ -1,7 +1,9 @@
 //! The client against servers that do not keep to the protocol, are silent, or break off.
 
 mod fake;
+mod over_ssh;
 mod remote;
+mod sweeping;
 mod writing;
 
 use std::sync::Arc;

@@ -1,0 +1,60 @@
+//! What killed servers have left.
+
+use tidegate_core::ports::storage::{Swept, TEMPORARY_PREFIX};
+
+use super::fake::Instead;
+use super::*;
+use crate::errors::fx;
+use crate::packet::fxp;
+
+fn left(name: &str) -> String {
+    format!("{}{name}", String::from_utf8_lossy(TEMPORARY_PREFIX))
+}
+
+#[tokio::test]
+async fn old_files_with_temporary_names_are_removed_in_all_directories() {
+    let fake = Fake::new(ALL);
+    fake.directory("/home");
+    fake.directory("/home/d");
+    fake.directory(&format!("/home/{}", left("directory")));
+    let (old, deep, new) =
+        (format!("/home/{}", left("old")), format!("/home/d/{}", left("deep")), format!("/home/d/{}", left("new")));
+    fake.file(&old, b"x", 100);
+    fake.file(&deep, b"x", 100);
+    fake.file(&new, b"x", 200);
+    fake.file("/home/kept", b"x", 100);
+    // Neither beside the directory, nor where a link leads.
+    fake.directory("/other");
+    fake.file(&format!("/other/{}", left("other")), b"x", 100);
+    fake.link("/home/link", "/other");
+    fake.link(&format!("/home/{}", left("link")), "/other");
+    let mut place = file_system();
+    if let Location::Sftp(place) = &mut place.location {
+        place.prefix = "/home".into();
+    }
+    let storage = SftpFileSystems::by(Arc::new(fake.clone()), settings(), Arc::default()).open(&place).unwrap();
+    let before = fake.paths();
+    assert_eq!(storage.sweep(100_000).await.unwrap(), Swept { aborted: 0, left: 3 });
+    assert_eq!(fake.paths(), before);
+    assert_eq!(storage.sweep(200_000).await.unwrap(), Swept { aborted: 2, left: 1 });
+    let expected: Vec<_> = before.into_iter().filter(|path| *path != old && *path != deep).collect();
+    assert_eq!(fake.paths(), expected);
+    // What the server refuses is said.
+    fake.rule(fxp::REMOVE, 0, Instead::Refuse(fx::PERMISSION_DENIED, "no"));
+    assert_eq!(kind(storage.sweep(i64::MAX).await), Err(StorageErrorKind::PermissionDenied));
+    assert_eq!(storage.sweep(i64::MAX).await.unwrap().aborted, 1);
+}
+
+#[tokio::test]
+async fn an_upload_whose_server_was_gone_is_swept() {
+    let fake = Fake::new(ALL);
+    let storage = opened(&fake, true);
+    let upload = storage.begin_upload(&path("/f"), PUT).await.unwrap();
+    fake.rule(fxp::WRITE, 1, Instead::BreakOff);
+    upload.write_at(0, &[7; 100 << 10]).await.unwrap();
+    assert!(upload.finish().await.is_err());
+    drop(upload);
+    assert_eq!(fake.paths().len(), 1);
+    assert_eq!(storage.sweep(i64::MAX).await.unwrap().aborted, 1);
+    assert!(fake.paths().is_empty());
+}
