@@ -14,6 +14,9 @@ pub fn connection_string(bytes: &[u8]) {
         ["postgresql://", "postgres://", "mysql://", "mariadb://", "Postgresql://", "postgres:/", "jdbc:mysql://", ""];
     let Some((&first, rest)) = bytes.split_first() else { return };
     let Ok(rest) = std::str::from_utf8(rest) else { return };
+    if rest.contains(SECRET) {
+        return;
+    }
     let driver = if first & 1 == 0 { "postgresql" } else { "mysql" };
     let text = match first & 2 {
         0 => rest.to_owned(),
