@@ -244,7 +244,7 @@ fn begun_conversations_are_tries() {
 fn one_answer_to_two_questions_is_none() {
     // A12-05, B4-08: no name, and the whole instruction
     let site = Site::new();
-    let asks = "#!/bin/sh\necho '{\"instruction\":\"First\\nthen\",\"questions\":[\"One: \",\"Two: \"],\"echos\":[true,true]}'\n\
+    let asks = "#!/bin/sh\nprintf '%s\\n' '{\"instruction\":\"First\\nthen\",\"questions\":[\"One: \",\"Two: \"],\"echos\":[true,true]}'\n\
                 read one\nread two\necho '{\"auth_result\":1}'\n";
     let script = site.script("ask.sh", asks);
     let site = site.config(&format!("keyboard_interactive_auth_hook = \"{}\"", script.display()));
