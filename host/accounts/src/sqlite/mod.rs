@@ -29,6 +29,8 @@ use crate::sql::TableNames;
 /// How long a statement waits for another program's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const CACHED_STATEMENTS: usize = 32;
+/// The most connections for reads on callers' threads.
+const MOST_INLINE: usize = 8;
 
 /// A database with its connections. Accounts are written with a full sync, so that an acknowledged change survives
 /// a power cut. The times of logins and plugins' values do not need that, and go through a connection of their own.
@@ -36,8 +38,9 @@ pub struct SqliteDatabase {
     reader: Arc<Mutex<Connection>>,
     writer: Arc<Mutex<Connection>>,
     background: Arc<Mutex<Connection>>,
-    /// Reads single rows from the page cache on the caller's thread, and never waits.
-    inline: Arc<Mutex<Connection>>,
+    /// Read single rows from the page cache on the caller's thread, and never wait: one for each thread that may look at
+    /// the same time.
+    inline: Box<[Mutex<Connection>]>,
     last_logins: Arc<LastLogins>,
     /// Notified when something was changed through this database.
     committed: Notify,
@@ -84,17 +87,22 @@ impl SqliteDatabase {
         migrations::apply(&mut writer, path)?;
         let background = connect(path, "NORMAL").map_err(classify)?;
         let reader = connect(path, "NORMAL").map_err(classify)?;
-        let inline = connect(path, "NORMAL").map_err(classify)?;
-        inline.busy_timeout(Duration::ZERO).map_err(classify)?;
+        let inline = || {
+            let connection = connect(path, "NORMAL")?;
+            connection.busy_timeout(Duration::ZERO)?;
+            Ok::<_, rusqlite::Error>(Mutex::new(connection))
+        };
+        let inline: Result<Box<[_]>, _> = (0..inline_connections()).map(|_| inline()).collect();
+        let inline = inline.map_err(classify)?;
         let shared = |connection| Arc::new(Mutex::new(connection));
-        Ok(Self::of(shared(reader), shared(writer), shared(background), shared(inline)))
+        Ok(Self::of(shared(reader), shared(writer), shared(background), inline))
     }
 
     fn of(
         reader: Arc<Mutex<Connection>>,
         writer: Arc<Mutex<Connection>>,
         background: Arc<Mutex<Connection>>,
-        inline: Arc<Mutex<Connection>>,
+        inline: Box<[Mutex<Connection>]>,
     ) -> Self {
         let last_logins = LastLogins::new(background.clone());
         let clock = Arc::new(SystemClock);
@@ -107,9 +115,9 @@ impl SqliteDatabase {
         self
     }
 
-    /// `None`: the connection is in use, or the work would have to wait.
+    /// `None`: all connections are in use, or the work would have to wait.
     fn at_once<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Option<Result<T, StoreError>> {
-        let inline = self.inline.try_lock().ok()?;
+        let inline = self.inline.iter().find_map(|connection| connection.try_lock().ok())?;
         match work(&inline) {
             Err(StoreError::Busy(_)) => None,
             outcome => Some(outcome),
@@ -156,6 +164,11 @@ async fn on<T: Send + 'static>(
         work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))
     });
     done.await.map_err(|error| StoreError::Failed(format!("the database failed: {error}")))?
+}
+
+/// As many as the runtime has threads; a further one would never be used.
+fn inline_connections() -> usize {
+    std::thread::available_parallelism().map_or(1, |threads| threads.get().min(MOST_INLINE))
 }
 
 fn connect(path: &Path, synchronous: &str) -> Result<Connection, rusqlite::Error> {

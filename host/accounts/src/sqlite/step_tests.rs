@@ -13,7 +13,8 @@ use crate::conformance::{NoPasswords, author, user};
 
 /// Calls `told` for each statement before it is executed.
 fn trace(database: &SqliteDatabase, told: impl Fn(&str) + Clone + Send + 'static) {
-    for connection in [&database.reader, &database.writer, &database.background, &database.inline] {
+    let shared = [&database.reader, &database.writer, &database.background].map(|connection| &**connection);
+    for connection in shared.into_iter().chain(&*database.inline) {
         let told = told.clone();
         let each = move |event: TraceEvent<'_>| {
             if let TraceEvent::Stmt(_, sql) = event {
