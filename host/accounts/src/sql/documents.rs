@@ -15,7 +15,10 @@ const LEADING: usize = 4;
 
 /// The columns in which a row is read.
 pub fn columns(collection: &Collection) -> String {
-    let mut list = format!("id, revision, {}, other", collection.name_field);
+    let mut list = String::with_capacity(1_024);
+    list.push_str("id, revision, ");
+    list.push_str(collection.name_field);
+    list.push_str(", other");
     for column in collection.columns {
         list.push_str(", ");
         list.push_str(column.field);
@@ -151,7 +154,8 @@ pub fn assemble<E>(
     name: Option<String>,
     mut cell: impl FnMut(usize) -> Result<Option<Value>, E>,
 ) -> Result<StoredDocument, E> {
-    let (mut document, mut problem) = (Map::new(), None);
+    // With room for the columns, a map that grows would hash its keys again and again.
+    let (mut document, mut problem) = (Map::with_capacity(LEADING + collection.columns.len()), None);
     let name = name.unwrap_or_else(|| {
         problem = Some(format!("column {}: it is no text", collection.name_field));
         format!("#{}", version.id)
@@ -172,7 +176,9 @@ pub fn assemble<E>(
                 Some(value).filter(|value| !value.is_null())
             }
         };
-        document.extend(value.map(|value| (field.to_owned(), value)));
+        if let Some(value) = value {
+            document.insert(field.to_owned(), value);
+        }
     }
     match cell(OTHER)?.map(parsed) {
         None | Some(Ok(Value::Null)) => {}

@@ -2,6 +2,8 @@
 //! in any case, unknown keys are ignored, `null` clears lists only, integers must be integers, maps
 //! merge, and lists replace.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::fields::{self, ACCOUNT, Field, Kind};
@@ -66,7 +68,11 @@ fn merge_object(
         let Some(field) = fields::find(known, key) else {
             continue;
         };
-        merge_field(target, field, value, &format!("{prefix}{}", field.name))?;
+        let path = match prefix {
+            "" => Cow::Borrowed(field.name),
+            prefix => Cow::Owned(format!("{prefix}{}", field.name)),
+        };
+        merge_field(target, field, value, &path)?;
     }
     Ok(())
 }

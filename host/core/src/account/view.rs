@@ -22,13 +22,15 @@ pub enum Audience {
 impl AccountValues {
     /// The account document for that reader.
     pub fn to_document(&self, audience: Audience) -> Map<String, Value> {
-        let mut document = Map::new();
+        let mut document = Map::with_capacity(ACCOUNT.len() + self.other.len());
         for field in ACCOUNT {
             let Member::Held(_, write) = field.member else { continue };
             if field.is_secret && audience == Audience::Redacted {
                 continue;
             }
-            document.extend(write(self).map(|value| (field.name.to_owned(), value)));
+            if let Some(value) = write(self) {
+                document.insert(field.name.to_owned(), value);
+            }
         }
         for (name, value) in &self.other {
             document.insert(name.clone(), value.clone());
