@@ -68,6 +68,8 @@ class Client:
     def light_command(self, server, *load, cipher="aes128-gcm@openssh.com", password=None):
         proof = ["--password", password] if password else ["--key", self.key]
         target = ["--host", server.host, "--port", str(server.port), "--user", server.user, *proof, "--cipher", cipher]
+        if server.accounts > 1:
+            target += ["--accounts", str(server.accounts)]
         return [*self.inside, LOAD, *target, *map(str, load)]
 
 

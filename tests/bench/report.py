@@ -149,15 +149,27 @@ def markdown(results):
     return "\n".join(lines)
 
 
-BEGIN, END = "<!-- made by tests/bench/run -->\n", "<!-- end -->\n"
+# Sections that have a part of their own in RESULTS.md, so that each can be measured alone.
+APART = ("stores", "databases", "administration")
 
 
-def write(text, plot, directory):
+def write(results, plot, directory):
     """Between the marks of RESULTS.md; what else is there is left as it is."""
     file = directory / "RESULTS.md"
-    before, rest = file.read_text().split(BEGIN)
-    file.write_text(before + BEGIN + text.rstrip() + "\n" + END + rest.split(END)[1])
-    (directory / "plot.svg").write_bytes(plot.read_bytes())
+    text = file.read_text()
+    for section in APART:
+        if section in results:
+            text = between(text, f"{section}, ", results[section]["markdown"])
+    if any(section not in APART for section in results):
+        text = between(text, "", markdown(results))
+        (directory / "plot.svg").write_bytes(plot.read_bytes())
+    file.write_text(text)
+
+
+def between(text, section, made):
+    begin, end = f"<!-- {section}made by tests/bench/run -->\n", "<!-- end -->\n"
+    before, rest = text.split(begin)
+    return before + begin + made.rstrip() + "\n" + end + rest.split(end, 1)[1]
 
 
 def table(workloads):

@@ -41,6 +41,8 @@ class Server:
         """`inside`: a command that runs others in a network namespace, where `host` is."""
         self.name, self.user, self.home, self.files, self.port, self.host = name, user, home, files, port, host
         self.new = None
+        # How many accounts `user` stands for, if it has `{}` in it.
+        self.accounts = 1
         self.log = tempfile.TemporaryFile()
         # In front of the command, because a command of `ip netns exec` is the process itself.
         self.process = subprocess.Popen([*inside, *command], stdout=self.log, stderr=self.log)
@@ -53,7 +55,7 @@ class Server:
                 sockets = [line.split() for line in table]
             if any(fields[1].endswith(f":{self.port:04X}") and fields[3] == LISTENING for fields in sockets):
                 return
-            time.sleep(0.05)
+            time.sleep(0.01)
         self.log.seek(0)
         raise SystemExit(f"{self.name} does not listen on {self.port}: {self.log.read().decode(errors='replace')}")
 
@@ -93,15 +95,16 @@ def echo(work):
     return Server("echo", "nobody", work, "", [ROOT / "target/release/echo", "--port", str(port), "serve"], port)
 
 
-def tidegate(work, name="tidegate", key=None, settings="", plugins=None, account=None, common="", **place):
+def tidegate(work, name="tidegate", key=None, settings="", plugins=None, account=None, common="", http_port=0, prepare=None, **place):
     """`settings`: lines of [sftpd]; `common`: whole tables; `plugins`: settings of the components to use, by name.
-    `account`: what the stored account has beside its key; False: none is stored."""
+    `account`: what the stored account has beside its key; False: none is stored. `prepare`: called with the directory of the
+    configuration before the server starts. `http_port`: 0: no HTTP."""
     state, home, port = work / f"{name}-state", work / f"{name}-home", free_port()
     state.mkdir()
     home.mkdir(exist_ok=True)
     address = place.get("host", "127.0.0.1")
     (state / "tidegate.toml").write_text(
-        f'[common]\nmax_per_host_connections = 0\n[httpd]\nbind_port = 0\n{common}\n'
+        f'[common]\nmax_per_host_connections = 0\n[httpd]\nbind_port = {http_port}\n{common}\n'
         f'[sftpd]\nbind_port = {port}\nbind_address = "{address}"\nkeys = [{{ private_key = "id_ed25519" }}]\n{settings}\n'
     )
     (state / "plugins").mkdir(mode=0o700)
@@ -114,6 +117,8 @@ def tidegate(work, name="tidegate", key=None, settings="", plugins=None, account
         everything = {"username": "bench", "status": 1, "home_dir": str(home), "permissions": {"/": ["*"]}, "public_keys": public}
         document.write_text(json.dumps({**everything, **(account or {})}))
         subprocess.run([BINARY, "user", "add", "-c", state, "--from-json", document], check=True, stdout=subprocess.DEVNULL)
+    if prepare:
+        prepare(state)
     return Server(name, "bench", home, "", [BINARY, "serve", "-c", state], port, **place)
 
 

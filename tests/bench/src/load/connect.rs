@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use russh::client::{self, Config, Handle, Session};
@@ -32,6 +33,7 @@ pub struct Client {
     target: Target,
     key: Option<Arc<PrivateKey>>,
     config: Arc<Config>,
+    logins: AtomicU64,
 }
 
 impl Client {
@@ -50,7 +52,7 @@ impl Client {
         };
         let (window_size, maximum_packet_size) = (WINDOW_SIZE, MAX_PACKET_SIZE);
         let config = Arc::new(Config { window_size, maximum_packet_size, preferred, ..Config::default() });
-        Ok(Self { target: target.clone(), key, config })
+        Ok(Self { target: target.clone(), key, config, logins: AtomicU64::new(0) })
     }
 
     /// Logs in.
@@ -62,7 +64,9 @@ impl Client {
         socket.set_nodelay(true)?;
         let socket = BufReader::with_capacity(READ_BUFFER, socket);
         let mut handle = client::connect_stream(self.config.clone(), socket, handler).await?;
-        let user = self.target.user.as_str();
+        // Any order will do that meets all accounts and no two in a row.
+        let number = self.logins.fetch_add(104_729, Ordering::Relaxed) % self.target.accounts.max(1);
+        let user = self.target.user.replace("{}", &format!("{number:08}"));
         let outcome = match (&self.key, &self.target.password) {
             (Some(key), _) => {
                 handle.authenticate_publickey(user, PrivateKeyWithHashAlg::new(key.clone(), None)).await?

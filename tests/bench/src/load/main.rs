@@ -28,8 +28,12 @@ struct Target {
     host: String,
     #[arg(long)]
     port: u16,
+    /// `{}` in it is a number with eight digits, another one for each login.
     #[arg(long)]
     user: String,
+    /// The number of accounts that `{}` goes through.
+    #[arg(long, default_value_t = 1)]
+    accounts: u64,
     /// A private key in OpenSSH's format.
     #[arg(long)]
     key: Option<PathBuf>,

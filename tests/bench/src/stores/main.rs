@@ -1,21 +1,23 @@
-//! `stores`: how many logins a second the stores of accounts can look up and note, all in one run on one machine. Four
-//! tasks at once find an account and record its login. Rates are compared with SQLite's; rounds alternate, so that what
-//! else the machine does meanwhile befalls all of them.
+//! `stores`: how much of each kind of work the stores of accounts do in a second, all in one run on one machine: logins
+//! (an account is found, and its login noted), pages of accounts, changes of accounts, and records of hook calls. Four tasks
+//! work at once. Rounds alternate, so that what else the machine does meanwhile befalls all of them. Prints one line of JSON:
+//! number of accounts → work → store → one rate for each round.
+
+mod work;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tidegate_accounts::{DatabaseServerSettings, MysqlDatabase, PostgresqlDatabase, RedbDatabase, SqliteDatabase};
 use tidegate_core::memory::MemoryStore;
-use tidegate_core::ports::{AccountKey, Change, Stores, USERS, Write};
+use tidegate_core::ports::{Change, Stores, USERS, Write};
 use tidegate_tests::databases::{Database, Kind};
+use work::{Work, name, rate};
 
-const TASKS: u64 = 4;
 /// Accounts that are added together.
 const ADDED_TOGETHER: u64 = 1_000;
 
@@ -25,81 +27,86 @@ struct Arguments {
     /// Numbers of accounts
     #[arg(long, value_delimiter = ',', default_value = "100,100000")]
     accounts: Vec<u64>,
+    /// The stores
+    #[arg(long, value_delimiter = ',', default_value = "sqlite,memory,redb,postgresql,mariadb")]
+    stores: Vec<String>,
+    /// The kinds of work
+    #[arg(long, value_delimiter = ',', default_value = "login,page,change,runs")]
+    work: Vec<Work>,
     /// Seconds of each round
-    #[arg(long, default_value_t = 3)]
-    seconds: u64,
-    /// Rounds of each store; the median counts
+    #[arg(long, default_value_t = 1.0)]
+    seconds: f64,
+    /// Rounds of each store
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Whether MariaDB takes part
-    #[arg(long)]
-    mariadb: bool,
-}
-
-/// A store under measurement.
-struct Measured {
-    name: &'static str,
-    store: Arc<dyn Stores>,
-    /// Logins a second, one number for each round.
-    rates: Vec<f64>,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    println!("accounts  store       logins/s   of SQLite's");
+    let mut results = Map::new();
     for accounts in &arguments.accounts {
-        measure(*accounts, &arguments).await?;
+        results.insert(accounts.to_string(), measure(*accounts, &arguments).await?);
     }
+    println!("{}", Value::Object(results));
     Ok(())
 }
 
-async fn measure(accounts: u64, arguments: &Arguments) -> Result<()> {
+async fn measure(accounts: u64, arguments: &Arguments) -> Result<Value> {
     let directory = tempfile::tempdir()?;
-    let postgresql = Database::start(Kind::Postgresql);
-    let mariadb = arguments.mariadb.then(|| Database::start(Kind::Mariadb));
-    let mut stores = opened(directory.path(), &postgresql, mariadb.as_ref())?;
-    for measured in &stores {
-        fill(&*measured.store, accounts).await.with_context(|| measured.name.to_owned())?;
+    let mut servers = Vec::new();
+    let mut stores = Vec::new();
+    for store in &arguments.stores {
+        let opened = open(store, directory.path(), &mut servers)?;
+        fill(&*opened, accounts).await.with_context(|| store.clone())?;
+        eprintln!("{store}: {accounts} accounts");
+        stores.push((store, opened));
     }
-    for _ in 0..arguments.rounds {
-        for measured in &mut stores {
-            let rate = rate(&measured.store, accounts, Duration::from_secs(arguments.seconds)).await?;
-            measured.rates.push(rate);
+    let mut results = Map::new();
+    for work in &arguments.work {
+        let mut rates: Map<String, Value> = stores.iter().map(|(name, _)| ((*name).clone(), json!([]))).collect();
+        for round in 0..arguments.rounds {
+            // None is always first.
+            let first = round % stores.len();
+            for (name, store) in stores.iter().cycle().skip(first).take(stores.len()) {
+                let rate = rate(store, *work, accounts, Duration::from_secs_f64(arguments.seconds)).await;
+                let rate = rate.with_context(|| (*name).clone())?;
+                if let Some(Value::Array(rates)) = rates.get_mut(*name) {
+                    rates.push(json!(rate));
+                }
+            }
         }
+        results.insert(format!("{work:?}").to_lowercase(), Value::Object(rates));
     }
-    let medians: Vec<f64> = stores.iter_mut().map(|measured| median(&mut measured.rates)).collect();
-    let base = medians.first().copied().unwrap_or(1.0);
-    for (measured, median) in stores.iter().zip(medians) {
-        println!("{accounts:>8}  {:<10}  {median:>8.0}   {:.2}", measured.name, median / base);
-    }
-    Ok(())
+    Ok(Value::Object(results))
 }
 
-/// The stores, SQLite first.
-fn opened(directory: &Path, postgresql: &Database, mariadb: Option<&Database>) -> Result<Vec<Measured>> {
+/// `servers`: those that are running, and the ones that this store needs.
+fn open(store: &str, directory: &Path, servers: &mut Vec<Database>) -> Result<Arc<dyn Stores>> {
     let settings = |database: &Database, port: u16, name: &str, user: &str| DatabaseServerSettings {
         hosts: vec![(database.socket().display().to_string(), port)],
         database: name.to_owned(),
         username: user.to_owned(),
         ..DatabaseServerSettings::default()
     };
-    let measured = |name, store| Measured { name, store, rates: Vec::new() };
-    let mut stores = vec![
-        measured("sqlite", Arc::new(SqliteDatabase::open(&directory.join("tidegate.db"))?) as Arc<dyn Stores>),
-        measured("memory", Arc::new(MemoryStore::default())),
-        measured("redb", Arc::new(RedbDatabase::open(&directory.join("redb.db"))?)),
-        measured("postgresql", Arc::new(PostgresqlDatabase::open(settings(postgresql, 5432, "postgres", "postgres"))?)),
-    ];
-    if let Some(mariadb) = mariadb {
-        let database = MysqlDatabase::open(settings(mariadb, 3306, "tidegate", "root"))?;
-        stores.push(measured("mariadb", Arc::new(database)));
-    }
-    Ok(stores)
-}
-
-fn name(number: u64) -> String {
-    format!("user{number:08}")
+    Ok(match store {
+        "sqlite" => Arc::new(SqliteDatabase::open(&directory.join("tidegate.db"))?),
+        "memory" => Arc::new(MemoryStore::default()),
+        "redb" => Arc::new(RedbDatabase::open(&directory.join("redb.db"))?),
+        "postgresql" => {
+            let server = Database::start(Kind::Postgresql);
+            let database = PostgresqlDatabase::open(settings(&server, 5432, "postgres", "postgres"))?;
+            servers.push(server);
+            Arc::new(database)
+        }
+        "mariadb" => {
+            let server = Database::start(Kind::Mariadb);
+            let database = MysqlDatabase::open(settings(&server, 3306, "tidegate", "root"))?;
+            servers.push(server);
+            Arc::new(database)
+        }
+        other => bail!("there is no store {other}"),
+    })
 }
 
 async fn fill(store: &dyn Stores, accounts: u64) -> Result<()> {
@@ -122,36 +129,4 @@ async fn fill(store: &dyn Stores, accounts: u64) -> Result<()> {
         first = end;
     }
     Ok(())
-}
-
-/// Logins a second for a while.
-async fn rate(store: &Arc<dyn Stores>, accounts: u64, time: Duration) -> Result<f64> {
-    let (done, began) = (Arc::new(AtomicU64::new(0)), Instant::now());
-    let tasks: Vec<_> = (0..TASKS)
-        .map(|task| {
-            let (store, done) = (store.clone(), done.clone());
-            tokio::spawn(async move {
-                // Any order will do that meets all accounts and no two in a row.
-                let mut number = task.wrapping_mul(7919);
-                while began.elapsed() < time {
-                    number = number.wrapping_add(104_729);
-                    let name = name(number % accounts);
-                    let found = store.find(&USERS, &name).await?.context("an account is missing")?;
-                    let key = AccountKey { username: name, id: found.version.id };
-                    store.record_login(&key, i64::try_from(number).unwrap_or(1)).await?;
-                    done.fetch_add(1, Ordering::Relaxed);
-                }
-                anyhow::Ok(())
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await??;
-    }
-    Ok(done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64())
-}
-
-fn median(rates: &mut [f64]) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates.get(rates.len() / 2).copied().unwrap_or_default()
 }
