@@ -159,7 +159,7 @@ impl Handler for Box<SshHandler> {
 
     async fn auth_none(&mut self, user: &str) -> Result<Auth, Self::Error> {
         self.tries.asked();
-        Ok(match self.login.nothing_proved(user) {
+        Ok(match Box::pin(self.login.nothing_proved(user)).await {
             Offer::Unavailable => self.unavailable(user).await,
             Offer::Acceptable | Offer::Refused => self.rejection(user).await,
         })

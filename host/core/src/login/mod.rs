@@ -12,6 +12,7 @@ mod outcome;
 mod public_keys;
 mod refusal;
 mod scoring;
+mod store_probe;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use self::conversation::{ConversationStep, Exchange};
 use self::credentials::{PreLoginHooks, Resolved};
 pub(crate) use self::one_time_code::{CodeRefusal, OneTimeCodes};
 use self::public_keys::OfferedKey;
+use self::store_probe::StoreProbe;
 use crate::account::{AccountRule, Accounts, AddressRule, EffectiveAccount, Factors};
 use crate::connection::{Connection, Credential, LoginMethod};
 use crate::files::FileContext;
@@ -78,6 +80,7 @@ pub struct LoginService {
     /// ones.
     decoy: PasswordHash,
     codes: OneTimeCodes,
+    probe: StoreProbe,
 }
 
 impl LoginService {
@@ -98,7 +101,7 @@ impl LoginService {
 
     /// Logins on these ports.
     pub fn new(ports: LoginPorts) -> Self {
-        Self { ports, decoy: PasswordHash::decoy(), codes: OneTimeCodes::default() }
+        Self { ports, decoy: PasswordHash::decoy(), codes: OneTimeCodes::default(), probe: StoreProbe::default() }
     }
 }
 
@@ -198,13 +201,14 @@ impl Login {
         true
     }
 
-    /// The first question of a client, which proves nothing (RFC 4252 §5.2). While the store of accounts is known to be
-    /// away it is not decided: some clients do not read what follows the refusal of a credential.
-    pub fn nothing_proved(&self, username: &str) -> Offer {
-        if !self.service.ports.metrics.is_store_away() {
+    /// The first question of a client, which proves nothing (RFC 4252 §5.2). While the store of accounts is away it is
+    /// not decided: some clients do not read what follows the refusal of a credential.
+    pub async fn nothing_proved(&self, username: &str) -> Offer {
+        let LoginService { ports, probe, .. } = &*self.service;
+        if !ports.metrics.is_store_away() && !probe.finds_it_away(&ports.accounts, username, ports.clock.now()).await {
             return Offer::Refused;
         }
-        self.service.ports.metrics.login_unavailable();
+        ports.metrics.login_unavailable();
         refusal::log_unavailable(&self.connection, username, refusal::NO_AUTH_TRIED, "the store of accounts is away");
         Offer::Unavailable
     }

@@ -62,6 +62,22 @@ async fn an_outage_is_no_failed_login() {
 }
 
 #[tokio::test]
+async fn the_first_login_of_an_outage_is_told_before_it_shows_a_credential() {
+    let world = world(None);
+    world.outage.becomes(State::Away);
+    assert_eq!(world.login().nothing_proved("alice").await, Offer::Unavailable);
+    assert_eq!(counted(&world), (1, Logins::default()));
+    world.outage.becomes(State::Here);
+    // Whether there is such a user makes no difference.
+    for user in ["alice", "unknown", ""] {
+        assert_eq!(world.login().nothing_proved(user).await, Offer::Refused, "{user}");
+    }
+    // What was answered is believed for a moment.
+    world.outage.becomes(State::Away);
+    assert_eq!(world.login().nothing_proved("alice").await, Offer::Refused);
+}
+
+#[tokio::test]
 async fn a_hooks_account_that_cannot_be_stored_is_an_outage() {
     let made = ExternalAuthVerdict::Accept(Some(Box::new(draft(r#","password":"$1$pw""#))));
     let world = world(Some(Ok(made)));
