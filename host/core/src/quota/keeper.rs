@@ -308,6 +308,25 @@ impl QuotaKeeper {
         if let Err(failed) = self.save_usages().await {
             failed.tell("used quotas");
         }
+        self.mark_again().await;
+    }
+
+    /// Marks the usages that went on while the store was away.
+    async fn mark_again(&self) {
+        let unmarked: Vec<_> = self.all().into_iter().filter(|ledger| ledger.is_unmarked()).collect();
+        if unmarked.is_empty() {
+            return;
+        }
+        let order = self.ports.order.lock().await;
+        if order.is_waiting() {
+            return;
+        }
+        for ledger in unmarked {
+            // A store that is away again is asked the next time.
+            if ledger.mark_again().await.is_err() {
+                return;
+            }
+        }
     }
 
     async fn save_usages(&self) -> Result<(), Failed> {

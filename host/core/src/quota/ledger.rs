@@ -15,6 +15,7 @@ use super::program::{Moved, ProgramId, Programs};
 use super::scan::{ScanProgress, ScanTree};
 use super::{QuotaError, QuotaLimits, Scope, UsedQuota, difference};
 use crate::ports::storage::{FileId, StorageFile, Upload};
+use crate::ports::{StoreError, StoredUsage};
 
 /// Counts the usage of one account or folder; shared by all its sessions.
 pub struct Ledger {
@@ -41,6 +42,13 @@ pub(super) struct State {
     pub programs: Programs,
     /// The store knows that the usage is in change, and `used` is right.
     pub is_open: bool,
+    /// The store was away when the usage was opened: it goes on from what was known last, and the store does not know
+    /// that it is in change.
+    pub is_unmarked: bool,
+    /// `used` was read or counted by this process.
+    pub is_known: bool,
+    /// The log says already that the store does not answer.
+    pub is_told: bool,
     /// Something was changed without being counted, so `used` is not right.
     pub is_stale: bool,
     pub doubt: Doubt,
@@ -76,6 +84,9 @@ impl Ledger {
             unnamed: HashSet::new(),
             programs: Programs::default(),
             is_open: false,
+            is_unmarked: false,
+            is_known: false,
+            is_told: false,
             is_stale: false,
             doubt: Doubt::default(),
             last_change: Instant::now(),
@@ -93,22 +104,79 @@ impl Ledger {
         let names = NamespaceGuard::new(self, guard);
         names.settle_abandoned().await;
         if !self.state().is_open {
-            let stored = self.ports.store.open_usage(&self.scope, &self.ports.node).await?;
-            let was_stale = {
-                let mut state = self.state();
-                let unsaved = state.unsaved;
-                state.used = stored.used + unsaved;
-                std::mem::take(&mut state.is_stale)
-            };
-            if stored.is_unsettled || was_stale {
-                let counted = names.recount(&tree(), &ScanProgress::default()).await;
-                counted.inspect_err(|_| self.invalidate())?;
+            match self.ports.store.open_usage(&self.scope, &self.ports.node).await {
+                Ok(stored) => self.begin(&names, stored, tree).await?,
+                Err(error) => self.go_on_without(error)?,
             }
-            // Only now: if a caller is cancelled before, the next one starts again.
-            let mut state = self.state();
-            state.is_open = !state.is_stale;
         }
         Ok(names)
+    }
+
+    /// Begins with a stored usage; if that is unsettled or stale, with a count of the files.
+    async fn begin(
+        &self,
+        names: &NamespaceGuard<'_>,
+        stored: StoredUsage,
+        tree: impl Fn() -> ScanTree,
+    ) -> Result<(), QuotaError> {
+        let was_stale = {
+            let mut state = self.state();
+            state.used = stored.used + state.unsaved;
+            (state.is_unmarked, state.is_told) = (false, false);
+            std::mem::take(&mut state.is_stale)
+        };
+        if stored.is_unsettled || was_stale {
+            let counted = names.recount(&tree(), &ScanProgress::default()).await;
+            counted.inspect_err(|_| self.invalidate())?;
+        }
+        // Only now: if a caller is cancelled before, the next one starts again.
+        let mut state = self.state();
+        state.is_open = !state.is_stale;
+        state.is_known |= state.is_open;
+        Ok(())
+    }
+
+    /// The store does not answer. A usage that this process knows goes on from there, so that open sessions can work;
+    /// one that it does not know is refused (A10-08). The log says it once.
+    fn go_on_without(&self, error: StoreError) -> Result<(), QuotaError> {
+        let goes_on = {
+            let mut state = self.state();
+            let goes_on = matches!(error, StoreError::Unavailable(_)) && state.is_known && !state.is_stale;
+            (state.is_open, state.is_unmarked) = (goes_on, goes_on);
+            if std::mem::replace(&mut state.is_told, true) {
+                return if goes_on { Ok(()) } else { Err(error.into()) };
+            }
+            goes_on
+        };
+        let consequence = match goes_on {
+            true => "it is counted on from what was known last, and stored when the database answers",
+            false => "changes of its files are refused until then",
+        };
+        let message = format!("the used quota of {} cannot be read: {error}; {consequence}", self.scope);
+        tracing::warn!(sender = "quota", message);
+        if goes_on { Ok(()) } else { Err(error.into()) }
+    }
+
+    /// Tells a store that answers again that the usage is in change. To be called when no changes are on their way to
+    /// the store.
+    pub(super) async fn mark_again(&self) -> Result<(), QuotaError> {
+        // Who counts files waits for what is on its way to the store.
+        let Ok(_names) = self.names.try_lock() else { return Ok(()) };
+        if !self.state().is_unmarked {
+            return Ok(());
+        }
+        let stored = self.ports.store.open_usage(&self.scope, &self.ports.node).await?;
+        let mut state = self.state();
+        (state.is_unmarked, state.is_told) = (false, false);
+        state.used = stored.used + state.unsaved;
+        if stored.is_unsettled {
+            (state.is_open, state.is_stale) = (false, true);
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_unmarked(&self) -> bool {
+        self.state().is_unmarked
     }
 
     /// Counts the uploads that were dropped.
@@ -264,7 +332,8 @@ impl Ledger {
                 || !state.abandoned.is_empty()
                 || !state.unnamed.is_empty()
                 || !state.programs.is_empty()
-                || state.doubt.is_there();
+                || state.doubt.is_there()
+                || state.is_unmarked;
             if !state.is_open || busy || state.last_change.elapsed() < idle {
                 return Ok(());
             }

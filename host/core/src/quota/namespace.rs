@@ -248,7 +248,8 @@ impl NamespaceGuard<'_> {
         {
             let mut state = self.ledger.state();
             (state.used, state.unsaved) = (now, UsedQuota::default());
-            (state.is_open, state.is_stale, state.last_change) = (true, false, Instant::now());
+            (state.is_open, state.is_known, state.last_change) = (true, true, Instant::now());
+            (state.is_stale, state.is_unmarked) = (false, false);
         }
         self.replace(now).await?;
         Ok((before, now))

@@ -95,3 +95,42 @@ async fn what_waits_is_stored_without_another_change() {
     };
     tokio::join!(paper.keeper.work(), look);
 }
+
+#[tokio::test]
+async fn a_usage_that_was_settled_goes_on_from_what_is_known() {
+    // A10-03, A10-08
+    let paper = paper().await;
+    paper.upload(1).await;
+    paper.keeper.finish().await;
+    assert!(paper.keeper.unsettled().await.unwrap().is_empty());
+    paper.outage.becomes(State::Away);
+    paper.upload(2).await;
+    paper.keeper.save().await;
+    // The limit holds: two files are the most.
+    let ledger = paper.keeper.ledger(&paper.scope);
+    let third = UploadQuota::unnamed(ledger, file(3, 0).id, 0, None, LIMITS);
+    assert_eq!(third.err(), Some(QuotaError::Exceeded));
+    // One that this process never knew is refused.
+    let unknown = paper.keeper.ledger(&Scope::Account("v".into()));
+    assert!(matches!(unknown.names(no_tree).await.err(), Some(QuotaError::Store(_))));
+    paper.outage.becomes(State::Here);
+    paper.keeper.save().await;
+    assert_eq!(paper.stored().await, (20, 2, 20, 2));
+    // The store knows again that it is in change, until it is settled.
+    assert_eq!(paper.keeper.unsettled().await.unwrap(), std::slice::from_ref(&paper.scope));
+    paper.keeper.finish().await;
+    assert_eq!(paper.stored().await, (20, 2, 20, 2));
+    assert!(paper.keeper.unsettled().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_stale_usage_does_not_go_on_while_the_store_is_away() {
+    // A10-08
+    let paper = paper().await;
+    paper.upload(1).await;
+    paper.keeper.finish().await;
+    paper.keeper.invalidate(&paper.scope);
+    paper.outage.becomes(State::Away);
+    let ledger = paper.keeper.ledger(&paper.scope);
+    assert!(matches!(ledger.names(no_tree).await.err(), Some(QuotaError::Store(_))));
+}
