@@ -32,6 +32,10 @@ fn state(plugin: &PluginState) -> Cell {
     }
 }
 
+fn lines_or_none(lines: &[String]) -> Cell {
+    if lines.is_empty() { Cell::text("none") } else { Cell::Lines(lines.to_vec()) }
+}
+
 async fn list(asked: Asked) -> Result<Response, Problem> {
     let plugins = asked.web.administration.plugins.list(asked.actor()?).await?;
     let head = ["Name", "State", "Digest", "Hooks", "Gates that refuse", "Grants"];
@@ -65,9 +69,9 @@ async fn show(asked: Asked) -> Result<Response, Problem> {
     let mut facts = vec![
         ("State".to_owned(), state(&plugin)),
         ("SHA-256".to_owned(), Cell::Code(plugin.digest.clone().unwrap_or_default())),
-        ("Hooks".to_owned(), Cell::Lines(plugin.hooks.clone())),
-        ("Granted".to_owned(), Cell::Lines(plugin.grants.clone())),
-        ("Gates that refuse".to_owned(), Cell::Lines(plugin.closed_gates.clone())),
+        ("Hooks".to_owned(), lines_or_none(&plugin.hooks)),
+        ("Granted".to_owned(), lines_or_none(&plugin.grants)),
+        ("Gates that refuse".to_owned(), lines_or_none(&plugin.closed_gates)),
     ];
     if plugin.digest.is_some() {
         let signer = plugin.details.signer.clone();

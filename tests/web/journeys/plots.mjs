@@ -10,7 +10,7 @@ async function theLastHourIsDrawn(open, { password }) {
     await eventually('a minute is over', () => isDrawn('#plot-logins'));
     await window.look();
     for (const title of ['Attempts to log in', 'Transfers, bytes a second', 'Sessions', 'Calls of hooks']) {
-        const plot = page.locator('figure').filter({ has: page.getByRole('img', { name: title, exact: true }) });
+        const plot = page.locator('figure').filter({ has: page.getByRole('img', { name: new RegExp(`^${title} `) }) });
         assert.match(await plot.locator('desc').textContent(), /at the end, at most/, title);
         await plot.locator('summary').click();
         const rows = plot.locator('tbody tr');

@@ -189,7 +189,15 @@ async fn save(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Response, Pr
     };
     match error.kind() {
         AdminErrorKind::Conflict if wanted.name.is_some() => preview::conflict(kind, asked, wanted).await,
-        AdminErrorKind::Invalid | AdminErrorKind::Refused | AdminErrorKind::Exists | AdminErrorKind::Conflict => {
+        AdminErrorKind::NotFound => Err(error.into()),
+        // What was typed is not lost, whatever the reason is.
+        AdminErrorKind::Invalid
+        | AdminErrorKind::Refused
+        | AdminErrorKind::Exists
+        | AdminErrorKind::Conflict
+        | AdminErrorKind::Forbidden
+        | AdminErrorKind::Unavailable
+        | AdminErrorKind::Failed => {
             let status = Problem::from(error.clone()).status;
             let note = sentence(&error.to_string());
             let errors = match error.field() {
@@ -197,9 +205,6 @@ async fn save(kind: Kind, asked: &Asked, wanted: &Wanted) -> Result<Response, Pr
                 None => Errors::default(),
             };
             Ok(asked.answer(form(kind, asked, wanted, &errors, Some(note)).with_status(status)))
-        }
-        AdminErrorKind::Forbidden | AdminErrorKind::NotFound | AdminErrorKind::Unavailable | AdminErrorKind::Failed => {
-            Err(error.into())
         }
     }
 }

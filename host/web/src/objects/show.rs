@@ -109,6 +109,7 @@ fn actions(kind: Kind, name: &str, asked: &Asked) -> Option<Block> {
 
 fn scan(kind: Kind, name: &str) -> Form {
     let mut form = Form::post("scan", "/web/quota/scan", Vec::new(), "Count its files again");
+    form.buttons.iter_mut().for_each(|button| button.tone = Tone::Plain);
     let of = if kind == Kind::Folder { "folder" } else { "account" };
     form.hidden = vec![("kind", of.to_owned()), ("name", name.to_owned())];
     form
