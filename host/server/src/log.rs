@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use jiff::{Timestamp, Zoned, tz::TimeZone};
-use serde_json::Value;
+use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -96,17 +96,17 @@ struct JsonLines {
 impl<S: Subscriber> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let now = if self.utc { Timestamp::now().to_zoned(TimeZone::UTC) } else { Zoned::now() };
-        let mut line = Line(String::with_capacity(256));
-        line.0.push('{');
-        line.put("level", &Value::from(level_name(*event.metadata().level())));
-        line.put("time", &Value::from(now.strftime("%Y-%m-%dT%H:%M:%S.%3f").to_string()));
+        let mut line = Line(Vec::with_capacity(512));
+        line.0.push(b'{');
+        line.put("level", level_name(*event.metadata().level()));
+        line.put("time", &now.strftime("%Y-%m-%dT%H:%M:%S.%3f").to_string());
         event.record(&mut line);
-        line.0.push_str("}\n");
+        line.0.extend_from_slice(b"}\n");
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         // The server goes on if the log cannot be written.
         match &mut *output {
-            Output::StandardError => drop(std::io::stderr().write_all(line.0.as_bytes())),
-            Output::File(file) => file.write(line.0.as_bytes()),
+            Output::StandardError => drop(std::io::stderr().write_all(&line.0)),
+            Output::File(file) => file.write(&line.0),
             Output::Nowhere => {}
         }
     }
@@ -122,41 +122,47 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
-struct Line(String);
+/// The bytes of a line so far.
+struct Line(Vec<u8>);
 
 impl Line {
-    fn put(&mut self, name: &str, value: &Value) {
+    fn put<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
         if self.0.len() > 1 {
-            self.0.push(',');
+            self.0.push(b',');
         }
-        self.0.push_str(&Value::from(name).to_string());
-        self.0.push(':');
-        self.0.push_str(&value.to_string());
+        self.json(name);
+        self.0.push(b':');
+        self.json(value);
+    }
+
+    fn json<T: Serialize + ?Sized>(&mut self, value: &T) {
+        // Memory takes what is written, and texts and numbers are always JSON.
+        let _ = serde_json::to_writer(&mut self.0, value);
     }
 }
 
 impl Visit for Line {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field.name(), &Value::from(value));
+        self.put(field.name(), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
         match field.name() {
-            name @ ("access_time" | "modification_time") => self.put(name, &Value::from(date(value))),
-            name => self.put(name, &Value::from(value)),
+            name @ ("access_time" | "modification_time") => self.put(name, &date(value)),
+            name => self.put(name, &value),
         }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field.name(), &Value::from(value));
+        self.put(field.name(), &value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field.name(), &Value::from(value));
+        self.put(field.name(), &value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.put(field.name(), &Value::from(format!("{value:?}")));
+        self.put(field.name(), &format!("{value:?}"));
     }
 }
 
@@ -175,6 +181,8 @@ fn date(seconds: i64) -> String {
 mod tests {
     use std::fs::File;
     use std::io::Read;
+
+    use serde_json::Value;
 
     use super::*;
 
