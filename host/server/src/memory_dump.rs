@@ -15,6 +15,10 @@ use crate::config::settings::DatabaseSettings;
 use crate::shutdown;
 use crate::wire::Stores;
 
+/// Accounts that are loaded together when the server starts. What is made of a document on its way into the store takes ten
+/// times the memory that the stored account does.
+const PART: usize = 1_000;
+
 /// A dump, and what it held when it was loaded last.
 pub struct MemoryDump {
     path: PathBuf,
@@ -38,7 +42,8 @@ impl MemoryDump {
         };
         let (path, directory) = (path.clone(), stores.directory.clone());
         let dump = Self { path, accounts: stores.accounts(users_base_dir), directory, held: Mutex::default() };
-        dump.load_again().await?;
+        // Without all of it the server does not start, so nothing has to be taken back.
+        dump.load_parts(PART).await?;
         Ok(Some(Arc::new(dump)))
     }
 
@@ -48,7 +53,7 @@ impl MemoryDump {
             let dump = self.clone();
             tokio::spawn(async move {
                 let path = dump.path.display().to_string();
-                match dump.load_again().await {
+                match dump.load_parts(usize::MAX).await {
                     Ok(()) => tracing::info!(sender = "memory", message = format!("{path} was loaded again")),
                     Err(error) => {
                         let message = format!("nothing was loaded again: {error:#}");
@@ -60,10 +65,24 @@ impl MemoryDump {
     }
 
     /// Adds and changes what the dump holds, and deletes what it held before and does not hold any more. What
-    /// was added otherwise stays.
-    async fn load_again(&self) -> anyhow::Result<()> {
+    /// was added otherwise stays. A part, which has so many accounts, is loaded as a whole or not at all.
+    async fn load_parts(&self, part: usize) -> anyhow::Result<()> {
         let mut held = self.held.lock().await;
         let (dump, names) = self.read().await?;
+        // What is there twice is found only if it is loaded together.
+        let has_twins = names.len() < dump.users.len() + dump.objects.len();
+        for dump in parts(dump, if has_twins { usize::MAX } else { part }) {
+            self.load_whole(dump).await?;
+        }
+        // Accounts first, since they refer to the others.
+        for (kind, name) in held.difference(&names) {
+            self.delete(*kind, name).await?;
+        }
+        *held = names;
+        Ok(())
+    }
+
+    async fn load_whole(&self, dump: Dump) -> anyhow::Result<()> {
         let (loaded, _) = self.accounts.load(dump, false, &Author::system()).await?;
         for Loaded { kind, name, outcome } in loaded {
             if let LoadOutcome::Failed(problem) = outcome {
@@ -71,11 +90,6 @@ impl MemoryDump {
                 bail!("{}: the {noun} \"{name}\": {problem}", named(&self.path));
             }
         }
-        // Accounts first, since they refer to the others.
-        for (kind, name) in held.difference(&names) {
-            self.delete(*kind, name).await?;
-        }
-        *held = names;
         Ok(())
     }
 
@@ -116,6 +130,16 @@ impl MemoryDump {
         self.directory.commit(writing.deletion(kind, &stored)).await?;
         Ok(())
     }
+}
+
+/// The dump in parts of so many accounts, and everything else with the first of them.
+fn parts(dump: Dump, accounts: usize) -> impl Iterator<Item = Dump> {
+    let Dump { users, mut objects, moves_in } = dump;
+    let mut users = users.into_iter();
+    std::iter::from_fn(move || {
+        let (users, objects) = (users.by_ref().take(accounts).collect::<Vec<_>>(), std::mem::take(&mut objects));
+        (!users.is_empty() || !objects.is_empty()).then_some(Dump { users, objects, moves_in })
+    })
 }
 
 /// The order of deletion: groups refer to folders.

@@ -160,23 +160,23 @@ fn print(name: &str, outcome: AccountOutcome, changed: &[String]) {
 
 /// The documents of a dump, which are not validated yet.
 pub fn read_dump(text: &str) -> anyhow::Result<LoadDump> {
-    let document: Value = serde_json::from_str(text)?;
-    let list = |name: &str| match document.get(name) {
+    let mut document: Value = serde_json::from_str(text)?;
+    let mut list = |name: &str| match document.get_mut(name).map(Value::take) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::Array(list)) => Ok(Some(list.as_slice())),
+        Some(Value::Array(list)) => Ok(Some(list)),
         Some(_) => bail!("\"{name}\" is no list"),
     };
-    let objects = |name: &str, noun: &str| {
-        let object = |(index, value): (usize, &Value)| {
-            let mut object = value.as_object().cloned().with_context(|| format!("{name}.{index} is no {noun}"))?;
+    let users = list("users")?.context("it lacks the list \"users\"")?;
+    let mut objects = |name: &str, noun: &str| {
+        let object = |(index, value): (usize, Value)| {
+            let Value::Object(mut object) = value else { bail!("{name}.{index} is no {noun}") };
             decrypt_file_systems(&mut object);
             Ok(object)
         };
-        list(name)?.unwrap_or_default().iter().enumerate().map(object).collect::<anyhow::Result<Vec<_>>>()
+        list(name)?.unwrap_or_default().into_iter().enumerate().map(object).collect::<anyhow::Result<Vec<_>>>()
     };
-    let users = list("users")?.context("it lacks the list \"users\"")?;
-    let user = |(index, user): (usize, &Value)| {
-        let mut user = user.as_object().cloned().with_context(|| format!("users.{index} is no account"))?;
+    let user = |(index, user): (usize, Value)| {
+        let Value::Object(mut user) = user else { bail!("users.{index} is no account") };
         let named = user.iter().find(|(field, _)| field.eq_ignore_ascii_case("username"));
         let is_named = named.and_then(|(_, name)| name.as_str()).is_some_and(|name| !name.is_empty());
         ensure!(is_named, "users.{index} has no username");
@@ -184,7 +184,7 @@ pub fn read_dump(text: &str) -> anyhow::Result<LoadDump> {
         Ok(user)
     };
     Ok(LoadDump {
-        users: users.iter().enumerate().map(user).collect::<anyhow::Result<_>>()?,
+        users: users.into_iter().enumerate().map(user).collect::<anyhow::Result<_>>()?,
         folders: objects("folders", "folder")?,
         groups: objects("groups", "group")?,
         roles: objects("roles", "role")?,
