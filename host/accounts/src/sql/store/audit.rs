@@ -66,10 +66,21 @@ pub async fn append<'a>(
         transaction.execute(&format!("INSERT INTO {{audit}} ({COLUMNS}) VALUES {rows}"), some.to_vec()).await?;
     }
     if !cells.is_empty() {
-        // A table that is changed may be read only through another one in MariaDB.
-        let newest = "SELECT newest FROM (SELECT max(id) AS newest FROM {audit}) AS last_record";
-        let sql = format!("DELETE FROM {{audit}} WHERE id <= ({newest}) - {AUDIT_KEPT}");
-        transaction.execute(&sql, Vec::new()).await?;
+        forget(transaction).await?;
+    }
+    Ok(())
+}
+
+/// Deletes records that are too old. The bounds are numbers: with a query for a bound, and without a lower one,
+/// databases read the whole table.
+async fn forget(transaction: &mut dyn Transaction) -> Result<(), Failure> {
+    let rows = transaction.query("SELECT min(id), max(id) FROM {audit}", Vec::new()).await?;
+    let bounds = |mut row: Row| Ok((row.optional_integer(0)?, row.optional_integer(1)?));
+    if let Some((Some(oldest), Some(newest))) = super::first(rows, bounds)?
+        && oldest <= newest - AUDIT_KEPT
+    {
+        let sql = "DELETE FROM {audit} WHERE id >= ? AND id <= ?";
+        transaction.execute(sql, vec![oldest.into(), (newest - AUDIT_KEPT).into()]).await?;
     }
     Ok(())
 }
