@@ -87,7 +87,7 @@ mod tests {
         let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpNet>>();
         let both = networks(&["192.0.2.0/24", "2001:db8::/32"]);
         let file = open().unwrap();
-        assert_eq!(*file.networks(), []);
+        assert!(file.networks().is_empty());
         assert_eq!(file.replace(&[], both.clone()).await, Ok(true));
         assert_eq!(file.replace(&[], Vec::new()).await, Ok(false), "another change was first");
         assert_eq!((*file.networks()).to_vec(), both);

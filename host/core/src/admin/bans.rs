@@ -240,7 +240,7 @@ mod tests {
         let viewer = Actor { permissions: viewer, ..Actor::local("viewer", Door::Socket) };
         let check = async |text: &str, expected: Result<&str, AdminErrorKind>| {
             let done = bans.exempt(&root, text).await.map_err(|error| error.kind());
-            assert_eq!(done.as_deref(), expected.as_ref().map(|text| *text), "{text}");
+            assert_eq!(done.as_deref(), expected.as_ref().copied(), "{text}");
         };
         bans.add(&root, "192.0.2.7", None).await.unwrap();
         bans.add(&root, "198.51.100.7", None).await.unwrap();

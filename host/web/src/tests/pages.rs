@@ -94,7 +94,7 @@ async fn login_links_are_shown_once_and_revoked() {
     assert!(page.contains("href=\"/web/users/link?name=alice\""), "{page}");
     assert!(!house.get("/web/users/show?name=alice", &ann).await.text.contains("/web/users/link"));
     let make = async |more: &[(&str, &str)]| {
-        house.post("/web/users/link", &root, &[&[("name", "alice")], more].concat()).await
+        house.post("/web/users/link", &root, &[&[("name", "alice")][..], more].concat()).await
     };
     for (field, value) in [("uses", "0"), ("uses", "many"), ("hours", "0"), ("ips", "here")] {
         let refused = make(&[(field, value)]).await;
